@@ -1,4 +1,6 @@
-"""What licet costs, each figure beside the floor of the same run: the same work with none of its meaning."""
+"""What licet costs, each figure beside the floor of the same run: the same work with none of its
+meaning.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ NAMES_LEFT_IN = msgspec.structs.replace(preset("article-2025"), names=NamesTerm.
 
 
 class Row(NamedTuple):
-    """One measured figure. ``ratio`` is to the floor, 1.00 as good; both are empty where there is none."""
+    """One measured figure. ``ratio`` is to the floor, 1.00 as good; both are empty where there is
+    none.
+    """
 
     what: str
     figure: str
@@ -26,11 +30,14 @@ class Row(NamedTuple):
 
 
 def server_seconds(conn: Transaction) -> float:
-    """The processor seconds of the whole database server so far: of every backend, and of those that have ended."""
+    """The processor seconds of the whole database server so far: of every backend, and of those
+    that have ended.
+    """
     postmaster = psutil.Process(conn.info.backend_pid).parent()
     assert postmaster is not None
     return sum(
-        sum(process.cpu_times()[:4]) for process in (postmaster, *postmaster.children(recursive=True))
+        sum(process.cpu_times()[:4])
+        for process in (postmaster, *postmaster.children(recursive=True))
     )  # the last two are of children that are gone
 
 

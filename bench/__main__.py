@@ -2,9 +2,9 @@
 
     python -m bench [NAME [ARGUMENT ...]] [--json]
 
-Without a name every bench runs but the mutants and the removals, which take an hour or more; each in a process of its
-own, so that none finds the memory of another. With one, its part of the results is written anew and the others stay.
-``--json`` prints the rows as an array of objects.
+Without a name every bench runs but the mutants and the removals, which take an hour or more; each
+in a process of its own, so that none finds the memory of another. With one, its part of the results
+is written anew and the others stay. ``--json`` prints the rows as an array of objects.
 """
 
 from __future__ import annotations
@@ -43,7 +43,10 @@ def run(name: str, arguments: list[str]) -> list[Row]:
 
 def section(name: str, arguments: list[str], rows: list[Row]) -> str:
     command = " ".join(["./run bench", name, *arguments])
-    machine = f"{processor()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
+    machine = (
+        f"{processor()}, {os.cpu_count()} cores, {platform.system()}, Python "
+        f"{platform.python_version()}"
+    )
     lines = [f"`{command}`, {time.strftime('%Y-%m-%d', time.gmtime())}, {machine}", ""]
     lines += ["| what | figure | floor | ratio |", "|---|---:|---:|---:|"]
     lines += [f"| {' | '.join(row)} |" for row in rows]
@@ -62,7 +65,10 @@ def processor() -> str:
 def written() -> dict[str, str]:
     """The sections of the results as they are."""
     text = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
-    return {part.split("\n", 1)[0]: part.split("\n", 1)[1].strip() for part in re.split(r"^## ", text, flags=re.M)[1:]}
+    return {
+        part.split("\n", 1)[0]: part.split("\n", 1)[1].strip()
+        for part in re.split(r"^## ", text, flags=re.M)[1:]
+    }
 
 
 def main(arguments: list[str]) -> int:
@@ -71,7 +77,10 @@ def main(arguments: list[str]) -> int:
     arguments = [argument for argument in arguments if argument != "--json"]
     told = list[Row]()
     if arguments and arguments[0] not in known:
-        print(f"error: there is no bench `{arguments[0]}`\nhint: there are {', '.join(known)}", file=sys.stderr)
+        print(
+            f"error: there is no bench `{arguments[0]}`\nhint: there are {', '.join(known)}",
+            file=sys.stderr,
+        )
         return 64
     for name in arguments[:1] or [name for name in known if name not in BY_NAME_ALONE]:
         rows = run(name, arguments[1:])

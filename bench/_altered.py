@@ -1,8 +1,9 @@
-"""Alterations of what lies outside the database, as somebody draws them who can write everywhere and has no key.
+"""Alterations of what lies outside the database, as somebody draws them who can write everywhere
+and has no key.
 
-An alteration changes a folder of files: a restriction journal, a log, a backup or a release. Those of the journal know its
-form, and write checksums that fit: only the key is missing to them. What a bucket has is laid out in a folder, altered there,
-and put into the bucket (`put_back`).
+An alteration changes a folder of files: a restriction journal, a log, a backup or a release. Those
+of the journal know its form, and write checksums that fit: only the key is missing to them. What a
+bucket has is laid out in a folder, altered there, and put into the bucket (`put_back`).
 """
 
 from __future__ import annotations
@@ -24,9 +25,15 @@ Alteration = Callable[[random.Random, Path], str]
 
 def packed(frame: JournalFrame) -> bytes:
     """A frame with checksums that fit, whatever it says."""
-    length, rest = len(frame.payload).to_bytes(4, "big"), frame.number.to_bytes(8, "big") + frame.chain + frame.payload
+    length, rest = (
+        len(frame.payload).to_bytes(4, "big"),
+        frame.number.to_bytes(8, "big") + frame.chain + frame.payload,
+    )
     return (
-        _FRAME.pack(len(frame.payload), zlib.crc32(length), zlib.crc32(rest), frame.number, frame.chain) + frame.payload
+        _FRAME.pack(
+            len(frame.payload), zlib.crc32(length), zlib.crc32(rest), frame.number, frame.chain
+        )
+        + frame.payload
     )
 
 
@@ -44,7 +51,9 @@ class JournalParts:
 
     def all(self) -> list[tuple[int, int]]:
         """Where each frame is: the place of its file, and its own in that."""
-        return [(part, place) for part, frames in enumerate(self.frames) for place in range(len(frames))]
+        return [
+            (part, place) for part, frames in enumerate(self.frames) for place in range(len(frames))
+        ]
 
     def write(self) -> None:
         for path, head, frames in zip(self.files, self.heads, self.frames, strict=True):
@@ -59,20 +68,31 @@ def _become(record: Record, told: Record) -> None:
     record.update(told)
 
 
-POLICY: Record = {"kind": "policy", "life": 0, "seq": 1, "at": "2025-09-02T00:00:00Z", "document": "{}", "by": "x"}
+POLICY: Record = {
+    "kind": "policy",
+    "life": 0,
+    "seq": 1,
+    "at": "2025-09-02T00:00:00Z",
+    "document": "{}",
+    "by": "x",
+}
 LIES: list[Callable[[random.Random, Record, list[Record]], None]] = [
     lambda draw, record, others: record.update(
         kind=draw.choice(["backup", "unheld", "unflagged", "life", "plan", "age"])
     ),
     lambda draw, record, others: record.update(account=draw.choice(others).get("account")),
-    lambda draw, record, others: record.update(conversation=draw.choice(others).get("conversation")),
+    lambda draw, record, others: record.update(
+        conversation=draw.choice(others).get("conversation")
+    ),
     lambda draw, record, others: record.update(at=draw.choice(others)["at"]),
     lambda draw, record, others: record.update(life=draw.choice([0, 1, 7, 2**31])),
     lambda draw, record, others: record.update(seq=draw.randrange(99)),
     lambda draw, record, others: record.update(kept=["project:" + "0" * 32], question="training"),
     lambda draw, record, others: record.update(plan="pro", age=40, region="DE"),
     lambda draw, record, others: record.update(draw.choice(others)),
-    lambda draw, record, others: _become(record, {"kind": "life", "life": 99, "at": "2025-09-03T00:00:00Z"}),
+    lambda draw, record, others: _become(
+        record, {"kind": "life", "life": 99, "at": "2025-09-03T00:00:00Z"}
+    ),
     lambda draw, record, others: _become(record, POLICY),
 ]
 
@@ -81,7 +101,10 @@ def _lie(draw: random.Random, folder: Path) -> str:
     parts = JournalParts(folder)
     part, place = draw.choice(parts.all())
     frame = parts.frames[part][place]
-    record, others = json.loads(frame.payload), [json.loads(f.payload) for frames in parts.frames for f in frames]
+    record, others = (
+        json.loads(frame.payload),
+        [json.loads(f.payload) for frames in parts.frames for f in frames],
+    )
     draw.choice(LIES)(draw, record, others)
     parts.frames[part][place] = frame._replace(
         payload=json.dumps(record, sort_keys=True, separators=(",", ":")).encode()
@@ -99,7 +122,9 @@ def _forge(draw: random.Random, folder: Path) -> str:
     record = json.loads(base.payload)
     draw.choice(LIES)(draw, record, [record])
     forged = JournalFrame(
-        number, draw.choice([base.chain, draw.randbytes(32)]), json.dumps(record, sort_keys=True).encode()
+        number,
+        draw.choice([base.chain, draw.randbytes(32)]),
+        json.dumps(record, sort_keys=True).encode(),
     )
     parts.frames[part].insert(draw.randrange(len(parts.frames[part]) + 1), forged)
     parts.write()
@@ -114,7 +139,8 @@ def _drop(draw: random.Random, folder: Path) -> str:
     if draw.random() < 0.5:  # and what follows is numbered anew
         for later, frames in enumerate(parts.frames):
             parts.frames[later] = [
-                f._replace(number=f.number - len(gone)) if f.number > gone[0].number else f for f in frames
+                f._replace(number=f.number - len(gone)) if f.number > gone[0].number else f
+                for f in frames
             ]
     parts.write()
     return f"record {gone[0].number} and {len(gone) - 1} more are gone"
@@ -229,9 +255,17 @@ BYTES: Mapping[str, Alteration] = {
     "flip": _flip, "cut": _cut, "append": _append, "remove": _remove, "exchange": _exchange, "replace": _random
 }  # fmt: skip
 OF_A_JOURNAL: Mapping[str, Alteration] = {
-    **BYTES, "lie": _lie, "forge": _forge, "drop": _drop, "swap": _swap, "repeat": _repeat, "roll back": _roll_back,
-    "header": _other_header, "rename": _rename, "empty": _empty,
-}  # fmt: skip
+    **BYTES,
+    "lie": _lie,
+    "forge": _forge,
+    "drop": _drop,
+    "swap": _swap,
+    "repeat": _repeat,
+    "roll back": _roll_back,
+    "header": _other_header,
+    "rename": _rename,
+    "empty": _empty,
+}
 
 
 def split_segment(path: Path, frames: int) -> None:

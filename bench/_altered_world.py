@@ -1,10 +1,13 @@
-"""An installation with a backup, and everything taken back since then; what lies outside of it is altered and restored.
+"""An installation with a backup, and everything taken back since then; what lies outside of it is
+altered and restored.
 
-A whole restore takes seconds. What decides is its last step, in one transaction, on a database that a dump was loaded into:
-that step is run on altered copies of journal and log, the decisions are read in the same transaction, and it is rolled back.
-`tests/backup/test_altered.py` runs whole restores beside it.
+A whole restore takes seconds. What decides is its last step, in one transaction, on a database that
+a dump was loaded into: that step is run on altered copies of journal and log, the decisions are
+read in the same transaction, and it is rolled back. `tests/backup/test_altered.py` runs whole
+restores beside it.
 
-A run is judged by what it permits, chat by chat and purpose by purpose, beside the restore of what was not altered:
+A run is judged by what it permits, chat by chat and purpose by purpose, beside the restore of what
+was not altered:
 
     same        the same decisions
     narrower    fewer, and the result says for which reason
@@ -57,12 +60,19 @@ from licet.vault.installation import Installation
 DAY = timedelta(days=1)
 BEGIN = instant("2025-09-01")
 PURPOSES = ("improve_models", "safety_classifiers")
-LIST = [{"question": "models", "covers": ["improve_models"]}, {"question": "safety", "covers": ["safety_classifiers"]}]
+LIST = [
+    {"question": "models", "covers": ["improve_models"]},
+    {"question": "safety", "covers": ["safety_classifiers"]},
+]
 BEFORE = {"extends": "article-2025", "choice": LIST, "min_age": 18, "recipients": ["lab"]}
 AFTER = BEFORE | {
-    "version": "2025-09-02", "effective": "2025-09-02", "decide_by": None, "material": False,
-    "scope": {"plans": ["free", "max"]}, "recipients": [],
-}  # fmt: skip
+    "version": "2025-09-02",
+    "effective": "2025-09-02",
+    "decide_by": None,
+    "material": False,
+    "scope": {"plans": ["free", "max"]},
+    "recipients": [],
+}
 PEOPLE = ("ana", "ben", "cem", "dia", "eva", "gus", "hal", "ivy", "joe", "kim", "lea", "nia")
 SEGMENT_FRAMES = 4
 
@@ -121,7 +131,9 @@ class AlteredWorld:
         return self.now
 
     def load(self) -> None:
-        """Puts the database back to the backup, behind the fence, and takes the truth from what was not altered."""
+        """Puts the database back to the backup, behind the fence, and takes the truth from what was
+        not altered.
+        """
         dsn = embedded.revive(self.config.data / "postgres")
         with opened(dsn) as pool:
             with transaction(pool) as tx:
@@ -141,9 +153,15 @@ class AlteredWorld:
         return target
 
     def restored(
-        self, pool: Pool, data: Path, finish: RestoreFinish | None = None, bucket: Bucket | None = None
+        self,
+        pool: Pool,
+        data: Path,
+        finish: RestoreFinish | None = None,
+        bucket: Bucket | None = None,
     ) -> tuple[RestoreResult, Decided] | LicetError:
-        """The last step of a restore with the journal and the log in ``data``, rolled back; or the error that refused it."""
+        """The last step of a restore with the journal and the log in ``data``, rolled back; or the
+        error that refused it.
+        """
         keys = FileProvider(self.config.keys)
         try:
             if finish is not None and bucket is not None:
@@ -168,7 +186,9 @@ class AlteredWorld:
         """Whether the first turn of each chat may be used for each purpose."""
         known, found = versions.load(tx), Decided()
         assert known is not None
-        names = {chat: (self.accounts[chat.split("/")[0]], ident) for chat, ident in self.chats.items()}
+        names = {
+            chat: (self.accounts[chat.split("/")[0]], ident) for chat, ident in self.chats.items()
+        }
         seen = account_view.seen(tx, list(names.values()), known, self.now)
         for chat, (account, ident) in names.items():
             if ident not in seen:
@@ -179,7 +199,9 @@ class AlteredWorld:
                 found[chat, purpose] = seen[ident].decide(turn, known, purpose).use
         return found
 
-    def judge(self, pool: Pool, artefact: str, kind: str, seed: int, bucket: Bucket | None = None) -> Judged:
+    def judge(
+        self, pool: Pool, artefact: str, kind: str, seed: int, bucket: Bucket | None = None
+    ) -> Judged:
         """One alteration of the journal or the log, restored and judged; ``seed`` draws it."""
         draw = random.Random(f"{artefact}/{kind}/{seed}")
         data = self.copied(f"{artefact}-{kind}".replace(" ", "-"))
@@ -196,10 +218,15 @@ class AlteredWorld:
         return self._judged(pool, Judged(artefact, kind, what, Verdict.same, ""), data, bucket)
 
     def as_objects(self, data: Path) -> None:
-        """The journal in ``data`` as objects, the header first, as `keys.journal_move` makes them."""
+        """The journal in ``data`` as objects, the header first, as `keys.journal_move` makes
+        them.
+        """
         from licet.keys.journal_move import objects_of  # here: a bench of folders alone needs none
 
-        named = [(name.removeprefix(PREFIX), content) for name, content in objects_of(data / "restrictions")]
+        named = [
+            (name.removeprefix(PREFIX), content)
+            for name, content in objects_of(data / "restrictions")
+        ]
         shutil.rmtree(data / "restrictions")
         (data / "restrictions").mkdir()
         for name, content in named:
@@ -216,7 +243,9 @@ class AlteredWorld:
         finish = RestoreFinish.narrow if run.artefact == "journal" else None
         ended = self.restored(pool, data, finish, bucket)
         if isinstance(ended, LicetError):
-            return refused._replace(verdict=Verdict.stuck, why=f"{done.message}; then {ended.message}")
+            return refused._replace(
+                verdict=Verdict.stuck, why=f"{done.message}; then {ended.message}"
+            )
         compared = self._compared(run, *ended)
         return compared if compared.verdict is Verdict.silent else refused
 
@@ -226,12 +255,18 @@ class AlteredWorld:
         if wider:
             return run._replace(verdict=Verdict.silent, why=f"permits {wider}")
         if fewer and not (done.withdrawn or done.from_log or done.unfit):
-            return run._replace(verdict=Verdict.silent, why=f"no longer permits {fewer}, and does not say so")
-        return run._replace(verdict=Verdict.narrower if fewer else Verdict.same, why=f"{len(fewer)} fewer")
+            return run._replace(
+                verdict=Verdict.silent, why=f"no longer permits {fewer}, and does not say so"
+            )
+        return run._replace(
+            verdict=Verdict.narrower if fewer else Verdict.same, why=f"{len(fewer)} fewer"
+        )
 
 
 class _Story:
-    """Everybody says yes and talks; a backup is taken; then each takes something back, and the log is told."""
+    """Everybody says yes and talks; a backup is taken; then each takes something back, and the log
+    is told.
+    """
 
     def __init__(self, world: AlteredWorld, here: Installation) -> None:
         self.world, self.here = world, here
@@ -264,7 +299,10 @@ class _Story:
         with transaction(self.here.pool) as tx:
             assert self.here.keyring.restrictions is not None
             journal_evidence.tell_head(
-                tx, self.here.keyring.restrictions, self.here.keyring.restrictions.durable, self.world.now
+                tx,
+                self.here.keyring.restrictions,
+                self.here.keyring.restrictions.durable,
+                self.world.now,
             )
         documents.append(self.here)
         self.tell("dia", do.CloseAccount)
@@ -285,22 +323,33 @@ class _Story:
         at, account = self.world.now, uuid7(self.world.now, self.here.keyring.random(10))
         self.world.accounts[name] = account
         verbs.tell(
-            self.here, [do.OpenAccount(account=account, at=at, host=self.host("account", name), plan=plan, age=30)]
+            self.here,
+            [
+                do.OpenAccount(
+                    account=account, at=at, host=self.host("account", name), plan=plan, age=30
+                )
+            ],
         )
         for question in ("models", "safety"):
             self.tell(name, do.Choose, allow=True, question=question)
 
     def tell(self, name: str, kind: type, chat: str = "", **more: object) -> None:
         named = {"conversation": self.world.chats[chat]} if chat else {}
-        verbs.tell(self.here, [kind(account=self.world.accounts[name], at=self.world.now, **named, **more)])
+        verbs.tell(
+            self.here, [kind(account=self.world.accounts[name], at=self.world.now, **named, **more)]
+        )
 
     def say(self, name: str, chat: str, host_project: bytes | None = None) -> None:
         self.turns += 1
         said = do.Say(
-            account=self.world.accounts[name], at=self.world.now, host_conversation=self.host("conversation", chat),
-            host_turn=self.host("turn", str(self.turns)), role=TurnRole.user, host_project=host_project,
+            account=self.world.accounts[name],
+            at=self.world.now,
+            host_conversation=self.host("conversation", chat),
+            host_turn=self.host("turn", str(self.turns)),
+            role=TurnRole.user,
+            host_project=host_project,
             content=encode(Content(text=f"{name} talks of {chat}")),
-        )  # fmt: skip
+        )
         answer = verbs.tell(self.here, [said])[0]
         assert answer.conversation is not None
         self.world.chats[chat] = answer.conversation
@@ -308,7 +357,9 @@ class _Story:
 
 @contextmanager
 def altered_world(root: Path) -> Iterator[tuple[AlteredWorld, Pool]]:
-    """A world, and a pool on its database as the backup left it; its server is stopped at the end."""
+    """A world, and a pool on its database as the backup left it; its server is stopped at the
+    end.
+    """
     try:
         world = AlteredWorld(root)
         world.load()

@@ -1,4 +1,6 @@
-"""The two arms of `gdprbench`: each operation as verbs of Licet, and as statements on plain tables."""
+"""The two arms of `gdprbench`: each operation as verbs of Licet, and as statements on plain
+tables.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,12 @@ def text(source: random.Random) -> str:
     return " ".join(source.choice(_WORDS) for _ in range(TEXT_BYTES // 6))
 
 
-_WORDS = [f"{a}{b}{c}" for a in ("pl", "tr", "gr", "st", "fl") for b in "aeiou" for c in ("nt", "in", "ck", "sh")]
+_WORDS = [
+    f"{a}{b}{c}"
+    for a in ("pl", "tr", "gr", "st", "fl")
+    for b in "aeiou"
+    for c in ("nt", "in", "ck", "sh")
+]
 
 
 class Records:
@@ -72,7 +79,9 @@ class On:
     def __init__(self, here: installation.Installation, keys: Sequence[Key]) -> None:
         self.here, self.records = here, Records(keys)
         self._known = installation.policies(here)
-        self._writer: BatchWriter[list[do.Command], list[do.CommandResult]] = BatchWriter(here.pool, self._apply)
+        self._writer: BatchWriter[list[do.Command], list[do.CommandResult]] = BatchWriter(
+            here.pool, self._apply
+        )
 
     def close(self) -> None:
         self._writer.close()
@@ -82,14 +91,20 @@ class On:
         end = time.monotonic() + SETTLE_SECONDS_MAX
         while time.monotonic() < end:
             with transaction(self.here.pool) as tx:
-                row = tx.execute("SELECT EXISTS (SELECT FROM outbox WHERE index IS NULL)").fetchone()
+                row = tx.execute(
+                    "SELECT EXISTS (SELECT FROM outbox WHERE index IS NULL)"
+                ).fetchone()
             if row == (False,):
                 return
             time.sleep(0.01)
         raise AssertionError("the log did not follow")
 
-    def _apply(self, tx: Transaction, items: Sequence[list[do.Command]]) -> list[list[do.CommandResult]]:
-        answers = iter(apply.apply(tx, self.here.keyring, self._known, [one for item in items for one in item]))
+    def _apply(
+        self, tx: Transaction, items: Sequence[list[do.Command]]
+    ) -> list[list[do.CommandResult]]:
+        answers = iter(
+            apply.apply(tx, self.here.keyring, self._known, [one for item in items for one in item])
+        )
         return [list(itertools.islice(answers, len(item))) for item in items]
 
     def _tell(self, commands: list[do.Command]) -> list[do.CommandResult]:
@@ -115,12 +130,20 @@ class On:
         self._tell([do.Delete(account=account, at=now(), conversation=conversation)])
 
     def _delete_all(self, account: UUID, where: str) -> None:
-        self._tell([do.Delete(account=account, at=now(), conversation=one) for one in self._ids(account, where)])
+        self._tell(
+            [
+                do.Delete(account=account, at=now(), conversation=one)
+                for one in self._ids(account, where)
+            ]
+        )
 
     def _ids(self, account: UUID, where: str) -> list[UUID]:
         with transaction(self.here.pool) as tx:
             rows = tx.execute(
-                f"SELECT conversation_id FROM conversations WHERE account_id = %s AND deleted_at IS NULL {where}",
+                (
+                    "SELECT conversation_id FROM conversations WHERE account_id = %s AND "
+                    f"deleted_at IS NULL {where}"
+                ),
                 [account],
             ).fetchall()
         return [row[0] for row in rows]
@@ -129,7 +152,9 @@ class On:
         self._delete_all(source.choice(self.records.accounts), "")
 
     def delete_purpose(self, source: random.Random, place: int) -> None:
-        self._delete_all(source.choice(self.records.accounts), "AND deciding_grants <> '{}' AND NOT narrowed")
+        self._delete_all(
+            source.choice(self.records.accounts), "AND deciding_grants <> '{}' AND NOT narrowed"
+        )
 
     def delete_due(self, source: random.Random, place: int) -> None:
         def sweep() -> None:
@@ -144,10 +169,14 @@ class On:
 
     def keep_out_user(self, source: random.Random, place: int) -> None:
         account, verb = self.records.keys[place][0], _by_turns(source)
-        self._tell([verb(account=account, at=now(), conversation=one) for one in self._ids(account, "")])
+        self._tell(
+            [verb(account=account, at=now(), conversation=one) for one in self._ids(account, "")]
+        )
 
     def choose(self, source: random.Random, place: int) -> None:
-        self._tell([do.Choose(account=self.records.keys[place][0], at=now(), allow=source.random() < 0.5)])
+        self._tell(
+            [do.Choose(account=self.records.keys[place][0], at=now(), allow=source.random() < 0.5)]
+        )
 
     def set_plan(self, source: random.Random, place: int) -> None:
         plan = source.choice(["pro", "max"])
@@ -169,10 +198,16 @@ class On:
     def read_user(self, source: random.Random, place: int) -> int:
         return self._read_all(self.records.keys[place][0], self._own)
 
-    def _read_all(self, account: UUID, permit: Callable[[account_view.AccountView, TurnState], Permit | None]) -> int:
+    def _read_all(
+        self, account: UUID, permit: Callable[[account_view.AccountView, TurnState], Permit | None]
+    ) -> int:
         with transaction(self.here.pool) as tx:
             rows = tx.execute(
-                "SELECT conversation_id FROM conversations WHERE account_id = %s AND deleted_at IS NULL", [account]
+                (
+                    "SELECT conversation_id FROM conversations WHERE account_id = %s AND "
+                    "deleted_at IS NULL"
+                ),
+                [account],
             ).fetchall()
             return self._read(tx, account, [row[0] for row in rows], permit)
 
@@ -184,8 +219,15 @@ class On:
         permit: Callable[[account_view.AccountView, TurnState], Permit | None],
     ) -> int:
         """Opens what ``permit`` gives a permit for; returns how many turns."""
-        seen = account_view.seen(tx, [(account, one) for one in ids], self._known, now(), with_turns=True)
-        permits = [given for one in seen.values() for turn in one.said if (given := permit(one, turn)) is not None]
+        seen = account_view.seen(
+            tx, [(account, one) for one in ids], self._known, now(), with_turns=True
+        )
+        permits = [
+            given
+            for one in seen.values()
+            for turn in one.said
+            if (given := permit(one, turn)) is not None
+        ]
         return len(open_content(tx, self.here.keyring, permits))
 
     def _used(self, seen: account_view.AccountView, turn: TurnState) -> Permit | None:
@@ -207,9 +249,13 @@ def _by_turns(source: random.Random) -> type[do.Narrow | do.Widen]:
 
 
 class Off:
-    """The operations as statements on plain tables; ``batched`` says whether through the same writer as Licet's."""
+    """The operations as statements on plain tables; ``batched`` says whether through the same
+    writer as Licet's.
+    """
 
-    def __init__(self, here: installation.Installation, keys: Sequence[Key], schema: str, *, batched: bool) -> None:
+    def __init__(
+        self, here: installation.Installation, keys: Sequence[Key], schema: str, *, batched: bool
+    ) -> None:
         self._pool, self._schema, self.records = here.pool, schema, Records(keys)
         self._writer: BatchWriter[list[Statement], None] | None = (
             BatchWriter(here.pool, self._apply) if batched else None
@@ -247,22 +293,34 @@ class Off:
         account, at, record = self.records.keys[place][0], now(), uuid7(now(), source.randbytes(10))
         self._write(
             (
-                """INSERT INTO plain.records (account_id, record_id, kept_out, surface, begun_at, keep_until)
-                   SELECT account_id, %s, false, 'app', %s, %s + CASE WHEN allow THEN interval '5 years'
+                """INSERT INTO plain.records (account_id, record_id, kept_out, surface, begun_at,
+                   keep_until)
+                   SELECT account_id, %s, false, 'app', %s, %s + CASE WHEN allow
+                     THEN interval '5 years'
                           ELSE interval '30 days' END FROM plain.people WHERE account_id = %s""",
                 [record, at, at, account],
             ),
-            ("INSERT INTO plain.turns VALUES (%s, %s, 1, 'user', %s, %s)", [account, record, at, text(source)]),
+            (
+                "INSERT INTO plain.turns VALUES (%s, %s, 1, 'user', %s, %s)",
+                [account, record, at, text(source)],
+            ),
         )
 
     def update_data(self, source: random.Random, place: int) -> None:
         body, (account, record) = text(source), self.records.keys[place]
-        change = "UPDATE plain.turns SET body = %s, said_at = %s WHERE account_id = %s AND record_id = %s"
+        change = (
+            "UPDATE plain.turns SET body = %s, said_at = %s WHERE account_id = %s AND "
+            "record_id "
+            "= %s"
+        )
         self._write((change, [body, now(), account, record]))
 
     def delete_key(self, source: random.Random, place: int) -> None:
         self._write(
-            ("DELETE FROM plain.records WHERE account_id = %s AND record_id = %s", [*self.records.replace(place)])
+            (
+                "DELETE FROM plain.records WHERE account_id = %s AND record_id = %s",
+                [*self.records.replace(place)],
+            )
         )
 
     def delete_user(self, source: random.Random, place: int) -> None:
@@ -271,7 +329,10 @@ class Off:
 
     def delete_purpose(self, source: random.Random, place: int) -> None:
         account = source.choice(self.records.accounts)
-        delete = f"DELETE FROM plain.records r USING plain.people p WHERE p.account_id = r.account_id AND {MAY_BE_USED}"
+        delete = (
+            "DELETE FROM plain.records r USING plain.people p WHERE p.account_id = "
+            f"r.account_id AND {MAY_BE_USED}"
+        )
         self._write((f"{delete} AND r.account_id = %s", [account]))
 
     def delete_due(self, source: random.Random, place: int) -> None:
@@ -279,7 +340,9 @@ class Off:
 
     def keep_out(self, source: random.Random, place: int) -> None:
         out = _by_turns(source) is do.Narrow
-        self._write((f"{_KEEP_OUT} AND record_id = %s", [out, out, now(), *self.records.keys[place]]))
+        self._write(
+            (f"{_KEEP_OUT} AND record_id = %s", [out, out, now(), *self.records.keys[place]])
+        )
 
     def keep_out_user(self, source: random.Random, place: int) -> None:
         out = _by_turns(source) is do.Narrow
@@ -288,7 +351,10 @@ class Off:
     def choose(self, source: random.Random, place: int) -> None:
         account, allow = self.records.keys[place][0], source.random() < 0.5
         self._write(
-            ("UPDATE plain.people SET allow = %s WHERE account_id = %s AND allow <> %s", [allow, account, allow]),
+            (
+                "UPDATE plain.people SET allow = %s WHERE account_id = %s AND allow <> %s",
+                [allow, account, allow],
+            ),
             (
                 """UPDATE plain.records SET keep_until = least(keep_until, %s + interval '30 days')
                     WHERE account_id = %s AND NOT %s AND keep_until > %s + interval '30 days'""",
@@ -298,17 +364,27 @@ class Off:
 
     def set_plan(self, source: random.Random, place: int) -> None:
         plan = source.choice(["pro", "max"])
-        self._write(("UPDATE plain.people SET plan = %s WHERE account_id = %s", [plan, self.records.keys[place][0]]))
+        self._write(
+            (
+                "UPDATE plain.people SET plan = %s WHERE account_id = %s",
+                [plan, self.records.keys[place][0]],
+            )
+        )
 
     def read_metadata(self, source: random.Random, place: int) -> None:
         self._rows(
-            """SELECT p.plan, p.age, p.allow, r.* FROM plain.records r JOIN plain.people p USING (account_id)
+            """SELECT p.plan, p.age, p.allow, r.* FROM plain.records r
+                JOIN plain.people p USING (account_id)
                 WHERE account_id = %s AND record_id = %s""",
             [*self.records.keys[place]],
         )
 
     def read_key(self, source: random.Random, place: int) -> int:
-        return len(self._rows(f"{_READ} AND {MAY_BE_USED} AND r.record_id = %s", [*self.records.keys[place]]))
+        return len(
+            self._rows(
+                f"{_READ} AND {MAY_BE_USED} AND r.record_id = %s", [*self.records.keys[place]]
+            )
+        )
 
     def read_purpose(self, source: random.Random, place: int) -> int:
         return len(self._rows(f"{_READ} AND {MAY_BE_USED}", [source.choice(self.records.accounts)]))
@@ -318,6 +394,8 @@ class Off:
 
 
 _READ = """SELECT t.* FROM plain.records r JOIN plain.people p USING (account_id)
-             JOIN plain.turns t USING (account_id, record_id) WHERE r.account_id = %s AND r.keep_until > now()"""
+             JOIN plain.turns t USING (account_id, record_id) WHERE r.account_id = %s
+               AND r.keep_until > now()"""
 _KEEP_OUT = """UPDATE plain.records SET kept_out = %s, keep_until = CASE WHEN %s
-                 THEN least(keep_until, %s + interval '30 days') ELSE keep_until END WHERE account_id = %s"""
+                 THEN least(keep_until, %s + interval '30 days') ELSE keep_until END
+                   WHERE account_id = %s"""

@@ -1,8 +1,10 @@
-"""A pytest plugin: which lines of the source each test executes, and the seconds of processor time that it takes.
+"""A pytest plugin: which lines of the source each test executes, and the seconds of processor time
+that it takes.
 
-It counts with `sys.monitoring`: a line reports once a test and is silent until the next one, so a run costs little
-more than without. What a fixture that many tests share executes counts for every test of its file. Programs that a
-test starts report too: `sitecustomize` beside the copied source begins the same count in them.
+It counts with `sys.monitoring`: a line reports once a test and is silent until the next one, so a
+run costs little more than without. What a fixture that many tests share executes counts for every
+test of its file. Programs that a test starts report too: `sitecustomize` beside the copied source
+begins the same count in them.
 
     python -m pytest -p bench._mutant_lines FILE      MUTANTS_SOURCE and MUTANTS_LINES are set
 """
@@ -88,14 +90,22 @@ def _merge(into: Lines, lines: Lines) -> None:
 
 
 def _spent() -> float:
-    """Seconds of processor time of this process and of the programs that it waited for: a busy machine changes nothing."""
+    """Seconds of processor time of this process and of the programs that it waited for: a busy
+    machine changes nothing.
+    """
     return time.process_time() + sum(os.times()[2:4])
 
 
 def _of_others(module: object) -> bool:
-    """Whether it is a module that no mutation changes: of the standard library or an installed package."""
+    """Whether it is a module that no mutation changes: of the standard library or an installed
+    package.
+    """
     origin = getattr(getattr(module, "__spec__", None), "origin", None) or ""
-    return origin in {"built-in", "frozen"} or "site-packages" in origin or origin.startswith(sys.base_prefix)
+    return (
+        origin in {"built-in", "frozen"}
+        or "site-packages" in origin
+        or origin.startswith(sys.base_prefix)
+    )
 
 
 class Watching:
@@ -111,7 +121,9 @@ class Watching:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """The first case of every test goes before the second case of any: a file may be cut short."""
+        """The first case of every test goes before the second case of any: a file may be cut
+        short.
+        """
         files: dict[str, int] = {}
         cases: dict[str, int] = {}
         places = {}
@@ -128,7 +140,13 @@ class Watching:
         result = yield
         lines = taken()
         for path in self.programs.glob("*.json"):
-            _merge(lines, {file: set(numbers) for file, numbers in json.loads(path.read_text("utf-8")).items()})
+            _merge(
+                lines,
+                {
+                    file: set(numbers)
+                    for file, numbers in json.loads(path.read_text("utf-8")).items()
+                },
+            )
             path.unlink()
         seconds = _spent() - began
         self.tests[item.nodeid] = {"seconds": seconds, "lines": _plain(lines)}

@@ -1,8 +1,9 @@
-"""Runs the tests of one mutant after another, each in a fork of a process that has imported all but the source.
+"""Runs the tests of one mutant after another, each in a fork of a process that has imported all but
+the source.
 
-It reads one order a line, `{"tests": [...], "name": ..., "cpu": seconds}`, and answers each with one line,
-`{"outcome": "killed" | "survived" | "hung", "test": ..., "seconds": ...}`. The source is imported anew in each fork, so
-a mutation of a constant counts as much as one within a function.
+It reads one order a line, `{"tests": [...], "name": ..., "cpu": seconds}`, and answers each with
+one line, `{"outcome": "killed" | "survived" | "hung", "test": ..., "seconds": ...}`. The source is
+imported anew in each fork, so a mutation of a constant counts as much as one within a function.
 
     python bench/_mutant_server.py FOLDER MODULES.json
 """
@@ -24,18 +25,24 @@ from typing import Any
 
 IDLE_SECONDS_MAX = 20.0  # without any processor time
 WALL_SECONDS_MAX = 900.0
-NOT_AHEAD = re.compile(r"^(ray|daft|bench|playwright|__main__|sitecustomize|xdist|antigravity|this|idlelib|turtle)\b")
+NOT_AHEAD = re.compile(
+    r"^(ray|daft|bench|playwright|__main__|sitecustomize|xdist|antigravity|this|idlelib|turtle)\b"
+)
 
 
 def main(folder: Path, modules: Path) -> None:
-    sys.path[0] = str(Path.cwd())  # the repository, as pytest has it, in place of this file's folder
+    # the repository, as pytest has it, in place of this file's folder
+    sys.path[0] = str(Path.cwd())
     for name in json.loads(modules.read_text("utf-8")):
         if not NOT_AHEAD.match(name):
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
-    assert not any(name.split(".")[0] == "licet" for name in sys.modules), "the source was imported ahead"
+    assert not any(name.split(".")[0] == "licet" for name in sys.modules), (
+        "the source was imported ahead"
+    )
     gc.collect()
-    gc.freeze()  # pytest collects garbage at each end, and so would look at all that was imported once a mutant
+    # pytest collects garbage at each end, and so would look at all that was imported once a mutant
+    gc.freeze()
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for line in sys.stdin:
@@ -87,8 +94,23 @@ def in_child(folder: Path, order: dict[str, Any], output: Path) -> None:
         os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
         import pytest
 
-        quiet = ["-x", "-q", "--no-header", "--tb=short", "-rfE", "-p", "no:cacheprovider", "-p", "no:xdist"]
-        quiet += ["-W", "ignore::pytest.PytestAssertRewriteWarning", "-W", "ignore::DeprecationWarning"]
+        quiet = [
+            "-x",
+            "-q",
+            "--no-header",
+            "--tb=short",
+            "-rfE",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:xdist",
+        ]
+        quiet += [
+            "-W",
+            "ignore::pytest.PytestAssertRewriteWarning",
+            "-W",
+            "ignore::DeprecationWarning",
+        ]
         arguments = [*quiet, f"--basetemp={folder / order['name']}", *order["tests"]]
         code = int(pytest.main(arguments, plugins=[Worker()]))
         sys.stdout.flush()
@@ -97,9 +119,11 @@ def in_child(folder: Path, order: dict[str, Any], output: Path) -> None:
 
 
 def wait(child: int, name: str, cpu: float) -> tuple[int | None, float]:
-    """The exit code, or None of one that stood still or took more than ``cpu`` seconds; and its processor time.
+    """The exit code, or None of one that stood still or took more than ``cpu`` seconds; and its
+    processor time.
 
-    The kernel's own bound on processor time is not kept everywhere. Nothing that the child started is left.
+    The kernel's own bound on processor time is not kept everywhere. Nothing that the child started
+    is left.
     """
     began = time.monotonic()
     moved, last = began, 0.0

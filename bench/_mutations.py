@@ -1,10 +1,11 @@
 """The mutations of one source file: small wrong changes, each of which a test ought to notice.
 
-Changed are comparisons, `and` and `or` and their operands, `not`, truth values and numbers within functions, sums,
-`min` and `max`, `any` and `all`, what is returned, whole statements (a call, a `raise`, an assignment to a field, a
-`continue`), a `with` that binds nothing (a lock, say), and within SQL comparisons, `AND`, `IS NULL`, `EXISTS`,
-`FOR UPDATE`, `DISTINCT` and `ON CONFLICT DO NOTHING`. Not changed are words for people (messages, log lines, what is
-printed), docstrings, annotations, assertions (`assert_never` too), and named numbers of a module: tests use those by
+Changed are comparisons, `and` and `or` and their operands, `not`, truth values and numbers within
+functions, sums, `min` and `max`, `any` and `all`, what is returned, whole statements (a call, a
+`raise`, an assignment to a field, a `continue`), a `with` that binds nothing (a lock, say), and
+within SQL comparisons, `AND`, `IS NULL`, `EXISTS`, `FOR UPDATE`, `DISTINCT` and `ON CONFLICT DO
+NOTHING`. Not changed are words for people (messages, log lines, what is printed), docstrings,
+annotations, assertions (`assert_never` too), and named numbers of a module: tests use those by
 their names, and the comparisons with them are changed.
 """
 
@@ -23,25 +24,48 @@ SWAPS = {
 SUMS = {ast.Add: ("+", "-"), ast.Sub: ("-", "+"), ast.BitOr: ("|", "&"), ast.BitAnd: ("&", "|")}
 CALLS = {"min": "max", "max": "min", "any": "all", "all": "any"}
 SPOKEN = {
-    "assert_never", "print", "echo", "secho", "warn", "debug", "info", "warning", "error", "exception", "critical",
-}  # fmt: skip
+    "assert_never",
+    "print",
+    "echo",
+    "secho",
+    "warn",
+    "debug",
+    "info",
+    "warning",
+    "error",
+    "exception",
+    "critical",
+}
 SQL = re.compile(r"\b(SELECT|UPDATE|INSERT INTO|DELETE FROM|WHERE|LEFT JOIN)\b")
 SQL_SWAPS = [
     (re.compile(pattern), put)
     for pattern, put in [
-        (r" <= ", " < "), (r" < ", " <= "), (r" >= ", " > "), (r" > ", " >= "),
-        (r"(?<=[\w)]) IS NULL", " IS NOT NULL"), (r" IS NOT NULL", " IS NULL"), (r" AND ", " OR "),
-        (r" FOR (?:NO KEY )?(?:UPDATE|SHARE|KEY SHARE)\b", ""), (r" ON CONFLICT DO NOTHING", ""),
-        (r"NOT EXISTS", "EXISTS"), (r"(?<!NOT )EXISTS", "NOT EXISTS"), (r"SELECT DISTINCT ", "SELECT "),
-        (r"(?<= WHERE )([\w.]+) = (?=[\w%(])", r"\1 <> "), (r"(?<= AND )([\w.]+) = (?=[\w%(])", r"\1 <> "),
-        (r"\bmin\((?=\w)", "max("), (r"\bmax\((?=\w)", "min("), (r" DESC\b", " ASC"),
+        (r" <= ", " < "),
+        (r" < ", " <= "),
+        (r" >= ", " > "),
+        (r" > ", " >= "),
+        (r"(?<=[\w)]) IS NULL", " IS NOT NULL"),
+        (r" IS NOT NULL", " IS NULL"),
+        (r" AND ", " OR "),
+        (r" FOR (?:NO KEY )?(?:UPDATE|SHARE|KEY SHARE)\b", ""),
+        (r" ON CONFLICT DO NOTHING", ""),
+        (r"NOT EXISTS", "EXISTS"),
+        (r"(?<!NOT )EXISTS", "NOT EXISTS"),
+        (r"SELECT DISTINCT ", "SELECT "),
+        (r"(?<= WHERE )([\w.]+) = (?=[\w%(])", r"\1 <> "),
+        (r"(?<= AND )([\w.]+) = (?=[\w%(])", r"\1 <> "),
+        (r"\bmin\((?=\w)", "max("),
+        (r"\bmax\((?=\w)", "min("),
+        (r" DESC\b", " ASC"),
     ]
-]  # fmt: skip
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One change of one file: the bytes from ``start`` to ``end`` become ``put``. ``lines`` are its statement's."""
+    """One change of one file: the bytes from ``start`` to ``end`` become ``put``. ``lines`` are its
+    statement's.
+    """
 
     file: str
     line: int
@@ -113,7 +137,11 @@ class SourceFinder(ast.NodeVisitor):
 
     def make(self, line: int, what: str, start: int, end: int, put: str) -> None:
         text = self.lines[line - 1].decode().strip()
-        self.made.append(Mutant(self.file, line, self.statement, ".".join(self.path), what, text, start, end, put))
+        self.made.append(
+            Mutant(
+                self.file, line, self.statement, ".".join(self.path), what, text, start, end, put
+            )
+        )
 
     def visit(self, node: ast.AST) -> None:
         if isinstance(node, ast.stmt):
@@ -222,7 +250,11 @@ class _Finder(SourceFinder):
     def visit_With(self, node: ast.With | ast.AsyncWith) -> None:
         if all(item.optional_vars is None for item in node.items):
             start, first = self.span(node)[0], node.items[-1].context_expr
-            end = self.source.index(b":\n", self.span(first)[1]) if b":\n" in self.source[self.span(first)[1] :] else -1
+            end = (
+                self.source.index(b":\n", self.span(first)[1])
+                if b":\n" in self.source[self.span(first)[1] :]
+                else -1
+            )
             if end > 0 and end < self.span(node.body[0])[0]:
                 self.make(node.lineno, "with removed", start, end, "if True")
         self.generic_visit(node)
@@ -239,7 +271,9 @@ class _Finder(SourceFinder):
         self.visit(node.value)
 
     def visit_Compare(self, node: ast.Compare) -> None:
-        for left, op, right in zip([node.left, *node.comparators], node.ops, node.comparators, strict=False):
+        for left, op, right in zip(
+            [node.left, *node.comparators], node.ops, node.comparators, strict=False
+        ):
             old, new = SWAPS[type(op)]
             self.between(left, right, old, new, f"{old.replace(chr(92) + 's+', ' ')} becomes {new}")
         self.generic_visit(node)
@@ -250,7 +284,9 @@ class _Finder(SourceFinder):
             self.between(left, right, rf"\b{old}\b", new, f"{old} becomes {new}")
         whole_start, whole_end = self.span(node)
         first, last = node.values[0], node.values[-1]
-        self.make(first.lineno, "first operand dropped", whole_start, self.span(node.values[1])[0], "")
+        self.make(
+            first.lineno, "first operand dropped", whole_start, self.span(node.values[1])[0], ""
+        )
         self.make(last.lineno, "last operand dropped", self.span(node.values[-2])[1], whole_end, "")
         self.generic_visit(node)
 
@@ -279,7 +315,10 @@ class _Finder(SourceFinder):
         if isinstance(node.func, ast.Name) and name in CALLS:
             self.put(node.func, f"{name} becomes {CALLS[name]}", CALLS[name])
         self.visit(node.func)
-        for argument in [*node.args, *(word.value for word in node.keywords if word.arg != "strict")]:
+        for argument in [
+            *node.args,
+            *(word.value for word in node.keywords if word.arg != "strict"),
+        ]:
             self.visit(argument)
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> None:

@@ -1,7 +1,9 @@
-"""Texts in which nobody is named, or hardly anybody: Debian's manual pages and catalogues of messages by language, and code.
+"""Texts in which nobody is named, or hardly anybody: Debian's manual pages and catalogues of
+messages by language, and code.
 
-The packages: manpages-XX and whatever else is installed. Pages are told apart by a hash of their names: no threshold was
-chosen on the half that is measured. What stands in them under a heading of authors, translators or history is left out.
+The packages: manpages-XX and whatever else is installed. Pages are told apart by a hash of their
+names: no threshold was chosen on the half that is measured. What stands in them under a heading of
+authors, translators or history is left out.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from pathlib import Path
 
 MAN, LOCALE = Path("/usr/share/man"), Path("/usr/share/locale")
 PAGES_MAX, PAGE_CHARS_MAX, PAGE_CHARS_MIN = 60, 20_000, 600
-MESSAGES = ("ar", "bg", "ca", "sk", "hr", "he", "hi", "th", "fa", "eu")  # languages without manual pages
+# languages without manual pages
+MESSAGES = ("ar", "bg", "ca", "sk", "hr", "he", "hi", "th", "fa", "eu")
 MESSAGES_MAX, MESSAGE_WORDS_MIN = 4_000, 4
 _OF_PEOPLE = re.compile(
     r"(?i)copyright|©|authors?\b|written by|@[\w.-]+\.\w+|contributor|maintain"
@@ -33,12 +36,16 @@ _PEOPLE = re.compile(
 def pages() -> Iterator[tuple[str, list[str]]]:
     """The pages of the measured half by language."""
     folders = {"en": MAN} | {
-        _CODES.get(one.name, one.name): one for one in sorted(MAN.glob("[a-z][a-z]*")) if one.is_dir()
+        _CODES.get(one.name, one.name): one
+        for one in sorted(MAN.glob("[a-z][a-z]*"))
+        if one.is_dir()
     }
     for language, folder in folders.items():
         if re.fullmatch("[a-z]{2}", language) is None or not (folder / "man1").is_dir():
             continue
-        files = sorted(folder.glob("man[1-8]/*"), key=lambda file: hashlib.sha256(file.name.encode()).digest())
+        files = sorted(
+            folder.glob("man[1-8]/*"), key=lambda file: hashlib.sha256(file.name.encode()).digest()
+        )
         found: list[str] = []
         for file in files:
             if len(found) < PAGES_MAX and not file.is_symlink() and is_measured(file.name):
@@ -54,7 +61,9 @@ def is_measured(name: str) -> bool:
 
 def _page(file: Path) -> str:
     command = ["mandoc", "-T", "utf8", "-O", "width=600", str(file)]
-    made = subprocess.run(command, capture_output=True, timeout=60, check=False).stdout.decode("utf-8", "replace")
+    made = subprocess.run(command, capture_output=True, timeout=60, check=False).stdout.decode(
+        "utf-8", "replace"
+    )
     kept, skips = [], False
     for line in re.sub(".\x08", "", made).splitlines()[1:-1]:
         if line and not line[0].isspace():
@@ -65,7 +74,9 @@ def _page(file: Path) -> str:
 
 
 def catalogues() -> Iterator[tuple[str, list[str]]]:
-    """Messages of programs, by language; names of towns and countries are in catalogues that are left out."""
+    """Messages of programs, by language; names of towns and countries are in catalogues that are
+    left out.
+    """
     for language in MESSAGES:
         found: list[str] = []
         for file in sorted((LOCALE / language / "LC_MESSAGES").glob("*.mo")):
@@ -81,14 +92,23 @@ def catalogues() -> Iterator[tuple[str, list[str]]]:
 
 def technical(root: Path) -> Iterator[tuple[str, list[str]]]:
     """Code, shell, SQL, logs, JSON, tables and maths, fenced or not as they lie there."""
-    python = sorted(Path("/usr/lib/python3").rglob("*.py")) or sorted(Path(re.__file__).parents[1].glob("*.py"))
+    python = sorted(Path("/usr/lib/python3").rglob("*.py")) or sorted(
+        Path(re.__file__).parents[1].glob("*.py")
+    )
     shell = [
-        one for one in sorted(Path("/usr/bin").iterdir()) if one.is_file() and one.read_bytes()[:9] == b"#!/bin/sh"
+        one
+        for one in sorted(Path("/usr/bin").iterdir())
+        if one.is_file() and one.read_bytes()[:9] == b"#!/bin/sh"
     ]
     yield "code", [_read(file) for file in python if is_measured(file.name)][:60]
     yield "shell", [_read(file) for file in shell][:60]
     yield "SQL", [_read(file) for file in sorted((root / "src/licet/store").rglob("*.sql"))]
-    yield "logs", [_read(file) for file in sorted(Path("/var/log").glob("*.log")) if file.stat().st_size][:20]
+    yield (
+        "logs",
+        [_read(file) for file in sorted(Path("/var/log").glob("*.log")) if file.stat().st_size][
+            :20
+        ],
+    )
     yield "JSON", [_read(file) for file in sorted((root / "src").rglob("*.json"))]
     yield "tables", [_read(root / "bench/RESULTS.md")]
     mixed = (root / "tests/curate/cases/nameless.txt").read_text("utf-8").splitlines()

@@ -5,7 +5,8 @@ file lock       a call of `fcntl.flock` or `fcntl.lockf`, or of the function tha
 advisory lock   `pg_advisory_..` in SQL text; one that is tried is always had
 row lock        `FOR UPDATE`, `FOR SHARE` and theirs; `SKIP LOCKED` once more by itself
 table lock      `LOCK TABLE`
-authorization   `may=` of a route, a table or an act of the console, which then answers every known caller; a call of a check
+authorization   `may=` of a route, a table or an act of the console, which then answers every known
+caller; a call of a check
                 of who may; a `raise` that refuses a caller; a comparison of secrets
 
 Giving a lock back is no safeguard. SQL is found in every string but docstrings, f-strings included.
@@ -116,12 +117,18 @@ class _Finder(SourceFinder):
         elif name in ROLES and "roles" in ast.unparse(node):
             self.put_in_place(Kind.authorization, node, ROLES[name])
         for word in node.keywords:
-            if word.arg == "may" and not (isinstance(word.value, ast.Name) and word.value.id in UNGUARDED):
+            if word.arg == "may" and not (
+                isinstance(word.value, ast.Name) and word.value.id in UNGUARDED
+            ):
                 self.put_in_place(Kind.authorization, word.value, EVERY_CALLER)
         self.generic_visit(node)
 
     def visit_BinOp(self, node: ast.BinOp) -> None:
-        if isinstance(node.op, ast.BitAnd) and isinstance(node.left, ast.Attribute) and node.left.attr == "roles":
+        if (
+            isinstance(node.op, ast.BitAnd)
+            and isinstance(node.left, ast.Attribute)
+            and node.left.attr == "roles"
+        ):
             self.put_in_place(Kind.authorization, node, "True")
         self.generic_visit(node)
 
@@ -147,7 +154,9 @@ class _Finder(SourceFinder):
 
 
 def _is_check(call: ast.Call) -> bool:
-    """Whether it is a check of who may: `may.check`, `identities.check_two`, whatever holds the `may`."""
+    """Whether it is a check of who may: `may.check`, `identities.check_two`, whatever holds the
+    `may`.
+    """
     match call.func:
         case ast.Attribute(ast.Name(holder), "check" | "check_two") if holder in CHECKS:
             return True

@@ -1,6 +1,7 @@
-"""A release build by the number of turns, beside moving the same bytes; its seal's lock; the load, beside reading, decrypting
-and unpacking the same with keys at hand; each in processor time of the process and of the database. And what the database keeps
-of a row, beside the id of its conversation.
+"""A release build by the number of turns, beside moving the same bytes; its seal's lock; the load,
+beside reading, decrypting and unpacking the same with keys at hand; each in processor time of the
+process and of the database. And what the database keeps of a row, beside the id of its
+conversation.
 
 python -m bench building [TURNS ...]
 """
@@ -51,8 +52,12 @@ SECONDS_MIN = 2.0
 ID_BYTES = 16  # of a conversation
 
 
-def fill(here: installation.Installation, turns: int, random: Random, words_a_turn: int = 100) -> list[UUID]:
-    """Accounts that said yes, each with a few conversations of ten turns of some 600 characters, or as many words."""
+def fill(
+    here: installation.Installation, turns: int, random: Random, words_a_turn: int = 100
+) -> list[UUID]:
+    """Accounts that said yes, each with a few conversations of ten turns of some 600 characters, or
+    as many words.
+    """
     # every turn its own words: a build leaves out what repeats
     words = ["".join(random.choices("etaoinshrdlu", k=random.randint(2, 9))) for _ in range(5_000)]
     queue: list[commands.Command] = []
@@ -61,12 +66,20 @@ def fill(here: installation.Installation, turns: int, random: Random, words_a_tu
         if number % TURNS_AN_ACCOUNT == 0:
             account = uuid7(SAID, os.urandom(10))
             accounts.append(account)
-            queue.append(commands.OpenAccount(account=account, at=SAID, host=os.urandom(16), plan="free", age=30))
+            queue.append(
+                commands.OpenAccount(
+                    account=account, at=SAID, host=os.urandom(16), plan="free", age=30
+                )
+            )
             queue.append(commands.Choose(account=account, at=SAID, allow=True, via="notice"))
         host = (number // TURNS_A_CONVERSATION).to_bytes(16, "big")
         role = (TurnRole.user, TurnRole.assistant)[number % 2]
         content = Content(text=" ".join(random.choices(words, k=words_a_turn)))
-        queue.append(commands.Say(account=account, at=SAID, host_conversation=host, role=role, content=encode(content)))
+        queue.append(
+            commands.Say(
+                account=account, at=SAID, host_conversation=host, role=role, content=encode(content)
+            )
+        )
         if len(queue) >= BATCH:
             verbs.tell(here, queue)
             queue = []
@@ -76,9 +89,11 @@ def fill(here: installation.Installation, turns: int, random: Random, words_a_tu
 
 
 def moved_only(here: installation.Installation, folder: Path) -> None:
-    """The floor of a build: the same sealed bodies read, decrypted, encrypted again and written as Parquet with zstd.
+    """The floor of a build: the same sealed bodies read, decrypted, encrypted again and written as
+    Parquet with zstd.
 
-    Both are the work of AES-GCM, whatever the key: no key is looked up here, nothing is decided, and no text is seen.
+    Both are the work of AES-GCM, whatever the key: no key is looked up here, nothing is decided,
+    and no text is seen.
     """
     key, place = AESGCM(os.urandom(32)), pa.schema([pa.field("sealed", pa.binary())])
     with transaction(here.pool) as tx, tx.cursor("bodies", binary=True) as cursor:
@@ -88,14 +103,19 @@ def moved_only(here: installation.Installation, folder: Path) -> None:
             while rows := cursor.fetchmany(BATCH):
                 opened = [key.encrypt(b"\0" * 12, sealed, None)[:-16] for (sealed,) in rows]
                 again = [key.encrypt(b"\0" * 12, sealed, None) for sealed in opened]
-                writer.write_batch(pa.RecordBatch.from_arrays([pa.array(again, pa.binary())], schema=place))
+                writer.write_batch(
+                    pa.RecordBatch.from_arrays([pa.array(again, pa.binary())], schema=place)
+                )
 
 
 def opened_only(here: installation.Installation, built: BuildResult) -> Callable[[], None]:
-    """The floor of a load: the same parts hashed once and read, each row decrypted, decompressed and unpacked, with keys that
-    nobody had to decide about.
+    """The floor of a load: the same parts hashed once and read, each row decrypted, decompressed
+    and unpacked, with keys that nobody had to decide about.
     """
-    leases, release_id = DatabaseLeases(here.pool, here.keyring, here.clock), built.manifest.release_id
+    leases, release_id = (
+        DatabaseLeases(here.pool, here.keyring, here.clock),
+        built.manifest.release_id,
+    )
     paths, keys = sorted(built.folder.glob("part-*.parquet")), dict[int, bytes]()
     for path in paths:
         with path.open("rb") as file:
@@ -109,21 +129,33 @@ def opened_only(here: installation.Installation, built: BuildResult) -> Callable
                 file_digest(file, sha256)
                 file.seek(0)
                 for group in groups(file):
-                    for ordinal, row_id, sealed in zip(group.ordinals, group.row_ids, group.sealed, strict=True):
+                    for ordinal, row_id, sealed in zip(
+                        group.ordinals, group.row_ids, group.sealed, strict=True
+                    ):
                         place = release_id + row_id + sealed[:1]
-                        unpack(decompress(AESGCM(keys[ordinal]).decrypt(sealed[1:13], sealed[13:], place)[1:]))
+                        unpack(
+                            decompress(
+                                AESGCM(keys[ordinal]).decrypt(sealed[1:13], sealed[13:], place)[1:]
+                            )
+                        )
 
     return work
 
 
-def repeated(here: installation.Installation, work: Callable[[], object], rows: int) -> tuple[float, float]:
-    """The microseconds of this process and of the database a row of ``rows``: warm, and of at least `SECONDS_MIN`."""
+def repeated(
+    here: installation.Installation, work: Callable[[], object], rows: int
+) -> tuple[float, float]:
+    """The microseconds of this process and of the database a row of ``rows``: warm, and of at least
+    `SECONDS_MIN`.
+    """
     work()
     before, times = spent(here), 0
     while times == 0 or time.process_time() - before[0] < SECONDS_MIN:
         work()
         times += 1
-    process, database = (1e6 * (now - then) / (times * rows) for now, then in zip(spent(here), before, strict=True))
+    process, database = (
+        1e6 * (now - then) / (times * rows) for now, then in zip(spent(here), before, strict=True)
+    )
     return process, database
 
 
@@ -134,18 +166,25 @@ def spent(here: installation.Installation) -> tuple[float, float]:
 
 
 def kept_bytes(here: installation.Installation, rows_an_account: int) -> float:
-    """The bytes of the database for a row of a release, with its indexes: each of one segment and two origins."""
+    """The bytes of the database for a row of a release, with its indexes: each of one segment and
+    two origins.
+    """
     release = uuid7(NOW, os.urandom(10))
     accounts = sorted(uuid7(SAID, os.urandom(10)) for _ in range(KEPT_ROWS // rows_an_account))
     origins = (("typed", TURNS_A_CONVERSATION - 1), ("assistant", TURNS_A_CONVERSATION))
-    sources = tuple(RowSource(segment=0, origin=origin, turn=turn, count=5) for origin, turn in origins)
+    sources = tuple(
+        RowSource(segment=0, origin=origin, turn=turn, count=5) for origin, turn in origins
+    )
     rows = [
         RowSources(
-            account=accounts[n // rows_an_account], conversation=uuid7(SAID, os.urandom(10)), ordinal=n,
-            keys=((0, CopyPlace.vault),), sources=sources,
+            account=accounts[n // rows_an_account],
+            conversation=uuid7(SAID, os.urandom(10)),
+            ordinal=n,
+            keys=((0, CopyPlace.vault),),
+            sources=sources,
         )
         for n in range(KEPT_ROWS)
-    ]  # fmt: skip
+    ]
     with transaction(here.pool) as tx:
         tx.execute("SET LOCAL session_replication_role = replica")  # there is no such release
         tx.execute("TRUNCATE release_runs")
@@ -161,27 +200,35 @@ def kept() -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
         data.mkdir()
-        with installation.installation(Configuration(data=data, curate=NO_NAMES), lambda: NOW) as here:
+        with installation.installation(
+            Configuration(data=data, curate=NO_NAMES), lambda: NOW
+        ) as here:
             found = {each: kept_bytes(here, each) for each in (1, 10, 100)}
     return [
         Row(
-            f"bytes of the database a row of a release, {each} an account (goal: 58)", f"{one:.0f}", f"{ID_BYTES}",
+            f"bytes of the database a row of a release, {each} an account (goal: 58)",
+            f"{one:.0f}",
+            f"{ID_BYTES}",
             f"{ID_BYTES / one:.2f}",
         )
         for each, one in found.items()
-    ]  # fmt: skip
+    ]
 
 
 def loaded(here: installation.Installation, built: BuildResult) -> Row:
     """What a row costs to load, beside its floor in the same run."""
     count = built.manifest.rows
-    process, database = repeated(here, lambda: deque(catalog.open_release(here, "bench"), maxlen=0), count)
+    process, database = repeated(
+        here, lambda: deque(catalog.open_release(here, "bench"), maxlen=0), count
+    )
     low, _ = repeated(here, opened_only(here, built), count)
     load = process + database
     return Row(
-        "  load, us a row of ten turns (goal: 0.50)", f"{load:.1f}, of it {database:.1f} of the database", f"{low:.1f}",
+        "  load, us a row of ten turns (goal: 0.50)",
+        f"{load:.1f}, of it {database:.1f} of the database",
+        f"{low:.1f}",
         f"{low / load:.2f}",
-    )  # fmt: skip
+    )
 
 
 def main(arguments: list[str]) -> list[Row]:
@@ -192,12 +239,17 @@ def main(arguments: list[str]) -> list[Row]:
         with tempfile.TemporaryDirectory() as folder:
             data = Path(folder) / "data"
             data.mkdir()
-            with installation.installation(Configuration(data=data, curate=NO_NAMES), lambda: NOW) as here:
+            with installation.installation(
+                Configuration(data=data, curate=NO_NAMES), lambda: NOW
+            ) as here:
                 policy_changes.apply_policy(here, NAMES_LEFT_IN, by="bench")
                 fill(here, turns, Random(1))
                 before = spent(here)
                 built = release_build.build_release(here, name="bench", purpose="improve_models")
-                process, database = (1e6 * (now - then) / turns for now, then in zip(spent(here), before, strict=True))
+                process, database = (
+                    1e6 * (now - then) / turns
+                    for now, then in zip(spent(here), before, strict=True)
+                )
                 cost = process + database
                 first = first or cost
                 rows.append(
@@ -213,7 +265,13 @@ def main(arguments: list[str]) -> list[Row]:
                 moved = 1e6 * (sum(spent(here)) - sum(before)) / turns
                 what = "  beside reading, decrypting, encrypting and writing the same bytes"
                 rows.append(Row(what, f"{cost:.0f}", f"{moved:.1f}", f"{moved / cost:.3f}"))
-                rows.append(Row("  endings waited for the seal, ms", f"{built.lock_seconds * 1000:.1f}", "100"))
+                rows.append(
+                    Row(
+                        "  endings waited for the seal, ms",
+                        f"{built.lock_seconds * 1000:.1f}",
+                        "100",
+                    )
+                )
                 rows.append(loaded(here, built))
     return rows + kept()
 

@@ -1,8 +1,9 @@
-"""The cold tier: moving sealed bodies beside writing the same bytes to a file, and deleting an object by its size.
+"""The cold tier: moving sealed bodies beside writing the same bytes to a file, and deleting an
+object by its size.
 
-Floor of the move: the same bytes read from the table, written to one file, synced and read back, with no row changed.
-Reading a conversation back is beside reading it from the table. Deleting an object is measured for two sizes: it must
-not take longer because more bodies lay in it.
+Floor of the move: the same bytes read from the table, written to one file, synced and read back,
+with no row changed. Reading a conversation back is beside reading it from the table. Deleting an
+object is measured for two sizes: it must not take longer because more bodies lay in it.
 
     python -m bench cold [TURNS]
 """
@@ -39,11 +40,25 @@ def main(arguments: list[str]) -> list[Row]:
     few = measured(turns // 10)[2]
     what = f"deleting the objects of {turns:,} erased turns, ms an object"
     return [
-        Row(f"cool {turns:,} turns, a second", f"{turns / move:,.0f}", f"{turns / floor:,.0f}", f"{floor / move:.2f}"),
-        Row("  read back a page of conversations, ms, beside the table", f"{from_objects * 1e3:.1f}",
-            f"{from_table * 1e3:.1f}", f"{from_table / from_objects:.2f}"),
-        Row(f"  {what}, beside a tenth as many", f"{deletion * 1e3:.1f}", f"{few * 1e3:.1f}", f"{few / deletion:.2f}"),
-    ]  # fmt: skip
+        Row(
+            f"cool {turns:,} turns, a second",
+            f"{turns / move:,.0f}",
+            f"{turns / floor:,.0f}",
+            f"{floor / move:.2f}",
+        ),
+        Row(
+            "  read back a page of conversations, ms, beside the table",
+            f"{from_objects * 1e3:.1f}",
+            f"{from_table * 1e3:.1f}",
+            f"{from_table / from_objects:.2f}",
+        ),
+        Row(
+            f"  {what}, beside a tenth as many",
+            f"{deletion * 1e3:.1f}",
+            f"{few * 1e3:.1f}",
+            f"{few / deletion:.2f}",
+        ),
+    ]
 
 
 def timed(act: Callable[[], object]) -> float:
@@ -53,12 +68,16 @@ def timed(act: Callable[[], object]) -> float:
 
 
 def measured(turns: int) -> tuple[float, float, float, float, float]:
-    """Seconds of the move, of its floor, of deleting an object, of reading from the table and from objects."""
+    """Seconds of the move, of its floor, of deleting an object, of reading from the table and from
+    objects.
+    """
     at = [NOW]
     with tempfile.TemporaryDirectory(prefix="licet-bench-") as folder:
         data = Path(folder) / "data"
         data.mkdir()
-        with installation.installation(Configuration(data=data, curate=NO_NAMES), lambda: at[0]) as here:
+        with installation.installation(
+            Configuration(data=data, curate=NO_NAMES), lambda: at[0]
+        ) as here:
             policy_changes.apply_policy(here, preset("article-2025"), by="bench")
             fill(here, turns, Random(1))
             at[0] = LATER
@@ -82,7 +101,9 @@ def measured(turns: int) -> tuple[float, float, float, float, float]:
 
 def plain(here: installation.Installation, path: Path) -> None:
     with transaction(here.pool) as tx:
-        rows = tx.cursor(binary=True).execute("SELECT sealed FROM bodies ORDER BY account_id, conversation_id, turn")
+        rows = tx.cursor(binary=True).execute(
+            "SELECT sealed FROM bodies ORDER BY account_id, conversation_id, turn"
+        )
         with path.open("wb") as file:
             for (sealed,) in rows:
                 file.write(sealed)

@@ -1,7 +1,8 @@
 """What a command costs before it does anything: `python -m bench commands`.
 
-The processor time of `licet --help` and of `licet status` of an installation whose database runs, beside an interpreter that
-imports what each stands on and does nothing. Medians of `RUNS`, by turns, so that another load weighs on all.
+The processor time of `licet --help` and of `licet status` of an installation whose database runs,
+beside an interpreter that imports what each stands on and does nothing. Medians of `RUNS`, by
+turns, so that another load weighs on all.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ LICET = "from licet.cli import main; main()"
 FLOORS = {
     "nothing": "pass",
     "click": "import click",
-    "stands on": "import click, cryptography.hazmat.primitives.ciphers.aead, msgspec, psycopg, psycopg_pool, yaml",
+    "stands on": (
+        "import click, cryptography.hazmat.primitives.ciphers.aead, msgspec, psycopg, "
+        "psycopg_pool, yaml"
+    ),
 }
 
 
@@ -32,16 +36,24 @@ def main(_: list[str]) -> list[Row]:
             "--help": [LICET, "--help"],
             "status": [LICET, "status", *data],
         }
-        subprocess.run([sys.executable, "-c", LICET, "init", *data], check=True, capture_output=True)
-        subprocess.run([sys.executable, "-c", LICET, "db", "start", *data], check=True, capture_output=True)
+        subprocess.run(
+            [sys.executable, "-c", LICET, "init", *data], check=True, capture_output=True
+        )
+        subprocess.run(
+            [sys.executable, "-c", LICET, "db", "start", *data], check=True, capture_output=True
+        )
         try:
             runs = [{name: _spent(words) for name, words in asked.items()} for _ in range(RUNS)]
         finally:
-            subprocess.run([sys.executable, "-c", LICET, "db", "stop", *data], check=True, capture_output=True)
+            subprocess.run(
+                [sys.executable, "-c", LICET, "db", "stop", *data], check=True, capture_output=True
+            )
     took = {name: statistics.median(run[name] for run in runs) for name in asked}
     return [
         Row("an interpreter, s", f"{took['nothing']:.3f}"),
-        _beside("`licet --help`, s, beside importing click (goal: 0.15)", took["--help"], took["click"]),
+        _beside(
+            "`licet --help`, s, beside importing click (goal: 0.15)", took["--help"], took["click"]
+        ),
         _beside(
             "`licet status`, s, beside importing the packages it stands on (goal: 0.3)",
             took["status"],

@@ -1,14 +1,17 @@
-"""A choice saved and read back over HTTP: Licet beside c15t, a consent service of its own, on the same PostgreSQL.
+"""A choice saved and read back over HTTP: Licet beside c15t, a consent service of its own, on the
+same PostgreSQL.
 
-Each has its server in one process and sixteen connections to the same embedded server, durable; the same clients ask
-both, in turn, and the median of the rounds counts. A choice is one person's yes or no; reading back is asking what
-holds now. Then it is counted what each has kept of the choices it saved: a row of history for each, a leaf to prove it.
+Each has its server in one process and sixteen connections to the same embedded server, durable; the
+same clients ask both, in turn, and the median of the rounds counts. A choice is one person's yes or
+no; reading back is asking what holds now. Then it is counted what each has kept of the choices it
+saved: a row of history for each, a leaf to prove it.
 
-What they save is not the same: c15t keeps a record of consent; Licet also moves the account's grant, re-dates what is
-kept, and writes a leaf of its log, in one commit. c15t is its newest release from npm, in the folder that
-BENCH_C15T names (npm install @c15t/backend kysely pg); without one its rows say so. Fides (ethyca-fides, the part
-that is open source) wants a Redis, pgcrypto and a command of its own: BENCH_FIDES names the address of one that
-runs, its identity verification off. It keeps the newest answer of each person and purpose.
+What they save is not the same: c15t keeps a record of consent; Licet also moves the account's
+grant, re-dates what is kept, and writes a leaf of its log, in one commit. c15t is its newest
+release from npm, in the folder that BENCH_C15T names (npm install @c15t/backend kysely pg); without
+one its rows say so. Fides (ethyca-fides, the part that is open source) wants a Redis, pgcrypto and
+a command of its own: BENCH_FIDES names the address of one that runs, its identity verification off.
+It keeps the newest answer of each person and purpose.
 
     python -m bench consent_peers [--seconds 3] [--rounds 3]
 """
@@ -58,38 +61,64 @@ def main(arguments: list[str]) -> list[Row]:
     asked = parser.parse_args(arguments)
     folder = Path(os.environ.get("BENCH_C15T", ""))
     if not (folder / "node_modules" / "@c15t" / "backend").is_dir() or shutil.which("node") is None:
-        return [Row("c15t is not here: npm install @c15t/backend kysely pg, and BENCH_C15T names the folder", "-")]
+        return [
+            Row(
+                (
+                    "c15t is not here: npm install @c15t/backend kysely pg, and BENCH_C15T "
+                    "names the folder"
+                ),
+                "-",
+            )
+        ]
     with tempfile.TemporaryDirectory(prefix="licet-bench-") as place:
         data = Path(place) / "data"
         data.mkdir()
         with installation.installation(Configuration(data=data)) as here:
-            return [*fides(asked.seconds, asked.rounds), *beside(here, data, folder, asked.seconds, asked.rounds)]
+            return [
+                *fides(asked.seconds, asked.rounds),
+                *beside(here, data, folder, asked.seconds, asked.rounds),
+            ]
 
 
-def beside(here: installation.Installation, data: Path, folder: Path, seconds: float, rounds: int) -> list[Row]:
+def beside(
+    here: installation.Installation, data: Path, folder: Path, seconds: float, rounds: int
+) -> list[Row]:
     key, accounts = prepare(here)
     dsn = here.pool.conninfo() if callable(here.pool.conninfo) else here.pool.conninfo
     saves = [
-        request("POST", f"/v1/accounts/acc_{a.hex}/choices", key, b'{"allow":%s}' % (b"false", b"true")[n % 2])
+        request(
+            "POST",
+            f"/v1/accounts/acc_{a.hex}/choices",
+            key,
+            b'{"allow":%s}' % (b"false", b"true")[n % 2],
+        )
         for n in range(2)
         for a in accounts
     ]
     reads = [request("GET", f"/v1/accounts/acc_{a.hex}/gate", key) for a in accounts]
-    subjects = [f"sub_{uuid.uuid4().hex.replace('0', '1')}" for _ in range(SUBJECTS)]  # they take base58
-    moments = itertools.count(int(time.time() * 1000))  # a choice of the same moment is one that it has already
+    # they take base58
+    subjects = [f"sub_{uuid.uuid4().hex.replace('0', '1')}" for _ in range(SUBJECTS)]
+    # a choice of the same moment is one that it has already
+    moments = itertools.count(int(time.time() * 1000))
 
     def their_saves(count: int) -> list[bytes]:
-        return [saved(subjects[n % SUBJECTS], next(moments), allow=bool(n % 2)) for n in range(count)]
+        return [
+            saved(subjects[n % SUBJECTS], next(moments), allow=bool(n % 2)) for n in range(count)
+        ]
 
     their_reads = [asked("GET", f"/api/subjects/{name}") for name in subjects]
     with running(ours, data, OURS_PORT) as us, c15t(dsn, folder) as (them, their_dsn):
-        asyncio.run(once(C15T_PORT, their_saves(SUBJECTS)))  # else a subject may be read that was never saved
+        # else a subject may be read that was never saved
+        asyncio.run(once(C15T_PORT, their_saves(SUBJECTS)))
         counts = (counted(dsn, OUR_ROWS), counted(their_dsn, THEIR_ROWS))
         seen: dict[str, list[tuple[float, float]]] = {}
         answered = {"saves": [0, 0], "reads": [0, 0]}
         for _ in range(rounds):
             for what, sides in (
-                ("saves", ((us, OURS_PORT, lambda: saves), (them, C15T_PORT, lambda: their_saves(FRESH)))),
+                (
+                    "saves",
+                    ((us, OURS_PORT, lambda: saves), (them, C15T_PORT, lambda: their_saves(FRESH))),
+                ),
                 ("reads", ((us, OURS_PORT, lambda: reads), (them, C15T_PORT, lambda: their_reads))),
             ):
                 for side, (server, port, requests) in enumerate(sides):
@@ -99,12 +128,16 @@ def beside(here: installation.Installation, data: Path, folder: Path, seconds: f
         kept = (counted(dsn, OUR_ROWS) - counts[0], counted(their_dsn, THEIR_ROWS) - counts[1])
         leaves = counted(dsn, "SELECT count(*) FROM outbox")
         audits = counted(their_dsn, 'SELECT count(*) FROM "auditLog"')
-    version = json.loads((folder / "node_modules/@c15t/backend/package.json").read_text(encoding="utf-8"))["version"]
+    version = json.loads(
+        (folder / "node_modules/@c15t/backend/package.json").read_text(encoding="utf-8")
+    )["version"]
     return rows(seen, answered["saves"], kept, leaves, audits, f"c15t {version}")
 
 
 def fides(seconds: float, rounds: int) -> list[Row]:
-    """What a Fides that runs already saves and reads back a second, from the same clients; it cannot be had in one step."""
+    """What a Fides that runs already saves and reads back a second, from the same clients; it
+    cannot be had in one step.
+    """
     place = urlsplit(os.environ.get("BENCH_FIDES", ""))
     if not place.port:
         return [Row("Fides is not here: BENCH_FIDES names the address of one that runs", "-")]
@@ -112,15 +145,24 @@ def fides(seconds: float, rounds: int) -> list[Row]:
     names = []
     for n in range(CLIENTS):
         answer = httpx2.post(
-            f"http://{place.netloc}{base}", json={"identity": {"email": f"p{n}-{time.time_ns()}@example.org"}}
+            f"http://{place.netloc}{base}",
+            json={"identity": {"email": f"p{n}-{time.time_ns()}@example.org"}},
         )
         names.append(answer.json()["consent_request_id"])
-    bodies = [json.dumps({"consent": [{"data_use": USE, "opt_in": allow}]}).encode() for allow in (True, False)]
-    saves = [asked("PATCH", f"{base}/{name}/preferences", body) for name in names for body in bodies]
+    bodies = [
+        json.dumps({"consent": [{"data_use": USE, "opt_in": allow}]}).encode()
+        for allow in (True, False)
+    ]
+    saves = [
+        asked("PATCH", f"{base}/{name}/preferences", body) for name in names for body in bodies
+    ]
     reads = [asked("GET", f"{base}/{name}/preferences") for name in names]
     asyncio.run(once(place.port, saves[::2]))
     found = [
-        [asyncio.run(load(place.port, requests, seconds, CLIENTS)) / seconds for requests in (saves, reads)]
+        [
+            asyncio.run(load(place.port, requests, seconds, CLIENTS)) / seconds
+            for requests in (saves, reads)
+        ]
         for _ in range(rounds)
     ]
     middle = [statistics.median(rates) for rates in zip(*found, strict=True)]
@@ -149,12 +191,26 @@ def rows(
     for what, words in (("saves", "choices saved"), ("reads", "choices read back")):
         mine, theirs = median(f"{what}0", 0), median(f"{what}1", 0)
         result.append(
-            Row(f"{words} a second, {CLIENTS} clients; {who}", f"{mine:,.0f}", f"{theirs:,.0f}", f"{mine / theirs:.1f}")
+            Row(
+                f"{words} a second, {CLIENTS} clients; {who}",
+                f"{mine:,.0f}",
+                f"{theirs:,.0f}",
+                f"{mine / theirs:.1f}",
+            )
         )
         mine, theirs = median(f"{what}0", 1), median(f"{what}1", 1)
-        result.append(Row("  CPU of the server, us each", f"{mine:,.0f}", f"{theirs:,.0f}", f"{theirs / mine:.1f}"))
+        result.append(
+            Row(
+                "  CPU of the server, us each",
+                f"{mine:,.0f}",
+                f"{theirs:,.0f}",
+                f"{theirs / mine:.1f}",
+            )
+        )
     shares = [count / answers for count, answers in zip(kept, saved, strict=True)]
-    result.append(Row("rows of history kept a choice answered", f"{shares[0]:.2f}", f"{shares[1]:.2f}"))
+    result.append(
+        Row("rows of history kept a choice answered", f"{shares[0]:.2f}", f"{shares[1]:.2f}")
+    )
     result.append(Row("leaves of a log, or rows of an audit", f"{leaves:,}", f"{audits:,}"))
     return result
 
@@ -162,7 +218,9 @@ def rows(
 def measured(
     server: psutil.Process, port: int, requests: Callable[[], list[bytes]], seconds: float
 ) -> tuple[float, float, int]:
-    """Requests a second, CPU microseconds each, and how many were answered in all, those that warm up included."""
+    """Requests a second, CPU microseconds each, and how many were answered in all, those that warm
+    up included.
+    """
     warm = asyncio.run(load(port, requests(), seconds / 5, CLIENTS))
     fresh = requests()
     before, begun = sum(server.cpu_times()[:2]), time.perf_counter()
@@ -179,7 +237,9 @@ async def once(port: int, requests: list[bytes]) -> None:
         for one in mine:
             writer.write(one)
             head = await reader.readuntil(b"\r\n\r\n")
-            await reader.readexactly(int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0]))
+            await reader.readexactly(
+                int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+            )
             assert head[9:10] == b"2", head[:20]
         writer.close()
 
@@ -218,7 +278,9 @@ def c15t(dsn: str, folder: Path) -> Iterator[tuple[psutil.Process, str]]:
     url = f"postgresql://{parts['user']}:{password}@localhost/c15t?host={parts['host']}"
     environment = {**os.environ, "DATABASE_URL": url, "PORT": str(C15T_PORT)}
     command = ["node", str(Path(__file__).with_suffix(".mjs"))]
-    with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL) as server:
+    with subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.DEVNULL
+    ) as server:
         try:
             knock(lambda: server.poll() is None)
             yield psutil.Process(server.pid), " ".join([dsn, "dbname=c15t"])

@@ -1,8 +1,9 @@
 """What the counts cost and save: `python -m bench counted [ACCOUNTS ...]`.
 
-`licet status` from the counts, beside reading each account and adding up the bodies as it did before. Then what the triggers
-that keep the counts add to the verbs: turns told in batches, and choices one by one, with the triggers beside without
-them, by turns. Processor time of the process and of the database.
+`licet status` from the counts, beside reading each account and adding up the bodies as it did
+before. Then what the triggers that keep the counts add to the verbs: turns told in batches, and
+choices one by one, with the triggers beside without them, by turns. Processor time of the process
+and of the database.
 """
 
 from __future__ import annotations
@@ -31,18 +32,26 @@ ROUNDS = 4
 COUNTED = ("accounts", "standings", "conversations", "segments", "feedback", "policies")
 # Ten turns an account, in one conversation.
 PEOPLE = (
-    """INSERT INTO accounts (account_id, bucket, wrapped_key, plan, age, opened_at, last_at, seen, granted, in_force)
-       SELECT lpad(to_hex(n), 32, '0')::uuid, (SELECT min(bucket) FROM buckets), '\\x00', 'pro', 20 + n %% 30, %(at)s, %(at)s,
+    """INSERT INTO accounts (account_id, bucket, wrapped_key, plan, age, opened_at, last_at, seen,
+       granted, in_force)
+       SELECT lpad(to_hex(n), 32, '0')::uuid, (SELECT min(bucket) FROM buckets), '\\x00', 'pro',
+         20 + n %% 30, %(at)s, %(at)s,
               0, 1, 1 FROM generate_series(1, %(accounts)s) n""",
-    """INSERT INTO standings SELECT account_id, 'training', 'granted', 0, true, 1 FROM accounts WHERE wrapped_key = '\\x00'""",
-    """INSERT INTO conversations (account_id, conversation_id, kind, incognito, narrowed, narrowings, begun_at, deciding,
+    """INSERT INTO standings SELECT account_id, 'training', 'granted', 0, true, 1 FROM accounts
+      WHERE wrapped_key = '\\x00'""",
+    """INSERT INTO conversations (account_id, conversation_id, kind, incognito, narrowed,
+                                  narrowings, begun_at, deciding,
                                   deciding_grants, deciding_narrowing, deciding_stale, out_of_scope)
        SELECT account_id, account_id, 'chat', false, false, 0, %(at)s, 0, '{1}', 0, '', false
          FROM accounts WHERE wrapped_key = '\\x00'""",
-    """INSERT INTO segments (account_id, conversation_id, segment, plan, surface, in_scope, version, narrowed, stale, grants,
-                             narrowing, origins, first_turn, last_turn, last_at, has_user, keep_until, key_slot, stored_bytes)
-       SELECT account_id, conversation_id, 0, 'pro', 'app', true, 0, false, '', '{1}', 0, 'typed', 1, 10, %(at)s, true,
-              %(at)s + interval '5 years', 0, 5000 FROM conversations WHERE account_id = conversation_id""",
+    """INSERT INTO segments (account_id, conversation_id, segment, plan, surface, in_scope, version,
+                             narrowed, stale, grants,
+                             narrowing, origins, first_turn, last_turn, last_at, has_user,
+                               keep_until, key_slot, stored_bytes)
+       SELECT account_id, conversation_id, 0, 'pro', 'app', true, 0, false, '', '{1}', 0, 'typed',
+         1, 10, %(at)s, true,
+              %(at)s + interval '5 years', 0, 5000 FROM conversations
+                WHERE account_id = conversation_id""",
     """INSERT INTO bodies (account_id, conversation_id, turn, segment, sealed)
        SELECT account_id, conversation_id, turn, 0, convert_to(repeat('x', 500), 'UTF8')
          FROM segments, generate_series(1, 10) turn WHERE account_id = conversation_id""",
@@ -50,7 +59,9 @@ PEOPLE = (
 
 
 def main(arguments: list[str]) -> list[Row]:
-    rows = [row for count in [int(a) for a in arguments] or [10_000, 100_000] for row in _shown(count)]
+    rows = [
+        row for count in [int(a) for a in arguments] or [10_000, 100_000] for row in _shown(count)
+    ]
     return rows + _kept()
 
 
@@ -59,7 +70,10 @@ def _house(folder: str) -> Configuration:
 
 
 def _shown(accounts: int) -> list[Row]:
-    with tempfile.TemporaryDirectory() as folder, installation.installation(_house(folder), lambda: NOW) as here:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        installation.installation(_house(folder), lambda: NOW) as here,
+    ):
         policy_changes.apply_policy(here, NAMES_LEFT_IN, by="bench")
         _open(here, 1)
         with transaction(here.pool) as tx:
@@ -86,7 +100,10 @@ def _read_each(here: Installation) -> None:
 
 
 def _kept() -> list[Row]:
-    with tempfile.TemporaryDirectory() as folder, installation.installation(_house(folder), lambda: NOW) as here:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        installation.installation(_house(folder), lambda: NOW) as here,
+    ):
         policy_changes.apply_policy(here, NAMES_LEFT_IN, by="bench")
         people = _open(here, CHOICES)
         told, chose = {True: [0.0, 0.0], False: [0.0, 0.0]}, {True: [0.0, 0.0], False: [0.0, 0.0]}
@@ -95,10 +112,15 @@ def _kept() -> list[Row]:
             counted = number % 4 in (1, 2)
             with transaction(here.pool) as tx:
                 for table in COUNTED:
-                    tx.execute(f"ALTER TABLE {table} {'ENABLE' if counted else 'DISABLE'} TRIGGER USER")
+                    tx.execute(
+                        f"ALTER TABLE {table} {'ENABLE' if counted else 'DISABLE'} TRIGGER USER"
+                    )
             _add(told[counted], _spent(here, lambda number=number: _tell(here, people, number)))
             for allow in (False, True):
-                _add(chose[counted], _spent(here, lambda allow=allow: _choose(here, people, allow=allow)))
+                _add(
+                    chose[counted],
+                    _spent(here, lambda allow=allow: _choose(here, people, allow=allow)),
+                )
     return [
         _beside(f"{TOLD:,} turns told, us a turn, beside the same uncounted", told, ROUNDS * TOLD),
         _beside("a choice alone, us, beside the same uncounted", chose, 2 * ROUNDS * CHOICES),
@@ -107,13 +129,17 @@ def _kept() -> list[Row]:
 
 def _beside(what: str, spent_by: dict[bool, list[float]], count: int) -> Row:
     counted, bare = ([1e6 * seconds / count for seconds in spent_by[one]] for one in (True, False))
-    figures = [f"{sum(each):,.1f}, of it {each[1]:,.1f} of the database" for each in (counted, bare)]
+    figures = [
+        f"{sum(each):,.1f}, of it {each[1]:,.1f} of the database" for each in (counted, bare)
+    ]
     return Row(what, *figures, f"{sum(bare) / sum(counted):.2f}")
 
 
 def _open(here: Installation, count: int) -> list[do.OpenAccount]:
     people = [
-        do.OpenAccount(account=uuid7(NOW, os.urandom(10)), at=NOW, host=os.urandom(16), plan="pro", age=30)
+        do.OpenAccount(
+            account=uuid7(NOW, os.urandom(10)), at=NOW, host=os.urandom(16), plan="pro", age=30
+        )
         for _ in range(count)
     ]
     verbs.tell(here, people)
@@ -123,13 +149,18 @@ def _open(here: Installation, count: int) -> list[do.OpenAccount]:
 
 def _tell(here: Installation, people: list[do.OpenAccount], number: int) -> None:
     content = encode(Content(text="How do I plant a pear tree?"))
-    verbs.tell(here, [
-        do.Say(
-            account=people[turn % CHOICES].account, at=NOW, content=content,
-            host_conversation=b"%08d%08d" % (number, turn // 500),
-        )
-        for turn in range(TOLD)
-    ])  # fmt: skip
+    verbs.tell(
+        here,
+        [
+            do.Say(
+                account=people[turn % CHOICES].account,
+                at=NOW,
+                content=content,
+                host_conversation=b"%08d%08d" % (number, turn // 500),
+            )
+            for turn in range(TOLD)
+        ],
+    )
 
 
 def _choose(here: Installation, people: list[do.OpenAccount], *, allow: bool) -> None:

@@ -1,10 +1,11 @@
-"""Deduplication by the chat, how much of it is right, and what each step of curation costs beside reading the words once.
+"""Deduplication by the chat, how much of it is right, and what each step of curation costs beside
+reading the words once.
 
 python -m bench curation [CHATS]
 
-The chats are drawn words: one in ten is an exact copy of an earlier one, and one in ten a copy in which words were
-replaced, to a true Jaccard similarity of 0.7 or more. datasketch and Daft run where they are installed: same shingles,
-128 permutations.
+The chats are drawn words: one in ten is an exact copy of an earlier one, and one in ten a copy in
+which words were replaced, to a true Jaccard similarity of 0.7 or more. datasketch and Daft run
+where they are installed: same shingles, 128 permutations.
 """
 
 from __future__ import annotations
@@ -43,8 +44,13 @@ WORDS = 50_000
 
 
 def drawn(count: int, draw: Random) -> tuple[list[str], np.ndarray, list[str]]:
-    """Chats; the number of the one each is a copy of, or -1; and whether it is new, exact or near."""
-    vocabulary = ["".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=draw.randint(2, 9))) for _ in range(WORDS)]
+    """Chats; the number of the one each is a copy of, or -1; and whether it is new, exact or
+    near.
+    """
+    vocabulary = [
+        "".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=draw.randint(2, 9)))
+        for _ in range(WORDS)
+    ]
     chats: list[str] = []
     source = np.full(count, -1)
     sort: list[str] = []
@@ -80,9 +86,13 @@ def jaccard(one: list[str], other: list[str]) -> float:
 
 def sketch_of(number: int, text: str, signature: bytes) -> dedupe.Sketch:
     return dedupe.Sketch(
-        order=number.to_bytes(8, "big"), whole=sketches.exact([text], KEY), whole_signature=signature,
-        turns=(), weights=(), turn_signatures=(),
-    )  # fmt: skip
+        order=number.to_bytes(8, "big"),
+        whole=sketches.exact([text], KEY),
+        whole_signature=signature,
+        turns=(),
+        weights=(),
+        turn_signatures=(),
+    )
 
 
 def deduplicated(chats: list[str]) -> np.ndarray:
@@ -90,7 +100,9 @@ def deduplicated(chats: list[str]) -> np.ndarray:
     election = dedupe.Election()
     for start in range(0, len(chats), PAGE):
         page = chats[start : start + PAGE]
-        for number, (text, signature) in enumerate(zip(page, sketches.signatures(page, KEY), strict=True), start):
+        for number, (text, signature) in enumerate(
+            zip(page, sketches.signatures(page, KEY), strict=True), start
+        ):
             election.enter(sketch_of(number, text, signature))
     lost = election.outcome().lost
     election.close()
@@ -104,7 +116,9 @@ def with_datasketch(chats: list[str]) -> None:
     for number, text in enumerate(chats):
         words = re.findall(r"\w+", text.lower())
         made = MinHash(num_perm=128)
-        made.update_batch([" ".join(words[n : n + 5]).encode() for n in range(max(len(words) - 4, 1))])
+        made.update_batch(
+            [" ".join(words[n : n + 5]).encode() for n in range(max(len(words) - 4, 1))]
+        )
         index.query(made)
         index.insert(number, made)
 
@@ -115,7 +129,9 @@ def with_daft(chats: list[str]) -> None:
     import daft
 
     frame = daft.from_pydict({"text": chats})
-    made = daft.functions.minhash(daft.functions.normalize(frame["text"], lowercase=True), num_hashes=128, ngram_size=5)
+    made = daft.functions.minhash(
+        daft.functions.normalize(frame["text"], lowercase=True), num_hashes=128, ngram_size=5
+    )
     frame.select(made).collect()
 
 
@@ -124,11 +140,15 @@ def others(chats: list[str], ours: float) -> Iterator[Row]:
         if importlib.util.find_spec(name) is not None:
             cost = timed(run, chats[:COMPARED]) / COMPARED
             yield Row(
-                f"  {name}, chats a second and core", f"{1 / cost:,.0f}", f"{ours:,.0f}", f"{1 / cost / ours:.2f}"
+                f"  {name}, chats a second and core",
+                f"{1 / cost:,.0f}",
+                f"{ours:,.0f}",
+                f"{1 / cost / ours:.2f}",
             )
 
 
-# An election of so many made-up sketches, as a program: it prints processor seconds, and the anonymous memory that it took.
+# An election of so many made-up sketches, as a program: it prints processor seconds, and the
+# anonymous memory that it took.
 _ELECTION = """
 import sys, threading, time
 import numpy as np
@@ -163,14 +183,25 @@ print(time.process_time() - begun, max(seen) - before)
 
 
 def memory() -> Iterator[Row]:
-    """What an election takes as it grows: memory that is not of files, and processor time a document."""
+    """What an election takes as it grows: memory that is not of files, and processor time a
+    document.
+    """
     for count in ELECTED:
-        told = subprocess.run([sys.executable, "-c", _ELECTION, str(count)], capture_output=True, text=True, check=True)
+        told = subprocess.run(
+            [sys.executable, "-c", _ELECTION, str(count)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         seconds, taken = map(float, told.stdout.split())
         yield Row(
-            f"an election of {count:,} documents of four turns: MB of memory beside files; us a document",
-            f"{taken / 1e6:.0f}; {1e6 * seconds / count:.1f}", "",
-        )  # fmt: skip
+            (
+                f"an election of {count:,} documents of four turns: MB of memory beside files; "
+                "us a document"
+            ),
+            f"{taken / 1e6:.0f}; {1e6 * seconds / count:.1f}",
+            "",
+        )
 
 
 def timed(run: Callable[..., object], *arguments: object) -> float:
@@ -192,7 +223,10 @@ def main(arguments: list[str]) -> list[Row]:
     new, exact, alike = (lost[kinds == what] for what in ("new", "exact", "near"))
     rows = [
         Row(
-            f"deduplicate {count:,} chats, a second and core", f"{speed:,.0f}", f"{floor:,.0f}", f"{speed / floor:.2f}"
+            f"deduplicate {count:,} chats, a second and core",
+            f"{speed:,.0f}",
+            f"{floor:,.0f}",
+            f"{speed / floor:.2f}",
         ),
         Row(
             "  MB a second and core",
@@ -208,7 +242,9 @@ def main(arguments: list[str]) -> list[Row]:
 
 
 def labelled() -> Iterator[Row]:
-    """Labels and sketches of what people wrote, by the plain code and by the compiled loops, beside splitting into words."""
+    """Labels and sketches of what people wrote, by the plain code and by the compiled loops, beside
+    splitting into words.
+    """
     if not DATA.is_dir():
         return
     for what, kind, talks in (
@@ -217,7 +253,9 @@ def labelled() -> Iterator[Row]:
     ):
         size = sum(len(text.encode()) for talk in talks for text in talk) / 1e6
         given = list(batches(_documents(talks, kind)))
-        floor = size / timed(lambda talks=talks: [text.casefold().split() for talk in talks for text in talk])
+        floor = size / timed(
+            lambda talks=talks: [text.casefold().split() for talk in talks for text in talk]
+        )
         for how, plain_bytes in (("plain", 1 << 60), ("compiled", 0)):
             if how == "compiled" and not compiled.is_installed():
                 continue
@@ -241,22 +279,30 @@ def _documents(talks: Sequence[Sequence[str]], kind: ConversationKind) -> list[D
     voices = (Voice.user, Voice.assistant)
     return [
         Document(
-            account=bytes(16), name=n.to_bytes(16, "big"), kind=kind, key=KEY,
-            voices=tuple(voices[k % 2] for k in range(len(talk))), texts=tuple(talk),
+            account=bytes(16),
+            name=n.to_bytes(16, "big"),
+            kind=kind,
+            key=KEY,
+            voices=tuple(voices[k % 2] for k in range(len(talk))),
+            texts=tuple(talk),
         )
         for n, talk in enumerate(talks)
-    ]  # fmt: skip
+    ]
 
 
 def steps(chats: list[str]) -> list[Row]:
     """What each step costs, by the chat of two turns."""
     documents = [
         Document(
-            account=bytes(16), name=str(n).encode(), kind=ConversationKind.chat, key=KEY, voices=(Voice.user, Voice.assistant),
+            account=bytes(16),
+            name=str(n).encode(),
+            kind=ConversationKind.chat,
+            key=KEY,
+            voices=(Voice.user, Voice.assistant),
             texts=(text[: len(text) // 2], text[len(text) // 2 :]),
         )
         for n, text in enumerate(chats)
-    ]  # fmt: skip
+    ]
     found = []
     given = list(batches(documents))
     for step in plan(RuleCleaner(), KEY).steps:
@@ -266,7 +312,11 @@ def steps(chats: list[str]) -> list[Row]:
         floor = timed(lambda now=given: [column(batch, "texts") for batch in now])
         name = str(step.declared["step"])
         found.append(
-            Row(f"  {name}, us a chat", *(f"{1e6 * c / len(chats):.1f}" for c in (cost, floor)), f"{floor / cost:.2f}")
+            Row(
+                f"  {name}, us a chat",
+                *(f"{1e6 * c / len(chats):.1f}" for c in (cost, floor)),
+                f"{floor / cost:.2f}",
+            )
         )
     return found
 

@@ -1,9 +1,11 @@
-"""How many reasoned decisions a second one core gives, and how many a bare closure that always answers does.
+"""How many reasoned decisions a second one core gives, and how many a bare closure that always
+answers does.
 
-Typical states: accounts that allowed both questions, one or none, withdrew or never answered, some with a yes for
-one project or one conversation beside it; conversations of one to four segments, some kept out, flagged, incognito or
-expired; each preset, asking two questions; all turns for both purposes. The floor is a call with the same six
-arguments that returns a constant: what remains is the rule. Both are measured in the processor's time.
+Typical states: accounts that allowed both questions, one or none, withdrew or never answered, some
+with a yes for one project or one conversation beside it; conversations of one to four segments,
+some kept out, flagged, incognito or expired; each preset, asking two questions; all turns for both
+purposes. The floor is a call with the same six arguments that returns a constant: what remains is
+the rule. Both are measured in the processor's time.
 
     python -m bench decide [SECONDS]
 """
@@ -38,7 +40,10 @@ def main(arguments: list[str]) -> list[Row]:
     reasons = Counter(decide(*question).because.value for question in questions)
     floor = rate(closure(), questions, seconds)
     decided = rate(decide, questions, seconds)
-    what = f"decide: reasoned answers a second and core, two questions, {len(reasons)} reasons (goal {GOAL:,})"
+    what = (
+        f"decide: reasoned answers a second and core, two questions, {len(reasons)} reasons "
+        f"(goal {GOAL:,})"
+    )
     return [Row(what, f"{decided:,.0f}", f"{floor:,.0f}", f"{decided / floor:.2f}")]
 
 
@@ -83,13 +88,21 @@ def lived(version: Policy) -> World:
 
 def story(number: int) -> list[ev.Event]:
     name = f"a{number}"
-    events: list[ev.Event] = [ev.OpenAccountEvent(at=START - 60 * DAY, account=name, plan="free", age=30)]
+    events: list[ev.Event] = [
+        ev.OpenAccountEvent(at=START - 60 * DAY, account=name, plan="free", age=30)
+    ]
     events += said(name, "old", START - 20 * DAY)
     if number % 10 < 8:
-        events.append(ev.ChooseEvent(at=START, account=name, allow=number % 10 < 6, question="models"))
-        events.append(ev.ChooseEvent(at=START, account=name, allow=number % 10 < 4, question="safety"))
+        events.append(
+            ev.ChooseEvent(at=START, account=name, allow=number % 10 < 6, question="models")
+        )
+        events.append(
+            ev.ChooseEvent(at=START, account=name, allow=number % 10 < 4, question="safety")
+        )
     for scope, question in EXCEPTIONS.get(number % 10, ()):
-        yes = ev.ChooseEvent(at=START + DAY, account=name, allow=True, question=question, scope=scope(name))
+        yes = ev.ChooseEvent(
+            at=START + DAY, account=name, allow=True, question=question, scope=scope(name)
+        )
         events += [yes] if scope is project else [*said(name, "c0", START + DAY), yes]
     events += said(name, "old", START + 2 * DAY) if number % 3 == 0 else []
     for chat in range(4):
@@ -120,16 +133,23 @@ EXCEPTIONS = {
 }
 
 
-def said(account: str, chat: str, at: datetime, *, incognito: bool = False, project: str = "") -> list[ev.Event]:
+def said(
+    account: str, chat: str, at: datetime, *, incognito: bool = False, project: str = ""
+) -> list[ev.Event]:
     roles = (TurnRole.user, TurnRole.assistant, TurnRole.user, TurnRole.tool, TurnRole.assistant)
     name = f"{account}-{chat}"
     return [
         ev.SayEvent(
-            at=at, account=account, conversation=name, turn=f"{name}-{at:%m%d}-{n}",
-            role=role, incognito=incognito, project=project,
+            at=at,
+            account=account,
+            conversation=name,
+            turn=f"{name}-{at:%m%d}-{n}",
+            role=role,
+            incognito=incognito,
+            project=project,
         )
         for n, role in enumerate(roles)
-    ]  # fmt: skip
+    ]
 
 
 def asked(world: World) -> list[Question]:

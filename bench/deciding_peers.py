@@ -1,12 +1,15 @@
-"""The same questions put to general policy engines: Cedar (cedarpy), Rego (opa-eval, on regorus) and a bare closure.
+"""The same questions put to general policy engines: Cedar (cedarpy), Rego (opa-eval, on regorus)
+and a bare closure.
 
-The rule of `policy.decide` is written in each language over one flat record of facts a question: what a service that
-asks such an engine has to gather first, which costs nothing here. The histories are those of `bench/decide.py`, every
-turn for every purpose under both presets, two questions in each. Before anything is timed each engine must give the
-answer that `decide` gives: Rego and the closure its reason, Cedar, which says only yes or no, its use. One core, the
-best of five runs, in the processor's time.
+The rule of `policy.decide` is written in each language over one flat record of facts a question:
+what a service that asks such an engine has to gather first, which costs nothing here. The histories
+are those of `bench/decide.py`, every turn for every purpose under both presets, two questions in
+each. Before anything is timed each engine must give the answer that `decide` gives: Rego and the
+closure its reason, Cedar, which says only yes or no, its use. One core, the best of five runs, in
+the processor's time.
 
-The engines get their request as they take it fastest: Cedar policies and entities parsed before, Rego a text of JSON.
+The engines get their request as they take it fastest: Cedar policies and entities parsed before,
+Rego a text of JSON.
 
     uv pip install cedarpy opa-eval
     python -m bench deciding_peers [SECONDS]
@@ -75,7 +78,9 @@ else := "permitted"
 def main(arguments: list[str]) -> list[Row]:
     """Decisions a second of each engine, ours as what it is held against."""
     seconds = float(arguments[0]) if arguments else 2.0
-    questions = [question for version in (ARTICLE, preset("strict")) for question in asked(lived(version))]
+    questions = [
+        question for version in (ARTICLE, preset("strict")) for question in asked(lived(version))
+    ]
     facts = [gathered(question) for question in questions]
     answers = [decide(*question) for question in questions]
     reasons = [answer.because.value for answer in answers]
@@ -101,7 +106,9 @@ def main(arguments: list[str]) -> list[Row]:
 
 
 def shown(what: str, theirs: float, ours: float) -> Row:
-    return Row(f"{what}; decide beside it", f"{ours:,.0f}", f"{theirs:,.0f}", f"{ours / theirs:.2f}")
+    return Row(
+        f"{what}; decide beside it", f"{ours:,.0f}", f"{theirs:,.0f}", f"{ours / theirs:.2f}"
+    )
 
 
 def found(name: str) -> bool:
@@ -109,7 +116,8 @@ def found(name: str) -> bool:
 
 
 def gathered(question: Question) -> Facts:
-    """Everything that the rule looks at, flat: times in microseconds, what is unknown or never as -1.
+    """Everything that the rule looks at, flat: times in microseconds, what is unknown or never as
+    -1.
 
     Of versions whose reach is one: where reaches differ the rule asks twice.
     """
@@ -124,21 +132,33 @@ def gathered(question: Question) -> Facts:
     about = terms.asked.get(purpose, "")
     grant, min_age = account.grant_for(about, conversation), terms.min_ages.of(account.region)
     return {
-        "closed": account.closed_at is not None, "deleted": conversation.deleted_at is not None,
+        "closed": account.closed_at is not None,
+        "deleted": conversation.deleted_at is not None,
         "out_of_scope": any(
-            not policies.terms(s.stamp.version, number).in_scope(s.stamp.plan, s.stamp.surface) for s in judged
+            not policies.terms(s.stamp.version, number).in_scope(s.stamp.plan, s.stamp.surface)
+            for s in judged
         ),
-        "min_age": NEVER if min_age is None else min_age, "age": NEVER if account.age is None else account.age,
-        "purpose": purpose, "turn": turn.number, "flagged_turn": segment.flagged_turn, "at": micros(at),
+        "min_age": NEVER if min_age is None else min_age,
+        "age": NEVER if account.age is None else account.age,
+        "purpose": purpose,
+        "turn": turn.number,
+        "flagged_turn": segment.flagged_turn,
+        "at": micros(at),
         "safety_until": NEVER if segment.safety_until is None else micros(segment.safety_until),
-        "incognito": conversation.incognito, "keep_until": micros(segment.keep_until),
+        "incognito": conversation.incognito,
+        "keep_until": micros(segment.keep_until),
         "narrowed": conversation.narrowed or segment.stamp.narrowed,
-        "asked": sorted(terms.asked), "standing": account.standing(about).value if grant is None else "granted",
-        "covers": sorted(terms.covers.get(about, ())), "origins": sorted(terms.origins),
-        "origin": turn.origin, "stale": about in deciding.stale,
-        "taken_grants": list(deciding.grants), "grant": NEVER if grant is None else grant,
-        "taken_narrowing": deciding.narrowing, "narrowing": conversation.narrowings,
-    }  # fmt: skip
+        "asked": sorted(terms.asked),
+        "standing": account.standing(about).value if grant is None else "granted",
+        "covers": sorted(terms.covers.get(about, ())),
+        "origins": sorted(terms.origins),
+        "origin": turn.origin,
+        "stale": about in deciding.stale,
+        "taken_grants": list(deciding.grants),
+        "grant": NEVER if grant is None else grant,
+        "taken_narrowing": deciding.narrowing,
+        "narrowing": conversation.narrowings,
+    }
 
 
 def micros(at: datetime) -> int:
@@ -174,7 +194,10 @@ def closure(facts: Facts) -> str:
         return "origin"
     if facts["stale"]:
         return "stale_terms"
-    if facts["grant"] not in facts["taken_grants"] or facts["taken_narrowing"] != facts["narrowing"]:
+    if (
+        facts["grant"] not in facts["taken_grants"]
+        or facts["taken_narrowing"] != facts["narrowing"]
+    ):
         return "before_grant"
     return "permitted"
 
@@ -191,7 +214,12 @@ def opa() -> Callable[[str], str]:
 
 
 def request(facts: Facts) -> dict[str, Any]:
-    return {"principal": 'Recipient::"ml"', "action": 'Action::"use"', "resource": 'Turn::"one"', "context": facts}
+    return {
+        "principal": 'Recipient::"ml"',
+        "action": 'Action::"use"',
+        "resource": 'Turn::"one"',
+        "context": facts,
+    }
 
 
 def cedar_engine() -> Callable[[dict[str, Any]], bool]:

@@ -1,7 +1,8 @@
-"""Deleting a person with 10,000 messages: how soon nothing can be read, and how soon the certificate is signed.
+"""Deleting a person with 10,000 messages: how soon nothing can be read, and how soon the
+certificate is signed.
 
-The floor of the first is one empty durable transaction with one journal fsync beside it; of the second, one plain
-DELETE of the same bodies. Goals: unreadable within 100 ms, certified within 60 s.
+The floor of the first is one empty durable transaction with one journal fsync beside it; of the
+second, one plain DELETE of the same bodies. Goals: unreadable within 100 ms, certified within 60 s.
 
     python -m bench erasing [MESSAGES]
 """
@@ -49,21 +50,31 @@ def main(arguments: list[str]) -> list[Row]:
             plain = _plain_delete(here, account)
             began = time.perf_counter()
             certificates.run(here, at_once=True)
-            documents.append(here)  # as `licet serve` does by itself: a closure's certificate waits for its leaves
+            # as `licet serve` does by itself: a closure's certificate waits for its leaves
+            documents.append(here)
             ran = certificates.run(here)
             certified = time.perf_counter() - began
             assert ran.certificates == 1
         embedded.stop(data / "postgres")
     return [
         Row(
-            f"deleting a person with {messages:,} messages, until unreadable, beside a commit and a journal fsync"
-            " (goal: under 100 ms)", f"{unreadable * 1000:.1f} ms", f"{floor * 1000:.1f} ms", f"{unreadable / floor:.1f}",
+            f"deleting a person with {messages:,} messages, until unreadable, beside a commit and "
+            "a journal fsync"
+            " (goal: under 100 ms)",
+            f"{unreadable * 1000:.1f} ms",
+            f"{floor * 1000:.1f} ms",
+            f"{unreadable / floor:.1f}",
         ),
         Row(
-            "the same, until the certificate is signed, beside a DELETE of the bodies (goal: under 60 s)",
-            f"{certified:.2f} s", f"{plain:.3f} s", f"{certified / plain:.1f}",
+            (
+                "the same, until the certificate is signed, beside a DELETE of the bodies "
+                "(goal: under 60 s)"
+            ),
+            f"{certified:.2f} s",
+            f"{plain:.3f} s",
+            f"{certified / plain:.1f}",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _floor(here: installation.Installation, folder: Path) -> float:
@@ -93,18 +104,26 @@ def _person(here: installation.Installation, messages: int) -> UUID:
     key = installation.host_key(here)
     account = uuid7(AT, here.keyring.random(10))
     verbs.tell(
-        here, [do.OpenAccount(account=account, at=AT, host=host_hmac(key, "account", "ana"), plan="pro", age=30)]
+        here,
+        [
+            do.OpenAccount(
+                account=account, at=AT, host=host_hmac(key, "account", "ana"), plan="pro", age=30
+            )
+        ],
     )
     verbs.tell(here, [do.Choose(account=account, at=AT, allow=True)])
     words = encode(Content(text="w" * TURN_BYTES))
     says = [
         do.Say(
-            account=account, at=AT, host_conversation=host_hmac(key, "conversation", str(n % CHATS)),
-            host_turn=host_hmac(key, "turn", str(n)), role=TurnRole.user if n // CHATS % 2 == 0 else TurnRole.assistant,
+            account=account,
+            at=AT,
+            host_conversation=host_hmac(key, "conversation", str(n % CHATS)),
+            host_turn=host_hmac(key, "turn", str(n)),
+            role=TurnRole.user if n // CHATS % 2 == 0 else TurnRole.assistant,
             content=words,
         )
         for n in range(messages)
-    ]  # fmt: skip
+    ]
     for start in range(0, len(says), 1_000):
         verbs.tell(here, says[start : start + 1_000])
     return account

@@ -1,9 +1,10 @@
 """What events cost, and how fast they leave: `python -m bench events [FOLDER]`.
 
-Choices told in batches, and a sweep, each with an endpoint that hears beside the same without one (rounds by turns, so
-that another load weighs on both). Then messages a second to a receiver in a process of its own, beside the same bodies
-posted by the same client and as many threads without a database or a signature, in seconds and in CPU of this process
-and the database; and events a second to a reader. On an embedded database that is durable, in FOLDER, or a temporary one.
+Choices told in batches, and a sweep, each with an endpoint that hears beside the same without one
+(rounds by turns, so that another load weighs on both). Then messages a second to a receiver in a
+process of its own, beside the same bodies posted by the same client and as many threads without a
+database or a signature, in seconds and in CPU of this process and the database; and events a second
+to a reader. On an embedded database that is durable, in FOLDER, or a temporary one.
 """
 
 from __future__ import annotations
@@ -64,7 +65,12 @@ class Bench:
     def __init__(self, here: installation.Installation) -> None:
         self.here = here
         self.accounts = [uuid7(AT, os.urandom(10)) for _ in range(ACCOUNTS)]
-        self.batched([do.OpenAccount(account=a, at=AT, host=os.urandom(16), plan="pro", age=30) for a in self.accounts])
+        self.batched(
+            [
+                do.OpenAccount(account=a, at=AT, host=os.urandom(16), plan="pro", age=30)
+                for a in self.accounts
+            ]
+        )
 
     def batched(self, commands: list[Any]) -> None:
         for first in range(0, len(commands), BATCH):
@@ -75,7 +81,9 @@ class Bench:
 
     def say(self) -> None:
         content = encode(Content(text="How do I plant a pear tree?"))
-        self.batched([do.Say(account=a, at=self.here.clock(), content=content) for a in self.accounts])
+        self.batched(
+            [do.Say(account=a, at=self.here.clock(), content=content) for a in self.accounts]
+        )
 
 
 def by_turns(
@@ -113,7 +121,11 @@ def main(arguments: list[str]) -> list[Row]:
                 days[0] += 31
 
             rows.append(
-                _beside("conversations swept, a second", ACCOUNTS, *by_turns(bench, lambda: sweeper.sweep(here), month))
+                _beside(
+                    "conversations swept, a second",
+                    ACCOUNTS,
+                    *by_turns(bench, lambda: sweeper.sweep(here), month),
+                )
             )
             return rows + _sent(bench)
 
@@ -174,7 +186,9 @@ def _sent(bench: Bench) -> list[Row]:
 
 
 def _prune(bench: Bench) -> None:
-    """Deletes what is old by now: a year passed in a minute, and the rounds that are measured would delete all of it."""
+    """Deletes what is old by now: a year passed in a minute, and the rounds that are measured would
+    delete all of it.
+    """
     before = bench.here.clock() - timedelta(days=delivery.KEPT_DAYS)
     with transaction(bench.here.pool) as tx:
         while host_events.give_numbers(tx):
@@ -189,7 +203,9 @@ def _post_bare(poster: Poster, url: str, count: int) -> None:
 
 
 def _spent(bench: Bench, run: Callable[[], object]) -> tuple[float, float]:
-    """The seconds that ``run`` takes, and those of processors, of this process and of the database."""
+    """The seconds that ``run`` takes, and those of processors, of this process and of the
+    database.
+    """
     with transaction(bench.here.pool) as tx:
         before = time.process_time() + server_seconds(tx)
         took = seconds(run)

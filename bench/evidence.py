@@ -1,9 +1,10 @@
 """What somebody without the key can change in silence, and what it costs that they cannot.
 
-Alterations of journals, logs, backups and releases are drawn and restored (`bench._altered_world`); counted is what ended with
-more permitted, with less and no word of it, or with no way out: "accepted". The times stand beside the same work with a
-journal that is neither authenticated nor remembered, and a restore that does not hold it against the log, in turns. Goals: a
-deletion at most 5 % slower, a no at most 2 %, a restore at most 20 %.
+Alterations of journals, logs, backups and releases are drawn and restored (`bench._altered_world`);
+counted is what ended with more permitted, with less and no word of it, or with no way out:
+"accepted". The times stand beside the same work with a journal that is neither authenticated nor
+remembered, and a restore that does not hold it against the log, in turns. Goals: a deletion at most
+5 % slower, a no at most 2 %, a restore at most 20 %.
 
     python -m bench evidence [ALTERATIONS] [RECORDS]
 """
@@ -86,7 +87,12 @@ def accepted(folder: Path, alterations: int) -> list[Row]:
                     ended[world.judge(pool, artefact, kind, number).verdict.value] += 1
             taken = ended[Verdict.silent] + ended[Verdict.stuck]
             told = ", ".join(f"{number:,} {name}" for name, number in sorted(ended.items()))
-            rows.append(Row(f"{artefact}: {count:,} alterations, accepted (goal: 0); they ended {told}", f"{taken:,}"))
+            rows.append(
+                Row(
+                    f"{artefact}: {count:,} alterations, accepted (goal: 0); they ended {told}",
+                    f"{taken:,}",
+                )
+            )
     return rows
 
 
@@ -96,7 +102,9 @@ def _of_backup(world: AlteredWorld, kind: str, seed: int) -> str:
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(world.folder, target)
     BYTES[kind](random.Random(f"backup/{kind}/{seed}"), target)
-    before, after = (sorted((p.name, p.read_bytes()) for p in f.iterdir()) for f in (world.folder, target))
+    before, after = (
+        sorted((p.name, p.read_bytes()) for p in f.iterdir()) for f in (world.folder, target)
+    )
     try:
         archives.verify(world.config, target)
     except LicetError:
@@ -109,18 +117,22 @@ def _of_backup(world: AlteredWorld, kind: str, seed: int) -> str:
 
 @contextmanager
 def believed() -> Iterator[None]:
-    """The same restore with a journal that is believed: no chain is followed, nothing is held against the log."""
+    """The same restore with a journal that is believed: no chain is followed, nothing is held
+    against the log.
+    """
 
     def all_of_it(_self: LogUnion, lacking: list[Restriction]) -> RestorePlan:
         return RestorePlan(
             records=lacking, from_log={}, withdrawn=frozenset(), unexplained=[], grants=frozenset()
-        )  # fmt: skip
+        )
 
     with ExitStack() as stack:
         for target, name, new in (
-            (ChainWalk, "counts", lambda *_: True), (ChainWalk, "ended", lambda _: []), (Journal, "hold", lambda *_: []),
+            (ChainWalk, "counts", lambda *_: True),
+            (ChainWalk, "ended", lambda _: []),
+            (Journal, "hold", lambda *_: []),
             (log_union.LogUnion, "plan", all_of_it),
-        ):  # fmt: skip
+        ):
             stack.enter_context(mock.patch.object(target, name, new))
         yield
 
@@ -136,9 +148,11 @@ def _of_changes(here: Installation) -> list[Row]:
         rows.append(
             Row(
                 f"a {what}, acknowledged, of {ROUNDS} in turns (goal: at most {goal} % slower)",
-                f"{with_it * 1000:.2f} ms", f"{without * 1000:.2f} ms", f"{with_it / without:.2f}",
+                f"{with_it * 1000:.2f} ms",
+                f"{without * 1000:.2f} ms",
+                f"{with_it / without:.2f}",
             )
-        )  # fmt: skip
+        )
     return rows
 
 
@@ -149,10 +163,15 @@ def _in_turns(here: Installation, commands: Iterator[do.Command]) -> tuple[float
     assert journal is not None
     for number, command in enumerate(commands):
         is_held = number % 2 == 0
-        remembered, journal.remembered = journal.remembered, journal.remembered if is_held else 2**62
+        remembered, journal.remembered = (
+            journal.remembered,
+            journal.remembered if is_held else 2**62,
+        )
         with ExitStack() as stack:
             if not is_held:
-                stack.enter_context(mock.patch.object(journal_frames, "chained", lambda *_: bytes(32)))
+                stack.enter_context(
+                    mock.patch.object(journal_frames, "chained", lambda *_: bytes(32))
+                )
             began = time.perf_counter()
             verbs.tell(here, [command])
             took[is_held].append(time.perf_counter() - began)
@@ -165,24 +184,37 @@ def _person(here: Installation, count: int) -> tuple[UUID, list[UUID]]:
     """An account with a yes and so many chats."""
     key, account = installation.host_key(here), uuid7(AT, here.keyring.random(10))
     verbs.tell(
-        here, [do.OpenAccount(account=account, at=AT, host=host_hmac(key, "account", "ana"), plan="pro", age=30)]
+        here,
+        [
+            do.OpenAccount(
+                account=account, at=AT, host=host_hmac(key, "account", "ana"), plan="pro", age=30
+            )
+        ],
     )
     verbs.tell(here, [do.Choose(account=account, at=AT, allow=True)])
     says = [
         do.Say(
-            account=account, at=AT, host_conversation=host_hmac(key, "conversation", str(n)),
-            host_turn=host_hmac(key, "turn", str(n)), role=TurnRole.user, content=encode(Content(text="w" * 200)),
+            account=account,
+            at=AT,
+            host_conversation=host_hmac(key, "conversation", str(n)),
+            host_turn=host_hmac(key, "turn", str(n)),
+            role=TurnRole.user,
+            content=encode(Content(text="w" * 200)),
         )
         for n in range(count)
-    ]  # fmt: skip
+    ]
     found = [
-        answer.conversation for start in range(0, count, BATCH) for answer in verbs.tell(here, says[start:][:BATCH])
+        answer.conversation
+        for start in range(0, count, BATCH)
+        for answer in verbs.tell(here, says[start:][:BATCH])
     ]
     return account, [chat for chat in found if chat is not None]
 
 
 def _of_restore(root: Path, records: int) -> Row:
-    """The last step of a restore that applies so many noes, each of an account of its own; rolled back each time."""
+    """The last step of a restore that applies so many noes, each of an account of its own; rolled
+    back each time.
+    """
     data, now = root / "data", AT
     data.mkdir(parents=True)
     with installation.installation(Configuration(data=data), lambda: now) as here:
@@ -192,7 +224,10 @@ def _of_restore(root: Path, records: int) -> Row:
         kept = archives.back_up(here, root / "backups")
         now = AT + DAY
         for start in range(0, records, BATCH):
-            noes = [do.Choose(account=account, at=now, allow=False) for account in accounts[start : start + BATCH]]
+            noes = [
+                do.Choose(account=account, at=now, allow=False)
+                for account in accounts[start : start + BATCH]
+            ]
             verbs.tell(here, noes)
         while documents.append(here):
             pass
@@ -213,9 +248,14 @@ def _of_restore(root: Path, records: int) -> Row:
     embedded.stop(data / "postgres")
     with_it, without = min(took[True]), min(took[False])
     return Row(
-        f"a restore that applies {records:,} records, but for loading the dump (goal, of 1,000,000: at most 20 % slower)",
-        f"{with_it:.1f} s", f"{without:.1f} s", f"{with_it / without:.2f}",
-    )  # fmt: skip
+        (
+            f"a restore that applies {records:,} records, but for loading the dump (goal, of "
+            "1,000,000: at most 20 % slower)"
+        ),
+        f"{with_it:.1f} s",
+        f"{without:.1f} s",
+        f"{with_it / without:.2f}",
+    )
 
 
 def _seconds(here: Installation, manifest: BackupManifest, records: int) -> float:
@@ -241,7 +281,13 @@ def _accounts(here: Installation, count: int) -> Iterator[UUID]:
         verbs.tell(
             here,
             [
-                do.OpenAccount(account=account, at=AT, host=host_hmac(key, "account", account.hex), plan="pro", age=30)
+                do.OpenAccount(
+                    account=account,
+                    at=AT,
+                    host=host_hmac(key, "account", account.hex),
+                    plan="pro",
+                    age=30,
+                )
                 for account in made
             ],
         )

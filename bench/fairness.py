@@ -2,8 +2,9 @@
 
 python -m bench fairness
 
-The chats are made of the sentences of licet/consent/languages: the same lines, headings, ellipses and repeats in every language.
-Where BENCH_DATA, by default ../shared/data, has CatQA (Bhardwaj et al. 2024), so are chats of its questions.
+The chats are made of the sentences of licet/consent/languages: the same lines, headings, ellipses
+and repeats in every language. Where BENCH_DATA, by default ../shared/data, has CatQA (Bhardwaj et
+al. 2024), so are chats of its questions.
 """
 
 from __future__ import annotations
@@ -29,12 +30,19 @@ DATA = Path(os.environ.get("BENCH_DATA", Path(__file__).parents[2] / "shared" / 
 def sentences() -> dict[str, dict[str, str]]:
     """The sentences that every language has, by language and key."""
     folder = files("licet.consent").joinpath("languages")
-    read = {path.name.removesuffix(".json"): json.loads(path.read_text("utf-8")) for path in folder.iterdir()}
-    known: dict[str, Mapping[str, Any]] = {code: one.get("sentences", one) for code, one in read.items()}
+    read = {
+        path.name.removesuffix(".json"): json.loads(path.read_text("utf-8"))
+        for path in folder.iterdir()
+    }
+    known: dict[str, Mapping[str, Any]] = {
+        code: one.get("sentences", one) for code, one in read.items()
+    }
     shared = [
-        key for key, said in known["en"].items()
-        if len(said) > SENTENCE_CHARS_MIN and all(isinstance(own.get(key), str) for own in known.values())
-    ]  # fmt: skip
+        key
+        for key, said in known["en"].items()
+        if len(said) > SENTENCE_CHARS_MIN
+        and all(isinstance(own.get(key), str) for own in known.values())
+    ]
     return {code: {key: own[key] for key in shared} for code, own in sorted(known.items())}
 
 
@@ -66,7 +74,10 @@ def questions(folder: Path) -> dict[str, list[list[str]]]:
         file = folder / "red-instruct" / f"harmful_questions__catqa_{name}.json"
         if file.exists():
             asked = [
-                one for kinds in json.loads(file.read_text("utf-8")).values() for some in kinds.values() for one in some
+                one
+                for kinds in json.loads(file.read_text("utf-8")).values()
+                for some in kinds.values()
+                for one in some
             ]
             out[code] = [asked[n : n + QUESTIONS] for n in range(0, len(asked), QUESTIONS)]
     return out
@@ -85,13 +96,22 @@ def main(arguments: list[str]) -> list[Row]:
         return [chat(known[code], draw) for _ in range(count)]
 
     english = refused(made("en"))
-    rows = [row(f"chats refused for quality, {code}, %", refused(made(code)), english) for code in known]
+    rows = [
+        row(f"chats refused for quality, {code}, %", refused(made(code)), english) for code in known
+    ]
     real = {code: refused(chats) for code, chats in questions(DATA).items()}
-    return rows + [row(f"  of CatQA's questions, {code}, %", share, real["en"]) for code, share in real.items()]
+    return rows + [
+        row(f"  of CatQA's questions, {code}, %", share, real["en"]) for code, share in real.items()
+    ]
 
 
 def row(what: str, share: float, english: float) -> Row:
-    return Row(what, f"{100 * share:.1f}", f"{100 * english:.1f}", f"{share / english:.2f}" if english else "")
+    return Row(
+        what,
+        f"{100 * share:.1f}",
+        f"{100 * english:.1f}",
+        f"{share / english:.2f}" if english else "",
+    )
 
 
 if __name__ == "__main__":

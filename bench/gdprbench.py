@@ -1,29 +1,36 @@
-"""The price of compliance: GDPRBench's mixes on Licet's verbs, beside the same operations on plain tables.
+"""The price of compliance: GDPRBench's mixes on Licet's verbs, beside the same operations on plain
+tables.
 
-The controller's, customer's and processor's mixes of GDPRBench (Shastri, Banakar, Wasserman, Kumar and Chidambaram,
-"Understanding and Benchmarking the Impact of GDPR on Database Systems", PVLDB 13(7), 2020), re-implemented: the
-operations are the paper's and so are the weights; the configuration that its authors published has the same for
-controller and customer, and the processor's the other way round (reads by key 20, by metadata 80). A record is a
-conversation of one turn; its key is the conversation, its user the account, its purpose and objections the choice and
+The controller's, customer's and processor's mixes of GDPRBench (Shastri, Banakar, Wasserman, Kumar
+and Chidambaram, "Understanding and Benchmarking the Impact of GDPR on Database Systems", PVLDB
+13(7), 2020), re-implemented: the operations are the paper's and so are the weights; the
+configuration that its authors published has the same for controller and customer, and the
+processor's the other way round (reads by key 20, by metadata 80). A record is a conversation of one
+turn; its key is the conversation, its user the account, its purpose and objections the choice and
 what is kept out, its time to live `keep_until`.
 
-- create: a turn in a new conversation. Delete by key, by user, by purpose: each conversation concerned is deleted;
-  by time to live: a batch of the sweep
-- update metadata: by key, and by purpose over a user's records, kept out and let in by turns; by user: the choice, which
-  dates all records anew; by whom it is shared with: Licet shares with nobody, so the plan, which decides the scope
-- update data: content is never overwritten, so the record is deleted and said again, in one transaction
-- read data by key, for the processor: decided for a purpose, and opened where that permits it; by purpose, objection or
-  decision: the same over a user's records; by user: opened for that person. Read metadata: the answer that a person sees
+- create: a turn in a new conversation. Delete by key, by user, by purpose: each conversation
+  concerned is deleted; by time to live: a batch of the sweep
+- update metadata: by key, and by purpose over a user's records, kept out and let in by turns; by
+  user: the choice, which dates all records anew; by whom it is shared with: Licet shares with
+  nobody, so the plan, which decides the scope
+- update data: content is never overwritten, so the record is deleted and said again, in one
+  transaction
+- read data by key, for the processor: decided for a purpose, and opened where that permits it; by
+  purpose, objection or
+  decision: the same over a user's records; by user: opened for that person. Read metadata: the
+  answer that a person sees
 
-On: sealed, decided, journalled and told to the log, which another process signs meanwhile, and which has all of it
-before the time is over. Off: the same rows in plain tables of the same server with the same fsync, no keys, no decision,
-no journal, no log; a deletion there is a DELETE. 32 clients are threads of one process in both. A round on is followed
-by one off with as many operations of each client. Off is run twice: each operation a transaction, as clients of a
-database do and as the benchmark's do; and through the same batched writer as Licet's, the stricter floor. The goal is 0.70.
-Before the rounds of a mix each arm plays as long as they take, which does not count: on a connection's first executions of
-a statement the server plans it anew, and there are sixteen connections; Licet's statements, which are longer, cost more of
-that; a service pays it once.
-What a deletion owes later (its keys destroyed, its certificate signed) has a row of its own.
+On: sealed, decided, journalled and told to the log, which another process signs meanwhile, and
+which has all of it before the time is over. Off: the same rows in plain tables of the same server
+with the same fsync, no keys, no decision, no journal, no log; a deletion there is a DELETE. 32
+clients are threads of one process in both. A round on is followed by one off with as many
+operations of each client. Off is run twice: each operation a transaction, as clients of a database
+do and as the benchmark's do; and through the same batched writer as Licet's, the stricter floor.
+The goal is 0.70. Before the rounds of a mix each arm plays as long as they take, which does not
+count: on a connection's first executions of a statement the server plans it anew, and there are
+sixteen connections; Licet's statements, which are longer, cost more of that; a service pays it
+once. What a deletion owes later (its keys destroyed, its certificate signed) has a row of its own.
 
     python -m bench gdprbench [ACCOUNTS] [SECONDS] [MIX]
 """
@@ -63,7 +70,8 @@ EXPIRING_SHARE, EXPIRING_SECONDS = 0.3, 120
 CERTIFIED = 200
 DAY = timedelta(days=1)
 
-# The weights of the core workloads, in percent; the names of one operation are its alternatives, equally often.
+# The weights of the core workloads, in percent; the names of one operation are its alternatives,
+# equally often.
 MIXES: dict[str, tuple[str, dict[tuple[str, ...], int]]] = {
     "customer": (
         "zipf",
@@ -94,7 +102,8 @@ PLAIN = """
         FOREIGN KEY (account_id, record_id) REFERENCES plain.records ON DELETE CASCADE)"""
 FILL = """
     INSERT INTO plain.people SELECT account_id, plan, age, in_force > 0 FROM accounts;
-    INSERT INTO plain.records SELECT account_id, conversation_id, false, surface, begun_at, keep_until
+    INSERT INTO plain.records SELECT account_id, conversation_id, false, surface, begun_at,
+      keep_until
       FROM conversations JOIN segments USING (account_id, conversation_id)"""
 
 
@@ -127,22 +136,33 @@ def main(arguments: list[str]) -> list[Row]:
 
 
 def agree(arms: Sequence[On | Off]) -> None:
-    """Before anything is changed every arm reads as many turns as every other, of the same records."""
+    """Before anything is changed every arm reads as many turns as every other, of the same
+    records.
+    """
 
     def read(arm: On | Off, operation: str, places: Sequence[int]) -> list[int]:
         return [getattr(arm, operation)(random.Random(place), place) for place in places]
 
     places = range(min(200, len(arms[0].records.keys)))
     by_key = read(arms[0], "read_key", places)
-    granted = [place for place in places if by_key[place]]  # of the others' records some expire meanwhile
+    # of the others' records some expire meanwhile
+    granted = [place for place in places if by_key[place]]
     assert granted
-    for operation, asked in (("read_key", places), ("read_purpose", places), ("read_user", granted)):
+    for operation, asked in (
+        ("read_key", places),
+        ("read_purpose", places),
+        ("read_user", granted),
+    ):
         first, *others = [read(arm, operation, asked) for arm in arms]
         assert all(other == first for other in others), f"the arms differ in `{operation}`"
 
 
-def measure(here: installation.Installation, mix: str, arms: dict[str, On | Off], seconds: float) -> Iterator[Row]:
-    """The rows of one mix: rounds on and off by turns, so that what else the machine does falls on all."""
+def measure(
+    here: installation.Installation, mix: str, arms: dict[str, On | Off], seconds: float
+) -> Iterator[Row]:
+    """The rows of one mix: rounds on and off by turns, so that what else the machine does falls on
+    all.
+    """
     for arm in arms.values():
         play(arm, mix, ROUNDS, seconds=seconds)
     done, clock, processors = 0, dict.fromkeys(arms, 0.0), dict.fromkeys(arms, (0.0, 0.0))
@@ -153,30 +173,43 @@ def measure(here: installation.Installation, mix: str, arms: dict[str, On | Off]
             counts = play(arm, mix, number, seconds=seconds / ROUNDS, counts=counts)
             clock[name] += time.perf_counter() - begun
             process, server = (
-                total + now - then for total, now, then in zip(processors[name], spent(here), before, strict=True)
+                total + now - then
+                for total, now, then in zip(processors[name], spent(here), before, strict=True)
             )
             processors[name] = process, server
         done += sum(counts or ())
     for name in list(arms)[1:]:
         on, floor = done / clock["on"], done / clock[name]
-        what = f"{mix}: {done:,} operations, {CLIENTS} clients, a second, beside {name} (goal: at least {GOAL:.2f})"
+        what = (
+            f"{mix}: {done:,} operations, {CLIENTS} clients, a second, beside {name} (goal: at "
+            f"least {GOAL:.2f})"
+        )
         yield Row(what, f"{on:,.0f}", f"{floor:,.0f}", f"{on / floor:.2f}")
     for which, whose in enumerate(("the clients' process", "the database")):
         on, floor = (processors[name][which] / done * 1e6 for name in list(arms)[:2])
-        yield Row(f"  CPU of {whose}, us an operation", f"{on:,.0f}", f"{floor:,.0f}", f"{floor / on:.2f}")
+        yield Row(
+            f"  CPU of {whose}, us an operation", f"{on:,.0f}", f"{floor:,.0f}", f"{floor / on:.2f}"
+        )
 
 
-def play(arm: On | Off, mix: str, number: int, *, seconds: float = 0, counts: Sequence[int] | None = None) -> list[int]:
-    """One round: for so many seconds, or so many operations a client; returns how many each client did."""
+def play(
+    arm: On | Off, mix: str, number: int, *, seconds: float = 0, counts: Sequence[int] | None = None
+) -> list[int]:
+    """One round: for so many seconds, or so many operations a client; returns how many each client
+    did.
+    """
     how, weights = MIXES[mix]
     played, failed = [0] * CLIENTS, list[BaseException]()
     begun = time.perf_counter()
 
     def client(which: int) -> None:
-        order, source = random.Random(f"{mix} {number} {which}"), random.Random(which)  # the same order in every arm
+        # the same order in every arm
+        order, source = random.Random(f"{mix} {number} {which}"), random.Random(which)
         clock = time.perf_counter
         try:
-            while played[which] < counts[which] if counts is not None else clock() - begun < seconds:
+            while (
+                played[which] < counts[which] if counts is not None else clock() - begun < seconds
+            ):
                 operation = order.choice(order.choices(list(weights), list(weights.values()))[0])
                 getattr(arm, operation)(source, arm.records.pick(order, how))
                 played[which] += 1
@@ -209,7 +242,10 @@ def following(data: Path) -> Iterator[None]:
 
 
 def _follow(data: Path, stop: Any) -> None:
-    with installation.installation(Configuration(data=data)) as here, documents.sequencing(here) as sequencing:
+    with (
+        installation.installation(Configuration(data=data)) as here,
+        documents.sequencing(here) as sequencing,
+    ):
         while not stop.is_set():
             if sequencing.run_once() < 100:
                 time.sleep(0.02)
@@ -219,28 +255,45 @@ def certified(here: installation.Installation) -> Row:
     """Some of the deletions, shredded before their time, read back and certified."""
     with transaction(here.pool) as tx:
         rows = tx.execute(
-            "SELECT erasure_id FROM erasures WHERE state <> 'verified' ORDER BY erasure_id DESC LIMIT %s", [CERTIFIED]
+            (
+                "SELECT erasure_id FROM erasures WHERE state <> 'verified' ORDER BY erasure_id "
+                "DESC LIMIT %s"
+            ),
+            [CERTIFIED],
         ).fetchall()
     begun = time.perf_counter()
-    signed = sum(certificates.run(here, only=f"era_{row[0].hex}", at_once=True).certificates for row in rows)
+    signed = sum(
+        certificates.run(here, only=f"era_{row[0].hex}", at_once=True).certificates for row in rows
+    )
     spent = time.perf_counter() - begun
-    return Row(f"deletions shredded, read back and certified afterwards, one by one, a second ({signed})",
-               f"{signed / spent:,.0f}")  # fmt: skip
+    return Row(
+        f"deletions shredded, read back and certified afterwards, one by one, a second ({signed})",
+        f"{signed / spent:,.0f}",
+    )
 
 
 # The population
 
 
 def build(here: installation.Installation, accounts: int) -> list[Key]:
-    """Two thirds said yes; a part of the others' records expires while the bench runs. The same rows in both schemas."""
+    """Two thirds said yes; a part of the others' records expires while the bench runs. The same
+    rows in both schemas.
+    """
     source, start = random.Random(1), now()
     people = [uuid7(start, source.randbytes(10)) for _ in range(accounts)]
     replay = partial(verbs.replay, here.pool, here.keyring, installation.policies(here))
     for first in range(0, accounts, 500):
         some = people[first : first + 500]
         opened = start - 45 * DAY
-        replay([do.OpenAccount(account=one, at=opened, host=one.bytes, plan="pro", age=30) for one in some])
-        choices = [do.Choose(account=one, at=opened, allow=place % 3 > 0) for place, one in enumerate(some)]
+        replay(
+            [
+                do.OpenAccount(account=one, at=opened, host=one.bytes, plan="pro", age=30)
+                for one in some
+            ]
+        )
+        choices = [
+            do.Choose(account=one, at=opened, allow=place % 3 > 0) for place, one in enumerate(some)
+        ]
         replay(choices)
         says = [
             do.Say(account=one, at=at, content=encode(Content(text=text(source))))
@@ -250,10 +303,16 @@ def build(here: installation.Installation, accounts: int) -> list[Key]:
         for part in range(0, len(says), 1_000):
             replay(says[part : part + 1_000])
     with transaction(here.pool) as tx:
-        keys = tx.execute("SELECT account_id, conversation_id FROM conversations ORDER BY 1, 2").fetchall()
+        keys = tx.execute(
+            "SELECT account_id, conversation_id FROM conversations ORDER BY 1, 2"
+        ).fetchall()
         for schema in SCHEMAS:
             for statement in (PLAIN, FILL):
-                tx.execute(statement.replace("SCHEMA plain", f"SCHEMA {schema}").replace("plain.", f"{schema}."))
+                tx.execute(
+                    statement.replace("SCHEMA plain", f"SCHEMA {schema}").replace(
+                        "plain.", f"{schema}."
+                    )
+                )
             with tx.cursor().copy(f"COPY {schema}.turns FROM STDIN") as copy:
                 for account, record in keys:
                     copy.write_row([account, record, 1, "user", start, text(source)])

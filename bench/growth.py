@@ -1,10 +1,13 @@
-"""Every verb and page as an installation grows: what one costs in processor time, and what its statements would read.
+"""Every verb and page as an installation grows: what one costs in processor time, and what its
+statements would read.
 
-An installation of so many turns is made by the server, ten turns a conversation, ten conversations an account, a body for each
-turn; beside it a few accounts live, which were made by the verbs and are asked of. A unit is one verb or one page, from its
-call to its commit or the last byte of its answer. Its cost is processor time of this process and of all the database's backends;
-of a constant cost the last column is 1.0. The statements that ran are explained at the largest size: none may read all of a
-table that grows, or loop over an aggregate, but for those in `PLANNED`. A picture is written beside the results.
+An installation of so many turns is made by the server, ten turns a conversation, ten conversations
+an account, a body for each turn; beside it a few accounts live, which were made by the verbs and
+are asked of. A unit is one verb or one page, from its call to its commit or the last byte of its
+answer. Its cost is processor time of this process and of all the database's backends; of a constant
+cost the last column is 1.0. The statements that ran are explained at the largest size: none may
+read all of a table that grows, or loop over an aggregate, but for those in `PLANNED`. A picture is
+written beside the results.
 
     python -m bench growth [TURNS ...]
 """
@@ -67,27 +70,40 @@ PLANNED: dict[str, str] = {}  # the beginning of a statement, and why it may
 
 # Of (turns): a hundred turns an account. Ids are apart from those that the verbs make.
 BALLAST = (
-    """INSERT INTO accounts (account_id, bucket, wrapped_key, plan, age, opened_at, last_at, seen, granted, in_force)
-       SELECT lpad(to_hex(n), 32, '0')::uuid, 0, '\\x00', 'pro', 20 + n %% 30, %(at)s, %(at)s, 0, 1, 1
+    """INSERT INTO accounts (account_id, bucket, wrapped_key, plan, age, opened_at, last_at, seen,
+       granted, in_force)
+       SELECT lpad(to_hex(n), 32, '0')::uuid, 0, '\\x00', 'pro', 20 + n %% 30, %(at)s, %(at)s, 0, 1,
+         1
          FROM generate_series(1, %(turns)s / 100) n""",
-    """INSERT INTO key_pages (account_id, page, slots) SELECT account_id, 0, decode(repeat('01', 10 * %(wrapped)s), 'hex')
+    """INSERT INTO key_pages (account_id, page, slots)
+         SELECT account_id, 0, decode(repeat('01', 10 * %(wrapped)s), 'hex')
          FROM accounts""",
     """INSERT INTO standings (account_id, question, standing, answered, granted_before, grant_no)
        SELECT account_id, 'training', 'granted', 0, true, 1 FROM accounts""",
-    """INSERT INTO conversations (account_id, conversation_id, kind, incognito, narrowed, narrowings, begun_at, deleted_at,
-                                   deciding, deciding_grants, deciding_narrowing, deciding_stale, out_of_scope)
-       SELECT account_id, lpad(to_hex(n * 10 + c + (1::bigint << 40)), 32, '0')::uuid, 'chat', false, false, 0, %(at)s,
+    """INSERT INTO conversations (account_id, conversation_id, kind, incognito, narrowed,
+                                   narrowings, begun_at, deleted_at,
+                                   deciding, deciding_grants, deciding_narrowing, deciding_stale,
+                                     out_of_scope)
+       SELECT account_id, lpad(to_hex(n * 10 + c + (1::bigint << 40)), 32, '0')::uuid, 'chat',
+         false, false, 0, %(at)s,
               CASE WHEN n %% 100 = 0 AND c = 0 THEN %(at)s::timestamptz END, 0, '{1}', 0, '', false
-         FROM (SELECT account_id, row_number() OVER () AS n FROM accounts) a, generate_series(0, 9) c""",
-    """INSERT INTO segments (account_id, conversation_id, segment, plan, surface, in_scope, version, narrowed, stale, grants,
-                              narrowing, origins, first_turn, last_turn, last_at, has_user, keep_until, key_slot)
-       SELECT account_id, conversation_id, 0, 'pro', 'app', true, 0, false, '', '{1}', 0, 'assistant,typed', 1, 10, %(at)s,
-              true, %(at)s + CASE hashtext(conversation_id::text) %% 100 WHEN 0 THEN interval '10 days'
+         FROM (SELECT account_id, row_number() OVER () AS n FROM accounts) a,
+           generate_series(0, 9) c""",
+    """INSERT INTO segments (account_id, conversation_id, segment, plan, surface, in_scope, version,
+                              narrowed, stale, grants,
+                              narrowing, origins, first_turn, last_turn, last_at, has_user,
+                                keep_until, key_slot)
+       SELECT account_id, conversation_id, 0, 'pro', 'app', true, 0, false, '', '{1}', 0,
+         'assistant,typed', 1, 10, %(at)s,
+              true, %(at)s + CASE hashtext(conversation_id::text) %% 100 WHEN 0
+                THEN interval '10 days'
                                   ELSE interval '1 year' + hashtext(conversation_id::text) %% 300 * interval '1 day' END,
               get_byte(uuid_send(conversation_id), 15) %% 10
          FROM conversations""",
-    """INSERT INTO turns (account_id, conversation_id, turn, segment, seq, role, origin, occurred_at)
-       SELECT account_id, conversation_id, turn, 0, turn, CASE turn %% 2 WHEN 1 THEN 'user' ELSE 'assistant' END,
+    """INSERT INTO turns (account_id, conversation_id, turn, segment, seq, role, origin,
+       occurred_at)
+       SELECT account_id, conversation_id, turn, 0, turn, CASE turn %% 2 WHEN 1 THEN 'user'
+         ELSE 'assistant' END,
               CASE turn %% 2 WHEN 1 THEN 'typed' ELSE 'assistant' END, last_at
          FROM segments, generate_series(first_turn, last_turn) turn""",
     """INSERT INTO bodies (account_id, conversation_id, turn, segment, sealed)
@@ -98,12 +114,16 @@ BALLAST = (
     """INSERT INTO projects (account_id, project_id, host_hmac, begun_at)
        SELECT account_id, account_id, uuid_send(account_id), %(at)s FROM accounts""",
     """INSERT INTO scoped_grants (account_id, grant_no, question, project_id, begun_at)
-       SELECT account_id, 2, 'training', account_id, %(at)s FROM accounts WHERE hashtext(account_id::text) %% 10 = 0""",
-    """INSERT INTO erasures (account_id, erasure_id, conversation_id, cause, state, requested_at, fenced_at, shredded_at,
+       SELECT account_id, 2, 'training', account_id, %(at)s FROM accounts
+         WHERE hashtext(account_id::text) %% 10 = 0""",
+    """INSERT INTO erasures (account_id, erasure_id, conversation_id, cause, state, requested_at,
+                              fenced_at, shredded_at,
                               swept_at, verified_at, certificate)
-       SELECT account_id, md5(conversation_id::text)::uuid, conversation_id, 'deletion', 'verified', deleted_at, deleted_at,
-              deleted_at, deleted_at, deleted_at, repeat('x', 500) FROM conversations WHERE deleted_at IS NOT NULL""",
-)  # fmt: skip
+       SELECT account_id, md5(conversation_id::text)::uuid, conversation_id, 'deletion', 'verified',
+         deleted_at, deleted_at,
+              deleted_at, deleted_at, deleted_at, repeat('x', 500) FROM conversations
+                WHERE deleted_at IS NOT NULL""",
+)
 
 
 class Unit(NamedTuple):
@@ -132,7 +152,10 @@ def grown(dsn: str, folder: Path, turns: int) -> Iterator[Installation]:
         with pool.connection() as conn:
             migrate(conn)
         here = Installation(
-            config=Configuration(data=folder), pool=pool, keyring=Keyring(FileProvider(folder / "keys")), clock=utc_now
+            config=Configuration(data=folder),
+            pool=pool,
+            keyring=Keyring(FileProvider(folder / "keys")),
+            clock=utc_now,
         )
         policy_changes.apply_policy(here, preset("article-2025"), by="bench")
         with pool.connection() as conn:
@@ -166,8 +189,10 @@ def living(here: Installation) -> list[_Living]:
     """The conversations that live, no two of one account side by side."""
     with transaction(here.pool) as tx:
         rows = tx.execute(
-            """SELECT account_id, conversation_id FROM conversations WHERE account_id IN (SELECT account_id FROM account_hosts)
-                ORDER BY row_number() OVER (PARTITION BY account_id ORDER BY conversation_id), account_id"""
+            """SELECT account_id, conversation_id FROM conversations
+                WHERE account_id IN (SELECT account_id FROM account_hosts)
+                ORDER BY row_number() OVER (PARTITION BY account_id ORDER BY conversation_id),
+                  account_id"""
         ).fetchall()
     return [_Living(*row) for row in rows]
 
@@ -181,7 +206,11 @@ def units(here: Installation, client: TestClient[Any], cookies: Mapping[str, str
 
     def asked(path: str, who: str) -> Callable[[int], object]:
         def ask(_: int) -> None:
-            answer = client.get(path, headers={"cookie": f"{sessions.COOKIE}={cookies[who]}"}, follow_redirects=False)
+            answer = client.get(
+                path,
+                headers={"cookie": f"{sessions.COOKIE}={cookies[who]}"},
+                follow_redirects=False,
+            )
             assert answer.status_code == 200, (path, answer.status_code, answer.text[:500])
 
         return ask
@@ -205,19 +234,63 @@ def units(here: Installation, client: TestClient[Any], cookies: Mapping[str, str
         Unit("open an account", lambda _: verbs.tell(here, [_opening(now())])),
         Unit(
             "say",
-            told(lambda one, _: do.Say(account=one.account, at=now(), conversation=one.conversation, content=body)),
+            told(
+                lambda one, _: do.Say(
+                    account=one.account, at=now(), conversation=one.conversation, content=body
+                )
+            ),
         ),
-        Unit("begin a conversation", told(lambda one, _: do.Say(account=one.account, at=now(), content=body))),
-        Unit("choose", told(lambda one, number: do.Choose(account=one.account, at=now(), allow=number % 2 > 0))),
-        Unit("set a plan", told(lambda one, _: do.SetPlan(account=one.account, at=now(), plan="max"))),
-        Unit("keep out", told(lambda one, _: do.Narrow(account=one.account, at=now(), conversation=one.conversation))),
-        Unit("let in", told(lambda one, _: do.Widen(account=one.account, at=now(), conversation=one.conversation))),
-        Unit("flag", told(lambda one, _: do.Flag(account=one.account, at=now(), conversation=one.conversation))),
-        Unit("delete", told(lambda one, _: do.Delete(account=one.account, at=now(), conversation=one.conversation))),
+        Unit(
+            "begin a conversation",
+            told(lambda one, _: do.Say(account=one.account, at=now(), content=body)),
+        ),
+        Unit(
+            "choose",
+            told(
+                lambda one, number: do.Choose(account=one.account, at=now(), allow=number % 2 > 0)
+            ),
+        ),
+        Unit(
+            "set a plan", told(lambda one, _: do.SetPlan(account=one.account, at=now(), plan="max"))
+        ),
+        Unit(
+            "keep out",
+            told(
+                lambda one, _: do.Narrow(
+                    account=one.account, at=now(), conversation=one.conversation
+                )
+            ),
+        ),
+        Unit(
+            "let in",
+            told(
+                lambda one, _: do.Widen(
+                    account=one.account, at=now(), conversation=one.conversation
+                )
+            ),
+        ),
+        Unit(
+            "flag",
+            told(
+                lambda one, _: do.Flag(account=one.account, at=now(), conversation=one.conversation)
+            ),
+        ),
+        Unit(
+            "delete",
+            told(
+                lambda one, _: do.Delete(
+                    account=one.account, at=now(), conversation=one.conversation
+                )
+            ),
+        ),
         Unit("sweep 20 segments", swept),
         Unit(
             "read a conversation's turns",
-            read(lambda tx, one: own_conversations.one(tx, here.keyring, known, one.account, one.conversation, now())),
+            read(
+                lambda tx, one: own_conversations.one(
+                    tx, here.keyring, known, one.account, one.conversation, now()
+                )
+            ),
         ),
         Unit("status", lambda _: population_status.status(here)),
         *(Unit(f"page {path}", asked(path, "person")) for path in PERSON_PAGES),
@@ -229,10 +302,26 @@ PERSON_PAGES = ("/", "/chats")
 STAFF_PAGES = tuple(
     f"/console{page}"
     for page in (
-        "", "/accounts", "/conversations", "/erasures", "/flags", "/holds", "/inbox", "/background", "/keys", "/log", "/models",
-        "/readings", "/releases", "/rights", "/webhooks", "/policy", "/suggestions", "/recalls",
+        "",
+        "/accounts",
+        "/conversations",
+        "/erasures",
+        "/flags",
+        "/holds",
+        "/inbox",
+        "/background",
+        "/keys",
+        "/log",
+        "/models",
+        "/readings",
+        "/releases",
+        "/rights",
+        "/webhooks",
+        "/policy",
+        "/suggestions",
+        "/recalls",
     )
-)  # fmt: skip
+)
 
 
 def _opening(at: datetime) -> do.Command:
@@ -244,7 +333,9 @@ def _opening(at: datetime) -> do.Command:
 
 
 class PlanRecorder:
-    """The plan of each statement that a pool's connections run, by its text; asked for where it ran, with its values."""
+    """The plan of each statement that a pool's connections run, by its text; asked for where it
+    ran, with its values.
+    """
 
     def __init__(self) -> None:
         self.plans: dict[str, dict[str, Any]] = {}
@@ -261,7 +352,10 @@ class PlanRecorder:
                 recorder.explain(self.connection, query, params)
                 return super().execute(query, params, **options)
 
-        pool.kwargs = {**(pool.kwargs if isinstance(pool.kwargs, dict) else {}), "cursor_factory": Recording}
+        pool.kwargs = {
+            **(pool.kwargs if isinstance(pool.kwargs, dict) else {}),
+            "cursor_factory": Recording,
+        }
         waiting = [pool.getconn() for _ in range(pool.get_stats()["pool_size"])]
         for conn in waiting:
             conn.cursor_factory = Recording
@@ -283,7 +377,10 @@ class PlanRecorder:
 def filled(tx: Transaction) -> frozenset[str]:
     """The tables that grow and have many rows: to read all of a few is the fastest plan."""
     rows = tx.execute(
-        "SELECT relname FROM pg_class WHERE relkind = 'r' AND reltuples >= %s AND relname = ANY(%s)",
+        (
+            "SELECT relname FROM pg_class WHERE relkind = 'r' AND reltuples >= %s AND relname = "
+            "ANY(%s)"
+        ),
         [ROWS_MIN, sorted(GROWING)],
     ).fetchall()
     return frozenset(name for (name,) in rows)
@@ -294,7 +391,9 @@ def faults(plan: dict[str, Any], among: Collection[str]) -> Iterator[str]:
     if plan.get("Node Type") == "Seq Scan" and plan.get("Relation Name") in among:
         yield f"reads all of `{plan['Relation Name']}`"
     for inner in plan.get("Plans", []):
-        is_looped = plan.get("Node Type") == "Nested Loop" and inner.get("Parent Relationship") == "Inner"
+        is_looped = (
+            plan.get("Node Type") == "Nested Loop" and inner.get("Parent Relationship") == "Inner"
+        )
         if is_looped and _aggregates(inner, among):
             yield "loops over an aggregate"
         yield from faults(inner, among)
@@ -305,21 +404,28 @@ def _aggregates(plan: dict[str, Any], among: Collection[str]) -> bool:
     if plan["Node Type"] == "Aggregate":
         return any(_reads_widely(inner, among) for inner in plan.get("Plans", []))
     passes = ("Subquery Scan", "Materialize", "Memoize", "Limit", "Sort", "Unique", "Result")
-    return plan["Node Type"] in passes and any(_aggregates(inner, among) for inner in plan.get("Plans", []))
+    return plan["Node Type"] in passes and any(
+        _aggregates(inner, among) for inner in plan.get("Plans", [])
+    )
 
 
 def _reads_widely(plan: dict[str, Any], among: Collection[str]) -> bool:
     is_scan = plan.get("Relation Name") in among and plan["Node Type"] != "Bitmap Heap Scan"
-    return (is_scan and "Index Cond" not in plan) or any(_reads_widely(inner, among) for inner in plan.get("Plans", []))
+    return (is_scan and "Index Cond" not in plan) or any(
+        _reads_widely(inner, among) for inner in plan.get("Plans", [])
+    )
 
 
 def found(recorder: PlanRecorder) -> list[str]:
-    """The faults of all statements that are not planned, each with its unit and the beginning of its text."""
+    """The faults of all statements that are not planned, each with its unit and the beginning of
+    its text.
+    """
     return [
         f"{recorder.of[query]}: {fault}: {' '.join(query.split())[:300]}"
-        for query, plan in recorder.plans.items() if plan and not any(part in query for part in PLANNED)
+        for query, plan in recorder.plans.items()
+        if plan and not any(part in query for part in PLANNED)
         for fault in dict.fromkeys(faults(plan, recorder.among))
-    ]  # fmt: skip
+    ]
 
 
 # The run
@@ -352,7 +458,12 @@ def main(arguments: list[str]) -> list[Row]:
         ):
             begun = time.perf_counter()
             with grown(dsn, Path(folder), turns) as here:
-                rows.append(Row(f"{turns:,} turns made, s by the clock", f"{time.perf_counter() - begun:.0f}"))
+                rows.append(
+                    Row(
+                        f"{turns:,} turns made, s by the clock",
+                        f"{time.perf_counter() - begun:.0f}",
+                    )
+                )
                 recorder = PlanRecorder()
                 with transaction(here.pool) as tx:
                     recorder.among = filled(tx)
@@ -372,7 +483,9 @@ def main(arguments: list[str]) -> list[Row]:
 
 
 def cost(pool: Pool, unit: Unit) -> float:
-    """Microseconds of a call: of this process and of the database. What takes seconds is called less often."""
+    """Microseconds of a call: of this process and of the database. What takes seconds is called
+    less often.
+    """
     for number in range(WARM_UP):
         unit.act(number)
     with pool.connection() as conn:
@@ -403,7 +516,9 @@ def picture(costs: Mapping[str, Mapping[int, float]], sizes: list[int]) -> str:
     lines = []
     for place, (name, of) in enumerate(costs.items()):
         top = 24 + place * (height * len(sizes) + 6)
-        lines.append(f'<text x="{left - 8}" y="{top + 11}" text-anchor="end">{html.escape(name)}</text>')
+        lines.append(
+            f'<text x="{left - 8}" y="{top + 11}" text-anchor="end">{html.escape(name)}</text>'
+        )
         for number, size in enumerate(sizes):
             long = (math.log10(max(of[size], 10)) - 1) / (most - 1) * width
             y = top + number * height
@@ -413,14 +528,18 @@ def picture(costs: Mapping[str, Mapping[int, float]], sizes: list[int]) -> str:
             lines.append(f'<text x="{left + long + 5:.0f}" y="{y + 10}">{of[size]:,.0f}</text>')
     tall = 24 + len(costs) * (height * len(sizes) + 6)
     key = ", ".join(f"{size:,}" for size in sizes)
-    return "\n".join([
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 90}" height="{tall}" font-family="sans-serif"'
-        ' font-size="11">',
-        f'<title>Processor time of each verb and page, in microseconds, at {key} turns</title>',
-        '<rect width="100%" height="100%" fill="#fff"/>',
-        f'<text x="8" y="15">us of processor time a call, logarithmic; from light to dark at {key} turns</text>',
-        *lines, "</svg>", "",
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 90}" height="{tall}" font-family="sans-serif"'
+            ' font-size="11">',
+            f"<title>Processor time of each verb and page, in microseconds, at {key} turns</title>",
+            '<rect width="100%" height="100%" fill="#fff"/>',
+            f'<text x="8" y="15">us of processor time a call, logarithmic; from light to dark at {key} turns</text>',
+            *lines,
+            "</svg>",
+            "",
+        ]
+    )
 
 
 if __name__ == "__main__":

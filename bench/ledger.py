@@ -1,9 +1,10 @@
 """The ledger's figures, each beside its floor in the same run: `python -m bench ledger [FOLDER]`.
 
-Appends a second, durable, at batches of 1, 256 and 4,096, beside one file's write and fsync of the same bytes;
-proofs verified a second and core, beside the bare signature check; a proof's size; and the stand-alone verifier's
-full check of 1,000,000 entries, beside plain SHA-256 of the same bytes. FOLDER says on which disk; a temporary one
-elsewhere. Ratios say how many times the floor's time it takes.
+Appends a second, durable, at batches of 1, 256 and 4,096, beside one file's write and fsync of the
+same bytes; proofs verified a second and core, beside the bare signature check; a proof's size; and
+the stand-alone verifier's full check of 1,000,000 entries, beside plain SHA-256 of the same bytes.
+FOLDER says on which disk; a temporary one elsewhere. Ratios say how many times the floor's time it
+takes.
 """
 
 from __future__ import annotations
@@ -69,7 +70,8 @@ def appends(base: Path) -> Iterator[str]:
         mean, worst = sum(took) / times, max(took)
         log.close()
         yield (
-            f"append, batch {batch} | {batch / mean:,.0f}/s | {mean * 1e3:.1f} ms a batch, slowest {worst * 1e3:.1f} ms |"
+            f"append, batch {batch} | {batch / mean:,.0f}/s | {mean * 1e3:.1f} ms a batch, slowest "
+            f"{worst * 1e3:.1f} ms |"
             f" {mean / floor:.1f} fsyncs' time (floor {floor * 1e3:.2f} ms)"
         )
 
@@ -87,28 +89,33 @@ def proofs(base: Path) -> Iterator[str]:
     note = log.published
     floor = cpu(lambda: [checkpoint.verify(note, SIGNER.name, known) for _ in raw])
     pairs = list(zip(raw, picked, strict=True))
-    ours = cpu(lambda: [proof.verify(InclusionProof.parse(r), entries[i], SIGNER.name, known) for r, i in pairs])
+    ours = cpu(
+        lambda: [
+            proof.verify(InclusionProof.parse(r), entries[i], SIGNER.name, known) for r, i in pairs
+        ]
+    )
     trusted = verifier.trust(known.vkey)
     theirs = cpu(lambda: [verifier.check_proof(r, entries[i], trusted) for r, i in pairs])
     for name, spent in (("package", ours), ("verifier.py", theirs)):
         yield (
-            f"proofs verified, {name} | {len(raw) / spent:,.0f}/s and core | signature, path and text |"
+            f"proofs verified, {name} | {len(raw) / spent:,.0f}/s and core | signature, path and "
+            "text |"
             f" {spent / floor:.2f} of the checkpoint's check alone"
         )
     log.close()
 
 
 def told(index: int) -> bytes:
-    """An entry as licet writes them: every second a yes, and after it the grant that it begins; a person for each."""
+    """An entry as licet writes them: every second a yes, and after it the grant that it begins; a
+    person for each.
+    """
     who, commit = (hashlib.sha256(f"{kind}{index}".encode()).hexdigest() for kind in ("w", "c"))
     at = f"2026-{1 + index * 11 // LARGE:02}-01T10:15:31Z"
     facts, kind = '{"allow":true,"effect":"began","version":0}', "choice"
     if index % 2:
         who = hashlib.sha256(f"w{index - 1}".encode()).hexdigest()
         facts, kind = '{"grant":1,"version":0}', "grant_begun"
-    return (
-        f'{{"at":"{at}","commit":"{commit}","facts":{facts},"logged":"{at}","t":"{kind}","v":1,"who":"{who}"}}'.encode()
-    )
+    return f'{{"at":"{at}","commit":"{commit}","facts":{facts},"logged":"{at}","t":"{kind}","v":1,"who":"{who}"}}'.encode()
 
 
 def full_check(base: Path) -> Iterator[str]:
@@ -117,21 +124,31 @@ def full_check(base: Path) -> Iterator[str]:
     for start in range(0, LARGE, 50_000):
         log.append(entries[start : start + 50_000])
     log.close()
-    opened = seconds(lambda: LogWriter.open(base / "full", base / "full-state", SIGNER.name, SIGNER).close)
-    yield f"reopened at {LARGE:,} entries | {opened * 1e3:.0f} ms | does the last append (50,000) again |"
+    opened = seconds(
+        lambda: LogWriter.open(base / "full", base / "full-state", SIGNER.name, SIGNER).close
+    )
+    yield (
+        f"reopened at {LARGE:,} entries | {opened * 1e3:.0f} ms | does the last append (50,000) "
+        "again |"
+    )
     prune(Folder(base / "full"), LARGE)
     whole = b"".join(entries)
     floor = cpu(lambda: hashlib.sha256(whole).digest())
     each = cpu(lambda: [hashlib.sha256(entry).digest() for entry in entries])
     trusted = verifier.trust(SIGNER.verifier.vkey)
-    for what, story in (("bytes, tiles and root", None), ("and what they tell", verifier.story_of(SIGNER.name))):
+    for what, story in (
+        ("bytes, tiles and root", None),
+        ("and what they tell", verifier.story_of(SIGNER.name)),
+    ):
         reports: list[verifier.VerifierReport] = []
         files = verifier.FolderFiles(base / "full")
         took = cpu(lambda: reports.append(verifier.check_log(files, trusted, (), story)))  # noqa: B023 called at once
         assert reports[0].ok, reports[0].findings
         yield (
-            f"full check of {LARGE:,} entries, {what} | {took:.1f} s | {LARGE / took:,.0f} entries/s |"
-            f" {took / floor:.1f} of one SHA-256 over the {len(whole) >> 20} MB, {took / each:.1f} of one for each entry"
+            f"full check of {LARGE:,} entries, {what} | {took:.1f} s | {LARGE / took:,.0f} "
+            "entries/s |"
+            f" {took / floor:.1f} of one SHA-256 over the {len(whole) >> 20} MB, {took / each:.1f} "
+            "of one for each entry"
         )
 
 

@@ -1,9 +1,11 @@
-"""What is left of deleted text: planted sentences in plain PostgreSQL after DELETE, beside the same sentences in Licet.
+"""What is left of deleted text: planted sentences in plain PostgreSQL after DELETE, beside the same
+sentences in Licet.
 
-A table of messages is written, some of them hold a sentence, and these are deleted by what everybody deletes with.
-After each measure that is said to help, the files of the server and the dump of the day before are searched for the
-sentences as plain bytes: no undelete, no page is even parsed. A figure is how many of the sentences are found, once
-or more often; the floor is how many there are in Licet, with the same server and settings, after `erase run --now`.
+A table of messages is written, some of them hold a sentence, and these are deleted by what
+everybody deletes with. After each measure that is said to help, the files of the server and the
+dump of the day before are searched for the sentences as plain bytes: no undelete, no page is even
+parsed. A figure is how many of the sentences are found, once or more often; the floor is how many
+there are in Licet, with the same server and settings, after `erase run --now`.
 
     python -m bench leftovers [SENTENCES]
 """
@@ -37,7 +39,9 @@ PLACES = ("heap", "wal", "dump")
 
 
 class Left(msgspec.Struct, frozen=True, kw_only=True):
-    """How many of the sentences are found after ``step``, by where they lie; ``anywhere`` counts each once."""
+    """How many of the sentences are found after ``step``, by where they lie; ``anywhere`` counts
+    each once.
+    """
 
     step: str
     heap: int
@@ -62,7 +66,9 @@ def main(arguments: list[str]) -> list[Row]:
 def sentences(count: int) -> list[bytes]:
     """Sentences that are nowhere yet."""
     core = secrets.token_hex(6)
-    return [f"sentence {core}-{number:06} of grandmother's letter".encode() for number in range(count)]
+    return [
+        f"sentence {core}-{number:06} of grandmother's letter".encode() for number in range(count)
+    ]
 
 
 def searched(step: str, cluster: Path, dump: Path, planted: list[bytes]) -> Left:
@@ -86,11 +92,17 @@ def postgres(folder: Path, count: int, options: embedded.Options | None = None) 
     """A plain table of messages: before, and after each measure."""
     planted = sentences(count)
     with embedded.running(folder, options) as dsn, psycopg.connect(dsn, autocommit=True) as conn:
-        conn.execute("CREATE TABLE messages (id bigint PRIMARY KEY, person int NOT NULL, body text NOT NULL)")
+        conn.execute(
+            "CREATE TABLE messages (id bigint PRIMARY KEY, person int NOT NULL, body text NOT NULL)"
+        )
         with conn.cursor() as cursor, cursor.copy("COPY messages FROM STDIN") as copy:
             for number in range(count * OTHERS):
                 mine = number % OTHERS == 0
-                body = planted[number // OTHERS].decode() if mine else f"message {number} of somebody else"
+                body = (
+                    planted[number // OTHERS].decode()
+                    if mine
+                    else f"message {number} of somebody else"
+                )
                 copy.write_row((number, 1 if mine else 2, body))
         dump = folder / "yesterday.sql"
         dump.write_bytes(_dumped(dsn))
@@ -121,11 +133,18 @@ def licet(folder: Path, count: int, options: embedded.Options | None = None) -> 
         with installation.installation(config, lambda: at) as here:
             policy_changes.apply_policy(here, preset("article-2025"), by="bench")
             account = uuid7(at, secrets.token_bytes(10))
-            opening = do.OpenAccount(account=account, at=at, host=secrets.token_bytes(16), plan="pro", age=30)
+            opening = do.OpenAccount(
+                account=account, at=at, host=secrets.token_bytes(16), plan="pro", age=30
+            )
             verbs.tell(here, [opening, do.Choose(account=account, at=at, allow=True)])
             chat = secrets.token_bytes(16)
             said = [
-                do.Say(account=account, at=at, host_conversation=chat, content=encode(Content(text=one.decode())))
+                do.Say(
+                    account=account,
+                    at=at,
+                    host_conversation=chat,
+                    content=encode(Content(text=one.decode())),
+                )
                 for one in planted
             ]
             (*_, last) = verbs.tell(here, said)

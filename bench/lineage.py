@@ -1,8 +1,9 @@
-"""The way from a person to the models that learnt from them, with a thousand runs on record; and what signing costs.
+"""The way from a person to the models that learnt from them, with a thousand runs on record; and
+what signing costs.
 
-Runs are spread over releases, which hold rows of the person who asks; each learnt from half of its release. The floor of
-a question is one query by primary key; of signing, SHA-256 of the same bytes in one call; of a record of a step, the same
-bytes appended to a file.
+Runs are spread over releases, which hold rows of the person who asks; each learnt from half of its
+release. The floor of a question is one query by primary key; of signing, SHA-256 of the same bytes
+in one call; of a record of a step, the same bytes appended to a file.
 Goals: which-models within 1 ms at a thousand runs, signing at 250 MB per CPU second.
 
     python -m bench lineage [RUNS [RELEASES [ROWS]]]
@@ -56,11 +57,16 @@ def _asking(runs: int, releases: int, rows: int) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="licet-lineage-") as folder:
         data = Path(folder) / "data"
         data.mkdir()
-        with installation.installation(Configuration(data=data, curate=NO_NAMES), lambda: AT) as here:
+        with installation.installation(
+            Configuration(data=data, curate=NO_NAMES), lambda: AT
+        ) as here:
             policy_changes.apply_policy(here, preset("article-2025"), by="bench")
             account, chats = _on_record(here, runs, releases, rows)
             with transaction(here.pool) as tx:
-                key = "SELECT name FROM releases WHERE release_id = (SELECT release_id FROM releases LIMIT 1)"
+                key = (
+                    "SELECT name FROM releases WHERE release_id = (SELECT release_id FROM "
+                    "releases LIMIT 1)"
+                )
                 floor = _seconds(lambda: tx.execute(key).fetchall())
                 asked = {
                     "a conversation in two releases": chats[0],
@@ -68,16 +74,21 @@ def _asking(runs: int, releases: int, rows: int) -> list[Row]:
                     f"a person with {CHATS}": None,
                 }
                 found = {of: len(lineage.learnt(tx, account, chat)) for of, chat in asked.items()}
-                took = {of: _seconds(partial(lineage.learnt, tx, account, chat)) for of, chat in asked.items()}
+                took = {
+                    of: _seconds(partial(lineage.learnt, tx, account, chat))
+                    for of, chat in asked.items()
+                }
         embedded.stop(data / "postgres")
     over = f"{runs:,} runs over {releases} releases of {rows:,} rows"
     return [
         Row(
             f"which models learnt from {of}: {found[of]:,}, of {over} (goal: under 1 ms)",
-            f"{seconds * 1000:.2f} ms", f"{floor * 1000:.2f} ms", f"{seconds / floor:.1f}",
+            f"{seconds * 1000:.2f} ms",
+            f"{floor * 1000:.2f} ms",
+            f"{seconds / floor:.1f}",
         )
         for of, seconds in took.items()
-    ]  # fmt: skip
+    ]
 
 
 def _seconds(ask: Callable[[], object], times: int = 200) -> float:
@@ -90,19 +101,29 @@ def _seconds(ask: Callable[[], object], times: int = 200) -> float:
     return min(taken)
 
 
-def _on_record(here: installation.Installation, runs: int, releases: int, rows: int) -> tuple[UUID, list[UUID]]:
-    """Runs that each consumed half of a release's rows, drawn at random, and one person with rows in them."""
+def _on_record(
+    here: installation.Installation, runs: int, releases: int, rows: int
+) -> tuple[UUID, list[UUID]]:
+    """Runs that each consumed half of a release's rows, drawn at random, and one person with rows
+    in them.
+    """
     drawn = random.Random(1)
     account, host = uuid7(AT, here.keyring.random(10)), installation.host_key(here)
     verbs.tell(
-        here, [do.OpenAccount(account=account, at=AT, host=host_hmac(host, "account", "ana"), plan="pro", age=30)]
+        here,
+        [
+            do.OpenAccount(
+                account=account, at=AT, host=host_hmac(host, "account", "ana"), plan="pro", age=30
+            )
+        ],
     )
     chats = [uuid7(AT, here.keyring.random(10)) for _ in range(CHATS)]
     known = [uuid7(AT, here.keyring.random(10)) for _ in range(releases)]
     with transaction(here.pool) as tx:
         for n, release in enumerate(known):
             tx.execute(
-                """INSERT INTO releases (release_id, name, purpose, state, version, pinned, begun_at, sealed_at, position,
+                """INSERT INTO releases (release_id, name, purpose, state, version, pinned,
+                                         begun_at, sealed_at, position,
                                          rows, turns, root, manifest_sha256)
                    VALUES (%s, %s, 'improve_models', 'sealed', 0, 0, %s, %s, 0, %s, %s, '', '')""",
                 [release, f"release-{n}", AT, AT, rows, rows],
@@ -110,18 +131,22 @@ def _on_record(here: installation.Installation, runs: int, releases: int, rows: 
             mine = chats if n < 2 else chats[CHATS // 2 :]
             made = [
                 RowSources(
-                    account=account, conversation=chat, ordinal=ordinal, keys=((0, CopyPlace.vault),),
+                    account=account,
+                    conversation=chat,
+                    ordinal=ordinal,
+                    keys=((0, CopyPlace.vault),),
                     sources=(RowSource(segment=0, origin="typed", turn=1, count=1),),
                 )
                 for chat, ordinal in zip(mine, drawn.sample(range(rows), len(mine)), strict=True)
-            ]  # fmt: skip
+            ]
             registry.add_rows(tx, release, made)
     for n in range(runs):
         model, release = uuid7(AT, here.keyring.random(10)), known[n % releases]
         ordinals = BitMap(drawn.sample(range(rows), rows // 2))
         with transaction(here.pool) as tx:
             tx.execute(
-                """INSERT INTO models (model_id, name, release_id, recipe, rows, first_gate, last_gate, started_at,
+                """INSERT INTO models (model_id, name, release_id, recipe, rows, first_gate,
+                                       last_gate, started_at,
                                        finished_at, recorded_at, statement, consumed)
                    VALUES (%s, %s, %s, 'bench', %s, 0, 0, %s, %s, %s, '', '')""",
                 [model, f"model-{n}", release, len(ordinals), AT, AT, AT],
@@ -149,17 +174,24 @@ def _signing() -> Row:
         statement.model_signature("bench", statement.hashes_of(folder), statement.p256(bytes(32)))
         signed = SIGNED_BYTES / (time.process_time() - began)
     return Row(
-        "signing a model of 200 MiB, MB a CPU second (goal: 250)", f"{signed / 1e6:.0f}", f"{floor / 1e6:.0f}",
+        "signing a model of 200 MiB, MB a CPU second (goal: 250)",
+        f"{signed / 1e6:.0f}",
+        f"{floor / 1e6:.0f}",
         f"{signed / floor:.2f}",
-    )  # fmt: skip
+    )
 
 
 def _head(ordinals: BitMap, number: int, signer: Signer) -> bytes:
     rows = packed(ordinals)
     head = BitmapHead(
-        release="ab" * 16, manifest_sha256="cd" * 32, number=number, issued=AT, until=AT.replace(hour=1), rows=len(ordinals),
+        release="ab" * 16,
+        manifest_sha256="cd" * 32,
+        number=number,
+        issued=AT,
+        until=AT.replace(hour=1),
+        rows=len(ordinals),
         sha256=sha256(rows).hexdigest(),
-    )  # fmt: skip
+    )
     return bitmap.file_of(bitmap.sign(head, signer), rows)
 
 
@@ -168,9 +200,18 @@ def _stating() -> Row:
     signer = Signer("bench/withdrawn", SignatureType.ed25519, bytes(32))
     head = consumption.claimed(bitmap.split(_head(BitMap(), 0, signer))[0])
     run = statement.RunStatement(
-        model="0" * 32, name="bench", recipe="bench", parameters={}, sources=(), first=head, last=head, results={},
-        software={}, started=AT, finished=AT,
-    )  # fmt: skip
+        model="0" * 32,
+        name="bench",
+        recipe="bench",
+        parameters={},
+        sources=(),
+        first=head,
+        last=head,
+        results={},
+        software={},
+        started=AT,
+        finished=AT,
+    )
     files = {f"model-{n}.safetensors": "ab" * 32 for n in range(10)}
     signed = statement.envelope(statement.statement(run, files, {}), key, bytes(32))
     took = _seconds(lambda: statement.envelope(statement.statement(run, files, {}), key, bytes(32)))
@@ -205,6 +246,8 @@ def _recording() -> Row:
         floor = (time.process_time() - began) / STEPS
         os.close(floor_file)
     return Row(
-        f"a step of {BATCH} rows put on record before it is taken, us of CPU", f"{took * 1e6:.1f}", f"{floor * 1e6:.1f}",
+        f"a step of {BATCH} rows put on record before it is taken, us of CPU",
+        f"{took * 1e6:.1f}",
+        f"{floor * 1e6:.1f}",
         f"{took / floor:.1f}",
-    )  # fmt: skip
+    )

@@ -1,11 +1,12 @@
 """What it costs that conversations flow in by themselves.
 
-- a call of a LiteLLM proxy with the callback, beside the same proxy without it: median and 99th percentile, one client,
-  models that answer at once, calls of the two in turn
-- spans a second until they are durable, sent as an exporter sends them (512 a request, each call with its history), beside
-  the same turns in bulk
-- a process that fills the spool while it is delivered is killed, again and again: turns that it had acknowledged and that
-  are missing at the end, turns that are there twice, and how fast what it left is delivered
+- a call of a LiteLLM proxy with the callback, beside the same proxy without it: median and 99th
+  percentile, one client, models that answer at once, calls of the two in turn
+- spans a second until they are durable, sent as an exporter sends them (512 a request, each call
+  with its history), beside the same turns in bulk
+- a process that fills the spool while it is delivered is killed, again and again: turns that it had
+  acknowledged and that are missing at the end, turns that are there twice, and how fast what it
+  left is delivered
 
 The proxies need `.venv-litellm`, which `./run test` makes; without it their rows are left out.
 
@@ -81,14 +82,30 @@ for number in range(int(begin), 10**9):
 def proxy(folder: Path, name: str, key_file: Path) -> Iterator[tuple[str, psutil.Process]]:
     """The address of a proxy, with the callback or without, and its process."""
     folder.mkdir()
-    line = "  callbacks: licet.plugins.litellm.callback\n" if name == "with" else "  drop_params: true\n"
+    line = (
+        "  callbacks: licet.plugins.litellm.callback\n"
+        if name == "with"
+        else "  drop_params: true\n"
+    )
     (folder / "config.yaml").write_text(MODEL.replace("MASTER_KEY", MASTER_KEY) + line)
     environment = {
-        **os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR",
-        "LITELLM_LICET_URL": f"http://127.0.0.1:{PORT}", "LITELLM_LICET_KEY_FILE": str(key_file),
-        "LITELLM_LICET_SPOOL": str(folder / "spool"), "LITELLM_LICET_SURFACE": "app",
-    }  # fmt: skip
-    command = [str(LITELLM), "--config", "config.yaml", "--host", "127.0.0.1", "--port", str(PROXIES[name])]
+        **os.environ,
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        "LITELLM_LOG": "ERROR",
+        "LITELLM_LICET_URL": f"http://127.0.0.1:{PORT}",
+        "LITELLM_LICET_KEY_FILE": str(key_file),
+        "LITELLM_LICET_SPOOL": str(folder / "spool"),
+        "LITELLM_LICET_SURFACE": "app",
+    }
+    command = [
+        str(LITELLM),
+        "--config",
+        "config.yaml",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(PROXIES[name]),
+    ]
     with subprocess.Popen(
         command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as server:
@@ -98,7 +115,10 @@ def proxy(folder: Path, name: str, key_file: Path) -> Iterator[tuple[str, psutil
                 assert server.poll() is None, "the proxy did not start"
                 assert time.monotonic() < until, "the proxy did not start in time"
                 time.sleep(0.5)
-            yield f"http://127.0.0.1:{PROXIES[name]}/v1/chat/completions", psutil.Process(server.pid)
+            yield (
+                f"http://127.0.0.1:{PROXIES[name]}/v1/chat/completions",
+                psutil.Process(server.pid),
+            )
         finally:
             server.terminate()
 
@@ -112,8 +132,12 @@ def _lives(url: str) -> bool:
 
 def call(client: httpx2.Client, url: str, number: int) -> float:
     """Milliseconds of one call, of accounts that take turns."""
-    body = {"model": "mock", "user": f"p{number % 20}", "litellm_session_id": f"{url} {number}",
-            "messages": [{"role": "user", "content": ASKED}]}  # fmt: skip
+    body = {
+        "model": "mock",
+        "user": f"p{number % 20}",
+        "litellm_session_id": f"{url} {number}",
+        "messages": [{"role": "user", "content": ASKED}],
+    }
     begun = time.perf_counter()
     answer = client.post(url, json=body)
     spent = (time.perf_counter() - begun) * 1e3
@@ -137,14 +161,26 @@ def proxies(folder: Path, key_file: Path, calls: int) -> list[Row]:
             for name, (url, _) in both.items():
                 spent = call(client, url, number)
                 seen[name] += [spent] if number >= WARMING else []
-        cpu = {name: (_cpu(server) - before[name]) * 1e3 / calls for name, (_, server) in both.items()}
+        cpu = {
+            name: (_cpu(server) - before[name]) * 1e3 / calls for name, (_, server) in both.items()
+        }
     rows = []
     for what, place in (("median", 0.5), ("99th percentile", 0.99)):
-        ours_ms, bare_ms = (sorted(seen[name])[round(place * (calls - 1))] for name in ("with", "without"))
+        ours_ms, bare_ms = (
+            sorted(seen[name])[round(place * (calls - 1))] for name in ("with", "without")
+        )
         title = f"a call of the proxy with the callback, beside the same without it, ms, {what}"
         rows.append(Row(title, f"{ours_ms:.2f}", f"{bare_ms:.2f}", f"{ours_ms / bare_ms:.2f}"))
     title = "  CPU of the proxy a call, ms, the turns' way to disk and to Licet included"
-    return [*rows, Row(title, f"{cpu['with']:.2f}", f"{cpu['without']:.2f}", f"{cpu['with'] / cpu['without']:.2f}")]
+    return [
+        *rows,
+        Row(
+            title,
+            f"{cpu['with']:.2f}",
+            f"{cpu['without']:.2f}",
+            f"{cpu['with'] / cpu['without']:.2f}",
+        ),
+    ]
 
 
 def _cpu(server: psutil.Process) -> float:
@@ -172,18 +208,24 @@ def as_spans(mark: str, begin: int, count: int) -> bytes:
     spans = group.scope_spans.add().spans
     for number in range(begin, begin + count // CALLS_A_CONVERSATION):
         for said, answer in conversation(mark, number):
-            span = spans.add(trace_id=os.urandom(16), span_id=os.urandom(8), start_time_unix_nano=time.time_ns())
+            span = spans.add(
+                trace_id=os.urandom(16), span_id=os.urandom(8), start_time_unix_nano=time.time_ns()
+            )
             roles = ("user", "assistant")
             asked = [
-                {"role": roles[n % 2], "parts": [{"type": "text", "content": text}]} for n, text in enumerate(said)
+                {"role": roles[n % 2], "parts": [{"type": "text", "content": text}]}
+                for n, text in enumerate(said)
             ]
             values = {
-                "gen_ai.operation.name": "chat", "gen_ai.request.model": "mock", "enduser.id": f"p{number % ACCOUNTS}",
-                "gen_ai.conversation.id": f"{mark} {number}", "gen_ai.input.messages": json.dumps(asked),
-                "gen_ai.output.messages": json.dumps([
-                    {"role": "assistant", "parts": [{"type": "text", "content": answer}]}
-                ]),
-            }  # fmt: skip
+                "gen_ai.operation.name": "chat",
+                "gen_ai.request.model": "mock",
+                "enduser.id": f"p{number % ACCOUNTS}",
+                "gen_ai.conversation.id": f"{mark} {number}",
+                "gen_ai.input.messages": json.dumps(asked),
+                "gen_ai.output.messages": json.dumps(
+                    [{"role": "assistant", "parts": [{"type": "text", "content": answer}]}]
+                ),
+            }
             for key, value in values.items():
                 span.attributes.add(key=key).value.string_value = value
     return request.SerializeToString()
@@ -195,15 +237,24 @@ def as_lines(mark: str, begin: int, count: int) -> bytes:
         for call, (said, answer) in enumerate(conversation(mark, number)):
             for role, text in (("user", said[-1]), ("assistant", answer)):
                 lines.append(
-                    json.dumps({"account": f"host:p{number % ACCOUNTS}", "conversation": f"host:{mark} {number}",
-                                "id": f"{call} {role}", "role": role, "text": text})
-                )  # fmt: skip
+                    json.dumps(
+                        {
+                            "account": f"host:p{number % ACCOUNTS}",
+                            "conversation": f"host:{mark} {number}",
+                            "id": f"{call} {role}",
+                            "role": role,
+                            "text": text,
+                        }
+                    )
+                )
     return "\n".join(lines).encode()
 
 
 def spans(here: installation.Installation, key: str, count: int, rounds: int) -> list[Row]:
-    kinds = {"spans": ("/v1/otlp/v1/traces", "application/x-protobuf", as_spans),
-             "bulk": ("/v1/turns:bulk", "application/x-ndjson", as_lines)}  # fmt: skip
+    kinds = {
+        "spans": ("/v1/otlp/v1/traces", "application/x-protobuf", as_spans),
+        "bulk": ("/v1/turns:bulk", "application/x-ndjson", as_lines),
+    }
     rates: dict[str, list[float]] = {name: [] for name in kinds}
     before = _turns(here)
     with httpx2.Client(headers={"authorization": f"Bearer {key}"}, timeout=300) as client:
@@ -214,7 +265,11 @@ def spans(here: installation.Installation, key: str, count: int, rounds: int) ->
                 bodies = [made(f"{name}{turn}", begin, SPANS_A_REQUEST) for begin in begins]
                 begun = time.perf_counter()
                 for body in bodies:
-                    answer = client.post(f"http://127.0.0.1:{PORT}{path}", content=body, headers={"content-type": kind})
+                    answer = client.post(
+                        f"http://127.0.0.1:{PORT}{path}",
+                        content=body,
+                        headers={"content-type": kind},
+                    )
                     assert answer.status_code == 200, answer.text
                     assert name == "bulk" or not answer.content, answer.content
                 rates[name].append(len(bodies) * SPANS_A_REQUEST / (time.perf_counter() - begun))
@@ -254,14 +309,24 @@ def replay(here: installation.Installation, folder: Path, key_file: Path, kills:
             time.sleep(0.005)
         seconds += time.perf_counter() - begun
         recorder.close()
-        left += sum(count for reason, count in recorder.counts.items() if reason.startswith("delivered"))
+        left += sum(
+            count for reason, count in recorder.counts.items() if reason.startswith("delivered")
+        )
     key = installation.host_key(here)
     names = {host_hmac(key, "turn", f"k{number % 500}", str(number)) for number in acknowledged}
     with transaction(here.pool) as tx:
-        rows = tx.execute("SELECT host_hmac, count(*) FROM turns WHERE host_hmac IS NOT NULL GROUP BY 1").fetchall()
-    lost, twice = len(names - {bytes(name) for name, _ in rows}), sum(count > 1 for _, count in rows)
+        rows = tx.execute(
+            "SELECT host_hmac, count(*) FROM turns WHERE host_hmac IS NOT NULL GROUP BY 1"
+        ).fetchall()
+    lost, twice = (
+        len(names - {bytes(name) for name, _ in rows}),
+        sum(count > 1 for _, count in rows),
+    )
     return [
-        Row(f"of {len(names):,} turns acknowledged by {kills} killed processes: lost, there twice", f"{lost}, {twice}"),
+        Row(
+            f"of {len(names):,} turns acknowledged by {kills} killed processes: lost, there twice",
+            f"{lost}, {twice}",
+        ),
         Row("  delivered from what they left, turns/s", f"{left / seconds:,.0f}"),
     ]
 

@@ -1,17 +1,20 @@
-"""Would the tests notice? Small wrong changes of the source, room by room, and the share that no test fails on.
+"""Would the tests notice? Small wrong changes of the source, room by room, and the share that no
+test fails on.
 
-Mutants are drawn by a seed from every mutation of a room's files (`bench/_mutations.py`). One run of the tests tells
-which of them execute which lines; of those the fastest run first, and the first failure ends the matter. A file's second
-test counts as twice as slow, its third as three times, so that many files are asked within the time; and what failed on
-another mutant of the same file goes before. A mutant whose lines no test executes has survived. Each runs in a fork of a
-process that has imported all but the source, in a copy of the repository, against one PostgreSQL. A quarter of a minute
-of processor time is spent on a mutant at most. One that ends without a failed test (it stands still, or takes all its
-time) counts as killed only if the same tests then pass on the source as it is; a second such end leaves it undecided,
-which counts as survived.
+Mutants are drawn by a seed from every mutation of a room's files (`bench/_mutations.py`). One run
+of the tests tells which of them execute which lines; of those the fastest run first, and the first
+failure ends the matter. A file's second test counts as twice as slow, its third as three times, so
+that many files are asked within the time; and what failed on another mutant of the same file goes
+before. A mutant whose lines no test executes has survived. Each runs in a fork of a process that
+has imported all but the source, in a copy of the repository, against one PostgreSQL. A quarter of a
+minute of processor time is spent on a mutant at most. One that ends without a failed test (it
+stands still, or takes all its time) counts as killed only if the same tests then pass on the source
+as it is; a second such end leaves it undecided, which counts as survived.
 
-`bench/mutants_equivalent.csv` lists mutants that no test can tell from the source, each with why. What a test executes
-is kept in `.mutants/` and asked again only when the test's file changes; so is the verdict on a mutant whose file, and
-the files of the tests that it rests on, are as they were. Needs Python 3.12.
+`bench/mutants_equivalent.csv` lists mutants that no test can tell from the source, each with why.
+What a test executes is kept in `.mutants/` and asked again only when the test's file changes; so is
+the verdict on a mutant whose file, and the files of the tests that it rests on, are as they were.
+Needs Python 3.12.
 
     python -m bench mutants [ROOM[=COUNT] ...]   names of rooms, and how many mutants of each; all of them without
     MUTANTS_SEED=8 MUTANTS_SHARE=0.5 ...         another draw, or half as many
@@ -51,7 +54,8 @@ EQUIVALENT = Path(__file__).parent / "mutants_equivalent.csv"
 SEED = int(os.environ.get("MUTANTS_SEED", "7"))
 SHARE = float(os.environ.get("MUTANTS_SHARE", "1"))
 CPU_SECONDS_MAX = float(os.environ.get("MUTANTS_SECONDS", "15"))  # of tests for one mutant
-COUNT_SECONDS_MAX = os.environ.get("MUTANTS_COUNT_SECONDS", "")  # of one test file, counting; all of it without
+# of one test file, counting; all of it without
+COUNT_SECONDS_MAX = os.environ.get("MUTANTS_COUNT_SECONDS", "")
 FIRST_SECONDS_MAX = 2.0  # of tests in the first try, which mostly suffices
 FIRST_TESTS_MAX = 12  # each may be of a file that is to be imported
 TRIES_MAX = 2  # of a mutant that ended without a failed test
@@ -68,11 +72,19 @@ ROOMS = {  # files, how many mutants
     "store": (("store/*.py", "backup/*.py"), 60),
 }
 NOT_MUTATED = {
-    "policy/cases.py", "keys/openbao.py", "keys/pkcs11.py", "train/ray_data.py",
-}  # fmt: skip
-TESTS = {  # what is run for a room's lines; every test that executes a line counts for it, whatever its room
+    "policy/cases.py",
+    "keys/openbao.py",
+    "keys/pkcs11.py",
+    "train/ray_data.py",
+}
+# what is run for a room's lines; every test that executes a line counts for it, whatever its room
+TESTS = {
     "policy": ["tests/policy"],
-    "vault": ["tests/vault", "tests/webhooks/test_webhooks.py", "tests/webhooks/test_event_pruning.py"],
+    "vault": [
+        "tests/vault",
+        "tests/webhooks/test_webhooks.py",
+        "tests/webhooks/test_event_pruning.py",
+    ],
     "erasure": [
         "tests/erasure/test_sweeping.py",
         "tests/erasure/test_epochs.py",
@@ -92,7 +104,8 @@ TESTS = {  # what is run for a room's lines; every test that executes a line cou
     "train": ["tests/train"],
     "store": ["tests/store", "tests/backup"],
 }
-# Longer than what they would tell: they kill, race or start browsers, trainers and every version's database.
+# Longer than what they would tell: they kill, race or start browsers, trainers and every version's
+# database.
 PASSED_OVER = {
     "test_browser_safety.py", "test_build_races.py", "test_console_pages.py", "test_following.py",
     "test_killed_writer.py", "test_order.py", "test_pages_quality.py",
@@ -107,17 +120,29 @@ NOT_NOW = tuple(os.environ.get("MUTANTS_NOT", "").split())
 def main(arguments: list[str]) -> list[Row]:
     """How many survived, by room."""
     if sys.version_info < (3, 12):
-        raise SystemExit("error: counting lines needs Python 3.12\nhint: make the environment with a newer one")
-    asked = [argument.partition("=") for argument in arguments] or [(room, "", "") for room in ROOMS]
-    rooms = {room: int(count) if count else round(ROOMS[room][1] * SHARE) for room, _, count in asked if room in ROOMS}
+        raise SystemExit(
+            "error: counting lines needs Python 3.12\nhint: make the environment with a newer one"
+        )
+    asked = [argument.partition("=") for argument in arguments] or [
+        (room, "", "") for room in ROOMS
+    ]
+    rooms = {
+        room: int(count) if count else round(ROOMS[room][1] * SHARE)
+        for room, _, count in asked
+        if room in ROOMS
+    }
     if wrong := {room for room, *_ in asked} - set(ROOMS):
-        raise SystemExit(f"error: there is no room `{min(wrong)}`\nhint: there are {', '.join(ROOMS)}")
+        raise SystemExit(
+            f"error: there is no room `{min(wrong)}`\nhint: there are {', '.join(ROOMS)}"
+        )
     rows = []
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with Copy.made() as copy:
         for room in rooms:
             copy.lines(TESTS[room])
-        covered = Covered(copy.lines([path for room in ROOMS for path in TESTS[room]], known_only=True))
+        covered = Covered(
+            copy.lines([path for room in ROOMS for path in TESTS[room]], known_only=True)
+        )
         copy.counted = {test.split("::")[0] for test in covered.seconds}
         for room in rooms:
             verdicts = judge(copy, covered, drawn(room, rooms[room]))
@@ -128,12 +153,18 @@ def main(arguments: list[str]) -> list[Row]:
 def _row(room: str, verdicts: dict[Mutant, dict[str, Any]]) -> Row:
     explained = equivalents()
     outcomes = [verdict["outcome"] for verdict in verdicts.values()]
-    left = [one for one, verdict in verdicts.items() if verdict["outcome"] not in {"killed", "hung"}]
+    left = [
+        one for one, verdict in verdicts.items() if verdict["outcome"] not in {"killed", "hung"}
+    ]
     same = [one for one in left if (one.file, one.text, one.what, one.put, one.nth) in explained]
     killed = f"{len(verdicts) - len(left)} killed ({outcomes.count('hung')} never end)"
     asked, survived = len(verdicts) - len(same), len(left) - len(same)
     figure = f"{survived} of {asked} survive, {100 * survived / max(1, asked):.1f} %"
-    return Row(f"mutants of {room}: {len(verdicts)} judged, {killed}, {len(same)} explained", figure, "at most 5 %")
+    return Row(
+        f"mutants of {room}: {len(verdicts)} judged, {killed}, {len(same)} explained",
+        figure,
+        "at most 5 %",
+    )
 
 
 @cache
@@ -143,7 +174,8 @@ def equivalents() -> set[tuple[str, str, str, str, int]]:
         return set()
     with EQUIVALENT.open(encoding="utf-8", newline="") as file:
         return {
-            (row["file"], row["line"], row["mutation"], row["put"], int(row["nth"])) for row in csv.DictReader(file)
+            (row["file"], row["line"], row["mutation"], row["put"], int(row["nth"]))
+            for row in csv.DictReader(file)
         }
 
 
@@ -156,12 +188,18 @@ def licet() -> Path:
 
 def files(room: str) -> list[str]:
     source = licet()
-    found = sorted(path.relative_to(source).as_posix() for pattern in ROOMS[room][0] for path in source.glob(pattern))
+    found = sorted(
+        path.relative_to(source).as_posix()
+        for pattern in ROOMS[room][0]
+        for path in source.glob(pattern)
+    )
     return [file for file in found if file not in NOT_MUTATED and not file.startswith(NOT_NOW)]
 
 
 def drawn(room: str, wanted: int) -> list[Mutant]:
-    """The room's mutants: those whose keys come first under the seed, so that an edit moves few of them."""
+    """The room's mutants: those whose keys come first under the seed, so that an edit moves few of
+    them.
+    """
     every = [one for file in files(room) for one in mutants(file, _source(file))]
     every.sort(key=lambda one: hashlib.sha256(f"{SEED}{one.key}".encode()).digest())
     chosen: list[Mutant] = []
@@ -196,7 +234,12 @@ class Covered:
     def tests(self, mutant: Mutant) -> list[str]:
         """Those that execute the mutant, in the order in which they are tried."""
         found = self._of(mutant.file, mutant.line) or self._span(mutant.file, *mutant.lines)
-        if mutant.function == "" or not found or mutant.function.rpartition(".")[2][:1].isupper() or _is_cached(mutant):
+        if (
+            mutant.function == ""
+            or not found
+            or mutant.function.rpartition(".")[2][:1].isupper()
+            or _is_cached(mutant)
+        ):
             found = found | self._by_name(mutant)
         found = found | self._called(mutant)
         stem = Path(mutant.file).stem
@@ -208,13 +251,20 @@ class Covered:
             places[file] = place = places.get(file, 0) + 1
             weights[test] = place * self.seconds[test] * (0.1 if stem in file else 1), test
         failed = self.failed.get(mutant.file, {})
-        first = sorted((test for test in failed if test in found), key=lambda test: -failed[test])[:FAILED_BEFORE_MAX]
+        first = sorted((test for test in failed if test in found), key=lambda test: -failed[test])[
+            :FAILED_BEFORE_MAX
+        ]
         return [*first, *sorted(found - set(first), key=weights.__getitem__)]
 
     def _called(self, mutant: Mutant) -> set[str]:
-        """For the default of an argument, which is executed at import: the tests that execute the function."""
+        """For the default of an argument, which is executed at import: the tests that execute the
+        function.
+        """
         for node in ast.walk(ast.parse(_source(mutant.file))):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.lineno == mutant.lines[0]:
+            if (
+                isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+                and node.lineno == mutant.lines[0]
+            ):
                 return self._span(mutant.file, node.body[0].lineno, node.end_lineno or node.lineno)
         return set()
 
@@ -231,12 +281,17 @@ class Covered:
         return set().union(*(self._of(file, line) for line in range(first, last + 1)))
 
     def _by_name(self, mutant: Mutant) -> set[str]:
-        """For what is executed at import, or once a process: the tests that execute a line with its name, or with a name
-        made of it.
+        """For what is executed at import, or once a process: the tests that execute a line with its
+        name, or with a name made of it.
         """
         lines = _source(mutant.file).decode().split("\n")
         cached = _is_cached(mutant)
-        if not cached and mutant.function and not mutant.function[0].isupper() and "." not in mutant.function:
+        if (
+            not cached
+            and mutant.function
+            and not mutant.function[0].isupper()
+            and "." not in mutant.function
+        ):
             return self._function(mutant)
         named = re.match(r"\s*(\w+)\s*(?::.*)?=", lines[mutant.lines[0] - 1])
         names, found = {named[1]} if named else set(), set()
@@ -268,9 +323,14 @@ class Covered:
 
 
 def _is_cached(mutant: Mutant) -> bool:
-    """Whether its function answers from a cache: the first test that calls it is not the only one that relies on it."""
+    """Whether its function answers from a cache: the first test that calls it is not the only one
+    that relies on it.
+    """
     name = mutant.function.rpartition(".")[2]
-    return bool(name and re.search(rf"@(?:lru_)?cache\b[^\n]*\n\s*def {name}\(", _source(mutant.file).decode()))
+    return bool(
+        name
+        and re.search(rf"@(?:lru_)?cache\b[^\n]*\n\s*def {name}\(", _source(mutant.file).decode())
+    )
 
 
 # A copy to break
@@ -289,14 +349,22 @@ class Copy:
     @classmethod
     @contextlib.contextmanager
     def made(cls) -> Iterator[Copy]:
-        with tempfile.TemporaryDirectory(prefix="licet-mutants-", ignore_cleanup_errors=True) as name:
+        with tempfile.TemporaryDirectory(
+            prefix="licet-mutants-", ignore_cleanup_errors=True
+        ) as name:
             folder = Path(name)
-            skipped = shutil.ignore_patterns(".git", ".venv*", ".mutants", ".hypothesis", ".*_cache", "*.egg-info")
+            skipped = shutil.ignore_patterns(
+                ".git", ".venv*", ".mutants", ".hypothesis", ".*_cache", "*.egg-info"
+            )
             shutil.copytree(ROOT, folder / "tree", ignore=skipped, symlinks=True)
             (folder / "tree" / ".venv").symlink_to(ROOT / ".venv")
-            at["tree"] = folder / "tree"  # what is asked from now on is asked of the copy: the repository may move on
-            (folder / "tree" / "src" / "sitecustomize.py").write_text(_mutant_lines.SITE, encoding="utf-8")
-            # Nothing is compiled anew for each mutant but its file; `compiled` does the same for the tests.
+            # what is asked from now on is asked of the copy: the repository may move on
+            at["tree"] = folder / "tree"
+            (folder / "tree" / "src" / "sitecustomize.py").write_text(
+                _mutant_lines.SITE, encoding="utf-8"
+            )
+            # Nothing is compiled anew for each mutant but its file; `compiled` does the same for
+            # the tests.
             compileall.compile_dir(folder / "tree" / "src", quiet=2)
             with holding(folder / "postgres") as server:
                 copy = cls(folder, server)
@@ -311,10 +379,12 @@ class Copy:
         clean = {
             key: value
             for key, value in os.environ.items()
-            if not key.startswith(("LICET_", "PYTEST_", "MUTANTS_")) and key != "PYTHONDONTWRITEBYTECODE"
+            if not key.startswith(("LICET_", "PYTEST_", "MUTANTS_"))
+            and key != "PYTHONDONTWRITEBYTECODE"
         }
         source = str(self.tree / "src")
-        few = {"TESTS_HISTORIES": "40", "TESTS_MACHINE_RUNS": "5", "TESTS_CRASH_STATES": "500"}  # of what is drawn
+        # of what is drawn
+        few = {"TESTS_HISTORIES": "40", "TESTS_MACHINE_RUNS": "5", "TESTS_CRASH_STATES": "500"}
         return {
             **clean,
             **few,
@@ -341,12 +411,16 @@ class Copy:
         return found
 
     def _known(self, test: str) -> dict[str, Any] | None:
-        """What was counted, unless the test's file has changed or only its first tests were counted and all are asked."""
+        """What was counted, unless the test's file has changed or only its first tests were counted
+        and all are asked.
+        """
         kept = KEPT / "lines" / f"{test.replace('/', '.')}.json"
         if not kept.exists():
             return None
         told: dict[str, Any] = json.loads(kept.read_text("utf-8"))
-        current = told["sha"] == _sha((self.tree / test).read_bytes()) and (COUNT_SECONDS_MAX or not told.get("cut"))
+        current = told["sha"] == _sha((self.tree / test).read_bytes()) and (
+            COUNT_SECONDS_MAX or not told.get("cut")
+        )
         return told if current else None
 
     @staticmethod
@@ -368,26 +442,38 @@ class Copy:
         lines = self.folder / "lines.json"
         lines.unlink(missing_ok=True)
         quiet = ["-q", "--no-header", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist"]
-        quiet += ["-W", "ignore::pytest.PytestAssertRewriteWarning", f"--basetemp={self.folder / 'count'}"]
+        quiet += [
+            "-W",
+            "ignore::pytest.PytestAssertRewriteWarning",
+            f"--basetemp={self.folder / 'count'}",
+        ]
         command = [sys.executable, "-m", "pytest", *quiet, "-p", "licet_mutant_lines", *tests]
-        (self.tree / "src" / "licet_mutant_lines.py").write_bytes(Path(_mutant_lines.__file__).read_bytes())
+        (self.tree / "src" / "licet_mutant_lines.py").write_bytes(
+            Path(_mutant_lines.__file__).read_bytes()
+        )
         name = self._name()
         environment = self.environment(MUTANTS_LINES=str(lines), PYTEST_XDIST_WORKER=name)
         if COUNT_SECONDS_MAX:
             environment["MUTANTS_COUNT_SECONDS"] = COUNT_SECONDS_MAX
         with (self.folder / "counting").open("w") as output:
-            subprocess.run(command, cwd=self.tree, env=environment, stdout=output, stderr=output, check=False)
+            subprocess.run(
+                command, cwd=self.tree, env=environment, stdout=output, stderr=output, check=False
+            )
         if not lines.exists():
             print((self.folder / "counting").read_text("utf-8")[-2000:], file=sys.stderr)
             return
         told = json.loads(lines.read_text("utf-8"))
         if told["failed"]:
-            print(f"  not counted, because they failed or were skipped: {', '.join(told['failed'])}", file=sys.stderr)
+            print(
+                f"  not counted, because they failed or were skipped: {', '.join(told['failed'])}",
+                file=sys.stderr,
+            )
         modules = KEPT / "modules.json"
         before = json.loads(modules.read_text("utf-8")) if modules.exists() else []
         modules.parent.mkdir(parents=True, exist_ok=True)
         modules.write_text(
-            json.dumps([*before, *(name for name in told["modules"] if name not in before)]), encoding="utf-8"
+            json.dumps([*before, *(name for name in told["modules"] if name not in before)]),
+            encoding="utf-8",
         )
         for test in tests:
             self._keep_lines(test, told)
@@ -405,7 +491,9 @@ class Copy:
             store.write_bytes(content)
         kept = KEPT / "lines" / f"{test.replace('/', '.')}.json"
         kept.parent.mkdir(parents=True, exist_ok=True)
-        cut = bool(COUNT_SECONDS_MAX) and any(name.split("::")[0] == test for name in told["failed"])
+        cut = bool(COUNT_SECONDS_MAX) and any(
+            name.split("::")[0] == test for name in told["failed"]
+        )
         sha = _sha((self.tree / test).read_bytes())
         if mine:
             one = {"sha": sha, "cut": cut, "tests": mine, "shared": shared, "sources": sources}
@@ -434,7 +522,9 @@ class Copy:
         """Has pytest rewrite and keep the tests that were counted, once: the forks keep nothing."""
         quiet = ["-q", "--collect-only", "-p", "no:cacheprovider", "-p", "no:xdist"]
         command = [sys.executable, "-m", "pytest", *quiet, *sorted(self.counted)]
-        subprocess.run(command, cwd=self.tree, env=self.environment(), capture_output=True, check=False)
+        subprocess.run(
+            command, cwd=self.tree, env=self.environment(), capture_output=True, check=False
+        )
 
     def _ask(self, order: dict[str, Any]) -> dict[str, Any]:
         if self.forks is None or self.forks.poll() is not None:
@@ -462,7 +552,8 @@ class Copy:
         shutil.rmtree(self.folder / order["name"], ignore_errors=True)
         if not line:
             raise SystemExit(
-                "error: the process that runs mutants died\n" + (self.folder / "server").read_text("utf-8")[-2000:]
+                "error: the process that runs mutants died\n"
+                + (self.folder / "server").read_text("utf-8")[-2000:]
             )
         return dict(json.loads(line))
 
@@ -507,7 +598,9 @@ def _moved(sha: str, file: str) -> dict[int, int]:
         return {}
     old, new = ((one.read_text("utf-8")).split("\n") for one in (KEPT / "sources" / sha, path))
     blocks = difflib.SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks()
-    return {0: 0} | {block.a + i + 1: block.b + i + 1 for block in blocks for i in range(block.size)}
+    return {0: 0} | {
+        block.a + i + 1: block.b + i + 1 for block in blocks for i in range(block.size)
+    }
 
 
 # Judging
@@ -519,7 +612,10 @@ def judge(copy: Copy, covered: Covered, chosen: list[Mutant]) -> dict[Mutant, di
     for number, mutant in enumerate(chosen, start=1):
         tests = covered.tests(mutant)
         asked = _asked(tests)
-        verdicts[mutant] = verdict = _kept(mutant, asked) or {**_judged(copy, covered, mutant, tests), "asked": asked}
+        verdicts[mutant] = verdict = _kept(mutant, asked) or {
+            **_judged(copy, covered, mutant, tests),
+            "asked": asked,
+        }
         covered.note(mutant, verdict["test"])
         _keep(mutant, verdict)
         where = f"{number}/{len(chosen)} {verdict['outcome']} {mutant.file}:{mutant.line}"
@@ -542,9 +638,9 @@ def _judged(copy: Copy, covered: Covered, mutant: Mutant, tests: list[str]) -> d
 
 
 def _tried(copy: Copy, mutant: Mutant, tests: list[str], seconds: float) -> dict[str, Any]:
-    """The verdict of ``tests``. Where no test failed but the run did not end well (a file could not be imported, say), the
-    same tests are run on the source as it is: only if they pass there is it the mutant that stopped them. What fails on
-    the source too is no witness.
+    """The verdict of ``tests``. Where no test failed but the run did not end well (a file could not
+    be imported, say), the same tests are run on the source as it is: only if they pass there is it
+    the mutant that stopped them. What fails on the source too is no witness.
     """
     for _ in range(TRIES_MAX):
         verdict = copy.tried(mutant, tests, seconds)
@@ -578,8 +674,13 @@ def _kept(mutant: Mutant, asked: str) -> dict[str, Any] | None:
 
 
 def _asked(tests: list[str]) -> str:
-    """The tests that execute a mutant, their files as they are, and how long they may take: a survivor's proof."""
-    files = {file: _sha((at["tree"] / file).read_bytes()) for file in sorted({test.split("::")[0] for test in tests})}
+    """The tests that execute a mutant, their files as they are, and how long they may take: a
+    survivor's proof.
+    """
+    files = {
+        file: _sha((at["tree"] / file).read_bytes())
+        for file in sorted({test.split("::")[0] for test in tests})
+    }
     return _sha(json.dumps([sorted(tests), files, CPU_SECONDS_MAX]).encode())
 
 
@@ -596,7 +697,9 @@ def _keep(mutant: Mutant, verdict: dict[str, Any]) -> None:
 
 
 def _proof(verdict: dict[str, Any]) -> str:
-    """The test that failed on it, as it was then: its file without the other tests and without what it imports."""
+    """The test that failed on it, as it was then: its file without the other tests and without what
+    it imports.
+    """
     file, *names = verdict["test"].split("::")
     path = at["tree"] / file
     if not names or not path.is_file():
@@ -608,7 +711,9 @@ def proof(text: str, test: str) -> str:
     """The hash of the lines on which ``test`` rests, of the text of its file."""
     lines = text.split("\n")
     for node in ast.parse(text).body:
-        is_other = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
+        is_other = isinstance(
+            node, ast.FunctionDef | ast.AsyncFunctionDef
+        ) and node.name.startswith("test_")
         if (is_other and node.name != test) or isinstance(node, ast.Import | ast.ImportFrom):
             first = min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", []))])
             lines[first - 1 : node.end_lineno] = [""] * ((node.end_lineno or first) - first + 1)

@@ -1,11 +1,13 @@
-"""What looks for names: how much of what it replaces is right, how much it finds, what it changes where nobody is named.
+"""What looks for names: how much of what it replaces is right, how much it finds, what it changes
+where nobody is named.
 
 python -m bench names
 
-Of labelled texts, by slice: the share of persons and addresses that are found, and of replaced words that are right
-(presidio-research's synthetic data, the test part of WNUT17, and messages in each language that is looked at). Of texts
-that name nobody, by language and kind: the share of words that change (`_plain_texts`; Debian's manpages-XX). The floors of
-these are issue 31's: 0.95 right, 0.80 found, 0.3 % changed, 0.05 % in code. The data is in BENCH_DATA, by default
+Of labelled texts, by slice: the share of persons and addresses that are found, and of replaced
+words that are right (presidio-research's synthetic data, the test part of WNUT17, and messages in
+each language that is looked at). Of texts that name nobody, by language and kind: the share of
+words that change (`_plain_texts`; Debian's manpages-XX). The floors of these are issue 31's: 0.95
+right, 0.80 found, 0.3 % changed, 0.05 % in code. The data is in BENCH_DATA, by default
 ../shared/data. The figures of labelled texts are kept in src/licet/curate/measured.json, for the cards of releases.
 """
 
@@ -75,11 +77,17 @@ def presidio() -> list[LabelledText]:
 
 
 def labelled() -> dict[str, list[LabelledText]]:
-    """The slices, by name: by none of them a rule, a list or a threshold was chosen; the other half of the first was seen."""
+    """The slices, by name: by none of them a rule, a list or a threshold was chosen; the other half
+    of the first was seen.
+    """
     messages = {f"messages-{language}": texts for language, texts in marked(MESSAGES).items()}
     if not DATA.is_dir():
         return messages
-    return {"presidio": presidio()[1::2], "wnut17": conll(DATA / "wnut17" / "emerging.test.annotated"), **messages}
+    return {
+        "presidio": presidio()[1::2],
+        "wnut17": conll(DATA / "wnut17" / "emerging.test.annotated"),
+        **messages,
+    }
 
 
 def chats() -> list[str]:
@@ -88,20 +96,31 @@ def chats() -> list[str]:
     messages = DATA / "oasst-samples" / "model__model_eval__manual__data__en_100_message.jsonl.gz"
     rows = gzip.decompress(harmless.read_bytes()).splitlines()[:CHATS]
     turns = [turn for line in rows for turn in json.loads(line)["chosen"].split("\n\n") if turn]
-    return [*turns, *(json.loads(line)["text"] for line in gzip.decompress(messages.read_bytes()).splitlines())]
+    return [
+        *turns,
+        *(json.loads(line)["text"] for line in gzip.decompress(messages.read_bytes()).splitlines()),
+    ]
 
 
 def figures(names: NameKernel, slices: Mapping[str, Sequence[LabelledText]]) -> Iterator[Row]:
     made = names_measure.measured(names, slices)
     names_measure.replace(
         KEPT,
-        {names_measure.key(None): names_measure.measured(None, slices), names_measure.key(names): made},
+        {
+            names_measure.key(None): names_measure.measured(None, slices),
+            names_measure.key(names): made,
+        },
     )
     for one in made:
         if one.kind == names_measure.PRECISION or one.kind in NAMED:
             goal = RIGHT if one.kind == names_measure.PRECISION else FOUND
             share = one.found / max(one.labelled, 1)
-            yield Row(f"{one.slice}, {one.kind}, of {one.labelled:,}", f"{share:.3f}", f"{goal}", f"{share / goal:.2f}")
+            yield Row(
+                f"{one.slice}, {one.kind}, of {one.labelled:,}",
+                f"{share:.3f}",
+                f"{goal}",
+                f"{share / goal:.2f}",
+            )
 
 
 def changed(names: NameKernel) -> Iterator[Row]:
@@ -114,9 +133,18 @@ def changed(names: NameKernel) -> Iterator[Row]:
         lost = 0
         for text in texts:
             for each in deidentify.substitutions([text], KEY, names=names.found([text]))[0]:
-                lost += len(text[each.span.start : each.span.end].split()) if each.span.kind in NAMED else 0
+                lost += (
+                    len(text[each.span.start : each.span.end].split())
+                    if each.span.kind in NAMED
+                    else 0
+                )
         share = 100 * lost / max(words, 1)
-        yield Row(f"words changed in {what}, %, of {words:,}", f"{share:.3f}", f"{goal}", f"{share / goal:.2f}")
+        yield Row(
+            f"words changed in {what}, %, of {words:,}",
+            f"{share:.3f}",
+            f"{goal}",
+            f"{share / goal:.2f}",
+        )
 
 
 def speed(texts: Sequence[str]) -> Iterator[Row]:
@@ -127,27 +155,47 @@ def speed(texts: Sequence[str]) -> Iterator[Row]:
     finder.detect(texts, NAMES_KINDS)
     spent = time.process_time() - started
     rate = sum(len(text.encode()) for text in texts) / spent / 1e6
-    yield Row("MB a second and core, chats", f"{rate:.2f}", f"{MEGABYTES_GOAL}", f"{rate / MEGABYTES_GOAL:.1f}")
+    yield Row(
+        "MB a second and core, chats",
+        f"{rate:.2f}",
+        f"{MEGABYTES_GOAL}",
+        f"{rate / MEGABYTES_GOAL:.1f}",
+    )
     yield Row(f"us a turn, of {len(texts):,}", f"{1e6 * spent / len(texts):.0f}")
 
 
 def again(texts: Sequence[str]) -> Row:
-    """MB a second of one core in the second build: it marks the texts, opens what is kept, and has the step read the rest."""
+    """MB a second of one core in the second build: it marks the texts, opens what is kept, and has
+    the step read the rest.
+    """
     names = NameKernel(detector=NameFinder.load())
     chats = [tuple(texts[at : at + CHAT_TEXTS]) for at in range(0, len(texts), CHAT_TEXTS)]
     segments = [
         NamedSegment(
-            account=uuid4(), conversation=uuid4(), segment=0, slot=0, key=KeyMaterial(number.to_bytes(KEY_BYTES, "big"))
+            account=uuid4(),
+            conversation=uuid4(),
+            segment=0,
+            slot=0,
+            key=KeyMaterial(number.to_bytes(KEY_BYTES, "big")),
         )
         for number in range(len(chats))
-    ]  # fmt: skip
-    found = [one for batch in _documents(chats, [()] * len(chats)) for one in column(names(batch), "names")]
+    ]
+    found = [
+        one
+        for batch in _documents(chats, [()] * len(chats))
+        for one in column(names(batch), "names")
+    ]
     kept = [
-        seal_record(segment, names.finder, {segment.mark(t): f for t, f in zip(chat, own, strict=True)})
+        seal_record(
+            segment, names.finder, {segment.mark(t): f for t, f in zip(chat, own, strict=True)}
+        )
         for segment, chat, own in zip(segments, chats, found, strict=True)
     ]
     started = time.process_time()
-    records = [open_record(*each) for each in zip(segments, itertools.repeat(names.finder), kept, strict=False)]
+    records = [
+        open_record(*each)
+        for each in zip(segments, itertools.repeat(names.finder), kept, strict=False)
+    ]
     known = [
         tuple(record.get(segment.mark(text), b"") for text in chat)
         for segment, chat, record in zip(segments, chats, records, strict=True)
@@ -156,17 +204,29 @@ def again(texts: Sequence[str]) -> Row:
     rate = sum(len(text.encode()) for text in texts) / (time.process_time() - started) / 1e6
     if second != found:
         raise SystemExit("error: a second build finds other names than the first")
-    return Row("seen before: MB a second and core", f"{rate:,.1f}", f"{AGAIN_GOAL}", f"{rate / AGAIN_GOAL:.1f}")
+    return Row(
+        "seen before: MB a second and core",
+        f"{rate:,.1f}",
+        f"{AGAIN_GOAL}",
+        f"{rate / AGAIN_GOAL:.1f}",
+    )
 
 
-def _documents(chats: Sequence[tuple[str, ...]], known: Sequence[tuple[bytes, ...]]) -> Iterator[pa.RecordBatch]:
+def _documents(
+    chats: Sequence[tuple[str, ...]], known: Sequence[tuple[bytes, ...]]
+) -> Iterator[pa.RecordBatch]:
     return batches(
         Document(
-            account=bytes(16), name=bytes(16), kind=ConversationKind.chat, key=bytes(32), texts=texts,
-            voices=(Voice.user,) * len(texts), known=own,
+            account=bytes(16),
+            name=bytes(16),
+            kind=ConversationKind.chat,
+            key=bytes(32),
+            texts=texts,
+            voices=(Voice.user,) * len(texts),
+            known=own,
         )
         for texts, own in zip(chats, known, strict=True)
-    )  # fmt: skip
+    )
 
 
 def main(_arguments: list[str]) -> list[Row]:

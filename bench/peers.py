@@ -1,12 +1,14 @@
-"""What others do for the same work, in one run on one machine, on equal text, warm, in processor time.
+"""What others do for the same work, in one run on one machine, on equal text, warm, in processor
+time.
 
     pip install datasketch datatrove presidio-analyzer scrubadub cedarpy opa-eval mosaicml-streaming
     npm install @c15t/backend kysely pg, in a folder that BENCH_C15T names
     python -m bench peers
 
-A peer that is not installed has a row that says so. Texts are the chats of `BENCH_DATA`; identifiers are those of its
-labelled sentences. Engines of rules answer the questions of `deciding_peers`, services of consent those of `consent_peers`,
-loaders read the rows of `training`: each of these is the same code as there.
+A peer that is not installed has a row that says so. Texts are the chats of `BENCH_DATA`;
+identifiers are those of its labelled sentences. Engines of rules answer the questions of
+`deciding_peers`, services of consent those of `consent_peers`, loaders read the rows of `training`:
+each of these is the same code as there.
 """
 
 from __future__ import annotations
@@ -41,8 +43,12 @@ def main(_arguments: list[str]) -> list[Row]:
         rows.append(Row("near copies and identifiers: the data sets are not here", "-"))
     rows += deciding_peers.main(["1"])
     with tempfile.TemporaryDirectory(prefix="licet-peers-") as folder:
-        withdrawn = Random(3).sample(range(training.UNIVERSE), int(training.UNIVERSE * training.SHARE))
-        rows += [*training.on_hugging_face(4_000, training.published(Path(folder), withdrawn), withdrawn)]
+        withdrawn = Random(3).sample(
+            range(training.UNIVERSE), int(training.UNIVERSE * training.SHARE)
+        )
+        rows += [
+            *training.on_hugging_face(4_000, training.published(Path(folder), withdrawn), withdrawn)
+        ]
         rows += training.on_others(4_000, withdrawn, Path(folder))
     return [*rows, *consent_peers.main(["--rounds", "3", "--seconds", "3"])]
 
@@ -94,7 +100,9 @@ def with_datasketch(texts: Sequence[str]) -> None:
     for text in texts:
         words = re.findall(r"\w+", text.lower())
         made = MinHash(num_perm=128)
-        made.update_batch([" ".join(words[n : n + 5]).encode() for n in range(max(len(words) - 4, 1))])
+        made.update_batch(
+            [" ".join(words[n : n + 5]).encode() for n in range(max(len(words) - 4, 1))]
+        )
 
 
 def with_datatrove(texts: Sequence[str]) -> None:
@@ -113,13 +121,16 @@ def with_datatrove(texts: Sequence[str]) -> None:
 
 
 def identifiers(labelled: Sequence[LabelledText]) -> Iterator[Row]:
-    """Speed, and the share of the labelled structured identifiers of which at least 80 % was found."""
+    """Speed, and the share of the labelled structured identifiers of which at least 80 % was
+    found.
+    """
     size = sum(len(one.text.encode()) for one in labelled) / 1e6
     engines: dict[str, Spans] = {"Licet": _ours}
     if importlib.util.find_spec("presidio_analyzer") is not None:
         engine: Any = presidio_engine()
         engines["Presidio"] = lambda text: [
-            (one.start, one.end) for one in engine.analyze(text, language="en", score_threshold=0.35)
+            (one.start, one.end)
+            for one in engine.analyze(text, language="en", score_threshold=0.35)
         ]
     if importlib.util.find_spec("scrubadub") is not None:
         engines["scrubadub"] = scrubber()
@@ -128,9 +139,11 @@ def identifiers(labelled: Sequence[LabelledText]) -> Iterator[Row]:
         figure = rate(size, lambda spans=spans: [spans(one.text) for one in labelled])  # type: ignore[misc]
         mine = mine or figure
         yield Row(
-            f"identifiers of {len(labelled):,} sentences, MB a second and core; {name}", f"{mine:.2f}", f"{figure:.3f}",
+            f"identifiers of {len(labelled):,} sentences, MB a second and core; {name}",
+            f"{mine:.2f}",
+            f"{figure:.3f}",
             f"{mine / figure:.0f}",
-        )  # fmt: skip
+        )
         yield Row(f"  found of {_labels(labelled):,}, {name}", f"{found(labelled, spans):.3f}")
 
 

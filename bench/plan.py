@@ -1,9 +1,12 @@
-"""`licet policy plan` over a population: what it costs the database and this process, for each change.
+"""`licet policy plan` over a population: what it costs the database and this process, for each
+change.
 
-The population is that of `bench population`, with four turns a segment and a body for each; its statistics are those that
-PostgreSQL has right after it was written: none, until they are gathered, which is a row of its own. Time is the processor's:
-of the backend, and of this process, which brings the accounts. The floor is the backend's time for the same tables joined and
-their bytes summed, with nothing decided. Goal: 5 s of the backend a million segments, whatever the change and the size.
+The population is that of `bench population`, with four turns a segment and a body for each; its
+statistics are those that PostgreSQL has right after it was written: none, until they are gathered,
+which is a row of its own. Time is the processor's: of the backend, and of this process, which
+brings the accounts. The floor is the backend's time for the same tables joined and their bytes
+summed, with nothing decided. Goal: 5 s of the backend a million segments, whatever the change and
+the size.
 
     python -m bench plan [SEGMENTS ...]
 """
@@ -32,7 +35,8 @@ SIZES = (100_000, 1_000_000)
 GOAL = 5.0  # us of the backend a segment
 BODY_BYTES, TURNS = 200, 4  # of a turn; of a segment
 FLOOR = """SELECT count(*), max(s.keep_until), max(a.last_at), sum(s.stored_bytes)
-    FROM segments s JOIN conversations c USING (account_id, conversation_id) JOIN accounts a USING (account_id)"""
+    FROM segments s JOIN conversations c USING (account_id, conversation_id)
+      JOIN accounts a USING (account_id)"""
 EFFECTIVE = (NOW + timedelta(days=40)).date().isoformat()
 _DATES = {
     "extends": "article-2025", "version": EFFECTIVE, "effective": EFFECTIVE, "decide_by": None, "material": True,
@@ -77,9 +81,11 @@ def main(arguments: list[str]) -> list[Row]:
 def row(segments: int, what: str, spent: Drawn, bare: Drawn) -> Row:
     each, least = spent.backend / segments * 1e6, bare.backend / segments * 1e6
     return Row(
-        f"plan: {what}; of {segments:,} segments, us of the database each (goal: {GOAL:g})", f"{each:.2f}", f"{least:.2f}",
+        f"plan: {what}; of {segments:,} segments, us of the database each (goal: {GOAL:g})",
+        f"{each:.2f}",
+        f"{least:.2f}",
         f"{least / each:.2f}; and {spent.here / segments * 1e6:.2f} of the process",
-    )  # fmt: skip
+    )
 
 
 @contextmanager
@@ -104,12 +110,15 @@ def fill(conn: Transaction, segments: int) -> None:
     conn.execute("ALTER TABLE segments ALTER COLUMN stored_bytes SET DEFAULT 0")
     conn.execute("SET session_replication_role = replica")
     for statement in (
-        """INSERT INTO turns (account_id, conversation_id, turn, segment, seq, role, origin, occurred_at)
-           SELECT account_id, conversation_id, turn, segment, turn, CASE turn % 2 WHEN 1 THEN 'user' ELSE 'assistant' END,
+        """INSERT INTO turns (account_id, conversation_id, turn, segment, seq, role, origin,
+           occurred_at)
+           SELECT account_id, conversation_id, turn, segment, turn, CASE turn % 2 WHEN 1 THEN 'user'
+             ELSE 'assistant' END,
                   CASE turn % 2 WHEN 1 THEN 'typed' ELSE 'assistant' END, last_at
              FROM segments, generate_series(first_turn, last_turn) AS turn""",
         f"""INSERT INTO bodies (account_id, conversation_id, turn, segment, sealed)
-           SELECT account_id, conversation_id, turn, segment, decode(repeat('5a', {BODY_BYTES}), 'hex') FROM turns""",
+           SELECT account_id, conversation_id, turn, segment,
+             decode(repeat('5a', {BODY_BYTES}), 'hex') FROM turns""",
     ):
         conn.execute(statement)
     conn.execute("SET session_replication_role = origin")

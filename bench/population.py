@@ -1,10 +1,12 @@
-"""The rule over a population in SQL, beside the same three-table join with one stored boolean as its predicate.
+"""The rule over a population in SQL, beside the same three-table join with one stored boolean as
+its predicate.
 
-Once for what is permitted, where both leave the rest out; once for every segment with its reason, where the floor
-reads the boolean of each. Goal: half the floor's speed. The population is made by COPY, ten conversations an account:
-seven in ten allow, some chats were resumed, kept out, deleted, incognito or flagged, some under an earlier version. Two
-questions are asked and answered alike; one account in ten has a project that it allowed beside.
-What the floor's boolean holds is what the rule answers, which the run asserts.
+Once for what is permitted, where both leave the rest out; once for every segment with its reason,
+where the floor reads the boolean of each. Goal: half the floor's speed. The population is made by
+COPY, ten conversations an account: seven in ten allow, some chats were resumed, kept out, deleted,
+incognito or flagged, some under an earlier version. Two questions are asked and answered alike; one
+account in ten has a project that it allowed beside. What the floor's boolean holds is what the rule
+answers, which the run asserts.
 
     python -m bench population [SEGMENTS]
 """
@@ -32,9 +34,16 @@ from licet.vault.population import DECISIONS, PERMITTED, Rank, for_many, paramet
 ROUNDS = 5
 CHATS = 10  # an account's
 BLOCK_ROWS = 5_000
-FIRST, NOW, DAY = datetime(2025, 9, 1, tzinfo=UTC), datetime(2025, 12, 1, tzinfo=UTC), timedelta(days=1)
+FIRST, NOW, DAY = (
+    datetime(2025, 9, 1, tzinfo=UTC),
+    datetime(2025, 12, 1, tzinfo=UTC),
+    timedelta(days=1),
+)
 LATER = {"version": "2025-10-15", "effective": "2025-10-15", "decide_by": None}
-ASKS = [{"question": "models", "covers": ["improve_models"]}, {"question": "safety", "covers": ["safety_classifiers"]}]
+ASKS = [
+    {"question": "models", "covers": ["improve_models"]},
+    {"question": "safety", "covers": ["safety_classifiers"]},
+]
 POLICIES = Policies(
     [
         extend({"extends": "article-2025", "choice": ASKS}),
@@ -42,7 +51,8 @@ POLICIES = Policies(
     ]
 )
 
-JOIN = """FROM segments s JOIN conversations c USING (account_id, conversation_id) JOIN accounts a USING (account_id)"""
+JOIN = """FROM segments s JOIN conversations c USING (account_id, conversation_id)
+  JOIN accounts a USING (account_id)"""
 STATEMENTS = {
     "decide in SQL what is permitted": (
         f"SELECT count(*), max(s.keep_until) {JOIN} WHERE s.usable",
@@ -67,15 +77,27 @@ class Lines(NamedTuple):
 
 
 COLUMNS = Lines(
-    ["account_id, bucket, wrapped_key, plan, age, opened_at, last_at, seen, closed_at, granted, in_force"],
+    [
+        (
+            "account_id, bucket, wrapped_key, plan, age, opened_at, last_at, seen, closed_at, "
+            "granted, in_force"
+        )
+    ],
     ["account_id, question, standing, answered, granted_before, grant_no"],
     ["account_id, project_id, host_hmac, begun_at"],
     ["account_id, grant_no, question, project_id, begun_at"],
-    ["account_id, conversation_id, project_id, kind, incognito, narrowed, narrowings, begun_at, deleted_at, deciding,"
-     " deciding_grants, deciding_narrowing, deciding_stale, out_of_scope"],
-    ["account_id, conversation_id, segment, plan, surface, in_scope, version, narrowed, stale, grants, narrowing,"
-     " origins, first_turn, last_turn, last_at, has_user, keep_until, flagged_turn, safety_until, key_slot, usable"],
-)  # fmt: skip
+    [
+        "account_id, conversation_id, project_id, kind, incognito, narrowed, narrowings, begun_at, "
+        "deleted_at, deciding,"
+        " deciding_grants, deciding_narrowing, deciding_stale, out_of_scope"
+    ],
+    [
+        "account_id, conversation_id, segment, plan, surface, in_scope, version, narrowed, stale, "
+        "grants, narrowing,"
+        " origins, first_turn, last_turn, last_at, has_user, keep_until, flagged_turn, "
+        "safety_until, key_slot, usable"
+    ],
+)
 
 
 def main(arguments: list[str]) -> list[Row]:
@@ -103,13 +125,23 @@ def compare(tx: Transaction, segments: int, rounds: int = ROUNDS) -> list[Row]:
     tx.execute("SET max_parallel_workers_per_gather = 0")  # a core each
     values = parameters(POLICIES, "improve_models", NOW)
     with for_many(tx):
-        return [row(tx, what, statements, values, segments, rounds) for what, statements in STATEMENTS.items()]
+        return [
+            row(tx, what, statements, values, segments, rounds)
+            for what, statements in STATEMENTS.items()
+        ]
 
 
 def row(
-    tx: Transaction, what: str, statements: tuple[str, str], values: dict[str, Any], segments: int, rounds: int
+    tx: Transaction,
+    what: str,
+    statements: tuple[str, str],
+    values: dict[str, Any],
+    segments: int,
+    rounds: int,
 ) -> Row:
-    """Segments a second and core; the best of the rounds, as another program only ever takes time away."""
+    """Segments a second and core; the best of the rounds, as another program only ever takes time
+    away.
+    """
     best, found = [math.inf, math.inf], set()
     for _ in range(rounds):
         for place, statement in enumerate(statements):
@@ -119,9 +151,11 @@ def row(
     assert len(found) == 1, found
     floor, rule = best
     return Row(
-        f"{what}: of {segments:,} segments, a second and core", f"{segments / rule:,.0f}", f"{segments / floor:,.0f}",
+        f"{what}: of {segments:,} segments, a second and core",
+        f"{segments / rule:,.0f}",
+        f"{segments / floor:,.0f}",
         f"{floor / rule:.2f}",
-    )  # fmt: skip
+    )
 
 
 def build(tx: Transaction, segments: int, *, gather: bool = True) -> None:
@@ -138,7 +172,10 @@ def build(tx: Transaction, segments: int, *, gather: bool = True) -> None:
             number += 1
             add_account(draw, number, lines, segments - made)
         for table, columns, rows in zip(Lines._fields, COLUMNS, lines, strict=True):
-            with tx.cursor() as cursor, cursor.copy(f"COPY {table} ({columns[0]}) FROM STDIN") as copy:
+            with (
+                tx.cursor() as cursor,
+                cursor.copy(f"COPY {table} ({columns[0]}) FROM STDIN") as copy,
+            ):
                 copy.write("".join(rows))
         made += len(lines.segments)
     tx.commit()
@@ -152,17 +189,37 @@ def add_account(draw: Random, number: int, lines: Lines, most: int) -> None:
     account, project = f"{number:032x}", f"{number:016x}{1:016x}"
     allows, closed = draw.random() < 0.7, draw.random() < 0.02
     grants = (1, 2) if allows and not closed else ()
-    standing = "granted" if grants else "withdrawn" if allows else draw.choice(("declined", "undecided"))
+    standing = (
+        "granted" if grants else "withdrawn" if allows else draw.choice(("declined", "undecided"))
+    )
     own = (3, 4) if not closed and standing != "undecided" and draw.random() < 0.1 else ()
     answered = None if standing == "undecided" else 0
     lines.accounts.append(
-        line(account, 0, "\\\\x00", "pro", draw.choice((None, 30)), FIRST, NOW, 1,
-             NOW if closed else None, 4, len(grants) + len(own))
-    )  # fmt: skip
+        line(
+            account,
+            0,
+            "\\\\x00",
+            "pro",
+            draw.choice((None, 30)),
+            FIRST,
+            NOW,
+            1,
+            NOW if closed else None,
+            4,
+            len(grants) + len(own),
+        )
+    )
     for place, question in enumerate(("models", "safety")):
         if standing != "undecided":
             lines.standings.append(
-                line(account, question, standing, answered, allows or bool(own), grants[place] if grants else None)
+                line(
+                    account,
+                    question,
+                    standing,
+                    answered,
+                    allows or bool(own),
+                    grants[place] if grants else None,
+                )
             )
         if own:
             lines.scoped_grants.append(line(account, own[place], question, project, FIRST))
@@ -194,17 +251,51 @@ def add_chat(draw: Random, of: Kept, grants: tuple[int, ...], lines: Lines, most
     until = at + (1826 if usable else 30) * DAY
     count = min(1 + resumed, most - len(lines.segments))
     lines.conversations.append(
-        line(of.account, of.chat, of.project, "chat", incognito, narrowed, int(narrowed), at, NOW if deleted else None,
-             count - 1, array(given), 0, "", not in_scope)
-    )  # fmt: skip
+        line(
+            of.account,
+            of.chat,
+            of.project,
+            "chat",
+            incognito,
+            narrowed,
+            int(narrowed),
+            at,
+            NOW if deleted else None,
+            count - 1,
+            array(given),
+            0,
+            "",
+            not in_scope,
+        )
+    )
     for segment in range(count):
-        of_segment = given if segment == count - 1 else ()  # what came first was said before the permission
+        # what came first was said before the permission
+        of_segment = given if segment == count - 1 else ()
         lines.segments.append(
-            line(of.account, of.chat, segment, "pro", "app" if in_scope else "api", in_scope,
-                 int(at >= POLICIES[1].effective), narrowed, "", array(of_segment), 0, "assistant,typed",
-                 1 + 4 * segment, 4 + 4 * segment, at, True, until, 4 if flagged else 0,
-                 at + 730 * DAY if flagged else None, segment, usable)
-        )  # fmt: skip
+            line(
+                of.account,
+                of.chat,
+                segment,
+                "pro",
+                "app" if in_scope else "api",
+                in_scope,
+                int(at >= POLICIES[1].effective),
+                narrowed,
+                "",
+                array(of_segment),
+                0,
+                "assistant,typed",
+                1 + 4 * segment,
+                4 + 4 * segment,
+                at,
+                True,
+                until,
+                4 if flagged else 0,
+                at + 730 * DAY if flagged else None,
+                segment,
+                usable,
+            )
+        )
 
 
 def array(numbers: tuple[int, ...]) -> str:

@@ -1,6 +1,8 @@
-"""What a release holds of one conversation, found and proved: by the index in its proof files, and by reading them whole.
+"""What a release holds of one conversation, found and proved: by the index in its proof files, and
+by reading them whole.
 
-Goal: under 50 ms of the processor, whatever the size. The floor is the check of such a proof, which reads nothing.
+Goal: under 50 ms of the processor, whatever the size. The floor is the check of such a proof, which
+reads nothing.
 
     python -m bench proofs [ROWS ...]
 """
@@ -50,19 +52,27 @@ def measured(folder: Path, manifest: bytes, size: int) -> Iterable[Row]:
     asked = [row_handle(number) for number in range(0, size, max(1, size // MANY))]
     files = verifier.FolderFiles(folder)
     shown = [verifier.prove_conversation(files, handle) for handle in asked]
-    took = spent(lambda: [verifier.prove_conversation(files, handle) for handle in asked]) / len(asked)
+    took = spent(lambda: [verifier.prove_conversation(files, handle) for handle in asked]) / len(
+        asked
+    )
     floor = spent(
         lambda: [
-            verifier.check_conversation(manifest, proof, handle) for proof, handle in zip(shown, asked, strict=True)
+            verifier.check_conversation(manifest, proof, handle)
+            for proof, handle in zip(shown, asked, strict=True)
         ]
     ) / len(asked)
     whole = spent(lambda: verifier.prove_conversation(WholeFiles(folder), asked[0]))
     yield Row(
-        f"one conversation of {size:,} rows found and proved, ms (goal: {GOAL_MS})", f"{took * 1e3:.1f}", f"{floor * 1e3:.2f}",
+        f"one conversation of {size:,} rows found and proved, ms (goal: {GOAL_MS})",
+        f"{took * 1e3:.1f}",
+        f"{floor * 1e3:.2f}",
         f"{floor / took:.2f}",
-    )  # fmt: skip
+    )
     yield Row(
-        "  beside reading the files whole, ms", f"{took * 1e3:.1f}", f"{whole * 1e3:,.0f}", f"{whole / took:,.0f}"
+        "  beside reading the files whole, ms",
+        f"{took * 1e3:.1f}",
+        f"{whole * 1e3:,.0f}",
+        f"{whole / took:,.0f}",
     )
     yield Row("  a proof, bytes", f"{len(json.dumps(shown[0])):,}")
 

@@ -1,13 +1,15 @@
 """How fast a release is written and loaded, beside the floor of each in the same run.
 
-Floor of the load: read the same parts and decrypt each row with AES-GCM, with nothing else: no hash of the file, no
-lease, no clock, no decompression, no messages. Floor of reading behind the gate, in order and in batches of a shuffled
-order: the load itself. Row keys are at hand in all of them, and leases are counted in words: what a database takes for one
-is not in these figures. Floor of the write: derive no key, seal nothing, write the same sealed
-bytes as Parquet with one call. CPU time of this process; medians of five interleaved rounds.
+Floor of the load: read the same parts and decrypt each row with AES-GCM, with nothing else: no hash
+of the file, no lease, no clock, no decompression, no messages. Floor of reading behind the gate, in
+order and in batches of a shuffled
+order: the load itself. Row keys are at hand in all of them, and leases are counted in words: what a
+database takes for one is not in these figures. Floor of the write: derive no key, seal nothing,
+write the same sealed bytes as Parquet with one call. CPU time of this process; medians of five
+interleaved rounds.
 
-The last rows are `licet.load` itself, from an installation, the database counted, beside `datasets` on plain Parquet of the
-same rows: of all columns that a loaded row has, and without its labels.
+The last rows are `licet.load` itself, from an installation, the database counted, beside `datasets`
+on plain Parquet of the same rows: of all columns that a loaded row has, and without its labels.
 
     python -m bench release_load [ROWS] [WORDS] [ROWS OF THE INSTALLATION]
 """
@@ -61,7 +63,11 @@ UNTIL = datetime(2030, 9, 1, tzinfo=UTC)
 ROUNDS = 5
 BATCH_ROWS = 32
 LOAD = "load: licet"
-FLOORS = {"write": "write: floor, Parquet of sealed bytes", "load": "load: floor, Parquet and AES-GCM", "gated": LOAD}
+FLOORS = {
+    "write": "write: floor, Parquet of sealed bytes",
+    "load": "load: floor, Parquet and AES-GCM",
+    "gated": LOAD,
+}
 
 
 class Keys:
@@ -131,25 +137,40 @@ def main(arguments: list[str]) -> list[Figure]:
 
 
 def beside_datasets(count: int) -> list[Figure]:
-    """`licet.load` of ``count`` rows of ten turns from an installation, beside `datasets` on plain Parquet of the same rows."""
+    """`licet.load` of ``count`` rows of ten turns from an installation, beside `datasets` on plain
+    Parquet of the same rows.
+    """
     with tempfile.TemporaryDirectory() as place:
         data = Path(place) / "data"
         data.mkdir()
-        with installation.installation(Configuration(data=data, curate=NO_NAMES), lambda: building.NOW) as here:
+        with installation.installation(
+            Configuration(data=data, curate=NO_NAMES), lambda: building.NOW
+        ) as here:
             policy_changes.apply_policy(here, NAMES_LEFT_IN, by="bench")
             building.fill(here, count * building.TURNS_A_CONVERSATION, random.Random(1))
-            built = release_build.build_release(here, name="bench", purpose="improve_models").manifest
+            built = release_build.build_release(
+                here, name="bench", purpose="improve_models"
+            ).manifest
             with transaction(here.pool) as tx:
                 tx.execute("ANALYZE")
             rows = list(catalog.open_release(here, "bench"))
             plain = {
-                "messages and ids": plain_rows(Path(place), rows, ("messages", "row_id", "ordinal")),
-                "every column": plain_rows(Path(place), rows, ("messages", "row_id", "ordinal", "labels")),
+                "messages and ids": plain_rows(
+                    Path(place), rows, ("messages", "row_id", "ordinal")
+                ),
+                "every column": plain_rows(
+                    Path(place), rows, ("messages", "row_id", "ordinal", "labels")
+                ),
             }
 
             def chosen(where: str) -> object:
                 asked = LabelFilter(where)
-                return deque(Loading(catalog.open_release(here, "bench", "", asked.may_match), ExitStack(), asked), 0)
+                return deque(
+                    Loading(
+                        catalog.open_release(here, "bench", "", asked.may_match), ExitStack(), asked
+                    ),
+                    0,
+                )
 
             read = {
                 "every row": lambda: deque(catalog.open_release(here, "bench"), 0),
@@ -158,14 +179,20 @@ def beside_datasets(count: int) -> list[Figure]:
             by_turns = {name: list[float]() for name in (*plain, *read)}
             database = dict.fromkeys(read, 0.0)
             for _ in range(ROUNDS):
-                for name, work in (*((name, partial(deque, each, 0)) for name, each in plain.items()), *read.items()):
+                for name, work in (
+                    *((name, partial(deque, each, 0)) for name, each in plain.items()),
+                    *read.items(),
+                ):
                     process, server = building.repeated(here, work, built.rows)
                     by_turns[name].append(process + server)
                     database[name] = server
             cost = {name: statistics.median(each) for name, each in by_turns.items()}
     return [
         Figure(
-            f"installed: licet.load, {name}, us of {built.rows:,} rows each, beside `datasets`, {columns} (goal: 0.67)",
+            (
+                f"installed: licet.load, {name}, us of {built.rows:,} rows each, beside "
+                f"`datasets`, {columns} (goal: 0.67)"
+            ),
             f"{cost[name]:.1f}, of it {database[name]:.1f} of the database",
             f"{cost[columns]:.1f}",
             f"{cost[columns] / cost[name]:.2f}",
@@ -181,10 +208,15 @@ def plain_rows(folder: Path, rows: Sequence[LoadedRow], columns: Sequence[str]) 
 
     datasets.disable_progress_bars()
     path = folder / f"{len(columns)}.parquet"
-    table = pa.Table.from_pylist([
-        {name: _without_scores(row[name]) if name == "labels" else row[name] for name in columns}  # type: ignore[literal-required]
-        for row in rows
-    ])  # fmt: skip
+    table = pa.Table.from_pylist(
+        [
+            {
+                name: _without_scores(row[name]) if name == "labels" else row[name]
+                for name in columns
+            }  # type: ignore[literal-required]
+            for row in rows
+        ]
+    )
     pq.write_table(table, path, compression="zstd")
     return datasets.Dataset.from_parquet(str(path), cache_dir=str(folder / "cache"))  # type: ignore[no-any-return]
 
@@ -220,7 +252,9 @@ def drawn(count: int, words: int) -> tuple[bytes, list[ReleaseRow], bytes]:
     return source, rows, release_id
 
 
-def made(folder: Path, count: int, words: int, rows_per_part: int) -> tuple[dict[int, bytes], bytes, str]:
+def made(
+    folder: Path, count: int, words: int, rows_per_part: int
+) -> tuple[dict[int, bytes], bytes, str]:
     """A release in ``folder``: the keys of its rows, its id, and the hash of its manifest."""
     source, rows, release_id = drawn(count, words)
     keys = {row.ordinal: row_key([source], release_id, row.row_id) for row in rows}
@@ -245,17 +279,27 @@ def floor_write(path: Path, sealed: list[SealedRow]) -> None:
     pq.write_table(table, path, compression="none", use_dictionary=False, write_statistics=False)
 
 
-def floor_load(folder: Path, parts: tuple[part.PartPromise, ...], keys: dict[int, bytes], release_id: bytes) -> None:
+def floor_load(
+    folder: Path, parts: tuple[part.PartPromise, ...], keys: dict[int, bytes], release_id: bytes
+) -> None:
     for one in parts:
         parquet = pq.ParquetFile(folder / one.file)
         for number in range(parquet.num_row_groups):
             table = parquet.read_row_group(number, columns=["row_id", "ordinal", "sealed"])
-            columns = (table["row_id"].to_pylist(), table["ordinal"].to_pylist(), table["sealed"].to_pylist())
+            columns = (
+                table["row_id"].to_pylist(),
+                table["ordinal"].to_pylist(),
+                table["sealed"].to_pylist(),
+            )
             for row_id, ordinal, sealed in zip(*columns, strict=True):
-                AESGCM(keys[ordinal]).decrypt(sealed[1:13], sealed[13:], release_id + row_id + b"\x01")
+                AESGCM(keys[ordinal]).decrypt(
+                    sealed[1:13], sealed[13:], release_id + row_id + b"\x01"
+                )
 
 
-def manifest_of(release_id: bytes, parts: tuple[part.PartPromise, ...], sealed: list[SealedRow]) -> ReleaseManifest:
+def manifest_of(
+    release_id: bytes, parts: tuple[part.PartPromise, ...], sealed: list[SealedRow]
+) -> ReleaseManifest:
     tree = merkle.Tree()
     until_us = (UNTIL - part.EPOCH) // timedelta(microseconds=1)
     for row in sealed:

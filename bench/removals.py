@@ -1,9 +1,10 @@
-"""Is each safeguard held by a test? Every fsync, lock and authorization is taken out alone, and the tests are run until
-one fails.
+"""Is each safeguard held by a test? Every fsync, lock and authorization is taken out alone, and the
+tests are run until one fails.
 
-What counts as a safeguard is in `bench/_removals.py`; how one is judged, and what is kept in `.mutants/` so that a run that
-was interrupted goes on, in `bench/mutants.py`. Tests that race and kill are asked here. A route's `may` is first asked of
-those in `FIRST`. `bench/mutants_equivalent.csv` has the safeguards without which no test can fail, each with why.
+What counts as a safeguard is in `bench/_removals.py`; how one is judged, and what is kept in
+`.mutants/` so that a run that was interrupted goes on, in `bench/mutants.py`. Tests that race and
+kill are asked here. A route's `may` is first asked of those in `FIRST`.
+`bench/mutants_equivalent.csv` has the safeguards without which no test can fail, each with why.
 
     python -m bench removals [WHAT ...]     kinds (`fsync`, `row-lock`), or what the source's path begins with (`keys/`)
     python -m bench removals --json         the table as JSON; progress goes to standard error
@@ -32,9 +33,13 @@ TESTS = (  # every room whose tests need no browser, no trainer and no other pro
 )  # fmt: skip
 FIRST = ("tests/web/test_declared_callers.py", "tests/web/test_matrix.py")
 GUARDS = {  # tests that are about safeguards alone go first among those that reach one
-    "tests/store/test_durable_writes.py", "tests/release/test_release_on_disk.py", "tests/keys/test_journal_after_kill.py",
-    "tests/store/test_file_locks.py", "tests/store/test_held_locks.py", "tests/store/test_decided_meanwhile.py",
-}  # fmt: skip
+    "tests/store/test_durable_writes.py",
+    "tests/release/test_release_on_disk.py",
+    "tests/keys/test_journal_after_kill.py",
+    "tests/store/test_file_locks.py",
+    "tests/store/test_held_locks.py",
+    "tests/store/test_decided_meanwhile.py",
+}
 LASTING = {
     "test_crash_anywhere.py", "test_faults.py", "test_races.py", "test_killed.py", "test_planted_sentence.py",
     "test_notebook.py", "test_real_tools.py", "test_trainers.py", "test_usefulness.py", "test_sequence_parallel.py",
@@ -52,7 +57,9 @@ class Reaching(Covered):
 
     def tests(self, mutant: Mutant) -> list[str]:
         found = sorted(super().tests(mutant), key=lambda test: test.split("::")[0] not in GUARDS)
-        if kind_of(mutant) is not Kind.authorization or not mutant.file.startswith(("web/", "access/")):
+        if kind_of(mutant) is not Kind.authorization or not mutant.file.startswith(
+            ("web/", "access/")
+        ):
             return found
         first = [test for file in FIRST for test in self.seconds if test.startswith(f"{file}::")]
         return [*first, *(test for test in found if test not in first)]
@@ -61,7 +68,9 @@ class Reaching(Covered):
 def main(arguments: list[str]) -> list[Row]:
     """How many of each kind are held by a test, and each that is not."""
     if sys.version_info < (3, 12):
-        raise SystemExit("error: counting lines needs Python 3.12\nhint: make the environment with a newer one")
+        raise SystemExit(
+            "error: counting lines needs Python 3.12\nhint: make the environment with a newer one"
+        )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with Copy.made() as copy:
         chosen = asked(arguments)
@@ -71,7 +80,10 @@ def main(arguments: list[str]) -> list[Row]:
         covered = Reaching(copy.lines(list(TESTS), known_only=True))
         copy.counted = {test.split("::")[0] for test in covered.seconds}
         verdicts = judge(copy, covered, chosen)
-    return [*(row_of(kind, verdicts) for kind in Kind if any(kind_of(one) is kind for one in chosen)), *left(verdicts)]
+    return [
+        *(row_of(kind, verdicts) for kind in Kind if any(kind_of(one) is kind for one in chosen)),
+        *left(verdicts),
+    ]
 
 
 def asked(arguments: list[str]) -> list[Mutant]:
@@ -95,15 +107,25 @@ def row_of(kind: Kind, verdicts: dict[Mutant, dict[str, Any]]) -> Row:
     killed = [one for one, verdict in mine.items() if verdict["outcome"] in {"killed", "hung"}]
     same = [one for one in mine if one not in killed and is_explained(one)]
     unreached = [one for one in mine if mine[one]["outcome"] == UNREACHED and one not in same]
-    judged, survived = len(mine) - len(unreached), len(mine) - len(killed) - len(same) - len(unreached)
-    what = f"{kind}: {len(mine)} found, {judged} judged, {len(killed)} killed, {len(same)} explained"
-    return Row(what, f"{survived} survive, {len(unreached)} reached by no test that was asked", "none", "")
+    judged, survived = (
+        len(mine) - len(unreached),
+        len(mine) - len(killed) - len(same) - len(unreached),
+    )
+    what = (
+        f"{kind}: {len(mine)} found, {judged} judged, {len(killed)} killed, {len(same)} explained"
+    )
+    return Row(
+        what, f"{survived} survive, {len(unreached)} reached by no test that was asked", "none", ""
+    )
 
 
 def left(verdicts: dict[Mutant, dict[str, Any]]) -> list[Row]:
     """Each that nothing killed and nothing explains."""
     return [
-        Row(f"`{one.file}:{one.line}` {one.what}: `{one.text}`".replace("|", "\\|"), outcome["outcome"])
+        Row(
+            f"`{one.file}:{one.line}` {one.what}: `{one.text}`".replace("|", "\\|"),
+            outcome["outcome"],
+        )
         for one, outcome in verdicts.items()
         if outcome["outcome"] not in {"killed", "hung"} and not is_explained(one)
     ]

@@ -1,8 +1,10 @@
-"""Reading real dialogues with tools, against what decoding their JSON alone takes; and how much of them reaches an export.
+"""Reading real dialogues with tools, against what decoding their JSON alone takes; and how much of
+them reaches an export.
 
 python -m bench research
 
-The files are those of tau-bench and SWE-agent in BENCH_DATA, by default ../shared/data. Without them there are no rows.
+The files are those of tau-bench and SWE-agent in BENCH_DATA, by default ../shared/data. Without
+them there are no rows.
 """
 
 from __future__ import annotations
@@ -34,7 +36,10 @@ ROUNDS = 3
 def main(arguments: list[str]) -> list[Row]:
     """Rows of what, figure, floor and ratio."""
     rows: list[Row] = []
-    for reader, pattern in ((tau_bench, "tau-bench-traj/*.json.gz"), (swe_agent, "swe-agent-traj/*.traj.gz")):
+    for reader, pattern in (
+        (tau_bench, "tau-bench-traj/*.json.gz"),
+        (swe_agent, "swe-agent-traj/*.traj.gz"),
+    ):
         with tempfile.TemporaryDirectory() as folder:
             paths = [Path(folder, path.stem) for path in sorted(DATA.glob(pattern))]
             for source, path in zip(sorted(DATA.glob(pattern)), paths, strict=True):
@@ -46,22 +51,37 @@ def main(arguments: list[str]) -> list[Row]:
             seconds, turns = min(reading(reader, paths) for _ in range(ROUNDS))
             reached = [reaching(reader, paths)]
         what = f"{reader.name}, {turns:,} turns of {megabytes:.0f} MB read, MB/s"
-        rows.append(Row(what, f"{megabytes / seconds:.0f}", f"{megabytes / floor:.0f}", f"{floor / seconds:.2f}"))
+        rows.append(
+            Row(
+                what,
+                f"{megabytes / seconds:.0f}",
+                f"{megabytes / floor:.0f}",
+                f"{floor / seconds:.2f}",
+            )
+        )
         rows += reached
     return rows
 
 
 def reaching(reader, paths: list[Path]) -> Row:
-    """Of the characters of persons and assistants in dialogues with tools, the share that is in an export, results masked."""
+    """Of the characters of persons and assistants in dialogues with tools, the share that is in an
+    export, results masked.
+    """
     turns = [item for path in paths for item in reader.read(path) if isinstance(item, ReadTurn)]
     said = reached = dialogues = 0
     for _, dialogue in groupby(turns, key=lambda turn: turn.host_conversation):
         row = row_of(list(dialogue))
-        if "results_left_out" in row and any(message["role"] == "user" for message in row["messages"]):
+        if "results_left_out" in row and any(
+            message["role"] == "user" for message in row["messages"]
+        ):
             dialogues += 1
             said += characters(row["messages"])
-            reached += sum(characters(line["messages"]) for line in shaped(row, {}, Format.trl).lines["sft"])
-    what = f"{reader.name}, {dialogues:,} dialogues of a person with tools: characters in an export, %"
+            reached += sum(
+                characters(line["messages"]) for line in shaped(row, {}, Format.trl).lines["sft"]
+            )
+    what = (
+        f"{reader.name}, {dialogues:,} dialogues of a person with tools: characters in an export, %"
+    )
     return Row(what, f"{100 * reached / said:.1f}" if said else "", "80")
 
 
@@ -74,10 +94,16 @@ def row_of(turns: Sequence[ReadTurn]) -> LoadedRow:
             gaps += [len(row["messages"])] if len(row["messages"]) not in gaps else []
             continue
         calls = [
-            {"id": one.id, "type": "function", "function": {"name": one.name, "arguments": one.arguments}}
+            {
+                "id": one.id,
+                "type": "function",
+                "function": {"name": one.name, "arguments": one.arguments},
+            }
             for one in turn.content.tool_calls
         ]
-        message = {"role": turn.role.value, "content": turn.content.text} | ({"tool_calls": calls} if calls else {})
+        message = {"role": turn.role.value, "content": turn.content.text} | (
+            {"tool_calls": calls} if calls else {}
+        )
         row["messages"].append(cast("MessageShape", message))
     if gaps := [place for place in gaps if place < len(row["messages"])]:
         row["gaps"] = row["results_left_out"] = gaps
@@ -87,7 +113,8 @@ def row_of(turns: Sequence[ReadTurn]) -> LoadedRow:
 def characters(messages: Sequence[Mapping[str, Any]]) -> int:
     """Of what the person and the assistant wrote, arguments of calls included."""
     return sum(
-        len(one["content"]) + sum(len(str(call["function"]["arguments"])) for call in one.get("tool_calls", ()))
+        len(one["content"])
+        + sum(len(str(call["function"]["arguments"])) for call in one.get("tool_calls", ()))
         for one in messages
         if one["role"] in ("user", "assistant")
     )

@@ -1,9 +1,11 @@
-"""A daily rotation after 3 accounts in 100 erased something, beside the same rows written with none of its meaning.
+"""A daily rotation after 3 accounts in 100 erased something, beside the same rows written with none
+of its meaning.
 
-The marked accounts are spread, so that every bucket has some: each bucket gets a new key and every account is wrapped
-anew, which is the most that a rotation writes. The floor locks and updates the same rows in the same transactions, with
-bytes of the same length. WAL counts whole page images too, of which there is one a page and checkpoint. The last row
-is arithmetic, not a measurement: a hundred million accounts at this rate, on this machine, by one worker.
+The marked accounts are spread, so that every bucket has some: each bucket gets a new key and every
+account is wrapped anew, which is the most that a rotation writes. The floor locks and updates the
+same rows in the same transactions, with bytes of the same length. WAL counts whole page images too,
+of which there is one a page and checkpoint. The last row is arithmetic, not a measurement: a
+hundred million accounts at this rate, on this machine, by one worker.
 
     python -m bench rotation [ACCOUNTS]
 """
@@ -73,23 +75,44 @@ def main(arguments: list[str]) -> list[Row]:
 
 
 def rows(
-    accounts: int, done: RotationResult, ours: tuple[float, int], floor: tuple[float, int], longest: float
+    accounts: int,
+    done: RotationResult,
+    ours: tuple[float, int],
+    floor: tuple[float, int],
+    longest: float,
 ) -> list[Row]:
     seconds, wal = ours
     written = done.buckets + done.accounts_rewrapped + done.pages
     times = MANY / accounts
     return [
         Row(
-            f"rotation, {accounts:,} accounts, {SPENT_PERCENT} % marked, {done.buckets_rekeyed:,} buckets rekeyed",
-            f"{seconds:.1f} s", f"{floor[0]:.1f} s", f"{floor[0] / seconds:.2f}",
+            (
+                f"rotation, {accounts:,} accounts, {SPENT_PERCENT} % marked, "
+                f"{done.buckets_rekeyed:,} buckets rekeyed"
+            ),
+            f"{seconds:.1f} s",
+            f"{floor[0]:.1f} s",
+            f"{floor[0] / seconds:.2f}",
         ),
-        Row(f"  WAL of {written:,} rows", f"{wal / 1e6:.0f} MB", f"{floor[1] / 1e6:.0f} MB", f"{floor[1] / wal:.2f}"),
-        Row("  the longest that one bucket's accounts were locked", f"{longest * 1000:.0f} ms", "", ""),
+        Row(
+            f"  WAL of {written:,} rows",
+            f"{wal / 1e6:.0f} MB",
+            f"{floor[1] / 1e6:.0f} MB",
+            f"{floor[1] / wal:.2f}",
+        ),
+        Row(
+            "  the longest that one bucket's accounts were locked",
+            f"{longest * 1000:.0f} ms",
+            "",
+            "",
+        ),
         Row(
             f"  {MANY:,} accounts at this rate (arithmetic)",
-            f"{seconds * times / 3600:.1f} h, {wal * times / 1e9:,.0f} GB WAL", "", "",
+            f"{seconds * times / 3600:.1f} h, {wal * times / 1e9:,.0f} GB WAL",
+            "",
+            "",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def turn(pool: Pool, keyring: Keyring, waits: list[float]) -> RotationResult:
@@ -108,19 +131,28 @@ def plain(pool: Pool, marked: set[UUID]) -> None:
         with transaction(pool) as tx:
             tx.execute("SELECT bucket FROM buckets WHERE bucket = %s FOR NO KEY UPDATE", [bucket])
             accounts = [
-                row[0] for row in tx.execute(
-                    "SELECT account_id FROM accounts WHERE bucket = %s ORDER BY account_id FOR NO KEY UPDATE", [bucket]
+                row[0]
+                for row in tx.execute(
+                    (
+                        "SELECT account_id FROM accounts WHERE bucket = %s ORDER BY account_id "
+                        "FOR NO KEY UPDATE"
+                    ),
+                    [bucket],
                 )
-            ]  # fmt: skip
+            ]
             mine = [account for account in accounts if account in marked]
             tx.execute(
-                """UPDATE accounts a SET wrapped_key = n.wrapped FROM unnest(%b::uuid[], %b::bytea[]) AS n(id, wrapped)
+                """UPDATE accounts a SET wrapped_key = n.wrapped
+                    FROM unnest(%b::uuid[], %b::bytea[]) AS n(id, wrapped)
                     WHERE a.account_id = n.id""",
                 [accounts, [os.urandom(ACCOUNT_KEYS_BYTES)] * len(accounts)],
             )
-            pages = tx.execute("SELECT account_id, slots FROM key_pages WHERE account_id = ANY(%s)", [mine]).fetchall()
+            pages = tx.execute(
+                "SELECT account_id, slots FROM key_pages WHERE account_id = ANY(%s)", [mine]
+            ).fetchall()
             tx.execute(
-                """UPDATE key_pages p SET slots = n.slots FROM unnest(%b::uuid[], %b::bytea[]) AS n(id, slots)
+                """UPDATE key_pages p SET slots = n.slots
+                    FROM unnest(%b::uuid[], %b::bytea[]) AS n(id, slots)
                     WHERE p.account_id = n.id""",
                 [[row[0] for row in pages], [row[1] for row in pages]],
             )
@@ -136,7 +168,9 @@ def measured(pool: Pool, act: Callable[[], object]) -> tuple[float, int]:
     act()
     seconds = time.perf_counter() - begun
     with pool.connection() as conn:
-        (count,) = conn.execute("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), %s)", [before]).fetchone() or (0,)
+        (count,) = conn.execute(
+            "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), %s)", [before]
+        ).fetchone() or (0,)
     return seconds, int(count)
 
 
@@ -147,7 +181,10 @@ def build(pool: Pool, keyring: Keyring, accounts: int) -> set[UUID]:
         keyring.make_buckets(tx, set(range(BUCKETS)))
         keys = keyring.bucket_keys(tx, set(range(BUCKETS)))
     for start in range(0, accounts, LOAD_ACCOUNTS):
-        ids = [UUID(int=(n << 80) + int.from_bytes(os.urandom(8), "big")) for n in range(start, start + LOAD_ACCOUNTS)]
+        ids = [
+            UUID(int=(n << 80) + int.from_bytes(os.urandom(8), "big"))
+            for n in range(start, start + LOAD_ACCOUNTS)
+        ]
         with transaction(pool) as tx:
             load(tx, keys, ids)
             spent = [account for n, account in enumerate(ids) if n % 100 < SPENT_PERCENT]
@@ -164,13 +201,17 @@ def load(tx: Transaction, buckets: dict[int, KeyMaterial], ids: list[UUID]) -> N
     rows: list[tuple[Any, ...]] = []
     pages: list[tuple[Any, ...]] = []
     for account in ids:
-        chain = AccountKeys(slots=KeyMaterial(os.urandom(KEY_BYTES)), own=KeyMaterial(os.urandom(KEY_BYTES)))
+        chain = AccountKeys(
+            slots=KeyMaterial(os.urandom(KEY_BYTES)), own=KeyMaterial(os.urandom(KEY_BYTES))
+        )
         bucket = bucket_of(account)
         wrapped = wrap_account_keys(buckets[bucket], account, chain)
         rows.append((account, bucket, wrapped, SLOTS, "pro", NOW, NOW, 0))
         page = EMPTY_PAGE
         for slot in range(SLOTS):
-            page = write_slot(page, slot, seal(chain.slots, os.urandom(KEY_BYTES), slot_place(account, slot)))
+            page = write_slot(
+                page, slot, seal(chain.slots, os.urandom(KEY_BYTES), slot_place(account, slot))
+            )
         pages.append((account, 0, page))
     copy_in(tx, "accounts", ACCOUNTS, rows)
     copy_in(tx, "key_pages", PAGES, pages)

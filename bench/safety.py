@@ -1,13 +1,14 @@
 """How well the misuse classifier tells misuse apart, how fast, and how long exact forgetting takes.
 
-Each data set is split by clusters of near-duplicates, so that no message is scored whose twin was trained on. Figures
-are on the part not trained on: areas under the precision-recall curve, and what is found and what is accused wrongly at
-the card's point of 1 %. Rates are messages per CPU second on one thread. The floor is scikit-learn's TF-IDF with logistic
-regression on the same texts.
+Each data set is split by clusters of near-duplicates, so that no message is scored whose twin was
+trained on. Figures are on the part not trained on: areas under the precision-recall curve, and what
+is found and what is accused wrongly at the card's point of 1 %. Rates are messages per CPU second
+on one thread. The floor is scikit-learn's TF-IDF with logistic regression on the same texts.
 
-Six domains are then learnt at once, and each is left out in turn: on it the classifier abstains, which is why; the row says
-what TF-IDF with logistic regression would find there at its own point of 1 %. Alarms on ordinary prompts that look dangerous
-are counted at the card's point. The data are read from TESTS_DATA, and never leave it.
+Six domains are then learnt at once, and each is left out in turn: on it the classifier abstains,
+which is why; the row says what TF-IDF with logistic regression would find there at its own point of
+1 %. Alarms on ordinary prompts that look dangerous are counted at the card's point. The data are
+read from TESTS_DATA, and never leave it.
 
     python -m bench safety [MESSAGES]        at most so many messages of each set, a quarter of them misuse
 """
@@ -29,7 +30,15 @@ import numpy as np
 from bench import Row
 from licet.curate.similarity import clusters
 from licet.curate.sketches import SIGNATURE_BYTES, normalised, signatures
-from licet.misuse.classifier import FALSE_ALARMS, TOLD_AT, Figures, LabelledExample, Model, figures, train
+from licet.misuse.classifier import (
+    FALSE_ALARMS,
+    TOLD_AT,
+    Figures,
+    LabelledExample,
+    Model,
+    figures,
+    train,
+)
 
 DATA = Path(os.environ.get("TESTS_DATA") or Path(__file__).parents[2] / "shared" / "data")
 RED = DATA / "red-instruct"
@@ -55,35 +64,73 @@ def main(arguments: list[str]) -> list[Row]:
 
 
 def across_domains() -> list[Row]:
-    """What is found on domains that are left out, and alarms on ordinary prompts that look dangerous."""
-    examples = [example for domain, read in DOMAINS.items() for example in of_domain(domain, read())]
+    """What is found on domains that are left out, and alarms on ordinary prompts that look
+    dangerous.
+    """
+    examples = [
+        example for domain, read in DOMAINS.items() for example in of_domain(domain, read())
+    ]
     rows = list[Row]()
     for domain in DOMAINS:
         learnt = [example for example in examples if example.domain != domain]
         left_out = [example for example in examples if example.domain == domain]
-        abstained = np.isnan(train(learnt).judge([example.text for example in left_out], domain)).mean()
+        abstained = np.isnan(
+            train(learnt).judge([example.text for example in left_out], domain)
+        ).mean()
         plain = tf_idf(learnt, left_out)
         rows.append(
-            Row(f"domain left out, {domain}: abstains (goal 1); found, accused wrongly by TF-IDF at its point of 1 %",
-                f"{abstained:.3f}", f"{plain.found:.3f}, {plain.false_alarms:.3f}")
-        )  # fmt: skip
+            Row(
+                (
+                    f"domain left out, {domain}: abstains (goal 1); found, accused wrongly by "
+                    "TF-IDF at its point of 1 %"
+                ),
+                f"{abstained:.3f}",
+                f"{plain.found:.3f}, {plain.false_alarms:.3f}",
+            )
+        )
     model = train(examples)
     for figure in model.card.domains:
-        rows.append(Row(f"six domains learnt, {figure.slice}: found, accused wrongly at the card's point of 1 % (goal 3 %)",
-                        f"{figure.found:.3f}, {figure.false_alarms:.3f}"))  # fmt: skip
+        rows.append(
+            Row(
+                (
+                    f"six domains learnt, {figure.slice}: found, accused wrongly at the card's "
+                    "point of 1 % (goal 3 %)"
+                ),
+                f"{figure.found:.3f}, {figure.false_alarms:.3f}",
+            )
+        )
     ordinary = model.card.ordinary
-    rows.append(Row(f"alarms on {ordinary.prompts} ordinary prompts that look dangerous, at the card's point of 1 %",
-                    f"{ordinary.alarms:.3f}"))  # fmt: skip
+    rows.append(
+        Row(
+            (
+                f"alarms on {ordinary.prompts} ordinary prompts that look dangerous, at the "
+                "card's point of 1 %"
+            ),
+            f"{ordinary.alarms:.3f}",
+        )
+    )
     for language in ("chinese", "vietnamese"):
-        texts = distinct(strings(json.loads((RED / f"harmful_questions__catqa_{language}.json").read_text())), 200)
+        texts = distinct(
+            strings(json.loads((RED / f"harmful_questions__catqa_{language}.json").read_text())),
+            200,
+        )
         abstained = np.isnan(model.judge(texts, "questions")).mean()
-        rows.append(Row(f"abstains on {len(texts)} questions in a language that it has not learnt ({language})",
-                        f"{abstained:.3f}"))  # fmt: skip
+        rows.append(
+            Row(
+                (
+                    f"abstains on {len(texts)} questions in a language that it has not learnt "
+                    f"({language})"
+                ),
+                f"{abstained:.3f}",
+            )
+        )
     return rows
 
 
 def tf_idf(learnt: Sequence[LabelledExample], test: Sequence[LabelledExample]) -> Figures:
-    """TF-IDF with logistic regression at a point of 1 %, set on one fifth of ``learnt`` that it did not learn from."""
+    """TF-IDF with logistic regression at a point of 1 %, set on one fifth of ``learnt`` that it did
+    not learn from.
+    """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -91,7 +138,8 @@ def tf_idf(learnt: Sequence[LabelledExample], test: Sequence[LabelledExample]) -
     kept = [example for example in learnt if example.id[0] % 5]
     aside = [example.text for example in learnt if example.id[0] % 5 == 0 and not example.misuse]
     model = make_pipeline(
-        TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LogisticRegression(solver="liblinear", max_iter=2_000)
+        TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True),
+        LogisticRegression(solver="liblinear", max_iter=2_000),
     )
     model.fit([example.text for example in kept], [example.misuse for example in kept])
     threshold = float(np.quantile(model.decision_function(aside), 1 - POINT, method="higher"))
@@ -100,7 +148,9 @@ def tf_idf(learnt: Sequence[LabelledExample], test: Sequence[LabelledExample]) -
 
 def of_domain(domain: str, labelled: Iterator[tuple[str, bool]]) -> list[LabelledExample]:
     """The first texts of each kind in the order of their hashes."""
-    seen = {sha256(text.encode()).digest(): (text, misuse) for text, misuse in labelled if text.strip()}
+    seen = {
+        sha256(text.encode()).digest(): (text, misuse) for text, misuse in labelled if text.strip()
+    }
     ordered = [(key, *seen[key]) for key in sorted(seen)]
     kinds = [
         [one for one in ordered if one[2] is misuse][:most]
@@ -119,7 +169,9 @@ def distinct(texts: Iterator[str], most: int) -> list[str]:
     return [seen[key] for key in sorted(seen, reverse=True)][:most]
 
 
-def measured(name: str, model: Model, learnt: Sequence[LabelledExample], test: Sequence[LabelledExample]) -> list[Row]:
+def measured(
+    name: str, model: Model, learnt: Sequence[LabelledExample], test: Sequence[LabelledExample]
+) -> list[Row]:
     begun = process_time()
     scores = model.score([example.text for example in test])
     rate = len(test) / (process_time() - begun)
@@ -127,15 +179,30 @@ def measured(name: str, model: Model, learnt: Sequence[LabelledExample], test: S
     plain = tf_idf(learnt, test)
     goal = f" (goal {GOALS[name]})" if name in GOALS else ""
     rows = [
-        Row(f"{name}: AUPRC, {len(learnt):,} learnt, {len(test):,} tested, TF-IDF as the floor{goal}",
-            f"{whole.auprc:.3f}", f"{plain.auprc:.3f}"),
-        Row(f"{name}: found, accused wrongly at 1 %, TF-IDF as the floor (goal 3 %)",
-            f"{whole.found:.3f}, {whole.false_alarms:.3f}", f"{plain.found:.3f}, {plain.false_alarms:.3f}"),
+        Row(
+            (
+                f"{name}: AUPRC, {len(learnt):,} learnt, {len(test):,} tested, TF-IDF as the "
+                f"floor{goal}"
+            ),
+            f"{whole.auprc:.3f}",
+            f"{plain.auprc:.3f}",
+        ),
+        Row(
+            f"{name}: found, accused wrongly at 1 %, TF-IDF as the floor (goal 3 %)",
+            f"{whole.found:.3f}, {whole.false_alarms:.3f}",
+            f"{plain.found:.3f}, {plain.false_alarms:.3f}",
+        ),
         Row(f"{name}: messages per CPU second", f"{rate:,.0f}"),
-    ]  # fmt: skip
+    ]
     for figure in slices:
-        what, value = ("found", figure.found) if figure.misuse else ("accused wrongly", figure.false_alarms)
-        rows.append(Row(f"{name}, slice {figure.slice} ({figure.examples:,}): {what} at 1 %", f"{value:.3f}"))
+        what, value = (
+            ("found", figure.found) if figure.misuse else ("accused wrongly", figure.false_alarms)
+        )
+        rows.append(
+            Row(
+                f"{name}, slice {figure.slice} ({figure.examples:,}): {what} at 1 %", f"{value:.3f}"
+            )
+        )
     return rows
 
 
@@ -146,17 +213,24 @@ def forgetting(examples: Sequence[LabelledExample]) -> Row:
     retrained = train(kept)
     spent = process_time() - begun
     assert retrained.card == train(kept[::-1]).card
-    return Row(f"forgetting exactly: {FORGOTTEN} of {len(examples):,} rows, CPU seconds (goal 10)", f"{spent:.1f}")
+    return Row(
+        f"forgetting exactly: {FORGOTTEN} of {len(examples):,} rows, CPU seconds (goal 10)",
+        f"{spent:.1f}",
+    )
 
 
 def split(
     name: str, labelled: Iterator[tuple[str, bool, str]], limit: int
 ) -> tuple[list[LabelledExample], list[LabelledExample]]:
-    """Seven tenths to learn from and the rest to test on, clusters of near-duplicates undivided; one of each cluster."""
+    """Seven tenths to learn from and the rest to test on, clusters of near-duplicates undivided;
+    one of each cluster.
+    """
     seen: dict[bytes, LabelledExample] = {}
     for text, misuse, kind in labelled:
         key = sha256(normalised(text)).digest()
-        seen.setdefault(key, LabelledExample(id=key[:16], text=text, misuse=misuse, slice=kind, domain=name))
+        seen.setdefault(
+            key, LabelledExample(id=key[:16], text=text, misuse=misuse, slice=kind, domain=name)
+        )
     ordered = sorted(seen.values(), key=lambda one: one.id[1:])
     kinds = [[one for one in ordered if one.misuse is misuse] for misuse in (True, False)]
     examples = kinds[0][: limit // 4] + kinds[1][: limit - limit // 4]
@@ -170,20 +244,26 @@ def split(
 
 
 def sms() -> Iterator[tuple[str, bool, str]]:
-    for line in (DATA / "sms-spam" / "data__SMSSpamCollection").read_text("utf-8", "replace").splitlines():
+    for line in (
+        (DATA / "sms-spam" / "data__SMSSpamCollection").read_text("utf-8", "replace").splitlines()
+    ):
         kind, text = line.split("\t", 1)
         yield text, kind == "spam", kind
 
 
 def harmless() -> Iterator[tuple[str, bool, str]]:
     for part in ("train", "val", "test"):
-        with gzip.open(DATA / "harm-behaviours" / f"data__refusal_direction__harmless_{part}.json.gz", "rt") as file:
+        with gzip.open(
+            DATA / "harm-behaviours" / f"data__refusal_direction__harmless_{part}.json.gz", "rt"
+        ) as file:
             yield from ((one["instruction"], False, "harmless") for one in json.load(file))
 
 
 def jailbreaks() -> Iterator[tuple[str, bool, str]]:
     csv.field_size_limit(2**24)
-    with (DATA / "jailbreak-prompts" / "data__jailbreak_prompts.csv").open(encoding="utf-8") as file:
+    with (DATA / "jailbreak-prompts" / "data__jailbreak_prompts.csv").open(
+        encoding="utf-8"
+    ) as file:
         yield from ((one["prompt"], True, "jailbreak") for one in csv.DictReader(file))
     yield from harmless()
 
@@ -203,9 +283,15 @@ def behaviours() -> Iterator[tuple[str, bool, str]]:
 
 
 def tweets() -> Iterator[tuple[str, bool, str]]:
-    with gzip.open(DATA / "hate-speech-tweets" / "data__labeled_data.csv.gz", "rt", encoding="utf-8") as file:
+    with gzip.open(
+        DATA / "hate-speech-tweets" / "data__labeled_data.csv.gz", "rt", encoding="utf-8"
+    ) as file:
         for one in csv.DictReader(file):
-            yield one["tweet"], one["class"] != "2", ("hate", "offensive", "neither")[int(one["class"])]
+            yield (
+                one["tweet"],
+                one["class"] != "2",
+                ("hate", "offensive", "neither")[int(one["class"])],
+            )
 
 
 def strings(value: object) -> Iterator[str]:
@@ -227,7 +313,10 @@ def instructions() -> Iterator[tuple[str, bool]]:
 
 def questions() -> Iterator[tuple[str, bool]]:
     for name in ("catqa_english", "harmfulqa", "dangerousqa"):
-        yield from ((text, True) for text in strings(json.loads((RED / f"harmful_questions__{name}.json").read_text())))
+        yield from (
+            (text, True)
+            for text in strings(json.loads((RED / f"harmful_questions__{name}.json").read_text()))
+        )
     with (DATA / "jailbreak-prompts" / "data__questions.csv").open(encoding="utf-8") as file:
         yield from ((one["question"], True) for one in csv.DictReader(file))
     yield from ((text, False) for text in harmless_texts() if "?" in text)
@@ -238,7 +327,12 @@ def jailbreaks_among_chats() -> Iterator[tuple[str, bool]]:
     yield from ((text, True) for text, misuse, _ in jailbreaks() if misuse)
     for path in sorted((DATA / "tau-bench-traj").glob("*.json.gz")):
         for one in json.loads(gzip.decompress(path.read_bytes())):
-            yield "\n".join(m["content"] for m in one["traj"] if m["role"] == "user" and m["content"]), False
+            yield (
+                "\n".join(
+                    m["content"] for m in one["traj"] if m["role"] == "user" and m["content"]
+                ),
+                False,
+            )
     trees = DATA / "oasst-samples" / "model__model_eval__manual__data__en_100_tree.jsonl.gz"
     for line in gzip.decompress(trees.read_bytes()).splitlines():
         yield from ((text, False) for text in prompts(json.loads(line)["prompt"]) if len(text) > 60)
@@ -252,14 +346,19 @@ def prompts(node: dict[str, Any]) -> Iterator[str]:
 
 
 def dialogues() -> Iterator[tuple[str, bool]]:
-    """Attempts of people to make an assistant say something harmful, and orders in a coffee bar and the like."""
+    """Attempts of people to make an assistant say something harmful, and orders in a coffee bar and
+    the like.
+    """
     red = DATA / "hh-rlhf-harmless-test" / "data.jsonl.gz"
     for line in gzip.decompress(red.read_bytes()).splitlines():
         turns = json.loads(line)["chosen"].split("\n\nHuman:")[1:]
         yield "\n".join(turn.split("\n\nAssistant:")[0].strip() for turn in turns), True
     for path in sorted((DATA / "taskmaster4").glob("*data_*.json.gz")):
         for one in json.loads(gzip.decompress(path.read_bytes())):
-            yield "\n".join(said["text"] for said in one["utterances"] if said["speaker"] == "user"), False
+            yield (
+                "\n".join(said["text"] for said in one["utterances"] if said["speaker"] == "user"),
+                False,
+            )
 
 
 SETS: dict[str, Callable[[], Iterator[tuple[str, bool, str]]]] = {

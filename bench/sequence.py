@@ -1,9 +1,11 @@
-"""From a verb's commit to the log: entries a second at 64 writers, and the lag: `python bench/sequence.py [FOLDER]`.
+"""From a verb's commit to the log: entries a second at 64 writers, and the lag: `python
+bench/sequence.py [FOLDER]`.
 
-Writers tell choices to the vault through the batched writer, on an embedded database that is durable; the sequencer
-runs in a process of its own, as it would. A probe commits a row of its own every 25 ms and remembers when: its lag
-ends when the append that holds it has returned. Beside it, in the same run, the time of one fsync. FOLDER says on
-which disk; a temporary one elsewhere. Prints the rows of a table.
+Writers tell choices to the vault through the batched writer, on an embedded database that is
+durable; the sequencer runs in a process of its own, as it would. A probe commits a row of its own
+every 25 ms and remembers when: its lag ends when the append that holds it has returned. Beside it,
+in the same run, the time of one fsync. FOLDER says on which disk; a temporary one elsewhere. Prints
+the rows of a table.
 """
 
 from __future__ import annotations
@@ -74,7 +76,9 @@ def opened(here: installation.Installation) -> list[do.OpenAccount]:
     assert key
     at = now()
     return [
-        do.OpenAccount(account=uuid7(at, os.urandom(10)), at=at, host=os.urandom(16), plan="pro", age=30)
+        do.OpenAccount(
+            account=uuid7(at, os.urandom(10)), at=at, host=os.urandom(16), plan="pro", age=30
+        )
         for _ in range(ACCOUNTS)
     ]
 
@@ -100,7 +104,8 @@ def probe(here: installation.Installation, end: float, marks: list[tuple[int, fl
     while time.monotonic() < end:
         with transaction(here.pool) as tx:
             row = tx.execute(
-                """INSERT INTO outbox (entry, occurred_at, payload) VALUES ('notice_published', now(), '{"number": 0}')
+                """INSERT INTO outbox (entry, occurred_at, payload)
+                   VALUES ('notice_published', now(), '{"number": 0}')
                    RETURNING outbox_id"""
             ).fetchone()
         assert row is not None
@@ -140,7 +145,10 @@ def run(here: installation.Installation, folder: Path) -> list[Row]:
     start = time.monotonic()
     end = start + SECONDS
     with BatchWriter(here.pool, applied) as writer:
-        threads = [threading.Thread(target=write, args=(n, accounts, writer, end, took)) for n in range(WRITERS)]
+        threads = [
+            threading.Thread(target=write, args=(n, accounts, writer, end, took))
+            for n in range(WRITERS)
+        ]
         threads.append(threading.Thread(target=probe, args=(here, end, marks)))
         for thread in threads:
             thread.start()
@@ -164,9 +172,14 @@ def report(
     batches = [(begun + int(size), float(at)) for size, at in lines]
     with transaction(here.pool) as tx:
         entries = (tx.execute("SELECT count(*) FROM outbox").fetchone() or (0,))[0] - begun
-        places = dict(tx.execute("SELECT outbox_id, index FROM outbox WHERE entry = 'notice_published'").fetchall())
+        places = dict(
+            tx.execute(
+                "SELECT outbox_id, index FROM outbox WHERE entry = 'notice_published'"
+            ).fetchall()
+        )
     lags = sorted(
-        next(at for size, at in batches if size > places[outbox_id]) - committed for outbox_id, committed in marks
+        next(at for size, at in batches if size > places[outbox_id]) - committed
+        for outbox_id, committed in marks
     )
     took.sort()
     floor = fsync_floor(folder)
@@ -174,16 +187,23 @@ def report(
     fsync, p99 = f"fsync {floor * 1e3:.2f} ms", lags[len(lags) * 99 // 100]
     return [
         Row(
-            f"entries durable in the outbox, {WRITERS} writers", f"{entries / spent:,.0f}/s", fsync,
+            f"entries durable in the outbox, {WRITERS} writers",
+            f"{entries / spent:,.0f}/s",
+            fsync,
             f"{entries / spent * floor:.1f} a fsync",
         ),
-        Row("  a verb answered, p50 and p99", f"{took[len(took) // 2] * 1e3:.0f}, {took[len(took) * 99 // 100] * 1e3:.0f} ms"),
+        Row(
+            "  a verb answered, p50 and p99",
+            f"{took[len(took) // 2] * 1e3:.0f}, {took[len(took) * 99 // 100] * 1e3:.0f} ms",
+        ),
         Row("durable in the log, same run", f"{entries / last:,.0f}/s"),
         Row(
-            "lag from commit to log, p50 and p99", f"{lags[len(lags) // 2] * 1e3:.0f}, {p99 * 1e3:.0f} ms", fsync,
+            "lag from commit to log, p50 and p99",
+            f"{lags[len(lags) // 2] * 1e3:.0f}, {p99 * 1e3:.0f} ms",
+            fsync,
             f"{p99 / floor:.0f}",
         ),
-    ]  # fmt: skip
+    ]
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""The next release of a series where 2 % of the conversations went on, built from the one before, beside a whole build of
-the same data: processor time of the process and of the database.
+"""The next release of a series where 2 % of the conversations went on, built from the one before,
+beside a whole build of the same data: processor time of the process and of the database.
 
-Each is built twice by turns, under the default detection of names and without any. Taking part in both: every turn is decided,
-every row sealed, registered and proved again, and duplicates are elected again.
+Each is built twice by turns, under the default detection of names and without any. Taking part in
+both: every turn is decided, every row sealed, registered and proved again, and duplicates are
+elected again.
 
     python -m bench series [TURNS]
 """
@@ -39,10 +40,19 @@ def go_on(here: installation.Installation, accounts: Sequence[UUID], turns: int)
         account = accounts[number * TURNS_A_CONVERSATION // TURNS_AN_ACCOUNT]
         for role in (TurnRole.user, TurnRole.assistant):
             content = encode(
-                Content(text=f"and then {number} more words that {role} says of the harvest of year {number}")
+                Content(
+                    text=(
+                        f"and then {number} more words that {role} says of the harvest of year "
+                        f"{number}"
+                    )
+                )
             )
             host = number.to_bytes(16, "big")
-            queue.append(commands.Say(account=account, at=SAID, host_conversation=host, role=role, content=content))
+            queue.append(
+                commands.Say(
+                    account=account, at=SAID, host_conversation=host, role=role, content=content
+                )
+            )
     verbs.tell(here, queue)
 
 
@@ -56,7 +66,9 @@ def measured(turns: int, what: str, curate: Curate) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
         data.mkdir()
-        with installation.installation(Configuration(data=data, curate=curate), lambda: NOW) as here:
+        with installation.installation(
+            Configuration(data=data, curate=curate), lambda: NOW
+        ) as here:
             policy_changes.apply_policy(here, NAMES_LEFT_IN, by="bench")
             accounts = fill(here, turns, Random(1))
             release_build.build_release(here, name="autumn", purpose="improve_models")
@@ -69,9 +81,14 @@ def measured(turns: int, what: str, curate: Curate) -> list[Row]:
                 for base, found in costs.items():
                     before = spent(here)
                     name = f"{base or 'whole'}-{number}"
-                    built = release_build.build_release(here, name=name, purpose="improve_models", base=base)
+                    built = release_build.build_release(
+                        here, name=name, purpose="improve_models", base=base
+                    )
                     found.append(
-                        tuple(1e6 * (now - then) / turns for now, then in zip(spent(here), before, strict=True))
+                        tuple(
+                            1e6 * (now - then) / turns
+                            for now, then in zip(spent(here), before, strict=True)
+                        )
                     )  # type: ignore[arg-type]
                     if built.manifest.base is not msgspec.UNSET:
                         carried = built.manifest.base.carried / built.manifest.rows
@@ -81,7 +98,10 @@ def measured(turns: int, what: str, curate: Curate) -> list[Row]:
     cost, floor = next_one + database, whole + whole_database
     return [
         Row(
-            f"{turns:,} turns, {what}: from a base of which {carried:.1%} of the rows are carried, beside whole, us a turn",
+            (
+                f"{turns:,} turns, {what}: from a base of which {carried:.1%} of the rows are "
+                "carried, beside whole, us a turn"
+            ),
             f"{cost:.0f}, of it {database:.0f} of the database",
             f"{floor:.0f}, of it {whole_database:.0f} of the database",
             f"{floor / cost:.2f}",

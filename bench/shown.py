@@ -1,8 +1,9 @@
-"""Showing a release by the number of its rows, and where the rows were decided when: `python -m bench shown [TURNS ...]`.
+"""Showing a release by the number of its rows, and where the rows were decided when: `python -m
+bench shown [TURNS ...]`.
 
-First with none of its rows decided yet, beside asking for a lease of every row, as a load does and as `release show` did
-before; then while the server keeps the rows up, and one conversation was deleted since. Processor time of the process
-and of the database.
+First with none of its rows decided yet, beside asking for a lease of every row, as a load does and
+as `release show` did before; then while the server keeps the rows up, and one conversation was
+deleted since. Processor time of the process and of the database.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ TIMES = 5
 
 def main(arguments: list[str]) -> list[Row]:
     """Rows of what, figure, floor and ratio."""
-    return [row for turns in [int(a) for a in arguments] or [2_000, 20_000] for row in _shown(turns)]
+    return [
+        row for turns in [int(a) for a in arguments] or [2_000, 20_000] for row in _shown(turns)
+    ]
 
 
 def _shown(turns: int) -> list[Row]:
@@ -39,7 +42,9 @@ def _shown(turns: int) -> list[Row]:
         with installation.installation(config, lambda: NOW) as here:
             policy_changes.apply_policy(here, NAMES_LEFT_IN, by="bench")
             fill(here, turns, Random(1), WORDS_A_TURN)
-            built = release_build.build_release(here, name="bench", purpose="improve_models").manifest
+            built = release_build.build_release(
+                here, name="bench", purpose="improve_models"
+            ).manifest
             release_view.show(here, "bench")  # warm
             leased = _milliseconds(here, lambda: deque(catalog.usable_rows(here, built), maxlen=0))
             undecided = _milliseconds(here, lambda: release_view.show(here, "bench"))
@@ -49,13 +54,20 @@ def _shown(turns: int) -> list[Row]:
     what = f"release of {built.rows:,} rows shown, undecided, ms, beside a lease of every row"
     return [
         Row(what, f"{undecided:.1f}", f"{leased:.1f}", f"{leased / undecided:.1f}"),
-        Row("  kept up, one conversation deleted since, ms", f"{kept:.1f}", f"{leased:.1f}", f"{leased / kept:.1f}"),
+        Row(
+            "  kept up, one conversation deleted since, ms",
+            f"{kept:.1f}",
+            f"{leased:.1f}",
+            f"{leased / kept:.1f}",
+        ),
     ]
 
 
 def _delete_one(here: installation.Installation) -> None:
     with transaction(here.pool) as tx:
-        row = tx.execute("SELECT account_id, conversation_id FROM release_rows ORDER BY ordinal LIMIT 1").fetchone()
+        row = tx.execute(
+            "SELECT account_id, conversation_id FROM release_rows ORDER BY ordinal LIMIT 1"
+        ).fetchone()
     assert row is not None
     verbs.tell(here, [commands.Delete(account=row[0], conversation=row[1], at=NOW)])
 

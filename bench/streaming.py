@@ -1,8 +1,9 @@
-"""Reading a release from an object store (SeaweedFS, on this machine) through the cache of the loader, beside the same folder.
+"""Reading a release from an object store (SeaweedFS, on this machine) through the cache of the
+loader, beside the same folder.
 
-Cold: nothing is in the cache, so each part is fetched once. Warm: all parts are. In order, and shuffled by blocks; row keys
-are at hand in all of them. Processor time of this process, which does not count what the store spends; the store's own is given
-apart. Means of interleaved rounds.
+Cold: nothing is in the cache, so each part is fetched once. Warm: all parts are. In order, and
+shuffled by blocks; row keys are at hand in all of them. Processor time of this process, which does
+not count what the store spends; the store's own is given apart. Means of interleaved rounds.
 
     python -m bench streaming [ROWS] [WORDS]
 """
@@ -40,7 +41,10 @@ ROWS_PER_PART = 2_000
 def main(arguments: list[str]) -> list[Figure]:
     """Rows a second of processor time."""
     count, words = (int(argument) for argument in arguments or ("20000", "150"))
-    with tempfile.TemporaryDirectory(prefix="licet-bench-") as folder, store(Path(folder) / "store") as (url, server):
+    with (
+        tempfile.TemporaryDirectory(prefix="licet-bench-") as folder,
+        store(Path(folder) / "store") as (url, server),
+    ):
         path = Path(folder) / "release"
         path.mkdir()
         keys, release_id, manifest_sha256 = made(path, count, words, ROWS_PER_PART)
@@ -64,13 +68,20 @@ def main(arguments: list[str]) -> list[Figure]:
             return mine
 
         stores: dict[str, float] = {}
-        figures = {(place, shuffled): [0.0] for shuffled in (False, True) for place in ("folder", "cold", "warm")}
+        figures = {
+            (place, shuffled): [0.0]
+            for shuffled in (False, True)
+            for place in ("folder", "cold", "warm")
+        }
         for _ in range(ROUNDS):
             for (place, shuffled), seconds in figures.items():
                 seconds[0] += read(place, shuffled=shuffled)
     rows = [
         Figure(
-            f"{'shuffled by blocks' if shuffled else 'in order'}, cache {place}, {count:,} rows, a second",
+            (
+                f"{'shuffled by blocks' if shuffled else 'in order'}, cache {place}, {count:,} "
+                "rows, a second"
+            ),
             f"{ROUNDS * count / seconds:,.0f}",
             f"{ROUNDS * count / figures['folder', shuffled][0]:,.0f}",
             f"{figures['folder', shuffled][0] / seconds:.2f}",
@@ -78,7 +89,10 @@ def main(arguments: list[str]) -> list[Figure]:
         for (place, shuffled), (seconds,) in figures.items()
         if place != "folder"
     ]
-    what = f"  the store's own processor seconds, {sent / 2**20:.0f} MB in {-(-count // ROWS_PER_PART)} parts: cold, beside warm"
+    what = (
+        f"  the store's own processor seconds, {sent / 2**20:.0f} MB in "
+        f"{-(-count // ROWS_PER_PART)} parts: cold, beside warm"
+    )
     return [*rows, Figure(what, f"{stores['cold']:.2f}", f"{stores['warm']:.2f}")]
 
 
@@ -87,7 +101,9 @@ def spent(server: psutil.Process) -> tuple[float, float]:
 
 
 def cached(cache: Path, room: int) -> Configuration:
-    return Configuration.of({"LICET_LOADER__CACHE": str(cache), "LICET_LOADER__CACHE_BYTES": str(room)})
+    return Configuration.of(
+        {"LICET_LOADER__CACHE": str(cache), "LICET_LOADER__CACHE_BYTES": str(room)}
+    )
 
 
 def pushed(path: Path, url: str) -> int:
@@ -102,26 +118,46 @@ def pushed(path: Path, url: str) -> int:
 
 @contextmanager
 def store(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
-    """The address of a bucket of a SeaweedFS of its own, and its process; its credentials are in the environment."""
+    """The address of a bucket of a SeaweedFS of its own, and its process; its credentials are in
+    the environment.
+    """
     folder.mkdir()
     weed = Path(sys.executable).parent / "weed"
     s3, master, master_grpc, volume, volume_grpc, filer, filer_grpc, s3_grpc = free_ports(8)
     server = subprocess.Popen(
         [
-            weed, "server", f"-dir={folder}", "-ip=127.0.0.1", "-s3", f"-s3.port={s3}", f"-s3.port.grpc={s3_grpc}",
-            "-filer", f"-master.port={master}", f"-master.port.grpc={master_grpc}", f"-volume.port={volume}",
-            f"-volume.port.grpc={volume_grpc}", f"-filer.port={filer}", f"-filer.port.grpc={filer_grpc}",
-            "-volume.max=20", "-master.volumeSizeLimitMB=64", "-s3.port.iceberg=0", "-s3.port.lance=0",
+            weed,
+            "server",
+            f"-dir={folder}",
+            "-ip=127.0.0.1",
+            "-s3",
+            f"-s3.port={s3}",
+            f"-s3.port.grpc={s3_grpc}",
+            "-filer",
+            f"-master.port={master}",
+            f"-master.port.grpc={master_grpc}",
+            f"-volume.port={volume}",
+            f"-volume.port.grpc={volume_grpc}",
+            f"-filer.port={filer}",
+            f"-filer.port.grpc={filer_grpc}",
+            "-volume.max=20",
+            "-master.volumeSizeLimitMB=64",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
         ],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
         env={**os.environ, "AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": SECRET},
-    )  # fmt: skip
+    )
     try:
         make_bucket(weed, f"127.0.0.1:{master}.{master_grpc}")
         os.environ |= {
-            "AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_REGION": "us-east-1",
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{s3}", "AWS_ALLOW_HTTP": "true",
-        }  # fmt: skip
+            "AWS_ACCESS_KEY_ID": "bench",
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{s3}",
+            "AWS_ALLOW_HTTP": "true",
+        }
         yield "s3://licet/bench", psutil.Process(server.pid)
     finally:
         server.kill()
@@ -132,9 +168,13 @@ def make_bucket(weed: Path, master: str) -> None:
     """Once the server is up."""
     for _ in range(TRIES):
         told = subprocess.run(
-            [weed, "shell", f"-master={master}"], input="s3.bucket.create -name licet\nexit\n", capture_output=True,
-            text=True, timeout=600, check=False,
-        )  # fmt: skip
+            [weed, "shell", f"-master={master}"],
+            input="s3.bucket.create -name licet\nexit\n",
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
         if "created bucket" in (told.stdout + told.stderr).lower():
             return
         time.sleep(0.5)

@@ -1,8 +1,10 @@
-"""The sweep beside a plain batched DELETE of the same rows, and a dry run beside the bare count of what is due.
+"""The sweep beside a plain batched DELETE of the same rows, and a dry run beside the bare count of
+what is due.
 
-Half of a town's accounts is swept, the other half deleted: the same rows, batches and commits. The sweep destroys
-keys, keeps stamps, ends copies and tells the journal and the log besides. The goal is half the floor's rate, and for
-the dry run the floor's. As on any day, one chat in a hundred is due as the dry run counts; one in three is as both erase.
+Half of a town's accounts is swept, the other half deleted: the same rows, batches and commits. The
+sweep destroys keys, keeps stamps, ends copies and tells the journal and the log besides. The goal
+is half the floor's rate, and for the dry run the floor's. As on any day, one chat in a hundred is
+due as the dry run counts; one in three is as both erase.
 
     python -m bench sweep [ACCOUNTS]
 """
@@ -31,7 +33,8 @@ from licet.store.rows import copy_in
 ROUNDS = 3
 CHATS, TURNS, TURN_BYTES, LOAD_ACCOUNTS = 12, 4, 600, 500
 BEGIN, DAY = datetime(2025, 9, 1, tzinfo=UTC), timedelta(days=1)
-TODAY, NOW = BEGIN + 30 * DAY, BEGIN + 70 * DAY  # a day's dry run; the day on which both have much to erase
+# a day's dry run; the day on which both have much to erase
+TODAY, NOW = BEGIN + 30 * DAY, BEGIN + 70 * DAY
 SECOND_HALF = UUID(int=1 << 64)
 NOBODY = UUID(int=0)
 
@@ -42,7 +45,8 @@ COLUMNS = {
     "conversations": "account_id uuid, conversation_id uuid, kind text, incognito bool, narrowed bool, narrowings int4,"
     " begun_at timestamptz, deciding int2, deciding_stale text, out_of_scope bool",
     "segments": "account_id uuid, conversation_id uuid, segment int2, plan text, surface text, in_scope bool,"
-    " version int2, narrowed bool, stale text, first_turn int4, last_turn int4, last_at timestamptz, has_user bool,"
+    " version int2, narrowed bool, stale text, first_turn int4, last_turn int4, last_at "
+    "timestamptz, has_user bool,"
     " keep_until timestamptz, key_slot int4",
     "turns": "account_id uuid, conversation_id uuid, turn int4, segment int2, seq int8, role text, origin text,"
     " occurred_at timestamptz",
@@ -52,7 +56,10 @@ COLUMNS = {
 }
 
 DUE = "s.erased_at IS NULL AND s.keep_until <= %(at)s"
-SAME = "d.account_id = r.account_id AND d.conversation_id = r.conversation_id AND d.segment = r.segment"
+SAME = (
+    "d.account_id = r.account_id AND d.conversation_id = r.conversation_id AND d.segment = "
+    "r.segment"
+)
 DELETE = f"""
     WITH due AS (SELECT account_id, conversation_id, segment FROM segments s
                   WHERE {DUE} AND s.due_on <= %(at)s::date AND s.account_id >= %(from)s
@@ -77,9 +84,21 @@ def main(arguments: list[str]) -> list[Row]:
 
 
 def dry_run(pool: Pool) -> list[Row]:
-    bare = timed(pool, lambda tx: tx.execute(f"SELECT count(*) FROM segments s WHERE {DUE}", {"at": TODAY}).fetchone())
+    bare = timed(
+        pool,
+        lambda tx: tx.execute(
+            f"SELECT count(*) FROM segments s WHERE {DUE}", {"at": TODAY}
+        ).fetchone(),
+    )
     counted = timed(pool, lambda tx: sweep_batches.due(tx, TODAY))
-    return [Row("sweep, dry run beside the bare count", f"{counted:.3f} s", f"{bare:.3f} s", f"{bare / counted:.2f}")]
+    return [
+        Row(
+            "sweep, dry run beside the bare count",
+            f"{counted:.3f} s",
+            f"{bare:.3f} s",
+            f"{bare / counted:.2f}",
+        )
+    ]
 
 
 def timed(pool: Pool, act: Callable[[Transaction], object]) -> float:
@@ -101,7 +120,9 @@ def sweep(pool: Pool) -> Row:
     while more:
         begun = time.perf_counter()
         with transaction(pool) as tx:
-            gone = tx.execute(DELETE, {"at": NOW, "from": SECOND_HALF, "limit": BATCH_SEGMENTS_MAX}).rowcount
+            gone = tx.execute(
+                DELETE, {"at": NOW, "from": SECOND_HALF, "limit": BATCH_SEGMENTS_MAX}
+            ).rowcount
         if gone:
             deleted, floor = deleted + gone, floor + time.perf_counter() - begun
         begun = time.perf_counter()
@@ -114,7 +135,9 @@ def sweep(pool: Pool) -> Row:
 
 
 def build(tx: Transaction, accounts: int) -> None:
-    """The town, by COPY. Foreign keys are not checked, so that buckets and versions need not be there."""
+    """The town, by COPY. Foreign keys are not checked, so that buckets and versions need not be
+    there.
+    """
     tx.execute("SET session_replication_role = replica")
     body = os.urandom(TURN_BYTES)
     for start in range(0, accounts, LOAD_ACCOUNTS):
@@ -131,11 +154,11 @@ def build(tx: Transaction, accounts: int) -> None:
     tx.autocommit = False
 
 
-def add_account(rows: dict[str, list[tuple[Any, ...]]], number: int, body: bytes, *, second_half: bool) -> None:
+def add_account(
+    rows: dict[str, list[tuple[Any, ...]]], number: int, body: bytes, *, second_half: bool
+) -> None:
     account = UUID(int=number + (SECOND_HALF.int if second_half else 1))
-    rows["accounts"].append(
-        (account, 0, b"", CHATS, "pro", BEGIN, NOW - DAY, 0)
-    )  # fmt: skip
+    rows["accounts"].append((account, 0, b"", CHATS, "pro", BEGIN, NOW - DAY, 0))
     rows["key_pages"].append((account, 0, (b"\x01" * len(EMPTY_SLOT)) * CHATS))
     for chat in range(CHATS):
         key = (account, UUID(int=(number << 16) + chat + (1 << 100)))
@@ -144,9 +167,11 @@ def add_account(rows: dict[str, list[tuple[Any, ...]]], number: int, body: bytes
         rows["conversations"].append((*key, "chat", False, False, 0, BEGIN, 0, "", False))
         rows["segments"].append(
             (*key, 0, "pro", "app", True, 0, False, "", 1, TURNS, BEGIN, True, until, chat)
-        )  # fmt: skip
+        )
         for turn in range(1, TURNS + 1):
-            rows["turns"].append((*key, turn, 0, turn, "user" if turn % 2 else "assistant", "typed", BEGIN))
+            rows["turns"].append(
+                (*key, turn, 0, turn, "user" if turn % 2 else "assistant", "typed", BEGIN)
+            )
             rows["bodies"].append((*key, turn, 0, body))
         rows["copies"].append((*key, 0, "vault", NOBODY, BEGIN))
 

@@ -1,8 +1,9 @@
 """What the gate costs a training run, and how soon a withdrawal holds on a node.
 
-Each loader is run with and without the gate by turns, in CPU time of this process; the ratio is that of the sums, so that
-what the machine does beside it falls on both. A row is some 1,000 characters of two messages; one in a hundred is
-withdrawn. Beside it stands what people do without a gate: `select` of the rows that are left, `filter`, and two other formats.
+Each loader is run with and without the gate by turns, in CPU time of this process; the ratio is
+that of the sums, so that what the machine does beside it falls on both. A row is some 1,000
+characters of two messages; one in a hundred is withdrawn. Beside it stands what people do without a
+gate: `select` of the rows that are left, `filter`, and two other formats.
 
     python -m bench training [ROWS]
 """
@@ -59,14 +60,23 @@ def published(
     """A gate on a file of these rows, which holds for an hour."""
     rows, now = bitmap.packed(withdrawn), datetime.now(UTC)
     head = bitmap.BitmapHead(
-        release=release, manifest_sha256=manifest_sha256, number=1, issued=now, until=now + timedelta(hours=1),
-        rows=len(withdrawn), sha256=sha256(rows).hexdigest(),
-    )  # fmt: skip
+        release=release,
+        manifest_sha256=manifest_sha256,
+        number=1,
+        issued=now,
+        until=now + timedelta(hours=1),
+        rows=len(withdrawn),
+        sha256=sha256(rows).hexdigest(),
+    )
     path = bitmap.write(folder, release, bitmap.file_of(bitmap.sign(head, SIGNER), rows))
     return TrainingGate(
-        path, release=release, manifest_sha256=manifest_sha256, verifier=SIGNER.verifier, clock=time.time,
+        path,
+        release=release,
+        manifest_sha256=manifest_sha256,
+        verifier=SIGNER.verifier,
+        clock=time.time,
         when_stale=WhenStale.stop,
-    )  # fmt: skip
+    )
 
 
 def data_set(count: int) -> Any:
@@ -75,13 +85,18 @@ def data_set(count: int) -> Any:
     draw = Random(1)
     words = ["pear", "tree", "plant", "water", "November", "soil", "root", "prune", "graft", "wide"]
     said = [" ".join(draw.choices(words, k=90)) for _ in range(64)]
-    return Dataset.from_dict({
-        "messages": [
-            [{"role": "user", "content": draw.choice(said)}, {"role": "assistant", "content": draw.choice(said)}]
-            for _ in range(count)
-        ],
-        "ordinal": list(range(count)),
-    })  # fmt: skip
+    return Dataset.from_dict(
+        {
+            "messages": [
+                [
+                    {"role": "user", "content": draw.choice(said)},
+                    {"role": "assistant", "content": draw.choice(said)},
+                ]
+                for _ in range(count)
+            ],
+            "ordinal": list(range(count)),
+        }
+    )
 
 
 def by_turns(count: int, *loaders: Callable[[], Iterable[Any]]) -> list[float]:
@@ -108,7 +123,9 @@ def on_hugging_face(count: int, gate: TrainingGate, withdrawn: Sequence[int]) ->
     gated, stream = GatedDataset(rows, gate), rows.to_iterable_dataset()
     living = GatedDataset(rows, gate, [n for n in range(UNIVERSE) if n not in gone][:count])
     filtered = stream.filter(lambda row: row["ordinal"] not in gone)
-    of_map, alone, mine, of_select = by_turns(count, lambda: rows, lambda: living, lambda: gated, lambda: selected)
+    of_map, alone, mine, of_select = by_turns(
+        count, lambda: rows, lambda: living, lambda: gated, lambda: selected
+    )
     of_stream, my_stream, of_filter = by_turns(
         count, lambda: stream, lambda: GatedStream(stream, gate), lambda: filtered
     )
@@ -120,20 +137,35 @@ def on_hugging_face(count: int, gate: TrainingGate, withdrawn: Sequence[int]) ->
     )
     return [
         compared(
-            "Hugging Face Dataset behind the gate, none of its rows withdrawn", alone, of_map, " (goal: at most 1.01)"
+            "Hugging Face Dataset behind the gate, none of its rows withdrawn",
+            alone,
+            of_map,
+            " (goal: at most 1.01)",
         ),
-        compared("the same, one in a hundred withdrawn and another read in its place", mine, of_map),
-        compared("batches of 32 behind the gate and checked at hand-off, one in a hundred withdrawn", handed, plain),
+        compared(
+            "the same, one in a hundred withdrawn and another read in its place", mine, of_map
+        ),
+        compared(
+            "batches of 32 behind the gate and checked at hand-off, one in a hundred withdrawn",
+            handed,
+            plain,
+        ),
         compared("beside it: `select` of what is left", of_select, of_map),
-        compared("Hugging Face IterableDataset behind the gate, one in a hundred withdrawn", my_stream, of_stream),
+        compared(
+            "Hugging Face IterableDataset behind the gate, one in a hundred withdrawn",
+            my_stream,
+            of_stream,
+        ),
         compared("beside it: `IterableDataset.filter`", of_filter, of_stream),
     ]
 
 
 def on_others(count: int, withdrawn: Sequence[int], folder: Path) -> list[Row]:
-    """Two loaders with formats of their own, as far as they are installed: neither is part of a group of ours.
+    """Two loaders with formats of their own, as far as they are installed: neither is part of a
+    group of ours.
 
-    Lance deletes by a predicate; Mosaic's Streaming has no way to leave a row out, so its reader looks at each.
+    Lance deletes by a predicate; Mosaic's Streaming has no way to leave a row out, so its reader
+    looks at each.
     """
     rows, gone = data_set(count), frozenset(withdrawn)
     found = []
@@ -150,18 +182,27 @@ def on_others(count: int, withdrawn: Sequence[int], folder: Path) -> list[Row]:
     if find_spec("streaming") is not None:
         from streaming import LocalDataset, MDSWriter
 
-        with MDSWriter(out=str(folder / "mds"), columns={"messages": "json", "ordinal": "int"}) as out:
+        with MDSWriter(
+            out=str(folder / "mds"), columns={"messages": "json", "ordinal": "int"}
+        ) as out:
             for row in rows:
                 out.write(row)
         stored = LocalDataset(str(folder / "mds"))
         plain, looked = by_turns(
             count,
             lambda: (stored[n] for n in range(count)),
-            lambda: (row for row in (stored[n] for n in range(count)) if row["ordinal"] not in gone),
+            lambda: (
+                row for row in (stored[n] for n in range(count)) if row["ordinal"] not in gone
+            ),
         )
         found.append(compared("beside it: Mosaic Streaming, each row looked at", looked, plain))
     else:
-        found.append(Row("beside it: Mosaic Streaming is not installed (PyPI `mosaicml-streaming`)", "not measured"))
+        found.append(
+            Row(
+                "beside it: Mosaic Streaming is not installed (PyPI `mosaicml-streaming`)",
+                "not measured",
+            )
+        )
     return found
 
 
@@ -179,7 +220,9 @@ def on_tokenised(count: int, gate: TrainingGate) -> Row:
     texts = [" ".join(message["content"] for message in row["messages"]) for row in rows]
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel()
-    tokenizer.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=30_000, show_progress=False))
+    tokenizer.train_from_iterator(
+        texts, trainers.BpeTrainer(vocab_size=30_000, show_progress=False)
+    )
     tokenizer.enable_truncation(256)
     tokenizer.enable_padding()
 
@@ -195,7 +238,9 @@ def on_tokenised(count: int, gate: TrainingGate) -> Row:
             }
 
     plain, handed = by_turns(len(texts), batches, lambda: MaskedBatches(batches(), gate))
-    return compared("tokenised batches of 32, checked at hand-off", handed, plain, " (goal: at most 1.002)")
+    return compared(
+        "tokenised batches of 32, checked at hand-off", handed, plain, " (goal: at most 1.002)"
+    )
 
 
 def check(gate: TrainingGate) -> Row:
@@ -214,7 +259,11 @@ def check(gate: TrainingGate) -> Row:
             gate.current()
         floors.append(time.process_time() - began)
     mine, floor = min(times) * 1e3, min(floors) * 1e3
-    what = f"check of a batch of 32, {SHARE:.0%} of {UNIVERSE:,} withdrawn, us, beside the look at the file (goal: under 2)"
+    what = (
+        f"check of a batch of 32, {SHARE:.0%} of {UNIVERSE:,} withdrawn, us, beside the look "
+        "at "
+        "the file (goal: under 2)"
+    )
     return Row(what, f"{mine:.2f}", f"{floor:.2f}", f"{mine / floor:.1f}")
 
 
@@ -222,7 +271,9 @@ def check(gate: TrainingGate) -> Row:
 
 
 def enforced(folder: Path) -> Row:
-    """From the commit of a withdrawal to the first batch that is checked against it, on a node that polls twice a second."""
+    """From the commit of a withdrawal to the first batch that is checked against it, on a node that
+    polls twice a second.
+    """
     data = folder / "data"
     data.mkdir()
     with installation.installation(Configuration(data=data, curate=NO_NAMES)) as here:
@@ -232,9 +283,13 @@ def enforced(folder: Path) -> Row:
         sealed = here.config.releases / "bench"
         of = dict(gone(here))
         keeper = Keeper(
-            gate_files.LocalSource(here), gate_files.signer(here).verifier, folder / "gates", release=built.manifest.release,
-            manifest_sha256=gate_files.manifest.read(sealed)[1], at=here.clock,
-        )  # fmt: skip
+            gate_files.LocalSource(here),
+            gate_files.signer(here).verifier,
+            folder / "gates",
+            release=built.manifest.release,
+            manifest_sha256=gate_files.manifest.read(sealed)[1],
+            at=here.clock,
+        )
         keeper.once()
         over = Event()
         following = Thread(target=keeper.follow, args=[over.wait, lambda _: None])
@@ -244,7 +299,9 @@ def enforced(folder: Path) -> Row:
         for account in people:
             ordinal = of[account]
             time.sleep(Random(ordinal).random())
-            verbs.tell(here, [do.Choose(account=account, at=here.clock(), allow=False, via="settings")])
+            verbs.tell(
+                here, [do.Choose(account=account, at=here.clock(), allow=False, via="settings")]
+            )
             began = time.perf_counter()
             while not gate.check([ordinal]):
                 time.sleep(0.001)
@@ -253,9 +310,15 @@ def enforced(folder: Path) -> Row:
         following.join()
     embedded.stop(data / "postgres")
     took.sort()
-    what = f"a withdrawal is committed until it holds on a node, {len(took)} times, polling twice a second (goal: under 1 s)"
+    what = (
+        f"a withdrawal is committed until it holds on a node, {len(took)} times, polling twice "
+        "a second (goal: under 1 s)"
+    )
     return Row(
-        what, f"{took[len(took) // 2]:.2f} s, at most {took[-1]:.2f} s", "0.25 s", f"{took[len(took) // 2] / 0.25:.1f}"
+        what,
+        f"{took[len(took) // 2]:.2f} s, at most {took[-1]:.2f} s",
+        "0.25 s",
+        f"{took[len(took) // 2] / 0.25:.1f}",
     )
 
 
@@ -266,13 +329,31 @@ def town(here: installation.Installation) -> list[Any]:
     for number in range(PEOPLE):
         at = here.clock()
         account = uuid7(at, Random(number).randbytes(10))
-        said = {"account": account, "at": at, "host_conversation": host_hmac(key, "conversation", f"c{number}")}
-        verbs.tell(here, [
-            do.OpenAccount(account=account, at=at, host=host_hmac(key, "account", str(number)), plan="pro", age=30),
-            do.Choose(account=account, at=at, allow=True, via="notice"),
-            do.Say(**said, content=encode(Content(text=f"How does neighbour {number} plant pear trees?"))),
-            do.Say(**said, role=TurnRole.assistant, content=encode(Content(text="In November."))),
-        ])  # fmt: skip
+        said = {
+            "account": account,
+            "at": at,
+            "host_conversation": host_hmac(key, "conversation", f"c{number}"),
+        }
+        verbs.tell(
+            here,
+            [
+                do.OpenAccount(
+                    account=account,
+                    at=at,
+                    host=host_hmac(key, "account", str(number)),
+                    plan="pro",
+                    age=30,
+                ),
+                do.Choose(account=account, at=at, allow=True, via="notice"),
+                do.Say(
+                    **said,
+                    content=encode(Content(text=f"How does neighbour {number} plant pear trees?")),
+                ),
+                do.Say(
+                    **said, role=TurnRole.assistant, content=encode(Content(text="In November."))
+                ),
+            ],
+        )
         people.append(account)
     return people
 

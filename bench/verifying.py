@@ -1,8 +1,10 @@
-"""The strangers' verifier over much: `python -m bench verifying [ROWS] [ENTRIES]`, a million of each by default.
+"""The strangers' verifier over much: `python -m bench verifying [ROWS] [ENTRIES]`, a million of
+each by default.
 
-Decides again, without content, every row of a release whose proofs the writer's own functions made, against the log
-that tells of its grants; checks every entry, tile and root of a log; finds one conversation and proves it; and checks
-proofs of single entries. Each beside its floor: SHA-256 over the same bytes, or the bare signature check.
+Decides again, without content, every row of a release whose proofs the writer's own functions made,
+against the log that tells of its grants; checks every entry, tile and root of a log; finds one
+conversation and proves it; and checks proofs of single entries. Each beside its floor: SHA-256 over
+the same bytes, or the bare signature check.
 """
 
 from __future__ import annotations
@@ -59,15 +61,24 @@ def key_of(number: int) -> bytes:
 
 def encoded(row: entries.OutboxRow, number: int, key: bytes | None) -> bytes:
     return entries.encode(
-        row, key, SAID + timedelta(microseconds=number), lambda size: hashlib.sha256(b"%d" % number).digest()[:size]
+        row,
+        key,
+        SAID + timedelta(microseconds=number),
+        lambda size: hashlib.sha256(b"%d" % number).digest()[:size],
     )
 
 
 def told(count: int) -> Iterator[bytes]:
-    """The policy, and for each account its opening, a yes and the grant that it begins, until there are ``count`` entries."""
+    """The policy, and for each account its opening, a yes and the grant that it begins, until there
+    are ``count`` entries.
+    """
     facts: dict[str, Fact] = {"number": 0, "sha256": POLICY.sha256().hex()}
     yield encoded(
-        entries.OutboxRow(outbox_id=1, account=None, told="policy_applied", occurred_at=SAID, facts=facts), 0, None
+        entries.OutboxRow(
+            outbox_id=1, account=None, told="policy_applied", occurred_at=SAID, facts=facts
+        ),
+        0,
+        None,
     )
     for number in range(1, count):
         account, which = divmod(number - 1, 3)
@@ -75,15 +86,20 @@ def told(count: int) -> Iterator[bytes]:
         facts = {"allow": True, "effect": "began"} if kind == "choice" else {"grant": 1}
         facts |= {"version": 0, "question": QUESTION, "scope": "account"}
         row = entries.OutboxRow(
-            outbox_id=number + 1, account=UUID(int=account + 1), told=kind, occurred_at=SAID,
+            outbox_id=number + 1,
+            account=UUID(int=account + 1),
+            told=kind,
+            occurred_at=SAID,
             facts={} if kind == "account_opened" else facts,
-        )  # fmt: skip
+        )
         yield encoded(row, number, key_of(account))
 
 
 def row_handle(ordinal: int) -> str:
     """The handle of the conversation that a row is of."""
-    return entries.conversation_pseudonym(entries.salt(key_of(ordinal // ROWS_EACH)), UUID(int=ordinal))
+    return entries.conversation_pseudonym(
+        entries.salt(key_of(ordinal // ROWS_EACH)), UUID(int=ordinal)
+    )
 
 
 def row_lines(count: int) -> tuple[list[bytes], list[bytes], bytes]:
@@ -101,11 +117,20 @@ def row_lines(count: int) -> tuple[list[bytes], list[bytes], bytes]:
             "last_on": "2026-03-02", "keep_until": until, "grant": 1, "narrowing": 0, "said_on": "2026-03-02",
         }  # fmt: skip
         line: dict[str, Any] = {
-            "v": 2, "conversation": handle, "who": entries.who(salt), "ordinal": ordinal, "row_id": sealed[:16].hex(),
-            "question": QUESTION, "project": None,
-            "sealed_sha256": hashlib.sha256(sealed).hexdigest(), "until": until, "last_on": "2026-03-02",
-            "policy_sha256": POLICY.sha256().hex(), "marks": [["pro", "app", 0]], "sources": [source],
-        }  # fmt: skip
+            "v": 2,
+            "conversation": handle,
+            "who": entries.who(salt),
+            "ordinal": ordinal,
+            "row_id": sealed[:16].hex(),
+            "question": QUESTION,
+            "project": None,
+            "sealed_sha256": hashlib.sha256(sealed).hexdigest(),
+            "until": until,
+            "last_on": "2026-03-02",
+            "policy_sha256": POLICY.sha256().hex(),
+            "marks": [["pro", "app", 0]],
+            "sources": [source],
+        }
         rows.append((handle, msgspec.json.encode(line, order="sorted")))
         candidates.append((handle, candidate_line(handle, 6, {"origin": 1}, RELEASE, salt)))
     return [line for _, line in sorted(rows)], [line for _, line in sorted(candidates)], tree.root()
@@ -130,13 +155,30 @@ def release(folder: Path, count: int) -> bytes:
         "first_ordinal": 0,
     }
     manifest = {
-        "format": "licet-release-1", "release": RELEASE.hex, "name": "bench", "purpose": "improve_models",
-        "built_at": written(BUILT), "policy": {"name": POLICY.policy, "version": POLICY.version, "sha256": POLICY.sha256().hex()},
-        "journal": 1, "rows": count, "root": root.hex(), "parts": [part], "licet": "bench",
+        "format": "licet-release-1",
+        "release": RELEASE.hex,
+        "name": "bench",
+        "purpose": "improve_models",
+        "built_at": written(BUILT),
+        "policy": {
+            "name": POLICY.policy,
+            "version": POLICY.version,
+            "sha256": POLICY.sha256().hex(),
+        },
+        "journal": 1,
+        "rows": count,
+        "root": root.hex(),
+        "parts": [part],
+        "licet": "bench",
         "counts": {"candidates": 7 * count, "included": 6 * count, "dropped": {"origin": count}},
-        "deidentification": {"rules": "none", "sha256": "0" * 64, "counts": {}, "names": {"kinds": ["person"]}},
+        "deidentification": {
+            "rules": "none",
+            "sha256": "0" * 64,
+            "counts": {},
+            "names": {"kinds": ["person"]},
+        },
         "proof": proof,
-    }  # fmt: skip
+    }
     data = msgspec.json.encode(manifest, order="sorted")
     (folder / "manifest.json").write_bytes(data)
     return data
@@ -159,10 +201,17 @@ def with_leaf(count: int, manifest: bytes) -> Iterator[bytes]:
     yield from told(3 * -(-count // ROWS_EACH) + 1)
     said = json.loads(manifest)
     facts: dict[str, Fact] = {
-        "release": RELEASE.hex, "purpose": said["purpose"], "version": 0, "position": 1, "rows": count,
-        "root": said["root"], "manifest_sha256": hashlib.sha256(manifest).hexdigest(),
-    }  # fmt: skip
-    row = entries.OutboxRow(outbox_id=1, account=None, told="release_sealed", occurred_at=BUILT, facts=facts)
+        "release": RELEASE.hex,
+        "purpose": said["purpose"],
+        "version": 0,
+        "position": 1,
+        "rows": count,
+        "root": said["root"],
+        "manifest_sha256": hashlib.sha256(manifest).hexdigest(),
+    }
+    row = entries.OutboxRow(
+        outbox_id=1, account=None, told="release_sealed", occurred_at=BUILT, facts=facts
+    )
     yield entries.encode(row, None, BUILT, lambda size: bytes(size))
 
 
@@ -171,14 +220,24 @@ def decided(base: Path, count: int) -> Iterator[Row]:
     log_of(base, "told", with_leaf(count, manifest)).close()
     files, log = verifier.FolderFiles(base / "release"), verifier.FolderFiles(base / "told")
     reports: list[verifier.VerifierReport] = []
-    took = spent(lambda: reports.append(verifier.check_release(files, verifier.trust(SIGNER.verifier.vkey), log)))
+    took = spent(
+        lambda: reports.append(
+            verifier.check_release(files, verifier.trust(SIGNER.verifier.vkey), log)
+        )
+    )
     assert reports[0].ok, reports[0].findings
     proofs = [
-        gzip.decompress((base / f"release/proof/{name}.jsonl.gz").read_bytes()) for name in ("rows", "candidates")
+        gzip.decompress((base / f"release/proof/{name}.jsonl.gz").read_bytes())
+        for name in ("rows", "candidates")
     ]
-    floor = spent(lambda: [hashlib.sha256(line).digest() for data in proofs for line in data.splitlines()])
+    floor = spent(
+        lambda: [hashlib.sha256(line).digest() for data in proofs for line in data.splitlines()]
+    )
     yield Row(
-        f"{count:,} rows decided again, seconds (goal: under 300)", f"{took:.1f}", f"{floor:.1f}", f"{took / floor:.1f}"
+        f"{count:,} rows decided again, seconds (goal: under 300)",
+        f"{took:.1f}",
+        f"{floor:.1f}",
+        f"{took / floor:.1f}",
     )
     yield Row("  a row, us", f"{took / count * 1e6:.1f}", "one SHA-256 a line", "")
     size = sum(path.stat().st_size for path in (base / "release/proof").iterdir())
@@ -194,7 +253,9 @@ def decided(base: Path, count: int) -> Iterator[Row]:
         "",
     )
     many = 2_000
-    took = spent(lambda: [verifier.check_conversation(manifest, shown[0], handle) for _ in range(many)])
+    took = spent(
+        lambda: [verifier.check_conversation(manifest, shown[0], handle) for _ in range(many)]
+    )
     yield Row("  such proofs checked, a second and core", f"{many / took:,.0f}", "", "")
 
 
@@ -207,18 +268,31 @@ def full_check(base: Path, count: int) -> Iterator[Row]:
     log.close()
     took = spent(lambda: [verifier.check_proof(raw, entry, trusted) for raw, entry in made])
     floor = spent(lambda: [checkpoint.verify(note, SIGNER.name, SIGNER.verifier) for _ in made])
-    yield Row("proofs of entries verified, a second and core (goal 5,000)", f"{len(made) / took:,.0f}",
-              f"{len(made) / floor:,.0f}", f"{took / floor:.2f}")  # fmt: skip
+    yield Row(
+        "proofs of entries verified, a second and core (goal 5,000)",
+        f"{len(made) / took:,.0f}",
+        f"{len(made) / floor:,.0f}",
+        f"{took / floor:.2f}",
+    )
     prune(Folder(base / "full"), count)
-    for what, story in (("hashes and signatures", None), ("and what they tell", verifier.story_of(SIGNER.name))):
+    for what, story in (
+        ("hashes and signatures", None),
+        ("and what they tell", verifier.story_of(SIGNER.name)),
+    ):
         reports: list[verifier.VerifierReport] = []
         files = verifier.FolderFiles(base / "full")
-        took = spent(lambda f=files, s=story, r=reports: r.append(verifier.check_log(f, trusted, (), s)))
+        took = spent(
+            lambda f=files, s=story, r=reports: r.append(verifier.check_log(f, trusted, (), s))
+        )
         assert reports[0].ok, reports[0].findings
         data = b"".join(told(1000)) * (count // 1000)
         floor = spent(lambda d=data: hashlib.sha256(d).digest())
-        yield Row(f"{count:,} entries checked whole: {what}, seconds (goal: under 60)", f"{took:.1f}", f"{floor:.2f}",
-                  f"{took / floor:.0f}")  # fmt: skip
+        yield Row(
+            f"{count:,} entries checked whole: {what}, seconds (goal: under 60)",
+            f"{took:.1f}",
+            f"{floor:.2f}",
+            f"{took / floor:.0f}",
+        )
 
 
 def main(arguments: list[str]) -> list[Row]:

@@ -1,14 +1,16 @@
-"""What a request costs beside the same request in a bare Litestar application on the same database, in the same run.
+"""What a request costs beside the same request in a bare Litestar application on the same database,
+in the same run.
 
-- a choice, durable, with its event, against a bare POST that inserts one row of the same table and one outbox row
+- a choice, durable, with its event, against a bare POST that inserts one row of the same table and
+  one outbox row
 - the gate, against a bare GET with one indexed SELECT
 - choices a second from 64 clients, against pgbench running the same two INSERTs from 64 clients
 - turns in bulk, against an import of the same turns from a file, by CPU of the process that does it
 - a withdrawal that re-dates 10,000 segments, in one transaction
 
-CPU is that of the server's process and of the database's backends, a request, from 1, 16 and 64 clients; both servers
-run uvicorn with the same loop and parser, the bare one an asynchronous pool of psycopg. Rounds alternate, and the median
-counts.
+CPU is that of the server's process and of the database's backends, a request, from 1, 16 and 64
+clients; both servers run uvicorn with the same loop and parser, the bare one an asynchronous pool
+of psycopg. Rounds alternate, and the median counts.
 
     python bench/web.py [--seconds 3] [--rounds 5]
 """
@@ -66,7 +68,9 @@ def ours(data: Path, port: int) -> None:
 
 
 def bare(dsn: str, port: int) -> None:
-    """The floor: Litestar, msgspec, an asynchronous pool; one statement for the GET, two for the POST."""
+    """The floor: Litestar, msgspec, an asynchronous pool; one statement for the GET, two for the
+    POST.
+    """
     import msgspec
     import uvicorn
     from litestar import Litestar, Request, get, post
@@ -82,7 +86,8 @@ def bare(dsn: str, port: int) -> None:
         body = msgspec.json.decode(await request.body(), type=Body)
         async with pool.connection() as conn:
             rows = await conn.execute(
-                "INSERT INTO bare_choices (account_id, allow, effect, via, occurred_at) VALUES (%s, %s, %s, %s, now())"
+                "INSERT INTO bare_choices (account_id, allow, effect, via, occurred_at) VALUES "
+                "(%s, %s, %s, %s, now())"
                 " RETURNING seq, occurred_at",
                 [account, body.allow, "began", "api"],
             )
@@ -97,7 +102,8 @@ def bare(dsn: str, port: int) -> None:
     async def gate(account: Any) -> dict[str, Any]:
         async with pool.connection() as conn:
             rows = await conn.execute(
-                "SELECT plan, standing, answered FROM accounts LEFT JOIN standings USING (account_id)"
+                "SELECT plan, standing, answered FROM accounts LEFT JOIN standings USING "
+                "(account_id)"
                 " WHERE account_id = %s",
                 [account],
             )
@@ -110,15 +116,21 @@ def bare(dsn: str, port: int) -> None:
     async def closed(_: Litestar) -> None:
         await pool.close()
 
-    app = Litestar([choose, gate], on_startup=[opened], on_shutdown=[closed], openapi_config=None, logging_config=None)
+    app = Litestar(
+        [choose, gate],
+        on_startup=[opened],
+        on_shutdown=[closed],
+        openapi_config=None,
+        logging_config=None,
+    )
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="error", access_log=False)
 
 
 async def load(
     port: int, requests: list[bytes], seconds: float, clients: int, waits: list[float] | None = None
-) -> int:  # fmt: skip
-    """Keeps ``clients`` connections busy for ``seconds``; returns how many requests were answered 2xx. To ``waits`` the
-    seconds of each are added.
+) -> int:
+    """Keeps ``clients`` connections busy for ``seconds``; returns how many requests were answered
+    2xx. To ``waits`` the seconds of each are added.
     """
     until, done, bad = time.perf_counter() + seconds, 0, 0
 
@@ -178,10 +190,15 @@ async def _knock(port: int) -> None:
 
 
 def measured(
-    server: psutil.Process, database: psutil.Process, port: int, requests: list[bytes], seconds: float, clients: int
+    server: psutil.Process,
+    database: psutil.Process,
+    port: int,
+    requests: list[bytes],
+    seconds: float,
+    clients: int,
 ) -> dict[str, float]:
-    """CPU microseconds of the server and of the database's backends a request, requests a second, and the milliseconds that
-    half of them and 99 of a hundred took at most.
+    """CPU microseconds of the server and of the database's backends a request, requests a second,
+    and the milliseconds that half of them and 99 of a hundred took at most.
     """
     asyncio.run(load(port, requests, seconds / 5, clients))
     backends = database.children()
@@ -192,9 +209,12 @@ def measured(
     served, stored = cpu_of([server]) - before, cpu_of(backends) - backends_before
     waits.sort()
     return {
-        "served": served * 1e6 / done, "stored": stored * 1e6 / done, "rate": done / spent,
-        "p50": waits[len(waits) // 2] * 1e3, "p99": waits[len(waits) * 99 // 100] * 1e3,
-    }  # fmt: skip
+        "served": served * 1e6 / done,
+        "stored": stored * 1e6 / done,
+        "rate": done / spent,
+        "p50": waits[len(waits) // 2] * 1e3,
+        "p99": waits[len(waits) * 99 // 100] * 1e3,
+    }
 
 
 def cpu_of(processes: list[psutil.Process]) -> float:
@@ -207,8 +227,12 @@ def cpu_of(processes: list[psutil.Process]) -> float:
 
 
 def pgbench(dsn: str, folder: Path, seconds: float) -> float | None:
-    """Transactions a second of the bare statements from the same number of clients; None where there is no pgbench."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pgbench")) or [p for p in [shutil.which("pgbench")] if p]
+    """Transactions a second of the bare statements from the same number of clients; None where
+    there is no pgbench.
+    """
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pgbench")) or [
+        p for p in [shutil.which("pgbench")] if p
+    ]
     if not found:
         return None
     script = folder / "choice.sql"
@@ -216,7 +240,8 @@ def pgbench(dsn: str, folder: Path, seconds: float) -> float | None:
         "\\set n random(1, 2000)\nBEGIN;\n"
         "INSERT INTO bare_choices (account_id, allow, effect, via, occurred_at)"
         " VALUES (md5(:n::text)::uuid, true, 'began', 'api', now()) RETURNING seq;\n"
-        "INSERT INTO bare_outbox (account_id, entry, payload) VALUES (md5(:n::text)::uuid, 'choice',"
+        "INSERT INTO bare_outbox (account_id, entry, payload) VALUES (md5(:n::text)::uuid, "
+        "'choice',"
         ' \'{"allow":true,"effect":"began","seq":1,"version":0}\');\nCOMMIT;\n'
     )
     command = [
@@ -244,7 +269,11 @@ def prepare(here: installation.Installation) -> tuple[str, list[Any]]:
     now, host_key = here.clock(), installation.host_key(here)
     commands = [
         OpenAccount(
-            account=uuid7(now, os.urandom(10)), at=now, host=host_hmac(host_key, "account", f"p{n}"), plan="pro", age=30
+            account=uuid7(now, os.urandom(10)),
+            at=now,
+            host=host_hmac(host_key, "account", f"p{n}"),
+            plan="pro",
+            age=30,
         )
         for n in range(ACCOUNTS)
     ]
@@ -260,11 +289,16 @@ def prepare(here: installation.Installation) -> tuple[str, list[Any]]:
                    account_id uuid NOT NULL, entry text NOT NULL, occurred_at timestamptz NOT NULL DEFAULT now(),
                    payload text NOT NULL)"""
         )
-        scopes = set(Scope) - {Scope.release_lease, Scope.events_acknowledge}  # bound to somebody, and not timed here
-        return service_keys.make(tx, "bench", scopes, now, os.urandom), [c.account for c in commands]
+        # bound to somebody, and not timed here
+        scopes = set(Scope) - {Scope.release_lease, Scope.events_acknowledge}
+        return service_keys.make(tx, "bench", scopes, now, os.urandom), [
+            c.account for c in commands
+        ]
 
 
-def bulk(here: installation.Installation, us: psutil.Process, port: int, key: str, folder: Path) -> tuple[float, float]:
+def bulk(
+    here: installation.Installation, us: psutil.Process, port: int, key: str, folder: Path
+) -> tuple[float, float]:
     """Turns a CPU second: sent in bulk over HTTP, and imported from a file."""
     text = "How do I plant a pear tree where the soil is heavy and the winters are long? " * 4
     conversations = [
@@ -272,10 +306,18 @@ def bulk(here: installation.Installation, us: psutil.Process, port: int, key: st
         for n in range(TURNS // TURNS_A_CONVERSATION)
     ]
     lines = [
-        json.dumps({"account": f"host:p{int(c['id']) % ACCOUNTS}", "conversation": f"host:b{c['id']}", "id": str(n),
-                    "role": "user" if n % 2 == 0 else "assistant", "text": said})
-        for c in conversations for n, said in enumerate(c["turns"])
-    ]  # fmt: skip
+        json.dumps(
+            {
+                "account": f"host:p{int(c['id']) % ACCOUNTS}",
+                "conversation": f"host:b{c['id']}",
+                "id": str(n),
+                "role": "user" if n % 2 == 0 else "assistant",
+                "text": said,
+            }
+        )
+        for c in conversations
+        for n, said in enumerate(c["turns"])
+    ]
     before = sum(us.cpu_times()[:2])
     for start in range(0, len(lines), 5_000):
         body = "\n".join(lines[start : start + 5_000]).encode()
@@ -291,15 +333,27 @@ def bulk(here: installation.Installation, us: psutil.Process, port: int, key: st
     with file.open("w") as out:
         for c in conversations:
             messages = [
-                {"role": "user" if n % 2 == 0 else "assistant", "content": said, "created_at": "2026-01-01T00:00:00Z"}
+                {
+                    "role": "user" if n % 2 == 0 else "assistant",
+                    "content": said,
+                    "created_at": "2026-01-01T00:00:00Z",
+                }
                 for n, said in enumerate(c["turns"])
             ]
             out.write(
-                json.dumps({"conversation_id": c["id"], "account": f"i{int(c['id']) % ACCOUNTS}", "messages": messages})
+                json.dumps(
+                    {
+                        "conversation_id": c["id"],
+                        "account": f"i{int(c['id']) % ACCOUNTS}",
+                        "messages": messages,
+                    }
+                )
                 + "\n"
             )
     begun = time.process_time()
-    imported = imports.import_files(here, [file], default=RecordedAccount(host="me", plan="pro", age=30))
+    imported = imports.import_files(
+        here, [file], default=RecordedAccount(host="me", plan="pro", age=30)
+    )
     assert imported.turns == TURNS, imported
     return sent, TURNS / (time.process_time() - begun)
 
@@ -313,13 +367,23 @@ def withdrawal(here: installation.Installation) -> float:
     verbs.tell(here, [Choose(account=account, at=now, allow=True)])
     content = encode(Content(text="hello"))
     for start in range(0, SEGMENTS, 1_000):
-        verbs.tell(here, [Say(account=account, at=now, content=content) for _ in range(min(1_000, SEGMENTS - start))])
+        verbs.tell(
+            here,
+            [
+                Say(account=account, at=now, content=content)
+                for _ in range(min(1_000, SEGMENTS - start))
+            ],
+        )
     begun = time.perf_counter()
     verbs.tell(here, [Choose(account=account, at=here.clock(), allow=False)])
     spent = time.perf_counter() - begun
     with transaction(here.pool) as tx:
         row = tx.execute(
-            "SELECT count(*) FROM segments WHERE account_id = %s AND keep_until < now() + interval '60 days'", [account]
+            (
+                "SELECT count(*) FROM segments WHERE account_id = %s AND keep_until < now() + "
+                "interval '60 days'"
+            ),
+            [account],
         ).fetchone()
     assert row == (SEGMENTS,), row
     return spent
@@ -340,7 +404,12 @@ def main(arguments: list[str]) -> list[Row]:
 
 
 def run(
-    here: installation.Installation, data: Path, key: str, accounts: list[Any], seconds: float, rounds: int
+    here: installation.Installation,
+    data: Path,
+    key: str,
+    accounts: list[Any],
+    seconds: float,
+    rounds: int,
 ) -> list[Row]:
     dsn = here.pool.conninfo() if callable(here.pool.conninfo) else here.pool.conninfo
     body = b'{"allow":true}'
@@ -356,10 +425,14 @@ def run(
         for _ in range(rounds):
             for clients in CPU_GOALS:
                 for name, server, port, requests in (
-                    ("choice, ours", us, 18787, posts), ("choice, bare", them, 18788, bare_posts),
-                    ("gate, ours", us, 18787, gates), ("gate, bare", them, 18788, bare_gates),
-                ):  # fmt: skip
-                    for part, value in measured(server, database, port, requests, seconds, clients).items():
+                    ("choice, ours", us, 18787, posts),
+                    ("choice, bare", them, 18788, bare_posts),
+                    ("gate, ours", us, 18787, gates),
+                    ("gate, bare", them, 18788, bare_gates),
+                ):
+                    for part, value in measured(
+                        server, database, port, requests, seconds, clients
+                    ).items():
                         seen.setdefault(f"{name}, {clients}, {part}", []).append(value)
             tps = pgbench(dsn, data, seconds)
             if tps is not None:
@@ -369,21 +442,35 @@ def run(
     rows = []
     for what, (clients, goal) in itertools.product(("choice", "gate"), CPU_GOALS.items()):
         mine, low = (
-            [median[f"{what}, {who}, {clients}, {part}"] for part in ("served", "stored")] for who in ("ours", "bare")
+            [median[f"{what}, {who}, {clients}, {part}"] for part in ("served", "stored")]
+            for who in ("ours", "bare")
         )
         title = (
-            f"CPU of a {what}, server + database, us, {clients} clients, beside a bare handler (goal: at most {goal})"
+            f"CPU of a {what}, server + database, us, {clients} clients, beside a bare "
+            "handler "
+            f"(goal: at most {goal})"
         )
         figures = [f"{served:,.0f} + {stored:,.0f}" for served, stored in (mine, low)]
         rows.append(Row(title, *figures, f"{sum(mine) / sum(low):.2f}"))
         waits = [
-            ", ".join(f"{median[f'{what}, {who}, {clients}, {part}']:.1f}" for part in ("p50", "p99"))
+            ", ".join(
+                f"{median[f'{what}, {who}, {clients}, {part}']:.1f}" for part in ("p50", "p99")
+            )
             for who in ("ours", "bare")
         ]
-        rows.append(Row(f"  answered in ms, p50 and p99, {clients} clients, beside a bare handler", *waits, ""))
+        rows.append(
+            Row(
+                f"  answered in ms, p50 and p99, {clients} clients, beside a bare handler",
+                *waits,
+                "",
+            )
+        )
     if "choice, pgbench rate" in median:
         rate, low = median[f"choice, ours, {CLIENTS}, rate"], median["choice, pgbench rate"]
-        title = f"choices/s, {CLIENTS} clients, beside pgbench (goal: at least {GOALS['choices a second']})"
+        title = (
+            f"choices/s, {CLIENTS} clients, beside pgbench (goal: at least "
+            f"{GOALS['choices a second']})"
+        )
         rows.append(Row(title, f"{rate:,.0f}", f"{low:,.0f}", f"{rate / low:.2f}"))
     title = f"bulk turns a CPU second, beside import (goal: at least {GOALS['bulk']})"
     rows.append(Row(title, f"{sent:,.0f}", f"{imported:,.0f}", f"{sent / imported:.2f}"))

@@ -1,8 +1,10 @@
-"""What a host application does to send somebody to a page of Licet: a link that signs the person in, once, within five minutes.
+"""What a host application does to send somebody to a page of Licet: a link that signs the person
+in, once, within five minutes.
 
     python examples/enter.py token.key gus http://127.0.0.1:8787/notice
 
-The link holds a JWT (HS256) under the key that LICET_WEB__TOKEN_KEY_FILE names. Any JWT library makes the same.
+The link holds a JWT (HS256) under the key that LICET_WEB__TOKEN_KEY_FILE names. Any JWT library
+makes the same.
 """
 
 import base64
@@ -15,7 +17,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 key_file, person, page = sys.argv[1:]
-key = Path(key_file).read_bytes().strip()  # the file's bytes as they are, without blanks at its ends
+# the file's bytes as they are, without blanks at its ends
+key = Path(key_file).read_bytes().strip()
 now = int(time.time())
 
 
@@ -24,7 +27,11 @@ def part(data: bytes) -> str:
 
 
 claims = {"sub": person, "aud": "licet-enter", "iat": now, "exp": now + 300}
-signed = part(json.dumps({"alg": "HS256", "typ": "JWT"}).encode()) + "." + part(json.dumps(claims).encode())
+signed = (
+    part(json.dumps({"alg": "HS256", "typ": "JWT"}).encode())
+    + "."
+    + part(json.dumps(claims).encode())
+)
 token = signed + "." + part(hmac.digest(key, signed.encode(), hashlib.sha256))
 where = urlsplit(page)
 print(f"{where.scheme}://{where.netloc}/enter?token={token}&to={where.path}")

@@ -1,4 +1,6 @@
-"""What `. examples/begin.sh` leaves, for the pages of the documents after the first one that begins with it."""
+"""What `. examples/begin.sh` leaves, for the pages of the documents after the first one that begins
+with it.
+"""
 
 from __future__ import annotations
 
@@ -38,10 +40,18 @@ class Begun:
 
 
 def copy_database(dsn: str, into: str) -> None:
-    """Makes the database ``into`` anew as the one at ``dsn`` is, once nobody is connected to that any more."""
+    """Makes the database ``into`` anew as the one at ``dsn`` is, once nobody is connected to that
+    any more.
+    """
     source, target = (str(conninfo.conninfo_to_dict(one)["dbname"]) for one in (dsn, into))
     connected = "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = %s)"
     with psycopg.connect(dsn, dbname="postgres", autocommit=True) as conn:
-        wait_until(lambda: conn.execute(connected, [source]).fetchone() == (True,), "nobody is connected")
+        wait_until(
+            lambda: conn.execute(connected, [source]).fetchone() == (True,), "nobody is connected"
+        )
         conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(target)))
-        conn.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(target), sql.Identifier(source)))
+        conn.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                sql.Identifier(target), sql.Identifier(source)
+            )
+        )

@@ -1,4 +1,5 @@
-"""A bucket in memory that keeps the promises of `licet.store.bucket`, and fails where a test wants it to.
+"""A bucket in memory that keeps the promises of `licet.store.bucket`, and fails where a test wants
+it to.
 
 `tests/store/test_bucket.py` holds a real S3 service to the same promises.
 """
@@ -13,8 +14,8 @@ from licet.store.bucket import Bucket, TaggedObject
 
 
 class HeldBucket(Bucket):
-    """``held`` has the objects. A call to which ``fails`` gives a word is not answered: with ``lost`` it had no effect,
-    with ``unheard`` it had.
+    """``held`` has the objects. A call to which ``fails`` gives a word is not answered: with
+    ``lost`` it had no effect, with ``unheard`` it had.
     """
 
     def __init__(self, held: dict[str, TaggedObject] | None = None) -> None:
@@ -45,7 +46,11 @@ class HeldBucket(Bucket):
         with self._one:
             word = self._told()
             found = self.held.get(name)
-            fits = found is None if mode == "create" else found is not None and found.tag == mode["e_tag"]
+            fits = (
+                found is None
+                if mode == "create"
+                else found is not None and found.tag == mode["e_tag"]
+            )
             if fits:
                 self.tags += 1
                 self.held[name] = TaggedObject(content, f"{id(self)}/{self.tags}")
@@ -58,7 +63,9 @@ class HeldBucket(Bucket):
         with self._one:
             if self._told():
                 raise BusyError("not answered")
-            return sorted(name.removeprefix(prefix) for name in self.held if name.startswith(prefix))
+            return sorted(
+                name.removeprefix(prefix) for name in self.held if name.startswith(prefix)
+            )
 
     def names_after(self, prefix: str, after: str, most: int) -> list[str]:
         return [name for name in self.names(prefix) if name > after][:most]

@@ -1,8 +1,10 @@
-"""What a run cost beside what it may: `python -m tests.budget [--table] [--set]`, of the last run (`recorded.py`).
+"""What a run cost beside what it may: `python -m tests.budget [--table] [--set]`, of the last run
+(`recorded.py`).
 
-Each line of `budget.csv` is a group: a folder of tests, the files beside the folders, or the shared database; with the seconds of
-the processor that it may take in a run. It ends with 1 where a group took more. `--table` writes the table of docs/testing.md,
-`--set` a budget of a quarter more than the run took.
+Each line of `budget.csv` is a group: a folder of tests, the files beside the folders, or the shared
+database; with the seconds of the processor that it may take in a run. It ends with 1 where a group
+took more. `--table` writes the table of docs/testing.md, `--set` a budget of a quarter more than
+the run took.
 """
 
 from __future__ import annotations
@@ -56,18 +58,26 @@ def above(groups: dict[str, tuple[int, float, float]], limits: dict[str, int]) -
         if group not in limits:
             found.append(f"{group} has no line in tests/budget.csv")
         elif spent > limits[group]:
-            found.append(f"{group} took {spent:.0f} s of the processor, and may take {limits[group]}: tests/budget.csv")
+            found.append(
+                f"{group} took {spent:.0f} s of the processor, and may take "
+                f"{limits[group]}: tests/budget.csv"
+            )
     return found
 
 
 def table(groups: dict[str, tuple[int, float, float]]) -> str:
     """The table of docs/testing.md."""
     whole = sum(spent for _, spent, _ in groups.values()) or 1.0
-    lines = ["| group | tests | processor seconds | % | worker seconds |", "| --- | --- | --- | --- | --- |"]
+    lines = [
+        "| group | tests | processor seconds | % | worker seconds |",
+        "| --- | --- | --- | --- | --- |",
+    ]
     for group, (tests, spent, waited) in groups.items():
         name = f"`{group}`" if group != BESIDE else "the files beside the folders"
         name = "the shared database" if group == DATABASE else name
-        lines.append(f"| {name} | {tests:,} | {spent:,.0f} | {100 * spent / whole:.1f} | {waited:,.0f} |")
+        lines.append(
+            f"| {name} | {tests:,} | {spent:,.0f} | {100 * spent / whole:.1f} | {waited:,.0f} |"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -75,7 +85,9 @@ def main(words: list[str]) -> int:
     run = json.loads(COSTS.read_text("utf-8"))
     groups = summed(run)
     for group, (tests, spent, waited) in groups.items():
-        print(f"{spent:8.1f} s of the processor {waited:8.1f} s of workers {tests:6} tests  {group}")
+        print(
+            f"{spent:8.1f} s of the processor {waited:8.1f} s of workers {tests:6} tests  {group}"
+        )
     if "--table" in words:
         text = PAGE.read_text("utf-8")
         assert TABLE.search(text), f"{PAGE} has no place for the table"
@@ -83,7 +95,10 @@ def main(words: list[str]) -> int:
     if run["whole"]:
         return 0
     if "--set" in words:
-        lines = [f"{group},{max(5, math.ceil(1.25 * spent))}\n" for group, (_, spent, _) in sorted(groups.items())]
+        lines = [
+            f"{group},{max(5, math.ceil(1.25 * spent))}\n"
+            for group, (_, spent, _) in sorted(groups.items())
+        ]
         BUDGET.write_text("group,seconds\n" + "".join(lines), encoding="utf-8")
     for fault in (wrong := above(groups, budget())):
         print(fault, file=sys.stderr)

@@ -1,12 +1,14 @@
-"""The test files that a change can reach, nearest first: `python -m tests.changed [COMMIT]`, as `./run test --changed` does.
+"""The test files that a change can reach, nearest first: `python -m tests.changed [COMMIT]`, as
+`./run test --changed` does.
 
-What changed is what differs from COMMIT, by default from the last one, with files that git does not know yet. A test file is as
-near as the shortest chain of imports from it to what changed; one that ran what changed, when its run was last recorded
-(`touched.py`), is as near as one that imports it, and so are all of the room of what changed. A file that is no module counts
-as the modules and tests that name it.
+What changed is what differs from COMMIT, by default from the last one, with files that git does not
+know yet. A test file is as near as the shortest chain of imports from it to what changed; one that
+ran what changed, when its run was last recorded (`touched.py`), is as near as one that imports it,
+and so are all of the room of what changed. A file that is no module counts as the modules and tests
+that name it.
 
-Files are taken until their tests, by what they cost when they last ran, come to SECONDS_MAX of the processor: what is farther is
-left out, and said. `./run test` takes all.
+Files are taken until their tests, by what they cost when they last ran, come to SECONDS_MAX of the
+processor: what is farther is left out, and said. `./run test` takes all.
 """
 
 from __future__ import annotations
@@ -33,12 +35,17 @@ Graph = dict[str, set[str]]
 
 def files_changed(commit: str) -> list[str]:
     """The files that differ from a commit and those that git does not know, from the root."""
-    asked = (["diff", "--name-only", "--no-renames", commit], ["ls-files", "--others", "--exclude-standard"])
+    asked = (
+        ["diff", "--name-only", "--no-renames", commit],
+        ["ls-files", "--others", "--exclude-standard"],
+    )
     return sorted({name for words in asked for name in _git(*words).splitlines()})
 
 
 def _git(*words: str) -> str:
-    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        ["git", *words], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
 
 
 def sources(root: Path = ROOT) -> dict[str, Path]:
@@ -57,7 +64,9 @@ def imports(modules: Mapping[str, Path]) -> Graph:
     for name, path in modules.items():
         tree = ast.parse(path.read_text(encoding="utf-8"))
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-        graph[name] = {one for node in ast.walk(tree) for one in _named(node, package) if one in modules} - {name}
+        graph[name] = {
+            one for node in ast.walk(tree) for one in _named(node, package) if one in modules
+        } - {name}
     return graph
 
 
@@ -74,8 +83,12 @@ def _named(node: ast.AST, package: str) -> Iterable[str]:
                 yield f"{base}.{alias.name}"
 
 
-def distances(graph: Graph, changed: Iterable[str], touched: Mapping[str, set[str]]) -> dict[str, int]:
-    """How far each module that a change reaches is from it; ``touched``: by module, what its tests ran."""
+def distances(
+    graph: Graph, changed: Iterable[str], touched: Mapping[str, set[str]]
+) -> dict[str, int]:
+    """How far each module that a change reaches is from it; ``touched``: by module, what its tests
+    ran.
+    """
     importers: dict[str, set[str]] = {}
     for name, imported in graph.items():
         for one in imported:
@@ -99,7 +112,11 @@ def modules_of(file: str, modules: Mapping[str, Path], root: Path = ROOT) -> set
     if own := {name for name, path in modules.items() if path == root / file}:
         return own
     name = re.compile(rf"[\"'/]{re.escape(Path(file).name)}[\"']")
-    texts = {module: path.read_text(encoding="utf-8") for module, path in modules.items()} if Path(file).suffix else {}
+    texts = (
+        {module: path.read_text(encoding="utf-8") for module, path in modules.items()}
+        if Path(file).suffix
+        else {}
+    )
     named = {module for module, text in texts.items() if name.search(text)}
     beside = {module for module, path in modules.items() if path.parent == (root / file).parent}
     return named or beside
@@ -115,7 +132,9 @@ def costs() -> Counter[str]:
 
 
 def chosen(near: Mapping[str, int], spent: Mapping[str, float]) -> tuple[list[str], list[str]]:
-    """Of the test files the nearest, to as many seconds as are given; and those that are left out."""
+    """Of the test files the nearest, to as many seconds as are given; and those that are left
+    out.
+    """
     taken, left, seconds = [], [], 0.0
     for file in sorted(near, key=lambda one: (near[one], spent.get(one, UNKNOWN_SECONDS), one)):
         seconds += spent.get(file, UNKNOWN_SECONDS)
@@ -126,11 +145,19 @@ def chosen(near: Mapping[str, int], spent: Mapping[str, float]) -> tuple[list[st
 def main(words: list[str]) -> int:
     changed = files_changed(words[0] if words else "HEAD")
     if not changed:
-        print("nothing differs from the last commit; name another one: ./run test --changed main", file=sys.stderr)
+        print(
+            "nothing differs from the last commit; name another one: ./run test --changed main",
+            file=sys.stderr,
+        )
         return 0
     modules = sources()
-    touched = {name: set(ran) for name, ran in (json.loads(TOUCHED.read_text()) if TOUCHED.is_file() else {}).items()}
-    reached = distances(imports(modules), {one for file in changed for one in modules_of(file, modules)}, touched)
+    touched = {
+        name: set(ran)
+        for name, ran in (json.loads(TOUCHED.read_text()) if TOUCHED.is_file() else {}).items()
+    }
+    reached = distances(
+        imports(modules), {one for file in changed for one in modules_of(file, modules)}, touched
+    )
     rooms_changed = {Path(file).parts[2] for file in changed if file.startswith("src/licet/")}
     near = {}
     for name, far in reached.items():
@@ -138,11 +165,17 @@ def main(words: list[str]) -> int:
             file = modules[name].relative_to(ROOT)
             near[file.as_posix()] = min(far, 1) if file.parts[1] in rooms_changed else far
     taken, left = chosen(near, costs())
-    print(f"{len(changed)} files changed; {len(taken)} test files are nearest to them", file=sys.stderr)
+    print(
+        f"{len(changed)} files changed; {len(taken)} test files are nearest to them",
+        file=sys.stderr,
+    )
     if left:
         rooms = Counter(str(Path(file).parent) for file in left)
-        print(f"left out, as farther away ({len(left)} files; ./run test runs them): "
-              + ", ".join(f"{room} {count}" for room, count in rooms.most_common()), file=sys.stderr)  # fmt: skip
+        print(
+            f"left out, as farther away ({len(left)} files; ./run test runs them): "
+            + ", ".join(f"{room} {count}" for room, count in rooms.most_common()),
+            file=sys.stderr,
+        )
     pages = PAGES if any(file.endswith(".md") for file in changed) else ()
     print(*sorted({*taken, *FORM, *pages}))
     return 0

@@ -1,8 +1,10 @@
-"""One PostgreSQL a session, shared by the workers of xdist; one database a worker; clean tables for each test.
+"""One PostgreSQL a session, shared by the workers of xdist; one database a worker; clean tables for
+each test.
 
-The server is the product's own launcher at work: the first worker starts it, the last one to leave stops it. It runs
-without fsync; a test that is about crashes starts its own. `TESTS_BINARIES` names the folder of another
-PostgreSQL's programs to run the suite on. `TESTS_ORDER` is a seed: files, and the tests of each, run in an order drawn from it.
+The server is the product's own launcher at work: the first worker starts it, the last one to leave
+stops it. It runs without fsync; a test that is about crashes starts its own. `TESTS_BINARIES` names
+the folder of another PostgreSQL's programs to run the suite on. `TESTS_ORDER` is a seed: files, and
+the tests of each, run in an order drawn from it.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ from .state_hook import MADE, check, forget
 for setting in [name for name in os.environ if name.startswith("LICET_")]:
     del os.environ[setting]
 
-# No test says how fast anything is: on a busy machine an example that takes a millisecond takes half a second.
+# No test says how fast anything is: on a busy machine an example that takes a millisecond takes
+# half a second.
 hypothesis.settings.register_profile("licet", deadline=None)
 hypothesis.settings.load_profile("licet")
 
@@ -87,7 +90,9 @@ def pytest_sessionstart() -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What was imported and collected stays until the end: to look for garbage there took a sixth of the collection."""
+    """What was imported and collected stays until the end: to look for garbage there took a sixth
+    of the collection.
+    """
     gc.freeze()
     gc.enable()
 
@@ -153,7 +158,9 @@ def pytest_xdist_auto_num_workers() -> int:
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """The last worker to leave the shared database has seen all that it cost."""
-    recorded.database = max(recorded.database, getattr(node, "workeroutput", {}).get("database", 0.0))
+    recorded.database = max(
+        recorded.database, getattr(node, "workeroutput", {}).get("database", 0.0)
+    )
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -162,12 +169,16 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     elif COSTS and not IN_A_TEST:
         if RAN:
             touched.write(RAN)
-        recorded.write(COSTS, recorded.database if session.config.pluginmanager.hasplugin("dsession") else 0.0)
+        recorded.write(
+            COSTS, recorded.database if session.config.pluginmanager.hasplugin("dsession") else 0.0
+        )
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _names_where_they_are_asked_for() -> Iterator[None]:
-    """Models of names cost a hundred times what they are built beside: tests of theirs ask for them by name."""
+    """Models of names cost a hundred times what they are built beside: tests of theirs ask for them
+    by name.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LICET_CURATE__NAMES", "off")
         yield
@@ -202,7 +213,9 @@ def postgres(tmp_path_factory: pytest.TempPathFactory, fast: embedded.Options) -
         with file_lock(shared / "template.lock"):
             ask_no_password(dsn, shared / "postgres")
             make_template(dsn)
-        server = int(next((shared / "postgres").rglob("postmaster.pid")).read_text("utf-8").split()[0])
+        server = int(
+            next((shared / "postgres").rglob("postmaster.pid")).read_text("utf-8").split()[0]
+        )
         METER.apart = server if "PYTEST_XDIST_WORKER" in os.environ else None
         yield dsn
         recorded.database = sum(map(recorded.seconds_of, recorded.tree(server)))
@@ -216,7 +229,9 @@ def file_lock(path: Path) -> Iterator[None]:
 
 
 def ask_no_password(dsn: str, folder: Path) -> None:
-    """To prove the password takes a client ten times what the rest of a connection takes; the socket is in our folder."""
+    """To prove the password takes a client ten times what the rest of a connection takes; the
+    socket is in our folder.
+    """
     hba = next(folder.rglob("pg_hba.conf"))
     if hba.read_text("utf-8") != TRUST:
         hba.write_text(TRUST, encoding="utf-8")
@@ -235,7 +250,9 @@ def make_template(dsn: str) -> None:
 
 @pytest.fixture(scope="session")
 def databases(postgres: str) -> Iterator[Databases]:
-    """Make a database and return its connection string: migrated, or empty with ``migrated=False``."""
+    """Make a database and return its connection string: migrated, or empty with
+    ``migrated=False``.
+    """
     worker = os.environ.get("PYTEST_XDIST_WORKER", "single")
     names = (f"licet_{worker}_{count}" for count in itertools.count())
     made = []
@@ -244,7 +261,9 @@ def databases(postgres: str) -> Iterator[Databases]:
         name = next(names)
         template = sql.Identifier(TEMPLATE if migrated else "template0")
         with psycopg.connect(postgres, autocommit=True) as conn:
-            conn.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), template))
+            conn.execute(
+                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), template)
+            )
         made.append(name)
         known = make_conninfo(postgres, dbname=name)
         if migrated:
@@ -283,7 +302,9 @@ def keyring(provider: FileProvider) -> Keyring:
 
 @pytest.fixture
 def conn(pool: Pool) -> Iterator[Transaction]:
-    """One connection. What needs no second one works in savepoints and is rolled back: no tables to clean."""
+    """One connection. What needs no second one works in savepoints and is rolled back: no tables to
+    clean.
+    """
     with pool.connection() as connection:
         yield connection
         connection.rollback()
@@ -306,8 +327,9 @@ def pool(worker_pool: Pool, dsn: str) -> Pool:
 def empty_tables(dsn: str) -> None:
     """Empty every table but `migrations`, and begin the sequences anew.
 
-    Rows are deleted, which takes a twentieth of the time of TRUNCATE: that makes a file anew for each table and each of
-    its indexes. A table whose file has grown is truncated, so that dead rows never gather.
+    Rows are deleted, which takes a twentieth of the time of TRUNCATE: that makes a file anew for
+    each table and each of its indexes. A table whose file has grown is truncated, so that dead rows
+    never gather.
     """
     kept_connection(dsn).execute(EMPTY_TABLES)
 

@@ -1,8 +1,10 @@
-"""What each room of the tests costs in seconds of processor time: `python -m tests.costs [PATH ...]`, one after the other.
+"""What each room of the tests costs in seconds of processor time: `python -m tests.costs [PATH
+...]`, one after the other.
 
-Processor time and not the clock, so that it says the same on a machine that does something else besides. It counts
-whatever a test started, servers and browsers too: this process adopts what is left behind (Linux's "child subreaper"),
-and a process is in the figure of the one that waits for it. `docs/testing.md` shows the figures of one such run.
+Processor time and not the clock, so that it says the same on a machine that does something else
+besides. It counts whatever a test started, servers and browsers too: this process adopts what is
+left behind (Linux's "child subreaper"), and a process is in the figure of the one that waits for
+it. `docs/testing.md` shows the figures of one such run.
 """
 
 from __future__ import annotations
@@ -30,15 +32,23 @@ def rooms() -> Iterator[Path]:
 
 
 def cost(path: Path) -> str:
-    """A row of the table: the room, its tests, its processor time in seconds, and what pytest said at its end."""
+    """A row of the table: the room, its tests, its processor time in seconds, and what pytest said
+    at its end.
+    """
     before = os.times()
-    ran = subprocess.run([*PYTEST, str(path)], cwd=ROOT, capture_output=True, text=True, check=False)
+    ran = subprocess.run(
+        [*PYTEST, str(path)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     wait_until(_is_alone, "what the tests started has ended")
     after = os.times()
-    spent = after.children_user + after.children_system - before.children_user - before.children_system
+    spent = (
+        after.children_user + after.children_system - before.children_user - before.children_system
+    )
     told = ran.stdout.strip().splitlines()[-1:] or ["nothing"]
     tests = sum(map(int, re.findall(r"(\d+) (?:passed|failed|skipped)", told[0])))
-    return f"| `{path.relative_to(ROOT)}` | {tests} | {spent:.0f} |" + ("" if ran.returncode == 0 else f" {told[0]}")
+    return f"| `{path.relative_to(ROOT)}` | {tests} | {spent:.0f} |" + (
+        "" if ran.returncode == 0 else f" {told[0]}"
+    )
 
 
 def _is_alone() -> bool:

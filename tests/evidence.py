@@ -17,13 +17,19 @@ def functions_of(path: Path) -> dict[str, Function]:
 
 
 def checks(test: Function, others: dict[str, Function], depth: int = 0) -> bool:
-    """Whether it, or a function of its file that it calls, can fail: by an assertion, or where an error does not come."""
+    """Whether it, or a function of its file that it calls, can fail: by an assertion, or where an
+    error does not come.
+    """
     for node in ast.walk(test):
         if isinstance(node, ast.Assert):
             return True
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func)
-            if called in FAILS or called.startswith("expect(") or any(_is_checked(word) for word in node.keywords):
+            if (
+                called in FAILS
+                or called.startswith("expect(")
+                or any(_is_checked(word) for word in node.keywords)
+            ):
                 return True
             if depth < 2 and called in others and checks(others[called], others, depth + 1):
                 return True

@@ -1,7 +1,8 @@
-"""The tests of `./run check`: those that need no database, no browser and no server, in the room where the work is.
+"""The tests of `./run check`: those that need no database, no browser and no server, in the room
+where the work is.
 
-`bench/RESULTS.md`, "loops", says what they cost. What takes seconds for one sentence is left to `./run test`.
-`test_fast.py` holds the list to its files; run as a program, this prints it.
+`bench/RESULTS.md`, "loops", says what they cost. What takes seconds for one sentence is left to
+`./run test`. `test_fast.py` holds the list to its files; run as a program, this prints it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""The server of `forking.py`: `python -m tests.fork_server LISTENING HELD`, its socket and the pipe that it ends with, by number.
+"""The server of `forking.py`: `python -m tests.fork_server LISTENING HELD`, its socket and the pipe
+that it ends with, by number.
 
-It has no thread, so a fork is whole. A command's threads are waited for and what is registered for its end is called, as where
-Python ends; that its modules are taken apart is left out, which would take seven times the time of the fork.
+It has no thread, so a fork is whole. A command's threads are waited for and what is registered for
+its end is called, as where Python ends; that its modules are taken apart is left out, which would
+take seven times the time of the fork.
 """
 
 from __future__ import annotations
@@ -23,8 +25,12 @@ from typing import NoReturn
 from .forking import preload
 
 LIMITS = (
-    resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE, resource.RLIMIT_CORE, resource.RLIMIT_AS, resource.RLIMIT_NPROC,
-)  # fmt: skip
+    resource.RLIMIT_FSIZE,
+    resource.RLIMIT_NOFILE,
+    resource.RLIMIT_CORE,
+    resource.RLIMIT_AS,
+    resource.RLIMIT_NPROC,
+)
 DECIDES_THE_START = (b"PYTHON", b"LC_", b"LANG", b"LD_", b"TZ")
 
 
@@ -47,13 +53,20 @@ class Call:
         settings = int(rest[0])
         pairs = (pair.split(b":") for pair in limits.split())
         return cls(
-            folder, int(mask), tuple((int(soft), int(hard)) for soft, hard in pairs), tuple(map(int, ignored.split())),
-            tuple(words), tuple(rest[1 : settings + 1]), tuple(rest[settings + 1 :]),
-        )  # fmt: skip
+            folder,
+            int(mask),
+            tuple((int(soft), int(hard)) for soft, hard in pairs),
+            tuple(map(int, ignored.split())),
+            tuple(words),
+            tuple(rest[1 : settings + 1]),
+            tuple(rest[settings + 1 :]),
+        )
 
 
 def serve(listening: socket.socket, held: int) -> Call | None:
-    """Forks a command for each that asks. Returns its call in the fork; None here, once the tests have ended."""
+    """Forks a command for each that asks. Returns its call in the fork; None here, once the tests
+    have ended.
+    """
     woken, wakes = os.pipe()
     os.set_blocking(wakes, False)
     signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
@@ -104,7 +117,9 @@ def _received(connection: socket.socket) -> tuple[Call | None, list[int]]:
 
 
 def _pass_on(pid: int, connection: socket.socket) -> None:
-    """The signals that the program got; one that is gone was killed, and its command goes with what it started."""
+    """The signals that the program got; one that is gone was killed, and its command goes with what
+    it started.
+    """
     try:
         numbers = connection.recv(64)
     except ConnectionError:
@@ -138,7 +153,9 @@ def _answer_ended(asked: dict[int, socket.socket]) -> None:
 
 
 def _become(call: Call, files: list[int]) -> None:
-    """The fork is as the program was: its files, folder, environment, umask, limits and what it ignores."""
+    """The fork is as the program was: its files, folder, environment, umask, limits and what it
+    ignores.
+    """
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
@@ -207,7 +224,9 @@ def end(code: int) -> NoReturn:
     os._exit(code & 0xFF)
 
 
-START_SETTINGS = [name + b"=" + value for name, value in os.environb.items() if name.startswith(DECIDES_THE_START)]
+START_SETTINGS = [
+    name + b"=" + value for name, value in os.environb.items() if name.startswith(DECIDES_THE_START)
+]
 
 if __name__ == "__main__":
     gc.disable()

@@ -1,5 +1,6 @@
-# The program that asks the server of `forking.py` for a fork; that writes it with the three settings filled in.
-# Only what is built into Python is imported: this is all that a command pays for its start.
+# The program that asks the server of `forking.py` for a fork; that writes it with the three
+# settings filled in. Only what is built into Python is imported: this is all that a command pays
+# for its start.
 import _signal
 import _socket
 import posix
@@ -16,8 +17,14 @@ LIMITS = (
     resource.RLIMIT_NPROC,
 )
 PASSED_ON = (
-    _signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP, _signal.SIGQUIT, _signal.SIGUSR1, _signal.SIGUSR2, _signal.SIGCONT,
-)  # fmt: skip
+    _signal.SIGTERM,
+    _signal.SIGINT,
+    _signal.SIGHUP,
+    _signal.SIGQUIT,
+    _signal.SIGUSR1,
+    _signal.SIGUSR2,
+    _signal.SIGCONT,
+)
 
 
 def start():
@@ -39,9 +46,16 @@ def told():
     environment = [b"%s=%s" % pair for pair in posix.environ.items()]
     start_settings = sorted(pair for pair in environment if pair.startswith(DECIDES_THE_START))
     parts = [
-        posix.getcwdb(), b"%d" % mask, b" ".join(limits), b" ".join(ignored), b"%d" % len(words), *words,
-        b"%d" % len(start_settings), *start_settings, *environment,
-    ]  # fmt: skip
+        posix.getcwdb(),
+        b"%d" % mask,
+        b" ".join(limits),
+        b" ".join(ignored),
+        b"%d" % len(words),
+        *words,
+        b"%d" % len(start_settings),
+        *start_settings,
+        *environment,
+    ]
     return b"\0".join(parts)
 
 
@@ -73,7 +87,9 @@ def main():
             _signal.signal(number, passes_on)
     text = told()
     numbers = b"".join(number.to_bytes(4, sys.byteorder) for number in files)
-    server.sendmsg([len(text).to_bytes(8, "big")], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, numbers)])
+    server.sendmsg(
+        [len(text).to_bytes(8, "big")], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, numbers)]
+    )
     sent = 0
     while sent < len(text):
         sent += server.send(text[sent:])

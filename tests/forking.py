@@ -1,12 +1,14 @@
-"""Commands of `licet` by a fork in place of a start: a program that takes 0.02 s of the processor and not 0.2 to 0.6.
+"""Commands of `licet` by a fork in place of a start: a program that takes 0.02 s of the processor
+and not 0.2 to 0.6.
 
-`FORKED` is the path of a program. It hands its words, folder, environment, umask, limits and open files to a server, which has
-imported what commands import, and which forks the command. The program ends as the command ended, passes on the signals
-that it gets, and takes the command with it when it is killed. It starts Python as ever where a fork would differ: on a
-terminal, for another user, and where the environment sets how Python starts (`PYTHON*`, `LC_*`, `LANG`, `LD_*`).
+`FORKED` is the path of a program. It hands its words, folder, environment, umask, limits and open
+files to a server, which has imported what commands import, and which forks the command. The program
+ends as the command ended, passes on the signals that it gets, and takes the command with it when it
+is killed. It starts Python as ever where a fork would differ: on a terminal, for another user, and
+where the environment sets how Python starts (`PYTHON*`, `LC_*`, `LANG`, `LD_*`).
 
-`tests/test_forking.py` holds both ways to each other. A test that is about the start itself, or that kills a command to see
-what it leaves, starts Python: `STARTED`.
+`tests/test_forking.py` holds both ways to each other. A test that is about the start itself, or
+that kills a command to see what it leaves, starts Python: `STARTED`.
 """
 
 from __future__ import annotations
@@ -24,13 +26,19 @@ import tempfile
 from functools import cached_property
 from pathlib import Path
 
-STARTED = [sys.executable, "-c", "import sys; sys.argv[0] = 'licet'; from licet.cli import main; main()"]
+STARTED = [
+    sys.executable,
+    "-c",
+    "import sys; sys.argv[0] = 'licet'; from licet.cli import main; main()",
+]
 HERE = Path(__file__).parent
 NOT_PRELOADED = ("licet.train", "licet.plugins", "licet.verifier", "licet.curate.worker_start")
 
 
 class Forked:
-    """A program that a server forks; the server starts when its path is first asked for, and ends with this process."""
+    """A program that a server forks; the server starts when its path is first asked for, and ends
+    with this process.
+    """
 
     def __init__(self, *words: str) -> None:
         self._words = words
@@ -68,9 +76,14 @@ def _server() -> tuple[str, str]:
         ours, theirs = os.pipe()  # the server ends when nobody holds the writing end any more
         server = subprocess.Popen(
             [sys.executable, "-m", "tests.fork_server", str(listening.fileno()), str(ours)],
-            cwd=HERE.parent, pass_fds=(listening.fileno(), ours), stdin=subprocess.DEVNULL, start_new_session=True,
-            env={name: value for name, value in os.environ.items() if not name.startswith("LICET_")},
-        )  # fmt: skip
+            cwd=HERE.parent,
+            pass_fds=(listening.fileno(), ours),
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            env={
+                name: value for name, value in os.environ.items() if not name.startswith("LICET_")
+            },
+        )
         listening.close()
         os.close(ours)
         atexit.register(_end, server, theirs, folder)

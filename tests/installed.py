@@ -1,4 +1,6 @@
-"""An installation with verbs: people who choose, write, delete; on a database of the tests, on a clock moved by hand."""
+"""An installation with verbs: people who choose, write, delete; on a database of the tests, on a
+clock moved by hand.
+"""
 
 from __future__ import annotations
 
@@ -36,12 +38,17 @@ DAY = timedelta(days=1)
 
 
 class House:
-    """One installation. Names of people, chats and turns are the host's; each verb is a transaction of its own."""
+    """One installation. Names of people, chats and turns are the host's; each verb is a transaction
+    of its own.
+    """
 
-    def __init__(self, pool: Pool, folder: Path, policy: Policy | None = None, *, at: datetime = BEGIN) -> None:
+    def __init__(
+        self, pool: Pool, folder: Path, policy: Policy | None = None, *, at: datetime = BEGIN
+    ) -> None:
         self.now = at
         self.here = installation.Installation(
-            config=Configuration(data=folder, curate=Curate(names="off")),  # unless a test asks for them
+            # unless a test asks for them
+            config=Configuration(data=folder, curate=Curate(names="off")),
             pool=pool,
             keyring=Keyring(FileProvider(folder / "keys")),
             clock=self.clock,
@@ -68,35 +75,63 @@ class House:
             return apply.apply(tx, self.here.keyring, known, commands)
 
     def open(
-        self, name: str, *, plan: str = "pro", age: int | None = 30, allow: bool | None = None, split: str = ""
+        self,
+        name: str,
+        *,
+        plan: str = "pro",
+        age: int | None = 30,
+        allow: bool | None = None,
+        split: str = "",
     ) -> UUID:
         """Opens an account, with an id that falls into ``split`` where one is named."""
         account = uuid7(self.now, self.here.keyring.random(10))
         while split and splits.split(account.bytes, splits.Shares()) != split:
             account = uuid7(self.now, self.here.keyring.random(10))
         self.accounts[name] = account
-        self.tell(do.OpenAccount(account=account, at=self.now, host=self.host("account", name), plan=plan, age=age))
+        self.tell(
+            do.OpenAccount(
+                account=account, at=self.now, host=self.host("account", name), plan=plan, age=age
+            )
+        )
         if allow is not None:
             self.choose(name, allow)
         return account
 
     def choose(self, name: str, allow: bool, **more: Any) -> CommandResult:
-        """A choice; a yes that names no question is one to each that is asked, and the last one's answer is returned."""
+        """A choice; a yes that names no question is one to each that is asked, and the last one's
+        answer is returned.
+        """
         asked = (
-            installation.policies(self.here).in_force(self.now).asks if allow and "question" not in more else (None,)
+            installation.policies(self.here).in_force(self.now).asks
+            if allow and "question" not in more
+            else (None,)
         )
-        return self.tell(*(
-            do.Choose(account=self.accounts[name], at=self.now, allow=allow, **{"question": question} | more)
-            for question in asked
-        ))[-1]  # fmt: skip
+        return self.tell(
+            *(
+                do.Choose(
+                    account=self.accounts[name],
+                    at=self.now,
+                    allow=allow,
+                    **{"question": question} | more,
+                )
+                for question in asked
+            )
+        )[-1]
 
-    def saying(self, name: str, chat: str, said: Content | str, role: TurnRole = TurnRole.user, **more: Any) -> do.Say:
+    def saying(
+        self, name: str, chat: str, said: Content | str, role: TurnRole = TurnRole.user, **more: Any
+    ) -> do.Say:
         number = self._turns[chat] = self._turns.get(chat, 0) + 1
         content = said if isinstance(said, Content) else Content(text=said)
         return do.Say(
-            account=self.accounts[name], at=self.now, host_conversation=self.host("conversation", chat),
-            host_turn=self.host("turn", chat, str(number)), role=role, content=encode(content), **more,
-        )  # fmt: skip
+            account=self.accounts[name],
+            at=self.now,
+            host_conversation=self.host("conversation", chat),
+            host_turn=self.host("turn", chat, str(number)),
+            role=role,
+            content=encode(content),
+            **more,
+        )
 
     def say(
         self, name: str, chat: str, said: Content | str, role: TurnRole = TurnRole.user, **more: Any
@@ -132,21 +167,28 @@ class House:
             return tx.execute(statement, params or None).fetchall()
 
     def dump(self) -> dict[str, list[str]]:
-        """Every row of every table, as text, in order; but for what says that somebody opened the database.
+        """Every row of every table, as text, in order; but for what says that somebody opened the
+        database.
 
-        That is `lives`, and `journal_heads`, where whoever opens it notes how far the restriction journal has come.
+        That is `lives`, and `journal_heads`, where whoever opens it notes how far the restriction
+        journal has come.
         """
         tables = (
             "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
             " AND tablename NOT IN ('lives', 'journal_heads') ORDER BY 1"
         )
         names = [row[0] for row in self.query(tables)]
-        return {name: sorted(str(row[0]) for row in self.query(f"SELECT t::text FROM {name} t")) for name in names}
+        return {
+            name: sorted(str(row[0]) for row in self.query(f"SELECT t::text FROM {name} t"))
+            for name in names
+        }
 
 
 @contextmanager
 def followed(here: installation.Installation) -> Iterator[None]:
-    """Meanwhile the log follows what commits, on a thread; what that raises is raised here at the end."""
+    """Meanwhile the log follows what commits, on a thread; what that raises is raised here at the
+    end.
+    """
     stop = threading.Event()
     with ThreadPoolExecutor(1) as pool:
         following = pool.submit(documents.follow, here, stop)

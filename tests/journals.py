@@ -9,4 +9,8 @@ KEY = bytes(range(32))  # of a journal that a test makes by itself
 
 def lying(journal: Journal) -> list[Restriction]:
     """Every record, not authenticated, oldest first."""
-    return [decoded(frame.payload, place) for place, frames in journal.storage.batches() for frame in frames]
+    return [
+        decoded(frame.payload, place)
+        for place, frames in journal.storage.batches()
+        for frame in frames
+    ]

@@ -1,6 +1,8 @@
-"""Connections of the tests' own to the database of a worker, kept while it lives: what is planned on one is planned once.
+"""Connections of the tests' own to the database of a worker, kept while it lives: what is planned
+on one is planned once.
 
-To connect for each test took the server more than to empty its tables, and the plan of the invariants ten times that.
+To connect for each test took the server more than to empty its tables, and the plan of the
+invariants ten times that.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ _kept: dict[str, psycopg.Connection] = {}
 
 
 def kept_connection(dsn: str) -> psycopg.Connection:
-    """The connection to ``dsn``, each statement of it its own transaction; a new one where the server ended the last."""
+    """The connection to ``dsn``, each statement of it its own transaction; a new one where the
+    server ended the last.
+    """
     conn = _kept.get(dsn)
     if conn is None or conn.closed or _has_ended(conn):
         conn = _kept[dsn] = psycopg.connect(dsn, autocommit=True)

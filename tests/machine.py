@@ -1,9 +1,10 @@
 """How slow this machine is at this moment, for a bound that is stated in seconds of processor time.
 
-Processor time is not the same on every machine, nor on one machine at all times: a core that is shared with another
-thread, or whose caches somebody else uses, takes up to twice as long for the same work. A bound of so many seconds is
-therefore of the machine on which it was stated, and a fixed piece of work done beside what is bounded says how the two
-compare. Work that takes longer than it should is not hidden by that: it grows, and the fixed piece does not.
+Processor time is not the same on every machine, nor on one machine at all times: a core that is
+shared with another thread, or whose caches somebody else uses, takes up to twice as long for the
+same work. A bound of so many seconds is therefore of the machine on which it was stated, and a
+fixed piece of work done beside what is bounded says how the two compare. Work that takes longer
+than it should is not hidden by that: it grows, and the fixed piece does not.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import time
 
 ROUNDS = 12
 STATED_SECONDS = 0.1  # what the work takes on the machine on which the bounds were stated
-TEXT = json.dumps([{"id": n, "text": f"bees in garden {n}", "kept": n % 3 == 0} for n in range(2_000)])
+TEXT = json.dumps(
+    [{"id": n, "text": f"bees in garden {n}", "kept": n % 3 == 0} for n in range(2_000)]
+)
 WORD = re.compile(r'"(\w+)"|\d+')
 
 

@@ -1,4 +1,6 @@
-"""Two transactions at once, without a clock: what one does while the other one's is open, and whether it had to wait."""
+"""Two transactions at once, without a clock: what one does while the other one's is open, and
+whether it had to wait.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +25,11 @@ class Meanwhile:
     error: BaseException | None = None
 
 
-def meanwhile(pool: Pool, first: Callable[[Transaction], object], second: Callable[[], object]) -> Meanwhile:
-    """Runs ``second`` on another thread while the transaction of ``first`` is open, which commits once the second has
-    ended or waits for it.
+def meanwhile(
+    pool: Pool, first: Callable[[Transaction], object], second: Callable[[], object]
+) -> Meanwhile:
+    """Runs ``second`` on another thread while the transaction of ``first`` is open, which commits
+    once the second has ended or waits for it.
     """
     done, ended = Meanwhile(), threading.Event()
 
@@ -47,7 +51,9 @@ def meanwhile(pool: Pool, first: Callable[[Transaction], object], second: Callab
                 done.waited = other.execute(_BLOCKED, [mine]).fetchone() != (0,)
             return done.waited
 
-        wait_until(lambda: ended.is_set() or is_blocked(), "the second ends, or waits for the first")
+        wait_until(
+            lambda: ended.is_set() or is_blocked(), "the second ends, or waits for the first"
+        )
     wait_until(ended.is_set, "the second ends")
     thread.join()
     return done

@@ -1,7 +1,8 @@
-"""What the tests need of the machine: `python3 tests/needs.py` fails with the line that installs what is not there.
+"""What the tests need of the machine: `python3 tests/needs.py` fails with the line that installs
+what is not there.
 
-`--packages` prints the packages of Debian that are missing, which `.ci/run` installs. It runs before any environment is made, so
-it imports the standard library alone.
+`--packages` prints the packages of Debian that are missing, which `.ci/run` installs. It runs
+before any environment is made, so it imports the standard library alone.
 """
 
 from __future__ import annotations
@@ -20,16 +21,30 @@ class Need(NamedTuple):
     purpose: str
 
     def is_met(self) -> bool:
-        return any(Path(one).exists() if one.startswith("/") else shutil.which(one) for one in self.any_of)
+        return any(
+            Path(one).exists() if one.startswith("/") else shutil.which(one) for one in self.any_of
+        )
 
 
 NEEDS = (
-    Need(("chromium-headless-shell",), "chromium-headless-shell", "pages, components and pages of the documents"),
+    Need(
+        ("chromium-headless-shell",),
+        "chromium-headless-shell",
+        "pages, components and pages of the documents",
+    ),
     Need(("firefox-esr", "firefox"), "firefox-esr", "pages in another browser"),
     Need(("npm",), "nodejs npm", "the packages of the client and of the components"),
     Need(("go",), "golang-go", "the log by its own implementation, and the charts"),
-    Need(("/usr/share/gocode/src/golang.org/x/mod",), "golang-golang-x-mod-dev", "the log by Go's own implementation"),
-    Need(("/usr/share/gocode/src/github.com/Masterminds/sprig",), "golang-github-masterminds-sprig-dev", "the charts"),
+    Need(
+        ("/usr/share/gocode/src/golang.org/x/mod",),
+        "golang-golang-x-mod-dev",
+        "the log by Go's own implementation",
+    ),
+    Need(
+        ("/usr/share/gocode/src/github.com/Masterminds/sprig",),
+        "golang-github-masterminds-sprig-dev",
+        "the charts",
+    ),
     Need(("sigsum-witness",), "sigsum-go", "a witness of others"),
     Need(("/usr/lib/softhsm/libsofthsm2.so",), "softhsm2", "a token that holds keys"),
     Need(("strace",), "strace", "writes that fail"),
@@ -50,7 +65,10 @@ def main(words: list[str]) -> int:
         print(packages)
         return 0
     for need in lacking:
-        print(f"error: `{need.any_of[0]}` is not here: tests of {need.purpose} are skipped", file=sys.stderr)
+        print(
+            f"error: `{need.any_of[0]}` is not here: tests of {need.purpose} are skipped",
+            file=sys.stderr,
+        )
     if lacking:
         print(f"hint: apt-get install --no-install-recommends {packages}", file=sys.stderr)
     return 1 if lacking else 0

@@ -1,4 +1,6 @@
-"""A person in a browser of their own, who is sent to the notice by a link, reads it, and says yes. Alone: `person.py LINK`."""
+"""A person in a browser of their own, who is sent to the notice by a link, reads it, and says yes.
+Alone: `person.py LINK`.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,12 @@ NO_BROWSER = 75
 
 
 def allows(link: str) -> None:
-    """Opens the link and answers; a process apart, as a browser's driver leaves a loop behind in the one that it was in."""
-    done = subprocess.run([sys.executable, __file__, link], capture_output=True, text=True, timeout=600, check=False)
+    """Opens the link and answers; a process apart, as a browser's driver leaves a loop behind in
+    the one that it was in.
+    """
+    done = subprocess.run(
+        [sys.executable, __file__, link], capture_output=True, text=True, timeout=600, check=False
+    )
     if done.returncode == NO_BROWSER:
         from .web.browsing import absent
 
@@ -34,7 +40,8 @@ def main(link: str) -> int:
         page.set_default_timeout(120_000)
         page.goto(link)
         page.get_by_label("I accept").check()
-        for answer in page.locator("label.answer", has_text=re.compile(r"^\s*Use my chats")).all():  # to each question
+        # to each question
+        for answer in page.locator("label.answer", has_text=re.compile(r"^\s*Use my chats")).all():
             answer.check()
         page.get_by_role("button", name=re.compile("Save my answer|Finish signing up")).click()
         page.get_by_text("may be used", exact=False).first.wait_for()

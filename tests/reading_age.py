@@ -1,9 +1,10 @@
-"""How old a reader must be for an English text, by the grade level of Flesch and Kincaid (US Navy, 1975) and five years more.
+"""How old a reader must be for an English text, by the grade level of Flesch and Kincaid (US Navy,
+1975) and five years more.
 
     grade = 0.39 words / sentences + 11.8 syllables / words - 15.59
 
-Syllables are counted by the vowels of a word: groups of them, without an `e` that is not spoken. It errs by some tenths of a
-grade on a text of forty words, mostly upwards.
+Syllables are counted by the vowels of a word: groups of them, without an `e` that is not spoken. It
+errs by some tenths of a grade on a text of forty words, mostly upwards.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""What every reader of conversations must do, for tests of several folders: golden lines, every message accounted for,
-damaged files, and counts of real samples.
+"""What every reader of conversations must do, for tests of several folders: golden lines, every
+message accounted for, damaged files, and counts of real samples.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ def told(item: Read, fixtures: Path) -> str:
     }
     when = item.at.isoformat() if item.at else "no time"
     lines = [
-        f"{key}: {value!r}" for key, value in rest.items() if value and value != ("", "") and value != ("", "", "")
+        f"{key}: {value!r}"
+        for key, value in rest.items()
+        if value and value != ("", "") and value != ("", "", "")
     ]
     return "\n    ".join(
         [
@@ -65,7 +67,8 @@ def documents(file: Path) -> Iterator[tuple[str, Any]]:
             if line.strip():
                 yield f"{number}", _parsed(line)
         return
-    if isinstance(whole, dict) and "version" in whole and isinstance(whole.get("history"), list):  # Chatbot UI
+    # Chatbot UI
+    if isinstance(whole, dict) and "version" in whole and isinstance(whole.get("history"), list):
         whole = whole["history"]
     if isinstance(whole, dict) and isinstance(whole.get("loglines"), list):
         whole = whole["loglines"]
@@ -93,10 +96,18 @@ def messages(record: Any) -> int:
         tree = (record["chat"].get("history") or {}).get("messages") or {}
         held = list(tree.values()) if isinstance(tree, dict) else []
     if isinstance(record.get("mapping"), dict):  # ChatGPT
-        held = [n for n in record["mapping"].values() if isinstance(n, dict) and n.get("message") is not None]
+        held = [
+            n
+            for n in record["mapping"].values()
+            if isinstance(n, dict) and n.get("message") is not None
+        ]
     if isinstance(record.get("messages_display"), str):  # tau-bench
         held = re.findall(r"(?m)^(?:user|assistant|tool): ", record["messages_display"])
-    answers = record.get("response", {}).get("choices", [])[:1] if isinstance(record.get("response"), dict) else []
+    answers = (
+        record.get("response", {}).get("choices", [])[:1]
+        if isinstance(record.get("response"), dict)
+        else []
+    )
     return (
         len(held)
         + len(answers)
@@ -105,10 +116,14 @@ def messages(record: Any) -> int:
 
 
 def accounted(items: Sequence[Read], folder: Path) -> int:
-    """How many places of ``folder`` are handed on or reported: every record of every file, in numbers, or it fails."""
+    """How many places of ``folder`` are handed on or reported: every record of every file, in
+    numbers, or it fails.
+    """
     checked = 0
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        said = [item.place.removeprefix(str(file)) for item in items if item.place.startswith(str(file))]
+        said = [
+            item.place.removeprefix(str(file)) for item in items if item.place.startswith(str(file))
+        ]
         if said == [""]:  # a file of no known format, which is reported whole
             continue
         for number, record in documents(file):
@@ -128,7 +143,10 @@ def places_of(items: Sequence[Read], folder: Path) -> int:
 
 def damaged(data: st.DataObject, files: Sequence[Path]) -> bytes:
     """Up to three of ``files`` joined, with some bytes changed, cut anywhere."""
-    pieces = [file.read_bytes() for file in data.draw(st.lists(st.sampled_from(files), min_size=1, max_size=3))]
+    pieces = [
+        file.read_bytes()
+        for file in data.draw(st.lists(st.sampled_from(files), min_size=1, max_size=3))
+    ]
     raw = bytearray(b"".join(pieces))
     for at in data.draw(st.lists(st.integers(0, len(raw) - 1), max_size=4)):
         raw[at] = data.draw(st.integers(0, 255))
@@ -136,23 +154,33 @@ def damaged(data: st.DataObject, files: Sequence[Path]) -> bytes:
 
 
 def storable(item: Any) -> bool:
-    """Whether an item is what a reader may yield: a turn, which comes back from its envelope as it was, or a report."""
+    """Whether an item is what a reader may yield: a turn, which comes back from its envelope as it
+    was, or a report.
+    """
     if isinstance(item, ReadTurn):
         return decode(encode(item.content)) == item.content
     return isinstance(item, SkippedRecord | BrokenRecord)
 
 
 def sample(name: str) -> Path:
-    """A real sample. They are not part of the repository: they are looked for in TESTS_DATA, else beside the repository."""
+    """A real sample. They are not part of the repository: they are looked for in TESTS_DATA, else
+    beside the repository.
+    """
     path = DATA / name
     if not path.exists():
-        pytest.skip(f"the real sample `{name}` is not here; set TESTS_DATA to the folder that holds it")
+        pytest.skip(
+            f"the real sample `{name}` is not here; set TESTS_DATA to the folder that holds it"
+        )
     return path
 
 
 def counts(items: Iterable[Read]) -> Counter[str]:
     """Turns by origin, and the other items as `broken` or `skipped`: what belongs to whom."""
     return Counter(
-        str(item.origin) if isinstance(item, ReadTurn) else "broken" if isinstance(item, BrokenRecord) else "skipped"
+        str(item.origin)
+        if isinstance(item, ReadTurn)
+        else "broken"
+        if isinstance(item, BrokenRecord)
+        else "skipped"
         for item in items
     )

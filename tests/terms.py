@@ -1,4 +1,6 @@
-"""The presets as most tests need them: no test is to look for names unless it says so, so releases leave them in."""
+"""The presets as most tests need them: no test is to look for names unless it says so, so releases
+leave them in.
+"""
 
 from __future__ import annotations
 

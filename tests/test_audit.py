@@ -1,7 +1,8 @@
-"""docs/audit.md, evening by evening: every line of it runs in an environment that holds `cryptography` and nothing else.
+"""docs/audit.md, evening by evening: every line of it runs in an environment that holds
+`cryptography` and nothing else.
 
-A year, two rotations and a release; two of three witnesses cosign. Each line must say yes of an honest folder, and each
-thing it reads must be able to make it say no.
+A year, two rotations and a release; two of three witnesses cosign. Each line must say yes of an
+honest folder, and each thing it reads must be able to make it say no.
 """
 
 from __future__ import annotations
@@ -48,21 +49,36 @@ class Evening:
     def run(self, line: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
         path = f"{self._python.parent}:{os.environ['PATH']}"
         return subprocess.run(
-            ["sh", "-c", line], cwd=folder or self.folder, env={"PATH": path, **self._environment},
-            capture_output=True, text=True, check=False, timeout=600,
-        )  # fmt: skip
+            ["sh", "-c", line],
+            cwd=folder or self.folder,
+            env={"PATH": path, **self._environment},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
+        )
 
 
 def lived(house: House, folder: Path) -> str:
-    """Three years of somebody who says yes, no and yes, and of a release; answers with the operator's own quorum file."""
-    keys = [Signer(f"witness.{n}.example", SignatureType.cosignature, bytes([i]) * 32) for i, n in enumerate(NAMES)]
+    """Three years of somebody who says yes, no and yes, and of a release; answers with the
+    operator's own quorum file.
+    """
+    keys = [
+        Signer(f"witness.{n}.example", SignatureType.cosignature, bytes([i]) * 32)
+        for i, n in enumerate(NAMES)
+    ]
     lines = [f"witness {name} {key.verifier.vkey}" for name, key in zip(NAMES, keys, strict=True)]
     rule = f"group two-of-three 2 {' '.join(NAMES)}\nquorum two-of-three\n"
-    logs = {documents.place(house.here).origin(year): [documents.key(house.here, year)] for year in YEARS}
+    logs = {
+        documents.place(house.here).origin(year): [documents.key(house.here, year)]
+        for year in YEARS
+    }
     with ExitStack() as running:
         for number, key in enumerate(keys[:2]):
             witness = running.enter_context(closing(Witness.open(folder / f"w{number}", key, logs)))
-            lines[number] += f" {running.enter_context(listening(WitnessApp(witness, lambda: 1_900_000_000)))}"
+            lines[number] += (
+                f" {running.enter_context(listening(WitnessApp(witness, lambda: 1_900_000_000)))}"
+            )
         lines[2] += " http://127.0.0.1:9"  # the third one is away
         (house.here.config.data / documents.WITNESSES_FILE).write_text("\n".join([*lines, rule]))
         policy_changes.publish_notices(house.here, by="test")
@@ -77,7 +93,9 @@ def lived(house: House, folder: Path) -> str:
             documents.append(house.here)
             documents.publish(house.here, folder / "public")
             (folder / "seen").mkdir(exist_ok=True)
-            shutil.copy(folder / "public" / str(year) / "checkpoint", folder / "seen" / f"checkpoint-{year}")
+            shutil.copy(
+                folder / "public" / str(year) / "checkpoint", folder / "seen" / f"checkpoint-{year}"
+            )
         house.open("ben")
         documents.append(house.here)
         seen = documents.publish(house.here, folder / "public")
@@ -105,8 +123,12 @@ def evening(databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Eve
 def test_the_document_has_its_lines() -> None:
     assert len(LINES) >= 14
     assert {word for line in LINES for word in re.findall(r"verifier\.py (\w+)", line)} == {
-        "log", "checkpoint", "receipt", "release", "text",
-    }  # fmt: skip
+        "log",
+        "checkpoint",
+        "receipt",
+        "release",
+        "text",
+    }
 
 
 def test_the_environment_holds_nothing_of_ours(evening: Evening) -> None:
@@ -123,8 +145,13 @@ def test_a_line_of_the_document_says_yes(evening: Evening, line: str) -> None:
 
 
 def test_two_of_three_witnesses_are_named(evening: Evening) -> None:
-    (line,) = [line for line in LINES if line.endswith("public/2027 --key \"$KEY_2027\" --policy quorum.txt") and " log " in line
-               and "release" not in line]  # fmt: skip
+    (line,) = [
+        line
+        for line in LINES
+        if line.endswith('public/2027 --key "$KEY_2027" --policy quorum.txt')
+        and " log " in line
+        and "release" not in line
+    ]
     assert "cosigned by: witness.alpha.example, witness.beta.example" in evening.run(line).stdout
 
 
@@ -163,24 +190,33 @@ def test_a_line_says_no_of_what_was_changed(evening: Evening, place: str, tmp_pa
 
 
 def test_a_quorum_that_was_not_met_is_refused(evening: Evening) -> None:
-    strict = (evening.folder / "quorum.txt").read_text().replace("two-of-three 2", "two-of-three all")
+    strict = (
+        (evening.folder / "quorum.txt").read_text().replace("two-of-three 2", "two-of-three all")
+    )
     (evening.folder / "strict.txt").write_text(strict)
     asked = [line.replace("quorum.txt", "strict.txt") for line in LINES if "quorum.txt" in line]
     assert len(asked) == 5
     for line in asked:
         done = evening.run(line)
-        assert (done.returncode, "the quorum of the named witnesses cosigned it" in done.stdout) == (1, True), line
+        assert (
+            done.returncode,
+            "the quorum of the named witnesses cosigned it" in done.stdout,
+        ) == (1, True), line
 
 
 def test_the_command_holds_the_same_quorum(evening: Evening, databases) -> None:
     keys = tuple(evening._environment[f"KEY_{year}"] for year in YEARS)
     public, met = evening.folder / "public", (evening.folder / "quorum.txt").read_bytes()
     assert verification.verify(public, keys, quorum=met).broken == ()
-    assert verification.verify(evening.folder / "tuesday", keys, log=public, quorum=met).broken == ()
+    assert (
+        verification.verify(evening.folder / "tuesday", keys, log=public, quorum=met).broken == ()
+    )
     unmet = met.replace(b"two-of-three 2", b"two-of-three 3")
     broken = verification.verify(public, keys, quorum=unmet).broken
     assert [place for place, _ in broken] == ["checkpoint"] * 3
-    assert verification.verify(evening.folder / "papers" / "receipts" / "001.json", keys, quorum=unmet).broken
+    assert verification.verify(
+        evening.folder / "papers" / "receipts" / "001.json", keys, quorum=unmet
+    ).broken
 
 
 def test_what_a_receipt_names_is_among_the_papers(evening: Evening) -> None:
@@ -189,7 +225,10 @@ def test_what_a_receipt_names_is_among_the_papers(evening: Evening) -> None:
         for file in (folder / kind).glob("*.json"):
             assert (evening.folder / "public" / kind / file.name).read_bytes() == file.read_bytes()
     assert list((folder / "policies").iterdir())
-    commands = re.findall(r"(?m)^  (python verifier\.py receipt .*)$", (folder / "receipts" / "README.txt").read_text())
+    commands = re.findall(
+        r"(?m)^  (python verifier\.py receipt .*)$",
+        (folder / "receipts" / "README.txt").read_text(),
+    )
     assert len(commands) == 3
     for command in commands:
         done = evening.run(command, folder)

@@ -1,4 +1,6 @@
-"""A run that takes more than its budget fails, and the table of docs/testing.md is made of what a run recorded."""
+"""A run that takes more than its budget fails, and the table of docs/testing.md is made of what a
+run recorded.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,11 @@ RUN = {
 
 
 def test_groups_are_folders_and_the_dearest_comes_first() -> None:
-    assert summed(RUN) == {"database": (0, 7.5, 0.0), "tests/web": (2, 3.5, 4.0), "tests": (1, 0.5, 9.0)}
+    assert summed(RUN) == {
+        "database": (0, 7.5, 0.0),
+        "tests/web": (2, 3.5, 4.0),
+        "tests": (1, 0.5, 9.0),
+    }
 
 
 def test_a_group_above_its_line_and_one_without_a_line_are_found() -> None:
@@ -30,15 +36,21 @@ def test_a_group_above_its_line_and_one_without_a_line_are_found() -> None:
 
 
 def test_every_group_of_the_tests_has_a_line() -> None:
-    folders = {path.parent.relative_to(budget.ROOT).as_posix() for path in Path(__file__).parent.rglob("test_*.py")}
+    folders = {
+        path.parent.relative_to(budget.ROOT).as_posix()
+        for path in Path(__file__).parent.rglob("test_*.py")
+    }
     assert budget.budget().keys() == {*folders, recorded.DATABASE}
 
 
 def test_a_run_above_the_budget_fails_and_the_table_goes_where_the_page_has_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name, text in (("costs.json", json.dumps(RUN)), ("budget.csv", "group,seconds\ndatabase,8\ntests/web,3\ntests,1\n"),
-                       ("page.md", "a\n<!-- costs -->\nold\n<!-- /costs -->\nb\n")):  # fmt: skip
+    for name, text in (
+        ("costs.json", json.dumps(RUN)),
+        ("budget.csv", "group,seconds\ndatabase,8\ntests/web,3\ntests,1\n"),
+        ("page.md", "a\n<!-- costs -->\nold\n<!-- /costs -->\nb\n"),
+    ):
         (tmp_path / name).write_text(text, encoding="utf-8")
     monkeypatch.setattr(budget, "COSTS", tmp_path / "costs.json")
     monkeypatch.setattr(budget, "BUDGET", tmp_path / "budget.csv")
@@ -47,10 +59,14 @@ def test_a_run_above_the_budget_fails_and_the_table_goes_where_the_page_has_its_
     assert capsys.readouterr().err.startswith("tests/web took 4 s of the processor, and may take 3")
     made = table(summed(RUN))
     assert "| `tests/web` | 2 | 4 | 30.4 | 4 |" in made
-    assert (tmp_path / "page.md").read_text("utf-8") == f"a\n<!-- costs -->\n{made}<!-- /costs -->\nb\n"
+    assert (tmp_path / "page.md").read_text(
+        "utf-8"
+    ) == f"a\n<!-- costs -->\n{made}<!-- /costs -->\nb\n"
 
 
-def test_a_budget_is_set_a_quarter_above_what_the_run_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_budget_is_set_a_quarter_above_what_the_run_took(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "costs.json").write_text(json.dumps(RUN), encoding="utf-8")
     monkeypatch.setattr(budget, "COSTS", tmp_path / "costs.json")
     monkeypatch.setattr(budget, "BUDGET", tmp_path / "budget.csv")
@@ -76,4 +92,6 @@ def test_what_a_started_program_costs_is_counted_while_it_runs_and_once_it_has_e
 def test_a_run_is_written_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorded, "COSTS", tmp_path / "build" / "costs.json")
     recorded.write({"tests/a.py::test_x": Cost(1.23456, 2.0, "failed")}, 0.5)
-    assert json.loads(recorded.COSTS.read_text("utf-8"))["tests"] == {"tests/a.py::test_x": [1.235, 2.0, "failed"]}
+    assert json.loads(recorded.COSTS.read_text("utf-8"))["tests"] == {
+        "tests/a.py::test_x": [1.235, 2.0, "failed"]
+    }

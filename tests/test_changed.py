@@ -22,12 +22,18 @@ GRAPH = {
 
 def test_a_module_is_as_far_as_its_shortest_chain_of_imports() -> None:
     assert distances(GRAPH, ["licet.low"], {}) == {
-        "licet.low": 0, "licet.middle": 1, "tests.test_low": 1, "tests.helper": 2, "tests.test_far": 3,
-    }  # fmt: skip
+        "licet.low": 0,
+        "licet.middle": 1,
+        "tests.test_low": 1,
+        "tests.helper": 2,
+        "tests.test_far": 3,
+    }
 
 
 def test_what_ran_the_change_when_it_was_last_recorded_is_as_near_as_what_imports_it() -> None:
-    found = distances(GRAPH, ["licet.low"], {"tests.test_far": {"licet.low"}, "tests.test_other": {"licet.other"}})
+    found = distances(
+        GRAPH, ["licet.low"], {"tests.test_far": {"licet.low"}, "tests.test_other": {"licet.other"}}
+    )
     assert found["tests.test_far"] == 1
     assert "tests.test_other" not in found
 

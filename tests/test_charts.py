@@ -1,9 +1,10 @@
-"""The charts of deploy/helm render to what deploy/kubernetes and deploy/kubernetes-several hold, which Kubernetes' published
-schemas take, old and new. TESTS_WRITE_GOLDEN=1 writes the second.
+"""The charts of deploy/helm render to what deploy/kubernetes and deploy/kubernetes-several hold,
+which Kubernetes' published schemas take, old and new. TESTS_WRITE_GOLDEN=1 writes the second.
 
-They are rendered by Go's text/template with Sprig's functions (`tests/charts/render.go`), which is what Helm does; Helm itself is
-in none of the registries that are used here, and no cluster has run them. Needs Debian's packages `golang-go` and
-`golang-github-masterminds-sprig-dev`: where they are missing the tests are skipped, and fail where CI=true.
+They are rendered by Go's text/template with Sprig's functions (`tests/charts/render.go`), which is
+what Helm does; Helm itself is in none of the registries that are used here, and no cluster has run
+them. Needs Debian's packages `golang-go` and `golang-github-masterminds-sprig-dev`: where they are
+missing the tests are skipped, and fail where CI=true.
 """
 
 from __future__ import annotations
@@ -50,7 +51,9 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source.mkdir(parents=True)
     shutil.copy(Path(__file__).parent / "charts" / "render.go", source)
     env = os.environ | {"GO111MODULE": "off", "GOPATH": f"{base}:{GOCODE}", "GOFLAGS": ""}
-    subprocess.run(["go", "build", "-o", str(base / "render"), "render"], env=env, check=True, timeout=600)
+    subprocess.run(
+        ["go", "build", "-o", str(base / "render"), "render"], env=env, check=True, timeout=600
+    )
     return base / "render"
 
 
@@ -64,7 +67,10 @@ def schema_of(chart: str) -> dict[str, Any]:
 
 def several() -> Values:
     """The values of three servers that share a bucket."""
-    return over(values_of("licet"), dict(yaml.safe_load((CHARTS / "licet" / "values-several.yaml").read_text("utf-8"))))
+    return over(
+        values_of("licet"),
+        dict(yaml.safe_load((CHARTS / "licet" / "values-several.yaml").read_text("utf-8"))),
+    )
 
 
 def over(values: Values, own: Values) -> Values:
@@ -78,11 +84,16 @@ def asked(program: Path, chart: str, values: Values) -> subprocess.CompletedProc
     """The renderer's answer to values that the schema takes."""
     jsonschema.validate(values, schema_of(chart))
     context = {
-        "Values": values, "Chart": yaml.safe_load((CHARTS / chart / "Chart.yaml").read_text("utf-8")),
+        "Values": values,
+        "Chart": yaml.safe_load((CHARTS / chart / "Chart.yaml").read_text("utf-8")),
         "Release": {"Name": "licet", "Namespace": NAMESPACE, "Service": "Helm"},
-    }  # fmt: skip
+    }
     return subprocess.run(
-        [program, CHARTS / chart], input=json.dumps(context), capture_output=True, text=True, check=False
+        [program, CHARTS / chart],
+        input=json.dumps(context),
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -106,20 +117,26 @@ def render(render_text: RenderText) -> Render:
         files = render_text(chart, values if values is not None else values_of(chart))
         notes = files.pop("NOTES.txt", "")
         assert NAMESPACE in notes or chart == "licet-gate"
-        return [one for text in files.values() for one in yaml.safe_load_all(text) if one is not None]
+        return [
+            one for text in files.values() for one in yaml.safe_load_all(text) if one is not None
+        ]
 
     return rendered
 
 
 def named(found: list[Any]) -> dict[tuple[str, str], Any]:
-    """Objects by kind and name; their values compared as YAML reads them, whatever order they were written in."""
+    """Objects by kind and name; their values compared as YAML reads them, whatever order they were
+    written in.
+    """
     by_name = {(one["kind"], one["metadata"]["name"]): one for one in found}
     assert len(by_name) == len(found)
     return by_name
 
 
 def without_policy(found: list[Any]) -> list[Any]:
-    """The claims of a chart stay when it is removed: an annotation of Helm's, which plain manifests have no use for."""
+    """The claims of a chart stay when it is removed: an annotation of Helm's, which plain manifests
+    have no use for.
+    """
     found = copy.deepcopy(found)
     for one in found:
         if one["kind"] == "PersistentVolumeClaim":
@@ -131,26 +148,38 @@ def test_the_chart_renders_to_the_plain_manifests(render: Render) -> None:
     values = values_of("licet")
     values["monitor"]["enabled"] = True
     ours = named(without_policy(render("licet", values)))
-    plain = named([one for one in objects() if one["kind"] != "Namespace"])  # a chart goes into one that is there
+    # a chart goes into one that is there
+    plain = named([one for one in objects() if one["kind"] != "Namespace"])
     assert ours.keys() == plain.keys()
     for name, one in plain.items():
         assert ours[name] == one, name
 
 
-def test_the_manifests_of_several_servers_are_what_the_chart_renders_to(render_text: RenderText) -> None:
+def test_the_manifests_of_several_servers_are_what_the_chart_renders_to(
+    render_text: RenderText,
+) -> None:
     values = several()
     values["monitor"]["enabled"] = True
     files = render_text("licet", values)
     del files["NOTES.txt"]
-    tidy = {name: "\n".join(line for line in text.splitlines() if line.strip()) + "\n" for name, text in files.items()}
-    tidy = {name: text.replace("    helm.sh/resource-policy: keep\n", "").replace("  annotations:\nspec", "spec")
-            for name, text in tidy.items()}  # fmt: skip
+    tidy = {
+        name: "\n".join(line for line in text.splitlines() if line.strip()) + "\n"
+        for name, text in files.items()
+    }
+    tidy = {
+        name: text.replace("    helm.sh/resource-policy: keep\n", "").replace(
+            "  annotations:\nspec", "spec"
+        )
+        for name, text in tidy.items()
+    }
     if os.environ.get("TESTS_WRITE_GOLDEN"):
         for name, text in tidy.items():
             (SEVERAL / name).write_text(text, encoding="utf-8")
     assert {path.name for path in SEVERAL.glob("*")} == tidy.keys() | BY_HAND
     for name, text in tidy.items():
-        assert (SEVERAL / name).read_text("utf-8") == text, f"{name}: TESTS_WRITE_GOLDEN=1 writes it"
+        assert (SEVERAL / name).read_text("utf-8") == text, (
+            f"{name}: TESTS_WRITE_GOLDEN=1 writes it"
+        )
 
 
 def test_no_monitor_is_made_where_its_kind_may_be_unknown(render: Render) -> None:
@@ -160,7 +189,11 @@ def test_no_monitor_is_made_where_its_kind_may_be_unknown(render: Render) -> Non
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
 def test_the_published_schemas_take_every_manifest(version: str) -> None:
     """Strictly: a word that Kubernetes does not know is refused."""
-    files = [path for path in (*FILES, *SEVERAL_FILES) if path.name not in ("kustomization.yaml", "monitor.yaml")]
+    files = [
+        path
+        for path in (*FILES, *SEVERAL_FILES)
+        if path.name not in ("kustomization.yaml", "monitor.yaml")
+    ]
     found = [one for path in files for one in manifests(path)]
     assert len(found) > 30
     for one in found:
@@ -190,30 +223,54 @@ def leaves(values: Values, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ..
 
 
 OTHER: dict[tuple[str, ...], Any] = {
-    ("store", "url"): "s3://other/folder", ("store", "endpoint"): "https://other.example.org",
-    ("store", "releasesBytes"): "7", ("keys", "provider"): "pkcs11", ("keys", "address"): "https://other.example.org",
-    ("files",): {"witnesses.txt": "one\n"}, ("server", "replicas"): 4, ("volumes", "accessMode"): "ReadWriteMany",
-    ("network", "storePort"): 9000, ("network", "keysPort"): 9001,
-    ("image", "digest"): "sha256:" + "1" * 64, ("url",): "https://other.example.org",
+    ("store", "url"): "s3://other/folder",
+    ("store", "endpoint"): "https://other.example.org",
+    ("store", "releasesBytes"): "7",
+    ("keys", "provider"): "pkcs11",
+    ("keys", "address"): "https://other.example.org",
+    ("files",): {"witnesses.txt": "one\n"},
+    ("server", "replicas"): 4,
+    ("volumes", "accessMode"): "ReadWriteMany",
+    ("network", "storePort"): 9000,
+    ("network", "keysPort"): 9001,
+    ("image", "digest"): "sha256:" + "1" * 64,
+    ("url",): "https://other.example.org",
     ("databaseUrl",): "postgresql://other@db/licet?passfile=/run/licet/pgpass&sslmode=verify-full",
-    ("settings",): {"LICET_KEYS__BACKUP_DAYS": "9"}, ("server", "workers"): 7, ("monitor", "enabled"): True,
-    ("jobs", "backup", "schedule"): "1 2 3 4 5", ("jobs", "prune", "schedule"): "1 2 3 4 5",
-    ("jobs", "drill", "schedule"): "1 2 3 4 5", ("jobs", "build", "purpose"): "other_models",
-    ("jobs", "build", "rayAddress"): "ray://other:10001", ("releases",): ["winter", "spring"], ("hostPath",): "/elsewhere",
-    ("releasesPath",): "/elsewhere", ("nodeSelector",): {"gpu": "yes"},
+    ("settings",): {"LICET_KEYS__BACKUP_DAYS": "9"},
+    ("server", "workers"): 7,
+    ("monitor", "enabled"): True,
+    ("jobs", "backup", "schedule"): "1 2 3 4 5",
+    ("jobs", "prune", "schedule"): "1 2 3 4 5",
+    ("jobs", "drill", "schedule"): "1 2 3 4 5",
+    ("jobs", "build", "purpose"): "other_models",
+    ("jobs", "build", "rayAddress"): "ray://other:10001",
+    ("releases",): ["winter", "spring"],
+    ("hostPath",): "/elsewhere",
+    ("releasesPath",): "/elsewhere",
+    ("nodeSelector",): {"gpu": "yes"},
     ("tolerations",): [{"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}],
-}  # fmt: skip
+}
 EVERY = [(chart, path) for chart in ("licet", "licet-gate") for path in leaves(values_of(chart))]
 
 
-@pytest.mark.parametrize(("chart", "path"), EVERY, ids=lambda of: of if isinstance(of, str) else ".".join(of))
-def test_each_value_changes_what_is_rendered(render: Render, chart: str, path: tuple[str, ...]) -> None:
-    is_shared = path[0] in ("store", "keys", "files") or path[-1] in ("storePort", "keysPort", "replicas")
+@pytest.mark.parametrize(
+    ("chart", "path"), EVERY, ids=lambda of: of if isinstance(of, str) else ".".join(of)
+)
+def test_each_value_changes_what_is_rendered(
+    render: Render, chart: str, path: tuple[str, ...]
+) -> None:
+    is_shared = path[0] in ("store", "keys", "files") or path[-1] in (
+        "storePort",
+        "keysPort",
+        "replicas",
+    )
     values = several() if is_shared else values_of(chart)
     before, inner = render(chart, values), values
     for key in path[:-1]:
         inner = inner[key]
-    inner[path[-1]] = OTHER.get(path, "9Gi" if path[-1] in ("memory", "data", "backups") else "another")
+    inner[path[-1]] = OTHER.get(
+        path, "9Gi" if path[-1] in ("memory", "data", "backups") else "another"
+    )
     after = render(chart, values)
     # One of each kind: reading a schema is what costs.
     changed = {one["kind"]: one for one in after if one not in before}
@@ -233,7 +290,11 @@ def test_each_value_changes_what_is_rendered(render: Render, chart: str, path: t
             ("databaseUrl",),
             "postgresql://licet:secret@db/licet?passfile=/run/licet/pgpass&sslmode=verify-full",
         ),
-        ("licet", ("databaseUrl",), "postgresql://licet@db/licet?passfile=/run/licet/pgpass&sslmode=require"),
+        (
+            "licet",
+            ("databaseUrl",),
+            "postgresql://licet@db/licet?passfile=/run/licet/pgpass&sslmode=require",
+        ),
         ("licet", ("settings",), {"PATH": "/tmp"}),
         ("licet", ("server", "workers"), 0),
         ("licet", ("server", "replicas"), 0),
@@ -248,7 +309,9 @@ def test_each_value_changes_what_is_rendered(render: Render, chart: str, path: t
         ("licet-gate", ("hostPath",), "run"),
     ],
 )
-def test_values_that_cannot_be_meant_are_refused(chart: str, path: tuple[str, ...], value: Any) -> None:
+def test_values_that_cannot_be_meant_are_refused(
+    chart: str, path: tuple[str, ...], value: Any
+) -> None:
     values = values_of(chart)
     jsonschema.validate(values, schema_of(chart))
     inner = values
@@ -260,9 +323,13 @@ def test_values_that_cannot_be_meant_are_refused(chart: str, path: tuple[str, ..
 
 
 HOSTILE = (
-    "x\n          privileged: true\n", "x\nprivileged: true", 'x", privileged: true, y: "', "x', privileged: true, y: '",
-    "x}\n---\nkind: Pod\nprivileged: true\n", "{{ .Values }} # privileged: true",
-)  # fmt: skip
+    "x\n          privileged: true\n",
+    "x\nprivileged: true",
+    'x", privileged: true, y: "',
+    "x', privileged: true, y: '",
+    "x}\n---\nkind: Pod\nprivileged: true\n",
+    "{{ .Values }} # privileged: true",
+)
 
 
 def keys_in(found: Any) -> set[str]:
@@ -276,9 +343,17 @@ def keys_in(found: Any) -> set[str]:
             return set()
 
 
-@pytest.mark.parametrize(("chart", "path"), EVERY, ids=lambda of: of if isinstance(of, str) else ".".join(of))
-def test_no_value_becomes_another_key_of_a_manifest(program: Path, chart: str, path: tuple[str, ...]) -> None:
-    is_shared = path[0] in ("store", "keys", "files") or path[-1] in ("storePort", "keysPort", "replicas")
+@pytest.mark.parametrize(
+    ("chart", "path"), EVERY, ids=lambda of: of if isinstance(of, str) else ".".join(of)
+)
+def test_no_value_becomes_another_key_of_a_manifest(
+    program: Path, chart: str, path: tuple[str, ...]
+) -> None:
+    is_shared = path[0] in ("store", "keys", "files") or path[-1] in (
+        "storePort",
+        "keysPort",
+        "replicas",
+    )
     for hostile in HOSTILE:
         values = several() if is_shared else values_of(chart)
         inner = values
@@ -298,15 +373,25 @@ def test_no_value_becomes_another_key_of_a_manifest(program: Path, chart: str, p
         files = json.loads(done.stdout)
         files.pop("NOTES.txt", "")
         for text in files.values():
-            assert "privileged" not in keys_in(list(yaml.safe_load_all(text))), (path, hostile, text)
+            assert "privileged" not in keys_in(list(yaml.safe_load_all(text))), (
+                path,
+                hostile,
+                text,
+            )
 
 
 @pytest.mark.parametrize(
     ("own", "why"),
     [
         ({"server": {"replicas": 2}}, "set store.url to a bucket"),
-        ({"store": {"url": "s3://bucket/licet", "accessKeyId": "licet"}}, "set keys.provider to bao or pkcs11"),
-        ({"store": {"url": "s3://bucket/licet"}, "keys": {"provider": "pkcs11"}}, "without store.accessKeyId"),
+        (
+            {"store": {"url": "s3://bucket/licet", "accessKeyId": "licet"}},
+            "set keys.provider to bao or pkcs11",
+        ),
+        (
+            {"store": {"url": "s3://bucket/licet"}, "keys": {"provider": "pkcs11"}},
+            "without store.accessKeyId",
+        ),
         ({"keys": {"provider": "bao"}}, "without keys.address"),
     ],
 )
@@ -317,7 +402,9 @@ def test_the_chart_says_what_several_servers_lack(program: Path, own: Values, wh
 
 
 def test_servers_on_one_volume_that_every_node_mounts_need_no_bucket(render: Render) -> None:
-    values = over(values_of("licet"), {"server": {"replicas": 2}, "volumes": {"accessMode": "ReadWriteMany"}})
+    values = over(
+        values_of("licet"), {"server": {"replicas": 2}, "volumes": {"accessMode": "ReadWriteMany"}}
+    )
     found = named(render("licet", values))
     server = found["StatefulSet", "licet"]["spec"]
     assert server["replicas"] == 2
@@ -329,11 +416,15 @@ def test_servers_on_one_volume_that_every_node_mounts_need_no_bucket(render: Ren
 
 
 def test_a_file_of_one_s_own_takes_the_place_of_what_the_chart_writes(render: Render) -> None:
-    values = over(several(), {"files": {"controller.yaml": "name: Other Ltd\n", "witnesses.txt": "one\ntwo\n"}})
+    values = over(
+        several(),
+        {"files": {"controller.yaml": "name: Other Ltd\n", "witnesses.txt": "one\ntwo\n"}},
+    )
     found = named(render("licet", values))
     assert found["ConfigMap", "licet-files"]["data"] == {
-        "controller.yaml": "name: Other Ltd\n", "witnesses.txt": "one\ntwo\n",
-    }  # fmt: skip
+        "controller.yaml": "name: Other Ltd\n",
+        "witnesses.txt": "one\ntwo\n",
+    }
     spec = found["Deployment", "licet"]["spec"]["template"]["spec"]
     (_, folder) = spec["initContainers"]
     assert folder["command"][-2:] == ["/run/files/controller.yaml", "/run/files/witnesses.txt"]
@@ -347,19 +438,27 @@ def test_a_setting_of_one_s_own_goes_beside_ours(render: Render) -> None:
     assert data["LICET_DATA"] == "/var/lib/licet/data"
 
 
-def test_a_gate_is_an_ordinary_user_that_reads_releases_and_reaches_https_alone(render: Render) -> None:
+def test_a_gate_is_an_ordinary_user_that_reads_releases_and_reaches_https_alone(
+    render: Render,
+) -> None:
     found = named(render("licet-gate"))
     template = found["DaemonSet", "licet-gate"]["spec"]["template"]
     spec = template["spec"]
     (container,) = spec["containers"]
-    assert command_exists([word.partition("=")[0] if word.startswith("--") else word for word in container["args"]])
+    assert command_exists(
+        [word.partition("=")[0] if word.startswith("--") else word for word in container["args"]]
+    )
     assert container["args"][:3] == ["train", "gate", "./autumn"]
     assert spec["securityContext"]["runAsNonRoot"] is True
     assert spec["automountServiceAccountToken"] is False
     assert container["securityContext"] == {
-        "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
-    }  # fmt: skip
-    assert container["resources"]["requests"]["memory"] == container["resources"]["limits"]["memory"]
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert (
+        container["resources"]["requests"]["memory"] == container["resources"]["limits"]["memory"]
+    )
     assert "env" not in container
     assert "envFrom" not in container
     mounts = {mount["name"]: mount.get("readOnly", False) for mount in container["volumeMounts"]}
@@ -368,7 +467,11 @@ def test_a_gate_is_an_ordinary_user_that_reads_releases_and_reaches_https_alone(
     assert policy["podSelector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
     assert policy["policyTypes"] == ["Ingress", "Egress"]
     assert "ingress" not in policy
-    assert sorted(port["port"] for rule in policy["egress"] for port in rule["ports"]) == [53, 53, 443]
+    assert sorted(port["port"] for rule in policy["egress"] for port in rule["ports"]) == [
+        53,
+        53,
+        443,
+    ]
 
 
 def test_the_charts_have_the_version_of_the_package() -> None:

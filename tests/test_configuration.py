@@ -1,4 +1,6 @@
-"""docs/configuration.md has every setting, field by field, with its variable and its default, and invents none."""
+"""docs/configuration.md has every setting, field by field, with its variable and its default, and
+invents none.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +16,18 @@ from licet.errors import UsageError
 
 PAGE = (Path(__file__).parent.parent / "docs" / "configuration.md").read_text(encoding="utf-8")
 ROW = re.compile(
-    r"^\| `(?P<field>\w+)` \| `(?P<variable>[A-Z_]+)` \| (?P<default>[^|]+) \| (?P<meaning>[^|]+) \|$", re.M
+    r"^\| `(?P<field>\w+)` \| `(?P<variable>[A-Z_]+)` \| (?P<default>[^|]+) \| (?P<meaning>[^|]+) \|$",
+    re.M,
 )
 WORDS_MIN = 2
 
 
-def settings(of: type[msgspec.Struct] = Configuration, prefix: str = "LICET_") -> dict[str, tuple[str, Any]]:
-    """Every variable, with its field and its default; a section's fields follow its name and two underscores."""
+def settings(
+    of: type[msgspec.Struct] = Configuration, prefix: str = "LICET_"
+) -> dict[str, tuple[str, Any]]:
+    """Every variable, with its field and its default; a section's fields follow its name and two
+    underscores.
+    """
     found: dict[str, tuple[str, Any]] = {}
     types = get_type_hints(of)
     for field in msgspec.structs.fields(of):
@@ -28,7 +35,9 @@ def settings(of: type[msgspec.Struct] = Configuration, prefix: str = "LICET_") -
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             found |= settings(kind, f"LICET_{kind.__name__.upper()}__")
         else:
-            default = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
+            default = (
+                field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
+            )
             found[prefix + field.name.upper()] = (field.name, default)
     return found
 
@@ -38,7 +47,11 @@ def shown(default: Any) -> str:
         return "none"
     if isinstance(default, tuple):
         return f"`{','.join(default)}`"
-    return f"{default:,}" if isinstance(default, int) and not isinstance(default, bool) else f"`{default}`"
+    return (
+        f"{default:,}"
+        if isinstance(default, int) and not isinstance(default, bool)
+        else f"`{default}`"
+    )
 
 
 def rows() -> dict[str, re.Match[str]]:

@@ -16,7 +16,11 @@ def test_every_place_that_a_recipe_names_is_there() -> None:
     assert len(named) > 40
     places = {name for name in named if not any(word in name for word in PLACEHOLDERS)}
     assert sorted(name for name in places if not (ROOT / name).exists()) == []
-    folders = {(ROOT / name).parent for name in named - places if "/NAME/" not in name and not name.endswith("NAME/")}
+    folders = {
+        (ROOT / name).parent
+        for name in named - places
+        if "/NAME/" not in name and not name.endswith("NAME/")
+    }
     assert sorted(str(folder) for folder in folders if not folder.is_dir()) == []
 
 

@@ -1,7 +1,9 @@
-"""What the documents name is there, and what is there is in the documents: commands, options, routes, settings.
+"""What the documents name is there, and what is there is in the documents: commands, options,
+routes, settings.
 
-The other halves: tests/test_configuration.py has the settings row by row, tests/web/test_api.py the problems and scopes,
-tests/web/test_events.py the events. `docs/routes.md` is made from the application: TESTS_WRITE_GOLDEN=1 writes it anew.
+The other halves: tests/test_configuration.py has the settings row by row, tests/web/test_api.py the
+problems and scopes, tests/web/test_events.py the events. `docs/routes.md` is made from the
+application: TESTS_WRITE_GOLDEN=1 writes it anew.
 """
 
 import ast
@@ -28,24 +30,31 @@ from .web.served import World
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [
-    ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "quickstart").glob("*.md")),
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs" / "quickstart").glob("*.md")),
     *sorted((ROOT / "docs" / "runbooks").glob("*.md")),
-]  # fmt: skip
+]
 ROUTES = ROOT / "docs" / "routes.md"
 COMMANDS = ROOT / "docs" / "commands.md"
 # LiteLLM's own, and the base that an exporter of OpenTelemetry adds to.
 NO_ROUTES = {"/v1/chat/completions", "/v1/otlp"}
-OWN_WORDS = {"demo", "test", "bench", "setup", "docs"}  # words of ./run itself; `demo` is a command too
+# words of ./run itself; `demo` is a command too
+OWN_WORDS = {"demo", "test", "bench", "setup", "docs"}
 
 
 def commands() -> list[tuple[str, str]]:
     """Every line in a document that calls the program, with the document's name."""
     found = []
     for document in DOCUMENTS:
-        for block in re.findall(r"(?m)(?:^    .*\n)+|^```.*?^```", document.read_text(encoding="utf-8"), re.DOTALL):
+        for block in re.findall(
+            r"(?m)(?:^    .*\n)+|^```.*?^```", document.read_text(encoding="utf-8"), re.DOTALL
+        ):
             block = re.sub(r"\\\n\s*", "", block)
             for line in block.splitlines():
-                for call in re.findall(r"(?:^|\(| {3,})(?:\./run|licet) ([a-z].*?)(?: {3,}|\)|$)", line.split(" #")[0]):
+                for call in re.findall(
+                    r"(?:^|\(| {3,})(?:\./run|licet) ([a-z].*?)(?: {3,}|\)|$)", line.split(" #")[0]
+                ):
                     found.append((document.name, call.split(" | ")[0].strip()))
     return found
 
@@ -75,8 +84,14 @@ def texts() -> dict[str, str]:
 
 
 def test_every_command_is_in_a_document() -> None:
-    text = re.sub(r"\s+", " ", "\n".join(text for name, text in texts().items() if name != COMMANDS.name))
-    silent = [" ".join(p) for p, _ in every(cli.main) if not re.search(rf"(?:licet|/run) {' '.join(p)}(?![\w-])", text)]
+    text = re.sub(
+        r"\s+", " ", "\n".join(text for name, text in texts().items() if name != COMMANDS.name)
+    )
+    silent = [
+        " ".join(p)
+        for p, _ in every(cli.main)
+        if not re.search(rf"(?:licet|/run) {' '.join(p)}(?![\w-])", text)
+    ]
     assert silent == []
 
 
@@ -84,11 +99,17 @@ def test_every_command_is_in_the_list_of_commands_with_its_options_and_none_is_i
     made = COMMANDS_HEAD
     for word, command in below(cli.main).items():
         made += (
-            f"\n## licet {word}\n\n{first_sentence(command)}\n\n| command | what it does | options |\n|---|---|---|\n"
+            f"\n## licet {word}\n\n{first_sentence(command)}\n\n| command | what it does | "
+            "options |\n|---|---|---|\n"
         )
-        held = list(every(command, word)) if isinstance(command, click.Group) else [((word,), command)]
+        held = (
+            list(every(command, word)) if isinstance(command, click.Group) else [((word,), command)]
+        )
         made += "".join(
-            f"| `licet {' '.join((*path, *arguments(one)))}` | {first_sentence(one)} | {options(one)} |\n"
+            (
+                f"| `licet {' '.join((*path, *arguments(one)))}` | {first_sentence(one)} | "
+                f"{options(one)} |\n"
+            )
             for path, one in held
         )
     if os.environ.get("TESTS_WRITE_GOLDEN"):
@@ -127,13 +148,19 @@ def options(command: click.Command) -> str:
     return ", ".join(f"`{one.opts[-1]}`" for one in named if not COMMON & set(one.opts))
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "src" / "licet").rglob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "src" / "licet").rglob("*.py")), ids=lambda path: path.stem
+)
 def test_a_command_that_the_program_names_in_a_text_exists(path: Path) -> None:
-    """Of the words between backticks: those before what stands for a name, a path or an option's value."""
+    """Of the words between backticks: those before what stands for a name, a path or an option's
+    value.
+    """
     for call in re.findall(r"`licet ([a-z][^`]*)`", path.read_text("utf-8")):
         command: click.Command = cli.main
         words = re.sub(r"[\"']?\s+[\"']?", " ", call).split()
-        while isinstance(command, click.Group) and words and re.fullmatch(r"[a-z][a-z-]*", words[0]):
+        while (
+            isinstance(command, click.Group) and words and re.fullmatch(r"[a-z][a-z-]*", words[0])
+        ):
             assert words[0] in below(command), f"`licet {call}`"
             command = below(command)[words.pop(0)]
         options = {option for parameter in command.params for option in parameter.opts} | {"--help"}
@@ -154,8 +181,13 @@ def served(world: World) -> dict[str, tuple[May, str]]:
             said = " ".join((verb.__doc__ or "").replace("``", "`").split())
             for method in handler.http_methods - {"OPTIONS", "HEAD"}:
                 path = re.sub(r":(?:str|path|int|uuid)\}", "}", route.path)
-                found[f"{method} {path}"] = (handler.opt.get("may", May()), re.split(r"(?<=\.)\s", said)[0])
-    return {one: who for one, who in sorted(found.items()) if not re.match(r"GET /openapi(/|$)", one)}
+                found[f"{method} {path}"] = (
+                    handler.opt.get("may", May()),
+                    re.split(r"(?<=\.)\s", said)[0],
+                )
+    return {
+        one: who for one, who in sorted(found.items()) if not re.match(r"GET /openapi(/|$)", one)
+    }
 
 
 def row(name: str, may: May, said: str) -> str:
@@ -185,7 +217,11 @@ def test_a_path_of_the_api_in_a_document_exists(world: World) -> None:
         for path in re.findall(r"(?<![\w.])(?:http://[\w.:]+)?(/v1/[^\s`'\"?|)]+)", text)
     }
     assert len(named) > 40
-    wrong = [one for one in sorted(named) if one[1] not in NO_ROUTES and not any(p.fullmatch(one[1]) for p in patterns)]
+    wrong = [
+        one
+        for one in sorted(named)
+        if one[1] not in NO_ROUTES and not any(p.fullmatch(one[1]) for p in patterns)
+    ]
     assert wrong == []
 
 
@@ -202,7 +238,9 @@ def test_every_setting_of_a_plugin_is_in_its_document() -> None:
     page = (ROOT / "docs" / "quickstart" / "litellm.md").read_text("utf-8")
     table = page[page.index(f"| `{PREFIX}..`") :].split("\n\n")[0]
     rows = re.findall(r"(?m)^\| `([A-Z_]+)`", table)
-    assert sorted(rows) == sorted(field.name.upper() for field in msgspec.structs.fields(PluginSettings))
+    assert sorted(rows) == sorted(
+        field.name.upper() for field in msgspec.structs.fields(PluginSettings)
+    )
 
 
 def test_every_reason_is_explained() -> None:
@@ -229,19 +267,25 @@ def test_every_bound_of_the_threat_model_names_a_test_that_is_there() -> None:
         assert named, row
         for file, name in named:
             tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
-            assert name in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}, (
-                f"{file}::{name}"
-            )
+            assert name in {
+                node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)
+            }, f"{file}::{name}"
 
 
-SWITCH = re.compile(r"(?:environ(?:\.get\(|\.setdefault\(|\[)|seeds_(?:of|until)\([^\n]*)\"(TESTS_[A-Z_]+)\"")
+SWITCH = re.compile(
+    r"(?:environ(?:\.get\(|\.setdefault\(|\[)|seeds_(?:of|until)\([^\n]*)\"(TESTS_[A-Z_]+)\""
+)
 
 
 def test_every_switch_of_the_tests_is_on_their_page_and_no_other() -> None:
     read = {
-        name for path in (ROOT / "tests").rglob("*.py") for name in SWITCH.findall(path.read_text(encoding="utf-8"))
+        name
+        for path in (ROOT / "tests").rglob("*.py")
+        for name in SWITCH.findall(path.read_text(encoding="utf-8"))
     }
-    rows = re.findall(r"(?m)^\| `(TESTS_[A-Z_]+)` \|", (ROOT / "docs" / "testing.md").read_text(encoding="utf-8"))
+    rows = re.findall(
+        r"(?m)^\| `(TESTS_[A-Z_]+)` \|", (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
+    )
     assert sorted(rows) == sorted(read)
 
 

@@ -1,4 +1,5 @@
-"""The site of the documentation: every page is in it, every link of it leads somewhere, and it asks no other host.
+"""The site of the documentation: every page is in it, every link of it leads somewhere, and it asks
+no other host.
 
 It is built once, and opened as somebody without a network would: from the disk.
 """
@@ -25,7 +26,14 @@ from .web.browsing import MILLISECONDS_MAX, browser  # noqa: F401  # a fixture
 
 ROOT = Path(__file__).parent.parent
 VERSION = "1.0"
-FETCHED = {"script": "src", "img": "src", "source": "src", "iframe": "src", "link": "href", "object": "data"}
+FETCHED = {
+    "script": "src",
+    "img": "src",
+    "source": "src",
+    "iframe": "src",
+    "link": "href",
+    "object": "data",
+}
 FORMAT = re.compile(r"url\((?!['\"]?(?:data:|#))([^)]+)\)|@import")
 
 
@@ -44,7 +52,11 @@ class Page(HTMLParser):
         self.ids.add(named.get("id", ""))
         if tag == "a" and "href" in named:
             self.links.append(named["href"])
-        if tag in FETCHED and FETCHED[tag] in named and named.get("rel") not in ("next", "prev", "index", "search"):
+        if (
+            tag in FETCHED
+            and FETCHED[tag] in named
+            and named.get("rel") not in ("next", "prev", "index", "search")
+        ):
             self.fetched.append(named[FETCHED[tag]])
         if "srcset" in named:
             self.fetched += [part.split()[0] for part in named["srcset"].split(",")]
@@ -54,7 +66,11 @@ def build(root: Path, into: Path) -> subprocess.CompletedProcess[str]:
     """A process apart: Sphinx leaves much behind in the one that it was in."""
     asked = ["--root", str(root), "--into", str(into), "--version", VERSION]
     return subprocess.run(
-        [sys.executable, "-m", "tools.docs_site", *asked], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "tools.docs_site", *asked],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -68,7 +84,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def site(folder: Path) -> dict[Path, Page]:
-    return {path: Page(path.read_text("utf-8")) for path in sorted((folder / VERSION).rglob("*.html"))}
+    return {
+        path: Page(path.read_text("utf-8")) for path in sorted((folder / VERSION).rglob("*.html"))
+    }
 
 
 def test_every_page_of_the_documentation_is_in_the_site_and_in_its_navigation(folder: Path) -> None:
@@ -77,7 +95,9 @@ def test_every_page_of_the_documentation_is_in_the_site_and_in_its_navigation(fo
         made = target.replace(".md", ".html")
         assert (folder / VERSION / made).exists(), path
         if target != "index.md":
-            assert made in navigation, f"{path} is in no list of docs/index.md, nor of an index that it names"
+            assert made in navigation, (
+                f"{path} is in no list of docs/index.md, nor of an index that it names"
+            )
     assert len(pages(ROOT)) > 80
     assert set(OUTSIDE) < set(pages(ROOT))
 
@@ -101,13 +121,20 @@ def test_no_page_fetches_anything_from_elsewhere(folder: Path, site: dict[Path, 
     for path, page in site.items():
         for link in page.fetched:
             assert not re.match(r"[a-z]+:|//", link.removeprefix("data:")), f"{path.name}: {link}"
-            assert link.startswith("data:") or (path.parent / urldefrag(link)[0].split("?")[0]).exists(), link
+            assert (
+                link.startswith("data:")
+                or (path.parent / urldefrag(link)[0].split("?")[0]).exists()
+            ), link
     for path in sorted(folder.rglob("*.css")):
         for match in FORMAT.finditer(path.read_text("utf-8")):
-            assert match[1] and not re.match(r"['\"]?(?:[a-z]+:|//)", match[1]), f"{path.name}: {match[0]}"
+            assert match[1] and not re.match(r"['\"]?(?:[a-z]+:|//)", match[1]), (
+                f"{path.name}: {match[0]}"
+            )
 
 
-def test_the_first_pages_search_dark_and_versions_work_from_a_disk(folder: Path, browser: Any) -> None:  # noqa: F811
+def test_the_first_pages_search_dark_and_versions_work_from_a_disk(
+    folder: Path, browser: Any
+) -> None:
     """Without a console error, and without a request that is no file."""
     (folder / "0.9").mkdir(exist_ok=True)
     (folder / "0.9" / "index.html").write_text("<!doctype html><title>Before</title>")
@@ -116,7 +143,10 @@ def test_the_first_pages_search_dark_and_versions_work_from_a_disk(folder: Path,
     context.set_default_timeout(MILLISECONDS_MAX)
     page = context.new_page()
     said: list[str] = []
-    page.on("console", lambda one: one.type in ("error", "warning") and said.append(f"{page.url}: {one.text}"))
+    page.on(
+        "console",
+        lambda one: one.type in ("error", "warning") and said.append(f"{page.url}: {one.text}"),
+    )
     page.on("pageerror", lambda one: said.append(f"{page.url}: {one}"))
     page.on("request", lambda one: one.url.startswith(("file:", "data:")) or said.append(one.url))
     page.goto((folder / "index.html").as_uri())
@@ -160,17 +190,20 @@ def background(page: Any) -> str:
 def test_links_are_moved_with_their_pages_and_code_is_left_alone() -> None:
     moved = {"docs/a.md": "a.md", "docs/x/b.md": "x/b.md", "README.md": "readme.md"}
     text = (
-        "[a](docs/a.md#b) [w](https://a.example/docs/a.md) `[a](docs/a.md)`\n\n    [a](docs/a.md)\n\n[a](docs/x/b.md)\n"
+        "[a](docs/a.md#b) [w](https://a.example/docs/a.md) `[a](docs/a.md)`\n\n    "
+        "[a](docs/a.md)\n\n[a](docs/x/b.md)\n"
     )
-    assert with_links_moved(text, "README.md", moved) == text.replace("[a](docs/a.md#b)", "[a](a.md#b)", 1).replace(
-        "(docs/x/b.md)", "(x/b.md)"
-    )
+    assert with_links_moved(text, "README.md", moved) == text.replace(
+        "[a](docs/a.md#b)", "[a](a.md#b)", 1
+    ).replace("(docs/x/b.md)", "(x/b.md)")
     assert (
         with_links_moved("[r](../../README.md) [a](../a.md)\n", "docs/x/b.md", moved)
         == "[r](../readme.md) [a](../a.md)\n"
     )
     picture = '<p>\n<img src="docs/screenshots/n.png" alt="N">\n</p>\n'
-    assert with_links_moved(picture, "README.md", moved) == '<img src="screenshots/n.png" alt="N">\n'
+    assert (
+        with_links_moved(picture, "README.md", moved) == '<img src="screenshots/n.png" alt="N">\n'
+    )
 
 
 def test_the_newest_version_is_the_first(tmp_path: Path) -> None:
@@ -197,12 +230,19 @@ def root_of(folder: Path, page: str) -> Path:
 @pytest.mark.parametrize(
     "page",
     [
-        "<script src='https://evil.example/x.js'></script>", "<SCRIPT>alert(1)</SCRIPT>", "a <img src='x' onerror='alert(1)'> b",
-        "<iframe src='/x'></iframe>", "<svg/onload=alert(1)>", "[x](javascript:alert(1))", "<style>*{}</style>",
-        "![x](https://evil.example/pixel.png)", "![x](//evil.example/pixel.png)", '<img src="https://evil.example/pixel.png">',
+        "<script src='https://evil.example/x.js'></script>",
+        "<SCRIPT>alert(1)</SCRIPT>",
+        "a <img src='x' onerror='alert(1)'> b",
+        "<iframe src='/x'></iframe>",
+        "<svg/onload=alert(1)>",
+        "[x](javascript:alert(1))",
+        "<style>*{}</style>",
+        "![x](https://evil.example/pixel.png)",
+        "![x](//evil.example/pixel.png)",
+        '<img src="https://evil.example/pixel.png">',
         "<a href='x'>x</a>",
     ],
-)  # fmt: skip
+)
 def test_a_page_that_would_run_or_fetch_something_is_refused(tmp_path: Path, page: str) -> None:
     moved = root_of(tmp_path, page)
     with pytest.raises(ValueError, match=r"docs/p.md: .* no markup"):
@@ -210,7 +250,10 @@ def test_a_page_that_would_run_or_fetch_something_is_refused(tmp_path: Path, pag
 
 
 def test_code_that_shows_markup_is_no_markup(tmp_path: Path) -> None:
-    stage(root_of(tmp_path, "`<script>` and\n\n    <script>x</script>\n\n```\n<script>\n```\n"), tmp_path / "source")
+    stage(
+        root_of(tmp_path, "`<script>` and\n\n    <script>x</script>\n\n```\n<script>\n```\n"),
+        tmp_path / "source",
+    )
     assert "<script>" in (tmp_path / "source" / "p.md").read_text()
 
 
@@ -227,7 +270,9 @@ def test_a_link_out_of_the_repository_copies_nothing(tmp_path: Path, link: str) 
         with contextlib.suppress(ValueError):
             stage(root, tmp_path / "source")
         shutil.rmtree(tmp_path / "source" / "screenshots", ignore_errors=True)
-    copied = [path for path in tmp_path.rglob("*") if path.is_file() and path.read_text() == "secret"]
+    copied = [
+        path for path in tmp_path.rglob("*") if path.is_file() and path.read_text() == "secret"
+    ]
     assert len([path for path in copied if not path.is_symlink()]) == 3, copied
 
 

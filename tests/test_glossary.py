@@ -1,7 +1,9 @@
-"""docs/glossary.md explains the words of our own, and every page links to it where it first uses one.
+"""docs/glossary.md explains the words of our own, and every page links to it where it first uses
+one.
 
-Only uses that a pattern can tell are held: `hold` and `copy` are words of everyday English as well, so the patterns look for
-a legal hold and a safety copy, and "leaves" is left alone. What stands in code, in headings and behind `ELSEWHERE` is no use.
+Only uses that a pattern can tell are held: `hold` and `copy` are words of everyday English as well,
+so the patterns look for a legal hold and a safety copy, and "leaves" is left alone. What stands in
+code, in headings and behind `ELSEWHERE` is no use.
 """
 
 from __future__ import annotations
@@ -60,7 +62,10 @@ def prose(text: str) -> str:
 def entries() -> dict[str, str]:
     """Each word of the glossary with what it says of it."""
     found = re.split(r"(?m)^### (.+)$", GLOSSARY.read_text("utf-8"))
-    return {word: re.sub(r"(?m)^## .*$", "", said).strip() for word, said in zip(found[1::2], found[2::2], strict=True)}
+    return {
+        word: re.sub(r"(?m)^## .*$", "", said).strip()
+        for word, said in zip(found[1::2], found[2::2], strict=True)
+    }
 
 
 def unexplained(page: Path, text: str) -> list[str]:
@@ -73,7 +78,9 @@ def unexplained(page: Path, text: str) -> list[str]:
         anchors = {"gate": "(?:training-)?gate"}.get(word, word.replace(" ", "-"))
         link = rf"\[[^\]\[]*\]\((?:\.\./|docs/)?glossary\.md#{anchors}\)"
         if not any(found.start() < use.start() < found.end() for found in re.finditer(link, text)):
-            missing.append(f"{word}: {' '.join(text[max(0, use.start() - 40) : use.end() + 20].split())}")
+            missing.append(
+                f"{word}: {' '.join(text[max(0, use.start() - 40) : use.end() + 20].split())}"
+            )
     return missing
 
 
@@ -87,7 +94,9 @@ def test_the_glossary_has_each_word_once_with_a_page_that_uses_it() -> None:
         assert re.search(rf"\b{word[:4]}", page, re.IGNORECASE), f"{target} does not use `{word}`"
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page != GLOSSARY], ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page != GLOSSARY], ids=lambda page: page.stem
+)
 def test_the_first_use_of_a_word_on_a_page_links_to_the_glossary(page: Path) -> None:
     assert unexplained(page, page.read_text("utf-8")) == []
 
@@ -103,4 +112,7 @@ def test_a_use_before_its_link_is_found() -> None:
     assert unexplained(GLOSSARY, linked) == []
     assert unexplained(GLOSSARY, "The lease is over. " + linked) != []
     assert unexplained(GLOSSARY, "A [lease](glossary.md#leaf) ends.\n") != []
-    assert unexplained(GLOSSARY, "# The lease\n\n    lease\n\n`lease`, and `a`\n\n```sh\nlease\n```\n") == []
+    assert (
+        unexplained(GLOSSARY, "# The lease\n\n    lease\n\n`lease`, and `a`\n\n```sh\nlease\n```\n")
+        == []
+    )

@@ -1,4 +1,5 @@
-"""The manifests of deploy/kubernetes say what the documents promise: one server, nothing privileged, nothing secret in clear.
+"""The manifests of deploy/kubernetes say what the documents promise: one server, nothing
+privileged, nothing secret in clear.
 
 They are read as `kubectl apply --kustomize` reads them, but not sent to a cluster: none is here.
 """
@@ -28,7 +29,9 @@ Manifest = dict[str, Any]
 
 
 def manifests(path: Path) -> list[Manifest]:
-    return [document for document in yaml.safe_load_all(path.read_text("utf-8")) if document is not None]
+    return [
+        document for document in yaml.safe_load_all(path.read_text("utf-8")) if document is not None
+    ]
 
 
 def kustomization() -> Manifest:
@@ -59,7 +62,9 @@ def templates(files: Sequence[Path] = FILES) -> Iterator[tuple[str, Manifest]]:
 
 
 PODS = [pytest.param(template, id=name) for name, template in templates()]
-SEVERAL_PODS = [pytest.param(template, id=f"several:{name}") for name, template in templates(SEVERAL_FILES)]
+SEVERAL_PODS = [
+    pytest.param(template, id=f"several:{name}") for name, template in templates(SEVERAL_FILES)
+]
 
 
 def containers(template: Manifest) -> list[Manifest]:
@@ -86,9 +91,16 @@ def test_every_manifest_is_read_and_stands_in_the_kustomization_once() -> None:
     assert all(found["apiVersion"] for found in objects())
     kinds = {found["kind"] for found in objects()}
     assert kinds == {
-        "Namespace", "ConfigMap", "PersistentVolumeClaim", "StatefulSet", "Service", "PodDisruptionBudget", "CronJob",
-        "NetworkPolicy", "ServiceMonitor",
-    }  # fmt: skip
+        "Namespace",
+        "ConfigMap",
+        "PersistentVolumeClaim",
+        "StatefulSet",
+        "Service",
+        "PodDisruptionBudget",
+        "CronJob",
+        "NetworkPolicy",
+        "ServiceMonitor",
+    }
 
 
 def test_there_is_one_server_whose_pod_ends_before_the_next_begins() -> None:
@@ -109,7 +121,9 @@ def test_there_is_one_server_whose_pod_ends_before_the_next_begins() -> None:
 
 
 @pytest.mark.parametrize("template", [*PODS, *SEVERAL_PODS])
-def test_a_pod_is_an_ordinary_user_without_privileges_on_a_disk_it_cannot_write(template: Manifest) -> None:
+def test_a_pod_is_an_ordinary_user_without_privileges_on_a_disk_it_cannot_write(
+    template: Manifest,
+) -> None:
     spec = template["spec"]
     security = spec["securityContext"]
     assert security["runAsNonRoot"] is True
@@ -119,8 +133,10 @@ def test_a_pod_is_an_ordinary_user_without_privileges_on_a_disk_it_cannot_write(
     assert not {"hostNetwork", "hostPID", "hostIPC", "hostUsers"} & spec.keys()
     for container in containers(template):
         assert container["securityContext"] == {
-            "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
-        }  # fmt: skip
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
     kinds = {key for volume in spec["volumes"] for key in volume if key != "name"}
     assert kinds <= {"persistentVolumeClaim", "secret", "emptyDir", "ephemeral", "configMap"}
 
@@ -140,8 +156,12 @@ def test_an_image_is_named_by_its_digest(template: Manifest) -> None:
 
 
 @pytest.mark.parametrize("template", [*PODS, *SEVERAL_PODS])
-def test_memory_is_limited_to_what_is_requested_so_that_keys_reach_no_swap_file(template: Manifest) -> None:
-    """A container whose request of memory equals its limit gets no swap (Kubernetes, KEP-2400: `LimitedSwap`)."""
+def test_memory_is_limited_to_what_is_requested_so_that_keys_reach_no_swap_file(
+    template: Manifest,
+) -> None:
+    """A container whose request of memory equals its limit gets no swap (Kubernetes, KEP-2400:
+    `LimitedSwap`).
+    """
     for container in containers(template):
         resources = container["resources"]
         assert resources["requests"]["memory"] == resources["limits"]["memory"]
@@ -154,12 +174,16 @@ def test_memory_is_limited_to_what_is_requested_so_that_keys_reach_no_swap_file(
 
 @pytest.mark.parametrize("template", [*PODS, *SEVERAL_PODS])
 def test_no_variable_of_the_cluster_is_taken_for_a_setting(template: Manifest) -> None:
-    """A Service named `licet` would set LICET_PORT in every pod, and an unknown LICET_ variable is refused."""
+    """A Service named `licet` would set LICET_PORT in every pod, and an unknown LICET_ variable is
+    refused.
+    """
     assert template["spec"]["enableServiceLinks"] is False
 
 
 @pytest.mark.parametrize("template", PODS)
-def test_the_keys_stay_closed_to_the_group_and_all_pods_are_where_the_data_folder_is(template: Manifest) -> None:
+def test_the_keys_stay_closed_to_the_group_and_all_pods_are_where_the_data_folder_is(
+    template: Manifest,
+) -> None:
     spec = template["spec"]
     assert spec["securityContext"]["fsGroupChangePolicy"] == "OnRootMismatch"
     (rule,) = spec["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
@@ -169,17 +193,26 @@ def test_the_keys_stay_closed_to_the_group_and_all_pods_are_where_the_data_folde
 
 
 @pytest.mark.parametrize("template", PODS)
-def test_what_a_pod_mounts_is_there_and_secrets_are_read_from_files_alone(template: Manifest) -> None:
+def test_what_a_pod_mounts_is_there_and_secrets_are_read_from_files_alone(
+    template: Manifest,
+) -> None:
     spec = template["spec"]
     volumes = {volume["name"]: volume for volume in spec["volumes"]}
     assert of_kind("Secret") == []
     claims = {claim["metadata"]["name"] for claim in of_kind("PersistentVolumeClaim")}
-    assert {v["persistentVolumeClaim"]["claimName"] for v in volumes.values() if "persistentVolumeClaim" in v} <= claims
+    assert {
+        v["persistentVolumeClaim"]["claimName"]
+        for v in volumes.values()
+        if "persistentVolumeClaim" in v
+    } <= claims
     maps = {found["metadata"]["name"] for found in of_kind("ConfigMap")}
     used = set()
     for container in containers(template):
         asked = container.get("env", [])
-        assert all(one["valueFrom"].keys() == {"fieldRef"} and not one["name"].startswith("LICET_") for one in asked)
+        assert all(
+            one["valueFrom"].keys() == {"fieldRef"} and not one["name"].startswith("LICET_")
+            for one in asked
+        )
         assert {source["configMapRef"]["name"] for source in container.get("envFrom", [])} <= maps
         for mount in container["volumeMounts"]:
             assert mount["name"] in volumes
@@ -189,14 +222,21 @@ def test_what_a_pod_mounts_is_there_and_secrets_are_read_from_files_alone(templa
     assert used == volumes.keys()
     (passfile,) = spec["initContainers"]
     # libpq ignores a password's file that anybody but its owner may read.
-    assert passfile["command"] == ["install", "--mode=0600", "/run/secrets/licet/pgpass", "/run/licet/pgpass"]
+    assert passfile["command"] == [
+        "install",
+        "--mode=0600",
+        "/run/secrets/licet/pgpass",
+        "/run/licet/pgpass",
+    ]
 
 
 def test_the_settings_are_settings_of_ours_and_none_of_them_is_a_secret() -> None:
     data = one("ConfigMap", "licet")["data"]
     config = Configuration.of(data)
     assert config.data.is_relative_to("/var/lib/licet")
-    assert config.data != Path("/var/lib/licet"), "the root of a volume may hold a `lost+found`, and belongs to root"
+    assert config.data != Path("/var/lib/licet"), (
+        "the root of a volume may hold a `lost+found`, and belongs to root"
+    )
     assert all(key.startswith("LICET_") for key in data)
     for key, value in data.items():
         assert not re.search(r"PASSWORD$|SECRET$|TOKEN$", key), key
@@ -215,12 +255,19 @@ def test_a_command_of_a_pod_exists(name: str) -> None:
 def test_what_runs_when() -> None:
     begins = {name: command(name)[:2] for name, _ in templates()}
     assert begins == {
-        "licet": ["serve", "--host"], "licet-backup": ["backup", "make"], "licet-prune": ["backup", "prune"],
-        "licet-drill": ["backup", "drill"], "licet-upgrade": ["upgrade"], "licet-init": ["init", "--preset"],
+        "licet": ["serve", "--host"],
+        "licet-backup": ["backup", "make"],
+        "licet-prune": ["backup", "prune"],
+        "licet-drill": ["backup", "drill"],
+        "licet-upgrade": ["upgrade"],
+        "licet-init": ["init", "--preset"],
         "licet-build": ["release", "build"],
-    }  # fmt: skip
+    }
     for job in of_kind("CronJob"):
-        spec, by_hand = job["spec"], job["metadata"]["name"] in ("licet-upgrade", "licet-init", "licet-build")
+        spec, by_hand = (
+            job["spec"],
+            job["metadata"]["name"] in ("licet-upgrade", "licet-init", "licet-build"),
+        )
         assert spec["suspend"] is by_hand
         assert spec["concurrencyPolicy"] == "Forbid"
         assert len(spec["schedule"].split()) == 5
@@ -235,12 +282,16 @@ def test_a_build_on_ray_is_named_as_its_job_and_goes_on_after_a_killed_pod() -> 
     (named,) = container["env"]
     assert named["name"] == "RELEASE"
     assert "batch.kubernetes.io/job-name" in named["valueFrom"]["fieldRef"]["fieldPath"]
-    config = Configuration.of({**one("ConfigMap", "licet")["data"], **one("ConfigMap", "licet-build")["data"]})
+    config = Configuration.of(
+        {**one("ConfigMap", "licet")["data"], **one("ConfigMap", "licet-build")["data"]}
+    )
     assert (config.curate.runner, config.curate.ray_address) == ("ray", "ray://ray-head.ray:10001")
 
 
 def test_who_is_responsible_is_told_by_the_names_that_the_job_reads() -> None:
-    (container,) = one("CronJob", "licet-init")["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    (container,) = one("CronJob", "licet-init")["spec"]["jobTemplate"]["spec"]["template"]["spec"][
+        "containers"
+    ]
     asked = set(re.findall(r"\$\((\w+)\)", " ".join(container["args"])))
     assert asked == one("ConfigMap", "licet-controller")["data"].keys()
     assert {"configMapRef": {"name": "licet-controller"}} in container["envFrom"]
@@ -252,7 +303,10 @@ def test_the_server_is_probed_where_it_listens_and_answers_what_it_took_before_i
     assert container["ports"] == [{"name": "http", "containerPort": 8787}]
     args = container["args"]
     assert args[args.index("--port") + 1] == "8787"
-    probed = {kind: container[kind]["httpGet"] for kind in ("startupProbe", "livenessProbe", "readinessProbe")}
+    probed = {
+        kind: container[kind]["httpGet"]
+        for kind in ("startupProbe", "livenessProbe", "readinessProbe")
+    }
     assert probed == {
         "startupProbe": {"path": "/healthz", "port": "http"},
         "livenessProbe": {"path": "/healthz", "port": "http"},
@@ -260,8 +314,10 @@ def test_the_server_is_probed_where_it_listens_and_answers_what_it_took_before_i
     }
     assert template["spec"]["terminationGracePeriodSeconds"] == 120
     assert template["metadata"]["annotations"] == {
-        "prometheus.io/scrape": "true", "prometheus.io/path": "/metrics", "prometheus.io/port": "8787",
-    }  # fmt: skip
+        "prometheus.io/scrape": "true",
+        "prometheus.io/path": "/metrics",
+        "prometheus.io/port": "8787",
+    }
 
 
 def test_the_service_and_its_monitor_select_the_server() -> None:
@@ -272,7 +328,9 @@ def test_the_service_and_its_monitor_select_the_server() -> None:
     assert [port["targetPort"] for port in service["spec"]["ports"]] == ["http"]
     monitor = one("ServiceMonitor", "licet")["spec"]
     assert matches(monitor["selector"], service["metadata"]["labels"])
-    assert service["metadata"]["labels"][monitor["jobLabel"]] == "licet", "deploy/alerts.yaml asks for this job"
+    assert service["metadata"]["labels"][monitor["jobLabel"]] == "licet", (
+        "deploy/alerts.yaml asks for this job"
+    )
     assert monitor["endpoints"][0]["port"] in {port["name"] for port in service["spec"]["ports"]}
 
 
@@ -297,7 +355,9 @@ def ports(template: Manifest, way: str) -> list[int]:
     """The ports that the policies of this pod open."""
     labels = template["metadata"]["labels"]
     policies = [policy["spec"] for policy in of_kind("NetworkPolicy")]
-    mine = [spec for spec in policies if not spec["podSelector"] or matches(spec["podSelector"], labels)]
+    mine = [
+        spec for spec in policies if not spec["podSelector"] or matches(spec["podSelector"], labels)
+    ]
     return [port["port"] for spec in mine for rule in spec.get(way, []) for port in rule["ports"]]
 
 
@@ -306,23 +366,27 @@ def test_several_servers_are_replaced_while_others_answer_and_stand_on_different
     spec = server["spec"]["template"]["spec"]
     assert server["spec"]["replicas"] == 3
     assert server["spec"]["strategy"] == {
-        "type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
-    }  # fmt: skip
+        "type": "RollingUpdate",
+        "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
+    }
     (budget,) = of_kind("PodDisruptionBudget", SEVERAL_FILES)
     assert budget["spec"]["maxUnavailable"] == 1
     labels = server["spec"]["template"]["metadata"]["labels"]
     spread = spec["topologySpreadConstraints"]
     assert all(matches(one["labelSelector"], labels) for one in spread)
     assert {one["topologyKey"]: one["whenUnsatisfiable"] for one in spread} == {
-        "kubernetes.io/hostname": "DoNotSchedule", "topology.kubernetes.io/zone": "ScheduleAnyway",
-    }  # fmt: skip
+        "kubernetes.io/hostname": "DoNotSchedule",
+        "topology.kubernetes.io/zone": "ScheduleAnyway",
+    }
     (container,) = spec["containers"]
     assert container["lifecycle"]["preStop"]["exec"]["command"][0] == "sleep"
     assert "affinity" not in spec
 
 
 def test_several_servers_need_no_volume_that_one_node_mounts() -> None:
-    claims = {claim["metadata"]["name"] for claim in of_kind("PersistentVolumeClaim", SEVERAL_FILES)}
+    claims = {
+        claim["metadata"]["name"] for claim in of_kind("PersistentVolumeClaim", SEVERAL_FILES)
+    }
     assert claims == {"licet-backups", "licet-build"}
     for name, template in templates(SEVERAL_FILES):
         volumes = {volume["name"]: volume for volume in template["spec"]["volumes"]}
@@ -340,17 +404,27 @@ def test_several_servers_need_no_volume_that_one_node_mounts() -> None:
 
 def test_several_servers_know_the_bucket_and_hold_no_keys(tmp_path: Path) -> None:
     config = Configuration.of(one("ConfigMap", "licet", SEVERAL_FILES)["data"])
-    assert (config.store.url, config.cold.url) == ("s3://licet-production/shared", "s3://licet-production/shared/cold")
+    assert (config.store.url, config.cold.url) == (
+        "s3://licet-production/shared",
+        "s3://licet-production/shared/cold",
+    )
     assert config.store.secret_access_key_file == config.cold.secret_access_key_file
     assert str(config.store.secret_access_key_file) == "/run/secrets/licet/store_secret"
-    assert (config.key_chain.provider, str(config.key_chain.token_file)) == ("bao", "/run/secrets/licet/bao_token")
+    assert (config.key_chain.provider, str(config.key_chain.token_file)) == (
+        "bao",
+        "/run/secrets/licet/bao_token",
+    )
     stated = tmp_path / "controller.yaml"
-    stated.write_text(one("ConfigMap", "licet-files", SEVERAL_FILES)["data"]["controller.yaml"], encoding="utf-8")
+    stated.write_text(
+        one("ConfigMap", "licet-files", SEVERAL_FILES)["data"]["controller.yaml"], encoding="utf-8"
+    )
     found = controller.read(stated)
     assert not found.missing
     assert found.storage_locations == ("IE", "DE")
     (reached,) = [
-        one["spec"] for one in of_kind("NetworkPolicy", SEVERAL_FILES) if one["metadata"]["name"] == "licet-shared"
+        one["spec"]
+        for one in of_kind("NetworkPolicy", SEVERAL_FILES)
+        if one["metadata"]["name"] == "licet-shared"
     ]
     assert [port["port"] for rule in reached["egress"] for port in rule["ports"]] == [443, 8200]
 
@@ -358,10 +432,17 @@ def test_several_servers_know_the_bucket_and_hold_no_keys(tmp_path: Path) -> Non
 def test_a_command_of_a_pod_of_several_exists() -> None:
     for _, template in templates(SEVERAL_FILES):
         (container,) = template["spec"]["containers"]
-        assert command_exists([word.partition("=")[0] if word.startswith("--") else word for word in container["args"]])
+        assert command_exists(
+            [
+                word.partition("=")[0] if word.startswith("--") else word
+                for word in container["args"]
+            ]
+        )
 
 
 def test_the_namespace_refuses_a_pod_that_asks_for_more() -> None:
     labels = one("Namespace", "licet")["metadata"]["labels"]
-    assert {labels[f"pod-security.kubernetes.io/{what}"] for what in ("enforce", "audit", "warn")} == {"restricted"}
+    assert {
+        labels[f"pod-security.kubernetes.io/{what}"] for what in ("enforce", "audit", "warn")
+    } == {"restricted"}
     assert kustomization()["namespace"] == "licet"

@@ -1,4 +1,6 @@
-"""What the tests need of the machine is named, with the line that installs it; CI installs the same list."""
+"""What the tests need of the machine is named, with the line that installs it; CI installs the same
+list.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +19,16 @@ ROOT = Path(__file__).parent.parent
 def test_what_is_not_there_is_named_with_the_line_that_installs_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    there, gone = Need(("sh",), "dash", "shells"), Need(("no-such-program", "/no/such/file"), "one two", "nothing")
+    there, gone = (
+        Need(("sh",), "dash", "shells"),
+        Need(("no-such-program", "/no/such/file"), "one two", "nothing"),
+    )
     monkeypatch.setattr(needs, "NEEDS", (there, gone))
     assert main([]) == 1
-    assert capsys.readouterr().err.splitlines()[-1] == "hint: apt-get install --no-install-recommends one two"
+    assert (
+        capsys.readouterr().err.splitlines()[-1]
+        == "hint: apt-get install --no-install-recommends one two"
+    )
     assert main(["--packages"]) == 0
     assert capsys.readouterr().out == "one two\n"
     monkeypatch.setattr(needs, "NEEDS", (there,))
@@ -29,6 +37,8 @@ def test_what_is_not_there_is_named_with_the_line_that_installs_it(
 
 def test_it_needs_no_environment() -> None:
     done = subprocess.run(
-        [sys.executable, "-IS", ROOT / "tests" / "needs.py", "--packages"], capture_output=True, check=True
+        [sys.executable, "-IS", ROOT / "tests" / "needs.py", "--packages"],
+        capture_output=True,
+        check=True,
     )
     assert done.stderr == b""

@@ -1,9 +1,11 @@
-"""One way in: every route by which content can enter is found in the code, and each passes the same four checks.
+"""One way in: every route by which content can enter is found in the code, and each passes the same
+four checks.
 
-The vault's `Say` and `GiveFeedback` are the only commands that carry content. Who makes them, and which routes, commands
-and plugins lead to a maker, is read from the source: a new one fails here until it stands in `WAYS` with its proof.
-Proved for each: nothing passes that the gate refuses; what enters is stamped with the grant in force, or none; it
-lies sealed; and the same again adds nothing.
+The vault's `Say` and `GiveFeedback` are the only commands that carry content. Who makes them, and
+which routes, commands and plugins lead to a maker, is read from the source: a new one fails here
+until it stands in `WAYS` with its proof. Proved for each: nothing passes that the gate refuses;
+what enters is stamped with the grant in force, or none; it lies sealed; and the same again adds
+nothing.
 """
 
 from __future__ import annotations
@@ -45,7 +47,8 @@ from .web.served import AFTER, NOTICE, World, listening
 
 SRC = Path(__file__).parent.parent / "src" / "licet"
 SAY, FEEDBACK = "licet.vault.commands.Say", "licet.vault.commands.GiveFeedback"
-# Where a command with content is made. The demonstration and the canary audit make them in a folder of their own.
+# Where a command with content is made. The demonstration and the canary audit make them in a folder
+# of their own.
 MAKERS = {
     "licet.web.api.turn_command": {SAY},
     "licet.web.api.conversations": {FEEDBACK},
@@ -55,7 +58,8 @@ MAKERS = {
     "licet.demo.town": {SAY, FEEDBACK},
     "licet.service.canary_audit": {SAY},
 }
-# What sends to the API above and to nothing else: the contract of the imports holds them to the client.
+# What sends to the API above and to nothing else: the contract of the imports holds them to the
+# client.
 SENDERS = {f"licet.client.{name}" for name in ("say", "say_all", "give_feedback")}
 DEMO = {"licet demo", "licet train canaries"}
 PLANTED, SECOND = "Heliotrope", timedelta(seconds=1)
@@ -69,7 +73,9 @@ def modules() -> dict[str, ast.Module]:
     found = {}
     for path in sorted(SRC.rglob("*.py")):
         parts = ("licet", *path.relative_to(SRC).with_suffix("").parts)
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = ast.parse(path.read_text("utf-8"))
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = ast.parse(
+            path.read_text("utf-8")
+        )
     return found
 
 
@@ -81,7 +87,11 @@ def names(module: str) -> dict[str, str]:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("licet"):
             meaning |= {one.asname or one.name: f"{node.module}.{one.name}" for one in node.names}
         if isinstance(node, ast.Import):
-            meaning |= {one.asname: one.name for one in node.names if one.asname and one.name.startswith("licet")}
+            meaning |= {
+                one.asname: one.name
+                for one in node.names
+                if one.asname and one.name.startswith("licet")
+            }
     for node in modules()[module].body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             meaning[node.name] = f"{module}.{node.name}"
@@ -103,13 +113,22 @@ def named(module: str, node: ast.AST) -> Iterator[str]:
     for one in ast.walk(node):
         if isinstance(one, ast.Name) and one.id in names(module):
             yield resolved(names(module)[one.id])
-        if isinstance(one, ast.Attribute) and isinstance(one.value, ast.Name) and one.value.id in names(module):
+        if (
+            isinstance(one, ast.Attribute)
+            and isinstance(one.value, ast.Name)
+            and one.value.id in names(module)
+        ):
             yield resolved(f"{names(module)[one.value.id]}.{one.attr}")
 
 
 def made(module: str, node: ast.AST) -> set[str]:
     """What of ours a piece of code calls."""
-    return {name for one in ast.walk(node) if isinstance(one, ast.Call) for name in named(module, one.func)}
+    return {
+        name
+        for one in ast.walk(node)
+        if isinstance(one, ast.Call)
+        for name in named(module, one.func)
+    }
 
 
 @cache
@@ -124,7 +143,9 @@ def graph() -> dict[str, tuple[set[str], set[str]]]:
 
 
 def leads_to(start: str, ends: set[str]) -> bool:
-    """Whether code that begins at ``start`` may call one of ``ends``, other than through a module that is proved."""
+    """Whether code that begins at ``start`` may call one of ``ends``, other than through a module
+    that is proved.
+    """
     waiting, seen = [start], set[str]()
     while waiting:
         one = waiting.pop()
@@ -147,7 +168,8 @@ def routes(app: Litestar) -> Iterator[tuple[str, str]]:
     for route in app.routes:
         for handler in route.route_handlers if isinstance(route, HTTPRoute) else ():
             for method in sorted(handler.http_methods - {"OPTIONS", "HEAD"}):
-                function = getattr(handler.fn, "func", handler.fn)  # one that is not asynchronous is wrapped
+                # one that is not asynchronous is wrapped
+                function = getattr(handler.fn, "func", handler.fn)
                 yield f"{method} {route.path}", f"{function.__module__}.{function.__qualname__}"
 
 
@@ -155,7 +177,9 @@ def routes(app: Litestar) -> Iterator[tuple[str, str]]:
 
 
 class Transport:
-    """How a test sends a person's words by one way. ``send`` must not fail where they are refused."""
+    """How a test sends a person's words by one way. ``send`` must not fail where they are
+    refused.
+    """
 
     def __init__(self, world: World, api: Any, folder: Path) -> None:
         self.world, self.api, self.folder, self.key = world, api, folder, world.service()
@@ -173,28 +197,45 @@ class Transport:
 
     def grant(self) -> Any:
         """The grant in the stamp of what came in last."""
-        return self.world.rows("SELECT grants[1] FROM segments ORDER BY conversation_id DESC LIMIT 1")[0][0]
+        return self.world.rows(
+            "SELECT grants[1] FROM segments ORDER BY conversation_id DESC LIMIT 1"
+        )[0][0]
 
 
 class One(Transport):
     def send(self, name: str, text: str) -> None:
-        turn = {"account": f"host:{name}", "conversation": f"host:{name}'s", "id": "1", "text": text}
+        turn = {
+            "account": f"host:{name}",
+            "conversation": f"host:{name}'s",
+            "id": "1",
+            "text": text,
+        }
         self.api.post("/v1/turns", json=turn, headers=self.key)
 
 
 class Bulk(Transport):
     def send(self, name: str, text: str) -> None:
-        turn = {"account": f"host:{name}", "conversation": f"host:{name}'s", "id": "1", "text": text}
+        turn = {
+            "account": f"host:{name}",
+            "conversation": f"host:{name}'s",
+            "id": "1",
+            "text": text,
+        }
         self.api.post("/v1/turns:bulk", content=json.dumps(turn), headers=self.key)
 
 
 class Spans(Transport):
     def send(self, name: str, text: str) -> None:
-        values = {"enduser.id": name, "gen_ai.conversation.id": f"{name}'s",
-                  "gen_ai.input.messages": json.dumps([{"role": "user", "content": text}])}  # fmt: skip
+        values = {
+            "enduser.id": name,
+            "gen_ai.conversation.id": f"{name}'s",
+            "gen_ai.input.messages": json.dumps([{"role": "user", "content": text}]),
+        }
         span = {
             "startTimeUnixNano": int(self.world.clock.now.timestamp() * 10**9),
-            "attributes": [{"key": key, "value": {"stringValue": value}} for key, value in values.items()],
+            "attributes": [
+                {"key": key, "value": {"stringValue": value}} for key, value in values.items()
+            ],
         }
         resource = {"attributes": [{"key": "licet.surface", "value": {"stringValue": "app"}}]}
         body = {"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": [span]}]}]}
@@ -206,14 +247,22 @@ class Spooled(Transport):
 
     def send(self, name: str, text: str) -> None:
         with listening(self.world.app) as url:
-            recorder = Recorder(PluginSettings(url=url, key_file=self.key_file(), spool=self.folder / f"spool {name}"))
+            recorder = Recorder(
+                PluginSettings(
+                    url=url, key_file=self.key_file(), spool=self.folder / f"spool {name}"
+                )
+            )
             permit = asyncio.run(self.permit(recorder, name))
             if permit is not None:
-                turn = ConversationTurn(account=f"host:{name}", conversation=f"host:{name}'s", id="1", text=text)
+                turn = ConversationTurn(
+                    account=f"host:{name}", conversation=f"host:{name}'s", id="1", text=text
+                )
                 done = recorder.keep(permit, [turn])
                 assert done is not None
                 done.wait()
-                assert all(text.encode() not in p.read_bytes() for p in self.folder.rglob("*.spool"))
+                assert all(
+                    text.encode() not in p.read_bytes() for p in self.folder.rglob("*.spool")
+                )
                 wait_until(lambda: recorder.spool.size == 0)
             recorder.close()
 
@@ -226,24 +275,33 @@ class Spooled(Transport):
 class Feedback(Transport):
     def send(self, name: str, text: str) -> None:
         self.api.post(
-            f"/v1/conversations/host:{name}'s/feedback", params={"account": f"host:{name}"}, headers=self.key,
+            f"/v1/conversations/host:{name}'s/feedback",
+            params={"account": f"host:{name}"},
+            headers=self.key,
             json={"rating": "up", "share": "conversation", "comment": text, "id": "1"},
-        )  # fmt: skip
+        )
 
     def count(self) -> int:
         return int(self.world.rows("SELECT count(*) FROM feedback_bodies")[0][0])
 
     def grant(self) -> Any:
-        return self.world.rows("SELECT grant_no FROM feedback ORDER BY given_at DESC, feedback_id DESC LIMIT 1")[0][0]
+        return self.world.rows(
+            "SELECT grant_no FROM feedback ORDER BY given_at DESC, feedback_id DESC LIMIT 1"
+        )[0][0]
 
 
 class Imported(Transport):
     def send(self, name: str, text: str) -> None:
-        line = {"conversation_id": f"{name}'s", "created_at": self.world.clock.now.isoformat(),
-                "messages": [{"role": "user", "content": text}]}  # fmt: skip
+        line = {
+            "conversation_id": f"{name}'s",
+            "created_at": self.world.clock.now.isoformat(),
+            "messages": [{"role": "user", "content": text}],
+        }
         file = self.folder / "export.jsonl"
         file.write_text(json.dumps(line))
-        imports.import_files(self.world.here, [file], default=RecordedAccount(host=name, plan="pro", age=30))
+        imports.import_files(
+            self.world.here, [file], default=RecordedAccount(host=name, plan="pro", age=30)
+        )
 
 
 class ImportedFeedback(Feedback):
@@ -252,15 +310,31 @@ class ImportedFeedback(Feedback):
     def send(self, name: str, text: str) -> None:
         here, at = self.world.here, self.world.clock.now
         turn = ReadTurn(
-            place="1", host_conversation=f"{name}'s own", host_turn="1", at=at, role=TurnRole.user, origin="typed",
-            kind=ConversationKind.chat, surface="app", content=Content(text="How?"), host_account=name,
-        )  # fmt: skip
+            place="1",
+            host_conversation=f"{name}'s own",
+            host_turn="1",
+            at=at,
+            role=TurnRole.user,
+            origin="typed",
+            kind=ConversationKind.chat,
+            surface="app",
+            content=Content(text="How?"),
+            host_account=name,
+        )
         rated = ReadFeedback(
-            place="2", host_conversation=f"{name}'s own", host_turn="1", host_feedback="1", at=at, rating="up",
-            comment=text, host_account=name,
-        )  # fmt: skip
+            place="2",
+            host_conversation=f"{name}'s own",
+            host_turn="1",
+            host_feedback="1",
+            at=at,
+            rating="up",
+            comment=text,
+            host_account=name,
+        )
         default = RecordedAccount(host=name, plan="pro", age=30)
-        with closing(Import(here.pool, here.keyring, installation.policies(here), at, default=default)) as bringing:
+        with closing(
+            Import(here.pool, here.keyring, installation.policies(here), at, default=default)
+        ) as bringing:
             bringing.read([turn, rated])
             bringing.store()
 
@@ -273,9 +347,16 @@ class Nearby(Transport):
 
     def turn(self, name: str, text: str) -> ReadTurn:
         return ReadTurn(
-            place="1", host_conversation=f"{name}'s", host_turn="1", at=None, role=TurnRole.user, origin="typed",
-            kind=ConversationKind.code, surface="cli", content=Content(text=text),
-        )  # fmt: skip
+            place="1",
+            host_conversation=f"{name}'s",
+            host_turn="1",
+            at=None,
+            role=TurnRole.user,
+            origin="typed",
+            kind=ConversationKind.code,
+            surface="cli",
+            content=Content(text=text),
+        )
 
 
 class ApiTransport(Nearby):
@@ -312,15 +393,22 @@ def test_commands_with_content_are_made_in_these_modules_alone() -> None:
 def test_content_is_written_by_the_vault_alone() -> None:
     tables = ("bodies", "feedback_bodies", "safety_bodies", "turns", "segments", "feedback")
     for module, tree in modules().items():
-        if any(isinstance(node, ast.Import) and node.names[0].name == "sqlite3" for node in tree.body):
+        if any(
+            isinstance(node, ast.Import) and node.names[0].name == "sqlite3" for node in tree.body
+        ):
             continue  # a file of its own
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 words = node.value.split()
                 brings = {b for a, b in pairwise(words) if a in ("INTO", "COPY")}
                 changes = {b for a, b in pairwise(words) if a == "UPDATE"}
-                assert not brings.intersection(tables) or module.startswith("licet.vault."), (module, node.value)
-                assert not changes.intersection(tables) or module.startswith(("licet.vault.", "licet.erasure.")), module
+                assert not brings.intersection(tables) or module.startswith("licet.vault."), (
+                    module,
+                    node.value,
+                )
+                assert not changes.intersection(tables) or module.startswith(
+                    ("licet.vault.", "licet.erasure.")
+                ), module
 
 
 def test_every_way_in_is_listed(world: World) -> None:
@@ -351,7 +439,9 @@ def way(request: pytest.FixtureRequest, world: World, tmp_path: Path) -> Iterato
         yield WAYS[request.param](world, api, tmp_path)
 
 
-def test_each_way_in_passes_the_gate_the_stamp_the_seal_and_the_idempotency_check(way: Transport) -> None:
+def test_each_way_in_passes_the_gate_the_stamp_the_seal_and_the_idempotency_check(
+    way: Transport,
+) -> None:
     later(way)
     way.send("ana", f"{PLANTED}, who may be learnt from")
     entered = way.count()

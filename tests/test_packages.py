@@ -1,6 +1,8 @@
-"""What is published: archives of the same bytes, and environments that hold what their extra says and nothing else.
+"""What is published: archives of the same bytes, and environments that hold what their extra says
+and nothing else.
 
-The environments are installed from the locks by hash, as a user's are. The wheel in them is the one that is published.
+The environments are installed from the locks by hash, as a user's are. The wheel in them is the one
+that is published.
 """
 
 from __future__ import annotations
@@ -38,18 +40,32 @@ def packed(folder: Path) -> dict[str, str]:
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         if (ROOT / name).is_dir():
             for file in (ROOT / name).rglob("*"):
-                if file.is_file() and "__pycache__" not in file.parts and not any(".egg-info" in p for p in file.parts):
+                if (
+                    file.is_file()
+                    and "__pycache__" not in file.parts
+                    and not any(".egg-info" in p for p in file.parts)
+                ):
                     copied = source / file.relative_to(ROOT)
                     copied.parent.mkdir(parents=True, exist_ok=True)
                     copied.write_bytes(file.read_bytes())
         else:
             (source / name).write_bytes((ROOT / name).read_bytes())
     into.mkdir()
-    call = "import sys, build_backend as b; into = sys.argv[1]; b.build_sdist(into); b.build_wheel(into)"
+    call = (
+        "import sys, build_backend as b; into = sys.argv[1]; b.build_sdist(into); "
+        "b.build_wheel(into)"
+    )
     subprocess.run(
-        [sys.executable, "-c", call, str(into)], cwd=source, check=True, capture_output=True,
-        env={"PYTHONPATH": str(source / "tools/packaging"), "PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"},
-    )  # fmt: skip
+        [sys.executable, "-c", call, str(into)],
+        cwd=source,
+        check=True,
+        capture_output=True,
+        env={
+            "PYTHONPATH": str(source / "tools/packaging"),
+            "PATH": "/usr/bin:/bin",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        },
+    )
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in into.iterdir()}
 
 
@@ -66,26 +82,37 @@ class Environment:
     def __init__(self, folder: Path, wheel: Path, lock: str, only: tuple[str, ...] = ()) -> None:
         self.folder, self.python = folder, folder / "bin" / "python"
         uv = [sys.executable, "-m", "uv"]
-        subprocess.run([*uv, "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
+        subprocess.run(
+            [*uv, "venv", "--quiet", "--python", sys.executable, str(folder)], check=True
+        )
         pinned = (ROOT / lock).read_text("utf-8")
         if only:
             pinned = "".join(
-                block for block in re.split(r"^(?=[a-zA-Z])", pinned, flags=re.M) if block.startswith(only)
+                block
+                for block in re.split(r"^(?=[a-zA-Z])", pinned, flags=re.M)
+                if block.startswith(only)
             )
         (folder / "lock").write_text(pinned)
         install = [*uv, "pip", "install", "--quiet", "--python", str(self.python), "--no-deps"]
-        subprocess.run([*install, "--require-hashes", "--requirement", str(folder / "lock")], check=True)
+        subprocess.run(
+            [*install, "--require-hashes", "--requirement", str(folder / "lock")], check=True
+        )
         subprocess.run([*install, str(wheel)], check=True)
 
     def run(self, code: str, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([self.python, "-c", code, *words], capture_output=True, text=True, cwd=self.folder)
+        return subprocess.run(
+            [self.python, "-c", code, *words], capture_output=True, text=True, cwd=self.folder
+        )
 
     def licet(self, *words: str) -> subprocess.CompletedProcess[str]:
         """The command, with no setting of whoever runs the tests."""
         return subprocess.run(
-            [self.folder / "bin" / "licet", *words], capture_output=True, text=True, cwd=self.folder,
+            [self.folder / "bin" / "licet", *words],
+            capture_output=True,
+            text=True,
+            cwd=self.folder,
             env={"PATH": "/usr/bin:/bin", "HOME": str(self.folder), "NO_COLOR": "1"},
-        )  # fmt: skip
+        )
 
 
 def names(requirements: list[str]) -> set[str]:
@@ -114,22 +141,34 @@ def publish_time() -> int:
 def test_the_bill_of_materials_has_each_package_that_the_lock_pins_and_no_other() -> None:
     lock = (ROOT / "requirements.lock").read_text("utf-8")
     document = json.loads(publish.bill_of_materials("1.2.3", lock))
-    pinned = {tuple(line.split(" ")[0].split("==")) for line in lock.splitlines() if re.match(r"[a-zA-Z].*==", line)}
+    pinned = {
+        tuple(line.split(" ")[0].split("=="))
+        for line in lock.splitlines()
+        if re.match(r"[a-zA-Z].*==", line)
+    }
     assert {(each["name"], each["version"]) for each in document["components"]} == pinned
     assert len(pinned) > 30
-    assert document["dependencies"][0]["dependsOn"] == [each["bom-ref"] for each in document["components"]]
+    assert document["dependencies"][0]["dependsOn"] == [
+        each["bom-ref"] for each in document["components"]
+    ]
     assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.6")
 
 
-def test_the_provenance_names_each_file_by_its_hash_and_is_signed_over_its_type(tmp_path: Path) -> None:
+def test_the_provenance_names_each_file_by_its_hash_and_is_signed_over_its_type(
+    tmp_path: Path,
+) -> None:
     key = Ed25519PrivateKey.generate()
     file = tmp_path / "licet.whl"
     file.write_bytes(b"wheel")
     made = json.loads(publish.envelope(publish.provenance([file], "c" * 40), key))
     payload = b64decode(made["payload"])
     statement = json.loads(payload)
-    assert statement["subject"] == [{"name": "licet.whl", "digest": {"sha256": hashlib.sha256(b"wheel").hexdigest()}}]
-    assert statement["predicate"]["buildDefinition"]["resolvedDependencies"][0]["digest"] == {"gitCommit": "c" * 40}
+    assert statement["subject"] == [
+        {"name": "licet.whl", "digest": {"sha256": hashlib.sha256(b"wheel").hexdigest()}}
+    ]
+    assert statement["predicate"]["buildDefinition"]["resolvedDependencies"][0]["digest"] == {
+        "gitCommit": "c" * 40
+    }
     kind = made["payloadType"].encode()
     signed = b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
     key.public_key().verify(b64decode(made["signatures"][0]["sig"]), signed)
@@ -140,19 +179,38 @@ def test_nothing_is_sent_without_a_key(tmp_path: Path, capsys: pytest.CaptureFix
         publish.main(["--into", str(tmp_path / "dist"), "--send"])
     assert "needs --key" in capsys.readouterr().err
     pem = tmp_path / "key.pem"
-    pem.write_bytes(Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    pem.write_bytes(
+        Ed25519PrivateKey.generate().private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+        )
+    )
     (tmp_path / "dist").mkdir()
     (tmp_path / "dist" / "old.whl").write_bytes(b"")
     with pytest.raises(SystemExit, match="not empty"):
         publish.main(["--into", str(tmp_path / "dist"), "--key", str(pem)])
 
 
-def test_the_bare_install_is_the_client_and_says_what_else_there_is(tmp_path: Path, wheel: Path) -> None:
+def test_the_bare_install_is_the_client_and_says_what_else_there_is(
+    tmp_path: Path, wheel: Path
+) -> None:
     bare = Environment(
-        tmp_path / "bare", wheel, "requirements-loader.lock",
-        ("anyio", "h11", "httpcore2", "httpx2=", "idna", "msgspec", "truststore", "typing-extensions"),
-    )  # fmt: skip
-    asked = bare.run("import licet.client, licet; print(licet.client.Client.__name__); licet.load('autumn')")
+        tmp_path / "bare",
+        wheel,
+        "requirements-loader.lock",
+        (
+            "anyio",
+            "h11",
+            "httpcore2",
+            "httpx2=",
+            "idna",
+            "msgspec",
+            "truststore",
+            "typing-extensions",
+        ),
+    )
+    asked = bare.run(
+        "import licet.client, licet; print(licet.client.Client.__name__); licet.load('autumn')"
+    )
     assert asked.stdout.startswith("Client")
     assert "is not installed" in asked.stderr and "extra `loader`" in asked.stderr
     commanded = bare.licet("status")
@@ -184,15 +242,31 @@ def test_a_training_node_needs_the_loader_alone(tmp_path: Path, wheel: Path, poo
     public.write_text(trained.publisher.verifier.vkey)
     with listening(trained.world.app) as url:
         kept = node.licet(
-            "train", "gate", str(trained.folder), "--into", str(trained.gates), "--once", "--url", url, "--key-file",
-            str(trained.key_file), "--public-key", str(public), "--json",
-        )  # fmt: skip
+            "train",
+            "gate",
+            str(trained.folder),
+            "--into",
+            str(trained.gates),
+            "--once",
+            "--url",
+            url,
+            "--key-file",
+            str(trained.key_file),
+            "--public-key",
+            str(public),
+            "--json",
+        )
         assert kept.returncode == 0, kept.stderr
         assert json.loads(kept.stdout)["rows"] == 0
         read = node.run(
-            ON_A_NODE, str(trained.folder), str(trained.gates), str(public), url, str(trained.key_file),
+            ON_A_NODE,
+            str(trained.folder),
+            str(trained.gates),
+            str(public),
+            url,
+            str(trained.key_file),
             trained.world.clock.now.isoformat(),
-        )  # fmt: skip
+        )
     assert read.stdout.splitlines() == ["How does ana plant 0 pear trees?", "[]"], read.stderr
     refused = node.licet("status")
     assert refused.returncode == 64 and "extra `server`" in refused.stderr
@@ -238,14 +312,18 @@ def test_every_lock_pins_each_package_by_its_hash(lock: Path) -> None:
     for one in packages:
         first, *hashes = one.rstrip("\n").split("\n")
         assert PINNED.match(first), first
-        assert hashes and all(re.fullmatch(r"    --hash=sha256:[0-9a-f]{64}( \\)?", line) for line in hashes), one
+        assert hashes and all(
+            re.fullmatch(r"    --hash=sha256:[0-9a-f]{64}( \\)?", line) for line in hashes
+        ), one
 
 
 def test_what_installs_a_lock_asks_for_its_hashes() -> None:
     found = []
     for path in (ROOT / "run", ROOT / "deploy" / "Dockerfile", ROOT / "docs" / "install.md"):
         for line in path.read_text("utf-8").splitlines():
-            if "pip install" in line and ("--requirement" in line or " -r " in line or '"$@"' in line):
+            if "pip install" in line and (
+                "--requirement" in line or " -r " in line or '"$@"' in line
+            ):
                 assert "--require-hashes" in line, line
                 found.append(line)
     assert len(found) >= 5
@@ -257,26 +335,64 @@ def wheel_of(folder: Path, content: str) -> Path:
     path = folder / "pinned-1.0-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as made:
         made.writestr("pinned.py", content)
-        made.writestr("pinned-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: pinned\nVersion: 1.0\n")
-        made.writestr("pinned-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        made.writestr(
+            "pinned-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: pinned\nVersion: 1.0\n"
+        )
+        made.writestr(
+            "pinned-1.0.dist-info/WHEEL",
+            "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        )
         made.writestr("pinned-1.0.dist-info/RECORD", "")
     return path
 
 
 def test_a_package_of_other_bytes_is_not_installed(tmp_path: Path) -> None:
-    """Another file under the name and the version that a lock pins, by the options with which `./run` and the image install."""
+    """Another file under the name and the version that a lock pins, by the options with which
+    `./run` and the image install.
+    """
     good, other = wheel_of(tmp_path / "good", "x = 1\n"), wheel_of(tmp_path / "other", "x = 2\n")
     lock = tmp_path / "requirements.lock"
-    lock.write_text(f"pinned==1.0 \\\n    --hash=sha256:{hashlib.sha256(good.read_bytes()).hexdigest()}\n")
+    lock.write_text(
+        f"pinned==1.0 \\\n    --hash=sha256:{hashlib.sha256(good.read_bytes()).hexdigest()}\n"
+    )
     asked = ["--quiet", "--no-deps", "--require-hashes", "--no-index", "--requirement", str(lock)]
     for folder, is_taken in ((other.parent, False), (good.parent, True)):
         into = tmp_path / f"into-{folder.name}"
         done = subprocess.run(
-            [sys.executable, "-m", "pip", "install", *asked, "--find-links", str(folder), "--target", str(into)],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert (done.returncode == 0, (into / "pinned.py").exists()) == (is_taken, is_taken), done.stderr
-    assert "DO NOT MATCH THE HASHES" in subprocess.run(
-        [sys.executable, "-m", "pip", "install", *asked, "--find-links", str(other.parent), "--target", str(tmp_path / "x")],
-        capture_output=True, text=True, check=False,
-    ).stderr  # fmt: skip
+            [
+                sys.executable,
+                "-m",
+                "pip",
+                "install",
+                *asked,
+                "--find-links",
+                str(folder),
+                "--target",
+                str(into),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode == 0, (into / "pinned.py").exists()) == (is_taken, is_taken), (
+            done.stderr
+        )
+    assert (
+        "DO NOT MATCH THE HASHES"
+        in subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "pip",
+                "install",
+                *asked,
+                "--find-links",
+                str(other.parent),
+                "--target",
+                str(tmp_path / "x"),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stderr
+    )

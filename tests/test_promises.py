@@ -1,6 +1,8 @@
-"""Every sentence that promises something to a person, an officer or an auditor stands beside the test that holds it.
+"""Every sentence that promises something to a person, an officer or an auditor stands beside the
+test that holds it.
 
-The register is docs/promises.csv; `promises.py` says what a row is and which sources must be in it whole.
+The register is docs/promises.csv; `promises.py` says what a row is and which sources must be in it
+whole.
 """
 
 from __future__ import annotations
@@ -20,16 +22,24 @@ OPEN_MAX = 0
 def test_every_sentence_that_is_shown_stands_in_the_register() -> None:
     lacking = without_a_row(promises.shown(), promises.rows())
     assert not lacking, (
-        "these sentences are shown, and no row of docs/promises.csv says what holds them. Add each line there, anywhere, "
-        "with the tests that fail where it is not so; or with `none: label`, `none: question`, `none: request`, `none: fault` "
-        "or `none: world` where it promises nothing:\n" + "\n".join(sorted({one.row for one in lacking}))
+        "these sentences are shown, and no row of docs/promises.csv says what holds them. Add each "
+        "line there, anywhere, "
+        "with the tests that fail where it is not so; or with `none: label`, `none: question`, "
+        "`none: request`, `none: fault` "
+        "or `none: world` where it promises nothing:\n"
+        + "\n".join(sorted({one.row for one in lacking}))
     )
 
 
 def test_every_row_of_the_register_still_stands_in_its_source() -> None:
-    gone = [f"line {row.line}: {row.where}: {row.sentence}" for row in promises.rows() if not stands(row)]
+    gone = [
+        f"line {row.line}: {row.where}: {row.sentence}"
+        for row in promises.rows()
+        if not stands(row)
+    ]
     assert not gone, (
-        "these rows of docs/promises.csv quote a sentence that its source does not say any more: change the row with it, "
+        "these rows of docs/promises.csv quote a sentence that its source does not say any more: "
+        "change the row with it, "
         "and see that its test still holds it; or take it out:\n" + "\n".join(gone)
     )
 
@@ -53,19 +63,36 @@ def test_no_more_promises_than_before_are_held_by_nothing() -> None:
 
 @pytest.fixture
 def row() -> Row:
-    return Row("README.md", "The result is pseudonymised, never anonymous.", "tests/test_promises.py::test_x", 2)
+    return Row(
+        "README.md",
+        "The result is pseudonymised, never anonymous.",
+        "tests/test_promises.py::test_x",
+        2,
+    )
 
 
 def test_a_sentence_without_a_row_is_found_and_the_message_holds_the_line_to_add(row: Row) -> None:
     shown = Shown("src/licet/consent/notices/strict.signup.en.md", 'We say "never" here.')
     assert without_a_row([shown], [row]) == [shown]
     assert shown.row == 'src/licet/consent/notices/*.md,"We say ""never"" here.",tests/..::test_..'
-    assert without_a_row([shown], [Row("src/licet/consent/notices/*.md", shown.sentence, "none: label", 3)]) == []
+    assert (
+        without_a_row(
+            [shown], [Row("src/licet/consent/notices/*.md", shown.sentence, "none: label", 3)]
+        )
+        == []
+    )
     keyed = Shown(promises.CATALOGUE, "It is so.", "chat.kept")
     assert keyed.row == f'{promises.CATALOGUE}#chat.kept,"It is so.",tests/..::test_..'
-    assert without_a_row([keyed], [Row(f"{promises.CATALOGUE}#chat.*", "It is so.", "none: label", 3)]) == []
-    assert without_a_row([keyed], [Row(f"{promises.CATALOGUE}#chats.*", "It is so.", "none: label", 3)]) == [keyed]
-    assert without_a_row([shown], [Row("src/licet/web/templates/*.html", shown.sentence, "none: label", 3)]) == [shown]
+    assert (
+        without_a_row([keyed], [Row(f"{promises.CATALOGUE}#chat.*", "It is so.", "none: label", 3)])
+        == []
+    )
+    assert without_a_row(
+        [keyed], [Row(f"{promises.CATALOGUE}#chats.*", "It is so.", "none: label", 3)]
+    ) == [keyed]
+    assert without_a_row(
+        [shown], [Row("src/licet/web/templates/*.html", shown.sentence, "none: label", 3)]
+    ) == [shown]
 
 
 def test_a_row_whose_sentence_or_test_is_gone_is_found(row: Row) -> None:
@@ -74,7 +101,9 @@ def test_a_row_whose_sentence_or_test_is_gone_is_found(row: Row) -> None:
     assert not stands(Row("no/such/file.md", row.sentence, row.held_by, 2))
     assert list(faults(row)) == ["tests/test_promises.py has no test `test_x`"]
     assert list(faults(Row(row.where, row.sentence, "", 2))) == ["nothing holds it"]
-    assert list(faults(Row(row.where, row.sentence, "none: promise", 2))) == ["`none: promise`: it is one of " + WORDS]
+    assert list(faults(Row(row.where, row.sentence, "none: promise", 2))) == [
+        "`none: promise`: it is one of " + WORDS
+    ]
     assert list(faults(Row(row.where, row.sentence, "somebody", 2))) == ["`somebody` is no test"]
     here = "tests/test_promises.py::test_a_row_whose_sentence_or_test_is_gone_is_found"
     assert list(faults(Row(row.where, row.sentence, here, 2))) == []
@@ -100,8 +129,10 @@ def test_every_place_where_a_sentence_can_be_shown_is_read() -> None:
     found = [s for text in promises.template_texts(TEMPLATE) for s in promises.sentences(text)]
     assert found == ["{} of your chats are kept go now .", "never used for it", "so it is"]
     assert set(promises.module_texts(MODULE)) == {
-        "Yours is kept as it is.", "Nobody reads any of it.", "{} rows were left out.",
-    }  # fmt: skip
+        "Yours is kept as it is.",
+        "Nobody reads any of it.",
+        "{} rows were left out.",
+    }
     text = "May we use it? {a} {b} {c}. Keep out. It is kept. **Never** until 1.5."
     assert list(promises.sentences(text)) == ["It is kept.", "Never until 1.5."]
 
@@ -109,7 +140,9 @@ def test_every_place_where_a_sentence_can_be_shown_is_read() -> None:
 def test_each_source_that_must_be_whole_has_something_to_say() -> None:
     files = {one.file for one in promises.shown()}
     assert {promises.CATALOGUE, "README.md", *promises.TEXTS} <= files
-    assert sum(Path(file).match(promises.NOTICES) for file in files) == len(list(ROOT.glob(promises.ENGLISH_NOTICES)))
+    assert sum(Path(file).match(promises.NOTICES) for file in files) == len(
+        list(ROOT.glob(promises.ENGLISH_NOTICES))
+    )
 
 
 WORDS = ", ".join(NOTHING)

@@ -1,4 +1,6 @@
-"""The quickstarts beside the programs that they are about: the page as it is written, and what those programs do meanwhile."""
+"""The quickstarts beside the programs that they are about: the page as it is written, and what
+those programs do meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ PAGES = ROOT / "docs" / "quickstart"
 
 
 def walked(walk: Walk, name: str) -> Iterator[Step]:
-    """The page's steps, each done when the next one is asked for: what a program does in between is done before it."""
+    """The page's steps, each done when the next one is asked for: what a program does in between is
+    done before it.
+    """
     for step in steps(PAGES / name):
         yield step
         walk.step(step, name)
@@ -56,11 +60,16 @@ def test_claude_code(tmp_path: Path, databases: Databases) -> None:
             }  # a whole path, as is advised
             (tmp_path / "event.json").write_text(json.dumps(event))
             names = " ".join(f"{name}={shlex.quote(value)}" for name, value in here.items())
-            return walk.type(f"{names} {command} <{tmp_path}/event.json 2>>{tmp_path}/hook.err\n", "claude-code.md")
+            return walk.type(
+                f"{names} {command} <{tmp_path}/event.json 2>>{tmp_path}/hook.err\n",
+                "claude-code.md",
+            )
 
         def hook(name: str) -> str:
             (entry,) = settings()["hooks"][name]
-            return called(entry["hooks"][0]["command"], session.event(name, prompt="rename the parser"))
+            return called(
+                entry["hooks"][0]["command"], session.event(name, prompt="rename the parser")
+            )
 
         for step in walked(walk, "claude-code.md"):
             if "examples/enter.py" in step.code:
@@ -72,7 +81,9 @@ def test_claude_code(tmp_path: Path, databases: Databases) -> None:
                 session.exchange(hooks=False)
                 assert hook("Stop") == ""
                 seen = {"session_id": session.id, "cwd": str(session.folder)}
-                assert called(settings()["statusLine"]["command"], seen).startswith("Licet: may be used until 20")
+                assert called(settings()["statusLine"]["command"], seen).startswith(
+                    "Licet: may be used until 20"
+                )
                 session.exchange(hooks=False)
                 done.append("recorded")
         assert "4 recorded\n" in walk.printed
@@ -87,10 +98,16 @@ def test_open_webui(tmp_path: Path, databases: Databases) -> None:
         walk.do(PAGES / "open-webui.md")
         url = f"http://127.0.0.1:{walk.port('8787')}"
         valves = {
-            "url": url, "key_file": str(tmp_path / "licet.key"), "spool": str(tmp_path / "spool"),
+            "url": url,
+            "key_file": str(tmp_path / "licet.key"),
+            "spool": str(tmp_path / "spool"),
             "token_key_file": str(tmp_path / "token.key"),
-        }  # fmt: skip
-        pasted = next(step.code for step in steps(PAGES / "open-webui.md") if "plugins.open_webui" in step.code)
+        }
+        pasted = next(
+            step.code
+            for step in steps(PAGES / "open-webui.md")
+            if "plugins.open_webui" in step.code
+        )
         host = Host(pasted, valves)
         with pytest.raises(PermissionError, match="decide how your chats may be used") as stopped:
             host.run(person[1], "c1", asked())
@@ -108,7 +125,11 @@ def test_a_page_names_every_setting_and_every_outcome(page: str) -> None:
     from licet.plugins.settings import PluginSettings
 
     text = (PAGES / page).read_text("utf-8")
-    words = [name.upper() for name in PluginSettings.__struct_fields__] if page == "litellm.md" else list(Dropped)
+    words = (
+        [name.upper() for name in PluginSettings.__struct_fields__]
+        if page == "litellm.md"
+        else list(Dropped)
+    )
     assert [word for word in words if f"`{word}`" not in text] == []
 
 
@@ -116,13 +137,26 @@ def test_every_field_of_the_valves_is_on_the_page() -> None:
     from licet.plugins.open_webui import Filter
 
     page = (PAGES / "open-webui.md").read_text("utf-8")
-    assert [name for name in Filter.Valves.model_fields if name != "priority" and f"| `{name}` |" not in page] == []
+    assert [
+        name
+        for name in Filter.Valves.model_fields
+        if name != "priority" and f"| `{name}` |" not in page
+    ] == []
 
 
 def test_no_page_and_no_program_tells_anybody_to_install_a_name_that_is_not_registered() -> None:
     """Whoever registers it would run code where it is installed."""
-    named = re.compile(r"pip3? install[^\n`]*(?<![\w./-])licet(?![\w./-])|requirements: *licet|install `licet\[")
-    tracked = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("src/licet/**/*.py"), *ROOT.glob("deploy/*")]
-    assert [path.name for path in tracked if path.is_file() and named.search(path.read_text("utf-8"))] == []
+    named = re.compile(
+        r"pip3? install[^\n`]*(?<![\w./-])licet(?![\w./-])|requirements: *licet|install `licet\["
+    )
+    tracked = [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/**/*.md"),
+        *ROOT.glob("src/licet/**/*.py"),
+        *ROOT.glob("deploy/*"),
+    ]
+    assert [
+        path.name for path in tracked if path.is_file() and named.search(path.read_text("utf-8"))
+    ] == []
     assert named.search("    pip install licet")
     assert named.search("proxy/bin/pip install --quiet licet cryptography")

@@ -1,4 +1,6 @@
-"""The oracle sees: a lived state is sound, and each invariant that is broken on purpose is named."""
+"""The oracle sees: a lived state is sound, and each invariant that is broken on purpose is
+named.
+"""
 
 from __future__ import annotations
 
@@ -27,15 +29,19 @@ from .installed import House
 from .journals import KEY
 from .state_check import INVARIANTS, check_all, faults, in_restrictions, in_tables
 
-# One way to break each invariant, by an operator's hand in the database: no trigger and no reference stands in its way.
+# One way to break each invariant, by an operator's hand in the database: no trigger and no
+# reference stands in its way.
 BREAKS = {
     "what is counted as it changes is what a recount says": "UPDATE content_counts SET items = items + 1",
     "an item of the inbox has its steps": "UPDATE inbox_items SET steps = steps + 1",
     "who has an item took it or was handed it": "UPDATE inbox_steps SET step = 'noted'",
     "a step is of the account of its item": "UPDATE inbox_steps SET (account_id, tells) = (NULL, false)",
-    "the host's ids name the accounts, each by one; one that is closed may have lost its own": "DELETE FROM account_hosts",
+    (
+        "the host's ids name the accounts, each by one; one that is closed may have lost its own"
+    ): "DELETE FROM account_hosts",
     "what no index holds over all accounts is given once": """
-        INSERT INTO release_runs SELECT gen_random_uuid(), release_id, first, origins, conversations, sources
+        INSERT INTO release_runs SELECT gen_random_uuid(), release_id, first, origins,
+          conversations, sources
           FROM release_runs""",
     "an account's events are numbered without a gap": "UPDATE accounts SET last_seq = last_seq + 1",
     "time never decreases along an account's order, but for recorded turns under no grant": """
@@ -75,7 +81,8 @@ BREAKS = {
     "what a hold keeps is not erased": "UPDATE segments SET (erased_at, key_slot) = ('2026-01-01', NULL)",
     "every copy is registered": "UPDATE copies SET ended_at = now()",
     "every registered copy is there": "DELETE FROM bodies",
-    "where names were found is kept with its segment": """INSERT INTO found_names (account_id, conversation_id, segment, sealed)
+    "where names were found is kept with its segment": """INSERT INTO found_names (account_id,
+        conversation_id, segment, sealed)
         SELECT account_id, conversation_id, 99, '\\x00' FROM conversations LIMIT 1""",
     "a request's steps are numbered without a gap, from its receipt": "DELETE FROM rights_steps WHERE step_no = 0",
     "a request ended with the step that says so": "UPDATE rights_requests SET (state, ended_at) = ('answered', now())",
@@ -100,8 +107,8 @@ def sound(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 def lived_in(pool: Pool, folder: Path) -> House:
-    """Somebody who allowed, was flagged, gave feedback and deleted; somebody who withdrew, and allowed a
-    project; a request with an account and one without; a release and a log."""
+    """Somebody who allowed, was flagged, gave feedback and deleted; somebody who withdrew, and
+    allowed a project; a request with an account and one without; a release and a log."""
     made = House(pool, folder)
     made.open("ana", allow=True)
     made.open("bo", allow=True)
@@ -119,7 +126,9 @@ def lived_in(pool: Pool, folder: Path) -> House:
     made.choose("bo", False)
     made.tell(do.Choose(account=made.accounts["bo"], at=made.now, allow=True, scope=PROJECT))
     for account in (made.accounts["ana"], None):
-        asked = EnteredRequest(kind=RightKind.access, words="everything", identity="a passport", account=account)
+        asked = EnteredRequest(
+            kind=RightKind.access, words="everything", identity="a passport", account=account
+        )
         name = rights_requests.enter(made.here, asked, "staff:ada@example.org").shown_id
         with transaction(made.here.pool) as tx:
             staff = sessions.known_staff(tx, "ada@example.org", made.now, os.urandom)
@@ -164,8 +173,13 @@ def test_a_root_that_is_not_that_of_the_leaves_is_named(house: House) -> None:
 
 
 def test_what_the_restriction_journal_lacks_is_named(house: House) -> None:
-    """A house of the tests has no restriction journal; one that began today holds nothing of before."""
-    with closing(Journal(house.here.config.data / "another", key=KEY)) as journal, transaction(house.here.pool) as tx:
+    """A house of the tests has no restriction journal; one that began today holds nothing of
+    before.
+    """
+    with (
+        closing(Journal(house.here.config.data / "another", key=KEY)) as journal,
+        transaction(house.here.pool) as tx,
+    ):
         kinds = {fault.rpartition(" ")[2] for fault in in_restrictions(tx, journal, 0)}
     assert kinds == {"refused", "deleted"}
 
@@ -176,7 +190,9 @@ def test_two_refusals_of_one_instant_are_two_and_each_is_missed(pool: Pool, tmp_
     made.open("ana", allow=True)
     journal = made.here.keyring.restrictions = Journal(tmp_path / "restrictions", key=KEY)
     for question, age in (("training", 20), (None, None)):
-        told = do.Choose(account=made.accounts["ana"], at=made.now, allow=False, question=question, age=age)
+        told = do.Choose(
+            account=made.accounts["ana"], at=made.now, allow=False, question=question, age=age
+        )
         assert made.tell(told)[0].aged == (age is not None)
     records = list(journal.records())
     assert len(records) == 2
@@ -186,8 +202,11 @@ def test_two_refusals_of_one_instant_are_two_and_each_is_missed(pool: Pool, tmp_
             with closing(Journal(tmp_path / f"without {kept.seq}", key=KEY)) as partial:
                 partial.append([kept])
                 found = in_restrictions(tx, partial, kept.life)
-            # The second answers all questions, and so stands for the first; the first answers one of one.
-            assert found == ([] if kept.question and kept.age else [f"{_LACKS} {made.accounts['ana']} age"]), kept
+            # The second answers all questions, and so stands for the first; the first answers one
+            # of one.
+            assert found == (
+                [] if kept.question and kept.age else [f"{_LACKS} {made.accounts['ana']} age"]
+            ), kept
     journal.close()
 
 

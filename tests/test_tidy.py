@@ -1,4 +1,6 @@
-"""The source holds itself to the house rules: sizes, names, clocks, leftovers, and what the repository may not name."""
+"""The source holds itself to the house rules: sizes, names, clocks, leftovers, and what the
+repository may not name.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,8 @@ CLOCKS = {
     "clock.py": "an installation that is opened without a clock runs on the system's",
     "web": "a request arrives now",
 }
-# The only module that prints: the command of the verifier, which strangers run alone. Ours write through click.
+# The only module that prints: the command of the verifier, which strangers run alone. Ours write
+# through click.
 PRINTS = {"src/licet/verifier/command.py"}
 
 # The only tests that read a clock, each with its reason. None asserts on it.
@@ -47,8 +50,19 @@ FAILS_ELSEWHERE = {
     "tests/test_walkthrough.py::test_a_page_is_done_as_it_is_written",  # `walkthrough.Walk.do`
 }
 
-# Words that name nothing. Standard names of others (`handle` of a framework, say) are not definitions of ours.
-EMPTY_WORDS = {"user_data", "manager", "util", "utils", "helper", "helpers", "process", "handle", "info"}
+# Words that name nothing. Standard names of others (`handle` of a framework, say) are not
+# definitions of ours.
+EMPTY_WORDS = {
+    "user_data",
+    "manager",
+    "util",
+    "utils",
+    "helper",
+    "helpers",
+    "process",
+    "handle",
+    "info",
+}
 
 SKIPPED_FOLDERS = {
     ".git",
@@ -67,17 +81,33 @@ SKIPPED_FOLDERS = {
 def tracked() -> tuple[Path, ...]:
     """The files of the repository, or of the folder where it came without its history."""
     try:
-        command = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-        listed = subprocess.run(command, capture_output=True, check=True, text=True).stdout.split("\0")
+        command = [
+            "git",
+            "-C",
+            str(ROOT),
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+        ]
+        listed = subprocess.run(command, capture_output=True, check=True, text=True).stdout.split(
+            "\0"
+        )
     except (FileNotFoundError, subprocess.CalledProcessError):
         listed = [str(path.relative_to(ROOT)) for path in ROOT.rglob("*")]
     paths = [ROOT / name for name in listed if name and not SKIPPED_FOLDERS & set(Path(name).parts)]
-    return tuple(path for path in paths if path.is_file() and not any(p.startswith(".mypy") for p in path.parts))
+    return tuple(
+        path
+        for path in paths
+        if path.is_file() and not any(p.startswith(".mypy") for p in path.parts)
+    )
 
 
 @cache
 def tree(path: Path) -> ast.Module:
-    gc.disable()  # a parser makes millions of objects and no garbage: looking for some took longer than the rest
+    # a parser makes millions of objects and no garbage: looking for some took longer than the rest
+    gc.disable()
     try:
         return ast.parse(path.read_text("utf-8"), str(path))
     finally:
@@ -92,14 +122,18 @@ def nodes(path: Path) -> tuple[ast.AST, ...]:
 
 @pytest.fixture(scope="module", autouse=True)
 def forgotten() -> Iterator[None]:
-    """The trees go with the last of these tests that runs here: a million nodes, which others would carry along."""
+    """The trees go with the last of these tests that runs here: a million nodes, which others would
+    carry along.
+    """
     yield
     nodes.cache_clear()
     tree.cache_clear()
 
 
 def python(folder: Path) -> list[Path]:
-    return sorted(path for path in tracked() if path.suffix == ".py" and path.is_relative_to(folder))
+    return sorted(
+        path for path in tracked() if path.suffix == ".py" and path.is_relative_to(folder)
+    )
 
 
 def name(path: Path) -> str:
@@ -107,7 +141,9 @@ def name(path: Path) -> str:
 
 
 def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    return (node for node in nodes(path) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    return (
+        node for node in nodes(path) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
 
 
 def found(folder: Path, rule: Callable[[Path], Iterator[str]]) -> list[str]:
@@ -141,27 +177,46 @@ def test_every_module_fits_in_a_sitting_and_every_function_on_a_screen() -> None
 
 
 def test_every_module_states_its_promise() -> None:
-    assert found(SRC, lambda path: iter([] if ast.get_docstring(tree(path)) else ["1 no docstring"])) == []
+    assert (
+        found(SRC, lambda path: iter([] if ast.get_docstring(tree(path)) else ["1 no docstring"]))
+        == []
+    )
 
 
 def test_only_the_edge_prints() -> None:
     def rule(path: Path) -> Iterator[str]:
         for node in nodes(path):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id == "print"
+            ):
                 yield f"{node.lineno} print"
 
     assert [place for place in found(SRC, rule) if place.split(":")[0] not in PRINTS] == []
 
 
 def test_only_the_edge_reads_a_clock() -> None:
-    clock = {("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today"), ("time", "time")}
+    clock = {
+        ("datetime", "now"),
+        ("datetime", "utcnow"),
+        ("datetime", "today"),
+        ("date", "today"),
+        ("time", "time"),
+    }
 
     def rule(path: Path) -> Iterator[str]:
         for node in nodes(path):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
                 continue
             base = node.func.value
-            owner = base.attr if isinstance(base, ast.Attribute) else base.id if isinstance(base, ast.Name) else ""
+            owner = (
+                base.attr
+                if isinstance(base, ast.Attribute)
+                else base.id
+                if isinstance(base, ast.Name)
+                else ""
+            )
             naive = node.func.attr in {"utcnow", "now"} and not node.args and not node.keywords
             if (owner, node.func.attr) in clock and (naive or not is_edge(path)):
                 yield f"{node.lineno} {owner}.{node.func.attr}"
@@ -227,7 +282,9 @@ def module(path: Path) -> str:
 
 
 def imports(path: Path, known: Set[str]) -> set[str]:
-    """The modules of ``known`` that a module imports, those for types and those inside of functions among them."""
+    """The modules of ``known`` that a module imports, those for types and those inside of functions
+    among them.
+    """
     named: set[str] = set()
     for node in nodes(path):
         if isinstance(node, ast.ImportFrom) and node.module:
@@ -246,7 +303,9 @@ def test_nothing_is_left_open() -> None:
 
 def test_every_test_file_holds_a_test() -> None:
     def rule(path: Path) -> Iterator[str]:
-        if path.name.startswith("test_") and not any(node.name.startswith("test_") for node in functions(path)):
+        if path.name.startswith("test_") and not any(
+            node.name.startswith("test_") for node in functions(path)
+        ):
             yield "1 no test"
 
     assert found(ROOT / "tests", rule) == []
@@ -267,7 +326,10 @@ def test_every_skip_has_its_reason() -> None:
                 reasons = [word.value for word in node.keywords if word.arg == "reason"]
                 if not reasons or ast.unparse(reasons[0]) in {"''", '""'}:
                     yield f"{node.lineno} {called}"
-            if isinstance(node, ast.Attribute) and ast.unparse(node) in {"pytest.mark.skip", "pytest.mark.xfail"}:
+            if isinstance(node, ast.Attribute) and ast.unparse(node) in {
+                "pytest.mark.skip",
+                "pytest.mark.xfail",
+            }:
                 decorated = [d for f in functions(path) for d in f.decorator_list]
                 if node in decorated:
                     yield f"{node.lineno} {ast.unparse(node)}"
@@ -278,34 +340,64 @@ def test_every_skip_has_its_reason() -> None:
 def calls(path: Path) -> Iterator[tuple[ast.Call, str]]:
     for node in nodes(path):
         if isinstance(node, ast.Call):
-            yield node, node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
+            yield (
+                node,
+                node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func),
+            )
 
 
 def test_no_test_asks_how_long_anything_took() -> None:
-    """A machine may be as busy as it likes: what is counted is done, statements, bytes or processor time."""
+    """A machine may be as busy as it likes: what is counted is done, statements, bytes or processor
+    time.
+    """
     clocks = {"monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns"}
 
     def rule(path: Path) -> Iterator[str]:
         for node, called in calls(path):
-            if called in clocks and ast.unparse(node.func).startswith("time.") and name(path) not in DRAWS:
+            if (
+                called in clocks
+                and ast.unparse(node.func).startswith("time.")
+                and name(path) not in DRAWS
+            ):
                 yield f"{node.lineno} {called}"
         for node in nodes(path):
             compared = isinstance(node, ast.Compare) and any(
-                isinstance(one, ast.Call) and ast.unparse(one.func) == "time.time" for one in ast.walk(node)
+                isinstance(one, ast.Call) and ast.unparse(one.func) == "time.time"
+                for one in ast.walk(node)
             )
-            if compared or (isinstance(node, ast.ImportFrom) and node.module == "time" and name(path) not in DRAWS):
+            if compared or (
+                isinstance(node, ast.ImportFrom)
+                and node.module == "time"
+                and name(path) not in DRAWS
+            ):
                 yield f"{node.lineno} {ast.unparse(node)}"
 
     assert found(ROOT / "tests", rule) == []
 
 
 def test_no_test_gives_up_on_a_busy_machine() -> None:
-    """A pause is short, and a limit is that of a program that hangs; in between is a test that fails under load."""
-    waits = {"wait", "join", "result", "exception", "communicate", "run", "get", "post", "create_connection"}
+    """A pause is short, and a limit is that of a program that hangs; in between is a test that
+    fails under load.
+    """
+    waits = {
+        "wait",
+        "join",
+        "result",
+        "exception",
+        "communicate",
+        "run",
+        "get",
+        "post",
+        "create_connection",
+    }
 
     def rule(path: Path) -> Iterator[str]:
         for node, called in calls(path):
-            limits = [word.value for word in node.keywords if word.arg in {"timeout", "within", "seconds_max"}]
+            limits = [
+                word.value
+                for word in node.keywords
+                if word.arg in {"timeout", "within", "seconds_max"}
+            ]
             limits += node.args[:1] if called in waits - {"run", "get", "post"} else []
             for limit in limits:
                 seconds = limit.value if isinstance(limit, ast.Constant) else None
@@ -319,7 +411,11 @@ def test_every_test_can_fail() -> None:
     def rule(path: Path) -> Iterator[str]:
         there = functions_of(path)
         for test, node in there.items():
-            if test.startswith("test_") and not checks(node, there) and f"{name(path)}::{test}" not in FAILS_ELSEWHERE:
+            if (
+                test.startswith("test_")
+                and not checks(node, there)
+                and f"{name(path)}::{test}" not in FAILS_ELSEWHERE
+            ):
                 yield f"{node.lineno} {test} asserts nothing"
 
     assert found(ROOT / "tests", rule) == []
@@ -347,15 +443,33 @@ def test_no_test_is_steered_by_a_setting_of_the_product() -> None:
 
 
 def test_the_settings_of_whoever_starts_the_tests_reach_none_of_them() -> None:
-    assert {setting for setting in os.environ if setting.startswith("LICET_")} <= {"LICET_CURATE__NAMES"}
+    assert {setting for setting in os.environ if setting.startswith("LICET_")} <= {
+        "LICET_CURATE__NAMES"
+    }
 
 
 def test_settings_that_stand_in_the_environment_make_no_test_fail() -> None:
     one = f"{Path(__file__)}::{test_the_settings_of_whoever_starts_the_tests_reach_none_of_them.__name__}"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", one]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+        one,
+    ]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
-    environment |= {"LICET_DATA": "/nowhere", "LICET_MACHINE_RUNS": "3", "LICET_CURATE__NAMES": "spacy"}
-    ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    environment |= {
+        "LICET_DATA": "/nowhere",
+        "LICET_MACHINE_RUNS": "3",
+        "LICET_CURATE__NAMES": "spacy",
+    }
+    ran = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
     assert ran.returncode == 0, ran.stdout
 
 
@@ -386,7 +500,10 @@ def test_the_repository_does_not_name(pattern: str) -> None:
 
 
 def test_the_projects_cases_are_the_specifications() -> None:
-    ours, theirs = ROOT / "tests" / "spec" / "cases.yaml", ROOT.parent / "shared" / "spec" / "v2" / "cases.yaml"
+    ours, theirs = (
+        ROOT / "tests" / "spec" / "cases.yaml",
+        ROOT.parent / "shared" / "spec" / "v2" / "cases.yaml",
+    )
     if not theirs.is_file():
         pytest.skip("the specification is not beside the repository")
     assert ours.read_bytes() == theirs.read_bytes()

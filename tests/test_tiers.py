@@ -23,7 +23,9 @@ def test_each_promise_has_a_test_in_a_run(request: pytest.FixtureRequest) -> Non
     left = left_out(collected, tiers.table())
     running = {name_of(item.nodeid) for item in collected if item.nodeid not in left}
     alone = {name_of(nodeid) for nodeid in left} - running
-    lacking = [row for row in promises.rows() if row.tests and alone.issuperset(map(name_of, row.tests))]
+    lacking = [
+        row for row in promises.rows() if row.tests and alone.issuperset(map(name_of, row.tests))
+    ]
     assert not lacking, [(row.line, row.held_by) for row in lacking]
 
 
@@ -36,13 +38,16 @@ def test_each_promise_has_a_test_in_a_run(request: pytest.FixtureRequest) -> Non
         (WholeTest(in_a_run="no-such-name"), "which test stands for"),
     ],
 )
-def test_a_row_that_leaves_a_test_out_with_none_in_its_place_is_found(row: WholeTest, said: str) -> None:
+def test_a_row_that_leaves_a_test_out_with_none_in_its_place_is_found(
+    row: WholeTest, said: str
+) -> None:
     assert [said in fault for fault in faults(items(A, B), {A: row})] == [True]
 
 
 def test_a_row_of_a_test_that_is_gone_is_found() -> None:
     assert faults(items(B), {A: WholeTest(stands_in=B)}) == [f"whole.csv: there is no `{A}`"]
-    assert faults(items("tests/b.py::test_b"), {A: WholeTest(stands_in=B)}) == []  # its file was not asked for
+    # its file was not asked for
+    assert faults(items("tests/b.py::test_b"), {A: WholeTest(stands_in=B)}) == []
 
 
 def test_a_sound_row_has_no_fault() -> None:
@@ -75,7 +80,9 @@ def test_the_parts_of_what_a_run_leaves_out_are_all_of_it(monkeypatch: pytest.Mo
     assert sorted(found) == sorted(alone)
 
 
-def test_sixteen_runs_side_by_side_draw_what_the_whole_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sixteen_runs_side_by_side_draw_what_the_whole_draws(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     drawn: list[int] = []
     monkeypatch.setattr(tiers, "WHOLE", False)
     for day in range(tiers.SIXTEENTHS):

@@ -11,7 +11,11 @@ from .trust import Circumstance, circumstances, differences, main, outcomes
 
 
 def test_a_test_that_answers_otherwise_is_named() -> None:
-    before = {"tests/a.py::test_x": "passed", "tests/a.py::test_y": "passed", "tests/a.py::test_z[1]": "passed"}
+    before = {
+        "tests/a.py::test_x": "passed",
+        "tests/a.py::test_y": "passed",
+        "tests/a.py::test_z[1]": "passed",
+    }
     assert differences(before, dict(before)) == []
     now = before | {"tests/a.py::test_y": "failed"}
     del now["tests/a.py::test_z[1]"]
@@ -22,14 +26,22 @@ def test_a_test_that_answers_otherwise_is_named() -> None:
 def test_orders_locales_time_zones_and_the_background_are_among_them() -> None:
     made = list(circumstances(3))
     assert made[0] == Circumstance("as ever")
-    assert [one.environment["TESTS_ORDER"] for one in made if "TESTS_ORDER" in one.environment] == ["1", "2", "3"]
+    assert [one.environment["TESTS_ORDER"] for one in made if "TESTS_ORDER" in one.environment] == [
+        "1",
+        "2",
+        "3",
+    ]
     assert {"LC_ALL", "TZ"} <= {name for one in made for name in one.environment}
     assert [one.prefix for one in made if one.background] == [("nohup",)]
 
 
-def test_a_run_that_differs_ends_with_one(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_that_differs_ends_with_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def answered(circumstance: Circumstance, _paths: object) -> dict[str, str]:
-        return {"tests/a.py::test_x": "failed" if "LC_ALL" in circumstance.environment else "passed"}
+        return {
+            "tests/a.py::test_x": "failed" if "LC_ALL" in circumstance.environment else "passed"
+        }
 
     monkeypatch.setattr(trust, "outcomes", answered)
     assert main(["--orders", "1"]) == 1

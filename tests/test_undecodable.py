@@ -1,4 +1,6 @@
-"""Bytes that are no JSON, whatever is wrong with them, end in an error of Licet's that names the file, never in a traceback."""
+"""Bytes that are no JSON, whatever is wrong with them, end in an error of Licet's that names the
+file, never in a traceback.
+"""
 
 from __future__ import annotations
 
@@ -66,8 +68,15 @@ def of_mix(_: Path, data: bytes) -> None:
 
 
 READERS: list[Callable[[Path, bytes], None]] = [
-    of_manifest, of_wal_seal, of_classifier, of_points, of_clock, of_index, of_record, of_mix,
-]  # fmt: skip
+    of_manifest,
+    of_wal_seal,
+    of_classifier,
+    of_points,
+    of_clock,
+    of_index,
+    of_record,
+    of_mix,
+]
 
 
 @pytest.mark.parametrize("data", BROKEN.values(), ids=BROKEN)
@@ -80,7 +89,9 @@ def test_what_cannot_be_decoded_is_refused_by_name(
 
 
 def test_no_handler_of_a_decoder_forgets_text_that_is_no_utf_8() -> None:
-    """msgspec lets the error about a string that is no UTF-8 through: whoever catches its own catches that too."""
+    """msgspec lets the error about a string that is no UTF-8 through: whoever catches its own
+    catches that too.
+    """
     narrow, wide = (
         ("msgspec.DecodeError", "msgspec.MsgspecError"),
         ("UNDECODABLE", "ValueError", "UnicodeDecode", "UnicodeEncode"),
@@ -90,6 +101,8 @@ def test_no_handler_of_a_decoder_forgets_text_that_is_no_utf_8() -> None:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.ExceptHandler) and node.type is not None:
                 caught = ast.unparse(node.type)
-                if any(name in caught for name in narrow) and not any(name in caught for name in wide):
+                if any(name in caught for name in narrow) and not any(
+                    name in caught for name in wide
+                ):
                     forgotten.append(f"{path.relative_to(SOURCE)}:{node.lineno}")
     assert forgotten == []

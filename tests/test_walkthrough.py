@@ -1,4 +1,6 @@
-"""Every page is done as it is written, from an empty folder: its commands, its programs, its files, what it shows."""
+"""Every page is done as it is written, from an empty folder: its commands, its programs, its files,
+what it shows.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ ELSEWHERE = {
     "train.md": "train/test_train_page.py: test_the_page_runs_as_it_is_written",
     "audit.md": "test_audit.py: test_a_line_of_the_document_says_yes",
 }
-REPLACING = {"README.md", "install.md", "you-already-have-users.md"}  # their policy has names replaced, by what ships
+# their policy has names replaced, by what ships
+REPLACING = {"README.md", "install.md", "you-already-have-users.md"}
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +53,17 @@ def test_the_pages_are_all_of_them() -> None:
 def test_a_page_that_types_commands_shows_what_they_print() -> None:
     pages = [page for page in PAGES if page.name not in ELSEWHERE]
     kinds = {page.name: {step.kind for step in steps(page)} for page in pages}
-    assert [name for name, held in kinds.items() if Kind.shell in held and Kind.output not in held] == []
+    assert [
+        name for name, held in kinds.items() if Kind.shell in held and Kind.output not in held
+    ] == []
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if p.name not in ELSEWHERE], ids=lambda page: page.stem)
-def test_a_page_is_done_as_it_is_written(page: Path, tmp_path: Path, databases: Databases, begun: Begun) -> None:
+@pytest.mark.parametrize(
+    "page", [p for p in PAGES if p.name not in ELSEWHERE], ids=lambda page: page.stem
+)
+def test_a_page_is_done_as_it_is_written(
+    page: Path, tmp_path: Path, databases: Databases, begun: Begun
+) -> None:
     names = {"LICET_CURATE__NAMES": "built-in"} if page.name in REPLACING else {}
     store = None if page.name in EMBEDDED else databases()
     with Walk(tmp_path, store, person=allows, begun=begun, settings=names) as walk:
@@ -70,13 +79,17 @@ def page(folder: Path, text: str) -> Path:
 
 def test_a_command_that_fails_fails_its_page(tmp_path: Path) -> None:
     broken = page(tmp_path, "```sh\ntrue\nls no-such-file | cat\ntrue\n```\n")
-    with Walk(tmp_path / "walk") as walk, pytest.raises(PageError, match=r"page.md:1: lines end with \{2: 2\}"):
+    with (
+        Walk(tmp_path / "walk") as walk,
+        pytest.raises(PageError, match=r"page.md:1: lines end with \{2: 2\}"),
+    ):
         walk.do(broken)
 
 
 def test_an_exit_that_the_page_states_must_be_the_one_that_comes(tmp_path: Path) -> None:
     said = (
-        "Stated:\n\n    sh -c 'exit 2'   # exits 2: there are changes\n\n```sh\nsh -c \\\n  'exit 1' # exits 1\n```\n"
+        "Stated:\n\n    sh -c 'exit 2'   # exits 2: there are changes\n\n```sh\nsh -c \\\n  "
+        "'exit 1' # exits 1\n```\n"
     )
     with Walk(tmp_path / "walk") as walk:
         walk.do(page(tmp_path, said))
@@ -141,8 +154,12 @@ no-such-program
     with Walk(tmp_path / "walk") as walk:
         walk.do(page(tmp_path, text))
     assert [step.kind for step in steps(page(tmp_path, text))] == [
-        Kind.file, Kind.shell, Kind.python, Kind.output, Kind.outline,
-    ]  # fmt: skip
+        Kind.file,
+        Kind.shell,
+        Kind.python,
+        Kind.output,
+        Kind.outline,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -154,6 +171,8 @@ no-such-program
         "```sh\nnever ends\n",
     ],
 )
-def test_a_block_that_nobody_would_know_what_to_do_with_is_refused(text: str, tmp_path: Path) -> None:
+def test_a_block_that_nobody_would_know_what_to_do_with_is_refused(
+    text: str, tmp_path: Path
+) -> None:
     with pytest.raises(PageError):
         steps(page(tmp_path, text))

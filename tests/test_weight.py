@@ -1,7 +1,9 @@
-"""Each room of `src/licet` stays within its bytes of Python: `tests/weight.csv` is the budget, one line a room.
+"""Each room of `src/licet` stays within its bytes of Python: `tests/weight.csv` is the budget, one
+line a room.
 
-A change that needs more raises its line there, with the reason in the commit; a change that takes away lowers it, so that what
-was saved is not spent in silence. `python -m tests.test_weight` writes the file as the tree is, rounded up to whole kilobytes.
+A change that needs more raises its line there, with the reason in the commit; a change that takes
+away lowers it, so that what was saved is not spent in silence. `python -m tests.test_weight` writes
+the file as the tree is, rounded up to whole kilobytes.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ def test_no_room_is_heavier_than_its_budget_and_no_budget_is_loose() -> None:
     assert set(allowed) == set(found)
     heavy = {room: (size, allowed[room]) for room, size in found.items() if size > allowed[room]}
     assert heavy == {}, "make it smaller, or raise its line in tests/weight.csv and say why"
-    loose = {room: (size, allowed[room]) for room, size in found.items() if size < allowed[room] - SPARE}
+    loose = {
+        room: (size, allowed[room]) for room, size in found.items() if size < allowed[room] - SPARE
+    }
     assert loose == {}, "lower its line in tests/weight.csv: `python -m tests.test_weight`"
 
 
@@ -42,4 +46,6 @@ if __name__ == "__main__":
     with BUDGET.open("w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file, lineterminator="\n")
         lines.writerow(["room", "bytes"])
-        lines.writerows((room, -(-size // 1_000) * 1_000) for room, size in sorted(weights().items()))
+        lines.writerows(
+            (room, -(-size // 1_000) * 1_000) for room, size in sorted(weights().items())
+        )

@@ -1,13 +1,17 @@
-"""How much a run of the tests tries. `./run test` tries each promise at least once, `./run test --whole` everything.
+"""How much a run of the tests tries. `./run test` tries each promise at least once, `./run test
+--whole` everything.
 
 In a run that is not whole:
 
-* a test of `whole.csv` is left out, and the test that its row names as `stands_in` runs in its place;
-* where the row says so in `in_a_run`, so many of its parameters run, others each day, or those that it names, parted by blanks;
+* a test of `whole.csv` is left out, and the test that its row names as `stands_in` runs in its
+  place;
+* where the row says so in `in_a_run`, so many of its parameters run, others each day, or those that
+  it names, parted by blanks;
 * of what is drawn at random a sixteenth is tried, another one each day: `share`, `seeds`.
 
-TESTS_SIXTEENTH, from 0 to 15, chooses the sixteenth and the parameters: a run that failed says at its end which it was.
-TESTS_WHOLE=1 tries all. TESTS_PART=2/8 runs, of what a run leaves out, the third of eight parts, as CI does in turns.
+TESTS_SIXTEENTH, from 0 to 15, chooses the sixteenth and the parameters: a run that failed says at
+its end which it was. TESTS_WHOLE=1 tries all. TESTS_PART=2/8 runs, of what a run leaves out, the
+third of eight parts, as CI does in turns.
 """
 
 from __future__ import annotations
@@ -29,14 +33,20 @@ PART = os.environ.get("TESTS_PART", "")
 WHOLE = bool(PART) or os.environ.get("TESTS_WHOLE") == "1"
 # Written into the environment, so that every worker and program of one run tries the same.
 SIXTEENTH = (
-    0 if WHOLE else int(os.environ.setdefault("TESTS_SIXTEENTH", str(datetime.now(UTC).toordinal() % SIXTEENTHS)))
+    0
+    if WHOLE
+    else int(
+        os.environ.setdefault("TESTS_SIXTEENTH", str(datetime.now(UTC).toordinal() % SIXTEENTHS))
+    )
 )
 DRAWN = "TESTS_WHOLE=1 tried all" if WHOLE else f"TESTS_SIXTEENTH={SIXTEENTH} chooses the sixteenth"
 COLLECTED = pytest.StashKey[list[pytest.Item]]()  # all that was found, before the tier chose
 
 
 def share(count: int, *, least: int = 1) -> int:
-    """How many of ``count`` this run tries, ``least`` of them at any rate: what is asserted of few may need some."""
+    """How many of ``count`` this run tries, ``least`` of them at any rate: what is asserted of few
+    may need some.
+    """
     return count if WHOLE else min(count, max(least, count // SIXTEENTHS))
 
 
@@ -47,12 +57,20 @@ def seeds(count: int, begin: int = 0, *, least: int = 1) -> range:
 
 
 def seeds_of(variable: str, count: int, *, least: int = 1) -> range:
-    """The seeds from 0 on that the environment's ``variable`` counts, or this run's part of ``count``."""
-    return range(int(os.environ[variable])) if os.environ.get(variable) else seeds(count, least=least)
+    """The seeds from 0 on that the environment's ``variable`` counts, or this run's part of
+    ``count``.
+    """
+    return (
+        range(int(os.environ[variable])) if os.environ.get(variable) else seeds(count, least=least)
+    )
 
 
-def seeds_until(enough: Callable[[], bool], variable: str, count: int, *, least: int) -> Iterator[int]:
-    """The seeds of `seeds_of`, and those after them until what they drew is ``enough`` for what is asserted of all."""
+def seeds_until(
+    enough: Callable[[], bool], variable: str, count: int, *, least: int
+) -> Iterator[int]:
+    """The seeds of `seeds_of`, and those after them until what they drew is ``enough`` for what is
+    asserted of all.
+    """
     mine = seeds_of(variable, count, least=least)
     yield from mine
     for seed in range(mine.stop, mine.start + count):
@@ -82,7 +100,10 @@ class WholeTest:
 def table() -> dict[str, WholeTest]:
     """The rows of `whole.csv` by their test."""
     with TABLE.open(encoding="utf-8", newline="") as file:
-        return {row["test"]: WholeTest(row["in_a_run"], row["stands_in"]) for row in csv.DictReader(file)}
+        return {
+            row["test"]: WholeTest(row["in_a_run"], row["stands_in"])
+            for row in csv.DictReader(file)
+        }
 
 
 def name_of(nodeid: str) -> str:
@@ -97,10 +118,14 @@ def selected(
     left = left_out(items, table() if rows is None else rows)
     if PART:
         part, parts = (int(number) for number in PART.split("/"))
-        left = {item.nodeid for item in items if item.nodeid not in left or _part(item, parts) != part}
+        left = {
+            item.nodeid for item in items if item.nodeid not in left or _part(item, parts) != part
+        }
     elif WHOLE:
         left = set()
-    return [item for item in items if item.nodeid not in left], [item for item in items if item.nodeid in left]
+    return [item for item in items if item.nodeid not in left], [
+        item for item in items if item.nodeid in left
+    ]
 
 
 def left_out(items: Sequence[pytest.Item], rows: Mapping[str, WholeTest]) -> set[str]:
@@ -114,7 +139,9 @@ def left_out(items: Sequence[pytest.Item], rows: Mapping[str, WholeTest]) -> set
 
 
 def faults(items: Sequence[pytest.Item], rows: Mapping[str, WholeTest]) -> list[str]:
-    """What is wrong with the rows whose files were collected: each names a test, and one that runs in its place."""
+    """What is wrong with the rows whose files were collected: each names a test, and one that runs
+    in its place.
+    """
     left, names = left_out(items, rows), {name_of(item.nodeid) for item in items}
     files = {name.partition("::")[0] for name in names}
     running = {name_of(item.nodeid) for item in items if item.nodeid not in left}
@@ -126,7 +153,11 @@ def faults(items: Sequence[pytest.Item], rows: Mapping[str, WholeTest]) -> list[
             found.append(f"whole.csv: there is no `{test}`")
         elif test not in running and "::" not in row.stands_in:
             found.append(f"whole.csv: which test stands for `{test}` in a run?")
-        if row.stands_in and row.stands_in.partition("::")[0] in files and row.stands_in not in running:
+        if (
+            row.stands_in
+            and row.stands_in.partition("::")[0] in files
+            and row.stands_in not in running
+        ):
             found.append(f"whole.csv: `{row.stands_in}` does not run in the place of `{test}`")
     return found
 

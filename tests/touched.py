@@ -1,7 +1,8 @@
-"""Which modules of ours the tests of each file ran: recorded where TESTS_TOUCHED=1, as `./run test --whole` sets it.
+"""Which modules of ours the tests of each file ran: recorded where TESTS_TOUCHED=1, as `./run test
+--whole` sets it.
 
-The profiler of the standard library hears each call of the thread of a test, for a tenth of its time; threads and programs
-that a test starts are not heard. `changed.py` reads what was recorded.
+The profiler of the standard library hears each call of the thread of a test, for a tenth of its
+time; threads and programs that a test starts are not heard. `changed.py` reads what was recorded.
 """
 
 from __future__ import annotations
@@ -33,10 +34,17 @@ class Listener:
 
     def modules(self) -> Iterator[str]:
         """The names of our modules of which anything was called."""
-        files = {one.code.co_filename for one in self._heard.getstats() if not isinstance(one.code, str)}
+        files = {
+            one.code.co_filename for one in self._heard.getstats() if not isinstance(one.code, str)
+        }
         for file in sorted(files):
             if file.startswith(SOURCE):
-                yield file.removeprefix(SOURCE).removesuffix(".py").removesuffix("/__init__").replace(os.sep, ".")
+                yield (
+                    file.removeprefix(SOURCE)
+                    .removesuffix(".py")
+                    .removesuffix("/__init__")
+                    .replace(os.sep, ".")
+                )
 
 
 def module_of(nodeid: str) -> str:

@@ -1,8 +1,10 @@
-"""The same results whatever the circumstances: `python -m tests.trust [PATH ...]`, one run of pytest after the other.
+"""The same results whatever the circumstances: `python -m tests.trust [PATH ...]`, one run of
+pytest after the other.
 
-The first run says what each test answers; the others are to say the same: in drawn orders, with another locale and time zone, on
-another day, as another user, in the background without a terminal. `--orders 20` draws as many orders. It ends with 1 where any
-test answered otherwise, and names it with the circumstance.
+The first run says what each test answers; the others are to say the same: in drawn orders, with
+another locale and time zone, on another day, as another user, in the background without a terminal.
+`--orders 20` draws as many orders. It ends with 1 where any test answered otherwise, and names it
+with the circumstance.
 """
 
 from __future__ import annotations
@@ -47,7 +49,9 @@ def circumstances(orders: int) -> Iterator[Circumstance]:
     else:
         print("not tried: another day; apt-get install faketime", file=sys.stderr)
     if os.geteuid() == 0:
-        yield Circumstance("as nobody", prefix=("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"))
+        yield Circumstance(
+            "as nobody", prefix=("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+        )
     yield Circumstance("in the background", prefix=("nohup",), background=True)
 
 
@@ -56,15 +60,27 @@ def outcomes(circumstance: Circumstance, paths: Sequence[str]) -> Outcomes:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o777)
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-        environment = {**clean, "TESTS_COSTS": str(folder / "costs.json"), "TMPDIR": name, "HOME": name}
+        clean = {
+            name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")
+        }
+        environment = {
+            **clean,
+            "TESTS_COSTS": str(folder / "costs.json"),
+            "TMPDIR": name,
+            "HOME": name,
+        }
         with (folder / "printed").open("wb") as printed:
             subprocess.run(
-                [*circumstance.prefix, *PYTEST, *paths], cwd=ROOT, env={**environment, **circumstance.environment},
-                stdin=subprocess.DEVNULL, stdout=printed, stderr=printed, check=False,
+                [*circumstance.prefix, *PYTEST, *paths],
+                cwd=ROOT,
+                env={**environment, **circumstance.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=printed,
+                stderr=printed,
+                check=False,
                 start_new_session=circumstance.background,
                 preexec_fn=_ignores_the_terminal if circumstance.background else None,
-            )  # fmt: skip
+            )
         if not (folder / "costs.json").is_file():
             sys.stderr.write((folder / "printed").read_text("utf-8", "replace")[-2000:])
             return {}
@@ -79,11 +95,16 @@ def _ignores_the_terminal() -> None:
 
 
 def differences(before: Outcomes, now: Outcomes) -> list[str]:
-    """The tests that answer otherwise. One that is drawn by the day may be in one of the two alone."""
+    """The tests that answer otherwise. One that is drawn by the day may be in one of the two
+    alone.
+    """
     if not now:
         return ["nothing ran"]
-    return [f"{name}: {before[name]}, now {now[name]}" for name in sorted(before.keys() & now.keys())
-            if before[name] != now[name]]  # fmt: skip
+    return [
+        f"{name}: {before[name]}, now {now[name]}"
+        for name in sorted(before.keys() & now.keys())
+        if before[name] != now[name]
+    ]
 
 
 def main(words: list[str]) -> int:

@@ -1,7 +1,8 @@
-"""Waiting for something to happen, for as long as a busy machine needs: the only place in the tests that reads a clock.
+"""Waiting for something to happen, for as long as a busy machine needs: the only place in the tests
+that reads a clock.
 
-No test says how fast anything is; a wait that is given up is a program that hangs, and its limit is one that no load of a
-machine explains.
+No test says how fast anything is; a wait that is given up is a program that hangs, and its limit is
+one that no load of a machine explains.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ def wait_until(
     alive: Callable[[], object] = lambda: True,
     step: float = 0.1,
 ) -> None:
-    """Returns when ``holds``; fails with ``what`` was waited for when whoever should do it is not ``alive`` any more."""
+    """Returns when ``holds``; fails with ``what`` was waited for when whoever should do it is not
+    ``alive`` any more.
+    """
     limit, pause = time.monotonic() + HANG_SECONDS, 0.002
     while not holds():
         gone = not alive()
@@ -36,7 +39,9 @@ def wait_until(
 
 
 def ended_within(program: subprocess.Popen[bytes], seconds: float) -> float | None:
-    """How long a program took from here to its end, or None for one that was killed as it had not ended by then."""
+    """How long a program took from here to its end, or None for one that was killed as it had not
+    ended by then.
+    """
     began = time.monotonic()
     try:
         program.wait(seconds)
@@ -48,7 +53,9 @@ def ended_within(program: subprocess.Popen[bytes], seconds: float) -> float | No
 
 
 def cpu_seconds(pid: int) -> float:
-    """The processor time of a program and of those that it runs: how far it is, on whatever machine."""
+    """The processor time of a program and of those that it runs: how far it is, on whatever
+    machine.
+    """
     try:
         program = psutil.Process(pid)
         return sum(sum(one.cpu_times()[:2]) for one in (program, *program.children(recursive=True)))
@@ -57,5 +64,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def heeds_ctrl_c() -> None:
-    """For a child before its program starts: one that was started with SIGINT ignored, as in the background, ignores it."""
+    """For a child before its program starts: one that was started with SIGINT ignored, as in the
+    background, ignores it.
+    """
     signal.signal(signal.SIGINT, signal.SIG_DFL)

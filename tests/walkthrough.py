@@ -1,23 +1,29 @@
-"""A page of the documentation, done as it is written: its blocks are typed in order, in a folder that looks like a clone.
+"""A page of the documentation, done as it is written: its blocks are typed in order, in a folder
+that looks like a clone.
 
 Every block of code on a page is one of these, and `steps` refuses a page that holds another kind:
 
-* **shell**: fenced as `sh` or `bash`, or indented. Blocks of a page share one shell, so a variable or a server that is
-  started with `&` stays. Every command must end with 0, or with what the page says beside it: `# exits 2`.
-* **python**: fenced as `python`; run as a program of its own, with the shell's folder and environment.
-* **a file**: any other language, or python, under a paragraph that ends with its name in backticks and a colon:
-  "`config.yaml`:". A whole path is a file below the folder.
-* **output**: fenced as `text` right behind a block that ran: what it printed, in full. `...` stands for what varies, on a
-  line of its own for any number of lines.
-* **an outline**: the paragraph before says the word. It is not run, and the page has told its reader so.
+* **shell**: fenced as `sh` or `bash`, or indented. Blocks of a page share one shell, so a variable
+  or a server that is started with `&` stays. Every command must end with 0, or with what the page
+  says beside it: `# exits 2`.
+* **python**: fenced as `python`; run as a program of its own, with the shell's folder and
+  environment.
+* **a file**: any other language, or python, under a paragraph that ends with its name in backticks
+  and a colon: "`config.yaml`:". A whole path is a file below the folder.
+* **output**: fenced as `text` right behind a block that ran: what it printed, in full. `...` stands
+  for what varies, on a line of its own for any number of lines.
+* **an outline**: the paragraph before says the word. It is not run, and the page has told its
+  reader so.
 
-Most pages begin with `. examples/begin.sh`. The first page that does runs it; the others find what it left (`begun.py`).
+Most pages begin with `. examples/begin.sh`. The first page that does runs it; the others find what
+it left (`begun.py`).
 
-A link of `/enter` that a block prints is opened by its person, in a browser, and the notice is answered.
+A link of `/enter` that a block prints is opened by its person, in a browser, and the notice is
+answered.
 
-`conv_...`, and any other prefix so written, stands for the last id of that kind that an earlier block printed. Ports that
-a page names are free ones here, and `/srv`, `/run/licet` and `/dev/shm` lie in the folder, so that pages are done side by
-side; the page is otherwise run to the letter.
+`conv_...`, and any other prefix so written, stands for the last id of that kind that an earlier
+block printed. Ports that a page names are free ones here, and `/srv`, `/run/licet` and `/dev/shm`
+lie in the folder, so that pages are done side by side; the page is otherwise run to the letter.
 """
 
 from __future__ import annotations
@@ -50,7 +56,9 @@ BEGIN = ". examples/begin.sh"
 BLOCK_SECONDS_MAX = 900
 SHELL, PYTHON, OUTPUT = {"sh", "bash"}, {"python"}, {"text"}
 OUR_FOLDERS = {"src", "docs", "examples", "deploy", "tests", "bench", "tools"}
-PORT = r"(?<=127\.0\.0\.1:)\d{4,5}|(?<=localhost:)\d{4,5}|(?<=0\.0\.0\.0:)\d{4,5}|(?<=--port )\d{4,5}"
+PORT = (
+    r"(?<=127\.0\.0\.1:)\d{4,5}|(?<=localhost:)\d{4,5}|(?<=0\.0\.0\.0:)\d{4,5}|(?<=--port )\d{4,5}"
+)
 MACHINE_FOLDERS = re.compile(r"(?<![\w.~/:-])/(?=srv/|run/licet|dev/shm/)")
 PROGRAM = """#!/bin/sh
 case ${{1-}} in
@@ -84,7 +92,9 @@ class PageError(AssertionError):
 
 
 def steps(page: Path) -> list[Step]:
-    """Every block of the page, in order; PageError for one that nobody would know what to do with."""
+    """Every block of the page, in order; PageError for one that nobody would know what to do
+    with.
+    """
     found: list[Step] = []
     for line, language, before, code in _blocks(page.read_text("utf-8")):
         place = f"{page.name}:{line}"
@@ -102,7 +112,10 @@ def steps(page: Path) -> list[Step]:
                 raise PageError(f"{place}: shows the output of no block that runs")
             found.append(Step(Kind.output, line, code))
         else:
-            raise PageError(f"{place}: `{language}` is neither a command nor the file that the line before names")
+            raise PageError(
+                f"{place}: `{language}` is neither a command nor the file that the line "
+                "before names"
+            )
     return found
 
 
@@ -113,7 +126,9 @@ def _blocks(text: str) -> Iterator[tuple[int, str, str, str]]:
     while number < len(lines):
         line = lines[number]
         if fence := re.match(r"^( *)```(\S*).*$", line):
-            end = next((n for n in range(number + 1, len(lines)) if lines[n].strip() == "```"), None)
+            end = next(
+                (n for n in range(number + 1, len(lines)) if lines[n].strip() == "```"), None
+            )
             if end is None:
                 raise PageError(f"line {number + 1}: a block without an end")
             yield number + 1, fence[2], paragraph, _code(lines[number + 1 : end], len(fence[1]))
@@ -141,9 +156,11 @@ def _code(lines: Sequence[str], indent: int) -> str:
 
 @dataclass
 class Walk:
-    """Somebody who does what a page says, in a folder of their own. ``dsn``: a database of the tests, instead of ours.
+    """Somebody who does what a page says, in a folder of their own. ``dsn``: a database of the
+    tests, instead of ours.
 
-    ``person`` opens each link of `/enter` that a block prints, as the person whom the host application sends there.
+    ``person`` opens each link of `/enter` that a block prints, as the person whom the host
+    application sends there.
     """
 
     folder: Path
@@ -165,7 +182,11 @@ class Walk:
         programs = self.folder / ".venv" / "bin"
         programs.mkdir(parents=True)
         for program in (self.folder / "run", programs / "licet"):
-            program.write_text(PROGRAM.format(root=ROOT, python=sys.executable, licet=FORKED, port=self.port("8787")))
+            program.write_text(
+                PROGRAM.format(
+                    root=ROOT, python=sys.executable, licet=FORKED, port=self.port("8787")
+                )
+            )
             program.chmod(0o755)
         self._program(programs / "python", sys.executable)
         self._program(programs / "python3", str(getattr(sys, "_base_executable", sys.executable)))
@@ -176,7 +197,9 @@ class Walk:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Ends the shell and whatever it started, which it was started in a group of its own for."""
+        """Ends the shell and whatever it started, which it was started in a group of its own
+        for.
+        """
         for how in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._shell.pid, how)
@@ -193,16 +216,25 @@ class Walk:
         ours = ("LICET_", "OTEL_", "LITELLM_", "PYTEST_", "PGHOST", "PGDATABASE")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         paths = f"{self.folder / '.venv' / 'bin'}:{os.environ['PATH']}"
-        made = {"HOME": str(self.folder / "home"), "TMPDIR": str(self.folder / "tmp"), "PATH": paths}
+        made = {
+            "HOME": str(self.folder / "home"),
+            "TMPDIR": str(self.folder / "tmp"),
+            "PATH": paths,
+        }
         database = {"LICET_DATABASE_URL": self.dsn} if self.dsn else {}
         return {**kept, **made, **database, "LICET_CURATE__NAMES": "off", **self.settings}
 
     @cached_property
     def _shell(self) -> subprocess.Popen[bytes]:
         shell = subprocess.Popen(
-            ["bash", "--noprofile", "--norc"], cwd=self.folder, env=self.environment, stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
+            ["bash", "--noprofile", "--norc"],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         begin = f'set -o pipefail\ntrap \'printf "%s %s %s\\n" $? $LINENO "${{BASH_SOURCE[0]-}}" >>{self._at}/failed\' ERR\n'
         self._send(shell, begin)
         return shell
@@ -226,9 +258,11 @@ class Walk:
         path.chmod(0o755)
 
     def environment_beside(self, source: Path, name: str) -> None:
-        """Puts a copy of an environment where a block makes one, so that what it installs is there: nothing is fetched.
+        """Puts a copy of an environment where a block makes one, so that what it installs is there:
+        nothing is fetched.
 
-        What is installed is linked, not copied; programs and the environment's own file are the copy's own.
+        What is installed is linked, not copied; programs and the environment's own file are the
+        copy's own.
         """
         target = self.folder / name
         shutil.copytree(source / "lib", target / "lib", symlinks=True, copy_function=os.link)
@@ -238,7 +272,9 @@ class Walk:
             if program.is_symlink():
                 (target / "bin" / program.name).symlink_to(os.readlink(program))
             else:
-                text = program.read_bytes().replace(f"{source}/bin/".encode(), f"{target}/bin/".encode())
+                text = program.read_bytes().replace(
+                    f"{source}/bin/".encode(), f"{target}/bin/".encode()
+                )
                 (target / "bin" / program.name).write_bytes(text)
                 (target / "bin" / program.name).chmod(0o755)
 
@@ -247,7 +283,9 @@ class Walk:
         shutil.copytree(source, self.folder / name.replace("~", "home", 1))
 
     def do(self, page: Path, *, until: int | None = None, after: int = 0) -> None:
-        """Does the page's steps, or those between two lines of it; PageError at the first that does not hold."""
+        """Does the page's steps, or those between two lines of it; PageError at the first that does
+        not hold.
+        """
         for step in steps(page):
             if after < step.line and (until is None or step.line < until):
                 self.step(step, page.name)
@@ -269,7 +307,9 @@ class Walk:
                 target.write_text(self.mapped(step.code))
             case Kind.output:
                 if not _shows(self.mapped(step.code), self.last):
-                    raise PageError(f"{place}: shows\n{step.code}\nand what is printed is\n{self.last}")
+                    raise PageError(
+                        f"{place}: shows\n{step.code}\nand what is printed is\n{self.last}"
+                    )
             case Kind.outline:
                 pass
 
@@ -304,13 +344,17 @@ class Walk:
         end = time.monotonic() + BLOCK_SECONDS_MAX
         while not done.exists():
             if self._shell.poll() is not None or time.monotonic() > end:
-                raise PageError(f"{place}: the shell ended, or waits for ever:\n{code}\n{out.read_text()}")
+                raise PageError(
+                    f"{place}: the shell ended, or waits for ever:\n{code}\n{out.read_text()}"
+                )
             time.sleep(0.05)
         printed = out.read_text("utf-8", "replace")
         self.printed += printed
         ends = _ends(failed.read_text() if failed.exists() else "", typed, code)
         if ends != (said := _said(code)):
-            raise PageError(f"{place}: lines end with {ends}, and the page says {said}:\n{code}\n{printed}")
+            raise PageError(
+                f"{place}: lines end with {ends}, and the page says {said}:\n{code}\n{printed}"
+            )
         return printed
 
     def filled(self, code: str, place: str) -> str:
@@ -364,28 +408,39 @@ def _ends(failed: str, typed: Path, code: str) -> dict[int, int]:
     for entry in failed.splitlines():
         status, line, file = entry.split(" ", 2)
         if file == str(typed):
-            first = next(first for first, last, _ in _statements(code) if first <= int(line) <= last)
+            first = next(
+                first for first, last, _ in _statements(code) if first <= int(line) <= last
+            )
             ends[first] = int(status)
     return ends
 
 
 def _shows(expected: str, printed: str) -> bool:
-    """Whether what a page shows is what was printed: `...` for what varies, on a line of its own for any lines."""
+    """Whether what a page shows is what was printed: `...` for what varies, on a line of its own
+    for any lines.
+    """
     pattern = ""
     for line in expected.strip("\n").splitlines():
         if line.strip() == "...":
             pattern += r"(?:.*\n)*?"
         else:
-            pattern += r".*?".join(re.escape(part.rstrip()) for part in line.split("...")) + r"[ \t]*\n"
+            pattern += (
+                r".*?".join(re.escape(part.rstrip()) for part in line.split("...")) + r"[ \t]*\n"
+            )
     return re.fullmatch(pattern, printed.strip("\n") + "\n") is not None
 
 
 def set_up(parts: Sequence[str]) -> int:
-    """What `./run setup` does where all is installed already, as in the environment of the tests: it looks."""
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    """What `./run setup` does where all is installed already, as in the environment of the tests:
+    it looks.
+    """
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"][
+        "optional-dependencies"
+    ]
     for part in parts:
         for requirement in extras[part]:
-            version(re.split(r"[<>=!\[; ]", requirement)[0])  # PackageNotFoundError says which is missing
+            # PackageNotFoundError says which is missing
+            version(re.split(r"[<>=!\[; ]", requirement)[0])
         print(f"{part} is installed", file=sys.stderr)
     return 0
 

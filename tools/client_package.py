@@ -3,10 +3,11 @@
     python -m tools.client_package [FOLDER]    # compiles it into FOLDER, or `packages/client/build`
     python -m tools.client_package --generate  # writes `src/api.ts` and `src/operations.ts` anew
 
-`api.ts` has the types, by openapi-typescript, and `operations.ts` how each operation is sent, from the routes themselves.
-Both are committed; `tests/client/test_package.py` holds them to the API. They have what a person's token or a
-service's key may call: what needs a session of staff belongs to the console. The compilers are those of
-`packages/client/compiler`, whose lock has hashes and no addresses: npm takes them from the registry that it is set to.
+`api.ts` has the types, by openapi-typescript, and `operations.ts` how each operation is sent, from
+the routes themselves. Both are committed; `tests/client/test_package.py` holds them to the API.
+They have what a person's token or a service's key may call: what needs a session of staff belongs
+to the console. The compilers are those of `packages/client/compiler`, whose lock has hashes and no
+addresses: npm takes them from the registry that it is set to.
 """
 
 from __future__ import annotations
@@ -36,13 +37,17 @@ Operations = dict[str, tuple[str, str, dict[str, Any]]]
 
 
 def description() -> dict[str, Any]:
-    """The API's description without what no token or key may call, and without the refusals, which are all a `Problem`."""
+    """The API's description without what no token or key may call, and without the refusals, which
+    are all a `Problem`.
+    """
     app = routed()
     may: dict[str, May] = {
         reference.operation_id(handler, None, None): handler.opt["may"]
-        for route in app.routes if isinstance(route, HTTPRoute) for handler in route.route_handlers
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for handler in route.route_handlers
         if "may" in handler.opt
-    }  # fmt: skip
+    }
     document: dict[str, Any] = json.loads(reference.description(app))
     for path, item in list(document["paths"].items()):
         for method, one in list(item.items()):
@@ -50,7 +55,9 @@ def description() -> dict[str, Any]:
             if not (allowed.person or allowed.scope or allowed.anybody or allowed.known):
                 del item[method]
                 continue
-            one["responses"] = {status: said for status, said in one["responses"].items() if status < "300"}
+            one["responses"] = {
+                status: said for status, said in one["responses"].items() if status < "300"
+            }
         if not item:
             del document["paths"][path]
     _keep_used(document)
@@ -59,23 +66,29 @@ def description() -> dict[str, Any]:
 
 def operations(document: dict[str, Any]) -> Operations:
     """Method, path and description of each operation, by its id, in the order of the ids."""
-    return dict(sorted(
-        (one["operationId"], (method.upper(), path, one))
-        for path, item in document["paths"].items() for method, one in item.items()
-    ))  # fmt: skip
+    return dict(
+        sorted(
+            (one["operationId"], (method.upper(), path, one))
+            for path, item in document["paths"].items()
+            for method, one in item.items()
+        )
+    )
 
 
 def table(document: dict[str, Any]) -> str:
     """`operations.ts`: how each operation is sent and read, and the types of problems."""
     lines = [f"  {name}: {_entry(*about)}," for name, about in operations(document).items()]
-    types = sorted({name for _, name, _ in problems.TYPES} | {name for name, _ in problems.OF_STATUS.values()})
+    types = sorted(
+        {name for _, name, _ in problems.TYPES} | {name for name, _ in problems.OF_STATUS.values()}
+    )
     named = "\n".join(f'  | "{name}"' for name in types)
     return (
         "// Made by `python -m tools.client_package --generate`: do not change it by hand.\n\n"
         "/** How each operation is sent and read; `once`: with an `Idempotency-Key`. */\n"
         f"export const OPERATIONS = {{\n{chr(10).join(lines)}\n}} as const;\n\n"
         "export type OperationName = keyof typeof OPERATIONS;\n\n"
-        f"/** The types of problems, without `urn:licet:problem:`. */\nexport type ProblemType =\n{named};\n"
+        "/** The types of problems, without `urn:licet:problem:`. */\nexport type ProblemType "
+        f"=\n{named};\n"
     )
 
 
@@ -98,7 +111,9 @@ def install(into: Path) -> None:
 
 
 def write(folder: Path, compiler: Path) -> None:
-    """Compiles the whole package to ``folder``, which is made anew; ``compiler`` is where `install` has been."""
+    """Compiles the whole package to ``folder``, which is made anew; ``compiler`` is where `install`
+    has been.
+    """
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
@@ -108,7 +123,9 @@ def write(folder: Path, compiler: Path) -> None:
     if ran.returncode:
         raise SystemExit(f"error: the client does not compile:\n{ran.stdout}{ran.stderr}")
     package = json.loads((SOURCE / "package.json").read_text("utf-8"))
-    (folder / "package.json").write_text(json.dumps({**package, "version": __version__}, indent=2) + "\n", "utf-8")
+    (folder / "package.json").write_text(
+        json.dumps({**package, "version": __version__}, indent=2) + "\n", "utf-8"
+    )
     for path in (SOURCE / "README.md", ROOT / "LICENSE"):
         shutil.copy(path, folder / path.name)
 
@@ -148,7 +165,9 @@ def _keep_used(document: dict[str, Any]) -> None:
                 waiting.extend(found.values())
             case list() as several:
                 waiting.extend(several)
-    document["components"]["schemas"] = {name: schema for name, schema in schemas.items() if name in used}
+    document["components"]["schemas"] = {
+        name: schema for name, schema in schemas.items() if name in used
+    }
 
 
 def main(words: list[str]) -> None:

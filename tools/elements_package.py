@@ -2,8 +2,9 @@
 
     python -m tools.elements_package [FOLDER]
 
-writes it to FOLDER, or to `packages/elements/build`. What is not a module stands in `packages/elements`; the manifest
-(`custom-elements.json`) is made from the tables below, which `tests/web/test_elements_package.py` holds to the source.
+writes it to FOLDER, or to `packages/elements/build`. What is not a module stands in
+`packages/elements`; the manifest (`custom-elements.json`) is made from the tables below, which
+`tests/web/test_elements_package.py` holds to the source.
 """
 
 from __future__ import annotations
@@ -64,8 +65,18 @@ ELEMENTS: dict[str, tuple[str, str, dict[str, str]]] = {
     "receipt": ("LicetReceipt", "The receipt of one choice", {"receipt": "Its name; without it the newest"}),
 }  # fmt: skip
 MEMBERS = [
-    {"kind": "field", "name": "base", "type": {"text": "string"}, "attribute": "base", "reflects": True},
-    {"kind": "field", "name": "token", "type": {"text": "string | (() => string | Promise<string>)"}},
+    {
+        "kind": "field",
+        "name": "base",
+        "type": {"text": "string"},
+        "attribute": "base",
+        "reflects": True,
+    },
+    {
+        "kind": "field",
+        "name": "token",
+        "type": {"text": "string | (() => string | Promise<string>)"},
+    },
     {"kind": "field", "name": "fetch", "type": {"text": "typeof globalThis.fetch"}},
     {"kind": "field", "name": "state", "type": {"text": "State"}, "readonly": True},
     {"kind": "method", "name": "reload", "return": {"type": {"text": "void"}}},
@@ -90,7 +101,9 @@ def write(folder: Path) -> None:
     for name in static_files.MODULES:
         (folder / name).write_bytes(static_files.body(f"elements/{name}"))
     package = json.loads((SOURCE / "package.json").read_text("utf-8"))
-    (folder / "package.json").write_text(json.dumps({**package, "version": __version__}, indent=2) + "\n", "utf-8")
+    (folder / "package.json").write_text(
+        json.dumps({**package, "version": __version__}, indent=2) + "\n", "utf-8"
+    )
     (folder / "custom-elements.json").write_text(json.dumps(manifest(), indent=2) + "\n", "utf-8")
     for path in (SOURCE / "README.md", SOURCE / "index.d.ts", ROOT / "LICENSE"):
         shutil.copy(path, folder / path.name)
@@ -100,16 +113,31 @@ def _module(name: str, made: str, text: str, more: dict[str, str]) -> dict[str, 
     tag, path = f"licet-{name}", f"{name}.js"
     here = {"name": made, "module": path}
     declared = {
-        "kind": "class", "name": made, "tagName": tag, "customElement": True, "description": text, "members": MEMBERS,
+        "kind": "class",
+        "name": made,
+        "tagName": tag,
+        "customElement": True,
+        "description": text,
+        "members": MEMBERS,
         "superclass": {"name": "LicetElement", "module": "element.js"},
-        "attributes": _listed({**ATTRIBUTES, **more}), "slots": _listed(SLOTS), "cssParts": _listed(PARTS),
-        "events": [{"name": n, "type": {"text": "CustomEvent"}, "description": d} for n, d in EVENTS.items()],
-    }  # fmt: skip
+        "attributes": _listed({**ATTRIBUTES, **more}),
+        "slots": _listed(SLOTS),
+        "cssParts": _listed(PARTS),
+        "events": [
+            {"name": n, "type": {"text": "CustomEvent"}, "description": d}
+            for n, d in EVENTS.items()
+        ],
+    }
     exports = [
         {"kind": "js", "name": made, "declaration": here},
         {"kind": "custom-element-definition", "name": tag, "declaration": here},
     ]
-    return {"kind": "javascript-module", "path": path, "declarations": [declared], "exports": exports}
+    return {
+        "kind": "javascript-module",
+        "path": path,
+        "declarations": [declared],
+        "exports": exports,
+    }
 
 
 def _listed(found: dict[str, str]) -> list[dict[str, str]]:

@@ -1,4 +1,5 @@
-"""The table of docs/verify.md that names the level of every field, made from `licet.verifier.levels`.
+"""The table of docs/verify.md that names the level of every field, made from
+`licet.verifier.levels`.
 
 python -m tools.field_levels            prints it
 python -m tools.field_levels --write    writes it into the page
@@ -21,9 +22,15 @@ def table() -> str:
     rows = ["| artefact | level | fields |", "|---|---|---|"]
     for artefact, levels in FIELDS.items():
         for level, text in levels.items():
-            others = [name for other, names in levels.items() if other is not level for name in names.split()]
+            others = [
+                name
+                for other, names in levels.items()
+                if other is not level
+                for name in names.split()
+            ]
             names = ", ".join(
-                f"`{name}`" if name != "**" else "all of it" for name in short_names(text.split(), others)
+                f"`{name}`" if name != "**" else "all of it"
+                for name in short_names(text.split(), others)
             )
             rows.append(f"| {artefact} | {level} | {names} |")
     return "\n".join(rows) + "\n"

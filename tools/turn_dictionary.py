@@ -1,9 +1,11 @@
-"""Makes a dictionary of zstd for turns from text that is public: the documentation, the notices in 31 languages, and code.
+"""Makes a dictionary of zstd for turns from text that is public: the documentation, the notices in
+31 languages, and code.
 
     python -m tools.turn_dictionary FILE
 
-What a turn is compressed with lies beside what reads it (`licet.vault.content`), under the number of its envelope's version,
-and never changes: a new one is a new version. No person's text is ever trained on: a dictionary quotes what it was made from.
+What a turn is compressed with lies beside what reads it (`licet.vault.content`), under the number
+of its envelope's version, and never changes: a new one is a new version. No person's text is ever
+trained on: a dictionary quotes what it was made from.
 """
 
 from __future__ import annotations
@@ -27,13 +29,23 @@ ROOT = Path(__file__).parent.parent
 def samples() -> Iterator[str]:
     """Texts of the length of a turn."""
     for page in sorted(ROOT.glob("docs/**/*.md")):
-        yield from (part for part in page.read_text("utf-8").split("\n\n") if len(part) > PARAGRAPH_LETTERS_MIN)
+        yield from (
+            part
+            for part in page.read_text("utf-8").split("\n\n")
+            if len(part) > PARAGRAPH_LETTERS_MIN
+        )
     for file in sorted(ROOT.glob("src/licet/consent/languages/*.json")):
-        said = [line for line in _strings(json.loads(file.read_text("utf-8"))) if " " in line or not line.isascii()]
+        said = [
+            line
+            for line in _strings(json.loads(file.read_text("utf-8")))
+            if " " in line or not line.isascii()
+        ]
         yield from ("\n".join(said[at : at + LINES_EACH]) for at in range(0, len(said), LINES_EACH))
     for module in sorted(ROOT.glob("src/licet/**/*.py"))[:CODE_FILES]:
         code = module.read_text("utf-8")
-        yield from (code[at : at + CODE_LETTERS_EACH] for at in range(0, len(code), 3 * CODE_LETTERS_EACH))
+        yield from (
+            code[at : at + CODE_LETTERS_EACH] for at in range(0, len(code), 3 * CODE_LETTERS_EACH)
+        )
 
 
 def _strings(value: object) -> Iterator[str]:
@@ -50,7 +62,9 @@ def _strings(value: object) -> Iterator[str]:
 def made() -> bytes:
     """The dictionary; the same texts give the same bytes."""
     encode = msgspec.msgpack.Encoder().encode
-    packed: list[bytes | bytearray | memoryview] = [encode(Content(text=text)) for text in samples()]
+    packed: list[bytes | bytearray | memoryview] = [
+        encode(Content(text=text)) for text in samples()
+    ]
     return zstandard.train_dictionary(DICTIONARY_BYTES, packed, dict_id=1).as_bytes()
 
 

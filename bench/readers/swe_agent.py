@@ -1,20 +1,26 @@
 """SWE-agent's trajectories: ``.traj`` files, a document with the run's ``history`` of messages.
 
-This follows files of SWE-agent 0.5 to 1.x. Who speaks in one cannot be told from `role` alone: before the model had
-tools of its own, what a command printed was written as "user", and the first "user" is a prompt that the harness
-made of its template and of the task. What counts as said by a person:
+This follows files of SWE-agent 0.5 to 1.x. Who speaks in one cannot be told from `role` alone:
+before the model had tools of its own, what a command printed was written as "user", and the first
+"user" is a prompt that the harness made of its template and of the task. What counts as said by a
+person:
 
 * The statement of the task, and only that, where the file says that a person gave it as text
-  (``replay_config.problem_statement.text``) and the prompt holds it word for word. It is a turn of Role.user, typed.
-  A statement that was fetched, from an issue's address or a benchmark, was written by others than the account that
-  ran the agent, and one in a file without that configuration by nobody can tell whom: neither is a person's here.
-* The rest of the prompt is the harness's, and every other "user" is what the environment answered. Both are Role.tool
-  with origin `tool`, which no policy uses for training: in doubt nobody spoke. A trajectory without a statement is
-  kept, shown and deleted like any other, but no person's turn puts it under a choice, so none of it is learnt from.
-* `system` is an instruction; a demonstration is Skipped (``is_demo``): another run, shown as an example.
-* Thought and action are parts of what the assistant wrote and are not read twice. ``trajectory`` repeats the history.
+  (``replay_config.problem_statement.text``) and the prompt holds it word for word. It is a turn of
+  Role.user, typed. A statement that was fetched, from an issue's address or a benchmark, was
+  written by others than the account that ran the agent, and one in a file without that
+  configuration by nobody can tell whom: neither is a person's here.
+* The rest of the prompt is the harness's, and every other "user" is what the environment answered.
+  Both are Role.tool with origin `tool`, which no policy uses for training: in doubt nobody spoke. A
+  trajectory without a statement is kept, shown and deleted like any other, but no person's turn
+  puts it under a choice, so none of it is learnt from.
+* `system` is an instruction; a demonstration is Skipped (``is_demo``): another run, shown as an
+  example.
+* Thought and action are parts of what the assistant wrote and are not read twice. ``trajectory``
+  repeats the history.
 
-A run has no id, so it is named by the hash of its history; a run that goes on is another. It has no times.
+A run has no id, so it is named by the hash of its history; a run that goes on is another. It has no
+times.
 """
 
 from __future__ import annotations
@@ -25,7 +31,14 @@ import msgspec
 
 from licet.intake import json_stream
 from licet.intake.lines import Source
-from licet.intake.messages import Dialogue, DialogueMessage, canonical, parts_of, read_message, text_of
+from licet.intake.messages import (
+    Dialogue,
+    DialogueMessage,
+    canonical,
+    parts_of,
+    read_message,
+    text_of,
+)
 from licet.intake.read_turn import BrokenRecord, Read, SkippedRecord
 from licet.intake.records import (
     Pass,
@@ -82,7 +95,9 @@ _text: msgspec.json.Decoder[str] = msgspec.json.Decoder(str)
 
 
 def recognises(path: Source, head: bytes) -> bool:
-    """Whether the head is that of a run's document; one with a history alone is known by the name of its file."""
+    """Whether the head is that of a run's document; one with a history alone is known by the name
+    of its file.
+    """
     keys = json_stream.keys(head)
     named = path.name.removesuffix(".gz").endswith(".traj")
     return b"trajectory" in keys or (named and b"history" in keys and b"version" not in keys)
@@ -105,15 +120,19 @@ def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
 def _read_run(place: str, run: _Run) -> Iterator[Read]:
     config = _configured(bytes(run.replay_config))
     problem = config.problem_statement or _Problem()
-    # Of the messages one by one: a history can be as large as the bound of a record, and is not held twice.
-    named = stable_id("".join(stable_id(canonical(bytes(message))) for message in run.history).encode())
+    # Of the messages one by one: a history can be as large as the bound of a record, and is not
+    # held twice.
+    named = stable_id(
+        "".join(stable_id(canonical(bytes(message))) for message in run.history).encode()
+    )
     setting = Setting(named, kind=ConversationKind.code, surface="cli", title=problem.id or "")
     model = ((config.agent or _Agent()).model or _Model()).name or ""
     dialogue = Dialogue(setting, model=model)
     statement = (problem.text or "").strip() if problem.type in (None, "text") else ""
     if not run.history:
         yield nothing_said(place)
-    prompted = False  # the statement can only be in the first message that is no system's and no demonstration
+    # the statement can only be in the first message that is no system's and no demonstration
+    prompted = False
     for index, raw in enumerate(run.history):
         here = f"{place}.history[{index}]"
         step = decode(bytes(raw), _step)
@@ -123,20 +142,26 @@ def _read_run(place: str, run: _Run) -> Iterator[Read]:
             yield SkippedRecord(place=here, reason="a demonstration of another run")
             continue
         elif step.role in ("user", "tool"):
-            yield from setting.turns(here, str(index), None, _said(dialogue, step, "" if prompted else statement))
+            yield from setting.turns(
+                here, str(index), None, _said(dialogue, step, "" if prompted else statement)
+            )
         else:
             yield from read_message(here, dialogue, str(index), bytes(raw))
         prompted = prompted or isinstance(step, UnreadableRecord) or step.role != "system"
 
 
 def _configured(raw: bytes) -> _Config:
-    """The configuration of a run, which is an object, or the text of one; an empty one where it is of another kind."""
+    """The configuration of a run, which is an object, or the text of one; an empty one where it is
+    of another kind.
+    """
     document = decode_or(raw, _text, "").encode() if raw.startswith(b'"') else raw
     return decode_or(document or b"null", _config, None) or _Config()
 
 
 def _said(dialogue: Dialogue, step: _Step, statement: str) -> Iterator[RecordedPart]:
-    """What a person stated, if that is in the step, and what the harness or the environment wrote around it."""
+    """What a person stated, if that is in the step, and what the harness or the environment wrote
+    around it.
+    """
     text = text_of(parts_of(step))
     call_id = next(iter(step.tool_call_ids or []), step.tool_call_id or "")
     named = step.name or dialogue.calls.get(call_id) or ""

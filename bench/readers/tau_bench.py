@@ -1,15 +1,19 @@
-"""tau-bench's dialogues: result files of runs (``traj`` in the shape of OpenAI's messages) and few-shot lines.
+"""tau-bench's dialogues: result files of runs (``traj`` in the shape of OpenAI's messages) and
+few-shot lines.
 
-A result file is an array of ``{"task_id", "reward", "info", "traj", "trial"}``; a few-shot file is JSON lines of
-``{"messages_display": "user: ..\\nassistant: .."}``.
+A result file is an array of ``{"task_id", "reward", "info", "traj", "trial"}``; a few-shot file is
+JSON lines of ``{"messages_display": "user: ..\\nassistant: .."}``.
 
-* The user's part is played, by a model or a script, for the account that brings the file in; nobody else's words are
-  in it. So it is Role.user and typed: what may be learnt from it is that account's to say. The task that the player
-  was given, the reward and the expected actions are the bench's and are not turns.
-* The player ends a dialogue by a sign such as ``###STOP###``. It is no word to the assistant and is cut off.
-* In a few-shot text the assistant's ``None`` stands for a call that is not shown, and is Skipped. A message goes on
-  until a line that begins with an author; the text has no other mark of an end.
-* A task has many runs and runs have no id, so a dialogue is named by the hash of its messages in canonical form.
+* The user's part is played, by a model or a script, for the account that brings the file in; nobody
+  else's words are in it. So it is Role.user and typed: what may be learnt from it is that account's
+  to say. The task that the player was given, the reward and the expected actions are the bench's
+  and are not turns.
+* The player ends a dialogue by a sign such as ``###STOP###``. It is no word to the assistant and is
+  cut off.
+* In a few-shot text the assistant's ``None`` stands for a call that is not shown, and is Skipped. A
+  message goes on until a line that begins with an author; the text has no other mark of an end.
+* A task has many runs and runs have no id, so a dialogue is named by the hash of its messages in
+  canonical form.
 """
 
 from __future__ import annotations
@@ -51,7 +55,9 @@ _trajectory = msgspec.json.Encoder()
 def recognises(path: Source, head: bytes) -> bool:
     """Whether the head is that of an array of runs, or of lines with messages for display."""
     keys = json_stream.first_keys(head)
-    return _is_shots(head) or keys >= {b"task_id", b"traj"} or keys >= {b"task_id", b"reward", b"info"}
+    return (
+        _is_shots(head) or keys >= {b"task_id", b"traj"} or keys >= {b"task_id", b"reward", b"info"}
+    )
 
 
 def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
@@ -109,7 +115,9 @@ def _dialogue(raw: bytes) -> Dialogue:
 
 
 def _without_sign(item: Read) -> Read:
-    if not (isinstance(item, ReadTurn) and item.role is TurnRole.user and "###" in item.content.text):
+    if not (
+        isinstance(item, ReadTurn) and item.role is TurnRole.user and "###" in item.content.text
+    ):
         return item
     text = _SIGN.sub("", item.content.text)
     if not text:

@@ -1,4 +1,5 @@
-# torchrun --nproc-per-node 2 examples/train/accelerate_run.py autumn /run/licet withdrawn.pub  (or `accelerate launch`)
+# torchrun --nproc-per-node 2 examples/train/accelerate_run.py autumn /run/licet withdrawn.pub  (or
+# `accelerate launch`)
 import sys
 
 import torch
@@ -19,15 +20,23 @@ model, optimizer = accelerator.prepare(model, torch.optim.AdamW(model.parameters
 def collate(rows):  # yours: a chat template and a tokenizer; here bytes stand for tokens
     texts = [str(row["messages"]).encode()[:64].ljust(64) for row in rows]
     ids = torch.tensor([list(text) for text in texts])
-    return {"input_ids": ids, "labels": ids.clone(), "ordinal": torch.tensor([row["ordinal"] for row in rows])}
+    return {
+        "input_ids": ids,
+        "labels": ids.clone(),
+        "ordinal": torch.tensor([row["ordinal"] for row in rows]),
+    }
 
 
 batches = RankBatches(0, len(rows), 2, accelerator.process_index, accelerator.num_processes)
-for step in MaskedSteps(DataLoader(rows, batch_sampler=batches, collate_fn=collate), gate, ranks=TorchRanks()):
+for step in MaskedSteps(
+    DataLoader(rows, batch_sampler=batches, collate_fn=collate), gate, ranks=TorchRanks()
+):
     for attempt in step:  # the loader is not prepared: its positions are dealt to the ranks above
         optimizer.zero_grad()
         for batch in attempt:
             logits = model(batch["input_ids"]).flatten(0, 1)
-            accelerator.backward(torch.nn.functional.cross_entropy(logits, batch["labels"].flatten()))
+            accelerator.backward(
+                torch.nn.functional.cross_entropy(logits, batch["labels"].flatten())
+            )
     optimizer.step()
     print(f"rank {accelerator.process_index} took a step", flush=True)

@@ -1,10 +1,11 @@
 """Licet decides, stores and proves what an AI assistant may learn from the people who use it.
 
-``licet.load(release)`` yields the rows of a release that may be used now; with ``licet.gate(release, file, key)`` they come
-by position, for a training run, and ``licet.remote(url, key_file, recipient=...)`` has their keys from another machine.
-``licet.mix({release: weight}, ...)`` mixes several, by tokens.
-They are imported on first use, so that ``import licet`` opens no database and costs nothing; ``licet.__version__`` is that
-of the installed distribution.
+``licet.load(release)`` yields the rows of a release that may be used now; with
+``licet.gate(release, file, key)`` they come by position, for a training run, and
+``licet.remote(url, key_file, recipient=...)`` has their keys from another machine.
+``licet.mix({release: weight}, ...)`` mixes several, by tokens. They are imported on first use, so
+that ``import licet`` opens no database and costs nothing; ``licet.__version__`` is that of the
+installed distribution.
 """
 
 from __future__ import annotations

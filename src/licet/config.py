@@ -1,8 +1,9 @@
 """The configuration: one frozen value, read from the environment once, at the edge.
 
-An unknown variable that begins with ``LICET_`` is an error: after a misspelt name, a default would remain in force that
-somebody believes they changed. A field of a section is ``LICET_SECTION__FIELD``. Secrets are given as files only,
-because an environment is inherited, listed and logged.
+An unknown variable that begins with ``LICET_`` is an error: after a misspelt name, a default would
+remain in force that somebody believes they changed. A field of a section is
+``LICET_SECTION__FIELD``. Secrets are given as files only, because an environment is inherited,
+listed and logged.
 """
 
 from __future__ import annotations
@@ -22,63 +23,72 @@ _Section = TypeVar("_Section")
 
 
 class Web(msgspec.Struct, frozen=True, kw_only=True):
-    """How `licet serve` authenticates and limits callers. Every variable begins with ``LICET_WEB__``.
+    """How `licet serve` authenticates and limits callers. Every variable begins with
+    ``LICET_WEB__``.
 
     ``url`` (`LICET_WEB__URL`, default none): the URL at which browsers reach Licet, such as
-    ``https://privacy.example.org``, without a path. Forms are accepted only from this origin. Whoever sets it decides
-    which site may act for a signed-in browser.
+    ``https://privacy.example.org``, without a path. Forms are accepted only from this origin.
+    Whoever sets it decides which site may act for a signed-in browser.
 
-    ``token_key_file`` (`.._TOKEN_KEY_FILE`, default none): a file with the key, 32 bytes or more, with which the host
-    application signs people's tokens (HS256). Whoever can read it can act as any person.
+    ``token_key_file`` (`.._TOKEN_KEY_FILE`, default none): a file with the key, 32 bytes or more,
+    with which the host application signs people's tokens (HS256). Whoever can read it can act as
+    any person.
 
-    ``token_jwks_file`` (`.._TOKEN_JWKS_FILE`, default none): a JWKS file with the host's public keys (RS256, ES256,
-    Ed25519), instead of a shared key. Whoever can write it can act as any person.
+    ``token_jwks_file`` (`.._TOKEN_JWKS_FILE`, default none): a JWKS file with the host's public
+    keys (RS256, ES256, Ed25519), instead of a shared key. Whoever can write it can act as any
+    person.
 
-    ``token_audience`` (`.._TOKEN_AUDIENCE`, default ``licet``): the required ``aud`` of a token; for a link to
-    `/enter`, the same with ``-enter`` appended.
+    ``token_audience`` (`.._TOKEN_AUDIENCE`, default ``licet``): the required ``aud`` of a token;
+    for a link to `/enter`, the same with ``-enter`` appended.
 
-    ``token_issuer`` (`.._TOKEN_ISSUER`, default none): the required ``iss`` of a token; without it, any is accepted.
+    ``token_issuer`` (`.._TOKEN_ISSUER`, default none): the required ``iss`` of a token; without it,
+    any is accepted.
 
-    ``oidc_issuer``, ``oidc_client_id``, ``oidc_client_secret_file`` (`.._OIDC_ISSUER`, ..): the identity provider of
-    staff. Whoever runs it can act as any member of staff.
+    ``oidc_issuer``, ``oidc_client_id``, ``oidc_client_secret_file`` (`.._OIDC_ISSUER`, ..): the
+    identity provider of staff. Whoever runs it can act as any member of staff.
 
-    ``oidc_roles_claim`` (`.._OIDC_ROLES_CLAIM`, default ``licet_roles``): the claim that lists roles in Licet.
+    ``oidc_roles_claim`` (`.._OIDC_ROLES_CLAIM`, default ``licet_roles``): the claim that lists
+    roles in Licet.
 
-    ``second_identity`` (`.._SECOND_IDENTITY`, default ``false``): whether a policy proposal, the signatures of a release
-    and a second reading are refused unless two different identities of that provider do them. Without it, what was done
-    with links or on the command line is on record as not confirmed by a second identity. Whoever clears it, or has the
-    host's shell, can apply a policy alone.
+    ``second_identity`` (`.._SECOND_IDENTITY`, default ``false``): whether a policy proposal, the
+    signatures of a release and a second reading are refused unless two different identities of that
+    provider do them. Without it, what was done with links or on the command line is on record as
+    not confirmed by a second identity. Whoever clears it, or has the host's shell, can apply a
+    policy alone.
 
-    ``embed_origins`` (`.._EMBED_ORIGINS`, default none, separated by commas): origins of sites, as in
-    ``https://chat.example.org``, that may frame the notice and call the API from a
+    ``embed_origins`` (`.._EMBED_ORIGINS`, default none, separated by commas): origins of sites, as
+    in ``https://chat.example.org``, that may frame the notice and call the API from a
     browser. Such a site can show the notice in a context of its own.
 
-    ``person_requests_per_minute`` (default 300) and ``service_requests_per_minute`` (default 60,000): requests per
-    minute of one caller; ``unknown_requests_per_minute`` (default 120): of one unauthenticated address. The workers of
-    one host count together, and so do hosts with a bucket. For an address, only refused requests count, so nobody can
-    lock out others who share it.
+    ``person_requests_per_minute`` (default 300) and ``service_requests_per_minute`` (default
+    60,000): requests per minute of one caller; ``unknown_requests_per_minute`` (default 120): of
+    one unauthenticated address. The workers of one host count together, and so do hosts with a
+    bucket. For an address, only refused requests count, so nobody can lock out others who share it.
 
-    ``proxies`` (`.._PROXIES`, default none, separated by commas): addresses, or networks such as ``10.0.0.0/8``, of
-    proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted. Whoever can send from one of them can claim any
-    address.
+    ``proxies`` (`.._PROXIES`, default none, separated by commas): addresses, or networks such as
+    ``10.0.0.0/8``, of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted. Whoever
+    can send from one of them can claim any address.
 
-    ``connections_max`` (`.._CONNECTIONS_MAX`, default 1,000): open connections, each worker its part. For one
-    more, an idle connection of the address with the most connections is closed. Each connection costs some memory and a
-    file descriptor.
+    ``connections_max`` (`.._CONNECTIONS_MAX`, default 1,000): open connections, each worker its
+    part. For one more, an idle connection of the address with the most connections is closed. Each
+    connection costs some memory and a file descriptor.
 
-    ``header_seconds`` (`.._HEADER_SECONDS`, default 10): the time within which a request's first line and headers must
-    arrive, counted from the start of a new connection. With a high value, a silent client occupies a connection for
-    that long.
+    ``header_seconds`` (`.._HEADER_SECONDS`, default 10): the time within which a request's first
+    line and headers must arrive, counted from the start of a new connection. With a high value, a
+    silent client occupies a connection for that long.
 
-    ``body_seconds``, ``body_bytes_per_second`` (`.._BODY_SECONDS`, default 20, `.._BODY_BYTES_PER_SECOND`, default
-    16,384): a body must arrive within the former, plus one second per the latter. With a high time or a low pace, a
-    slow client occupies a connection and the memory of its partial body.
+    ``body_seconds``, ``body_bytes_per_second`` (`.._BODY_SECONDS`, default 20,
+    `.._BODY_BYTES_PER_SECOND`, default 16,384): a body must arrive within the former, plus one
+    second per the latter. With a high time or a low pace, a slow client occupies a connection and
+    the memory of its partial body.
 
-    ``answer_seconds`` (`.._ANSWER_SECONDS`, default 60): the time after which a response that the client does not read
-    is dropped. With a high value, such a client occupies a connection and the prepared response.
+    ``answer_seconds`` (`.._ANSWER_SECONDS`, default 60): the time after which a response that the
+    client does not read is dropped. With a high value, such a client occupies a connection and the
+    prepared response.
 
     ``traces`` (`.._TRACES`, default none): the OTLP/HTTP endpoint that spans are sent to, such as
-    ``http://127.0.0.1:4318``. Whoever runs it sees which routes are called, when, and with what status.
+    ``http://127.0.0.1:4318``. Whoever runs it sees which routes are called, when, and with what
+    status.
     """
 
     url: str | None = None
@@ -107,22 +117,24 @@ class Web(msgspec.Struct, frozen=True, kw_only=True):
 class Curate(msgspec.Struct, frozen=True, kw_only=True):
     """How a release is curated. Every variable begins with ``LICET_CURATE__``.
 
-    ``runner`` (`LICET_CURATE__RUNNER`, default ``local``): ``local`` (in the process of the build), ``ray`` or
-    ``spark`` (the session that is open in the process); the release is the same on each. Whoever sets one of
-    the last two has content computed on the machines of that cluster.
+    ``runner`` (`LICET_CURATE__RUNNER`, default ``local``): ``local`` (in the process of the build),
+    ``ray`` or ``spark`` (the session that is open in the process); the release is the same on each.
+    Whoever sets one of the last two has content computed on the machines of that cluster.
 
-    ``ray_address`` (`.._RAY_ADDRESS`, default none): the Ray cluster to use; without one, Ray starts on this machine.
+    ``ray_address`` (`.._RAY_ADDRESS`, default none): the Ray cluster to use; without one, Ray
+    starts on this machine.
 
-    ``benchmarks_file`` (`.._BENCHMARKS_FILE`, default none): benchmark questions, one per line; a conversation that
-    contains one is left out, by the rule that the first line may name (docs/curate.md). Whoever can write the file can
-    exclude other conversations too.
+    ``benchmarks_file`` (`.._BENCHMARKS_FILE`, default none): benchmark questions, one per line; a
+    conversation that contains one is left out, by the rule that the first line may name
+    (docs/curate.md). Whoever can write the file can exclude other conversations too.
 
-    ``names`` (`.._NAMES`, default ``policy``): ``policy`` looks for names with what ships, unless every version of the
-    policy lets names in; ``built-in`` looks in any case, ``off`` never. A release states what looked, by its hash, and in
-    which languages. With ``off``, every name remains in the text.
+    ``names`` (`.._NAMES`, default ``policy``): ``policy`` looks for names with what ships, unless
+    every version of the policy lets names in; ``built-in`` looks in any case, ``off`` never. A
+    release states what looked, by its hash, and in which languages. With ``off``, every name
+    remains in the text.
 
-    ``names_kinds`` (`.._NAMES_KINDS`, default ``person,address``): which kinds are replaced. Names of a kind that is not
-    listed remain in the text.
+    ``names_kinds`` (`.._NAMES_KINDS`, default ``person,address``): which kinds are replaced. Names
+    of a kind that is not listed remain in the text.
     """
 
     runner: str = "local"
@@ -133,29 +145,33 @@ class Curate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Keys(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the epoch keys are stored, on which all encryption depends. Every variable begins with ``LICET_KEYS__``.
+    """Where the epoch keys are stored, on which all encryption depends. Every variable begins with
+    ``LICET_KEYS__``.
 
-    ``provider`` (`LICET_KEYS__PROVIDER`, default ``file``): ``file`` (the folder ``keys`` of the data folder), ``bao``
-    (OpenBao's transit engine) or ``pkcs11`` (a token). Another provider does not have the keys of the one before.
+    ``provider`` (`LICET_KEYS__PROVIDER`, default ``file``): ``file`` (the folder ``keys`` of the
+    data folder), ``bao`` (OpenBao's transit engine) or ``pkcs11`` (a token). Another provider does
+    not have the keys of the one before.
 
-    ``backup_days`` (`.._BACKUP_DAYS`, default 7): how many days backups of the database are kept. A retired epoch is
-    destroyed after that time: only then is erased content out of reach of a copy, and older copies cannot be decrypted
-    at all.
+    ``backup_days`` (`.._BACKUP_DAYS`, default 7): how many days backups of the database are kept. A
+    retired epoch is destroyed after that time: only then is erased content out of reach of a copy,
+    and older copies cannot be decrypted at all.
 
-    ``drill_days`` (`.._DRILL_DAYS`, default 90): how often a backup is to be restored into a scratch place as a test
-    (`licet backup drill`); `licet doctor` and the console say when none was. With a high value nobody learns in
-    time that the backups cannot be restored.
+    ``drill_days`` (`.._DRILL_DAYS`, default 90): how often a backup is to be restored into a
+    scratch place as a test (`licet backup drill`); `licet doctor` and the console say when none
+    was. With a high value nobody learns in time that the backups cannot be restored.
 
-    ``address``, ``token_file``, ``ca_file`` (`.._ADDRESS`, ..): for OpenBao: an https URL, a file with its token, and
-    the authority that signed its certificate. Whoever can read the token and a copy of the database can decrypt what is
-    not erased.
+    ``address``, ``token_file``, ``ca_file`` (`.._ADDRESS`, ..): for OpenBao: an https URL, a file
+    with its token, and the authority that signed its certificate. Whoever can read the token and a
+    copy of the database can decrypt what is not erased.
 
     ``mount`` (`.._MOUNT`, default ``transit``): where the transit engine is.
 
-    ``name`` (`.._NAME`, default ``licet``): the name of the epoch keys there, or in the token, before their number.
+    ``name`` (`.._NAME`, default ``licet``): the name of the epoch keys there, or in the token,
+    before their number.
 
-    ``module``, ``token``, ``pin_file`` (`.._MODULE`, ..): for a token: the PKCS#11 library, the token's label, and a
-    file with the user's PIN. The library runs in Licet's process: whoever sets it can do anything.
+    ``module``, ``token``, ``pin_file`` (`.._MODULE`, ..): for a token: the PKCS#11 library, the
+    token's label, and a file with the user's PIN. The library runs in Licet's process: whoever sets
+    it can do anything.
     """
 
     provider: str = "file"
@@ -172,16 +188,18 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Cold(msgspec.Struct, frozen=True, kw_only=True):
-    """Where `licet vault cool` moves sealed content out of the database. Every variable begins with ``LICET_COLD__``.
+    """Where `licet vault cool` moves sealed content out of the database. Every variable begins with
+    ``LICET_COLD__``.
 
-    ``url`` (`LICET_COLD__URL`, default none: the folder ``cold`` in the data folder): a bucket and a folder in it, such
-    as ``s3://bucket/licet``, used by this installation only. Whoever can delete there can destroy content; whoever can
-    read there sees only encrypted bytes.
+    ``url`` (`LICET_COLD__URL`, default none: the folder ``cold`` in the data folder): a bucket and
+    a folder in it, such as ``s3://bucket/licet``, used by this installation only. Whoever can
+    delete there can destroy content; whoever can read there sees only encrypted bytes.
 
-    ``endpoint``, ``region`` (`.._ENDPOINT`, ..): the URL and the region of an S3 service other than the default one.
+    ``endpoint``, ``region`` (`.._ENDPOINT`, ..): the URL and the region of an S3 service other than
+    the default one.
 
-    ``access_key_id``, ``secret_access_key_file`` (`.._ACCESS_KEY_ID`, ..): the key, and a file with its secret. Whoever
-    can read the file can delete what is stored there.
+    ``access_key_id``, ``secret_access_key_file`` (`.._ACCESS_KEY_ID`, ..): the key, and a file with
+    its secret. Whoever can read the file can delete what is stored there.
     """
 
     url: str | None = None
@@ -192,21 +210,23 @@ class Cold(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Store(msgspec.Struct, frozen=True, kw_only=True):
-    """A bucket for what several hosts must share: the restriction journal, the log and releases. Every variable begins with
-    ``LICET_STORE__``. Every host of an installation needs the same.
+    """A bucket for what several hosts must share: the restriction journal, the log and releases.
+    Every variable begins with ``LICET_STORE__``. Every host of an installation needs the same.
 
-    ``url`` (`LICET_STORE__URL`, default none: folders in the data folder): a bucket and a folder in it, such as
-    ``s3://bucket/licet``, used by this installation only, of a service that honours `If-None-Match` and `If-Match`.
-    Whoever can write there can have content deleted after a restore, and stop the log; whoever can delete there can
-    stop the installation.
+    ``url`` (`LICET_STORE__URL`, default none: folders in the data folder): a bucket and a folder in
+    it, such as ``s3://bucket/licet``, used by this installation only, of a service that honours
+    `If-None-Match` and `If-Match`. Whoever can write there can have content deleted after a
+    restore, and stop the log; whoever can delete there can stop the installation.
 
-    ``endpoint``, ``region`` (`.._ENDPOINT`, ..): the URL and the region of an S3 service other than the default one.
+    ``endpoint``, ``region`` (`.._ENDPOINT`, ..): the URL and the region of an S3 service other than
+    the default one.
 
-    ``access_key_id``, ``secret_access_key_file`` (`.._ACCESS_KEY_ID`, ..): the key, and a file with its secret. Whoever
-    can read the file can do all that.
+    ``access_key_id``, ``secret_access_key_file`` (`.._ACCESS_KEY_ID`, ..): the key, and a file with
+    its secret. Whoever can read the file can do all that.
 
-    ``releases_bytes`` (`.._RELEASES_BYTES`, default 100 GB): how much of a host's disk releases may take that the bucket
-    has too. More is removed when another release is brought, except what was used within an hour.
+    ``releases_bytes`` (`.._RELEASES_BYTES`, default 100 GB): how much of a host's disk releases may
+    take that the bucket has too. More is removed when another release is brought, except what was
+    used within an hour.
     """
 
     url: str | None = None
@@ -218,11 +238,11 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Loader(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a training node keeps parts of releases that it reads from an object store. Every variable begins with
-    ``LICET_LOADER__``.
+    """Where a training node keeps parts of releases that it reads from an object store. Every
+    variable begins with ``LICET_LOADER__``.
 
-    ``cache`` (`LICET_LOADER__CACHE`, default none: ``parts`` in the data folder): a folder on a fast local disk. Parts are
-    sealed.
+    ``cache`` (`LICET_LOADER__CACHE`, default none: ``parts`` in the data folder): a folder on a
+    fast local disk. Parts are sealed.
 
     ``cache_bytes`` (`LICET_LOADER__CACHE_BYTES`, default 20 GB): how much of it parts may take.
     """
@@ -232,14 +252,16 @@ class Loader(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sweep(msgspec.Struct, frozen=True, kw_only=True):
-    """How `licet serve` erases what is due automatically. Every variable begins with ``LICET_SWEEP__``.
+    """How `licet serve` erases what is due automatically. Every variable begins with
+    ``LICET_SWEEP__``.
 
-    ``every_seconds`` (`LICET_SWEEP__EVERY_SECONDS`, default 300): how often it checks. With a high value, content that
-    is due remains stored, unusable, for that long.
+    ``every_seconds`` (`LICET_SWEEP__EVERY_SECONDS`, default 300): how often it checks. With a high
+    value, content that is due remains stored, unusable, for that long.
 
-    ``share`` (`.._SHARE`, default 0.05) and ``unasked`` (`.._UNASKED`, default 1000): how much one sweep erases without
-    approval: that share of the stored segments, or that number, whichever is more. Above that, it waits for `licet
-    sweep approve`. With a ``share`` of 1, it never waits.
+    ``share`` (`.._SHARE`, default 0.05) and ``unasked`` (`.._UNASKED`, default 1000): how much one
+    sweep erases without
+    approval: that share of the stored segments, or that number, whichever is more. Above that, it
+    waits for `licet sweep approve`. With a ``share`` of 1, it never waits.
     """
 
     every_seconds: int = 300
@@ -250,12 +272,13 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
 class Webhooks(msgspec.Struct, frozen=True, kw_only=True):
     """Where events may be sent. Every variable begins with ``LICET_WEBHOOKS__``.
 
-    ``inside`` (`LICET_WEBHOOKS__INSIDE`, default none, separated by commas): hosts on your own network, by name or
-    address, to which events may be sent. Any other host must have only public addresses. A listed host on this machine
-    may be called over plain HTTP. A listed host receives signed requests from within your network.
+    ``inside`` (`LICET_WEBHOOKS__INSIDE`, default none, separated by commas): hosts on your own
+    network, by name or address, to which events may be sent. Any other host must have only public
+    addresses. A listed host on this machine may be called over plain HTTP. A listed host receives
+    signed requests from within your network.
 
-    ``ca_file`` (`.._CA_FILE`, default none): the certificate authorities of the endpoints, instead of the public ones.
-    Whoever can write the file can impersonate every endpoint.
+    ``ca_file`` (`.._CA_FILE`, default none): the certificate authorities of the endpoints, instead
+    of the public ones. Whoever can write the file can impersonate every endpoint.
     """
 
     inside: tuple[str, ...] = ()
@@ -263,26 +286,28 @@ class Webhooks(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Agent(msgspec.Struct, frozen=True, kw_only=True):
-    """How `licet hook`, `licet watch` and `licet session` reach Licet. Every variable begins with ``LICET_AGENT__``.
+    """How `licet hook`, `licet watch` and `licet session` reach Licet. Every variable begins with
+    ``LICET_AGENT__``.
 
-    ``account`` (`LICET_AGENT__ACCOUNT`, default none: nothing is recorded): the host's id of the person who codes here.
-    Whoever sets it decides to whom the sessions belong.
+    ``account`` (`LICET_AGENT__ACCOUNT`, default none: nothing is recorded): the host's id of the
+    person who codes here. Whoever sets it decides to whom the sessions belong.
 
-    ``url`` (`.._URL`, default none: the installation on this machine): the URL of `licet serve`. Whoever runs it
-    receives what is said.
+    ``url`` (`.._URL`, default none: the installation on this machine): the URL of `licet serve`.
+    Whoever runs it receives what is said.
 
-    ``key_file`` (`.._KEY_FILE`, default none): a file with a service's key with the scopes `gate:read`, `turns:write`,
-    `accounts:read`, `conversations:read` and `conversations:write`. Whoever can read it can do all that for any
-    account.
+    ``key_file`` (`.._KEY_FILE`, default none): a file with a service's key with the scopes
+    `gate:read`, `turns:write`, `accounts:read`, `conversations:read` and `conversations:write`.
+    Whoever can read it can do all that for any account.
 
-    ``choice_url`` (`.._CHOICE_URL`, default ``/notice`` at the URL): where a person who must decide can answer.
+    ``choice_url`` (`.._CHOICE_URL`, default ``/notice`` at the URL): where a person who must decide
+    can answer.
 
-    ``state`` (`.._STATE`, default ``~/.local/state/licet``): the folder that records how far transcripts were read and
-    what a person chose for a session, but nothing that was said. Whoever can write it can have a kept-out session
-    recorded.
+    ``state`` (`.._STATE`, default ``~/.local/state/licet``): the folder that records how far
+    transcripts were read and what a person chose for a session, but nothing that was said. Whoever
+    can write it can have a kept-out session recorded.
 
-    ``lock_file`` (`.._LOCK_FILE`, default none): one more file of restrictions, beside ``/etc/licet/agent.toml``. It
-    can only restrict, whoever sets it.
+    ``lock_file`` (`.._LOCK_FILE`, default none): one more file of restrictions, beside
+    ``/etc/licet/agent.toml``. It can only restrict, whoever sets it.
     """
 
     account: str | None = None
@@ -296,23 +321,26 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     """Where an installation stores its data.
 
-    ``data`` (`LICET_DATA`, default ``licet-data``): the folder of the embedded database, the keys and the releases.
-    Whoever can read it can read every conversation that is not erased; whoever can write it can do anything.
+    ``data`` (`LICET_DATA`, default ``licet-data``): the folder of the embedded database, the keys
+    and the releases. Whoever can read it can read every conversation that is not erased; whoever
+    can write it can do anything.
 
-    ``database_url`` (`LICET_DATABASE_URL`, default none): a PostgreSQL server to use instead of the embedded one.
-    Whoever sets it decides where every account, sealed turn and wrapped key is stored.
+    ``database_url`` (`LICET_DATABASE_URL`, default none): a PostgreSQL server to use instead of the
+    embedded one. Whoever sets it decides where every account, sealed turn and wrapped key is
+    stored.
 
-    ``log_name`` (`LICET_LOG_NAME`, default ``licet.localhost/log``): the name of the logs, before their year: the URL
-    at which they are published, without its scheme. A year's log keeps its name. Whoever sets it can begin a log that
-    nobody monitors.
+    ``log_name`` (`LICET_LOG_NAME`, default ``licet.localhost/log``): the name of the logs, before
+    their year: the URL at which they are published, without its scheme. A year's log keeps its
+    name. Whoever sets it can begin a log that nobody monitors.
 
-    ``restrictions`` (`LICET_RESTRICTIONS`, default ``restrictions`` in the data folder): the folder of the restriction
-    journal, outside the database and its backups, preferably on another disk; every process that writes needs the same
-    one. Whoever can write it can have permissions withdrawn and content deleted after a restore; whoever deletes it
-    stops the installation.
+    ``restrictions`` (`LICET_RESTRICTIONS`, default ``restrictions`` in the data folder): the folder
+    of the restriction journal, outside the database and its backups, preferably on another disk;
+    every process that writes needs the same one. Whoever can write it can have permissions
+    withdrawn and content deleted after a restore; whoever deletes it stops the installation.
 
-    ``languages`` (`LICET_LANGUAGES`, default none): a folder of catalogues, one file a language, beside those that ship
-    or in their place. Whoever can write it decides what the pages say in those languages.
+    ``languages`` (`LICET_LANGUAGES`, default none): a folder of catalogues, one file a language,
+    beside those that ship or in their place. Whoever can write it decides what the pages say in
+    those languages.
 
     ``web`` (`LICET_WEB__..`): see `Web`.
 
@@ -367,24 +395,42 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, environment: Mapping[str, str], data: Path | None = None) -> Configuration:
-        """Reads the environment; ``data`` from the command line overrides it, and an empty value counts as absent."""
-        known = {"LICET_DATA", "LICET_DATABASE_URL", "LICET_LOG_NAME", "LICET_RESTRICTIONS", "LICET_LANGUAGES"}
+        """Reads the environment; ``data`` from the command line overrides it, and an empty value
+        counts as absent.
+        """
+        known = {
+            "LICET_DATA",
+            "LICET_DATABASE_URL",
+            "LICET_LOG_NAME",
+            "LICET_RESTRICTIONS",
+            "LICET_LANGUAGES",
+        }
         sections: dict[str, msgspec.Struct] = {}
         for field, (prefix, of) in _SECTIONS.items():
             names = {f"LICET_{prefix}__{each.upper()}": each for each in of.__struct_fields__}
             known.update(names)
-            given = {name: (each, environment[name]) for name, each in names.items() if environment.get(name)}
+            given = {
+                name: (each, environment[name])
+                for name, each in names.items()
+                if environment.get(name)
+            }
             sections[field] = _section(of, given)
         for name in sorted(environment):
             if name.startswith("LICET_") and name not in known:
-                raise UsageError(f"unknown setting `{name}`", f"settings are {', '.join(sorted(known))}")
+                raise UsageError(
+                    f"unknown setting `{name}`", f"settings are {', '.join(sorted(known))}"
+                )
         return msgspec.structs.replace(
             cls(
                 data=data or Path(environment.get("LICET_DATA") or "licet-data"),
                 database_url=environment.get("LICET_DATABASE_URL") or None,
                 log_name=environment.get("LICET_LOG_NAME") or LOG_NAME,
-                restrictions=Path(environment["LICET_RESTRICTIONS"]) if environment.get("LICET_RESTRICTIONS") else None,
-                languages=Path(environment["LICET_LANGUAGES"]) if environment.get("LICET_LANGUAGES") else None,
+                restrictions=Path(environment["LICET_RESTRICTIONS"])
+                if environment.get("LICET_RESTRICTIONS")
+                else None,
+                languages=Path(environment["LICET_LANGUAGES"])
+                if environment.get("LICET_LANGUAGES")
+                else None,
             ),
             **sections,
         )
@@ -417,7 +463,10 @@ def _section(of: type[_Section], given: Mapping[str, tuple[str, str]]) -> _Secti
         elif wanted == tuple[str, ...]:
             values[field] = tuple(part.strip() for part in text.split(",") if part.strip())
             if field == "embed_origins" and not all(map(_ORIGIN.fullmatch, values[field])):
-                raise UsageError(f"`{name}` is not a list of origins", "as in https://a.example,https://b.example:8443")
+                raise UsageError(
+                    f"`{name}` is not a list of origins",
+                    "as in https://a.example,https://b.example:8443",
+                )
         else:
             values[field] = Path(text) if wanted == Path | None else text
     return of(**values)

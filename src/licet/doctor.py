@@ -1,7 +1,8 @@
-"""The doctor: examines an installation and reports, finding by finding, whether it is well and what would fix it.
+"""The doctor: examines an installation and reports, finding by finding, whether it is well and what
+would fix it.
 
-Reads only, but for one object that it writes to a bucket and deletes again. A finding is `well`, `warning` (it works, and
-somebody should know) or `broken` (a promise does not hold).
+Reads only, but for one object that it writes to a bucket and deletes again. A finding is `well`,
+`warning` (it works, and somebody should know) or `broken` (a promise does not hold).
 """
 
 from __future__ import annotations
@@ -32,7 +33,15 @@ from licet.store import bucket as buckets
 from licet.store import bucket_probe
 from licet.store.connect import Transaction, transaction
 from licet.train import recipients
-from licet.vault import account_view, counts, expiry, holds, installation, integrity, journal_evidence
+from licet.vault import (
+    account_view,
+    counts,
+    expiry,
+    holds,
+    installation,
+    integrity,
+    journal_evidence,
+)
 from licet.vault import policy_versions as versions
 from licet.webhooks import endpoints
 
@@ -130,7 +139,9 @@ def _keys(here: installation.Installation) -> Iterator[DoctorFinding]:
     if not folder.is_dir():
         yield _warning("keys", "there is no key folder yet", "it is made with the first account")
         return
-    open_to = [p.name for p in (folder, *folder.iterdir()) if stat.S_IMODE(p.stat().st_mode) & 0o077]
+    open_to = [
+        p.name for p in (folder, *folder.iterdir()) if stat.S_IMODE(p.stat().st_mode) & 0o077
+    ]
     if open_to:
         yield _broken("keys", f"others may read {', '.join(open_to)}", f"chmod -R go= {folder}")
     else:
@@ -147,25 +158,35 @@ def _shared(here: installation.Installation) -> Iterator[DoctorFinding]:
     config = here.config
     if config.store.url is None:
         folders = {config.journal, config.data / "log", config.releases}
-        seen = f"restriction journal, log and releases are folders: {', '.join(sorted(map(str, folders)))}"
+        seen = (
+            "restriction journal, log and releases are folders: "
+            f"{', '.join(sorted(map(str, folders)))}"
+        )
         yield _well("places", f"{seen}; every server needs the same")
         return
     journal = here.keyring.restrictions
     try:
         last = journal.newest(1) if journal is not None else []
     except LicetError as error:
-        yield _broken("places", f"the restriction journal in {config.store.url}: {error.message}", error.hint)
+        yield _broken(
+            "places", f"the restriction journal in {config.store.url}: {error.message}", error.hint
+        )
         return
     newest = f", its last record of {written(last[0].at)}" if last else ""
     yield _well(
-        "places", f"restriction journal, log and releases are in {config.store.url}{newest}; any host may serve"
+        "places",
+        (
+            f"restriction journal, log and releases are in {config.store.url}{newest}; any host "
+            "may serve"
+        ),
     )
     yield from _bucket(here)
     if config.key_chain.provider == "file":
         yield _warning(
-            "keys of hosts", f"epoch keys are files, and each rotation writes another one to {config.keys}",
+            "keys of hosts",
+            f"epoch keys are files, and each rotation writes another one to {config.keys}",
             "keep them in OpenBao or PKCS#11, or give every host the same folder: docs/keys.md",
-        )  # fmt: skip
+        )
 
 
 def _bucket(here: installation.Installation) -> Iterator[DoctorFinding]:
@@ -179,21 +200,33 @@ def _bucket(here: installation.Installation) -> Iterator[DoctorFinding]:
         return
     if seen.ignored:
         yield _broken(
-            "bucket", f"{bucket.url} ignores {' and '.join(seen.ignored)}: one host may write over what another wrote",
-            "stop all hosts but one, and use a service that honours conditions of writes: docs/many-hosts.md",
-        )  # fmt: skip
+            "bucket",
+            (
+                f"{bucket.url} ignores {' and '.join(seen.ignored)}: one host may write over "
+                "what another wrote"
+            ),
+            (
+                "stop all hosts but one, and use a service that honours conditions of writes: "
+                "docs/many-hosts.md"
+            ),
+        )
     else:
         yield _well("bucket", f"{bucket.url} takes objects, and honours If-None-Match and If-Match")
     if not seen.deletes:
         yield _warning(
-            "bucket", f"the key may not delete below `{bucket_probe.FOLDER}`, where this left an object",
+            "bucket",
+            f"the key may not delete below `{bucket_probe.FOLDER}`, where this left an object",
             "let it delete everywhere but below `journal/`: purged parts must go",
-        )  # fmt: skip
+        )
     if abs(seen.apart_seconds) > CLOCK_SECONDS_MAX:
         yield _warning(
-            "bucket clock", f"its clock is {abs(seen.apart_seconds):,.0f} s away: S3 refuses what is signed too far off",
+            "bucket clock",
+            (
+                f"its clock is {abs(seen.apart_seconds):,.0f} s away: S3 refuses what is signed "
+                "too far off"
+            ),
             "let NTP set both",
-        )  # fmt: skip
+        )
 
 
 def _controller(here: installation.Installation) -> DoctorFinding:
@@ -209,7 +242,9 @@ def _controller(here: installation.Installation) -> DoctorFinding:
 
 
 def _papers(here: installation.Installation) -> Iterator[DoctorFinding]:
-    """Whether the papers of the law would say "to be provided" somewhere; nothing where the file cannot be read."""
+    """Whether the papers of the law would say "to be provided" somewhere; nothing where the file
+    cannot be read.
+    """
     file = here.config.controller
     try:
         unanswered = controller.read(file).unanswered
@@ -217,7 +252,9 @@ def _papers(here: installation.Installation) -> Iterator[DoctorFinding]:
         return
     if unanswered:
         seen = f"{len(unanswered)} answers are to be provided, {unanswered[0]} the first"
-        yield _warning("papers", seen, f"fill in {file}: docs/for-counsel.md says which paper needs which")
+        yield _warning(
+            "papers", seen, f"fill in {file}: docs/for-counsel.md says which paper needs which"
+        )
     else:
         yield _well("papers", f"everything that only you know is stated in {file}")
 
@@ -229,27 +266,40 @@ def _people(here: installation.Installation) -> DoctorFinding:
     found = {what: file for what, file in named.items() if file is not None}
     if not found:
         return _warning(
-            "people", "nobody can sign in to the pages: no key of the assistant's tokens is set",
-            "set LICET_WEB__TOKEN_KEY_FILE or LICET_WEB__TOKEN_JWKS_FILE: docs/api.md says what the assistant signs",
-        )  # fmt: skip
+            "people",
+            "nobody can sign in to the pages: no key of the assistant's tokens is set",
+            (
+                "set LICET_WEB__TOKEN_KEY_FILE or LICET_WEB__TOKEN_JWKS_FILE: docs/api.md says "
+                "what the assistant signs"
+            ),
+        )
     missing = [str(file) for file in found.values() if not file.is_file()]
     if missing:
-        return _broken("people", f"the key of the assistant's tokens is missing: {missing[0]}", "put it there")
-    return _well("people", f"they sign in with tokens of the assistant, verified by {' and '.join(found)}")
+        return _broken(
+            "people", f"the key of the assistant's tokens is missing: {missing[0]}", "put it there"
+        )
+    return _well(
+        "people", f"they sign in with tokens of the assistant, verified by {' and '.join(found)}"
+    )
 
 
 def _server(here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:
-    row = tx.execute("SELECT current_setting('server_version'), current_setting('fsync')").fetchone()
+    row = tx.execute(
+        "SELECT current_setting('server_version'), current_setting('fsync')"
+    ).fetchone()
     assert row is not None
     where = "your own" if here.config.database_url else "embedded"
     if row[1] != "on":
         yield _broken(
-            "database", f"PostgreSQL {row[0]}, {where}, fsync is off", "set fsync = on: a crash loses choices"
+            "database",
+            f"PostgreSQL {row[0]}, {where}, fsync is off",
+            "set fsync = on: a crash loses choices",
         )
     else:
         yield _well("database", f"PostgreSQL {row[0]}, {where}, fsync on")
     logging = tx.execute(
-        """SELECT name, setting FROM pg_settings WHERE (name = 'log_statement' AND setting <> 'none')
+        """SELECT name, setting FROM pg_settings
+              WHERE (name = 'log_statement' AND setting <> 'none')
               OR (name = 'log_min_duration_statement' AND setting <> '-1')
               OR (name = 'log_parameter_max_length' AND setting <> '0')
               OR (name = 'log_parameter_max_length_on_error' AND setting <> '0')"""
@@ -257,7 +307,9 @@ def _server(here: installation.Installation, tx: Transaction) -> Iterator[Doctor
     if logging:
         names = ", ".join(f"{name}={setting}" for name, setting in logging)
         yield _warning(
-            "database log", f"statements may be logged: {names}", "set them off: a log outlives what it quotes"
+            "database log",
+            f"statements may be logged: {names}",
+            "set them off: a log outlives what it quotes",
         )
 
 
@@ -266,7 +318,8 @@ def _replicas(here: installation.Installation, tx: Transaction) -> Iterator[Doct
     row = tx.execute(
         """SELECT (SELECT count(*) FROM pg_stat_replication
                     WHERE coalesce(application_name, '') NOT IN ('pg_receivewal', 'pg_basebackup')),
-                  current_setting('synchronous_standby_names'), current_setting('synchronous_commit')"""
+                  current_setting('synchronous_standby_names'),
+                    current_setting('synchronous_commit')"""
     ).fetchone()
     assert row is not None
     replicas, named, waits = row
@@ -277,8 +330,10 @@ def _replicas(here: installation.Installation, tx: Transaction) -> Iterator[Doct
         return
     yield _warning(
         "replicas",
-        f"{replicas} follow, and no commit waits for one: a failover may lose what was acknowledged last. Withdrawals, "
-        "deletions and other restrictions come back from the restriction journal; turns and permissions do not",
+        f"{replicas} follow, and no commit waits for one: a failover may lose what was "
+        "acknowledged last. Withdrawals, "
+        "deletions and other restrictions come back from the restriction journal; turns and "
+        "permissions do not",
         "set synchronous_standby_names, or synchronous_mode of Patroni: docs/failover.md",
     )
 
@@ -292,7 +347,9 @@ def _clock(here: installation.Installation, tx: Transaction) -> Iterator[DoctorF
     newest = account_view.newest_at(tx)
     if newest is not None and newest > here.clock() + timedelta(seconds=CLOCK_SECONDS_MAX):
         yield _broken(
-            "clock", f"an account's newest event is at {written(newest)}, in the future", "set the clock right"
+            "clock",
+            f"an account's newest event is at {written(newest)}, in the future",
+            "set the clock right",
         )
     else:
         yield _well("clock", written(here.clock()))
@@ -310,9 +367,10 @@ def _policy(here: installation.Installation, tx: Transaction) -> Iterator[Doctor
     behind = account_view.behind_count(tx, known.number(at))
     if behind:
         yield _warning(
-            "policy", f"{behind:,} accounts have not been brought to it; every answer does so by itself",
+            "policy",
+            f"{behind:,} accounts have not been brought to it; every answer does so by itself",
             "run `licet sweep`",
-        )  # fmt: skip
+        )
 
 
 def _notices(here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:
@@ -325,19 +383,28 @@ def _notices(here: installation.Installation, tx: Transaction) -> Iterator[Docto
     looked_for = ", ".join(sorted(kinds)) or "no names"
     if notice.PERSON not in kinds:
         so = (
-            "no release is built" if replacing is not None
-            else "the policy says `names: left in`, so a release holds every name, street and place that was said"
-        )  # fmt: skip
+            "no release is built"
+            if replacing is not None
+            else (
+                "the policy says `names: left in`, so a release holds every name, street and "
+                "place that was said"
+            )
+        )
         yield _warning(
-            "names", f"nothing looks for people's names: {so}", "docs/curate.md says what to install and to turn on"
+            "names",
+            f"nothing looks for people's names: {so}",
+            "docs/curate.md says what to install and to turn on",
         )
     unseen = catalog.without_names(here)
     if unseen:
         yield _warning(
-            "names", f"nobody looked for names in {len(unseen)} releases: {', '.join(unseen[:5])}",
+            "names",
+            f"nobody looked for names in {len(unseen)} releases: {', '.join(unseen[:5])}",
             "build them anew, or tell those who read them",
-        )  # fmt: skip
-    yield _well("notices", f"they promise no more than a build does: identifiers, secrets, {looked_for}")
+        )
+    yield _well(
+        "notices", f"they promise no more than a build does: identifiers, secrets, {looked_for}"
+    )
 
 
 def _holds(here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:
@@ -346,8 +413,13 @@ def _holds(here: installation.Installation, tx: Transaction) -> Iterator[DoctorF
     if first is None:
         return
     if standing.overdue:
-        seen = f"{standing.overdue:,} of {count:,} legal holds are past their review, the first since {written(first)}"
-        yield _warning("holds", seen, "`licet hold list`, then end them or place them again with a later day")
+        seen = (
+            f"{standing.overdue:,} of {count:,} legal holds are past their review, the first "
+            f"since {written(first)}"
+        )
+        yield _warning(
+            "holds", seen, "`licet hold list`, then end them or place them again with a later day"
+        )
     else:
         yield _well("holds", f"{count:,} legal holds, the next to be reviewed on {written(first)}")
 
@@ -356,10 +428,18 @@ def _requests(here: installation.Installation, tx: Transaction) -> Iterator[Doct
     standing = request_register.open_requests(tx, here.clock())
     if standing.overdue:
         seen = f"{standing.overdue:,} of {standing.open:,} open requests of people are overdue"
-        yield _warning("requests", seen, "`licet request list` shows them first: answer them, or confirm their receipt")
+        yield _warning(
+            "requests",
+            seen,
+            "`licet request list` shows them first: answer them, or confirm their receipt",
+        )
     elif standing.next_due is not None:
         yield _well(
-            "requests", f"{standing.open:,} open requests of people, the next due on {written(standing.next_due)}"
+            "requests",
+            (
+                f"{standing.open:,} open requests of people, the next due on "
+                f"{written(standing.next_due)}"
+            ),
         )
 
 
@@ -370,20 +450,29 @@ def _overdue(here: installation.Installation, tx: Transaction) -> Iterator[Docto
     if sweep.waits:
         yield _broken(
             "sweep",
-            f"it waits for approval: it would erase {sweep.due:,} of {sweep.kept:,} stored segments",
+            (
+                f"it waits for approval: it would erase {sweep.due:,} of {sweep.kept:,} stored "
+                "segments"
+            ),
             "`licet sweep approve`",
         )
     what = f"{count:,} segments, feedback and safety copies"
     if since is None:
         yield _well("retention", "nothing is overdue")
     elif at - since > timedelta(days=OVERDUE_DAYS_MAX):
-        yield _broken("retention", f"{what} are overdue, the oldest since {written(since)}", "run `licet sweep`")
+        yield _broken(
+            "retention",
+            f"{what} are overdue, the oldest since {written(since)}",
+            "run `licet sweep`",
+        )
     else:
         yield _warning("retention", f"{what} are due", "run `licet sweep`")
 
 
 def _journal(here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:
-    """Whether the restriction journal, read to its end, is the one that the database and the log remember."""
+    """Whether the restriction journal, read to its end, is the one that the database and the log
+    remember.
+    """
     journal = here.keyring.restrictions
     if journal is None:
         return
@@ -393,22 +482,25 @@ def _journal(here: installation.Installation, tx: Transaction) -> Iterator[Docto
         yield _broken("restriction journal", f"{misfits[0]}{more}", FINISH_HINT)
     else:
         yield _well(
-            "restriction journal", f"{count:,} records, each authentic, as the database and the log remember it"
+            "restriction journal",
+            f"{count:,} records, each authentic, as the database and the log remember it",
         )
 
 
 def _archive(here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:
     journal = here.keyring.restrictions
     row = tx.execute(
-        """SELECT active, coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0) FROM pg_replication_slots
+        """SELECT active, coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)
+            FROM pg_replication_slots
             WHERE slot_name = %s""",
         [wal_receiver.slot(tx, journal) if journal is not None else None],
     ).fetchone()
     if row is not None and not row[0]:
         yield _warning(
-            "WAL archive", f"nobody receives it, and the server keeps {float(row[1]) / 1e6:,.0f} MB for it",
+            "WAL archive",
+            f"nobody receives it, and the server keeps {float(row[1]) / 1e6:,.0f} MB for it",
             "keep `licet backup wal FOLDER` running, or end the archive with --end",
-        )  # fmt: skip
+        )
 
 
 def _late(here: installation.Installation, _tx: Transaction) -> Iterator[DoctorFinding]:
@@ -417,10 +509,16 @@ def _late(here: installation.Installation, _tx: Transaction) -> Iterator[DoctorF
     if seen.backup is not None and seen.at - seen.backup > timedelta(days=BACKUP_DAYS):
         yield _of("LicetBackupLate", "backups", f"the newest was begun at {written(seen.backup)}")
     if seen.log.since is not None and seen.at - seen.log.since > timedelta(minutes=LOG_MINUTES_MAX):
-        yield _of("LicetLogBehind", "log", f"{seen.log.rows:,} entries wait, the first since {written(seen.log.since)}")
+        yield _of(
+            "LicetLogBehind",
+            "log",
+            f"{seen.log.rows:,} entries wait, the first since {written(seen.log.since)}",
+        )
     for rotation, due in seen.rotations.items():
         if due is not None and seen.at - due > timedelta(days=1):
-            yield _of("LicetRotationLate", "rotation", f"the {rotation} one was due at {written(due)}")
+            yield _of(
+                "LicetRotationLate", "rotation", f"the {rotation} one was due at {written(due)}"
+            )
 
 
 def _of(alert: str, what: str, seen: str) -> DoctorFinding:
@@ -430,17 +528,23 @@ def _of(alert: str, what: str, seen: str) -> DoctorFinding:
 
 
 def _drills(here: installation.Installation, _tx: Transaction) -> Iterator[DoctorFinding]:
-    """Whether a backup was restored as a test within the configured interval, and how the last test ended."""
+    """Whether a backup was restored as a test within the configured interval, and how the last test
+    ended.
+    """
     due, mend = drills.due_at(here), "run `licet backup drill`"
     if due is None:
         return
     last = next(iter(drills.newest(here, 1)), None)
     if last is not None and last.outcome is DrillOutcome.failed:
         yield _broken(
-            "drills", f"the last drill, of {last.backup}, failed: {last.said}", f"make a new backup and {mend}"
+            "drills",
+            f"the last drill, of {last.backup}, failed: {last.said}",
+            f"make a new backup and {mend}",
         )
     elif due <= here.clock():
-        yield _warning("drills", f"no backup was restored as a test since one was due {written(due)}", mend)
+        yield _warning(
+            "drills", f"no backup was restored as a test since one was due {written(due)}", mend
+        )
     else:
         yield _well("drills", f"a backup is to be restored as a test until {written(due)}")
 
@@ -449,7 +553,10 @@ def _forgetting(here: installation.Installation, _tx: Transaction) -> Iterator[D
     for due in population_status.retraining_due(here):
         yield _warning(
             "classifier",
-            f"{due.name} ({due.model}) learnt from {due.withdrawn:,} rows that were withdrawn or erased since",
+            (
+                f"{due.name} ({due.model}) learnt from {due.withdrawn:,} rows that were "
+                "withdrawn or erased since"
+            ),
             "run `licet train safety --again --out FOLDER`, or `licet models retire` it",
         )
 
@@ -460,21 +567,35 @@ def _others(here: installation.Installation, _: Transaction) -> Iterator[DoctorF
         name = f"endpoint `{host.endpoint}`"
         if host.disabled_at is not None:
             yield _broken(
-                "hosts", f"{name} receives nothing since {written(host.disabled_at)}: {host.disabled_because}",
+                "hosts",
+                (
+                    f"{name} receives nothing since {written(host.disabled_at)}: "
+                    f"{host.disabled_because}"
+                ),
                 f"`licet webhooks replay {host.endpoint}`",
-            )  # fmt: skip
+            )
         elif host.overdue or host.blocked:
-            seen = f"{name}: {host.overdue:,} acknowledgements overdue, {host.blocked:,} accounts wait"
+            seen = (
+                f"{name}: {host.overdue:,} acknowledgements overdue, {host.blocked:,} accounts wait"
+            )
             yield _warning("hosts", seen, "`licet webhooks list` says why")
     waits = certificates.unlogged(here)
     if waits.since is not None:
         yield _warning(
-            "closures", f"{waits.closures:,} wait until their leaves are in the log, since {written(waits.since)}",
+            "closures",
+            (
+                f"{waits.closures:,} wait until their leaves are in the log, since "
+                f"{written(waits.since)}"
+            ),
             "run `licet serve` or `licet ledger append`; the next sweep then certifies them",
-        )  # fmt: skip
+        )
     overdue = sum(one.overdue for one in certificates.recalls(here))
     if overdue:
-        yield _warning("recalls", f"{overdue:,} recipients have not acknowledged in time", "`licet recall list`")
+        yield _warning(
+            "recalls",
+            f"{overdue:,} recipients have not acknowledged in time",
+            "`licet recall list`",
+        )
     unanswered = recipients.overdue(here)
     if unanswered:
         seen = f"{unanswered:,} recalls of exported rows were not acknowledged in time"
@@ -485,7 +606,9 @@ def _counted(name: str, count: Callable[[Transaction], int], broken: str) -> Doc
     def look(_here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:
         found = count(tx)
         if found:
-            yield _broken(name, f"{found:,} {broken}", "keep the data folder as it is, and report it")
+            yield _broken(
+                name, f"{found:,} {broken}", "keep the data folder as it is, and report it"
+            )
         else:
             yield _well(name, f"0 {broken}")
 
@@ -494,19 +617,29 @@ def _counted(name: str, count: Callable[[Transaction], int], broken: str) -> Doc
 
 
 _orphans = _counted("bodies", integrity.bodies_without_segment, "sealed turns without a segment")
-_bodies_without_key = _counted("erasure", integrity.bodies_without_key, "sealed turns whose key is destroyed")
-_keys_without_body = _counted("keys of turns", integrity.keys_without_body, "keys of segments without a sealed turn")
+_bodies_without_key = _counted(
+    "erasure", integrity.bodies_without_key, "sealed turns whose key is destroyed"
+)
+_keys_without_body = _counted(
+    "keys of turns", integrity.keys_without_body, "keys of segments without a sealed turn"
+)
 _register = _counted(
-    "register", integrity.segments_unregistered, "kept segments that are not in the register of copies"
+    "register",
+    integrity.segments_unregistered,
+    "kept segments that are not in the register of copies",
 )
 
 
 def _counts(_here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:
-    """The counts of accounts and content that `licet status` shows, against all accounts and all sealed content."""
+    """The counts of accounts and content that `licet status` shows, against all accounts and all
+    sealed content.
+    """
     found = counts.differences(tx)
     if found:
         yield _warning(
-            "counts", f"{len(found):,} differ from a recount, the first {found[0]}", "run `licet db recount`"
+            "counts",
+            f"{len(found):,} differ from a recount, the first {found[0]}",
+            "run `licet db recount`",
         )
     else:
         yield _well("counts", "what is counted of accounts and content is what a recount says")

@@ -11,7 +11,8 @@
     └── BrokenError                  70   500   an invariant does not hold; stop
         └── ContradictedError         1   500   ... of what was handed in: it is not what it says it is
 
-The edge (cli, web) maps an error to an exit code or a status once, from the attributes of its class.
+The edge (cli, web) maps an error to an exit code or a status once, from the attributes of its
+class.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ class UsageError(LicetError):
 class InputError(UsageError):
     """A mistake in a file: names the place, the value and the fix."""
 
-    def __init__(self, message: str, hint: str = "", *, file: str = "", line: int = 0, key: str = "") -> None:
+    def __init__(
+        self, message: str, hint: str = "", *, file: str = "", line: int = 0, key: str = ""
+    ) -> None:
         place = file + (f":{line}" if line else "")
         parts = [p for p in (place, f"key `{key}`" if key else "") if p]
         super().__init__(": ".join([*parts, message]), hint)
@@ -47,20 +50,26 @@ class InputError(UsageError):
 
 
 class NotInstalledError(UsageError):
-    """A package of an optional part is not installed: names it, and how to install it. ``part`` is an extra of Licet's
-    package.
+    """A package of an optional part is not installed: names it, and how to install it. ``part`` is
+    an extra of Licet's package.
     """
 
     def __init__(self, package: str, part: str, otherwise: str = "") -> None:
         hint = (
-            f"`./run setup {part}` installs it; in an environment of your own it is the extra `{part}` of this package"
+            f"`./run setup {part}` installs it; in an environment of your own it is the extra "
+            f"`{part}` of this package"
         )
-        super().__init__(f"`{package}` is not installed", f"{hint}; {otherwise}" if otherwise else hint)
-        self.add_note(self.hint)  # a program that imports Licet shows no hints, but Python shows notes
+        super().__init__(
+            f"`{package}` is not installed", f"{hint}; {otherwise}" if otherwise else hint
+        )
+        # a program that imports Licet shows no hints, but Python shows notes
+        self.add_note(self.hint)
 
 
 def not_installed(missing: ModuleNotFoundError, part: str) -> Exception:
-    """What to raise where a module is missing: ``missing`` itself where it is one of Licet's own."""
+    """What to raise where a module is missing: ``missing`` itself where it is one of Licet's
+    own.
+    """
     return missing if is_ours(missing) else NotInstalledError(missing.name or "a package", part)
 
 
@@ -75,15 +84,20 @@ class NotFoundError(LicetError):
 
 
 class RefusedError(LicetError):
-    """Understood and refused. ``because`` is a stable word for programs; ``details`` are what the message says in lines of
-    its own, for programs: values that JSON has.
+    """Understood and refused. ``because`` is a stable word for programs; ``details`` are what the
+    message says in lines of its own, for programs: values that JSON has.
     """
 
     exit_code = 1
     status = 409
 
     def __init__(
-        self, message: str, hint: str = "", *, because: str = "refused", details: Mapping[str, object] | None = None
+        self,
+        message: str,
+        hint: str = "",
+        *,
+        because: str = "refused",
+        details: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(message, hint)
         self.because = because
@@ -110,6 +124,8 @@ class BrokenError(LicetError):
 
 
 class ContradictedError(BrokenError):
-    """A backup or an archive differs from what was made here: it is damaged or forged. Nothing of it was used."""
+    """A backup or an archive differs from what was made here: it is damaged or forged. Nothing of
+    it was used.
+    """
 
     exit_code = 1

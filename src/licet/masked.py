@@ -6,7 +6,9 @@ from typing import Any
 
 
 class Masked:
-    """Shows its type and nothing of its content, to `repr` and to rich's tracebacks, which read it in another way."""
+    """Shows its type and nothing of its content, to `repr` and to rich's tracebacks, which read it
+    in another way.
+    """
 
     __slots__ = ()
 

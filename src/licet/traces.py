@@ -1,8 +1,10 @@
-"""Spans of OpenTelemetry: a request, and the transactions that it took. Without `begin` they cost nothing and do nothing.
+"""Spans of OpenTelemetry: a request, and the transactions that it took. Without `begin` they cost
+nothing and do nothing.
 
-A span has the route, never the address that was asked for: that one has ids. No content, no name and no key is an attribute.
-The names of attributes are those of the semantic conventions for HTTP and databases (OpenTelemetry, 1.27 and later); the
-trace that a caller began goes on (W3C Trace Context).
+A span has the route, never the address that was asked for: that one has ids. No content, no name
+and no key is an attribute. The names of attributes are those of the semantic conventions for HTTP
+and databases (OpenTelemetry, 1.27 and later); the trace that a caller began goes on (W3C Trace
+Context).
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ _propagator: Any = None
 
 @contextmanager
 def sending(endpoint: str | None) -> Iterator[None]:
-    """Sends spans to an OTLP/HTTP endpoint, below which `v1/traces` is, and the last of them at the end; nothing without one.
+    """Sends spans to an OTLP/HTTP endpoint, below which `v1/traces` is, and the last of them at the
+    end; nothing without one.
 
     NotInstalledError without the extra `traces`.
     """
@@ -41,7 +44,9 @@ def begin(endpoint: str) -> Callable[[], None]:
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ModuleNotFoundError as missing:
         raise not_installed(missing, "traces") from missing
-    return begin_with(BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")))
+    return begin_with(
+        BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces"))
+    )
 
 
 def begin_with(processor: Any) -> Callable[[], None]:  # noqa: ANN401  (a span processor of OpenTelemetry's)
@@ -64,7 +69,9 @@ def begin_with(processor: Any) -> Callable[[], None]:  # noqa: ANN401  (a span p
 
 
 def request(headers: Callable[[], Mapping[str, str]]) -> AbstractContextManager[Any]:
-    """The span of a request, within the trace of its caller; ``headers`` by their names in lower case, if they are wanted."""
+    """The span of a request, within the trace of its caller; ``headers`` by their names in lower
+    case, if they are wanted.
+    """
     return _SILENT if _tracer is None else _request(headers())
 
 
@@ -73,7 +80,10 @@ def _request(headers: Mapping[str, str]) -> Iterator[Any]:
     from opentelemetry.trace import SpanKind
 
     with _tracer.start_as_current_span(
-        "request", context=_propagator.extract(headers), kind=SpanKind.SERVER, record_exception=False
+        "request",
+        context=_propagator.extract(headers),
+        kind=SpanKind.SERVER,
+        record_exception=False,
     ) as span:
         yield span
 
@@ -89,9 +99,12 @@ def _transaction() -> Iterator[Any]:
 
     # What an exception says may be content: its class is enough.
     with _tracer.start_as_current_span(
-        "transaction", kind=SpanKind.CLIENT, attributes={"db.system.name": "postgresql"}, record_exception=False,
+        "transaction",
+        kind=SpanKind.CLIENT,
+        attributes={"db.system.name": "postgresql"},
+        record_exception=False,
         set_status_on_exception=False,
-    ) as span:  # fmt: skip
+    ) as span:
         try:
             yield span
         except BaseException as error:

@@ -24,9 +24,9 @@ def test_making_an_owner_gives_the_role_to_nobody_else(pool: Pool) -> None:
         sessions.bootstrap(tx, "ana@example.org", NOW, os.urandom)
     assert owners(pool) == ["ana@example.org"]
     with transaction(pool) as tx:
-        assert {one.email: one.roles for one in sessions.every_staff(tx, NOW)}["ben@example.org"] == (
-            StaffRole.auditor,
-        )
+        assert {one.email: one.roles for one in sessions.every_staff(tx, NOW)}[
+            "ben@example.org"
+        ] == (StaffRole.auditor,)
 
 
 def test_of_two_first_owners_at_once_one_is_made(pool: Pool) -> None:
@@ -39,12 +39,17 @@ def test_of_two_first_owners_at_once_one_is_made(pool: Pool) -> None:
     assert owners(pool) == ["ana@example.org"]
 
 
-def test_roles_are_given_by_what_they_are_and_not_by_what_they_were_before_a_change_meanwhile(pool: Pool) -> None:
+def test_roles_are_given_by_what_they_are_and_not_by_what_they_were_before_a_change_meanwhile(
+    pool: Pool,
+) -> None:
     ana, _ = added(pool, "ana@example.org", StaffRole.auditor)
     done = meanwhile(
         pool,
         lambda tx: sessions.set_roles(tx, ana, [StaffRole.reviewer], was=[StaffRole.auditor]),
-        in_transaction(pool, lambda tx: sessions.set_roles(tx, ana, [StaffRole.curator], was=[StaffRole.auditor])),
+        in_transaction(
+            pool,
+            lambda tx: sessions.set_roles(tx, ana, [StaffRole.curator], was=[StaffRole.auditor]),
+        ),
     )
     assert isinstance(done.error, RefusedError)
     with transaction(pool) as tx:
@@ -65,7 +70,9 @@ def test_whoever_becomes_the_owner_meanwhile_is_not_revoked(pool: Pool) -> None:
 def test_sweeping_rates_waits_for_nobody_and_takes_the_others(pool: Pool) -> None:
     with transaction(pool) as tx:
         rate_counts.add(tx, {1: -5.0, 2: -5.0})
-    done = meanwhile(pool, lambda tx: rate_counts.add(tx, {1: -1.0}), in_transaction(pool, rate_counts.sweep))
+    done = meanwhile(
+        pool, lambda tx: rate_counts.add(tx, {1: -1.0}), in_transaction(pool, rate_counts.sweep)
+    )
     assert (done.waited, done.error) == (False, None)
     with transaction(pool) as tx:
         assert tx.execute("SELECT caller FROM rates").fetchall() == [(1,)]

@@ -1,4 +1,6 @@
-"""Rates over all hosts: what one host counts is added to what the others did, and nothing is lost meanwhile."""
+"""Rates over all hosts: what one host counts is added to what the others did, and nothing is lost
+meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ def test_what_two_hosts_count_of_one_caller_is_added(pool: Pool) -> None:
         assert rate_counts.add(tx, {8: 0.0}) == pytest.approx({8: 1.0})
 
 
-def test_hosts_that_count_at_once_lose_nothing_and_wait_for_each_other_in_one_order(pool: Pool) -> None:
+def test_hosts_that_count_at_once_lose_nothing_and_wait_for_each_other_in_one_order(
+    pool: Pool,
+) -> None:
     rounds = 25
 
     def count(callers: list[int]) -> None:
@@ -25,7 +29,9 @@ def test_hosts_that_count_at_once_lose_nothing_and_wait_for_each_other_in_one_or
             with transaction(pool) as tx:
                 rate_counts.add(tx, dict.fromkeys(callers, 10.0))
 
-    hosts = [threading.Thread(target=count, args=(order,)) for order in ([1, 2, 3], [3, 2, 1], [2, 3, 1])]
+    hosts = [
+        threading.Thread(target=count, args=(order,)) for order in ([1, 2, 3], [3, 2, 1], [2, 3, 1])
+    ]
     for host in hosts:
         host.start()
     for host in hosts:

@@ -28,7 +28,9 @@ def made(pool: Pool, name: str = "training", *, own: bool = True) -> service_key
         return service_keys.named(tx, name)
 
 
-def limited(tx: Transaction, rate: int, version: int, *, scopes: tuple[Scope, ...] = (Scope.release_lease,)) -> None:
+def limited(
+    tx: Transaction, rate: int, version: int, *, scopes: tuple[Scope, ...] = (Scope.release_lease,)
+) -> None:
     wanted = KeyLimits(scopes=scopes, releases=("october",), requests_per_minute=rate)
     service_keys.limit(tx, "training", wanted, ACT, None, version=version)
 
@@ -36,7 +38,9 @@ def limited(tx: Transaction, rate: int, version: int, *, scopes: tuple[Scope, ..
 def test_of_two_changes_at_once_the_second_sees_the_first_and_is_refused(pool: Pool) -> None:
     made(pool)
     done = meanwhile(
-        pool, lambda tx: limited(tx, 1, version=1), in_transaction(pool, lambda tx: limited(tx, 2, version=1))
+        pool,
+        lambda tx: limited(tx, 1, version=1),
+        in_transaction(pool, lambda tx: limited(tx, 2, version=1)),
     )
     assert done.waited, "for the key's row"
     assert isinstance(done.error, RefusedError)
@@ -60,12 +64,16 @@ def test_limits_of_an_older_version_never_come_back(pool: Pool) -> None:
     assert (now.requests_per_minute, now.releases, now.version) == (4, ("october",), 3)
 
 
-def test_a_key_of_a_foreign_recipient_never_becomes_one_of_the_installations_own(pool: Pool) -> None:
+def test_a_key_of_a_foreign_recipient_never_becomes_one_of_the_installations_own(
+    pool: Pool,
+) -> None:
     for name, own in (("theirs", False), ("ours", True)):
         bound = KeyBinding(recipient=name, own=own, releases=("october",))
         with transaction(pool) as tx:
             service_keys.make(tx, name, [Scope.release_lease], NOW, os.urandom, bound)
-            limits = KeyLimits(scopes=(Scope.release_lease,), releases=("october",), requests_per_minute=3)
+            limits = KeyLimits(
+                scopes=(Scope.release_lease,), releases=("october",), requests_per_minute=3
+            )
             changed = service_keys.limit(tx, name, limits, ACT, None, version=1)
         assert (changed.own, changed.recipient) == (own, name)
 
@@ -75,7 +83,11 @@ def test_a_key_that_loses_its_scope_is_bound_as_before_and_may_not_lease(pool: P
     with transaction(pool) as tx:
         limited(tx, 1, version=1, scopes=(Scope.gate_read,))
         changed = service_keys.named(tx, "training")
-    assert (changed.scopes, changed.recipient, changed.releases) == ((Scope.gate_read,), "training", ("october",))
+    assert (changed.scopes, changed.recipient, changed.releases) == (
+        (Scope.gate_read,),
+        "training",
+        ("october",),
+    )
 
 
 @pytest.mark.parametrize("rate", [0, -1, service_keys.RATE_MAX + 1])

@@ -1,4 +1,6 @@
-"""Sessions of staff and links to begin them: once, for an hour, while they are used, and none of whoever is revoked."""
+"""Sessions of staff and links to begin them: once, for an hour, while they are used, and none of
+whoever is revoked.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,9 @@ def test_a_session_of_staff_ends_when_it_is_idle_and_a_used_one_goes_on(pool: Po
     assert found(pool, used, sessions.LIFETIME_MAX["staff"]) is None
 
 
-def test_who_is_revoked_keeps_neither_session_nor_link_nor_role_and_others_keep_theirs(pool: Pool) -> None:
+def test_who_is_revoked_keeps_neither_session_nor_link_nor_role_and_others_keep_theirs(
+    pool: Pool,
+) -> None:
     ana, link = added(pool, "ana@example.org", StaffRole.auditor)
     ben, other = added(pool, "ben@example.org", StaffRole.curator)
     cookies = begun(pool, ana), begun(pool, ben)

@@ -1,4 +1,6 @@
-"""Orders of staff: one of each kind is open at most, each has its reason, and one that ended stays as it ended."""
+"""Orders of staff: one of each kind is open at most, each has its reason, and one that ended stays
+as it ended.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +22,16 @@ NOW = instant("2026-03-01")
 
 def ordered(tx: Transaction, number: int, reason: str = "weekly", done: str | None = None) -> UUID:
     order = UUID(int=number)
-    staff_orders.record(tx, order, OrderKind.rotate_keys, "", reason=reason, by="staff:ana", at=NOW, said=done)
+    staff_orders.record(
+        tx, order, OrderKind.rotate_keys, "", reason=reason, by="staff:ana", at=NOW, said=done
+    )
     return order
 
 
 def test_of_two_processes_that_order_the_same_at_once_one_is_refused(pool: Pool) -> None:
-    done = meanwhile(pool, lambda tx: ordered(tx, 1), in_transaction(pool, lambda tx: ordered(tx, 2)))
+    done = meanwhile(
+        pool, lambda tx: ordered(tx, 1), in_transaction(pool, lambda tx: ordered(tx, 2))
+    )
     assert done.waited, "for the first one's transaction"
     assert isinstance(done.error, RefusedError)
     assert done.error.because == "ordered"

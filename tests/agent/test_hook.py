@@ -1,4 +1,6 @@
-"""The hooks of a coding assistant, as processes, against a server that runs and the installation of this machine."""
+"""The hooks of a coding assistant, as processes, against a server that runs and the installation of
+this machine.
+"""
 
 from __future__ import annotations
 
@@ -34,8 +36,12 @@ from .transcripts import LICET, Coder
 __all__ = ["url", "world"]  # fixtures
 
 SCOPES = (
-    Scope.gate_read, Scope.turns_write, Scope.accounts_read, Scope.conversations_read, Scope.conversations_write,
-)  # fmt: skip
+    Scope.gate_read,
+    Scope.turns_write,
+    Scope.accounts_read,
+    Scope.conversations_read,
+    Scope.conversations_write,
+)
 PLANTED = "seven blue herons sleep at the weir"
 EXCHANGE = ["user", "assistant", "tool", "assistant"]
 
@@ -75,7 +81,9 @@ def usable(world: World) -> list[str]:
     return sorted({said.because.value for said in seen.answers if said.role == "user"})
 
 
-def test_a_session_is_recorded_once_as_an_import_of_its_transcript_would(world: World, coder: Coder) -> None:
+def test_a_session_is_recorded_once_as_an_import_of_its_transcript_would(
+    world: World, coder: Coder
+) -> None:
     chooses(world, True)
     session = coder.begin(apart=True)
     session.hook("SessionStart", source="startup")
@@ -86,13 +94,16 @@ def test_a_session_is_recorded_once_as_an_import_of_its_transcript_would(world: 
     session.hook("SessionEnd", reason="other")
     assert roles(world) == EXCHANGE * 2
     assert usable(world) == ["permitted"]
-    world.clock.set(world.here.clock().replace(year=2027))  # so that nothing of the file has yet to come
+    # so that nothing of the file has yet to come
+    world.clock.set(world.here.clock().replace(year=2027))
     default = RecordedAccount(host="ana", plan="pro", age=30)
     again = imports.import_files(world.here, [session.file], default=default, host="ana")
     assert (again.known, again.stored, again.broken) == (8, 0, 0)
 
 
-def test_a_prompt_of_who_must_decide_is_blocked_with_where_and_never_recorded(world: World, coder: Coder) -> None:
+def test_a_prompt_of_who_must_decide_is_blocked_with_where_and_never_recorded(
+    world: World, coder: Coder
+) -> None:
     world.clock.set(AFTER)
     session = coder.begin()
     assert "/notice" in session.hook("SessionStart", source="startup")["systemMessage"]
@@ -105,14 +116,18 @@ def test_a_prompt_of_who_must_decide_is_blocked_with_where_and_never_recorded(wo
     assert roles(world) == EXCHANGE
 
 
-def test_a_notice_that_can_be_put_off_is_told_at_the_start_and_stops_nothing(world: World, coder: Coder) -> None:
+def test_a_notice_that_can_be_put_off_is_told_at_the_start_and_stops_nothing(
+    world: World, coder: Coder
+) -> None:
     session = coder.begin()
     assert "put it off" in session.hook("SessionStart", source="startup")["systemMessage"]
     assert session.exchange() == {}
     assert roles(world) == EXCHANGE
 
 
-def test_what_was_said_before_a_yes_is_let_go_and_what_follows_is_usable(world: World, coder: Coder) -> None:
+def test_what_was_said_before_a_yes_is_let_go_and_what_follows_is_usable(
+    world: World, coder: Coder
+) -> None:
     session = coder.begin()
     session.hook("SessionStart", source="startup")
     session.exchange(PLANTED, hooks=False)  # the hooks did not come through
@@ -122,22 +137,31 @@ def test_what_was_said_before_a_yes_is_let_go_and_what_follows_is_usable(world: 
     assert usable(world) == ["permitted"]
 
 
-def test_while_licet_is_away_the_session_goes_on_and_the_watcher_records_it_later(world: World, coder: Coder) -> None:
+def test_while_licet_is_away_the_session_goes_on_and_the_watcher_records_it_later(
+    world: World, coder: Coder
+) -> None:
     chooses(world, True)
     session = coder.begin()
     session.hook("SessionStart", source="startup")
     there = coder.environment["LICET_AGENT__URL"]
-    coder.environment["LICET_AGENT__KEY_FILE"], key = "/nowhere", coder.environment["LICET_AGENT__KEY_FILE"]
+    coder.environment["LICET_AGENT__KEY_FILE"], key = (
+        "/nowhere",
+        coder.environment["LICET_AGENT__KEY_FILE"],
+    )
     assert session.exchange() == {}
     assert session.said.startswith("licet: not recorded now: ")
     assert coder.command("watch", coder.transcripts, "--once", code=75).stdout == ""
     coder.environment["LICET_AGENT__KEY_FILE"] = key
     assert there == coder.environment["LICET_AGENT__URL"]
-    assert json.loads(coder.command("watch", coder.transcripts, "--once", "--json").stdout) == {"recorded": 4}
+    assert json.loads(coder.command("watch", coder.transcripts, "--once", "--json").stdout) == {
+        "recorded": 4
+    }
     assert usable(world) == ["permitted"]
 
 
-@pytest.mark.parametrize("given", ["", "{", "[]", '{"hook_event_name": "Stop"}', '{"hook_event_name": "Later"}'])
+@pytest.mark.parametrize(
+    "given", ["", "{", "[]", '{"hook_event_name": "Stop"}', '{"hook_event_name": "Later"}']
+)
 def test_no_event_whatever_breaks_a_session(coder: Coder, given: str) -> None:
     assert coder.command("hook", given=given).stdout == ""
 
@@ -148,11 +172,15 @@ def test_an_agent_that_is_not_set_up_records_nothing_and_stops_nothing(tmp_path:
     session = coder.begin()
     assert session.exchange(PLANTED) == {}
     assert "whose sessions are these" in session.said
-    line = coder.command("session", "status-line", given=json.dumps({"session_id": session.id})).stdout
+    line = coder.command(
+        "session", "status-line", given=json.dumps({"session_id": session.id})
+    ).stdout
     assert line == "Licet: not recorded (not set up)\n"
 
 
-def test_a_hook_that_is_killed_before_it_hears_back_loses_and_doubles_nothing(world: World, tmp_path: Path) -> None:
+def test_a_hook_that_is_killed_before_it_hears_back_loses_and_doubles_nothing(
+    world: World, tmp_path: Path
+) -> None:
     running: list[subprocess.Popen[str]] = []
 
     class Killing:
@@ -173,7 +201,9 @@ def test_a_hook_that_is_killed_before_it_hears_back_loses_and_doubles_nothing(wo
         session.hook("SessionStart", source="startup")
         session.hook("UserPromptSubmit", prompt="rename")
         session.exchange(hooks=False)
-        with subprocess.Popen([*LICET, "hook"], env=coder.environment, stdin=subprocess.PIPE, text=True) as killed:
+        with subprocess.Popen(
+            [*LICET, "hook"], env=coder.environment, stdin=subprocess.PIPE, text=True
+        ) as killed:
             running.append(killed)
             killed.communicate(json.dumps(session.event("Stop")), timeout=600)
         assert killed.returncode == -signal.SIGKILL
@@ -201,7 +231,9 @@ def test_what_a_resumed_session_copies_is_recorded_once(world: World, coder: Cod
     assert (counts["copies"], counts["recorded"]) == (4, 4)
 
 
-def test_subagents_are_recorded_from_their_own_transcript_in_the_session_they_serve(world: World, coder: Coder) -> None:
+def test_subagents_are_recorded_from_their_own_transcript_in_the_session_they_serve(
+    world: World, coder: Coder
+) -> None:
     chooses(world, True)
     session = coder.begin()
     session.hook("SessionStart", source="startup")
@@ -213,13 +245,20 @@ def test_subagents_are_recorded_from_their_own_transcript_in_the_session_they_se
     session.hook("SubagentStop", agent_transcript_path=str(side.file))
     assert roles(world) == [*EXCHANGE, "assistant", "assistant"]
     assert world.rows("SELECT count(*) FROM conversations") == [(1,)]
-    read = [item for step in follow(side.file, ReadMark()) for item in step.items if isinstance(item, ReadTurn)]
+    read = [
+        item
+        for step in follow(side.file, ReadMark())
+        for item in step.items
+        if isinstance(item, ReadTurn)
+    ]
     sent = msgspec.json.decode(msgspec.json.encode(_turn("host:ana", read[-1])), type=NewTurn)
     assert content(sent) == msgspec.structs.replace(read[-1].content, folder="", branch="")
     assert content(sent).thread == "7f3a"
 
 
-def test_a_subagent_that_may_have_begun_before_the_yes_is_not_recorded_under_it(world: World, coder: Coder) -> None:
+def test_a_subagent_that_may_have_begun_before_the_yes_is_not_recorded_under_it(
+    world: World, coder: Coder
+) -> None:
     session = coder.begin()
     session.hook("SessionStart", source="startup")
     session.exchange()
@@ -253,7 +292,9 @@ def nearby(world: World, dsn: str, tmp_path: Path) -> Iterator[Coder]:
     yield coder
 
 
-def test_without_a_server_the_installation_of_this_machine_is_the_same(world: World, nearby: Coder) -> None:
+def test_without_a_server_the_installation_of_this_machine_is_the_same(
+    world: World, nearby: Coder
+) -> None:
     world.open("ana")
     world.clock.set(NOTICE)
     chooses(world, True)
@@ -271,7 +312,16 @@ def repositories(nearby: Coder, *names: str) -> list[Path]:
         folder = nearby.project.parent / name
         subprocess.run(["git", "init", "-q", str(folder)], check=True)
         subprocess.run(
-            ["git", "-C", str(folder), "remote", "add", "origin", f"git@example.org:team/{name}.git"], check=True
+            [
+                "git",
+                "-C",
+                str(folder),
+                "remote",
+                "add",
+                "origin",
+                f"git@example.org:team/{name}.git",
+            ],
+            check=True,
         )
         found.append(folder)
     return found
@@ -294,7 +344,9 @@ def test_a_yes_for_a_repository_lets_in_what_is_said_there_and_nothing_elsewhere
 ) -> None:
     nearby: Coder = request.getfixturevalue(way)
     if way == "coder":
-        Path(nearby.environment["LICET_AGENT__KEY_FILE"]).write_text(world.key(*SCOPES, Scope.choices_write))
+        Path(nearby.environment["LICET_AGENT__KEY_FILE"]).write_text(
+            world.key(*SCOPES, Scope.choices_write)
+        )
     else:
         world.open("ana")
         world.clock.set(NOTICE)
@@ -311,7 +363,9 @@ def test_a_yes_for_a_repository_lets_in_what_is_said_there_and_nothing_elsewhere
     nearby.project = app
     told = json.loads(nearby.command("session", "status", after.id, "--json").stdout)
     assert (told["used"], told["scope"]) == (True, "project")
-    line = nearby.command("session", "status-line", given=json.dumps({"session_id": after.id, "cwd": str(app)})).stdout
+    line = nearby.command(
+        "session", "status-line", given=json.dumps({"session_id": after.id, "cwd": str(app)})
+    ).stdout
     assert re.search(r"may be used until [-0-9]+ \(this repository, since \d+ [A-Z][a-z]+\)", line)
     before.exchange()  # resumed under the yes: with the reach of this policy all of it counts
     assert is_used(nearby, before)
@@ -323,7 +377,10 @@ def test_a_yes_for_a_session_is_for_that_session_alone(world: World, nearby: Cod
     chooses(world, False)
     (app,) = repositories(nearby, "app")
     one, two = at_work(nearby, app), at_work(nearby, app)
-    assert "nothing of this session is recorded yet" in nearby.command("session", "allow", one.id, code=1).stderr
+    assert (
+        "nothing of this session is recorded yet"
+        in nearby.command("session", "allow", one.id, code=1).stderr
+    )
     one.exchange()
     two.exchange()
     nearby.command("session", "allow", one.id)
@@ -333,7 +390,9 @@ def test_a_yes_for_a_session_is_for_that_session_alone(world: World, nearby: Cod
     assert (is_used(nearby, one), is_used(nearby, two)) == (True, False)
 
 
-def test_nobody_allows_what_a_project_s_file_keeps_out_or_what_the_person_did(world: World, nearby: Coder) -> None:
+def test_nobody_allows_what_a_project_s_file_keeps_out_or_what_the_person_did(
+    world: World, nearby: Coder
+) -> None:
     world.open("ana")
     world.clock.set(NOTICE)
     chooses(world, False)
@@ -343,11 +402,16 @@ def test_nobody_allows_what_a_project_s_file_keeps_out_or_what_the_person_did(wo
     nearby.command("session", "keep-out", session.id)
     assert "let it in first" in nearby.command("session", "allow", session.id, code=1).stderr
     (app / ".licet.toml").write_text("keep_out = true\n")
-    assert "`.licet.toml` keeps this session out" in nearby.command("session", "allow", "--project", code=1).stderr
+    assert (
+        "`.licet.toml` keeps this session out"
+        in nearby.command("session", "allow", "--project", code=1).stderr
+    )
     assert world.rows("SELECT count(*) FROM choices WHERE effect = 'began'") == [(0,)]
 
 
-def test_what_another_repository_was_allowed_holds_up_no_turn_of_this_one(world: World, nearby: Coder) -> None:
+def test_what_another_repository_was_allowed_holds_up_no_turn_of_this_one(
+    world: World, nearby: Coder
+) -> None:
     world.open("ana")
     world.clock.set(NOTICE)
     chooses(world, False)

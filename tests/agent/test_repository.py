@@ -25,11 +25,15 @@ def fresh() -> None:
         "git://GitHub.com/Example/app",
     ],
 )
-def test_every_address_of_a_repository_is_one_name_without_a_user_or_a_password(address: str) -> None:
+def test_every_address_of_a_repository_is_one_name_without_a_user_or_a_password(
+    address: str,
+) -> None:
     assert normalised(address) == "github.com/Example/app"
 
 
-@pytest.mark.parametrize("address", ["", "/srv/git/app.git", "../app", "https://", "https://[half/app"])
+@pytest.mark.parametrize(
+    "address", ["", "/srv/git/app.git", "../app", "https://", "https://[half/app"]
+)
 def test_an_address_that_names_no_host_names_no_project(address: str) -> None:
     assert normalised(address) is None
 
@@ -44,7 +48,11 @@ def made(folder: Path, *remotes: tuple[str, str]) -> Path:
 
 def test_a_folder_below_and_another_clone_are_the_same_project(tmp_path: Path) -> None:
     one = made(tmp_path / "one", ("origin", "git@example.org:team/app.git"))
-    two = made(tmp_path / "two", ("backup", "https://elsewhere.example/x"), ("origin", "https://example.org/team/app"))
+    two = made(
+        tmp_path / "two",
+        ("backup", "https://elsewhere.example/x"),
+        ("origin", "https://example.org/team/app"),
+    )
     (one / "src" / "deep").mkdir(parents=True)
     expected = Repository("git:example.org/team/app", "app")
     assert repository(str(one / "src" / "deep")) == repository(str(two)) == expected
@@ -58,17 +66,25 @@ def test_without_an_origin_the_first_remote_by_name_counts(tmp_path: Path) -> No
 def test_a_work_tree_belongs_to_its_repository(tmp_path: Path) -> None:
     folder = made(tmp_path / "one", ("origin", "https://example.org/team/app"))
     who = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
-    subprocess.run(["git", "-C", str(folder), *who, "commit", "-q", "--allow-empty", "-m", "first"], check=True)
-    subprocess.run(["git", "-C", str(folder), "worktree", "add", "-q", str(tmp_path / "tree")], check=True)
+    subprocess.run(
+        ["git", "-C", str(folder), *who, "commit", "-q", "--allow-empty", "-m", "first"], check=True
+    )
+    subprocess.run(
+        ["git", "-C", str(folder), "worktree", "add", "-q", str(tmp_path / "tree")], check=True
+    )
     assert repository(str(tmp_path / "tree")) == repository(str(folder))
 
 
-def test_without_a_remote_the_top_folder_is_the_project_and_without_git_the_folder(tmp_path: Path) -> None:
+def test_without_a_remote_the_top_folder_is_the_project_and_without_git_the_folder(
+    tmp_path: Path,
+) -> None:
     folder = made(tmp_path / "one")
     (folder / "src").mkdir()
     (tmp_path / "plain").mkdir()
     assert repository(str(folder / "src")) == Repository(f"folder:{folder}", "one")
-    assert repository(str(tmp_path / "plain")) == Repository(f"folder:{tmp_path / 'plain'}", "plain")
+    assert repository(str(tmp_path / "plain")) == Repository(
+        f"folder:{tmp_path / 'plain'}", "plain"
+    )
     assert repository("") is None
 
 

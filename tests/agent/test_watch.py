@@ -1,4 +1,6 @@
-"""The watcher of transcripts, and what a person, a project and an organisation may leave out of a session."""
+"""The watcher of transcripts, and what a person, a project and an organisation may leave out of a
+session.
+"""
 
 from __future__ import annotations
 
@@ -31,10 +33,14 @@ def line(session: Session) -> str:
 
 
 def kept_out(world: World) -> list[bool]:
-    return [out for (out,) in world.rows("SELECT narrowed FROM conversations ORDER BY conversation_id")]
+    return [
+        out for (out,) in world.rows("SELECT narrowed FROM conversations ORDER BY conversation_id")
+    ]
 
 
-def test_what_was_there_before_is_history_and_what_comes_is_recorded_once(world: World, coder: Coder) -> None:
+def test_what_was_there_before_is_history_and_what_comes_is_recorded_once(
+    world: World, coder: Coder
+) -> None:
     chooses(world, True)
     old = coder.begin()
     old.exchange(PLANTED, hooks=False)
@@ -48,7 +54,9 @@ def test_what_was_there_before_is_history_and_what_comes_is_recorded_once(world:
     assert usable(world) == ["permitted"]
 
 
-def test_a_line_that_is_still_being_written_waits_until_it_is_whole(world: World, coder: Coder) -> None:
+def test_a_line_that_is_still_being_written_waits_until_it_is_whole(
+    world: World, coder: Coder
+) -> None:
     session = coder.begin()
     assert looks(coder) == {}
     session.write("user", "rename the parser")
@@ -60,7 +68,9 @@ def test_a_line_that_is_still_being_written_waits_until_it_is_whole(world: World
     assert roles(world) == ["user"]
 
 
-def test_a_turn_that_licet_cannot_take_does_not_hold_up_the_others(world: World, coder: Coder) -> None:
+def test_a_turn_that_licet_cannot_take_does_not_hold_up_the_others(
+    world: World, coder: Coder
+) -> None:
     session = coder.begin()
     assert looks(coder) == {}
     session.write("user", "x" * (TURN_REQUEST_BYTES_MAX + 1))
@@ -76,7 +86,9 @@ def test_a_watcher_that_is_killed_goes_on_where_it_was(world: World, coder: Code
     command = [*LICET, "watch", str(coder.transcripts), "--every", "0.1"]
     for expected in (4, 8):
         session.exchange(hooks=False)
-        with subprocess.Popen(command, env=coder.environment, stdout=subprocess.PIPE, text=True) as watcher:
+        with subprocess.Popen(
+            command, env=coder.environment, stdout=subprocess.PIPE, text=True
+        ) as watcher:
             assert watcher.stdout is not None
             assert watcher.stdout.readline() == "4 recorded\n"
             os.kill(watcher.pid, signal.SIGKILL)
@@ -85,18 +97,23 @@ def test_a_watcher_that_is_killed_goes_on_where_it_was(world: World, coder: Code
 
 def test_a_watcher_ends_when_it_is_told_to(coder: Coder) -> None:
     command = [*LICET, "watch", str(coder.transcripts), "--every", "0.1"]
-    with subprocess.Popen(command, env=coder.environment, stdout=subprocess.PIPE, text=True) as watcher:
+    with subprocess.Popen(
+        command, env=coder.environment, stdout=subprocess.PIPE, text=True
+    ) as watcher:
         while not any(coder.state.glob("*.lock")):  # it has looked
             time.sleep(0.05)
         watcher.terminate()
         assert watcher.wait(600) == 0
 
 
-def test_a_session_that_its_person_keeps_out_is_recorded_and_never_used(world: World, coder: Coder) -> None:
+def test_a_session_that_its_person_keeps_out_is_recorded_and_never_used(
+    world: World, coder: Coder
+) -> None:
     chooses(world, True)
     session = coder.begin()
     session.hook("SessionStart", source="startup")
-    told = coder.command("session", "keep-out").stdout  # before a word of it is there: the one at work in this folder
+    # before a word of it is there: the one at work in this folder
+    told = coder.command("session", "keep-out").stdout
     assert told == f"{session.id} is kept out; Licet hears of it before anything more is recorded\n"
     session.exchange()
     assert kept_out(world) == [True]
@@ -116,7 +133,10 @@ def test_a_choice_that_narrows_holds_while_licet_is_away(world: World, coder: Co
     session = coder.begin()
     session.hook("SessionStart", source="startup")
     session.exchange()
-    coder.environment["LICET_AGENT__KEY_FILE"], key = "/nowhere", coder.environment["LICET_AGENT__KEY_FILE"]
+    coder.environment["LICET_AGENT__KEY_FILE"], key = (
+        "/nowhere",
+        coder.environment["LICET_AGENT__KEY_FILE"],
+    )
     assert json.loads(coder.command("session", "keep-out", "--json").stdout)["told"] is False
     assert line(session) == "Licet: away, nothing is used"
     coder.environment["LICET_AGENT__KEY_FILE"] = key
@@ -125,7 +145,9 @@ def test_a_choice_that_narrows_holds_while_licet_is_away(world: World, coder: Co
     assert usable(world) == ["narrowed"]
 
 
-def test_of_an_incognito_session_nothing_more_is_recorded_not_even_by_a_copy(world: World, coder: Coder) -> None:
+def test_of_an_incognito_session_nothing_more_is_recorded_not_even_by_a_copy(
+    world: World, coder: Coder
+) -> None:
     chooses(world, True)
     session = coder.begin()
     session.hook("SessionStart", source="startup")
@@ -146,7 +168,10 @@ def test_a_project_or_the_organisation_can_keep_sessions_out_and_nobody_lets_the
     world: World, coder: Coder, tmp_path: Path, place: str
 ) -> None:
     chooses(world, True)
-    files = {"project": coder.project / ".licet.toml", "folder above": coder.project.parent / ".licet.toml"}
+    files = {
+        "project": coder.project / ".licet.toml",
+        "folder above": coder.project.parent / ".licet.toml",
+    }
     file = files.get(place, tmp_path / "agent.toml")
     file.write_text("keep_out = true\n")
     if place == "organisation":
@@ -162,8 +187,12 @@ def test_a_project_or_the_organisation_can_keep_sessions_out_and_nobody_lets_the
     assert usable(world) == ["narrowed"]
 
 
-@pytest.mark.parametrize("text", ["incognito = true", "keep_out = 'perhaps'", "allow = true", "keep_out = true\n["])
-def test_a_file_that_says_anything_else_is_taken_for_the_narrowest(world: World, coder: Coder, text: str) -> None:
+@pytest.mark.parametrize(
+    "text", ["incognito = true", "keep_out = 'perhaps'", "allow = true", "keep_out = true\n["]
+)
+def test_a_file_that_says_anything_else_is_taken_for_the_narrowest(
+    world: World, coder: Coder, text: str
+) -> None:
     chooses(world, True)
     (coder.project / ".licet.toml").write_text(text)
     session = coder.begin()
@@ -186,7 +215,10 @@ def test_no_file_turns_on_what_the_person_did_not_allow(world: World, coder: Cod
 def test_the_status_line_says_who_must_decide_first(world: World, coder: Coder) -> None:
     world.clock.set(AFTER)
     session = coder.begin()
-    assert line(session) == f"Licet: please decide first {coder.environment['LICET_AGENT__URL']}/notice"
+    assert (
+        line(session)
+        == f"Licet: please decide first {coder.environment['LICET_AGENT__URL']}/notice"
+    )
     world.tell(Choose(account=world.accounts["ana"], at=world.clock.now, allow=True, via="notice"))
     assert line(session) == "Licet: may be used"
     told = json.loads(coder.command("session", "status", session.id, "--json").stdout)
@@ -194,7 +226,9 @@ def test_the_status_line_says_who_must_decide_first(world: World, coder: Coder) 
 
 
 def test_a_session_of_nobody_in_this_folder_is_asked_for_by_name(coder: Coder) -> None:
-    assert "no session was at work in this folder" in coder.command("session", "status", code=1).stderr
+    assert (
+        "no session was at work in this folder" in coder.command("session", "status", code=1).stderr
+    )
 
 
 def test_whatever_is_read_is_recorded_or_counted_by_its_reason_and_what_is_broken_is_told_with_its_place(
@@ -209,7 +243,12 @@ def test_whatever_is_read_is_recorded_or_counted_by_its_reason_and_what_is_broke
         "<command-message>prune</command-message>\n<command-name>/prune</command-name>\n<command-args>it</command-args>",
     )
     session.write(
-        "assistant", [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "Done."}, {"type": "new"}]
+        "assistant",
+        [
+            {"type": "thinking", "thinking": "hm"},
+            {"type": "text", "text": "Done."},
+            {"type": "new"},
+        ],
     )
     session.write("user", {"of": "no shape"})
     session.write("system", None, message=None)
@@ -217,11 +256,15 @@ def test_whatever_is_read_is_recorded_or_counted_by_its_reason_and_what_is_broke
         file.write('{"type": "user", "mess\n')
     seen = coder.command("watch", coder.transcripts, "--once", "--json")
     assert json.loads(seen.stdout) == {
-        "broken": 2, "recorded": 6, "passed over: a block of a type that is not known": 1,
+        "broken": 2,
+        "recorded": 6,
+        "passed over: a block of a type that is not known": 1,
         "passed over: a record of type `system`": 1,
         "passed over: thinking, which was not part of the answer that was shown": 1,
-    }  # fmt: skip
-    told = [line.removeprefix(f"licet: left out: {session.file}") for line in seen.stderr.splitlines()]
+    }
+    told = [
+        line.removeprefix(f"licet: left out: {session.file}") for line in seen.stderr.splitlines()
+    ]
     assert [line.partition(": ")[0] for line in told] == [":7", ":9"]
     assert "no shape" not in seen.stderr
     assert roles(world) == [*EXCHANGE, "user", "assistant"]

@@ -1,4 +1,6 @@
-"""What lies outside the database is altered by somebody without the key: no decision changes in silence, nothing is stuck."""
+"""What lies outside the database is altered by somebody without the key: no decision changes in
+silence, nothing is stuck.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,13 @@ __all__ = ["place"]
 RUNS = int(os.environ.get("TESTS_ALTERATIONS", "10000" if WHOLE else "120"))
 SEED = int(os.environ.get("TESTS_SEED", "1"))
 # Of a hundred runs: what is altered, and where it lies.
-SHARES = {"journal in a folder": 50, "journal in a bucket": 24, "log": 16, "log state": 8, "journal in S3": 2}
+SHARES = {
+    "journal in a folder": 50,
+    "journal in a bucket": 24,
+    "log": 16,
+    "log state": 8,
+    "journal in S3": 2,
+}
 
 
 @pytest.fixture(scope="module")
@@ -62,11 +70,19 @@ def test_what_is_not_altered_is_restored_as_it_was(altered: tuple[AlteredWorld, 
     assert set(world.truth.values()) == {True, False}
 
 
-def of_journals(world: AlteredWorld, pool: Pool, share: str, bucket: Bucket | None) -> Iterator[Judged]:
+def of_journals(
+    world: AlteredWorld, pool: Pool, share: str, bucket: Bucket | None
+) -> Iterator[Judged]:
     artefact = share if share.startswith("log") else "journal"
     kinds = sorted(OF_A_JOURNAL if artefact == "journal" else BYTES)
-    for number in range(max(len(kinds), RUNS * SHARES[share] // 100) if RUNS >= 1_000 else RUNS * SHARES[share] // 100):
-        yield world.judge(pool, artefact, kinds[(number + SEED) % len(kinds)], SEED * 1_000_000 + number, bucket)
+    for number in range(
+        max(len(kinds), RUNS * SHARES[share] // 100)
+        if RUNS >= 1_000
+        else RUNS * SHARES[share] // 100
+    ):
+        yield world.judge(
+            pool, artefact, kinds[(number + SEED) % len(kinds)], SEED * 1_000_000 + number, bucket
+        )
 
 
 def check(runs: Iterator[Judged]) -> Counter[Verdict]:
@@ -85,8 +101,13 @@ def test_no_alteration_of_journal_or_log_in_folders_changes_a_decision_in_silenc
     assert found[Verdict.refused] > 0
 
 
-def test_no_alteration_of_a_bucket_changes_a_decision_in_silence(altered: tuple[AlteredWorld, Pool]) -> None:
-    print(f"TESTS_SEED={SEED}", found := check(of_journals(*altered, "journal in a bucket", HeldBucket())))
+def test_no_alteration_of_a_bucket_changes_a_decision_in_silence(
+    altered: tuple[AlteredWorld, Pool],
+) -> None:
+    print(
+        f"TESTS_SEED={SEED}",
+        found := check(of_journals(*altered, "journal in a bucket", HeldBucket())),
+    )
     assert found[Verdict.refused] > 0
 
 
@@ -95,9 +116,12 @@ def test_no_alteration_of_an_s3_service_changes_a_decision_in_silence(
 ) -> None:
     with seaweed.running(tmp_path) as server:
         told = {
-            "endpoint": server.endpoint, "region": "us-east-1", "access_key_id": "ana",
-            "secret_access_key": seaweed.SECRET, "client_options": {"allow_http": True},
-        }  # fmt: skip
+            "endpoint": server.endpoint,
+            "region": "us-east-1",
+            "access_key_id": "ana",
+            "secret_access_key": seaweed.SECRET,
+            "client_options": {"allow_http": True},
+        }
         bucket = Bucket("s3://licet/altered", told)
         assert check(of_journals(*altered, "journal in S3", bucket)).total() > 1
 
@@ -115,7 +139,9 @@ def change_record(kind: str, /, **more: object) -> Callable[[Path], None]:
             record = json.loads(frame.payload)
             if record["kind"] == kind:
                 told = record | more
-                parts.frames[part][at] = frame._replace(payload=json.dumps(told, sort_keys=True).encode())
+                parts.frames[part][at] = frame._replace(
+                    payload=json.dumps(told, sort_keys=True).encode()
+                )
         parts.write()
 
     return change
@@ -124,7 +150,9 @@ def change_record(kind: str, /, **more: object) -> Callable[[Path], None]:
 def drop_record(folder: Path) -> None:
     parts = JournalParts(folder)
     for part, frames in enumerate(parts.frames):
-        parts.frames[part] = [frame for frame in frames if json.loads(frame.payload)["kind"] != "refused"]
+        parts.frames[part] = [
+            frame for frame in frames if json.loads(frame.payload)["kind"] != "refused"
+        ]
     parts.write()
 
 
@@ -142,7 +170,8 @@ def add_record(**told: object) -> Callable[[Path], None]:
 
 def policy_for(recipient: str) -> str:
     return json.dumps(
-        preset("article-2025").document() | {"recipients": [recipient], "version": "2025-09-09"}, default=str
+        preset("article-2025").document() | {"recipients": [recipient], "version": "2025-09-09"},
+        default=str,
     )
 
 
@@ -151,13 +180,23 @@ ATTACKS: dict[str, Callable[[Path], None]] = {
     "another kind": change_record("refused", kind="backup"),
     "taken out": drop_record,
     "forged policy": add_record(
-        kind="policy", life=0, seq=1, at="2025-09-03T00:00:00Z", by="x", document=policy_for("databroker")
+        kind="policy",
+        life=0,
+        seq=1,
+        at="2025-09-03T00:00:00Z",
+        by="x",
+        document=policy_for("databroker"),
     ),
     "forged policy of the past": add_record(
-        kind="policy", life=0, seq=1, at="2025-08-01T00:00:00Z", by="x", document=policy_for("databroker")
+        kind="policy",
+        life=0,
+        seq=1,
+        at="2025-08-01T00:00:00Z",
+        by="x",
+        document=policy_for("databroker"),
     ),
     "forged life": add_record(kind="life", life=2**31, at="2025-09-03T00:00:00Z"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("attack", [*ATTACKS, "forged closure"])
@@ -165,18 +204,30 @@ def test_a_forged_record_is_named_and_nothing_is_restored_until_the_operator_fin
     place: Place, attack: str
 ) -> None:
     home, folder = talk(place)
-    forge = add_record(kind="closed", life=0, seq=99, at="2025-09-03T00:00:00Z", account=str(home.accounts["fay"]))
+    forge = add_record(
+        kind="closed", life=0, seq=99, at="2025-09-03T00:00:00Z", account=str(home.accounts["fay"])
+    )
     ATTACKS.get(attack, forge)(place.config.journal)
     with pytest.raises(BrokenError, match=r"the restriction journal was changed .* record"):
         archives.restore(place.config, folder, place.clock)
-    with installation.installation(place.config, place.clock, behind_fence=True) as here, transaction(here.pool) as tx:
+    with (
+        installation.installation(place.config, place.clock, behind_fence=True) as here,
+        transaction(here.pool) as tx,
+    ):
         assert not fence.stands(tx), "nothing was changed"
-    with pytest.raises(BrokenError, match="record"), installation.installation(place.config, place.clock):
+    with (
+        pytest.raises(BrokenError, match="record"),
+        installation.installation(place.config, place.clock),
+    ):
         pass
     environment = {"LICET_DATA": str(place.config.data)}
-    dry = CliRunner(env=environment).invoke(main, ["restore", str(folder), "--finish", "narrow", "--dry-run", "--json"])
+    dry = CliRunner(env=environment).invoke(
+        main, ["restore", str(folder), "--finish", "narrow", "--dry-run", "--json"]
+    )
     assert json.loads(dry.stdout)["unfit"], dry.output
-    done = CliRunner(env=environment).invoke(main, ["restore", str(folder), "--finish", "narrow", "--json"])
+    done = CliRunner(env=environment).invoke(
+        main, ["restore", str(folder), "--finish", "narrow", "--json"]
+    )
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
     assert told["unfit"]
@@ -185,14 +236,20 @@ def test_a_forged_record_is_named_and_nothing_is_restored_until_the_operator_fin
         again = Home(here, place, home)
         assert again.decided("ben-chat") is DecisionReason.withdrawn
         assert again.decided("fay-chat") in (DecisionReason.withdrawn, DecisionReason.closed)
-        assert {f.what: f for f in doctor.examine(here)}["restriction journal"].state is not FindingState.broken
+        assert {f.what: f for f in doctor.examine(here)}[
+            "restriction journal"
+        ].state is not FindingState.broken
         again.choose("fay", True)
         again.choose("fay", False)
         kept = archives.back_up(here, place.backups)
-    assert archives.restore(place.config, kept.folder, place.clock).unfit == (), "what was finished is not told again"
+    assert archives.restore(place.config, kept.folder, place.clock).unfit == (), (
+        "what was finished is not told again"
+    )
 
 
-def test_the_doctor_names_the_record_of_a_running_installation_that_does_not_fit(place: Place) -> None:
+def test_the_doctor_names_the_record_of_a_running_installation_that_does_not_fit(
+    place: Place,
+) -> None:
     talk(place)
     with installation.installation(place.config, place.clock) as here:
         found = {finding.what: finding for finding in doctor.examine(here)}["restriction journal"]
@@ -204,15 +261,22 @@ def test_the_doctor_names_the_record_of_a_running_installation_that_does_not_fit
         assert "--finish narrow" in found.mend
 
 
-def test_a_journal_that_lost_its_end_is_made_up_for_by_the_log_on_a_new_machine(place: Place) -> None:
-    """The database is lost too, so that only the backup and the log remember how far the journal had come."""
+def test_a_journal_that_lost_its_end_is_made_up_for_by_the_log_on_a_new_machine(
+    place: Place,
+) -> None:
+    """The database is lost too, so that only the backup and the log remember how far the journal
+    had come.
+    """
     home, folder = talk(place)
     embedded.stop(place.config.data / "postgres")
     shutil.rmtree(place.config.data / "postgres")
     parts = JournalParts(place.config.journal)
-    parts.frames[0] = [frame for frame in parts.frames[0] if frame.number <= 2]  # the policy, the backup
+    # the policy, the backup
+    parts.frames[0] = [frame for frame in parts.frames[0] if frame.number <= 2]
     parts.write()
-    with pytest.raises(RefusedError, match=r"neither .* explains entry \d+ of the log of 2025") as refused:
+    with pytest.raises(
+        RefusedError, match=r"neither .* explains entry \d+ of the log of 2025"
+    ) as refused:
         archives.restore(place.config, folder, place.clock)
     assert refused.value.because == "unexplained"
     done = archives.restore(place.config, folder, place.clock, finish=RestoreFinish.narrow)
@@ -226,7 +290,9 @@ def test_a_journal_that_lost_its_end_is_made_up_for_by_the_log_on_a_new_machine(
         assert {name: again.decided(f"{name}-chat").value for name in expected} == expected
 
 
-def test_a_record_that_could_widen_is_not_applied_where_the_log_lacks_its_leaf(place: Place) -> None:
+def test_a_record_that_could_widen_is_not_applied_where_the_log_lacks_its_leaf(
+    place: Place,
+) -> None:
     embedded.start(place.config.data / "postgres", embedded.Options(durable=False))
     with installation.installation(place.config, place.clock) as here:
         home = Home(here, place)
@@ -241,7 +307,12 @@ def test_a_record_that_could_widen_is_not_applied_where_the_log_lacks_its_leaf(p
         journal.append(
             [
                 Restriction(
-                    life=0, kind=RestrictionKind.plan, at=place.now, account=home.accounts["ana"], seq=99, plan="max"
+                    life=0,
+                    kind=RestrictionKind.plan,
+                    at=place.now,
+                    account=home.accounts["ana"],
+                    seq=99,
+                    plan="max",
                 )
             ]
         )

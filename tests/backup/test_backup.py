@@ -1,4 +1,6 @@
-"""Restoring last week's backup brings nothing back that was taken back since: the drill, on a database of its own."""
+"""Restoring last week's backup brings nothing back that was taken back since: the drill, on a
+database of its own.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,15 @@ from licet.consent.rights_requests import EnteredRequest, SendRequest
 from licet.curate import release_build
 from licet.erasure import certificates, key_rotation, sweeper
 from licet.erasure.key_rotation import Rotation
-from licet.errors import BrokenError, BusyError, ContradictedError, DeniedError, NotFoundError, RefusedError, UsageError
+from licet.errors import (
+    BrokenError,
+    BusyError,
+    ContradictedError,
+    DeniedError,
+    NotFoundError,
+    RefusedError,
+    UsageError,
+)
 from licet.keys import fence
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
@@ -69,7 +79,8 @@ class Place:
         self.config = Configuration(data=folder / "data")
         self.config.data.mkdir(exist_ok=True)
         self.backups = folder / "backups"
-        self.shared = folder / "talked"  # where what was told once is kept, of which each test gets a copy
+        # where what was told once is kept, of which each test gets a copy
+        self.shared = folder / "talked"
         self.now = BEGIN
 
     def clock(self) -> datetime:
@@ -79,7 +90,9 @@ class Place:
 class Home(House):
     """A `House` over an opened installation, journal and all."""
 
-    def __init__(self, here: installation.Installation, place: Place, before: Home | None = None) -> None:
+    def __init__(
+        self, here: installation.Installation, place: Place, before: Home | None = None
+    ) -> None:
         self.place = place
         self.here = here
         if before is None:
@@ -99,7 +112,9 @@ class Home(House):
         with transaction(self.here.pool) as tx:
             account = account_view.owner(tx, self.chats[chat])
             assert account is not None
-            seen = account_view.seen(tx, [(account, self.chats[chat])], known, self.now)[self.chats[chat]]
+            seen = account_view.seen(tx, [(account, self.chats[chat])], known, self.now)[
+                self.chats[chat]
+            ]
             turn = account_view.turns(tx, account, self.chats[chat])[0]
             return seen.decide(turn, known, purpose).because
 
@@ -107,7 +122,9 @@ class Home(House):
         """The first turn of a chat, as its own person reads it."""
         known = installation.policies(self.here)
         with transaction(self.here.pool) as tx:
-            seen = account_view.seen(tx, [(self.accounts[name], self.chats[chat])], known, self.now)[self.chats[chat]]
+            seen = account_view.seen(
+                tx, [(self.accounts[name], self.chats[chat])], known, self.now
+            )[self.chats[chat]]
             turn: TurnState = account_view.turns(tx, self.accounts[name], self.chats[chat])[0]
             permit = Permit.to_owner(seen.account, seen.conversation, seen.turns, turn, self.now)
             return open_content(tx, self.here.keyring, [permit])[0].content.text
@@ -134,7 +151,8 @@ class Talked:
 
     def copied(self, place: Place) -> tuple[Home, Path]:
         given = [self.place.config.data, self.place.backups]
-        subprocess.run(["cp", "-a", *given, place.config.data.parent], check=True)  # a quarter of the time of shutil
+        # a quarter of the time of shutil
+        subprocess.run(["cp", "-a", *given, place.config.data.parent], check=True)
         place.now, backup = self.place.now, place.backups / self.backup.name
         embedded.start(place.config.data / "postgres", embedded.Options(durable=False))
         with embedded.running(place.config.data / "postgres") as dsn, psycopg.connect(dsn) as conn:
@@ -149,7 +167,9 @@ _talked: list[Talked] = []
 
 
 def talk(place: Place) -> tuple[Home, Path]:
-    """Everybody says yes and talks; a backup is taken; then each takes something back, and the log is told."""
+    """Everybody says yes and talks; a backup is taken; then each takes something back, and the log
+    is told.
+    """
     if not _talked:
         place.shared.mkdir()
         first = Place(place.shared)
@@ -207,8 +227,12 @@ def check_nothing_came_back(home: Home) -> None:
     mine = "SELECT requested_at, state FROM erasures WHERE cause = 'deletion' AND account_id = %s"
     (asked,) = home.query(mine, home.accounts["ana"])
     assert asked == (BEGIN + 2 * DAY, "fenced")
-    keep = home.query("SELECT keep_until FROM segments WHERE conversation_id = %s", home.chats["ana-chat"])
-    assert keep == [(BEGIN + 32 * DAY,)], "the deletion counts from the day on which it was asked for"
+    keep = home.query(
+        "SELECT keep_until FROM segments WHERE conversation_id = %s", home.chats["ana-chat"]
+    )
+    assert keep == [(BEGIN + 32 * DAY,)], (
+        "the deletion counts from the day on which it was asked for"
+    )
 
 
 def check_the_log(home: Home) -> dict[str, int]:
@@ -217,7 +241,15 @@ def check_the_log(home: Home) -> dict[str, int]:
     documents.append(home.here)
     documents.publish(home.here, folder)
     vkey = (folder / documents.KEYS_FILE).read_text().split()[0]
-    alone = [sys.executable, "-I", str(folder / "verifier.py"), "log", str(folder / "2025"), "--key", vkey]
+    alone = [
+        sys.executable,
+        "-I",
+        str(folder / "verifier.py"),
+        "log",
+        str(folder / "2025"),
+        "--key",
+        vkey,
+    ]
     done = subprocess.run(alone, capture_output=True, text=True, cwd="/", check=False, timeout=600)
     assert done.returncode == 0, done.stdout
     told: dict[str, int] = {}
@@ -234,8 +266,14 @@ def test_what_was_taken_back_since_the_backup_stays_taken_back(place: Place) -> 
     place.now += DAY
     done = archives.restore(place.config, folder, place.clock)
     assert done.applied == {
-        "deleted": 1, "refused": 1, "narrowed": 1, "closed": 1, "plan": 1, "held": 1, "unflagged": 1
-    }  # fmt: skip
+        "deleted": 1,
+        "refused": 1,
+        "narrowed": 1,
+        "closed": 1,
+        "plan": 1,
+        "held": 1,
+        "unflagged": 1,
+    }
     assert (done.gone, done.life) == (1, 1), "what the backup does not hold cannot come back either"
     assert done.placed > 0, "what waited in the backup and was told since has its place again"
     with installation.installation(place.config, place.clock) as here:
@@ -264,20 +302,29 @@ def test_a_dry_run_shows_what_a_restore_then_does_and_restores_nothing(place: Pl
         archives.forecast(place.config, folder, place.clock, place.now)
     done = archives.restore(place.config, folder, place.clock)
     assert sum(would.since.values()) == sum(done.applied.values()) + done.gone
-    assert done.applied.items() <= (would.since | {"deleted": would.since["deleted"] - done.gone}).items()
+    assert (
+        done.applied.items()
+        <= (would.since | {"deleted": would.since["deleted"] - done.gone}).items()
+    )
     again = archives.forecast(place.config, None, place.clock)
     assert (again.backup, again.life, again.since) == (None, 1, {})
-    nowhere = Configuration(data=place.config.data.parent / "elsewhere", restrictions=place.config.journal)
+    nowhere = Configuration(
+        data=place.config.data.parent / "elsewhere", restrictions=place.config.journal
+    )
     with pytest.raises(UsageError, match="there is no installation"):
         archives.forecast(nowhere, None, place.clock)
     assert not nowhere.data.exists()
 
 
-def test_what_was_kept_of_projects_and_what_was_kept_out_since_the_backup_stay_so(place: Place) -> None:
+def test_what_was_kept_of_projects_and_what_was_kept_out_since_the_backup_stay_so(
+    place: Place,
+) -> None:
     embedded.start(place.config.data / "postgres", embedded.Options(durable=False))
     with installation.installation(place.config, place.clock) as here:
         home = Home(here, place)
-        work, play, club, late = (home.host("project", name) for name in ("work", "play", "club", "late"))
+        work, play, club, late = (
+            home.host("project", name) for name in ("work", "play", "club", "late")
+        )
         home.open("ana", allow=True)
         home.open("ben", allow=True)
         home.choose("ana", False)
@@ -301,7 +348,9 @@ def test_what_was_kept_of_projects_and_what_was_kept_out_since_the_backup_stay_s
         assert again.decided("club-chat") is DecisionReason.narrowed
         for name, chat, project in (("ana", "late-chat", late), ("ben", "new-chat", club)):
             again.say(name, chat, "later", host_project=project)
-            assert again.decided(chat) is DecisionReason.narrowed, "what begins in it later begins kept out"
+            assert again.decided(chat) is DecisionReason.narrowed, (
+                "what begins in it later begins kept out"
+            )
         check_the_log(again)
 
 
@@ -365,7 +414,9 @@ def test_a_restore_that_is_killed_anywhere_leaves_the_fence_and_is_begun_anew(pl
         assert not again.query("SELECT FROM fence")
 
 
-def test_a_database_restored_by_other_means_is_refused_until_it_was_brought_forward(place: Place) -> None:
+def test_a_database_restored_by_other_means_is_refused_until_it_was_brought_forward(
+    place: Place,
+) -> None:
     home, folder = talk(place)
     dsn = embedded.revive(place.config.data / "postgres")
     dump.put_back(dsn, folder / backup_manifest.DUMP)  # behind our back, without a fence
@@ -388,13 +439,15 @@ def test_restoring_twice_applies_again_only_what_each_backup_lacks(place: Place)
         second = archives.back_up(here, place.backups).folder
         again.about(do.Narrow, "fay", "fay-chat")
     done = archives.restore(place.config, second, place.clock)
-    assert done.applied == {"narrowed": 1}, "what an earlier life took back is in a backup of a later one"
+    assert done.applied == {"narrowed": 1}, (
+        "what an earlier life took back is in a backup of a later one"
+    )
     with installation.installation(place.config, place.clock) as here:
         again = Home(here, place, home)
         assert again.decided("fay-chat") is DecisionReason.narrowed
-        assert again.query("SELECT standing FROM standings WHERE account_id = %s", home.accounts["ben"]) == [
-            ("granted",)
-        ]
+        assert again.query(
+            "SELECT standing FROM standings WHERE account_id = %s", home.accounts["ben"]
+        ) == [("granted",)]
         check_the_log(again)
     assert archives.restore(place.config, first, place.clock).applied["narrowed"] == 2
     with installation.installation(place.config, place.clock) as here:
@@ -404,16 +457,24 @@ def test_restoring_twice_applies_again_only_what_each_backup_lacks(place: Place)
 
 def check_nothing_came_back_but_for_fay(home: Home) -> None:
     assert home.decided("ana-chat") is DecisionReason.deleted
-    assert home.decided("ben-chat") is DecisionReason.withdrawn, "a yes that was lost is to be asked for again"
+    assert home.decided("ben-chat") is DecisionReason.withdrawn, (
+        "a yes that was lost is to be asked for again"
+    )
     assert home.decided("fay-chat") is DecisionReason.narrowed
-    assert home.query("SELECT count(*) FROM backups") == [(2,)], "a backup that was taken since is known again"
+    assert home.query("SELECT count(*) FROM backups") == [(2,)], (
+        "a backup that was taken since is known again"
+    )
 
 
 def test_a_policy_that_was_applied_since_is_applied_again(place: Place) -> None:
     home, folder = talk(place)
     place.now += DAY
     newer = msgspec.structs.replace(
-        preset("article-2025"), version="2025-12-01", effective=place.now + 30 * DAY, decide_by=None, material=True
+        preset("article-2025"),
+        version="2025-12-01",
+        effective=place.now + 30 * DAY,
+        decide_by=None,
+        material=True,
     )
     with installation.installation(place.config, place.clock) as here:
         policy_changes.apply_policy(here, newer, by="counsel")
@@ -436,7 +497,8 @@ def test_once_the_epoch_is_destroyed_its_backup_opens_nothing(place: Place) -> N
     with pytest.raises(RefusedError) as error:
         archives.restore(place.config, folder, place.clock)
     assert error.value.because == "dead_epoch"
-    with installation.installation(place.config, place.clock) as here:  # nothing was changed, and no fence was left
+    # nothing was changed, and no fence was left
+    with installation.installation(place.config, place.clock) as here:
         assert Home(here, place, home).read("ben", "ben-chat")
 
 
@@ -447,7 +509,9 @@ def test_a_backup_is_verified_listed_and_pruned_by_its_day(place: Place) -> None
     (place.backups / "half" / backup_manifest.DUMP).write_bytes(b"PGDMP")
     with installation.installation(place.config, place.clock) as here:
         assert [kept.whole for kept in archives.backups(here, place.backups)] == [True, False]
-        assert [kept.folder.name for kept in archives.prune(here, place.backups).backups] == ["half"]
+        assert [kept.folder.name for kept in archives.prune(here, place.backups).backups] == [
+            "half"
+        ]
         place.now += timedelta(days=place.config.key_chain.backup_days)
         assert [kept.folder for kept in archives.prune(here, place.backups).backups] == [folder]
         with transaction(here.pool) as tx:
@@ -456,7 +520,9 @@ def test_a_backup_is_verified_listed_and_pruned_by_its_day(place: Place) -> None
         archives.verify(place.config, folder)
 
 
-def test_a_backup_that_was_changed_or_is_anothers_is_refused_and_changes_nothing(place: Place, tmp_path: Path) -> None:
+def test_a_backup_that_was_changed_or_is_anothers_is_refused_and_changes_nothing(
+    place: Place, tmp_path: Path
+) -> None:
     home, folder = talk(place)
     dumped = (folder / backup_manifest.DUMP).read_bytes()
     (folder / backup_manifest.DUMP).write_bytes(dumped[:-1] + bytes([dumped[-1] ^ 1]))
@@ -478,7 +544,9 @@ COPIES = b"COPY public.accounts ("
 
 
 def with_a_program(dumped: bytes, ran: Path) -> bytes:
-    """The dump with another statement of the same length where the rows of accounts are to be copied."""
+    """The dump with another statement of the same length where the rows of accounts are to be
+    copied.
+    """
     begin = dumped.index(COPIES)
     end = dumped.index(b"FROM stdin;\n", begin) + len(b"FROM stdin;\n")
     statement = b"COPY public.accounts TO PROGRAM 'touch %s'; --" % bytes(ran)
@@ -486,7 +554,9 @@ def with_a_program(dumped: bytes, ran: Path) -> bytes:
 
 
 def written_anew(place: Place, folder: Path, dumped: bytes) -> None:
-    """The dump replaced, and the manifest's hash of it with it, as anybody can who may write to the folder."""
+    """The dump replaced, and the manifest's hash of it with it, as anybody can who may write to the
+    folder.
+    """
     (folder / backup_manifest.DUMP).write_bytes(dumped)
     told = json.loads((folder / backup_manifest.MANIFEST).read_bytes())
     told |= {"size": len(dumped), "sha256": hashlib.sha256(dumped).hexdigest()}
@@ -500,14 +570,19 @@ def proved_anew(place: Place, folder: Path) -> None:
     (folder / backup_manifest.MANIFEST).write_bytes(backup_manifest.write(manifest, seed))
 
 
-def test_a_dump_that_was_made_to_run_a_program_is_contradicted_and_never_runs(place: Place, tmp_path: Path) -> None:
+def test_a_dump_that_was_made_to_run_a_program_is_contradicted_and_never_runs(
+    place: Place, tmp_path: Path
+) -> None:
     home, folder = talk(place)
     ran, dumped = tmp_path / "ran", (folder / backup_manifest.DUMP).read_bytes()
     tampered = with_a_program(dumped, ran)
-    # The control: given to PostgreSQL as it is, by its own programs and as its superuser, it does run.
+    # The control: given to PostgreSQL as it is, by its own programs and as its superuser, it does
+    # run.
     control = tmp_path / "control.dump"
     control.write_bytes(tampered)
-    postgres_programs.run(["createdb", "control"], dsn := embedded.revive(place.config.data / "postgres"))
+    postgres_programs.run(
+        ["createdb", "control"], dsn := embedded.revive(place.config.data / "postgres")
+    )
     with suppress(BrokenError):
         postgres_programs.run(["pg_restore", "--no-owner", "--dbname=control", str(control)], dsn)
     assert ran.exists()
@@ -518,12 +593,15 @@ def test_a_dump_that_was_made_to_run_a_program_is_contradicted_and_never_runs(pl
             refused(place.config, folder)
     proved_anew(place, folder)  # and were it proved: what is in it is held to what may be in it
     for refused in (archives.verify, lambda *of: archives.restore(*of, place.clock)):
-        with pytest.raises(ContradictedError, match=r"no dump of Licet contains: `COPY public\.accounts TO PROGRAM"):
+        with pytest.raises(
+            ContradictedError, match=r"no dump of Licet contains: `COPY public\.accounts TO PROGRAM"
+        ):
             refused(place.config, folder)
     with pytest.raises(ContradictedError, match="TO PROGRAM"):
         dump.put_back(dsn, folder / backup_manifest.DUMP)
     assert not ran.exists()
-    with installation.installation(place.config, place.clock) as here:  # nothing was changed, and no fence was left
+    # nothing was changed, and no fence was left
+    with installation.installation(place.config, place.clock) as here:
         check_nothing_came_back(Home(here, place, home))
 
 
@@ -538,11 +616,16 @@ FOREIGN = (
     "CREATE TRIGGER notes AFTER INSERT ON accounts FOR EACH ROW EXECUTE FUNCTION noted()",
     "CREATE RULE ruled AS ON INSERT TO holds DO ALSO NOTIFY ruled",
     "CREATE SCHEMA beside; CREATE TABLE beside.holds (id int)",
-    "ALTER TABLE accounts ENABLE ROW LEVEL SECURITY; CREATE POLICY all_of_it ON accounts USING (true)",
+    (
+        "ALTER TABLE accounts ENABLE ROW LEVEL SECURITY; CREATE POLICY all_of_it ON accounts "
+        "USING (true)"
+    ),
 )
 
 
-def test_a_dump_holds_our_tables_and_nothing_else(databases: Callable[..., str], tmp_path: Path) -> None:
+def test_a_dump_holds_our_tables_and_nothing_else(
+    databases: Callable[..., str], tmp_path: Path
+) -> None:
     dsn, target = databases(), tmp_path / "of.dump"
     dump.take(dsn, target)
     dump.check(target)
@@ -557,7 +640,9 @@ def test_a_dump_holds_our_tables_and_nothing_else(databases: Callable[..., str],
         conn.execute("ALTER TABLE holds ADD COLUMN more text")
         conn.execute("DROP TABLE suggestions")
     dump.take(dsn, target)
-    with pytest.raises(ContradictedError, match=r"contains what no dump of Licet contains: `COPY public.holds"):
+    with pytest.raises(
+        ContradictedError, match=r"contains what no dump of Licet contains: `COPY public.holds"
+    ):
         dump.put_back(databases(), target)
     with psycopg.connect(dsn) as conn:
         conn.execute("ALTER TABLE holds DROP COLUMN more")
@@ -577,7 +662,9 @@ def test_what_stands_beside_our_tables_is_gone_after_putting_back_and_what_an_ex
         conn.execute("CREATE FUNCTION noted() RETURNS int LANGUAGE sql AS 'SELECT 1'")
         conn.execute("CREATE PROCEDURE done() LANGUAGE sql AS 'SELECT 1'")
         dump.put_back(dsn, tmp_path / "dump")
-        left = conn.execute("SELECT proname FROM pg_proc WHERE proname IN ('noted', 'done', 'brought')").fetchall()
+        left = conn.execute(
+            "SELECT proname FROM pg_proc WHERE proname IN ('noted', 'done', 'brought')"
+        ).fetchall()
         assert left == [("brought",)]
 
 
@@ -601,23 +688,30 @@ def test_rows_are_put_back_by_a_role_that_has_these_tables_and_no_right_beside(
     with psycopg.connect(into) as conn:
         with dump._filling(conn):
             asked = (
-                "SELECT rolname, rolsuper OR rolcreaterole OR rolcreatedb FROM pg_roles WHERE rolname = current_user"
+                "SELECT rolname, rolsuper OR rolcreaterole OR rolcreatedb FROM pg_roles WHERE "
+                "rolname = current_user"
             )
             ((who, may_more),) = conn.execute(asked).fetchall()
             assert who.startswith("licet_restore_")
             assert not may_more
             for forbidden in (
-                "COPY accounts TO PROGRAM 'true'", "COPY accounts TO '/tmp/accounts'", "SELECT pg_read_file('PG_VERSION')",
-                "INSERT INTO fence (begun_at) VALUES (now())", "CREATE TABLE mine (id int)", "CREATE ROLE another",
+                "COPY accounts TO PROGRAM 'true'",
+                "COPY accounts TO '/tmp/accounts'",
+                "SELECT pg_read_file('PG_VERSION')",
+                "INSERT INTO fence (begun_at) VALUES (now())",
+                "CREATE TABLE mine (id int)",
+                "CREATE ROLE another",
                 "CREATE EXTENSION file_fdw",
-            ):  # fmt: skip
+            ):
                 with pytest.raises(psycopg.errors.InsufficientPrivilege), conn.transaction():
                     conn.execute(forbidden)
         conn.commit()
         assert conn.execute(roles).fetchone() == (0,)
     dump.put_back(into, target)
     with psycopg.connect(into) as ours, psycopg.connect(dsn) as theirs:
-        assert drift(ours, theirs) == "", "nothing is left of it, and indexes and references are there again"
+        assert drift(ours, theirs) == "", (
+            "nothing is left of it, and indexes and references are there again"
+        )
         assert ours.execute(roles).fetchone() == (0,)
 
 
@@ -625,13 +719,24 @@ def test_every_field_of_a_manifest_is_proved(place: Place) -> None:
     _, folder = talk(place)
     told = json.loads((folder / backup_manifest.MANIFEST).read_bytes())
     lies = {
-        "backup": "bak_0190f3a4c2d87b6e9a51c3d4e5f60718", "made_at": "2025-01-01T00:00:00Z", "form": "base",
-        "expires_at": "2035-01-01T00:00:00Z", "schema": told["schema"] - 1, "life": 7, "epochs": [], "logs": [],
-        "journal": "0190f3a4-c2d8-7b6e-9a51-c3d4e5f60718", "head": told["head"] + 1, "chain": "0" * 64,
-        "size": told["size"] - 1, "sha256": "0" * 64,
-        "begins": "000000010000000000000002", "archive": "../elsewhere", "ended_at": "2025-01-01T00:00:00Z",
+        "backup": "bak_0190f3a4c2d87b6e9a51c3d4e5f60718",
+        "made_at": "2025-01-01T00:00:00Z",
+        "form": "base",
+        "expires_at": "2035-01-01T00:00:00Z",
+        "schema": told["schema"] - 1,
+        "life": 7,
+        "epochs": [],
+        "logs": [],
+        "journal": "0190f3a4-c2d8-7b6e-9a51-c3d4e5f60718",
+        "head": told["head"] + 1,
+        "chain": "0" * 64,
+        "size": told["size"] - 1,
+        "sha256": "0" * 64,
+        "begins": "000000010000000000000002",
+        "archive": "../elsewhere",
+        "ended_at": "2025-01-01T00:00:00Z",
         "mac": "0" * 64,
-    }  # fmt: skip
+    }
     assert lies.keys() == told.keys() - {"v", "proof"}
     for field, lie in lies.items():
         (folder / backup_manifest.MANIFEST).write_text(json.dumps({**told, field: lie}))
@@ -667,11 +772,15 @@ def test_verify_says_proved_contradicted_or_not_proved(place: Place) -> None:
     assert json.loads(said(1, "--json"))["verdict"] == "not proved"
 
 
-def test_a_backup_of_an_older_licet_is_listed_and_pruned_by_the_day_that_was_registered(place: Place) -> None:
+def test_a_backup_of_an_older_licet_is_listed_and_pruned_by_the_day_that_was_registered(
+    place: Place,
+) -> None:
     _, folder = talk(place)
     told = json.loads((folder / backup_manifest.MANIFEST).read_bytes())
     del told["mac"]
-    (folder / backup_manifest.MANIFEST).write_text(json.dumps({**told, "v": 2, "expires_at": "2099-01-01T00:00:00Z"}))
+    (folder / backup_manifest.MANIFEST).write_text(
+        json.dumps({**told, "v": 2, "expires_at": "2099-01-01T00:00:00Z"})
+    )
     with installation.installation(place.config, place.clock) as here:
         (kept,) = archives.backups(here, place.backups)
         assert kept.expires_at is not None
@@ -687,20 +796,27 @@ def test_the_dump_holds_no_epoch_key(place: Place) -> None:
     _, folder = talk(place)
     (key,) = [path.read_bytes() for path in place.config.keys.glob("*.key")]
     assert in_dump(folder, key) == set()
-    assert in_dump(folder, b"article-2025") == {"read"}, "what is in clear in a row is found, read and not as it lies"
+    assert in_dump(folder, b"article-2025") == {"read"}, (
+        "what is in clear in a row is found, read and not as it lies"
+    )
     with installation.installation(place.config, place.clock) as here:
-        with transaction(here.pool) as tx:  # the control: put in on purpose, in bytes and in letters
+        # the control: put in on purpose, in bytes and in letters
+        with transaction(here.pool) as tx:
             tx.execute("INSERT INTO secrets (name, wrapped) VALUES ('leak', %s)", [key])
         leaked = archives.back_up(here, place.backups).folder
         assert in_dump(leaked, key) == {"read"}
         with transaction(here.pool) as tx:
-            tx.execute("UPDATE secrets SET (name, wrapped) = (%s, '') WHERE name = 'leak'", [key.hex()])
+            tx.execute(
+                "UPDATE secrets SET (name, wrapped) = (%s, '') WHERE name = 'leak'", [key.hex()]
+            )
         leaked = archives.back_up(here, place.backups).folder
         assert in_dump(leaked, key) == {"read"}
 
 
 def in_dump(folder: Path, secret: bytes) -> set[str]:
-    """Where a secret is found, in bytes, hexadecimal or base64: in the files as they lie, in what they are read as."""
+    """Where a secret is found, in bytes, hexadecimal or base64: in the files as they lie, in what
+    they are read as.
+    """
     forms = {secret, secret.hex().encode(), secret.hex().upper().encode(), base64.b64encode(secret)}
     lies = b"".join(path.read_bytes() for path in folder.iterdir())
     read = subprocess.run(
@@ -708,7 +824,11 @@ def in_dump(folder: Path, secret: bytes) -> set[str]:
         capture_output=True,
         check=True,
     ).stdout
-    return {name for name, held in (("lies", lies), ("read", read)) if any(form in held for form in forms)}
+    return {
+        name
+        for name, held in (("lies", lies), ("read", read))
+        if any(form in held for form in forms)
+    }
 
 
 def test_a_hold_comes_back_as_it_was_placed_and_reviewed(place: Place) -> None:
@@ -720,19 +840,32 @@ def test_a_hold_comes_back_as_it_was_placed_and_reviewed(place: Place) -> None:
         home.talk("ana", "ana-chat")
         folder = archives.back_up(here, place.backups).folder
         place.now += DAY
-        for reason, days, told in ((HoldReason.investigation, 30, True), (HoldReason.litigation, 90, False)):
+        for reason, days, told in (
+            (HoldReason.investigation, 30, True),
+            (HoldReason.litigation, 90, False),
+        ):
             home.about(
-                do.Hold, "ana", "ana-chat", matter="kettles", reason=reason, review_at=place.now + days * DAY,
-                is_told=told, by="staff:officer",
-            )  # fmt: skip
+                do.Hold,
+                "ana",
+                "ana-chat",
+                matter="kettles",
+                reason=reason,
+                review_at=place.now + days * DAY,
+                is_told=told,
+                by="staff:officer",
+            )
         held = home.query(asked)
-        assert [row[1:5] for row in held] == [("litigation", place.now + 90 * DAY, "staff:officer", False)]
+        assert [row[1:5] for row in held] == [
+            ("litigation", place.now + 90 * DAY, "staff:officer", False)
+        ]
     assert archives.restore(place.config, folder, place.clock).applied == {"held": 2}
     with installation.installation(place.config, place.clock) as here:
         assert Home(here, place, home).query(asked) == held
 
 
-def test_requests_come_back_with_what_was_written_and_an_objection_since_stays_a_no(place: Place) -> None:
+def test_requests_come_back_with_what_was_written_and_an_objection_since_stays_a_no(
+    place: Place,
+) -> None:
     embedded.start(place.config.data / "postgres", embedded.Options(durable=False))
     by, sentence = "staff:officer", "the kettle whistles at noon"
     with installation.installation(place.config, place.clock) as here:
@@ -741,7 +874,11 @@ def test_requests_come_back_with_what_was_written_and_an_objection_since_stays_a
         home.talk("ana", "ana-chat")
         entered = [
             EnteredRequest(
-                kind=RightKind.complaint, words=sentence, identity="a passport", account=account, region="DE"
+                kind=RightKind.complaint,
+                words=sentence,
+                identity="a passport",
+                account=account,
+                region="DE",
             )
             for account in (home.accounts["ana"], None)
         ]
@@ -750,8 +887,12 @@ def test_requests_come_back_with_what_was_written_and_an_objection_since_stays_a
         folder = archives.back_up(here, place.backups).folder
         place.now += DAY
         objects = SendRequest(
-            account=home.accounts["ana"], at=place.now, keyring=here.keyring, kind=RightKind.objection, via=ReceivedVia.page
-        )  # fmt: skip
+            account=home.accounts["ana"],
+            at=place.now,
+            keyring=here.keyring,
+            kind=RightKind.objection,
+            via=ReceivedVia.page,
+        )
         with transaction(here.pool) as tx:
             WriteBatch(here.keyring, place.clock).apply(tx, [Write(command=objects)])
         assert home.decided("ana-chat") is DecisionReason.withdrawn
@@ -764,9 +905,12 @@ def test_requests_come_back_with_what_was_written_and_an_objection_since_stays_a
 
 
 @pytest.mark.parametrize(
-    ("lock", "who"), [(SEQUENCER_LOCK, "is adding entries to the log"), (sweeper.SWEEPS_LOCK, "sweeps")]
+    ("lock", "who"),
+    [(SEQUENCER_LOCK, "is adding entries to the log"), (sweeper.SWEEPS_LOCK, "sweeps")],
 )
-def test_nothing_is_restored_while_another_program_sweeps_or_adds_to_the_log(place: Place, lock: int, who: str) -> None:
+def test_nothing_is_restored_while_another_program_sweeps_or_adds_to_the_log(
+    place: Place, lock: int, who: str
+) -> None:
     embedded.start(place.config.data / "postgres", embedded.Options(durable=False))
     with installation.installation(place.config, place.clock) as here:
         Home(here, place)
@@ -794,13 +938,17 @@ def test_a_key_that_was_revoked_since_the_backup_stays_revoked(place: Place) -> 
         Home(here, place)
         with transaction(here.pool) as tx:
             made = {
-                n: service_keys.make(tx, n, [Scope.gate_read], place.now, here.keyring.random) for n in ("lost", "kept")
+                n: service_keys.make(tx, n, [Scope.gate_read], place.now, here.keyring.random)
+                for n in ("lost", "kept")
             }
         folder = archives.back_up(here, place.backups).folder
         place.now += DAY
         with transaction(here.pool) as tx:
             service_keys.revoke(
-                tx, "lost", KeyAct(by="user:ana", reason="lost", at=place.now), here.keyring.restrictions
+                tx,
+                "lost",
+                KeyAct(by="user:ana", reason="lost", at=place.now),
+                here.keyring.restrictions,
             )
     assert archives.restore(place.config, folder, place.clock).applied == {"key_revoked": 1}
     with installation.installation(place.config, place.clock) as here, transaction(here.pool) as tx:
@@ -819,8 +967,13 @@ def test_a_key_that_was_limited_since_the_backup_stays_limited(place: Place) -> 
         place.now += DAY
         for version, scope in ((1, Scope.accounts_read), (2, Scope.gate_read)):
             with transaction(here.pool) as tx:
-                wanted, act = KeyLimits(scopes=(scope,)), KeyAct(by="user:ana", reason="less", at=place.now)
-                service_keys.limit(tx, "assistant", wanted, act, here.keyring.restrictions, version=version)
+                wanted, act = (
+                    KeyLimits(scopes=(scope,)),
+                    KeyAct(by="user:ana", reason="less", at=place.now),
+                )
+                service_keys.limit(
+                    tx, "assistant", wanted, act, here.keyring.restrictions, version=version
+                )
     assert archives.restore(place.config, folder, place.clock).applied == {"key_limited": 2}
     with installation.installation(place.config, place.clock) as here, transaction(here.pool) as tx:
         found = service_keys.find(tx, made, place.now)
@@ -828,14 +981,20 @@ def test_a_key_that_was_limited_since_the_backup_stays_limited(place: Place) -> 
         assert (found.scopes, service_keys.named(tx, "assistant").version) == ({Scope.gate_read}, 3)
 
 
-def test_what_was_committed_before_a_restore_and_was_slow_to_be_kept_is_refused(place: Place) -> None:
-    """Whoever took it was stopped between its commit and the journal: the restore cannot know it, so nobody is told."""
+def test_what_was_committed_before_a_restore_and_was_slow_to_be_kept_is_refused(
+    place: Place,
+) -> None:
+    """Whoever took it was stopped between its commit and the journal: the restore cannot know it,
+    so nobody is told.
+    """
     home, folder = talk(place)
     with installation.installation(place.config, place.clock) as slow:
         journal = slow.keyring.restrictions
         assert journal is not None
         archives.restore(place.config, folder, place.clock)
-        late = Restriction(life=0, kind=RestrictionKind.closed, at=place.now, account=home.accounts["fay"], seq=99)
+        late = Restriction(
+            life=0, kind=RestrictionKind.closed, at=place.now, account=home.accounts["fay"], seq=99
+        )
         with pytest.raises(RefusedError) as error:
             journal.append([late])
         assert error.value.because == "restored"
@@ -857,7 +1016,9 @@ def test_no_epoch_is_destroyed_while_the_fence_stands(place: Place) -> None:
         assert (place.config.keys / "epoch-000001.key").exists()
 
 
-def test_what_was_certified_stays_erased_though_a_crash_kept_it_out_of_the_journal(place: Place) -> None:
+def test_what_was_certified_stays_erased_though_a_crash_kept_it_out_of_the_journal(
+    place: Place,
+) -> None:
     embedded.start(place.config.data / "postgres", embedded.Options(durable=False))
     with installation.installation(place.config, place.clock) as here:
         home = Home(here, place)
@@ -867,7 +1028,9 @@ def test_what_was_certified_stays_erased_though_a_crash_kept_it_out_of_the_journ
         place.now += DAY
         with transaction(here.pool) as tx:  # its program was killed before it could keep it
             unkept = Keyring(here.keyring.provider)
-            gone = do.Delete(account=home.accounts["ana"], at=place.now, conversation=home.chats["ana-chat"])
+            gone = do.Delete(
+                account=home.accounts["ana"], at=place.now, conversation=home.chats["ana-chat"]
+            )
             apply.apply(tx, unkept, installation.policies(here), [gone])
         home.choose("ana", True)  # what comes after it is kept, so that no opening looks for it
         assert certificates.run(here, at_once=True).certificates == 1

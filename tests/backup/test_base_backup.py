@@ -1,4 +1,6 @@
-"""A base backup with its WAL: what was acknowledged comes back, and what was taken back does not, as of any moment."""
+"""A base backup with its WAL: what was acknowledged comes back, and what was taken back does not,
+as of any moment.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +23,26 @@ import psycopg
 import pytest
 
 from licet import doctor
-from licet.backup import archives, backup_manifest, base_backup, base_recovery, wal_archive, wal_receiver, wal_seals
+from licet.backup import (
+    archives,
+    backup_manifest,
+    base_backup,
+    base_recovery,
+    wal_archive,
+    wal_receiver,
+    wal_seals,
+)
 from licet.backup.backup_manifest import ARCHIVES, BASE, BackupForm
 from licet.erasure import certificates, key_rotation, sweep_batches
 from licet.erasure.key_rotation import Rotation
-from licet.errors import BrokenError, BusyError, ContradictedError, NotFoundError, RefusedError, UsageError
+from licet.errors import (
+    BrokenError,
+    BusyError,
+    ContradictedError,
+    NotFoundError,
+    RefusedError,
+    UsageError,
+)
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
 from licet.policy.decide import DecisionReason
@@ -51,7 +68,9 @@ def archived(here: installation.Installation, place: Place) -> Iterator[None]:
 
     def archive() -> None:
         try:
-            wal_receiver.archive(here, place.backups / backup_manifest.ARCHIVES, stop, failed.append, lambda: None)
+            wal_receiver.archive(
+                here, place.backups / backup_manifest.ARCHIVES, stop, failed.append, lambda: None
+            )
         except BaseException as error:  # told by the test's own thread
             failed.append(error)
 
@@ -75,13 +94,17 @@ def archived(here: installation.Installation, place: Place) -> Iterator[None]:
 def received_by(here: installation.Installation) -> int | None:
     """The server's end of the receiver that is at work."""
     with here.pool.connection() as conn:
-        row = conn.execute("SELECT pid FROM pg_stat_replication WHERE application_name = 'pg_receivewal'").fetchone()
+        row = conn.execute(
+            "SELECT pid FROM pg_stat_replication WHERE application_name = 'pg_receivewal'"
+        ).fetchone()
     return row[0] if row else None
 
 
 def has(here: installation.Installation, end: str) -> bool:
     with here.pool.connection() as conn:
-        row = conn.execute("SELECT bool_or(flush_lsn >= %s::pg_lsn) FROM pg_stat_replication", [end]).fetchone()
+        row = conn.execute(
+            "SELECT bool_or(flush_lsn >= %s::pg_lsn) FROM pg_stat_replication", [end]
+        ).fetchone()
     return bool(row and row[0])
 
 
@@ -98,7 +121,9 @@ def clock_of(here: installation.Installation) -> datetime:
 
 @dataclass(slots=True)
 class Lived:
-    """An installation with a base backup and its WAL: ``moment`` lies between what was said and what was taken back."""
+    """An installation with a base backup and its WAL: ``moment`` lies between what was said and
+    what was taken back.
+    """
 
     folder: Path
     home: Home
@@ -174,11 +199,17 @@ def start(place: Place) -> str:
 
 
 def there(home: Home, chat: str) -> bool:
-    return home.query("SELECT FROM conversations WHERE conversation_id = %s", home.chats[chat]) != []
+    return (
+        home.query("SELECT FROM conversations WHERE conversation_id = %s", home.chats[chat]) != []
+    )
 
 
 def check_nothing_is_left_beside(place: Place) -> None:
-    left = {path.name for path in (place.config.data / "postgres").iterdir() if path.name.startswith("cluster")}
+    left = {
+        path.name
+        for path in (place.config.data / "postgres").iterdir()
+        if path.name.startswith("cluster")
+    }
     assert left == {"cluster"}
     assert not (place.config.data / "postgres" / "cluster" / "licet.wal").is_symlink()
 
@@ -198,15 +229,25 @@ def test_what_was_acknowledged_is_back_with_the_wal_and_what_was_lost_is_still_t
         assert again.decided("gus-chat") is DecisionReason.withdrawn
         assert again.read("ben", "ben-later") == PLANTED
         check_the_log(again)
-        assert again.query("SELECT slot_name FROM pg_replication_slots") == [], "its WAL goes to another archive"
+        assert again.query("SELECT slot_name FROM pg_replication_slots") == [], (
+            "its WAL goes to another archive"
+        )
     check_nothing_is_left_beside(place)
 
 
-def test_until_a_moment_the_writes_before_it_are_back_and_nothing_taken_back_since(place: Place, lived: Lived) -> None:
+def test_until_a_moment_the_writes_before_it_are_back_and_nothing_taken_back_since(
+    place: Place, lived: Lived
+) -> None:
     done = archives.restore(place.config, base_of(place, lived), place.clock, lived.moment)
     assert done.applied == {
-        "deleted": 1, "refused": 2, "narrowed": 1, "closed": 1, "plan": 1, "held": 1, "unflagged": 1
-    }  # fmt: skip
+        "deleted": 1,
+        "refused": 2,
+        "narrowed": 1,
+        "closed": 1,
+        "plan": 1,
+        "held": 1,
+        "unflagged": 1,
+    }
     with installation.installation(place.config, place.clock) as here:
         again = Home(here, place, lived.home)
         check_nothing_came_back(again)
@@ -215,13 +256,16 @@ def test_until_a_moment_the_writes_before_it_are_back_and_nothing_taken_back_sin
         check_the_log(again)
 
 
-def test_a_base_alone_is_as_of_its_end_and_the_password_of_today_opens_it(place: Place, lived: Lived) -> None:
+def test_a_base_alone_is_as_of_its_end_and_the_password_of_today_opens_it(
+    place: Place, lived: Lived
+) -> None:
     archive = archive_of(place)
     shutil.rmtree(archive)
     with pytest.raises(NotFoundError, match="is missing"):
         archives.restore(place.config, base_of(place, lived), place.clock)
     archive.mkdir()
-    shutil.rmtree(place.config.data / "postgres")  # the disk of the database is lost, and its password with it
+    # the disk of the database is lost, and its password with it
+    shutil.rmtree(place.config.data / "postgres")
     done = archives.restore(place.config, base_of(place, lived), place.clock)
     assert done.applied["deleted"] == 1
     with installation.installation(place.config, place.clock) as here:
@@ -244,7 +288,9 @@ def test_a_moment_that_cannot_be_reached_changes_nothing(place: Place, lived: Li
             archives.restore(place.config, base_of(place, lived), place.clock, until)
         check_nothing_is_left_beside(place)
     with installation.installation(place.config, place.clock) as here:
-        assert Home(here, place, lived.home).decided("gus-chat") is DecisionReason.withdrawn, "and no fence was left"
+        assert Home(here, place, lived.home).decided("gus-chat") is DecisionReason.withdrawn, (
+            "and no fence was left"
+        )
         kept = archives.back_up(here, place.backups)
     with pytest.raises(UsageError, match="--until needs a base"):
         archives.restore(place.config, kept.folder, place.clock, lived.moment)
@@ -286,7 +332,9 @@ STEPS = (
 )
 
 
-def test_killed_at_any_step_it_leaves_a_fence_and_is_finished_by_the_same_command(place: Place, lived: Lived) -> None:
+def test_killed_at_any_step_it_leaves_a_fence_and_is_finished_by_the_same_command(
+    place: Place, lived: Lived
+) -> None:
     start(place)
     call = [
         sys.executable,
@@ -298,7 +346,9 @@ def test_killed_at_any_step_it_leaves_a_fence_and_is_finished_by_the_same_comman
         str(base_of(place, lived)),
         place.now.isoformat(),
     ]
-    with subprocess.Popen(call, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as killed:
+    with subprocess.Popen(
+        call, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+    ) as killed:
         assert killed.stdin is not None
         assert killed.stdout is not None
         for step in (("raise_", "_raise_fence", 1), *STEPS):
@@ -306,13 +356,21 @@ def test_killed_at_any_step_it_leaves_a_fence_and_is_finished_by_the_same_comman
             assert killed.stdout.readline() == "-9\n", step
             if step[0] == "raise_":
                 with installation.installation(place.config, place.clock) as here:
-                    assert Home(here, place, lived.home).decided("gus-chat") is DecisionReason.withdrawn
+                    assert (
+                        Home(here, place, lived.home).decided("gus-chat")
+                        is DecisionReason.withdrawn
+                    )
                 continue
-            with pytest.raises(RefusedError) as error, installation.installation(place.config, place.clock):
+            with (
+                pytest.raises(RefusedError) as error,
+                installation.installation(place.config, place.clock),
+            ):
                 pass
             assert error.value.because == "fenced", step
         killed.stdin.close()
-    assert archives.restore(place.config, base_of(place, lived), place.clock).applied == {"refused": 1}
+    assert archives.restore(place.config, base_of(place, lived), place.clock).applied == {
+        "refused": 1
+    }
     check_nothing_is_left_beside(place)
     with installation.installation(place.config, place.clock) as here:
         check_nothing_came_back(Home(here, place, lived.home))
@@ -323,10 +381,14 @@ def test_nobody_may_be_using_the_database_that_is_replaced(place: Place, lived: 
     with installation.installation(place.config, place.clock) as here:
         with pytest.raises(BusyError, match="in use by other programs"):
             archives.restore(place.config, base_of(place, lived), place.clock)
-        assert Home(here, place, lived.home).read("ben", "ben-later") == PLANTED, "and no fence was put up"
+        assert Home(here, place, lived.home).read("ben", "ben-later") == PLANTED, (
+            "and no fence was put up"
+        )
 
 
-def test_once_the_epoch_is_destroyed_the_base_and_its_wal_open_nothing(place: Place, lived: Lived) -> None:
+def test_once_the_epoch_is_destroyed_the_base_and_its_wal_open_nothing(
+    place: Place, lived: Lived
+) -> None:
     start(place)
     with installation.installation(place.config, place.clock) as here:
         key_rotation.rotate(here.pool, here.keyring, Rotation.daily, place.clock)
@@ -337,10 +399,14 @@ def test_once_the_epoch_is_destroyed_the_base_and_its_wal_open_nothing(place: Pl
         archives.restore(place.config, base_of(place, lived), place.clock)
     assert error.value.because == "dead_epoch"
     with installation.installation(place.config, place.clock) as here:
-        assert Home(here, place, lived.home).read("ben", "ben-later") == PLANTED, "and no fence was left"
+        assert Home(here, place, lived.home).read("ben", "ben-later") == PLANTED, (
+            "and no fence was left"
+        )
 
 
-def test_the_base_of_a_server_of_ones_own_is_not_ours_to_put_back(place: Place, lived: Lived) -> None:
+def test_the_base_of_a_server_of_ones_own_is_not_ours_to_put_back(
+    place: Place, lived: Lived
+) -> None:
     own = msgspec.structs.replace(place.config, database_url=start(place))
     with pytest.raises(RefusedError) as error:
         archives.restore(own, base_of(place, lived), place.clock)
@@ -361,16 +427,24 @@ def test_the_base_of_a_server_of_ones_own_is_not_ours_to_put_back(place: Place, 
 # What it holds
 
 
-def test_a_sentence_lies_in_clear_neither_in_the_base_nor_in_the_wal(place: Place, lived: Lived) -> None:
+def test_a_sentence_lies_in_clear_neither_in_the_base_nor_in_the_wal(
+    place: Place, lived: Lived
+) -> None:
     found = found_in(CONTROL.split()[0], files(place.backups))
-    assert [kind for kind in (f"{BASE}/base/", f"{ARCHIVES}/") if not any(kind in name for name in found)] == []
+    assert [
+        kind
+        for kind in (f"{BASE}/base/", f"{ARCHIVES}/")
+        if not any(kind in name for name in found)
+    ] == []
     assert found_in(PLANTED.split()[0], files(place.backups)) == {}
     held = [path.read_bytes() for path in place.backups.rglob("*") if path.is_file()]
     for key in place.config.keys.glob("*.key"):
         assert not any(key.read_bytes() in data for data in held)
 
 
-def test_verify_finds_a_flipped_byte_and_a_segment_that_is_not_there(place: Place, lived: Lived) -> None:
+def test_verify_finds_a_flipped_byte_and_a_segment_that_is_not_there(
+    place: Place, lived: Lived
+) -> None:
     folder, archive = base_of(place, lived), archive_of(place)
     assert archives.verify(place.config, folder).archive == archive.name
     whole, *_, partial = wal_archive.segments(archive)
@@ -399,10 +473,14 @@ def test_a_base_with_a_setting_that_runs_a_program_is_contradicted_and_never_sta
 ) -> None:
     """PostgreSQL's own check of a base leaves this file out, and the WAL that lies in it."""
     folder, ran = base_of(place, lived), tmp_path / "ran"
-    settings, (first, *_) = folder / BASE / "postgresql.auto.conf", sorted((folder / BASE / "pg_wal").glob("0*"))
+    settings, (first, *_) = (
+        folder / BASE / "postgresql.auto.conf",
+        sorted((folder / BASE / "pg_wal").glob("0*")),
+    )
     before = settings.read_text()
     settings.write_text(
-        before + f"archive_mode = on\narchive_command = 'touch {ran}'\nrestore_command = 'touch {ran}'\n"
+        before
+        + f"archive_mode = on\narchive_command = 'touch {ran}'\nrestore_command = 'touch {ran}'\n"
     )
     base_backup.check(folder / BASE)  # the control: PostgreSQL finds nothing amiss
     check_contradicted(place, folder)
@@ -437,7 +515,12 @@ def test_wal_that_was_not_received_here_is_not_replayed(place: Place, lived: Liv
             check_contradicted(place, folder)
     seal = partial.with_name(partial.name + wal_seals.SUFFIX)
     told = json.loads(seal.read_bytes())
-    for lie in ({**told, "size": told["size"] - 1}, {**told, "mac": "0" * 64}, {**told, "more": 1}, []):
+    for lie in (
+        {**told, "size": told["size"] - 1},
+        {**told, "mac": "0" * 64},
+        {**told, "more": 1},
+        [],
+    ):
         with replaced(seal, json.dumps(lie).encode()):
             check_contradicted(place, folder)
     with (
@@ -467,7 +550,9 @@ def replaced(path: Path, data: bytes) -> Iterator[None]:
     path.write_bytes(before)
 
 
-def test_what_is_received_is_sealed_and_what_is_pruned_loses_its_seal(place: Place, lived: Lived) -> None:
+def test_what_is_received_is_sealed_and_what_is_pruned_loses_its_seal(
+    place: Place, lived: Lived
+) -> None:
     archive = archive_of(place)
     for path in wal_archive.segments(archive):
         assert path.with_name(path.name + wal_seals.SUFFIX).exists()
@@ -488,7 +573,9 @@ def test_wal_lies_no_longer_than_the_base_that_needs_it(place: Place, lived: Liv
     first, archive = base_of(place, lived), archive_of(place)
     with installation.installation(place.config, place.clock) as here:
         archives.prune(here, place.backups)
-        assert wal_archive.segments(archive)[0].name == begins(first), "what is older than the oldest base is gone"
+        assert wal_archive.segments(archive)[0].name == begins(first), (
+            "what is older than the oldest base is gone"
+        )
         with archived(here, place):
             second = archives.back_up(here, place.backups, BackupForm.base)
         assert archives.prune_wal(here, place.backups) == 0
@@ -499,14 +586,20 @@ def test_wal_lies_no_longer_than_the_base_that_needs_it(place: Place, lived: Liv
         assert wal_archive.segments(archive)[0].name[:24] == begins(second.folder)
         assert [kept.folder for kept in archives.prune(here, place.backups).backups] == [first]
         place.now = lived.now + window
-        assert [kept.folder for kept in archives.prune(here, place.backups).backups] == [second.folder]
-        assert all(path.suffix for path in wal_archive.segments(archive)), "but the one that is being written"
+        assert [kept.folder for kept in archives.prune(here, place.backups).backups] == [
+            second.folder
+        ]
+        assert all(path.suffix for path in wal_archive.segments(archive)), (
+            "but the one that is being written"
+        )
         wal_receiver.end(here)
         archives.prune(here, place.backups)
         assert not archive.exists()
 
 
-def test_a_certificate_names_a_base_that_was_taken_after_the_erasure_too(place: Place, lived: Lived) -> None:
+def test_a_certificate_names_a_base_that_was_taken_after_the_erasure_too(
+    place: Place, lived: Lived
+) -> None:
     """On its pages lies what was deleted, until it is vacuumed and written over."""
     start(place)
     with installation.installation(place.config, place.clock) as here:
@@ -519,13 +612,15 @@ def test_a_certificate_names_a_base_that_was_taken_after_the_erasure_too(place: 
             tx.execute("UPDATE erasures SET (state, shredded_at) = ('shredded', %s)", [place.now])
         place.now += DAY
         dumped, paged = (
-            archives.back_up(here, place.backups, form).backup for form in (BackupForm.dump, BackupForm.base)
+            archives.back_up(here, place.backups, form).backup
+            for form in (BackupForm.dump, BackupForm.base)
         )
         certificates.run(here)
         (name,) = [
             shown(Prefix.erasure, row[0])
             for row in home.query(
-                "SELECT erasure_id FROM erasures WHERE conversation_id = %s", home.chats["ana-letter"]
+                "SELECT erasure_id FROM erasures WHERE conversation_id = %s",
+                home.chats["ana-letter"],
             )
         ]
         raw = json.loads(certificates.certificate_file(here, name))["certificate"].split(".")[1]
@@ -548,12 +643,16 @@ def licet(place: Place, *arguments: str | Path) -> list[str]:
     ]
 
 
-def test_the_archive_is_kept_by_a_command_that_stops_cleanly_and_ends_a_receiver_that_was_left(place: Place) -> None:
+def test_the_archive_is_kept_by_a_command_that_stops_cleanly_and_ends_a_receiver_that_was_left(
+    place: Place,
+) -> None:
     start(place)
     archive = archive_of(place)
     with (
         installation.installation(place.config, place.clock) as here,
-        subprocess.Popen(licet(place, "backup", "wal", place.backups), stderr=subprocess.PIPE) as first,
+        subprocess.Popen(
+            licet(place, "backup", "wal", place.backups), stderr=subprocess.PIPE
+        ) as first,
     ):
         waited(lambda: received_by(here) is not None)
         with pytest.raises(BusyError, match="another program is archiving"):
@@ -572,14 +671,19 @@ def test_the_archive_is_kept_by_a_command_that_stops_cleanly_and_ends_a_receiver
         waited(lambda: received_by(here) is None)
         (idle,) = [one for one in doctor.examine(here) if one.what == "WAL archive"]
         assert "nobody receives it" in idle.seen, "meanwhile the server keeps it"
-    ended = subprocess.run([*licet(place, "backup", "wal", place.backups), "--end"], capture_output=True, text=True)
+    ended = subprocess.run(
+        [*licet(place, "backup", "wal", place.backups), "--end"], capture_output=True, text=True
+    )
     assert ended.stdout == f"ended {archive.name}\n", ended.stderr
 
 
-def test_why_a_base_cannot_be_recovered_is_the_last_fatal_line_of_the_server(tmp_path: Path) -> None:
+def test_why_a_base_cannot_be_recovered_is_the_last_fatal_line_of_the_server(
+    tmp_path: Path,
+) -> None:
     log = tmp_path / "log"
     log.write_text(
-        "LOG:  starting\n1 FATAL:  the first\n2 FATAL:  requested timeline  is not a child\nLOG:  shut down\n"
+        "LOG:  starting\n1 FATAL:  the first\n2 FATAL:  requested timeline  is not a "
+        "child\nLOG:  shut down\n"
     )
     assert "requested timeline is not a child" in base_recovery._failed(log, None).message
     log.write_text("LOG:  starting\nLOG:  shut down\n")

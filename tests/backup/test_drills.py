@@ -1,4 +1,6 @@
-"""Drills: the newest backup is restored beside what is in use, and proved; a backup that cannot be is told, and on record."""
+"""Drills: the newest backup is restored beside what is in use, and proved; a backup that cannot be
+is told, and on record.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ def seen_by_doctor(here: installation.Installation) -> list[tuple[str, str]]:
     return [(one.state.value, one.seen) for one in doctor.examine(here) if one.what == "drills"]
 
 
-def test_a_drill_restores_the_newest_backup_beside_what_is_in_use_and_leaves_nothing_but_a_record(place: Place) -> None:
+def test_a_drill_restores_the_newest_backup_beside_what_is_in_use_and_leaves_nothing_but_a_record(
+    place: Place,
+) -> None:
     _, folder = talk(place)
     with installation.installation(place.config, place.clock) as here:
         assert drills.chosen(here, None) == folder.absolute()
@@ -38,7 +42,9 @@ def test_a_drill_restores_the_newest_backup_beside_what_is_in_use_and_leaves_not
         assert drills.newest(here, 5) == [done]
         assert not (place.config.data / drills.SCRATCH).exists()
         known = archives.registered(here, 5)
-        assert [one.backup for one in known] == [done.backup], "a drill is no backup and restores none"
+        assert [one.backup for one in known] == [done.backup], (
+            "a drill is no backup and restores none"
+        )
 
 
 def test_a_base_backup_is_drilled_too(place: Place) -> None:
@@ -51,7 +57,9 @@ def test_a_base_backup_is_drilled_too(place: Place) -> None:
         assert not (place.config.data / drills.SCRATCH).exists()
 
 
-def test_a_damaged_backup_fails_its_drill_which_doctor_says_until_another_is_proved(place: Place) -> None:
+def test_a_damaged_backup_fails_its_drill_which_doctor_says_until_another_is_proved(
+    place: Place,
+) -> None:
     _, folder = talk(place)
     with installation.installation(place.config, place.clock) as here:
         assert [state for state, _ in seen_by_doctor(here)] == ["well"]
@@ -88,7 +96,9 @@ def test_doctor_says_when_no_drill_was_made_for_the_interval(place: Place) -> No
         assert "no backup was restored as a test" in seen
 
 
-def test_without_a_backup_or_beside_another_drill_nothing_is_recorded(place: Place, tmp_path: Path) -> None:
+def test_without_a_backup_or_beside_another_drill_nothing_is_recorded(
+    place: Place, tmp_path: Path
+) -> None:
     talk(place)
     with installation.installation(place.config, place.clock) as here:
         (tmp_path / "empty").mkdir()
@@ -102,7 +112,9 @@ def test_without_a_backup_or_beside_another_drill_nothing_is_recorded(place: Pla
         assert drills.newest(here, 5) == []
 
 
-def test_the_command_drills_and_says_it_as_json(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_drills_and_says_it_as_json(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _, folder = talk(place)
     for name in [name for name in os.environ if name.startswith("LICET_")]:
         monkeypatch.delenv(name)

@@ -1,4 +1,6 @@
-"""A dump is on the disk when it is taken: its folder is synced with the manifest that is written last."""
+"""A dump is on the disk when it is taken: its folder is synced with the manifest that is written
+last.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The bench that takes safeguards out: it finds each kind in a source, and what it leaves in its place still runs."""
+"""The bench that takes safeguards out: it finds each kind in a source, and what it leaves in its
+place still runs.
+"""
 
 from __future__ import annotations
 
@@ -71,16 +73,19 @@ def test_what_is_left_without_one_is_python_and_all_else_stays() -> None:
         assert source.count(b"\n") in {SOURCE.count("\n"), SOURCE.count("\n") - 1}
     (route,) = [one for one in found() if one.line == 10]
     decorator = next(
-        node.decorator_list[0] for node in ast.walk(ast.parse(route.applied(SOURCE.encode())))
+        node.decorator_list[0]
+        for node in ast.walk(ast.parse(route.applied(SOURCE.encode())))
         if isinstance(node, ast.FunctionDef)
-    )  # fmt: skip
+    )
     assert isinstance(decorator, ast.Call)
     may = eval(ast.unparse(decorator.keywords[0].value))
     assert isinstance(may, May)
     may.check(Person(account=None))
 
 
-@pytest.mark.parametrize("one", [one for one in found() if "lock" in kind_of(one) and one.line > 10], ids=str)
+@pytest.mark.parametrize(
+    "one", [one for one in found() if "lock" in kind_of(one) and one.line > 10], ids=str
+)
 def test_a_statement_without_its_lock_answers_as_if_it_had_it(pool: Pool, one: Mutant) -> None:
     if kind_of(one) is Kind.file_lock:
         assert one.put == "None"
@@ -111,7 +116,11 @@ def test_every_safeguard_of_the_product_is_found_by_kind_and_place() -> None:
 
 def test_a_safeguard_that_is_said_to_need_no_test_is_in_the_source_and_says_why() -> None:
     with EQUIVALENT.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["mutation"].removesuffix(" removed") in set(Kind)]
+        rows = [
+            row
+            for row in csv.DictReader(file)
+            if row["mutation"].removesuffix(" removed") in set(Kind)
+        ]
     every = {(one.file, one.text, one.what, one.put, str(one.nth)) for one in asked([])}
     for row in rows:
         assert (row["file"], row["line"], row["mutation"], row["put"], row["nth"]) in every, row

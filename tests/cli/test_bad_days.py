@@ -1,7 +1,9 @@
-"""Bad days: a full disk, Ctrl-C at any moment, a database that goes away, files that are broken. Real processes.
+"""Bad days: a full disk, Ctrl-C at any moment, a database that goes away, files that are broken.
+Real processes.
 
-Whatever happens, the command says so in one clear error with an exit code of `errors.py`, nothing acknowledged is lost,
-nothing is half done, and the same command, given again, ends as if nothing had happened.
+Whatever happens, the command says so in one clear error with an exit code of `errors.py`, nothing
+acknowledged is lost, nothing is half done, and the same command, given again, ends as if nothing
+had happened.
 """
 
 from __future__ import annotations
@@ -57,15 +59,25 @@ class House:
     def __init__(self, data: Path, *inside: str, **environment: str) -> None:
         self.data, self.inside = data, inside
         clean = {key: value for key, value in os.environ.items() if not key.startswith("LICET_")}
-        self.environment = {**clean, "LICET_DATA": str(data), "LICET_CURATE__NAMES": "off", **environment}
+        self.environment = {
+            **clean,
+            "LICET_DATA": str(data),
+            "LICET_CURATE__NAMES": "off",
+            **environment,
+        }
 
     def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
         program = STARTED if self.inside else [FORKED]  # a fork is not in this namespace
         command = [*self.inside, *program, *map(str, arguments)]
         return subprocess.Popen(
-            command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            start_new_session=True, preexec_fn=heeds_ctrl_c,
-        )  # fmt: skip
+            command,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            preexec_fn=heeds_ctrl_c,
+        )
 
     def run(self, *arguments: str | Path) -> Done:
         return ended(self.start(*arguments))
@@ -83,12 +95,16 @@ class House:
         return self.run(*OURS, file)
 
     def sets_clock(self, day: str) -> None:
-        """The installation runs on a simulated clock, so that turns of a fixed day have a permission before them."""
+        """The installation runs on a simulated clock, so that turns of a fixed day have a
+        permission before them.
+        """
         script = 'mkdir -p "$1" && cat >"$1/simulated-clock.json"'
         subprocess.run(
             [*self.inside, "sh", "-c", script, "sh", str(self.data)],
-            input=json.dumps({"now": f"{day}T12:00:00Z"}), text=True, check=True,
-        )  # fmt: skip
+            input=json.dumps({"now": f"{day}T12:00:00Z"}),
+            text=True,
+            check=True,
+        )
 
     def begins(self, choices: Path) -> House:
         """An installation of somebody who allowed everything before the first turn."""
@@ -97,7 +113,9 @@ class House:
         self.sets_clock(BEGAN)
         self.well("init", "--preset", "strict", "--names-left-in")
         self.sets_clock(NOW)
-        self.well(*OURS, many(choices.with_name("first.jsonl"), 1, name="first"), "--choices", choices)
+        self.well(
+            *OURS, many(choices.with_name("first.jsonl"), 1, name="first"), "--choices", choices
+        )
         return self
 
 
@@ -112,7 +130,12 @@ def ended(running: subprocess.Popen[str]) -> Done:
 
 def line(name: str, text: str) -> str:
     said = [{"role": "user", "content": text}, {"role": "assistant", "content": "with water"}]
-    return json.dumps({"conversation_id": name, "created_at": "2025-12-10T10:00:00Z", "messages": said}) + "\n"
+    return (
+        json.dumps(
+            {"conversation_id": name, "created_at": "2025-12-10T10:00:00Z", "messages": said}
+        )
+        + "\n"
+    )
 
 
 def many(path: Path, count: int, *, size: int = 100, name: str = "c") -> Path:
@@ -126,7 +149,9 @@ def many(path: Path, count: int, *, size: int = 100, name: str = "c") -> Path:
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """An installation whose database stays up between commands. Each test says other things in it."""
+    """An installation whose database stays up between commands. Each test says other things in
+    it.
+    """
     folder = tmp_path_factory.mktemp("bad")
     house = House(folder / "data").begins(folder / "choices.csv")
     house.well("db", "start")
@@ -141,9 +166,14 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 def small_disk(folder: Path) -> Iterator[tuple[House, Path]]:
     """An installation on a disk of its own, in a namespace of mounts that nobody else sees."""
     folder.mkdir()
-    script = f"mount -t tmpfs -o size={DISK_MEGABYTES}m tmpfs {folder} && echo mounted && exec sleep 600"
+    script = (
+        f"mount -t tmpfs -o size={DISK_MEGABYTES}m tmpfs {folder} && echo mounted && exec sleep 600"
+    )
     with subprocess.Popen(
-        ["unshare", "--mount", "sh", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        ["unshare", "--mount", "sh", "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     ) as holder:
         assert holder.stdout is not None
         if holder.stdout.readline() != "mounted\n":
@@ -207,7 +237,10 @@ def test_a_release_leaves_nothing_to_lease_on_a_full_disk_and_is_built_once_ther
     assert house.run("release", "verify", "tight").code != 0
     house.well("release", "build", "tight", *RELEASE)
     assert house.well("release", "verify", "tight").out == "0 contradictions\n"
-    assert json.loads(house.well("release", "show", "tight", "--json").out)["manifest"]["rows"] == 1_201
+    assert (
+        json.loads(house.well("release", "show", "tight", "--json").out)["manifest"]["rows"]
+        == 1_201
+    )
 
 
 # Ctrl-C
@@ -223,9 +256,15 @@ def start_seconds(kept: House) -> float:
 
 
 def interrupted(house: House, seconds: float, *arguments: str | Path) -> Done:
-    """Ctrl-C once it has worked for ``seconds`` of processor time: the terminal tells every process of the group."""
+    """Ctrl-C once it has worked for ``seconds`` of processor time: the terminal tells every process
+    of the group.
+    """
     running = house.start(*arguments)
-    wait_until(lambda: running.poll() is not None or cpu_seconds(running.pid) >= seconds, "it works", step=0.005)
+    wait_until(
+        lambda: running.poll() is not None or cpu_seconds(running.pid) >= seconds,
+        "it works",
+        step=0.005,
+    )
     if running.poll() is None:
         os.killpg(running.pid, signal.SIGINT)
     done = ended(running)
@@ -273,7 +312,9 @@ def test_a_sweep_interrupted_at_any_moment_erases_whole_segments_and_goes_on(
         house.sets_clock(LATER)
         turns = house.status()["turns_kept"]
         asked = house.run("sweep")
-        assert (asked.code, house.status()["turns_kept"]) == (1, turns), "all of it at once is more than is expected"
+        assert (asked.code, house.status()["turns_kept"]) == (1, turns), (
+            "all of it at once is more than is expected"
+        )
         house.well("sweep", "approve")
         for seconds in moments(3, start_seconds, 1.0):
             interrupted(house, seconds, "sweep")
@@ -293,7 +334,9 @@ def test_a_sweep_interrupted_at_any_moment_erases_whole_segments_and_goes_on(
 
 def stopped(running: subprocess.Popen[str], folder: Path, stop: Callable[[], None]) -> Done:
     """How an import ends whose database stops once it has stored something."""
-    wait_until(lambda: running.poll() is not None or has_stored(folder), "the command gets to its work")
+    wait_until(
+        lambda: running.poll() is not None or has_stored(folder), "the command gets to its work"
+    )
     assert running.poll() is None, "the command ended before its database was stopped"
     stop()
     return ended(running)
@@ -301,10 +344,13 @@ def stopped(running: subprocess.Popen[str], folder: Path, stop: Callable[[], Non
 
 def has_stored(folder: Path) -> bool:
     with psycopg.connect(embedded.revive(folder)) as conn:
-        return conn.execute("SELECT count(*) > 2 FROM turns").fetchone() == (True,)  # two are of the beginning
+        # two are of the beginning
+        return conn.execute("SELECT count(*) > 2 FROM turns").fetchone() == (True,)
 
 
-def test_an_import_whose_embedded_database_is_killed_ends_clearly_and_goes_on(tmp_path: Path) -> None:
+def test_an_import_whose_embedded_database_is_killed_ends_clearly_and_goes_on(
+    tmp_path: Path,
+) -> None:
     house = House(tmp_path / "data").begins(tmp_path / "choices.csv")
     file = many(tmp_path / "many.jsonl", 12_000)
 
@@ -318,14 +364,17 @@ def test_an_import_whose_embedded_database_is_killed_ends_clearly_and_goes_on(tm
     assert house.status()["turns_kept"] == 24_002
 
 
-def test_a_command_whose_own_database_is_stopped_ends_clearly_and_goes_on_once_it_is_back(tmp_path: Path) -> None:
+def test_a_command_whose_own_database_is_stopped_ends_clearly_and_goes_on_once_it_is_back(
+    tmp_path: Path,
+) -> None:
     folder = tmp_path / "postgres"
     with embedded.running(folder) as url:
         house = House(tmp_path / "data", LICET_DATABASE_URL=url).begins(tmp_path / "choices.csv")
         file = many(tmp_path / "many.jsonl", 12_000)
 
         def stop() -> None:
-            os.kill(embedded.status(folder).pid, signal.SIGINT)  # a fast shutdown: it cuts its clients off
+            # a fast shutdown: it cuts its clients off
+            os.kill(embedded.status(folder).pid, signal.SIGINT)
 
         done = stopped(house.start(*OURS, file), folder, stop)
         assert done.code == 75, (done.code, done.out, done.said)
@@ -341,7 +390,9 @@ def test_a_command_whose_own_database_is_stopped_ends_clearly_and_goes_on_once_i
 # Broken files
 
 
-def test_a_message_of_200_megabytes_is_one_broken_turn_in_bounded_memory(kept: House, tmp_path: Path) -> None:
+def test_a_message_of_200_megabytes_is_one_broken_turn_in_bounded_memory(
+    kept: House, tmp_path: Path
+) -> None:
     file = tmp_path / "huge.jsonl"
     with file.open("w", encoding="utf-8") as out:
         out.write(line("h1", "short"))
@@ -357,7 +408,16 @@ def test_a_message_of_200_megabytes_is_one_broken_turn_in_bounded_memory(kept: H
     while running.poll() is None:
         with suppress(FileNotFoundError, ProcessLookupError):
             text = Path(f"/proc/{running.pid}/status").read_text(encoding="ascii")
-            peak = max([peak, *(int(one.split()[1]) * 1024 for one in text.splitlines() if one.startswith("VmHWM"))])
+            peak = max(
+                [
+                    peak,
+                    *(
+                        int(one.split()[1]) * 1024
+                        for one in text.splitlines()
+                        if one.startswith("VmHWM")
+                    ),
+                ]
+            )
         time.sleep(0.05)
     done = ended(running)
     assert done.code == 1, (done.out, done.said)
@@ -368,9 +428,15 @@ def test_a_message_of_200_megabytes_is_one_broken_turn_in_bounded_memory(kept: H
     assert kept.status()["turns_kept"] == before + 5
 
 
-def test_a_line_that_is_not_utf8_costs_itself_alone_and_mended_it_is_taken(kept: House, tmp_path: Path) -> None:
+def test_a_line_that_is_not_utf8_costs_itself_alone_and_mended_it_is_taken(
+    kept: House, tmp_path: Path
+) -> None:
     file = tmp_path / "latin.jsonl"
-    whole = [line("u1", "one").encode(), line("u2", "caf\u00e9@").encode(), line("u3", "three").encode()]
+    whole = [
+        line("u1", "one").encode(),
+        line("u2", "caf\u00e9@").encode(),
+        line("u3", "three").encode(),
+    ]
     file.write_bytes(whole[0] + whole[1].replace(b"@", b"\xe9\xff") + whole[2])
     before = kept.status()["turns_kept"]
     done = kept.bring(file)
@@ -388,7 +454,10 @@ def test_an_export_that_is_cut_off_gives_what_lies_whole_before_the_cut_and_the_
 ) -> None:
     said = [{"role": "user", "content": "how long"}, {"role": "assistant", "content": "a while"}]
     whole = "".join(
-        json.dumps({"conversation_id": f"t{n}", "created_at": "2025-12-10T10:00:00Z", "messages": said}) + "\n"
+        json.dumps(
+            {"conversation_id": f"t{n}", "created_at": "2025-12-10T10:00:00Z", "messages": said}
+        )
+        + "\n"
         for n in range(100)
     )
     file = tmp_path / "cut.jsonl"
@@ -407,12 +476,16 @@ def test_an_export_that_is_cut_off_gives_what_lies_whole_before_the_cut_and_the_
 def test_a_policy_with_a_typo_is_refused_with_its_place_and_changes_nothing(
     kept: House, tmp_path: Path, verb: str
 ) -> None:
-    text = (Path(embedded.__file__).parent.parent / "policy" / "presets" / "strict.yaml").read_text(encoding="utf-8")
+    text = (Path(embedded.__file__).parent.parent / "policy" / "presets" / "strict.yaml").read_text(
+        encoding="utf-8"
+    )
     key = next(one.split(":")[0] for one in text.splitlines() if one.startswith("min_age"))
     file = tmp_path / "policy.yaml"
     file.write_text(text.replace(f"\n{key}:", "\nmim_age:"), encoding="utf-8")
     house = House(tmp_path / "new") if verb == "init" else kept
-    done = house.run("init", "--policy", file) if verb == "init" else house.run("policy", verb, file)
+    done = (
+        house.run("init", "--policy", file) if verb == "init" else house.run("policy", verb, file)
+    )
     assert (done.code, done.out) == (64, "")
     assert str(file) in done.error
     assert "mim_age" in done.error

@@ -1,5 +1,5 @@
-"""A command says `1 row` and `2 rows`: what it counts goes through `counted`. What does not yet stands here by file, and
-may only become less.
+"""A command says `1 row` and `2 rows`: what it counts goes through `counted`. What does not yet
+stands here by file, and may only become less.
 """
 
 from __future__ import annotations
@@ -46,10 +46,15 @@ def fixed_plurals() -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("number", "one", "said"),
     [
-        (0, "row", "0 rows"), (1, "row", "1 row"), (2, "row", "2 rows"), (1, "entry", "1 entry"),
-        (1_200, "entry", "1,200 entries"), (3, "key page", "3 key pages"), (2, "day", "2 days"),
+        (0, "row", "0 rows"),
+        (1, "row", "1 row"),
+        (2, "row", "2 rows"),
+        (1, "entry", "1 entry"),
+        (1_200, "entry", "1,200 entries"),
+        (3, "key page", "3 key pages"),
+        (2, "day", "2 days"),
     ],
-)  # fmt: skip
+)
 def test_one_is_said_as_one(number: int, one: str, said: str) -> None:
     assert counted(number, one) == said
 

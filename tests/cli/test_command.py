@@ -1,4 +1,6 @@
-"""The command as somebody meets it who has never seen it: what it says, where it says it, and what it exits with."""
+"""The command as somebody meets it who has never seen it: what it says, where it says it, and what
+it exits with.
+"""
 
 from __future__ import annotations
 
@@ -36,8 +38,12 @@ Run = Callable[..., Result]
 
 def runner(environment: dict[str, str]) -> Run:
     def run(*arguments: str | Path, code: int = 0) -> Result:
-        result = CliRunner(env=environment).invoke(main, [str(a) for a in arguments], catch_exceptions=True)
-        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        result = CliRunner(env=environment).invoke(
+            main, [str(a) for a in arguments], catch_exceptions=True
+        )
+        assert result.exception is None or isinstance(result.exception, SystemExit), (
+            result.exception
+        )
         assert result.exit_code == code, (result.stdout, result.stderr)
         if code == 64:
             assert "error: " in result.stderr
@@ -55,7 +61,9 @@ def run(dsn: str, tmp_path: Path) -> Run:
 
 @pytest.fixture
 def simulated(run: Run, tmp_path: Path) -> Run:
-    """An installation whose clock says 15 December 2025, under terms in force since the first of that month."""
+    """An installation whose clock says 15 December 2025, under terms in force since the first of
+    that month.
+    """
     (tmp_path / "data").mkdir()
     save(tmp_path / "data", SimulatedClock(instant("2025-12-01")))
     run("init", "--preset", "strict", "--names-left-in")
@@ -63,13 +71,21 @@ def simulated(run: Run, tmp_path: Path) -> Run:
     return run
 
 
-def chats(path: Path, *names: str, said: str = "how do I keep basil alive?", account: str = "") -> Path:
+def chats(
+    path: Path, *names: str, said: str = "how do I keep basil alive?", account: str = ""
+) -> Path:
     lines = []
     for n, name in enumerate(names):
         at = f"2025-12-10T{10 + n % 10}:00:00Z"
-        messages = [{"role": "user", "content": f"{said} {name}"}, {"role": "assistant", "content": "with water"}]
+        messages = [
+            {"role": "user", "content": f"{said} {name}"},
+            {"role": "assistant", "content": "with water"},
+        ]
         owner = {"account": account} if account else {}
-        lines.append(json.dumps({"conversation_id": name, "created_at": at, "messages": messages, **owner}) + "\n")
+        lines.append(
+            json.dumps({"conversation_id": name, "created_at": at, "messages": messages, **owner})
+            + "\n"
+        )
     path.write_text("".join(lines), encoding="utf-8")
     return path
 
@@ -81,7 +97,9 @@ def error(result: Result) -> tuple[str, str]:
     assert len(lines) <= 2
     assert len(lines) == 1 or lines[1].startswith("hint: ")
     assert not lines[0].endswith(".")
-    return lines[0].removeprefix("error: "), lines[1].removeprefix("hint: ") if len(lines) == 2 else ""
+    return lines[0].removeprefix("error: "), lines[1].removeprefix("hint: ") if len(
+        lines
+    ) == 2 else ""
 
 
 # Every command
@@ -97,11 +115,15 @@ def test_every_command_explains_itself_and_gives_an_example(path: Sequence[str])
     assert len(result.stdout.splitlines()) > 4
 
 
-AS_JSON = [path for path, command in every(main) if any("--json" in one.opts for one in command.params)]
+AS_JSON = [
+    path for path, command in every(main) if any("--json" in one.opts for one in command.params)
+]
 
 
 @pytest.mark.parametrize("path", AS_JSON, ids=" ".join)
-def test_an_error_of_a_command_that_answers_as_json_is_one_line_of_json(path: Sequence[str]) -> None:
+def test_an_error_of_a_command_that_answers_as_json_is_one_line_of_json(
+    path: Sequence[str],
+) -> None:
     result = CliRunner().invoke(main, [*path, "--json", "--no-such-option"])
     said = json.loads(result.stderr)
     assert (result.exit_code, result.stdout) == (64, "")
@@ -113,12 +135,16 @@ def test_an_error_of_a_command_that_answers_as_json_is_one_line_of_json(path: Se
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_an_error_as_json_says_what_the_text_says_and_why_for_programs(simulated: Run, tmp_path: Path) -> None:
+def test_an_error_as_json_says_what_the_text_says_and_why_for_programs(
+    simulated: Run, tmp_path: Path
+) -> None:
     simulated("import", chats(tmp_path / "c.jsonl", "c1"), "--account", "ana", "--plan", "pro")
     for words, code in (
-        (["explain", "nobody"], 1), (["release", "show", "x"], 1), (["receipt", "ana", "--choice", "9"], 64),
+        (["explain", "nobody"], 1),
+        (["release", "show", "x"], 1),
+        (["receipt", "ana", "--choice", "9"], 64),
         (["import", str(tmp_path / "none.jsonl"), "--account", "ana", "--plan", "pro"], 64),
-    ):  # fmt: skip
+    ):
         message, hint = error(simulated(*words, code=code))
         said = failed(CliRunner(env=database(simulated)).invoke(main, [*words, "--json"]))
         assert said == {"error": message, "hint": hint, "exit": code}
@@ -134,7 +160,9 @@ def test_a_word_behind_two_dashes_is_no_wish_for_json() -> None:
 
 
 def failed(result: Result) -> dict[str, Any]:
-    """The error of an answer as JSON: the only line besides what says that the clock is simulated."""
+    """The error of an answer as JSON: the only line besides what says that the clock is
+    simulated.
+    """
     (line,) = [line for line in result.stderr.splitlines() if not line.startswith("(simulated")]
     said: dict[str, Any] = json.loads(line)
     assert said["exit"] == result.exit_code
@@ -149,7 +177,9 @@ def test_the_line_of_each_command_in_the_list_is_the_first_sentence_of_its_help(
 
 @pytest.mark.parametrize("columns", [80, 100])
 @pytest.mark.parametrize("path", [(), *(path for path, _ in groups(main))], ids=" ".join)
-def test_a_list_of_commands_has_a_line_for_each_and_cuts_none(path: Sequence[str], columns: int) -> None:
+def test_a_list_of_commands_has_a_line_for_each_and_cuts_none(
+    path: Sequence[str], columns: int
+) -> None:
     """A first sentence that is too long for its line would be wrapped, and make two lines of it."""
     result = CliRunner().invoke(main, [*path, "--help"], terminal_width=columns)
     group = dict(groups(main)).get(tuple(path), main)
@@ -186,14 +216,23 @@ print(*{name.partition(".")[0] for name in sys.modules} - sys.stdlib_module_name
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], [], ["-h"]], ids=repr)
 def test_help_and_version_load_no_command(arguments: list[str]) -> None:
-    done = subprocess.run([sys.executable, "-c", ASKED_LOADS, *arguments], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", ASKED_LOADS, *arguments], capture_output=True, text=True, check=True
+    )
     assert done.stdout
     loaded = set(done.stderr.split())
-    assert loaded == {"licet.cli", "licet.cli.command", "licet.cli.help_lines", "licet.cli.root", "licet.errors"}
+    assert loaded == {
+        "licet.cli",
+        "licet.cli.command",
+        "licet.cli.help_lines",
+        "licet.cli.root",
+        "licet.errors",
+    }
 
 
-# What a command stands on besides the standard library, whatever it is asked. A command is started a hundred times a day,
-# a hook at each prompt: Arrow and NumPy take a third of a second, Rich, the HTTP client and structlog a tenth each.
+# What a command stands on besides the standard library, whatever it is asked. A command is started
+# a hundred times a day, a hook at each prompt: Arrow and NumPy take a third of a second, Rich, the
+# HTTP client and structlog a tenth each.
 FILES_ALONE = {"click", "licet", "msgspec", "typing_extensions", "yaml"}
 DATABASE = {*FILES_ALONE, "cryptography", "psycopg", "psycopg_binary", "psycopg_pool", "zstandard"}
 STANDS_ON = {
@@ -217,33 +256,61 @@ COMES_ALONG = re.compile(r"_.*|sitecustomize|usercustomize|.*cython.*")
 @pytest.mark.parametrize("command", STANDS_ON)
 def test_a_command_loads_no_more_than_it_stands_on(command: str) -> None:
     asked = [*command.split(), "--help"]
-    done = subprocess.run([sys.executable, "-c", ASKED_STANDS_ON, *asked], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", ASKED_STANDS_ON, *asked], capture_output=True, text=True, check=True
+    )
     loaded = {name for name in done.stderr.split() if not COMES_ALONG.fullmatch(name)}
     assert "licet" in loaded <= STANDS_ON[command], loaded - STANDS_ON[command]
 
 
 def test_the_status_loads_nothing_of_consent_and_of_what_builds_or_trains() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", ASKED_LOADS, "status", "--help"], capture_output=True, text=True, check=True
+        [sys.executable, "-c", ASKED_LOADS, "status", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     rooms = {name.split(".")[1] for name in done.stderr.split()}
     assert rooms <= {
-        "cli", "clock", "config", "undecodable", "errors", "keys", "ledger", "masked", "policy", "release", "service", "store",
-        "traces", "train", "vault",
-    }, rooms  # fmt: skip
+        "cli",
+        "clock",
+        "config",
+        "undecodable",
+        "errors",
+        "keys",
+        "ledger",
+        "masked",
+        "policy",
+        "release",
+        "service",
+        "store",
+        "traces",
+        "train",
+        "vault",
+    }, rooms
     loaded = set(done.stderr.split())
     assert {name for name in loaded if name.startswith(("licet.release.", "licet.train."))} == {
-        "licet.release.registry", "licet.release.row_runs", "licet.train.model_registry", "licet.train.run_marks",
-    }  # fmt: skip
+        "licet.release.registry",
+        "licet.release.row_runs",
+        "licet.train.model_registry",
+        "licet.train.run_marks",
+    }
     assert "licet.vault.apply" not in loaded
 
 
 def test_the_shell_completes_a_word_without_loading_a_command() -> None:
     asked = {"_LICET_COMPLETE": "bash_complete", "COMP_WORDS": "licet sta", "COMP_CWORD": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", ASKED_LOADS.replace("main.main(", "main.main(prog_name='licet', args=")],
-        capture_output=True, text=True, check=True, env={**os.environ, **asked},
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-c",
+            ASKED_LOADS.replace("main.main(", "main.main(prog_name='licet', args="),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, **asked},
+    )
     assert [line.split(",")[-1] for line in done.stdout.splitlines()] == ["staff", "status"]
     assert "licet.service" not in done.stderr.split()
 
@@ -267,7 +334,9 @@ def test_the_command_alone_explains_itself() -> None:
         (["demo", "--accounts", "3"], "3 is not in the range"),
     ],
 )
-def test_a_wrong_call_says_what_is_wrong_and_where_help_is(run: Run, arguments: list[str], said: str) -> None:
+def test_a_wrong_call_says_what_is_wrong_and_where_help_is(
+    run: Run, arguments: list[str], said: str
+) -> None:
     what, hint = error(run(*arguments, code=64))
     assert said in what
     assert "--help" in hint
@@ -294,35 +363,51 @@ def test_a_mistyped_word_is_answered_with_the_words_that_are_near(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_first_installation_beside_a_database_of_ones_own_makes_its_folder(run: Run, tmp_path: Path) -> None:
+def test_the_first_installation_beside_a_database_of_ones_own_makes_its_folder(
+    run: Run, tmp_path: Path
+) -> None:
     begun = json.loads(run("init", "--preset", "article-2025", "--json").stdout)
     assert begun["file"] == str(tmp_path / "data" / "policy.yaml")
     assert (tmp_path / "data" / "policy.yaml").is_file()
 
 
-def test_an_installation_says_from_when_its_terms_hold_and_what_that_means_for_who_is_there(run: Run) -> None:
-    said = run("init", "--preset", "strict", "--effective", "2999-02-01", "--decide-by", "2999-03-15").stdout
+def test_an_installation_says_from_when_its_terms_hold_and_what_that_means_for_who_is_there(
+    run: Run,
+) -> None:
+    said = run(
+        "init", "--preset", "strict", "--effective", "2999-02-01", "--decide-by", "2999-03-15"
+    ).stdout
     assert "effective  2999-02-01T00:00:00Z" in said
     assert "decide by  2999-03-15" in said
     assert "Before 2999-02-01 (UTC) nobody is asked and nothing can be chosen." in said
     assert (
-        "Until the end of 2999-03-15 (UTC) an account that was opened before 2999-02-01 may put the notice off" in said
-    )
+        "Until the end of 2999-03-15 (UTC) an account that was opened before 2999-02-01 may "
+        "put the notice off"
+    ) in said
     assert "An account that was opened on 2999-02-01 or later must decide before it writes." in said
     assert "A choice that was made before 2999-02-01 has no effect." in said
 
 
 def test_an_installation_whose_deadline_is_over_says_so(run: Run) -> None:
     said = run("init", "--effective", "2025-02-01", "--decide-by", "2025-03-15").stdout
-    assert "2025-03-15 is over: who has not answered can read, export, delete and choose, but not write." in said
+    assert (
+        "2025-03-15 is over: who has not answered can read, export, delete and choose, but "
+        "not write."
+    ) in said
     assert "may put the notice off" not in said
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--effective", "2999-02-01", "--decide-by", "2999-01-31"), "`2999-01-31` is before `2999-02-01`"),
-        (("--policy", "policy.yaml", "--effective", "2999-02-01"), "a file of your own has its own days"),
+        (
+            ("--effective", "2999-02-01", "--decide-by", "2999-01-31"),
+            "`2999-01-31` is before `2999-02-01`",
+        ),
+        (
+            ("--policy", "policy.yaml", "--effective", "2999-02-01"),
+            "a file of your own has its own days",
+        ),
         (("--effective", "tomorrow"), "`tomorrow`"),
     ],
 )
@@ -335,7 +420,9 @@ def test_days_that_no_policy_can_have_make_no_installation(
     run("init")
 
 
-def test_an_import_says_what_it_opened_and_which_choices_came_too_early(run: Run, tmp_path: Path) -> None:
+def test_an_import_says_what_it_opened_and_which_choices_came_too_early(
+    run: Run, tmp_path: Path
+) -> None:
     run("init", "--effective", "2026-01-12")
     for name, text in {
         "accounts.csv": "account,plan,age,opened\nana,pro,30,2024-05-02\ngus,free,52,2024-01-20\nivo,free,40,\n",
@@ -346,7 +433,10 @@ def test_an_import_says_what_it_opened_and_which_choices_came_too_early(run: Run
     said = run("import", chats(tmp_path / "c.jsonl", "c1", account="ana"), *files).stdout
     assert "3 accounts\n2 accounts of the file opened that nothing was brought in of\n" in said
     assert "1 account of these opened as of now: the file does not say when\n" in said
-    assert "1 recorded choice made before 2026-01-12, from which day the policy is effective: without effect." in said
+    assert (
+        "1 recorded choice made before 2026-01-12, from which day the policy is effective: "
+        "without effect."
+    ) in said
 
 
 def test_a_misspelt_setting_is_an_error(dsn: str, tmp_path: Path) -> None:
@@ -358,7 +448,13 @@ def test_a_misspelt_setting_is_an_error(dsn: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["status"], ["sweep"], ["explain", "ana"], ["release", "show", "x"], ["import", "x.jsonl", "--plan", "pro"]],
+    [
+        ["status"],
+        ["sweep"],
+        ["explain", "ana"],
+        ["release", "show", "x"],
+        ["import", "x.jsonl", "--plan", "pro"],
+    ],
     ids=" ".join,
 )
 def test_before_an_installation_is_made_nothing_is_made_silently(
@@ -410,12 +506,17 @@ def test_a_second_installation_in_one_place_is_refused(simulated: Run) -> None:
     assert "licet policy apply" in hint
 
 
-def test_an_import_and_the_status_count_the_same_conversations(simulated: Run, tmp_path: Path) -> None:
+def test_an_import_and_the_status_count_the_same_conversations(
+    simulated: Run, tmp_path: Path
+) -> None:
     file = chats(tmp_path / "c.jsonl", "c1", "c2", "c3")
     lines = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
-    lines[0]["created_at"] = "2025-10-01T10:00:00Z"  # nobody allowed anything: it would have been erased
+    # nobody allowed anything: it would have been erased
+    lines[0]["created_at"] = "2025-10-01T10:00:00Z"
     file.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    told = simulated("import", file, "--account", "ana", "--plan", "pro", "--age", "30").stdout.splitlines()
+    told = simulated(
+        "import", file, "--account", "ana", "--plan", "pro", "--age", "30"
+    ).stdout.splitlines()
     assert told[0] == "6 turns read: 4 stored in 2 of 3 conversations, 0 here already; 1 account"
     status = simulated("status").stdout.splitlines()
     assert "known      3 conversations, also those of which nothing is kept any more" in status
@@ -427,13 +528,19 @@ def test_from_a_file_to_a_release_and_back(simulated: Run, tmp_path: Path) -> No
     file = chats(tmp_path / "c.jsonl", "c1", "c2")
     choices = tmp_path / "choices.csv"
     choices.write_text("account,time,allow,question\nana,2025-12-02,yes,models\n", encoding="utf-8")
-    first = run("import", file, "--account", "ana", "--plan", "pro", "--age", "30", "--choices", choices)
+    first = run(
+        "import", file, "--account", "ana", "--plan", "pro", "--age", "30", "--choices", choices
+    )
     assert first.stdout.splitlines() == [
         "4 turns read: 4 stored in 2 conversations, 0 here already; 1 account",
         "1 recorded choice: 1 gave permission",
     ]
-    again = run("import", file, "--account", "ana", "--plan", "pro", "--age", "30", "--choices", choices)
-    assert again.stdout.splitlines() == ["4 turns read: 0 stored in 0 conversations, 4 here already; 0 accounts"]
+    again = run(
+        "import", file, "--account", "ana", "--plan", "pro", "--age", "30", "--choices", choices
+    )
+    assert again.stdout.splitlines() == [
+        "4 turns read: 0 stored in 0 conversations, 4 here already; 0 accounts"
+    ]
     assert "1 pro" in run("status").stdout
     built = json.loads(run("release", "build", "r", "--purpose", "improve_models", "--json").stdout)
     assert built["manifest"]["counts"] == {"candidates": 4, "included": 4, "dropped": {}}
@@ -448,13 +555,25 @@ def test_from_a_file_to_a_release_and_back(simulated: Run, tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     "arguments",
-    [["status"], ["sweep"], ["sweep", "--dry-run"], ["doctor"], ["policy", "test", str(CASES)], ["explain", "ana"],
-     ["release", "build", "r", "--purpose", "improve_models"], ["release", "show", "e"], ["release", "verify", "e"]],
+    [
+        ["status"],
+        ["sweep"],
+        ["sweep", "--dry-run"],
+        ["doctor"],
+        ["policy", "test", str(CASES)],
+        ["explain", "ana"],
+        ["release", "build", "r", "--purpose", "improve_models"],
+        ["release", "show", "e"],
+        ["release", "verify", "e"],
+    ],
     ids=" ".join,
-)  # fmt: skip
-def test_every_answer_can_be_had_as_json(simulated: Run, tmp_path: Path, arguments: list[str]) -> None:
+)
+def test_every_answer_can_be_had_as_json(
+    simulated: Run, tmp_path: Path, arguments: list[str]
+) -> None:
     simulated("import", chats(tmp_path / "c.jsonl", "c1"), "--account", "ana", "--plan", "pro")
-    simulated("release", "build", "e", "--purpose", "improve_models", code=1)  # nobody has allowed anything
+    # nobody has allowed anything
+    simulated("release", "build", "e", "--purpose", "improve_models", code=1)
     result = CliRunner(env={"LICET_DATA": str(tmp_path / "data"), **database(simulated)}).invoke(
         main, [*arguments, "--json"]
     )
@@ -470,16 +589,22 @@ def database(run: Run) -> dict[str, str]:
 
 def test_a_plan_that_no_version_names_is_pointed_out(simulated: Run, tmp_path: Path) -> None:
     file = chats(tmp_path / "c.jsonl", "c1")
-    assert "plan `prro` is in no policy version" in simulated("import", file, "--plan", "prro").stdout
+    assert (
+        "plan `prro` is in no policy version" in simulated("import", file, "--plan", "prro").stdout
+    )
 
 
 def test_an_import_must_say_whose_the_conversations_are(simulated: Run, tmp_path: Path) -> None:
-    what, hint = error(simulated("import", chats(tmp_path / "c.jsonl", "c1"), "--account", "ana", code=64))
+    what, hint = error(
+        simulated("import", chats(tmp_path / "c.jsonl", "c1"), "--account", "ana", code=64)
+    )
     assert what == "whose conversations are these?"
     assert "--plan" in hint
 
 
-def test_what_could_not_be_read_is_listed_with_its_place_and_exits_one(simulated: Run, tmp_path: Path) -> None:
+def test_what_could_not_be_read_is_listed_with_its_place_and_exits_one(
+    simulated: Run, tmp_path: Path
+) -> None:
     file = chats(tmp_path / "c.jsonl", "c1")
     file.write_text(file.read_text() + "not json\n")
     result = simulated("import", file, "--plan", "pro", code=1)
@@ -490,16 +615,22 @@ def test_what_could_not_be_read_is_listed_with_its_place_and_exits_one(simulated
 def test_a_mistake_in_a_file_of_accounts_names_line_and_key(simulated: Run, tmp_path: Path) -> None:
     accounts = tmp_path / "accounts.csv"
     accounts.write_text("account,plan\nana,Claude Pro\n")
-    what, hint = error(simulated("import", chats(tmp_path / "c.jsonl", "c1"), "--accounts", accounts, code=64))
+    what, hint = error(
+        simulated("import", chats(tmp_path / "c.jsonl", "c1"), "--accounts", accounts, code=64)
+    )
     assert what == f"{accounts}:2: key `plan`: `Claude Pro` is not a name"
     assert hint
 
 
-def test_files_may_be_given_to_an_account_of_the_file_of_accounts(simulated: Run, tmp_path: Path) -> None:
+def test_files_may_be_given_to_an_account_of_the_file_of_accounts(
+    simulated: Run, tmp_path: Path
+) -> None:
     accounts = tmp_path / "accounts.csv"
     accounts.write_text("account,plan\nana,pro\n")
     file = chats(tmp_path / "c.jsonl", "c1")
-    assert "2 stored" in simulated("import", file, "--accounts", accounts, "--account", "ana").stdout
+    assert (
+        "2 stored" in simulated("import", file, "--accounts", accounts, "--account", "ana").stdout
+    )
 
 
 def test_an_unknown_id_is_answered_as_one_that_never_was(simulated: Run, tmp_path: Path) -> None:
@@ -512,22 +643,36 @@ def test_an_unknown_id_is_answered_as_one_that_never_was(simulated: Run, tmp_pat
         assert error(simulated("explain", name, code=1)) == (f"no conversation `{name}`", "")
     for name in ("turn_x", "turn_" + "0" * 32):
         assert error(simulated("explain", name, code=1)) == (f"no turn `{name}`", "")
-    assert error(simulated("explain", "nobody", code=1))[0] == "no account, conversation or turn `nobody`"
+    assert (
+        error(simulated("explain", "nobody", code=1))[0]
+        == "no account, conversation or turn `nobody`"
+    )
     assert error(simulated("release", "show", "nothing", code=1))[0] == "no release `nothing`"
 
 
 @pytest.mark.parametrize("name", ["receipt.json", "receipt.html", "receipts.zip"])
-def test_a_receipt_that_goes_to_a_file_says_which(simulated: Run, tmp_path: Path, name: str) -> None:
+def test_a_receipt_that_goes_to_a_file_says_which(
+    simulated: Run, tmp_path: Path, name: str
+) -> None:
     choices = tmp_path / "choices.csv"
     choices.write_text("account,time,allow,question\nana,2025-12-02,yes,models\n", encoding="utf-8")
     simulated(
-        "import", chats(tmp_path / "c.jsonl", "c1"), "--account", "ana", "--plan", "pro", "--choices", choices,
-    )  # fmt: skip
+        "import",
+        chats(tmp_path / "c.jsonl", "c1"),
+        "--account",
+        "ana",
+        "--plan",
+        "pro",
+        "--choices",
+        choices,
+    )
     out = tmp_path / name
     assert simulated("receipt", "ana", "--out", out).stdout == f"written to {out}\n"
     assert out.stat().st_size > 0
     out.unlink()
-    assert json.loads(simulated("receipt", "ana", "--out", out, "--json").stdout) == {"file": str(out)}
+    assert json.loads(simulated("receipt", "ana", "--out", out, "--json").stdout) == {
+        "file": str(out)
+    }
     assert out.stat().st_size > 0
 
 
@@ -570,9 +715,14 @@ def licet(*arguments: str | Path, data: Path, **more: Any) -> subprocess.Complet
     environment = {key: value for key, value in os.environ.items() if not key.startswith("LICET_")}
     command, names = [FORKED, *map(str, arguments)], {"LICET_CURATE__NAMES": "off"}
     return subprocess.run(
-        command, env={**environment, **names, "LICET_DATA": str(data)}, capture_output=True, text=True, check=False,
-        timeout=600, **more,
-    )  # fmt: skip
+        command,
+        env={**environment, **names, "LICET_DATA": str(data)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+        **more,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -588,23 +738,32 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.mark.parametrize("command", ["status", "policy test", "release show"])
 def test_a_command_at_work_loads_no_more_either(command: str, installed: Path) -> None:
     """What it asks of the installation loads nothing besides."""
-    told = {"policy test": [str(ROOT / "tests" / "spec" / "cases.yaml")], "release show": ["of-no-name"]}.get(
-        command, []
-    )
+    told = {
+        "policy test": [str(ROOT / "tests" / "spec" / "cases.yaml")],
+        "release show": ["of-no-name"],
+    }.get(command, [])
     done = subprocess.run(
-        [sys.executable, "-c", ASKED_STANDS_ON, *command.split(), *told], capture_output=True, text=True, check=True,
+        [sys.executable, "-c", ASKED_STANDS_ON, *command.split(), *told],
+        capture_output=True,
+        text=True,
+        check=True,
         env={**os.environ, "LICET_DATA": str(installed)},
-    )  # fmt: skip
-    loaded = {name for name in done.stderr.splitlines()[-1].split() if not COMES_ALONG.fullmatch(name)}
+    )
+    loaded = {
+        name for name in done.stderr.splitlines()[-1].split() if not COMES_ALONG.fullmatch(name)
+    }
     assert "licet" in loaded <= STANDS_ON[command], loaded - STANDS_ON[command]
 
 
 def test_a_reader_that_leaves_early_is_no_error(installed: Path) -> None:
     command = f"{FORKED} status | head -1"
     done = subprocess.run(
-        ["bash", "-c", f"set -o pipefail; {command}"], env={**os.environ, "LICET_DATA": str(installed)},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        ["bash", "-c", f"set -o pipefail; {command}"],
+        env={**os.environ, "LICET_DATA": str(installed)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.stdout.startswith("policy     strict")
     assert done.stderr == ""
 
@@ -614,13 +773,23 @@ def many(path: Path, count: int) -> Path:
     now = time.time() - 3600
     with path.open("w", encoding="utf-8") as file:
         for n in range(count):
-            said = [{"role": "user", "content": f"question {n}"}, {"role": "assistant", "content": f"answer {n}"}]
-            file.write(json.dumps({"conversation_id": f"c{n}", "created_at": now + n / 1000, "messages": said}) + "\n")
+            said = [
+                {"role": "user", "content": f"question {n}"},
+                {"role": "assistant", "content": f"answer {n}"},
+            ]
+            file.write(
+                json.dumps(
+                    {"conversation_id": f"c{n}", "created_at": now + n / 1000, "messages": said}
+                )
+                + "\n"
+            )
     return path
 
 
 def interrupted(*arguments: str | Path, data: Path, when: Callable[[], bool]) -> tuple[int, str]:
-    """Runs the command, and presses Ctrl-C when it is time: the terminal tells every process of the group."""
+    """Runs the command, and presses Ctrl-C when it is time: the terminal tells every process of the
+    group.
+    """
     environment = {**os.environ, "LICET_DATA": str(data)}
     command = [FORKED, *map(str, arguments)]
     with subprocess.Popen(
@@ -639,7 +808,9 @@ def interrupted(*arguments: str | Path, data: Path, when: Callable[[], bool]) ->
     return running.returncode, said
 
 
-def test_an_interrupted_import_keeps_what_it_stored_and_goes_on(installed: Path, tmp_path: Path) -> None:
+def test_an_interrupted_import_keeps_what_it_stored_and_goes_on(
+    installed: Path, tmp_path: Path
+) -> None:
     file = many(tmp_path / "many.jsonl", 30_000)
 
     def stored() -> bool:
@@ -656,10 +827,18 @@ def test_an_interrupted_import_keeps_what_it_stored_and_goes_on(installed: Path,
     assert json.loads(licet("status", "--json", data=installed).stdout)["turns_kept"] == 60_000
 
 
-def test_an_interrupted_release_leaves_nothing_and_starts_over(installed: Path, tmp_path: Path) -> None:
+def test_an_interrupted_release_leaves_nothing_and_starts_over(
+    installed: Path, tmp_path: Path
+) -> None:
     assert (
         licet(
-            "import", many(tmp_path / "many.jsonl", 6_000), "--account", "lou", "--plan", "pro", data=installed
+            "import",
+            many(tmp_path / "many.jsonl", 6_000),
+            "--account",
+            "lou",
+            "--plan",
+            "pro",
+            data=installed,
         ).returncode
         == 0
     )
@@ -668,16 +847,27 @@ def test_an_interrupted_release_leaves_nothing_and_starts_over(installed: Path, 
     code, said = interrupted(*arguments, data=installed, when=folder.exists)
     assert (code, said.strip()[:18]) == (130, "error: interrupted")
     assert licet("release", "verify", "ctrl-c", data=installed).returncode != 0
-    assert licet(*arguments, data=installed).returncode == 1  # whole, and empty: nobody has allowed anything
+    # whole, and empty: nobody has allowed anything
+    assert licet(*arguments, data=installed).returncode == 1
     assert licet("release", "verify", "ctrl-c", data=installed).stdout == "0 contradictions\n"
 
 
-def test_a_sentence_that_was_brought_in_lies_nowhere_in_clear(installed: Path, tmp_path: Path) -> None:
+def test_a_sentence_that_was_brought_in_lies_nowhere_in_clear(
+    installed: Path, tmp_path: Path
+) -> None:
     file = tmp_path / "planted.jsonl"
     messages = [{"role": "user", "content": PLANTED, "id": PLANTED}]
-    line = {"conversation_id": PLANTED, "title": PLANTED, "created_at": time.time() - 60, "messages": messages}
+    line = {
+        "conversation_id": PLANTED,
+        "title": PLANTED,
+        "created_at": time.time() - 60,
+        "messages": messages,
+    }
     file.write_text(json.dumps(line) + "\n")
-    assert "1 stored" in licet("import", file, "--account", PLANTED, "--plan", "pro", data=installed).stdout
+    assert (
+        "1 stored"
+        in licet("import", file, "--account", PLANTED, "--plan", "pro", data=installed).stdout
+    )
     control = installed / "control.txt"
     control.write_text(PLANTED)
     files = [path for path in installed.rglob("*") if path.is_file()]
@@ -689,22 +879,52 @@ def test_a_sentence_that_was_brought_in_lies_nowhere_in_clear(installed: Path, t
 
 
 def test_a_hold_is_placed_listed_and_ended_by_commands(simulated: Run, tmp_path: Path) -> None:
-    simulated("import", chats(tmp_path / "chats.jsonl", "kettle"), "--account", "ana", "--plan", "pro", "--age", 30)
+    simulated(
+        "import",
+        chats(tmp_path / "chats.jsonl", "kettle"),
+        "--account",
+        "ana",
+        "--plan",
+        "pro",
+        "--age",
+        30,
+    )
     assert simulated("hold", "list").stdout == "nothing is held\n"
     with_matter = ["--matter", PLANTED]
     (chat,) = conversations(simulated)
-    place = ["hold", "place", chat, *with_matter, "--reason", "litigation", "--review", "2025-12-20"]
+    place = [
+        "hold",
+        "place",
+        chat,
+        *with_matter,
+        "--reason",
+        "litigation",
+        "--review",
+        "2025-12-20",
+    ]
     assert "would be held" in simulated(*place, "--dry-run").stdout
     assert json.loads(simulated("hold", "list", "--json").stdout)["total"] == 0
-    assert f"{chat} is held, review 2025-12-20T00:00:00Z" in simulated(*place, "--untold", "--by", "counsel").stdout
-    assert "litigation since 2025-12-15T00:00:00Z by counsel, not to be told" in simulated("hold", "list").stdout
+    assert (
+        f"{chat} is held, review 2025-12-20T00:00:00Z"
+        in simulated(*place, "--untold", "--by", "counsel").stdout
+    )
+    assert (
+        "litigation since 2025-12-15T00:00:00Z by counsel, not to be told"
+        in simulated("hold", "list").stdout
+    )
     save(tmp_path / "data", SimulatedClock(instant("2025-12-21")))
     late = simulated("hold", "list", code=1).stdout
     assert "OVERDUE" in late
     assert PLANTED not in late
-    assert "no hold for that matter" in error(simulated("hold", "end", chat, "--matter", "another", code=1))[0]
+    assert (
+        "no hold for that matter"
+        in error(simulated("hold", "end", chat, "--matter", "another", code=1))[0]
+    )
     assert "would be free" in simulated("hold", "end", chat, *with_matter, "--dry-run").stdout
-    assert json.loads(simulated("hold", "end", chat, *with_matter, "--json").stdout)[0]["outcome"] == "done"
+    assert (
+        json.loads(simulated("hold", "end", chat, *with_matter, "--json").stdout)[0]["outcome"]
+        == "done"
+    )
     assert json.loads(simulated("hold", "list", "--json").stdout)["total"] == 0
     simulated("hold", "place", chat, *with_matter, "--reason", "because", code=64)
 

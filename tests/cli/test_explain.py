@@ -34,9 +34,11 @@ def test_an_explanation_of_an_id_is_one_transaction(pool: Pool, tmp_path: Path) 
         house.say("ana", "pears", "How do I plant a pear tree?")
         chat = house.chats["pears"].hex
         for name, seen, transactions in (
-            (f"conv_{chat}", answers.ConversationSeen, 1), (f"turn_{chat}-1", answers.ConversationSeen, 1),
-            (f"acc_{account.hex}", answers.AccountSeen, 1), ("ana", answers.AccountSeen, 2),
-        ):  # fmt: skip
+            (f"conv_{chat}", answers.ConversationSeen, 1),
+            (f"turn_{chat}-1", answers.ConversationSeen, 1),
+            (f"acc_{account.hex}", answers.AccountSeen, 1),
+            ("ana", answers.AccountSeen, 2),
+        ):
             with counting.counted() as cost:
                 assert isinstance(answers.explain(house.here, name), seen)
             assert (name, cost.transactions) == (name, transactions)

@@ -28,7 +28,18 @@ def item(simulated: Run, words: Path) -> str:
     """A request that waits, and two officers."""
     for email in (ADA, BO):
         simulated("staff", "add", email, "--role", "privacy_officer")
-    enter = ["request", "enter", "access", "--words", words, "--identity", words, "--region", "FR", "--json"]
+    enter = [
+        "request",
+        "enter",
+        "access",
+        "--words",
+        words,
+        "--identity",
+        words,
+        "--region",
+        "FR",
+        "--json",
+    ]
     return f"request:{answer(simulated(*enter))['id']}"
 
 
@@ -36,7 +47,9 @@ def answer(result: Any) -> Any:
     return json.loads(result.stdout)
 
 
-def test_an_item_is_taken_noted_handed_on_and_given_back(simulated: Run, item: str, words: Path) -> None:
+def test_an_item_is_taken_noted_handed_on_and_given_back(
+    simulated: Run, item: str, words: Path
+) -> None:
     listed = simulated("inbox", "list", "--by", ADA).stdout
     assert item in listed and NOTE not in listed
     simulated("inbox", "take", item, "--by", ADA)

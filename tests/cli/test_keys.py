@@ -1,4 +1,6 @@
-"""The commands of the key chain, from the shell: what is due is said, made once, and destroyed in its time."""
+"""The commands of the key chain, from the shell: what is due is said, made once, and destroyed in
+its time.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ class Operator:
         save(self.folder, SimulatedClock(instant(text)))
 
     def run(self, *arguments: str | Path, code: int = 0, **settings: str) -> Result:
-        result = CliRunner(env=self.environment | settings).invoke(main, [str(each) for each in arguments])
+        result = CliRunner(env=self.environment | settings).invoke(
+            main, [str(each) for each in arguments]
+        )
         assert result.exit_code == code, (result.stdout, result.stderr, result.exception)
         return result
 
@@ -44,27 +48,46 @@ def operator(dsn: str, tmp_path: Path) -> Operator:
         "".join(
             json.dumps(
                 {
-                    "conversation_id": f"c{n}", "created_at": "2025-11-30T10:00:00Z",
+                    "conversation_id": f"c{n}",
+                    "created_at": "2025-11-30T10:00:00Z",
                     "messages": [{"role": "user", "content": "how do I keep basil alive?"}],
                 }
-            ) + "\n"
+            )
+            + "\n"
             for n in range(3)
         )
-    )  # fmt: skip
+    )
     operator.run("import", chats, "--account", "ana", "--plan", "pro", "--age", "30")
     return operator
 
 
-def test_a_rotation_is_made_when_it_is_due_and_its_epoch_destroyed_a_window_later(operator: Operator) -> None:
+def test_a_rotation_is_made_when_it_is_due_and_its_epoch_destroyed_a_window_later(
+    operator: Operator,
+) -> None:
     assert operator.keys("rotate") == {"rotated": None}
     operator.day("2026-01-10")
     operator.run("sweep")
     status = operator.keys("status")
-    assert (status["waiting"], status["out_of_reach_days"]) == ({"daily": 0, "weekly": 1}, {"daily": 8, "weekly": 14})
+    assert (status["waiting"], status["out_of_reach_days"]) == (
+        {"daily": 0, "weekly": 1},
+        {"daily": 8, "weekly": 14},
+    )
     counted = operator.keys("rotate", "--dry-run")
     done = operator.keys("rotate")
-    counts = ("epoch", "rotation", "buckets", "buckets_rekeyed", "accounts_rewrapped", "accounts_rekeyed", "pages")
-    assert [counted[name] for name in counts] == [done[name] for name in counts] == [2, "weekly", 1, 1, 1, 1, 1]
+    counts = (
+        "epoch",
+        "rotation",
+        "buckets",
+        "buckets_rekeyed",
+        "accounts_rewrapped",
+        "accounts_rekeyed",
+        "pages",
+    )
+    assert (
+        [counted[name] for name in counts]
+        == [done[name] for name in counts]
+        == [2, "weekly", 1, 1, 1, 1, 1]
+    )
     assert operator.keys("rotate") == {"rotated": None}
     operator.day("2026-01-16")
     assert operator.keys("destroy-due") == {"destroyed": []}
@@ -76,10 +99,17 @@ def test_a_rotation_is_made_when_it_is_due_and_its_epoch_destroyed_a_window_late
 
 def test_a_kind_that_is_named_is_made_whether_it_is_due_or_not(operator: Operator) -> None:
     assert operator.keys("rotate", "--daily")["rotation"] == "daily"
-    assert "rotated: epoch 3 (weekly), 1 bucket, 0 with a new key" in operator.run("keys", "rotate", "--weekly").stdout
+    assert (
+        "rotated: epoch 3 (weekly), 1 bucket, 0 with a new key"
+        in operator.run("keys", "rotate", "--weekly").stdout
+    )
     text = operator.run("keys", "status").stdout
-    assert "epoch 2 (daily) since 2025-12-01T00:00:00Z: to be destroyed 2025-12-08T00:00:00Z" in text
-    assert "daily: 0 accounts wait, nothing is due; out of reach of old copies within 8 days" in text
+    assert (
+        "epoch 2 (daily) since 2025-12-01T00:00:00Z: to be destroyed 2025-12-08T00:00:00Z" in text
+    )
+    assert (
+        "daily: 0 accounts wait, nothing is due; out of reach of old copies within 8 days" in text
+    )
 
 
 def test_settings_that_do_not_fit_together_are_refused(operator: Operator) -> None:

@@ -1,4 +1,6 @@
-"""What every command has in common: `--json`, `--dry-run` before anything is destroyed, and exit codes that its help says."""
+"""What every command has in common: `--json`, `--dry-run` before anything is destroyed, and exit
+codes that its help says.
+"""
 
 from __future__ import annotations
 
@@ -56,13 +58,19 @@ def options(command: click.Command) -> set[str]:
 
 
 def working() -> Iterator[tuple[str, click.Command]]:
-    """Every command that does something by itself, and the groups that do so without a subcommand."""
+    """Every command that does something by itself, and the groups that do so without a
+    subcommand.
+    """
     yield from ((" ".join(path), command) for path, command in every(main))
-    yield from ((" ".join(path), group) for path, group in groups(main) if group.invoke_without_command)
+    yield from (
+        (" ".join(path), group) for path, group in groups(main) if group.invoke_without_command
+    )
 
 
 def test_every_command_takes_json_but_those_with_a_reason() -> None:
-    assert {name for name, command in working() if "--json" not in options(command)} == set(WITHOUT_JSON)
+    assert {name for name, command in working() if "--json" not in options(command)} == set(
+        WITHOUT_JSON
+    )
 
 
 def test_what_destroys_can_show_first_what_it_would_destroy() -> None:
@@ -73,7 +81,11 @@ def test_what_destroys_can_show_first_what_it_would_destroy() -> None:
 def position_help() -> str:
     """`--at` of the papers is a position of the log: they hold no time of their own."""
     paper = dict(working())["document ropa"]
-    return next(str(one.help) for one in paper.params if isinstance(one, click.Option) and "--at" in one.opts)
+    return next(
+        str(one.help)
+        for one in paper.params
+        if isinstance(one, click.Option) and "--at" in one.opts
+    )
 
 
 def test_an_option_of_many_commands_is_one_declaration() -> None:
@@ -81,7 +93,12 @@ def test_an_option_of_many_commands_is_one_declaration() -> None:
     told: dict[str, set[str | None]] = {}
     for _, command in working():
         for parameter in command.params:
-            if isinstance(parameter, click.Option) and parameter.opts[0] in ("--data", "--at", "--json", "--host"):
+            if isinstance(parameter, click.Option) and parameter.opts[0] in (
+                "--data",
+                "--at",
+                "--json",
+                "--host",
+            ):
                 told.setdefault(parameter.opts[0], set()).add(parameter.help)
     by_itself = {"The folder of the demo.", "Answer as JSON, one line per look.", position_help()}
     assert {name: len(words - by_itself) for name, words in told.items()} == dict.fromkeys(told, 1)
@@ -92,7 +109,9 @@ def test_a_command_that_answers_no_by_its_exit_code_says_so_in_its_help() -> Non
     for name, command in working():
         assert command.callback is not None
         answers = inspect.signature(inspect.unwrap(command.callback)).return_annotation
-        helps = " ".join([command.help or "", *(getattr(each, "help", None) or "" for each in command.params)])
+        helps = " ".join(
+            [command.help or "", *(getattr(each, "help", None) or "" for each in command.params)]
+        )
         if answers == "int" and "exits " not in " ".join(helps.lower().split()):
             silent.add(name)
     assert silent == set()
@@ -128,7 +147,11 @@ def told(result: Result) -> Any:
 def imported(run: Any, folder: Path) -> None:
     chats = folder / "chats.jsonl"
     messages = [{"role": "user", "content": "how do I keep basil alive?"}]
-    chats.write_text(json.dumps({"conversation_id": "c", "created_at": "2025-11-30T10:00:00Z", "messages": messages}))
+    chats.write_text(
+        json.dumps(
+            {"conversation_id": "c", "created_at": "2025-11-30T10:00:00Z", "messages": messages}
+        )
+    )
     run("import", chats, "--account", "ana", "--plan", "pro", "--age", "30")
 
 
@@ -146,11 +169,16 @@ def test_keys_and_handles_are_said_for_people_and_for_programs(run: Any, tmp_pat
     names = told(run("ledger", "handles", "ana", "--json"))
     ((conversation, handle),) = names["conversations"].items()
     assert run("ledger", "handles", "ana").stdout.splitlines() == [
-        f"year  {names['year']}", f"who   {names['who']}", f"salt  {names['salt']}", f"{handle}  {conversation}",
-    ]  # fmt: skip
+        f"year  {names['year']}",
+        f"who   {names['who']}",
+        f"salt  {names['salt']}",
+        f"{handle}  {conversation}",
+    ]
 
 
-def test_the_status_of_a_log_without_a_checkpoint_is_an_answer(run: Any, data: Path, tmp_path: Path) -> None:
+def test_the_status_of_a_log_without_a_checkpoint_is_an_answer(
+    run: Any, data: Path, tmp_path: Path
+) -> None:
     assert told(run("ledger", "status", "--json"))["logs"] == []
     imported(run, tmp_path)
     waiting = told(run("ledger", "status", "--json"))["waiting"]
@@ -159,14 +187,24 @@ def test_the_status_of_a_log_without_a_checkpoint_is_an_answer(run: Any, data: P
     (checkpoint,) = (data / "log").glob("*/checkpoint")
     checkpoint.unlink()
     (seen,) = told(run("ledger", "status", "--json"))["logs"]
-    assert (seen["begun"], seen["size"], seen["placed"], seen["root"]) == (False, 0, waiting, EMPTY_ROOT.hex())
+    assert (seen["begun"], seen["size"], seen["placed"], seen["root"]) == (
+        False,
+        0,
+        waiting,
+        EMPTY_ROOT.hex(),
+    )
     assert f"no checkpoint yet, {waiting} entries placed" in run("ledger", "status").stdout
 
 
 def test_a_dry_run_says_what_the_command_then_does(run: Any, data: Path, tmp_path: Path) -> None:
     imported(run, tmp_path)
     run("backup", "make", tmp_path / "backups")
-    assert told(run("erase", "run", "--dry-run", "--json")) == {"due": 0, "keys": 0, "held": 0, "later": 0}
+    assert told(run("erase", "run", "--dry-run", "--json")) == {
+        "due": 0,
+        "keys": 0,
+        "held": 0,
+        "later": 0,
+    }
     assert run("backup", "prune", tmp_path / "backups", "--dry-run").stdout == "nothing to remove\n"
     run("keys", "rotate", "--weekly")
     save(data, SimulatedClock(instant("2026-03-01")))
@@ -174,7 +212,10 @@ def test_a_dry_run_says_what_the_command_then_does(run: Any, data: Path, tmp_pat
     assert run("keys", "destroy-due", "--dry-run").stdout == "would destroy: epoch 1\n"
     assert told(run("keys", "destroy-due", "--json")) == {"destroyed": [1]}
     (folder,) = [each for each in (tmp_path / "backups").iterdir() if each.is_dir()]
-    assert run("backup", "prune", tmp_path / "backups", "--dry-run").stdout == f"would remove {folder}\n"
+    assert (
+        run("backup", "prune", tmp_path / "backups", "--dry-run").stdout
+        == f"would remove {folder}\n"
+    )
     assert folder.is_dir()
     assert run("backup", "prune", tmp_path / "backups").stdout == f"removed {folder}\n"
     assert not folder.exists()

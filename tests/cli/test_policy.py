@@ -1,4 +1,6 @@
-"""A change of policy as counsel makes it: `diff`, `plan`, `apply`, and the schema that an editor checks the file with."""
+"""A change of policy as counsel makes it: `diff`, `plan`, `apply`, and the schema that an editor
+checks the file with.
+"""
 
 from __future__ import annotations
 
@@ -56,9 +58,16 @@ class Counsel:
         return error.removeprefix("error: "), hint.removeprefix("hint: ")
 
     def file(self, name: str = "new", **changes: Any) -> Path:
-        """A version of `article-2025` from the first day of October on; ``keep`` and ``scope`` are laid over."""
+        """A version of `article-2025` from the first day of October on; ``keep`` and ``scope`` are
+        laid over.
+        """
         document = yaml.safe_load(preset_text("article-2025"))
-        document |= {"version": name, "effective": FIRST_DAY.date(), "decide_by": None, "material": False}
+        document |= {
+            "version": name,
+            "effective": FIRST_DAY.date(),
+            "decide_by": None,
+            "material": False,
+        }
         for key, value in changes.items():
             document[key] = {**document[key], **value} if isinstance(value, dict) else value
         path = self.folder / f"{name}.yaml"
@@ -71,13 +80,18 @@ class Counsel:
         return self.json("apply", file, "--shorten-stored", "--plan", plan)
 
     def versions(self) -> list[str]:
-        return [version for (version,) in self.house.query("SELECT version FROM policies ORDER BY number")]
+        return [
+            version
+            for (version,) in self.house.query("SELECT version FROM policies ORDER BY number")
+        ]
 
     def dates(self) -> dict[str, list[Any]]:
         """What is stored of each chat: the dates of its segments."""
         names = {conversation: chat for chat, conversation in self.house.chats.items()}
         found: dict[str, list[Any]] = {chat: [] for chat in names.values()}
-        rows = self.house.query("SELECT conversation_id, keep_until FROM segments ORDER BY conversation_id, segment")
+        rows = self.house.query(
+            "SELECT conversation_id, keep_until FROM segments ORDER BY conversation_id, segment"
+        )
         for conversation, until in rows:
             found[names[conversation]].append(until)
         return found
@@ -85,7 +99,9 @@ class Counsel:
 
 @pytest.fixture
 def counsel(pool: Pool, dsn: str, tmp_path: Path) -> Iterator[Counsel]:
-    """Ana allows, Ben refuses, Max of plan `max` allows; each has written, and Ben's chat is due on the first day."""
+    """Ana allows, Ben refuses, Max of plan `max` allows; each has written, and Ben's chat is due on
+    the first day.
+    """
     house = House(pool, tmp_path, at=instant("2025-08-29"))
     for name, plan, allow in (("ana", "pro", True), ("ben", "pro", False), ("max", "max", True)):
         house.open(name, plan=plan, allow=allow)
@@ -100,9 +116,13 @@ def counsel(pool: Pool, dsn: str, tmp_path: Path) -> Iterator[Counsel]:
     yield counsel
 
 
-def test_a_plan_exits_2_with_changes_and_0_without_and_changes_nothing_but_the_plan_it_keeps(counsel: Counsel) -> None:
+def test_a_plan_exits_2_with_changes_and_0_without_and_changes_nothing_but_the_plan_it_keeps(
+    counsel: Counsel,
+) -> None:
     same = counsel.folder / "same.yaml"
-    same.write_text("# the terms in force, with a comment\n" + preset_text("article-2025"), encoding="utf-8")
+    same.write_text(
+        "# the terms in force, with a comment\n" + preset_text("article-2025"), encoding="utf-8"
+    )
     before = counsel.house.dump()
     assert "the two versions mean the same" in counsel.run("plan", same).stdout.lower()
     assert counsel.json("plan", same)["plan"]["changes"] == []
@@ -122,20 +142,26 @@ def test_a_plan_exits_2_with_changes_and_0_without_and_changes_nothing_but_the_p
 
 
 def test_a_plan_says_by_question_who_is_asked_what_and_what_ends(counsel: Counsel) -> None:
-    """Who answered the one question is asked both new ones, and its permissions end: no answer is carried over."""
+    """Who answered the one question is asked both new ones, and its permissions end: no answer is
+    carried over.
+    """
     asks = [
         {"question": "models", "covers": ["improve_models"]},
         {"question": "safety", "covers": ["safety_classifiers"]},
     ]
     plan = counsel.json("plan", counsel.file(material=True, choice=asks), code=2)["plan"]
     assert plan["questions"] == {
-        "models": {"asked": 3, "ended": 0}, "safety": {"asked": 3, "ended": 0}, "training": {"asked": 0, "ended": 2},
-    }  # fmt: skip
+        "models": {"asked": 3, "ended": 0},
+        "safety": {"asked": 3, "ended": 0},
+        "training": {"asked": 0, "ended": 2},
+    }
     assert (plan["asked_again"], plan["grants_ended"], plan["nearer"]) == (3, 2, 3)
 
 
 def test_a_plan_counts_turns_by_their_origin(counsel: Counsel) -> None:
-    """Three segments stay permitted; what leaves is what the assistant said, and a tool's output never was in."""
+    """Three segments stay permitted; what leaves is what the assistant said, and a tool's output
+    never was in.
+    """
     file = counsel.file(origins=["typed"])
     rows = counsel.json("plan", file, code=2)["plan"]["purposes"]["improve_models"]
     assert rows == {"before": 6, "after": 3, "entering": 0, "leaving": 3}
@@ -143,12 +169,21 @@ def test_a_plan_counts_turns_by_their_origin(counsel: Counsel) -> None:
 
 def test_a_plan_forecasts_the_sealed_bytes_that_stay(counsel: Counsel) -> None:
     plan = counsel.json("plan", counsel.file(scope={"plans": ["free", "pro"]}), code=2)["plan"]
-    sizes = counsel.house.query("SELECT account_id, sum(octet_length(sealed))::int FROM bodies GROUP BY 1")
+    sizes = counsel.house.query(
+        "SELECT account_id, sum(octet_length(sealed))::int FROM bodies GROUP BY 1"
+    )
     total = sum(size for _, size in sizes)
     of_ben, of_max = (dict(sizes)[counsel.house.accounts[name]] for name in ("ben", "max"))
-    assert plan["kept_before"] == dict.fromkeys(("now", "30 days", "a year"), total - of_ben) | {"5 years": 0}
+    assert plan["kept_before"] == dict.fromkeys(("now", "30 days", "a year"), total - of_ben) | {
+        "5 years": 0
+    }
     rest = total - of_ben - of_max
-    assert plan["kept_after"] == {"now": total - of_ben, "30 days": rest, "a year": rest, "5 years": 0}
+    assert plan["kept_after"] == {
+        "now": total - of_ben,
+        "30 days": rest,
+        "a year": rest,
+        "5 years": 0,
+    }
 
 
 def test_what_was_planned_is_applied_once_with_who_hash_and_day(counsel: Counsel) -> None:
@@ -156,11 +191,24 @@ def test_what_was_planned_is_applied_once_with_who_hash_and_day(counsel: Counsel
     planned = counsel.json("plan", file, "--by", "counsel", code=2)
     applied = counsel.json("apply", file, "--by", "counsel")
     assert applied["sha256"] == planned["sha256"]
-    assert (applied["number"], applied["version"], applied["effective"]) == (1, "new", "2025-10-01T00:00:00Z")
-    row = counsel.house.query("SELECT encode(sha256, 'hex'), applied_by, applied_at FROM policies WHERE number = 1")[0]
+    assert (applied["number"], applied["version"], applied["effective"]) == (
+        1,
+        "new",
+        "2025-10-01T00:00:00Z",
+    )
+    row = counsel.house.query(
+        "SELECT encode(sha256, 'hex'), applied_by, applied_at FROM policies WHERE number = 1"
+    )[0]
     assert row == (planned["sha256"], "counsel", NOW)
-    assert counsel.house.query("SELECT payload FROM outbox WHERE entry = 'policy_applied'")[-1][0].count(row[0]) == 1
-    assert (counsel.folder / "policy.yaml").read_text(encoding="utf-8") == file.read_text(encoding="utf-8")
+    assert (
+        counsel.house.query("SELECT payload FROM outbox WHERE entry = 'policy_applied'")[-1][
+            0
+        ].count(row[0])
+        == 1
+    )
+    assert (counsel.folder / "policy.yaml").read_text(encoding="utf-8") == file.read_text(
+        encoding="utf-8"
+    )
     counsel.run("apply", file, code=1)
     assert counsel.versions() == ["2025-08-28", "new"]
 
@@ -176,9 +224,13 @@ def test_apply_refuses_without_a_plan_of_this_very_text(counsel: Counsel) -> Non
     counsel.run("apply", file)
 
 
-def test_apply_refuses_a_plan_drawn_before_another_version_or_too_long_ago(counsel: Counsel) -> None:
+def test_apply_refuses_a_plan_drawn_before_another_version_or_too_long_ago(
+    counsel: Counsel,
+) -> None:
     one = counsel.file("one", keep={"opted_in": "P3Y"})
-    two = counsel.file("two", keep={"opted_in": "P2Y"}, effective=FIRST_DAY.date() + timedelta(days=20))
+    two = counsel.file(
+        "two", keep={"opted_in": "P2Y"}, effective=FIRST_DAY.date() + timedelta(days=20)
+    )
     counsel.run("plan", two, code=2)
     counsel.run("plan", one, code=2)
     counsel.run("apply", one)
@@ -194,14 +246,20 @@ def test_apply_refuses_a_plan_drawn_before_another_version_or_too_long_ago(couns
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"name": "2025-08-28", "keep": {"opted_in": "P3Y"}}, "`2025-08-28` is already applied, and this file has"),
+        (
+            {"name": "2025-08-28", "keep": {"opted_in": "P3Y"}},
+            "`2025-08-28` is already applied, and this file has",
+        ),
         ({"effective": "2025-08-28"}, "`new` is not newer than `2025-08-28`"),
         ({"effective": "2025-09-19"}, "`new` would be effective in the past"),
         (
             {"keep": {"opted_in": "P6Y"}},
             "`new` widens what may be used or kept, or drops a question, but is not material",
         ),
-        ({"origins": ["typed", "upload", "assistant", "connector"]}, "widens what may be used or kept"),
+        (
+            {"origins": ["typed", "upload", "assistant", "connector"]},
+            "widens what may be used or kept",
+        ),
     ],
 )
 def test_neither_plan_nor_apply_takes_what_is_not_newer_or_widens_unasked(
@@ -225,7 +283,9 @@ def dated(counsel: Counsel, decide_by: str) -> Path:
 
 
 @pytest.mark.parametrize("day", ["2025-10-08", "null"])
-def test_the_version_in_force_is_amended_by_a_later_deadline_or_none(counsel: Counsel, day: str) -> None:
+def test_the_version_in_force_is_amended_by_a_later_deadline_or_none(
+    counsel: Counsel, day: str
+) -> None:
     file = dated(counsel, day)
     counsel.house.now = instant("2025-09-30")
     counsel.house.open("old")
@@ -239,13 +299,18 @@ def test_the_version_in_force_is_amended_by_a_later_deadline_or_none(counsel: Co
 def test_an_earlier_deadline_is_refused_and_the_error_says_why(counsel: Counsel) -> None:
     for command in ("plan", "apply"):
         error, hint = counsel.refused(command, dated(counsel, "2025-09-20"))
-        assert error == ("version `2025-08-28` was applied with `2025-09-28` to decide by, but `2025-09-20` is earlier")
+        assert error == (
+            "version `2025-08-28` was applied with `2025-09-28` to decide by, but "
+            "`2025-09-20` is earlier"
+        )
         assert "told how long they may wait" in hint
 
 
 def test_the_deadline_alone_can_be_amended(counsel: Counsel) -> None:
     file = dated(counsel, "2025-10-28")
-    file.write_text(file.read_text("utf-8").replace("deleted: P30D", "deleted: P20D"), encoding="utf-8")
+    file.write_text(
+        file.read_text("utf-8").replace("deleted: P30D", "deleted: P20D"), encoding="utf-8"
+    )
     error, hint = counsel.refused("plan", file)
     assert "this file has a different meaning" in error
     assert "only `decide_by`" in hint
@@ -254,7 +319,9 @@ def test_the_deadline_alone_can_be_amended(counsel: Counsel) -> None:
 # What is stored
 
 
-def test_a_version_changes_no_stored_date_but_shorten_stored_does_and_can_be_repeated(counsel: Counsel) -> None:
+def test_a_version_changes_no_stored_date_but_shorten_stored_does_and_can_be_repeated(
+    counsel: Counsel,
+) -> None:
     file = counsel.file(keep={"opted_in": "P10D", "opted_out": "P7D"})
     house, before = counsel.house, counsel.dates()
     planned = counsel.json("plan", file, code=2)["plan"]
@@ -266,15 +333,21 @@ def test_a_version_changes_no_stored_date_but_shorten_stored_does_and_can_be_rep
         "max-1": instant("2025-09-01"),
         "ana-2": NOW,
     }
-    assert counsel.shortened(file)["shortened"] == planned["shortened_on_request"] == 3  # Ben's lies there already
+    # Ben's lies there already
+    assert counsel.shortened(file)["shortened"] == planned["shortened_on_request"] == 3
     for chat, last in said.items():
         period = parse_period("P7D" if chat == "ben-1" else "P10D")
         assert set(counsel.dates()[chat]) == {max(FIRST_DAY, period.after(last))}, chat
     again = counsel.json("plan", file, "--shorten-stored")
     assert again["dates"] == {"items": [], "next": None}, "which exits 0"
-    assert counsel.json("apply", file, "--shorten-stored", "--plan", again["plan_sha256"])["shortened"] == 0
+    assert (
+        counsel.json("apply", file, "--shorten-stored", "--plan", again["plan_sha256"])["shortened"]
+        == 0
+    )
     told = house.query("SELECT account_id FROM outbox WHERE entry = 'shortened'")
-    assert sorted(account for (account,) in told) == sorted(house.accounts[name] for name in ("ana", "max"))
+    assert sorted(account for (account,) in told) == sorted(
+        house.accounts[name] for name in ("ana", "max")
+    )
 
 
 def test_what_is_kept_out_or_withdrawn_comes_to_the_period_of_a_refusal(counsel: Counsel) -> None:
@@ -282,11 +355,17 @@ def test_what_is_kept_out_or_withdrawn_comes_to_the_period_of_a_refusal(counsel:
     counsel.house.about(do.Narrow, "ana", "ana-1")
     counsel.house.choose("max", False)
     counsel.shortened(file)
-    for chat, until in {"ana-1": FIRST_DAY, "max-1": FIRST_DAY, "ana-2": parse_period("P40D").after(NOW)}.items():
+    for chat, until in {
+        "ana-1": FIRST_DAY,
+        "max-1": FIRST_DAY,
+        "ana-2": parse_period("P40D").after(NOW),
+    }.items():
         assert set(counsel.dates()[chat]) == {until}, chat
 
 
-def test_what_was_shortened_is_erased_on_the_day_that_was_announced_and_not_before(counsel: Counsel) -> None:
+def test_what_was_shortened_is_erased_on_the_day_that_was_announced_and_not_before(
+    counsel: Counsel,
+) -> None:
     file = counsel.file(keep={"opted_in": "P10D", "opted_out": "P7D"})
     counsel.house.about(do.Hold, "max", "max-1", matter="case")
     counsel.shortened(file)
@@ -295,12 +374,17 @@ def test_what_was_shortened_is_erased_on_the_day_that_was_announced_and_not_befo
         save(counsel.folder, SimulatedClock(at))
         swept = CliRunner(env=counsel.environment).invoke(main, ["sweep"])
         assert swept.exit_code == 0, swept.output
-        assert counsel.house.query("SELECT count(*) FROM segments WHERE erased_at IS NULL")[0][0] == left
+        assert (
+            counsel.house.query("SELECT count(*) FROM segments WHERE erased_at IS NULL")[0][0]
+            == left
+        )
     kept = counsel.house.query("SELECT conversation_id FROM segments WHERE erased_at IS NULL")
     assert kept == [(counsel.house.chats["max-1"],)]
 
 
-def test_a_shortening_is_listed_person_by_person_and_applied_by_the_plan_that_listed_it(counsel: Counsel) -> None:
+def test_a_shortening_is_listed_person_by_person_and_applied_by_the_plan_that_listed_it(
+    counsel: Counsel,
+) -> None:
     file, before = counsel.file(keep={"opted_in": "P10D", "opted_out": "P7D"}), counsel.dates()
     planned = counsel.json("plan", file, "--shorten-stored", "--limit", "2", code=2)
     sums, plan = planned["plan"]["shortening"], planned["plan_sha256"]
@@ -309,8 +393,15 @@ def test_a_shortening_is_listed_person_by_person_and_applied_by_the_plan_that_li
     assert sums["due_at_first"] == 3
     listed = planned["dates"]["items"]
     more = counsel.json(
-        "plan", file, "--shorten-stored", "--after", planned["dates"]["next"], "--plan", plan, code=2
-    )  # fmt: skip
+        "plan",
+        file,
+        "--shorten-stored",
+        "--after",
+        planned["dates"]["next"],
+        "--plan",
+        plan,
+        code=2,
+    )
     assert (len(listed), len(more["items"]), more["next"]) == (2, 1, None)
     assert counsel.dates() == before, "it was said, and not done"
     names = {f"conv_{conversation.hex}": chat for chat, conversation in counsel.house.chats.items()}
@@ -326,29 +417,49 @@ def test_a_shortening_is_listed_person_by_person_and_applied_by_the_plan_that_li
 def test_the_plan_of_a_shortening_reads_as_what_it_does(counsel: Counsel) -> None:
     file = counsel.file(keep={"opted_in": "P10D", "opted_out": "P7D"})
     text = counsel.run("plan", file, code=2).stdout
-    assert "  ~ 3 stored segments get a nearer date only with --shorten-stored, which lists them" in text
+    assert (
+        "  ~ 3 stored segments get a nearer date only with --shorten-stored, which lists them"
+        in text
+    )
     text = counsel.run("plan", file, "--shorten-stored", code=2).stdout
     assert "only with --shorten-stored" not in text
     assert "stored segments get a nearer date by --shorten-stored: " in text
     assert "in 3 conversations of 2 accounts" in text
     ana = counsel.house.chats["ana-1"].hex
-    assert f"    conv_{ana} part 1, 3 turns: 2030-09-01T00:00:00Z -> 2025-10-01T00:00:00Z" in text.splitlines()
+    assert (
+        f"    conv_{ana} part 1, 3 turns: 2030-09-01T00:00:00Z -> 2025-10-01T00:00:00Z"
+        in text.splitlines()
+    )
     plan = counsel.json("plan", file, "--shorten-stored", code=2)["plan_sha256"]
-    assert f"to shorten these dates and no others: --shorten-stored --plan {plan}" not in text, "a plan is drawn anew"
+    assert f"to shorten these dates and no others: --shorten-stored --plan {plan}" not in text, (
+        "a plan is drawn anew"
+    )
 
 
-def test_a_shortening_without_its_own_plan_is_refused_and_nothing_is_applied(counsel: Counsel) -> None:
+def test_a_shortening_without_its_own_plan_is_refused_and_nothing_is_applied(
+    counsel: Counsel,
+) -> None:
     file = counsel.file(keep={"opted_in": "P10D", "opted_out": "P7D"})
     without = counsel.json("plan", file, code=2)["plan_sha256"]
     error, hint = counsel.refused("apply", file, "--shorten-stored")
     assert error == "stored dates are shortened by the plan that showed them, which `--plan` names"
-    assert hint == "run `licet policy plan FILE --shorten-stored`, read it, and apply with the `--plan` that it prints"
-    assert counsel.refused("apply", file, "--shorten-stored", "--plan", without)[0] == "that plan lists no stored dates"
+    assert hint == (
+        "run `licet policy plan FILE --shorten-stored`, read it, and apply with the "
+        "`--plan` that it prints"
+    )
+    assert (
+        counsel.refused("apply", file, "--shorten-stored", "--plan", without)[0]
+        == "that plan lists no stored dates"
+    )
     old = counsel.json("plan", file, "--shorten-stored", code=2)["plan_sha256"]
     other = counsel.file("other", keep={"opted_in": "P20D", "opted_out": "P7D"})
-    assert counsel.refused("apply", other, "--shorten-stored", "--plan", old)[0] == error, "it was shown another change"
+    assert counsel.refused("apply", other, "--shorten-stored", "--plan", old)[0] == error, (
+        "it was shown another change"
+    )
     counsel.json("plan", file, "--shorten-stored", code=2)
-    assert counsel.refused("apply", file, "--shorten-stored", "--plan", old)[0] == error, "it was drawn again"
+    assert counsel.refused("apply", file, "--shorten-stored", "--plan", old)[0] == error, (
+        "it was drawn again"
+    )
     plan = counsel.json("plan", file, "--shorten-stored", code=2)["plan_sha256"]
     counsel.house.passes(PLAN_DAYS_MAX + 1)
     assert "older than" in counsel.refused("apply", file, "--shorten-stored", "--plan", plan)[0]
@@ -364,7 +475,9 @@ def test_whoever_acts_after_the_plan_is_left_as_they_are_and_told_of(counsel: Co
     before = counsel.dates()
     done = counsel.run("apply", file, "--shorten-stored", "--plan", plan, code=1).stdout
     assert "2 stored segments shortened" in done
-    assert "1 account changed since the plan, and left as they are: plan the shortening again" in done
+    assert (
+        "1 account changed since the plan, and left as they are: plan the shortening again" in done
+    )
     assert counsel.dates()["max-1"] == before["max-1"]
     assert set(counsel.dates()["ana-1"]) == {FIRST_DAY}
     assert counsel.shortened(file)["shortened"] == 1, "the next plan lists it"
@@ -399,7 +512,10 @@ def test_a_shortening_that_was_stopped_goes_on_with_the_same_plan(
 
 
 def test_diff_exits_2_with_changes_and_0_without(counsel: Counsel) -> None:
-    one, two = counsel.file("one"), counsel.file("two", scope={"plans": ["free", "max", "work"]}, material=True)
+    one, two = (
+        counsel.file("one"),
+        counsel.file("two", scope={"plans": ["free", "max", "work"]}, material=True),
+    )
     told = counsel.run("diff", one, two, code=2).stdout.splitlines()
     assert "+ scope.plans: nothing -> work" in told and "- scope.plans: pro -> nothing" in told
     assert "~ material: False -> True" in told
@@ -408,4 +524,6 @@ def test_diff_exits_2_with_changes_and_0_without(counsel: Counsel) -> None:
 
 
 def test_the_schema_is_what_the_command_prints() -> None:
-    assert json.loads(CliRunner().invoke(main, ["policy", "schema"]).stdout) == json.loads(schema_text())
+    assert json.loads(CliRunner().invoke(main, ["policy", "schema"]).stdout) == json.loads(
+        schema_text()
+    )

@@ -1,4 +1,6 @@
-"""The client against a real server, through a wire that loses answers and a server that is busy: done once, or not at all."""
+"""The client against a real server, through a wire that loses answers and a server that is busy:
+done once, or not at all.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,11 @@ class Busy:
             self.asked += 1
             if self.left > 0:
                 self.left -= 1
-                start = {"type": "http.response.start", "status": 503, "headers": [(b"retry-after", b"0")]}
+                start = {
+                    "type": "http.response.start",
+                    "status": 503,
+                    "headers": [(b"retry-after", b"0")],
+                }
                 await send(start)
                 await send({"type": "http.response.body", "body": b"{}"})
                 return
@@ -65,7 +71,9 @@ class Busy:
 
 @contextmanager
 def losing_wire(url: str, losses: int) -> Iterator[tuple[str, list[bytes]]]:
-    """A wire to ``url`` that delivers each request, and cuts the first ``losses`` connections before the answer."""
+    """A wire to ``url`` that delivers each request, and cuts the first ``losses`` connections
+    before the answer.
+    """
     upstream = urlsplit(url)
     listener = socket.create_server(("127.0.0.1", 0))
     requests: list[bytes] = []
@@ -79,9 +87,10 @@ def losing_wire(url: str, losses: int) -> Iterator[tuple[str, list[bytes]]]:
             with taken, socket.create_connection((upstream.hostname, upstream.port)) as there:
                 request = taken.recv(1 << 20)
                 body = int(
-                    dict(h.lower().split(b": ", 1) for h in request.split(b"\r\n\r\n")[0].split(b"\r\n")[1:]).get(
-                        b"content-length", 0
-                    )
+                    dict(
+                        h.lower().split(b": ", 1)
+                        for h in request.split(b"\r\n\r\n")[0].split(b"\r\n")[1:]
+                    ).get(b"content-length", 0)
                 )
                 while len(request.split(b"\r\n\r\n", 1)[1]) < body:
                     request += taken.recv(1 << 20)
@@ -109,17 +118,32 @@ def test_a_day_in_the_life_of_an_assistant(world, licet) -> None:
         licet.send(client.say("host:ana", "hello", conversation="host:c1", id="1"))
     assert gate.value.hint == f"/v1/accounts/{opened.account}/choices"
     assert licet.send(client.choose("host:ana", allow=True, via="settings")).effect == "began"
-    said = licet.send(client.say("host:ana", "hello", conversation="host:c1", id="1", title="Greetings"))
-    items = licet.send(client.say_all([
-        ConversationTurn(account="host:ana", conversation="host:c1", id="2", role="assistant", text="good day"),
-        ConversationTurn(account="host:nobody", text="hello"),
-    ]))  # fmt: skip
+    said = licet.send(
+        client.say("host:ana", "hello", conversation="host:c1", id="1", title="Greetings")
+    )
+    items = licet.send(
+        client.say_all(
+            [
+                ConversationTurn(
+                    account="host:ana",
+                    conversation="host:c1",
+                    id="2",
+                    role="assistant",
+                    text="good day",
+                ),
+                ConversationTurn(account="host:nobody", text="hello"),
+            ]
+        )
+    )
     assert [item.status for item in items] == [201, 404]
     (listed,) = licet.send(client.conversations("host:ana")).items
     assert (listed.id, listed.turns, listed.badges[0].use) == (said.conversation, 2, "whole")
     assert licet.send(client.keep_out("host:c1", "host:ana")).outcome == "done"
     assert licet.send(client.let_in(said.conversation)).outcome == "done"
-    assert licet.send(client.give_feedback(said.conversation, "up", turn=2, share="reply")).outcome == "done"
+    assert (
+        licet.send(client.give_feedback(said.conversation, "up", turn=2, share="reply")).outcome
+        == "done"
+    )
     assert licet.send(client.get_conversation(said.conversation)).kept_out is False
     assert licet.send(client.notice("host:ana")).because == "answered"
     assert licet.send(client.delete(said.conversation)).outcome == "done"
@@ -165,9 +189,13 @@ def test_a_person_asks_answers_and_takes_back_with_a_client_of_their_own(world, 
         asked = licet.send(client.send_request("access", "What do you have of me?"))
         assert [one.words for one in asked.steps] == ["What do you have of me?"]
         rights_requests.act(
-            world.here, asked.id, rights_requests.StaffAct.pause, "staff:ada@example.org", reason="clarification",
+            world.here,
+            asked.id,
+            rights_requests.StaffAct.pause,
+            "staff:ada@example.org",
+            reason="clarification",
             words="Of which year?",
-        )  # fmt: skip
+        )
         replied = licet.send(client.reply_to_request(asked.id, "Of this one."))
         assert [one.words for one in replied.steps[1:]] == ["Of which year?", "Of this one."]
         assert licet.send(client.withdraw_request(asked.id)).state == "withdrawn"
@@ -206,7 +234,10 @@ def test_after_a_lost_answer_it_tries_again_and_the_choice_is_made_once(world, u
         assert licet.send(client.choose("host:ana", allow=True)).effect == "began"
     assert len(requests) == losses + 1
     keys = {
-        line for request in requests for line in request.split(b"\r\n") if line.lower().startswith(b"idempotency-key")
+        line
+        for request in requests
+        for line in request.split(b"\r\n")
+        if line.lower().startswith(b"idempotency-key")
     }
     assert len(keys) == 1
     assert world.rows("SELECT count(*) FROM choices") == [(1,)]
@@ -215,12 +246,19 @@ def test_after_a_lost_answer_it_tries_again_and_the_choice_is_made_once(world, u
 def test_turns_in_bulk_are_sent_again_only_where_that_adds_nothing(world, url) -> None:
     world.clock.set(NOTICE)
     world.open("ana", allow=True)
-    named = [ConversationTurn(account="host:ana", conversation="host:c1", id=str(n), text="hello") for n in range(3)]
+    named = [
+        ConversationTurn(account="host:ana", conversation="host:c1", id=str(n), text="hello")
+        for n in range(3)
+    ]
     nameless = [ConversationTurn(account="host:ana", text="hello")]
     with losing_wire(url, 1) as (wire, _), Client(wire, world.key()) as licet:
         assert {item.outcome for item in licet.send(client.say_all(named))} == {"duplicate"}
     assert world.rows("SELECT count(*) FROM turns") == [(3,)]
-    with losing_wire(url, 1) as (wire, requests), Client(wire, world.key()) as licet, pytest.raises(BusyError):
+    with (
+        losing_wire(url, 1) as (wire, requests),
+        Client(wire, world.key()) as licet,
+        pytest.raises(BusyError),
+    ):
         licet.send(client.say_all(nameless))
     assert len(requests) == 1
 
@@ -232,9 +270,12 @@ def test_the_check_never_raises_and_what_cannot_be_known_is_no(world, url) -> No
         raise RuntimeError
 
     for licet in (
-        Client(url, world.key(), attempts_max=1), Client("http://127.0.0.1:9", "key", attempts_max=2),
-        Client(url, "nonsense"), Client(url, no_token), Client("nonsense", "key", attempts_max=1),
-    ):  # fmt: skip
+        Client(url, world.key(), attempts_max=1),
+        Client("http://127.0.0.1:9", "key", attempts_max=2),
+        Client(url, "nonsense"),
+        Client(url, no_token),
+        Client("nonsense", "key", attempts_max=1),
+    ):
         with licet:
             gate = licet.check("host:nobody")
             assert gate.may_write is False
@@ -242,7 +283,9 @@ def test_the_check_never_raises_and_what_cannot_be_known_is_no(world, url) -> No
 
 
 class Hung:
-    """A server on a real socket that takes requests and never answers, or a byte at a time; it counts who comes."""
+    """A server on a real socket that takes requests and never answers, or a byte at a time; it
+    counts who comes.
+    """
 
     def __init__(self, drips: bool) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -304,7 +347,10 @@ def test_the_gates_of_a_plugin_are_closed_while_the_server_hangs(hung) -> None:
 
 
 def test_the_gate_of_a_recorder_is_not_known_while_the_server_hangs(hung) -> None:
-    with Client(hung.url, "key", attempts_max=1, timeout_seconds=1.0) as licet, pytest.raises(BusyError):
+    with (
+        Client(hung.url, "key", attempts_max=1, timeout_seconds=1.0) as licet,
+        pytest.raises(BusyError),
+    ):
         Gates().ask_now(licet, "host:ana")
     assert hung.came == 1
 
@@ -323,7 +369,12 @@ def test_every_request_of_a_coding_assistant_gives_a_server_that_hangs_up(hung, 
     key = tmp_path / "key"
     key.write_text("key")
     with closing(ApiTransport(hung.url, key, "ana")) as way:
-        for ask in (way.standing, lambda: way.usable("s"), lambda: way.keep_out("s", True), lambda: way.send([])):
+        for ask in (
+            way.standing,
+            lambda: way.usable("s"),
+            lambda: way.keep_out("s", True),
+            lambda: way.send([]),
+        ):
             with pytest.raises(BusyError):
                 ask()
     assert hung.came == 4
@@ -347,7 +398,9 @@ def test_the_asynchronous_client_does_the_same(world) -> None:
         async with AsyncClient(url, world.key()) as licet:
             assert (await licet.send(client.gate("host:ana"))).gate == "must_decide"
             assert (await licet.check("host:ana")).gate == "must_decide"
-            chosen = await asyncio.gather(*(licet.send(client.choose("host:ana", allow=True)) for _ in range(5)))
+            chosen = await asyncio.gather(
+                *(licet.send(client.choose("host:ana", allow=True)) for _ in range(5))
+            )
             assert [c.effect for c in chosen].count("began") == 1
             assert (await licet.check("host:ana")).may_write is True
             with pytest.raises(NotFoundError):
@@ -401,33 +454,50 @@ def test_the_structs_of_the_client_are_those_of_the_api() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ours", "theirs"), [(ConversationTurn, schema.NewTurn), (client.ToolCallResult, schema.NewToolCall)]
+    ("ours", "theirs"),
+    [(ConversationTurn, schema.NewTurn), (client.ToolCallResult, schema.NewToolCall)],
 )
-def test_what_the_client_sends_is_what_the_api_takes_with_the_same_defaults(ours: Any, theirs: Any) -> None:
+def test_what_the_client_sends_is_what_the_api_takes_with_the_same_defaults(
+    ours: Any, theirs: Any
+) -> None:
     sent = {field.name: field.default for field in msgspec.structs.fields(ours)}
     assert sent == {field.name: field.default for field in msgspec.structs.fields(theirs)}
 
 
-def test_a_choice_names_its_question_and_scope_and_both_clients_read_the_tree(pool: Any, tmp_path: Any) -> None:
+def test_a_choice_names_its_question_and_scope_and_both_clients_read_the_tree(
+    pool: Any, tmp_path: Any
+) -> None:
     world = World(pool, tmp_path / "two", preset("strict"))
     world.clock.set(NOTICE)
     world.open("ana")
     garden = client.ChoiceScope(project="garden")
     with listening(world.app) as address, Client(address, world.key()) as licet:
         none = licet.send(client.choose("host:ana", allow=True))
-        assert (none.effect, none.because, none.could_name) == ("none", "several_questions", ("models", "safety"))
+        assert (none.effect, none.because, none.could_name) == (
+            "none",
+            "several_questions",
+            ("models", "safety"),
+        )
         assert none.detail
         refused = licet.send(client.choose("host:ana", allow=False))
         assert [(one.question, one.effect) for one in refused.answers] == [
             ("models", "declined"),
             ("safety", "declined"),
         ]
-        given = licet.send(client.choose("host:ana", allow=True, question="models", scope=garden, surface="cli"))
+        given = licet.send(
+            client.choose("host:ana", allow=True, question="models", scope=garden, surface="cli")
+        )
         project = given.answers[0].project
         with pytest.raises(UsageError, match="belongs to a yes"):
             licet.send(client.choose("host:ana", allow=False, scope=garden))
         turn = licet.send(
-            client.say("host:ana", "hello", conversation="host:c1", project="garden", project_title="Garden")
+            client.say(
+                "host:ana",
+                "hello",
+                conversation="host:c1",
+                project="garden",
+                project_title="Garden",
+            )
         )
         (models, safety) = licet.send(client.explain_turn(turn.turn)).answers
         assert (models.because, models.question, models.act.surface if models.act else "") == (
@@ -447,11 +517,18 @@ def test_a_choice_names_its_question_and_scope_and_both_clients_read_the_tree(po
         async def seen() -> client.StandingResult:
             async with AsyncClient(address, world.key()) as other:
                 out = await other.send(client.keep_project_out("host:ana", "garden"))
-                assert [(one.number, one.question, one.project) for one in out.ended] == [(1, "models", project)]
-                assert (await other.send(client.let_project_in("host:ana", "host:garden"))).outcome == "done"
+                assert [(one.number, one.question, one.project) for one in out.ended] == [
+                    (1, "models", project)
+                ]
+                assert (
+                    await other.send(client.let_project_in("host:ana", "host:garden"))
+                ).outcome == "done"
                 return await other.send(client.standing("host:ana"))
 
         assert asyncio.run(seen()) == licet.send(client.standing("host:ana"))
         garden_now, chat = licet.send(client.standing("host:ana")).items
         assert (garden_now.project, garden_now.kept_out, garden_now.own) == (project, None, ())
-        assert (chat.conversation, chat.kept_out.act if chat.kept_out else "") == (turn.conversation, "kept_out")
+        assert (chat.conversation, chat.kept_out.act if chat.kept_out else "") == (
+            turn.conversation,
+            "kept_out",
+        )

@@ -1,6 +1,8 @@
-"""The npm package `@licet/client`: what it is generated from, the same bytes twice, and calls to a real server.
+"""The npm package `@licet/client`: what it is generated from, the same bytes twice, and calls to a
+real server.
 
-Node runs `packages/client/test/client.test.mjs` with its own test runner; Deno and the page of the docs make calls too.
+Node runs `packages/client/test/client.test.mjs` with its own test runner; Deno and the page of the
+docs make calls too.
 """
 
 from __future__ import annotations
@@ -107,7 +109,9 @@ def test_how_operations_are_sent_is_what_the_api_says() -> None:
     """The same of the table alone, which needs no npm."""
     document = package.description()
     if not GOLDEN:
-        assert (package.SOURCE / "src" / "operations.ts").read_text("utf-8") == package.table(document)
+        assert (package.SOURCE / "src" / "operations.ts").read_text("utf-8") == package.table(
+            document
+        )
     named = package.operations(document)
     assert {"choose", "get_gate", "say", "say_in_bulk", "lease_rows"} <= named.keys()
     assert not {"run_erasure", "make_api_key", "read_conversation"} & named.keys()
@@ -116,7 +120,10 @@ def test_how_operations_are_sent_is_what_the_api_says() -> None:
 
 
 def test_what_is_written_by_hand_has_the_fields_of_the_server() -> None:
-    sources = {name: (package.SOURCE / "src" / name).read_text("utf-8") for name in ("index.ts", "errors.ts")}
+    sources = {
+        name: (package.SOURCE / "src" / name).read_text("utf-8")
+        for name in ("index.ts", "errors.ts")
+    }
     for name, text, struct in (
         ("BulkItem", sources["index.ts"], schema.BulkItemAnswer),
         ("Problem", sources["errors.ts"], problems.Problem),
@@ -124,26 +131,37 @@ def test_what_is_written_by_hand_has_the_fields_of_the_server() -> None:
     ):
         (body,) = re.findall(rf"export interface {name} {{\n(.*?)\n}}", text, re.DOTALL)
         fields = {field.encode_name for field in msgspec.structs.fields(struct)}
-        assert set(re.findall(r"(?m)^  (\w+)\??:", body)) == fields - {"status"} | (fields & {"line"} and {"status"})
+        assert set(re.findall(r"(?m)^  (\w+)\??:", body)) == fields - {"status"} | (
+            fields & {"line"} and {"status"}
+        )
 
 
 def test_it_depends_on_nothing_and_its_lock_names_no_address() -> None:
     about = json.loads((package.SOURCE / "package.json").read_text("utf-8"))
     assert not {"dependencies", "peerDependencies", "scripts"} & set(about)
     for file in (package.SOURCE / "src").glob("*.ts"):
-        named = re.findall(r'(?:from|import)\s*\(?"([^"]+)"', re.sub(r"(?ms)/\*.*?\*/", "", file.read_text("utf-8")))
+        named = re.findall(
+            r'(?:from|import)\s*\(?"([^"]+)"',
+            re.sub(r"(?ms)/\*.*?\*/", "", file.read_text("utf-8")),
+        )
         assert set(named) <= {"./api.js", "./errors.js", "./operations.js"}, file.name
     lock = json.loads((package.COMPILER / "package-lock.json").read_text("utf-8"))["packages"]
     pinned = {name: one for name, one in lock.items() if name}
-    assert pinned and all(one["integrity"].startswith("sha512-") and "resolved" not in one for one in pinned.values())
+    assert pinned and all(
+        one["integrity"].startswith("sha512-") and "resolved" not in one for one in pinned.values()
+    )
 
 
-def test_two_builds_are_the_same_bytes_and_have_what_they_export(built: Path, compiler: Path, tmp_path: Path) -> None:
+def test_two_builds_are_the_same_bytes_and_have_what_they_export(
+    built: Path, compiler: Path, tmp_path: Path
+) -> None:
     again = tmp_path / "again"
     package.write(again, compiler)
     hashes = set()
     for folder in (built, again):
-        (packed,) = json.loads(npm.run(folder, "pack", "--json", "--pack-destination", str(tmp_path)))
+        (packed,) = json.loads(
+            npm.run(folder, "pack", "--json", "--pack-destination", str(tmp_path))
+        )
         assert {one["path"] for one in packed["files"]} == {file.name for file in folder.iterdir()}
         hashes.add(hashlib.sha256((tmp_path / packed["filename"]).read_bytes()).hexdigest())
     assert len(hashes) == 1
@@ -152,14 +170,18 @@ def test_two_builds_are_the_same_bytes_and_have_what_they_export(built: Path, co
     assert all((built / path).is_file() for path in about["exports"]["."].values())
 
 
-def test_the_compiler_knows_what_a_request_needs_and_what_it_answers(built: Path, compiler: Path) -> None:
+def test_the_compiler_knows_what_a_request_needs_and_what_it_answers(
+    built: Path, compiler: Path
+) -> None:
     host = built.parents[2]
     (host / "host.ts").write_text(TYPED, "utf-8")
     (host / "package.json").write_text('{"private": true, "type": "module"}')
     options = {
         "strict": True, "noEmit": True, "module": "nodenext", "target": "es2022", "types": [], "lib": ["es2022", "dom"],
     }  # fmt: skip
-    (host / "tsconfig.json").write_text(json.dumps({"compilerOptions": options, "files": ["host.ts"]}))
+    (host / "tsconfig.json").write_text(
+        json.dumps({"compilerOptions": options, "files": ["host.ts"]})
+    )
     program = compiler / "node_modules" / "typescript" / "bin" / "tsc"
     compiled = ran(["node", str(program), "-p", str(host)], host)
     assert (compiled.returncode, compiled.stdout) == (0, "")
@@ -169,7 +191,11 @@ def test_node_calls_a_real_server(built: Path, asked: World, url: str) -> None:
     with losing_wire(url, 1) as (cut, requests):
         told = {"url": url, "key": asked.key(), "cut": cut, "package": str(built)}
         tests = package.SOURCE / "test" / "client.test.mjs"
-        done = ran(["node", "--experimental-vm-modules", "--test", str(tests)], built, {"LICET_TEST": json.dumps(told)})
+        done = ran(
+            ["node", "--experimental-vm-modules", "--test", str(tests)],
+            built,
+            {"LICET_TEST": json.dumps(told)},
+        )
     assert done.returncode == 0, done.stdout + done.stderr
     keys = [re.search(rb"(?i)idempotency-key: (\S+)", one) for one in requests]
     assert len(keys) == 2, "the answer to the first request was lost"
@@ -180,18 +206,27 @@ def test_node_calls_a_real_server(built: Path, asked: World, url: str) -> None:
 
 
 def test_deno_calls_a_real_server(built: Path, asked: World, url: str, tmp_path: Path) -> None:
-    (tmp_path / "package.json").write_text(json.dumps({"private": True, "dependencies": {"deno": DENO}}))
+    (tmp_path / "package.json").write_text(
+        json.dumps({"private": True, "dependencies": {"deno": DENO}})
+    )
     npm.run(tmp_path, "install")
     program = next((tmp_path / "node_modules" / "@deno").glob("*/deno"), None)
     if program is None:
         npm.absent("there is no Deno for this machine")
     shutil.copy(package.SOURCE / "test" / "roundtrip.mjs", tmp_path / "roundtrip.mjs")
     (tmp_path / "day.mjs").write_text(ON_DENO % (built, tmp_path / "roundtrip.mjs"))
-    words = ["run", "--quiet", "--no-remote", "--no-config", f"--allow-net={url.removeprefix('http://')}"]
+    words = [
+        "run",
+        "--quiet",
+        "--no-remote",
+        "--no-config",
+        f"--allow-net={url.removeprefix('http://')}",
+    ]
     done = ran(
-        [str(program), *words, "day.mjs", url, asked.key()], tmp_path,
+        [str(program), *words, "day.mjs", url, asked.key()],
+        tmp_path,
         {"DENO_DIR": str(tmp_path / "cache"), "DENO_NO_UPDATE_CHECK": "1"},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     seen: dict[str, Any] = json.loads(done.stdout)
     assert seen.pop("account").startswith("acc_")
@@ -217,9 +252,16 @@ def test_the_page_names_each_class_of_error_and_each_option() -> None:
         assert f"`{name}`" in page, name
 
 
-def ran(words: list[str], folder: Path, more: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def ran(
+    words: list[str], folder: Path, more: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """A program that is given no setting of whoever runs the tests."""
     kept = {"PATH": os.environ["PATH"], "HOME": str(folder), "NO_COLOR": "1"}
     return subprocess.run(
-        words, cwd=folder, capture_output=True, text=True, timeout=SECONDS_MAX, env=kept | (more or {})
+        words,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS_MAX,
+        env=kept | (more or {}),
     )

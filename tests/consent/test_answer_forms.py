@@ -1,4 +1,6 @@
-"""A form answers several questions at once, each by itself: what counts, what is stale, what a no leaves below it."""
+"""A form answers several questions at once, each by itself: what counts, what is stale, what a no
+leaves below it.
+"""
 
 from __future__ import annotations
 
@@ -31,15 +33,36 @@ class FormDesk(Desk):
     """A desk at which forms are filled in, under `strict`: two questions, and a minimum age."""
 
     def form(
-        self, account: UUID, answers: dict[str, str], at: datetime = NOW, *, page: FormPage = FormPage.notice,
-        showing: UUID | str | None = None, age: str = "", age_again: str = "", keep: frozenset[int] = frozenset(),
-        terms: bool = True, later: bool = False,
-    ) -> FormResult:  # fmt: skip
+        self,
+        account: UUID,
+        answers: dict[str, str],
+        at: datetime = NOW,
+        *,
+        page: FormPage = FormPage.notice,
+        showing: UUID | str | None = None,
+        age: str = "",
+        age_again: str = "",
+        keep: frozenset[int] = frozenset(),
+        terms: bool = True,
+        later: bool = False,
+    ) -> FormResult:
         form = AnswerForm(
-            account=account, at=at, page=page, answers=answers, age=age, age_again=age_again, surface="app",
-            language="en", gpc=False, keep=keep, terms=terms, later=later,
-            showing=(showing or self.show(account, at)).hex if not isinstance(showing, str) else showing,
-        )  # fmt: skip
+            account=account,
+            at=at,
+            page=page,
+            answers=answers,
+            age=age,
+            age_again=age_again,
+            surface="app",
+            language="en",
+            gpc=False,
+            keep=keep,
+            terms=terms,
+            later=later,
+            showing=(showing or self.show(account, at)).hex
+            if not isinstance(showing, str)
+            else showing,
+        )
         (made,) = WriteBatch(self.keyring, lambda: at).apply(self.tx, [Write(command=form)])
         if isinstance(made, Exception):
             raise made
@@ -47,7 +70,9 @@ class FormDesk(Desk):
         return made.finished
 
     def state(self, account: UUID, at: datetime = NOW) -> AccountState:
-        return account_view.brought(account_view.accounts(self.tx, [account])[account], self.known, at).account
+        return account_view.brought(
+            account_view.accounts(self.tx, [account])[account], self.known, at
+        ).account
 
     def standings(self, account: UUID, at: datetime = NOW) -> tuple[str, str]:
         state = self.state(account, at)
@@ -82,8 +107,9 @@ def test_each_question_of_one_form_is_a_choice_of_its_own(desk: FormDesk) -> Non
     assert desk.standings(account) == (DECLINED, ALLOWED)
     kept = account_choices.of_account(desk.tx, account)
     assert [(one.question, one.allow, one.effect) for one in kept] == [
-        ("models", False, "declined"), ("safety", True, "began"),
-    ]  # fmt: skip
+        ("models", False, "declined"),
+        ("safety", True, "began"),
+    ]
     assert {one.showing for one in showings.newest_answers(desk.tx, account).values()} == {showing}
     assert made.newest_choice == kept[-1].seq
     assert desk.ask(account).unanswered == ()
@@ -99,16 +125,24 @@ def test_a_form_with_a_question_left_open_counts_for_nothing_and_names_it(desk: 
     assert desk.ask(account).terms_accepted_at is None
 
 
-def test_what_is_answered_elsewhere_leaves_the_gate_and_the_notice_to_the_other_question(desk: FormDesk) -> None:
+def test_what_is_answered_elsewhere_leaves_the_gate_and_the_notice_to_the_other_question(
+    desk: FormDesk,
+) -> None:
     account = desk.account(opened=NOW)
     desk.choose(account, False, via="api", question="models")
     asked = desk.ask(account)
-    assert (asked.gate.value, asked.unanswered, asked.variant) == ("must_decide", ("safety",), Variant.signup)
+    assert (asked.gate.value, asked.unanswered, asked.variant) == (
+        "must_decide",
+        ("safety",),
+        Variant.signup,
+    )
     assert desk.form(account, {"safety": "no"}).faults == frozenset()
     assert (desk.ask(account).gate.value, desk.ask(account).unanswered) == ("open", ())
 
 
-def test_a_yes_is_stale_for_the_question_answered_since_and_counts_for_the_other(desk: FormDesk) -> None:
+def test_a_yes_is_stale_for_the_question_answered_since_and_counts_for_the_other(
+    desk: FormDesk,
+) -> None:
     account = desk.account()
     showing = desk.show(account)
     desk.choose(account, False, via="api", question="models")
@@ -136,7 +170,11 @@ def test_a_no_ends_what_is_below_it_but_for_what_it_keeps(desk: FormDesk) -> Non
         for question, name in (("models", "garden"), ("models", "kitchen"), ("safety", "garden"))
     )
     made = desk.form(
-        account, {"models": "no"}, NOW + 2 * MINUTE, page=FormPage.settings, keep=frozenset({kept, other, 99})
+        account,
+        {"models": "no"},
+        NOW + 2 * MINUTE,
+        page=FormPage.settings,
+        keep=frozenset({kept, other, 99}),
     )
     assert made.faults == frozenset()
     grants = desk.state(account, NOW + 2 * MINUTE).grants
@@ -160,18 +198,24 @@ def test_the_evidence_of_an_answer_names_the_question_that_was_shown_on_its_page
     desk.form(account, {"models": "yes", "safety": "no"}, page=page, showing=showing, terms=False)
     made = history.recorded(desk.tx, desk.keyring, account).choices
     assert [(one.question, one.evidence.shown if one.evidence else None) for one in made] == [
-        ("safety", showing.hex), ("models", showing.hex),
-    ]  # fmt: skip
+        ("safety", showing.hex),
+        ("models", showing.hex),
+    ]
 
 
-def test_an_age_below_the_known_one_is_asked_once_more_before_it_ends_anything(desk: FormDesk) -> None:
+def test_an_age_below_the_known_one_is_asked_once_more_before_it_ends_anything(
+    desk: FormDesk,
+) -> None:
     account = desk.account()
     desk.form(account, {"models": "yes", "safety": "yes"})
     answers, at = {"models": "yes"}, NOW + MINUTE
     asked = desk.form(account, answers, at, page=FormPage.settings, age="15")
     assert asked.faults == {FormFault.lower_age}
     assert (desk.state(account, at).age, len(desk.state(account, at).grants)) == (30, 2)
-    assert desk.form(account, answers, at, page=FormPage.settings, age="14", age_again="15").faults == asked.faults
+    assert (
+        desk.form(account, answers, at, page=FormPage.settings, age="14", age_again="15").faults
+        == asked.faults
+    )
     taken = desk.form(account, answers, at, page=FormPage.settings, age="15", age_again="15")
     assert taken.faults == frozenset()
     assert (desk.state(account, at).age, desk.state(account, at).grants) == (15, ())
@@ -210,7 +254,10 @@ def test_a_lower_age_is_asked_once_more_wherever_one_may_be_given_and_a_higher_o
         assert first.faults == (frozenset({FormFault.lower_age}) if asked else frozenset())
         if asked:
             assert (first.age, desk.state(account).age) == (20, 30)
-            assert desk.form(account, answers, page=page, age=given, age_again=given).faults == frozenset()
+            assert (
+                desk.form(account, answers, page=page, age=given, age_again=given).faults
+                == frozenset()
+            )
         assert desk.state(account).age == known
 
 
@@ -226,15 +273,29 @@ def test_a_yes_without_the_question_that_it_answers_gives_nothing_and_a_no_besid
     desk.form(account, {"models": "yes", "safety": "no"})
     showing = desk.show(desk.account()).hex if showing == "another's" else showing
     made = desk.form(
-        account, {"models": "no", "safety": "yes"}, NOW + MINUTE, page=page, showing=showing, age="20", age_again="20"
+        account,
+        {"models": "no", "safety": "yes"},
+        NOW + MINUTE,
+        page=page,
+        showing=showing,
+        age="20",
+        age_again="20",
     )
-    assert (made.stale, made.faults, made.unknown_showing) == (("safety",), frozenset(), bool(showing))
+    assert (made.stale, made.faults, made.unknown_showing) == (
+        ("safety",),
+        frozenset(),
+        bool(showing),
+    )
     assert desk.standings(account, NOW + MINUTE) == (WITHDRAWN, DECLINED)
     assert desk.state(account).age == 20
-    assert made.newest_choice == max(one.seq for one in account_choices.of_account(desk.tx, account))
+    assert made.newest_choice == max(
+        one.seq for one in account_choices.of_account(desk.tx, account)
+    )
 
 
-def test_a_page_that_is_not_on_record_accepts_no_terms_and_a_no_on_it_counts(desk: FormDesk) -> None:
+def test_a_page_that_is_not_on_record_accepts_no_terms_and_a_no_on_it_counts(
+    desk: FormDesk,
+) -> None:
     account = desk.account()
     made = desk.form(account, {"models": "no", "safety": "no"}, showing="0" * 32)
     assert (made.stale, made.stale_terms) == ((), True)
@@ -242,10 +303,19 @@ def test_a_page_that_is_not_on_record_accepts_no_terms_and_a_no_on_it_counts(des
     assert desk.ask(account).terms_accepted_at is None
 
 
-def test_a_no_on_a_page_of_terms_that_were_replaced_counts_and_accepts_nothing(desk: FormDesk) -> None:
+def test_a_no_on_a_page_of_terms_that_were_replaced_counts_and_accepts_nothing(
+    desk: FormDesk,
+) -> None:
     account = desk.account()
     showing = desk.show(account)
-    later = read({**preset("strict").document(), "version": "later", "effective": "2025-12-01", "decide_by": None})
+    later = read(
+        {
+            **preset("strict").document(),
+            "version": "later",
+            "effective": "2025-12-01",
+            "decide_by": None,
+        }
+    )
     policy_versions.add(desk.tx, later, NOW, "test")
     desk.known, at = policy_versions.current(desk.tx), instant("2025-12-02")
     desk.publish(notice.shipped(later, ["en"]))

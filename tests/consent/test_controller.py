@@ -1,4 +1,6 @@
-"""Who is responsible is asked for, stands in every receipt, and nobody else is served before it is stated."""
+"""Who is responsible is asked for, stands in every receipt, and nobody else is served before it is
+stated.
+"""
 
 from __future__ import annotations
 
@@ -30,11 +32,21 @@ from ..installed import House
 
 LICET = STARTED
 STATED = Controller(
-    name='Example "& Sons" Ltd: data', address="1 Example Street, Dublin", contact="privacy@example.org",
-    jurisdictions=("IE", "NO"), storage_locations=("IE",), withdrawal_url="https://example.org/privacy",
-    joint_controllers=("Labs GmbH, privacy@labs.example", "Third Ltd"), representative=False, dpo="Dana, dpo@example.org",
-    papers={"licensed_data": False, "service_description": "A helper: it answers\nquestions.", "continuous_training": True},
-)  # fmt: skip
+    name='Example "& Sons" Ltd: data',
+    address="1 Example Street, Dublin",
+    contact="privacy@example.org",
+    jurisdictions=("IE", "NO"),
+    storage_locations=("IE",),
+    withdrawal_url="https://example.org/privacy",
+    joint_controllers=("Labs GmbH, privacy@labs.example", "Third Ltd"),
+    representative=False,
+    dpo="Dana, dpo@example.org",
+    papers={
+        "licensed_data": False,
+        "service_description": "A helper: it answers\nquestions.",
+        "continuous_training": True,
+    },
+)
 OPTIONS = [
     "--controller-name", "Example Ltd", "--controller-address", "1 Example Street, Dublin", "--controller-contact",
     "privacy@example.org", "--controller-jurisdiction", "IE", "--controller-jurisdiction", "NO", "--controller-storage", "IE",
@@ -50,7 +62,9 @@ def house(pool: Pool, tmp_path: Path) -> House:
 
 def licet(data: Path, dsn: str, *words: str, **more: Any) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "LICET_DATABASE_URL": dsn, "LICET_DATA": str(data)}
-    return subprocess.run([FORKED, *words], env=environment, capture_output=True, text=True, timeout=600, **more)
+    return subprocess.run(
+        [FORKED, *words], env=environment, capture_output=True, text=True, timeout=600, **more
+    )
 
 
 def receipt(house: House) -> dict[str, Any]:
@@ -61,19 +75,27 @@ def nulls(value: object, path: str = "") -> Iterator[str]:
     """Where a document states nothing: null, an empty text or an empty list."""
     if value is None or value == "" or value == []:
         yield path
-    for key, inner in value.items() if isinstance(value, dict) else enumerate(value if isinstance(value, list) else ()):
+    for key, inner in (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value if isinstance(value, list) else ())
+    ):
         yield from nulls(inner, f"{path}/{key}")
 
 
 # What a receipt says
 
 
-def test_a_receipt_of_a_fresh_installation_states_no_null_of_who_is_responsible(house: House) -> None:
+def test_a_receipt_of_a_fresh_installation_states_no_null_of_who_is_responsible(
+    house: House,
+) -> None:
     record = receipt(house)["record"]
     assert [place for place in nulls(record["parties"]) if place] == []
     (one, other), places = record["processes"], ("jurisdiction", "privacy_rights")
     for process in (one, other):
-        assert {p.split("/")[1] for p in nulls(process)} <= {"recipient_third_parties"}, "to nobody: an empty list"
+        assert {p.split("/")[1] for p in nulls(process)} <= {"recipient_third_parties"}, (
+            "to nobody: an empty list"
+        )
         assert process["storage_locations"] == [NOT_STATED]
         assert "privacy settings" in process["withdrawal_method"]
     assert record["parties"][0]["party_name"] == NOT_STATED
@@ -86,10 +108,15 @@ def test_what_the_operator_states_stands_in_every_receipt(house: House) -> None:
     party, process = record["parties"][0], record["processes"][0]
     assert (party["party_name"], party["party_address"]) == (STATED.name, STATED.address)
     assert (party["party_contact"], record["jurisdiction"]) == (STATED.contact, ["IE", "NO"])
-    assert (process["storage_locations"], process["withdrawal_method"]) == (["IE"], STATED.withdrawal_url)
+    assert (process["storage_locations"], process["withdrawal_method"]) == (
+        ["IE"],
+        STATED.withdrawal_url,
+    )
 
 
-def test_a_receipt_says_that_special_categories_may_occur_and_names_every_right(house: House) -> None:
+def test_a_receipt_says_that_special_categories_may_occur_and_names_every_right(
+    house: House,
+) -> None:
     record = receipt(house)["record"]
     for process in record["processes"]:
         (information,) = process["pii_information"]
@@ -97,17 +124,28 @@ def test_a_receipt_says_that_special_categories_may_occur_and_names_every_right(
             "may occur",
             "may occur",
         )
-    named = {"withdraw": "A7-3", "access": "A15", "rectify": "A16", "erase": "A17", "restrict": "A18", "move": "A20"}
+    named = {
+        "withdraw": "A7-3",
+        "access": "A15",
+        "rectify": "A16",
+        "erase": "A17",
+        "restrict": "A18",
+        "move": "A20",
+    }
     assert set(RIGHTS) == {*named.values(), "A21", "A77"}
     assert record["privacy_rights"] == [f"eu-gdpr:{right}" for right in RIGHTS]
 
 
-def test_a_permission_is_taken_back_on_the_settings_page_unless_the_operator_says_elsewhere(house: House) -> None:
+def test_a_permission_is_taken_back_on_the_settings_page_unless_the_operator_says_elsewhere(
+    house: House,
+) -> None:
     here = house.here
     at = Installation(
-        config=Configuration(data=here.config.data, web=Web(url="https://licet.example.org/")), pool=here.pool,
-        keyring=here.keyring, clock=here.clock,
-    )  # fmt: skip
+        config=Configuration(data=here.config.data, web=Web(url="https://licet.example.org/")),
+        pool=here.pool,
+        keyring=here.keyring,
+        clock=here.clock,
+    )
     assert documents.controller(at).withdrawal_url == "https://licet.example.org/settings"
     controller.write(here.config.controller, STATED)
     assert documents.controller(at).withdrawal_url == STATED.withdrawal_url
@@ -116,7 +154,9 @@ def test_a_permission_is_taken_back_on_the_settings_page_unless_the_operator_say
 # The file
 
 
-def test_the_file_reads_as_it_was_written_and_an_empty_one_says_what_is_missing(tmp_path: Path) -> None:
+def test_the_file_reads_as_it_was_written_and_an_empty_one_says_what_is_missing(
+    tmp_path: Path,
+) -> None:
     file = tmp_path / "controller.yaml"
     assert controller.read(file) == Controller()
     controller.write(file, STATED)
@@ -124,18 +164,32 @@ def test_the_file_reads_as_it_was_written_and_an_empty_one_says_what_is_missing(
     assert STATED.missing == ()
     controller.write(file, Controller())
     assert controller.read(file) == Controller()
-    assert Controller().missing == ("name", "address", "contact", "jurisdictions", "storage_locations")
+    assert Controller().missing == (
+        "name",
+        "address",
+        "contact",
+        "jurisdictions",
+        "storage_locations",
+    )
     assert all(meaning in file.read_text() for meaning in controller.MEANING.values())
     assert all(f"  {key}:" in file.read_text() for key in operator_answers.ASKED)
 
 
 def test_what_nobody_answered_is_unanswered_and_a_no_is_an_answer() -> None:
-    assert Controller().unanswered == (*controller.PARTIES, *(f"papers.{key}" for key in operator_answers.ASKED))
+    assert Controller().unanswered == (
+        *controller.PARTIES,
+        *(f"papers.{key}" for key in operator_answers.ASKED),
+    )
     left = set(operator_answers.ASKED) - set(STATED.papers)
     assert set(STATED.unanswered) == {f"papers.{key}" for key in left}
     empty = controller.checked(Controller(papers={"licensed_data": "  "}, representative=" "))
     assert (dict(empty.papers), empty.representative) == ({}, None)
-    assert controller.checked(Controller(representative="No", joint_controllers=("no",))).joint_controllers is False
+    assert (
+        controller.checked(
+            Controller(representative="No", joint_controllers=("no",))
+        ).joint_controllers
+        is False
+    )
 
 
 @pytest.mark.parametrize(
@@ -154,7 +208,9 @@ def test_what_nobody_answered_is_unanswered_and_a_no_is_an_answer() -> None:
         ("papers: {benefits: 3}", "cannot be read"),
     ],
 )
-def test_a_mistake_in_the_file_names_the_place_and_the_mend(tmp_path: Path, text: str, words: str) -> None:
+def test_a_mistake_in_the_file_names_the_place_and_the_mend(
+    tmp_path: Path, text: str, words: str
+) -> None:
     file = tmp_path / "controller.yaml"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(InputError) as caught:
@@ -187,7 +243,9 @@ def test_init_without_options_leaves_a_file_to_fill_in_and_the_doctor_fails_unti
 ) -> None:
     data = tmp_path / "data"
     done = licet(data, dsn, "init", stdin=subprocess.DEVNULL)
-    assert f"fill in name, address, contact, jurisdictions, storage_locations in {data}" in done.stdout
+    assert (
+        f"fill in name, address, contact, jurisdictions, storage_locations in {data}" in done.stdout
+    )
     found = controller_finding(data, dsn)
     assert (found["state"], str(data / "controller.yaml") in found["mend"]) == ("broken", True)
     controller.write(data / "controller.yaml", STATED)
@@ -216,10 +274,14 @@ def test_init_refuses_half_a_statement_and_makes_nothing(
     assert not (tmp_path / "data").exists()
 
 
-def test_init_asks_at_a_terminal_and_asks_again_for_a_wrong_answer(dsn: str, tmp_path: Path) -> None:
+def test_init_asks_at_a_terminal_and_asks_again_for_a_wrong_answer(
+    dsn: str, tmp_path: Path
+) -> None:
     main, side = pty.openpty()
     environment = {**os.environ, "LICET_DATABASE_URL": dsn, "LICET_DATA": str(tmp_path / "data")}
-    with subprocess.Popen([*LICET, "init"], env=environment, stdin=side, stdout=side, stderr=side) as asking:
+    with subprocess.Popen(
+        [*LICET, "init"], env=environment, stdin=side, stdout=side, stderr=side
+    ) as asking:
         os.close(side)
         os.write(
             main,
@@ -232,8 +294,16 @@ def test_init_asks_at_a_terminal_and_asks_again_for_a_wrong_answer(dsn: str, tmp
     os.close(main)
     assert said.count(b"is not a country code") == 2
     stated = controller.read(tmp_path / "data" / "controller.yaml")
-    assert (stated.name, stated.jurisdictions, stated.missing) == ("Example Ltd", ("IE", "NO"), ("storage_locations",))
-    assert (stated.joint_controllers, stated.representative, stated.dpo) == (False, None, "Dana, dpo@example.org")
+    assert (stated.name, stated.jurisdictions, stated.missing) == (
+        "Example Ltd",
+        ("IE", "NO"),
+        ("storage_locations",),
+    )
+    assert (stated.joint_controllers, stated.representative, stated.dpo) == (
+        False,
+        None,
+        "Dana, dpo@example.org",
+    )
 
 
 def _read(terminal: int) -> bytes:
@@ -267,9 +337,16 @@ def at_url(house: House, url: str | None) -> Installation:
 
 @pytest.mark.parametrize(
     ("host", "url"),
-    [("0.0.0.0", None), ("192.0.2.7", None), ("::", None), ("127.0.0.1", "https://privacy.example.org")],
+    [
+        ("0.0.0.0", None),
+        ("192.0.2.7", None),
+        ("::", None),
+        ("127.0.0.1", "https://privacy.example.org"),
+    ],
 )
-def test_nobody_else_is_served_before_it_is_stated(house: House, host: str, url: str | None) -> None:
+def test_nobody_else_is_served_before_it_is_stated(
+    house: House, host: str, url: str | None
+) -> None:
     at = at_url(house, url)
     with pytest.raises(RefusedError, match="who is responsible") as caught:
         serve.serve(at, host, 1, lambda _line: pytest.fail("it says that it serves"))
@@ -279,9 +356,13 @@ def test_nobody_else_is_served_before_it_is_stated(house: House, host: str, url:
 
 
 @pytest.mark.parametrize(
-    ("host", "url"), [("127.0.0.1", None), ("localhost", "http://localhost:8787"), ("::1", "http://127.0.0.1:8787")]
+    ("host", "url"),
+    [("127.0.0.1", None), ("localhost", "http://localhost:8787"), ("::1", "http://127.0.0.1:8787")],
 )
 def test_this_machine_alone_is_served_without_it(house: House, host: str, url: str | None) -> None:
     at = at_url(house, url)
     serve.stated(at, host)
-    assert any(one.what == "controller" and one.state is doctor.FindingState.broken for one in doctor.examine(at))
+    assert any(
+        one.what == "controller" and one.state is doctor.FindingState.broken
+        for one in doctor.examine(at)
+    )

@@ -1,4 +1,6 @@
-"""The clocks of regions: no date is later than the law's, and who has no region has the strictest of all."""
+"""The clocks of regions: no date is later than the law's, and who has no region has the strictest
+of all.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ def noon(text: str) -> datetime:
     return datetime.fromisoformat(f"{text}T12:00:00+00:00")
 
 
-MOMENTS = st.integers(0, 35 * 365 * 86_400).map(lambda seconds: noon("2025-01-01") + timedelta(seconds=seconds))
+MOMENTS = st.integers(0, 35 * 365 * 86_400).map(
+    lambda seconds: noon("2025-01-01") + timedelta(seconds=seconds)
+)
 REGIONS = st.sampled_from([None, "JP", *(region for clock in clocks() for region in clock.regions)])
 
 
@@ -53,7 +57,9 @@ def test_no_region_is_stricter_than_none(at: datetime, kind: RightKind, region: 
 
 
 @given(MOMENTS, st.sampled_from(RightKind), REGIONS)
-def test_an_extension_is_later_than_the_date_that_it_extends(at: datetime, kind: RightKind, region: str | None) -> None:
+def test_an_extension_is_later_than_the_date_that_it_extends(
+    at: datetime, kind: RightKind, region: str | None
+) -> None:
     times = deadline(kind, region)
     until = times.extended_to(at)
     assert at < times.due_at(at) and (until is None or times.due_at(at) < until)
@@ -69,13 +75,19 @@ def test_an_extension_is_later_than_the_date_that_it_extends(at: datetime, kind:
         ("GB", "access", "2026-07-01", "2026-08-01", None, "2026-10-01"),
         ("US-CA", "access", "2026-03-06", "2026-04-20", "2026-03-20", "2026-06-04"),  # a Friday
         ("US-CA", "objection", "2026-03-07", "2026-03-27", "2026-03-20", None),  # a Saturday
-        ("US-NY", "access", "2026-03-06", "2026-03-21", "2026-03-20", None),  # no clock is known: the strictest
+        # no clock is known: the strictest
+        ("US-NY", "access", "2026-03-06", "2026-03-21", "2026-03-20", None),
         ("BR", "access", "2026-03-06", "2026-03-21", None, None),
         (None, "complaint", "2026-03-06", "2026-03-21", "2026-03-20", None),
     ],
-)  # fmt: skip
+)
 def test_worked_dates(
-    region: str | None, kind: str, received: str, due: str, acknowledge: str | None, extended: str | None
+    region: str | None,
+    kind: str,
+    received: str,
+    due: str,
+    acknowledge: str | None,
+    extended: str | None,
 ) -> None:
     times, at = deadline(RightKind(kind), region), noon(received)
     assert times.due_at(at) == noon(due)
@@ -113,7 +125,10 @@ def test_what_is_no_code_of_iso_3166_is_refused(region: str) -> None:
         "clocks: [{name: a, law: A, regions: [DE], rights: {any: RULE, sleep: RULE}}]",
         "clocks: [{name: a, law: A, regions: [DE], rights: {any: {answer: soon, source: a law}}}]",
         "clocks: [{name: a, law: A, regions: [DE], rights: {any: {answer: P1M}}}]",
-        "clocks: [{name: a, law: A, regions: [DE], rights: {any: {answer: P1M, source: a, pauses: [lunch]}}}]",
+        (
+            "clocks: [{name: a, law: A, regions: [DE], rights: {any: {answer: P1M, source: a, "
+            "pauses: [lunch]}}}]"
+        ),
         "clocks: [",
     ],
 )

@@ -1,4 +1,6 @@
-"""The four lines with a question: they are the policy's, part of what is hashed, and can be read at thirteen."""
+"""The four lines with a question: they are the policy's, part of what is hashed, and can be read at
+thirteen.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ ENDS = {"article": ARTICLE, "strict": STRICT, "single": SINGLE}
 
 def without_lines(source: str) -> str:
     return "\n".join(
-        line for line in source.splitlines() if not line.startswith(tuple(f"{key}: " for key in notice.GIST))
+        line
+        for line in source.splitlines()
+        if not line.startswith(tuple(f"{key}: " for key in notice.GIST))
     )
 
 
@@ -56,7 +60,8 @@ def test_the_age_of_a_reader_is_the_formulas() -> None:
     assert {word: syllables(word) for word in counted} == counted
     assert grade("The cat sat on the mat.") == pytest.approx(0.39 * 6 + 11.8 * 1 - 15.59)
     lawyers = (
-        "Notwithstanding the aforementioned provisions, participation constitutes authorisation of the utilisation of "
+        "Notwithstanding the aforementioned provisions, participation constitutes authorisation of "
+        "the utilisation of "
         "conversational material for developmental purposes."
     )
     assert reading_age(lawyers) > READING_AGE_MAX + 5, "what lawyers write would be found"
@@ -64,21 +69,33 @@ def test_the_age_of_a_reader_is_the_formulas() -> None:
 
 @pytest.mark.parametrize("policy", ENDS.values(), ids=ENDS)
 def test_the_periods_in_the_four_lines_are_the_policys(policy: Policy) -> None:
-    other = read({**policy.document(), "keep": {**policy.document()["keep"], "opted_in": "P2Y", "opted_out": "P14D"}})
+    other = read(
+        {
+            **policy.document(),
+            "keep": {**policy.document()["keep"], "opted_in": "P2Y", "opted_out": "P14D"},
+        }
+    )
     words = catalogue()
     for source in notice.shipped(policy, {"en"}):
         for made in (gist(source, other), gist(without_lines(source), other)):
             how_long = made[notice.GIST.index("how_long")]
-            assert [words.period(parse_period(one)) in how_long for one in ("P2Y", "P14D")] == [True, True]
+            assert [words.period(parse_period(one)) in how_long for one in ("P2Y", "P14D")] == [
+                True,
+                True,
+            ]
             assert "5 years" not in how_long
 
 
 def test_a_notice_that_lacks_a_line_gets_the_catalogues_and_they_are_hashed_with_it() -> None:
-    source = without_lines(notice.shipped(STRICT)[0]).replace("terms: ", "never: Drawings are never used.\nterms: ", 1)
+    source = without_lines(notice.shipped(STRICT)[0]).replace(
+        "terms: ", "never: Drawings are never used.\nterms: ", 1
+    )
     document = notice.fill(source, STRICT)
     assert gist(source, STRICT)[2] == "Drawings are never used.", "its own words stay"
     for name in ("what", "how_long", "change"):
-        assert catalogue().gist(name, STRICT) in document, "and the others are part of the bytes that are published"
+        assert catalogue().gist(name, STRICT) in document, (
+            "and the others are part of the bytes that are published"
+        )
     assert notice.fill(document, STRICT) == document
 
 
@@ -93,7 +110,10 @@ def test_a_question_for_old_chats_too_says_so_and_another_does_not() -> None:
 def test_an_empty_line_is_refused_and_a_notice_of_before_there_were_lines_is_still_read() -> None:
     document = notice.fill(notice.shipped(STRICT)[0], STRICT)
     empty = document.replace(
-        "never: Deleted chats are never used. Nor are those you keep out or incognito ones, unless flagged for misuse.",
+        (
+            "never: Deleted chats are never used. Nor are those you keep out or incognito ones, "
+            "unless flagged for misuse."
+        ),
         'never: ""',
     )
     assert empty != document

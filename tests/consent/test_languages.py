@@ -37,9 +37,13 @@ PLANNED = [*UNION, "ar", "he", "hi", "ja", "ko", "pt-BR", "zh-Hans"]
 OTHERS = [name for name in languages() if name != "en"]
 
 
-def written(folder: Path, language: str, sentences: dict[str, str], of: dict[str, str] | None = None) -> Path:
+def written(
+    folder: Path, language: str, sentences: dict[str, str], of: dict[str, str] | None = None
+) -> Path:
     """A catalogue in a folder, stamped with the English of today where nothing else is said."""
-    stamps = {key: stamp(text) for key in sentences if (text := translated(key, ENGLISH)) is not None}
+    stamps = {
+        key: stamp(text) for key in sentences if (text := translated(key, ENGLISH)) is not None
+    }
     file = {"sentences": sentences, "of": stamps if of is None else of}
     (folder / f"{language}.json").write_text(json.dumps(file, ensure_ascii=False), "utf-8")
     return folder
@@ -65,7 +69,9 @@ def found(folder: Path, language: str) -> dict[str, set[CatalogueRule]]:
 
 @pytest.mark.parametrize("language", OTHERS)
 def test_a_language_that_ships_is_right_in_what_it_says_and_presses_nobody(language: str) -> None:
-    """What is missing or out of date is said in English, so that a change of English does not wait for translators."""
+    """What is missing or out of date is said in English, so that a change of English does not wait
+    for translators.
+    """
     wrong = [str(one) for one in errors(language) if one.rule not in BEHIND]
     assert wrong == [], f"`licet languages check {language}` lists them"
 
@@ -119,11 +125,15 @@ def test_an_installation_asks_in_the_languages_that_it_was_begun_with_and_goes_o
     )
     with pytest.raises(UsageError, match="no notice ships in `xx`"):
         policy_changes.init(here, languages=["xx"])
-    others = sorted({notice.front(source)["language"] for source in notice.shipped(preset("strict"))} - {"en"})
+    others = sorted(
+        {notice.front(source)["language"] for source in notice.shipped(preset("strict"))} - {"en"}
+    )
     policy_changes.init(here, languages=others[:1])
     begun = ["en", *others[:1]]
     assert published(pool) == {(0, language) for language in begun}
-    newer = msgspec.structs.replace(preset("strict"), version="2", effective=AT + timedelta(days=90), decide_by=None)
+    newer = msgspec.structs.replace(
+        preset("strict"), version="2", effective=AT + timedelta(days=90), decide_by=None
+    )
     file = tmp_path / "newer.json"
     file.write_bytes(msgspec.json.encode(newer.document()))
     policy_changes.plan_policy(here, file, by="test")
@@ -147,8 +157,22 @@ def published(pool: Pool) -> set[tuple[int, str]]:
 @pytest.mark.parametrize(
     ("language", "day", "moment", "years", "days", "listed"),
     [
-        ("en", "28 September 2025", "28 September 2025, 10:05 UTC", "5 years", "1 day", "a, b and c"),
-        ("de", "28. September 2025", "28. September 2025, 10:05 UTC", "5 Jahre", "1 Tag", "a, b und c"),
+        (
+            "en",
+            "28 September 2025",
+            "28 September 2025, 10:05 UTC",
+            "5 years",
+            "1 day",
+            "a, b and c",
+        ),
+        (
+            "de",
+            "28. September 2025",
+            "28. September 2025, 10:05 UTC",
+            "5 Jahre",
+            "1 Tag",
+            "a, b und c",
+        ),
         ("ja", "2025年9月28日", "2025年9月28日 10:05 UTC", "5年", "1日", "a、b、c"),
         ("ar", "28 سبتمبر 2025", "28 سبتمبر 2025، 10:05 UTC", "5 سنوات", "يوم", "a وb وc"),
     ],
@@ -168,7 +192,11 @@ def test_dates_periods_and_lists_are_those_of_the_language(
 def test_each_number_is_counted_by_the_rule_of_its_language() -> None:
     arabic = [catalogue("ar").count("rows", number) for number in (0, 1, 2, 3, 11, 100)]
     assert arabic == ["لا صفوف", "صف واحد", "صفان", "3 صفوف", "11 صفًا", "100 صف"]
-    assert [catalogue("en").count("rows", number) for number in (0, 1, 1234)] == ["0 rows", "1 row", "1,234 rows"]
+    assert [catalogue("en").count("rows", number) for number in (0, 1, 1234)] == [
+        "0 rows",
+        "1 row",
+        "1,234 rows",
+    ]
     assert catalogue("de").count("rows", 1234) == "1.234 Datenzeilen"
     assert catalogue("ja").count("rows", 1) == "1行"
 
@@ -176,14 +204,23 @@ def test_each_number_is_counted_by_the_rule_of_its_language() -> None:
 @pytest.mark.parametrize(
     ("language", "needed"),
     [
-        ("pl", {"one", "few", "many", "other"}), ("cs", {"one", "few", "other"}), ("ga", {"one", "two", "few", "many", "other"}),
-        ("lv", {"zero", "one", "other"}), ("fr", {"one", "other"}), ("zh-Hans", {"other"}), ("ar", set(cldr.CATEGORIES)),
+        ("pl", {"one", "few", "many", "other"}),
+        ("cs", {"one", "few", "other"}),
+        ("ga", {"one", "two", "few", "many", "other"}),
+        ("lv", {"zero", "one", "other"}),
+        ("fr", {"one", "other"}),
+        ("zh-Hans", {"other"}),
+        ("ar", set(cldr.CATEGORIES)),
     ],
-)  # fmt: skip
-def test_the_plural_forms_that_a_language_needs_are_those_that_counting_meets(language: str, needed: set[str]) -> None:
+)
+def test_the_plural_forms_that_a_language_needs_are_those_that_counting_meets(
+    language: str, needed: set[str]
+) -> None:
     assert cldr.categories(language)[0] == needed
     assert {
-        key.rpartition(".")[2] for key in catalogue_check.wanted(ENGLISH, language) if key.startswith("rows.")
+        key.rpartition(".")[2]
+        for key in catalogue_check.wanted(ENGLISH, language)
+        if key.startswith("rows.")
     } == needed
 
 
@@ -201,9 +238,20 @@ def test_cldr_has_every_planned_language_and_each_has_a_list_of_what_presses(lan
 
 
 def test_no_babel_is_loaded_where_nothing_is_said_to_a_person() -> None:
-    modules = "licet.cli.command, licet.cli.notice, licet.consent.prompt, licet.consent.catalogue_check, licet.web.app"
-    run = f"import {modules}, sys; print([name for name in sys.modules if name.partition('.')[0] == 'babel'])"
-    assert subprocess.run([sys.executable, "-c", run], capture_output=True, text=True, check=True).stdout == "[]\n"
+    modules = (
+        "licet.cli.command, licet.cli.notice, licet.consent.prompt, "
+        "licet.consent.catalogue_check, licet.web.app"
+    )
+    run = (
+        f"import {modules}, sys; print([name for name in sys.modules if name.partition('.')[0] "
+        "== 'babel'])"
+    )
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", run], capture_output=True, text=True, check=True
+        ).stdout
+        == "[]\n"
+    )
 
 
 # Which language a reader gets
@@ -212,18 +260,39 @@ def test_no_babel_is_loaded_where_nothing_is_said_to_a_person() -> None:
 @pytest.mark.parametrize(
     ("header", "language"),
     [
-        ("de-CH, en;q=0.5", "de"), ("en-GB,de;q=0.9", "en"), ("xx, de;q=0.1", "de"), ("de;q=0, fr", "fr"), ("DE", "de"),
-        ("pt-BR", "pt-BR"), ("pt", "pt"), ("pt-AO", "pt"), ("pt-br", "pt-BR"), ("fr-CA, de", "fr"), ("*", "en"), ("", "en"),
-        ("zh", "zh-Hans"), ("zh-CN", "zh-Hans"), ("zh-SG", "zh-Hans"), ("zh-Hans-HK", "zh-Hans"), ("zh_CN", "zh-Hans"),
-        ("zh-TW", "en"), ("zh-HK, de;q=0.3", "de"), ("zh-Hant-CN", "en"), ("iw", "he"), ("de;level=1", "en"),
-        ("no, da;q=0.8", "da"), (";q=1,,de;q=x,sv", "sv"),
+        ("de-CH, en;q=0.5", "de"),
+        ("en-GB,de;q=0.9", "en"),
+        ("xx, de;q=0.1", "de"),
+        ("de;q=0, fr", "fr"),
+        ("DE", "de"),
+        ("pt-BR", "pt-BR"),
+        ("pt", "pt"),
+        ("pt-AO", "pt"),
+        ("pt-br", "pt-BR"),
+        ("fr-CA, de", "fr"),
+        ("*", "en"),
+        ("", "en"),
+        ("zh", "zh-Hans"),
+        ("zh-CN", "zh-Hans"),
+        ("zh-SG", "zh-Hans"),
+        ("zh-Hans-HK", "zh-Hans"),
+        ("zh_CN", "zh-Hans"),
+        ("zh-TW", "en"),
+        ("zh-HK, de;q=0.3", "de"),
+        ("zh-Hant-CN", "en"),
+        ("iw", "he"),
+        ("de;level=1", "en"),
+        ("no, da;q=0.8", "da"),
+        (";q=1,,de;q=x,sv", "sv"),
     ],
-)  # fmt: skip
+)
 def test_the_language_is_the_first_wanted_one_that_there_is(header: str, language: str) -> None:
     assert language_tags.lookup(language_tags.ranked(header), PLANNED) == language
 
 
-def test_one_countrys_form_serves_another_where_there_is_no_other_and_never_another_script() -> None:
+def test_one_countrys_form_serves_another_where_there_is_no_other_and_never_another_script() -> (
+    None
+):
     assert language_tags.lookup(["pt-PT"], ["en", "pt-BR"]) == "pt-BR"
     assert language_tags.lookup(["zh-TW"], ["en", "zh-Hant", "zh-Hans"]) == "zh-Hant"
     assert language_tags.fallbacks("pt-BR") == ("pt-BR", "pt", "en")
@@ -240,7 +309,9 @@ def test_a_language_is_added_in_one_file(tmp_path: Path) -> None:
     assert there.preferred("eo, de;q=0.5") == "eo"
     assert ("eo", "Esperanto") in there.named
     assert words.say("answer.yes") == "Uzi"
-    assert words.say("answer.no") == catalogue("en").say("answer.no"), "what it does not have is said in English"
+    assert words.say("answer.no") == catalogue("en").say("answer.no"), (
+        "what it does not have is said in English"
+    )
     assert words.count("rows", 2) == "2 rows"
     assert words.day(AT).startswith("28 Septembro 2025")
     assert set(languages()) < set(there.names)
@@ -255,7 +326,9 @@ def test_a_sentence_is_said_in_english_once_its_english_has_changed(tmp_path: Pa
 
 
 def test_a_folder_of_the_operators_stands_in_the_place_of_what_ships(tmp_path: Path) -> None:
-    assert read(written(tmp_path, "de", {"answer.yes": "Nutzen"}), "de").say("answer.yes") == "Nutzen"
+    assert (
+        read(written(tmp_path, "de", {"answer.yes": "Nutzen"}), "de").say("answer.yes") == "Nutzen"
+    )
     (tmp_path / "de.json").write_text("{}", "utf-8")
     with pytest.raises(InputError, match=r"`de.json` is no catalogue"):
         read(tmp_path, "de")
@@ -288,7 +361,10 @@ FAULTS = {
     "chats.kept": ("Sparas till {day!r}", CatalogueRule.places),
     "delete.undo": ("<b>Det går inte att ångra.</b>", CatalogueRule.markup),
     "delete.no": ("Behåll ", CatalogueRule.markup),
-    "notice.waiting": ("Skrivandet väntar på svar. Se [dina data](/settings).", CatalogueRule.markup),
+    "notice.waiting": (
+        "Skrivandet väntar på svar. Se [dina data](/settings).",
+        CatalogueRule.markup,
+    ),
     "answer.yes": ("Vi rekommenderar", CatalogueRule.wording),
     "notice.save": ("Spara mitt svar, tack så hemskt mycket, och gå vidare", CatalogueRule.length),
     "asked.training.yes": ("Ja, ni får gärna använda alla mina samtal", CatalogueRule.unequal),
@@ -313,7 +389,11 @@ def test_every_fault_of_a_catalogue_is_found_and_nothing_else(tmp_path: Path) ->
 def test_what_is_missing_is_named_with_what_english_says(tmp_path: Path) -> None:
     written(tmp_path, "sr", {})
     known.cache_clear()
-    missing = {one.place for one in catalogue_check.check(known(tmp_path), "sr") if one.rule is CatalogueRule.missing}
+    missing = {
+        one.place
+        for one in catalogue_check.check(known(tmp_path), "sr")
+        if one.rule is CatalogueRule.missing
+    }
     assert {"rows.one", "rows.few", "rows.other", "answer.yes", "strict.signup.sr.md"} <= missing
     assert not {"rows.two", "rows.many"} & missing
 
@@ -328,7 +408,10 @@ def test_a_notice_that_does_not_follow_the_english_one_is_found() -> None:
     german = english.replace("language: en", "language: de")
 
     def rules(source: str) -> set[CatalogueRule]:
-        return {rule for rule, _ in catalogue_check._notice(notice.stamped(source, english), english, "de")}
+        return {
+            rule
+            for rule, _ in catalogue_check._notice(notice.stamped(source, english), english, "de")
+        }
 
     assert rules(german) == set()
     assert rules(german.replace("{opted_in}", "five years")) == {CatalogueRule.places}
@@ -336,7 +419,9 @@ def test_a_notice_that_does_not_follow_the_english_one_is_found() -> None:
     assert rules(german.replace("\nage: ", "\nalter: ")) >= {CatalogueRule.places}
     assert rules(english) == {CatalogueRule.unknown}
     assert rules(german.rstrip() + " Nur noch 2 Tage.") == {CatalogueRule.wording}
-    assert CatalogueRule.stale in {rule for rule, _ in catalogue_check._notice(german, english, "de")}
+    assert CatalogueRule.stale in {
+        rule for rule, _ in catalogue_check._notice(german, english, "de")
+    }
 
 
 # Words that press
@@ -344,18 +429,28 @@ def test_a_notice_that_does_not_follow_the_english_one_is_found() -> None:
 
 @pytest.mark.parametrize("language", [name for name in PLANNED if name != "en"])
 def test_each_phrase_of_a_list_is_found_and_the_list_has_every_kind(language: str) -> None:
-    lines = (Path(pressing_words.__file__).parent / "pressing" / f"{language}.txt").read_text("utf-8").splitlines()
+    lines = (
+        (Path(pressing_words.__file__).parent / "pressing" / f"{language}.txt")
+        .read_text("utf-8")
+        .splitlines()
+    )
     phrases = [line.partition(": ")[2] for line in lines if not line.startswith("#")]
     assert len(phrases) >= 10
     for phrase in phrases:
-        assert pressing_words.faults(f"x {phrase.replace('#', '3').upper()} x", language=language), phrase
-    assert {reason for reason, _ in pressing_words.rules(language)} == set(pressing_words.REASONS.values())
+        assert pressing_words.faults(
+            f"x {phrase.replace('#', '3').upper()} x", language=language
+        ), phrase
+    assert {reason for reason, _ in pressing_words.rules(language)} == set(
+        pressing_words.REASONS.values()
+    )
 
 
 def test_a_phrase_within_another_word_does_not_press() -> None:
     assert pressing_words.faults("der Haftnahme", language="de") == []
     assert pressing_words.faults("unempfohlen", language="de") == []
-    assert pressing_words.faults("Empfohlene Antwort", language="de") == ["an answer that is pushed: `Empfohlen`"]
+    assert pressing_words.faults("Empfohlene Antwort", language="de") == [
+        "an answer that is pushed: `Empfohlen`"
+    ]
     assert pressing_words.faults("act now", language="xx") == []
 
 
@@ -363,21 +458,33 @@ def test_a_phrase_within_another_word_does_not_press() -> None:
 
 
 def test_a_language_is_checked_and_stamped_by_commands(tmp_path: Path) -> None:
-    written(tmp_path, "sv", {"answer.yes": "Använd", "answer.no": "Använd inte"}, {"answer.no": stamp("Do not")})
+    written(
+        tmp_path,
+        "sv",
+        {"answer.yes": "Använd", "answer.no": "Använd inte"},
+        {"answer.no": stamp("Do not")},
+    )
     known.cache_clear()
     checked = CliRunner().invoke(main, ["languages", "check", "sv", "--folder", str(tmp_path)])
     assert checked.exit_code == 1
     assert "error: sv: answer.yes: stale: it is not stamped" in checked.output
     assert (
-        f"error: sv: answer.no: stale: English has changed since, and is shown: `{ENGLISH['answer.no']}`"
-        in checked.output
-    )
+        "error: sv: answer.no: stale: English has changed since, and is shown: "
+        f"`{ENGLISH['answer.no']}`"
+    ) in checked.output
     stamped = CliRunner().invoke(main, ["languages", "stamp", "sv", "--folder", str(tmp_path)])
-    assert stamped.output == "stamped 1 in sv\n", "one that has changed is stamped by name, or with --all"
-    again = CliRunner().invoke(main, ["languages", "stamp", "sv", "answer.no", "--folder", str(tmp_path)])
+    assert stamped.output == "stamped 1 in sv\n", (
+        "one that has changed is stamped by name, or with --all"
+    )
+    again = CliRunner().invoke(
+        main, ["languages", "stamp", "sv", "answer.no", "--folder", str(tmp_path)]
+    )
     assert again.output == "stamped 1 in sv\n"
     known.cache_clear()
-    assert known(tmp_path).catalogue("sv").own == {"answer.yes": "Använd", "answer.no": "Använd inte"}
+    assert known(tmp_path).catalogue("sv").own == {
+        "answer.yes": "Använd",
+        "answer.no": "Använd inte",
+    }
     listed = CliRunner().invoke(main, ["languages", "list", "--folder", str(tmp_path)])
     assert f"sv           2 of {len(ENGLISH)}  sv\n" in listed.output
 

@@ -8,7 +8,15 @@ import msgspec
 import pytest
 
 from licet.consent import lint, notice, rendered_page
-from licet.consent.lint import Control, ControlKind, ControlLooks, LintFinding, LintRule, RenderedPage, SaidText
+from licet.consent.lint import (
+    Control,
+    ControlKind,
+    ControlLooks,
+    LintFinding,
+    LintRule,
+    RenderedPage,
+    SaidText,
+)
 from licet.errors import UsageError
 from licet.policy.file import Policy, preset, read
 
@@ -32,7 +40,12 @@ def test_a_fair_question_passes() -> None:
 
 
 def test_the_criticised_pop_up_fails_on_its_markup_alone() -> None:
-    assert rules(REPLICA) >= {LintRule.preselected, LintRule.missing_no, LintRule.unequal, LintRule.bundled}
+    assert rules(REPLICA) >= {
+        LintRule.preselected,
+        LintRule.missing_no,
+        LintRule.unequal,
+        LintRule.bundled,
+    }
 
 
 @pytest.mark.parametrize(
@@ -46,11 +59,15 @@ def test_the_criticised_pop_up_fails_on_its_markup_alone() -> None:
         (NO, "<button>Don’t use my chats</button>", LintRule.unequal),
         ("<h2>", "<p class=countdown>00:59</p><h2>", LintRule.countdown),
         ("<h2>", "<p>Only 2 days left</p><h2>", LintRule.countdown),
-        ("<h2>", "<p>Untick this box if you would like us not to use your chats.</p><h2>", LintRule.wording),
+        (
+            "<h2>",
+            "<p>Untick this box if you would like us not to use your chats.</p><h2>",
+            LintRule.wording,
+        ),
         ("Don’t use my chats", "Do not opt me out", LintRule.wording),
         ("Don’t use my chats", "No thanks, I don’t like better models", LintRule.wording),
     ],
-)  # fmt: skip
+)
 def test_each_way_of_pressing_is_found(instead_of: str, by: str, found: LintRule) -> None:
     assert instead_of in FAIR
     assert found in rules(FAIR.replace(instead_of, by))
@@ -59,7 +76,10 @@ def test_each_way_of_pressing_is_found(instead_of: str, by: str, found: LintRule
 @pytest.mark.parametrize(
     ("yes", "no"),
     [
-        ('<button class="big">Use my chats</button>', '<button class="faint">Don’t use my chats</button>'),
+        (
+            '<button class="big">Use my chats</button>',
+            '<button class="faint">Don’t use my chats</button>',
+        ),
         ("<button>Use my chats</button>", '<button style="opacity:.4">Don’t use my chats</button>'),
     ],
 )
@@ -68,8 +88,15 @@ def test_answers_that_the_markup_styles_apart_are_unequal(yes: str, no: str) -> 
 
 
 LOOKS = ControlLooks(
-    left=100, top=200, width=80, height=20, font_size=14, font_weight=400, text_contrast=7, surface_contrast=3
-)  # fmt: skip
+    left=100,
+    top=200,
+    width=80,
+    height=20,
+    font_size=14,
+    font_weight=400,
+    text_contrast=7,
+    surface_contrast=3,
+)
 
 
 def weighed(yes: ControlLooks, no: ControlLooks) -> list[str]:
@@ -78,7 +105,10 @@ def weighed(yes: ControlLooks, no: ControlLooks) -> list[str]:
         Control(kind=ControlKind.button, label="Use my chats", looks=yes),
         Control(kind=ControlKind.button, label="Don’t use my chats", looks=no),
     )
-    return [finding.message for finding in lint.judge(RenderedPage(controls=controls, text="Use my chats?"))]
+    return [
+        finding.message
+        for finding in lint.judge(RenderedPage(controls=controls, text="Use my chats?"))
+    ]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +138,9 @@ def weighed(yes: ControlLooks, no: ControlLooks) -> list[str]:
         ({"text_contrast": lint.CONTRAST_MIN}, "contrast of the words: 7 against 4.5"),
     ],
 )
-def test_the_weight_of_two_answers_is_what_is_seen_to_its_bound(changes: dict[str, float], found: str) -> None:
+def test_the_weight_of_two_answers_is_what_is_seen_to_its_bound(
+    changes: dict[str, float], found: str
+) -> None:
     assert weighed(LOOKS, msgspec.structs.replace(LOOKS, **changes)) == ([found] if found else [])
     assert bool(weighed(msgspec.structs.replace(LOOKS, **changes), LOOKS)) == bool(found)
 
@@ -142,12 +174,18 @@ def test_later_is_no_answer() -> None:
 @pytest.mark.parametrize(
     ("label", "answer"),
     [
-        ("Use my chats", SaidText.yes), ("Accept", SaidText.yes), ("Don't use my chats", SaidText.no), ("No", SaidText.no),
-        ("Not now", SaidText.later), ("Decide later", SaidText.later), ("I accept the new terms.", SaidText.terms),
-        ("Accept the terms and share my chats", SaidText.yes), ("Save my answer", SaidText.other),
+        ("Use my chats", SaidText.yes),
+        ("Accept", SaidText.yes),
+        ("Don't use my chats", SaidText.no),
+        ("No", SaidText.no),
+        ("Not now", SaidText.later),
+        ("Decide later", SaidText.later),
+        ("I accept the new terms.", SaidText.terms),
+        ("Accept the terms and share my chats", SaidText.yes),
+        ("Save my answer", SaidText.other),
         ("Use my chats\nNever used for anything else", SaidText.yes),
     ],
-)  # fmt: skip
+)
 def test_what_a_label_answers(label: str, answer: SaidText) -> None:
     assert lint.says(label) is answer
 
@@ -158,8 +196,16 @@ def test_what_a_label_answers(label: str, answer: SaidText) -> None:
         ("<button value=1>Use my chats</button>", ControlKind.button, "Use my chats"),
         ('<input type=submit value="Use my chats">', ControlKind.button, "Use my chats"),
         ('<button aria-label="Use my chats">X</button>', ControlKind.button, "Use my chats"),
-        ("<label>Use my chats <input type=radio value=1></label>", ControlKind.radio, "Use my chats"),
-        ("<label for=y>Use my chats</label><input type=radio id=y value=1>", ControlKind.radio, "Use my chats"),
+        (
+            "<label>Use my chats <input type=radio value=1></label>",
+            ControlKind.radio,
+            "Use my chats",
+        ),
+        (
+            "<label for=y>Use my chats</label><input type=radio id=y value=1>",
+            ControlKind.radio,
+            "Use my chats",
+        ),
         (
             "<label for=y>Use my chats</label><label><input type=checkbox id=y> or</label>",
             ControlKind.switch,
@@ -167,7 +213,11 @@ def test_what_a_label_answers(label: str, answer: SaidText) -> None:
         ),
         ("<a href=/yes>Use <b>my</b> chats</a>", ControlKind.link, "Use\nmy\nchats"),
         ("<div role=switch>Use my chats</div>", ControlKind.switch, "Use my chats"),
-        ("<div role=button><script>no()</script>Use my chats</div>", ControlKind.button, "Use my chats"),
+        (
+            "<div role=button><script>no()</script>Use my chats</div>",
+            ControlKind.button,
+            "Use my chats",
+        ),
     ],
 )
 def test_what_a_control_is_called_in_its_markup(html: str, kind: ControlKind, label: str) -> None:
@@ -175,7 +225,9 @@ def test_what_a_control_is_called_in_its_markup(html: str, kind: ControlKind, la
     assert (found.kind, found.label) == (kind, label)
 
 
-@pytest.mark.parametrize("html", ["<input type=radio value=1>", "<input value=yes>", "<a>Use my chats</a>", "<p>Yes"])
+@pytest.mark.parametrize(
+    "html", ["<input type=radio value=1>", "<input value=yes>", "<a>Use my chats</a>", "<p>Yes"]
+)
 def test_what_answers_nothing_is_no_control(html: str) -> None:
     assert lint.markup(html).controls == ()
 
@@ -195,12 +247,19 @@ def test_the_notices_that_ship_pass(name: str) -> None:
         ("yes", "Perhaps so", LintRule.wording),
         (
             "no",
-            "Do not disable the improvement of models with what I say here, now and in all years to come",
+            (
+                "Do not disable the improvement of models with what I say here, now and in all "
+                "years to come"
+            ),
             LintRule.unequal,
         ),
         ("terms", "I accept the terms, and my chats may be used.", LintRule.bundled),
         ("title", "Only 3 days left", LintRule.countdown),
-        ("question", "May we not stop improving our models with your chats, and never disable it?", LintRule.wording),
+        (
+            "question",
+            "May we not stop improving our models with your chats, and never disable it?",
+            LintRule.wording,
+        ),
     ],
 )
 def test_a_source_that_presses_is_found(key: str, value: str, rule: LintRule) -> None:
@@ -229,9 +288,13 @@ def bundles(document: str, policy: Policy | None = None) -> list[str]:
 
 
 def test_one_question_for_what_a_policy_asks_apart_is_bundled() -> None:
-    one = read({**STRICT.document(), "choice": {"covers": ["improve_models", "safety_classifiers"]}})
+    one = read(
+        {**STRICT.document(), "choice": {"covers": ["improve_models", "safety_classifiers"]}}
+    )
     (found,) = bundles(filled(one))
-    assert found.startswith("question: the policy asks models, safety apart, and the notice asks them as one: ")
+    assert found.startswith(
+        "question: the policy asks models, safety apart, and the notice asks them as one: "
+    )
     assert found.endswith("(GDPR recital 43; EDPB guidelines 05/2020, 3.1.3)")
     assert bundles(filled(one), one) == [], "a policy that asks one thing is asked in one"
     assert bundles(filled(STRICT), STRICT) == []
@@ -244,7 +307,9 @@ def test_a_question_of_several_that_covers_several_purposes_is_bundled() -> None
     ]
     policy = read({**STRICT.document(), "choice": asks})
     (found,) = bundles(filled(policy), policy)
-    assert found.startswith("question.models: one answer is for improve_models and research: ask each by itself")
+    assert found.startswith(
+        "question.models: one answer is for improve_models and research: ask each by itself"
+    )
 
 
 @pytest.mark.parametrize(
@@ -252,15 +317,25 @@ def test_a_question_of_several_that_covers_several_purposes_is_bundled() -> None
     [
         ("to improve our models?", "to improve our models and to recognise misuse?", "question: "),
         ("to improve our models?", "to improve our models and show you better ads?", "question: "),
-        ("to improve our models?", "to train our assistant and share them with partners?", "question: "),
+        (
+            "to improve our models?",
+            "to train our assistant and share them with partners?",
+            "question: ",
+        ),
         ("yes: Use my chats", "yes: Use my chats for training models and for research", "yes: "),
         ("to improve our models?", "to train and improve our models?", ""),
         ("to improve our models?", "to develop AI products and build better models?", ""),
     ],
 )
-def test_words_that_ask_for_several_purposes_at_once_are_bundled(was: str, by: str, found: str) -> None:
+def test_words_that_ask_for_several_purposes_at_once_are_bundled(
+    was: str, by: str, found: str
+) -> None:
     messages = bundles(
-        filled(preset("article-2025"), (was, by), ("no: Don’t use my chats", "no: Don’t use my chats at all"))
+        filled(
+            preset("article-2025"),
+            (was, by),
+            ("no: Don’t use my chats", "no: Don’t use my chats at all"),
+        )
     )
     assert [message[: len(found)] for message in messages] == ([found] if found else [])
 
@@ -277,7 +352,9 @@ def test_a_finding_names_rule_place_and_mend() -> None:
     assert str(LintFinding(LintRule.missing_no, "the page", "why")) == "missing_no: the page: why"
 
 
-def test_an_address_is_looked_at_in_a_browser_and_what_cannot_be_looked_at_is_said(tmp_path: Path) -> None:
+def test_an_address_is_looked_at_in_a_browser_and_what_cannot_be_looked_at_is_said(
+    tmp_path: Path,
+) -> None:
     pytest.importorskip("playwright")
     nowhere = {"CHROMIUM": str(tmp_path / "no browser")}
     with pytest.raises(UsageError, match="the page cannot be shown"):

@@ -1,4 +1,6 @@
-"""Notices are bytes that stay: filled from the policy, published once, shown on record, put off without a choice."""
+"""Notices are bytes that stay: filled from the policy, published once, shown on record, put off
+without a choice.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,15 @@ from licet.policy.file import Policies, Policy, preset, read
 from licet.policy.period import instant
 from licet.store.connect import Pool, Transaction
 from licet.vault import apply, policy_versions
-from licet.vault.commands import Choose, ChosenScope, CloseAccount, CommandResult, OpenAccount, Outcome, SetPlan
+from licet.vault.commands import (
+    Choose,
+    ChosenScope,
+    CloseAccount,
+    CommandResult,
+    OpenAccount,
+    Outcome,
+    SetPlan,
+)
 from licet.vault.ids import uuid7
 from licet.vault.requests import Write, WriteBatch
 
@@ -45,14 +55,16 @@ class Desk:
     def publish(self, sources: list[str]) -> list[notice.NoticePublication]:
         return notice.publish(
             self.tx, self.known, sources, version=None, at=BEFORE, by="test", random=os.urandom
-        )  # fmt: skip
+        )
 
     def account(self, opened=BEFORE, age: int | None = 30):
         made = uuid7(opened, os.urandom(10))
         apply.apply(
-            self.tx, self.keyring, self.known,
+            self.tx,
+            self.keyring,
+            self.known,
             [OpenAccount(account=made, at=opened, host=os.urandom(16), plan="pro", age=age)],
-        )  # fmt: skip
+        )
         return made
 
     def answer(self, account, allow: bool, at=NOW, via: str = "notice", **more) -> None:
@@ -94,9 +106,16 @@ class Desk:
     def show(self, account, at=NOW, place: ShownOn = ShownOn.notice):
         asked = self.ask(account, at)
         return showings.record(
-            self.tx, account, prompt.asked_notice(asked), place=place, surface="app", gpc=False, at=at,
-            after=asked.newest_choice, random=os.urandom,
-        )  # fmt: skip
+            self.tx,
+            account,
+            prompt.asked_notice(asked),
+            place=place,
+            surface="app",
+            gpc=False,
+            at=at,
+            after=asked.newest_choice,
+            random=os.urandom,
+        )
 
 
 @pytest.fixture(scope="module")
@@ -168,10 +187,30 @@ def test_a_language_that_was_not_published_falls_back_to_english(desk: Desk) -> 
         ("language: en", "language: English please", InputError, "not a language"),
         ("variant: existing", "variant: popup", InputError, "front matter is wrong"),
         ("title: ", "heading: ", InputError, "title"),
-        ("no.models: Don’t use my chats to improve models", 'no.models: ""', InputError, "key `no.models`: is empty"),
-        ("no.models: Don’t use my chats to improve models\n", "", InputError, "key `no.models`: is empty"),
-        ("question.models: ", "question: ", InputError, "key `question`: stands beside questions that are named"),
-        ("terms: ", "yes.ads: Use my chats for ads\nterms: ", InputError, "key `question.ads`: is empty"),
+        (
+            "no.models: Don’t use my chats to improve models",
+            'no.models: ""',
+            InputError,
+            "key `no.models`: is empty",
+        ),
+        (
+            "no.models: Don’t use my chats to improve models\n",
+            "",
+            InputError,
+            "key `no.models`: is empty",
+        ),
+        (
+            "question.models: ",
+            "question: ",
+            InputError,
+            "key `question`: stands beside questions that are named",
+        ),
+        (
+            "terms: ",
+            "yes.ads: Use my chats for ads\nterms: ",
+            InputError,
+            "key `question.ads`: is empty",
+        ),
         ("terms: ", "Yes.models: Use\nterms: ", InputError, "not a key of a notice"),
         ("terms: ", "asks: models\nterms: ", InputError, "not a key of a notice"),
         ("{opted_in}", "{opted}", InputError, "`{opted}` is no value"),
@@ -212,14 +251,18 @@ def test_a_question_without_words_of_its_own_is_asked_in_those_of_the_catalogue(
     text = notice.read(notice.fill(source, policy))
     assert [(one.name, one.question, one.yes, one.no) for one in text.words(policy.asks)] == [
         (
-            "models", "May we use your chats and coding sessions to improve models?", "Use my chats to improve models",
+            "models",
+            "May we use your chats and coding sessions to improve models?",
+            "Use my chats to improve models",
             "Don’t use my chats to improve models",
         ),
         (
-            "ads", "May we use your chats and coding sessions to serve the purpose “better ads”?",
-            "Use my chats to serve the purpose “better ads”", "Don’t use my chats to serve the purpose “better ads”",
+            "ads",
+            "May we use your chats and coding sessions to serve the purpose “better ads”?",
+            "Use my chats to serve the purpose “better ads”",
+            "Don’t use my chats to serve the purpose “better ads”",
         ),
-    ]  # fmt: skip
+    ]
     alone = _asking(("training", "improve_models"))
     assert notice.read(notice.fill(source, alone)).words(["training"])[0].yes == "Use my chats"
     assert desk.publish([source])[0].new, "and what is published holds the words"
@@ -231,7 +274,9 @@ def test_a_question_without_words_of_its_own_is_asked_in_those_of_the_catalogue(
 def test_a_notice_that_asks_in_one_what_the_policy_asks_apart_is_not_published(desk: Desk) -> None:
     source = _without(notice.shipped(STRICT, ["en"])[0], "question.", "yes.", "no.")
     one = source.replace("terms: ", "question: May we?\nyes: Use it\nno: Don’t use it\nterms: ", 1)
-    with pytest.raises(InputError, match="is one question, and the policy asks `models`, `safety`, each by itself"):
+    with pytest.raises(
+        InputError, match="is one question, and the policy asks `models`, `safety`, each by itself"
+    ):
         desk.publish([one])
     more = notice.shipped(STRICT, ["en"])[0].replace(
         "terms: ", "question.ads: May we?\nyes.ads: Use\nno.ads: No\nterms: ", 1
@@ -241,9 +286,17 @@ def test_a_notice_that_asks_in_one_what_the_policy_asks_apart_is_not_published(d
 
 
 def test_what_ships_for_a_policy_asks_what_it_asks() -> None:
-    single = read({**STRICT.document(), "choice": {"covers": ["improve_models", "safety_classifiers"]}})
-    for policy, names in ((STRICT, {"models", "safety"}), (single, {""}), (preset("article-2025"), {""})):
-        found = [notice.read(notice.fill(source, policy)) for source in notice.shipped(policy, ["en"])]
+    single = read(
+        {**STRICT.document(), "choice": {"covers": ["improve_models", "safety_classifiers"]}}
+    )
+    for policy, names in (
+        (STRICT, {"models", "safety"}),
+        (single, {""}),
+        (preset("article-2025"), {""}),
+    ):
+        found = [
+            notice.read(notice.fill(source, policy)) for source in notice.shipped(policy, ["en"])
+        ]
         assert sorted(text.variant for text in found) == [Variant.existing, Variant.signup]
         assert [{one.name for one in text.all_words} for text in found] == [names, names]
     assert notice.shipped(_asking(("models", "improve_models"), ("ads", "better_ads"))) == []
@@ -264,21 +317,37 @@ def test_a_page_loaded_again_within_minutes_is_one_showing(desk: Desk) -> None:
 
 
 def test_whoever_is_shown_anything_else_has_another_showing(desk: Desk) -> None:
-    """One showing is evidence of one notice, on one page, as it was marked up, before one choice, to one account."""
+    """One showing is evidence of one notice, on one page, as it was marked up, before one choice,
+    to one account.
+    """
     account = desk.account()
-    existing, signup = (notice.find(desk.tx, 0, "en", variant) for variant in (Variant.existing, Variant.signup))
+    existing, signup = (
+        notice.find(desk.tx, 0, "en", variant) for variant in (Variant.existing, Variant.signup)
+    )
     assert existing and signup
 
     def shown(to: UUID = account, what: PublishedNotice = existing, **other: Any) -> UUID:
-        like = {"place": ShownOn.notice, "surface": "app", "gpc": False, "after": 0, "markup": b"m" * 32} | other
+        like = {
+            "place": ShownOn.notice,
+            "surface": "app",
+            "gpc": False,
+            "after": 0,
+            "markup": b"m" * 32,
+        } | other
         return showings.record(desk.tx, to, what, at=NOW, random=os.urandom, **like)
 
     first = shown()
     assert shown() == first
     others = [
-        shown(desk.account()), shown(what=signup), shown(place=ShownOn.settings), shown(surface="other"),
-        shown(gpc=True), shown(after=1), shown(markup=b"n" * 32), shown(markup=None),
-    ]  # fmt: skip
+        shown(desk.account()),
+        shown(what=signup),
+        shown(place=ShownOn.settings),
+        shown(surface="other"),
+        shown(gpc=True),
+        shown(after=1),
+        shown(markup=b"n" * 32),
+        shown(markup=None),
+    ]
     assert len({first, *others}) == 1 + len(others)
     assert shown() == first, "the others came between and change nothing of it"
     showings.put_off(desk.tx, account, first, NOW)
@@ -303,7 +372,10 @@ def test_after_an_answer_nobody_asks_until_a_material_new_version(desk: Desk, al
     desk.answer(account, allow, showing=desk.show(account))
     assert desk.ask(account, NOW + timedelta(days=500)).because is Reason.answered
     base = STRICT.document() | {"decide_by": None}
-    for version, material, because in (("2027-01-01", False, Reason.answered), ("2027-06-01", True, Reason.first)):
+    for version, material, because in (
+        ("2027-01-01", False, Reason.answered),
+        ("2027-06-01", True, Reason.first),
+    ):
         newer = read({**base, "version": version, "effective": version, "material": material})
         policy_versions.add(desk.tx, newer, NOW, "test")
         desk.known = Policies([*desk.known.versions, newer])
@@ -323,7 +395,11 @@ def test_the_evidence_names_what_was_shown_and_comes_back_to_its_person(desk: De
     desk.choose(account, False, showing=showing, gpc=True)
     made = history.recorded(desk.tx, desk.keyring, account).choices[0]
     assert made.evidence is not None
-    assert (made.evidence.shown, made.evidence.default_state, made.evidence.gpc) == (showing.hex, "none", True)
+    assert (made.evidence.shown, made.evidence.default_state, made.evidence.gpc) == (
+        showing.hex,
+        "none",
+        True,
+    )
     assert made.evidence.sha256 == desk.published[0].sha256
     row = desk.tx.execute("SELECT evidence FROM choices").fetchone()
     assert row is not None
@@ -339,7 +415,9 @@ def test_evidence_in_words_of_another_edge_is_shown_as_none(desk: Desk) -> None:
 
 def test_a_choice_that_was_made_without_evidence_is_shown_without(desk: Desk) -> None:
     account = desk.account()
-    apply.apply(desk.tx, desk.keyring, desk.known, [Choose(account=account, at=NOW, allow=False, via="cli")])
+    apply.apply(
+        desk.tx, desk.keyring, desk.known, [Choose(account=account, at=NOW, allow=False, via="cli")]
+    )
     made = history.recorded(desk.tx, desk.keyring, account).choices
     assert [(one.allow, one.via, one.evidence) for one in made] == [(False, "cli", None)] * 2
 
@@ -348,13 +426,17 @@ def test_a_yes_to_anothers_showing_gives_nothing_and_a_no_counts_beside_it(desk:
     ana, ben = desk.account(), desk.account()
     refused = desk.choose(ben, True, showing=desk.show(ana))
     assert (refused.outcome, refused.because, refused.not_taken) == (
-        Outcome.refused, "unknown_showing", ("showing",),
-    )  # fmt: skip
+        Outcome.refused,
+        "unknown_showing",
+        ("showing",),
+    )
     assert history.recorded(desk.tx, desk.keyring, ben).choices == ()
     said = desk.choose(ben, False, showing=desk.show(ana))
     assert (said.outcome, said.not_taken) == (Outcome.done, ("showing",))
     made = history.recorded(desk.tx, desk.keyring, ben).choices
-    assert [(one.allow, one.evidence.shown if one.evidence else None) for one in made] == [(False, "")] * 2
+    assert [(one.allow, one.evidence.shown if one.evidence else None) for one in made] == [
+        (False, "")
+    ] * 2
 
 
 def test_a_yes_to_a_question_that_is_older_than_the_newest_answer_is_refused(desk: Desk) -> None:
@@ -363,7 +445,9 @@ def test_a_yes_to_a_question_that_is_older_than_the_newest_answer_is_refused(des
 
     question = desk.known.in_force(NOW).asks[0]
     assert desk.choose(account, False, showing=showing).outcome is Outcome.done
-    refused = desk.choose(account, True, at=NOW + timedelta(minutes=1), showing=showing, question=question)
+    refused = desk.choose(
+        account, True, at=NOW + timedelta(minutes=1), showing=showing, question=question
+    )
     assert choices.is_stale(refused)
     desk.choose(account, False, at=NOW + timedelta(minutes=2), showing=showing)
     assert desk.ask(account, NOW + timedelta(minutes=2)).state.grants == ()
@@ -374,7 +458,9 @@ def test_nobody_is_asked_who_has_no_account(desk: Desk) -> None:
         desk.ask(uuid7(NOW, os.urandom(10)))
 
 
-def test_who_opens_an_account_at_the_versions_first_instant_is_asked_as_at_sign_up(desk: Desk) -> None:
+def test_who_opens_an_account_at_the_versions_first_instant_is_asked_as_at_sign_up(
+    desk: Desk,
+) -> None:
     begins = STRICT.effective
     tick = timedelta.resolution
     assert desk.ask(desk.account(begins)).variant is Variant.signup
@@ -392,7 +478,11 @@ def test_terms_wait_for_who_was_asked_here_and_has_answered_and_for_nobody_else(
     desk.show(elsewhere, place=ShownOn.settings)
     for account in (asked, elsewhere):
         desk.answer(account, True, via="host")
-    assert [desk.ask(one).terms_waiting for one in (asked, elsewhere, silent)] == [True, False, False]
+    assert [desk.ask(one).terms_waiting for one in (asked, elsewhere, silent)] == [
+        True,
+        False,
+        False,
+    ]
     choices.accept_terms(desk.tx, asked, desk.known, NOW, showing=showing)
     assert not desk.ask(asked).terms_waiting
 
@@ -400,9 +490,11 @@ def test_terms_wait_for_who_was_asked_here_and_has_answered_and_for_nobody_else(
 def test_why_a_yes_would_have_no_effect_is_told(desk: Desk) -> None:
     closed, plan, young, unknown = (desk.account(age=age) for age in (30, 30, 17, None))
     apply.apply(
-        desk.tx, desk.keyring, desk.known,
+        desk.tx,
+        desk.keyring,
+        desk.known,
         [CloseAccount(account=closed, at=NOW), SetPlan(account=plan, at=NOW, plan="work")],
-    )  # fmt: skip
+    )
     found = [desk.ask(account).uncovered for account in (closed, plan, young, unknown)]
     assert found == [prompt.Uncovered.closed, prompt.Uncovered.plan, prompt.Uncovered.age, None]
     assert desk.ask(unknown).asks_age
@@ -458,8 +550,15 @@ def test_a_question_without_its_text_is_not_put(pool: Pool, keyring: Keyring) ->
 def test_every_showing_and_putting_off_leaves_a_leaf(desk: Desk) -> None:
     account = desk.account()
     showings.put_off(desk.tx, account, desk.show(account), NOW)
-    rows = desk.tx.execute("SELECT entry FROM outbox WHERE entry LIKE 'notice_%' ORDER BY outbox_id").fetchall()
-    assert [row[0] for row in rows] == ["notice_published", "notice_published", "notice_shown", "notice_put_off"]
+    rows = desk.tx.execute(
+        "SELECT entry FROM outbox WHERE entry LIKE 'notice_%' ORDER BY outbox_id"
+    ).fetchall()
+    assert [row[0] for row in rows] == [
+        "notice_published",
+        "notice_published",
+        "notice_shown",
+        "notice_put_off",
+    ]
 
 
 # Markup
@@ -476,13 +575,19 @@ def test_markdown_lets_no_markup_of_its_source_through(text: str) -> None:
 @pytest.mark.parametrize(
     ("source", "made"),
     [
-        ("# One\n\ntwo **three** *four*", "<h2>One</h2>\n<p>two <strong>three</strong> <em>four</em></p>"),
+        (
+            "# One\n\ntwo **three** *four*",
+            "<h2>One</h2>\n<p>two <strong>three</strong> <em>four</em></p>",
+        ),
         ("# One\ntwo\nthree", "<h2>One</h2>\n<p>two three</p>"),
         ("## One\n### Two\ntwo", "<h2>One</h2>\n<h3>Two</h3>\n<p>two</p>"),
         ("# One", "<h2>One</h2>"),
         ("- a\n- b\n  c", "<ul>\n<li>a</li>\n<li>b c</li>\n</ul>"),
         ("[here](/settings)", '<p><a href="/settings">here</a></p>'),
-        ("[out](https://example.org/?a=1&b=2)", '<p><a href="https://example.org/?a=1&amp;b=2">out</a></p>'),
+        (
+            "[out](https://example.org/?a=1&b=2)",
+            '<p><a href="https://example.org/?a=1&amp;b=2">out</a></p>',
+        ),
         ("[bad](javascript:alert(1))", "<p>[bad](javascript:alert(1))</p>"),
         ("[bad](//evil.example)", "<p>[bad](//evil.example)</p>"),
         ("<script>alert(1)</script>", "<p>&lt;script&gt;alert(1)&lt;/script&gt;</p>"),

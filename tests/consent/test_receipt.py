@@ -1,4 +1,6 @@
-"""A receipt says what was chosen and shown, proves it, opens it for its holder for ever, and dies with the account."""
+"""A receipt says what was chosen and shown, proves it, opens it for its holder for ever, and dies
+with the account.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ from licet.vault import commands as do
 from ..ledger.office import Office
 
 CONTROLLER = Controller(
-    name="Example <Ltd>", contact="privacy@example.org", withdrawal_url="https://example.org/privacy"
+    name="Example <Ltd>",
+    contact="privacy@example.org",
+    withdrawal_url="https://example.org/privacy",
 )
 
 
@@ -42,13 +46,19 @@ def office(pool: Pool, keyring: Keyring, tmp_path: Path) -> Office:
 
 def issued(office: Office, account: UUID) -> list[Receipt]:
     with transaction(office.pool) as tx:
-        issuer = Issuer(tx, office.keyring, office.keys, office.place, office.policies, CONTROLLER, office.now)
+        issuer = Issuer(
+            tx, office.keyring, office.keys, office.place, office.policies, CONTROLLER, office.now
+        )
         return issuer.receipts(account)
 
 
 def chosen(office: Office, account: UUID, allow: bool, **more: object) -> None:
     said = evidence(None, surface="app", gpc=False)
-    office.tell(do.Choose(account=account, at=office.tick(), allow=allow, via="settings", evidence=said, **more))
+    office.tell(
+        do.Choose(
+            account=account, at=office.tick(), allow=allow, via="settings", evidence=said, **more
+        )
+    )
 
 
 def holds(office: Office, receipt: Receipt, year: int = 2025) -> verifier.VerifierReport:
@@ -66,8 +76,11 @@ def test_every_choice_has_a_receipt_that_a_stranger_can_check(office: Office) ->
     office.sequence()
     found = issued(office, ana)
     assert states(found) == [
-        "dpv:ConsentRefused", "dpv:ConsentGiven", "dpv:RenewedConsentGiven", "dpv:ConsentWithdrawn",
-    ]  # fmt: skip
+        "dpv:ConsentRefused",
+        "dpv:ConsentGiven",
+        "dpv:RenewedConsentGiven",
+        "dpv:ConsentWithdrawn",
+    ]
     for receipt in found:
         report = holds(office, receipt)
         assert (report.ok, report.size) == (True, office.log().checkpoint.size), report.findings
@@ -91,9 +104,9 @@ def test_a_receipt_is_signed_at_once_and_proved_once_it_is_logged(office: Office
     assert "log" not in early.payload
     report = holds(office, early)
     assert (report.answer, report.findings) == ("not proved", [])
-    assert [(lack.why, part.answer) for lack, part in zip(report.lacks, report.parts[-1:], strict=True)] == [
-        ("it is signed, and not in the log", "not proved")
-    ]
+    assert [
+        (lack.why, part.answer) for lack, part in zip(report.lacks, report.parts[-1:], strict=True)
+    ] == [("it is signed, and not in the log", "not proved")]
     office.sequence()
     (later,) = issued(office, ana)
     assert later.proof is not None
@@ -105,7 +118,11 @@ def test_each_receipt_names_the_one_that_it_replaces(office: Office) -> None:
     for allow in (True, False, True):
         chosen(office, ana, allow)
     found = [receipt.payload for receipt in issued(office, ana)]
-    assert [payload["replaces"] for payload in found] == [None, found[0]["receipt_id"], found[1]["receipt_id"]]
+    assert [payload["replaces"] for payload in found] == [
+        None,
+        found[0]["receipt_id"],
+        found[1]["receipt_id"],
+    ]
 
 
 def test_a_receipt_has_every_field_that_the_standard_asks_for(office: Office) -> None:
@@ -116,41 +133,73 @@ def test_a_receipt_has_every_field_that_the_standard_asks_for(office: Office) ->
     (party,), process = record["parties"], record["processes"][0]
     assert payload["schema_version"] == "https://w3id.org/dpv/schema/dpv-27560#receipt"
     assert {"receipt_id", "created", "dct:identifier", "dpv:hasIdentifier"} <= set(payload)
-    assert {"record_id", "schema_version", "pii_principal_id", "privacy_notice", "jurisdiction"} <= set(record)
+    assert {
+        "record_id",
+        "schema_version",
+        "pii_principal_id",
+        "privacy_notice",
+        "jurisdiction",
+    } <= set(record)
     assert process["purpose"] == "https://w3id.org/dpv#ImproveExistingProductsAndServices"
     assert process["processing_method"] == ["https://w3id.org/dpv/ai#ModelTraining"]
     assert process["retention_period"] == "P5Y"
     assert {
-        "pii_information", "pii_controllers", "storage_locations", "recipient_third_parties", "withdrawal_method",
-    } <= set(process)  # fmt: skip
+        "pii_information",
+        "pii_controllers",
+        "storage_locations",
+        "recipient_third_parties",
+        "withdrawal_method",
+    } <= set(process)
     assert {"party_id", "party_address", "party_name", "party_contact", "party_type"} <= set(party)
-    assert {"event_time", "validity_duration", "entity_id", "event_type", "event_state"} <= set(event)
+    assert {"event_time", "validity_duration", "entity_id", "event_type", "event_state"} <= set(
+        event
+    )
     assert record["privacy_notice"]["presented_as"]["default_state"] == "none"
     assert record["policy"]["sha256"] == office.policies[0].sha256().hex()
 
 
-def test_a_receipt_states_what_the_controller_stated_and_says_of_the_rest_that_it_was_not(office: Office) -> None:
+def test_a_receipt_states_what_the_controller_stated_and_says_of_the_rest_that_it_was_not(
+    office: Office,
+) -> None:
     ana = office.account("ana")
     chosen(office, ana, True)
     whole = Controller(
-        name="Example", address="1 Street", contact="a@example.org", jurisdictions=("IE",),
-        storage_locations=("IE", "DE"), withdrawal_url="https://example.org/privacy",
-    )  # fmt: skip
+        name="Example",
+        address="1 Street",
+        contact="a@example.org",
+        jurisdictions=("IE",),
+        storage_locations=("IE", "DE"),
+        withdrawal_url="https://example.org/privacy",
+    )
     none = receipts.NOT_STATED
     expected = [
-        (whole, (["IE", "DE"], "https://example.org/privacy", "Example", "1 Street", "a@example.org")),
+        (
+            whole,
+            (["IE", "DE"], "https://example.org/privacy", "Example", "1 Street", "a@example.org"),
+        ),
         (Controller(), ([none], receipts.WITHDRAWAL, none, none, none)),
     ]
     for controller, stated in expected:
         with transaction(office.pool) as tx:
-            issuer = Issuer(tx, office.keyring, office.keys, office.place, office.policies, controller, office.now)
+            issuer = Issuer(
+                tx,
+                office.keyring,
+                office.keys,
+                office.place,
+                office.policies,
+                controller,
+                office.now,
+            )
             (receipt,) = issuer.receipts(ana)
         record = receipt.payload["record"]
         terms, party = found_in(record, "storage_locations"), found_in(record, "party_name")
         assert stated == (
-            terms["storage_locations"], terms["withdrawal_method"],
-            party["party_name"], party["party_address"], party["party_contact"],
-        )  # fmt: skip
+            terms["storage_locations"],
+            terms["withdrawal_method"],
+            party["party_name"],
+            party["party_address"],
+            party["party_contact"],
+        )
 
 
 def found_in(record: Any, key: str) -> dict[str, Any]:
@@ -164,7 +213,9 @@ def found_in(record: Any, key: str) -> dict[str, Any]:
     raise AssertionError(key)
 
 
-def test_the_holder_opens_the_leaf_for_ever_and_the_operator_cannot_after_erasure(office: Office) -> None:
+def test_the_holder_opens_the_leaf_for_ever_and_the_operator_cannot_after_erasure(
+    office: Office,
+) -> None:
     ana = office.account("ana")
     chosen(office, ana, True)
     office.sequence()
@@ -219,14 +270,24 @@ def test_the_page_says_what_a_yes_was_for_and_why_one_had_no_effect(office: Offi
         "No: your conversations are not used, but for what you kept.",
     ]
     said = [dict(receipts.lines(receipt)) for receipt in found]
-    assert [one["Question"] for one in said] == ["training"] * 4 + ["none that is asked", "training"]
+    assert [one["Question"] for one in said] == ["training"] * 4 + [
+        "none that is asked",
+        "training",
+    ]
     assert [one["For"].partition(" (")[0] for one in said] == [
-        "a project", "your whole account", "a project", "a project", "your whole account", "your whole account",
-    ]  # fmt: skip
+        "a project",
+        "your whole account",
+        "a project",
+        "a project",
+        "your whole account",
+        "your whole account",
+    ]
     assert said[-1]["Kept all the same"] == said[2]["For"]
     for receipt in found:
         assert holds(office, receipt).ok, holds(office, receipt).findings
-    assert b'"question":"models"' not in b"".join(receipt.entry.encode() for receipt in found if receipt.entry)
+    assert b'"question":"models"' not in b"".join(
+        receipt.entry.encode() for receipt in found if receipt.entry
+    )
 
 
 def test_nobody_else_has_receipts(office: Office) -> None:

@@ -1,4 +1,6 @@
-"""A notice says of what is taken out of a text what the installed detectors do, and no release is built under another."""
+"""A notice says of what is taken out of a text what the installed detectors do, and no release is
+built under another.
+"""
 
 from __future__ import annotations
 
@@ -33,20 +35,32 @@ def search(*kinds: str, others_stay: bool = False) -> notice.NameSearch:
     return notice.NameSearch(frozenset(kinds), ("en", "sv") if kinds else (), others_stay)
 
 
-def place(pool: Pool, folder: Path, names: str, kinds: tuple[str, ...] = ("person", "address")) -> Installation:
+def place(
+    pool: Pool, folder: Path, names: str, kinds: tuple[str, ...] = ("person", "address")
+) -> Installation:
     """An installation that looks for names as it is told."""
-    return lived(Installation(
-        config=Configuration(data=folder, curate=Curate(names=names, names_kinds=kinds)), pool=pool,
-        keyring=Keyring(FileProvider(folder / "keys")), clock=lambda: BEGIN,
-    ))  # fmt: skip
+    return lived(
+        Installation(
+            config=Configuration(data=folder, curate=Curate(names=names, names_kinds=kinds)),
+            pool=pool,
+            keyring=Keyring(FileProvider(folder / "keys")),
+            clock=lambda: BEGIN,
+        )
+    )
 
 
 # What a notice says
 
 
-FOUND = "Lists of names and the words beside a name are used to find {}, and what is found is replaced too."
+FOUND = (
+    "Lists of names and the words beside a name are used to find {}, and what is found is "
+    "replaced too."
+)
 LANGUAGES = " Languages in which this is done: English and Swedish."
-UNUSED = " Nothing looks for {} in other languages: a conversation in which another language is recognised is not used."
+UNUSED = (
+    " Nothing looks for {} in other languages: a conversation in which another language is "
+    "recognised is not used."
+)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +69,10 @@ UNUSED = " Nothing looks for {} in other languages: a conversation in which anot
         ((), "Nothing looks for names and street addresses: they are left in.", "other languages"),
         (
             ("person",),
-            f"{FOUND.format('names')}{LANGUAGES}{UNUSED.format('names')} Nothing looks for street addresses: they",
+            (
+                f"{FOUND.format('names')}{LANGUAGES}{UNUSED.format('names')} Nothing looks for "
+                "street addresses: they"
+            ),
             "names and street",
         ),
         (
@@ -63,7 +80,11 @@ UNUSED = " Nothing looks for {} in other languages: a conversation in which anot
             f"{FOUND.format('names and street addresses')}{LANGUAGES}{UNUSED.format('names and street addresses')}",
             "left in",
         ),
-        (("address", "person", "place"), FOUND.format("places, names and street addresses"), "left in"),
+        (
+            ("address", "person", "place"),
+            FOUND.format("places, names and street addresses"),
+            "left in",
+        ),
     ],
 )
 def test_a_shipped_notice_says_what_is_looked_for_in_which_languages_and_what_is_not(
@@ -79,7 +100,9 @@ def test_a_shipped_notice_says_what_is_looked_for_in_which_languages_and_what_is
         assert sentence.startswith(
             "Before anything is used, rules replace the identifiers and secrets that they recognise"
         )
-        assert sentence.endswith("Not everything is found, and what a text tells can still show who wrote it.")
+        assert sentence.endswith(
+            "Not everything is found, and what a text tells can still show who wrote it."
+        )
         assert (text.removes.split(), notice.overpromised(text, looking)) == (
             [*sorted(kinds), *looking.languages],
             "",
@@ -87,7 +110,9 @@ def test_a_shipped_notice_says_what_is_looked_for_in_which_languages_and_what_is
 
 
 @pytest.mark.parametrize("language", sorted(catalogue.known().names))
-def test_every_language_says_by_what_names_are_found_and_what_happens_in_others(language: str) -> None:
+def test_every_language_says_by_what_names_are_found_and_what_happens_in_others(
+    language: str,
+) -> None:
     words = catalogue.catalogue(language)
     looking = engine_settings.name_search(Configuration(data=Path()))
     assert len(looking.languages) == len(set(map(words.language_name, looking.languages))) == 12
@@ -96,7 +121,9 @@ def test_every_language_says_by_what_names_are_found_and_what_happens_in_others(
     for other in (looking, notice.NameSearch(looking.kinds, looking.languages, others_stay=True)):
         sentence = notice.other_languages(words, other)
         assert sentence in notice.removes(words, other)
-        assert language == "en" or sentence != notice.other_languages(catalogue.catalogue("en"), other)
+        assert language == "en" or sentence != notice.other_languages(
+            catalogue.catalogue("en"), other
+        )
 
 
 def test_a_notice_that_names_a_language_in_which_nothing_looks_any_more_promises_too_much() -> None:
@@ -145,12 +172,15 @@ def test_words_of_ones_own_that_promise_more_are_not_published(
 @pytest.mark.parametrize(
     "words",
     [
-        "Delete a chat, and its name is gone.", "We do not sell your name.", "What results is never anonymous.",
+        "Delete a chat, and its name is gone.",
+        "We do not sell your name.",
+        "What results is never anonymous.",
         "Rules replace e-mail addresses and identifiers.",
-        "You can take out everything that we keep.", "Chats that you delete or keep out.",
+        "You can take out everything that we keep.",
+        "Chats that you delete or keep out.",
         "We use your name in mails.",
     ],
-)  # fmt: skip
+)
 def test_words_that_promise_no_removal_pass(words: str) -> None:
     assert pressing_words.removals(words) == {}
 
@@ -197,11 +227,14 @@ def test_what_a_notice_says_is_looked_for_a_build_looks_for(tmp_path: Path, name
 # Building
 
 
-def test_no_release_is_built_under_a_notice_that_promises_more_than_the_build_does(pool: Pool, tmp_path: Path) -> None:
+def test_no_release_is_built_under_a_notice_that_promises_more_than_the_build_does(
+    pool: Pool, tmp_path: Path
+) -> None:
     promising, without = place(pool, tmp_path, "built-in"), place(pool, tmp_path, "off")
     policy_changes.apply_policy(promising, STRICT, by="test")
     with pytest.raises(
-        RefusedError, match="removes: address, da, de, en, es, fr, it, nl, person, pl, pt, ru, sv, uk"
+        RefusedError,
+        match="removes: address, da, de, en, es, fr, it, nl, person, pl, pt, ru, sv, uk",
     ) as caught:
         release_build.build_release(without, name="r", purpose="improve_models")
     assert caught.value.because == "notice_promises"
@@ -209,7 +242,9 @@ def test_no_release_is_built_under_a_notice_that_promises_more_than_the_build_do
     assert catalog.releases(without) == []
     assert finding(without) is doctor.FindingState.broken
     policy_changes.publish_notices(without, by="test")
-    assert release_build.build_release(without, name="r", purpose="improve_models").manifest.rows == 0
+    assert (
+        release_build.build_release(without, name="r", purpose="improve_models").manifest.rows == 0
+    )
     assert finding(without) is doctor.FindingState.well
 
 
@@ -234,15 +269,21 @@ def test_a_notice_of_before_with_its_old_words_is_held_to_them(pool: Pool, tmp_p
     with pytest.raises(RefusedError, match="We remove personal details"):
         release_build.build_release(here, name="r", purpose="improve_models")
     policy_changes.publish_notices(
-        here, [source.replace("that are yours", "of yours") for source in notice.shipped(STRICT, ["en"])], by="test"
+        here,
+        [source.replace("that are yours", "of yours") for source in notice.shipped(STRICT, ["en"])],
+        by="test",
     )
     release_build.build_release(here, name="r", purpose="improve_models")
 
 
 def test_the_page_lists_the_countries_whose_ids_have_a_rule_and_no_other() -> None:
-    page = " ".join((Path(__file__).parents[2] / "docs" / "curate.md").read_text(encoding="utf-8").split())
+    page = " ".join(
+        (Path(__file__).parents[2] / "docs" / "curate.md").read_text(encoding="utf-8").split()
+    )
     listed = page.partition("The list has numbers of ")[2].partition(". Social security numbers")[0]
-    rules_of = [rule.name for rule in rules.ours().rules if rule.kind is rules.IdentifierKind.NATIONAL_ID]
+    rules_of = [
+        rule.name for rule in rules.ours().rules if rule.kind is rules.IdentifierKind.NATIONAL_ID
+    ]
     anywhere = {"licence_or_passport", national_numbers.ANYWHERE}
     countries = {name[:2].upper() for name in rules_of if name not in anywhere}
     names = Locale("en").territories

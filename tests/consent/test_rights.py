@@ -15,16 +15,32 @@ from licet.errors import RefusedError
 
 AT = datetime(2026, 3, 10, 12, tzinfo=UTC)
 STEPS = st.sampled_from(
-    ["acknowledge", "pause identity", "pause clarification", "resume", "extend", "answer", "withdraw"]
+    [
+        "acknowledge",
+        "pause identity",
+        "pause clarification",
+        "resume",
+        "extend",
+        "answer",
+        "withdraw",
+    ]
 )
 
 
 class Model:
-    """A request as somebody counts on paper: on each day, whether the clock runs, and how many days it stood still."""
+    """A request as somebody counts on paper: on each day, whether the clock runs, and how many days
+    it stood still.
+    """
 
     def __init__(self, kind: RightKind, region: str | None) -> None:
         self.times = deadline(kind, region)
-        self.still, self.waits, self.stops, self.is_extended, self.is_confirmed = 0, False, False, False, False
+        self.still, self.waits, self.stops, self.is_extended, self.is_confirmed = (
+            0,
+            False,
+            False,
+            False,
+            False,
+        )
         self.end = ""
 
     def due(self) -> datetime:
@@ -45,7 +61,10 @@ class Model:
         elif what == "pause":
             if self.waits:
                 return "paused"
-            self.waits, self.stops = True, self.times.stops_for(PauseReason(reason)) and at <= self.due()
+            self.waits, self.stops = (
+                True,
+                self.times.stops_for(PauseReason(reason)) and at <= self.due(),
+            )
         elif what == "resume":
             if not self.waits:
                 return "not_paused"
@@ -81,9 +100,10 @@ def taken(clock: RequestClock, step: str, at: datetime) -> RequestClock:
 
 
 @given(
-    st.sampled_from(RightKind), st.sampled_from([None, "DE", "GB", "US-CA", "BR"]),
+    st.sampled_from(RightKind),
+    st.sampled_from([None, "DE", "GB", "US-CA", "BR"]),
     st.lists(st.tuples(st.integers(0, 30), STEPS), max_size=12),
-)  # fmt: skip
+)
 def test_every_order_of_steps_moves_the_date_as_a_model_does(
     kind: RightKind, region: str | None, history: list[tuple[int, str]]
 ) -> None:
@@ -101,10 +121,15 @@ def test_every_order_of_steps_moves_the_date_as_a_model_does(
         assert clock.due(at) == model.due()
         assert clock.state.value == (model.end or ("paused" if model.waits else "open"))
         assert clock.may_extend(at) == (
-            not model.end and not model.is_extended and model.due() >= at and model.times.extended_to(AT) is not None
+            not model.end
+            and not model.is_extended
+            and model.due() >= at
+            and model.times.extended_to(AT) is not None
         )
         late = model.due() < at or (
-            not model.is_confirmed and clock.acknowledge_by is not None and clock.acknowledge_by < at
+            not model.is_confirmed
+            and clock.acknowledge_by is not None
+            and clock.acknowledge_by < at
         )
         assert clock.is_overdue(at) == (late and not model.end)
 

@@ -1,4 +1,6 @@
-"""Requests of people: each step is on record, what is written is sealed and dies with its account, and hosts hear of it."""
+"""Requests of people: each step is on record, what is written is sealed and dies with its account,
+and hosts hear of it.
+"""
 
 from __future__ import annotations
 
@@ -62,10 +64,20 @@ def ask(house: House, verb: VerbRequest) -> object:
     return result.finished
 
 
-def send(house: House, name: str, kind: str, words: str = "", via: ReceivedVia = ReceivedVia.page) -> str:
-    row = ask(house, SendRequest(
-        account=house.accounts[name], at=house.now, keyring=house.here.keyring, kind=RightKind(kind), words=words, via=via,
-    ))  # fmt: skip
+def send(
+    house: House, name: str, kind: str, words: str = "", via: ReceivedVia = ReceivedVia.page
+) -> str:
+    row = ask(
+        house,
+        SendRequest(
+            account=house.accounts[name],
+            at=house.now,
+            keyring=house.here.keyring,
+            kind=RightKind(kind),
+            words=words,
+            via=via,
+        ),
+    )
     assert isinstance(row, RequestRow)
     return shown(Prefix.request, row.request)
 
@@ -74,8 +86,12 @@ def lives_in(house: House, name: str, region: str | None) -> None:
     verbs.tell(house.here, [SetRegion(account=house.accounts[name], at=house.now, region=region)])
 
 
-def act(house: House, request: str, what: str, reason: str = "", words: str = "We looked into it.") -> SeenRequest:
-    found = rights_requests.act(house.here, request, StaffAct(what), OFFICER, reason=reason, words=words)
+def act(
+    house: House, request: str, what: str, reason: str = "", words: str = "We looked into it."
+) -> SeenRequest:
+    found = rights_requests.act(
+        house.here, request, StaffAct(what), OFFICER, reason=reason, words=words
+    )
     return rights_requests.seen_whole(found, house.now, for_staff=True)
 
 
@@ -91,10 +107,16 @@ def test_a_request_runs_from_its_page_to_its_answer(house: House) -> None:
     assert open_one.due_at == house.now.replace(month=10)
     act(house, request, "pause", "clarification", "Where is it wrong?")
     house.passes(5)
-    ask(house, ReplyToRequest(
-        account=house.accounts["ana"], at=house.now, keyring=house.here.keyring,
-        request=request_id(request), words="In the profile.",
-    ))  # fmt: skip
+    ask(
+        house,
+        ReplyToRequest(
+            account=house.accounts["ana"],
+            at=house.now,
+            keyring=house.here.keyring,
+            request=request_id(request),
+            words="In the profile.",
+        ),
+    )
     extended = act(house, request, "extend", "complexity", "It is in four places.")
     assert extended.due_at == open_one.received_at.replace(month=12) + timedelta(days=5)
     found = act(house, request, "answer", words="It says 1990 now.")
@@ -120,7 +142,12 @@ def test_the_region_is_the_one_of_the_receipt(house: House) -> None:
     lives_in(house, "ana", "DE")
     assert rights_requests.find(house.here, request).region == "US-CA"
     lives_in(house, "ana", None)
-    assert rights_requests.find(house.here, send(house, "ana", "access")).laws == ("GDPR", "UK GDPR", "CCPA", "LGPD")
+    assert rights_requests.find(house.here, send(house, "ana", "access")).laws == (
+        "GDPR",
+        "UK GDPR",
+        "CCPA",
+        "LGPD",
+    )
 
 
 @pytest.mark.parametrize("kind", ["objection", "restriction"])
@@ -129,9 +156,16 @@ def test_an_objection_is_the_no_to_every_question(house: House, kind: str) -> No
     request = send(house, "ana", kind)
     with transaction(house.here.pool) as tx:
         state = account_view.accounts(tx, [house.accounts["ana"]])[house.accounts["ana"]].state
-    assert state.grants == () and all(one.standing is GrantStanding.withdrawn for one in state.standings)
+    assert state.grants == () and all(
+        one.standing is GrantStanding.withdrawn for one in state.standings
+    )
     found = rights_requests.find(house.here, request)
-    assert [step for step, *_ in steps(found)] == ["received", "acknowledged", "no_recorded", "answered"]
+    assert [step for step, *_ in steps(found)] == [
+        "received",
+        "acknowledged",
+        "no_recorded",
+        "answered",
+    ]
     assert found.state is RequestState.answered
     also = rights_requests.find(house.here, send(house, "ana", kind, "And the safety copy?"))
     assert also.state is RequestState.open and ("no_recorded", "licet", "") in steps(also)
@@ -161,9 +195,15 @@ def test_what_is_another_s_is_not_there(house: House) -> None:
     request = request_id(send(house, "ana", "access"))
     for verb in (
         ReplyToRequest(
-            account=house.accounts["ben"], at=house.now, keyring=house.here.keyring, request=request, words="x"
+            account=house.accounts["ben"],
+            at=house.now,
+            keyring=house.here.keyring,
+            request=request,
+            words="x",
         ),
-        WithdrawRequest(account=house.accounts["ben"], at=house.now, keyring=house.here.keyring, request=request),
+        WithdrawRequest(
+            account=house.accounts["ben"], at=house.now, keyring=house.here.keyring, request=request
+        ),
     ):
         with pytest.raises(NotFoundError):
             ask(house, verb)
@@ -171,9 +211,15 @@ def test_what_is_another_s_is_not_there(house: House) -> None:
 
 def test_a_request_that_is_taken_back_is_over(house: House) -> None:
     request = send(house, "ana", "erasure", "All of it.")
-    ask(house, WithdrawRequest(
-        account=house.accounts["ana"], at=house.now, keyring=house.here.keyring, request=request_id(request),
-    ))  # fmt: skip
+    ask(
+        house,
+        WithdrawRequest(
+            account=house.accounts["ana"],
+            at=house.now,
+            keyring=house.here.keyring,
+            request=request_id(request),
+        ),
+    )
     assert rights_requests.find(house.here, request).state is RequestState.withdrawn
     with pytest.raises(RefusedError) as refused:
         act(house, request, "answer")
@@ -186,9 +232,11 @@ def test_of_two_acts_in_one_batch_the_second_sees_what_the_first_did(house: Hous
         request = send(house, "ana", "access", "all of it")
         act(house, request, "pause", "clarification", "Which one?")
         about: dict[str, Any] = {
-            "account": house.accounts["ana"], "at": house.now, "keyring": house.here.keyring,
+            "account": house.accounts["ana"],
+            "at": house.now,
+            "keyring": house.here.keyring,
             "request": request_id(request),
-        }  # fmt: skip
+        }
         second = WithdrawRequest(**about) if words is None else ReplyToRequest(**about, words=words)
         with transaction(house.here.pool) as tx:
             first, then = WriteBatch(house.here.keyring, house.clock).apply(
@@ -203,9 +251,17 @@ def test_of_two_acts_in_one_batch_the_second_sees_what_the_first_did(house: Hous
 
 @pytest.mark.parametrize(
     ("what", "reason", "words"),
-    [("pause", "lunch", "x"), ("extend", "", "x"), ("refuse", "because", "x"), ("answer", "", " "), ("pause", "identity", "")],
-)  # fmt: skip
-def test_staff_give_a_reason_of_the_list_and_words(house: House, what: str, reason: str, words: str) -> None:
+    [
+        ("pause", "lunch", "x"),
+        ("extend", "", "x"),
+        ("refuse", "because", "x"),
+        ("answer", "", " "),
+        ("pause", "identity", ""),
+    ],
+)
+def test_staff_give_a_reason_of_the_list_and_words(
+    house: House, what: str, reason: str, words: str
+) -> None:
     request = send(house, "ana", "access")
     with pytest.raises(UsageError):
         act(house, request, what, reason, words)
@@ -241,7 +297,11 @@ def test_what_a_person_wrote_is_nowhere_in_clear_and_dies_with_the_account(house
 
 
 def entered(**more: object) -> EnteredRequest:
-    given = {"kind": RightKind.erasure, "words": SENTENCE, "identity": "a passport, seen by Ada"} | more
+    given = {
+        "kind": RightKind.erasure,
+        "words": SENTENCE,
+        "identity": "a passport, seen by Ada",
+    } | more
     return EnteredRequest(**given)  # type: ignore[arg-type]
 
 
@@ -249,15 +309,29 @@ def test_staff_enter_a_request_of_somebody_without_an_account(house: House) -> N
     came = house.now - timedelta(days=3)
     row = rights_requests.enter(house.here, entered(region="FR", received_at=came), OFFICER).row
     found = rights_requests.find(house.here, shown(Prefix.request, row.request))
-    assert (found.account, found.via, found.received_at, found.acknowledged_at) == (None, ReceivedVia.staff, came, None)
+    assert (found.account, found.via, found.received_at, found.acknowledged_at) == (
+        None,
+        ReceivedVia.staff,
+        came,
+        None,
+    )
     assert found.due_at == came.replace(month=9)
-    assert steps(found) == [("received", OFFICER, SENTENCE), ("identified", OFFICER, "a passport, seen by Ada")]
+    assert steps(found) == [
+        ("received", OFFICER, SENTENCE),
+        ("identified", OFFICER, "a passport, seen by Ada"),
+    ]
     assert not any(SENTENCE in row for rows in house.dump().values() for row in rows)
 
 
 @pytest.mark.parametrize(
     "more",
-    [{"identity": " "}, {"words": ""}, {"region": "France"}, {"received_at": "later"}, {"received_at": "long ago"}],
+    [
+        {"identity": " "},
+        {"words": ""},
+        {"region": "France"},
+        {"received_at": "later"},
+        {"received_at": "long ago"},
+    ],
 )
 def test_what_is_entered_is_whole(house: House, more: dict[str, object]) -> None:
     days = {"later": 1, "long ago": -400}
@@ -268,7 +342,9 @@ def test_what_is_entered_is_whole(house: House, more: dict[str, object]) -> None
     assert due(house) == []
 
 
-def test_what_somebody_without_an_account_wrote_is_forgotten_two_years_after_the_end(house: House) -> None:
+def test_what_somebody_without_an_account_wrote_is_forgotten_two_years_after_the_end(
+    house: House,
+) -> None:
     row = rights_requests.enter(house.here, entered(), OFFICER).row
     request = shown(Prefix.request, row.request)
     with transaction(house.here.pool) as tx:
@@ -304,11 +380,18 @@ def test_the_list_is_by_due_date_and_goes_on_behind_a_request(house: House) -> N
     house.passes(15)
     listed = rights_requests.listed(house.here)
     assert {one.id for one in listed} == {*later, first} and listed[-1].id == later[0]
-    assert [one.overdue for one in listed] == [False, False, True]  # its receipt was never confirmed
-    assert [one.id for one in rights_requests.listed(house.here, after=listed[0].id)] == [one.id for one in listed[1:]]
-    assert [one.id for one in rights_requests.listed(house.here, kinds=[RightKind.erasure])] == [later[1]]
+    # its receipt was never confirmed
+    assert [one.overdue for one in listed] == [False, False, True]
+    assert [one.id for one in rights_requests.listed(house.here, after=listed[0].id)] == [
+        one.id for one in listed[1:]
+    ]
+    assert [one.id for one in rights_requests.listed(house.here, kinds=[RightKind.erasure])] == [
+        later[1]
+    ]
     act(house, first, "answer")
-    assert [one.id for one in rights_requests.listed(house.here, states=[RequestState.answered])] == [first]
+    assert [
+        one.id for one in rights_requests.listed(house.here, states=[RequestState.answered])
+    ] == [first]
     assert first not in {one.id for one in due(house)}
 
 
@@ -329,18 +412,27 @@ def test_the_open_requests_are_counted_as_their_clocks_have_them(house: House) -
             counted = request_register.open_requests(tx, house.now)
         late = [one for one in listed if one.overdue]
         coming = [one.due_at for one in listed if not one.overdue]
-        assert (counted.open, counted.overdue, counted.next_due) == (len(listed), len(late), min(coming, default=None))
+        assert (counted.open, counted.overdue, counted.next_due) == (
+            len(listed),
+            len(late),
+            min(coming, default=None),
+        )
     assert counted.overdue == 2
-    assert [one.what for one in examine(house.here) if one.what == "requests" and "2 of 3" in one.seen]
+    assert [
+        one.what for one in examine(house.here) if one.what == "requests" and "2 of 3" in one.seen
+    ]
 
 
 @pytest.mark.parametrize("kind", ["objection", "restriction"])
 @pytest.mark.parametrize("plan", ["pro", "team"])
-def test_a_no_is_claimed_only_where_the_choice_is_on_record(house: House, kind: str, plan: str) -> None:
+def test_a_no_is_claimed_only_where_the_choice_is_on_record(
+    house: House, kind: str, plan: str
+) -> None:
     house.open("carl", plan=plan)
     found = rights_requests.find(house.here, send(house, "carl", kind))
     recorded = house.query(
-        "SELECT count(*) FROM choices WHERE account_id = %s AND NOT allow AND via = 'rights'", house.accounts["carl"]
+        "SELECT count(*) FROM choices WHERE account_id = %s AND NOT allow AND via = 'rights'",
+        house.accounts["carl"],
     )[0][0]
     claimed = [step for step, *_ in steps(found)].count("no_recorded")
     assert (recorded > 0) == (claimed == 1), (recorded, claimed)

@@ -1,4 +1,6 @@
-"""Why a chat or a project cannot be allowed by itself is the rule's own reason, and every reason has its words."""
+"""Why a chat or a project cannot be allowed by itself is the rule's own reason, and every reason
+has its words.
+"""
 
 from __future__ import annotations
 
@@ -41,10 +43,15 @@ def chat(state: AccountState, **more: Any) -> ConversationState:
 
 
 def why(
-    state: AccountState, conversation: ConversationState | None, scope: GrantScope = CHAT, **more: Any
+    state: AccountState,
+    conversation: ConversationState | None,
+    scope: GrantScope = CHAT,
+    **more: Any,
 ) -> NoEffect | None:
     at = more.pop("at", NOW)
-    return ScopeStands(state=state, scope=scope, conversation=conversation, **more).why_not(KNOWN, at, "models")
+    return ScopeStands(state=state, scope=scope, conversation=conversation, **more).why_not(
+        KNOWN, at, "models"
+    )
 
 
 def test_why_it_cannot_be_allowed_is_the_reason_of_the_rule() -> None:
@@ -53,7 +60,9 @@ def test_why_it_cannot_be_allowed_is_the_reason_of_the_rule() -> None:
     found = {
         NoEffect.closed: why(replace(state, closed_at=NOW), mine),
         NoEffect.not_begun: why(fresh, mine, at=instant("2025-08-21")),
-        NoEffect.not_asked: ScopeStands(state=state, scope=CHAT, conversation=mine).why_not(KNOWN, NOW, "ads"),
+        NoEffect.not_asked: ScopeStands(state=state, scope=CHAT, conversation=mine).why_not(
+            KNOWN, NOW, "ads"
+        ),
         NoEffect.plan: why(replace(state, plan="work"), mine),
         NoEffect.age: why(replace(state, age=None), mine),
         NoEffect.gate: why(fold.advance(fresh, KNOWN, NOW).account, mine),
@@ -89,14 +98,19 @@ def test_only_a_grant_to_whose_question_the_account_says_no_today_returns_to_the
 @pytest.mark.parametrize("reason", NoEffect)
 def test_every_reason_has_its_words(reason: NoEffect) -> None:
     words = catalogue()
-    assert words.say(f"no_effect.{reason.value}", what="this chat", purposes="improve models", age=18)
+    assert words.say(
+        f"no_effect.{reason.value}", what="this chat", purposes="improve models", age=18
+    )
     assert words.say(f"because_none.{reason.value}")
 
 
 def test_a_form_that_changed_nothing_says_why_and_a_stale_one_says_nothing_else() -> None:
     def made(*answers: tuple[Outcome, str | None]) -> scope_forms.ScopeFormResult:
         return scope_forms._done(
-            [CommandResult(outcome=o, at=NOW, account=ACCOUNT, because=because) for o, because in answers]
+            [
+                CommandResult(outcome=o, at=NOW, account=ACCOUNT, because=because)
+                for o, because in answers
+            ]
         )
 
     without = (Outcome.unchanged, NoEffect.closed.value)

@@ -1,4 +1,6 @@
-"""Terms that stand in a form count with an answer that counts: where every yes of it was stale, nothing is accepted."""
+"""Terms that stand in a form count with an answer that counts: where every yes of it was stale,
+nothing is accepted.
+"""
 
 from __future__ import annotations
 

@@ -35,7 +35,9 @@ def house(pool: Pool, tmp_path: Path) -> House:
 
 
 def say_in_many(house: House, name: str) -> list[str]:
-    """One turn in each of more conversations than one batch holds; their ids as they are shown, oldest first."""
+    """One turn in each of more conversations than one batch holds; their ids as they are shown,
+    oldest first.
+    """
     told = house.tell(*(house.saying(name, f"{name} {n}", f"{name} says {n}") for n in range(MANY)))
     for n, answer in enumerate(told):
         assert answer.conversation is not None
@@ -43,11 +45,16 @@ def say_in_many(house: House, name: str) -> list[str]:
     return sorted(f"conv_{answer.conversation.hex}" for answer in told if answer.conversation)
 
 
-def taken(house: House, name: str, lines: Callable[..., Iterator[bytes]], at: datetime | None = None) -> list[Any]:
+def taken(
+    house: House, name: str, lines: Callable[..., Iterator[bytes]], at: datetime | None = None
+) -> list[Any]:
     found = lines(
-        lambda: transaction(house.here.pool), house.here.keyring, installation.policies(house.here),
-        house.accounts[name], at or house.now,
-    )  # fmt: skip
+        lambda: transaction(house.here.pool),
+        house.here.keyring,
+        installation.policies(house.here),
+        house.accounts[name],
+        at or house.now,
+    )
     return [json.loads(line) for line in found]
 
 
@@ -56,7 +63,9 @@ def test_every_conversation_is_in_it_once_however_many_there_are(house: House) -
     house.talk("ben", "bens")
     found = taken(house, "ana", takeout.lines)
     assert [line["conversation_id"] for line in found] == mine
-    assert {line["messages"][0]["content"] for line in found} == {f"ana says {n}" for n in range(MANY)}
+    assert {line["messages"][0]["content"] for line in found} == {
+        f"ana says {n}" for n in range(MANY)
+    }
     house.about(do.Delete, "ana", "ana 0")
     assert len(taken(house, "ana", takeout.lines)) == MANY - 1
     assert len(taken(house, "ben", takeout.lines)) == 1
@@ -68,17 +77,26 @@ def test_a_conversation_says_whether_it_was_ever_kept_out(house: House) -> None:
     house.about(do.Narrow, "ana", "out")
     house.about(do.Narrow, "ana", "in again")
     house.about(do.Widen, "ana", "in again")
-    found = {line["conversation_id"]: line["kept_out"] for line in taken(house, "ana", takeout.lines)}
+    found = {
+        line["conversation_id"]: line["kept_out"] for line in taken(house, "ana", takeout.lines)
+    }
     told = {chat: found[f"conv_{house.chats[chat].hex}"] for chat in ("plain", "out", "in again")}
     assert told == {"plain": False, "out": True, "in again": True}
 
 
-def test_every_safety_copy_is_in_it_until_its_end_and_holds_what_was_said_until_the_flag(house: House) -> None:
+def test_every_safety_copy_is_in_it_until_its_end_and_holds_what_was_said_until_the_flag(
+    house: House,
+) -> None:
     mine = say_in_many(house, "ana")
     house.talk("ana", "not flagged")
     house.talk("ben", "bens")
     account, at = house.accounts["ana"], house.now
-    house.tell(*(do.Flag(account=account, at=at, conversation=house.chats[f"ana {n}"], score=0.5) for n in range(MANY)))
+    house.tell(
+        *(
+            do.Flag(account=account, at=at, conversation=house.chats[f"ana {n}"], score=0.5)
+            for n in range(MANY)
+        )
+    )
     house.say("ana", "ana 0", "said since")
     found = taken(house, "ana", takeout.safety_copies)
     assert [line["conversation"] for line in found] == mine
@@ -97,37 +115,56 @@ def test_a_safety_copy_holds_each_turn_of_its_own_conversation(house: House) -> 
     house.talk("ana", "long", "two", "three", "four")
     for chat in ("short", "long"):
         house.about(do.Flag, "ana", chat, score=0.5)
-    found = [[turn["text"] for turn in line["copied"]] for line in taken(house, "ana", takeout.safety_copies)]
+    found = [
+        [turn["text"] for turn in line["copied"]]
+        for line in taken(house, "ana", takeout.safety_copies)
+    ]
     assert sorted(found) == [["one"], ["two", "three", "four"]]
 
 
 def test_feedback_says_its_end_unless_a_hold_that_may_be_told_keeps_it(house: House) -> None:
     for chat, is_told in (("free", None), ("told", True), ("untold", False)):
         house.talk("ana", chat)
-        house.about(do.GiveFeedback, "ana", chat, rating="up", share=Share.conversation, comment=None, turn=0)
+        house.about(
+            do.GiveFeedback,
+            "ana",
+            chat,
+            rating="up",
+            share=Share.conversation,
+            comment=None,
+            turn=0,
+        )
         if is_told is not None:
             house.about(do.Hold, "ana", chat, matter="kettles", is_told=is_told)
     found = {line["conversation"]: line for line in taken(house, "ana", takeout.feedback_lines)}
-    ends = {chat: found[f"conv_{house.chats[chat].hex}"]["kept_until"] for chat in ("free", "told", "untold")}
+    ends = {
+        chat: found[f"conv_{house.chats[chat].hex}"]["kept_until"]
+        for chat in ("free", "told", "untold")
+    }
     assert ends["told"] is None
     assert ends["free"] == ends["untold"] is not None
     assert [turn["text"] for turn in found[f"conv_{house.chats['free'].hex}"]["shared"]] == [
-        "ana asks in free", "answer in free",
-    ]  # fmt: skip
+        "ana asks in free",
+        "answer in free",
+    ]
     assert taken(house, "ben", takeout.feedback_lines) == []
 
 
 def files(house: House, name: str) -> dict[str, list[dict[str, str]]]:
     """The tables of a take-out, by name, a row a dictionary."""
     pieces = takeout.takeout(
-        lambda: transaction(house.here.pool), house.here.keyring, installation.policies(house.here),
-        house.accounts[name], house.now,
-    )  # fmt: skip
+        lambda: transaction(house.here.pool),
+        house.here.keyring,
+        installation.policies(house.here),
+        house.accounts[name],
+        house.now,
+    )
     with zipfile.ZipFile(io.BytesIO(b"".join(pieces))) as archive:
         return {
             file: list(csv.DictReader(io.StringIO(archive.read(file).decode())))
-            for file in archive.namelist() if file.endswith(".csv")
-        }  # fmt: skip
+            for file in archive.namelist()
+            if file.endswith(".csv")
+        }
 
 
 def test_choices_name_question_scope_what_was_kept_and_why_one_had_no_effect_and_projects_are_in_it(
@@ -143,25 +180,38 @@ def test_choices_name_question_scope_what_was_kept_and_why_one_had_no_effect_and
         do.Choose(account=account, at=at, allow=True, scope=tea),
         do.Choose(account=account, at=at, allow=True, scope=tea),
         do.Choose(account=account, at=at, allow=False, keep=(garden, tea)),
-        do.KeepProjectOut(account=account, at=at, host_project=b"work" * 3, title=encode(Content(text="Work"))),
+        do.KeepProjectOut(
+            account=account, at=at, host_project=b"work" * 3, title=encode(Content(text="Work"))
+        ),
     )
     found = files(house, "ana")
     projects = {row["title"]: row for row in found["projects.csv"]}
     assert projects["Work"]["kept_out"]
     assert projects[""]["kept_out"] == ""
-    within, chat = f"project:{projects['']['project']}", f"conversation:conv_{house.chats['tea'].hex}"
-    told = [(row["allow"], row["question"], row["scope"], row["keep"], row["because"]) for row in found["choices.csv"]]
+    within, chat = (
+        f"project:{projects['']['project']}",
+        f"conversation:conv_{house.chats['tea'].hex}",
+    )
+    told = [
+        (row["allow"], row["question"], row["scope"], row["keep"], row["because"])
+        for row in found["choices.csv"]
+    ]
     assert told == [
-        ("true", "training", "", "", ""), ("false", "training", "", "", ""), ("true", "training", within, "", ""),
-        ("true", "training", chat, "", ""), ("true", "training", chat, "", "covered"),
+        ("true", "training", "", "", ""),
+        ("false", "training", "", "", ""),
+        ("true", "training", within, "", ""),
+        ("true", "training", chat, "", ""),
+        ("true", "training", chat, "", "covered"),
         ("false", "training", "", f"{within}|{chat}", ""),
-    ]  # fmt: skip
+    ]
     assert all(row["account"] == f"acc_{account.hex}" for row in found["choices.csv"])
 
 
 def test_a_conversation_names_its_project(house: House) -> None:
     house.tell(
-        msgspec.structs.replace(house.saying("ana", "beds", "What grows in the shade?"), host_project=b"garden" * 2)
+        msgspec.structs.replace(
+            house.saying("ana", "beds", "What grows in the shade?"), host_project=b"garden" * 2
+        )
     )
     (line,) = taken(house, "ana", takeout.lines)
     (project,) = files(house, "ana")["projects.csv"]

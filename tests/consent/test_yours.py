@@ -1,4 +1,6 @@
-"""A badge says for a whole conversation what the rule says turn by turn, and an archive is made of what is there."""
+"""A badge says for a whole conversation what the rule says turn by turn, and an archive is made of
+what is there.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ def house(pool: Pool, tmp_path: Path) -> House:
 def badge_of(house: House, name: str, chat: str, purpose: str = IMPROVE) -> UseBadge:
     with transaction(house.here.pool) as tx:
         known, account = installation.policies(house.here), house.accounts[name]
-        mine = own_conversations.one(tx, house.here.keyring, known, account, house.chats[chat], house.now)
+        mine = own_conversations.one(
+            tx, house.here.keyring, known, account, house.chats[chat], house.now
+        )
     (found,) = [badge for badge in mine.badges if badge.purpose == purpose]
     return found
 
@@ -44,7 +48,11 @@ def test_what_a_tool_put_out_makes_no_part_of_a_whole_yes(house: House) -> None:
     house.say("ana", "chat", "a table of prices", TurnRole.tool)
     seen = badge_of(house, "ana", "chat")
     assert [run.because for run in seen.runs] == [DecisionReason.permitted, DecisionReason.origin]
-    assert (seen.use, seen.because, seen.until) == (Use.whole, DecisionReason.permitted, seen.runs[0].until)
+    assert (seen.use, seen.because, seen.until) == (
+        Use.whole,
+        DecisionReason.permitted,
+        seen.runs[0].until,
+    )
 
 
 def test_of_what_a_tool_put_out_alone_nothing_is_used(house: House) -> None:
@@ -66,7 +74,9 @@ def test_what_was_said_while_it_was_kept_out_makes_it_a_part(house: House) -> No
 
 
 def test_a_badge_ends_with_what_is_used_longest(house: House) -> None:
-    """What was flagged serves safety for as long as its copy is kept; what was said since, for as long as the yes."""
+    """What was flagged serves safety for as long as its copy is kept; what was said since, for as
+    long as the yes.
+    """
     house.about(do.Flag, "ana", "chat", score=0.5)
     house.say("ana", "chat", "said since")
     seen = badge_of(house, "ana", "chat", SAFETY)
@@ -84,11 +94,17 @@ def test_a_badge_gives_the_reason_of_what_is_used_though_more_is_not(house: Hous
     house.about(do.Widen, "ana", "chat")
     house.say("ana", "chat", "said since")
     seen = badge_of(house, "ana", "chat")
-    assert (seen.use, seen.because, seen.reason) == (Use.part, DecisionReason.permitted, "permitted")
+    assert (seen.use, seen.because, seen.reason) == (
+        Use.part,
+        DecisionReason.permitted,
+        "permitted",
+    )
     assert [run.reason for run in seen.runs] == ["permitted", "was_narrowed", "permitted"]
 
 
-def test_a_person_is_told_the_holds_on_a_conversation_of_theirs_that_may_be_told(house: House) -> None:
+def test_a_person_is_told_the_holds_on_a_conversation_of_theirs_that_may_be_told(
+    house: House,
+) -> None:
     house.open("ben", allow=True)
     house.talk("ben", "bens")
     house.talk("ana", "other")
@@ -118,7 +134,9 @@ def test_a_person_is_told_the_holds_on_a_conversation_of_theirs_that_may_be_told
     assert told("ben", "bens") == [later]
 
 
-def test_what_is_kept_for_an_investigation_alone_is_told_apart_from_what_is_kept(house: House) -> None:
+def test_what_is_kept_for_an_investigation_alone_is_told_apart_from_what_is_kept(
+    house: House,
+) -> None:
     house.choose("ana", False)
     house.about(do.Flag, "ana", "chat", score=0.5)
     house.passes(31)
@@ -126,14 +144,19 @@ def test_what_is_kept_for_an_investigation_alone_is_told_apart_from_what_is_kept
     sweeper.sweep(house.here)
     with transaction(house.here.pool) as tx:
         known, account = installation.policies(house.here), house.accounts["ana"]
-        found = own_conversations.listed(tx, house.here.keyring, known, account, house.now).conversations
+        found = own_conversations.listed(
+            tx, house.here.keyring, known, account, house.now
+        ).conversations
     assert [(one.conversation, one.erased) for one in found] == [
-        (house.chats["later"], False), (house.chats["chat"], True),
-    ]  # fmt: skip
+        (house.chats["later"], False),
+        (house.chats["chat"], True),
+    ]
     assert [one.safety_until is None for one in found] == [True, False]
 
 
-def test_a_conversation_is_in_the_releases_that_hold_a_row_of_it_and_in_no_other(house: House) -> None:
+def test_a_conversation_is_in_the_releases_that_hold_a_row_of_it_and_in_no_other(
+    house: House,
+) -> None:
     house.talk("ana", "other")
     house.open("ben", allow=True)
     house.talk("ben", "bens")
@@ -178,22 +201,34 @@ def test_a_turn_that_came_without_its_words_is_listed_without_them(house: House)
     house.say("ana", "chat", "said since")
     with transaction(house.here.pool) as tx:
         found = own_conversations.said(
-            tx, house.here.keyring, installation.policies(house.here), house.accounts["ana"], house.chats["chat"],
-            house.now, after=1, limit=10,
-        )  # fmt: skip
+            tx,
+            house.here.keyring,
+            installation.policies(house.here),
+            house.accounts["ana"],
+            house.chats["chat"],
+            house.now,
+            after=1,
+            limit=10,
+        )
     assert found is not None
-    words = {one.turn.number: one.content.text if one.content is not None else None for one in found}
+    words = {
+        one.turn.number: one.content.text if one.content is not None else None for one in found
+    }
     assert words == {2: "answer in chat", 3: None, 4: "said since"}
 
 
-def test_the_pages_of_conversations_hold_each_once_and_the_last_names_none_behind_it(house: House) -> None:
+def test_the_pages_of_conversations_hold_each_once_and_the_last_names_none_behind_it(
+    house: House,
+) -> None:
     most = own_conversations.PAGE_CONVERSATIONS_MAX
     house.tell(*(house.saying("ana", f"chat {n}", f"said in {n}") for n in range(most * 2 - 1)))
 
     def page(before: UUID | None) -> own_conversations.ConversationList:
         with transaction(house.here.pool) as tx:
             known, account = installation.policies(house.here), house.accounts["ana"]
-            return own_conversations.listed(tx, house.here.keyring, known, account, house.now, before=before)
+            return own_conversations.listed(
+                tx, house.here.keyring, known, account, house.now, before=before
+            )
 
     first = page(None)
     second = page(first.next)

@@ -1,4 +1,6 @@
-"""Documents for the tests of curation: made of drawn words, with copies of them that are exact, alike or not."""
+"""Documents for the tests of curation: made of drawn words, with copies of them that are exact,
+alike or not.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ class Words:
         self.known, self.asked = known, []
         self.sha256 = sha256(repr(known).encode()).hexdigest()
 
-    def detect(self, texts: Sequence[str], kinds: Sequence[Kind_] = NAMED) -> list[list[DetectedSpan]]:
+    def detect(
+        self, texts: Sequence[str], kinds: Sequence[Kind_] = NAMED
+    ) -> list[list[DetectedSpan]]:
         self.asked += texts
         return [
             merged(
@@ -87,14 +91,19 @@ def jaccard(one: str, other: str, size: int = 5) -> float:
     return len(left & right) / len(left | right)
 
 
-def chat(name: str, *texts: str, account: str = "ana", kind: ConversationKind = ConversationKind.chat) -> Document:
+def chat(
+    name: str, *texts: str, account: str = "ana", kind: ConversationKind = ConversationKind.chat
+) -> Document:
     """What a person and the assistant said in turn."""
     voices = tuple((Voice.user, Voice.assistant)[n % 2] for n in range(len(texts)))
     return said(name, *zip(voices, texts, strict=True), account=account, kind=kind)
 
 
 def said(
-    name: str, *turns: tuple[Voice, str], account: str = "ana", kind: ConversationKind = ConversationKind.chat
+    name: str,
+    *turns: tuple[Voice, str],
+    account: str = "ana",
+    kind: ConversationKind = ConversationKind.chat,
 ) -> Document:
     return Document(
         account=account.encode().ljust(16, b"\0"),

@@ -46,10 +46,14 @@ def on_ray(documents: list[pa.RecordBatch]) -> list[bytes]:
     os.environ.update(runners.SILENT)
     os.environ["RAY_raylet_start_wait_time_s"] = "600"  # noqa: SIM112 its name; on a machine that has other work
     # Workers start elsewhere, and import this file and the package from where we did.
-    os.environ["PYTHONPATH"] = os.pathsep.join([*map(str, Path(__file__).resolve().parents), *sys.path])
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        [*map(str, Path(__file__).resolve().parents), *sys.path]
+    )
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    cluster = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}
+    )
     cluster.add_node(num_cpus=1)
     runner = runners.runner(runners.Engine.ray, cluster.address)
     import ray
@@ -58,7 +62,9 @@ def on_ray(documents: list[pa.RecordBatch]) -> list[bytes]:
     with tempfile.TemporaryDirectory() as folder:
         once = Path(folder) / "once"
         once.touch()
-        made = as_bytes(runner.run(CurationPlan((Dying(str(once)), *plan(Cleaner(), KEY).steps)), documents))
+        made = as_bytes(
+            runner.run(CurationPlan((Dying(str(once)), *plan(Cleaner(), KEY).steps)), documents)
+        )
         assert not once.exists(), "nobody died"
     runner.close()
     cluster.shutdown()
@@ -66,6 +72,8 @@ def on_ray(documents: list[pa.RecordBatch]) -> list[bytes]:
 
 
 if __name__ == "__main__":
-    given = [part for batch in batches(town(400)) for part in (batch.slice(0, 100), batch.slice(100))]
+    given = [
+        part for batch in batches(town(400)) for part in (batch.slice(0, 100), batch.slice(100))
+    ]
     expected = as_bytes(runners.Local().run(plan(Cleaner(), KEY), given))
     print("same bytes" if on_ray(given) == expected else "other bytes")

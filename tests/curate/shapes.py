@@ -1,4 +1,6 @@
-"""Draws strings that a pattern matches: for patterns of literals, classes, groups, alternatives and counted repeats."""
+"""Draws strings that a pattern matches: for patterns of literals, classes, groups, alternatives and
+counted repeats.
+"""
 
 from __future__ import annotations
 

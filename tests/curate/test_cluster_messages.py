@@ -1,4 +1,6 @@
-"""Messages of a build and its workers on a cluster: only who has the secret makes one, and nothing of one is code."""
+"""Messages of a build and its workers on a cluster: only who has the secret makes one, and nothing
+of one is code.
+"""
 
 from __future__ import annotations
 
@@ -83,16 +85,25 @@ def test_messages_are_opened_in_order_and_in_both_directions() -> None:
 
 
 @pytest.mark.parametrize(
-    "attack", ["altered", "replayed", "reordered", "left out", "reflected", "cut", "empty", "no bytes"]
+    "attack",
+    ["altered", "replayed", "reordered", "left out", "reflected", "cut", "empty", "no bytes"],
 )
-def test_a_message_that_is_not_the_next_one_is_refused_and_nothing_after_it_is_taken(attack: str) -> None:
+def test_a_message_that_is_not_the_next_one_is_refused_and_nothing_after_it_is_taken(
+    attack: str,
+) -> None:
     build, worker = channels()
     first, second, third = (worker.seal(text) for text in (b"first", b"second", b"third"))
     assert build.open(first) == b"first"
     sent: Any = {
-        "altered": second[:-1] + bytes([second[-1] ^ 1]), "replayed": first, "reordered": third, "left out": third,
-        "reflected": build.seal(b"second"), "cut": second[:10], "empty": b"", "no bytes": pickle.loads,
-    }[attack]  # fmt: skip
+        "altered": second[:-1] + bytes([second[-1] ^ 1]),
+        "replayed": first,
+        "reordered": third,
+        "left out": third,
+        "reflected": build.seal(b"second"),
+        "cut": second[:10],
+        "empty": b"",
+        "no bytes": pickle.loads,
+    }[attack]
     with pytest.raises(BrokenError, match="not the next one that was sealed"):
         build.open(sent)
     for late in (second, third):
@@ -141,7 +152,9 @@ class Reference:
 
 
 class Remote:
-    """An actor whose methods are called at once. ``changes``: what becomes of an answer on its way."""
+    """An actor whose methods are called at once. ``changes``: what becomes of an answer on its
+    way.
+    """
 
     def __init__(self, actor: PageActor, **changes: Any) -> None:
         self._actor, self._changes = actor, changes
@@ -159,15 +172,34 @@ class Remote:
 def job() -> WorkerJob:
     at = datetime(2026, 1, 1, tzinfo=UTC)
     release = Release(
-        release_id=RELEASE, name="r", purpose="improve_models", state="building", version=0, pinned=1, begun_at=at,
-        sealed_at=None, position=None, rows=None, turns=None, root=None, manifest_sha256=None,
-    )  # fmt: skip
+        release_id=RELEASE,
+        name="r",
+        purpose="improve_models",
+        state="building",
+        version=0,
+        pinned=1,
+        begun_at=at,
+        sealed_at=None,
+        position=None,
+        rows=None,
+        turns=None,
+        root=None,
+        manifest_sha256=None,
+    )
     made = plan(RuleCleaner(), bytes(32), shares=Shares(test=5, validation=6))
-    config = Configuration(data=Path("/srv/licet"), web=Web(oidc_client_secret_file=Path("/etc/secret")))
+    config = Configuration(
+        data=Path("/srv/licet"), web=Web(oidc_client_secret_file=Path("/etc/secret"))
+    )
     return WorkerJob(
-        dsn="postgresql://licet:secret@db/licet", config=config, policies=Policies([preset("article-2025")]),
-        release=release, curation=PlanCuration(made, Local()), base=None, page_bytes_max=10, looks_ahead=True,
-    )  # fmt: skip
+        dsn="postgresql://licet:secret@db/licet",
+        config=config,
+        policies=Policies([preset("article-2025")]),
+        release=release,
+        curation=PlanCuration(made, Local()),
+        base=None,
+        page_bytes_max=10,
+        looks_ahead=True,
+    )
 
 
 SECRET = os.urandom(32)
@@ -181,8 +213,11 @@ def test_a_worker_that_has_the_secret_gets_its_job() -> None:
     worker.begin(job())
     (got,) = taken
     assert (got.dsn, got.config, got.release, got.policies.versions) == (
-        job().dsn, job().config, job().release, job().policies.versions,
-    )  # fmt: skip
+        job().dsn,
+        job().config,
+        job().release,
+        job().policies.versions,
+    )
 
 
 @pytest.mark.parametrize(
@@ -200,7 +235,9 @@ def test_a_worker_without_the_secret_is_told_nothing(secret: bytes) -> None:
 
 
 def test_whoever_stands_between_and_replaces_both_keys_learns_nothing() -> None:
-    """The exchange alone would be theirs: each side agrees on a key with them, and neither has the secret's."""
+    """The exchange alone would be theirs: each side agrees on a key with them, and neither has the
+    secret's.
+    """
     own = X25519PrivateKey.generate()
     theirs = own.public_key().public_bytes_raw()
     actor = PageActor(WORKER_START, SECRET)
@@ -223,7 +260,9 @@ class Boom:
 
 
 @pytest.mark.parametrize("decode", [decode_for_build, decode_for_worker])
-def test_a_message_that_is_a_pickle_is_refused_and_never_loaded(decode: Any, tmp_path: Path) -> None:
+def test_a_message_that_is_a_pickle_is_refused_and_never_loaded(
+    decode: Any, tmp_path: Path
+) -> None:
     trace = tmp_path / "loaded"
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
         data = pickle.dumps(Boom(trace), protocol)
@@ -238,7 +277,9 @@ def test_a_message_that_is_a_pickle_is_refused_and_never_loaded(decode: Any, tmp
 def test_no_module_of_the_cluster_unpickles() -> None:
     for module in (cluster_messages, ray_workers):
         assert module.__file__ is not None
-        assert "pickle" not in Path(module.__file__).read_text().replace("unpickles what it brings", "")
+        assert "pickle" not in Path(module.__file__).read_text().replace(
+            "unpickles what it brings", ""
+        )
 
 
 @pytest.mark.parametrize(
@@ -257,39 +298,78 @@ def test_what_is_no_message_of_the_schema_is_refused(decode: Any, data: bytes) -
 
 def built(count: int = 2, first: int = 5, number: int = 3) -> BuiltPage:
     rows = [
-        SealedRow(row_id=row_id_of(RELEASE.bytes, ordinal), ordinal=ordinal, until=UNTIL, sealed=bytes([ordinal]))
+        SealedRow(
+            row_id=row_id_of(RELEASE.bytes, ordinal),
+            ordinal=ordinal,
+            until=UNTIL,
+            sealed=bytes([ordinal]),
+        )
         for ordinal in range(first, first + count)
     ]
     until_us = int(UNTIL.timestamp()) * 1_000_000
-    sketch = Sketch(order=b"o", whole=b"w", whole_signature=b"", turns=(b"t",), weights=(1,), turn_signatures=(b"",))
+    sketch = Sketch(
+        order=b"o",
+        whole=b"w",
+        whole_signature=b"",
+        turns=(b"t",),
+        weights=(1,),
+        turn_signatures=(b"",),
+    )
     kept = KeptPage(
-        candidates=4, dropped={"origin": 1}, replaced={}, splits=["train"] * count, candidate_lines=[b"c"],
-        row_lines=[b"r"] * count, carried=[False] * count, figures=[None] * count,  # type: ignore[list-item]
-    )  # fmt: skip
+        candidates=4,
+        dropped={"origin": 1},
+        replaced={},
+        splits=["train"] * count,
+        candidate_lines=[b"c"],
+        row_lines=[b"r"] * count,
+        carried=[False] * count,
+        figures=[None] * count,  # type: ignore[list-item]
+    )
     return BuiltPage(
-        end=End(page=number, rows=first + count, place=PLACE), kept=kept, sealed=rows,
-        leaves=[merkle.leaf_of(r.ordinal, r.row_id, until_us, sha256(r.sealed).digest()) for r in rows],
-        untils_us=[until_us] * count, sketches=[sketch] * count, candidates=(), rows=(),
-    )  # fmt: skip
+        end=End(page=number, rows=first + count, place=PLACE),
+        kept=kept,
+        sealed=rows,
+        leaves=[
+            merkle.leaf_of(r.ordinal, r.row_id, until_us, sha256(r.sealed).digest()) for r in rows
+        ],
+        untils_us=[until_us] * count,
+        sketches=[sketch] * count,
+        candidates=(),
+        rows=(),
+    )
 
 
 def test_what_a_build_says_comes_back_as_it_was() -> None:
     for message in (PageTask(1, PLACE), UNTIL, 12, None):
         assert decode_for_worker(encode_for_worker(message)) == message
     assert decode_for_worker(encode_for_worker([True, False])) == (True, False)
-    assert encode_for_worker(12) == bytes.fromhex("82a474797065ac46697273744f7264696e616ca76f7264696e616c0c")
+    assert encode_for_worker(12) == bytes.fromhex(
+        "82a474797065ac46697273744f7264696e616ca76f7264696e616c0c"
+    )
 
 
 def test_what_a_worker_says_comes_back_as_it_was() -> None:
     messages = (
-        WorkerHello("1"), PageBegins(PLACE), PageLost([b"n"]), PageRows(3, 2), PageCommits(), PageBuilt(None), WorkerSays("x"),
-    )  # fmt: skip
+        WorkerHello("1"),
+        PageBegins(PLACE),
+        PageLost([b"n"]),
+        PageRows(3, 2),
+        PageCommits(),
+        PageBuilt(None),
+        WorkerSays("x"),
+    )
     for message in messages:
         assert decode_for_build(encode_for_build(message)) == message
 
 
 @pytest.mark.parametrize(
-    "error", [BusyError("later", "wait"), RefusedError("no", because="why"), BrokenError("odd"), UsageError("wrong")]
+    "error",
+    [
+        BusyError("later", "wait"),
+        RefusedError("no", because="why"),
+        BrokenError("odd"),
+        UsageError("wrong"),
+    ],
 )
 def test_an_error_of_a_worker_is_raised_as_the_one_that_it_was(error: Any) -> None:
     failed = decode_for_build(encode_for_build(WorkerFailed.of(error)))
@@ -310,7 +390,9 @@ def test_a_plan_travels_as_values_and_is_the_same_there() -> None:
     names = NameKernel(detector=CachedDetector(NameFinder.load(), 9))
     for known in (None, names):
         made = plan(RuleCleaner(), b"k" * 32, shares=Shares(test=1, validation=2), names=known)
-        shape = msgspec.msgpack.decode(msgspec.msgpack.encode(shape_of(made)), type=type(shape_of(made)))
+        shape = msgspec.msgpack.decode(
+            msgspec.msgpack.encode(shape_of(made)), type=type(shape_of(made))
+        )
         again = plan_of(shape)
         assert (again.sha256(), again.finder) == (made.sha256(), made.finder)
         assert [type(step) for step in again.steps] == [type(step) for step in made.steps]
@@ -360,14 +442,21 @@ def answered(*messages: Any, first: int = 5) -> int:
     return len(messages)
 
 
-IN_ORDER = (PageBegins(PLACE), PageLost((b"n",)), PageRows(4, 2), WorkerSays("so far"), PageCommits())
+IN_ORDER = (
+    PageBegins(PLACE),
+    PageLost((b"n",)),
+    PageRows(4, 2),
+    WorkerSays("so far"),
+    PageCommits(),
+)
 
 
 def test_a_page_as_it_was_asked_for_is_taken() -> None:
     every = (
         (*IN_ORDER, PageBuilt(built())),
-        (PageBegins(PLACE), PageRows(0, 0), PageCommits(), PageBuilt(built(0))), (PageBuilt(None),),
-    )  # fmt: skip
+        (PageBegins(PLACE), PageRows(0, 0), PageCommits(), PageBuilt(built(0))),
+        (PageBuilt(None),),
+    )
     assert [answered(*messages) for messages in every] == [len(messages) for messages in every]
 
 
@@ -401,11 +490,13 @@ FAULTS: dict[str, tuple[Any, ...]] = {
     "another end": (*IN_ORDER, changed(untils_us=[1, built().untils_us[1]])),
     "a sketch too few": (*IN_ORDER, changed(sketches=built().sketches[:1])),
     "a page twice": (*IN_ORDER, PageBuilt(built()), PageBuilt(built())),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("messages", FAULTS.values(), ids=FAULTS)
-def test_an_answer_that_does_not_follow_from_what_was_asked_is_refused(messages: tuple[Any, ...]) -> None:
+def test_an_answer_that_does_not_follow_from_what_was_asked_is_refused(
+    messages: tuple[Any, ...],
+) -> None:
     with pytest.raises(BrokenError, match="answered what was not asked of its page"):
         answered(*messages)
 
@@ -422,8 +513,14 @@ def test_a_batch_that_came_back_otherwise_is_refused() -> None:
     good = runners._written(batch)
     assert runners.opened_batch(key, sealed(good), 2).equals(batch)
     for wrong in (
-        sealed(good, by=bytes(32)), sealed(good, nonce=runners._NONCE), sealed(good)[:-1], sealed(b"x"), good, pickle.dumps(1),
-        None, sealed(runners._written(batch.slice(1))),
-    ):  # fmt: skip
+        sealed(good, by=bytes(32)),
+        sealed(good, nonce=runners._NONCE),
+        sealed(good)[:-1],
+        sealed(b"x"),
+        good,
+        pickle.dumps(1),
+        None,
+        sealed(runners._written(batch.slice(1))),
+    ):
         with pytest.raises(BrokenError, match="came back from the cluster"):
             runners.opened_batch(key, wrong, 2)

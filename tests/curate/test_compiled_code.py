@@ -1,8 +1,10 @@
-"""Go, Rust and Java stay what they were: only strings, comments and numbers are changed, and what identifies is gone from them.
+"""Go, Rust and Java stay what they were: only strings, comments and numbers are changed, and what
+identifies is gone from them.
 
-Go's own scanner and parser tell what a string or a comment is, and tree-sitter's grammars of Rust and Java. The corpus is three
-files with every form of literal (`tests/curate/code`), and the standard libraries of the three languages where they are
-installed, with identifiers planted in their strings and comments. The detector of names is the worst that there is.
+Go's own scanner and parser tell what a string or a comment is, and tree-sitter's grammars of Rust
+and Java. The corpus is three files with every form of literal (`tests/curate/code`), and the
+standard libraries of the three languages where they are installed, with identifiers planted in
+their strings and comments. The detector of names is the worst that there is.
 """
 
 from __future__ import annotations
@@ -54,8 +56,13 @@ def _of_go(program: Path, codes: Sequence[str], folder: Path) -> list[Said | Non
     names = [str(folder / f"{number}.go") for number in range(len(codes))]
     for name, code in zip(names, codes, strict=True):
         Path(name).write_text(code, "utf-8")
-    done = subprocess.run([program, *names], capture_output=True, text=True, check=True, timeout=600)
-    return [None if line == "!" else pairs([int(word) for word in line.split()]) for line in done.stdout.splitlines()]
+    done = subprocess.run(
+        [program, *names], capture_output=True, text=True, check=True, timeout=600
+    )
+    return [
+        None if line == "!" else pairs([int(word) for word in line.split()])
+        for line in done.stdout.splitlines()
+    ]
 
 
 def pairs(numbers: Sequence[int]) -> Said:
@@ -105,9 +112,13 @@ def rest(code: str, said: Said) -> list[bytes]:
 
 
 def planted(code: str, said: Said, draw: Random) -> str:
-    """``code`` with an identifier at the end of some of its comments, and of strings that hold a blank."""
+    """``code`` with an identifier at the end of some of its comments, and of strings that hold a
+    blank.
+    """
     data = code.encode()
-    places = [end for start, end in said if data[start - 1 : start] in b"/*" or b" " in data[start:end]]
+    places = [
+        end for start, end in said if data[start - 1 : start] in b"/*" or b" " in data[start:end]
+    ]
     for place in sorted(draw.sample(places, min(len(places), 12)), reverse=True):
         if not data[:place].endswith(b"\\"):
             data = data[:place] + f" {draw.choice(list(PLANTED.values()))} ".encode() + data[place:]
@@ -127,7 +138,9 @@ def some(codes: Iterator[str]) -> list[str]:
 
 
 def go_library() -> Iterator[str]:
-    for folder in sorted(Path("/usr/share").glob("go-*/src")) or sorted(Path("/usr/lib").glob("go-*/src")):
+    for folder in sorted(Path("/usr/share").glob("go-*/src")) or sorted(
+        Path("/usr/lib").glob("go-*/src")
+    ):
         yield from (path.read_text("utf-8") for path in sorted((folder / "net").rglob("*.go")))
 
 
@@ -135,7 +148,9 @@ def java_library() -> Iterator[str]:
     for archive in sorted(Path("/usr/lib/jvm").glob("*/lib/src.zip")):
         with zipfile.ZipFile(archive) as opened:
             names = (
-                name for name in opened.namelist() if name.startswith("java.base/java/") and name.endswith(".java")
+                name
+                for name in opened.namelist()
+                if name.startswith("java.base/java/") and name.endswith(".java")
             )
             yield from (opened.read(name).decode() for name in names)
         return
@@ -146,8 +161,12 @@ def rust_library() -> Iterator[str]:
     home = Path(os.environ.get("RUSTUP_HOME", Path.home() / ".rustup"))
     for folder in sorted(home.glob("toolchains/stable-*/share/doc/rust/html/src"))[:1]:
         for path in sorted((folder / "alloc").rglob("*.rs.html")):
-            page = re.search(r'<pre class="rust"><code>(.*?)</code></pre>', path.read_text("utf-8"), re.DOTALL)
-            code = re.sub(r"<a [^>]*data-nosnippet[^>]*>\d+</a>", "", page[1] if page is not None else "")
+            page = re.search(
+                r'<pre class="rust"><code>(.*?)</code></pre>', path.read_text("utf-8"), re.DOTALL
+            )
+            code = re.sub(
+                r"<a [^>]*data-nosnippet[^>]*>\d+</a>", "", page[1] if page is not None else ""
+            )
             yield html.unescape(re.sub(r"<[^>]+>", "", code))
 
 
@@ -196,13 +215,20 @@ def assert_library_holds(fence: str, library: Iterator[str], reads: Reads) -> No
     plain, draw = some(library), Random(5)
     if not plain:
         pytest.skip(f"the source of the standard library is not installed for `{fence}`")
-    codes = [planted(code, said, draw) for code, said in zip(plain, reads(plain), strict=True) if said is not None]
+    codes = [
+        planted(code, said, draw)
+        for code, said in zip(plain, reads(plain), strict=True)
+        if said is not None
+    ]
     saids = reads(codes)
     held = [(code, said) for code, said in zip(codes, saids, strict=True) if said is not None]
     assert len(held) > len(plain) / 2
     for bare in (False, True):
         afters = [cleaned(code) if bare else fenced(fence, code) for code, _ in held]
-        told = [unlike(*one, after, then) for one, after, then in zip(held, afters, reads(afters), strict=True)]
+        told = [
+            unlike(*one, after, then)
+            for one, after, then in zip(held, afters, reads(afters), strict=True)
+        ]
         assert len(list(filter(None, told))) <= (len(held) // 10 if bare else 0), told
 
 
@@ -213,6 +239,12 @@ def unlike(code: str, said: Said, after: str, then: Said | None) -> str:
     for one, other in zip(rest(code, said), rest(after, then), strict=False):
         if one != other:
             return f"{one.decode()!r} became {other.decode()!r}"
-    left = [after[max(0, after.index(v) - 60) :][: 120 + len(v)] for v in PLANTED.values() if v in after]
-    short = [kind for kind, shape in HELD.items() if len(re.findall(shape, after)) < code.count(PLANTED[kind])]
+    left = [
+        after[max(0, after.index(v) - 60) :][: 120 + len(v)] for v in PLANTED.values() if v in after
+    ]
+    short = [
+        kind
+        for kind, shape in HELD.items()
+        if len(re.findall(shape, after)) < code.count(PLANTED[kind])
+    ]
     return f"it still says {left}" if left else f"of another shape: {short}" if short else ""

@@ -1,4 +1,6 @@
-"""Duplicates: found as the definition of Jaccard has them, and never at the cost of what nothing else holds."""
+"""Duplicates: found as the definition of Jaccard has them, and never at the cost of what nothing
+else holds.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ def sketched(documents: list[Document]) -> list[Sketch]:
     made = []
     for batch in batches(documents):
         for row in SketchKernel(key=KEY)(batch).select(list(_SKETCH)).to_pylist():
-            made.append(Sketch(**{name: tuple(v) if isinstance(v, list) else v for name, v in row.items()}))
+            made.append(
+                Sketch(**{name: tuple(v) if isinstance(v, list) else v for name, v in row.items()})
+            )
     return made
 
 
@@ -64,7 +68,9 @@ def test_the_shingles_of_a_text_do_not_depend_on_its_neighbours(many: list[str],
 
 @settings(deadline=None)
 @given(st.lists(st.sampled_from(["alpha", "beta", "gamma", "Δέλτα", "7"]), max_size=12))
-def test_two_texts_share_a_shingle_exactly_where_five_words_in_a_row_are_the_same(said: list[str]) -> None:
+def test_two_texts_share_a_shingle_exactly_where_five_words_in_a_row_are_the_same(
+    said: list[str],
+) -> None:
     hashes, _ = words.shingles(words.words(*words.joined([" ".join(said).encode()]), KEY))
     runs = [tuple(said[n : n + 5]) for n in range(len(said) - 4)] or ([tuple(said)] if said else [])
     assert len(hashes) == len(runs)
@@ -75,10 +81,17 @@ def test_two_texts_share_a_shingle_exactly_where_five_words_in_a_row_are_the_sam
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("Hello, WORLD", "hello world"), ("a-b_c", "a b c"), ("tab\there", "tab here"), ("x\n\ny", "x y")],
+    [
+        ("Hello, WORLD", "hello world"),
+        ("a-b_c", "a b c"),
+        ("tab\there", "tab here"),
+        ("x\n\ny", "x y"),
+    ],
 )
 def test_case_and_what_stands_between_words_make_no_difference(one: str, other: str) -> None:
-    found = [words.words(*words.joined([text.encode()]), KEY).hashes.tolist() for text in (one, other)]
+    found = [
+        words.words(*words.joined([text.encode()]), KEY).hashes.tolist() for text in (one, other)
+    ]
     assert found[0] == found[1] != []
 
 
@@ -128,7 +141,9 @@ def test_a_turn_of_fifty_megabytes_is_told_by_its_exact_hash_alone() -> None:
 
 
 def test_what_is_alike_is_found_and_what_is_not_is_left_alone() -> None:
-    """4,000 chats: an eighth each has a copy in which some words differ, to a Jaccard of 0.7 or more."""
+    """4,000 chats: an eighth each has a copy in which some words differ, to a Jaccard of 0.7 or
+    more.
+    """
     draw = Random(3)
     originals = [prose(draw, draw.randint(60, 240)) for _ in range(4_000)]
     near = []
@@ -146,7 +161,9 @@ def test_what_is_alike_is_found_and_what_is_not_is_left_alone() -> None:
 @settings(deadline=None, max_examples=30)
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=40), st.randoms(use_true_random=False))
 def test_clusters_are_the_same_in_any_order(groups: list[int], order: Random) -> None:
-    draws = [np.random.default_rng(group).integers(0, 2**32, 128, dtype=np.uint32) for group in range(6)]
+    draws = [
+        np.random.default_rng(group).integers(0, 2**32, 128, dtype=np.uint32) for group in range(6)
+    ]
     matrix = np.array([draws[group] for group in groups])
     turned = list(range(len(groups)))
     order.shuffle(turned)
@@ -167,7 +184,9 @@ def test_a_bucket_of_texts_that_are_not_alike_stays_apart() -> None:
     assert similarity.clusters(matrix).tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 2, 9]
 
 
-def test_theorem_what_is_alike_is_the_same_however_little_is_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_theorem_what_is_alike_is_the_same_however_little_is_in_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     draw = Random(5)
     originals = [prose(draw, draw.randint(30, 90)) for _ in range(300)]
     near = [edited(draw, draw.choice(originals), draw.randint(0, 9)) for _ in range(300)]
@@ -181,7 +200,9 @@ def test_theorem_what_is_alike_is_the_same_however_little_is_in_memory(monkeypat
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 3), max_size=60), st.integers(1, 9))
-def test_theorem_ranges_have_each_key_once_with_its_place_in_order(keys: list[int], most: int) -> None:
+def test_theorem_ranges_have_each_key_once_with_its_place_in_order(
+    keys: list[int], most: int
+) -> None:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(spilled, "IN_MEMORY_MAX", most)
         found, last = list[tuple[int, int]](), -1
@@ -195,7 +216,9 @@ def test_theorem_ranges_have_each_key_once_with_its_place_in_order(keys: list[in
 
 @settings(deadline=None, max_examples=40)
 @given(st.lists(st.integers(0, 2**63 - 1), max_size=50), st.integers(1, 9), st.integers(1, 5))
-def test_an_array_that_is_spilled_reads_as_it_was_written(numbers: list[int], most: int, buffered: int) -> None:
+def test_an_array_that_is_spilled_reads_as_it_was_written(
+    numbers: list[int], most: int, buffered: int
+) -> None:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(spilled, "IN_MEMORY_MAX", most)
         patched.setattr(spilled, "_BUFFERED", buffered)
@@ -212,7 +235,14 @@ def test_an_array_that_is_spilled_reads_as_it_was_written(numbers: list[int], mo
 
 
 def test_of_equal_chats_one_stays_whoever_said_them() -> None:
-    assert kept(chat("a", "hello there", "hi"), chat("b", "Hello  there", "hi", account="bo"), chat("c", "bye")) == 2
+    assert (
+        kept(
+            chat("a", "hello there", "hi"),
+            chat("b", "Hello  there", "hi", account="bo"),
+            chat("c", "bye"),
+        )
+        == 2
+    )
 
 
 def test_of_chats_that_are_alike_one_stays() -> None:
@@ -252,10 +282,21 @@ def test_in_coding_sessions_a_file_that_is_read_again_does_not_make_them_alike()
 def test_in_coding_sessions_messages_that_are_alike_count_one_by_one() -> None:
     draw = Random(9)
     ask, output, answer = prose(draw, 60), prose(draw, 400), prose(draw, 200)
-    one = said("a", (Voice.user, ask), (Voice.tool, output), (Voice.assistant, answer), kind=ConversationKind.code)
-    parts = [edited(draw, text, 1) for text in (answer, output, ask)]  # in another order: as a whole not alike
+    one = said(
+        "a",
+        (Voice.user, ask),
+        (Voice.tool, output),
+        (Voice.assistant, answer),
+        kind=ConversationKind.code,
+    )
+    # in another order: as a whole not alike
+    parts = [edited(draw, text, 1) for text in (answer, output, ask)]
     other = said(
-        "b", (Voice.assistant, parts[0]), (Voice.tool, parts[1]), (Voice.user, parts[2]), kind=ConversationKind.code
+        "b",
+        (Voice.assistant, parts[0]),
+        (Voice.tool, parts[1]),
+        (Voice.user, parts[2]),
+        kind=ConversationKind.code,
     )
     assert kept(one, other) == 1
 
@@ -281,8 +322,11 @@ drawn_turns = st.lists(st.integers(0, 6), min_size=1, max_size=5)
 def test_nothing_is_lost_that_no_other_holds_and_order_makes_no_difference(
     many: list[list[int]], order: Random
 ) -> None:
-    """By the reference: documents in their order, each kept unless those kept before it hold nine tenths of it."""
-    lines = [f"it says {n}" for n in range(7)]  # all of one weight, and too few words for a likeness
+    """By the reference: documents in their order, each kept unless those kept before it hold nine
+    tenths of it.
+    """
+    # all of one weight, and too few words for a likeness
+    lines = [f"it says {n}" for n in range(7)]
     documents = [chat(str(n), *(lines[t] for t in turns)) for n, turns in enumerate(many)]
     result = elected(*documents)
     turned = documents.copy()
@@ -290,7 +334,9 @@ def test_nothing_is_lost_that_no_other_holds_and_order_makes_no_difference(
     assert elected(*turned) == result
     held: set[int] = set()
     wholes: set[tuple[int, ...]] = set()
-    for n in sorted(range(len(many)), key=lambda n: dedupe.place(documents[n].account, documents[n].name)):
+    for n in sorted(
+        range(len(many)), key=lambda n: dedupe.place(documents[n].account, documents[n].name)
+    ):
         repeated = sum(t in held for t in many[n]) >= dedupe.REPEATED_MIN * len(many[n])
         assert result[str(n)] == (not repeated and tuple(many[n]) not in wholes)
         if result[str(n)]:

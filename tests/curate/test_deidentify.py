@@ -1,4 +1,6 @@
-"""The promises of the structured layer, over cases for every rule, over random text and over labelled data."""
+"""The promises of the structured layer, over cases for every rule, over random text and over
+labelled data.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,9 @@ ALPHABETS = {
 def filled(text: str) -> str:
     def filler(match: re.Match[str]) -> str:
         alphabet, count = ALPHABETS[match[1]], int(match[2])
-        stream = b"".join(hashlib.sha256(f"{match.start()}{n}".encode()).digest() for n in range(40))
+        stream = b"".join(
+            hashlib.sha256(f"{match.start()}{n}".encode()).digest() for n in range(40)
+        )
         return "".join(alphabet[b % len(alphabet)] for b in stream[:count])
 
     return re.sub(r"\{(hex|alnum|upper|digit):(\d+)\}", filler, text)
@@ -74,7 +78,7 @@ def found_by(rule: str, text: str) -> list[str]:
     return [data[f.start : f.end].decode() for f in found]
 
 
-# --- the rules -------------------------------------------------------------------------------------
+# --- the rules ------------------------------------------------------------------------------------
 
 
 def test_every_rule_has_a_case_that_hits_and_one_that_misses() -> None:
@@ -93,7 +97,11 @@ def test_a_rule_finds_its_value(rule: str, text: str, value: str) -> None:
 
 @pytest.mark.parametrize(("rule", "text"), cases("miss"))
 def test_a_rule_passes_over_its_look_alikes(rule: str, text: str) -> None:
-    assert [v for v in found_by(rule, text) if not surrogates.reserved(rules.ours().by_name[rule].kind, v)] == []
+    assert [
+        v
+        for v in found_by(rule, text)
+        if not surrogates.reserved(rules.ours().by_name[rule].kind, v)
+    ] == []
 
 
 @pytest.mark.parametrize(("rule", "text", "value"), HITS)
@@ -104,7 +112,9 @@ def test_the_prefilter_lets_every_hit_through(rule: str, text: str, value: str) 
 
 
 @pytest.mark.parametrize(("rule", "text", "value"), HITS)
-def test_a_value_is_gone_and_the_second_pass_changes_nothing(rule: str, text: str, value: str) -> None:
+def test_a_value_is_gone_and_the_second_pass_changes_nothing(
+    rule: str, text: str, value: str
+) -> None:
     once = deidentify([text], KEY)
     assert value not in once.texts[0]
     assert deidentify(once.texts, KEY).texts == once.texts
@@ -116,7 +126,10 @@ def test_a_value_is_gone_and_the_second_pass_changes_nothing(rule: str, text: st
         "macros: {}\nrules: [{name: a, kind: email, score: 1.0, pattern: '(?P<v>a', unknown: 1}]",
         "macros: {}\nrules: [{name: a, kind: email, score: 1.0, pattern: '(?P<v>a'}]",
         "macros: {}\nrules: [{name: a, kind: email, score: 1.0, pattern: 'a'}]",
-        "macros: {}\nrules: [{name: a, kind: email, score: 1.0, pattern: '(?P<v>a)', validator: nobody}]",
+        (
+            "macros: {}\nrules: [{name: a, kind: email, score: 1.0, pattern: '(?P<v>a)', "
+            "validator: nobody}]"
+        ),
         "macros: {}\nrules: [{name: a, kind: nothing, score: 1.0, pattern: '(?P<v>a)'}]",
         "macros: {}\nrules: [{name: a, kind: email, score: 1.0, pattern: '(?P<v>(a)\\1)'}]",
         "macros: [",
@@ -136,11 +149,18 @@ def test_our_own_rules_are_checked_here_and_compiled_when_a_text_asks_for_them()
     data = b"write to ana@pears.example"
     suspects = later.suspects(data)
     assert 0 < len(suspects) < 20 < len(later.rules)
-    assert list(later.spans(data, [len(data)], suspects)) == list(checked.spans(data, [len(data)], suspects)) != []
+    assert (
+        list(later.spans(data, [len(data)], suspects))
+        == list(checked.spans(data, [len(data)], suspects))
+        != []
+    )
 
 
 def test_the_keywords_of_a_rule_are_text_and_no_pattern() -> None:
-    text = "macros: {}\nrules: [{name: a, kind: email, score: 1.0, pattern: '(?P<v>x)', keywords: ['a.c(', '[b']}]"
+    text = (
+        "macros: {}\nrules: [{name: a, kind: email, score: 1.0, pattern: '(?P<v>x)', keywords: "
+        "['a.c(', '[b']}]"
+    )
     (rule,) = rules.read(text, file="plain.yaml").rules
     found = re.compile(rules.trigger(rule))
     assert [bool(found.search(one)) for one in ("a.c(", "see [b", "abc(", "b", "a.c")] == [
@@ -152,7 +172,7 @@ def test_the_keywords_of_a_rule_are_text_and_no_pattern() -> None:
     ]
 
 
-# --- offsets, overlap, evasion ---------------------------------------------------------------------
+# --- offsets, overlap, evasion --------------------------------------------------------------------
 
 
 def values(text: str) -> list[str]:
@@ -169,8 +189,12 @@ def test_offsets_are_of_each_text_and_no_span_crosses_into_the_next() -> None:
     texts = ["é bob@acme.io", "", "𝕏 415-267-", "1234", "ann@acme.io"]
     spans = detect(texts)
     assert [[t[s.start : s.end] for s in own] for t, own in zip(texts, spans, strict=True)] == [
-        ["bob@acme.io"], [], [], [], ["ann@acme.io"],
-    ]  # fmt: skip
+        ["bob@acme.io"],
+        [],
+        [],
+        [],
+        ["ann@acme.io"],
+    ]
 
 
 def test_a_question_in_one_turn_explains_the_number_in_the_next() -> None:
@@ -186,9 +210,18 @@ def test_the_longest_span_wins_then_the_score() -> None:
 
 @pytest.mark.parametrize(
     "hidden",
-    ["bo\u200bb@acme.io", "bob＠acme.io", "bob@acme．io", "ｂｏｂ@acme.io", "415\u2011267\u20111234", "４１５-267-1234",
-     "460\u00ad-89-9847", "٤١٥-٢٦٧-١٢٣٤", "415\u00a0267\u00a01234"],
-)  # fmt: skip
+    [
+        "bo\u200bb@acme.io",
+        "bob＠acme.io",
+        "bob@acme．io",
+        "ｂｏｂ@acme.io",
+        "415\u2011267\u20111234",
+        "４１５-267-1234",
+        "460\u00ad-89-9847",
+        "٤١٥-٢٦٧-١٢٣٤",
+        "415\u00a0267\u00a01234",
+    ],
+)
 def test_disguises_do_not_hide_an_identifier(hidden: str) -> None:
     assert values(f"é \u200b mine: {hidden} \u200b.") == [hidden]
 
@@ -218,7 +251,10 @@ def test_code_stays_valid_where_a_value_was() -> None:
 
 
 def test_a_long_run_of_base64_is_cut_as_a_whole_where_it_hides_somebody() -> None:
-    hides, plain = "aGVsbG8gYm9iQGFjbWUuaW8gYW5kIDQxNS0yNjctMTIzNA==", "dGhlIHF1aWNrIGJyb3duIGZveCBqdW1wcw=="
+    hides, plain = (
+        "aGVsbG8gYm9iQGFjbWUuaW8gYW5kIDQxNS0yNjctMTIzNA==",
+        "dGhlIHF1aWNrIGJyb3duIGZveCBqdW1wcw==",
+    )
     out = deidentify([f"{plain} {hides}"], KEY).texts[0]
     assert out.startswith(plain)
     assert hides[:20] not in out
@@ -256,13 +292,15 @@ def test_a_megabyte_of_near_misses_takes_linear_time(unit: str) -> None:
 
 
 def test_digests_cost_no_more_than_other_text_by_far() -> None:
-    """Of what looks like a token at every byte an automaton may need a state for each: it took 1.5 s for these bytes."""
+    """Of what looks like a token at every byte an automaton may need a state for each: it took 1.5
+    s for these bytes.
+    """
     digests = Random(7).randbytes(100_000).hex()
     detect([digests[:1_000]])  # the rules are compiled
     assert seconds(digests) < 0.5 * slowness()
 
 
-# --- surrogates and tags ---------------------------------------------------------------------------
+# --- surrogates and tags --------------------------------------------------------------------------
 
 
 def test_one_value_has_one_surrogate_in_a_conversation_and_another_under_another_key() -> None:
@@ -283,7 +321,14 @@ def test_no_two_values_share_a_surrogate_while_the_range_lasts() -> None:
 
 
 def test_known_answer_so_that_surrogates_never_move() -> None:
-    texts = ["bob@acme.io", "+49 30 901820", "4539 2147 1274 6634", "/home/alice/x", f"ghp_{'a1' * 18}", "460-89-9847"]
+    texts = [
+        "bob@acme.io",
+        "+49 30 901820",
+        "4539 2147 1274 6634",
+        "/home/alice/x",
+        f"ghp_{'a1' * 18}",
+        "460-89-9847",
+    ]
     assert deidentify(texts, KEY).texts == KNOWN
 
 
@@ -294,20 +339,26 @@ def test_surrogates_keep_kind_and_shape() -> None:
     assert re.fullmatch(r"/home/user[0-9a-f]{6}/x", deidentify(["/home/alice/x"], KEY).texts[0])
     assert re.fullmatch(r"\(\d{3}\) 555-01\d\d", deidentify(["(415) 267-1234"], KEY).texts[0])
     assert re.fullmatch(
-        r"XX\d\d \d{4} \d{4} \d{4} \d{4} \d\d", deidentify(["DE89 3704 0044 0532 0130 00"], KEY).texts[0]
+        r"XX\d\d \d{4} \d{4} \d{4} \d{4} \d\d",
+        deidentify(["DE89 3704 0044 0532 0130 00"], KEY).texts[0],
     )
     assert re.fullmatch(
-        r"Cookie: sid=EXAMPLE[a-z]+; b=EXAMPLE[a-z]+", deidentify(["Cookie: sid=a1b2c3; b=d4"], KEY).texts[0]
+        r"Cookie: sid=EXAMPLE[a-z]+; b=EXAMPLE[a-z]+",
+        deidentify(["Cookie: sid=a1b2c3; b=d4"], KEY).texts[0],
     )
 
 
-@pytest.mark.parametrize("number", ["call 9991 2345", "call 5550 1234", "call 555 0223", "phone: 999 123 456"])
+@pytest.mark.parametrize(
+    "number", ["call 9991 2345", "call 5550 1234", "call 555 0223", "phone: 999 123 456"]
+)
 def test_a_real_number_that_looks_a_little_like_fiction_is_replaced(number: str) -> None:
     assert deidentify([number], KEY).texts != (number,)
 
 
 def test_tags_are_numbered_by_value_in_order_and_are_a_fixed_point() -> None:
-    once = deidentify(["bob@acme.io ann@acme.io", "BOB@acme.io /home/alice/"], KEY, Replacement.TAGS)
+    once = deidentify(
+        ["bob@acme.io ann@acme.io", "BOB@acme.io /home/alice/"], KEY, Replacement.TAGS
+    )
     assert once.texts == ("<EMAIL_1> <EMAIL_2>", "<EMAIL_1> /home/<USERNAME_1>/")
     assert once.counts == {IdentifierKind.EMAIL: 3, IdentifierKind.USERNAME: 1}
     assert deidentify(once.texts, KEY, Replacement.TAGS).texts == once.texts
@@ -320,7 +371,9 @@ def test_what_a_rule_covers_is_the_rules_and_names_have_the_rest() -> None:
             DetectedSpan(4, 6, IdentifierKind.PERSON, 0.9, "names"),
         ]
     ]
-    assert deidentify(["Bob bo@acme.io"], KEY, Replacement.TAGS, names).texts == ("<PERSON_1> <EMAIL_1>",)
+    assert deidentify(["Bob bo@acme.io"], KEY, Replacement.TAGS, names).texts == (
+        "<PERSON_1> <EMAIL_1>",
+    )
 
 
 def test_a_short_key_is_refused() -> None:
@@ -332,7 +385,7 @@ def test_content_is_not_in_a_repr() -> None:
     assert "plain words" not in repr(DeidentifiedTexts(("plain words",), {}))
 
 
-# --- properties over random text -------------------------------------------------------------------
+# --- properties over random text ------------------------------------------------------------------
 
 WORDS = st.lists(
     st.sampled_from(
@@ -361,7 +414,8 @@ PLANTED = [(text, value) for _, text, value in HITS]
 
 @settings(max_examples=150, deadline=None)
 @given(
-    st.lists(st.tuples(WORDS, st.sampled_from(PLANTED)), min_size=1, max_size=6), st.binary(min_size=16, max_size=16)
+    st.lists(st.tuples(WORDS, st.sampled_from(PLANTED)), min_size=1, max_size=6),
+    st.binary(min_size=16, max_size=16),
 )
 def test_what_is_planted_never_comes_out_and_twice_is_once(
     parts: list[tuple[list[str], tuple[str, str]]], key: bytes
@@ -390,17 +444,29 @@ def test_spans_never_overlap_and_the_prefilter_changes_nothing(texts: list[str])
 
 
 LINES = (
-    "call 020 7946 0000 today", "value=0.381204", "nothing of note here", "", "x" * 300, "a@b.example.net said so",
-    "password = hunter2hunter2", "10.1.2.3 and 172.16.254.1", "4111 1111 1111 1111", "and then some words more",
-)  # fmt: skip
+    "call 020 7946 0000 today",
+    "value=0.381204",
+    "nothing of note here",
+    "",
+    "x" * 300,
+    "a@b.example.net said so",
+    "password = hunter2hunter2",
+    "10.1.2.3 and 172.16.254.1",
+    "4111 1111 1111 1111",
+    "and then some words more",
+)
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_lines_that_nearly_all_have_a_trigger_are_tried_together_and_give_the_same(seed: int) -> None:
+def test_lines_that_nearly_all_have_a_trigger_are_tried_together_and_give_the_same(
+    seed: int,
+) -> None:
     draw = Random(seed)
     dense = [1 if draw.random() < 0.7 else 0.01 for _ in range(8)]
     lines = [
-        f"{draw.choice(LINES)} {draw.random() if draw.random() < much else ''}" for much in dense for _ in range(150)
+        f"{draw.choice(LINES)} {draw.random() if draw.random() < much else ''}"
+        for much in dense
+        for _ in range(150)
     ]
     text = "\n".join(lines)
     texts = [text[:9_000], text[9_000:], "4111 1111 1111 1111"]
@@ -414,7 +480,7 @@ def test_a_long_text_of_short_lines_is_not_asked_about_line_by_line() -> None:
         assert sum(1 for _ in book._compiled[order].reaches(data)) < 100, book.rules[order].name
 
 
-# --- labelled data ---------------------------------------------------------------------------------
+# --- labelled data --------------------------------------------------------------------------------
 
 LABELS = {
     "EMAIL_ADDRESS": IdentifierKind.EMAIL,
@@ -431,7 +497,9 @@ def covered(span: DetectedSpan, label: dict[str, int]) -> int:
     return max(0, min(span.end, label["end_position"]) - max(span.start, label["start_position"]))
 
 
-@pytest.mark.parametrize("name", ["data__synth_dataset_v2.json.gz", "tests__data__generated_large.json.gz"])
+@pytest.mark.parametrize(
+    "name", ["data__synth_dataset_v2.json.gz", "tests__data__generated_large.json.gz"]
+)
 def test_recall_and_precision_on_labelled_texts(name: str) -> None:
     path = DATA / "presidio-synth" / name
     if not path.exists():
@@ -446,9 +514,14 @@ def test_recall_and_precision_on_labelled_texts(name: str) -> None:
             total[kind] += 1
             length = label["end_position"] - label["start_position"]
             hit[kind] += sum(covered(s, label) for s in spans if s.kind is kind) >= 0.8 * length
-        right.update(any(k is s.kind and covered(s, v) * 2 >= s.end - s.start for k, v in labels) for s in spans)
+        right.update(
+            any(k is s.kind and covered(s, v) * 2 >= s.end - s.start for k, v in labels)
+            for s in spans
+        )
     recall = {kind: hit[kind] / total[kind] for kind in total}
-    assert all(recall[k] == 1 for k in (IdentifierKind.EMAIL, IdentifierKind.IBAN, IdentifierKind.IP))
+    assert all(
+        recall[k] == 1 for k in (IdentifierKind.EMAIL, IdentifierKind.IBAN, IdentifierKind.IP)
+    )
     assert (
         recall[IdentifierKind.NATIONAL_ID] >= 0.95
         and recall[IdentifierKind.CARD] > 0.95

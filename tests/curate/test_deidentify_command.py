@@ -12,7 +12,9 @@ from licet.cli.command import main
 
 
 def run(*arguments: str, said: str | bytes = "") -> Result:
-    return CliRunner(env={"LICET_CURATE__NAMES": "off"}).invoke(main, ["deidentify", *arguments], input=said)
+    return CliRunner(env={"LICET_CURATE__NAMES": "off"}).invoke(
+        main, ["deidentify", *arguments], input=said
+    )
 
 
 def test_a_text_is_shown_as_a_release_would_have_it() -> None:
@@ -20,7 +22,10 @@ def test_a_text_is_shown_as_a_release_would_have_it() -> None:
     assert shown.exit_code == 0 and "acme" not in shown.stdout
     first, second = (word for word in shown.stdout.split() if "@" in word)
     assert first == second
-    assert run("text", "-", said="write to bob@acme.io").stdout != run("text", "-", said="write to bob@acme.io").stdout
+    assert (
+        run("text", "-", said="write to bob@acme.io").stdout
+        != run("text", "-", said="write to bob@acme.io").stdout
+    )
 
 
 def test_the_same_as_json_with_what_was_replaced(tmp_path: Path) -> None:
@@ -47,4 +52,6 @@ def test_nothing_is_measured_where_nothing_looks(tmp_path: Path) -> None:
     labelled = tmp_path / "a.conll"
     labelled.write_text("Maria\tB-person\n", "utf-8")
     refused = run("measure", "--labelled", f"noisy={labelled}", "--data", str(tmp_path))
-    assert refused.exit_code == 64 and "nothing is configured that looks for names" in refused.stderr
+    assert (
+        refused.exit_code == 64 and "nothing is configured that looks for names" in refused.stderr
+    )

@@ -1,4 +1,6 @@
-"""Clusters of duplicates are counted as a build elects, kept as figures, and hold no word of anybody's."""
+"""Clusters of duplicates are counted as a build elects, kept as figures, and hold no word of
+anybody's.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,14 @@ from licet.vault.simulated_clock import SimulatedClock, save
 from ..installed import House
 from ..release.test_review import hired
 
-SAID = "when will the {0} in the garden behind the old house be ripe at last, and who picks the {0} of this year"
-ANSWER = "the {0} are picked in October by the whole family, and whoever is late gets none of the {0} at all"
+SAID = (
+    "when will the {0} in the garden behind the old house be ripe at last, and who picks the "
+    "{0} of this year"
+)
+ANSWER = (
+    "the {0} are picked in October by the whole family, and whoever is late gets none of the "
+    "{0} at all"
+)
 COPIES = {"pears": 11, "quinces": 2, "medlars": 1, "walnuts": 1}
 
 
@@ -53,7 +61,9 @@ def test_the_clusters_are_what_a_build_left_out_for_a_row_that_stayed(house: Hou
     assert {one.row for one in found.largest} <= kept
     assert len({one.row for one in found.largest}) == 2
     folder, _ = catalog.sealed_release(house.here, "october")
-    assert manifest.read(folder)[0].counts.dropped["duplicate"] == 2 * found.left_out, "each has two turns"
+    assert manifest.read(folder)[0].counts.dropped["duplicate"] == 2 * found.left_out, (
+        "each has two turns"
+    )
 
 
 def test_the_figures_are_those_of_today_and_the_last_are_kept(house: House) -> None:
@@ -72,7 +82,9 @@ def test_the_figures_are_those_of_today_and_the_last_are_kept(house: House) -> N
     assert (kept.figures, kept.counted_at) == (found, house.here.clock())
 
 
-def test_the_command_says_the_same_and_a_row_of_it_is_read_on_record(house: House, dsn: str) -> None:
+def test_the_command_says_the_same_and_a_row_of_it_is_read_on_record(
+    house: House, dsn: str
+) -> None:
     reader = hired(house, "rae", "reviewer")
     run = CliRunner(env={"LICET_DATABASE_URL": dsn})
     save(house.here.config.data, SimulatedClock(house.now))
@@ -88,7 +100,10 @@ def test_the_command_says_the_same_and_a_row_of_it_is_read_on_record(house: Hous
     assert "the pears in the garden" in read.stdout
     assert house.query("SELECT reason, role FROM staff_reads") == [("release_review", "reviewer")]
     both = run.invoke(main, ["release", "read", "october", *by, "--where", "words > 1", *data])
-    assert (both.exit_code, "either by their labels or by their numbers" in both.stderr) == (64, True)
+    assert (both.exit_code, "either by their labels or by their numbers" in both.stderr) == (
+        64,
+        True,
+    )
     with pytest.raises(NotFoundError):
         duplicate_clusters.count(house.here, "nothing")
 

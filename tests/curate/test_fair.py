@@ -1,7 +1,8 @@
-"""A rule of quality refuses as often in one language as in another: the same chats, said in each language of the pages.
+"""A rule of quality refuses as often in one language as in another: the same chats, said in each
+language of the pages.
 
-The sentences are those of licet/consent/languages, so the chats have the same lines, headings, ellipses and repeats in every
-language, and only the writing differs.
+The sentences are those of licet/consent/languages, so the chats have the same lines, headings,
+ellipses and repeats in every language, and only the writing differs.
 """
 
 from __future__ import annotations
@@ -36,22 +37,33 @@ def test_there_are_sentences_enough_to_say_it_of() -> None:
 
 
 @pytest.mark.parametrize("language", sorted(SENTENCES.keys() - {"en"}))
-def test_chats_are_refused_as_often_in_every_language_as_in_english(language: str, english: float) -> None:
+def test_chats_are_refused_as_often_in_every_language_as_in_english(
+    language: str, english: float
+) -> None:
     assert 0.2 < english < 0.5  # or there would be nothing to compare
     assert english / FACTOR < share(language) < english * FACTOR
 
 
 @pytest.mark.parametrize("language", ["zh-Hans", "ja", "ko", "fi", "hi", "ar"])
 def test_the_same_sentences_have_about_as_many_words_in_every_language(language: str) -> None:
-    counts = [qualities([[own[key] for key in ENGLISH]])[0].words for own in (SENTENCES[language], ENGLISH)]
+    counts = [
+        qualities([[own[key] for key in ENGLISH]])[0].words
+        for own in (SENTENCES[language], ENGLISH)
+    ]
     assert 1 / FACTOR < counts[0] / counts[1] < FACTOR
 
 
 def test_how_many_characters_stand_for_an_english_word_is_as_measured_on_the_sentences() -> None:
     words = sum(len(ENGLISH[key].split()) for key in ENGLISH)
-    chinese, japanese, korean = ("".join(SENTENCES[code][key] for key in ENGLISH) for code in ("zh-Hans", "ja", "ko"))
-    assert sum("一" <= c <= "鿿" for c in chinese) / words == pytest.approx(CHARACTERS_A_WORD[HAN], rel=0.15)
-    assert sum("가" <= c <= "힣" for c in korean) / words == pytest.approx(CHARACTERS_A_WORD[HANGUL], rel=0.2)
+    chinese, japanese, korean = (
+        "".join(SENTENCES[code][key] for key in ENGLISH) for code in ("zh-Hans", "ja", "ko")
+    )
+    assert sum("一" <= c <= "鿿" for c in chinese) / words == pytest.approx(
+        CHARACTERS_A_WORD[HAN], rel=0.15
+    )
+    assert sum("가" <= c <= "힣" for c in korean) / words == pytest.approx(
+        CHARACTERS_A_WORD[HANGUL], rel=0.2
+    )
     kanji, kana = sum("一" <= c <= "鿿" for c in japanese), sum("ぁ" <= c <= "ヿ" for c in japanese)
     said = kanji / CHARACTERS_A_WORD[HAN] + kana / CHARACTERS_A_WORD[KANA]
     assert said / words == pytest.approx(1, rel=0.15)
@@ -71,7 +83,9 @@ def test_how_many_characters_stand_for_an_english_word_is_as_measured_on_the_sen
         ("a sentence in English with 水 in it", 1 / 1.5, 5),
     ],
 )
-def test_words_of_scripts_without_blanks_are_counted_by_their_characters(text: str, words: float, shingle: int) -> None:
+def test_words_of_scripts_without_blanks_are_counted_by_their_characters(
+    text: str, words: float, shingle: int
+) -> None:
     found = unspaced(text) or Unspaced()
     assert (found.words, found.shingle) == (pytest.approx(words), shingle)
 
@@ -85,7 +99,9 @@ def test_thai_that_says_the_same_again_and_again_is_repetition_and_other_thai_is
     assert same.words == other.words == 101
 
 
-@pytest.mark.parametrize(("text", "symbols"), [("好" * 15 + "……", 1), ("well then…", 1), ("a b c... d # e", 2)])
+@pytest.mark.parametrize(
+    ("text", "symbols"), [("好" * 15 + "……", 1), ("well then…", 1), ("a b c... d # e", 2)]
+)
 def test_an_ellipsis_is_one_symbol_however_it_is_written(text: str, symbols: int) -> None:
     [quality] = qualities([[text]])
     assert quality.symbols == pytest.approx(symbols / quality.words, rel=0.2)
@@ -93,7 +109,15 @@ def test_an_ellipsis_is_one_symbol_however_it_is_written(text: str, symbols: int
 
 @pytest.mark.parametrize(
     "text",
-    ["haha 😂😂 nö", "ha ha ha ha", "jo mei, des is a Gaudi", "…", "lol lol lol lol", "#yolo #fun", "なるほど……"],
+    [
+        "haha 😂😂 nö",
+        "ha ha ha ha",
+        "jo mei, des is a Gaudi",
+        "…",
+        "lol lol lol lol",
+        "#yolo #fun",
+        "なるほど……",
+    ],
 )
 def test_nothing_is_refused_for_being_short_playful_or_in_dialect(text: str) -> None:
     assert not any(map(Select().refuses, qualities([[text], [text] * 5])))

@@ -42,7 +42,9 @@ def curated(*documents: Document, of: CurationPlan = PLAN) -> Sequence[Curated]:
 
 
 def town(count: int) -> list[Document]:
-    """Chats and coding sessions with copies, addresses, code, other scripts and empty turns among them."""
+    """Chats and coding sessions with copies, addresses, code, other scripts and empty turns among
+    them.
+    """
     draw = Random(count)
     documents = []
     for n in range(count):
@@ -54,7 +56,12 @@ def town(count: int) -> list[Document]:
         ]
         draw.shuffle(texts)
         documents.append(
-            chat(f"{n}", *texts, account=f"{n % 17}", kind=(ConversationKind.chat, ConversationKind.code)[n % 5 == 0])
+            chat(
+                f"{n}",
+                *texts,
+                account=f"{n % 17}",
+                kind=(ConversationKind.chat, ConversationKind.code)[n % 5 == 0],
+            )
         )
         if n % 10 == 0:
             documents.append(chat(f"copy of {n}", *texts, account=f"{n % 11}"))
@@ -113,15 +120,23 @@ def test_every_kernel_gives_back_as_many_documents_in_their_order() -> None:
 
 
 def test_batches_are_bounded_and_lose_nobody() -> None:
-    many = [chat(str(n), "x" * (BATCH_BYTES_MAX // 3)) for n in range(8)] + [chat(str(n), "y") for n in range(600)]
+    many = [chat(str(n), "x" * (BATCH_BYTES_MAX // 3)) for n in range(8)] + [
+        chat(str(n), "y") for n in range(600)
+    ]
     made = list(batches(many))
-    assert [number for batch in made for number in batch.column("number").to_pylist()] == list(range(608))
+    assert [number for batch in made for number in batch.column("number").to_pylist()] == list(
+        range(608)
+    )
     assert max(batch.num_rows for batch in made) <= BATCH_DOCUMENTS_MAX
     assert max(batch.nbytes for batch in made) < 2 * BATCH_BYTES_MAX
 
 
 def test_a_turn_of_fifty_megabytes_and_a_conversation_of_twenty_thousand_turns_go_through() -> None:
-    huge = chat("huge", ("a line of it that is as long as lines are\n" * 1_250_000)[:50_000_000], "a long text")
+    huge = chat(
+        "huge",
+        ("a line of it that is as long as lines are\n" * 1_250_000)[:50_000_000],
+        "a long text",
+    )
     long = chat("long", *(f"turn {n} of many" for n in range(20_000)))
     one, other = curated(huge, long)
     assert len(one.texts[0]) == 50_000_000
@@ -177,7 +192,11 @@ def test_repetition_in_a_coding_session_is_no_reason() -> None:
 
 
 def test_what_holds_a_benchmarks_question_is_left_out(tmp_path: Path) -> None:
-    question = "A train leaves the station at noon and meets another one after two hours. How far have they gone?"
+    question = (
+        "A train leaves the station at noon and meets another one after two hours. How far "
+        "have "
+        "they gone?"
+    )
     listed = tmp_path / "questions.txt"
     listed.write_text(f"{question}\ntoo short to tell\n", "utf-8")
     known = benchmarks.read(listed)
@@ -187,17 +206,26 @@ def test_what_holds_a_benchmarks_question_is_left_out(tmp_path: Path) -> None:
         question.replace("noon", "eleven").replace("two", "three"),
         "too short to tell",
     ]
-    made = curated(*(chat(str(n), text) for n, text in enumerate(texts)), of=plan(Cleaner(), KEY, benchmarks=known))
+    made = curated(
+        *(chat(str(n), text) for n, text in enumerate(texts)),
+        of=plan(Cleaner(), KEY, benchmarks=known),
+    )
     assert [one.dropped for one in made] == [LeftOut.benchmark, LeftOut.benchmark, None, None]
 
 
 def test_by_the_rule_of_gpt_3_one_run_of_thirteen_words_is_enough(tmp_path: Path) -> None:
     question = (
-        "A train leaves the station at noon and meets another one after two hours. How far have they gone by then?"
+        "A train leaves the station at noon and meets another one after two hours. How far "
+        "have "
+        "they gone by then?"
     )
     listed = tmp_path / "questions.txt"
     listed.write_text(
-        f"# rule: gpt-3\n{question}\none two three four five six seven eight nine ten eleven twelve\n", "utf-8"
+        (
+            f"# rule: gpt-3\n{question}\none two three four five six seven eight nine ten "
+            "eleven twelve\n"
+        ),
+        "utf-8",
     )
     run = " ".join(question.split()[3:16])
     texts = [
@@ -211,7 +239,11 @@ def test_by_the_rule_of_gpt_3_one_run_of_thirteen_words_is_enough(tmp_path: Path
     assert [one.dropped for one in made] == [LeftOut.benchmark, None, None]
     listed.write_text(f"# rule: palm\n{question}\n", "utf-8")
     palm = benchmarks.read(listed)
-    assert [one.dropped for one in curated(*chats, of=plan(Cleaner(), KEY, benchmarks=palm))] == [None, None, None]
+    assert [one.dropped for one in curated(*chats, of=plan(Cleaner(), KEY, benchmarks=palm))] == [
+        None,
+        None,
+        None,
+    ]
     assert palm == benchmarks.of([question]) and palm.sha256() != known.sha256()
     listed.write_text(f"# rule: mine\n{question}\n", "utf-8")
     with pytest.raises(InputError, match="`mine` is no rule of overlap"):
@@ -231,7 +263,11 @@ def test_the_hash_of_a_plan_tells_what_its_result_depends_on_and_no_key() -> Non
     others = [
         plan(Cleaner(), KEY, shares=Shares(test=5)),
         plan(Cleaner(), KEY, select=Select(words_min=9)),
-        plan(Cleaner(), KEY, benchmarks=benchmarks.of(["one two three four five six seven eight nine"])),
+        plan(
+            Cleaner(),
+            KEY,
+            benchmarks=benchmarks.of(["one two three four five six seven eight nine"]),
+        ),
         plan(Cleaner(), KEY, scorers=[Shouting()]),
     ]
     assert len({PLAN.sha256(), *(other.sha256() for other in others)}) == 5
@@ -248,7 +284,11 @@ class Shouting:
 
 
 def test_a_scorer_plugs_in_and_a_document_has_its_worst_turns_score() -> None:
-    loud, quiet = curated(chat("a", "hello", "WHAT"), chat("b", "hello"), of=plan(Cleaner(), KEY, scorers=[Shouting()]))
+    loud, quiet = curated(
+        chat("a", "hello", "WHAT"),
+        chat("b", "hello"),
+        of=plan(Cleaner(), KEY, scorers=[Shouting()]),
+    )
     assert loud.labels is not None
     assert quiet.labels is not None
     assert (loud.labels.scores, quiet.labels.scores) == ({"shouting": 1.0}, {"shouting": 0.0})
@@ -265,14 +305,19 @@ def test_an_engine_that_is_not_installed_is_named() -> None:
 
 def needs(engine: str) -> None:
     if importlib.util.find_spec(engine) is None:
-        assert os.environ.get("CI") != "true", f"CI installs the extra `cluster`, but `{engine}` is missing"
+        assert os.environ.get("CI") != "true", (
+            f"CI installs the extra `cluster`, but `{engine}` is missing"
+        )
         pytest.skip(f"`{engine}` is not installed: install the extra `cluster`")
 
 
 def alone(script: str, *arguments: str) -> str:
     """What a script prints in a process of its own: engines leave threads and warnings behind."""
     made = subprocess.run(
-        [sys.executable, str(Path(__file__).parent / script), *arguments], capture_output=True, text=True, timeout=600
+        [sys.executable, str(Path(__file__).parent / script), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=600,
     )
     assert made.returncode == 0, made.stderr[-4000:]
     return made.stdout.strip().splitlines()[-1]
@@ -286,10 +331,16 @@ def test_two_nodes_of_ray_give_the_same_bytes_though_a_worker_dies() -> None:
 def test_what_spark_calls_gives_the_same_bytes_in_any_pieces() -> None:
     given_ = [part for batch in batches(town(60)) for part in (batch.slice(0, 20), batch.slice(20))]
     table = runners.numbered([runners._written(batch) for batch in given_])
-    made = [row for piece in runners.mapped(PLAN)(iter(table.to_batches(max_chunksize=1))) for row in piece.to_pylist()]
+    made = [
+        row
+        for piece in runners.mapped(PLAN)(iter(table.to_batches(max_chunksize=1)))
+        for row in piece.to_pylist()
+    ]
     assert [row["number"] for row in made] == list(range(len(given_)))
     assert [runners._read(row["batch"]) for row in made] == [PLAN(batch) for batch in given_]
-    assert all(piece.schema == table.schema for piece in runners.mapped(PLAN)(iter(table.to_batches())))
+    assert all(
+        piece.schema == table.schema for piece in runners.mapped(PLAN)(iter(table.to_batches()))
+    )
 
 
 def test_what_travels_is_sealed() -> None:
@@ -298,7 +349,9 @@ def test_what_travels_is_sealed() -> None:
     sealed = runners.AESGCM(key).encrypt(bytes(12), runners._written(batch), None)
     back = runners._curated(PLAN, sealed, key)
     assert b"Oswin" not in sealed + back
-    assert runners._read(runners.AESGCM(key).decrypt(b"\x01" + bytes(11), back, None)).equals(PLAN(batch))
+    assert runners._read(runners.AESGCM(key).decrypt(b"\x01" + bytes(11), back, None)).equals(
+        PLAN(batch)
+    )
 
 
 def test_a_kernel_travels_without_the_module_that_made_it() -> None:

@@ -19,23 +19,74 @@ from licet.policy.state import ConversationKind
 from .documents import prose
 
 SPOKEN = {
-    "en": "Could you tell me how I can make bread at home? You will need flour and water, and it takes some time.",
-    "de": "Kannst du mir sagen, wie ich zu Hause Brot backen kann? Du brauchst Mehl und Wasser, und es dauert eine Weile.",
-    "fr": "Peux-tu me dire comment faire du pain à la maison ? Il faut de la farine et de l'eau, et cela prend du temps.",
-    "es": "¿Puedes decirme cómo hacer pan en casa? Se necesita harina y agua, y lleva un poco de tiempo, pero no es difícil.",
-    "it": "Puoi dirmi come si fa il pane in casa? Ti servono la farina e l'acqua, e ci vuole un po' di tempo",
-    "pt": "Você pode me dizer como fazer pão em casa? Você precisa de farinha e água, e leva um pouco de tempo",
-    "nl": "Kun je mij vertellen hoe ik thuis brood kan bakken? Je hebt meel en water nodig, en het duurt een tijdje.",
-    "pl": "Jak mogę upiec chleb w domu? Potrzebujesz mąki i wody, a to zajmuje trochę czasu, ale nie jest trudne do zrobienia.",
-    "cs": "Jak mohu upéct chleba doma? Budete potřebovat mouku a vodu, zabere to nějaký čas, ale není to těžké.",
-    "sv": "Kan du säga mig hur jag bakar bröd hemma? Du behöver mjöl och vatten, och det tar en stund.",
-    "fi": "Voitko kertoa minulle, miten voin leipoa leipää kotona? Sinä tarvitset jauhoja ja vettä, ja se ei ole niin vaikeaa.",
-    "tr": "Bana evde nasıl ekmek yapabileceğimi söyler misin? Un ve su gerekir, bu biraz zaman alır ama çok zor değil.",
-    "id": "Bagaimana saya bisa membuat roti di rumah? Anda akan perlu tepung dan air, dan ini tidak sulit untuk anda.",
-    "vi": "Làm thế nào để tôi có thể làm bánh mì ở nhà? Bạn cần bột và nước, và điều này không khó như bạn nghĩ.",
-    "ru": "Как я могу испечь хлеб дома? Вам нужна мука и вода, и это не так сложно, но может занять время.",
-    "uk": "Як я можу спекти хліб вдома? Вам потрібно борошно та вода, і це не так складно, але може зайняти час.",
-    "ar": "كيف يمكن أن أصنع الخبز في البيت؟ أنت تحتاج إلى الدقيق و الماء، و هذا لا يأخذ الكثير من الوقت.",
+    "en": (
+        "Could you tell me how I can make bread at home? You will need flour and water, and it "
+        "takes some time."
+    ),
+    "de": (
+        "Kannst du mir sagen, wie ich zu Hause Brot backen kann? Du brauchst Mehl und Wasser, "
+        "und es dauert eine Weile."
+    ),
+    "fr": (
+        "Peux-tu me dire comment faire du pain à la maison ? Il faut de la farine et de l'eau, "
+        "et cela prend du temps."
+    ),
+    "es": (
+        "¿Puedes decirme cómo hacer pan en casa? Se necesita harina y agua, y lleva un poco de "
+        "tiempo, pero no es difícil."
+    ),
+    "it": (
+        "Puoi dirmi come si fa il pane in casa? Ti servono la farina e l'acqua, e ci vuole un "
+        "po' di tempo"
+    ),
+    "pt": (
+        "Você pode me dizer como fazer pão em casa? Você precisa de farinha e água, e leva um "
+        "pouco de tempo"
+    ),
+    "nl": (
+        "Kun je mij vertellen hoe ik thuis brood kan bakken? Je hebt meel en water nodig, en "
+        "het duurt een tijdje."
+    ),
+    "pl": (
+        "Jak mogę upiec chleb w domu? Potrzebujesz mąki i wody, a to zajmuje trochę czasu, ale "
+        "nie jest trudne do zrobienia."
+    ),
+    "cs": (
+        "Jak mohu upéct chleba doma? Budete potřebovat mouku a vodu, zabere to nějaký čas, ale "
+        "není to těžké."
+    ),
+    "sv": (
+        "Kan du säga mig hur jag bakar bröd hemma? Du behöver mjöl och vatten, och det tar en "
+        "stund."
+    ),
+    "fi": (
+        "Voitko kertoa minulle, miten voin leipoa leipää kotona? Sinä tarvitset jauhoja ja "
+        "vettä, ja se ei ole niin vaikeaa."
+    ),
+    "tr": (
+        "Bana evde nasıl ekmek yapabileceğimi söyler misin? Un ve su gerekir, bu biraz zaman "
+        "alır ama çok zor değil."
+    ),
+    "id": (
+        "Bagaimana saya bisa membuat roti di rumah? Anda akan perlu tepung dan air, dan ini "
+        "tidak sulit untuk anda."
+    ),
+    "vi": (
+        "Làm thế nào để tôi có thể làm bánh mì ở nhà? Bạn cần bột và nước, và điều này không "
+        "khó như bạn nghĩ."
+    ),
+    "ru": (
+        "Как я могу испечь хлеб дома? Вам нужна мука и вода, и это не так сложно, но может "
+        "занять время."
+    ),
+    "uk": (
+        "Як я можу спекти хліб вдома? Вам потрібно борошно та вода, і це не так складно, але "
+        "може зайняти час."
+    ),
+    "ar": (
+        "كيف يمكن أن أصنع الخبز في البيت؟ أنت تحتاج إلى الدقيق و الماء، و هذا لا يأخذ الكثير من "
+        "الوقت."
+    ),
     "hi": "मैं घर पर रोटी कैसे बना सकता हूँ? आपको आटे और पानी की ज़रूरत है।",
     "ja": "家でパンを焼くにはどうすればいいですか。小麦粉と水が必要です。",
     "zh": "我怎么在家里做面包？你需要面粉和水，这需要一些时间。",
@@ -58,16 +109,23 @@ def test_running_text_is_known_by_its_language(code: str) -> None:
     assert language([SPOKEN[code]]) == code
 
 
-@pytest.mark.parametrize("text", ["", "ok", "1234 5678", "xkcd qwrt zxcv", "🙂🙂🙂", "\u200b\u202e"])
+@pytest.mark.parametrize(
+    "text", ["", "ok", "1234 5678", "xkcd qwrt zxcv", "🙂🙂🙂", "\u200b\u202e"]
+)
 def test_where_too_little_was_said_the_language_is_undetermined(text: str) -> None:
     assert language([text]) == labels.UNDETERMINED
 
 
 def test_ten_words_are_told_by_their_language_and_hardly_ever_wrongly() -> None:
-    """Sentences of thirty languages; the next of kin of some (Irish, Maltese, Latvian, ..) are among them."""
+    """Sentences of thirty languages; the next of kin of some (Irish, Maltese, Latvian, ..) are
+    among them.
+    """
     for code, texts in sentences().items():
         found = [language([text]) for text in tens(code, texts)]
-        unsure, wrong = found.count(labels.UNDETERMINED), sum(one not in (code, labels.UNDETERMINED) for one in found)
+        unsure, wrong = (
+            found.count(labels.UNDETERMINED),
+            sum(one not in (code, labels.UNDETERMINED) for one in found),
+        )
         if code == "hr":  # ten words of Croatian are Bosnian, too, and Serbian in Latin letters
             assert wrong <= 0.05 * len(found)
         else:
@@ -102,7 +160,9 @@ def test_one_long_text_does_not_hide_the_others() -> None:
         (ConversationKind.chat, [], Topic.other),
     ],
 )
-def test_the_topic_of_plain_cases(kind: ConversationKind, texts: list[str], expected: Topic) -> None:
+def test_the_topic_of_plain_cases(
+    kind: ConversationKind, texts: list[str], expected: Topic
+) -> None:
     assert topic(kind, texts) is expected
 
 
@@ -110,7 +170,12 @@ def test_prose_passes_and_repetition_does_not() -> None:
     draw = Random(2)
     lines = [prose(draw, 12) for _ in range(20)]
     good, lists, lagging, hashes = qualities(
-        [["\n".join(lines)], ["\n".join([lines[0]] * 20)], ["\n".join(line + "..." for line in lines)], ["# x " * 60]]
+        [
+            ["\n".join(lines)],
+            ["\n".join([lines[0]] * 20)],
+            ["\n".join(line + "..." for line in lines)],
+            ["# x " * 60],
+        ]
     )
     rule = Select()
     assert not rule.refuses(good)
@@ -141,23 +206,33 @@ shares = st.tuples(st.integers(0, PARTS // 2), st.integers(0, PARTS // 2)).map(
 
 @settings(deadline=None)
 @given(accounts, shares, st.integers(0, PARTS // 2))
-def test_who_was_held_out_once_stays_held_out_when_the_share_grows(account: bytes, small: Shares, more: int) -> None:
+def test_who_was_held_out_once_stays_held_out_when_the_share_grows(
+    account: bytes, small: Shares, more: int
+) -> None:
     before = split(account, small)
     if before is Split.test:
-        assert split(account, Shares(test=max(small.test, more), validation=small.validation)) is Split.test
+        assert (
+            split(account, Shares(test=max(small.test, more), validation=small.validation))
+            is Split.test
+        )
     if before is Split.validation:
         larger = Shares(test=small.test, validation=max(small.validation, more))
         assert split(account, larger) is Split.validation
 
 
 def test_shares_are_about_what_was_asked() -> None:
-    drawn = [split(n.to_bytes(16, "big"), Shares(test=100_000, validation=200_000)) for n in range(20_000)]
+    drawn = [
+        split(n.to_bytes(16, "big"), Shares(test=100_000, validation=200_000))
+        for n in range(20_000)
+    ]
     assert abs(drawn.count(Split.test) - 2_000) < 200
     assert abs(drawn.count(Split.validation) - 4_000) < 300
 
 
 def test_the_split_of_an_account_is_this_one_for_ever() -> None:
-    """A change here moves people between training and testing: it breaks what earlier releases measured."""
+    """A change here moves people between training and testing: it breaks what earlier releases
+    measured.
+    """
     held = [n for n in range(1_000) if split(n.to_bytes(16, "big"), Shares()) is not Split.train]
     assert held == [90, 165, 194, 208, 273, 441, 450, 562, 663, 742, 827, 958, 979]
 

@@ -22,7 +22,10 @@ from licet.release.curation import Document, Voice
 from .documents import chat, said
 
 if find_spec("numba") is None:
-    pytest.skip("numba is not installed: `./run setup` with the lock of development", allow_module_level=True)
+    pytest.skip(
+        "numba is not installed: `./run setup` with the lock of development",
+        allow_module_level=True,
+    )
 
 from licet.curate import loops
 
@@ -30,22 +33,85 @@ KEY = b"k" * 32
 PIECES = st.one_of(
     st.text(max_size=12),
     st.sampled_from(
-        ["the and of it is", "und der die das nicht", "に は を 日本語", "的是 中文", "สวัสดี", "한국어 는 을", "...", "…", "……",
-         "- ", "•", "\r\n", "\n", "\n", "\x1c", "\u2028", "\x85", "a1", "É", "ǅ", "²", "#", "  ", "\ud800", "word " * 30,
-         "same line\n" * 3, "İstanbul ve bir bu için", "Σίσυφος ΟΔΟΣ", "e\u0301", "𠀀𠀁", "🙂", "\x00",
-         # what tells a topic
-         "step by step", "It follows", "Therefore", "PROVE", "proofs", "ſtep by ſtep", "3 + 4", "3+4+5", "12 * x", "7÷2", "_3+4",
-         "a3 - 4", "= ", "≤", "∴", "```\n", "def f(x):\n", "class\n", "defé(\n", "return x;\n", "#include <a>\n", "functions\n",
-         "function\n", "$ ls\n", "<div class='x'>\n", "</p>\n", "<a><b>\n", "})\n", "};\n", "],\n", " " * 400 + "if\n"]
+        [
+            "the and of it is",
+            "und der die das nicht",
+            "に は を 日本語",
+            "的是 中文",
+            "สวัสดี",
+            "한국어 는 을",
+            "...",
+            "…",
+            "……",
+            "- ",
+            "•",
+            "\r\n",
+            "\n",
+            "\n",
+            "\x1c",
+            "\u2028",
+            "\x85",
+            "a1",
+            "É",
+            "ǅ",
+            "²",
+            "#",
+            "  ",
+            "\ud800",
+            "word " * 30,
+            "same line\n" * 3,
+            "İstanbul ve bir bu için",
+            "Σίσυφος ΟΔΟΣ",
+            "e\u0301",
+            "𠀀𠀁",
+            "🙂",
+            "\x00",
+            # what tells a topic
+            "step by step",
+            "It follows",
+            "Therefore",
+            "PROVE",
+            "proofs",
+            "ſtep by ſtep",
+            "3 + 4",
+            "3+4+5",
+            "12 * x",
+            "7÷2",
+            "_3+4",
+            "a3 - 4",
+            "= ",
+            "≤",
+            "∴",
+            "```\n",
+            "def f(x):\n",
+            "class\n",
+            "defé(\n",
+            "return x;\n",
+            "#include <a>\n",
+            "functions\n",
+            "function\n",
+            "$ ls\n",
+            "<div class='x'>\n",
+            "</p>\n",
+            "<a><b>\n",
+            "})\n",
+            "};\n",
+            "],\n",
+            " " * 400 + "if\n",
+        ]
     ),
-)  # fmt: skip
+)
 Spoken = tuple[ConversationKind, list[tuple[Voice, str]]]
 STEPS = SketchKernel(key=KEY), LabelKernel()
 TEXTS = st.lists(st.lists(PIECES, max_size=12).map("".join), min_size=1, max_size=6)
 SPOKEN = st.lists(
-    st.tuples(st.sampled_from(ConversationKind), st.lists(st.tuples(st.sampled_from(Voice), TEXTS.map("".join)), max_size=6)),
-    min_size=1, max_size=6,
-)  # fmt: skip
+    st.tuples(
+        st.sampled_from(ConversationKind),
+        st.lists(st.tuples(st.sampled_from(Voice), TEXTS.map("".join)), max_size=6),
+    ),
+    min_size=1,
+    max_size=6,
+)
 
 
 @settings(max_examples=300, deadline=None)
@@ -54,7 +120,9 @@ def test_words_and_shingles_are_those_of_numpy(texts: list[str]) -> None:
     data, ends = words.joined([text.encode("utf-8", "replace") for text in texts])
     plain = words.plain_words(data, ends, KEY)
     made = words.Words(*loops.words(data, ends, words.LOWER_TABLE, words.values(KEY)))
-    assert made.hashes.tolist() == plain.hashes.tolist() and made.ends.tolist() == plain.ends.tolist()
+    assert (
+        made.hashes.tolist() == plain.hashes.tolist() and made.ends.tolist() == plain.ends.tolist()
+    )
     for size in (1, 5, 13):
         hashes, last = words.plain_shingles(plain, size)
         own, own_last = loops.shingles(plain.hashes, plain.ends, words.factors_of(size))
@@ -78,8 +146,15 @@ def test_long_texts_are_read_alike_too(monkeypatch: pytest.MonkeyPatch) -> None:
         "a" * 30_000,
         "zzz. " * 30 + " ".join(texts[:3]),
     ]
-    assert_alike([chat("a", *texts), chat("b", *(["the of"] * 500)), chat("c"), chat("d", "", "\n")])
-    assert_alike([chat("a", *texts, kind=ConversationKind.code), *(chat(str(n), text) for n, text in enumerate(texts))])
+    assert_alike(
+        [chat("a", *texts), chat("b", *(["the of"] * 500)), chat("c"), chat("d", "", "\n")]
+    )
+    assert_alike(
+        [
+            chat("a", *texts, kind=ConversationKind.code),
+            *(chat(str(n), text) for n, text in enumerate(texts)),
+        ]
+    )
     for module in (words, sketches, quality):
         monkeypatch.setattr(module, "CHUNK_BYTES_MAX", 1_000)
     monkeypatch.setattr(label_columns, "LIMITS", (1_000, 7, *label_columns.LIMITS[2:]))

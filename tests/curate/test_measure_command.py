@@ -11,7 +11,10 @@ from click.testing import CliRunner, Result
 from licet.cli.command import main
 from licet.curate import name_models
 
-PROSE = "the ferry leaves from the third quay at six in the morning and comes back at ten in the evening. "
+PROSE = (
+    "the ferry leaves from the third quay at six in the morning and comes back at ten in the "
+    "evening. "
+)
 LABELLED = """== en
 My name is [[Xqar Vundle]] and I live at {{12 Mill Lane, Derby}}.
 The tide is low at noon and high at six in the evening.
@@ -42,11 +45,23 @@ def test_texts_without_labels_give_the_words_that_change_and_their_places(folder
     assert "person in prose of `en`: 4.17 % of 48 words (2)" in shown.stdout
     assert "person, prose of `en`:  'My name is Xqar Vundle. the ferry" in shown.stdout
     made = json.loads(measure(folder, "--json").stdout)
-    assert (made["texts"], made["words"], made["labelled"], made["skipped"], made["unusual"]) == (2, 48, [], {}, [])
-    assert made["changed"] == [{"kind": "person", "language": "en", "place": "prose", "changed": 2, "words": 48}]
+    assert (made["texts"], made["words"], made["labelled"], made["skipped"], made["unusual"]) == (
+        2,
+        48,
+        [],
+        {},
+        [],
+    )
+    assert made["changed"] == [
+        {"kind": "person", "language": "en", "place": "prose", "changed": 2, "words": 48}
+    ]
     (sample,) = made["samples"]
     assert (sample["kind"], sample["language"], sample["place"]) == ("person", "en", "prose")
-    assert "Xqar Vundle" in sample["before"] and "Xqar" not in sample["after"] and "Vundle" not in sample["after"]
+    assert (
+        "Xqar Vundle" in sample["before"]
+        and "Xqar" not in sample["after"]
+        and "Vundle" not in sample["after"]
+    )
 
 
 def test_labelled_texts_give_the_shares_that_are_found_and_right_by_language(folder: Path) -> None:
@@ -58,7 +73,9 @@ def test_labelled_texts_give_the_shares_that_are_found_and_right_by_language(fol
     assert "messages-de: person 1.000 (1 of 1 found)" in shown.stdout
     assert "[[" not in shown.stdout and "{{" not in shown.stdout
     made = json.loads(measure(folder, "--json").stdout)
-    figures = {(one["slice"], one["kind"]): (one["found"], one["labelled"]) for one in made["labelled"]}
+    figures = {
+        (one["slice"], one["kind"]): (one["found"], one["labelled"]) for one in made["labelled"]
+    }
     assert figures["messages-en", "address"] == figures["messages-de", "address"] == (1, 1)
 
 
@@ -79,7 +96,9 @@ def test_a_language_that_is_not_looked_at_is_counted(folder: Path) -> None:
     assert json.loads(measure(folder, "--json").stdout)["unread"] == {"ko": 1}
 
 
-def test_a_file_that_is_no_text_is_skipped_and_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_no_text_is_skipped_and_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(name_models, "FILE_BYTES_MAX", 500)
     (folder / "one.txt").write_text(PROSE, "utf-8")
     (folder / "picture.txt").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")

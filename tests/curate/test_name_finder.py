@@ -1,4 +1,6 @@
-"""What looks for names: it names nobody who is not there, finds most who are, and says which languages it looks at."""
+"""What looks for names: it names nobody who is not there, finds most who are, and says which
+languages it looks at.
+"""
 
 from __future__ import annotations
 
@@ -40,13 +42,17 @@ def found(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("language", LOOKED_AT)
-def test_of_what_is_replaced_nearly_all_is_a_persons_and_most_persons_are_found(language: str) -> None:
+def test_of_what_is_replaced_nearly_all_is_a_persons_and_most_persons_are_found(
+    language: str,
+) -> None:
     made = names_measure.measured(KERNEL, {language: MESSAGES[language]})
     share = {one.kind: one.found / one.labelled for one in made if one.labelled}
     assert share["precision"] >= RIGHT_MIN and share["person"] >= FOUND_MIN
 
 
-def test_the_measuring_messages_are_of_the_languages_that_are_looked_at_and_half_name_nobody() -> None:
+def test_the_measuring_messages_are_of_the_languages_that_are_looked_at_and_half_name_nobody() -> (
+    None
+):
     assert set(MESSAGES) == set(LOOKED_AT) == set(LANGUAGES)
     for texts in MESSAGES.values():
         named = sum(bool(one.spans) for one in texts)
@@ -56,8 +62,13 @@ def test_the_measuring_messages_are_of_the_languages_that_are_looked_at_and_half
 def test_no_name_that_is_measured_with_stands_in_the_list_of_our_own() -> None:
     listed = set((ROOT / "tools" / "name_lists" / "more_names.txt").read_text("utf-8").split())
     texts = [one for texts in MESSAGES.values() for one in texts]
-    names = {word for one in texts for start, end, kind in one.spans if kind is IdentifierKind.PERSON
-             for word in one.text[start:end].split()}  # fmt: skip
+    names = {
+        word
+        for one in texts
+        for start, end, kind in one.spans
+        if kind is IdentifierKind.PERSON
+        for word in one.text[start:end].split()
+    }
     assert listed & names == set()
 
 
@@ -101,7 +112,10 @@ def test_a_name_is_found_for_a_reason(text: str, names: list[str]) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_my_name_is_and_a_signature_tell_a_name_in_each_language(language: str) -> None:
-    name, words = "Ксар Вундель" if language in ("ru", "uk") else "Xqar Vundle", words_around(language)
+    name, words = (
+        "Ксар Вундель" if language in ("ru", "uk") else "Xqar Vundle",
+        words_around(language),
+    )
     assert len(words.intro) >= 3 and len(words.close) >= 5
     for phrase in words.intro:
         for said in {phrase, phrase.replace("'", "’")}:
@@ -114,20 +128,34 @@ def test_my_name_is_and_a_signature_tell_a_name_in_each_language(language: str) 
 @pytest.mark.parametrize(
     "text",
     [
-        "Name: Production Server\nVersion: 2.31.0", "my name is not important, and my name is on the list",
-        "Albert Einstein and Marie Curie were physicists.", "Harry Potter met Hermione Granger.", "The Jordan river is in Asia.",
-        "Is Paris bigger than Florence?", "Johns Hopkins University and the Anne Frank Museum", "San José is in Costa Rica.",
-        "I like Ruby and Julia more than Python.", "See chapter Xqar Vundle.", "Xqar Vundle", "Mark my words. Will it rain?",
+        "Name: Production Server\nVersion: 2.31.0",
+        "my name is not important, and my name is on the list",
+        "Albert Einstein and Marie Curie were physicists.",
+        "Harry Potter met Hermione Granger.",
+        "The Jordan river is in Asia.",
+        "Is Paris bigger than Florence?",
+        "Johns Hopkins University and the Anne Frank Museum",
+        "San José is in Costa Rica.",
+        "I like Ruby and Julia more than Python.",
+        "See chapter Xqar Vundle.",
+        "Xqar Vundle",
+        "Mark my words. Will it rain?",
     ],
-)  # fmt: skip
+)
 def test_what_is_public_a_place_a_word_or_has_no_reason_stays(text: str) -> None:
     assert found(text) == []
 
 
-@pytest.mark.parametrize(("language", "name", "form"), [
-    ("pl", "Anna", "Annie"), ("pl", "Marek", "Markowi"), ("ru", "Анна", "Анне"), ("uk", "Іван", "Іванові"),
-    ("de", "Anna", "Annas"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("language", "name", "form"),
+    [
+        ("pl", "Anna", "Annie"),
+        ("pl", "Marek", "Markowi"),
+        ("ru", "Анна", "Анне"),
+        ("uk", "Іван", "Іванові"),
+        ("de", "Anna", "Annas"),
+    ],
+)
 def test_names_have_their_forms(language: str, name: str, form: str) -> None:
     assert form in set(forms(name, language)) and name not in set(forms(name, language))
 
@@ -147,7 +175,9 @@ def test_any_text_is_read(text: str) -> None:
 
 def test_a_text_depends_on_no_other_and_the_finder_is_named_by_its_files() -> None:
     texts = [one.text for one in MESSAGES["en"]]
-    assert FINDER.detect(texts, NAMES_KINDS) == [FINDER.detect([text], NAMES_KINDS)[0] for text in texts]
+    assert FINDER.detect(texts, NAMES_KINDS) == [
+        FINDER.detect([text], NAMES_KINDS)[0] for text in texts
+    ]
     assert len(FINDER.sha256) == 64 and pickle.loads(pickle.dumps(FINDER)) == FINDER
 
 
@@ -157,13 +187,19 @@ def test_a_text_depends_on_no_other_and_the_finder_is_named_by_its_files() -> No
 @pytest.mark.parametrize(
     ("text", "language"),
     [
-        ("田中さんは東京に住んでいます。", "ja"), ("저는 김민수입니다. 도와주세요.", "ko"), ("我叫王小明，请帮我写信。", "zh"),
-        ("मेरा नाम अनिल है और मुझे मदद चाहिए", "hi"), ("Minun nimeni on Pekka ja minä olen Suomesta, mutta en ole varma", "fi"),
+        ("田中さんは東京に住んでいます。", "ja"),
+        ("저는 김민수입니다. 도와주세요.", "ko"),
+        ("我叫王小明，请帮我写信。", "zh"),
+        ("मेरा नाम अनिल है और मुझे मदद चाहिए", "hi"),
+        ("Minun nimeni on Pekka ja minä olen Suomesta, mutta en ole varma", "fi"),
         ("Benim adım Emre ve bu bir mektup için çok kısa ama olarak", "tr"),
-        ("hello there", ""), ("ok", ""), ("", ""), ("12 + 3", ""),
+        ("hello there", ""),
+        ("ok", ""),
+        ("", ""),
+        ("12 + 3", ""),
         ("Translate 你好 to English, please, and explain how it is used.", ""),
     ],
-)  # fmt: skip
+)
 def test_what_is_not_looked_at_is_told(text: str, language: str) -> None:
     assert FINDER.unread(text) == language
     assert not language or found(text) == []
@@ -181,19 +217,27 @@ def test_recall_counts_what_goes_and_precision_the_words_that_are_right() -> Non
     texts = [
         LabelledText("ask Maria Rossi", ((4, 15, IdentifierKind.PERSON),)),  # found whole
         LabelledText("Tom Bakerson", ((0, 12, IdentifierKind.PERSON),)),  # found in part: not found
-        LabelledText("Mrs Poole", ((0, 9, IdentifierKind.PERSON),)),  # found but for the title, which stays
+        # found but for the title, which stays
+        LabelledText("Mrs Poole", ((0, 9, IdentifierKind.PERSON),)),
         LabelledText("bob@acme.io", ((0, 11, IdentifierKind.EMAIL),)),  # a rule's
         LabelledText("hope", ()),  # wrong
         LabelledText("Derby", ((0, 5, IdentifierKind.PLACE),)),  # not asked for
     ]
-    words = Words(*((word, IdentifierKind.PERSON, 0.9) for word in ("Maria Rossi", "Tom", "hope", "Poole")))
-    made = names_measure.measured(NameKernel(detector=words, kinds=(IdentifierKind.PERSON,)), {"mine": texts})
+    words = Words(
+        *((word, IdentifierKind.PERSON, 0.9) for word in ("Maria Rossi", "Tom", "hope", "Poole"))
+    )
+    made = names_measure.measured(
+        NameKernel(detector=words, kinds=(IdentifierKind.PERSON,)), {"mine": texts}
+    )
     assert made == (
         MeasuredFigures(slice="mine", kind="email", found=1, labelled=1),
         MeasuredFigures(slice="mine", kind="person", found=2, labelled=3),
         MeasuredFigures(slice="mine", kind="precision", found=7, labelled=8),
     )
-    assert [one.kind for one in names_measure.measured(None, {"mine": texts})] == ["email", "precision"]
+    assert [one.kind for one in names_measure.measured(None, {"mine": texts})] == [
+        "email",
+        "precision",
+    ]
 
 
 def test_the_rules_that_ship_are_measured_as_they_are() -> None:
@@ -221,7 +265,12 @@ def test_labelled_files_are_read_or_refused(tmp_path: Path) -> None:
     file = tmp_path / "a.txt"
     file.write_text("# note\n== de\nFrag [[Anna]]\\nin {{Weg 3}}.\n", "utf-8")
     assert marked(file) == {
-        "de": [LabelledText("Frag Anna\nin Weg 3.", ((5, 9, IdentifierKind.PERSON), (13, 18, IdentifierKind.ADDRESS)))]
+        "de": [
+            LabelledText(
+                "Frag Anna\nin Weg 3.",
+                ((5, 9, IdentifierKind.PERSON), (13, 18, IdentifierKind.ADDRESS)),
+            )
+        ]
     }
     file.write_text("Anna B-person\n", "utf-8")
     with pytest.raises(InputError, match="not a token, a tab and a label"):
@@ -246,13 +295,22 @@ def test_what_cannot_be_as_configured_is_refused(chosen: Curate, told: str) -> N
 
 @pytest.mark.parametrize(
     ("names", "left_in", "looks"),
-    [("policy", False, True), ("policy", True, False), ("built-in", True, True), ("off", False, False)],
+    [
+        ("policy", False, True),
+        ("policy", True, False),
+        ("built-in", True, True),
+        ("off", False, False),
+    ],
 )
-def test_the_setting_and_the_policy_say_whether_anything_looks(names: str, left_in: bool, looks: bool) -> None:
+def test_the_setting_and_the_policy_say_whether_anything_looks(
+    names: str, left_in: bool, looks: bool
+) -> None:
     made = engine_settings.named(Curate(names=names), left_in=left_in)
     assert (made is not None) == looks
     if made is not None:
         pin = engine_settings.pinned(made, Path("nowhere")).names
         assert pin is not msgspec.UNSET
-        assert [one.sha256 for one in pin.detectors] == [FINDER.sha256] and pin.languages == tuple(sorted(LOOKED_AT))
+        assert [one.sha256 for one in pin.detectors] == [FINDER.sha256] and pin.languages == tuple(
+            sorted(LOOKED_AT)
+        )
         assert made.may_stay == left_in

@@ -1,4 +1,6 @@
-"""What looks for names: code stays valid, what is not looked at is kept out, and people keep one name each."""
+"""What looks for names: code stays valid, what is not looked at is kept out, and people keep one
+name each.
+"""
 
 from __future__ import annotations
 
@@ -42,15 +44,20 @@ PEOPLE = Words(
 
 def released(*texts: str, detector: Words = PEOPLE, key: bytes = KEY) -> tuple[str, ...]:
     """The texts of a conversation as a release has them."""
-    return deidentify(texts, key, names=NameKernel(detector=detector, kinds=NAMED).found(texts)).texts
+    return deidentify(
+        texts, key, names=NameKernel(detector=detector, kinds=NAMED).found(texts)
+    ).texts
 
 
-# --- several are one --------------------------------------------------------------------------------
+# --- several are one ------------------------------------------------------------------------------
 
 spans = st.builds(
     lambda start, length, kind, score: DetectedSpan(start, start + length, kind, score, kind.value),
-    st.integers(0, 40), st.integers(1, 12), st.sampled_from(NAMED), st.sampled_from([0.2, 0.5, 0.9]),
-)  # fmt: skip
+    st.integers(0, 40),
+    st.integers(1, 12),
+    st.sampled_from(NAMED),
+    st.sampled_from([0.2, 0.5, 0.9]),
+)
 
 
 def places(found: Sequence[DetectedSpan]) -> set[int]:
@@ -58,7 +65,9 @@ def places(found: Sequence[DetectedSpan]) -> set[int]:
 
 
 @given(st.lists(spans, max_size=8))
-def test_what_any_detector_covers_the_union_covers_and_its_spans_do_not_overlap(many: list[DetectedSpan]) -> None:
+def test_what_any_detector_covers_the_union_covers_and_its_spans_do_not_overlap(
+    many: list[DetectedSpan],
+) -> None:
     one = merged(many)
     assert places(one) == places(many)
     assert all(a.end <= b.start for a, b in pairwise(one))
@@ -66,13 +75,18 @@ def test_what_any_detector_covers_the_union_covers_and_its_spans_do_not_overlap(
 
 
 @given(spans, st.lists(spans, max_size=5))
-def test_of_a_name_all_stays_that_no_rule_covers(name: DetectedSpan, many: list[DetectedSpan]) -> None:
+def test_of_a_name_all_stays_that_no_rule_covers(
+    name: DetectedSpan, many: list[DetectedSpan]
+) -> None:
     covers = merged(many)
     assert places(uncovered(name, covers)) == places([name]) - places(covers)
 
 
 def test_the_longest_of_what_overlaps_gives_the_kind() -> None:
-    found = [DetectedSpan(0, 5, IdentifierKind.PERSON, 0.9, "a"), DetectedSpan(3, 20, IdentifierKind.ADDRESS, 0.4, "b")]
+    found = [
+        DetectedSpan(0, 5, IdentifierKind.PERSON, 0.9, "a"),
+        DetectedSpan(3, 20, IdentifierKind.ADDRESS, 0.4, "b"),
+    ]
     assert merged(found) == [DetectedSpan(0, 20, IdentifierKind.ADDRESS, 0.9, "b")]
 
 
@@ -89,16 +103,22 @@ def test_a_text_is_asked_for_once_and_its_cache_holds_no_text() -> None:
     assert counted.asked.count("nobody") == 2  # by the cache once, and once by this test
     assert "nobody" not in repr(cached.__dict__)
     assert pickle.loads(pickle.dumps(cached)).detect(["Maria"], NAMED) == [first[0]]
-    assert cached.detect(["Maria"], [IdentifierKind.PLACE]) == [[]], "other kinds are another question"
+    assert cached.detect(["Maria"], [IdentifierKind.PLACE]) == [[]], (
+        "other kinds are another question"
+    )
 
 
-# --- people keep their names ------------------------------------------------------------------------
+# --- people keep their names ----------------------------------------------------------------------
 
 
 def test_a_person_is_the_same_by_whole_name_by_given_and_by_family_name() -> None:
-    whole, given_, titled, shouted = released("Maria Rossi wrote", "Maria’s mail", "Dr. Rossi", "MARIA")[:3] + released(
+    whole, given_, titled, shouted = released(
+        "Maria Rossi wrote", "Maria’s mail", "Dr. Rossi", "MARIA"
+    )[:3] + released(
         "Maria Rossi MARIA",
-        detector=Words(("Maria Rossi", IdentifierKind.PERSON, 1.0), ("MARIA", IdentifierKind.PERSON, 1.0)),
+        detector=Words(
+            ("Maria Rossi", IdentifierKind.PERSON, 1.0), ("MARIA", IdentifierKind.PERSON, 1.0)
+        ),
     )
     first, family = whole.removesuffix(" wrote").split(" ")
     assert (first in made_up_names.GIVEN_MADE, family in made_up_names.FAMILY) == (True, True)
@@ -124,7 +144,11 @@ def test_many_people_share_no_name() -> None:
 
 
 def test_what_was_made_is_recognised_and_de_identifying_twice_changes_nothing() -> None:
-    texts = ("Maria Rossi of Acme Foods, 12 Mill Lane, Derby", "ROSSI in Derby", "Tom Baker, bob@acme.io")
+    texts = (
+        "Maria Rossi of Acme Foods, 12 Mill Lane, Derby",
+        "ROSSI in Derby",
+        "Tom Baker, bob@acme.io",
+    )
     once = released(*texts)
     made = [word for text in once for word in re.findall(r"[A-Za-z][\w-]+", text)]
     again = Words(
@@ -135,7 +159,10 @@ def test_what_was_made_is_recognised_and_de_identifying_twice_changes_nothing() 
             if made_up_names.person_made(text)
         ),
     )
-    assert not any(word in " ".join(once) for word in ("Maria", "Rossi", "Tom", "Baker", "Mill", "Derby", "Acme"))
+    assert not any(
+        word in " ".join(once)
+        for word in ("Maria", "Rossi", "Tom", "Baker", "Mill", "Derby", "Acme")
+    )
     assert released(*once, detector=again) == once
 
 
@@ -151,7 +178,9 @@ def test_what_was_made_is_recognised_and_de_identifying_twice_changes_nothing() 
         (IdentifierKind.ORGANISATION, "Acme", made_up_names.organisation_made),
     ],
 )
-def test_a_surrogate_is_of_its_kind_and_no_real_value_is(kind: IdentifierKind, value: str, made: object) -> None:
+def test_a_surrogate_is_of_its_kind_and_no_real_value_is(
+    kind: IdentifierKind, value: str, made: object
+) -> None:
     (out,) = released(value, detector=Words((value, kind, 1.0)))
     assert made(out) and not made(value)
     assert out.count("\n") == value.count("\n")
@@ -168,7 +197,7 @@ def test_what_a_rule_knows_to_be_nobodys_is_left_alone() -> None:
     assert released(text, detector=Words(("maria", IdentifierKind.PERSON, 0.9))) == (text,)
 
 
-# --- code -------------------------------------------------------------------------------------------
+# --- code -----------------------------------------------------------------------------------------
 
 PYTHON = '''```python
 # written by Maria Rossi
@@ -215,7 +244,12 @@ def test_of_code_only_what_is_meant_to_be_read_is_looked_at(text: str, stay: lis
 
 
 def test_json_stays_json_whatever_is_replaced_in_it() -> None:
-    row = {"name": "Maria Rossi", "home": "12 Mill Lane, Derby", "note": 'says "Maria"\n', "n": [1, None]}
+    row = {
+        "name": "Maria Rossi",
+        "home": "12 Mill Lane, Derby",
+        "note": 'says "Maria"\n',
+        "n": [1, None],
+    }
     for text in (json.dumps(row), json.dumps(json.dumps(row)), json.dumps(row, indent=2)):
         (made,) = released(text)
         assert json.loads(made) and "Rossi" not in made and "Mill" not in made
@@ -227,7 +261,7 @@ def test_any_text_is_read_and_what_stays_is_among_what_was_found(text: str) -> N
     assert set(readable(text, found)) <= set(found)
 
 
-# --- the step ---------------------------------------------------------------------------------------
+# --- the step -------------------------------------------------------------------------------------
 
 
 def curated(*documents: Document, names: NameKernel) -> Sequence[Curated]:
@@ -256,13 +290,19 @@ def test_a_text_that_is_too_long_to_be_read_is_left_out_though_nothing_else_is_d
 
 
 def test_kinds_that_are_not_asked_for_stay() -> None:
-    (made,) = curated(chat("a", "Maria in Derby"), names=NameKernel(detector=PEOPLE, kinds=(IdentifierKind.PERSON,)))
+    (made,) = curated(
+        chat("a", "Maria in Derby"),
+        names=NameKernel(detector=PEOPLE, kinds=(IdentifierKind.PERSON,)),
+    )
     assert made.texts[0].endswith(" in Derby") and made.replaced == {"person": 1}
 
 
 def test_equal_texts_of_many_conversations_are_read_once_and_the_names_of_tools_never() -> None:
     counted = Words(("Maria", IdentifierKind.PERSON, 0.9))
-    documents = [said(f"{n}", (Voice.user, "hello Maria"), (Voice.name, "Maria"), (Voice.call, "{}")) for n in range(5)]
+    documents = [
+        said(f"{n}", (Voice.user, "hello Maria"), (Voice.name, "Maria"), (Voice.call, "{}"))
+        for n in range(5)
+    ]
     made = curated(*documents, names=NameKernel(detector=counted))
     assert sorted(counted.asked) == ["hello Maria", "{}"]
     assert all(one.texts[1] == "Maria" for one in made)
@@ -270,7 +310,11 @@ def test_equal_texts_of_many_conversations_are_read_once_and_the_names_of_tools_
 
 def test_what_is_known_of_a_text_is_not_read_again_and_the_result_is_the_same() -> None:
     document = said(
-        "a", (Voice.user, "hello Maria Rossi"), (Voice.name, "Maria"), (Voice.assistant, "hm"), (Voice.tool, "")
+        "a",
+        (Voice.user, "hello Maria Rossi"),
+        (Voice.name, "Maria"),
+        (Voice.assistant, "hm"),
+        (Voice.tool, ""),
     )
     counted = Words(("Maria Rossi", IdentifierKind.PERSON, 0.9))
     (first,) = curated(document, names=NameKernel(detector=counted))
@@ -280,7 +324,8 @@ def test_what_is_known_of_a_text_is_not_read_again_and_the_result_is_the_same() 
     assert curated(known, names=NameKernel(detector=counted)) == [first]
     assert counted.asked == []
     (partly,) = curated(
-        msgspec.structs.replace(document, known=(*first.found[:1], b"", b"", b"")), names=NameKernel(detector=counted)
+        msgspec.structs.replace(document, known=(*first.found[:1], b"", b"", b"")),
+        names=NameKernel(detector=counted),
     )
     assert partly == first and counted.asked == ["hm"]
 
@@ -288,16 +333,23 @@ def test_what_is_known_of_a_text_is_not_read_again_and_the_result_is_the_same() 
 @pytest.mark.parametrize(
     "wrong",
     [
-        b"x", b"\x90\x90", msgspec.msgpack.encode([[0, 5]]), msgspec.msgpack.encode([[0, 5, "person", "much", "words"]]),
-        msgspec.msgpack.encode([[0, 5, "nobody", 0.9, "words"]]), msgspec.msgpack.encode([[3, 99, "person", 0.9, "words"]]),
-        msgspec.msgpack.encode([[-1, 3, "person", 0.9, "words"]]), msgspec.msgpack.encode([[3, 3, "person", 0.9, "words"]]),
+        b"x",
+        b"\x90\x90",
+        msgspec.msgpack.encode([[0, 5]]),
+        msgspec.msgpack.encode([[0, 5, "person", "much", "words"]]),
+        msgspec.msgpack.encode([[0, 5, "nobody", 0.9, "words"]]),
+        msgspec.msgpack.encode([[3, 99, "person", 0.9, "words"]]),
+        msgspec.msgpack.encode([[-1, 3, "person", 0.9, "words"]]),
+        msgspec.msgpack.encode([[3, 3, "person", 0.9, "words"]]),
         msgspec.msgpack.encode([[0, 5, "person", 0.9, "words"], [4, 6, "person", 0.9, "words"]]),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_the_names_of_a_text_is_as_unknown(wrong: bytes) -> None:
     counted = Words(("Maria Rossi", IdentifierKind.PERSON, 0.9))
     names, document = NameKernel(detector=counted), chat("a", "hello Maria Rossi")
-    assert curated(msgspec.structs.replace(document, known=(wrong,)), names=names) == curated(document, names=names)
+    assert curated(msgspec.structs.replace(document, known=(wrong,)), names=names) == curated(
+        document, names=names
+    )
     assert counted.asked == ["hello Maria Rossi"] * 2
 
 
@@ -313,7 +365,7 @@ def test_a_finder_is_another_by_all_that_what_is_found_depends_on() -> None:
     finders = [
         NameKernel(**{"detector": PEOPLE, **how}).finder
         for how in ({}, {"detector": other}, {"kinds": (IdentifierKind.PERSON,)})
-    ]  # fmt: skip
+    ]
     assert len(set(finders)) == len(finders)
     assert NameKernel(detector=PEOPLE, may_stay=True).finder == finders[0]
     assert plan(Cleaner(), KEY).finder == ""
@@ -331,11 +383,13 @@ def test_the_hash_of_a_plan_tells_who_looked_for_which_names() -> None:
         *(
             plan(Cleaner(), KEY, names=NameKernel(**{"detector": PEOPLE, **other}))
             for other in (
-                {}, {"detector": Words(("x", IdentifierKind.PLACE, 1.0))}, {"kinds": (IdentifierKind.PERSON,)},
+                {},
+                {"detector": Words(("x", IdentifierKind.PLACE, 1.0))},
+                {"kinds": (IdentifierKind.PERSON,)},
                 {"may_stay": True},
             )
         ),
-    ]  # fmt: skip
+    ]
     assert len({one.sha256() for one in plans}) == len(plans)
 
 

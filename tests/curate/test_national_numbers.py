@@ -1,4 +1,6 @@
-"""National numbers of the table: each is found behind and before each of its names, and what fails its check is not."""
+"""National numbers of the table: each is found behind and before each of its names, and what fails
+its check is not.
+"""
 
 from __future__ import annotations
 
@@ -31,15 +33,21 @@ def valid(name: str, shape: str, choose: Random, *, checks: bool = True) -> str:
     """A number of the shape that checks, or that does not, and that is nobody's surrogate."""
     for _ in range(TRIES):
         number = drawn(shape, choose)
-        if VALID[name](number) is checks and not surrogates.reserved(IdentifierKind.NATIONAL_ID, number):
+        if VALID[name](number) is checks and not surrogates.reserved(
+            IdentifierKind.NATIONAL_ID, number
+        ):
             return number
-    raise AssertionError(f"no number of the shape of `{name}` {'checks' if checks else 'fails its check'}")
+    raise AssertionError(
+        f"no number of the shape of `{name}` {'checks' if checks else 'fails its check'}"
+    )
 
 
 def left(before: str, number: str, after: str) -> str:
     """What of the number nothing found."""
     spans = detect([before + number + after])[0]
-    found = {place for span in spans for place in range(span.start - len(before), span.end - len(before))}
+    found = {
+        place for span in spans for place in range(span.start - len(before), span.end - len(before))
+    }
     return "".join(c for place, c in enumerate(number) if place not in found and c.isalnum())
 
 
@@ -50,21 +58,29 @@ def test_a_number_is_found_beside_each_of_its_names(name: str, number: NationalN
         word = drawn(pattern, choose)
         for front, middle, end in BEHIND:
             value = valid(name, number.shape, choose)
-            assert not left(f"{front}{word}{middle}", value, end), f"{front}{word}{middle}{value}{end}"
+            assert not left(f"{front}{word}{middle}", value, end), (
+                f"{front}{word}{middle}{value}{end}"
+            )
         for front, middle, end in BEFORE:
             value = valid(name, number.shape, choose)
-            assert not left(front, value, f"{middle}{word}{end}"), f"{front}{value}{middle}{word}{end}"
+            assert not left(front, value, f"{middle}{word}{end}"), (
+                f"{front}{value}{middle}{word}{end}"
+            )
 
 
 @pytest.mark.parametrize(("name", "number"), BARE.items(), ids=BARE)
-def test_a_form_that_leaves_little_to_chance_is_found_without_a_name(name: str, number: NationalNumber) -> None:
+def test_a_form_that_leaves_little_to_chance_is_found_without_a_name(
+    name: str, number: NationalNumber
+) -> None:
     choose = Random(name)
     for front, end in (("", ""), ("it is ", ", I think"), ('["', '"]'), ("値は", "です")):
         value = valid(name, number.bare, choose)
         assert not left(front, value, end), f"{front}{value}{end}"
 
 
-CHECKED = {name: number for name, number in TABLE.numbers.items() if number.check and not number.bare}
+CHECKED = {
+    name: number for name, number in TABLE.numbers.items() if number.check and not number.bare
+}
 
 
 @pytest.mark.parametrize(("name", "number"), CHECKED.items(), ids=CHECKED)
@@ -107,7 +123,11 @@ def test_a_number_of_any_country_is_found_behind_the_words_that_name_one_anywher
 
 
 def test_an_israeli_number_is_found_with_its_last_digit_behind_a_dash() -> None:
-    for text in ("my teudat zehut is 12345678-2", "תעודת זהות 12345678-2", "my ID number is 12345678-2"):
+    for text in (
+        "my teudat zehut is 12345678-2",
+        "תעודת זהות 12345678-2",
+        "my ID number is 12345678-2",
+    ):
         assert [text[s.start : s.end] for s in detect([text])[0]] == ["12345678-2"]
 
 

@@ -1,4 +1,6 @@
-"""What is compressed is read within bounds; what can be neither read nor cut safely leaves its conversation out."""
+"""What is compressed is read within bounds; what can be neither read nor cut safely leaves its
+conversation out.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +29,20 @@ from licet.release.curation import Curated, LeftOut, Plain, Voice
 from .documents import KEY, Cleaner, chat, prose, said
 
 VALUE = "zoe.miller@acme-corp.de"
-LETTER = f"this is a long letter in which {VALUE} goes on about the weather, the ferry and much else that happened"
+LETTER = (
+    f"this is a long letter in which {VALUE} goes on about the weather, the ferry and much "
+    "else "
+    "that happened"
+)
 NOBODY = LETTER.replace(VALUE, "somebody")
 PACK: dict[str, Callable[[bytes], bytes]] = {
-    "gzip": gzip.compress, "zlib": zlib.compress, "fast zlib": lambda data: zlib.compress(data, 1), "bzip2": bz2.compress,
-    "xz": lzma.compress, "zstandard": zstandard.ZstdCompressor().compress,
-}  # fmt: skip
+    "gzip": gzip.compress,
+    "zlib": zlib.compress,
+    "fast zlib": lambda data: zlib.compress(data, 1),
+    "bzip2": bz2.compress,
+    "xz": lzma.compress,
+    "zstandard": zstandard.ZstdCompressor().compress,
+}
 WRITE: dict[str, Callable[[bytes], str]] = {
     "base64": lambda data: base64.b64encode(data).decode(),
     "base64 of URLs": lambda data: base64.urlsafe_b64encode(data).decode().rstrip("="),
@@ -60,11 +70,15 @@ def test_what_is_compressed_goes_where_it_identifies_and_stays_where_it_does_not
     run = write(pack(NOBODY.encode()))
     made = deidentify([f"it says {run} at the end"], KEY)
     assert not made.doubtful
-    assert run in made.texts[0] or write is WRITE["a dump"], "pairs of digits with blanks may be a telephone's"
+    assert run in made.texts[0] or write is WRITE["a dump"], (
+        "pairs of digits with blanks may be a telephone's"
+    )
 
 
 @pytest.mark.parametrize("pack", PACK.values(), ids=PACK)
-def test_what_is_unpacked_is_what_was_packed_or_as_much_of_it_as_there_is(pack: Callable[[bytes], bytes]) -> None:
+def test_what_is_unpacked_is_what_was_packed_or_as_much_of_it_as_there_is(
+    pack: Callable[[bytes], bytes],
+) -> None:
     data = Random(1).randbytes(3000) * 3
     packed = pack(data)
     assert is_packed(packed) and unpacked(packed) == data
@@ -86,7 +100,7 @@ UNREADABLE = {
     "more than is unpacked": b64(gzip.compress(b"a" * (UNPACKED_BYTES_MAX + 1))),
     "no text": b64(gzip.compress(bytes(range(256)) * 4)),
     "an escape of the sixth degree": VALUE.replace("@", "%252525252540"),
-}  # fmt: skip
+}
 
 
 def nested(text: str, layers: int) -> str:
@@ -101,10 +115,12 @@ def test_what_cannot_be_read_is_doubtful(run: str) -> None:
 
 
 @pytest.mark.parametrize("text", [LETTER, NOBODY])
-def test_what_is_encoded_more_often_than_is_looked_is_doubtful_and_nothing_before(text: str) -> None:
-    assert [deidentify([f"it says {nested(text, layers)}"], KEY).doubtful for layers in range(6)] == [False] * 4 + [
-        True
-    ] * 2
+def test_what_is_encoded_more_often_than_is_looked_is_doubtful_and_nothing_before(
+    text: str,
+) -> None:
+    assert [
+        deidentify([f"it says {nested(text, layers)}"], KEY).doubtful for layers in range(6)
+    ] == [False] * 4 + [True] * 2
 
 
 @pytest.mark.parametrize(
@@ -112,16 +128,22 @@ def test_what_is_encoded_more_often_than_is_looked_is_doubtful_and_nothing_befor
     [
         "see https://a.org/?u=" + quote(quote("https://b.org/?c=d e")),
         "мой API-ключ лежит в C:\\\\\\\\_ключ, regex \\\\\\\\.py\\\\\\\\-x",
-        "a picture: " + b64(b"\x89PNG\r\n\x1a\n" + os.urandom(600)), "random: " + b64(Random(4).randbytes(3000)),
-        "x\x9c is how zlib begins, H4sIAAAA is how gzip looks in base64", "a &amp;amp;amp;quot; b", prose(Random(2), 400),
+        "a picture: " + b64(b"\x89PNG\r\n\x1a\n" + os.urandom(600)),
+        "random: " + b64(Random(4).randbytes(3000)),
+        "x\x9c is how zlib begins, H4sIAAAA is how gzip looks in base64",
+        "a &amp;amp;amp;quot; b",
+        prose(Random(2), 400),
     ],
-)  # fmt: skip
+)
 def test_what_is_as_text_mostly_is_gives_no_doubt(text: str) -> None:
     assert not deidentify([text], KEY).doubtful
 
 
 def test_a_conversation_in_which_much_is_packed_is_read_up_to_a_bound() -> None:
-    runs = [b64(gzip.compress(Random(n).randbytes(8).hex().encode() * (UNPACKED_BYTES_MAX // 16))) for n in range(9)]
+    runs = [
+        b64(gzip.compress(Random(n).randbytes(8).hex().encode() * (UNPACKED_BYTES_MAX // 16)))
+        for n in range(9)
+    ]
     assert not deidentify([" ".join(runs[:2])], KEY).doubtful
     assert deidentify([" ".join(runs)], KEY).doubtful
 
@@ -129,7 +151,9 @@ def test_a_conversation_in_which_much_is_packed_is_read_up_to_a_bound() -> None:
 def test_json_that_would_be_none_any_more_is_doubtful() -> None:
     from licet.curate import deidentify as made
 
-    assert made._is_broken('{"a": "b"}', '{"a": "b}') and not made._is_broken('{"a": "b"}', '{"a": "c"}')
+    assert made._is_broken('{"a": "b"}', '{"a": "b}') and not made._is_broken(
+        '{"a": "b"}', '{"a": "c"}'
+    )
     assert not made._is_broken('{"a": ', "{") and not made._is_broken("a {", "b")
     arguments = json.dumps({"to": VALUE, "body": f"x\n{VALUE}\t{VALUE}", "run": nested(LETTER, 1)})
     assert not deidentify([arguments], KEY).doubtful
@@ -149,7 +173,11 @@ def test_a_doubtful_conversation_is_left_out_and_the_others_stay() -> None:
         said("b", (Voice.call, json.dumps({"content": run})), kind=ConversationKind.code),
         chat("c", "open it please", prose(Random(3), 60)),
     )
-    assert (doubtful.dropped, call.dropped, other.dropped) == (LeftOut.doubtful, LeftOut.doubtful, None)
+    assert (doubtful.dropped, call.dropped, other.dropped) == (
+        LeftOut.doubtful,
+        LeftOut.doubtful,
+        None,
+    )
     (plain,) = Plain(Cleaner()).curate([chat("a", f"open {run} please")])
     assert plain.dropped is LeftOut.doubtful
 

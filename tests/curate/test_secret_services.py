@@ -1,7 +1,9 @@
-"""The services of two public rule sets, by name: each is found by rules of ours, or the list says why it is left out.
+"""The services of two public rule sets, by name: each is found by rules of ours, or the list says
+why it is left out.
 
-The names are the files of gitleaks (cmd/generate/config/rules) and the plugins of detect-secrets, as of November 2026, beside
-those that a later one of the same set takes the place of. Only names are compared; no pattern of theirs is used.
+The names are the files of gitleaks (cmd/generate/config/rules) and the plugins of detect-secrets,
+as of November 2026, beside those that a later one of the same set takes the place of. Only names
+are compared; no pattern of theirs is used.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ import pytest
 from licet.curate import rules
 from licet.curate.deidentify import detect
 
-with (Path(__file__).parent / "cases" / "secret_services.csv").open(encoding="utf-8", newline="") as opened:
+with (Path(__file__).parent / "cases" / "secret_services.csv").open(
+    encoding="utf-8", newline=""
+) as opened:
     ROWS = list(csv.DictReader(opened))
 TOKEN = "x9Kq2LmN8pRt4Vw6Yz1Ab3Cd5Ef7Gh0J"
 ASSIGNED = [row["service"] for row in ROWS if row["rules"] == "service_assigned"]

@@ -1,8 +1,10 @@
-"""What is replaced leaves everything else as it was: code parses, by its own parsers, and means the same; a surrogate has the
-type, the length and the case of its value; a name is one name throughout its conversation and nowhere else.
+"""What is replaced leaves everything else as it was: code parses, by its own parsers, and means the
+same; a surrogate has the type, the length and the case of its value; a name is one name throughout
+its conversation and nowhere else.
 
-The corpus is what is installed: Python's own library, and the JSON, YAML, JavaScript and shell files of packages. The detector
-of names is the worst that there is: it takes every capitalised word for one.
+The corpus is what is installed: Python's own library, and the JSON, YAML, JavaScript and shell
+files of packages. The detector of names is the worst that there is: it takes every capitalised word
+for one.
 """
 
 from __future__ import annotations
@@ -44,14 +46,21 @@ PLANTED = {
 
 def cleaned(text: str, key: bytes = KEY) -> str:
     """``text`` without what the rules find and without what the worst detector takes for a name."""
-    spans = [DetectedSpan(m.start(), m.end(), IdentifierKind.PERSON, 0.9, "worst") for m in CAPITALISED.finditer(text)]
+    spans = [
+        DetectedSpan(m.start(), m.end(), IdentifierKind.PERSON, 0.9, "worst")
+        for m in CAPITALISED.finditer(text)
+    ]
     return deidentify([text], key, names=[readable(text, spans)]).texts[0]
 
 
 @cache
 def files(folder: Path, ending: str, count: int, bytes_max: int = 40_000) -> list[Path]:
     """Some files of an installed folder, the same each time."""
-    found = (path for path in folder.rglob(f"*{ending}") if path.is_file() and 200 < path.stat().st_size < bytes_max)
+    found = (
+        path
+        for path in folder.rglob(f"*{ending}")
+        if path.is_file() and 200 < path.stat().st_size < bytes_max
+    )
     paths = sorted(path for path in found if not path.is_symlink())
     return sorted(Random(3).sample(paths, min(count, len(paths))))
 
@@ -67,7 +76,9 @@ def meaning(code: str) -> str:
     """A module's tree without what its strings and numbers say."""
     tree = ast.parse(code)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes | int | float | complex):
+        if isinstance(node, ast.Constant) and isinstance(
+            node.value, str | bytes | int | float | complex
+        ):
             node.value = type(node.value)()
     return ast.dump(tree)
 
@@ -86,7 +97,8 @@ def test_python_means_the_same_but_for_what_its_strings_say(in_fence: bool) -> N
         changed, count = changed + (after != code), count + 1
         touched += meaning(after) != before  # SyntaxError fails the test
     assert count > 40 and changed > count / 2
-    assert touched <= (0 if in_fence else count // 50)  # a bare file of a few lines may look like none
+    # a bare file of a few lines may look like none
+    assert touched <= (0 if in_fence else count // 50)
 
 
 def fenced(language: str, code: str) -> str:
@@ -98,7 +110,8 @@ def fenced(language: str, code: str) -> str:
 def keys_and_types(value: Any) -> Any:
     if isinstance(value, dict):
         return [
-            (key if isinstance(key, str) else type(key).__name__, keys_and_types(one)) for key, one in value.items()
+            (key if isinstance(key, str) else type(key).__name__, keys_and_types(one))
+            for key, one in value.items()
         ]
     return list(map(keys_and_types, value)) if isinstance(value, list) else type(value).__name__
 
@@ -106,7 +119,11 @@ def keys_and_types(value: Any) -> Any:
 def test_json_keeps_its_keys_and_types() -> None:
     paths = files(PACKAGES, ".json", 60)
     planted = json.dumps(
-        {"People": [{"Name": "Mara Lindqvist", **PLANTED}], "note": json.dumps(PLANTED), "n": [1, 2.5, None]}
+        {
+            "People": [{"Name": "Mara Lindqvist", **PLANTED}],
+            "note": json.dumps(PLANTED),
+            "n": [1, 2.5, None],
+        }
     )
     count = 0
     for text in [planted, json.dumps(json.loads(planted), indent=2), *map(read, paths)]:
@@ -118,28 +135,42 @@ def test_json_keeps_its_keys_and_types() -> None:
             assert keys_and_types(json.loads(cleaned(text))) == keys_and_types(before)
             count += 1
     assert count > 10
-    assert json.loads(json.loads(cleaned(planted))["note"]).keys() == PLANTED.keys()  # JSON in JSON is JSON still
-    assert not set(PLANTED.values()) & set(json.loads(json.loads(cleaned(planted))["note"]).values())
+    # JSON in JSON is JSON still
+    assert json.loads(json.loads(cleaned(planted))["note"]).keys() == PLANTED.keys()
+    assert not set(PLANTED.values()) & set(
+        json.loads(json.loads(cleaned(planted))["note"]).values()
+    )
 
 
 def test_yaml_keeps_its_keys_and_types() -> None:
     planted = yaml.safe_dump(
-        {"service": {key.lower(): value for key, value in PLANTED.items()}, "on": [1, True, None, 2.5]}
+        {
+            "service": {key.lower(): value for key, value in PLANTED.items()},
+            "on": [1, True, None, 2.5],
+        }
     )
-    for text in [planted, *map(read, [*files(PACKAGES, ".yaml", 8), *files(ROOT / "docs", ".yaml", 8)])]:
+    for text in [
+        planted,
+        *map(read, [*files(PACKAGES, ".yaml", 8), *files(ROOT / "docs", ".yaml", 8)]),
+    ]:
         if text is not None:
             said = (text, deidentify([text], KEY).texts[0])
-            before, after = ([keys_and_types(one) for one in yaml.load_all(each, yaml.CSafeLoader)] for each in said)
+            before, after = (
+                [keys_and_types(one) for one in yaml.load_all(each, yaml.CSafeLoader)]
+                for each in said
+            )
             assert after == before
 
 
 def test_javascript_parses_as_before(tmp_path: Path) -> None:
-    node = next((path for path in PACKAGES.glob("playwright/driver/node*") if path.is_file()), None) or shutil.which(
-        "node"
-    )
+    node = next(
+        (path for path in PACKAGES.glob("playwright/driver/node*") if path.is_file()), None
+    ) or shutil.which("node")
     if not node:
         pytest.skip("there is no `node` here to parse JavaScript with")
-    planted = "".join(f'const {key} = "{value}"; // {value} of Mara Lindqvist\n' for key, value in PLANTED.items())
+    planted = "".join(
+        f'const {key} = "{value}"; // {value} of Mara Lindqvist\n' for key, value in PLANTED.items()
+    )
     checked = 0
     for number, code in enumerate([planted, *map(read, files(PACKAGES, ".js", 14))]):
         if code is not None and parses(node, "--check", tmp_path / f"{number}.js", code):
@@ -173,7 +204,12 @@ def test_shell_parses_as_before(tmp_path: Path) -> None:
 
 def parses(program: str | Path, option: str, file: Path, code: str) -> bool:
     file.write_text(code, "utf-8")
-    return subprocess.run([program, option, file], capture_output=True, timeout=60, check=False).returncode == 0
+    return (
+        subprocess.run(
+            [program, option, file], capture_output=True, timeout=60, check=False
+        ).returncode
+        == 0
+    )
 
 
 def test_sql_runs_as_before_and_stores_as_many_values_of_the_same_types() -> None:
@@ -188,11 +224,12 @@ def test_sql_runs_as_before_and_stores_as_many_values_of_the_same_types() -> Non
     with sqlite3.connect(":memory:") as database:
         database.executescript(fenced("sql", script))
         rows = database.execute("SELECT * FROM People").fetchall()
-    assert len(rows) == 2 and rows[0] == rows[1]  # what was one value is one value in each statement
+    # what was one value is one value in each statement
+    assert len(rows) == 2 and rows[0] == rows[1]
     assert rows[0][1] == 8 and not {"Mara Lindqvist", *PLANTED.values()} & set(rows[0])
 
 
-# --- surrogates ---------------------------------------------------------------------------------------------------------
+# --- surrogates -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -209,7 +246,9 @@ def test_sql_runs_as_before_and_stores_as_many_values_of_the_same_types() -> Non
         ("key ghp_x9Kq2LmN8pRt4Vw6Yz1Ab3Cd5Ef7Gh0Ij2K", r"key ghp_EXAMPLE[a-z]{28}"),
     ],
 )
-def test_a_surrogate_has_the_type_the_length_and_the_case_of_its_value(text: str, shape: str) -> None:
+def test_a_surrogate_has_the_type_the_length_and_the_case_of_its_value(
+    text: str, shape: str
+) -> None:
     [made] = deidentify([text], KEY).texts
     assert made != text and re.fullmatch(shape, made), made
     assert deidentify([made], OTHER).texts == (made,)
@@ -221,8 +260,15 @@ def numbers() -> Iterator[str]:
         yield from ("".join(draw.choices("0123456789", k=length)) for _ in range(12))
     for _ in range(150):
         letters = "".join(draw.choices("ABCDEFGHKZ", k=draw.randint(1, 4)))
-        yield letters + "".join(draw.choices("0123456789", k=draw.randint(5, 10))) + draw.choice(["", "A", "K", "ZB"])
-        yield "-".join("".join(draw.choices("0123456789", k=draw.randint(2, 5))) for _ in range(draw.randint(2, 4)))
+        yield (
+            letters
+            + "".join(draw.choices("0123456789", k=draw.randint(5, 10)))
+            + draw.choice(["", "A", "K", "ZB"])
+        )
+        yield "-".join(
+            "".join(draw.choices("0123456789", k=draw.randint(2, 5)))
+            for _ in range(draw.randint(2, 4))
+        )
 
 
 def test_the_surrogate_of_a_national_number_passes_the_check_of_no_country() -> None:
@@ -234,11 +280,13 @@ def test_the_surrogate_of_a_national_number_passes_the_check_of_no_country() -> 
     assert [len(one) for one in made] == list(map(len, drawn))
 
 
-# --- names --------------------------------------------------------------------------------------------------------------
+# --- names ----------------------------------------------------------------------------------------
 
 
 def found(text: str, name: str) -> DetectedSpan:
-    return DetectedSpan(text.index(name), text.index(name) + len(name), IdentifierKind.PERSON, 0.9, "model")
+    return DetectedSpan(
+        text.index(name), text.index(name) + len(name), IdentifierKind.PERSON, 0.9, "model"
+    )
 
 
 def test_a_name_found_in_one_turn_is_replaced_in_all_and_is_the_same_person() -> None:
@@ -256,12 +304,18 @@ def test_a_name_found_in_one_turn_is_replaced_in_all_and_is_the_same_person() ->
     assert one[1] == f"Hello {given}!"
     assert re.fullmatch(rf"his id is {given.lower()}_{family.lower()}_\d{{4}}", one[2])
     assert one[3].startswith(f"Mr. {family}, and") and "Anna-Lee" in one[3]
-    assert one[4].removesuffix("在这里") == one[5].removeprefix("你看见").removesuffix("了吗") != "王伟"
+    assert (
+        one[4].removesuffix("在这里")
+        == one[5].removeprefix("你看见").removesuffix("了吗")
+        != "王伟"
+    )
     assert other[0] != one[0]
 
 
 def test_the_author_of_a_commit_is_the_same_person_where_nobody_looked_for_names() -> None:
-    one, other = deidentify(["Author: Jane Doe <jane@corp.io>", "Jane Doe broke it. Will Jane mend it?"], KEY).texts
+    one, other = deidentify(
+        ["Author: Jane Doe <jane@corp.io>", "Jane Doe broke it. Will Jane mend it?"], KEY
+    ).texts
     name = one.removeprefix("Author: ").partition(" <")[0]
     assert other == f"{name} broke it. Will {name.split()[0]} mend it?"
 
@@ -274,7 +328,14 @@ def test_a_usual_word_is_replaced_where_it_was_found_and_not_wherever_it_stands(
 
 
 IDS = ["daiki_lee_6144", "mia_de_silva_203", "sofia.rossi77"]
-NO_IDS = ["utf_16_2048", "batch_size_1024", "credit_card_7334", "test_case_0001", "gift_card_9911", "shift_jis_2004"]
+NO_IDS = [
+    "utf_16_2048",
+    "batch_size_1024",
+    "credit_card_7334",
+    "test_case_0001",
+    "gift_card_9911",
+    "shift_jis_2004",
+]
 
 
 @pytest.mark.parametrize("user", IDS)
@@ -306,7 +367,9 @@ GOES = [
 
 
 @pytest.mark.parametrize(("text", "word"), STAYS)
-def test_replacing_names_changes_nothing_in_code_formulas_links_and_keys(text: str, word: str) -> None:
+def test_replacing_names_changes_nothing_in_code_formulas_links_and_keys(
+    text: str, word: str
+) -> None:
     assert readable(text, [found(text, word)]) == []
 
 

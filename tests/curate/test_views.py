@@ -19,12 +19,23 @@ from licet.curate.deidentify import deidentify, detect
 
 KEY = bytes(range(32))
 VALUES = {
-    "email": "zoe.miller@acme-corp.de", "phone": "+49 30 901820 17", "iban": "DE89370400440532013000", "card": "4539578763621486",
-    "ssn": "536-22-8726", "ipv4": "81.2.69.142", "ipv6": "2a02:8070:e1:4c00::1f", "mac": "3c:22:fb:9a:01:7e",
-    "home_unix": "/home/alice.jones/src", "aws": "AKIAQ3EGTN5ZPLKD7W2B", "token": "npm_" + "a1B2c3D4e5" * 3 + "f6G7h8",
+    "email": "zoe.miller@acme-corp.de",
+    "phone": "+49 30 901820 17",
+    "iban": "DE89370400440532013000",
+    "card": "4539578763621486",
+    "ssn": "536-22-8726",
+    "ipv4": "81.2.69.142",
+    "ipv6": "2a02:8070:e1:4c00::1f",
+    "mac": "3c:22:fb:9a:01:7e",
+    "home_unix": "/home/alice.jones/src",
+    "aws": "AKIAQ3EGTN5ZPLKD7W2B",
+    "token": "npm_" + "a1B2c3D4e5" * 3 + "f6G7h8",
     "door": "postgres://mara:Tr0ub4dor-x9@db.kontor.se/main",
-}  # fmt: skip
-LETTER = "this is a long letter in which somebody says that it is {} and then goes on about the weather and much else"
+}
+LETTER = (
+    "this is a long letter in which somebody says that it is {} and then goes on about the "
+    "weather and much else"
+)
 NAMED = {"@": "&commat;", ".": "&period;", "/": "&sol;", "_": "&lowbar;", ":": "&colon;"}
 
 
@@ -48,14 +59,18 @@ def lines(text: str, width: int, end: str = "\n") -> str:
 def shifted(value: str, upper: int, lower: int, digit: int) -> str:
     """Letters and digits of another block of Unicode."""
     return "".join(
-        chr(ord(c) + (upper - 65 if c.isupper() else lower - 97 if c.islower() else digit - 48)) if c.isalnum() else c
+        chr(ord(c) + (upper - 65 if c.isupper() else lower - 97 if c.islower() else digit - 48))
+        if c.isalnum()
+        else c
         for c in value
     )
 
 
 WRITTEN = {
     "escapes of JSON": each("\\u{:04x}"),
-    "some escapes of JSON": lambda v: "".join(f"\\u{ord(c):04X}" if at % 2 else c for at, c in enumerate(v)),
+    "some escapes of JSON": lambda v: "".join(
+        f"\\u{ord(c):04X}" if at % 2 else c for at, c in enumerate(v)
+    ),
     "long escapes": each("\\U{:08x}"),
     "escapes of bytes": each("\\x{:02x}"),
     "entities of HTML": each("&#{};"),
@@ -65,14 +80,20 @@ WRITTEN = {
     "a part of a URL": each("%{:02X}"),
     "a URL's own quoting": lambda v: quote(v, safe=""),
     "a URL's quoting, twice": lambda v: quote(each("%{:02x}")(v)),
-    "a URL in JSON in JSON": lambda v: json.dumps(json.dumps({"u": "https://x.org/?q=" + each("%{:02x}")(v)})),
+    "a URL in JSON in JSON": lambda v: json.dumps(
+        json.dumps({"u": "https://x.org/?q=" + each("%{:02x}")(v)})
+    ),
     "quoted-printable": each("={:02X}"),
-    "a header of mail": lambda v: "=?utf-8?Q?" + "".join(c if c.isalnum() else f"={ord(c):02X}" for c in v) + "?=",
+    "a header of mail": lambda v: (
+        "=?utf-8?Q?" + "".join(c if c.isalnum() else f"={ord(c):02X}" for c in v) + "?="
+    ),
     "base64": lambda v: b64(said(v)),
     "base64 of it alone": b64,
     "base64, twice": lambda v: b64(b64(said(v))),
     "base64 of JSON with escapes": lambda v: b64(json.dumps({"v": each("\\u{:04x}")(v)})),
-    "base64 of URLs": lambda v: base64.urlsafe_b64encode(f"user? {v} ~~ asked ??>".encode()).decode().rstrip("="),
+    "base64 of URLs": lambda v: (
+        base64.urlsafe_b64encode(f"user? {v} ~~ asked ??>".encode()).decode().rstrip("=")
+    ),
     "base64, quoted for a URL": lambda v: quote(b64(f"user {v} asked!"), safe=""),
     "base64 in lines of 76": lambda v: lines(b64(LETTER.format(v)), 76),
     "base64 in lines of mail": lambda v: lines(b64(LETTER.format(v)), 64, "\r\n"),
@@ -114,7 +135,9 @@ STANDS = {
 
 @pytest.mark.parametrize("write", WRITTEN.values(), ids=WRITTEN)
 @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
-def test_a_value_is_found_and_gone_however_it_is_written(write: Callable[[str], str], value: str) -> None:
+def test_a_value_is_found_and_gone_however_it_is_written(
+    write: Callable[[str], str], value: str
+) -> None:
     written = write(value)
     for place, stand in STANDS.items():
         if written != value and not (place == "a URL" and "\n" in written):
@@ -125,7 +148,9 @@ def test_a_value_is_found_and_gone_however_it_is_written(write: Callable[[str], 
             assert deidentify(once, KEY).texts == once
 
 
-@pytest.mark.parametrize("value", ["81.2.69.142", "zoe.miller@acme.de", "+49 30 901820 17", "4539578763621486"])
+@pytest.mark.parametrize(
+    "value", ["81.2.69.142", "zoe.miller@acme.de", "+49 30 901820 17", "4539578763621486"]
+)
 def test_a_value_with_blanks_between_its_letters_is_gone(value: str) -> None:
     once = deidentify([f"it is {' '.join(value)} today"], KEY).texts
     assert " ".join(value) not in once[0] and deidentify(once, KEY).texts == once
@@ -145,7 +170,9 @@ def test_a_value_with_blanks_between_its_letters_is_gone(value: str) -> None:
         ("write to zoe@\nacme.de", "acme.de"),
     ],
 )
-def test_a_value_that_is_broken_apart_or_has_letters_of_another_script_is_gone(text: str, gone: str) -> None:
+def test_a_value_that_is_broken_apart_or_has_letters_of_another_script_is_gone(
+    text: str, gone: str
+) -> None:
     once = deidentify([text], KEY).texts
     assert gone not in once[0]
     assert deidentify(once, KEY).texts == once
@@ -177,7 +204,9 @@ def test_what_is_encoded_and_identifies_nobody_is_left(text: str) -> None:
 def test_a_view_says_where_each_of_its_characters_was_written(text: str) -> None:
     for view in views.views(text, views.hidden(text.encode("utf-8", "replace"))):
         assert len(view.text) == len(view.starts) == len(view.ends)
-        assert all(0 <= start < end <= len(text) for start, end in zip(view.starts, view.ends, strict=True))
+        assert all(
+            0 <= start < end <= len(text) for start, end in zip(view.starts, view.ends, strict=True)
+        )
         assert list(view.starts) == sorted(view.starts)
 
 
@@ -186,7 +215,9 @@ def test_the_escapes_of_a_value_are_undone() -> None:
 
 
 def test_a_run_of_small_letters_alone_stands_for_no_value_in_base64() -> None:
-    """What `views` passes over: wherever an `@`, a `=` or three digits stand, a capital letter or a digit comes out."""
+    """What `views` passes over: wherever an `@`, a `=` or three digits stand, a capital letter or a
+    digit comes out.
+    """
     small = set("abcdefghijklmnopqrstuvwxyz_-")
     values = [b"@", b"=", *(f"{number:03}".encode() for number in range(1_000))]
     for value, before, beside in product(values, range(3), range(0x20, 0x7F, 3)):

@@ -1,4 +1,6 @@
-"""The demonstration's links sign in as somebody of the town; a run without a terminal serves nothing."""
+"""The demonstration's links sign in as somebody of the town; a run without a terminal serves
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -37,11 +39,23 @@ def test_the_links_sign_in_as_somebody_undecided_somebody_who_said_yes_somebody_
     town.say("p2", "Bees")
     town.clock.set(AFTER)
     here = msgspec.structs.replace(
-        town.here, config=msgspec.structs.replace(town.here.config, web=Web(token_key_file=town.token_key_file))
+        town.here,
+        config=msgspec.structs.replace(
+            town.here.config, web=Web(token_key_file=town.token_key_file)
+        ),
     )
     app, links = serve.stand(here, TOKEN_KEY)
-    assert [link for link, _ in links] == ["/as/undecided", "/as/decided", "/as/new", "/as/privacy-officer"]
-    arrives = {"/as/undecided": "Writing waits", "/as/decided": "May be used", "/as/new": "Finish signing up"}
+    assert [link for link, _ in links] == [
+        "/as/undecided",
+        "/as/decided",
+        "/as/new",
+        "/as/privacy-officer",
+    ]
+    arrives = {
+        "/as/undecided": "Writing waits",
+        "/as/decided": "May be used",
+        "/as/new": "Finish signing up",
+    }
     for link, words in arrives.items():
         with TestClient(app, base_url="https://town.example") as browser:
             entered = browser.get(link)
@@ -71,19 +85,34 @@ def test_two_demonstrations_at_once_have_a_port_each() -> None:
 
 
 def demonstrate(folder: Path, *, terminal: bool) -> tuple[int, str]:
-    """Runs `licet demo` and presses Ctrl-C once it says that it serves; how it ended and what it said."""
+    """Runs `licet demo` and presses Ctrl-C once it says that it serves; how it ended and what it
+    said.
+    """
     ours, its = pty.openpty()
-    command = [str(Path(sys.executable).parent / "licet"), "demo", "--accounts", "50", "--data", str(folder)]
+    command = [
+        str(Path(sys.executable).parent / "licet"),
+        "demo",
+        "--accounts",
+        "50",
+        "--data",
+        str(folder),
+    ]
     with (folder.parent / f"{folder.name}.txt").open("w+") as file:
         said = its if terminal else file.fileno()
-        with subprocess.Popen(command, stdin=its, stdout=said, stderr=said, preexec_fn=heeds_ctrl_c) as program:
+        with subprocess.Popen(
+            command, stdin=its, stdout=said, stderr=said, preexec_fn=heeds_ctrl_c
+        ) as program:
             os.close(its)
             text, interrupted = "", False
             while terminal and (part := some(ours)):
                 text += part
                 served = re.search(r"http://localhost:(\d+)/as/privacy-officer", text)
-                if served and not interrupted:  # what it says after that comes in a part of its own, or does not
-                    wait_until(lambda port=int(served[1]): answers(port), alive=lambda: program.poll() is None)
+                # what it says after that comes in a part of its own, or does not
+                if served and not interrupted:
+                    wait_until(
+                        lambda port=int(served[1]): answers(port),
+                        alive=lambda: program.poll() is None,
+                    )
                     program.send_signal(signal.SIGINT)
                     interrupted = True
             code = program.wait(HANG_SECONDS)

@@ -1,4 +1,6 @@
-"""The demonstration keeps its promises, can fail to, tells the same story twice, and does the same on anybody's files."""
+"""The demonstration keeps its promises, can fail to, tells the same story twice, and does the same
+on anybody's files.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,9 @@ class Played:
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
-    """A small town, its installation open again; what the demonstration checks with is kept as it calls for it."""
+    """A small town, its installation open again; what the demonstration checks with is kept as it
+    calls for it.
+    """
     folder = tmp_path_factory.mktemp("town") / "demo"
     lines: list[str] = []
     kept: list[Any] = []
@@ -97,7 +101,9 @@ def test_the_town_has_requests_in_every_state_but_the_withdrawn_one(played: Play
     assert len({one.region for one in found}) > 8
 
 
-def test_the_same_seed_tells_the_same_story_with_the_same_figures(played: Played, tmp_path: Path) -> None:
+def test_the_same_seed_tells_the_same_story_with_the_same_figures(
+    played: Played, tmp_path: Path
+) -> None:
     lines: list[str] = []
     folder = tmp_path / "demo"
     play_town(folder, population=ACCOUNTS, say=lines.append)
@@ -117,7 +123,9 @@ def test_a_release_keeps_most_of_what_is_permitted(played: Played) -> None:
 
 
 def test_what_the_town_says_is_seldom_said_twice_and_under_every_key_as_often() -> None:
-    """As many conversations as the default town has in its last release; a few per cent are asked again, as in life."""
+    """As many conversations as the default town has in its last release; a few per cent are asked
+    again, as in life.
+    """
     documents = conversations(Random(1), 2_200)
     lost = {elected(documents, key) for key in (b"one" * 8, b"two" * 8, b"three" * 8)}
     assert len(lost) == 1, "what is alike hangs on the key"
@@ -125,19 +133,29 @@ def test_what_the_town_says_is_seldom_said_twice_and_under_every_key_as_often() 
 
 
 def conversations(random: Random, count: int) -> list[Document]:
-    """Conversations of the town's people, as a release takes them: what tools print is left out of it."""
+    """Conversations of the town's people, as a release takes them: what tools print is left out of
+    it.
+    """
     people = [Townsperson(random, n, town.BEGIN, town.NOTICE, town.END) for n in range(400)]
     made = []
     for n in range(count):
         person = random.choice(people)
         chat = chats.begin(random, person)
-        turns = [one for one in chats.said(random, person, chat, resumed=False) if one[0] is not TurnRole.tool]
+        turns = [
+            one
+            for one in chats.said(random, person, chat, resumed=False)
+            if one[0] is not TurnRole.tool
+        ]
         made.append(
             Document(
-                account=b"", name=b"%d" % n, kind=chat.kind, key=b"k" * 32,
-                voices=tuple(Voice(role.value) for role, _ in turns), texts=tuple(content.text for _, content in turns),
+                account=b"",
+                name=b"%d" % n,
+                kind=chat.kind,
+                key=b"k" * 32,
+                voices=tuple(Voice(role.value) for role, _ in turns),
+                texts=tuple(content.text for _, content in turns),
             )
-        )  # fmt: skip
+        )
     return made
 
 
@@ -146,7 +164,9 @@ def elected(documents: list[Document], key: bytes) -> int:
     election = Election()
     for batch in batches(documents):
         for row in SketchKernel(key=key)(batch).select(list(Sketch.__struct_fields__)).to_pylist():
-            election.enter(Sketch(**{name: tuple(v) if isinstance(v, list) else v for name, v in row.items()}))
+            election.enter(
+                Sketch(**{name: tuple(v) if isinstance(v, list) else v for name, v in row.items()})
+            )
     lost = int(election.outcome().lost.sum())
     election.close()
     return lost
@@ -165,9 +185,9 @@ def test_the_town_speaks_nine_languages_and_leaves_identifiers_where_people_do()
     coded = [
         content
         for n in range(200)
-        for _, content in code_sessions.CodingSession(random, code_sessions.repository(random)).exchange(
-            random, first=n % 2 == 0
-        )
+        for _, content in code_sessions.CodingSession(
+            random, code_sessions.repository(random)
+        ).exchange(random, first=n % 2 == 0)
     ]
     printed = "\n".join(content.text for content in coded)
     for sign in (
@@ -179,7 +199,11 @@ def test_the_town_speaks_nine_languages_and_leaves_identifiers_where_people_do()
         "ghp_",
     ):
         assert sign in printed, sign
-    assert {call.name for content in coded for call in content.tool_calls} == {"read_file", "run", "edit_file"}
+    assert {call.name for content in coded for call in content.tool_calls} == {
+        "read_file",
+        "run",
+        "edit_file",
+    }
 
 
 @pytest.mark.parametrize("columns", [80, 100])
@@ -196,7 +220,10 @@ def test_a_release_of_another_size_than_the_rule_permits_breaks_a_promise(played
     expected["october"] -= 1
     try:
         assert broken(played.again()) == [
-            "release october holds exactly what might be used and is worth it, and is what was sealed"
+            (
+                "release october holds exactly what might be used and is worth it, and is what "
+                "was sealed"
+            )
         ]
     finally:
         expected["october"] += 1
@@ -209,7 +236,10 @@ def test_a_flipped_byte_of_a_part_breaks_a_promise(played: Played) -> None:
     part.write_bytes(bytes([whole[0] ^ 1]) + whole[1:])
     try:
         assert broken(played.again()) == [
-            "release december holds exactly what might be used and is worth it, and is what was sealed",
+            (
+                "release december holds exactly what might be used and is worth it, and is what "
+                "was sealed"
+            ),
             "strangers decide every row again, from the log and without content",
         ]
     finally:
@@ -218,20 +248,29 @@ def test_a_flipped_byte_of_a_part_breaks_a_promise(played: Played) -> None:
 
 def test_a_body_left_behind_breaks_a_promise(played: Played) -> None:
     key = "(account_id, conversation_id, segment)"
-    erased = "SELECT account_id, conversation_id, segment, first_turn FROM segments WHERE erased_at IS NOT NULL LIMIT 1"
+    erased = (
+        "SELECT account_id, conversation_id, segment, first_turn FROM segments WHERE "
+        "erased_at "
+        "IS NOT NULL LIMIT 1"
+    )
     with transaction(played.here.pool) as tx:
         row = tx.execute(erased).fetchone()
         assert row is not None
         account, conversation, segment, turn = row
         tx.execute(
-            "INSERT INTO bodies (account_id, conversation_id, turn, segment, sealed) VALUES (%s, %s, %s, %s, 'x')",
+            (
+                "INSERT INTO bodies (account_id, conversation_id, turn, segment, sealed) VALUES "
+                "(%s, %s, %s, %s, 'x')"
+            ),
             [account, conversation, turn, segment],
         )
     try:
         assert broken(played.again()) == ["what was erased has neither a key nor a byte left"]
     finally:
         with transaction(played.here.pool) as tx:
-            tx.execute(f"DELETE FROM bodies WHERE {key} = (%s, %s, %s)", [account, conversation, segment])
+            tx.execute(
+                f"DELETE FROM bodies WHERE {key} = (%s, %s, %s)", [account, conversation, segment]
+            )
 
 
 def test_a_file_that_the_database_removed_meanwhile_holds_nothing(tmp_path: Path) -> None:
@@ -252,21 +291,30 @@ def test_a_sentence_in_clear_breaks_a_promise(played: Played) -> None:
 def test_a_grant_given_back_behind_the_rules_back_breaks_a_promise(played: Played) -> None:
     restore = """
         WITH counted AS (UPDATE accounts SET in_force = %(in_force)s WHERE account_id = %(account)s)
-        UPDATE standings SET (standing, grant_no) = (%(standing)s, %(grant)s) WHERE account_id = %(account)s"""
+        UPDATE standings SET (standing, grant_no) = (%(standing)s, %(grant)s)
+          WHERE account_id = %(account)s"""
     with transaction(played.here.pool) as tx:
         before = tx.execute(
             """SELECT a.granted, a.account_id
-                 FROM accounts a JOIN standings t USING (account_id) JOIN segments s USING (account_id)
-                WHERE t.standing = 'withdrawn' AND s.grants = ARRAY[a.granted] AND s.erased_at IS NULL LIMIT 1"""
+                 FROM accounts a JOIN standings t USING (account_id)
+                   JOIN segments s USING (account_id)
+                WHERE t.standing = 'withdrawn' AND s.grants = ARRAY[a.granted]
+                  AND s.erased_at IS NULL LIMIT 1"""
         ).fetchone()
         assert before is not None, "nobody withdrew of whom anything is kept"
         grant, account = before
-        tx.execute(restore, {"in_force": 1, "standing": "granted", "grant": grant, "account": account})
+        tx.execute(
+            restore, {"in_force": 1, "standing": "granted", "grant": grant, "account": account}
+        )
     try:
-        assert broken(played.again()) == ["every turn has a dated answer, and the vault's is that of the bare rule"]
+        assert broken(played.again()) == [
+            "every turn has a dated answer, and the vault's is that of the bare rule"
+        ]
     finally:
         with transaction(played.here.pool) as tx:
-            tx.execute(restore, {"in_force": 0, "standing": "withdrawn", "grant": None, "account": account})
+            tx.execute(
+                restore, {"in_force": 0, "standing": "withdrawn", "grant": None, "account": account}
+            )
 
 
 def test_rows_of_somebody_that_come_out_break_a_promise(played: Played) -> None:
@@ -304,14 +352,21 @@ def test_a_file_is_searched_across_the_edges_of_what_is_read_at_once(tmp_path: P
 def told(folder: Path, *paths: Path, allow: str | None = None) -> tuple[DemoReport, str]:
     lines: list[str] = []
     report = play_files(
-        folder, paths, plan="pro", age=30, allow_from=instant(allow) if allow else None, say=lines.append
+        folder,
+        paths,
+        plan="pro",
+        age=30,
+        allow_from=instant(allow) if allow else None,
+        say=lines.append,
     )
     return report, "\n".join(lines)
 
 
 @pytest.mark.parametrize("name", ["claude-code", "chatgpt", "messages"])
 @pytest.mark.parametrize("allow", [None, "2020-01-01"])
-def test_files_of_each_format_are_answered_for(tmp_path: Path, name: str, allow: str | None) -> None:
+def test_files_of_each_format_are_answered_for(
+    tmp_path: Path, name: str, allow: str | None
+) -> None:
     report, said = told(tmp_path / "demo", FIXTURES / name, allow=allow)
     assert report.kept, said
     assert "people's names are left in: nothing looks for them" in said
@@ -336,7 +391,9 @@ def tau_bench(folder: Path) -> Path:
             for line in gzip.decompress(source.read_bytes()).decode().splitlines():
                 shown = json.loads(line)["messages_display"]
                 said = [
-                    part.partition(": ") for part in shown.split("\n") if part.startswith(("user: ", "assistant: "))
+                    part.partition(": ")
+                    for part in shown.split("\n")
+                    if part.startswith(("user: ", "assistant: "))
                 ]
                 messages = [{"role": role, "content": text} for role, _, text in said]
                 file.write(json.dumps({"messages": messages}) + "\n")
@@ -350,13 +407,19 @@ def swe_agent(folder: Path) -> Path:
         for source in sorted((DATA / "swe-agent-traj").glob("*.traj.gz")):
             with gzip.open(source, "rt", encoding="utf-8") as packed:
                 history = json.load(packed)["history"]
-            messages = [{"role": one["role"], "content": one["content"]} for one in history if one.get("content")]
+            messages = [
+                {"role": one["role"], "content": one["content"]}
+                for one in history
+                if one.get("content")
+            ]
             file.write(json.dumps({"messages": messages}) + "\n")
     return path
 
 
 @pytest.mark.parametrize(("name", "made"), list(samples()), ids=[name for name, _ in samples()])
-def test_real_samples_make_a_release_with_permission(tmp_path: Path, name: str, made: Callable[[Path], Path]) -> None:
+def test_real_samples_make_a_release_with_permission(
+    tmp_path: Path, name: str, made: Callable[[Path], Path]
+) -> None:
     if not DATA.is_dir():
         pytest.skip(f"the sample of {name} is not here: set TESTS_DATA to the folder that holds it")
     report, said = told(tmp_path / "demo", made(tmp_path), allow="2020-01-01")
@@ -384,7 +447,10 @@ def test_a_folder_that_is_no_demonstration_is_left_alone(tmp_path: Path) -> None
 
 def test_a_second_demonstration_takes_the_place_of_the_first(tmp_path: Path) -> None:
     dry = ["demo", "--data", str(tmp_path / "demo"), "--dry-run"]
-    assert CliRunner().invoke(main, dry).stdout == f"would delete nothing: {tmp_path / 'demo'} is free\n"
+    assert (
+        CliRunner().invoke(main, dry).stdout
+        == f"would delete nothing: {tmp_path / 'demo'} is free\n"
+    )
     told(tmp_path / "demo", FIXTURES / "messages")
     assert json.loads(CliRunner().invoke(main, [*dry, "--json"]).stdout)["deletes"] is True
     assert clock_of(tmp_path / "demo") is not None, "a dry run deletes nothing"

@@ -1,4 +1,6 @@
-"""Two pools: one that crashes before a commit of a real run, and one in which any number of runs is tried and undone."""
+"""Two pools: one that crashes before a commit of a real run, and one in which any number of runs is
+tried and undone.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ ISOLATION = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
 
 
 class Count:
-    """How many commits changed something; ``crash_at`` is the number of the one that is not made any more."""
+    """How many commits changed something; ``crash_at`` is the number of the one that is not made
+    any more.
+    """
 
     def __init__(self, crash_at: int | None, on: Callable[[], None]) -> None:
         self.made, self.crash_at, self.dead, self._on = 0, crash_at, False, on
@@ -82,16 +86,23 @@ def counted(dsn: str, count: Count) -> Pool:
         conn.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
 
     pool = ConnectionPool(
-        dsn, connection_class=One, min_size=1, max_size=4, timeout=600, configure=configure, open=True
+        dsn,
+        connection_class=One,
+        min_size=1,
+        max_size=4,
+        timeout=600,
+        configure=configure,
+        open=True,
     )
     return cast(Pool, pool)
 
 
 class _Inner:
-    """A connection of `Undone`: what it commits stays until the trial is undone. Without a name it cannot roll back.
+    """A connection of `Undone`: what it commits stays until the trial is undone. Without a name it
+    cannot roll back.
 
-    As of any connection nothing of it is open before its first statement or after a commit: a rollback then leaves
-    alone what others committed meanwhile.
+    As of any connection nothing of it is open before its first statement or after a commit: a
+    rollback then leaves alone what others committed meanwhile.
     """
 
     def __init__(self, conn: Transaction, name: str = "") -> None:
@@ -137,7 +148,8 @@ class _Inner:
 
 
 class Undone:
-    """A pool over one connection, in one transaction that is undone when the trial ends; its commits are savepoints.
+    """A pool over one connection, in one transaction that is undone when the trial ends; its
+    commits are savepoints.
 
     A trial without savepoints is quicker, and only for what rolls nothing back.
     """

@@ -1,8 +1,8 @@
 """What a crash may leave of a verb's run, and what must hold after it.
 
-`runs` runs a verb once for each commit that it makes and crashes before it, so that the database of that run stands
-between two commits, and with it every step on the disk that was made since the first of them: what a crash may leave
-is each (files, database) that these give.
+`runs` runs a verb once for each commit that it makes and crashes before it, so that the database of
+that run stands between two commits, and with it every step on the disk that was made since the
+first of them: what a crash may leave is each (files, database) that these give.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ from .verbs import VERBS, Base, Home, Verb, apply_policy, build, config, opened_
 
 @dataclass(slots=True)
 class Run:
-    """One run of a verb that crashed before a commit: its database, its disk, and the steps up to the commit before and since."""
+    """One run of a verb that crashed before a commit: its database, its disk, and the steps up to
+    the commit before and since.
+    """
 
     dsn: str
     disk: Disk
@@ -65,7 +67,11 @@ class Databases:
         self._count += 1
         name, source = f"crash_{os.getpid()}_{self._count}", str(conninfo_to_dict(dsn)["dbname"])
         with psycopg.connect(self.server, autocommit=True) as conn:
-            conn.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(source)))
+            conn.execute(
+                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                    sql.Identifier(name), sql.Identifier(source)
+                )
+            )
         return make_conninfo(self.server, dbname=name)
 
     def drop(self, dsn: str) -> None:
@@ -86,9 +92,18 @@ def scaled(drawn: int, states: int) -> int:
 
 
 def runs(
-    databases: Databases, watch: Watch, verb: Verb, base: Base, blank: str, finer: int, *, commit: int = 0
+    databases: Databases,
+    watch: Watch,
+    verb: Verb,
+    base: Base,
+    blank: str,
+    finer: int,
+    *,
+    commit: int = 0,
 ) -> Iterator[Run]:
-    """The verb, crashed before each of its commits in turn from ``commit`` on, and at last done and answered."""
+    """The verb, crashed before each of its commits in turn from ``commit`` on, and at last done and
+    answered.
+    """
     while True:
         source = blank if verb.fresh else base.dsn
         dsn = databases.clone(source)
@@ -102,7 +117,9 @@ def runs(
         commit += 1
 
 
-def _run(watch: Watch, verb: Verb, base: Base, dsn: str, commit: int, finer: int) -> tuple[Run, bool]:
+def _run(
+    watch: Watch, verb: Verb, base: Base, dsn: str, commit: int, finer: int
+) -> tuple[Run, bool]:
     root = watch.root
     watch.mood = "quiet"
     shutil.rmtree(root, ignore_errors=True)
@@ -134,7 +151,8 @@ def _run(watch: Watch, verb: Verb, base: Base, dsn: str, commit: int, finer: int
 def states(
     run: Run, choose: random.Random, count: int, *, does: Callable[[Step], bool] = lambda step: True
 ) -> Iterator[tuple[bool, Tree]]:
-    """Whether the verb had been answered, and what lies in the folder: after each step, up to ``count`` possibilities.
+    """Whether the verb had been answered, and what lies in the folder: after each step, up to
+    ``count`` possibilities.
 
     ``does`` says which steps are made: for a disk that lies.
     """
@@ -157,8 +175,8 @@ def states(
 
 @dataclass(slots=True)
 class Trials:
-    """Opens what crashes left, and holds it against all that was promised: of ``part``, the first of so many states and
-    each that follows by its second.
+    """Opens what crashes left, and holds it against all that was promised: of ``part``, the first
+    of so many states and each that follows by its second.
     """
 
     watch: Watch
@@ -214,7 +232,9 @@ class Trials:
 
     @contextmanager
     def _open(self, pool: Pool, run: Run) -> Iterator[Home]:
-        """Opened as by any command; what is fenced or older is brought forward first, as its error says."""
+        """Opened as by any command; what is fenced or older is brought forward first, as its error
+        says.
+        """
         root, at = self.watch.root, BEGIN + (self.verb.day + 1) * DAY
         before = None if self.verb.fresh else self.base
         try:
@@ -230,7 +250,9 @@ class Trials:
             yield home
 
     def _recovered(self, pool: Pool, run: Run, was_answered: bool, tree: Tree | None) -> None:
-        """Opens it, and checks each part whose files were not found fine beside this very database before."""
+        """Opens it, and checks each part whose files were not found fine beside this very database
+        before.
+        """
         whole = self.choose.random() < self.whole_share
         if was_answered:  # before anything is mended: the next to come may be a restore
             with closing(Journal(self.watch.root / "data" / "restrictions")) as journal:
@@ -255,7 +277,9 @@ class Trials:
                 goes_on(home, self.watch.root, fresh=self.verb.fresh)
 
     def _is_new(self, part: str, tree: Tree | None, *folders: str) -> bool:
-        """Whether these folders are not what they were in a state that was tried with this database."""
+        """Whether these folders are not what they were in a state that was tried with this
+        database.
+        """
         if tree is None:
             return True
         within = tuple(f"{folder}/" for folder in folders)
@@ -278,10 +302,16 @@ class Trials:
         if self.verb.restores:
             certificates.run(home.here, at_once=True)
             with transaction(home.here.pool) as tx:
-                texts = {key: content.text for key, content in opened(tx, home.here.keyring).items()}
+                texts = {
+                    key: content.text for key, content in opened(tx, home.here.keyring).items()
+                }
         assert not {key[1] for key in texts} & self.base.erased, "erased, and it returned"
-        assert home.query("SELECT count(*) FROM conversations WHERE deleted_at IS NOT NULL")[0][0] >= 2
-        (in_force,) = home.query("SELECT in_force FROM accounts WHERE account_id = %s", home.accounts["dia"])[0]
+        assert (
+            home.query("SELECT count(*) FROM conversations WHERE deleted_at IS NOT NULL")[0][0] >= 2
+        )
+        (in_force,) = home.query(
+            "SELECT in_force FROM accounts WHERE account_id = %s", home.accounts["dia"]
+        )[0]
         assert in_force == 0, "withdrawn, and it returned"
 
 
@@ -298,18 +328,23 @@ def check_restrictions(pool: Pool, journal: Journal) -> None:
         life = fence.life(tx)
         kept = Counter(
             (r.account, r.kind.value, r.at, r.conversation)
-            for r in lying(journal) if r.life == life
-        )  # fmt: skip
+            for r in lying(journal)
+            if r.life == life
+        )
         took = Counter(
             (account, TOOK_BACK[event], at, conversation)
             for account, event, at, conversation in tx.execute(
                 """SELECT j.account_id, j.event, j.occurred_at, j.conversation_id FROM journal j
-                    WHERE j.position > (SELECT position FROM lives ORDER BY life DESC LIMIT 1) AND j.ends
+                    WHERE j.position > (SELECT position FROM lives ORDER BY life DESC LIMIT 1)
+                      AND j.ends
                       AND j.event = ANY(%s) AND (j.event <> 'choice' OR EXISTS (
-                            SELECT FROM choices c WHERE c.account_id = j.account_id AND c.seq = j.seq AND NOT c.allow))
+                            SELECT FROM choices c WHERE c.account_id = j.account_id
+                              AND c.seq = j.seq AND NOT c.allow))
                       AND (j.event <> 'narrowed' OR NOT EXISTS (  -- told with its project
-                            SELECT FROM conversations c JOIN projects p USING (account_id, project_id)
-                             WHERE c.account_id = j.account_id AND c.conversation_id = j.conversation_id
+                            SELECT FROM conversations c
+                              JOIN projects p USING (account_id, project_id)
+                             WHERE c.account_id = j.account_id
+                               AND c.conversation_id = j.conversation_id
                                AND p.kept_out_at = j.occurred_at))""",
                 [list(TOOK_BACK)],
             )
@@ -326,7 +361,9 @@ TOOK_BACK = {
 def check_log(here: Installation, *, whole: bool) -> None:
     """Every leaf is a row's and every row's place a leaf."""
     for standing in _standings(here):
-        shown = PublishedLog(documents.place(here).folder / str(standing.year), documents.key(here, standing.year))
+        shown = PublishedLog(
+            documents.place(here).folder / str(standing.year), documents.key(here, standing.year)
+        )
         with transaction(here.pool) as tx:
             placed = tx.execute(
                 "SELECT count(*), max(index) FROM outbox WHERE log_year = %s", [standing.year]
@@ -366,7 +403,10 @@ def goes_on(home: Home, folder: Path, *, fresh: bool) -> None:
     check_log(home.here, whole=True)
     with transaction(home.here.pool) as tx:
         sound(tx, home.here.keyring)
-    if not any(one.name == "next" and one.state == "sealed" for one in catalog.releases(home.here)) and not fresh:
+    if (
+        not any(one.name == "next" and one.state == "sealed" for one in catalog.releases(home.here))
+        and not fresh
+    ):
         build(home, "next")
         assert catalog.verify_release(home.here, "next") == []
     assert folder.is_dir()

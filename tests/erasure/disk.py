@@ -1,9 +1,11 @@
-"""A folder as a disk that loses, keeps and tears what was not fsynced, and a watch that sees what a real run does to it.
+"""A folder as a disk that loses, keeps and tears what was not fsynced, and a watch that sees what a
+real run does to it.
 
-`Watch` stands in the way of the calls by which this program changes files below one folder, and writes each down as a
-step. `Disk` plays steps: for each name and for each file it keeps what is on the disk for certain and, after it, all
-that a crash may find in its place. A name stays only when its folder was fsynced, bytes only when their file was, and
-a rename is two names that a crash decides one by one, which is more than a file system of today would do.
+`Watch` stands in the way of the calls by which this program changes files below one folder, and
+writes each down as a step. `Disk` plays steps: for each name and for each file it keeps what is on
+the disk for certain and, after it, all that a crash may find in its place. A name stays only when
+its folder was fsynced, bytes only when their file was, and a rename is two names that a crash
+decides one by one, which is more than a file system of today would do.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ Tree: TypeAlias = dict[str, bytes | None]  # the bytes of each file, None for a 
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """A file with the contents that a crash may leave, the last of which readers see; or a folder, with its names."""
+    """A file with the contents that a crash may leave, the last of which readers see; or a folder,
+    with its names.
+    """
 
     contents: list[bytes] = field(default_factory=lambda: [b""])
     names: dict[str, list[Node | None]] | None = None
@@ -50,7 +54,9 @@ class Node:
 
 
 class Disk:
-    """Everything in ``root`` when this was made is on the disk. ``finer``: how many times as many torn writes."""
+    """Everything in ``root`` when this was made is on the disk. ``finer``: how many times as many
+    torn writes.
+    """
 
     def __init__(self, root: Path, finer: int = 1) -> None:
         self.root, self._finer = _read(root), finer
@@ -87,20 +93,28 @@ class Disk:
                 raise AssertionError(step)
 
     def _write(self, node: Node, data: bytes) -> None:
-        """Any beginning of what was written; and its length with zeros or with what lay there before behind that."""
+        """Any beginning of what was written; and its length with zeros or with what lay there
+        before behind that.
+        """
         before = node.contents[-1]
         if before.startswith(data):  # cut off: no file loses its beginning by that
             node.contents.append(data + before[len(data) :][: (len(before) - len(data)) // 2])
             node.contents.append(data)
             return
         if data.startswith(before):
-            places = range(len(before), len(data), max(1, (len(data) - len(before)) // (TORN_MAX * self._finer)))
+            places = range(
+                len(before),
+                len(data),
+                max(1, (len(data) - len(before)) // (TORN_MAX * self._finer)),
+            )
         else:
             places = range(0, len(data), max(1, len(data) // (TORN_OTHERS_MAX * self._finer)))
         for place in places:
             node.contents.append(data[:place])
             node.contents.append(data[:place] + bytes(len(data) - place))
-            node.contents.append(data[:place] + (_LITTER * (1 + len(data) // 32))[: len(data) - place])
+            node.contents.append(
+                data[:place] + (_LITTER * (1 + len(data) // 32))[: len(data) - place]
+            )
         node.contents.append(data)
 
     @staticmethod
@@ -119,7 +133,9 @@ class Disk:
         names.setdefault(Path(path).name, [None]).append(node)
 
     def crashes(self, choose: random.Random, count: int, seen: set[int]) -> Iterator[Tree]:
-        """What a crash may leave that is not in ``seen``: all kept, none, then the others if there are few, else some."""
+        """What a crash may leave that is not in ``seen``: all kept, none, then the others if there
+        are few, else some.
+        """
         found = 0
         for tree in self._crashes(choose, count):
             mark = hash(frozenset(tree.items()))
@@ -133,7 +149,9 @@ class Disk:
     def _crashes(self, choose: random.Random, count: int) -> Iterator[Tree]:
         yield _tree(self.root, lambda values: values[-1])
         yield _tree(self.root, lambda values: values[0])
-        pending = [values for values in {id(v): v for v in self.root.values()}.values() if len(values) > 1]
+        pending = [
+            values for values in {id(v): v for v in self.root.values()}.values() if len(values) > 1
+        ]
         ways = prod(map(len, pending))
         if pending and ways <= DRAWS * count:
             for chosen in product(*pending):
@@ -187,8 +205,10 @@ class Crash(BaseException):
 class Watch:
     """Sees the changes of files below ``root`` while it is entered, in one of three moods.
 
-    ``record``: each change is made and written down, a crash before the one numbered ``crash_at``; ``off`` after a
-    crash: nothing is made any more; ``quiet``: everything is made, nothing is written down, and no disk is waited for.
+    ``record``: each change is made and written down, a crash before the one numbered ``crash_at``;
+    ``off`` after a
+    crash: nothing is made any more; ``quiet``: everything is made, nothing is written down, and no
+    disk is waited for.
     """
 
     def __init__(self, root: Path) -> None:
@@ -204,7 +224,9 @@ class Watch:
     def record(self, crash_at: int | None = None) -> None:
         """Begins to write down, from what is there."""
         self.steps, self.crash_at, self._descriptors = [], crash_at, {}
-        self._known = {str(path.relative_to(self.root)): self._content(path) for path in self.root.rglob("*")}
+        self._known = {
+            str(path.relative_to(self.root)): self._content(path) for path in self.root.rglob("*")
+        }
         self.mood = "record"
 
     def step(self, *step: Any) -> None:
@@ -218,10 +240,21 @@ class Watch:
 
     def __enter__(self) -> Watch:
         for module, name in (
-            (os, "open"), (os, "write"), (os, "fsync"), (os, "ftruncate"), (os, "rename"), (os, "replace"), (os, "link"),
-            (os, "unlink"), (os, "remove"), (os, "rmdir"), (os, "mkdir"), (io, "open"), (shutil, "rmtree"),
+            (os, "open"),
+            (os, "write"),
+            (os, "fsync"),
+            (os, "ftruncate"),
+            (os, "rename"),
+            (os, "replace"),
+            (os, "link"),
+            (os, "unlink"),
+            (os, "remove"),
+            (os, "rmdir"),
+            (os, "mkdir"),
+            (io, "open"),
+            (shutil, "rmtree"),
             (subprocess, "Popen"),
-        ):  # fmt: skip
+        ):
             self._real[module, name] = getattr(module, name)
             setattr(module, name, getattr(self, f"_{module.__name__}_{name}"))
         return self
@@ -261,10 +294,16 @@ class Watch:
             self.step("write", path, data)
             self._known[path] = data
 
-    def _os_open(self, path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+    def _os_open(
+        self, path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None
+    ) -> int:
         with self._lock:
             below = self._path(path, dir_fd)
-            makes = below is not None and flags & os.O_CREAT and flags & getattr(os, "O_TMPFILE", 0) != os.O_TMPFILE
+            makes = (
+                below is not None
+                and flags & os.O_CREAT
+                and flags & getattr(os, "O_TMPFILE", 0) != os.O_TMPFILE
+            )
             if below is not None and makes and below not in self._known:
                 self.step("make", below)
                 self._known[below] = b""
@@ -319,7 +358,9 @@ class Watch:
                 self.step("move", a, b)
                 for path in [one for one in self._known if one == a or one.startswith(f"{a}/")]:
                     self._known[b + path[len(a) :]] = self._known.pop(path)
-                self._descriptors = {fd: b if path == a else path for fd, path in self._descriptors.items()}
+                self._descriptors = {
+                    fd: b if path == a else path for fd, path in self._descriptors.items()
+                }
             self._call(os, name, old, new)
 
     def _os_rename(self, old: Any, new: Any, **_: Any) -> None:

@@ -1,10 +1,11 @@
-"""Commands in forks of one program, each standing still until it is let go, so that a fault can be laid in its way.
+"""Commands in forks of one program, each standing still until it is let go, so that a fault can be
+laid in its way.
 
     python faulting.py
 
-It reads a request a line, `{"argv": [..], "out": FILE, "said": FILE}`, answers with the pid of a stopped fork, and, once
-somebody has let that go (SIGCONT) and it has ended, with its exit code. All is imported before: what a fork writes is
-what the command writes.
+It reads a request a line, `{"argv": [..], "out": FILE, "said": FILE}`, answers with the pid of a
+stopped fork, and, once somebody has let that go (SIGCONT) and it has ended, with its exit code. All
+is imported before: what a fork writes is what the command writes.
 """
 
 from __future__ import annotations

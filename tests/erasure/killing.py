@@ -1,11 +1,12 @@
-"""A program that is killed over and over while it works, and says what was acknowledged to it before it died.
+"""A program that is killed over and over while it works, and says what was acknowledged to it
+before it died.
 
     python killing.py DATA SEED KILLS ACKNOWLEDGED
 
-It imports everything once and forks for each life, so that a life begins in milliseconds. A life opens the
-installation as every command does, says `back`, and does verbs at random until SIGKILL comes, at a random moment, in
-every fourth life even before it is open. What it was told goes into a pipe, so that nothing is lost with it, and
-from there into the file ACKNOWLEDGED, a line each.
+It imports everything once and forks for each life, so that a life begins in milliseconds. A life
+opens the installation as every command does, says `back`, and does verbs at random until SIGKILL
+comes, at a random moment, in every fourth life even before it is open. What it was told goes into a
+pipe, so that nothing is lost with it, and from there into the file ACKNOWLEDGED, a line each.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ class Life:
 
     def any_account(self) -> UUID | None:
         return self._any(
-            "SELECT account_id FROM accounts WHERE closed_at IS NULL ORDER BY account_id LIMIT 1 OFFSET {}"
+            "SELECT account_id FROM accounts WHERE closed_at IS NULL ORDER BY account_id "
+            "LIMIT 1 OFFSET {}"
         )
 
     def _any(self, statement: str) -> Any:
@@ -79,7 +81,11 @@ class Life:
         with suppress(RefusedError):  # the gate asks first
             self.tell(do.Choose(account=account, at=at, allow=True))
             self.ack("choose", account=account.hex, allow=True)
-        chat = host_hmac(installation.host_key(self.here), "conversation", str(self.choose.randrange(4)) + account.hex)
+        chat = host_hmac(
+            installation.host_key(self.here),
+            "conversation",
+            str(self.choose.randrange(4)) + account.hex,
+        )
         content = encode(Content(text=text))
         (said,) = self.tell(do.Say(account=account, at=at, host_conversation=chat, content=content))
         if said.outcome is Outcome.done and said.conversation is not None:
@@ -99,7 +105,9 @@ class Life:
             ).fetchall()
         if rows:
             account, conversation = self.choose.choice(rows)
-            (answer,) = self.tell(do.Delete(account=account, at=self.here.clock(), conversation=conversation))
+            (answer,) = self.tell(
+                do.Delete(account=account, at=self.here.clock(), conversation=conversation)
+            )
             if answer.outcome in (Outcome.done, Outcome.unchanged):
                 self.ack("delete", conversation=conversation.hex)
 
@@ -123,7 +131,8 @@ class Life:
         self.ack("rotate", epoch=done.epoch)
 
     def append(self) -> None:
-        with suppress(BusyError):  # the sequencer of the life before may hold the lock for a moment yet
+        # the sequencer of the life before may hold the lock for a moment yet
+        with suppress(BusyError):
             self.ack("append", rows=documents.append(self.here))
 
     def release(self) -> None:
@@ -161,7 +170,9 @@ def live(config: Configuration, choose: Random, number: int, told: int) -> None:
 
 
 def one_life(config: Configuration, number: int, choose: Random) -> tuple[list[str], bool]:
-    """Forks, waits, kills; answers what was acknowledged, and whether the installation was back before."""
+    """Forks, waits, kills; answers what was acknowledged, and whether the installation was back
+    before.
+    """
     reading, telling = os.pipe()
     child = os.fork()
     if child == 0:
@@ -169,7 +180,11 @@ def one_life(config: Configuration, number: int, choose: Random) -> tuple[list[s
         try:
             live(config, Random(choose.random()), number, telling)
         except BaseException as error:
-            os.write(telling, json.dumps({"did": "fail", "error": f"{type(error).__name__}: {error}"}).encode() + b"\n")
+            os.write(
+                telling,
+                json.dumps({"did": "fail", "error": f"{type(error).__name__}: {error}"}).encode()
+                + b"\n",
+            )
         finally:
             os._exit(1)
     os.close(telling)
@@ -179,7 +194,8 @@ def one_life(config: Configuration, number: int, choose: Random) -> tuple[list[s
     else:
         seen += told_until(reading, lambda told: b'"back"' in told)
         back = True
-        # By what was done, not by the time: a machine that does other work too would kill before anything was.
+        # By what was done, not by the time: a machine that does other work too would kill before
+        # anything was.
         done = choose.randrange(DONE_MAX)
         seen += told_until(reading, lambda told: told.count(b"\n") >= done)
         time.sleep(choose.uniform(0, 0.02))

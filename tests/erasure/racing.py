@@ -1,7 +1,9 @@
-"""A seeded scheduler: of several actors on connections of their own one works at a time, from one statement to the next.
+"""A seeded scheduler: of several actors on connections of their own one works at a time, from one
+statement to the next.
 
-An actor stops before each statement, before each commit and after it, and goes on when the scheduler says so. Whether
-one that does not come back waits for another's lock is asked of the server, so a schedule follows from its seed alone.
+An actor stops before each statement, before each commit and after it, and goes on when the
+scheduler says so. Whether one that does not come back waits for another's lock is asked of the
+server, so a schedule follows from its seed alone.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ class Actor:
         self.ended, self.waits = False, False
         self.error: BaseException | None = None
         self.backend = 0
-        self._go, self.came = threading.Lock(), threading.Lock()  # held until the other side lets go
+        # held until the other side lets go
+        self._go, self.came = threading.Lock(), threading.Lock()
         self._go.acquire()
         self.came.acquire()
         self.goes_on: Callable[[Actor], bool] = lambda _: False
@@ -86,7 +89,9 @@ class _Paused(psycopg.Connection[TupleRow]):
 
 
 def paused(dsn: str) -> Pool:
-    """A real pool on whose connections actors stop. Whoever waits for each other for ever is told so soon."""
+    """A real pool on whose connections actors stop. Whoever waits for each other for ever is told
+    so soon.
+    """
 
     def configure(conn: _Paused) -> None:
         conn.execute("SET timezone = 'UTC'")
@@ -95,13 +100,21 @@ def paused(dsn: str) -> Pool:
         conn.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
 
     pool = ConnectionPool(
-        dsn, connection_class=_Paused, min_size=6, max_size=16, timeout=600, configure=configure, open=True
+        dsn,
+        connection_class=_Paused,
+        min_size=6,
+        max_size=16,
+        timeout=600,
+        configure=configure,
+        open=True,
     )
     return cast(Pool, pool)
 
 
 class Race:
-    """One race. Whoever works draws who comes next, and hands over only where that is another: a switch is dear."""
+    """One race. Whoever works draws who comes next, and hands over only where that is another: a
+    switch is dear.
+    """
 
     def __init__(self, actors: Sequence[Actor], draw: Random) -> None:
         self.draw, self.order = draw, list[str]()
@@ -109,7 +122,8 @@ class Race:
         self._stays = draw.choice((0.0, 0.5, 0.8, 0.95))
         self._haste = {actor: draw.choice((1, 1, 10, 100)) for actor in actors}
         self._last: Actor | None = None
-        # In half of the races one of them stands still somewhere until all others have ended or wait for it.
+        # In half of the races one of them stands still somewhere until all others have ended or
+        # wait for it.
         self._stands = draw.choice([*actors, *actors[2:] * 3]) if draw.random() < 0.5 else None
         self._stands_at = draw.randrange(1, draw.choice((10, 25, 60)))
         self._taken = 0  # steps by the one that is to stand
@@ -128,7 +142,9 @@ class Race:
         return self._last
 
     def goes_on(self, actor: Actor) -> bool:
-        """Whether the actor that works is the next one as well. While another waits, the scheduler has to look."""
+        """Whether the actor that works is the next one as well. While another waits, the scheduler
+        has to look.
+        """
         if any(one.waits for one in self.living):
             return False
         self.next = self.pick()
@@ -139,7 +155,9 @@ class Race:
 
 
 class Scheduler:
-    """Runs races. ``steps`` counts the times that an actor was let go on, ``held`` those that it met another's lock."""
+    """Runs races. ``steps`` counts the times that an actor was let go on, ``held`` those that it
+    met another's lock.
+    """
 
     def __init__(self, dsn: str) -> None:
         self._asking = psycopg.connect(dsn, autocommit=True)
@@ -150,7 +168,9 @@ class Scheduler:
         self._asking.close()
 
     def race(self, actors: Sequence[Actor], draw: Random) -> None:
-        """Runs them to their ends, in an order that ``draw`` gives; raises what the first of them raised."""
+        """Runs them to their ends, in an order that ``draw`` gives; raises what the first of them
+        raised.
+        """
         race = Race(actors, draw)
         for actor in actors:
             actor.start(race.goes_on)
@@ -195,6 +215,10 @@ class Scheduler:
         raise AssertionError("all wait for each other, and the server does not end it")
 
     def _held(self, actors: Sequence[Actor]) -> set[int]:
-        """The backends of those that wait for a lock. A lock that is let go of is its next holder's at once."""
+        """The backends of those that wait for a lock. A lock that is let go of is its next holder's
+        at once.
+        """
         asked = "SELECT pid FROM pg_locks WHERE NOT granted AND pid = ANY(%s)"
-        return {row[0] for row in self._asking.execute(asked, [[actor.backend for actor in actors]])}
+        return {
+            row[0] for row in self._asking.execute(asked, [[actor.backend for actor in actors]])
+        }

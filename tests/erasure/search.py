@@ -1,7 +1,9 @@
-"""Looks for planted words wherever bytes may lie: files, what a dump holds packed, the memory of programs; and tries keys.
+"""Looks for planted words wherever bytes may lie: files, what a dump holds packed, the memory of
+programs; and tries keys.
 
-Every planted sentence begins with one core, which is drawn anew for each run, so that a look is a look for one word in
-each of the forms that bytes may carry it in. What is found is shown with the words behind it, which name the field.
+Every planted sentence begins with one core, which is drawn anew for each run, so that a look is a
+look for one word in each of the forms that bytes may carry it in. What is found is shown with the
+words behind it, which name the field.
 """
 
 from __future__ import annotations
@@ -39,11 +41,19 @@ _ZSTD, _GZIP = b"\x28\xb5\x2f\xfd", b"\x1f\x8b\x08"
 
 
 def needles(core: str) -> tuple[bytes, ...]:
-    """A word as bytes may carry it: plain, wide, hexadecimal, and base64 at each of its three offsets."""
+    """A word as bytes may carry it: plain, wide, hexadecimal, and base64 at each of its three
+    offsets.
+    """
     plain = core.encode()
     # The first and last letters of base64 depend on the neighbours: they are left out.
     shifted = [base64.b64encode(b"\0" * n + plain)[4 if n else 0 : -4] for n in range(3)]
-    return (plain, core.encode("utf-16-le"), plain.hex().encode(), plain.hex().upper().encode(), *shifted)
+    return (
+        plain,
+        core.encode("utf-16-le"),
+        plain.hex().encode(),
+        plain.hex().upper().encode(),
+        *shifted,
+    )
 
 
 def look(data: bytes, core: str) -> str:
@@ -59,7 +69,10 @@ def unpacked(data: bytes) -> Iterator[bytes]:
     """The bytes, and what frames of zstd and gzip in them hold, wherever one begins."""
     yield data
     for found in re.finditer(re.escape(_ZSTD), data):
-        for known in (zstandard.ZstdDecompressor(), zstandard.ZstdDecompressor(dict_data=dictionary())):
+        for known in (
+            zstandard.ZstdDecompressor(),
+            zstandard.ZstdDecompressor(dict_data=dictionary()),
+        ):
             with suppress(zstandard.ZstdError):
                 yield known.decompressobj().decompress(data[found.start() :])
     if data.startswith(_GZIP):
@@ -67,7 +80,9 @@ def unpacked(data: bytes) -> Iterator[bytes]:
 
 
 def files(*folders: Path) -> Iterator[tuple[str, bytes]]:
-    """Every file below the folders, and every dump of PostgreSQL among them as the text that it would restore."""
+    """Every file below the folders, and every dump of PostgreSQL among them as the text that it
+    would restore.
+    """
     for folder in folders:
         for path in folder.rglob("*"):
             if not path.is_file():
@@ -84,7 +99,9 @@ def files(*folders: Path) -> Iterator[tuple[str, bytes]]:
 def dumped(path: Path) -> bytes:
     """What a dump would restore."""
     program = binaries() / "pg_restore"
-    return subprocess.run([str(program), "-f", "-", str(path)], capture_output=True, check=True).stdout
+    return subprocess.run(
+        [str(program), "-f", "-", str(path)], capture_output=True, check=True
+    ).stdout
 
 
 def found_in(core: str, places: Iterator[tuple[str, bytes]]) -> dict[str, str]:
@@ -106,7 +123,9 @@ def programs(folder: Path) -> list[psutil.Process]:
 
 
 def memory(pid: int, *, shared: bool) -> Iterator[tuple[str, bytes]]:
-    """What a program can write to in memory, piece by piece; ``shared`` pieces are the same in all of PostgreSQL's."""
+    """What a program can write to in memory, piece by piece; ``shared`` pieces are the same in all
+    of PostgreSQL's.
+    """
     with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as mem:
         for line in maps:
             where, rights, *_ = line.split()
@@ -117,7 +136,8 @@ def memory(pid: int, *, shared: bool) -> Iterator[tuple[str, bytes]]:
                 try:
                     mem.seek(begin)
                     yield f"{pid} at {begin:x}", mem.read(min(end - begin, MEMORY_CHUNK_BYTES_MAX))
-                except (OSError, ValueError, OverflowError):  # a guard page, or what the kernel keeps to itself
+                # a guard page, or what the kernel keeps to itself
+                except (OSError, ValueError, OverflowError):
                     continue
 
 
@@ -142,19 +162,31 @@ class Copy(msgspec.Struct, frozen=True):
         with psycopg.connect(dsn) as conn:
             bodies = conn.execute(
                 """SELECT account_id, conversation_id, turn, segment, sealed, key_slot FROM bodies
-                     JOIN segments USING (account_id, conversation_id, segment) WHERE key_slot IS NOT NULL"""
+                     JOIN segments USING (account_id, conversation_id, segment)
+                       WHERE key_slot IS NOT NULL"""
             ).fetchall()
             return cls(
                 bodies=[tuple(row) for row in bodies],
-                buckets={b: (e, w) for b, e, w in conn.execute("SELECT bucket, epoch, wrapped FROM buckets")},
-                accounts={
-                    a: (b, w) for a, b, w in conn.execute("SELECT account_id, bucket, wrapped_key FROM accounts")
+                buckets={
+                    b: (e, w)
+                    for b, e, w in conn.execute("SELECT bucket, epoch, wrapped FROM buckets")
                 },
-                pages={(a, p): s for a, p, s in conn.execute("SELECT account_id, page, slots FROM key_pages")},
+                accounts={
+                    a: (b, w)
+                    for a, b, w in conn.execute(
+                        "SELECT account_id, bucket, wrapped_key FROM accounts"
+                    )
+                },
+                pages={
+                    (a, p): s
+                    for a, p, s in conn.execute("SELECT account_id, page, slots FROM key_pages")
+                },
             )
 
     def opens(self, epochs: Path, chain: Copy | None = None) -> list[bytes]:
-        """The sealed turns of this copy that open with the epoch keys in a folder, by the chain of any copy."""
+        """The sealed turns of this copy that open with the epoch keys in a folder, by the chain of
+        any copy.
+        """
         chain, provider, plain = chain or self, FileProvider(epochs), []
         for account, conversation, turn, segment, sealed, slot in self.bodies:
             try:
@@ -164,7 +196,13 @@ class Copy(msgspec.Struct, frozen=True):
                 slots = unwrap_account_keys(bucket_key, account, wrapped).slots
                 key = read_slot(chain.pages[account, slot // 32], account, slots, slot)
                 if key is not None:
-                    plain.append(unseal(KeyMaterial(key), sealed, turn_place(account, conversation, segment, turn)))
+                    plain.append(
+                        unseal(
+                            KeyMaterial(key),
+                            sealed,
+                            turn_place(account, conversation, segment, turn),
+                        )
+                    )
             except (BrokenError, KeyError, LicetError):
                 continue
         return plain

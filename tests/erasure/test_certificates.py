@@ -1,5 +1,5 @@
-"""What an erasure does on its way to its certificate: a held one moves nothing, a large one is swept whole, and what it states
-of restores and of the last key is so.
+"""What an erasure does on its way to its certificate: a held one moves nothing, a large one is
+swept whole, and what it states of restores and of the last key is so.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ def owed(house: House) -> list[ErasureStatus]:
 
 
 def stated(house: House, erasure: str) -> dict[str, Any]:
-    body = json.loads(certificates.certificate_file(house.here, erasure))["certificate"].split(".")[1]
+    body = json.loads(certificates.certificate_file(house.here, erasure))["certificate"].split(".")[
+        1
+    ]
     return dict(json.loads(base64.urlsafe_b64decode(body + "===")))
 
 
@@ -50,7 +52,9 @@ def keys(house: House) -> int:
 
 
 @pytest.mark.parametrize("at_once", [False, True])
-def test_the_run_of_a_held_erasure_destroys_no_key_as_its_forecast_says(house: House, at_once: bool) -> None:
+def test_the_run_of_a_held_erasure_destroys_no_key_as_its_forecast_says(
+    house: House, at_once: bool
+) -> None:
     house.about(do.Delete, "ana", "first")
     house.about(do.Hold, "ana", "first", matter="Smith v. Acme", reason=do.HoldReason.litigation)
     house.about(do.Delete, "ana", "second")
@@ -79,7 +83,8 @@ def test_an_erasure_of_more_than_one_batch_is_swept_whole_by_one_run(
 
 
 @pytest.mark.parametrize(
-    ("kind", "told"), [(do.Delete, RestrictionKind.deleted), (do.CloseAccount, RestrictionKind.closed)]
+    ("kind", "told"),
+    [(do.Delete, RestrictionKind.deleted), (do.CloseAccount, RestrictionKind.closed)],
 )
 def test_what_is_certified_is_in_the_journal_though_its_writer_was_killed_before_it_wrote_that(
     house: House, tmp_path: Path, kind: type[Any], told: RestrictionKind
@@ -96,7 +101,10 @@ def test_what_is_certified_is_in_the_journal_though_its_writer_was_killed_before
     (seen,) = owed(house)
     assert seen.state is ErasureState.verified
     (kept,) = [one for one in lying(journal) if one.kind is told]
-    assert (kept.account, f"era_{kept.erasure.hex if kept.erasure else ''}") == (house.accounts["ana"], seen.erasure)
+    assert (kept.account, f"era_{kept.erasure.hex if kept.erasure else ''}") == (
+        house.accounts["ana"],
+        seen.erasure,
+    )
     assert kept.conversation == (house.chats["first"] if kind is do.Delete else None)
 
 
@@ -116,4 +124,6 @@ def test_the_day_of_the_last_key_is_that_of_the_rotation_that_follows_or_of_the_
     before = next(one for one in owed(house) if one.state is ErasureState.fenced)
     certificates.run(house.here, only=before.erasure)
     house.passes(3)
-    assert stated(house, before.erasure)["backups_out_of_reach"] == written(house.now - 3 * DAY + DAY + window)
+    assert stated(house, before.erasure)["backups_out_of_reach"] == written(
+        house.now - 3 * DAY + DAY + window
+    )

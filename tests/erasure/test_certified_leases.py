@@ -16,7 +16,9 @@ from ..installed import House
 
 
 def test_no_certificate_is_signed_while_a_row_can_be_leased(pool: Pool, tmp_path: Path) -> None:
-    """A lease is really asked for: an erasure that is said to be swept, of what may still be used, is found out by it."""
+    """A lease is really asked for: an erasure that is said to be swept, of what may still be used,
+    is found out by it.
+    """
     house = House(pool, tmp_path / "data")
     house.open("ana", allow=True)
     house.talk("ana", "c")
@@ -24,7 +26,8 @@ def test_no_certificate_is_signed_while_a_row_can_be_leased(pool: Pool, tmp_path
     named = uuid7(house.now, house.here.keyring.random(10))
     with house.here.pool.connection() as tx:
         tx.execute(
-            """INSERT INTO erasures (account_id, erasure_id, conversation_id, cause, state, requested_at, fenced_at,
+            """INSERT INTO erasures (account_id, erasure_id, conversation_id, cause, state,
+                                     requested_at, fenced_at,
                                      shredded_at, swept_at)
                VALUES (%s, %s, %s, 'deletion', 'swept', %s, %s, %s, %s)""",
             [house.accounts["ana"], named, house.chats["c"], *[house.now] * 4],

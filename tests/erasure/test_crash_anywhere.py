@@ -1,7 +1,9 @@
-"""A crash at every step of every verb: nothing acknowledged is lost, nothing erased returns, log, keys and rows agree.
+"""A crash at every step of every verb: nothing acknowledged is lost, nothing erased returns, log,
+keys and rows agree.
 
-A state is what a crash leaves in the folder, beside what was committed in the database; equal states count once.
-TESTS_CRASH_STATES sets how many are tried (10,000, of which a run tries a sixteenth: `tests/tiers.py`).
+A state is what a crash leaves in the folder, beside what was committed in the database; equal
+states count once. TESTS_CRASH_STATES sets how many are tried (10,000, of which a run tries a
+sixteenth: `tests/tiers.py`).
 """
 
 from __future__ import annotations
@@ -60,23 +62,35 @@ def watch(tmp_path: Path) -> Iterator[Watch]:
 def test_no_crash_loses_what_was_acknowledged_or_brings_back_what_was_erased(
     verb: Verb, clones: Databases, blank: str, base: Base, watch: Watch
 ) -> None:
-    # Of what is drawn a run draws less; of what is enumerated it tries each sixteenth state, others every day.
+    # Of what is drawn a run draws less; of what is enumerated it tries each sixteenth state, others
+    # every day.
     part = (SIXTEENTH, SIXTEENTHS) if not (verb.drawn or WHOLE) else (0, 1)
     trials = Trials(watch, verb, base, random.Random(1 + SIXTEENTH), part=part)
     for run in runs(clones, watch, verb, base, blank, scaled(1, STATES)):
         with Undone(run.dsn) as undone:
             trials.each(run, undone, states(run, trials.choose, scaled(verb.drawn, STATES)))
-    print(f"{verb.name}: {trials.tried} of {trials.found} states, {trials.crashed_again} crashed again")
+    print(
+        f"{verb.name}: {trials.tried} of {trials.found} states, {trials.crashed_again} "
+        "crashed again"
+    )
     assert trials.found >= (scaled(verb.states, STATES) if verb.drawn else verb.states)
     assert trials.tried >= trials.found // part[1]
 
 
 def lying(run: Run, lie: str) -> Callable[[Step], bool]:
     """A disk that does nothing where fsync asks it for files, or for folders."""
-    return lambda step: step[0] != "sync" or (run.disk.look(step[1]).names is None) != (lie == "files")
+    return lambda step: (
+        step[0] != "sync" or (run.disk.look(step[1]).names is None) != (lie == "files")
+    )
 
 
-LIES = [("refuse", "files"), ("rotate", "files"), ("sequence", "files"), ("back up", "folders"), ("release", "folders")]
+LIES = [
+    ("refuse", "files"),
+    ("rotate", "files"),
+    ("sequence", "files"),
+    ("back up", "folders"),
+    ("release", "folders"),
+]
 
 
 @pytest.mark.parametrize(("name", "lie"), LIES)
@@ -94,7 +108,9 @@ def test_the_enumeration_finds_a_verb_that_does_not_wait_for_the_disk(
 
 
 def test_a_trial_s_connection_rolls_back_what_it_has_open_and_nothing_else(blank: str) -> None:
-    """As a real one does: neither before its first statement nor after a commit is anything of it open."""
+    """As a real one does: neither before its first statement nor after a commit is anything of it
+    open.
+    """
     raised = "INSERT INTO fence (begun_at) VALUES (now())"
     with Undone(blank) as undone:
         with undone.trial() as pool, pool.connection() as outer:
@@ -102,15 +118,21 @@ def test_a_trial_s_connection_rolls_back_what_it_has_open_and_nothing_else(blank
             with transaction(pool) as tx:
                 tx.execute(raised)
             outer.rollback()
-            assert outer.execute("SELECT count(*) FROM fence").fetchone() == (1,), "another's, and committed"
+            assert outer.execute("SELECT count(*) FROM fence").fetchone() == (1,), (
+                "another's, and committed"
+            )
             outer.commit()
             with transaction(pool) as tx:
                 tx.execute("DELETE FROM fence")
             outer.rollback()
-            assert outer.execute("SELECT count(*) FROM fence").fetchone() == (0,), "another's, since its own commit"
+            assert outer.execute("SELECT count(*) FROM fence").fetchone() == (0,), (
+                "another's, since its own commit"
+            )
             outer.execute(raised)
             outer.rollback()
-            assert outer.execute("SELECT count(*) FROM fence").fetchone() == (0,), "its own, and open"
+            assert outer.execute("SELECT count(*) FROM fence").fetchone() == (0,), (
+                "its own, and open"
+            )
         with undone.trial() as pool, transaction(pool) as tx:
             assert tx.execute("SELECT count(*) FROM fence").fetchone() == (0,), "of another trial"
 

@@ -1,4 +1,6 @@
-"""A program that unseals leaves nothing of its memory on a disk: no core dump, and no swapped page where that is allowed."""
+"""A program that unseals leaves nothing of its memory on a disk: no core dump, and no swapped page
+where that is allowed.
+"""
 
 from __future__ import annotations
 
@@ -35,12 +37,16 @@ def may_dump() -> None:
 
 
 def died(how: str, folder: Path) -> tuple[bytes, list[Path], dict[str, str], bool]:
-    """What it held, the files that its death left, what the kernel said of it before, and whether it was locked."""
+    """What it held, the files that its death left, what the kernel said of it before, and whether
+    it was locked.
+    """
     folder.mkdir()
     word = secrets.token_hex(12).encode()
     command = [sys.executable, "-c", PROGRAM, how, word.hex()]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, cwd=folder, stdin=pipe, stdout=pipe, preexec_fn=may_dump) as program:
+    with subprocess.Popen(
+        command, cwd=folder, stdin=pipe, stdout=pipe, preexec_fn=may_dump
+    ) as program:
         assert program.stdin is not None
         assert program.stdout is not None
         locked = program.stdout.readline() == b"1\n"
@@ -48,24 +54,45 @@ def died(how: str, folder: Path) -> tuple[bytes, list[Path], dict[str, str], boo
         program.stdin.write(b"\n")
         program.stdin.close()
         assert program.wait(600) == -signal.SIGSEGV
-    return word, list(folder.iterdir()), dict(line.split(":", 1) for line in lines if ":" in line), locked
+    return (
+        word,
+        list(folder.iterdir()),
+        dict(line.split(":", 1) for line in lines if ":" in line),
+        locked,
+    )
 
 
 @LINUX
-def test_a_hardened_program_that_crashes_leaves_no_core_and_has_no_page_in_swap(tmp_path: Path) -> None:
+def test_a_hardened_program_that_crashes_leaves_no_core_and_has_no_page_in_swap(
+    tmp_path: Path,
+) -> None:
     _, left, status, locked = died("hardened", tmp_path / "hardened")
     assert left == []
-    unlimited = resource.getrlimit(resource.RLIMIT_MEMLOCK)[1] == resource.RLIM_INFINITY or os.geteuid() == 0
-    assert locked or not unlimited or resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] != resource.RLIM_INFINITY
+    unlimited = (
+        resource.getrlimit(resource.RLIMIT_MEMLOCK)[1] == resource.RLIM_INFINITY
+        or os.geteuid() == 0
+    )
+    assert (
+        locked
+        or not unlimited
+        or resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] != resource.RLIM_INFINITY
+    )
     if locked:
         assert int(status["VmLck"].split()[0]) > 0
         assert int(status["VmSwap"].split()[0]) == 0
 
 
 @LINUX
-def test_the_control_leaves_a_core_with_the_sentence_where_this_machine_writes_cores(tmp_path: Path) -> None:
+def test_the_control_leaves_a_core_with_the_sentence_where_this_machine_writes_cores(
+    tmp_path: Path,
+) -> None:
     pattern = PATTERN.read_text().strip()
-    if "/" in pattern or pattern.startswith("|") or not pattern or resource.getrlimit(resource.RLIMIT_CORE)[1] == 0:
+    if (
+        "/" in pattern
+        or pattern.startswith("|")
+        or not pattern
+        or resource.getrlimit(resource.RLIMIT_CORE)[1] == 0
+    ):
         pytest.skip("this machine hands cores to a program, elsewhere, or writes none")
     word, left, _, _ = died("plain", tmp_path / "plain")
     assert any(word in path.read_bytes() for path in left)

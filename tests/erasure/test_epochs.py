@@ -41,7 +41,10 @@ def begin(house: House, kind: Rotation) -> None:
 
 def made(house: House) -> list[str]:
     """The kinds of the rotations that are complete, in their order."""
-    rows = house.query("SELECT rotation FROM epochs WHERE complete_at IS NOT NULL AND rotation <> '' ORDER BY number")
+    rows = house.query(
+        "SELECT rotation FROM epochs WHERE complete_at IS NOT NULL AND rotation <> '' ORDER "
+        "BY number"
+    )
     return [row[0] for row in rows]
 
 
@@ -61,8 +64,12 @@ def test_an_epoch_is_destroyed_a_window_after_it_was_retired(house: House) -> No
 
 
 @pytest.mark.parametrize("kind", Rotation)
-def test_an_erased_key_is_out_of_reach_within_the_published_days(house: House, kind: Rotation) -> None:
-    """Asked for, by the daily rotation; expired, by the weekly one. At worst one was made just before the erasure."""
+def test_an_erased_key_is_out_of_reach_within_the_published_days(
+    house: House, kind: Rotation
+) -> None:
+    """Asked for, by the daily rotation; expired, by the weekly one. At worst one was made just
+    before the erasure.
+    """
     house.talk("ana", "kettles")
     if kind is Rotation.daily:
         house.about(do.Delete, "ana", "kettles")
@@ -92,8 +99,12 @@ def test_a_rotation_that_was_begun_is_told_and_finished_first(house: House) -> N
     assert epochs.status(house.here).unfinished is None
 
 
-@pytest.mark.parametrize(("begun", "asked"), [("weekly", "daily"), ("weekly", "weekly"), ("daily", "daily")])
-def test_a_rotation_that_was_begun_and_does_as_much_is_all_that_is_made(house: House, begun: str, asked: str) -> None:
+@pytest.mark.parametrize(
+    ("begun", "asked"), [("weekly", "daily"), ("weekly", "weekly"), ("daily", "daily")]
+)
+def test_a_rotation_that_was_begun_and_does_as_much_is_all_that_is_made(
+    house: House, begun: str, asked: str
+) -> None:
     begin(house, Rotation(begun))
     before = len(made(house))
     done = epochs.rotate(house.here, Rotation(asked))
@@ -116,7 +127,10 @@ def test_only_a_rotation_that_was_opened_and_is_not_complete_is_unfinished(house
     assert key_rotation.unfinished(known) == newest
     assert key_rotation.unfinished([]) is None
     for changes in ({"opened_at": None}, {"complete_at": house.now}):
-        assert key_rotation.unfinished([*known[:-1], msgspec.structs.replace(newest, **changes)]) is None
+        assert (
+            key_rotation.unfinished([*known[:-1], msgspec.structs.replace(newest, **changes)])
+            is None
+        )
 
 
 def test_a_sweep_waits_while_more_is_due_than_was_approved() -> None:
@@ -126,5 +140,9 @@ def test_a_sweep_waits_while_more_is_due_than_was_approved() -> None:
         ).waits
 
     assert [waits(None, None), waits(1, None), waits(1, 1), waits(2, 1), waits(1, 2)] == [
-        False, True, False, True, False,
-    ]  # fmt: skip
+        False,
+        True,
+        False,
+        True,
+        False,
+    ]

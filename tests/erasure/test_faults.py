@@ -1,9 +1,10 @@
-"""A fault at every place where a command writes: a clean end that tells no lie, and the same command is right again.
+"""A fault at every place where a command writes: a clean end that tells no lie, and the same
+command is right again.
 
-A first run of each command under strace finds the places: each system call on each kind of file. Then one run for each,
-with the error laid into that one call, at up to 4 places of a command, ENOSPC and EIO by turns; TESTS_FAULTS=all tries both
-everywhere, and the commands that take long. The database is a process of its own and is spared: what it does with its disk
-is its own.
+A first run of each command under strace finds the places: each system call on each kind of file.
+Then one run for each, with the error laid into that one call, at up to 4 places of a command,
+ENOSPC and EIO by turns; TESTS_FAULTS=all tries both everywhere, and the commands that take long.
+The database is a process of its own and is spared: what it does with its disk is its own.
 """
 
 from __future__ import annotations
@@ -47,7 +48,18 @@ from licet.vault import commands as do
 from ..installed import House
 from ..terms import preset
 
-CALLS = ("write", "pwrite64", "writev", "fsync", "fdatasync", "rename", "renameat", "renameat2", "ftruncate", "mkdir")
+CALLS = (
+    "write",
+    "pwrite64",
+    "writev",
+    "fsync",
+    "fdatasync",
+    "rename",
+    "renameat",
+    "renameat2",
+    "ftruncate",
+    "mkdir",
+)
 ERRORS = ("ENOSPC", "EIO")
 RECIPIENT = "lab"
 BOTH = os.environ.get("TESTS_FAULTS") == "all"
@@ -63,7 +75,17 @@ if BOTH:  # each run takes a second or more
     COMMANDS |= {
         "build": ("release", "build", "r{n}", "--purpose", "improve_models"),
         "purge": ("release", "purge", "r{n}"),
-        "export": ("export", "release", "r{n}", "--format", "trl", "--to", RECIPIENT, "--out", "{folder}/export-{n}"),
+        "export": (
+            "export",
+            "release",
+            "r{n}",
+            "--format",
+            "trl",
+            "--to",
+            RECIPIENT,
+            "--out",
+            "{folder}/export-{n}",
+        ),
         "restore": ("restore", "{kept}"),
     }
 PLACES_MAX = 4  # of each command, unless all are asked for
@@ -77,7 +99,9 @@ class Ended:
         assert "Traceback" not in said + out, said
 
     def sites(self) -> list[tuple[str, int]]:
-        """The first call of each kind on each kind of file, as the call and its number in its own thread."""
+        """The first call of each kind on each kind of file, as the call and its number in its own
+        thread.
+        """
         seen: set[tuple[str, str]] = set()
         found: list[tuple[str, int]] = []
         counts: Counter[tuple[str, str]] = Counter()
@@ -93,19 +117,29 @@ class Ended:
 
 
 class Lived:
-    """An installation of somebody who allowed everything, and commands in it, with a fault or without."""
+    """An installation of somebody who allowed everything, and commands in it, with a fault or
+    without.
+    """
 
     def __init__(self, folder: Path, dsn: str) -> None:
         self.folder, self.number, self.kept = folder, 0, folder
         self.config = Configuration(data=folder / "data", database_url=dsn)
-        self.clean = {key: value for key, value in os.environ.items() if not key.startswith("LICET_")}
+        self.clean = {
+            key: value for key, value in os.environ.items() if not key.startswith("LICET_")
+        }
         environment = {
-            **self.clean, "LICET_DATA": str(self.config.data), "LICET_DATABASE_URL": dsn, "LICET_CURATE__NAMES": "off",
-        }  # fmt: skip
+            **self.clean,
+            "LICET_DATA": str(self.config.data),
+            "LICET_DATABASE_URL": dsn,
+            "LICET_CURATE__NAMES": "off",
+        }
         self.program = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("faulting.py"))], env=environment, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        )  # fmt: skip
+            [sys.executable, str(Path(__file__).with_name("faulting.py"))],
+            env=environment,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
 
     def run(self, command: str, fault: str = "") -> Ended:
         named = {"n": self.number, "folder": self.folder, "kept": self.kept}
@@ -113,13 +147,29 @@ class Lived:
         out, said, trace = (self.folder / name for name in ("out", "said", "trace"))
         assert self.program.stdin is not None
         assert self.program.stdout is not None
-        self.program.stdin.write(json.dumps({"argv": argv, "out": str(out), "said": str(said)}) + "\n")
+        self.program.stdin.write(
+            json.dumps({"argv": argv, "out": str(out), "said": str(said)}) + "\n"
+        )
         self.program.stdin.flush()
         pid = int(self.program.stdout.readline())
         tracing = subprocess.Popen(
-            ["strace", "-f", "-y", "-s", "0", "-e", f"trace={','.join(CALLS)}", *(["-e", f"inject={fault}"] if fault else []),
-             "-o", str(trace), "-p", str(pid)], stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            [
+                "strace",
+                "-f",
+                "-y",
+                "-s",
+                "0",
+                "-e",
+                f"trace={','.join(CALLS)}",
+                *(["-e", f"inject={fault}"] if fault else []),
+                "-o",
+                str(trace),
+                "-p",
+                str(pid),
+            ],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         assert tracing.stderr is not None
         assert "attached" in tracing.stderr.readline()
         os.kill(pid, signal.SIGCONT)
@@ -129,7 +179,9 @@ class Lived:
 
 
 @pytest.fixture(scope="module")
-def lived(databases: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
+def lived(
+    databases: Callable[..., str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Lived]:
     if shutil.which("strace") is None:
         message = "strace is not here: `apt-get install strace`"
         if os.environ.get("CI") == "true":
@@ -138,7 +190,9 @@ def lived(databases: Callable[..., str], tmp_path_factory: pytest.TempPathFactor
     lived = Lived(tmp_path_factory.mktemp("faults"), databases())
     with installation.installation(lived.config) as here:
         policy_changes.apply_policy(
-            here, msgspec.structs.replace(preset("article-2025"), recipients=frozenset({RECIPIENT})), by="test"
+            here,
+            msgspec.structs.replace(preset("article-2025"), recipients=frozenset({RECIPIENT})),
+            by="test",
         )
     yield lived
     assert lived.program.stdin is not None
@@ -147,7 +201,9 @@ def lived(databases: Callable[..., str], tmp_path_factory: pytest.TempPathFactor
 
 
 def prepare(lived: Lived, command: str) -> None:
-    """Something to rotate for, to tell, to build, to erase and to revoke, and what the command works on."""
+    """Something to rotate for, to tell, to build, to erase and to revoke, and what the command
+    works on.
+    """
     lived.number += 1
     now = datetime.now(UTC)
     release = f"r{lived.number}"
@@ -204,7 +260,11 @@ def test_a_fault_at_any_place_where_a_command_writes_is_a_clean_error_and_then_i
             assert hit.code in (0, 70, 75), (call, number, error, hit.code, hit.said)
             if hit.code:
                 if not re.search(r"write\(2<.*INJECTED", hit.trace):  # else nobody could be told
-                    assert len(re.findall(r"^error: ", hit.said, re.MULTILINE)) == 1, (call, number, hit.said)
+                    assert len(re.findall(r"^error: ", hit.said, re.MULTILINE)) == 1, (
+                        call,
+                        number,
+                        hit.said,
+                    )
                 again = lived.run(command)
                 assert again.code == 0, (call, number, error, hit.said, again.said)
             check(lived, command)
@@ -224,7 +284,10 @@ def check(lived: Lived, command: str) -> None:
         if command == "erase":
             assert certificates.unfinished(here) == []
         if command == "publish":
-            assert verification.verify(lived.folder / "published", (documents.key(here).vkey,)).broken == ()
+            assert (
+                verification.verify(lived.folder / "published", (documents.key(here).vkey,)).broken
+                == ()
+            )
         if command == "restore":
             with transaction(here.pool) as tx:
                 fence.check(tx)
@@ -236,7 +299,9 @@ def check(lived: Lived, command: str) -> None:
             assert here.keyring.restrictions is not None
             revoked = {one.key for one in here.keyring.restrictions.records() if one.key}
             with transaction(here.pool) as tx:
-                rows = tx.execute("SELECT key_id FROM api_keys WHERE revoked_at IS NOT NULL").fetchall()
+                rows = tx.execute(
+                    "SELECT key_id FROM api_keys WHERE revoked_at IS NOT NULL"
+                ).fetchall()
             assert {row[0] for row in rows} <= revoked, "what is revoked stays so after a restore"
 
 
@@ -292,14 +357,18 @@ def test_without_its_key_provider_nothing_is_opened_or_lost_and_then_it_is_right
     assert epochs.rotate(house.here, Rotation.daily).left == 0
 
 
-def test_a_clock_that_jumps_back_orders_what_comes_after_what_was_there(pool: Pool, tmp_path: Path) -> None:
+def test_a_clock_that_jumps_back_orders_what_comes_after_what_was_there(
+    pool: Pool, tmp_path: Path
+) -> None:
     house = House(pool, tmp_path / "data")
     house.open("ana", allow=True)
     house.talk("ana", "chat")
     house.passes(-300)
     house.choose("ana", False)
     house.about(do.Delete, "ana", "chat")
-    times = [row[0] for row in house.query("SELECT occurred_at FROM journal ORDER BY account_id, seq")]
+    times = [
+        row[0] for row in house.query("SELECT occurred_at FROM journal ORDER BY account_id, seq")
+    ]
     assert times == sorted(times)
     kept = house.query("SELECT keep_until FROM segments")
     assert all(until > max(times) for (until,) in kept), (
@@ -311,7 +380,9 @@ def test_a_clock_that_jumps_back_orders_what_comes_after_what_was_there(pool: Po
 
 
 def test_a_transaction_that_is_in_anothers_way_is_made_again(pool: Pool, tmp_path: Path) -> None:
-    """Serialization failures and deadlocks are of the class that is retried, and the verb is done once."""
+    """Serialization failures and deadlocks are of the class that is retried, and the verb is done
+    once.
+    """
     house = House(pool, tmp_path / "data")
     house.open("ana")
     tries = 0
@@ -320,11 +391,16 @@ def test_a_transaction_that_is_in_anothers_way_is_made_again(pool: Pool, tmp_pat
         nonlocal tries
         tries += 1
         with transaction(pool) as tx:
-            apply.apply(tx, house.here.keyring, installation.policies(house.here), [
-                do.Choose(account=house.accounts["ana"], at=house.now, allow=True)
-            ])  # fmt: skip
+            apply.apply(
+                tx,
+                house.here.keyring,
+                installation.policies(house.here),
+                [do.Choose(account=house.accounts["ana"], at=house.now, allow=True)],
+            )
             if tries < 3:
-                tx.execute("DO $$ BEGIN RAISE EXCEPTION 'in the way' USING ERRCODE = '40001'; END $$")
+                tx.execute(
+                    "DO $$ BEGIN RAISE EXCEPTION 'in the way' USING ERRCODE = '40001'; END $$"
+                )
 
     retrying(choose)
     assert tries == 3

@@ -1,7 +1,9 @@
-"""What the restriction journal and the spool acknowledged is there after a crash that loses all that was not fsynced.
+"""What the restriction journal and the spool acknowledged is there after a crash that loses all
+that was not fsynced.
 
-On the disk of `disk`: a file that nobody fsynced may be gone or torn, a name whose folder nobody fsynced too. New segments
-and new folders among them; on a disk that lies about fsync the same search finds losses.
+On the disk of `disk`: a file that nobody fsynced may be gone or torn, a name whose folder nobody
+fsynced too. New segments and new folders among them; on a disk that lies about fsync the same
+search finds losses.
 """
 
 from __future__ import annotations
@@ -58,7 +60,9 @@ def spool_holds(folder: Path) -> list[int]:
 KINDS = {"journal": (journal_writes, journal_holds), "spool": (spool_writes, spool_holds)}
 
 
-def recorded(root: Path, writes: Callable[[Path, Callable[[], None]], None]) -> tuple[Disk, list[Step]]:
+def recorded(
+    root: Path, writes: Callable[[Path, Callable[[], None]], None]
+) -> tuple[Disk, list[Step]]:
     """The disk before, and the steps of a run on it."""
     root.mkdir()
     with Watch(root) as watch:
@@ -101,12 +105,18 @@ def test_what_was_acknowledged_is_there_after_any_crash(tmp_path: Path, kind: st
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_on_a_disk_that_lies_about_fsync_the_same_search_finds_losses(tmp_path: Path, kind: str) -> None:
+def test_on_a_disk_that_lies_about_fsync_the_same_search_finds_losses(
+    tmp_path: Path, kind: str
+) -> None:
     assert lost(tmp_path, kind, fsyncs=False) != []
 
 
-def test_an_append_of_a_previous_life_is_refused_and_nothing_of_it_is_written(tmp_path: Path) -> None:
-    """Also by a program that opened the journal before the life began, and where the life begins a new segment."""
+def test_an_append_of_a_previous_life_is_refused_and_nothing_of_it_is_written(
+    tmp_path: Path,
+) -> None:
+    """Also by a program that opened the journal before the life began, and where the life begins a
+    new segment.
+    """
     for size in (10_000, 100):
         folder = tmp_path / f"of-{size}"
         before, restoring = (Journal(folder, segment_bytes_max=size, key=KEY) for _ in range(2))

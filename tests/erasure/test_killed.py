@@ -1,7 +1,8 @@
-"""Killed at any moment and begun again, hundreds of times: nothing acknowledged is lost, and nothing erased returns.
+"""Killed at any moment and begun again, hundreds of times: nothing acknowledged is lost, and
+nothing erased returns.
 
-TESTS_KILLS sets how often Licet's programs are killed (200), TESTS_POSTMASTERS how often the postmaster is (20); a run
-kills a sixteenth as often: `tests/tiers.py`.
+TESTS_KILLS sets how often Licet's programs are killed (200), TESTS_POSTMASTERS how often the
+postmaster is (20); a run kills a sixteenth as often: `tests/tiers.py`.
 """
 
 from __future__ import annotations
@@ -42,10 +43,12 @@ from ..vault.model import sound
 from ..waiting import HANG_SECONDS, wait_until
 from .killing import BEGIN
 
-KILLS = int(os.environ.get("TESTS_KILLS") or share(200, least=32))  # `check_all` finds something of each kind
+# `check_all` finds something of each kind
+KILLS = int(os.environ.get("TESTS_KILLS") or share(200, least=32))
 POSTMASTERS = int(os.environ.get("TESTS_POSTMASTERS") or share(20))
 SHARES = 2
-KINDS = frozenset({"say", "delete", "choose", "append"})  # what must have been done for a run to prove anything
+# what must have been done for a run to prove anything
+KINDS = frozenset({"say", "delete", "choose", "append"})
 
 
 def begin(config: Configuration) -> None:
@@ -63,7 +66,13 @@ def test_nothing_acknowledged_is_lost_and_nothing_erased_returns(
     program = [sys.executable, str(Path(__file__).with_name("killing.py"))]
     environment = {**os.environ, "LICET_DATABASE_URL": config.database_url or ""}
     subprocess.run(
-        [*program, str(config.data), str(SHARES * SIXTEENTH + number), str(lives), str(acknowledged)],
+        [
+            *program,
+            str(config.data),
+            str(SHARES * SIXTEENTH + number),
+            str(lives),
+            str(acknowledged),
+        ],
         env=environment,
         check=True,
     )
@@ -103,7 +112,9 @@ def check_all(here: installation.Installation, told: list[dict[str, Any]]) -> No
 
 
 def check_backup(here: installation.Installation, folder: Path) -> None:
-    """It is whole; only when it is older than backups are kept may the keys that it needs be destroyed."""
+    """It is whole; only when it is older than backups are kept may the keys that it needs be
+    destroyed.
+    """
     try:
         archives.verify(here.config, folder)
     except RefusedError as error:
@@ -113,16 +124,31 @@ def check_backup(here: installation.Installation, folder: Path) -> None:
 
 def check_rows(here: installation.Installation, told: list[dict[str, Any]]) -> None:
     with transaction(here.pool) as tx:
-        contents = {(key[1], key[2]): content.text for key, content in sound(tx, here.keyring).items()}
-        ended = {row[0] for row in tx.execute("SELECT conversation_id FROM segments WHERE erased_at IS NOT NULL")}
-        deleted = {
-            row[0] for row in tx.execute("SELECT conversation_id FROM conversations WHERE deleted_at IS NOT NULL")
+        contents = {
+            (key[1], key[2]): content.text for key, content in sound(tx, here.keyring).items()
         }
-        closed = {row[0] for row in tx.execute("SELECT account_id FROM accounts WHERE closed_at IS NOT NULL")}
+        ended = {
+            row[0]
+            for row in tx.execute(
+                "SELECT conversation_id FROM segments WHERE erased_at IS NOT NULL"
+            )
+        }
+        deleted = {
+            row[0]
+            for row in tx.execute(
+                "SELECT conversation_id FROM conversations WHERE deleted_at IS NOT NULL"
+            )
+        }
+        closed = {
+            row[0]
+            for row in tx.execute("SELECT account_id FROM accounts WHERE closed_at IS NOT NULL")
+        }
         known = {row[0] for row in tx.execute("SELECT account_id FROM accounts")}
     for said in of(told, "say"):
         place = (UUID(hex=said["conversation"]), said["turn"])
-        assert contents.get(place) == said["text"] or place[0] in ended, "acknowledged, and neither there nor erased"
+        assert contents.get(place) == said["text"] or place[0] in ended, (
+            "acknowledged, and neither there nor erased"
+        )
     assert {UUID(hex=line["conversation"]) for line in of(told, "delete")} <= deleted
     assert {UUID(hex=line["account"]) for line in of(told, "close")} <= closed
     assert {UUID(hex=line["account"]) for line in of(told, "open")} <= known
@@ -132,14 +158,21 @@ def check_restrictions(here: installation.Installation, told: list[dict[str, Any
     """What was taken back and acknowledged is in the journal, so that no restore brings it back."""
     assert here.keyring.restrictions is not None
     kept = list(here.keyring.restrictions.records())
-    assert {UUID(hex=line["conversation"]) for line in of(told, "delete")} <= {one.conversation for one in kept}
+    assert {UUID(hex=line["conversation"]) for line in of(told, "delete")} <= {
+        one.conversation for one in kept
+    }
     refused = {one.account for one in kept if one.kind in ("refused", "closed")}
-    assert {UUID(hex=line["account"]) for line in of(told, "choose") if not line["allow"]} <= refused
+    assert {
+        UUID(hex=line["account"]) for line in of(told, "choose") if not line["allow"]
+    } <= refused
 
 
 def check_keys(here: installation.Installation) -> None:
-    """A rotation that was begun is finished, every key opens, and no slot that nothing names holds one."""
-    if epochs.status(here).unfinished is not None:  # what was destroyed after it began waits for the next
+    """A rotation that was begun is finished, every key opens, and no slot that nothing names holds
+    one.
+    """
+    # what was destroyed after it began waits for the next
+    if epochs.status(here).unfinished is not None:
         epochs.rotate(here, Rotation.weekly)
     epochs.rotate(here, Rotation.weekly)
     status = epochs.status(here)
@@ -156,18 +189,26 @@ def check_log(here: installation.Installation) -> None:
     for year in documents.years(here):
         log = documents.place(here).folder / year
         trusted = verifier.trust(documents.key(here, int(year)).vkey)
-        report = verifier.check_log(verifier.FolderFiles(log), trusted, (), verifier.story_of(trusted.origin))
+        report = verifier.check_log(
+            verifier.FolderFiles(log), trusted, (), verifier.story_of(trusted.origin)
+        )
         assert report.ok, report.findings
         with transaction(here.pool) as tx:
-            placed = tx.execute("SELECT count(*), max(index) FROM outbox WHERE log_year = %s", [int(year)]).fetchone()
-        assert placed == (report.size, report.size - 1), "every leaf is a row's, and every row's place is a leaf"
+            placed = tx.execute(
+                "SELECT count(*), max(index) FROM outbox WHERE log_year = %s", [int(year)]
+            ).fetchone()
+        assert placed == (report.size, report.size - 1), (
+            "every leaf is a row's, and every row's place is a leaf"
+        )
 
 
 # The postmaster
 
 
 class Worker(threading.Thread):
-    """Works on an installation, as a server does, through every death of its database; counts what it was told."""
+    """Works on an installation, as a server does, through every death of its database; counts what
+    it was told.
+    """
 
     def __init__(self, house: House) -> None:
         super().__init__(daemon=True)
@@ -190,16 +231,25 @@ class Worker(threading.Thread):
                 return
 
     def step(self, number: int) -> None:
-        text, chat = f"said {number}", f"chat-{(number - 1) // 6}"  # a chat is deleted after its last turn
+        # a chat is deleted after its last turn
+        text, chat = f"said {number}", f"chat-{(number - 1) // 6}"
         said = self.house.say("ana", chat, text)
         assert said.conversation is not None
-        self.told.append({"did": "say", "conversation": said.conversation.hex, "turn": said.turn, "text": text})
+        self.told.append(
+            {"did": "say", "conversation": said.conversation.hex, "turn": said.turn, "text": text}
+        )
         if number % 12 == 0:
             self.house.about(do.Delete, "ana", chat)
             self.told.append({"did": "delete", "conversation": said.conversation.hex})
         if number % 5 == 0:
             self.house.choose("ana", number % 10 != 0)
-            self.told.append({"did": "choose", "account": self.house.accounts["ana"].hex, "allow": number % 10 != 0})
+            self.told.append(
+                {
+                    "did": "choose",
+                    "account": self.house.accounts["ana"].hex,
+                    "allow": number % 10 != 0,
+                }
+            )
         if number % 7 == 0:
             documents.append(self.house.here)
             self.told.append({"did": "append"})
@@ -227,7 +277,9 @@ def own(tmp_path: Path) -> Iterator[Configuration]:
     embedded.stop(config.data / "postgres")
 
 
-def test_the_database_is_killed_over_and_over_and_what_was_acknowledged_is_there(own: Configuration) -> None:
+def test_the_database_is_killed_over_and_over_and_what_was_acknowledged_is_there(
+    own: Configuration,
+) -> None:
     moment: list[datetime] = [BEGIN]
     with installation.installation(own, lambda: moment[0]) as here:
         house = Standing(here)
@@ -237,7 +289,11 @@ def test_the_database_is_killed_over_and_over_and_what_was_acknowledged_is_there
         for number in range(POSTMASTERS):
             time.sleep(0.1 + 0.03 * (number % 5))
             kill(own, worker)
-        wait_until(lambda: kinds(worker.told) >= KINDS, "it has done each of its verbs", alive=worker.is_alive)
+        wait_until(
+            lambda: kinds(worker.told) >= KINDS,
+            "it has done each of its verbs",
+            alive=worker.is_alive,
+        )
         worker.stopped.set()
         worker.join(HANG_SECONDS)
         assert worker.unexpected == []
@@ -250,9 +306,12 @@ def kill(own: Configuration, worker: Worker) -> None:
     """Kills the postmaster, and waits until another has answered."""
     pid = embedded.status(own.data / "postgres").pid
     os.kill(pid, signal.SIGKILL)
-    # A statement that was under way may still be answered: a backend outlives its postmaster for a moment.
+    # A statement that was under way may still be answered: a backend outlives its postmaster for a
+    # moment.
     wait_until(
-        lambda: embedded.status(own.data / "postgres").pid not in (0, pid), "another comes", alive=worker.is_alive
+        lambda: embedded.status(own.data / "postgres").pid not in (0, pid),
+        "another comes",
+        alive=worker.is_alive,
     )
     before = worker.steps
     wait_until(lambda: worker.steps > before + 1, "it works on", alive=worker.is_alive)

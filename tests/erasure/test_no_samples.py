@@ -1,4 +1,6 @@
-"""The planner's statistics hold no samples of sealed bytes, wrapped keys and HMACs: no erasure reaches them there."""
+"""The planner's statistics hold no samples of sealed bytes, wrapped keys and HMACs: no erasure
+reaches them there.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ KEPT_OUT = {
 SAMPLED = "SELECT tablename, attname FROM pg_stats WHERE schemaname = 'public'"
 
 
-def test_after_analyze_there_is_no_sample_of_what_an_erasure_destroys(pool: Pool, tmp_path: Path) -> None:
+def test_after_analyze_there_is_no_sample_of_what_an_erasure_destroys(
+    pool: Pool, tmp_path: Path
+) -> None:
     house = House(pool, tmp_path)
     house.open("ana", allow=True)
     for chat in ("one", "two", "three"):
@@ -23,5 +27,10 @@ def test_after_analyze_there_is_no_sample_of_what_an_erasure_destroys(pool: Pool
     with transaction(pool) as tx:
         tx.execute("ANALYZE")
     sampled = set(house.query(SAMPLED))
-    assert {("bodies", "turn"), ("turns", "role"), ("accounts", "plan"), ("key_pages", "page")} <= sampled
+    assert {
+        ("bodies", "turn"),
+        ("turns", "role"),
+        ("accounts", "plan"),
+        ("key_pages", "page"),
+    } <= sampled
     assert not KEPT_OUT & sampled

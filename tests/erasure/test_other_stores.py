@@ -1,5 +1,5 @@
-"""Other people's stores, as a control that must fail: what plain PostgreSQL deleted is found by the search that finds
-nothing of ours. The figures are those of `./run bench leftovers` (docs/erase.md).
+"""Other people's stores, as a control that must fail: what plain PostgreSQL deleted is found by the
+search that finds nothing of ours. The figures are those of `./run bench leftovers` (docs/erase.md).
 """
 
 from __future__ import annotations
@@ -32,11 +32,15 @@ def test_plain_postgres_keeps_what_was_deleted(bench: ModuleType, tmp_path: Path
     before, deleted, vacuumed, rewritten = bench.postgres(tmp_path / "plain", SENTENCES)
     assert before.heap == before.dump == SENTENCES, "the search finds what is there"
     assert deleted.heap == SENTENCES, "a deleted row lies in its page"
-    assert deleted.wal > SENTENCES // 2, "and in the write-ahead log, whose own page headers may cut one in two"
+    assert deleted.wal > SENTENCES // 2, (
+        "and in the write-ahead log, whose own page headers may cut one in two"
+    )
     assert vacuumed.wal > SENTENCES // 2
     assert rewritten.wal > SENTENCES // 2
     assert rewritten.dump == SENTENCES, "and in yesterday's backup for as long as that is kept"
 
 
-def test_the_same_search_finds_nothing_of_ours(bench: ModuleType, tmp_path: Path, fast: embedded.Options) -> None:
+def test_the_same_search_finds_nothing_of_ours(
+    bench: ModuleType, tmp_path: Path, fast: embedded.Options
+) -> None:
     assert bench.licet(tmp_path / "licet", SENTENCES, fast).anywhere == 0

@@ -1,10 +1,12 @@
-"""A sentence in every field that can hold content is nowhere, and opens nowhere, after its erasure was asked for.
+"""A sentence in every field that can hold content is nowhere, and opens nowhere, after its erasure
+was asked for.
 
-A real installation runs as its operator runs it: a server, commands, a database that archives its WAL, a backup, a
-release, an export, cold objects. Then the account is closed and erased. Once the command has ended no living place has the
-sentence in clear, and no living key opens the sealed one; a copy of the database from before opens it with the keys of
-the day for as long as its epoch lives, and never after that. The search is believed only because it finds, by the same
-code, a sentence that was written in clear in each kind of place, and the sealed ones as long as their keys live.
+A real installation runs as its operator runs it: a server, commands, a database that archives its
+WAL, a backup, a release, an export, cold objects. Then the account is closed and erased. Once the
+command has ended no living place has the sentence in clear, and no living key opens the sealed one;
+a copy of the database from before opens it with the keys of the day for as long as its epoch lives,
+and never after that. The search is believed only because it finds, by the same code, a sentence
+that was written in clear in each kind of place, and the sealed ones as long as their keys live.
 """
 
 from __future__ import annotations
@@ -41,7 +43,8 @@ from .search import Copy, can_read_memory, files, found_in, memory, programs, un
 
 TOKEN_KEY = b"a key that host and test share, of more than 32 bytes"
 
-# What a host may tell beyond the web's API: transcripts carry tools, paths and branches; staff state matters of holds.
+# What a host may tell beyond the web's API: transcripts carry tools, paths and branches; staff
+# state matters of holds.
 PLANT = """
 import json, os, sys
 from pathlib import Path
@@ -100,27 +103,39 @@ FIELDS = (
 
 
 class Operated:
-    """An installation, as it is operated: by commands and a server, with folders for backups, WAL and temporary files."""
+    """An installation, as it is operated: by commands and a server, with folders for backups, WAL
+    and temporary files.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.core = "zq" + secrets.token_hex(6)
         self.folder, self.data = folder, folder / "data"
-        self.backups, self.archive, self.tmp = (folder / name for name in ("backups", "archive", "tmp"))
+        self.backups, self.archive, self.tmp = (
+            folder / name for name in ("backups", "archive", "tmp")
+        )
         for path in (self.data, self.backups, self.archive, self.tmp):
             path.mkdir()
         (folder / "token.key").write_bytes(TOKEN_KEY)
         self.environment = {
-            **os.environ, "TMPDIR": str(self.tmp), "LICET_WEB__TOKEN_KEY_FILE": str(folder / "token.key"),
-        }  # fmt: skip
+            **os.environ,
+            "TMPDIR": str(self.tmp),
+            "LICET_WEB__TOKEN_KEY_FILE": str(folder / "token.key"),
+        }
 
     def sentence(self, field: str) -> str:
         return f"{self.core} in the {field} of grandmother's letter"
 
-    def run(self, *words: str, program: Sequence[str | PathLike[str]] = (FORKED,), stdin: str = "") -> str:
+    def run(
+        self, *words: str, program: Sequence[str | PathLike[str]] = (FORKED,), stdin: str = ""
+    ) -> str:
         command = [*program, *words, *(["--data", str(self.data)] if FORKED in program else [])]
-        done = subprocess.run(command, env=self.environment, input=stdin, capture_output=True, text=True, timeout=600)
+        done = subprocess.run(
+            command, env=self.environment, input=stdin, capture_output=True, text=True, timeout=600
+        )
         assert done.returncode == 0, done.stderr
-        assert self.core not in done.stdout + done.stderr, "a command's output goes into terminals and logs"
+        assert self.core not in done.stdout + done.stderr, (
+            "a command's output goes into terminals and logs"
+        )
         return done.stdout
 
     @contextmanager
@@ -128,7 +143,10 @@ class Operated:
         port = free_port()
         command = [*LICET, "serve", "--data", str(self.data), "--port", str(port)]
         environment = {**self.environment, "TESTS_CONTROL": control}
-        with log.open("wb") as out, subprocess.Popen(command, env=environment, stdout=out, stderr=out) as server:
+        with (
+            log.open("wb") as out,
+            subprocess.Popen(command, env=environment, stdout=out, stderr=out) as server,
+        ):
             try:
                 answers(server, f"http://127.0.0.1:{port}")
                 yield psutil.Process(server.pid), f"http://127.0.0.1:{port}"
@@ -176,17 +194,28 @@ def tell_the_server(operated: Operated, url: str, key: str) -> tuple[str, dict[s
         send("/v1/accounts/me/choices", {"allow": True}, headers=person)
         say = operated.sentence
         for role in ("user", "assistant"):
-            said = send("/v1/turns", {
-                "account": account, "conversation": f"host:{say('host id of the chat')}", "id": f"{role} {say('turn id')}",
-                "role": role, "text": say(f"{role} text"), "title": say("title"), "model": say("model name"),
-            }, headers={"idempotency-key": f"{operated.core}-{role}"})  # fmt: skip
+            said = send(
+                "/v1/turns",
+                {
+                    "account": account,
+                    "conversation": f"host:{say('host id of the chat')}",
+                    "id": f"{role} {say('turn id')}",
+                    "role": role,
+                    "text": say(f"{role} text"),
+                    "title": say("title"),
+                    "model": say("model name"),
+                },
+                headers={"idempotency-key": f"{operated.core}-{role}"},
+            )
         chat = said["conversation"]
         comment = {"rating": "down", "share": "conversation", "comment": say("comment")}
         send(f"/v1/conversations/{chat}/feedback", comment, headers=person)
         turns = client.get(f"/v1/conversations/{chat}/turns", headers=person)
         assert say("user text") in turns.text
         assert operated.core in client.get("/v1/accounts/me/export", headers=person).text
-        refused = client.post("/v1/turns", json={"account": account, "role": say("role"), "text": say("broken body")})
+        refused = client.post(
+            "/v1/turns", json={"account": account, "role": say("role"), "text": say("broken body")}
+        )
         assert refused.status_code in (400, 422)
     return account, person
 
@@ -203,11 +232,19 @@ def cool(operated: Operated) -> None:
 def keeps_its_memory(pid: int) -> bool:
     """Whether a program writes no core dump, and no page to swap where it may lock them."""
     limits = Path(f"/proc/{pid}/limits").read_text()
-    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line)
+    status = dict(
+        line.split(":", 1)
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+        if ":" in line
+    )
     is_locked = int(status["VmLck"].split()[0]) > 0
     may_lock = re.search(r"Max locked memory\s+unlimited", limits) is not None
     no_core = re.search(r"Max core file size\s+0\s+0\s", limits) is not None
-    return no_core and (is_locked or not may_lock) and (not is_locked or int(status["VmSwap"].split()[0]) == 0)
+    return (
+        no_core
+        and (is_locked or not may_lock)
+        and (not is_locked or int(status["VmSwap"].split()[0]) == 0)
+    )
 
 
 def copied(operated: Operated, dsn: str) -> Copy:
@@ -218,11 +255,14 @@ def copied(operated: Operated, dsn: str) -> Copy:
 def readable(copy: Copy, operated: Operated, epochs: Path, chain_of: Copy | None = None) -> int:
     """How many planted turns the copy opens."""
     return sum(
-        any(operated.core.encode() in part for part in unpacked(plain)) for plain in copy.opens(epochs, chain_of)
+        any(operated.core.encode() in part for part in unpacked(plain))
+        for plain in copy.opens(epochs, chain_of)
     )
 
 
-def test_the_sentence_is_nowhere_and_opens_nowhere_once_its_account_was_erased(operated: Operated) -> None:
+def test_the_sentence_is_nowhere_and_opens_nowhere_once_its_account_was_erased(
+    operated: Operated,
+) -> None:
     control = f"{operated.core[::-1]} is in clear"
     epochs = operated.data / "keys"
     operated.run("init", "--preset", "article-2025", "--names-left-in")
@@ -239,16 +279,22 @@ def test_the_sentence_is_nowhere_and_opens_nowhere_once_its_account_was_erased(o
         before = copied(operated, dsn)
         look_is_believed(operated, dsn, server, control)
         assert len(before.bodies) >= 5
-        assert readable(before, operated, epochs) == len(before.bodies), "as long as it lives, its person reads it"
+        assert readable(before, operated, epochs) == len(before.bodies), (
+            "as long as it lives, its person reads it"
+        )
         assert operated.search() == {}, "in clear it is nowhere even while it lives"
         cool(operated)
         assert keeps_its_memory(server.pid)
 
-        closed = httpx.post(f"{url}/v1/accounts/{account}/close", headers={"authorization": f"Bearer {key}"})
+        closed = httpx.post(
+            f"{url}/v1/accounts/{account}/close", headers={"authorization": f"Bearer {key}"}
+        )
         assert closed.is_success, closed.text
         operated.run("erase", "run", "--now")
         after = copied(operated, dsn)
-        assert [row for row in after.bodies if str(row[0].hex) == account.removeprefix("acc_")] == []
+        assert [
+            row for row in after.bodies if str(row[0].hex) == account.removeprefix("acc_")
+        ] == []
         assert readable(before, operated, epochs, after) == 0, "no living key opens what was sealed"
         assert operated.search() == {}
         refused = httpx.get(f"{url}/v1/accounts/me/conversations", headers=person)
@@ -267,38 +313,60 @@ def test_the_sentence_is_nowhere_and_opens_nowhere_once_its_account_was_erased(o
 
 
 def look_is_believed(operated: Operated, dsn: str, server: psutil.Process, control: str) -> None:
-    """The same search finds what is in clear, in every kind of place, and names none of them by mistake."""
+    """The same search finds what is in clear, in every kind of place, and names none of them by
+    mistake.
+    """
     word = control.split()[0]
     (operated.tmp / "left").write_text(control)
     (operated.backups / "left").write_text(control)
     (operated.data / "releases" / "left").write_text(control)
     with psycopg.connect(dsn, autocommit=True) as conn:
-        conn.execute("INSERT INTO secrets (name, wrapped) VALUES ('control', %s)", [control.encode()])
+        conn.execute(
+            "INSERT INTO secrets (name, wrapped) VALUES ('control', %s)", [control.encode()]
+        )
         conn.execute(f"DO $$ BEGIN RAISE LOG '{control}'; END $$")
         backend = conn.info.backend_pid
         conn.execute("SELECT %s::text", [control])
-        postgres = found_in(word, memory(backend, shared=True)) if can_read_memory(backend) else {"unread": ""}
+        postgres = (
+            found_in(word, memory(backend, shared=True))
+            if can_read_memory(backend)
+            else {"unread": ""}
+        )
     operated.keep_wal(dsn)
     dump = operated.tmp / "control.dump"
     subprocess.run([str(embedded.binaries() / "pg_dump"), "-Fc", f"--file={dump}", dsn], check=True)
     found = found_in(word, files(operated.data, operated.backups, operated.archive, operated.tmp))
-    kinds = ("pg_wal/", "base/", "archive/", "backups/", "tmp/", "releases/", "control.dump as text")
+    kinds = (
+        "pg_wal/",
+        "base/",
+        "archive/",
+        "backups/",
+        "tmp/",
+        "releases/",
+        "control.dump as text",
+    )
     assert [kind for kind in kinds if not any(kind in name for name in found)] == []
     assert any("log" in Path(name).name for name in found), "and the log of the database"
     assert postgres
     if can_read_memory(server.pid):
         assert found_in(word, memory(server.pid, shared=True))
-        assert found_in(operated.core, memory(server.pid, shared=True)), "a server that has read it has it in memory"
+        assert found_in(operated.core, memory(server.pid, shared=True)), (
+            "a server that has read it has it in memory"
+        )
     dump.unlink()
     with psycopg.connect(dsn, autocommit=True) as conn:
         conn.execute("DELETE FROM secrets WHERE name = 'control'")
 
 
 def check_old_copies(operated: Operated, before: Copy, epochs: Path) -> None:
-    """The published delay: a copy from before opens it until the rotation's window is over, and never after that."""
+    """The published delay: a copy from before opens it until the rotation's window is over, and
+    never after that.
+    """
     moved = datetime.now(UTC)
     with installation.installation(Configuration(data=operated.data), lambda: moved) as here:
-        assert readable(before, operated, epochs) > 0, "control: copy and keys of the same day do open it"
+        assert readable(before, operated, epochs) > 0, (
+            "control: copy and keys of the same day do open it"
+        )
         (number, *_) = [epoch.number for epoch in chain.status(here).epochs]
         chain.rotate(here, Rotation.daily)
         assert readable(before, operated, epochs) > 0, "control: the rotation alone does not end it"

@@ -1,8 +1,10 @@
-"""Withdraw, delete and close race with say, sweep, rotate and build, statement by statement; one order explains it all.
+"""Withdraw, delete and close race with say, sweep, rotate and build, statement by statement; one
+order explains it all.
 
-Each round takes one schedule of a seed: several connections work at one account, and who comes next is drawn before
-every statement and on either side of every commit. What was answered is then told again to the bare rule, in the order
-of the account's own numbers, and both must say the same of everything.
+Each round takes one schedule of a seed: several connections work at one account, and who comes next
+is drawn before every statement and on either side of every commit. What was answered is then told
+again to the bare rule, in the order of the account's own numbers, and both must say the same of
+everything.
 
 TESTS_RACES sets how many rounds there are in all (700, of which a run
 takes a sixteenth: `tests/tiers.py`): each races about three pairs of an ending and something else.
@@ -59,11 +61,14 @@ TOWN_ROUNDS = {
 IMPROVE, SAFETY = "improve_models", "safety_classifiers"
 SECOND = timedelta(seconds=1)
 
-# What an order needs of a verb: the account's last number, whether the verb took it, and its first ending's position.
+# What an order needs of a verb: the account's last number, whether the verb took it, and its first
+# ending's position.
 PLACE = """
-    SELECT a.last_seq, EXISTS (SELECT FROM journal j WHERE j.account_id = a.account_id AND j.seq = a.last_seq
+    SELECT a.last_seq, EXISTS (SELECT FROM journal j WHERE j.account_id = a.account_id
+      AND j.seq = a.last_seq
                                   AND j.xmin = pg_current_xact_id()::xid)
-                    OR EXISTS (SELECT FROM turns t WHERE t.account_id = a.account_id AND t.seq = a.last_seq
+                    OR EXISTS (SELECT FROM turns t WHERE t.account_id = a.account_id
+                      AND t.seq = a.last_seq
                                   AND t.xmin = pg_current_xact_id()::xid),
            (SELECT min(position) FROM journal j WHERE j.account_id = a.account_id AND j.ends
                                   AND j.xmin = pg_current_xact_id()::xid)
@@ -83,7 +88,12 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
 def rules() -> Policy:
     document = preset("article-2025").document()
-    document["keep"] |= {"opted_in": "P20D", "opted_out": "P5D", "incognito": "P5D", "deleted": "P2D"}
+    document["keep"] |= {
+        "opted_in": "P20D",
+        "opted_out": "P5D",
+        "incognito": "P5D",
+        "deleted": "P2D",
+    }
     document["decide_by"] = None
     return read(document)
 
@@ -99,7 +109,11 @@ class Town:
     def settled(self, draws: Sequence[Random]) -> list[Round]:
         """A newcomer for each, with a past that both sides know."""
         for number, draw in enumerate(draws):
-            pair = Pair(lambda: transaction(self.here.pool), self.here.keyring, installation.policies(self.here))
+            pair = Pair(
+                lambda: transaction(self.here.pool),
+                self.here.keyring,
+                installation.policies(self.here),
+            )
             bucketless = uuid7(self.house.now, draw.randbytes(10)).int >> 16 << 16
             account = pair.accounts[f"person {number}"] = UUID(int=bucketless | 7)
             self.rounds[account] = Round(self, pair, draw, number)
@@ -123,8 +137,8 @@ class Town:
 class Round:
     """One account and its past; then a race about it.
 
-    ``open`` may be used. ``secret`` (incognito) and ``gone`` (deleted) fall due a second after the race begins, and a
-    second before that nothing has.
+    ``open`` may be used. ``secret`` (incognito) and ``gone`` (deleted) fall due a second after the
+    race begins, and a second before that nothing has.
     """
 
     def __init__(self, town: Town, pair: Pair, draw: Random, number: int) -> None:
@@ -150,7 +164,9 @@ class Round:
     def account(self) -> UUID:
         return self.pair.accounts[self.name]
 
-    def saying(self, chat: str, role: TurnRole = TurnRole.user, *, incognito: bool = False) -> ev.SayEvent:
+    def saying(
+        self, chat: str, role: TurnRole = TurnRole.user, *, incognito: bool = False
+    ) -> ev.SayEvent:
         self.said += 1
         name = self.prefix + chat
         return ev.SayEvent(
@@ -163,7 +179,9 @@ class Round:
         )
 
     def at(self) -> datetime:
-        """A clock of one of several machines: before, at or after the moment at which something falls due."""
+        """A clock of one of several machines: before, at or after the moment at which something
+        falls due.
+        """
         return self.began + self.draw.choice((0, 0, 1, 2)) * SECOND
 
     def command(self, event: ev.Event) -> do.Command:
@@ -179,7 +197,9 @@ class Round:
                 (answer,) = apply(tx, self.here.keyring, self.pair.policies, [command])
                 row = tx.execute(PLACE, [self.account]).fetchone()
             assert row is not None
-            return Told(event=timed(event, answer.at), answer=answer, seq=row[0], took=row[1], ended=row[2])
+            return Told(
+                event=timed(event, answer.at), answer=answer, seq=row[0], took=row[1], ended=row[2]
+            )
 
         return retrying(once)
 
@@ -199,7 +219,11 @@ class Round:
         chat = self.prefix + draw.choice(("open", "open", "secret", "gone"))
         match draw.randrange(5):
             case 0 | 1:
-                again = [ev.ChooseEvent(at=self.at(), account=self.name, allow=True)] if draw.random() < 0.4 else []
+                again = (
+                    [ev.ChooseEvent(at=self.at(), account=self.name, allow=True)]
+                    if draw.random() < 0.4
+                    else []
+                )
                 return [ev.ChooseEvent(**about, allow=False), *again]
             case 2 | 3:
                 return [ev.DeleteEvent(**about, conversation=chat)]
@@ -208,12 +232,17 @@ class Round:
 
     def words(self) -> list[ev.Event]:
         chats = ("open", "open", "secret", "secret", "gone", "new")
-        return [timed(self.saying(self.draw.choice(chats)), self.at()) for _ in range(self.draw.choice((1, 2)))]
+        return [
+            timed(self.saying(self.draw.choice(chats)), self.at())
+            for _ in range(self.draw.choice((1, 2)))
+        ]
 
     # The rule
 
     def explain(self) -> None:
-        """Tells the bare rule what the race did, by the account's own numbers; every answer must follow."""
+        """Tells the bare rule what the race did, by the account's own numbers; every answer must
+        follow.
+        """
         self.told.sort(key=lambda one: (one.seq, not one.took, one.event.at))
         taken = [one.seq for one in self.told if one.took]
         assert len(taken) == len(set(taken)), "no number was given twice"
@@ -232,7 +261,10 @@ class Round:
             assert answer.outcome is pair._expected(event, known), (event, answer)
             if answer.outcome is Outcome.done:
                 assert answer.conversation is not None
-                assert pair.conversations.setdefault(event.conversation, answer.conversation) == answer.conversation
+                assert (
+                    pair.conversations.setdefault(event.conversation, answer.conversation)
+                    == answer.conversation
+                )
                 pair.turns[event.turn] = (event.conversation, answer.turn)
         if isinstance(event, ev.ChooseEvent) and before is not None:
             brought = fold.advance(before, pair.policies, event.at).account
@@ -240,7 +272,9 @@ class Round:
             assert answer.answers == chosen.answers, (event, answer)
 
     def world_at(self, position: int) -> World:
-        """The account as it was before its first ending beyond the position: only endings take anything out."""
+        """The account as it was before its first ending beyond the position: only endings take
+        anything out.
+        """
         world = World(self.pair.policies)
         for event in self.past:
             world.apply(event)
@@ -251,32 +285,50 @@ class Round:
         return world
 
     def named(self, row: RowSources) -> list[str]:
-        """The turns of a row in order, by the names that the world knows; a source is the last so many of its kind."""
-        chat = next(chat for chat, known in self.pair.conversations.items() if known == row.conversation)
+        """The turns of a row in order, by the names that the world knows; a source is the last so
+        many of its kind.
+        """
+        chat = next(
+            chat for chat, known in self.pair.conversations.items() if known == row.conversation
+        )
         turns = [(turn, name) for name, (of, turn) in self.pair.world.turns.items() if of == chat]
         found: dict[int, str] = {}
         for source in row.sources:
-            like = {t.number: name for t, name in turns if (t.segment, t.origin) == (source.segment, source.origin)}
+            like = {
+                t.number: name
+                for t, name in turns
+                if (t.segment, t.origin) == (source.segment, source.origin)
+            }
             numbers = sorted(number for number in like if number <= source.turn)
             found |= {number: like[number] for number in numbers[-source.count :]}
         return [found[number] for number in sorted(found)]
 
     def check_keys(self) -> int:
-        """What lives opens, what is due is gone for good; answers how many keys the race destroyed."""
+        """What lives opens, what is due is gone for good; answers how many keys the race
+        destroyed.
+        """
         with transaction(self.here.pool) as tx:
             sound(tx, self.here.keyring)
             early = "SELECT count(*) FROM segments WHERE erased_at < keep_until"
             assert tx.execute(early).fetchone() == (0,), "nothing is erased before its time"
-            dead = sum(gone for (account, _), gone in destroyed(tx).items() if account == self.account)
-            marked = tx.execute("SELECT FROM spent_accounts WHERE account_id = %s", [self.account]).fetchone()
+            dead = sum(
+                gone for (account, _), gone in destroyed(tx).items() if account == self.account
+            )
+            marked = tx.execute(
+                "SELECT FROM spent_accounts WHERE account_id = %s", [self.account]
+            ).fetchone()
             keys = self.here.keyring.account_keys(tx, [self.account])[self.account].slots
         if dead and marked is None:
-            assert keys != self.keys_before, "a key died, and neither was the one above it changed nor will it be"
+            assert keys != self.keys_before, (
+                "a key died, and neither was the one above it changed nor will it be"
+            )
         return dead
 
 
 def timed(event: ev.Event, at: datetime) -> ev.Event:
-    return type(event)(**{name: getattr(event, name) for name in event.__struct_fields__} | {"at": at})
+    return type(event)(
+        **{name: getattr(event, name) for name in event.__struct_fields__} | {"at": at}
+    )
 
 
 class Races:
@@ -308,13 +360,17 @@ class Races:
         self.pairs += len(endings) * (len(words) + len(more))
         self.scheduler.race(actors, round_.draw)
         round_.explain()
-        self.counts.update(f"{type(one.event).__name__} {one.answer.outcome}" for one in round_.told)
+        self.counts.update(
+            f"{type(one.event).__name__} {one.answer.outcome}" for one in round_.told
+        )
         order = [type(one.event).__name__ for one in round_.told if one.took]
         self.counts["first " + order[0] if order else "nothing"] += 1
 
 
 @pytest.fixture
-def races(dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[str], Races]]:
+def races(
+    dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[[str], Races]]:
     made: list[Races] = []
 
     def begin(kind: str) -> Races:
@@ -326,20 +382,30 @@ def races(dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Itera
         one.close()
         with capsys.disabled():
             print(
-                f"\n  {one.kind}: {one.rounds:,} rounds of {one.pairs:,} pairs, {len(one.scheduler.seen):,} schedules, "
-                f"{one.scheduler.steps:,} steps, {one.scheduler.held:,} met a lock; {dict(sorted(one.counts.items()))}"
+                f"\n  {one.kind}: {one.rounds:,} rounds of {one.pairs:,} pairs, "
+                f"{len(one.scheduler.seen):,} schedules, "
+                f"{one.scheduler.steps:,} steps, {one.scheduler.held:,} met a lock; "
+                f"{dict(sorted(one.counts.items()))}"
             )
 
 
-def test_endings_and_turns_on_three_connections_are_explained_by_one_order(races: Callable[[str], Races]) -> None:
+def test_endings_and_turns_on_three_connections_are_explained_by_one_order(
+    races: Callable[[str], Races],
+) -> None:
     run = races("say")
     for one in run.each():
         run.race(one, one.actor("other", one.draw.choice((one.words, one.ending))()))
-    assert run.counts["first SayEvent"] and run.counts["first ChooseEvent"] and run.counts["SayEvent refused"]
+    assert (
+        run.counts["first SayEvent"]
+        and run.counts["first ChooseEvent"]
+        and run.counts["SayEvent refused"]
+    )
     assert len(run.scheduler.seen) > run.rounds * 0.9
 
 
-def test_a_sweep_among_endings_and_turns_erases_what_is_due_and_nothing_else(races: Callable[[str], Races]) -> None:
+def test_a_sweep_among_endings_and_turns_erases_what_is_due_and_nothing_else(
+    races: Callable[[str], Races],
+) -> None:
     run = races("sweep")
     for one in run.each():
         run.race(one, Actor("sweep", lambda one=one: sweeper.sweep(moved(one.town, one.at()))))
@@ -350,7 +416,9 @@ def test_a_sweep_among_endings_and_turns_erases_what_is_due_and_nothing_else(rac
 def moved(town: Town, at: datetime) -> installation.Installation:
     """The installation with a clock that stands."""
     here = town.here
-    return installation.Installation(config=here.config, pool=here.pool, keyring=here.keyring, clock=lambda: at)
+    return installation.Installation(
+        config=here.config, pool=here.pool, keyring=here.keyring, clock=lambda: at
+    )
 
 
 def test_a_rotation_among_endings_turns_and_a_sweep_forgets_no_key_and_saves_none(
@@ -361,7 +429,9 @@ def test_a_rotation_among_endings_turns_and_a_sweep_forgets_no_key_and_saves_non
         kind = one.draw.choice(list(Rotation))
         run.race(
             one,
-            Actor("rotate", lambda one=one, kind=kind: epochs.rotate(moved(one.town, one.began), kind)),
+            Actor(
+                "rotate", lambda one=one, kind=kind: epochs.rotate(moved(one.town, one.began), kind)
+            ),
             Actor("sweep", lambda one=one: sweeper.sweep(moved(one.town, one.began + 2 * SECOND))),
         )
         run.counts["keys destroyed"] += one.check_keys()
@@ -377,7 +447,9 @@ def test_a_release_that_is_built_among_endings_holds_nothing_that_ended_before_i
         here, purpose = moved(one.town, one.at()), one.draw.choice((IMPROVE, SAFETY))
 
         def build(
-            here: installation.Installation = here, purpose: str = purpose, built: list[BuildResult] = built
+            here: installation.Installation = here,
+            purpose: str = purpose,
+            built: list[BuildResult] = built,
         ) -> None:
             built.append(release_build.build_release(here, name=f"r{number}", purpose=purpose))  # noqa: B023 run at once
 
@@ -388,13 +460,17 @@ def test_a_release_that_is_built_among_endings_holds_nothing_that_ended_before_i
             run.counts["sealed after an ending"] += any(
                 t.ended and t.ended <= release.manifest.journal for t in one.told
             )
-            run.counts["sealed before one"] += any(t.ended and t.ended > release.manifest.journal for t in one.told)
+            run.counts["sealed before one"] += any(
+                t.ended and t.ended > release.manifest.journal for t in one.told
+            )
             check_leases(one.town, release, one.began + 3 * SECOND)
     assert run.counts["sealed before one"] and run.counts["sources"]
 
 
 def check_sealed(town: Town, built: BuildResult) -> int:
-    """Every source of every row might be used at the seal, by the bare rule; answers how many there are."""
+    """Every source of every row might be used at the seal, by the bare rule; answers how many there
+    are.
+    """
     worlds: dict[UUID, World] = {}
     asked = 0
     for row in sealed_rows(town.house, built.manifest.name):
@@ -412,7 +488,11 @@ def check_leases(town: Town, built: BuildResult, at: datetime) -> None:
     expected = []
     for row in sealed_rows(town.house, built.manifest.name):
         one = town.rounds[row.account]
-        if all(one.pair.world.decide(turn, built.manifest.purpose, at).use for turn in one.named(row)):
+        if all(
+            one.pair.world.decide(turn, built.manifest.purpose, at).use for turn in one.named(row)
+        ):
             expected.append([f"what {turn} says" for turn in one.named(row)])
     out = catalog.open_release(moved(town, at), built.manifest.name)
-    assert sorted([message["content"] for message in row["messages"]] for row in out) == sorted(expected)
+    assert sorted([message["content"] for message in row["messages"]] for row in out) == sorted(
+        expected
+    )

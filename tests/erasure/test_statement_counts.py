@@ -1,8 +1,10 @@
-"""How many statements a deletion and its certificate send to the database: no more than there are now.
+"""How many statements a deletion and its certificate send to the database: no more than there are
+now.
 
-A statement costs the client and the server some fifty microseconds each, whatever it does. A deletion reads with five and
-writes with two: the state of account, conversation, segments and feedback; and what is told of it, to the journal, the
-outbox, the erasures and the hosts. What brings a number down lowers it here too.
+A statement costs the client and the server some fifty microseconds each, whatever it does. A
+deletion reads with five and writes with two: the state of account, conversation, segments and
+feedback; and what is told of it, to the journal, the outbox, the erasures and the hosts. What
+brings a number down lowers it here too.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ from ..installed import House
 
 DELETION_MAX, CERTIFICATE_MAX = 6, 15
 POLICIES = (
-    "SELECT document, sha256, version FROM policies"  # a process keeps what it read: when it reads is not counted
+    # a process keeps what it read: when it reads is not counted
+    "SELECT document, sha256, version FROM policies"
 )
 
 
@@ -50,26 +53,35 @@ def counted(pool: Pool) -> Iterator[list[str]]:
         conn.cursor_factory = factory
 
 
-def test_a_deletion_and_its_certificate_send_no_more_statements_than_now(pool: Pool, tmp_path: Path) -> None:
+def test_a_deletion_and_its_certificate_send_no_more_statements_than_now(
+    pool: Pool, tmp_path: Path
+) -> None:
     house = House(pool, tmp_path)
     house.open("ana", allow=True)
     house.talk("ana", "kept")
     house.talk("ana", "gone before")  # what a process reads once is read by then
     house.about(Delete, "ana", "gone before")
-    certificates.run(house.here, at_once=True)  # the first certificate makes the key that signs them
+    # the first certificate makes the key that signs them
+    certificates.run(house.here, at_once=True)
     house.talk("ana", "gone")
     account, conversation = house.accounts["ana"], house.chats["gone"]
     with counted(pool) as sent:
-        verbs.tell(house.here, [Delete(account=account, at=house.here.clock(), conversation=conversation)])
+        verbs.tell(
+            house.here, [Delete(account=account, at=house.here.clock(), conversation=conversation)]
+        )
     assert 0 < len(sent) <= DELETION_MAX, sent
-    (erasure,) = house.query("SELECT erasure_id FROM erasures WHERE conversation_id = %s", conversation)[0]
+    (erasure,) = house.query(
+        "SELECT erasure_id FROM erasures WHERE conversation_id = %s", conversation
+    )[0]
     with counted(pool) as sent:
         done = certificates.run(house.here, only=f"era_{erasure.hex}", at_once=True)
     assert done.certificates == 1
     assert 0 < len(sent) <= CERTIFICATE_MAX, sent
 
 
-def test_no_statement_of_a_deletion_is_planned_at_each_execution(pool: Pool, tmp_path: Path) -> None:
+def test_no_statement_of_a_deletion_is_planned_at_each_execution(
+    pool: Pool, tmp_path: Path
+) -> None:
     house = House(pool, tmp_path)
     house.open("ana", allow=True)
     chats = [f"chat {number}" for number in range(12)]
@@ -82,7 +94,8 @@ def test_no_statement_of_a_deletion_is_planned_at_each_execution(pool: Pool, tmp
             gone = Delete(account=account, at=at, conversation=house.chats[chat])
             verbs.tell_in(tx, house.here.keyring, policies(house.here), [gone])
         plans = tx.execute(
-            "SELECT statement, generic_plans, custom_plans FROM pg_prepared_statements WHERE generic_plans + custom_plans > 6"
+            "SELECT statement, generic_plans, custom_plans FROM pg_prepared_statements "
+            "WHERE generic_plans + custom_plans > 6"
         ).fetchall()
     assert len(plans) == DELETION_MAX - 1, "without the policies, which the process has read"
     assert [text for text, generic, _ in plans if not generic] == []

@@ -1,4 +1,6 @@
-"""The sweep runs by itself, stops before it erases more than anybody expects, and goes on when a person says so."""
+"""The sweep runs by itself, stops before it erases more than anybody expects, and goes on when a
+person says so.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +72,9 @@ def running(house: House) -> Iterator[None]:
         assert not thread.is_alive()
 
 
-def test_a_sweep_that_would_erase_more_than_the_set_share_erases_nothing_and_asks(house: House) -> None:
+def test_a_sweep_that_would_erase_more_than_the_set_share_erases_nothing_and_asks(
+    house: House,
+) -> None:
     house.passes(11)
     with pytest.raises(RefusedError, match="would erase `3` of `8` stored segments") as refused:
         sweeper.sweep(house.here)
@@ -82,7 +86,9 @@ def test_a_sweep_that_would_erase_more_than_the_set_share_erases_nothing_and_ask
     assert found.state is doctor.FindingState.broken
 
 
-def test_what_waits_is_erased_once_somebody_approved_it_and_then_the_limit_holds_again(house: House) -> None:
+def test_what_waits_is_erased_once_somebody_approved_it_and_then_the_limit_holds_again(
+    house: House,
+) -> None:
     with pytest.raises(RefusedError, match="no sweep waits"):
         sweeper.approve(house.here, "user:kim")
     house.passes(11)
@@ -115,7 +121,9 @@ def test_a_dry_run_counts_and_asks_nothing(house: House) -> None:
     assert sweeper.standing(house.here).waits_since is None
 
 
-def test_by_itself_it_erases_what_is_due_with_a_certificate_and_waits_where_it_must(house: House) -> None:
+def test_by_itself_it_erases_what_is_due_with_a_certificate_and_waits_where_it_must(
+    house: House,
+) -> None:
     house.about(do.Delete, "ana", "late 0")
     with running(house):
         house.passes(11)
@@ -128,12 +136,17 @@ def test_by_itself_it_erases_what_is_due_with_a_certificate_and_waits_where_it_m
         house.passes(20)
         wait_until(lambda: kept(house) == 0, "all that ended is erased")
         wait_until(
-            lambda: certificates.of_account(house.here, house.accounts["ana"])[0].state is ErasureState.verified,
+            lambda: (
+                certificates.of_account(house.here, house.accounts["ana"])[0].state
+                is ErasureState.verified
+            ),
             "the erasure is verified",
         )
 
 
-def test_content_that_a_hold_alone_kept_goes_when_the_hold_ends_and_is_certified(house: House) -> None:
+def test_content_that_a_hold_alone_kept_goes_when_the_hold_ends_and_is_certified(
+    house: House,
+) -> None:
     limited(house, share=1.0)
     house.about(do.Hold, "ana", "early 0", matter="case 7")
     house.passes(60)
@@ -143,7 +156,8 @@ def test_content_that_a_hold_alone_kept_goes_when_the_hold_ends_and_is_certified
         wait_until(lambda: kept(house) == 0, "the last is erased")
         wait_until(
             lambda: (
-                [e.state for e in certificates.of_account(house.here, house.accounts["ana"])] == [ErasureState.verified]
+                [e.state for e in certificates.of_account(house.here, house.accounts["ana"])]
+                == [ErasureState.verified]
             ),
             "the erasure is verified",
         )
@@ -151,7 +165,10 @@ def test_content_that_a_hold_alone_kept_goes_when_the_hold_ends_and_is_certified
 
 
 def test_of_several_that_keep_sweeping_one_works_at_a_time(house: House) -> None:
-    with locked(house.here.pool, sweeper.SWEEPS_LOCK) as first, locked(house.here.pool, sweeper.SWEEPS_LOCK) as second:
+    with (
+        locked(house.here.pool, sweeper.SWEEPS_LOCK) as first,
+        locked(house.here.pool, sweeper.SWEEPS_LOCK) as second,
+    ):
         assert (first, second) == (True, False)
     with locked(house.here.pool, sweeper.SWEEPS_LOCK) as again:
         assert again
@@ -164,7 +181,10 @@ def test_a_key_is_rotated_out_by_itself_on_the_day_after_its_deletion(house: Hou
     with running(house):
         wait_until(lambda: kept(house) == 5, "the next is erased")
         house.passes(8)
-        wait_until(lambda: house.query("SELECT count(*) FROM epochs")[0][0] > before, "what ended is erased")
+        wait_until(
+            lambda: house.query("SELECT count(*) FROM epochs")[0][0] > before,
+            "what ended is erased",
+        )
     assert house.query("SELECT count(*) FROM epochs")[0][0] > before
 
 
@@ -184,27 +204,42 @@ def test_the_doctor_says_which_host_hears_nothing_and_who_owes_an_answer(house: 
 def stored(house: House) -> int:
     """The sealed bytes that lie in the tables, looked at and not asked for."""
     tables = ("bodies", "safety_bodies", "feedback_bodies")
-    return sum(int(house.query(f"SELECT coalesce(sum(octet_length(sealed)), 0) FROM {name}")[0][0]) for name in tables)
+    return sum(
+        int(house.query(f"SELECT coalesce(sum(octet_length(sealed)), 0) FROM {name}")[0][0])
+        for name in tables
+    )
 
 
 @pytest.fixture
 def lived_in(pool: Pool, tmp_path: Path) -> House:
-    """Chats that go and stay, one that was flagged, feedback with a comment, and one under a hold."""
+    """Chats that go and stay, one that was flagged, feedback with a comment, and one under a
+    hold.
+    """
     house = limited(House(pool, tmp_path), share=1.0, unasked=10_000)
     house.open("ana", allow=False)
     house.open("ben", allow=True)
-    for name, chat in (("ana", "short"), ("ana", "held"), ("ana", "late"), ("ana", "flagged"), ("ben", "long")):
+    for name, chat in (
+        ("ana", "short"),
+        ("ana", "held"),
+        ("ana", "late"),
+        ("ana", "flagged"),
+        ("ben", "long"),
+    ):
         house.talk(name, chat)
     house.about(do.Flag, "ana", "flagged", score=0.9)
     for name, chat in (("ana", "short"), ("ben", "long")):
         comment = encode(Content(text="that was of great help"))
-        house.about(do.GiveFeedback, name, chat, rating="up", share=Share.conversation, comment=comment)
+        house.about(
+            do.GiveFeedback, name, chat, rating="up", share=Share.conversation, comment=comment
+        )
     house.about(do.Hold, "ana", "held", matter="kettles")
     return house
 
 
 def test_the_forecast_says_what_sweeps_leave(lived_in: House) -> None:
-    """Held chats, copies of flagged ones and feedback are in it: each month is swept, and the bytes are counted."""
+    """Held chats, copies of flagged ones and feedback are in it: each month is swept, and the bytes
+    are counted.
+    """
     house = lived_in
     coming = population_status.forecast(house.here)
     assert coming.kept[0] == stored(house) == population_status.status(house.here).bytes_kept
@@ -225,9 +260,15 @@ def test_status_doctor_and_the_sweep_say_the_same_of_what_is_due(lived_in: House
     would = sweeper.sweep(house.here, dry_run=True)
     due = would.segments + would.feedback + would.reasons.get("safety", 0)
     assert due >= 3
-    assert population_status.status(house.here).overdue == due, "a hold that came too late hides nothing"
-    assert population_status.status(house.here).bytes_kept == stored(house), "what is due lies there still"
-    (said,) = [finding.seen for finding in doctor.examine(house.here) if finding.what == "retention"]
+    assert population_status.status(house.here).overdue == due, (
+        "a hold that came too late hides nothing"
+    )
+    assert population_status.status(house.here).bytes_kept == stored(house), (
+        "what is due lies there still"
+    )
+    (said,) = [
+        finding.seen for finding in doctor.examine(house.here) if finding.what == "retention"
+    ]
     assert said.startswith(f"{due} segments, feedback and safety copies are overdue")
     sweeper.sweep(house.here)
     assert population_status.status(house.here).overdue == 0
@@ -235,7 +276,9 @@ def test_status_doctor_and_the_sweep_say_the_same_of_what_is_due(lived_in: House
 
 
 def test_the_sweep_waits_for_whoever_reads_endings_alone(lived_in: House, pool: Pool) -> None:
-    """Publishing a release holds the lock of endings alone: a sweep that erased beside it would not be in the release."""
+    """Publishing a release holds the lock of endings alone: a sweep that erased beside it would not
+    be in the release.
+    """
     house = lived_in
     house.passes(40)
     with pool.connection() as publishing:
@@ -250,7 +293,8 @@ def test_the_sweep_waits_for_whoever_reads_endings_alone(lived_in: House, pool: 
 
 
 @pytest.mark.parametrize(
-    "told", ["delete", "keep out", "withdraw", "close", "leave the plan", "are too young", "say their age"]
+    "told",
+    ["delete", "keep out", "withdraw", "close", "leave the plan", "are too young", "say their age"],
 )
 def test_a_verb_that_ends_something_waits_for_whoever_reads_endings_alone(
     lived_in: House, pool: Pool, told: str
@@ -278,7 +322,9 @@ def test_a_verb_that_ends_something_waits_for_whoever_reads_endings_alone(
     assert house.dump() != before
 
 
-def test_a_sweep_that_has_erased_what_it_may_asks_again_before_it_goes_on(pool: Pool, tmp_path: Path) -> None:
+def test_a_sweep_that_has_erased_what_it_may_asks_again_before_it_goes_on(
+    pool: Pool, tmp_path: Path
+) -> None:
     """Segments, feedback and safety copies count alike against what needs no asking."""
     house = limited(House(pool, tmp_path), share=0.0, unasked=4)
     house.open("ana", allow=False)

@@ -35,9 +35,13 @@ from .commits import Count, counted
 
 
 class Home(House):
-    """A `House` over an opened installation, journal and all; ``moment`` holds the time that its clock tells."""
+    """A `House` over an opened installation, journal and all; ``moment`` holds the time that its
+    clock tells.
+    """
 
-    def __init__(self, here: Installation, moment: list[datetime], before: Home | None = None) -> None:
+    def __init__(
+        self, here: Installation, moment: list[datetime], before: Home | None = None
+    ) -> None:
         self.moment, self.here = moment, here
         self.accounts = dict(before.accounts) if before else {}
         self.chats = dict(before.chats) if before else {}
@@ -58,7 +62,9 @@ class Home(House):
 
 @dataclass(slots=True)
 class Base:
-    """``dsn`` and ``folder`` are the template; ``texts`` is what lives in it, by conversation and turn."""
+    """``dsn`` and ``folder`` are the template; ``texts`` is what lives in it, by conversation and
+    turn.
+    """
 
     dsn: str
     folder: Path
@@ -73,11 +79,12 @@ Check = Callable[[Home, Path], None]
 
 @dataclass(slots=True, kw_only=True)
 class Verb:
-    """A verb: ``day`` is when it is done, ``may_end`` the chats that it may erase, ``told`` holds once it was answered.
+    """A verb: ``day`` is when it is done, ``may_end`` the chats that it may erase, ``told`` holds
+    once it was answered.
 
-    ``repeat`` is what somebody does who was not answered, in a share of the states; then ``told`` holds as well.
-    ``states`` are how many of its states are tried, at least, where `STATES` are in all; ``drawn`` how many are drawn
-    after each step: 0 where all of them are tried.
+    ``repeat`` is what somebody does who was not answered, in a share of the states; then ``told``
+    holds as well. ``states`` are how many of its states are tried, at least, where `STATES` are in
+    all; ``drawn`` how many are drawn after each step: 0 where all of them are tried.
     """
 
     name: str
@@ -93,7 +100,9 @@ class Verb:
 
 
 @contextmanager
-def opened_home(pool: Pool, dsn: str, folder: Path, base: Base | None, at: datetime, **more: Any) -> Iterator[Home]:
+def opened_home(
+    pool: Pool, dsn: str, folder: Path, base: Base | None, at: datetime, **more: Any
+) -> Iterator[Home]:
     """The installation in a folder, over a pool, as every command opens it."""
     moment = [at]
     with over(pool, config(folder, dsn), lambda: moment[0], **more) as here:
@@ -109,7 +118,9 @@ LEAVES = 90
 
 
 def make_base(dsn: str, folder: Path) -> Base:
-    """The middle of a life: things said, taken back, erased, rotated, released and backed up, and a log near a tile's end."""
+    """The middle of a life: things said, taken back, erased, rotated, released and backed up, and a
+    log near a tile's end.
+    """
     folder.mkdir()
     pool, moment = counted(dsn, Count(None, lambda: None)), [BEGIN]
     with closing(pool), over(pool, config(folder, dsn), lambda: moment[0]) as here:
@@ -118,7 +129,9 @@ def make_base(dsn: str, folder: Path) -> Base:
         for name in NAMES:
             home.open(name, allow=name != "eva")
             for chat in ("one", "two"):
-                project = home.host("project", "kettles") if (name, chat) == ("cem", "one") else None
+                project = (
+                    home.host("project", "kettles") if (name, chat) == ("cem", "one") else None
+                )
                 home.talk(name, f"{name}-{chat}", host_project=project)
         home.about(do.Flag, "ben", "ben-two", score=0.9)
         home.about(do.Delete, "ana", "ana-two")
@@ -155,10 +168,19 @@ def apply_policy(home: Home) -> None:
 def build(home: Home, name: str) -> None:
     here = home.here
     builder = Builder(
-        here.pool, here.keyring, installation.policies(here), release_build.RuleCleaner(), here.clock, rows_per_part=2,
+        here.pool,
+        here.keyring,
+        installation.policies(here),
+        release_build.RuleCleaner(),
+        here.clock,
+        rows_per_part=2,
         page_bytes_max=1,
-    )  # fmt: skip
-    builder.run(BuildOrder(name=name, purpose="improve_models", folder=here.config.releases / name, software="test"))
+    )
+    builder.run(
+        BuildOrder(
+            name=name, purpose="improve_models", folder=here.config.releases / name, software="test"
+        )
+    )
 
 
 # Verbs
@@ -188,9 +210,10 @@ DELETED = "deleted_at IS NOT NULL FROM conversations WHERE conversation_id = %s"
 def three_at_once(home: Home, _: Path) -> None:
     ana, ben = home.accounts["ana"], home.accounts["ben"]
     home.tell(
-        do.CloseAccount(account=ana, at=home.now), do.SetAge(account=ben, at=home.now, age=12),
+        do.CloseAccount(account=ana, at=home.now),
+        do.SetAge(account=ben, at=home.now, age=12),
         do.Narrow(account=ben, at=home.now, conversation=home.chats["ben-one"]),
-    )  # fmt: skip
+    )
 
 
 def keep_a_project_out(home: Home, _: Path) -> None:
@@ -279,36 +302,107 @@ def restore(home: Home, folder: Path) -> None:
 
 
 VERBS = (
-    Verb(name="say", act=lambda home, _: home.talk("ana", "ana-one", "more"), told=is_true(
-        "count(*) = 5 FROM turns WHERE conversation_id = %s", "ana-one")),
+    Verb(
+        name="say",
+        act=lambda home, _: home.talk("ana", "ana-one", "more"),
+        told=is_true("count(*) = 5 FROM turns WHERE conversation_id = %s", "ana-one"),
+    ),
     Verb(name="begin an account", act=new_people, told=is_true("count(*) = 6 FROM accounts")),
-    Verb(name="allow", act=lambda home, _: void(home.choose("eva", True)), told=is_true(
-        "in_force > 0 FROM accounts WHERE account_id = %s", "eva")),
-    Verb(name="refuse", states=360, act=lambda home, _: void(home.choose("ben", False)), told=is_true(
-        "in_force = 0 FROM accounts WHERE account_id = %s", "ben")),
-    Verb(name="delete", states=600, act=took_back(do.Delete, "ana", "ana-one"), told=is_true(DELETED, "ana-one")),
-    Verb(name="keep out", states=500, act=took_back(do.Narrow, "ben", "ben-one"), told=is_true(
-        "narrowed FROM conversations WHERE conversation_id = %s", "ben-one")),
-    Verb(name="keep a project out", states=500, act=keep_a_project_out, told=is_true(
-        "narrowed AND kept_out_at IS NOT NULL FROM conversations JOIN projects USING (account_id, project_id) "
-        "WHERE conversation_id = %s", "cem-one")),
-    Verb(name="overturn", states=500, act=took_back(do.Unflag, "ben", "ben-two"), told=is_true(
-        "bool_and(overturned_at IS NOT NULL) FROM flags WHERE conversation_id = %s", "ben-two"), may_end=("ben-two",)),
-    Verb(name="hold", states=650, act=took_back(do.Hold, "ben", "ben-one", matter="a case"), told=is_true(
-        "count(*) = 1 FROM holds WHERE conversation_id = %s", "ben-one")),
-    Verb(name="three at once", states=1300, act=three_at_once, told=is_true(
-        "closed_at IS NOT NULL FROM accounts WHERE account_id = %s", "ana")),
-    Verb(name="sweep", day=400, act=lambda home, _: void(sweeper.sweep(home.here)), told=is_true(
-        "NOT EXISTS (SELECT FROM bodies WHERE conversation_id = %s)", "eva-one"),
-        may_end=("eva-one", "eva-two", "dia-one", "dia-two")),
-    Verb(name="certify", states=600, act=delete_and_certify, told=fully_certified, may_end=("ana-one",)),
-    Verb(name="rotate", states=100, act=lambda home, _: void(epochs.rotate(home.here, Rotation.daily)), told=rotated),
+    Verb(
+        name="allow",
+        act=lambda home, _: void(home.choose("eva", True)),
+        told=is_true("in_force > 0 FROM accounts WHERE account_id = %s", "eva"),
+    ),
+    Verb(
+        name="refuse",
+        states=360,
+        act=lambda home, _: void(home.choose("ben", False)),
+        told=is_true("in_force = 0 FROM accounts WHERE account_id = %s", "ben"),
+    ),
+    Verb(
+        name="delete",
+        states=600,
+        act=took_back(do.Delete, "ana", "ana-one"),
+        told=is_true(DELETED, "ana-one"),
+    ),
+    Verb(
+        name="keep out",
+        states=500,
+        act=took_back(do.Narrow, "ben", "ben-one"),
+        told=is_true("narrowed FROM conversations WHERE conversation_id = %s", "ben-one"),
+    ),
+    Verb(
+        name="keep a project out",
+        states=500,
+        act=keep_a_project_out,
+        told=is_true(
+            "narrowed AND kept_out_at IS NOT NULL FROM conversations JOIN projects USING "
+            "(account_id, project_id) "
+            "WHERE conversation_id = %s",
+            "cem-one",
+        ),
+    ),
+    Verb(
+        name="overturn",
+        states=500,
+        act=took_back(do.Unflag, "ben", "ben-two"),
+        told=is_true(
+            "bool_and(overturned_at IS NOT NULL) FROM flags WHERE conversation_id = %s", "ben-two"
+        ),
+        may_end=("ben-two",),
+    ),
+    Verb(
+        name="hold",
+        states=650,
+        act=took_back(do.Hold, "ben", "ben-one", matter="a case"),
+        told=is_true("count(*) = 1 FROM holds WHERE conversation_id = %s", "ben-one"),
+    ),
+    Verb(
+        name="three at once",
+        states=1300,
+        act=three_at_once,
+        told=is_true("closed_at IS NOT NULL FROM accounts WHERE account_id = %s", "ana"),
+    ),
+    Verb(
+        name="sweep",
+        day=400,
+        act=lambda home, _: void(sweeper.sweep(home.here)),
+        told=is_true("NOT EXISTS (SELECT FROM bodies WHERE conversation_id = %s)", "eva-one"),
+        may_end=("eva-one", "eva-two", "dia-one", "dia-two"),
+    ),
+    Verb(
+        name="certify",
+        states=600,
+        act=delete_and_certify,
+        told=fully_certified,
+        may_end=("ana-one",),
+    ),
+    Verb(
+        name="rotate",
+        states=100,
+        act=lambda home, _: void(epochs.rotate(home.here, Rotation.daily)),
+        told=rotated,
+    ),
     Verb(name="destroy", states=100, act=rotate_and_destroy, told=first_epoch_is_gone),
-    Verb(name="sequence", states=1100, drawn=300, act=lambda home, _: void(documents.append(home.here)), told=all_told),
-    Verb(name="sequence in a new year", states=800, drawn=215, day=150, act=last_year, told=all_told),
-    Verb(name="release", states=800, drawn=62, act=lambda home, _: build(home, "next"), told=released,
-        repeat=release_again),
+    Verb(
+        name="sequence",
+        states=1100,
+        drawn=300,
+        act=lambda home, _: void(documents.append(home.here)),
+        told=all_told,
+    ),
+    Verb(
+        name="sequence in a new year", states=800, drawn=215, day=150, act=last_year, told=all_told
+    ),
+    Verb(
+        name="release",
+        states=800,
+        drawn=62,
+        act=lambda home, _: build(home, "next"),
+        told=released,
+        repeat=release_again,
+    ),
     Verb(name="back up", states=500, drawn=180, act=back_up, told=backed_up),
     Verb(name="restore", states=260, drawn=62, act=restore, restores=True),
     Verb(name="begin", states=1950, drawn=120, act=begin, told=begun, fresh=True),
-)  # fmt: skip
+)

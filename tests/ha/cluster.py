@@ -1,8 +1,10 @@
-"""A database that fails over, on this machine: etcd, three PostgreSQL under Patroni, and pgbouncer in front.
+"""A database that fails over, on this machine: etcd, three PostgreSQL under Patroni, and pgbouncer
+in front.
 
-Everything runs on free ports below one folder, with the programs of PostgreSQL that the rest of the tests use. What is
-killed is killed by its process id; `stop` ends what is left. As root the processes run in a user namespace, as Licet's own
-launcher does it, because PostgreSQL refuses to run as root.
+Everything runs on free ports below one folder, with the programs of PostgreSQL that the rest of the
+tests use. What is killed is killed by its process id; `stop` ends what is left. As root the
+processes run in a user namespace, as Licet's own launcher does it, because PostgreSQL refuses to
+run as root.
 """
 
 from __future__ import annotations
@@ -39,7 +41,11 @@ PACKAGES = "patroni python3-etcd pgbouncer etcd-server"
 def program(name: str) -> str:
     found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if found is None:
-        message = f"{name} is not here: no failover is tried; apt-get install --no-install-recommends {PACKAGES}"
+        message = (
+            f"{name} is not here: no failover is tried; apt-get install "
+            "--no-install-recommends "
+            f"{PACKAGES}"
+        )
         if os.environ.get("CI") == "true" and shutil.which("apt-get"):
             pytest.fail(message)
         pytest.skip(message)
@@ -47,7 +53,9 @@ def program(name: str) -> str:
 
 
 def free_ports(count: int) -> list[int]:
-    """Free ports below those that the kernel gives to clients: a server that was killed finds its own again."""
+    """Free ports below those that the kernel gives to clients: a server that was killed finds its
+    own again.
+    """
     found: list[int] = []
     with contextlib.ExitStack() as stack:
         while len(found) < count:
@@ -79,7 +87,9 @@ class Node:
     def start(self) -> None:
         with (self.folder / "patroni.log").open("ab") as log:
             self.patroni = subprocess.Popen(
-                unprivileged(program("patroni"), str(self.folder / "patroni.yaml")), stdout=log, stderr=log
+                unprivileged(program("patroni"), str(self.folder / "patroni.yaml")),
+                stdout=log,
+                stderr=log,
             )
 
     def is_watched(self) -> bool:
@@ -93,11 +103,15 @@ class Node:
             return None
 
     def kill_patroni(self) -> None:
-        """Patroni alone: its PostgreSQL runs on, and nobody tells it that it is not the primary any more."""
+        """Patroni alone: its PostgreSQL runs on, and nobody tells it that it is not the primary any
+        more.
+        """
         if self.patroni is not None:
             with contextlib.suppress(psutil.NoSuchProcess):
                 killed = [
-                    one for one in psutil.Process(self.patroni.pid).children(recursive=True) if "patroni" in one.name()
+                    one
+                    for one in psutil.Process(self.patroni.pid).children(recursive=True)
+                    if "patroni" in one.name()
                 ]
                 for one in killed:
                     one.kill()
@@ -121,7 +135,9 @@ class Node:
 
     def says(self) -> dict[str, Any]:
         try:
-            found: dict[str, Any] = httpx.get(f"http://127.0.0.1:{self.rest}/patroni", timeout=60).json()
+            found: dict[str, Any] = httpx.get(
+                f"http://127.0.0.1:{self.rest}/patroni", timeout=60
+            ).json()
         except (httpx.TransportError, ValueError):
             return {}
         return found
@@ -153,7 +169,11 @@ class HaCluster:
         for node in self.nodes:
             self._write(node)
         self.nodes[0].start()
-        wait_until(lambda: self.primary() is not None, "the first node is the primary", alive=self.nodes[0].is_watched)
+        wait_until(
+            lambda: self.primary() is not None,
+            "the first node is the primary",
+            alive=self.nodes[0].is_watched,
+        )
         for node in self.nodes[1:]:
             node.start()
         self.wait_whole()
@@ -179,10 +199,24 @@ class HaCluster:
     def _start_etcd(self) -> None:
         url, peer = f"http://127.0.0.1:{self.etcd_port}", f"http://127.0.0.1:{self._peer}"
         self._run(
-            "etcd", program("etcd"), "--name", "one", "--data-dir", str(self.folder / "etcd"), "--unsafe-no-fsync",
-            "--listen-client-urls", url, "--advertise-client-urls", url, "--listen-peer-urls", peer,
-            "--initial-advertise-peer-urls", peer, "--initial-cluster", f"one={peer}",
-        )  # fmt: skip
+            "etcd",
+            program("etcd"),
+            "--name",
+            "one",
+            "--data-dir",
+            str(self.folder / "etcd"),
+            "--unsafe-no-fsync",
+            "--listen-client-urls",
+            url,
+            "--advertise-client-urls",
+            url,
+            "--listen-peer-urls",
+            peer,
+            "--initial-advertise-peer-urls",
+            peer,
+            "--initial-cluster",
+            f"one={peer}",
+        )
 
         def healthy() -> bool:
             try:
@@ -197,7 +231,11 @@ class HaCluster:
         folder.mkdir()
         included = folder / "databases.ini"
         included.write_text(
-            f"[databases]\n{DATABASE} = host=127.0.0.1 port={self.nodes[0].port} dbname={DATABASE}\n", "utf-8"
+            (
+                f"[databases]\n{DATABASE} = host=127.0.0.1 port={self.nodes[0].port} "
+                f"dbname={DATABASE}\n"
+            ),
+            "utf-8",
         )
         (folder / "users").write_text('"postgres" ""\n', "utf-8")
         (folder / "pgbouncer.ini").write_text(
@@ -225,48 +263,72 @@ pidfile = {folder / "pid"}
         node.folder.mkdir()
         console = f"host=127.0.0.1 port={self.bouncer_port} user=postgres dbname=pgbouncer"
         included = self.folder / "pgbouncer" / "databases.ini"
-        follow = f"{DEPLOY / 'follow-primary'} {included} 127.0.0.1 {node.port} {DATABASE} '{console}'"
+        follow = (
+            f"{DEPLOY / 'follow-primary'} {included} 127.0.0.1 {node.port} {DATABASE} '{console}'"
+        )
         config = {
-            "scope": SCOPE, "name": node.name,
-            "restapi": {"listen": f"127.0.0.1:{node.rest}", "connect_address": f"127.0.0.1:{node.rest}"},
+            "scope": SCOPE,
+            "name": node.name,
+            "restapi": {
+                "listen": f"127.0.0.1:{node.rest}",
+                "connect_address": f"127.0.0.1:{node.rest}",
+            },
             "etcd3": {"host": f"127.0.0.1:{self.etcd_port}"},
             "bootstrap": {
                 "dcs": {
-                    "ttl": 20, "loop_wait": 1, "retry_timeout": 3, "maximum_lag_on_failover": 2**30,
+                    "ttl": 20,
+                    "loop_wait": 1,
+                    "retry_timeout": 3,
+                    "maximum_lag_on_failover": 2**30,
                     "primary_start_timeout": 0,
-                    "synchronous_mode": self.synchronous, "synchronous_mode_strict": self.synchronous,
+                    "synchronous_mode": self.synchronous,
+                    "synchronous_mode_strict": self.synchronous,
                     "postgresql": {
-                        "use_pg_rewind": True, "use_slots": True,
+                        "use_pg_rewind": True,
+                        "use_slots": True,
                         "parameters": {
-                            "max_connections": 120, "shared_buffers": "32MB", "wal_keep_size": "256MB",
-                            "log_min_messages": "log", "log_min_error_statement": "panic", "log_error_verbosity": "terse",
+                            "max_connections": 120,
+                            "shared_buffers": "32MB",
+                            "wal_keep_size": "256MB",
+                            "log_min_messages": "log",
+                            "log_min_error_statement": "panic",
+                            "log_error_verbosity": "terse",
                         },
                     },
                 },
                 "initdb": [{"encoding": "UTF8"}, "no-sync"],
             },
             "postgresql": {
-                "listen": f"127.0.0.1:{node.port}", "connect_address": f"127.0.0.1:{node.port}",
-                "data_dir": str(node.data), "bin_dir": str(embedded.binaries()),
+                "listen": f"127.0.0.1:{node.port}",
+                "connect_address": f"127.0.0.1:{node.port}",
+                "data_dir": str(node.data),
+                "bin_dir": str(embedded.binaries()),
                 "authentication": {
-                    "superuser": {"username": "postgres"}, "replication": {"username": "postgres"},
+                    "superuser": {"username": "postgres"},
+                    "replication": {"username": "postgres"},
                     "rewind": {"username": "postgres"},
                 },
-                # What a killed process has written is there though it was not synced: only a host that fails would lose it.
+                # What a killed process has written is there though it was not synced: only a host
+                # that fails would lose it.
                 "parameters": {"unix_socket_directories": "", "fsync": "off"},
                 "basebackup": [{"checkpoint": "fast"}, "no-sync"],
-                "pg_hba": ["host all all 127.0.0.1/32 trust", "host replication all 127.0.0.1/32 trust"],
+                "pg_hba": [
+                    "host all all 127.0.0.1/32 trust",
+                    "host replication all 127.0.0.1/32 trust",
+                ],
                 "remove_data_directory_on_rewind_failure": True,
                 "remove_data_directory_on_diverged_timelines": True,
                 "callbacks": {"on_start": follow, "on_role_change": follow},
             },
-        }  # fmt: skip
+        }
         (node.folder / "patroni.yaml").write_text(yaml.safe_dump(config), "utf-8")
 
     # What is so
 
     def primary(self) -> Node | None:
-        """The node that Patroni says is the primary and that takes writes; None while there is none."""
+        """The node that Patroni says is the primary and that takes writes; None while there is
+        none.
+        """
         for node in self.nodes:
             said = node.says() if node.patroni is not None else {}
             if said.get("role") in ("primary", "master") and said.get("state") == "running":
@@ -280,14 +342,18 @@ pidfile = {folder / "pid"}
         return found or self.wait_primary(other_than)
 
     def wait_whole(self) -> None:
-        """Every node runs, and (with synchronous replication) one of them is known to have everything: only that is promoted."""
+        """Every node runs, and (with synchronous replication) one of them is known to have
+        everything: only that is promoted.
+        """
 
         def whole() -> bool:
             primary = self.primary()
             if primary is None:
                 return False
             try:
-                found = httpx.get(f"http://127.0.0.1:{primary.rest}/cluster", timeout=60).json()["members"]
+                found = httpx.get(f"http://127.0.0.1:{primary.rest}/cluster", timeout=60).json()[
+                    "members"
+                ]
             except (httpx.TransportError, ValueError, KeyError):
                 return False
             followers = [one for one in found if one["name"] != primary.name]
@@ -301,14 +367,18 @@ pidfile = {folder / "pid"}
     # What happens to it
 
     def expire_leader(self) -> None:
-        """The key of a leader that was killed ends now and not after its 20 seconds: the least that Patroni allows."""
+        """The key of a leader that was killed ends now and not after its 20 seconds: the least that
+        Patroni allows.
+        """
         key = base64.b64encode(f"/service/{SCOPE}/leader".encode()).decode()
         httpx.post(
             f"http://127.0.0.1:{self.etcd_port}/v3/kv/deleterange", json={"key": key}, timeout=60
         ).raise_for_status()
 
     def kill_primary(self, *, leave_postgres: bool = False) -> Node:
-        """Kills the primary's Patroni, and its PostgreSQL unless that is left running; returns when another is promoted."""
+        """Kills the primary's Patroni, and its PostgreSQL unless that is left running; returns when
+        another is promoted.
+        """
         killed = self.wait_primary()
         if not leave_postgres:
             killed.patroni.send_signal(signal.SIGSTOP) if killed.patroni else None

@@ -13,7 +13,10 @@ from licet.store import embedded
 
 from .cluster import DATABASE, free_ports, unprivileged
 
-QUIET = "log_min_messages = fatal\nunix_socket_directories = ''\nfsync = off\nlisten_addresses = '127.0.0.1'\n"
+QUIET = (
+    "log_min_messages = fatal\nunix_socket_directories = ''\nfsync = off\nlisten_addresses = "
+    "'127.0.0.1'\n"
+)
 
 
 class Server:
@@ -32,7 +35,17 @@ class Server:
         assert done.returncode == 0, done.stdout + done.stderr
 
     def _control(self, *arguments: str) -> None:
-        self.do("pg_ctl", "-D", str(self.folder), "-w", "-t", "600", "-l", f"{self.folder}.log", *arguments)
+        self.do(
+            "pg_ctl",
+            "-D",
+            str(self.folder),
+            "-w",
+            "-t",
+            "600",
+            "-l",
+            f"{self.folder}.log",
+            *arguments,
+        )
 
     def start(self) -> None:
         self._control("-o", f"-p {self.port}", "start")
@@ -56,8 +69,19 @@ class Server:
 @contextlib.contextmanager
 def pair(folder: Path) -> Iterator[tuple[Server, Server]]:
     """Both run; commits wait for nobody, as in a PostgreSQL that nobody has told to."""
-    first, second = (Server(folder / name, port) for name, port in zip(("first", "second"), free_ports(2), strict=True))
-    first.do("initdb", "-D", str(first.folder), "--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync")
+    first, second = (
+        Server(folder / name, port)
+        for name, port in zip(("first", "second"), free_ports(2), strict=True)
+    )
+    first.do(
+        "initdb",
+        "-D",
+        str(first.folder),
+        "--username=postgres",
+        "--auth=trust",
+        "--encoding=UTF8",
+        "--no-sync",
+    )
     with (first.folder / "postgresql.conf").open("a", encoding="utf-8") as conf:
         conf.write(QUIET)
     try:
@@ -65,9 +89,15 @@ def pair(folder: Path) -> Iterator[tuple[Server, Server]]:
         with psycopg.connect(first.dsn, dbname="postgres", autocommit=True) as conn:
             conn.execute(f"CREATE DATABASE {DATABASE}")
         second.do(
-            "pg_basebackup", "-D", str(second.folder), "-d", f"host=127.0.0.1 port={first.port} user=postgres",
-            "--checkpoint=fast", "--no-sync", "--write-recovery-conf",
-        )  # fmt: skip
+            "pg_basebackup",
+            "-D",
+            str(second.folder),
+            "-d",
+            f"host=127.0.0.1 port={first.port} user=postgres",
+            "--checkpoint=fast",
+            "--no-sync",
+            "--write-recovery-conf",
+        )
         second.start()
         yield first, second
     finally:

@@ -1,4 +1,6 @@
-"""A replica takes over without synchronous replication: what may be lost is said, and what was restricted comes back."""
+"""A replica takes over without synchronous replication: what may be lost is said, and what was
+restricted comes back.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,10 @@ def two(tmp_path: Path) -> Iterator[tuple[Server, Server]]:
 def caught_up(first: Server, second: Server) -> None:
     """Waits until the replica has all that the primary has."""
     (newest,) = first.rows("SELECT pg_current_wal_lsn()")[0]
-    wait_until(lambda: second.rows(f"SELECT pg_last_wal_replay_lsn() >= '{newest}'") == [(True,)], "the replica has it")
+    wait_until(
+        lambda: second.rows(f"SELECT pg_last_wal_replay_lsn() >= '{newest}'") == [(True,)],
+        "the replica has it",
+    )
 
 
 def configuration(data: Path, server: Server) -> Configuration:
@@ -52,10 +57,21 @@ def person(here: Installation) -> tuple[UUID, UUID]:
     """Somebody who allowed it, and one conversation."""
     account, now = uuid7(utc_now(), os.urandom(10)), utc_now()
     key = installation.host_key(here)
-    verbs.tell(here, [OpenAccount(account=account, at=now, host=host_hmac(key, "account", "ana"), plan="pro", age=30)])
-    verbs.tell(here, [Choose(account=account, at=now, allow=True, question="training", via="notice")])
+    verbs.tell(
+        here,
+        [
+            OpenAccount(
+                account=account, at=now, host=host_hmac(key, "account", "ana"), plan="pro", age=30
+            )
+        ],
+    )
+    verbs.tell(
+        here, [Choose(account=account, at=now, allow=True, question="training", via="notice")]
+    )
     chat = host_hmac(key, "conversation", "chat")
-    said = Say(account=account, at=now, content=encode(Content(text="boils")), host_conversation=chat)
+    said = Say(
+        account=account, at=now, content=encode(Content(text="boils")), host_conversation=chat
+    )
     (answer,) = verbs.tell(here, [said])
     assert answer.conversation is not None
     return account, answer.conversation
@@ -70,7 +86,10 @@ def test_commits_that_a_failover_lost_are_noticed_and_restrictions_come_back(
         caught_up(first, second)
         (found,) = [one for one in doctor.examine(here) if one.what == "replicas"]
         assert found.state is FindingState.warning
-        assert "may lose what was acknowledged last" in found.seen and "restriction journal" in found.seen
+        assert (
+            "may lose what was acknowledged last" in found.seen
+            and "restriction journal" in found.seen
+        )
         second.stop()
         verbs.tell(here, [Delete(account=account, at=utc_now(), conversation=conversation)])
         verbs.tell(here, [Choose(account=account, at=utc_now(), allow=False, via="settings")])
@@ -83,7 +102,9 @@ def test_commits_that_a_failover_lost_are_noticed_and_restrictions_come_back(
     assert "licet restore --here" in refused.stderr
     restored = licet(data, second.dsn, "restore", "--here")
     assert restored.returncode == 0, restored.stderr
-    deleted = f"SELECT deleted_at IS NOT NULL FROM conversations WHERE conversation_id = '{conversation}'"
+    deleted = (
+        f"SELECT deleted_at IS NOT NULL FROM conversations WHERE conversation_id = '{conversation}'"
+    )
     assert second.rows(deleted) == [(True,)]
     assert second.rows("SELECT allow FROM choices ORDER BY seq DESC LIMIT 1") == [(False,)]
     assert licet(data, second.dsn, "status").returncode == 0
@@ -132,7 +153,10 @@ def test_what_waits_on_a_former_primary_is_cut_when_the_present_one_is_found(
         except BusyError as error:
             errors.append(error)
 
-    with opened(lambda: leads[0]) as pool, installation.over(pool, configuration(data, first), utc_now):
+    with (
+        opened(lambda: leads[0]) as pool,
+        installation.over(pool, configuration(data, first), utc_now),
+    ):
         waiting = threading.Event()
         thread = threading.Thread(target=wait, daemon=True)
         thread.start()
@@ -151,11 +175,16 @@ def test_what_waits_on_a_former_primary_is_cut_when_the_present_one_is_found(
     assert [type(error) for error in errors] == [UnreachableError]
 
 
-def test_a_commit_that_no_replica_confirmed_is_acknowledged_to_nobody(two: tuple[Server, Server]) -> None:
+def test_a_commit_that_no_replica_confirmed_is_acknowledged_to_nobody(
+    two: tuple[Server, Server],
+) -> None:
     """A cancelled wait for a replica ends as a success with a warning."""
     first, errors = two[0], list[BaseException]()
     first.set("synchronous_standby_names", "nobody")
-    wait_until(lambda: first.rows("SHOW synchronous_standby_names") == [("nobody",)], "it waits for a replica")
+    wait_until(
+        lambda: first.rows("SHOW synchronous_standby_names") == [("nobody",)],
+        "it waits for a replica",
+    )
 
     def change() -> None:
         try:

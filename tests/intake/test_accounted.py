@@ -1,4 +1,6 @@
-"""Nothing is lost in silence: what a reader reads is what it hands on and what it reports, each with its place, in numbers."""
+"""Nothing is lost in silence: what a reader reads is what it hands on and what it reports, each
+with its place, in numbers.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def test_every_message_of_every_format_is_handed_on_or_reported_with_its_place(n
 def test_an_import_of_every_format_stores_what_it_read_and_reports_the_rest(
     name: str, pool: Pool, tmp_path: Path
 ) -> None:
-    """Turns read = stored + known + erased by now + refused + broken, and so are the items of the reader."""
+    """Turns read = stored + known + erased by now + refused + broken, and so are the items of the
+    reader.
+    """
     house = House(pool, tmp_path / "data", at=instant("2024-01-01"))
     house.now = instant("2025-12-31")
     items = list(formats.read(FIXTURES / name))
@@ -43,7 +47,9 @@ def test_an_import_of_every_format_stores_what_it_read_and_reports_the_rest(
     untaken = imported.broken - broken  # turns whose time cannot be
     assert turns - untaken == imported.turns
     erased = sum(imported.would_be_erased.values())
-    assert imported.turns == imported.stored + imported.known + erased + sum(imported.refused.values())
+    assert imported.turns == imported.stored + imported.known + erased + sum(
+        imported.refused.values()
+    )
     assert imported.skipped >= sum(isinstance(item, SkippedRecord) for item in items)
     assert {item.place for item in items if isinstance(item, BrokenRecord)} <= {
         item.place for item in imported.broken_places

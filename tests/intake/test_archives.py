@@ -1,4 +1,6 @@
-"""Zip archives as they are downloaded: read as their files are, whole or cut off, in bounded memory."""
+"""Zip archives as they are downloaded: read as their files are, whole or cut off, in bounded
+memory.
+"""
 
 import io
 import random
@@ -26,8 +28,12 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("archives")
 
 
-def zipped(path: Path, files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED, streamed: bool = False) -> Path:
-    """An archive; ``streamed`` writes sizes behind the members, as a server does that packs while it sends."""
+def zipped(
+    path: Path, files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED, streamed: bool = False
+) -> Path:
+    """An archive; ``streamed`` writes sizes behind the members, as a server does that packs while
+    it sends.
+    """
 
     class Pipe(io.BytesIO):
         def seekable(self) -> bool:
@@ -59,11 +65,14 @@ def test_an_archive_of_every_fixture_yields_what_the_fixtures_yield(folder, meth
     heard = []
     items = list(formats.read(archive, heard.append))
     passed_over = [item for item in items if item.place == f"{archive}/photo.png"]
-    assert passed_over == [SkippedRecord(place=f"{archive}/photo.png", reason="the file is of no known format")]
+    assert passed_over == [
+        SkippedRecord(place=f"{archive}/photo.png", reason="the file is of no known format")
+    ]
     read = [item for item in items if item not in passed_over]
     apart = [item for path in EXPORTS for item in formats.read(path)]
     told = [str(item).replace(f"{archive}/", "") for item in read if isinstance(item, ReadTurn)]
-    # Copies between sessions are found in one pass only, and what each file alone says of them is more.
+    # Copies between sessions are found in one pass only, and what each file alone says of them is
+    # more.
     assert set(told) <= {str(item).replace(f"{FIXTURES}/", "") for item in apart}
     assert len(told) > 100
     assert sum(heard) == formats.size(archive) == archive.stat().st_size
@@ -71,7 +80,10 @@ def test_an_archive_of_every_fixture_yields_what_the_fixtures_yield(folder, meth
 
 
 def test_the_zip_that_chatgpt_gives_is_read_shard_by_shard(folder):
-    shards = {f"conversations-{n:03}.json": (FIXTURES / "chatgpt/conversations.json").read_bytes() for n in range(2)}
+    shards = {
+        f"conversations-{n:03}.json": (FIXTURES / "chatgpt/conversations.json").read_bytes()
+        for n in range(2)
+    }
     others = {"chat.html": b"<html>", "user.json": b'{"id": "u"}', "export_manifest.json": b"{}"}
     archive = zipped(folder / "chatgpt.zip", others | shards)
     assert formats.detect(archive).name == "chatgpt"
@@ -82,20 +94,29 @@ def test_the_zip_that_chatgpt_gives_is_read_shard_by_shard(folder):
 
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
-def test_an_archive_that_is_cut_off_gives_what_lies_whole_before_the_cut_and_says_so_once(folder, data):
+def test_an_archive_that_is_cut_off_gives_what_lies_whole_before_the_cut_and_says_so_once(
+    folder, data
+):
     streamed = data.draw(st.booleans())
     files = {path.name: path.read_bytes() for path in (FIXTURES / "chatgpt").iterdir()}
     archive = zipped(folder / "whole.zip", files, streamed=streamed)
     raw = archive.read_bytes()
     with zipfile.ZipFile(archive) as listed:
-        ends = {i.filename: i.header_offset + 30 + len(i.filename) + i.compress_size for i in listed.infolist()}
+        ends = {
+            i.filename: i.header_offset + 30 + len(i.filename) + i.compress_size
+            for i in listed.infolist()
+        }
     end = data.draw(st.integers(max(4, min(ends.values())), len(raw) - 23))
     cut = folder / "cut.zip"
     cut.write_bytes(raw[:end])
     items = list(formats.read(cut))
     told = [str(item).replace(str(cut), "") for item in items]
     for name in (name for name, at in ends.items() if at <= end):
-        whole = [str(item).replace(str(archive), "") for item in formats.read(archive) if f"/{name}#" in item.place]
+        whole = [
+            str(item).replace(str(archive), "")
+            for item in formats.read(archive)
+            if f"/{name}#" in item.place
+        ]
         assert [line for line in told if f"/{name}#" in line] == whole
     assert sum(item.place == str(cut) for item in items) == 1
     assert items[-1] == BrokenRecord(
@@ -105,9 +126,13 @@ def test_an_archive_that_is_cut_off_gives_what_lies_whole_before_the_cut_and_say
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
-def test_an_archive_with_damage_anywhere_never_raises_anything_but_that_it_is_of_no_format(folder, data):
+def test_an_archive_with_damage_anywhere_never_raises_anything_but_that_it_is_of_no_format(
+    folder, data
+):
     files = {path.name: path.read_bytes() for path in (FIXTURES / "claude-ai").iterdir()}
-    raw = bytearray(zipped(folder / "sound.zip", files, data.draw(st.sampled_from([0, 8]))).read_bytes())
+    raw = bytearray(
+        zipped(folder / "sound.zip", files, data.draw(st.sampled_from([0, 8]))).read_bytes()
+    )
     for at in data.draw(st.lists(st.integers(0, len(raw) - 1), min_size=1, max_size=6)):
         raw[at] = data.draw(st.integers(0, 255))
     damaged = folder / "damaged.zip"
@@ -120,19 +145,27 @@ def test_an_archive_with_damage_anywhere_never_raises_anything_but_that_it_is_of
 
 
 def test_a_member_that_was_changed_is_damaged_even_where_it_still_unpacks(folder):
-    archive = zipped(folder / "stored.zip", {"a.json": b'[{"mapping": {}, "id": "aaaa"}]'}, zipfile.ZIP_STORED)
+    archive = zipped(
+        folder / "stored.zip", {"a.json": b'[{"mapping": {}, "id": "aaaa"}]'}, zipfile.ZIP_STORED
+    )
     archive.write_bytes(archive.read_bytes().replace(b"aaaa", b"bbbb"))
     items = list(formats.read(archive))
-    assert items[-1] == BrokenRecord(place=f"{archive}/a.json#[1]", message="the file ends early or is damaged")
+    assert items[-1] == BrokenRecord(
+        place=f"{archive}/a.json#[1]", message="the file ends early or is damaged"
+    )
 
 
 def test_an_encrypted_member_is_passed_over_and_an_archive_of_them_is_refused(folder):
-    archive = zipped(folder / "locked.zip", {"conversations.json": b"[]", "b.json": b'[{"mapping": {}}]'})
+    archive = zipped(
+        folder / "locked.zip", {"conversations.json": b"[]", "b.json": b'[{"mapping": {}}]'}
+    )
     raw = bytearray(archive.read_bytes())
     raw[6] |= 1
     archive.write_bytes(raw)
     found = [item for item in formats.read(archive) if isinstance(item, SkippedRecord)]
-    assert found[0] == SkippedRecord(place=f"{archive}/conversations.json", reason="the file cannot be opened")
+    assert found[0] == SkippedRecord(
+        place=f"{archive}/conversations.json", reason="the file cannot be opened"
+    )
     with pytest.raises(InputError, match="no file in it is of a known format"):
         formats.read(zipped(folder / "empty.zip", {"a.txt": b"", "b.txt": b""}))
 
@@ -141,12 +174,17 @@ def test_memory_is_a_few_chunks_however_much_an_archive_unpacks_to(folder):
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     zeros = bytes(CHUNK_BYTES)
     packed = b"".join(packer.compress(zeros) for _ in range(256)) + packer.flush()
-    header = struct.pack("<4s5H3L2H", archives.MAGIC, 20, 0, 8, 0, 0, 0, len(packed), 2**28, 6, 0) + b"a.json"
+    header = (
+        struct.pack("<4s5H3L2H", archives.MAGIC, 20, 0, 8, 0, 0, 0, len(packed), 2**28, 6, 0)
+        + b"a.json"
+    )
     path = folder / "bomb.zip"
     path.write_bytes(header + packed)
     [member], cut = archives.members(path)
     tracemalloc.start()
-    unpacked = sum(len(chunk) for chunk in chunks(member, lambda _: None) if isinstance(chunk, bytes))
+    unpacked = sum(
+        len(chunk) for chunk in chunks(member, lambda _: None) if isinstance(chunk, bytes)
+    )
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert (cut, unpacked) == (True, 256 * CHUNK_BYTES)
@@ -156,7 +194,12 @@ def test_memory_is_a_few_chunks_however_much_an_archive_unpacks_to(folder):
 def test_sizes_of_more_than_four_gigabytes_are_read_from_the_header(folder):
     raw = random.Random(1).randbytes(64)
     extra = struct.pack("<2H2Q", 1, 16, len(raw), len(raw))
-    header = struct.pack("<4s5H3L2H", archives.MAGIC, 45, 0, 0, 0, 0, 0, 2**32 - 1, 2**32 - 1, 1, len(extra)) + b"a"
+    header = (
+        struct.pack(
+            "<4s5H3L2H", archives.MAGIC, 45, 0, 0, 0, 0, 0, 2**32 - 1, 2**32 - 1, 1, len(extra)
+        )
+        + b"a"
+    )
     path = folder / "large.zip"
     path.write_bytes(header + extra + raw)
     [member], _ = archives.members(path)

@@ -1,5 +1,5 @@
-"""No word is lost in silence: of a file with broken, missing and unknown parts every word of a message is handed on, or
-something at its place, or at the place of what it stands in, is reported.
+"""No word is lost in silence: of a file with broken, missing and unknown parts every word of a
+message is handed on, or something at its place, or at the place of what it stands in, is reported.
 """
 
 from __future__ import annotations
@@ -30,9 +30,14 @@ CALLED = frozenset({"arguments", "args", "input"})
 PLANTED = "quokka"
 BARE: list[Any] = [None, 7, True, "", [], {}]
 ODD: list[Any] = [
-    *BARE, PLANTED, [PLANTED], {"text": PLANTED}, {"type": "novelty", "text": PLANTED},
-    [{"type": "novelty", "text": PLANTED}], [{"type": "text", "text": PLANTED}, {"type": "novelty", "content": PLANTED}, 7],
-]  # fmt: skip
+    *BARE,
+    PLANTED,
+    [PLANTED],
+    {"text": PLANTED},
+    {"type": "novelty", "text": PLANTED},
+    [{"type": "novelty", "text": PLANTED}],
+    [{"type": "text", "text": PLANTED}, {"type": "novelty", "content": PLANTED}, 7],
+]
 _TAG = re.compile(r"<[^<>]*>")
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _PLACE = re.compile(r"(?::|#\[|#history\[|#loglines\[)(\d+)(?!\d)\]?(.*)")
@@ -48,7 +53,9 @@ def places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 def spoilt(data: st.DataObject, value: Any) -> Any:
-    """``value`` with up to three of its parts replaced, removed, or given a neighbour of no known kind."""
+    """``value`` with up to three of its parts replaced, removed, or given a neighbour of no known
+    kind.
+    """
     value = deepcopy(value)
     for _ in range(data.draw(st.integers(0, 3))):
         way = data.draw(st.sampled_from(list(places(value)) or [()]))
@@ -79,7 +86,9 @@ def messages_of(record: Any) -> dict[str, Any]:
         if isinstance(record.get(key), list):
             found = list(nested(record[key]))
             answers = (
-                (record.get("response") or {}).get("choices") if isinstance(record.get("response"), dict) else None
+                (record.get("response") or {}).get("choices")
+                if isinstance(record.get("response"), dict)
+                else None
             )
             named = {f".{key}[{n}]": one for n, one in enumerate(found)}
             if isinstance(answers, list) and answers:
@@ -87,7 +96,9 @@ def messages_of(record: Any) -> dict[str, Any]:
             return named
     if isinstance(record.get("mapping"), dict):
         nodes = enumerate(record["mapping"].values())
-        return {f".mapping[{n}]": node.get("message") for n, node in nodes if isinstance(node, dict)}
+        return {
+            f".mapping[{n}]": node.get("message") for n, node in nodes if isinstance(node, dict)
+        }
     tree = record.get("chat") if isinstance(record.get("chat"), dict) else {}
     held = tree.get("history") if isinstance(tree.get("history"), dict) else {}
     if isinstance(held.get("messages"), dict):
@@ -98,13 +109,19 @@ def messages_of(record: Any) -> dict[str, Any]:
 def nested(messages: list[Any]) -> Iterator[Any]:
     """Messages and those that lie in them, in the order of the document."""
     for one in messages:
-        yield {key: value for key, value in one.items() if key != "children"} if isinstance(one, dict) else one
+        yield (
+            {key: value for key, value in one.items() if key != "children"}
+            if isinstance(one, dict)
+            else one
+        )
         if isinstance(one, dict) and isinstance(one.get("children"), list):
             yield from nested(one["children"])
 
 
 def words_said(value: Any, key: str = "") -> set[str]:
-    """The words that stand in a message where words are said: under such a key, and anywhere in a call's arguments."""
+    """The words that stand in a message where words are said: under such a key, and anywhere in a
+    call's arguments.
+    """
     if isinstance(value, str):
         return words_of(value) if key in SAID and not value.startswith("data:") else set()
     if isinstance(value, list):
@@ -126,17 +143,25 @@ def words_given(item: ReadTurn) -> set[str]:
         *(f"{call.name} {call.arguments}" for call in said.tool_calls),
     )
     text = " ".join(given)
-    return set(_WORD.findall(html.unescape(text))) | words_of(text) | words_of(text.replace("\\n", " "))
+    return (
+        set(_WORD.findall(html.unescape(text)))
+        | words_of(text)
+        | words_of(text.replace("\\n", " "))
+    )
 
 
 def numbered(file: Path) -> Iterator[tuple[str, Any]]:
-    """The records of a file with their numbers; those of JSON lines count from 1, of a single one too."""
+    """The records of a file with their numbers; those of JSON lines count from 1, of a single one
+    too.
+    """
     for number, record in documents(file):
         yield "1" if file.suffix == ".jsonl" and number == "0" else number, record
 
 
 def lost(items: list[Read], file: Path) -> list[tuple[str, set[str]]]:
-    """The words of each message that no turn of its place has, where nothing at that place is reported."""
+    """The words of each message that no turn of its place has, where nothing at that place is
+    reported.
+    """
     given, reported = dict[tuple[str, str], set[str]](), set[tuple[str, str]]()
     for item in items:
         found = _PLACE.fullmatch(item.place.removeprefix(str(file)))
@@ -163,7 +188,9 @@ def test_every_word_of_the_fixtures_is_handed_on_or_reported(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", formats.names())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_of_a_file_with_broken_missing_and_unknown_parts_every_word_is_handed_on_or_reported(
     name: str, tmp_path: Path, data: st.DataObject
@@ -172,7 +199,11 @@ def test_of_a_file_with_broken_missing_and_unknown_parts_every_word_is_handed_on
     file = tmp_path / chosen.name
     lines = chosen.suffix == ".jsonl"
     text = chosen.read_text("utf-8", "replace")
-    parsed = [json.loads(line) for line in text.splitlines() if is_json(line)] if lines else json.loads(text)
+    parsed = (
+        [json.loads(line) for line in text.splitlines() if is_json(line)]
+        if lines
+        else json.loads(text)
+    )
     written = spoilt(data, parsed)
     file.write_text("\n".join(map(json.dumps, written)) if lines else json.dumps(written, indent=1))
     try:

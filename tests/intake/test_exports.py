@@ -1,4 +1,6 @@
-"""What the readers of exports promise beyond their fixtures: nothing is lost unsaid, nobody else speaks for a person."""
+"""What the readers of exports promise beyond their fixtures: nothing is lost unsaid, nobody else
+speaks for a person.
+"""
 
 import json
 import random
@@ -36,7 +38,9 @@ def folder(tmp_path_factory):
 
 
 def written(path: Path, value: object) -> Path:
-    path.write_text(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), encoding="utf-8")
+    path.write_text(
+        value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), encoding="utf-8"
+    )
     return path
 
 
@@ -49,7 +53,11 @@ def chatgpt_conversation(name: str, *texts: str) -> dict:
         f"{name}{n}": {
             "parent": f"{name}{n - 1}" if n else None,
             "children": [f"{name}{n + 1}"],
-            "message": {"id": f"{name}{n}", "author": {"role": "user"}, "content": {"parts": [text]}},
+            "message": {
+                "id": f"{name}{n}",
+                "author": {"role": "user"},
+                "content": {"parts": [text]},
+            },
         }
         for n, text in enumerate(texts)
     }
@@ -59,7 +67,9 @@ def chatgpt_conversation(name: str, *texts: str) -> dict:
 @pytest.mark.parametrize("path", ARRAYS, ids=lambda path: f"{path.parent.name}/{path.name}")
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())
-def test_an_export_that_is_cut_off_yields_a_prefix_of_itself_and_then_says_where_it_ends(folder, path, data):
+def test_an_export_that_is_cut_off_yields_a_prefix_of_itself_and_then_says_where_it_ends(
+    folder, path, data
+):
     raw = path.read_bytes()
     cut = folder / path.parent.name / path.name
     cut.parent.mkdir(exist_ok=True)
@@ -80,7 +90,9 @@ def _one_owner_left(reader, items) -> bool:
 
 @pytest.mark.parametrize("reader", [chatgpt, claude_ai, librechat, open_webui, cline, litellm])
 def test_nesting_without_end_is_one_broken_item_and_what_stands_beside_it_is_read(folder, reader):
-    fixture = next(path for path in sorted((FIXTURES / reader.name).rglob("*")) if path.suffix == ".json")
+    fixture = next(
+        path for path in sorted((FIXTURES / reader.name).rglob("*")) if path.suffix == ".json"
+    )
     text = fixture.read_text().strip()
     deep = '{"mapping": ' + "[" * 100_000 + "]" * 100_000 + "}"
     path = folder / fixture.name
@@ -94,11 +106,16 @@ def test_nesting_without_end_is_one_broken_item_and_what_stands_beside_it_is_rea
 
 def test_a_conversation_as_long_as_librechat_nests_it_is_read_whole(folder):
     raw = "".join(
-        json.dumps({"messageId": f"m{n}", "isCreatedByUser": n % 2 == 0, "text": f"word {n}"})[:-1] + ', "children": ['
+        json.dumps({"messageId": f"m{n}", "isCreatedByUser": n % 2 == 0, "text": f"word {n}"})[:-1]
+        + ', "children": ['
         for n in range(20_000)
     )
-    path = written(folder / "deep.json", '{"conversationId": "d", "messages": [' + raw + "]}" * 20_000 + "]}")
-    assert [turn.content.text for turn in librechat.read(path)] == [f"word {n}" for n in range(20_000)]
+    path = written(
+        folder / "deep.json", '{"conversationId": "d", "messages": [' + raw + "]}" * 20_000 + "]}"
+    )
+    assert [turn.content.text for turn in librechat.read(path)] == [
+        f"word {n}" for n in range(20_000)
+    ]
 
 
 @given(st.data())
@@ -107,7 +124,12 @@ def test_librechats_tree_and_its_flat_form_show_the_same_branch(folder, data):
     count = data.draw(st.integers(1, 9))
     parents = [None, *(data.draw(st.none() | st.integers(0, n - 1)) for n in range(1, count))]
     message = [
-        {"messageId": f"m{n}", "isCreatedByUser": True, "text": f"{n}", "parentMessageId": p if p is None else f"m{p}"}
+        {
+            "messageId": f"m{n}",
+            "isCreatedByUser": True,
+            "text": f"{n}",
+            "parentMessageId": p if p is None else f"m{p}",
+        }
         for n, p in enumerate(parents)
     ]
     flat = {"conversationId": "x", "recursive": False, "messages": message}
@@ -115,7 +137,10 @@ def test_librechats_tree_and_its_flat_form_show_the_same_branch(folder, data):
     def nested(n: int) -> dict:
         return {**message[n], "children": [nested(c) for c, p in enumerate(parents) if p == n]}
 
-    tree = {"conversationId": "x", "messages": [nested(n) for n, p in enumerate(parents) if p is None]}
+    tree = {
+        "conversationId": "x",
+        "messages": [nested(n) for n, p in enumerate(parents) if p is None],
+    }
     said = [
         [turn.content.text for turn in turns(librechat.read(written(folder / "l.json", shape)))]
         for shape in (flat, tree)
@@ -124,7 +149,9 @@ def test_librechats_tree_and_its_flat_form_show_the_same_branch(folder, data):
     assert said[0][-1] not in {str(p) for p in parents}
 
 
-def test_a_message_without_end_is_one_broken_turn_in_bounded_memory_and_its_conversation_is_kept(folder):
+def test_a_message_without_end_is_one_broken_turn_in_bounded_memory_and_its_conversation_is_kept(
+    folder,
+):
     path = folder / "long.json"
     before = json.dumps([chatgpt_conversation("a", "first")])[:-1]
     head, tail = json.dumps(chatgpt_conversation("b", "one", "X", "three")).split('"X"')
@@ -149,17 +176,25 @@ SPEAKERS = [chatgpt, claude_ai, librechat, open_webui, cline]
 
 @pytest.mark.parametrize("reader", SPEAKERS, ids=lambda reader: reader.name)
 def test_a_message_that_is_not_utf8_costs_itself_and_not_its_conversation(folder, reader):
-    fixture = {path.name: path for path in (FIXTURES / reader.name).iterdir()}[FIRST_FIXTURE[reader.name]]
+    fixture = {path.name: path for path in (FIXTURES / reader.name).iterdir()}[
+        FIRST_FIXTURE[reader.name]
+    ]
     said = turns(reader.read(fixture))
-    words = max((turn.content.text for turn in said if turn.role is TurnRole.user), key=len).splitlines()[0]
+    words = max(
+        (turn.content.text for turn in said if turn.role is TurnRole.user), key=len
+    ).splitlines()[0]
     raw = fixture.read_bytes()
     mark = json.dumps(words)[1:-1].encode()
     path = folder / fixture.name
     path.write_bytes(raw.replace(mark, b"\xff" + mark[1:], 1))
     items = list(reader.read(path))
-    assert [item.message for item in items if isinstance(item, BrokenRecord)].count("not valid UTF-8") == 1
+    assert [item.message for item in items if isinstance(item, BrokenRecord)].count(
+        "not valid UTF-8"
+    ) == 1
     broken = {item.place.split("#")[1] for item in items if isinstance(item, BrokenRecord)}
-    assert len(turns(items)) == len([turn for turn in said if turn.place.split("#")[1] not in broken])
+    assert len(turns(items)) == len(
+        [turn for turn in said if turn.place.split("#")[1] not in broken]
+    )
 
 
 FIRST_FIXTURE = {
@@ -171,8 +206,14 @@ FIRST_FIXTURE = {
 }
 
 
-@given(st.lists(st.text(alphabet='ab"\\é☂', max_size=30), max_size=6), st.integers(1, 12), st.integers(1, 24))
-def test_only_strings_that_are_over_the_bound_are_replaced_wherever_chunks_are_cut(texts, size, bound):
+@given(
+    st.lists(st.text(alphabet='ab"\\é☂', max_size=30), max_size=6),
+    st.integers(1, 12),
+    st.integers(1, 24),
+)
+def test_only_strings_that_are_over_the_bound_are_replaced_wherever_chunks_are_cut(
+    texts, size, bound
+):
     array = [{"a": text, "b": [1, "}"]} for text in texts]
     raw = json.dumps(array, ensure_ascii=False).encode()
     cut = [raw[i : i + size] for i in range(0, len(raw), size)]
@@ -209,21 +250,34 @@ def test_one_persons_export_is_the_importers_and_several_peoples_is_each_owners(
         ]
 
     def owners(*given: str) -> list[str]:
-        return [turn.host_account for turn in claude_ai.read(written(folder / "owners.json", chats(*given)))]
+        return [
+            turn.host_account
+            for turn in claude_ai.read(written(folder / "owners.json", chats(*given)))
+        ]
 
     assert owners("a", "a", "a") == ["", "", ""]
     assert owners(*["a"] * 50, "b") == ["a"] * 50 + ["b"]
 
 
-def test_what_a_person_quotes_of_a_tool_stays_theirs_and_what_a_tool_quotes_of_a_person_stays_the_tools(folder):
+def test_what_a_person_quotes_of_a_tool_stays_theirs_and_what_a_tool_quotes_of_a_person_stays_the_tools(
+    folder,
+):
     session = {
         "sessionId": "s",
         "messages": [
-            {"role": "user", "content": [{"type": "text", "text": 'it printed {"type": "tool_result"}'}]},
-            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": "I typed this"}]},
+            {
+                "role": "user",
+                "content": [{"type": "text", "text": 'it printed {"type": "tool_result"}'}],
+            },
+            {
+                "role": "user",
+                "content": [{"type": "tool_result", "tool_use_id": "t", "content": "I typed this"}],
+            },
         ],
     }
-    assert [turn.origin for turn in cline.read(written(folder / "quoted.messages.json", session))] == ["typed", "tool"]
+    assert [
+        turn.origin for turn in cline.read(written(folder / "quoted.messages.json", session))
+    ] == ["typed", "tool"]
 
 
 CALL = {"id": "c", "call_type": "completion", "messages": [{"role": "user", "content": "words"}]}
@@ -253,7 +307,9 @@ def test_no_mark_makes_a_call_anything_but_traffic_of_an_api(folder):
 
 @given(st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=8), st.integers(1, 8))
 @settings(max_examples=50, deadline=None)
-def test_calls_that_repeat_a_session_give_every_message_once_in_however_wide_a_window(folder, said, window):
+def test_calls_that_repeat_a_session_give_every_message_once_in_however_wide_a_window(
+    folder, said, window
+):
     calls = []
     for n, text in enumerate(said):
         history = [
@@ -268,7 +324,9 @@ def test_calls_that_repeat_a_session_give_every_message_once_in_however_wide_a_w
     assert Counter(turn.content.text for turn in found) == Counter(
         words for n, text in enumerate(said) for words in (f"{n}{text}", f"re {n}{text}")
     )
-    assert {turn.host_turn for turn in turns(litellm.read(path))} == {turn.host_turn for turn in found}
+    assert {turn.host_turn for turn in turns(litellm.read(path))} == {
+        turn.host_turn for turn in found
+    }
 
 
 OPENERS = ["reasoning", "tool_calls", "code_interpreter"]
@@ -282,9 +340,15 @@ def test_nothing_that_a_tool_gave_to_open_webui_is_in_the_assistants_words(folde
         for kind, closed in blocks
     )
     message = {"id": "a", "parentId": None, "role": "assistant", "content": text}
-    chat = {"id": "c", "title": "t", "chat": {"history": {"currentId": "a", "messages": {"a": message}}}}
+    chat = {
+        "id": "c",
+        "title": "t",
+        "chat": {"history": {"currentId": "a", "messages": {"a": message}}},
+    }
     found = turns(open_webui.read(written(folder / "details.json", [chat])))
-    assert not any("SECRET" in turn.content.text for turn in found if turn.role is not TurnRole.tool)
+    assert not any(
+        "SECRET" in turn.content.text for turn in found if turn.role is not TurnRole.tool
+    )
     assert found[0].content.text.startswith("said")
 
 

@@ -1,4 +1,6 @@
-"""Open WebUI's export of feedback: a rating becomes feedback of its person on the answer, in its order, and no more."""
+"""Open WebUI's export of feedback: a rating becomes feedback of its person on the answer, in its
+order, and no more.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +30,20 @@ def seconds(minutes: int) -> int:
 
 def chat(name: str = "c1") -> dict[str, Any]:
     messages = {
-        "q": {"id": "q", "parentId": None, "role": "user", "content": "prune a pear?", "timestamp": seconds(0)},
-        "a": {"id": "a", "parentId": "q", "role": "assistant", "content": "in winter", "timestamp": seconds(1)},
+        "q": {
+            "id": "q",
+            "parentId": None,
+            "role": "user",
+            "content": "prune a pear?",
+            "timestamp": seconds(0),
+        },
+        "a": {
+            "id": "a",
+            "parentId": "q",
+            "role": "assistant",
+            "content": "in winter",
+            "timestamp": seconds(1),
+        },
     }
     return {
         "id": name,
@@ -40,12 +54,25 @@ def chat(name: str = "c1") -> dict[str, Any]:
 
 
 def rating(name: str = "f1", minutes: int = 2, **more: Any) -> dict[str, Any]:
-    data = {"rating": 1, "model_id": "m", "reason": "accurate", "comment": "it grew", "details": {"rating": 9}}
+    data = {
+        "rating": 1,
+        "model_id": "m",
+        "reason": "accurate",
+        "comment": "it grew",
+        "details": {"rating": 9},
+    }
     return {
-        "id": name, "user_id": "ana", "version": 0, "type": "rating", "data": {**data, **more.pop("data", {})},
-        "meta": {"chat_id": "c1", "message_id": "a", "model_id": "m"}, "snapshot": {"chat": {"title": PLANTED}},
-        "created_at": seconds(minutes), "updated_at": seconds(minutes + 50), **more,
-    }  # fmt: skip
+        "id": name,
+        "user_id": "ana",
+        "version": 0,
+        "type": "rating",
+        "data": {**data, **more.pop("data", {})},
+        "meta": {"chat_id": "c1", "message_id": "a", "model_id": "m"},
+        "snapshot": {"chat": {"title": PLANTED}},
+        "created_at": seconds(minutes),
+        "updated_at": seconds(minutes + 50),
+        **more,
+    }
 
 
 def write(path: Path, *items: dict[str, Any]) -> Path:
@@ -70,7 +97,12 @@ def bring(house: House, *paths: Path, allow_at: int | None = None) -> Imported:
 
 
 def stored(house: House) -> list[tuple[Any, ...]]:
-    return [tuple(row) for row in house.query("SELECT rating, share, turn, given_at FROM feedback ORDER BY given_at")]
+    return [
+        tuple(row)
+        for row in house.query(
+            "SELECT rating, share, turn, given_at FROM feedback ORDER BY given_at"
+        )
+    ]
 
 
 def test_a_rating_becomes_feedback_on_its_answer_once(house: House, tmp_path: Path) -> None:
@@ -83,8 +115,13 @@ def test_a_rating_becomes_feedback_on_its_answer_once(house: House, tmp_path: Pa
     assert len(stored(house)) == 1
 
 
-def test_the_order_of_the_files_does_not_matter_and_the_order_of_the_times_does(house: House, tmp_path: Path) -> None:
-    files = write(tmp_path / "feedbacks.json", rating("f1", 2), rating("f2", 6)), write(tmp_path / "chats.json", chat())
+def test_the_order_of_the_files_does_not_matter_and_the_order_of_the_times_does(
+    house: House, tmp_path: Path
+) -> None:
+    files = (
+        write(tmp_path / "feedbacks.json", rating("f1", 2), rating("f2", 6)),
+        write(tmp_path / "chats.json", chat()),
+    )
     done = bring(house, *files, allow_at=4)
     assert done.feedback == 2
     # What was given before the yes was given under no permission, whatever the file's place.
@@ -92,9 +129,15 @@ def test_the_order_of_the_files_does_not_matter_and_the_order_of_the_times_does(
     assert [row[1] is None for row in grants] == [True, False]
 
 
-def test_a_rating_of_a_chat_that_is_not_here_is_passed_over_and_said(house: House, tmp_path: Path) -> None:
+def test_a_rating_of_a_chat_that_is_not_here_is_passed_over_and_said(
+    house: House, tmp_path: Path
+) -> None:
     lost = rating("f2", meta={"chat_id": "lost", "message_id": "a"})
-    done = bring(house, write(tmp_path / "chats.json", chat()), write(tmp_path / "feedbacks.json", rating(), lost))
+    done = bring(
+        house,
+        write(tmp_path / "chats.json", chat()),
+        write(tmp_path / "feedbacks.json", rating(), lost),
+    )
     assert done.feedback == 1
     assert done.skipped_reasons["a rating whose chat is not here"] == 1
     alone = write(tmp_path / "alone.json", rating(user_id="ben"), rating("f9", user_id="zoe"))
@@ -102,7 +145,9 @@ def test_a_rating_of_a_chat_that_is_not_here_is_passed_over_and_said(house: Hous
     assert house.query("SELECT count(*) FROM accounts") == [(1,)]
 
 
-def test_feedback_before_what_is_known_is_left_out_and_counted(house: House, tmp_path: Path) -> None:
+def test_feedback_before_what_is_known_is_left_out_and_counted(
+    house: House, tmp_path: Path
+) -> None:
     bring(house, write(tmp_path / "chats.json", chat()), allow_at=30)
     done = bring(house, write(tmp_path / "feedbacks.json", rating()))
     assert done.skipped_reasons == {"a rating from before its account's newest event": 1}
@@ -112,9 +157,14 @@ def test_feedback_before_what_is_known_is_left_out_and_counted(house: House, tmp
 
 def test_what_is_no_rating_is_skipped_or_broken_with_its_place(tmp_path: Path) -> None:
     path = write(
-        tmp_path / "feedbacks.json", rating(data={"rating": None}), rating(meta={}), rating(data={"rating": "-1"}),
-        {**rating(), "id": 7}, rating(data={"rating": -1, "share": "conversation"}), rating(data={"share": "all"}),
-    )  # fmt: skip
+        tmp_path / "feedbacks.json",
+        rating(data={"rating": None}),
+        rating(meta={}),
+        rating(data={"rating": "-1"}),
+        {**rating(), "id": 7},
+        rating(data={"rating": -1, "share": "conversation"}),
+        rating(data={"share": "all"}),
+    )
     assert open_webui.recognises(path, path.read_bytes())
     read = list(open_webui.read(path))
     assert [type(one) for one in read] == [
@@ -127,13 +177,17 @@ def test_what_is_no_rating_is_skipped_or_broken_with_its_place(tmp_path: Path) -
     ]
     assert [one.rating for one in read if isinstance(one, ReadFeedback)] == ["down", "down", "up"]
     assert [one.share for one in read if isinstance(one, ReadFeedback)] == [
-        Share.rating, Share.conversation, Share.rating
-    ]  # fmt: skip
+        Share.rating,
+        Share.conversation,
+        Share.rating,
+    ]
     assert "it grew" not in repr(read)
 
 
 def test_nothing_of_the_snapshot_is_taken(house: House, tmp_path: Path) -> None:
-    bring(house, write(tmp_path / "chats.json", chat()), write(tmp_path / "feedbacks.json", rating()))
+    bring(
+        house, write(tmp_path / "chats.json", chat()), write(tmp_path / "feedbacks.json", rating())
+    )
     assert house.query("SELECT share FROM feedback") == [("rating",)]
     assert PLANTED not in str(house.dump())
 

@@ -1,6 +1,8 @@
-"""Every format has a folder of fixtures, which its reader alone recognises, and a golden file of all they yield.
+"""Every format has a folder of fixtures, which its reader alone recognises, and a golden file of
+all they yield.
 
-To change a golden file on purpose: ``TESTS_WRITE_GOLDEN=1 pytest tests/intake/test_fixtures.py``, then read the diff.
+To change a golden file on purpose: ``TESTS_WRITE_GOLDEN=1 pytest tests/intake/test_fixtures.py``,
+then read the diff.
 """
 
 import os
@@ -32,7 +34,11 @@ def test_a_format_yields_what_its_golden_file_says(name):
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_fixture_is_recognised_by_its_own_format_and_no_other(name):
-    files = [file for file in sorted((FIXTURES / name).rglob("*")) if file.is_file() and file.suffix != ".md"]
+    files = [
+        file
+        for file in sorted((FIXTURES / name).rglob("*"))
+        if file.is_file() and file.suffix != ".md"
+    ]
     assert files
     for file in files:
         assert [r.name for r in formats.READERS if r.recognises(file, head(file))] == [name]
@@ -92,18 +98,25 @@ def test_a_folder_may_hold_files_of_other_kinds_and_a_pipe_does_not_stop_it(tmp_
     (tmp_path / "c.jsonl").write_text("")
     os.mkfifo(tmp_path / "d.jsonl")
     (tmp_path / "e.jsonl").symlink_to(tmp_path / "nowhere")
-    assert [type(item) for item in formats.read(tmp_path)] == [SkippedRecord, ReadTurn, SkippedRecord]
+    assert [type(item) for item in formats.read(tmp_path)] == [
+        SkippedRecord,
+        ReadTurn,
+        SkippedRecord,
+    ]
 
 
 def test_a_folder_is_read_without_what_its_links_lead_to(tmp_path):
     inside, outside = tmp_path / "inside", tmp_path / "outside"
     for folder in (inside, outside):
         folder.mkdir()
-        (folder / "a.jsonl").write_text(f'{{"messages": [{{"role": "user", "content": "{folder.name}"}}]}}')
+        (folder / "a.jsonl").write_text(
+            f'{{"messages": [{{"role": "user", "content": "{folder.name}"}}]}}'
+        )
     (inside / "b.jsonl").symlink_to(outside / "a.jsonl")
     (inside / "c").symlink_to(outside, target_is_directory=True)
     assert [turn.content.text for turn in formats.read(inside)] == ["inside"]
-    assert [turn.content.text for turn in formats.read(inside / "b.jsonl")] == ["outside"]  # it was named itself
+    # it was named itself
+    assert [turn.content.text for turn in formats.read(inside / "b.jsonl")] == ["outside"]
 
 
 def test_content_shows_nothing_of_itself_in_what_is_printed():

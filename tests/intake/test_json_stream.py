@@ -1,4 +1,6 @@
-"""The splitter against `json.loads`: the same elements, wherever the chunks are cut and wherever the file ends."""
+"""The splitter against `json.loads`: the same elements, wherever the chunks are cut and wherever
+the file ends.
+"""
 
 import json
 import tracemalloc
@@ -9,10 +11,14 @@ from hypothesis import strategies as st
 from licet.intake.json_stream import Element, Flaw, elements, keys
 from licet.intake.read_turn import BrokenRecord
 
-SCALARS = st.none() | st.booleans() | st.integers() | st.text(alphabet='a"\\[]{},:é☂\n ', max_size=12)
+SCALARS = (
+    st.none() | st.booleans() | st.integers() | st.text(alphabet='a"\\[]{},:é☂\n ', max_size=12)
+)
 VALUES = st.recursive(
     SCALARS,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 ARRAYS = st.lists(VALUES, max_size=8)
@@ -28,7 +34,9 @@ def written(array: list, indent: int | None, ascii_only: bool = False) -> bytes:
 
 
 @given(ARRAYS, INDENTS, st.booleans(), st.integers(1, 40))
-def test_elements_are_those_of_a_whole_parser_wherever_chunks_are_cut(array, indent, ascii_only, size):
+def test_elements_are_those_of_a_whole_parser_wherever_chunks_are_cut(
+    array, indent, ascii_only, size
+):
     found = list(elements(cut(written(array, indent, ascii_only), size)))
     assert [json.loads(element.raw) for element in found] == array
     assert [element.index for element in found] == list(range(len(array)))
@@ -98,7 +106,10 @@ def test_memory_stays_within_the_bound_for_an_element_without_end():
 
 def test_what_is_no_array_or_has_holes_is_said():
     assert list(elements([b'{"a":1}'])) == [Flaw(0, "what stands here is not a JSON array")]
-    assert list(elements([b"[1] x"])) == [Element(0, b"1"), Flaw(1, "what stands here is not a JSON array")]
+    assert list(elements([b"[1] x"])) == [
+        Element(0, b"1"),
+        Flaw(1, "what stands here is not a JSON array"),
+    ]
     assert [type(f) for f in elements([b"[1,,2,]"])] == [Element, Flaw, Element, Flaw]
     assert list(elements([b" [ ] ", b""])) == []
 

@@ -1,4 +1,6 @@
-"""Lines in bounded memory: numbered as an editor numbers them, whatever the file is packed in or broken by."""
+"""Lines in bounded memory: numbered as an editor numbers them, whatever the file is packed in or
+broken by.
+"""
 
 import gzip
 import itertools
@@ -30,7 +32,9 @@ TEXTS = st.lists(st.text(alphabet='ab"é☂ {}', max_size=9), max_size=9)
 
 @settings(deadline=None)
 @given(TEXTS, st.sampled_from(["\n", "\r\n"]), st.booleans(), st.booleans(), st.booleans())
-def test_each_line_that_is_not_empty_comes_with_its_number(folder, texts, ending, mark, packed, last):
+def test_each_line_that_is_not_empty_comes_with_its_number(
+    folder, texts, ending, mark, packed, last
+):
     raw = ("\ufeff" * mark + ending.join(texts) + ending * last).encode()
     path = folder / ("a.jsonl.gz" if packed else "a.jsonl")
     path.write_bytes(gzip.compress(raw) if packed else raw)
@@ -66,8 +70,14 @@ def test_a_line_over_the_bound_is_skipped_in_bounded_memory(folder):
     assert peak < 8 * CHUNK_BYTES
 
 
-@given(st.text(alphabet='a\\"é[,', max_size=40), st.integers(1, 60), st.lists(st.integers(1, 9), min_size=1))
-def test_in_a_long_line_each_over_long_string_is_replaced_and_every_other_byte_stays(text, most, cuts):
+@given(
+    st.text(alphabet='a\\"é[,', max_size=40),
+    st.integers(1, 60),
+    st.lists(st.integers(1, 9), min_size=1),
+)
+def test_in_a_long_line_each_over_long_string_is_replaced_and_every_other_byte_stays(
+    text, most, cuts
+):
     raw = json.dumps({"a": text, "b": [1, {}, text]}, ensure_ascii=False).encode()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "LONG_LINE_BYTES", 0)
@@ -85,7 +95,10 @@ def test_in_a_long_line_each_over_long_string_is_replaced_and_every_other_byte_s
 def test_a_line_of_exactly_the_bound_is_read_across_chunks(folder):
     path = folder / "d.jsonl"
     path.write_bytes(b"x" * (CHUNK_BYTES + 3) + b"\n" + b"y" * 2 * CHUNK_BYTES)
-    assert [len(line.raw) for line in lines(path, unheard, 2 * CHUNK_BYTES)] == [CHUNK_BYTES + 3, 2 * CHUNK_BYTES]
+    assert [len(line.raw) for line in lines(path, unheard, 2 * CHUNK_BYTES)] == [
+        CHUNK_BYTES + 3,
+        2 * CHUNK_BYTES,
+    ]
 
 
 def test_a_packed_file_that_is_cut_off_gives_its_whole_lines_then_the_damage(folder):
@@ -96,7 +109,10 @@ def test_a_packed_file_that_is_cut_off_gives_its_whole_lines_then_the_damage(fol
     heard: list[int] = []
     *found, last, damage = lines(path, heard.append)
     assert len(found) > 1000
-    assert b"\n".join(line.raw for line in found) + b"\n" == raw[: sum(len(line.raw) + 1 for line in found)]
+    assert (
+        b"\n".join(line.raw for line in found) + b"\n"
+        == raw[: sum(len(line.raw) + 1 for line in found)]
+    )
     assert isinstance(last, TextLine | BrokenRecord)
     assert damage == BrokenRecord(place=str(path), message="the file ends early or is damaged")
     assert sum(heard) == path.stat().st_size
@@ -105,10 +121,14 @@ def test_a_packed_file_that_is_cut_off_gives_its_whole_lines_then_the_damage(fol
 def test_what_is_called_gz_and_is_not_is_broken_and_not_an_error(folder):
     path = folder / "f.jsonl.gz"
     path.write_bytes(b'{"messages": []}')
-    assert list(lines(path, unheard)) == [BrokenRecord(place=str(path), message="the file ends early or is damaged")]
+    assert list(lines(path, unheard)) == [
+        BrokenRecord(place=str(path), message="the file ends early or is damaged")
+    ]
     assert head(path) == b""
 
 
 def test_a_file_that_has_gone_is_broken(folder):
     path = folder / "gone"
-    assert list(module.chunks(path, unheard)) == [BrokenRecord(place=str(path), message="the file cannot be opened")]
+    assert list(module.chunks(path, unheard)) == [
+        BrokenRecord(place=str(path), message="the file cannot be opened")
+    ]

@@ -1,4 +1,6 @@
-"""What every reader promises of any bytes, and what each promises of its own format beyond the fixtures."""
+"""What every reader promises of any bytes, and what each promises of its own format beyond the
+fixtures.
+"""
 
 import json
 import re
@@ -44,7 +46,12 @@ def read_claude(folder: Path, *records: dict) -> list:
 
 
 def said_by_user(content, **more) -> dict:
-    return {"type": "user", "sessionId": "s", "message": {"role": "user", "content": content}, **more}
+    return {
+        "type": "user",
+        "sessionId": "s",
+        "message": {"role": "user", "content": content},
+        **more,
+    }
 
 
 @pytest.mark.parametrize("reader", formats.READERS, ids=formats.names())
@@ -73,7 +80,9 @@ def test_every_line_of_a_transcript_that_is_not_empty_is_accounted_for(folder, l
 
 
 ESCAPES = st.lists(
-    st.sampled_from([r"\ud83d", r"\ude00", r"\uD800", r"\udfff", r"\u00e9", r"\\", r"\n", "a", "u", "d800", "☂"]),
+    st.sampled_from(
+        [r"\ud83d", r"\ude00", r"\uD800", r"\udfff", r"\u00e9", r"\\", r"\n", "a", "u", "d800", "☂"]
+    ),
     max_size=9,
 )
 
@@ -104,7 +113,9 @@ CLIENT_TEXTS = [
 @pytest.mark.parametrize("text", CLIENT_TEXTS)
 @pytest.mark.parametrize("as_blocks", [False, True])
 def test_what_the_client_writes_as_user_is_never_the_person_speaking(folder, text, as_blocks):
-    [turn] = read_claude(folder, said_by_user([{"type": "text", "text": text}] if as_blocks else text))
+    [turn] = read_claude(
+        folder, said_by_user([{"type": "text", "text": text}] if as_blocks else text)
+    )
     assert (turn.role, turn.origin, turn.content.text) == (TurnRole.tool, "tool", text)
 
 
@@ -121,12 +132,18 @@ MARKS = [
 @pytest.mark.parametrize("side", [False, True])
 def test_what_is_marked_as_not_typed_is_never_the_person_speaking(folder, mark, side):
     picture = {"type": "image", "source": {"type": "base64", "media_type": "image/png"}}
-    [turn] = read_claude(folder, said_by_user([{"type": "text", "text": "words"}, picture], isSidechain=side, **mark))
+    [turn] = read_claude(
+        folder, said_by_user([{"type": "text", "text": "words"}, picture], isSidechain=side, **mark)
+    )
     assert (turn.role, turn.origin) == (TurnRole.tool, "tool")
 
 
 def test_a_person_who_writes_of_markup_is_still_the_person(folder):
-    turns = read_claude(folder, said_by_user("why does <div> not close?"), said_by_user("x", origin={"kind": "human"}))
+    turns = read_claude(
+        folder,
+        said_by_user("why does <div> not close?"),
+        said_by_user("x", origin={"kind": "human"}),
+    )
     assert [(turn.role, turn.origin) for turn in turns] == [(TurnRole.user, "typed")] * 2
 
 
@@ -134,22 +151,35 @@ def test_a_side_thread_is_named_by_its_first_record_when_it_has_no_agent(folder)
     def side(uuid: str, parent: str | None) -> dict:
         return said_by_user("go on", uuid=uuid, parentUuid=parent, isSidechain=True)
 
-    turns = read_claude(folder, side("a", None), side("p", None), side("b", "a"), side("q", "p"), side("c", "b"))
+    turns = read_claude(
+        folder, side("a", None), side("p", None), side("b", "a"), side("q", "p"), side("c", "b")
+    )
     assert [turn.content.thread for turn in turns] == ["a", "p", "a", "p", "a"]
     assert {turn.role for turn in turns} == {TurnRole.assistant}
 
 
 def test_a_copy_of_a_record_is_skipped_but_one_of_a_broken_record_is_read(folder):
     broken = {"type": "user", "uuid": "u", "sessionId": "s", "message": 7}
-    items = read_claude(folder, broken, said_by_user("hello", uuid="u"), said_by_user("hello", uuid="u", sessionId="t"))
+    items = read_claude(
+        folder,
+        broken,
+        said_by_user("hello", uuid="u"),
+        said_by_user("hello", uuid="u", sessionId="t"),
+    )
     assert [type(item) for item in items] == [BrokenRecord, ReadTurn, SkippedRecord]
 
 
-def test_a_record_without_session_or_id_is_named_by_its_file_and_line_and_keeps_that_as_the_file_grows(folder):
+def test_a_record_without_session_or_id_is_named_by_its_file_and_line_and_keeps_that_as_the_file_grows(
+    folder,
+):
     record = {"type": "user", "message": {"content": "hello"}}
     [first] = read_claude(folder, record)
     again, second = read_claude(folder, record, record)
-    assert (first.host_conversation, first.host_turn) == ("one", "one:1") == (again.host_conversation, again.host_turn)
+    assert (
+        (first.host_conversation, first.host_turn)
+        == ("one", "one:1")
+        == (again.host_conversation, again.host_turn)
+    )
     assert second.host_turn == "one:2"
 
 

@@ -12,13 +12,25 @@ from licet.intake.read_turn import ReadTurn
 from ..reads import counts, sample
 
 EXPECTED = {
-    "claude-code/edge_cases.jsonl": {"typed": 3, "assistant": 4, "tool": 4, "skipped": 3, "broken": 5},
-    "claude-code/representative_messages.jsonl": {"typed": 4, "assistant": 5, "tool": 2, "skipped": 1},
+    "claude-code/edge_cases.jsonl": {
+        "typed": 3,
+        "assistant": 4,
+        "tool": 4,
+        "skipped": 3,
+        "broken": 5,
+    },
+    "claude-code/representative_messages.jsonl": {
+        "typed": 4,
+        "assistant": 5,
+        "tool": 2,
+        "skipped": 1,
+    },
     "claude-code/session_b.jsonl": {"typed": 2, "assistant": 1},
     "claude-code/todowrite_examples.jsonl": {"typed": 2, "assistant": 6, "tool": 3, "skipped": 1},
     # The folder as a whole: the one record that edge_cases took from todowrite_examples is a copy.
     "claude-code": {"typed": 11, "assistant": 15, "tool": 9, "skipped": 6, "broken": 5},
-    # Thirteen of the tool: twelve results and the summary of what was compacted. Thinking in one message is passed over.
+    # Thirteen of the tool: twelve results and the summary of what was compacted. Thinking in one
+    # message is passed over.
     "claude-code-2/sample_session.json": {"typed": 5, "assistant": 15, "tool": 13, "skipped": 1},
     "claude-code-2/sample_session.jsonl": {"typed": 2, "assistant": 3, "tool": 2, "skipped": 1},
     "claude-code-3/chat.jsonl": {"skipped": 3},
@@ -28,10 +40,12 @@ EXPECTED = {
     "claude-ai/claude_export.json": {"typed": 8, "assistant": 2},
     "librechat/librechat-export.json": {"typed": 3, "assistant": 3},
     "librechat/librechat-linear.json": {"typed": 1, "assistant": 1},
-    # The newest of two questions, of two answers each: one question and one answer are what the client shows.
+    # The newest of two questions, of two answers each: one question and one answer are what the
+    # client shows.
     "librechat/librechat-opts-nonr-branches.json": {"typed": 1, "assistant": 1, "skipped": 3},
     "librechat/librechat-tree.json": {"typed": 2, "assistant": 2, "skipped": 5},
-    # The answer with a tool is three turns: the call, its output, the words after it. Another has thinking, passed over.
+    # The answer with a tool is three turns: the call, its output, the words after it. Another has
+    # thinking, passed over.
     "open-webui/openwebui-export.json": {"typed": 2, "assistant": 3, "tool": 1, "skipped": 1},
     # What a message names as a file has the file's words, which are nobody's in the chat.
     "cline/session.messages.json": {"typed": 5, "assistant": 16, "tool": 11, "skipped": 1},
@@ -63,9 +77,9 @@ def test_a_sample_of_another_format_is_refused_and_not_misread(name):
 def test_recordings_of_a_clients_network_traffic_hold_no_conversation():
     folder = sample("cline-fixtures")
     items = list(formats.read(folder))
-    assert {item.place.split("#")[0].rpartition("__")[2] for item in items if isinstance(item, ReadTurn)} == {
-        "session.messages.json.gz"
-    }
+    assert {
+        item.place.split("#")[0].rpartition("__")[2] for item in items if isinstance(item, ReadTurn)
+    } == {"session.messages.json.gz"}
     assert counts(items) == {"typed": 5, "assistant": 16, "tool": 11, "skipped": 19}
 
 
@@ -79,7 +93,14 @@ def test_two_hundred_real_dialogues_with_tools_survive_as_messages(tmp_path):
     assert counts(items) == {"typed": 1490, "assistant": 2454, "tool": 1164, "system": 200}
     turns = [item for item in items if isinstance(item, ReadTurn)]
     for is_told in (True, False):  # instructions stand behind the person's first words
-        said = [one["content"] or "" for all_of in dialogues for one in all_of if (one["role"] == "system") is is_told]
+        said = [
+            one["content"] or ""
+            for all_of in dialogues
+            for one in all_of
+            if (one["role"] == "system") is is_told
+        ]
         assert [turn.content.text for turn in turns if (turn.origin == "system") is is_told] == said
-    answered = [item.content for item in items if isinstance(item, ReadTurn) and item.origin == "tool"]
+    answered = [
+        item.content for item in items if isinstance(item, ReadTurn) and item.origin == "tool"
+    ]
     assert all(content.tool_call_id and content.tool_name for content in answered)

@@ -1,6 +1,8 @@
-"""Recorded history comes in once, in its order, with its times, as it would stand today; and an import never consents.
+"""Recorded history comes in once, in its order, with its times, as it would stand today; and an
+import never consents.
 
-TESTS_HISTORIES sets how many histories are drawn for the comparison with the bare rule (40, of which a run tries eight).
+TESTS_HISTORIES sets how many histories are drawn for the comparison with the bare rule (40, of
+which a run tries eight).
 """
 
 from __future__ import annotations
@@ -75,7 +77,10 @@ def chat(name: str, *messages: Mapping[str, Any], **more: Any) -> dict[str, Any]
 def talk(name: str, at: str, turns: int = 2, **more: Any) -> dict[str, Any]:
     """A conversation of a turn a minute."""
     roles = ("user", "assistant")
-    said = [message(roles[n % 2], f"{name} turn {n}", instant(at) + timedelta(minutes=n)) for n in range(turns)]
+    said = [
+        message(roles[n % 2], f"{name} turn {n}", instant(at) + timedelta(minutes=n))
+        for n in range(turns)
+    ]
     return chat(name, *said, **more)
 
 
@@ -97,7 +102,8 @@ def said(house: House) -> list[tuple[Any, ...]]:
     return [
         tuple(row)
         for row in house.query(
-            """SELECT t.turn, t.occurred_at, t.role, EXISTS (SELECT FROM bodies b WHERE b.account_id = t.account_id
+            """SELECT t.turn, t.occurred_at, t.role,
+                      EXISTS (SELECT FROM bodies b WHERE b.account_id = t.account_id
                       AND b.conversation_id = t.conversation_id AND b.turn = t.turn)
                  FROM turns t ORDER BY t.occurred_at, t.turn"""
         )
@@ -108,7 +114,9 @@ def said(house: House) -> list[tuple[Any, ...]]:
 
 
 def test_a_file_brought_in_twice_adds_nothing(house: House, tmp_path: Path) -> None:
-    file = write(tmp_path / "c.jsonl", talk("c1", "2025-12-01T10:00Z", 4), talk("c2", "2025-09-01T10:00Z", 3))
+    file = write(
+        tmp_path / "c.jsonl", talk("c1", "2025-12-01T10:00Z", 4), talk("c2", "2025-09-01T10:00Z", 3)
+    )
     choices = [allow("ana", "2025-10-15"), allow("ana", "2025-12-10", False)]
     first = bring(house, file, choices=choices)
     assert (first.turns, first.stored, first.known, first.choices) == (7, 4, 0, 2)
@@ -130,23 +138,34 @@ def test_a_conversation_in_two_files_is_kept_once(house: House, tmp_path: Path) 
 
 def test_a_later_file_continues_the_same_conversation(house: House, tmp_path: Path) -> None:
     bring(house, write(tmp_path / "one.jsonl", talk("c1", "2025-12-01T10:00Z", 4)))
-    imported = bring(house, write(tmp_path / "two.jsonl", talk("c1", "2025-12-01T10:00Z", 6), talk("c2", "2025-12-02")))
+    imported = bring(
+        house,
+        write(tmp_path / "two.jsonl", talk("c1", "2025-12-01T10:00Z", 6), talk("c2", "2025-12-02")),
+    )
     assert (imported.stored, imported.known, imported.conversations) == (4, 4, 2)
     assert house.query("SELECT count(*) FROM conversations") == [(2,)]
     assert [turn for turn, *_ in said(house)] == [1, 2, 3, 4, 5, 6, 1, 2]
 
 
-def test_turns_keep_the_times_and_the_order_that_were_recorded(house: House, tmp_path: Path) -> None:
+def test_turns_keep_the_times_and_the_order_that_were_recorded(
+    house: House, tmp_path: Path
+) -> None:
     at = instant("2025-12-01T10:00Z")
     file = write(
         tmp_path / "c.jsonl",
-        chat("c1", message("user", "late", at + DAY), message("user", "early", at), message("assistant", "in between",
-             at + timedelta(hours=5))),
-    )  # fmt: skip
+        chat(
+            "c1",
+            message("user", "late", at + DAY),
+            message("user", "early", at),
+            message("assistant", "in between", at + timedelta(hours=5)),
+        ),
+    )
     bring(house, file)
     assert [(turn, when, role) for turn, when, role, _ in said(house)] == [
-        (1, at, "user"), (2, at + timedelta(hours=5), "assistant"), (3, at + DAY, "user"),
-    ]  # fmt: skip
+        (1, at, "user"),
+        (2, at + timedelta(hours=5), "assistant"),
+        (3, at + DAY, "user"),
+    ]
     assert house.query("SELECT opened_at FROM accounts") == [(at,)]
 
 
@@ -161,20 +180,32 @@ def test_an_import_never_makes_a_grant_of_its_own(house: House, tmp_path: Path) 
     assert release_build.build_release(house.here, name="r", purpose=IMPROVE).manifest.rows == 0
 
 
-def test_a_recorded_no_makes_no_grant_and_a_recorded_yes_makes_one(house: House, tmp_path: Path) -> None:
+def test_a_recorded_no_makes_no_grant_and_a_recorded_yes_makes_one(
+    house: House, tmp_path: Path
+) -> None:
     file = write(
-        tmp_path / "c.jsonl", *(talk(f"of {host}", "2025-12-01T10:00Z", account=host) for host in ("ana", "bo", "cy"))
+        tmp_path / "c.jsonl",
+        *(talk(f"of {host}", "2025-12-01T10:00Z", account=host) for host in ("ana", "bo", "cy")),
     )
-    imported = bring(house, file, choices=[allow("ana", "2025-09-01"), allow("bo", "2025-09-01", False)])
+    imported = bring(
+        house, file, choices=[allow("ana", "2025-09-01"), allow("bo", "2025-09-01", False)]
+    )
     assert imported.effects == {"began": 1, "declined": 1}
-    assert house.query("SELECT t.standing, a.granted FROM accounts a LEFT JOIN standings t USING (account_id) ORDER BY 1") == [
-        ("declined", 0), ("granted", 1), (None, 0),
-    ]  # fmt: skip
+    assert house.query(
+        "SELECT t.standing, a.granted FROM accounts a LEFT JOIN standings t USING "
+        "(account_id) ORDER BY 1"
+    ) == [
+        ("declined", 0),
+        ("granted", 1),
+        (None, 0),
+    ]
     release_build.build_release(house.here, name="r", purpose=IMPROVE)
     assert house.words("r") == ["of ana turn 0", "of ana turn 1"]
 
 
-def test_a_yes_that_the_terms_do_not_cover_is_reported_as_without_effect(house: House, tmp_path: Path) -> None:
+def test_a_yes_that_the_terms_do_not_cover_is_reported_as_without_effect(
+    house: House, tmp_path: Path
+) -> None:
     file = write(tmp_path / "c.jsonl", talk("c1", "2025-12-01T10:00Z"))
     work = RecordedAccount(host="ana", plan="work", age=30)
     imported = bring(house, file, default=work, choices=[allow("ana", "2025-12-01")])
@@ -199,16 +230,24 @@ def test_what_would_have_been_erased_is_counted_by_its_day_and_its_content_never
     house: House, tmp_path: Path
 ) -> None:
     file = write(
-        tmp_path / "c.jsonl", talk("c1", "2025-09-01T10:00Z", 3), talk("c2", "2025-10-05T10:00Z", 2),
+        tmp_path / "c.jsonl",
+        talk("c1", "2025-09-01T10:00Z", 3),
+        talk("c2", "2025-10-05T10:00Z", 2),
         talk("c3", "2025-12-14T10:00Z", 2),
-    )  # fmt: skip
+    )
     sizes: list[int] = []
-    imported = bring(house, file, store_progress=lambda _turns: sizes.append(len(house.query("SELECT 1 FROM bodies"))))
+    imported = bring(
+        house,
+        file,
+        store_progress=lambda _turns: sizes.append(len(house.query("SELECT 1 FROM bodies"))),
+    )
     days = {instant(day).date(): count for day, count in (("2025-10-01", 3), ("2025-11-04", 2))}
     assert imported.would_be_erased == days
     assert max(sizes) == 2, "nothing of it was there even for a moment"
     assert [here for *_, here in said(house)] == [False] * 5 + [True] * 2
-    kept = house.query("SELECT erased_at IS NULL, key_slot FROM segments ORDER BY first_turn, last_at")
+    kept = house.query(
+        "SELECT erased_at IS NULL, key_slot FROM segments ORDER BY first_turn, last_at"
+    )
     assert kept == [(False, None), (False, None), (True, 0)]
     before = house.dump()
     assert bring(house, file).would_be_erased == {}
@@ -218,27 +257,38 @@ def test_what_would_have_been_erased_is_counted_by_its_day_and_its_content_never
 # Times
 
 
-def test_a_turn_without_a_time_was_said_with_the_one_before_it(house: House, tmp_path: Path) -> None:
+def test_a_turn_without_a_time_was_said_with_the_one_before_it(
+    house: House, tmp_path: Path
+) -> None:
     at = instant("2025-12-01T10:00Z")
     first = chat(
-        "c1", message("user", "timed", at), message("assistant", "untimed"), message("user", "timed", at + DAY)
+        "c1",
+        message("user", "timed", at),
+        message("assistant", "untimed"),
+        message("user", "timed", at + DAY),
     )
     none = chat("c2", message("user", "never"), message("assistant", "timed"))
     imported = bring(house, write(tmp_path / "c.jsonl", first, none))
     assert [(turn, when) for turn, when, *_ in said(house)] == [(1, at), (2, at), (3, at + DAY)]
-    assert {item.message for item in imported.broken_places} == {"it has no time, and no turn before it has one"}
+    assert {item.message for item in imported.broken_places} == {
+        "it has no time, and no turn before it has one"
+    }
     assert bring(house, write(tmp_path / "d.jsonl", none), assume_at=NOW - DAY).stored == 2
 
 
 @pytest.mark.parametrize(
     ("at", "why"),
-    [("2025-12-15T00:00:01Z", "its time has not come yet"), ("1969-12-31T23:59:59Z", "its time is before 1970")],
+    [
+        ("2025-12-15T00:00:01Z", "its time has not come yet"),
+        ("1969-12-31T23:59:59Z", "its time is before 1970"),
+    ],
 )
 def test_a_time_that_cannot_be_is_reported_and_the_rest_is_kept(
     house: House, tmp_path: Path, at: str, why: str
 ) -> None:
     file = write(
-        tmp_path / "c.jsonl", chat("c1", message("user", "well", "2025-12-01T10:00:00Z"), message("user", "x", at))
+        tmp_path / "c.jsonl",
+        chat("c1", message("user", "well", "2025-12-01T10:00:00Z"), message("user", "x", at)),
     )
     imported = bring(house, file)
     assert (imported.stored, imported.broken) == (1, 1)
@@ -247,7 +297,9 @@ def test_a_time_that_cannot_be_is_reported_and_the_rest_is_kept(
     assert "c.jsonl:1" in broken.place
 
 
-def test_a_choice_that_has_not_come_yet_is_refused_before_anything_is_stored(house: House, tmp_path: Path) -> None:
+def test_a_choice_that_has_not_come_yet_is_refused_before_anything_is_stored(
+    house: House, tmp_path: Path
+) -> None:
     file = write(tmp_path / "c.jsonl", talk("c1", "2025-12-10T10:00Z"))
     with pytest.raises(UsageError, match="has not come yet"):
         bring(house, file, choices=[allow("ana", "2025-12-16")])
@@ -260,7 +312,9 @@ def test_a_broken_item_of_a_folder_is_reported_with_its_place_and_the_rest_is_ke
     folder = tmp_path / "in"
     folder.mkdir()
     write(folder / "a.jsonl", talk("a", "2025-12-01T10:00Z"))
-    (folder / "b.jsonl").write_text(json.dumps(talk("b", "2025-12-01T10:00Z")) + '\n{"messages": [{"ro\n', "utf-8")
+    (folder / "b.jsonl").write_text(
+        json.dumps(talk("b", "2025-12-01T10:00Z")) + '\n{"messages": [{"ro\n', "utf-8"
+    )
     (folder / "notes.txt").write_text("nothing of ours", "utf-8")
     imported = bring(house, folder)
     assert (imported.stored, imported.broken, imported.skipped) == (4, 1, 1)
@@ -268,23 +322,40 @@ def test_a_broken_item_of_a_folder_is_reported_with_its_place_and_the_rest_is_ke
 
 
 @pytest.mark.parametrize("key", ["conversation_id", "account"])
-def test_an_id_too_long_to_be_hashed_is_a_broken_item(house: House, tmp_path: Path, key: str) -> None:
+def test_an_id_too_long_to_be_hashed_is_a_broken_item(
+    house: House, tmp_path: Path, key: str
+) -> None:
     file = write(
-        tmp_path / "c.jsonl", {**talk("c1", "2025-12-01T10:00Z"), key: "x" * 600}, talk("c2", "2025-12-01T10:00Z")
+        tmp_path / "c.jsonl",
+        {**talk("c1", "2025-12-01T10:00Z"), key: "x" * 600},
+        talk("c2", "2025-12-01T10:00Z"),
     )
     imported = bring(house, file)
     assert (imported.stored, imported.broken) == (2, 2)
 
 
-def test_turns_of_an_account_that_nobody_described_are_reported(house: House, tmp_path: Path) -> None:
-    file = write(tmp_path / "c.jsonl", *(talk(f"of {a}", "2025-12-01T10:00Z", account=a) for a in ("ana", "bo")))
+def test_turns_of_an_account_that_nobody_described_are_reported(
+    house: House, tmp_path: Path
+) -> None:
+    file = write(
+        tmp_path / "c.jsonl",
+        *(talk(f"of {a}", "2025-12-01T10:00Z", account=a) for a in ("ana", "bo")),
+    )
     imported = bring(house, file, default=None, recorded=[ANA])
     assert (imported.stored, imported.broken) == (2, 2)
-    assert {item.message for item in imported.broken_places} == {"its account is not in the file of accounts"}
+    assert {item.message for item in imported.broken_places} == {
+        "its account is not in the file of accounts"
+    }
 
 
-def test_files_that_do_not_say_whose_they_are_may_be_given_to_a_recorded_account(house: House, tmp_path: Path) -> None:
-    file = write(tmp_path / "c.jsonl", talk("c1", "2025-12-01T10:00Z"), talk("c2", "2025-12-01T10:00Z", account="bo"))
+def test_files_that_do_not_say_whose_they_are_may_be_given_to_a_recorded_account(
+    house: House, tmp_path: Path
+) -> None:
+    file = write(
+        tmp_path / "c.jsonl",
+        talk("c1", "2025-12-01T10:00Z"),
+        talk("c2", "2025-12-01T10:00Z", account="bo"),
+    )
     imported = bring(house, file, default=None, recorded=[ANA], host="ana")
     assert (imported.stored, imported.broken) == (2, 2)
 
@@ -315,9 +386,19 @@ CHOICES = "account,time,allow,version,channel,evidence\n"
         (ACCOUNTS + "ana,pro,30,yesterday\n", 2, "opened", "`yesterday` is not a time"),
         (ACCOUNTS + "ana,pro,30,01/02/2025\n", 2, "opened", "`01/02/2025` is not a time"),
         (ACCOUNTS + "ana,pro,30,2025-02-30\n", 2, "opened", "`2025-02-30` is not a time"),
-        (ACCOUNTS + "ana,pro,30,2025-09-01T10:00:00\n", 2, "opened", "`2025-09-01T10:00:00` has no offset"),
+        (
+            ACCOUNTS + "ana,pro,30,2025-09-01T10:00:00\n",
+            2,
+            "opened",
+            "`2025-09-01T10:00:00` has no offset",
+        ),
         (ACCOUNTS + "ana,pro,30,2026-01-01\n", 2, "opened", "`2026-01-01` has not come yet"),
-        (ACCOUNTS + "ana,pro,30,0001-01-01T00:00:00+05:00\n", 2, "opened", "date value out of range"),
+        (
+            ACCOUNTS + "ana,pro,30,0001-01-01T00:00:00+05:00\n",
+            2,
+            "opened",
+            "date value out of range",
+        ),
         (ACCOUNTS + "ana,pro,30,1950-01-01\n", 2, "opened", "`1950-01-01` is before 1970"),
         (ACCOUNTS + "ana,pro,30,\nana,max,30,\n", 3, "account", "`ana` is there twice"),
         (ACCOUNTS + "ana,pro,30\n", 2, "", "has 3 fields, and the header 4"),
@@ -327,7 +408,7 @@ CHOICES = "account,time,allow,version,channel,evidence\n"
         (ACCOUNTS + 'ana,"pro,30,\n', 2, "", "is not CSV in UTF-8"),
         (ACCOUNTS + f"{'x' * 600},pro,30,\n", 2, "account", "is over 512 characters"),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_in_a_file_of_accounts_names_its_place(
     tmp_path: Path, text: str, line: int, key: str, said: str
 ) -> None:
@@ -356,10 +437,20 @@ def check_mistake(error: InputError, file: Path, line: int, key: str, said: str)
         (CHOICES + "ana,2025-09-01 10:00,yes,,,\n", 2, "time", "has no offset"),
         (CHOICES + "ana,1.9.2025,yes,,,\n", 2, "time", "`1.9.2025` is not a time"),
         (CHOICES + "ana,2025-12-24,yes,,,\n", 2, "time", "`2025-12-24` has not come yet"),
-        (CHOICES + "ana,2025-09-01,yes,2024-01-01,,\n", 2, "version", "`2024-01-01` was not in force at that time"),
+        (
+            CHOICES + "ana,2025-09-01,yes,2024-01-01,,\n",
+            2,
+            "version",
+            "`2024-01-01` was not in force at that time",
+        ),
         (CHOICES + "ana,2025-09-01,yes,,The Notice,\n", 2, "channel", "`The Notice` is not a name"),
         (CHOICES + "eve,2025-09-01,yes,,,\n", 2, "account", "`eve` is not in the file of accounts"),
-        (CHOICES + f"ana,2025-09-01,yes,,,{'x' * 70_000}\n", 2, "evidence", "is longer than 65536 bytes"),
+        (
+            CHOICES + f"ana,2025-09-01,yes,,,{'x' * 70_000}\n",
+            2,
+            "evidence",
+            "is longer than 65536 bytes",
+        ),
         (SCOPED + "ana,2025-09-01,yes,ads,,\n", 2, "question", "`ads` was not asked at that time"),
         (SCOPED + "ana,2025-09-01,yes,training,chat:c1,\n", 2, "scope", "`chat:c1` is not a scope"),
         (SCOPED + "ana,2025-09-01,no,training,project:p,\n", 2, "scope", "is that of a no"),
@@ -379,13 +470,25 @@ def test_a_mistake_in_a_file_of_choices_names_its_place(
 @pytest.mark.parametrize(
     ("text", "line", "key", "said"),
     [
-        ('{"account": "ana", "time": "2025-09-01", "allow": true}\n[1]\n', 2, "", "is not an object"),
+        (
+            '{"account": "ana", "time": "2025-09-01", "allow": true}\n[1]\n',
+            2,
+            "",
+            "is not an object",
+        ),
         ('{"account": "ana", "time": "2025-09-01", "allow": true\n', 1, "", "is not JSON in UTF-8"),
         ('{"account": "ana", "time": "2025-09-01", "allow": null}\n', 1, "allow", "is missing"),
-        ('{"account": "ana", "time": "2025-09-01", "allow": true, "note": ""}\n', 1, "note", "unknown column"),
+        (
+            '{"account": "ana", "time": "2025-09-01", "allow": true, "note": ""}\n',
+            1,
+            "note",
+            "unknown column",
+        ),
     ],
 )
-def test_a_mistake_in_lines_of_json_names_its_place(tmp_path: Path, text: str, line: int, key: str, said: str) -> None:
+def test_a_mistake_in_lines_of_json_names_its_place(
+    tmp_path: Path, text: str, line: int, key: str, said: str
+) -> None:
     file = tmp_path / "choices.jsonl"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(InputError) as mistake:
@@ -407,7 +510,8 @@ def test_records_that_are_no_text_or_not_there_name_the_file(tmp_path: Path) -> 
 
 def test_a_spreadsheet_and_lines_of_json_say_the_same(tmp_path: Path) -> None:
     spreadsheet, lines = tmp_path / "c.csv", tmp_path / "c.jsonl"
-    # As a spreadsheet saves it: a byte order mark, lines that end in CR LF, quotes, an empty line at the end.
+    # As a spreadsheet saves it: a byte order mark, lines that end in CR LF, quotes, an empty line
+    # at the end.
     spreadsheet.write_bytes(
         b'\xef\xbb\xbfaccount,time,allow,channel,evidence\r\nana,2025-09-01T10:00:00+02:00,TRUE,notice,"said, yes"\r\n\r\n'
     )
@@ -430,9 +534,12 @@ def test_a_spreadsheet_and_lines_of_json_say_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize("memory", [0, 2**30], ids=["sealed", "memory"])
 def test_what_is_beyond_memory_waits_sealed_and_nothing_is_left_behind(
     house: House, tmp_path: Path, memory: int
-) -> None:  # fmt: skip
+) -> None:
     draw = Random(3)
-    said = [message("user", f"{PLANTED} {draw.randbytes(900).hex()}", "2025-12-01T10:00:00Z") for _ in range(90)]
+    said = [
+        message("user", f"{PLANTED} {draw.randbytes(900).hex()}", "2025-12-01T10:00:00Z")
+        for _ in range(90)
+    ]
     file = write(tmp_path / "c.jsonl", chat("c1", *said, title=PLANTED))
     spool = tmp_path / "spool"
     spool.mkdir()
@@ -447,15 +554,22 @@ def test_what_is_beyond_memory_waits_sealed_and_nothing_is_left_behind(
     if not Path("/proc/self/fd").is_dir():
         pytest.skip("open files can be looked at under /proc only")
     bringing = Import(
-        house.here.pool, house.here.keyring, installation.policies(house.here), house.now, default=ANA, folder=spool,
+        house.here.pool,
+        house.here.keyring,
+        installation.policies(house.here),
+        house.now,
+        default=ANA,
+        folder=spool,
         memory_bytes_max=memory,
-    )  # fmt: skip
+    )
     with closing(bringing):
         bringing.read(formats.read(file))
         assert bringing.store(look).stored == 90
     assert [size > 32 * 2**10 for size in sizes] == ([] if memory else [True])
     assert list(spool.iterdir()) == []
-    assert PLANTED.encode() not in b"".join(p.read_bytes() for p in house.here.config.data.rglob("*") if p.is_file())
+    assert PLANTED.encode() not in b"".join(
+        p.read_bytes() for p in house.here.config.data.rglob("*") if p.is_file()
+    )
     assert all(PLANTED not in row for rows in house.dump().values() for row in rows)
 
 
@@ -463,25 +577,42 @@ def test_what_is_beyond_memory_waits_sealed_and_nothing_is_left_behind(
 
 
 def long_history(folder: Path) -> dict[str, Any]:
-    """Some accounts with enough to be brought in by many chunks; some of it would have been erased."""
+    """Some accounts with enough to be brought in by many chunks; some of it would have been
+    erased.
+    """
     chats = [
         talk(f"{host} {month} {day}", f"2025-{month}-{day:02}T10:00Z", 5, account=host)
         for host in ("ana", "bo", "cy", "di")
         for month in ("09", "10", "12")
         for day in range(1, 9, 2)
     ]
-    choices = [allow("ana", "2025-08-30"), allow("bo", "2025-09-04"), allow("bo", "2025-12-02", False)]
+    choices = [
+        allow("ana", "2025-08-30"),
+        allow("bo", "2025-09-04"),
+        allow("bo", "2025-12-02", False),
+    ]
     return {"paths": [write(folder / "long.jsonl", *chats)], "choices": choices}
 
 
 def bring_chunked(
-    house: House, told: Mapping[str, Any], progress: Callable[[int], None] = lambda _turns: None, *, at_once: int = 100
+    house: House,
+    told: Mapping[str, Any],
+    progress: Callable[[int], None] = lambda _turns: None,
+    *,
+    at_once: int = 100,
 ) -> Imported:
     """``at_once`` is how many turns are looked up together."""
     bringing = Import(
-        house.here.pool, house.here.keyring, installation.policies(house.here), house.now, default=ANA,
-        choices=told["choices"], folder=house.here.config.data, chunk_commands_max=17, fresh_turns_max=at_once,
-    )  # fmt: skip
+        house.here.pool,
+        house.here.keyring,
+        installation.policies(house.here),
+        house.now,
+        default=ANA,
+        choices=told["choices"],
+        folder=house.here.config.data,
+        chunk_commands_max=17,
+        fresh_turns_max=at_once,
+    )
     with closing(bringing):
         for path in told["paths"]:
             bringing.read(formats.read(path))
@@ -489,22 +620,41 @@ def bring_chunked(
 
 
 def canonical(house: House) -> dict[str, list[str]]:
-    """What the tables hold of accounts, without what chance decides: no key, no sealed byte, ids as the host calls them."""
+    """What the tables hold of accounts, without what chance decides: no key, no sealed byte, ids as
+    the host calls them.
+    """
     names: dict[str, str] = {}
     hosts = {house.host("account", host).hex(): host for host in ("ana", "bo", "cy", "di")}
     for account, host in house.query("SELECT account_id, host_hmac FROM account_hosts"):
         names[account.hex] = names[str(account)] = hosts[host.hex()]
-    begun = "SELECT c.conversation_id, a.account_id, c.begun_at FROM conversations c JOIN accounts a USING (account_id)"
+    begun = (
+        "SELECT c.conversation_id, a.account_id, c.begun_at FROM conversations c JOIN "
+        "accounts "
+        "a USING (account_id)"
+    )
     for conversation, account, at in house.query(begun):
         names[conversation.hex] = names[str(conversation)] = f"{names[account.hex]} at {at}"
-    unlike = {"wrapped_key", "bucket", "sealed", "slots", "position", "outbox_id", "evidence", "host_hmac"}
+    unlike = {
+        "wrapped_key",
+        "bucket",
+        "sealed",
+        "slots",
+        "position",
+        "outbox_id",
+        "evidence",
+        "host_hmac",
+    }
     known = re.compile("|".join(sorted(names, key=len, reverse=True)))
     found = {}
     for table in house.dump():
-        every = house.query("SELECT column_name::text FROM information_schema.columns WHERE table_name = %s", table)
+        every = house.query(
+            "SELECT column_name::text FROM information_schema.columns WHERE table_name = %s", table
+        )
         columns = [name for (name,) in every if name not in unlike]
         if "account_id" in columns:
-            rows = house.query(f"SELECT {', '.join(columns)} FROM {table} WHERE account_id IS NOT NULL")
+            rows = house.query(
+                f"SELECT {', '.join(columns)} FROM {table} WHERE account_id IS NOT NULL"
+            )
             found[table] = sorted(known.sub(lambda m: names[m[0]], repr(row)) for row in rows)
     return found
 
@@ -643,7 +793,15 @@ def test_an_import_that_is_killed_is_completed_by_the_same_command(
     told = long_history(tmp_path)
     house = fresh(pool, tmp_path / "data")
     choices = [f"{c.host}={written(c.at)}={'yes' if c.allow else 'no'}" for c in told["choices"]]
-    command = [sys.executable, "-c", KILLED, str(tmp_path / "data"), dsn, str(told["paths"][0]), *choices]
+    command = [
+        sys.executable,
+        "-c",
+        KILLED,
+        str(tmp_path / "data"),
+        dsn,
+        str(told["paths"][0]),
+        *choices,
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as importing:
         assert importing.stdout is not None
         assert [importing.stdout.readline() for _ in range(3)] == ["stored\n"] * 3
@@ -658,13 +816,17 @@ def test_an_import_that_is_killed_is_completed_by_the_same_command(
 
 
 class Drawn:
-    """A history of a few accounts: what a messages file, a file of accounts and a file of choices say of it."""
+    """A history of a few accounts: what a messages file, a file of accounts and a file of choices
+    say of it.
+    """
 
     def __init__(self, seed: int, known: Policies) -> None:
         draw = Random(seed)
         self.accounts = [
             RecordedAccount(
-                host=f"h{n}", plan=draw.choice(("free", "pro", "pro", "work")), age=draw.choice((30, 17, None))
+                host=f"h{n}",
+                plan=draw.choice(("free", "pro", "pro", "work")),
+                age=draw.choice((30, 17, None)),
             )
             for n in range(draw.randint(1, 3))
         ]
@@ -672,11 +834,21 @@ class Drawn:
         self.lines: list[tuple[str, str, list[tuple[datetime, str]]]] = []
         for number in range(draw.randint(1, 8)):
             start = draw.randrange(len(grid))
-            times = sorted(draw.choices(grid[start : start + draw.choice((1, 3, 12, 44))], k=draw.randint(1, 7)))
+            times = sorted(
+                draw.choices(
+                    grid[start : start + draw.choice((1, 3, 12, 44))], k=draw.randint(1, 7)
+                )
+            )
             if draw.random() < 0.2:
                 draw.shuffle(times)
             roles = [draw.choice(("user", "user", "assistant", "tool")) for _ in times]
-            self.lines.append((draw.choice(self.accounts).host, f"c{number}", list(zip(times, roles, strict=True))))
+            self.lines.append(
+                (
+                    draw.choice(self.accounts).host,
+                    f"c{number}",
+                    list(zip(times, roles, strict=True)),
+                )
+            )
         self.projects = {name: draw.choice(("", "", f"p-{host}")) for host, name, _ in self.lines}
         self.choices = [self._choice(draw, grid, known) for _ in range(draw.randint(0, 9))]
         for one in self.choices[: draw.choice((0, 0, 2))]:  # another one of its instant
@@ -687,13 +859,19 @@ class Drawn:
         host, at, yes = draw.choice(self.accounts).host, draw.choice(grid), draw.random() < 0.7
         asks = known.in_force(at).asks
         mine = [name for owner, name, _ in self.lines if owner == host]
-        scopes = [ev.NamedScope(project=f"p-{host}"), *(ev.NamedScope(conversation=name) for name in mine)]
+        scopes = [
+            ev.NamedScope(project=f"p-{host}"),
+            *(ev.NamedScope(conversation=name) for name in mine),
+        ]
         return RecordedChoice(
-            host=host, at=at, allow=yes, via="import",
+            host=host,
+            at=at,
+            allow=yes,
+            via="import",
             question=draw.choice(asks) if len(asks) > 1 and (yes or draw.random() < 0.7) else None,
             scope=draw.choice(scopes) if yes and draw.random() < 0.4 else None,
             keep=tuple(draw.sample(scopes, 1)) if not yes and draw.random() < 0.4 else (),
-        )  # fmt: skip
+        )
 
     def write(self, folder: Path) -> tuple[Path, Path, Path]:
         chats = write(
@@ -703,7 +881,11 @@ class Drawn:
                     name,
                     *(message(role, f"{name} {n}", at) for n, (at, role) in enumerate(turns)),
                     account=host,
-                    **({"project": self.projects[name], "project_title": "Piano"} if self.projects[name] else {}),
+                    **(
+                        {"project": self.projects[name], "project_title": "Piano"}
+                        if self.projects[name]
+                        else {}
+                    ),
                 )
                 for host, name, turns in self.lines
             ),
@@ -714,24 +896,35 @@ class Drawn:
         with (folder / "choices.csv").open("w", newline="") as file:
             told = [
                 (
-                    one.host, written(one.at), "yes" if one.allow else "no", one.question or "",
-                    scope_of(one.scope) if one.scope else "", "|".join(map(scope_of, one.keep)),
+                    one.host,
+                    written(one.at),
+                    "yes" if one.allow else "no",
+                    one.question or "",
+                    scope_of(one.scope) if one.scope else "",
+                    "|".join(map(scope_of, one.keep)),
                 )
                 for one in self.choices
-            ]  # fmt: skip
-            csv.writer(file).writerows([("account", "time", "allow", "question", "scope", "keep"), *told])
+            ]
+            csv.writer(file).writerows(
+                [("account", "time", "allow", "question", "scope", "keep"), *told]
+            )
         return chats, folder / "accounts.csv", folder / "choices.csv"
 
     def world(self, policies: Policies) -> World:
-        """What the same history means: a refusal before the turns of its moment, a permission after them, and choices of
-        one moment in their order.
+        """What the same history means: a refusal before the turns of its moment, a permission after
+        them, and choices of one moment in their order.
         """
         world = World(policies, replay=True)
         told: list[tuple[datetime, int, int, ev.Event]] = []
         allowed = set()
         for place, one in enumerate(self.choices):
             chosen = ev.ChooseEvent(
-                at=one.at, account=one.host, allow=one.allow, question=one.question, scope=one.scope, keep=one.keep
+                at=one.at,
+                account=one.host,
+                allow=one.allow,
+                question=one.question,
+                scope=one.scope,
+                keep=one.keep,
             )
             allowed |= {(one.host, one.at)} if one.allow else set()
             told.append((one.at, 2 if (one.host, one.at) in allowed else 0, place, chosen))
@@ -740,15 +933,24 @@ class Drawn:
             for n, (at, role) in enumerate(turns):
                 place += 1
                 say = ev.SayEvent(
-                    at=at, account=host, conversation=name, turn=f"{name}.{n}", role=TurnRole(role),
-                    origin={"user": "typed"}.get(role, role), project=self.projects[name],
-                )  # fmt: skip
+                    at=at,
+                    account=host,
+                    conversation=name,
+                    turn=f"{name}.{n}",
+                    role=TurnRole(role),
+                    origin={"user": "typed"}.get(role, role),
+                    project=self.projects[name],
+                )
                 told.append((at, 1, place, say))
         told.sort(key=lambda one: one[:3])
         for account in self.accounts:
             mine = [at for at, *_, event in told if event.account == account.host]
             if mine:
-                world.apply(ev.OpenAccountEvent(at=min(mine), account=account.host, plan=account.plan, age=account.age))
+                world.apply(
+                    ev.OpenAccountEvent(
+                        at=min(mine), account=account.host, plan=account.plan, age=account.age
+                    )
+                )
         for *_, event in told:
             world.apply(event)
         world.advance(NOW)
@@ -773,10 +975,14 @@ SECOND = {
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_any_recorded_history_is_answered_for_as_by_the_bare_rule(pool: Pool, tmp_path: Path, seed: int) -> None:
+def test_any_recorded_history_is_answered_for_as_by_the_bare_rule(
+    pool: Pool, tmp_path: Path, seed: int
+) -> None:
     house = House(pool, tmp_path / "data", at=BEGIN)
     if seed % 3:
-        second = read({**preset("article-2025").document(), **(SECOND if seed % 3 == 1 else TWO_QUESTIONS)})
+        second = read(
+            {**preset("article-2025").document(), **(SECOND if seed % 3 == 1 else TWO_QUESTIONS)}
+        )
         policy_changes.apply_policy(house.here, second, by="test")
     house.now = NOW
     known = installation.policies(house.here)
@@ -784,12 +990,18 @@ def test_any_recorded_history_is_answered_for_as_by_the_bare_rule(pool: Pool, tm
     chats, accounts, choices = drawn.write(tmp_path)
     recorded = read_accounts(accounts, NOW)
     imported = bring(
-        house, chats, default=None, recorded=recorded,
+        house,
+        chats,
+        default=None,
+        recorded=recorded,
         choices=read_choices(choices, known, NOW, {account.host for account in recorded}),
-    )  # fmt: skip
+    )
     world = drawn.world(known)
     expected = {
-        (turn, purpose): (world.decide(turn, purpose, NOW).because, world.decide(turn, purpose, NOW).until)
+        (turn, purpose): (
+            world.decide(turn, purpose, NOW).because,
+            world.decide(turn, purpose, NOW).until,
+        )
         for turn in world.turns
         for purpose in (IMPROVE, SAFETY)
     }
@@ -807,10 +1019,13 @@ def test_any_recorded_history_is_answered_for_as_by_the_bare_rule(pool: Pool, tm
 def answers(house: House, drawn: Drawn, known: Policies) -> dict[tuple[str, str], tuple[Any, Any]]:
     """Every turn's answers, from the tables, by the turn's name."""
     names = {
-        house.host("turn", name, str(n)): f"{name}.{n}" for _, name, turns in drawn.lines for n in range(len(turns))
+        house.host("turn", name, str(n)): f"{name}.{n}"
+        for _, name, turns in drawn.lines
+        for n in range(len(turns))
     }
     ids: Sequence[tuple[UUID, UUID]] = [
-        (row[0], row[1]) for row in house.query("SELECT account_id, conversation_id FROM conversations")
+        (row[0], row[1])
+        for row in house.query("SELECT account_id, conversation_id FROM conversations")
     ]
     rows = house.query("SELECT conversation_id, turn, host_hmac FROM turns")
     hosts = {(conversation, turn): names[bytes(host)] for conversation, turn, host in rows}
@@ -821,7 +1036,10 @@ def answers(house: House, drawn: Drawn, known: Policies) -> dict[tuple[str, str]
             for turn in account_view.turns(tx, account, conversation):
                 for purpose in (IMPROVE, SAFETY):
                     decision = seen[conversation].decide(turn, known, purpose)
-                    found[hosts[conversation, turn.number], purpose] = (decision.because, decision.until)
+                    found[hosts[conversation, turn.number], purpose] = (
+                        decision.because,
+                        decision.until,
+                    )
     return found
 
 
@@ -846,24 +1064,41 @@ def test_every_account_of_the_file_is_opened_also_one_that_nothing_is_brought_in
     imported = bring(house, file, **more)
     assert (imported.accounts, imported.opened_alone, imported.opened_now) == (3, 2, 1)
     assert house.query("SELECT opened_at FROM accounts ORDER BY 1") == [
-        (instant("2024-01-20"),), (instant("2025-12-01T10:00Z"),), (NOW,),
-    ]  # fmt: skip
+        (instant("2024-01-20"),),
+        (instant("2025-12-01T10:00Z"),),
+        (NOW,),
+    ]
     before = house.dump()
     house.passes(1)
     again = bring(house, file, **more)
-    assert (again.stored, again.accounts, again.opened_alone, again.skipped_reasons) == (0, 0, 0, {})
+    assert (again.stored, again.accounts, again.opened_alone, again.skipped_reasons) == (
+        0,
+        0,
+        0,
+        {},
+    )
     assert house.dump() == before
 
 
-def test_a_choice_of_before_the_first_version_is_counted_apart(house: House, tmp_path: Path) -> None:
+def test_a_choice_of_before_the_first_version_is_counted_apart(
+    house: House, tmp_path: Path
+) -> None:
     file = write(tmp_path / "c.jsonl", talk("c1", "2025-12-01T10:00Z"))
     imported = bring(house, file, choices=[allow("ana", "2025-07-31T23:59:59Z")])
     assert (imported.choices, imported.effects, imported.choices_too_early) == (1, {"none": 1}, 1)
     assert house.query("SELECT granted FROM accounts") == [(0,)]
 
 
-def test_history_can_follow_for_an_account_that_was_opened_alone(house: House, tmp_path: Path) -> None:
+def test_history_can_follow_for_an_account_that_was_opened_alone(
+    house: House, tmp_path: Path
+) -> None:
     opened = RecordedAccount(host="ana", plan="pro", age=30, opened_at=instant("2024-01-20"))
-    bring(house, write(tmp_path / "none.jsonl", talk("of bo", "2025-12-01T10:00Z", account="bo")), recorded=[opened])
-    later = bring(house, write(tmp_path / "c.jsonl", talk("c1", "2025-12-01T10:00Z")), recorded=[opened])
+    bring(
+        house,
+        write(tmp_path / "none.jsonl", talk("of bo", "2025-12-01T10:00Z", account="bo")),
+        recorded=[opened],
+    )
+    later = bring(
+        house, write(tmp_path / "c.jsonl", talk("c1", "2025-12-01T10:00Z")), recorded=[opened]
+    )
     assert (later.stored, later.opened_alone) == (2, 0)

@@ -1,4 +1,6 @@
-"""A resumed Claude Code session that copies earlier records into a file of its own: what was said once is there once."""
+"""A resumed Claude Code session that copies earlier records into a file of its own: what was said
+once is there once.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +20,26 @@ from ..installed import House
 FIRST, COPY = "5b1f0c52-first", "0a3c9d11-copy"  # by name, the copy comes first
 
 
-def record(session: str, number: int, content: Any = "rename the parser", kind: str = "user") -> str:
+def record(
+    session: str, number: int, content: Any = "rename the parser", kind: str = "user"
+) -> str:
     message = {"role": kind, "content": content}
     at = f"2025-09-10T10:{number:02}:00Z"
-    return json.dumps({"type": kind, "uuid": f"u-{number}", "sessionId": session, "timestamp": at, "message": message})
+    return json.dumps(
+        {
+            "type": kind,
+            "uuid": f"u-{number}",
+            "sessionId": session,
+            "timestamp": at,
+            "message": message,
+        }
+    )
 
 
 def lines(session: str, count: int) -> list[str]:
-    results = [{"type": "tool_result", "tool_use_id": f"t{n}", "content": "found"} for n in range(2)]
+    results = [
+        {"type": "tool_result", "tool_use_id": f"t{n}", "content": "found"} for n in range(2)
+    ]
     said = [("what next?", "user"), ("this", "assistant"), (results, "user")]
     return [record(session, n, *said[n % 3]) for n in range(count)]
 
@@ -42,7 +56,9 @@ def bring(house: House, folder: Path) -> Imported:
     return imports.import_files(house.here, [folder], default=default, host="ana")
 
 
-def test_a_copy_that_comes_in_with_a_later_import_adds_only_what_is_new(house: House, tmp_path: Path) -> None:
+def test_a_copy_that_comes_in_with_a_later_import_adds_only_what_is_new(
+    house: House, tmp_path: Path
+) -> None:
     folder = tmp_path / "projects"
     folder.mkdir()
     (folder / f"{FIRST}.jsonl").write_text("\n".join(lines(FIRST, 6)))
@@ -54,7 +70,9 @@ def test_a_copy_that_comes_in_with_a_later_import_adds_only_what_is_new(house: H
     assert bring(house, folder).stored == 0
 
 
-def test_copies_in_one_import_are_kept_once_and_the_sessions_may_go_on(house: House, tmp_path: Path) -> None:
+def test_copies_in_one_import_are_kept_once_and_the_sessions_may_go_on(
+    house: House, tmp_path: Path
+) -> None:
     folder = tmp_path / "projects"
     folder.mkdir()
     (folder / f"{FIRST}.jsonl").write_text("\n".join(lines(FIRST, 3)))

@@ -1,4 +1,6 @@
-"""Claude Code: what was typed while the model worked is there, what was taken back is not, and nobody's words are another's."""
+"""Claude Code: what was typed while the model worked is there, what was taken back is not, and
+nobody's words are another's.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,13 @@ from licet.policy.state import TurnRole
 
 
 def record(name: str, parent: str | None, kind: str, content: Any, **more: Any) -> dict[str, Any]:
-    common = {"uuid": name, "parentUuid": parent, "sessionId": "s1", "timestamp": "2025-10-07T10:00:00Z", "type": kind}
+    common = {
+        "uuid": name,
+        "parentUuid": parent,
+        "sessionId": "s1",
+        "timestamp": "2025-10-07T10:00:00Z",
+        "type": kind,
+    }
     return {**common, "message": {"role": kind, "content": content}, **more}
 
 
@@ -30,7 +38,11 @@ def read(folder: Path, *records: dict[str, Any]) -> list[Any]:
 
 
 def said(items: list[Any]) -> list[tuple[str, str, str]]:
-    return [(item.role.value, item.origin, item.content.text) for item in items if isinstance(item, ReadTurn)]
+    return [
+        (item.role.value, item.origin, item.content.text)
+        for item in items
+        if isinstance(item, ReadTurn)
+    ]
 
 
 def call(number: int) -> dict[str, Any]:
@@ -48,34 +60,57 @@ def test_a_prompt_that_was_typed_while_the_model_worked_stands_in_its_place(tmp_
         record("b", "a", "assistant", "working"),
         queued("c", "b", "and second"),
         queued(
-            "d", "c", [{"type": "text", "text": "and third"}, {"type": "image", "source": {"media_type": "image/png"}}]
+            "d",
+            "c",
+            [
+                {"type": "text", "text": "and third"},
+                {"type": "image", "source": {"media_type": "image/png"}},
+            ],
         ),
         record("e", "d", "assistant", "all three"),
     )
     assert said(items) == [
-        ("user", "typed", "first"), ("assistant", "assistant", "working"), ("user", "typed", "and second"),
-        ("user", "typed", "and third"), ("assistant", "assistant", "all three"),
-    ]  # fmt: skip
+        ("user", "typed", "first"),
+        ("assistant", "assistant", "working"),
+        ("user", "typed", "and second"),
+        ("user", "typed", "and third"),
+        ("assistant", "assistant", "all three"),
+    ]
 
 
 @pytest.mark.parametrize(
     "more",
-    [{"commandMode": "task-notification"}, {"origin": {"kind": "peer"}}, {"isMeta": True}, {"commandMode": None}],
+    [
+        {"commandMode": "task-notification"},
+        {"origin": {"kind": "peer"}},
+        {"isMeta": True},
+        {"commandMode": None},
+    ],
     ids=str,
 )
-def test_what_waited_and_was_typed_by_nobody_is_never_the_persons(tmp_path: Path, more: dict[str, Any]) -> None:
-    items = read(tmp_path, record("a", None, "user", "first"), queued("b", "a", "not typed", **more))
+def test_what_waited_and_was_typed_by_nobody_is_never_the_persons(
+    tmp_path: Path, more: dict[str, Any]
+) -> None:
+    items = read(
+        tmp_path, record("a", None, "user", "first"), queued("b", "a", "not typed", **more)
+    )
     assert [text for role, _, text in said(items) if role == "user"] == ["first"]
 
 
 @pytest.mark.parametrize("user_first", [True, False])
-def test_a_prompt_that_has_a_record_of_its_own_too_is_one_turn(tmp_path: Path, user_first: bool) -> None:
+def test_a_prompt_that_has_a_record_of_its_own_too_is_one_turn(
+    tmp_path: Path, user_first: bool
+) -> None:
     both = [queued("b", "a", "typed once", source_uuid="u"), record("u", "a", "user", "typed once")]
-    items = read(tmp_path, record("a", None, "user", "first"), *(reversed(both) if user_first else both))
+    items = read(
+        tmp_path, record("a", None, "user", "first"), *(reversed(both) if user_first else both)
+    )
     assert [text for _, _, text in said(items)] == ["first", "typed once"]
 
 
-def test_of_a_rewound_session_the_path_that_was_kept_is_read_and_the_rest_is_reported(tmp_path: Path) -> None:
+def test_of_a_rewound_session_the_path_that_was_kept_is_read_and_the_rest_is_reported(
+    tmp_path: Path,
+) -> None:
     items = read(
         tmp_path,
         record("a", None, "user", "plan it"),
@@ -88,12 +123,20 @@ def test_of_a_rewound_session_the_path_that_was_kept_is_read_and_the_rest_is_rep
         record("h", "g", "user", "twice rewound"),
         record("i", "g", "user", "thanks"),
     )
-    assert [text for _, _, text in said(items)] == ["plan it", "planned", "archive it", "archived", "thanks"]
+    assert [text for _, _, text in said(items)] == [
+        "plan it",
+        "planned",
+        "archive it",
+        "archived",
+        "thanks",
+    ]
     left = [item.place.rpartition(":")[2] for item in items if isinstance(item, SkippedRecord)]
     assert left == ["3", "4", "5", "8"]
 
 
-def test_a_session_rewound_to_its_first_prompt_is_what_was_kept_and_no_talk_that_nobody_had(tmp_path: Path) -> None:
+def test_a_session_rewound_to_its_first_prompt_is_what_was_kept_and_no_talk_that_nobody_had(
+    tmp_path: Path,
+) -> None:
     items = read(
         tmp_path,
         record("a", None, "user", "delete it"),
@@ -105,8 +148,11 @@ def test_a_session_rewound_to_its_first_prompt_is_what_was_kept_and_no_talk_that
         record("g", "f", "assistant", "which has a beginning of its own"),
     )
     assert [text for _, _, text in said(items)] == [
-        "archive it", "archived", "of another session", "which has a beginning of its own",
-    ]  # fmt: skip
+        "archive it",
+        "archived",
+        "of another session",
+        "which has a beginning of its own",
+    ]
     left = [item.place.rpartition(":")[2] for item in items if isinstance(item, SkippedRecord)]
     assert left == ["1", "2", "3"]
 
@@ -115,7 +161,11 @@ def test_records_that_name_no_parent_are_one_conversation(tmp_path: Path) -> Non
     told = [record(name, None, "user", f"prompt {name}") for name in "abc"]
     for one in told:
         del one["parentUuid"]
-    assert [text for _, _, text in said(read(tmp_path, *told))] == ["prompt a", "prompt b", "prompt c"]
+    assert [text for _, _, text in said(read(tmp_path, *told))] == [
+        "prompt a",
+        "prompt b",
+        "prompt c",
+    ]
 
 
 def test_calls_of_tools_in_parallel_are_no_branches_that_were_left(tmp_path: Path) -> None:
@@ -172,20 +222,33 @@ def test_what_was_typed_beside_a_tag_of_the_client_stays_typed(
     items = said(read(tmp_path, record("a", None, "user", content)))
     assert [text for _, origin, text in items if origin == "typed"] == ([typed] if typed else [])
     rest = "".join(text for _, origin, text in items if origin == "tool")
-    assert sum(map(len, (typed, rest))) >= len(text) - text.count("\n") - 2  # nothing is lost on the way
+    # nothing is lost on the way
+    assert sum(map(len, (typed, rest))) >= len(text) - text.count("\n") - 2
 
 
 @pytest.mark.parametrize(
     ("text", "typed"),
     [
         ("<command-name>/review</command-name>\n<command-args>it</command-args>", "/review it"),
-        ("<command-message>review</command-message>\n<command-name>/review</command-name>", "/review"),
+        (
+            "<command-message>review</command-message>\n<command-name>/review</command-name>",
+            "/review",
+        ),
         (
             "<command-name>/clear</command-name>\n<command-message>clear</command-message>\n<command-args></command-args>",
             "",
         ),
-        ("<command-message>The skill is loading</command-message>\n<command-name>pdf</command-name>", ""),
-        ("<command-name>/review</command-name>\n<command-args>a</command-args> b</command-args>", ""),
+        (
+            (
+                "<command-message>The skill is "
+                "loading</command-message>\n<command-name>pdf</command-name>"
+            ),
+            "",
+        ),
+        (
+            "<command-name>/review</command-name>\n<command-args>a</command-args> b</command-args>",
+            "",
+        ),
     ],
 )
 def test_a_command_with_its_arguments_was_typed_and_what_the_client_or_the_assistant_called_was_not(

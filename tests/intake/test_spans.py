@@ -1,4 +1,6 @@
-"""What a span says: the same in protobuf and in JSON, nothing that nobody said, and never an error for what it holds."""
+"""What a span says: the same in protobuf and in JSON, nothing that nobody said, and never an error
+for what it holds.
+"""
 
 from __future__ import annotations
 
@@ -28,15 +30,27 @@ BASE = {"gen_ai.operation.name": "chat", "enduser.id": "ana"}
 
 def span(attributes: dict[str, Any], resource: dict[str, Any] | None = None) -> OtlpSpan:
     return OtlpSpan(
-        trace_id="a" * 32, span_id="b" * 16, started_at=EPOCH, attributes=attributes, events=(), resource=resource or {}
+        trace_id="a" * 32,
+        span_id="b" * 16,
+        started_at=EPOCH,
+        attributes=attributes,
+        events=(),
+        resource=resource or {},
     )
 
 
 def parts(role: str, *said: Any) -> dict[str, Any]:
-    return {"role": role, "parts": [{"type": "text", "content": one} if isinstance(one, str) else one for one in said]}
+    return {
+        "role": role,
+        "parts": [
+            {"type": "text", "content": one} if isinstance(one, str) else one for one in said
+        ],
+    }
 
 
-def turns(attributes: dict[str, Any], resource: dict[str, Any] | None = None) -> list[tuple[str, str]]:
+def turns(
+    attributes: dict[str, Any], resource: dict[str, Any] | None = None
+) -> list[tuple[str, str]]:
     call = spans.read(span(attributes, resource))
     assert isinstance(call, ModelCall), call
     return [(turn.role, turn.text) for turn in call.turns]
@@ -44,14 +58,21 @@ def turns(attributes: dict[str, Any], resource: dict[str, Any] | None = None) ->
 
 def call(*asked: dict[str, Any], answer: dict[str, Any] | None = None) -> dict[str, Any]:
     answers = [answer] if answer else []
-    return {**BASE, "gen_ai.input.messages": json.dumps(asked), "gen_ai.output.messages": json.dumps(answers)}
+    return {
+        **BASE,
+        "gen_ai.input.messages": json.dumps(asked),
+        "gen_ai.output.messages": json.dumps(answers),
+    }
 
 
 def test_reasoning_and_instructions_are_left_out_and_several_answers_are_the_first() -> None:
     attributes = call(parts("system", "Be brief."), parts("user", "When?")) | {
         "gen_ai.system_instructions": "Be brief.",
         "gen_ai.output.messages": json.dumps(
-            [parts("assistant", {"type": "reasoning", "content": "Hm."}, "In November."), parts("assistant", "In May.")]
+            [
+                parts("assistant", {"type": "reasoning", "content": "Hm."}, "In November."),
+                parts("assistant", "In May."),
+            ]
         ),
     }
     assert turns(attributes) == [("user", "When?"), ("assistant", "In November.")]
@@ -67,14 +88,23 @@ RECORDS = {"licet.instructions": True}
         {"gen_ai.system_instructions": json.dumps([{"type": "text", "content": "Be brief."}])}
         | {"gen_ai.tool.definitions": json.dumps([{"type": "function", **TOOL}])},
         {"gen_ai.system_instructions": "Be brief."}
-        | {f"llm.request.functions.0.{key}": one if isinstance(one, str) else json.dumps(one) for key, one in TOOL.items()},
+        | {
+            f"llm.request.functions.0.{key}": one if isinstance(one, str) else json.dumps(one)
+            for key, one in TOOL.items()
+        },
         {"gen_ai.system_instructions": "Be brief."}
         | {"llm.tools.0.tool.json_schema": json.dumps({"type": "function", "function": TOOL})},
     ],
-)  # fmt: skip
-def test_instructions_and_tools_are_a_turn_where_the_resource_says_so(attributes: dict[str, Any]) -> None:
+)
+def test_instructions_and_tools_are_a_turn_where_the_resource_says_so(
+    attributes: dict[str, Any],
+) -> None:
     asked = call(parts("user", "When?"), answer=parts("assistant", "In May.")) | attributes
-    assert turns(asked) == turns(asked, {"licet.instructions": "no"}) == [("user", "When?"), ("assistant", "In May.")]
+    assert (
+        turns(asked)
+        == turns(asked, {"licet.instructions": "no"})
+        == [("user", "When?"), ("assistant", "In May.")]
+    )
     read = spans.read(span(asked, RECORDS))
     assert isinstance(read, ModelCall)
     told = read.turns[1]
@@ -83,17 +113,33 @@ def test_instructions_and_tools_are_a_turn_where_the_resource_says_so(attributes
 
 
 def test_a_list_of_tools_is_read_in_the_shapes_that_hosts_send_and_in_no_other() -> None:
-    anthropic = {"name": "weather", "description": TOOL["description"], "input_schema": TOOL["parameters"]}
+    anthropic = {
+        "name": "weather",
+        "description": TOOL["description"],
+        "input_schema": TOOL["parameters"],
+    }
     for one in (TOOL, {"type": "function", "function": TOOL}, anthropic):
         assert offered_tools(json.dumps([one])) == [{"type": "function", "function": TOOL}]
-    for broken in ("", "{}", "[1]", '[{"type":"function"}]', '[{"function":{"name":""}}]', "[" * 100_000):
+    for broken in (
+        "",
+        "{}",
+        "[1]",
+        '[{"type":"function"}]',
+        '[{"function":{"name":""}}]',
+        "[" * 100_000,
+    ):
         assert offered_tools(broken) is None
 
 
 def test_messages_may_be_a_structure_and_files_are_named_and_never_their_bytes() -> None:
     image = {"type": "blob", "modality": "image", "content": "aGVsbG8="}
     read = spans.read(
-        span({**BASE, "gen_ai.input.messages": [parts("user", image, {"type": "file", "file_id": "f1"})]})
+        span(
+            {
+                **BASE,
+                "gen_ai.input.messages": [parts("user", image, {"type": "file", "file_id": "f1"})],
+            }
+        )
     )
     assert isinstance(read, ModelCall)
     assert [(turn.origin, turn.attachments) for turn in read.turns] == [("upload", ("image", "f1"))]
@@ -102,15 +148,25 @@ def test_messages_may_be_a_structure_and_files_are_named_and_never_their_bytes()
 def test_replies_of_several_tools_in_one_message_are_turns_of_their_own() -> None:
     replies = [{"type": "tool_call_response", "id": n, "response": n} for n in ("1", "2")]
     asked = parts(
-        "assistant", *({"type": "tool_call", "id": n, "name": f"t{n}", "arguments": None} for n in ("1", "2"))
+        "assistant",
+        *({"type": "tool_call", "id": n, "name": f"t{n}", "arguments": None} for n in ("1", "2")),
     )
     read = spans.read(
-        span(call(parts("user", "?"), asked, {"role": "tool", "parts": replies}, answer=parts("assistant", "!")))
+        span(
+            call(
+                parts("user", "?"),
+                asked,
+                {"role": "tool", "parts": replies},
+                answer=parts("assistant", "!"),
+            )
+        )
     )
     assert isinstance(read, ModelCall)
     assert [(turn.role, turn.text, turn.tool_name) for turn in read.turns] == [
-        ("tool", "1", "t1"), ("tool", "2", "t2"), ("assistant", "!", ""),
-    ]  # fmt: skip
+        ("tool", "1", "t1"),
+        ("tool", "2", "t2"),
+        ("assistant", "!", ""),
+    ]
 
 
 def test_openinference_content_items_and_tool_calls_are_read() -> None:
@@ -134,25 +190,37 @@ def test_openinference_content_items_and_tool_calls_are_read() -> None:
         "What is this?",
         ("image",),
     )
-    assert [(one.id, one.name, one.arguments) for one in answered.tool_calls] == [("1", "look", '{"at":1}')]
+    assert [(one.id, one.name, one.arguments) for one in answered.tool_calls] == [
+        ("1", "look", '{"at":1}')
+    ]
 
 
-def test_an_account_of_the_resource_counts_where_the_span_names_none_and_the_trace_is_a_conversation() -> None:
+def test_an_account_of_the_resource_counts_where_the_span_names_none_and_the_trace_is_a_conversation() -> (
+    None
+):
     attributes = call(parts("user", "?")) | {"enduser.id": ""}
     read = spans.read(span(attributes, {"user.id": "ana", "licet.surface": "app"}))
     assert isinstance(read, ModelCall)
-    assert (read.account, read.turns[0].conversation, read.turns[0].surface) == ("ana", "host:" + "a" * 32, "app")
+    assert (read.account, read.turns[0].conversation, read.turns[0].surface) == (
+        "ana",
+        "host:" + "a" * 32,
+        "app",
+    )
     assert spans.read(span(attributes)) is Dropped.no_account
 
 
 @pytest.mark.parametrize("surface", [None, 1, "", "My App", "x" * 40])
 def test_a_surface_that_is_no_name_is_an_api(surface: object) -> None:
-    read = spans.read(span(call(parts("user", "?")) | {"licet.surface": "app"}, {"licet.surface": surface}))
+    read = spans.read(
+        span(call(parts("user", "?")) | {"licet.surface": "app"}, {"licet.surface": surface})
+    )
     assert isinstance(read, ModelCall)
     assert read.turns[0].surface == "api"
 
 
-@pytest.mark.parametrize("key", ["licet.keep_out", "licet.incognito", "licet.no-log", "licet.no_log"])
+@pytest.mark.parametrize(
+    "key", ["licet.keep_out", "licet.incognito", "licet.no-log", "licet.no_log"]
+)
 def test_an_attribute_of_ours_can_only_narrow(key: str) -> None:
     assert spans.read(span(call(parts("user", "?")) | {key: True})) is Dropped.marked
     assert isinstance(spans.read(span(call(parts("user", "?")) | {key: False})), ModelCall)
@@ -160,13 +228,23 @@ def test_an_attribute_of_ours_can_only_narrow(key: str) -> None:
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    ),
 )
 KEYS = [
-    "gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.prompt.0.role", "gen_ai.prompt.0.content", "enduser.id",
-    "llm.input_messages.0.message.role", "llm.input_messages.0.message.contents.0.message_content.text", "gen_ai.x",
-    "llm.input_messages.0.message.tool_calls.0.tool_call.id", "licet.keep_out", "gen_ai.conversation.id",
-]  # fmt: skip
+    "gen_ai.input.messages",
+    "gen_ai.output.messages",
+    "gen_ai.prompt.0.role",
+    "gen_ai.prompt.0.content",
+    "enduser.id",
+    "llm.input_messages.0.message.role",
+    "llm.input_messages.0.message.contents.0.message_content.text",
+    "gen_ai.x",
+    "llm.input_messages.0.message.tool_calls.0.tool_call.id",
+    "licet.keep_out",
+    "gen_ai.conversation.id",
+]
 
 
 def any_value(value: Any) -> AnyValue:
@@ -197,22 +275,39 @@ def json_value(value: Any) -> Any:
             return {"stringValue": value}
         case list():
             return {"arrayValue": {"values": [json_value(one) for one in value]}}
-    return {"kvlistValue": {"values": [{"key": key, "value": json_value(one)} for key, one in value.items()]}}
+    return {
+        "kvlistValue": {
+            "values": [{"key": key, "value": json_value(one)} for key, one in value.items()]
+        }
+    }
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.dictionaries(st.sampled_from(KEYS), values, max_size=6))
 def test_protobuf_and_json_are_read_alike_and_nothing_is_raised(attributes: dict[str, Any]) -> None:
     request = ExportTraceServiceRequest()
-    one = request.resource_spans.add().scope_spans.add().spans.add(
-        trace_id=bytes(16), span_id=bytes(8), start_time_unix_nano=1_700_000_000_123_456_789
-    )  # fmt: skip
+    one = (
+        request.resource_spans.add()
+        .scope_spans.add()
+        .spans.add(
+            trace_id=bytes(16), span_id=bytes(8), start_time_unix_nano=1_700_000_000_123_456_789
+        )
+    )
     for key, value in attributes.items():
         one.attributes.append(KeyValue(key=key, value=any_value(value)))
-    written = {"traceId": "0" * 32, "spanId": "0" * 16, "startTimeUnixNano": "1700000000123456789",
-               "attributes": [{"key": key, "value": json_value(value)} for key, value in attributes.items()]}  # fmt: skip
+    written = {
+        "traceId": "0" * 32,
+        "spanId": "0" * 16,
+        "startTimeUnixNano": "1700000000123456789",
+        "attributes": [
+            {"key": key, "value": json_value(value)} for key, value in attributes.items()
+        ],
+    }
     body = msgspec.json.encode({"resourceSpans": [{"scopeSpans": [{"spans": [written]}]}]})
-    binary, text = otlp.read(request.SerializeToString(), Encoding.protobuf), otlp.read(body, Encoding.json)
+    binary, text = (
+        otlp.read(request.SerializeToString(), Encoding.protobuf),
+        otlp.read(body, Encoding.json),
+    )
     assert binary == text
     assert binary[0].started_at == EPOCH + timedelta(microseconds=1_700_000_000_123_456)
     assert spans.read(binary[0]) is not None
@@ -232,7 +327,11 @@ def test_a_value_that_is_nested_without_end_is_cut_and_not_followed() -> None:
         deep = [deep]
     body = {
         "resourceSpans": [
-            {"scopeSpans": [{"spans": [{"attributes": [{"key": "gen_ai.x", "value": json_value(deep)}]}]}]}
+            {
+                "scopeSpans": [
+                    {"spans": [{"attributes": [{"key": "gen_ai.x", "value": json_value(deep)}]}]}
+                ]
+            }
         ]
     }
     (read,) = otlp.read(msgspec.json.encode(body), Encoding.json)

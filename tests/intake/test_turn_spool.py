@@ -1,4 +1,6 @@
-"""Turns that wait for their account's history: found again wherever they lie, sealed beyond a bound, and few bytes each."""
+"""Turns that wait for their account's history: found again wherever they lie, sealed beyond a
+bound, and few bytes each.
+"""
 
 from __future__ import annotations
 
@@ -29,14 +31,25 @@ AT = instant("2025-09-10")
 
 def spooled(draw: Random, size: int) -> SpooledTurn:
     return SpooledTurn(
-        conversation=draw.randbytes(16), host_turn=draw.randbytes(16), role=TurnRole.user, origin="typed",
-        kind=ConversationKind.chat, surface="app", envelope=draw.randbytes(size), title=None, incognito=False,
-        kept_out=False, project=None, project_title=None,
-    )  # fmt: skip
+        conversation=draw.randbytes(16),
+        host_turn=draw.randbytes(16),
+        role=TurnRole.user,
+        origin="typed",
+        kind=ConversationKind.chat,
+        surface="app",
+        envelope=draw.randbytes(size),
+        title=None,
+        incognito=False,
+        kept_out=False,
+        project=None,
+        project_title=None,
+    )
 
 
 @pytest.mark.parametrize("memory", [0, 3 * BLOCK_BYTES, 2**40], ids=["sealed", "both", "memory"])
-def test_every_turn_is_found_again_in_any_order_wherever_it_lies(tmp_path: Path, memory: int) -> None:
+def test_every_turn_is_found_again_in_any_order_wherever_it_lies(
+    tmp_path: Path, memory: int
+) -> None:
     draw = Random(7)
     sizes = [draw.choice([0, 40, 900, 3 * BLOCK_BYTES]) for _ in range(200)]
     turns = [spooled(draw, size) for size in sizes]
@@ -50,9 +63,13 @@ def test_every_turn_is_found_again_in_any_order_wherever_it_lies(tmp_path: Path,
 def test_the_turns_of_an_account_come_back_in_the_order_in_which_they_came() -> None:
     waiting = WaitingTurns()
     for number in range(30):
-        waiting.add(("ana", "bo")[number % 3 == 0], AT - timedelta(microseconds=number), 100 + number)
+        waiting.add(
+            ("ana", "bo")[number % 3 == 0], AT - timedelta(microseconds=number), 100 + number
+        )
     assert [turn.number for turn in waiting.of("bo")] == list(range(0, 30, 3))
-    assert [turn.at for turn in waiting.of("bo")] == [AT - timedelta(microseconds=n) for n in range(0, 30, 3)]
+    assert [turn.at for turn in waiting.of("bo")] == [
+        AT - timedelta(microseconds=n) for n in range(0, 30, 3)
+    ]
     assert [turn.place for turn in waiting.of("bo")] == list(range(100, 130, 3))
     assert waiting.first_at("bo") == AT - timedelta(microseconds=27)
     assert (waiting.of("cy"), waiting.first_at("cy")) == ([], None)
@@ -61,19 +78,31 @@ def test_the_turns_of_an_account_come_back_in_the_order_in_which_they_came() -> 
 def said(first: int, last: int) -> Iterator[ReadTurn]:
     for number in range(first, last):
         yield ReadTurn(
-            place="", host_conversation=f"c{number // 10}", host_turn=str(number % 10), at=AT, role=TurnRole.user,
-            origin="typed", kind=ConversationKind.chat, surface="app", content=Content(text=f"turn {number}"),
+            place="",
+            host_conversation=f"c{number // 10}",
+            host_turn=str(number % 10),
+            at=AT,
+            role=TurnRole.user,
+            origin="typed",
+            kind=ConversationKind.chat,
+            surface="app",
+            content=Content(text=f"turn {number}"),
             host_account=f"a{number // 10 % 50}",
-        )  # fmt: skip
+        )
 
 
 def test_a_turn_that_waits_takes_at_most_fifty_bytes(pool: Pool, tmp_path: Path) -> None:
     house = House(pool, tmp_path / "data")
     house.now = instant("2025-09-20")
     bringing = Import(
-        house.here.pool, house.here.keyring, installation.policies(house.here), house.now, folder=tmp_path,
-        default=RecordedAccount(host="ana", plan="pro", age=30), memory_bytes_max=0,
-    )  # fmt: skip
+        house.here.pool,
+        house.here.keyring,
+        installation.policies(house.here),
+        house.now,
+        folder=tmp_path,
+        default=RecordedAccount(host="ana", plan="pro", age=30),
+        memory_bytes_max=0,
+    )
     with closing(bringing):
         bringing.read(said(0, 4_000))
         gc.collect()

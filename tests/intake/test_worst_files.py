@@ -1,7 +1,8 @@
-"""The cheapest hurtful file of every format, read in a process of its own: its time and memory are bounded.
+"""The cheapest hurtful file of every format, read in a process of its own: its time and memory are
+bounded.
 
-Each is a few megabytes at most; what is bounded is what the reader adds to them. What a packed file unpacks to takes time
-by its unpacked bytes, and no more memory: `test_archives.py` holds that.
+Each is a few megabytes at most; what is bounded is what the reader adds to them. What a packed file
+unpacks to takes time by its unpacked bytes, and no more memory: `test_archives.py` holds that.
 """
 
 from __future__ import annotations
@@ -78,7 +79,11 @@ for _what, _rest in (
     for _name, _content in begun(_rest).items():
         _suffix = ".jsonl" if _name in ("claude_code", "litellm", "messages") else ".json"
         file(f"{_name}, {_what}", _suffix, lambda content=_content: content)
-file("a gzip of one endless string", ".jsonl.gz", lambda: gzip.compress(b'{"messages":"' + b"x" * 2**27, 9))
+file(
+    "a gzip of one endless string",
+    ".jsonl.gz",
+    lambda: gzip.compress(b'{"messages":"' + b"x" * 2**27, 9),
+)
 file("nothing but line feeds", ".jsonl", lambda: b"\n" * 2**24)
 file("nothing but commas", ".json", lambda: b"[" + b"," * 2**20)
 
@@ -104,9 +109,13 @@ def test_every_reader_has_a_row_and_is_the_one_that_reads_it(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("make", FILES.values(), ids=FILES)
-def test_a_file_that_is_made_to_hurt_costs_a_bounded_amount(tmp_path: Path, make: Callable[[Path], Path]) -> None:
+def test_a_file_that_is_made_to_hurt_costs_a_bounded_amount(
+    tmp_path: Path, make: Callable[[Path], Path]
+) -> None:
     path, slow = make(tmp_path), slowness()
-    done = subprocess.run([sys.executable, "-c", READ, str(path)], capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-c", READ, str(path)], capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr[-2_000:]
     cpu_seconds, memory_bytes, _ = json.loads(done.stdout)
     assert cpu_seconds <= CPU_SECONDS_MAX * max(slow, slowness())

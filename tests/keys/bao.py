@@ -1,4 +1,6 @@
-"""A real OpenBao for tests: on files, sealed with one key, killed and started again as often as a test likes."""
+"""A real OpenBao for tests: on files, sealed with one key, killed and started again as often as a
+test likes.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ from licet.keys.openbao import BaoProvider
 
 from ..waiting import wait_until
 
-# What docs/keys.md tells an operator to grant: no `create` on encrypt, which would make a key that is missing.
+# What docs/keys.md tells an operator to grant: no `create` on encrypt, which would make a key that
+# is missing.
 POLICY = """
 path "transit/keys" { capabilities = ["list"] }
 path "transit/keys/licet-*" { capabilities = ["create", "read", "update", "delete"] }
@@ -27,7 +30,9 @@ path "transit/decrypt/licet-*" { capabilities = ["update"] }
 
 
 def needed(module: str, what: str) -> Any:
-    """The folder of an optional package; skips where it is not installed, and fails where CI counts on it."""
+    """The folder of an optional package; skips where it is not installed, and fails where CI counts
+    on it.
+    """
     spec = find_spec(module)
     if spec is None or spec.origin is None:
         if os.environ.get("CI") == "true":
@@ -37,7 +42,9 @@ def needed(module: str, what: str) -> Any:
 
 
 class Bao:
-    """One server over one folder. ``token_file`` holds a token with the documented policy and nothing more."""
+    """One server over one folder. ``token_file`` holds a token with the documented policy and
+    nothing more.
+    """
 
     def __init__(self, folder: Path) -> None:
         needed("hvac", "the package hvac")
@@ -80,10 +87,16 @@ class Bao:
                 return met()
             return False
 
-        wait_until(holds, "the server answers", alive=lambda: self._server is not None and self._server.poll() is None)
+        wait_until(
+            holds,
+            "the server answers",
+            alive=lambda: self._server is not None and self._server.poll() is None,
+        )
 
     def renew_token(self) -> None:
-        self.token_file.write_text(self.root.auth.token.create(policies=["licet"])["auth"]["client_token"] + "\n")
+        self.token_file.write_text(
+            self.root.auth.token.create(policies=["licet"])["auth"]["client_token"] + "\n"
+        )
 
     def unseal(self) -> None:
         self.root.sys.submit_unseal_key(self._unseal_key)

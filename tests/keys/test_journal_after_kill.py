@@ -26,7 +26,9 @@ def segment(folder: Path) -> Path:
 
 
 def grown(folder: Path, end: bytes = b"") -> tuple[Path, bytes]:
-    """A journal of one record, and the bytes of its segment once a second one of another life follows."""
+    """A journal of one record, and the bytes of its segment once a second one of another life
+    follows.
+    """
     made = opened(folder)
     made.append([told(1)])
     made.close()
@@ -38,8 +40,12 @@ def grown(folder: Path, end: bytes = b"") -> tuple[Path, bytes]:
     return before, segment(folder).read_bytes() + end
 
 
-def open_after(tmp_path: Path, end: bytes, then: Callable[[Path, Callable[[], None]], None]) -> list[str]:
-    """What a crash may still undo when ``then`` has gone by what a writer wrote that never waited for the disk."""
+def open_after(
+    tmp_path: Path, end: bytes, then: Callable[[Path, Callable[[], None]], None]
+) -> list[str]:
+    """What a crash may still undo when ``then`` has gone by what a writer wrote that never waited
+    for the disk.
+    """
     journal, written = grown(tmp_path / "another", end)
     root = tmp_path / "root"
 
@@ -55,9 +61,13 @@ def open_after(tmp_path: Path, end: bytes, then: Callable[[Path, Callable[[], No
         for step in watch.steps:
             disk.apply(step)
     known, there = (
-        {path: data for path, data in of.items() if path != "/journal/lock"} for of in (found(disk.root), lying(root))
+        {path: data for path, data in of.items() if path != "/journal/lock"}
+        for of in (found(disk.root), lying(root))
     )
-    return [*left_open(disk.root, "", ("lock",)), *(path for path in there if known.get(path) != there[path])]
+    return [
+        *left_open(disk.root, "", ("lock",)),
+        *(path for path in there if known.get(path) != there[path]),
+    ]
 
 
 def open_it(journal: Path, writes: Callable[[], None]) -> None:

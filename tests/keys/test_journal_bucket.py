@@ -1,4 +1,6 @@
-"""The restriction journal in a bucket: one order of all hosts, nothing acknowledged is lost, and a newer life refuses."""
+"""The restriction journal in a bucket: one order of all hosts, nothing acknowledged is lost, and a
+newer life refuses.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ AT = datetime(2025, 9, 1, tzinfo=UTC)
 
 
 def told(number: int, life: int = 0) -> Restriction:
-    return Restriction(life=life, kind=RestrictionKind.refused, at=AT, account=UUID(int=number), seq=number)
+    return Restriction(
+        life=life, kind=RestrictionKind.refused, at=AT, account=UUID(int=number), seq=number
+    )
 
 
 def begun(life: int) -> Restriction:
@@ -95,7 +99,9 @@ def test_threads_of_three_hosts_lose_nothing_and_share_writes() -> None:
         assert [seq for seq in found if seq // 10 == n] == list(range(n * 10, n * 10 + 10))
 
 
-def test_what_is_of_an_older_life_than_a_restore_on_another_host_is_refused_and_not_written() -> None:
+def test_what_is_of_an_older_life_than_a_restore_on_another_host_is_refused_and_not_written() -> (
+    None
+):
     bucket = HeldBucket()
     restoring, other = journal_on(bucket), journal_on(bucket.beside())
     other.append([told(1)])
@@ -111,7 +117,9 @@ def test_what_is_of_an_older_life_than_a_restore_on_another_host_is_refused_and_
 
 
 @pytest.mark.parametrize("word", ["lost", "unheard"])
-def test_wherever_the_service_does_not_answer_nothing_acknowledged_is_lost_and_the_order_stays(word: str) -> None:
+def test_wherever_the_service_does_not_answer_nothing_acknowledged_is_lost_and_the_order_stays(
+    word: str,
+) -> None:
     """A caller makes the change again until it is answered; another host writes between."""
     call = 0
     while True:
@@ -200,12 +208,16 @@ def test_the_end_of_a_long_journal_is_found_without_reading_all_of_it(
     with pytest.raises(RefusedError) if many > 3 else nullcontext():
         again.append([told(1_000)])
     for gone in range(1, many + 1):  # one that is missing is found now or by whoever reads all
-        fewer = HeldBucket({name: one for name, one in bucket.held.items() if name != f"journal/{gone:010}"})
+        fewer = HeldBucket(
+            {name: one for name, one in bucket.held.items() if name != f"journal/{gone:010}"}
+        )
         with pytest.raises(BrokenError):
             list(journal_on(fewer).records())
 
 
-def test_one_callers_records_are_in_one_object_and_many_callers_share_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_callers_records_are_in_one_object_and_many_callers_share_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(journal_bucket, "OBJECT_BYTES_WANTED", 400)
     bucket = HeldBucket()
     journal = journal_on(bucket)
@@ -233,7 +245,9 @@ def house(pool: Pool, tmp_path: Path, bucket: HeldBucket) -> House:
     """Ana, with a chat, on a host whose journal is in the bucket."""
     house = House(pool, tmp_path)
     keyring = Keyring(FileProvider(tmp_path / "keys"), restrictions=journal_on(bucket))
-    house.here = Installation(config=house.here.config, pool=pool, keyring=keyring, clock=house.clock)
+    house.here = Installation(
+        config=house.here.config, pool=pool, keyring=keyring, clock=house.clock
+    )
     house.open("ana", allow=True)
     house.say("ana", "chat", "the kettle")
     return house
@@ -274,7 +288,9 @@ def test_while_the_bucket_does_not_answer_no_restriction_is_accepted_and_nobody_
 def test_a_repeated_request_is_answered_once_its_record_is_written_although_the_first_process_was_killed(
     house: House, bucket: HeldBucket
 ) -> None:
-    """It was killed between the commit and the journal, and its host does not come back; another host answers."""
+    """It was killed between the commit and the journal, and its host does not come back; another
+    host answers.
+    """
     assert state(house, journal_on(bucket)) is JournalState.current
     chat = house.chats["chat"]
     asked = do.Delete(account=house.accounts["ana"], at=house.now, conversation=chat)
@@ -282,16 +298,27 @@ def test_a_repeated_request_is_answered_once_its_record_is_written_although_the_
     killed = Keyring(FileProvider(house.here.config.data / "keys"))
     for keyring in (killed, house.here.keyring):
         with transaction(house.here.pool) as tx:
-            (result,) = WriteBatch(keyring, house.clock).apply(tx, [Write(command=asked, once=once)])
+            (result,) = WriteBatch(keyring, house.clock).apply(
+                tx, [Write(command=asked, once=once)]
+            )
         assert isinstance(result, WriteResult)
         assert result.answer.outcome is do.Outcome.done
     assert result.replayed
     (record,) = journal_on(bucket.beside()).records()
-    assert (record.kind, record.conversation, record.at) == (RestrictionKind.deleted, chat, house.now)
+    assert (record.kind, record.conversation, record.at) == (
+        RestrictionKind.deleted,
+        chat,
+        house.now,
+    )
     assert state(house, journal_on(bucket)) is JournalState.current
     house.passes(1)
     with transaction(house.here.pool) as tx:
-        saying = [Write(command=house.saying("ana", "other", "said"), once=idempotency.once(b"s", b"c", "k", b"say"))]
+        saying = [
+            Write(
+                command=house.saying("ana", "other", "said"),
+                once=idempotency.once(b"s", b"c", "k", b"say"),
+            )
+        ]
         for _ in range(2):
             WriteBatch(house.here.keyring, house.clock).apply(tx, saying)
     assert len(list(journal_on(bucket.beside()).records())) == 1

@@ -1,4 +1,6 @@
-"""A restriction journal that is moved into a bucket: wherever the program is killed, one of the two counts, and it has all."""
+"""A restriction journal that is moved into a bucket: wherever the program is killed, one of the two
+counts, and it has all.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ CALLS_MAX = 200
 
 
 def told(number: int) -> Restriction:
-    return Restriction(life=0, kind=RestrictionKind.refused, at=AT, account=UUID(int=number), seq=number)
+    return Restriction(
+        life=0, kind=RestrictionKind.refused, at=AT, account=UUID(int=number), seq=number
+    )
 
 
 def journal_in(folder: Path) -> Journal:
@@ -91,7 +95,8 @@ def test_wherever_it_is_killed_another_run_ends_it_and_nothing_is_lost_or_there_
             if bucket.calls <= call:
                 return  # it was not killed: every call of it was tried
         refused_half(bucket)
-        if folder.is_dir():  # until it is moved the folder counts, and a server may have gone on with it
+        # until it is moved the folder counts, and a server may have gone on with it
+        if folder.is_dir():
             server.append([told(8)])
             count = 8
         server.close()
@@ -113,7 +118,9 @@ def test_it_is_killed_between_its_two_last_steps(folder: Path) -> None:
         journal_move.move(folder, FullBucket(bucket.held), nothing)
     assert not folder.exists()
     refused_half(bucket)
-    assert journal_in(folder).newest(1) == [], "an older server begins another journal, which the database refuses"
+    assert journal_in(folder).newest(1) == [], (
+        "an older server begins another journal, which the database refuses"
+    )
     journal_move.move(folder, bucket, nothing)
     assert kept(bucket) == [1, 2, 3, 4, 5, 6, 7]
 
@@ -127,7 +134,9 @@ class FullBucket(HeldBucket):
         return super().create(name, content)
 
 
-def test_a_bucket_with_another_journal_or_log_is_refused_and_stays_as_it_is(folder: Path, tmp_path: Path) -> None:
+def test_a_bucket_with_another_journal_or_log_is_refused_and_stays_as_it_is(
+    folder: Path, tmp_path: Path
+) -> None:
     other = HeldBucket()
     Journal(BucketObjects(other), key=KEY).append([told(1)])
     log = HeldBucket({"log/2025/checkpoint": TaggedObject(b"other", "1")})
@@ -140,7 +149,10 @@ def test_a_bucket_with_another_journal_or_log_is_refused_and_stays_as_it_is(fold
     assert half.held
     for bucket in (other, log, half):
         before = dict(bucket.held)
-        for act in (lambda: journal_move.look(folder, bucket), lambda: journal_move.move(folder, bucket, nothing)):  # noqa: B023 called at once
+        for act in (
+            lambda: journal_move.look(folder, bucket),
+            lambda: journal_move.move(folder, bucket, nothing),
+        ):
             with pytest.raises(RefusedError, match="already"):
                 act()
         assert bucket.held == before

@@ -1,4 +1,6 @@
-"""The chain of keys: what a rolled-back transaction made is forgotten, epoch keys are durable, and each key is bound."""
+"""The chain of keys: what a rolled-back transaction made is forgotten, epoch keys are durable, and
+each key is bound.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,9 @@ class PowerCut(Exception):
 def test_the_keys_of_a_transaction_that_was_rolled_back_are_never_used_again(
     pool: Pool, provider: FileProvider, keyring: Keyring
 ) -> None:
-    """A keyring that remembered a bucket key that never was would seal accounts under it, and lose them at restart."""
+    """A keyring that remembered a bucket key that never was would seal accounts under it, and lose
+    them at restart.
+    """
 
     def open_in_one_bucket(town: Town, name: str) -> None:
         account = uuid7(OPENED + len(name) * timedelta(seconds=1), b"one bucket")
@@ -167,31 +171,54 @@ def test_a_damaged_epoch_key_is_said_to_be(tmp_path: Path) -> None:
 
 
 @given(st.binary(), st.binary(max_size=40), st.binary(max_size=40), st.integers(min_value=0))
-def test_sealed_bytes_open_in_their_place_alone(plain: bytes, place: bytes, other: bytes, bit: int) -> None:
+def test_sealed_bytes_open_in_their_place_alone(
+    plain: bytes, place: bytes, other: bytes, bit: int
+) -> None:
     sealed = seal(KEY, plain, place)
     assert unseal(KEY, sealed, place) == plain
     flipped = bytearray(sealed)
     flipped[bit // 8 % len(sealed)] ^= 1 << bit % 8
-    wrong = [(bytes(KEY_BYTES), sealed, place), (KEY, bytes(flipped), place), (KEY, sealed[:-1], place)]
+    wrong = [
+        (bytes(KEY_BYTES), sealed, place),
+        (KEY, bytes(flipped), place),
+        (KEY, sealed[:-1], place),
+    ]
     wrong += [(KEY, sealed, other)] if other != place else []
     for attempt in (*wrong, (KEY, b"", place)):
         with pytest.raises(BrokenError, match="cannot be opened"):
             unseal(*attempt)
 
 
-@given(st.dictionaries(st.integers(0, SLOTS_PER_PAGE * 3 - 1), st.binary(min_size=KEY_BYTES, max_size=KEY_BYTES)))
-def test_a_page_gives_each_slot_its_key_and_nothing_for_a_destroyed_one(keys: dict[int, bytes]) -> None:
+@given(
+    st.dictionaries(
+        st.integers(0, SLOTS_PER_PAGE * 3 - 1), st.binary(min_size=KEY_BYTES, max_size=KEY_BYTES)
+    )
+)
+def test_a_page_gives_each_slot_its_key_and_nothing_for_a_destroyed_one(
+    keys: dict[int, bytes],
+) -> None:
     keys = {slot % SLOTS_PER_PAGE: key for slot, key in keys.items()}
     page = EMPTY_PAGE
     for slot, key in keys.items():
         page = write_slot(page, slot, seal(KEY, key, slot_place(ANA, slot)))
     assert len(page) == len(EMPTY_PAGE)
-    assert {s: k for s in range(SLOTS_PER_PAGE) if (k := read_slot(page, ANA, KEY, s)) is not None} == keys
+    assert {
+        s: k for s in range(SLOTS_PER_PAGE) if (k := read_slot(page, ANA, KEY, s)) is not None
+    } == keys
 
 
-@given(keys=st.dictionaries(st.integers(0, 2**31 - 1), st.one_of(st.none(), st.binary(min_size=32, max_size=32))))
-def test_the_slots_of_an_account_open_together_as_they_do_each(keys: dict[int, bytes | None]) -> None:
-    held = [EMPTY_SLOT if key is None else seal(KEY, key, slot_place(ANA, slot)) for slot, key in keys.items()]
+@given(
+    keys=st.dictionaries(
+        st.integers(0, 2**31 - 1), st.one_of(st.none(), st.binary(min_size=32, max_size=32))
+    )
+)
+def test_the_slots_of_an_account_open_together_as_they_do_each(
+    keys: dict[int, bytes | None],
+) -> None:
+    held = [
+        EMPTY_SLOT if key is None else seal(KEY, key, slot_place(ANA, slot))
+        for slot, key in keys.items()
+    ]
     slots = b"".join(slot.to_bytes(4, "big") for slot in keys)
     assert unseal_slots(KEY, ANA, slots, b"".join(held)) == list(keys.values())
 
@@ -210,9 +237,14 @@ def test_the_places_that_keys_and_content_are_bound_to_are_pinned() -> None:
     first, second = "00" * 15 + "01", "00" * 15 + "02"
     holder = AccountState(plan="free", age=30, opened_at=OPENED, last_at=OPENED, seen=0)
     row = ConversationRow(
-        account_id=account, conversation_id=conversation, host_hmac=None, begun_at=OPENED,
-        state=fold.begin(holder), saved=None, keys=[],
-    )  # fmt: skip
+        account_id=account,
+        conversation_id=conversation,
+        host_hmac=None,
+        begun_at=OPENED,
+        state=fold.begin(holder),
+        saved=None,
+        keys=[],
+    )
     pinned = {
         turn_place(account, conversation, 3, 4): "7431" + first + second + "00000003" + "00000004",
         safety_place(row, 3, 4): "79" + "7431" + first + second + "00000003" + "00000004",
@@ -233,7 +265,15 @@ def test_whatever_holds_a_key_shows_nothing_of_it(tmp_path: Path) -> None:
     key = KeyMaterial(os.urandom(KEY_BYTES))
     keyring = Keyring(FileProvider(tmp_path))
     keys = AccountKeys(slots=key, own=key)
-    for holder in (key, keys, keyring, {"a": key}, [keys], FileProvider(tmp_path), Writes(cast("Any", None), keyring)):
+    for holder in (
+        key,
+        keys,
+        keyring,
+        {"a": key},
+        [keys],
+        FileProvider(tmp_path),
+        Writes(cast("Any", None), keyring),
+    ):
         for shown in (repr(holder), str(holder), f"{holder}", f"{holder!r:>9}"):
             assert_hidden(shown, key)
 
@@ -243,7 +283,9 @@ def assert_hidden(text: str, key: bytes) -> None:
     assert not [form for form in hidden if form in text]
 
 
-def test_a_failing_unseal_shows_no_key_to_a_traceback_that_prints_locals(pool: Pool, keyring: Keyring) -> None:
+def test_a_failing_unseal_shows_no_key_to_a_traceback_that_prints_locals(
+    pool: Pool, keyring: Keyring
+) -> None:
     """Every frame from the verb to the cipher, with whatever it holds."""
     with transaction(pool) as tx:
         town = Town(tx, keyring)
@@ -254,10 +296,19 @@ def test_a_failing_unseal_shows_no_key_to_a_traceback_that_prints_locals(pool: P
         buckets = keyring.bucket_keys(tx, {bucket_of(ana)})
         permit = town.permit(said)
         damage = [
-            ("UPDATE bodies SET sealed = overlay(sealed PLACING '\\x00'::bytea FROM 20)", [segment]),
-            ("UPDATE key_pages SET slots = overlay(slots PLACING '\\x00'::bytea FROM 20)", [keys.slots]),
             (
-                "UPDATE accounts SET wrapped_key = overlay(wrapped_key PLACING '\\x00'::bytea FROM 20)",
+                "UPDATE bodies SET sealed = overlay(sealed PLACING '\\x00'::bytea FROM 20)",
+                [segment],
+            ),
+            (
+                "UPDATE key_pages SET slots = overlay(slots PLACING '\\x00'::bytea FROM 20)",
+                [keys.slots],
+            ),
+            (
+                (
+                    "UPDATE accounts SET wrapped_key = overlay(wrapped_key PLACING "
+                    "'\\x00'::bytea FROM 20)"
+                ),
                 [*buckets.values()],
             ),
         ]
@@ -274,7 +325,9 @@ def test_a_failing_unseal_shows_no_key_to_a_traceback_that_prints_locals(pool: P
 
 
 def test_what_was_unwrapped_is_forgotten_after_a_minute(pool: Pool, tmp_path: Path) -> None:
-    """A process that has not heard of a rotation holds no key of before it for longer than is published."""
+    """A process that has not heard of a rotation holds no key of before it for longer than is
+    published.
+    """
     seconds = [0.0]
     provider = FileProvider(tmp_path / "keys")
     keyring = Keyring(provider, monotonic=lambda: seconds[0])
@@ -321,10 +374,14 @@ except UsageError as error:
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="it asks Linux whether the program may be dumped")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="it asks Linux whether the program may be dumped"
+)
 def test_a_command_that_unseals_hardens_itself_before_it_reads_as_much_as_its_settings() -> None:
     environment = os.environ | {"LICET_NO_SUCH": "1"}
-    done = subprocess.run([sys.executable, "-c", FIRST], env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST], env=environment, capture_output=True, text=True, check=True
+    )
     assert done.stdout == "1 0 unknown setting `LICET_NO_SUCH`\n"
 
 
@@ -342,14 +399,24 @@ def test_the_wrapped_keys_of_an_account_are_pinned() -> None:
         unwrap_account_keys(KeyMaterial(KEY), ANA, DESTROYED_KEYS)
 
 
-@given(st.dictionaries(st.integers(0, SLOTS_PER_PAGE - 1), st.binary(min_size=KEY_BYTES, max_size=KEY_BYTES)))
-def test_a_page_that_is_wrapped_anew_gives_each_slot_its_key_to_the_new_key_alone(keys: dict[int, bytes]) -> None:
+@given(
+    st.dictionaries(
+        st.integers(0, SLOTS_PER_PAGE - 1), st.binary(min_size=KEY_BYTES, max_size=KEY_BYTES)
+    )
+)
+def test_a_page_that_is_wrapped_anew_gives_each_slot_its_key_to_the_new_key_alone(
+    keys: dict[int, bytes],
+) -> None:
     old, new, first = KeyMaterial(KEY), KeyMaterial(KEY[::-1]), 3 * SLOTS_PER_PAGE
     page = EMPTY_PAGE
     for slot, key in keys.items():
         page = write_slot(page, slot, seal(old, key, slot_place(ANA, first + slot)))
     again = rewrap_page(page, 3, ANA, old, new)
-    assert {s: k for s in range(SLOTS_PER_PAGE) if (k := read_slot(again, ANA, new, first + s)) is not None} == keys
+    assert {
+        s: k
+        for s in range(SLOTS_PER_PAGE)
+        if (k := read_slot(again, ANA, new, first + s)) is not None
+    } == keys
     for slot in keys:
         with pytest.raises(BrokenError):
             read_slot(again, ANA, old, first + slot)

@@ -1,4 +1,6 @@
-"""Every key provider keeps the same promises, held against the real thing; losing one loses nothing."""
+"""Every key provider keeps the same promises, held against the real thing; losing one loses
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -51,10 +53,22 @@ def token(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pkcs11Pro
         pytest.skip("softhsm2 is not installed")
     folder = tmp_path_factory.mktemp("softhsm")
     (folder / "tokens").mkdir()
-    (folder / "conf").write_text(f"directories.tokendir = {folder}/tokens\nobjectstore.backend = file\n")
+    (folder / "conf").write_text(
+        f"directories.tokendir = {folder}/tokens\nobjectstore.backend = file\n"
+    )
     (folder / "pin").write_text("1234\n")
     os.environ["SOFTHSM2_CONF"] = str(folder / "conf")
-    init = ["softhsm2-util", "--init-token", "--free", "--label", "licet", "--pin", "1234", "--so-pin", "5678"]
+    init = [
+        "softhsm2-util",
+        "--init-token",
+        "--free",
+        "--label",
+        "licet",
+        "--pin",
+        "1234",
+        "--so-pin",
+        "5678",
+    ]
     subprocess.run(init, check=True, capture_output=True)
     return lambda name: Pkcs11Provider(SOFTHSM, "licet", folder / "pin", name=name)
 
@@ -74,22 +88,40 @@ def made(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], KeyProv
             return lambda: token(name)
 
 
-def test_what_one_wraps_another_unwraps_in_its_place_and_epoch_alone(made: Callable[[], KeyProvider]) -> None:
+def test_what_one_wraps_another_unwraps_in_its_place_and_epoch_alone(
+    made: Callable[[], KeyProvider],
+) -> None:
     key = KeyMaterial(os.urandom(KEY_BYTES))
     first = made().newest()
     wrapped = made().wrap(first, key, PLACE)
     assert made().unwrap(first, wrapped, PLACE) == key
     second = made().newest(after=first)
     damaged = wrapped[:-3] + bytes([wrapped[-3] ^ 1]) + wrapped[-2:]
-    for epoch, sealed, place in ((first, wrapped, PLACE + b"!"), (second, wrapped, PLACE), (first, damaged, PLACE)):
+    for epoch, sealed, place in (
+        (first, wrapped, PLACE + b"!"),
+        (second, wrapped, PLACE),
+        (first, damaged, PLACE),
+    ):
         with pytest.raises(BrokenError, match="cannot be opened"):
             made().unwrap(epoch, sealed, place)
 
 
-def test_an_epoch_is_newest_once_it_is_made_and_is_not_made_twice(made: Callable[[], KeyProvider]) -> None:
-    assert [made().newest(), made().newest(), made().newest(after=1), made().newest(after=1), made().newest()] == [
-        1, 1, 2, 2, 2,
-    ]  # fmt: skip
+def test_an_epoch_is_newest_once_it_is_made_and_is_not_made_twice(
+    made: Callable[[], KeyProvider],
+) -> None:
+    assert [
+        made().newest(),
+        made().newest(),
+        made().newest(after=1),
+        made().newest(after=1),
+        made().newest(),
+    ] == [
+        1,
+        1,
+        2,
+        2,
+        2,
+    ]
     assert made().newest(after=6) == 7
 
 
@@ -106,7 +138,9 @@ def test_a_destroyed_epoch_opens_nothing_and_others_do(made: Callable[[], KeyPro
     assert made().newest() == 2
 
 
-def test_no_error_of_a_provider_shows_a_key_even_with_locals(made: Callable[[], KeyProvider]) -> None:
+def test_no_error_of_a_provider_shows_a_key_even_with_locals(
+    made: Callable[[], KeyProvider],
+) -> None:
     key = KeyMaterial(os.urandom(KEY_BYTES))
     provider = made()
     wrapped = provider.wrap(provider.newest(), key, PLACE)
@@ -148,7 +182,9 @@ def test_a_rotation_over_each_provider_keeps_what_lives_and_destroys_the_epoch_b
 def test_a_killed_server_stops_unsealing_within_a_minute_and_loses_nothing(
     pool: Pool, tmp_path: Path, server: Bao
 ) -> None:
-    """Turns are said all the while: each is kept and answered, or refused; those that were kept open afterwards."""
+    """Turns are said all the while: each is kept and answered, or refused; those that were kept
+    open afterwards.
+    """
     name = f"licet-{secrets.token_hex(4)}"
     seconds = [0.0]
     house = House(pool, tmp_path / "unused", server.provider(name))
@@ -188,7 +224,9 @@ def test_a_killed_server_stops_unsealing_within_a_minute_and_loses_nothing(
         assert len(sound(tx, Keyring(server.provider(name)))) == 2 * turns
 
 
-def test_a_rotation_that_lost_its_provider_goes_on_when_it_is_back(pool: Pool, tmp_path: Path, server: Bao) -> None:
+def test_a_rotation_that_lost_its_provider_goes_on_when_it_is_back(
+    pool: Pool, tmp_path: Path, server: Bao
+) -> None:
     name = f"licet-{secrets.token_hex(4)}"
     house = House(pool, tmp_path / "unused", server.provider(name))
     for _ in range(3):
@@ -240,13 +278,19 @@ def test_the_documented_policy_makes_no_key_by_wrapping_and_reads_none(server: B
         provider.wrap(9, KeyMaterial(bytes(KEY_BYTES)), PLACE)
     assert provider.newest() == 1
     read = server.root.secrets.transit.read_key(f"{name}-000001")["data"]
-    assert (read["exportable"], read["allow_plaintext_backup"], read["type"]) == (False, False, "aes256-gcm96")
+    assert (read["exportable"], read["allow_plaintext_backup"], read["type"]) == (
+        False,
+        False,
+        "aes256-gcm96",
+    )
 
 
 # PKCS#11 away
 
 
-def test_a_token_with_another_pin_or_none_is_busy(token: Callable[[str], Pkcs11Provider], tmp_path: Path) -> None:
+def test_a_token_with_another_pin_or_none_is_busy(
+    token: Callable[[str], Pkcs11Provider], tmp_path: Path
+) -> None:
     pin = tmp_path / "pin"
     pin.write_text(secrets.token_hex(4))
     for provider, said in (
@@ -268,19 +312,26 @@ def test_the_configuration_names_the_provider_and_every_setting_it_needs(tmp_pat
 
     needed("hvac", "the package hvac")
     assert isinstance(chosen(), FileProvider)
-    assert isinstance(chosen(provider="bao", address="https://bao.example", token_file=tmp_path), BaoProvider)
+    assert isinstance(
+        chosen(provider="bao", address="https://bao.example", token_file=tmp_path), BaoProvider
+    )
     for keys, said in (
         ({"provider": "vault"}, "unknown key provider `vault`"),
         ({"provider": "bao"}, "LICET_KEYS__ADDRESS"),
         ({"provider": "bao", "address": "https://bao.example"}, "LICET_KEYS__TOKEN_FILE"),
-        ({"provider": "bao", "address": "http://bao.example", "token_file": tmp_path}, "not an https URL"),
+        (
+            {"provider": "bao", "address": "http://bao.example", "token_file": tmp_path},
+            "not an https URL",
+        ),
         ({"provider": "pkcs11"}, "LICET_KEYS__MODULE"),
     ):
         with pytest.raises(UsageError, match=said):
             chosen(**keys)
 
 
-def test_a_provider_that_is_another_one_is_found_out_before_anything_is_made_in_it(pool: Pool, tmp_path: Path) -> None:
+def test_a_provider_that_is_another_one_is_found_out_before_anything_is_made_in_it(
+    pool: Pool, tmp_path: Path
+) -> None:
     house = House(pool, tmp_path / "keys")
     house.say(house.account())
     stranger = FileProvider(tmp_path / "other")

@@ -1,4 +1,6 @@
-"""The restriction journal: what was acknowledged is in it, a torn end is cut, other damage refuses."""
+"""The restriction journal: what was acknowledged is in it, a torn end is cut, other damage
+refuses.
+"""
 
 from __future__ import annotations
 
@@ -70,10 +72,21 @@ def test_the_bytes_of_a_record_are_pinned(tmp_path: Path) -> None:
             b'"kind":"refused","life":0,"seq":%d}' % (number + 6, number + 6)
         )
         before = hmac.digest(key, before + number.to_bytes(8, "big") + payload, "sha256")
-        checked, length = number.to_bytes(8, "big") + before + payload, len(payload).to_bytes(4, "big")
-        whole += length + zlib.crc32(length).to_bytes(4, "big") + zlib.crc32(checked).to_bytes(4, "big") + checked
+        checked, length = (
+            number.to_bytes(8, "big") + before + payload,
+            len(payload).to_bytes(4, "big"),
+        )
+        whole += (
+            length
+            + zlib.crc32(length).to_bytes(4, "big")
+            + zlib.crc32(checked).to_bytes(4, "big")
+            + checked
+        )
     assert (tmp_path / "j" / "00000001.log").read_bytes() == whole
-    assert journal_key(bytes(32)).hex() == "84203ea765558b8abfe337dc1eb01f4d95abc30c64ab8fc86f84032625229b84"
+    assert (
+        journal_key(bytes(32)).hex()
+        == "84203ea765558b8abfe337dc1eb01f4d95abc30c64ab8fc86f84032625229b84"
+    )
 
 
 @settings(max_examples=60, deadline=None)
@@ -81,7 +94,9 @@ def test_the_bytes_of_a_record_are_pinned(tmp_path: Path) -> None:
 def test_a_torn_end_is_cut_and_what_was_acknowledged_before_it_stays(
     tmp_path_factory: pytest.TempPathFactory, cut: int, tail: bytes
 ) -> None:
-    """A write that was never answered leaves any beginning of itself, and anything where the disk had no order."""
+    """A write that was never answered leaves any beginning of itself, and anything where the disk
+    had no order.
+    """
     folder = tmp_path_factory.mktemp("journal")
     journal = Journal(folder, key=KEY)
     journal.append([told(1), told(2)])
@@ -116,7 +131,9 @@ def test_a_damaged_end_is_torn_up_to_the_length_of_a_write_and_damage_beyond(
         kept(tmp_path)
 
 
-def test_a_journal_that_is_closed_or_goes_on_in_another_segment_holds_no_file(tmp_path: Path) -> None:
+def test_a_journal_that_is_closed_or_goes_on_in_another_segment_holds_no_file(
+    tmp_path: Path,
+) -> None:
     before = len(os.listdir("/proc/self/fd"))
     journal = Journal(tmp_path, segment_bytes_max=200, key=KEY)
     for number in range(9):
@@ -130,7 +147,9 @@ def test_a_journal_that_is_closed_or_goes_on_in_another_segment_holds_no_file(tm
 
 @settings(max_examples=60, deadline=None)
 @given(place=st.floats(0, 0.999), bit=st.integers(0, 7))
-def test_damage_in_the_middle_refuses(tmp_path_factory: pytest.TempPathFactory, place: float, bit: int) -> None:
+def test_damage_in_the_middle_refuses(
+    tmp_path_factory: pytest.TempPathFactory, place: float, bit: int
+) -> None:
     folder = tmp_path_factory.mktemp("journal")
     journal = Journal(folder, key=KEY)
     journal.append([told(1), told(2)])
@@ -169,7 +188,9 @@ def test_a_missing_segment_or_one_of_another_journal_refuses(tmp_path: Path) -> 
 
 
 def lived(life: int, number: int) -> Restriction:
-    return Restriction(life=life, kind=RestrictionKind.refused, at=AT, account=UUID(int=number), seq=number)
+    return Restriction(
+        life=life, kind=RestrictionKind.refused, at=AT, account=UUID(int=number), seq=number
+    )
 
 
 def begin_segment(folder: Path, number: int) -> None:
@@ -195,7 +216,9 @@ def test_an_append_of_an_earlier_life_is_refused_though_the_newest_segment_has_n
     assert [record.seq for record in Journal(tmp_path, key=KEY).records()] == [1, 2, 3, 5]
 
 
-def test_an_append_of_an_earlier_life_is_refused_whoever_wrote_the_newer_one(tmp_path: Path) -> None:
+def test_an_append_of_an_earlier_life_is_refused_whoever_wrote_the_newer_one(
+    tmp_path: Path,
+) -> None:
     slow, restored = Journal(tmp_path, key=KEY), Journal(tmp_path, key=KEY)
     slow.append([lived(1, 1)])
     restored.append([lived(2, 2)])
@@ -230,7 +253,9 @@ def test_what_waits_is_changed_by_nobody_but_who_holds_the_gate(tmp_path: Path) 
 def test_many_writers_share_one_fsync_and_none_is_lost(tmp_path: Path) -> None:
     journals = [Journal(tmp_path, key=KEY), Journal(tmp_path, key=KEY)]  # two processes, as it were
     threads = [
-        threading.Thread(target=lambda n=n: [journals[n % 2].append([told(n * 10 + k)]) for k in range(10)])
+        threading.Thread(
+            target=lambda n=n: [journals[n % 2].append([told(n * 10 + k)]) for k in range(10)]
+        )
         for n in range(8)
     ]
     for thread in threads:
@@ -260,7 +285,9 @@ def house(pool: Pool, tmp_path: Path) -> House:
     house = House(pool, tmp_path)
     journal = Journal(tmp_path / "restrictions", key=KEY)
     keyring = Keyring(FileProvider(tmp_path / "keys"), restrictions=journal)
-    house.here = type(house.here)(config=house.here.config, pool=pool, keyring=keyring, clock=house.clock)
+    house.here = type(house.here)(
+        config=house.here.config, pool=pool, keyring=keyring, clock=house.clock
+    )
     with transaction(pool) as tx:
         assert journal_state.state_of(tx, journal, house.now) is JournalState.current
     house.open("ana", allow=True)
@@ -291,8 +318,17 @@ def take_back_everything(house: House) -> None:
 def test_every_restriction_is_kept_and_nothing_that_permits(house: House) -> None:
     take_back_everything(house)
     assert [record.kind.value for record in journal_of(house).records()] == [
-        "narrowed", "unflagged", "held", "unheld", "deleted", "plan", "age", "region", "refused", "closed",
-    ]  # fmt: skip
+        "narrowed",
+        "unflagged",
+        "held",
+        "unheld",
+        "deleted",
+        "plan",
+        "age",
+        "region",
+        "refused",
+        "closed",
+    ]
 
 
 def test_the_journal_holds_no_words(house: House) -> None:
@@ -329,13 +365,20 @@ def test_what_is_rolled_back_is_not_kept(house: House) -> None:
 
     with pytest.raises(OnPurpose), transaction(house.here.pool) as tx:
         known = installation.policies(house.here)
-        apply.apply(tx, house.here.keyring, known, [do.CloseAccount(account=house.accounts["ana"], at=house.now)])
+        apply.apply(
+            tx,
+            house.here.keyring,
+            known,
+            [do.CloseAccount(account=house.accounts["ana"], at=house.now)],
+        )
         raise OnPurpose
     house.about(do.Widen, "ana", "chat")
     assert list(journal_of(house).records()) == []
 
 
-def test_nobody_is_answered_where_the_journal_cannot_be_written_and_then_nothing_is_taken(house: House) -> None:
+def test_nobody_is_answered_where_the_journal_cannot_be_written_and_then_nothing_is_taken(
+    house: House,
+) -> None:
     journal = journal_of(house)
     stop_writing(journal)
     with pytest.raises(OutcomeUnknownError):
@@ -346,12 +389,17 @@ def test_nobody_is_answered_where_the_journal_cannot_be_written_and_then_nothing
     assert house.say("ana", "other", "what takes nothing back goes on", incognito=True)
 
 
-def test_what_a_crash_committed_and_did_not_keep_is_kept_at_the_next_opening(house: House, tmp_path: Path) -> None:
+def test_what_a_crash_committed_and_did_not_keep_is_kept_at_the_next_opening(
+    house: House, tmp_path: Path
+) -> None:
     journal = journal_of(house)
     house.choose("ana", False)
     house.passes(1)
-    without = Keyring(FileProvider(tmp_path / "keys"))  # killed between the commit and the fsync, each time
-    house.here = type(house.here)(config=house.here.config, pool=house.here.pool, keyring=without, clock=house.clock)
+    # killed between the commit and the fsync, each time
+    without = Keyring(FileProvider(tmp_path / "keys"))
+    house.here = type(house.here)(
+        config=house.here.config, pool=house.here.pool, keyring=without, clock=house.clock
+    )
     house.open("ben")
     house.choose("ben", False)
     house.about(do.Delete, "ana", "chat")
@@ -366,14 +414,20 @@ def test_what_a_crash_committed_and_did_not_keep_is_kept_at_the_next_opening(hou
         assert restriction.catch_up(tx, journal) == 0
 
 
-def test_what_one_killed_process_did_not_keep_is_kept_though_others_went_on(house: House, tmp_path: Path) -> None:
-    """Two processes serve one account: the first is killed between a commit and the fsync, the second goes on."""
+def test_what_one_killed_process_did_not_keep_is_kept_though_others_went_on(
+    house: House, tmp_path: Path
+) -> None:
+    """Two processes serve one account: the first is killed between a commit and the fsync, the
+    second goes on.
+    """
     journal, with_it = journal_of(house), house.here
     house.say("ana", "second", "a line")
     house.say("ana", "third", "a line")
     house.about(do.Delete, "ana", "chat")
     without = Keyring(FileProvider(tmp_path / "keys"))
-    house.here = type(house.here)(config=house.here.config, pool=house.here.pool, keyring=without, clock=house.clock)
+    house.here = type(house.here)(
+        config=house.here.config, pool=house.here.pool, keyring=without, clock=house.clock
+    )
     house.about(do.Delete, "ana", "second")
     house.here = with_it
     house.about(do.Delete, "ana", "third")
@@ -381,7 +435,9 @@ def test_what_one_killed_process_did_not_keep_is_kept_though_others_went_on(hous
     with transaction(house.here.pool) as tx:
         assert restriction.catch_up(tx, journal) == 1
         assert restriction.catch_up(tx, journal) == 0
-    recorded = {one.conversation for one in journal.records() if one.kind is RestrictionKind.deleted}
+    recorded = {
+        one.conversation for one in journal.records() if one.kind is RestrictionKind.deleted
+    }
     assert recorded == {house.chats[name] for name in ("chat", "second", "third")}
 
 
@@ -393,11 +449,18 @@ def test_a_database_that_lacks_a_record_is_older_and_one_of_another_journal_is_f
     seq = house.query("SELECT last_seq FROM accounts")[0][0]
     with transaction(house.here.pool) as tx:
         assert journal_state.state_of(tx, journal, house.now) is JournalState.current
-        assert journal_state.state_of(tx, Journal(tmp_path / "other", key=KEY), house.now) is JournalState.foreign
+        assert (
+            journal_state.state_of(tx, Journal(tmp_path / "other", key=KEY), house.now)
+            is JournalState.foreign
+        )
     journal.append(
         [
             Restriction(
-                life=0, kind=RestrictionKind.closed, at=house.now + DAY, account=house.accounts["ana"], seq=seq + 1
+                life=0,
+                kind=RestrictionKind.closed,
+                at=house.now + DAY,
+                account=house.accounts["ana"],
+                seq=seq + 1,
             )
         ]
     )
@@ -408,15 +471,24 @@ def test_a_database_that_lacks_a_record_is_older_and_one_of_another_journal_is_f
 # By question, project and chat
 
 
-TWO = [{"question": "models", "covers": ["improve_models"]}, {"question": "safety", "covers": ["safety_classifiers"]}]
+TWO = [
+    {"question": "models", "covers": ["improve_models"]},
+    {"question": "safety", "covers": ["safety_classifiers"]},
+]
 
 
 @pytest.fixture
 def asked(pool: Pool, tmp_path: Path) -> House:
-    """Ana allowed both questions for all she says, then models for one project and one chat alone: grants 2, 3 and 4."""
+    """Ana allowed both questions for all she says, then models for one project and one chat alone:
+    grants 2, 3 and 4.
+    """
     house = House(pool, tmp_path, extend({"extends": "article-2025", "choice": TWO}))
-    keyring = Keyring(FileProvider(tmp_path / "keys"), restrictions=Journal(tmp_path / "restrictions", key=KEY))
-    house.here = type(house.here)(config=house.here.config, pool=pool, keyring=keyring, clock=house.clock)
+    keyring = Keyring(
+        FileProvider(tmp_path / "keys"), restrictions=Journal(tmp_path / "restrictions", key=KEY)
+    )
+    house.here = type(house.here)(
+        config=house.here.config, pool=pool, keyring=keyring, clock=house.clock
+    )
     house.open("ana", allow=True)
     house.say("ana", "chat", "boils", host_project=house.host("project", "kettles"))
     house.say("ana", "single", "whistles")
@@ -467,16 +539,22 @@ def test_a_no_that_is_told_again_answers_its_question_and_leaves_what_it_left_ho
     ((project,),) = asked.query("SELECT project_id FROM projects")
     told_again = again(asked)
     assert told_again == do.Choose(
-        account=asked.accounts["ana"], at=asked.now, allow=False, question="models", via="restore",
+        account=asked.accounts["ana"],
+        at=asked.now,
+        allow=False,
+        question="models",
+        via="restore",
         keep=(do.ChosenScope(conversation=asked.chats["single"]), do.ChosenScope(project=project)),
-    )  # fmt: skip
+    )
     asked.choose("ana", True, question="models")
     assert in_force(asked) == [2, 3, 4, 5]
     assert [grant.number for grant in asked.tell(told_again)[0].ended] == [5]
     assert in_force(asked) == [2, 3, 4]
 
 
-def test_a_no_that_named_nothing_in_force_leaves_nothing_when_it_is_told_again(asked: House) -> None:
+def test_a_no_that_named_nothing_in_force_leaves_nothing_when_it_is_told_again(
+    asked: House,
+) -> None:
     asked.choose("ana", False, question="safety", keep=tuple(by_the_host(asked)))
     told_again = again(asked)
     assert isinstance(told_again, do.Choose)
@@ -494,25 +572,32 @@ def test_an_age_is_in_a_record_only_where_the_choice_lowered_it(asked: House) ->
 
 
 @pytest.mark.parametrize("by_our_id", [True, False])
-def test_a_project_kept_out_is_kept_out_again_by_the_host_s_id(asked: House, by_our_id: bool) -> None:
+def test_a_project_kept_out_is_kept_out_again_by_the_host_s_id(
+    asked: House, by_our_id: bool
+) -> None:
     ((project,),) = asked.query("SELECT project_id FROM projects")
     host = asked.host("project", "kettles")
     named = {"project": project} if by_our_id else {"host_project": host}
     asked.account(do.KeepProjectOut, "ana", **named)
     assert [record.kind.value for record in journal_of(asked).records()][1:] == ["project_kept_out"]
     told_again = again(asked)
-    assert told_again == do.KeepProjectOut(account=asked.accounts["ana"], at=asked.now, host_project=host)
+    assert told_again == do.KeepProjectOut(
+        account=asked.accounts["ana"], at=asked.now, host_project=host
+    )
     asked.account(do.LetProjectIn, "ana", **named)
     asked.about(do.Widen, "ana", "chat")
     assert in_force(asked) == [2, 4]
-    out = """SELECT p.kept_out_at IS NOT NULL, c.narrowed FROM projects p JOIN conversations c USING (project_id)"""
+    out = """SELECT p.kept_out_at IS NOT NULL, c.narrowed FROM projects p
+      JOIN conversations c USING (project_id)"""
     assert asked.query(out) == [(False, False)]
     asked.tell(told_again)
     assert asked.query(out) == [(True, True)]
     assert len(list(journal_of(asked).records())) == 3
 
 
-def test_a_crash_keeps_from_no_record_what_a_no_answered_or_which_project_was_kept_out(asked: House) -> None:
+def test_a_crash_keeps_from_no_record_what_a_no_answered_or_which_project_was_kept_out(
+    asked: House,
+) -> None:
     journal = without_journal(asked)
     asked.passes(1)
     asked.choose("ana", False, question="models", keep=tuple(by_the_host(asked)))
@@ -525,7 +610,8 @@ def test_a_crash_keeps_from_no_record_what_a_no_answered_or_which_project_was_ke
         for record in journal.records()
     ][1:]
     assert found == [
-        ("refused", "models", (f"conversation:{asked.chats['single'].hex}",), None, None),  # its project is out since
+        # its project is out since
+        ("refused", "models", (f"conversation:{asked.chats['single'].hex}",), None, None),
         ("project_kept_out", "", (), project, None),
         ("narrowed", "", (), None, asked.chats["chat"]),
     ]

@@ -15,7 +15,9 @@ import uvicorn
 def listening(app: Any) -> Iterator[str]:
     """The URL at which the application answers."""
     with socket.create_server(("127.0.0.1", 0)) as at:
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, server_header=False))
+        server = uvicorn.Server(
+            uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
+        )
         thread = threading.Thread(target=server.run, kwargs={"sockets": [at]})
         thread.start()
         try:

@@ -1,4 +1,6 @@
-"""A small office for the log's tests: a database whose people choose, and the sequencer over folders of its own."""
+"""A small office for the log's tests: a database whose people choose, and the sequencer over
+folders of its own.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ HOST = "ana@people.example"
 
 @dataclass(slots=True)
 class Office:
-    """An installation under a clock that moves by a second with each verb. ``base`` holds its logs."""
+    """An installation under a clock that moves by a second with each verb. ``base`` holds its
+    logs.
+    """
 
     pool: Pool
     keyring: Keyring
@@ -50,7 +54,9 @@ class Office:
 
     @property
     def place(self) -> LogPlace:
-        return LogPlace(folder=self.base / "log", state=self.base / "log-state", name="log.example/ledger")
+        return LogPlace(
+            folder=self.base / "log", state=self.base / "log-state", name="log.example/ledger"
+        )
 
     @property
     def keys(self) -> LogKeys:
@@ -80,15 +86,21 @@ class Office:
         return account
 
     def choose(self, account: UUID, allow: bool) -> None:
-        self.tell(do.Choose(account=account, at=self.tick(), allow=allow, via="notice", evidence=PLANTED))
+        self.tell(
+            do.Choose(account=account, at=self.tick(), allow=allow, via="notice", evidence=PLANTED)
+        )
 
     def destroy_key(self, account: UUID) -> None:
         """What erasing an account does to its key: nothing is left in its place."""
         with transaction(self.pool) as tx:
-            tx.execute("UPDATE accounts SET wrapped_key = %s WHERE account_id = %s", [bytes(60), account])
+            tx.execute(
+                "UPDATE accounts SET wrapped_key = %s WHERE account_id = %s", [bytes(60), account]
+            )
 
     def sequencing(self) -> AbstractContextManager[Sequencer]:
-        return sequence.sequencing(self.pool, self.place, self.seed, self.keys, self.clock, os.urandom)
+        return sequence.sequencing(
+            self.pool, self.place, self.seed, self.keys, self.clock, os.urandom
+        )
 
     def sequence(self) -> int:
         """Takes everything that waits into the log."""
@@ -108,7 +120,9 @@ class Office:
     # What readers see
 
     def log(self, year: int = 2025) -> PublishedLog:
-        return PublishedLog(self.place.folder / str(year), self.place.signer(self.seed, year).verifier)
+        return PublishedLog(
+            self.place.folder / str(year), self.place.signer(self.seed, year).verifier
+        )
 
     def vkey(self, year: int = 2025) -> str:
         return self.place.signer(self.seed, year).verifier.vkey
@@ -121,6 +135,8 @@ class Office:
         folder = verifier.FolderFiles(self.place.folder / str(year))
         return verifier.check_log(folder, verifier.trust(self.vkey(year)))
 
-    def rows(self, columns: str = "outbox_id, account_id, entry, log_year, index", rest: str = "") -> list[tuple]:
+    def rows(
+        self, columns: str = "outbox_id, account_id, entry, log_year, index", rest: str = ""
+    ) -> list[tuple]:
         with transaction(self.pool) as tx:
             return tx.execute(f"SELECT {columns} FROM outbox {rest} ORDER BY outbox_id").fetchall()

@@ -1,4 +1,6 @@
-"""The log in a bucket: one order whoever writes, nothing acknowledged is lost, and a writer that was overtaken stops."""
+"""The log in a bucket: one order whoever writes, nothing acknowledged is lost, and a writer that
+was overtaken stops.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,15 @@ from licet.ledger.log import LogWriter, prune
 from licet.ledger.publication import PublishedLog
 from licet.ledger.quorum import Quorum
 from licet.ledger.sequence import LogPlace, Sequencer
-from licet.ledger.storage import MARK_BYTES, BucketFiles, BucketFolder, every_name, is_there, names_in, prunable
+from licet.ledger.storage import (
+    MARK_BYTES,
+    BucketFiles,
+    BucketFolder,
+    every_name,
+    is_there,
+    names_in,
+    prunable,
+)
 from licet.ledger.witness_http import gather
 from licet.store.bucket import TaggedObject
 from licet.store.connect import Pool
@@ -32,7 +42,9 @@ TRUST = verifier.trust(SIGNER.verifier.vkey)
 
 
 def folders(bucket: HeldBucket) -> tuple[BucketFolder, BucketFolder]:
-    return BucketFolder(bucket, "log/2026/"), BucketFolder(bucket, "log-state/2026/", is_marked=True)
+    return BucketFolder(bucket, "log/2026/"), BucketFolder(
+        bucket, "log-state/2026/", is_marked=True
+    )
 
 
 def begun(bucket: HeldBucket) -> LogWriter:
@@ -44,7 +56,11 @@ def opened(bucket: HeldBucket) -> LogWriter:
 
 
 def files(bucket: HeldBucket, prefix: str = "log/2026/") -> dict[str, bytes]:
-    return {name.removeprefix(prefix): one.content for name, one in bucket.held.items() if name.startswith(prefix)}
+    return {
+        name.removeprefix(prefix): one.content
+        for name, one in bucket.held.items()
+        if name.startswith(prefix)
+    }
 
 
 def check(bucket: HeldBucket, size: int) -> None:
@@ -60,19 +76,29 @@ def test_a_log_in_a_bucket_is_the_same_files_as_in_a_folder(tmp_path: Path) -> N
     assert not is_there(folders(bucket)[1])
     with pytest.raises(NotFoundError):
         opened(bucket)
-    with begun(bucket) as there, LogWriter.create(tmp_path / "log", tmp_path / "state", ORIGIN, SIGNER) as here:
+    with (
+        begun(bucket) as there,
+        LogWriter.create(tmp_path / "log", tmp_path / "state", ORIGIN, SIGNER) as here,
+    ):
         size = 0
         for batch in BATCHES:
             for log in (there, here):
                 log.append(MODEL[size : size + batch])
             size += batch
     held = {
-        p.relative_to(tmp_path / "log").as_posix(): p.read_bytes() for p in (tmp_path / "log").rglob("*") if p.is_file()
+        p.relative_to(tmp_path / "log").as_posix(): p.read_bytes()
+        for p in (tmp_path / "log").rglob("*")
+        if p.is_file()
     }
     assert files(bucket) == held
-    assert files(bucket, "log-state/2026/")["head"][MARK_BYTES:] == (tmp_path / "state" / "head").read_bytes()
+    assert (
+        files(bucket, "log-state/2026/")["head"][MARK_BYTES:]
+        == (tmp_path / "state" / "head").read_bytes()
+    )
     check(bucket, size)
-    assert sorted(every_name(folders(bucket)[0], "tile")) == sorted(every_name(tmp_path / "log", "tile"))
+    assert sorted(every_name(folders(bucket)[0], "tile")) == sorted(
+        every_name(tmp_path / "log", "tile")
+    )
     assert names_in(folders(bucket)[0]) == names_in(tmp_path / "log")
     assert prune(prunable(folders(bucket)[0]), size) == prune(prunable(tmp_path / "log"), size) > 0
     check(bucket, size)
@@ -96,8 +122,12 @@ def test_whoever_opened_the_log_last_has_it_and_every_writer_before_stops(tmp_pa
     check(bucket, 6)
 
 
-def test_a_writer_that_won_the_head_and_slept_writes_nothing_that_contradicts_whoever_went_on() -> None:
-    """It was stopped at any step of an append, another took over and went on, and then it wakes up."""
+def test_a_writer_that_won_the_head_and_slept_writes_nothing_that_contradicts_whoever_went_on() -> (
+    None
+):
+    """It was stopped at any step of an append, another took over and went on, and then it wakes
+    up.
+    """
     for asleep in range(1, 12):
         bucket = HeldBucket()
         log = begun(bucket)
@@ -127,7 +157,9 @@ def test_a_writer_that_won_the_head_and_slept_writes_nothing_that_contradicts_wh
 
 @pytest.mark.parametrize("word", ["lost", "unheard"])
 def test_wherever_the_bucket_does_not_answer_nothing_acknowledged_is_lost(word: str) -> None:
-    """The log is opened again and goes on, as the sequencer does; each call once does not answer, and the third after it."""
+    """The log is opened again and goes on, as the sequencer does; each call once does not answer,
+    and the third after it.
+    """
     call, batches = 0, (1, 255, 3)
     while True:
         bucket = HeldBucket()
@@ -199,11 +231,16 @@ class BucketOffice(Office):
     @property
     def place(self) -> LogPlace:
         bucket = self.bucket.beside()
-        folder, state = BucketFolder(bucket, "log/"), BucketFolder(bucket, "log-state/", is_marked=True)
+        folder, state = (
+            BucketFolder(bucket, "log/"),
+            BucketFolder(bucket, "log-state/", is_marked=True),
+        )
         return LogPlace(folder=folder, state=state, name="log.example/ledger")
 
     def report(self, year: int = 2025) -> verifier.VerifierReport:
-        return verifier.check_log(Held(files(self.bucket, f"log/{year}/")), verifier.trust(self.vkey(year)))
+        return verifier.check_log(
+            Held(files(self.bucket, f"log/{year}/")), verifier.trust(self.vkey(year))
+        )
 
 
 @pytest.fixture
@@ -236,8 +273,12 @@ class Sleeper(Sequencer):
         super()._append(*self.slept)
 
 
-def test_a_sequencer_that_slept_through_the_loss_of_its_lock_appends_nothing(office: Office) -> None:
-    """Its batch has places already. Whoever took over encodes it anew, with other nonces, at the same places."""
+def test_a_sequencer_that_slept_through_the_loss_of_its_lock_appends_nothing(
+    office: Office,
+) -> None:
+    """Its batch has places already. Whoever took over encodes it anew, with other nonces, at the
+    same places.
+    """
     ana = office.account("ana")
     office.sequence()
     office.choose(ana, True)
@@ -254,8 +295,12 @@ def test_a_sequencer_that_slept_through_the_loss_of_its_lock_appends_nothing(off
     assert_every_row_once(office)
 
 
-def test_a_sequencer_that_wakes_while_another_opens_the_log_leaves_one_batch(office: Office) -> None:
-    """It appends when the other has read the head, and not yet written it: the other must begin again."""
+def test_a_sequencer_that_wakes_while_another_opens_the_log_leaves_one_batch(
+    office: Office,
+) -> None:
+    """It appends when the other has read the head, and not yet written it: the other must begin
+    again.
+    """
     ana = office.account("ana")
     office.sequence()
     office.choose(ana, True)
@@ -295,10 +340,15 @@ def test_a_sequencer_goes_on_wherever_the_bucket_does_not_answer(office: Office)
         assert isinstance(seen.bucket, HeldBucket)
         failing = HeldBucket(seen.bucket.held)
         failing.fails = {call: "unheard" if call % 2 else "lost"}
-        folder, state = BucketFolder(failing, "log/"), BucketFolder(failing, "log-state/", is_marked=True)
+        folder, state = (
+            BucketFolder(failing, "log/"),
+            BucketFolder(failing, "log-state/", is_marked=True),
+        )
         place = LogPlace(folder=folder, state=state, name="log.example/ledger")
         with suppress(LicetError), office.pool.connection() as conn:
-            Sequencer(conn, place, office.seed, office.keys, office.clock, lambda n: b"n" * n).run_once()
+            Sequencer(
+                conn, place, office.seed, office.keys, office.clock, lambda n: b"n" * n
+            ).run_once()
         office.sequence()
         assert_every_row_once(office)
         if failing.calls <= call:

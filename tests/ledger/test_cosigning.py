@@ -1,4 +1,6 @@
-"""An installation with witnesses: they are asked beside the log, never before it, and what they said is shown."""
+"""An installation with witnesses: they are asked beside the log, never before it, and what they
+said is shown.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +69,9 @@ def test_a_publication_carries_what_the_witnesses_said(house: House, url: str) -
     documents.append(house.here)
     public = house.here.config.data / "public"
     assert documents.publish(house.here, public).missing == ()
-    signed = note.verify((public / "2025" / "checkpoint").read_bytes(), [documents.key(house.here), WITNESS.verifier])
+    signed = note.verify(
+        (public / "2025" / "checkpoint").read_bytes(), [documents.key(house.here), WITNESS.verifier]
+    )
     assert {one.by.name for one in signed.signed} == {documents.key(house.here).name, WITNESS.name}
     assert cosigned(house) == documents.status(house.here).logs[0].size
     assert (public / documents.WITNESSES_FILE).is_file()
@@ -137,11 +141,18 @@ def test_every_text_that_a_leaf_names_is_published_under_its_hash(house: House) 
     documents.publish(house.here, public)
     told = list(PublishedLog(public / "2025", documents.key(house.here)).entries())
     named = {
-        kind: {t for t in told if f'"t":"{kind}"'.encode() in t} for kind in ("notice_published", "policy_applied")
+        kind: {t for t in told if f'"t":"{kind}"'.encode() in t}
+        for kind in ("notice_published", "policy_applied")
     }
-    for folder, leaves in (("notices", named["notice_published"]), ("policies", named["policy_applied"])):
+    for folder, leaves in (
+        ("notices", named["notice_published"]),
+        ("policies", named["policy_applied"]),
+    ):
         files = {path.stem: path.read_bytes() for path in (public / folder).iterdir()}
         assert all(hashlib.sha256(data).hexdigest() == name for name, data in files.items())
         assert len(leaves) == len(files) > 0
         assert all(any(name.encode() in leaf for leaf in leaves) for name in files)
-    assert len(list((public / "notices").iterdir())) == house.query("SELECT count(DISTINCT sha256) FROM notices")[0][0]
+    assert (
+        len(list((public / "notices").iterdir()))
+        == house.query("SELECT count(DISTINCT sha256) FROM notices")[0][0]
+    )

@@ -1,6 +1,8 @@
-"""Every crash is recovered: the disk may lose, keep or tear whatever was not yet fsynced, after any step.
+"""Every crash is recovered: the disk may lose, keep or tear whatever was not yet fsynced, after any
+step.
 
-TESTS_CRASH_STATES sets how many states there are (10,000, of which a run tries a sixteenth: `tests/tiers.py`).
+TESTS_CRASH_STATES sets how many states there are (10,000, of which a run tries a sixteenth:
+`tests/tiers.py`).
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ def root_of(size: int) -> bytes:
 
 
 def written(disk: Disk, batches: Sequence[int]) -> list[tuple]:
-    """Run the workload; the disk's journal holds every step and, as `ack`, what was promised between them."""
+    """Run the workload; the disk's journal holds every step and, as `ack`, what was promised
+    between them.
+    """
     log = LogWriter.begin(disk.folder("log"), disk.folder("state"), ORIGIN, SIGNER)
     disk.journal.append(("ack", 0))
     size = 0
@@ -49,11 +53,15 @@ def written(disk: Disk, batches: Sequence[int]) -> list[tuple]:
 def drawn(choose: random.Random) -> list[int]:
     """Batches that end close to where tiles do, most of them small."""
     batches = [choose.choice([1, 5, 254, 255, 256, 257, 511])]
-    return batches + [choose.choice([1, 1, 2, 3, 30, 250, 256, 300]) for _ in range(choose.randrange(2, 9))]
+    return batches + [
+        choose.choice([1, 1, 2, 3, 30, 250, 256, 300]) for _ in range(choose.randrange(2, 9))
+    ]
 
 
 def recovered(disk: Disk, acked: int | None, seen: dict[str, bytes], whole: bool) -> int | None:
-    """Open what a crash left, and hold it against all that was promised; answers the size, None before creation."""
+    """Open what a crash left, and hold it against all that was promised; answers the size, None
+    before creation.
+    """
     storage, state = disk.folder("log"), disk.folder("state")
     if acked is None and state.read("head") is None:
         return None
@@ -63,7 +71,11 @@ def recovered(disk: Disk, acked: int | None, seen: dict[str, bytes], whole: bool
     assert log.checkpoint.root == root_of(size), "the log contradicts an earlier checkpoint"
     assert storage.read("checkpoint") == log.published
     for path, data in seen.items():
-        assert not path.startswith("tile/") or path.endswith(".tmp") or storage.read(path) in (None, data), path
+        assert (
+            not path.startswith("tile/")
+            or path.endswith(".tmp")
+            or storage.read(path) in (None, data)
+        ), path
     if whole:
         report = verifier.check_log(Held(disk.files("log")), TRUST)
         assert report.ok, report.findings
@@ -90,7 +102,8 @@ def crashed(disk: Disk, step: tuple, choose: random.Random) -> list[Disk]:
 def explore(blank: Disk, states: int, seed: int = 1) -> int:
     """Run a workload, crash before each of its steps, recover, and crash the recovery too.
 
-    The first workload is `BATCHES`, others are drawn, until enough different states were tried; answers how many.
+    The first workload is `BATCHES`, others are drawn, until enough different states were tried;
+    answers how many.
     """
     choose, tried, rounds = random.Random(seed), set[tuple[int, ...]](), 0
     while len(tried) < states:
@@ -108,7 +121,9 @@ def explore(blank: Disk, states: int, seed: int = 1) -> int:
                 recovered(left, acked, seen, whole=choose.random() < 0.05)
                 tried.add(first)
                 for _ in range(4 if again.pending() else 1):
-                    tried.add((*first, crashed_again(again.copy(), left.journal, acked, seen, choose)))
+                    tried.add(
+                        (*first, crashed_again(again.copy(), left.journal, acked, seen, choose))
+                    )
             world.apply(step)
             if rounds > 1 and len(tried) >= states:
                 break
@@ -116,9 +131,15 @@ def explore(blank: Disk, states: int, seed: int = 1) -> int:
 
 
 def crashed_again(
-    disk: Disk, journal: list[tuple], acked: int | None, seen: dict[str, bytes], choose: random.Random
+    disk: Disk,
+    journal: list[tuple],
+    acked: int | None,
+    seen: dict[str, bytes],
+    choose: random.Random,
 ) -> int:
-    """Crash a recovery, which began at this disk, before one of its steps; answers what was left."""
+    """Crash a recovery, which began at this disk, before one of its steps; answers what was
+    left.
+    """
     for step in journal[: choose.randrange(len(journal) + 1)]:
         disk.apply(step)
     left = disk.crash(choose)

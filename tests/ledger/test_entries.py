@@ -1,4 +1,6 @@
-"""An entry tells strangers closed words only, and commits to the rest under a nonce that dies with the account's key."""
+"""An entry tells strangers closed words only, and commits to the rest under a nonce that dies with
+the account's key.
+"""
 
 from __future__ import annotations
 
@@ -32,14 +34,21 @@ KEY = bytes(range(32))
 ACCOUNT = UUID(int=7)
 AT = instant("2026-03-01T10:15:31.117Z")
 CHOICE = OutboxRow(
-    outbox_id=5, account=ACCOUNT, told="choice", occurred_at=AT,
+    outbox_id=5,
+    account=ACCOUNT,
+    told="choice",
+    occurred_at=AT,
     facts={"allow": True, "effect": "began", "version": 0, "seq": 2, "conversation": "ab" * 16},
-)  # fmt: skip
+)
 
 restricted = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(st.characters(codec="utf-8")),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53) + 1, 2**53 - 1)
+    | st.text(st.characters(codec="utf-8")),
     lambda inner: (
-        st.lists(inner) | st.dictionaries(st.text(st.characters(codec="ascii"), max_size=8), inner, max_size=4)
+        st.lists(inner)
+        | st.dictionaries(st.text(st.characters(codec="ascii"), max_size=8), inner, max_size=4)
     ),
     max_leaves=20,
 )
@@ -76,8 +85,16 @@ def test_the_handle_of_a_conversation_is_pinned_and_told_only_where_it_is_needed
 
 
 def test_the_bytes_of_an_entry_about_a_question_and_a_project_are_pinned() -> None:
-    facts = {"allow": True, "effect": "began", "version": 0, "seq": 2, "question": "models", "scope": "project",
-             "project": "ab" * 16, "kept": "1,2"}  # fmt: skip
+    facts = {
+        "allow": True,
+        "effect": "began",
+        "version": 0,
+        "seq": 2,
+        "question": "models",
+        "scope": "project",
+        "project": "ab" * 16,
+        "kept": "1,2",
+    }
     row = msgspec.structs.replace(CHOICE, facts=facts)
     pinned = "d5f9e49a60d2e5af31781667b493ed9176e31ed9c9de0f78c37ea6a6bf8b430d"
     assert entries.project_pseudonym(entries.salt(KEY), UUID(bytes=b"\xab" * 16)) == pinned
@@ -90,23 +107,41 @@ def test_the_bytes_of_an_entry_about_a_question_and_a_project_are_pinned() -> No
     )
 
 
-@pytest.mark.parametrize("told", ["choice", "grant_begun", "grant_affirmed", "grant_stands", "project_kept_out"])
-def test_an_id_of_a_project_or_a_conversation_is_told_as_a_pseudonym_of_its_scope_alone(told: str) -> None:
+@pytest.mark.parametrize(
+    "told", ["choice", "grant_begun", "grant_affirmed", "grant_stands", "project_kept_out"]
+)
+def test_an_id_of_a_project_or_a_conversation_is_told_as_a_pseudonym_of_its_scope_alone(
+    told: str,
+) -> None:
     ids = {"project": "ab" * 16, "conversation": "cd" * 16}
     for scope in ("account", "project", "conversation"):
-        row = msgspec.structs.replace(CHOICE, told=told, facts={"scope": scope, "question": "models", **ids})
+        row = msgspec.structs.replace(
+            CHOICE, told=told, facts={"scope": scope, "question": "models", **ids}
+        )
         facts = json.loads(entries.encode(row, KEY, AT, bytes))["facts"]
         about = {"project": {"project"}, "conversation": {"handle"}, "account": set[str]()}[scope]
-        assert facts.keys() & {"handle", "project"} == ({"project"} if told == "project_kept_out" else about)
+        assert facts.keys() & {"handle", "project"} == (
+            {"project"} if told == "project_kept_out" else about
+        )
         assert not set(ids.values()) & set(facts.values())
-        assert not json.loads(entries.encode(row, None, AT, bytes))["facts"].keys() & {"handle", "project"}
+        assert not json.loads(entries.encode(row, None, AT, bytes))["facts"].keys() & {
+            "handle",
+            "project",
+        }
 
 
 def test_the_log_key_of_a_year_is_pinned() -> None:
     info = b"licet/log/v1" + ACCOUNT.bytes + (2026).to_bytes(2, "big")
     assert log_key(KEY, ACCOUNT, 2026) == HKDFExpand(SHA256(), 32, info).derive(KEY)
-    assert log_key(KEY, ACCOUNT, 2026).hex() == "ecc0921696982da65febd5068781828ca67b452d2d02c979f9d546cf92941da8"
-    assert log_key(KEY, ACCOUNT, 2026) != log_key(KEY, ACCOUNT, 2025) != log_key(KEY, UUID(int=8), 2025)
+    assert (
+        log_key(KEY, ACCOUNT, 2026).hex()
+        == "ecc0921696982da65febd5068781828ca67b452d2d02c979f9d546cf92941da8"
+    )
+    assert (
+        log_key(KEY, ACCOUNT, 2026)
+        != log_key(KEY, ACCOUNT, 2025)
+        != log_key(KEY, UUID(int=8), 2025)
+    )
 
 
 def test_every_kind_says_which_facts_it_publishes() -> None:
@@ -125,14 +160,22 @@ def test_only_listed_facts_are_told_and_the_others_are_committed_to() -> None:
 def test_no_sentence_is_ever_told(told: str, name: str, text: str) -> None:
     names = {*PUBLISHED[told], name}
     row = OutboxRow(
-        outbox_id=1, account=ACCOUNT, told=told, occurred_at=AT, facts=dict.fromkeys(names, f"{text} spoken")
+        outbox_id=1,
+        account=ACCOUNT,
+        told=told,
+        occurred_at=AT,
+        facts=dict.fromkeys(names, f"{text} spoken"),
     )
     assert json.loads(entries.encode(row, KEY, AT, bytes))["facts"] == {}
 
 
 def test_what_belongs_to_nobody_names_nobody() -> None:
     row = OutboxRow(
-        outbox_id=1, account=None, told="policy_applied", occurred_at=AT, facts={"number": 0, "by": "someone"}
+        outbox_id=1,
+        account=None,
+        told="policy_applied",
+        occurred_at=AT,
+        facts={"number": 0, "by": "someone"},
     )
     told = json.loads(entries.encode(row, None, AT, bytes))
     assert set(told) == {"v", "t", "at", "logged", "facts"}
@@ -140,7 +183,9 @@ def test_what_belongs_to_nobody_names_nobody() -> None:
 
 
 def test_the_same_words_of_two_rows_commit_to_different_bytes() -> None:
-    other = OutboxRow(outbox_id=6, account=ACCOUNT, told="choice", occurred_at=AT, facts=CHOICE.facts)
+    other = OutboxRow(
+        outbox_id=6, account=ACCOUNT, told="choice", occurred_at=AT, facts=CHOICE.facts
+    )
     told = [json.loads(entries.encode(row, KEY, AT, bytes)) for row in (CHOICE, other)]
     assert told[0]["commit"] != told[1]["commit"]
     assert entries.nonce(KEY, 5) != entries.nonce(KEY, 6)
@@ -160,19 +205,28 @@ def test_no_content_no_host_id_and_no_id_of_ours_is_in_the_logs_folders(office: 
     ana = office.account(HOST)
     office.choose(ana, True)
     said = do.Say(
-        account=ana, at=office.tick(), host_conversation=b"\xc0" * 16, host_turn=b"\xd0" * 16, content=PLANTED.encode()
+        account=ana,
+        at=office.tick(),
+        host_conversation=b"\xc0" * 16,
+        host_turn=b"\xd0" * 16,
+        content=PLANTED.encode(),
     )
     office.tell(said)
     with transaction(office.pool) as tx:
         conversation, host = tx.execute(
-            "SELECT conversation_id, a.host_hmac FROM conversations JOIN account_hosts a USING (account_id)"
+            "SELECT conversation_id, a.host_hmac FROM conversations JOIN account_hosts a "
+            "USING (account_id)"
         ).fetchone()
     about = {"account": ana, "conversation": conversation}
     office.tell(do.Narrow(at=office.tick(), **about), do.Flag(at=office.tick(), score=0.5, **about))
-    office.tell(do.Hold(at=office.tick(), matter=PLANTED, **about), do.Delete(at=office.tick(), **about))
+    office.tell(
+        do.Hold(at=office.tick(), matter=PLANTED, **about), do.Delete(at=office.tick(), **about)
+    )
     office.sequence()
     assert len(office.entries()) == 8
-    stored = b"".join(path.read_bytes() for path in sorted(office.base.rglob("*")) if path.is_file())
+    stored = b"".join(
+        path.read_bytes() for path in sorted(office.base.rglob("*")) if path.is_file()
+    )
     assert b'"t":"deleted"' in stored
     for secret in (PLANTED.encode(), HOST.encode(), b"people.example"):
         assert secret not in stored
@@ -194,5 +248,8 @@ def test_an_account_that_was_erased_is_spoken_of_under_no_name(office: Office) -
 
 
 def test_the_verifier_knows_every_kind_and_every_fact_that_is_told() -> None:
-    known = {kind: {field.partition(":")[0] for field in fields.split()} for kind, fields in verifier.KINDS.items()}
+    known = {
+        kind: {field.partition(":")[0] for field in fields.split()}
+        for kind, fields in verifier.KINDS.items()
+    }
     assert known == {str(kind): set(facts) for kind, facts in PUBLISHED.items()}

@@ -102,7 +102,9 @@ def test_a_key_of_another_name_opens_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("behind", ["log", "state"])
 @pytest.mark.parametrize("appends", [1, 2])
 def test_a_rollback_of_one_side_refuses_to_start(tmp_path: Path, behind: str, appends: int) -> None:
-    """One append behind is a crash cut short, and mended, for the folder only: the head never lags."""
+    """One append behind is a crash cut short, and mended, for the folder only: the head never
+    lags.
+    """
     created(tmp_path, 10).close()
     shutil.copytree(tmp_path / behind, tmp_path / "backup")
     with opened(tmp_path) as log:
@@ -115,7 +117,9 @@ def test_a_rollback_of_one_side_refuses_to_start(tmp_path: Path, behind: str, ap
         with opened(tmp_path) as log:
             assert log.checkpoint.size == size
         return
-    with pytest.raises(BrokenError, match="rolled back" if behind == "log" else "ahead of its head"):
+    with pytest.raises(
+        BrokenError, match="rolled back" if behind == "log" else "ahead of its head"
+    ):
         opened(tmp_path)
 
 
@@ -178,7 +182,11 @@ def test_the_bytes_of_a_head_are_these() -> None:
 @given(st.binary(max_size=200))
 @settings(max_examples=200)
 def test_no_bytes_but_a_head_are_read_as_one(data: bytes) -> None:
-    for raw in (data, b"licet.ledger/head@v1\n" + data, b"licet.ledger/head@v1\nold 1\nnote 3\n" + data):
+    for raw in (
+        data,
+        b"licet.ledger/head@v1\n" + data,
+        b"licet.ledger/head@v1\nold 1\nnote 3\n" + data,
+    ):
         try:
             head = LogHead.parse(raw)
         except RefusedError:
@@ -233,7 +241,11 @@ def test_after_any_history_the_log_is_the_list_of_its_entries(steps: list[str]) 
     """A model test: after every step the stand-alone verifier derives the whole log anew."""
     disk = Disk()
     storage, state = disk.folder("log"), disk.folder("state")
-    log, model, older = LogWriter.begin(storage, state, ORIGIN, SIGNER), list[bytes](), list[tuple[str, bytes]]()
+    log, model, older = (
+        LogWriter.begin(storage, state, ORIGIN, SIGNER),
+        list[bytes](),
+        list[tuple[str, bytes]](),
+    )
     for number, step in enumerate(steps):
         match step:
             case "reopen":
@@ -241,7 +253,9 @@ def test_after_any_history_the_log_is_the_list_of_its_entries(steps: list[str]) 
             case "prune":
                 prune(storage, log.checkpoint.size)
             case _:
-                batch = [b"%d/%d" % (number, i) for i in range({"one": 1, "few": 37, "many": 300}[step])]
+                batch = [
+                    b"%d/%d" % (number, i) for i in range({"one": 1, "few": 37, "many": 300}[step])
+                ]
                 assert log.append(batch).first_index == len(model)
                 model += batch
         older.append((f"after {number}", log.published))
@@ -292,7 +306,9 @@ def test_a_cosignature_is_published_and_survives_reopening(tmp_path: Path) -> No
     with created(tmp_path, 5) as log:
         line = WITNESS.cosign(log.checkpoint.text, 1_800_000_000).line.encode()
         stranger = STRANGER.sign(log.checkpoint.text).line.encode()
-        stale = WITNESS.cosign(Checkpoint(ORIGIN, 4, log.checkpoint.root).text, 1_800_000_000).line.encode()
+        stale = WITNESS.cosign(
+            Checkpoint(ORIGIN, 4, log.checkpoint.root).text, 1_800_000_000
+        ).line.encode()
         for lines in (stranger, stale, line + line, b"nonsense\n", b""):
             if lines:
                 with pytest.raises(RefusedError):
@@ -302,18 +318,24 @@ def test_a_cosignature_is_published_and_survives_reopening(tmp_path: Path) -> No
         assert log.published.endswith(line)
         assert note.verify(log.published, [WITNESS.verifier]).signed[0].at == 1_800_000_000
         trusted = verifier.trust(SIGNER.verifier.vkey, witnesses=[WITNESS.verifier.vkey])
-        assert verifier.check_log(verifier.FolderFiles(tmp_path / "log"), trusted).cosigned == [WITNESS.name]
+        assert verifier.check_log(verifier.FolderFiles(tmp_path / "log"), trusted).cosigned == [
+            WITNESS.name
+        ]
         log.append([b"next"])
         assert checkpoints.verify(log.published, ORIGIN, SIGNER.verifier).size == 6
         report = verifier.check_log(verifier.FolderFiles(tmp_path / "log"), trusted)
-        assert [f.promise for f in report.findings] == ["the quorum of the named witnesses cosigned it"]
+        assert [f.promise for f in report.findings] == [
+            "the quorum of the named witnesses cosigned it"
+        ]
 
 
 def test_pruning_takes_only_what_a_full_tile_stands_for(tmp_path: Path) -> None:
     with created(tmp_path, *[7] * 40) as log:
         partial = len(list((tmp_path / "log").rglob("*.p/*")))
         assert prune(Folder(tmp_path / "log"), log.checkpoint.size) > 60
-        left = [p.relative_to(tmp_path / "log").as_posix() for p in (tmp_path / "log").rglob("*.p/*")]
+        left = [
+            p.relative_to(tmp_path / "log").as_posix() for p in (tmp_path / "log").rglob("*.p/*")
+        ]
         assert len(left) < partial
         assert not any(path.startswith(("tile/0/000.p", "tile/entries/000.p")) for path in left)
         for index in (0, 255, 256, 279):

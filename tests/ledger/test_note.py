@@ -17,11 +17,16 @@ from licet.ledger.note import NoteRefusal, SignatureType, Signer, Verifier
 
 from .world import ORIGIN, SIGNER, STRANGER, WITNESS
 
-TEXT = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n"
-# The example key, text and signature of Go's golang.org/x/mod/sumdb/note documentation: public facts.
+TEXT = (
+    "If you think cryptography is the answer to your problem,\nthen you don't know what your "
+    "problem is.\n"
+)
+# The example key, text and signature of Go's golang.org/x/mod/sumdb/note documentation: public
+# facts.
 PETER_VKEY = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
 PETER_NOTE = (
-    TEXT + "\n\u2014 PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6"
+    TEXT + "\n\u2014 PeterNeumann "
+    "x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6"
     "KE6RyyBwJnAM=\n"
 )
 
@@ -32,7 +37,10 @@ def test_the_note_of_the_go_documentation_holds() -> None:
 
 
 def test_the_bytes_of_a_note_are_these() -> None:
-    assert SIGNER.verifier.vkey == "log.example/ledger/2026+e73f4d0b+AQOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4"
+    assert (
+        SIGNER.verifier.vkey
+        == "log.example/ledger/2026+e73f4d0b+AQOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4"
+    )
     assert note.sign("hello\n", SIGNER).decode() == (
         "hello\n\n\u2014 log.example/ledger/2026 "
         "5z9NC7CB8qZ4IxEGL9BaMuh6upuVa6ngpVI4rJA32UgutelhwQq7kVTch1z0fFcvy569zJn9RWfo5C2apY591ftvWQY=\n"
@@ -103,7 +111,11 @@ def test_a_changed_byte_is_found_or_changes_nothing_that_is_believed(at: int, ch
 
 
 def test_a_signer_signs_only_what_its_kind_allows() -> None:
-    for wrong in (lambda: WITNESS.sign(TEXT), lambda: SIGNER.cosign(TEXT, 1), lambda: WITNESS.cosign(TEXT, -1)):
+    for wrong in (
+        lambda: WITNESS.sign(TEXT),
+        lambda: SIGNER.cosign(TEXT, 1),
+        lambda: WITNESS.cosign(TEXT, -1),
+    ):
         with pytest.raises(UsageError):
             wrong()
     for text in ("no newline", "a tab\t\n", ""):
@@ -138,7 +150,11 @@ def test_the_text_of_a_checkpoint_is_these_bytes() -> None:
     )
 
 
-@given(st.integers(0, checkpoints.SIZE_MAX), st.binary(min_size=32, max_size=32), st.lists(st.just("more")))
+@given(
+    st.integers(0, checkpoints.SIZE_MAX),
+    st.binary(min_size=32, max_size=32),
+    st.lists(st.just("more")),
+)
 def test_checkpoints_round_trip(size: int, root: bytes, more: list[str]) -> None:
     checkpoint = Checkpoint(ORIGIN, size, root, tuple(more))
     assert checkpoints.parse(checkpoint.text) == checkpoint

@@ -26,7 +26,9 @@ def small() -> tuple[LogWriter, list[bytes]]:
 
 
 def test_the_bytes_of_a_proof_are_these() -> None:
-    made = InclusionProof(7, (bytes(32), bytes([255] * 32)), b"origin\n9\nroot\n\nsignatures\n", b"more")
+    made = InclusionProof(
+        7, (bytes(32), bytes([255] * 32)), b"origin\n9\nroot\n\nsignatures\n", b"more"
+    )
     text = (
         "c2sp.org/tlog-proof@v1\nextra bW9yZQ==\nindex 7\n"
         "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n//////////////////////////////////////////8=\n"
@@ -43,7 +45,9 @@ def test_the_bytes_of_a_proof_are_these() -> None:
     st.none() | st.binary(max_size=100),
 )
 @settings(max_examples=100)
-def test_proofs_round_trip(index: int, path: list[bytes], checkpoint: bytes, extra: bytes | None) -> None:
+def test_proofs_round_trip(
+    index: int, path: list[bytes], checkpoint: bytes, extra: bytes | None
+) -> None:
     made = InclusionProof(index, tuple(path), checkpoint, extra)
     assert InclusionProof.parse(made.encode()) == made
 
@@ -51,7 +55,11 @@ def test_proofs_round_trip(index: int, path: list[bytes], checkpoint: bytes, ext
 @given(st.binary(max_size=300))
 @settings(max_examples=200)
 def test_whatever_is_read_as_a_proof_is_spelt_in_its_one_way(data: bytes) -> None:
-    for raw in (data, b"c2sp.org/tlog-proof@v1\nindex " + data, b"c2sp.org/tlog-proof@v1\nindex 1\n\n" + data):
+    for raw in (
+        data,
+        b"c2sp.org/tlog-proof@v1\nindex " + data,
+        b"c2sp.org/tlog-proof@v1\nindex 1\n\n" + data,
+    ):
         try:
             assert InclusionProof.parse(raw).encode() == raw
         except RefusedError:

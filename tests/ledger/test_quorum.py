@@ -17,10 +17,13 @@ from licet.ledger.note import SignatureType, Signer, Verifier
 from .make_vectors import VECTORS
 from .world import SIGNER, WITNESS
 
-WITNESSES = [Signer(f"w{i}.example", SignatureType.cosignature, bytes([i]) * 32).verifier for i in range(7)]
+WITNESSES = [
+    Signer(f"w{i}.example", SignatureType.cosignature, bytes([i]) * 32).verifier for i in range(7)
+]
 VKEYS = [one.vkey for one in WITNESSES]
 SPEC = "".join(
-    f"witness {name} {vkey}\n" for name, vkey in zip(("X1", "X2", "X3", "Y1", "Y2", "Y3"), VKEYS, strict=False)
+    f"witness {name} {vkey}\n"
+    for name, vkey in zip(("X1", "X2", "X3", "Y1", "Y2", "Y3"), VKEYS, strict=False)
 )
 TWO_LEVELS = SPEC + "group X 2 X1 X2 X3\ngroup Y any Y1 Y2 Y3\ngroup both all X Y\nquorum both\n"
 ROWS = json.loads((VECTORS / "quorums.json").read_text())
@@ -75,7 +78,13 @@ def test_a_quorum_file_gets_its_verdict(row: dict[str, str]) -> None:
     assert both(data, cosigned) == ((row["verdict"] == "good"),) * 2
 
 
-@given(st.lists(st.sampled_from([*TWO_LEVELS.splitlines(True), "quorum X1\n", "x\n", "\n", "#\n", "quorum none\n"])))
+@given(
+    st.lists(
+        st.sampled_from(
+            [*TWO_LEVELS.splitlines(True), "quorum X1\n", "x\n", "\n", "#\n", "quorum none\n"]
+        )
+    )
+)
 @settings(max_examples=300)
 def test_both_implementations_take_the_same_files(lines: list[str]) -> None:
     ours, theirs = refused_by_both("".join(lines).encode())

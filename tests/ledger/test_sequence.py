@@ -1,4 +1,6 @@
-"""The sequencer tells every committed row once, in each account's order, whatever crashes and whoever else runs."""
+"""The sequencer tells every committed row once, in each account's order, whatever crashes and
+whoever else runs.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ def office(pool: Pool, keyring: Keyring, tmp_path: Path) -> Office:
 
 
 def assert_every_row_once(office: Office, year: int = 2025) -> None:
-    """The places of a year run from 0 without a gap, and each entry is the one that its row tells."""
+    """The places of a year run from 0 without a gap, and each entry is the one that its row
+    tells.
+    """
     placed = office.rows(rest=f"WHERE log_year = {year}")
     assert sorted(row[4] for row in placed) == list(range(len(placed)))
     told = office.entries(year)
@@ -54,8 +58,13 @@ def test_every_committed_row_becomes_a_leaf(office: Office) -> None:
     office.choose(ana, False)
     assert office.sequence() == len(office.rows()) == 6
     assert [entry["t"] for entry in office.entries()] == [
-        "policy_applied", "account_opened", "choice", "grant_begun", "grant_ended", "choice",
-    ]  # fmt: skip
+        "policy_applied",
+        "account_opened",
+        "choice",
+        "grant_begun",
+        "grant_ended",
+        "choice",
+    ]
     assert_every_row_once(office)
     assert office.sequence() == 0
 
@@ -155,7 +164,10 @@ def breaking_after(steps: int) -> type[Sequencer]:
             left = [10**9]
             super()._open_log(standing).close()
             signer = self._place.signer(self._seed, standing.year)
-            folders = [Breaking(base / str(standing.year), left) for base in (self._place.folder, self._place.state)]
+            folders = [
+                Breaking(base / str(standing.year), left)
+                for base in (self._place.folder, self._place.state)
+            ]
             log = LogWriter.recover(*folders, standing.origin, signer)
             left[0] = steps
             return log
@@ -175,7 +187,9 @@ def crash(office: Office, kind: type[Sequencer]) -> bool:
 
 @pytest.mark.parametrize("kind", [BeforePlaces, BeforeAppend, AfterAppend])
 @pytest.mark.parametrize("fresh", [True, False], ids=["a new log", "a log that grows"])
-def test_a_crash_between_two_steps_loses_and_doubles_nothing(office: Office, kind: type, fresh: bool) -> None:
+def test_a_crash_between_two_steps_loses_and_doubles_nothing(
+    office: Office, kind: type, fresh: bool
+) -> None:
     ana = office.account("ana")
     if not fresh:
         office.sequence()
@@ -258,7 +272,10 @@ def test_a_database_older_than_the_log_is_refused_by_name(office: Office) -> Non
     office.sequence()
     with transaction(office.pool) as tx:  # what a restore of yesterday's copy leaves
         tx.execute("DELETE FROM outbox WHERE account_id IS NOT NULL")
-        tx.execute("UPDATE logs SET (decided, root, size, digest, logged_at) = (%s, %s, %s, %s, %s)", before)
+        tx.execute(
+            "UPDATE logs SET (decided, root, size, digest, logged_at) = (%s, %s, %s, %s, %s)",
+            before,
+        )
     with pytest.raises(RestoredError, match="older copy") as refused:
         office.sequence()
     assert refused.value.hint
@@ -291,7 +308,9 @@ def test_a_log_that_went_another_way_is_refused(office: Office) -> None:
     office.sequence()
     put_back(office, kept)
     signer = office.place.signer(office.seed, 2025)
-    with LogWriter.open(office.place.folder / "2025", office.place.state / "2025", signer.name, signer) as log:
+    with LogWriter.open(
+        office.place.folder / "2025", office.place.state / "2025", signer.name, signer
+    ) as log:
         log.append([b"a forged entry"])
     with pytest.raises(BrokenError, match="forked"):
         office.sequence()
@@ -338,7 +357,8 @@ def test_a_loop_whose_connection_is_cut_goes_on(office: Office) -> None:
             everything_told(office)
             with transaction(office.pool) as tx:
                 cut = tx.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_database d ON d.oid = database"
+                    "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_database d ON d.oid = "
+                    "database"
                     " WHERE locktype = 'advisory' AND datname = current_database()"
                 ).fetchall()
             assert cut == [(True,)]
@@ -370,9 +390,13 @@ def test_each_accounts_leaves_keep_their_order_under_16_writers(office: Office) 
         loop.result(timeout=600)
     office.sequence()
     assert_every_row_once(office)
-    rows = office.rows("account_id, index, (payload::json ->> 'seq')::bigint", "WHERE account_id IS NOT NULL")
+    rows = office.rows(
+        "account_id, index, (payload::json ->> 'seq')::bigint", "WHERE account_id IS NOT NULL"
+    )
     for account in accounts:
-        in_order = [seq for _, _, seq in sorted((r for r in rows if r[0] == account), key=lambda r: r[1])]
+        in_order = [
+            seq for _, _, seq in sorted((r for r in rows if r[0] == account), key=lambda r: r[1])
+        ]
         assert len(in_order) > 12
         assert in_order == sorted(in_order)
 
@@ -394,11 +418,18 @@ def test_the_first_leaf_of_a_new_year_carries_the_old_pseudonym_over(office: Off
     with transaction(office.pool) as tx:
         keys = {year: office.keys.log_keys(tx, [ana, ben, eva], year) for year in (2025, 2026)}
     assert told[0]["who"] == pseudonym(keys[2026][ana])
-    assert not {entry.get("who") for entry in office.entries(2025)} & {entry["who"] for entry in told}
+    assert not {entry.get("who") for entry in office.entries(2025)} & {
+        entry["who"] for entry in told
+    }
     office.choose(ben, False)
     office.choose(ana, False)
     office.sequence()
-    assert [e["t"] for e in office.entries(2026)][4:] == ["carried", "choice", "grant_ended", "choice"]
+    assert [e["t"] for e in office.entries(2026)][4:] == [
+        "carried",
+        "choice",
+        "grant_ended",
+        "choice",
+    ]
     assert_every_row_once(office, 2025)
     assert_every_row_once(office, 2026)
 

@@ -1,4 +1,6 @@
-"""What the sequencer refuses when it opens: a log, a root, rows or a year that the database does not have so."""
+"""What the sequencer refuses when it opens: a log, a root, rows or a year that the database does
+not have so.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ def test_a_clock_that_is_set_back_sets_the_log_s_time_back_neither_behind_its_en
     logged = [instant(entry["logged"]) for entry in office.entries()]
     assert logged == sorted(logged)
     assert all(instant(entry["at"]) <= instant(entry["logged"]) for entry in office.entries())
-    assert len(set(logged)) == 2, "the second batch has the time of the first, the third that of what it tells"
+    assert len(set(logged)) == 2, (
+        "the second batch has the time of the first, the third that of what it tells"
+    )
 
 
 def test_a_log_whose_root_is_another_than_the_database_knew_is_forked(office: Office) -> None:
@@ -115,7 +119,9 @@ def test_a_log_that_is_ahead_of_its_database_is_refused_also_by_one_batch(office
     office.account("ben")
     assert crash(office, AfterAppend)
     with transaction(office.pool) as tx:
-        tx.execute("UPDATE logs SET (decided, root, size, digest, logged_at) = (%s, %s, %s, %s, %s)", known)
+        tx.execute(
+            "UPDATE logs SET (decided, root, size, digest, logged_at) = (%s, %s, %s, %s, %s)", known
+        )
     with pytest.raises(RestoredError):
         office.sequence()
 
@@ -125,7 +131,9 @@ class Renamed(Office):
 
     @property
     def place(self) -> LogPlace:
-        return LogPlace(folder=self.base / "log", state=self.base / "log-state", name="log.example/another")
+        return LogPlace(
+            folder=self.base / "log", state=self.base / "log-state", name="log.example/another"
+        )
 
 
 def test_a_log_keeps_its_name_for_its_year(office: Office) -> None:
@@ -137,7 +145,9 @@ def test_a_log_keeps_its_name_for_its_year(office: Office) -> None:
 
 
 @pytest.mark.state_is_broken
-def test_a_database_that_is_put_back_while_the_sequencer_runs_gives_no_place_beside_the_log_s(office: Office) -> None:
+def test_a_database_that_is_put_back_while_the_sequencer_runs_gives_no_place_beside_the_log_s(
+    office: Office,
+) -> None:
     office.account("ana")
     with office.sequencing() as sequencer:
         sequencer.run_once()

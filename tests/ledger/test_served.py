@@ -1,4 +1,6 @@
-"""A published folder over HTTP is what the folder is: nothing more, cached as long as it stays true."""
+"""A published folder over HTTP is what the folder is: nothing more, cached as long as it stays
+true.
+"""
 
 from __future__ import annotations
 
@@ -55,16 +57,26 @@ def url(folder: Path) -> Iterator[str]:
         yield at
 
 
-def fetched(url: str, path: str, method: str = "GET", **headers: str) -> tuple[int, bytes, dict[str, str]]:
+def fetched(
+    url: str, path: str, method: str = "GET", **headers: str
+) -> tuple[int, bytes, dict[str, str]]:
     """A plain HTTP client, which sends the path as it is."""
     where = urlsplit(url)
-    with closing(http.client.HTTPConnection(where.hostname or "", where.port, timeout=600)) as connection:
+    with closing(
+        http.client.HTTPConnection(where.hostname or "", where.port, timeout=600)
+    ) as connection:
         connection.request(method, path, headers=headers)
         answer = connection.getresponse()
-        return answer.status, answer.read(), {name.lower(): value for name, value in answer.headers.items()}
+        return (
+            answer.status,
+            answer.read(),
+            {name.lower(): value for name, value in answer.headers.items()},
+        )
 
 
-def test_every_file_is_served_as_it_is_and_cached_as_long_as_it_stays(url: str, folder: Path) -> None:
+def test_every_file_is_served_as_it_is_and_cached_as_long_as_it_stays(
+    url: str, folder: Path
+) -> None:
     served = 0
     for path in folder.rglob("*"):
         name = path.relative_to(folder).as_posix()
@@ -83,7 +95,11 @@ def test_every_file_is_served_as_it_is_and_cached_as_long_as_it_stays(url: str, 
 def test_entries_are_compressed_where_the_caller_takes_it(url: str, folder: Path) -> None:
     path = "2026/tile/entries/000"
     status, body, headers = fetched(url, f"/{path}", **{"Accept-Encoding": "br, gzip"})
-    assert (status, headers["content-encoding"], headers["vary"]) == (200, "gzip", "accept-encoding")
+    assert (status, headers["content-encoding"], headers["vary"]) == (
+        200,
+        "gzip",
+        "accept-encoding",
+    )
     assert gzip.decompress(body) == (folder / path).read_bytes()
     for refused in ("identity", "gzip;q=0", ""):
         _, body, headers = fetched(url, f"/{path}", **{"Accept-Encoding": refused})
@@ -100,11 +116,26 @@ def test_it_is_read_only(url: str) -> None:
 
 
 ELSEWHERE = [
-    "/", "/secret.txt", "/../secret.txt", "/2026/../secret.txt", "/2026/tile/0/../../../secret.txt", "//secret.txt",
-    "/%2e%2e/secret.txt", "/2026/tile/0/000/", "/2026/tile/0", "/2026/tile/64/000", "/2026/tile/0/0", "/2026/lock",
-    "/2026/tile/0/000.p/0", "/2026/tile/0/000.p/256", "/2026/tile/0/999", "/policies/../secret.txt",
-    f"/policies/{HASH.upper()}.json", "/vkeys.txt/", "/checkpoint",
-]  # fmt: skip
+    "/",
+    "/secret.txt",
+    "/../secret.txt",
+    "/2026/../secret.txt",
+    "/2026/tile/0/../../../secret.txt",
+    "//secret.txt",
+    "/%2e%2e/secret.txt",
+    "/2026/tile/0/000/",
+    "/2026/tile/0",
+    "/2026/tile/64/000",
+    "/2026/tile/0/0",
+    "/2026/lock",
+    "/2026/tile/0/000.p/0",
+    "/2026/tile/0/000.p/256",
+    "/2026/tile/0/999",
+    "/policies/../secret.txt",
+    f"/policies/{HASH.upper()}.json",
+    "/vkeys.txt/",
+    "/checkpoint",
+]
 
 
 @pytest.mark.parametrize("path", ELSEWHERE)
@@ -127,9 +158,14 @@ def alone(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(call, capture_output=True, text=True, cwd="/", check=False, timeout=600)
 
 
-def test_the_verifier_holds_the_folder_and_its_url_to_the_same_promises(url: str, folder: Path) -> None:
+def test_the_verifier_holds_the_folder_and_its_url_to_the_same_promises(
+    url: str, folder: Path
+) -> None:
     """`--plain`: these entries are not licet's."""
-    over_file, over_http = alone(folder, "log", str(folder / "2026")), alone(folder, "log", f"{url}/2026/")
+    over_file, over_http = (
+        alone(folder, "log", str(folder / "2026")),
+        alone(folder, "log", f"{url}/2026/"),
+    )
     assert over_file.returncode == over_http.returncode == 0, over_http.stderr
     assert over_file.stdout == over_http.stdout
     assert "600 entries" in over_http.stdout

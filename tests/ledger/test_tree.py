@@ -32,7 +32,9 @@ def grown() -> tuple[dict[str, bytes], TileReader]:
 
 
 def test_every_size_has_the_root_of_the_definition() -> None:
-    """Appended one by one, read back from tiles, and derived by the stand-alone verifier: four ways, one root."""
+    """Appended one by one, read back from tiles, and derived by the stand-alone verifier: four
+    ways, one root.
+    """
     files, edge = {}, TileEdge()
     leaves = [tree.leaf_hash(entry) for entry in ENTRIES]
     for size in range(SIZE + 1):
@@ -63,7 +65,9 @@ def test_how_entries_are_batched_changes_no_full_tile_and_no_root(batches: list[
 
 @pytest.mark.parametrize("size", [65_535, 65_536, 65_537, 65_792, 70_000])
 def test_two_levels_of_full_tiles_have_the_root_of_the_definition(size: int) -> None:
-    """70,000 is the example of tlog-tiles: 273 full tiles, one of 112, one full above, one of 17, one of 1."""
+    """70,000 is the example of tlog-tiles: 273 full tiles, one of 112, one full above, one of 17,
+    one of 1.
+    """
     entries = [b"%d" % i for i in range(size)]
     edge = TileEdge()
     files = edge.extend(entries)
@@ -97,7 +101,10 @@ def test_every_inclusion_and_every_consistency_of_many_sizes_is_proved() -> None
             proof = tree.prove_consistency(reader, index, size)
             tree.check_consistency(index, root_of(index), size, root, proof)
             if index:
-                assert verifier.roots_of_proof(index, size, root_of(index), proof) == (root_of(index), root)
+                assert verifier.roots_of_proof(index, size, root_of(index), proof) == (
+                    root_of(index),
+                    root,
+                )
             proved += 1
     assert proved > 800
 
@@ -125,12 +132,17 @@ def test_no_changed_consistency_proof_proves(data: st.DataObject) -> None:
     changed = _changed(data, list(tree.prove_consistency(reader, old, size)))
     with pytest.raises(RefusedError):
         tree.check_consistency(old, root_of(old), size, root_of(size), changed)
-    assert verifier.roots_of_proof(old, size, root_of(old), changed) != (root_of(old), root_of(size))
+    assert verifier.roots_of_proof(old, size, root_of(old), changed) != (
+        root_of(old),
+        root_of(size),
+    )
 
 
 @given(st.integers(0, SIZE), st.integers(0, SIZE), st.integers(0, SIZE))
 @settings(deadline=None, max_examples=300)
-def test_the_writers_and_the_strangers_check_agree_on_wrong_places(index: int, size: int, other: int) -> None:
+def test_the_writers_and_the_strangers_check_agree_on_wrong_places(
+    index: int, size: int, other: int
+) -> None:
     """The right hashes under another index or size prove only where both checks say so."""
     if not index < size:
         return
@@ -153,7 +165,9 @@ def _changed(data: st.DataObject, hashes: list[bytes]) -> list[bytes]:
             at = data.draw(st.integers(0, len(hashes) - 1))
             byte = data.draw(st.integers(0, 31))
             old = hashes[at]
-            hashes[at] = old[:byte] + bytes([old[byte] ^ data.draw(st.integers(1, 255))]) + old[byte + 1 :]
+            hashes[at] = (
+                old[:byte] + bytes([old[byte] ^ data.draw(st.integers(1, 255))]) + old[byte + 1 :]
+            )
             return hashes
         case "drop" if hashes:
             del hashes[data.draw(st.integers(0, len(hashes) - 1))]
@@ -182,7 +196,10 @@ def test_tiles_lie_where_tlog_tiles_says(index: int, path: str) -> None:
 
 
 def test_a_bundle_is_entries_after_their_lengths() -> None:
-    assert tiles.encode_entries([b"", b"abc", b"\x00" * 256]) == b"\0\0" + b"\0\3abc" + b"\1\0" + b"\0" * 256
+    assert (
+        tiles.encode_entries([b"", b"abc", b"\x00" * 256])
+        == b"\0\0" + b"\0\3abc" + b"\1\0" + b"\0" * 256
+    )
     assert tiles.decode_entries(b"\0\0\0\3abc") == [b"", b"abc"]
 
 

@@ -40,7 +40,9 @@ def named(name: str) -> pytest.MarkDecorator:
 def test_the_vectors_are_what_the_code_makes() -> None:
     """A change here is a change of a published format: think, and make them anew only then."""
     expected = made()
-    found = {p.relative_to(VECTORS).as_posix(): p.read_bytes() for p in VECTORS.rglob("*") if p.is_file()}
+    found = {
+        p.relative_to(VECTORS).as_posix(): p.read_bytes() for p in VECTORS.rglob("*") if p.is_file()
+    }
     found.pop("README.md")
     assert sorted(found) == sorted(expected)
     for path, data in expected.items():
@@ -104,7 +106,9 @@ def test_a_changed_log_gets_its_verdict(row: dict[str, Any]) -> None:
 
 
 def one_witness() -> bytes:
-    return bytes.fromhex(next(row["file"] for row in table("quorums.json") if row["name"] == "one witness"))
+    return bytes.fromhex(
+        next(row["file"] for row in table("quorums.json") if row["name"] == "one witness")
+    )
 
 
 @named("cosignatures.json")
@@ -127,16 +131,31 @@ def test_a_cosignature_gets_its_verdict(row: dict[str, str]) -> None:
     assert held == (row["verdict"] == "good")
 
 
-@pytest.mark.parametrize("row", table("witness.json"), ids=[row["name"] for row in table("witness.json")])
+@pytest.mark.parametrize(
+    "row", table("witness.json"), ids=[row["name"] for row in table("witness.json")]
+)
 def test_a_request_to_a_witness_gets_its_status(row: dict[str, Any]) -> None:
-    files = {p.relative_to(VECTORS / "log").as_posix(): p.read_bytes() for p in VECTORS.glob("log/**/*") if p.is_file()}
+    files = {
+        p.relative_to(VECTORS / "log").as_posix(): p.read_bytes()
+        for p in VECTORS.glob("log/**/*")
+        if p.is_file()
+    }
     latest = Checkpoint(ORIGIN, 100, tree.root(TileReader(files.get, 259), 100))
-    answer = add_checkpoint(WitnessState({ORIGIN: [LOG]}, {ORIGIN: latest}), row["request"].encode(), WITNESS, 1)
+    answer = add_checkpoint(
+        WitnessState({ORIGIN: [LOG]}, {ORIGIN: latest}), row["request"].encode(), WITNESS, 1
+    )
     assert answer.status == row["status"], answer
 
 
 def test_there_are_vectors_that_must_fail_in_every_table() -> None:
-    for name in ("notes.json", "proofs.json", "consistency.json", "logs.json", "quorums.json", "cosignatures.json"):
+    for name in (
+        "notes.json",
+        "proofs.json",
+        "consistency.json",
+        "logs.json",
+        "quorums.json",
+        "cosignatures.json",
+    ):
         bad = [row for row in table(name) if row["verdict"] != "good"]
         assert len(bad) >= 9, name
     assert {row["status"] for row in table("witness.json")} == {200, 400, 403, 404, 409, 422}

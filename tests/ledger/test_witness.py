@@ -23,7 +23,9 @@ FILES: dict[str, bytes] = TileEdge().extend([entry_of(i) for i in range(40)])
 READER = TileReader(FILES.get, 40)
 
 
-def shown(size: int, signer: note.Signer = SIGNER, root: bytes | None = None, origin: str = ORIGIN) -> bytes:
+def shown(
+    size: int, signer: note.Signer = SIGNER, root: bytes | None = None, origin: str = ORIGIN
+) -> bytes:
     return note.sign(Checkpoint(origin, size, root or tree.root(READER, size)).text, signer)
 
 
@@ -38,7 +40,10 @@ def asked(latest: int, body: bytes) -> WitnessReply:
 
 def test_the_bytes_of_a_request_are_these() -> None:
     made = Request(9, (bytes(32),), b"origin\n10\nroot\n\nsigned\n")
-    assert made.encode() == b"old 9\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n\norigin\n10\nroot\n\nsigned\n"
+    assert (
+        made.encode()
+        == b"old 9\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n\norigin\n10\nroot\n\nsigned\n"
+    )
     assert Request.parse(made.encode()) == made
     assert Request(0, (), b"x").encode() == b"old 0\n\nx"
 
@@ -57,7 +62,10 @@ REFUSED = {
     "no checkpoint": (400, b"old 0\n\n"),
     "a size with a zero before it": (400, request(7, 9).replace(b"old 7", b"old 07")),
     "64 hashes": (400, Request(7, (bytes(32),) * 64, shown(9)).encode()),
-    "a hash of 31 bytes": (400, b"old 7\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==\n\n" + shown(9)),
+    "a hash of 31 bytes": (
+        400,
+        b"old 7\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==\n\n" + shown(9),
+    ),
     "a checkpoint smaller than its old size": (400, Request(9, (), shown(7)).encode()),
     "an unknown log": (404, Request(7, (), shown(9, STRANGER, origin="stranger.example")).encode()),
     "no signature of the log": (403, Request(7, (), shown(9, STRANGER)).encode()),
@@ -65,7 +73,10 @@ REFUSED = {
     "an old size that is not the latest": (409, request(5, 9)),
     "an old size of zero after the first": (409, request(0, 9)),
     "another root of the same size": (409, Request(7, (), shown(7, root=bytes(32))).encode()),
-    "a fork": (422, Request(7, tree.prove_consistency(READER, 7, 9), shown(9, root=bytes(32))).encode()),
+    "a fork": (
+        422,
+        Request(7, tree.prove_consistency(READER, 7, 9), shown(9, root=bytes(32))).encode(),
+    ),
     "no proof": (422, Request(7, (), shown(9)).encode()),
     "a proof that is not needed": (422, Request(7, (bytes(32),), shown(7)).encode()),
 }
@@ -111,7 +122,10 @@ def test_a_witness_remembers_before_it_answers_and_after_it_restarts() -> None:
     assert again.add_checkpoint(request(0, 9), NOW).body == b"7\n"
     assert again.add_checkpoint(request(7, 9), NOW).status == 200
     (kept,) = left.files("witness").values()
-    assert kept == b"licet.ledger/witness@v1\n" + Checkpoint(ORIGIN, 9, tree.root(READER, 9)).text.encode()
+    assert (
+        kept
+        == b"licet.ledger/witness@v1\n" + Checkpoint(ORIGIN, 9, tree.root(READER, 9)).text.encode()
+    )
 
 
 def test_no_crash_makes_a_witness_sign_two_histories() -> None:
@@ -131,7 +145,11 @@ def test_no_crash_makes_a_witness_sign_two_histories() -> None:
         answered = max(size for at, size in marks if at <= number)
         for _ in range(20):
             left = world.crash(choose)
-            body = Witness(left.folder("witness"), WITNESS, LOGS).add_checkpoint(request(0, 40), NOW).body
+            body = (
+                Witness(left.folder("witness"), WITNESS, LOGS)
+                .add_checkpoint(request(0, 40), NOW)
+                .body
+            )
             assert answered == 0 or int(body) >= answered
             tried += 1
     assert tried > 150
@@ -170,7 +188,11 @@ def test_a_memory_that_cannot_be_read_stops_the_witness(tmp_path: Path) -> None:
     witness.add_checkpoint(request(0, 7), NOW)
     witness.close()
     (kept,) = [path for path in tmp_path.iterdir() if path.name != "lock"]
-    for bad in (b"", b"licet.ledger/witness@v2\n" + kept.read_bytes().partition(b"\n")[2], kept.read_bytes()[:-3]):
+    for bad in (
+        b"",
+        b"licet.ledger/witness@v2\n" + kept.read_bytes().partition(b"\n")[2],
+        kept.read_bytes()[:-3],
+    ):
         kept.write_bytes(bad)
         with pytest.raises(BrokenError):
             Witness.open(tmp_path, WITNESS, LOGS)

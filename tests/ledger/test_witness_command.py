@@ -1,4 +1,6 @@
-"""`licet witness` as somebody runs it: a process of its own, killed without a warning, that forgets nothing it signed."""
+"""`licet witness` as somebody runs it: a process of its own, killed without a warning, that forgets
+nothing it signed.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ NAME = "witness.example/w1"
 
 def key_made(folder: Path) -> tuple[Path, Verifier]:
     file = folder / "witness.key"
-    done = CliRunner().invoke(cli.witness, ["key", str(file), "--name", NAME], catch_exceptions=False)
+    done = CliRunner().invoke(
+        cli.witness, ["key", str(file), "--name", NAME], catch_exceptions=False
+    )
     return file, Verifier.parse(done.output.strip())
 
 
@@ -37,11 +41,16 @@ def key_made(folder: Path) -> tuple[Path, Verifier]:
 def running(folder: Path, file: Path, *more: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """The URL of a witness, and its process."""
     call = ["witness", "serve", "--state", str(folder / "state"), "--key", str(file), "--port", "0"]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("LICET_")}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("LICET_")
+    }
     process = subprocess.Popen(
         [FORKED, *call, "--log", SIGNER.verifier.vkey, *more],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
@@ -65,7 +74,9 @@ def test_a_key_is_made_once_for_its_owner_alone_and_printed_again(tmp_path: Path
     file, made = key_made(tmp_path)
     assert made.name == NAME
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    again = CliRunner().invoke(cli.witness, ["key", str(file), "--name", "another"], catch_exceptions=False)
+    again = CliRunner().invoke(
+        cli.witness, ["key", str(file), "--name", "another"], catch_exceptions=False
+    )
     assert Verifier.parse(again.output.strip()) == made
     assert Signer.parse(file.read_text().strip()).verifier == made
 
@@ -79,7 +90,9 @@ def test_what_is_no_key_of_a_witness_is_named_and_never_shown(tmp_path: Path) ->
     secret = SIGNER.skey.rpartition("+")[2]
     log_key = asked(SIGNER.skey)
     assert isinstance(log_key, InputError)
-    assert "the key of a log or of a recipient, and the key of a witness is wanted" in log_key.message
+    assert (
+        "the key of a log or of a recipient, and the key of a witness is wanted" in log_key.message
+    )
     for broken in (SIGNER.skey[:-3], "", "PRIVATE+KEY+x", f"\n\n{secret}"):
         error = asked(broken)
         assert isinstance(error, InputError)
@@ -98,9 +111,14 @@ def test_a_witness_that_is_killed_signs_no_second_history(tmp_path: Path, log: L
         fork.append([b"another beginning", *(entry_of(i) for i in range(1, 30))])
         with running(tmp_path, file) as (url, _):
             assert _post(url, Request(0, (), fork.published).encode()) == (409, b"20\n")
-            assert _post(url, Request(20, fork.prove_consistency(20), fork.published).encode())[0] == 422
+            assert (
+                _post(url, Request(20, fork.prove_consistency(20), fork.published).encode())[0]
+                == 422
+            )
             log.append([b"more"])
-            status, body = _post(url, Request(20, log.prove_consistency(20), log.published).encode())
+            status, body = _post(
+                url, Request(20, log.prove_consistency(20), log.published).encode()
+            )
             assert status == 200
             note.verify(log.published + body, [key])
 

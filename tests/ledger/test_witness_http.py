@@ -1,4 +1,6 @@
-"""A witness over HTTP cosigns what it should, and no witness, absent, slow or hostile, holds up or soils the log."""
+"""A witness over HTTP cosigns what it should, and no witness, absent, slow or hostile, holds up or
+soils the log.
+"""
 
 from __future__ import annotations
 
@@ -38,13 +40,19 @@ NOW = 1_800_000_000
 def asked(**urls: str) -> Quorum:
     keys = {"one": WITNESS, "two": SECOND}
     lines = [f"witness {name} {keys[name].verifier.vkey} {url}" for name, url in urls.items()]
-    return quorum.read("\n".join([*lines, f"group g all {' '.join(urls)}", "quorum g", ""]).encode())
+    return quorum.read(
+        "\n".join([*lines, f"group g all {' '.join(urls)}", "quorum g", ""]).encode()
+    )
 
 
-def post(url: str, body: bytes, path: str = "/add-checkpoint", method: str = "POST") -> tuple[int, bytes, str]:
+def post(
+    url: str, body: bytes, path: str = "/add-checkpoint", method: str = "POST"
+) -> tuple[int, bytes, str]:
     """A plain HTTP client."""
     where = urlsplit(url)
-    with closing(http.client.HTTPConnection(where.hostname or "", where.port, timeout=600)) as connection:
+    with closing(
+        http.client.HTTPConnection(where.hostname or "", where.port, timeout=600)
+    ) as connection:
         connection.request(method, path, body)
         answer = connection.getresponse()
         return answer.status, answer.read(), answer.headers["Content-Type"]
@@ -59,7 +67,10 @@ def log(tmp_path: Path) -> Iterator[LogWriter]:
 
 @contextmanager
 def watching(folder: Path, signer: Signer = WITNESS) -> Iterator[str]:
-    with closing(Witness.open(folder, signer, LOGS)) as one, listening(WitnessApp(one, lambda: NOW)) as url:
+    with (
+        closing(Witness.open(folder, signer, LOGS)) as one,
+        listening(WitnessApp(one, lambda: NOW)) as url,
+    ):
         yield url
 
 
@@ -69,7 +80,9 @@ def test_every_published_vector_gets_its_status_over_http(tmp_path: Path) -> Non
     with watching(tmp_path / "state") as url:
         first = Request(0, (), _shown_at(files, 100))
         assert post(url, first.encode())[0] == 200
-        for row in sorted(rows, key=lambda row: row["status"] == 200 and row["name"] == "a continuation"):
+        for row in sorted(
+            rows, key=lambda row: row["status"] == 200 and row["name"] == "a continuation"
+        ):
             status, body, kind = post(url, row["request"].encode())
             assert status == row["status"], row["name"]
             if status == 409:
@@ -106,7 +119,9 @@ def test_a_witness_whose_memory_fails_answers_500_and_no_more(log: LogWriter) ->
         assert post(url, body)[0] == 500
 
 
-def test_both_witnesses_cosign_and_the_verifier_holds_the_quorum(log: LogWriter, tmp_path: Path) -> None:
+def test_both_witnesses_cosign_and_the_verifier_holds_the_quorum(
+    log: LogWriter, tmp_path: Path
+) -> None:
     folder = tmp_path / "log"
     with watching(tmp_path / "a") as a, watching(tmp_path / "b", SECOND) as b:
         wanted = asked(one=a, two=f"{b}/")
@@ -115,12 +130,14 @@ def test_both_witnesses_cosign_and_the_verifier_holds_the_quorum(log: LogWriter,
         log.append([entry_of(i) for i in range(300, 700)])
         again = gather(folder, SIGNER.verifier, wanted)
         assert (again.size, again.cosigned) == (700, ("one", "two"))
-    policy = "".join(
-        f"witness {n} {s.verifier.vkey}\n" for n, s in (("one", WITNESS), ("two", SECOND))
-    ) + "group g 2 one two\nquorum g\n"  # fmt: skip
+    policy = (
+        "".join(f"witness {n} {s.verifier.vkey}\n" for n, s in (("one", WITNESS), ("two", SECOND)))
+        + "group g 2 one two\nquorum g\n"
+    )
     trusted = verifier.trust(SIGNER.verifier.vkey, policy=policy.encode())
     report = verifier.check_log(verifier.FolderFiles(folder), trusted)
-    assert "quorum" in report.findings[0].promise  # the log's own checkpoint is not the cosigned one
+    # the log's own checkpoint is not the cosigned one
+    assert "quorum" in report.findings[0].promise
     (folder / CHECKPOINT).write_bytes(again.note)
     report = verifier.check_log(verifier.FolderFiles(folder), trusted)
     assert (report.ok, report.cosigned) == (True, [WITNESS.name, SECOND.name])
@@ -128,7 +145,9 @@ def test_both_witnesses_cosign_and_the_verifier_holds_the_quorum(log: LogWriter,
     assert verifier.check_proof(proved.encode(), entry_of(299), trusted).ok
 
 
-def test_a_proof_is_of_the_newest_checkpoint_that_witnesses_cosigned(log: LogWriter, tmp_path: Path) -> None:
+def test_a_proof_is_of_the_newest_checkpoint_that_witnesses_cosigned(
+    log: LogWriter, tmp_path: Path
+) -> None:
     with watching(tmp_path / "a") as a:
         gather(tmp_path / "log", SIGNER.verifier, asked(one=a))
     log.append([entry_of(i) for i in range(300, 320)])
@@ -145,7 +164,9 @@ def test_nobody_is_asked_twice_for_the_same_checkpoint(log: LogWriter, tmp_path:
     assert again == first
 
 
-def test_a_witness_that_is_away_costs_its_own_cosignature_only(log: LogWriter, tmp_path: Path) -> None:
+def test_a_witness_that_is_away_costs_its_own_cosignature_only(
+    log: LogWriter, tmp_path: Path
+) -> None:
     with watching(tmp_path / "a") as a:
         gathered = gather(tmp_path / "log", SIGNER.verifier, asked(one=a, two="http://127.0.0.1:9"))
     assert (gathered.cosigned, gathered.met) == (("one",), False)
@@ -223,22 +244,30 @@ def cosigned_by(signer: Signer, text: str | None = None) -> Answer:
 FORGED = f"{ORIGIN}\n1\n{note.encode_base64(bytes(32))}\n"
 LINE = "\u2014 witness.example/w1 "
 HOSTILE = {
-    "the cosignature of another checkpoint": (cosigned_by(WITNESS, FORGED), "the signature of `witness.example/w1` is not valid"),
+    "the cosignature of another checkpoint": (
+        cosigned_by(WITNESS, FORGED),
+        "the signature of `witness.example/w1` is not valid",
+    ),
     "another's cosignature": (cosigned_by(SECOND), "its response has no cosignature of its key"),
     "nonsense": (say(200, b"\xff\n\n"), "a signature line is an em dash"),
     "nothing": (say(200, b""), "the last signature line has no newline"),
     "101 lines": (say(200, f"{LINE}AAAAAAAA\n".encode() * 101), "at most `100` signatures"),
     "a page without an end": (say(200, b"x" * (1 << 20)), "the last signature line has no newline"),
     "a size that is none": (say(409, b"many\n"), "the witness's size is not a decimal"),
-    "a size ahead of the log": (say(409, b"301\n"), "it has signed `301` entries, but the log shows `300`"),
+    "a size ahead of the log": (
+        say(409, b"301\n"),
+        "it has signed `301` entries, but the log shows `300`",
+    ),
     "one conflict after another": (say(409, b"7\n"), "it answered `409`"),
     "a redirect": (say(302, b"", Location="http://127.0.0.1:9/"), "it answered `302`"),
     "an error": (say(500, b""), "it answered `500`"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_nothing_but_a_cosignature_that_holds_is_taken_over(name: str, log: LogWriter, tmp_path: Path) -> None:
+def test_nothing_but_a_cosignature_that_holds_is_taken_over(
+    name: str, log: LogWriter, tmp_path: Path
+) -> None:
     answer, why = HOSTILE[name]
     with answering(answer) as url:
         gathered = gather(tmp_path / "log", SIGNER.verifier, asked(one=url))
@@ -250,7 +279,9 @@ def test_nothing_but_a_cosignature_that_holds_is_taken_over(name: str, log: LogW
 
 def test_lines_of_strangers_in_an_answer_are_left_alone(log: LogWriter, tmp_path: Path) -> None:
     text = log.checkpoint.text
-    lines = STRANGER.sign(text).line + SECOND.cosign(text, NOW).line + WITNESS.cosign(text, NOW).line
+    lines = (
+        STRANGER.sign(text).line + SECOND.cosign(text, NOW).line + WITNESS.cosign(text, NOW).line
+    )
     with answering(say(200, lines.encode())) as url:
         gathered = gather(tmp_path / "log", SIGNER.verifier, asked(one=url))
     assert gathered.note == log.published + WITNESS.cosign(text, NOW).line.encode()
@@ -268,7 +299,9 @@ def test_a_witness_that_dribbles_is_left_behind(log: LogWriter, tmp_path: Path) 
                 to.wfile.write(b".")
 
     with answering(dribble) as slow, watching(tmp_path / "b", SECOND) as quick:
-        gathered = gather(tmp_path / "log", SIGNER.verifier, asked(one=slow, two=quick), seconds_max=1)
+        gathered = gather(
+            tmp_path / "log", SIGNER.verifier, asked(one=slow, two=quick), seconds_max=1
+        )
         gathered_all.set()
     assert gathered.cosigned == ("two",)
     assert gathered.missing == (("one", "no answer within 1 seconds"),)

@@ -1,8 +1,10 @@
-"""A witness that other people wrote cosigns our log as it grows, and refuses its rollback and its fork.
+"""A witness that other people wrote cosigns our log as it grows, and refuses its rollback and its
+fork.
 
-`sigsum-witness` is Sigsum's, in Debian's package `sigsum-go`. Where it is missing the tests are skipped, and fail where
-CI=true: there they are part of the promise. (`litewitness` of Debian 13's `litetlog` panics within its own database on
-every checkpoint that it accepts, whoever's it is, so there is no test with it.)
+`sigsum-witness` is Sigsum's, in Debian's package `sigsum-go`. Where it is missing the tests are
+skipped, and fail where CI=true: there they are part of the promise. (`litewitness` of Debian 13's
+`litetlog` panics within its own database on every checkpoint that it accepts, whoever's it is, so
+there is no test with it.)
 """
 
 from __future__ import annotations
@@ -61,7 +63,9 @@ def run(*call: object) -> None:
 def started(call: list[object], folder: Path, port: int, **environment: str) -> Iterator[None]:
     """A program of another's that listens, for as long as the test needs it."""
     with (folder / "output").open("wb") as output:
-        running = subprocess.Popen(list(map(str, call)), env=os.environ | environment, stdout=output, stderr=output)
+        running = subprocess.Popen(
+            list(map(str, call)), env=os.environ | environment, stdout=output, stderr=output
+        )
         try:
             wait_until(lambda: listens(port), "it listens", alive=lambda: running.poll() is None)
             yield
@@ -96,9 +100,19 @@ def sigsum(folder: Path) -> Iterator[Running]:
     run("sigsum-key", "generate", "-o", folder / "key")
     public, port = public_in(folder / "key.pub"), free_port()
     name = f"sigsum.org/v1/witness/{hashlib.sha256(public).hexdigest()}"
-    call = ["sigsum-witness", "-k", folder / "key", "--log-key", folder / "log.pub", "--state-file", folder / "state"]
+    call = [
+        "sigsum-witness",
+        "-k",
+        folder / "key",
+        "--log-key",
+        folder / "log.pub",
+        "--state-file",
+        folder / "state",
+    ]
     with started([*call, f"127.0.0.1:{port}"], folder, port, **OLD_GO):
-        yield Running(f"http://127.0.0.1:{port}", Verifier(name, SignatureType.cosignature, public).vkey)
+        yield Running(
+            f"http://127.0.0.1:{port}", Verifier(name, SignatureType.cosignature, public).vkey
+        )
 
 
 @pytest.fixture
@@ -138,7 +152,9 @@ def test_it_refuses_a_size_that_is_not_its_own(theirs: Running, tmp_path: Path) 
         log.append([entry_of(i) for i in range(1, 7)])
         assert gather(tmp_path / "ours" / "log", LOG.verifier, quorum.read(asked(theirs))).met
         log.append([entry_of(7)])
-        status, body = _post(theirs.url, Request(3, log.prove_consistency(3), log.published).encode())
+        status, body = _post(
+            theirs.url, Request(3, log.prove_consistency(3), log.published).encode()
+        )
         assert (status, body) == (409, b"7\n")
 
 
@@ -149,10 +165,16 @@ def test_it_refuses_a_fork_and_ours_says_so(theirs: Running, tmp_path: Path) -> 
         assert gather(tmp_path / "ours" / "log", LOG.verifier, wanted).met
     with grown(tmp_path / "fork", first=b"another beginning") as fork:
         fork.append([entry_of(i) for i in range(1, 9)])
-        status, _ = _post(theirs.url, Request(7, fork.prove_consistency(7), fork.published).encode())
+        status, _ = _post(
+            theirs.url, Request(7, fork.prove_consistency(7), fork.published).encode()
+        )
         assert status == 422
         gathered = gather(tmp_path / "fork" / "log", LOG.verifier, wanted)
-    assert (gathered.cosigned, gathered.missing, gathered.met) == ((), (("w", "it answered `422`"),), False)
+    assert (gathered.cosigned, gathered.missing, gathered.met) == (
+        (),
+        (("w", "it answered `422`"),),
+        False,
+    )
 
 
 def test_it_refuses_another_key(theirs: Running, tmp_path: Path) -> None:

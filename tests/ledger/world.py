@@ -1,4 +1,6 @@
-"""A small world for the ledger's tests: fixed keys, the definition of the tree, and a disk that loses writes."""
+"""A small world for the ledger's tests: fixed keys, the definition of the tree, and a disk that
+loses writes.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ def naive_root(entries: Sequence[bytes]) -> bytes:
     split = 1
     while split * 2 < len(entries):
         split *= 2
-    return hashlib.sha256(b"\x01" + naive_root(entries[:split]) + naive_root(entries[split:])).digest()
+    return hashlib.sha256(
+        b"\x01" + naive_root(entries[:split]) + naive_root(entries[split:])
+    ).digest()
 
 
 class Held:
@@ -47,7 +51,9 @@ class Held:
 
 @dataclass(slots=True)
 class Inode:
-    """A folder (no contents), or a file with the contents that a crash may leave; the last is what readers see."""
+    """A folder (no contents), or a file with the contents that a crash may leave; the last is what
+    readers see.
+    """
 
     contents: list[bytes] | None
 
@@ -56,8 +62,9 @@ class Inode:
 class Disk:
     """Names and bytes, with all that a crash may leave of each.
 
-    For each name of each folder it keeps the value on the disk and, after it, every value written since the
-    folder's last fsync: a crash keeps any one of them, each name for itself. ``lazy`` files lie about their fsync.
+    For each name of each folder it keeps the value on the disk and, after it, every value written
+    since the folder's last fsync: a crash keeps any one of them, each name for itself. ``lazy``
+    files lie about their fsync.
     """
 
     names_of: dict[str, dict[str, list[Inode | None]]] = field(default_factory=lambda: {"": {}})
@@ -75,7 +82,9 @@ class Disk:
         match step:
             case ("create", path, data):
                 self._parents(path)
-                self._name(path, Inode([b"", data[: len(data) // 2], data] if self.lazy else [data]))
+                self._name(
+                    path, Inode([b"", data[: len(data) // 2], data] if self.lazy else [data])
+                )
             case ("torn", path, data):
                 self._parents(path)
                 self._name(path, Inode([b"", data[: len(data) // 2], data]))
@@ -90,11 +99,15 @@ class Disk:
                         del values[:-1]
 
     def copy(self) -> Disk:
-        names = {path: {n: list(v) for n, v in inner.items()} for path, inner in self.names_of.items()}
+        names = {
+            path: {n: list(v) for n, v in inner.items()} for path, inner in self.names_of.items()
+        }
         return Disk(names, [], self.lazy, self.deaf, self.parentless)
 
     def crash(self, choose: random.Random | None, *, kept: bool = False) -> Disk:
-        """The disk after the power went: with a chooser each name by itself, else all kept or all lost."""
+        """The disk after the power went: with a chooser each name by itself, else all kept or all
+        lost.
+        """
         found: dict[str, dict[str, list[Inode | None]]] = {}
         todo = [""]
         while todo:
@@ -108,7 +121,11 @@ class Disk:
                     todo.append(f"{path}/{name}" if path else name)
                     found[path][name] = [inode]
                 else:
-                    data = choose.choice(inode.contents) if choose else inode.contents[-1 if kept else 0]
+                    data = (
+                        choose.choice(inode.contents)
+                        if choose
+                        else inode.contents[-1 if kept else 0]
+                    )
                     found[path][name] = [Inode([data])]
         return Disk(found, [], self.lazy, self.deaf, self.parentless)
 
@@ -151,7 +168,9 @@ class Disk:
 
 @dataclass(slots=True)
 class Mount:
-    """One folder of a disk: a `storage.Backend`, and `storage.Prunable`. Each step goes into the disk's journal."""
+    """One folder of a disk: a `storage.Backend`, and `storage.Prunable`. Each step goes into the
+    disk's journal.
+    """
 
     disk: Disk
     name: str

@@ -32,19 +32,27 @@ def house(pool: Pool, tmp_path: Path) -> House:
 @pytest.fixture
 def typed(house: House, dsn: str) -> Type:
     def run(*words: str) -> Result:
-        environment = {**os.environ, "LICET_DATABASE_URL": dsn, "LICET_DATA": str(house.here.config.data)}
+        environment = {
+            **os.environ,
+            "LICET_DATABASE_URL": dsn,
+            "LICET_DATA": str(house.here.config.data),
+        }
         return CliRunner().invoke(main, list(words), env=environment)
 
     return run
 
 
-def test_a_paper_is_printed_or_written_and_what_is_open_is_said(typed: Type, tmp_path: Path) -> None:
+def test_a_paper_is_printed_or_written_and_what_is_open_is_said(
+    typed: Type, tmp_path: Path
+) -> None:
     shown = typed("document", "ropa")
     assert shown.exit_code == 0, shown.output
     assert shown.stdout.startswith("# Record of processing activities")
     assert "to be provided: representative" in shown.stderr
     file = tmp_path / "ropa.html"
-    told = json.loads(typed("document", "ropa", "--format", "html", "--out", str(file), "--json").stdout)
+    told = json.loads(
+        typed("document", "ropa", "--format", "html", "--out", str(file), "--json").stdout
+    )
     assert (told["kind"], told["again"], told["file"]) == ("ropa", True, str(file))
     assert file.read_text("utf-8").startswith("<!doctype html>")
 
@@ -56,7 +64,9 @@ def test_a_dry_run_keeps_nothing_and_signs_nothing(typed: Type, house: House) ->
     assert (refused.exit_code, "makes no signed file" in refused.stderr) == (64, True)
 
 
-def test_papers_are_listed_shown_verified_and_compared(typed: Type, house: House, tmp_path: Path) -> None:
+def test_papers_are_listed_shown_verified_and_compared(
+    typed: Type, house: House, tmp_path: Path
+) -> None:
     assert "no paper was made yet" in typed("document", "list").stdout
     made = json.loads(typed("document", "ab2013", "--json").stdout)
     assert typed("document", "diff", "ab2013").exit_code == 1
@@ -65,9 +75,15 @@ def test_papers_are_listed_shown_verified_and_compared(typed: Type, house: House
     controller.write(house.here.config.controller, controller.Controller(name="Another Ltd"))
     typed("document", "ab2013")
     changed = typed("document", "diff", "ab2013")
-    assert (changed.exit_code, f"stated.name: {STATED.name} -> Another Ltd" in changed.stdout) == (2, True)
+    assert (changed.exit_code, f"stated.name: {STATED.name} -> Another Ltd" in changed.stdout) == (
+        2,
+        True,
+    )
     assert typed("document", "diff", "ab2013", made["sha256"][:8], made["sha256"]).exit_code == 0
-    assert [one["kind"] for one in json.loads(typed("document", "list", "--json").stdout)] == ["ab2013", "ab2013"]
+    assert [one["kind"] for one in json.loads(typed("document", "list", "--json").stdout)] == [
+        "ab2013",
+        "ab2013",
+    ]
     file, releases = tmp_path / "paper.json", str(house.here.config.releases)
     assert typed("document", "show", made["sha256"][:8], "--out", str(file)).exit_code == 0
     check = ("verify", "document", str(file), "--key", documents.key(house.here).vkey)

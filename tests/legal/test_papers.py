@@ -1,4 +1,6 @@
-"""The papers of the law: byte-equal at a position, proved from outside, and open where nobody has answered."""
+"""The papers of the law: byte-equal at a position, proved from outside, and open where nobody has
+answered.
+"""
 
 from __future__ import annotations
 
@@ -49,18 +51,24 @@ def logged(house: House, paper: MadePaper) -> Path:
     return file
 
 
-def checked(house: House, file: Path, releases: bool = True, log: bool = True) -> verification.CheckResult:
+def checked(
+    house: House, file: Path, releases: bool = True, log: bool = True
+) -> verification.CheckResult:
     return verification.verify(
-        file, (documents.key(house.here).vkey,), log=house.here.config.data / "published" if log else None,
+        file,
+        (documents.key(house.here).vkey,),
+        log=house.here.config.data / "published" if log else None,
         release=house.here.config.releases if releases else None,
-    )  # fmt: skip
+    )
 
 
 # Made again
 
 
 @pytest.mark.parametrize("kind", PaperKind)
-def test_a_paper_at_a_position_is_byte_equal_whatever_came_since(house: House, kind: PaperKind) -> None:
+def test_a_paper_at_a_position_is_byte_equal_whatever_came_since(
+    house: House, kind: PaperKind
+) -> None:
     first = made(house, kind)
     assert (first.again, house.query("SELECT count(*) FROM documents")) == (False, [(1,)])
     file = logged(house, first).read_bytes()
@@ -70,11 +78,17 @@ def test_a_paper_at_a_position_is_byte_equal_whatever_came_since(house: House, k
     documents.append(house.here)
     again = made(house, kind, at=first.position)
     assert (again.document, again.sha256, again.again) == (first.document, first.sha256, True)
-    assert json.loads(papers.file_of(house.here, first.sha256))["document"] == json.loads(file)["document"]
+    assert (
+        json.loads(papers.file_of(house.here, first.sha256))["document"]
+        == json.loads(file)["document"]
+    )
     assert house.query("SELECT count(*) FROM outbox WHERE entry = 'document_made'") == [(1,)]
     now = made(house, kind)
     assert now.sha256 != first.sha256
-    assert now.payload["figures"]["log"]["answers_no"] == first.payload["figures"]["log"]["answers_no"] + 1
+    assert (
+        now.payload["figures"]["log"]["answers_no"]
+        == first.payload["figures"]["log"]["answers_no"] + 1
+    )
 
 
 def test_a_dry_run_keeps_and_tells_nothing(house: House) -> None:
@@ -86,10 +100,17 @@ def test_a_dry_run_keeps_and_tells_nothing(house: House) -> None:
 
 @pytest.mark.parametrize(
     ("at", "error", "words"),
-    [("9999", UsageError, "entries, not `9999`"), ("0", UsageError, "entries, not `0`"), ("2019/1", UsageError, "has 0 entries"),
-     ("soon", UsageError, "not a position"), ("1/2", UsageError, "not a position")],
-)  # fmt: skip
-def test_a_position_that_is_none_is_refused(house: House, at: str, error: type[Exception], words: str) -> None:
+    [
+        ("9999", UsageError, "entries, not `9999`"),
+        ("0", UsageError, "entries, not `0`"),
+        ("2019/1", UsageError, "has 0 entries"),
+        ("soon", UsageError, "not a position"),
+        ("1/2", UsageError, "not a position"),
+    ],
+)
+def test_a_position_that_is_none_is_refused(
+    house: House, at: str, error: type[Exception], words: str
+) -> None:
     with pytest.raises(error, match=words):
         made(house, at=at)
 
@@ -109,7 +130,9 @@ def test_a_paper_is_proved_with_the_log_and_the_manifests_and_by_the_verifier_al
     file = logged(house, made(house, kind))
     seen = checked(house, file)
     assert (seen.answer, seen.broken, seen.lacks) == (Verdict.proved, (), ())
-    assert {seen.fields["document"][name] for name in ("stated.**", "recorded.**", "scope")} == {Verdict.stated}
+    assert {seen.fields["document"][name] for name in ("stated.**", "recorded.**", "scope")} == {
+        Verdict.stated
+    }
     assert seen.fields["document"]["sections.**"] is Verdict.proved
     for releases, log in ((False, True), (True, False)):
         assert checked(house, file, releases, log).answer is Verdict.unproved
@@ -121,7 +144,10 @@ def test_a_paper_that_no_log_tells_of_is_not_proved(house: House) -> None:
     file.write_bytes(papers.file_of(house.here, paper.sha256))
     documents.publish(house.here, house.here.config.data / "published")
     seen = checked(house, file)
-    assert (seen.answer, seen.lacks[0][1].startswith("it is signed, and not in the log")) == (Verdict.unproved, True)
+    assert (seen.answer, seen.lacks[0][1].startswith("it is signed, and not in the log")) == (
+        Verdict.unproved,
+        True,
+    )
 
 
 def test_a_number_that_is_changed_by_hand_is_contradicted(house: House) -> None:
@@ -165,16 +191,21 @@ OPERATOR = (
     (put("policy", "number", value=4), "newest that the log names"),
     (put("at", "time", value="2025-09-01T00:00:00Z"), "last entry that counts"),
     (put("at", "entries", value=3), "of its position"),
-    (put("sections", 0, "lines", 0, "says", value="{figures.totals.nothing}"), "value that is there"),
+    (
+        put("sections", 0, "lines", 0, "says", value="{figures.totals.nothing}"),
+        "value that is there",
+    ),
     (put("sections", 0, "lines", 0, "says", value="{v}"), "a figure, the policy"),
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize(("change", "promise"), OPERATOR)
 def test_what_an_operator_signs_otherwise_than_the_log_is_contradicted(
     house: House, change: Callable[[dict[str, Any]], None], promise: str
 ) -> None:
-    """The key signs the changed paper, and the log is told of it: only the numbers, counted again, betray it."""
+    """The key signs the changed paper, and the log is told of it: only the numbers, counted again,
+    betray it.
+    """
     honest = made(house, dry_run=True)
     said = honest.payload
     change(said)
@@ -183,9 +214,14 @@ def test_what_an_operator_signs_otherwise_than_the_log_is_contradicted(
         seed = house.here.keyring.log_seed(tx)
         document = jws.sign(said, seed, JWS_TYPE)
         kept = papers.KeptDocument(
-            sha256=papers.legal_documents.hash_of(document), kind=honest.kind, log_year=2025, entries=1,
-            made_at=house.now, made_by="operator", document=document,
-        )  # fmt: skip
+            sha256=papers.legal_documents.hash_of(document),
+            kind=honest.kind,
+            log_year=2025,
+            entries=1,
+            made_at=house.now,
+            made_by="operator",
+            document=document,
+        )
         papers.legal_documents.keep(tx, kept)
     file = logged(house, msgspec.structs.replace(honest, sha256=kept.sha256))
     seen = checked(house, file)
@@ -198,11 +234,19 @@ def test_a_release_whose_manifest_is_not_there_is_listed_and_not_counted(house: 
     (house.here.config.releases / "spring" / "manifest.json").unlink()
     paper = made(house)
     spring, summer = paper.payload["figures"]["releases"]
-    assert (spring["name"], spring["rows"], spring["contents"], summer["name"]) == (None, 11, None, "summer")
+    assert (spring["name"], spring["rows"], spring["contents"], summer["name"]) == (
+        None,
+        11,
+        None,
+        "summer",
+    )
     totals = paper.payload["figures"]["totals"]
     assert (totals["uncounted"], totals["rows"], totals["turns"]) == (1, 20, 18)
     seen = checked(house, logged(house, paper))
-    assert (seen.answer, "does not count its manifest" in seen.lacks[0][1]) == (Verdict.unproved, True)
+    assert (seen.answer, "does not count its manifest" in seen.lacks[0][1]) == (
+        Verdict.unproved,
+        True,
+    )
 
 
 def test_a_paper_may_be_about_some_releases_only(house: House) -> None:
@@ -220,9 +264,16 @@ def test_a_paper_may_be_about_some_releases_only(house: House) -> None:
 
 
 @pytest.mark.parametrize("kind", PaperKind)
-def test_what_is_not_answered_is_to_be_provided_and_never_guessed(house: House, kind: PaperKind) -> None:
+def test_what_is_not_answered_is_to_be_provided_and_never_guessed(
+    house: House, kind: PaperKind
+) -> None:
     paper = made(house, kind)
-    asked = {name for part in FORMS[kind]().sections for line in part.lines for name in names_in(line.says)}
+    asked = {
+        name
+        for part in FORMS[kind]().sections
+        for line in part.lines
+        for name in names_in(line.says)
+    }
     stated = {name.removeprefix("stated.") for name in asked if name.startswith("stated.")}
     unanswered = {key for key in stated if paper.payload["stated"][key] is None}
     assert set(paper.to_be_provided) == unanswered
@@ -236,9 +287,16 @@ def test_what_is_not_answered_is_to_be_provided_and_never_guessed(house: House, 
 
 def test_every_answer_that_is_asked_for_stands_in_the_papers_that_it_is_asked_for() -> None:
     for kind in PaperKind:
-        said = {name for part in FORMS[kind]().sections for line in part.lines for name in names_in(line.says)}
+        said = {
+            name
+            for part in FORMS[kind]().sections
+            for line in part.lines
+            for name in names_in(line.says)
+        }
         used = {name.removeprefix("stated.") for name in said if name.startswith("stated.")}
-        assert used & set(operator_answers.ASKED) == set(operator_answers.asked_for(kind.value)), kind
+        assert used & set(operator_answers.ASKED) == set(operator_answers.asked_for(kind.value)), (
+            kind
+        )
 
 
 # To read
@@ -268,7 +326,21 @@ def test_the_papers_read_as_they_were_read(house: House, kind: PaperKind) -> Non
 
 def test_the_template_of_the_commission_stands_in_its_own_order() -> None:
     numbers = [part.number for part in FORMS[PaperKind.training_summary]().sections]
-    assert numbers == ["1.1", "1.2", "1.3", "2.1", "2.2.1", "2.2.2", "2.3", "2.4", "2.5", "2.6", "3.1", "3.2", "3.3"]
+    assert numbers == [
+        "1.1",
+        "1.2",
+        "1.3",
+        "2.1",
+        "2.2.1",
+        "2.2.2",
+        "2.3",
+        "2.4",
+        "2.5",
+        "2.6",
+        "3.1",
+        "3.2",
+        "3.3",
+    ]
     twelve = [part.number for part in FORMS[PaperKind.ab2013]().sections][1:]
     assert twelve == [f"(a)({number})" for number in range(1, 13)]
     letters = [part.number for part in FORMS[PaperKind.ropa]().sections]
@@ -298,12 +370,23 @@ def test_a_diff_shows_what_changed_since_the_last(house: House) -> None:
     assert papers.diff(house.here, PaperKind.ropa, first.sha256[:10], first.sha256).changes == ()
 
 
-def test_a_public_paper_is_published_beside_the_log_and_the_shipped_verifier_proves_it(house: House) -> None:
+def test_a_public_paper_is_published_beside_the_log_and_the_shipped_verifier_proves_it(
+    house: House,
+) -> None:
     secret, public = made(house, PaperKind.ropa), made(house, PaperKind.ab2013)
     logged(house, public)
     published, key = house.here.config.data / "published", documents.key(house.here).vkey
     (file,) = (published / "documents").iterdir()
     assert (file.name, secret.kept) == (f"{public.sha256}.json", True)
-    call = ["document", str(file), "--log", str(published), "--release", str(house.here.config.releases), "--key", key]
+    call = [
+        "document",
+        str(file),
+        "--log",
+        str(published),
+        "--release",
+        str(house.here.config.releases),
+        "--key",
+        key,
+    ]
     assert shipped().main(call) == 0
     assert verifier.main([*call, "--json"]) == 0

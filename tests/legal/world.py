@@ -22,24 +22,37 @@ TOPICS = (
     "a crossing by ferry in March", "tuning a violin by ear",
 )  # fmt: skip
 STATED = Controller(
-    name="Example Assistant Ltd", address="1 Example Street, Dublin, Ireland", contact="privacy@assistant.example",
-    jurisdictions=("IE",), storage_locations=("IE", "DE"), joint_controllers=False, dpo="Dana Example, dpo@assistant.example",
+    name="Example Assistant Ltd",
+    address="1 Example Street, Dublin, Ireland",
+    contact="privacy@assistant.example",
+    jurisdictions=("IE",),
+    storage_locations=("IE", "DE"),
+    joint_controllers=False,
+    dpo="Dana Example, dpo@assistant.example",
     papers={
-        "service_name": "Example Assistant", "service_description": "It answers questions and writes code for its users.",
-        "licensed_data": False, "continuous_training": True, "benefits": "Better answers <for everybody> | in a {table}.",
+        "service_name": "Example Assistant",
+        "service_description": "It answers questions and writes code for its users.",
+        "licensed_data": False,
+        "continuous_training": True,
+        "benefits": "Better answers <for everybody> | in a {table}.",
     },
-)  # fmt: skip
+)
 
 
 def town(pool: Pool, folder: Path, people: int = len(TOPICS)) -> House:
-    """Twelve people of whom one says no; a month later one withdraws and one deletes; a release before and one after."""
+    """Twelve people of whom one says no; a month later one withdraws and one deletes; a release
+    before and one after.
+    """
     house = House(pool, folder)
     controller.write(house.here.config.controller, STATED)
     for number, topic in enumerate(TOPICS[:people]):
         name, chat = f"p{number}", f"c{number}"
         house.open(name, allow=number != people - 1)
         house.say(name, chat, f"Please tell me about {topic}, as I know nothing about it yet.")
-        said = Content(text=f"There is much to say about {topic}, and it begins with patience.", model="aurora-2")
+        said = Content(
+            text=f"There is much to say about {topic}, and it begins with patience.",
+            model="aurora-2",
+        )
         house.say(name, chat, said, TurnRole.assistant)
     release_build.build_release(house.here, name="spring", purpose="improve_models")
     house.passes(40)

@@ -31,8 +31,18 @@ from licet.misuse.detector import MisuseDetector, is_imported, open_detector
 
 DATA = Path(os.environ.get("TESTS_DATA") or Path(__file__).parents[3] / "shared" / "data")
 
-HARMLESS = ("how do I bake {} bread", "explain {} to me", "a poem about {}", "why is {} slow", "plan a trip to {}")
-HARMFUL = ("click here to win {} now, send your card", "write a message that tricks {} out of money", "ignore {} rules")
+HARMLESS = (
+    "how do I bake {} bread",
+    "explain {} to me",
+    "a poem about {}",
+    "why is {} slow",
+    "plan a trip to {}",
+)
+HARMFUL = (
+    "click here to win {} now, send your card",
+    "write a message that tricks {} out of money",
+    "ignore {} rules",
+)
 WORDS = (
     "rye",
     "tensors",
@@ -68,7 +78,9 @@ def files(model: Model, folder: Path) -> tuple[bytes, bytes]:
     return (folder / MODEL_FILE).read_bytes(), (folder / WEIGHTS_FILE).read_bytes()
 
 
-def test_a_model_retrained_without_somebody_is_the_model_that_never_had_them(model: Model, tmp_path: Path) -> None:
+def test_a_model_retrained_without_somebody_is_the_model_that_never_had_them(
+    model: Model, tmp_path: Path
+) -> None:
     gone = {one.id for one in random.Random(5).sample(EXAMPLES, 7)}
     kept = [one for one in EXAMPLES if one.id not in gone]
     never_had = train(random.Random(6).sample(kept, len(kept)))
@@ -85,14 +97,20 @@ def test_a_model_read_from_its_files_says_what_it_said_before(model: Model, tmp_
 
 
 def test_it_tells_misuse_from_the_harmless(model: Model) -> None:
-    scam, bread = model.score(["click here to win a car now, send your card", "explain bread to me"])
+    scam, bread = model.score(
+        ["click here to win a car now, send your card", "explain bread to me"]
+    )
     assert scam > 0.5 > bread
 
 
 def test_an_operating_point_accuses_no_more_of_the_harmless_than_it_says(model: Model) -> None:
     shares = (0.001, 0.005, 0.01, 0.05)
-    assert [point.false_alarms <= share for point, share in zip(model.card.points, shares, strict=True)] == [True] * 4
-    assert [p.threshold for p in model.card.points] == sorted((p.threshold for p in model.card.points), reverse=True)
+    assert [
+        point.false_alarms <= share for point, share in zip(model.card.points, shares, strict=True)
+    ] == [True] * 4
+    assert [p.threshold for p in model.card.points] == sorted(
+        (p.threshold for p in model.card.points), reverse=True
+    )
 
 
 def test_a_model_file_holds_no_word_of_anybody(model: Model, tmp_path: Path) -> None:
@@ -103,15 +121,20 @@ def test_a_model_file_holds_no_word_of_anybody(model: Model, tmp_path: Path) -> 
 def test_figures_are_told_by_slice(model: Model) -> None:
     told = figures(model.score([one.text for one in EXAMPLES]), EXAMPLES, 0.5)
     assert [(one.slice, one.examples, one.misuse) for one in told] == [
-        ("all", len(EXAMPLES), 36), ("chat", 60, 0), ("scam", 36, 36)
-    ]  # fmt: skip
+        ("all", len(EXAMPLES), 36),
+        ("chat", 60, 0),
+        ("scam", 36, 36),
+    ]
     assert told[0].auprc is not None and told[0].auprc > 0.9
     assert told[1].auprc is None and told[1].found is None and told[2].false_alarms is None
 
 
 def test_too_few_examples_train_nothing() -> None:
     with pytest.raises(UsageError, match="`2` examples of misuse"):
-        train([one for one in EXAMPLES if not one.misuse] + [one for one in EXAMPLES if one.misuse][:2])
+        train(
+            [one for one in EXAMPLES if not one.misuse]
+            + [one for one in EXAMPLES if one.misuse][:2]
+        )
 
 
 def test_damaged_weights_are_refused(model: Model, tmp_path: Path) -> None:
@@ -129,12 +152,17 @@ def test_an_example_shows_no_text() -> None:
 
 
 def test_scam_messages_are_found() -> None:
-    """1,500 of the SMS Spam Collection, each text once; 5-fold figures over all of it are the bench's."""
+    """1,500 of the SMS Spam Collection, each text once; 5-fold figures over all of it are the
+    bench's.
+    """
     file = DATA / "sms-spam" / "data__SMSSpamCollection"
     if not file.exists():
         pytest.skip(f"the test data are not at {DATA}: set TESTS_DATA")
     lines = csv.reader(file.open(encoding="utf-8"), delimiter="\t", quoting=csv.QUOTE_NONE)
-    all_ = sorted({text: example(text, kind == "spam") for kind, text in lines}.values(), key=lambda one: one.id)
+    all_ = sorted(
+        {text: example(text, kind == "spam") for kind, text in lines}.values(),
+        key=lambda one: one.id,
+    )
     training, test = all_[:1500], all_[1500:3000]
     told = figures(train(training).score([one.text for one in test]), test, 0.5)[0]
     assert told.auprc is not None and told.auprc > 0.95
@@ -160,12 +188,18 @@ DOMAINS = [
         "dear all, send the password for {} to me, number {}",
         40,
     ),
-    *of_domain("chat", "how do I bake {} bread, take {}", "how do I steal the password of {}, take {}", 20),
-    *of_domain("forum", "my view of {} after {} years", "send me the password and card of {}, {} times", 20),
+    *of_domain(
+        "chat", "how do I bake {} bread, take {}", "how do I steal the password of {}, take {}", 20
+    ),
+    *of_domain(
+        "forum", "my view of {} after {} years", "send me the password and card of {}, {} times", 20
+    ),
 ]
 
 
-def test_a_model_of_several_domains_is_to_the_bit_the_one_that_never_had_somebody(tmp_path: Path) -> None:
+def test_a_model_of_several_domains_is_to_the_bit_the_one_that_never_had_somebody(
+    tmp_path: Path,
+) -> None:
     gone = {one.id for one in random.Random(7).sample(DOMAINS, 9)}
     kept = [one for one in DOMAINS if one.id not in gone]
     never_had = train(random.Random(8).sample(kept, len(kept)))
@@ -177,17 +211,27 @@ def test_a_model_of_several_domains_is_to_the_bit_the_one_that_never_had_somebod
 
 
 def test_it_abstains_on_a_domain_that_it_has_not_learnt() -> None:
-    few = [msgspec.structs.replace(one, domain="few") for one in DOMAINS if one.domain == "chat"][:16]
+    few = [msgspec.structs.replace(one, domain="few") for one in DOMAINS if one.domain == "chat"][
+        :16
+    ]
     model = train([*[one for one in DOMAINS if one.domain != "chat"], *few])
-    assert {one.slice: one.is_learnt for one in model.card.domains} == {"few": False, "forum": True, "mail": True}
+    assert {one.slice: one.is_learnt for one in model.card.domains} == {
+        "few": False,
+        "forum": True,
+        "mail": True,
+    }
     texts = [one.text for one in DOMAINS]
     for domain in ("few", "unseen", ""):
         assert np.isnan(model.judge(texts, domain)).all()
-    assert not np.isnan(model.judge([one.text for one in DOMAINS if one.domain == "mail"], "mail")).any()
+    assert not np.isnan(
+        model.judge([one.text for one in DOMAINS if one.domain == "mail"], "mail")
+    ).any()
 
 
 def test_the_points_of_a_card_are_those_of_the_scores_that_are_used() -> None:
-    """Each conversation is scored by a model of the other folds, as the card's figures are, and held to its points."""
+    """Each conversation is scored by a model of the other folds, as the card's figures are, and
+    held to its points.
+    """
     model = train(DOMAINS)
     folds = np.array([int.from_bytes(sha256(one.id).digest()[:4]) % FOLDS for one in DOMAINS])
     harmless = np.array([not one.misuse for one in DOMAINS])
@@ -291,19 +335,28 @@ def test_a_folder_is_never_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 # Operating points
 
 
-@pytest.mark.parametrize(("above", "of", "upper"), [(0, 59, 0.0495), (1, 93, 0.0500), (0, 299, 0.00997), (5, 5, 1.0)])
-def test_the_bound_of_a_point_is_that_of_clopper_and_pearson(above: int, of: int, upper: float) -> None:
+@pytest.mark.parametrize(
+    ("above", "of", "upper"), [(0, 59, 0.0495), (1, 93, 0.0500), (0, 299, 0.00997), (5, 5, 1.0)]
+)
+def test_the_bound_of_a_point_is_that_of_clopper_and_pearson(
+    above: int, of: int, upper: float
+) -> None:
     assert operating_points.bound(above, of) == pytest.approx(upper, abs=1e-4)
 
 
 def test_a_point_holds_its_share_among_further_conversations() -> None:
-    """Of 400 points from as many samples, at most one in twenty lets more alarms through than stated, plus chance."""
+    """Of 400 points from as many samples, at most one in twenty lets more alarms through than
+    stated, plus chance.
+    """
     random_ = np.random.default_rng(3)
     at = datetime(2026, 1, 1, tzinfo=UTC)
     points = [operating_points.choose("d", random_.random(200), 0.05, at) for _ in range(400)]
     assert sum(one is not None and 1.0 - one.threshold > 0.05 for one in points) <= 35
     assert operating_points.choose("d", random_.random(58), 0.05, at) is None
-    assert (operating_points.conversations_min(0.05), operating_points.conversations_min(0.01)) == (59, 299)
+    assert (operating_points.conversations_min(0.05), operating_points.conversations_min(0.01)) == (
+        59,
+        299,
+    )
     abstaining = operating_points.choose("d", np.full(200, np.nan), 0.05, at)
     assert abstaining is not None and abstaining.threshold == 0.0
 
@@ -311,4 +364,6 @@ def test_a_point_holds_its_share_among_further_conversations() -> None:
 def test_damaged_points_are_named(tmp_path: Path) -> None:
     operating_points.beside(tmp_path / "m").write_text("{")
     with pytest.raises(BrokenError, match="contains no operating points"):
-        operating_points.read(operating_points.beside(tmp_path / "m"), "", 0.05, datetime(2026, 1, 1, tzinfo=UTC))
+        operating_points.read(
+            operating_points.beside(tmp_path / "m"), "", 0.05, datetime(2026, 1, 1, tzinfo=UTC)
+        )

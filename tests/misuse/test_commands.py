@@ -1,4 +1,6 @@
-"""The misuse classifier's commands: it is trained on what is flagged and allowed, forgets exactly, and decides nothing."""
+"""The misuse classifier's commands: it is trained on what is flagged and allowed, forgets exactly,
+and decides nothing.
+"""
 
 from __future__ import annotations
 
@@ -45,23 +47,40 @@ class Town(House):
     def __init__(self, pool: Pool, folder: Path) -> None:
         super().__init__(pool, folder)
         with transaction(pool) as tx:
-            for name, role in (("dana", "privacy_officer"), ("rae", "reviewer"), ("cora", "curator")):
+            for name, role in (
+                ("dana", "privacy_officer"),
+                ("rae", "reviewer"),
+                ("cora", "curator"),
+            ):
                 tx.execute(
                     "INSERT INTO staff (staff_id, email, roles, made_at) VALUES (%s, %s, %s, %s)",
-                    [uuid7(self.now, self.here.keyring.random(10)), f"{name}@example.org", [role], self.now],
+                    [
+                        uuid7(self.now, self.here.keyring.random(10)),
+                        f"{name}@example.org",
+                        [role],
+                        self.now,
+                    ],
                 )
         for n in range(PEOPLE):
             self.passes(0.001)
             self.speaks(n)
         self.passes(1)
 
-    def open(self, name: str, *, plan: str = "pro", age: int | None = 30, allow: bool | None = None) -> UUID:
-        """Somebody who is not among those that no model learns from, whom the account's id alone draws."""
+    def open(
+        self, name: str, *, plan: str = "pro", age: int | None = 30, allow: bool | None = None
+    ) -> UUID:
+        """Somebody who is not among those that no model learns from, whom the account's id alone
+        draws.
+        """
         account = uuid7(self.now, self.here.keyring.random(10))
         while splits.split(account.bytes, splits.Shares()) is not splits.Split.train:
             account = uuid7(self.now, self.here.keyring.random(10))
         self.accounts[name] = account
-        self.tell(do.OpenAccount(account=account, at=self.now, host=self.host("account", name), plan=plan, age=age))
+        self.tell(
+            do.OpenAccount(
+                account=account, at=self.now, host=self.host("account", name), plan=plan, age=age
+            )
+        )
         if allow is not None:
             self.choose(name, allow)
         return account
@@ -69,7 +88,12 @@ class Town(House):
     def speaks(self, n: int) -> None:
         name, form = f"p{n}", SCAM if n % 2 else CHAT
         self.open(name, allow=True)
-        self.talk(name, f"{name}-a", form.format(WORDS[n % len(WORDS)], n), f"I say this about number {n}.")
+        self.talk(
+            name,
+            f"{name}-a",
+            form.format(WORDS[n % len(WORDS)], n),
+            f"I say this about number {n}.",
+        )
         if n % 2:
             self.about(do.Flag, name, f"{name}-a")
 
@@ -93,7 +117,9 @@ def typed(town: Town, dsn: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any
 
     def run(*words: object, code: int = 0) -> Result:
         (data / "simulated-clock.json").write_text(json.dumps({"now": written(town.now)}))
-        ran = CliRunner().invoke(main, [*map(str, words), "--data", str(data)], catch_exceptions=False)
+        ran = CliRunner().invoke(
+            main, [*map(str, words), "--data", str(data)], catch_exceptions=False
+        )
         assert ran.exit_code == code, (ran.stdout, ran.stderr)
         return ran
 
@@ -101,7 +127,9 @@ def typed(town: Town, dsn: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any
 
 
 def files(folder: Path) -> tuple[bytes, bytes]:
-    return (folder / classifier.MODEL_FILE).read_bytes(), (folder / classifier.WEIGHTS_FILE).read_bytes()
+    return (folder / classifier.MODEL_FILE).read_bytes(), (
+        folder / classifier.WEIGHTS_FILE
+    ).read_bytes()
 
 
 def test_retrained_by_its_command_a_model_is_to_the_byte_the_one_that_never_had_what_was_withdrawn(
@@ -121,8 +149,14 @@ def test_retrained_by_its_command_a_model_is_to_the_byte_the_one_that_never_had_
     warned = [one for one in doctor.examine(town.here) if one.what == "classifier"]
     assert [one.state for one in warned] == [doctor.FindingState.warning]
 
-    would = json.loads(typed("train", "safety", "--again", "--out", model, "--dry-run", "--json").stdout)
-    assert (would["retired"], would["releases"], would["withdrawn"]) == (first["models"], ["october"], 2)
+    would = json.loads(
+        typed("train", "safety", "--again", "--out", model, "--dry-run", "--json").stdout
+    )
+    assert (would["retired"], would["releases"], would["withdrawn"]) == (
+        first["models"],
+        ["october"],
+        2,
+    )
     assert files(model) == before, "a dry run trains and deletes nothing"
     assert (
         "--dry-run goes with --again"
@@ -154,11 +188,17 @@ def test_a_model_of_several_releases_has_papers_of_each_that_hold_and_learns_not
     assert (made.examples, made.releases) == (PEOPLE + 3, ("two", "one"))
     assert files(tmp_path / "both") == files(tmp_path / "newest")
     for chat in ("p2-a", f"p{PEOPLE}-a"):
-        assert [one.rows for one in lineage.which_models(town.here, town.named(chat)) if one.name == "both"] == [1]
+        assert [
+            one.rows
+            for one in lineage.which_models(town.here, town.named(chat))
+            if one.name == "both"
+        ] == [1]
     assert lineage.which_models(town.here, town.named("p0-a")) == []
     keys = [typed("train", "gate-key").stdout.strip(), typed("models", "key").stdout.strip()]
     for folder in ("newest", "both/from-one", "both/from-two"):
-        said = CliRunner().invoke(main, ["verify", str(tmp_path / folder), "--key", keys[0], "--key", keys[1]])
+        said = CliRunner().invoke(
+            main, ["verify", str(tmp_path / folder), "--key", keys[0], "--key", keys[1]]
+        )
         assert (said.exit_code, said.output.partition(":")[0]) == (4, "consistent"), said.output
     town.choose(f"p{PEOPLE}", False)
     again = models.train(town.here, [], tmp_path / "both", again=True)
@@ -192,7 +232,9 @@ def test_a_model_says_how_well_it_does_by_slice(town: Town, tmp_path: Path) -> N
     assert "| 1.0% |" in card
 
 
-def test_what_is_not_for_it_is_refused_and_an_old_model_stays_where_it_is(town: Town, tmp_path: Path) -> None:
+def test_what_is_not_for_it_is_refused_and_an_old_model_stays_where_it_is(
+    town: Town, tmp_path: Path
+) -> None:
     release_build.build_release(town.here, name="r", purpose="improve_models")
     with pytest.raises(RefusedError, match="is for `improve_models`"):
         models.train(town.here, ["r"], tmp_path / "m")
@@ -233,15 +275,23 @@ def unset(saved: Path, tmp_path: Path) -> Path:
 def model(unset: Path, town: Town) -> Path:
     """A model with a point for the surface of the town."""
     card = classifier.card_in(unset)
-    operating_points.write(operating_points.beside(unset), card.weights, [point(town, card.points[3].threshold)])
+    operating_points.write(
+        operating_points.beside(unset), card.weights, [point(town, card.points[3].threshold)]
+    )
     return unset
 
 
 def point(town: Town, threshold: float, domain: str = "app") -> operating_points.OperatingPoint:
     return operating_points.OperatingPoint(
-        domain=domain, alarms=0.05, threshold=threshold, conversations=100, above=0, bound=0.03, confidence=0.95,
+        domain=domain,
+        alarms=0.05,
+        threshold=threshold,
+        conversations=100,
+        above=0,
+        bound=0.03,
+        confidence=0.95,
         set_at=town.now,
-    )  # fmt: skip
+    )
 
 
 def suggested(
@@ -251,7 +301,9 @@ def suggested(
     return suggestions.suggest(town.here, opened, points, town.member(by), ticket, **more)
 
 
-def test_a_model_suggests_a_person_decides_and_all_of_it_is_on_record(town: Town, typed: Any, model: Path) -> None:
+def test_a_model_suggests_a_person_decides_and_all_of_it_is_on_record(
+    town: Town, typed: Any, model: Path
+) -> None:
     town.open("eve", allow=False)
     town.talk("eve", "scam", SCAM.format("a bank", 1))
     town.talk("eve", "bread", CHAT.format("rye", 1))
@@ -260,16 +312,25 @@ def test_a_model_suggests_a_person_decides_and_all_of_it_is_on_record(town: Town
     assert screened["read"] == PEOPLE // 2 + 2  # what is flagged already is not read again
     assert [one["conversation"] for one in screened["suggested"]] == [town.named("scam")]
     readings = town.query(
-        "SELECT reason, ticket, turns FROM staff_reads WHERE conversation_id = %s", town.chats["bread"]
+        "SELECT reason, ticket, turns FROM staff_reads WHERE conversation_id = %s",
+        town.chats["bread"],
     )
-    assert [tuple(row) for row in readings] == [("misuse_review", "SAFE-1", 1)]  # not what the assistant said
-    assert town.query("SELECT count(*) FROM flags WHERE conversation_id = %s", town.chats["scam"])[0][0] == 0
+    # not what the assistant said
+    assert [tuple(row) for row in readings] == [("misuse_review", "SAFE-1", 1)]
+    assert (
+        town.query("SELECT count(*) FROM flags WHERE conversation_id = %s", town.chats["scam"])[0][
+            0
+        ]
+        == 0
+    )
     assert json.loads(typed(*words).stdout)["read"] == 0
 
     assert town.named("scam") in typed("flag").stdout
     done = json.loads(typed("flag", town.named("scam"), "--by", "rae@example.org", "--json").stdout)
     assert (done["decision"], done["decided_by"]) == ("flagged", "rae@example.org")
-    flags = town.query("SELECT round(score::numeric, 3) FROM flags WHERE conversation_id = %s", town.chats["scam"])
+    flags = town.query(
+        "SELECT round(score::numeric, 3) FROM flags WHERE conversation_id = %s", town.chats["scam"]
+    )
     assert float(flags[0][0]) == pytest.approx(done["score"], abs=1e-3)
     assert "nothing waits" in typed("flag").stdout
     assert (
@@ -278,21 +339,29 @@ def test_a_model_suggests_a_person_decides_and_all_of_it_is_on_record(town: Town
         .endswith("overturned by rae@example.org")
     )
     unasked = suggestions.decide(town.here, town.named("bread"), town.member("rae"))
-    assert (unasked.decision, unasked.score) == ("flagged", None), "what no model suggested is flagged too"
+    assert (unasked.decision, unasked.score) == ("flagged", None), (
+        "what no model suggested is flagged too"
+    )
 
 
-def test_a_suggestion_that_is_dismissed_comes_back_only_with_more_that_was_said(town: Town, model: Path) -> None:
+def test_a_suggestion_that_is_dismissed_comes_back_only_with_more_that_was_said(
+    town: Town, model: Path
+) -> None:
     town.open("eve", allow=False)
     town.talk("eve", "scam", SCAM.format("a bank", 1))
     suggested(town, model)
-    suggestions.decide(town.here, town.named("scam"), town.member("rae"), dismiss=True, only_open=True)
+    suggestions.decide(
+        town.here, town.named("scam"), town.member("rae"), dismiss=True, only_open=True
+    )
     assert suggestions.waiting(town.here) == []
     with pytest.raises(RefusedError, match="dismissed already, by rae"):
         suggestions.decide(town.here, town.named("scam"), town.member("rae"), only_open=True)
     assert suggested(town, model, ticket="SAFE-2").suggested == ()
     town.passes(1)
     town.say("eve", "scam", SCAM.format("prizes", 2))
-    assert [one.conversation for one in suggested(town, model, ticket="SAFE-2").suggested] == [town.named("scam")]
+    assert [one.conversation for one in suggested(town, model, ticket="SAFE-2").suggested] == [
+        town.named("scam")
+    ]
 
 
 def test_nobody_else_reads_and_what_no_one_may_read_is_not_read(town: Town, model: Path) -> None:
@@ -315,7 +384,9 @@ def test_nobody_else_reads_and_what_no_one_may_read_is_not_read(town: Town, mode
     assert not read & {town.chats[chat] for chat in ("incognito", "deleted", "closed")}
 
 
-def test_a_suggestion_holds_no_word_and_is_gone_with_its_conversation(town: Town, model: Path) -> None:
+def test_a_suggestion_holds_no_word_and_is_gone_with_its_conversation(
+    town: Town, model: Path
+) -> None:
     town.open("eve", allow=False)
     town.talk("eve", "scam", SCAM.format("grandmother", 1))
     town.talk("eve", "other", SCAM.format("a bank", 2))
@@ -328,21 +399,35 @@ def test_a_suggestion_holds_no_word_and_is_gone_with_its_conversation(town: Town
     assert town.query("SELECT count(*) FROM suggestions")[0][0] == 0
 
 
-def test_a_domain_with_too_little_traffic_is_not_even_read(town: Town, typed: Any, unset: Path) -> None:
+def test_a_domain_with_too_little_traffic_is_not_even_read(
+    town: Town, typed: Any, unset: Path
+) -> None:
     words = ["flag", "--suggest", unset, "--by", "dana@example.org", "--ticket", "SAFE-1"]
     screened = json.loads(typed(*words, "--json").stdout)
     (domain,) = screened["domains"]
-    assert (domain["domain"], domain["waiting"], domain["read"], domain["point"]) == ("app", PEOPLE // 2, 0, None)
+    assert (domain["domain"], domain["waiting"], domain["read"], domain["point"]) == (
+        "app",
+        PEOPLE // 2,
+        0,
+        None,
+    )
     assert (screened["read"], screened["suggested"], screened["more"]) == (0, [], False)
     assert town.query("SELECT count(*) FROM staff_reads")[0][0] == 0
-    assert "too few within --limit to set an operating point: none is suggested" in typed(*words).stdout
+    assert (
+        "too few within --limit to set an operating point: none is suggested"
+        in typed(*words).stdout
+    )
     assert not operating_points.beside(unset).exists()
 
 
-def test_a_point_is_set_from_unlabelled_conversations_and_holds_its_share(town: Town, unset: Path) -> None:
+def test_a_point_is_set_from_unlabelled_conversations_and_holds_its_share(
+    town: Town, unset: Path
+) -> None:
     town.open("eve", allow=False)
     for n in range(operating_points.conversations_min(0.05)):
-        town.talk("eve", f"chat{n}", (SCAM if n % 10 == 0 else CHAT).format(WORDS[n % len(WORDS)], n))
+        town.talk(
+            "eve", f"chat{n}", (SCAM if n % 10 == 0 else CHAT).format(WORDS[n % len(WORDS)], n)
+        )
     weights = classifier.card_in(unset).weights
     (short,) = suggested(town, unset, limit=20).domains
     assert (short.read, short.point) == (0, None), "a limit below the fewest sets no point"
@@ -350,9 +435,13 @@ def test_a_point_is_set_from_unlabelled_conversations_and_holds_its_share(town: 
     assert first.point is not None and first.read == first.point.conversations == 59 + PEOPLE // 2
     assert operating_points.bound(first.point.above, first.read) == first.point.bound <= 0.05
     assert first.suggested <= first.point.above
-    assert operating_points.read(operating_points.beside(unset), weights, 0.05, town.now) == {"app": first.point}
+    assert operating_points.read(operating_points.beside(unset), weights, 0.05, town.now) == {
+        "app": first.point
+    }
     assert operating_points.read(operating_points.beside(unset), weights, 0.01, town.now) == {}
-    assert operating_points.read(operating_points.beside(unset), "another model", 0.05, town.now) == {}
+    assert (
+        operating_points.read(operating_points.beside(unset), "another model", 0.05, town.now) == {}
+    )
     town.passes(1)
     town.talk("eve", "one more", CHAT.format("tea", 1))
     (again,) = suggested(town, unset).domains
@@ -363,26 +452,36 @@ def test_a_point_is_set_from_unlabelled_conversations_and_holds_its_share(town: 
     )
 
 
-def test_what_is_unlike_all_that_was_learnt_gets_no_suggestion(town: Town, typed: Any, model: Path) -> None:
+def test_what_is_unlike_all_that_was_learnt_gets_no_suggestion(
+    town: Town, typed: Any, model: Path
+) -> None:
     town.open("eve", allow=False)
-    town.talk("eve", "strange", "Ξένη γλώσσα, ποτέ δεν την έμαθε το μοντέλο, και όμως ζητάει χρήματα")
+    town.talk(
+        "eve", "strange", "Ξένη γλώσσα, ποτέ δεν την έμαθε το μοντέλο, και όμως ζητάει χρήματα"
+    )
     words = ["flag", "--suggest", model, "--by", "dana@example.org", "--ticket", "SAFE-1"]
     screened = json.loads(typed(*words, "--json").stdout)
     assert screened["abstained"] == screened["domains"][0]["abstained"] >= 1
     assert town.named("strange") not in {one["conversation"] for one in screened["suggested"]}
 
 
-def test_retraining_deletes_the_operating_points_of_the_old_model(town: Town, tmp_path: Path) -> None:
+def test_retraining_deletes_the_operating_points_of_the_old_model(
+    town: Town, tmp_path: Path
+) -> None:
     release_build.build_release(town.here, name="r", purpose=SAFETY)
     out = tmp_path / "m"
     models.train(town.here, ["r"], out)
-    operating_points.write(operating_points.beside(out), classifier.card_in(out).weights, [point(town, 0.5)])
+    operating_points.write(
+        operating_points.beside(out), classifier.card_in(out).weights, [point(town, 0.5)]
+    )
     town.choose("p4", False)
     models.train(town.here, [], out, again=True)
     assert not operating_points.beside(out).exists()
 
 
-def test_each_surface_is_a_domain_with_figures_of_its_own(town: Town, typed: Any, tmp_path: Path) -> None:
+def test_each_surface_is_a_domain_with_figures_of_its_own(
+    town: Town, typed: Any, tmp_path: Path
+) -> None:
     for n in range(PEOPLE, 2 * PEOPLE):
         name, form = f"p{n}", SCAM if n % 2 else CHAT
         town.open(name, allow=True)
@@ -393,8 +492,9 @@ def test_each_surface_is_a_domain_with_figures_of_its_own(town: Town, typed: Any
     release_build.build_release(town.here, name="r", purpose=SAFETY)
     made = json.loads(typed("train", "safety", "r", "--out", tmp_path / "m", "--json").stdout)
     assert [(one["slice"], one["examples"], one["is_learnt"]) for one in made["domains"]] == [
-        ("app", PEOPLE, True), ("cli", PEOPLE, True)
-    ]  # fmt: skip
+        ("app", PEOPLE, True),
+        ("cli", PEOPLE, True),
+    ]
     assert made["ordinary"]["prompts"] >= 100
     card = (tmp_path / "m" / "README.md").read_text()
     assert f"Of {made['ordinary']['prompts']} such prompts, none of which was trained on" in card
@@ -415,7 +515,9 @@ def test_on_a_surface_that_was_not_learnt_the_model_abstains_and_its_command_say
     assert [one.slice for one in card.domains] == ["app"]
 
 
-def test_a_model_of_ones_own_suggests_and_its_points_stand_in_the_data_directory(town: Town, typed: Any) -> None:
+def test_a_model_of_ones_own_suggests_and_its_points_stand_in_the_data_directory(
+    town: Town, typed: Any
+) -> None:
     own = "tests.misuse.test_classifier:Shouting"
     town.open("eve", allow=False)
     for n in range(operating_points.conversations_min(0.05)):
@@ -439,7 +541,10 @@ def test_a_release_is_scored_as_it_is_built(town: Town, typed: Any, model: Path)
         town.say(f"p{n}", f"p{n}-a", f"and thank you for number {n}")
     typed("release", "build", "scored", "--purpose", "improve_models", "--misuse", model)
     rows = list(catalog.open_release(town.here, "scored"))
-    scores = {row["messages"][0]["content"].startswith("click"): row["labels"]["scores"]["misuse"] for row in rows}
+    scores = {
+        row["messages"][0]["content"].startswith("click"): row["labels"]["scores"]["misuse"]
+        for row in rows
+    }
     assert scores[True] > 0.5 > scores[False]
 
 
@@ -454,7 +559,9 @@ def test_a_text_scores_the_same_in_any_company_and_in_any_process(tmp_path: Path
     assert np.array_equal(again.scores(texts[::-1])[::-1], whole)
 
 
-def test_a_scorer_that_was_sent_to_another_process_reads_the_model_that_it_was_made_with(model: Path) -> None:
+def test_a_scorer_that_was_sent_to_another_process_reads_the_model_that_it_was_made_with(
+    model: Path,
+) -> None:
     sent = pickle.dumps(Misuse(str(model)))
     assert pickle.loads(sent).scores(["how do I bake rye bread"]) == Misuse(str(model)).scores(
         ["how do I bake rye bread"]

@@ -29,13 +29,16 @@ def house(pool: Pool, tmp_path: Path) -> House:
 def member(house: House, name: str, *roles: str) -> StaffMember:
     with transaction(house.here.pool) as tx:
         staff = sessions.known_staff(tx, f"{name}@example.org", house.now, os.urandom)
-    return StaffMember(staff_id=staff, email=f"{name}@example.org", roles=frozenset(roles), via="cli")
+    return StaffMember(
+        staff_id=staff, email=f"{name}@example.org", roles=frozenset(roles), via="cli"
+    )
 
 
 def suggest(house: House, by: StaffMember) -> str:
     with transaction(house.here.pool) as tx:
         tx.execute(
-            """INSERT INTO suggestions (account_id, conversation_id, model_sha256, score, last_turn, suggested_at, suggested_by)
+            """INSERT INTO suggestions (account_id, conversation_id, model_sha256, score, last_turn,
+               suggested_at, suggested_by)
                VALUES (%s, %s, sha256(''), 0.9, 1, %s, %s)""",
             [house.accounts["ana"], house.chats["chat"], house.now, by.staff_id],
         )
@@ -43,7 +46,9 @@ def suggest(house: House, by: StaffMember) -> str:
 
 
 @pytest.mark.parametrize("dismiss", [True, False])
-def test_a_suggestion_that_is_decided_meanwhile_is_not_decided_again(house: House, dismiss: bool) -> None:
+def test_a_suggestion_that_is_decided_meanwhile_is_not_decided_again(
+    house: House, dismiss: bool
+) -> None:
     rae, dana = member(house, "rae", "reviewer"), member(house, "dana", "privacy_officer")
     chat = suggest(house, dana)
 
@@ -54,11 +59,14 @@ def test_a_suggestion_that_is_decided_meanwhile_is_not_decided_again(house: Hous
         )
 
     done = meanwhile(
-        house.here.pool, dismissing,
+        house.here.pool,
+        dismissing,
         lambda: suggestions.decide(house.here, chat, dana, dismiss=dismiss, only_open=True),
-    )  # fmt: skip
+    )
     assert isinstance(done.error, RefusedError)
-    assert house.query("SELECT decision, decided_by FROM suggestions") == [("dismissed", rae.staff_id)]
+    assert house.query("SELECT decision, decided_by FROM suggestions") == [
+        ("dismissed", rae.staff_id)
+    ]
     assert house.query("SELECT count(*) FROM flags") == [(0,)]
 
 

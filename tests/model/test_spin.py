@@ -1,4 +1,5 @@
-"""Erase, restore, rotate and release hold in every interleaving that SPIN finds, and it finds what a step taken out breaks.
+"""Erase, restore, rotate and release hold in every interleaving that SPIN finds, and it finds what
+a step taken out breaks.
 
 TESTS_MODEL=large checks more copies, restores and kills (minutes, and some gigabytes of memory).
 """
@@ -19,7 +20,11 @@ LARGE = os.environ.get("TESTS_MODEL") == "large"
 SOUND = {
     "erase, restore and rotate": ("COPIES=1", "RESTORES=2"),
     "withdraw, restore and release": ("WITHDRAWS", "COPIES=2", "RESTORES=2", "KILLS=2"),
-} | ({"more copies": ("COPIES=2", "RESTORES=1"), "more kills": ("RESTORES=2", "KILLS=3")} if LARGE else {})
+} | (
+    {"more copies": ("COPIES=2", "RESTORES=1"), "more kills": ("RESTORES=2", "KILLS=3")}
+    if LARGE
+    else {}
+)
 BROKEN = {
     "NO_REPLAY": "told_deleted",
     "TOLD_FIRST": "told_deleted",
@@ -51,7 +56,9 @@ def checked(folder: Path, *switches: str) -> str:
     ):
         subprocess.run(command, cwd=folder, check=True, capture_output=True)
     # -E: a restore that finds no backup waits for ever, which is no fault.
-    return subprocess.run(["./pan", "-E", "-m100000"], cwd=folder, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(
+        ["./pan", "-E", "-m100000"], cwd=folder, check=True, capture_output=True, text=True
+    ).stdout
 
 
 @pytest.mark.parametrize("switches", SOUND.values(), ids=SOUND)
@@ -87,7 +94,12 @@ def test_a_step_that_is_taken_out_brings_a_withdrawal_back(tmp_path: Path, switc
 
 def test_every_switch_of_the_model_is_tried() -> None:
     text = MODEL.read_text(encoding="utf-8")
-    switches = set(re.findall(r"#ifn?def ([A-Z_]+)", text)) - {"KILLS", "COPIES", "RESTORES", "WITHDRAWS"}
+    switches = set(re.findall(r"#ifn?def ([A-Z_]+)", text)) - {
+        "KILLS",
+        "COPIES",
+        "RESTORES",
+        "WITHDRAWS",
+    }
     assert switches == {*BROKEN, *RESTORING}
     assert all(re.search(rf"^     {switch} ", text, re.MULTILINE) for switch in switches), (
         "and its head says what it is"

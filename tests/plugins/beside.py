@@ -1,4 +1,6 @@
-"""`licet serve` and a LiteLLM proxy, really running beside each other, and what may be asked of them."""
+"""`licet serve` and a LiteLLM proxy, really running beside each other, and what may be asked of
+them.
+"""
 
 from __future__ import annotations
 
@@ -77,9 +79,14 @@ class Model(BaseHTTPRequestHandler):
         deltas = [
             {
                 "role": "assistant",
-                "tool_calls": [{"index": 0, "id": "call_1", "type": "function", "function": function}],
+                "tool_calls": [
+                    {"index": 0, "id": "call_1", "type": "function", "function": function}
+                ],
             },
-            *({"tool_calls": [{"index": 0, "function": {"arguments": part}}]} for part in ('{"city":', '"Bonn"}')),
+            *(
+                {"tool_calls": [{"index": 0, "function": {"arguments": part}}]}
+                for part in ('{"city":', '"Bonn"}')
+            ),
             {},
         ]
         self.send_response(200)
@@ -87,7 +94,13 @@ class Model(BaseHTTPRequestHandler):
         self.end_headers()
         for delta in deltas:
             choice = {"index": 0, "delta": delta, "finish_reason": None if delta else "tool_calls"}
-            chunk = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
+            chunk = {
+                "id": "1",
+                "object": "chat.completion.chunk",
+                "created": 1,
+                "model": "m",
+                "choices": [choice],
+            }
             self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
         self.wfile.write(b"data: [DONE]\n\n")
 
@@ -105,8 +118,10 @@ class Licet:
         (folder / "token.key").write_bytes(TOKEN_KEY)
         self.dsn = dsn
         self.environment = {
-            **os.environ, "LICET_DATABASE_URL": dsn, "LICET_WEB__TOKEN_KEY_FILE": str(folder / "token.key"),
-        }  # fmt: skip
+            **os.environ,
+            "LICET_DATABASE_URL": dsn,
+            "LICET_WEB__TOKEN_KEY_FILE": str(folder / "token.key"),
+        }
         self.command("init", "--preset", "article-2025")
         self.key_file = folder / "proxy.key"
         self.key_file.write_text(self.key("proxy", "gate:read", "turns:write"))
@@ -116,8 +131,12 @@ class Licet:
     def command(self, *words: str) -> str:
         ran = subprocess.run(
             [FORKED, *words, "--data", str(self.folder / "data")],
-            env=self.environment, capture_output=True, text=True, timeout=6000, check=False,
-        )  # fmt: skip
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=6000,
+            check=False,
+        )
         assert ran.returncode == 0, ran.stderr
         return ran.stdout
 
@@ -129,8 +148,9 @@ class Licet:
     def start(self) -> None:
         self._server = subprocess.Popen(
             [*_LICET, "serve", "--data", str(self.folder / "data"), "--port", str(self.port)],
-            env=self.environment, stdout=subprocess.DEVNULL,
-        )  # fmt: skip
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+        )
         wait_until(lambda: answers(f"{self.url}/readyz"), "Licet")
 
     def stop(self) -> None:
@@ -164,7 +184,9 @@ class Licet:
 
     def gates_asked(self) -> int:
         lines = httpx.get(f"{self.url}/metrics").text.splitlines()
-        asked = [line for line in lines if line.startswith("licet_requests_total{") and "/gate" in line]
+        asked = [
+            line for line in lines if line.startswith("licet_requests_total{") and "/gate" in line
+        ]
         return round(sum(float(line.rpartition(" ")[2]) for line in asked))
 
 
@@ -178,7 +200,9 @@ class Proxy:
         lines = (
             CONFIG
             if callback
-            else CONFIG.replace("litellm_settings:\n  callbacks: licet.plugins.litellm.callback\n", "")
+            else CONFIG.replace(
+                "litellm_settings:\n  callbacks: licet.plugins.litellm.callback\n", ""
+            )
         )
         self._model = ThreadingHTTPServer(("127.0.0.1", 0), Model)
         threading.Thread(target=self._model.serve_forever, daemon=True).start()
@@ -186,18 +210,35 @@ class Proxy:
         (folder / "config.yaml").write_text(lines)
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("LICET_")},
-            "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LICET_URL": licet.url, "LITELLM_LICET_SURFACE": "app",
-            "LITELLM_LICET_KEY_FILE": str(licet.key_file), "LITELLM_LICET_SPOOL": str(self.spool),
-        }  # fmt: skip
+            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+            "LITELLM_LICET_URL": licet.url,
+            "LITELLM_LICET_SURFACE": "app",
+            "LITELLM_LICET_KEY_FILE": str(licet.key_file),
+            "LITELLM_LICET_SPOOL": str(self.spool),
+        }
         self._server: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         with (self.folder / "log").open("ab") as log:
             self._server = subprocess.Popen(
-                [str(LITELLM), "--config", "config.yaml", "--host", "127.0.0.1", "--port", str(self.port)],
-                cwd=self.folder, env=self.environment, stdout=log, stderr=log,
-            )  # fmt: skip
-        wait_until(lambda: self._server.poll() is None and answers(f"{self.url}/health/liveliness"), "the proxy")
+                [
+                    str(LITELLM),
+                    "--config",
+                    "config.yaml",
+                    "--host",
+                    "127.0.0.1",
+                    "--port",
+                    str(self.port),
+                ],
+                cwd=self.folder,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+            )
+        wait_until(
+            lambda: self._server.poll() is None and answers(f"{self.url}/health/liveliness"),
+            "the proxy",
+        )
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> None:
         if self._server is not None:
@@ -210,14 +251,29 @@ class Proxy:
         self._model.shutdown()
         self._model.server_close()
 
-    def ask(self, user: str, session: str, *messages: tuple[str, str] | dict[str, Any], **more: Any) -> httpx.Response:
-        """A call of the proxy, in the name of one of its users; a proxy that a test before killed is started again."""
+    def ask(
+        self, user: str, session: str, *messages: tuple[str, str] | dict[str, Any], **more: Any
+    ) -> httpx.Response:
+        """A call of the proxy, in the name of one of its users; a proxy that a test before killed
+        is started again.
+        """
         if self._server is None:
             self.start()
         headers = {"authorization": f"Bearer {MASTER_KEY}", **more.pop("headers", {})}
-        said = [one if isinstance(one, dict) else {"role": one[0], "content": one[1]} for one in messages]
-        body = {"model": "mock", "user": user, "litellm_session_id": session, "messages": said, **more}
-        return httpx.post(f"{self.url}/v1/chat/completions", json=body, headers=headers, timeout=600)
+        said = [
+            one if isinstance(one, dict) else {"role": one[0], "content": one[1]}
+            for one in messages
+        ]
+        body = {
+            "model": "mock",
+            "user": user,
+            "litellm_session_id": session,
+            "messages": said,
+            **more,
+        }
+        return httpx.post(
+            f"{self.url}/v1/chat/completions", json=body, headers=headers, timeout=600
+        )
 
     def spooled(self) -> int:
         """Bytes that lie in the spool."""

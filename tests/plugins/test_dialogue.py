@@ -16,7 +16,11 @@ from licet.plugins.dialogue import FLAGS_DEPTH_MAX, DialoguePlace, added, is_mar
 from licet.plugins.settings import PluginSettings, UnknownSetting, from_environment
 
 WHERE = DialoguePlace(account="host:ana", conversation="host:c", surface="app", model="mock")
-CALL = {"id": "1", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Bonn"}'}}
+CALL = {
+    "id": "1",
+    "type": "function",
+    "function": {"name": "weather", "arguments": '{"city":"Bonn"}'},
+}
 
 
 def user(text: str) -> dict[str, object]:
@@ -36,46 +40,70 @@ def said(messages: list[dict[str, object]], answer: object) -> list[tuple[str, s
 def test_a_call_adds_what_came_since_the_last_answer_and_the_answer() -> None:
     assert said([user("a")], bot("b")) == [("user", "a"), ("assistant", "b")]
     assert said([user("a"), bot("b"), user("c")], bot("d")) == [("user", "c"), ("assistant", "d")]
-    assert said([{"role": "system", "content": "x"}, user("a"), user("b")], None) == [("user", "a"), ("user", "b")]
+    assert said([{"role": "system", "content": "x"}, user("a"), user("b")], None) == [
+        ("user", "a"),
+        ("user", "b"),
+    ]
 
 
-def test_the_hosts_instructions_are_a_turn_behind_the_persons_words_where_the_operator_wants_them() -> None:
+def test_the_hosts_instructions_are_a_turn_behind_the_persons_words_where_the_operator_wants_them() -> (
+    None
+):
     """As they were sent: the tools with their own keys in their own order, of either shape."""
     where = msgspec.structs.replace(WHERE, instructions=True)
     tools = [{"type": "function", "function": {"name": "weather", "parameters": {"z": 1, "a": 2}}}]
-    asked = [{"role": "system", "content": "Be brief."}, {"role": "developer", "content": "Metric."}, user("a")]
+    asked = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "developer", "content": "Metric."},
+        user("a"),
+    ]
     turns = added(asked, bot("b"), where, offered=tools)
     assert turns is not None
     assert [(turn.role, turn.origin, turn.text, turn.tools) for turn in turns] == [
         ("user", "typed", "a", ""),
-        ("system", "system", "Be brief.", '[{"type":"function","function":{"name":"weather","parameters":{"z":1,"a":2}}}]'),
+        (
+            "system",
+            "system",
+            "Be brief.",
+            '[{"type":"function","function":{"name":"weather","parameters":{"z":1,"a":2}}}]',
+        ),
         ("system", "system", "Metric.", ""),
         ("assistant", "assistant", "b", ""),
-    ]  # fmt: skip
+    ]
     later = added([*asked, bot("b"), user("c")], bot("d"), where, offered=tools)
     assert later is not None
-    assert {turn.id for turn in turns if turn.role == "system"} == {turn.id for turn in later if turn.role == "system"}
+    assert {turn.id for turn in turns if turn.role == "system"} == {
+        turn.id for turn in later if turn.role == "system"
+    }
     alone = added([user("a")], bot("b"), where, offered=tools)
     assert alone is not None and [(turn.role, turn.text) for turn in alone] == [
         ("user", "a"),
         ("system", ""),
         ("assistant", "b"),
     ]
-    assert added(asked, bot("b"), WHERE, offered=tools) == [turn for turn in turns if turn.role != "system"]
+    assert added(asked, bot("b"), WHERE, offered=tools) == [
+        turn for turn in turns if turn.role != "system"
+    ]
     redacted = [{"role": "system", "content": "redacted-by-litellm"}, user("a")]
     assert added(redacted, bot("b"), where) is None
 
 
-def test_an_import_of_the_log_names_the_instructions_of_a_call_as_the_plugin_does(tmp_path: Path) -> None:
+def test_an_import_of_the_log_names_the_instructions_of_a_call_as_the_plugin_does(
+    tmp_path: Path,
+) -> None:
     where = msgspec.structs.replace(WHERE, instructions=True)
     asked = [{"role": "system", "content": "Be brief."}, user("a")]
     tools = [{"type": "function", "function": {"name": "weather"}}]
     for messages in (asked, asked[1:]):
         turns = added(messages, bot("b"), where, offered=tools)
         call = {
-            "id": "1", "call_type": "acompletion", "end_user": "ana", "messages": messages,
-            "model_parameters": {"tools": tools}, "response": {"created": 1760000000, "choices": [{"message": bot("b")}]},
-        }  # fmt: skip
+            "id": "1",
+            "call_type": "acompletion",
+            "end_user": "ana",
+            "messages": messages,
+            "model_parameters": {"tools": tools},
+            "response": {"created": 1760000000, "choices": [{"message": bot("b")}]},
+        }
         path = tmp_path / f"{len(messages)}.jsonl"
         path.write_bytes(msgspec.json.encode(call))
         read = [item for item in logged.read(path) if isinstance(item, ReadTurn)]
@@ -97,25 +125,46 @@ def test_the_same_words_said_twice_are_two_turns_and_the_same_call_sent_twice_is
 
 def test_tools_are_named_by_the_calls_that_they_answer() -> None:
     turns = added(
-        [user("?"), {"role": "assistant", "content": None, "tool_calls": [CALL]},
-         {"role": "tool", "tool_call_id": "1", "content": "clear"}], bot("Clear."), WHERE,
-    )  # fmt: skip
+        [
+            user("?"),
+            {"role": "assistant", "content": None, "tool_calls": [CALL]},
+            {"role": "tool", "tool_call_id": "1", "content": "clear"},
+        ],
+        bot("Clear."),
+        WHERE,
+    )
     assert turns is not None
     assert [(turn.role, turn.origin, turn.tool_name) for turn in turns] == [
-        ("tool", "tool", "weather"), ("assistant", "assistant", ""),
-    ]  # fmt: skip
+        ("tool", "tool", "weather"),
+        ("assistant", "assistant", ""),
+    ]
 
 
 def test_the_proxys_own_log_imported_later_names_every_turn_the_same(tmp_path) -> None:
-    messages = [user("a"), {"role": "assistant", "content": None, "tool_calls": [CALL]},
-                {"role": "tool", "tool_call_id": "1", "content": "clear"}, user("a")]  # fmt: skip
+    messages = [
+        user("a"),
+        {"role": "assistant", "content": None, "tool_calls": [CALL]},
+        {"role": "tool", "tool_call_id": "1", "content": "clear"},
+        user("a"),
+    ]
     payload = {
-        "id": "1", "call_type": "acompletion", "trace_id": "c", "startTime": 1.0, "end_user": "ana", "messages": messages,
-        "response": {"model": "mock", "choices": [{"message": bot("b")}]}, "metadata": {}, "model_parameters": {},
-    }  # fmt: skip
+        "id": "1",
+        "call_type": "acompletion",
+        "trace_id": "c",
+        "startTime": 1.0,
+        "end_user": "ana",
+        "messages": messages,
+        "response": {"model": "mock", "choices": [{"message": bot("b")}]},
+        "metadata": {},
+        "model_parameters": {},
+    }
     file = tmp_path / "log.jsonl"
     file.write_bytes(msgspec.json.encode(payload))
-    read = {turn.host_turn: turn.content.text for turn in logged.read(file) if isinstance(turn, ReadTurn)}
+    read = {
+        turn.host_turn: turn.content.text
+        for turn in logged.read(file)
+        if isinstance(turn, ReadTurn)
+    }
     turns = added(messages, bot("b"), WHERE)
     assert turns is not None
     assert {turn.id: turn.text for turn in turns}.items() <= read.items()
@@ -126,7 +175,9 @@ def test_words_that_the_proxy_redacted_are_no_turns() -> None:
     assert added([user("a"), bot("b"), user("c")], bot("redacted-by-litellm"), WHERE) is None
 
 
-@pytest.mark.parametrize("name", ["no-log", "no_log", "turn_off_message_logging", "incognito", "X-Licet-Keep-Out"])
+@pytest.mark.parametrize(
+    "name", ["no-log", "no_log", "turn_off_message_logging", "incognito", "X-Licet-Keep-Out"]
+)
 @pytest.mark.parametrize("value", [True, 1, "true", "yes"])
 def test_a_mark_keeps_a_call_out_wherever_it_stands(name: str, value: object) -> None:
     assert is_marked({name: value})
@@ -140,7 +191,11 @@ def test_a_mark_that_is_off_is_none(value: object) -> None:
 
 def test_what_is_said_is_no_mark_and_what_is_too_deep_to_judge_is_one() -> None:
     assert not is_marked(
-        {"messages": [{"incognito": True}], "tools": {"no-log": True}, "response_format": {"incognito": 1}}
+        {
+            "messages": [{"incognito": True}],
+            "tools": {"no-log": True},
+            "response_format": {"incognito": 1},
+        }
     )
     deep: dict[str, object] = {"a": 1}
     for _ in range(FLAGS_DEPTH_MAX + 1):
@@ -153,15 +208,24 @@ def test_what_is_said_is_no_mark_and_what_is_too_deep_to_judge_is_one() -> None:
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
-        st.sampled_from(["role", "content", "tool_calls", "function", "name", "text", "image_url", "x"]), inner, max_size=4
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["role", "content", "tool_calls", "function", "name", "text", "image_url", "x"]
+            ),
+            inner,
+            max_size=4,
+        )
     ),
-)  # fmt: skip
+)
 
 
 @settings(max_examples=300, deadline=None)
 @given(anything, anything)
-def test_whatever_a_call_holds_it_adds_turns_or_none_and_nothing_is_raised(messages: object, answer: object) -> None:
+def test_whatever_a_call_holds_it_adds_turns_or_none_and_nothing_is_raised(
+    messages: object, answer: object
+) -> None:
     for turn in added(messages, answer, WHERE) or ():
         assert turn.role in ("user", "assistant", "tool")
         assert turn.id
@@ -178,7 +242,11 @@ def test_settings_come_from_the_environment_and_an_unknown_one_is_an_error() -> 
         environment | {"LITELLM_LICET_WHEN_UNKNOWN": "refuse", "LITELLM_LICET_SPOOL_BYTES_MAX": "7"}
     )
     assert made == PluginSettings(
-        url="http://x", key_file=Path("/k"), spool=Path("/s"), when_unknown=UnknownSetting.refuse, spool_bytes_max=7
+        url="http://x",
+        key_file=Path("/k"),
+        spool=Path("/s"),
+        when_unknown=UnknownSetting.refuse,
+        spool_bytes_max=7,
     )
     for bad in (
         {"LITELLM_LICET_KEY": "k"},
@@ -193,4 +261,6 @@ def test_settings_come_from_the_environment_and_an_unknown_one_is_an_error() -> 
 
 def test_a_published_surface_is_said_by_the_operator_alone() -> None:
     assert PluginSettings(url="u", key_file=Path("k"), spool=Path("s")).surface == "api"
-    assert {turn.surface for turn in added([{**user("a"), "surface": "app"}], bot("b"), WHERE) or ()} == {WHERE.surface}
+    assert {
+        turn.surface for turn in added([{**user("a"), "surface": "app"}], bot("b"), WHERE) or ()
+    } == {WHERE.surface}

@@ -1,4 +1,6 @@
-"""The callback in a LiteLLM proxy that really runs, beside `licet serve`: what passes the gate is kept once, and nothing else."""
+"""The callback in a LiteLLM proxy that really runs, beside `licet serve`: what passes the gate is
+kept once, and nothing else.
+"""
 
 from __future__ import annotations
 
@@ -51,9 +53,9 @@ def test_a_refusal_opens_the_gate_and_what_is_said_under_it_is_kept_and_never_us
     licet, proxy = both
     assert proxy.ask("nils", "nils's", ("user", "Hello")).status_code == 200
     wait_until(lambda: len(licet.kept("nils", "nils's")) == 2)
-    assert {(badge["use"], badge["because"]) for badge in licet.conversations("nils")[0]["badges"]} == {
-        ("none", "declined")
-    }
+    assert {
+        (badge["use"], badge["because"]) for badge in licet.conversations("nils")[0]["badges"]
+    } == {("none", "declined")}
 
 
 def test_a_streamed_answer_is_kept_whole(both) -> None:
@@ -67,16 +69,28 @@ def test_a_streamed_answer_is_kept_whole(both) -> None:
 def test_tool_calls_and_their_results_are_kept(both, stream: bool) -> None:
     licet, proxy = both
     session = f"tools, {stream}"
-    call = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Bonn"}'}}
+    call = {
+        "id": "call_1",
+        "type": "function",
+        "function": {"name": "weather", "arguments": '{"city":"Bonn"}'},
+    }
     model = "streaming" if stream else "tooled"
-    assert proxy.ask("ana", session, ("user", "Weather?"), model=model, stream=stream).status_code == 200
+    assert (
+        proxy.ask("ana", session, ("user", "Weather?"), model=model, stream=stream).status_code
+        == 200
+    )
     result = {"role": "tool", "tool_call_id": "call_1", "content": "clear"}
     asked = {"role": "assistant", "content": None, "tool_calls": [call]}
-    assert proxy.ask("ana", session, ("user", "Weather?"), asked, result, stream=stream).status_code == 200
+    assert (
+        proxy.ask("ana", session, ("user", "Weather?"), asked, result, stream=stream).status_code
+        == 200
+    )
     wait_until(lambda: len(licet.kept("ana", session)) == 4)
     turns = licet.turns("ana", session)
     assert [turn["role"] for turn in turns] == ["user", "assistant", "tool", "assistant"]
-    assert turns[1]["tool_calls"] == [{"id": "call_1", "name": "weather", "arguments": '{"city":"Bonn"}'}]
+    assert turns[1]["tool_calls"] == [
+        {"id": "call_1", "name": "weather", "arguments": '{"city":"Bonn"}'}
+    ]
     assert turns[2]["text"] == "clear"
 
 
@@ -119,16 +133,21 @@ def test_nothing_lies_in_the_spool_or_in_the_log_in_clear(both) -> None:
         assert PLANTED.encode() not in path.read_bytes()
 
 
-def test_a_killed_proxy_loses_nothing_that_it_spooled_and_what_is_delivered_twice_is_there_once(both, tmp_path) -> None:
+def test_a_killed_proxy_loses_nothing_that_it_spooled_and_what_is_delivered_twice_is_there_once(
+    both, tmp_path
+) -> None:
     licet, proxy = both  # the proxy is dead after it
     proxy.ask("emil", "before", ("user", "Hello"))
     wait_until(lambda: len(licet.kept("emil", "before")) == 2)
     wait_until(lambda: proxy.spooled() == 0)
     licet.stop()
-    assert proxy.ask("a stranger", "unknown", ("user", PLANTED)).status_code == 200  # and it is not kept
+    # and it is not kept
+    assert proxy.ask("a stranger", "unknown", ("user", PLANTED)).status_code == 200
     for number in range(4):
         size = proxy.spooled()
-        assert proxy.ask("emil", f"spooled {number}", ("user", f"Hello {number}")).status_code == 200
+        assert (
+            proxy.ask("emil", f"spooled {number}", ("user", f"Hello {number}")).status_code == 200
+        )
         wait_until(lambda size=size: proxy.spooled() > size)
     proxy.end(signal.SIGKILL)
     shutil.copytree(proxy.spool, tmp_path / "again")
@@ -139,4 +158,7 @@ def test_a_killed_proxy_loses_nothing_that_it_spooled_and_what_is_delivered_twic
         recorder.close()
         assert recorder.counts == {f"delivered: {outcome}": 8}
         for number in range(4):
-            assert licet.kept("emil", f"spooled {number}") == [("user", f"Hello {number}"), ("assistant", ANSWER)]
+            assert licet.kept("emil", f"spooled {number}") == [
+                ("user", f"Hello {number}"),
+                ("assistant", ANSWER),
+            ]

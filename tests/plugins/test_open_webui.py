@@ -33,7 +33,9 @@ PLANTED = "seven blue herons sleep at the weir"
 
 
 class Host:
-    """Open WebUI, as far as a filter meets it: the pasted file, its valves, what each call hands over."""
+    """Open WebUI, as far as a filter meets it: the pasted file, its valves, what each call hands
+    over.
+    """
 
     def __init__(self, source: str, valves: dict[str, Any]) -> None:
         module = types.ModuleType("function_licet")
@@ -45,15 +47,20 @@ class Host:
     async def _emit(self, event: dict[str, Any]) -> None:
         self.shown.append(event["data"]["content"])
 
-    async def _call(self, which: str, body: dict[str, Any], user: dict[str, Any], metadata: dict[str, Any]) -> Any:
+    async def _call(
+        self, which: str, body: dict[str, Any], user: dict[str, Any], metadata: dict[str, Any]
+    ) -> Any:
         handler = getattr(self.filter, which)
-        self.filter.valves = self.filter.Valves(**self.valves)  # before every call, from its database
+        # before every call, from its database
+        self.filter.valves = self.filter.Valves(**self.valves)
         given = {
             "__user__": user, "__metadata__": metadata, "__event_emitter__": self._emit, "__event_call__": self._emit,
             "__request__": None, "__model__": {"id": "m"}, "__id__": "licet",
         }  # fmt: skip
         asked = inspect.signature(handler).parameters
-        return await handler(body=body, **{key: value for key, value in given.items() if key in asked})
+        return await handler(
+            body=body, **{key: value for key, value in given.items() if key in asked}
+        )
 
     def run(self, *exchange: Any, **more: Any) -> None:
         self.loop.run(self.exchange(*exchange, **more))
@@ -61,13 +68,30 @@ class Host:
     async def exchange(
         self, user: str, chat: str | None, history: list[dict[str, Any]], **more: Any
     ) -> list[dict[str, Any]]:
-        """One message and its answer: ``history`` ends with the answer, which the model gives in between."""
+        """One message and its answer: ``history`` ends with the answer, which the model gives in
+        between.
+        """
         answer = history[-1]
         who = {"id": user, "name": user, "email": f"{user}@example.org", "role": "user"}
-        metadata = {"user_id": user, "chat_id": chat, "message_id": answer["id"], "session_id": "s", **more}
-        sent = {"model": "m", "messages": [{"role": m["role"], "content": m["content"]} for m in history[:-1]]}
+        metadata = {
+            "user_id": user,
+            "chat_id": chat,
+            "message_id": answer["id"],
+            "session_id": "s",
+            **more,
+        }
+        sent = {
+            "model": "m",
+            "messages": [{"role": m["role"], "content": m["content"]} for m in history[:-1]],
+        }
         await self._call("inlet", {**sent, "metadata": metadata}, who, metadata)
-        body = {"model": "m", "messages": history, "chat_id": chat, "session_id": "s", "id": answer["id"]}
+        body = {
+            "model": "m",
+            "messages": history,
+            "chat_id": chat,
+            "session_id": "s",
+            "id": answer["id"],
+        }
         assert await self._call("outlet", body, who, metadata) is body
         return history
 
@@ -77,7 +101,11 @@ def message(name: str, role: str, content: str) -> dict[str, Any]:
 
 
 def asked(*more: dict[str, Any], said: str = "how do I prune a pear?") -> list[dict[str, Any]]:
-    return [*more, message(f"q{len(more)}", "user", said), message(f"a{len(more)}", "assistant", "in winter")]
+    return [
+        *more,
+        message(f"q{len(more)}", "user", said),
+        message(f"a{len(more)}", "assistant", "in winter"),
+    ]
 
 
 def pasted() -> str:
@@ -108,7 +136,10 @@ def delivered(host: Host, turns: int) -> dict[str, int]:
     recorder = host.filter._recorder
     for _ in range(400):
         counts = recorder.counts
-        if sum(n for what, n in counts.items() if what.startswith(("delivered", "refused"))) >= turns:
+        if (
+            sum(n for what, n in counts.items() if what.startswith(("delivered", "refused")))
+            >= turns
+        ):
             return counts
         recorder._ends.wait(0.05)
     pytest.fail(f"not delivered: {recorder.counts}")
@@ -118,7 +149,9 @@ def stored(world: World) -> list[tuple[Any, ...]]:
     return world.rows("SELECT role, origin FROM turns ORDER BY conversation_id, turn")
 
 
-def test_an_exchange_is_recorded_once_and_the_next_adds_only_what_is_new(world: World, host: Host) -> None:
+def test_an_exchange_is_recorded_once_and_the_next_adds_only_what_is_new(
+    world: World, host: Host
+) -> None:
     allows(world)
 
     async def chat() -> None:
@@ -133,9 +166,13 @@ def test_an_exchange_is_recorded_once_and_the_next_adds_only_what_is_new(world: 
     assert host.shown == []
 
 
-def test_who_must_decide_first_reads_where_and_nothing_is_recorded(world: World, host: Host) -> None:
+def test_who_must_decide_first_reads_where_and_nothing_is_recorded(
+    world: World, host: Host
+) -> None:
     world.clock.set(AFTER)
-    with pytest.raises(PermissionError, match=r"decide how your chats may be used: http://.*/notice"):
+    with pytest.raises(
+        PermissionError, match=r"decide how your chats may be used: http://.*/notice"
+    ):
         host.run("ana", "c1", asked(said=PLANTED))
     assert stored(world) == []
 
@@ -150,7 +187,10 @@ def test_the_link_signs_its_person_in_where_the_valve_says_the_audience_of_the_s
     with pytest.raises(PermissionError) as stopped:
         host.run("ana", "c1", asked())
     token = re.search(r"/enter\?token=([\w.-]+)", str(stopped.value))[1]
-    server, now = TokenVerifier(Web(token_key_file=tmp_path / "token.key", token_audience=audience)), time.time()
+    server, now = (
+        TokenVerifier(Web(token_key_file=tmp_path / "token.key", token_audience=audience)),
+        time.time(),
+    )
     assert server.read(token, now, TokenUse.enter).subject == "ana"
     with pytest.raises(UnauthenticatedError):
         TokenVerifier(Web(token_key_file=tmp_path / "token.key", token_audience="other")).read(
@@ -158,7 +198,9 @@ def test_the_link_signs_its_person_in_where_the_valve_says_the_audience_of_the_s
         )
 
 
-def test_a_notice_that_can_be_put_off_is_shown_once_and_the_chat_goes_on(world: World, host: Host) -> None:
+def test_a_notice_that_can_be_put_off_is_shown_once_and_the_chat_goes_on(
+    world: World, host: Host
+) -> None:
     host.run("ana", "c1", asked())
     host.run("ana", "c2", [*asked(said="and plums?")])
     assert len(host.shown) == 1
@@ -168,10 +210,14 @@ def test_a_notice_that_can_be_put_off_is_shown_once_and_the_chat_goes_on(world: 
 
 
 @pytest.mark.parametrize("chat", ["local", "local:s", "temporary:s", "channel:9", "", None])
-def test_a_chat_that_open_webui_does_not_save_is_never_recorded(world: World, host: Host, chat: str | None) -> None:
+def test_a_chat_that_open_webui_does_not_save_is_never_recorded(
+    world: World, host: Host, chat: str | None
+) -> None:
     allows(world)
     host.run("ana", chat, asked(said=PLANTED))
-    assert not any(what.startswith(("spooled", "delivered")) for what in host.filter._recorder.counts)
+    assert not any(
+        what.startswith(("spooled", "delivered")) for what in host.filter._recorder.counts
+    )
     assert stored(world) == []
 
 
@@ -202,12 +248,16 @@ def test_without_valves_the_filter_records_nothing_and_stops_nobody() -> None:
     assert host.filter._recorder is None
 
 
-def test_what_was_said_before_a_yes_that_came_later_is_let_go(world: World, host: Host, tmp_path: Path) -> None:
+def test_what_was_said_before_a_yes_that_came_later_is_let_go(
+    world: World, host: Host, tmp_path: Path
+) -> None:
     key = tmp_path / "licet.key"
     secret = key.read_text()
 
     async def chat() -> None:
-        await host._call("inlet", {"messages": []}, {"id": "ana"}, {"chat_id": "c1", "message_id": "a0"})
+        await host._call(
+            "inlet", {"messages": []}, {"id": "ana"}, {"chat_id": "c1", "message_id": "a0"}
+        )
         key.unlink()  # Licet cannot be asked for a while
         body = {"model": "m", "messages": asked(said=PLANTED), "chat_id": "c1", "id": "a0"}
         await host._call("outlet", body, {"id": "ana"}, {"chat_id": "c1", "message_id": "a0"})
@@ -227,22 +277,40 @@ def test_a_live_turn_and_the_export_of_the_same_chat_bear_the_same_ids_and_words
         messages = list(chats[chat]["chat"]["history"]["messages"].values())
         model = next(m["model"] for m in messages if m["id"] == answer)
         shown = [m for m in messages if m["id"] not in ("n2",)]
-        live = added({"model": model, "messages": shown}, (chat, answer), account="host:u1", surface="app")
+        live = added(
+            {"model": model, "messages": shown}, (chat, answer), account="host:u1", surface="app"
+        )
         saved = [
             one
             for one in read
-            if one.host_conversation == chat and one.host_turn.split("#")[0] in (shown[0]["id"], answer)
+            if one.host_conversation == chat
+            and one.host_turn.split("#")[0] in (shown[0]["id"], answer)
         ]
         assert [
-            (turn.id, turn.role, turn.origin, turn.text, turn.tool_call_id, turn.tool_name, turn.attachments, turn.model)
+            (
+                turn.id,
+                turn.role,
+                turn.origin,
+                turn.text,
+                turn.tool_call_id,
+                turn.tool_name,
+                turn.attachments,
+                turn.model,
+            )
             for turn in live
         ] == [
             (
-                one.host_turn, one.role.value, one.origin, one.content.text, one.content.tool_call_id,
-                one.content.tool_name, one.content.attachments, one.content.model,
+                one.host_turn,
+                one.role.value,
+                one.origin,
+                one.content.text,
+                one.content.tool_call_id,
+                one.content.tool_name,
+                one.content.attachments,
+                one.content.model,
             )
             for one in saved
-        ]  # fmt: skip
+        ]
         assert [[(c.id, c.name, c.arguments) for c in turn.tool_calls] for turn in live] == [
             [(c.id, c.name, c.arguments) for c in one.content.tool_calls] for one in saved
         ]
@@ -254,7 +322,9 @@ def test_the_valves_are_a_form_with_a_sentence_for_each_field() -> None:
     assert all(field["description"].endswith(".") for field in fields.values())
 
 
-def test_the_spool_of_valves_that_changed_is_closed_for_the_next(world: World, host: Host, tmp_path: Path) -> None:
+def test_the_spool_of_valves_that_changed_is_closed_for_the_next(
+    world: World, host: Host, tmp_path: Path
+) -> None:
     allows(world)
     host.run("ana", "c1", asked())
     delivered(host, 2)

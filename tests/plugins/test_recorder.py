@@ -1,4 +1,6 @@
-"""The two halves of a live integration against a real server: a gate that fails closed, and turns that arrive once or not."""
+"""The two halves of a live integration against a real server: a gate that fails closed, and turns
+that arrive once or not.
+"""
 
 from __future__ import annotations
 
@@ -30,13 +32,21 @@ class Beside:
         self.key_file.write_text(world.key(Scope.gate_read, Scope.turns_write))
 
     def recorder(self, url: str) -> Recorder:
-        return Recorder(PluginSettings(url=url, key_file=self.key_file, spool=self.folder / "spool", surface="app"))
+        return Recorder(
+            PluginSettings(
+                url=url, key_file=self.key_file, spool=self.folder / "spool", surface="app"
+            )
+        )
 
     def asked(self) -> int:
-        return int(sum(
-            sample.value for metric in self.world.app.state.edge.registry.collect() for sample in metric.samples
-            if sample.name == "licet_requests_total" and "/gate" in sample.labels["route"]
-        ))  # fmt: skip
+        return int(
+            sum(
+                sample.value
+                for metric in self.world.app.state.edge.registry.collect()
+                for sample in metric.samples
+                if sample.name == "licet_requests_total" and "/gate" in sample.labels["route"]
+            )
+        )
 
 
 @pytest.fixture
@@ -52,7 +62,11 @@ def beside(pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 def turn(name: str, number: int) -> ConversationTurn:
     return ConversationTurn(
-        account=f"host:{name}", conversation="host:c", id=str(number), text=f"said {number}", surface="app"
+        account=f"host:{name}",
+        conversation="host:c",
+        id=str(number),
+        text=f"said {number}",
+        surface="app",
     )
 
 
@@ -79,7 +93,9 @@ def test_many_calls_of_an_account_at_once_ask_its_gate_once(beside: Beside) -> N
     assert beside.asked() == 2
 
 
-def test_a_gate_that_cannot_be_known_gives_no_permit_and_is_not_asked_again_at_once(beside: Beside) -> None:
+def test_a_gate_that_cannot_be_known_gives_no_permit_and_is_not_asked_again_at_once(
+    beside: Beside,
+) -> None:
     made = beside.recorder(f"http://127.0.0.1:{free_port()}")
     found = asyncio.run(permits(made, "ana", "ana"))
     assert [(gate, permit) for gate, permit in found] == [("unknown", None)] * 2
@@ -132,13 +148,20 @@ def test_what_was_said_before_a_yes_that_came_later_is_let_go(beside: Beside) ->
     away.close()
     at = NOTICE + timedelta(minutes=1)
     beside.world.clock.set(at)
-    beside.world.tell(Choose(account=beside.world.accounts["cleo"], at=at, allow=True, via="settings"))
+    beside.world.tell(
+        Choose(account=beside.world.accounts["cleo"], at=at, allow=True, via="settings")
+    )
     with listening(beside.world.app) as url:
-        assert delivered(beside.recorder(url)) == {"refused: before_the_yes": 1, "delivered: done": 1}
+        assert delivered(beside.recorder(url)) == {
+            "refused: before_the_yes": 1,
+            "delivered: done": 1,
+        }
     assert beside.world.rows("SELECT grants FROM segments") == [([],)]
 
 
-def test_what_was_said_under_a_yes_that_was_taken_back_and_given_again_is_let_go(beside: Beside) -> None:
+def test_what_was_said_under_a_yes_that_was_taken_back_and_given_again_is_let_go(
+    beside: Beside,
+) -> None:
     away = beside.recorder(f"http://127.0.0.1:{free_port()}")
     on_disk = away.keep(GatePermit(account="host:ana", grant=1), [turn("ana", 1)])
     assert on_disk is not None
@@ -147,7 +170,9 @@ def test_what_was_said_under_a_yes_that_was_taken_back_and_given_again_is_let_go
     for minutes, allow in ((1, False), (2, True)):
         at = NOTICE + timedelta(minutes=minutes)
         beside.world.clock.set(at)
-        beside.world.tell(Choose(account=beside.world.accounts["ana"], at=at, allow=allow, via="settings"))
+        beside.world.tell(
+            Choose(account=beside.world.accounts["ana"], at=at, allow=allow, via="settings")
+        )
     with listening(beside.world.app) as url:
         assert delivered(beside.recorder(url)) == {"refused: before_the_yes": 1}
     assert beside.world.rows("SELECT count(*) FROM turns") == [(0,)]
@@ -160,7 +185,9 @@ def test_a_yes_of_the_last_minute_is_seen_although_the_gate_is_remembered(beside
         ((_, permit),) = asyncio.run(permits(made, "emil"))
         at = NOTICE + timedelta(seconds=10)
         beside.world.clock.set(at)
-        beside.world.tell(Choose(account=beside.world.accounts["emil"], at=at, allow=True, via="settings"))
+        beside.world.tell(
+            Choose(account=beside.world.accounts["emil"], at=at, allow=True, via="settings")
+        )
         assert permit is not None
         made.keep(permit, [turn("emil", 1)])
         assert delivered(made) == {"spooled": 1, "refused: before_the_yes": 1}
@@ -183,12 +210,21 @@ def test_what_licet_refuses_is_counted_by_reason_and_let_go(beside: Beside) -> N
             [ConversationTurn(account="host:ana", conversation="host:", text="x")],
         )
         counts = delivered(made)
-    assert counts == {"spooled": 3, "refused: deleted": 1, "refused: must_decide": 1, "delivered: done": 1}
+    assert counts == {
+        "spooled": 3,
+        "refused: deleted": 1,
+        "refused: must_decide": 1,
+        "delivered: done": 1,
+    }
 
 
-def test_nothing_that_is_recorded_shows_in_the_log(beside: Beside, caplog: pytest.LogCaptureFixture) -> None:
+def test_nothing_that_is_recorded_shows_in_the_log(
+    beside: Beside, caplog: pytest.LogCaptureFixture
+) -> None:
     made = beside.recorder(f"http://127.0.0.1:{free_port()}")
-    secret = ConversationTurn(account="host:Heliotrope", conversation="host:Heliotrope", id="1", text="Heliotrope")
+    secret = ConversationTurn(
+        account="host:Heliotrope", conversation="host:Heliotrope", id="1", text="Heliotrope"
+    )
     made.keep(GatePermit(account="host:Heliotrope", grant=0), [secret])
     made.refused("the gate: must_decide", "refused: must_decide")
     made.close()

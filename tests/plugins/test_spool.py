@@ -1,4 +1,6 @@
-"""The spool of the plugins: what it acknowledged survives a kill, lies sealed, in order and within its bound."""
+"""The spool of the plugins: what it acknowledged survives a kill, lies sealed, in order and within
+its bound.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ def test_what_is_put_is_taken_in_order_and_gone_once_delivered(tmp_path) -> None
 
 
 def test_a_writer_that_is_killed_loses_nothing_that_it_acknowledged(tmp_path) -> None:
-    with subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True) as writer:
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as writer:
         assert writer.stdout is not None
         said = [writer.stdout.readline() for _ in range(200)]
         writer.send_signal(signal.SIGKILL)
@@ -58,7 +62,9 @@ def test_a_writer_that_is_killed_loses_nothing_that_it_acknowledged(tmp_path) ->
     spool = opened(tmp_path)
     records = drained(spool)
     spool.close()
-    assert records[: acknowledged + 1] == [b"record %d" % number for number in range(acknowledged + 1)]
+    assert records[: acknowledged + 1] == [
+        b"record %d" % number for number in range(acknowledged + 1)
+    ]
     assert len(records) <= acknowledged + 2  # the one that was on its way
 
 
@@ -98,7 +104,9 @@ def test_a_record_at_a_files_end_that_is_torn_is_left_and_the_others_stand(tmp_p
 
 
 @pytest.mark.parametrize("harm", ["flipped", "swapped", "another file's", "another header"])
-def test_a_record_that_was_changed_or_moved_does_not_open_and_its_file_is_set_aside(tmp_path, harm: str) -> None:
+def test_a_record_that_was_changed_or_moved_does_not_open_and_its_file_is_set_aside(
+    tmp_path, harm: str
+) -> None:
     spool = opened(tmp_path)
     for record in (b"one", b"two"):
         spool.put(record).result()
@@ -132,7 +140,10 @@ def test_nothing_lies_in_it_in_clear_and_none_but_its_owner_may_read_it(tmp_path
     for path in (tmp_path / "spool").rglob("*"):
         assert path.is_dir() or b"Heliotrope" not in path.read_bytes()
     (path,) = (tmp_path / "spool").rglob("*.spool")
-    modes = [one.stat().st_mode & 0o777 for one in (tmp_path / "spool", path.parent, path, tmp_path / "spool" / "key")]
+    modes = [
+        one.stat().st_mode & 0o777
+        for one in (tmp_path / "spool", path.parent, path, tmp_path / "spool" / "key")
+    ]
     assert modes == [0o700, 0o700, 0o600, 0o600]
 
 
@@ -148,7 +159,9 @@ def test_its_bytes_are_these(tmp_path) -> None:
     assert path.read_bytes().hex() == HEADER.hex() + "00000021" + "00" * 12 + sealed
 
 
-def test_two_processes_have_places_of_their_own_and_what_one_left_goes_to_the_next(tmp_path) -> None:
+def test_two_processes_have_places_of_their_own_and_what_one_left_goes_to_the_next(
+    tmp_path,
+) -> None:
     first, second = opened(tmp_path), opened(tmp_path)
     second.put(b"of the second").result()
     second.close()

@@ -1,7 +1,8 @@
 """Histories to hold promises against: policies that change, people who come, go, decide and write.
 
-Drawn from a seed alone, so that a failure names the seed that repeats it. Times favour the instants where
-limits meet: equal times, whole days, exactly a period later, a version's first instant, the end of a notice.
+Drawn from a seed alone, so that a failure names the seed that repeats it. Times favour the instants
+where limits meet: equal times, whole days, exactly a period later, a version's first instant, the
+end of a notice.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ BEGIN = datetime(2025, 8, 28, tzinfo=UTC)
 SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
 
 
-@dataclass(frozen=True, eq=False)  # one is another one's equal where it is the same: what is derived from it is kept
+# one is another one's equal where it is the same: what is derived from it is kept
+@dataclass(frozen=True, eq=False)
 class History:
     seed: int
     documents: list[dict[str, Any]]
@@ -45,9 +47,15 @@ class History:
 
 
 def history(
-    seed: int, *, length: int = 30, moments: int = 5, versions: int | None = None, chain: int | None = None
+    seed: int,
+    *,
+    length: int = 30,
+    moments: int = 5,
+    versions: int | None = None,
+    chain: int | None = None,
 ) -> History:
-    """One history; the same for the same seed. Those with the same ``versions`` share their policy versions.
+    """One history; the same for the same seed. Those with the same ``versions`` share their policy
+    versions.
 
     ``chain`` is how many versions there are, where it is not drawn.
     """
@@ -69,7 +77,9 @@ REGIONS = (None, None, "DE", "DE-BY", "US", "US-CA", "US-NY", "FR")
 
 
 def _differ_by_region(draw: Random, documents: list[dict[str, Any]]) -> None:
-    """Most versions have an age of their own for some regions; often the one before had it as well."""
+    """Most versions have an age of their own for some regions; often the one before had it as
+    well.
+    """
     before: dict[str, Any] = {}
     for document in sorted(documents, key=lambda one: datetime.fromisoformat(one["effective"])):
         names = [name for name in NAMED_REGIONS if draw.random() < 0.5]
@@ -85,11 +95,16 @@ def _told_regions(draw: Random, events: list[ev.Event]) -> list[ev.Event]:
     told: list[ev.Event] = []
     for event in events:
         if isinstance(event, ev.OpenAccountEvent):
-            told += [event, ev.SetRegionEvent(at=event.at, account=event.account, region=draw.choice(REGIONS))]
+            told += [
+                event,
+                ev.SetRegionEvent(at=event.at, account=event.account, region=draw.choice(REGIONS)),
+            ]
             continue
         told.append(event)
         if draw.random() < 0.06:
-            told.append(ev.SetRegionEvent(at=event.at, account=event.account, region=draw.choice(REGIONS)))
+            told.append(
+                ev.SetRegionEvent(at=event.at, account=event.account, region=draw.choice(REGIONS))
+            )
     return told
 
 
@@ -101,7 +116,10 @@ def _documents(draw: Random, chain: int | None) -> list[dict[str, Any]]:
     documents = [dict(_document(draw, BEGIN), material=True)]
     for _ in range(draw.choice((0, 1, 1, 2, 2, 3, 3)) if chain is None else chain - 1):
         before = documents[-1]
-        effective = datetime.fromisoformat(before["effective"]) + draw.choice((15, 20, 30, 45, 90, 300)) * DAY
+        effective = (
+            datetime.fromisoformat(before["effective"])
+            + draw.choice((15, 20, 30, 45, 90, 300)) * DAY
+        )
         changed = _document(draw, effective)
         kept = dict(before, version=changed["version"], effective=changed["effective"])
         for key in changed:  # a version changes some things, not all, and some of them back
@@ -142,9 +160,14 @@ def _document(draw: Random, effective: datetime) -> dict[str, Any]:
             "deleted": pick(("P30D", "P1D", "P90D")),
             "flagged": pick(("P2Y", "P2Y", "P60D", "P20D")),
             "flag_score": "P7Y",
-            "feedback": {"opted_in": pick(("P5Y", "P35D")), "opted_out": pick(("P30D", "P10D", "P2M"))},
+            "feedback": {
+                "opted_in": pick(("P5Y", "P35D")),
+                "opted_out": pick(("P30D", "P10D", "P2M")),
+            },
         },
-        "origins": pick((["typed", "assistant", "upload"], ["typed", "assistant", "connector"], ["typed"])),
+        "origins": pick(
+            (["typed", "assistant", "upload"], ["typed", "assistant", "connector"], ["typed"])
+        ),
         "min_age": pick((None, None, None, None, 16, 18)),
         "recipients": [],
     }
@@ -169,12 +192,16 @@ CHOICES: tuple[Any, ...] = (
 
 
 def _asked_anew(draw: Random, before: Any, other: Any) -> Any:
-    """What a next version asks: a question less, one more or again, a purpose moved, dropped or more; or all anew."""
+    """What a next version asks: a question less, one more or again, a purpose moved, dropped or
+    more; or all anew.
+    """
     if isinstance(before, dict) or draw.random() < 0.25:
         return other
     asked = {one["question"]: list(one["covers"]) for one in copy.deepcopy(before)}
     name = draw.choice(list(asked))
-    free = [purpose for purpose in PURPOSES if not any(purpose in covers for covers in asked.values())]
+    free = [
+        purpose for purpose in PURPOSES if not any(purpose in covers for covers in asked.values())
+    ]
     match draw.choice(("drop", "add", "move", "less", "more")):
         case "drop":
             del asked[name]
@@ -203,14 +230,18 @@ def project_of(chat: str) -> str:
 
 
 class _Story:
-    """Events as they come, from accounts with a few conversations each, some of them in projects."""
+    """Events as they come, from accounts with a few conversations each, some of them in
+    projects.
+    """
 
     def __init__(self, draw: Random, documents: list[dict[str, Any]]) -> None:
         self.draw = draw
         self.at = BEGIN + draw.choice((-58, -20, -3, -1, -1, -1, 0, 3)) * DAY
         self.accounts = ["ana", "ben", "eva"][: draw.choice((1, 1, 1, 2, 3))]
         self.versions = sorted(documents, key=lambda document: document["effective"])
-        self.instants = [datetime.fromisoformat(document["effective"]) for document in self.versions]
+        self.instants = [
+            datetime.fromisoformat(document["effective"]) for document in self.versions
+        ]
         self.turns = self.feedback = 0
         self.newest = dict.fromkeys(self.accounts, 1)
         self.choosy = draw.choice((0.25, 0.5, 0.75, 0.9))  # how often an answer is a yes
@@ -231,7 +262,19 @@ class _Story:
 
     def _pass_time(self) -> bool:
         """Whether it passed to the first instant of a version, which nobody has answered yet."""
-        gaps = (0 * DAY, SECOND, HOUR, DAY, 3 * DAY, 7 * DAY, 10 * DAY, 29 * DAY, 30 * DAY, 90 * DAY, 366 * DAY)
+        gaps = (
+            0 * DAY,
+            SECOND,
+            HOUR,
+            DAY,
+            3 * DAY,
+            7 * DAY,
+            10 * DAY,
+            29 * DAY,
+            30 * DAY,
+            90 * DAY,
+            366 * DAY,
+        )
         (gap,) = self.draw.choices(gaps, weights=(38, 8, 16, 18, 8, 5, 3, 1.5, 1.5, 0.4, 0.2))
         later = [instant for instant in self.instants if instant > self.at]
         if later and self.draw.random() < 0.06:
@@ -250,9 +293,15 @@ class _Story:
             return [event for name in self.accounts for event in self._say(name)]
         name = draw.choice(self.accounts)
         ways: tuple[Callable[[str], list[ev.Event]], ...] = (
-            self._say, self._choose, self._answer_all, self._except, self._keep_out, self._mark, self._move,
+            self._say,
+            self._choose,
+            self._answer_all,
+            self._except,
+            self._keep_out,
+            self._mark,
+            self._move,
             self._give_feedback,
-        )  # fmt: skip
+        )
         (way,) = draw.choices(ways, weights=(46, 7, 9, 8, 10, 7, 6, 9))
         if draw.random() < 0.01:
             name = "zoe"  # whom nobody ever opened an account for
@@ -260,7 +309,11 @@ class _Story:
 
     def _conversation(self, name: str) -> str:
         """Mostly one of the account's own newest three; now and then somebody else's."""
-        owner = self.draw.choice(self.accounts) if name not in self.newest or self.draw.random() < 0.1 else name
+        owner = (
+            self.draw.choice(self.accounts)
+            if name not in self.newest or self.draw.random() < 0.1
+            else name
+        )
         return f"{owner}-{max(1, self.newest[owner] - self.draw.choice((0, 0, 1, 2)))}"
 
     def _asked(self) -> list[str]:
@@ -272,13 +325,19 @@ class _Story:
         """Mostly one that is asked; none, and one of another version, as well."""
         asked = self._asked()
         return self.draw.choice(
-            (None, *asked * 4, *QUESTIONS, "training") if len(asked) > 1 else (None, *asked * 3, "safety")
+            (None, *asked * 4, *QUESTIONS, "training")
+            if len(asked) > 1
+            else (None, *asked * 3, "safety")
         )
 
     def _scope(self, name: str) -> ev.NamedScope:
         chat = self._conversation(name)
         project = project_of(chat) or self.draw.choice(PROJECTS)
-        return ev.NamedScope(project=project) if self.draw.random() < 0.5 else ev.NamedScope(conversation=chat)
+        return (
+            ev.NamedScope(project=project)
+            if self.draw.random() < 0.5
+            else ev.NamedScope(conversation=chat)
+        )
 
     def _say(self, name: str) -> list[ev.Event]:
         draw, chat = self.draw, self._conversation(name)
@@ -291,7 +350,11 @@ class _Story:
                 self._pass_time()
             said.append(
                 self._turn(
-                    name, chat, draw.choice((TurnRole.assistant, TurnRole.assistant, TurnRole.tool, TurnRole.user))
+                    name,
+                    chat,
+                    draw.choice(
+                        (TurnRole.assistant, TurnRole.assistant, TurnRole.tool, TurnRole.user)
+                    ),
                 )
             )
         if draw.random() < 0.12:
@@ -316,12 +379,20 @@ class _Story:
             project=project_of(chat) if draw.random() < 0.9 else draw.choice(PROJECTS),
         )
 
-    def _chosen(self, name: str, allow: bool, question: str | None, scope: ev.NamedScope | None = None) -> ev.Event:
+    def _chosen(
+        self, name: str, allow: bool, question: str | None, scope: ev.NamedScope | None = None
+    ) -> ev.Event:
         draw = self.draw
         age = draw.choice((None,) * 24 + (30, 17, 15))
         keep = [self._scope(name) for _ in range(draw.choice((0, 0, 1, 2)))] if not allow else []
         return ev.ChooseEvent(
-            at=self.at, account=name, allow=allow, question=question, scope=scope, keep=tuple(keep), age=age
+            at=self.at,
+            account=name,
+            allow=allow,
+            question=question,
+            scope=scope,
+            keep=tuple(keep),
+            age=age,
         )
 
     def _choose(self, name: str) -> list[ev.Event]:
@@ -331,7 +402,9 @@ class _Story:
         """Every question that is asked, at one instant: the gate opens, where it can."""
         asked = self._asked()
         self.draw.shuffle(asked)
-        return [self._chosen(name, self.draw.random() < self.choosy, question) for question in asked]
+        return [
+            self._chosen(name, self.draw.random() < self.choosy, question) for question in asked
+        ]
 
     def _except(self, name: str) -> list[ev.Event]:
         """A yes for a project or a conversation, often right after a no for all."""
@@ -343,14 +416,20 @@ class _Story:
         scopes = [ev.NamedScope(conversation=chat), ev.NamedScope(project=project)]
         draw.shuffle(scopes)
         for scope in scopes[: draw.choice((1, 2))]:
-            chosen.append(self._chosen(name, True, question if draw.random() < 0.8 else self._question(), scope))
+            chosen.append(
+                self._chosen(
+                    name, True, question if draw.random() < 0.8 else self._question(), scope
+                )
+            )
             if draw.random() < 0.5:
                 self._perhaps_pass_time()
                 chosen.append(self._turn(name, chat, TurnRole.user))
         return chosen
 
     def _out_and_in(self, name: str) -> list[ev.Event]:
-        """A conversation, or its project, kept out and let in again; something may be said between and after."""
+        """A conversation, or its project, kept out and let in again; something may be said between
+        and after.
+        """
         draw, chat = self.draw, self._conversation(name)
         project = project_of(chat)
         whole = {"project": project} if project and draw.random() < 0.4 else {"conversation": chat}
@@ -365,7 +444,11 @@ class _Story:
             if act is not None:
                 happened.append(msgspec.structs.replace(act, at=self.at))
             elif draw.random() < 0.6:
-                happened.append(self._turn(name, chat, draw.choice((TurnRole.user, TurnRole.user, TurnRole.assistant))))
+                happened.append(
+                    self._turn(
+                        name, chat, draw.choice((TurnRole.user, TurnRole.user, TurnRole.assistant))
+                    )
+                )
             self._perhaps_pass_time()
         return happened
 
@@ -380,13 +463,19 @@ class _Story:
 
     def _mark(self, name: str) -> list[ev.Event]:
         draw, chat = self.draw, self._conversation(name)
-        kind = draw.choices((ev.FlagEvent, ev.UnflagEvent, ev.HoldEvent, ev.UnholdEvent), weights=(6, 1, 2, 2))[0]
+        kind = draw.choices(
+            (ev.FlagEvent, ev.UnflagEvent, ev.HoldEvent, ev.UnholdEvent), weights=(6, 1, 2, 2)
+        )[0]
         if kind is ev.HoldEvent or kind is ev.UnholdEvent:
-            return [kind(at=self.at, account=name, conversation=chat, matter=draw.choice(("m1", "m2")))]
+            return [
+                kind(at=self.at, account=name, conversation=chat, matter=draw.choice(("m1", "m2")))
+            ]
         return [kind(at=self.at, account=name, conversation=chat)]
 
     def _move(self, name: str) -> list[ev.Event]:
-        """Out of the terms and, mostly, back at once or soon: grants lapse, and what was said stays in scope."""
+        """Out of the terms and, mostly, back at once or soon: grants lapse, and what was said stays
+        in scope.
+        """
         draw = self.draw
         if draw.random() < 0.05:
             return [ev.CloseAccountEvent(at=self.at, account=name)]
@@ -407,21 +496,48 @@ class _Story:
         self.feedback += self.feedback == 0 or self.draw.random() < 0.95
         chat, share = self._conversation(name), self.draw.choice(tuple(Share))
         return [
-            ev.GiveFeedbackEvent(at=self.at, account=name, conversation=chat, feedback=f"f{self.feedback}", share=share)
+            ev.GiveFeedbackEvent(
+                at=self.at,
+                account=name,
+                conversation=chat,
+                feedback=f"f{self.feedback}",
+                share=share,
+            )
         ]
 
 
-def _moments(draw: Random, events: list[ev.Event], documents: list[dict[str, Any]], count: int) -> list[datetime]:
-    """When to ask: at events, exactly a period after one, at a version's first instant, at the end of a notice, far beyond."""
+def _moments(
+    draw: Random, events: list[ev.Event], documents: list[dict[str, Any]], count: int
+) -> list[datetime]:
+    """When to ask: at events, exactly a period after one, at a version's first instant, at the end
+    of a notice, far beyond.
+    """
     last = events[-1].at
     found = {last}
     for _ in range(count - 1):
         event = draw.choice(events[len(events) // 3 :]).at
-        after = draw.choice((SECOND, DAY, DAY, 7 * DAY, 10 * DAY, 30 * DAY - SECOND, 30 * DAY, 60 * DAY, 731 * DAY))
+        after = draw.choice(
+            (SECOND, DAY, DAY, 7 * DAY, 10 * DAY, 30 * DAY - SECOND, 30 * DAY, 60 * DAY, 731 * DAY)
+        )
         version = draw.choice(documents)
         first = datetime.fromisoformat(version["effective"])
-        over = datetime.fromisoformat(version["decide_by"] or version["version"]).replace(tzinfo=UTC) + DAY
+        over = (
+            datetime.fromisoformat(version["decide_by"] or version["version"]).replace(tzinfo=UTC)
+            + DAY
+        )
         found.add(
-            draw.choice((event, event, event, event + after, event + after, first, first - SECOND, over, over - SECOND))
+            draw.choice(
+                (
+                    event,
+                    event,
+                    event,
+                    event + after,
+                    event + after,
+                    first,
+                    first - SECOND,
+                    over,
+                    over - SECOND,
+                )
+            )
         )
     return sorted(found)

@@ -1,12 +1,14 @@
 """The page `spec/v2/policy.md` once more, as slow and plain as it can be said.
 
-Every question is answered from the whole list of events, from the first on. What is kept are turns, acts, grants ever
-given and dates; what is in force, segments, standings, use and reasons are worked out anew from them, by the words of
-the page. It shares no rule with the product, only its events and its calendar. Where the page leaves a choice:
+Every question is answered from the whole list of events, from the first on. What is kept are turns,
+acts, grants ever given and dates; what is in force, segments, standings, use and reasons are worked
+out anew from them, by the words of the page. It shares no rule with the product, only its events
+and its calendar. Where the page leaves a choice:
 
 (a) what names an account that is not open yet has no effect, and an account is opened once;
-(b) of an account's acts at one instant, those of a version come first, as the page says, and then those of the list;
-(c) a no that answers several questions answers them in the order of the file: the dates are the same in any order.
+(b) of an account's acts at one instant, those of a version come first, as the page says, and then
+those of the list; (c) a no that answers several questions answers them in the order of the file:
+the dates are the same in any order.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ from licet.policy import events as ev
 from licet.policy.period import instant, parse_period
 
 Version = Mapping[str, Any]
-Given = tuple[int, int]  # a grant as it is for one conversation: its number, and how often that was kept out
+# a grant as it is for one conversation: its number, and how often that was kept out
+Given = tuple[int, int]
 ACCOUNT, PROJECT, CONVERSATION = "account", "project", "conversation"
 BEYOND = datetime.max.replace(tzinfo=UTC)  # the date of what is not dated yet
 
@@ -78,7 +81,9 @@ class Conversation:
     matters: set[str] = field(default_factory=set)
 
     def segments(self) -> list[list[Turn]]:
-        """Consecutive turns with the same stamp, all of it; a turn after an expired last segment begins a new one."""
+        """Consecutive turns with the same stamp, all of it; a turn after an expired last segment
+        begins a new one.
+        """
         parts = [[self.turns[0]]]
         for before, turn in pairwise(self.turns):
             if turn.stamp != before.stamp or turn.after_expired:
@@ -115,7 +120,9 @@ class Grant:
 
 @dataclass
 class Act:
-    """What was done about a question: `yes`, `no`, or that its answer was forgotten in a `lapse`."""
+    """What was done about a question: `yes`, `no`, or that its answer was forgotten in a
+    `lapse`.
+    """
 
     what: str
     question: str
@@ -138,7 +145,9 @@ class Account:
         return [grant for grant in self.grants if not grant.ended]
 
     def grant_for(self, question: str, conversation: Conversation) -> Grant | None:
-        """The narrowest in force that covers it: its own, else its project's, else the account's."""
+        """The narrowest in force that covers it: its own, else its project's, else the
+        account's.
+        """
         for kind in (CONVERSATION, PROJECT, ACCOUNT):
             for grant in self.in_force():
                 if grant.question == question and grant.kind == kind and grant.covers(conversation):
@@ -175,11 +184,16 @@ class Reference:
         self._last: tuple[datetime, Past] | None = None
 
     def past(self, at: datetime) -> Past:
-        """Everything up to and with ``at``, from the first event on; only the last moment asked is remembered."""
+        """Everything up to and with ``at``, from the first event on; only the last moment asked is
+        remembered.
+        """
         if at.tzinfo is None:
             raise ValueError("a time without an offset")
         if self._last is None or self._last[0] != at:
-            self._last = (at, Past(self.versions, [event for event in self.events if event.at <= at], at))
+            self._last = (
+                at,
+                Past(self.versions, [event for event in self.events if event.at <= at], at),
+            )
         return self._last[1]
 
     def decide(self, turn: str, purpose: str, at: datetime) -> tuple[str, datetime | None]:
@@ -203,7 +217,9 @@ class Reference:
 class Past:
     """What the events up to a moment come to."""
 
-    def __init__(self, versions: Sequence[Version], events: Iterable[ev.Event], until: datetime) -> None:
+    def __init__(
+        self, versions: Sequence[Version], events: Iterable[ev.Event], until: datetime
+    ) -> None:
         self.versions = versions
         self.accounts: dict[str, Account] = {}
         self.conversations: dict[str, Conversation] = {}
@@ -222,14 +238,26 @@ class Past:
             version = self.versions[coming.pop(0)]
             self.at = effective(version)
             for account in self.accounts.values():
-                if account.plan not in version["scope"]["plans"] or refuses_age(version, account.age, account.region):
+                if account.plan not in version["scope"]["plans"] or refuses_age(
+                    version, account.age, account.region
+                ):
                     self.lapse(account, account.in_force())
                 else:
-                    self.lapse(account, [grant for grant in account.in_force() if grant.question not in asks(version)])
+                    self.lapse(
+                        account,
+                        [
+                            grant
+                            for grant in account.in_force()
+                            if grant.question not in asks(version)
+                        ],
+                    )
 
     def number(self) -> int:
         """The version in force; before the first is effective, the first."""
-        return max([n for n, version in enumerate(self.versions) if effective(version) <= self.at], default=0)
+        return max(
+            [n for n, version in enumerate(self.versions) if effective(version) <= self.at],
+            default=0,
+        )
 
     def version(self) -> Version:
         return self.versions[self.number()]
@@ -242,12 +270,16 @@ class Past:
         return self.versions[number : self.number() + 1]
 
     def newest_material(self) -> int | None:
-        material = [n for n, v in enumerate(self.versions) if effective(v) <= self.at and v["material"]]
+        material = [
+            n for n, v in enumerate(self.versions) if effective(v) <= self.at and v["material"]
+        ]
         return material[-1] if material else None
 
     def question_of(self, purpose: str) -> str | None:
         """The question of the version in force that covers a purpose."""
-        covering = [question for question, covers in asks(self.version()).items() if purpose in covers]
+        covering = [
+            question for question, covers in asks(self.version()).items() if purpose in covers
+        ]
         return covering[0] if covering else None
 
     def after(self, *keys: str, start: datetime | None = None) -> datetime:
@@ -293,7 +325,9 @@ class Past:
 
     def own(self, account: str, name: str) -> Conversation | None:
         conversation = self.conversations.get(name)
-        return conversation if conversation is not None and conversation.account == account else None
+        return (
+            conversation if conversation is not None and conversation.account == account else None
+        )
 
     def of(self, account: Account) -> list[Conversation]:
         return [c for c in self.conversations.values() if self.accounts[c.account] is account]
@@ -334,7 +368,12 @@ class Past:
         if event.age is not None and (account.age is None or event.age < account.age):  # 1
             self.set_age(account, event.age)
         asked = list(asks(self.version()))
-        if account.closed or not self.begun() or (event.question is not None and event.question not in asked):  # 2
+        # 2
+        if (
+            account.closed
+            or not self.begun()
+            or (event.question is not None and event.question not in asked)
+        ):
             return
         if event.question is None and event.allow and len(asked) > 1:
             return
@@ -347,7 +386,10 @@ class Past:
                 self.allow_within(account, event.account, question, event.scope)
 
     def refuse(self, account: Account, question: str, keep: Iterable[ev.NamedScope]) -> None:  # 3
-        kept = [(CONVERSATION, one.conversation) if one.conversation else (PROJECT, one.project) for one in keep]
+        kept = [
+            (CONVERSATION, one.conversation) if one.conversation else (PROJECT, one.project)
+            for one in keep
+        ]
         account.acts.append(Act("no", question, self.number(), account.had_a_grant(question)))
         of = [grant for grant in account.in_force() if grant.question == question]
         self.end(account, [grant for grant in of if (grant.kind, grant.name) not in kept])
@@ -361,23 +403,37 @@ class Past:
         if self.takes_no_yes(account):
             return
         account.acts.append(Act("yes", question, self.number(), after_a_grant=True))
-        if not any(grant.question == question and grant.kind == ACCOUNT for grant in account.in_force()):
+        if not any(
+            grant.question == question and grant.kind == ACCOUNT for grant in account.in_force()
+        ):
             self.begin(account, question, ACCOUNT, "")
 
-    def allow_within(self, account: Account, owner: str, question: str, scope: ev.NamedScope) -> None:  # 5
+    # 5
+    def allow_within(
+        self, account: Account, owner: str, question: str, scope: ev.NamedScope
+    ) -> None:
         if self.gate(account) != "open" or self.takes_no_yes(account):
             return
         within = [grant for grant in account.in_force() if grant.question == question]
         if scope.project:
-            covered = any(g.kind == ACCOUNT or (g.kind, g.name) == (PROJECT, scope.project) for g in within)
+            covered = any(
+                g.kind == ACCOUNT or (g.kind, g.name) == (PROJECT, scope.project) for g in within
+            )
             if scope.project not in account.projects_out and not covered:
                 self.begin(account, question, PROJECT, scope.project)
             return
         assert scope.conversation
         conversation = self.own(owner, scope.conversation)
-        if conversation is None or conversation.deleted or conversation.incognito or conversation.kept_out:
+        if (
+            conversation is None
+            or conversation.deleted
+            or conversation.incognito
+            or conversation.kept_out
+        ):
             return
-        if self.at < conversation.keep_until() and not any(grant.covers(conversation) for grant in within):
+        if self.at < conversation.keep_until() and not any(
+            grant.covers(conversation) for grant in within
+        ):
             self.begin(account, question, CONVERSATION, scope.conversation)
 
     def begin(self, account: Account, question: str, kind: str, name: str) -> None:
@@ -393,15 +449,27 @@ class Past:
             return
         if conversation is None:
             out = event.narrow or event.project in account.projects_out
-            conversation = Conversation(event.conversation, event.account, event.project, event.incognito, out)
+            conversation = Conversation(
+                event.conversation, event.account, event.project, event.incognito, out
+            )
             self.conversations[event.conversation] = conversation
-        elif conversation.account != event.account or conversation.deleted or self.at >= conversation.keep_until():
+        elif (
+            conversation.account != event.account
+            or conversation.deleted
+            or self.at >= conversation.keep_until()
+        ):
             return
         last = conversation.turns[-1] if conversation.turns else None
         after_expired = last is not None and self.at >= last.keep_until
         origin = event.origin or ("typed" if event.role == "user" else event.role.value)
         turn = Turn(
-            event.turn, self.at, event.role, origin, self.stamp(event, account, conversation), after_expired, BEYOND
+            event.turn,
+            self.at,
+            event.role,
+            origin,
+            self.stamp(event, account, conversation),
+            after_expired,
+            BEYOND,
         )
         conversation.turns.append(turn)
         with_it = conversation.segments()[-1]
@@ -420,19 +488,31 @@ class Past:
             stale.append((question, self.stale(account, conversation, question)))
             grants.append((question, grant))
         return Stamp(
-            account.plan, event.surface, in_scope, self.number(), conversation.kept_out, tuple(stale), tuple(grants)
+            account.plan,
+            event.surface,
+            in_scope,
+            self.number(),
+            conversation.kept_out,
+            tuple(stale),
+            tuple(grants),
         )
 
     def stale(self, account: Account, conversation: Conversation, question: str) -> bool:
         """A grant for it is in force, and the newest material terms are not answered."""
-        return account.grant_for(question, conversation) is not None and not self.is_answered(account, question)
+        return account.grant_for(question, conversation) is not None and not self.is_answered(
+            account, question
+        )
 
     def is_answered(self, account: Account, question: str) -> bool:
         newest, answered = self.newest_material(), account.answered(question)
         return newest is not None and answered is not None and answered >= newest
 
-    def would_be_given(self, account: Account, conversation: Conversation, question: str) -> Given | None:
-        """The grant that a user's in-scope turn of this conversation taken now is given for the question."""
+    def would_be_given(
+        self, account: Account, conversation: Conversation, question: str
+    ) -> Given | None:
+        """The grant that a user's in-scope turn of this conversation taken now is given for the
+        question.
+        """
         grant = account.grant_for(question, conversation)
         if (
             grant is None
@@ -440,7 +520,11 @@ class Past:
             or refuses_age(self.version(), account.age, account.region)
         ):
             return None
-        return None if conversation.incognito or conversation.kept_out else (grant.number, conversation.narrowed)
+        return (
+            None
+            if conversation.incognito or conversation.kept_out
+            else (grant.number, conversation.narrowed)
+        )
 
     # What else happens to a conversation
 
@@ -448,7 +532,9 @@ class Past:
         match event:
             case ev.DeleteEvent():
                 conversation.deleted = True
-                at_most([*conversation.turns, *conversation.feedback.values()], self.after("deleted"))
+                at_most(
+                    [*conversation.turns, *conversation.feedback.values()], self.after("deleted")
+                )
             case ev.NarrowEvent():
                 self.narrow(account, conversation)
             case ev.WidenEvent() if not conversation.deleted:
@@ -473,7 +559,9 @@ class Past:
         conversation.kept_out = True
         conversation.narrowed += 1
         own = (CONVERSATION, conversation.name)
-        self.end(account, [grant for grant in account.in_force() if (grant.kind, grant.name) == own])
+        self.end(
+            account, [grant for grant in account.in_force() if (grant.kind, grant.name) == own]
+        )
         at_most(conversation.turns, self.after("opted_out"))
         at_most(conversation.feedback.values(), self.after("feedback", "opted_out"))
 
@@ -483,9 +571,13 @@ class Past:
             if conversation.project == project:
                 self.narrow(account, conversation)
         own = (PROJECT, project)
-        self.end(account, [grant for grant in account.in_force() if (grant.kind, grant.name) == own])
+        self.end(
+            account, [grant for grant in account.in_force() if (grant.kind, grant.name) == own]
+        )
 
-    def give_feedback(self, account: Account, event: ev.GiveFeedbackEvent, conversation: Conversation) -> None:
+    def give_feedback(
+        self, account: Account, event: ev.GiveFeedbackEvent, conversation: Conversation
+    ) -> None:
         if account.closed or conversation.deleted or self.at >= conversation.keep_until():
             return
         if any(event.feedback in c.feedback for c in self.conversations.values()):
@@ -530,15 +622,21 @@ class Past:
             for turn in conversation.turns:
                 if turn.name == name:
                     because = self.because(conversation, turn, purpose)
-                    until = {"permitted": turn.keep_until, "flagged": turn.safety_until}.get(because)
+                    until = {"permitted": turn.keep_until, "flagged": turn.safety_until}.get(
+                        because
+                    )
                     return because, until
         return "unknown", None
 
-    def because(self, conversation: Conversation, turn: Turn, purpose: str, *, flags: bool = True) -> str:
+    def because(
+        self, conversation: Conversation, turn: Turn, purpose: str, *, flags: bool = True
+    ) -> str:
         """The first row that holds."""
         return next(self.rows(conversation, turn, purpose, flags=flags))
 
-    def rows(self, conversation: Conversation, turn: Turn, purpose: str, *, flags: bool) -> Iterator[str]:
+    def rows(
+        self, conversation: Conversation, turn: Turn, purpose: str, *, flags: bool
+    ) -> Iterator[str]:
         account = self.accounts[conversation.account]
         versions = self.since(turn.stamp.version)
         reaches = {version["reach"] for version in versions}
@@ -551,7 +649,12 @@ class Past:
             yield "out_of_scope"
         if any(refuses_age(version, account.age, account.region) for version in versions):
             yield "age"
-        if flags and purpose == "safety_classifiers" and turn.safety_until is not None and self.at < turn.safety_until:
+        if (
+            flags
+            and purpose == "safety_classifiers"
+            and turn.safety_until is not None
+            and self.at < turn.safety_until
+        ):
             yield "flagged"
         if conversation.incognito:
             yield "incognito"
@@ -571,16 +674,27 @@ class Past:
             yield "purpose"
         if any(turn.origin not in version["origins"] for version in versions):
             yield "origin"
-        deciding = {"turn": conversation.segment_of(turn)[0].stamp, "conversation": conversation.deciding()[0].stamp}
+        deciding = {
+            "turn": conversation.segment_of(turn)[0].stamp,
+            "conversation": conversation.deciding()[0].stamp,
+        }
         if any(deciding[reach].is_stale(question) for reach in reaches):
             yield "stale_terms"
-        if any(deciding[reach].grant(question) != (grant.number, conversation.narrowed) for reach in reaches):
+        if any(
+            deciding[reach].grant(question) != (grant.number, conversation.narrowed)
+            for reach in reaches
+        ):
             yield "before_grant"
         yield "permitted"
 
     def in_scope(self, turn: Turn) -> bool:
-        """Every version from the one that it was taken under to the one in force lists its plan and surface."""
-        return all(listed(version, turn.stamp.plan, turn.stamp.surface) for version in self.since(turn.stamp.version))
+        """Every version from the one that it was taken under to the one in force lists its plan and
+        surface.
+        """
+        return all(
+            listed(version, turn.stamp.plan, turn.stamp.surface)
+            for version in self.since(turn.stamp.version)
+        )
 
     def feedback_answer(self, name: str) -> tuple[str, str, datetime | None]:
         for conversation in self.conversations.values():
@@ -632,7 +746,11 @@ class Past:
         if all(self.is_answered(account, question) for question in asks(version)):
             return "open"
         over = day_is_over(self.versions[newest].get("decide_by"), self.at)
-        return "must_decide" if over or account.opened >= effective(self.versions[newest]) else "notice"
+        return (
+            "must_decide"
+            if over or account.opened >= effective(self.versions[newest])
+            else "notice"
+        )
 
 
 def at_most(dated: Iterable[Turn | Feedback], until: datetime) -> None:
@@ -662,10 +780,19 @@ def refuses_age(version: Version, age: int | None, region: str | None) -> bool:
 
 
 def least_age(version: Version, region: str | None) -> int | None:
-    """That of the part of a country, else of the country, else the version's; without a region the strictest of all."""
-    by_region = {name: said["min_age"] for name, said in version.get("regions", {}).items() if "min_age" in said}
+    """That of the part of a country, else of the country, else the version's; without a region the
+    strictest of all.
+    """
+    by_region = {
+        name: said["min_age"]
+        for name, said in version.get("regions", {}).items()
+        if "min_age" in said
+    }
     if region is None:
-        return max([age for age in [version["min_age"], *by_region.values()] if age is not None], default=None)
+        return max(
+            [age for age in [version["min_age"], *by_region.values()] if age is not None],
+            default=None,
+        )
     for name in [region, region.split("-")[0]]:
         if name in by_region:
             return by_region[name]

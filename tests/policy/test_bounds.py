@@ -1,4 +1,6 @@
-"""The rule at its bounds: the instant at which something ends, the version under which it was given, the closed account."""
+"""The rule at its bounds: the instant at which something ends, the version under which it was
+given, the closed account.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,13 @@ import pytest
 
 from licet.policy import fold
 from licet.policy.decide import IMPROVE, SAFETY, DecisionReason, decide, decide_feedback
-from licet.policy.events import ChooseEvent, CloseAccountEvent, GiveFeedbackEvent, OpenAccountEvent, SayEvent
+from licet.policy.events import (
+    ChooseEvent,
+    CloseAccountEvent,
+    GiveFeedbackEvent,
+    OpenAccountEvent,
+    SayEvent,
+)
 from licet.policy.file import Policies, Policy, preset, read
 from licet.policy.period import instant
 from licet.policy.state import AccountState, ConversationState, Feedback, Share, TurnRole, TurnState
@@ -23,7 +31,13 @@ TURN = TurnState(number=1, segment=0, role=TurnRole.user, origin="typed")
 
 
 def version(name: str, **changes: object) -> Policy:
-    base = {**STRICT.document(), "version": name, "effective": name, "decide_by": None, "material": True}
+    base = {
+        **STRICT.document(),
+        "version": name,
+        "effective": name,
+        "decide_by": None,
+        "material": True,
+    }
     return read({**base, **changes})
 
 
@@ -35,7 +49,9 @@ def allowed(policies: Policies, age: int = 30) -> AccountState:
 
 
 def talk(account: AccountState, policies: Policies) -> ConversationState:
-    return fold.say(account, fold.begin(account), policies, SAID, TurnRole.user, "app", "typed").conversation
+    return fold.say(
+        account, fold.begin(account), policies, SAID, TurnRole.user, "app", "typed"
+    ).conversation
 
 
 def given(account: AccountState, policies: Policies) -> tuple[ConversationState, Feedback]:
@@ -49,7 +65,9 @@ def test_the_deciding_segment_is_the_last_one_in_which_the_person_spoke() -> Non
     one = talk(allowed(Policies([STRICT])), Policies([STRICT]))
     for length in range(1, 5):
         for spoke in product((False, True), repeat=length):
-            segments = tuple(msgspec.structs.replace(one.segments[0], has_user=each) for each in spoke)
+            segments = tuple(
+                msgspec.structs.replace(one.segments[0], has_user=each) for each in spoke
+            )
             last = max((n for n, each in enumerate(spoke) if each), default=length - 1)
             assert msgspec.structs.replace(one, segments=segments).deciding == last, spoke
 
@@ -59,20 +77,37 @@ def test_a_feedback_serves_until_its_last_instant_and_not_at_it() -> None:
     account = allowed(policies)
     conversation, feedback = given(account, policies)
     end = feedback.keep_until
-    assert decide_feedback(account, conversation, feedback, policies, end - TICK).because is DecisionReason.permitted
-    assert decide_feedback(account, conversation, feedback, policies, end).because is DecisionReason.expired
+    assert (
+        decide_feedback(account, conversation, feedback, policies, end - TICK).because
+        is DecisionReason.permitted
+    )
+    assert (
+        decide_feedback(account, conversation, feedback, policies, end).because
+        is DecisionReason.expired
+    )
 
 
-@pytest.mark.parametrize("covered", [(IMPROVE, SAFETY), (SAFETY, IMPROVE), (IMPROVE, SAFETY, IMPROVE)])
-def test_a_feedback_serves_improving_only_where_every_version_covers_it(covered: tuple[str, ...]) -> None:
-    """The grant goes on across the versions: what it was given for, what it is for now, and all between must name it."""
+@pytest.mark.parametrize(
+    "covered", [(IMPROVE, SAFETY), (SAFETY, IMPROVE), (IMPROVE, SAFETY, IMPROVE)]
+)
+def test_a_feedback_serves_improving_only_where_every_version_covers_it(
+    covered: tuple[str, ...],
+) -> None:
+    """The grant goes on across the versions: what it was given for, what it is for now, and all
+    between must name it.
+    """
     days = ("2025-08-28", "2025-09-10", "2025-09-20")
-    policies = Policies([version(day, choice={"covers": [what]}) for day, what in zip(days, covered, strict=False)])
+    policies = Policies(
+        [version(day, choice={"covers": [what]}) for day, what in zip(days, covered, strict=False)]
+    )
     account = allowed(policies)
     conversation, feedback = given(account, policies)
     at = instant("2025-09-21")
     account = fold.advance(account, policies, at).account
-    assert decide_feedback(account, conversation, feedback, policies, at).because is DecisionReason.purpose
+    assert (
+        decide_feedback(account, conversation, feedback, policies, at).because
+        is DecisionReason.purpose
+    )
 
 
 def test_an_age_that_the_terms_in_force_refuse_ends_every_use_that_of_a_flag_too() -> None:
@@ -80,9 +115,16 @@ def test_an_age_that_the_terms_in_force_refuse_ends_every_use_that_of_a_flag_too
     account = allowed(policies, age=19)
     conversation = fold.flag(account, talk(account, policies), policies, SAID)
     before, after = instant("2025-12-01") - TICK, instant("2025-12-01")
-    assert decide(account, conversation, TURN, policies, SAFETY, before).because is DecisionReason.flagged
-    assert decide(account, conversation, TURN, policies, SAFETY, after).because is DecisionReason.age
-    assert decide(account, conversation, TURN, policies, IMPROVE, after).because is DecisionReason.age
+    assert (
+        decide(account, conversation, TURN, policies, SAFETY, before).because
+        is DecisionReason.flagged
+    )
+    assert (
+        decide(account, conversation, TURN, policies, SAFETY, after).because is DecisionReason.age
+    )
+    assert (
+        decide(account, conversation, TURN, policies, IMPROVE, after).because is DecisionReason.age
+    )
 
 
 def test_an_age_that_the_terms_of_then_refused_is_refused_under_later_ones() -> None:
@@ -90,7 +132,9 @@ def test_an_age_that_the_terms_of_then_refused_is_refused_under_later_ones() -> 
     account = msgspec.structs.replace(allowed(Policies([STRICT])), age=19)
     conversation = fold.flag(account, talk(account, policies), policies, SAID)
     after = instant("2025-12-01")
-    assert decide(account, conversation, TURN, policies, SAFETY, after).because is DecisionReason.age
+    assert (
+        decide(account, conversation, TURN, policies, SAFETY, after).because is DecisionReason.age
+    )
 
 
 def test_no_feedback_is_given_by_a_closed_account_on_what_was_deleted_or_is_over() -> None:
@@ -115,7 +159,9 @@ def test_nothing_is_held_that_is_over() -> None:
     assert fold.hold(conversation, end - TICK, "kettles").keep_until is None
 
 
-def test_an_account_was_opened_when_its_host_had_opened_it_and_never_later_than_it_is_known() -> None:
+def test_an_account_was_opened_when_its_host_had_opened_it_and_never_later_than_it_is_known() -> (
+    None
+):
     policies = Policies([STRICT])
     for told, opened in ((None, SAID), (OPENED, OPENED), (SAID, SAID), (SAID + TICK, SAID)):
         account = fold.open_account(policies, SAID, "free", 30, told)
@@ -171,8 +217,19 @@ def test_feedback_of_an_account_that_is_closed_ends_when_its_conversations_do() 
         world.apply(ChooseEvent(at=OPENED, account="ana", allow=True, question=question))
     world.apply(SayEvent(at=SAID, account="ana", conversation="c", turn="t"))
     world.apply(
-        GiveFeedbackEvent(at=SAID, account="ana", conversation="c", feedback="f", rating="up", share=Share.conversation)
+        GiveFeedbackEvent(
+            at=SAID,
+            account="ana",
+            conversation="c",
+            feedback="f",
+            rating="up",
+            share=Share.conversation,
+        )
     )
     before = world.feedback["f"][1].keep_until
     world.apply(CloseAccountEvent(at=closed, account="ana"))
-    assert world.feedback["f"][1].keep_until == world.conversations["c"].conversation.content_until < before
+    assert (
+        world.feedback["f"][1].keep_until
+        == world.conversations["c"].conversation.content_until
+        < before
+    )

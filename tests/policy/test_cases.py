@@ -1,4 +1,6 @@
-"""Case files: the worked cases hold, a wrong expectation is shown, and a malformed file names the place."""
+"""Case files: the worked cases hold, a wrong expectation is shown, and a malformed file names the
+place.
+"""
 
 from __future__ import annotations
 
@@ -57,15 +59,64 @@ def test_a_case_file_may_be_json(tmp_path: Path, opening: str) -> None:
 @pytest.mark.parametrize(
     ("right", "wrong", "subject", "key", "expected", "actual"),
     [
-        ("because: permitted, until", "because: expired, until", TURN, "because", "expired", "permitted"),
-        ("use: true, because: permitted, until", "use: false, because: permitted, until", TURN, "use", "False", "True"),
-        (f"permitted, until: {YEARS}", "permitted, until: 2030-09-03", TURN, "until", "2030-09-03T00:00:00Z", UNTIL),
-        (f"keep_until: {YEARS}, safety", "keep_until: null, safety", "conversation c1", "keep_until", "None", UNTIL),
-        ("safety_until: null", "safety_until: 2027-09-02", "conversation c1", "safety_until", FLAGGED, "None"),
+        (
+            "because: permitted, until",
+            "because: expired, until",
+            TURN,
+            "because",
+            "expired",
+            "permitted",
+        ),
+        (
+            "use: true, because: permitted, until",
+            "use: false, because: permitted, until",
+            TURN,
+            "use",
+            "False",
+            "True",
+        ),
+        (
+            f"permitted, until: {YEARS}",
+            "permitted, until: 2030-09-03",
+            TURN,
+            "until",
+            "2030-09-03T00:00:00Z",
+            UNTIL,
+        ),
+        (
+            f"keep_until: {YEARS}, safety",
+            "keep_until: null, safety",
+            "conversation c1",
+            "keep_until",
+            "None",
+            UNTIL,
+        ),
+        (
+            "safety_until: null",
+            "safety_until: 2027-09-02",
+            "conversation c1",
+            "safety_until",
+            FLAGGED,
+            "None",
+        ),
         ("gate: open", "gate: notice", "account ana", "gate", "notice", "open"),
-        ("account: ana, gate: open", "account: eva, gate: open", "account eva", "gate", "open", "unknown"),
+        (
+            "account: ana, gate: open",
+            "account: eva, gate: open",
+            "account eva",
+            "gate",
+            "open",
+            "unknown",
+        ),
         ("share: reply, use", "share: rating, use", "feedback f1", "share", "rating", "reply"),
-        ("keep_until: 2030-09-02}", "keep_until: 2027-09-02}", "feedback f1", "keep_until", FLAGGED, UNTIL),
+        (
+            "keep_until: 2030-09-02}",
+            "keep_until: 2027-09-02}",
+            "feedback f1",
+            "keep_until",
+            FLAGGED,
+            UNTIL,
+        ),
     ],
 )
 def test_a_wrong_expectation_is_reported_as_expected_against_actual(
@@ -75,16 +126,20 @@ def test_a_wrong_expectation_is_reported_as_expected_against_actual(
     ran = run_file(written(tmp_path, CASE.replace(right, wrong)))
     (difference,) = ran.differences
     assert str(difference) == (
-        f"new chat: {subject} at 2025-09-03T00:00:00Z: {key}: expected `{expected}`, actual `{actual}`"
+        f"new chat: {subject} at 2025-09-03T00:00:00Z: {key}: expected `{expected}`, actual "
+        f"`{actual}`"
     )
     assert str(ran) == "1 cases, 4 expectations, 1 differ"
 
 
 def test_differences_come_in_the_order_of_the_file(tmp_path: Path) -> None:
     early = CASE.replace(
-        "- {at: 2025-09-03, feedback: f1, share: reply", "- {at: 2025-09-02, feedback: f1, share: rating"
+        "- {at: 2025-09-03, feedback: f1, share: reply",
+        "- {at: 2025-09-02, feedback: f1, share: rating",
     )
-    ran = run_file(written(tmp_path, early.replace("because: permitted, until", "because: expired, until")))
+    ran = run_file(
+        written(tmp_path, early.replace("because: permitted, until", "because: expired, until"))
+    )
     assert [difference.subject.split()[0] for difference in ran.differences] == ["turn", "feedback"]
 
 
@@ -92,7 +147,10 @@ def test_an_expectation_sees_every_event_at_its_moment_and_none_later(tmp_path: 
     text = CASE.replace("at: 2025-09-03, turn", "at: 2025-09-02, turn")
     assert run_file(written(tmp_path, text)).differences == ()
     text = CASE.replace("at: 2025-09-03, turn", 'at: "2025-09-01T23:59:59Z", turn')
-    because = {difference.key: difference.actual for difference in run_file(written(tmp_path, text)).differences}
+    because = {
+        difference.key: difference.actual
+        for difference in run_file(written(tmp_path, text)).differences
+    }
     assert because == {"use": False, "because": "unknown", "until": None}
 
 
@@ -103,13 +161,32 @@ def test_an_expectation_sees_every_event_at_its_moment_and_none_later(tmp_path: 
         ("policy: article-2025", "policy: article-2026", "`article-2026` is not a preset"),
         ("policy: article-2025", "policy: []", "names no policy"),
         ("policy: article-2025", "policy: [7]", "is neither a preset nor a mapping"),
-        ("policy: article-2025", "policy: [{extends: strict, reach: chat}]", "`reach`: `chat` is not one of"),
-        ("policy: article-2025", "policy: [{extends: strict, keep: {erased: P1D}}]", "`keep.erased`: is not a key"),
-        ("policy: article-2025", "policy: [{extends: strict, choice: []}]", "`choice`: asks nothing"),
-        ("policy: article-2025", "policy: {extends: strict, material: false}", "is the first and not material"),
         (
             "policy: article-2025",
-            "policy: [strict, {extends: strict, version: b, effective: 2026-01-01, material: false, choice: {covers: [ads]}}]",
+            "policy: [{extends: strict, reach: chat}]",
+            "`reach`: `chat` is not one of",
+        ),
+        (
+            "policy: article-2025",
+            "policy: [{extends: strict, keep: {erased: P1D}}]",
+            "`keep.erased`: is not a key",
+        ),
+        (
+            "policy: article-2025",
+            "policy: [{extends: strict, choice: []}]",
+            "`choice`: asks nothing",
+        ),
+        (
+            "policy: article-2025",
+            "policy: {extends: strict, material: false}",
+            "is the first and not material",
+        ),
+        (
+            "policy: article-2025",
+            (
+                "policy: [strict, {extends: strict, version: b, effective: 2026-01-01, "
+                "material: false, choice: {covers: [ads]}}]"
+            ),
             "version `b` is not material",
         ),
         ("  policy:", "  polcy: 1\n  policy:", "unknown key"),
@@ -117,23 +194,63 @@ def test_an_expectation_sees_every_event_at_its_moment_and_none_later(tmp_path: 
         ("  expect:", "  expect: 7\n  why:", "is missing or not a list"),
         ("do: choose", "do: chose", "event 2: Invalid value 'chose'"),
         ("allow: true", "allow: maybe", "event 2: Expected `bool`"),
-        ("allow: true", "allow: true, scope: {project: p, conversation: c}", "event 2: a scope names a project or a"),
-        ("allow: true", "allow: true, scope: {}", "event 2: a scope names a project or a conversation, one of them"),
-        ("allow: true", "allow: true, scope: {project: ''}", "event 2: a scope names a project or a conversation"),
-        ("allow: true", "allow: true, scope: {team: p}", "event 2: Object contains unknown field `team`"),
-        ("allow: true", "allow: false, scope: {project: p}", "event 2: a no for a scope is `narrow`"),
+        (
+            "allow: true",
+            "allow: true, scope: {project: p, conversation: c}",
+            "event 2: a scope names a project or a",
+        ),
+        (
+            "allow: true",
+            "allow: true, scope: {}",
+            "event 2: a scope names a project or a conversation, one of them",
+        ),
+        (
+            "allow: true",
+            "allow: true, scope: {project: ''}",
+            "event 2: a scope names a project or a conversation",
+        ),
+        (
+            "allow: true",
+            "allow: true, scope: {team: p}",
+            "event 2: Object contains unknown field `team`",
+        ),
+        (
+            "allow: true",
+            "allow: false, scope: {project: p}",
+            "event 2: a no for a scope is `narrow`",
+        ),
         ("allow: true", "allow: true, keep: [{project: p}]", "event 2: `keep` belongs to a no"),
-        ("allow: true", "allow: false, keep: {project: p}", "event 2: Expected `array`, got `object`"),
+        (
+            "allow: true",
+            "allow: false, keep: {project: p}",
+            "event 2: Expected `array`, got `object`",
+        ),
         (
             "choose, account: ana, allow: true",
             "narrow, account: ana",
             "event 2: names a conversation or a project, one",
         ),
-        ("choose, account: ana, allow: true", "widen, account: ana, project: p, conversation: c", "event 2: names a"),
+        (
+            "choose, account: ana, allow: true",
+            "widen, account: ana, project: p, conversation: c",
+            "event 2: names a",
+        ),
         ("account: ana, allow", "allow", "event 2: Object missing required field `account`"),
-        ("allow: true", "allow: true, colour: red", "event 2: Object contains unknown field `colour`"),
-        ("at: 2025-09-01, do: choose", "at: 2025-02-30, do: choose", "event 2: `2025-02-30` is not a time"),
-        ("at: 2025-09-01, do", "at: 2025-09-01 09:00:00, do", "event 2: `2025-09-01T09:00:00` has no offset"),
+        (
+            "allow: true",
+            "allow: true, colour: red",
+            "event 2: Object contains unknown field `colour`",
+        ),
+        (
+            "at: 2025-09-01, do: choose",
+            "at: 2025-02-30, do: choose",
+            "event 2: `2025-02-30` is not a time",
+        ),
+        (
+            "at: 2025-09-01, do",
+            "at: 2025-09-01 09:00:00, do",
+            "event 2: `2025-09-01T09:00:00` has no offset",
+        ),
         ("{at: 2025-09-01, do: choose", "{do: choose", "event 2: `None` is not a time"),
         (CHOICE, "choose", "event 2: is not a mapping"),
         (
@@ -145,7 +262,11 @@ def test_an_expectation_sees_every_event_at_its_moment_and_none_later(tmp_path: 
         ("purpose: improve_models, ", "", "expectation 1: has no purpose"),
         ("account: ana, gate: open", "account: ana", "expectation 3: expects nothing"),
         ("account: ana, gate: open", "account: ana, gte: open", "expectation 3: unknown key"),
-        ("{at: 2025-09-03, account: ana, gate", "{account: ana, gate", "expectation 3: `None` is not a time"),
+        (
+            "{at: 2025-09-03, account: ana, gate",
+            "{account: ana, gate",
+            "expectation 3: `None` is not a time",
+        ),
         ("keep_until: 2030-09-02}", "keep_until: later}", "expectation 4: `later` is not a time"),
         ("{at: 2025-09-03, account: ana, gate: open}", "open", "expectation 3: is not a mapping"),
     ],
@@ -194,7 +315,10 @@ def test_a_file_that_holds_no_cases_is_an_error(tmp_path: Path, text: str, told:
         "- &b {k: 1, l: 2}\n- {<<: *b, l: 3, m: 4}",
         "- {<<: [{a: 1, b: 1}, {a: 2, c: 2}], b: 3}",
         "{'<<': 1}",
-        "a: 012\nb: 0x1F\nc: 1_000\nd: .inf\ne: ~\nf: on\ng: 2025-01-01\nh: '2025-01-01'\ni: !!str 5",
+        (
+            "a: 012\nb: 0x1F\nc: 1_000\nd: .inf\ne: ~\nf: on\ng: 2025-01-01\nh: "
+            "'2025-01-01'\ni: !!str 5"
+        ),
         "2025-01-01T01:02:03Z",
         "[]",
         "# only a comment",

@@ -1,4 +1,6 @@
-"""What a choice answers: the effect on each question, or the reason of none, and the grants that it ended."""
+"""What a choice answers: the effect on each question, or the reason of none, and the grants that it
+ended.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def refused() -> AccountState:
 
 def chat(account: AccountState, **changes: object) -> ConversationState:
     begun = fold.begin(account, name="c", project="p")
-    return replace(fold.say(account, begun, STRICT, AT, TurnRole.user, "app", "typed").conversation, **changes)
+    return replace(
+        fold.say(account, begun, STRICT, AT, TurnRole.user, "app", "typed").conversation, **changes
+    )
 
 
 def outcome(
@@ -57,7 +61,9 @@ def outcome(
 
 
 def scoped(
-    scope: GrantScope, conversation: ConversationState | None = None, account: AccountState | None = None
+    scope: GrantScope,
+    conversation: ConversationState | None = None,
+    account: AccountState | None = None,
 ) -> NoEffect | None:
     found = outcome(account or refused(), conversation, question="models", scope=scope)
     (answer,) = found.answers
@@ -75,7 +81,11 @@ def test_a_choice_that_is_about_no_question_says_why_and_names_those_that_are_as
         (NoEffect.several_questions, outcome(opened())),
         (NoEffect.several_questions, outcome(opened(), scope=PROJECT)),
     ):
-        assert (found.because, found.answers, found.could_name) == (because, (), ("models", "safety"))
+        assert (found.because, found.answers, found.could_name) == (
+            because,
+            (),
+            ("models", "safety"),
+        )
         assert (found.account.grants, found.account.standings) == ((), ())
 
 
@@ -84,18 +94,27 @@ def test_a_choice_that_does_nothing_about_a_question_says_why() -> None:
         NoEffect.plan: scoped(WHOLE_ACCOUNT, account=opened(plan="work")),
         NoEffect.age: scoped(WHOLE_ACCOUNT, account=opened(age=None)),
         NoEffect.gate: scoped(PROJECT, account=chosen(opened(), False, "models")),
-        NoEffect.kept_out: scoped(PROJECT, account=fold.keep_project_out(refused(), STRICT, AT, "p").account),
+        NoEffect.kept_out: scoped(
+            PROJECT, account=fold.keep_project_out(refused(), STRICT, AT, "p").account
+        ),
         NoEffect.unknown: scoped(CHAT),
         NoEffect.deleted: scoped(CHAT, chat(refused(), deleted_at=AT)),
         NoEffect.expired: scoped(CHAT, fold.shortened(chat(refused()), AT)),
         NoEffect.incognito: scoped(CHAT, chat(refused(), incognito=True)),
-        NoEffect.covered: scoped(CHAT, chat(refused()), chosen(refused(), True, "models", scope=PROJECT)),
+        NoEffect.covered: scoped(
+            CHAT, chat(refused()), chosen(refused(), True, "models", scope=PROJECT)
+        ),
     }
     assert found == {because: because for because in found}
     assert scoped(CHAT, chat(refused(), narrowed=True)) is NoEffect.kept_out
     assert scoped(PROJECT, account=opened(age=17)) is NoEffect.age
     assert scoped(PROJECT, account=replace(refused(), plan="work")) is NoEffect.plan
-    by_others = {NoEffect.closed, NoEffect.not_begun, NoEffect.not_asked, NoEffect.several_questions}
+    by_others = {
+        NoEffect.closed,
+        NoEffect.not_begun,
+        NoEffect.not_asked,
+        NoEffect.several_questions,
+    }
     assert set(found) | by_others == set(NoEffect)
 
 
@@ -106,15 +125,28 @@ def test_a_scope_that_a_wider_grant_covers_needs_none_and_a_narrower_one_leaves_
     account = chosen(refused(), True, "models", scope=CHAT, conversation=talk)
     assert scoped(CHAT, talk, account) is NoEffect.covered
     assert scoped(PROJECT, account=account) is None
-    assert scoped(GrantScope(ScopeKind.project, "q"), account=chosen(refused(), True, "models", scope=PROJECT)) is None
+    assert (
+        scoped(
+            GrantScope(ScopeKind.project, "q"),
+            account=chosen(refused(), True, "models", scope=PROJECT),
+        )
+        is None
+    )
     other = chosen(refused(), True, "safety", scope=PROJECT)
-    assert scoped(PROJECT, account=other) is None, "another question's grant covers nothing of this one"
+    assert scoped(PROJECT, account=other) is None, (
+        "another question's grant covers nothing of this one"
+    )
 
 
 def test_a_yes_begins_a_grant_once_and_then_affirms_it() -> None:
     found = outcome(opened(), question="models")
     (answer,) = found.answers
-    assert (answer.question, answer.scope, answer.effect, answer.grant) == ("models", WHOLE_ACCOUNT, Effect.began, 1)
+    assert (answer.question, answer.scope, answer.effect, answer.grant) == (
+        "models",
+        WHOLE_ACCOUNT,
+        Effect.began,
+        1,
+    )
     again = outcome(found.account, question="models")
     assert [(one.effect, one.grant) for one in again.answers] == [(Effect.affirmed, 1)]
     assert again.account.grants == found.account.grants == (Grant(1, "models"),)
@@ -130,7 +162,9 @@ def test_a_no_answers_each_question_and_tells_what_it_ended_and_kept() -> None:
     told = [(one.question, one.effect, one.kept) for one in found.answers]
     project = Grant(3, "models", PROJECT)
     assert told == [("models", Effect.declined, (project,)), ("safety", Effect.withdrew, ())]
-    assert [(ending.cause, ending.grants) for ending in found.endings] == [(EndingCause.refused, (Grant(2, "safety"),))]
+    assert [(ending.cause, ending.grants) for ending in found.endings] == [
+        (EndingCause.refused, (Grant(2, "safety"),))
+    ]
     assert found.account.grants == (project,)
     assert {s.standing for s in found.account.standings} == {GrantStanding.withdrawn}
     first = fold.choose(opened(), STRICT, AT, False, question="safety")
@@ -140,7 +174,9 @@ def test_a_no_answers_each_question_and_tells_what_it_ended_and_kept() -> None:
 
 
 def test_a_no_for_the_account_keeps_no_grant_of_the_account_whatever_it_lists() -> None:
-    found = fold.choose(chosen(opened(), True, "models"), STRICT, AT, False, question="models", keep=[WHOLE_ACCOUNT])
+    found = fold.choose(
+        chosen(opened(), True, "models"), STRICT, AT, False, question="models", keep=[WHOLE_ACCOUNT]
+    )
     assert found.account.grants == ()
 
 
@@ -148,7 +184,9 @@ def test_an_age_that_ends_grants_tells_so_even_where_the_choice_has_no_effect() 
     account = chosen(opened(), True, "models", "safety")
     for choice in ({"question": "models"}, {"question": "no such question"}, {}):
         found = outcome(account, age=15, **choice)
-        assert [(ending.cause, len(ending.grants)) for ending in found.endings] == [(EndingCause.lapsed, 2)]
+        assert [(ending.cause, len(ending.grants)) for ending in found.endings] == [
+            (EndingCause.lapsed, 2)
+        ]
         assert (found.account.age, found.account.grants) == (15, ())
     assert outcome(account, age=40, question="models").account.age == 30
 
@@ -169,11 +207,19 @@ def test_the_narrowest_grant_in_force_is_the_one_that_counts(given: tuple[GrantS
     by_scope = {grant.scope: grant.number for grant in account.grants}
     assert account.grant_for("models", talk) == by_scope[CHAT if CHAT in by_scope else PROJECT]
     assert account.grant_for("models", replace(talk, name="d")) == by_scope[PROJECT]
-    assert account.grant_for("models", replace(talk, name="d", project="")) == by_scope[WHOLE_ACCOUNT]
+    assert (
+        account.grant_for("models", replace(talk, name="d", project="")) == by_scope[WHOLE_ACCOUNT]
+    )
     assert account.grant_for("safety", talk) is None
 
 
 def test_an_age_that_comes_with_a_choice_fills_an_unknown_one_and_lowers_a_known_one() -> None:
-    for known, given, becomes in ((None, 40, 40), (None, None, None), (30, 20, 20), (30, 40, 30), (30, None, 30)):
+    for known, given, becomes in (
+        (None, 40, 40),
+        (None, None, None),
+        (30, 20, 20),
+        (30, 40, 30),
+        (30, None, 30),
+    ):
         made = fold.choose(opened(age=known), STRICT, AT, False, question="models", age=given)
         assert made.account.age == becomes, (known, given)

@@ -9,7 +9,15 @@ import msgspec
 import pytest
 
 from licet.errors import InputError
-from licet.policy.diff import Direction, PolicyChange, PolicyDiff, check, diff, must_be_material, sentence
+from licet.policy.diff import (
+    Direction,
+    PolicyChange,
+    PolicyDiff,
+    check,
+    diff,
+    must_be_material,
+    sentence,
+)
 from licet.policy.file import KEEP_KEYS, KEYS, Policy, extend, preset
 
 from .histories import IMPROVE, SAFETY, history
@@ -46,7 +54,11 @@ ROWS: list[tuple[Policy, Policy, tuple[PolicyChange, ...]]] = [
         changed(effective="2025-08-29"),
         (PolicyChange("effective", "2025-08-28T00:00:00Z", "2025-08-29T00:00:00Z", O),),
     ),
-    (changed(), changed(decide_by="2025-10-08"), (PolicyChange("decide_by", "2025-09-28", "2025-10-08", O),)),
+    (
+        changed(),
+        changed(decide_by="2025-10-08"),
+        (PolicyChange("decide_by", "2025-09-28", "2025-10-08", O),),
+    ),
     (changed(), changed(decide_by=None), (PolicyChange("decide_by", "2025-09-28", None, O),)),
     (changed(), changed(material=False), (PolicyChange("material", True, False, O),)),
     (
@@ -54,11 +66,18 @@ ROWS: list[tuple[Policy, Policy, tuple[PolicyChange, ...]]] = [
         changed(scope={"plans": ["free", "pro", "max", "team", "edu"]}),
         (PolicyChange("scope.plans", (), ("edu", "team"), W),),
     ),
-    (changed(), changed(scope={"plans": ["pro"]}), (PolicyChange("scope.plans", ("free", "max"), (), N),)),
+    (
+        changed(),
+        changed(scope={"plans": ["pro"]}),
+        (PolicyChange("scope.plans", ("free", "max"), (), N),),
+    ),
     (
         changed(),
         changed(scope={"surfaces": ["app", "api"]}),
-        (PolicyChange("scope.surfaces", (), ("api",), W), PolicyChange("scope.surfaces", ("cli",), (), N)),
+        (
+            PolicyChange("scope.surfaces", (), ("api",), W),
+            PolicyChange("scope.surfaces", ("cli",), (), N),
+        ),
     ),
     (
         changed(),
@@ -73,12 +92,18 @@ ROWS: list[tuple[Policy, Policy, tuple[PolicyChange, ...]]] = [
     (
         changed(choice=[asks("models", IMPROVE), asks("safety", SAFETY)]),
         changed(choice=[asks("models", IMPROVE, SAFETY)]),
-        (PolicyChange("choice", ("safety",), (), N), PolicyChange("choice.models.covers", (), (SAFETY,), W)),
+        (
+            PolicyChange("choice", ("safety",), (), N),
+            PolicyChange("choice.models.covers", (), (SAFETY,), W),
+        ),
     ),
     (
         changed(choice=[asks("models", IMPROVE, "ads"), asks("safety", SAFETY)]),
         changed(choice=[asks("models", IMPROVE), asks("safety", SAFETY, "ads")]),
-        (PolicyChange("choice.models.covers", ("ads",), (), N), PolicyChange("choice.safety.covers", (), ("ads",), W)),
+        (
+            PolicyChange("choice.models.covers", ("ads",), (), N),
+            PolicyChange("choice.safety.covers", (), ("ads",), W),
+        ),
     ),
     (
         changed(choice=[asks("models", IMPROVE), asks("safety", SAFETY)]),
@@ -118,10 +143,18 @@ ROWS: list[tuple[Policy, Policy, tuple[PolicyChange, ...]]] = [
         changed(tool_results="row left out"),
         (PolicyChange("tool_results", "masked", "row left out", N),),
     ),
-    (changed(names="left in"), changed(names="replaced"), (PolicyChange("names", "left in", "replaced", N),)),
+    (
+        changed(names="left in"),
+        changed(names="replaced"),
+        (PolicyChange("names", "left in", "replaced", N),),
+    ),
     (changed(min_age=16), changed(min_age=18), (PolicyChange("min_age", 16, 18, N),)),
     (changed(), in_regions(DE={"min_age": 16}), (PolicyChange("regions.DE.min_age", None, 16, N),)),
-    (in_regions(DE={"min_age": 16}), in_regions(DE={"min_age": 14}), (PolicyChange("regions.DE.min_age", 16, 14, W),)),
+    (
+        in_regions(DE={"min_age": 16}),
+        in_regions(DE={"min_age": 14}),
+        (PolicyChange("regions.DE.min_age", 16, 14, W),),
+    ),
     (in_regions(DE={"min_age": 16}), changed(), (PolicyChange("regions.DE.min_age", 16, None, W),)),
     (
         in_regions(US={"min_age": 13}),
@@ -142,19 +175,34 @@ ROWS: list[tuple[Policy, Policy, tuple[PolicyChange, ...]]] = [
     (
         keep(),
         keep(opted_out="P1M"),
-        (PolicyChange("keep.opted_out", "P30D", "P1M", W), PolicyChange("keep.opted_out", "P30D", "P1M", N)),
+        (
+            PolicyChange("keep.opted_out", "P30D", "P1M", W),
+            PolicyChange("keep.opted_out", "P30D", "P1M", N),
+        ),
     ),
     (keep(), keep(incognito="P4W"), (PolicyChange("keep.incognito", "P30D", "P4W", N),)),
     (keep(), keep(deleted="P1D"), (PolicyChange("keep.deleted", "P30D", "P1D", N),)),
     (keep(), keep(flagged="P3Y"), (PolicyChange("keep.flagged", "P2Y", "P3Y", W),)),
     (keep(), keep(flag_score="P1Y"), (PolicyChange("keep.flag_score", "P7Y", "P1Y", N),)),
     *[
-        (keep(**{key: "P1D"}), keep(**{key: "P50Y"}), (PolicyChange(f"keep.{key}", "P1D", "P50Y", W),))
+        (
+            keep(**{key: "P1D"}),
+            keep(**{key: "P50Y"}),
+            (PolicyChange(f"keep.{key}", "P1D", "P50Y", W),),
+        )
         for key in KEEP_KEYS
         if key != "feedback"
     ],
-    (keep(), keep(feedback={"opted_in": "P6Y"}), (PolicyChange("keep.feedback.opted_in", "P5Y", "P6Y", W),)),
-    (keep(), keep(feedback={"opted_out": "P60D"}), (PolicyChange("keep.feedback.opted_out", "P30D", "P60D", W),)),
+    (
+        keep(),
+        keep(feedback={"opted_in": "P6Y"}),
+        (PolicyChange("keep.feedback.opted_in", "P5Y", "P6Y", W),),
+    ),
+    (
+        keep(),
+        keep(feedback={"opted_out": "P60D"}),
+        (PolicyChange("keep.feedback.opted_out", "P30D", "P60D", W),),
+    ),
 ]
 
 
@@ -193,9 +241,16 @@ def test_two_policies_have_no_difference_exactly_if_they_have_one_hash() -> None
 def test_strict_asks_two_questions_and_else_only_narrows_the_announced_terms() -> None:
     found = diff(preset("article-2025"), preset("strict"))
     assert [(c.key, c.direction) for c in found.changes] == [
-        ("policy", O), ("choice", W), ("choice", N), ("reach", N), ("keep.deleted", N), ("min_age", N),
-    ]  # fmt: skip
-    one_question = changed(choice=strict_asks("training"), reach="turn", min_age=18, keep={"deleted": "P1D"})
+        ("policy", O),
+        ("choice", W),
+        ("choice", N),
+        ("reach", N),
+        ("keep.deleted", N),
+        ("min_age", N),
+    ]
+    one_question = changed(
+        choice=strict_asks("training"), reach="turn", min_age=18, keep={"deleted": "P1D"}
+    )
     assert not must_be_material(diff(changed(), one_question))
     assert must_be_material(diff(one_question, changed()))
 
@@ -204,7 +259,11 @@ def test_strict_asks_two_questions_and_else_only_narrows_the_announced_terms() -
     ("old", "new", "text"),
     [
         (changed(), changed(), "The two versions mean the same."),
-        (changed(), changed(version="b"), "Nothing widens and nothing narrows; what changes is `version`."),
+        (
+            changed(),
+            changed(version="b"),
+            "Nothing widens and nothing narrows; what changes is `version`.",
+        ),
         (
             changed(),
             changed(version="b", material=False),
@@ -219,14 +278,17 @@ def test_strict_asks_two_questions_and_else_only_narrows_the_announced_terms() -
         (
             changed(),
             preset("strict"),
-            "The new version widens `choice` (adds models and safety), and narrows `choice` (drops training), `reach` (from "
-            "conversation to turn), `keep.deleted` (from P30D to P1D) and `min_age` (from none to 18); `policy` changes as "
+            "The new version widens `choice` (adds models and safety), and narrows `choice` (drops "
+            "training), `reach` (from "
+            "conversation to turn), `keep.deleted` (from P30D to P1D) and `min_age` (from none to "
+            "18); `policy` changes as "
             "well.",
         ),
         (
             changed(),
             changed(version="b", scope={"surfaces": ["app", "api"]}, decide_by=None),
-            "The new version widens `scope.surfaces` (adds api), and narrows `scope.surfaces` (drops cli); "
+            "The new version widens `scope.surfaces` (adds api), and narrows `scope.surfaces` "
+            "(drops cli); "
             "`version` and `decide_by` change as well.",
         ),
     ],
@@ -249,7 +311,9 @@ def later(**keys: Any) -> Policy:
 def test_the_first_version_asks_everybody() -> None:
     check([changed()])
     for versions in ([changed(material=False)], [changed(material=False), later()]):
-        with pytest.raises(InputError, match="is the first and not material: nobody would ever be asked") as caught:
+        with pytest.raises(
+            InputError, match="is the first and not material: nobody would ever be asked"
+        ) as caught:
             check(versions)
         assert (caught.value.key, caught.value.hint) == ("material", "write `material: true`")
 
@@ -258,15 +322,30 @@ def test_the_first_version_asks_everybody() -> None:
     ("old", "new", "told"),
     [
         (changed(choice=BOTH), later(choice=[MODELS]), "narrows `choice` (drops safety)"),
-        (changed(), later(choice=[MODELS]), "widens `choice` (adds models), and narrows `choice` (drops training)"),
+        (
+            changed(),
+            later(choice=[MODELS]),
+            "widens `choice` (adds models), and narrows `choice` (drops training)",
+        ),
         (changed(choice=BOTH), later(choice=[*BOTH, RESEARCH]), "widens `choice` (adds research)"),
-        (changed(choice=[MODELS]), later(choice=[asks("models", IMPROVE, SAFETY)]), "`choice.models.covers` (adds safety_"),
+        (
+            changed(choice=[MODELS]),
+            later(choice=[asks("models", IMPROVE, SAFETY)]),
+            "`choice.models.covers` (adds safety_",
+        ),
         (
             changed(choice=BOTH),
             later(choice=[asks("models", SAFETY), asks("safety", IMPROVE)]),
-            "`choice.models.covers` (adds safety_classifiers) and `choice.safety.covers` (adds improve_models)",
+            (
+                "`choice.models.covers` (adds safety_classifiers) and `choice.safety.covers` "
+                "(adds improve_models)"
+            ),
         ),
-        (changed(), later(reach="conversation", min_age=None, keep={"flagged": "P3Y"}), "widens `keep.flagged`"),
+        (
+            changed(),
+            later(reach="conversation", min_age=None, keep={"flagged": "P3Y"}),
+            "widens `keep.flagged`",
+        ),
         (changed(reach="turn"), later(), "widens `reach`"),
         (changed(min_age=18), later(), "widens `min_age`"),
         (changed(), later(scope={"plans": ["free", "pro", "max", "work"]}), "widens `scope.plans`"),
@@ -274,8 +353,10 @@ def test_the_first_version_asks_everybody() -> None:
         (changed(), later(origins=["typed", "tool"]), "widens `origins`"),
         (changed(), later(recipients=["acme"]), "widens `recipients`"),
     ],
-)  # fmt: skip
-def test_a_version_that_widens_or_drops_a_question_asks_everybody(old: Policy, new: Policy, told: str) -> None:
+)
+def test_a_version_that_widens_or_drops_a_question_asks_everybody(
+    old: Policy, new: Policy, told: str
+) -> None:
     with pytest.raises(InputError, match="version `b` is not material") as caught:
         check([old, new])
     assert told in caught.value.message
@@ -289,7 +370,12 @@ def test_a_version_that_widens_or_drops_a_question_asks_everybody(old: Policy, n
         (changed(), later()),
         (changed(), later(choice=[asks("training", SAFETY)])),
         (changed(choice=BOTH), later(choice=list(reversed(BOTH)))),
-        (changed(), later(reach="turn", min_age=21, origins=["typed"], keep={"opted_in": "P1D"}, recipients=[])),
+        (
+            changed(),
+            later(
+                reach="turn", min_age=21, origins=["typed"], keep={"opted_in": "P1D"}, recipients=[]
+            ),
+        ),
         (changed(recipients=["acme"]), later(scope={"plans": ["free"], "surfaces": ["app"]})),
     ],
 )

@@ -1,4 +1,6 @@
-"""The policy file: what is wrong is told with file, line, key and mend; what it means has one hash."""
+"""The policy file: what is wrong is told with file, line, key and mend; what it means has one
+hash.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from licet.errors import InputError
-from licet.policy.file import POLICY_BYTES_MAX, Policies, Question, Reach, extend, load, preset, preset_text, read
+from licet.policy.file import (
+    POLICY_BYTES_MAX,
+    Policies,
+    Question,
+    Reach,
+    extend,
+    load,
+    preset,
+    preset_text,
+    read,
+)
 from licet.policy.period import Period, Unit, instant, parse_period
 
 # The literal document of spec/v2/policy.md.
@@ -47,7 +59,10 @@ STRICT_ASKS = [
 ]
 SHORT = "choice: {covers: [improve_models, safety_classifiers]}\n"
 LISTED = "".join(ARTICLE.partition("choice:")[1:]).partition("reach:")[0]
-TWO = "  - {question: models, covers: [improve_models]}\n  - {question: safety, covers: [safety_classifiers]}\n"
+TWO = (
+    "  - {question: models, covers: [improve_models]}\n  - {question: safety, covers: "
+    "[safety_classifiers]}\n"
+)
 
 
 MOMENTS = st.integers(0, 7_000_000_000).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
@@ -68,11 +83,17 @@ def test_the_preset_article_2025_is_the_document_of_the_page(tmp_path: Path) -> 
 def test_the_preset_strict_differs_in_reach_age_deletion_and_two_questions_alone() -> None:
     article, strict = yaml.safe_load(ARTICLE), yaml.safe_load(preset_text("strict"))
     keep = dict(article["keep"], deleted="P1D")
-    assert strict == dict(article, policy="strict", reach="turn", min_age=18, keep=keep, choice=STRICT_ASKS)
+    assert strict == dict(
+        article, policy="strict", reach="turn", min_age=18, keep=keep, choice=STRICT_ASKS
+    )
 
 
-def test_the_older_form_is_one_question_named_training_and_its_hash_is_as_it_was(tmp_path: Path) -> None:
-    """`ARTICLE_SHA256` was the hash before questions had names: what had been agreed to, and signed, stays the same."""
+def test_the_older_form_is_one_question_named_training_and_its_hash_is_as_it_was(
+    tmp_path: Path,
+) -> None:
+    """`ARTICLE_SHA256` was the hash before questions had names: what had been agreed to, and
+    signed, stays the same.
+    """
     older = load(written(tmp_path, ARTICLE.replace(LISTED, SHORT)))
     assert older == preset("article-2025")
     assert older.questions == (
@@ -83,7 +104,9 @@ def test_the_older_form_is_one_question_named_training_and_its_hash_is_as_it_was
 
 
 def test_the_name_of_a_question_ends_where_its_line_does() -> None:
-    document = dict(preset("strict").document(), choice=[{"question": "training\n", "covers": ["ads"]}])
+    document = dict(
+        preset("strict").document(), choice=[{"question": "training\n", "covers": ["ads"]}]
+    )
     with pytest.raises(InputError, match="is no name of a question"):
         read(document)
 
@@ -98,7 +121,11 @@ def test_questions_stand_in_the_order_of_the_file_and_each_covers_its_own(tmp_pa
     ]
     assert policy.covers == {"improve_models", "safety_classifiers"}
     assert policy.document()["choice"] == STRICT_ASKS
-    turned = load(written(tmp_path, ARTICLE.replace(LISTED, "choice:\n" + "".join(reversed(TWO.splitlines(True))))))
+    turned = load(
+        written(
+            tmp_path, ARTICLE.replace(LISTED, "choice:\n" + "".join(reversed(TWO.splitlines(True))))
+        )
+    )
     assert turned.asks == ("safety", "models")
     assert turned.sha256() == policy.sha256(), "which is asked first allows nothing"
 
@@ -120,7 +147,9 @@ def test_neither_comments_nor_order_nor_spelling_count_in_the_hash(tmp_path: Pat
     reverse = {key: document[key] for key in reversed(document)}
     reverse["scope"] = {"surfaces": ["cli", "app"], "plans": ["max", "pro", "free"]}
     reverse["effective"], reverse["decide_by"] = "2025-08-28T02:00:00+02:00", "2025-09-28"
-    other = load(written(tmp_path, "# another comment\n" + yaml.safe_dump(reverse, sort_keys=False)))
+    other = load(
+        written(tmp_path, "# another comment\n" + yaml.safe_dump(reverse, sort_keys=False))
+    )
     assert other.sha256().hex() == ARTICLE_SHA256
     del document["recipients"], document["min_age"]
     assert read(document).sha256().hex() == ARTICLE_SHA256
@@ -170,14 +199,56 @@ QUOTES, PERIOD = "write it in quotes", "is not a period: write P30D"
         ("policy: article-2025\n", "", 1, "policy", "is missing", "write a name"),
         ("policy: article-2025", "policy: 7", 1, "policy", "`7` is not text", QUOTES),
         ("policy: article-2025", "policy: ' '", 1, "policy", "is not text", QUOTES),
-        ('version: "2025-08-28"', "version: 2025-08-28", 2, "version", "`2025-08-28` is not text", QUOTES),
-        ("effective: 2025-08-28", "effective: 2025-02-30", 3, "effective", "`2025-02-30` is not a time", DAY),
+        (
+            'version: "2025-08-28"',
+            "version: 2025-08-28",
+            2,
+            "version",
+            "`2025-08-28` is not text",
+            QUOTES,
+        ),
+        (
+            "effective: 2025-08-28",
+            "effective: 2025-02-30",
+            3,
+            "effective",
+            "`2025-02-30` is not a time",
+            DAY,
+        ),
         ("effective: 2025-08-28", "effective: soon", 3, "effective", "`soon` is not a time", DAY),
-        ("effective: 2025-08-28", "effective: 2025-08-28 09:00:00", 3, "effective", "has no offset", DAY),
+        (
+            "effective: 2025-08-28",
+            "effective: 2025-08-28 09:00:00",
+            3,
+            "effective",
+            "has no offset",
+            DAY,
+        ),
         ("effective: 2025-08-28", "effective:", 3, "effective", "`None` is not a time", DAY),
-        ("decide_by: 2025-09-28", "decide_by: 2025-09-31", 4, "decide_by", "`2025-09-31` is not a day", DAY),
-        ("decide_by: 2025-09-28", "decide_by: 28", 4, "decide_by", "`28` is not a day", "without a time"),
-        ("decide_by: 2025-09-28", "decide_by: 2025-09-28T09:00:00Z", 4, "decide_by", "is not a day", "without a time"),
+        (
+            "decide_by: 2025-09-28",
+            "decide_by: 2025-09-31",
+            4,
+            "decide_by",
+            "`2025-09-31` is not a day",
+            DAY,
+        ),
+        (
+            "decide_by: 2025-09-28",
+            "decide_by: 28",
+            4,
+            "decide_by",
+            "`28` is not a day",
+            "without a time",
+        ),
+        (
+            "decide_by: 2025-09-28",
+            "decide_by: 2025-09-28T09:00:00Z",
+            4,
+            "decide_by",
+            "is not a day",
+            "without a time",
+        ),
         (
             "decide_by: 2025-09-28",
             "decide_by: 2025-08-27",
@@ -186,7 +257,14 @@ QUOTES, PERIOD = "write it in quotes", "is not a period: write P30D"
             "is before `effective`",
             "at least its first",
         ),
-        ("material: true", "material: 1", 5, "material", "`1` is neither true nor false", "write true or false"),
+        (
+            "material: true",
+            "material: 1",
+            5,
+            "material",
+            "`1` is neither true nor false",
+            "write true or false",
+        ),
         ("material: true ", "# ", 1, "material", "is missing", "write true or false"),
         (
             "scope:\n",
@@ -196,30 +274,135 @@ QUOTES, PERIOD = "write it in quotes", "is not a period: write P30D"
             "is not a key of a policy",
             "keys here are policy, version",
         ),
-        ("plans: [free, pro, max]", "plans: free", 7, "scope.plans", "`free` is not a list of names", LIST),
-        ("plans: [free, pro, max]", "plans: [free, 1]", 7, "scope.plans", "is not a list of names", LIST),
-        ("plans: [free, pro, max]", "plans: []", 7, "scope.plans", "is an empty list", "name at least one"),
-        ("plans: [free, pro, max]", "plans: [pro, pro]", 7, "scope.plans", "names something twice", "name each once"),
-        ("plans: [free, pro, max]", "plan: [free]", 7, "scope.plan", "is not a key", "keys here are plans, surfaces"),
+        (
+            "plans: [free, pro, max]",
+            "plans: free",
+            7,
+            "scope.plans",
+            "`free` is not a list of names",
+            LIST,
+        ),
+        (
+            "plans: [free, pro, max]",
+            "plans: [free, 1]",
+            7,
+            "scope.plans",
+            "is not a list of names",
+            LIST,
+        ),
+        (
+            "plans: [free, pro, max]",
+            "plans: []",
+            7,
+            "scope.plans",
+            "is an empty list",
+            "name at least one",
+        ),
+        (
+            "plans: [free, pro, max]",
+            "plans: [pro, pro]",
+            7,
+            "scope.plans",
+            "names something twice",
+            "name each once",
+        ),
+        (
+            "plans: [free, pro, max]",
+            "plan: [free]",
+            7,
+            "scope.plan",
+            "is not a key",
+            "keys here are plans, surfaces",
+        ),
         ("  plans: [free, pro, max]", "  # nothing", 6, "scope.plans", "is missing", LIST),
-        ("covers:", "cover:", 10, "choice[0].cover", "is not a key of a policy", "keys here are question, covers"),
+        (
+            "covers:",
+            "cover:",
+            10,
+            "choice[0].cover",
+            "is not a key of a policy",
+            "keys here are question, covers",
+        ),
         (ASKED, "  covers: []", 10, "choice.covers", "is an empty list", "name at least one"),
-        (ASKED, "  cover: [ads]", 10, "choice.cover", "is not a key of a policy", "keys here are covers"),
+        (
+            ASKED,
+            "  cover: [ads]",
+            10,
+            "choice.cover",
+            "is not a key of a policy",
+            "keys here are covers",
+        ),
         (ASKED, "  []", 9, "choice", "asks nothing", "ask at least one question"),
         (ASKED, "  training", 9, "choice", "is not a mapping", MAPPING),
         (ASKED, "  - training", 10, "choice[0]", "is not a mapping", MAPPING),
         (ASKED, "  - {covers: [ads]}", 10, "choice[0].question", "is missing", "write a name"),
         (ASKED, "  - {question: training}", 10, "choice[0].covers", "is missing", LIST),
-        (ASKED, "  - question: a\n    covers: []", 11, "choice[0].covers", "is an empty list", "name at least one"),
-        (ASKED, f"{ASKED}\n  - {{question: b, covers: []}}", 11, "choice[1].covers", "is an empty list", "name at"),
-        (ASKED, f"  - {{question: b, covers: []}}\n{ASKED}", 10, "choice[0].covers", "is an empty list", "name at"),
+        (
+            ASKED,
+            "  - question: a\n    covers: []",
+            11,
+            "choice[0].covers",
+            "is an empty list",
+            "name at least one",
+        ),
+        (
+            ASKED,
+            f"{ASKED}\n  - {{question: b, covers: []}}",
+            11,
+            "choice[1].covers",
+            "is an empty list",
+            "name at",
+        ),
+        (
+            ASKED,
+            f"  - {{question: b, covers: []}}\n{ASKED}",
+            10,
+            "choice[0].covers",
+            "is an empty list",
+            "name at",
+        ),
         (ASKED, f"{ASKED}\n  - b", 11, "choice[1]", "is not a mapping", MAPPING),
-        ("[improve_models, safety", "[safety_classifiers, safety", 10, "choice[0].covers", "twice", "name each once"),
-        ("training,", "Training,", 10, "choice[0].question", "is no name of a question", "it must match"),
-        ("training,", "a-b,", 10, "choice[0].question", "is no name of a question", "it must match"),
-        ("training,", f"{'a' * 33},", 10, "choice[0].question", "is no name of a question", "it must match"),
+        (
+            "[improve_models, safety",
+            "[safety_classifiers, safety",
+            10,
+            "choice[0].covers",
+            "twice",
+            "name each once",
+        ),
+        (
+            "training,",
+            "Training,",
+            10,
+            "choice[0].question",
+            "is no name of a question",
+            "it must match",
+        ),
+        (
+            "training,",
+            "a-b,",
+            10,
+            "choice[0].question",
+            "is no name of a question",
+            "it must match",
+        ),
+        (
+            "training,",
+            f"{'a' * 33},",
+            10,
+            "choice[0].question",
+            "is no name of a question",
+            "it must match",
+        ),
         ("training,", "7,", 10, "choice[0].question", "`7` is not text", QUOTES),
-        (ASKED, f"{ASKED}\n  - {{question: training, covers: [ads]}}", 9, "choice", "the question `training`", "once"),
+        (
+            ASKED,
+            f"{ASKED}\n  - {{question: training, covers: [ads]}}",
+            9,
+            "choice",
+            "the question `training`",
+            "once",
+        ),
         (
             ASKED,
             f"{ASKED}\n  - {{question: b, covers: [ads, improve_models]}}",
@@ -228,16 +411,65 @@ QUOTES, PERIOD = "write it in quotes", "is not a period: write P30D"
             "has the purpose `improve_models` twice",
             "belongs to one question at most",
         ),
-        ("reach: conversation", "reach: chat", 11, "reach", "`chat` is not one of", "write conversation or turn"),
-        ("reach: conversation", "reach: [turn]", 11, "reach", "is not one of", "write conversation or turn"),
-        ("  opted_in: P5Y", "  opted_in: 5 years", 13, "keep.opted_in", f"`5 years` {PERIOD}", UNITS),
+        (
+            "reach: conversation",
+            "reach: chat",
+            11,
+            "reach",
+            "`chat` is not one of",
+            "write conversation or turn",
+        ),
+        (
+            "reach: conversation",
+            "reach: [turn]",
+            11,
+            "reach",
+            "is not one of",
+            "write conversation or turn",
+        ),
+        (
+            "  opted_in: P5Y",
+            "  opted_in: 5 years",
+            13,
+            "keep.opted_in",
+            f"`5 years` {PERIOD}",
+            UNITS,
+        ),
         ("  opted_in: P5Y", "  opted_in: 30", 13, "keep.opted_in", f"`30` {PERIOD}", UNITS),
         ("  opted_in: P5Y", "  opted_in: P5", 13, "keep.opted_in", f"`P5` {PERIOD}", UNITS),
         ("  opted_in: P5Y", "  opted_in: PT5H", 13, "keep.opted_in", f"`PT5H` {PERIOD}", UNITS),
-        ("  opted_in: P5Y", "  opted_in: P0D", 13, "keep.opted_in", "`P0D` is no time at all", UNITS),
-        ("  opted_in: P5Y", "  opted_in: P101Y", 13, "keep.opted_in", "`P101Y` is longer than 100 years", UNITS),
-        ("flagged: P2Y", "flagged: P2Y\n  flagged: P3Y", 18, "keep.flagged", "is given twice", "keep one"),
-        ("deleted: P30D", "erased: P30D", 16, "keep.erased", "is not a key", "keys here are opted_in, opted_out"),
+        (
+            "  opted_in: P5Y",
+            "  opted_in: P0D",
+            13,
+            "keep.opted_in",
+            "`P0D` is no time at all",
+            UNITS,
+        ),
+        (
+            "  opted_in: P5Y",
+            "  opted_in: P101Y",
+            13,
+            "keep.opted_in",
+            "`P101Y` is longer than 100 years",
+            UNITS,
+        ),
+        (
+            "flagged: P2Y",
+            "flagged: P2Y\n  flagged: P3Y",
+            18,
+            "keep.flagged",
+            "is given twice",
+            "keep one",
+        ),
+        (
+            "deleted: P30D",
+            "erased: P30D",
+            16,
+            "keep.erased",
+            "is not a key",
+            "keys here are opted_in, opted_out",
+        ),
         (
             "feedback: {opted_in: P5Y, opted_out: P30D}",
             "feedback: P5Y",
@@ -247,8 +479,22 @@ QUOTES, PERIOD = "write it in quotes", "is not a period: write P30D"
             MAPPING,
         ),
         (", opted_out: P30D}", "}", 19, "keep.feedback.opted_out", "is missing", "write a period"),
-        (", opted_out: P30D}", ", opted_out: P9H}", 19, "keep.feedback.opted_out", f"`P9H` {PERIOD}", UNITS),
-        ("origins: [typed, upload, assistant]", "origins: typed", 20, "origins", "is not a list of names", LIST),
+        (
+            ", opted_out: P30D}",
+            ", opted_out: P9H}",
+            19,
+            "keep.feedback.opted_out",
+            f"`P9H` {PERIOD}",
+            UNITS,
+        ),
+        (
+            "origins: [typed, upload, assistant]",
+            "origins: typed",
+            20,
+            "origins",
+            "is not a list of names",
+            LIST,
+        ),
         ("min_age: null", "min_age: eighteen", 21, "min_age", "`eighteen` is not an age", AGE),
         ("min_age: null", "min_age: 0", 21, "min_age", "`0` is not an age", AGE),
         ("min_age: null", "min_age: 151", 21, "min_age", "`151` is not an age", AGE),
@@ -259,22 +505,68 @@ QUOTES, PERIOD = "write it in quotes", "is not a period: write P30D"
         *[
             ("recipients: []", f"recipients: []\nregions: {written}", 23, key, told, mend)
             for written, key, told, mend in (
-                ("{XX: {min_age: 16}}", "regions.XX", "`XX` is no code of ISO 3166", "DE, or a part of one as US-CA"),
-                ("{de: {min_age: 16}}", "regions.de", "`de` is no code of ISO 3166", "DE, or a part of one as US-CA"),
-                ("{DE-BAVARIA: {min_age: 16}}", "regions.DE-BAVARIA", "is no code of ISO 3166", "write a country"),
+                (
+                    "{XX: {min_age: 16}}",
+                    "regions.XX",
+                    "`XX` is no code of ISO 3166",
+                    "DE, or a part of one as US-CA",
+                ),
+                (
+                    "{de: {min_age: 16}}",
+                    "regions.de",
+                    "`de` is no code of ISO 3166",
+                    "DE, or a part of one as US-CA",
+                ),
+                (
+                    "{DE-BAVARIA: {min_age: 16}}",
+                    "regions.DE-BAVARIA",
+                    "is no code of ISO 3166",
+                    "write a country",
+                ),
                 ("{DE: {min_age: 0}}", "regions.DE.min_age", "`0` is not an age", AGE),
-                ("{DE: {age: 16}}", "regions.DE.age", "is not a key", "keys here are min_age, languages, authority"),
+                (
+                    "{DE: {age: 16}}",
+                    "regions.DE.age",
+                    "is not a key",
+                    "keys here are min_age, languages, authority",
+                ),
                 ("{DE: {}}", "regions.DE", "says nothing", "give one of min_age"),
                 ("{DE: 16}", "regions.DE", "is not a mapping", "key: value"),
-                ("{DE: {languages: [Deutsch]}}", "regions.DE.languages", "`Deutsch` is not a language tag", "pt-BR"),
+                (
+                    "{DE: {languages: [Deutsch]}}",
+                    "regions.DE.languages",
+                    "`Deutsch` is not a language tag",
+                    "pt-BR",
+                ),
                 ("{DE: {authority: 5}}", "regions.DE.authority", "`5` is not text", "quotes"),
                 ("[DE]", "regions", "is not a mapping of regions", "DE: {min_age: 16}"),
                 ("{}", "regions", "is not a mapping of regions", "DE: {min_age: 16}"),
             )
         ],
-        ("recipients: []", "recipients: acme", 22, "recipients", "`acme` is not a list of names", LIST),
-        ("recipients: []", "recipients: &a [*a]", 22, "recipients", "uses an alias", "write the value out"),
-        ("recipients: []", "third_parties: [acme]", 22, "third_parties", "is not a key of a policy", "keys here are"),
+        (
+            "recipients: []",
+            "recipients: acme",
+            22,
+            "recipients",
+            "`acme` is not a list of names",
+            LIST,
+        ),
+        (
+            "recipients: []",
+            "recipients: &a [*a]",
+            22,
+            "recipients",
+            "uses an alias",
+            "write the value out",
+        ),
+        (
+            "recipients: []",
+            "third_parties: [acme]",
+            22,
+            "third_parties",
+            "is not a key of a policy",
+            "keys here are",
+        ),
         ("recipients: []", "? [a]\n: 1", 22, "", "holds a key that is not a name", MAPPING),
     ],
 )
@@ -298,14 +590,19 @@ def test_a_mistake_is_told_with_its_file_line_key_and_mend(
         ("- policy", "is not a mapping of keys"),
         ("policy: [,]", "policy.yaml:1: is not YAML"),
         ("a:\n\tb: 1", "policy.yaml:2: is not YAML"),
-        (ARTICLE + "---\npolicy: another\n", "policy.yaml:23: is not YAML: but found another document"),
+        (
+            ARTICLE + "---\npolicy: another\n",
+            "policy.yaml:23: is not YAML: but found another document",
+        ),
         (b"policy: \x00", "is not YAML"),
         (b"policy: caf\xe9", "is not YAML"),
         ("policy: " + "[" * 5000, "is not YAML"),
         ("# " + "x" * POLICY_BYTES_MAX, f"larger than {POLICY_BYTES_MAX} bytes"),
     ],
 )
-def test_what_is_no_policy_at_all_is_an_error_that_names_the_file(tmp_path: Path, text: str | bytes, told: str) -> None:
+def test_what_is_no_policy_at_all_is_an_error_that_names_the_file(
+    tmp_path: Path, text: str | bytes, told: str
+) -> None:
     path = written(tmp_path, text)
     with pytest.raises(InputError) as caught:
         load(path)
@@ -327,20 +624,31 @@ def test_an_editorial_version_needs_no_day_to_decide_by(tmp_path: Path) -> None:
 
 
 def test_extending_a_preset_lays_keys_over_it_at_every_depth() -> None:
-    changed = extend({"extends": "strict", "keep": {"feedback": {"opted_in": "P1Y"}}, "origins": ["typed"]})
+    changed = extend(
+        {"extends": "strict", "keep": {"feedback": {"opted_in": "P1Y"}}, "origins": ["typed"]}
+    )
     strict = preset("strict").document()
     feedback = {"opted_in": "P1Y", "opted_out": "P30D"}
     expected = dict(strict, keep=dict(strict["keep"], feedback=feedback), origins=["typed"])
     assert changed.document() == expected
     asked = extend({"extends": "strict", "choice": [{"question": "models", "covers": ["ads"]}]})
-    assert [(one.question, one.covers) for one in asked.questions] == [("models", {"ads"})], "a list is replaced"
+    assert [(one.question, one.covers) for one in asked.questions] == [("models", {"ads"})], (
+        "a list is replaced"
+    )
     assert preset("strict").reach is Reach.turn
     with pytest.raises(InputError, match="`lax` is not a preset"):
         extend({"extends": "lax"})
 
 
 def test_the_version_in_force_is_the_newest_effective_one_and_before_any_the_first() -> None:
-    later = extend({"extends": "strict", "version": "b", "effective": "2026-01-10T12:00:00Z", "material": False})
+    later = extend(
+        {
+            "extends": "strict",
+            "version": "b",
+            "effective": "2026-01-10T12:00:00Z",
+            "material": False,
+        }
+    )
     policies = Policies([later, preset("strict")])
     noon = datetime(2026, 1, 10, 12, tzinfo=UTC)
     first = datetime(2025, 8, 28, tzinfo=UTC)
@@ -386,7 +694,9 @@ def test_a_period_reads_back_as_written(count: int, unit: Unit) -> None:
     st.builds(Period, st.integers(1, 99), st.sampled_from(Unit)),
     MOMENTS,
 )
-def test_a_period_that_may_not_exceed_another_never_ends_later(one: Period, other: Period, start: datetime) -> None:
+def test_a_period_that_may_not_exceed_another_never_ends_later(
+    one: Period, other: Period, start: datetime
+) -> None:
     if not one.may_exceed(other):
         assert one.after(start) <= other.after(start)
 
@@ -400,11 +710,20 @@ def test_a_year_is_twelve_months_and_a_week_seven_days() -> None:
 @pytest.mark.parametrize(
     ("one", "other", "exceeds"),
     [
-        ("P366D", "P1Y", True), ("P365D", "P1Y", False), ("P1Y", "P366D", False), ("P1Y", "P365D", True),
-        ("P29D", "P1M", True), ("P28D", "P1M", False), ("P1M", "P31D", False), ("P1M", "P30D", True),
-        ("P8D", "P1W", True), ("P7D", "P1W", False), ("P1W", "P7D", False), ("P1W", "P6D", True),
+        ("P366D", "P1Y", True),
+        ("P365D", "P1Y", False),
+        ("P1Y", "P366D", False),
+        ("P1Y", "P365D", True),
+        ("P29D", "P1M", True),
+        ("P28D", "P1M", False),
+        ("P1M", "P31D", False),
+        ("P1M", "P30D", True),
+        ("P8D", "P1W", True),
+        ("P7D", "P1W", False),
+        ("P1W", "P7D", False),
+        ("P1W", "P6D", True),
     ],
-)  # fmt: skip
+)
 def test_periods_of_two_units_are_compared_by_the_longest_and_shortest_they_can_be(
     one: str, other: str, exceeds: bool
 ) -> None:
@@ -412,7 +731,23 @@ def test_periods_of_two_units_are_compared_by_the_longest_and_shortest_they_can_
 
 
 @pytest.mark.parametrize(
-    "text", ["", "P", "PD", "P1", "1D", "P1H", "PT1H", "P1Y1M", "P-1D", "P1.5D", " P1D", "P1D ", "p1d", "P1234567D"]
+    "text",
+    [
+        "",
+        "P",
+        "PD",
+        "P1",
+        "1D",
+        "P1H",
+        "PT1H",
+        "P1Y1M",
+        "P-1D",
+        "P1.5D",
+        " P1D",
+        "P1D ",
+        "p1d",
+        "P1234567D",
+    ],
 )
 def test_what_is_not_a_period_is_an_error_with_the_mend(text: str) -> None:
     with pytest.raises(ValueError, match="is not a period: write P30D, P2W, P6M or P5Y"):
@@ -434,13 +769,17 @@ def test_a_period_has_bounds(text: str, told: str) -> None:
         parse_period(text)
 
 
-@pytest.mark.parametrize("value", ["2025-09-01T09:00:00", "2025-09-01 09:00", NOON.replace(tzinfo=None)])
+@pytest.mark.parametrize(
+    "value", ["2025-09-01T09:00:00", "2025-09-01 09:00", NOON.replace(tzinfo=None)]
+)
 def test_a_time_without_an_offset_is_an_error(value: object) -> None:
     with pytest.raises(ValueError, match="has no offset: write 2025-09-01T09:00:00Z"):
         instant(value)
 
 
-@pytest.mark.parametrize("value", ["2025-02-30", "2025-13-01", "now", "", 7, None, True, "2025-09-01T25:00:00Z"])
+@pytest.mark.parametrize(
+    "value", ["2025-02-30", "2025-13-01", "now", "", 7, None, True, "2025-09-01T25:00:00Z"]
+)
 def test_what_is_not_a_time_is_an_error(value: object) -> None:
     with pytest.raises(ValueError, match="is not a time"):
         instant(value)
@@ -448,7 +787,13 @@ def test_what_is_not_a_time_is_an_error(value: object) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["2025-09-01", date(2025, 9, 1), "2025-09-01T00:00:00Z", "2025-09-01T02:00:00+02:00", "2025-08-31T20:00:00-04:00"],
+    [
+        "2025-09-01",
+        date(2025, 9, 1),
+        "2025-09-01T00:00:00Z",
+        "2025-09-01T02:00:00+02:00",
+        "2025-08-31T20:00:00-04:00",
+    ],
 )
 def test_the_same_instant_may_be_written_in_many_ways(value: object) -> None:
     assert instant(value) == datetime(2025, 9, 1, tzinfo=UTC)

@@ -1,4 +1,6 @@
-"""The JSON Schema of the policy file accepts and rejects as loading does, as far as a schema can see."""
+"""The JSON Schema of the policy file accepts and rejects as loading does, as far as a schema can
+see.
+"""
 
 from __future__ import annotations
 
@@ -29,17 +31,27 @@ def as_an_editor_reads_it(text: str) -> Any:
     return yaml.load(text, Loader=Loader)
 
 
-VALIDATOR = Draft202012Validator(json.loads(schema_text()), format_checker=Draft202012Validator.FORMAT_CHECKER)
-# What no schema can see: one key given twice, an alias, a tag, text that YAML 1.1 alone takes for a day, an order of days,
-# a name given to two questions, a purpose of two, which codes are
+VALIDATOR = Draft202012Validator(
+    json.loads(schema_text()), format_checker=Draft202012Validator.FORMAT_CHECKER
+)
+# What no schema can see: one key given twice, an alias, a tag, text that YAML 1.1 alone takes for a
+# day, an order of days, a name given to two questions, a purpose of two, which codes are
 # assigned.
 BEYOND_A_SCHEMA = (
-    "is given twice", "uses an alias", "has the tag", "`2025-08-28` is not text", "is before `effective`",
-    "holds a key that is not a name", "the question `training`", "has the purpose", "`XX` is no code",
-)  # fmt: skip
+    "is given twice",
+    "uses an alias",
+    "has the tag",
+    "`2025-08-28` is not text",
+    "is before `effective`",
+    "holds a key that is not a name",
+    "the question `training`",
+    "has the purpose",
+    "`XX` is no code",
+)
 (MISTAKES,) = (
-    mark.args[1] for mark in test_file.test_a_mistake_is_told_with_its_file_line_key_and_mend.pytestmark
-)  # fmt: skip
+    mark.args[1]
+    for mark in test_file.test_a_mistake_is_told_with_its_file_line_key_and_mend.pytestmark
+)
 
 
 def test_the_schema_is_one() -> None:
@@ -53,20 +65,26 @@ def test_the_schema_accepts_the_presets_as_files_and_as_documents(name: str) -> 
     assert list(VALIDATOR.iter_errors(preset(name).document())) == []
 
 
-SEEN_BY_A_SCHEMA = [mistake for mistake in MISTAKES if not any(beyond in mistake[4] for beyond in BEYOND_A_SCHEMA)]
+SEEN_BY_A_SCHEMA = [
+    mistake for mistake in MISTAKES if not any(beyond in mistake[4] for beyond in BEYOND_A_SCHEMA)
+]
 
 
 @pytest.mark.parametrize(("right", "wrong", "line", "key", "told", "mend"), SEEN_BY_A_SCHEMA)
 def test_the_schema_rejects_what_the_file_rejects(
     right: str, wrong: str, line: int, key: str, told: str, mend: str
 ) -> None:
-    errors = list(VALIDATOR.iter_errors(as_an_editor_reads_it(test_file.ARTICLE.replace(right, wrong))))
+    errors = list(
+        VALIDATOR.iter_errors(as_an_editor_reads_it(test_file.ARTICLE.replace(right, wrong)))
+    )
     assert errors, told
     places = {".".join(map(str, error.absolute_path)) for error in errors}
     assert any(key.startswith(place) or place.startswith(key) for place in places), (key, places)
 
 
-@pytest.mark.parametrize("effective", ["2026-01-10T12:00:00Z", "2026-01-10 12:00:00+02:00", "2026-01-10T12:00+0200"])
+@pytest.mark.parametrize(
+    "effective", ["2026-01-10T12:00:00Z", "2026-01-10 12:00:00+02:00", "2026-01-10T12:00+0200"]
+)
 def test_the_schema_takes_every_instant_that_the_file_takes(effective: str) -> None:
     instant(effective)
     assert list(VALIDATOR.iter_errors(preset("strict").document() | {"effective": effective})) == []
@@ -75,7 +93,9 @@ def test_the_schema_takes_every_instant_that_the_file_takes(effective: str) -> N
 @pytest.mark.parametrize(
     "period", ["P1D", "P05D", "P36600D", "P100Y", "P1200M", "P101Y", "P0D", "P00M", "P000Y", "P1H"]
 )
-def test_the_schema_takes_a_period_where_the_file_does_up_to_the_bound_in_months(period: str) -> None:
+def test_the_schema_takes_a_period_where_the_file_does_up_to_the_bound_in_months(
+    period: str,
+) -> None:
     document = preset("strict").document()
     accepted = VALIDATOR.is_valid(document | {"keep": document["keep"] | {"opted_in": period}})
     try:
@@ -128,8 +148,12 @@ def test_the_schema_takes_questions_where_the_file_does(choice: object) -> None:
         assert VALIDATOR.is_valid(document)
 
 
-@pytest.mark.parametrize("twice", [[ASKS, {**ASKS, "covers": ["ads"]}], [ASKS, {**ASKS, "question": "safety"}]])
-def test_what_is_given_twice_in_two_questions_is_beyond_a_schema_and_not_beyond_the_file(twice: object) -> None:
+@pytest.mark.parametrize(
+    "twice", [[ASKS, {**ASKS, "covers": ["ads"]}], [ASKS, {**ASKS, "question": "safety"}]]
+)
+def test_what_is_given_twice_in_two_questions_is_beyond_a_schema_and_not_beyond_the_file(
+    twice: object,
+) -> None:
     document = preset("strict").document() | {"choice": twice}
     assert VALIDATOR.is_valid(document)
     with pytest.raises(InputError, match="twice"):

@@ -16,10 +16,14 @@ REGIONS = (None, "DE", "DE-BY", "US", "US-CA", "US-NY", "FR", "FR-75")
 
 def version(min_age: int | None = 18, **regions: Any) -> Policy:
     named = {name.replace("_", "-"): said for name, said in regions.items()}
-    return extend({"extends": "article-2025", "min_age": min_age, **({"regions": named} if named else {})})
+    return extend(
+        {"extends": "article-2025", "min_age": min_age, **({"regions": named} if named else {})}
+    )
 
 
-DIFFERING = version(18, DE={"min_age": 16}, US={"min_age": 13}, US_CA={"min_age": 21, "languages": ["es", "en"]})
+DIFFERING = version(
+    18, DE={"min_age": 16}, US={"min_age": 13}, US_CA={"min_age": 21, "languages": ["es", "en"]}
+)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +48,9 @@ def test_the_part_goes_before_its_country_and_that_before_the_version(
 
 
 def test_each_value_is_looked_up_by_itself() -> None:
-    canada = version(18, CA={"authority": "the OPC", "languages": ["en", "fr"]}, CA_QC={"languages": ["fr"]})
+    canada = version(
+        18, CA={"authority": "the OPC", "languages": ["en", "fr"]}, CA_QC={"languages": ["fr"]}
+    )
     assert (canada.languages_of("CA-QC"), canada.authority_of("CA-QC")) == (("fr",), "the OPC")
     assert canada.languages_of("CA-ON") == ("en", "fr")
     assert (canada.languages_of(None), canada.authority_of("DE")) == ((), None)
@@ -56,7 +62,9 @@ def test_joint_versions_ask_the_strictest_of_each_region() -> None:
     joint = joint_terms(versions)
     for region in REGIONS:
         for age in (None, *range(12, 23)):
-            assert joint.refuses_age(age, region) == any(one.refuses_age(age, region) for one in versions), (
+            assert joint.refuses_age(age, region) == any(
+                one.refuses_age(age, region) for one in versions
+            ), (
                 region,
                 age,
             )
@@ -74,8 +82,9 @@ def test_a_version_raises_an_age_where_some_account_is_refused_that_was_not() ->
         for new in versions:
             raised = any(
                 new.refuses_age(age, region) and not old.refuses_age(age, region)
-                for region in REGIONS for age in (None, *range(12, 23))
-            )  # fmt: skip
+                for region in REGIONS
+                for age in (None, *range(12, 23))
+            )
             assert raises_any(old.min_ages, new.min_ages) == raised
 
 
@@ -85,9 +94,14 @@ def test_a_version_without_regions_has_the_text_that_it_had() -> None:
 
 
 def test_an_age_below_the_laws_floor_is_told_with_its_source() -> None:
-    found = lint(version(18, DE={"min_age": 12}, GB={"min_age": None}, US={"min_age": 13}, ZA={"min_age": 5}).regions)
+    found = lint(
+        version(
+            18, DE={"min_age": 12}, GB={"min_age": None}, US={"min_age": 13}, ZA={"min_age": 5}
+        ).regions
+    )
     assert found == (
-        "`regions.DE` has the minimum age 12, below 13 (Regulation (EU) 2016/679, Art. 8(1): a State may set an age not "
+        "`regions.DE` has the minimum age 12, below 13 (Regulation (EU) 2016/679, Art. 8(1): a "
+        "State may set an age not "
         "below 13)",
         "`regions.GB` asks no age, below 13 (Data Protection Act 2018, s. 9)",
     )
@@ -109,5 +123,6 @@ def test_a_difference_says_which_regions_values_held(tmp_path: Path) -> None:
     )
     (told,) = run_file(cases).differences
     assert str(told).endswith(
-        "expected `open`, actual `not_asked` (region DE-BY: the values are those of DE, then the version's)"
+        "expected `open`, actual `not_asked` (region DE-BY: the values are those of DE, "
+        "then the version's)"
     )

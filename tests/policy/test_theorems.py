@@ -1,7 +1,8 @@
-"""What the rule promises whatever happens, as theorems over histories drawn at random: of 3,000 a run draws a sixteenth.
+"""What the rule promises whatever happens, as theorems over histories drawn at random: of 3,000 a
+run draws a sixteenth.
 
-Where a theorem compares two futures, the turns said in both are taken in both (`replay`): else a yes, which opens the
-gate, would let turns in that without it are refused.
+Where a theorem compares two futures, the turns said in both are taken in both (`replay`): else a
+yes, which opens the gate, would let turns in that without it are refused.
 """
 
 from __future__ import annotations
@@ -18,7 +19,15 @@ from licet.policy import events as ev
 from licet.policy import fold
 from licet.policy.decide import Decision, DecisionReason, decide, decide_each
 from licet.policy.file import Policies, Reach, preset
-from licet.policy.state import WHOLE_ACCOUNT, AccountState, ConversationState, Grant, ScopeKind, Segment, TurnRole
+from licet.policy.state import (
+    WHOLE_ACCOUNT,
+    AccountState,
+    ConversationState,
+    Grant,
+    ScopeKind,
+    Segment,
+    TurnRole,
+)
 from licet.policy.world import Owned, World
 
 from ..tiers import seeds, share
@@ -32,7 +41,9 @@ Usable = dict[str, frozenset[str]]
 
 @cache
 def drawn_once(seed: int, **drawn: Any) -> History:
-    """A history that several theorems are held against: to draw it takes as long as to hold one against it."""
+    """A history that several theorems are held against: to draw it takes as long as to hold one
+    against it.
+    """
     return history(seed, **drawn)
 
 
@@ -41,9 +52,9 @@ def histories(count: int = HISTORIES, **drawn: Any) -> Iterator[History]:
 
 
 class DrawnWorld(World):
-    """A world that is asked again and again, and whose forks share what is usable of a conversation: where an act changed
-    nothing of it and its account, the rule would be asked the same. That its answers depend on nothing else is
-    `test_deciding_is_pure`.
+    """A world that is asked again and again, and whose forks share what is usable of a
+    conversation: where an act changed nothing of it and its account, the rule would be asked the
+    same. That its answers depend on nothing else is `test_deciding_is_pure`.
     """
 
     def __init__(self, policies: Policies, *, replay: bool = False) -> None:
@@ -52,14 +63,17 @@ class DrawnWorld(World):
         self.before: dict[datetime, tuple[tuple[object, ...], Usable]] = {}
 
     def usable_of(self, name: str, at: datetime) -> Usable:
-        """The turns of a conversation that are usable for each purpose, once the world was brought to ``at``."""
+        """The turns of a conversation that are usable for each purpose, once the world was brought
+        to ``at``.
+        """
         owned = self.conversations[name]
         key = (self.accounts[owned.account], id(owned.conversation), at)
         known = self.known.get(key)
         if known is None:
             turns = [turn for turn, (conversation, _) in self.turns.items() if conversation == name]
             found = {
-                purpose: frozenset(turn for turn in turns if self.decide(turn, purpose, at).use) for purpose in PURPOSES
+                purpose: frozenset(turn for turn in turns if self.decide(turn, purpose, at).use)
+                for purpose in PURPOSES
             }
             # With the conversation, whose address is no other's for as long as it is held.
             known = self.known[key] = (owned.conversation, found)
@@ -67,14 +81,20 @@ class DrawnWorld(World):
 
 
 def fork(world: World, *, replay: bool = False) -> World:
-    """Another world in the same state, with a future of its own; one in which much is said shares no answers."""
+    """Another world in the same state, with a future of its own; one in which much is said shares
+    no answers.
+    """
     other: World
     if isinstance(world, DrawnWorld) and not replay:
         other = DrawnWorld(world.policies)
         other.known = world.known
     else:
         other = World(world.policies, replay=replay)
-    other.accounts, other.turns, other.feedback = dict(world.accounts), dict(world.turns), dict(world.feedback)
+    other.accounts, other.turns, other.feedback = (
+        dict(world.accounts),
+        dict(world.turns),
+        dict(world.feedback),
+    )
     other.conversations = {
         name: Owned(owned.account, owned.conversation, list(owned.feedback))
         for name, owned in world.conversations.items()
@@ -83,7 +103,9 @@ def fork(world: World, *, replay: bool = False) -> World:
 
 
 def usable(world: World, at: datetime) -> Usable:
-    """What is usable for each purpose at ``at``, if nothing happens until then: turns, and feedback."""
+    """What is usable for each purpose at ``at``, if nothing happens until then: turns, and
+    feedback.
+    """
     if not isinstance(world, DrawnWorld):
         return _usable(fork(world), at)
     state = (
@@ -102,10 +124,15 @@ def _usable(then: World, at: datetime) -> Usable:
     then.advance(at)
     if isinstance(then, DrawnWorld):
         chats = [then.usable_of(name, at) for name in then.conversations]
-        found = {purpose: frozenset[str]().union(*[chat[purpose] for chat in chats]) for purpose in PURPOSES}
+        found = {
+            purpose: frozenset[str]().union(*[chat[purpose] for chat in chats])
+            for purpose in PURPOSES
+        }
     else:
         found = {purpose: then.usable(purpose, at) for purpose in PURPOSES}
-    found["feedback"] = frozenset(name for name in then.feedback if then.decide_feedback(name, at).use)
+    found["feedback"] = frozenset(
+        name for name in then.feedback if then.decide_feedback(name, at).use
+    )
     return found
 
 
@@ -150,13 +177,23 @@ def permitted(world: World, at: datetime) -> Iterator[tuple[str, str, Decision]]
 
 
 def speak(world: World, at: datetime) -> None:
-    """A person and an assistant say something in every conversation, and in a new one of each project."""
+    """A person and an assistant say something in every conversation, and in a new one of each
+    project.
+    """
     chats = [(owned.account, name, "") for name, owned in world.conversations.items()]
-    chats += [(name, f"{name}-new-{project}", project) for name in world.accounts for project in ("", *PROJECTS)]
+    chats += [
+        (name, f"{name}-new-{project}", project)
+        for name in world.accounts
+        for project in ("", *PROJECTS)
+    ]
     for account, chat, project in chats:
         for role in (TurnRole.user, TurnRole.assistant):
             turn = f"{chat}-{role.value}-{at.isoformat()}"
-            world.apply(ev.SayEvent(at=at, account=account, conversation=chat, turn=turn, role=role, project=project))
+            world.apply(
+                ev.SayEvent(
+                    at=at, account=account, conversation=chat, turn=turn, role=role, project=project
+                )
+            )
 
 
 def scopes(world: World, account: str) -> list[ev.NamedScope]:
@@ -189,8 +226,8 @@ def scope_of(grant: Grant) -> ev.NamedScope | None:
 def test_a_grant_for_one_question_makes_no_other_questions_purposes_usable() -> None:
     """Whatever is said under it: nobody's, and no purpose of another question, gains anything.
 
-    What is said from then on is equal in both. What was said before may end sooner with the grant: without it the
-    next turn is of the same segment, whose period then counts from that turn.
+    What is said from then on is equal in both. What was said before may end sooner with the grant:
+    without it the next turn is of the same segment, whose period then counts from that turn.
     """
     gained = 0
     for drawn in histories(HISTORIES // 2):
@@ -200,12 +237,15 @@ def test_a_grant_for_one_question_makes_no_other_questions_purposes_usable() -> 
         for account in world.accounts:
             for asked in version.questions:
                 with_it, without = fork(world, replay=True), fork(world, replay=True)
-                with_it.apply(ev.ChooseEvent(at=at, account=account, allow=True, question=asked.question))
+                with_it.apply(
+                    ev.ChooseEvent(at=at, account=account, allow=True, question=asked.question)
+                )
                 speak(with_it, at)
                 speak(without, at)
                 for later in LATER[:4]:
                     if world.policies.number(at + later) != world.policies.number(at):
-                        continue  # a later version may ask otherwise; the next theorem but one has them
+                        # a later version may ask otherwise; the next theorem but one has them
+                        continue
                     one, other = usable(with_it, at + later), usable(without, at + later)
                     for purpose in PURPOSES:
                         if purpose not in asked.covers:
@@ -217,7 +257,9 @@ def test_a_grant_for_one_question_makes_no_other_questions_purposes_usable() -> 
 
 
 def refused_by_all(world: World, at: datetime) -> None:
-    """Every question is answered with no: the gate is open, where it can be, and no grant is in force."""
+    """Every question is answered with no: the gate is open, where it can be, and no grant is in
+    force.
+    """
     for account in world.accounts:
         world.apply(ev.ChooseEvent(at=at, account=account, allow=False))
 
@@ -229,22 +271,32 @@ def test_a_scoped_yes_makes_nothing_outside_its_scope_usable() -> None:
         world, at = at_the_end(drawn)
         if drawn.seed % 2:
             refused_by_all(world, at)
-        asked = world.policies.in_force(at).questions[drawn.seed % len(world.policies.in_force(at).questions)]
+        asked = world.policies.in_force(at).questions[
+            drawn.seed % len(world.policies.in_force(at).questions)
+        ]
         without = fork(world, replay=True)
         speak(without, at)
         for account in world.accounts:
             for scope in scopes(world, account):
                 with_it = fork(world, replay=True)
-                with_it.apply(ev.ChooseEvent(at=at, account=account, allow=True, question=asked.question, scope=scope))
+                with_it.apply(
+                    ev.ChooseEvent(
+                        at=at, account=account, allow=True, question=asked.question, scope=scope
+                    )
+                )
                 speak(with_it, at)
                 for later in (LATER[0], LATER[3]):
                     one, other = usable(with_it, at + later), usable(without, at + later)
                     for purpose in PURPOSES:
                         more = one[purpose] - other[purpose]
                         where = {with_it.turns[turn][0] for turn in more}
-                        assert all(is_within(with_it, name, account, scope) for name in where), f"seed {drawn.seed}"
+                        assert all(is_within(with_it, name, account, scope) for name in where), (
+                            f"seed {drawn.seed}"
+                        )
                         same_terms = world.policies.number(at + later) == world.policies.number(at)
-                        assert not more or purpose in asked.covers or not same_terms, f"seed {drawn.seed}: {purpose}"
+                        assert not more or purpose in asked.covers or not same_terms, (
+                            f"seed {drawn.seed}: {purpose}"
+                        )
                         gained += len(more)
     assert gained > HISTORIES
 
@@ -256,13 +308,21 @@ def test_a_choice_makes_nothing_usable_that_was_said_before_it() -> None:
             for question in world.policies.in_force(at).asks:
                 for scope in (None, *scopes(world, account)):
                     other = fork(world)
-                    other.apply(ev.ChooseEvent(at=at, account=account, allow=True, question=question, scope=scope))
+                    other.apply(
+                        ev.ChooseEvent(
+                            at=at, account=account, allow=True, question=question, scope=scope
+                        )
+                    )
                     for later in LATER[:2]:
-                        assert usable(other, at + later) == usable(world, at + later), f"seed {drawn.seed}"
+                        assert usable(other, at + later) == usable(world, at + later), (
+                            f"seed {drawn.seed}"
+                        )
 
 
 def test_a_yes_lets_in_nothing_that_is_kept_out() -> None:
-    """No conversation, no project, nothing said while it was out, and nothing that begins in a project kept out."""
+    """No conversation, no project, nothing said while it was out, and nothing that begins in a
+    project kept out.
+    """
     tried = 0
     for drawn in histories():
         world, at = at_the_end(drawn)
@@ -270,7 +330,11 @@ def test_a_yes_lets_in_nothing_that_is_kept_out() -> None:
             for question in world.policies.in_force(at).asks:
                 for scope in (None, *scopes(world, account)):
                     other = fork(world, replay=True)
-                    other.apply(ev.ChooseEvent(at=at, account=account, allow=True, question=question, scope=scope))
+                    other.apply(
+                        ev.ChooseEvent(
+                            at=at, account=account, allow=True, question=question, scope=scope
+                        )
+                    )
                     assert other.accounts[account].kept_out == world.accounts[account].kept_out
                 speak(other, at)
                 for name, owned in other.conversations.items():
@@ -283,13 +347,17 @@ def test_a_yes_lets_in_nothing_that_is_kept_out() -> None:
                     name, taken = other.turns[turn]
                     conversation = other.conversations[name].conversation
                     assert not conversation.narrowed, f"seed {drawn.seed}: {turn}"
-                    assert not conversation.segments[taken.segment].stamp.narrowed, f"seed {drawn.seed}: {turn}"
+                    assert not conversation.segments[taken.segment].stamp.narrowed, (
+                        f"seed {drawn.seed}: {turn}"
+                    )
                 tried += sum(owned.conversation.narrowed for owned in other.conversations.values())
     assert tried > HISTORIES
 
 
 def test_a_person_never_raises_the_age_that_the_host_knows() -> None:
-    """Nor makes anything usable by telling one, whatever the rest of the choice; a lower one always counts."""
+    """Nor makes anything usable by telling one, whatever the rest of the choice; a lower one always
+    counts.
+    """
     lowered = kept_young = 0
     for drawn in histories():
         world, at = at_the_end(drawn)
@@ -299,7 +367,11 @@ def test_a_person_never_raises_the_age_that_the_host_knows() -> None:
                 for allow in (True, False):
                     other = fork(world, replay=True)
                     for question in (None, *world.policies.in_force(at).asks, "no such question"):
-                        other.apply(ev.ChooseEvent(at=at, account=account, allow=allow, question=question, age=age))
+                        other.apply(
+                            ev.ChooseEvent(
+                                at=at, account=account, allow=allow, question=question, age=age
+                            )
+                        )
                     told = other.accounts[account]
                     assert told.age == (age if state.age is None else min(age, state.age))
                     lowered += state.age is not None and told.age < state.age
@@ -330,19 +402,32 @@ def test_the_accounts_no_leaves_nothing_of_a_question_usable_but_what_it_keeps_b
         version = world.policies.in_force(at)
         for account, state in world.accounts.items():
             for asked in version.questions:
-                keep = [grant for grant in state.grants if grant.scope != WHOLE_ACCOUNT][: drawn.seed % 3]
+                keep = [grant for grant in state.grants if grant.scope != WHOLE_ACCOUNT][
+                    : drawn.seed % 3
+                ]
                 other = fork(world, replay=True)
                 other.apply(
                     ev.ChooseEvent(
-                        at=at, account=account, allow=False, question=asked.question,
-                        keep=tuple(scope for grant in keep if (scope := scope_of(grant)) is not None),
+                        at=at,
+                        account=account,
+                        allow=False,
+                        question=asked.question,
+                        keep=tuple(
+                            scope for grant in keep if (scope := scope_of(grant)) is not None
+                        ),
                     )
-                )  # fmt: skip
+                )
                 if not world.policies.begun(at) or state.closed_at is not None:
                     continue
-                left = [grant for grant in other.accounts[account].grants if grant.question == asked.question]
+                left = [
+                    grant
+                    for grant in other.accounts[account].grants
+                    if grant.question == asked.question
+                ]
                 named = {grant.scope for grant in keep}
-                assert left == [g for g in state.grants if g.question == asked.question and g.scope in named]
+                assert left == [
+                    g for g in state.grants if g.question == asked.question and g.scope in named
+                ]
                 ended += len(state.grants) - len(other.accounts[account].grants)
                 kept += len(left)
                 speak(other, at)
@@ -350,7 +435,9 @@ def test_the_accounts_no_leaves_nothing_of_a_question_usable_but_what_it_keeps_b
                     other.advance(at + later)
                     for turn, _, decision in permitted(other, at + later):
                         if other.conversations[other.turns[turn][0]].account == account:
-                            assert decision.question != asked.question or decision.grant in {g.number for g in left}
+                            assert decision.question != asked.question or decision.grant in {
+                                g.number for g in left
+                            }
     assert min(ended, kept) > HISTORIES / 20
 
 
@@ -360,14 +447,26 @@ def test_no_withdrawal_deletion_narrowing_or_closing_ever_adds_a_usable_turn() -
         world, at = at_the_end(drawn)
         acts: list[ev.Event] = []
         for name in world.accounts:
-            acts += [ev.ChooseEvent(at=at, account=name, allow=False), ev.CloseAccountEvent(at=at, account=name)]
+            acts += [
+                ev.ChooseEvent(at=at, account=name, allow=False),
+                ev.CloseAccountEvent(at=at, account=name),
+            ]
             acts += [ev.NarrowEvent(at=at, account=name, project=project) for project in PROJECTS]
             acts += [
-                ev.ChooseEvent(at=at, account=name, allow=False, question=question, keep=(ev.NamedScope(project="p"),))
+                ev.ChooseEvent(
+                    at=at,
+                    account=name,
+                    allow=False,
+                    question=question,
+                    keep=(ev.NamedScope(project="p"),),
+                )
                 for question in world.policies.in_force(at).asks
             ]
         for name, owned in world.conversations.items():
-            acts += [kind(at=at, account=owned.account, conversation=name) for kind in (ev.DeleteEvent, ev.NarrowEvent)]
+            acts += [
+                kind(at=at, account=owned.account, conversation=name)
+                for kind in (ev.DeleteEvent, ev.NarrowEvent)
+            ]
         for act in acts:
             other = fork(world)
             other.apply(act)
@@ -382,7 +481,11 @@ def test_letting_in_makes_nothing_usable_that_was_said_before() -> None:
     let_in = 0
     for drawn in histories():
         world, at = at_the_end(drawn)
-        acts = [ev.WidenEvent(at=at, account=name, project=project) for name in world.accounts for project in PROJECTS]
+        acts = [
+            ev.WidenEvent(at=at, account=name, project=project)
+            for name in world.accounts
+            for project in PROJECTS
+        ]
         acts += [
             ev.WidenEvent(at=at, account=owned.account, conversation=name)
             for name, owned in world.conversations.items()
@@ -392,7 +495,9 @@ def test_letting_in_makes_nothing_usable_that_was_said_before() -> None:
             other.apply(act)
             let_in += other.accounts != world.accounts or other.conversations != world.conversations
             for later in LATER[:4]:
-                assert adds_nothing(usable(other, at + later), usable(world, at + later)), f"seed {drawn.seed}: {act}"
+                assert adds_nothing(usable(other, at + later), usable(world, at + later)), (
+                    f"seed {drawn.seed}: {act}"
+                )
     assert let_in > HISTORIES / 5
 
 
@@ -440,14 +545,18 @@ def test_nothing_is_usable_without_a_choice_or_a_flag_for_any_length_of_time() -
     for drawn in histories():
         world = World(drawn.policies())
         for event in drawn.events:
-            if not isinstance(event, ev.FlagEvent) and not (isinstance(event, ev.ChooseEvent) and event.allow):
+            if not isinstance(event, ev.FlagEvent) and not (
+                isinstance(event, ev.ChooseEvent) and event.allow
+            ):
                 world.apply(event)
         for later in LATER:
             assert not any(usable(world, event.at + later).values())
 
 
 def test_no_version_makes_anything_usable() -> None:
-    """Not the third and not the tenth: at its first instant, with no act, whatever it widens, moves or asks again."""
+    """Not the third and not the tenth: at its first instant, with no act, whatever it widens, moves
+    or asks again.
+    """
     versions = took_away = 0
     for drawn in histories(chain=10):
         world, coming = World(drawn.policies()), list(drawn.events)
@@ -482,9 +591,15 @@ def test_what_was_said_before_a_grant_is_usable_only_once_the_person_resumed_it(
         said: dict[str, int] = {}  # at which event a turn was said
         spoke: dict[str, int] = {}  # at which event a person last spoke in a conversation
         for number, (world, event) in enumerate(worlds(drawn)):
-            for grant in world.accounts[event.account].grants if event.account in world.accounts else ():
+            for grant in (
+                world.accounts[event.account].grants if event.account in world.accounts else ()
+            ):
                 began.setdefault((event.account, grant.number), number)
-            if isinstance(event, ev.SayEvent) and event.turn in world.turns and event.turn not in said:
+            if (
+                isinstance(event, ev.SayEvent)
+                and event.turn in world.turns
+                and event.turn not in said
+            ):
                 said[event.turn] = number
                 if event.role is TurnRole.user:
                     spoke[event.conversation] = number
@@ -495,7 +610,10 @@ def test_what_was_said_before_a_grant_is_usable_only_once_the_person_resumed_it(
                 since = began[world.conversations[conversation].account, decision.grant]
                 assert spoke[conversation] > since, f"seed {drawn.seed}: {turn}"
                 if said[turn] < since:
-                    reaches = {v.reach for v in world.policies.versions[decision.taken : decision.in_force + 1]}
+                    reaches = {
+                        v.reach
+                        for v in world.policies.versions[decision.taken : decision.in_force + 1]
+                    }
                     assert reaches == {Reach.conversation}
                     resumed += 1
     assert resumed > HISTORIES / 10
@@ -505,7 +623,9 @@ def test_what_was_said_before_a_grant_is_usable_only_once_the_person_resumed_it(
 
 
 def of_use(world: World, name: str, segment: Segment, at: datetime) -> bool:
-    """Whether the rule, row 5 apart, permits a turn of the segment for some purpose: asked turn by turn."""
+    """Whether the rule, row 5 apart, permits a turn of the segment for some purpose: asked turn by
+    turn.
+    """
     owned = world.conversations[name]
     apart = fold.unflag(owned.conversation)
     return any(
@@ -531,15 +651,25 @@ def test_what_is_of_no_use_is_never_dated_long() -> None:
             for name, owned in world.conversations.items():
                 before, after = accounts[owned.account].grants, world.accounts[owned.account].grants
                 spoken = any(world.turns[turn][0] == name for turn in set(world.turns) - taken)
-                ended = [g for g in before if g not in after and is_within(world, name, owned.account, scope_of(g))]
+                ended = [
+                    g
+                    for g in before
+                    if g not in after and is_within(world, name, owned.account, scope_of(g))
+                ]
                 for segment in owned.conversation.segments:
                     if (
                         (spoken or ended)
                         and segment.keep_until > event.at
                         and not of_use(world, name, segment, event.at)
                     ):
-                        short = keep.incognito if spoken and owned.conversation.incognito else keep.opted_out
-                        assert segment.keep_until <= short.after(event.at), f"seed {drawn.seed}: {event}"
+                        short = (
+                            keep.incognito
+                            if spoken and owned.conversation.incognito
+                            else keep.opted_out
+                        )
+                        assert segment.keep_until <= short.after(event.at), (
+                            f"seed {drawn.seed}: {event}"
+                        )
                         turns += spoken
                         ends += bool(ended)
     assert min(turns, ends) > HISTORIES
@@ -558,7 +688,9 @@ def test_what_is_of_use_is_dated_by_the_long_period_at_each_turn() -> None:
                 for segment in world.conversations[name].conversation.segments:
                     if of_use(world, name, segment, event.at):
                         since = segment.last_at if version.reach is Reach.turn else event.at
-                        assert segment.keep_until == version.keep.opted_in.after(since), f"seed {drawn.seed}: {event}"
+                        assert segment.keep_until == version.keep.opted_in.after(since), (
+                            f"seed {drawn.seed}: {event}"
+                        )
                         long += 1
     assert long > HISTORIES
 
@@ -592,7 +724,8 @@ def test_what_has_expired_stays_expired() -> None:
             gone = {
                 name
                 for name, (conversation, turn) in world.turns.items()
-                if world.conversations[conversation].conversation.segments[turn.segment].keep_until <= event.at
+                if world.conversations[conversation].conversation.segments[turn.segment].keep_until
+                <= event.at
             }
             assert expired <= gone, f"seed {drawn.seed}"
             expired = gone
@@ -627,8 +760,12 @@ def test_an_account_keeps_no_grant_that_the_terms_in_force_do_not_allow() -> Non
             version = world.policies.in_force(event.at)
             for account in world.accounts.values():
                 allowed = account.closed_at is None and account.plan in version.plans
-                assert not account.grants or (allowed and not version.refuses_age(account.age, account.region))
-                assert len({(grant.question, grant.scope) for grant in account.grants}) == len(account.grants)
+                assert not account.grants or (
+                    allowed and not version.refuses_age(account.age, account.region)
+                )
+                assert len({(grant.question, grant.scope) for grant in account.grants}) == len(
+                    account.grants
+                )
                 for grant in account.grants:
                     assert grant.question in version.asks
                     kind, name = grant.scope
@@ -682,7 +819,9 @@ def test_the_order_in_which_questions_stand_decides_nothing() -> None:
     several = 0
     for drawn in histories():
         turned = [
-            document if isinstance(document["choice"], dict) else dict(document, choice=document["choice"][::-1])
+            document
+            if isinstance(document["choice"], dict)
+            else dict(document, choice=document["choice"][::-1])
             for document in drawn.documents
         ]
         several += turned != drawn.documents
@@ -693,9 +832,9 @@ def test_the_order_in_which_questions_stand_decides_nothing() -> None:
             assert usable(one, event.at) == usable(other, event.at), f"seed {drawn.seed}"
         for name, owned in one.conversations.items():
             dates = [segment.keep_until for segment in owned.conversation.segments]
-            assert dates == [s.keep_until for s in other.conversations[name].conversation.segments], (
-                f"seed {drawn.seed}"
-            )
+            assert dates == [
+                s.keep_until for s in other.conversations[name].conversation.segments
+            ], f"seed {drawn.seed}"
         for name, (_, feedback) in one.feedback.items():
             assert feedback.keep_until == other.feedback[name][1].keep_until, f"seed {drawn.seed}"
     assert several > HISTORIES / 3
@@ -726,8 +865,12 @@ def test_turns_decided_together_are_decided_as_each_by_itself() -> None:
             stated = [world.turns[turn][1] for turn in turns]
             for purpose in PURPOSES:
                 account = world.accounts[owned.account]
-                together = decide_each(account, owned.conversation, stated, world.policies, purpose, at)
-                assert together == [world.decide(turn, purpose, at) for turn in turns], f"seed {drawn.seed}"
+                together = decide_each(
+                    account, owned.conversation, stated, world.policies, purpose, at
+                )
+                assert together == [world.decide(turn, purpose, at) for turn in turns], (
+                    f"seed {drawn.seed}"
+                )
 
 
 # One person
@@ -759,7 +902,9 @@ def test_an_unknown_turn_is_denied() -> None:
     assert (feedback.use, feedback.because) == (False, DecisionReason.unknown)
 
 
-@pytest.mark.parametrize("purpose", ["", "improve", "Improve_models", "improve_models ", "*", "flagged", "training"])
+@pytest.mark.parametrize(
+    "purpose", ["", "improve", "Improve_models", "improve_models ", "*", "flagged", "training"]
+)
 def test_an_unknown_purpose_is_denied(purpose: str) -> None:
     assert granted().decide("t", IMPROVE, NOW).because is DecisionReason.permitted
     assert granted().decide("t", purpose, NOW).because is DecisionReason.purpose
@@ -776,7 +921,9 @@ def test_a_time_without_an_offset_is_an_error_not_an_answer() -> None:
     assert world.decide("t", IMPROVE, NOW).because is DecisionReason.permitted
 
 
-@pytest.mark.parametrize(("preset_name", "question"), [("article-2025", "training"), ("strict", "models")])
+@pytest.mark.parametrize(
+    ("preset_name", "question"), [("article-2025", "training"), ("strict", "models")]
+)
 def test_order_decides_within_equal_times(preset_name: str, question: str) -> None:
     say = ev.SayEvent(at=NOW, account="ana", conversation="c", turn="t")
     choose = ev.ChooseEvent(at=NOW, account="ana", allow=True, question=question)
@@ -803,5 +950,7 @@ def test_every_limit_is_end_exclusive() -> None:
     world = granted()
     until = world.decide("t", IMPROVE, NOW).until
     assert until is not None
-    assert world.decide("t", IMPROVE, until - timedelta.resolution).because is DecisionReason.permitted
+    assert (
+        world.decide("t", IMPROVE, until - timedelta.resolution).because is DecisionReason.permitted
+    )
     assert world.decide("t", IMPROVE, until).because is DecisionReason.expired

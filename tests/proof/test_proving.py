@@ -1,4 +1,6 @@
-"""The verbs of proof, end to end: what is published stands alone, and the commands answer with their exit codes."""
+"""The verbs of proof, end to end: what is published stands alone, and the commands answer with
+their exit codes.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,14 @@ def vkeys(folder: Path) -> tuple[str, ...]:
 
 def alone(folder: Path, *words: object) -> int:
     """The published verifier, run isolated and from elsewhere."""
-    call = [sys.executable, "-I", str(folder / "verifier.py"), *map(str, words), "--key", vkeys(folder)[0]]
+    call = [
+        sys.executable,
+        "-I",
+        str(folder / "verifier.py"),
+        *map(str, words),
+        "--key",
+        vkeys(folder)[0],
+    ]
     return subprocess.run(call, capture_output=True, cwd="/", check=False, timeout=600).returncode
 
 
@@ -62,7 +71,9 @@ def test_what_is_published_stands_alone(house: House) -> None:
     assert alone(folder, "receipt", receipt) == 0
     (policy,) = (folder / "policies").iterdir()
     assert json.loads(policy.read_bytes())["policy"] == "article-2025"
-    told = json.loads(next(iter(publication.PublishedLog(folder / "2025", documents.key(house.here)).entries())))
+    told = json.loads(
+        next(iter(publication.PublishedLog(folder / "2025", documents.key(house.here)).entries()))
+    )
     assert policy.stem == told["facts"]["sha256"]
 
 
@@ -75,9 +86,11 @@ def test_a_publication_grows_and_never_goes_back(house: House) -> None:
     ahead = published(house, "ahead")
     assert verification.verify(folder, vkeys(folder)).broken == ()
     report = verifier.check_log(
-        verifier.FolderFiles(ahead / "2025"), verifier.trust(vkeys(ahead)[0]), [("before", before)],
+        verifier.FolderFiles(ahead / "2025"),
+        verifier.trust(vkeys(ahead)[0]),
+        [("before", before)],
         verifier.story_of(verifier.trust(vkeys(ahead)[0]).origin),
-    )  # fmt: skip
+    )
     assert report.ok
     assert kept == ahead
     shutil.rmtree(house.here.config.data / "log" / "2025")
@@ -175,7 +188,11 @@ def test_what_the_operator_states_of_itself_is_in_the_receipt(house: House) -> N
 
 def test_an_account_is_found_by_either_name(house: House) -> None:
     ana = house.accounts["ana"]
-    assert documents.account_named(house.here, "ana") == documents.account_named(house.here, f"acc_{ana.hex}") == ana
+    assert (
+        documents.account_named(house.here, "ana")
+        == documents.account_named(house.here, f"acc_{ana.hex}")
+        == ana
+    )
     with pytest.raises(NotFoundError):
         documents.account_named(house.here, "nobody")
     with pytest.raises(NotFoundError):
@@ -215,7 +232,9 @@ def test_a_receipt_that_is_not_in_the_log_yet_is_not_proved(house: House) -> Non
     assert "it is signed, and not in the log" in said.output
     assert "0 entries" not in said.output
     assert alone(folder, "receipt", early) == 3
-    told = json.loads(CliRunner().invoke(cli_proof.verify, [*call, "--json"], standalone_mode=False).output)
+    told = json.loads(
+        CliRunner().invoke(cli_proof.verify, [*call, "--json"], standalone_mode=False).output
+    )
     assert (told["answer"], [part["answer"] for part in told["parts"]]) == (
         "not proved",
         ["proved"] * 3 + ["not proved"],

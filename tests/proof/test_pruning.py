@@ -1,4 +1,6 @@
-"""The log goes by its published retention only, a year at a time, and never while something rests on it."""
+"""The log goes by its published retention only, a year at a time, and never while something rests
+on it.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ from ..terms import preset
 
 @pytest.fixture
 def house(pool: Pool, tmp_path: Path) -> House:
-    """Three years: Ana said yes in the first and no in the second, under a policy that a second one followed."""
+    """Three years: Ana said yes in the first and no in the second, under a policy that a second one
+    followed.
+    """
     house = House(pool, tmp_path)
     house.open("ana", allow=True)
     house.open("ben", allow=False)
@@ -49,7 +53,9 @@ def reasons(house: House) -> dict[int, tuple[str, ...]]:
 
 
 def test_without_a_published_retention_no_year_goes(house: House) -> None:
-    assert all("no retention was published" in why for whys in reasons(house).values() for why in whys[:1])
+    assert all(
+        "no retention was published" in why for whys in reasons(house).values() for why in whys[:1]
+    )
     assert log_retention.prune(house.here).years == ()
     assert documents.years(house.here) == ["2025", "2026", "2027"]
 
@@ -63,13 +69,19 @@ def test_a_retention_that_does_not_read_is_named(house: House) -> None:
 def test_a_year_stays_for_as_long_as_something_rests_on_it(house: House) -> None:
     published(house, "P1Y")
     assert reasons(house)[2025] == ()
-    assert "a policy version logged in it is in force, or was within the retention period" in reasons(house)[2026]
+    assert (
+        "a policy version logged in it is in force, or was within the retention period"
+        in reasons(house)[2026]
+    )
     assert "its retention period has not passed" in reasons(house)[2027]
     published(house, "P1500D")
     assert reasons(house)[2025][0] == "its retention period has not passed"
     published(house, "P400D")
     house.now = instant("2027-04-30")
-    assert reasons(house)[2025] == ("a grant logged in it ended within the retention period", *reasons(house)[2025][1:])
+    assert reasons(house)[2025] == (
+        "a grant logged in it ended within the retention period",
+        *reasons(house)[2025][1:],
+    )
 
 
 def test_a_running_grant_keeps_its_year_however_long_ago(house: House) -> None:
@@ -86,7 +98,10 @@ def test_no_year_goes_before_the_one_before_it(house: House) -> None:
     published(house, "P1Y")
     house.now = instant("2045-01-01")
     seen = reasons(house)
-    assert "a policy version logged in it is in force, or was within the retention period" in seen[2026]
+    assert (
+        "a policy version logged in it is in force, or was within the retention period"
+        in seen[2026]
+    )
     assert seen[2027] == ("an earlier year is kept",)
 
 
@@ -121,7 +136,9 @@ def test_what_goes_is_gone_and_the_rest_holds(house: House) -> None:
     assert documents.append(house.here) > 0
     documents.publish(house.here, public)
     assert (public / "pruned" / "2025").read_bytes() == last
-    assert verification.verify(public / "2026", (documents.key(house.here, 2026).vkey,)).broken == ()
+    assert (
+        verification.verify(public / "2026", (documents.key(house.here, 2026).vkey,)).broken == ()
+    )
     first, *others = documents.receipts(house.here, house.accounts["ana"])
     assert first.proof is None
     assert all(other.proof for other in others)
@@ -133,7 +150,9 @@ def test_a_crash_within_is_finished_by_the_next_call(house: House, crash: str) -
     published(house, "P1Y")
     data = house.here.config.data
     (data / "log" / "pruned").mkdir()
-    (data / "log" / "pruned" / "2025").write_bytes((data / "log" / "2025" / "checkpoint").read_bytes())
+    (data / "log" / "pruned" / "2025").write_bytes(
+        (data / "log" / "2025" / "checkpoint").read_bytes()
+    )
     (data / "log" / "2025").rename(data / "log" / "2025.pruned")
     if crash != "renamed one folder":
         (data / "log-state" / "2025").rename(data / "log-state" / "2025.pruned")

@@ -1,7 +1,8 @@
-"""Run alone, as `on_cluster.py DATA DSN TIME`: builds by actors on two nodes of Ray on this machine, one of which is killed.
+"""Run alone, as `on_cluster.py DATA DSN TIME`: builds by actors on two nodes of Ray on this
+machine, one of which is killed.
 
-It says what came to pass: the cluster has too few cores; a build whose actor is killed ends, and resumes; one is built as
-`r`, from the same random bytes as others.
+It says what came to pass: the cluster has too few cores; a build whose actor is killed ends, and
+resumes; one is built as `r`, from the same random bytes as others.
 """
 
 from __future__ import annotations
@@ -31,7 +32,11 @@ ACTOR = "ray::PageActor"
 
 
 def actors() -> list[psutil.Process]:
-    return [one for one in psutil.process_iter(["cmdline"]) if (one.info["cmdline"] or [""])[0].startswith(ACTOR)]
+    return [
+        one
+        for one in psutil.process_iter(["cmdline"])
+        if (one.info["cmdline"] or [""])[0].startswith(ACTOR)
+    ]
 
 
 def refused(house: Any, name: str, crew: RayActors, **more: Any) -> BusyError:
@@ -50,15 +55,21 @@ def main(data: str, dsn: str, now: str) -> None:
     import ray
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    cluster = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}
+    )
     cluster.add_node(num_cpus=1)
     at = datetime.fromisoformat(now)
-    with installation.installation(Configuration(data=Path(data), database_url=dsn), lambda: at) as here:
+    with installation.installation(
+        Configuration(data=Path(data), database_url=dsn), lambda: at
+    ) as here:
         house: Any = SimpleNamespace(here=here)
         crew = RayActors(cluster.address, WORKER_START)
 
         ray_workers.START_SECONDS_MAX, usual = 5, ray_workers.START_SECONDS_MAX
-        assert "did not start a worker within `5` seconds" in str(refused(house, "few", crew, workers=3))
+        assert "did not start a worker within `5` seconds" in str(
+            refused(house, "few", crew, workers=3)
+        )
         ray_workers.START_SECONDS_MAX = usual
         print("too-few")
 

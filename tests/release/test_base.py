@@ -1,4 +1,6 @@
-"""A release from the one before it: the bytes of a whole build, and only what changed is curated again."""
+"""A release from the one before it: the bytes of a whole build, and only what changed is curated
+again.
+"""
 
 from __future__ import annotations
 
@@ -41,13 +43,18 @@ from .test_build import IMPROVE, Meddling, Stopped, check_whole, stop
 from .test_resume import check_nothing_is_left, next_version
 
 SHARES = Shares(test=300_000, validation=300_000)
-SAID = tuple(f"{what} about {where}, write to {what}@{where}-mail.net" for what in ("cats", "ferries", "bread")
-             for where in ("town", "the-old-mill", "winter"))  # fmt: skip
+SAID = tuple(
+    f"{what} about {where}, write to {what}@{where}-mail.net"
+    for what in ("cats", "ferries", "bread")
+    for where in ("town", "the-old-mill", "winter")
+)
 HISTORIES = 6
 
 
 class Names:
-    """A detector that finds a name where a text has one, and counts the texts that it is asked about."""
+    """A detector that finds a name where a text has one, and counts the texts that it is asked
+    about.
+    """
 
     name = "words"
 
@@ -55,10 +62,15 @@ class Names:
         self.sha256 = "c" * 64
         self.read: list[str] = []
 
-    def detect(self, texts: Sequence[str], kinds: Sequence[IdentifierKind]) -> list[list[DetectedSpan]]:
+    def detect(
+        self, texts: Sequence[str], kinds: Sequence[IdentifierKind]
+    ) -> list[list[DetectedSpan]]:
         self.read += texts
         return [
-            [DetectedSpan(0, 4, IdentifierKind.PERSON, 0.99, "words")] if t.startswith("cats") else [] for t in texts
+            [DetectedSpan(0, 4, IdentifierKind.PERSON, 0.99, "words")]
+            if t.startswith("cats")
+            else []
+            for t in texts
         ]
 
     def unread(self, text: str) -> str:
@@ -72,61 +84,111 @@ def house(pool: Pool, tmp_path: Path) -> House:
         name = f"p{n}"
         house.passes(1e-6)
         house.open(name, allow=True)
-        house.talk(name, f"{name}own", f"what only {name} asks of {name}@{name}-mail.net", "an answer to it")
-        house.say(name, f"{name}own", Content(text=f"a side thread of {name}", thread="agent"), TurnRole.assistant)
-        house.talk(name, f"{name}same", "what is the tallest tower in the town", "the old mill by the river")
+        house.talk(
+            name,
+            f"{name}own",
+            f"what only {name} asks of {name}@{name}-mail.net",
+            "an answer to it",
+        )
+        house.say(
+            name,
+            f"{name}own",
+            Content(text=f"a side thread of {name}", thread="agent"),
+            TurnRole.assistant,
+        )
+        house.talk(
+            name,
+            f"{name}same",
+            "what is the tallest tower in the town",
+            "the old mill by the river",
+        )
     return house
 
 
 def build(
-    house: House, name: str, base: str | None = None, *, names: Names | None = None, seed: int | None = None,
-    pool: Pool | None = None, says: Callable[[str], None] = lambda _line: None, shares: Shares = SHARES,
-    software: str = "test", cleaner: Any = None, **more: Any,
-) -> BuildResult:  # fmt: skip
+    house: House,
+    name: str,
+    base: str | None = None,
+    *,
+    names: Names | None = None,
+    seed: int | None = None,
+    pool: Pool | None = None,
+    says: Callable[[str], None] = lambda _line: None,
+    shares: Shares = SHARES,
+    software: str = "test",
+    cleaner: Any = None,
+    **more: Any,
+) -> BuildResult:
     here, cleaner = house.here, cleaner or release_build.RuleCleaner()
     kernel = NameKernel(detector=names) if names is not None else None
-    pipeline = Pipeline(plan(cleaner, os.urandom(32), shares=shares, names=kernel), Local(), here.config.data)
+    pipeline = Pipeline(
+        plan(cleaner, os.urandom(32), shares=shares, names=kernel), Local(), here.config.data
+    )
     order = BuildOrder(
-        name=name, purpose=IMPROVE, folder=here.config.releases / name, software=software,
-        base=catalog.find_release(here, base) if base is not None else None, afresh=more.pop("afresh", False),
-    )  # fmt: skip
-    keyring = here.keyring if seed is None else Keyring(here.keyring.provider, Random(seed).randbytes)
+        name=name,
+        purpose=IMPROVE,
+        folder=here.config.releases / name,
+        software=software,
+        base=catalog.find_release(here, base) if base is not None else None,
+        afresh=more.pop("afresh", False),
+    )
+    keyring = (
+        here.keyring if seed is None else Keyring(here.keyring.provider, Random(seed).randbytes)
+    )
     with closing(pipeline):
         return Builder(
-            pool or here.pool, keyring, installation.policies(here), cleaner, here.clock, curation=pipeline, says=says,
+            pool or here.pool,
+            keyring,
+            installation.policies(here),
+            cleaner,
+            here.clock,
+            curation=pipeline,
+            says=says,
             **({"rows_per_part": 3, "page_bytes_max": 500} | more),
-        ).run(order)  # fmt: skip
+        ).run(order)
 
 
 def forget(house: House, name: str) -> None:
     with transaction(house.here.pool) as tx:
         for statement in (
-            "DELETE FROM release_runs WHERE release_id = (SELECT release_id FROM releases WHERE name = %s)",
+            (
+                "DELETE FROM release_runs WHERE release_id = (SELECT release_id FROM releases "
+                "WHERE name = %s)"
+            ),
             "DELETE FROM releases WHERE name = %s",
         ):
             tx.execute(statement, [name])
 
 
 def files_of(built: BuildResult) -> dict[str, bytes]:
-    """Every file of a release; where one cites the manifest, without its hash, which the statement about the base changes."""
+    """Every file of a release; where one cites the manifest, without its hash, which the statement
+    about the base changes.
+    """
     promised = msgspec.structs.replace(built.manifest, base=msgspec.UNSET)
     cited = sha256(manifest.encode(built.manifest)).hexdigest().encode()
     found = {
-        path.relative_to(built.folder).as_posix(): path.read_bytes().replace(cited, b"(the manifest)")
-        for path in built.folder.rglob("*") if path.is_file()
-    }  # fmt: skip
+        path.relative_to(built.folder).as_posix(): path.read_bytes().replace(
+            cited, b"(the manifest)"
+        )
+        for path in built.folder.rglob("*")
+        if path.is_file()
+    }
     return found | {manifest.FILE: manifest.encode(promised)}
 
 
 def check_same_as_whole(house: House, name: str, base: str, **how: Any) -> BuildResult:
-    """Builds from the base; then all of it again under the same name and time with the same random bytes."""
+    """Builds from the base; then all of it again under the same name and time with the same random
+    bytes.
+    """
     seed = sum(name.encode())
     made = build(house, name, base, seed=seed, **how)
     check_whole(house, made)
     aside = made.folder.with_name(f"{name}-aside")
     shutil.move(made.folder, aside)
     forget(house, name)
-    whole = build(house, name, seed=seed, **(how | {"names": Names() if how.get("names") else None}))
+    whole = build(
+        house, name, seed=seed, **(how | {"names": Names() if how.get("names") else None})
+    )
     assert whole.manifest.base is msgspec.UNSET
     assert files_of(msgspec.structs.replace(made, folder=aside)) == files_of(whole)
     shutil.rmtree(whole.folder)
@@ -140,7 +202,9 @@ def check_same_as_whole(house: House, name: str, base: str, **how: Any) -> Build
 
 
 def live(house: House, draw: Random) -> None:
-    """A few days: people say new and old things, go on, delete, keep out, withdraw and come back."""
+    """A few days: people say new and old things, go on, delete, keep out, withdraw and come
+    back.
+    """
     names, chats = list(house.accounts), list(house.chats)
     owner = {chat: chat[:2] for chat in chats}
     for _ in range(draw.randrange(1, 6)):
@@ -150,9 +214,13 @@ def live(house: House, draw: Random) -> None:
                 house.talk(name, f"{name}n{len(house.chats)}", draw.choice(SAID), "so it is")
             case 2:
                 chat = f"{name}s{len(house.chats)}"
-                house.talk(name, chat, "what is the tallest tower in the town", "the old mill by the river")
+                house.talk(
+                    name, chat, "what is the tallest tower in the town", "the old mill by the river"
+                )
             case 3:
-                answer = house.tell(house.saying(owner[chat], chat, f"and on {len(house.chats)}"))[0]
+                answer = house.tell(house.saying(owner[chat], chat, f"and on {len(house.chats)}"))[
+                    0
+                ]
                 assert answer.because in (None, "deleted", "expired", "closed", ""), answer
             case 4:
                 house.about(do.Delete, owner[chat], chat)
@@ -169,7 +237,9 @@ def live(house: House, draw: Random) -> None:
 
 
 @pytest.mark.parametrize("seed", range(HISTORIES))
-def test_over_drawn_histories_a_series_has_the_bytes_of_whole_builds(house: House, seed: int) -> None:
+def test_over_drawn_histories_a_series_has_the_bytes_of_whole_builds(
+    house: House, seed: int
+) -> None:
     draw, names = Random(seed), Names() if seed % 2 else None
     build(house, "r0", names=names)
     carried = 0
@@ -181,9 +251,15 @@ def test_over_drawn_histories_a_series_has_the_bytes_of_whole_builds(house: Hous
         base = made.manifest.base
         assert base is not msgspec.UNSET
         carried += base.carried
-        folders = [verifier.FolderFiles(one) for one in (made.folder, made.folder.with_name(f"r{number - 1}"))]
+        folders = [
+            verifier.FolderFiles(one)
+            for one in (made.folder, made.folder.with_name(f"r{number - 1}"))
+        ]
         assert verifier.check_release(folders[0], base=folders[1]).findings == []
-        assert next(each and each.root for each in map(verifier.base_beside, folders)) == folders[1].root.resolve()
+        assert (
+            next(each and each.root for each in map(verifier.base_beside, folders))
+            == folders[1].root.resolve()
+        )
     assert carried > 0
 
 
@@ -194,33 +270,48 @@ def test_only_what_changed_is_curated_again_and_the_manifest_says_so(house: Hous
     house.talk("p0", "p0own", "one more thing", "heard")
     house.about(do.Delete, "p1", "p1own")
     house.talk("p2", "p2new", "cats are new", "yes")
-    house.about(do.Delete, f"p{kept}", f"p{kept}same")  # the duplicate that is next in order is elected
+    # the duplicate that is next in order is elected
+    house.about(do.Delete, f"p{kept}", f"p{kept}same")
     names.read.clear()
     made = build(house, "winter", "autumn", names=names)
     check_whole(house, made)
     base = made.manifest.base
     assert base is not msgspec.UNSET
     assert (base.release, base.root, base.rows) == (first.release, first.root, first.rows)
-    assert {"one more thing", "cats are new", "what is the tallest tower in the town"} <= set(names.read)
+    assert {"one more thing", "cats are new", "what is the tallest tower in the town"} <= set(
+        names.read
+    )
     assert not any(f"what only p{n}" in text for text in names.read for n in (1, 2, 3))
-    assert base.rebuilt == 3 and base.carried == made.manifest.rows - 3 and base.dropped == first.rows - base.carried
+    assert (
+        base.rebuilt == 3
+        and base.carried == made.manifest.rows - 3
+        and base.dropped == first.rows - base.carried
+    )
 
 
 def house_rows(house: House, release: str, name: str) -> list[Any]:
     """The rows of a release that are made of an account's words."""
     mine = house.query(
-        "SELECT ordinal FROM release_rows JOIN releases USING (release_id) WHERE name = %s AND account_id = %s",
-        release, house.accounts[name],
-    )  # fmt: skip
+        (
+            "SELECT ordinal FROM release_rows JOIN releases USING (release_id) WHERE name = %s "
+            "AND account_id = %s"
+        ),
+        release,
+        house.accounts[name],
+    )
     ordinals = {ordinal for (ordinal,) in mine}
     return [row for row in catalog.open_release(house.here, release) if row["ordinal"] in ordinals]
 
 
 def test_a_series_keeps_its_splits(house: House) -> None:
     def splits(release: str) -> dict[str, set[str]]:
-        return {n: {row["labels"]["split"] for row in house_rows(house, release, n)} for n in house.accounts}
+        return {
+            n: {row["labels"]["split"] for row in house_rows(house, release, n)}
+            for n in house.accounts
+        }
 
-    for name, split in (("p4", "test"), ("p5", "validation")):  # which split the others are in is drawn
+    # which split the others are in is drawn
+    for name, split in (("p4", "test"), ("p5", "validation")):
         house.open(name, allow=True, split=split)
         house.talk(name, f"{name}own", f"what only {name} asks", "an answer to it")
     build(house, "autumn")
@@ -268,7 +359,10 @@ def test_a_part_that_is_not_the_file_of_the_manifest_is_passed_over(house: House
     made = build(house, "winter", "autumn", says=said.append)
     check_whole(house, made)
     base = made.manifest.base
-    assert base is not msgspec.UNSET and 0 < base.carried <= first.manifest.rows - first.manifest.parts[0].rows
+    assert (
+        base is not msgspec.UNSET
+        and 0 < base.carried <= first.manifest.rows - first.manifest.parts[0].rows
+    )
     assert [line for line in said if "its hash differs" in line]
 
 
@@ -310,7 +404,15 @@ def killed(house: House, base: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "lie", [{"carried": 1}, {"rebuilt": 1}, {"dropped": 1}, {"rows": 1}, {"root": "x"}, {"release": "self"}]
+    "lie",
+    [
+        {"carried": 1},
+        {"rebuilt": 1},
+        {"dropped": 1},
+        {"rows": 1},
+        {"root": "x"},
+        {"release": "self"},
+    ],
 )
 def test_a_statement_that_does_not_add_up_is_no_manifest(house: House, lie: dict[str, Any]) -> None:
     build(house, "autumn")

@@ -1,4 +1,6 @@
-"""A release holds exactly what may be used at its seal, whatever ends while it is built, and nothing of it outlives a key."""
+"""A release holds exactly what may be used at its seal, whatever ends while it is built, and
+nothing of it outlives a key.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,14 @@ import pytest
 
 from licet.curate import release_build
 from licet.erasure import sweeper
-from licet.errors import BrokenError, BusyError, DeniedError, NotFoundError, RefusedError, UsageError
+from licet.errors import (
+    BrokenError,
+    BusyError,
+    DeniedError,
+    NotFoundError,
+    RefusedError,
+    UsageError,
+)
 from licet.policy.file import Policy, read
 from licet.policy.state import TurnRole
 from licet.release import catalog, manifest, registry
@@ -57,7 +66,9 @@ class Meddling(release_build.RuleCleaner):
         return super().clean(texts, key)
 
 
-def build(house: House, name: str = "r", purpose: str = IMPROVE, cleaner: Any = None, **bounds: int) -> BuildResult:
+def build(
+    house: House, name: str = "r", purpose: str = IMPROVE, cleaner: Any = None, **bounds: int
+) -> BuildResult:
     here = house.here
     builder = Builder(
         here.pool,
@@ -67,14 +78,18 @@ def build(house: House, name: str = "r", purpose: str = IMPROVE, cleaner: Any = 
         here.clock,
         **bounds,
     )
-    return builder.run(BuildOrder(name=name, purpose=purpose, folder=here.config.releases / name, software="test"))
+    return builder.run(
+        BuildOrder(name=name, purpose=purpose, folder=here.config.releases / name, software="test")
+    )
 
 
 def sealed_rows(house: House, name: str) -> list[RowSources]:
     with transaction(house.here.pool) as tx:
         known = registry.find(tx, name)
         assert known is not None
-        every = tx.execute("SELECT ordinal FROM release_rows WHERE release_id = %s", [known.release_id]).fetchall()
+        every = tx.execute(
+            "SELECT ordinal FROM release_rows WHERE release_id = %s", [known.release_id]
+        ).fetchall()
         return registry.rows_at(tx, known.release_id, [ordinal for (ordinal,) in every])
 
 
@@ -93,7 +108,9 @@ def check_whole(house: House, built: BuildResult) -> None:
     assert catalog.verify_release(house.here, promised.name) == []
     assert len(rows) == promised.rows
     assert sum(source.count for row in rows for source in row.sources) == promised.counts.included
-    assert promised.counts.candidates == promised.counts.included + sum(promised.counts.dropped.values())
+    assert promised.counts.candidates == promised.counts.included + sum(
+        promised.counts.dropped.values()
+    )
 
 
 # What goes in
@@ -167,7 +184,8 @@ def test_what_identifies_is_replaced_and_consistently_within_a_conversation(hous
     house.talk("ana", "a2", f"again {address}", "yes")
     built = build(house)
     words = house.words("r")
-    assert not any("tilda" in text or "marr-mail" in text for text in words)  # a surrogate may be a Dunmarrow
+    # a surrogate may be a Dunmarrow
+    assert not any("tilda" in text or "marr-mail" in text for text in words)
     first, second, other, _ = (re.findall(r"\S+@\S+", text) for text in words)
     assert first == second != []
     assert other != first
@@ -254,9 +272,11 @@ def test_a_row_of_two_segments_dies_when_either_key_dies(house: House, segment: 
     (row,) = [row for row in sealed_rows(house, "r") if len(row.keys) == 2]
     assert len(house.rows("r")) == 2
     house.query(
-        """UPDATE segments SET key_slot = NULL WHERE conversation_id = %s AND segment = %s RETURNING 1""",
-        house.chats["a1"], segment,
-    )  # fmt: skip
+        """UPDATE segments SET key_slot = NULL WHERE conversation_id = %s AND segment = %s
+          RETURNING 1""",
+        house.chats["a1"],
+        segment,
+    )
     assert [messages[0]["content"] for messages in house.rows("r")] == ["ana asks in a2"]
     leases = DatabaseLeases(house.here.pool, house.here.keyring, house.clock)
     assert row.ordinal not in leases.lease(built.manifest.release_id, 0, [0, 1]).keys
@@ -295,7 +315,15 @@ def expires(house: House) -> None:
     sweeper.sweep(house.here)
 
 
-ENDINGS = [withdraws, deletes, keeps_out, closes, moves_to_work, goes_on_through_another_surface, expires]
+ENDINGS = [
+    withdraws,
+    deletes,
+    keeps_out,
+    closes,
+    moves_to_work,
+    goes_on_through_another_surface,
+    expires,
+]
 
 
 @pytest.fixture
@@ -311,7 +339,9 @@ def strict(pool: Pool, tmp_path: Path) -> House:
 def test_what_ends_while_a_release_is_built_is_not_in_it(
     strict: House, ends: Callable[[House], None], nth: int
 ) -> None:
-    """The ending comes while the account's first or second row is made: after it was decided, before it is written."""
+    """The ending comes while the account's first or second row is made: after it was decided,
+    before it is written.
+    """
     house = strict
     house.open("ana", allow=True)
     house.talk("ana", "a1")
@@ -341,26 +371,40 @@ def test_what_ends_after_the_seal_comes_out_of_no_copy(
 
 def test_an_overturned_flag_while_a_release_is_built_takes_its_row_out(house: House) -> None:
     flagged(house)
-    built = build(house, purpose=SAFETY, cleaner=Meddling(lambda: house.about(do.Unflag, "ana", "a1")))
+    built = build(
+        house, purpose=SAFETY, cleaner=Meddling(lambda: house.about(do.Unflag, "ana", "a1"))
+    )
     check_whole(house, built)
     assert built.manifest.rows == 0
 
 
-def test_a_key_destroyed_between_the_decision_and_the_opening_breaks_no_release(house: House) -> None:
+def test_a_key_destroyed_between_the_decision_and_the_opening_breaks_no_release(
+    house: House,
+) -> None:
     """Progress is told just in between."""
     flagged(house)
     here = house.here
     builder = Builder(
-        here.pool, here.keyring, installation.policies(here), release_build.RuleCleaner(), here.clock,
+        here.pool,
+        here.keyring,
+        installation.policies(here),
+        release_build.RuleCleaner(),
+        here.clock,
         lambda _turns: house.about(do.Unflag, "ana", "a1"),
-    )  # fmt: skip
-    built = builder.run(BuildOrder(name="r", purpose=SAFETY, folder=here.config.releases / "r", software="test"))
+    )
+    built = builder.run(
+        BuildOrder(name="r", purpose=SAFETY, folder=here.config.releases / "r", software="test")
+    )
     check_whole(house, built)
     assert built.manifest.rows == 0
 
 
-def test_a_sweep_whose_clock_is_ahead_of_the_builds_breaks_no_release(pool: Pool, tmp_path: Path) -> None:
-    """What the build's clock still permits has been erased: once its row is made, once before; a safety copy is left."""
+def test_a_sweep_whose_clock_is_ahead_of_the_builds_breaks_no_release(
+    pool: Pool, tmp_path: Path
+) -> None:
+    """What the build's clock still permits has been erased: once its row is made, once before; a
+    safety copy is left.
+    """
     document = preset("article-2025").document()
     document["keep"]["opted_in"] = "P10D"
     house = House(pool, tmp_path / "data", read(document))
@@ -379,7 +423,9 @@ def test_a_sweep_whose_clock_is_ahead_of_the_builds_breaks_no_release(pool: Pool
     assert built.manifest.counts.dropped == {"incomplete_row": 2, "erased": 2}
 
 
-def test_a_row_whose_own_end_passes_during_the_build_is_left_out_though_its_conversation_goes_on(house: House) -> None:
+def test_a_row_whose_own_end_passes_during_the_build_is_left_out_though_its_conversation_goes_on(
+    house: House,
+) -> None:
     house.open("ana", allow=True)
     house.talk("ana", "a1")
     house.talk("ana", "a2")
@@ -395,7 +441,9 @@ def test_a_row_whose_own_end_passes_during_the_build_is_left_out_though_its_conv
     assert built.manifest.counts.dropped == {"incomplete_row": 2, "expired": 2}
 
 
-def test_a_release_that_ends_while_it_is_read_stops_within_the_seconds_of_a_lease(house: House) -> None:
+def test_a_release_that_ends_while_it_is_read_stops_within_the_seconds_of_a_lease(
+    house: House,
+) -> None:
     house.open("ana", allow=True)
     for n in range(6):
         house.talk("ana", f"a{n}")
@@ -478,7 +526,9 @@ def test_a_build_stopped_at_any_look_at_the_clock_goes_on(house: House, looks: i
         return house.now
 
     here = house.here
-    order = BuildOrder(name="r", purpose=IMPROVE, folder=here.config.releases / "r", software="test")
+    order = BuildOrder(
+        name="r", purpose=IMPROVE, folder=here.config.releases / "r", software="test"
+    )
     builder = Builder(
         here.pool,
         here.keyring,
@@ -508,7 +558,9 @@ def test_the_name_of_a_sealed_release_is_refused(house: House) -> None:
 
 
 @pytest.mark.parametrize("unfinished", [False, True])
-def test_a_folder_that_holds_anything_else_is_never_cleared_away(house: House, unfinished: bool) -> None:
+def test_a_folder_that_holds_anything_else_is_never_cleared_away(
+    house: House, unfinished: bool
+) -> None:
     house.open("ana", allow=True)
     house.talk("ana", "a1")
     if unfinished:
@@ -548,7 +600,9 @@ def test_two_builds_of_one_name_do_not_meet(house: House) -> None:
 
 def next_version(house: House, effective: datetime) -> Policy:
     document = preset("article-2025").document()
-    return read({**document, "version": "next", "effective": effective.isoformat(), "decide_by": None})
+    return read(
+        {**document, "version": "next", "effective": effective.isoformat(), "decide_by": None}
+    )
 
 
 def test_a_version_that_becomes_effective_during_a_build_leaves_it_unsealed(house: House) -> None:
@@ -561,7 +615,9 @@ def test_a_version_that_becomes_effective_during_a_build_leaves_it_unsealed(hous
     check_whole(house, build(house))
 
 
-def test_a_version_that_was_added_and_became_effective_during_a_build_leaves_it_unsealed(house: House) -> None:
+def test_a_version_that_was_added_and_became_effective_during_a_build_leaves_it_unsealed(
+    house: House,
+) -> None:
     house.open("ana", allow=True)
     house.talk("ana", "a1")
 
@@ -616,7 +672,9 @@ def test_a_conversation_of_twenty_thousand_turns_is_one_row(house: House) -> Non
     house.open("ana", allow=True)
     for start in range(0, 20_000, 4_000):
         turns = [
-            house.saying("ana", "long", f"turn {start + n}", TurnRole.assistant if n % 2 else TurnRole.user)
+            house.saying(
+                "ana", "long", f"turn {start + n}", TurnRole.assistant if n % 2 else TurnRole.user
+            )
             for n in range(4_000)
         ]
         house.tell(*turns)
@@ -636,7 +694,9 @@ def test_what_the_manifest_says_of_the_policy_is_the_version_in_force(house: Hou
     )
     (position,) = house.query("SELECT last_value FROM journal_position")[0]
     assert built.manifest.journal == position
-    facts = msgspec.json.decode(house.query("SELECT payload FROM outbox WHERE entry = 'release_sealed'")[0][0])
+    facts = msgspec.json.decode(
+        house.query("SELECT payload FROM outbox WHERE entry = 'release_sealed'")[0][0]
+    )
     assert facts["root"] == built.manifest.root
 
 
@@ -684,10 +744,14 @@ def test_a_row_says_where_a_turn_was_left_out(house: House) -> None:
         (["whole", "yes"], []),
     ]
     assert built.manifest.contents.gapped == 2
-    assert "| rows, a turn left out before a message | | 2 |" in (built.folder / "README.md").read_text("utf-8")
+    assert "| rows, a turn left out before a message | | 2 |" in (
+        built.folder / "README.md"
+    ).read_text("utf-8")
 
 
-def test_a_turn_of_another_thread_is_no_gap_and_one_that_nobody_opened_is_one_in_each(house: House) -> None:
+def test_a_turn_of_another_thread_is_no_gap_and_one_that_nobody_opened_is_one_in_each(
+    house: House,
+) -> None:
     house.open("ana", allow=True)
     house.talk("ana", "a1", "main", "answer")
     house.say("ana", "a1", Content(text="side", thread="agent"), TurnRole.assistant)
@@ -703,21 +767,31 @@ def test_a_turn_of_another_thread_is_no_gap_and_one_that_nobody_opened_is_one_in
 
 
 def test_a_release_shown_as_of_a_later_day_withdraws_nothing_for_good(house: House) -> None:
-    """`release show --at` asks what would be so; the rows that end by then are usable until they do."""
+    """`release show --at` asks what would be so; the rows that end by then are usable until they
+    do.
+    """
     house.open("ana", allow=True)
     house.talk("ana", "a1")
     house.talk("ana", "a2")
     build(house)
     later = msgspec.structs.replace(house.here, clock=lambda: house.now + 3_000 * DAY)
-    assert [release_view.show(here, "r").rows_usable_now for here in (house.here, later, house.here)] == [2, 0, 2]
+    assert [
+        release_view.show(here, "r").rows_usable_now for here in (house.here, later, house.here)
+    ] == [2, 0, 2]
     assert house.query("SELECT count(*) FROM withdrawn") == [(0,)]
     gate_files.bring_up_all(house.here)
     house.about(do.Delete, "ana", "a1")
-    assert [release_view.show(here, "r").rows_usable_now for here in (house.here, later, house.here)] == [1, 0, 1]
-    assert house.query("SELECT cardinality FROM withdrawn") == [(0,)], "only what keeps the rows up writes them"
+    assert [
+        release_view.show(here, "r").rows_usable_now for here in (house.here, later, house.here)
+    ] == [1, 0, 1]
+    assert house.query("SELECT cardinality FROM withdrawn") == [(0,)], (
+        "only what keeps the rows up writes them"
+    )
 
 
-def test_a_release_that_is_kept_up_is_shown_by_what_changed_and_not_by_its_rows(house: House) -> None:
+def test_a_release_that_is_kept_up_is_shown_by_what_changed_and_not_by_its_rows(
+    house: House,
+) -> None:
     house.open("ana", allow=True)
     for n in range(12):
         house.talk("ana", f"a{n}")
@@ -725,5 +799,7 @@ def test_a_release_that_is_kept_up_is_shown_by_what_changed_and_not_by_its_rows(
     gate_files.bring_up_all(house.here)
     house.about(do.Delete, "ana", "a3")
     assert release_view.show(house.here, "r").rows_usable_now == 11
-    ((known,),) = house.query("SELECT count(*) FROM journal j JOIN withdrawn w ON j.position > w.position WHERE j.ends")
+    ((known,),) = house.query(
+        "SELECT count(*) FROM journal j JOIN withdrawn w ON j.position > w.position WHERE j.ends"
+    )
     assert known == 1, "one ending since: the row that it touched is decided, and no other"

@@ -1,6 +1,8 @@
-"""Builds race with everything that ends something, on connections of their own; the position in the journal judges.
+"""Builds race with everything that ends something, on connections of their own; the position in the
+journal judges.
 
-TESTS_BUILD_SECONDS sets for how many seconds (20, of which a run takes four), and until three are built.
+TESTS_BUILD_SECONDS sets for how many seconds (20, of which a run takes four), and until three are
+built.
 """
 
 from __future__ import annotations
@@ -55,18 +57,27 @@ class Slow(release_build.RuleCleaner):
 class Racers:
     """Accounts, each told things by one thread only, so that what was told is the account's order.
 
-    ``told`` has, for each account, the events that took effect, with the position of their first ending or None.
+    ``told`` has, for each account, the events that took effect, with the position of their first
+    ending or None.
     """
 
     def __init__(self, pool: Pool, folder: Path) -> None:
         document = preset("article-2025").document()
         document["min_age"] = 16
-        document["keep"] |= {"opted_in": "P20D", "opted_out": "P5D", "deleted": "P2D", "flagged": "P8D"}
+        document["keep"] |= {
+            "opted_in": "P20D",
+            "opted_out": "P5D",
+            "deleted": "P2D",
+            "flagged": "P8D",
+        }
         document["decide_by"] = None
         self.house = House(pool, folder, read(document))
         self.started = time.monotonic()
         self.here = installation.Installation(
-            config=self.house.here.config, pool=pool, keyring=self.house.here.keyring, clock=self.clock
+            config=self.house.here.config,
+            pool=pool,
+            keyring=self.house.here.keyring,
+            clock=self.clock,
         )
         self.policies = installation.policies(self.here)
         self.told: dict[str, list[tuple[ev.Event, int | None]]] = {}
@@ -80,7 +91,9 @@ class Racers:
         return BEGIN + timedelta(days=DAYS_A_SECOND * (time.monotonic() - self.started))
 
     def tell(self, name: str, event: ev.Event, command: do.Command) -> do.CommandResult:
-        """One transaction; notes the event and the position under which the journal has what it ended."""
+        """One transaction; notes the event and the position under which the journal has what it
+        ended.
+        """
         with transaction(self.here.pool) as tx:
             (answer,) = apply.apply(tx, self.here.keyring, self.policies, [command])
             row = tx.execute(
@@ -90,7 +103,9 @@ class Racers:
             ).fetchone()
         position = row[0] if row else None
         if answer.outcome in (Outcome.done, Outcome.unchanged):
-            timed = type(event)(**{f: getattr(event, f) for f in event.__struct_fields__} | {"at": answer.at})
+            timed = type(event)(
+                **{f: getattr(event, f) for f in event.__struct_fields__} | {"at": answer.at}
+            )
             self.told[name].append((timed, position))
             self.endings += position is not None
         return answer
@@ -102,11 +117,29 @@ class Racers:
         mine: dict[str, Any] = {"at": at, "account": name}
         chat = draw.choice(self.chats[name]) if self.chats[name] else None
         what = draw.choices(
-            ("say", "resume", "elsewhere", "choose", "plan", "age", "delete", "narrow", "widen", "flag", "unflag"),
+            (
+                "say",
+                "resume",
+                "elsewhere",
+                "choose",
+                "plan",
+                "age",
+                "delete",
+                "narrow",
+                "widen",
+                "flag",
+                "unflag",
+            ),
             (6, 6, 1, 6, 1, 1, 2, 2, 2, 3, 2),
         )[0]
         if what in ("say", "resume", "elsewhere") or chat is None:
-            self.says(name, draw, at, chat if what != "say" else None, "bedrock" if what == "elsewhere" else "app")
+            self.says(
+                name,
+                draw,
+                at,
+                chat if what != "say" else None,
+                "bedrock" if what == "elsewhere" else "app",
+            )
             return
         if what == "choose":
             allow = draw.random() < 0.6
@@ -125,7 +158,11 @@ class Racers:
             "flag": (ev.FlagEvent, do.Flag), "unflag": (ev.UnflagEvent, do.Unflag),
         }  # fmt: skip
         event, command = kinds[what]
-        self.tell(name, event(**mine, conversation=chat), command(**about, conversation=self.house.chats[chat]))
+        self.tell(
+            name,
+            event(**mine, conversation=chat),
+            command(**about, conversation=self.house.chats[chat]),
+        )
 
     def says(self, name: str, draw: Random, at: datetime, chat: str | None, surface: str) -> None:
         chat = chat or f"{name}-{len(self.chats[name])}"
@@ -133,14 +170,24 @@ class Racers:
             turn = f"{chat}.{len(self.told[name])}.{role}"
             answer = self.tell(
                 name,
-                ev.SayEvent(at=at, account=name, conversation=chat, turn=turn, role=role, surface=surface),
+                ev.SayEvent(
+                    at=at, account=name, conversation=chat, turn=turn, role=role, surface=surface
+                ),
                 do.Say(
-                    at=at, account=self.house.accounts[name], host_conversation=self.house.host("conversation", chat),
-                    host_turn=self.house.host("turn", turn), role=role, surface=surface,
+                    at=at,
+                    account=self.house.accounts[name],
+                    host_conversation=self.house.host("conversation", chat),
+                    host_turn=self.house.host("turn", turn),
+                    role=role,
+                    surface=surface,
                     content=encode(Content(text=f"what {turn} says")),
                 ),
-            )  # fmt: skip
-            if answer.outcome is Outcome.done and answer.conversation is not None and chat not in self.house.chats:
+            )
+            if (
+                answer.outcome is Outcome.done
+                and answer.conversation is not None
+                and chat not in self.house.chats
+            ):
                 self.house.chats[chat] = answer.conversation
                 self.chats[name].append(chat)
 
@@ -150,9 +197,15 @@ class Racers:
         self.house.now = at
         self.house.open(name)
         self.told[name].append((ev.OpenAccountEvent(at=at, account=name, plan="pro", age=30), None))
-        self.tell(name, ev.ChooseEvent(at=at, account=name, allow=True), do.Choose(
-            at=at, account=self.house.accounts[name], allow=True,
-        ))  # fmt: skip
+        self.tell(
+            name,
+            ev.ChooseEvent(at=at, account=name, allow=True),
+            do.Choose(
+                at=at,
+                account=self.house.accounts[name],
+                allow=True,
+            ),
+        )
 
     def guarded(self, work: Callable[[], None]) -> Callable[[], None]:
         def run() -> None:
@@ -180,17 +233,29 @@ class Racers:
 
     def build(self, name: str, purpose: str) -> BuildResult | None:
         builder = Builder(
-            self.here.pool, self.here.keyring, self.policies, Slow(), self.clock, rows_per_part=7, page_bytes_max=6_000
+            self.here.pool,
+            self.here.keyring,
+            self.policies,
+            Slow(),
+            self.clock,
+            rows_per_part=7,
+            page_bytes_max=6_000,
         )
         folder = self.here.config.releases / name
         try:
-            return builder.run(BuildOrder(name=name, purpose=purpose, folder=folder, software="test"))
+            return builder.run(
+                BuildOrder(name=name, purpose=purpose, folder=folder, software="test")
+            )
         except (BusyError, ContentionError):
             return None
 
 
-def world_at(told: Sequence[tuple[ev.Event, int | None]], policies: Policies, position: int) -> World:
-    """The account as it was just before its first ending beyond the position: only endings take anything out."""
+def world_at(
+    told: Sequence[tuple[ev.Event, int | None]], policies: Policies, position: int
+) -> World:
+    """The account as it was just before its first ending beyond the position: only endings take
+    anything out.
+    """
     world = World(policies)
     for event, ended in told:
         if ended is not None and ended > position:
@@ -199,8 +264,12 @@ def world_at(told: Sequence[tuple[ev.Event, int | None]], policies: Policies, po
     return world
 
 
-def check_permitted(racers: Racers, built: BuildResult, told: Mapping[str, list[tuple[ev.Event, int | None]]]) -> int:
-    """Every source of every row might be used at the seal, by the bare rule; returns how many were asked about."""
+def check_permitted(
+    racers: Racers, built: BuildResult, told: Mapping[str, list[tuple[ev.Event, int | None]]]
+) -> int:
+    """Every source of every row might be used at the seal, by the bare rule; returns how many were
+    asked about.
+    """
     asked = 0
     names = {account: name for name, account in racers.house.accounts.items()}
     chats = {conversation: chat for chat, conversation in racers.house.chats.items()}
@@ -210,10 +279,14 @@ def check_permitted(racers: Racers, built: BuildResult, told: Mapping[str, list[
         if name not in worlds:
             worlds[name] = world_at(told[name], racers.policies, built.manifest.journal)
         turns = {
-            turn.number: key for key, (chat, turn) in worlds[name].turns.items() if chat == chats[row.conversation]
+            turn.number: key
+            for key, (chat, turn) in worlds[name].turns.items()
+            if chat == chats[row.conversation]
         }
         for source in row.sources:
-            decision = worlds[name].decide(turns[source.turn], built.manifest.purpose, built.manifest.built_at)
+            decision = worlds[name].decide(
+                turns[source.turn], built.manifest.purpose, built.manifest.built_at
+            )
             assert decision.use, (built.manifest.name, chats[row.conversation], source, decision)
             asked += 1
     return asked
@@ -257,8 +330,10 @@ def test_a_sealed_release_holds_nothing_that_ended_before_its_seal(
     locks = sorted(one.lock_seconds * 1000 for one in built)
     with capsys.disabled():
         print(
-            f"\n  {len(built)} of {tries} builds sealed against {racers.endings} endings, {asked} sources asked about, "
-            f"{sum(one.rounds for one in built)} rounds; the seal's lock: median {locks[len(locks) // 2]:.1f} ms, "
+            f"\n  {len(built)} of {tries} builds sealed against {racers.endings} endings, {asked} "
+            "sources asked about, "
+            f"{sum(one.rounds for one in built)} rounds; the seal's lock: median "
+            f"{locks[len(locks) // 2]:.1f} ms, "
             f"longest {locks[-1]:.1f} ms"
         )
     assert built
@@ -266,7 +341,9 @@ def test_a_sealed_release_holds_nothing_that_ended_before_its_seal(
     assert racers.endings > ENDINGS_MIN
 
 
-def test_the_seal_waits_for_an_ending_that_is_numbered_and_not_committed(pool: Pool, tmp_path: Path) -> None:
+def test_the_seal_waits_for_an_ending_that_is_numbered_and_not_committed(
+    pool: Pool, tmp_path: Path
+) -> None:
     house = House(pool, tmp_path / "data")
     house.open("ana", allow=True)
     house.talk("ana", "a1")

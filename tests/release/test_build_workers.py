@@ -1,4 +1,6 @@
-"""Several processes build what one builds, byte for byte; whichever of them is killed, nothing is lost or made twice."""
+"""Several processes build what one builds, byte for byte; whichever of them is killed, nothing is
+lost or made twice.
+"""
 
 from __future__ import annotations
 
@@ -54,28 +56,50 @@ def house(pool: Pool, tmp_path: Path) -> House:
 
 
 def build(
-    house: House, name: str = "r", *, workers: int = 2, seed: int | None = None, base: str | None = None,
-    progress: Callable[[int], None] = lambda _turns: None, says: Callable[[str], None] = lambda _line: None,
-    engine: Runner | None = None, scorers: Sequence[Any] = (), crew: Crew = ON_THIS_MACHINE, **bounds: int,
-) -> BuildResult:  # fmt: skip
+    house: House,
+    name: str = "r",
+    *,
+    workers: int = 2,
+    seed: int | None = None,
+    base: str | None = None,
+    progress: Callable[[int], None] = lambda _turns: None,
+    says: Callable[[str], None] = lambda _line: None,
+    engine: Runner | None = None,
+    scorers: Sequence[Any] = (),
+    crew: Crew = ON_THIS_MACHINE,
+    **bounds: int,
+) -> BuildResult:
     here, cleaner = house.here, release_build.RuleCleaner()
     order = BuildOrder(
-        name=name, purpose=IMPROVE, folder=here.config.releases / name, software="test",
+        name=name,
+        purpose=IMPROVE,
+        folder=here.config.releases / name,
+        software="test",
         base=catalog.find_release(here, base) if base is not None else None,
-    )  # fmt: skip
+    )
     made = plan(cleaner, os.urandom(32), shares=SHARES, scorers=scorers)
-    keyring = here.keyring if seed is None else Keyring(here.keyring.provider, Random(seed).randbytes)
+    keyring = (
+        here.keyring if seed is None else Keyring(here.keyring.provider, Random(seed).randbytes)
+    )
     with closing(Pipeline(made, engine or Local(), here.config.data)) as pipeline:
         return Builder(
-            here.pool, drawn(keyring) if seed is not None else keyring, installation.policies(here), cleaner,
-            here.clock, progress, curation=pipeline, says=says,
+            here.pool,
+            drawn(keyring) if seed is not None else keyring,
+            installation.policies(here),
+            cleaner,
+            here.clock,
+            progress,
+            curation=pipeline,
+            says=says,
             workers=WorkerSettings(count=workers, config=here.config, crew=crew),
             **{"rows_per_part": 3, "page_bytes_max": 1, **bounds},
-        ).run(order)  # fmt: skip
+        ).run(order)
 
 
 def drawn(keyring: Keyring) -> Keyring:
-    """Draws each kind of random bytes, told by its length, from its own source: a worker draws its nonces itself."""
+    """Draws each kind of random bytes, told by its length, from its own source: a worker draws its
+    nonces itself.
+    """
     sources = [Random(length).randbytes for length in range(65)]
     return Keyring(keyring.provider, lambda length: sources[length](length))
 
@@ -95,9 +119,13 @@ def test_the_release_is_the_same_byte_for_byte_whatever_the_number_of_workers(ho
 
 
 class Travelling:
-    """Runs a plan as a worker of Ray does: the plan arrives pickled and the batch sealed, and goes back sealed."""
+    """Runs a plan as a worker of Ray does: the plan arrives pickled and the batch sealed, and goes
+    back sealed.
+    """
 
-    def run(self, plan: CurationPlan, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def run(
+        self, plan: CurationPlan, batches: Iterable[pa.RecordBatch]
+    ) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             key = os.urandom(32)
             sealed = AESGCM(key).encrypt(runners._NONCE, runners._written(batch), None)
@@ -116,14 +144,24 @@ def test_what_curates_on_a_cluster_gives_the_bytes_that_workers_give(house: Hous
     assert files_of(build(house, workers=1, seed=1, engine=Travelling())) == by_workers
 
 
-def test_actors_of_a_cluster_build_what_processes_build_though_one_is_killed(house: House, dsn: str) -> None:
-    """On two nodes of Ray, by `on_cluster.py`, in a process of its own: an engine leaves threads and warnings behind."""
+def test_actors_of_a_cluster_build_what_processes_build_though_one_is_killed(
+    house: House, dsn: str
+) -> None:
+    """On two nodes of Ray, by `on_cluster.py`, in a process of its own: an engine leaves threads
+    and warnings behind.
+    """
     if importlib.util.find_spec("ray") is None:
-        assert os.environ.get("CI") != "true", "CI installs the extra `cluster`, but `ray` is missing"
+        assert os.environ.get("CI") != "true", (
+            "CI installs the extra `cluster`, but `ray` is missing"
+        )
         pytest.skip("`ray` is not installed: install the extra `cluster`")
 
     def files(folder: Path) -> dict[Path, bytes]:
-        return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        return {
+            path.relative_to(folder): path.read_bytes()
+            for path in folder.rglob("*")
+            if path.is_file()
+        }
 
     built = build(house, workers=2, seed=1)
     by_processes = built.folder.rename(built.folder.with_name("by-processes"))
@@ -133,7 +171,8 @@ def test_actors_of_a_cluster_build_what_processes_build_though_one_is_killed(hou
     child = subprocess.run(command, capture_output=True, text=True, timeout=900)
     assert child.returncode == 0, child.stderr[-4000:]
     steps = ["too-few", "killed", "resumed", "built"]
-    assert [line for line in child.stdout.splitlines() if line in steps] == steps  # Ray says something between them
+    # Ray says something between them
+    assert [line for line in child.stdout.splitlines() if line in steps] == steps
     check_nothing_is_left(house)
     assert files(built.folder) == files(by_processes)
 
@@ -182,19 +221,26 @@ def test_the_arguments_of_a_worker_name_no_database_and_no_key(house: House, dsn
     build(house, progress=looks)
     workers = {pid: line for pid, line in lines.items() if "forkserver" in line}
     assert len(workers) >= 3, "two, and the process that they are forked from"
-    assert not [line for line in workers.values() if dsn in line or str(house.here.config.data) in line]
+    assert not [
+        line for line in workers.values() if dsn in line or str(house.here.config.data) in line
+    ]
 
 
-def test_a_build_waits_for_the_page_that_a_worker_of_a_killed_one_still_makes(house: House, pool: Pool) -> None:
+def test_a_build_waits_for_the_page_that_a_worker_of_a_killed_one_still_makes(
+    house: House, pool: Pool
+) -> None:
     made: list[BuildResult] = []
     with transaction(pool) as tx:
         tx.execute("SELECT pg_advisory_xact_lock_shared(%s, hashtext('r'))", [PAGES_LOCK])
         waits = threading.Thread(target=lambda: made.append(build(house, workers=1)))
         waits.start()
         wait_until(
-            lambda: house.query("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"),
-            "the build waits", alive=waits.is_alive,
-        )  # fmt: skip
+            lambda: house.query(
+                "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+            ),
+            "the build waits",
+            alive=waits.is_alive,
+        )
         assert not house.query("SELECT 1 FROM releases")
     waits.join()
     check_whole(house, made[0])
@@ -214,7 +260,9 @@ def test_a_build_whose_worker_is_killed_says_so_and_resumes(house: House, pages:
         if left == 0:
             os.kill(multiprocessing.active_children()[0].pid or 0, signal.SIGKILL)
 
-    with pytest.raises(BusyError, match="a worker process of the build was ended by `SIGKILL`") as caught:
+    with pytest.raises(
+        BusyError, match="a worker process of the build was ended by `SIGKILL`"
+    ) as caught:
         build(house, progress=kills)
     assert "resumes" in caught.value.hint
     assert multiprocessing.active_children() == []
@@ -228,7 +276,11 @@ def test_a_build_whose_workers_cannot_be_forked_says_so_and_the_next_one_can(
     house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def servers() -> list[psutil.Process]:
-        return [one for one in psutil.Process().children() if is_alive(one) and "forkserver" in " ".join(one.cmdline())]
+        return [
+            one
+            for one in psutil.Process().children()
+            if is_alive(one) and "forkserver" in " ".join(one.cmdline())
+        ]
 
     (tmp_path / "ends_at_once.py").write_text("raise SystemExit(1)")
     monkeypatch.syspath_prepend(tmp_path)
@@ -279,7 +331,9 @@ def test_workers_end_with_a_build_that_is_killed_and_any_number_of_them_goes_on(
     whole = told(house, release_build.build_release(here, name="whole", purpose=IMPROVE))
     for pages in (3, 9):
         command = [sys.executable, "-c", KILLED, str(config.data), dsn]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as child:
             assert child.stdin is not None
             assert child.stdout is not None
             for page in range(pages):
@@ -291,7 +345,9 @@ def test_workers_end_with_a_build_that_is_killed_and_any_number_of_them_goes_on(
             child.kill()
         assert len(workers) == 3, "two, and the process that they are forked from"
         wait_until(lambda: not any(map(is_alive, workers)), "the workers end")  # noqa: B023 called at once
-        assert house.query("SELECT 1 FROM build_pages"), "a page is committed when the third asks for its rows"
+        assert house.query("SELECT 1 FROM build_pages"), (
+            "a page is committed when the third asks for its rows"
+        )
     built = release_build.build_release(here, name="r", purpose=IMPROVE, workers=3)
     check_whole(house, built)
     check_nothing_is_left(house)
@@ -324,9 +380,17 @@ def test_an_error_of_a_worker_is_that_of_the_build(house: House, tmp_path: Path)
     keyring = ours.keyring
     with pytest.raises(LicetError) as caught:
         Builder(
-            ours.pool, keyring, installation.policies(ours), release_build.RuleCleaner(), ours.clock,
+            ours.pool,
+            keyring,
+            installation.policies(ours),
+            release_build.RuleCleaner(),
+            ours.clock,
             workers=WorkerSettings(count=2, config=foreign.config),
-        ).run(BuildOrder(name="r", purpose=IMPROVE, folder=ours.config.releases / "r", software="test"))  # fmt: skip
+        ).run(
+            BuildOrder(
+                name="r", purpose=IMPROVE, folder=ours.config.releases / "r", software="test"
+            )
+        )
     house.here = ours
     assert type(caught.value) is not LicetError
     assert multiprocessing.active_children() == []

@@ -42,7 +42,10 @@ from ..installed import House
 from .test_build import IMPROVE
 
 PERSON = IdentifierKind.PERSON
-PROSE = "the ferry leaves from the third quay at six in the morning and comes back at ten in the evening "
+PROSE = (
+    "the ferry leaves from the third quay at six in the morning and comes back at ten in the "
+    "evening "
+)
 KEY = bytes(32)
 
 
@@ -77,24 +80,48 @@ def test_words_are_counted_by_language_place_and_kind_and_no_count_holds_content
     assert "Maria" not in str(counts)
     (sample,) = sampled([("en", own)])
     assert (sample.kind, sample.language, sample.place) == ("person", "en", ChangePlace.prose)
-    assert sample.before.endswith("Maria") and "Maria" not in sample.after and "Maria" not in repr(sample)
+    assert (
+        sample.before.endswith("Maria")
+        and "Maria" not in sample.after
+        and "Maria" not in repr(sample)
+    )
 
 
 @pytest.mark.parametrize(
     ("counts", "found"),
     [
         ({"en prose": 10_000, "en prose person": 299}, []),
-        ({"en prose": 10_000, "en prose person": 301}, ["person in prose of `all`", "person in prose of `en`"]),
+        (
+            {"en prose": 10_000, "en prose person": 301},
+            ["person in prose of `all`", "person in prose of `en`"],
+        ),
         ({"en prose": WORDS_MIN - 1, "en prose person": 900}, []),
-        ({"en code": 10_000, "en code person": 51}, ["person in code of `all`", "person in code of `en`"]),
-        ({"en prose": 10_000, "en within person": 2}, ["person in within of `all`", "person in within of `en`"]),
-        ({"en prose": 10_000, "en digits address": 2}, ["address in digits of `all`", "address in digits of `en`"]),
+        (
+            {"en code": 10_000, "en code person": 51},
+            ["person in code of `all`", "person in code of `en`"],
+        ),
+        (
+            {"en prose": 10_000, "en within person": 2},
+            ["person in within of `all`", "person in within of `en`"],
+        ),
+        (
+            {"en prose": 10_000, "en digits address": 2},
+            ["address in digits of `all`", "address in digits of `en`"],
+        ),
         ({"en prose": 10_000, "en digits phone": 200}, []),
-        ({"en prose": 10_000, "en prose email": 501}, ["email in prose of `all`", "email in prose of `en`"]),
-        ({f"{a} prose": 1_500 for a in ("de", "fr")} | {"de prose person": 200}, ["person in prose of `all`"]),
+        (
+            {"en prose": 10_000, "en prose email": 501},
+            ["email in prose of `all`", "email in prose of `en`"],
+        ),
+        (
+            {f"{a} prose": 1_500 for a in ("de", "fr")} | {"de prose person": 200},
+            ["person in prose of `all`"],
+        ),
     ],
 )
-def test_what_is_unusual_is_told_by_kind_language_and_place(counts: dict[str, int], found: list[str]) -> None:
+def test_what_is_unusual_is_told_by_kind_language_and_place(
+    counts: dict[str, int], found: list[str]
+) -> None:
     assert [str(one).partition(":")[0] for one in unusual(counts)] == found
 
 
@@ -108,7 +135,10 @@ def house(pool: Pool, tmp_path: Path) -> House:
     draw = Random(1)
     for n in range(12):
         said = [
-            f"is {prose(draw, 50)} the {prose(draw, 50)} the Marianne and the {prose(draw, 4)} the {prose(draw, 4)} the end"
+            (
+                f"is {prose(draw, 50)} the {prose(draw, 50)} the Marianne and the "
+                f"{prose(draw, 4)} the {prose(draw, 4)} the end"
+            )
             for _ in range(2)
         ]
         made.talk("ana", f"a{n}", *said)
@@ -120,15 +150,26 @@ def build(house: House, name: str, word: str, *, accepts: bool = False) -> Build
     here, cleaner = house.here, release_build.RuleCleaner()
     made = plan(cleaner, KEY, names=NameKernel(detector=Words((word, PERSON, 0.9))))
     order = BuildOrder(
-        name=name, purpose=IMPROVE, folder=here.config.releases / name, software="test", accepts_changes=accepts
-    )  # fmt: skip
+        name=name,
+        purpose=IMPROVE,
+        folder=here.config.releases / name,
+        software="test",
+        accepts_changes=accepts,
+    )
     with closing(Pipeline(made, Local(), here.config.data)) as pipeline:
         return Builder(
-            here.pool, here.keyring, installation.policies(here), cleaner, here.clock, curation=pipeline
+            here.pool,
+            here.keyring,
+            installation.policies(here),
+            cleaner,
+            here.clock,
+            curation=pipeline,
         ).run(order)
 
 
-def test_a_build_that_damages_stops_shows_places_and_goes_on_when_it_is_told_to(house: House) -> None:
+def test_a_build_that_damages_stops_shows_places_and_goes_on_when_it_is_told_to(
+    house: House,
+) -> None:
     with pytest.raises(DamageError, match="more words were replaced than is usual") as stopped:
         build(house, "r", "the ")
     assert "  person, prose of `" in stopped.value.message
@@ -159,7 +200,9 @@ def test_a_build_that_stops_answers_json_with_its_shares_and_places(house: House
     assert {(one["kind"], one["place"]) for one in told["shares"]} == {("person", "prose")}
     assert all(one["changed"] > 0.03 * one["words"] for one in told["shares"])
     assert 1 <= len(told["places"]) <= SAMPLES_MAX
-    assert all(set(one) == {"kind", "place", "language", "before", "after"} for one in told["places"])
+    assert all(
+        set(one) == {"kind", "place", "language", "before", "after"} for one in told["places"]
+    )
     again = CliRunner().invoke(program, ["build"])
     assert again.exit_code == 1 and "`--afresh` finds them again" in again.stderr
     assert "  person in prose of `all`: " in again.stderr

@@ -1,4 +1,6 @@
-"""The description for machines is valid Croissant 1.1, says where the data came from, and is that of the folder now."""
+"""The description for machines is valid Croissant 1.1, says where the data came from, and is that
+of the folder now.
+"""
 
 from __future__ import annotations
 
@@ -42,10 +44,14 @@ def purged(folder: Path, *ordinals: int) -> None:
     chain = purge.read(folder, promised, sha256, log_key)
     made = purge.prepare(folder, promised, chain, ordinals, START + timedelta(days=9))
     assert made is not None
-    croissant.write(folder, promised, purge.apply(folder, chain, promised, purge.sign(made, LOG_SEED)))
+    croissant.write(
+        folder, promised, purge.apply(folder, chain, promised, purge.sign(made, LOG_SEED))
+    )
 
 
-def test_the_official_validator_finds_no_mistake_before_and_after_a_purge_and_reads_the_rows(folder: Path) -> None:
+def test_the_official_validator_finds_no_mistake_before_and_after_a_purge_and_reads_the_rows(
+    folder: Path,
+) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import mlcroissant
@@ -70,12 +76,21 @@ def _gone(folder: Path) -> set[int]:
 
 def test_it_says_what_the_rai_vocabulary_asks_and_where_the_data_came_from(folder: Path) -> None:
     said, promised = described(folder), manifest.read(folder)[0]
-    assert said["conformsTo"] == ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"]
+    assert said["conformsTo"] == [
+        "http://mlcommons.org/croissant/1.1",
+        "http://mlcommons.org/croissant/RAI/1.0",
+    ]
     assert {key for key in said if key.startswith("rai:")} >= {
-        "rai:dataCollection", "rai:dataPreprocessingProtocol", "rai:dataUseCases", "rai:dataBiases",
-        "rai:dataLimitations", "rai:dataSocialImpact", "rai:personalSensitiveInformation",
-        "rai:dataReleaseMaintenancePlan", "rai:dataAnnotationProtocol",
-    }  # fmt: skip
+        "rai:dataCollection",
+        "rai:dataPreprocessingProtocol",
+        "rai:dataUseCases",
+        "rai:dataBiases",
+        "rai:dataLimitations",
+        "rai:dataSocialImpact",
+        "rai:personalSensitiveInformation",
+        "rai:dataReleaseMaintenancePlan",
+        "rai:dataAnnotationProtocol",
+    }
     made = said["prov:wasGeneratedBy"]
     assert promised.policy.sha256 in json.dumps(made)
     assert promised.root in said["citeAs"]
@@ -112,19 +127,26 @@ def test_the_same_inputs_give_the_same_bytes_in_every_file(pool: Pool, tmp_path:
     house = House(pool, tmp_path / "data")
     for name in ("ana", "bo", "cy"):
         house.open(name, allow=name != "cy")
-        house.talk(name, f"{name}-1", f"{name} writes to {name}@pears.example", "and gets an answer")
+        house.talk(
+            name, f"{name}-1", f"{name} writes to {name}@pears.example", "and gets an answer"
+        )
     folders = []
     for number in (1, 2):
         here = Installation(
-            config=house.here.config, pool=house.here.pool, clock=house.clock,
+            config=house.here.config,
+            pool=house.here.pool,
+            clock=house.clock,
             keyring=Keyring(house.here.keyring.provider, Random(7).randbytes),
-        )  # fmt: skip
+        )
         release_build.build_release(here, name="r", purpose="improve_models")
         folders.append(shutil.move(house.here.config.releases / "r", tmp_path / f"r{number}"))
         with transaction(house.here.pool) as tx:
             for statement in ("DELETE FROM release_runs", "DELETE FROM releases"):
                 tx.execute(statement)
-    one, other = ({p.relative_to(f): p.read_bytes() for p in f.rglob("*") if p.is_file()} for f in map(Path, folders))
+    one, other = (
+        {p.relative_to(f): p.read_bytes() for p in f.rglob("*") if p.is_file()}
+        for f in map(Path, folders)
+    )
     assert one == other
     assert len(one) == 7
 
@@ -137,11 +159,16 @@ def test_an_accounts_rows_lie_next_to_one_another(pool: Pool, tmp_path: Path) ->
         for name in ("cy", "ana", "bo"):
             house.talk(name, f"{name}-{chat}")
     release_build.build_release(house.here, name="r", purpose="improve_models")
-    accounts = [account for (account,) in house.query("SELECT account_id FROM release_rows ORDER BY ordinal")]
+    accounts = [
+        account
+        for (account,) in house.query("SELECT account_id FROM release_rows ORDER BY ordinal")
+    ]
     assert accounts == sorted(accounts)
 
 
-def test_the_card_says_to_hugging_faces_library_which_files_the_rows_are_in(folder: Path, tmp_path: Path) -> None:
+def test_the_card_says_to_hugging_faces_library_which_files_the_rows_are_in(
+    folder: Path, tmp_path: Path
+) -> None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     from datasets import load_dataset
     from huggingface_hub import DatasetCard
@@ -150,4 +177,7 @@ def test_the_card_says_to_hugging_faces_library_which_files_the_rows_are_in(fold
     assert card["size_categories"] == ["n<1K"]
     purged(folder, 4, 5, 6, 7)
     rows = load_dataset(str(folder), cache_dir=str(tmp_path / "cache"), split="train")
-    assert (rows.column_names, rows["ordinal"][:]) == (["row_id", "ordinal", "until", "sealed"], [0, 1, 2, 3, 8, 9])
+    assert (rows.column_names, rows["ordinal"][:]) == (
+        ["row_id", "ordinal", "until", "sealed"],
+        [0, 1, 2, 3, 8, 9],
+    )

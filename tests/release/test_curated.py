@@ -1,4 +1,6 @@
-"""A curated release: nothing twice, every row with its labels, and the next in order where one that stayed has died."""
+"""A curated release: nothing twice, every row with its labels, and the next in order where one that
+stayed has died.
+"""
 
 from __future__ import annotations
 
@@ -44,26 +46,46 @@ def house(pool: Pool, tmp_path: Path) -> House:
 
 
 def build(
-    house: House, name: str = "r", *, shares: Shares | None = None, pipeline: Pipeline | None = None, **bounds: int
+    house: House,
+    name: str = "r",
+    *,
+    shares: Shares | None = None,
+    pipeline: Pipeline | None = None,
+    **bounds: int,
 ) -> BuildResult:
     here, cleaner = house.here, release_build.RuleCleaner()
-    pipeline = pipeline or Pipeline(plan(cleaner, bytes(32), shares=shares or Shares()), Local(), here.config.data)
-    order = BuildOrder(name=name, purpose=IMPROVE, folder=here.config.releases / name, software="test")
+    pipeline = pipeline or Pipeline(
+        plan(cleaner, bytes(32), shares=shares or Shares()), Local(), here.config.data
+    )
+    order = BuildOrder(
+        name=name, purpose=IMPROVE, folder=here.config.releases / name, software="test"
+    )
     with closing(pipeline):
         return Builder(
-            here.pool, here.keyring, installation.policies(here), cleaner, here.clock, curation=pipeline, **bounds
+            here.pool,
+            here.keyring,
+            installation.policies(here),
+            cleaner,
+            here.clock,
+            curation=pipeline,
+            **bounds,
         ).run(order)
 
 
 def saying_the_same(house: House, *names: str) -> None:
     for name in names:
         house.open(name, allow=True)
-        house.talk(name, f"{name}1", "what is the tallest tower in the town", "the old mill by the river")
+        house.talk(
+            name, f"{name}1", "what is the tallest tower in the town", "the old mill by the river"
+        )
 
 
 def owners(house: House, release: str) -> list[str]:
     rows = house.query(
-        "SELECT r.account_id FROM release_rows r JOIN releases USING (release_id) WHERE name = %s ORDER BY ordinal",
+        (
+            "SELECT r.account_id FROM release_rows r JOIN releases USING (release_id) WHERE "
+            "name = %s ORDER BY ordinal"
+        ),
         release,
     )
     known = {account: name for name, account in house.accounts.items()}
@@ -71,7 +93,9 @@ def owners(house: House, release: str) -> list[str]:
 
 
 @pytest.mark.parametrize("rows_per_part", [1, 2, 10_000])
-def test_of_what_several_said_one_row_goes_in_and_the_others_are_counted(house: House, rows_per_part: int) -> None:
+def test_of_what_several_said_one_row_goes_in_and_the_others_are_counted(
+    house: House, rows_per_part: int
+) -> None:
     saying_the_same(house, "ana", "bo", "cy")
     house.open("di", allow=True)
     house.talk("di", "d1", "something else", "indeed")
@@ -96,8 +120,12 @@ def test_a_duplicate_of_what_may_not_be_used_takes_its_place(house: House) -> No
     assert house.rows("fourth") == []
 
 
-def test_what_ends_while_duplicates_are_told_takes_its_rows_out_and_breaks_nothing(house: House) -> None:
-    """The one that stayed ends between the election and the seal: its place is filled by the next release."""
+def test_what_ends_while_duplicates_are_told_takes_its_rows_out_and_breaks_nothing(
+    house: House,
+) -> None:
+    """The one that stayed ends between the election and the seal: its place is filled by the next
+    release.
+    """
     saying_the_same(house, "ana", "bo")
 
     class Ending(Pipeline):
@@ -107,7 +135,12 @@ def test_what_ends_while_duplicates_are_told_takes_its_rows_out_and_breaks_nothi
             house.choose(stayed[0], False)
             return lost
 
-    built = build(house, pipeline=Ending(plan(release_build.RuleCleaner(), bytes(32)), Local(), house.here.config.data))
+    built = build(
+        house,
+        pipeline=Ending(
+            plan(release_build.RuleCleaner(), bytes(32)), Local(), house.here.config.data
+        ),
+    )
     check_whole(house, built)
     assert built.manifest.rows == 0
     again = build(house, "again")
@@ -116,19 +149,25 @@ def test_what_ends_while_duplicates_are_told_takes_its_rows_out_and_breaks_nothi
 
 
 def test_what_ends_while_an_engine_has_it_in_clear_is_not_in_the_release(house: House) -> None:
-    """The permission runs out in the middle: decided and unsealed, on its way through the plan, not yet a row."""
+    """The permission runs out in the middle: decided and unsealed, on its way through the plan, not
+    yet a row.
+    """
     house.open("ana", allow=True)
     house.talk("ana", "a1", "which tree is the oldest here", "the lime by the gate")
     house.open("bo", allow=True)
     house.talk("bo", "b1", "how deep is the well", "nine metres, or ten")
 
     class Slow(Local):
-        def run(self, plan: CurationPlan, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        def run(
+            self, plan: CurationPlan, batches: Iterable[pa.RecordBatch]
+        ) -> Iterator[pa.RecordBatch]:
             for batch in super().run(plan, batches):
                 house.choose("ana", False)
                 yield batch
 
-    pipeline = Pipeline(plan(release_build.RuleCleaner(), bytes(32)), Slow(), house.here.config.data)
+    pipeline = Pipeline(
+        plan(release_build.RuleCleaner(), bytes(32)), Slow(), house.here.config.data
+    )
     built = build(house, pipeline=pipeline)
     check_whole(house, built)
     assert owners(house, "r") == ["bo"]
@@ -138,13 +177,20 @@ def test_what_ends_while_an_engine_has_it_in_clear_is_not_in_the_release(house: 
 def test_a_row_carries_its_labels_and_the_split_of_its_account(house: House) -> None:
     house.open("ana", allow=True)
     house.talk(
-        "ana", "a1", "Could you tell me how I can make bread at home?", "You will need flour and water, and some time."
+        "ana",
+        "a1",
+        "Could you tell me how I can make bread at home?",
+        "You will need flour and water, and some time.",
     )
     house.passes(1)
     house.talk("ana", "a2", "solve 3 + 4", "suppose x = 3 + 4, therefore x = 7")
     build(house, shares=Shares(test=PARTS, validation=0))
     first, second = catalog.open_release(house.here, "r")
-    assert (first["labels"]["language"], first["labels"]["topic"], first["labels"]["split"]) == ("en", "other", "test")
+    assert (first["labels"]["language"], first["labels"]["topic"], first["labels"]["split"]) == (
+        "en",
+        "other",
+        "test",
+    )
     assert (second["labels"]["topic"], second["labels"]["split"]) == ("reasoning", "test")
     assert first["labels"]["quality"]["words"] == 20
 
@@ -157,7 +203,9 @@ def test_what_is_of_low_quality_is_left_out_with_its_reason(house: House) -> Non
     assert built.manifest.counts.dropped == {"low_quality": 2}
 
 
-def test_the_manifest_and_the_card_say_how_often_quality_refused_each_language(house: House) -> None:
+def test_the_manifest_and_the_card_say_how_often_quality_refused_each_language(
+    house: House,
+) -> None:
     """A language of a few accounts is not named."""
     german = "Kannst du mir sagen, wie ich das Brot zu Hause backe, wenn es nicht zu lange dauert?"
     for number in range(ACCOUNTS_MIN):
@@ -168,8 +216,18 @@ def test_the_manifest_and_the_card_say_how_often_quality_refused_each_language(h
             f"{german} Ich habe {number} Eier.",
             "Du brauchst Mehl und Wasser, und es dauert.",
         )
-    house.talk("u0", "again", "wie ist das, und was ist das?\n" * 40, "Das ist so, und nicht wie du es sagst.")
-    house.talk("u1", "english", "What can I do with the old bread that I have?", "You can make it into soup.")
+    house.talk(
+        "u0",
+        "again",
+        "wie ist das, und was ist das?\n" * 40,
+        "Das ist so, und nicht wie du es sagst.",
+    )
+    house.talk(
+        "u1",
+        "english",
+        "What can I do with the old bread that I have?",
+        "You can make it into soup.",
+    )
     built = build(house)
     check_whole(house, built)
     assert built.manifest.curation.quality == {
@@ -185,7 +243,10 @@ def named(house: House, **how: object) -> Pipeline:
     names = NameKernel(detector=words, **how)
     made = plan(release_build.RuleCleaner(), bytes(32), names=names)
     return Pipeline(
-        made, Local(), house.here.config.data, found_by=engine_settings.pinned(names, house.here.config.data)
+        made,
+        Local(),
+        house.here.config.data,
+        found_by=engine_settings.pinned(names, house.here.config.data),
     )
 
 
@@ -201,7 +262,11 @@ def test_names_are_replaced_another_language_is_left_out_and_the_manifest_and_th
     assert built.manifest.counts.dropped == {"unread_language": 2}
     asked, answered = house.words("r")
     first, family = answered.removeprefix("hello ").split()
-    assert asked.startswith(f"I am {first} {family}, write to ") and "aria" not in asked and "ossi" not in asked
+    assert (
+        asked.startswith(f"I am {first} {family}, write to ")
+        and "aria" not in asked
+        and "ossi" not in asked
+    )
     made = built.manifest.deidentification
     assert made.counts == {"email": 1, "person": 2}
     assert [(pin.name, len(pin.sha256)) for pin in made.names.detectors] == [("words", 64)]
@@ -224,9 +289,9 @@ def test_a_release_without_a_detector_says_that_nobody_looked_for_names(house: H
     built = release_build.build_release(here, name="r", purpose=IMPROVE)
     assert house.words("r")[0] == "I am Maria Rossi"
     assert not built.manifest.deidentification.names
-    assert "Nothing looks for names and street addresses: they are left in." in (built.folder / "README.md").read_text(
-        "utf-8"
-    )
+    assert "Nothing looks for names and street addresses: they are left in." in (
+        built.folder / "README.md"
+    ).read_text("utf-8")
 
 
 class Shouting:
@@ -258,7 +323,11 @@ def test_tool_calls_and_names_come_back_where_they_were(house: House) -> None:
     build(house)
     _, asked = house.rows("r")[0]
     assert asked["tool_calls"] == [
-        {"id": "c1", "type": "function", "function": {"name": "clock", "arguments": '{"zone": "Europe/Lisbon"}'}}
+        {
+            "id": "c1",
+            "type": "function",
+            "function": {"name": "clock", "arguments": '{"zone": "Europe/Lisbon"}'},
+        }
     ]
 
 
@@ -274,9 +343,9 @@ def test_a_release_is_the_same_however_the_build_pages(house: House) -> None:
 
 def test_the_command_curates_as_configured(house: House) -> None:
     saying_the_same(house, "ana", "bo")
-    assert release_build.build_release(house.here, name="r", purpose=IMPROVE).manifest.counts.dropped == {
-        "duplicate": 2
-    }
+    assert release_build.build_release(
+        house.here, name="r", purpose=IMPROVE
+    ).manifest.counts.dropped == {"duplicate": 2}
     here = house.here
     elsewhere = installation.Installation(
         config=Configuration(data=here.config.data, curate=Curate(runner="flink")),
@@ -286,30 +355,43 @@ def test_the_command_curates_as_configured(house: House) -> None:
     )
     with pytest.raises(UsageError, match="`LICET_CURATE__RUNNER` is `flink`"):
         release_build.build_release(elsewhere, name="s", purpose=IMPROVE)
-    assert Configuration.of({"LICET_CURATE__RUNNER": "ray", "LICET_CURATE__RAY_ADDRESS": "head:6379"}).curate == Curate(
-        runner="ray", ray_address="head:6379"
-    )
+    assert Configuration.of(
+        {"LICET_CURATE__RUNNER": "ray", "LICET_CURATE__RAY_ADDRESS": "head:6379"}
+    ).curate == Curate(runner="ray", ray_address="head:6379")
 
 
 def test_a_split_is_loaded_without_a_row_of_another(house: House) -> None:
-    """Every row of every account is in exactly one split, and a loader of one asks no lease for another's rows."""
+    """Every row of every account is in exactly one split, and a loader of one asks no lease for
+    another's rows.
+    """
     for n in range(40):
         house.open(f"p{n}", allow=True)
         house.talk(f"p{n}", f"a{n}", f"question number {n}", "answer")
         house.talk(f"p{n}", f"b{n}", f"another question number {n}", "answer")
-    promised = build(house, shares=Shares(test=300_000, validation=300_000), rows_per_part=5).manifest
+    promised = build(
+        house, shares=Shares(test=300_000, validation=300_000), rows_per_part=5
+    ).manifest
     splits = promised.curation.splits
     loaded = {split: list(catalog.open_release(house.here, "r", split)) for split in splits}
-    assert {row["labels"]["split"] for split in splits for row in loaded[split]} == set(splits) > {"train"}
+    assert (
+        {row["labels"]["split"] for split in splits for row in loaded[split]}
+        == set(splits)
+        > {"train"}
+    )
     assert all(row["labels"]["split"] == split for split in splits for row in loaded[split])
     assert sorted(row["ordinal"] for rows in loaded.values() for row in rows) == list(range(80))
-    held = {split: {owners(house, "r")[row["ordinal"]] for row in rows} for split, rows in loaded.items()}
+    held = {
+        split: {owners(house, "r")[row["ordinal"]] for row in rows}
+        for split, rows in loaded.items()
+    }
     assert sum(map(len, held.values())) == 40, "an account is in one split"
     with pytest.raises(UsageError, match="has no split `tset`"):
         catalog.open_release(house.here, "r", "tset")
 
 
-def test_where_opens_no_row_of_a_split_that_it_excludes(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_opens_no_row_of_a_split_that_it_excludes(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for n in range(40):
         house.open(f"p{n}", allow=True)
         house.talk(f"p{n}", f"a{n}", f"question number {n}", "answer")
@@ -324,7 +406,9 @@ def test_where_opens_no_row_of_a_split_that_it_excludes(house: House, monkeypatc
 
     def loaded(where: str) -> Loading:
         chosen = LabelFilter(where)
-        return Loading(catalog.open_release(house.here, "r", "", chosen.may_match), ExitStack(), chosen)
+        return Loading(
+            catalog.open_release(house.here, "r", "", chosen.may_match), ExitStack(), chosen
+        )
 
     rows = loaded("split = 'test' and words > 2")
     found = list(rows)
@@ -348,7 +432,9 @@ class Reading:
         self.read: list[str] = []
         self._doubtful = doubtful
 
-    def detect(self, texts: Sequence[str], kinds: Sequence[IdentifierKind]) -> list[list[DetectedSpan]]:
+    def detect(
+        self, texts: Sequence[str], kinds: Sequence[IdentifierKind]
+    ) -> list[list[DetectedSpan]]:
         self.read += texts
         return [[] for _ in texts]
 
@@ -369,8 +455,10 @@ def reading(house: House, detector: Detector, kind: type[Pipeline] = Pipeline) -
 
 
 ALIKE = (
-    "the ferry leaves from the third quay at six in the morning and comes back at ten in the evening, but on sundays "
-    "it stays where it is and nobody can say why it does so, not even the {}th man who keeps the keys of the house"
+    "the ferry leaves from the third quay at six in the morning and comes back at ten in the "
+    "evening, but on sundays "
+    "it stays where it is and nobody can say why it does so, not even the {}th man who keeps the "
+    "keys of the house"
 )
 
 
@@ -385,18 +473,28 @@ def test_what_loses_is_not_read_for_names_and_the_release_is_the_same(house: Hou
     alike(house, "ana", "bo", "cy", "di", "eva")
     everything, once = Reading(), Reading()
     without = build(house, "without", pipeline=reading(house, everything, Unsurveyed))
-    with_survey = build(house, "with", pipeline=reading(house, CachedDetector(once)), page_bytes_max=1, rows_per_part=2)
+    with_survey = build(
+        house,
+        "with",
+        pipeline=reading(house, CachedDetector(once)),
+        page_bytes_max=1,
+        rows_per_part=2,
+    )
     check_whole(house, with_survey)
     assert owners(house, "without") == owners(house, "with")
     assert house.words("without") == house.words("with")
     assert without.manifest.counts == with_survey.manifest.counts
     assert with_survey.manifest.counts.dropped == {"duplicate": 8}
-    assert sorted(once.read) == sorted(set(house.words("with"))), "each text of what was kept, once, and no other"
+    assert sorted(once.read) == sorted(set(house.words("with"))), (
+        "each text of what was kept, once, and no other"
+    )
     assert len({text for text in everything.read if text.startswith("the ferry")}) == 5
 
 
 def test_where_the_one_that_would_stay_is_doubtful_the_next_in_order_is_read(house: House) -> None:
-    """What loses to nobody who stays does not lose: the survey asks about those whom others lose to."""
+    """What loses to nobody who stays does not lose: the survey asks about those whom others lose
+    to.
+    """
     alike(house, "ana", "bo", "cy")
     first = build(house, "first", pipeline=reading(house, Reading(), Unsurveyed))
     (winner,) = (text for text in house.words("first") if text.startswith("the ferry"))
@@ -409,10 +507,14 @@ def test_where_the_one_that_would_stay_is_doubtful_the_next_in_order_is_read(hou
     assert without.manifest.counts == with_survey.manifest.counts
     assert with_survey.manifest.counts.dropped == {"unread_language": 2, "duplicate": 2}
     assert first.manifest.rows == with_survey.manifest.rows
-    assert len([text for text in once.read if text.startswith("the ferry")]) == 2, "the doubtful one and the next"
+    assert len([text for text in once.read if text.startswith("the ferry")]) == 2, (
+        "the doubtful one and the next"
+    )
 
 
-def test_what_stays_by_the_survey_and_ends_before_its_page_leaves_no_row_of_nobody(house: House) -> None:
+def test_what_stays_by_the_survey_and_ends_before_its_page_leaves_no_row_of_nobody(
+    house: House,
+) -> None:
     """Its duplicates come with the next release, as where it ends after the election."""
     alike(house, "ana", "bo")
     build(house, "first")
@@ -436,7 +538,9 @@ def test_what_stays_by_the_survey_and_ends_before_its_page_leaves_no_row_of_nobo
 def test_a_build_with_names_that_was_killed_surveys_anew_what_is_left(house: House) -> None:
     alike(house, "ana", "bo", "cy", "di", "eva")
     detector = CachedDetector(Reading())
-    whole = build(house, "whole", pipeline=reading(house, detector), page_bytes_max=1, rows_per_part=1)
+    whole = build(
+        house, "whole", pipeline=reading(house, detector), page_bytes_max=1, rows_per_part=1
+    )
     for nth in range(1, 9):
 
         class Killed(Pipeline):
@@ -449,8 +553,16 @@ def test_a_build_with_names_that_was_killed_surveys_anew_what_is_left(house: Hou
                 return super().curate(documents)
 
         with pytest.raises(Stopped):
-            build(house, f"r{nth}", pipeline=reading(house, detector, Killed), page_bytes_max=1, rows_per_part=1)
-        built = build(house, f"r{nth}", pipeline=reading(house, detector), page_bytes_max=1, rows_per_part=1)
+            build(
+                house,
+                f"r{nth}",
+                pipeline=reading(house, detector, Killed),
+                page_bytes_max=1,
+                rows_per_part=1,
+            )
+        built = build(
+            house, f"r{nth}", pipeline=reading(house, detector), page_bytes_max=1, rows_per_part=1
+        )
         check_whole(house, built)
         assert built.manifest.counts == whole.manifest.counts
         assert house.words(f"r{nth}") == house.words("whole")

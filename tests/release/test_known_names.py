@@ -1,4 +1,6 @@
-"""What was found in a turn once is not looked for again: a build with what is kept is the build without it, and reads less."""
+"""What was found in a turn once is not looked for again: a build with what is kept is the build
+without it, and reads less.
+"""
 
 from __future__ import annotations
 
@@ -34,23 +36,36 @@ from .test_build import IMPROVE, check_whole
 from .test_build_workers import Travelling
 
 PERSON, ADDRESS = IdentifierKind.PERSON, IdentifierKind.ADDRESS
-KNOWN = (("Maria Rossi", PERSON, 0.9), ("Tom Baker", PERSON, 0.8), ("4 Mill Lane", ADDRESS, 0.7), ("Hope", PERSON, 0.3))
+KNOWN = (
+    ("Maria Rossi", PERSON, 0.9),
+    ("Tom Baker", PERSON, 0.8),
+    ("4 Mill Lane", ADDRESS, 0.7),
+    ("Hope", PERSON, 0.3),
+)
 SAID = (
-    "I am Maria Rossi and I live in 4 Mill Lane", "write to Tom Baker, please, about the ferry", "there is Hope for all",
-    "what is the tallest tower in the town", "def greet():\n    # for Maria Rossi\n    return Hope\n", "",
-)  # fmt: skip
+    "I am Maria Rossi and I live in 4 Mill Lane",
+    "write to Tom Baker, please, about the ferry",
+    "there is Hope for all",
+    "what is the tallest tower in the town",
+    "def greet():\n    # for Maria Rossi\n    return Hope\n",
+    "",
+)
 HISTORIES = 4
 
 
 class Elsewhere:
-    """The words again, for worker processes: it writes down which texts it was asked about, each on a line."""
+    """The words again, for worker processes: it writes down which texts it was asked about, each on
+    a line.
+    """
 
     name = "words"
 
     def __init__(self, log: Path) -> None:
         self.log, self.sha256 = log, Words(*KNOWN).sha256
 
-    def detect(self, texts: Sequence[str], kinds: Sequence[IdentifierKind]) -> list[list[DetectedSpan]]:
+    def detect(
+        self, texts: Sequence[str], kinds: Sequence[IdentifierKind]
+    ) -> list[list[DetectedSpan]]:
         with self.log.open("a") as log:
             log.writelines(f"{text!r}\n" for text in texts)
         return Words(*KNOWN).detect(texts, kinds)
@@ -70,16 +85,30 @@ def house(pool: Pool, tmp_path: Path) -> House:
 
 
 def build(
-    house: House, name: str, detector: Any, *, runner: Runner | None = None, workers: int = 1, **how: Any
-) -> BuildResult:  # fmt: skip
+    house: House,
+    name: str,
+    detector: Any,
+    *,
+    runner: Runner | None = None,
+    workers: int = 1,
+    **how: Any,
+) -> BuildResult:
     here, cleaner = house.here, release_build.RuleCleaner()
     made = plan(cleaner, bytes(32), names=NameKernel(detector=detector, **how))
-    order = BuildOrder(name=name, purpose=IMPROVE, folder=here.config.releases / name, software="test")
+    order = BuildOrder(
+        name=name, purpose=IMPROVE, folder=here.config.releases / name, software="test"
+    )
     with closing(Pipeline(made, runner or Local(), here.config.data)) as pipeline:
         return Builder(
-            here.pool, here.keyring, installation.policies(here), cleaner, here.clock, curation=pipeline,
-            workers=WorkerSettings(count=workers, config=here.config), page_bytes_max=1,
-        ).run(order)  # fmt: skip
+            here.pool,
+            here.keyring,
+            installation.policies(here),
+            cleaner,
+            here.clock,
+            curation=pipeline,
+            workers=WorkerSettings(count=workers, config=here.config),
+            page_bytes_max=1,
+        ).run(order)
 
 
 def forget(house: House) -> None:
@@ -92,7 +121,8 @@ def same(house: House, one: BuildResult, other: BuildResult) -> None:
     rows = [sorted(map(repr, house.rows(built.manifest.name))) for built in (one, other)]
     assert rows[0] == rows[1]
     counted = [
-        (built.manifest.counts, built.manifest.deidentification, built.manifest.curation) for built in (one, other)
+        (built.manifest.counts, built.manifest.deidentification, built.manifest.curation)
+        for built in (one, other)
     ]
     assert counted[0] == counted[1]
 
@@ -101,15 +131,27 @@ def live(house: House, draw: Random) -> None:
     """Some say more in what they began, some begin anew, one deletes or withdraws."""
     for _ in range(draw.randrange(2, 6)):
         name = draw.choice(list(house.accounts))
-        chat = draw.choice([c for c in house.chats if c.startswith(name[0])] or [f"{name[0]}{len(house.chats)}"])
+        chat = draw.choice(
+            [c for c in house.chats if c.startswith(name[0])] or [f"{name[0]}{len(house.chats)}"]
+        )
         match draw.randrange(5):
             case 0 | 1:
-                house.talk(name, f"{name[0]}{len(house.chats)}", draw.choice(SAID) or "hm", draw.choice(SAID))
+                house.talk(
+                    name,
+                    f"{name[0]}{len(house.chats)}",
+                    draw.choice(SAID) or "hm",
+                    draw.choice(SAID),
+                )
             case 2 | 3:
                 arguments = msgspec.json.encode({"to": draw.choice(SAID)}).decode()
                 call = ToolCall(id="1", name="Maria Rossi", arguments=arguments)
                 house.say(name, chat, f"{draw.choice(SAID)} {draw.randrange(9)}")
-                house.say(name, chat, Content(text=draw.choice(SAID), tool_calls=(call,)), TurnRole.assistant)
+                house.say(
+                    name,
+                    chat,
+                    Content(text=draw.choice(SAID), tool_calls=(call,)),
+                    TurnRole.assistant,
+                )
             case _ if chat in house.chats and len(house.chats) > 3:
                 house.about(do.Delete, name, chat)
                 del house.chats[chat]
@@ -145,10 +187,13 @@ def test_the_next_build_reads_new_turns_only(house: House) -> None:
 @pytest.mark.parametrize(
     ("other", "how"),
     [
-        (Words(*KNOWN[:2]), {}), (Words(*KNOWN), {"kinds": (PERSON,)}),
+        (Words(*KNOWN[:2]), {}),
+        (Words(*KNOWN), {"kinds": (PERSON,)}),
     ],
-)  # fmt: skip
-def test_another_finder_finds_anew_and_takes_its_place(house: House, other: Words, how: dict[str, Any]) -> None:
+)
+def test_another_finder_finds_anew_and_takes_its_place(
+    house: House, other: Words, how: dict[str, Any]
+) -> None:
     other.asked.clear()
     build(house, "first", Words(*KNOWN))
     changed = build(house, "second", other, **how)
@@ -172,7 +217,10 @@ def test_what_is_damaged_or_of_another_segment_is_found_anew(house: House) -> No
         (
             "UPDATE found_names SET sealed = set_byte(sealed, 20, 255 - get_byte(sealed, 20))",
             "UPDATE found_names SET sealed = substring(sealed FOR 9)",
-            "UPDATE found_names f SET sealed = g.sealed FROM found_names g WHERE f.account_id <> g.account_id",
+            (
+                "UPDATE found_names f SET sealed = g.sealed FROM found_names g WHERE "
+                "f.account_id <> g.account_id"
+            ),
         )
     ):
         with transaction(house.here.pool) as tx:
@@ -196,7 +244,9 @@ def test_workers_read_and_keep_as_one_process_does(house: House, tmp_path: Path)
     assert alone.asked == []
 
 
-def test_on_an_engine_what_is_known_travels_there_and_what_is_found_comes_back(house: House) -> None:
+def test_on_an_engine_what_is_known_travels_there_and_what_is_found_comes_back(
+    house: House,
+) -> None:
     first = build(house, "first", Words(*KNOWN), runner=Travelling())
     again = Words(*KNOWN)
     same(house, first, build(house, "second", again))
@@ -215,7 +265,9 @@ def test_what_is_kept_ends_with_its_conversation_and_holds_no_text(house: House)
 
 def test_a_build_that_dies_before_a_page_commits_keeps_nothing_of_it(house: House) -> None:
     class Dying(Words):
-        def detect(self, texts: Sequence[str], kinds: Sequence[IdentifierKind] = ()) -> list[list[DetectedSpan]]:
+        def detect(
+            self, texts: Sequence[str], kinds: Sequence[IdentifierKind] = ()
+        ) -> list[list[DetectedSpan]]:
             if SAID[3] in texts:
                 raise KeyboardInterrupt(os.getpid())
             return super().detect(texts, kinds)

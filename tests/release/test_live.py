@@ -1,7 +1,8 @@
 """A lease holds exactly the rows that the rule permits, with the keys that their sources give.
 
-The rows of a release are drawn over drawn histories (those of `test_population`): any segments and origins of a
-conversation, keys from the vault or a safety copy, some of them destroyed. `TESTS_HISTORIES` sets how many (800).
+The rows of a release are drawn over drawn histories (those of `test_population`): any segments and
+origins of a conversation, keys from the vault or a safety copy, some of them destroyed.
+`TESTS_HISTORIES` sets how many (800).
 """
 
 from __future__ import annotations
@@ -65,7 +66,9 @@ def release_for(tx: Transaction, purpose: str) -> Release:
 
 
 def give_keys(tx: Transaction, keyring: Keyring, draw: Random) -> None:
-    """Every segment a key and a safety key; some are gone from the segment, some destroyed in their page alone."""
+    """Every segment a key and a safety key; some are gone from the segment, some destroyed in their
+    page alone.
+    """
     bucket = keyring.bucket_keys(tx, {0})[0]
     pages: list[tuple[UUID, int, bytes]] = []
     for (account,) in tx.execute("SELECT account_id FROM accounts").fetchall():
@@ -73,20 +76,32 @@ def give_keys(tx: Transaction, keyring: Keyring, draw: Random) -> None:
         tx.execute("UPDATE accounts SET wrapped_key = %s WHERE account_id = %s", [wrapped, account])
         holder, slots = unwrap_account_keys(bucket, account, wrapped).slots, []
         for conversation, segment in tx.execute(
-            "SELECT conversation_id, segment FROM segments WHERE account_id = %s ORDER BY 1, 2", [account]
+            "SELECT conversation_id, segment FROM segments WHERE account_id = %s ORDER BY 1, 2",
+            [account],
         ).fetchall():
             two = [len(slots), len(slots) + 1]
             for slot in two:
                 dead = draw.random() < 0.05
-                slots.append(EMPTY_SLOT if dead else seal(holder, draw.randbytes(KEY_BYTES), slot_place(account, slot)))
+                slots.append(
+                    EMPTY_SLOT
+                    if dead
+                    else seal(holder, draw.randbytes(KEY_BYTES), slot_place(account, slot))
+                )
             tx.execute(
                 """UPDATE segments SET key_slot = %s, safety_slot = %s
                     WHERE account_id = %s AND conversation_id = %s AND segment = %s""",
-                [*(None if draw.random() < 0.05 else slot for slot in two), account, conversation, segment],
+                [
+                    *(None if draw.random() < 0.05 else slot for slot in two),
+                    account,
+                    conversation,
+                    segment,
+                ],
             )
         slots += [EMPTY_SLOT] * (-len(slots) % SLOTS_PER_PAGE)
         for start in range(0, len(slots), SLOTS_PER_PAGE):
-            pages.append((account, start // SLOTS_PER_PAGE, b"".join(slots[start : start + SLOTS_PER_PAGE])))
+            pages.append(
+                (account, start // SLOTS_PER_PAGE, b"".join(slots[start : start + SLOTS_PER_PAGE]))
+            )
     copy_in(tx, "key_pages", {"account_id": "uuid", "page": "int4", "slots": "bytea"}, pages)
 
 
@@ -104,23 +119,38 @@ def draw_rows(people: list[Lived], draw: Random) -> list[RowSources]:
                 rows.append(
                     RowSources(
                         account=one.account(one.world.conversations[chat].account),
-                        conversation=one.conversation(chat), ordinal=len(rows),
-                        keys=tuple((n, CopyPlace.safety if draw.random() < 0.3 else CopyPlace.vault) for n in segments),
+                        conversation=one.conversation(chat),
+                        ordinal=len(rows),
+                        keys=tuple(
+                            (n, CopyPlace.safety if draw.random() < 0.3 else CopyPlace.vault)
+                            for n in segments
+                        ),
                         sources=tuple(
-                            RowSource(segment=s, origin=o, turn=t, count=1 if len(rows) % 5 else WIDE)
+                            RowSource(
+                                segment=s, origin=o, turn=t, count=1 if len(rows) % 5 else WIDE
+                            )
                             for (s, o), t in last.items()
                         ),
                     )
-                )  # fmt: skip
+                )
     return rows
 
 
 def by_the_rule(
-    tx: Transaction, keyring: Keyring, known: Release, rows: list[RowSources], policies: Policies, at: datetime
+    tx: Transaction,
+    keyring: Keyring,
+    known: Release,
+    rows: list[RowSources],
+    policies: Policies,
+    at: datetime,
 ) -> dict[int, tuple[bytes, datetime]]:
     """What may be leased: each row decided in Python, its keys read from whole pages."""
     soon = at + timedelta(seconds=live_leases.LAST_SECONDS)
-    permitted = [v for v in live_leases.verdicts(tx, rows, policies, known.purpose, at) if v.use and v.until > soon]
+    permitted = [
+        v
+        for v in live_leases.verdicts(tx, rows, policies, known.purpose, at)
+        if v.use and v.until > soon
+    ]
     keys = source_keys(tx, keyring, [(v.account, slot) for v in permitted for slot in v.slots])
     found = {}
     for verdict in permitted:
@@ -132,7 +162,9 @@ def by_the_rule(
     return found
 
 
-def test_a_lease_is_what_the_rule_permits_row_by_row_on_drawn_histories(conn: Transaction, keyring: Keyring) -> None:
+def test_a_lease_is_what_the_rule_permits_row_by_row_on_drawn_histories(
+    conn: Transaction, keyring: Keyring
+) -> None:
     seen: Counter[str] = Counter()
     for place, sequence in enumerate(sequences()[: HISTORIES // SHARE]):
         with conn.transaction(force_rollback=True):
@@ -142,7 +174,10 @@ def test_a_lease_is_what_the_rule_permits_row_by_row_on_drawn_histories(conn: Tr
 
 def leased_alike(tx: Transaction, keyring: Keyring, place: int, sequence: int) -> Counter[str]:
     draw = Random(place)
-    seen_at = draw.choice([v.effective for v in versions_of(sequence).versions]) + draw.choice((0, 3, 10, 20, 40)) * DAY
+    seen_at = (
+        draw.choice([v.effective for v in versions_of(sequence).versions])
+        + draw.choice((0, 3, 10, 20, 40)) * DAY
+    )
     policies, people = lived(sequence, range(place * SHARE, (place + 1) * SHARE), seen_at)
     insert_versions(tx, policies)
     keyring.make_buckets(tx, {0})
@@ -162,7 +197,10 @@ def leased_alike(tx: Transaction, keyring: Keyring, place: int, sequence: int) -
             asked = sorted(draw.sample(range(len(rows)), len(rows) * 3 // 4))
             mine = registry.rows_at(tx, RELEASE, asked)
             expected = by_the_rule(tx, keyring, known, mine, policies, at)
-            found = {r.ordinal: (r.key, r.until) for r in live_leases.leased(tx, keyring, known, asked, policies, at)}
+            found = {
+                r.ordinal: (r.key, r.until)
+                for r in live_leases.leased(tx, keyring, known, asked, policies, at)
+            }
             assert found == expected, f"sequence {sequence}, {purpose} at {at}"
             result["leased"] += len(found)
             result["refused"] += len(asked) - len(found)
@@ -174,7 +212,18 @@ def leased_alike(tx: Transaction, keyring: Keyring, place: int, sequence: int) -
 def test_a_lease_of_nothing_asks_nothing(conn: Transaction, keyring: Keyring) -> None:
     policies = versions_of(0)
     known = Release(
-        release_id=RELEASE, name="r", purpose=IMPROVE, state="sealed", version=0, pinned=0, begun_at=BEGIN,
-        sealed_at=BEGIN, position=0, rows=0, turns=0, root=b"", manifest_sha256=b"",
-    )  # fmt: skip
+        release_id=RELEASE,
+        name="r",
+        purpose=IMPROVE,
+        state="sealed",
+        version=0,
+        pinned=0,
+        begun_at=BEGIN,
+        sealed_at=BEGIN,
+        position=0,
+        rows=0,
+        turns=0,
+        root=b"",
+        manifest_sha256=b"",
+    )
     assert live_leases.leased(conn, keyring, known, [], policies, BEGIN) == []

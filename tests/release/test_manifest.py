@@ -1,4 +1,6 @@
-"""The manifest: one value, one file; what does not reconcile does not exist; a mistake is named with its place."""
+"""The manifest: one value, one file; what does not reconcile does not exist; a mistake is named
+with its place.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +76,9 @@ def test_no_flipped_bit_gives_the_same_manifest(bit: int) -> None:
 counts = st.integers(0, 10**6)
 
 
-@given(counts, counts, st.dictionaries(st.sampled_from(["declined", "withdrawn", "expired"]), counts))
+@given(
+    counts, counts, st.dictionaries(st.sampled_from(["declined", "withdrawn", "expired"]), counts)
+)
 def test_a_manifest_constructs_only_if_its_turns_reconcile(
     candidates: int, included: int, dropped: dict[str, int]
 ) -> None:
@@ -128,8 +132,16 @@ WRONG_HASH = {"sha256": "C" * 64}
         {"built_at": datetime(2025, 10, 1, tzinfo=timezone(timedelta(hours=2)))},
         {"policy": msgspec.structs.replace(MADE.policy, sha256="")},
         {"proof": msgspec.structs.replace(MADE.proof, rows=MADE.proof.candidates)},
-        {"proof": msgspec.structs.replace(MADE.proof, rows=msgspec.structs.replace(MADE.proof.rows, root="d" * 63))},
-        {"proof": msgspec.structs.replace(MADE.proof, rows=msgspec.structs.replace(MADE.proof.rows, sha256=""))},
+        {
+            "proof": msgspec.structs.replace(
+                MADE.proof, rows=msgspec.structs.replace(MADE.proof.rows, root="d" * 63)
+            )
+        },
+        {
+            "proof": msgspec.structs.replace(
+                MADE.proof, rows=msgspec.structs.replace(MADE.proof.rows, sha256="")
+            )
+        },
         {"deidentification": msgspec.structs.replace(MADE.deidentification, counts={"email": -1})},
         *(
             {"curation": CurationPin(plan=plan, splits=splits)}
@@ -166,14 +178,22 @@ def edited(edit: Callable[[dict[str, Any]], None]) -> bytes:
         (lambda v: v.update(rows=6.5), "rows", "expected `int`, got `float`"),
         (lambda v: v["counts"].update(included=-1), "counts.included", "expected `int` >= 0"),
         (lambda v: v.update(format="licet-release-2"), "format", "invalid enum value"),
-        (lambda v: v.update(built_at="2025-10-01T00:00:00"), "built_at", "expected `datetime` with a timezone"),
+        (
+            lambda v: v.update(built_at="2025-10-01T00:00:00"),
+            "built_at",
+            "expected `datetime` with a timezone",
+        ),
     ],
 )
-def test_a_mistake_is_named_with_file_and_key(edit: Callable[[dict[str, Any]], None], key: str, said: str) -> None:
+def test_a_mistake_is_named_with_file_and_key(
+    edit: Callable[[dict[str, Any]], None], key: str, said: str
+) -> None:
     with pytest.raises(InputError) as caught:
         manifest.decode(edited(edit), file="autumn/manifest.json")
     assert (caught.value.file, caught.value.key) == ("autumn/manifest.json", key)
-    assert said in caught.value.message and caught.value.message.startswith("autumn/manifest.json: key `")
+    assert said in caught.value.message and caught.value.message.startswith(
+        "autumn/manifest.json: key `"
+    )
     assert caught.value.hint
 
 
@@ -234,7 +254,10 @@ def test_the_card_has_front_matter_that_hugging_face_reads() -> None:
 def test_the_card_says_what_is_in_what_is_not_and_what_it_never_is() -> None:
     text = card.text(MADE)
     for said in [
-        "| came into question | 17 |\n| **are in** | 12 |\n| left out: `withdrawn` | 3 |\n| left out: `deleted` | 2 |",
+        (
+            "| came into question | 17 |\n| **are in** | 12 |\n| left out: `withdrawn` | 3 |\n| "
+            "left out: `deleted` | 2 |"
+        ),
         "| `email` | 4 |",
         'licet.load("rel_000102030405060708090a0b0c0d0e0f")',
         "## The rows are sealed",
@@ -282,7 +305,9 @@ def naive_root(leaves: list[bytes]) -> bytes:
 
 
 @pytest.mark.parametrize("block", [4, 4096])
-def test_the_tree_is_that_of_rfc_6962_at_every_size(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_tree_is_that_of_rfc_6962_at_every_size(
+    block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(merkle, "_BLOCK", block)
     tree, leaves = merkle.Tree(), []
     for size in range(70):
@@ -292,14 +317,27 @@ def test_the_tree_is_that_of_rfc_6962_at_every_size(block: int, monkeypatch: pyt
 
 
 def test_a_leaf_is_these_bytes_and_each_field_counts() -> None:
-    data = bytes.fromhex("00000007") + bytes(range(16)) + bytes.fromhex("0000000000000100") + sha256(b"s").digest()
+    data = (
+        bytes.fromhex("00000007")
+        + bytes(range(16))
+        + bytes.fromhex("0000000000000100")
+        + sha256(b"s").digest()
+    )
     made = merkle.leaf(7, bytes(range(16)), 256, b"s")
     assert made == sha256(b"\x00" + data).digest()
-    others = [(8, bytes(range(16)), 256, b"s"), (7, bytes(16), 256, b"s"), (7, bytes(range(16)), 257, b"s")]
-    assert made not in [merkle.leaf(*other) for other in [*others, (7, bytes(range(16)), 256, b"t")]]
+    others = [
+        (8, bytes(range(16)), 256, b"s"),
+        (7, bytes(16), 256, b"s"),
+        (7, bytes(range(16)), 257, b"s"),
+    ]
+    assert made not in [
+        merkle.leaf(*other) for other in [*others, (7, bytes(range(16)), 256, b"t")]
+    ]
 
 
 def test_built_at_keeps_its_instant() -> None:
-    exact = msgspec.structs.replace(MADE, built_at=datetime(2025, 10, 1, 2, 3, 4, 567_890, tzinfo=UTC))
+    exact = msgspec.structs.replace(
+        MADE, built_at=datetime(2025, 10, 1, 2, 3, 4, 567_890, tzinfo=UTC)
+    )
     assert manifest.decode(manifest.encode(exact)) == exact
     assert isinstance(exact, ReleaseManifest)

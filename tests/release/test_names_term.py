@@ -1,4 +1,6 @@
-"""Names are never left in silently: the policy allows it, and the notice, the manifest and the card say so alike."""
+"""Names are never left in silently: the policy allows it, and the notice, the manifest and the card
+say so alike.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +65,9 @@ def test_kinds_without_people_are_not_names(pool: Pool, tmp_path: Path) -> None:
     assert made.left_in is msgspec.UNSET and "person" in made.names.kinds
 
 
-def test_notice_manifest_and_card_say_in_the_same_words_that_names_are_left_in(pool: Pool, tmp_path: Path) -> None:
+def test_notice_manifest_and_card_say_in_the_same_words_that_names_are_left_in(
+    pool: Pool, tmp_path: Path
+) -> None:
     house = house_under(pool, tmp_path, preset("article-2025"))
     built = from_the_desk(house)
     assert built.manifest.deidentification.left_in == SAID
@@ -94,27 +98,41 @@ def test_what_was_said_while_names_were_to_be_replaced_is_in_no_release_that_lea
     )
     policy_changes.apply_policy(house.here, later, by="test")
     house.passes(10)
-    with pytest.raises(RefusedError, match="version `2025-08-28` of the policy does not say `names: left in`"):
+    with pytest.raises(
+        RefusedError, match="version `2025-08-28` of the policy does not say `names: left in`"
+    ):
         from_the_desk(house)
 
 
 def test_a_notice_of_ones_own_must_say_it_too(pool: Pool, tmp_path: Path) -> None:
     house = house_under(pool, tmp_path, preset("article-2025"))
-    silent = [one.replace("{removes} ", "") for one in notice.shipped(preset("article-2025"), ["en"])]
+    silent = [
+        one.replace("{removes} ", "") for one in notice.shipped(preset("article-2025"), ["en"])
+    ]
     with pytest.raises(RefusedError, match="the notice in `en` does not say so") as refused:
         policy_changes.publish_notices(house.here, silent, by="test")
     assert refused.value.because == "notice_silent" and SAID in refused.value.hint
-    said = [one.replace("{removes}", SAID) for one in notice.shipped(preset("article-2025"), ["en"])]
+    said = [
+        one.replace("{removes}", SAID) for one in notice.shipped(preset("article-2025"), ["en"])
+    ]
     assert all(one.new for one in policy_changes.publish_notices(house.here, said, by="test"))
 
 
-def test_no_release_leaves_names_in_under_a_notice_of_before_that_is_silent(pool: Pool, tmp_path: Path) -> None:
+def test_no_release_leaves_names_in_under_a_notice_of_before_that_is_silent(
+    pool: Pool, tmp_path: Path
+) -> None:
     house = house_under(pool, tmp_path, preset("article-2025"))
-    silent = [one.replace("{removes} ", "") for one in notice.shipped(preset("article-2025"), ["en"])]
+    silent = [
+        one.replace("{removes} ", "") for one in notice.shipped(preset("article-2025"), ["en"])
+    ]
     finding = installation.Installation(
-        config=Configuration(data=house.here.config.data, curate=Curate(names="built-in", names_kinds=("person",))),
-        pool=pool, keyring=house.here.keyring, clock=house.clock,
-    )  # fmt: skip
+        config=Configuration(
+            data=house.here.config.data, curate=Curate(names="built-in", names_kinds=("person",))
+        ),
+        pool=pool,
+        keyring=house.here.keyring,
+        clock=house.clock,
+    )
     silent = [one.replace('removes: "{removes_kinds}"\n', "") for one in silent]
     policy_changes.publish_notices(finding, silent, by="test")
     with pytest.raises(RefusedError, match="names are left in, and the notice") as refused:
@@ -130,13 +148,18 @@ def test_the_notice_says_it_in_every_language(language: str) -> None:
     for source in notice.shipped(policy, [language]):
         text = notice.read(notice.fill(source, policy))
         assert notice.untold(text, policy, notice.NO_SEARCH) == ""
-        assert notice.untold(msgspec.structs.replace(text, body=text.title), policy, notice.NO_SEARCH) == sentence
+        assert (
+            notice.untold(msgspec.structs.replace(text, body=text.title), policy, notice.NO_SEARCH)
+            == sentence
+        )
 
 
 @pytest.mark.parametrize("name", file.PRESETS)
 def test_a_preset_has_names_replaced_and_lets_them_in_where_it_is_asked_to(name: str) -> None:
     day = instant("2027-01-02").date()
-    assert file.parse(policy_changes.dated_preset(name, day).encode(), "").names is NamesTerm.replaced
+    assert (
+        file.parse(policy_changes.dated_preset(name, day).encode(), "").names is NamesTerm.replaced
+    )
     made = file.parse(policy_changes.dated_preset(name, day, names_left_in=True).encode(), "")
     assert made.names is NamesTerm.left_in
     assert made.document()["names"] == "left in" and "names" not in file.preset(name).document()

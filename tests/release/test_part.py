@@ -1,4 +1,6 @@
-"""A part: the same rows give the same bytes, a row leaves without a trace, a crash leaves no half."""
+"""A part: the same rows give the same bytes, a row leaves without a trace, a crash leaves no
+half.
+"""
 
 from __future__ import annotations
 
@@ -78,7 +80,9 @@ def test_so_it_is_across_row_groups(tmp_path_factory: pytest.TempPathFactory) ->
     assert_rewriting(tmp_path_factory, rows, [{7, 1000, 1507}, set(range(3, 1500))])
 
 
-def assert_rewriting(tmp_path_factory: pytest.TempPathFactory, rows: list[SealedRow], drops: list[set[int]]) -> None:
+def assert_rewriting(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[SealedRow], drops: list[set[int]]
+) -> None:
     one, other = tmp_path_factory.mktemp("one"), tmp_path_factory.mktemp("other")
     (part,) = write_parts(one, rows)
     gone: set[int] = set()
@@ -101,7 +105,10 @@ def test_rewriting_one_part_leaves_the_others_byte_equal(tmp_path: Path) -> None
     after = {file: (tmp_path / file).read_bytes() for file in before}
     assert [file for file in before if before[file] != after[file]] == [written[1].file]
     assert read(tmp_path / written[1].file) == [ROWS[4], ROWS[7]]
-    assert ROWS[5].sealed not in after[written[1].file] and ROWS[5].row_id not in after[written[1].file]
+    assert (
+        ROWS[5].sealed not in after[written[1].file]
+        and ROWS[5].row_id not in after[written[1].file]
+    )
 
 
 def test_the_file_has_the_columns_of_a_part_and_says_nothing_more(tmp_path: Path) -> None:
@@ -163,7 +170,9 @@ def test_what_a_crash_left_is_replaced_by_the_next_write(tmp_path: Path) -> None
 
 @settings(deadline=None)
 @given(st.data())
-def test_no_flipped_bit_of_a_part_is_read(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+def test_no_flipped_bit_of_a_part_is_read(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
     folder = tmp_path_factory.mktemp("part")
     (part,) = write_parts(folder, ROWS)
     damaged = bytearray((folder / part.file).read_bytes())
@@ -192,11 +201,17 @@ def test_files_that_are_no_parts_are_refused(tmp_path: Path) -> None:
     other_columns = foreign(tmp_path, pa.table({"text": ["a"]}))
     with other_columns.open("rb") as file, pytest.raises(BrokenError, match="columns of a part"):
         list(groups(file))
-    with foreign(tmp_path, pa.table(row, schema=nullable)).open("rb") as file, pytest.raises(BrokenError):
+    with (
+        foreign(tmp_path, pa.table(row, schema=nullable)).open("rb") as file,
+        pytest.raises(BrokenError),
+    ):
         list(groups(file))
     for data in (b"", b"PAR1", b"PAR1" + bytes(500) + b"PAR1", os.urandom(500)):
         (tmp_path / "none").write_bytes(data)
-        with (tmp_path / "none").open("rb") as file, pytest.raises(BrokenError, match="cannot be read as Parquet"):
+        with (
+            (tmp_path / "none").open("rb") as file,
+            pytest.raises(BrokenError, match="cannot be read as Parquet"),
+        ):
             list(groups(file))
 
 
@@ -234,11 +249,15 @@ def test_what_replaces_a_file_is_whole_on_the_disk_before_it_takes_the_name(
     with replacing(path) as file:
         file.write(b"what is to be there")
     assert on_disk[0] == (len(b"what is to be there"), b"what was there")
-    assert on_disk[-1][1] == path.read_bytes() == b"what is to be there", "the folder is synchronised after it"
+    assert on_disk[-1][1] == path.read_bytes() == b"what is to be there", (
+        "the folder is synchronised after it"
+    )
 
 
 def test_the_columns_of_a_part_stay_as_they_are() -> None:
     assert str(parts.schema()).splitlines() == [
-        "row_id: fixed_size_binary[16] not null", "ordinal: uint32 not null",
-        "until: timestamp[us, tz=UTC] not null", "sealed: binary not null",
-    ]  # fmt: skip
+        "row_id: fixed_size_binary[16] not null",
+        "ordinal: uint32 not null",
+        "until: timestamp[us, tz=UTC] not null",
+        "sealed: binary not null",
+    ]

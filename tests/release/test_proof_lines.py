@@ -1,4 +1,6 @@
-"""A proof file's index finds what a reader of the whole file finds, and only reads a little of it."""
+"""A proof file's index finds what a reader of the whole file finds, and only reads a little of
+it.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,9 @@ def handle_of(number: int) -> str:
 
 
 def line_of(name: str, handle: str, ordinal: int) -> bytes:
-    shape: dict[str, Any] = {"conversation": handle, "ordinal": ordinal} if name == "rows" else {"conversation": handle}
+    shape: dict[str, Any] = (
+        {"conversation": handle, "ordinal": ordinal} if name == "rows" else {"conversation": handle}
+    )
     return json.dumps(shape, separators=(",", ":")).encode()
 
 
@@ -62,22 +66,44 @@ def released(folder: Path, handles: list[str], each: int = 1) -> dict[str, list[
     """A folder with the proofs of conversations, ``each`` rows of each; the lines of each file."""
     (folder / "proof").mkdir()
     lines = {
-        name: [line_of(name, handle, n) for handle in sorted(handles) for n in range(each if name == "rows" else 1)]
+        name: [
+            line_of(name, handle, n)
+            for handle in sorted(handles)
+            for n in range(each if name == "rows" else 1)
+        ]
         for name in NAMES
     }
     proof = {name: write_lines(folder, path, lines[name]) for name, path in NAMES.items()}
-    promised = {name: {"lines": file.lines, "root": file.root, "bytes": file.bytes} for name, file in proof.items()}
+    promised = {
+        name: {"lines": file.lines, "root": file.root, "bytes": file.bytes}
+        for name, file in proof.items()
+    }
     for name, file in proof.items():
         data = (folder / NAMES[name]).read_bytes()
         assert (file.bytes, file.sha256) == (len(data), hashlib.sha256(data).hexdigest())
     manifest = {"counts": {"dropped": {}}, "proof": promised, "release": "ab"}
-    (folder / "manifest.json").write_text(json.dumps(manifest, sort_keys=True, separators=(",", ":")))
+    (folder / "manifest.json").write_text(
+        json.dumps(manifest, sort_keys=True, separators=(",", ":"))
+    )
     return lines
 
 
 @pytest.mark.parametrize(
     ("count", "each"),
-    [(0, 1), (1, 1), (2, 3), (255, 1), (256, 1), (257, 1), (768, 1), (85, 3), (257, 3), (1, 300), (4, 300), (2, 256)],
+    [
+        (0, 1),
+        (1, 1),
+        (2, 3),
+        (255, 1),
+        (256, 1),
+        (257, 1),
+        (768, 1),
+        (85, 3),
+        (257, 3),
+        (1, 300),
+        (4, 300),
+        (2, 256),
+    ],
 )
 def test_by_the_index_a_conversation_has_the_proof_that_the_whole_file_gives(
     tmp_path: Path, count: int, each: int
@@ -88,9 +114,18 @@ def test_by_the_index_a_conversation_has_the_proof_that_the_whole_file_gives(
     for name, path in NAMES.items():
         assert gzip.decompress((tmp_path / path).read_bytes()).splitlines() == lines[name]
     inner = (
-        sorted(handles)[LINES_EACH // each - 1 : LINES_EACH // each + 2] + sorted(handles)[:1] + sorted(handles)[-1:]
+        sorted(handles)[LINES_EACH // each - 1 : LINES_EACH // each + 2]
+        + sorted(handles)[:1]
+        + sorted(handles)[-1:]
     )
-    asked = {*Random(count).sample(handles, min(3, count)), *inner, "0" * 64, "f" * 64, handle_of(-1), handle_of(-2)}
+    asked = {
+        *Random(count).sample(handles, min(3, count)),
+        *inner,
+        "0" * 64,
+        "f" * 64,
+        handle_of(-1),
+        handle_of(-2),
+    }
     for handle in asked:
         by_index = verifier.prove_conversation(verifier.FolderFiles(tmp_path), handle)
         assert by_index == verifier.prove_conversation(WholeFiles(tmp_path), handle)
@@ -121,7 +156,9 @@ def test_a_file_without_an_index_is_read_whole(tmp_path: Path) -> None:
     assert verifier.prove_conversation(verifier.FolderFiles(tmp_path), handles[5]) == before
 
 
-def test_whatever_byte_of_the_file_is_changed_the_proof_is_the_same_or_the_file_contradicts(tmp_path: Path) -> None:
+def test_whatever_byte_of_the_file_is_changed_the_proof_is_the_same_or_the_file_contradicts(
+    tmp_path: Path,
+) -> None:
     handles = [handle_of(n) for n in range(300)]
     released(tmp_path, handles)
     path = tmp_path / NAMES["rows"]
@@ -146,7 +183,13 @@ def test_whatever_byte_of_the_file_is_changed_the_proof_is_the_same_or_the_file_
 
 
 def test_lines_of_no_conversation_have_no_index(tmp_path: Path) -> None:
-    for lines in ([b"{}"] * 3, [b"no JSON"], [b'{"conversation":"ab"}'], [b'{"conversation":7}'], []):
+    for lines in (
+        [b"{}"] * 3,
+        [b"no JSON"],
+        [b'{"conversation":"ab"}'],
+        [b'{"conversation":7}'],
+        [],
+    ):
         made = write_lines(tmp_path, "policies.jsonl.gz", lines)
         data = (tmp_path / "policies.jsonl.gz").read_bytes()
         assert gzip.decompress(data) == b"".join(line + b"\n" for line in lines)
@@ -154,12 +197,16 @@ def test_lines_of_no_conversation_have_no_index(tmp_path: Path) -> None:
 
 
 def test_the_bytes_of_a_small_proof_file_are_these(tmp_path: Path) -> None:
-    """The layout of the index, version 1. The packed block depends on the machine's zlib, and is left out."""
+    """The layout of the index, version 1. The packed block depends on the machine's zlib, and is
+    left out.
+    """
     lines = [line_of("candidates", digit * 64, 0) for digit in "1a"]
     write_lines(tmp_path, "one.gz", lines)
     data = (tmp_path / "one.gz").read_bytes()
     block = data[: data.index(b"\x1f\x8b\x08\x04")]
-    root = hashlib.sha256(b"\1" + b"".join(hashlib.sha256(b"\0" + line).digest() for line in lines)).hexdigest()
+    root = hashlib.sha256(
+        b"\1" + b"".join(hashlib.sha256(b"\0" + line).digest() for line in lines)
+    ).hexdigest()
     head, tail = "1f8b08040000000000ff", "0300" + "00" * 8
     entry = "11" * 32 + "00" * 8 + len(block).to_bytes(4, "big").hex() + root
     group = f"{head}50004c69{'4c00'}{entry}{tail}"

@@ -1,4 +1,6 @@
-"""A release proves itself: strangers decide every row again, and a person finds what became of a conversation."""
+"""A release proves itself: strangers decide every row again, and a person finds what became of a
+conversation.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,9 @@ def built(house: House, purpose: str = IMPROVE, name: str = "r") -> BuildResult:
 
 
 def findings(house: House, one: BuildResult, year: int = 2025) -> list[str]:
-    """What the strangers' verifier finds, with the log published now; where it finds nothing, all is proved."""
+    """What the strangers' verifier finds, with the log published now; where it finds nothing, all
+    is proved.
+    """
     documents.append(house.here)
     log = verifier.FolderFiles(house.here.config.data / "log" / str(year))
     trusted = verifier.trust(documents.key(house.here, year).vkey)
@@ -114,7 +118,9 @@ def test_what_happens_after_the_seal_changes_no_proof(house: House) -> None:
 
 @pytest.mark.parametrize("deed", [do.Narrow, do.Delete])
 def test_a_row_sealed_after_its_end_is_found(house: House, deed: type[do.Narrow]) -> None:
-    """The leaf of a later end, told before the release's: as if the operator had not taken the row out."""
+    """The leaf of a later end, told before the release's: as if the operator had not taken the row
+    out.
+    """
     one = built(house)
     house.about(deed, "ana", "kept")
     with transaction(house.here.pool) as tx:  # the order in which the log takes the rows
@@ -130,14 +136,23 @@ def test_a_grant_of_the_year_before_is_told_once_before_the_release(house: House
     one, two = built(house), built(house, name="second")
     assert one.manifest.rows == two.manifest.rows > 0
     assert findings(house, one, 2026) == findings(house, two, 2026) == []
-    log = publication.PublishedLog(house.here.config.data / "log" / "2026", documents.key(house.here, 2026))
+    log = publication.PublishedLog(
+        house.here.config.data / "log" / "2026", documents.key(house.here, 2026)
+    )
     told = [json.loads(entry)["t"] for entry in log.entries()]
     assert told == ["policy_stands", "carried", "grant_stands", "release_sealed", "release_sealed"]
 
 
-def test_a_grant_of_the_year_before_is_told_with_the_version_that_was_answered(pool: Pool, tmp_path: Path) -> None:
+def test_a_grant_of_the_year_before_is_told_with_the_version_that_was_answered(
+    pool: Pool, tmp_path: Path
+) -> None:
     house = House(pool, tmp_path / "data", preset("article-2025"), at=instant("2025-09-01"))
-    document = {**preset("article-2025").document(), "decide_by": None, "version": "next", "effective": "2025-09-05"}
+    document = {
+        **preset("article-2025").document(),
+        "decide_by": None,
+        "version": "next",
+        "effective": "2025-09-05",
+    }
     policy_changes.apply_policy(house.here, read(document), by="test")
     house.passes(10)
     house.open("ana", allow=True)
@@ -145,7 +160,9 @@ def test_a_grant_of_the_year_before_is_told_with_the_version_that_was_answered(p
     house.passes(150)
     one = built(house)
     assert findings(house, one, 2026) == []
-    log = publication.PublishedLog(house.here.config.data / "log" / "2026", documents.key(house.here, 2026))
+    log = publication.PublishedLog(
+        house.here.config.data / "log" / "2026", documents.key(house.here, 2026)
+    )
     told = [json.loads(entry) for entry in log.entries()]
     assert [one["facts"]["version"] for one in told if one["t"] == "grant_stands"] == [1]
 
@@ -181,14 +198,24 @@ def test_a_person_finds_their_conversation_or_that_it_is_not_there(house: House)
     assert sought("out").text.splitlines()[0] == "out: 2 turns were left out: 2 for `narrowed`"
     assert sought("out").answer == "not proved"
     assert sought("gone").why == {"deleted": 2}
-    hidden = finding.seek(one.folder, mine.conversations[shown(Prefix.conversation, house.chats["out"])])
-    assert hidden.text.splitlines()[0] == "out: 2 turns were left out: 2 for reasons that only its salt opens"
+    hidden = finding.seek(
+        one.folder, mine.conversations[shown(Prefix.conversation, house.chats["out"])]
+    )
+    assert (
+        hidden.text.splitlines()[0]
+        == "out: 2 turns were left out: 2 for reasons that only its salt opens"
+    )
     absent = finding.seek(one.folder, "5" * 64)
     assert (absent.candidate, absent.rows) == (False, ())
-    assert absent.text.splitlines()[0] == "out: nothing of this conversation was there to come into question"
+    assert (
+        absent.text.splitlines()[0]
+        == "out: nothing of this conversation was there to come into question"
+    )
 
 
-def test_a_stranger_checks_a_persons_proof_with_the_manifest_alone(house: House, tmp_path: Path) -> None:
+def test_a_stranger_checks_a_persons_proof_with_the_manifest_alone(
+    house: House, tmp_path: Path
+) -> None:
     one = built(house)
     mine = finding.handles(house.here, house.accounts["ana"])
     alone = tmp_path / "alone"
@@ -225,7 +252,10 @@ def test_when_the_key_is_dead_nobody_makes_the_handles_again(house: House) -> No
     one = built(house)
     documents.append(house.here)
     with transaction(house.here.pool) as tx:
-        tx.execute("UPDATE accounts SET wrapped_key = %s WHERE account_id = %s", [bytes(60), house.accounts["ana"]])
+        tx.execute(
+            "UPDATE accounts SET wrapped_key = %s WHERE account_id = %s",
+            [bytes(60), house.accounts["ana"]],
+        )
     with pytest.raises(RefusedError, match="erased"):
         finding.handles(house.here, house.accounts["ana"])
     assert findings(house, one) == []
@@ -249,7 +279,11 @@ def test_a_build_over_the_new_year_is_not_sealed(house: House) -> None:
     here = house.here
     builder = Builder(here.pool, here.keyring, installation.policies(here), Slow(), here.clock)
     with pytest.raises(BusyError, match="new year"):
-        builder.run(BuildOrder(name="r", purpose=IMPROVE, folder=here.config.releases / "r", software="test"))
+        builder.run(
+            BuildOrder(
+                name="r", purpose=IMPROVE, folder=here.config.releases / "r", software="test"
+            )
+        )
 
 
 def test_the_command_says_in_or_out_and_exits_1_on_a_contradiction(house: House) -> None:
@@ -258,14 +292,20 @@ def test_the_command_says_in_or_out_and_exits_1_on_a_contradiction(house: House)
     name = shown(Prefix.conversation, house.chats["kept"])
 
     def run(*words: str) -> tuple[int, str]:
-        done = CliRunner().invoke(cli_proof.verify, ["release", str(one.folder), *words], standalone_mode=False)
+        done = CliRunner().invoke(
+            cli_proof.verify, ["release", str(one.folder), *words], standalone_mode=False
+        )
         assert done.exception is None, done.exception
         return done.return_value, done.output
 
     documents.append(house.here)
     told = ("--log", str(house.here.config.data / "log"), "--key", documents.key(house.here).vkey)
     bare = run("--conversation", name, "--salt", mine.salt)
-    assert (bare[0], bare[1].startswith("in: 2 turns, in row "), "no log was given" in bare[1]) == (3, True, True)
+    assert (bare[0], bare[1].startswith("in: 2 turns, in row "), "no log was given" in bare[1]) == (
+        3,
+        True,
+        True,
+    )
     code, said = run("--conversation", name, "--salt", mine.salt, *told)
     assert (code, said.startswith("in: 2 turns, in row ")) == (0, True)
     code, said = run("--conversation", "5" * 64, *told)
@@ -274,7 +314,9 @@ def test_the_command_says_in_or_out_and_exits_1_on_a_contradiction(house: House)
     kept.write_text(run("--conversation", name, "--salt", mine.salt, *told, "--json")[1])
     assert run("--conversation", name, "--salt", mine.salt, "--proof", str(kept), *told)[0] == 0
     path = one.folder / "proof/rows.jsonl.gz"
-    path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()).replace(b'"typed":1', b'"typed":2', 1)))
+    path.write_bytes(
+        gzip.compress(gzip.decompress(path.read_bytes()).replace(b'"typed":1', b'"typed":2', 1))
+    )
     code, said = run("--conversation", name, "--salt", mine.salt)
     assert code == 1 and said.startswith("contradiction: proof/rows.jsonl.gz")
 
@@ -284,13 +326,18 @@ def test_the_command_says_in_or_out_and_exits_1_on_a_contradiction(house: House)
 def test_a_sorted_tree_proves_presence_and_absence_and_never_both(
     tmp_path_factory: pytest.TempPathFactory, present: set[int], asked: int, data: st.DataObject
 ) -> None:
-    """For every set of handles; and a proof with a line left out, moved or of another handle is not believed."""
+    """For every set of handles; and a proof with a line left out, moved or of another handle is not
+    believed.
+    """
     folder = tmp_path_factory.mktemp("tree")
     (folder / "proof").mkdir()
     handle = entries.commitment(b"", b"%d" % asked)
     candidates = sorted(entries.commitment(b"", b"%d" % n) for n in present)
     made = [
-        json.dumps({"conversation": h, "in": 0, "out": {"origin": 1}, "salted": {}, "v": 1}, separators=(",", ":"))
+        json.dumps(
+            {"conversation": h, "in": 0, "out": {"origin": 1}, "salted": {}, "v": 1},
+            separators=(",", ":"),
+        )
         for h in candidates
     ]
     proof = {
@@ -298,7 +345,9 @@ def test_a_sorted_tree_proves_presence_and_absence_and_never_both(
         for name, texts in (("candidates", made), ("rows", list[str]()))
     }
     promised = {name: {"lines": file.lines, "root": file.root} for name, file in proof.items()}
-    manifest = json.dumps({"counts": {"dropped": {}}, "proof": promised, "release": "ab"}, separators=(",", ":"))
+    manifest = json.dumps(
+        {"counts": {"dropped": {}}, "proof": promised, "release": "ab"}, separators=(",", ":")
+    )
     (folder / "manifest.json").write_text(manifest)
     shown_all = verifier.prove_conversation(verifier.FolderFiles(folder), handle)
     found = verifier.check_conversation(manifest.encode(), shown_all, handle)
@@ -307,4 +356,6 @@ def test_a_sorted_tree_proves_presence_and_absence_and_never_both(
         left = data.draw(st.integers(0, len(shown_all["candidates"]) - 1))
         fewer = [line for n, line in enumerate(shown_all["candidates"]) if n != left]
         with pytest.raises(verifier.ContradictionError):
-            verifier.check_conversation(manifest.encode(), shown_all | {"candidates": fewer}, handle)
+            verifier.check_conversation(
+                manifest.encode(), shown_all | {"candidates": fewer}, handle
+            )

@@ -1,4 +1,6 @@
-"""A purge takes out of a release the rows that are dead for ever, and those alone; every reader takes what it leaves."""
+"""A purge takes out of a release the rows that are dead for ever, and those alone; every reader
+takes what it leaves.
+"""
 
 from __future__ import annotations
 
@@ -94,14 +96,18 @@ def hashes(folder: Path) -> dict[str, bytes]:
 # What a purge leaves
 
 
-def test_a_purge_takes_out_the_dead_rows_and_leaves_every_other_part_to_the_byte(folder: Path) -> None:
+def test_a_purge_takes_out_the_dead_rows_and_leaves_every_other_part_to_the_byte(
+    folder: Path,
+) -> None:
     before, promised = hashes(folder), opened(folder)[0]
     made = purged(folder, [4, 5, 6, 7, 9])
     after = hashes(folder)
     assert made.purge.rows == 5
     assert {name for name in before if after.get(name) != before[name]} == {
-        "part-00001.parquet", "part-00002.parquet", "croissant.json",
-    }  # fmt: skip
+        "part-00001.parquet",
+        "part-00002.parquet",
+        "croissant.json",
+    }
     assert set(after) - set(before) == {"purge-1.json"}
     assert "part-00001.parquet" not in after
     assert opened(folder)[0] == promised
@@ -117,7 +123,9 @@ def test_a_purged_folder_keeps_every_promise_and_its_rows_come_out_as_before(fol
     assert (report.findings, report.purged) == ([], 6)
 
 
-def test_a_second_purge_follows_the_first_and_leaves_what_one_of_both_would(folder: Path, tmp_path: Path) -> None:
+def test_a_second_purge_follows_the_first_and_leaves_what_one_of_both_would(
+    folder: Path, tmp_path: Path
+) -> None:
     whole = shutil.copytree(folder, tmp_path / "whole")
     purged(folder, DEAD[:3])
     purged(folder, DEAD, days=1)
@@ -125,7 +133,8 @@ def test_a_second_purge_follows_the_first_and_leaves_what_one_of_both_would(fold
     assert verify(folder, key=log_key) == []
     assert verifier.check_release(verifier.FolderFiles(folder)).findings == []
     parts = [
-        {name: data for name, data in hashes(each).items() if name.startswith("part-")} for each in (folder, whole)
+        {name: data for name, data in hashes(each).items() if name.startswith("part-")}
+        for each in (folder, whole)
     ]
     assert parts[0] == parts[1]
 
@@ -193,7 +202,9 @@ def part_of(folder: Path, number: int, **changes: Any) -> None:
         lambda folder: part_of(folder, 1, gone=((3, 6),)),
         lambda folder: part_of(folder, 1, gone=((5, 8),)),
         lambda folder: part_of(folder, 2, file="part-00007.parquet"),
-        lambda folder: (folder / "purge-1.json").write_bytes((folder / "purge-1.json").read_bytes() + b"\n"),
+        lambda folder: (folder / "purge-1.json").write_bytes(
+            (folder / "purge-1.json").read_bytes() + b"\n"
+        ),
         lambda folder: (folder / "purge-1.json").write_bytes(b"{}"),
         lambda folder: (folder / "purge-1.json").unlink(),
         lambda folder: (folder / "purge-1.json").rename(folder / "purge-2.json"),
@@ -247,7 +258,10 @@ def test_rows_that_an_addendum_drops_without_the_logs_signature_are_an_error_and
     lie(folder)
     with pytest.raises(LicetError, match=r"was not signed by the log|is not a signed addendum"):
         load(folder, town, at=town.clock)
-    assert next(c.promise for c in verify(folder, key=log_key) if c.file == "purge-1.json") is ReleasePromise.PURGES
+    assert (
+        next(c.promise for c in verify(folder, key=log_key) if c.file == "purge-1.json")
+        is ReleasePromise.PURGES
+    )
     promised, sha256 = manifest.read(folder)
     with pytest.raises(LicetError, match=r"was not signed by the log|is not a signed addendum"):
         purge.read(folder, promised, sha256, log_key)
@@ -272,16 +286,22 @@ def test_a_part_that_is_gone_without_an_addendum_is_an_error_while_reading(folde
 
 
 def stopped_at(step: int, act: Callable[[], object]) -> bool:
-    """Whether a child that dies at its nth change of a file died; none of what it would have cleaned up is."""
+    """Whether a child that dies at its nth change of a file died; none of what it would have
+    cleaned up is.
+    """
     child = os.fork()
     if child == 0:
         left = step
 
         def dies(event: str, arguments: tuple[Any, ...]) -> None:
             nonlocal left
-            is_change = event in ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.symlink") or (
-                event == "open" and isinstance(arguments[1], str) and "w" in arguments[1]
-            )
+            is_change = event in (
+                "os.rename",
+                "os.remove",
+                "os.rmdir",
+                "os.mkdir",
+                "os.symlink",
+            ) or (event == "open" and isinstance(arguments[1], str) and "w" in arguments[1])
             if is_change:
                 left -= 1
                 if left == 0:
@@ -306,9 +326,15 @@ def test_a_purge_that_is_killed_at_any_step_can_be_read_then_and_goes_on_to_the_
         copy = shutil.copytree(folder, tmp_path / f"copy-{step}")
         died = stopped_at(step, lambda copy=copy: bring(copy, made))  # type: ignore[misc]  # the default binds the loop variable
         assert words(copy) == expected
-        is_done = {"croissant.json", "purge-1.json"} & {c.file for c in verify(copy, key=log_key)} == set()
+        is_done = {"croissant.json", "purge-1.json"} & {
+            c.file for c in verify(copy, key=log_key)
+        } == set()
         found = verify(copy, key=log_key)
-        assert found == [] or not is_done or {c.found for c in found} & {UNFINISHED, "not of the release"}
+        assert (
+            found == []
+            or not is_done
+            or {c.found for c in found} & {UNFINISHED, "not of the release"}
+        )
         bring(copy, made)
         assert hashes(copy) == hashes(whole)
         assert verify(copy, key=log_key) == []
@@ -330,16 +356,23 @@ def test_the_leaf_of_a_purge_has_the_files_own_date_hash_and_rows(house: House) 
     data = (house.here.config.releases / "r" / "purge-1.json").read_bytes()
     said = purge.decode(data, "p", log_key_of(house.here)).purge
     documents.append(house.here)
-    log = publication.PublishedLog(documents.place(house.here).folder / "2025", documents.key(house.here))
+    log = publication.PublishedLog(
+        documents.place(house.here).folder / "2025", documents.key(house.here)
+    )
     leaves = [msgspec.json.decode(entry) for entry in log.entries()]
     (leaf,) = [leaf for leaf in leaves if leaf["t"] == "release_purged"]
     assert leaf["at"] == said.purged_at
     assert leaf["facts"] == {
-        "release": said.release, "number": 1, "rows": 1, "sha256": sha256(data).hexdigest()
-    }  # fmt: skip
+        "release": said.release,
+        "number": 1,
+        "rows": 1,
+        "sha256": sha256(data).hexdigest(),
+    }
 
 
-def test_an_installation_takes_no_addendum_that_it_did_not_sign_though_the_rows_are_dead(house: House) -> None:
+def test_an_installation_takes_no_addendum_that_it_did_not_sign_though_the_rows_are_dead(
+    house: House,
+) -> None:
     lived_in(house)
     house.about(do.Delete, "ana", "ana-1")
     house.passes(40)
@@ -349,10 +382,14 @@ def test_an_installation_takes_no_addendum_that_it_did_not_sign_though_the_rows_
     said = purge.decode((folder / "purge-1.json").read_bytes(), "p", log_key_of(house.here)).purge
     for lie in (msgspec.json.encode(said, order="sorted"), purge.sign(said, bytes(32)).data):
         (folder / "purge-1.json").write_bytes(lie)
-        found = [c.promise for c in catalog.verify_release(house.here, "r") if c.file == "purge-1.json"]
+        found = [
+            c.promise for c in catalog.verify_release(house.here, "r") if c.file == "purge-1.json"
+        ]
         assert found[0] is ReleasePromise.PURGES
         for act in (house.rows, lambda name: purge_release(house.here, name)):
-            with pytest.raises(LicetError, match=r"was not signed by the log|is not a signed addendum"):
+            with pytest.raises(
+                LicetError, match=r"was not signed by the log|is not a signed addendum"
+            ):
                 act("r")
 
 
@@ -369,7 +406,9 @@ def lived_in(house: House) -> None:
     release_build.build_release(house.here, name="r", purpose="improve_models")
 
 
-def test_dead_are_the_rows_whose_keys_were_destroyed_and_not_those_that_were_withdrawn(house: House) -> None:
+def test_dead_are_the_rows_whose_keys_were_destroyed_and_not_those_that_were_withdrawn(
+    house: House,
+) -> None:
     lived_in(house)
     house.choose("bo", False)
     house.about(do.Delete, "ana", "ana-1")
@@ -392,10 +431,13 @@ def test_dead_are_the_rows_whose_keys_were_destroyed_and_not_those_that_were_wit
 def test_a_row_key_that_was_leased_and_kept_opens_its_row_after_the_erasure_and_no_other_is_given(
     house: House,
 ) -> None:
-    """The limit that the docs, the card and the page state: a lease cannot be taken back from whoever keeps its keys."""
+    """The limit that the docs, the card and the page state: a lease cannot be taken back from
+    whoever keeps its keys.
+    """
     lived_in(house)
     ((release, ordinal),) = house.query(
-        "SELECT release_id, ordinal FROM release_rows WHERE conversation_id = %s", house.chats["ana-1"]
+        "SELECT release_id, ordinal FROM release_rows WHERE conversation_id = %s",
+        house.chats["ana-1"],
     )
     leases = DatabaseLeases(house.here.pool, house.here.keyring, house.clock, 1)
     kept = leases.lease(release.bytes, 0, [ordinal]).keys[ordinal]
@@ -421,7 +463,9 @@ def test_a_dry_run_touches_nothing(house: House) -> None:
     assert (hashes(folder), house.dump()) == (before, dumped)
 
 
-def test_any_copy_is_brought_forward_and_a_stranger_checks_it_by_the_log(house: House, tmp_path: Path) -> None:
+def test_any_copy_is_brought_forward_and_a_stranger_checks_it_by_the_log(
+    house: House, tmp_path: Path
+) -> None:
     lived_in(house)
     folder = house.here.config.releases / "r"
     copy = shutil.copytree(folder, tmp_path / "copy")
@@ -440,7 +484,9 @@ def test_any_copy_is_brought_forward_and_a_stranger_checks_it_by_the_log(house: 
     log = verifier.FolderFiles(documents.place(house.here).folder / "2025")
     report = verifier.check_release(verifier.FolderFiles(copy), own, log)
     assert (report.findings, report.purged) == ([], 2)
-    checked = verification.verify(copy, (documents.key(house.here).vkey,), log=documents.place(house.here).folder)
+    checked = verification.verify(
+        copy, (documents.key(house.here).vkey,), log=documents.place(house.here).folder
+    )
     assert checked.broken == ()
     assert "2 rows of it were taken out by purges; their proofs stay" in checked.checked
 
@@ -460,7 +506,10 @@ def test_an_addendum_that_the_log_was_not_told_is_never_proved(house: House) -> 
     own = verifier.trust(documents.key(house.here).vkey)
     log = verifier.FolderFiles(documents.place(house.here).folder / "2025")
     report = verifier.check_release(verifier.FolderFiles(folder), own, log)
-    assert (report.answer, "purge-1.json" in [lack.place for lack in report.lacks]) == ("not proved", True)
+    assert (report.answer, "purge-1.json" in [lack.place for lack in report.lacks]) == (
+        "not proved",
+        True,
+    )
     with pytest.raises(BrokenError, match="is not dead"):
         house.rows("r")
     with pytest.raises(BrokenError, match="is not dead"):
@@ -482,7 +531,9 @@ def test_a_database_from_before_a_purge_learns_of_it_from_the_folder(house: Hous
     assert house.query("SELECT count(*) FROM outbox WHERE entry = 'release_purged'") == told
 
 
-def test_the_commands_tell_what_is_dead_take_it_out_and_compare(pool: Pool, dsn: str, tmp_path: Path) -> None:
+def test_the_commands_tell_what_is_dead_take_it_out_and_compare(
+    pool: Pool, dsn: str, tmp_path: Path
+) -> None:
     house = House(pool, tmp_path / "data", at=utc_now())
     lived_in(house)
     runner = CliRunner(env={"LICET_DATABASE_URL": dsn, "LICET_DATA": str(tmp_path / "data")})
@@ -491,7 +542,10 @@ def test_the_commands_tell_what_is_dead_take_it_out_and_compare(pool: Pool, dsn:
         result = runner.invoke(main, [*arguments])
         return result.exit_code, result.output
 
-    assert run("release", "purge", "r", "--dry-run") == (0, "would take out 0 dead rows of 0 parts\n")
+    assert run("release", "purge", "r", "--dry-run") == (
+        0,
+        "would take out 0 dead rows of 0 parts\n",
+    )
     house.about(do.Delete, "ana", "ana-1")
     assert run("erase", "run", "--now")[0] == 0
     code, said = run("release", "purge", "r", "--dry-run", "--json")

@@ -43,7 +43,9 @@ def house(pool: Pool, tmp_path: Path) -> House:
     """One person, whose chat of four turns is in a release."""
     house = House(pool, tmp_path / "data")
     house.open("ana", allow=True)
-    house.talk("ana", "a1", "how deep is the old well", "nine metres", "and the new one", "twice as deep")
+    house.talk(
+        "ana", "a1", "how deep is the old well", "nine metres", "and the new one", "twice as deep"
+    )
     return house
 
 
@@ -54,7 +56,8 @@ def rate(house: House, rating: str, turn: int, chat: str = "a1") -> None:
 
 def ratings(house: House, name: str = BUILT) -> list[Sequence[RatedMessage]]:
     return [
-        tuple(RatedMessage(**one) for one in row.get("ratings", ())) for row in catalog.open_release(house.here, name)
+        tuple(RatedMessage(**one) for one in row.get("ratings", ()))
+        for row in catalog.open_release(house.here, name)
     ]
 
 
@@ -70,7 +73,9 @@ def test_a_row_comes_with_what_its_person_rated_by_the_place_of_the_answer(house
     assert ratings(house) == [(rated(None, UP), rated(1, DOWN), rated(3, UP))]
 
 
-def test_what_is_rated_after_the_build_comes_too_and_the_last_rating_of_an_answer_stands(house: House) -> None:
+def test_what_is_rated_after_the_build_comes_too_and_the_last_rating_of_an_answer_stands(
+    house: House,
+) -> None:
     build(house)
     assert ratings(house) == [()]
     rate(house, UP, 2)
@@ -92,12 +97,17 @@ def test_a_rule_selects_by_it_when_rows_are_loaded(house: House) -> None:
 
 
 def test_no_rating_lies_in_a_release(house: House) -> None:
-    """Its parts are as long with feedback as without, and it tells nothing once the feedback was erased."""
+    """Its parts are as long with feedback as without, and it tells nothing once the feedback was
+    erased.
+    """
     build(house, name="without")
     rate(house, UP, 2)
     build(house, name="with")
     sizes = [
-        {path.name: path.stat().st_size for path in (house.here.config.releases / name).glob("part-*")}
+        {
+            path.name: path.stat().st_size
+            for path in (house.here.config.releases / name).glob("part-*")
+        }
         for name in ("without", "with")
     ]
     assert sizes[0] == sizes[1]
@@ -106,7 +116,9 @@ def test_no_rating_lies_in_a_release(house: House) -> None:
 
 
 def test_feedback_that_has_expired_goes_while_its_row_stays(house: House) -> None:
-    """Feedback is dated once, when given; a turn that resumes the conversation brings its rows a later end."""
+    """Feedback is dated once, when given; a turn that resumes the conversation brings its rows a
+    later end.
+    """
     rate(house, UP, 2)
     build(house)
     assert ratings(house) == [(rated(1, UP),)]
@@ -140,7 +152,9 @@ def test_where_the_last_rating_may_not_be_used_no_earlier_one_takes_its_place(ho
     build(house)
     assert ratings(house) == [(rated(1, UP),)]
     rate(house, DOWN, 2)
-    house.query("UPDATE feedback SET erased_at = now(), key_slot = NULL WHERE rating = 'down' RETURNING 1")
+    house.query(
+        "UPDATE feedback SET erased_at = now(), key_slot = NULL WHERE rating = 'down' RETURNING 1"
+    )
     assert ratings(house) == [()]
 
 
@@ -161,7 +175,9 @@ def test_a_new_grant_revives_no_rating_that_was_given_under_another(house: House
 
 
 def test_of_a_row_that_lacks_turns_no_place_is_guessed(house: House) -> None:
-    """A turn of blanks becomes no message, so that the places after it are not those of the turns."""
+    """A turn of blanks becomes no message, so that the places after it are not those of the
+    turns.
+    """
     house.passes(1)
     house.say("ana", "a3", "is anybody there")
     house.say("ana", "a3", Content(text=" "), TurnRole.assistant)
@@ -175,17 +191,30 @@ def test_of_a_row_that_lacks_turns_no_place_is_guessed(house: House) -> None:
 # Checks of the host
 
 
-def check(house: House, kind: do.HostCheck, *, good: bool, turn: int, score: float | None = None) -> None:
+def check(
+    house: House, kind: do.HostCheck, *, good: bool, turn: int, score: float | None = None
+) -> None:
     house.passes(0.01)
     rating = UP if good else DOWN
-    house.about(do.GiveFeedback, "ana", "a1", rating=rating, turn=turn, share=Share.rating, check=kind, score=score)
+    house.about(
+        do.GiveFeedback,
+        "ana",
+        "a1",
+        rating=rating,
+        turn=turn,
+        share=Share.rating,
+        check=kind,
+        score=score,
+    )
 
 
 def loaded(house: House, name: str = BUILT) -> list[LoadedRow]:
     return list(catalog.open_release(house.here, name))
 
 
-def test_checks_of_the_host_stand_in_a_column_of_their_own_beside_the_persons_ratings(house: House) -> None:
+def test_checks_of_the_host_stand_in_a_column_of_their_own_beside_the_persons_ratings(
+    house: House,
+) -> None:
     check(house, do.HostCheck.tests, good=False, turn=4)
     check(house, do.HostCheck.tests, good=True, turn=4, score=0.75)
     check(house, do.HostCheck.lint, good=False, turn=4)
@@ -202,7 +231,9 @@ def test_checks_of_the_host_stand_in_a_column_of_their_own_beside_the_persons_ra
     assert verdicts(row) == {1: False}, "checks that disagree are no verdict"
 
 
-def test_a_check_stands_for_a_thumb_where_there_is_none_and_is_a_column_of_an_export(house: House) -> None:
+def test_a_check_stands_for_a_thumb_where_there_is_none_and_is_a_column_of_an_export(
+    house: House,
+) -> None:
     check(house, do.HostCheck.tests, good=False, turn=4)
     check(house, do.HostCheck.task, good=False, turn=2)
     rate(house, UP, 2)
@@ -211,14 +242,20 @@ def test_a_check_stands_for_a_thumb_where_there_is_none_and_is_a_column_of_an_ex
     assert verdicts(row) == {1: True, 3: False}
     made = shaped(row, verdicts(row), Format.trl)
     assert [line["label"] for line in made.lines["kto"]] == [True, False]
-    assert all(line["row_checks"] == row["checks"] for kind in ("sft", "kto") for line in made.lines[kind])
+    assert all(
+        line["row_checks"] == row["checks"] for kind in ("sft", "kto") for line in made.lines[kind]
+    )
 
 
-def test_a_check_is_told_only_while_the_choice_allows_it_and_goes_with_its_conversation(house: House) -> None:
+def test_a_check_is_told_only_while_the_choice_allows_it_and_goes_with_its_conversation(
+    house: House,
+) -> None:
     check(house, do.HostCheck.tests, good=True, turn=2)
     build(house)
     assert "checks" in loaded(house)[0]
-    (ends, content) = house.query("SELECT f.keep_until, (SELECT max(s.keep_until) FROM segments s) FROM feedback f")[0]
+    (ends, content) = house.query(
+        "SELECT f.keep_until, (SELECT max(s.keep_until) FROM segments s) FROM feedback f"
+    )[0]
     assert ends <= content, "it does not outlive what it is about"
     house.choose("ana", False)
     house.choose("ana", True)
@@ -231,11 +268,24 @@ def test_a_check_is_told_only_while_the_choice_allows_it_and_goes_with_its_conve
     assert house.query("SELECT count(*) FROM feedback WHERE erased_at IS NULL") == [(0,)]
 
 
-@pytest.mark.parametrize("wrong", [{"score": 1.0}, {"check": do.HostCheck.tests, "score": float("nan")},
-                                   {"check": do.HostCheck.tests, "share": Share.reply}])  # fmt: skip
-def test_a_score_is_a_number_of_a_check_and_a_check_shares_nothing(house: House, wrong: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"score": 1.0},
+        {"check": do.HostCheck.tests, "score": float("nan")},
+        {"check": do.HostCheck.tests, "share": Share.reply},
+    ],
+)
+def test_a_score_is_a_number_of_a_check_and_a_check_shares_nothing(
+    house: House, wrong: dict[str, object]
+) -> None:
     with pytest.raises(UsageError):
-        house.about(do.GiveFeedback, "ana", "a1", **({"rating": UP, "turn": 2, "share": Share.rating} | wrong))
+        house.about(
+            do.GiveFeedback,
+            "ana",
+            "a1",
+            **({"rating": UP, "turn": 2, "share": Share.rating} | wrong),
+        )
 
 
 # The rule, on drawn histories
@@ -246,19 +296,27 @@ def test_what_is_told_is_what_the_rule_permits_on_drawn_histories(pool: Pool) ->
     seen: Counter[str] = Counter()
     for place, sequence in enumerate(sequences()[:SEQUENCES]):
         with pool.connection() as tx, tx.transaction(force_rollback=True):
-            seen += told_alike(tx, Random(place), sequence, range(place * SHARE, (place + 1) * SHARE))
+            seen += told_alike(
+                tx, Random(place), sequence, range(place * SHARE, (place + 1) * SHARE)
+            )
     assert min(seen["told"], seen["placed"], seen["withheld"]) > 50, seen
     assert seen["guessed"], seen
 
 
 def told_alike(tx: Transaction, draw: Random, sequence: int, seeds: range) -> Counter[str]:
-    seen_at = draw.choice([v.effective for v in versions_of(sequence).versions]) + draw.choice((3, 10, 20, 40)) * DAY
+    seen_at = (
+        draw.choice([v.effective for v in versions_of(sequence).versions])
+        + draw.choice((3, 10, 20, 40)) * DAY
+    )
     policies, people = lived(sequence, seeds, seen_at)
     insert_versions(tx, policies)
     copy_population(tx, people)
     given = {one.number: give(tx, one, draw) for one in people}
     rows = [
-        (one, chat, turns) for one in people for chat in one.world.conversations for turns in drawn(one, chat, draw)
+        (one, chat, turns)
+        for one in people
+        for chat in one.world.conversations
+        for turns in drawn(one, chat, draw)
     ]
     tx.execute(
         """INSERT INTO releases (release_id, name, purpose, state, version, pinned, begun_at)
@@ -285,12 +343,16 @@ def told_alike(tx: Transaction, draw: Random, sequence: int, seeds: range) -> Co
                     expected.append(rated(message, rating))
                     result["told"] += 1
                     result["placed"] += turn > 0
-            assert told.get(ordinal, ()) == tuple(expected), f"sequence {sequence}, row {ordinal} at {at}"
+            assert told.get(ordinal, ()) == tuple(expected), (
+                f"sequence {sequence}, row {ordinal} at {at}"
+            )
     return result
 
 
 def give(tx: Transaction, one: Lived, draw: Random) -> dict[str, dict[int, tuple[str, str]]]:
-    """The feedback of a history, each of an answer or a conversation that is drawn; the last of each, by what it is of."""
+    """The feedback of a history, each of an answer or a conversation that is drawn; the last of
+    each, by what it is of.
+    """
     last: dict[str, dict[int, tuple[str, str]]] = {}
     for place, (name, (chat, feedback)) in enumerate(one.world.feedback.items()):
         turn, rating = (
@@ -300,21 +362,33 @@ def give(tx: Transaction, one: Lived, draw: Random) -> dict[str, dict[int, tuple
         narrowing = None if feedback.grant is None else feedback.narrowing
         account = one.account(one.world.conversations[chat].account)
         tx.execute(
-            """INSERT INTO feedback (account_id, feedback_id, conversation_id, rating, share, turn, given_at, version,
+            """INSERT INTO feedback (account_id, feedback_id, conversation_id, rating, share, turn,
+                   given_at, version,
                    narrowed, grant_no, grant_narrowing, keep_until)
                VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
             [
-                account, UUID(int=place), one.conversation(chat), rating, feedback.share.value, turn,
-                BEGIN + timedelta(seconds=place), feedback.version, feedback.narrowed, feedback.grant, narrowing,
+                account,
+                UUID(int=place),
+                one.conversation(chat),
+                rating,
+                feedback.share.value,
+                turn,
+                BEGIN + timedelta(seconds=place),
+                feedback.version,
+                feedback.narrowed,
+                feedback.grant,
+                narrowing,
                 feedback.keep_until,
             ],
-        )  # fmt: skip
+        )
         last.setdefault(chat, {})[turn] = (name, rating)
     return last
 
 
 def said(one: Lived, chat: str) -> list[TurnState]:
-    return sorted((t for of, t in one.world.turns.values() if of == chat), key=lambda turn: turn.number)
+    return sorted(
+        (t for of, t in one.world.turns.values() if of == chat), key=lambda turn: turn.number
+    )
 
 
 def drawn(one: Lived, chat: str, draw: Random) -> list[list[int]]:
@@ -324,9 +398,13 @@ def drawn(one: Lived, chat: str, draw: Random) -> list[list[int]]:
 
 
 def is_whole(one: Lived, chat: str, turns: list[int]) -> bool:
-    """Whether the row has all turns of its segments and origins up to the last that it has of each."""
+    """Whether the row has all turns of its segments and origins up to the last that it has of
+    each.
+    """
     mine = {(t.segment, t.origin): t.number for t in said(one, chat) if t.number in turns}
-    return turns == [t.number for t in said(one, chat) if t.number <= mine.get((t.segment, t.origin), 0)]
+    return turns == [
+        t.number for t in said(one, chat) if t.number <= mine.get((t.segment, t.origin), 0)
+    ]
 
 
 def made_of(one: Lived, chat: str, turns: list[int], ordinal: int) -> RowSources:
@@ -335,11 +413,15 @@ def made_of(one: Lived, chat: str, turns: list[int], ordinal: int) -> RowSources
         if turn.number in turns:
             before = sources.get((turn.segment, turn.origin))
             sources[turn.segment, turn.origin] = RowSource(
-                segment=turn.segment, origin=turn.origin, turn=turn.number, count=1 + (before.count if before else 0)
+                segment=turn.segment,
+                origin=turn.origin,
+                turn=turn.number,
+                count=1 + (before.count if before else 0),
             )
     return RowSources(
-        account=one.account(one.world.conversations[chat].account), conversation=one.conversation(chat),
+        account=one.account(one.world.conversations[chat].account),
+        conversation=one.conversation(chat),
         ordinal=ordinal,
         keys=tuple((segment, CopyPlace.vault) for segment in {segment for segment, _ in sources}),
         sources=tuple(sources.values()),
-    )  # fmt: skip
+    )

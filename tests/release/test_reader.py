@@ -1,4 +1,6 @@
-"""Only what may be used now comes out, of what is sealed; reading that cannot be sure stops, and says so for good."""
+"""Only what may be used now comes out, of what is sealed; reading that cannot be sure stops, and
+says so for good.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,19 @@ from licet.release import manifest, part, reader
 from licet.release.reader import Lease, load
 from licet.release.row_keys import SealedRow, seal_row
 
-from .world import PLANTED, RELEASE_ID, START, UNTIL, Town, build, key_of, keyed, manifest_of, promise, row_of
+from .world import (
+    PLANTED,
+    RELEASE_ID,
+    START,
+    UNTIL,
+    Town,
+    build,
+    key_of,
+    keyed,
+    manifest_of,
+    promise,
+    row_of,
+)
 
 ROWS = [row_of(n, sources=3) for n in range(10)]
 
@@ -103,7 +117,9 @@ def test_a_row_withdrawn_or_with_one_key_destroyed_never_comes_out(
     for ordinal in killed:
         town.kill(ordinal)
     loaded = load(folder, town, at=town.clock)
-    assert [row["ordinal"] for row in loaded] == [n for n in range(10) if n not in withdrawn | killed]
+    assert [row["ordinal"] for row in loaded] == [
+        n for n in range(10) if n not in withdrawn | killed
+    ]
     assert (loaded.withheld, loaded.complete) == (len(withdrawn | killed), True)
 
 
@@ -118,7 +134,9 @@ def test_the_planted_sentence_comes_out_and_lies_in_no_file(tmp_path: Path) -> N
     rows = [row_of(n, f"{PLANTED}, and again {PLANTED}") for n in range(3)]
     build(tmp_path, rows)
     town = Town(rows)
-    assert all(PLANTED in row["messages"][0]["content"] for row in load(tmp_path, town, at=town.clock))
+    assert all(
+        PLANTED in row["messages"][0]["content"] for row in load(tmp_path, town, at=town.clock)
+    )
     for file in (path for path in tmp_path.rglob("*") if path.is_file()):
         data = file.read_bytes()
         for words in (PLANTED, PLANTED[-12:], "Oswin", "answer 1"):
@@ -133,7 +151,9 @@ def test_a_release_of_nothing_loads_nothing(tmp_path: Path) -> None:
 
 def test_rows_that_left_before_sealing_leave_gaps(folder: Path, town: Town, tmp_path: Path) -> None:
     copy = shutil.copytree(folder, tmp_path / "copy")
-    parts = [part.rewrite_part(copy / one.file, {2, 4, 5, 6, 7}) for one in manifest.read(copy)[0].parts]
+    parts = [
+        part.rewrite_part(copy / one.file, {2, 4, 5, 6, 7}) for one in manifest.read(copy)[0].parts
+    ]
     promise(copy, tuple(one for one in parts if one))
     assert ordinals(copy, town) == [0, 1, 3, 8, 9]
     assert [number for number, _ in town.asked] == [0, 2]
@@ -168,7 +188,9 @@ def test_a_lease_that_ran_out_is_renewed_before_the_next_row(folder: Path, town:
     assert town.asked == [(0, [0, 1, 2, 3]), (0, [3]), (1, [4, 5, 6, 7])]
 
 
-@given(st.lists(st.tuples(st.floats(0, 90), st.none() | st.integers(0, 9)), min_size=10, max_size=10))
+@given(
+    st.lists(st.tuples(st.floats(0, 90), st.none() | st.integers(0, 9)), min_size=10, max_size=10)
+)
 @settings(deadline=None)
 def test_no_row_comes_out_later_than_a_lease_after_its_withdrawal(
     folder: Path, steps: list[tuple[float, int | None]]
@@ -215,8 +237,12 @@ def test_nor_does_one_set_back_while_the_lease_is_renewed(folder: Path, town: To
         next(loaded)
 
 
-@pytest.mark.parametrize("error", [BusyError("no answer"), DeniedError("not yours"), OSError("no network")])
-def test_a_renewal_that_fails_stops_the_reading_for_good(folder: Path, town: Town, error: Exception) -> None:
+@pytest.mark.parametrize(
+    "error", [BusyError("no answer"), DeniedError("not yours"), OSError("no network")]
+)
+def test_a_renewal_that_fails_stops_the_reading_for_good(
+    folder: Path, town: Town, error: Exception
+) -> None:
     loaded = load(folder, town, at=town.clock)
     next(loaded)
     town.passes(60)
@@ -232,7 +258,9 @@ def test_a_renewal_that_fails_stops_the_reading_for_good(folder: Path, town: Tow
 
 def test_a_lease_that_had_run_out_when_it_was_given_opens_nothing(folder: Path, town: Town) -> None:
     town.lease_seconds = 0
-    with pytest.raises(DeniedError, match="the lease of part `0` had already expired when it was given"):
+    with pytest.raises(
+        DeniedError, match="the lease of part `0` had already expired when it was given"
+    ):
         next(load(folder, town, at=town.clock))
 
 
@@ -246,9 +274,13 @@ def test_times_without_an_offset_are_errors(folder: Path, town: Town) -> None:
 # Who lies
 
 
-def test_a_wrong_key_stops_the_reading_instead_of_passing_the_row_over(folder: Path, town: Town) -> None:
+def test_a_wrong_key_stops_the_reading_instead_of_passing_the_row_over(
+    folder: Path, town: Town
+) -> None:
     def lease(release_id: bytes, number: int, asked: list[int]) -> Lease:
-        return Lease(keys={n: keyed("wrong", n) for n in asked}, expires=town.now + timedelta(seconds=60))
+        return Lease(
+            keys={n: keyed("wrong", n) for n in asked}, expires=town.now + timedelta(seconds=60)
+        )
 
     loaded = load(folder, SimpleNamespace(lease=lease), at=town.clock)
     with pytest.raises(DeniedError, match="does not open"):
@@ -285,7 +317,9 @@ def test_a_part_that_is_missing_is_refused(folder: Path, town: Town, tmp_path: P
 def test_a_manifest_that_was_changed_is_refused(folder: Path, town: Town, tmp_path: Path) -> None:
     known = manifest.read(folder)[1]
     copy = shutil.copytree(folder, tmp_path / "copy")
-    manifest.write(copy, msgspec.structs.replace(manifest.read(copy)[0], purpose="safety_classifiers"))
+    manifest.write(
+        copy, msgspec.structs.replace(manifest.read(copy)[0], purpose="safety_classifiers")
+    )
     with pytest.raises(BrokenError, match="the manifest has hash"):
         load(copy, town, at=town.clock, manifest_sha256=known)
     assert load(folder, town, at=town.clock, manifest_sha256=known).manifest.rows == 10
@@ -295,16 +329,22 @@ def test_a_manifest_that_was_changed_is_refused(folder: Path, town: Town, tmp_pa
 
 
 @pytest.mark.parametrize("rows", [1, 3])
-def test_a_manifest_that_misstates_its_parts_is_refused(folder: Path, town: Town, tmp_path: Path, rows: int) -> None:
+def test_a_manifest_that_misstates_its_parts_is_refused(
+    folder: Path, town: Town, tmp_path: Path, rows: int
+) -> None:
     copy = shutil.copytree(folder, tmp_path / "copy")
     made = manifest.read(copy)[0]
     last = msgspec.structs.replace(made.parts[2], rows=rows)
-    manifest.write(copy, msgspec.structs.replace(made, parts=(*made.parts[:2], last), rows=8 + rows))
+    manifest.write(
+        copy, msgspec.structs.replace(made, parts=(*made.parts[:2], last), rows=8 + rows)
+    )
     with pytest.raises(BrokenError, match="rows, and the manifest"):
         list(load(copy, town, at=town.clock))
 
 
-def test_parts_whose_ordinals_do_not_follow_are_refused(folder: Path, town: Town, tmp_path: Path) -> None:
+def test_parts_whose_ordinals_do_not_follow_are_refused(
+    folder: Path, town: Town, tmp_path: Path
+) -> None:
     made = manifest.read(folder)[0]
     copy = shutil.copytree(folder, tmp_path / "copy")
     shutil.copy(copy / "part-00000.parquet", copy / "part-00001.parquet")
@@ -323,7 +363,10 @@ def test_no_repr_and_no_error_shows_content_or_a_key(tmp_path: Path) -> None:
     next(loaded)
     shown = [repr(loaded), repr(lease), f"{loaded}", f"{lease}"]
     assert shown[0] == f"Loaded({RELEASE_ID.hex()}, 1 yielded, 0 withheld)"
-    assert not any(PLANTED in text or key_of(rows[0]).hex() in text or repr(key_of(rows[0])) in text for text in shown)
+    assert not any(
+        PLANTED in text or key_of(rows[0]).hex() in text or repr(key_of(rows[0])) in text
+        for text in shown
+    )
 
 
 def test_closing_ends_the_reading_and_does_not_call_it_complete(folder: Path, town: Town) -> None:
@@ -337,7 +380,9 @@ def test_closing_ends_the_reading_and_does_not_call_it_complete(folder: Path, to
 
 
 def test_memory_stays_flat_on_200_000_rows(tmp_path: Path) -> None:
-    """Written and loaded as a stream: what is held is less than one part, and does not grow with the release."""
+    """Written and loaded as a stream: what is held is less than one part, and does not grow with
+    the release.
+    """
     count, key, process = 200_000, bytes(32), psutil.Process()
     one = seal_row(row_of(0, "".join(keyed("noise", n).hex() for n in range(8))), key, RELEASE_ID)
     held: list[int] = []
@@ -369,7 +414,8 @@ def test_licet_is_imported_without_a_database_and_names_its_version() -> None:
     code = (
         "import sys, licet\n"
         "assert licet.__version__ == sys.argv[1]\n"
-        "assert not [m for m in sys.modules if m.split('.')[0] in {'psycopg', 'pyarrow', 'msgspec'}]"
+        "assert not [m for m in sys.modules if m.split('.')[0] in "
+        "{'psycopg', 'pyarrow', 'msgspec'}]"
     )
     subprocess.run([sys.executable, "-c", code, version("licet")], check=True)
     with pytest.raises(AttributeError, match="`nothing`"):

@@ -1,4 +1,6 @@
-"""Two releases are compared by what they promise and by whose rows are in, with the reason for each that is not."""
+"""Two releases are compared by what they promise and by whose rows are in, with the reason for each
+that is not.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,9 @@ def test_rows_that_came_and_went_are_counted_by_the_reason_against_them(house: H
     assert changed(found)["left out: declined"] == (2, 0)
 
 
-def test_what_was_erased_between_two_releases_is_gone_and_of_a_dead_account_nobody_can_say(house: House) -> None:
+def test_what_was_erased_between_two_releases_is_gone_and_of_a_dead_account_nobody_can_say(
+    house: House,
+) -> None:
     for name in ("ana", "bo"):
         house.open(name, allow=True)
         house.talk(name, f"{name}-1")
@@ -95,6 +99,9 @@ def test_what_is_no_release_cannot_be_compared(house: House) -> None:
     with pytest.raises(NotFoundError):
         diff_releases(house.here, "r", "never")
     with house.here.pool.connection() as tx:
-        tx.execute("UPDATE releases SET state = 'building', sealed_at = NULL, manifest_sha256 = NULL, root = NULL")
+        tx.execute(
+            "UPDATE releases SET state = 'building', sealed_at = NULL, manifest_sha256 = "
+            "NULL, root = NULL"
+        )
     with pytest.raises(RefusedError):
         diff_releases(house.here, "r", "r")

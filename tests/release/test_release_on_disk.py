@@ -1,4 +1,6 @@
-"""A release that was sealed, and one that was purged, is on the disk: every name and every byte of it."""
+"""A release that was sealed, and one that was purged, is on the disk: every name and every byte of
+it.
+"""
 
 from __future__ import annotations
 
@@ -46,12 +48,19 @@ def left_in(releases: Path, verb: Callable[[], object]) -> list[str]:
         for step in watch.steps:
             disk.apply(step)
     known, there = found(disk.root), lying(releases)
-    lost = [one for one in left_open(disk.root, "", ()) if purge.TEMPORARY not in one]  # what may return is cleared
+    # what may return is cleared
+    lost = [one for one in left_open(disk.root, "", ()) if purge.TEMPORARY not in one]
     return [*lost, *(path for path in there if known.get(path) != there[path])]
 
 
 def test_a_release_that_was_sealed_is_on_the_disk(house: House) -> None:
-    assert left_by(house, lambda: release_build.build_release(house.here, name="one", purpose="improve_models")) == []
+    assert (
+        left_by(
+            house,
+            lambda: release_build.build_release(house.here, name="one", purpose="improve_models"),
+        )
+        == []
+    )
 
 
 @pytest.mark.parametrize("gone", [["ana"], ["ana", "ben"]], ids=["a row", "all rows"])
@@ -64,10 +73,15 @@ def test_a_release_that_was_purged_is_on_the_disk(house: House, gone: list[str])
 
 
 @pytest.mark.parametrize("dead", [(1,), (4, 5, 6, 7)], ids=["a row", "a part"])
-def test_a_copy_that_an_addendum_brings_forward_is_on_the_disk(tmp_path: Path, dead: tuple[int, ...]) -> None:
+def test_a_copy_that_an_addendum_brings_forward_is_on_the_disk(
+    tmp_path: Path, dead: tuple[int, ...]
+) -> None:
     build(tmp_path / "one", [row_of(n) for n in range(12)])
     promised, chain = opened(tmp_path / "one")
     made = purge.prepare(tmp_path / "one", promised, chain, dead, LATER)
     assert made is not None
     signed = purge.sign(made, LOG_SEED)
-    assert left_in(tmp_path / "one", lambda: purge.apply(tmp_path / "one", chain, promised, signed)) == []
+    assert (
+        left_in(tmp_path / "one", lambda: purge.apply(tmp_path / "one", chain, promised, signed))
+        == []
+    )

@@ -1,4 +1,6 @@
-"""What a build, its show, its status and the doctor say aloud: that nobody looked for names, and that nothing is in."""
+"""What a build, its show, its status and the doctor say aloud: that nobody looked for names, and
+that nothing is in.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ def house(pool: Pool, tmp_path: Path) -> House:
 @pytest.fixture
 def run(house: House, dsn: str) -> Run:
     data = str(house.here.config.data)
-    runner = CliRunner(env={"LICET_DATABASE_URL": dsn, "LICET_DATA": data, "LICET_CURATE__NAMES": "off"})
+    runner = CliRunner(
+        env={"LICET_DATABASE_URL": dsn, "LICET_DATA": data, "LICET_CURATE__NAMES": "off"}
+    )
 
     def told(*arguments: str) -> tuple[int, str]:
         result = runner.invoke(main, [*arguments])
@@ -39,7 +43,9 @@ def run(house: House, dsn: str) -> Run:
     return told
 
 
-def test_a_release_in_which_nobody_looked_for_names_says_so_at_every_turn(house: House, run: Run) -> None:
+def test_a_release_in_which_nobody_looked_for_names_says_so_at_every_turn(
+    house: House, run: Run
+) -> None:
     house.open("ana", allow=True)
     house.talk("ana", "c", "call Maria Wexford in Harrow Lane", "I will")
     code, said = run("release", "build", "r", "--purpose", "improve_models")
@@ -51,7 +57,9 @@ def test_a_release_in_which_nobody_looked_for_names_says_so_at_every_turn(house:
     assert "nothing looks for people's names: the policy says `names: left in`" in doctor
     assert "nobody looked for names in 1 releases: r" in doctor
     card = (house.here.config.releases / "r" / "README.md").read_text("utf-8")
-    assert "Nothing looks for names and street addresses: they are left in." in " ".join(card.split())
+    assert "Nothing looks for names and street addresses: they are left in." in " ".join(
+        card.split()
+    )
 
 
 def test_it_is_signed_off_only_by_whoever_says_that_they_know_it(house: House, run: Run) -> None:
@@ -59,7 +67,8 @@ def test_it_is_signed_off_only_by_whoever_says_that_they_know_it(house: House, r
         house.open(name, allow=True)
         house.talk(name, name)
     assert run("release", "build", "r", "--purpose", "improve_models")[0] == 0
-    house.now = utc_now()  # the command built by the clock of the machine; a review follows its release
+    # the command built by the clock of the machine; a review follows its release
+    house.now = utc_now()
     reviewed(house)
     signer = hired(house, "cy", "curator", via="cli")
     with pytest.raises(RefusedError) as refused:
@@ -78,7 +87,11 @@ def test_a_build_of_no_row_says_why_counted_and_is_no_success(house: House, run:
     assert "2  declined" in said or "2  not_granted" in said or "2  before_grant" in said
     code, told = run("release", "build", "s", "--purpose", "improve_models", "--json")
     made = json.loads(told[told.index("{") :])
-    assert (code, made["manifest"]["rows"], sum(made["manifest"]["counts"]["dropped"].values())) == (1, 0, 2)
+    assert (
+        code,
+        made["manifest"]["rows"],
+        sum(made["manifest"]["counts"]["dropped"].values()),
+    ) == (1, 0, 2)
     assert "THE RELEASE IS EMPTY" in made["warnings"][0]
 
 

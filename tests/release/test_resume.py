@@ -1,4 +1,6 @@
-"""A build that was killed goes on: whatever was written when, the release is the one that would have been."""
+"""A build that was killed goes on: whatever was written when, the release is the one that would
+have been.
+"""
 
 from __future__ import annotations
 
@@ -50,15 +52,26 @@ def house(pool: Pool, tmp_path: Path) -> House:
 
 
 def lived_in(house: House) -> House:
-    """People who say the same, alike and other things; chats with side threads, of two segments, dull and left out."""
+    """People who say the same, alike and other things; chats with side threads, of two segments,
+    dull and left out.
+    """
     for n in range(5):
         name = f"p{n}"
         house.passes(1e-6)  # so that a build reads them in this order
         house.open(name, allow=n != 3)
-        house.talk(name, f"{name}same", "what is the tallest tower in the town", "the old mill by the river")
+        house.talk(
+            name,
+            f"{name}same",
+            "what is the tallest tower in the town",
+            "the old mill by the river",
+        )
         house.talk(name, f"{name}alike", ALIKE.format(n), "so it is")
-        house.talk(name, f"{name}own", f"question number {n}, write to p{n}@p{n}-mail.net", "answer")
-        house.say(name, f"{name}own", Content(text=f"look there {n}", thread="agent"), TurnRole.assistant)
+        house.talk(
+            name, f"{name}own", f"question number {n}, write to p{n}@p{n}-mail.net", "answer"
+        )
+        house.say(
+            name, f"{name}own", Content(text=f"look there {n}", thread="agent"), TurnRole.assistant
+        )
     house.talk("p0", "dull", "buy this now, buy it\n" * 40, "no")
     house.account(do.SetPlan, "p0", plan="max")
     house.talk("p0", "p0own", "and on", "yes")
@@ -68,25 +81,49 @@ def lived_in(house: House) -> House:
 
 
 ALIKE = (
-    "the ferry leaves from the third quay at six in the morning and comes back at ten in the evening, but on sundays "
-    "it stays where it is and nobody can say why it does so, not even the {}th man who keeps the keys of the house"
+    "the ferry leaves from the third quay at six in the morning and comes back at ten in the "
+    "evening, but on sundays "
+    "it stays where it is and nobody can say why it does so, not even the {}th man who keeps the "
+    "keys of the house"
 )
 
 
 def build(
-    house: House, name: str = "r", *, pool: Pool | None = None, cleaner: Any = None, curated: bool = True,
-    says: Callable[[str], None] = lambda _line: None, progress: Callable[[int], None] = lambda _turns: None,
-    afresh: bool = False, software: str = "test", shares: Shares | None = None, **bounds: int,
-) -> BuildResult:  # fmt: skip
+    house: House,
+    name: str = "r",
+    *,
+    pool: Pool | None = None,
+    cleaner: Any = None,
+    curated: bool = True,
+    says: Callable[[str], None] = lambda _line: None,
+    progress: Callable[[int], None] = lambda _turns: None,
+    afresh: bool = False,
+    software: str = "test",
+    shares: Shares | None = None,
+    **bounds: int,
+) -> BuildResult:
     here, cleaner = house.here, cleaner or release_build.RuleCleaner()
-    order = BuildOrder(name=name, purpose=IMPROVE, folder=here.config.releases / name, software=software, afresh=afresh)
+    order = BuildOrder(
+        name=name,
+        purpose=IMPROVE,
+        folder=here.config.releases / name,
+        software=software,
+        afresh=afresh,
+    )
     shares = shares or Shares(test=300_000, validation=300_000)
     pipeline = Pipeline(plan(cleaner, os.urandom(32), shares=shares), Local(), here.config.data)
     with closing(pipeline):
         return Builder(
-            pool or here.pool, here.keyring, installation.policies(here), cleaner, here.clock, progress,
-            curation=pipeline if curated else None, says=says, **{"rows_per_part": 3, "page_bytes_max": 1, **bounds},
-        ).run(order)  # fmt: skip
+            pool or here.pool,
+            here.keyring,
+            installation.policies(here),
+            cleaner,
+            here.clock,
+            progress,
+            curation=pipeline if curated else None,
+            says=says,
+            **{"rows_per_part": 3, "page_bytes_max": 1, **bounds},
+        ).run(order)
 
 
 def lines(built: BuildResult, name: str) -> list[dict[str, Any]]:
@@ -95,7 +132,9 @@ def lines(built: BuildResult, name: str) -> list[dict[str, Any]]:
 
 
 def told(house: House, built: BuildResult) -> dict[str, Any]:
-    """All that two builds of the same have in common: everything but ids, keys, hashes and what follows from them."""
+    """All that two builds of the same have in common: everything but ids, keys, hashes and what
+    follows from them.
+    """
     promised = built.manifest
     rows = [
         (row["messages"], row["labels"]["split"] if "labels" in row else "")
@@ -103,7 +142,10 @@ def told(house: House, built: BuildResult) -> dict[str, Any]:
     ]
     candidates = lines(built, "candidates")
     proved = {
-        line["ordinal"]: {k: line[k] for k in ("conversation", "who", "until", "policy_sha256", "sources", "marks")}
+        line["ordinal"]: {
+            k: line[k]
+            for k in ("conversation", "who", "until", "policy_sha256", "sources", "marks")
+        }
         for line in lines(built, "rows")
     }
     return {
@@ -112,7 +154,9 @@ def told(house: House, built: BuildResult) -> dict[str, Any]:
         "replaced": promised.deidentification.counts,
         "parts": [(part.rows, part.first_ordinal, part.bytes) for part in promised.parts],
         "splits": promised.curation and promised.curation.splits,
-        "candidates": {c["conversation"]: (c["in"], c["out"], sorted(c["salted"].values())) for c in candidates},
+        "candidates": {
+            c["conversation"]: (c["in"], c["out"], sorted(c["salted"].values())) for c in candidates
+        },
         "proved": proved,
         "policies": lines(built, "policies"),
     }
@@ -156,11 +200,18 @@ def check_nothing_is_left(house: House) -> None:
     assert house.query("SELECT count(*) FROM secrets WHERE name LIKE 'build%%'") == [(0,)]
 
 
-SIZES = [{"page_bytes_max": 1}, {"page_bytes_max": 3_000}, {"rows_per_part": 1}, {"page_bytes_max": 10**9}]
+SIZES = [
+    {"page_bytes_max": 1},
+    {"page_bytes_max": 3_000},
+    {"rows_per_part": 1},
+    {"page_bytes_max": 10**9},
+]
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_a_build_killed_before_any_of_its_commits_goes_on(house: House, dsn: str, size: dict[str, int]) -> None:
+def test_a_build_killed_before_any_of_its_commits_goes_on(
+    house: House, dsn: str, size: dict[str, int]
+) -> None:
     whole = told(house, build(house, "whole", **size))
     assert whole["counts"].dropped.keys() >= {"declined", "deleted", "duplicate", "low_quality"}
     resumed = []
@@ -205,12 +256,18 @@ def test_a_build_killed_again_while_it_is_taken_up_goes_on(house: House, dsn: st
             assert_resumed(house, build(house, name), whole)
 
 
-def test_a_part_that_is_torn_when_rows_have_gone_already_is_made_again(house: House, dsn: str) -> None:
-    """Killed anywhere, while duplicates go too: rows that went before the part stay gone, those behind it go again."""
+def test_a_part_that_is_torn_when_rows_have_gone_already_is_made_again(
+    house: House, dsn: str
+) -> None:
+    """Killed anywhere, while duplicates go too: rows that went before the part stay gone, those
+    behind it go again.
+    """
     whole, torn_parts = told(house, build(house, "whole")), 0
     for crash, name in enumerate(crashing(house, dsn)):
         path = house.here.config.releases / name / f"part-{crash % 3:05d}.parquet"
-        if path.exists() and not house.query("SELECT 1 FROM releases WHERE name = %s AND state = 'sealed'", name):
+        if path.exists() and not house.query(
+            "SELECT 1 FROM releases WHERE name = %s AND state = 'sealed'", name
+        ):
             torn_parts += 1
             torn(path)
             built = build(house, name)
@@ -289,10 +346,14 @@ def test_a_process_that_is_killed_over_and_over_gets_there(house: House, dsn: st
                     child.send_signal(signal.SIGKILL)
         time.sleep(0.2)  # the server notices that its client is gone a moment later
     built = BuildResult(
-        folder=house.here.config.releases / "r", manifest=manifest.read(house.here.config.releases / "r")[0],
-        rounds=0, lock_seconds=0,
-    )  # fmt: skip
-    starts = [int(line.removeprefix("resumed from part ")) for line in said if line.startswith("resumed")]
+        folder=house.here.config.releases / "r",
+        manifest=manifest.read(house.here.config.releases / "r")[0],
+        rounds=0,
+        lock_seconds=0,
+    )
+    starts = [
+        int(line.removeprefix("resumed from part ")) for line in said if line.startswith("resumed")
+    ]
     assert lives > 3 and starts == sorted(starts) and len(set(starts)) > 2, said
     assert {key: told(house, built)[key] for key in ("rows", "counts", "proved")} == {
         key: whole[key] for key in ("rows", "counts", "proved")
@@ -303,7 +364,9 @@ def test_a_process_that_is_killed_over_and_over_gets_there(house: House, dsn: st
 
 
 def killed(house: House, nth: int = 9, name: str = "r", **bounds: int) -> set[bytes]:
-    """A build that was killed while it made its ``nth`` row; the ids of rows that lie in its parts."""
+    """A build that was killed while it made its ``nth`` row; the ids of rows that lie in its
+    parts.
+    """
     with pytest.raises(Stopped):
         build(house, name, cleaner=Meddling(stop, nth), **bounds)
     return lying(house, name)
@@ -337,7 +400,9 @@ def goes_on(house: House) -> None:
 
 
 @pytest.mark.parametrize("ends", [withdraws, deletes, deletes_and_sweeps, goes_on])
-def test_what_ends_between_the_kill_and_the_resume_is_in_no_part(house: House, ends: Callable[[House], None]) -> None:
+def test_what_ends_between_the_kill_and_the_resume_is_in_no_part(
+    house: House, ends: Callable[[House], None]
+) -> None:
     before = killed(house)
     assert before
     ends(house)
@@ -351,15 +416,20 @@ def test_what_ends_between_the_kill_and_the_resume_is_in_no_part(house: House, e
         mine = Counter(json.dumps(messages) for messages, _ in ours["rows"])
         assert mine == Counter(json.dumps(messages) for messages, _ in told(house, fresh)["rows"])
     else:
-        assert [m for messages, _ in ours["rows"] for m in messages if m["content"] == "one more thing"] == []
+        assert [
+            m for messages, _ in ours["rows"] for m in messages if m["content"] == "one more thing"
+        ] == []
     assert not {row["content"] for messages in house.rows("r") for row in messages} & {
-        "one more thing", *(["question number 0"] if ends is not goes_on else []),
-    }  # fmt: skip
+        "one more thing",
+        *(["question number 0"] if ends is not goes_on else []),
+    }
 
 
 def test_what_the_draft_keeps_opens_for_nobody_without_its_secret(house: House) -> None:
     killed(house)
-    dump = "\n".join(row for table in ("build_pages", "build_parts", "builds") for row in house.dump()[table])
+    dump = "\n".join(
+        row for table in ("build_pages", "build_parts", "builds") for row in house.dump()[table]
+    )
     assert "low_quality" not in dump and "question" not in dump
     house.query("DELETE FROM secrets WHERE name LIKE 'build%%' RETURNING 1")
     house.here.keyring._known.clear()
@@ -372,7 +442,9 @@ def next_version(house: House) -> None:
     document = preset("article-2025").document()
     effective = (house.now + DAY).isoformat()
     policy_changes.apply_policy(
-        house.here, read({**document, "version": "next", "effective": effective, "decide_by": None}), by="test"
+        house.here,
+        read({**document, "version": "next", "effective": effective, "decide_by": None}),
+        by="test",
     )
     house.passes(2)
 
@@ -394,7 +466,7 @@ def a_year_passes(house: House) -> None:
         (lambda _: None, {"curated": False}, "the curation plan differs"),
         (lambda _: None, {"afresh": True}, "--afresh was given"),
     ],
-)  # fmt: skip
+)
 def test_a_build_that_would_be_another_starts_over_and_says_why(
     house: House, change: Callable[[House], None], how: dict[str, Any], why: str
 ) -> None:
@@ -461,7 +533,9 @@ def test_a_build_that_is_taken_up_opens_no_kept_row_to_clean_it(house: House) ->
     class Counting(release_build.RuleCleaner):
         cleaned = 0
 
-        def clean(self, texts: Sequence[str], key: bytes) -> tuple[Sequence[str], Mapping[str, int]]:
+        def clean(
+            self, texts: Sequence[str], key: bytes
+        ) -> tuple[Sequence[str], Mapping[str, int]]:
             Counting.cleaned += 1
             return super().clean(texts, key)
 
@@ -469,6 +543,8 @@ def test_a_build_that_is_taken_up_opens_no_kept_row_to_clean_it(house: House) ->
     once, Counting.cleaned = Counting.cleaned, 0
     killed(house, 12)
     built = build(house, cleaner=Counting())
-    assert built.resumed_from in (2, 3), "a page of two rows may lie across the border of the third part"
+    assert built.resumed_from in (2, 3), (
+        "a page of two rows may lie across the border of the third part"
+    )
     assert Counting.cleaned <= once - 3 * built.resumed_from, "whole parts of three rows"
     assert (built.folder / card.FILE).exists()

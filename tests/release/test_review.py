@@ -1,4 +1,6 @@
-"""A sample of a release is read by people who are on record for it, says only what it may of the whole, and two sign."""
+"""A sample of a release is read by people who are on record for it, says only what it may of the
+whole, and two sign.
+"""
 
 from __future__ import annotations
 
@@ -49,14 +51,22 @@ def house(pool: Pool, tmp_path: Path) -> House:
     return House(pool, tmp_path / "data")
 
 
-def hired(house: House, name: str, *roles: str, via: str = "console", identity: bytes | None = None) -> StaffMember:
+def hired(
+    house: House, name: str, *roles: str, via: str = "console", identity: bytes | None = None
+) -> StaffMember:
     staff = uuid7(house.now, house.here.keyring.random(10))
     with transaction(house.here.pool) as tx:
         tx.execute(
             "INSERT INTO staff (staff_id, email, roles, made_at) VALUES (%s, %s, %s, %s)",
             [staff, f"{name}@example.org", list(roles), house.now],
         )
-    return StaffMember(staff_id=staff, email=f"{name}@example.org", roles=frozenset(roles), via=via, identity=identity)
+    return StaffMember(
+        staff_id=staff,
+        email=f"{name}@example.org",
+        roles=frozenset(roles),
+        via=via,
+        identity=identity,
+    )
 
 
 def lived_in(house: House, chats: int = 6) -> None:
@@ -66,12 +76,18 @@ def lived_in(house: House, chats: int = 6) -> None:
     release_build.build_release(house.here, name="r", purpose="improve_models")
 
 
-def read_all(house: House, reader: StaffMember, findings: dict[str, ReviewFinding] | None = None) -> list[int]:
-    """Reads to the end; a row that holds one of the texts gets its finding, every other `nothing`."""
+def read_all(
+    house: House, reader: StaffMember, findings: dict[str, ReviewFinding] | None = None
+) -> list[int]:
+    """Reads to the end; a row that holds one of the texts gets its finding, every other
+    `nothing`.
+    """
     ordinals = []
     while (row := signatures.read_next(house.here, "r", reader)) is not None:
         text = row.messages[0]["content"]
-        found = next((f for part, f in (findings or {}).items() if part in text), ReviewFinding.nothing)
+        found = next(
+            (f for part, f in (findings or {}).items() if part in text), ReviewFinding.nothing
+        )
         signatures.found(house.here, "r", reader, row.ordinal, found)
         ordinals.append(row.ordinal)
     return ordinals
@@ -89,7 +105,9 @@ def reviewed(house: House, chance: int = 6) -> StaffMember:
 
 
 def test_nothing_found_in_n_rows_bounds_the_share_by_about_three_over_n() -> None:
-    """The rule of three (Hanley and Lippman-Hand, JAMA 249:1743, 1983) is the exact bound rounded up a little."""
+    """The rule of three (Hanley and Lippman-Hand, JAMA 249:1743, 1983) is the exact bound rounded
+    up a little.
+    """
     assert [bound(0, n).ppm for n in (100, 300, 3_000)] == [29_514, 9_937, 999]
     assert all(bound(0, n).ppm <= 3_000_000 / n for n in (3, 10, 100, 300, 3_000))
     assert bound(0, 0).ppm == 1_000_000
@@ -105,15 +123,19 @@ def test_what_nobody_read_is_counted_as_if_each_held_something() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "rows"), [(0, 2), (0, 100), (1, 2), (1, 20), (1, 100), (2, 100), (5, 100), (10, 1_000), (99, 100)]
+    ("found", "rows"),
+    [(0, 2), (0, 100), (1, 2), (1, 20), (1, 100), (2, 100), (5, 100), (10, 1_000), (99, 100)],
 )
 def test_something_found_gives_the_exact_bound(found: int, rows: int) -> None:
-    """The least share, in a million, under which so few findings would come up less than once in twenty samples."""
+    """The least share, in a million, under which so few findings would come up less than once in
+    twenty samples.
+    """
 
     def at_most(ppm: int) -> Fraction:
         share = Fraction(ppm, 1_000_000)
         return sum(
-            (math.comb(rows, n) * share**n * (1 - share) ** (rows - n) for n in range(found + 1)), start=Fraction(0)
+            (math.comb(rows, n) * share**n * (1 - share) ** (rows - n) for n in range(found + 1)),
+            start=Fraction(0),
         )
 
     ppm = bound(found, rows).ppm
@@ -122,7 +144,9 @@ def test_something_found_gives_the_exact_bound(found: int, rows: int) -> None:
 
 @given(st.integers(1, 400), st.data())
 @settings(deadline=None, max_examples=50)
-def test_a_bound_never_lies_below_what_was_found_and_grows_with_it(rows: int, data: st.DataObject) -> None:
+def test_a_bound_never_lies_below_what_was_found_and_grows_with_it(
+    rows: int, data: st.DataObject
+) -> None:
     found = data.draw(st.integers(0, rows))
     assert bound(found, rows).ppm * rows >= found * 1_000_000 or bound(found, rows).ppm == 1_000_000
     assert found in (0, rows) or bound(found, rows).ppm <= bound(found + 1, rows).ppm
@@ -244,11 +268,18 @@ def test_no_content_is_in_a_repr_of_what_was_opened(house: House) -> None:
 
 def test_only_the_chance_part_carries_the_bound(house: House) -> None:
     def said(drawn_by: DrawnBy) -> review.ReviewStatement:
-        rows = [(DrawnBy.chance, ReviewFinding.nothing)] * 99 + [(DrawnBy.risk, ReviewFinding.nothing)] * 9
+        rows = [(DrawnBy.chance, ReviewFinding.nothing)] * 99 + [
+            (DrawnBy.risk, ReviewFinding.nothing)
+        ] * 9
         return review.state(
-            release="0" * 32, manifest_sha256="0" * 64, review="0" * 32, drawn_at=house.now, closed_at=house.now,
-            rows=[*rows, (drawn_by, ReviewFinding.name)], readers=1,
-        )  # fmt: skip
+            release="0" * 32,
+            manifest_sha256="0" * 64,
+            review="0" * 32,
+            drawn_at=house.now,
+            closed_at=house.now,
+            rows=[*rows, (drawn_by, ReviewFinding.name)],
+            readers=1,
+        )
 
     assert said(DrawnBy.risk).bound == bound(0, 99)
     assert said(DrawnBy.chance).bound == bound(1, 100)
@@ -273,7 +304,10 @@ def test_the_statement_lies_beside_the_manifest_and_the_card_tells_it(house: Hou
     assert said is not None
     assert (said.bound.found, said.chance.findings, said.readers) == (1, {"name": 1}, 1)
     after = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-    assert {name for name in after if after[name] != before.get(name)} == {"README.md", "review.json"}
+    assert {name for name in after if after[name] != before.get(name)} == {
+        "README.md",
+        "review.json",
+    }
     stated = review.SIGNED.read(folder)
     assert stated is not None
     assert stated.sha256 in after["README.md"].decode()
@@ -298,7 +332,9 @@ def test_a_stranger_checks_the_statement_with_the_log_alone(house: House) -> Non
     assert [f.place for f in report.findings] == ["review.json"]
 
 
-def test_a_statement_that_was_not_made_here_or_does_not_follow_is_a_contradiction(house: House) -> None:
+def test_a_statement_that_was_not_made_here_or_does_not_follow_is_a_contradiction(
+    house: House,
+) -> None:
     lived_in(house)
     reviewed(house)
     folder = house.here.config.releases / "r"
@@ -325,7 +361,11 @@ def test_a_bound_that_does_not_follow_from_its_counts_is_no_statement(house: Hou
     stated = review.SIGNED.read(house.here.config.releases / "r")
     assert stated is not None
     told = msgspec.to_builtins(stated.statement.bound)
-    for change in ({"bound": {**told, "ppm": 1}}, {"bound": {**told, "worst_ppm": 1}}, {"readers": "two"}):
+    for change in (
+        {"bound": {**told, "ppm": 1}},
+        {"bound": {**told, "worst_ppm": 1}},
+        {"readers": "two"},
+    ):
         payload = {**stated.statement.payload(), **change}
         with pytest.raises(InputError):
             review.SIGNED.decode(review.SIGNED.encode(sign(payload, b"k" * 32, review.SIGNED.typ)))  # type: ignore[arg-type]  # a payload of the wrong shape, on purpose
@@ -366,8 +406,13 @@ def test_two_people_sign_a_release_off_and_one_never_does(house: House) -> None:
         signatures.sign(house.here, "r", one, names_in=True)
     seen = signatures.sign(house.here, "r", other, names_in=True)
     assert seen.signed_off
-    assert [(s.email, s.via) for s in seen.signatures] == [("cy@example.org", "cli"), ("pam@example.org", "console")]
-    told = house.query("SELECT payload::json ->> 'signature' FROM outbox WHERE entry = 'release_signed' ORDER BY 1")
+    assert [(s.email, s.via) for s in seen.signatures] == [
+        ("cy@example.org", "cli"),
+        ("pam@example.org", "console"),
+    ]
+    told = house.query(
+        "SELECT payload::json ->> 'signature' FROM outbox WHERE entry = 'release_signed' ORDER BY 1"
+    )
     assert told == [("1",), ("2",)]
     documents.append(house.here)
     own = verifier.trust(documents.key(house.here).vkey)
@@ -391,18 +436,27 @@ def test_two_addresses_without_two_identities_are_one_persons_word(house: House)
     assert standing_text(seen).endswith("signed off, not confirmed by a second identity")
     asked = asking_for_two(house)
     assert not signatures.standing(asked, "r").signed_off
-    assert standing_text(signatures.standing(asked, "r")).endswith("not signed off: not confirmed by a second identity")
+    assert standing_text(signatures.standing(asked, "r")).endswith(
+        "not signed off: not confirmed by a second identity"
+    )
     with pytest.raises(RefusedError, match="takes two identities") as refused:
         signatures.sign(asked, "r", hired(house, "di", "curator"), names_in=True)
     assert (refused.value.because, "OIDC_ISSUER" in refused.value.hint) == ("one_identity", True)
-    first, second = (msgspec.structs.replace(who, identity=bytes([n]) * 32) for n, who in enumerate((one, other)))
+    first, second = (
+        msgspec.structs.replace(who, identity=bytes([n]) * 32) for n, who in enumerate((one, other))
+    )
     assert not signatures.sign(asked, "r", first, names_in=True).signed_off
-    with pytest.raises(RefusedError, match="already signed it"):  # one identity under another address
-        signatures.sign(asked, "r", msgspec.structs.replace(second, identity=first.identity), names_in=True)
+    # one identity under another address
+    with pytest.raises(RefusedError, match="already signed it"):
+        signatures.sign(
+            asked, "r", msgspec.structs.replace(second, identity=first.identity), names_in=True
+        )
     seen = signatures.sign(asked, "r", second, names_in=True)
     assert (seen.signed_off, seen.second_identity) == (True, True)
     assert [one.has_identity for one in seen.signatures] == [True, True]
-    told = house.query("SELECT payload::json ->> 'signature' FROM outbox WHERE entry = 'release_signed' ORDER BY 1")
+    told = house.query(
+        "SELECT payload::json ->> 'signature' FROM outbox WHERE entry = 'release_signed' ORDER BY 1"
+    )
     assert told == [("1",), ("2",)], "an identity that comes later is no other signature"
 
 
@@ -415,7 +469,9 @@ def test_a_second_reader_of_the_first_ones_identity_is_given_nothing(house: Hous
     assert signatures.rows_for_second(house.here, "r", same) == 0
     assert signatures.read_next(house.here, "r", same, second=True) is None
     with pytest.raises(RefusedError, match="takes two identities"):
-        signatures.read_next(asking_for_two(house), "r", hired(house, "tim", "reviewer"), second=True)
+        signatures.read_next(
+            asking_for_two(house), "r", hired(house, "tim", "reviewer"), second=True
+        )
     for name, identity in (("ula", None), ("vic", others)):
         reader = hired(house, name, "reviewer", identity=identity)
         row = signatures.read_next(house.here, "r", reader, second=True)
@@ -484,7 +540,9 @@ def test_any_copy_gets_the_statement_and_nothing_that_was_never_sealed_is_review
     copy = shutil.copytree(house.here.config.releases / "r", tmp_path / "copy")
     reviewed(house)
     signatures.close(house.here, str(copy))
-    assert (copy / "review.json").read_bytes() == (house.here.config.releases / "r" / "review.json").read_bytes()
+    assert (copy / "review.json").read_bytes() == (
+        house.here.config.releases / "r" / "review.json"
+    ).read_bytes()
     assert catalog.verify_release(house.here, str(copy)) == []
     with pytest.raises(NotFoundError):
         signatures.draw(house.here, "never")
@@ -512,7 +570,9 @@ def test_an_answer_that_is_no_word_is_asked_for_again(typed: str) -> None:
         FirstLetters(ANSWERS).convert(typed, None, None)
 
 
-def test_the_command_reviews_from_the_draw_to_both_signatures(pool: Pool, dsn: str, tmp_path: Path) -> None:
+def test_the_command_reviews_from_the_draw_to_both_signatures(
+    pool: Pool, dsn: str, tmp_path: Path
+) -> None:
     house = House(pool, tmp_path / "data", at=utc_now())
     lived_in(house)
     runner = CliRunner(env={"LICET_DATABASE_URL": dsn, "LICET_DATA": str(tmp_path / "data")})
@@ -550,7 +610,13 @@ def test_of_two_that_sign_or_close_at_once_each_is_told_once(house: House) -> No
     signers = [hired(house, name, "curator") for name in ("cy", "di", "ed")]
     with ThreadPoolExecutor(3) as threads:
         list(threads.map(lambda _: signatures.close(house.here, "r"), range(3)))
-        list(threads.map(lambda signer: signatures.sign(house.here, "r", signer, names_in=True), signers))
+        list(
+            threads.map(
+                lambda signer: signatures.sign(house.here, "r", signer, names_in=True), signers
+            )
+        )
     assert house.query("SELECT count(*) FROM outbox WHERE entry = 'release_reviewed'") == [(1,)]
-    told = house.query("SELECT payload::json ->> 'signature' FROM outbox WHERE entry = 'release_signed' ORDER BY 1")
+    told = house.query(
+        "SELECT payload::json ->> 'signature' FROM outbox WHERE entry = 'release_signed' ORDER BY 1"
+    )
     assert told == [("1",), ("2",), ("3",)]

@@ -1,4 +1,6 @@
-"""What a row's bytes are, that they never change their meaning, and that only all of its keys open it."""
+"""What a row's bytes are, that they never change their meaning, and that only all of its keys open
+it.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,9 @@ SEALED = bytes.fromhex(
 )
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
-calls = st.builds(RowCall, id=texts, function=st.builds(CalledFunction, name=texts, arguments=texts))
+calls = st.builds(
+    RowCall, id=texts, function=st.builds(CalledFunction, name=texts, arguments=texts)
+)
 messages = st.builds(
     RowMessage,
     role=st.sampled_from(TurnRole),
@@ -126,7 +130,9 @@ def test_instructions_of_the_host_stand_in_a_message_with_the_tools_behind_the_r
         "83a46b696e64a4636f6465a86d657373616765739183a4726f6c65a673797374656da7636f6e74656e74a54b75727a2e"
         "a5746f6f6c73b25b7b226e616d65223a22636c6f636b227d5da7736f757263657302"
     )
-    assert rows.decode(frame).messages == [{"role": "system", "content": "Kurz.", "tools": '[{"name":"clock"}]'}]
+    assert rows.decode(frame).messages == [
+        {"role": "system", "content": "Kurz.", "tools": '[{"name":"clock"}]'}
+    ]
 
 
 @pytest.mark.parametrize("plaintext", [PLAINTEXT, PLAINTEXT_LEVEL_3])
@@ -140,7 +146,9 @@ def test_the_messages_are_in_the_shape_of_openai_and_trl() -> None:
         {
             "role": "assistant",
             "content": "",
-            "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "clock", "arguments": "{}"}}],
+            "tool_calls": [
+                {"id": "c1", "type": "function", "function": {"name": "clock", "arguments": "{}"}}
+            ],
         },
         {"role": "tool", "content": "12:00", "tool_call_id": "c1", "name": "clock"},
         {"role": "assistant", "content": "Zwölf."},
@@ -154,7 +162,10 @@ def test_a_row_key_is_these_bytes_and_hkdf_as_rfc_5869_has_it() -> None:
     assert hmac.digest(extracted, ROW.row_id + b"\x01" + b"\x01", "sha256") == KEY
 
 
-@given(keys=st.lists(st.binary(min_size=32, max_size=32), min_size=1, max_size=4), ordinal=st.integers(0, 2**32 - 1))
+@given(
+    keys=st.lists(st.binary(min_size=32, max_size=32), min_size=1, max_size=4),
+    ordinal=st.integers(0, 2**32 - 1),
+)
 def test_the_keys_of_many_rows_are_those_of_each(keys: list[bytes], ordinal: int) -> None:
     many, row_id = RowKeys(RELEASE_ID), row_id_of(RELEASE_ID, ordinal)
     assert many.row_id(ordinal) == row_id
@@ -183,7 +194,9 @@ def test_equal_rows_seal_equally(row: ReleaseRow, key: bytes) -> None:
 
 
 @given(made_rows, keys, st.data())
-def test_no_flipped_bit_of_a_sealed_row_opens(row: ReleaseRow, key: bytes, data: st.DataObject) -> None:
+def test_no_flipped_bit_of_a_sealed_row_opens(
+    row: ReleaseRow, key: bytes, data: st.DataObject
+) -> None:
     sealed = bytearray(seal_row(row, key, RELEASE_ID).sealed)
     bit = data.draw(st.integers(0, len(sealed) * 8 - 1))
     sealed[bit // 8] ^= 1 << bit % 8
@@ -198,7 +211,10 @@ def test_a_row_of_three_sources_stays_shut_when_one_key_is_gone(
     sealed = seal_row(row, row_key(sources, RELEASE_ID, row.row_id), RELEASE_ID).sealed
     left = [key for place, key in enumerate(sources) if place != gone]
     attempts = itertools.chain(
-        itertools.permutations(left), [[*left, b"\x00" * 32]], itertools.permutations(left, 1), [[*left, left[0]]]
+        itertools.permutations(left),
+        [[*left, b"\x00" * 32]],
+        itertools.permutations(left, 1),
+        [[*left, left[0]]],
     )
     for attempt in attempts:
         with pytest.raises(DeniedError):
@@ -206,7 +222,10 @@ def test_a_row_of_three_sources_stays_shut_when_one_key_is_gone(
 
 
 def test_another_text_under_the_same_key_never_meets_the_same_nonce() -> None:
-    nonces = {seal_row(row_of(0, f"text {n}"), keyed("one"), RELEASE_ID).sealed[1:13] for n in range(20_000)}
+    nonces = {
+        seal_row(row_of(0, f"text {n}"), keyed("one"), RELEASE_ID).sealed[1:13]
+        for n in range(20_000)
+    }
     assert len(nonces) == 20_000
 
 
@@ -263,9 +282,15 @@ def frame_of(packed: bytes, **how: bool) -> bytes:
         b"\x05" + frame_of(PACKED[:-1]),
         b"\x05" + frame_of(PACKED + b"\x00"),
         b"\x05" + frame_of(PACKED, write_content_size=False),
-        b"\x05" + frame_of(msgspec.msgpack.encode({"kind": "chat", "messages": [], "sources": 1, "more": 1})),
+        b"\x05"
+        + frame_of(
+            msgspec.msgpack.encode({"kind": "chat", "messages": [], "sources": 1, "more": 1})
+        ),
         b"\x05" + frame_of(msgspec.msgpack.encode({"kind": "poem", "messages": [], "sources": 1})),
-        *(b"\x05" + frame_of(msgspec.msgpack.encode(GAPPED | {"gaps": gaps})) for gaps in ([4], [-1], [1, 1], [2, 1])),
+        *(
+            b"\x05" + frame_of(msgspec.msgpack.encode(GAPPED | {"gaps": gaps}))
+            for gaps in ([4], [-1], [1, 1], [2, 1])
+        ),
         *(
             b"\x05" + frame_of(msgspec.msgpack.encode(GAPPED | {"results_left_out": places}))
             for places in ([1], [3, 3], [3, 0], [4])
@@ -338,8 +363,13 @@ def test_half_a_surrogate_pair_is_refused_without_showing_the_text() -> None:
 def test_no_repr_and_no_error_shows_content_or_a_key() -> None:
     row = row_of(0, PLANTED)
     shown = [repr(row), repr(row.messages[0]), repr(rows.decode(rows.encode(row)))]
-    damaged = b"\x05" + frame_of(msgspec.msgpack.encode({"kind": PLANTED, "messages": [], "sources": 1}))
-    for verb in (lambda: rows.decode(damaged), lambda: open_row(SEALED, keyed("other"), RELEASE_ID, ROW.row_id)):
+    damaged = b"\x05" + frame_of(
+        msgspec.msgpack.encode({"kind": PLANTED, "messages": [], "sources": 1})
+    )
+    for verb in (
+        lambda: rows.decode(damaged),
+        lambda: open_row(SEALED, keyed("other"), RELEASE_ID, ROW.row_id),
+    ):
         with pytest.raises((BrokenError, DeniedError)) as caught:
             verb()
         assert caught.value.__cause__ is None and caught.value.__suppress_context__

@@ -1,4 +1,6 @@
-"""A release in the bucket that hosts share: built on one, it is read, purged and reviewed on another, whole or not at all."""
+"""A release in the bucket that hosts share: built on one, it is read, purged and reviewed on
+another, whole or not at all.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[seaweed.S3Serve
 
 
 class Hosts:
-    """Two hosts of one installation: each has a data folder of its own, and both the same bucket."""
+    """Two hosts of one installation: each has a data folder of its own, and both the same
+    bucket.
+    """
 
     def __init__(self, pool: Pool, folder: Path, settings: dict[str, str]) -> None:
         self.house = House(pool, folder / "one")
@@ -104,22 +108,35 @@ def texts(here: Installation, name: str = "r") -> list[str]:
 
 def files(here: Installation, name: str = "r") -> dict[str, bytes]:
     folder = here.config.releases / name
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
-def test_a_release_is_read_shown_verified_and_leased_on_a_host_that_did_not_build_it(hosts: Hosts) -> None:
+def test_a_release_is_read_shown_verified_and_leased_on_a_host_that_did_not_build_it(
+    hosts: Hosts,
+) -> None:
     known = hosts.build()
     asked = LeaseRequest(release_id=known.release_id, part=0, recipient="lab")
     with hosts.two.pool.connection() as tx:
         tx.execute(
-            "INSERT INTO api_keys (key_id, name, secret_sha256, scopes, made_at) VALUES (%s, 'k', %s, '{x}', now())",
+            (
+                "INSERT INTO api_keys (key_id, name, secret_sha256, scopes, made_at) VALUES "
+                "(%s, 'k', %s, '{x}', now())"
+            ),
             [UUID(int=0), bytes(32)],
         )
     holder = LeaseHolder(key_id=UUID(int=0), recipient="lab", own=True, releases=("r",))
     assert len(gate_files.lease(hosts.two, asked, holder).ordinals) == 6
     assert not hosts.two.config.releases.exists(), "a lease needs the manifest alone"
     assert catalog.verify_release(hosts.two, "r") == []
-    assert release_view.show(hosts.two, "r").rows_usable_now == release_view.view(hosts.two, known).usable == 6
+    assert (
+        release_view.show(hosts.two, "r").rows_usable_now
+        == release_view.view(hosts.two, known).usable
+        == 6
+    )
     assert texts(hosts.two) == texts(hosts.one)
     assert files(hosts.two) == files(hosts.one)
     assert catalog.without_names(hosts.two) == catalog.without_names(hosts.one)
@@ -141,7 +158,9 @@ def test_what_one_host_does_after_the_seal_all_hosts_see(hosts: Hosts) -> None:
         assert len(texts(here)) == 5
     assert files(hosts.two) == files(hosts.one)
     gone = before - set(hosts.objects(known))
-    assert len(gone) >= 2, "the part with the deleted row, and the card of before, are not in the bucket any more"
+    assert len(gone) >= 2, (
+        "the part with the deleted row, and the card of before, are not in the bucket any more"
+    )
 
 
 def test_of_a_host_that_was_killed_before_the_last_file_nothing_half_is_read(
@@ -197,7 +216,9 @@ def test_a_file_that_is_not_what_was_written_is_refused_and_not_kept(hosts: Host
     assert "part-00000.parquet" not in files(hosts.two)
 
 
-def test_a_change_of_a_host_that_was_killed_is_published_unless_another_changed_the_release_since(hosts: Hosts) -> None:
+def test_a_change_of_a_host_that_was_killed_is_published_unless_another_changed_the_release_since(
+    hosts: Hosts,
+) -> None:
     known = hosts.build()
     folder = hosts.one.config.releases / "r"
 
@@ -219,7 +240,9 @@ def test_a_change_of_a_host_that_was_killed_is_published_unless_another_changed_
     assert (folder / "README.md").read_text() == (other / "README.md").read_text() == "third"
 
 
-def test_a_purge_of_a_host_that_was_killed_is_done_by_another(hosts: Hosts, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_purge_of_a_host_that_was_killed_is_done_by_another(
+    hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hosts.build()
     hosts.delete(2)
 
@@ -227,7 +250,8 @@ def test_a_purge_of_a_host_that_was_killed_is_done_by_another(hosts: Hosts, monk
         raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr("licet.release.purge.apply", killed)  # the database has the addendum, and no folder has it
+        # the database has the addendum, and no folder has it
+        patched.setattr("licet.release.purge.apply", killed)
         with pytest.raises(Killed):
             purge_release(hosts.one, "r")
     assert purge_release(hosts.two, "r").brought == ("purge-1.json",)
@@ -242,7 +266,10 @@ def test_one_host_at_a_time_changes_a_release_and_others_read_it_meanwhile(hosts
     other = homes.folder(hosts.two, known)
     assert other is not None
     with homes.changing(hosts.one, known, hosts.one.config.releases / "r"):
-        with pytest.raises(BusyError, match="another host"), homes.changing(hosts.two, known, other):
+        with (
+            pytest.raises(BusyError, match="another host"),
+            homes.changing(hosts.two, known, other),
+        ):
             raise AssertionError
         assert texts(hosts.one) == texts(hosts.two)
 
@@ -262,7 +289,9 @@ def test_what_was_used_longest_ago_makes_room_and_comes_back_when_it_is_used(hos
     hosts.build("s")
     two = hosts.two
     hosts.store = msgspec.structs.replace(hosts.store, releases_bytes=1)
-    small = msgspec.structs.replace(two, config=msgspec.structs.replace(two.config, store=hosts.store))
+    small = msgspec.structs.replace(
+        two, config=msgspec.structs.replace(two.config, store=hosts.store)
+    )
     assert len(texts(small, "r")) == 6
     used = small.config.releases / ".r.json"
     assert len(texts(small, "s")) == 6
@@ -317,7 +346,9 @@ def test_a_part_of_before_a_purge_that_a_killed_host_did_not_delete_is_deleted(
     assert len(texts(hosts.two)) == 5
 
 
-def test_nothing_of_a_release_that_is_being_published_is_deleted(hosts: Hosts, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_of_a_release_that_is_being_published_is_deleted(
+    hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
     honest, found = Bucket.send, list[dict[str, list[str]]]()
 
     def send(self: Bucket, name: str, file: Path) -> None:
@@ -334,7 +365,9 @@ def test_nothing_of_a_release_that_is_being_published_is_deleted(hosts: Hosts, m
     assert catalog.verify_release(hosts.two, "r") == []
 
 
-def test_a_machine_that_trains_finds_what_hosts_published_by_its_name(hosts: Hosts, tmp_path: Path) -> None:
+def test_a_machine_that_trains_finds_what_hosts_published_by_its_name(
+    hosts: Hosts, tmp_path: Path
+) -> None:
     hosts.build()
     machine = Configuration(data=tmp_path / "machine", store=hosts.store)
     folder = node.folder_of("r", machine)
@@ -346,11 +379,16 @@ def test_a_machine_that_trains_finds_what_hosts_published_by_its_name(hosts: Hos
 
 def test_the_doctor_tries_the_bucket_and_leaves_nothing_in_it(hosts: Hosts) -> None:
     found = {one.what: one for one in doctor.examine(hosts.one)}
-    assert (found["bucket"].state, "If-None-Match and If-Match" in found["bucket"].seen) == ("well", True)
+    assert (found["bucket"].state, "If-None-Match and If-Match" in found["bucket"].seen) == (
+        "well",
+        True,
+    )
     assert "bucket clock" not in found
     assert hosts.bucket.names("doctor/") == []
     wrong = msgspec.structs.replace(hosts.store, access_key_id="nobody")
     config = msgspec.structs.replace(hosts.one.config, store=wrong)
-    broken = {one.what: one for one in doctor.examine(msgspec.structs.replace(hosts.one, config=config))}["bucket"]
+    broken = {
+        one.what: one for one in doctor.examine(msgspec.structs.replace(hosts.one, config=config))
+    }["bucket"]
     assert broken.state == "broken"
     assert broken.mend

@@ -17,7 +17,9 @@ from licet.store.connect import Pool
 from ..installed import House
 from .test_review import hired, lived_in
 
-GERMAN = "warum wachsen die alten Birnen hinter dem Haus so langsam, und wann werden sie endlich reif"
+GERMAN = (
+    "warum wachsen die alten Birnen hinter dem Haus so langsam, und wann werden sie endlich reif"
+)
 
 
 @pytest.fixture
@@ -28,7 +30,12 @@ def house(pool: Pool, tmp_path: Path) -> House:
 def filled(house: House) -> House:
     for n in range(3):
         house.open(f"g{n}", allow=True)
-        house.talk(f"g{n}", f"d{n}", f"{GERMAN}, und was ist mit Nummer {n}?", f"weil die Nummer {n} im Schatten steht")
+        house.talk(
+            f"g{n}",
+            f"d{n}",
+            f"{GERMAN}, und was ist mit Nummer {n}?",
+            f"weil die Nummer {n} im Schatten steht",
+        )
     lived_in(house)
     return house
 
@@ -53,14 +60,19 @@ def test_rows_whose_labels_match_are_opened_each_on_record_and_no_other(house: H
 def test_every_row_of_a_slice_is_drawn_as_often_as_another(house: House) -> None:
     reader = hired(house, "di", "privacy_officer")
     drawn = Counter(
-        row.ordinal for _ in range(60) for row in slice_sample.read(house.here, "r", reader, "language = 'de'", 1).rows
+        row.ordinal
+        for _ in range(60)
+        for row in slice_sample.read(house.here, "r", reader, "language = 'de'", 1).rows
     )
     assert len(drawn) == 3, (
-        "each is drawn with a chance of a third: that one is missing is less likely than 1 in 10**10"
+        "each is drawn with a chance of a third: that one is missing is less likely than 1 "
+        "in 10**10"
     )
 
 
-def test_what_may_not_be_used_is_not_read_and_a_slice_of_nothing_reads_nothing(house: House) -> None:
+def test_what_may_not_be_used_is_not_read_and_a_slice_of_nothing_reads_nothing(
+    house: House,
+) -> None:
     reader = hired(house, "rae", "reviewer")
     for n in range(3):
         house.choose(f"g{n}", False)
@@ -82,11 +94,23 @@ def test_who_may_not_read_is_refused_and_what_does_not_read_too(house: House) ->
     assert readings(house) == []
 
 
-def test_the_command_shows_rows_and_says_that_it_is_on_record(pool: Pool, dsn: str, tmp_path: Path) -> None:
+def test_the_command_shows_rows_and_says_that_it_is_on_record(
+    pool: Pool, dsn: str, tmp_path: Path
+) -> None:
     filled(House(pool, tmp_path / "data", at=utc_now()))
     runner = CliRunner(env={"LICET_DATABASE_URL": dsn, "LICET_DATA": str(tmp_path / "data")})
     runner.invoke(main, ["staff", "add", "rae@example.org", "--role", "reviewer"])
-    asked = ["release", "read", "r", "--where", "language = 'de'", "--rows", "1", "--by", "rae@example.org"]
+    asked = [
+        "release",
+        "read",
+        "r",
+        "--where",
+        "language = 'de'",
+        "--rows",
+        "1",
+        "--by",
+        "rae@example.org",
+    ]
     said = runner.invoke(main, asked)
     assert said.exit_code == 0, said.output
     assert said.output.startswith("3 of ")

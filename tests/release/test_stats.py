@@ -1,4 +1,6 @@
-"""The figures of a release: what they count, what they leave out, and how far two releases are apart."""
+"""The figures of a release: what they count, what they leave out, and how far two releases are
+apart.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,12 @@ from licet.release.stats import kolmogorov_smirnov, spread, stats, total_variati
 from licet.store.connect import Pool
 from licet.vault.simulated_clock import SimulatedClock, save
 
-GERMAN = "wann werden die {0} im Garten hinter dem alten Haus endlich reif, und wer erntet dann die {0}"
-ENGLISH = "when will the {0} in the garden behind the old house be ripe at last, and who picks the {0}"
+GERMAN = (
+    "wann werden die {0} im Garten hinter dem alten Haus endlich reif, und wer erntet dann die {0}"
+)
+ENGLISH = (
+    "when will the {0} in the garden behind the old house be ripe at last, and who picks the {0}"
+)
 
 
 @pytest.fixture
@@ -27,14 +33,24 @@ def house(pool: Pool, tmp_path: Path) -> House:
     house = House(pool, tmp_path / "data")
     for n, fruit in enumerate(("pears", "quinces", "medlars", "walnuts")):
         house.open(fruit, allow=True, split="train" if n else "test")
-        house.talk(fruit, fruit, f"{ENGLISH.format(fruit)}?", f"the {fruit} are picked in October by the whole family")
+        house.talk(
+            fruit,
+            fruit,
+            f"{ENGLISH.format(fruit)}?",
+            f"the {fruit} are picked in October by the whole family",
+        )
     house.open("no", allow=False)
     house.talk("no", "no", "not for training, please", "of course not")
     house.passes(1)
     release_build.build_release(house.here, name="october", purpose="improve_models")
     for fruit in ("Birnen", "Quitten", "Mispeln", "Schlehen"):
         house.open(fruit, allow=True, split="train")
-        house.talk(fruit, fruit, f"{GERMAN.format(fruit)}?", f"die {fruit} werden im Oktober von der Familie geerntet")
+        house.talk(
+            fruit,
+            fruit,
+            f"{GERMAN.format(fruit)}?",
+            f"die {fruit} werden im Oktober von der Familie geerntet",
+        )
     house.passes(1)
     release_build.build_release(house.here, name="november", purpose="improve_models")
     return house
@@ -80,11 +96,24 @@ def test_the_command_says_the_same_and_no_word_of_anybody_s(house: House, dsn: s
     data = ["--data", str(house.here.config.data)]
     text = run.invoke(main, ["release", "stats", "november", *data])
     assert text.exit_code == 0, text.output
-    for said in ("8 of 8 rows", "de ", "en ", "quality.words", "2 of 18 turns", "from october, 4 rows"):
+    for said in (
+        "8 of 8 rows",
+        "de ",
+        "en ",
+        "quality.words",
+        "2 of 18 turns",
+        "from october, 4 rows",
+    ):
         assert said in text.stdout, said
-    done = run.invoke(main, ["release", "stats", "november", "--against", "october", "--json", *data])
+    done = run.invoke(
+        main, ["release", "stats", "november", "--against", "october", "--json", *data]
+    )
     found = json.loads(done.stdout)
-    assert (found["rows"], found["languages"]["de"]["rows"], found["drift"]["against"]) == (8, 4, "october")
+    assert (found["rows"], found["languages"]["de"]["rows"], found["drift"]["against"]) == (
+        8,
+        4,
+        "october",
+    )
     for output in (text.stdout, done.stdout):
         assert "Quitten" not in output
         assert "garden" not in output
@@ -94,19 +123,29 @@ def test_the_command_says_the_same_and_no_word_of_anybody_s(house: House, dsn: s
 
 
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=80))
-def test_a_spread_is_of_values_that_are_there_with_its_share_of_them_up_to_each(values: list[int]) -> None:
+def test_a_spread_is_of_values_that_are_there_with_its_share_of_them_up_to_each(
+    values: list[int],
+) -> None:
     found = spread(values)
     for share, value in zip((5, 25, 50, 75, 95), found, strict=True):
         assert value in values
-        assert sum(one <= value for one in values) >= share * len(values) / 100 > sum(one < value for one in values)
+        assert (
+            sum(one <= value for one in values)
+            >= share * len(values) / 100
+            > sum(one < value for one in values)
+        )
 
 
 @given(st.lists(st.integers(0, 9), min_size=1), st.lists(st.integers(0, 9), min_size=1))
-def test_distances_are_none_between_the_same_whole_between_strangers_and_symmetric(a: list[int], b: list[int]) -> None:
+def test_distances_are_none_between_the_same_whole_between_strangers_and_symmetric(
+    a: list[int], b: list[int]
+) -> None:
     assert kolmogorov_smirnov(a, a * 3) == pytest.approx(0)
     assert kolmogorov_smirnov(a, [one + 10 for one in b]) == 1
     assert 0 <= kolmogorov_smirnov(a, b) == kolmogorov_smirnov(b, a) <= 1
     one, other = ({str(value): of.count(value) for value in of} for of in (a, b))
-    assert total_variation(one, {word: 2 * count for word, count in one.items()}) == pytest.approx(0)
+    assert total_variation(one, {word: 2 * count for word, count in one.items()}) == pytest.approx(
+        0
+    )
     assert total_variation(one, {f"other {word}": 1 for word in other}) == pytest.approx(1)
     assert total_variation(one, other) == pytest.approx(total_variation(other, one))

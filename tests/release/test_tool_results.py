@@ -1,4 +1,6 @@
-"""What becomes of a row with results of tools that may not be used: the cases of decision record 28, built and read."""
+"""What becomes of a row with results of tools that may not be used: the cases of decision record
+28, built and read.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ from ..installed import House
 from ..terms import preset
 from .test_build import build
 
-RECORD = Path(__file__).parents[2] / "docs" / "adr" / "0028-results-that-may-not-be-used-are-masked.md"
+RECORD = (
+    Path(__file__).parents[2] / "docs" / "adr" / "0028-results-that-may-not-be-used-are-masked.md"
+)
 SECRET = "what the tool answered"
 CASES = [
     tuple(cell.strip() for cell in line.strip("| \n").split("|"))[1:]
@@ -38,11 +42,13 @@ def policy_of(terms: str) -> list[Policy]:
         return [msgspec.structs.replace(first, origins=first.origins | {"tool"})]
     return [
         msgspec.structs.replace(
-            first, version=str(number), tool_results=ToolResultsTerm(term),
+            first,
+            version=str(number),
+            tool_results=ToolResultsTerm(term),
             effective=instant("2025-08-28") if number == 0 else instant("2025-10-01"),
         )
         for number, term in enumerate(terms.split(", then "))
-    ]  # fmt: skip
+    ]
 
 
 def call(number: int, arguments: str = "{}") -> ToolCall:
@@ -91,7 +97,8 @@ def test_a_row_with_results_that_may_not_be_used_is_as_the_decision_record_says(
     pool: Pool, tmp_path: Path, terms: str
 ) -> None:
     mine = {f"chat{n}": case for n, case in enumerate(CASES) if case[0] == terms}
-    mine["chat"] = (terms, "u a", "u a")  # without a result of a tool nothing is left out, whatever the term
+    # without a result of a tool nothing is left out, whatever the term
+    mine["chat"] = (terms, "u a", "u a")
     first, *later = policy_of(terms)
     house = House(pool, tmp_path / "data", first)
     house.open("ana", allow=True)
@@ -122,14 +129,22 @@ def test_a_row_with_results_that_may_not_be_used_is_as_the_decision_record_says(
         assert SECRET not in str(list(rows.values()))
 
 
-def test_a_marker_is_a_tools_message_with_the_id_and_name_of_its_call_and_is_in_no_completion() -> None:
+def test_a_marker_is_a_tools_message_with_the_id_and_name_of_its_call_and_is_in_no_completion() -> (
+    None
+):
     row = {
         "messages": [
             {"role": "user", "content": "q"},
             {
                 "role": "assistant",
                 "content": "",
-                "tool_calls": [{"id": "1", "type": "function", "function": {"name": "look", "arguments": '{"a": 1}'}}],
+                "tool_calls": [
+                    {
+                        "id": "1",
+                        "type": "function",
+                        "function": {"name": "look", "arguments": '{"a": 1}'},
+                    }
+                ],
             },
             {"role": "assistant", "content": "so"},
         ],
@@ -142,6 +157,11 @@ def test_a_marker_is_a_tools_message_with_the_id_and_name_of_its_call_and_is_in_
     assert conversation(row).messages[2] == marker
     made = shaped(row, {2: True}, Format.trl).lines
     assert made["sft"][0]["messages"][2] == marker
-    assert (made["kto"][0]["prompt"][2], made["kto"][0]["completion"][0]["content"]) == (marker, "so")
+    assert (made["kto"][0]["prompt"][2], made["kto"][0]["completion"][0]["content"]) == (
+        marker,
+        "so",
+    )
     for to in (Format.unsloth, Format.llama_factory, Format.torchtune, Format.verl):
-        assert shaped(row, {}, to).lines["sft"] == [], "it would count the marker, or has no place for it"
+        assert shaped(row, {}, to).lines["sft"] == [], (
+            "it would count the marker, or has no place for it"
+        )

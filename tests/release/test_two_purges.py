@@ -33,7 +33,9 @@ def lying(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_purge_that_begins_while_another_one_runs_is_refused_and_touches_nothing(house: House) -> None:
+def test_a_purge_that_begins_while_another_one_runs_is_refused_and_touches_nothing(
+    house: House,
+) -> None:
     from licet.erasure import certificates
 
     certificates.run(house.here, at_once=True)

@@ -1,4 +1,6 @@
-"""A language in which nothing looks for names: said alike by notice, manifest and card; left out, or the build stops."""
+"""A language in which nothing looks for names: said alike by notice, manifest and card; left out,
+or the build stops.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +27,15 @@ from ..installed import House
 from .test_build import IMPROVE
 
 GREEK = "Με λένε Ελένη και θέλω να μάθω πώς γράφω ένα γράμμα στη γειτόνισσά μου για το δέντρο."
-FINNISH = "Minun nimeni on Aino ja haluan tietää miten kirjoitan kirjeen naapurilleni, koska puu on liian suuri."
+FINNISH = (
+    "Minun nimeni on Aino ja haluan tietää miten kirjoitan kirjeen naapurilleni, koska puu "
+    "on "
+    "liian suuri."
+)
 ENGLISH = "How do I write a letter to the neighbour about the tree that is too tall for our garden?"
 OTHERS = (
-    "Nothing looks for names and street addresses in other languages: a conversation in which another language is"
+    "Nothing looks for names and street addresses in other languages: a conversation in which "
+    "another language is"
     " recognised is not used."
 )
 STAY = "Nothing looks for names and street addresses in other languages: they are left in."
@@ -71,7 +78,11 @@ def test_where_names_may_stay_the_same_three_say_that_they_do(pool: Pool, tmp_pa
     _, here = house_under(pool, tmp_path, policy)
     built = build(here)
     made = built.manifest.deidentification
-    assert (made.names.other_languages, made.unread, built.manifest.rows) == (STAY, msgspec.UNSET, 3)
+    assert (made.names.other_languages, made.unread, built.manifest.rows) == (
+        STAY,
+        msgspec.UNSET,
+        3,
+    )
     assert STAY in " ".join((built.folder / "README.md").read_text("utf-8").split())
     with transaction(pool) as tx:
         published = [one for one in notice.in_force(tx, 0) if one.language == "en"]
@@ -83,14 +94,20 @@ def test_a_build_stops_where_the_policy_says_so_and_goes_on_under_a_version_that
 ) -> None:
     stops = msgspec.structs.replace(
         file.preset("article-2025"), unread_languages=UnreadLanguagesTerm.build_stopped
-    )  # fmt: skip
+    )
     house, here = house_under(pool, tmp_path, stops)
-    with pytest.raises(UnreadLanguagesError, match="1 in `el`, 1 in `fi`; nothing is sealed") as stopped:
+    with pytest.raises(
+        UnreadLanguagesError, match="1 in `el`, 1 in `fi`; nothing is sealed"
+    ) as stopped:
         build(here)
     assert (stopped.value.because, stopped.value.exit_code) == ("unread_language", EXIT_NO)
     assert not any(one.state == "sealed" for one in catalog.releases(here))
     later = msgspec.structs.replace(
-        file.preset("article-2025"), version="later", effective=instant("2025-09-05"), decide_by=None, material=False
+        file.preset("article-2025"),
+        version="later",
+        effective=instant("2025-09-05"),
+        decide_by=None,
+        material=False,
     )
     policy_changes.apply_policy(here, later, by="test")
     house.passes(10)
@@ -101,5 +118,7 @@ def test_the_term_is_read_written_and_of_no_weight_where_it_is_not_there() -> No
     plain = file.preset("strict")
     stops = msgspec.structs.replace(plain, unread_languages=UnreadLanguagesTerm.build_stopped)
     assert "unread_languages" not in plain.document()
-    assert stops.document()["unread_languages"] == "build stopped" and stops.sha256() != plain.sha256()
+    assert (
+        stops.document()["unread_languages"] == "build stopped" and stops.sha256() != plain.sha256()
+    )
     assert file.read(json.loads(stops.text())) == stops

@@ -1,4 +1,6 @@
-"""A folder that is not what its manifest says is contradicted, by file and promise; an honest one never is."""
+"""A folder that is not what its manifest says is contradicted, by file and promise; an honest one
+never is.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ def folder(honest: Path, tmp_path: Path) -> Path:
 
 
 def repromise(folder: Path, **changes: object) -> ReleaseManifest:
-    """What a forger writes who minds the hashes: another manifest, and the card that belongs to it."""
+    """What a forger writes who minds the hashes: another manifest, and the card that belongs to
+    it.
+    """
     made = msgspec.structs.replace(manifest.read(folder)[0], **changes)
     manifest.write(folder, made)
     card.write(folder, made)
@@ -99,11 +103,17 @@ def longer(name: str) -> Callable[[Path], object]:
         (longer("croissant.json"), [("croissant.json", ReleasePromise.CROISSANT)]),
         (without("part-00001.parquet"), [("part-00001.parquet", ReleasePromise.FILES)]),
         (lambda f: (f / "notes.txt").write_text("mine"), [("notes.txt", ReleasePromise.FILES)]),
-        (lambda f: (f / "part-00009.parquet").mkdir(), [("part-00009.parquet", ReleasePromise.FILES)]),
+        (
+            lambda f: (f / "part-00009.parquet").mkdir(),
+            [("part-00009.parquet", ReleasePromise.FILES)],
+        ),
         (longer("manifest.json"), [("manifest.json", ReleasePromise.MANIFEST)]),
         (longer("README.md"), [("README.md", ReleasePromise.CARD)]),
         (longer("part-00001.parquet"), [("part-00001.parquet", ReleasePromise.HASH)]),
-        (lambda f: rewrite_part(f / "part-00002.parquet", {8}), [("part-00002.parquet", ReleasePromise.HASH)]),
+        (
+            lambda f: rewrite_part(f / "part-00002.parquet", {8}),
+            [("part-00002.parquet", ReleasePromise.HASH)],
+        ),
         (lambda f: repromise(f, root="0" * 64), [("manifest.json", ReleasePromise.ROOT)]),
         (lambda f: repromise(f, name="spring"), []),
     ],
@@ -142,7 +152,9 @@ def test_parts_that_are_not_what_they_are_said_to_hold_are_contradicted(folder: 
 
 def test_a_row_exchanged_together_with_the_hash_of_its_part_breaks_the_root(folder: Path) -> None:
     made = manifest.read(folder)[0]
-    forged = [seal_row(row_of(n, "another text"), key_of(row_of(n)), RELEASE_ID) for n in range(8, 10)]
+    forged = [
+        seal_row(row_of(n, "another text"), key_of(row_of(n)), RELEASE_ID) for n in range(8, 10)
+    ]
     (folder / "aside").mkdir()
     (part,) = write_parts(folder / "aside", forged)
     (folder / "aside" / part.file).replace(folder / "part-00002.parquet")
@@ -156,7 +168,9 @@ def test_a_file_that_is_no_part_is_contradicted_even_if_its_hash_is_promised(fol
     made = manifest.read(folder)[0]
     data = b"PAR1 no part at all PAR1"
     (folder / "part-00002.parquet").write_bytes(data)
-    changed = msgspec.structs.replace(made.parts[2], bytes=len(data), sha256=merkle.sha256(data).hexdigest())
+    changed = msgspec.structs.replace(
+        made.parts[2], bytes=len(data), sha256=merkle.sha256(data).hexdigest()
+    )
     repromise(folder, parts=(*made.parts[:2], changed))
     assert found(folder) == [("part-00002.parquet", ReleasePromise.PART)]
 

@@ -1,4 +1,6 @@
-"""Releases made in a folder, and leases given from memory, by verbs: `build`, `withdraw`, `kill`."""
+"""Releases made in a folder, and leases given from memory, by verbs: `build`, `withdraw`,
+`kill`.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ def keyed(*names: object) -> bytes:
     return sha256(repr(names).encode()).digest()
 
 
-def row_of(ordinal: int, text: str = "", *, until: datetime = UNTIL, sources: int = 1) -> ReleaseRow:
+def row_of(
+    ordinal: int, text: str = "", *, until: datetime = UNTIL, sources: int = 1
+) -> ReleaseRow:
     question = RowMessage(role=TurnRole.user, content=text or f"question {ordinal}")
     answer = RowMessage(role=TurnRole.assistant, content=f"answer {ordinal}")
     return ReleaseRow(
@@ -83,7 +87,9 @@ def promise(folder: Path, parts: tuple[PartPromise, ...]) -> ReleaseManifest:
     for part in parts:
         with (folder / part.file).open("rb") as file:
             for group in groups(file):
-                for columns in zip(group.ordinals, group.row_ids, group.until_us, group.sealed, strict=True):
+                for columns in zip(
+                    group.ordinals, group.row_ids, group.until_us, group.sealed, strict=True
+                ):
                     tree.append(merkle.leaf(*columns))
                     proved.append(proof_of(*columns))
     made = manifest_of(parts, tree.root(), write_proofs(folder, proved))
@@ -94,25 +100,52 @@ def promise(folder: Path, parts: tuple[PartPromise, ...]) -> ReleaseManifest:
 
 
 def proof_of(ordinal: int, row_id: bytes, until_us: int, sealed: bytes) -> dict[str, Any]:
-    """What a row's decision was made from: one segment of its own conversation, of two turns, under one grant."""
+    """What a row's decision was made from: one segment of its own conversation, of two turns, under
+    one grant.
+    """
     until = moment(until_us).date()
     last_on = until.replace(year=until.year - 5).isoformat()
     source = {
-        "segment": 0, "place": "vault", "because": "permitted", "turns": {"typed": 1, "assistant": 1}, "mark": 0,
-        "last_on": last_on, "keep_until": until.isoformat(), "grant": 1, "widening": 0, "said_on": last_on,
-    }  # fmt: skip
+        "segment": 0,
+        "place": "vault",
+        "because": "permitted",
+        "turns": {"typed": 1, "assistant": 1},
+        "mark": 0,
+        "last_on": last_on,
+        "keep_until": until.isoformat(),
+        "grant": 1,
+        "widening": 0,
+        "said_on": last_on,
+    }
     return {
-        "v": 1, "conversation": keyed("chat", ordinal).hex(), "who": keyed("who", ordinal).hex(), "ordinal": ordinal,
-        "row_id": row_id.hex(), "sealed_sha256": sha256(sealed).hexdigest(), "until": until.isoformat(),
-        "policy_sha256": POLICY.sha256().hex(), "last_on": last_on, "marks": [["pro", "app", 0]], "sources": [source],
-    }  # fmt: skip
+        "v": 1,
+        "conversation": keyed("chat", ordinal).hex(),
+        "who": keyed("who", ordinal).hex(),
+        "ordinal": ordinal,
+        "row_id": row_id.hex(),
+        "sealed_sha256": sha256(sealed).hexdigest(),
+        "until": until.isoformat(),
+        "policy_sha256": POLICY.sha256().hex(),
+        "last_on": last_on,
+        "marks": [["pro", "app", 0]],
+        "sources": [source],
+    }
 
 
 def write_proofs(folder: Path, rows: Sequence[dict[str, Any]]) -> ProofPins:
     """The proof files of these rows, and of one candidate more, which is out."""
     (folder / PROOF_FOLDER).mkdir(exist_ok=True)
-    candidates = [{"v": 1, "conversation": row["conversation"], "in": 2, "out": {}, "salted": {}} for row in rows] + [
-        {"v": 1, "conversation": keyed("out").hex(), "in": 0, "out": {}, "salted": {"c" * 64: 3, "d" * 64: 2}}
+    candidates = [
+        {"v": 1, "conversation": row["conversation"], "in": 2, "out": {}, "salted": {}}
+        for row in rows
+    ] + [
+        {
+            "v": 1,
+            "conversation": keyed("out").hex(),
+            "in": 0,
+            "out": {},
+            "salted": {"c" * 64: 3, "d" * 64: 2},
+        }
     ]
     ordered = (
         [POLICY.document()],
@@ -121,7 +154,9 @@ def write_proofs(folder: Path, rows: Sequence[dict[str, Any]]) -> ProofPins:
     )
     return ProofPins(
         **{
-            name: write_lines(folder, file, [msgspec.json.encode(line, order="sorted") for line in lines])
+            name: write_lines(
+                folder, file, [msgspec.json.encode(line, order="sorted") for line in lines]
+            )
             for (name, file), lines in zip(PROOF_NAMES.items(), ordered, strict=True)
         }
     )
@@ -138,7 +173,9 @@ def promised_proof(rows: int) -> ProofPins:
     )
 
 
-def manifest_of(parts: tuple[PartPromise, ...], root: bytes, proof: ProofPins | None = None) -> ReleaseManifest:
+def manifest_of(
+    parts: tuple[PartPromise, ...], root: bytes, proof: ProofPins | None = None
+) -> ReleaseManifest:
     rows = sum(part.rows for part in parts)
     return ReleaseManifest(
         release=RELEASE_ID.hex(),
@@ -147,11 +184,15 @@ def manifest_of(parts: tuple[PartPromise, ...], root: bytes, proof: ProofPins | 
         built_at=START,
         policy=PolicyPin(name="article-2025", version="2025-08-28", sha256=POLICY.sha256().hex()),
         journal=77,
-        counts=Counts(candidates=2 * rows + 5, included=2 * rows, dropped={"withdrawn": 3, "deleted": 2}),
+        counts=Counts(
+            candidates=2 * rows + 5, included=2 * rows, dropped={"withdrawn": 3, "deleted": 2}
+        ),
         rows=rows,
         parts=parts,
         root=root.hex(),
-        deidentification=Deidentification(rules="structured-1", sha256="b" * 64, counts={"email": 4}),
+        deidentification=Deidentification(
+            rules="structured-1", sha256="b" * 64, counts={"email": 4}
+        ),
         licet="0.1.0",
         proof=proof or promised_proof(rows),
     )
@@ -162,7 +203,9 @@ def until_us(moment: datetime) -> int:
 
 
 class Town:
-    """Gives leases, in memory: a clock that is moved by hand, rows that are withdrawn, keys that die."""
+    """Gives leases, in memory: a clock that is moved by hand, rows that are withdrawn, keys that
+    die.
+    """
 
     def __init__(self, rows: Sequence[ReleaseRow], *, lease_seconds: float = 60) -> None:
         self.now = START

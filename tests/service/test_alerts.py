@@ -1,4 +1,6 @@
-"""What is watched from outside: alerts fire as their tests say, each has its page, and every metric that is named is there."""
+"""What is watched from outside: alerts fire as their tests say, each has its page, and every metric
+that is named is there.
+"""
 
 from __future__ import annotations
 
@@ -36,11 +38,16 @@ def rules() -> list[dict[str, Any]]:
 def promtool(*words: str) -> subprocess.CompletedProcess[str]:
     program = shutil.which("promtool")
     if program is None:
-        message = "promtool is not here: the alerts are not tried; apt-get install --no-install-recommends prometheus"
+        message = (
+            "promtool is not here: the alerts are not tried; apt-get install "
+            "--no-install-recommends prometheus"
+        )
         if os.environ.get("CI") == "true":
             pytest.fail(message)
         pytest.skip(message)
-    return subprocess.run([program, *words], cwd=DEPLOY, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [program, *words], cwd=DEPLOY, capture_output=True, text=True, check=False
+    )
 
 
 def expressions() -> dict[str, str]:
@@ -61,8 +68,18 @@ def test_prometheus_takes_the_rules() -> None:
 
 def test_each_alert_fires_on_what_it_is_for_and_not_before() -> None:
     tested = yaml.safe_load((DEPLOY / "alerts_test.yaml").read_text("utf-8"))["tests"]
-    fired = [case["alertname"] for one in tested for case in one["alert_rule_test"] if case.get("exp_alerts")]
-    quiet = [case["alertname"] for one in tested for case in one["alert_rule_test"] if not case.get("exp_alerts")]
+    fired = [
+        case["alertname"]
+        for one in tested
+        for case in one["alert_rule_test"]
+        if case.get("exp_alerts")
+    ]
+    quiet = [
+        case["alertname"]
+        for one in tested
+        for case in one["alert_rule_test"]
+        if not case.get("exp_alerts")
+    ]
     assert fired == quiet == [rule["alert"] for rule in rules()]
     ran = promtool("test", "rules", "alerts_test.yaml")
     assert ran.returncode == 0, ran.stdout + ran.stderr
@@ -77,7 +94,9 @@ def test_each_alert_has_its_page_and_its_link_leads_there() -> None:
     linked = {ROOT / rule["annotations"]["runbook_url"] for rule in rules()}
     apart = {RUNBOOKS / name for name in WITHOUT_ALERT}
     assert {*RUNBOOKS.glob("*.md")} == {*linked, *apart, RUNBOOKS / "index.md"}
-    (reasons,) = re.findall(r"(?m)^Without an alert, because .+$", (RUNBOOKS / "index.md").read_text("utf-8"))
+    (reasons,) = re.findall(
+        r"(?m)^Without an alert, because .+$", (RUNBOOKS / "index.md").read_text("utf-8")
+    )
     assert set(re.findall(r"\]\(([\w-]+\.md)\)", reasons)) == WITHOUT_ALERT
 
 
@@ -95,7 +114,9 @@ def test_the_doctor_knows_each_alert_and_says_what_the_rule_says() -> None:
     run("doctor", "--alert", "LicetNothing", code=64)
 
 
-def test_every_expression_names_metrics_that_the_server_has_and_each_of_them_is_asked_for(pool, tmp_path) -> None:
+def test_every_expression_names_metrics_that_the_server_has_and_each_of_them_is_asked_for(
+    pool, tmp_path
+) -> None:
     world = World(pool, tmp_path / "data")
     world.open("ana")
     with TestClient(world.app) as api:
@@ -103,7 +124,11 @@ def test_every_expression_names_metrics_that_the_server_has_and_each_of_them_is_
         text = api.get("/metrics").text
     families = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
     there = {name for name in families if not name.endswith("_created")}
-    asked = {name for one in expressions().values() for name in re.findall(r"\b(licet_[a-z_]+|up)\b", one)}
+    asked = {
+        name
+        for one in expressions().values()
+        for name in re.findall(r"\b(licet_[a-z_]+|up)\b", one)
+    }
     series = {name for name in there if families[name] != "histogram"}
     series |= {f"{name}_bucket" for name in there if families[name] == "histogram"}
     assert asked - OF_PROMETHEUS <= series
@@ -112,7 +137,9 @@ def test_every_expression_names_metrics_that_the_server_has_and_each_of_them_is_
 
 
 def test_the_figures_are_read_without_counting_a_large_table(pool, tmp_path) -> None:
-    """What may be long is counted up to a bound, in the order of an index that holds only what waits."""
+    """What may be long is counted up to a bound, in the order of an index that holds only what
+    waits.
+    """
     from licet.service import installation_figures
 
     world = World(pool, tmp_path / "data")
@@ -124,8 +151,14 @@ def test_the_figures_are_read_without_counting_a_large_table(pool, tmp_path) -> 
     with pool.connection() as conn:
         conn.execute("SET LOCAL enable_seqscan = off")
         for statement in (
-            "SELECT count(*) FROM (SELECT 1 FROM outbox WHERE index IS NULL ORDER BY outbox_id LIMIT 10000) w",
-            "SELECT requested_at FROM erasures WHERE state <> 'verified' ORDER BY requested_at, erasure_id LIMIT 10000",
+            (
+                "SELECT count(*) FROM (SELECT 1 FROM outbox WHERE index IS NULL ORDER BY "
+                "outbox_id LIMIT 10000) w"
+            ),
+            (
+                "SELECT requested_at FROM erasures WHERE state <> 'verified' ORDER BY "
+                "requested_at, erasure_id LIMIT 10000"
+            ),
         ):
             plan = "\n".join(row[0] for row in conn.execute(f"EXPLAIN {statement}"))
             assert "Seq Scan" not in plan
@@ -140,15 +173,22 @@ def logged() -> tuple[set[str], set[str]]:
     events, fields = set[str](), {"event", "level", "at", "worker"}
     for path in (ROOT / "src" / "licet").rglob("*.py"):
         text = path.read_text("utf-8")
-        if "structlog.get_logger" not in text or path.relative_to(ROOT / "src" / "licet").parts[0] not in (
+        if "structlog.get_logger" not in text or path.relative_to(ROOT / "src" / "licet").parts[
+            0
+        ] not in (
             "web",
             "service",
         ):
             continue
         for call in ast.walk(ast.parse(text)):
-            if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.args):
+            if not (
+                isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.args
+            ):
                 continue
-            if call.func.attr in ("info", "warning", "error") and ast.unparse(call.func.value) in ("_log", "record"):
+            if call.func.attr in ("info", "warning", "error") and ast.unparse(call.func.value) in (
+                "_log",
+                "record",
+            ):
                 assert isinstance(call.args[0], ast.Constant), ast.unparse(call)
                 events.add(str(call.args[0].value))
                 fields |= {str(one.arg) for one in call.keywords}

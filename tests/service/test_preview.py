@@ -1,4 +1,6 @@
-"""What a preview shows is what a release holds, before a yes and after; and looking leaves nothing behind."""
+"""What a preview shows is what a release holds, before a yes and after; and looking leaves nothing
+behind.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,18 @@ IMPROVE = "improve_models"
 WORDS = catalogue()
 WORDS_OF = [
     f"{a}{b}"
-    for a in ("garden", "letter", "bridge", "winter", "number", "window", "summer", "market", "silver", "copper")
+    for a in (
+        "garden",
+        "letter",
+        "bridge",
+        "winter",
+        "number",
+        "window",
+        "summer",
+        "market",
+        "silver",
+        "copper",
+    )
     for b in ("s", "keeper", "less", "side", "maker", "light", "house", "stone", "work", "way")
 ]
 MINE = "write to ana.ilves@firma.ee or call +372 5123 4567, please"
@@ -73,7 +86,9 @@ def test_what_is_shown_is_word_for_word_what_a_release_built_now_holds(house: Ho
     assert why == {"narrowed", "origin"}
 
 
-def test_each_replacement_is_shown_with_what_stood_there_and_what_it_was_taken_for(house: House) -> None:
+def test_each_replacement_is_shown_with_what_stood_there_and_what_it_was_taken_for(
+    house: House,
+) -> None:
     ana = house.open("ana", allow=True)
     talk(house, "one", MINE)
     (one,) = preview.preview(house.here, ana, IMPROVE).conversations
@@ -96,7 +111,13 @@ def test_what_a_yes_would_let_in_is_what_it_lets_in_once_the_chat_goes_on(house:
     assumed = preview.preview(house.here, ana, IMPROVE, conversation=chat, assume=True)
     assert (assumed.refused, len(shown_texts(assumed))) == (None, 2)
     house.tell(
-        do.Choose(account=ana, at=house.now, allow=True, question="training", scope=do.ChosenScope(conversation=chat))
+        do.Choose(
+            account=ana,
+            at=house.now,
+            allow=True,
+            question="training",
+            scope=do.ChosenScope(conversation=chat),
+        )
     )
     house.say("ana", "one", "and now goes on")
     assert built(house, "r") == sorted([*shown_texts(assumed), "and now goes on"])
@@ -139,7 +160,9 @@ def test_another_s_chat_and_an_unknown_purpose_are_refused(house: House) -> None
         preview.preview(house.here, bo, "advertising")
 
 
-def test_pages_follow_one_another_and_show_each_chat_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pages_follow_one_another_and_show_each_chat_once(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ana = house.open("ana", allow=True)
     for n in range(5):
         talk(house, f"c{n}", f"question {n}")
@@ -166,11 +189,16 @@ def test_a_call_of_a_tool_is_shown_as_it_would_be_learnt(house: House) -> None:
 
 def test_every_replacement_is_told_in_order_however_many_there_are(house: House) -> None:
     ana = house.open("ana", allow=True)
-    lines = (f"a{n}@firma.ee asked {WORDS_OF[n % 97]} of a{n + 1}@firma.ee, {WORDS_OF[n % 89]}" for n in range(300))
+    lines = (
+        f"a{n}@firma.ee asked {WORDS_OF[n % 97]} of a{n + 1}@firma.ee, {WORDS_OF[n % 89]}"
+        for n in range(300)
+    )
     house.say("ana", "one", "\n".join(lines))
     (one,) = preview.preview(house.here, ana, IMPROVE).conversations
     (turn,) = one.turns
-    assert [each.was for each in turn.replaced] == [f"a{m}@firma.ee" for n in range(300) for m in (n, n + 1)]
+    assert [each.was for each in turn.replaced] == [
+        f"a{m}@firma.ee" for n in range(300) for m in (n, n + 1)
+    ]
     place = 0
     for each in turn.replaced:
         place = turn.text.index(each.becomes, place) + len(each.becomes)
@@ -196,11 +224,15 @@ def test_a_page_is_bounded_in_turns_and_in_bytes_and_the_pages_show_everything(
         talk(house, f"c{n}", " ".join(f"word{rng.randrange(10**6)}" for _ in range(80)))
     found = pages(house, ana, bounds)
     assert [len(page.conversations) for page in found] == [2, 2, 1]
-    assert [one.conversation for page in found for one in page.conversations] == sorted(house.chats.values())
+    assert [one.conversation for page in found for one in page.conversations] == sorted(
+        house.chats.values()
+    )
     assert sorted(text for page in found for text in shown_texts(page)) == built(house, "r")
 
 
-def test_a_chat_that_no_page_holds_says_how_long_it_is_and_the_others_are_shown(house: House) -> None:
+def test_a_chat_that_no_page_holds_says_how_long_it_is_and_the_others_are_shown(
+    house: House,
+) -> None:
     ana = house.open("ana", allow=True)
     talk(house, "first", "short")
     house.say("ana", "packs well", "z" * 5_000)
@@ -212,9 +244,16 @@ def test_a_chat_that_no_page_holds_says_how_long_it_is_and_the_others_are_shown(
     assert list(seen) == sorted(house.chats.values())
     bytes_of = seen[house.chats["packs well"]].beyond
     assert bytes_of is not None
-    assert (bytes_of.bound, bytes_of.most, bytes_of.found > 5_000) == (PreviewBound.bytes, 4_000, True)
+    assert (bytes_of.bound, bytes_of.most, bytes_of.found > 5_000) == (
+        PreviewBound.bytes,
+        4_000,
+        True,
+    )
     turns = seen[house.chats["many turns"]]
-    assert (turns.beyond, turns.turns) == (BeyondBound(bound=PreviewBound.turns, found=6, most=5), ())
+    assert (turns.beyond, turns.turns) == (
+        BeyondBound(bound=PreviewBound.turns, found=6, most=5),
+        (),
+    )
     assert [len(seen[house.chats[name]].turns) for name in ("first", "last")] == [2, 2]
     whole = preview.preview(house.here, ana, IMPROVE, bounds=preview.A_COMMAND)
     assert shown_texts(whole) == built(house, "r")
@@ -223,7 +262,9 @@ def test_a_chat_that_no_page_holds_says_how_long_it_is_and_the_others_are_shown(
 def test_what_is_not_used_counts_for_no_bytes(house: House) -> None:
     ana = house.open("ana", allow=False)
     house.say("ana", "one", "z" * 5_000)
-    (one,) = preview.preview(house.here, ana, IMPROVE, bounds=PreviewBounds(bytes_max=4_000)).conversations
+    (one,) = preview.preview(
+        house.here, ana, IMPROVE, bounds=PreviewBounds(bytes_max=4_000)
+    ).conversations
     assert (one.beyond, [turn.because for turn in one.turns]) == (None, ["declined"])
 
 
@@ -237,7 +278,12 @@ def test_a_long_chat_is_read_for_names_in_parts_and_then_shown_whole(house: Hous
     house.say("ana", "one message", "a letter to nobody. " * 100)
     talk(house, "after", "short as well")
     found = pages(house, ana, PreviewBounds(names_max=1_000))
-    parts = [one for page in found for one in page.conversations if one.conversation == house.chats["long"]]
+    parts = [
+        one
+        for page in found
+        for one in page.conversations
+        if one.conversation == house.chats["long"]
+    ]
     left = [one.unread for one in parts]
     assert left == sorted(set(left), reverse=True)
     assert left[-1] == 0 < left[0]
@@ -248,8 +294,13 @@ def test_a_long_chat_is_read_for_names_in_parts_and_then_shown_whole(house: Hous
     )
     whole = preview.preview(house.here, ana, IMPROVE, bounds=preview.A_COMMAND)
     kept = [turn.text for one in seen.values() for turn in one.turns if turn.used]
-    letter = [turn.text for one in whole.conversations if one.conversation not in seen or seen[one.conversation].beyond
-              for turn in one.turns if turn.used]  # fmt: skip
+    letter = [
+        turn.text
+        for one in whole.conversations
+        if one.conversation not in seen or seen[one.conversation].beyond
+        for turn in one.turns
+        if turn.used
+    ]
     assert sorted(kept + letter) == built(house, "r")
 
 

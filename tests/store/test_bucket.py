@@ -49,14 +49,18 @@ def test_of_many_that_replace_a_version_at_once_one_does(store: Bucket) -> None:
     tag = store.create("head", b"begun")
     for number in range(ROUNDS):
         assert tag is not None
-        winners = at_once(lambda n, tag=tag, number=number: store.replace("head", b"%d by %d" % (number, n), tag))  # type: ignore[misc]
+        winners = at_once(
+            lambda n, tag=tag, number=number: store.replace("head", b"%d by %d" % (number, n), tag)
+        )  # type: ignore[misc]
         found = store.read("head")
         assert found is not None
         assert [b"%d by %d" % (number, n) for n in winners] == [found.content]
         tag = found.tag
 
 
-def test_a_version_that_was_overtaken_is_not_replaced_and_neither_is_one_that_is_gone(store: Bucket) -> None:
+def test_a_version_that_was_overtaken_is_not_replaced_and_neither_is_one_that_is_gone(
+    store: Bucket,
+) -> None:
     first = store.create("one", b"first")
     assert first is not None
     assert store.replace("one", b"second", first)
@@ -77,7 +81,13 @@ def test_a_write_whose_answer_was_lost_and_is_repeated_counts_as_done(store: Buc
 
 
 def test_names_are_listed_at_any_depth_and_as_a_folder_would(store: Bucket) -> None:
-    for name in ("log/2025/checkpoint", "log/2025/tile/0/000", "log/2026/checkpoint", "logs/other", "log/pruned"):
+    for name in (
+        "log/2025/checkpoint",
+        "log/2025/tile/0/000",
+        "log/2026/checkpoint",
+        "logs/other",
+        "log/pruned",
+    ):
         store.create(name, b"x")
     assert store.names("log/2025/") == ["checkpoint", "tile/0/000"]
     assert store.below("log/") == ["2025", "2026", "pruned"]
@@ -114,12 +124,19 @@ def test_a_service_that_does_not_answer_or_refuses_the_secret_is_busy_and_the_se
     server: seaweed.S3Server, tmp_path: Path
 ) -> None:
     (tmp_path / "wrong").write_text("not-the-secret")
-    wrong = {**server.settings("STORE", "wrong"), "LICET_STORE__SECRET_ACCESS_KEY_FILE": str(tmp_path / "wrong")}
+    wrong = {
+        **server.settings("STORE", "wrong"),
+        "LICET_STORE__SECRET_ACCESS_KEY_FILE": str(tmp_path / "wrong"),
+    }
     nobody = {**server.settings("STORE", "wrong"), "LICET_STORE__ENDPOINT": "http://127.0.0.1:9"}
     for settings in (wrong, nobody):
         found = bucket.opened(Configuration.of(settings).store)
         assert found is not None
-        for ask in (lambda: found.create("x", b""), lambda: found.read("x"), lambda: found.names("x/")):  # noqa: B023
+        for ask in (
+            lambda: found.create("x", b""),
+            lambda: found.read("x"),
+            lambda: found.names("x/"),
+        ):
             with pytest.raises(BusyError) as caught:
                 ask()
             assert "secret" not in str(caught.value)

@@ -1,4 +1,6 @@
-"""`licet doctor` finds a service that ignores the conditions of writes, a key that may not delete, and a clock that is wrong."""
+"""`licet doctor` finds a service that ignores the conditions of writes, a key that may not delete,
+and a clock that is wrong.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ NOW = datetime(2026, 11, 30, tzinfo=UTC)
 class Service(HeldBucket):
     """A service that may ignore a condition, refuse to delete, and whose clock may be wrong."""
 
-    def __init__(self, ignores: str = "", *, deletes: bool = True, ahead: timedelta = timedelta()) -> None:
+    def __init__(
+        self, ignores: str = "", *, deletes: bool = True, ahead: timedelta = timedelta()
+    ) -> None:
         super().__init__()
         self._ignores, self._deletes, self._ahead = ignores, deletes, ahead
 

@@ -34,7 +34,10 @@ PLANTED = "the heron waits"
 def words(databases: Callable[..., str]):
     with opened(databases(migrated=False)) as pool:
         with transaction(pool) as tx:
-            tx.execute("CREATE TABLE words (word text CONSTRAINT a_word_is_kept_once PRIMARY KEY, n int DEFAULT 0)")
+            tx.execute(
+                "CREATE TABLE words (word text CONSTRAINT a_word_is_kept_once PRIMARY KEY, "
+                "n int DEFAULT 0)"
+            )
         yield pool
 
 
@@ -56,21 +59,36 @@ def test_a_transaction_that_raises_leaves_nothing(words: Pool) -> None:
     assert kept(words) == []
 
 
-def test_both_sides_of_a_connection_notice_that_the_other_vanished_within_a_bound(words: Pool) -> None:
-    """What PostgreSQL and libpq are told; on a local socket, as here, the system has nothing to ask."""
+def test_both_sides_of_a_connection_notice_that_the_other_vanished_within_a_bound(
+    words: Pool,
+) -> None:
+    """What PostgreSQL and libpq are told; on a local socket, as here, the system has nothing to
+    ask.
+    """
     with transaction(words) as tx:
         told = tx.info.get_parameters()
-        asked = tx.execute("SELECT name FROM pg_settings WHERE name LIKE 'tcp%' AND source = 'session' ORDER BY name")
+        asked = tx.execute(
+            "SELECT name FROM pg_settings WHERE name LIKE 'tcp%' AND source = 'session' "
+            "ORDER BY name"
+        )
         assert [name for (name,) in asked] == [
-            "tcp_keepalives_count", "tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_user_timeout",
-        ]  # fmt: skip
-    idle, interval, count = (int(told[f"keepalives_{name}"]) for name in ("idle", "interval", "count"))
+            "tcp_keepalives_count",
+            "tcp_keepalives_idle",
+            "tcp_keepalives_interval",
+            "tcp_user_timeout",
+        ]
+    idle, interval, count = (
+        int(told[f"keepalives_{name}"]) for name in ("idle", "interval", "count")
+    )
     assert idle + interval * count <= SILENT_SECONDS_MAX == int(told["tcp_user_timeout"]) / 1_000
 
 
 def test_a_transaction_is_read_committed_in_utc_with_typed_values(words: Pool) -> None:
     with transaction(words) as tx:
-        asked = "SELECT current_setting('transaction_isolation'), '2025-10-08 12:00+02'::timestamptz, gen_random_uuid()"
+        asked = (
+            "SELECT current_setting('transaction_isolation'), '2025-10-08 "
+            "12:00+02'::timestamptz, gen_random_uuid()"
+        )
         isolation, when, number = tx.execute(asked).fetchone() or ()
     assert isolation == "read committed"
     assert isinstance(when, datetime)
@@ -93,8 +111,12 @@ def test_a_snapshot_sees_one_moment_and_writes_nothing(words: Pool) -> None:
     assert kept(words) == ["after", "meanwhile"]
 
 
-def test_a_snapshot_that_records_appends_beside_whoever_changes_what_it_refers_to(pool: Pool) -> None:
-    """A row that refers to another one is appended, though that one was changed since the snapshot began."""
+def test_a_snapshot_that_records_appends_beside_whoever_changes_what_it_refers_to(
+    pool: Pool,
+) -> None:
+    """A row that refers to another one is appended, though that one was changed since the snapshot
+    began.
+    """
     with transaction(pool) as tx:
         tx.execute("CREATE TABLE people (person int PRIMARY KEY, count int)")
         tx.execute("CREATE TABLE seen (person int REFERENCES people)")
@@ -107,7 +129,9 @@ def test_a_snapshot_that_records_appends_beside_whoever_changes_what_it_refers_t
             tx.execute("INSERT INTO seen VALUES (1)")
             assert tx.execute("SELECT count FROM people").fetchone() == (0,)
         with transaction(pool) as tx:
-            assert tx.execute("SELECT count, (SELECT count(*) FROM seen) FROM people").fetchall() == [(1, 1)]
+            assert tx.execute(
+                "SELECT count, (SELECT count(*) FROM seen) FROM people"
+            ).fetchall() == [(1, 1)]
     finally:
         with transaction(pool) as tx:
             tx.execute("DROP TABLE seen, people")
@@ -121,7 +145,9 @@ def test_a_snapshot_that_records_appends_beside_whoever_changes_what_it_refers_t
         ("SELECT no_such_column, %(word)s FROM words", ""),
     ],
 )
-def test_a_refused_statement_names_the_rule_and_quotes_nothing(words: Pool, statement: str, constraint: str) -> None:
+def test_a_refused_statement_names_the_rule_and_quotes_nothing(
+    words: Pool, statement: str, constraint: str
+) -> None:
     with transaction(words) as tx:
         tx.execute("INSERT INTO words VALUES (%s)", (PLANTED,))
     with pytest.raises(StatementError) as caught, transaction(words) as tx:
@@ -148,7 +174,10 @@ def test_a_deadlock_is_contention_and_is_retried_until_both_are_done(words: Pool
     retrying(one)
     assert attempts == 2
     with transaction(words) as tx:
-        assert tx.execute("SELECT word, n FROM words ORDER BY word").fetchall() == [("a", 1), ("b", 1)]
+        assert tx.execute("SELECT word, n FROM words ORDER BY word").fetchall() == [
+            ("a", 1),
+            ("b", 1),
+        ]
 
 
 @pytest.mark.parametrize(
@@ -160,14 +189,18 @@ def test_a_deadlock_is_contention_and_is_retried_until_both_are_done(words: Pool
         ("08006", "the database is not available: sqlstate `08006`"),
     ],
 )
-def test_what_the_server_says_of_its_own_trouble_is_passed_on(words: Pool, state: str, said: str) -> None:
+def test_what_the_server_says_of_its_own_trouble_is_passed_on(
+    words: Pool, state: str, said: str
+) -> None:
     with pytest.raises(UnreachableError) as caught, transaction(words) as tx:
         tx.execute(f"DO $$ BEGIN RAISE EXCEPTION 'planted' USING ERRCODE = '{state}'; END $$")
     assert caught.value.message == said
 
 
 def raise_deadlock(words: Pool) -> None:
-    """Wait for a lock that the caller's transaction holds, for no time: contention as the server tells it."""
+    """Wait for a lock that the caller's transaction holds, for no time: contention as the server
+    tells it.
+    """
     with transaction(words) as tx:
         tx.execute("SELECT FROM words WHERE word = 'a' FOR UPDATE NOWAIT")
 
@@ -225,7 +258,10 @@ def cut(words: Pool, pid: int) -> None:
 
 
 def test_no_server_is_busy_with_the_reason(tmp_path: Path) -> None:
-    with pytest.raises(UnreachableError, match="cannot connect") as caught, opened(f"host={tmp_path} dbname=x"):
+    with (
+        pytest.raises(UnreachableError, match="cannot connect") as caught,
+        opened(f"host={tmp_path} dbname=x"),
+    ):
         pass
     assert "try again" in caught.value.hint
 
@@ -244,8 +280,13 @@ def test_a_full_pool_is_busy(databases: Callable[..., str]) -> None:
             pass
 
 
-def test_a_given_url_is_used_and_no_server_is_started(databases: Callable[..., str], tmp_path: Path) -> None:
-    environment = {"LICET_DATABASE_URL": databases(migrated=False), "LICET_DATA": str(tmp_path / "data")}
+def test_a_given_url_is_used_and_no_server_is_started(
+    databases: Callable[..., str], tmp_path: Path
+) -> None:
+    environment = {
+        "LICET_DATABASE_URL": databases(migrated=False),
+        "LICET_DATA": str(tmp_path / "data"),
+    }
     with database(DatabaseConfig.of(environment)) as pool, transaction(pool) as tx:
         assert tx.execute("SELECT 1").fetchone() == (1,)
     assert not (tmp_path / "data").exists()

@@ -61,7 +61,9 @@ def both(house: House, verb: Any) -> Meanwhile:
     return meanwhile(pool, verb, in_transaction(pool, verb))
 
 
-def test_of_two_versions_of_the_policy_at_once_the_second_is_held_against_the_first(house: House) -> None:
+def test_of_two_versions_of_the_policy_at_once_the_second_is_held_against_the_first(
+    house: House,
+) -> None:
     later = replace(preset("article-2025"), version="2026-01-01", effective=instant("2026-01-01"))
     done = both(house, lambda tx: policy_versions.add(tx, later, house.now, "test"))
     assert done.waited
@@ -74,7 +76,10 @@ def test_steps_of_an_inbox_item_are_numbered_one_after_another(house: House) -> 
         staff = sessions.known_staff(tx, "ana@example.org", house.now, os.urandom)
         about = ItemAbout(item="sweep:weekly")
         inbox_register.note(tx, house.here.keyring, about, staff, house.now, "first")
-    done = both(house, lambda tx: inbox_register.note(tx, house.here.keyring, about, staff, house.now, "another"))
+    done = both(
+        house,
+        lambda tx: inbox_register.note(tx, house.here.keyring, about, staff, house.now, "another"),
+    )
     assert (done.waited, done.error) == (True, None)
     assert house.query("SELECT steps FROM inbox_items") == [(3,)]
 
@@ -82,13 +87,18 @@ def test_steps_of_an_inbox_item_are_numbered_one_after_another(house: House) -> 
 def test_of_two_who_take_an_inbox_item_at_once_one_has_it(house: House) -> None:
     with transaction(house.here.pool) as tx:
         ana, ben = (
-            sessions.known_staff(tx, name, house.now, os.urandom) for name in ("a@example.org", "b@example.org")
+            sessions.known_staff(tx, name, house.now, os.urandom)
+            for name in ("a@example.org", "b@example.org")
         )
-        inbox_register.note(tx, house.here.keyring, ItemAbout(item="sweep:weekly"), ana, house.now, "first")
+        inbox_register.note(
+            tx, house.here.keyring, ItemAbout(item="sweep:weekly"), ana, house.now, "first"
+        )
     pool = house.here.pool
 
     def take(staff: Any) -> Any:
-        return lambda tx: inbox_register.take(tx, house.here.keyring, ItemAbout(item="sweep:weekly"), staff, house.now)
+        return lambda tx: inbox_register.take(
+            tx, house.here.keyring, ItemAbout(item="sweep:weekly"), staff, house.now
+        )
 
     done = meanwhile(pool, take(ana), in_transaction(pool, take(ben)))
     assert isinstance(done.error, RefusedError)
@@ -98,7 +108,9 @@ def test_the_samples_of_a_release_are_drawn_one_after_another(built: House) -> N
     assert both(built, lambda tx: sample.lock(tx, release(built).release_id)).waited
 
 
-def test_the_withdrawn_rows_of_a_release_are_brought_up_to_date_by_one_at_a_time(built: House) -> None:
+def test_the_withdrawn_rows_of_a_release_are_brought_up_to_date_by_one_at_a_time(
+    built: House,
+) -> None:
     known, policies = release(built), installation.policies(built.here)
     withdrawn_rows.brought_up(built.here.pool, known, policies, built.now, built.now + DAY)
     assert both(built, lambda tx: withdrawn_rows._read(tx, known.release_id, lock=True)).waited
@@ -121,12 +133,19 @@ def test_a_release_is_built_once_at_a_time_and_another_goes_on(house: House) -> 
 
 def test_a_build_waits_for_the_pages_that_another_one_left_under_way(house: House) -> None:
     def paging(tx: Transaction) -> None:
-        tx.execute("SELECT pg_advisory_xact_lock_shared(%s, hashtext(%s))", [page_builder.PAGES_LOCK, "one"])
+        tx.execute(
+            "SELECT pg_advisory_xact_lock_shared(%s, hashtext(%s))",
+            [page_builder.PAGES_LOCK, "one"],
+        )
 
     pool = house.here.pool
-    done = meanwhile(pool, paging, in_transaction(pool, lambda tx: page_builder.wait_for_pages(tx, "one")))
+    done = meanwhile(
+        pool, paging, in_transaction(pool, lambda tx: page_builder.wait_for_pages(tx, "one"))
+    )
     assert done.waited
-    other = meanwhile(pool, paging, in_transaction(pool, lambda tx: page_builder.wait_for_pages(tx, "other")))
+    other = meanwhile(
+        pool, paging, in_transaction(pool, lambda tx: page_builder.wait_for_pages(tx, "other"))
+    )
     assert not other.waited
 
 

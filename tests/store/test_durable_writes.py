@@ -1,7 +1,9 @@
-"""What writes durably leaves nothing to a crash when it returns: every name is on the disk, and every byte of every file.
+"""What writes durably leaves nothing to a crash when it returns: every name is on the disk, and
+every byte of every file.
 
-The writes run under the watch of `erasure.disk`, which sees each change and each fsync; `Disk` keeps for each name and file
-what a crash may still leave of it. With any fsync of these functions left out something remains open.
+The writes run under the watch of `erasure.disk`, which sees each change and each fsync; `Disk`
+keeps for each name and file what a crash may still leave of it. With any fsync of these functions
+left out something remains open.
 """
 
 from __future__ import annotations
@@ -123,18 +125,26 @@ def office_beside(root: Path) -> None:
 
 WRITERS: dict[str, Writer] = {
     "a file and a folder": Writer(make_and_sync),
-    "a key file": Writer(lambda root: key_file(root / "key", "log.example", SignatureType.ed25519, "licet")),
+    "a key file": Writer(
+        lambda root: key_file(root / "key", "log.example", SignatureType.ed25519, "licet")
+    ),
     "a part set aside": Writer(
         lambda root: _FolderPlace(root).set_aside("1.log", b"content", remove=True), make("1.log")
     ),
-    "a part mended": Writer(lambda root: _FolderPlace(root).write("1.log", b"content"), make("1.log")),
+    "a part mended": Writer(
+        lambda root: _FolderPlace(root).write("1.log", b"content"), make("1.log")
+    ),
     "a journal that moved": Writer(
         lambda root: rename_journal(root / "journal", root / "journal.moved"), make("journal/1.log")
     ),
     "a new epoch key": Writer(lambda root: FileProvider(root / "deep" / "keys").newest()),
-    "a destroyed epoch key": Writer(lambda root: FileProvider(root / "keys").destroy(1), make("keys/epoch-000001.key")),
+    "a destroyed epoch key": Writer(
+        lambda root: FileProvider(root / "keys").destroy(1), make("keys/epoch-000001.key")
+    ),
     "a seal of WAL": Writer(lambda root: wal_seals.seal(root, KEY), make(SEGMENT)),
-    "a year of the log that goes": Writer(lambda root: rename_year(root / "2020", root / "2020.gone"), make("2020/tile")),
+    "a year of the log that goes": Writer(
+        lambda root: rename_year(root / "2020", root / "2020.gone"), make("2020/tile")
+    ),
     "a file that is replaced": Writer(replace_file, make("file")),
     "a part of a release": Writer(
         lambda root: part.rewrite_part(root / "part-00000.parquet", {0}),
@@ -153,11 +163,15 @@ WRITERS: dict[str, Writer] = {
     "a cluster that is replaced": Writer(swap, clusters("data", "restored"), free=("replaced",)),
     "a cluster where there was none": Writer(swap, clusters("restored")),
     "a cluster whose swap was killed": Writer(go_on_with_a_swap, clusters(REPLACED)),
-    "a cluster whose swap was killed at its end": Writer(go_on_with_a_swap, clusters(REPLACED, "data")),
-    "files of a log": Writer(
-        lambda root: Durable(Folder(root)).write({"2025/tile/0": b"hashes", "2025/checkpoint": b"signed"})
+    "a cluster whose swap was killed at its end": Writer(
+        go_on_with_a_swap, clusters(REPLACED, "data")
     ),
-}  # fmt: skip
+    "files of a log": Writer(
+        lambda root: Durable(Folder(root)).write(
+            {"2025/tile/0": b"hashes", "2025/checkpoint": b"signed"}
+        )
+    ),
+}
 
 
 def left_open(node: Node, path: str, free: tuple[str, ...]) -> Iterator[str]:
@@ -187,7 +201,9 @@ def found(node: Node, path: str = "") -> dict[str, bytes | None]:
 
 
 def lying(root: Path) -> dict[str, bytes | None]:
-    return {f"/{one.relative_to(root)}": one.read_bytes() for one in root.rglob("*") if one.is_file()}
+    return {
+        f"/{one.relative_to(root)}": one.read_bytes() for one in root.rglob("*") if one.is_file()
+    }
 
 
 def watched(root: Path, writer: Writer) -> Disk:
@@ -209,11 +225,19 @@ def test_what_is_written_durably_is_on_the_disk_when_it_returns(tmp_path: Path, 
     writer = WRITERS[name]
     disk = watched(tmp_path / "root", writer)
     assert list(left_open(disk.root, "", writer.free)) == []
-    free = {path: data for path, data in lying(tmp_path / "root").items() if Path(path).name not in writer.free}
-    assert {path: data for path, data in found(disk.root).items() if Path(path).name not in writer.free} == free
+    free = {
+        path: data
+        for path, data in lying(tmp_path / "root").items()
+        if Path(path).name not in writer.free
+    }
+    assert {
+        path: data for path, data in found(disk.root).items() if Path(path).name not in writer.free
+    } == free
 
 
-def test_an_object_is_synced_with_every_folder_up_to_the_one_that_has_the_store_s(tmp_path: Path) -> None:
+def test_an_object_is_synced_with_every_folder_up_to_the_one_that_has_the_store_s(
+    tmp_path: Path,
+) -> None:
     """The library that writes it is no Python and is not watched: what is asked for is."""
     root = tmp_path / "root"
     root.mkdir()

@@ -1,4 +1,6 @@
-"""The embedded server: it comes up anywhere, is shared, leaves with its last user and loses nothing when killed."""
+"""The embedded server: it comes up anywhere, is shared, leaves with its last user and loses nothing
+when killed.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 def enter(folder: Path, python: str = sys.executable, **options: object) -> subprocess.Popen[str]:
     """Another process that uses the server until its input ends."""
     pipe = subprocess.PIPE
-    other = subprocess.Popen([python, "-c", USER, str(folder)], stdin=pipe, stdout=pipe, text=True, **options)
+    other = subprocess.Popen(
+        [python, "-c", USER, str(folder)], stdin=pipe, stdout=pipe, text=True, **options
+    )
     assert other.stdout is not None
     assert other.stdout.readline() == "in\n"
     return other
@@ -70,7 +74,9 @@ def wait_until_gone(pid: int) -> None:
 
 
 def wait_until_recovered(dsn: str) -> None:
-    """PostgreSQL 18 loses a request to stop that comes while it recovers, and the launcher waits long for it."""
+    """PostgreSQL 18 loses a request to stop that comes while it recovers, and the launcher waits
+    long for it.
+    """
 
     def recovered() -> bool:
         with contextlib.suppress(psycopg.OperationalError), psycopg.connect(dsn):
@@ -102,8 +108,12 @@ print(leases.log_key(bytes(16)).hex())
 """
 
 
-def test_a_script_that_closes_nothing_ends_without_a_traceback_and_takes_its_server_with_it(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", HELD, str(tmp_path)], capture_output=True, text=True, check=False)
+def test_a_script_that_closes_nothing_ends_without_a_traceback_and_takes_its_server_with_it(
+    tmp_path: Path,
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HELD, str(tmp_path)], capture_output=True, text=True, check=False
+    )
     assert (done.returncode, len(done.stdout.strip()), done.stderr) == (0, 64, "")
     assert not embedded.status(tmp_path / "postgres").running
 
@@ -120,7 +130,9 @@ def test_two_processes_share_one_server(folder: Path, fast: embedded.Options) ->
 def test_two_processes_that_start_at_once_start_one_server(folder: Path) -> None:
     pipe = subprocess.PIPE
     both = [
-        subprocess.Popen([sys.executable, "-c", USER, str(folder)], stdin=pipe, stdout=pipe, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", USER, str(folder)], stdin=pipe, stdout=pipe, text=True
+        )
         for _ in range(2)
     ]
     assert [other.stdout.readline() for other in both if other.stdout] == ["in\n", "in\n"]
@@ -137,7 +149,9 @@ def test_a_killed_user_does_not_keep_the_server(folder: Path, fast: embedded.Opt
     assert not embedded.status(folder).running
 
 
-def test_a_server_whose_only_user_was_killed_goes_with_the_next_one(folder: Path, fast: embedded.Options) -> None:
+def test_a_server_whose_only_user_was_killed_goes_with_the_next_one(
+    folder: Path, fast: embedded.Options
+) -> None:
     kill(enter(folder))
     assert embedded.status(folder).running
     assert not embedded.status(folder).used
@@ -146,7 +160,9 @@ def test_a_server_whose_only_user_was_killed_goes_with_the_next_one(folder: Path
     assert not embedded.status(folder).running
 
 
-def test_a_pinned_server_outlives_its_users_until_it_is_stopped(folder: Path, fast: embedded.Options) -> None:
+def test_a_pinned_server_outlives_its_users_until_it_is_stopped(
+    folder: Path, fast: embedded.Options
+) -> None:
     assert embedded.start(folder, fast).pinned
     with embedded.running(folder, fast):
         pass
@@ -163,7 +179,9 @@ def test_stopping_a_server_in_use_only_unpins_it(folder: Path, fast: embedded.Op
     assert not embedded.status(folder).running
 
 
-def test_no_acknowledged_row_is_lost_when_the_postmaster_is_killed(tmp_path: Path, binaries: Path | None) -> None:
+def test_no_acknowledged_row_is_lost_when_the_postmaster_is_killed(
+    tmp_path: Path, binaries: Path | None
+) -> None:
     folder = tmp_path / "postgres"
     durable = embedded.Options(binaries=binaries)
     with embedded.running(folder, durable) as dsn:
@@ -176,7 +194,9 @@ def test_no_acknowledged_row_is_lost_when_the_postmaster_is_killed(tmp_path: Pat
         wait_until_gone(pid)
         revived = embedded.revive(folder, durable)
         with psycopg.connect(revived) as conn:
-            assert conn.execute("SELECT number FROM kept ORDER BY number").fetchall() == [(n,) for n in range(20)]
+            assert conn.execute("SELECT number FROM kept ORDER BY number").fetchall() == [
+                (n,) for n in range(20)
+            ]
         assert embedded.status(folder).pid != pid
     assert not embedded.status(folder).running
 
@@ -219,7 +239,9 @@ def test_its_folders_and_secrets_are_closed_to_others(folder: Path, fast: embedd
             psycopg.connect(dsn, passfile="/dev/null", password="guess")
 
 
-def test_no_statement_parameter_or_value_reaches_its_log(folder: Path, fast: embedded.Options) -> None:
+def test_no_statement_parameter_or_value_reaches_its_log(
+    folder: Path, fast: embedded.Options
+) -> None:
     planted = "the heron waits"
     with embedded.running(folder, fast) as dsn, psycopg.connect(dsn, autocommit=True) as conn:
         conn.execute("CREATE TABLE words (word text PRIMARY KEY)")
@@ -236,7 +258,8 @@ def test_no_statement_parameter_or_value_reaches_its_log(folder: Path, fast: emb
             victim.pgconn.send_query(f"SELECT pg_advisory_lock(1), '{planted}'".encode())
             while (
                 conn.execute(
-                    "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event IS NOT NULL", (pid,)
+                    "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event IS NOT NULL",
+                    (pid,),
                 ).fetchone()
                 is None
             ):
@@ -256,7 +279,9 @@ def test_any_folder_will_do(tmp_path: Path, fast: embedded.Options, name: str) -
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can run the server as somebody else")
-def test_root_without_namespaces_runs_it_as_another_user(tmp_path: Path, binaries: Path | None) -> None:
+def test_root_without_namespaces_runs_it_as_another_user(
+    tmp_path: Path, binaries: Path | None
+) -> None:
     for parent in (tmp_path, *tmp_path.parents):
         if not parent.stat().st_mode & 0o001:
             parent.chmod(parent.stat().st_mode | 0o011)
@@ -280,7 +305,11 @@ def test_an_ordinary_user_runs_it(tmp_path_factory: pytest.TempPathFactory) -> N
     identity = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
     try:
         subprocess.run(
-            [sys.executable, "-c", "import licet.store.connect"], check=True, capture_output=True, cwd="/", **identity
+            [sys.executable, "-c", "import licet.store.connect"],
+            check=True,
+            capture_output=True,
+            cwd="/",
+            **identity,
         )
     except (PermissionError, subprocess.CalledProcessError):
         pytest.skip(f"`nobody` cannot run `{sys.executable}`: a folder above it is closed")
@@ -295,7 +324,9 @@ def test_an_ordinary_user_runs_it(tmp_path_factory: pytest.TempPathFactory) -> N
     subprocess.run(["rm", "-rf", str(folder)], check=True)
 
 
-def test_a_cluster_of_another_version_is_refused_untouched(folder: Path, fast: embedded.Options) -> None:
+def test_a_cluster_of_another_version_is_refused_untouched(
+    folder: Path, fast: embedded.Options
+) -> None:
     with embedded.running(folder, fast):
         pass
     made = (folder / "cluster" / "PG_VERSION").read_text()
@@ -306,7 +337,9 @@ def test_a_cluster_of_another_version_is_refused_untouched(folder: Path, fast: e
     assert not embedded.status(folder).used
 
 
-def test_a_socket_folder_that_others_can_enter_is_refused(folder: Path, fast: embedded.Options) -> None:
+def test_a_socket_folder_that_others_can_enter_is_refused(
+    folder: Path, fast: embedded.Options
+) -> None:
     (folder / "socket").mkdir(parents=True)
     (folder / "socket").chmod(0o755)
     with pytest.raises(BrokenError, match="not ours alone"), embedded.running(folder, fast):
@@ -321,11 +354,17 @@ def test_a_status_of_nothing_makes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("lines", [0, 1, 7, 8])
-def test_a_lock_file_that_says_too_little_is_of_no_running_server(tmp_path: Path, lines: int) -> None:
-    """PostgreSQL writes it line by line; the eighth says that it is ready, of a process that has to be one of its own."""
+def test_a_lock_file_that_says_too_little_is_of_no_running_server(
+    tmp_path: Path, lines: int
+) -> None:
+    """PostgreSQL writes it line by line; the eighth says that it is ready, of a process that has to
+    be one of its own.
+    """
     folder = tmp_path / "postgres"
     (folder / "data").mkdir(parents=True)
-    (folder / "data" / "postmaster.pid").write_text("\n".join([str(os.getpid()), *["x"] * 6, "ready"][:lines]))
+    (folder / "data" / "postmaster.pid").write_text(
+        "\n".join([str(os.getpid()), *["x"] * 6, "ready"][:lines])
+    )
     assert not embedded.status(folder).running
 
 
@@ -334,16 +373,24 @@ GIGABYTE = 2**30
 
 @pytest.mark.parametrize(
     ("memory", "free", "buffers", "log"),
-    [(GIGABYTE // 2, GIGABYTE, 128, 1024), (8 * GIGABYTE, 40 * GIGABYTE, 512, 4096), (2**40, 2**43, 1024, 8192)],
+    [
+        (GIGABYTE // 2, GIGABYTE, 128, 1024),
+        (8 * GIGABYTE, 40 * GIGABYTE, 512, 4096),
+        (2**40, 2**43, 1024, 8192),
+    ],
 )
-def test_settings_are_shares_of_the_machine_within_bounds(memory: int, free: int, buffers: int, log: int) -> None:
+def test_settings_are_shares_of_the_machine_within_bounds(
+    memory: int, free: int, buffers: int, log: int
+) -> None:
     said = dict(line.split(" = ") for line in machine.settings(memory, free).splitlines())
     assert said["shared_buffers"] == f"{buffers}MB"
     assert said["max_wal_size"] == f"{log}MB"
     assert not {"fsync", "full_page_writes", "synchronous_commit"} & said.keys()
 
 
-def test_a_server_that_is_told_of_the_machine_is_as_durable_as_postgresql_by_default(folder: Path) -> None:
+def test_a_server_that_is_told_of_the_machine_is_as_durable_as_postgresql_by_default(
+    folder: Path,
+) -> None:
     with embedded.running(folder) as dsn, psycopg.connect(dsn) as conn:
         on = {
             name: conn.execute(f"SHOW {name}").fetchone()
@@ -351,7 +398,10 @@ def test_a_server_that_is_told_of_the_machine_is_as_durable_as_postgresql_by_def
         }
         assert set(on.values()) == {("on",)}
         free = shutil.disk_usage(folder).free
-        said = dict(line.split(" = ") for line in machine.settings(machine.memory_bytes(), free).splitlines())
+        said = dict(
+            line.split(" = ")
+            for line in machine.settings(machine.memory_bytes(), free).splitlines()
+        )
         row = conn.execute(
             "SELECT setting::bigint * 8192 / 1048576 FROM pg_settings WHERE name = 'shared_buffers'"
         ).fetchone()

@@ -47,7 +47,9 @@ def refused(one: AbstractContextManager[Any], another: AbstractContextManager[An
         raise AssertionError("it began")
 
 
-def test_one_hook_at_a_time_reads_the_transcripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_hook_at_a_time_reads_the_transcripts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(memory, "BUSY_SECONDS", -1.0)
     one, another = (AgentMemory(tmp_path, "ana") for _ in range(2))
     refused(one.alone(), another.alone())
@@ -69,9 +71,14 @@ def test_backups_run_side_by_side_and_none_beside_a_prune(tmp_path: Path) -> Non
     refused(alone(), alone())
 
 
-def test_one_restore_of_a_server_one_drill_and_one_receiver_of_wal_run_at_a_time(house: House, tmp_path: Path) -> None:
+def test_one_restore_of_a_server_one_drill_and_one_receiver_of_wal_run_at_a_time(
+    house: House, tmp_path: Path
+) -> None:
     options = Options(durable=False)
-    refused(base_recovery.beside(tmp_path / "postgres", options), base_recovery.beside(tmp_path / "postgres", options))
+    refused(
+        base_recovery.beside(tmp_path / "postgres", options),
+        base_recovery.beside(tmp_path / "postgres", options),
+    )
     refused(drills._alone(house.here), drills._alone(house.here))
     refused(wal_receiver._alone(house.here), wal_receiver._alone(house.here))
 
@@ -105,7 +112,9 @@ def test_a_release_that_somebody_uses_is_not_removed_from_the_disk(tmp_path: Pat
     assert not place.exists()
 
 
-def test_a_release_of_a_bucket_is_changed_by_one_process_of_a_host_and_of_all_hosts(house: House) -> None:
+def test_a_release_of_a_bucket_is_changed_by_one_process_of_a_host_and_of_all_hosts(
+    house: House,
+) -> None:
     house.open("ana", allow=True)
     house.talk("ana", "chat")
     release_build.build_release(house.here, name="one", purpose="improve_models")

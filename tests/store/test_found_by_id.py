@@ -1,4 +1,6 @@
-"""What is looked up without its account has an index that finds it, though none guards it over all accounts (ADR 22)."""
+"""What is looked up without its account has an index that finds it, though none guards it over all
+accounts (ADR 22).
+"""
 
 from __future__ import annotations
 
@@ -26,9 +28,12 @@ LOOKED_UP: dict[str, Callable[[Transaction], object]] = {
 
 
 def forget_sizes(conn: Transaction, index: str) -> None:
-    """Until the transaction ends, the index's table is as one that no test before has filled: the planner goes by its sizes."""
+    """Until the transaction ends, the index's table is as one that no test before has filled: the
+    planner goes by its sizes.
+    """
     table = conn.execute(
-        "SELECT indrelid::regclass::text, indrelid FROM pg_index WHERE indexrelid = %s::regclass", [index]
+        "SELECT indrelid::regclass::text, indrelid FROM pg_index WHERE indexrelid = %s::regclass",
+        [index],
     ).fetchone()
     assert table is not None
     conn.execute("SET LOCAL session_replication_role = replica")

@@ -1,8 +1,9 @@
 """No statement of a verb or a page reads all of a table that grows, or loops over an aggregate.
 
-The statements are those of `bench/growth.py`, as they ran, with their values. The installation is small and its statistics
-say that it is large: each table that grows and has rows is said to have three million, so that the planner weighs what it would
-weigh at millions of turns. What is planned to read all is listed in `PLANNED`, with the reason.
+The statements are those of `bench/growth.py`, as they ran, with their values. The installation is
+small and its statistics say that it is large: each table that grows and has rows is said to have
+three million, so that the planner weighs what it would weigh at millions of turns. What is planned
+to read all is listed in `PLANNED`, with the reason.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ STATEMENTS_MIN = 100
 
 
 @pytest.fixture(scope="module")
-def recorded(databases: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> PlanRecorder:
+def recorded(
+    databases: Callable[..., str], tmp_path_factory: pytest.TempPathFactory
+) -> PlanRecorder:
     """The plans of every unit's statements."""
     recorder = PlanRecorder()
     with grown(unlived(databases()), tmp_path_factory.mktemp("growth"), TURNS) as here:
@@ -28,7 +31,8 @@ def recorded(databases: Callable[..., str], tmp_path_factory: pytest.TempPathFac
             for table in sorted(GROWING):
                 conn.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
             conn.execute(
-                "UPDATE pg_class SET reltuples = %s WHERE relname = ANY(%s) AND relpages > 0", [ROWS, sorted(GROWING)]
+                "UPDATE pg_class SET reltuples = %s WHERE relname = ANY(%s) AND relpages > 0",
+                [ROWS, sorted(GROWING)],
             )
             recorder.among = filled(conn)
         recorder.watch(here.pool)
@@ -50,14 +54,26 @@ def test_no_statement_reads_all_of_what_grows(recorded: PlanRecorder) -> None:
 
 def test_a_plan_that_breaks_a_rule_is_found() -> None:
     scan = {"Node Type": "Seq Scan", "Relation Name": "turns", "Parent Relationship": "Outer"}
-    looked = {"Node Type": "Index Scan", "Relation Name": "turns", "Parent Relationship": "Outer", "Index Cond": "x"}
-    outer = {"Node Type": "Index Scan", "Relation Name": "accounts", "Index Cond": "x", "Parent Relationship": "Outer"}
+    looked = {
+        "Node Type": "Index Scan",
+        "Relation Name": "turns",
+        "Parent Relationship": "Outer",
+        "Index Cond": "x",
+    }
+    outer = {
+        "Node Type": "Index Scan",
+        "Relation Name": "accounts",
+        "Index Cond": "x",
+        "Parent Relationship": "Outer",
+    }
 
     def looped(inner: dict[str, object]) -> list[str]:
         summed = {"Node Type": "Aggregate", "Parent Relationship": "Inner", "Plans": [inner]}
         return list(faults({"Node Type": "Nested Loop", "Plans": [outer, summed]}, GROWING))
 
-    assert list(faults({"Node Type": "Limit", "Plans": [scan]}, GROWING)) == ["reads all of `turns`"]
+    assert list(faults({"Node Type": "Limit", "Plans": [scan]}, GROWING)) == [
+        "reads all of `turns`"
+    ]
     assert "loops over an aggregate" in looped(scan)
     assert looped(looked) == []
 

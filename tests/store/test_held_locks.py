@@ -1,7 +1,9 @@
-"""Who waits for whom: each lock that a statement takes is held until its transaction ends, and what passes by waits for none.
+"""Who waits for whom: each lock that a statement takes is held until its transaction ends, and what
+passes by waits for none.
 
-A verb that reads before it changes takes what it read; another one that would read the same meanwhile waits, and then sees
-what became of it. Without the lock both would decide by what was there before.
+A verb that reads before it changes takes what it read; another one that would read the same
+meanwhile waits, and then sees what became of it. Without the lock both would decide by what was
+there before.
 """
 
 from __future__ import annotations
@@ -47,7 +49,9 @@ Verb = Callable[[House, Transaction], object]
 
 
 def bucket_of(house: House, tx: Transaction) -> int:
-    row = tx.execute("SELECT bucket FROM accounts WHERE account_id = %s", [house.accounts["ana"]]).fetchone()
+    row = tx.execute(
+        "SELECT bucket FROM accounts WHERE account_id = %s", [house.accounts["ana"]]
+    ).fetchone()
     assert row is not None
     return int(row[0])
 
@@ -130,7 +134,9 @@ def house(pool: Pool, tmp_path: Path) -> House:
 def test_what_one_holds_until_its_end_another_waits_for(house: House, what: str) -> None:
     first, second = WAITS[what]
     pool = house.here.pool
-    done = meanwhile(pool, lambda tx: first(house, tx), in_transaction(pool, lambda tx: second(house, tx)))
+    done = meanwhile(
+        pool, lambda tx: first(house, tx), in_transaction(pool, lambda tx: second(house, tx))
+    )
     assert done.error is None
     assert done.waited
 
@@ -145,7 +151,9 @@ def test_the_newest_record_of_the_journal_is_remembered_by_who_is_free_to(house:
     done = meanwhile(
         pool,
         lambda tx: journal_heads.remember(tx, journal, JournalHead(5, bytes(32))),
-        in_transaction(pool, lambda tx: journal_heads.remember_if_free(tx, journal, JournalHead(9, bytes(32)))),
+        in_transaction(
+            pool, lambda tx: journal_heads.remember_if_free(tx, journal, JournalHead(9, bytes(32)))
+        ),
     )
     assert (done.waited, done.error) == (False, None)
     assert house.query("SELECT number FROM journal_heads WHERE journal = %s", journal) == [(5,)]
@@ -156,8 +164,10 @@ def test_of_two_that_forget_a_stranger_s_request_one_does(house: House) -> None:
     house.now = house.now.replace(year=2031)
     with transaction(house.here.pool) as tx:
         tx.execute(
-            """INSERT INTO rights_requests (request_id, kind, via, received_at, ended_at, state, due_at)
-               VALUES (%(id)s, 'access', 'staff', %(at)s, %(at)s, 'answered', %(at)s + interval '1 month')""",
+            """INSERT INTO rights_requests (request_id, kind, via, received_at, ended_at, state,
+               due_at)
+               VALUES (%(id)s, 'access', 'staff', %(at)s, %(at)s, 'answered',
+                 %(at)s + interval '1 month')""",
             {"id": ID, "at": house.now.replace(year=2020)},
         )
     pool = house.here.pool
@@ -173,7 +183,11 @@ def test_names_that_were_found_are_kept_by_who_finds_the_account_free(house: Hou
     house.talk("ana", "chat")
     pool, account = house.here.pool, house.accounts["ana"]
     segment = found_names.NamedSegment(
-        account=account, conversation=house.chats["chat"], segment=0, slot=0, key=KeyMaterial(bytes(32))
+        account=account,
+        conversation=house.chats["chat"],
+        segment=0,
+        slot=0,
+        key=KeyMaterial(bytes(32)),
     )
     done = meanwhile(
         pool,
@@ -194,7 +208,9 @@ def test_a_lock_of_a_process_is_had_by_one_connection(pool: Pool) -> None:
 
 
 @pytest.mark.parametrize("one", [archives._alone, log_retention._alone])
-def test_neither_a_restore_nor_the_end_of_a_year_begins_beside_a_sequencer(house: House, one: Any) -> None:
+def test_neither_a_restore_nor_the_end_of_a_year_begins_beside_a_sequencer(
+    house: House, one: Any
+) -> None:
     with documents.sequencing(house.here), pytest.raises(BusyError), one(house.here):
         raise AssertionError("it began")
     with locked(house.here.pool, sweeper.SWEEPS_LOCK) as mine:
@@ -207,23 +223,33 @@ def test_neither_a_restore_nor_the_end_of_a_year_begins_beside_a_sequencer(house
 
 
 def test_bodies_move_to_the_cold_store_by_one_run(house: House) -> None:
-    with cold_tier._alone(house.here.pool), pytest.raises(BusyError), cold_tier._alone(house.here.pool):
+    with (
+        cold_tier._alone(house.here.pool),
+        pytest.raises(BusyError),
+        cold_tier._alone(house.here.pool),
+    ):
         raise AssertionError("it began")
 
 
 def test_a_request_whose_key_is_in_use_is_told_so_and_another_one_goes_on(house: House) -> None:
     pool, now = house.here.pool, house.now
-    one, other = (idempotency.once(bytes(32), b"caller", key, b"request") for key in ("one", "other"))
+    one, other = (
+        idempotency.once(bytes(32), b"caller", key, b"request") for key in ("one", "other")
+    )
     done = meanwhile(
         pool,
         lambda tx: idempotency.remembered(tx, [one], now),
         in_transaction(pool, lambda tx: idempotency.remembered(tx, [one, other], now)),
     )
     assert (done.waited, done.error) == (False, None)
-    assert {place: type(answer) for place, answer in done.result.items()} == {one.place: idempotency.RunningKeyError}
+    assert {place: type(answer) for place, answer in done.result.items()} == {
+        one.place: idempotency.RunningKeyError
+    }
 
 
-def test_counts_are_put_together_by_one_and_the_other_goes_on(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_counts_are_put_together_by_one_and_the_other_goes_on(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(counts, "FOLDED_ROWS_MIN", 1)
     pool = house.here.pool
     done = meanwhile(pool, counts.recount, in_transaction(pool, counts.fold))

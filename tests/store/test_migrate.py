@@ -12,7 +12,9 @@ import pytest
 from licet.errors import BrokenError
 from licet.store.migrate import Migration, drift, dump_schema, migrate, migrations, pending
 
-BIRDS = Migration(1, "birds", b"CREATE TABLE birds (id int PRIMARY KEY); CREATE TABLE nests (id int);")
+BIRDS = Migration(
+    1, "birds", b"CREATE TABLE birds (id int PRIMARY KEY); CREATE TABLE nests (id int);"
+)
 COLOURS = Migration(2, "colours", b"ALTER TABLE birds ADD colour text NOT NULL DEFAULT 'grey';")
 BROKEN = Migration(3, "broken", b"CREATE TABLE eggs (id int); SELECT no_such_thing();")
 
@@ -56,7 +58,9 @@ def test_a_step_may_not_end_its_transaction(conn) -> None:
 def test_a_database_that_is_newer_than_the_code_is_refused(conn) -> None:
     migrate(conn, (BIRDS, COLOURS))
     for verb in (migrate, pending):
-        with pytest.raises(BrokenError, match="at migration `2`, this version of licet knows `1`") as caught:
+        with pytest.raises(
+            BrokenError, match="at migration `2`, this version of licet knows `1`"
+        ) as caught:
             verb(conn, (BIRDS,))
         assert caught.value.hint
 
@@ -87,7 +91,9 @@ def test_many_may_migrate_at_once(databases: Callable[..., str]) -> None:
     assert sorted(step.number for step in done) == [1, 2]
 
 
-@pytest.mark.parametrize("names", [["0002_a.sql"], ["0001_a.sql", "0001_b.sql"], ["1_a.sql"], ["0001_A.sql"]])
+@pytest.mark.parametrize(
+    "names", [["0002_a.sql"], ["0001_a.sql", "0001_b.sql"], ["1_a.sql"], ["0001_A.sql"]]
+)
 def test_misnamed_migrations_are_refused(tmp_path: Path, names: list[str]) -> None:
     for name in names:
         (tmp_path / name).write_text("SELECT 1")
@@ -113,7 +119,10 @@ def test_migrations_are_read_in_order(tmp_path: Path) -> None:
         "CREATE POLICY mine ON t USING (a = 1)",
         "CREATE INDEX ON t (b) WHERE b > 3",
         "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 2'",
-        "CREATE TRIGGER g BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+        (
+            "CREATE TRIGGER g BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION "
+            "suppress_redundant_updates_trigger()"
+        ),
         "CREATE OR REPLACE VIEW v AS SELECT a, b FROM t WHERE b > 2",
         "ALTER TYPE mood ADD VALUE 'calm' BEFORE 'glad'",
         "ALTER SEQUENCE s INCREMENT 5",
@@ -145,7 +154,12 @@ def test_drift_sees(conn, other, change: str) -> None:
 
 def test_the_road_to_a_schema_does_not_show(conn, other) -> None:
     migrate(
-        conn, (BIRDS, COLOURS, Migration(3, "fewer", b"ALTER TABLE birds DROP colour; ALTER TABLE birds ADD wing int"))
+        conn,
+        (
+            BIRDS,
+            COLOURS,
+            Migration(3, "fewer", b"ALTER TABLE birds DROP colour; ALTER TABLE birds ADD wing int"),
+        ),
     )
     other.execute("CREATE TABLE nests (id int); CREATE TABLE birds (id int PRIMARY KEY, wing int)")
     other.commit()

@@ -1,6 +1,8 @@
-"""One owner a table: who writes it, who else reads it and where queries join subjects, held against docs/tables.md.
+"""One owner a table: who writes it, who else reads it and where queries join subjects, held against
+docs/tables.md.
 
-The statements are found by reading the source (`tests.statements`), which the last tests here hold on planted modules.
+The statements are found by reading the source (`tests.statements`), which the last tests here hold
+on planted modules.
 """
 
 from __future__ import annotations
@@ -16,7 +18,10 @@ PAGE = ROOT / "docs" / "tables.md"
 
 # Written outside the owner's room, each with its reason. It may only shrink.
 WRITTEN_ELSEWHERE = {
-    ("deliveries", "vault/host_events.py"): "an event and its deliveries are one statement of the verb that causes it",
+    (
+        "deliveries",
+        "vault/host_events.py",
+    ): "an event and its deliveries are one statement of the verb that causes it",
     (
         "suggestions",
         "vault/expiry.py",
@@ -30,11 +35,19 @@ NOT_OURS = {
 # Tables whose names a string leaves open, by what is written there.
 OPEN = {
     ("backup/dump.py", True): set[str](),  # every table, of a database that nothing else is in yet
-    ("store/rows.py", True): set[str](),  # `insert`, `appending` and `copy_in`, whose callers name the table
+    # `insert`, `appending` and `copy_in`, whose callers name the table
+    ("store/rows.py", True): set[str](),
     ("vault/conversation_pages.py", False): {"bodies", "safety_bodies"},
     ("vault/permit.py", False): {"bodies", "safety_bodies"},
     ("vault/counts.py", True): {"segments", "feedback"},
-    ("vault/writes.py", True): {"turns", "bodies", "safety_bodies", "choices", "feedback", "feedback_bodies"},
+    ("vault/writes.py", True): {
+        "turns",
+        "bodies",
+        "safety_bodies",
+        "choices",
+        "feedback",
+        "feedback_bodies",
+    },
     ("vault/counts.py", False): {
         "account_counts",
         "segments",
@@ -50,7 +63,9 @@ def rows(heading: str) -> list[list[str]]:
     """The cells of the table under a heading of the page, without backticks."""
     section = PAGE.read_text("utf-8").split(f"## {heading}\n")[1].split("\n## ")[0]
     lines = [line for line in section.splitlines() if line.startswith("|")][2:]
-    return [[cell.strip().replace("`", "") for cell in line.strip("|").split("|")] for line in lines]
+    return [
+        [cell.strip().replace("`", "") for cell in line.strip("|").split("|")] for line in lines
+    ]
 
 
 def owners() -> dict[str, str]:
@@ -59,7 +74,9 @@ def owners() -> dict[str, str]:
 
 
 def is_open(use: Use) -> bool:
-    """Whether the text leaves the table to the run: a lower-case name in braces, which is no fragment of SQL."""
+    """Whether the text leaves the table to the run: a lower-case name in braces, which is no
+    fragment of SQL.
+    """
     return re.fullmatch(r"\{[a-z]*\}", use.table) is not None
 
 
@@ -87,11 +104,17 @@ def test_every_table_has_one_owner_and_every_owner_is_there() -> None:
 
 def test_a_table_is_written_by_its_owner_alone() -> None:
     named = {cells[0]: cells[1].split(", ") for cells in rows("Owners")}
-    elsewhere = {(use.table, use.module) for use in ours() if use.writes and room(use.module) != owners()[use.table]}
+    elsewhere = {
+        (use.table, use.module)
+        for use in ours()
+        if use.writes and room(use.module) != owners()[use.table]
+    }
     assert elsewhere == set(WRITTEN_ELSEWHERE)
     for use in ours():
         if use.writes and (use.table, use.module) not in WRITTEN_ELSEWHERE:
-            assert use.module in named[use.table], f"{use.module}:{use.line} writes `{use.table}` and is not its owner"
+            assert use.module in named[use.table], (
+                f"{use.module}:{use.line} writes `{use.table}` and is not its owner"
+            )
 
 
 def test_the_page_has_the_number_of_modules_that_read_each_table() -> None:
@@ -101,7 +124,8 @@ def test_the_page_has_the_number_of_modules_that_read_each_table() -> None:
             readers[use.table].add(use.module)
     counted = {table: len(readers[table]) for table in tables()}
     assert {cells[0]: int(cells[3]) for cells in rows("Owners")} == counted, (
-        "a number that rises: ask the owner instead, or say in the commit why not; one that falls: write it into docs/tables.md"
+        "a number that rises: ask the owner instead, or say in the commit why not; one that "
+        "falls: write it into docs/tables.md"
     )
 
 
@@ -111,18 +135,29 @@ def test_a_query_reads_another_room_s_table_only_in_a_named_place() -> None:
     for use in ours():
         if not use.writes and room(use.module) != owners()[use.table]:
             foreign[use.module].add(use.table)
-    assert foreign == allowed, "what is not in the page asks the owner; what is not in the source leaves the page"
+    assert foreign == allowed, (
+        "what is not in the page asks the owner; what is not in the source leaves the page"
+    )
 
 
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("SELECT 1 FROM accounts a JOIN journal j USING (account_id)", {("accounts", False), ("journal", False)}),
+        (
+            "SELECT 1 FROM accounts a JOIN journal j USING (account_id)",
+            {("accounts", False), ("journal", False)},
+        ),
         ("SELECT 1 FROM accounts a, journal j", {("accounts", False), ("journal", False)}),
-        ("DELETE FROM bodies b USING segments s WHERE true", {("bodies", True), ("segments", False)}),
+        (
+            "DELETE FROM bodies b USING segments s WHERE true",
+            {("bodies", True), ("segments", False)},
+        ),
         ("SELECT 1 FROM accounts FOR NO KEY UPDATE", {("accounts", False)}),
         ("INSERT INTO holds (a) SELECT 1 ON CONFLICT (a) DO UPDATE SET a = 1", {("holds", True)}),
-        ("WITH flags AS (SELECT 1 FROM turns) UPDATE holds SET a = 1 FROM flags", {("turns", False), ("holds", True)}),
+        (
+            "WITH flags AS (SELECT 1 FROM turns) UPDATE holds SET a = 1 FROM flags",
+            {("turns", False), ("holds", True)},
+        ),
         ("COPY release_runs (a) FROM STDIN (FORMAT BINARY)", {("release_runs", True)}),
         ("the sessions from accounts that update events", set()),
     ],
@@ -144,5 +179,8 @@ def f(tx, rows):
     insert(tx, "choices", {}, rows)
 '''
     assert {(table, writes) for table, _, writes in uses_of(source)} == {
-        ("holds", True), ("turns", False), ("flags", False), ("choices", True),
-    }  # fmt: skip
+        ("holds", True),
+        ("turns", False),
+        ("flags", False),
+        ("choices", True),
+    }

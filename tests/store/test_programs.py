@@ -1,4 +1,6 @@
-"""PostgreSQL's programs, files and processes as the store uses them: what they are told, and what is said of a failure."""
+"""PostgreSQL's programs, files and processes as the store uses them: what they are told, and what
+is said of a failure.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +19,17 @@ from licet.store import embedded, files
 @pytest.mark.parametrize(
     ("script", "said"),
     [
-        ("echo a row of words >&2; echo 'ERROR: no such table' >&2; echo ERROR: another >&2", "ERROR: no such table"),
+        (
+            "echo a row of words >&2; echo 'ERROR: no such table' >&2; echo ERROR: another >&2",
+            "ERROR: no such table",
+        ),
         ("echo first >&2; echo second >&2", "first"),
         ("true", "no reason given"),
     ],
 )
-def test_a_program_that_fails_is_named_with_its_trouble_and_quotes_nothing_else(script: str, said: str) -> None:
+def test_a_program_that_fails_is_named_with_its_trouble_and_quotes_nothing_else(
+    script: str, said: str
+) -> None:
     with pytest.raises(BrokenError) as failed:
         postgres_programs.run(["sh", "-c", f"{script}; exit 3"], hint="try again")
     assert (failed.value.message, failed.value.hint) == (f"`sh` failed: {said}", "try again")
@@ -32,7 +39,9 @@ def test_a_program_that_fails_is_named_with_its_trouble_and_quotes_nothing_else(
 def test_what_a_program_says_of_its_failure_is_bounded() -> None:
     with pytest.raises(BrokenError) as failed:
         postgres_programs.run(["sh", "-c", "printf %01000d 7 >&2; exit 1"])
-    assert len(failed.value.message) == len("`sh` failed: ") + postgres_programs.OUTPUT_CHARACTERS_MAX
+    assert (
+        len(failed.value.message) == len("`sh` failed: ") + postgres_programs.OUTPUT_CHARACTERS_MAX
+    )
 
 
 def test_a_program_is_told_the_connection_by_its_environment_and_nothing_else_of_ours(
@@ -40,7 +49,9 @@ def test_a_program_is_told_the_connection_by_its_environment_and_nothing_else_of
 ) -> None:
     monkeypatch.setenv("SECRET_OF_OURS", "planted")
     running = postgres_programs.begin(
-        ["env"], "host=/run/x dbname=licet user=ana password=p port=5433 application_name=tests", stdout=subprocess.PIPE
+        ["env"],
+        "host=/run/x dbname=licet user=ana password=p port=5433 application_name=tests",
+        stdout=subprocess.PIPE,
     )
     assert running.stdout is not None
     with running.stdout as output:
@@ -49,12 +60,19 @@ def test_a_program_is_told_the_connection_by_its_environment_and_nothing_else_of
     kept = {name: told.pop(name) for name in ("PATH", "HOME", "LD_LIBRARY_PATH") if name in told}
     assert kept == {name: os.environ[name] for name in kept}
     assert told == {
-        "PGHOST": "/run/x", "PGDATABASE": "licet", "PGUSER": "ana", "PGPASSWORD": "p", "PGPORT": "5433",
-        "PGAPPNAME": "tests", "LC_ALL": "C.UTF-8",
-    }  # fmt: skip
+        "PGHOST": "/run/x",
+        "PGDATABASE": "licet",
+        "PGUSER": "ana",
+        "PGPASSWORD": "p",
+        "PGPORT": "5433",
+        "PGAPPNAME": "tests",
+        "LC_ALL": "C.UTF-8",
+    }
 
 
-def test_where_no_postgresql_is_new_enough_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_no_postgresql_is_new_enough_it_is_said_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert (embedded.binaries() / "postgres").is_file()
     monkeypatch.setattr(embedded, "VERSION_MIN", 1_000)
     with pytest.raises(UsageError, match="no PostgreSQL 1000 or newer"):
@@ -87,11 +105,15 @@ def test_a_folder_s_name_is_synced_though_somebody_else_made_it(tmp_path: Path) 
     )
     made = tmp_path / "a" / "b"
     for opened in ({tmp_path, tmp_path / "a"}, {tmp_path / "a"}):
-        done = subprocess.run([sys.executable, "-c", watched, str(made)], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", watched, str(made)], capture_output=True, text=True, check=True
+        )
         assert {Path(line.removeprefix("opened ")) for line in done.stdout.splitlines()} == opened
 
 
-def test_a_program_of_postgresql_is_told_nothing_of_our_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_of_postgresql_is_told_nothing_of_our_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("LICET_SECRET", "a secret")
     monkeypatch.setenv("HOME", "/home/of-somebody")
     running = postgres_programs.begin(["env"], stdout=subprocess.PIPE)

@@ -1,6 +1,8 @@
-"""A later version brings a database to its schema: by one command, whole steps at a time, and no other command does it.
+"""A later version brings a database to its schema: by one command, whole steps at a time, and no
+other command does it.
 
-The package has one migration; the steps of later versions are made here, in a folder that the runner reads in its place.
+The package has one migration; the steps of later versions are made here, in a folder that the
+runner reads in its place.
 """
 
 from __future__ import annotations
@@ -29,9 +31,13 @@ from ..waiting import wait_until
 
 LATER = {
     "0002_notes.sql": "-- expand: notes\nCREATE TABLE notes (note text);",
-    "0003_moods.sql": "-- contract: a mood, of everybody\nALTER TABLE accounts ADD mood text NOT NULL DEFAULT 'calm';",
+    "0003_moods.sql": (
+        "-- contract: a mood, of everybody\nALTER TABLE accounts ADD mood text NOT NULL DEFAULT "
+        "'calm';"
+    ),
 }
-# A migration that stops on its way until its process is killed; the lock goes with its connection, soon after.
+# A migration that stops on its way until its process is killed; the lock goes with its connection,
+# soon after.
 SLOW = """
 import sys, psycopg
 from licet.store.migrate import Migration, migrate, migrations
@@ -123,10 +129,15 @@ def test_an_upgrade_killed_in_the_middle_leaves_a_whole_step_and_goes_on(
     old: tuple[str, House], request: pytest.FixtureRequest
 ) -> None:
     dsn, before = old[0], decided(old[1])
-    with subprocess.Popen([sys.executable, "-c", SLOW, dsn], stdout=subprocess.PIPE, text=True) as running:
+    with subprocess.Popen(
+        [sys.executable, "-c", SLOW, dsn], stdout=subprocess.PIPE, text=True
+    ) as running:
         assert running.stdout is not None
         assert running.stdout.readline() == "begun\n"
-        sleeping = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+        sleeping = (
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
+            "wait_event = 'PgSleep'"
+        )
         with psycopg.connect(dsn, autocommit=True) as conn:
             wait_until(lambda: conn.execute(sleeping).fetchone() == (1,), "the slow step begins")
         running.send_signal(signal.SIGKILL)
@@ -145,28 +156,40 @@ def test_a_schema_newer_than_the_program_is_refused_and_nothing_is_touched(
     dsn, house = old
     with psycopg.connect(dsn) as conn:
         conn.execute(
-            "INSERT INTO migrations (number, name, sha256, expands) VALUES (2, 'of_tomorrow', %s, false)", [bytes(32)]
+            (
+                "INSERT INTO migrations (number, name, sha256, expands) VALUES (2, "
+                "'of_tomorrow', %s, false)"
+            ),
+            [bytes(32)],
         )
     before = house.dump()
     result = licet(old, command)
     assert result.exit_code == 70
-    assert "error: the database is at migration `2`, this version of licet knows `1`" in result.output
+    assert (
+        "error: the database is at migration `2`, this version of licet knows `1`" in result.output
+    )
     assert "hint: install the version of licet that wrote it, or a newer one" in result.output
     assert house.dump() == before
 
 
 @pytest.mark.usefixtures("later")
 def test_each_step_is_taken_beside_a_reader_of_every_table(old: tuple[str, House]) -> None:
-    """As while a dump runs: whoever reads all tables in one transaction holds up each step, and loses nothing."""
+    """As while a dump runs: whoever reads all tables in one transaction holds up each step, and
+    loses nothing.
+    """
     dsn, steps = old[0], migrations()
     before = decided(old[1])
     with psycopg.connect(dsn) as conn, psycopg.connect(dsn) as reader:
         for place in range(1, len(steps)):
             tables = reader.execute(
                 """SELECT format('%I', relname) FROM pg_class
-                    WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> 'migrations'"""
+                    WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+                      AND relname <> 'migrations'"""
             )
-            reader.execute(f"LOCK TABLE {', '.join(name for (name,) in tables.fetchall())} IN ACCESS SHARE MODE")
+            reader.execute(
+                f"LOCK TABLE {', '.join(name for (name,) in tables.fetchall())} IN ACCESS "
+                "SHARE MODE"
+            )
             assert migrate(conn, steps[: place + 1], lambda _: reader.commit()) == (steps[place],)
             conn.commit()
             reader.commit()

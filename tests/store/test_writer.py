@@ -1,4 +1,6 @@
-"""The batched writer: one commit for many, nobody answered before it, a bad item alone in its failure."""
+"""The batched writer: one commit for many, nobody answered before it, a bad item alone in its
+failure.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ from licet.store.connect import (
 from licet.store.writer import BatchWriter, Bounds
 
 INSERT = (
-    "INSERT INTO kept (number) SELECT number FROM unnest(%s::int[]) WITH ORDINALITY AS u(number, place) ORDER BY place"
+    "INSERT INTO kept (number) SELECT number FROM unnest(%s::int[]) WITH ORDINALITY AS "
+    "u(number, place) ORDER BY place"
 )
 
 
@@ -35,7 +38,8 @@ def rows_dsn(databases: Callable[..., str]) -> str:
     dsn = databases(migrated=False)
     with psycopg.connect(dsn) as conn:
         conn.execute(
-            "CREATE TABLE kept (place int GENERATED ALWAYS AS IDENTITY, xid xid8 DEFAULT pg_current_xact_id(),"
+            "CREATE TABLE kept (place int GENERATED ALWAYS AS IDENTITY, xid xid8 DEFAULT "
+            "pg_current_xact_id(),"
             " number int CONSTRAINT a_number_is_even CHECK (number % 2 = 0))"
         )
     return dsn
@@ -76,14 +80,20 @@ def commits(rows: Pool) -> int:
 def test_many_items_share_a_commit_and_each_gets_its_own_result(rows: Pool) -> None:
     with BatchWriter(rows, keep, Bounds(gather_seconds=0.2)) as writer:
         futures = [writer.submit(number) for number in range(0, 200, 2)]
-        assert [future.result() for future in futures] == [number * 10 for number in range(0, 200, 2)]
+        assert [future.result() for future in futures] == [
+            number * 10 for number in range(0, 200, 2)
+        ]
     assert kept(rows) == list(range(0, 200, 2))
     assert commits(rows) == 1
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(numbers=st.lists(st.integers(0, 50), max_size=30), batch=st.integers(1, 8))
-def test_exactly_the_bad_items_fail_and_the_others_keep_their_order(rows: Pool, numbers: list[int], batch: int) -> None:
+def test_exactly_the_bad_items_fail_and_the_others_keep_their_order(
+    rows: Pool, numbers: list[int], batch: int
+) -> None:
     empty(rows)
     with BatchWriter(rows, keep, Bounds(batch_rows_max=batch)) as writer:
         futures = [writer.submit(number) for number in numbers]
@@ -136,7 +146,9 @@ def test_each_submitters_order_is_kept(rows: Pool) -> None:
             thread.join()
     found = kept(rows)
     for start in (0, 1000, 2000):
-        assert [number for number in found if start <= number < start + 100] == list(range(start, start + 100, 2))
+        assert [number for number in found if start <= number < start + 100] == list(
+            range(start, start + 100, 2)
+        )
 
 
 def test_closing_answers_everything_taken_and_takes_no_more(rows: Pool) -> None:
@@ -157,7 +169,9 @@ def test_who_comes_when_the_queue_is_full_is_held_back_then_refused(rows: Pool) 
         assert go.wait(600)
         return keep(tx, items)
 
-    with BatchWriter(rows, stuck, Bounds(batch_rows_max=1, queue_rows_max=2, wait_seconds_max=0.1)) as writer:
+    with BatchWriter(
+        rows, stuck, Bounds(batch_rows_max=1, queue_rows_max=2, wait_seconds_max=0.1)
+    ) as writer:
         futures = [writer.submit(2)]
         while writer._waiting:
             time.sleep(0.001)
@@ -217,7 +231,9 @@ def test_a_connection_lost_before_the_commit_keeps_nothing_and_says_so(rows: Poo
     assert kept(rows) == [6]
 
 
-def test_after_a_lost_connection_the_rest_of_a_bad_batch_is_not_tried_and_is_told_so(rows: Pool) -> None:
+def test_after_a_lost_connection_the_rest_of_a_bad_batch_is_not_tried_and_is_told_so(
+    rows: Pool,
+) -> None:
     tried: list[list[int]] = []
 
     def cut(tx: Transaction, items: Sequence[int]) -> list[int]:
@@ -232,7 +248,10 @@ def test_after_a_lost_connection_the_rest_of_a_bad_batch_is_not_tried_and_is_tol
         wait(told)
         assert writer.submit(10).result(600) == 100, "the writer works on"
     assert tried == [[3, 4, 6, 8], [3], [4], [10]]
-    assert [type(future.exception()) for future in told] == [StatementError, *[UnreachableError] * 3]
+    assert [type(future.exception()) for future in told] == [
+        StatementError,
+        *[UnreachableError] * 3,
+    ]
     assert kept(rows) == [10]
 
 
@@ -260,12 +279,17 @@ def test_a_connection_lost_during_the_commit_leaves_the_outcome_unknown_and_is_n
     with BatchWriter(rows, vanish, Bounds(gather_seconds=0.1)) as writer:
         lost = [writer.submit(2), writer.submit(4)]
         wait(lost)
-    assert [type(future.exception()) for future in lost] == [OutcomeUnknownError, OutcomeUnknownError]
+    assert [type(future.exception()) for future in lost] == [
+        OutcomeUnknownError,
+        OutcomeUnknownError,
+    ]
     assert calls == 1
     assert kept(rows) == ([2, 4] if committed else [])
 
 
-def test_what_follows_a_commit_is_done_before_the_answer_and_beside_the_next_batch(rows: Pool) -> None:
+def test_what_follows_a_commit_is_done_before_the_answer_and_beside_the_next_batch(
+    rows: Pool,
+) -> None:
     done: list[int] = []
     may, began = threading.Event(), threading.Event()
 
@@ -309,7 +333,9 @@ def test_a_batch_that_nothing_follows_is_answered_after_the_one_before_it(rows: 
     assert order == [20, 40, 60]
 
 
-def test_where_what_follows_a_commit_fails_everybody_in_it_is_told_and_nobody_is_tried_again(rows: Pool) -> None:
+def test_where_what_follows_a_commit_fails_everybody_in_it_is_told_and_nobody_is_tried_again(
+    rows: Pool,
+) -> None:
     def apply(tx: Transaction, items: Sequence[int]) -> list[int]:
         if 2 in items:
             after_commit(tx, fails)

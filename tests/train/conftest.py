@@ -1,4 +1,6 @@
-"""What the tests of training need: the optional group `train`, loudly absent in development, never in CI."""
+"""What the tests of training need: the optional group `train`, loudly absent in development, never
+in CI.
+"""
 
 import os
 from importlib.util import find_spec

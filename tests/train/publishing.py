@@ -1,4 +1,6 @@
-"""A publisher of withdrawn rows in memory, on a clock that is set, for a release of `release.world`; and its leases."""
+"""A publisher of withdrawn rows in memory, on a clock that is set, for a release of
+`release.world`; and its leases.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,12 @@ class Office:
     """Publishes into ``folder``: `withdraw` grows the bitmap and writes it."""
 
     def __init__(
-        self, folder: Path, manifest_sha256: str = MANIFEST, *, seconds: float = 300, clock: Any = None
+        self,
+        folder: Path,
+        manifest_sha256: str = MANIFEST,
+        *,
+        seconds: float = 300,
+        clock: Any = None,
     ) -> None:
         self.folder, self.manifest_sha256, self.seconds = folder, manifest_sha256, seconds
         self.clock = clock or Clock()
@@ -71,14 +78,20 @@ class Office:
         return self.folder / bitmap.file_name(RELEASE)
 
     def encoded(self, *, signer: Signer = SIGNER, **other: Any) -> bytes:
-        """The file as it would be published, ``other`` than it should be where that is asked for."""
+        """The file as it would be published, ``other`` than it should be where that is asked
+        for.
+        """
         rows = bitmap.packed(other.pop("ordinals", self.ordinals))
         issued = datetime.fromtimestamp(self.clock(), UTC)
         said = {
-            "release": RELEASE, "manifest_sha256": self.manifest_sha256, "number": self.number, "issued": issued,
-            "until": issued + timedelta(seconds=self.seconds), "sha256": sha256(rows).hexdigest(),
+            "release": RELEASE,
+            "manifest_sha256": self.manifest_sha256,
+            "number": self.number,
+            "issued": issued,
+            "until": issued + timedelta(seconds=self.seconds),
+            "sha256": sha256(rows).hexdigest(),
             "rows": len(bitmap.FrozenBitMap.deserialize(rows)),
-        }  # fmt: skip
+        }
         return bitmap.file_of(bitmap.sign(BitmapHead(**(said | other)), signer), rows)
 
     def publish(self, **other: Any) -> None:
@@ -89,13 +102,21 @@ class Office:
         self.number += 1
         self.publish()
 
-    def gate(self, when_stale: WhenStale = WhenStale.stop, held: bytes | None = None, **other: Any) -> TrainingGate:
+    def gate(
+        self, when_stale: WhenStale = WhenStale.stop, held: bytes | None = None, **other: Any
+    ) -> TrainingGate:
         if isinstance(self.clock, Clock):
             other = {"monotonic": self.clock.monotonic, "sleep": self.clock.sleep} | other
         return TrainingGate(
-            self.file, release=RELEASE, manifest_sha256=self.manifest_sha256, verifier=SIGNER.verifier,
-            clock=self.clock, when_stale=when_stale, held=held, **other,
-        )  # fmt: skip
+            self.file,
+            release=RELEASE,
+            manifest_sha256=self.manifest_sha256,
+            verifier=SIGNER.verifier,
+            clock=self.clock,
+            when_stale=when_stale,
+            held=held,
+            **other,
+        )
 
 
 class Keys:
@@ -112,7 +133,9 @@ class Keys:
 
     def lease(self, release_id: bytes, part: int, ordinals: Sequence[int]) -> Lease:
         self.asked.append(len(ordinals))
-        given = {o: key_of(self.rows[o]) for o in ordinals if o in self.rows and o not in self.refused}
+        given = {
+            o: key_of(self.rows[o]) for o in ordinals if o in self.rows and o not in self.refused
+        }
         return Lease(keys=given, expires=self.now() + timedelta(seconds=self.seconds))
 
     def now(self) -> datetime:
@@ -146,20 +169,38 @@ def ordinals(rows: Any) -> list[int]:
 def run_ranks(
     folder: Path, gates: Path, count: int, part: str, program: str = "rank_steps"
 ) -> list[tuple[int, str, str]]:
-    """What each of ``count`` processes of `tests.train.PROGRAM` ended with and said: its code, stdout and stderr."""
+    """What each of ``count`` processes of `tests.train.PROGRAM` ended with and said: its code,
+    stdout and stderr.
+    """
     root = Path(__file__).resolve().parents[2]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    apart = [{"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count)} for rank in range(count)]
+    apart = [
+        {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count)}
+        for rank in range(count)
+    ]
     environment |= {
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": "1",
     }  # Accelerate asks for them; the ranks meet by a file
     started = [
         subprocess.Popen(
-            [sys.executable, "-m", f"tests.train.{program}", str(folder), str(gates), str(rank), str(count), part],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment | apart[rank], cwd=root, text=True,
+            [
+                sys.executable,
+                "-m",
+                f"tests.train.{program}",
+                str(folder),
+                str(gates),
+                str(rank),
+                str(count),
+                part,
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment | apart[rank],
+            cwd=root,
+            text=True,
         )
         for rank in range(count)
-    ]  # fmt: skip
+    ]
     said = [one.communicate(timeout=600) for one in started]
     return [(one.returncode, *words) for one, words in zip(started, said, strict=True)]

@@ -1,7 +1,9 @@
-"""Run alone, as `python -m tests.train.rank FOLDER GATES RANK`: one of two ranks of a run on the release in FOLDER.
+"""Run alone, as `python -m tests.train.rank FOLDER GATES RANK`: one of two ranks of a run on the
+release in FOLDER.
 
-Every step ends in an exchange between the ranks, so that one that took fewer would leave the other waiting. After ten
-steps the first rank publishes that much was withdrawn. Prints, for both, the steps and the withdrawn rows used after.
+Every step ends in an exchange between the ranks, so that one that took fewer would leave the other
+waiting. After ten steps the first rank publishes that much was withdrawn. Prints, for both, the
+steps and the withdrawn rows used after.
 """
 
 from __future__ import annotations
@@ -29,10 +31,15 @@ def main(folder: Path, gates: Path, rank: int) -> None:
     office = Listened(gates, manifest.read(folder)[1], clock=time.time)
     keys = Keys(ROWS, clock=time.time)
     rows = RowDataset(folder, office.gate(), keys, at=keys.now)
-    # Only the first rank's share is withdrawn, so that rows which were dropped would leave it with fewer batches.
-    sampler: DistributedSampler[int] = DistributedSampler(rows, num_replicas=2, rank=rank, shuffle=False)
+    # Only the first rank's share is withdrawn, so that rows which were dropped would leave it with
+    # fewer batches.
+    sampler: DistributedSampler[int] = DistributedSampler(
+        rows, num_replicas=2, rank=rank, shuffle=False
+    )
     steps, used = 0, 0
-    for batch in MaskedBatches(DataLoader(rows, batch_size=8, sampler=sampler, collate_fn=list), rows.gate):
+    for batch in MaskedBatches(
+        DataLoader(rows, batch_size=8, sampler=sampler, collate_fn=list), rows.gate
+    ):
         if steps > STEPS_BEFORE:
             used += len(set(ordinals(batch)) & WITHDRAWN)
         dist.all_reduce(torch.ones(len(batch)))

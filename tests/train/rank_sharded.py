@@ -1,10 +1,11 @@
-"""Run alone, as `python -m tests.train.rank_sharded FOLDER GATES RANK RANKS HOW`: one rank of a run whose weights are sharded
-by FSDP (`fsdp`), or that Accelerate runs (`accelerate`).
+"""Run alone, as `python -m tests.train.rank_sharded FOLDER GATES RANK RANKS HOW`: one rank of a run
+whose weights are sharded by FSDP (`fsdp`), or that Accelerate runs (`accelerate`).
 
-The model is a weight for each place of a step, and the loss of a row is the weight of its place, so that the gradient of a
-step has 1 over the number of ranks for each row that is in it, and 0 for each that is not. In the second step two rows are
-withdrawn while gradients are accumulated, one of the first rank and one of the last, between two barriers. Prints, as JSON,
-for each step the places of the rows that are in its gradient, and the attempts.
+The model is a weight for each place of a step, and the loss of a row is the weight of its place, so
+that the gradient of a step has 1 over the number of ranks for each row that is in it, and 0 for
+each that is not. In the second step two rows are withdrawn while gradients are accumulated, one of
+the first rank and one of the last, between two barriers. Prints, as JSON, for each step the places
+of the rows that are in its gradient, and the attempts.
 """
 
 from __future__ import annotations
@@ -39,12 +40,16 @@ class Places(torch.nn.Module):
         self.weight = torch.nn.Parameter(torch.zeros(places))
 
     def forward(self, batch: torch.Tensor) -> torch.Tensor:
-        """The weights of the rows of a batch, which is (rows, places): a row's place is 1, and a masked row's none."""
+        """The weights of the rows of a batch, which is (rows, places): a row's place is 1, and a
+        masked row's none.
+        """
         return (batch @ self.weight).sum()
 
 
 def main(folder: Path, gates: Path, rank: int, ranks: int, how: str) -> None:
-    dist.init_process_group("gloo", init_method=f"file://{gates}/store-{how}", rank=rank, world_size=ranks)
+    dist.init_process_group(
+        "gloo", init_method=f"file://{gates}/store-{how}", rank=rank, world_size=ranks
+    )
     office = Listened(gates, manifest.read(folder)[1], clock=time.time)
     keys, places = Keys(ROWS, clock=time.time), BATCH * ACCUMULATE * ranks
     rows = RowDataset(folder, office.gate(), keys, at=keys.now)
@@ -52,7 +57,10 @@ def main(folder: Path, gates: Path, rank: int, ranks: int, how: str) -> None:
 
     def tensors(found: Sequence[Any]) -> dict[str, Any]:
         ordinals = torch.tensor([row[ORDINAL] for row in found])
-        return {ORDINAL: ordinals, "place": torch.nn.functional.one_hot(ordinals % places, places).float()}
+        return {
+            ORDINAL: ordinals,
+            "place": torch.nn.functional.one_hot(ordinals % places, places).float(),
+        }
 
     def withdraw(*ordinals: int) -> None:
         dist.barrier()
@@ -72,8 +80,11 @@ def main(folder: Path, gates: Path, rank: int, ranks: int, how: str) -> None:
             for number, batch in enumerate(attempt):
                 learn(batch["place"], number == ACCUMULATE - 1)
                 if done == 1 and number == 0 and step.attempts == 1:
-                    withdraw(places, places + BATCH * ranks - 1)  # a row of the first rank, and one of the last
-        taken.append([[place for place, share in enumerate(gradient().tolist()) if share > 0], step.attempts])
+                    # a row of the first rank, and one of the last
+                    withdraw(places, places + BATCH * ranks - 1)
+        taken.append(
+            [[place for place, share in enumerate(gradient().tolist()) if share > 0], step.attempts]
+        )
     print(json.dumps(taken))
     dist.destroy_process_group()
 
@@ -82,7 +93,9 @@ Made = tuple[Any, Callable[[torch.Tensor, bool], None], Callable[[], torch.Tenso
 
 
 def with_fsdp(model: Places) -> Made:
-    """The model, sharded; what adds a batch to its gradient, for all ranks with the last; and the gradient, whole."""
+    """The model, sharded; what adds a batch to its gradient, for all ranks with the last; and the
+    gradient, whole.
+    """
     from torch.distributed.fsdp import fully_shard
 
     sharded: Any = fully_shard(model)

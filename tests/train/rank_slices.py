@@ -1,9 +1,10 @@
-"""Run alone, as `python -m tests.train.rank_slices FOLDER GATES RANK RANKS PART`: one of four ranks, of which each two share
-their sequences.
+"""Run alone, as `python -m tests.train.rank_slices FOLDER GATES RANK RANKS PART`: one of four
+ranks, of which each two share their sequences.
 
-A sequence is three rows of four tokens, cut in two, so that the row in its middle lies on both ranks. Rows are withdrawn
-between two barriers: after a step was read, while gradients are accumulated, and after the first rank of a group has read
-and before the other one would. Prints, as JSON, for each step the slices of each rank as they are used, and the attempts.
+A sequence is three rows of four tokens, cut in two, so that the row in its middle lies on both
+ranks. Rows are withdrawn between two barriers: after a step was read, while gradients are
+accumulated, and after the first rank of a group has read and before the other one would. Prints, as
+JSON, for each step the slices of each rank as they are used, and the attempts.
 """
 
 from __future__ import annotations
@@ -32,14 +33,18 @@ STEP = BATCH * ACCUMULATE * 2  # rows of a step of the two groups
 
 
 def packed_sequence(rows: Sequence[Any]) -> dict[str, Any]:
-    """A batch of one sequence: each token says whose it is and the how manieth, and so does its label."""
+    """A batch of one sequence: each token says whose it is and the how manieth, and so does its
+    label.
+    """
     ordinals = torch.tensor([[row[ORDINAL] for row in rows for _ in range(TOKENS)]])
     tokens = torch.tensor([[1 + row[ORDINAL] * TOKENS + n for row in rows for n in range(TOKENS)]])
     return {"input_ids": tokens, "labels": tokens.clone(), ORDINAL: ordinals}
 
 
 def main(folder: Path, gates: Path, rank: int, ranks: int) -> None:
-    dist.init_process_group("gloo", init_method=f"file://{gates}/store", rank=rank, world_size=ranks)
+    dist.init_process_group(
+        "gloo", init_method=f"file://{gates}/store", rank=rank, world_size=ranks
+    )
     group = SequenceGroup.of_consecutive(SHARED_BY)
     office = Listened(gates, manifest.read(folder)[1], clock=time.time)
     keys = Keys(ROWS, clock=time.time)
@@ -57,7 +62,9 @@ def main(folder: Path, gates: Path, rank: int, ranks: int) -> None:
 
     slices = map(group.cut, SharedBatches(loader, group))
     taken = []
-    for done, step in enumerate(MaskedSteps(slices, rows.gate, accumulate=ACCUMULATE, ranks=TorchRanks())):
+    for done, step in enumerate(
+        MaskedSteps(slices, rows.gate, accumulate=ACCUMULATE, ranks=TorchRanks())
+    ):
         first, used = done * STEP, [[0]]
         if done == 0:
             withdraw(1, 10)  # read, and not yet checked: each in the middle of a sequence
@@ -66,10 +73,12 @@ def main(folder: Path, gates: Path, rank: int, ranks: int) -> None:
             for number, batch in enumerate(attempt):
                 used.append([batch["input_ids"].tolist()[0], batch["shift_labels"].tolist()[0]])
                 if done == 1 and number == 0 and step.attempts == 1:
-                    withdraw(first + 1, first + 4)  # their gradients were accumulated, on all four ranks
+                    # their gradients were accumulated, on all four ranks
+                    withdraw(first + 1, first + 4)
         if done == 1:
             withdraw(2 * STEP + 1)  # neither rank has read it: it is replaced
-            rows.gate.current()  # a reader looks at the file twenty times a second, and would find it only at the check
+            # a reader looks at the file twenty times a second, and would find it only at the check
+            rows.gate.current()
         found: list[Any] = [None] * ranks
         dist.all_gather_object(found, used)
         taken.append([found, step.attempts])

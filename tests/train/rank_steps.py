@@ -1,9 +1,11 @@
-"""Run alone, as `python -m tests.train.rank_steps FOLDER GATES RANK RANKS PART`: one rank of a run with accumulated gradients.
+"""Run alone, as `python -m tests.train.rank_steps FOLDER GATES RANK RANKS PART`: one rank of a run
+with accumulated gradients.
 
-The model is one weight, and the loss of a row is the weight times two to the power of its place in the step, so that the
-gradient of a step, summed over ranks, is a bitmap of the rows that are in it. A barrier stands on each side of a withdrawal,
-so that it lands where it is said to. PART `first` withdraws between read and step, and in the middle of an accumulation,
-and then the last rank is killed in the middle of a step; `again` goes on from what was kept. Prints, as JSON, for each step
+The model is one weight, and the loss of a row is the weight times two to the power of its place in
+the step, so that the gradient of a step, summed over ranks, is a bitmap of the rows that are in it.
+A barrier stands on each side of a withdrawal, so that it lands where it is said to. PART `first`
+withdraws between read and step, and in the middle of an accumulation, and then the last rank is
+killed in the middle of a step; `again` goes on from what was kept. Prints, as JSON, for each step
 that was taken its first position, the gradient as places, and the attempts.
 """
 
@@ -34,9 +36,14 @@ STEP = BATCH * ACCUMULATE * 4  # positions of a step of the four ranks that begi
 
 
 def tensors(rows: Sequence[Any]) -> dict[str, Any]:
-    """A batch: the place of each row in the numbering of positions, which is its ordinal here, and its share of the loss."""
+    """A batch: the place of each row in the numbering of positions, which is its ordinal here, and
+    its share of the loss.
+    """
     found = torch.tensor([row[ORDINAL] for row in rows])
-    return {ORDINAL: found, "share": torch.tensor([2.0 ** (row[ORDINAL] % STEP) for row in rows], dtype=torch.float64)}
+    return {
+        ORDINAL: found,
+        "share": torch.tensor([2.0 ** (row[ORDINAL] % STEP) for row in rows], dtype=torch.float64),
+    }
 
 
 def places(gradient: float) -> list[int]:
@@ -75,8 +82,14 @@ class Run:
                 for number, batch in enumerate(attempt):
                     gradient += float(batch["share"].sum())
                     if self.part == "first" and done == 2 and number == 1 and step.attempts == 1:
-                        self.withdraw(first, first + 3)  # gradients of both were accumulated, on different ranks
-                    if self.part == "first" and done == DIES_AT and number == 1 and self.rank == self.ranks - 1:
+                        # gradients of both were accumulated, on different ranks
+                        self.withdraw(first, first + 3)
+                    if (
+                        self.part == "first"
+                        and done == DIES_AT
+                        and number == 1
+                        and self.rank == self.ranks - 1
+                    ):
                         os.kill(os.getpid(), signal.SIGKILL)
             summed = torch.tensor([gradient], dtype=torch.float64)
             dist.all_reduce(summed)

@@ -1,5 +1,6 @@
-"""Run alone, as `python -m tests.train.ray_alone FOLDER`: a data set of Ray's behind the gate, its rows read by a worker
-of Ray's, some withdrawn before and some while it is iterated. Prints what was used.
+"""Run alone, as `python -m tests.train.ray_alone FOLDER`: a data set of Ray's behind the gate, its
+rows read by a worker of Ray's, some withdrawn before and some while it is iterated. Prints what was
+used.
 """
 
 from __future__ import annotations
@@ -29,11 +30,15 @@ def main(folder: Path) -> None:
     ray.data.DataContext.get_current().enable_progress_bars = False
     office = Office(folder, clock=time.time)
     office.withdraw(3, 4, *range(10, 20))
-    rows = ray.data.from_items([{"ordinal": n, "text": f"text {n}"} for n in range(40)], override_num_blocks=4)
+    rows = ray.data.from_items(
+        [{"ordinal": n, "text": f"text {n}"} for n in range(40)], override_num_blocks=4
+    )
     made = gated(rows, office.gate()).iter_batches(batch_size=5, prefetch_batches=4)
     used: list[list[int]] = []
     texts: list[str] = []
-    for step, batch in enumerate(MaskedBatches(made, office.gate(), used=lambda _, found: used.append(list(found)))):
+    for step, batch in enumerate(
+        MaskedBatches(made, office.gate(), used=lambda _, found: used.append(list(found)))
+    ):
         texts += [str(text) for text in batch["text"]]
         if step == 3:
             office.withdraw(*range(25, 40))

@@ -1,4 +1,6 @@
-"""What training libraries write down of a release is found by what is in it, and goes; nothing of anybody else's does."""
+"""What training libraries write down of a release is found by what is in it, and goes; nothing of
+anybody else's does.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ class Machine:
 
     def holds(self) -> list[Path]:
         """Files in which the planted sentence is."""
-        found = [path for top in (self.home, self.temporary) for path in top.rglob("*") if path.is_file()]
+        found = [
+            path for top in (self.home, self.temporary) for path in top.rglob("*") if path.is_file()
+        ]
         return [path for path in found if PLANTED.encode() in path.read_bytes()]
 
 
@@ -54,8 +58,12 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
-def test_a_library_s_caches_of_a_release_are_found_and_nothing_of_them_is_left(machine: Machine) -> None:
-    (machine.home / "rows.jsonl").write_text("".join(json.dumps({**ROW, "ordinal": n}) + "\n" for n in range(20)))
+def test_a_library_s_caches_of_a_release_are_found_and_nothing_of_them_is_left(
+    machine: Machine,
+) -> None:
+    (machine.home / "rows.jsonl").write_text(
+        "".join(json.dumps({**ROW, "ordinal": n}) + "\n" for n in range(20))
+    )
     (machine.home / "others.jsonl").write_text(json.dumps({"text": "nobody's"}) + "\n")
     code = """
 import sys
@@ -68,8 +76,11 @@ load_dataset("json", data_files=sys.argv[2], split="train")
     for name in ("HF_HOME", "HF_DATASETS_CACHE", "XDG_CACHE_HOME"):
         env.pop(name, None)
     arguments = [str(machine.home / "rows.jsonl"), str(machine.home / "others.jsonl")]
-    subprocess.run([sys.executable, "-c", code, *arguments], env=env, check=True, capture_output=True)
-    assert len(machine.holds()) == 3  # our file, the library's copy of it, and what `map` made of that
+    subprocess.run(
+        [sys.executable, "-c", code, *arguments], env=env, check=True, capture_output=True
+    )
+    # our file, the library's copy of it, and what `map` made of that
+    assert len(machine.holds()) == 3
     found = machine.find()
     assert [one.kind for one in found] == [CacheKind.datasets]
     assert caches.purge(found) == found
@@ -79,8 +90,12 @@ load_dataset("json", data_files=sys.argv[2], split="train")
     assert len(left) == 1  # the other data set's
 
 
-@pytest.mark.parametrize("kind", [CacheKind.hub, CacheKind.torch, CacheKind.ray, CacheKind.temporary])
-def test_a_file_of_ours_in_another_cache_goes_and_its_neighbours_stay(machine: Machine, kind: CacheKind) -> None:
+@pytest.mark.parametrize(
+    "kind", [CacheKind.hub, CacheKind.torch, CacheKind.ray, CacheKind.temporary]
+)
+def test_a_file_of_ours_in_another_cache_goes_and_its_neighbours_stay(
+    machine: Machine, kind: CacheKind
+) -> None:
     place = {
         CacheKind.hub: machine.home / ".cache/huggingface/hub/datasets--ours/blobs",
         CacheKind.torch: machine.home / ".cache/torch",
@@ -132,7 +147,13 @@ def test_a_folder_with_things_of_others_is_not_made_ours(machine: Machine) -> No
 
 def test_the_command_lists_with_dry_run_what_it_deletes_without(machine: Machine) -> None:
     ours = machine.stream(machine.temporary / "hf" / "rows.arrow", [ROW])
-    run = CliRunner(env={**machine.env, "HF_HOME": str(machine.home / "hf"), "XDG_CACHE_HOME": str(machine.home / "c")})
+    run = CliRunner(
+        env={
+            **machine.env,
+            "HF_HOME": str(machine.home / "hf"),
+            "XDG_CACHE_HOME": str(machine.home / "c"),
+        }
+    )
     listed = run.invoke(purge_command, ["--dry-run", "--json"])
     assert [one["path"] for one in json.loads(listed.output)] == [str(ours)]
     assert ours.exists()

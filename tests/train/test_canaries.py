@@ -1,4 +1,6 @@
-"""The canary audit: it passes where the gate holds, catches a loader that goes around it, and never passes blind."""
+"""The canary audit: it passes where the gate holds, catches a loader that goes around it, and never
+passes blind.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,10 @@ EXCLUDED = [group for group in CanaryGroup if group is not CanaryGroup.permitted
 def ground(pool: Pool, folder: Path, clock: Clock) -> Installation:
     return lived(
         Installation(
-            config=Configuration(data=folder), pool=pool, keyring=Keyring(FileProvider(folder / "keys")), clock=clock
+            config=Configuration(data=folder),
+            pool=pool,
+            keyring=Keyring(FileProvider(folder / "keys")),
+            clock=clock,
         )
     )
 
@@ -62,15 +67,21 @@ def audited(pool: Pool, folder: Path, **more: Any) -> Audit:
     return audits.audit(ground(pool, folder, clock), clock, seed=SEED, **more)
 
 
-def test_a_run_behind_the_gate_learns_what_it_may_and_nothing_else(pool: Pool, tmp_path: Path) -> None:
+def test_a_run_behind_the_gate_learns_what_it_may_and_nothing_else(
+    pool: Pool, tmp_path: Path
+) -> None:
     found = audited(pool, tmp_path)
     told = {one.group: one for one in found.groups}
     assert found.broken == ""
     assert told[CanaryGroup.permitted].p < ALPHA
     assert told[CanaryGroup.permitted].handed == CANARIES
-    assert {group: one.p for group, one in told.items() if group in EXCLUDED and one.p < ALPHA} == {}
     assert {
-        one.handed for group, one in told.items() if group in EXCLUDED and group is not CanaryGroup.withdrawn_during
+        group: one.p for group, one in told.items() if group in EXCLUDED and one.p < ALPHA
+    } == {}
+    assert {
+        one.handed
+        for group, one in told.items()
+        if group in EXCLUDED and group is not CanaryGroup.withdrawn_during
     } == {0}
     assert found.verdict is AuditResult.passed
 
@@ -84,7 +95,9 @@ def test_a_loader_that_goes_around_the_gate_is_caught(pool: Pool, tmp_path: Path
     assert found.verdict is AuditResult.failed
 
 
-def test_a_run_that_learns_nothing_is_no_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_learns_nothing_is_no_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By the command, which makes an installation of its own and leaves none of it."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     ran = CliRunner().invoke(main, ["train", "canaries", "--steps", "1"])
@@ -113,7 +126,10 @@ def test_a_p_value_is_the_share_of_all_ranks_that_are_as_low(count: int, places:
 def test_ranks_by_chance_are_below_alpha_about_as_often_as_it_says() -> None:
     random = Random(4)
     low = sum(
-        canaries.p_value([random.randint(1, REFERENCES + 1) for _ in range(CANARIES)], REFERENCES + 1) < 0.05
+        canaries.p_value(
+            [random.randint(1, REFERENCES + 1) for _ in range(CANARIES)], REFERENCES + 1
+        )
+        < 0.05
         for _ in range(400)
     )
     assert 8 <= low <= 34
@@ -127,12 +143,19 @@ def test_the_verdict_needs_the_control_and_forgives_no_group() -> None:
     chance, first = [9, 40, 46, 60, 31, 57], [1, 2, 1, 1, 3, 1]
     fine = [told(group, chance) for group in EXCLUDED]
     assert canaries.verdict([told(CanaryGroup.permitted, first, 6), *fine]) is AuditResult.passed
-    assert canaries.verdict([told(CanaryGroup.permitted, chance, 6), *fine]) is AuditResult.inconclusive
+    assert (
+        canaries.verdict([told(CanaryGroup.permitted, chance, 6), *fine])
+        is AuditResult.inconclusive
+    )
     for place, group in enumerate(EXCLUDED):
         shows = [*fine[:place], told(group, first), *fine[place + 1 :]]
-        assert canaries.verdict([told(CanaryGroup.permitted, chance, 6), *shows]) is AuditResult.failed
+        assert (
+            canaries.verdict([told(CanaryGroup.permitted, chance, 6), *shows]) is AuditResult.failed
+        )
         taken = [*fine[:place], told(group, chance, 1), *fine[place + 1 :]]
-        allowed = AuditResult.passed if group is CanaryGroup.withdrawn_during else AuditResult.failed
+        allowed = (
+            AuditResult.passed if group is CanaryGroup.withdrawn_during else AuditResult.failed
+        )
         assert canaries.verdict([told(CanaryGroup.permitted, first, 6), *taken]) is allowed
 
 

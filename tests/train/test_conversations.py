@@ -45,7 +45,13 @@ def test_messages_of_one_side_are_merged_and_the_row_ends_with_its_last_answer()
 
 def test_a_tool_is_used_as_a_whole_or_the_row_ends_before_it() -> None:
     whole = (user("q"), answer("wait", "1", "2"), tool("x", "2"), tool("y", "1"), answer("end"))
-    assert [m["role"] for m in read(whole).messages] == ["user", "assistant", "tool", "tool", "assistant"]
+    assert [m["role"] for m in read(whole).messages] == [
+        "user",
+        "assistant",
+        "tool",
+        "tool",
+        "assistant",
+    ]
     assert read(whole).messages[1]["tool_calls"] == whole[1]["tool_calls"]
     before = (user("p"), answer("o"))
     for broken in (
@@ -60,7 +66,9 @@ def test_a_tool_is_used_as_a_whole_or_the_row_ends_before_it() -> None:
             user("q"),
             {
                 **answer(""),
-                "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "[1"}}],
+                "tool_calls": [
+                    {"id": "1", "type": "function", "function": {"name": "f", "arguments": "[1"}}
+                ],
             },
             tool("x", "1"),
             answer("end"),
@@ -73,7 +81,9 @@ def test_a_tool_is_used_as_a_whole_or_the_row_ends_before_it() -> None:
     assert told(*before, *whole, tools=False) == [("user", "p"), ("assistant", "o")]
 
 
-def test_an_empty_message_of_the_persons_ends_the_row_for_its_answer_says_what_nobody_asked() -> None:
+def test_an_empty_message_of_the_persons_ends_the_row_for_its_answer_says_what_nobody_asked() -> (
+    None
+):
     made = read((user("a"), answer("b"), user(" "), answer("c")))
     assert (list(made.messages), made.cut) == ([user("a"), answer("b")], ConversationCut.empty)
 
@@ -88,7 +98,9 @@ def test_a_prompt_is_all_that_comes_before_an_answer_or_nothing() -> None:
     assert asked(()) is None
 
 
-TEXTS = st.sampled_from(["", " ", "yes", "a <think> b", "</think> so", "def f():\n  pass", "{{ x }} {% y %}", "null"])
+TEXTS = st.sampled_from(
+    ["", " ", "yes", "a <think> b", "</think> so", "def f():\n  pass", "{{ x }} {% y %}", "null"]
+)
 IDS = st.sampled_from(["c1", "c2", ""])
 WHOLE = (
     user("look"),
@@ -116,27 +128,42 @@ def templates() -> dict[str, str]:
 def rendered(template: str, messages: list[Any], **more: Any) -> str:
     from transformers.utils.chat_template_utils import render_jinja_template
 
-    texts, _ = render_jinja_template([messages], chat_template=template, bos_token="<s>", eos_token="</s>", **more)
+    texts, _ = render_jinja_template(
+        [messages], chat_template=template, bos_token="<s>", eos_token="</s>", **more
+    )
     return str(texts[0])
 
 
 @settings(max_examples=150, deadline=None)
-@given(said=st.one_of(st.lists(MESSAGES, max_size=9), st.lists(MESSAGES, max_size=4).map(lambda more: [*WHOLE, *more])))
-def test_what_the_rule_leaves_alternates_and_chat_templates_take_it(templates: dict[str, str], said: list[Any]) -> None:
-    """Gemma's templates raise where roles do not alternate, Qwen3's thinks, Llama 3.1's takes one call at a time."""
+@given(
+    said=st.one_of(
+        st.lists(MESSAGES, max_size=9),
+        st.lists(MESSAGES, max_size=4).map(lambda more: [*WHOLE, *more]),
+    )
+)
+def test_what_the_rule_leaves_alternates_and_chat_templates_take_it(
+    templates: dict[str, str], said: list[Any]
+) -> None:
+    """Gemma's templates raise where roles do not alternate, Qwen3's thinks, Llama 3.1's takes one
+    call at a time.
+    """
     for tools in (True, False):
         made = list(read(said, tools=tools).messages)
         if not made:
             continue
-        spoken = [one["role"] for one in made if one["role"] != "tool" and not one.get("tool_calls")]
+        spoken = [
+            one["role"] for one in made if one["role"] != "tool" and not one.get("tool_calls")
+        ]
         assert spoken == ["user", "assistant"] * (len(spoken) // 2)
         assert all(one["content"].strip() for one in made if not one.get("tool_calls"))
         parallel = any(len(one.get("tool_calls") or ()) > 1 for one in made)
         uses = any(one["role"] == "tool" for one in made)
         for name, template in templates.items():
             if (uses and name in STRICT) or (parallel and name == "llama3_1"):
-                continue  # they raise, and rows that a template does not take are counted: test_recipe
-            strings = name == "deepseekv3"  # the only one that takes the arguments of a call as text
+                # they raise, and rows that a template does not take are counted: test_recipe
+                continue
+            # the only one that takes the arguments of a call as text
+            strings = name == "deepseekv3"
             assert rendered(template, made if strings else with_objects(made)), name
 
 
@@ -154,9 +181,15 @@ def test_a_row_ends_before_an_answer_to_what_was_left_out() -> None:
     made = read((user("a"), answer("b"), user("c"), answer("d")), gaps=[3])
     assert (list(made.messages), made.cut) == ([user("a"), answer("b")], ConversationCut.gap)
     assert told(user("a"), answer("b"), user("c"), answer("d"), gaps=[2]) == [
-        ("user", "a"), ("assistant", "b"), ("user", "c"), ("assistant", "d"),
-    ]  # fmt: skip
-    assert told(answer("o"), answer("o"), user("a"), answer("b"), gaps=[0, 1]) == [("user", "a"), ("assistant", "b")]
+        ("user", "a"),
+        ("assistant", "b"),
+        ("user", "c"),
+        ("assistant", "d"),
+    ]
+    assert told(answer("o"), answer("o"), user("a"), answer("b"), gaps=[0, 1]) == [
+        ("user", "a"),
+        ("assistant", "b"),
+    ]
     assert told(user("a"), answer("b"), gaps=[1]) == []
     whole = (user("q"), answer("wait", "1"), tool("x", "1"), answer("end"))
     assert told(*whole, gaps=[2]) == []
@@ -165,7 +198,9 @@ def test_a_row_ends_before_an_answer_to_what_was_left_out() -> None:
     assert asked((user("a"), answer("b"), user("c")), gaps=[2]) is not None
 
 
-def test_words_and_calls_that_follow_one_another_are_one_message_and_results_answer_all_of_its_calls() -> None:
+def test_words_and_calls_that_follow_one_another_are_one_message_and_results_answer_all_of_its_calls() -> (
+    None
+):
     said = (
         user("q"),
         answer("let me look"),
@@ -182,14 +217,18 @@ def test_words_and_calls_that_follow_one_another_are_one_message_and_results_ans
     assert told(*said, tools=False) == [("user", "q"), ("assistant", "let me look")]
 
 
-def test_a_marker_stands_where_only_results_were_left_out_and_the_templates_take_it(templates: dict[str, str]) -> None:
+def test_a_marker_stands_where_only_results_were_left_out_and_the_templates_take_it(
+    templates: dict[str, str],
+) -> None:
     said = (user("q"), answer("let me look"), answer("", "1", "2"), answer("so"))
     made = list(read(said, gaps=[3], results_left_out=[3]).messages)
     assert [one["content"] for one in made[2:4]] == [RESULT_LEFT_OUT] * 2
     assert [one["tool_call_id"] for one in made[2:4]] == ["1", "2"]
     assert asked(said[:3], gaps=[3], results_left_out=[3]) == made[:-1]
     assert list(read(said, gaps=[3]).messages) == []
-    one_call = list(read((user("q"), answer("", "1"), answer("so")), gaps=[2], results_left_out=[2]).messages)
+    one_call = list(
+        read((user("q"), answer("", "1"), answer("so")), gaps=[2], results_left_out=[2]).messages
+    )
     for name in TOOLS:
         shown = one_call if name == "deepseekv3" else with_objects(one_call)
         assert RESULT_LEFT_OUT in rendered(templates[name], shown), name

@@ -1,4 +1,6 @@
-"""The examples of examples/train run as their first line says, each on as many processes, while somebody has withdrawn."""
+"""The examples of examples/train run as their first line says, each on as many processes, while
+somebody has withdrawn.
+"""
 
 from __future__ import annotations
 
@@ -33,31 +35,50 @@ PROGRAMS = {
 
 @pytest.fixture
 def machine(pool: Pool, tmp_path: Path, dsn: str) -> tuple[Path, dict[str, str]]:
-    """A machine with a release of `PEOPLE` rows, of which one was withdrawn, and with the file of its gate."""
+    """A machine with a release of `PEOPLE` rows, of which one was withdrawn, and with the file of
+    its gate.
+    """
     house = House(pool, tmp_path / "data", at=vault_installation.utc_now() - timedelta(days=1))
     for number in range(PEOPLE):
         house.open(f"p{number}", allow=True, split="train")
-        house.talk(f"p{number}", f"c{number}", f"how does p{number} plant pear trees", "in November, before the frost")
+        house.talk(
+            f"p{number}",
+            f"c{number}",
+            f"how does p{number} plant pear trees",
+            "in November, before the frost",
+        )
     release_build.build_release(house.here, name="autumn", purpose="improve_models")
     house.choose("p3", False)
     here = replace(house.here, clock=vault_installation.utc_now)
     promised, sha256 = manifest.read(here.config.releases / "autumn")
     signer = gate_files.signer(here)
     Keeper(
-        gate_files.LocalSource(here), signer.verifier, tmp_path / "gates", release=promised.release, manifest_sha256=sha256,
+        gate_files.LocalSource(here),
+        signer.verifier,
+        tmp_path / "gates",
+        release=promised.release,
+        manifest_sha256=sha256,
         at=vault_installation.utc_now,
-    ).once()  # fmt: skip
+    ).once()
     (tmp_path / "withdrawn.pub").write_text(signer.verifier.vkey)
     source = str(EXAMPLES.parent.parent)
     environment = {
-        **os.environ, "LICET_DATABASE_URL": dsn, "LICET_DATA": str(here.config.data), "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": source, "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
-    }  # fmt: skip
+        **os.environ,
+        "LICET_DATABASE_URL": dsn,
+        "LICET_DATA": str(here.config.data),
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": source,
+        "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    }
     return tmp_path, environment
 
 
-@pytest.mark.parametrize(("name", "steps"), [("torch_run", 2), ("fsdp_run", 2), ("accelerate_run", 4), ("ray_run", 8)])
-def test_an_example_runs_as_its_first_line_says(machine: tuple[Path, dict[str, str]], name: str, steps: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "steps"), [("torch_run", 2), ("fsdp_run", 2), ("accelerate_run", 4), ("ray_run", 8)]
+)
+def test_an_example_runs_as_its_first_line_says(
+    machine: tuple[Path, dict[str, str]], name: str, steps: int
+) -> None:
     for needed in ("torch", "accelerate", "ray"):
         pytest.importorskip(needed)
     folder, environment = machine
@@ -68,8 +89,13 @@ def test_an_example_runs_as_its_first_line_says(machine: tuple[Path, dict[str, s
     places["withdrawn.pub"] = str(folder / "withdrawn.pub")
     ran = subprocess.run(
         [*PROGRAMS[program], *(places.get(word, word) for word in words)],
-        cwd=folder, env=environment, capture_output=True, text=True, timeout=SECONDS_MAX, check=False,
-    )  # fmt: skip
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS_MAX,
+        check=False,
+    )
     assert ran.returncode == 0, ran.stderr
     if name == "ray_run":
         assert ran.stdout.splitlines() == ["2 rows"] * (PEOPLE // 2)
@@ -81,4 +107,6 @@ def test_an_example_runs_as_its_first_line_says(machine: tuple[Path, dict[str, s
 
 def test_an_example_is_short() -> None:
     for file in EXAMPLES.glob("*.py"):
-        assert sum(1 for line in file.read_text("utf-8").splitlines() if line.strip()) <= LINES_MAX, file.name
+        assert (
+            sum(1 for line in file.read_text("utf-8").splitlines() if line.strip()) <= LINES_MAX
+        ), file.name

@@ -1,5 +1,6 @@
-"""The gate answers from a file that was signed, speaks of this release, follows what was known, and holds now; or the run
-waits, or stops for good. Nothing that was withdrawn is handed out at a number at which it was.
+"""The gate answers from a file that was signed, speaks of this release, follows what was known, and
+holds now; or the run waits, or stops for good. Nothing that was withdrawn is handed out at a number
+at which it was.
 """
 
 from __future__ import annotations
@@ -128,19 +129,33 @@ def no_file_of_ours(office: Office) -> None:
 @pytest.mark.parametrize(
     "lie",
     [
-        rolled_back, shrunk, swapped, doubled, of_another_release, of_another_manifest, signed_by_another,
-        of_another_bitmap, miscounted, from_the_future, over_when_it_begins, in_pieces, no_file_of_ours,
+        rolled_back,
+        shrunk,
+        swapped,
+        doubled,
+        of_another_release,
+        of_another_manifest,
+        signed_by_another,
+        of_another_bitmap,
+        miscounted,
+        from_the_future,
+        over_when_it_begins,
+        in_pieces,
+        no_file_of_ours,
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("when_stale", WhenStale)
-def test_a_file_that_is_not_to_be_believed_stops_the_run_for_good(office: Office, lie: Any, when_stale: Any) -> None:
+def test_a_file_that_is_not_to_be_believed_stops_the_run_for_good(
+    office: Office, lie: Any, when_stale: Any
+) -> None:
     office.withdraw(1, 2)
     asked = office.gate(when_stale)
     assert asked.check([1, 5]) == [0]
     lie(office)
     with pytest.raises(LicetError) as first:
         asked.check([5])
-    office.publish(number=office.number + 5, ordinals=[1, 2, 3, 4])  # too late: what lied once is not believed again
+    # too late: what lied once is not believed again
+    office.publish(number=office.number + 5, ordinals=[1, 2, 3, 4])
     with pytest.raises(type(first.value), match=first.value.message.replace("[", ".")[:40]):
         asked.check([5])
 
@@ -148,10 +163,12 @@ def test_a_file_that_is_not_to_be_believed_stops_the_run_for_good(office: Office
 @pytest.mark.parametrize(
     ("lie", "why"),
     [
-        (over_when_it_begins, "ends before it begins"), (in_pieces, "not the one that its head names"),
-        (no_file_of_ours, "does not contain"), (of_another_bitmap, "not the one that its head names"),
+        (over_when_it_begins, "ends before it begins"),
+        (in_pieces, "not the one that its head names"),
+        (no_file_of_ours, "does not contain"),
+        (of_another_bitmap, "not the one that its head names"),
     ],
-)  # fmt: skip
+)
 def test_a_broken_file_is_told_by_what_is_broken_of_it(office: Office, lie: Any, why: str) -> None:
     lie(office)
     with pytest.raises(BrokenError, match=why):
@@ -170,7 +187,9 @@ def test_an_expired_lease_stops_the_run_or_makes_it_wait_and_never_goes_on(offic
     assert office.clock.slept >= gate.PAUSE_SECONDS_MAX - 1
 
 
-def test_a_run_that_waits_goes_on_with_the_next_lease_and_with_what_was_withdrawn_meanwhile(office: Office) -> None:
+def test_a_run_that_waits_goes_on_with_the_next_lease_and_with_what_was_withdrawn_meanwhile(
+    office: Office,
+) -> None:
     def sleep(seconds: float) -> None:
         office.clock.sleep(seconds)
         if office.clock.slept > 60:
@@ -203,7 +222,9 @@ def test_a_clock_that_is_set_back_lengthens_no_lease(office: Office) -> None:
         asked.check([1])
 
 
-def test_a_clock_that_jumps_forward_ends_the_lease_although_little_time_went_by(office: Office) -> None:
+def test_a_clock_that_jumps_forward_ends_the_lease_although_little_time_went_by(
+    office: Office,
+) -> None:
     asked = office.gate()
     asked.check([1])
     office.clock.now += office.seconds - 1
@@ -222,7 +243,9 @@ def test_a_lease_is_renewed_without_anything_new(office: Office) -> None:
     assert asked.number == 0
 
 
-def test_what_is_published_holds_at_the_next_question_and_a_glance_soon_after(office: Office) -> None:
+def test_what_is_published_holds_at_the_next_question_and_a_glance_soon_after(
+    office: Office,
+) -> None:
     asked = office.gate()
     assert asked.glance() == asked.current() == bitmap.FrozenBitMap()
     office.withdraw(7)
@@ -246,9 +269,13 @@ def test_a_resumed_run_believes_nothing_older_than_what_it_ended_with(office: Of
 
 def test_a_gate_goes_into_another_process_and_takes_no_lease_along(office: Office) -> None:
     asked = TrainingGate(
-        office.file, release=RELEASE, manifest_sha256=office.manifest_sha256, verifier=SIGNER.verifier,
-        clock=office.clock, when_stale=WhenStale.stop,
-    )  # fmt: skip
+        office.file,
+        release=RELEASE,
+        manifest_sha256=office.manifest_sha256,
+        verifier=SIGNER.verifier,
+        clock=office.clock,
+        when_stale=WhenStale.stop,
+    )
     asked.check([1])
     office.withdraw(1)
     assert pickle.loads(pickle.dumps(asked)).number == 0
@@ -289,7 +316,9 @@ def test_the_observer_hears_each_ordinal_that_passed_once_in_order_under_the_num
     office: Office,
 ) -> None:
     asked, heard = office.gate(), []
-    hand_off = HandOff(asked, lambda step, ordinals: heard.append((step, list(ordinals), asked.number)))
+    hand_off = HandOff(
+        asked, lambda step, ordinals: heard.append((step, list(ordinals), asked.number))
+    )
     assert hand_off(0, [5, 1, 5, 3]) == []
     office.withdraw(5)
     assert hand_off(1, [5, 1, 5, 3]) == [0, 2]
@@ -348,7 +377,9 @@ def test_consumed_at_n_and_withdrawn_at_n_never_meet(events: list[tuple[str, Any
                     asked = office.gate(held=asked.held()) if asked.number >= 0 else office.gate()
                     hand_off = HandOff(asked, used)
                 case "step":
-                    ran_out = bitmap.verified(office.file.read_bytes(), SIGNER.verifier).head.until.timestamp()
+                    ran_out = bitmap.verified(
+                        office.file.read_bytes(), SIGNER.verifier
+                    ).head.until.timestamp()
                     try:
                         hand_off(len(consumed), ahead.pop(0) if ahead else value)
                     except DeniedError:
@@ -364,7 +395,9 @@ def test_consumed_at_n_and_withdrawn_at_n_never_meet(events: list[tuple[str, Any
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 3_000), st.data())
-def test_who_stands_in_lives_and_every_living_row_is_found_in_the_end(count: int, data: Any) -> None:
+def test_who_stands_in_lives_and_every_living_row_is_found_in_the_end(
+    count: int, data: Any
+) -> None:
     gone = data.draw(st.sets(st.integers(0, count - 1), max_size=count))
     position = data.draw(st.integers(0, count - 1))
     found = list(instead_of(position, count, lambda place: place not in gone))

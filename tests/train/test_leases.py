@@ -1,5 +1,6 @@
-"""Which rows were withdrawn, and the keys of the others, as they leave the installation: over HTTP, to a machine of the
-training cluster, to a run there. What a lease would refuse is what the bitmap holds, after whatever people do.
+"""Which rows were withdrawn, and the keys of the others, as they leave the installation: over HTTP,
+to a machine of the training cluster, to a run there. What a lease would refuse is what the bitmap
+holds, after whatever people do.
 """
 
 from __future__ import annotations
@@ -22,7 +23,14 @@ from licet.access.roles import KeyBinding, Scope
 from licet.cli.command import main
 from licet.curate import release_build
 from licet.erasure import sweeper
-from licet.errors import BrokenError, BusyError, DeniedError, NotFoundError, RefusedError, UsageError
+from licet.errors import (
+    BrokenError,
+    BusyError,
+    DeniedError,
+    NotFoundError,
+    RefusedError,
+    UsageError,
+)
 from licet.policy.state import Share
 from licet.release import catalog, manifest, purge
 from licet.release.live_leases import DatabaseLeases
@@ -55,7 +63,9 @@ class Trained:
         for name in PEOPLE:
             self.world.open(name, allow=True)
             for number in range(CHATS):
-                said = self.world.say(name, f"{name}{number}", f"How does {name} plant {number} pear trees?")
+                said = self.world.say(
+                    name, f"{name}{number}", f"How does {name} plant {number} pear trees?"
+                )
                 self.world.say(name, f"{name}{number}", "In November.", role=licet_role())
                 self.chats[f"{name}{number}"] = UUID(hex=said.removeprefix("conv_"))
         self.here = self.world.here
@@ -77,10 +87,22 @@ class Trained:
             about, which = "conversation_id", self.chats[name]
         else:
             about, which = "account_id", self.world.accounts[name]
-        return {row[0] for row in self.world.rows(f"SELECT ordinal FROM release_rows WHERE {about} = %s", which)}
+        return {
+            row[0]
+            for row in self.world.rows(
+                f"SELECT ordinal FROM release_rows WHERE {about} = %s", which
+            )
+        }
 
     def choose(self, name: str, allow: bool) -> None:
-        self.world.tell(Choose(account=self.world.accounts[name], at=self.world.clock.now, allow=allow, via="notice"))
+        self.world.tell(
+            Choose(
+                account=self.world.accounts[name],
+                at=self.world.clock.now,
+                allow=allow,
+                via="notice",
+            )
+        )
 
     def withdrawn(self) -> set[int]:
         made = gate_files.Publisher(self.here).publish(UUID(hex=self.release))
@@ -92,15 +114,22 @@ class Trained:
 
     def keeper(self, source: Any) -> Keeper:
         return Keeper(
-            source, self.publisher.verifier, self.gates, release=self.release, manifest_sha256=self.sha256,
+            source,
+            self.publisher.verifier,
+            self.gates,
+            release=self.release,
+            manifest_sha256=self.sha256,
             at=self.world.clock,
-        )  # fmt: skip
+        )
 
     def gate(self) -> TrainingGate:
         return node.gate(
-            self.folder, self.gates, self.publisher.verifier.vkey, when_stale=WhenStale.stop,
+            self.folder,
+            self.gates,
+            self.publisher.verifier.vkey,
+            when_stale=WhenStale.stop,
             clock=lambda: self.world.clock.now.timestamp(),
-        )  # fmt: skip
+        )
 
 
 def licet_role() -> Any:
@@ -159,7 +188,9 @@ def test_the_bitmap_holds_what_a_lease_would_refuse_whatever_people_do(trained: 
                 world.clock.set(world.clock.now + timedelta(days=draw.choice([0, 1, 30])))
         now = trained.withdrawn()
         permitted = set(
-            DatabaseLeases(here.pool, here.keyring, world.clock).lease(release.bytes, 0, trained.ordinals).keys
+            DatabaseLeases(here.pool, here.keyring, world.clock)
+            .lease(release.bytes, 0, trained.ordinals)
+            .keys
         )
         assert seen <= now, "a row that was withdrawn stays so"
         assert set(trained.ordinals) - permitted <= now
@@ -198,7 +229,9 @@ def test_a_release_that_is_not_there_or_not_sealed_has_no_head(trained: Trained)
 # What leaves over HTTP
 
 
-def test_withdrawn_rows_are_polled_by_their_number_and_nothing_new_is_said_signed(trained: Trained, api: Any) -> None:
+def test_withdrawn_rows_are_polled_by_their_number_and_nothing_new_is_said_signed(
+    trained: Trained, api: Any
+) -> None:
     path = f"/v1/releases/{trained.release}/withdrawn"
     first = api.get(path)
     assert (first.status_code, first.headers["etag"]) == (200, '"0"')
@@ -210,10 +243,14 @@ def test_withdrawn_rows_are_polled_by_their_number_and_nothing_new_is_said_signe
     api.app.state.pop("publisher", None)
     newer = api.get(path, headers={"if-none-match": '"0"'})
     assert (newer.status_code, newer.headers["etag"]) == (200, '"1"')
-    assert set(bitmap.verified(newer.content, trained.publisher.verifier).ordinals) == trained.of("bo")
+    assert set(bitmap.verified(newer.content, trained.publisher.verifier).ordinals) == trained.of(
+        "bo"
+    )
 
 
-def test_a_lease_has_the_keys_of_permitted_rows_of_one_part_and_is_recorded_once(trained: Trained, api: Any) -> None:
+def test_a_lease_has_the_keys_of_permitted_rows_of_one_part_and_is_recorded_once(
+    trained: Trained, api: Any
+) -> None:
     trained.choose("cy", False)
     path, asked = f"/v1/releases/{trained.release}/leases", {"part": 0, "recipient": "training"}
     given = api.post(path, json=asked).json()
@@ -224,7 +261,8 @@ def test_a_lease_has_the_keys_of_permitted_rows_of_one_part_and_is_recorded_once
     few = api.post(path, json={**asked, "ordinals": [permitted[0]], "seconds": 60}).json()
     assert (few["ordinals"], few["seconds"]) == ([permitted[0]], 60)
     rows = trained.world.rows(
-        """SELECT l.recipient, part, asked, given, k.name, extract(epoch FROM l.expires_at - given_at)::int
+        """SELECT l.recipient, part, asked, given, k.name,
+             extract(epoch FROM l.expires_at - given_at)::int
              FROM leases l JOIN api_keys k USING (key_id) ORDER BY asked DESC"""
     )
     whole = rows[0][2]
@@ -250,7 +288,9 @@ TOO_MUCH: list[tuple[dict[str, Any], int]] = [
 ]
 
 
-def test_a_lease_that_asks_too_much_is_refused_and_nothing_leaves(trained: Trained, api: Any) -> None:
+def test_a_lease_that_asks_too_much_is_refused_and_nothing_leaves(
+    trained: Trained, api: Any
+) -> None:
     for body, status in TOO_MUCH:
         answer = api.post(f"/v1/releases/{trained.release}/leases", json=body)
         assert answer.status_code == status, (body, answer.text)
@@ -262,9 +302,11 @@ def test_only_a_service_with_the_scope_gets_keys(trained: Trained, api: Any) -> 
     path, body = f"/v1/releases/{trained.release}/leases", {"part": 0, "recipient": "training"}
     others = [scope for scope in Scope if scope is not Scope.release_lease]
     for headers, status in (
-        ({"authorization": ""}, 401), (trained.world.service(*others), 403), (trained.world.person("ana"), 403),
+        ({"authorization": ""}, 401),
+        (trained.world.service(*others), 403),
+        (trained.world.person("ana"), 403),
         (trained.world.staff() | {"authorization": ""}, 403),
-    ):  # fmt: skip
+    ):
         assert api.post(path, json=body, headers=headers).status_code == status
     assert trained.world.rows("SELECT 1 FROM leases") == []
 
@@ -282,9 +324,12 @@ def leasing(
 def named(trained: Trained, *recipients: str) -> None:
     """A policy version whose recipients are these, in force from now on."""
     policy = replace(
-        preset("article-2025"), version="2025-09-15", effective=trained.world.clock.now, material=True,
+        preset("article-2025"),
+        version="2025-09-15",
+        effective=trained.world.clock.now,
+        material=True,
         recipients=frozenset(recipients),
-    )  # fmt: skip
+    )
     policy_changes.apply_policy(trained.here, policy, by="test")
 
 
@@ -293,7 +338,9 @@ def lease(trained: Trained, api: Any, headers: dict[str, str], recipient: str = 
     return api.post(f"/v1/releases/{trained.release}/leases", json=body, headers=headers)
 
 
-def test_a_key_leases_for_the_recipient_that_it_is_bound_to_and_for_no_other(trained: Trained, api: Any) -> None:
+def test_a_key_leases_for_the_recipient_that_it_is_bound_to_and_for_no_other(
+    trained: Trained, api: Any
+) -> None:
     headers = leasing(trained, recipient="training", own=True)
     refused = lease(trained, api, headers, "somebody-else")
     assert (refused.status_code, "keys" in refused.json()) == (403, False)
@@ -302,7 +349,8 @@ def test_a_key_leases_for_the_recipient_that_it_is_bound_to_and_for_no_other(tra
 
 
 @pytest.mark.parametrize(
-    ("bound", "status"), [("autumn", 201), ("aut*", 201), ("*", 201), ("winter", 404), ("autum", 404)]
+    ("bound", "status"),
+    [("autumn", 201), ("aut*", 201), ("*", 201), ("winter", 404), ("autum", 404)],
 )
 def test_a_key_leases_the_releases_that_it_is_bound_to_and_knows_of_no_other(
     trained: Trained, api: Any, bound: str, status: int
@@ -313,7 +361,9 @@ def test_a_key_leases_the_releases_that_it_is_bound_to_and_knows_of_no_other(
     assert seen == (200 if status == 201 else 404)
 
 
-def test_row_keys_go_to_a_recipient_that_the_policy_names_as_exports_do(trained: Trained, api: Any) -> None:
+def test_row_keys_go_to_a_recipient_that_the_policy_names_as_exports_do(
+    trained: Trained, api: Any
+) -> None:
     headers = leasing(trained)
     refused = lease(trained, api, headers)
     assert (refused.status_code, refused.json()["because"]) == (409, "recipient")
@@ -322,10 +372,15 @@ def test_row_keys_go_to_a_recipient_that_the_policy_names_as_exports_do(trained:
     assert lease(trained, api, headers).status_code == 201
     trained.world.clock.set(trained.world.clock.now + timedelta(days=1))
     policy = replace(
-        preset("article-2025"), version="2025-10-15", effective=trained.world.clock.now, recipients=frozenset()
+        preset("article-2025"),
+        version="2025-10-15",
+        effective=trained.world.clock.now,
+        recipients=frozenset(),
     )
     policy_changes.apply_policy(trained.here, policy, by="test")
-    assert lease(trained, api, headers).json()["because"] == "recipient", "the policy decides at each lease"
+    assert lease(trained, api, headers).json()["because"] == "recipient", (
+        "the policy decides at each lease"
+    )
 
 
 def test_row_keys_of_a_safety_release_go_to_no_recipient(trained: Trained, api: Any) -> None:
@@ -340,7 +395,12 @@ def test_row_keys_of_a_safety_release_go_to_no_recipient(trained: Trained, api: 
 def test_a_key_of_before_that_is_bound_to_nobody_leases_nothing(trained: Trained, api: Any) -> None:
     with transaction(trained.here.pool) as tx:
         tx.execute("UPDATE api_keys SET recipient = NULL, releases = NULL, own = false")
-    assert lease(trained, api, {"authorization": f"Bearer {key_in(trained.key_file)}"}, "training").status_code == 404
+    assert (
+        lease(
+            trained, api, {"authorization": f"Bearer {key_in(trained.key_file)}"}, "training"
+        ).status_code
+        == 404
+    )
 
 
 @pytest.mark.parametrize(
@@ -355,7 +415,9 @@ def test_a_key_of_before_that_is_bound_to_nobody_leases_nothing(trained: Trained
         (KeyBinding(), (Scope.events_acknowledge,)),
     ],
 )
-def test_no_key_is_made_that_stands_for_nobody(trained: Trained, bound: KeyBinding, scopes: tuple[Scope, ...]) -> None:
+def test_no_key_is_made_that_stands_for_nobody(
+    trained: Trained, bound: KeyBinding, scopes: tuple[Scope, ...]
+) -> None:
     with pytest.raises(UsageError):
         trained.world.key(*scopes, bound=bound)
 
@@ -368,33 +430,48 @@ def test_a_machine_is_told_why_the_installation_refuses_it(trained: Trained) -> 
             pytest.raises(RefusedError, match="does not name the recipient"),
         ):
             remote.lease(bytes.fromhex(trained.release), 0, [0])
-        with trained.remote(url, recipient="lab-two") as remote, pytest.raises(DeniedError, match="another recipient"):
+        with (
+            trained.remote(url, recipient="lab-two") as remote,
+            pytest.raises(DeniedError, match="another recipient"),
+        ):
             remote.lease(bytes.fromhex(trained.release), 0, [0])
 
 
-def test_a_machine_takes_a_purge_by_the_logs_key_that_the_installation_gives_it(trained: Trained) -> None:
+def test_a_machine_takes_a_purge_by_the_logs_key_that_the_installation_gives_it(
+    trained: Trained,
+) -> None:
     trained.world.tell(
-        Delete(account=trained.world.accounts["di"], at=trained.world.clock.now, conversation=trained.chats["di0"])
+        Delete(
+            account=trained.world.accounts["di"],
+            at=trained.world.clock.now,
+            conversation=trained.chats["di0"],
+        )
     )
     trained.world.clock.set(trained.world.clock.now + timedelta(days=40))
     sweeper.sweep(trained.here)
     assert purge_release(trained.here, "autumn").rows == 1
     with listening(trained.world.app) as url, trained.remote(url) as remote:
         kept(trained.keeper(remote), 1)
-        rows = licet.load(trained.folder, gate=trained.gate(), leases=remote, clock=trained.world.clock)
+        rows = licet.load(
+            trained.folder, gate=trained.gate(), leases=remote, clock=trained.world.clock
+        )
         assert not {row["ordinal"] for row in rows} & trained.of("di0")
         file = trained.folder / "purge-1.json"
         said = purge.decode(file.read_bytes(), file.name, catalog.log_key(trained.here)).purge
         file.write_bytes(purge.sign(said, bytes(32)).data)
         with pytest.raises(BrokenError, match="was not signed by the log"):
-            licet.load(trained.folder, gate=trained.gate(), leases=remote, clock=trained.world.clock)
+            licet.load(
+                trained.folder, gate=trained.gate(), leases=remote, clock=trained.world.clock
+            )
 
 
 # A machine of the cluster, and a run on it
 
 
 def kept(keeper: Keeper, number: int) -> None:
-    """Asks until the file has this number: what the server remembers is a fifth of a second old at most."""
+    """Asks until the file has this number: what the server remembers is a fifth of a second old at
+    most.
+    """
 
     def reached() -> bool:
         keeper.once()
@@ -403,17 +480,23 @@ def kept(keeper: Keeper, number: int) -> None:
     wait_until(reached, f"the file has number {number}")
 
 
-def test_a_withdrawal_reaches_a_run_on_another_machine_and_its_rows_are_used_no_more(trained: Trained) -> None:
+def test_a_withdrawal_reaches_a_run_on_another_machine_and_its_rows_are_used_no_more(
+    trained: Trained,
+) -> None:
     with listening(trained.world.app) as url, trained.remote(url) as remote:
         keeper = trained.keeper(remote)
         kept(keeper, 0)
-        rows = licet.load(trained.folder, gate=trained.gate(), leases=remote, clock=trained.world.clock)
+        rows = licet.load(
+            trained.folder, gate=trained.gate(), leases=remote, clock=trained.world.clock
+        )
         assert sorted(row["ordinal"] for row in rows) == trained.ordinals
         assert "pear trees" in rows[0]["messages"][0]["content"]
         trained.choose("di", False)
         kept(keeper, 1)
         rows.close()
-        rows = licet.load(trained.folder, gate=trained.gate(), leases=remote, clock=trained.world.clock)
+        rows = licet.load(
+            trained.folder, gate=trained.gate(), leases=remote, clock=trained.world.clock
+        )
         found = [row["ordinal"] for row in rows]
         assert len(found) == len(trained.ordinals)
         assert not set(found) & trained.of("di")
@@ -422,19 +505,27 @@ def test_a_withdrawal_reaches_a_run_on_another_machine_and_its_rows_are_used_no_
         )
 
 
-def test_what_people_rated_reaches_a_machine_with_the_keys_and_goes_with_a_withdrawal(trained: Trained) -> None:
+def test_what_people_rated_reaches_a_machine_with_the_keys_and_goes_with_a_withdrawal(
+    trained: Trained,
+) -> None:
     trained.world.tell(
         GiveFeedback(
-            account=trained.world.accounts["bo"], at=trained.world.clock.now, conversation=trained.chats["bo1"],
-            rating="down", share=Share.rating, turn=2,
+            account=trained.world.accounts["bo"],
+            at=trained.world.clock.now,
+            conversation=trained.chats["bo1"],
+            rating="down",
+            share=Share.rating,
+            turn=2,
         )
-    )  # fmt: skip
+    )
     keeper = trained.keeper(gate_files.LocalSource(trained.here))
     keeper.once()
     (mine,) = trained.of("bo1")
     with listening(trained.world.app) as url:
         remote = trained.remote(url)
-        rows = licet.load(trained.folder, gate=trained.gate(), leases=remote, clock=trained.world.clock)
+        rows = licet.load(
+            trained.folder, gate=trained.gate(), leases=remote, clock=trained.world.clock
+        )
         told = {row["ordinal"]: row["ratings"] for row in rows if "ratings" in row}
         assert told == {mine: [{"message": 1, "rating": "down"}]}
         trained.choose("bo", False)
@@ -463,7 +554,9 @@ def test_who_follows_a_release_is_told_of_each_new_state_of_it_once(trained: Tra
             trained.choose("ana", False)
         return len(asked) == 4
 
-    trained.keeper(gate_files.LocalSource(trained.here, 60)).follow(wait, lambda known: told.append(known.head.number))
+    trained.keeper(gate_files.LocalSource(trained.here, 60)).follow(
+        wait, lambda known: told.append(known.head.number)
+    )
     assert (len(asked), len(told), len(set(told))) == (4, 2, 2)
 
 
@@ -478,7 +571,9 @@ def test_where_the_installation_is_away_nothing_is_written_and_the_run_stops_whe
     gate = trained.gate()
     assert gate.check([0]) == []
     waits: list[float] = []
-    trained.keeper(Away()).follow(lambda seconds: waits.append(seconds) or len(waits) > 8, lambda _: None)
+    trained.keeper(Away()).follow(
+        lambda seconds: waits.append(seconds) or len(waits) > 8, lambda _: None
+    )
     assert waits[:4] == [1.0, 2.0, 4.0, 8.0]
     assert max(waits) == 10.0
     trained.world.clock.set(trained.world.clock.now + timedelta(seconds=300))
@@ -490,12 +585,17 @@ def test_an_installation_that_takes_a_withdrawal_back_is_not_believed(trained: T
     trained.choose("eve", False)
     keeper = trained.keeper(gate_files.LocalSource(trained.here))
     keeper.once()
-    trained.world.rows("UPDATE withdrawn SET number = 2, bitmap = %s, cardinality = 0 RETURNING 1", bitmap.packed([]))
+    trained.world.rows(
+        "UPDATE withdrawn SET number = 2, bitmap = %s, cardinality = 0 RETURNING 1",
+        bitmap.packed([]),
+    )
     with pytest.raises(BrokenError, match="are not in number"):
         trained.keeper(gate_files.LocalSource(trained.here)).once()
 
 
-def test_keys_travel_over_https_only_and_a_key_file_that_is_none_says_so(trained: Trained, tmp_path: Path) -> None:
+def test_keys_travel_over_https_only_and_a_key_file_that_is_none_says_so(
+    trained: Trained, tmp_path: Path
+) -> None:
     with pytest.raises(UsageError, match="https only"):
         trained.remote("http://licet.example.org")
     (tmp_path / "wrong").write_text("hello")
@@ -504,21 +604,26 @@ def test_keys_travel_over_https_only_and_a_key_file_that_is_none_says_so(trained
     with listening(trained.world.app) as url:
         with pytest.raises(NotFoundError):
             trained.remote(url).withdrawn("f" * 32, None)
-        stranger = Remote(url, "licet_" + "0" * 32 + "_" + "A" * 43, recipient="training", at=trained.world.clock)
+        stranger = Remote(
+            url, "licet_" + "0" * 32 + "_" + "A" * 43, recipient="training", at=trained.world.clock
+        )
         with pytest.raises(DeniedError):
             stranger.withdrawn(trained.release, None)
     with pytest.raises(BusyError):
         trained.remote("http://127.0.0.1:9").withdrawn(trained.release, None)
 
 
-def test_a_run_beside_its_installation_needs_no_server_and_no_leases_of_its_own(trained: Trained, dsn: str) -> None:
+def test_a_run_beside_its_installation_needs_no_server_and_no_leases_of_its_own(
+    trained: Trained, dsn: str
+) -> None:
     environment = {"LICET_DATABASE_URL": dsn, "LICET_DATA": str(trained.here.config.data)}
     trained.world.clock.set(AFTER)
     runner = CliRunner(env=environment)
     key = runner.invoke(main, ["train", "gate-key"])
     assert key.exit_code == 0, key.stderr
     wrote = runner.invoke(
-        main, ["train", "gate", str(trained.folder), "--into", str(trained.gates), "--once", "--json"]
+        main,
+        ["train", "gate", str(trained.folder), "--into", str(trained.gates), "--once", "--json"],
     )
     assert wrote.exit_code == 0, (wrote.stderr, wrote.exception)
     said = json.loads(wrote.stdout)
@@ -526,7 +631,5 @@ def test_a_run_beside_its_installation_needs_no_server_and_no_leases_of_its_own(
     assert datetime.fromisoformat(said["until"]) > datetime.now().astimezone()
     gate = licet.gate(trained.folder, trained.gates, key.stdout, when_stale="stop")
     config = installation.Installation and trained.here.config
-    rows = licet.load(
-        trained.folder, gate=gate, config=type(config).of(environment, config.data)
-    )  # fmt: skip
+    rows = licet.load(trained.folder, gate=gate, config=type(config).of(environment, config.data))
     assert sorted(row["ordinal"] for row in rows) == trained.ordinals

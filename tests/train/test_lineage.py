@@ -1,4 +1,6 @@
-"""From a model to the consents behind it: what is on record holds after a kill, is signed, and is found again by person."""
+"""From a model to the consents behind it: what is on record holds after a kill, is signed, and is
+found again by person.
+"""
 
 from __future__ import annotations
 
@@ -53,20 +55,32 @@ class Gate:
         self.minutes += 1
         rows = packed(self.withdrawn)
         head = BitmapHead(
-            release=RELEASE, manifest_sha256=MANIFEST, number=self.number, issued=AT + timedelta(minutes=self.minutes),
-            until=AT + timedelta(minutes=self.minutes + 5), rows=len(self.withdrawn), sha256=sha256(rows).hexdigest(),
-        )  # fmt: skip
+            release=RELEASE,
+            manifest_sha256=MANIFEST,
+            number=self.number,
+            issued=AT + timedelta(minutes=self.minutes),
+            until=AT + timedelta(minutes=self.minutes + 5),
+            rows=len(self.withdrawn),
+            sha256=sha256(rows).hexdigest(),
+        )
         return bitmap.file_of(bitmap.sign(head, SIGNER), rows)
 
 
 def examined(data: bytes) -> tuple[list[str], BitMap, BitMap]:
-    """What a stranger finds broken in a record, and the rows that it names as consumed and as withdrawn."""
+    """What a stranger finds broken in a record, and the rows that it names as consumed and as
+    withdrawn.
+    """
     report = VerifierReport("model")
     held = ConsumedRows([read_key(SIGNER.verifier.vkey)], report)
     report.step(RECORD, "it holds", lambda: held.read(data))
     assert not report.lacks
     consumed, withdrawn = (
-        BitMap(key * CHUNK_BITS + n for key, bits in some.items() for n in range(CHUNK_BITS) if bits >> n & 1)
+        BitMap(
+            key * CHUNK_BITS + n
+            for key, bits in some.items()
+            for n in range(CHUNK_BITS)
+            if bits >> n & 1
+        )
         for some in (held.consumed, held.withdrawn)
     )
     return [one.promise for one in report.findings], consumed, withdrawn
@@ -75,7 +89,11 @@ def examined(data: bytes) -> tuple[list[str], BitMap, BitMap]:
 # What was consumed
 
 
-@given(st.lists(st.tuples(st.booleans(), st.sets(st.integers(0, 300), min_size=1, max_size=20)), max_size=30))
+@given(
+    st.lists(
+        st.tuples(st.booleans(), st.sets(st.integers(0, 300), min_size=1, max_size=20)), max_size=30
+    )
+)
 @settings(deadline=None, max_examples=60)
 def test_whatever_is_withdrawn_while_a_run_goes_on_its_record_says_what_it_learnt_from_and_holds(
     tmp_path_factory: pytest.TempPathFactory, told: list[tuple[bool, set[int]]]
@@ -135,7 +153,9 @@ for step in range(10**9):
 
 
 @pytest.mark.parametrize("cut", range(1, 40))
-def test_a_frame_that_was_cut_short_is_cut_off_and_the_run_goes_on(tmp_path: Path, cut: int) -> None:
+def test_a_frame_that_was_cut_short_is_cut_off_and_the_run_goes_on(
+    tmp_path: Path, cut: int
+) -> None:
     path, gate = tmp_path / "consumed", Gate()
     log = consumption.ConsumedLog(path, gate)
     log.used(1, [1])
@@ -159,7 +179,10 @@ def test_a_record_of_another_release_is_not_gone_on_with(tmp_path: Path) -> None
 
 def test_what_several_processes_consumed_is_one_record(tmp_path: Path) -> None:
     gate = Gate()
-    one, other = consumption.ConsumedLog(tmp_path / "0", gate), consumption.ConsumedLog(tmp_path / "1", gate)
+    one, other = (
+        consumption.ConsumedLog(tmp_path / "0", gate),
+        consumption.ConsumedLog(tmp_path / "1", gate),
+    )
     one.used(1, [1, 2])
     gate.withdraw(4)
     other.used(1, [3])
@@ -176,9 +199,18 @@ def test_the_bytes_of_a_record_stay_as_they_are(tmp_path: Path) -> None:
     log.used(7, [1, 5])
     data = (tmp_path / "consumed").read_bytes()
     head, _, rest = data.partition(b"\n")
-    assert head == b'licet-consumed-1 {"manifest_sha256":"%s","release":"%s"}' % (MANIFEST.encode(), RELEASE.encode())
+    assert head == b'licet-consumed-1 {"manifest_sha256":"%s","release":"%s"}' % (
+        MANIFEST.encode(),
+        RELEASE.encode(),
+    )
     assert rest.hex().endswith(
-        "0200000000" + "0000000000000007" * 2 + "3a300000" + "01000000" + "00000100" + "10000000" + "01000500"
+        "0200000000"
+        + "0000000000000007" * 2
+        + "3a300000"
+        + "01000000"
+        + "00000100"
+        + "10000000"
+        + "01000500"
     )
 
 
@@ -198,7 +230,9 @@ def test_a_record_that_was_changed_is_refused_or_found_broken(tmp_path: Path, pl
             consumption.read(tmp_path / "consumed")
         return
     if place == "head":
-        frames[0] = consumption.GateState(signed=frames[0].signed.replace(b"T00:01", b"T00:00"), added=frames[0].added)
+        frames[0] = consumption.GateState(
+            signed=frames[0].signed.replace(b"T00:01", b"T00:00"), added=frames[0].added
+        )
     if place == "bitmap":
         frames[2] = consumption.GateState(signed=frames[2].signed, added=BitMap([8]))
     if place == "number":
@@ -220,9 +254,15 @@ def written(frames: Sequence[consumption.GateState | consumption.Steps]) -> byte
 
 @pytest.mark.parametrize(
     ("begin", "why"),
-    [(b'{"release":7}', "which release"), (b"{", "which release"), (b" " * consumption.HEADER_BYTES_MAX, "not the")],
+    [
+        (b'{"release":7}', "which release"),
+        (b"{", "which release"),
+        (b" " * consumption.HEADER_BYTES_MAX, "not the"),
+    ],
 )
-def test_a_file_that_does_not_state_its_release_is_no_record(tmp_path: Path, begin: bytes, why: str) -> None:
+def test_a_file_that_does_not_state_its_release_is_no_record(
+    tmp_path: Path, begin: bytes, why: str
+) -> None:
     (tmp_path / "consumed").write_bytes(consumption.FORMAT + begin + b"\n")
     with pytest.raises(BrokenError, match=why):
         consumption.read(tmp_path / "consumed")
@@ -233,7 +273,11 @@ def test_a_file_that_does_not_state_its_release_is_no_record(tmp_path: Path, beg
 
 def test_a_statement_is_believed_by_its_own_key_alone() -> None:
     key, seed = statement.signer("licet.test/models", b"1" * 32).verifier, b"1" * 32
-    content = {"_type": statement.STATEMENT_TYPE, "predicateType": statement.PROVENANCE_TYPE, "predicate": {}}
+    content = {
+        "_type": statement.STATEMENT_TYPE,
+        "predicateType": statement.PROVENANCE_TYPE,
+        "predicate": {},
+    }
     signed = statement.envelope(content, key, seed)
     assert statement.opened(signed, key) == content
     with pytest.raises(RefusedError, match="not signed"):
@@ -242,18 +286,26 @@ def test_a_statement_is_believed_by_its_own_key_alone() -> None:
         statement.opened(signed.replace(b'"payload":"ey', b'"payload":"ez'), key)
 
 
-def test_a_model_s_signature_names_its_files_in_the_order_of_their_paths_and_hashes_them_in_it() -> None:
+def test_a_model_s_signature_names_its_files_in_the_order_of_their_paths_and_hashes_them_in_it() -> (
+    None
+):
     files = {"b/a": "11" * 32, "b.json": "22" * 32, "a": "33" * 32}
     made = json.loads(statement.model_signature("small", files, statement.p256(b"1" * 32)))
     signed = json.loads(base64.b64decode(made["dsseEnvelope"]["payload"]))
     assert [one["name"] for one in signed["predicate"]["resources"]] == ["a", "b/a", "b.json"]
-    assert [one["digest"] for one in signed["predicate"]["resources"]] == ["33" * 32, "11" * 32, "22" * 32]
+    assert [one["digest"] for one in signed["predicate"]["resources"]] == [
+        "33" * 32,
+        "11" * 32,
+        "22" * 32,
+    ]
     root = sha256(bytes.fromhex("33" * 32 + "11" * 32 + "22" * 32)).hexdigest()
     assert signed["subject"] == [{"name": "small", "digest": {"sha256": root}}]
     assert signed["predicate"]["serialization"] == {
-        "method": "files", "hash_type": "sha256", "allow_symlinks": False,
+        "method": "files",
+        "hash_type": "sha256",
+        "allow_symlinks": False,
         "ignore_paths": [statement.SIGNATURE_FILE, *statement.IGNORED],
-    }  # fmt: skip
+    }
 
 
 def test_the_bytes_that_are_signed_of_a_statement_are_those_of_dsse() -> None:

@@ -1,6 +1,6 @@
-"""Position-stable: whatever is withdrawn, as many rows come out as the manifest promises, in the same places; none of
-them may not be used. Ranks finish in step, a resumed run neither repeats nor skips, and what workers read ahead is
-checked again at hand-off.
+"""Position-stable: whatever is withdrawn, as many rows come out as the manifest promises, in the
+same places; none of them may not be used. Ranks finish in step, a resumed run neither repeats nor
+skips, and what workers read ahead is checked again at hand-off.
 """
 
 from __future__ import annotations
@@ -70,21 +70,28 @@ def test_the_order_depends_on_seed_and_epoch_alone(world: World) -> None:
     assert rows.shuffled(7, 2) != order != rows.shuffled(8, 1)
 
 
-def test_dealt_positions_mix_neighbours_alike_in_every_process_whatever_is_withdrawn(world: World) -> None:
+def test_dealt_positions_mix_neighbours_alike_in_every_process_whatever_is_withdrawn(
+    world: World,
+) -> None:
     rows, again = world.rows(), world.rows()
     rows.deal(3)
     found = ordinals(rows)
     assert sorted(found) == list(range(COUNT)) != found
     batches = [found[at : at + 32] for at in range(0, COUNT, 32)]
-    assert all(max(batch) - min(batch) > 100 for batch in batches), "neighbours, as one person's rows are, are in many"
+    assert all(max(batch) - min(batch) > 100 for batch in batches), (
+        "neighbours, as one person's rows are, are in many"
+    )
     world.office.withdraw(*range(10))
     again.deal(3)
     assert pickle.loads(pickle.dumps(again)).ordinals == again.ordinals == rows.ordinals
     order = rows.shuffled(7)
     assert sorted(order) == list(range(COUNT))
     in_order = world.rows()
-    assert [rows.ordinals[place] for place in order] == [in_order.ordinals[place] for place in in_order.shuffled(7)], (
-        "and the blocks that are shuffled are those of the release, so that row groups are read together"
+    assert [rows.ordinals[place] for place in order] == [
+        in_order.ordinals[place] for place in in_order.shuffled(7)
+    ], (
+        "and the blocks that are shuffled are those of the release, so that row groups are "
+        "read together"
     )
 
 
@@ -100,7 +107,10 @@ def test_a_batch_asks_for_one_lease_a_row_group_and_a_scattered_one_for_its_own_
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.sets(st.integers(0, COUNT - 1), max_size=COUNT - 1), st.sets(st.integers(0, COUNT - 1), max_size=5))
+@given(
+    st.sets(st.integers(0, COUNT - 1), max_size=COUNT - 1),
+    st.sets(st.integers(0, COUNT - 1), max_size=5),
+)
 def test_a_row_that_may_not_be_used_is_replaced_and_every_other_stays_where_it_was(
     folder: Path, tmp_path_factory: pytest.TempPathFactory, withdrawn: set[int], refused: set[int]
 ) -> None:
@@ -113,7 +123,9 @@ def test_a_row_that_may_not_be_used_is_replaced_and_every_other_stays_where_it_w
     found = ordinals(world.rows())
     assert len(found) == COUNT
     assert not set(found) & gone
-    assert [o for place, o in enumerate(found) if place not in gone] == sorted(set(range(COUNT)) - gone)
+    assert [o for place, o in enumerate(found) if place not in gone] == sorted(
+        set(range(COUNT)) - gone
+    )
     assert ordinals(world.rows().__getitems__(range(COUNT))) == found
 
 
@@ -177,7 +189,9 @@ def test_a_source_of_keys_that_is_busy_is_asked_again_or_stops(world: World, fol
             return super().lease(*asked)
 
     keys = Away(ROWS, clock=world.office.clock)
-    assert RowDataset(folder, world.office.gate(WhenStale.pause), keys, at=keys.now)[0]["ordinal"] == 0
+    assert (
+        RowDataset(folder, world.office.gate(WhenStale.pause), keys, at=keys.now)[0]["ordinal"] == 0
+    )
     keys.away = 1
     with pytest.raises(BusyError):
         RowDataset(folder, world.office.gate(WhenStale.stop), keys, at=keys.now)[0]
@@ -217,7 +231,11 @@ def test_positions_stay_when_rows_are_purged(folder: Path, tmp_path: Path) -> No
     made = purge.prepare(copy, promised, chain, gone, START)
     assert made is not None
     purge.apply(copy, chain, promised, purge.sign(made, LOG_SEED))
-    for rows in (world.rows(), before, pickle.loads(pickle.dumps(before.ordinals)) and world.rows()):
+    for rows in (
+        world.rows(),
+        before,
+        pickle.loads(pickle.dumps(before.ordinals)) and world.rows(),
+    ):
         rows.gate = world.office.gate()
         assert len(rows) == COUNT
         assert ordinals(rows) == expected
@@ -232,7 +250,11 @@ def test_a_release_of_many_row_groups_is_read_in_any_order(tmp_path: Path) -> No
     scattered = [0, GROUP_ROWS_MAX, 2 * GROUP_ROWS_MAX, 3 * GROUP_ROWS_MAX]
     assert ordinals(rows.__getitems__(scattered)) == scattered
     assert world.keys.asked == [4]
-    found = [o for start in range(0, len(order), 256) for o in ordinals(rows.__getitems__(order[start : start + 256]))]
+    found = [
+        o
+        for start in range(0, len(order), 256)
+        for o in ordinals(rows.__getitems__(order[start : start + 256]))
+    ]
     assert found == order
 
 
@@ -264,17 +286,25 @@ def own(count: int) -> Listed:
 
 @settings(max_examples=40, deadline=None)
 @given(st.sets(st.integers(0, 99), max_size=99))
-def test_a_data_set_of_ones_own_is_position_stable(tmp_path_factory: pytest.TempPathFactory, gone: set[int]) -> None:
+def test_a_data_set_of_ones_own_is_position_stable(
+    tmp_path_factory: pytest.TempPathFactory, gone: set[int]
+) -> None:
     office = Office(tmp_path_factory.mktemp("gate"))
     office.withdraw(*gone)
     for made in (GatedDataset(own(100), office.gate()), GatedStream(own(100), office.gate())):
         found = ordinals(made)
         assert len(found) == 100
         assert not set(found) & gone
-        assert [o for place, o in enumerate(found) if place not in gone] == sorted(set(range(100)) - gone)
+        assert [o for place, o in enumerate(found) if place not in gone] == sorted(
+            set(range(100)) - gone
+        )
         assert ordinals(made) == found
     mapped = GatedDataset(own(100), office.gate())
-    assert ordinals(mapped) == ordinals(mapped[n] for n in range(100)) == ordinals(mapped.__getitems__(range(100)))
+    assert (
+        ordinals(mapped)
+        == ordinals(mapped[n] for n in range(100))
+        == ordinals(mapped.__getitems__(range(100)))
+    )
 
 
 def test_hugging_faces_data_sets_are_position_stable_and_nothing_is_cached(
@@ -330,7 +360,9 @@ def test_of_rows_that_two_workers_read_eight_batches_ahead_none_is_used_once_it_
             yield batch
 
     handed = MaskedBatches(
-        noting(), rows.gate, used=lambda step, found: used.append((step, list(found), rows.gate.number))
+        noting(),
+        rows.gate,
+        used=lambda step, found: used.append((step, list(found), rows.gate.number)),
     )
     stream = iter(handed)
     trained = [ordinals(next(stream)) for _ in range(4)]
@@ -372,7 +404,9 @@ def test_a_run_that_resumes_under_a_newer_bitmap_repeats_nothing_and_skips_nothi
     assert not any(o in gone_by[place] for place, o in enumerate(found))
 
 
-def test_two_ranks_finish_in_step_when_rows_are_withdrawn_in_the_middle(folder: Path, tmp_path: Path) -> None:
+def test_two_ranks_finish_in_step_when_rows_are_withdrawn_in_the_middle(
+    folder: Path, tmp_path: Path
+) -> None:
     pytest.importorskip("torch")
     World(folder, tmp_path, time.time)
     root = Path(__file__).resolve().parents[2]
@@ -380,10 +414,14 @@ def test_two_ranks_finish_in_step_when_rows_are_withdrawn_in_the_middle(folder: 
     ranks = [
         subprocess.Popen(
             [sys.executable, "-m", "tests.train.rank", str(folder), str(tmp_path), str(rank)],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, cwd=root, text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+            cwd=root,
+            text=True,
         )
         for rank in range(2)
-    ]  # fmt: skip
+    ]
     said = [rank.communicate(timeout=600) for rank in ranks]
     assert [rank.returncode for rank in ranks] == [0, 0], said[0][1][-2_000:] + said[1][1][-2_000:]
     assert {out for out, _ in said} == {"[(25, 0), (25, 0)]\n"}
@@ -409,7 +447,13 @@ def test_a_data_set_of_rays_is_position_stable_and_checked_at_hand_off(tmp_path:
     assert ran.returncode == 0, ran.stderr[-3_000:]
     said = json.loads(ran.stdout.splitlines()[-1])
     assert (said["rows"], len(said["used"])) == (40, 8)
-    before, after = ({o for found in some for o in found} for some in (said["used"][:4], said["used"][4:]))
-    assert before == set(range(10)) - {3, 4}, "the second block was withdrawn whole, and is nobody's"
+    before, after = (
+        {o for found in some for o in found} for some in (said["used"][:4], said["used"][4:])
+    )
+    assert before == set(range(10)) - {3, 4}, (
+        "the second block was withdrawn whole, and is nobody's"
+    )
     assert after == set(range(20, 25))
-    assert said["texts"] == sorted({"", "None", *(f"text {n}" for n in before | after)} & set(said["texts"]))
+    assert said["texts"] == sorted(
+        {"", "None", *(f"text {n}" for n in before | after)} & set(said["texts"])
+    )

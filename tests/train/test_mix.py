@@ -1,4 +1,6 @@
-"""Several releases as one data set: shares, budgets, filters, ranks, and resuming on another number of them."""
+"""Several releases as one data set: shares, budgets, filters, ranks, and resuming on another number
+of them.
+"""
 
 from __future__ import annotations
 
@@ -36,8 +38,15 @@ EN = (
     "pears", "quinces", "medlars", "walnuts", "cherries", "grapes", "sloes", "figs", "berries", "plums", "melons",
     "pumpkins", "lemons", "oranges", "olives", "dates",
 )  # fmt: skip
-GERMAN = "wann werden die {0} und die {1} im Garten hinter dem alten Haus endlich reif, und wer erntet {0} oder {1}"
-ENGLISH = "when will the {0} and the {1} in the garden behind the old house be ripe, and who picks {0} or {1}"
+GERMAN = (
+    "wann werden die {0} und die {1} im Garten hinter dem alten Haus endlich reif, und wer "
+    "erntet {0} oder {1}"
+)
+ENGLISH = (
+    "when will the {0} and the {1} in the garden behind the old house be ripe, and who "
+    "picks "
+    "{0} or {1}"
+)
 
 
 class Orchard:
@@ -47,7 +56,10 @@ class Orchard:
         self.house = House(pool, folder / "data", at=utc_now() - timedelta(days=1))
         self.gates = folder / "gates"
         for n in range(12):
-            self.talks(f"a{n}", GERMAN.format(DE[n], DE[-n]) if n % 3 == 0 else ENGLISH.format(EN[n], EN[-n]))
+            self.talks(
+                f"a{n}",
+                GERMAN.format(DE[n], DE[-n]) if n % 3 == 0 else ENGLISH.format(EN[n], EN[-n]),
+            )
         release_build.build_release(self.house.here, name="autumn", purpose="improve_models")
         for n in range(8):
             self.talks(f"w{n}", ENGLISH.format(EN[-n - 1], EN[(n * 5 + 3) % 16]))
@@ -65,12 +77,22 @@ class Orchard:
         for name in ("autumn", "winter"):
             promised, sha256 = manifest.read(self.here.config.releases / name)
             Keeper(
-                gate_files.LocalSource(self.here), gate_files.signer(self.here).verifier, self.gates,
-                release=promised.release, manifest_sha256=sha256, at=utc_now,
-            ).once()  # fmt: skip
+                gate_files.LocalSource(self.here),
+                gate_files.signer(self.here).verifier,
+                self.gates,
+                release=promised.release,
+                manifest_sha256=sha256,
+                at=utc_now,
+            ).once()
 
     def mix(self, sources: Any = None, **more: Any) -> ReleaseMix:
-        return licet.mix(sources or {"autumn": 0.5, "winter": 0.5}, self.gates, self.key, config=self.config, **more)
+        return licet.mix(
+            sources or {"autumn": 0.5, "winter": 0.5},
+            self.gates,
+            self.key,
+            config=self.config,
+            **more,
+        )
 
     def withdraws(self, *names: str) -> None:
         self.house.now = utc_now()
@@ -90,18 +112,26 @@ def who(rows: Sequence[Any]) -> list[str]:
     return [f"{row['release']} {row['messages'][0]['content'].split(':')[0]}" for row in rows]
 
 
-def test_a_mix_keeps_to_its_weights_and_budget_and_reads_every_source_in_turn(orchard: Orchard) -> None:
-    mix = orchard.mix({"autumn": 0.25, "winter": 0.75}, tokens_of=lambda _: 10, tokens=160, epochs=1)
+def test_a_mix_keeps_to_its_weights_and_budget_and_reads_every_source_in_turn(
+    orchard: Orchard,
+) -> None:
+    mix = orchard.mix(
+        {"autumn": 0.25, "winter": 0.75}, tokens_of=lambda _: 10, tokens=160, epochs=1
+    )
     assert mix.rows_of == {"autumn": 4, "winter": 12}
     found = who(mix[:])
     assert len(set(found)) == 16, "nobody is read twice within a pass"
     assert Counter(one.split()[0] for one in found[:8]) == {"autumn": 2, "winter": 6}
     whole = orchard.mix({"autumn": 0.5, "winter": 0.5}, tokens_of=lambda _: 10)
-    assert whole.rows_of == {"autumn": 12, "winter": 12}, "as many as the weights allow within one pass"
+    assert whole.rows_of == {"autumn": 12, "winter": 12}, (
+        "as many as the weights allow within one pass"
+    )
     twice = orchard.mix({"autumn": 1.0}, tokens_of=lambda _: 10, epochs=2)
     assert set(Counter(who(twice[:])).values()) == {2}
     assert who(twice[:12]) != who(twice[12:]), "each pass has an order of its own"
-    assert who(orchard.mix({"autumn": 1.0}, seed=2)[:]) != who(orchard.mix({"autumn": 1.0}, seed=3)[:])
+    assert who(orchard.mix({"autumn": 1.0}, seed=2)[:]) != who(
+        orchard.mix({"autumn": 1.0}, seed=3)[:]
+    )
 
 
 def test_a_row_of_a_mix_is_the_same_alone_in_a_slice_and_in_a_batch(orchard: Orchard) -> None:
@@ -139,11 +169,15 @@ def test_rows_are_chosen_by_their_labels_without_being_rewritten(orchard: Orchar
         licet.load("autumn", where="language = 'de'", config=orchard.config, gate=gate)
 
 
-def test_a_run_goes_on_on_other_ranks_repeats_no_row_and_skips_none_though_people_withdrew(orchard: Orchard) -> None:
+def test_a_run_goes_on_on_other_ranks_repeats_no_row_and_skips_none_though_people_withdrew(
+    orchard: Orchard,
+) -> None:
     first = orchard.mix(tokens_of=lambda _: 10, where="split = 'train'")
     whole = who(first[:])
     one, other = (first.batches(2, rank=rank, ranks=2) for rank in (0, 1))
-    steps = [(next(a), next(b)) for a, b in [(iter(one), iter(other))]] + [(list(one)[1], list(other)[1])]
+    steps = [(next(a), next(b)) for a, b in [(iter(one), iter(other))]] + [
+        (list(one)[1], list(other)[1])
+    ]
     before = [place for pair in steps for batch in pair for place in batch]
     assert before == list(range(8))
     kept = first.state(one.position(2))
@@ -153,7 +187,9 @@ def test_a_run_goes_on_on_other_ranks_repeats_no_row_and_skips_none_though_peopl
     shares = [list(again.batches(1, rank=rank, ranks=3)) for rank in range(3)]
     assert {len(share) for share in shares} == {(len(first) - 8) // 3}
     after = [place for step in zip(*shares, strict=True) for batch in step for place in batch]
-    assert after == list(range(8, 8 + len(after))), "the next position is the first, and none is left out"
+    assert after == list(range(8, 8 + len(after))), (
+        "the next position is the first, and none is left out"
+    )
     assert len(first) - 8 - len(after) < 3
     now = who(again[:])
     gone = {place for place, name in enumerate(whole) if name.split()[1] in ("a1", "w3")}
@@ -174,12 +210,16 @@ def test_who_stands_in_for_a_withdrawn_row_matches_the_filter_too(orchard: Orcha
         mix[:]
 
 
-def test_a_withdrawal_after_the_read_is_masked_at_hand_off_in_its_own_release_alone(orchard: Orchard) -> None:
+def test_a_withdrawal_after_the_read_is_masked_at_hand_off_in_its_own_release_alone(
+    orchard: Orchard,
+) -> None:
     mix = orchard.mix(tokens_of=lambda _: 10)
     read = [mix[start : start + 4] for start in range(0, 8, 4)]
     used: list[list[int]] = []
     gone = who(read[1])[0].split()[1]
-    handed = iter(MaskedBatches(read, mix.gate, used=lambda _step, ordinals: used.append(list(ordinals))))
+    handed = iter(
+        MaskedBatches(read, mix.gate, used=lambda _step, ordinals: used.append(list(ordinals)))
+    )
     assert who(next(handed)) == who(read[0])
     orchard.withdraws(gone)
     assert gone not in {one.split()[1] for one in who(next(handed))}
@@ -191,7 +231,9 @@ def test_a_withdrawal_after_the_read_is_masked_at_hand_off_in_its_own_release_al
 
 
 @pytest.mark.parametrize(("batch", "rank", "ranks"), [(0, 0, 1), (1, -1, 2), (1, 2, 2), (1, 0, 0)])
-def test_a_rank_that_is_none_of_the_ranks_and_a_batch_of_nothing_are_refused(batch: int, rank: int, ranks: int) -> None:
+def test_a_rank_that_is_none_of_the_ranks_and_a_batch_of_nothing_are_refused(
+    batch: int, rank: int, ranks: int
+) -> None:
     with pytest.raises(UsageError, match=r"cannot be|at least one row"):
         RankBatches(0, 100, batch, rank, ranks)
 
@@ -206,7 +248,8 @@ def test_a_state_of_another_mix_is_refused(orchard: Orchard) -> None:
     with pytest.raises(InputError, match="does not read"):
         orchard.mix(seed=1, state=kept[:-9])
     other = replace(
-        (state := MixState.decode(kept)), sources=tuple(replace(one, release="00" * 16) for one in state.sources)
+        (state := MixState.decode(kept)),
+        sources=tuple(replace(one, release="00" * 16) for one in state.sources),
     )
     with pytest.raises(UsageError, match="another release"):
         orchard.mix(seed=1, state=other.encode())
@@ -217,7 +260,9 @@ def test_workers_of_a_loader_read_a_mix(orchard: Orchard) -> None:
     mix = orchard.mix(tokens_of=lambda _: 10)
     expected = [who(mix[start : start + 4]) for start in range(0, 24, 4)]
     mix.close()
-    loader = torch.utils.data.DataLoader(mix, batch_sampler=mix.batches(4), num_workers=2, collate_fn=list)
+    loader = torch.utils.data.DataLoader(
+        mix, batch_sampler=mix.batches(4), num_workers=2, collate_fn=list
+    )
     assert [who(batch) for batch in MaskedBatches(loader, mix.gate)] == expected
 
 
@@ -227,19 +272,31 @@ def test_workers_of_a_loader_read_a_mix(orchard: Orchard) -> None:
 def planned(*rows: int, weights: Sequence[float], **more: Any) -> MixState:
     sources = tuple(
         MixedSource(
-            name=str(n), weight=weight, release=f"{n}", manifest_sha256="", tokens=10 * count,
+            name=str(n),
+            weight=weight,
+            release=f"{n}",
+            manifest_sha256="",
+            tokens=10 * count,
             chosen=MixedSource.written(BitMap(range(count))),
         )
         for n, (count, weight) in enumerate(zip(rows, weights, strict=True))
-    )  # fmt: skip
-    return MixState(**({"split": "", "where": "", "seed": 0, "tokens": None, "epochs": 1.0, "sources": sources} | more))
+    )
+    return MixState(
+        **(
+            {"split": "", "where": "", "seed": 0, "tokens": None, "epochs": 1.0, "sources": sources}
+            | more
+        )
+    )
 
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.lists(st.tuples(st.integers(1, 60), st.floats(0.05, 5)), min_size=1, max_size=4), st.floats(0.3, 4),
-    st.integers(1, 5), st.integers(1, 4), st.integers(1, 5),
-)  # fmt: skip
+    st.lists(st.tuples(st.integers(1, 60), st.floats(0.05, 5)), min_size=1, max_size=4),
+    st.floats(0.3, 4),
+    st.integers(1, 5),
+    st.integers(1, 4),
+    st.integers(1, 5),
+)
 def test_any_plan_keeps_to_its_shares_and_its_ranks_share_it(
     sources: list[tuple[int, float]], epochs: float, batch: int, ranks: int, later: int
 ) -> None:
@@ -248,15 +305,22 @@ def test_any_plan_keeps_to_its_shares_and_its_ranks_share_it(
     mix_plan.check(state)
     counts, order = mix_plan.rows_of(state), mix_plan.order(state)
     assert list(mix_plan.order(state)) == list(order)
-    assert Counter(one >> SOURCE_BITS for one in order) == {n: count for n, count in enumerate(counts) if count}
+    assert Counter(one >> SOURCE_BITS for one in order) == {
+        n: count for n, count in enumerate(counts) if count
+    }
     for n, count in enumerate(rows):
         mine = [one & (2**SOURCE_BITS - 1) for one in order if one >> SOURCE_BITS == n]
         assert len(mine) <= epochs * count + 1
         for start in range(0, len(mine) - count + 1, count):
-            assert sorted(mine[start : start + count]) == list(range(count)), "a pass has each row once"
+            assert sorted(mine[start : start + count]) == list(range(count)), (
+                "a pass has each row once"
+            )
     for length in range(0, len(order), 7):
         seen = Counter(one >> SOURCE_BITS for one in order[:length])
-        assert all(abs(seen[n] - count * length / len(order)) <= len(counts) for n, count in enumerate(counts))
+        assert all(
+            abs(seen[n] - count * length / len(order)) <= len(counts)
+            for n, count in enumerate(counts)
+        )
     mine = [RankBatches(0, len(order), batch, rank, ranks) for rank in range(ranks)]
     steps = min(later, len(mine[0]))
     used = [place for rank in mine for found in list(rank)[:steps] for place in found]

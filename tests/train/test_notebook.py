@@ -1,4 +1,6 @@
-"""examples/train.ipynb is a notebook of the published form, and its cells run in order as they stand."""
+"""examples/train.ipynb is a notebook of the published form, and its cells run in order as they
+stand.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,11 @@ def test_it_is_a_notebook_with_nothing_that_was_run_left_in_it() -> None:
     assert (made["nbformat"], made["nbformat_minor"]) == (4, 5)
     assert len({cell["id"] for cell in cells()}) == len(cells())
     assert {cell["cell_type"] for cell in cells()} == {"markdown", "code"}
-    assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in cells() if "outputs" in cell)
+    assert all(
+        cell["outputs"] == [] and cell["execution_count"] is None
+        for cell in cells()
+        if "outputs" in cell
+    )
 
 
 def test_its_cells_run_in_order(pool: Pool, dsn: str, tmp_path: Path) -> None:
@@ -42,18 +48,33 @@ def test_its_cells_run_in_order(pool: Pool, dsn: str, tmp_path: Path) -> None:
     for fruit in FRUITS:
         house.open(fruit, allow=True, split="train")
         house.talk(
-            fruit, fruit, f"when are {fruit} ripe, and who picks {fruit}?", f"{fruit} are ripe in October, and all pick"
+            fruit,
+            fruit,
+            f"when are {fruit} ripe, and who picks {fruit}?",
+            f"{fruit} are ripe in October, and all pick",
         )
     release_build.build_release(house.here, name="october", purpose="improve_models")
-    program = "\n\n".join("".join(cell["source"]) for cell in cells() if cell["cell_type"] == "code")
+    program = "\n\n".join(
+        "".join(cell["source"]) for cell in cells() if cell["cell_type"] == "code"
+    )
     (tmp_path / "licet").write_text(LICET.format(python=sys.executable))
     (tmp_path / "licet").chmod(0o755)
     clean = {name: value for name, value in os.environ.items() if not name.startswith("LICET_")}
     clean["PATH"] = f"{tmp_path}:{clean['PATH']}"
     ran = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS_MAX, check=False,
-        env={**clean, "LICET_DATABASE_URL": dsn, "LICET_DATA": str(house.here.config.data), "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS_MAX,
+        check=False,
+        env={
+            **clean,
+            "LICET_DATABASE_URL": dsn,
+            "LICET_DATA": str(house.here.config.data),
+            "OMP_NUM_THREADS": "1",
+        },
+    )
     assert ran.returncode == 0, ran.stderr[-3_000:]
     figures, positions, messages, steps, goes_on = ran.stdout.splitlines()
     assert figures.startswith("5 rows")

@@ -36,16 +36,21 @@ FILE = "tau-bench-traj/historical_trajectories__gpt-4o-airline.json.gz"
 def characters(messages: list[dict[str, Any]]) -> int:
     """Of what the person and the assistant wrote, arguments of calls included."""
     return sum(
-        len(message["content"]) + sum(len(call["function"]["arguments"]) for call in message.get("tool_calls", ()))
+        len(message["content"])
+        + sum(len(call["function"]["arguments"]) for call in message.get("tool_calls", ()))
         for message in messages
         if message["role"] not in ("tool", "system")
     )
 
 
 def instructed_house(pool: Pool, folder: Path) -> House:
-    """An installation whose policy permits what a host instructs its model with, and one person who allows use."""
+    """An installation whose policy permits what a host instructs its model with, and one person who
+    allows use.
+    """
     policy = preset("article-2025")
-    house = House(pool, folder / "data", msgspec.structs.replace(policy, origins=policy.origins | {"system"}))
+    house = House(
+        pool, folder / "data", msgspec.structs.replace(policy, origins=policy.origins | {"system"})
+    )
     house.open("ana", allow=True)
     return house
 
@@ -66,7 +71,9 @@ def released(pool: Pool, folder: Path) -> House:
     path = folder / "dialogues.json"
     path.write_bytes(gzip.decompress(sample(FILE).read_bytes()))
     turns = [item for item in tau_bench.read(path) if isinstance(item, ReadTurn)]
-    dialogues = [list(dialogue) for _, dialogue in groupby(turns, key=lambda turn: turn.host_conversation)]
+    dialogues = [
+        list(dialogue) for _, dialogue in groupby(turns, key=lambda turn: turn.host_conversation)
+    ]
     with_tools = [one for one in dialogues if any(turn.role is TurnRole.tool for turn in one)]
     house = instructed_house(pool, folder)
     for number, dialogue in enumerate(with_tools[:DIALOGUES]):
@@ -76,13 +83,17 @@ def released(pool: Pool, folder: Path) -> House:
 
 
 def reaching(house: House, templates: dict[str, str]) -> tuple[int, int, int]:
-    """The characters that the policy permits, those in an export, and how many results are masked; each line is rendered."""
+    """The characters that the policy permits, those in an export, and how many results are masked;
+    each line is rendered.
+    """
     permitted = reached = masked = 0
     for row in catalog.open_release(house.here, "r"):
         permitted += characters(row["messages"])
         for line in shaped(row, {}, Format.trl).lines["sft"]:
             reached += characters(line["messages"])
-            results = [message["content"] for message in line["messages"] if message["role"] == "tool"]
+            results = [
+                message["content"] for message in line["messages"] if message["role"] == "tool"
+            ]
             assert set(results) <= {RESULT_LEFT_OUT}
             masked += len(results)
             assert line["messages"][0]["role"] == "system" and line["tools"]

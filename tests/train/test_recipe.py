@@ -1,4 +1,6 @@
-"""A small model trained on a release with the gate on: it learns, forgets nobody's withdrawal, and says what it is from."""
+"""A small model trained on a release with the gate on: it learns, forgets nobody's withdrawal, and
+says what it is from.
+"""
 
 from __future__ import annotations
 
@@ -31,12 +33,22 @@ from licet.proof import documents
 from licet.service import verification
 from licet.store.connect import Pool
 from licet.train import cards, consumption, gate_files, lineage, local_runs, run_marks, statement
-from licet.train.recipe import MASKED, TokenizedRow, TrainingSettings, UnfitRow, example, tokenized, vocabulary
+from licet.train.recipe import (
+    MASKED,
+    TokenizedRow,
+    TrainingSettings,
+    UnfitRow,
+    example,
+    tokenized,
+    vocabulary,
+)
 from licet.vault import commands as do
 from licet.vault.ids import Prefix, parse
 from licet.verifier import Verdict
 
-SMALL = TrainingSettings(steps=24, batch_rows=8, tokens_max=48, width=32, layers=1, heads=2, vocabulary=400)
+SMALL = TrainingSettings(
+    steps=24, batch_rows=8, tokens_max=48, width=32, layers=1, heads=2, vocabulary=400
+)
 FRUITS = ("apple", "pear", "plum", "quince", "medlar", "cherry")
 
 
@@ -48,7 +60,10 @@ def town(pool: Pool, folder: Path) -> House:
         for chat in (f"{name}-a", f"{name}-b"):
             fruit = FRUITS[n % len(FRUITS)]
             house.talk(
-                name, chat, f"what grows in bed {n} of {chat}?", f"In that bed grows the {fruit} tree, {n} years old."
+                name,
+                chat,
+                f"what grows in bed {n} of {chat}?",
+                f"In that bed grows the {fruit} tree, {n} years old.",
             )
     house.passes(1)
     release_build.build_release(house.here, name="october", purpose="improve_models")
@@ -56,13 +71,18 @@ def town(pool: Pool, folder: Path) -> House:
 
 
 class Trained:
-    """One run for all tests that only look at it; somebody whose rows were used withdraws while it goes on."""
+    """One run for all tests that only look at it; somebody whose rows were used withdraws while it
+    goes on.
+    """
 
     def __init__(self, pool: Pool, folder: Path) -> None:
-        self.house, self.out = town(pool, folder / "data"), folder / "models" / "small"  # which are made
+        # which are made
+        self.house, self.out = town(pool, folder / "data"), folder / "models" / "small"
         self.steps: list[tuple[int, list[int]]] = []
         self.gone = ""
-        self.made = local_runs.sft(self.house.here, "october", self.out, settings=SMALL, heard=self.heard)
+        self.made = local_runs.sft(
+            self.house.here, "october", self.out, settings=SMALL, heard=self.heard
+        )
         vkey, self.pem = lineage.keys(self.house.here)
         self.keys = (vkey, gate_files.signer(self.house.here).verifier.vkey)
 
@@ -77,14 +97,19 @@ class Trained:
         return {
             row[0]
             for row in self.house.query(
-                "SELECT ordinal FROM release_rows JOIN releases USING (release_id) WHERE account_id = %s AND name = 'october'",
+                (
+                    "SELECT ordinal FROM release_rows JOIN releases USING (release_id) WHERE "
+                    "account_id = %s AND name = 'october'"
+                ),
                 self.house.accounts[name],
             )
         }
 
 
 @pytest.fixture(scope="module")
-def trained(worker_pool: Pool, worker_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def trained(
+    worker_pool: Pool, worker_dsn: str, tmp_path_factory: pytest.TempPathFactory
+) -> Trained:
     from tests.conftest import empty_tables
 
     empty_tables(worker_dsn)
@@ -107,7 +132,12 @@ def test_it_learns_the_loss_of_people_who_are_not_in_training_falls(trained: Tra
 def test_a_small_model_has_the_shape_that_its_settings_say(trained: Trained) -> None:
     """And room for 512 tokens, or for the longest row where that is more."""
     made = json.loads((trained.out / "config.json").read_text("utf-8"))
-    shape = (made["hidden_size"], made["intermediate_size"], made["num_hidden_layers"], made["num_attention_heads"])
+    shape = (
+        made["hidden_size"],
+        made["intermediate_size"],
+        made["num_hidden_layers"],
+        made["num_attention_heads"],
+    )
     assert shape == (SMALL.width, SMALL.width * 8 // 3, SMALL.layers, SMALL.heads)
     assert (made["num_key_value_heads"], made["max_position_embeddings"]) == (SMALL.heads, 512)
     assert made["tie_word_embeddings"] is True
@@ -156,7 +186,9 @@ def template_of(name: str) -> Any:
     import trl
 
     tokenizer = vocabulary(["how are you", "very well, thank you", "yes"], 400)
-    tokenizer.chat_template = (Path(trl.__file__).parent / "chat_templates" / f"{name}.jinja").read_text("utf-8")
+    tokenizer.chat_template = (
+        Path(trl.__file__).parent / "chat_templates" / f"{name}.jinja"
+    ).read_text("utf-8")
     tokenizer.bos_token = "<|pad|>"
     return tokenizer
 
@@ -165,7 +197,11 @@ ALTERNATING: Any = (
     {"role": "user", "content": "how are you"}, {"role": "assistant", "content": "very well"},
     {"role": "user", "content": "good"}, {"role": "assistant", "content": "yes"},
 )  # fmt: skip
-CALLED: Any = {"id": "c", "type": "function", "function": {"name": "look", "arguments": '{"at": "sky"}'}}
+CALLED: Any = {
+    "id": "c",
+    "type": "function",
+    "function": {"name": "look", "arguments": '{"at": "sky"}'},
+}
 WITH_TOOLS: Any = (
     {"role": "user", "content": "how"}, {"role": "assistant", "content": "", "tool_calls": [CALLED]},
     {"role": "tool", "content": "blue", "tool_call_id": "c"}, {"role": "assistant", "content": "blue"},
@@ -174,39 +210,60 @@ WITH_TOOLS: Any = (
 
 @pytest.mark.parametrize(
     ("template", "learnt"),
-    [("gemma", "very well<end_of_turn>\nyes<end_of_turn>\n"), ("qwen3", "<think>\n\n</think>\n\nyes<|im_end|>\n"),
-     ("llama3_1", "very well<|eot_id|>yes<|eot_id|>")],
-)  # fmt: skip
-def test_a_row_is_read_by_templates_that_demand_alternation_and_by_those_that_think(template: str, learnt: str) -> None:
-    """Two messages of one side in a row ended a run of Gemma's, and Qwen3 writes an answer otherwise once another follows."""
+    [
+        ("gemma", "very well<end_of_turn>\nyes<end_of_turn>\n"),
+        ("qwen3", "<think>\n\n</think>\n\nyes<|im_end|>\n"),
+        ("llama3_1", "very well<|eot_id|>yes<|eot_id|>"),
+    ],
+)
+def test_a_row_is_read_by_templates_that_demand_alternation_and_by_those_that_think(
+    template: str, learnt: str
+) -> None:
+    """Two messages of one side in a row ended a run of Gemma's, and Qwen3 writes an answer
+    otherwise once another follows.
+    """
     tokenizer = template_of(template)
     twice = [*ALTERNATING[:2], {"role": "user", "content": "so"}, *ALTERNATING[2:]]
     for said in (ALTERNATING, twice):
         made = example(tokenizer, {"messages": list(said), "ordinal": 3, "row_id": ""}, 500)
         assert isinstance(made, TokenizedRow)
-        assert tokenizer.decode([token for token in made.labels.tolist() if token != MASKED]) == learnt
+        assert (
+            tokenizer.decode([token for token in made.labels.tolist() if token != MASKED]) == learnt
+        )
 
 
 def test_what_a_template_does_not_take_is_counted_and_ends_no_run() -> None:
     rows: Any = [
-        {"messages": list(said), "ordinal": n, "row_id": ""} for n, said in enumerate((WITH_TOOLS, ALTERNATING))
+        {"messages": list(said), "ordinal": n, "row_id": ""}
+        for n, said in enumerate((WITH_TOOLS, ALTERNATING))
     ]
     silent: Any = {"messages": [ALTERNATING[0]], "ordinal": 2, "row_id": ""}
     made, unfit = tokenized(template_of("gemma"), [*rows, silent], 500)
-    assert ([one.ordinal for one in made], unfit) == ([1], {UnfitRow.template: 1, UnfitRow.silent: 1})
+    assert ([one.ordinal for one in made], unfit) == (
+        [1],
+        {UnfitRow.template: 1, UnfitRow.silent: 1},
+    )
     made, unfit = tokenized(template_of("qwen3"), rows, 500)
     assert ([one.ordinal for one in made], unfit.total()) == ([0, 1], 0)
     own = vocabulary(["blue"], 300)
     (learnt, _), _ = tokenized(own, rows, 500)
-    assert '<|assistant|>\nlook {"at": "sky"}<|end|><|tool|>blue<|end|>' in own.decode(learnt.tokens.tolist())
+    assert '<|assistant|>\nlook {"at": "sky"}<|end|><|tool|>blue<|end|>' in own.decode(
+        learnt.tokens.tolist()
+    )
 
 
-@pytest.mark.parametrize("refused", ["add_generation_prompt and messages|length > 1", "messages|length > 3"])
+@pytest.mark.parametrize(
+    "refused", ["add_generation_prompt and messages|length > 1", "messages|length > 3"]
+)
 def test_a_template_that_refuses_a_part_of_a_conversation_does_not_take_it(refused: str) -> None:
-    """It writes an answer otherwise where it is asked for one, so that only the last answer could be learnt."""
+    """It writes an answer otherwise where it is asked for one, so that only the last answer could
+    be learnt.
+    """
     tokenizer = vocabulary(["how are you", "very well", "good", "yes"], 300)
     tokenizer.chat_template = (
-        "{% if " + refused + " %}{{ raise_exception('no') }}{% endif %}{% if add_generation_prompt %}>{% endif %}"
+        "{% if "
+        + refused
+        + " %}{{ raise_exception('no') }}{% endif %}{% if add_generation_prompt %}>{% endif %}"
         "{% for message in messages %}{{ message.content }}{% endfor %}"
     )
     row: Any = {"messages": list(ALTERNATING), "ordinal": 3, "row_id": ""}
@@ -217,7 +274,9 @@ def test_a_row_is_learnt_from_where_one_token_of_an_answer_follows_another_token
     tokenizer = vocabulary(["q", "a"], 300)
     tokenizer.chat_template = "{% for message in messages %}{{ message.content }}{% endfor %}"
     asked, said = {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}
-    made = example(tokenizer, cast("Any", {"messages": [asked, said], "ordinal": 3, "row_id": ""}), 500)
+    made = example(
+        tokenizer, cast("Any", {"messages": [asked, said], "ordinal": 3, "row_id": ""}), 500
+    )
     assert isinstance(made, TokenizedRow)
     assert (len(made.tokens), made.labels.tolist()[0]) == (2, MASKED)
     alone = example(tokenizer, cast("Any", {"messages": [said], "ordinal": 3, "row_id": ""}), 500)
@@ -226,16 +285,24 @@ def test_a_row_is_learnt_from_where_one_token_of_an_answer_follows_another_token
 
 def test_a_base_of_one_s_own_goes_on_learning(trained: Trained, tmp_path: Path) -> None:
     settings = TrainingSettings(steps=2, batch_rows=4, tokens_max=48, learning_rate=1e-3)
-    made = local_runs.sft(trained.house.here, "october", tmp_path / "next", base=trained.out, settings=settings)
-    assert made.trained.held_out_before == pytest.approx(trained.made.trained.held_out_after, rel=1e-3)
+    made = local_runs.sft(
+        trained.house.here, "october", tmp_path / "next", base=trained.out, settings=settings
+    )
+    assert made.trained.held_out_before == pytest.approx(
+        trained.made.trained.held_out_after, rel=1e-3
+    )
     signed = (tmp_path / "next" / statement.FILE).read_bytes()
     content = statement.opened(signed, lineage.signing(trained.house.here)[0])
-    sources = {one["name"] for one in content["predicate"]["buildDefinition"]["resolvedDependencies"]}
+    sources = {
+        one["name"] for one in content["predicate"]["buildDefinition"]["resolvedDependencies"]
+    }
     assert sources == {"release", "base", "recipe", "gate-first"}
     assert "base_model: small" in (tmp_path / "next" / cards.CARD_FILE).read_text("utf-8")
 
 
-def test_a_release_for_the_safety_classifiers_makes_no_language_model(trained: Trained, tmp_path: Path) -> None:
+def test_a_release_for_the_safety_classifiers_makes_no_language_model(
+    trained: Trained, tmp_path: Path
+) -> None:
     release_build.build_release(trained.house.here, name="safety", purpose="safety_classifiers")
     with pytest.raises(RefusedError, match="safety_classifiers"):
         local_runs.sft(trained.house.here, "safety", tmp_path / "out")
@@ -246,22 +313,33 @@ def test_a_release_for_the_safety_classifiers_makes_no_language_model(trained: T
 # From the model to people, and back
 
 
-def test_a_model_holds_what_it_promises_offline_with_and_without_its_release(trained: Trained) -> None:
+def test_a_model_holds_what_it_promises_offline_with_and_without_its_release(
+    trained: Trained,
+) -> None:
     release = trained.house.here.config.releases / "october"
     for folder in (None, release):
         assert verification.verify(trained.out, trained.keys, release=folder).broken == ()
 
 
 def test_no_word_of_anybody_s_is_beside_the_weights(trained: Trained) -> None:
-    for name in (cards.CARD_FILE, cards.BOM_FILE, statement.FILE, statement.SIGNATURE_FILE, consumption.FILE):
+    for name in (
+        cards.CARD_FILE,
+        cards.BOM_FILE,
+        statement.FILE,
+        statement.SIGNATURE_FILE,
+        consumption.FILE,
+    ):
         data = (trained.out / name).read_bytes().lower()
         assert not any(fruit.encode() in data for fruit in FRUITS), name
 
 
 @pytest.mark.parametrize(
-    "name", ["model.safetensors", consumption.FILE, cards.CARD_FILE, statement.FILE, "release.json", "new"]
+    "name",
+    ["model.safetensors", consumption.FILE, cards.CARD_FILE, statement.FILE, "release.json", "new"],
 )
-def test_a_model_s_folder_that_was_changed_is_found_out(trained: Trained, tmp_path: Path, name: str) -> None:
+def test_a_model_s_folder_that_was_changed_is_found_out(
+    trained: Trained, tmp_path: Path, name: str
+) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(trained.out, folder)
     data = (folder / name).read_bytes() if name != "new" else b""
@@ -279,20 +357,28 @@ def test_a_model_is_believed_by_the_keys_that_one_was_given_alone(trained: Train
     assert verification.verify(trained.out, (other, trained.keys[1])).broken
 
 
-def test_a_person_and_a_conversation_find_the_models_that_learnt_from_them(trained: Trained) -> None:
+def test_a_person_and_a_conversation_find_the_models_that_learnt_from_them(
+    trained: Trained,
+) -> None:
     here = trained.house.here
     learnt = set(consumption.read(trained.out / consumption.FILE).ordinals)
     for name in trained.house.accounts:
         mine = trained.ordinals(name)
-        rows = [one.rows for one in lineage.which_models(here, name) if one.model == trained.made.model]
+        rows = [
+            one.rows for one in lineage.which_models(here, name) if one.model == trained.made.model
+        ]
         assert rows == ([len(mine)] if mine <= learnt else [])
     chat = trained.house.chats[f"{trained.gone}-a"]
-    assert trained.made.model in [one.model for one in lineage.which_models(here, f"conv_{chat.hex}")]
+    assert trained.made.model in [
+        one.model for one in lineage.which_models(here, f"conv_{chat.hex}")
+    ]
     with pytest.raises(NotFoundError):
         lineage.which_models(here, "conv_" + "0" * 32)
 
 
-def test_a_model_is_affected_by_what_is_withdrawn_or_erased_after_it_until_it_is_retired(trained: Trained) -> None:
+def test_a_model_is_affected_by_what_is_withdrawn_or_erased_after_it_until_it_is_retired(
+    trained: Trained,
+) -> None:
     house, model = trained.house, trained.made.model
     house.passes(1)
 
@@ -311,7 +397,8 @@ def test_a_model_is_affected_by_what_is_withdrawn_or_erased_after_it_until_it_is
     certificates.run(house.here, at_once=True)
     assert found()[0].erased == 1
     assert [lineage.affected_of(house.here, parse(Prefix.model, model))] == found()
-    assert verification.verify(trained.out, trained.keys).broken == ()  # what was consumed before stays as it was
+    # what was consumed before stays as it was
+    assert verification.verify(trained.out, trained.keys).broken == ()
     retired = lineage.retire(house.here, model, by="user:ana", reason="its weights are deleted")
     assert (retired.retired_at is not None, retired.retired_by) == (True, "user:ana")
     again = lineage.retire(house.here, model, by="user:bo", reason="once more")
@@ -321,7 +408,9 @@ def test_a_model_is_affected_by_what_is_withdrawn_or_erased_after_it_until_it_is
     assert kept is not None and kept.erased == 1, "of one model it is told although that is retired"
 
 
-def test_a_model_is_on_record_once_and_a_changed_one_is_not_taken(trained: Trained, tmp_path: Path) -> None:
+def test_a_model_is_on_record_once_and_a_changed_one_is_not_taken(
+    trained: Trained, tmp_path: Path
+) -> None:
     assert lineage.record(trained.house.here, trained.out).model == trained.made.model
     assert [one.name for one in lineage.models(trained.house.here)].count("small") == 1
     shutil.copytree(trained.out, tmp_path / "copy")
@@ -348,11 +437,18 @@ def test_the_bill_of_materials_says_what_the_model_is_made_of(trained: Trained) 
     assert (made["bomFormat"], made["specVersion"]) == ("CycloneDX", "1.7")
     model = made["metadata"]["component"]
     assert (model["type"], model["modelCard"]["modelParameters"]["datasets"]) == (
-        "machine-learning-model", [{"ref": "release"}],
-    )  # fmt: skip
-    (release,) = [one for one in made["components"] if one["bom-ref" if "bom-ref" in one else "name"] == "release"]
+        "machine-learning-model",
+        [{"ref": "release"}],
+    )
+    (release,) = [
+        one
+        for one in made["components"]
+        if one["bom-ref" if "bom-ref" in one else "name"] == "release"
+    ]
     assert release["data"][0]["classification"].startswith("personal data")
-    assert written(lineage.models(trained.house.here)[-1].finished_at) == made["metadata"]["timestamp"]
+    assert (
+        written(lineage.models(trained.house.here)[-1].finished_at) == made["metadata"]["timestamp"]
+    )
 
 
 def test_the_commands_answer_as_the_verbs_do(trained: Trained, worker_dsn: str) -> None:
@@ -372,8 +468,26 @@ def test_the_commands_answer_as_the_verbs_do(trained: Trained, worker_dsn: str) 
     assert told("models", "key", "--pem", *data) == (0, trained.pem)
     keys = ("--key", trained.keys[0], "--key", trained.keys[1])
     code, checked = told("verify", "model", str(trained.out), *keys, "--json")
-    assert (code, json.loads(checked)["answer"], json.loads(checked)["broken"]) == (4, "consistent", [])
-    assert told("export", "release", "october", "--format", "trl", "--to", "broker", "--out", "nowhere", *data)[0] == 1
+    assert (code, json.loads(checked)["answer"], json.loads(checked)["broken"]) == (
+        4,
+        "consistent",
+        [],
+    )
+    assert (
+        told(
+            "export",
+            "release",
+            "october",
+            "--format",
+            "trl",
+            "--to",
+            "broker",
+            "--out",
+            "nowhere",
+            *data,
+        )[0]
+        == 1
+    )
     assert told("export", "list", *data) == (0, "nothing was exported\n")
 
 
@@ -396,7 +510,10 @@ def test_a_record_that_its_own_signer_made_false_is_found_out(
     assert last.number > 0
     body = (
         consumption.FORMAT
-        + (folder / consumption.FILE).read_bytes().partition(b"\n")[0].removeprefix(consumption.FORMAT)
+        + (folder / consumption.FILE)
+        .read_bytes()
+        .partition(b"\n")[0]
+        .removeprefix(consumption.FORMAT)
         + b"\n"
     )
     for frame in record.frames:
@@ -404,7 +521,9 @@ def test_a_record_that_its_own_signer_made_false_is_found_out(
             body += consumption.framed(consumption.state_body(frame.signed, frame.added))
         else:
             rows = frame.ordinals | BitMap([gone] if frame is last else [])
-            body += consumption.framed(consumption.steps_body(frame.number, frame.first, frame.last, rows))
+            body += consumption.framed(
+                consumption.steps_body(frame.number, frame.first, frame.last, rows)
+            )
     (folder / consumption.FILE).write_bytes(body)
     key, seed = lineage.signing(trained.house.here)
     content = statement.opened((folder / statement.FILE).read_bytes(), key)
@@ -427,26 +546,37 @@ def lying_about(folder: Path, trained: Trained, change: Callable[[dict[str, Any]
 
 def source_of(content: dict[str, Any], name: str) -> dict[str, Any]:
     predicate = content["predicate"]
-    named = [*predicate["buildDefinition"]["resolvedDependencies"], *predicate["runDetails"]["byproducts"]]
+    named = [
+        *predicate["buildDefinition"]["resolvedDependencies"],
+        *predicate["runDetails"]["byproducts"],
+    ]
     found: dict[str, Any] = next(one for one in named if one["name"] == name)
     return found
 
 
 MODEL_LIES: dict[str, Callable[[dict[str, Any]], object]] = {
-    "a file that is not there": lambda said: said["subject"].append({"name": "more.bin", "digest": {"sha256": "0" * 64}}),
+    "a file that is not there": lambda said: said["subject"].append(
+        {"name": "more.bin", "digest": {"sha256": "0" * 64}}
+    ),
     "a file that is not named": lambda said: said["subject"].pop(),
-    "another hash of the weights": lambda said: said["subject"][0]["digest"].update(sha256="0" * 64),
+    "another hash of the weights": lambda said: said["subject"][0]["digest"].update(
+        sha256="0" * 64
+    ),
     "another release": lambda said: source_of(said, "release")["digest"].update(sha256="0" * 64),
     "no release": lambda said: source_of(said, "release").update(name="other"),
-    "another first state": lambda said: source_of(said, "gate-first")["annotations"].update(number=7),
-    "a later end of the last state": lambda said: source_of(said, "gate-last")["annotations"].update(
-        until="2031-01-01T00:00:00Z"
+    "another first state": lambda said: source_of(said, "gate-first")["annotations"].update(
+        number=7
     ),
+    "a later end of the last state": lambda said: source_of(said, "gate-last")[
+        "annotations"
+    ].update(until="2031-01-01T00:00:00Z"),
     "no last state": lambda said: source_of(said, "gate-last").update(name="results"),
-    "a number that is a word": lambda said: source_of(said, "gate-last")["annotations"].update(rows=True),
+    "a number that is a word": lambda said: source_of(said, "gate-last")["annotations"].update(
+        rows=True
+    ),
     "another type": lambda said: said.update(predicateType="https://slsa.dev/provenance/v2"),
     "a field that has no level": lambda said: said.update(more=1),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("lie", MODEL_LIES.values(), ids=MODEL_LIES)
@@ -461,14 +591,21 @@ def test_a_statement_that_the_models_key_signed_falsely_is_contradicted_by_the_o
     assert shipped().check_model(shipped().FolderFiles(folder), keys).answer == "contradicted"
 
 
-def test_a_stranger_verifies_a_model_with_the_one_file_and_nothing_else(trained: Trained, tmp_path: Path) -> None:
+def test_a_stranger_verifies_a_model_with_the_one_file_and_nothing_else(
+    trained: Trained, tmp_path: Path
+) -> None:
     """With its release and the log of that, which is then proved; the model itself is in no log."""
     house, file, python = trained.house, saved(tmp_path), bare(tmp_path / "python")
     release = house.here.config.releases / "october"
     keys = [word for key in trained.keys for word in ("--key", key)]
     done = run(file, "model", trained.out, *keys, "--json", python=python)
     found = json.loads(done.stdout)
-    assert (done.returncode, found["answer"], found["findings"], found["lacks"]) == (4, "consistent", [], [])
+    assert (done.returncode, found["answer"], found["findings"], found["lacks"]) == (
+        4,
+        "consistent",
+        [],
+        [],
+    )
     assert not any("proved" in levels.values() for levels in found["fields"].values())
     documents.append(house.here)
     documents.publish(house.here, tmp_path / "log")
@@ -495,10 +632,26 @@ def test_where_torch_is_missing_the_command_names_what_installs_it_and_leaves_no
 ) -> None:
     without = "import sys; sys.modules['torch'] = None; from licet.cli import main; main()"
     ran = subprocess.run(
-        [sys.executable, "-c", without, "train", "sft", "october", "--out", str(tmp_path / "model")],
-        env={**os.environ, "LICET_DATABASE_URL": worker_dsn, "LICET_DATA": str(trained.house.here.config.data)},
-        capture_output=True, text=True, timeout=600, check=False,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-c",
+            without,
+            "train",
+            "sft",
+            "october",
+            "--out",
+            str(tmp_path / "model"),
+        ],
+        env={
+            **os.environ,
+            "LICET_DATABASE_URL": worker_dsn,
+            "LICET_DATA": str(trained.house.here.config.data),
+        },
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
     assert ran.returncode == 64, ran.stderr
     assert "error: `torch` is not installed\nhint: `./run setup train` installs it" in ran.stderr
     assert list(tmp_path.iterdir()) == []
@@ -519,7 +672,10 @@ def test_a_run_that_fails_gives_its_place_back_and_keeps_what_it_consumed_beside
         assert not out.exists()
         assert consumption.read(tmp_path / f"model.failed-{times}" / consumption.FILE).ordinals
     fails_at[0] = SMALL.steps + 1
-    assert local_runs.sft(trained.house.here, "october", out, settings=SMALL, heard=heard).folder == out
+    assert (
+        local_runs.sft(trained.house.here, "october", out, settings=SMALL, heard=heard).folder
+        == out
+    )
 
 
 def test_a_run_that_consumed_nothing_leaves_nothing(trained: Trained, tmp_path: Path) -> None:
@@ -557,10 +713,15 @@ def test_a_run_that_was_killed_is_named_and_the_same_command_begins_again(
     run = CliRunner(env={"LICET_DATABASE_URL": worker_dsn})
     lists = [("models", "list", "--data", str(data)), ("status", "--data", str(data))]
     killed = subprocess.run(
-        [sys.executable, "-c", KILLED, str(data), str(out)], env={**os.environ, "LICET_DATABASE_URL": worker_dsn},
-        capture_output=True, timeout=600, check=False,
-    )  # fmt: skip
-    assert (killed.returncode, (out / statement.FILE).exists()) == (-signal.SIGKILL, False), killed.stderr
+        [sys.executable, "-c", KILLED, str(data), str(out)],
+        env={**os.environ, "LICET_DATABASE_URL": worker_dsn},
+        capture_output=True,
+        timeout=600,
+        check=False,
+    )
+    assert (killed.returncode, (out / statement.FILE).exists()) == (-signal.SIGKILL, False), (
+        killed.stderr
+    )
     for words in lists:
         assert f"{out}: on october since" in run.invoke(main, words).stdout
 
@@ -571,12 +732,17 @@ def test_a_run_that_was_killed_is_named_and_the_same_command_begins_again(
     assert (named.folder, named.is_running) == (out, False)
     living: list[bool] = []
     local_runs.sft(
-        trained.house.here, "october", out, settings=SMALL,
+        trained.house.here,
+        "october",
+        out,
+        settings=SMALL,
         heard=lambda *_: living.append(any(one.is_running for one in left())),
-    )  # fmt: skip
+    )
     assert (out / statement.FILE).exists() and all(living)
     aside = tmp_path / "model.failed-1"
-    assert consumption.parse((aside / consumption.FILE).read_bytes())[0].ordinals, "what it used stays on record"
+    assert consumption.parse((aside / consumption.FILE).read_bytes())[0].ordinals, (
+        "what it used stays on record"
+    )
     assert [one.folder for one in left()] == [aside]
     shutil.rmtree(aside)
     for words in lists:
@@ -588,9 +754,15 @@ def test_a_folder_that_no_run_left_is_not_touched(trained: Trained, tmp_path: Pa
     (tmp_path / "model" / "mine").write_text("kept")
     with pytest.raises(UsageError, match="already exists"):
         local_runs.sft(trained.house.here, "october", tmp_path / "model", settings=SMALL)
-    with run_marks.marked(
-        trained.house.here.config.data, uuid4(),
-        run_marks.RunMark(folder=str(tmp_path / "model"), release="october", started_at=trained.house.clock()),
-    ), pytest.raises(UsageError, match="another run is writing"):  # fmt: skip
+    with (
+        run_marks.marked(
+            trained.house.here.config.data,
+            uuid4(),
+            run_marks.RunMark(
+                folder=str(tmp_path / "model"), release="october", started_at=trained.house.clock()
+            ),
+        ),
+        pytest.raises(UsageError, match="another run is writing"),
+    ):
         local_runs.sft(trained.house.here, "october", tmp_path / "model", settings=SMALL)
     assert (tmp_path / "model" / "mine").read_text() == "kept"

@@ -1,4 +1,6 @@
-"""Who was given rows of a person hears when they may not be used any more, and the person sees who has what."""
+"""Who was given rows of a person hears when they may not be used any more, and the person sees who
+has what.
+"""
 
 from __future__ import annotations
 
@@ -30,12 +32,19 @@ LAB = "lab-one"
 @pytest.fixture
 def house(pool: Pool, tmp_path: Path) -> House:
     """Two people with two chats each, in a release that a recipient has as plain text."""
-    house = House(pool, tmp_path / "data", replace(preset("article-2025"), recipients=frozenset({LAB})))
+    house = House(
+        pool, tmp_path / "data", replace(preset("article-2025"), recipients=frozenset({LAB}))
+    )
     endpoints.add(house.here, "lab", None)
     for name in ("ana", "bo"):
         house.open(name, allow=True, split="train")
         for chat in (f"{name}1", f"{name}2"):
-            house.talk(name, chat, f"the {chat} question about gardens and rain", f"an answer to {chat} about the rain")
+            house.talk(
+                name,
+                chat,
+                f"the {chat} question about gardens and rain",
+                f"an answer to {chat} about the rain",
+            )
     house.passes(1)
     release_build.build_release(house.here, name="october", purpose="improve_models")
     export_files.export(house.here, "october", Format.trl, recipient=LAB, out=tmp_path / "out")
@@ -43,7 +52,9 @@ def house(pool: Pool, tmp_path: Path) -> House:
 
 
 def told(house: House) -> list[dict[str, Any]]:
-    return [one.data for one in feed.since(house.here).items if one.type is EventKind.release_recalled]
+    return [
+        one.data for one in feed.since(house.here).items if one.type is EventKind.release_recalled
+    ]
 
 
 def seen(house: House, name: str) -> RecipientSeen:
@@ -61,11 +72,17 @@ def flat(runs: list[list[int]]) -> list[int]:
 
 
 def open_copies(house: House, name: str) -> int:
-    count = "SELECT count(*) FROM copies WHERE place = 'export' AND ended_at IS NULL AND account_id = %s"
+    count = (
+        "SELECT count(*) FROM copies WHERE place = 'export' AND ended_at IS NULL AND "
+        "account_id "
+        "= %s"
+    )
     return int(house.query(count, house.accounts[name])[0][0])
 
 
-def test_a_withdrawal_is_recalled_from_whoever_has_the_rows_as_text_once_and_row_by_row(house: House) -> None:
+def test_a_withdrawal_is_recalled_from_whoever_has_the_rows_as_text_once_and_row_by_row(
+    house: House,
+) -> None:
     assert recipients.recall_ended(house.here) == 0
     house.choose("ana", False)
     assert seen(house, "ana").state is RecallState.to_recall
@@ -73,20 +90,29 @@ def test_a_withdrawal_is_recalled_from_whoever_has_the_rows_as_text_once_and_row
     assert recipients.recall_ended(house.here) == 0, "nobody is asked twice"
     (event,) = told(house)
     (export,) = export_files.exports(house.here)
-    assert (event["recipient"], event["export"], flat(event["rows"])) == (LAB, export.export, ordinals(house, "ana"))
+    assert (event["recipient"], event["export"], flat(event["rows"])) == (
+        LAB,
+        export.export,
+        ordinals(house, "ana"),
+    )
     assert "account" not in event, "a recipient knows no account"
     assert (export.rows_recalled, export.withdrawn, export.overdue) == (2, 2, False)
     assert export.rows_due_at == house.now + timedelta(days=certificates.RECALL_DAYS)
 
 
-def test_the_person_sees_each_recipient_and_the_state_of_the_recall_and_nobody_elses(house: House) -> None:
+def test_the_person_sees_each_recipient_and_the_state_of_the_recall_and_nobody_elses(
+    house: House,
+) -> None:
     first = seen(house, "ana")
     assert (first.recipient, first.release, first.plain, first.rows) == (LAB, "october", True, 2)
     assert (first.state, seen(house, "bo").state) == (RecallState.in_use, RecallState.in_use)
     house.choose("ana", False)
     recipients.recall_ended(house.here)
     asked = seen(house, "ana")
-    assert (asked.state, asked.due_at) == (RecallState.recalled, house.now + timedelta(days=certificates.RECALL_DAYS))
+    assert (asked.state, asked.due_at) == (
+        RecallState.recalled,
+        house.now + timedelta(days=certificates.RECALL_DAYS),
+    )
     house.passes(certificates.RECALL_DAYS)
     assert seen(house, "ana").state is RecallState.overdue
     assert recipients.overdue(house.here) == 1
@@ -95,8 +121,14 @@ def test_the_person_sees_each_recipient_and_the_state_of_the_recall_and_nobody_e
     assert first.export is not None
     export_files.acknowledge(house.here, first.export)
     answered = seen(house, "ana")
-    assert (answered.state, answered.acknowledged_at, answered.due_at) == (RecallState.deleted, house.now, None)
-    assert (open_copies(house, "ana"), open_copies(house, "bo")) == (0, 2), "the register follows the answer"
+    assert (answered.state, answered.acknowledged_at, answered.due_at) == (
+        RecallState.deleted,
+        house.now,
+        None,
+    )
+    assert (open_copies(house, "ana"), open_copies(house, "bo")) == (0, 2), (
+        "the register follows the answer"
+    )
     assert recipients.overdue(house.here) == 0
     assert seen(house, "bo").state is RecallState.in_use
 
@@ -139,19 +171,29 @@ def test_an_export_that_was_deleted_as_a_whole_is_asked_for_no_more(house: House
     assert recipients.overdue(house.here) == 0
 
 
-def test_whoever_leased_row_keys_is_a_recipient_too_and_gets_none_after_a_withdrawal(house: House) -> None:
+def test_whoever_leased_row_keys_is_a_recipient_too_and_gets_none_after_a_withdrawal(
+    house: House,
+) -> None:
     ((release,),) = house.query("SELECT release_id FROM releases")
     holder = LeaseHolder(key_id=UUID(int=0), recipient=LAB, own=False, releases=("october",))
     lab = LeaseRequest(release_id=release, part=0, recipient=LAB)
-    with_key = "INSERT INTO api_keys (key_id, name, secret_sha256, scopes, made_at) VALUES (%s, 'k', %s, '{x}', now())"
+    with_key = (
+        "INSERT INTO api_keys (key_id, name, secret_sha256, scopes, made_at) VALUES (%s, "
+        "'k', "
+        "%s, '{x}', now())"
+    )
     with house.here.pool.connection() as tx:
         tx.execute(with_key, [UUID(int=0), bytes(32)])
     assert len(gate_files.lease(house.here, lab, holder).ordinals) == 4
-    states = {one.plain: one.state for one in recipients.of_account(house.here, house.accounts["ana"])}
+    states = {
+        one.plain: one.state for one in recipients.of_account(house.here, house.accounts["ana"])
+    }
     assert states == {True: RecallState.in_use, False: RecallState.in_use}
     house.choose("ana", False)
     recipients.recall_ended(house.here)
-    states = {one.plain: one.state for one in recipients.of_account(house.here, house.accounts["ana"])}
+    states = {
+        one.plain: one.state for one in recipients.of_account(house.here, house.accounts["ana"])
+    }
     assert states == {True: RecallState.recalled, False: RecallState.shut}
     assert not set(gate_files.lease(house.here, lab, holder).ordinals) & set(ordinals(house, "ana"))
 
@@ -169,7 +211,14 @@ def test_the_takeout_names_each_recipient_and_what_they_answered(house: House) -
     recipients.recall_ended(house.here)
     name, data = recipients.paper(house.here, house.accounts["ana"])
     head, line = data.decode().splitlines()
-    assert (name, head) == ("recipients.csv", "recipient,release,export,as,given,rows,state,due,answered")
+    assert (name, head) == (
+        "recipients.csv",
+        "recipient,release,export,as,given,rows,state,due,answered",
+    )
     assert line.split(",")[0:2] + line.split(",")[3:4] + line.split(",")[5:7] == [
-        LAB, "october", "plain text", "2", "recalled",
-    ]  # fmt: skip
+        LAB,
+        "october",
+        "plain text",
+        "2",
+        "recalled",
+    ]

@@ -1,4 +1,6 @@
-"""A glance is at most as old as its lease, and whoever reads on looks again before each following batch."""
+"""A glance is at most as old as its lease, and whoever reads on looks again before each following
+batch.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ def test_a_glance_ends_with_its_lease_though_it_is_young(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("kind", READERS)
-def test_what_is_withdrawn_while_a_data_set_is_read_is_in_no_following_batch(tmp_path: Path, kind: str) -> None:
+def test_what_is_withdrawn_while_a_data_set_is_read_is_in_no_following_batch(
+    tmp_path: Path, kind: str
+) -> None:
     office = Office(tmp_path)
     rows = [{"ordinal": n} for n in range(min(BLOCK_POSITIONS, 4 * AHEAD_ROWS))]
     assert len(rows) > 3 * AHEAD_ROWS

@@ -1,4 +1,6 @@
-"""Steps of several ranks: what is withdrawn before a step is taken is in it on no rank, wherever in the step it lands."""
+"""Steps of several ranks: what is withdrawn before a step is taken is in it on no rank, wherever in
+the step it lands.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ DIES_AT = 4
 def test_a_withdrawal_in_the_middle_of_a_step_is_masked_on_every_rank_and_a_killed_rank_costs_no_row(
     tmp_path: Path,
 ) -> None:
-    """The gradient of each step says, bit by bit, whose rows are in it: over four ranks, and on one after a kill -9."""
+    """The gradient of each step says, bit by bit, whose rows are in it: over four ranks, and on one
+    after a kill -9.
+    """
     pytest.importorskip("torch")
     folder = tmp_path / "autumn"
     build(folder, ROWS, rows_per_part=150)
@@ -42,7 +46,8 @@ def test_a_withdrawal_in_the_middle_of_a_step_is_masked_on_every_rank_and_a_kill
     assert taken == {
         0: (everybody - {1, 2}, 1),  # withdrawn between read and step
         STEP: (everybody, 1),
-        2 * STEP: (everybody - {0, 3}, 2),  # withdrawn in the accumulation: made again without them, on every rank
+        # withdrawn in the accumulation: made again without them, on every rank
+        2 * STEP: (everybody - {0, 3}, 2),
         3 * STEP: (everybody, 1),
     }
     assert kept["position"] == DIES_AT * STEP
@@ -63,11 +68,15 @@ def test_a_withdrawal_in_the_middle_of_a_step_is_masked_on_every_rank_and_a_kill
         used += wanted
     assert not set(used) & (gone | late)
     assert len(used) == len(set(used)), "no row is in two steps"
-    assert set(range(POSITIONS)) - set(used) == gone | late, "none is left out but those that were withdrawn"
+    assert set(range(POSITIONS)) - set(used) == gone | late, (
+        "none is left out but those that were withdrawn"
+    )
 
 
 @pytest.mark.parametrize("how", ["fsdp", "accelerate"])
-def test_weights_that_are_sharded_and_accelerate_take_the_same_step_on_every_rank(tmp_path: Path, how: str) -> None:
+def test_weights_that_are_sharded_and_accelerate_take_the_same_step_on_every_rank(
+    tmp_path: Path, how: str
+) -> None:
     pytest.importorskip("torch")
     pytest.importorskip("accelerate")
     folder = tmp_path / "autumn"
@@ -78,7 +87,13 @@ def test_weights_that_are_sharded_and_accelerate_take_the_same_step_on_every_ran
     first, other = (json.loads(one[1].splitlines()[-1]) for one in told)
     everybody = list(range(8))
     assert (
-        first == other == [[everybody, 1], [[place for place in everybody if place not in (0, 3)], 2], [everybody, 1]]
+        first
+        == other
+        == [
+            [everybody, 1],
+            [[place for place in everybody if place not in (0, 3)], 2],
+            [everybody, 1],
+        ]
     )
 
 
@@ -87,7 +102,9 @@ def test_weights_that_are_sharded_and_accelerate_take_the_same_step_on_every_ran
 
 def steps(office: Office, **more: Any) -> tuple[MaskedSteps, list[tuple[int, list[int]]]]:
     heard: list[tuple[int, list[int]]] = []
-    batches = [[{"ordinal": n, "messages": []} for n in (start, start + 1)] for start in range(0, 9, 2)]
+    batches = [
+        [{"ordinal": n, "messages": []} for n in (start, start + 1)] for start in range(0, 9, 2)
+    ]
     made = MaskedSteps(
         batches,
         office.gate(WhenStale.stop),
@@ -98,7 +115,9 @@ def steps(office: Office, **more: Any) -> tuple[MaskedSteps, list[tuple[int, lis
     return made, heard
 
 
-def test_an_attempt_is_made_again_until_nothing_of_it_was_withdrawn_meanwhile(tmp_path: Path) -> None:
+def test_an_attempt_is_made_again_until_nothing_of_it_was_withdrawn_meanwhile(
+    tmp_path: Path,
+) -> None:
     office = Office(tmp_path)
     made, heard = steps(office, step=7)
     seen = []
@@ -127,10 +146,14 @@ class Ahead(OneRank):
             self.office.withdraw(1)  # what the other has read comes to this machine too
         if len(numbers) == 2:  # the bitmap's number, and whether it moved
             return [max(numbers[0], self.number), numbers[1]]
-        return [max(numbers[0], -self.number)] if numbers[0] <= 0 and self.asked > 1 else list(numbers)
+        return (
+            [max(numbers[0], -self.number)] if numbers[0] <= 0 and self.asked > 1 else list(numbers)
+        )
 
 
-def test_a_rank_that_is_behind_waits_for_the_bitmap_of_the_others_before_it_hands_out(tmp_path: Path) -> None:
+def test_a_rank_that_is_behind_waits_for_the_bitmap_of_the_others_before_it_hands_out(
+    tmp_path: Path,
+) -> None:
     office = Office(tmp_path)
     made, heard = steps(office, ranks=Ahead(office, 1))
     (attempt,) = next(iter(made))
@@ -138,7 +161,9 @@ def test_a_rank_that_is_behind_waits_for_the_bitmap_of_the_others_before_it_hand
     assert heard == [(0, [0, 2, 3])]
 
 
-def test_a_rank_that_never_hears_what_the_others_know_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rank_that_never_hears_what_the_others_know_stops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(step_mask, "AGREE_SECONDS_MAX", 0.0)
     office = Office(tmp_path)
     made, heard = steps(office, ranks=Ahead(office, 99))

@@ -1,4 +1,6 @@
-"""A release in an object store is read as its folder is, through a cache of bounded size, and follows purges."""
+"""A release in an object store is read as its folder is, through a cache of bounded size, and
+follows purges.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ def url(built: Path, tmp_path: Path) -> str:
 
 
 def here(url: str, tmp_path: Path, room: int = ROOM) -> Path:
-    config = Configuration.of({"LICET_LOADER__CACHE": str(tmp_path / "cache"), "LICET_LOADER__CACHE_BYTES": str(room)})
+    config = Configuration.of(
+        {"LICET_LOADER__CACHE": str(tmp_path / "cache"), "LICET_LOADER__CACHE_BYTES": str(room)}
+    )
     return node.folder_of(url, config)
 
 
@@ -67,7 +71,9 @@ def purged(folder: Path, gone: set[int]) -> None:
     purge.apply(folder, chain, promised, purge.sign(made, releases.LOG_SEED))
 
 
-def test_rows_come_from_the_store_as_from_the_folder_in_any_order(built: Path, url: str, tmp_path: Path) -> None:
+def test_rows_come_from_the_store_as_from_the_folder_in_any_order(
+    built: Path, url: str, tmp_path: Path
+) -> None:
     from_store, own = rows_of(here(url, tmp_path), tmp_path), rows_of(built, tmp_path)
     assert len(from_store) == len(own) == len(ROWS)
     order = random.Random(3).sample(range(len(ROWS)), 120)
@@ -77,7 +83,9 @@ def test_rows_come_from_the_store_as_from_the_folder_in_any_order(built: Path, u
         assert from_store.__getitems__(batch) == own.__getitems__(batch)
 
 
-def test_the_cache_never_has_more_than_its_bytes_or_one_part(built: Path, url: str, tmp_path: Path) -> None:
+def test_the_cache_never_has_more_than_its_bytes_or_one_part(
+    built: Path, url: str, tmp_path: Path
+) -> None:
     size = parts(built)[0].stat().st_size
     room = 2 * size + size // 2
     folder = here(url, tmp_path, room)
@@ -94,7 +102,9 @@ def test_the_cache_never_has_more_than_its_bytes_or_one_part(built: Path, url: s
     assert [path.name for path in parts(small)] == ["part-00000.parquet"]
 
 
-def test_the_part_that_was_used_longest_ago_goes_first(built: Path, url: str, tmp_path: Path) -> None:
+def test_the_part_that_was_used_longest_ago_goes_first(
+    built: Path, url: str, tmp_path: Path
+) -> None:
     folder = here(url, tmp_path, 2 * max(path.stat().st_size for path in parts(built)) + 500)
     stream = streamed.parts_of(folder)
     assert isinstance(stream, streamed.Streamed)
@@ -104,7 +114,9 @@ def test_the_part_that_was_used_longest_ago_goes_first(built: Path, url: str, tm
     assert [path.name for path in parts(folder)] == [names[0], names[2]]
 
 
-def test_workers_and_ranks_share_a_cache_and_each_part_is_fetched_once(url: str, tmp_path: Path) -> None:
+def test_workers_and_ranks_share_a_cache_and_each_part_is_fetched_once(
+    url: str, tmp_path: Path
+) -> None:
     folder = here(url, tmp_path, 10**9)
     stream = streamed.parts_of(folder)
     assert isinstance(stream, streamed.Streamed)
@@ -149,7 +161,9 @@ def test_a_purge_reaches_the_copy_with_the_next_push_and_readers_that_are_open_g
     assert {row["ordinal"] for row in rows.readable(range(100, 160))} == set(range(150, 160))
 
 
-def test_a_push_sends_what_changed_and_a_dry_run_nothing(built: Path, url: str, tmp_path: Path) -> None:
+def test_a_push_sends_what_changed_and_a_dry_run_nothing(
+    built: Path, url: str, tmp_path: Path
+) -> None:
     assert (push(built, url).sent, push(built, url).deleted) == ((), ())
     (built / "README.md").write_text("another card")
     planned = push(built, url, dry_run=True)
@@ -183,7 +197,9 @@ def test_a_push_that_was_killed_is_made_again_and_the_manifest_comes_last(
     assert len(rows_of(here(url, tmp_path), tmp_path)) == len(ROWS)
 
 
-def test_another_release_is_neither_pushed_over_one_nor_read_in_its_place(url: str, tmp_path: Path) -> None:
+def test_another_release_is_neither_pushed_over_one_nor_read_in_its_place(
+    url: str, tmp_path: Path
+) -> None:
     other = tmp_path / "release2"
     releases.build(other, ROWS[:10])
     with pytest.raises(BrokenError, match="another release lies"):
@@ -213,7 +229,9 @@ def s3(bucket: Configuration, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     assert cold.endpoint is not None and cold.secret_access_key_file is not None
     monkeypatch.setenv("AWS_ENDPOINT_URL", cold.endpoint)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "ana")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", Path(cold.secret_access_key_file).read_text().strip())
+    monkeypatch.setenv(
+        "AWS_SECRET_ACCESS_KEY", Path(cold.secret_access_key_file).read_text().strip()
+    )
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
     yield "s3://licet/releases/october"
@@ -238,9 +256,12 @@ class Shared:
     def __init__(self, cold: Configuration, folder: Path) -> None:
         found = cold.cold
         settings = {
-            "URL": f"s3://licet/{folder.name}", "ENDPOINT": found.endpoint, "REGION": "us-east-1", "ACCESS_KEY_ID": "ana",
+            "URL": f"s3://licet/{folder.name}",
+            "ENDPOINT": found.endpoint,
+            "REGION": "us-east-1",
+            "ACCESS_KEY_ID": "ana",
             "SECRET_ACCESS_KEY_FILE": str(found.secret_access_key_file),
-        }  # fmt: skip
+        }
         told = {f"LICET_STORE__{name}": str(value) for name, value in settings.items()}
         self.config = Configuration.of(
             told | {"LICET_DATA": str(folder / "machine"), "LICET_LOADER__CACHE_BYTES": "40000"}
@@ -250,9 +271,15 @@ class Shared:
         self.bucket: Bucket = bucket
 
     def publish(self, folder: Path, ident: str) -> None:
-        """As `release.homes` writes a release: each file under its hash, then `files.json`; what it no longer names goes."""
+        """As `release.homes` writes a release: each file under its hash, then `files.json`; what it
+        no longer names goes.
+        """
         index = f"releases/{ident}/{INDEX_FILE}"
-        own = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+        own = {
+            path.relative_to(folder).as_posix(): path
+            for path in folder.rglob("*")
+            if path.is_file()
+        }
         digests = {name: homes.digest(path) for name, path in own.items()}
         for name, path in own.items():
             self.bucket.send(f"releases/{ident}/{digests[name]}", path)
@@ -284,7 +311,9 @@ def test_a_name_is_found_in_the_bucket_that_hosts_share_and_its_cache_is_bounded
         assert sum(path.stat().st_size for path in parts(folder)) <= ROOM
     assert pickle.loads(pickle.dumps(rows))[60]["ordinal"] == 60
     assert secret(shared) not in b"".join(path.read_bytes() for path in folder.rglob("*.json"))
-    assert node.folder_of(built, shared.config) == built, "a folder that somebody names is that folder"
+    assert node.folder_of(built, shared.config) == built, (
+        "a folder that somebody names is that folder"
+    )
 
 
 def secret(shared: Shared) -> bytes:
@@ -298,9 +327,14 @@ def test_a_run_goes_on_when_a_host_purges_the_release_in_the_shared_bucket(
 ) -> None:
     shared.publish(built, "cd")
     rows = rows_of(
-        streamed.shared_folder(manifest.read(built)[0].name, shared.config.store, tmp_path / "cache", 1), tmp_path
+        streamed.shared_folder(
+            manifest.read(built)[0].name, shared.config.store, tmp_path / "cache", 1
+        ),
+        tmp_path,
     )
     assert rows[0]["ordinal"] == 0
     purged(built, {3})
     shared.publish(built, "cd")
-    assert [rows[n]["ordinal"] for n in (60, 2)] == [60, 2], "the purged part lies under another name"
+    assert [rows[n]["ordinal"] for n in (60, 2)] == [60, 2], (
+        "the purged part lies under another name"
+    )

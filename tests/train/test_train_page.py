@@ -1,4 +1,6 @@
-"""docs/train.md is run as it is written: an installation that listens, its commands, the gate of a machine, and a run."""
+"""docs/train.md is run as it is written: an installation that listens, its commands, the gate of a
+machine, and a run.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,12 @@ def house(pool: Pool, tmp_path: Path) -> House:
     house = House(pool, tmp_path / "data", at=vault_installation.utc_now() - timedelta(days=1))
     for number in range(4):
         house.open(f"p{number}", allow=True, split="train")
-        house.talk(f"p{number}", f"c{number}", f"how does p{number} plant pear trees", "in November, before the frost")
+        house.talk(
+            f"p{number}",
+            f"c{number}",
+            f"how does p{number} plant pear trees",
+            "in November, before the frost",
+        )
     release_build.build_release(house.here, name="autumn", purpose="improve_models")
     release_build.build_release(house.here, name="winter", purpose="improve_models")
     return house
@@ -47,7 +54,9 @@ def house(pool: Pool, tmp_path: Path) -> House:
 def url(house: House, tmp_path: Path) -> Iterator[str]:
     (tmp_path / "token.key").write_bytes(TOKEN_KEY)
     web = Web(token_key_file=tmp_path / "token.key")
-    with listening(create_app(replace(house.here, clock=vault_installation.utc_now), web)) as address:
+    with listening(
+        create_app(replace(house.here, clock=vault_installation.utc_now), web)
+    ) as address:
         yield address
 
 
@@ -75,18 +84,31 @@ def test_the_page_runs_as_it_is_written(house: House, url: str, dsn: str, tmp_pa
     gate = subprocess.Popen(["bash", "-c", f"exec {page['sh machine']}"], cwd=machine, env=clean)
     try:
         wait_until(
-            lambda: list(run.glob("*.withdrawn")), "the gate's file is there", alive=lambda: gate.poll() is None
-        )  # fmt: skip
-        told = "\nprint(dataset.num_rows, sorted(dataset.column_names), dataset[0]['labels']['split'])"
+            lambda: list(run.glob("*.withdrawn")),
+            "the gate's file is there",
+            alive=lambda: gate.poll() is None,
+        )
+        told = (
+            "\nprint(dataset.num_rows, sorted(dataset.column_names), dataset[0]['labels']['split'])"
+        )
         program = [sys.executable, "-c", page["python run"] + page["python datasets"] + told]
         ran = subprocess.run(
-            program, cwd=machine, env=clean, capture_output=True, text=True, timeout=SECONDS_MAX, check=False
+            program,
+            cwd=machine,
+            env=clean,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS_MAX,
+            check=False,
         )
     finally:
         gate.terminate()
         gate.wait(SECONDS_MAX)
     assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.splitlines() == ["4 rows", "4 ['labels', 'messages', 'ordinal', 'row_id'] train"]
+    assert ran.stdout.splitlines() == [
+        "4 rows",
+        "4 ['labels', 'messages', 'ordinal', 'row_id'] train",
+    ]
     assert "Traceback" not in ran.stderr, "nor does anything go wrong at the interpreter's exit"
 
 
@@ -102,9 +124,13 @@ def test_a_gate_and_its_rows_are_found_by_a_releases_name_as_by_its_folder(
     promised, sha256 = manifest.read(own)
     signer = gate_files.signer(here)
     Keeper(
-        gate_files.LocalSource(here), signer.verifier, tmp_path / "gates", release=promised.release, manifest_sha256=sha256,
+        gate_files.LocalSource(here),
+        signer.verifier,
+        tmp_path / "gates",
+        release=promised.release,
+        manifest_sha256=sha256,
         at=vault_installation.utc_now,
-    ).once()  # fmt: skip
+    ).once()
     config = type(here.config).of({"LICET_DATABASE_URL": dsn}, here.config.data)
     by_name = licet.gate("autumn", tmp_path / "gates", signer.verifier.vkey, data=here.config.data)
     by_folder = licet.gate(own, tmp_path / "gates", signer.verifier.vkey)
@@ -141,17 +167,26 @@ def test_the_page_s_mix_runs_as_it_is_written(house: House, dsn: str, tmp_path: 
     for name in ("autumn", "winter"):
         promised, sha256 = manifest.read(house.here.config.releases / name)
         Keeper(
-            gate_files.LocalSource(here), signer.verifier, tmp_path / "gates", release=promised.release,
-            manifest_sha256=sha256, at=vault_installation.utc_now,
-        ).once()  # fmt: skip
+            gate_files.LocalSource(here),
+            signer.verifier,
+            tmp_path / "gates",
+            release=promised.release,
+            manifest_sha256=sha256,
+            at=vault_installation.utc_now,
+        ).once()
     (tmp_path / "withdrawn.pub").write_text(signer.verifier.vkey)
     program = blocks()["python mix"].replace("/run/licet", str(tmp_path / "gates"))
     told = "\nprint(len(batches), batches.position(1), mix.rows_of)"
     clean = {name: value for name, value in os.environ.items() if not name.startswith("LICET_")}
     ran = subprocess.run(
-        [sys.executable, "-c", program + told], cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS_MAX, check=False,
+        [sys.executable, "-c", program + told],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS_MAX,
+        check=False,
         env={**clean, "LICET_DATABASE_URL": dsn, "LICET_DATA": str(house.here.config.data)},
-    )  # fmt: skip
+    )
     assert ran.returncode == 0, ran.stderr
     *batches, last = ran.stdout.splitlines()
     assert [line.startswith("2 rows of") for line in batches] == [True]

@@ -1,5 +1,6 @@
-"""In trainers of Hugging Face's and TRL's the check is the last thing before the step: what was withdrawn since it was
-read is blank, token by token where rows are packed, and the run ends after as many steps as it would have.
+"""In trainers of Hugging Face's and TRL's the check is the last thing before the step: what was
+withdrawn since it was read is blank, token by token where rows are packed, and the run ends after
+as many steps as it would have.
 """
 
 from __future__ import annotations
@@ -37,15 +38,22 @@ def handed(office: Office, batch: Any, heard: Any = None) -> Any:
 # Batches
 
 
-def test_a_withdrawn_row_of_tensors_keeps_its_place_and_nothing_of_it_is_left(office: Office) -> None:
+def test_a_withdrawn_row_of_tensors_keeps_its_place_and_nothing_of_it_is_left(
+    office: Office,
+) -> None:
     office.withdraw(7)
     heard: list[Any] = []
     batch = {
-        "input_ids": torch.arange(12).reshape(3, 4), "labels": torch.arange(12).reshape(3, 4),
-        "attention_mask": torch.ones(3, 4), "ordinal": torch.tensor([5, 7, 8]), "score": torch.tensor([1.0, 2.0, 3.0]),
-        "text": ["a", "b", "c"], "weight": torch.tensor(2.0), "said": np.array(["x", "y", "z"]),
+        "input_ids": torch.arange(12).reshape(3, 4),
+        "labels": torch.arange(12).reshape(3, 4),
+        "attention_mask": torch.ones(3, 4),
+        "ordinal": torch.tensor([5, 7, 8]),
+        "score": torch.tensor([1.0, 2.0, 3.0]),
+        "text": ["a", "b", "c"],
+        "weight": torch.tensor(2.0),
+        "said": np.array(["x", "y", "z"]),
         "more": np.array([{"a": 1}, {"b": 2}, {}], dtype=object),
-    }  # fmt: skip
+    }
     found, left = handed(office, batch, heard)
     assert found["input_ids"].tolist() == [[0, 1, 2, 3], [9] * 4, [8, 9, 10, 11]]
     assert found["labels"].tolist() == [[0, 1, 2, 3], [MASKED] * 4, [8, 9, 10, 11]]
@@ -62,9 +70,11 @@ def test_a_withdrawn_row_of_a_packed_sequence_loses_its_tokens_and_no_other(offi
     office.withdraw(7)
     heard: list[Any] = []
     batch = {
-        "input_ids": torch.arange(1, 9).reshape(1, 8), "labels": torch.arange(1, 9).reshape(1, 8),
-        "position_ids": torch.tensor([[0, 1, 0, 1, 2, 0, 1, 2]]), "ordinal": torch.tensor([[5, 5, 7, 7, 7, 8, 8, -1]]),
-    }  # fmt: skip
+        "input_ids": torch.arange(1, 9).reshape(1, 8),
+        "labels": torch.arange(1, 9).reshape(1, 8),
+        "position_ids": torch.tensor([[0, 1, 0, 1, 2, 0, 1, 2]]),
+        "ordinal": torch.tensor([[5, 5, 7, 7, 7, 8, 8, -1]]),
+    }
     found, left = handed(office, batch, heard)
     assert found["input_ids"].tolist() == [[1, 2, 9, 9, 9, 6, 7, 8]]
     assert found["labels"].tolist() == [[1, 2, MASKED, MASKED, MASKED, 6, 7, 8]]
@@ -75,9 +85,12 @@ def test_a_withdrawn_row_of_a_packed_sequence_loses_its_tokens_and_no_other(offi
 def test_what_stands_beside_packed_rows_goes_where_none_of_its_rows_is_left(office: Office) -> None:
     office.withdraw(7, 8)
     batch = {
-        "input_ids": torch.arange(1, 9).reshape(2, 4), "ordinal": torch.tensor([[5, 5, 7, 7], [7, 8, 8, -1]]),
-        "score": torch.tensor([1.0, 2.0]), "text": ["a", "b"], "said": np.array(["x", "y"]),
-    }  # fmt: skip
+        "input_ids": torch.arange(1, 9).reshape(2, 4),
+        "ordinal": torch.tensor([[5, 5, 7, 7], [7, 8, 8, -1]]),
+        "score": torch.tensor([1.0, 2.0]),
+        "text": ["a", "b"],
+        "said": np.array(["x", "y"]),
+    }
     found, left = handed(office, batch)
     assert found["input_ids"].tolist() == [[1, 2, 9, 9], [9, 9, 9, 8]]
     assert found["score"].tolist() == [1.0, 0.0]
@@ -91,14 +104,18 @@ def test_pairs_lose_the_chosen_and_the_rejected_one(office: Office) -> None:
     assert found["input_ids"].tolist() == [[0, 1], [9, 9], [4, 5], [9, 9]]
 
 
-def test_rows_are_replaced_by_others_of_their_batch_and_where_none_is_left_have_no_words(office: Office) -> None:
+def test_rows_are_replaced_by_others_of_their_batch_and_where_none_is_left_have_no_words(
+    office: Office,
+) -> None:
     office.withdraw(7, 8)
     batch = [{"ordinal": n, "messages": [{"role": "user", "content": str(n)}]} for n in (5, 7, 6)]
     found, left = handed(office, batch)
     assert [row["ordinal"] for row in found][::2] == [5, 6]
     assert found[1] in (found[0], found[2])
     assert left
-    found, left = handed(office, [{"ordinal": 7, "messages": ["x"]}, {"ordinal": 8, "messages": ["y"]}])
+    found, left = handed(
+        office, [{"ordinal": 7, "messages": ["x"]}, {"ordinal": 8, "messages": ["y"]}]
+    )
     assert ([row["messages"] for row in found], left) == ([[], []], False)
 
 
@@ -135,9 +152,17 @@ def parts() -> Any:
     made.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=made, pad_token="<pad>", eos_token="w1")
     config = LlamaConfig(
-        vocab_size=WORDS, hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
-        num_key_value_heads=2, max_position_embeddings=64, pad_token_id=PAD, bos_token_id=1, eos_token_id=1,
-    )  # fmt: skip
+        vocab_size=WORDS,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        max_position_embeddings=64,
+        pad_token_id=PAD,
+        bos_token_id=1,
+        eos_token_id=1,
+    )
     return lambda: LlamaForCausalLM(config), tokenizer
 
 
@@ -153,7 +178,12 @@ class Watched:
 
 
 def trainer(
-    parts: Any, office: Office, folder: Path, rows: Any, at_step: Callable[[int], None] = lambda _: None, **more: Any
+    parts: Any,
+    office: Office,
+    folder: Path,
+    rows: Any,
+    at_step: Callable[[int], None] = lambda _: None,
+    **more: Any,
 ) -> tuple[Any, list[Any], Watched]:
     from trl import SFTConfig, SFTTrainer
 
@@ -169,12 +199,24 @@ def trainer(
             return super().training_step(*args, **kwargs)
 
     config = SFTConfig(
-        output_dir=str(folder), per_device_train_batch_size=4, report_to=[], disable_tqdm=True, logging_strategy="no",
-        use_cpu=True, bf16=False, dataset_kwargs={"skip_prepare_dataset": True}, seed=1,
+        output_dir=str(folder),
+        per_device_train_batch_size=4,
+        report_to=[],
+        disable_tqdm=True,
+        logging_strategy="no",
+        use_cpu=True,
+        bf16=False,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        seed=1,
         **({"num_train_epochs": 1, "save_strategy": "no", "max_length": 32} | more),
-    )  # fmt: skip
+    )
     run = Publishing(
-        model=watched.model, args=config, train_dataset=rows, processing_class=tokenizer, gate=office.gate(), used=hears
+        model=watched.model,
+        args=config,
+        train_dataset=rows,
+        processing_class=tokenizer,
+        gate=office.gate(),
+        used=hears,
     )
     return run, used, watched
 
@@ -188,7 +230,9 @@ def data_set(count: int) -> Any:
 def test_what_is_withdrawn_before_a_step_does_not_reach_the_model_and_steps_stay_as_many(
     parts: Any, office: Office, tmp_path: Path
 ) -> None:
-    """The loader has two workers and reads eight batches ahead: all were read when the rows are withdrawn."""
+    """The loader has two workers and reads eight batches ahead: all were read when the rows are
+    withdrawn.
+    """
     gone = set(range(0, 40, 3))
 
     def at_step(step: int) -> None:
@@ -198,7 +242,13 @@ def test_what_is_withdrawn_before_a_step_does_not_reach_the_model_and_steps_stay
             office.withdraw(*range(40))
 
     run, used, watched = trainer(
-        parts, office, tmp_path, data_set(40), at_step, dataloader_num_workers=2, dataloader_prefetch_factor=8
+        parts,
+        office,
+        tmp_path,
+        data_set(40),
+        at_step,
+        dataloader_num_workers=2,
+        dataloader_prefetch_factor=8,
     )
     result = run.train()
     assert (result.global_step, len(used)) == (10, 10)
@@ -215,7 +265,9 @@ def test_what_is_withdrawn_before_a_step_does_not_reach_the_model_and_steps_stay
         assert step < 6 or shown == {()}
 
 
-def test_a_run_that_resumes_repeats_no_row_and_skips_none(parts: Any, office: Office, tmp_path: Path) -> None:
+def test_a_run_that_resumes_repeats_no_row_and_skips_none(
+    parts: Any, office: Office, tmp_path: Path
+) -> None:
     more = {"save_strategy": "steps", "save_steps": 4, "max_steps": 4, "num_train_epochs": 1}
     run, first, _ = trainer(parts, office, tmp_path, data_set(40), **more)
     run.train()
@@ -239,11 +291,15 @@ def test_packed_rows_are_masked_token_by_token(parts: Any, office: Office, tmp_p
     run, used, watched = trainer(parts, office, tmp_path, rows, padding_free=True, max_length=None)
     run.train()
     assert {o for _, ordinals in used for o in ordinals} == set(range(24)) - gone
-    seen = sorted(token for batch in watched.tokens for row in batch for token in row if token != PAD)
+    seen = sorted(
+        token for batch in watched.tokens for row in batch for token in row if token != PAD
+    )
     assert seen == sorted(token for n in set(range(24)) - gone for token in example(n)["input_ids"])
 
 
-def test_a_trainer_whose_rows_lost_their_ordinals_stops(parts: Any, office: Office, tmp_path: Path) -> None:
+def test_a_trainer_whose_rows_lost_their_ordinals_stops(
+    parts: Any, office: Office, tmp_path: Path
+) -> None:
     run, _, _ = trainer(parts, office, tmp_path, data_set(8).remove_columns(["ordinal"]))
     with pytest.raises(UsageError, match="no `ordinal`"):
         run.train()
@@ -258,14 +314,24 @@ def test_the_trainer_of_transformers_alone_is_gated_too_and_evaluation_with_it(
     watched, used = Watched(made()), []
     office.withdraw(1, 2)
     run = gated(Trainer)(
-        model=watched.model, train_dataset=data_set(8), eval_dataset=data_set(4),
+        model=watched.model,
+        train_dataset=data_set(8),
+        eval_dataset=data_set(4),
         args=TrainingArguments(
-            output_dir=str(tmp_path), per_device_train_batch_size=4, per_device_eval_batch_size=4, report_to=[],
-            disable_tqdm=True, use_cpu=True, num_train_epochs=1, save_strategy="no", logging_strategy="no",
+            output_dir=str(tmp_path),
+            per_device_train_batch_size=4,
+            per_device_eval_batch_size=4,
+            report_to=[],
+            disable_tqdm=True,
+            use_cpu=True,
+            num_train_epochs=1,
+            save_strategy="no",
+            logging_strategy="no",
         ),
-        data_collator=DataCollatorForSeq2Seq(tokenizer), gate=office.gate(),
+        data_collator=DataCollatorForSeq2Seq(tokenizer),
+        gate=office.gate(),
         used=lambda step, ordinals: used.append((step, list(ordinals))),
-    )  # fmt: skip
+    )
     run.train()
     assert sorted(o for _, ordinals in used for o in ordinals) == [0, 3, 4, 5, 6, 7]
     watched.tokens.clear()
@@ -277,7 +343,9 @@ def test_the_trainer_of_transformers_alone_is_gated_too_and_evaluation_with_it(
 
 
 class FirstOf:
-    """A group of ranks that share a sequence, in one process: what its first rank read is put in the place of each batch."""
+    """A group of ranks that share a sequence, in one process: what its first rank read is put in
+    the place of each batch.
+    """
 
     def __init__(self, ordinals: Sequence[int], bitmap: int) -> None:
         self.ordinals, self.bitmap = list(ordinals), bitmap
@@ -285,8 +353,13 @@ class FirstOf:
 
     def shared(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         tokens = torch.tensor([example(n)["input_ids"][:6] for n in self.ordinals])
-        return {**inputs, "input_ids": tokens, "labels": tokens.clone(), "ordinal": torch.tensor(self.ordinals),
-                "attention_mask": torch.ones_like(tokens)}  # fmt: skip
+        return {
+            **inputs,
+            "input_ids": tokens,
+            "labels": tokens.clone(),
+            "ordinal": torch.tensor(self.ordinals),
+            "attention_mask": torch.ones_like(tokens),
+        }
 
     def highest(self, numbers: Sequence[int]) -> list[int]:
         return [max(numbers[0], self.bitmap), *numbers[1:]] if numbers[0] >= 0 else list(numbers)
@@ -300,15 +373,25 @@ def test_ranks_that_share_a_sequence_use_the_batch_of_the_first_masked_by_one_bi
     made, tokenizer = parts
     watched, used = Watched(made()), []
     run = gated(Trainer)(
-        model=watched.model, train_dataset=data_set(4),
+        model=watched.model,
+        train_dataset=data_set(4),
         args=TrainingArguments(
-            output_dir=str(tmp_path), per_device_train_batch_size=4, report_to=[], disable_tqdm=True, use_cpu=True,
-            num_train_epochs=1, save_strategy="no", logging_strategy="no",
+            output_dir=str(tmp_path),
+            per_device_train_batch_size=4,
+            report_to=[],
+            disable_tqdm=True,
+            use_cpu=True,
+            num_train_epochs=1,
+            save_strategy="no",
+            logging_strategy="no",
         ),
-        data_collator=DataCollatorForSeq2Seq(tokenizer), gate=office.gate(), group=FirstOf([30, 31, 32, 33], bitmap=1),
+        data_collator=DataCollatorForSeq2Seq(tokenizer),
+        gate=office.gate(),
+        group=FirstOf([30, 31, 32, 33], bitmap=1),
         used=lambda step, ordinals: used.append((step, list(ordinals))),
-    )  # fmt: skip
-    monkeypatch.setattr(step_mask.time, "sleep", lambda _: office.withdraw(31))  # the others have its bitmap already
+    )
+    # the others have its bitmap already
+    monkeypatch.setattr(step_mask.time, "sleep", lambda _: office.withdraw(31))
     run.train()
     assert used == [(0, [30, 32, 33])]
     assert [sum(row) > 0 for row in watched.tokens[0]] == [True, False, True, True]
@@ -316,9 +399,15 @@ def test_ranks_that_share_a_sequence_use_the_batch_of_the_first_masked_by_one_bi
 
 @pytest.mark.parametrize(
     ("columns", "kept"),
-    [(None, None), (["input_ids"], ["input_ids", "ordinal"]), (["ordinal", "labels"], ["ordinal", "labels"])],
+    [
+        (None, None),
+        (["input_ids"], ["input_ids", "ordinal"]),
+        (["ordinal", "labels"], ["ordinal", "labels"]),
+    ],
 )
-def test_a_trainer_that_drops_columns_keeps_the_ordinals(office: Office, columns: Any, kept: Any) -> None:
+def test_a_trainer_that_drops_columns_keeps_the_ordinals(
+    office: Office, columns: Any, kept: Any
+) -> None:
     class Plain:
         data_collator = staticmethod(list)
 
@@ -338,9 +427,15 @@ def test_a_trainer_that_drops_columns_keeps_the_ordinals(office: Office, columns
 
 def test_a_loader_of_pytorch_with_a_collator_is_handed_off(office: Office) -> None:
     def collate(rows: Any) -> Any:
-        return {"input_ids": torch.nn.utils.rnn.pad_sequence([torch.tensor(r["input_ids"]) for r in rows], True)}
+        return {
+            "input_ids": torch.nn.utils.rnn.pad_sequence(
+                [torch.tensor(r["input_ids"]) for r in rows], True
+            )
+        }
 
-    loader = torch.utils.data.DataLoader([example(n) for n in range(8)], batch_size=4, collate_fn=Collator(collate))
+    loader = torch.utils.data.DataLoader(
+        [example(n) for n in range(8)], batch_size=4, collate_fn=Collator(collate)
+    )
     office.withdraw(6)
     first, second = MaskedBatches(loader, office.gate())
     assert first["ordinal"].tolist() == [0, 1, 2, 3]

@@ -1,4 +1,6 @@
-"""What is never measured: releases of few people, and who takes their words back while models are trained."""
+"""What is never measured: releases of few people, and who takes their words back while models are
+trained.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ def test_a_release_of_few_people_has_no_figure_and_says_why(pool: Pool, tmp_path
     assert not (house.here.config.releases / "small" / "measurement.json").exists()
 
 
-def test_who_withdraws_meanwhile_is_in_no_later_model_and_in_no_figure(pool: Pool, tmp_path: Path) -> None:
+def test_who_withdraws_meanwhile_is_in_no_later_model_and_in_no_figure(
+    pool: Pool, tmp_path: Path
+) -> None:
     house = town(pool, tmp_path / "data")
     for n in range(30, 40):
         house.open(f"p{n}", allow=True)

@@ -1,4 +1,6 @@
-"""What curation costs a model is measured with models, on people who are in none of them, and stated under the log's key."""
+"""What curation costs a model is measured with models, on people who are in none of them, and
+stated under the log's key.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ from licet.train import usefulness
 from licet.train.recipe import TrainingSettings
 from licet.train.usefulness import MeasuredRow
 
-SMALL = TrainingSettings(steps=8, batch_rows=8, tokens_max=256, width=32, layers=1, heads=2, vocabulary=400)
+SMALL = TrainingSettings(
+    steps=8, batch_rows=8, tokens_max=256, width=32, layers=1, heads=2, vocabulary=400
+)
 ORDER = MeasuringOrder(settings=SMALL, seeds=2)
 FRUITS = ("apple", "pear", "plum", "quince", "medlar")
 CODE = 'Try this:\n```python\nname = \'Ana\'\nmail("ana.kestrel@example.org")\n```\nand\n```json\n{"to": "+49 30 90182 000"}\n```'
@@ -40,12 +44,25 @@ def town(pool: Pool, folder: Path) -> House:
     for n in range(30):
         name = f"p{n}"
         house.open(name, allow=True)
-        house.talk(name, f"{name}-a", f"what grows in bed {n}? write to me at p{n}@orchard.example", CODE)
-        house.talk(name, f"{name}-b", f"how old is tree {n}?", f"It was planted {n} years ago, and bears fruit.")
-        # what everybody says, of which one row stays
-        said = "Please say again, slowly and in full, what has to be done with an old apple tree in the first days of March."
         house.talk(
-            name, f"{name}-c", said, "Cut the dead wood first, then open the crown, and never take more than a fifth."
+            name, f"{name}-a", f"what grows in bed {n}? write to me at p{n}@orchard.example", CODE
+        )
+        house.talk(
+            name,
+            f"{name}-b",
+            f"how old is tree {n}?",
+            f"It was planted {n} years ago, and bears fruit.",
+        )
+        # what everybody says, of which one row stays
+        said = (
+            "Please say again, slowly and in full, what has to be done with an old apple tree "
+            "in the first days of March."
+        )
+        house.talk(
+            name,
+            f"{name}-c",
+            said,
+            "Cut the dead wood first, then open the crown, and never take more than a fifth.",
         )
     house.passes(1)
     release_build.build_release(house.here, name="october", purpose="improve_models")
@@ -62,7 +79,9 @@ class Measured:
 
 
 @pytest.fixture(scope="module")
-def measured(worker_pool: Pool, worker_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Measured:
+def measured(
+    worker_pool: Pool, worker_dsn: str, tmp_path_factory: pytest.TempPathFactory
+) -> Measured:
     from tests.conftest import empty_tables
 
     empty_tables(worker_dsn)
@@ -73,13 +92,16 @@ def costs(stated: StatedMeasurement) -> dict[tuple[str, str, str], measurement.M
     return {(one.of, one.slice.value, one.value): one for one in stated.statement.costs}
 
 
-def test_each_step_has_its_cost_with_an_interval_on_people_who_are_in_no_run(measured: Measured) -> None:
+def test_each_step_has_its_cost_with_an_interval_on_people_who_are_in_no_run(
+    measured: Measured,
+) -> None:
     said = measured.stated.statement
     found = costs(measured.stated)
     assert {of for of, by, _ in found if by == "all"} == {DEIDENTIFICATION, "duplicate"}
     assert all(one.low_ppm <= one.cost_ppm <= one.high_ppm for one in said.costs)
     assert said.held_out.people == 10
-    assert said.rows + said.held_out.rows == 61  # two of each person, and one of what all of them said
+    # two of each person, and one of what all of them said
+    assert said.rows + said.held_out.rows == 61
     whole = found[DEIDENTIFICATION, "all", ALL]
     assert (whole.rows, whole.people) == (said.held_out.rows, said.held_out.people)
     assert (DEIDENTIFICATION, "turns", "1-2") in found
@@ -100,24 +122,34 @@ def damaged(share: float, seed: int, rows: int = 400, words: int = 50) -> list[M
         leaves = ["Marlow" if random.random() < share else word for word in said]
         messages = ([{"role": "assistant", "content": " ".join(each)}] for each in (said, leaves))
         before, after = ({"messages": each, "row_id": "", "ordinal": n} for each in messages)
-        found.append(MeasuredRow(person=bytes([n % 30]), kind="chat", language="en", said=before, leaves=after))  # type: ignore[arg-type]  # rows
+        found.append(
+            MeasuredRow(
+                person=bytes([n % 30]), kind="chat", language="en", said=before, leaves=after
+            )
+        )  # type: ignore[arg-type]  # rows
     return found
 
 
 def test_planted_damage_of_words_is_counted_and_ranks_apart_from_none() -> None:
     """Each share lies within a fifth of what was planted, so that 0, 1, 3 and 10 % never meet."""
     for seed in range(3):
-        shares = [release_measure.words_kept(damaged(share, seed)).changed_ppm for share in (0, 0.01, 0.03, 0.1)]
+        shares = [
+            release_measure.words_kept(damaged(share, seed)).changed_ppm
+            for share in (0, 0.01, 0.03, 0.1)
+        ]
         assert shares[0] == 0
-        assert all(0.8 * planted <= found <= 1.2 * planted for planted, found in zip(
-            (10_000, 30_000, 100_000), shares[1:], strict=True
-        )), shares  # fmt: skip
+        assert all(
+            0.8 * planted <= found <= 1.2 * planted
+            for planted, found in zip((10_000, 30_000, 100_000), shares[1:], strict=True)
+        ), shares
 
 
 def test_the_words_that_changed_are_stated(measured: Measured) -> None:
     words = measured.stated.statement.words
     assert 0 < words.changed < words.said
-    assert f"{words.changed:,} leave changed" in "\n".join(release_measure_command.text(measured.stated.statement))
+    assert f"{words.changed:,} leave changed" in "\n".join(
+        release_measure_command.text(measured.stated.statement)
+    )
 
 
 def test_the_card_the_command_and_the_standing_say_what_was_stated(measured: Measured) -> None:
@@ -142,12 +174,17 @@ def test_the_release_is_whole_with_it_and_the_log_was_told(measured: Measured) -
         verifier.FolderFiles(measured.folder), verifier.trust(documents.key(here).vkey), log
     )
     assert (report.findings, report.lacks) == ([], [])
-    assert {part.what: part.answer for part in report.parts}["measurement.json"] is verifier.Verdict.stated
+    assert {part.what: part.answer for part in report.parts}[
+        "measurement.json"
+    ] is verifier.Verdict.stated
 
 
 @pytest.mark.parametrize("lie", ["other figures", "another key", "not made here"])
 def test_a_measurement_that_was_not_made_here_is_found(measured: Measured, lie: str) -> None:
-    path, honest = measured.folder / "measurement.json", (measured.folder / "measurement.json").read_bytes()
+    path, honest = (
+        measured.folder / "measurement.json",
+        (measured.folder / "measurement.json").read_bytes(),
+    )
     said = measured.stated.statement
     seed = bytes(32)
     if lie != "another key":
@@ -155,12 +192,18 @@ def test_a_measurement_that_was_not_made_here_is_found(measured: Measured, lie: 
             seed = measured.house.here.keyring.log_seed(tx)
     if lie == "other figures":
         first, *rest = said.costs
-        said = msgspec.structs.replace(said, costs=(msgspec.structs.replace(first, cost_ppm=first.high_ppm + 1), *rest))
+        said = msgspec.structs.replace(
+            said, costs=(msgspec.structs.replace(first, cost_ppm=first.high_ppm + 1), *rest)
+        )
     elif lie == "not made here":
         said = msgspec.structs.replace(said, rows=said.rows + 1)
-    path.write_bytes(measurement.SIGNED.encode(jws.sign(said.payload(), seed, measurement.SIGNED.typ)))
+    path.write_bytes(
+        measurement.SIGNED.encode(jws.sign(said.payload(), seed, measurement.SIGNED.typ))
+    )
     try:
-        assert {one.file for one in catalog.verify_release(measured.house.here, "october")} >= {"measurement.json"}
+        assert {one.file for one in catalog.verify_release(measured.house.here, "october")} >= {
+            "measurement.json"
+        }
     finally:
         path.write_bytes(honest)
     assert catalog.verify_release(measured.house.here, "october") == []
@@ -169,10 +212,14 @@ def test_a_measurement_that_was_not_made_here_is_found(measured: Measured, lie: 
 def test_what_does_not_reconcile_is_not_read(measured: Measured) -> None:
     said = json.loads(jws.payload_of(measured.stated.jws))
     for change in (
-        {"rows": 0}, {"confidence_percent": 90}, {"code": {"blocks": 1, "broken": 2}}, {"costs": []},
+        {"rows": 0},
+        {"confidence_percent": 90},
+        {"code": {"blocks": 1, "broken": 2}},
+        {"costs": []},
         {"words": {"changed": 2, "said": 1}},
-        {"held_out": {"people": 9, "rows": 3}}, {"costs": said["costs"] * 2},
-    ):  # fmt: skip
+        {"held_out": {"people": 9, "rows": 3}},
+        {"costs": said["costs"] * 2},
+    ):
         made = jws.sign(said | change, bytes(32), measurement.SIGNED.typ)
         with pytest.raises(InputError):
             measurement.SIGNED.decode(measurement.SIGNED.encode(made))
@@ -206,15 +253,24 @@ def test_theorem_the_cost_lies_in_its_interval(losses: list[float], seed: int) -
 
 def row(person: int, language: str = "en", messages: int = 2) -> MeasuredRow:
     said = {"messages": [{"role": "user", "content": "x"}] * messages, "row_id": "", "ordinal": 0}
-    return MeasuredRow(person=bytes([person]), kind="chat", language=language, said=said, leaves=said)  # type: ignore[arg-type]  # a row
+    return MeasuredRow(
+        person=bytes([person]), kind="chat", language=language, said=said, leaves=said
+    )  # type: ignore[arg-type]  # a row
 
 
 def test_a_slice_is_named_where_ten_people_are_in_it() -> None:
-    held = [*(row(n) for n in range(12)), *(row(n, "de", 9) for n in range(9)), *(row(0, "fr") for _ in range(30))]
+    held = [
+        *(row(n) for n in range(12)),
+        *(row(n, "de", 9) for n in range(9)),
+        *(row(0, "fr") for _ in range(30)),
+    ]
     named = {(by, value) for by, value, _ in usefulness._slices(held)}
     assert named == {
-        (CostSlice.all, ALL), (CostSlice.language, "en"), (CostSlice.kind, "chat"), (CostSlice.turns, "1-2"),
-    }  # fmt: skip
+        (CostSlice.all, ALL),
+        (CostSlice.language, "en"),
+        (CostSlice.kind, "chat"),
+        (CostSlice.turns, "1-2"),
+    }
 
 
 def test_people_outside_training_are_held_out_and_others_only_where_these_are_too_few() -> None:
@@ -244,15 +300,21 @@ def test_people_outside_training_are_held_out_and_others_only_where_these_are_to
         ("```python\n" + "(" * 5_000 + "\n```", "", (0, 0)),
     ],
 )
-def test_code_that_its_parser_takes_is_asked_again(said: str, leaves: str, counts: tuple[int, int]) -> None:
+def test_code_that_its_parser_takes_is_asked_again(
+    said: str, leaves: str, counts: tuple[int, int]
+) -> None:
     assert code_kept.counted([said], [leaves]) == counts
 
 
 @given(st.lists(st.binary(max_size=30)), st.lists(st.binary(max_size=30)), st.binary(max_size=30))
-def test_documents_that_are_rows_are_known_by_their_names(rows: list[bytes], others: list[bytes], late: bytes) -> None:
+def test_documents_that_are_rows_are_known_by_their_names(
+    rows: list[bytes], others: list[bytes], late: bytes
+) -> None:
     known = NamedDocuments()
     for name in rows:
         known.add(name)
-    assert [name in known for name in (*rows, *others)] == [True] * len(rows) + [name in rows for name in others]
+    assert [name in known for name in (*rows, *others)] == [True] * len(rows) + [
+        name in rows for name in others
+    ]
     known.add(late)
     assert all(name in known for name in (late, *rows))

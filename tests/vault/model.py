@@ -1,7 +1,8 @@
 """The vault beside the world: the same events act on both, and every question is asked of both.
 
-`Pair` turns events of `policy.events` into the vault's commands, one batch a `flush`, and asks the questions of a
-case file of the tables alone. Names of the host are hashed here as a host would: the vault sees no name.
+`Pair` turns events of `policy.events` into the vault's commands, one batch a `flush`, and asks the
+questions of a case file of the tables alone. Names of the host are hashed here as a host would: the
+vault sees no name.
 """
 
 from __future__ import annotations
@@ -46,11 +47,19 @@ def insert_versions(tx: Transaction, policies: Policies) -> None:
     """Every version up front, whatever its date: `policies.add` refuses versions in the past."""
     for number, policy in enumerate(policies.versions):
         tx.execute(
-            """INSERT INTO policies (number, policy, version, effective, document, sha256, applied_at, applied_by)
+            """INSERT INTO policies (number, policy, version, effective, document, sha256,
+               applied_at, applied_by)
                VALUES (%s, %s, %s, %s, %s, %s, %s, 'test')""",
-            [number, policy.policy, policy.version, policy.effective,
-             msgspec.json.encode(policy.document(), order="sorted").decode(), policy.sha256(), policy.effective],
-        )  # fmt: skip
+            [
+                number,
+                policy.policy,
+                policy.version,
+                policy.effective,
+                msgspec.json.encode(policy.document(), order="sorted").decode(),
+                policy.sha256(),
+                policy.effective,
+            ],
+        )
 
 
 def savepoints(conn: Transaction) -> Run:
@@ -98,7 +107,9 @@ class Pair:
             self.flush()
 
     def push(self, event: ev.Event) -> None:
-        """Adds an event to the batch; a conversation begun in it has no id to name it by until it is flushed."""
+        """Adds an event to the batch; a conversation begun in it has no id to name it by until it
+        is flushed.
+        """
         for named in self._named(event):
             begun = named in self.world.conversations and named not in self.conversations
             mine = begun and self.world.conversations[named].account == event.account
@@ -136,7 +147,9 @@ class Pair:
                 return False
 
     def _expected(self, event: ev.Event, known: bool) -> Outcome:
-        """What the world did with a turn or a feedback; `done` stands for any effect of another event."""
+        """What the world did with a turn or a feedback; `done` stands for any effect of another
+        event.
+        """
         mine = event.account in self.world.accounts
         if isinstance(event, ev.SayEvent | ev.GiveFeedbackEvent) and mine:
             owned = self.world.conversations.get(event.conversation)
@@ -176,9 +189,15 @@ class Pair:
         """The command of an event; None for what only the world's flat names can say."""
         if isinstance(event, ev.OpenAccountEvent):
             # Ids follow from names, so that two runs of one history sweep in one order.
-            account = self.accounts.setdefault(event.account, uuid7(event.at, hashed(event.account)[:10]))
+            account = self.accounts.setdefault(
+                event.account, uuid7(event.at, hashed(event.account)[:10])
+            )
             return do.OpenAccount(
-                account=account, at=event.at, host=hashed(event.account), plan=event.plan, age=event.age
+                account=account,
+                at=event.at,
+                host=hashed(event.account),
+                plan=event.plan,
+                age=event.age,
             )
         account = self.accounts.get(event.account, new_account(event.at))
         match event:
@@ -192,14 +211,23 @@ class Pair:
                 return do.CloseAccount(account=account, at=event.at)
             case ev.ChooseEvent():
                 return do.Choose(
-                    account=account, at=event.at, allow=event.allow, age=event.age, evidence="a click",
-                    question=event.question, scope=None if event.scope is None else self._scope(event, event.scope),
+                    account=account,
+                    at=event.at,
+                    allow=event.allow,
+                    age=event.age,
+                    evidence="a click",
+                    question=event.question,
+                    scope=None if event.scope is None else self._scope(event, event.scope),
                     keep=tuple(self._scope(event, kept) for kept in event.keep),
-                )  # fmt: skip
+                )
             case ev.NarrowEvent() if event.project is not None:
-                return do.KeepProjectOut(account=account, at=event.at, host_project=hashed(event.project))
+                return do.KeepProjectOut(
+                    account=account, at=event.at, host_project=hashed(event.project)
+                )
             case ev.WidenEvent() if event.project is not None:
-                return do.LetProjectIn(account=account, at=event.at, host_project=hashed(event.project))
+                return do.LetProjectIn(
+                    account=account, at=event.at, host_project=hashed(event.project)
+                )
             case ev.SayEvent():
                 return self._say(event, account)
             case _:
@@ -212,14 +240,22 @@ class Pair:
         if known is not None and known[0] != event.conversation and not theirs:
             return None  # in the vault a turn's name is its conversation's own
         return do.Say(
-            account=account, at=event.at,
+            account=account,
+            at=event.at,
             conversation=self.conversations[event.conversation] if theirs else None,
-            host_conversation=hashed(event.conversation), host_turn=hashed(event.turn),
-            role=event.role, origin=event.origin, surface=event.surface, incognito=event.incognito,
-            kind=event.kind, narrow=event.narrow, content=words(event.turn), title=words(event.conversation),
+            host_conversation=hashed(event.conversation),
+            host_turn=hashed(event.turn),
+            role=event.role,
+            origin=event.origin,
+            surface=event.surface,
+            incognito=event.incognito,
+            kind=event.kind,
+            narrow=event.narrow,
+            content=words(event.turn),
+            title=words(event.conversation),
             host_project=hashed(event.project) if event.project else None,
             project_title=words(event.project) if event.project else None,
-        )  # fmt: skip
+        )
 
     def _about(self, event: ev.Event, account: UUID) -> do.Command | None:
         conversation = self.conversations.get(event.conversation, new_account(event.at))
@@ -240,13 +276,21 @@ class Pair:
         known = self.world.feedback.get(event.feedback)
         owned = self.world.conversations.get(event.conversation)
         mine = owned is not None and owned.account == event.account
-        if known is not None and mine and self.world.conversations[known[0]].account != event.account:
+        if (
+            known is not None
+            and mine
+            and self.world.conversations[known[0]].account != event.account
+        ):
             return None  # in the vault a feedback's name is its account's own
         reply = owned.conversation.turns if mine and event.share is Share.reply else 0
         return do.GiveFeedback(
-            **base, rating="up", share=event.share, turn=reply, comment=words(event.feedback),
+            **base,
+            rating="up",
+            share=event.share,
+            turn=reply,
+            comment=words(event.feedback),
             host=hashed(event.feedback),
-        )  # fmt: skip
+        )
 
     # Sweeps
 
@@ -279,9 +323,16 @@ class Pair:
         for name in world.turns:
             for purpose in PURPOSES:
                 decision = world.decide(name, purpose, at)
-                found["turn", name, purpose] = (decision.use, decision.because.value, decision.until)
+                found["turn", name, purpose] = (
+                    decision.use,
+                    decision.because.value,
+                    decision.until,
+                )
         for name, owned in world.conversations.items():
-            found["conversation", name] = (owned.conversation.keep_until, owned.conversation.safety_until)
+            found["conversation", name] = (
+                owned.conversation.keep_until,
+                owned.conversation.safety_until,
+            )
         for name in world.accounts:
             gate = world.gate(name, at)
             found["account", name] = gate and gate.value
@@ -289,7 +340,12 @@ class Pair:
             decision = world.decide_feedback(name, at)
             held = bool(world.conversations[conversation].conversation.holds)
             keep_until = None if held else given.keep_until
-            found["feedback", name] = (given.share.value, decision.use, decision.because.value, keep_until)
+            found["feedback", name] = (
+                given.share.value,
+                decision.use,
+                decision.because.value,
+                keep_until,
+            )
         return found
 
     def of_vault(self, at: datetime) -> dict[Question, object]:
@@ -297,7 +353,10 @@ class Pair:
             return dict(self._asked(tx, at))
 
     def _asked(self, tx: Transaction, at: datetime) -> Iterable[tuple[Question, object]]:
-        owners = {name: account_view.owner(tx, conversation) for name, conversation in self.conversations.items()}
+        owners = {
+            name: account_view.owner(tx, conversation)
+            for name, conversation in self.conversations.items()
+        }
         keys = [(owners[name], conversation) for name, conversation in self.conversations.items()]
         seen = account_view.seen(tx, keys, self.policies, at)
         turns = {key: {t.number: t for t in account_view.turns(tx, *key)} for key in keys}
@@ -305,7 +364,10 @@ class Pair:
             key = (owners[conversation], self.conversations[conversation])
             for purpose in PURPOSES:
                 decision = seen[key[1]].decide(turns[key].get(number), self.policies, purpose)
-                yield ("turn", name, purpose), (decision.use, decision.because.value, decision.until)
+                yield (
+                    ("turn", name, purpose),
+                    (decision.use, decision.because.value, decision.until),
+                )
         for name, conversation in self.conversations.items():
             state = seen[conversation].turns
             yield ("conversation", name), (state.keep_until, state.safety_until)
@@ -317,7 +379,8 @@ class Pair:
 
     def _feedback(self, tx: Transaction, feedback: UUID, at: datetime) -> object:
         row = tx.execute(
-            """SELECT account_id, conversation_id, share, version, narrowed, grant_no, grant_narrowing, keep_until
+            """SELECT account_id, conversation_id, share, version, narrowed, grant_no,
+                 grant_narrowing, keep_until
                  FROM feedback WHERE feedback_id = %s""",
             [feedback],
         ).fetchone()
@@ -326,9 +389,13 @@ class Pair:
         account, conversation, share, version, narrowed, grant, narrowing, keep_until = row
         seen = account_view.seen(tx, [(account, conversation)], self.policies, at)[conversation]
         given = Feedback(
-            share=Share(share), version=version, narrowed=narrowed, keep_until=keep_until,
-            grant=grant, narrowing=narrowing or 0,
-        )  # fmt: skip
+            share=Share(share),
+            version=version,
+            narrowed=narrowed,
+            keep_until=keep_until,
+            grant=grant,
+            narrowing=narrowing or 0,
+        )
         for ending in account_view.brought(seen.account, self.policies, at).endings:
             if ending.covers(seen.turns):
                 given = fold.feedback_after(ending, seen.turns, given, self.policies)
@@ -341,13 +408,16 @@ class Pair:
 
 
 def opened(tx: Transaction, keyring: Keyring) -> dict[tuple[str, UUID, int], Content]:
-    """Every sealed body that is there, opened by its key: (table, conversation or feedback, turn) to content."""
+    """Every sealed body that is there, opened by its key: (table, conversation or feedback, turn)
+    to content.
+    """
     rows = tx.execute(
         """
         SELECT 'bodies', b.account_id, b.conversation_id, b.turn, b.segment, s.key_slot, b.sealed
           FROM bodies b LEFT JOIN segments s USING (account_id, conversation_id, segment)
         UNION ALL
-        SELECT 'safety_bodies', b.account_id, b.conversation_id, b.turn, b.segment, s.safety_slot, b.sealed
+        SELECT 'safety_bodies', b.account_id, b.conversation_id, b.turn, b.segment, s.safety_slot,
+          b.sealed
           FROM safety_bodies b LEFT JOIN segments s USING (account_id, conversation_id, segment)
         UNION ALL
         SELECT 'feedback_bodies', b.account_id, b.feedback_id, b.turn, 0, f.key_slot, b.sealed
@@ -372,10 +442,12 @@ def opened(tx: Transaction, keyring: Keyring) -> dict[tuple[str, UUID, int], Con
 
 ORPHANS = """
 WITH held AS (
-    SELECT account_id, conversation_id, segment, 'vault' AS place, '00000000-0000-0000-0000-000000000000'::uuid AS reference
+    SELECT account_id, conversation_id, segment, 'vault' AS place,
+      '00000000-0000-0000-0000-000000000000'::uuid AS reference
       FROM bodies
     UNION
-    SELECT account_id, conversation_id, segment, 'safety', '00000000-0000-0000-0000-000000000000' FROM safety_bodies
+    SELECT account_id, conversation_id, segment, 'safety', '00000000-0000-0000-0000-000000000000'
+      FROM safety_bodies
     UNION
     SELECT b.account_id, f.conversation_id, coalesce(s.segment, 0), 'feedback', b.feedback_id
       FROM feedback_bodies b JOIN feedback f USING (account_id, feedback_id)
@@ -399,25 +471,33 @@ def orphans(tx: Transaction) -> list[tuple[object, ...]]:
 
 
 def disorder(tx: Transaction) -> list[str]:
-    """What breaks the account's one order: dense numbers, times that never decrease, positions along it."""
+    """What breaks the account's one order: dense numbers, times that never decrease, positions
+    along it.
+    """
     found = []
     events = """SELECT account_id, seq, occurred_at FROM journal
                 UNION ALL SELECT account_id, seq, occurred_at FROM turns"""
     for account, count, lowest, highest, distinct, last_seq in tx.execute(
-        f"""SELECT a.account_id, count(e.seq), min(e.seq), max(e.seq), count(DISTINCT e.seq), a.last_seq
+        f"""SELECT a.account_id, count(e.seq), min(e.seq), max(e.seq), count(DISTINCT e.seq),
+              a.last_seq
               FROM accounts a LEFT JOIN ({events}) e USING (account_id) GROUP BY a.account_id"""
     ):
         if not (lowest == 1 and count == highest == distinct == last_seq):
-            found.append(f"{account}: {count} events, {distinct} numbers, {lowest} to {highest}, last {last_seq}")
+            found.append(
+                f"{account}: {count} events, {distinct} numbers, {lowest} to {highest}, "
+                f"last {last_seq}"
+            )
     for account, seq in tx.execute(
         f"""SELECT account_id, seq FROM (SELECT account_id, seq, occurred_at,
-                   lag(occurred_at) OVER (PARTITION BY account_id ORDER BY seq) AS before FROM ({events}) e) o
+                   lag(occurred_at) OVER (PARTITION BY account_id ORDER BY seq) AS before
+                     FROM ({events}) e) o
              WHERE occurred_at < before"""
     ):
         found.append(f"{account}: time decreases at {seq}")
     for account, seq in tx.execute(
         """SELECT account_id, seq FROM (SELECT account_id, seq, position,
-                  lag(position) OVER (PARTITION BY account_id ORDER BY seq) AS before FROM journal) o
+                  lag(position) OVER (PARTITION BY account_id ORDER BY seq) AS before
+                    FROM journal) o
             WHERE position <= before"""
     ):
         found.append(f"{account}: position decreases at {seq}")
@@ -440,7 +520,9 @@ def destroyed(tx: Transaction) -> dict[tuple[UUID, int], bool]:
         for place in range(len(slots) // size):
             slot = page * (len(slots) // size) + place
             if slot < next_slot:
-                found[account, slot] = slots[place * size : (place + 1) * size] == material.EMPTY_SLOT
+                found[account, slot] = (
+                    slots[place * size : (place + 1) * size] == material.EMPTY_SLOT
+                )
     return found
 
 

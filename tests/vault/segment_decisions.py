@@ -1,4 +1,6 @@
-"""The decision of `vault.population` on every segment and turn, as the tests of the rule's twins compare it."""
+"""The decision of `vault.population` on every segment and turn, as the tests of the rule's twins
+compare it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from licet.store.connect import Transaction
 from licet.vault.population import DECISIONS, Rank, for_many, parameters
 
 BECAUSE: dict[Rank, DecisionReason] = {
-    rank: DecisionReason.purpose if rank in (Rank.NOT_ASKED, Rank.NOT_COVERED) else DecisionReason(rank.name.lower())
+    rank: DecisionReason.purpose
+    if rank in (Rank.NOT_ASKED, Rank.NOT_COVERED)
+    else DecisionReason(rank.name.lower())
     for rank in Rank
     if rank is not Rank.STANDING
 }
@@ -43,7 +47,9 @@ class SegmentDecision:
     def of_turn(
         self, turn: TurnState, policies: Policies, purpose: str, at: datetime
     ) -> tuple[DecisionReason, datetime | None]:
-        """The reason and the end for one turn: the flag and the origin applied to the segment's decision."""
+        """The reason and the end for one turn: the flag and the origin applied to the segment's
+        decision.
+        """
         if self.rank > Rank.AGE and purpose == SAFETY and turn.number <= self.flagged_turn:
             safety_until = self.safety_until
             if safety_until is not None and at < safety_until:
@@ -56,7 +62,9 @@ class SegmentDecision:
         return self.because, self.until if self.rank is Rank.PERMITTED else None
 
 
-def decisions(tx: Transaction, policies: Policies, purpose: str, at: datetime) -> Iterator[SegmentDecision]:
+def decisions(
+    tx: Transaction, policies: Policies, purpose: str, at: datetime
+) -> Iterator[SegmentDecision]:
     """The decision on every segment, in no order."""
     with for_many(tx):
         rows = tx.execute(DECISIONS, parameters(policies, purpose, at)).fetchall()

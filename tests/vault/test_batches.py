@@ -20,12 +20,20 @@ def town(conn: Transaction, keyring: Keyring) -> Town:
     return Town(conn, keyring)
 
 
-def test_a_hold_reviewed_released_and_placed_again_in_one_batch_takes_the_last_reason_and_day(town: Town) -> None:
+def test_a_hold_reviewed_released_and_placed_again_in_one_batch_takes_the_last_reason_and_day(
+    town: Town,
+) -> None:
     said = town.say(town.account(allow=False))
     base = {"account": said.account, "at": SAID, "conversation": said.conversation, "matter": "m"}
     town.take(do.Hold(**base))
     town.take(
-        do.Hold(**base, reason=do.HoldReason.litigation, review_at=SAID + 9 * DAY, is_told=False, by="staff:a"),
+        do.Hold(
+            **base,
+            reason=do.HoldReason.litigation,
+            review_at=SAID + 9 * DAY,
+            is_told=False,
+            by="staff:a",
+        ),
         do.Unhold(**base),
         do.Hold(**base, reason=do.HoldReason.regulator, review_at=SAID + 30 * DAY, by="staff:b"),
     )
@@ -34,9 +42,16 @@ def test_a_hold_reviewed_released_and_placed_again_in_one_batch_takes_the_last_r
 
 
 @pytest.mark.parametrize("together", [True, False])
-def test_a_refusal_in_the_batch_of_the_turn_dates_the_turn_from_the_refusal(town: Town, together: bool) -> None:
+def test_a_refusal_in_the_batch_of_the_turn_dates_the_turn_from_the_refusal(
+    town: Town, together: bool
+) -> None:
     said = town.say(town.account())
-    later = do.Say(account=said.account, at=SAID + DAY, conversation=said.conversation, content=b"sealed elsewhere")
+    later = do.Say(
+        account=said.account,
+        at=SAID + DAY,
+        conversation=said.conversation,
+        content=b"sealed elsewhere",
+    )
     refused = do.Choose(account=said.account, at=SAID + 2 * DAY, allow=False)
     for batch in [[later, refused]] if together else [[later], [refused]]:
         town.take(*batch)

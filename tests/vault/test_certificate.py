@@ -1,4 +1,6 @@
-"""An erasure ends with a certificate that says where content was, and that nothing was found there."""
+"""An erasure ends with a certificate that says where content was, and that nothing was found
+there.
+"""
 
 from __future__ import annotations
 
@@ -56,17 +58,27 @@ def certified(house: House, name: str) -> dict[str, Any]:
     return payload
 
 
-def test_a_deletion_owes_a_certificate_from_its_commit_and_has_none_before_its_keys_died(house: House) -> None:
+def test_a_deletion_owes_a_certificate_from_its_commit_and_has_none_before_its_keys_died(
+    house: House,
+) -> None:
     house.about(do.Delete, "ana", "chat")
     (seen,) = owed(house)
-    assert (seen.state, seen.keys_left, seen.due_at) == (ErasureState.fenced, 1, house.now + 30 * DAY)
+    assert (seen.state, seen.keys_left, seen.due_at) == (
+        ErasureState.fenced,
+        1,
+        house.now + 30 * DAY,
+    )
     assert certificates.run(house.here).certificates == 0
     with pytest.raises(RefusedError, match="no certificate yet"):
         certificates.certificate_file(house.here, seen.erasure)
     house.passes(30)
     sweeper.sweep(house.here)
     (seen,) = owed(house)
-    assert (seen.state, seen.shredded_at, seen.verified_at) == (ErasureState.verified, house.now, house.now)
+    assert (seen.state, seen.shredded_at, seen.verified_at) == (
+        ErasureState.verified,
+        house.now,
+        house.now,
+    )
     assert [place["place"] for place in certified(house, seen.erasure)["places"]] == ["vault"]
 
 
@@ -91,18 +103,28 @@ def test_an_unknown_id_is_an_error_and_never_a_success(house: House) -> None:
 def test_it_can_go_at_once_and_leaves_what_was_not_asked_for(house: House) -> None:
     house.about(do.Delete, "ana", "chat")
     assert certificates.run(house.here, at_once=True).certificates == 1
-    live = house.query("SELECT count(*) FROM bodies WHERE conversation_id = %s", house.chats["other"])
-    gone = house.query("SELECT count(*) FROM bodies WHERE conversation_id = %s", house.chats["chat"])
+    live = house.query(
+        "SELECT count(*) FROM bodies WHERE conversation_id = %s", house.chats["other"]
+    )
+    gone = house.query(
+        "SELECT count(*) FROM bodies WHERE conversation_id = %s", house.chats["chat"]
+    )
     assert (live, gone) == ([(2,)], [(0,)])
 
 
-def test_a_closure_is_certified_over_every_place_and_takes_the_accounts_own_keys(house: House) -> None:
+def test_a_closure_is_certified_over_every_place_and_takes_the_accounts_own_keys(
+    house: House,
+) -> None:
     house.tell(
         do.GiveFeedback(
-            account=house.accounts["ana"], at=house.now, conversation=house.chats["chat"], rating="up",
-            share=Share.conversation, turn=0,
+            account=house.accounts["ana"],
+            at=house.now,
+            conversation=house.chats["chat"],
+            rating="up",
+            share=Share.conversation,
+            turn=0,
         )
-    )  # fmt: skip
+    )
     release_build.build_release(house.here, name="one", purpose="improve_models")
     handout = certificates.hand_out(house.here, "one", "lab-one")
     assert handout == certificates.hand_out(house.here, "one", "lab-one")
@@ -114,8 +136,10 @@ def test_a_closure_is_certified_over_every_place_and_takes_the_accounts_own_keys
     said = certified(house, seen.erasure)
     looked = {"at": said["verified"], "left": 0}
     assert [(p["place"], p["done"], p["read_back"]) for p in said["places"]] == [
-        ("feedback", "erased", looked), ("release", "refused", looked), ("vault", "erased", looked),
-    ]  # fmt: skip
+        ("feedback", "erased", looked),
+        ("release", "refused", looked),
+        ("vault", "erased", looked),
+    ]
     assert said["cause"] == "closure"
     assert said["conversation"] is None
     assert [one["recipient"] for one in said["recipients"]] == ["lab-one"]
@@ -123,8 +147,12 @@ def test_a_closure_is_certified_over_every_place_and_takes_the_accounts_own_keys
     assert house.rows("one") == []
 
 
-def test_a_closure_waits_for_the_log_with_the_key_of_its_leaves_and_with_no_other(house: House) -> None:
-    """Died that key before the log took its leaves, they named nobody, and a release of before did not verify."""
+def test_a_closure_waits_for_the_log_with_the_key_of_its_leaves_and_with_no_other(
+    house: House,
+) -> None:
+    """Died that key before the log took its leaves, they named nobody, and a release of before did
+    not verify.
+    """
     release_build.build_release(house.here, name="one", purpose="improve_models")
     house.account(do.CloseAccount, "ana")
     house.passes(31)
@@ -133,14 +161,20 @@ def test_a_closure_waits_for_the_log_with_the_key_of_its_leaves_and_with_no_othe
     assert (seen.state, seen.keys_left, seen.waits_for) == (ErasureState.swept, 0, WaitsFor.log)
     assert house.query("SELECT count(*) FROM bodies") == [(0,)]
     assert house.query("SELECT count(key_slot) FROM segments") == [(0,)]
-    assert not any(page for (page,) in house.query("SELECT trim(BYTEA '\\x00' FROM slots) FROM key_pages"))
-    assert any(house.query("SELECT wrapped_key FROM accounts")[0][0]), "the key under which its leaves are told"
+    assert not any(
+        page for (page,) in house.query("SELECT trim(BYTEA '\\x00' FROM slots) FROM key_pages")
+    )
+    assert any(house.query("SELECT wrapped_key FROM accounts")[0][0]), (
+        "the key under which its leaves are told"
+    )
     with pytest.raises(RefusedError, match="no certificate yet"):
         certificates.certificate_file(house.here, seen.erasure)
     assert certificates.unlogged(house.here) == UnloggedErasure(closures=1, since=house.now)
-    assert [one.what for one in doctor.examine(house.here) if "wait until their leaves are in the log" in one.seen] == [
-        "closures"
-    ]
+    assert [
+        one.what
+        for one in doctor.examine(house.here)
+        if "wait until their leaves are in the log" in one.seen
+    ] == ["closures"]
 
     sweeper.sweep(house.here)
     assert owed(house)[0].state is ErasureState.swept, "again, and nothing has sequenced"
@@ -148,11 +182,17 @@ def test_a_closure_waits_for_the_log_with_the_key_of_its_leaves_and_with_no_othe
     house.passes(1)
     sweeper.sweep(house.here)
     (seen,) = owed(house)
-    assert (seen.state, seen.verified_at, seen.waits_for) == (ErasureState.verified, house.now, None)
+    assert (seen.state, seen.verified_at, seen.waits_for) == (
+        ErasureState.verified,
+        house.now,
+        None,
+    )
     assert not any(house.query("SELECT wrapped_key FROM accounts")[0][0])
     assert house.query("SELECT count(*) FROM key_pages") == [(0,)]
     documents.append(house.here)
-    named = house.query("SELECT count(*) FROM outbox WHERE account_id IS NOT NULL AND index IS NULL")
+    named = house.query(
+        "SELECT count(*) FROM outbox WHERE account_id IS NOT NULL AND index IS NULL"
+    )
     assert named == [(0,)]
     folder, log = house.here.config.releases / "one", documents.place(house.here).folder
     assert verification.verify(folder, (documents.key(house.here).vkey,), log=log).broken == ()
@@ -160,7 +200,9 @@ def test_a_closure_waits_for_the_log_with_the_key_of_its_leaves_and_with_no_othe
 
 
 def test_a_place_in_the_log_is_not_the_log(house: House) -> None:
-    """A crash between the two: the sequencer tells the leaf anew, under a key that must be there still."""
+    """A crash between the two: the sequencer tells the leaf anew, under a key that must be there
+    still.
+    """
     documents.append(house.here)
     house.account(do.CloseAccount, "ana")
     certificates.run(house.here, at_once=True)
@@ -168,12 +210,21 @@ def test_a_place_in_the_log_is_not_the_log(house: House) -> None:
     with transaction(house.here.pool) as tx:
         tx.execute(
             """UPDATE outbox o SET (log_year, index) = (l.log_year, l.size + k.place) FROM logs l,
-                      (SELECT outbox_id, row_number() OVER (ORDER BY outbox_id) - 1 AS place FROM outbox
+                      (SELECT outbox_id, row_number() OVER (ORDER BY outbox_id) - 1 AS place
+                        FROM outbox
                         WHERE index IS NULL) k WHERE o.outbox_id = k.outbox_id"""
         )
         key = documents.key(house.here)
-        root = PublishedLog(documents.place(house.here).folder / str(house.now.year), key).checkpoint.root
-        tx.execute("UPDATE logs SET (decided, root, size) = (size, %s, (SELECT max(index) + 1 FROM outbox))", [root])
+        root = PublishedLog(
+            documents.place(house.here).folder / str(house.now.year), key
+        ).checkpoint.root
+        tx.execute(
+            (
+                "UPDATE logs SET (decided, root, size) = (size, %s, (SELECT max(index) + 1 FROM "
+                "outbox))"
+            ),
+            [root],
+        )
     assert house.query("SELECT decided < size FROM logs") == [(True,)]
     certificates.run(house.here)
     assert owed(house)[0].waits_for is WaitsFor.log
@@ -189,7 +240,9 @@ def test_a_safety_copy_is_listed_with_its_own_end(house: House) -> None:
     house.about(do.Delete, "ana", "chat")
     certificates.run(house.here, at_once=True)
     places = {p["place"]: p for p in certified(house, owed(house)[0].erasure)["places"]}
-    until = house.query("SELECT safety_until FROM conversations WHERE safety_until IS NOT NULL")[0][0]
+    until = house.query("SELECT safety_until FROM conversations WHERE safety_until IS NOT NULL")[0][
+        0
+    ]
     assert places["safety"]["kept_until"] == until.isoformat().replace("+00:00", "Z")
     assert places["safety"]["done"] == "kept" and places["safety"]["read_back"]["left"] > 0
     assert places["vault"]["kept_until"] is None
@@ -199,7 +252,9 @@ def test_of_two_safety_copies_the_later_end_is_listed(house: House) -> None:
     house.about(do.Flag, "ana", "chat", score=0.9)
     house.passes(10)
     house.about(do.Flag, "ana", "other", score=0.9)
-    ends = house.query("SELECT safety_until FROM segments WHERE safety_until IS NOT NULL ORDER BY 1")
+    ends = house.query(
+        "SELECT safety_until FROM segments WHERE safety_until IS NOT NULL ORDER BY 1"
+    )
     assert ends[0] < ends[1]
     house.account(do.CloseAccount, "ana")
     certificates.run(house.here, at_once=True)
@@ -217,21 +272,28 @@ def test_a_legal_hold_survives_everything_and_its_end_erases_what_is_overdue(hou
     certificates.run(house.here, at_once=True)
     (seen,) = owed(house)
     assert (seen.state, seen.held) == (ErasureState.fenced, True)
-    assert house.query("SELECT count(*) FROM bodies WHERE conversation_id = %s", house.chats["chat"]) == [(2,)]
+    assert house.query(
+        "SELECT count(*) FROM bodies WHERE conversation_id = %s", house.chats["chat"]
+    ) == [(2,)]
     house.about(do.Unhold, "ana", "chat", matter="kettles")
     sweeper.sweep(house.here)  # within the hour
     assert [(seen.cause.value, seen.state) for seen in owed(house)] == [
-        ("deletion", ErasureState.verified), ("hold_released", ErasureState.verified),
-    ]  # fmt: skip
+        ("deletion", ErasureState.verified),
+        ("hold_released", ErasureState.verified),
+    ]
 
 
-def test_a_hold_whose_matter_forbids_telling_is_shown_to_staff_and_not_to_its_person(house: House) -> None:
+def test_a_hold_whose_matter_forbids_telling_is_shown_to_staff_and_not_to_its_person(
+    house: House,
+) -> None:
     for chat, is_told in (("chat", True), ("other", False)):
         house.about(do.Hold, "ana", chat, matter="kettles", is_told=is_told)
         house.about(do.Delete, "ana", chat)
         house.passes(1)
     ana = house.accounts["ana"]
-    staff, person = (certificates.of_account(house.here, ana, for_person=one) for one in (False, True))
+    staff, person = (
+        certificates.of_account(house.here, ana, for_person=one) for one in (False, True)
+    )
     assert [seen.held for seen in staff] == [True, True]
     assert [seen.held for seen in person] == [True, False]
     alone = [certificates.status(house.here, seen.erasure, for_person=True).held for seen in staff]
@@ -256,25 +318,37 @@ def test_of_a_hold_that_ended_only_rows_of_what_had_come_to_its_end_are_told(hou
     ended = house.now + DAY
 
     def told(chat: UUID, over: int, segments: list[int], *places: str) -> list[int] | None:
-        """What is told of chat's rows, made of ``segments``, where of all it has segment ``over`` alone was over."""
+        """What is told of chat's rows, made of ``segments``, where of all it has segment ``over``
+        alone was over.
+        """
         keys = zip(segments, places or ["vault"] * len(segments), strict=True)
         made = bytes((0, len(segments), *(n * 2 + (place == "safety") for n, place in keys)))
         with transaction(house.here.pool) as tx:
             tx.execute("UPDATE segments SET keep_until = %s", [ended + DAY])
             tx.execute(
-                "UPDATE segments SET keep_until = %s WHERE conversation_id = %s AND segment = %s", [ended, chat, over]
+                "UPDATE segments SET keep_until = %s WHERE conversation_id = %s AND segment = %s",
+                [ended, chat, over],
             )
             tx.execute(
-                """UPDATE release_runs r SET sources[p.place] = set_byte(%(made)s, 0, get_byte(sources[p.place], 0))
-                     FROM (SELECT first, array_position(conversations, %(chat)s) AS place FROM release_runs) p
+                """UPDATE release_runs r SET sources[p.place] = set_byte(%(made)s, 0,
+                     get_byte(sources[p.place], 0))
+                     FROM (SELECT first, array_position(conversations, %(chat)s) AS place
+                       FROM release_runs) p
                     WHERE p.first = r.first AND p.place IS NOT NULL""",
                 {"made": made, "chat": house.chats["chat"]},
             )
             of = certificate.ErasureRecord(
-                account=house.accounts["ana"], erasure=UUID(int=1), conversation=house.chats["chat"],
-                cause=certificate.ErasureCause.hold_released, state=ErasureState.fenced, requested_at=ended,
-                fenced_at=ended, shredded_at=None, swept_at=None, verified_at=None,
-            )  # fmt: skip
+                account=house.accounts["ana"],
+                erasure=UUID(int=1),
+                conversation=house.chats["chat"],
+                cause=certificate.ErasureCause.hold_released,
+                state=ErasureState.fenced,
+                requested_at=ended,
+                fenced_at=ended,
+                shredded_at=None,
+                swept_at=None,
+                verified_at=None,
+            )
             found = certificate.rows_by_release(tx, of)
             tx.rollback()
         return found.get(release)
@@ -294,12 +368,15 @@ def test_of_a_deletion_every_row_of_it_is_told_and_no_other(house: House) -> Non
     house.talk("ben", "bens")
     release_build.build_release(house.here, name="one", purpose="improve_models")
     ((release, row),) = house.query(
-        "SELECT release_id, ordinal FROM release_rows WHERE conversation_id = %s", house.chats["chat"]
+        "SELECT release_id, ordinal FROM release_rows WHERE conversation_id = %s",
+        house.chats["chat"],
     )
     house.about(do.Delete, "ana", "chat")
     house.account(do.CloseAccount, "ben")
     (deletion,), (closure,) = owed(house), owed(house, "ben")
-    (bens,) = house.query("SELECT ordinal FROM release_rows WHERE account_id = %s", house.accounts["ben"])
+    (bens,) = house.query(
+        "SELECT ordinal FROM release_rows WHERE account_id = %s", house.accounts["ben"]
+    )
     with transaction(house.here.pool) as tx:
         for seen, rows in ((deletion, [row]), (closure, list(bens))):
             of = certificate.get(tx, parse(Prefix.erasure, seen.erasure))
@@ -310,7 +387,9 @@ def test_of_a_deletion_every_row_of_it_is_told_and_no_other(house: House) -> Non
 def test_what_is_left_anywhere_is_found_and_nothing_is_certified(house: House) -> None:
     house.about(do.Delete, "ana", "chat")
     house.passes(30)
-    (page,) = house.query("SELECT slots FROM key_pages WHERE account_id = %s", house.accounts["ana"])
+    (page,) = house.query(
+        "SELECT slots FROM key_pages WHERE account_id = %s", house.accounts["ana"]
+    )
     swept_without_a_certificate(house)
     with transaction(house.here.pool) as tx:
         tx.execute("UPDATE key_pages SET slots = %s", [page[0]])  # as if a page had come back
@@ -330,7 +409,9 @@ def test_a_place_that_nobody_can_read_back_is_never_certified(house: House) -> N
     with transaction(house.here.pool) as tx:
         of = certificate.get(tx, parse(Prefix.erasure, owed(house)[0].erasure))
         tx.execute("ALTER TABLE copies DROP CONSTRAINT place_is_known")
-        tx.execute("UPDATE copies SET place = 'attic' WHERE conversation_id = %s", [house.chats["chat"]])
+        tx.execute(
+            "UPDATE copies SET place = 'attic' WHERE conversation_id = %s", [house.chats["chat"]]
+        )
         with pytest.raises(ValueError, match="attic"):
             certificate.read_back(tx, of, {})
         tx.rollback()
@@ -367,9 +448,14 @@ def test_an_answer_is_kept_only_if_its_recipient_signed_it(house: House, tmp_pat
     with pytest.raises(RefusedError, match="no key of `lab-one` is registered"):
         acknowledged(lab, recall.erasure)
     with pytest.raises(UsageError, match="no key of a recipient"):
-        recipient_answers.register(house.here, Signer("Lab/One", SignatureType.ed25519, bytes(32)).verifier.vkey)
+        recipient_answers.register(
+            house.here, Signer("Lab/One", SignatureType.ed25519, bytes(32)).verifier.vkey
+        )
     recipient_answers.register(house.here, lab.verifier.vkey)
-    for signer, erasure, match in ((other, recall.erasure, "did not sign"), (lab, UNKNOWN, "another recall")):
+    for signer, erasure, match in (
+        (other, recall.erasure, "did not sign"),
+        (lab, UNKNOWN, "another recall"),
+    ):
         with pytest.raises(RefusedError, match=match):
             acknowledged(signer, erasure)
     assert certificates.recalls(house.here) == [recall]
@@ -377,7 +463,9 @@ def test_an_answer_is_kept_only_if_its_recipient_signed_it(house: House, tmp_pat
     assert certificates.recalls(house.here) == []
 
 
-def test_holds_and_standing_flags_are_listed_with_the_day_of_their_review(house: House, dsn: str) -> None:
+def test_holds_and_standing_flags_are_listed_with_the_day_of_their_review(
+    house: House, dsn: str
+) -> None:
     house.about(do.Hold, "ana", "chat", matter="kettles")
     house.about(do.Flag, "ana", "other", score=0.9)
     (flag,) = oversight.standing_flags(house.here)
@@ -388,7 +476,10 @@ def test_holds_and_standing_flags_are_listed_with_the_day_of_their_review(house:
         house.passes(days)
         save(house.here.config.data, SimulatedClock(house.now))
         done = run.invoke(main, listed)
-        assert (done.exit_code, ["OVERDUE" in line for line in done.stdout.splitlines()]) == (code, overdue)
+        assert (done.exit_code, ["OVERDUE" in line for line in done.stdout.splitlines()]) == (
+            code,
+            overdue,
+        )
     answer = json.loads(run.invoke(main, [*listed, "--json"]).stdout)
     assert [one["conversation"] for one in (*answer["holds"], *answer["flags"])] == [
         *done.stdout.split()[:1],
@@ -406,13 +497,22 @@ def test_holds_are_counted_by_conversation_and_by_their_review(house: House) -> 
         with transaction(house.here.pool) as tx:
             found[days] = holds.counts(tx, first + days * DAY)
     assert [one.overdue for one in found.values()] == [0, 2, 3]
-    assert {(one.holds, one.conversations, one.first_review) for one in found.values()} == {(3, 2, first + 30 * DAY)}
+    assert {(one.holds, one.conversations, one.first_review) for one in found.values()} == {
+        (3, 2, first + 30 * DAY)
+    }
 
 
 def test_of_a_hold_that_is_ended_and_placed_again_at_once_the_last_words_hold(house: House) -> None:
-    """In one batch: the hold is reviewed, ended and placed anew. What was said of it before it ended is past."""
+    """In one batch: the hold is reviewed, ended and placed anew. What was said of it before it
+    ended is past.
+    """
     first, again = do.HoldReason.litigation, do.HoldReason.investigation
-    on = {"account": house.accounts["ana"], "at": house.now, "conversation": house.chats["chat"], "matter": "kettles"}
+    on = {
+        "account": house.accounts["ana"],
+        "at": house.now,
+        "conversation": house.chats["chat"],
+        "matter": "kettles",
+    }
     house.tell(do.Hold(**on, reason=first, review_at=house.now + 10 * DAY))
     house.tell(
         do.Hold(**on, reason=first, review_at=house.now + 20 * DAY),
@@ -444,7 +544,12 @@ def test_the_strangers_verifier_takes_it_alone(house: House, file: bytes, tmp_pa
     assert broken(file, house) == []
     path = tmp_path / "certificate.json"
     path.write_bytes(file)
-    assert run(saved(tmp_path), "certificate", path, "--key", documents.key(house.here).vkey).returncode == 4
+    assert (
+        run(
+            saved(tmp_path), "certificate", path, "--key", documents.key(house.here).vkey
+        ).returncode
+        == 4
+    )
     assert verification.verify(path, (documents.key(house.here).vkey,)).broken == ()
 
 
@@ -454,7 +559,10 @@ def test_it_refuses_what_was_changed_or_is_another_paper(house: House, file: byt
 
     def written(**changes: object) -> bytes:
         return (
-            json.dumps({**parts, **changes}, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+            json.dumps(
+                {**parts, **changes}, sort_keys=True, separators=(",", ":"), ensure_ascii=False
+            ).encode()
+            + b"\n"
         )
 
     assert broken(written(), house) == []
@@ -463,9 +571,15 @@ def test_it_refuses_what_was_changed_or_is_another_paper(house: House, file: byt
     payload = base64.urlsafe_b64decode(body + "===").replace(b'"deletion"', b'"closure"')
     forged = base64.urlsafe_b64encode(payload).rstrip(b"=").decode()
     for lie in (
-        written(certificate=f"{head}.{forged}.{signature}"), written(certificate=receipt.receipt), written(proof=None),
-        written(entry=receipt.entry, proof=receipt.proof), written(v=2), file[:-1], b"{}\n", b"\xff\n",
-    ):  # fmt: skip
+        written(certificate=f"{head}.{forged}.{signature}"),
+        written(certificate=receipt.receipt),
+        written(proof=None),
+        written(entry=receipt.entry, proof=receipt.proof),
+        written(v=2),
+        file[:-1],
+        b"{}\n",
+        b"\xff\n",
+    ):
         assert broken(lie, house), lie
 
 

@@ -1,4 +1,6 @@
-"""What was moved to the cold store reads back everywhere, a crash loses nothing, and erasing stays the key's death."""
+"""What was moved to the cold store reads back everywhere, a crash loses nothing, and erasing stays
+the key's death.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ class Stopped(Exception):
 class Meddled:
     """Objects that something happens around."""
 
-    def __init__(self, inner: Stored, before: Meddle = lambda: None, after: Meddle = lambda: None) -> None:
+    def __init__(
+        self, inner: Stored, before: Meddle = lambda: None, after: Meddle = lambda: None
+    ) -> None:
         self._inner, self._before, self._after = inner, before, after
 
     def put(self, name: str, content: bytes) -> None:
@@ -66,7 +70,9 @@ def house(pool: Pool, tmp_path: Path) -> House:
 
 
 def lived_in(house: House) -> House:
-    """Ana, who allows, has three chats that nobody added to for a hundred days, and one of today."""
+    """Ana, who allows, has three chats that nobody added to for a hundred days, and one of
+    today.
+    """
     house.open("ana", allow=True)
     for chat in ("river", "stone", "paper"):
         house.talk("ana", chat)
@@ -84,7 +90,11 @@ def said(house: House) -> str:
     """Everything of Ana's, as she takes it out."""
     known = installation.policies(house.here)
     pieces = takeout.lines(
-        lambda: transaction(house.here.pool), house.here.keyring, known, house.accounts["ana"], house.now
+        lambda: transaction(house.here.pool),
+        house.here.keyring,
+        known,
+        house.accounts["ana"],
+        house.now,
     )
     return b"".join(pieces).decode()
 
@@ -92,13 +102,19 @@ def said(house: House) -> str:
 def places(house: House) -> dict[str, tuple[int, int]]:
     """Of each chat: how many bodies are in the table, and how many in an object."""
     names = {chat: name for name, chat in house.chats.items()}
-    rows = house.query("SELECT conversation_id, count(sealed), count(object_id) FROM bodies GROUP BY 1")
+    rows = house.query(
+        "SELECT conversation_id, count(sealed), count(object_id) FROM bodies GROUP BY 1"
+    )
     return {names[chat]: (hot, gone) for chat, hot, gone in rows}
 
 
 def files(house: House) -> set[str]:
     folder = house.here.config.data / "cold"
-    return {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()} if folder.exists() else set()
+    return (
+        {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
+        if folder.exists()
+        else set()
+    )
 
 
 def known_objects(house: House) -> set[str]:
@@ -117,7 +133,9 @@ def erase(house: House, chat: str) -> None:
 # Moving and reading
 
 
-def test_what_was_said_long_ago_moves_whole_segments_at_a_time_and_what_is_new_stays(house: House) -> None:
+def test_what_was_said_long_ago_moves_whole_segments_at_a_time_and_what_is_new_stays(
+    house: House,
+) -> None:
     planned = verbs.coolable(house.here)
     assert (planned.segments, planned.turns) == (3, 7)
     done = cool(house)
@@ -135,7 +153,9 @@ def test_a_dry_run_touches_nothing(house: House) -> None:
     assert files(house) == set()
 
 
-def test_what_moved_reads_back_for_its_person_for_a_release_for_a_flag_and_for_feedback(house: House) -> None:
+def test_what_moved_reads_back_for_its_person_for_a_release_for_a_flag_and_for_feedback(
+    house: House,
+) -> None:
     before, weight = said(house), population_status.status(house.here).bytes_kept
     release_build.build_release(house.here, name="hot", purpose=IMPROVE)
     cool(house)
@@ -165,12 +185,17 @@ def test_a_chat_that_moved_goes_on_and_its_new_turns_are_moved_later(house: Hous
 def test_no_object_holds_more_than_it_may_and_none_parts_a_segment(house: House) -> None:
     before = said(house)
     done = cold_tier.cool(
-        house.here.pool, house.here.keyring.cold or Stored(), house.here.keyring.random, house.now,
-        house.now - timedelta(days=90), bytes_max=1,
-    )  # fmt: skip
+        house.here.pool,
+        house.here.keyring.cold or Stored(),
+        house.here.keyring.random,
+        house.now,
+        house.now - timedelta(days=90),
+        bytes_max=1,
+    )
     assert done.objects == 3
     parted = house.query(
-        "SELECT FROM bodies WHERE object_id IS NOT NULL GROUP BY conversation_id, segment HAVING count(DISTINCT object_id) > 1"
+        "SELECT FROM bodies WHERE object_id IS NOT NULL GROUP BY conversation_id, segment "
+        "HAVING count(DISTINCT object_id) > 1"
     )
     assert parted == []
     assert said(house) == before
@@ -183,7 +208,8 @@ def test_an_object_is_of_one_due_month(house: House) -> None:
     assert cool(house).objects == 3
     found = house.query(
         """SELECT count(DISTINCT date_trunc('month', s.due_on)) FROM bodies b
-             JOIN segments s USING (account_id, conversation_id, segment) WHERE object_id IS NOT NULL GROUP BY object_id"""
+             JOIN segments s USING (account_id, conversation_id, segment)
+               WHERE object_id IS NOT NULL GROUP BY object_id"""
     )
     assert found == [(1,), (1,), (1,)]
 
@@ -200,7 +226,9 @@ def test_what_is_soon_due_is_not_worth_the_way(house: House) -> None:
 def test_a_crash_loses_nothing_and_leaves_nothing(house: House, where: str) -> None:
     before, inner = said(house), house.here.keyring.cold
     assert isinstance(inner, Stored)
-    house.here.keyring.cold = Meddled(inner, stop) if where.startswith("before") else Meddled(inner, after=stop)
+    house.here.keyring.cold = (
+        Meddled(inner, stop) if where.startswith("before") else Meddled(inner, after=stop)
+    )
     with pytest.raises(Stopped):
         cool(house)
     assert said(house) == before
@@ -212,7 +240,9 @@ def test_a_crash_loses_nothing_and_leaves_nothing(house: House, where: str) -> N
     assert said(house) == before
 
 
-def test_a_crash_between_two_objects_keeps_the_first_and_goes_on_with_the_second(house: House) -> None:
+def test_a_crash_between_two_objects_keeps_the_first_and_goes_on_with_the_second(
+    house: House,
+) -> None:
     before, inner = said(house), house.here.keyring.cold
     assert isinstance(inner, Stored)
     house.passes(40)
@@ -255,7 +285,9 @@ with installation.installation(config, lambda: instant(sys.argv[3])) as here:
 """
 
 
-def test_a_run_that_is_killed_after_an_object_is_written_is_taken_up_by_the_next(house: House, dsn: str) -> None:
+def test_a_run_that_is_killed_after_an_object_is_written_is_taken_up_by_the_next(
+    house: House, dsn: str
+) -> None:
     before = said(house)
     moment = house.now.strftime("%Y-%m-%dT%H:%M:%SZ")
     arguments = [sys.executable, "-c", KILLED, str(house.here.config.data), dsn, moment]
@@ -358,7 +390,9 @@ def test_nothing_that_was_said_lies_in_an_object_in_clear(house: House) -> None:
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut short", "changed"])
-def test_an_object_that_is_not_what_was_written_is_an_error_that_quotes_nothing(house: House, damage: str) -> None:
+def test_an_object_that_is_not_what_was_written_is_an_error_that_quotes_nothing(
+    house: House, damage: str
+) -> None:
     cool(house)
     (name,) = files(house)
     path = house.here.config.data / "cold" / name
@@ -433,13 +467,17 @@ def test_a_bucket_never_has_an_object_written_over(bucket: Configuration) -> Non
     assert store.read("bodies/aa/one", [(0, 5)]) == [b"first"]
 
 
-def test_a_wrong_secret_is_refused_and_quoted_nowhere(bucket: Configuration, tmp_path: Path) -> None:
+def test_a_wrong_secret_is_refused_and_quoted_nowhere(
+    bucket: Configuration, tmp_path: Path
+) -> None:
     wrong = tmp_path / "wrong"
     wrong.write_text("not-the-secret")
     environment = {
-        "LICET_COLD__URL": str(bucket.cold.url), "LICET_COLD__ENDPOINT": str(bucket.cold.endpoint),
-        "LICET_COLD__ACCESS_KEY_ID": "ana", "LICET_COLD__SECRET_ACCESS_KEY_FILE": str(wrong),
-    }  # fmt: skip
+        "LICET_COLD__URL": str(bucket.cold.url),
+        "LICET_COLD__ENDPOINT": str(bucket.cold.endpoint),
+        "LICET_COLD__ACCESS_KEY_ID": "ana",
+        "LICET_COLD__SECRET_ACCESS_KEY_FILE": str(wrong),
+    }
     with pytest.raises(BusyError) as caught:
         objects(Configuration.of(environment)).put("bodies/aa/two", b"x")
     assert "not-the-secret" not in str(caught.value)

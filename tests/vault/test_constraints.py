@@ -1,4 +1,6 @@
-"""The tables refuse what would break an invariant, whoever writes it; the verbs refuse it before the tables do."""
+"""The tables refuse what would break an invariant, whoever writes it; the verbs refuse it before
+the tables do.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,10 @@ BROKEN = {
         "UPDATE standings SET standing = 'withdrawn'",
         "UPDATE standings SET standing = 'lapsed'",
     ],
-    "a_grant_answers": ["UPDATE standings SET answered = NULL", "UPDATE standings SET granted_before = false"],
+    "a_grant_answers": [
+        "UPDATE standings SET answered = NULL",
+        "UPDATE standings SET granted_before = false",
+    ],
     "standing_is_known": ["UPDATE standings SET standing = 'assumed', grant_no = NULL"],
     "question_is_a_name": [
         "UPDATE standings SET question = 'May Ana''s chats train it?' WHERE standing = 'granted'",
@@ -34,11 +39,15 @@ BROKEN = {
         "UPDATE accounts SET granted = 0",
     ],
     "one_scope": [
-        "UPDATE scoped_grants SET conversation_id = (SELECT conversation_id FROM conversations LIMIT 1)"
+        "UPDATE scoped_grants SET conversation_id = (SELECT conversation_id FROM conversations "
+        "LIMIT 1)"
         " WHERE project_id IS NOT NULL",
         "UPDATE scoped_grants SET project_id = NULL",
     ],
-    "plan_is_a_name": ["UPDATE accounts SET plan = 'Ana''s own plan'", "UPDATE accounts SET plan = ''"],
+    "plan_is_a_name": [
+        "UPDATE accounts SET plan = 'Ana''s own plan'",
+        "UPDATE accounts SET plan = ''",
+    ],
     "age_is_plausible": ["UPDATE accounts SET age = -1", "UPDATE accounts SET age = 151"],
     "a_grant_begins_with_a_yes": [
         "UPDATE choices SET allow = false",
@@ -57,13 +66,18 @@ BROKEN = {
     ],
     "narrowing_is_of_a_grant": ["UPDATE segments SET grants = '{}', narrowing = 1"],
     "erased_has_no_key": ["UPDATE segments SET erased_at = now()"],
-    "region_is_of_iso_3166": ["UPDATE accounts SET region = 'Bavaria'", "UPDATE accounts SET region = 'de'"],
+    "region_is_of_iso_3166": [
+        "UPDATE accounts SET region = 'Bavaria'",
+        "UPDATE accounts SET region = 'de'",
+    ],
     "surface_is_a_name": ["UPDATE segments SET surface = 'My App'"],
     "kind_is_known": ["UPDATE conversations SET kind = 'call'"],
     "role_is_known": ["UPDATE turns SET role = 'tool_user'"],
     "origin_is_a_name": ["UPDATE turns SET origin = 'from: ana'"],
     "score_is_a_share": ["UPDATE flags SET score = 1.5"],
-    "check_is_known": ["UPDATE feedback SET check_name = 'vibes', share = 'rating', key_slot = NULL"],
+    "check_is_known": [
+        "UPDATE feedback SET check_name = 'vibes', share = 'rating', key_slot = NULL"
+    ],
     "a_check_shares_nothing": ["UPDATE feedback SET check_name = 'tests'"],
     "a_score_is_of_a_check": ["UPDATE feedback SET score = 1"],
     "rating_is_known": ["UPDATE feedback SET rating = 'meh'"],
@@ -71,7 +85,9 @@ BROKEN = {
     "a_grant_of_feedback_is_whole": ["UPDATE feedback SET grant_narrowing = NULL"],
     "no_feedback_is_granted_kept_out": ["UPDATE feedback SET narrowed = true"],
     "feedback_erased_has_no_key": ["UPDATE feedback SET erased_at = now()"],
-    "a_run_is_whole": ["INSERT INTO release_runs VALUES (gen_random_uuid(), gen_random_uuid(), 0, '', '{}', '{}')"],
+    "a_run_is_whole": [
+        "INSERT INTO release_runs VALUES (gen_random_uuid(), gen_random_uuid(), 0, '', '{}', '{}')"
+    ],
     "place_is_known": ["UPDATE copies SET place = 'elsewhere'"],
     "bucket_in_range": ["INSERT INTO buckets VALUES (65536, 1, '')"],
     "policy_hash_is_sha256": ["UPDATE policies SET sha256 = 'short'"],
@@ -105,7 +121,9 @@ def lived(pool: Pool, keyring: Keyring) -> Pool:
     return pool
 
 
-@pytest.mark.parametrize(("rule", "statement"), [(r, s) for r, each in BROKEN.items() for s in each])
+@pytest.mark.parametrize(
+    ("rule", "statement"), [(r, s) for r, each in BROKEN.items() for s in each]
+)
 def test_a_broken_invariant_is_refused_by_its_name(lived: Pool, rule: str, statement: str) -> None:
     with pytest.raises(StatementError) as caught, transaction(lived) as tx:
         tx.execute(statement)
@@ -115,12 +133,18 @@ def test_a_broken_invariant_is_refused_by_its_name(lived: Pool, rule: str, state
 @pytest.mark.parametrize(
     ("rule", "statement"),
     [
-        ("holds_account_id_conversation_id_fkey", "UPDATE holds SET conversation_id = gen_random_uuid()"),
+        (
+            "holds_account_id_conversation_id_fkey",
+            "UPDATE holds SET conversation_id = gen_random_uuid()",
+        ),
         ("turns_account_id_conversation_id_segment_fkey", "UPDATE turns SET segment = 7"),
         ("choices_version_fkey", "UPDATE choices SET version = 9"),
         ("segments_version_fkey", "UPDATE segments SET version = 9"),
         ("scoped_grants_account_id_question_fkey", "UPDATE scoped_grants SET question = 'weather'"),
-        ("scoped_grants_account_id_project_id_fkey", "UPDATE scoped_grants SET project_id = gen_random_uuid()"),
+        (
+            "scoped_grants_account_id_project_id_fkey",
+            "UPDATE scoped_grants SET project_id = gen_random_uuid()",
+        ),
         (
             "scoped_grants_account_id_conversation_id_fkey",
             "UPDATE scoped_grants SET project_id = NULL, conversation_id = gen_random_uuid()",
@@ -134,7 +158,9 @@ def test_a_broken_invariant_is_refused_by_its_name(lived: Pool, rule: str, state
         ("journal_account_id_fkey", "UPDATE journal SET account_id = gen_random_uuid()"),
     ],
 )
-def test_a_row_without_what_it_belongs_to_is_refused(lived: Pool, rule: str, statement: str) -> None:
+def test_a_row_without_what_it_belongs_to_is_refused(
+    lived: Pool, rule: str, statement: str
+) -> None:
     with pytest.raises(StatementError) as caught, transaction(lived) as tx:
         tx.execute(statement)
     assert (caught.value.sqlstate, caught.value.constraint) == ("23503", rule)
@@ -158,7 +184,11 @@ TABLES = [
 def test_every_check_of_the_vaults_tables_is_tried(lived: Pool) -> None:
     with transaction(lived) as tx:
         rules = tx.execute(
-            "SELECT conname FROM pg_constraint WHERE contype = 'c' AND conrelid = ANY(%s::text[]::regclass[])", [TABLES]
+            (
+                "SELECT conname FROM pg_constraint WHERE contype = 'c' AND conrelid = "
+                "ANY(%s::text[]::regclass[])"
+            ),
+            [TABLES],
         ).fetchall()
     assert {name for (name,) in rules} <= set(BROKEN)
     assert len(rules) > 20
@@ -178,7 +208,12 @@ NO_COMMAND = [
     do.Choose(account=NOBODY, at=SAID, allow=True, via="Ana's secret"),
     do.Choose(account=NOBODY, at=SAID, allow=True, question="Ana's secret"),
     do.Choose(account=NOBODY, at=SAID, allow=False, scope=do.ChosenScope(project=NOBODY)),
-    do.Choose(account=NOBODY, at=SAID, allow=True, scope=do.ChosenScope(project=NOBODY, conversation=NOBODY)),
+    do.Choose(
+        account=NOBODY,
+        at=SAID,
+        allow=True,
+        scope=do.ChosenScope(project=NOBODY, conversation=NOBODY),
+    ),
     do.Choose(account=NOBODY, at=SAID, allow=True, scope=do.ChosenScope()),
     do.Choose(account=NOBODY, at=SAID, allow=True, keep=(do.ChosenScope(project=NOBODY),)),
     do.Choose(account=NOBODY, at=SAID, allow=False, keep=(do.ChosenScope(project=NOBODY),) * 1_001),
@@ -216,11 +251,26 @@ def test_what_names_nothing_that_is_there_is_answered_unknown(pool: Pool, keyrin
             do.SetPlan(account=NOBODY, at=SAID, plan="pro"),
             do.Say(account=NOBODY, at=SAID, host_conversation=hashed("c"), content=words("t")),
             do.Say(**nowhere, content=words("t")),
-            *(do.Say(**theirs, content=words("t")), do.Delete(**theirs), do.Narrow(**theirs), do.Widen(**nowhere)),
-            *(do.Flag(**theirs), do.Unflag(**theirs), do.Hold(**theirs, matter="m"), do.Unhold(**nowhere, matter="m")),
+            *(
+                do.Say(**theirs, content=words("t")),
+                do.Delete(**theirs),
+                do.Narrow(**theirs),
+                do.Widen(**nowhere),
+            ),
+            *(
+                do.Flag(**theirs),
+                do.Unflag(**theirs),
+                do.Hold(**theirs, matter="m"),
+                do.Unhold(**nowhere, matter="m"),
+            ),
             do.GiveFeedback(**theirs, rating="up", share=Share.conversation),
             do.GiveFeedback(
-                account=ana, at=SAID, conversation=said.conversation, rating="up", share=Share.reply, turn=2
+                account=ana,
+                at=SAID,
+                conversation=said.conversation,
+                rating="up",
+                share=Share.reply,
+                turn=2,
             ),
         )
         assert {answer.outcome for answer in answers} == {do.Outcome.unknown}

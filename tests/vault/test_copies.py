@@ -1,4 +1,6 @@
-"""The register holds every copy: each that is there is registered and open, each that is open is there."""
+"""The register holds every copy: each that is there is registered and open, each that is open is
+there.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,10 @@ def test_the_search_for_orphans_finds_one_of_each_kind(town: Town) -> None:
     assert orphans(town.tx) == []
     key = (said.account, said.conversation, 0)
     forget = "UPDATE copies SET ended_at = now() WHERE place = %s"
-    for place, reference in ((CopyPlace.vault, copies.NO_REFERENCE), (CopyPlace.feedback, given.feedback)):
+    for place, reference in (
+        (CopyPlace.vault, copies.NO_REFERENCE),
+        (CopyPlace.feedback, given.feedback),
+    ):
         with town.tx.transaction(force_rollback=True):
             town.tx.execute(forget, [place.value])
             assert orphans(town.tx) == [("not registered", *key, place.value, reference)]
@@ -45,7 +50,9 @@ def test_the_search_for_orphans_finds_one_of_each_kind(town: Town) -> None:
         town.tx.execute("DELETE FROM bodies")
         assert orphans(town.tx) == [("not there", *key, "vault", copies.NO_REFERENCE)]
     with town.tx.transaction(force_rollback=True):
-        safety = Copy(account=said.account, conversation=said.conversation, segment=0, place=CopyPlace.safety)
+        safety = Copy(
+            account=said.account, conversation=said.conversation, segment=0, place=CopyPlace.safety
+        )
         copies.register(town.tx, [safety, safety], SAID)
         assert orphans(town.tx) == [("not there", *key, "safety", copies.NO_REFERENCE)]
 
@@ -61,7 +68,9 @@ def test_each_segment_is_registered_once_where_its_first_content_came(town: Town
     assert orphans(town.tx) == []
 
 
-def test_a_flag_registers_its_copy_and_its_overturning_ends_it_and_a_new_flag_opens_it_again(town: Town) -> None:
+def test_a_flag_registers_its_copy_and_its_overturning_ends_it_and_a_new_flag_opens_it_again(
+    town: Town,
+) -> None:
     said = town.say(town.account())
     for what, ended in ((do.Flag, None), (do.Flag, None), (do.Unflag, SAID), (do.Flag, None)):
         town.about(said, what)
@@ -69,15 +78,21 @@ def test_a_flag_registers_its_copy_and_its_overturning_ends_it_and_a_new_flag_op
         assert orphans(town.tx) == []
 
 
-@pytest.mark.parametrize(("share", "segments"), [(Share.rating, [0]), (Share.reply, [1]), (Share.conversation, [0, 1])])
-def test_a_feedback_registers_the_segments_that_it_holds(town: Town, share: Share, segments: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("share", "segments"), [(Share.rating, [0]), (Share.reply, [1]), (Share.conversation, [0, 1])]
+)
+def test_a_feedback_registers_the_segments_that_it_holds(
+    town: Town, share: Share, segments: list[int]
+) -> None:
     """A comment alone belongs to the conversation, by its first segment."""
     ana = town.account()
     first = town.say(ana, turn="t1")
     town.about(first, do.Narrow)
     second = town.say(ana, turn="t2", at=SAID + DAY)
     given = town.give(second, share=share, at=SAID + DAY)
-    rows = town.tx.execute("SELECT segment, reference FROM copies WHERE place = 'feedback' ORDER BY 1").fetchall()
+    rows = town.tx.execute(
+        "SELECT segment, reference FROM copies WHERE place = 'feedback' ORDER BY 1"
+    ).fetchall()
     assert rows == [(segment, given.feedback) for segment in segments]
     assert orphans(town.tx) == []
     sweep_batches.sweep_batch(town.tx, SAID + 31 * DAY + timedelta(days=366 * 6))
@@ -100,7 +115,9 @@ def test_in_an_incognito_conversation_only_the_rating_is_taken(town: Town) -> No
 
 
 def test_no_key_of_what_is_kept_is_a_stray_one_and_each_of_what_is_gone_is(town: Town) -> None:
-    """Content, safety copies and comments have keys of their own; those of another account count for nothing."""
+    """Content, safety copies and comments have keys of their own; those of another account count
+    for nothing.
+    """
     said, other = town.say(town.account()), town.say(town.account("ben"), chat="of another")
     town.about(said, do.Flag, score=0.9)
     town.give(said, share=Share.rating, comment=encode(Content(text="of great help")))

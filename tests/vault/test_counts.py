@@ -1,4 +1,6 @@
-"""What is counted as it changes is what a recount says, costs the same whatever is counted, and is mended by a recount."""
+"""What is counted as it changes is what a recount says, costs the same whatever is counted, and is
+mended by a recount.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ SINCE = instant("2025-09-01")
 
 @pytest.fixture
 def house(pool: Pool, tmp_path: Path) -> House:
-    """Everything that is counted: answers, a flag, feedback, a hold, a deletion, a withdrawal, a closure."""
+    """Everything that is counted: answers, a flag, feedback, a hold, a deletion, a withdrawal, a
+    closure.
+    """
     made = House(pool, tmp_path)
     made.open("ana", allow=True)
     made.open("ben", allow=False)
@@ -43,7 +47,14 @@ def house(pool: Pool, tmp_path: Path) -> House:
             made.talk(name, f"{name}'s {chat}")
     made.passes(1)
     comment = encode(Content(text="that was of great help"))
-    made.about(do.GiveFeedback, "ana", "ana's pears", rating="up", share=Share.conversation, comment=comment)
+    made.about(
+        do.GiveFeedback,
+        "ana",
+        "ana's pears",
+        rating="up",
+        share=Share.conversation,
+        comment=comment,
+    )
     made.about(do.Flag, "ana", "ana's pears", score=0.9)
     made.about(do.Hold, "ben", "ben's pears", matter="case 7")
     made.about(do.Delete, "ana", "ana's plums")
@@ -67,7 +78,9 @@ def read_each(
         plans[account.plan] += 1
         gates[gate(account, known, at).value] += 1
         for question in known.in_force(at).asks:
-            standings[question, "closed" if account.closed_at else account.standing(question).value] += 1
+            standings[
+                question, "closed" if account.closed_at else account.standing(question).value
+            ] += 1
     return plans, gates, standings
 
 
@@ -87,15 +100,19 @@ def test_accounts_of_one_kind_stand_where_each_of_them_stands(house: House, pool
         seen = counts.accounts(tx, known, house.now)
         plans, gates, standings = read_each(tx, known, house.now)
     assert (seen.plans, seen.gates) == (dict(plans), dict(gates))
-    assert {(q, word): n for q, of in seen.standings.items() for word, n in of.items()} == dict(standings)
+    assert {(q, word): n for q, of in seen.standings.items() for word, n in of.items()} == dict(
+        standings
+    )
 
 
 def opened_at(tx: Transaction, at: datetime, *ages: int | None) -> None:
     """Accounts that say nothing, by statement."""
     tx.execute("INSERT INTO buckets VALUES (0, 1, '\\x00')")
     tx.execute(
-        """INSERT INTO accounts (account_id, bucket, wrapped_key, plan, age, opened_at, last_at, seen)
-           SELECT gen_random_uuid(), 0, '\\x00', 'pro', age, %(at)s, %(at)s, 0 FROM unnest(%(ages)s::smallint[]) age""",
+        """INSERT INTO accounts (account_id, bucket, wrapped_key, plan, age, opened_at, last_at,
+           seen)
+           SELECT gen_random_uuid(), 0, '\\x00', 'pro', age, %(at)s, %(at)s, 0
+             FROM unnest(%(ages)s::smallint[]) age""",
         {"at": at, "ages": list(ages)},
     )
 
@@ -111,12 +128,17 @@ def test_where_a_version_asks_for_an_age_that_the_counts_do_not_tell_apart_the_a
         assert (seen.accounts, seen.gates["not_asked"]) == (5, 2)
 
 
-def test_a_version_that_is_effective_at_once_moves_the_accounts_that_were_opened_since(conn: Transaction) -> None:
+def test_a_version_that_is_effective_at_once_moves_the_accounts_that_were_opened_since(
+    conn: Transaction,
+) -> None:
     with conn.transaction(force_rollback=True):
-        insert_versions(conn, Policies([extend({"extends": "article-2025", "effective": "2025-08-28"})]))
+        insert_versions(
+            conn, Policies([extend({"extends": "article-2025", "effective": "2025-08-28"})])
+        )
         opened_at(conn, SINCE, 30, 30, None)
         conn.execute(
-            """INSERT INTO policies SELECT 1, policy, '2', %s, document, sha256, applied_at, applied_by FROM policies""",
+            """INSERT INTO policies SELECT 1, policy, '2', %s, document, sha256, applied_at,
+              applied_by FROM policies""",
             [SINCE],
         )
         assert counts.differences(conn) == []
@@ -132,12 +154,16 @@ def test_what_gathered_is_put_together_and_says_the_same(house: House, pool: Poo
         )
     assert population_status.status(house.here) == before
     with transaction(pool) as tx:
-        left = tx.execute("SELECT count(*), count(DISTINCT (what, ends_on, is_long)) FROM content_counts").fetchone()
+        left = tx.execute(
+            "SELECT count(*), count(DISTINCT (what, ends_on, is_long)) FROM content_counts"
+        ).fetchone()
     assert left is not None
     assert left[0] == left[1] < 30
 
 
-def test_a_recount_beside_a_verb_that_has_not_committed_counts_what_it_did_once(house: House, pool: Pool) -> None:
+def test_a_recount_beside_a_verb_that_has_not_committed_counts_what_it_did_once(
+    house: House, pool: Pool
+) -> None:
     with transaction(pool) as telling:
         telling.execute("UPDATE accounts SET plan = 'max'")
         with transaction(pool) as tx:
@@ -146,7 +172,9 @@ def test_a_recount_beside_a_verb_that_has_not_committed_counts_what_it_did_once(
     assert population_status.status(house.here).plans == {"max": 3}
 
 
-def test_the_doctor_says_that_a_count_differs_and_the_recount_mends_it(house: House, pool: Pool) -> None:
+def test_the_doctor_says_that_a_count_differs_and_the_recount_mends_it(
+    house: House, pool: Pool
+) -> None:
     def said() -> doctor.DoctorFinding:
         (found,) = [each for each in doctor.examine(house.here) if each.what == "counts"]
         return found
@@ -186,7 +214,9 @@ def blocks_read(dsn: str) -> int:
     return int(after[0] - before[0])
 
 
-def test_ten_times_the_accounts_and_their_content_are_counted_by_the_same_reads(databases: Databases) -> None:
+def test_ten_times_the_accounts_and_their_content_are_counted_by_the_same_reads(
+    databases: Databases,
+) -> None:
     looked = dict[int, int]()
     for accounts in (FEW, MANY):
         dsn = unlived(databases())

@@ -1,4 +1,6 @@
-"""A sweep erases what is due, all of it and nothing else: the key first, told to the journal and the log."""
+"""A sweep erases what is due, all of it and nothing else: the key first, told to the journal and
+the log.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ def town(conn: Transaction, keyring: Keyring) -> Town:
     return Town(conn, keyring)
 
 
-def swept(tx: Transaction, at: datetime, limit: int = sweep_batches.BATCH_SEGMENTS_MAX) -> SweepResult:
+def swept(
+    tx: Transaction, at: datetime, limit: int = sweep_batches.BATCH_SEGMENTS_MAX
+) -> SweepResult:
     """All that is due; what was counted before is what was done."""
     counted, done, more = sweep_batches.due(tx, at), SweepResult(), True
     while more:
@@ -52,7 +56,9 @@ def test_content_is_erased_at_its_date_and_not_a_microsecond_earlier(town: Town)
     town.say(ana, chat="later", at=SAID + TICK)
     assert swept(town.tx, END - TICK) == SweepResult()
     assert swept(town.tx, END) == SweepResult(segments=1, turns=1, reasons={"expired": 1})
-    rows = town.tx.execute("SELECT conversation_id, key_slot, erased_at FROM segments ORDER BY last_at").fetchall()
+    rows = town.tx.execute(
+        "SELECT conversation_id, key_slot, erased_at FROM segments ORDER BY last_at"
+    ).fetchall()
     assert rows[0] == (said.conversation, None, END)
     assert rows[1][1:] == (1, None)
     assert destroyed(town.tx) == {(ana, 0): True, (ana, 1): False}
@@ -68,12 +74,16 @@ def test_an_erasure_is_told_to_the_register_the_journal_and_the_log(town: Town) 
     copies = town.tx.execute("SELECT place, ended_at FROM copies ORDER BY place").fetchall()
     assert copies == [("feedback", END), ("safety", SAID + 800 * DAY), ("vault", END)]
     journal = town.tx.execute(
-        "SELECT event, ends, occurred_at, conversation_id FROM journal WHERE event = 'erased' ORDER BY seq"
+        "SELECT event, ends, occurred_at, conversation_id FROM journal WHERE event = "
+        "'erased' ORDER BY seq"
     ).fetchall()
     assert journal == [
         ("erased", True, at, said.conversation) for at in (END, END, SAID + 800 * DAY)
     ]  # its content, its feedback, its safety copy
-    leaves = [json.loads(p) for (p,) in town.tx.execute("SELECT payload FROM outbox WHERE entry = 'key_destroyed'")]
+    leaves = [
+        json.loads(p)
+        for (p,) in town.tx.execute("SELECT payload FROM outbox WHERE entry = 'key_destroyed'")
+    ]
     conversation = said.conversation.hex
     assert leaves == [
         {"because": "expired", "conversation": conversation, "segment": 0},
@@ -121,10 +131,13 @@ def test_a_hold_keeps_what_lives_and_not_the_segment_that_had_expired_before(tow
     policies = town.policies[0]
     assert str(policies.keep.opted_out) == "P30D"
     town.say(ana, turn="t2", at=SAID + DAY)
-    # Both live: the second turn dated both anew. Age the first alone, as a version of another reach would.
+    # Both live: the second turn dated both anew. Age the first alone, as a version of another reach
+    # would.
     town.tx.execute("UPDATE segments SET keep_until = %s WHERE segment = 0", [SAID + 2 * DAY])
     town.about(first, do.Hold, matter="m", at=SAID + 3 * DAY)
-    assert swept(town.tx, SAID + 90 * DAY) == SweepResult(segments=1, turns=1, reasons={"expired": 1})
+    assert swept(town.tx, SAID + 90 * DAY) == SweepResult(
+        segments=1, turns=1, reasons={"expired": 1}
+    )
     assert count(town.tx, "bodies") == 1  # of the second; the title went with the first
 
 
@@ -158,10 +171,24 @@ def test_an_overturned_flag_ends_the_safety_copy_at_once_and_its_key_stays_dead(
     base = {"account": ana, "at": SAID, "conversation": said.conversation}
     town.take(do.Flag(**base), do.Unflag(**base), do.Flag(**base), do.Unflag(**base))
     fresh = do.Say(account=ana, at=SAID, host_conversation=hashed("next"), content=words("next"))
-    town.take(fresh, do.Flag(**base), do.Unflag(**base), do.Say(account=ana, at=SAID, content=words("last")))
-    assert [dead for _, dead in sorted(destroyed(town.tx).items())] == [False, True, True, False, True, False]
+    town.take(
+        fresh,
+        do.Flag(**base),
+        do.Unflag(**base),
+        do.Say(account=ana, at=SAID, content=words("last")),
+    )
+    assert [dead for _, dead in sorted(destroyed(town.tx).items())] == [
+        False,
+        True,
+        True,
+        False,
+        True,
+        False,
+    ]
     assert count(town.tx, "safety_bodies") == 0
-    assert town.tx.execute("SELECT count(*) FROM flags WHERE overturned_at IS NULL").fetchone() == (0,)
+    assert town.tx.execute("SELECT count(*) FROM flags WHERE overturned_at IS NULL").fetchone() == (
+        0,
+    )
     assert len(sound(town.tx, town.keyring)) == 4  # a title and three turns
 
 
@@ -180,8 +207,12 @@ def test_feedback_and_scores_end_at_their_own_dates(town: Town) -> None:
     assert town.tx.execute("SELECT score FROM flags").fetchone() == (None,)
 
 
-def test_what_has_expired_gets_no_copy_that_would_outlive_it(conn: Transaction, keyring: Keyring) -> None:
-    """With reach turn segments expire one by one: sharing the conversation shares what still lives."""
+def test_what_has_expired_gets_no_copy_that_would_outlive_it(
+    conn: Transaction, keyring: Keyring
+) -> None:
+    """With reach turn segments expire one by one: sharing the conversation shares what still
+    lives.
+    """
     turn = extend({"extends": "article-2025", "reach": "turn", "keep": {"opted_in": "P10D"}})
     town = Town(conn, keyring, Policies([turn]))
     ana = town.account()
@@ -197,10 +228,15 @@ def test_what_has_expired_gets_no_copy_that_would_outlive_it(conn: Transaction, 
     assert False in expired
     town.give(first, at=later)
     town.about(first, do.Flag, at=later)
-    shared = {key[2] for key in sound(conn, keyring) if key[0] in ("feedback_bodies", "safety_bodies") and key[2]}
+    shared = {
+        key[2]
+        for key in sound(conn, keyring)
+        if key[0] in ("feedback_bodies", "safety_bodies") and key[2]
+    }
     living = {n for n, s in enumerate(seen.turns.segments) if s.keep_until > later}
     assert {
-        next(n for n, s in enumerate(seen.turns.segments) if s.first_turn <= t <= s.last_turn) for t in shared
+        next(n for n, s in enumerate(seen.turns.segments) if s.first_turn <= t <= s.last_turn)
+        for t in shared
     } == living
 
 
@@ -217,9 +253,18 @@ def test_batches_are_bounded_and_together_erase_everything(town: Town, limit: in
     done, batches, more = SweepResult(), 0, True
     while more:
         batch = sweep_batches.sweep_batch(town.tx, late, limit=limit)
-        assert max(batch.segments, batch.feedback, batch.scores, batch.reasons.get("safety", 0)) <= limit
+        assert (
+            max(batch.segments, batch.feedback, batch.scores, batch.reasons.get("safety", 0))
+            <= limit
+        )
         done, more, batches = done.plus(batch), batch.more, batches + 1
-    assert (done.segments, done.turns, done.safety_turns, done.feedback, done.scores) == (12, 24, 24, 12, 12)
+    assert (done.segments, done.turns, done.safety_turns, done.feedback, done.scores) == (
+        12,
+        24,
+        24,
+        12,
+        12,
+    )
     assert batches >= 12 // limit
     assert sound(town.tx, town.keyring) == {}
 
@@ -236,7 +281,12 @@ def test_what_a_new_version_ended_is_swept_once_the_accounts_are_brought_up(
     conn: Transaction, keyring: Keyring
 ) -> None:
     narrower = extend(
-        {"extends": "article-2025", "version": "2", "effective": "2025-10-01", "scope": {"plans": ["pro"]}}
+        {
+            "extends": "article-2025",
+            "version": "2",
+            "effective": "2025-10-01",
+            "scope": {"plans": ["pro"]},
+        }
     )
     town = Town(conn, keyring, Policies([preset("article-2025"), narrower]))
     town.say(town.account())
@@ -262,10 +312,19 @@ def test_a_sweep_by_a_clock_ahead_of_the_writers_is_one_of_the_accounts_moments(
     sound(town.tx, town.keyring)
 
 
-def test_a_version_found_after_a_sweep_takes_its_place_in_the_order(conn: Transaction, keyring: Keyring) -> None:
-    """The grant ended before the sweep, and is written after it: its date counts from then, its place from now."""
+def test_a_version_found_after_a_sweep_takes_its_place_in_the_order(
+    conn: Transaction, keyring: Keyring
+) -> None:
+    """The grant ended before the sweep, and is written after it: its date counts from then, its
+    place from now.
+    """
     narrower = extend(
-        {"extends": "article-2025", "version": "2", "effective": "2025-10-01", "scope": {"plans": ["pro"]}}
+        {
+            "extends": "article-2025",
+            "version": "2",
+            "effective": "2025-10-01",
+            "scope": {"plans": ["pro"]},
+        }
     )
     town = Town(conn, keyring, Policies([preset("article-2025"), narrower]))
     ana = town.account()
@@ -274,7 +333,9 @@ def test_a_version_found_after_a_sweep_takes_its_place_in_the_order(conn: Transa
     at = instant("2025-10-10")
     assert swept(conn, at) == SweepResult(segments=1, turns=1, reasons={"incognito": 1})
     town.say(ana, chat="next", at=at + DAY)
-    assert conn.execute("SELECT occurred_at FROM journal WHERE event = 'ended_lapsed'").fetchone() == (at,)
+    assert conn.execute(
+        "SELECT occurred_at FROM journal WHERE event = 'ended_lapsed'"
+    ).fetchone() == (at,)
     assert town.seen(said, at)[0].turns.keep_until == instant("2025-10-31")
     sound(conn, keyring)
 
@@ -287,15 +348,20 @@ def test_a_sweep_by_a_clock_behind_the_writers_keeps_the_order(town: Town) -> No
     sound(town.tx, town.keyring)
 
 
-def test_a_withdrawal_and_a_new_grant_in_one_batch_leave_the_date_that_the_last_turn_set(town: Town) -> None:
-    """The date that the ending shortened in the table is written anew, though it equals the one that was loaded."""
+def test_a_withdrawal_and_a_new_grant_in_one_batch_leave_the_date_that_the_last_turn_set(
+    town: Town,
+) -> None:
+    """The date that the ending shortened in the table is written anew, though it equals the one
+    that was loaded.
+    """
     ana = town.account()
     said = town.say(ana)
     before = town.seen(said)[0].turns.segments[0].keep_until
     town.take(
-        do.Choose(account=ana, at=SAID, allow=False), do.Choose(account=ana, at=SAID, allow=True),
+        do.Choose(account=ana, at=SAID, allow=False),
+        do.Choose(account=ana, at=SAID, allow=True),
         do.Say(account=ana, at=SAID, conversation=said.conversation, content=words("t2")),
-    )  # fmt: skip
+    )
     assert [s.keep_until for s in town.seen(said)[0].turns.segments] == [before, before]
 
 
@@ -340,14 +406,26 @@ def test_a_sweep_stopped_within_a_batch_and_between_batches_goes_on_and_its_tota
 def test_a_turn_that_moved_the_date_between_candidate_and_lock_is_not_erased(
     pool: Pool, keyring: Keyring, many: list[CommandResult]
 ) -> None:
-    """The sweep has chosen its candidates and waits for the account, while a turn, taken in time, dates one anew."""
+    """The sweep has chosen its candidates and waits for the account, while a turn, taken in time,
+    dates one anew.
+    """
     resumed = many[7]
     results: list[SweepResult] = []
     with transaction(pool) as tx:
         at = END - TICK
-        apply(tx, keyring, POLICIES, [
-            do.Say(account=resumed.account, at=at, conversation=resumed.conversation, content=words("resumed"))
-        ])  # fmt: skip
+        apply(
+            tx,
+            keyring,
+            POLICIES,
+            [
+                do.Say(
+                    account=resumed.account,
+                    at=at,
+                    conversation=resumed.conversation,
+                    content=words("resumed"),
+                )
+            ],
+        )
 
         def sweep() -> None:
             with transaction(pool) as other:
@@ -362,7 +440,9 @@ def test_a_turn_that_moved_the_date_between_candidate_and_lock_is_not_erased(
         assert {owner for _, owner, _ in sound(tx, keyring)} == {resumed.conversation}
 
 
-def test_two_sweeps_at_once_erase_each_segment_once(pool: Pool, keyring: Keyring, many: list[CommandResult]) -> None:
+def test_two_sweeps_at_once_erase_each_segment_once(
+    pool: Pool, keyring: Keyring, many: list[CommandResult]
+) -> None:
     totals: list[int] = []
 
     def sweep() -> None:

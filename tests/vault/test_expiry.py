@@ -1,4 +1,6 @@
-"""Expiry at scale: the sweep goes by the day's index, and a date within its day moves without touching one."""
+"""Expiry at scale: the sweep goes by the day's index, and a date within its day moves without
+touching one.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ from .test_population import copy_population, lived
 
 SEEN = instant("2025-11-01")
 HISTORIES = range(600)
-EACH_TWENTIETH = "abs(hashtext(conversation_id::text || segment)) % 20"  # of the segments, wherever they lie
+# of the segments, wherever they lie
+EACH_TWENTIETH = "abs(hashtext(conversation_id::text || segment)) % 20"
 
 
 @pytest.fixture
@@ -38,7 +41,9 @@ def index_scans(tx: Transaction) -> int:
 
 
 def of_table(tx: Transaction, counter: str) -> int:
-    return tx.execute(f"SELECT {counter} FROM pg_stat_xact_user_tables WHERE relname = 'segments'").fetchone()[0]
+    return tx.execute(
+        f"SELECT {counter} FROM pg_stat_xact_user_tables WHERE relname = 'segments'"
+    ).fetchone()[0]
 
 
 def quiet_day(tx: Transaction) -> date:
@@ -46,7 +51,9 @@ def quiet_day(tx: Transaction) -> date:
     return tx.execute("SELECT min(due_on) FROM segments").fetchone()[0]
 
 
-def test_the_sweep_reads_what_is_due_from_the_day_s_index_and_never_the_whole_table(town: Transaction) -> None:
+def test_the_sweep_reads_what_is_due_from_the_day_s_index_and_never_the_whole_table(
+    town: Transaction,
+) -> None:
     at = instant(quiet_day(town) + timedelta(days=1)) - timedelta.resolution
     scans, whole = index_scans(town), of_table(town, "seq_scan")
     swept = sweep_batches.sweep_batch(town, at)
@@ -62,15 +69,24 @@ def test_a_dry_run_reads_what_is_due_from_the_day_s_index(town: Transaction) -> 
     assert index_scans(town) > scans
 
 
-def test_a_date_that_moves_within_its_day_is_rewritten_in_place_and_to_another_day_is_not(town: Transaction) -> None:
+def test_a_date_that_moves_within_its_day_is_rewritten_in_place_and_to_another_day_is_not(
+    town: Transaction,
+) -> None:
     before = of_table(town, "n_tup_hot_upd")
     halved = "due_on::timestamptz + (keep_until - due_on::timestamptz) / 2"
-    moved = town.execute(f"UPDATE segments SET keep_until = {halved} WHERE {EACH_TWENTIETH} = 0").rowcount
+    moved = town.execute(
+        f"UPDATE segments SET keep_until = {halved} WHERE {EACH_TWENTIETH} = 0"
+    ).rowcount
     within = of_table(town, "n_tup_hot_upd")
     assert moved > 50
     assert within - before > 0.9 * moved
     later = "keep_until + interval '1 day'"
-    assert town.execute(f"UPDATE segments SET keep_until = {later} WHERE {EACH_TWENTIETH} = 1").rowcount > 50
+    assert (
+        town.execute(
+            f"UPDATE segments SET keep_until = {later} WHERE {EACH_TWENTIETH} = 1"
+        ).rowcount
+        > 50
+    )
     assert of_table(town, "n_tup_hot_upd") == within
     wrong = "SELECT count(*) FROM segments WHERE due_on <> (keep_until AT TIME ZONE 'UTC')::date"
     assert town.execute(wrong).fetchone() == (0,)
@@ -86,7 +102,11 @@ def test_what_a_hold_keeps_expires_at_no_horizon_until_the_hold_ends(house: Hous
     house.say("ana", "pears", "When do I prune?")
     ends = population_status.status(house.here).expires
     assert sum(ends.values()) == 1
-    about = {"account": house.accounts["ana"], "conversation": house.chats["pears"], "matter": "Smith v. Jones"}
+    about = {
+        "account": house.accounts["ana"],
+        "conversation": house.chats["pears"],
+        "matter": "Smith v. Jones",
+    }
     house.tell(do.Hold(at=house.now, **about))
     assert population_status.status(house.here).expires == {}
     house.tell(do.Unhold(at=house.now, **about))

@@ -1,4 +1,6 @@
-"""What happened first stays the time at which it happened: a deletion, a closure; and what is deleted is never let in."""
+"""What happened first stays the time at which it happened: a deletion, a closure; and what is
+deleted is never let in.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,10 @@ def house(pool: Pool, tmp_path: Path) -> House:
 
 
 def test_a_second_deletion_moves_neither_its_time_nor_its_end(house: House) -> None:
-    asked = "SELECT c.deleted_at, s.keep_until FROM conversations c JOIN segments s USING (account_id, conversation_id)"
+    asked = (
+        "SELECT c.deleted_at, s.keep_until FROM conversations c JOIN segments s USING "
+        "(account_id, conversation_id)"
+    )
     house.about(do.Delete, "ana", "pears")
     first = house.query(asked)
     assert first == [(BEGIN, BEGIN + 30 * DAY)]
@@ -49,7 +54,9 @@ def test_what_was_kept_out_and_deleted_is_not_let_in_again(house: House) -> None
     house.about(do.Delete, "ana", "pears")
     answer = house.about(do.Widen, "ana", "pears")
     assert answer.outcome is not Outcome.done
-    assert house.query("SELECT narrowed, narrowings, deleted_at FROM conversations") == [(True, 1, BEGIN)]
+    assert house.query("SELECT narrowed, narrowings, deleted_at FROM conversations") == [
+        (True, 1, BEGIN)
+    ]
     assert house.query("SELECT count(*) FROM outbox WHERE entry = 'widened'") == [(0,)]
 
 

@@ -1,4 +1,6 @@
-"""Where names were found is kept with its segment: sealed under its key, gone with it, and of one finder."""
+"""Where names were found is kept with its segment: sealed under its key, gone with it, and of one
+finder.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,10 @@ from licet.vault.permit import open as open_permits
 from ..installed import House
 
 FINDER, OTHER = "a" * 64, "b" * 64
-FOUND = {b"m" * 16: b"\x90", b"n" * 16: b"\x91\x95\x00\x05\xa6person\xcb?\xec\xcc\xcc\xcc\xcc\xcc\xcd\xa5words"}
+FOUND = {
+    b"m" * 16: b"\x90",
+    b"n" * 16: b"\x91\x95\x00\x05\xa6person\xcb?\xec\xcc\xcc\xcc\xcc\xcc\xcd\xa5words",
+}
 
 
 def segment_of(**other: object) -> NamedSegment:
@@ -47,16 +52,20 @@ def test_a_record_has_these_bytes() -> None:
 
 def test_a_mark_has_these_bytes_and_is_of_one_segment() -> None:
     assert segment_of().mark("Maria lives here").hex() == "69c2d9cefa2a3da8f473e752e624dd60"
-    assert segment_of(key=KeyMaterial(bytes(32))).mark("Maria lives here") != segment_of().mark("Maria lives here")
+    assert segment_of(key=KeyMaterial(bytes(32))).mark("Maria lives here") != segment_of().mark(
+        "Maria lives here"
+    )
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        {"key": KeyMaterial(bytes(32))}, {"segment": 4}, {"account": segment_of().conversation},
+        {"key": KeyMaterial(bytes(32))},
+        {"segment": 4},
+        {"account": segment_of().conversation},
         {"conversation": segment_of().account},
     ],
-)  # fmt: skip
+)
 def test_a_record_opens_with_its_key_at_its_place_alone(other: Mapping[str, object]) -> None:
     sealed = seal_record(segment_of(), FINDER, FOUND, drawn)
     assert open_record(segment_of(), FINDER, sealed) == FOUND
@@ -66,7 +75,13 @@ def test_a_record_opens_with_its_key_at_its_place_alone(other: Mapping[str, obje
 def test_a_record_of_another_finder_or_one_that_is_damaged_counts_as_none() -> None:
     sealed = seal_record(segment_of(), FINDER, FOUND, drawn)
     assert open_record(segment_of(), OTHER, sealed) == {}
-    for broken in (b"", sealed[:11], sealed[:-1], bytes([sealed[0] ^ 1]) + sealed[1:], sealed + b"x"):
+    for broken in (
+        b"",
+        sealed[:11],
+        sealed[:-1],
+        bytes([sealed[0] ^ 1]) + sealed[1:],
+        sealed + b"x",
+    ):
         assert open_record(segment_of(), FINDER, broken) == {}
 
 
@@ -98,9 +113,13 @@ def opened(house: House, tx: Transaction, chat: str) -> NamedSegment:
     decision = seen.decide(turn, known, "improve_models")
     (one,) = open_permits(
         tx, house.here.keyring, [Permit.of(decision, seen.account, seen.conversation, turn)]
-    )  # fmt: skip
+    )
     return NamedSegment(
-        account=place[0], conversation=place[1], segment=turn.segment, slot=one.permit.slot, key=one.key
+        account=place[0],
+        conversation=place[1],
+        segment=turn.segment,
+        slot=one.permit.slot,
+        key=one.key,
     )
 
 
@@ -126,11 +145,15 @@ def test_it_goes_with_the_erasure_of_its_segment_and_no_other(house: House) -> N
     kept(house, "one", "two")
     house.about(do.Delete, "ana", "one")
     certificates.run(house.here, at_once=True)
-    assert [row[0] for row in house.query("SELECT conversation_id FROM found_names")] == [house.chats["two"]]
+    assert [row[0] for row in house.query("SELECT conversation_id FROM found_names")] == [
+        house.chats["two"]
+    ]
 
 
 def test_what_was_erased_since_it_was_opened_is_not_kept(house: House) -> None:
-    """The page of a build sees the database as it was: the erasure that ended meanwhile has the last word."""
+    """The page of a build sees the database as it was: the erasure that ended meanwhile has the
+    last word.
+    """
     with transaction(house.here.pool) as tx:
         segment = opened(house, tx, "one")
     house.about(do.Delete, "ana", "one")
@@ -140,7 +163,9 @@ def test_what_was_erased_since_it_was_opened_is_not_kept(house: House) -> None:
     assert house.query("SELECT FROM found_names") == []
 
 
-def test_an_account_that_somebody_else_has_locked_is_passed_over_without_waiting(house: House) -> None:
+def test_an_account_that_somebody_else_has_locked_is_passed_over_without_waiting(
+    house: House,
+) -> None:
     with transaction(house.here.pool) as tx:
         segment = opened(house, tx, "one")
     with transaction(house.here.pool) as other:

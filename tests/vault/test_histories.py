@@ -1,4 +1,5 @@
-"""Any history, one verb at a time or in batches, with sweeps between, leaves the vault where it leaves the world.
+"""Any history, one verb at a time or in batches, with sweeps between, leaves the vault where it
+leaves the world.
 
 TESTS_HISTORIES sets how many histories are drawn (40, of which a run tries eight).
 """
@@ -27,13 +28,17 @@ Table = dict[str, list[tuple[Any, ...]]]
 
 
 def drawing(seed: int) -> Callable[[int], bytes]:
-    """Randomness from a seed, a stream for each size: ids are drawn in one order however keys are."""
+    """Randomness from a seed, a stream for each size: ids are drawn in one order however keys
+    are.
+    """
     streams: dict[int, Random] = {}
     return lambda size: streams.setdefault(size, Random(seed * 64 + size)).randbytes(size)
 
 
 def played(conn: Transaction, provider: FileProvider, drawn: History, batches: Batches) -> Table:
-    """Plays the history in batches, sweeps where the seed says, asks at each moment; answers what the tables hold."""
+    """Plays the history in batches, sweeps where the seed says, asks at each moment; answers what
+    the tables hold.
+    """
     policies, keyring = drawn.policies(), Keyring(provider, drawing(drawn.seed))
     insert_versions(conn, policies)
     pair = Pair(savepoints(conn), keyring, policies)
@@ -64,7 +69,9 @@ def ask(pair: Pair, at: Any, drawn: History) -> None:
 def check_content(pair: Pair, contents: dict[tuple[str, Any, int], Any]) -> None:
     """What is there is what was said: by its turn, in every copy."""
     said = {(pair.conversations[c], number): name for name, (c, number) in pair.turns.items()}
-    of_feedback = {pair.feedback[f]: pair.conversations[c] for f, (c, _) in pair.world.feedback.items()}
+    of_feedback = {
+        pair.feedback[f]: pair.conversations[c] for f, (c, _) in pair.world.feedback.items()
+    }
     names = {conversation: name for name, conversation in pair.conversations.items()}
     comments = {feedback: name for name, feedback in pair.feedback.items()}
     for (table, owner, number), content in contents.items():
@@ -76,11 +83,17 @@ def check_content(pair: Pair, contents: dict[tuple[str, Any, int], Any]) -> None
 
 
 def normal(conn: Transaction, pair: Pair) -> Table:
-    """Every table, without what chance decides: ids by their names, no sealed byte, no position but its rank."""
+    """Every table, without what chance decides: ids by their names, no sealed byte, no position but
+    its rank.
+    """
     known = {v: k for d in (pair.accounts, pair.conversations, pair.feedback) for k, v in d.items()}
-    for project, account, host in conn.execute("SELECT project_id, account_id, host_hmac FROM projects").fetchall():
+    for project, account, host in conn.execute(
+        "SELECT project_id, account_id, host_hmac FROM projects"
+    ).fetchall():
         known[project] = f"{known[account]}/{host.hex()}"
-    named = {key.hex: name for key, name in known.items()} | {str(key): name for key, name in known.items()}
+    named = {key.hex: name for key, name in known.items()} | {
+        str(key): name for key, name in known.items()
+    }
     unlike = {
         "wrapped_key",
         "bucket",
@@ -93,7 +106,8 @@ def normal(conn: Transaction, pair: Pair) -> Table:
         "matter",
         "erasure_id",
     }
-    with pytest.MonkeyPatch.context() as patch:  # counts are rows of differences, as many as there were batches
+    # counts are rows of differences, as many as there were batches
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(counts, "FOLDED_ROWS_MIN", 0)
         counts.fold(conn)
     tables = conn.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
@@ -101,10 +115,16 @@ def normal(conn: Transaction, pair: Pair) -> Table:
     for (table,) in sorted(tables):
         if table in ("migrations", "secrets", "buckets"):
             continue
-        cursor = conn.execute(f"SELECT * FROM {table}" + (" ORDER BY outbox_id" if table == "outbox" else ""))
+        cursor = conn.execute(
+            f"SELECT * FROM {table}" + (" ORDER BY outbox_id" if table == "outbox" else "")
+        )
         columns = [c.name for c in cursor.description or ()]
         rows = [
-            tuple(as_named(value, named) for column, value in zip(columns, row, strict=True) if column not in unlike)
+            tuple(
+                as_named(value, named)
+                for column, value in zip(columns, row, strict=True)
+                if column not in unlike
+            )
             for row in cursor
         ]
         found[table] = rows if table == "outbox" else sorted(rows, key=repr)

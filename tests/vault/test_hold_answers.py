@@ -1,7 +1,9 @@
-"""What a hold says that it holds is what is left after the sweeps, and what it says will go is gone.
+"""What a hold says that it holds is what is left after the sweeps, and what it says will go is
+gone.
 
-Histories are drawn, swept or not; then a hold is placed on every conversation, and the clock moves on for twenty years.
-TESTS_HISTORIES sets how many histories are drawn (40, of which a run tries eight or more).
+Histories are drawn, swept or not; then a hold is placed on every conversation, and the clock moves
+on for twenty years. TESTS_HISTORIES sets how many histories are drawn (40, of which a run tries
+eight or more).
 """
 
 from __future__ import annotations
@@ -52,10 +54,15 @@ def stored(conn: Transaction) -> dict[Key, HoldCount]:
     """What lies there of each conversation, as its rows have it."""
     found: dict[Key, Counter[str]] = {}
     for statement in (
-        """SELECT account_id, conversation_id, 'segments', count(*) FROM segments WHERE erased_at IS NULL GROUP BY 1, 2
-            UNION ALL SELECT account_id, conversation_id, 'turns', sum(last_turn - first_turn + 1) FROM segments
+        """SELECT account_id, conversation_id, 'segments', count(*) FROM segments
+            WHERE erased_at IS NULL GROUP BY 1, 2
+            UNION ALL SELECT account_id, conversation_id, 'turns', sum(last_turn - first_turn + 1)
+              FROM segments
             WHERE erased_at IS NULL GROUP BY 1, 2""",
-        "SELECT account_id, conversation_id, 'feedback', count(*) FROM feedback WHERE erased_at IS NULL GROUP BY 1, 2",
+        (
+            "SELECT account_id, conversation_id, 'feedback', count(*) FROM feedback WHERE "
+            "erased_at IS NULL GROUP BY 1, 2"
+        ),
         """SELECT account_id, conversation_id, 'safety_copies', count(*) FROM segments
             WHERE safety_slot IS NOT NULL GROUP BY 1, 2""",
     ):
@@ -65,10 +72,14 @@ def stored(conn: Transaction) -> dict[Key, HoldCount]:
 
 
 def total(*counts: HoldCount) -> HoldCount:
-    return HoldCount(**{name: sum(getattr(one, name) for one in counts) for name in HoldCount.__struct_fields__})
+    return HoldCount(
+        **{name: sum(getattr(one, name) for one in counts) for name in HoldCount.__struct_fields__}
+    )
 
 
-def check_answer(answer: CommandResult, known: bool, would: HoldCoverage, covered: HoldCoverage) -> None:
+def check_answer(
+    answer: CommandResult, known: bool, would: HoldCoverage, covered: HoldCoverage
+) -> None:
     """The outcome follows from what is held, and was foreseen."""
     assert would == covered, "what a dry run says is what is done"
     if known:
@@ -83,11 +94,16 @@ def check_answer(answer: CommandResult, known: bool, would: HoldCoverage, covere
 
 def check_history(conn: Transaction, keyring: Keyring, seed: int, seen: Counter[str]) -> None:
     pair, now = played(conn, keyring, seed)
-    keys: list[Key] = conn.execute("SELECT account_id, conversation_id FROM conversations ORDER BY 1, 2").fetchall()
+    keys: list[Key] = conn.execute(
+        "SELECT account_id, conversation_id FROM conversations ORDER BY 1, 2"
+    ).fetchall()
     hashed = host_hmac(keyring.host_key(conn), "matter", MATTER)
 
     def place(chosen: list[Key], at: datetime) -> list[CommandResult]:
-        placing = [Hold(account=a, conversation=c, at=at, matter=MATTER, by="user:counsel") for a, c in chosen]
+        placing = [
+            Hold(account=a, conversation=c, at=at, matter=MATTER, by="user:counsel")
+            for a, c in chosen
+        ]
         with pair.run() as tx:
             return apply(tx, keyring, pair.policies, placing)
 
@@ -102,8 +118,14 @@ def check_history(conn: Transaction, keyring: Keyring, seed: int, seen: Counter[
         one = covered[key]
         check_answer(answer, key[1] in earlier, would[key], one)
         seen[f"{answer.outcome.value}, something due: {one.due != NOTHING}"] += 1
-        assert total(one.held, one.held_by_others, one.dated, one.due) == lies.get(key, NOTHING), f"seed {seed}"
-    standing = {hold.conversation: hold for hold in holds.by_review(conn, 10_000) if hold.placed_by == "user:counsel"}
+        assert total(one.held, one.held_by_others, one.dated, one.due) == lies.get(key, NOTHING), (
+            f"seed {seed}"
+        )
+    standing = {
+        hold.conversation: hold
+        for hold in holds.by_review(conn, 10_000)
+        if hold.placed_by == "user:counsel"
+    }
     assert set(standing) == {a.conversation for a in answers if a.outcome is not Outcome.refused}, (
         "a refusal lists none"
     )
@@ -119,8 +141,12 @@ def check_history(conn: Transaction, keyring: Keyring, seed: int, seen: Counter[
     pair.sweep(now + timedelta(days=20 * 366))
     left = stored(conn)
     for key, one in covered.items():
-        assert left.get(key, NOTHING) == total(one.held, one.held_by_others), f"seed {seed}: what was held is left"
-    freed = hold_coverage.coverage(conn, keys, hashed, now + timedelta(days=20 * 366), placing=False)
+        assert left.get(key, NOTHING) == total(one.held, one.held_by_others), (
+            f"seed {seed}: what was held is left"
+        )
+    freed = hold_coverage.coverage(
+        conn, keys, hashed, now + timedelta(days=20 * 366), placing=False
+    )
     assert all(freed[key].held == NOTHING for key in keys), "without the hold"
     for key in keys:
         assert total(freed[key].due, freed[key].held_by_others) == left.get(key, NOTHING), (

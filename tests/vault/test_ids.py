@@ -17,18 +17,30 @@ def test_an_address_of_staff_is_compared_in_small_letters() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", "@", "ana", "ana@", "@example.org", "ana@example.org@elsewhere", "ana ada@example.org", "ana@example.org\n",
-        "\u212ana@example.org", "a" * (ADDRESS_CHARACTERS_MAX - len("@example.org") + 1) + "@example.org",
+        "",
+        "@",
+        "ana",
+        "ana@",
+        "@example.org",
+        "ana@example.org@elsewhere",
+        "ana ada@example.org",
+        "ana@example.org\n",
+        "\u212ana@example.org",
+        "a" * (ADDRESS_CHARACTERS_MAX - len("@example.org") + 1) + "@example.org",
     ],
-)  # fmt: skip
+)
 def test_what_lacks_a_part_or_could_be_read_two_ways_is_no_address_of_staff(text: str) -> None:
     with pytest.raises(UsageError, match="not an e-mail address"):
         staff_address(text)
 
 
-@pytest.mark.parametrize("names", [("",), ("ana",), ("c1", "u-\udc80"), ("c1:", "\x1f2", "é" * 400)])
+@pytest.mark.parametrize(
+    "names", [("",), ("ana",), ("c1", "u-\udc80"), ("c1:", "\x1f2", "é" * 400)]
+)
 @pytest.mark.parametrize("key", [b"", b"k", bytes(range(32)), b"\xff" * 64], ids=len)
-def test_many_names_under_one_key_are_hashed_as_each_alone(key: bytes, names: tuple[str, ...]) -> None:
+def test_many_names_under_one_key_are_hashed_as_each_alone(
+    key: bytes, names: tuple[str, ...]
+) -> None:
     hmacs = HostHmacs(key)
     assert [hmacs.of("turn", *names) for _ in range(2)] == [host_hmac(key, "turn", *names)] * 2
     with pytest.raises(UsageError, match="longer than"):

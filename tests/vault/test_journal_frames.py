@@ -1,4 +1,6 @@
-"""The chain of the restriction journal: what must fail without the key, and what an operator's new beginning allows."""
+"""The chain of the restriction journal: what must fail without the key, and what an operator's new
+beginning allows.
+"""
 
 from __future__ import annotations
 
@@ -52,8 +54,13 @@ def walked(
 
 def test_what_was_written_counts() -> None:
     assert walked(five()) == ([1, 2, 3, 4, 5], [])
-    assert walked(five(), known=[JournalHead(f.number, f.chain) for f in five()]) == ([1, 2, 3, 4, 5], [])
-    assert [packed(frame) for frame in five()] == extended(chain_key(KEY, ID), START, [f.payload for f in five()])[0]
+    assert walked(five(), known=[JournalHead(f.number, f.chain) for f in five()]) == (
+        [1, 2, 3, 4, 5],
+        [],
+    )
+    assert [packed(frame) for frame in five()] == extended(
+        chain_key(KEY, ID), START, [f.payload for f in five()]
+    )[0]
 
 
 def changed(place: int, **more: object) -> Callable[[list[JournalFrame]], list[JournalFrame]]:
@@ -67,14 +74,23 @@ MUST_FAIL: dict[str, tuple[Callable[[list[JournalFrame]], list[JournalFrame]], s
     "one that is gone": (lambda f: f[:2] + f[3:], "record 4, in `x`: not as it was written"),
     "the first ones gone": (lambda f: f[2:], "record 3, in `x`: not as it was written"),
     "one there twice": (lambda f: [*f[:3], f[2], *f[3:]], "record 3, in `x`: repeated"),
-    "two exchanged": (lambda f: [f[0], f[2], f[1], *f[3:]], "record 3, in `x`: not as it was written"),
-    "one more at the end": (lambda f: [*f, f[4]._replace(number=6)], "record 6, in `x`: not as it was written"),
-    "one more inside": (lambda f: [*f[:2], JournalFrame(3, bytes(32), b"{}"), *f[2:]], "record 3, in `x`: not as it was written"),
+    "two exchanged": (
+        lambda f: [f[0], f[2], f[1], *f[3:]],
+        "record 3, in `x`: not as it was written",
+    ),
+    "one more at the end": (
+        lambda f: [*f, f[4]._replace(number=6)],
+        "record 6, in `x`: not as it was written",
+    ),
+    "one more inside": (
+        lambda f: [*f[:2], JournalFrame(3, bytes(32), b"{}"), *f[2:]],
+        "record 3, in `x`: not as it was written",
+    ),
     "a new beginning": (
         lambda f: [*f, JournalFrame(99, chained(bytes(32), bytes(32), 99, b"{}"), b"{}")],
         "record 99, in `x`: not as it was written",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", MUST_FAIL)
@@ -92,9 +108,13 @@ def test_another_key_or_another_journal_proves_nothing() -> None:
 
 def test_an_end_that_somebody_remembers_is_missed_and_another_record_there_is_named() -> None:
     last = JournalHead(five()[4].number, five()[4].chain)
-    assert walked(five()[:3], known=[last])[1] == ["records 4 to 5, in `the end of the journal`: missing"]
+    assert walked(five()[:3], known=[last])[1] == [
+        "records 4 to 5, in `the end of the journal`: missing"
+    ]
     other = [JournalHead(3, bytes(32))]
-    assert walked(five(), known=other)[1] == ["record 3, in `x`: another one than the database or the log knows"]
+    assert walked(five(), known=other)[1] == [
+        "record 3, in `x`: another one than the database or the log knows"
+    ]
 
 
 def test_only_the_key_begins_anew_and_what_lies_before_is_asked_of_nobody_then() -> None:
@@ -108,7 +128,9 @@ def test_only_the_key_begins_anew_and_what_lies_before_is_asked_of_nobody_then()
 
 
 def told(number: int, life: int = 0) -> Restriction:
-    return Restriction(life=life, kind=RestrictionKind.refused, at=AT, account=UUID(int=number), seq=number)
+    return Restriction(
+        life=life, kind=RestrictionKind.refused, at=AT, account=UUID(int=number), seq=number
+    )
 
 
 def test_a_journal_of_the_form_before_is_refused(tmp_path: Path) -> None:
@@ -129,11 +151,15 @@ def test_a_journal_that_is_refused_leaves_no_file_open(tmp_path: Path) -> None:
     for refused in range(2):
         with pytest.raises(BrokenError):
             Journal(tmp_path, key=KEY)
-        opened = [os.readlink(place) for place in Path("/proc/self/fd").iterdir() if place.is_symlink()]
+        opened = [
+            os.readlink(place) for place in Path("/proc/self/fd").iterdir() if place.is_symlink()
+        ]
         assert [place for place in opened if place.startswith(str(tmp_path))] == [], refused
 
 
-def test_what_another_process_put_behind_the_end_without_the_key_is_not_continued(tmp_path: Path) -> None:
+def test_what_another_process_put_behind_the_end_without_the_key_is_not_continued(
+    tmp_path: Path,
+) -> None:
     journal = Journal(tmp_path, key=KEY)
     journal.append([told(1)])
     forged = Restriction(life=2**31, kind=RestrictionKind.life, at=AT)
@@ -176,8 +202,12 @@ def test_mending_keeps_every_record_that_can_be_read_and_what_it_replaces(tmp_pa
 def house(pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     monkeypatch.setattr(restriction, "REMEMBERED_EVERY", 1)
     house = House(pool, tmp_path)
-    keyring = Keyring(FileProvider(tmp_path / "keys"), restrictions=Journal(tmp_path / "restrictions", key=KEY))
-    house.here = installation.Installation(config=house.here.config, pool=pool, keyring=keyring, clock=house.clock)
+    keyring = Keyring(
+        FileProvider(tmp_path / "keys"), restrictions=Journal(tmp_path / "restrictions", key=KEY)
+    )
+    house.here = installation.Installation(
+        config=house.here.config, pool=pool, keyring=keyring, clock=house.clock
+    )
     with transaction(pool) as tx:
         assert keyring.restrictions is not None
         journal_heads.remember(tx, keyring.restrictions.id, JournalHead(0, b""))
@@ -201,14 +231,19 @@ def test_the_database_remembers_what_was_durable_before_and_never_more(house: Ho
         journal_evidence.refuse_misfit(tx, journal_of(house))
 
 
-def test_a_journal_that_lost_what_the_database_remembers_is_refused(house: House, tmp_path: Path) -> None:
+def test_a_journal_that_lost_what_the_database_remembers_is_refused(
+    house: House, tmp_path: Path
+) -> None:
     for _ in range(3):
         house.choose("ana", False)
     file = tmp_path / "restrictions" / "00000001.log"
     frames = list(frames_in(file.read_bytes()[38:], "x", is_last=False))
     file.write_bytes(file.read_bytes()[:38] + packed(frames[0]))
     shorter = Journal(tmp_path / "restrictions", key=KEY)
-    with transaction(house.here.pool) as tx, pytest.raises(BrokenError, match=r"record 2, .* missing"):
+    with (
+        transaction(house.here.pool) as tx,
+        pytest.raises(BrokenError, match=r"record 2, .* missing"),
+    ):
         journal_evidence.refuse_misfit(tx, shorter)
 
 
@@ -225,7 +260,12 @@ def test_the_log_is_told_of_a_journal_that_grows_and_at_most_once_an_hour(house:
     assert not told_now(), "an hour has not passed"
     house.now += timedelta(minutes=journal_evidence.HEAD_MINUTES_MAX)
     assert told_now()
-    rows = house.query("SELECT payload::jsonb ->> 'number' FROM outbox WHERE entry = 'journal_head' ORDER BY outbox_id")
+    rows = house.query(
+        "SELECT payload::jsonb ->> 'number' FROM outbox WHERE entry = 'journal_head' ORDER "
+        "BY outbox_id"
+    )
     assert rows == [("1",), ("2",)]
     with transaction(house.here.pool) as tx:
-        assert outbox.logged_heads(tx, journal_of(house).id) == [], "the log has them once it is sequenced"
+        assert outbox.logged_heads(tx, journal_of(house).id) == [], (
+            "the log has them once it is sequenced"
+        )

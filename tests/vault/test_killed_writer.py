@@ -21,7 +21,8 @@ from .town import OPENED, POLICIES
 KILLS, AT_ONCE = 20, 5
 KILL_SECONDS_MAX = 0.25
 
-# Writes on the hot path, several turns under way at once, and says which were acknowledged, each as it was.
+# Writes on the hot path, several turns under way at once, and says which were acknowledged, each as
+# it was.
 WRITER = """
 import hashlib, sys
 from collections import deque
@@ -70,7 +71,15 @@ def test_every_acknowledged_turn_survives_the_death_of_its_writer(
     draw = Random(start)
     writers = {}
     for n in range(start, start + AT_ONCE):
-        command = [sys.executable, "-c", WRITER, dsn, str(tmp_path), str(new_account(OPENED)), f"writer-{n}"]
+        command = [
+            sys.executable,
+            "-c",
+            WRITER,
+            dsn,
+            str(tmp_path),
+            str(new_account(OPENED)),
+            f"writer-{n}",
+        ]
         writers[f"writer-{n}"] = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     acknowledged: dict[tuple[UUID, int], str] = {}
     for name, writer in writers.items():
@@ -83,7 +92,10 @@ def test_every_acknowledged_turn_survives_the_death_of_its_writer(
                 said, conversation, turn = line.split()
                 acknowledged[UUID(conversation), int(turn)] = f"{name} says {said}"
     with transaction(pool) as tx:
-        contents = {key[1:]: content.text for key, content in sound(tx, Keyring(FileProvider(tmp_path))).items()}
+        contents = {
+            key[1:]: content.text
+            for key, content in sound(tx, Keyring(FileProvider(tmp_path))).items()
+        }
         hosts = {bytes(host) for (host,) in tx.execute("SELECT host_hmac FROM account_hosts")}
     assert hosts == {hashed(name) for name in writers}
     assert acknowledged

@@ -1,4 +1,5 @@
-"""What the vault tells the log of any history is the story of an honest log: the verifier contradicts none of it.
+"""What the vault tells the log of any history is the story of an honest log: the verifier
+contradicts none of it.
 
 TESTS_LOG_STORIES sets how many histories are drawn (24, of which a run tries six or more).
 """
@@ -20,29 +21,47 @@ from ..policy.histories import History, history
 from ..tiers import seeds_until
 from .test_histories import played
 
-KINDS = {"choice", "grant_begun", "grant_ended", "narrowed", "deleted", "flagged", "key_destroyed", "feedback"}
+KINDS = {
+    "choice",
+    "grant_begun",
+    "grant_ended",
+    "narrowed",
+    "deleted",
+    "flagged",
+    "key_destroyed",
+    "feedback",
+}
 YEAR = 2099  # one log for all the years that are drawn
 LOGGED = datetime(YEAR, 1, 1, tzinfo=UTC)
 
 
 def entries_of(conn: Transaction, provider: FileProvider, drawn: History) -> list[bytes]:
-    """The versions of the history as entries, and each row of the outbox, as the sequencer writes it."""
+    """The versions of the history as entries, and each row of the outbox, as the sequencer writes
+    it.
+    """
     told: list[bytes] = []
     for number, version in enumerate(drawn.policies().versions):
         row = entries.OutboxRow(
-            outbox_id=number, account=None, told="policy_applied", occurred_at=version.effective,
+            outbox_id=number,
+            account=None,
+            told="policy_applied",
+            occurred_at=version.effective,
             facts={"number": number, "sha256": version.sha256().hex()},
-        )  # fmt: skip
+        )
         told.append(entries.encode(row, None, LOGGED, bytes))
     rows = sequence.waiting_rows(conn)
-    keys = LogKeys(Keyring(provider)).log_keys(conn, {row.account for row in rows if row.account is not None}, YEAR)
+    keys = LogKeys(Keyring(provider)).log_keys(
+        conn, {row.account for row in rows if row.account is not None}, YEAR
+    )
     for row in rows:
         key = keys.get(row.account) if row.account is not None else None
         told.append(entries.encode(row, key, LOGGED, Random(row.outbox_id).randbytes))
     return told
 
 
-def test_the_entries_of_any_history_contradict_nothing(conn: Transaction, provider: FileProvider) -> None:
+def test_the_entries_of_any_history_contradict_nothing(
+    conn: Transaction, provider: FileProvider
+) -> None:
     Keyring(provider).host_key(conn)
     kinds: Counter[str] = Counter()
     for seed in seeds_until(lambda: kinds.keys() >= KINDS, "TESTS_LOG_STORIES", 24, least=6):

@@ -1,6 +1,8 @@
-"""Whatever is done next, the vault and the world agree: a machine of every verb, versions and sweeps included.
+"""Whatever is done next, the vault and the world agree: a machine of every verb, versions and
+sweeps included.
 
-TESTS_MACHINE_RUNS sets how many runs hypothesis draws (25, of which a run tries six), each of up to 40 steps.
+TESTS_MACHINE_RUNS sets how many runs hypothesis draws (25, of which a run tries six), each of up to
+40 steps.
 """
 
 from __future__ import annotations
@@ -10,7 +12,13 @@ from datetime import datetime, timedelta
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from licet.keys.keyring import Keyring
 from licet.policy import events as ev
@@ -26,13 +34,33 @@ RUNS = int(os.environ.get("TESTS_MACHINE_RUNS") or share(25, least=6))
 BEGIN = datetime.fromisoformat("2025-08-01T00:00:00+00:00")
 DAY = timedelta(days=1)
 POLICIES = Policies(
-    extend({"extends": base, "version": version, "effective": effective, "decide_by": decide_by, **more})
+    extend(
+        {
+            "extends": base,
+            "version": version,
+            "effective": effective,
+            "decide_by": decide_by,
+            **more,
+        }
+    )
     for base, version, effective, decide_by, more in (
-        ("article-2025", "1", "2025-08-28", "2025-09-28", {"keep": {"flagged": "P45D", "feedback": {"opted_in": "P50D"}}}),
-        ("article-2025", "2", "2025-10-01", "2025-11-01", {"scope": {"plans": ["pro"]}, "keep": {"deleted": "P1D"}}),
+        (
+            "article-2025",
+            "1",
+            "2025-08-28",
+            "2025-09-28",
+            {"keep": {"flagged": "P45D", "feedback": {"opted_in": "P50D"}}},
+        ),
+        (
+            "article-2025",
+            "2",
+            "2025-10-01",
+            "2025-11-01",
+            {"scope": {"plans": ["pro"]}, "keep": {"deleted": "P1D"}},
+        ),
         ("strict", "3", "2025-11-15", None, {"keep": {"opted_in": "P60D"}}),
     )
-)  # fmt: skip
+)
 
 ACTS = (ev.DeleteEvent, *(ev.NarrowEvent, ev.WidenEvent, ev.FlagEvent) * 2, ev.UnflagEvent)
 names = st.sampled_from(("ana", "ben"))
@@ -66,29 +94,54 @@ class Machine(RuleBasedStateMachine):
     def time_passes(self, days: int, tick: int) -> None:
         self.at += days * DAY + tick * timedelta.resolution
 
-    @rule(name=names, plan=st.sampled_from(("free", "pro", "work")), age=st.sampled_from((30, 30, 17, None)))
+    @rule(
+        name=names,
+        plan=st.sampled_from(("free", "pro", "work")),
+        age=st.sampled_from((30, 30, 17, None)),
+    )
     def open_account(self, name: str, plan: str, age: int | None) -> None:
         self.pair.apply(ev.OpenAccountEvent(at=self.at, account=name, plan=plan, age=age))
 
-    @rule(name=names, allow=st.sampled_from((True, True, False)), age=st.sampled_from((None, None, 30, 15)))
+    @rule(
+        name=names,
+        allow=st.sampled_from((True, True, False)),
+        age=st.sampled_from((None, None, 30, 15)),
+    )
     def choose(self, name: str, allow: bool, age: int | None) -> None:
         self.pair.apply(ev.ChooseEvent(at=self.at, account=name, allow=allow, age=age))
 
     @rule(
-        name=names, chat=chats, roles=st.lists(st.sampled_from(TurnRole), min_size=1, max_size=4),
-        surface=st.sampled_from(("app", "app", "cli", "api")), incognito=st.booleans(), narrow=st.booleans(),
+        name=names,
+        chat=chats,
+        roles=st.lists(st.sampled_from(TurnRole), min_size=1, max_size=4),
+        surface=st.sampled_from(("app", "app", "cli", "api")),
+        incognito=st.booleans(),
+        narrow=st.booleans(),
         batched=st.booleans(),
-    )  # fmt: skip
+    )
     def say(
-        self, name: str, chat: str, roles: list[TurnRole], surface: str, incognito: bool, narrow: bool, batched: bool
+        self,
+        name: str,
+        chat: str,
+        roles: list[TurnRole],
+        surface: str,
+        incognito: bool,
+        narrow: bool,
+        batched: bool,
     ) -> None:
         for role in roles:
             self.pair.push(
                 ev.SayEvent(
-                    at=self.at, account=name, conversation=f"{name}-{chat}", turn=self.named(), role=role,
-                    surface=surface, incognito=incognito and chat == "c3", narrow=narrow and chat == "c2",
+                    at=self.at,
+                    account=name,
+                    conversation=f"{name}-{chat}",
+                    turn=self.named(),
+                    role=role,
+                    surface=surface,
+                    incognito=incognito and chat == "c3",
+                    narrow=narrow and chat == "c2",
                 )
-            )  # fmt: skip
+            )
             if not batched:
                 self.pair.flush()
         self.pair.flush()
@@ -111,9 +164,11 @@ class Machine(RuleBasedStateMachine):
         self.pair.apply(ev.CloseAccountEvent(at=self.at, account=name))
 
     @rule(
-        name=names, owner=names, chat=chats,
+        name=names,
+        owner=names,
+        chat=chats,
         what=st.sampled_from(ACTS),
-    )  # fmt: skip
+    )
     def act(self, name: str, owner: str, chat: str, what: type) -> None:
         self.pair.apply(what(at=self.at, account=name, conversation=f"{owner}-{chat}"))
 
@@ -124,12 +179,18 @@ class Machine(RuleBasedStateMachine):
         matter=st.sampled_from(("m1", "m2")),
     )
     def keep(self, name: str, chat: str, what: type, matter: str) -> None:
-        self.pair.apply(what(at=self.at, account=name, conversation=f"{name}-{chat}", matter=matter))
+        self.pair.apply(
+            what(at=self.at, account=name, conversation=f"{name}-{chat}", matter=matter)
+        )
 
     @rule(name=names, chat=chats, share=st.sampled_from(Share))
     def give_feedback(self, name: str, chat: str, share: Share) -> None:
         event = ev.GiveFeedbackEvent(
-            at=self.at, account=name, conversation=f"{name}-{chat}", feedback=self.named(), share=share
+            at=self.at,
+            account=name,
+            conversation=f"{name}-{chat}",
+            feedback=self.named(),
+            share=share,
         )
         self.pair.apply(event)
 
@@ -157,12 +218,18 @@ class Machine(RuleBasedStateMachine):
         self.dead = dead
 
 
-def test_the_vault_and_the_world_agree_whatever_is_done_next(conn: Transaction, keyring: Keyring) -> None:
+def test_the_vault_and_the_world_agree_whatever_is_done_next(
+    conn: Transaction, keyring: Keyring
+) -> None:
     machine = type("Machine", (Machine,), {"conn": conn, "keyring": keyring})
     checks = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=RUNS, stateful_step_count=40, deadline=None, database=None, suppress_health_check=checks
+            max_examples=RUNS,
+            stateful_step_count=40,
+            deadline=None,
+            database=None,
+            suppress_health_check=checks,
         ),
     )

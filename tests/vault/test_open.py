@@ -1,4 +1,6 @@
-"""Content opens by a permit alone, a permit comes from a decision that allows use, and no key outlives its erasure."""
+"""Content opens by a permit alone, a permit comes from a decision that allows use, and no key
+outlives its erasure.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,8 @@ def test_a_permitted_turn_opens_to_what_was_said(town: Town) -> None:
 
 
 @pytest.mark.parametrize(
-    "because", [b for b in DecisionReason if b not in (DecisionReason.permitted, DecisionReason.flagged)]
+    "because",
+    [b for b in DecisionReason if b not in (DecisionReason.permitted, DecisionReason.flagged)],
 )
 def test_no_decision_that_refuses_gives_a_permit(town: Town, because: DecisionReason) -> None:
     said = town.say(town.account())
@@ -73,7 +76,9 @@ def test_a_key_that_dies_after_the_decision_denies(town: Town, ending: str) -> N
         text(town, permit)
 
 
-def test_a_flagged_turn_opens_from_the_safety_copy_also_when_its_own_key_is_dead(town: Town) -> None:
+def test_a_flagged_turn_opens_from_the_safety_copy_also_when_its_own_key_is_dead(
+    town: Town,
+) -> None:
     said = town.say(town.account(allow=False), text="a scam")
     town.about(said, do.Flag, score=0.9)
     permit = town.permit(said, SAFETY)
@@ -128,7 +133,8 @@ def test_a_sealed_body_moved_elsewhere_does_not_open(town: Town, moved: str) -> 
             town.about(here, do.Widen)
             there = town.say(ana, turn="t2")
     town.tx.execute(
-        """UPDATE bodies SET sealed = (SELECT sealed FROM bodies WHERE conversation_id = %s AND turn = %s)
+        """UPDATE bodies SET sealed = (SELECT sealed FROM bodies WHERE conversation_id = %s
+            AND turn = %s)
             WHERE conversation_id = %s AND turn = %s""",
         [here.conversation, here.turn, there.conversation, there.turn],
     )
@@ -151,19 +157,24 @@ def test_a_wrapped_key_moved_elsewhere_does_not_open(town: Town, moved: str) -> 
             )
         case "page":
             town.tx.execute(
-                "UPDATE key_pages SET slots = (SELECT slots FROM key_pages WHERE account_id = %s) WHERE account_id = %s",
+                (
+                    "UPDATE key_pages SET slots = (SELECT slots FROM key_pages WHERE account_id "
+                    "= %s) WHERE account_id = %s"
+                ),
                 [ana, ben],
             )
         case "account":
             town.tx.execute(
                 """UPDATE accounts SET (wrapped_key, bucket)
-                      = (SELECT wrapped_key, bucket FROM accounts WHERE account_id = %s) WHERE account_id = %s""",
+                      = (SELECT wrapped_key, bucket FROM accounts WHERE account_id = %s)
+                        WHERE account_id = %s""",
                 [ana, ben],
             )
         case _:
             town.tx.execute(
                 """UPDATE buckets b SET wrapped = o.wrapped FROM buckets o, accounts a, accounts c
-                    WHERE a.account_id = %s AND c.account_id = %s AND o.bucket = a.bucket AND b.bucket = c.bucket""",
+                    WHERE a.account_id = %s AND c.account_id = %s AND o.bucket = a.bucket
+                      AND b.bucket = c.bucket""",
                 [ana, ben],
             )
     with pytest.raises(BrokenError, match="cannot be opened"):

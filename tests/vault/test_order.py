@@ -1,7 +1,8 @@
-"""One order an account: what comes after an ending does not carry the ended grant, on any number of connections.
+"""One order an account: what comes after an ending does not carry the ended grant, on any number of
+connections.
 
-TESTS_INTERLEAVINGS sets how many pairs of an ending and a turn are raced (10,000 in CI, 6,000 elsewhere,
-of which a run races a sixteenth: `tests/tiers.py`).
+TESTS_INTERLEAVINGS sets how many pairs of an ending and a turn are raced (10,000 in CI, 6,000
+elsewhere, of which a run races a sixteenth: `tests/tiers.py`).
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ from ..tiers import SIXTEENTH, share
 from .model import disorder, hashed, insert_versions, new_account, sound, words
 
 # All ten thousand where CI counts; fewer where somebody waits.
-INTERLEAVINGS = int(os.environ.get("TESTS_INTERLEAVINGS") or share(10_000 if os.environ.get("CI") else 6_000))
+INTERLEAVINGS = int(
+    os.environ.get("TESTS_INTERLEAVINGS") or share(10_000 if os.environ.get("CI") else 6_000)
+)
 POLICIES = Policies([preset("article-2025")])
 OPENED, BEGIN = instant("2025-07-01"), instant("2025-09-01")
 SAYERS, ACCOUNTS, BATCH = 2, 20, 5
@@ -40,10 +43,12 @@ SAYERS, ACCOUNTS, BATCH = 2, 20, 5
 CARRIED = """
     SELECT count(*) FROM turns t JOIN segments s USING (account_id, conversation_id, segment)
      WHERE s.grants <> '{}' AND s.grants[1] <= (
-         SELECT count(*) FROM journal j WHERE j.account_id = t.account_id AND j.event = 'ended_refused' AND j.seq < t.seq)
+         SELECT count(*) FROM journal j WHERE j.account_id = t.account_id
+           AND j.event = 'ended_refused' AND j.seq < t.seq)
 """
 
-WAITING = """SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"""
+WAITING = """SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+  AND wait_event_type = 'Lock'"""
 
 
 def take(pool: Pool, keyring: Keyring, *commands: do.Command) -> list[CommandResult]:
@@ -55,9 +60,16 @@ def opening(name: str, at: datetime = OPENED) -> do.OpenAccount:
     return do.OpenAccount(account=new_account(at), at=at, host=hashed(name), plan="free", age=30)
 
 
-def saying(account: UUID, chat: str, turn: str, at: datetime, role: TurnRole = TurnRole.user) -> do.Say:
+def saying(
+    account: UUID, chat: str, turn: str, at: datetime, role: TurnRole = TurnRole.user
+) -> do.Say:
     return do.Say(
-        account=account, at=at, host_conversation=hashed(chat), host_turn=hashed(turn), role=role, content=words(turn)
+        account=account,
+        at=at,
+        host_conversation=hashed(chat),
+        host_turn=hashed(turn),
+        role=role,
+        content=words(turn),
     )
 
 
@@ -70,7 +82,9 @@ def accounts(pool: Pool, keyring: Keyring) -> list[UUID]:
 
 
 def together(*work: Callable[[], None], barrier: threading.Barrier | None = None) -> None:
-    """Runs each on a thread of its own; raises what the first of them raised, and lets nobody wait for it."""
+    """Runs each on a thread of its own; raises what the first of them raised, and lets nobody wait
+    for it.
+    """
     failed: list[BaseException] = []
 
     def guarded(one: Callable[[], None]) -> None:
@@ -110,7 +124,9 @@ def test_no_turn_after_a_withdrawal_in_order_carries_the_ended_grant(
             barrier.wait()
             for account in chosen(n):
                 take(pool, keyring, do.Choose(account=account, at=clock(n, draw), allow=False))
-            again = [do.Choose(account=account, at=clock(n, draw), allow=True) for account in chosen(n)]
+            again = [
+                do.Choose(account=account, at=clock(n, draw), allow=True) for account in chosen(n)
+            ]
             take(pool, keyring, *again)
 
     def sayer(who: int) -> Callable[[], None]:
@@ -120,7 +136,11 @@ def test_no_turn_after_a_withdrawal_in_order_carries_the_ended_grant(
                 barrier.wait()
                 for account in chosen(n):
                     role = draw.choice((TurnRole.user, TurnRole.assistant))
-                    take(pool, keyring, saying(account, f"chat {n % 7}", f"{who} says {n}", clock(n, draw), role))
+                    take(
+                        pool,
+                        keyring,
+                        saying(account, f"chat {n % 7}", f"{who} says {n}", clock(n, draw), role),
+                    )
 
         return say
 
@@ -130,7 +150,8 @@ def test_no_turn_after_a_withdrawal_in_order_carries_the_ended_grant(
         assert disorder(tx) == []
         turns, granted, ended = tx.execute(
             """SELECT (SELECT count(*) FROM turns),
-                      (SELECT count(*) FROM turns JOIN segments USING (account_id, conversation_id, segment)
+                      (SELECT count(*) FROM turns
+                        JOIN segments USING (account_id, conversation_id, segment)
                         WHERE grants <> '{}'),
                       (SELECT count(*) FROM journal WHERE event = 'ended_refused')"""
         ).fetchone()
@@ -148,7 +169,9 @@ def test_a_batch_and_single_verbs_on_many_connections_lose_and_double_nothing(
             draw = Random(who)
             for n in range(10):
                 some = draw.sample(accounts, 10)
-                take(pool, keyring, *(saying(a, f"chat {n % 3}", f"{who}/{n}", BEGIN) for a in some))
+                take(
+                    pool, keyring, *(saying(a, f"chat {n % 3}", f"{who}/{n}", BEGIN) for a in some)
+                )
 
         return write
 
@@ -159,26 +182,40 @@ def test_a_batch_and_single_verbs_on_many_connections_lose_and_double_nothing(
 
 def test_a_turn_said_twice_adds_nothing(pool: Pool, keyring: Keyring, accounts: list[UUID]) -> None:
     account = accounts[0]
-    once = take(pool, keyring, saying(account, "chat", "t1", BEGIN), saying(account, "chat", "t2", BEGIN))
+    once = take(
+        pool, keyring, saying(account, "chat", "t1", BEGIN), saying(account, "chat", "t2", BEGIN)
+    )
     later = BEGIN + timedelta(days=1)
     again = take(
-        pool, keyring, saying(account, "chat", "t2", later), saying(account, "chat", "t3", later),
-        saying(account, "chat", "t3", later), saying(account, "chat", "t1", later),
-    )  # fmt: skip
+        pool,
+        keyring,
+        saying(account, "chat", "t2", later),
+        saying(account, "chat", "t3", later),
+        saying(account, "chat", "t3", later),
+        saying(account, "chat", "t1", later),
+    )
     assert [a.outcome for a in once] == [Outcome.done, Outcome.done]
     assert [(a.outcome, a.turn, a.segment) for a in again] == [
-        (Outcome.duplicate, 2, 0), (Outcome.done, 3, 0), (Outcome.duplicate, 3, 0), (Outcome.duplicate, 1, 0),
-    ]  # fmt: skip
+        (Outcome.duplicate, 2, 0),
+        (Outcome.done, 3, 0),
+        (Outcome.duplicate, 3, 0),
+        (Outcome.duplicate, 1, 0),
+    ]
     assert {a.conversation for a in once + again} == {once[0].conversation}
     with transaction(pool) as tx:
         assert len(sound(tx, keyring)) == 3
 
 
-def test_a_name_of_a_turn_is_its_conversations_own(pool: Pool, keyring: Keyring, accounts: list[UUID]) -> None:
+def test_a_name_of_a_turn_is_its_conversations_own(
+    pool: Pool, keyring: Keyring, accounts: list[UUID]
+) -> None:
     answers = take(
-        pool, keyring, saying(accounts[0], "chat", "t1", BEGIN), saying(accounts[0], "other", "t1", BEGIN),
+        pool,
+        keyring,
+        saying(accounts[0], "chat", "t1", BEGIN),
+        saying(accounts[0], "other", "t1", BEGIN),
         saying(accounts[1], "chat", "t1", BEGIN),
-    )  # fmt: skip
+    )
     assert [a.outcome for a in answers] == [Outcome.done] * 3
     assert len({a.conversation for a in answers}) == 3
 
@@ -191,7 +228,10 @@ def test_first_turns_of_one_conversation_on_two_connections_begin_one(
         answers: list[CommandResult] = []
 
         def say(
-            turn: str, n: int = n, barrier: threading.Barrier = barrier, answers: list[CommandResult] = answers
+            turn: str,
+            n: int = n,
+            barrier: threading.Barrier = barrier,
+            answers: list[CommandResult] = answers,
         ) -> None:
             barrier.wait()
             answers.extend(take(pool, keyring, saying(accounts[n], "chat", turn, BEGIN)))
@@ -201,8 +241,12 @@ def test_first_turns_of_one_conversation_on_two_connections_begin_one(
         assert sorted(a.turn for a in answers) == [1, 2]
 
 
-def test_an_account_opened_on_two_connections_is_one_when_who_lost_tries_again(pool: Pool, keyring: Keyring) -> None:
-    """The one race that no row lock can hold: there is no row yet. The batch fails whole, and again succeeds."""
+def test_an_account_opened_on_two_connections_is_one_when_who_lost_tries_again(
+    pool: Pool, keyring: Keyring
+) -> None:
+    """The one race that no row lock can hold: there is no row yet. The batch fails whole, and again
+    succeeds.
+    """
     with transaction(pool) as tx:
         insert_versions(tx, POLICIES)
     first, second = opening("ana"), opening("ana")
@@ -212,7 +256,13 @@ def test_an_account_opened_on_two_connections_is_one_when_who_lost_tries_again(p
 
         def lose() -> None:
             try:
-                take(pool, keyring, opening("ben"), second, saying(second.account, "chat", "t1", BEGIN))
+                take(
+                    pool,
+                    keyring,
+                    opening("ben"),
+                    second,
+                    saying(second.account, "chat", "t1", BEGIN),
+                )
             except StatementError as error:
                 lost.append(error)
 
@@ -227,14 +277,17 @@ def test_an_account_opened_on_two_connections_is_one_when_who_lost_tries_again(p
     ]
     answers = take(pool, keyring, opening("ben"), second)
     assert [(a.outcome, a.account == first.account) for a in answers] == [
-        (Outcome.done, False), (Outcome.duplicate, True),
-    ]  # fmt: skip
+        (Outcome.done, False),
+        (Outcome.duplicate, True),
+    ]
     with transaction(pool) as tx:
         assert tx.execute("SELECT count(*) FROM accounts").fetchone() == (2,)
         sound(tx, keyring)
 
 
-def test_an_account_opened_twice_in_one_batch_is_one(pool: Pool, keyring: Keyring, accounts: list[UUID]) -> None:
+def test_an_account_opened_twice_in_one_batch_is_one(
+    pool: Pool, keyring: Keyring, accounts: list[UUID]
+) -> None:
     answers = take(pool, keyring, opening("new"), opening("new"), opening("account 3"))
     assert [a.outcome for a in answers] == [Outcome.done, Outcome.duplicate, Outcome.duplicate]
     assert answers[0].account == answers[1].account
@@ -245,9 +298,13 @@ def test_a_feedback_given_twice_is_one(pool: Pool, keyring: Keyring, accounts: l
     account = accounts[0]
     (said,) = take(pool, keyring, saying(account, "chat", "t1", BEGIN))
     given = do.GiveFeedback(
-        account=account, at=BEGIN, conversation=said.conversation, rating="up", share=state.Share.conversation,
+        account=account,
+        at=BEGIN,
+        conversation=said.conversation,
+        rating="up",
+        share=state.Share.conversation,
         host=hashed("f"),
-    )  # fmt: skip
+    )
     answers = take(pool, keyring, given, given) + take(pool, keyring, given)
     assert [a.outcome for a in answers] == [Outcome.done, Outcome.duplicate, Outcome.duplicate]
     assert len({a.feedback for a in answers}) == 1
@@ -258,23 +315,41 @@ def test_a_feedback_given_twice_is_one(pool: Pool, keyring: Keyring, accounts: l
 ENDING = {
     "withdraw": lambda said: do.Choose(account=said.account, at=BEGIN, allow=False),
     "age": lambda said: do.Choose(account=said.account, at=BEGIN, allow=True, age=29),
-    "keep a project out": lambda said: do.KeepProjectOut(account=said.account, at=BEGIN, host_project=hashed("project")),
+    "keep a project out": lambda said: do.KeepProjectOut(
+        account=said.account, at=BEGIN, host_project=hashed("project")
+    ),
     "plan": lambda said: do.SetPlan(account=said.account, at=BEGIN, plan="work"),
     "set age": lambda said: do.SetAge(account=said.account, at=BEGIN, age=None),
     "set region": lambda said: do.SetRegion(account=said.account, at=BEGIN, region="DE"),
     "close": lambda said: do.CloseAccount(account=said.account, at=BEGIN),
-    "delete": lambda said: do.Delete(account=said.account, at=BEGIN, conversation=said.conversation),
-    "narrow": lambda said: do.Narrow(account=said.account, at=BEGIN, conversation=said.conversation),
-    "unflag": lambda said: do.Unflag(account=said.account, at=BEGIN, conversation=said.conversation),
-    "resume out of scope": lambda said: do.Say(
-        account=said.account, at=BEGIN, conversation=said.conversation, surface="api", content=words("t2")
+    "delete": lambda said: do.Delete(
+        account=said.account, at=BEGIN, conversation=said.conversation
     ),
-}  # fmt: skip
+    "narrow": lambda said: do.Narrow(
+        account=said.account, at=BEGIN, conversation=said.conversation
+    ),
+    "unflag": lambda said: do.Unflag(
+        account=said.account, at=BEGIN, conversation=said.conversation
+    ),
+    "resume out of scope": lambda said: do.Say(
+        account=said.account,
+        at=BEGIN,
+        conversation=said.conversation,
+        surface="api",
+        content=words("t2"),
+    ),
+}
 NOT_ENDING = {
     "allow": lambda said: do.Choose(account=said.account, at=BEGIN, allow=True),
-    "an age that is not taken": lambda said: do.Choose(account=said.account, at=BEGIN, allow=True, age=31),
-    "let a project in": lambda said: do.LetProjectIn(account=said.account, at=BEGIN, host_project=hashed("project")),
-    "say": lambda said: do.Say(account=said.account, at=BEGIN, conversation=said.conversation, content=words("t2")),
+    "an age that is not taken": lambda said: do.Choose(
+        account=said.account, at=BEGIN, allow=True, age=31
+    ),
+    "let a project in": lambda said: do.LetProjectIn(
+        account=said.account, at=BEGIN, host_project=hashed("project")
+    ),
+    "say": lambda said: do.Say(
+        account=said.account, at=BEGIN, conversation=said.conversation, content=words("t2")
+    ),
     "widen": lambda said: do.Widen(account=said.account, at=BEGIN, conversation=said.conversation),
     "flag": lambda said: do.Flag(account=said.account, at=BEGIN, conversation=said.conversation),
 }
@@ -284,16 +359,24 @@ NOT_ENDING = {
 def test_what_may_take_rows_out_of_a_release_holds_the_lock_that_a_seal_waits_for(
     pool: Pool, keyring: Keyring, accounts: list[UUID], verb: str
 ) -> None:
-    """Until its commit, so that whoever holds the lock alone knows every ending there is, and its place."""
+    """Until its commit, so that whoever holds the lock alone knows every ending there is, and its
+    place.
+    """
     take(pool, keyring, do.Choose(account=accounts[0], at=BEGIN, allow=True))
     (said,) = take(pool, keyring, saying(accounts[0], "chat", "t1", BEGIN))
     with transaction(pool) as tx:
-        (before,) = tx.execute("SELECT coalesce(max(position), 0) FROM journal WHERE ends").fetchone()
+        (before,) = tx.execute(
+            "SELECT coalesce(max(position), 0) FROM journal WHERE ends"
+        ).fetchone()
         if verb == "sweep":
             assert sweep_batches.sweep_batch(tx, BEGIN + timedelta(days=366 * 6)).segments == 1
         else:
             apply(tx, keyring, POLICIES, [(ENDING | NOT_ENDING)[verb](said)])
-        (after,) = tx.execute("SELECT coalesce(max(position), 0) FROM journal WHERE ends").fetchone()
+        (after,) = tx.execute(
+            "SELECT coalesce(max(position), 0) FROM journal WHERE ends"
+        ).fetchone()
         with transaction(pool) as other:
-            (free,) = other.execute("SELECT pg_try_advisory_xact_lock(%s)", [ENDINGS_LOCK]).fetchone()
+            (free,) = other.execute(
+                "SELECT pg_try_advisory_xact_lock(%s)", [ENDINGS_LOCK]
+            ).fetchone()
     assert (free, after > before) == (verb in NOT_ENDING, verb not in NOT_ENDING)

@@ -1,6 +1,8 @@
-"""What a plan says is what happens: the version applied, the clock at its first instant, and the tables looked at.
+"""What a plan says is what happens: the version applied, the clock at its first instant, and the
+tables looked at.
 
-The town is drawn: histories under one sequence of versions, of which the last is the change that is planned.
+The town is drawn: histories under one sequence of versions, of which the last is the change that is
+planned.
 """
 
 from __future__ import annotations
@@ -51,18 +53,34 @@ class Change:
 
 
 def drawn_change(town: int) -> Change:
-    """The last of the drawn versions; every third town goes back to what the first said, every third narrows hard."""
-    documents = sorted(history(0, versions=town).documents, key=lambda document: document["effective"])
+    """The last of the drawn versions; every third town goes back to what the first said, every
+    third narrows hard.
+    """
+    documents = sorted(
+        history(0, versions=town).documents, key=lambda document: document["effective"]
+    )
     if len(documents) == 1:
-        documents += [dict(history(0, versions=town + 1000).documents[0], effective="2025-10-20T00:00:00Z")]
+        documents += [
+            dict(history(0, versions=town + 1000).documents[0], effective="2025-10-20T00:00:00Z")
+        ]
     first, last = documents[0], documents[-1]
     if town % 3 == 1:
         documents[-1] = last = dict(first, effective=last["effective"])
         if len(documents) == 2:
             begins, ends = read(first).effective, read(last).effective
-            between = {"effective": (begins + (ends - begins) / 2).isoformat(), "version": "between"}
+            between = {
+                "effective": (begins + (ends - begins) / 2).isoformat(),
+                "version": "between",
+            }
             documents.insert(
-                1, dict(first, **between, material=True, origins=["assistant"], choice={"covers": ["ads"]})
+                1,
+                dict(
+                    first,
+                    **between,
+                    material=True,
+                    origins=["assistant"],
+                    choice={"covers": ["ads"]},
+                ),
             )
     if town % 3 == 2:
         last["scope"], last["min_age"] = {"plans": ["pro"], "surfaces": ["app"]}, 18
@@ -100,8 +118,12 @@ class Snapshot:
 
 
 def snapshot(tx: Transaction, versions: Policies, at: datetime) -> Snapshot:
-    holders = account_view.accounts(tx, [row[0] for row in tx.execute("SELECT account_id FROM accounts")])
-    states = {account: account_view.brought(row, versions, at).account for account, row in holders.items()}
+    holders = account_view.accounts(
+        tx, [row[0] for row in tx.execute("SELECT account_id FROM accounts")]
+    )
+    states = {
+        account: account_view.brought(row, versions, at).account for account, row in holders.items()
+    }
     keys = tx.execute("SELECT account_id, conversation_id FROM conversations").fetchall()
     seen = account_view.seen(tx, keys, versions, at)
     usable: dict[str, set[tuple[UUID, int]]] = {IMPROVE: set(), SAFETY: set(), "ads": set()}
@@ -113,19 +135,27 @@ def snapshot(tx: Transaction, versions: Policies, at: datetime) -> Snapshot:
     return Snapshot(
         gates={account: gate(state, versions, at) for account, state in states.items()},
         asked={
-            account: set(unanswered(state, versions, at)) if gate(state, versions, at) in ASKING else set()
+            account: set(unanswered(state, versions, at))
+            if gate(state, versions, at) in ASKING
+            else set()
             for account, state in states.items()
         },
         grants={account: set(state.grants) for account, state in states.items()},
         usable=usable,
-        dates={(c, n): s.keep_until for c, one in seen.items() for n, s in enumerate(one.turns.segments)},
+        dates={
+            (c, n): s.keep_until
+            for c, one in seen.items()
+            for n, s in enumerate(one.turns.segments)
+        },
     )
 
 
 SHORTENING = UUID(int=1)
 
 
-def planned(tx: Transaction, change: Change, *, shorten_stored: bool = False) -> policy_plan.PolicyPlan:
+def planned(
+    tx: Transaction, change: Change, *, shorten_stored: bool = False
+) -> policy_plan.PolicyPlan:
     shortening = SHORTENING if shorten_stored else None
     drawn = policy_plan.draw(tx, change.known, change.new, change.now, shortening=shortening)
     policy_plan.keep(tx, change.known, change.new, drawn, change.now, "counsel")
@@ -145,10 +175,14 @@ def apply_and_wait(tx: Transaction, change: Change, at: datetime) -> Policies:
 
 def moved(before: Snapshot, after: Snapshot) -> Counter[str]:
     pairs = ((before.gates[account], after.gates[account]) for account in before.gates)
-    return Counter(f"{was.value} -> {becomes.value}" for was, becomes in pairs if was is not becomes)
+    return Counter(
+        f"{was.value} -> {becomes.value}" for was, becomes in pairs if was is not becomes
+    )
 
 
-def test_a_plan_s_numbers_are_what_happens_at_the_version_s_first_instant(conn: Transaction) -> None:
+def test_a_plan_s_numbers_are_what_happens_at_the_version_s_first_instant(
+    conn: Transaction,
+) -> None:
     seen: Counter[str] = Counter()
     for town in TOWNS:
         with conn.transaction(force_rollback=True):
@@ -164,10 +198,17 @@ def test_a_plan_s_numbers_are_what_happens_at_the_version_s_first_instant(conn: 
             ended = [grant for a in before.grants for grant in before.grants[a] - after.grants[a]]
             assert told.grants_ended == len(ended)
             for question, told_of in told.questions.items():
-                assert told_of.ended == sum(grant.question == question for grant in ended), (town, question)
-                assert told_of.asked == sum(question in after.asked[a] - before.asked[a] for a in after.asked)
+                assert told_of.ended == sum(grant.question == question for grant in ended), (
+                    town,
+                    question,
+                )
+                assert told_of.asked == sum(
+                    question in after.asked[a] - before.asked[a] for a in after.asked
+                )
                 seen.update({"asked of " + question: told_of.asked})
-            assert {grant.question for grant in ended}.union(*after.asked.values()) <= set(told.questions)
+            assert {grant.question for grant in ended}.union(*after.asked.values()) <= set(
+                told.questions
+            )
             assert told.nearer == sum(after.dates[key] < before.dates[key] for key in before.dates)
             assert not any(after.dates[key] > before.dates[key] for key in before.dates)
             covered = change.known[len(change.known) - 1].covers | change.new.covers
@@ -175,7 +216,10 @@ def test_a_plan_s_numbers_are_what_happens_at_the_version_s_first_instant(conn: 
             for purpose, rows in told.purposes.items():
                 was, becomes = before.usable[purpose], after.usable[purpose]
                 counted = policy_plan.PlannedRows(
-                    before=len(was), after=len(becomes), entering=len(becomes - was), leaving=len(was - becomes)
+                    before=len(was),
+                    after=len(becomes),
+                    entering=len(becomes - was),
+                    leaving=len(was - becomes),
                 )
                 assert rows == counted, (town, purpose)
                 assert rows.entering == 0, "no version makes anything usable that was said"
@@ -187,7 +231,9 @@ def test_a_plan_s_numbers_are_what_happens_at_the_version_s_first_instant(conn: 
 
 def sizes(tx: Transaction) -> dict[tuple[UUID, int], int]:
     """The sealed bytes of each segment."""
-    rows = tx.execute("SELECT conversation_id, segment, sum(octet_length(sealed)) FROM bodies GROUP BY 1, 2").fetchall()
+    rows = tx.execute(
+        "SELECT conversation_id, segment, sum(octet_length(sealed)) FROM bodies GROUP BY 1, 2"
+    ).fetchall()
     return {(conversation, segment): int(size) for conversation, segment, size in rows}
 
 
@@ -195,15 +241,18 @@ def give_bodies(tx: Transaction) -> None:
     """A body for each turn that is kept, of a length of its own."""
     tx.execute(
         """INSERT INTO bodies (account_id, conversation_id, turn, segment, sealed)
-           SELECT account_id, conversation_id, t.turn, segment, decode(repeat('5a', 20 + t.turn), 'hex')
-             FROM turns t JOIN segments s USING (account_id, conversation_id, segment) WHERE s.erased_at IS NULL
+           SELECT account_id, conversation_id, t.turn, segment,
+             decode(repeat('5a', 20 + t.turn), 'hex')
+             FROM turns t JOIN segments s USING (account_id, conversation_id, segment)
+               WHERE s.erased_at IS NULL
            ON CONFLICT DO NOTHING"""
     )
     tx.execute(
         """UPDATE segments s SET stored_bytes = b.bytes
              FROM (SELECT account_id, conversation_id, segment, sum(octet_length(sealed)) AS bytes
                      FROM bodies GROUP BY 1, 2, 3) b
-            WHERE (s.account_id, s.conversation_id, s.segment) = (b.account_id, b.conversation_id, b.segment)"""
+            WHERE (s.account_id, s.conversation_id, s.segment) = (b.account_id, b.conversation_id,
+              b.segment)"""
     )
 
 
@@ -220,7 +269,11 @@ def test_what_is_kept_is_the_bytes_whose_dates_are_behind_each_day_before_the_ch
             after = snapshot(conn, apply_and_wait(conn, change, told.at), told.at)
             for kept, dates in ((told.kept_before, before.dates), (told.kept_after, after.dates)):
                 assert kept == {
-                    name: sum(size.get(key, 0) for key, until in dates.items() if until > told.at + days * DAY)
+                    name: sum(
+                        size.get(key, 0)
+                        for key, until in dates.items()
+                        if until > told.at + days * DAY
+                    )
                     for name, days in policy_plan.HORIZONS
                 }, town
                 seen.update(kept)
@@ -239,7 +292,9 @@ def test_bytes_count_no_longer_at_the_instant_when_their_time_has_come(conn: Tra
                 whole[f"{name} {step > 0 * DAY}"] = planned(conn, change).kept_before[name]
     total = sum(sizes(conn).values())
     assert total > 0
-    assert whole == {f"{name} {late}": total * late for name, _ in policy_plan.HORIZONS for late in (False, True)}
+    assert whole == {
+        f"{name} {late}": total * late for name, _ in policy_plan.HORIZONS for late in (False, True)
+    }
 
 
 def test_until_a_version_s_first_instant_nothing_changes_and_at_it_only_ended_grants_move_dates(
@@ -266,15 +321,23 @@ def test_until_a_version_s_first_instant_nothing_changes_and_at_it_only_ended_gr
                 brought = account_view.brought(holders[account], versions, at)
                 ended = [ending for ending in brought.endings if ending.covers(was[conversation])]
                 useful = is_useful(
-                    brought.account, was[conversation], was[conversation].segments[segment], versions, at
+                    brought.account,
+                    was[conversation],
+                    was[conversation].segments[segment],
+                    versions,
+                    at,
                 )
                 nearer = change.new.keep.opted_out.after(at) if ended and not useful else until
                 assert until == min(stored[account, conversation, segment], nearer)
 
 
 def dates_stored(tx: Transaction) -> dict[tuple[UUID, UUID, int], datetime]:
-    rows = tx.execute("SELECT account_id, conversation_id, segment, keep_until FROM segments").fetchall()
-    return {(account, conversation, segment): until for account, conversation, segment, until in rows}
+    rows = tx.execute(
+        "SELECT account_id, conversation_id, segment, keep_until FROM segments"
+    ).fetchall()
+    return {
+        (account, conversation, segment): until for account, conversation, segment, until in rows
+    }
 
 
 # Shortening what is stored
@@ -287,13 +350,17 @@ def place_holds(tx: Transaction, draw: Random, change: Change) -> set[UUID]:
     for account, conversation in held:
         placed = change.new.effective + draw.choice((-20, -1, 5, 40)) * DAY
         tx.execute(
-            """INSERT INTO holds SELECT %s, %s, %s, %s, at, 'other', at + interval '180 days', 'test', true
-                 FROM (SELECT %s::timestamptz AS at) a""", [account, conversation, b"m", b"matter", placed]
-        )  # fmt: skip
+            """INSERT INTO holds SELECT %s, %s, %s, %s, at, 'other', at + interval '180 days',
+                 'test', true
+                 FROM (SELECT %s::timestamptz AS at) a""",
+            [account, conversation, b"m", b"matter", placed],
+        )
     return {conversation for _, conversation in held}
 
 
-def nearest(tx: Transaction, change: Change, now: datetime) -> dict[tuple[UUID, UUID, int], datetime]:
+def nearest(
+    tx: Transaction, change: Change, now: datetime
+) -> dict[tuple[UUID, UUID, int], datetime]:
     """The instant that each segment's date may not pass, worked out from what the vault reads."""
     new, keep, found = change.new, change.new.keep, {}
     keys = tx.execute("SELECT account_id, conversation_id FROM conversations").fetchall()
@@ -303,7 +370,9 @@ def nearest(tx: Transaction, change: Change, now: datetime) -> dict[tuple[UUID, 
         chat = one.conversation.state
         for number, segment in enumerate(chat.segments):
             useful = is_useful(one.state, chat, segment, change.after, at)
-            period = keep.incognito if chat.incognito else keep.opted_in if useful else keep.opted_out
+            period = (
+                keep.incognito if chat.incognito else keep.opted_in if useful else keep.opted_out
+            )
             until = max(new.effective, period.after(segment.last_at))
             hold = placed.get(conversation)
             if hold is not None and hold < segment.keep_until:
@@ -316,35 +385,48 @@ def shorten(tx: Transaction, change: Change, now: datetime, limit: int) -> tuple
     """How many segments the plan's shortening shortened, and how many accounts it left."""
     total, left, after = 0, 0, stored_dates.FIRST
     while True:
-        batch = stored_dates.shorten_batch(tx, change.new, now, SHORTENING, after=after, limit=limit)
+        batch = stored_dates.shorten_batch(
+            tx, change.new, now, SHORTENING, after=after, limit=limit
+        )
         total, left = total + batch.segments, left + batch.changed_accounts
         if batch.last is None:
             return total, left
         after = batch.last
 
 
-def listed_dates(tx: Transaction, change: Change, limit: int) -> dict[tuple[UUID, UUID, int], ListedDate]:
+def listed_dates(
+    tx: Transaction, change: Change, limit: int
+) -> dict[tuple[UUID, UUID, int], ListedDate]:
     """Every date that the plan lists, page by page, in order and each once."""
     items: list[ListedDate] = []
     cursor: str | None = None
     while True:
         page = stored_dates.list_dates(
             tx, change.after, change.new, change.now, SHORTENING, cursor=cursor, limit=limit
-        )  # fmt: skip
+        )
         assert len(page.items) == limit or page.next is None
         items += page.items
         cursor = page.next
         if cursor is None:
             break
     keys = [
-        (parse(Prefix.account, one.account), parse(Prefix.conversation, one.conversation), one.segment) for one in items
+        (
+            parse(Prefix.account, one.account),
+            parse(Prefix.conversation, one.conversation),
+            one.segment,
+        )
+        for one in items
     ]
     assert keys == sorted(set(keys))
     return dict(zip(keys, items, strict=True))
 
 
-def test_a_shortening_does_to_every_date_what_the_plan_listed_and_to_no_other(conn: Transaction) -> None:
-    """Date by date over towns: with holds, with pages of any size, and with people who act between plan and act."""
+def test_a_shortening_does_to_every_date_what_the_plan_listed_and_to_no_other(
+    conn: Transaction,
+) -> None:
+    """Date by date over towns: with holds, with pages of any size, and with people who act between
+    plan and act.
+    """
     changed = Counter[str]()
     for town in TOWNS:
         with conn.transaction(force_rollback=True):
@@ -357,14 +439,19 @@ def test_a_shortening_does_to_every_date_what_the_plan_listed_and_to_no_other(co
             assert told.shortening.accounts == len({key[0] for key in found})
             assert told.shortening.conversations == len({key[1] for key in found})
             assert told.shortening.turns == sum(one.turns for one in found.values())
-            assert told.shortening.due_at_first == sum(one.becomes <= told.at for one in found.values())
+            assert told.shortening.due_at_first == sum(
+                one.becomes <= told.at for one in found.values()
+            )
             assert all(stored[key] == one.keep_until > one.becomes for key, one in found.items())
             assert not any(one.changed for one in found.values())
-            acted = draw.sample(sorted({key[0] for key in found}), min(3, len({key[0] for key in found})))
+            acted = draw.sample(
+                sorted({key[0] for key in found}), min(3, len({key[0] for key in found}))
+            )
             conn.execute(
                 """UPDATE segments SET keep_until = keep_until + interval '1 hour'
-                    WHERE erased_at IS NULL AND account_id = ANY(%s)""", [acted]
-            )  # fmt: skip
+                    WHERE erased_at IS NULL AND account_id = ANY(%s)""",
+                [acted],
+            )
             later, stored = listed_dates(conn, change, 10_000), dates_stored(conn)
             assert {key[0] for key, one in later.items() if one.changed} == set(acted)
             apply_and_wait(conn, change, change.now)
@@ -382,13 +469,13 @@ def test_a_shortening_does_to_every_date_what_the_plan_listed_and_to_no_other(co
 def test_what_is_hashed_of_an_account_s_dates_is_this(conn: Transaction) -> None:
     day = datetime(2026, 1, 1, tzinfo=UTC)
     one = stored_dates.DateChange(UUID(int=1), UUID(int=2), 3, 4, 5, day, day - DAY)
-    text = (
-        b"licet/shortening/v1\n00000000000000000000000000000002 3 2026-01-01T00:00:00+00:00 2025-12-31T00:00:00+00:00\n"
-    )
+    text = b"licet/shortening/v1\n00000000000000000000000000000002 3 2026-01-01T00:00:00+00:00 2025-12-31T00:00:00+00:00\n"
     assert stored_dates.dates_sha256([one]) == hashlib.sha256(text).digest()
 
 
-def test_shortening_brings_each_segment_to_its_last_turn_and_the_new_period_and_no_nearer(conn: Transaction) -> None:
+def test_shortening_brings_each_segment_to_its_last_turn_and_the_new_period_and_no_nearer(
+    conn: Transaction,
+) -> None:
     changed = Counter[str]()
     for town in TOWNS:
         with conn.transaction(force_rollback=True):
@@ -403,22 +490,30 @@ def test_shortening_brings_each_segment_to_its_last_turn_and_the_new_period_and_
             assert shorten(conn, change, change.now, 500) == (0, 0)
             assert dates_stored(conn) == expected
             touched = {key[0] for key in stored if expected[key] != stored[key]}
-            journal = conn.execute("SELECT account_id, seq, ends FROM journal WHERE event = 'shortened'").fetchall()
+            journal = conn.execute(
+                "SELECT account_id, seq, ends FROM journal WHERE event = 'shortened'"
+            ).fetchall()
             assert {account for account, *_ in journal} == touched and len(journal) == len(touched)
             assert all(ends for *_, ends in journal)
-            outbox = conn.execute("SELECT account_id FROM outbox WHERE entry = 'shortened'").fetchall()
+            outbox = conn.execute(
+                "SELECT account_id FROM outbox WHERE entry = 'shortened'"
+            ).fetchall()
             assert sorted(account for (account,) in outbox) == sorted(touched)
             for account, seq, _ in journal:
                 row = account_view.accounts(conn, [account])[account]
                 assert row.last_seq == seq and row.state.last_at >= change.now
             first = sum(expected[key] == change.new.effective != stored[key] for key in stored)
-            changed.update(nearer=told.shortened_on_request, untouched=len(stored), to_the_first_instant=first)
+            changed.update(
+                nearer=told.shortened_on_request, untouched=len(stored), to_the_first_instant=first
+            )
     assert all(changed[what] for what in ("nearer", "to_the_first_instant")), changed
     assert changed["nearer"] < changed["untouched"]
 
 
 def test_what_is_held_when_it_is_shortened_stays_held(conn: Transaction) -> None:
-    """Also where the act is repeated long after the version began, and the hold was placed in between."""
+    """Also where the act is repeated long after the version began, and the hold was placed in
+    between.
+    """
     kept = 0
     for town in TOWNS:
         with conn.transaction(force_rollback=True):
@@ -431,14 +526,18 @@ def test_what_is_held_when_it_is_shortened_stays_held(conn: Transaction) -> None
             bound, stored = nearest(conn, change, now), dates_stored(conn)
             stored_dates.plan_shortening(conn, change.after, change.new, now, SHORTENING)
             shorten(conn, change, now, 500)
-            assert dates_stored(conn) == {key: min(until, bound[key]) for key, until in stored.items()}
+            assert dates_stored(conn) == {
+                key: min(until, bound[key]) for key, until in stored.items()
+            }
             assert held_segments(conn) == was_held
             kept += len(was_held)
             while sweep_batches.sweep_batch(conn, now + 9999 * DAY).more:
                 pass
             left = {
                 tuple(row)
-                for row in conn.execute("SELECT conversation_id, segment FROM segments WHERE erased_at IS NULL")
+                for row in conn.execute(
+                    "SELECT conversation_id, segment FROM segments WHERE erased_at IS NULL"
+                )
             }
             assert left == was_held
             assert {conversation for conversation, _ in left} <= held
@@ -447,7 +546,8 @@ def test_what_is_held_when_it_is_shortened_stays_held(conn: Transaction) -> None
 
 def held_segments(tx: Transaction) -> set[tuple[UUID, int]]:
     rows = tx.execute(
-        """SELECT s.conversation_id, s.segment FROM segments s JOIN holds h USING (account_id, conversation_id)
+        """SELECT s.conversation_id, s.segment FROM segments s
+            JOIN holds h USING (account_id, conversation_id)
             WHERE h.placed_at < s.keep_until"""
     ).fetchall()
     return {(conversation, segment) for conversation, segment in rows}
@@ -459,7 +559,9 @@ def held_segments(tx: Transaction) -> set[tuple[UUID, int]]:
 def small(conn: Transaction) -> Change:
     change = settle(conn, 3)
     return Change(
-        change.known, msgspec.structs.replace(change.known[len(change.known) - 1], **later(change)), change.now
+        change.known,
+        msgspec.structs.replace(change.known[len(change.known) - 1], **later(change)),
+        change.now,
     )
 
 
@@ -476,15 +578,22 @@ def refused(tx: Transaction, new: Policy, now: datetime) -> str:
     return caught.value.because
 
 
-def test_a_version_is_applied_only_with_a_plan_of_this_text_against_this_newest_version(conn: Transaction) -> None:
+def test_a_version_is_applied_only_with_a_plan_of_this_text_against_this_newest_version(
+    conn: Transaction,
+) -> None:
     change = small(conn)
     other = msgspec.structs.replace(change.new, recipients=frozenset())
-    narrower = msgspec.structs.replace(change.new, version="other", recipients=frozenset(), material=True)
+    narrower = msgspec.structs.replace(
+        change.new, version="other", recipients=frozenset(), material=True
+    )
     assert refused(conn, change.new, change.now) == "no_plan"
     planned(conn, change)
     another_text = msgspec.structs.replace(change.new, policy="renamed")
     assert refused(conn, another_text, change.now) == "no_plan"
-    assert refused(conn, change.new, change.now + policy_plan.PLAN_DAYS_MAX * DAY + INSTANT) == "stale_plan"
+    assert (
+        refused(conn, change.new, change.now + policy_plan.PLAN_DAYS_MAX * DAY + INSTANT)
+        == "stale_plan"
+    )
     first = msgspec.structs.replace(narrower, effective=change.new.effective - DAY)
     planned(conn, Change(change.known, first, change.now))
     policy_plan.apply(conn, first, change.now, "counsel")
@@ -492,14 +601,17 @@ def test_a_version_is_applied_only_with_a_plan_of_this_text_against_this_newest_
     again = Change(Policies([*change.known.versions, first]), other, change.now)
     planned(conn, again)
     assert (
-        policy_plan.apply(conn, other, change.now + policy_plan.PLAN_DAYS_MAX * DAY, "counsel") == len(change.known) + 1
+        policy_plan.apply(conn, other, change.now + policy_plan.PLAN_DAYS_MAX * DAY, "counsel")
+        == len(change.known) + 1
     )
 
 
 def test_a_plan_is_stale_once_the_version_under_it_was_amended(conn: Transaction) -> None:
     change = small(conn)
     newest = change.known[len(change.known) - 1]
-    first = msgspec.structs.replace(change.new, version="dated", decide_by=change.new.effective.date())
+    first = msgspec.structs.replace(
+        change.new, version="dated", decide_by=change.new.effective.date()
+    )
     planned(conn, Change(change.known, first, change.now))
     policy_plan.apply(conn, first, change.now, "counsel")
     known = policy_versions.load(conn)

@@ -1,8 +1,9 @@
 """The rule in SQL over a population, the rule in Python and the plain reference answer alike.
 
-Histories under one sequence of policy versions are folded and COPYed together; nobody is brought to the moments that
-are asked about, so that versions which begin in between end grants in the answer alone. `TESTS_HISTORIES` sets how
-many histories are drawn (3,200, of which a run draws a sixteenth: `tests/tiers.py`).
+Histories under one sequence of policy versions are folded and COPYed together; nobody is brought to
+the moments that are asked about, so that versions which begin in between end grants in the answer
+alone. `TESTS_HISTORIES` sets how many histories are drawn (3,200, of which a run draws a sixteenth:
+`tests/tiers.py`).
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ Answers = dict[tuple[UUID, int], tuple[str, datetime | None]]
 
 @dataclass
 class Lived:
-    """One history up to the moment at which the population is seen. ``number`` tells its ids from the others'."""
+    """One history up to the moment at which the population is seen. ``number`` tells its ids from
+    the others'.
+    """
 
     number: int
     world: World
@@ -64,17 +67,23 @@ class Lived:
     def account_states(self) -> dict[str, AccountState]:
         return dict(self.world.accounts)
 
-    def undated(self, behind: dict[str, AccountState], policies: Policies, at: datetime) -> set[tuple[UUID, int]]:
-        """The turns of accounts of which the tables do not say yet that a version dropped a question they have a grant for."""
+    def undated(
+        self, behind: dict[str, AccountState], policies: Policies, at: datetime
+    ) -> set[tuple[UUID, int]]:
+        """The turns of accounts of which the tables do not say yet that a version dropped a
+        question they have a grant for.
+        """
         dropped = {
-            name for name, state in behind.items()
+            name
+            for name, state in behind.items()
             for number in range(state.seen + 1, policies.number(at) + 1)
             if any(grant.question not in policies[number].asks for grant in state.grants)
-        }  # fmt: skip
+        }
         return {
-            (self.conversation(chat), turn.number) for chat, turn in self.world.turns.values()
+            (self.conversation(chat), turn.number)
+            for chat, turn in self.world.turns.values()
             if self.world.conversations[chat].account in dropped
-        }  # fmt: skip
+        }
 
     def answers(self, purpose: str, at: datetime) -> Answers:
         """Every turn's answer by the rule, which is the reference's."""
@@ -84,7 +93,12 @@ class Lived:
         for name, (chat, turn) in self.world.turns.items():
             decision = self.world.decide(name, purpose, at)
             answer = (decision.because.value, decision.until)
-            assert self.reference.decide(name, purpose, at) == answer, (self.number, name, purpose, at)
+            assert self.reference.decide(name, purpose, at) == answer, (
+                self.number,
+                name,
+                purpose,
+                at,
+            )
             assert decision.question == self.world.policies.in_force(at).question_of(purpose)
             found[ids[chat], turn.number] = answer
         return found
@@ -97,7 +111,8 @@ def versions_of(sequence: int) -> Policies:
 def leaves_out(policies: Policies) -> bool:
     """Whether a version lists less than an earlier one, both deciding by the whole conversation."""
     return any(
-        new.reach is old.reach is Reach.conversation and not (old.surfaces <= new.surfaces and old.plans <= new.plans)
+        new.reach is old.reach is Reach.conversation
+        and not (old.surfaces <= new.surfaces and old.plans <= new.plans)
         for old, new in combinations(policies.versions, 2)
     )
 
@@ -108,9 +123,17 @@ def ends_twice(policies: Policies) -> bool:
 
 
 def sequences() -> list[int]:
-    """Of each kind the first ones: any, those that leave segments out, and those that end a grant twice."""
-    kinds = ((lambda policies: True, SEQUENCES * 3 // 5), (leaves_out, SEQUENCES // 5), (ends_twice, SEQUENCES // 5))
-    found = [list(islice((n for n in count() if kind(versions_of(n))), many)) for kind, many in kinds]
+    """Of each kind the first ones: any, those that leave segments out, and those that end a grant
+    twice.
+    """
+    kinds = (
+        (lambda policies: True, SEQUENCES * 3 // 5),
+        (leaves_out, SEQUENCES // 5),
+        (ends_twice, SEQUENCES // 5),
+    )
+    found = [
+        list(islice((n for n in count() if kind(versions_of(n))), many)) for kind, many in kinds
+    ]
     return [sequence for kind in found for sequence in kind]
 
 
@@ -138,9 +161,12 @@ STANDINGS = {
     "grant_no": "int4",
 }  # fmt: skip
 PROJECTS = {
-    "account_id": "uuid", "project_id": "uuid", "host_hmac": "bytea", "begun_at": "timestamptz",
+    "account_id": "uuid",
+    "project_id": "uuid",
+    "host_hmac": "bytea",
+    "begun_at": "timestamptz",
     "kept_out_at": "timestamptz",
-}  # fmt: skip
+}
 SCOPED_GRANTS = {
     "account_id": "uuid", "grant_no": "int4", "question": "text", "project_id": "uuid", "conversation_id": "uuid",
     "begun_at": "timestamptz",
@@ -171,7 +197,9 @@ def copy_population(tx: Transaction, people: list[Lived]) -> None:
         ids = {name: one.account(name) for name in one.world.accounts}
         for name, state in one.world.accounts.items():
             accounts.append(account_row(ids[name], state))
-            standings += [(ids[name], *said, state.grant(said.question)) for said in state.standings]
+            standings += [
+                (ids[name], *said, state.grant(said.question)) for said in state.standings
+            ]
             projects += project_rows(one, name)
             grants += grant_rows(one, name)
         for name, owned in one.world.conversations.items():
@@ -180,32 +208,60 @@ def copy_population(tx: Transaction, people: list[Lived]) -> None:
             conversations.append((*key, project, *conversation_row(of)))
             segments += segment_rows(key, of)
         for chat, turn in one.world.turns.values():
-            turns.append((ids[one.world.conversations[chat].account], one.conversation(chat), *turn_row(turn)))
+            turns.append(
+                (
+                    ids[one.world.conversations[chat].account],
+                    one.conversation(chat),
+                    *turn_row(turn),
+                )
+            )
     for table, columns, rows in (
-        ("accounts", ACCOUNTS, accounts), ("standings", STANDINGS, standings), ("projects", PROJECTS, projects),
-        ("conversations", CONVERSATIONS, conversations), ("scoped_grants", SCOPED_GRANTS, grants),
-        ("segments", SEGMENTS, segments), ("turns", TURNS, turns),
-    ):  # fmt: skip
+        ("accounts", ACCOUNTS, accounts),
+        ("standings", STANDINGS, standings),
+        ("projects", PROJECTS, projects),
+        ("conversations", CONVERSATIONS, conversations),
+        ("scoped_grants", SCOPED_GRANTS, grants),
+        ("segments", SEGMENTS, segments),
+        ("turns", TURNS, turns),
+    ):
         copy_in(tx, table, columns, rows)
         tx.execute(f"ANALYZE {table}")
 
 
 def account_row(account: UUID, a: AccountState) -> tuple[Any, ...]:
     return (
-        account, 0, b"", a.plan, a.age, a.region, a.opened_at, a.last_at, a.seen, a.closed_at, a.granted,
+        account,
+        0,
+        b"",
+        a.plan,
+        a.age,
+        a.region,
+        a.opened_at,
+        a.last_at,
+        a.seen,
+        a.closed_at,
+        a.granted,
         len(a.grants),
-    )  # fmt: skip
+    )
 
 
 def project_rows(one: Lived, name: str) -> list[tuple[Any, ...]]:
     """The projects that an account's conversations, grants or keepings out name."""
     state, chats = one.world.accounts[name], one.world.conversations.values()
     named = {chat.conversation.project for chat in chats if chat.account == name} - {""}
-    named |= {grant.scope.name for grant in state.grants if grant.scope.kind is ScopeKind.project} | state.kept_out
+    named |= {
+        grant.scope.name for grant in state.grants if grant.scope.kind is ScopeKind.project
+    } | state.kept_out
     return [
-        (one.account(name), one.project(name, project), project.encode(), BEGIN, BEGIN if project in state.kept_out else None)
+        (
+            one.account(name),
+            one.project(name, project),
+            project.encode(),
+            BEGIN,
+            BEGIN if project in state.kept_out else None,
+        )
         for project in sorted(named)
-    ]  # fmt: skip
+    ]
 
 
 def grant_rows(one: Lived, name: str) -> Iterator[tuple[Any, ...]]:
@@ -218,8 +274,15 @@ def grant_rows(one: Lived, name: str) -> Iterator[tuple[Any, ...]]:
 
 def conversation_row(c: ConversationState) -> tuple[Any, ...]:
     return (
-        c.kind.value, c.incognito, c.narrowed, c.narrowings, c.segments[0].last_at, c.deleted_at, c.safety_until, *marks(c)
-    )  # fmt: skip
+        c.kind.value,
+        c.incognito,
+        c.narrowed,
+        c.narrowings,
+        c.segments[0].last_at,
+        c.deleted_at,
+        c.safety_until,
+        *marks(c),
+    )
 
 
 def marks(c: ConversationState) -> tuple[int, list[int], int, str, bool]:
@@ -235,10 +298,25 @@ def segment_rows(key: tuple[UUID, UUID], c: ConversationState) -> Iterator[tuple
     for number, s in enumerate(c.segments):
         mark = s.stamp
         yield (
-            *key, number, mark.plan, mark.surface, mark.in_scope, mark.version, mark.narrowed, ",".join(mark.stale),
-            list(mark.grants), mark.narrowing, ",".join(sorted(s.origins)), s.first_turn, s.last_turn, s.last_at,
-            s.has_user, s.keep_until, s.flagged_turn, s.safety_until,
-        )  # fmt: skip
+            *key,
+            number,
+            mark.plan,
+            mark.surface,
+            mark.in_scope,
+            mark.version,
+            mark.narrowed,
+            ",".join(mark.stale),
+            list(mark.grants),
+            mark.narrowing,
+            ",".join(sorted(s.origins)),
+            s.first_turn,
+            s.last_turn,
+            s.last_at,
+            s.has_user,
+            s.keep_until,
+            s.flagged_turn,
+            s.safety_until,
+        )
 
 
 def turn_row(turn: TurnState) -> tuple[Any, ...]:
@@ -248,9 +326,14 @@ def turn_row(turn: TurnState) -> tuple[Any, ...]:
 # The promise
 
 
-def in_sql(tx: Transaction, policies: Policies, people: list[Lived], purpose: str, at: datetime) -> Answers:
+def in_sql(
+    tx: Transaction, policies: Policies, people: list[Lived], purpose: str, at: datetime
+) -> Answers:
     """Every turn's answer by the statement."""
-    decided = {(d.conversation, d.segment): d for d in segment_decisions.decisions(tx, policies, purpose, at)}
+    decided = {
+        (d.conversation, d.segment): d
+        for d in segment_decisions.decisions(tx, policies, purpose, at)
+    }
     found = {}
     for one in people:
         ids = {name: one.conversation(name) for name in one.world.conversations}
@@ -260,20 +343,31 @@ def in_sql(tx: Transaction, policies: Policies, people: list[Lived], purpose: st
     return found
 
 
-def usable_in_sql(tx: Transaction, policies: Policies, purpose: str, at: datetime) -> set[tuple[UUID, int]]:
-    rows = tx.execute(population.USABLE_TURNS, population.parameters(policies, purpose, at)).fetchall()
+def usable_in_sql(
+    tx: Transaction, policies: Policies, purpose: str, at: datetime
+) -> set[tuple[UUID, int]]:
+    rows = tx.execute(
+        population.USABLE_TURNS, population.parameters(policies, purpose, at)
+    ).fetchall()
     assert len(rows) == len(set(rows))
     return {(conversation, turn) for _, conversation, turn in rows}
 
 
 def moments(draw: Random, policies: Policies, seen: datetime) -> list[datetime]:
-    """Now, the last instant before and the first of a version that nobody was brought to, and some later ones."""
+    """Now, the last instant before and the first of a version that nobody was brought to, and some
+    later ones.
+    """
     versions = [version for version in policies.versions if version.effective > seen]
     coming = [version.effective for version in versions]
     found = {seen, seen + draw.choice((SECOND, 5 * DAY, 10 * DAY, 30 * DAY))}
     if coming:
-        found |= {coming[0] - timedelta.resolution, coming[0], draw.choice(coming) + draw.choice((1, 7, 30)) * DAY}
-        found.add(versions[0].keep.opted_out.after(coming[0]))  # what its ending brought nearer is due
+        found |= {
+            coming[0] - timedelta.resolution,
+            coming[0],
+            draw.choice(coming) + draw.choice((1, 7, 30)) * DAY,
+        }
+        # what its ending brought nearer is due
+        found.add(versions[0].keep.opted_out.after(coming[0]))
     if draw.random() < 0.3:
         found.add(seen + draw.choice((90, 400, 731)) * DAY - SECOND)
     return sorted(found)
@@ -287,7 +381,10 @@ def test_sql_rule_and_reference_decide_alike(conn: Transaction, part: int) -> No
             reasons += decided_alike(conn, place, sequence)
     if HISTORIES >= 3200:  # in fewer, a rare reason may well be absent
         for because in set(DecisionReason) - {DecisionReason.unknown}:
-            assert reasons[because.value] >= SHARE_MIN * reasons.total(), (because, reasons.most_common())
+            assert reasons[because.value] >= SHARE_MIN * reasons.total(), (
+                because,
+                reasons.most_common(),
+            )
 
 
 def decided_alike(tx: Transaction, place: int, sequence: int) -> Counter[str]:
@@ -295,7 +392,9 @@ def decided_alike(tx: Transaction, place: int, sequence: int) -> Counter[str]:
     draw, drawn = Random(place), -(-HISTORIES // SEQUENCES)
     instants = [version.effective for version in versions_of(sequence).versions]
     seen = draw.choice(instants) + draw.choice((0, 3, 10, 20, 40)) * DAY
-    policies, people = lived(sequence, range(SEED + place * drawn, SEED + (place + 1) * drawn), seen)
+    policies, people = lived(
+        sequence, range(SEED + place * drawn, SEED + (place + 1) * drawn), seen
+    )
     insert_versions(tx, policies)
     reasons: Counter[str] = Counter()
     with tx.transaction(force_rollback=True):
@@ -310,10 +409,16 @@ def decided_alike(tx: Transaction, place: int, sequence: int) -> Counter[str]:
 
 
 def alike_at(
-    tx: Transaction, policies: Policies, people: list[Lived], at: datetime, where: str,
+    tx: Transaction,
+    policies: Policies,
+    people: list[Lived],
+    at: datetime,
+    where: str,
     behind: dict[int, dict[str, AccountState]],
-) -> Counter[str]:  # fmt: skip
-    """Asks the three at one moment; ``behind`` are the accounts as the tables hold them, where these are behind."""
+) -> Counter[str]:
+    """Asks the three at one moment; ``behind`` are the accounts as the tables hold them, where
+    these are behind.
+    """
     reasons: Counter[str] = Counter()
     for purpose in (IMPROVE, SAFETY):
         by_statement, by_rule, undated = in_sql(tx, policies, people, purpose, at), {}, set()
@@ -321,10 +426,15 @@ def alike_at(
             by_rule |= one.answers(purpose, at)
             undated |= one.undated(behind.get(one.number, {}), policies, at)
         wrong = {
-            key: (by_statement[key], by_rule[key]) for key in by_rule
+            key: (by_statement[key], by_rule[key])
+            for key in by_rule
             if by_statement[key] != by_rule[key]
-            and not (key in undated and by_rule[key] == ("expired", None) and by_statement[key][1] is None)
-        }  # fmt: skip
+            and not (
+                key in undated
+                and by_rule[key] == ("expired", None)
+                and by_statement[key][1] is None
+            )
+        }
         assert wrong == {}, f"{where}, {purpose}"
         usable = {key for key, (_, until) in by_rule.items() if until is not None}
         assert usable_in_sql(tx, policies, purpose, at) == usable, f"{where}, {purpose}"
@@ -335,8 +445,12 @@ def alike_at(
 # What `say` keeps of it
 
 
-def test_the_marks_of_a_conversation_equal_recomputation_after_any_verbs(conn: Transaction, keyring: Keyring) -> None:
-    """The deciding segment, what its stamp says and the mark of what was taken out of scope, after each event."""
+def test_the_marks_of_a_conversation_equal_recomputation_after_any_verbs(
+    conn: Transaction, keyring: Keyring
+) -> None:
+    """The deciding segment, what its stamp says and the mark of what was taken out of scope, after
+    each event.
+    """
     seen: Counter[str] = Counter()
     for seed in range(MARKED):
         drawn = history(seed, length=40)
@@ -353,19 +467,25 @@ def test_the_marks_of_a_conversation_equal_recomputation_after_any_verbs(conn: T
                         deciding, grants, narrowing, stale, out = kept
                         seen.update(
                             {
-                                "later": deciding > 0, "granted": len(grants) > 0, "under two": len(grants) > 1,
-                                "narrowed before": narrowing > 0, "stale": stale != "", "out of scope": out,
+                                "later": deciding > 0,
+                                "granted": len(grants) > 0,
+                                "under two": len(grants) > 1,
+                                "narrowed before": narrowing > 0,
+                                "stale": stale != "",
+                                "out of scope": out,
                             }
-                        )  # fmt: skip
-    assert all(seen[what] for what in ("later", "granted", "under two", "narrowed before", "stale", "out of scope")), (
-        seen
-    )
+                        )
+    assert all(
+        seen[what]
+        for what in ("later", "granted", "under two", "narrowed before", "stale", "out of scope")
+    ), seen
 
 
 def marked(tx: Transaction, pair: Pair) -> Iterator[tuple[tuple[Any, ...], tuple[Any, ...]]]:
     """Each conversation's marks as its row holds them, and as its segments in the world say."""
     rows = tx.execute(
-        """SELECT conversation_id, deciding, deciding_grants, deciding_narrowing, deciding_stale, out_of_scope
+        """SELECT conversation_id, deciding, deciding_grants, deciding_narrowing, deciding_stale,
+             out_of_scope
              FROM conversations"""
     ).fetchall()
     assert len(rows) == len(pair.world.conversations)

@@ -1,4 +1,6 @@
-"""Rotation: what lives goes on opening, what was erased opens nowhere, and neither a crash nor a race changes that."""
+"""Rotation: what lives goes on opening, what was erased opens nowhere, and neither a crash nor a
+race changes that.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,9 @@ class Stop(Exception):
 
 
 class House:
-    """An installation on a clock of its own: accounts in a few buckets, verbs that commit, copies of the database."""
+    """An installation on a clock of its own: accounts in a few buckets, verbs that commit, copies
+    of the database.
+    """
 
     buckets = 3
 
@@ -87,10 +91,14 @@ class House:
     def account(self, allow: bool = True) -> UUID:
         """A new account, in one of the few buckets."""
         number = len(self.accounts)
-        account = uuid7(OPENED, os.urandom(6) + number.to_bytes(3, "little") + bytes([number % self.buckets]))
+        account = uuid7(
+            OPENED, os.urandom(6) + number.to_bytes(3, "little") + bytes([number % self.buckets])
+        )
         with transaction(self.pool) as tx:
             self.town(tx).take(
-                do.OpenAccount(account=account, at=OPENED, host=hashed(str(number)), plan="free", age=30),
+                do.OpenAccount(
+                    account=account, at=OPENED, host=hashed(str(number)), plan="free", age=30
+                ),
                 do.Choose(account=account, at=CHOSEN, allow=allow, evidence="a click"),
             )
         self.accounts.append(account)
@@ -118,7 +126,11 @@ class House:
                 if not sweep_batches.sweep_batch(tx, self.now).more:
                     return
 
-    def rotate(self, rotation: Rotation = Rotation.daily, seen: Callable[[rotate.Rotated], None] = lambda _: None):
+    def rotate(
+        self,
+        rotation: Rotation = Rotation.daily,
+        seen: Callable[[rotate.Rotated], None] = lambda _: None,
+    ):
         return key_rotation.rotate(self.pool, self.keyring, rotation, self.clock, seen)
 
     def rotate_until(self, rotation: Rotation, buckets: int) -> None:
@@ -146,19 +158,26 @@ class House:
             self.copies.append(
                 {
                     "buckets": tx.execute("SELECT bucket, epoch, wrapped FROM buckets").fetchall(),
-                    "accounts": tx.execute("SELECT account_id, bucket, wrapped_key FROM accounts").fetchall(),
+                    "accounts": tx.execute(
+                        "SELECT account_id, bucket, wrapped_key FROM accounts"
+                    ).fetchall(),
                     "pages": tx.execute("SELECT account_id, page, slots FROM key_pages").fetchall(),
                 }
             )
 
     def contents(self) -> int:
-        """How many sealed bodies are there; every one of them opens, and every invariant of the tables holds."""
+        """How many sealed bodies are there; every one of them opens, and every invariant of the
+        tables holds.
+        """
         with transaction(self.pool) as tx:
             return len(sound(tx, Keyring(self.provider)))
 
 
-def within_reach(copies: Sequence[dict[str, list[Any]]], provider: KeyProvider) -> tuple[set[UUID], set[Any]]:
-    """What somebody opens who has every copy of the database and the provider of today: own keys, and slots.
+def within_reach(
+    copies: Sequence[dict[str, list[Any]]], provider: KeyProvider
+) -> tuple[set[UUID], set[Any]]:
+    """What somebody opens who has every copy of the database and the provider of today: own keys,
+    and slots.
 
     They try every key on everything it might open, whichever copy either is from.
     """
@@ -166,7 +185,9 @@ def within_reach(copies: Sequence[dict[str, list[Any]]], provider: KeyProvider) 
     for copy in copies:
         for bucket, epoch, wrapped in copy["buckets"]:
             try:
-                buckets.setdefault(bucket, set()).add(provider.unwrap(epoch, wrapped, bucket_place(bucket)))
+                buckets.setdefault(bucket, set()).add(
+                    provider.unwrap(epoch, wrapped, bucket_place(bucket))
+                )
             except BrokenError:
                 continue
     chains: dict[UUID, set[Any]] = {}
@@ -213,8 +234,13 @@ def house(pool: Pool, tmp_path: Path) -> House:
 
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.sampled_from(["yes", "no", "sweep", "daily", "weekly", "window", "copy"]), st.just(0)),
-        st.tuples(st.sampled_from(["say", "delete", "close", "withdraw", "die", "killed"]), st.integers(0, 20)),
+        st.tuples(
+            st.sampled_from(["yes", "no", "sweep", "daily", "weekly", "window", "copy"]), st.just(0)
+        ),
+        st.tuples(
+            st.sampled_from(["say", "delete", "close", "withdraw", "die", "killed"]),
+            st.integers(0, 20),
+        ),
     ),
     max_size=25,
 )
@@ -253,12 +279,18 @@ def act(house: House, step: str, number: int) -> None:
             house.copy()
 
 
-@settings(deadline=None, max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None,
+    max_examples=EXAMPLES,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(steps=STEPS)
 def test_theorem_what_lives_opens_and_what_was_erased_opens_nowhere(
     dsn: str, pool: Pool, steps: list[tuple[str, int]]
 ) -> None:
-    """With every copy of the database that there ever was, and all keys that the provider has in the end."""
+    """With every copy of the database that there ever was, and all keys that the provider has in
+    the end.
+    """
     empty_tables(dsn)
     with tempfile.TemporaryDirectory() as folder:
         house = House(pool, Path(folder))
@@ -278,13 +310,19 @@ def test_theorem_what_lives_opens_and_what_was_erased_opens_nowhere(
         house.contents()
         owners, slots = within_reach(house.copies, house.provider)
         with transaction(pool) as tx:
-            alive = {row[0] for row in tx.execute("SELECT account_id, wrapped_key FROM accounts") if any(row[1])}
+            alive = {
+                row[0]
+                for row in tx.execute("SELECT account_id, wrapped_key FROM accounts")
+                if any(row[1])
+            }
             assert slots == living(tx)
             assert owners == alive
             assert sum(key_rotation.spent(tx).values()) == 0
 
 
-def test_an_erased_key_is_within_reach_of_an_old_copy_until_the_window_has_passed_and_not_after(house: House) -> None:
+def test_an_erased_key_is_within_reach_of_an_old_copy_until_the_window_has_passed_and_not_after(
+    house: House,
+) -> None:
     """The attack that the theorem forbids is a real one: this is what it looks like before."""
     ana = house.account()
     said = house.say(ana)
@@ -335,14 +373,23 @@ def test_what_a_withdrawal_brought_nearer_enters_the_daily_rotation(house: House
         assert key_rotation.spent(tx) == {Rotation.daily: 1, Rotation.weekly: 0}
 
 
-def test_a_forecast_has_begun_nothing_and_without_accounts_there_is_nothing_to_do(pool: Pool, tmp_path: Path) -> None:
+def test_a_forecast_has_begun_nothing_and_without_accounts_there_is_nothing_to_do(
+    pool: Pool, tmp_path: Path
+) -> None:
     house = House(pool, tmp_path)
     with transaction(pool) as tx:
         told = key_rotation.forecast(tx, Rotation.daily)
     assert told == key_rotation.RotationResult(
-        epoch=told.epoch, rotation=Rotation.daily, resumed=False, buckets=0, buckets_rekeyed=0, accounts_rewrapped=0,
-        accounts_rekeyed=0, pages=0, left=0,
-    )  # fmt: skip
+        epoch=told.epoch,
+        rotation=Rotation.daily,
+        resumed=False,
+        buckets=0,
+        buckets_rekeyed=0,
+        accounts_rewrapped=0,
+        accounts_rekeyed=0,
+        pages=0,
+        left=0,
+    )
     done = house.rotate()
     assert done == msgspec.structs.replace(told, epoch=done.epoch)
 
@@ -362,13 +409,27 @@ def test_a_forecast_says_what_the_rotation_then_does(house: House, kind: Rotatio
 
 def test_what_was_rotated_is_counted_together_and_of_what_is_left_none_is_below_nothing() -> None:
     one = key_rotation.RotationResult(
-        epoch=2, rotation=Rotation.weekly, resumed=True, buckets=1, buckets_rekeyed=2, accounts_rewrapped=3,
-        accounts_rekeyed=4, pages=5, left=7,
-    )  # fmt: skip
+        epoch=2,
+        rotation=Rotation.weekly,
+        resumed=True,
+        buckets=1,
+        buckets_rekeyed=2,
+        accounts_rewrapped=3,
+        accounts_rekeyed=4,
+        pages=5,
+        left=7,
+    )
     assert one.plus(msgspec.structs.replace(one, left=0)) == key_rotation.RotationResult(
-        epoch=2, rotation=Rotation.weekly, resumed=True, buckets=2, buckets_rekeyed=4, accounts_rewrapped=6,
-        accounts_rekeyed=8, pages=10, left=6,
-    )  # fmt: skip
+        epoch=2,
+        rotation=Rotation.weekly,
+        resumed=True,
+        buckets=2,
+        buckets_rekeyed=4,
+        accounts_rewrapped=6,
+        accounts_rekeyed=8,
+        pages=10,
+        left=6,
+    )
     assert one.plus(msgspec.structs.replace(one, buckets=9)).left == 0
 
 
@@ -380,9 +441,16 @@ def test_only_buckets_and_accounts_in_which_a_key_was_destroyed_get_new_keys(hou
     house.sweep()
     done = house.rotate()
     after = chain(house)
-    assert (done.buckets, done.buckets_rekeyed, done.accounts_rewrapped, done.accounts_rekeyed) == (3, 1, 2, 1)
+    assert (done.buckets, done.buckets_rekeyed, done.accounts_rewrapped, done.accounts_rekeyed) == (
+        3,
+        1,
+        2,
+        1,
+    )
     assert {a for a in accounts if before["slots"][a] != after["slots"][a]} == {accounts[0]}
-    assert {b for b in before["buckets"] if before["buckets"][b] != after["buckets"][b]} == {bucket_of(accounts[0])}
+    assert {b for b in before["buckets"] if before["buckets"][b] != after["buckets"][b]} == {
+        bucket_of(accounts[0])
+    }
     assert before["own"] == after["own"]
 
 
@@ -392,13 +460,17 @@ def chain(house: House) -> dict[str, dict[Any, bytes]]:
         numbers = {row[0] for row in tx.execute("SELECT bucket FROM buckets")}
         keys = house.keyring.account_keys(tx, house.accounts)
         return {
-            "buckets": {number: bytes(key) for number, key in house.keyring.bucket_keys(tx, numbers).items()},
+            "buckets": {
+                number: bytes(key) for number, key in house.keyring.bucket_keys(tx, numbers).items()
+            },
             "slots": {account: bytes(each.slots) for account, each in keys.items()},
             "own": {account: bytes(each.own) for account, each in keys.items()},
         }
 
 
-def test_pseudonyms_and_evidence_stay_what_they_were_across_rotations_and_die_with_the_account(house: House) -> None:
+def test_pseudonyms_and_evidence_stay_what_they_were_across_rotations_and_die_with_the_account(
+    house: House,
+) -> None:
     ana = house.account()
     said = house.say(ana)
     log_keys = LogKeys(house.keyring)
@@ -415,7 +487,9 @@ def test_pseudonyms_and_evidence_stay_what_they_were_across_rotations_and_die_wi
     with transaction(house.pool) as tx:
         key_rotation.destroy_account_keys(tx, ana, house.now)
         assert log_keys.log_keys(tx, [ana], 2026) == {}
-        assert house.town(tx).take(do.Choose(account=ana, at=house.now, allow=True, evidence="a click"))
+        assert house.town(tx).take(
+            do.Choose(account=ana, at=house.now, allow=True, evidence="a click")
+        )
 
 
 def test_an_account_keeps_its_keys_while_it_is_open_or_anything_of_it_is_kept(house: House) -> None:
@@ -430,7 +504,9 @@ def test_an_account_keeps_its_keys_while_it_is_open_or_anything_of_it_is_kept(ho
     with transaction(house.pool) as tx:
         key_rotation.destroy_account_keys(tx, ana, house.now)
         key_rotation.destroy_account_keys(tx, ana, house.now)
-        told = "SELECT payload FROM outbox WHERE entry = 'key_destroyed' AND payload LIKE '%account%'"
+        told = (
+            "SELECT payload FROM outbox WHERE entry = 'key_destroyed' AND payload LIKE '%account%'"
+        )
         assert len(tx.execute(told).fetchall()) == 1
 
 
@@ -469,7 +545,10 @@ class duplicated:
         self.drop()
         with psycopg.connect(self.dsn, autocommit=True) as conn:
             conn.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()",
+                (
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s "
+                    "AND pid <> pg_backend_pid()"
+                ),
                 [self.name],
             )
             names = (sql.Identifier(self.name + "_copy"), sql.Identifier(self.name))
@@ -480,7 +559,11 @@ class duplicated:
 
     def drop(self) -> None:
         with psycopg.connect(self.dsn, autocommit=True) as conn:
-            conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(self.name + "_copy")))
+            conn.execute(
+                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(
+                    sql.Identifier(self.name + "_copy")
+                )
+            )
 
 
 # Crashes
@@ -556,7 +639,9 @@ print(killed)
 def test_a_rotation_that_is_killed_anywhere_is_gone_on_with_and_finished(
     house: House, dsn: str, tmp_path: Path
 ) -> None:
-    """Two dozen rotations, each killed at a drawn moment or at a drawn call of the provider; then one that is not."""
+    """Two dozen rotations, each killed at a drawn moment or at a drawn call of the provider; then
+    one that is not.
+    """
     house.buckets = 40
     accounts = [house.account() for _ in range(40)]
     said = [house.say(account) for account in accounts for _ in range(2)]
@@ -578,11 +663,15 @@ def test_a_rotation_that_is_killed_anywhere_is_gone_on_with_and_finished(
         known = epochs(tx)
         assert within_reach(house.copies, house.provider)[1] == living(tx)
     assert [epoch.number for epoch in known] == list(range(1, len(known) + 1))
-    assert [path.name for path in (tmp_path / "keys").glob("*.key")] == [f"epoch-{known[-1].number:06}.key"]
+    assert [path.name for path in (tmp_path / "keys").glob("*.key")] == [
+        f"epoch-{known[-1].number:06}.key"
+    ]
     assert all(epoch.destroyed_at for epoch in known[:-1])
 
 
-def test_a_crash_between_the_destruction_and_its_record_destroys_again_and_records_once(house: House) -> None:
+def test_a_crash_between_the_destruction_and_its_record_destroys_again_and_records_once(
+    house: House,
+) -> None:
     house.say(house.account())
     house.rotate()
     house.provider.destroy(1)  # and here the plug was pulled
@@ -668,7 +757,11 @@ def test_rotating_races_with_every_verb_and_with_reading_and_nothing_breaks(hous
         with transaction(house.pool) as tx:
             town = house.town(tx)
             for account in house.accounts[:2]:
-                town.take(do.Choose(account=account, at=house.now, allow=number % 2 == 0, evidence="a click"))
+                town.take(
+                    do.Choose(
+                        account=account, at=house.now, allow=number % 2 == 0, evidence="a click"
+                    )
+                )
 
     def erase_one(number: int) -> None:
         said = house.say(house.accounts[number % 6])

@@ -23,4 +23,5 @@ def test_what_a_feedback_shares_is_shown_before_its_last_instant_and_not_at_it(
     (row,) = rows
     until = row.state.keep_until
     assert set(feedback.shared(conn, keyring, rows, until - TICK)) == {row.feedback}
-    assert feedback.shared(conn, keyring, rows, until) == {}  # its key and its words still lie there until a sweep
+    # its key and its words still lie there until a sweep
+    assert feedback.shared(conn, keyring, rows, until) == {}

@@ -1,4 +1,6 @@
-"""A reviewer of misuse opens the copy kept for that, up to the flagged turn and to the copy's last instant."""
+"""A reviewer of misuse opens the copy kept for that, up to the flagged turn and to the copy's last
+instant.
+"""
 
 from __future__ import annotations
 
@@ -36,13 +38,20 @@ def turns_read(town: Town, said: CommandResult, at: datetime) -> list[int]:
         [staff, f"{staff}@example.org", SAID],
     )
     reading = staff_reads.Reading(
-        staff=staff, role=staff_reads.ReaderRole.reviewer, reason=staff_reads.ReadReason.misuse_review, ticket="T-1"
+        staff=staff,
+        role=staff_reads.ReaderRole.reviewer,
+        reason=staff_reads.ReadReason.misuse_review,
+        ticket="T-1",
     )
-    opened = staff_reads.read(town.tx, town.keyring, seen, account_view.turns(town.tx, *key), reading, os.urandom)
+    opened = staff_reads.read(
+        town.tx, town.keyring, seen, account_view.turns(town.tx, *key), reading, os.urandom
+    )
     return sorted(one.permit.turn for one in opened)
 
 
-def test_the_copy_for_an_investigation_is_read_to_its_last_instant_and_no_turn_after_the_flag(town: Town) -> None:
+def test_the_copy_for_an_investigation_is_read_to_its_last_instant_and_no_turn_after_the_flag(
+    town: Town,
+) -> None:
     said = town.say(town.account())
     town.about(said, do.Flag, score=0.5)
     town.say(said.account, turn="t2", at=SAID + TICK)

@@ -17,7 +17,9 @@ def town(conn: Transaction, keyring: Keyring) -> Town:
     return Town(conn, keyring)
 
 
-def test_the_conversations_of_an_account_are_all_of_its_own_with_their_segments_and_holds(town: Town) -> None:
+def test_the_conversations_of_an_account_are_all_of_its_own_with_their_segments_and_holds(
+    town: Town,
+) -> None:
     ana, ben = town.account("ana"), town.account("ben")
     first, second = town.say(ana, chat="first"), town.say(ana, chat="second")
     of_ben = town.say(ben, chat="third")
@@ -30,4 +32,6 @@ def test_the_conversations_of_an_account_are_all_of_its_own_with_their_segments_
     keys = [(ana, conversation) for conversation in found]
     assert found == {row.conversation_id: row for row in tables.load_conversations(town.tx, keys)}
     assert len(found[first.conversation].state.holds) == 1
-    assert [row.conversation_id for row in tables.conversations_of(town.tx, ben)] == [of_ben.conversation]
+    assert [row.conversation_id for row in tables.conversations_of(town.tx, ben)] == [
+        of_ben.conversation
+    ]

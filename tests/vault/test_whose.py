@@ -1,4 +1,6 @@
-"""What is read of an account is of that account alone, and what is said of several begins with the first of them."""
+"""What is read of an account is of that account alone, and what is said of several begins with the
+first of them.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,14 @@ from licet.keys import chain
 from licet.policy.file import preset
 from licet.policy.state import Share
 from licet.store.connect import Pool, Transaction, transaction
-from licet.vault import account_journal, account_view, certificate, integrity, policy_versions, verbs
+from licet.vault import (
+    account_journal,
+    account_view,
+    certificate,
+    integrity,
+    policy_versions,
+    verbs,
+)
 from licet.vault import commands as do
 from licet.vault.certificate import ErasureState
 from licet.vault.copies import CopyPlace
@@ -32,23 +41,39 @@ def house(pool: Pool, tmp_path: Path) -> House:
     return house
 
 
-def test_the_hosts_ids_of_an_account_are_its_own_and_what_has_none_is_left_out(house: House) -> None:
+def test_the_hosts_ids_of_an_account_are_its_own_and_what_has_none_is_left_out(
+    house: House,
+) -> None:
     for name in ("ana", "ben"):
         house.about(
-            do.GiveFeedback, name, f"chat of {name}", rating="up", share=Share.rating, host=house.host("feedback", name)
+            do.GiveFeedback,
+            name,
+            f"chat of {name}",
+            rating="up",
+            share=Share.rating,
+            host=house.host("feedback", name),
         )
         house.about(do.GiveFeedback, name, f"chat of {name}", rating="up", share=Share.rating)
-        house.tell(msgspec.structs.replace(house.saying(name, f"chat of {name}", "without an id"), host_turn=None))
+        house.tell(
+            msgspec.structs.replace(
+                house.saying(name, f"chat of {name}", "without an id"), host_turn=None
+            )
+        )
     with transaction(house.here.pool) as tx:
         given, said = (
-            read(tx, house.accounts["ana"]) for read in (account_view.feedback_by_host, account_view.turns_by_host)
+            read(tx, house.accounts["ana"])
+            for read in (account_view.feedback_by_host, account_view.turns_by_host)
         )
     assert given == {house.host("feedback", "ana")}
     assert said == {house.host("turn", "chat of ana", str(n)) for n in (1, 2)}
 
 
-def test_before_the_first_event_the_journal_gave_out_no_position(pool: Pool, tmp_path: Path) -> None:
-    """Who reads endings reads those behind a position: a first one that counted as given out would never be read."""
+def test_before_the_first_event_the_journal_gave_out_no_position(
+    pool: Pool, tmp_path: Path
+) -> None:
+    """Who reads endings reads those behind a position: a first one that counted as given out would
+    never be read.
+    """
     with transaction(pool) as tx:
         assert account_journal.last_position(tx) == 0
     house = House(pool, tmp_path)
@@ -110,7 +135,8 @@ def test_a_version_is_amended_by_a_later_deadline_alone(conn: Transaction) -> No
     asked = preset("strict")
     assert asked.decide_by is not None
     later, endless = (
-        msgspec.structs.replace(asked, decide_by=day) for day in (asked.decide_by + timedelta(days=1), None)
+        msgspec.structs.replace(asked, decide_by=day)
+        for day in (asked.decide_by + timedelta(days=1), None)
     )
     amends = policy_versions.amends
     assert amends(asked, later)
@@ -122,7 +148,9 @@ def test_a_version_is_amended_by_a_later_deadline_alone(conn: Transaction) -> No
     assert not amends(asked, msgspec.structs.replace(later, material=not later.material))
 
 
-def test_the_conversations_of_an_account_by_the_hosts_id_are_its_own_oldest_first(house: House) -> None:
+def test_the_conversations_of_an_account_by_the_hosts_id_are_its_own_oldest_first(
+    house: House,
+) -> None:
     house.passes(1)
     house.talk("ana", "a later one")
     ids = [f"conv_{house.chats[chat].hex}" for chat in ("chat of ana", "a later one")]
@@ -132,15 +160,19 @@ def test_the_conversations_of_an_account_by_the_hosts_id_are_its_own_oldest_firs
     assert verbs.account_of(house.here, "nobody") is None
 
 
-def test_a_sound_vault_counts_none_of_what_may_not_be_and_each_of_it_is_counted(house: House) -> None:
+def test_a_sound_vault_counts_none_of_what_may_not_be_and_each_of_it_is_counted(
+    house: House,
+) -> None:
     def counted(tx: Transaction) -> list[int]:
         return [
             count(tx)
             for count in (
-                integrity.bodies_without_segment, integrity.bodies_without_key, integrity.keys_without_body,
+                integrity.bodies_without_segment,
+                integrity.bodies_without_key,
+                integrity.keys_without_body,
                 integrity.segments_unregistered,
             )
-        ]  # fmt: skip
+        ]
 
     mine = [house.accounts["ana"]]
     with house.here.pool.connection() as tx:

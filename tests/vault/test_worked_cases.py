@@ -1,4 +1,6 @@
-"""The worked cases hold in the vault: through its verbs, its tables and its views, as in the world in memory."""
+"""The worked cases hold in the vault: through its verbs, its tables and its views, as in the world
+in memory.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +21,10 @@ from .model import Pair, insert_versions, savepoints, sound
 
 SPEC = Path(__file__).parent.parent / "spec"
 CASES = [
-    case for name in ("cases.yaml", "regions.yaml")
+    case
+    for name in ("cases.yaml", "regions.yaml")
     for case in yaml.load((SPEC / name).read_bytes(), Loader=yaml.CSafeLoader)
-]  # fmt: skip
+]
 ASKED = ("turn", "conversation", "account", "feedback")
 UNKNOWN: dict[str, dict[str, object]] = {
     "turn": {"use": False, "because": "unknown", "until": None},
@@ -58,7 +61,9 @@ def actual(answers: dict[tuple[str, ...], object], expected: dict[str, Any]) -> 
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["case"] for case in CASES])
-def test_the_vault_answers_the_case(conn: Transaction, keyring: Keyring, case: dict[str, Any]) -> None:
+def test_the_vault_answers_the_case(
+    conn: Transaction, keyring: Keyring, case: dict[str, Any]
+) -> None:
     policies = policies_of(case["policy"])
     insert_versions(conn, policies)
     pair = Pair(savepoints(conn), keyring, policies)
@@ -71,6 +76,10 @@ def test_the_vault_answers_the_case(conn: Transaction, keyring: Keyring, case: d
         assert answers == pair.of_world(at)
         found = actual(answers, expected)
         for key in found.keys() & expected.keys():
-            wanted = instant(expected[key]) if key.endswith("until") and expected[key] is not None else expected[key]
+            wanted = (
+                instant(expected[key])
+                if key.endswith("until") and expected[key] is not None
+                else expected[key]
+            )
             assert found[key] == wanted, (expected, key)
     sound(conn, keyring)

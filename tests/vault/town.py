@@ -1,4 +1,6 @@
-"""A small town to begin from: one account under the announced terms, with verbs that read like a story."""
+"""A small town to begin from: one account under the announced terms, with verbs that read like a
+story.
+"""
 
 from __future__ import annotations
 
@@ -40,39 +42,74 @@ class Town:
         account = new_account(at)
         self.take(do.OpenAccount(account=account, at=at, host=hashed(name), plan="free", age=30))
         if allow is not None:
-            self.take(do.Choose(account=account, at=max(at, CHOSEN), allow=allow, via="notice", evidence="a click"))
+            self.take(
+                do.Choose(
+                    account=account,
+                    at=max(at, CHOSEN),
+                    allow=allow,
+                    via="notice",
+                    evidence="a click",
+                )
+            )
         return account
 
     def say(
-        self, account: UUID, chat: str = "chat", turn: str = "t1", at: datetime = SAID, role: TurnRole = TurnRole.user,
-        text: str = "", **more: Any,
-    ) -> CommandResult:  # fmt: skip
+        self,
+        account: UUID,
+        chat: str = "chat",
+        turn: str = "t1",
+        at: datetime = SAID,
+        role: TurnRole = TurnRole.user,
+        text: str = "",
+        **more: Any,
+    ) -> CommandResult:
         content = encode(Content(text=text)) if text else words(turn)
         (answer,) = self.take(
             do.Say(
-                account=account, at=at, role=role,
+                account=account,
+                at=at,
+                role=role,
                 **{
-                    "content": content, "title": words(chat),
-                    "host_conversation": hashed(chat), "host_turn": hashed(chat + turn), **more,
+                    "content": content,
+                    "title": words(chat),
+                    "host_conversation": hashed(chat),
+                    "host_turn": hashed(chat + turn),
+                    **more,
                 },
             )
-        )  # fmt: skip
+        )
         return answer
 
     def give(
-        self, said: CommandResult, at: datetime = SAID, share: Share = Share.conversation, **more: Any
+        self,
+        said: CommandResult,
+        at: datetime = SAID,
+        share: Share = Share.conversation,
+        **more: Any,
     ) -> CommandResult:
         (answer,) = self.take(
             do.GiveFeedback(
-                account=said.account, at=at, conversation=said.conversation, rating="up", share=share,
-                **{"comment": words("comment"), "turn": said.turn if share is Share.reply else 0, **more},
+                account=said.account,
+                at=at,
+                conversation=said.conversation,
+                rating="up",
+                share=share,
+                **{
+                    "comment": words("comment"),
+                    "turn": said.turn if share is Share.reply else 0,
+                    **more,
+                },
             )
-        )  # fmt: skip
+        )
         return answer
 
-    def about(self, said: CommandResult, what: type, at: datetime = SAID, **more: Any) -> CommandResult:
+    def about(
+        self, said: CommandResult, what: type, at: datetime = SAID, **more: Any
+    ) -> CommandResult:
         """``what`` is one of the vault's commands about a conversation."""
-        (answer,) = self.take(what(account=said.account, at=at, conversation=said.conversation, **more))
+        (answer,) = self.take(
+            what(account=said.account, at=at, conversation=said.conversation, **more)
+        )
         return answer
 
     def choose(self, account: UUID, allow: bool, at: datetime) -> CommandResult:
@@ -82,9 +119,15 @@ class Town:
     def permit(self, said: CommandResult, purpose: str = IMPROVE, at: datetime = SAID) -> Permit:
         """What the rule permits for a turn; raises as `Permit.of` does."""
         seen, turn = self.seen(said, at)
-        return Permit.of(seen.decide(turn, self.policies, purpose), seen.account, seen.conversation, turn)
+        return Permit.of(
+            seen.decide(turn, self.policies, purpose), seen.account, seen.conversation, turn
+        )
 
-    def seen(self, said: CommandResult, at: datetime = SAID) -> tuple[account_view.AccountView, TurnState]:
+    def seen(
+        self, said: CommandResult, at: datetime = SAID
+    ) -> tuple[account_view.AccountView, TurnState]:
         key = (said.account, said.conversation)
         turns = {turn.number: turn for turn in account_view.turns(self.tx, *key)}
-        return account_view.seen(self.tx, [key], self.policies, at)[said.conversation], turns[said.turn]
+        return account_view.seen(self.tx, [key], self.policies, at)[said.conversation], turns[
+            said.turn
+        ]

@@ -1,10 +1,13 @@
-"""Logs that an honest installation writes of drawn histories: every verb, new years, restores, releases, removed years.
+"""Logs that an honest installation writes of drawn histories: every verb, new years, restores,
+releases, removed years.
 
-`Installation` plays a history of `policy.histories` in the reference model and keeps what the vault keeps of it for the
-log: an outbox, the restriction journal, which accounts spoke in which year. Rows become entries in batches that end
-anywhere, also between the entries of one act. A restore takes all of it back to an older copy, applies the restrictions
-since then again, and drops what the log has already (`ledger.forward`). `test_operator` compares these logs with those
-of the real vault, and finds no contradiction in either.
+`Installation` plays a history of `policy.histories` in the reference model and keeps what the vault
+keeps of it for the
+log: an outbox, the restriction journal, which accounts spoke in which year. Rows become entries in
+batches that end anywhere, also between the entries of one act. A restore takes all of it back to an
+older copy, applies the restrictions since then again, and drops what the log has already
+(`ledger.forward`). `test_operator` compares these logs with those of the real vault, and finds no
+contradiction in either.
 """
 
 from __future__ import annotations
@@ -78,15 +81,19 @@ class Database:
 
     world: World
     waiting: list[Row] = field(default_factory=list)
-    known: dict[int, int] = field(default_factory=dict)  # how many entries of each year's log it knows
-    spoke: set[tuple[str, int]] = field(default_factory=set)  # accounts, and the years of logs that have them
+    # how many entries of each year's log it knows
+    known: dict[int, int] = field(default_factory=dict)
+    # accounts, and the years of logs that have them
+    spoke: set[tuple[str, int]] = field(default_factory=set)
     policies: int = 0  # how many versions were applied
     notices: int = 0
     life: int = 0
     releases: dict[str, dict[str, Any]] = field(default_factory=dict)
-    told: dict[int, set[tuple[str, int]]] = field(default_factory=dict)  # grants that the log of each year tells of
+    # grants that the log of each year tells of
+    told: dict[int, set[tuple[str, int]]] = field(default_factory=dict)
     versions_told: dict[int, set[int]] = field(default_factory=dict)
-    ids: dict[tuple[str, ...], str] = field(default_factory=dict)  # what was lost and comes again has another id
+    # what was lost and comes again has another id
+    ids: dict[tuple[str, ...], str] = field(default_factory=dict)
 
     def copy(self) -> Database:
         world = World(self.world.policies)
@@ -95,7 +102,9 @@ class Database:
             dict(self.world.turns),
             dict(self.world.feedback),
         )
-        world.conversations = {name: copy.copy(owned) for name, owned in self.world.conversations.items()}
+        world.conversations = {
+            name: copy.copy(owned) for name, owned in self.world.conversations.items()
+        }
         for owned in world.conversations.values():
             owned.feedback = list(owned.feedback)
         return Database(
@@ -114,14 +123,17 @@ class Database:
 
 
 class Installation:
-    """An installation from its first day. ``logs`` are the entries of each year, ``private`` what each is about."""
+    """An installation from its first day. ``logs`` are the entries of each year, ``private`` what
+    each is about.
+    """
 
     def __init__(self, drawn: History, *, restores: bool = True, keeps_years: bool = True) -> None:
         self.draw, self.policies = Random(f"log {drawn.seed}"), drawn.policies()
         self.db = Database(World(self.policies))
         self.restores, self.keeps_years = restores, keeps_years
         self.backups: list[Database] = []
-        self.journal: list[tuple[int, ev.Event | int, datetime]] = []  # rows at the time; what restricts, or a version
+        # rows at the time; what restricts, or a version
+        self.journal: list[tuple[int, ev.Event | int, datetime]] = []
         self.logs: dict[int, list[Entry]] = {}
         self.private: dict[int, list[Row]] = {}
         self.rows = 0
@@ -130,7 +142,8 @@ class Installation:
         self.restored, self.floor = 0, self.clock
         self._apply_policy(self.clock)
         for number, event in enumerate(drawn.events):
-            # A restore finds a row that the log has by its account, kind and moment: no two acts share one here.
+            # A restore finds a row that the log has by its account, kind and moment: no two acts
+            # share one here.
             moment = max(event.at, self.floor) + timedelta(microseconds=number)
             self.step(replace(event, at=moment) if restores else event)
         self.sequence(10**6)
@@ -141,7 +154,8 @@ class Installation:
         draw = self.draw
         self.clock = max(self.clock, event.at)
         while (
-            self.db.policies < len(self.policies) and self.policies[self.db.policies].effective <= self.clock + 10 * DAY
+            self.db.policies < len(self.policies)
+            and self.policies[self.db.policies].effective <= self.clock + 10 * DAY
         ):
             self._apply_policy(self.clock)
         self.apply(event)
@@ -167,7 +181,9 @@ class Installation:
         for key in ("conversation", "project"):
             if key in facts:
                 facts[key] = self._id(key, account, facts[key])
-        self.db.waiting.append(Row(self.rows, kind, at, self._id("account", account) if account else "", facts))
+        self.db.waiting.append(
+            Row(self.rows, kind, at, self._id("account", account) if account else "", facts)
+        )
 
     def _name_all(self) -> None:
         for chat, owned in self.db.world.conversations.items():
@@ -185,7 +201,13 @@ class Installation:
         self.db.policies += 1
 
     def _tell_for(
-        self, kind: str, at: datetime, name: str, question: str | None, scope: GrantScope, **facts: Any
+        self,
+        kind: str,
+        at: datetime,
+        name: str,
+        question: str | None,
+        scope: GrantScope,
+        **facts: Any,
     ) -> None:
         asked = {} if question is None else {"question": question}
         within = {} if scope.kind is ScopeKind.account else {scope.kind.value: scope.name}
@@ -208,7 +230,9 @@ class Installation:
         match event:
             case ev.ChooseEvent():
                 self._choose(event, at)
-            case ev.SetPlanEvent() | ev.SetAgeEvent() | ev.SetRegionEvent() | ev.CloseAccountEvent():
+            case (
+                ev.SetPlanEvent() | ev.SetAgeEvent() | ev.SetRegionEvent() | ev.CloseAccountEvent()
+            ):
                 self.tell(WHOLE[type(event)], at, name)
                 before = world.accounts[name]
                 world.apply(event)
@@ -235,12 +259,16 @@ class Installation:
             version = self.policies[number]
             over = [grant for grant in grants if self._is_over(before, grant, number)]
             for grant in over:
-                self.tell("grant_ended", version.effective, name, grant=grant.number, cause="lapsed")
+                self.tell(
+                    "grant_ended", version.effective, name, grant=grant.number, cause="lapsed"
+                )
             grants = tuple(grant for grant in grants if grant not in over)
 
     def _is_over(self, account: AccountState, grant: Grant, number: int) -> bool:
         version = self.policies[number]
-        refuses = account.plan not in version.plans or version.refuses_age(account.age, account.region)
+        refuses = account.plan not in version.plans or version.refuses_age(
+            account.age, account.region
+        )
         return refuses or grant.question not in version.asks
 
     def _ended(self, name: str, before: AccountState, at: datetime, cause: str) -> None:
@@ -271,15 +299,27 @@ class Installation:
                 self.tell("grant_ended", at, name, grant=grant.number, cause=ending.cause.value)
         version, keeps = self.policies.number(at), []
         for answer in chosen.answers or (None,):
-            asked, effect = (None, "none") if answer is None else (answer.question, answer.effect.value)
-            self._tell_for("choice", at, name, asked, scope, allow=event.allow, effect=effect, version=version)
+            asked, effect = (
+                (None, "none") if answer is None else (answer.question, answer.effect.value)
+            )
+            self._tell_for(
+                "choice", at, name, asked, scope, allow=event.allow, effect=effect, version=version
+            )
             if answer is None:
                 continue
             if answer.grant is not None:
                 kind = "grant_begun" if answer.effect is fold.Effect.began else "grant_affirmed"
                 self._tell_for(kind, at, name, asked, scope, grant=answer.grant, version=version)
             for kept in answer.kept:
-                self._tell_for("grant_affirmed", at, name, asked, kept.scope, grant=kept.number, version=version)
+                self._tell_for(
+                    "grant_affirmed",
+                    at,
+                    name,
+                    asked,
+                    kept.scope,
+                    grant=kept.number,
+                    version=version,
+                )
                 keeps.append(kept.scope)
         world.apply(event)
         if not event.allow:
@@ -351,21 +391,39 @@ class Installation:
         if self.draw.random() < 0.5 or not self.db.notices:
             self.db.notices += 1
             text = name_of("notice", self.db.notices)
-            self.tell("notice_published", self.clock, number=number, language="en", variant="new", sha256=text)
+            self.tell(
+                "notice_published",
+                self.clock,
+                number=number,
+                language="en",
+                variant="new",
+                sha256=text,
+            )
         for name in self.db.world.accounts:
             shown = {"number": number, "sha256": text, "default_state": "none"}
             self.tell("notice_shown", self.clock, name, **shown)
             kind = self.draw.choice(("notice_put_off", "terms_accepted"))
-            self.tell(kind, self.clock, name, **({"number": number} if kind == "terms_accepted" else {}))
+            self.tell(
+                kind, self.clock, name, **({"number": number} if kind == "terms_accepted" else {})
+            )
 
     def _sweep(self) -> None:
-        """A sweep brings accounts up to the day, and destroys keys of what was deleted or of who closed."""
+        """A sweep brings accounts up to the day, and destroys keys of what was deleted or of who
+        closed.
+        """
         self._bring_all()
         for chat, owned in self.db.world.conversations.items():
             account, now = self.db.world.accounts[owned.account], owned.conversation
             because = "closed" if account.closed_at else "deleted" if now.deleted_at else "expired"
             if self.draw.random() < 0.3:
-                self.tell("key_destroyed", self.clock, owned.account, conversation=chat, because=because, segment=0)
+                self.tell(
+                    "key_destroyed",
+                    self.clock,
+                    owned.account,
+                    conversation=chat,
+                    because=because,
+                    segment=0,
+                )
 
     def _bring_all(self) -> None:
         for name, account in list(self.db.world.accounts.items()):
@@ -385,18 +443,27 @@ class Installation:
                 for entry in self.logs.get(year, [])
             )
             waits = any(
-                row.kind == "policy_applied" and row.facts["number"] == number and row.at.year == year
+                row.kind == "policy_applied"
+                and row.facts["number"] == number
+                and row.at.year == year
                 for row in self.db.waiting
             )
             if number not in told and not applied and not waits:
-                self.tell("policy_stands", self.clock, number=number, sha256=self.policies[number].sha256().hex())
+                self.tell(
+                    "policy_stands",
+                    self.clock,
+                    number=number,
+                    sha256=self.policies[number].sha256().hex(),
+                )
                 told.add(number)
         for account, state in self.db.world.accounts.items():
             for grant in state.grants:
                 known = self.db.told.setdefault(year, set())
                 who = self._id("account", account)
                 waits = any(
-                    row.account == who and row.facts.get("grant") == grant.number and row.at.year == year
+                    row.account == who
+                    and row.facts.get("grant") == grant.number
+                    and row.at.year == year
                     for row in self.db.waiting
                 )
                 if (who, grant.number) not in known and not waits:
@@ -420,7 +487,13 @@ class Installation:
             "root": name_of("root", name),
             "manifest_sha256": name_of("manifest", name),
         }
-        self.db.releases[name] = {"facts": facts, "left": rows, "purges": 0, "review": "", "signed": 0}
+        self.db.releases[name] = {
+            "facts": facts,
+            "left": rows,
+            "purges": 0,
+            "review": "",
+            "signed": 0,
+        }
         self.tell("release_sealed", self.clock, **facts)
 
     def _state_release(self) -> None:
@@ -433,11 +506,23 @@ class Installation:
             case "review":
                 made["review"], made["signed"] = name_of("review", self.rows), 0
                 self.tell(
-                    "release_reviewed", self.clock, **of, sha256=made["review"], rows=3, findings=0, bound_ppm=631597
+                    "release_reviewed",
+                    self.clock,
+                    **of,
+                    sha256=made["review"],
+                    rows=3,
+                    findings=0,
+                    bound_ppm=631597,
                 )
             case "sign" if made["review"]:
                 made["signed"] += 1
-                self.tell("release_signed", self.clock, **of, review_sha256=made["review"], signature=made["signed"])
+                self.tell(
+                    "release_signed",
+                    self.clock,
+                    **of,
+                    review_sha256=made["review"],
+                    signature=made["signed"],
+                )
             case "purge" if made["left"]:
                 made["purges"], gone = made["purges"] + 1, self.draw.randint(1, made["left"])
                 made["left"] -= gone
@@ -450,7 +535,13 @@ class Installation:
                     sha256=name_of("purge", self.rows),
                 )
             case "measure":
-                self.tell("release_measured", self.clock, **of, sha256=name_of("measured", self.rows), rows=3)
+                self.tell(
+                    "release_measured",
+                    self.clock,
+                    **of,
+                    sha256=name_of("measured", self.rows),
+                    rows=3,
+                )
 
     # The log
 
@@ -459,7 +550,9 @@ class Installation:
         taken, self.db.waiting = self.db.waiting[:most], self.db.waiting[most:]
         if not taken:
             return
-        self.logged = max([self.clock, self.logged, *(row.at for row in taken)]) + timedelta(microseconds=1)
+        self.logged = max([self.clock, self.logged, *(row.at for row in taken)]) + timedelta(
+            microseconds=1
+        )
         year = self.logged.year
         if year not in self.logs and not self.keeps_years:
             self._forget(year, taken)
@@ -469,7 +562,10 @@ class Installation:
                 self.db.spoke.add((row.account, year))
                 if before:
                     self.rows += 1
-                    self._log(year, Row(self.rows, "carried", self.logged, row.account, {"from": max(before)}))
+                    self._log(
+                        year,
+                        Row(self.rows, "carried", self.logged, row.account, {"from": max(before)}),
+                    )
             self._log(year, row)
 
     def _log(self, year: int, row: Row) -> None:
@@ -480,7 +576,9 @@ class Installation:
             self.db.told.setdefault(year, set()).add((row.account, row.facts["grant"]))
 
     def entry(self, row: Row, year: int) -> Entry:
-        facts = {key: value for key, value in row.facts.items() if key not in ("conversation", "project")}
+        facts = {
+            key: value for key, value in row.facts.items() if key not in ("conversation", "project")
+        }
         own: Entry = {}
         if row.account:
             own = {"who": name_of(year, row.account), "commit": name_of("commit", row.number)}
@@ -490,10 +588,18 @@ class Installation:
         if row.kind in ("held", "unheld", "feedback"):
             facts = {}
         logged = period.written(max(self.logged, row.at))
-        return {"v": 1, "t": row.kind, "at": period.written(row.at), "logged": logged, "facts": facts} | own
+        return {
+            "v": 1,
+            "t": row.kind,
+            "at": period.written(row.at),
+            "logged": logged,
+            "facts": facts,
+        } | own
 
     def _forget(self, year: int, taken: list[Row]) -> None:
-        """The log of a year is removed, where no grant that it tells of is in force and no release is of it."""
+        """The log of a year is removed, where no grant that it tells of is in force and no release
+        is of it.
+        """
         for old in [one for one in self.logs if one < year - 1]:
             running = {
                 (self._id("account", name), grant.number)
@@ -512,7 +618,9 @@ class Installation:
     # Restores
 
     def _restore(self, backup: Database) -> None:
-        """The database is an older copy: it is brought up to the log, and every restriction since is applied again."""
+        """The database is an older copy: it is brought up to the log, and every restriction since
+        is applied again.
+        """
         self.clock = self.floor = self.clock + timedelta(hours=1)
         life, known = self.db.life + 1, backup.known
         self.restored += 1
@@ -521,7 +629,9 @@ class Installation:
         newest = {year: log[known.get(year, 0) :] for year, log in self.logs.items()}
         rows = {row.number for year in newest for row in self.private[year][known.get(year, 0) :]}
         placed = [row for row in self.db.waiting if row.number in rows]
-        lacked = Counter(identity(row) for year in newest for row in self.private[year][known.get(year, 0) :])
+        lacked = Counter(
+            identity(row) for year in newest for row in self.private[year][known.get(year, 0) :]
+        )
         for year in newest:
             self.db.known[year] = len(self.logs[year])
             for row in self.private[year][known.get(year, 0) :]:
@@ -548,19 +658,31 @@ class Installation:
             else:
                 again.append(row)
         self.db.waiting, self.journal = again, journal
-        # Later ones know what this database does not: to restore them now would tell two stories in one log.
+        # Later ones know what this database does not: to restore them now would tell two stories in
+        # one log.
         self.backups = self.backups[: self.backups.index(backup) + 1]
 
     def _first_lost(self, backup: Database) -> int:
         numbers = [row.number for row in backup.waiting]
-        numbers += [self.private[year][size - 1].number for year, size in backup.known.items() if size]
+        numbers += [
+            self.private[year][size - 1].number for year, size in backup.known.items() if size
+        ]
         return max(numbers, default=0)
 
 
 def identity(row: Row) -> tuple[object, ...]:
     """By what a restore finds that the log has a row already, in other words."""
-    about = [row.facts.get(key) for key in ("question", "scope", "conversation", "project", "because", "segment")]
-    return row.account, row.kind, row.at, row.facts.get("grant") if row.kind == "grant_ended" else None, *about
+    about = [
+        row.facts.get(key)
+        for key in ("question", "scope", "conversation", "project", "because", "segment")
+    ]
+    return (
+        row.account,
+        row.kind,
+        row.at,
+        row.facts.get("grant") if row.kind == "grant_ended" else None,
+        *about,
+    )
 
 
 def honest_logs(seeds: range, **how: bool) -> Iterator[tuple[int, dict[int, list[Entry]]]]:

@@ -1,10 +1,11 @@
 """A structural fuzzer of everything that the stand-alone verifier reads.
 
-Every field of every artefact is dropped, doubled, retyped, nulled, moved to another year and exchanged with that of
-another honest artefact; then pairs of such changes by random draw. Two hands change them. A carrier has no key: what they
-change may never be proved. An operator has it: every hash, count, root and signature is made to fit again, and the log is
-told what fits, so that only the meaning of what is said can betray it. An accepted mutant must be equal in meaning to
-the honest one, or sound by an oracle that shares no code with the verifier (`oracle`).
+Every field of every artefact is dropped, doubled, retyped, nulled, moved to another year and
+exchanged with that of another honest artefact; then pairs of such changes by random draw. Two hands
+change them. A carrier has no key: what they change may never be proved. An operator has it: every
+hash, count, root and signature is made to fit again, and the log is told what fits, so that only
+the meaning of what is said can betray it. An accepted mutant must be equal in meaning to the honest
+one, or sound by an oracle that shares no code with the verifier (`oracle`).
 """
 
 from __future__ import annotations
@@ -62,7 +63,13 @@ MISSING = object()
 def places(value: Any, at: Path = ()) -> Iterator[Path]:
     """Every place in a value, the whole of it first."""
     yield at
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    inner = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     for key, one in inner:
         yield from places(one, (*at, key))
 
@@ -112,9 +119,24 @@ def double(value: Any, at: Path, _draw: random.Random) -> Any:
 def retype(value: Any, at: Path, draw: random.Random) -> Any:
     one = look(value, at)
     ways: list[Any] = [
-        True, False, 0, 1, -1, 2**64, "", " ", "x", "0" * 64, "0001-01-01T00:00:00Z", [], {}, [deepcopy(one)],
-        {"x": deepcopy(one)}, str(one), [one, one] if not isinstance(one, dict | list) else [None],
-    ]  # fmt: skip
+        True,
+        False,
+        0,
+        1,
+        -1,
+        2**64,
+        "",
+        " ",
+        "x",
+        "0" * 64,
+        "0001-01-01T00:00:00Z",
+        [],
+        {},
+        [deepcopy(one)],
+        {"x": deepcopy(one)},
+        str(one),
+        [one, one] if not isinstance(one, dict | list) else [None],
+    ]
     ways += [one + 1, one - 1] if isinstance(one, int) and not isinstance(one, bool) else []
     ways += [one.upper(), one + " ", one[:-1], one[::-1]] if isinstance(one, str) and one else []
     return put(value, at, draw.choice(ways))
@@ -134,7 +156,9 @@ def move_year(value: Any, at: Path, draw: random.Random) -> Any:
 def exchange(value: Any, at: Path, draw: random.Random) -> Any:
     """Two places of the same kind, one put where the other was."""
     one = look(value, at)
-    alike = [other for other in places(value) if other != at and type(look(value, other)) is type(one)]
+    alike = [
+        other for other in places(value) if other != at and type(look(value, other)) is type(one)
+    ]
     namesakes = [other for other in alike if at and other and other[-1] == at[-1]]
     alike = namesakes if namesakes and draw.random() < 0.7 else alike
     return put(value, at, deepcopy(look(value, draw.choice(alike)))) if alike else value
@@ -148,7 +172,9 @@ CHANGES: tuple[Change, ...] = (drop, null, double, retype, move_year, exchange)
 
 @dataclass(frozen=True)
 class Judged:
-    """What became of a mutant. ``wrong``: why it may not be proved; empty where it is equal or sound."""
+    """What became of a mutant. ``wrong``: why it may not be proved; empty where it is equal or
+    sound.
+    """
 
     answer: verifier.Verdict
     wrong: tuple[str, ...]
@@ -157,7 +183,9 @@ class Judged:
 
 @dataclass(frozen=True)
 class Artefact:
-    """Something that is mutated: ``tree`` is its honest form, ``other`` another honest one, ``judge`` asks the verifier."""
+    """Something that is mutated: ``tree`` is its honest form, ``other`` another honest one,
+    ``judge`` asks the verifier.
+    """
 
     name: str
     tree: Any
@@ -180,11 +208,17 @@ class Artefact:
 
 def text_of(value: Any) -> bytes:
     """Canonical JSON of anything, what no product would write included."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode(
+        "utf-8", "surrogatepass"
+    )
 
 
 def b64(value: Any) -> str:
-    return base64.urlsafe_b64encode(value if isinstance(value, bytes) else text_of(value)).rstrip(b"=").decode()
+    return (
+        base64.urlsafe_b64encode(value if isinstance(value, bytes) else text_of(value))
+        .rstrip(b"=")
+        .decode()
+    )
 
 
 def payload_of(jws: str) -> Any:
@@ -225,8 +259,8 @@ def judged(report: verifier.VerifierReport, wrong: Callable[[], list[str]]) -> J
 
 @cache
 def receipts() -> list[dict[str, Any]]:
-    """The files of two choices of today and two of before there were questions, opened as far as they open: the payload
-    stands where its JWS was.
+    """The files of two choices of today and two of before there were questions, opened as far as
+    they open: the payload stands where its JWS was.
     """
     found = []
     for index in (lies.ASKED + 1, lies.ASKED + 8, 4, 13):
@@ -236,16 +270,26 @@ def receipts() -> list[dict[str, Any]]:
 
 
 def receipt_claims(payload: Any) -> Any:
-    """What an entry tells of a choice, as the receipt has it: the rest is the operator's word alone."""
+    """What an entry tells of a choice, as the receipt has it: the rest is the operator's word
+    alone.
+    """
     record, log = payload["record"], payload["log"]
     event, notice = record["events"][0], record["privacy_notice"]
     return [
-        payload["receipt_id"], record["pii_principal_id"], log, len(record["events"]), notice["sha256"],
-        notice["language"], notice["notice_id"], notice["presented_as"],
+        payload["receipt_id"],
+        record["pii_principal_id"],
+        log,
+        len(record["events"]),
+        notice["sha256"],
+        notice["language"],
+        notice["notice_id"],
+        notice["presented_as"],
         [event[key] for key in ("event_time", "event_state", "allow", "effect", "entity_id")],
-        event.get("question", "training"), event.get("scope", "account"), event.get("of"),
+        event.get("question", "training"),
+        event.get("scope", "account"),
+        event.get("of"),
         [one["grant"] for one in event.get("kept", [])],
-    ]  # fmt: skip
+    ]
 
 
 def judge_receipt(value: Any) -> Judged:
@@ -257,7 +301,11 @@ def judge_receipt(value: Any) -> Judged:
 
     def wrong() -> list[str]:
         claims = [receipt_claims(honest["receipt"]) for honest in receipts()]
-        return [] if text_of(receipt_claims(value["receipt"])) in map(text_of, claims) else ["another choice is proved"]
+        return (
+            []
+            if text_of(receipt_claims(value["receipt"])) in map(text_of, claims)
+            else ["another choice is proved"]
+        )
 
     return judged(report, wrong)
 
@@ -273,7 +321,10 @@ def judge_carried_receipt(value: Any) -> Judged:
             jws = own if len(text_of(value)) % 2 else f"{head}.{b64(value['receipt'])}.{signature}"
         file = value | {"receipt": jws}
     report = verifier.check_receipt(text_of(file) + b"\n", TRUST)
-    return judged(report, lambda: [] if text_of(value) in map(text_of, receipts()) else ["changed without the key"])
+    return judged(
+        report,
+        lambda: [] if text_of(value) in map(text_of, receipts()) else ["changed without the key"],
+    )
 
 
 # Certificates
@@ -283,37 +334,104 @@ def judge_carried_receipt(value: Any) -> Judged:
 def certificates() -> list[dict[str, Any]]:
     """What a certificate of a deletion states, and one of a closure."""
     at = [f"2026-03-01T1{hour}:00:00Z" for hour in range(6)]
-    place = {"copies": 1, "done": "erased", "kept_until": None, "place": "vault", "answered": None, "recalled": None,
-             "read_back": {"at": at[4], "left": 0}, "reference": None, "registered": "2026-02-01T00:00:00Z"}  # fmt: skip
-    asked = place | {"place": "export", "reference": "9" * 32, "read_back": None, "done": "recalled",
-                     "recalled": {"at": at[1], "due": "2026-04-01T00:00:00Z"}}  # fmt: skip
+    place = {
+        "copies": 1,
+        "done": "erased",
+        "kept_until": None,
+        "place": "vault",
+        "answered": None,
+        "recalled": None,
+        "read_back": {"at": at[4], "left": 0},
+        "reference": None,
+        "registered": "2026-02-01T00:00:00Z",
+    }
+    asked = place | {
+        "place": "export",
+        "reference": "9" * 32,
+        "read_back": None,
+        "done": "recalled",
+        "recalled": {"at": at[1], "due": "2026-04-01T00:00:00Z"},
+    }
     answer = {"at": at[2], "by": "uni", "signed": recall_answer()}
     said = {
-        "v": 2, "type": "licet-erasure-certificate", "erasure": "era_" + "1" * 32, "account": "urn:licet:account:" + "2" * 32,
-        "conversation": "urn:licet:conversation:" + "3" * 32, "cause": "deletion", "requested": at[0], "fenced": at[1],
-        "shredded": at[2], "swept": at[3], "verified": at[4],
+        "v": 2,
+        "type": "licet-erasure-certificate",
+        "erasure": "era_" + "1" * 32,
+        "account": "urn:licet:account:" + "2" * 32,
+        "conversation": "urn:licet:conversation:" + "3" * 32,
+        "cause": "deletion",
+        "requested": at[0],
+        "fenced": at[1],
+        "shredded": at[2],
+        "swept": at[3],
+        "verified": at[4],
         "places": [
-            place, asked, asked | {"done": "answered", "answered": answer},
-            place | {"place": "safety", "reference": "4" * 32, "done": "kept", "kept_until": "2028-01-01T00:00:00Z",
-                     "read_back": {"at": at[4], "left": 2}},
+            place,
+            asked,
+            asked | {"done": "answered", "answered": answer},
+            place
+            | {
+                "place": "safety",
+                "reference": "4" * 32,
+                "done": "kept",
+                "kept_until": "2028-01-01T00:00:00Z",
+                "read_back": {"at": at[4], "left": 2},
+            },
             place | {"place": "release", "reference": "a" * 32, "done": "refused"},
         ],
-        "recipients": [{"recipient": "uni", "release": "october", "handed": at[0], "recalled": at[1], "acknowledged": at[2],
-                        "due": "2026-04-01T00:00:00Z"}],
-        "hosts": [{"host": "assistant", "event": "conversation.deleted", "told": at[0], "delivered": None, "overdue": False,
-                   "due": "2026-04-01T00:00:00Z", "acknowledged": None}],
+        "recipients": [
+            {
+                "recipient": "uni",
+                "release": "october",
+                "handed": at[0],
+                "recalled": at[1],
+                "acknowledged": at[2],
+                "due": "2026-04-01T00:00:00Z",
+            }
+        ],
+        "hosts": [
+            {
+                "host": "assistant",
+                "event": "conversation.deleted",
+                "told": at[0],
+                "delivered": None,
+                "overdue": False,
+                "due": "2026-04-01T00:00:00Z",
+                "acknowledged": None,
+            }
+        ],
         "backups_out_of_reach": None,
-        "backups": [{"backup": "bak_" + "6" * 32, "made": at[0], "expires": "2026-05-01T00:00:00Z"}], "salt": "7" * 64,
-    }  # fmt: skip
-    later = [one | {"read_back": one["read_back"] and one["read_back"] | {"at": at[5]}} for one in said["places"]]
-    other = {"cause": "closure", "conversation": None, "salt": "8" * 64, "verified": at[5], "places": later}
+        "backups": [
+            {"backup": "bak_" + "6" * 32, "made": at[0], "expires": "2026-05-01T00:00:00Z"}
+        ],
+        "salt": "7" * 64,
+    }
+    later = [
+        one | {"read_back": one["read_back"] and one["read_back"] | {"at": at[5]}}
+        for one in said["places"]
+    ]
+    other = {
+        "cause": "closure",
+        "conversation": None,
+        "salt": "8" * 64,
+        "verified": at[5],
+        "places": later,
+    }
     return [said, said | other]
 
 
-def recall_answer(erasure: str = "era_" + "1" * 32, by: str = "uni", seed: bytes = STRANGER.seed) -> str:
+def recall_answer(
+    erasure: str = "era_" + "1" * 32, by: str = "uni", seed: bytes = STRANGER.seed
+) -> str:
     """What a recipient signs: that they deleted what was recalled."""
-    said = {"v": 1, "type": "licet-recall-answer", "erasure": erasure, "recipient": by, "handout": "hand_" + "6" * 32,
-            "at": "2026-03-01T12:00:00Z"}  # fmt: skip
+    said = {
+        "v": 1,
+        "type": "licet-recall-answer",
+        "erasure": erasure,
+        "recipient": by,
+        "handout": "hand_" + "6" * 32,
+        "at": "2026-03-01T12:00:00Z",
+    }
     return signed(said, "licet-recall-answer+jws", seed)
 
 
@@ -321,15 +439,28 @@ def certificate_file(said: Any) -> bytes:
     """A certificate, signed and told to a log, as an operator makes it of whatever it says."""
     jws = signed(said, "licet-certificate+jws")
     at = said.get("verified") if isinstance(said, dict) else None
-    entry = text_of({"v": 1, "t": "certificate", "at": at, "logged": "2026-03-02T00:00:00Z",
-                     "facts": {"sha256": hashlib.sha256(jws.encode()).hexdigest()}})  # fmt: skip
+    entry = text_of(
+        {
+            "v": 1,
+            "t": "certificate",
+            "at": at,
+            "logged": "2026-03-02T00:00:00Z",
+            "facts": {"sha256": hashlib.sha256(jws.encode()).hexdigest()},
+        }
+    )
     others = [text_of({"n": n}) for n in range(3)]
     proof = proof_in([*others, entry], 3)
-    return text_of({"v": 1, "certificate": jws, "entry": entry.decode(), "proof": proof.decode()}) + b"\n"
+    return (
+        text_of({"v": 1, "certificate": jws, "entry": entry.decode(), "proof": proof.decode()})
+        + b"\n"
+    )
 
 
 def judge_certificate(value: Any) -> Judged:
-    return judged(verifier.check_certificate(certificate_file(value), TRUST), lambda: certificate_faults(value))
+    return judged(
+        verifier.check_certificate(certificate_file(value), TRUST),
+        lambda: certificate_faults(value),
+    )
 
 
 @cache
@@ -343,7 +474,10 @@ def judge_carried_certificate(value: Any) -> Judged:
         head, _, signature = file["certificate"].split(".")
         file["certificate"] = f"{head}.{b64(value)}.{signature}"
     report = verifier.check_certificate(text_of(file) + b"\n", TRUST)
-    return judged(report, lambda: [] if text_of(value) == text_of(certificates()[0]) else ["changed without the key"])
+    return judged(
+        report,
+        lambda: [] if text_of(value) == text_of(certificates()[0]) else ["changed without the key"],
+    )
 
 
 # Releases
@@ -363,8 +497,13 @@ def document(world: release_lies.World) -> Document:
         entries.append(json.loads(bundle[at + 2 : at + 2 + length]))
         at += 2 + length
     sealed = next(n for n, entry in enumerate(entries) if entry["t"] == "release_sealed")
-    lines = {name: [json.loads(line) for line in gzip.decompress(files[f"proof/{name}.jsonl.gz"]).splitlines()]
-             for name in LINES}  # fmt: skip
+    lines = {
+        name: [
+            json.loads(line)
+            for line in gzip.decompress(files[f"proof/{name}.jsonl.gz"]).splitlines()
+        ]
+        for name in LINES
+    }
     return {
         "manifest": json.loads(files["manifest.json"]),
         "entries": entries[:sealed],
@@ -393,7 +532,9 @@ def fitted(world: release_lies.World) -> Document:
 
 
 def fit(made: Document) -> None:
-    """Makes counts, parts and root follow from rows and candidates, as far as these are what they should be."""
+    """Makes counts, parts and root follow from rows and candidates, as far as these are what they
+    should be.
+    """
     try:
         manifest, rows, candidates = made["manifest"], made["rows"], made["candidates"]
         turns: dict[str, int] = {}
@@ -410,10 +551,18 @@ def fit(made: Document) -> None:
             for count in one["salted"].values():
                 dropped["deleted"] = dropped.get("deleted", 0) + count
         included = sum(turns.values())
-        manifest["counts"] = {"candidates": included + sum(dropped.values()), "included": included, "dropped": dropped}
+        manifest["counts"] = {
+            "candidates": included + sum(dropped.values()),
+            "included": included,
+            "dropped": dropped,
+        }
         manifest["rows"] = manifest["parts"][0]["rows"] = len(rows)
-        for name in ("kinds", "languages", "origins", "surfaces", "plans") if "contents" in manifest else ():
-            manifest["contents"][name] = {"other": len(rows) if name in ("kinds", "languages") else included}
+        for name in (
+            ("kinds", "languages", "origins", "surfaces", "plans") if "contents" in manifest else ()
+        ):
+            manifest["contents"][name] = {
+                "other": len(rows) if name in ("kinds", "languages") else included
+            }
         leaves = [(row["ordinal"], release_leaf(row)) for row in rows]
         manifest["root"] = parts_root(leaves)
         rows.sort(key=lambda row: (row["conversation"], row["ordinal"]))
@@ -428,9 +577,11 @@ def fit(made: Document) -> None:
 def release_leaf(row: dict[str, Any]) -> bytes:
     days = (release_lies.instant(row["until"]) - release_lies.EPOCH).days
     return tree.leaf_hash(
-        row["ordinal"].to_bytes(4, "big") + bytes.fromhex(row["row_id"]) + (days * 86_400_000_000).to_bytes(8, "big", signed=True)
+        row["ordinal"].to_bytes(4, "big")
+        + bytes.fromhex(row["row_id"])
+        + (days * 86_400_000_000).to_bytes(8, "big", signed=True)
         + bytes.fromhex(row["sealed_sha256"])
-    )  # fmt: skip
+    )
 
 
 def parts_root(leaves: list[tuple[int, bytes]]) -> str:
@@ -456,11 +607,18 @@ def sealed(made: Document) -> tuple[dict[str, bytes], dict[str, bytes]]:
         texts = [text_of(line) for line in made[name]] if isinstance(made[name], list) else []
         data = gzip.compress(b"".join(text + b"\n" for text in texts), 1, mtime=0)
         files[f"proof/{name}.jsonl.gz"] = data
-        if isinstance(manifest, dict) and isinstance(manifest.get("proof"), dict) and "proofs" not in made:
+        if (
+            isinstance(manifest, dict)
+            and isinstance(manifest.get("proof"), dict)
+            and "proofs" not in made
+        ):
             manifest["proof"][name] = {
-                "file": f"proof/{name}.jsonl.gz", "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data),
-                "lines": len(texts), "root": naive_root(texts).hex(),
-            }  # fmt: skip
+                "file": f"proof/{name}.jsonl.gz",
+                "sha256": hashlib.sha256(data).hexdigest(),
+                "bytes": len(data),
+                "lines": len(texts),
+                "root": naive_root(texts).hex(),
+            }
     files["manifest.json"] = text_of(manifest)
     leaf = made["leaf"]
     if isinstance(leaf, dict) and isinstance(leaf.get("facts"), dict) and "leaf_kept" not in made:
@@ -471,7 +629,9 @@ def sealed(made: Document) -> tuple[dict[str, bytes], dict[str, bytes]]:
 
 
 def judge_release(value: Any) -> Judged:
-    """Rows, candidates, policies and entries changed, with all that follows from them made to fit."""
+    """Rows, candidates, policies and entries changed, with all that follows from them made to
+    fit.
+    """
     return judge_told(releases_copy() | value)
 
 
@@ -483,7 +643,9 @@ def judge_release_before(value: Any) -> Judged:
 def judge_told(made: Document) -> Judged:
     fit(made)
     files, log = sealed(made)
-    return judged(verifier.check_release(Held(files), TRUST, Held(log)), lambda: release_faults(made))
+    return judged(
+        verifier.check_release(Held(files), TRUST, Held(log)), lambda: release_faults(made)
+    )
 
 
 def releases_copy() -> Document:
@@ -503,7 +665,9 @@ def judge_manifest(value: Any) -> Judged:
         facts |= {"position": value["journal"]} if "journal" in value else {}
     files, log = sealed(made)
     report = verifier.check_release(Held(files), TRUST, Held(log))
-    return judged(report, lambda: manifest_faults(files["manifest.json"], releases()[0]["manifest"]))
+    return judged(
+        report, lambda: manifest_faults(files["manifest.json"], releases()[0]["manifest"])
+    )
 
 
 def judge_leaf(value: Any) -> Judged:
@@ -525,7 +689,9 @@ def judge_carried_release(value: Any) -> Judged:
         lines = value.get(name)
         if text_of(lines) != text_of(honest[name]):
             texts = [text_of(line) for line in lines] if isinstance(lines, list) else []
-            folder[f"proof/{name}.jsonl.gz"] = gzip.compress(b"".join(text + b"\n" for text in texts), 1, mtime=0)
+            folder[f"proof/{name}.jsonl.gz"] = gzip.compress(
+                b"".join(text + b"\n" for text in texts), 1, mtime=0
+            )
     folder["manifest.json"] = text_of(value.get("manifest"))
     same = folder == files
     report = verifier.check_release(Held(folder), TRUST, Held(log))
@@ -547,7 +713,9 @@ def fewer() -> bytes:
 
 @cache
 def since() -> Document:
-    """An addendum of the year after, which takes a row out of the part, and a review and a measurement of the same year."""
+    """An addendum of the year after, which takes a row out of the part, and a review and a
+    measurement of the same year.
+    """
     files, _ = carried()
     head = hashlib.sha256(files["manifest.json"]).hexdigest()
     part = json.loads(files["manifest.json"])["parts"][0]
@@ -560,26 +728,79 @@ def since() -> Document:
     }
     read = {"drawn": 3, "read": 3, "out_of_reach": 0, "findings": {}}
     return {
-        "purge": {"format": "licet-purge-2", "release": release_lies.RELEASE.hex, "number": 1, "before": head,
-                  "purged_at": "2027-02-01T00:00:00Z",
-                  "parts": [{"file": part["file"], "was": part["sha256"], "after": after, "gone": [[3, 3]]}]},
-        "review": {"v": 2, "type": "licet-release-review", "release": release_lies.RELEASE.hex, "manifest_sha256": head,
-                   "review": "rev_1", "drawn_at": "2026-04-01T00:00:00Z", "closed_at": "2026-05-01T00:00:00Z",
-                   "chance": read, "risk": read | {"findings": {"name": 1}}, "readers": 1,
-                   "bound": {"confidence_percent": 95, "found": 0, "rows": 3, "ppm": 631_597,
-                             "unread": 0, "worst_ppm": 631_597}},
-        "measurement": {
-            "v": 1, "type": "licet-release-measurement", "release": release_lies.RELEASE.hex, "manifest_sha256": head,
-            "measured_at": "2026-06-01T00:00:00Z", "rows": 4, "held_out": {"people": 3, "rows": 4},
-            "confidence_percent": 95, "code": {"blocks": 2, "broken": 1},
-            "words": {"changed": 3, "said": 90},
-            "model": {"base": None, "batch_rows": 8, "parameters": 9, "seeds": 2, "steps": 4, "tokens": 64},
-            "costs": [{"of": "deidentification", "slice": "all", "value": "all", "rows": 4, "people": 3,
-                       "cost_ppm": -3, "low_ppm": -9, "high_ppm": 5},
-                      {"of": "duplicate", "slice": "language", "value": "de", "rows": 3, "people": 2,
-                       "cost_ppm": 3, "low_ppm": 1, "high_ppm": 5}],
+        "purge": {
+            "format": "licet-purge-2",
+            "release": release_lies.RELEASE.hex,
+            "number": 1,
+            "before": head,
+            "purged_at": "2027-02-01T00:00:00Z",
+            "parts": [
+                {"file": part["file"], "was": part["sha256"], "after": after, "gone": [[3, 3]]}
+            ],
         },
-    }  # fmt: skip
+        "review": {
+            "v": 2,
+            "type": "licet-release-review",
+            "release": release_lies.RELEASE.hex,
+            "manifest_sha256": head,
+            "review": "rev_1",
+            "drawn_at": "2026-04-01T00:00:00Z",
+            "closed_at": "2026-05-01T00:00:00Z",
+            "chance": read,
+            "risk": read | {"findings": {"name": 1}},
+            "readers": 1,
+            "bound": {
+                "confidence_percent": 95,
+                "found": 0,
+                "rows": 3,
+                "ppm": 631_597,
+                "unread": 0,
+                "worst_ppm": 631_597,
+            },
+        },
+        "measurement": {
+            "v": 1,
+            "type": "licet-release-measurement",
+            "release": release_lies.RELEASE.hex,
+            "manifest_sha256": head,
+            "measured_at": "2026-06-01T00:00:00Z",
+            "rows": 4,
+            "held_out": {"people": 3, "rows": 4},
+            "confidence_percent": 95,
+            "code": {"blocks": 2, "broken": 1},
+            "words": {"changed": 3, "said": 90},
+            "model": {
+                "base": None,
+                "batch_rows": 8,
+                "parameters": 9,
+                "seeds": 2,
+                "steps": 4,
+                "tokens": 64,
+            },
+            "costs": [
+                {
+                    "of": "deidentification",
+                    "slice": "all",
+                    "value": "all",
+                    "rows": 4,
+                    "people": 3,
+                    "cost_ppm": -3,
+                    "low_ppm": -9,
+                    "high_ppm": 5,
+                },
+                {
+                    "of": "duplicate",
+                    "slice": "language",
+                    "value": "de",
+                    "rows": 3,
+                    "people": 2,
+                    "cost_ppm": 3,
+                    "low_ppm": 1,
+                    "high_ppm": 5,
+                },
+            ],
+        },
+    }
 
 
 def dated_since() -> Document:
@@ -590,14 +811,27 @@ def dated_since() -> Document:
 
 def told_since(kind: str, at: Any, sha256: str, facts: dict[str, Any]) -> dict[str, Any]:
     release = release_lies.RELEASE.hex
-    return {"v": 1, "t": kind, "at": at, "logged": at, "facts": {"release": release, "sha256": sha256} | facts}
+    return {
+        "v": 1,
+        "t": kind,
+        "at": at,
+        "logged": at,
+        "facts": {"release": release, "sha256": sha256} | facts,
+    }
 
 
-def with_since(value: Any, seed: bytes = SIGNER.seed) -> tuple[dict[str, bytes], dict[str, bytes], dict[str, bytes]]:
-    """The folder with an addendum, a review and a measurement, the log of its year, and that of the year after."""
+def with_since(
+    value: Any, seed: bytes = SIGNER.seed
+) -> tuple[dict[str, bytes], dict[str, bytes], dict[str, bytes]]:
+    """The folder with an addendum, a review and a measurement, the log of its year, and that of the
+    year after.
+    """
     purge, review, measured = (value.get(name) for name in SINCE_AT)
     purge_file = text_of({"v": 2, "purge": signed(purge, "licet-purge+jws", seed)})
-    review_jws, measured_jws = signed(review, "licet-review+jws", seed), signed(measured, "licet-measurement+jws", seed)
+    review_jws, measured_jws = (
+        signed(review, "licet-review+jws", seed),
+        signed(measured, "licet-measurement+jws", seed),
+    )
     files = dict(carried()[0])
     files |= {
         "purge-1.json": purge_file,
@@ -605,19 +839,37 @@ def with_since(value: Any, seed: bytes = SIGNER.seed) -> tuple[dict[str, bytes],
         "measurement.json": text_of({"v": 1, "measurement": measured_jws}),
         "part-00000.parquet": fewer(),
     }
-    purge_facts, review_facts = {"number": 1, "rows": 1}, {"rows": 6, "findings": 1, "bound_ppm": 631_597}
+    purge_facts, review_facts = (
+        {"number": 1, "rows": 1},
+        {"rows": 6, "findings": 1, "bound_ppm": 631_597},
+    )
     try:
         runs = [run for part in purge["parts"] for run in part["gone"]]
-        purge_facts = {"number": purge["number"], "rows": sum(last - first + 1 for first, last in runs)}
+        purge_facts = {
+            "number": purge["number"],
+            "rows": sum(last - first + 1 for first, last in runs),
+        }
         both = (review["chance"], review["risk"])
-        review_facts = {"rows": sum(one["read"] for one in both), "bound_ppm": review["bound"]["ppm"],
-                        "findings": sum(sum(one["findings"].values()) for one in both)}  # fmt: skip
+        review_facts = {
+            "rows": sum(one["read"] for one in both),
+            "bound_ppm": review["bound"]["ppm"],
+            "findings": sum(sum(one["findings"].values()) for one in both),
+        }
     except (AttributeError, LookupError, TypeError, ValueError):
         pass
     review_facts["manifest_sha256"] = _or_zero(look(review, ("manifest_sha256",)))
     told = value.get("told_at", {name: look(value, (name, at)) for name, at in SINCE_AT.items()})
-    at, closed, measured_at = (None if one is MISSING else one for one in (look(told, (name,)) for name in SINCE_AT))
-    by = [told_since("release_reviewed", closed, hashlib.sha256(review_jws.encode()).hexdigest(), review_facts)]
+    at, closed, measured_at = (
+        None if one is MISSING else one for one in (look(told, (name,)) for name in SINCE_AT)
+    )
+    by = [
+        told_since(
+            "release_reviewed",
+            closed,
+            hashlib.sha256(review_jws.encode()).hexdigest(),
+            review_facts,
+        )
+    ]
     rows = look(measured, ("rows",))
     measured_facts = {
         "manifest_sha256": _or_zero(look(measured, ("manifest_sha256",))),
@@ -636,7 +888,9 @@ def _or_zero(sha256: Any) -> Any:
 
 
 def judge_since(value: Any) -> Judged:
-    """An addendum, a review and a measurement changed by the operator, signed and told to the log as they are then."""
+    """An addendum, a review and a measurement changed by the operator, signed and told to the log
+    as they are then.
+    """
     files, log, later = with_since(value)
     report = verifier.check_release(Held(files), TRUST, Held(log), [(TRUST_LATER, Held(later))])
     return judged(report, lambda: since_faults(value, since()))
@@ -655,9 +909,13 @@ def judge_carried_since(value: Any) -> Judged:
             jws = json.loads(honest[path])[name]
             head, _, signature = jws.split(".")
             own = signed(value.get(name), typ, STRANGER.seed)
-            forged = own if len(text_of(value)) % 2 else f"{head}.{b64(value.get(name))}.{signature}"
+            forged = (
+                own if len(text_of(value)) % 2 else f"{head}.{b64(value.get(name))}.{signature}"
+            )
             files[path] = (
-                text_of(value.get(name)) if len(text_of(value)) % 3 == 0 else text_of({"v": version, name: forged})
+                text_of(value.get(name))
+                if len(text_of(value)) % 3 == 0
+                else text_of({"v": version, name: forged})
             )
     report = verifier.check_release(Held(files), TRUST, Held(log), [(TRUST_LATER, Held(later))])
     return judged(report, lambda: [] if files == honest else ["changed without the key"])
@@ -669,8 +927,13 @@ def judge_carried_since(value: Any) -> Judged:
 @cache
 def shown() -> list[dict[str, Any]]:
     files = Held(carried()[0])
-    return [{"proof": verifier.prove_conversation(files, release_lies.handle(chat)), "manifest": releases_manifest()}
-            for chat in ("a1", "gone")]  # fmt: skip
+    return [
+        {
+            "proof": verifier.prove_conversation(files, release_lies.handle(chat)),
+            "manifest": releases_manifest(),
+        }
+        for chat in ("a1", "gone")
+    ]
 
 
 def releases_manifest() -> Any:
@@ -709,7 +972,11 @@ def kept_checkpoint() -> bytes:
 
 def judge_log(value: Any) -> Judged:
     """Entries written otherwise and the log signed anew; somebody kept the checkpoint of before."""
-    texts = [text_of(entry) for entry in value] if isinstance(value, list) and value else [text_of(value)]
+    texts = (
+        [text_of(entry) for entry in value]
+        if isinstance(value, list) and value
+        else [text_of(value)]
+    )
     files = small_log(texts[:200])
     older = [("kept", kept_checkpoint())] if len(texts) % 2 == 0 else []
     report = verifier.check_log(Held(files), TRUST, older, verifier.story_of(ORIGIN))
@@ -724,7 +991,11 @@ def judge_log(value: Any) -> Judged:
 def proof_tree() -> dict[str, Any]:
     entries = [canonical(entry) for entry in log_entries()]
     head, _, checkpoint = proof_in(entries, 4).decode().partition("\n\n")
-    return {"lines": head.split("\n"), "checkpoint": checkpoint.split("\n"), "entry": log_entries()[4]}
+    return {
+        "lines": head.split("\n"),
+        "checkpoint": checkpoint.split("\n"),
+        "entry": log_entries()[4],
+    }
 
 
 def judge_proof(value: Any) -> Judged:
@@ -733,10 +1004,15 @@ def judge_proof(value: Any) -> Judged:
     def joined(lines: Any) -> str:
         return "\n".join(map(str, lines)) if isinstance(lines, list) else str(lines)
 
-    raw = f"{joined(value.get('lines'))}\n\n{joined(value.get('checkpoint'))}".encode("utf-8", "replace")
+    raw = f"{joined(value.get('lines'))}\n\n{joined(value.get('checkpoint'))}".encode(
+        "utf-8", "replace"
+    )
     entry = text_of(value.get("entry"))
     report = verifier.check_proof(raw, entry, TRUST)
-    return judged(report, lambda: [] if entry in map(canonical, log_entries()) else ["an entry that no log holds"])
+    return judged(
+        report,
+        lambda: [] if entry in map(canonical, log_entries()) else ["an entry that no log holds"],
+    )
 
 
 # Papers of the law
@@ -744,7 +1020,9 @@ def judge_proof(value: Any) -> Judged:
 
 @cache
 def papers() -> list[dict[str, Any]]:
-    """A paper about the honest release, counted by the product, and another of another kind and scope."""
+    """A paper about the honest release, counted by the product, and another of another kind and
+    scope.
+    """
     made = releases()[0]
     files, _ = sealed(deepcopy(made))
     tally, told = figures.LogTally(), [text_of(entry) for entry in paper_entries()]
@@ -752,19 +1030,34 @@ def papers() -> list[dict[str, Any]]:
         tally.take(figures.read_entry(entry))
     promised = manifests.decode(files["manifest.json"])
     (release,) = tally.releases(lambda _release, _sha256: promised, None)
-    counted = figures.PaperFigures(log=tally.figures(), totals=figures.totals([release]), releases=(release,))
+    counted = figures.PaperFigures(
+        log=tally.figures(), totals=figures.totals([release]), releases=(release,)
+    )
     policy = release_lies.ASKED.document()
     forms = [msgspec.to_builtins(form()) for form in (ab2013.form, ropa.form)]
     stated = stated_by(Controller(name="Example Ltd"))
     said = {
-        "v": 1, "type": "licet-document", **forms[0],
-        "at": {"log": ORIGIN, "entries": len(told), "time": tally.logged}, "scope": None,
-        "logs": [{"origin": ORIGIN, "size": len(told)}], "figures": msgspec.to_builtins(counted),
-        "policy": {"number": 1, "sha256": release_lies.ASKED.sha256().hex(), "document": policy,
-                   "purposes": sorted({one for asked in policy["choice"] for one in asked["covers"]})},
-        "recorded": {"models": [], "first_used": None, "recipients": []}, "stated": stated,
-    }  # fmt: skip
-    other = said | forms[1] | {"scope": [release_lies.RELEASE.hex], "stated": stated | {"name": "Another"}}
+        "v": 1,
+        "type": "licet-document",
+        **forms[0],
+        "at": {"log": ORIGIN, "entries": len(told), "time": tally.logged},
+        "scope": None,
+        "logs": [{"origin": ORIGIN, "size": len(told)}],
+        "figures": msgspec.to_builtins(counted),
+        "policy": {
+            "number": 1,
+            "sha256": release_lies.ASKED.sha256().hex(),
+            "document": policy,
+            "purposes": sorted({one for asked in policy["choice"] for one in asked["covers"]}),
+        },
+        "recorded": {"models": [], "first_used": None, "recipients": []},
+        "stated": stated,
+    }
+    other = (
+        said
+        | forms[1]
+        | {"scope": [release_lies.RELEASE.hex], "stated": stated | {"name": "Another"}}
+    )
     return [json.loads(text_of(one)) for one in (said, other)]
 
 
@@ -782,11 +1075,20 @@ def paper_file(said: Any, seed: bytes = SIGNER.seed) -> tuple[bytes, dict[str, b
         "kind": said.get("kind") if isinstance(said, dict) else None,
         "sha256": hashlib.sha256(jws.encode()).hexdigest(),
     }
-    entry = text_of({"v": 1, "t": "document_made", "at": "2026-03-06T00:00:00Z", "logged": "2026-03-06T00:00:00Z",
-                     "facts": facts})  # fmt: skip
+    entry = text_of(
+        {
+            "v": 1,
+            "t": "document_made",
+            "at": "2026-03-06T00:00:00Z",
+            "logged": "2026-03-06T00:00:00Z",
+            "facts": facts,
+        }
+    )
     entries = [*map(text_of, paper_entries()), entry]
     proof = proof_in(entries, len(entries) - 1)
-    file = text_of({"v": 1, "document": jws, "entry": entry.decode(), "proof": proof.decode()}) + b"\n"
+    file = (
+        text_of({"v": 1, "document": jws, "entry": entry.decode(), "proof": proof.decode()}) + b"\n"
+    )
     return file, small_log(entries)
 
 
@@ -807,7 +1109,10 @@ def judge_carried_paper(value: Any) -> Judged:
         file["document"] = f"{head}.{b64(value)}.{signature}"
     files, _ = sealed(deepcopy(releases()[0]))
     report = verifier.check_document(text_of(file) + b"\n", [(TRUST, Held(log))], [Held(files)])
-    return judged(report, lambda: [] if text_of(value) == text_of(papers()[0]) else ["changed without the key"])
+    return judged(
+        report,
+        lambda: [] if text_of(value) == text_of(papers()[0]) else ["changed without the key"],
+    )
 
 
 def of_release(*names: str, of: list[Document] | None = None) -> tuple[Document, Document]:
@@ -819,13 +1124,17 @@ def of_release(*names: str, of: list[Document] | None = None) -> tuple[Document,
 def artefacts() -> tuple[Artefact, ...]:
     """Everything that is mutated; ``share`` is its part of the mutants that are drawn by chance."""
     rows, others = of_release("rows", "candidates", "policies", "entries")
-    before, others_before = of_release("rows", "candidates", "policies", "entries", of=releases_before())
+    before, others_before = of_release(
+        "rows", "candidates", "policies", "entries", of=releases_before()
+    )
     whole, whole_other = of_release(*LINES, "manifest")
     (manifest, manifest_other), (leaf, leaf_other) = [
         [made[name] for made in releases()] for name in ("manifest", "leaf")
     ]
     moved = dated_since()
-    moved["told_at"] = dict.fromkeys(SINCE_AT, "2027-01-05T00:00:00Z") | {"purge": "2026-06-01T00:00:00Z"}
+    moved["told_at"] = dict.fromkeys(SINCE_AT, "2027-01-05T00:00:00Z") | {
+        "purge": "2026-06-01T00:00:00Z"
+    }
     moved["measurement"] |= {"measured_at": "2027-01-05T00:00:00Z"}
     moved["review"] |= {"closed_at": "2027-01-05T00:00:00Z"}
     moved["purge"] |= {"purged_at": "2026-06-01T00:00:00Z"}
@@ -834,15 +1143,31 @@ def artefacts() -> tuple[Artefact, ...]:
         Artefact("receipt, signed anew", receipts()[0], receipts()[1], judge_receipt, 3),
         Artefact("receipt of before, signed anew", receipts()[2], receipts()[1], judge_receipt, 1),
         Artefact("receipt, carried", receipts()[0], receipts()[1], judge_carried_receipt, 1),
-        Artefact("certificate, signed and told anew", certificates()[0], certificates()[1], judge_certificate, 3),
-        Artefact("certificate, carried", certificates()[0], certificates()[1], judge_carried_certificate, 1),
+        Artefact(
+            "certificate, signed and told anew",
+            certificates()[0],
+            certificates()[1],
+            judge_certificate,
+            3,
+        ),
+        Artefact(
+            "certificate, carried",
+            certificates()[0],
+            certificates()[1],
+            judge_carried_certificate,
+            1,
+        ),
         Artefact("release, told anew", rows, others, judge_release, 10),
         Artefact("release of before, told anew", before, others_before, judge_release_before, 3),
         Artefact("release, carried", whole, whole_other, judge_carried_release, 1),
         Artefact("manifest, told anew", manifest, manifest_other, judge_manifest, 3),
         Artefact("leaf of a release", leaf, leaf_other, judge_leaf, 1),
-        Artefact("addendum, review and measurement, told anew", dated_since(), moved, judge_since, 4),
-        Artefact("addendum, review and measurement, carried", since(), moved, judge_carried_since, 1),
+        Artefact(
+            "addendum, review and measurement, told anew", dated_since(), moved, judge_since, 4
+        ),
+        Artefact(
+            "addendum, review and measurement, carried", since(), moved, judge_carried_since, 1
+        ),
         Artefact("document, signed and told anew", papers()[0], papers()[1], judge_paper, 3),
         Artefact("document, carried", papers()[0], papers()[1], judge_carried_paper, 1),
         Artefact("conversation", chats[0], chats[1], judge_conversation, 2),
@@ -863,5 +1188,8 @@ def drawn(of: Artefact, seed: int) -> Any:
     """A mutant by its seed: one change, two, or three of any fields."""
     draw = random.Random(seed)
     every = list(places(of.tree))
-    changes = [(draw.choice(every), draw.choice((*CHANGES, of.swapped))) for _ in range(draw.choice((1, 2, 2, 2, 3)))]
+    changes = [
+        (draw.choice(every), draw.choice((*CHANGES, of.swapped)))
+        for _ in range(draw.choice((1, 2, 2, 2, 3)))
+    ]
     return mutated(of, changes, draw)

@@ -1,9 +1,11 @@
-"""The operator as adversary: a whole log altered by who holds its key, so that every hash and signature fits.
+"""The operator as adversary: a whole log altered by who holds its key, so that every hash and
+signature fits.
 
-Each alteration takes the entries of one honest log (`honest_logs`), changes them as somebody would who wants to claim
-more, and knows by itself whether the log that it leaves contradicts itself: `CONTRADICTED` alterations break what an
-honest installation cannot help telling, `RESIDUALS` are what a holder of the key can still claim. docs/security.md
-lists the residuals, each with who could notice it; a test holds the list against these.
+Each alteration takes the entries of one honest log (`honest_logs`), changes them as somebody would
+who wants to claim more, and knows by itself whether the log that it leaves contradicts itself:
+`CONTRADICTED` alterations break what an honest installation cannot help telling, `RESIDUALS` are
+what a holder of the key can still claim. docs/security.md lists the residuals, each with who could
+notice it; a test holds the list against these.
 """
 
 from __future__ import annotations
@@ -16,8 +18,17 @@ from typing import Any
 from .honest_logs import Entry, name_of
 
 Entries = list[Entry]
-Alteration = Callable[[Entries, Random], Entries | None]  # None: the log has nothing that it could alter
-CHANGES = {"plan_set", "age_found", "region_set", "closed", "project_kept_out", "project_let_in", "choice"}
+# None: the log has nothing that it could alter
+Alteration = Callable[[Entries, Random], Entries | None]
+CHANGES = {
+    "plan_set",
+    "age_found",
+    "region_set",
+    "closed",
+    "project_kept_out",
+    "project_let_in",
+    "choice",
+}
 ABOUT_CHATS = {
     "narrowed",
     "widened",
@@ -67,7 +78,8 @@ def where(log: Entries, *kinds: str, **facts: Any) -> list[int]:
     return [
         n
         for n, entry in enumerate(log)
-        if entry["t"] in kinds and all(entry["facts"].get(key) == value for key, value in facts.items())
+        if entry["t"] in kinds
+        and all(entry["facts"].get(key) == value for key, value in facts.items())
     ]
 
 
@@ -100,7 +112,11 @@ def is_opened(log: Entries, who: str) -> bool:
 def is_first(log: Entries) -> bool:
     """Whether it is the installation's first log: the first policy was applied in it."""
     policies = where(log, "policy_applied", "policy_stands")
-    return bool(policies) and log[policies[0]]["t"] == "policy_applied" and log[policies[0]]["facts"]["number"] == 0
+    return (
+        bool(policies)
+        and log[policies[0]]["t"] == "policy_applied"
+        and log[policies[0]]["facts"]["number"] == 0
+    )
 
 
 def year_of(log: Entries) -> str:
@@ -132,14 +148,22 @@ def replaced(log: Entries, place: int, entry: Entry) -> Entries:
 
 
 def about(entry: Entry) -> dict[str, Any]:
-    return {key: entry["facts"][key] for key in ("question", "scope", "handle", "project") if key in entry["facts"]}
+    return {
+        key: entry["facts"][key]
+        for key in ("question", "scope", "handle", "project")
+        if key in entry["facts"]
+    }
 
 
 def in_force(log: Entries, who: str, until: int) -> dict[int, Entry]:
     """The grants of an account that this log tells of and did not end."""
     grants: dict[int, Entry] = {}
     for entry in log[:until]:
-        if entry.get("who") == who and entry["t"] in ("grant_begun", "grant_affirmed", "grant_stands"):
+        if entry.get("who") == who and entry["t"] in (
+            "grant_begun",
+            "grant_affirmed",
+            "grant_stands",
+        ):
             grants[entry["facts"]["grant"]] = entry
         elif entry.get("who") == who and entry["t"] == "grant_ended":
             grants.pop(entry["facts"]["grant"], None)
@@ -178,7 +202,9 @@ def revived_by_restore(log: Entries, draw: Random) -> Entries | None:
     entry, number = log[place], draw.randint(1, 9)
     life = max([0, *(one["facts"]["life"] for one in log if one["t"] == "restored")]) + 1
     kind = draw.choice(("grant_begun", "grant_begun", "grant_affirmed", "grant_stands"))
-    grant = told(entry, kind, facts={"grant": number, "version": entry["facts"]["version"], **about(entry)})
+    grant = told(
+        entry, kind, facts={"grant": number, "version": entry["facts"]["version"], **about(entry)}
+    )
     opened = [n for n in where(log, "account_opened") if log[n]["who"] == entry["who"]]
     if draw.random() < 0.5 and opened:
         grant["at"] = log[opened[0]]["at"]
@@ -202,7 +228,11 @@ def ended_used(log: Entries, draw: Random) -> Entries | None:
         for n in where(log, "grant_begun", "grant_affirmed", "grant_stands", grant=number)
         if n < place and log[n]["who"] == who
     ]
-    choices = [n for n in same(log, place) if log[n]["t"] == "choice" and log[n]["facts"]["effect"] != "none"]
+    choices = [
+        n
+        for n in same(log, place)
+        if log[n]["t"] == "choice" and log[n]["facts"]["effect"] != "none"
+    ]
     if not begun or not choices:
         return None
     last = choices[0]
@@ -220,7 +250,9 @@ def out_of_nothing(log: Entries, draw: Random) -> Entries | None:
         return None
     entry = log[place]
     facts = {"grant": draw.randint(1, 3), "version": 0, "question": "models", "scope": "account"}
-    return inserted(log, place + 1, told(entry, draw.choice(("grant_stands", "grant_affirmed")), facts=facts))
+    return inserted(
+        log, place + 1, told(entry, draw.choice(("grant_stands", "grant_affirmed")), facts=facts)
+    )
 
 
 @contradicted("a grant is told twice, under two numbers")
@@ -230,7 +262,9 @@ def twice(log: Entries, draw: Random) -> Entries | None:
         return None
     entry = log[place]
     return inserted(
-        log, place + 1, told(entry, "grant_begun", facts={**entry["facts"], "grant": entry["facts"]["grant"] + 1})
+        log,
+        place + 1,
+        told(entry, "grant_begun", facts={**entry["facts"], "grant": entry["facts"]["grant"] + 1}),
     )
 
 
@@ -257,7 +291,9 @@ def number_gap(log: Entries, draw: Random) -> Entries | None:
         return None
     begun = where(log, "grant_begun")
     found = [
-        n for n in begun if is_opened(log, log[n]["who"]) and any(log[m]["t"] == "grant_begun" for m in same(log, n))
+        n
+        for n in begun
+        if is_opened(log, log[n]["who"]) and any(log[m]["t"] == "grant_begun" for m in same(log, n))
     ]
     place = pick(draw, found)
     if place is None:
@@ -292,9 +328,13 @@ def choice_backdated(log: Entries, draw: Random) -> Entries | None:
     before = [
         n
         for n in range(place)
-        if log[n].get("who") == log[place]["who"] and log[n]["t"] in ACTS and moment(log[n]) < moment(log[place])
+        if log[n].get("who") == log[place]["who"]
+        and log[n]["t"] in ACTS
+        and moment(log[n]) < moment(log[place])
     ]
-    earlier = [n for n in range(place) if before and moment(log[n]) < max(moment(log[m]) for m in before)]
+    earlier = [
+        n for n in range(place) if before and moment(log[n]) < max(moment(log[m]) for m in before)
+    ]
     if not earlier:
         return None
     at = log[draw.choice(earlier)]["at"]
@@ -304,9 +344,13 @@ def choice_backdated(log: Entries, draw: Random) -> Entries | None:
 
 @contradicted("the log's own time goes back")
 def logged_back(log: Entries, draw: Random) -> Entries | None:
-    found = [n for n in range(1, len(log)) if log[n - 1]["logged"] > log[0]["logged"] >= log[n]["at"]]
+    found = [
+        n for n in range(1, len(log)) if log[n - 1]["logged"] > log[0]["logged"] >= log[n]["at"]
+    ]
     place = pick(draw, found)
-    return None if place is None else replaced(log, place, {**log[place], "logged": log[0]["logged"]})
+    return (
+        None if place is None else replaced(log, place, {**log[place], "logged": log[0]["logged"]})
+    )
 
 
 @contradicted("an entry is of after it was logged")
@@ -318,7 +362,10 @@ def of_the_future(log: Entries, draw: Random) -> Entries | None:
 # Leaves that others imply
 
 
-@contradicted("a choice that began or affirmed a grant, and the grant is not told before the account's next act")
+@contradicted(
+    "a choice that began or affirmed a grant, and the grant is not told before the "
+    "account's next act"
+)
 def grant_left_out(log: Entries, draw: Random) -> Entries | None:
     found = []
     for n in where(log, "grant_begun", "grant_affirmed"):
@@ -387,7 +434,11 @@ def no_left_out(log: Entries, draw: Random) -> Entries | None:
 def narrowed_goes_on(log: Entries, draw: Random) -> Entries | None:
     found = []
     for n in where(log, "grant_ended"):
-        if log[n]["facts"]["cause"] not in ("narrowed", "closed") or late(log[n]) or is_restored(log):
+        if (
+            log[n]["facts"]["cause"] not in ("narrowed", "closed")
+            or late(log[n])
+            or is_restored(log)
+        ):
             continue
         act = next_act(log, n)
         if (
@@ -405,7 +456,9 @@ def cause_left_out(log: Entries, draw: Random) -> Entries | None:
     found = [
         n
         for n in where(log, "grant_ended")
-        if log[n]["facts"]["cause"] in ("narrowed", "closed") and not late(log[n]) and not is_restored(log)
+        if log[n]["facts"]["cause"] in ("narrowed", "closed")
+        and not late(log[n])
+        and not is_restored(log)
     ]
     place = pick(draw, found)
     if place is None:
@@ -432,7 +485,10 @@ def opened_twice(log: Entries, draw: Random) -> Entries | None:
     return None if place is None else inserted(log, place + 1, told(log[place], "account_opened"))
 
 
-@contradicted("a key destroyed because of a deletion, a hold that ends, feedback taken back: without what it follows")
+@contradicted(
+    "a key destroyed because of a deletion, a hold that ends, feedback taken back: without "
+    "what it follows"
+)
 def follows_nothing(log: Entries, draw: Random) -> Entries | None:
     if is_restored(log):
         return None
@@ -458,7 +514,13 @@ def closed_chooses(log: Entries, draw: Random) -> Entries | None:
     if place is None:
         return None
     last = max([place, *same(log, place)])
-    facts = {"allow": True, "effect": "began", "version": 99, "question": "models", "scope": "account"}
+    facts = {
+        "allow": True,
+        "effect": "began",
+        "version": 99,
+        "question": "models",
+        "scope": "account",
+    }
     if any(entry["t"] == "policy_applied" for entry in log):
         facts["version"] = max(log[n]["facts"]["number"] for n in where(log, "policy_applied"))
     yes = told({**log[last], "at": log[last]["logged"]}, "choice", facts=facts)
@@ -507,7 +569,11 @@ def carried_begins(log: Entries, draw: Random) -> Entries | None:
 def carried_number(log: Entries, draw: Random) -> Entries | None:
     place = pick(
         draw,
-        [n for n in where(log, "grant_begun") if any(log[m]["who"] == log[n]["who"] for m in where(log, "carried"))],
+        [
+            n
+            for n in where(log, "grant_begun")
+            if any(log[m]["who"] == log[n]["who"] for m in where(log, "carried"))
+        ],
     )
     if place is None:
         return None
@@ -549,7 +615,10 @@ def choice_ahead(log: Entries, draw: Random) -> Entries | None:
     place = pick(draw, where(log, "choice"))
     if place is None:
         return None
-    facts = {**log[place]["facts"], "version": 1 + max(log[n]["facts"]["number"] for n in where(log, "policy_applied"))}
+    facts = {
+        **log[place]["facts"],
+        "version": 1 + max(log[n]["facts"]["number"] for n in where(log, "policy_applied")),
+    }
     return replaced(log, place, {**log[place], "facts": facts})
 
 
@@ -561,7 +630,10 @@ def release_version(log: Entries, draw: Random) -> Entries | None:
     return replaced(log, place, {**log[place], "facts": {**log[place]["facts"], "version": 77}})
 
 
-@contradicted("a release is sealed twice, or what is stated of it is of another manifest, or comes before its leaf")
+@contradicted(
+    "a release is sealed twice, or what is stated of it is of another manifest, or comes "
+    "before its leaf"
+)
 def release_misstated(log: Entries, draw: Random) -> Entries | None:
     place = pick(draw, where(log, "release_sealed"))
     if place is None:
@@ -572,7 +644,14 @@ def release_misstated(log: Entries, draw: Random) -> Entries | None:
         ("release_sealed", {**facts, "rows": facts["rows"] + 1}),
         (
             "release_reviewed",
-            {**of, "manifest_sha256": "0" * 64, "sha256": "1" * 64, "rows": 1, "findings": 0, "bound_ppm": 9},
+            {
+                **of,
+                "manifest_sha256": "0" * 64,
+                "sha256": "1" * 64,
+                "rows": 1,
+                "findings": 0,
+                "bound_ppm": 9,
+            },
         ),
         ("release_measured", {**of, "manifest_sha256": "0" * 64, "sha256": "1" * 64, "rows": 1}),
         ("release_signed", {**of, "review_sha256": "2" * 64, "signature": 1}),
@@ -593,7 +672,9 @@ def release_unknown(log: Entries, draw: Random) -> Entries | None:
         return None
     place = draw.randrange(where(log, "policy_applied")[0], len(log))
     of = {"release": "e" * 32, "manifest_sha256": "f" * 64, "sha256": "1" * 64, "rows": 3}
-    kind, more = draw.choice((("release_measured", {}), ("release_reviewed", {"findings": 0, "bound_ppm": 9})))
+    kind, more = draw.choice(
+        (("release_measured", {}), ("release_reviewed", {"findings": 0, "bound_ppm": 9}))
+    )
     return inserted(log, place + 1, nobodys(log[place], kind, **of, **more))
 
 
@@ -602,7 +683,9 @@ def notice_unknown(log: Entries, draw: Random) -> Entries | None:
     place = pick(draw, where(log, "notice_shown"))
     if place is None or not is_first(log):
         return None
-    return replaced(log, place, {**log[place], "facts": {**log[place]["facts"], "sha256": "0" * 64}})
+    return replaced(
+        log, place, {**log[place], "facts": {**log[place]["facts"], "sha256": "0" * 64}}
+    )
 
 
 @contradicted("a restore begins the life of an earlier one, or lacked more entries than there were")
@@ -613,7 +696,11 @@ def restore_impossible(log: Entries, draw: Random) -> Entries | None:
         return inserted(log, place + 1, nobodys(log[place], "restored", life=max(lives), entries=0))
     if not is_first(log) or place < where(log, "policy_applied")[0]:
         return None
-    return inserted(log, place + 1, nobodys(log[place], "restored", life=max([0, *lives]) + 9, entries=place + 2))
+    return inserted(
+        log,
+        place + 1,
+        nobodys(log[place], "restored", life=max([0, *lives]) + 9, entries=place + 2),
+    )
 
 
 @contradicted("one entry told twice")
@@ -624,11 +711,19 @@ def entry_twice(log: Entries, draw: Random) -> Entries | None:
 
 @contradicted("an entry under the pseudonym of another account's conversation or project")
 def another_owner(log: Entries, draw: Random) -> Entries | None:
-    found = [n for n in range(len(log)) if {"handle", "project"} & log[n]["facts"].keys() and "who" in log[n]]
+    found = [
+        n
+        for n in range(len(log))
+        if {"handle", "project"} & log[n]["facts"].keys() and "who" in log[n]
+    ]
     place = pick(draw, found)
     if place is None:
         return None
-    entry = {**log[place], "who": name_of("somebody else"), "commit": name_of("else", log[place]["commit"])}
+    entry = {
+        **log[place],
+        "who": name_of("somebody else"),
+        "commit": name_of("else", log[place]["commit"]),
+    }
     opened = told({**entry}, "account_opened")
     return inserted(log, place + 1, opened, entry)
 
@@ -639,7 +734,11 @@ def another_owner(log: Entries, draw: Random) -> Entries | None:
 @residual("a whole act is left out: a withdrawal with its endings, a deletion, keeping out")
 def act_left_out(log: Entries, draw: Random) -> Entries | None:
     """The newest act of an account, with all that it brought."""
-    found = [n for n in where(log, "choice", allow=False) if next_act(log, n) is None and not is_restored(log)]
+    found = [
+        n
+        for n in where(log, "choice", allow=False)
+        if next_act(log, n) is None and not is_restored(log)
+    ]
     place = pick(draw, found)
     if place is None:
         return None
@@ -654,7 +753,9 @@ def act_left_out(log: Entries, draw: Random) -> Entries | None:
 
 @residual("a yes that nobody gave: a choice and its grant, told together")
 def yes_invented(log: Entries, draw: Random) -> Entries | None:
-    place = pick(draw, [n for n in where(log, "account_opened") if next(same(log, n), None) is None])
+    place = pick(
+        draw, [n for n in where(log, "account_opened") if next(same(log, n), None) is None]
+    )
     if place is None or not where(log[:place], "policy_applied", "policy_stands"):
         return None
     facts = {"version": 0, "question": "models", "scope": "account"}
@@ -671,7 +772,9 @@ def account_invented(log: Entries, draw: Random) -> Entries | None:
     facts = {"version": 0, "question": "models", "scope": "account"}
     opened = {**log[place], **who}
     yes = told(opened, "choice", facts={"allow": True, "effect": "began", **facts})
-    return inserted(log, place + 1, opened, yes, told(yes, "grant_begun", facts={"grant": 1, **facts}))
+    return inserted(
+        log, place + 1, opened, yes, told(yes, "grant_begun", facts={"grant": 1, **facts})
+    )
 
 
 @residual("an act is dated earlier or later, between the account's acts before and after it")
@@ -684,8 +787,16 @@ def act_redated(log: Entries, draw: Random) -> Entries | None:
     place = pick(draw, found)
     if place is None:
         return None
-    before = [log[n] for n in range(place) if log[n].get("who") == log[place]["who"] and log[n]["t"] in ACTS]
-    return replaced(log, place, {**log[place], "at": max(before, key=moment)["at"]}) if before else None
+    before = [
+        log[n]
+        for n in range(place)
+        if log[n].get("who") == log[place]["who"] and log[n]["t"] in ACTS
+    ]
+    return (
+        replaced(log, place, {**log[place], "at": max(before, key=moment)["at"]})
+        if before
+        else None
+    )
 
 
 @residual("a grant of a year before is said to stand, of an account that was carried over")
@@ -704,14 +815,17 @@ def name_taken(log: Entries, draw: Random) -> Entries | None:
     found = [
         n
         for n in where(log, "deleted")
-        if next_act(log, n) is None and not any(log[m]["t"] == "key_destroyed" for m in same(log, n))
+        if next_act(log, n) is None
+        and not any(log[m]["t"] == "key_destroyed" for m in same(log, n))
     ]
     place = pick(draw, found)
     if place is None:
         return None
     entry = {key: value for key, value in log[place].items() if key != "who"}
     return replaced(
-        log, place, {**entry, "facts": {key: fact for key, fact in entry["facts"].items() if key != "handle"}}
+        log,
+        place,
+        {**entry, "facts": {key: fact for key, fact in entry["facts"].items() if key != "handle"}},
     )
 
 
@@ -727,10 +841,15 @@ def cut_off(log: Entries, draw: Random) -> Entries | None:
     return log[: draw.randrange(1, len(log) + 1)]
 
 
-@residual("what is of nobody is left out or invented: a certificate, a paper, a note of the staff's work")
+@residual(
+    "what is of nobody is left out or invented: a certificate, a paper, a note of the staff's work"
+)
 def paper_invented(log: Entries, draw: Random) -> Entries | None:
     place = draw.randrange(len(log))
     kind, facts = draw.choice(
-        (("certificate", {"sha256": "a" * 64}), ("document_made", {"kind": "ropa", "sha256": "b" * 64}))
+        (
+            ("certificate", {"sha256": "a" * 64}),
+            ("document_made", {"kind": "ropa", "sha256": "b" * 64}),
+        )
     )
     return inserted(log, place + 1, nobodys(log[place], kind, **facts))

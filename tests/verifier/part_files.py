@@ -1,4 +1,6 @@
-"""Parts for releases that are made up: real Parquet, of rows whose sealed bytes are the number of the row."""
+"""Parts for releases that are made up: real Parquet, of rows whose sealed bytes are the number of
+the row.
+"""
 
 from __future__ import annotations
 
@@ -27,11 +29,13 @@ def part_bytes(held: Columns) -> bytes:
     """The file; ValueError or the like where no part can hold such rows."""
     rows = [
         SealedRow(
-            ordinal=ordinal, row_id=bytes.fromhex(row_id), until=datetime.fromisoformat(f"{until}T00:00:00+00:00"),
+            ordinal=ordinal,
+            row_id=bytes.fromhex(row_id),
+            until=datetime.fromisoformat(f"{until}T00:00:00+00:00"),
             sealed=SEALED[sealed_sha256],
         )
         for ordinal, row_id, until, sealed_sha256 in held
-    ]  # fmt: skip
+    ]
     if any(len(row.row_id) != 16 or row.until - part.EPOCH > timedelta(days=10**5) for row in rows):
         raise ValueError("no part holds such a row")
     file = io.BytesIO()

@@ -1,4 +1,6 @@
-"""The one file that strangers get, as they get it: saved, loaded, and run by a Python with nothing else in it."""
+"""The one file that strangers get, as they get it: saved, loaded, and run by a Python with nothing
+else in it.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ def saved(folder: Path) -> Path:
 
 
 def bare(folder: Path) -> Path:
-    """A Python with `cryptography` and what that needs, and no package of ours or anybody else's."""
+    """A Python with `cryptography` and what that needs, and no package of ours or anybody
+    else's.
+    """
     venv.create(folder, with_pip=False, symlinks=True)
     (site,) = folder.glob("lib/python*/site-packages")
     for name in ("cryptography", "cffi", "_cffi_backend", "pycparser"):
@@ -41,7 +45,9 @@ def bare(folder: Path) -> Path:
     return folder / "bin" / "python"
 
 
-def run(file: Path, *words: object, python: Path | str = sys.executable) -> subprocess.CompletedProcess[str]:
+def run(
+    file: Path, *words: object, python: Path | str = sys.executable
+) -> subprocess.CompletedProcess[str]:
     """The file alone: isolated, and from elsewhere."""
     call = [str(python), "-I", str(file), *map(str, words)]
     return subprocess.run(call, capture_output=True, text=True, cwd="/", check=False, timeout=600)

@@ -1,4 +1,6 @@
-"""A release beside the one that its rows were carried from: what is said of the base is held against its folder."""
+"""A release beside the one that its rows were carried from: what is said of the base is held
+against its folder.
+"""
 
 from __future__ import annotations
 
@@ -39,9 +41,14 @@ def base_world() -> World:
 def leaf_of(folder: dict[str, bytes]) -> dict[str, Any]:
     said = json.loads(folder["manifest.json"])
     return {
-        "release": said["release"], "purpose": said["purpose"], "version": 1, "position": 30, "rows": said["rows"],
-        "root": said["root"], "manifest_sha256": hashlib.sha256(folder["manifest.json"]).hexdigest(),
-    }  # fmt: skip
+        "release": said["release"],
+        "purpose": said["purpose"],
+        "version": 1,
+        "position": 30,
+        "rows": said["rows"],
+        "root": said["root"],
+        "manifest_sha256": hashlib.sha256(folder["manifest.json"]).hexdigest(),
+    }
 
 
 Change = Callable[[World], Any]
@@ -49,9 +56,13 @@ Carry = Callable[[dict[str, bytes]], Any]
 
 
 class Pair:
-    """A release and its base, as an operator tells and signs them, and as whoever carries the base's folder hands it on."""
+    """A release and its base, as an operator tells and signs them, and as whoever carries the
+    base's folder hands it on.
+    """
 
-    def __init__(self, base: Change | None = None, own: Change | None = None, carrier: Carry | None = None) -> None:
+    def __init__(
+        self, base: Change | None = None, own: Change | None = None, carrier: Carry | None = None
+    ) -> None:
         first = base_world()
         if base is not None:
             base(first)
@@ -59,9 +70,13 @@ class Pair:
         then, leaf = release_lies.honest(), leaf_of(self.base)
         then.told.append(("release_sealed", BASE_SEALED_AT, None, leaf))
         then.manifest["base"] = {
-            "release": leaf["release"], "root": leaf["root"], "rows": leaf["rows"], "carried": TWINS, "rebuilt": 2,
+            "release": leaf["release"],
+            "root": leaf["root"],
+            "rows": leaf["rows"],
+            "carried": TWINS,
+            "rebuilt": 2,
             "dropped": 2,
-        }  # fmt: skip
+        }
         if own is not None:
             own(then)
         self.folder, self.log = sealed(then)
@@ -81,7 +96,9 @@ def honest() -> Pair:
 
 
 @pytest.mark.parametrize("by", BY, ids=["package", "one file"])
-def test_an_honest_release_is_proved_with_the_folder_of_its_base(by: Callable[[], ModuleType]) -> None:
+def test_an_honest_release_is_proved_with_the_folder_of_its_base(
+    by: Callable[[], ModuleType],
+) -> None:
     report = honest().report(by())
     assert (report.findings, report.lacks, str(report.answer)) == ([], [], "proved")
     assert [part.what for part in report.parts][-1] == "carried rows"
@@ -100,7 +117,9 @@ def said(**changes: Any) -> Change:
 
 def lines_changed(folder: dict[str, bytes]) -> None:
     """The base's rows have as many turns as those of the release, and its manifest stays."""
-    rows = sorted(release_lies.honest().rows, key=lambda one: (one["conversation"], str(one["ordinal"])))
+    rows = sorted(
+        release_lies.honest().rows, key=lambda one: (one["conversation"], str(one["ordinal"]))
+    )
     folder["proof/rows.jsonl.gz"], _ = packed(rows)
 
 
@@ -115,22 +134,48 @@ def another_row(world: World) -> None:
 
 NAMED, ALIKE = "the release that the other manifest names", "curated in the same way"
 LIES: dict[str, tuple[dict[str, Any], str]] = {
-    "more carried than can have been": ({"own": said(carried=7, rebuilt=1, dropped=1)}, "of the same turns as rows of"),
+    "more carried than can have been": (
+        {"own": said(carried=7, rebuilt=1, dropped=1)},
+        "of the same turns as rows of",
+    ),
     "all carried": ({"own": said(carried=8, rebuilt=0, dropped=0)}, "of the same turns as rows of"),
     "another release's folder": ({"carrier": lambda f: f.update(honest().folder)}, NAMED),
-    "its root changed": ({"carrier": lambda f: f.update({"manifest.json": canonical(
-        json.loads(f["manifest.json"]) | {"root": "6" * 64})})}, NAMED),
+    "its root changed": (
+        {
+            "carrier": lambda f: f.update(
+                {"manifest.json": canonical(json.loads(f["manifest.json"]) | {"root": "6" * 64})}
+            )
+        },
+        NAMED,
+    ),
     "its manifest changed": ({"carrier": renamed}, "leaf of the release names its hash"),
     "its lines changed": ({"carrier": lines_changed}, "lead to its root"),
-    "its lines missing": ({"carrier": lambda f: f.pop("proof/rows.jsonl.gz")}, "it holds `8` lines"),
+    "its lines missing": (
+        {"carrier": lambda f: f.pop("proof/rows.jsonl.gz")},
+        "it holds `8` lines",
+    ),
     "no manifest": ({"carrier": lambda f: f.pop("manifest.json")}, "has a manifest"),
     "a line of no row": ({"base": another_row}, "as the manifest's root has them"),
     "other software": ({"base": lambda w: w.manifest.update(licet="1")}, ALIKE),
-    "other rules": ({"base": lambda w: w.manifest.update(deidentification={
-        "rules": "r", "sha256": "7" * 64, "counts": {}, "left_in": release_lies.LEFT_IN})}, ALIKE),
-    "another plan": ({"base": lambda w: w.manifest.update(curation={"plan": "8" * 64, "splits": {}})}, ALIKE),
+    "other rules": (
+        {
+            "base": lambda w: w.manifest.update(
+                deidentification={
+                    "rules": "r",
+                    "sha256": "7" * 64,
+                    "counts": {},
+                    "left_in": release_lies.LEFT_IN,
+                }
+            )
+        },
+        ALIKE,
+    ),
+    "another plan": (
+        {"base": lambda w: w.manifest.update(curation={"plan": "8" * 64, "splits": {}})},
+        ALIKE,
+    ),
     "built later": ({"base": lambda w: w.manifest.update(built_at="2026-03-05T12:00:01Z")}, ALIKE),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("by", BY, ids=["package", "one file"])
@@ -153,17 +198,25 @@ def test_a_row_stands_for_one_row_and_only_for_one_of_its_own_conversation() -> 
     assert carried_max(own, own, True) == carried_max(own, own, False) == 4
     assert carried_max(own, [row("a", one), row("b", two)], True) == 2, "each is the twin of one"
     assert carried_max(own, [row("b", one), row("d", two)], True) == 0
-    assert carried_max(own, [row("b", one), row("d", two)], False) == 2, "names of another year tell nothing"
+    assert carried_max(own, [row("b", one), row("d", two)], False) == 2, (
+        "names of another year tell nothing"
+    )
     assert carried_max(own, [row("b", two, who="x"), row("c", two, one)], True) == 0
     split = row("c", one, two)
     split["sources"] = [split["sources"][1], {"segment": 0, "turns": {"typed": 1}}]
-    assert carried_max(own, [split], True) == 1, "whatever the order, and the reasons, of its sources"
+    assert carried_max(own, [split], True) == 1, (
+        "whatever the order, and the reasons, of its sources"
+    )
     assert carried_max([], own, True) == carried_max(own, [], False) == 0
 
 
 def test_the_one_file_finds_the_base_beside_a_release_or_where_it_is_told(tmp_path: Path) -> None:
     pair = Pair(own=said(carried=7, rebuilt=1, dropped=1))
-    for name, files in (("releases/spring", pair.folder), ("log", pair.log), ("elsewhere/winter", pair.base)):
+    for name, files in (
+        ("releases/spring", pair.folder),
+        ("log", pair.log),
+        ("elsewhere/winter", pair.base),
+    ):
         for path, data in files.items():
             (tmp_path / name / path).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name / path).write_bytes(data)
@@ -179,8 +232,12 @@ def test_the_one_file_finds_the_base_beside_a_release_or_where_it_is_told(tmp_pa
         SIGNER.verifier.vkey,
     ]
     alone = run(*call)
-    assert (alone.returncode, f"the folder of its base `{BASE_ID}`" in alone.stdout) == (0, True), alone.stdout
+    assert (alone.returncode, f"the folder of its base `{BASE_ID}`" in alone.stdout) == (0, True), (
+        alone.stdout
+    )
     told = run(*call, "--base", tmp_path / "elsewhere/winter")
-    assert (told.returncode, "of the same turns as rows of its base" in told.stdout) == (1, True), told.stdout
+    assert (told.returncode, "of the same turns as rows of its base" in told.stdout) == (1, True), (
+        told.stdout
+    )
     (tmp_path / "elsewhere/winter").rename(tmp_path / "releases/winter")
     assert run(*call).stdout == told.stdout

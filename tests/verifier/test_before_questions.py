@@ -1,7 +1,7 @@
 """What was signed before there were questions is proved as it was then, and its lies are found.
 
-The files were written by the version of then (`before_questions/README.md`); the lies of `release_lies` and `lies` are
-told in its form as well.
+The files were written by the version of then (`before_questions/README.md`); the lies of
+`release_lies` and `lies` are told in its form as well.
 """
 
 from __future__ import annotations
@@ -46,26 +46,40 @@ def test_they_are_of_before() -> None:
         rows = lines(BEFORE / name / "proof" / "rows.jsonl.gz")
         assert rows and all(row["v"] == 1 and "question" not in row for row in rows)
         assert all("widening" in source for row in rows for source in row["sources"])
-        assert all("covers" in one["choice"] for one in lines(BEFORE / name / "proof" / "policies.jsonl.gz"))
+        assert all(
+            "covers" in one["choice"]
+            for one in lines(BEFORE / name / "proof" / "policies.jsonl.gz")
+        )
     told = [entry for year in KEYS for entry in entries(year)]
     assert not any({"question", "scope"} & entry["facts"].keys() for entry in told)
-    assert {"choice", "grant_begun", "grant_affirmed", "grant_ended", "grant_stands", "carried", "narrowed", "widened"} <= {
-        entry["t"] for entry in told
-    }  # fmt: skip
+    assert {
+        "choice",
+        "grant_begun",
+        "grant_affirmed",
+        "grant_ended",
+        "grant_stands",
+        "carried",
+        "narrowed",
+        "widened",
+    } <= {entry["t"] for entry in told}
 
 
 @BOTH
 @pytest.mark.parametrize("year", KEYS)
 def test_a_log_is_proved(by: ModuleType, year: str) -> None:
     trusted = by.trust(KEYS[year])
-    report = by.check_log(by.FolderFiles(PUBLISHED / year), trusted, (), by.story_of(trusted.origin))
+    report = by.check_log(
+        by.FolderFiles(PUBLISHED / year), trusted, (), by.story_of(trusted.origin)
+    )
     assert (report.answer, report.findings) == ("proved", [])
 
 
 @BOTH
 @pytest.mark.parametrize("name", RELEASES)
 def test_a_release_is_proved_but_for_its_parts(by: ModuleType, name: str) -> None:
-    """Of parts of then some columns are compressed, which this file cannot read: `licet verify` opens them."""
+    """Of parts of then some columns are compressed, which this file cannot read: `licet verify`
+    opens them.
+    """
     year = RELEASES[name]
     folder, log = by.FolderFiles(BEFORE / name), by.FolderFiles(PUBLISHED / year)
     report = by.check_release(folder, by.trust(KEYS[year]), log)
@@ -94,4 +108,8 @@ def test_a_person_finds_their_conversations_in_a_release(by: ModuleType) -> None
         report, seen, _ = by.check_conversation_in(folder, handle, salt, None, logs)
         assert (report.answer, report.findings) == ("proved", [])
         found[chat] = (seen.turns_in, seen.why)
-    assert found == {"kept": (2, {"origin": 1}), "out": (0, {"narrowed": 2}), "gone": (0, {"deleted": 2})}
+    assert found == {
+        "kept": (2, {"origin": 1}),
+        "out": (0, {"narrowed": 2}),
+        "gone": (0, {"deleted": 2}),
+    }

@@ -1,4 +1,6 @@
-"""The one file that strangers get is the package: the same definitions, bytes that change on purpose, and no other need."""
+"""The one file that strangers get is the package: the same definitions, bytes that change on
+purpose, and no other need.
+"""
 
 from __future__ import annotations
 
@@ -31,12 +33,18 @@ MADE_OF = tuple((name, (PACKAGE / f"{name}.py").read_text("utf-8")) for name in 
 
 
 def test_its_bytes_are_those_whose_hash_the_documents_name() -> None:
-    """If the change is meant: python -m licet.verifier.bundle >verifier.py; sha256sum verifier.py >docs/verifier.sha256"""
-    assert WRITTEN_DOWN.read_text() == f"{hashlib.sha256(bundle.source()).hexdigest()}  verifier.py\n"
+    """If the change is meant: python -m licet.verifier.bundle >verifier.py; sha256sum verifier.py
+    >docs/verifier.sha256
+    """
+    assert (
+        WRITTEN_DOWN.read_text() == f"{hashlib.sha256(bundle.source()).hexdigest()}  verifier.py\n"
+    )
 
 
 def test_each_run_gives_the_same_bytes() -> None:
-    done = subprocess.run([sys.executable, "-m", "licet.verifier.bundle"], capture_output=True, check=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-m", "licet.verifier.bundle"], capture_output=True, check=True, cwd=ROOT
+    )
     assert done.stdout == bundle.source()
 
 
@@ -60,12 +68,16 @@ def without_module(value: object) -> str:
     if isinstance(value, struct.Struct):  # before Python 3.13 its repr was its address
         return value.format
     text = re.sub(r"\b(licet\.verifier\.\w+|shipped_verifier)\.", "", repr(value))
-    return re.sub(r"frozenset\(\{([^{}]*)\}\)", lambda m: f"frozenset({sorted(m[1].split(', '))})", text)
+    return re.sub(
+        r"frozenset\(\{([^{}]*)\}\)", lambda m: f"frozenset({sorted(m[1].split(', '))})", text
+    )
 
 
 @pytest.mark.parametrize("part", bundle.PARTS)
 def test_every_name_means_in_it_what_it_means_in_the_package(part: str) -> None:
-    """Of what is defined here or imported: a class or function by its name, which no two have, anything else by value."""
+    """Of what is defined here or imported: a class or function by its name, which no two have,
+    anything else by value.
+    """
     here = {
         name: value
         for name, value in vars(importlib.import_module(f"licet.verifier.{part}")).items()
@@ -84,10 +96,24 @@ def test_every_name_means_in_it_what_it_means_in_the_package(part: str) -> None:
 
 def test_it_reads_like_any_file_of_ours() -> None:
     for command in (["check", "-"], ["format", "--check", "-"]):
-        call = [sys.executable, "-m", "ruff", command[0], "--stdin-filename", "src/verifier.py", *command[1:]]
-        done = subprocess.run(call, input=bundle.source(), capture_output=True, cwd=ROOT, check=False)
+        call = [
+            sys.executable,
+            "-m",
+            "ruff",
+            command[0],
+            "--stdin-filename",
+            "src/verifier.py",
+            *command[1:],
+        ]
+        done = subprocess.run(
+            call, input=bundle.source(), capture_output=True, cwd=ROOT, check=False
+        )
         assert done.returncode == 0, done.stdout.decode()
-    titles = [line.split()[2] for line in bundle.source().decode().splitlines() if line.startswith("# ---- ")]
+    titles = [
+        line.split()[2]
+        for line in bundle.source().decode().splitlines()
+        if line.startswith("# ---- ")
+    ]
     assert tuple(titles) == bundle.PARTS
 
 
@@ -97,25 +123,39 @@ WRONG = {
     "no docstring": ("FIRST = 1\nSECOND = 2\n",),
     "an import after a definition": (f"{HEAD}FIRST = 1\nimport re\n",),
     "an import under another name": (f"{HEAD}import re as words\n",),
-    "a name of ours under another name": (LOW[1], f"{HEAD}from licet.verifier.low import FIRST as ONE\n"),
+    "a name of ours under another name": (
+        LOW[1],
+        f"{HEAD}from licet.verifier.low import FIRST as ONE\n",
+    ),
     "a relative import": (LOW[1], f"{HEAD}from .low import FIRST\n"),
     "a module of ours as a whole": (LOW[1], f"{HEAD}from licet.verifier import low\n"),
     "another package of ours": (f"{HEAD}from licet.errors import LicetError\n",),
     "a name that is not defined above": (f"{HEAD}from licet.verifier.above import FIRST\n", LOW[1]),
-    "a name that the named part only imports": (LOW[1], f"{HEAD}from licet.verifier.low import match\n"),
+    "a name that the named part only imports": (
+        LOW[1],
+        f"{HEAD}from licet.verifier.low import match\n",
+    ),
     "a statement that does something": (f"{HEAD}print(1)\n",),
     "a statement under a condition": (f"{HEAD}if True:\n    FIRST = 1\n",),
     "a name that is defined twice": (LOW[1], f"{HEAD}FIRST = 2\n"),
     "a name that is imported elsewhere": (LOW[1], f"{HEAD}def match() -> None: ...\n"),
-    "a name that is imported from two places": (LOW[1], f"{HEAD}from fnmatch import fnmatch\nfrom glob import match\n"),
-    "a name that is a module elsewhere": (f"{HEAD}import datetime\n", f"{HEAD}from datetime import datetime\n"),
+    "a name that is imported from two places": (
+        LOW[1],
+        f"{HEAD}from fnmatch import fnmatch\nfrom glob import match\n",
+    ),
+    "a name that is a module elsewhere": (
+        f"{HEAD}import datetime\n",
+        f"{HEAD}from datetime import datetime\n",
+    ),
     "a name of Python's own": (f"{HEAD}def open() -> None: ...\n",),
     "a part below the start": (f"{HEAD}if __name__ == '__main__':\n    sys.exit(main())\n", LOW[1]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("texts", WRONG.values(), ids=WRONG)
-def test_modules_that_would_mean_something_else_in_one_file_make_none(texts: tuple[str, ...]) -> None:
+def test_modules_that_would_mean_something_else_in_one_file_make_none(
+    texts: tuple[str, ...],
+) -> None:
     named = [("low", texts[0]), ("above", texts[-1])][: len(texts)]
     with pytest.raises(ValueError, match=r"^(low|above): "):
         bundle.joined(HEAD, named)
@@ -124,7 +164,10 @@ def test_modules_that_would_mean_something_else_in_one_file_make_none(texts: tup
 def test_modules_that_mean_the_same_in_one_file_make_it() -> None:
     above = (
         "above",
-        f"{HEAD}import re\nfrom licet.verifier.low import FIRST\n\n\ndef twice() -> int:\n    return 2 * FIRST\n",
+        (
+            f"{HEAD}import re\nfrom licet.verifier.low import FIRST\n\n\ndef twice() -> int:\n  "
+            "  return 2 * FIRST\n"
+        ),
     )
     made: dict[str, Any] = {}
     exec(bundle.joined('"""Of two."""', [LOW, above]), made)
@@ -143,9 +186,16 @@ def calls(at: Path) -> Iterable[tuple[object, ...]]:
     """A call for each kind of artefact, each an honest one."""
     shown, ((release, its_log), *_) = lies.honest(), release_lies.shown_honest().releases
     (proof, entry), (old, new, path) = shown.proofs[0], shown.pairs[0]
-    files = {"receipt": shown.receipts[0], "certificate": since_lies.shown_honest().certificates[0], "proof": proof,
-             "entry": entry, "old": old, "new": new, "policy": canonical(lies.POLICY.document()),
-             "path": b"".join(base64.b64encode(one) + b"\n" for one in path)}  # fmt: skip
+    files = {
+        "receipt": shown.receipts[0],
+        "certificate": since_lies.shown_honest().certificates[0],
+        "proof": proof,
+        "entry": entry,
+        "old": old,
+        "new": new,
+        "policy": canonical(lies.POLICY.document()),
+        "path": b"".join(base64.b64encode(one) + b"\n" for one in path),
+    }
     laid_out(at, files)
     log, told = laid_out(at / "log", shown.files or {}), laid_out(at / "told", its_log)
     folder = laid_out(at / "release", release)
@@ -153,7 +203,14 @@ def calls(at: Path) -> Iterable[tuple[object, ...]]:
     laid_out(at, {"document": file})
     manifest = mutants.sealed(deepcopy(mutants.releases()[0]))[0]["manifest.json"]
     counted = laid_out(at / "counted", {"spring/manifest.json": manifest})
-    yield "document", at / "document", "--log", laid_out(at / "logged", logged), "--release", counted
+    yield (
+        "document",
+        at / "document",
+        "--log",
+        laid_out(at / "logged", logged),
+        "--release",
+        counted,
+    )
     yield "log", log
     yield "receipt", at / "receipt"
     yield "certificate", at / "certificate"
@@ -172,8 +229,12 @@ def test_it_runs_alone_on_every_kind_of_artefact(tmp_path: Path) -> None:
     kinds = list(calls(tmp_path / "shown"))
     for words in kinds:
         honest, lie = (run(file, *words, "--key", vkey, python=python) for vkey in (key, other))
-        assert (honest.returncode, honest.stderr) == (4 if words[0] == "certificate" else 0, ""), (words, honest.stdout)
+        assert (honest.returncode, honest.stderr) == (4 if words[0] == "certificate" else 0, ""), (
+            words,
+            honest.stdout,
+        )
         assert (lie.returncode, lie.stderr) == (1, ""), (words, lie.stdout)
     usage = run(file, "--help", python=python).stdout
-    named = {*(str(words[0]) for words in kinds), "model"}  # a model takes a run: tests/train/test_recipe.py
+    # a model takes a run: tests/train/test_recipe.py
+    named = {*(str(words[0]) for words in kinds), "model"}
     assert f"{{{','.join(sorted(named, key=usage.index))}}}" in usage

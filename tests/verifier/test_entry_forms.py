@@ -1,7 +1,9 @@
-"""Entries that are taken apart by their form are read as those that are read whole, whatever was done to their bytes.
+"""Entries that are taken apart by their form are read as those that are read whole, whatever was
+done to their bytes.
 
-`read_entry` checks each form of entries once and takes the others of it apart by one expression. Held against
-`read_whole_entry` over honest entries of every kind with each combination of optional facts, and over changes of them.
+`read_entry` checks each form of entries once and takes the others of it apart by one expression.
+Held against `read_whole_entry` over honest entries of every kind with each combination of optional
+facts, and over changes of them.
 """
 
 from __future__ import annotations
@@ -25,14 +27,46 @@ from ..tiers import seeds
 DRAWS = 24_000
 SHARE_MIN = 0.1  # of the changed entries at least so many are taken, and so many refused
 VALUES: dict[str, tuple[Any, ...]] = {
-    "int": (0, 7), "pos": (1, 12), "bool": (True, False), "word": ("began", "declined"), "question": ("models",),
-    "hash": ("ab" * 32, "0" * 64, "0123456789abcdef" * 4), "scope": ("account", "project", "conversation"),
-}  # fmt: skip
+    "int": (0, 7),
+    "pos": (1, 12),
+    "bool": (True, False),
+    "word": ("began", "declined"),
+    "question": ("models",),
+    "hash": ("ab" * 32, "0" * 64, "0123456789abcdef" * 4),
+    "scope": ("account", "project", "conversation"),
+}
 WRONG = (
-    None, True, 1, 0, -1, 1.5, 10**40, "", "x", "A" * 64, "ab" * 31 + "a", "ab" * 33, "é", "\u2028", '"', "\\", "}", "a b",
-    [], {}, {"handle": "ab" * 32}, "0" * 64, "2026-03-01T10:15:31Z", "2026-02-30T10:15:31Z", "2026-03-01T24:00:00Z",
-    "2026-03-01T23:59:60Z", "1999-03-01T10:15:31Z", "2026-03-01T10:15:31.000001Z", "2026-03-01T10:15:31.5Z", "٣" * 64,
-)  # fmt: skip
+    None,
+    True,
+    1,
+    0,
+    -1,
+    1.5,
+    10**40,
+    "",
+    "x",
+    "A" * 64,
+    "ab" * 31 + "a",
+    "ab" * 33,
+    "é",
+    "\u2028",
+    '"',
+    "\\",
+    "}",
+    "a b",
+    [],
+    {},
+    {"handle": "ab" * 32},
+    "0" * 64,
+    "2026-03-01T10:15:31Z",
+    "2026-02-30T10:15:31Z",
+    "2026-03-01T24:00:00Z",
+    "2026-03-01T23:59:60Z",
+    "1999-03-01T10:15:31Z",
+    "2026-03-01T10:15:31.000001Z",
+    "2026-03-01T10:15:31.5Z",
+    "٣" * 64,
+)
 SPELT = (
     b" ",
     b"\n",
@@ -73,7 +107,9 @@ def _every() -> Iterator[bytes]:
             for extra in itertools.combinations(optional, count):
                 for number, who in itertools.product(range(3), (False, True)):
                     entry: dict[str, Any] = {"v": 1, "t": kind, "at": "2026-03-01T10:15:31Z"}
-                    entry["logged"] = "2026-03-01T10:15:31.5Z".replace(".5", f".{place:06}" if number else "")
+                    entry["logged"] = "2026-03-01T10:15:31.5Z".replace(
+                        ".5", f".{place:06}" if number else ""
+                    )
                     names = [*REQUIRED[kind], *extra]
                     entry["facts"] = {
                         name: VALUES[SHAPES[kind][name].rstrip("?")][

@@ -1,7 +1,8 @@
 """Every field of every artefact has a level, and the level is honest.
 
-The adversary holds the log's key: each field of each artefact is altered, the artefact signed anew, and where the log names
-it by its hash, its leaf is told anew. A field that is called proved must then be contradicted, or the whole be not proved.
+The adversary holds the log's key: each field of each artefact is altered, the artefact signed anew,
+and where the log names it by its hash, its leaf is told anew. A field that is called proved must
+then be contradicted, or the whole be not proved.
 """
 
 from __future__ import annotations
@@ -80,7 +81,9 @@ def others(value: Any, draw: random.Random) -> list[Any]:
         case None:
             return ["x", 1, "2026-03-01T12:00:00Z", "ab" * 32, False]
         case str() if len(value) >= 10 and value[4:5] == "-" and value[7:8] == "-":
-            return [value.replace(value[:10], day) for day in ("2026-03-04", "2025-12-31", "2099-01-01")]
+            return [
+                value.replace(value[:10], day) for day in ("2026-03-04", "2025-12-31", "2099-01-01")
+            ]
         case str() if len(value) in (32, 64) and not set(value) - set("0123456789abcdef"):
             return ["0" * len(value), f"{draw.getrandbits(4 * len(value)):0{len(value)}x}"]
         case str():
@@ -88,7 +91,9 @@ def others(value: Any, draw: random.Random) -> list[Any]:
     return []
 
 
-@pytest.mark.parametrize(("of", "at", "kind"), list(kinds()), ids=lambda one: one if isinstance(one, str) else "")
+@pytest.mark.parametrize(
+    ("of", "at", "kind"), list(kinds()), ids=lambda one: one if isinstance(one, str) else ""
+)
 def test_a_field_that_is_proved_is_contradicted_when_its_operator_alters_it(
     of: Artefact, at: tuple[Any, ...], kind: str
 ) -> None:
@@ -100,19 +105,29 @@ def test_a_field_that_is_proved_is_contradicted_when_its_operator_alters_it(
                 continue
             judged = of.judge(put(deepcopy(of.tree), (*at, *way), new))
             report, tried = judged.report, tried + 1
-            if report is not None and judged.answer not in (Verdict.contradicted, Verdict.unreadable):
-                dishonest |= {name} if report.fields().get(kind, {}).get(name) is Verdict.proved else set()
+            if report is not None and judged.answer not in (
+                Verdict.contradicted,
+                Verdict.unreadable,
+            ):
+                dishonest |= (
+                    {name} if report.fields().get(kind, {}).get(name) is Verdict.proved else set()
+                )
     assert dishonest == set() and tried > 10
 
 
-@pytest.mark.parametrize(("of", "at", "kind"), list(kinds()), ids=lambda one: one if isinstance(one, str) else "")
+@pytest.mark.parametrize(
+    ("of", "at", "kind"), list(kinds()), ids=lambda one: one if isinstance(one, str) else ""
+)
 def test_a_field_that_has_no_level_is_refused(of: Artefact, at: tuple[Any, ...], kind: str) -> None:
     """In each mapping of each artefact, whatever is in it."""
     for way in places(look(of.tree, at)):
         inner = look(of.tree, (*at, *way))
         if isinstance(inner, dict) and not is_free(kind, way):
             judged = of.judge(put(deepcopy(of.tree), (*at, *way, "nobody_knows"), "said"))
-            assert judged.answer in (Verdict.contradicted, Verdict.unreadable, Verdict.unproved), (kind, way)
+            assert judged.answer in (Verdict.contradicted, Verdict.unreadable, Verdict.unproved), (
+                kind,
+                way,
+            )
 
 
 def is_free(kind: str, way: tuple[Any, ...]) -> bool:
@@ -147,7 +162,11 @@ def test_every_field_of_every_honest_artefact_has_its_level_in_the_answer() -> N
         fields = reports()[of.name].fields()[kind]
         for way in simple(look(of.tree, at)):
             assert fields[field_of(kind, way, look(of.tree, (*at, *way)))] in LEVELS
-    assert {kind for _, _, kind in kinds()} | {"card", "croissant", "model"} == verifier.FIELDS.keys()
+    assert {kind for _, _, kind in kinds()} | {
+        "card",
+        "croissant",
+        "model",
+    } == verifier.FIELDS.keys()
 
 
 def test_no_field_is_in_the_table_twice_and_each_can_be_read_back() -> None:
@@ -157,7 +176,9 @@ def test_no_field_is_in_the_table_twice_and_each_can_be_read_back() -> None:
         assert set(levels) <= set(LEVELS)
 
 
-def test_what_is_stated_is_one_line_in_words_and_each_field_is_in_json(tmp_path: Path, capsys: Any) -> None:
+def test_what_is_stated_is_one_line_in_words_and_each_field_is_in_json(
+    tmp_path: Path, capsys: Any
+) -> None:
     (tmp_path / "receipt.json").write_bytes(mutants.lies.receipt_of(mutants.lies.ASKED + 1))
     words = ["receipt", str(tmp_path / "receipt.json"), "--key", SIGNER.verifier.vkey]
     assert shipped().main(words) == 0
@@ -168,14 +189,21 @@ def test_what_is_stated_is_one_line_in_words_and_each_field_is_in_json(tmp_path:
     assert text[1] == line
     assert shipped().main([*words, "--json"]) == 0
     fields = json.loads(capsys.readouterr().out)["fields"]["receipt"]
-    assert fields["created"] == "stated" and fields["record.processes[].retention_period"] == "proved"
+    assert (
+        fields["created"] == "stated" and fields["record.processes[].retention_period"] == "proved"
+    )
 
 
 def test_a_receipt_that_is_not_in_the_log_proves_no_field() -> None:
     file = json.loads(mutants.lies.receipt_of(mutants.lies.ASKED + 1))
     payload = mutants.payload_of(file["receipt"])
     del payload["log"]
-    early = {"v": 1, "entry": None, "proof": None, "receipt": mutants.signed(payload, "licet-receipt+jws")}
+    early = {
+        "v": 1,
+        "entry": None,
+        "proof": None,
+        "receipt": mutants.signed(payload, "licet-receipt+jws"),
+    }
     report = verifier.check_receipt(mutants.text_of(early) + b"\n", TRUST)
     assert report.answer is Verdict.unproved
     assert set(report.fields()["receipt"].values()) == {Verdict.stated}
@@ -193,9 +221,16 @@ def certificate(change: Any = lambda _said: None) -> verifier.VerifierReport:
 def test_a_certificate_tells_what_was_read_back_from_what_was_asked_and_what_was_answered() -> None:
     report = certificate()
     assert report.answer is Verdict.stated
-    assert [line.strip().partition(": ")[2].partition(" at ")[0].partition(":")[0] for line in report.notes] == [
-        "read back", "nobody looked", "nobody looked", "read back", "read back",
-    ]  # fmt: skip
+    assert [
+        line.strip().partition(": ")[2].partition(" at ")[0].partition(":")[0]
+        for line in report.notes
+    ] == [
+        "read back",
+        "nobody looked",
+        "nobody looked",
+        "read back",
+        "read back",
+    ]
     said = mutants.certificates()[0]
     assert [one["read_back"] is None for one in said["places"]] == [False, True, True, False, False]
 
@@ -219,7 +254,10 @@ def test_an_answer_that_its_recipient_signed_is_proved_by_their_key_alone(by: An
     assert by.check_certificate(raw, trusted, "it", (forger,)).answer == "contradicted"
     other = deepcopy(mutants.certificates()[0])
     other["places"][2]["answered"]["signed"] = mutants.recall_answer(erasure="era_" + "9" * 32)
-    assert by.check_certificate(mutants.certificate_file(other), trusted, "it", (uni,)).answer == "contradicted"
+    assert (
+        by.check_certificate(mutants.certificate_file(other), trusted, "it", (uni,)).answer
+        == "contradicted"
+    )
 
 
 # Releases
@@ -234,25 +272,37 @@ def test_names_are_stated_unless_the_policy_leaves_them_in() -> None:
     said = deepcopy(of.tree)
     made = said["deidentification"]
     del made["left_in"]
-    made["names"] = {"detectors": [{"name": "x", "sha256": "0" * 64}], "kinds": ["person"], "languages": ["en"]}
+    made["names"] = {
+        "detectors": [{"name": "x", "sha256": "0" * 64}],
+        "kinds": ["person"],
+        "languages": ["en"],
+    }
     report = of.judge(said).report
     assert report is not None
-    assert [(part.answer, part.is_aside) for part in report.parts if part.what == "names"] == [(Verdict.stated, True)]
+    assert [(part.answer, part.is_aside) for part in report.parts if part.what == "names"] == [
+        (Verdict.stated, True)
+    ]
 
 
 @pytest.mark.parametrize(
-    "junk", [b"x" * 30, b"", b"PAR1" + b"\x00" * 22 + b"PAR1"], ids=["30 bytes", "none", "its magic"]
+    "junk",
+    [b"x" * 30, b"", b"PAR1" + b"\x00" * 22 + b"PAR1"],
+    ids=["30 bytes", "none", "its magic"],
 )
 @pytest.mark.parametrize("by", [verifier, shipped()], ids=["the package", "the one file"])
 def test_a_part_of_junk_is_found_though_the_manifest_names_it(by: Any, junk: bytes) -> None:
     report = made_anew(by, junk)
     assert report.answer == "contradicted"
-    assert "rows in the parts" not in [part.what for part in report.parts if part.answer == "proved"]
+    assert "rows in the parts" not in [
+        part.what for part in report.parts if part.answer == "proved"
+    ]
 
 
 @pytest.mark.parametrize("by", [verifier, shipped()], ids=["the package", "the one file"])
 @pytest.mark.parametrize("number", [0, 7], ids=["the first", "the last"])
-def test_a_part_without_one_of_its_rows_is_found_though_the_manifest_names_it(by: Any, number: int) -> None:
+def test_a_part_without_one_of_its_rows_is_found_though_the_manifest_names_it(
+    by: Any, number: int
+) -> None:
     rows = mutants.releases()[0]["rows"]
     assert made_anew(by, mutants.part_of(rows)).answer == "proved"
     assert made_anew(by, mutants.part_of(rows, (number,))).answer == "contradicted"
@@ -262,7 +312,10 @@ def made_anew(by: Any, part: bytes) -> Any:
     """A release whose part is this, with a manifest and a leaf that name it."""
     made = mutants.releases_copy()
     files, _ = mutants.sealed(made)
-    made["manifest"]["parts"][0] |= {"sha256": mutants.hashlib.sha256(part).hexdigest(), "bytes": max(1, len(part))}
+    made["manifest"]["parts"][0] |= {
+        "sha256": mutants.hashlib.sha256(part).hexdigest(),
+        "bytes": max(1, len(part)),
+    }
     files, log = mutants.sealed(made)
     files["part-00000.parquet"] = part
     return by.check_release(mutants.Held(files), by.trust(SIGNER.verifier.vkey), mutants.Held(log))
@@ -275,9 +328,15 @@ def test_the_forms_of_papers_are_those_that_the_product_fills_in() -> None:
     """A changed text needs its new hash in `verifier.document`."""
     for kind, form in FORMS.items():
         made = form()
-        text = {"kind": made.kind.value, "title": made.title, "law": made.law,
-                "sections": msgspec.to_builtins(made.sections)}  # fmt: skip
-        assert documents.FORMS[kind.value] == mutants.hashlib.sha256(canonical(text)).hexdigest(), kind
+        text = {
+            "kind": made.kind.value,
+            "title": made.title,
+            "law": made.law,
+            "sections": msgspec.to_builtins(made.sections),
+        }
+        assert documents.FORMS[kind.value] == mutants.hashlib.sha256(canonical(text)).hexdigest(), (
+            kind
+        )
     assert documents.FORMS.keys() == {kind.value for kind in FORMS}
 
 
@@ -294,10 +353,15 @@ def test_no_form_holds_a_number_of_its_own() -> None:
                 assert not any(map(str.isdigit, text)), line.says
 
 
-@pytest.mark.parametrize("change", [
-    lambda lines: lines[0].update(says="1,000,000"), lambda lines: lines[0].update(says="{figures.log.certificates}"),
-    lambda lines: lines.append({"asks": "Certificates", "says": "1,000,000"}),
-], ids=["a typed number", "another value", "a line more"])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda lines: lines[0].update(says="1,000,000"),
+        lambda lines: lines[0].update(says="{figures.log.certificates}"),
+        lambda lines: lines.append({"asks": "Certificates", "says": "1,000,000"}),
+    ],
+    ids=["a typed number", "another value", "a line more"],
+)
 def test_a_paper_with_a_text_of_its_own_is_not_proved(change: Any) -> None:
     said = deepcopy(mutants.papers()[0])
     change(said["sections"][3]["lines"])
@@ -313,15 +377,32 @@ def test_every_field_of_the_statement_about_a_model_has_a_level_and_no_other_is_
     """No log tells of a model: nothing of it is proved."""
     at = datetime(2026, 3, 1, tzinfo=UTC)
     head = BitmapHead(
-        release="1" * 32, manifest_sha256="2" * 64, number=1, issued=at, until=at, rows=3, sha256="3" * 64
+        release="1" * 32,
+        manifest_sha256="2" * 64,
+        number=1,
+        issued=at,
+        until=at,
+        rows=3,
+        sha256="3" * 64,
     )
     source = statement.StatementSource(name="release", sha256="2" * 64, more={"rows": 3})
     run = statement.RunStatement(
-        model="model_1", name="small", recipe="sft", parameters={"steps": 4}, sources=(source,), first=head, last=head,
-        results={"loss": 1.5}, software={"licet": "0"}, started=at, finished=at,
-    )  # fmt: skip
+        model="model_1",
+        name="small",
+        recipe="sft",
+        parameters={"steps": 4},
+        sources=(source,),
+        first=head,
+        last=head,
+        results={"loss": 1.5},
+        software={"licet": "0"},
+        started=at,
+        finished=at,
+    )
     made = json.loads(
-        msgspec.json.encode(statement.statement(run, {"model.bin": "4" * 64}, {"release.json": "2" * 64}))
+        msgspec.json.encode(
+            statement.statement(run, {"model.bin": "4" * 64}, {"release.json": "2" * 64})
+        )
     )
     levels = verifier.levels_of("model", made, "it")
     assert set(levels.values()) == {Verdict.consistent, Verdict.stated}
@@ -331,4 +412,6 @@ def test_every_field_of_the_statement_about_a_model_has_a_level_and_no_other_is_
 
 def test_the_page_has_the_table() -> None:
     """Made anew: python -m tools.field_levels --write"""
-    assert field_levels.written_in((ROOT / "docs" / "verify.md").read_text()) == field_levels.table()
+    assert (
+        field_levels.written_in((ROOT / "docs" / "verify.md").read_text()) == field_levels.table()
+    )

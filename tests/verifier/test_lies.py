@@ -21,7 +21,10 @@ LIES = (*every(), *release_lies.every(), *grant_lies.every(), *since_lies.every(
 def everything() -> Shown:
     added = since_lies.shown_honest()
     return replace(
-        honest(), releases=release_lies.shown_honest().releases, since=added.since, certificates=added.certificates
+        honest(),
+        releases=release_lies.shown_honest().releases,
+        since=added.since,
+        certificates=added.certificates,
     )
 
 
@@ -50,7 +53,9 @@ def test_a_lie_is_found_beside_its_honest_twin(lie: Lie) -> None:
 
 @cache
 def believed(kinds: tuple[str, ...]) -> bool:
-    """Whether the honest artefacts of these kinds are proved, by the package and by the one file."""
+    """Whether the honest artefacts of these kinds are proved, by the package and by the one
+    file.
+    """
     twin = Shown(**{name: getattr(everything(), name) for name in kinds})
     return bool(kinds) and twin.findings() == twin.findings(shipped()) == []
 

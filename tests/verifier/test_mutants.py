@@ -1,7 +1,9 @@
-"""No mutant of anything that the verifier reads is proved, unless it means the same; none ends in a traceback.
+"""No mutant of anything that the verifier reads is proved, unless it means the same; none ends in a
+traceback.
 
-`TESTS_MUTANTS` sets how many there are (32,000, each field's own changes included), `TESTS_SEED` where the draw begins. A
-run tries a sixteenth of them, every sixteenth change of a field and as many draws: `tests/tiers.py`.
+`TESTS_MUTANTS` sets how many there are (32,000, each field's own changes included), `TESTS_SEED`
+where the draw begins. A run tries a sixteenth of them, every sixteenth change of a field and as
+many draws: `tests/tiers.py`.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ from .shipped import shipped
 MUTANTS = int(os.environ.get("TESTS_MUTANTS", "32000"))
 SEED = int(os.environ.get("TESTS_SEED", "0"))
 STEP = 1 if WHOLE else SIXTEENTHS
-SHARE_MIN = 0.3  # of the mutants of an artefact, at least this part is seen through; the others mean the same
+# of the mutants of an artefact, at least this part is seen through; the others mean the same
+SHARE_MIN = 0.3
 SHARES = sum(one.share for one in artefacts())
 SYSTEMATIC = sum(1 for one in artefacts() for _ in one.every())
 
@@ -39,7 +42,10 @@ def told(of: Artefact, what: object, judged: Judged) -> str:
 def test_an_honest_artefact_is_proved(of: Artefact) -> None:
     """But for a certificate: nobody but the operator can look into the places that it names."""
     judged, is_certificate = of.judge(of.tree), of.name.startswith("certificate")
-    assert (judged.answer, judged.wrong) == (Verdict.stated if is_certificate else Verdict.proved, ())
+    assert (judged.answer, judged.wrong) == (
+        Verdict.stated if is_certificate else Verdict.proved,
+        (),
+    )
 
 
 @pytest.mark.parametrize("of", artefacts(), ids=lambda of: of.name)
@@ -49,7 +55,9 @@ def test_no_change_of_any_one_field_is_proved_unless_it_means_the_same(of: Artef
         judged = of.judge(mutated(of, [(at, change)], mutants.random.Random(number)))
         assert judged.wrong == (), told(of, (at, change.__name__), judged)
         answers[judged.answer] += 1
-    assert answers[Verdict.contradicted] + answers[Verdict.unreadable] > SHARE_MIN * answers.total(), answers
+    assert (
+        answers[Verdict.contradicted] + answers[Verdict.unreadable] > SHARE_MIN * answers.total()
+    ), answers
 
 
 @pytest.mark.parametrize("of", artefacts(), ids=lambda of: of.name)
@@ -60,7 +68,9 @@ def test_no_changes_drawn_together_are_proved_unless_they_mean_the_same(of: Arte
         judged = of.judge(drawn(of, seed))
         assert judged.wrong == (), told(of, f"seed {seed}", judged)
         answers[judged.answer] += 1
-    assert answers[Verdict.contradicted] + answers[Verdict.unreadable] > SHARE_MIN * answers.total(), answers
+    assert (
+        answers[Verdict.contradicted] + answers[Verdict.unreadable] > SHARE_MIN * answers.total()
+    ), answers
 
 
 def test_there_are_as_many_mutants_as_promised() -> None:
@@ -125,21 +135,39 @@ def calls(at: Path, seed: int) -> tuple[object, ...]:
             return ("certificate", *one(at, mutants.certificate_file(value)), *key)
         case "document":
             file, log = mutants.paper_file(value)
-            release = laid_out(at / "release", {"manifest.json": mutants.carried()[0]["manifest.json"]})
-            return ("document", *one(at, file), "--log", laid_out(at / "log", log), "--release", release, *key)
+            release = laid_out(
+                at / "release", {"manifest.json": mutants.carried()[0]["manifest.json"]}
+            )
+            return (
+                "document",
+                *one(at, file),
+                "--log",
+                laid_out(at / "log", log),
+                "--release",
+                release,
+                *key,
+            )
         case "addendum and review":
             files, log, later = mutants.with_since(value)
             laid_out(at / "public" / "2026", log), laid_out(at / "public" / "2027", later)
             return ("release", laid_out(at / "release", files), "--log", at / "public", *key)
         case "conversation":
-            folder = laid_out(at / "release", {"manifest.json": mutants.text_of(value.get("manifest"))})
-            proof, log = one(at, mutants.text_of(value.get("proof"))), laid_out(at / "log", mutants.carried()[1])
+            folder = laid_out(
+                at / "release", {"manifest.json": mutants.text_of(value.get("manifest"))}
+            )
+            proof, log = (
+                one(at, mutants.text_of(value.get("proof"))),
+                laid_out(at / "log", mutants.carried()[1]),
+            )
             handle = mutants.release_lies.handle("a1")
             return ("conversation", folder, handle, "--proof", *proof, "--log", log, *key)
         case "log":
             return (
                 "log",
-                laid_out(at / "log", mutants.small_log([mutants.text_of(entry) for entry in value][:200] or [b""])),
+                laid_out(
+                    at / "log",
+                    mutants.small_log([mutants.text_of(entry) for entry in value][:200] or [b""]),
+                ),
                 *key,
             )
         case _:
@@ -161,17 +189,25 @@ def test_the_command_answers_every_mutant_and_never_with_a_traceback(tmp_path: P
 
 
 @pytest.mark.parametrize("data", BYTES, ids=range(len(BYTES)))
-def test_what_is_none_of_ours_is_unreadable_and_never_a_contradiction(tmp_path: Path, data: bytes) -> None:
+def test_what_is_none_of_ours_is_unreadable_and_never_a_contradiction(
+    tmp_path: Path, data: bytes
+) -> None:
     key, (file,) = ("--key", SIGNER.verifier.vkey), one(tmp_path, data)
     log = laid_out(tmp_path / "log", mutants.carried()[1])
     release = laid_out(tmp_path / "release", dict(mutants.carried()[0]) | {"manifest.json": data})
     whole = laid_out(tmp_path / "whole", mutants.carried()[0])
     broken = laid_out(tmp_path / "broken", mutants.carried()[1] | {"checkpoint": data})
     for words in (
-        ("receipt", file), ("certificate", file), ("document", file), ("proof", file, "--entry", file),
+        ("receipt", file),
+        ("certificate", file),
+        ("document", file),
+        ("proof", file, "--entry", file),
         ("checkpoint", file, file),
-        ("release", release, "--log", log), ("release", whole, "--log", broken), ("log", broken),
-        ("conversation", release, "5" * 64, "--log", log), ("conversation", whole, "5" * 64, "--proof", file, "--log", log),
-    ):  # fmt: skip
+        ("release", release, "--log", log),
+        ("release", whole, "--log", broken),
+        ("log", broken),
+        ("conversation", release, "5" * 64, "--log", log),
+        ("conversation", whole, "5" * 64, "--proof", file, "--log", log),
+    ):
         assert asked(*words, *key)[0] == EXITS[Verdict.unreadable], words
     assert asked("text", file, "--log", log, *key)[0] == EXITS[Verdict.unproved]

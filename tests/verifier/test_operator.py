@@ -1,7 +1,9 @@
-"""The operator as adversary: no whole log that is altered with its own key is believed where it contradicts itself.
+"""The operator as adversary: no whole log that is altered with its own key is believed where it
+contradicts itself.
 
-`TESTS_OPERATOR` sets how many alterations are tried (20,000, a quarter in a run), `TESTS_SEED` where the draw begins. What a
-holder of the key can still claim is listed in docs/security.md, and the list is held against the alterations here.
+`TESTS_OPERATOR` sets how many alterations are tried (20,000, a quarter in a run), `TESTS_SEED`
+where the draw begins. What a holder of the key can still claim is listed in docs/security.md, and
+the list is held against the alterations here.
 """
 
 from __future__ import annotations
@@ -50,7 +52,9 @@ def contradiction(log: list[Entry]) -> VerifierFinding | None:
 
 @cache
 def honest() -> tuple[list[Entry], ...]:
-    """The logs of many installations: with restores and without, with every year kept and with years removed."""
+    """The logs of many installations: with restores and without, with every year kept and with
+    years removed.
+    """
     logs: list[list[Entry]] = []
     for seed in range(SEED, SEED + HISTORIES):
         made = Installation(history(seed), restores=seed % 2 == 0, keeps_years=seed % 3 > 0)
@@ -83,7 +87,9 @@ def test_what_is_drawn_has_the_form_of_entries() -> None:
             assert verifier.entries.read_entry(canonical(entry), "here") == entry
 
 
-def tried(alterations: list[LogAlteration], count: int, begin: int) -> tuple[Counter[str], list[str]]:
+def tried(
+    alterations: list[LogAlteration], count: int, begin: int
+) -> tuple[Counter[str], list[str]]:
     """How often each could be told, and what of it was believed."""
     could: Counter[str] = Counter()
     believed: list[str] = []
@@ -109,21 +115,29 @@ def test_no_log_that_contradicts_itself_is_believed() -> None:
 
 
 def test_what_a_holder_of_the_key_can_still_claim_is_what_the_list_says() -> None:
-    """Each residual is believed, and each is a line of docs/security.md, with who could notice it; and no other is."""
+    """Each residual is believed, and each is a line of docs/security.md, with who could notice it;
+    and no other is.
+    """
     could, believed = tried(RESIDUALS, 2_000, SEED)
     assert len(believed) == sum(could.values())
     assert could.keys() == {one.name for one in RESIDUALS}
     text = (DOCS / "security.md").read_text()
-    part = text.partition("### What a holder of the log's key can still claim")[2].partition("\n#")[0]
+    part = text.partition("### What a holder of the log's key can still claim")[2].partition("\n#")[
+        0
+    ]
     part = re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", part)  # a link reads as its words
     rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", part, re.MULTILINE)[1:]
-    listed = {claim.strip(): notices.strip() for claim, notices in rows if not claim.startswith("-")}
+    listed = {
+        claim.strip(): notices.strip() for claim, notices in rows if not claim.startswith("-")
+    }
     assert listed.keys() == {one.name for one in RESIDUALS}
     assert all(len(notices) > 20 for notices in listed.values())
 
 
 def test_the_command_contradicts_whole_altered_logs(tmp_path: Path) -> None:
-    """Signed and published anew, each is contradicted by the command that strangers run; the honest one is proved."""
+    """Signed and published anew, each is contradicted by the command that strangers run; the honest
+    one is proved.
+    """
     told = 0
     for number in range(WHOLE_COMMANDS * 3):
         draw = Random(number)
@@ -134,9 +148,13 @@ def test_the_command_contradicts_whole_altered_logs(tmp_path: Path) -> None:
             continue
         told += 1
         for entries, is_proved in ((log, True), (altered, False)):
-            files = written(tuple(canonical(entry) for entry in entries), middle=len(entries) // 2).files
+            files = written(
+                tuple(canonical(entry) for entry in entries), middle=len(entries) // 2
+            ).files
             by = (verifier, shipped())[number % 2]
-            report = by.check_log(Held(files), by.trust(SIGNER.verifier.vkey), (), by.story_of(ORIGIN))
+            report = by.check_log(
+                Held(files), by.trust(SIGNER.verifier.vkey), (), by.story_of(ORIGIN)
+            )
             assert report.answer.value == ("proved" if is_proved else "contradicted"), (
                 one.name,
                 number,
@@ -165,7 +183,9 @@ def pairs() -> list[tuple[list[Entry], list[Entry]]]:
 
 
 def lacks(before: list[Entry], log: list[Entry]) -> tuple[list[str], int]:
-    """What is not proved of what a log carries over, and of how many accounts the year before leaves it open."""
+    """What is not proved of what a log carries over, and of how many accounts the year before
+    leaves it open.
+    """
     report = verifier.answer.VerifierReport("log")
     stories: list[Story] = []
     for entries in (before, log):
@@ -174,7 +194,9 @@ def lacks(before: list[Entry], log: list[Entry]) -> tuple[list[str], int]:
             story.follow(index, entry, f"entry {index}")
         stories.append(story)
     verifier.check_carried(report, stories[1], stories[0])
-    return [lack.why for lack in report.lacks], verifier.invariants.ended_with(stories[0].accounts.values())[0]
+    return [lack.why for lack in report.lacks], verifier.invariants.ended_with(
+        stories[0].accounts.values()
+    )[0]
 
 
 def test_no_year_carries_over_more_than_the_year_before_ended_with() -> None:
@@ -201,12 +223,19 @@ def promises() -> set[str]:
                     found.add(str(said.value))
                 elif isinstance(said, ast.JoinedStr):
                     found.add(
-                        "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in said.values)
+                        "".join(
+                            str(part.value) if isinstance(part, ast.Constant) else "{}"
+                            for part in said.values
+                        )
                     )
     return found
 
 
 def test_the_documentation_tells_every_promise_of_a_log() -> None:
     text = " ".join((DOCS / "verify.md").read_text().split())
-    missing = [said for said in {*promises(), verifier.invariants.CLOSED} if "{}" not in said and said not in text]
+    missing = [
+        said
+        for said in {*promises(), verifier.invariants.CLOSED}
+        if "{}" not in said and said not in text
+    ]
     assert missing == []

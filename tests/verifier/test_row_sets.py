@@ -1,4 +1,6 @@
-"""The bitmaps that a stranger reads and writes with nothing but Python are those of the library that wrote them."""
+"""The bitmaps that a stranger reads and writes with nothing but Python are those of the library
+that wrote them.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ from licet.verifier.row_sets import (
 
 
 def drawn(random: Random) -> BitMap:
-    """Numbers in a few containers: scattered, in runs of three (as long in either form), in long runs, dense or full."""
+    """Numbers in a few containers: scattered, in runs of three (as long in either form), in long
+    runs, dense or full.
+    """
     made = BitMap()
     for _ in range(random.randrange(6)):
         base = random.randrange(9) * CHUNK_BITS
@@ -68,7 +72,9 @@ WRONG = {
     "more": WHOLE + b"\0",
     "a size that does not hold": WHOLE.replace(struct.pack("<HH", 0, 4), struct.pack("<HH", 0, 5)),
     "containers out of order": WHOLE.replace(struct.pack("<HH", 1, 0), struct.pack("<HH", 0, 0)),
-    "a run past its container": WHOLE.replace(struct.pack("<HHH", 1, 1, 4), struct.pack("<HHH", 1, 65_533, 4)),
+    "a run past its container": WHOLE.replace(
+        struct.pack("<HHH", 1, 1, 4), struct.pack("<HHH", 1, 65_533, 4)
+    ),
     "a bitset cut short": BitMap(range(0, CHUNK_BITS, 2)).serialize()[:-1],
     "too many containers": struct.pack("<II", 12346, 2**31),
 }

@@ -42,7 +42,9 @@ def written(*batches: int) -> tuple[dict[str, bytes], list[bytes]]:
 
 
 def promises(files: dict[str, bytes], trusted: verifier.Trust = TRUST, **more: list) -> list[str]:
-    return [f"{f.place}: {f.promise}" for f in verifier.check_log(Held(files), trusted, **more).findings]
+    return [
+        f"{f.place}: {f.promise}" for f in verifier.check_log(Held(files), trusted, **more).findings
+    ]
 
 
 def test_it_imports_nothing_of_ours_and_only_cryptography_of_others() -> None:
@@ -67,7 +69,9 @@ def test_an_honest_log_passes_with_every_checkpoint_it_ever_showed() -> None:
 
 
 def test_every_changed_byte_of_a_small_log_is_found() -> None:
-    """Partial tiles that later sizes overtook included: they were published, so they may not lie."""
+    """Partial tiles that later sizes overtook included: they were published, so they may not
+    lie.
+    """
     files, _ = written(3, 4)
     changed = 0
     for path, data in files.items():
@@ -104,11 +108,18 @@ def test_the_answer_names_the_entry_and_the_promise() -> None:
     ]
     without = {path: data for path, data in files.items() if path != tile}
     assert promises(without) == [f"{tile}: the log publishes the file that its checkpoint requires"]
-    stray = files | {"tile/0/1": b"", "tile/0/000.p/256": b"", "tile/x/000": b"", "tile/0/x000/000": b""}
+    stray = files | {
+        "tile/0/1": b"",
+        "tile/0/000.p/256": b"",
+        "tile/x/000": b"",
+        "tile/0/x000/000": b"",
+    }
     assert len(promises(stray)) == 4
     assert promises({}) == ["checkpoint: a log has a checkpoint"]
     other = note.sign(Checkpoint(ORIGIN, 3, bytes(32)).text, SIGNER)
-    assert promises(files, older=[("seen", other)]) == ["seen: the first 3 entries of the log lead to its root"]
+    assert promises(files, older=[("seen", other)]) == [
+        "seen: the first 3 entries of the log lead to its root"
+    ]
     assert promises(files, older=[("seen", shown[1])]) == []
     longer = note.sign(Checkpoint(ORIGIN, 8, bytes(32)).text, SIGNER)
     assert promises(files, older=[("seen", longer)]) == [
@@ -123,7 +134,9 @@ def test_the_answer_names_the_entry_and_the_promise() -> None:
 
 
 def test_an_operator_who_rewrites_history_is_found_by_an_older_checkpoint() -> None:
-    """The lie is whole: entries, tiles and checkpoint agree, signed by the true key. Only memory tells."""
+    """The lie is whole: entries, tiles and checkpoint agree, signed by the true key. Only memory
+    tells.
+    """
     files, shown = written(3, 4)
     disk = Disk()
     log = LogWriter.begin(disk.folder("log"), disk.folder("state"), ORIGIN, SIGNER)
@@ -148,7 +161,9 @@ def laid_out(base: Path) -> dict[str, Path]:
             "new": log.published,
             "proof": log.prove(4).encode(),
             "entry": ENTRIES[4],
-            "consistency": "".join(encode_base64(h) + "\n" for h in log.prove_consistency(3)).encode(),
+            "consistency": "".join(
+                encode_base64(h) + "\n" for h in log.prove_consistency(3)
+            ).encode(),
         }
     for name, data in files.items():
         (base / name).write_bytes(data)

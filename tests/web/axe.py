@@ -1,12 +1,14 @@
-"""What axe finds on a page: violations of WCAG 2.2 AA or, without ``wcag``, of every rule that axe has.
+"""What axe finds on a page: violations of WCAG 2.2 AA or, without ``wcag``, of every rule that axe
+has.
 
-Of the rules that a page passes only one element each is gone into (`resultTypes`), which makes it cheaper
-(https://github.com/dequelabs/axe-core/blob/develop/doc/API.md#options-parameter).
+Of the rules that a page passes only one element each is gone into (`resultTypes`), which makes it
+cheaper (https://github.com/dequelabs/axe-core/blob/develop/doc/API.md#options-parameter).
 
-A page that was found clean is not gone into again by every rule when it comes in another size or in other colours with the
-same elements, and the same of them visible: in another size the rules of sizes are asked. The rule of contrast is asked
-where words stand in colours, a weight and a size that it has not been asked about yet, on whichever page those were.
-The whole (`tests/tiers.py`) asks every rule each time.
+A page that was found clean is not gone into again by every rule when it comes in another size or in
+other colours with the same elements, and the same of them visible: in another size the rules of
+sizes are asked. The rule of contrast is asked where words stand in colours, a weight and a size
+that it has not been asked about yet, on whichever page those were. The whole (`tests/tiers.py`)
+asks every rule each time.
 """
 
 from __future__ import annotations
@@ -28,11 +30,15 @@ OF_COLOURS = ["link-in-text-block"]
 OF_SIZES = ["target-size", "scrollable-region-focusable"]
 LOOKS = ((PHONE, "light"), (DESKTOP, "dark"))
 # Ids, tokens, times of day and numbers.
-VARIES = re.compile(rb'[0-9a-f-]{12,}|eyJ[\w.-]+|(?<=name="csrf" value=")[^"]*|\d\d:\d\d(:\d\d)?|(?<=>)\d+(?=<)')
+VARIES = re.compile(
+    rb'[0-9a-f-]{12,}|eyJ[\w.-]+|(?<=name="csrf" value=")[^"]*|\d\d:\d\d(:\d\d)?|(?<=>)\d+(?=<)'
+)
 _axe = Axe()
 _clean: set[tuple[object, ...]] = set()
-_readable: set[str] = set()  # how words were painted that the rule of contrast found nothing wrong with
-# What is built and visible; the colours that are asked for; how words are painted, by all that the rule of contrast looks at.
+# how words were painted that the rule of contrast found nothing wrong with
+_readable: set[str] = set()
+# What is built and visible; the colours that are asked for; how words are painted, by all that the
+# rule of contrast looks at.
 _BUILT = """() => {
   const seen = [], painted = new Set();
   const above = (e) => e.assignedSlot || e.parentElement || (e.getRootNode().host ?? null);
@@ -54,7 +60,9 @@ _BUILT = """() => {
 
 
 def faults(page: Any) -> list[tuple[str, ...]]:
-    """What axe finds on a page in each of two looks, and by how much it is too wide; by the scheme of colours."""
+    """What axe finds on a page in each of two looks, and by how much it is too wide; by the scheme
+    of colours.
+    """
     found: list[tuple[str, ...]] = []
     for size, scheme in LOOKS:
         page.set_viewport_size(size)
@@ -95,7 +103,9 @@ def _violations(page: Any, wcag: bool) -> list[tuple[str, str]]:
     return [(one["id"], one["nodes"][0]["html"]) for one in found]
 
 
-def _rules(built: bytes, wcag: bool, colours: str, size: tuple[int, ...], painted: Sequence[str]) -> Iterator[str]:
+def _rules(
+    built: bytes, wcag: bool, colours: str, size: tuple[int, ...], painted: Sequence[str]
+) -> Iterator[str]:
     """Of a page that was clean, the rules that may find something that they did not find before."""
     if (built, wcag, colours) not in _clean:
         yield from OF_COLOURS

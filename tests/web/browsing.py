@@ -1,4 +1,6 @@
-"""A browser for the tests of pages: Debian's headless shell of Chromium, driven by Playwright; without one they fail."""
+"""A browser for the tests of pages: Debian's headless shell of Chromium, driven by Playwright;
+without one they fail.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 
 
 def resting_browser() -> Iterator[tuple[Any, Any]]:
-    """A browser and the loop of its driver, which is at rest until a test asks for `browser`: one for a worker."""
+    """A browser and the loop of its driver, which is at rest until a test asks for `browser`: one
+    for a worker.
+    """
     with launched() as started:
         loop = asyncio.get_running_loop()
         asyncio._set_running_loop(None)
@@ -33,7 +37,9 @@ def resting_browser() -> Iterator[tuple[Any, Any]]:
 
 @pytest.fixture(scope="module")
 def browser(worker_browser: tuple[Any, Any]) -> Iterator[Any]:
-    """A browser for the tests of one file. Its driver's loop runs in this thread meanwhile, in which no other can be run."""
+    """A browser for the tests of one file. Its driver's loop runs in this thread meanwhile, in
+    which no other can be run.
+    """
     started, loop = worker_browser
     asyncio._set_running_loop(loop)
     try:
@@ -46,7 +52,9 @@ def browser(worker_browser: tuple[Any, Any]) -> Iterator[Any]:
 
 @contextmanager
 def launched() -> Iterator[Any]:
-    """A browser; its driver runs a loop in this thread for as long, in which no other can be run."""
+    """A browser; its driver runs a loop in this thread for as long, in which no other can be
+    run.
+    """
     try:
         from playwright.sync_api import Error, sync_playwright
     except ImportError:
@@ -62,7 +70,9 @@ def launched() -> Iterator[Any]:
 
 def absent(why: str) -> NoReturn:
     """Skips, saying how to get a browser; in CI a page that nobody looked at is a failure."""
-    message = f"{why}; apt-get install --no-install-recommends chromium-headless-shell, or set CHROMIUM"
+    message = (
+        f"{why}; apt-get install --no-install-recommends chromium-headless-shell, or set CHROMIUM"
+    )
     if os.environ.get("CI") == "true":
         pytest.fail(message)
     pytest.skip(message)
@@ -91,7 +101,9 @@ class Site:
         return page
 
     def visit_as(self, roles: tuple[StaffRole, ...], path: str, **more: Any) -> Any:
-        """A page that staff with these roles have opened, in a browser that has just signed in by a link."""
+        """A page that staff with these roles have opened, in a browser that has just signed in by a
+        link.
+        """
         page = self.blank(**more)
         page.goto(f"{self.url}/sign-in/link/{self.town.staff_link(roles)}")
         page.get_by_role("button", name="Sign in").click()
@@ -110,7 +122,9 @@ class Site:
 
 
 @pytest.fixture
-def site(request: pytest.FixtureRequest, pool: Pool, tmp_path: Path, browser: Any) -> Iterator[Site]:
+def site(
+    request: pytest.FixtureRequest, pool: Pool, tmp_path: Path, browser: Any
+) -> Iterator[Site]:
     """The pages under `article-2025`, or under the preset that a test is parametrized with."""
     folder = tmp_path / "data"
     folder.mkdir()

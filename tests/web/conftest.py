@@ -1,4 +1,6 @@
-"""What holds in every file of this folder: a client of the application follows no redirect that a test did not ask for."""
+"""What holds in every file of this folder: a client of the application follows no redirect that a
+test did not ask for.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ def host_server() -> Iterator[HostServer]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _clients_follow_no_redirect() -> Iterator[None]:
-    """Litestar's own client follows each: a refusal could come from the page that it was sent to."""
+    """Litestar's own client follows each: a refusal could come from the page that it was sent
+    to.
+    """
     begin = TestClient.__init__
 
     def checked(self: TestClient[Any], *args: Any, **settings: Any) -> None:
@@ -37,7 +41,11 @@ def _clients_follow_no_redirect() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _certificates_are_read_once() -> Iterator[None]:
-    """A client of httpx reads the certificates of the world, for 8 ms, though nothing here is asked by TLS."""
+    """A client of httpx reads the certificates of the world, for 8 ms, though nothing here is asked
+    by TLS.
+    """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(httpx._transports.default, "create_ssl_context", cache(httpx.create_ssl_context))
+        patch.setattr(
+            httpx._transports.default, "create_ssl_context", cache(httpx.create_ssl_context)
+        )
         yield

@@ -1,4 +1,6 @@
-"""A host's page of another origin, with a component of Licet's in it, for the tests of components."""
+"""A host's page of another origin, with a component of Licet's in it, for the tests of
+components.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ TAGS = "licet-notice, licet-settings, licet-data, licet-badge, licet-receipt"
 
 
 class HostServer(ThreadingHTTPServer):
-    """Serves the files of ``folder``, which each test sets: its origin is part of an application's routes."""
+    """Serves the files of ``folder``, which each test sets: its origin is part of an application's
+    routes.
+    """
 
     folder = Path()
     daemon_threads = True
@@ -73,7 +77,9 @@ def embedded(site: Site, tmp_path: Path, host_server: HostServer) -> Iterator[An
             body = tag if tag.startswith("<") else f'<{tag} base="{licet}" surface="app"></{tag}>'
             html = HOST.format(licet=licet, body=body.replace("LICET", licet))
             (folder / "index.html").write_text(html, encoding="utf-8")
-            script = SCRIPT.format(events=list(EVENTS), tags=repr(TAGS), token=site.town.token(name))
+            script = SCRIPT.format(
+                events=list(EVENTS), tags=repr(TAGS), token=site.town.token(name)
+            )
             (folder / "host.js").write_text(script, encoding="utf-8")
             page = site.blank(**look)
             page.goto(f"{host}/index.html")

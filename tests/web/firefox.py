@@ -1,6 +1,8 @@
-"""Debian's Firefox, driven by its own protocol (Marionette): JSON over a socket, with nothing to install beside the browser.
+"""Debian's Firefox, driven by its own protocol (Marionette): JSON over a socket, with nothing to
+install beside the browser.
 
-Playwright drives only a Firefox that it patched itself, and geckodriver is in no registry that this project takes from.
+Playwright drives only a Firefox that it patched itself, and geckodriver is in no registry that this
+project takes from.
 """
 
 from __future__ import annotations
@@ -23,14 +25,17 @@ _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 
 
 class Firefox:
-    """A window of Firefox. Marionette answers each command with `[1, id, error, result]`, its length before it."""
+    """A window of Firefox. Marionette answers each command with `[1, id, error, result]`, its
+    length before it.
+    """
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket, self._number = connection, 0
         self._stream = connection.makefile("rb")
         self._read()  # the greeting
         self.tell(
-            "WebDriver:NewSession", {"capabilities": {"alwaysMatch": {"timeouts": {"pageLoad": SECONDS_MAX * 1000}}}}
+            "WebDriver:NewSession",
+            {"capabilities": {"alwaysMatch": {"timeouts": {"pageLoad": SECONDS_MAX * 1000}}}},
         )
 
     def _read(self) -> Any:
@@ -54,7 +59,9 @@ class Firefox:
         """The size of the page in the window, whose frame is as wide as it is."""
         for _ in range(2):
             outer = self.run("return [outerWidth - innerWidth, outerHeight - innerHeight]")
-            self.tell("WebDriver:SetWindowRect", {"width": width + outer[0], "height": height + outer[1]})
+            self.tell(
+                "WebDriver:SetWindowRect", {"width": width + outer[0], "height": height + outer[1]}
+            )
 
     def run(self, script: str) -> Any:
         return self.tell("WebDriver:ExecuteScript", {"script": script, "args": []})
@@ -79,15 +86,32 @@ def firefox(folder: Path, *, script: bool = True) -> Iterator[Firefox]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    settings = {"marionette.port": port, "javascript.enabled": script, "browser.shell.checkDefaultBrowser": False}
+    settings = {
+        "marionette.port": port,
+        "javascript.enabled": script,
+        "browser.shell.checkDefaultBrowser": False,
+    }
     (folder / "user.js").write_text(
-        "".join(f'user_pref("{name}", {json.dumps(value)});\n' for name, value in settings.items()), encoding="utf-8"
+        "".join(f'user_pref("{name}", {json.dumps(value)});\n' for name, value in settings.items()),
+        encoding="utf-8",
     )
-    command = [program, "--headless", "--marionette", "--no-remote", "--profile", str(folder), "about:blank"]
+    command = [
+        program,
+        "--headless",
+        "--marionette",
+        "--no-remote",
+        "--profile",
+        str(folder),
+        "about:blank",
+    ]
     environment = {**os.environ, "HOME": str(folder), "MOZ_HEADLESS": "1"}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as started:
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as started:
         try:
-            wait_until(lambda: _listens(port), "Firefox listens", alive=lambda: started.poll() is None)
+            wait_until(
+                lambda: _listens(port), "Firefox listens", alive=lambda: started.poll() is None
+            )
             with socket.create_connection(("127.0.0.1", port), SECONDS_MAX) as connection:
                 yield Firefox(connection)
         finally:

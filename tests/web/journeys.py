@@ -1,8 +1,9 @@
-"""What a journey through Licet costs, as counts: calls, returns to a file, SQL statements and transactions.
+"""What a journey through Licet costs, as counts: calls, returns to a file, SQL statements and
+transactions.
 
-A call is a Python function of ``licet`` that is entered; a generator or a coroutine counts once, however often it goes
-on. A return to a file is a call into a file that the journey had left for another one. The counts are of every thread,
-and depend on no clock and no other load.
+A call is a Python function of ``licet`` that is entered; a generator or a coroutine counts once,
+however often it goes on. A return to a file is a call into a file that the journey had left for
+another one. The counts are of every thread, and depend on no clock and no other load.
 """
 
 from __future__ import annotations
@@ -44,11 +45,16 @@ class JourneyCost(msgspec.Struct, kw_only=True):
 
     def row(self, name: str) -> str:
         """A row of the table in docs/adr/0016-rooms-by-subject.md."""
-        return f"| {name} | {self.calls} | {len(self.by_file)} | {self.returns} | {self.statements} | {self.transactions} |"
+        return (
+            f"| {name} | {self.calls} | {len(self.by_file)} | {self.returns} | "
+            f"{self.statements} | {self.transactions} |"
+        )
 
 
 class Counting:
-    """Counts while it is on. Threads are watched that begin after it was made: make it before the application."""
+    """Counts while it is on. Threads are watched that begin after it was made: make it before the
+    application.
+    """
 
     def __init__(self) -> None:
         self._cost: JourneyCost | None = None

@@ -14,12 +14,16 @@ SECONDS_MAX = 600
 
 
 def run(folder: Path, *words: str) -> str:
-    """What `npm` prints in a folder; absent where there is no npm, or what it needs cannot be had."""
+    """What `npm` prints in a folder; absent where there is no npm, or what it needs cannot be
+    had.
+    """
     npm = shutil.which("npm")
     if npm is None:
         absent("npm is not installed")
     quiet = ["--no-audit", "--no-fund", "--no-update-notifier"] if words[0] == "install" else []
-    ran = subprocess.run([npm, *words, *quiet], cwd=folder, capture_output=True, text=True, timeout=SECONDS_MAX)
+    ran = subprocess.run(
+        [npm, *words, *quiet], cwd=folder, capture_output=True, text=True, timeout=SECONDS_MAX
+    )
     if ran.returncode and words[0] == "install":
         absent(f"npm install failed: {ran.stderr.strip()[-300:]}")
     assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -1,4 +1,6 @@
-"""A small world for the pages: an installation on a clock that is set, its pages on a real port, and accounts by name."""
+"""A small world for the pages: an installation on a clock that is set, its pages on a real port,
+and accounts by name.
+"""
 
 from __future__ import annotations
 
@@ -40,15 +42,20 @@ from ..waiting import wait_until
 from . import shared_app
 
 BEFORE, NOTICE, LAST_DAY, AFTER = (
-    instant("2025-08-20"), instant("2025-09-01T10:00:00Z"), instant("2025-09-28"), instant("2025-09-30T09:00:00Z"),
-)  # fmt: skip
+    instant("2025-08-20"),
+    instant("2025-09-01T10:00:00Z"),
+    instant("2025-09-28"),
+    instant("2025-09-30T09:00:00Z"),
+)
 TOKEN_KEY = b"the host application's key, for tests"
 
 
 class Town:
     """Accounts by name, on an installation whose clock is set."""
 
-    def __init__(self, pool: Pool, folder: Path, preset: str, *, languages: Collection[str] = ()) -> None:
+    def __init__(
+        self, pool: Pool, folder: Path, preset: str, *, languages: Collection[str] = ()
+    ) -> None:
         """``languages`` are those in which its notices are published beside English."""
         self.clock = SimulatedClock(BEFORE)
         self.here = installation.Installation(
@@ -77,36 +84,62 @@ class Town:
     def ask(self, name: str, words: str = "What do you keep of me?") -> str:
         """A request of the person's that waits for them; returns its id."""
         asked = EnteredRequest(
-            kind=RightKind.access, words=words, identity="a passport", account=self.accounts[name], region="DE"
-        )  # fmt: skip
+            kind=RightKind.access,
+            words=words,
+            identity="a passport",
+            account=self.accounts[name],
+            region="DE",
+        )
         by = "staff:ada@example.org"
         found = rights_requests.enter(self.here, asked, by)
         rights_requests.act(
-            self.here, found.shown_id, StaffAct.pause, by, reason="clarification", words="Of which year?"
+            self.here,
+            found.shown_id,
+            StaffAct.pause,
+            by,
+            reason="clarification",
+            words="Of which year?",
         )
         return found.shown_id
 
-    def say(self, name: str, chat: str, text: str = "How do I plant a pear tree?", **more: Any) -> UUID:
+    def say(
+        self, name: str, chat: str, text: str = "How do I plant a pear tree?", **more: Any
+    ) -> UUID:
         """A turn of the person and its answer; returns the conversation."""
         account = self.accounts[name]
         host = host_hmac(self.key, "conversation", chat)
         asked = Say(
-            account=account, at=self.clock.now, host_conversation=host, content=encode(Content(text=text)),
-            title=encode(Content(text=chat)), **more,
-        )  # fmt: skip
+            account=account,
+            at=self.clock.now,
+            host_conversation=host,
+            content=encode(Content(text=text)),
+            title=encode(Content(text=chat)),
+            **more,
+        )
         self.clock.set(self.clock.now + timedelta(seconds=20))
         replied = Say(
-            account=account, at=self.clock.now, host_conversation=host, role=TurnRole.assistant,
+            account=account,
+            at=self.clock.now,
+            host_conversation=host,
+            role=TurnRole.assistant,
             content=encode(Content(text="In November, with its roots spread wide.")),
-        )  # fmt: skip
+        )
         answers = verbs.tell(self.here, [asked, replied])
         conversation = answers[0].conversation
         assert conversation is not None, answers[0].because
         return conversation
 
-    def choose(self, name: str, allow: bool, question: str | None = None, **more: Any) -> CommandResult:
-        """The answer to one question, or the same to each that is asked; returns that of the last."""
-        asks = (question,) if question is not None else installation.policies(self.here).in_force(self.clock.now).asks
+    def choose(
+        self, name: str, allow: bool, question: str | None = None, **more: Any
+    ) -> CommandResult:
+        """The answer to one question, or the same to each that is asked; returns that of the
+        last.
+        """
+        asks = (
+            (question,)
+            if question is not None
+            else installation.policies(self.here).in_force(self.clock.now).asks
+        )
         about: dict[str, Any] = {
             "account": self.accounts[name],
             "at": self.clock.now,
@@ -130,8 +163,14 @@ class Town:
         now = datetime.now(UTC)
         address = f"{roles[0].value.replace('_', '-') if len(roles) == 1 else 'staff'}@example.org"
         with transaction(self.here.pool) as tx:
-            staff, secret = sessions.known_staff(tx, address, now, os.urandom), sessions.secret_of(os.urandom)
-            tx.execute("UPDATE staff SET roles = %s WHERE staff_id = %s", [[role.value for role in roles], staff])
+            staff, secret = (
+                sessions.known_staff(tx, address, now, os.urandom),
+                sessions.secret_of(os.urandom),
+            )
+            tx.execute(
+                "UPDATE staff SET roles = %s WHERE staff_id = %s",
+                [[role.value for role in roles], staff],
+            )
             tx.execute(
                 "INSERT INTO staff_links (link_sha256, staff_id, expires_at) VALUES (%s, %s, %s)",
                 [sessions.digest(secret), staff, now + sessions.LINK_LIFETIME],
@@ -154,7 +193,9 @@ class Town:
 
 def application(town: Town, *embedding: str) -> Litestar:
     """The whole application, the guard before it included."""
-    return shared_app.application(town.here, Web(token_key_file=town.token_key_file, embed_origins=embedding))
+    return shared_app.application(
+        town.here, Web(token_key_file=town.token_key_file, embed_origins=embedding)
+    )
 
 
 @contextmanager

@@ -1,11 +1,13 @@
-"""Takes the screenshots of docs/screenshots: every page and the console, in two sizes and two colour schemes.
+"""Takes the screenshots of docs/screenshots: every page and the console, in two sizes and two
+colour schemes.
 
     python -m tests.web.screenshots FOLDER              # in English; NAME-SIZE-SCHEME.png
     python -m tests.web.screenshots FOLDER de ja ar     # the pages for people, in these languages; NAME-SIZE-SCHEME.LANGUAGE.png
     python -m tests.web.screenshots FOLDER --first      # the first screens that README.md shows; first-NAME.png
 
-What they show is made here, on a clock of its own, so that a change of a page is all that changes a picture. Each is reduced to
-32 colours by ImageMagick's `convert`, without which it stays three times as large.
+What they show is made here, on a clock of its own, so that a change of a page is all that changes a
+picture. Each is reduced to 32 colours by ImageMagick's `convert`, without which it stays three
+times as large.
 """
 
 from __future__ import annotations
@@ -46,13 +48,19 @@ OFFICER = "staff:officer@example.org"
 SOIL = "Pear trees in heavy soil"
 # README.md shows them at one height.
 FIRST_PHONE, FIRST_WIDE = {"width": 390, "height": 780}, {"width": 980, "height": 980}
-LETTER = "A letter to the landlord, with all that was agreed about the roof and about the long wait for it"
+LETTER = (
+    "A letter to the landlord, with all that was agreed about the roof and about the long "
+    "wait "
+    "for it"
+)
 
 
 def stage(
     pool: Pool, folder: Path, languages: Sequence[str] = ()
 ) -> tuple[Town, dict[str, tuple[str | None, str, str]]]:
-    """A town, and for each picture who looks at which page and the value of the button that they press there."""
+    """A town, and for each picture who looks at which page and the value of the button that they
+    press there.
+    """
     town = Town(pool, folder, "strict", languages=languages)
     town.open("ana", age=None)
     town.open("zoe")
@@ -69,9 +77,18 @@ def stage(
     garden = {"host_project": town.host("project", "garden")}
     town.say("ben", "What grows under a walnut", **garden)
     town.say(
-        "ben", "Mail the nursery", "Write to order@nursery.example that I want ten, and sign it Ben Ilves.", **garden
+        "ben",
+        "Mail the nursery",
+        "Write to order@nursery.example that I want ten, and sign it Ben Ilves.",
+        **garden,
     )
-    town.tell(Narrow(account=ben, at=town.clock.now, conversation=town.say("ben", "A question about my health")))
+    town.tell(
+        Narrow(
+            account=ben,
+            at=town.clock.now,
+            conversation=town.say("ben", "A question about my health"),
+        )
+    )
     town.tell(Delete(account=ben, at=town.clock.now, conversation=town.say("ben", "Old plans")))
     town.say("ben", "Something private", incognito=True)
     flagged = town.say("ben", "Passwords of other people")
@@ -130,7 +147,9 @@ def stage(
 
 def garden_of(town: Town, account: UUID) -> UUID:
     with transaction(town.here.pool) as tx:
-        return tx.execute("SELECT project_id FROM projects WHERE account_id = %s", [account]).fetchall()[0][0]
+        return tx.execute(
+            "SELECT project_id FROM projects WHERE account_id = %s", [account]
+        ).fetchall()[0][0]
 
 
 def receipt_of(town: Town, account: UUID) -> str:
@@ -148,28 +167,35 @@ def console(town: Town) -> dict[str, str]:
     (erasure,) = staff_tables.read(town.here, staff_tables.ERASURES, TableView()).rows
     (release,) = catalog.releases(town.here)
     return {
-        "console": "/console", **{f"console-{name}": f"/console/{name}" for name in lists},
+        "console": "/console",
+        **{f"console-{name}": f"/console/{name}" for name in lists},
         "console-account": f"/console/accounts/{flag.account}",
         "console-conversation": f"/console/conversations/{flag.conversation}",
         "console-erasure": f"/console/erasures/{erasure[0].value}",
         "console-models": "/console/models",
         "console-release": f"/console/releases/{release.release_id.hex}",
-    }  # fmt: skip
+    }
 
 
-def shoot(site: Site, pictures: dict[str, tuple[str | None, str, str]], out: Path, language: str) -> None:
+def shoot(
+    site: Site, pictures: dict[str, tuple[str | None, str, str]], out: Path, language: str
+) -> None:
     """The pages in one language; an empty one is that of a browser which asks for none."""
     asked: dict[str, str] = {"locale": language} if language else {}
     for name, (who, path, press) in pictures.items():
         for look, viewport, scheme in looks():
             page = site.visit(who, path, viewport=viewport, color_scheme=scheme, **asked)
             button = page.locator(
-                'main button[type="submit"]' if press == "send" else f'button[name="act"][value="{press}"]'
+                'main button[type="submit"]'
+                if press == "send"
+                else f'button[name="act"][value="{press}"]'
             )
             if button.count():
                 button.click()
                 page.wait_for_load_state("networkidle")
-            page.screenshot(path=out / f"{name}-{look}{'.' * bool(language)}{language}.png", full_page=True)
+            page.screenshot(
+                path=out / f"{name}-{look}{'.' * bool(language)}{language}.png", full_page=True
+            )
 
 
 def shoot_console(site: Site, town: Town, out: Path) -> None:
@@ -189,7 +215,10 @@ def shoot_changes(site: Site, out: Path) -> None:
     """The settings after a no and after it was taken back, and the notice with its details open."""
     for look, viewport, scheme in looks():
         page = site.visit("ben", "/settings", viewport=viewport, color_scheme=scheme)
-        for name, press in (("settings-no", "Don’t use my chats to improve models"), ("settings-undone", "Undo")):
+        for name, press in (
+            ("settings-no", "Don’t use my chats to improve models"),
+            ("settings-undone", "Undo"),
+        ):
             page.get_by_role("button", name=press).click()
             page.screenshot(path=out / f"{name}-{look}.png", full_page=True)
         page = site.visit("ana", "/notice", viewport=viewport, color_scheme=scheme)
@@ -210,27 +239,37 @@ def shoot_first(site: Site, town: Town, out: Path) -> None:
     page.screenshot(path=out / "first-notice.png")
     page = site.visit("ben", f"/chats/conv_{said.hex}", viewport=FIRST_PHONE)
     page.screenshot(path=out / "first-answer.png")
-    page = site.visit_as((StaffRole.curator,), console(town)["console-release"], viewport=FIRST_WIDE)
+    page = site.visit_as(
+        (StaffRole.curator,), console(town)["console-release"], viewport=FIRST_WIDE
+    )
     page.screenshot(path=out / "first-console.png")
 
 
 def reduce(folder: Path) -> None:
     if convert := shutil.which("convert"):
         for picture in sorted(folder.glob("*.png")):
-            subprocess.run([convert, picture, "+dither", "-colors", "32", "-strip", f"PNG8:{picture}"], check=True)
+            subprocess.run(
+                [convert, picture, "+dither", "-colors", "32", "-strip", f"PNG8:{picture}"],
+                check=True,
+            )
 
 
 def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.web.screenshots")
     parser.add_argument("folder", type=Path)
     parser.add_argument("languages", nargs="*")
-    parser.add_argument("--first", action="store_true", help="the first screens that README.md shows, and no other")
+    parser.add_argument(
+        "--first", action="store_true", help="the first screens that README.md shows, and no other"
+    )
     asked = parser.parse_args(arguments)
     asked.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
         base = Path(folder)
         (base / "data").mkdir()
-        with embedded.running(base / "postgres", embedded.Options(durable=False)) as dsn, opened(dsn) as pool:
+        with (
+            embedded.running(base / "postgres", embedded.Options(durable=False)) as dsn,
+            opened(dsn) as pool,
+        ):
             with pool.connection() as conn:
                 migrate(conn)
             town, pictures = stage(pool, base / "data", asked.languages)
@@ -246,7 +285,11 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def shoot_all(
-    site: Site, town: Town, pictures: dict[str, tuple[str | None, str, str]], out: Path, languages: Sequence[str]
+    site: Site,
+    town: Town,
+    pictures: dict[str, tuple[str | None, str, str]],
+    out: Path,
+    languages: Sequence[str],
 ) -> None:
     for language in languages or ("",):
         shoot(site, pictures, out, language)

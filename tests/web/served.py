@@ -1,4 +1,6 @@
-"""A whole application on an installation whose clock is set: callers of every kind, and a server on a real port."""
+"""A whole application on an installation whose clock is set: callers of every kind, and a server on
+a real port.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,11 @@ from ..terms import preset
 from ..waiting import wait_until
 from .shared_app import application
 
-BEFORE, NOTICE, AFTER = instant("2025-08-20"), instant("2025-09-01T10:00:00Z"), instant("2025-09-30T09:00:00Z")
+BEFORE, NOTICE, AFTER = (
+    instant("2025-08-20"),
+    instant("2025-09-01T10:00:00Z"),
+    instant("2025-09-30T09:00:00Z"),
+)
 TOKEN_KEY = b"the host application's key, for tests"
 ORIGIN = "http://testserver.local"
 
@@ -47,16 +53,20 @@ ORIGIN = "http://testserver.local"
 class World:
     """An installation, its application, and who may call it. Names are the host's ids."""
 
-    def __init__(self, pool: Pool, folder: Path, policy: Policy | None = None, **settings: Any) -> None:
+    def __init__(
+        self, pool: Pool, folder: Path, policy: Policy | None = None, **settings: Any
+    ) -> None:
         folder.mkdir(exist_ok=True)
         key_file = folder / "token.key"
         key_file.write_bytes(TOKEN_KEY)
         self.clock = SimulatedClock(BEFORE)
         self.web = Web(**{"token_key_file": key_file, **settings})
         self.here = installation.Installation(
-            config=Configuration(data=folder, web=self.web), pool=pool, keyring=Keyring(FileProvider(folder / "keys")),
+            config=Configuration(data=folder, web=self.web),
+            pool=pool,
+            keyring=Keyring(FileProvider(folder / "keys")),
             clock=self.clock,
-        )  # fmt: skip
+        )
         lived(self.here)
         policy_changes.apply_policy(self.here, policy or preset("article-2025"), by="test")
         self.wall = datetime.now(UTC)
@@ -67,32 +77,48 @@ class World:
     def tell(self, *commands: Command) -> list[CommandResult]:
         return verbs.tell(self.here, commands)
 
-    def open(self, name: str, *, plan: str = "pro", age: int | None = 30, allow: bool | None = None) -> str:
+    def open(
+        self, name: str, *, plan: str = "pro", age: int | None = 30, allow: bool | None = None
+    ) -> str:
         """Opens an account, and answers for it; returns its id."""
         return self.open_each([name], plan=plan, age=age, allow=allow)[0]
 
     def open_each(
-        self, names: Sequence[str], *, plan: str = "pro", age: int | None = 30, allow: bool | None = None
+        self,
+        names: Sequence[str],
+        *,
+        plan: str = "pro",
+        age: int | None = 30,
+        allow: bool | None = None,
     ) -> list[str]:
         """`open` for many names, in two transactions."""
         now = self.clock.now
         accounts = [uuid7(now, os.urandom(10)) for _ in names]
         hosts = [host_hmac(self.site.host_key, "account", name) for name in names]
-        self.tell(*(
-            OpenAccount(account=account, at=now, host=host, plan=plan, age=age)
-            for account, host in zip(accounts, hosts, strict=True)
-        ))  # fmt: skip
+        self.tell(
+            *(
+                OpenAccount(account=account, at=now, host=host, plan=plan, age=age)
+                for account, host in zip(accounts, hosts, strict=True)
+            )
+        )
         self.accounts.update(zip(names, accounts, strict=True))
         if allow is not None:
             asks = installation.policies(self.here).in_force(now).asks
-            self.tell(*(
-                Choose(account=account, at=now, allow=allow, question=question, via="notice")
-                for account in accounts for question in asks
-            ))  # fmt: skip
+            self.tell(
+                *(
+                    Choose(account=account, at=now, allow=allow, question=question, via="notice")
+                    for account in accounts
+                    for question in asks
+                )
+            )
         return [shown(Prefix.account, account) for account in accounts]
 
     def say(
-        self, name: str, chat: str, text: str = "How do I plant a pear tree?", role: TurnRole = TurnRole.user
+        self,
+        name: str,
+        chat: str,
+        text: str = "How do I plant a pear tree?",
+        role: TurnRole = TurnRole.user,
     ) -> str:
         """A turn; returns the conversation's id."""
         return self.say_each([(name, chat)], text, role)[0]
@@ -104,19 +130,31 @@ class World:
         role: TurnRole = TurnRole.user,
     ) -> list[str]:
         """`say` in many conversations, each of a name, in one transaction."""
-        answers = self.tell(*(
-            Say(
-                account=self.accounts[name], at=self.clock.now, role=role, content=encode(Content(text=text)),
-                host_conversation=host_hmac(self.site.host_key, "conversation", chat), title=encode(Content(text=chat)),
+        answers = self.tell(
+            *(
+                Say(
+                    account=self.accounts[name],
+                    at=self.clock.now,
+                    role=role,
+                    content=encode(Content(text=text)),
+                    host_conversation=host_hmac(self.site.host_key, "conversation", chat),
+                    title=encode(Content(text=chat)),
+                )
+                for name, chat in chats
             )
-            for name, chat in chats
-        ))  # fmt: skip
+        )
         assert all(answer.conversation is not None for answer in answers), answers[0].because
-        return [shown(Prefix.conversation, answer.conversation) for answer in answers if answer.conversation]
+        return [
+            shown(Prefix.conversation, answer.conversation)
+            for answer in answers
+            if answer.conversation
+        ]
 
     def flag(self, name: str, conversation: str) -> None:
         named = UUID(hex=conversation.removeprefix("conv_"))
-        self.tell(Flag(account=self.accounts[name], at=self.clock.now, conversation=named, score=0.9))
+        self.tell(
+            Flag(account=self.accounts[name], at=self.clock.now, conversation=named, score=0.9)
+        )
 
     def rows(self, statement: str, *params: object) -> list[tuple[Any, ...]]:
         with transaction(self.here.pool) as tx:
@@ -134,32 +172,44 @@ class World:
         return {"authorization": f"Bearer {self.token(name)}"}
 
     def key(self, *scopes: Scope, name: str = "", bound: KeyBinding | None = None) -> str:
-        """A key with these scopes, or with all; without ``bound`` it leases every release to our own machines, and
-        acknowledges for the endpoint that was made first, if there is one.
+        """A key with these scopes, or with all; without ``bound`` it leases every release to our
+        own machines, and acknowledges for the endpoint that was made first, if there is one.
         """
         with transaction(self.here.pool) as tx:
             made = name or f"key-{os.urandom(4).hex()}"
             granted = set(scopes or Scope)
             if bound is None:
-                first = tx.execute("SELECT endpoint_id FROM endpoints ORDER BY made_at, endpoint_id LIMIT 1").fetchone()
+                first = tx.execute(
+                    "SELECT endpoint_id FROM endpoints ORDER BY made_at, endpoint_id LIMIT 1"
+                ).fetchone()
                 leases = Scope.release_lease in granted
                 if first is None:
                     granted.discard(Scope.events_acknowledge)
                 bound = KeyBinding(
-                    recipient="training" if leases else None, own=leases, releases=("*",) if leases else (),
+                    recipient="training" if leases else None,
+                    own=leases,
+                    releases=("*",) if leases else (),
                     endpoint=first[0] if first and Scope.events_acknowledge in granted else None,
-                )  # fmt: skip
+                )
             return service_keys.make(tx, made, granted, self.clock.now, os.urandom, bound)
 
     def service(self, *scopes: Scope) -> dict[str, str]:
         """The headers of a service with these scopes, or with all."""
         return {"authorization": f"Bearer {self.key(*scopes)}"}
 
-    def staff(self, *roles: StaffRole, email: str = "", identity: bytes | None = None) -> dict[str, str]:
-        """The headers of a signed-in member of staff, meaning what they send; without ``identity`` a link signed them in."""
+    def staff(
+        self, *roles: StaffRole, email: str = "", identity: bytes | None = None
+    ) -> dict[str, str]:
+        """The headers of a signed-in member of staff, meaning what they send; without ``identity``
+        a link signed them in.
+        """
         with transaction(self.here.pool) as tx:
-            who = sessions.known_staff(tx, email or f"{os.urandom(4).hex()}@example.org", self.wall, os.urandom)
-            return browser(sessions.begin_staff(tx, who, roles, self.wall, os.urandom, identity=identity))
+            who = sessions.known_staff(
+                tx, email or f"{os.urandom(4).hex()}@example.org", self.wall, os.urandom
+            )
+            return browser(
+                sessions.begin_staff(tx, who, roles, self.wall, os.urandom, identity=identity)
+            )
 
     def browser(self, name: str) -> dict[str, str]:
         """The headers of a person's own browser."""
@@ -168,7 +218,11 @@ class World:
 
 
 def browser(secret: str) -> dict[str, str]:
-    return {"cookie": f"{sessions.COOKIE}={secret}", "origin": ORIGIN, "x-csrf-token": sessions.csrf(secret)}
+    return {
+        "cookie": f"{sessions.COOKIE}={secret}",
+        "origin": ORIGIN,
+        "x-csrf-token": sessions.csrf(secret),
+    }
 
 
 @pytest.fixture
@@ -177,10 +231,12 @@ def world(pool: Pool, tmp_path: Path) -> World:
 
 
 class ApplicationClient(TestClient[Litestar]):
-    """A client of the application in this process, which follows a redirect only where a request asks for it.
+    """A client of the application in this process, which follows a redirect only where a request
+    asks for it.
 
-    It fails where a refusal comes from a page to which such a request was redirected: what was asked for was then not
-    refused, and a test that expects the refusal would hold whatever the application does.
+    It fails where a refusal comes from a page to which such a request was redirected: what was
+    asked for was then not refused, and a test that expects the refusal would hold whatever the
+    application does.
     """
 
     def __init__(self, app: Litestar, **settings: Any) -> None:
@@ -192,7 +248,8 @@ class ApplicationClient(TestClient[Litestar]):
         if response.history and response.status_code in REFUSALS:
             first = response.history[0]
             raise AssertionError(
-                f"{first.request.method} {first.request.url.path} answered {first.status_code}, and the page that it "
+                f"{first.request.method} {first.request.url.path} answered {first.status_code}, "
+                "and the page that it "
                 f"leads to {response.status_code}: ask without `follow_redirects`"
             )
         return response

@@ -1,7 +1,9 @@
-"""The application on an installation, with routes that are made once in a process: to make them takes 0.3 s.
+"""The application on an installation, with routes that are made once in a process: to make them
+takes 0.3 s.
 
-Each application that is asked for is one of its own: its state, its hooks, what runs beside it. Of the routes, and of what
-stands before each, nothing knows an installation; they look it up in the application that a request came to.
+Each application that is asked for is one of its own: its state, its hooks, what runs beside it. Of
+the routes, and of what stands before each, nothing knows an installation; they look it up in the
+application that a request came to.
 """
 
 from __future__ import annotations

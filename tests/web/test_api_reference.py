@@ -1,4 +1,6 @@
-"""The description of the API: nothing in it is without a meaning, and its examples are answered as it says."""
+"""The description of the API: nothing in it is without a meaning, and its examples are answered as
+it says.
+"""
 
 from __future__ import annotations
 
@@ -53,30 +55,45 @@ def operations(document: dict[str, Any]) -> dict[str, tuple[str, str, dict[str, 
     """Method, path and description of each operation, by its id."""
     return {
         one["operationId"]: (method.upper(), path, one)
-        for path, item in document["paths"].items() for method, one in item.items()
-    }  # fmt: skip
+        for path, item in document["paths"].items()
+        for method, one in item.items()
+    }
 
 
-def test_operations_have_stable_names_a_sentence_and_whom_they_answer(document: dict[str, Any]) -> None:
+def test_operations_have_stable_names_a_sentence_and_whom_they_answer(
+    document: dict[str, Any],
+) -> None:
     named = [one["operationId"] for item in document["paths"].values() for one in item.values()]
     assert [name for name, count in Counter(named).items() if count > 1] == []
     for name, (_, _, one) in operations(document).items():
         assert re.fullmatch(r"[a-z][a-z_]+", name)
         assert len(one["summary"]) > 10
-        assert re.search(r"\n\nAnswers: (a person|anybody|any known caller|`)", one["description"]), name
+        assert re.search(
+            r"\n\nAnswers: (a person|anybody|any known caller|`)", one["description"]
+        ), name
 
 
-def test_every_field_schema_and_parameter_has_a_meaning_and_none_is_left_over(document: dict[str, Any]) -> None:
+def test_every_field_schema_and_parameter_has_a_meaning_and_none_is_left_over(
+    document: dict[str, Any],
+) -> None:
     schemas, texts = document["components"]["schemas"], reference.texts()
     fields = {
-        (name, field): value for name, one in schemas.items() for field, value in one.get("properties", {}).items()
+        (name, field): value
+        for name, one in schemas.items()
+        for field, value in one.get("properties", {}).items()
     }
-    assert [f"{name}.{field}" for (name, field), value in fields.items() if not value.get("description")] == []
-    assert [name for name, one in schemas.items() if "enum" in one and not one.get("description")] == []
+    assert [
+        f"{name}.{field}" for (name, field), value in fields.items() if not value.get("description")
+    ] == []
+    assert [
+        name for name, one in schemas.items() if "enum" in one and not one.get("description")
+    ] == []
     silent = [
-        (name, parameter["name"]) for name, (_, _, one) in operations(document).items()
-        for parameter in one.get("parameters", ()) if not parameter.get("description")
-    ]  # fmt: skip
+        (name, parameter["name"])
+        for name, (_, _, one) in operations(document).items()
+        for parameter in one.get("parameters", ())
+        if not parameter.get("description")
+    ]
     assert silent == []
     assert set(texts.fields) - {field for _, field in fields} == set()
     assert set(texts.of) - {f"{name}.{field}" for name, field in fields} == set()
@@ -98,15 +115,16 @@ def test_what_a_list_holds_is_of_one_type(document: dict[str, Any]) -> None:
 
 
 def test_every_operation_that_takes_a_body_has_an_example(document: dict[str, Any]) -> None:
-    takes = {
-        name for name, (_, _, one) in operations(document).items()
-        if "requestBody" in one
-    }  # fmt: skip
+    takes = {name for name, (_, _, one) in operations(document).items() if "requestBody" in one}
     assert set(reference.texts().requests) == takes
 
 
-def test_the_examples_are_answered_as_successes(world: World, api: Any, document: dict[str, Any]) -> None:
-    """In the order in which a host sends them; the ids in braces are those of the answers before."""
+def test_the_examples_are_answered_as_successes(
+    world: World, api: Any, document: dict[str, Any]
+) -> None:
+    """In the order in which a host sends them; the ids in braces are those of the answers
+    before.
+    """
     world.clock.set(NOTICE)
     world.open("kid", allow=True)
     service, staff = world.service(), world.staff(*StaffRole)
@@ -116,18 +134,26 @@ def test_the_examples_are_answered_as_successes(world: World, api: Any, document
     def send(name: str, headers: dict[str, str], **more: str) -> Any:
         method, path, operation = operations(document)[name]
         media, text = next(
-            (media, one["example"]) for media, one in operation["requestBody"]["content"].items() if "example" in one
+            (media, one["example"])
+            for media, one in operation["requestBody"]["content"].items()
+            if "example" in one
         )
         text = text if isinstance(text, str) else json.dumps(text)
         for key, value in {**known, **more}.items():
             text = text.replace("{" + key + "}", value)
             path = path.replace("{" + key + "}", value)
         params = {"account": "host:ada"} if path.startswith("/v1/conversations/host:") else {}
-        answer = api.request(method, path, headers={**headers, "content-type": media}, content=text, params=params)
+        answer = api.request(
+            method, path, headers={**headers, "content-type": media}, content=text, params=params
+        )
         assert answer.status_code < 300, (name, answer.text)
         assert str(answer.status_code) in operation["responses"]
         done.append(name)
-        return [json.loads(line) for line in answer.text.splitlines()] if "ndjson" in media else answer.json()
+        return (
+            [json.loads(line) for line in answer.text.splitlines()]
+            if "ndjson" in media
+            else answer.json()
+        )
 
     send("open_account", service)
     send("set_plan", service)
@@ -137,7 +163,12 @@ def test_the_examples_are_answered_as_successes(world: World, api: Any, document
     send("accept_terms", service, showing=showing)
     send("choose", service)
     send("say", service)
-    again = {"account": "host:ada", "conversation": "host:chat-7", "role": "assistant", "text": "In late winter."}
+    again = {
+        "account": "host:ada",
+        "conversation": "host:chat-7",
+        "role": "assistant",
+        "text": "In late winter.",
+    }
     assert api.post("/v1/turns", headers=service, json=again).status_code == 201
     send("give_feedback", service)
     send("keep_project_out", service)
@@ -168,7 +199,13 @@ def test_the_examples_are_answered_as_successes(world: World, api: Any, document
     send("set_staff_roles", staff, staff=send("add_staff", staff)["member"]["staff"])
     send("give_order", staff)
     known["endpoint"] = send("add_webhook", staff)["endpoint"]["endpoint"]
-    for name in ("pause_webhook", "resume_webhook", "replay_webhook", "rotate_webhook", "remove_webhook"):
+    for name in (
+        "pause_webhook",
+        "resume_webhook",
+        "replay_webhook",
+        "rotate_webhook",
+        "remove_webhook",
+    ):
         send(name, staff)
     assert set(done) | set(ELSEWHERE) == set(reference.texts().requests)
 
@@ -178,7 +215,9 @@ def test_the_examples_that_are_not_sent_here_fit_their_schema(document: dict[str
         assert (Path(__file__).parents[2] / held_by).is_file()
         (content,) = operations(document)[name][2]["requestBody"]["content"].values()
         schema = document["components"]["schemas"][content["schema"]["$ref"].rpartition("/")[2]]
-        assert set(schema.get("required", ())) <= set(content["example"]) <= set(schema["properties"])
+        assert (
+            set(schema.get("required", ())) <= set(content["example"]) <= set(schema["properties"])
+        )
     assert reference.texts().requests["lease_rows"]["seconds"] <= LEASE_SECONDS_MAX
 
 
@@ -198,7 +237,9 @@ def test_the_page_shows_every_operation_with_its_fields_and_asks_nobody_else(
     assert api.get("/docs", headers={"accept-encoding": "identity"}).text == html
 
 
-def test_a_caller_is_named_by_a_bearer_a_refusal_is_a_problem_and_times_are_in_utc(world: World, api: Any) -> None:
+def test_a_caller_is_named_by_a_bearer_a_refusal_is_a_problem_and_times_are_in_utc(
+    world: World, api: Any
+) -> None:
     world.open("ana", allow=True)
     for headers in (world.person("ana"), world.service()):
         assert headers["authorization"].startswith("Bearer ")
@@ -206,7 +247,9 @@ def test_a_caller_is_named_by_a_bearer_a_refusal_is_a_problem_and_times_are_in_u
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", account["opened_at"])
     world.open("ben")
     world.clock.set(AFTER)
-    refused = api.post("/v1/turns", headers=world.service(), json={"account": "host:ben", "text": "hello"})
+    refused = api.post(
+        "/v1/turns", headers=world.service(), json={"account": "host:ben", "text": "hello"}
+    )
     assert refused.status_code == 451
     assert refused.headers["content-type"].startswith("application/problem+json")
     assert re.fullmatch(r"[a-z_]+", refused.json()["because"])

@@ -1,4 +1,6 @@
-"""`As in my settings`, with two questions: one permission ends, by the account's no said once more, and no other does."""
+"""`As in my settings`, with two questions: one permission ends, by the account's no said once more,
+and no other does.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,12 @@ def in_force(world: World) -> list[Grant]:
 
 
 def turn(api: Any, world: World, chat: str, project: str) -> str:
-    said = {"account": "host:ana", "conversation": f"host:{chat}", "text": "hello", "project": project}
+    said = {
+        "account": "host:ana",
+        "conversation": f"host:{chat}",
+        "text": "hello",
+        "project": project,
+    }
     answer = api.post("/v1/turns", json=said, headers=world.service())
     assert answer.status_code == 201, answer.text
     return str(answer.json()["conversation"])
@@ -85,10 +92,20 @@ def test_a_permission_for_one_project_ends_by_the_no_said_again_and_every_other_
         return
     path = f"/projects/{project}"
     page = api.get(path, headers=world.browser("ana")).text
-    assert "Your no in the settings is recorded once more for that; every other yes of yours stays." in page
-    done = api.post(f"{path}/as-settings", headers={**world.browser("ana"), **FORM}, content="", follow_redirects=False)
+    assert (
+        "Your no in the settings is recorded once more for that; every other yes of yours stays."
+        in page
+    )
+    done = api.post(
+        f"{path}/as-settings",
+        headers={**world.browser("ana"), **FORM},
+        content="",
+        follow_redirects=False,
+    )
     assert done.status_code == 303
-    assert in_force(world) == [before[1]], "both of this project's own end: the account says no to both questions"
+    assert in_force(world) == [before[1]], (
+        "both of this project's own end: the account says no to both questions"
+    )
     again = world.rows("SELECT question, allow FROM choices ORDER BY seq DESC LIMIT 2")
     assert sorted(again) == [("models", False), ("safety", False)]
 
@@ -105,8 +122,15 @@ def test_a_chat_follows_its_project_where_that_is_allowed_by_itself(world: World
     models, safety = WORDS.purpose("improve_models"), refused(WORDS, {"safety_classifiers"})
     assert WORDS.say("scope.as_settings.ends.project", purposes=models) in page
     assert WORDS.say("scope.as_settings.ends", purposes=safety) in page
-    api.post(f"/chats/{chat}/as-settings", headers={**world.browser("ana"), **FORM}, content="", follow_redirects=False)
-    assert [(grant.question, grant.scope.kind) for grant in in_force(world)] == [("models", ScopeKind.project)]
+    api.post(
+        f"/chats/{chat}/as-settings",
+        headers={**world.browser("ana"), **FORM},
+        content="",
+        follow_redirects=False,
+    )
+    assert [(grant.question, grant.scope.kind) for grant in in_force(world)] == [
+        ("models", ScopeKind.project)
+    ]
     assert used(api, world, chat) == {"improve_models": "none", "safety_classifiers": "none"}
     turn(api, world, "c", "a")
     assert used(api, world, chat) == {"improve_models": "part", "safety_classifiers": "none"}

@@ -1,4 +1,6 @@
-"""docs/asvs.csv answers for every requirement of OWASP ASVS 5.0.0 at the levels 1 and 2, and its tests exist."""
+"""docs/asvs.csv answers for every requirement of OWASP ASVS 5.0.0 at the levels 1 and 2, and its
+tests exist.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from ..evidence import Function, checks, functions_of, switched_off
 
 ROOT = Path(__file__).parent.parent.parent
 COLUMNS = ["id", "level", "requirement", "status", "evidence"]
-# How many requirements of the levels 1 and 2 each chapter of ASVS 5.0.0 has: 70 of the first, 183 of the second.
+# How many requirements of the levels 1 and 2 each chapter of ASVS 5.0.0 has: 70 of the first, 183
+# of the second.
 CHAPTERS = {
     1: 27, 2: 11, 3: 19, 4: 10, 5: 9, 6: 35, 7: 18, 8: 7, 9: 7, 10: 29, 11: 14, 12: 9, 13: 13, 14: 9, 15: 13, 16: 16,
     17: 7,
@@ -70,8 +73,14 @@ def test_a_requirement_that_is_tested_names_a_test_that_runs_and_can_fail() -> N
 
 
 def test_a_test_that_asserts_nothing_is_no_evidence() -> None:
-    """The control: a name alone, a call of something else and a test that does not run are found out."""
-    source = "@pytest.mark.skip\ndef test_a():\n    help()\ndef help():\n    return 1\ndef test_b():\n    assert 1"
+    """The control: a name alone, a call of something else and a test that does not run are found
+    out.
+    """
+    source = (
+        "@pytest.mark.skip\ndef test_a():\n    help()\ndef help():\n    return 1\ndef "
+        "test_b():\n "
+        "   assert 1"
+    )
     there = {node.name: node for node in ast.parse(source).body if isinstance(node, Function)}
     assert [checks(there[name], there) for name in ("test_a", "test_b")] == [False, True]
     assert [bool(switched_off(there[name])) for name in ("test_a", "test_b")] == [True, False]
@@ -87,6 +96,8 @@ def test_a_requirement_without_a_test_has_a_reason_whose_pages_and_sections_exis
 
 
 def test_most_of_what_applies_is_tested() -> None:
-    """What applies is tested, unless it is a document or an operator's part: a third of it at most."""
+    """What applies is tested, unless it is a document or an operator's part: a third of it at
+    most.
+    """
     applies = len(with_status("tested")) + len(with_status("by_design"))
     assert len(with_status("by_design")) <= applies / 3

@@ -1,4 +1,6 @@
-"""A page that was clean is not gone into by every rule again, and what its other size or colours break is found."""
+"""A page that was clean is not gone into by every rule again, and what its other size or colours
+break is found.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ __all__ = ["browser"]
 PAGE = """<!doctype html><html lang="en"><head><title>A page</title><style>{style}</style></head>
 <body><main><h1>A page</h1><p>Words to read.</p>{more}</main></body></html>"""
 PALE = "@media (prefers-color-scheme: dark) { body { background: #000 } p { color: #222 } }"
-UNNAMED = "<style>.wide { display: none } @media (min-width: 800px) { .wide { display: block } }</style>"
+UNNAMED = (
+    "<style>.wide { display: none } @media (min-width: 800px) { .wide { display: block } }</style>"
+)
 
 
 @pytest.fixture
@@ -39,18 +43,27 @@ def test_words_that_are_pale_in_the_dark_alone_are_found(page: Any) -> None:
     assert found(page) == []
 
 
-def test_words_of_another_colour_are_found_on_a_page_after_others_that_were_clean(page: Any) -> None:
+def test_words_of_another_colour_are_found_on_a_page_after_others_that_were_clean(
+    page: Any,
+) -> None:
     page.set_content(PAGE.format(style="", more=""))
     assert found(page) == []
-    page.set_content(PAGE.format(style="", more="<p><span style='color: #999'>Pale words.</span></p>"))
+    page.set_content(
+        PAGE.format(style="", more="<p><span style='color: #999'>Pale words.</span></p>")
+    )
     assert found(page) == ["color-contrast"]
-    page.set_content(PAGE.format(style="", more="<div style='background: #555'><p>Words on a dark ground.</p></div>"))
+    page.set_content(
+        PAGE.format(
+            style="", more="<div style='background: #555'><p>Words on a dark ground.</p></div>"
+        )
+    )
     assert found(page) == ["color-contrast"]
 
 
 def test_both_looks_are_gone_into_without_a_reload(page: Any) -> None:
     wide = (
-        "<style>.wide { display: none; width: 2000px } @media (min-width: 800px) { .wide { display: block } }</style>"
+        "<style>.wide { display: none; width: 2000px } @media (min-width: 800px) { .wide { "
+        "display: block } }</style>"
     )
     page.set_content(PAGE.format(style=PALE, more=wide + '<p class="wide">A table.</p>'))
     (rule, pale), (scheme, words) = [fault[:2] for fault in faults(page)]

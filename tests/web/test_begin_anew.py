@@ -1,4 +1,6 @@
-"""A closed account says that it is closed; its host's id may begin another, to which nothing of it passes."""
+"""A closed account says that it is closed; its host's id may begin another, to which nothing of it
+passes.
+"""
 
 from __future__ import annotations
 
@@ -29,28 +31,52 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def closed(world: World, api: TestClient[Litestar]) -> dict[str, Any]:
-    """Ana allowed training, said something in a chat of a project that she kept out later, and closed her account."""
+    """Ana allowed training, said something in a chat of a project that she kept out later, and
+    closed her account.
+    """
     world.clock.set(NOTICE)
     api.headers.update(world.service())
-    opened = api.post("/v1/accounts", json={"host": "ana", "plan": "pro", "age": 30, "opened": "2024-01-01T00:00:00Z"})
-    assert (opened.status_code, opened.json()["outcome"], opened.json()["closed_at"]) == (201, "done", None)
+    opened = api.post(
+        "/v1/accounts",
+        json={"host": "ana", "plan": "pro", "age": 30, "opened": "2024-01-01T00:00:00Z"},
+    )
+    assert (opened.status_code, opened.json()["outcome"], opened.json()["closed_at"]) == (
+        201,
+        "done",
+        None,
+    )
     account = opened.json()["account"]
     world.accounts["ana"] = UUID(hex=account.removeprefix("acc_"))
-    assert api.post("/v1/accounts/host:ana/choices", json={"allow": True}).json()["effect"] == "began"
-    turn = {"account": "host:ana", "conversation": "host:c1", "id": "1", "text": "plant pears", "project": "garden"}
+    assert (
+        api.post("/v1/accounts/host:ana/choices", json={"allow": True}).json()["effect"] == "began"
+    )
+    turn = {
+        "account": "host:ana",
+        "conversation": "host:c1",
+        "id": "1",
+        "text": "plant pears",
+        "project": "garden",
+    }
     said = api.post("/v1/turns", json=turn).json()
-    assert api.post("/v1/accounts/host:ana/projects/host:garden/keep-out", json={}).json()["outcome"] == "done"
+    assert (
+        api.post("/v1/accounts/host:ana/projects/host:garden/keep-out", json={}).json()["outcome"]
+        == "done"
+    )
     assert api.post("/v1/accounts/host:ana/close").json()["outcome"] == "done"
     return {"account": account, "conversation": said["conversation"], "turn": turn}
 
 
 def begin_anew(api: TestClient[Litestar], **more: Any) -> dict[str, Any]:
-    answer = api.post("/v1/accounts", json={"host": "ana", "plan": "pro", "begin_anew": True, **more})
+    answer = api.post(
+        "/v1/accounts", json={"host": "ana", "plan": "pro", "begin_anew": True, **more}
+    )
     assert answer.status_code == 201
     return dict(answer.json())
 
 
-def test_a_closed_account_says_so_to_whoever_opens_it_again(api: TestClient[Litestar], closed: dict[str, Any]) -> None:
+def test_a_closed_account_says_so_to_whoever_opens_it_again(
+    api: TestClient[Litestar], closed: dict[str, Any]
+) -> None:
     again = api.post("/v1/accounts", json={"host": "ana", "plan": "pro"})
     assert (again.status_code, again.json()["outcome"], again.json()["account"]) == (
         201,
@@ -70,8 +96,14 @@ def test_nothing_of_the_closed_account_passes_to_the_one_that_begins_anew(
     assert (anew["outcome"], anew["closed_at"]) == ("done", None)
     assert anew["account"] != closed["account"]
     account = api.get("/v1/accounts/host:ana").json()
-    assert (account["id"], account["age_known"], account["closed_at"]) == (anew["account"], False, None)
-    assert account["opened_at"] == "2025-09-01T10:00:00Z", "what was before the closure is not its own"
+    assert (account["id"], account["age_known"], account["closed_at"]) == (
+        anew["account"],
+        False,
+        None,
+    )
+    assert account["opened_at"] == "2025-09-01T10:00:00Z", (
+        "what was before the closure is not its own"
+    )
     assert {one["standing"] for one in account["questions"]} == {"undecided"}
     assert api.get("/v1/accounts/host:ana/choices").json()["items"] == []
     assert api.get("/v1/accounts/host:ana/conversations").json()["items"] == []
@@ -81,17 +113,26 @@ def test_nothing_of_the_closed_account_passes_to_the_one_that_begins_anew(
     assert (chosen["effect"], chosen["answers"][0]["grant"]) == ("began", 1)
     said = api.post("/v1/turns", json=closed["turn"]).json()
     assert (said["outcome"], said["account"]) == ("done", anew["account"])
-    assert said["conversation"] != closed["conversation"], "the host's id of a chat is its account's own"
+    assert said["conversation"] != closed["conversation"], (
+        "the host's id of a chat is its account's own"
+    )
     old = api.get(f"/v1/accounts/{closed['account']}").json()
     assert (old["closed_at"], old["gate"]) == ("2025-09-01T10:00:00Z", "closed")
     answers = api.get(f"/v1/conversations/{closed['conversation']}/explain").json()["answers"]
-    assert {one["because"] for one in answers} == {"closed"}, "a yes of the new account reaches nothing of the old"
-    assert api.post("/v1/turns", json={"account": closed["account"], "text": "more"}).status_code == 409
+    assert {one["because"] for one in answers} == {"closed"}, (
+        "a yes of the new account reaches nothing of the old"
+    )
+    assert (
+        api.post("/v1/turns", json={"account": closed["account"], "text": "more"}).status_code
+        == 409
+    )
     own = api.get("/v1/accounts/me", headers=world.person("ana"))
     assert own.json()["id"] == anew["account"]
     old_chat = f"/v1/conversations/{closed['conversation']}"
     assert api.get(old_chat, headers=world.person("ana")).status_code == 404
-    assert begin_anew(api) == {**anew, "outcome": "duplicate", "at": "2025-09-02T10:00:00Z"}, "once begun it goes on"
+    assert begin_anew(api) == {**anew, "outcome": "duplicate", "at": "2025-09-02T10:00:00Z"}, (
+        "once begun it goes on"
+    )
 
 
 def test_an_open_account_cannot_begin_anew(world: World, api: TestClient[Litestar]) -> None:
@@ -110,7 +151,9 @@ def test_two_that_begin_anew_at_once_are_one_account(world: World, closed: dict[
 
     def begin(place: int) -> None:
         account = uuid7(NOTICE, bytes([place]) * 10)
-        command = OpenAccount(account=account, at=NOTICE, host=host, plan="pro", age=None, begin_anew=True)
+        command = OpenAccount(
+            account=account, at=NOTICE, host=host, plan="pro", age=None, begin_anew=True
+        )
         barrier.wait()
         done.extend(verbs.tell(world.here, [command]))
 
@@ -119,7 +162,12 @@ def test_two_that_begin_anew_at_once_are_one_account(world: World, closed: dict[
         thread.start()
     for thread in threads:
         thread.join(60)
-    assert sorted(one.outcome.value for one in done) == ["done", "duplicate", "duplicate", "duplicate"]
+    assert sorted(one.outcome.value for one in done) == [
+        "done",
+        "duplicate",
+        "duplicate",
+        "duplicate",
+    ]
     assert len({one.account for one in done}) == 1
     assert world.rows("SELECT count(*) FROM accounts") == [(2,)]
 
@@ -133,14 +181,19 @@ def test_opened_closed_and_begun_anew_in_one_batch(world: World) -> None:
     anew = OpenAccount(account=two, at=NOTICE, host=host, plan="pro", age=30, begin_anew=True)
     answers = world.tell(opening, CloseAccount(account=one, at=NOTICE), anew, anew)
     assert [(a.outcome, a.account) for a in answers] == [
-        (Outcome.done, one), (Outcome.done, one), (Outcome.done, two), (Outcome.duplicate, two),
-    ]  # fmt: skip
+        (Outcome.done, one),
+        (Outcome.done, one),
+        (Outcome.done, two),
+        (Outcome.duplicate, two),
+    ]
 
 
 def test_a_restore_keeps_the_closed_account_closed_and_leaves_the_new_one_alone(
     world: World, api: TestClient[Litestar], closed: dict[str, Any]
 ) -> None:
-    """The records of the restriction journal name accounts by our ids: what is applied again finds the closed one."""
+    """The records of the restriction journal name accounts by our ids: what is applied again finds
+    the closed one.
+    """
     anew, old = begin_anew(api), world.accounts["ana"]
     record = Restriction(life=0, kind=RestrictionKind.closed, at=NOTICE + DAY, account=old, seq=9)
     (again,) = world.tell(restriction.command_of(record, world.site.host_key))
@@ -158,7 +211,9 @@ def test_another_process_finds_the_new_account_within_a_second(
         other.headers.update(world.service())
         assert other.get("/v1/accounts/host:ana").json()["id"] == closed["account"]
         anew = begin_anew(api)
-        assert api.get("/v1/accounts/host:ana").json()["id"] == anew["account"], "in this one at once"
+        assert api.get("/v1/accounts/host:ana").json()["id"] == anew["account"], (
+            "in this one at once"
+        )
         passed[0] += site_module.ACCOUNT_SECONDS_MAX
         assert other.get("/v1/accounts/host:ana").json()["id"] == anew["account"]
 
@@ -169,7 +224,11 @@ def test_the_client_reads_that_an_account_is_closed_and_begins_another(world: Wo
         first = licet.send(client.open_account("ana", "pro", 30))
         licet.send(client.close_account("host:ana"))
         again = licet.send(client.open_account("ana", "pro", 30))
-        assert (again.outcome, again.account, again.closed_at) == ("duplicate", first.account, NOTICE)
+        assert (again.outcome, again.account, again.closed_at) == (
+            "duplicate",
+            first.account,
+            NOTICE,
+        )
         anew = licet.send(client.open_account("ana", "pro", 30, begin_anew=True))
         assert (anew.outcome, anew.closed_at) == ("done", None)
         assert anew.account != first.account

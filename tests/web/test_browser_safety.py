@@ -1,4 +1,6 @@
-"""What OWASP ASVS 5.0.0 asks of an application at the levels 1 and 2 and no other test holds; see docs/asvs.csv."""
+"""What OWASP ASVS 5.0.0 asks of an application at the levels 1 and 2 and no other test holds; see
+docs/asvs.csv.
+"""
 
 from __future__ import annotations
 
@@ -77,23 +79,36 @@ def entered(api: Any, world: World, name: str, cookie: str = "") -> Any:
     """The answer that begins the session of a person who came with a link."""
     came = api.get("/enter", params={"token": world.link_token(name)})
     coming = came.headers["set-cookie"].partition(";")[0]
-    return api.get("/enter/on", headers={"cookie": f"{coming}; {cookie}".strip("; ")}, follow_redirects=False)
+    return api.get(
+        "/enter/on", headers={"cookie": f"{coming}; {cookie}".strip("; ")}, follow_redirects=False
+    )
 
 
 # Headers and cookies
 
 
-def test_every_answer_has_a_policy_of_content_that_names_object_and_base(everywhere: list[Any]) -> None:
+def test_every_answer_has_a_policy_of_content_that_names_object_and_base(
+    everywhere: list[Any],
+) -> None:
     for answer in everywhere:
         policy = answer.headers["content-security-policy"]
-        for directive in ("default-src 'none'", "object-src 'none'", "base-uri 'none'", "frame-ancestors 'self'"):
+        for directive in (
+            "default-src 'none'",
+            "object-src 'none'",
+            "base-uri 'none'",
+            "frame-ancestors 'self'",
+        ):
             assert directive in policy, (answer.url, policy)
         assert "unsafe" not in policy
 
 
-def test_every_answer_keeps_browsers_on_tls_for_a_year_on_every_subdomain(everywhere: list[Any]) -> None:
+def test_every_answer_keeps_browsers_on_tls_for_a_year_on_every_subdomain(
+    everywhere: list[Any],
+) -> None:
     for answer in everywhere:
-        found = re.fullmatch(r"max-age=(\d+); includeSubDomains", answer.headers["strict-transport-security"])
+        found = re.fullmatch(
+            r"max-age=(\d+); includeSubDomains", answer.headers["strict-transport-security"]
+        )
         assert found is not None
         assert int(found[1]) >= YEAR_SECONDS
 
@@ -108,12 +123,14 @@ def test_every_answer_says_what_it_is_and_in_which_encoding(everywhere: list[Any
 def test_nothing_of_anybody_is_cached_and_only_our_own_files_are(everywhere: list[Any]) -> None:
     for answer in everywhere:
         cached = "no-store" not in answer.headers["cache-control"]
-        assert cached == (urlsplit(str(answer.url)).path.startswith("/static/") and answer.status_code == 200), (
-            answer.url
-        )
+        assert cached == (
+            urlsplit(str(answer.url)).path.startswith("/static/") and answer.status_code == 200
+        ), answer.url
 
 
-def test_the_cookie_of_a_session_is_bound_to_this_host_hidden_from_scripts_and_strict(world: World, api: Any) -> None:
+def test_the_cookie_of_a_session_is_bound_to_this_host_hidden_from_scripts_and_strict(
+    world: World, api: Any
+) -> None:
     world.open("ana")
     cookie = entered(api, world, "ana").headers.get_list("set-cookie")[0]
     words = {word.strip().lower() for word in cookie.split(";")[1:]}
@@ -122,15 +139,27 @@ def test_the_cookie_of_a_session_is_bound_to_this_host_hidden_from_scripts_and_s
     assert not any(word.startswith(("domain", "max-age", "expires")) for word in words)
 
 
-def test_another_site_is_answered_only_if_it_is_named_and_never_with_cookies(pool: Any, tmp_path: Path) -> None:
+def test_another_site_is_answered_only_if_it_is_named_and_never_with_cookies(
+    pool: Any, tmp_path: Path
+) -> None:
 
     world = World(pool, tmp_path / "data", embed_origins=("https://chat.example",))
     with ApplicationClient(world.app) as api:
-        ask = {"access-control-request-method": "POST", "access-control-request-headers": "authorization"}
-        good = api.options("/v1/accounts/me/choices", headers={"origin": "https://chat.example", **ask})
+        ask = {
+            "access-control-request-method": "POST",
+            "access-control-request-headers": "authorization",
+        }
+        good = api.options(
+            "/v1/accounts/me/choices", headers={"origin": "https://chat.example", **ask}
+        )
         assert good.headers["access-control-allow-origin"] == "https://chat.example"
         assert "access-control-allow-credentials" not in good.headers
-        for origin in ("https://evil.example", "https://chat.example.evil.example", "http://chat.example", "null"):
+        for origin in (
+            "https://evil.example",
+            "https://chat.example.evil.example",
+            "http://chat.example",
+            "null",
+        ):
             bad = api.options("/v1/accounts/me/choices", headers={"origin": origin, **ask})
             assert bad.headers.get("access-control-allow-origin") is None
         page = api.get("/settings").headers["content-security-policy"]
@@ -149,22 +178,34 @@ def test_what_a_person_wrote_is_shown_as_text_and_never_as_markup(world: World, 
         assert "&lt;script&gt;alert" in shown
 
 
-@pytest.mark.parametrize("path", ["/enter?token={}", "/enter?to={}", "/sign-in/link/{}", "/settings?surface={}"])
+@pytest.mark.parametrize(
+    "path", ["/enter?token={}", "/enter?to={}", "/sign-in/link/{}", "/settings?surface={}"]
+)
 def test_what_a_link_carries_is_not_reflected_as_markup(world: World, api: Any, path: str) -> None:
     world.open("ana")
-    answer = api.get(path.format(SCRIPT.replace("/", "%2F")), headers={"cookie": world.browser("ana")["cookie"]})
+    answer = api.get(
+        path.format(SCRIPT.replace("/", "%2F")), headers={"cookie": world.browser("ana")["cookie"]}
+    )
     assert "<script>alert" not in answer.text
 
 
 def test_a_field_that_the_action_does_not_have_is_refused(world: World, api: Any) -> None:
     key = world.service()
-    for body in ({"host": "ben", "plan": "pro", "standing": "granted"}, {"host": "ben", "plan": "pro", "grant": 1}):
+    for body in (
+        {"host": "ben", "plan": "pro", "standing": "granted"},
+        {"host": "ben", "plan": "pro", "grant": 1},
+    ):
         assert api.post("/v1/accounts", json=body, headers=key).status_code == 400
     world.open("ana")
     world.clock.set(NOTICE)
     for more in ({"at": "2020-01-01T00:00:00Z"}, {"effect": "granted"}, {"account": "acc_0"}):
         choice = {"allow": False, **more}
-        assert api.post("/v1/accounts/me/choices", json=choice, headers=world.person("ana")).status_code == 400
+        assert (
+            api.post(
+                "/v1/accounts/me/choices", json=choice, headers=world.person("ana")
+            ).status_code
+            == 400
+        )
     assert world.rows("SELECT count(*) FROM choices") == [(0,)]
 
 
@@ -172,7 +213,9 @@ def test_a_value_of_another_type_is_refused_and_not_converted(world: World, api:
     world.open("ana")
     world.clock.set(NOTICE)
     for allow in ("true", "yes", 1, 0, [], {}, None, [True]):
-        answer = api.post("/v1/accounts/me/choices", json={"allow": allow}, headers=world.person("ana"))
+        answer = api.post(
+            "/v1/accounts/me/choices", json={"allow": allow}, headers=world.person("ana")
+        )
         assert answer.status_code == 400, allow
     assert world.rows("SELECT count(*) FROM choices") == [(0,)]
 
@@ -185,15 +228,25 @@ def test_a_parameter_given_twice_never_widens_what_is_answered(world: World, api
         assert theirs not in answer.text
 
 
-def test_headers_that_a_proxy_might_set_are_not_believed_from_a_caller(pool: Any, tmp_path: Path) -> None:
+def test_headers_that_a_proxy_might_set_are_not_believed_from_a_caller(
+    pool: Any, tmp_path: Path
+) -> None:
 
     world = World(pool, tmp_path / "data", unknown_requests_per_minute=6)
     world.open("ana")
     with ApplicationClient(world.app) as api:
-        forged = {"x-forwarded-user": "ana", "x-user-id": "ana", "x-remote-user": "ana", "x-forwarded-proto": "https"}
+        forged = {
+            "x-forwarded-user": "ana",
+            "x-user-id": "ana",
+            "x-remote-user": "ana",
+            "x-forwarded-proto": "https",
+        }
         assert api.get("/v1/me", headers=forged).status_code == 401
         codes = [
-            api.get("/v1/me", headers={"x-forwarded-for": f"203.0.113.{n}", "x-real-ip": f"203.0.113.{n}"}).status_code
+            api.get(
+                "/v1/me",
+                headers={"x-forwarded-for": f"203.0.113.{n}", "x-real-ip": f"203.0.113.{n}"},
+            ).status_code
             for n in range(5)
         ]
         assert 429 in codes, "an address that a caller makes up starts a rate of its own"
@@ -224,7 +277,9 @@ def test_a_request_with_two_lengths_is_one_request_or_none(url: str) -> None:
         b"POST /healthz HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n"
         b"0\r\n\r\nGET /openapi.json HTTP/1.1\r\nhost: a\r\n\r\n"
     )
-    twice = b"GET /healthz HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\ncontent-length: 5\r\n\r\nhello"
+    twice = (
+        b"GET /healthz HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\ncontent-length: 5\r\n\r\nhello"
+    )
     folded = b"GET /healthz HTTP/1.1\r\nhost: a\r\nx-a: b\n\rc: d\r\n\r\n"
     for raw in (smuggled, twice, folded):
         with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=600) as line:
@@ -243,16 +298,22 @@ def test_a_request_with_two_lengths_is_one_request_or_none(url: str) -> None:
 def test_a_download_has_a_name_of_ours_and_is_never_shown_in_place(world: World, api: Any) -> None:
     world.open("ana", allow=True)
     world.say("ana", f"{SCRIPT}\r\nx-forged: yes", "pears")
-    answer = api.get(f"/takeout.zip?filename={SCRIPT.replace('/', '%2F')}", headers=world.browser("ana"))
+    answer = api.get(
+        f"/takeout.zip?filename={SCRIPT.replace('/', '%2F')}", headers=world.browser("ana")
+    )
     assert answer.status_code == 200
-    assert re.fullmatch(r'attachment; filename="[a-z0-9-]+\.zip"', answer.headers["content-disposition"])
+    assert re.fullmatch(
+        r'attachment; filename="[a-z0-9-]+\.zip"', answer.headers["content-disposition"]
+    )
     assert "x-forged" not in answer.headers
 
 
 # Sessions
 
 
-def test_every_page_of_a_signed_in_person_has_a_button_that_signs_out(world: World, api: Any) -> None:
+def test_every_page_of_a_signed_in_person_has_a_button_that_signs_out(
+    world: World, api: Any
+) -> None:
     world.open("ana", allow=True)
     chat = world.say("ana", "pears")
     ana = world.browser("ana")
@@ -262,7 +323,9 @@ def test_every_page_of_a_signed_in_person_has_a_button_that_signs_out(world: Wor
         assert f'name="csrf" value="{ana["x-csrf-token"]}"' in page
 
 
-def test_signing_out_ends_the_session_and_clears_what_the_browser_holds(world: World, api: Any) -> None:
+def test_signing_out_ends_the_session_and_clears_what_the_browser_holds(
+    world: World, api: Any
+) -> None:
     world.open("ana")
     ana = world.browser("ana")
     form = {"csrf": ana["x-csrf-token"]}
@@ -290,7 +353,11 @@ def test_a_closed_account_leaves_no_session_behind(world: World, api: Any) -> No
     phone, laptop, ben = world.browser("ana"), world.browser("ana"), world.browser("ben")
     key = world.service(Scope.accounts_write)
     assert api.post(f"/v1/accounts/{account}/close", headers=key).status_code == 200
-    assert [api.get("/v1/me", headers=one).status_code for one in (phone, laptop, ben)] == [401, 401, 200]
+    assert [api.get("/v1/me", headers=one).status_code for one in (phone, laptop, ben)] == [
+        401,
+        401,
+        200,
+    ]
 
 
 def test_a_secret_of_a_session_has_256_random_bits_and_none_is_like_another() -> None:
@@ -309,7 +376,10 @@ def test_a_token_that_is_typed_for_another_use_is_not_taken(tmp_path: Path, kind
     tokens = TokenVerifier(Web(token_key_file=tmp_path / "key"))
     shared = OctKey.import_key(TOKEN_KEY)
     for good in ("JWT", "at+jwt"):
-        assert tokens.read(jwt.encode({"alg": "HS256", "typ": good}, claims, shared), NOW).subject == "ana"
+        assert (
+            tokens.read(jwt.encode({"alg": "HS256", "typ": good}, claims, shared), NOW).subject
+            == "ana"
+        )
     with pytest.raises(UnauthenticatedError):
         tokens.read(jwt.encode({"alg": "HS256", "typ": kind}, claims, shared), NOW)
 
@@ -326,14 +396,24 @@ def test_every_refusal_and_every_sign_in_leaves_a_line_with_what_when_and_the_ki
             (api.get("/v1/me"), 401, "nobody"),
             (api.get("/v1/me", headers={"authorization": "Bearer licet_wrong"}), 401, "nobody"),
             (api.post("/v1/accounts", json={}, headers=world.person("ana")), 403, "person"),
-            (api.get("/v1/accounts/me/choices", headers=world.staff(StaffRole.reviewer)), 403, "staff"),
+            (
+                api.get("/v1/accounts/me/choices", headers=world.staff(StaffRole.reviewer)),
+                403,
+                "staff",
+            ),
             (api.get("/enter", params={"token": world.link_token("ana")}), 200, "nobody"),
             (api.get("/enter", params={"token": "no"}), 401, "nobody"),
-            (api.post("/sign-out", headers=world.browser("ana"), follow_redirects=False), 303, "person"),
+            (
+                api.post("/sign-out", headers=world.browser("ana"), follow_redirects=False),
+                303,
+                "person",
+            ),
         ]
     assert [answer.status_code for answer, _, _ in asked] == [status for _, status, _ in asked]
     lines = [line for line in logged if line["event"] == "answered"]
-    assert [(line["status"], line["caller"]) for line in lines] == [(status, who) for _, status, who in asked]
+    assert [(line["status"], line["caller"]) for line in lines] == [
+        (status, who) for _, status, who in asked
+    ]
     marks = [answer.headers["x-request-id"] for answer, _, _ in asked]
     assert [line["request"] for line in lines] == marks
     assert len(set(marks)) == len(marks)
@@ -343,7 +423,8 @@ def test_the_log_of_a_server_has_utc_times_and_one_object_a_line() -> None:
     """A real process, because the log's form belongs to the process."""
     code = (
         "import structlog; from licet.web.serve import log_as_json; log_as_json();"
-        "structlog.get_logger('x').info('one', said='a\\nb'); structlog.get_logger('x').error('two')"
+        "structlog.get_logger('x').info('one', said='a\\nb'); "
+        "structlog.get_logger('x').error('two')"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     lines = [json.loads(line) for line in ran.stdout.splitlines()]
@@ -389,10 +470,17 @@ def test_what_breaks_inside_is_told_to_the_log_and_to_nobody_outside(
         raise ZeroDivisionError("the planted words of a traceback")
 
     monkeypatch.setattr(policy_versions, "current", broken)
-    with ApplicationClient(world.app, raise_server_exceptions=False) as api, capture_logs() as logged:
+    with (
+        ApplicationClient(world.app, raise_server_exceptions=False) as api,
+        capture_logs() as logged,
+    ):
         answer = api.get("/readyz", headers=headers)
     assert answer.status_code == 500
-    assert answer.json() == {"type": "urn:licet:problem:broken", "title": "Something is broken", "status": 500}
+    assert answer.json() == {
+        "type": "urn:licet:problem:broken",
+        "title": "Something is broken",
+        "status": 500,
+    }
     assert "planted" not in str(logged)
     assert any(line.get("error") == "ZeroDivisionError" and line["places"] for line in logged)
 
@@ -428,11 +516,18 @@ def self_signed(path: Path) -> Path:
     begin = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
     made = (
         x509.CertificateBuilder()
-        .subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(7)
-        .not_valid_before(begin).not_valid_after(begin + dt.timedelta(days=9))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(7)
+        .not_valid_before(begin)
+        .not_valid_after(begin + dt.timedelta(days=9))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+            critical=False,
+        )
         .sign(key, hashes.SHA256())
-    )  # fmt: skip
+    )
     kept = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -441,7 +536,9 @@ def self_signed(path: Path) -> Path:
 
 
 def begun(issuer: str) -> oidc.SignInBegun:
-    return oidc.Oidc(Web(oidc_issuer=issuer, oidc_client_id="licet"), bytes(32), "https://a/back").begin(NOW)
+    return oidc.Oidc(
+        Web(oidc_issuer=issuer, oidc_client_id="licet"), bytes(32), "https://a/back"
+    ).begin(NOW)
 
 
 def test_a_provider_whose_certificate_nobody_signed_is_not_spoken_to(tmp_path: Path) -> None:
@@ -475,7 +572,9 @@ def test_a_provider_that_names_another_issuer_is_refused_even_if_only_a_slash_is
     def said(one: BaseHTTPRequestHandler, more: str) -> None:
         host = f"http://{one.headers['host']}"
         names = ("authorization_endpoint", "token_endpoint", "jwks_uri")
-        raw = json.dumps({"issuer": host + more, **{name: f"{host}/{name}" for name in names}}).encode()
+        raw = json.dumps(
+            {"issuer": host + more, **{name: f"{host}/{name}" for name in names}}
+        ).encode()
         one.send_response(200)
         one.send_header("content-length", str(len(raw)))
         one.end_headers()
@@ -492,12 +591,12 @@ def test_a_provider_that_names_another_issuer_is_refused_even_if_only_a_slash_is
 # The source
 
 
-def test_no_script_of_ours_makes_markup_of_text_runs_text_or_keeps_anything_in_the_browser() -> None:
+def test_no_script_of_ours_makes_markup_of_text_runs_text_or_keeps_anything_in_the_browser() -> (
+    None
+):
     scripts = sorted((SRC / "static").rglob("*.js"))
     assert len(scripts) > 8
-    banned = (
-        r"\beval\(|new Function|document\.write|localStorage|sessionStorage|indexedDB|__proto__|\.on\w+\s*=\s*['\"]"
-    )
+    banned = r"\beval\(|new Function|document\.write|localStorage|sessionStorage|indexedDB|__proto__|\.on\w+\s*=\s*['\"]"
     for script in scripts:
         found = re.findall(banned, script.read_text(encoding="utf-8"))
         assert found == [], (script.name, found)
@@ -508,7 +607,9 @@ def test_no_page_has_a_script_a_style_or_an_address_of_another_place() -> None:
     assert len(pages) > 20
     for page in pages:
         text = page.read_text(encoding="utf-8")
-        assert not re.search(r"<script(?![^>]*\bsrc=)|\son[a-z]+=|\sstyle=|javascript:|\|\s*safe", text), page.name
+        assert not re.search(
+            r"<script(?![^>]*\bsrc=)|\son[a-z]+=|\sstyle=|javascript:|\|\s*safe", text
+        ), page.name
         assert not re.search(r"(?:src|href|action)=\"(?:https?:)?//", text), page.name
 
 
@@ -526,7 +627,9 @@ def test_nothing_that_runs_text_or_reads_objects_of_strangers_is_used() -> None:
         if "demo" not in path.parts
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
         for match in banned.finditer(line.split("  #")[0])
-        # Messages of a build and its workers on a cluster, each sealed under a key that only these two have: no strangers.
-        if (path.name, match[0]) not in {("ray_workers.py", "import pickle"), ("ray_workers.py", "pickle.")}
+        # Messages of a build and its workers on a cluster, each sealed under a key that only these
+        # two have: no strangers.
+        if (path.name, match[0])
+        not in {("ray_workers.py", "import pickle"), ("ray_workers.py", "pickle.")}
     ]
     assert found == []

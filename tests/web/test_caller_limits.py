@@ -1,5 +1,5 @@
-"""What a caller's own kind limits: titles are for their person alone, a key's rate is never above the setting, and an origin
-is compared whole.
+"""What a caller's own kind limits: titles are for their person alone, a key's rate is never above
+the setting, and an origin is compared whole.
 """
 
 from __future__ import annotations
@@ -31,11 +31,16 @@ def test_the_title_of_a_chat_is_for_its_person_and_for_no_service_and_no_member_
         (world.person("ana"), TITLE),
         (world.browser("ana"), TITLE),
         (world.service(Scope.conversations_read), ""),
-        *((world.staff(role), "") for role in (StaffRole.privacy_officer, StaffRole.auditor, StaffRole.reviewer)),
+        *(
+            (world.staff(role), "")
+            for role in (StaffRole.privacy_officer, StaffRole.auditor, StaffRole.reviewer)
+        ),
     ]:
         (listed,) = api.get(f"/v1/accounts/{ana}/conversations", headers=headers).json()["items"]
         alone = api.get(f"/v1/conversations/{chat}", headers=headers).json()
-        named = api.get(f"/v1/conversations/host:{TITLE}", params={"account": ana}, headers=headers).json()
+        named = api.get(
+            f"/v1/conversations/host:{TITLE}", params={"account": ana}, headers=headers
+        ).json()
         assert (listed["title"], alone["title"], named["title"]) == (title, title, title), headers
 
 
@@ -44,11 +49,15 @@ def test_an_origin_that_begins_as_ours_is_another_site(world: World, url: str | 
     world.clock.set(NOTICE)
     world.open("ana", allow=True)
     ours = url or ORIGIN
-    with ApplicationClient(application(world.here, replace(world.web, url=url), wall=lambda: world.wall)) as client:
+    with ApplicationClient(
+        application(world.here, replace(world.web, url=url), wall=lambda: world.wall)
+    ) as client:
 
         def choose(origin: str) -> int:
             headers = world.browser("ana") | {"origin": origin}
-            return client.post("/v1/accounts/me/choices", json={"allow": False}, headers=headers).status_code
+            return client.post(
+                "/v1/accounts/me/choices", json={"allow": False}, headers=headers
+            ).status_code
 
         assert choose(ours) == 201
         for other in (

@@ -1,4 +1,6 @@
-"""Over HTTP: a choice names its question and its scope, says why it did nothing, and what it ended; projects; the tree."""
+"""Over HTTP: a choice names its question and its scope, says why it did nothing, and what it ended;
+projects; the tree.
+"""
 
 from __future__ import annotations
 
@@ -69,11 +71,23 @@ def test_each_question_is_answered_by_itself_and_the_gate_opens_with_the_last(ap
     gate = api.get("/v1/accounts/host:ana/gate").json()
     assert (gate["gate"], gate["unanswered"]) == ("notice", ["models", "safety"])
     made = choose(api, True, question="models")
-    assert (made["outcome"], made["effect"], made["because"], made["ended"]) == ("done", "began", None, [])
+    assert (made["outcome"], made["effect"], made["because"], made["ended"]) == (
+        "done",
+        "began",
+        None,
+        [],
+    )
     assert made["answers"] == [
-        {"scope": "account", "project": None, "conversation": None, "question": "models", "effect": "began", "grant": 1,
-         "kept": []}
-    ]  # fmt: skip
+        {
+            "scope": "account",
+            "project": None,
+            "conversation": None,
+            "question": "models",
+            "effect": "began",
+            "grant": 1,
+            "kept": [],
+        }
+    ]
     gate = api.get("/v1/accounts/host:ana/gate").json()
     assert (gate["gate"], gate["unanswered"], gate["grant"]) == ("notice", ["safety"], 1)
     assert gate["standings"] == {"models": "granted", "safety": "undecided"}
@@ -89,15 +103,20 @@ def test_a_no_without_a_question_answers_all_and_names_every_grant_that_it_ended
         choose(api, True, question=question)
     made = choose(api, False)
     assert [(one["question"], one["effect"]) for one in made["answers"]] == [
-        ("models", "withdrew"), ("safety", "withdrew"),
-    ]  # fmt: skip
+        ("models", "withdrew"),
+        ("safety", "withdrew"),
+    ]
     assert [(one["number"], one["question"], one["scope"]) for one in made["ended"]] == [
-        (1, "models", "account"), (2, "safety", "account"),
-    ]  # fmt: skip
+        (1, "models", "account"),
+        (2, "safety", "account"),
+    ]
     page = api.get(CHOICES).json()["items"]
     assert [(one["question"], one["allow"]) for one in page] == [
-        ("safety", False), ("models", False), ("safety", True), ("models", True),
-    ]  # fmt: skip
+        ("safety", False),
+        ("models", False),
+        ("safety", True),
+        ("models", True),
+    ]
 
 
 def answered(api: Any, allow: bool = False) -> None:
@@ -112,13 +131,17 @@ def test_a_yes_for_a_project_reaches_nothing_outside_it_and_a_no_may_keep_it(api
     (one,) = made["answers"]
     assert (one["effect"], one["scope"], one["grant"]) == ("began", "project", 1)
     for chat in (inside, outside):
-        assert why(api, chat)["improve_models"] == ("before_grant" if chat == inside else "declined")
+        assert why(api, chat)["improve_models"] == (
+            "before_grant" if chat == inside else "declined"
+        )
     say(api, "beds", text="and sheds")
     say(api, "tea", text="and cake")
     assert why(api, say(api, "later", project="garden"))["improve_models"] == "permitted"
     assert why(api, outside) == {"improve_models": "declined", "safety_classifiers": "declined"}
     kept = choose(api, False, question="models", keep=[{"project": one["project"]}])
-    assert [(grant["number"], grant["project"]) for grant in kept["answers"][0]["kept"]] == [(1, one["project"])]
+    assert [(grant["number"], grant["project"]) for grant in kept["answers"][0]["kept"]] == [
+        (1, one["project"])
+    ]
     assert kept["ended"] == []
     gone = choose(api, False, question="models")
     assert [(grant["number"], grant["scope"], grant["project"]) for grant in gone["ended"]] == [
@@ -130,8 +153,10 @@ def nothing(api: Any, world: World, because: str) -> dict[str, Any]:
     """A yes that does nothing for this reason, told as a host would tell it."""
     if because in ("several_questions", "not_asked", "gate"):
         more: dict[str, Any] = {
-            "several_questions": {}, "not_asked": {"question": "biometrics"}, "gate": {"question": "models", "scope": GARDEN},
-        }[because]  # fmt: skip
+            "several_questions": {},
+            "not_asked": {"question": "biometrics"},
+            "gate": {"question": "models", "scope": GARDEN},
+        }[because]
         return choose(api, True, **more)
     answered(api)
     about = {"question": "models", "scope": GARDEN}
@@ -159,7 +184,9 @@ def nothing(api: Any, world: World, because: str) -> dict[str, Any]:
     return choose(api, True, **about)
 
 
-@pytest.mark.parametrize("because", [one.value for one in NoEffect if one is not NoEffect.not_begun])
+@pytest.mark.parametrize(
+    "because", [one.value for one in NoEffect if one is not NoEffect.not_begun]
+)
 def test_what_has_no_effect_says_why_and_what_to_do(api: Any, world: World, because: str) -> None:
     made = nothing(api, world, because)
     assert (made["outcome"], made["effect"], made["because"]) == ("unchanged", "none", because)
@@ -167,7 +194,9 @@ def test_what_has_no_effect_says_why_and_what_to_do(api: Any, world: World, beca
     names = because in ("several_questions", "not_asked")
     assert made["could_name"] == (["models", "safety"] if names else [])
     first = api.get(CHOICES).json()["items"][0]
-    assert (first["effect"], first["because"]) == ("none", because), "it is on record, with its reason"
+    assert (first["effect"], first["because"]) == ("none", because), (
+        "it is on record, with its reason"
+    )
 
 
 def test_before_the_first_version_nothing_can_be_chosen(pool: Pool, tmp_path: Path) -> None:
@@ -185,7 +214,14 @@ def test_before_the_first_version_nothing_can_be_chosen(pool: Pool, tmp_path: Pa
     [
         ({"allow": True, "question": "models", "keep": [GARDEN]}, 422),
         ({"allow": True, "question": "models", "scope": {}}, 422),
-        ({"allow": True, "question": "models", "scope": {**GARDEN, "conversation": "conv_" + "0" * 32}}, 422),
+        (
+            {
+                "allow": True,
+                "question": "models",
+                "scope": {**GARDEN, "conversation": "conv_" + "0" * 32},
+            },
+            422,
+        ),
         ({"allow": True, "question": "No Name"}, 400),
         ({"allow": True, "question": "models", "showing": "0" * 32}, 404),
         ({"allow": True, "question": "models", "showing": "no showing"}, 404),
@@ -199,15 +235,24 @@ def test_a_choice_that_contradicts_itself_is_refused_and_not_on_record(
     assert refused.status_code == status, refused.text
     assert refused.headers["content-type"] == "application/problem+json"
     if status == 422:
-        assert (refused.json()["type"], bool(refused.json()["hint"])) == ("urn:licet:problem:contradiction", True)
+        assert (refused.json()["type"], bool(refused.json()["hint"])) == (
+            "urn:licet:problem:contradiction",
+            True,
+        )
     assert world.rows("SELECT count(*) FROM choices") == [(2,)]
 
 
 NEVER = ["0" * 32, "no showing", "", "f" * 5_000]
 NOTHING: list[dict[str, Any]] = [
-    {"conversation": "c1"}, {"conversation": "host:never"}, {"conversation": "conv_" + "0" * 32}, {"project": ""},
-    {"project": "proj_" + "0" * 32}, {"conversation": "x" * 5_000}, {}, {**GARDEN, "conversation": "host:never"},
-]  # fmt: skip
+    {"conversation": "c1"},
+    {"conversation": "host:never"},
+    {"conversation": "conv_" + "0" * 32},
+    {"project": ""},
+    {"project": "proj_" + "0" * 32},
+    {"conversation": "x" * 5_000},
+    {},
+    {**GARDEN, "conversation": "host:never"},
+]
 
 
 def age_of(world: World) -> int:
@@ -222,7 +267,9 @@ def test_a_no_counts_with_any_showing_and_says_which_was_not_found(api: Any, sho
 
 
 @pytest.mark.parametrize("nothing", NOTHING, ids=lambda scope: str(scope)[:40])
-def test_a_no_keeps_nothing_for_what_names_nothing_and_counts(api: Any, nothing: dict[str, Any]) -> None:
+def test_a_no_keeps_nothing_for_what_names_nothing_and_counts(
+    api: Any, nothing: dict[str, Any]
+) -> None:
     answered(api, True)
     made = choose(api, False, question="models", keep=[nothing, GARDEN])
     assert (made["effect"], made["not_taken"]) == ("withdrew", ["keep[0]", "keep[1]"])
@@ -234,7 +281,9 @@ def test_a_no_with_a_scope_is_an_error_and_changes_nothing(api: Any, world: Worl
     answered(api, True)
     before = world.rows("SELECT count(*) FROM choices")
     for scope in (GARDEN, *NOTHING):
-        made = api.post(CHOICES, json={"allow": False, "question": "models", "scope": scope, "age": 20})
+        made = api.post(
+            CHOICES, json={"allow": False, "question": "models", "scope": scope, "age": 20}
+        )
         assert made.status_code == 422, scope
         assert "contradiction" in made.json()["type"]
         assert "keep out" in made.text
@@ -245,8 +294,13 @@ def test_a_no_keeps_a_thousand_things_and_says_that_it_keeps_no_more(api: Any) -
     answered(api)
     choose(api, True, question="models", scope=GARDEN)
     more = [{"project": f"p{n}"} for n in range(1_000)]
-    assert choose(api, False, question="models", keep=[GARDEN, *more])["not_taken"][0] == "keep[1000:]"
-    assert choose(api, False, question="models", keep=[GARDEN])["answers"][0]["kept"][0]["project"] is not None
+    assert (
+        choose(api, False, question="models", keep=[GARDEN, *more])["not_taken"][0] == "keep[1000:]"
+    )
+    assert (
+        choose(api, False, question="models", keep=[GARDEN])["answers"][0]["kept"][0]["project"]
+        is not None
+    )
 
 
 @pytest.mark.parametrize("nothing", NOTHING[:6], ids=lambda scope: str(scope)[:40])
@@ -258,7 +312,11 @@ def test_a_yes_for_what_names_nothing_does_nothing_and_its_age_counts(
     assert (made["effect"], made["because"], made["not_taken"]) == ("none", "unknown", ["scope"])
     assert (made["answers"][0]["project"], made["answers"][0]["conversation"]) == (None, None)
     first = api.get(CHOICES).json()["items"][0]
-    assert (first["scope"], first["project"], first["conversation"]) == (made["answers"][0]["scope"], None, None)
+    assert (first["scope"], first["project"], first["conversation"]) == (
+        made["answers"][0]["scope"],
+        None,
+        None,
+    )
     assert age_of(world) == 20
     assert world.rows("SELECT count(*) FROM projects") == [(0,)]
 
@@ -266,11 +324,13 @@ def test_a_yes_for_what_names_nothing_does_nothing_and_its_age_counts(
 @pytest.mark.parametrize(
     ("more", "status", "because"),
     [
-        ({"showing": "0" * 32}, 404, "unknown_showing"), ({"showing": "zzz"}, 404, "unknown_showing"),
-        ({"keep": [GARDEN]}, 422, None), ({"scope": {}}, 422, None),
+        ({"showing": "0" * 32}, 404, "unknown_showing"),
+        ({"showing": "zzz"}, 404, "unknown_showing"),
+        ({"keep": [GARDEN]}, 422, None),
+        ({"scope": {}}, 422, None),
         ({"scope": {**GARDEN, "conversation": "conv_" + "0" * 32}}, 422, None),
     ],
-)  # fmt: skip
+)
 def test_a_yes_that_is_refused_gives_nothing_and_its_age_counts(
     api: Any, world: World, more: dict[str, Any], status: int, because: str | None
 ) -> None:
@@ -314,7 +374,9 @@ def test_a_repeated_no_ends_what_was_given_since(api: Any) -> None:
     assert (made["outcome"], made["effect"], len(made["ended"])) == ("done", "withdrew", 1)
 
 
-def test_another_persons_chat_and_project_are_as_unknown_as_ones_that_never_were(api: Any, world: World) -> None:
+def test_another_persons_chat_and_project_are_as_unknown_as_ones_that_never_were(
+    api: Any, world: World
+) -> None:
     answered(api)
     world.open("ben", allow=False)
     theirs = world.say("ben", "Theirs")
@@ -330,7 +392,11 @@ def test_another_persons_chat_and_project_are_as_unknown_as_ones_that_never_were
         told = [api.post(CHOICES, json=body, headers=me) for body in asked]
         assert told[0].status_code == told[1].status_code
         words = [
-            (t.json().get("because"), t.json().get("detail"), t.json()["type" if t.is_error else "effect"])
+            (
+                t.json().get("because"),
+                t.json().get("detail"),
+                t.json()["type" if t.is_error else "effect"],
+            )
             for t in told
         ]
         assert words[0] == words[1]
@@ -339,10 +405,14 @@ def test_another_persons_chat_and_project_are_as_unknown_as_ones_that_never_were
     )
 
 
-def test_a_project_is_kept_out_with_its_chats_and_let_in_for_what_begins_then(api: Any, world: World) -> None:
+def test_a_project_is_kept_out_with_its_chats_and_let_in_for_what_begins_then(
+    api: Any, world: World
+) -> None:
     answered(api, True)
     before = say(api, "beds", project="garden", project_title="The garden")
-    out = api.post("/v1/accounts/host:ana/projects/host:garden/keep-out", json={"title": "Garden"}).json()
+    out = api.post(
+        "/v1/accounts/host:ana/projects/host:garden/keep-out", json={"title": "Garden"}
+    ).json()
     assert (out["outcome"], out["ended"]) == ("done", [])
     again = api.post("/v1/accounts/host:ana/projects/garden/keep-out").json()
     assert (again["outcome"], again["project"]) == ("unchanged", out["project"])
@@ -357,10 +427,15 @@ def test_a_project_is_kept_out_with_its_chats_and_let_in_for_what_begins_then(ap
         "narrowed",
         "permitted",
     ]
-    assert api.post("/v1/accounts/host:ana/projects/host:garden/let-in").json()["outcome"] == "unchanged"
+    assert (
+        api.post("/v1/accounts/host:ana/projects/host:garden/let-in").json()["outcome"]
+        == "unchanged"
+    )
     unknown = api.post(f"/v1/accounts/host:ana/projects/proj_{'0' * 32}/let-in")
     assert unknown.status_code == 404
-    titles = [item["title"] for item in api.get(STANDING, headers=world.person("ana")).json()["items"]]
+    titles = [
+        item["title"] for item in api.get(STANDING, headers=world.person("ana")).json()["items"]
+    ]
     assert titles[0] == "The garden", "the title that it was given first"
 
 
@@ -370,20 +445,27 @@ def test_keeping_out_ends_what_was_given_for_it_alone_and_says_so(api: Any) -> N
     for scope in ({"conversation": chat}, {"project": "shed"}):
         assert choose(api, True, question="models", scope=scope)["effect"] == "began"
     out = api.post(f"/v1/conversations/{chat}/keep-out").json()
-    assert [(one["number"], one["question"], one["conversation"]) for one in out["ended"]] == [(1, "models", chat)]
+    assert [(one["number"], one["question"], one["conversation"]) for one in out["ended"]] == [
+        (1, "models", chat)
+    ]
     shed = api.post("/v1/accounts/host:ana/projects/host:shed/keep-out").json()
     assert [(one["number"], one["project"]) for one in shed["ended"]] == [(2, shed["project"])]
 
 
-@pytest.mark.parametrize(("path", "body"), [("plan", {"plan": "work"}), ("age", {"age": 15}), ("age", {"age": None})])
-def test_a_plan_and_an_age_name_every_grant_that_they_ended(api: Any, path: str, body: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("path", "body"), [("plan", {"plan": "work"}), ("age", {"age": 15}), ("age", {"age": None})]
+)
+def test_a_plan_and_an_age_name_every_grant_that_they_ended(
+    api: Any, path: str, body: dict[str, Any]
+) -> None:
     answered(api, True)
     choose(api, False, question="safety")
     choose(api, True, question="safety", scope=GARDEN)
     changed = api.put(f"/v1/accounts/host:ana/{path}", json=body).json()
     assert [(one["number"], one["question"], one["scope"]) for one in changed["ended"]] == [
-        (1, "models", "account"), (3, "safety", "project"),
-    ]  # fmt: skip
+        (1, "models", "account"),
+        (3, "safety", "project"),
+    ]
     standings = api.get("/v1/accounts/host:ana/gate").json()["standings"]
     assert standings == {"models": "lapsed", "safety": "withdrawn"}
     (models, safety) = api.get(STANDING).json()["questions"]
@@ -405,35 +487,56 @@ def tree_of(api: Any, headers: dict[str, str] | None = None, **query: Any) -> li
     """Every page of the tree; their items in one."""
     pages, cursor = [], None
     while cursor is not None or not pages:
-        page = api.get(STANDING, params={**query, **({"cursor": cursor} if cursor else {})}, headers=headers).json()
+        page = api.get(
+            STANDING, params={**query, **({"cursor": cursor} if cursor else {})}, headers=headers
+        ).json()
         pages.append(page)
         cursor = page["next"]
     assert len({str((page["gate"], page["questions"])) for page in pages}) == 1
     return [item for page in pages for item in page["items"]]
 
 
-def test_the_tree_says_who_said_what_when_and_where_below_the_account_too(api: Any, world: World) -> None:
+def test_the_tree_says_who_said_what_when_and_where_below_the_account_too(
+    api: Any, world: World
+) -> None:
     answered(api)
     chats = []
     for chat, more in (
-        ("beds", {"project": "garden", "project_title": "Garden"}), ("tea", {}), ("kept", {}), ("whisper", {"incognito": True}),
-    ):  # fmt: skip
+        ("beds", {"project": "garden", "project_title": "Garden"}),
+        ("tea", {}),
+        ("kept", {}),
+        ("whisper", {"incognito": True}),
+    ):
         world.clock.set(world.clock.now + timedelta(seconds=1))
         chats.append(say(api, chat, **more))
     beds, tea, kept, secret = chats
     later = NOTICE + timedelta(hours=1)
     world.clock.set(later)
     me = world.person("ana")
-    given = {"allow": True, "question": "models", "scope": GARDEN, "via": "settings", "surface": "cli"}
+    given = {
+        "allow": True,
+        "question": "models",
+        "scope": GARDEN,
+        "via": "settings",
+        "surface": "cli",
+    }
     assert api.post(CHOICES, json=given, headers=me).json()["effect"] == "began"
     choose(api, True, question="safety", scope={"conversation": tea})
     api.post(f"/v1/conversations/{kept}/keep-out")
     page = api.get(STANDING, headers=me).json()
-    assert [(one["question"], one["standing"], one["answered"], one["said"]["act"]) for one in page["questions"]] == [
-        ("models", "declined", "2025-08-28", "no"), ("safety", "declined", "2025-08-28", "no"),
-    ]  # fmt: skip
+    assert [
+        (one["question"], one["standing"], one["answered"], one["said"]["act"])
+        for one in page["questions"]
+    ] == [
+        ("models", "declined", "2025-08-28", "no"),
+        ("safety", "declined", "2025-08-28", "no"),
+    ]
     project, first, second, third, fourth = page["items"]
-    assert (project["scope"], project["title"], project["conversation"]) == ("project", "Garden", None)
+    assert (project["scope"], project["title"], project["conversation"]) == (
+        "project",
+        "Garden",
+        None,
+    )
     (own,) = project["own"]
     said = own.pop("said")
     assert (own["number"], own["question"], own["scope"], own["project"]) == (
@@ -442,13 +545,22 @@ def test_the_tree_says_who_said_what_when_and_where_below_the_account_too(api: A
         "project",
         project["project"],
     )
-    assert (said["act"], said["via"], said["surface"], said["policy"]) == ("yes", "settings", "cli", "2025-08-28")
+    assert (said["act"], said["via"], said["surface"], said["policy"]) == (
+        "yes",
+        "settings",
+        "cli",
+        "2025-08-28",
+    )
     assert said["at"] == later.isoformat().replace("+00:00", "Z")
     assert (first["conversation"], first["project"], first["own"]) == (beds, project["project"], [])
     assert [one["number"] for one in first["in_force"]] == [1]
     assert (second["conversation"], second["title"], second["kept_out"]) == (tea, "Tea", None)
     assert [(one["number"], one["question"]) for one in second["in_force"]] == [(2, "safety")]
-    assert (third["conversation"], third["kept_out"]["act"], third["kept_out"]["at"]) == (kept, "kept_out", said["at"])
+    assert (third["conversation"], third["kept_out"]["act"], third["kept_out"]["at"]) == (
+        kept,
+        "kept_out",
+        said["at"],
+    )
     assert (fourth["conversation"], fourth["incognito"]) == (secret, True)
     assert {item["title"] for item in tree_of(api)} == {""}, "titles are for the person alone"
 
@@ -480,7 +592,8 @@ def test_only_who_may_read_an_account_sees_where_it_stands(api: Any, world: Worl
 
 
 @pytest.mark.parametrize(
-    ("plan", "age", "gate"), [("work", 30, "not_asked"), ("pro", 13, "not_asked"), ("pro", 30, "closed")]
+    ("plan", "age", "gate"),
+    [("work", 30, "not_asked"), ("pro", 13, "not_asked"), ("pro", 30, "closed")],
 )
 def test_where_the_gate_asks_nothing_nothing_waits_for_an_answer(
     world: Any, api: Any, plan: str, age: int, gate: str
@@ -492,7 +605,9 @@ def test_where_the_gate_asks_nothing_nothing_waits_for_an_answer(
     assert (seen["gate"], seen["unanswered"]) == (gate, [])
     account = api.get("/v1/accounts/host:zoe").json()
     assert [one["unanswered"] for one in account["questions"]] == [False, False]
-    assert [one["answered"] for one in account["questions"]] == [None, None], "nor was anything answered"
+    assert [one["answered"] for one in account["questions"]] == [None, None], (
+        "nor was anything answered"
+    )
     assert api.get("/v1/accounts/host:zoe/notice").json()["unanswered"] == []
     standing = api.get("/v1/accounts/host:zoe/standing").json()
     assert [one["unanswered"] for one in standing["questions"]] == [False, False]

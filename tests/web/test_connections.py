@@ -1,4 +1,6 @@
-"""Connections on real sockets: who sends nothing, too slowly or too much is closed, and nobody else notices."""
+"""Connections on real sockets: who sends nothing, too slowly or too much is closed, and nobody else
+notices.
+"""
 
 from __future__ import annotations
 
@@ -35,9 +37,14 @@ from licet.web.access.connections import (
 from .served import World, listening, running
 
 Result = TypeVar("Result")
-PATIENCE = 60.0  # seconds that a test waits for what must happen; nothing here passes by being quick
+# seconds that a test waits for what must happen; nothing here passes by being quick
+PATIENCE = 60.0
 BOUNDS = ConnectionBounds(
-    connections_max=20, header_seconds=PATIENCE, body_seconds=PATIENCE, body_bytes_per_second=1, answer_seconds=PATIENCE
+    connections_max=20,
+    header_seconds=PATIENCE,
+    body_seconds=PATIENCE,
+    body_bytes_per_second=1,
+    answer_seconds=PATIENCE,
 )
 
 
@@ -87,7 +94,11 @@ async def answering(scope: Any, receive: Any, send: Any) -> None:
 @contextmanager
 def serving(**bounds: float) -> Iterator[str]:
     with serving_with(
-        Connections(ConnectionBounds(**{**{f: getattr(BOUNDS, f) for f in BOUNDS.__struct_fields__}, **bounds}))
+        Connections(
+            ConnectionBounds(
+                **{**{f: getattr(BOUNDS, f) for f in BOUNDS.__struct_fields__}, **bounds}
+            )
+        )
     ) as url:
         yield url
 
@@ -95,9 +106,15 @@ def serving(**bounds: float) -> Iterator[str]:
 @contextmanager
 def serving_with(connections: Connections) -> Iterator[str]:
     config = uvicorn.Config(
-        answering, host="127.0.0.1", port=0, log_config=None, http=protocol(connections), lifespan="on",
-        timeout_graceful_shutdown=1, timeout_keep_alive=int(PATIENCE),
-    )  # fmt: skip
+        answering,
+        host="127.0.0.1",
+        port=0,
+        log_config=None,
+        http=protocol(connections),
+        lifespan="on",
+        timeout_graceful_shutdown=1,
+        timeout_keep_alive=int(PATIENCE),
+    )
     with running(BoundedServer(config, connections)) as url:
         yield url
 
@@ -108,7 +125,8 @@ def test_a_thousand_half_open_sockets_lock_nobody_out(pool: Pool, tmp_path: Path
         for number in range(1_030):
             one = open_ones.enter_context(connected(url))
             if number % 2:
-                one.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n")  # and never the end of its headers
+                # and never the end of its headers
+                one.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n")
         for _ in range(3):
             assert httpx.get(f"{url}/healthz", timeout=PATIENCE).status_code == 200
 
@@ -136,7 +154,9 @@ def test_a_connection_that_is_answered_is_not_closed_for_another() -> None:
 
 
 @pytest.mark.parametrize(
-    "sent", [b"", b"GET /healthz HTTP/1.1\r\nhost: x\r\n", b"G"], ids=["nothing", "no end", "a byte"]
+    "sent",
+    [b"", b"GET /healthz HTTP/1.1\r\nhost: x\r\n", b"G"],
+    ids=["nothing", "no end", "a byte"],
 )
 def test_headers_that_do_not_come_in_time_end_the_connection(sent: bytes) -> None:
     with serving(header_seconds=0.3) as url, connected(url) as one:
@@ -161,7 +181,8 @@ def test_a_body_that_comes_too_slowly_ends_the_connection() -> None:
 def test_a_body_that_comes_at_a_pace_is_taken_whole() -> None:
     with serving(body_seconds=0.3, body_bytes_per_second=1) as url, connected(url) as one:
         one.sendall(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 30\r\n\r\n")
-        for _ in range(3):  # a second for each byte: the last part comes long after the first third of a second
+        # a second for each byte: the last part comes long after the first third of a second
+        for _ in range(3):
             one.sendall(b"abcdefghij")
             time.sleep(0.4)
         assert one.recv(12) == b"HTTP/1.1 200"
@@ -177,12 +198,22 @@ def test_a_body_of_any_size_is_no_header(count: int) -> None:
 def test_the_headers_of_many_requests_on_one_connection_are_not_added_up() -> None:
     with serving() as url, httpx.Client() as http:
         for _ in range(10):
-            assert http.get(url, headers={"x": "y" * (HEADER_BYTES_MAX // 4)}, timeout=PATIENCE).status_code == 200
+            assert (
+                http.get(
+                    url, headers={"x": "y" * (HEADER_BYTES_MAX // 4)}, timeout=PATIENCE
+                ).status_code
+                == 200
+            )
 
 
-def test_a_request_that_came_while_the_server_stood_still_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its loop calls what is due before it reads: the check for slow connections, and the end of an idle one."""
-    monkeypatch.setattr(connections_module, "TICK_SECONDS", PATIENCE)  # between the two calls that end an idle one
+def test_a_request_that_came_while_the_server_stood_still_is_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its loop calls what is due before it reads: the check for slow connections, and the end of an
+    idle one.
+    """
+    # between the two calls that end an idle one
+    monkeypatch.setattr(connections_module, "TICK_SECONDS", PATIENCE)
     connections = Connections(BOUNDS)
     with serving_with(connections) as url, connected(url) as client:
         assert answer(client, WHOLE)
@@ -223,7 +254,9 @@ def answer(client: socket.socket, sent: bytes) -> bytes:
 def called(one: Connection, ask: Callable[[], Result]) -> Result:
     """What ``ask`` gives in the loop of the server, when it has read what was sent before."""
     given: Future[Result] = Future()
-    one.loop.call_soon_threadsafe(lambda: one.loop.call_later(0.05, lambda: given.set_result(ask())))
+    one.loop.call_soon_threadsafe(
+        lambda: one.loop.call_later(0.05, lambda: given.set_result(ask()))
+    )
     return given.result(PATIENCE)
 
 
@@ -255,7 +288,9 @@ def test_headers_that_are_too_large_are_refused_before_they_end(head: bytes) -> 
         assert one.recv(12) == b"HTTP/1.1 431"
 
 
-@pytest.mark.parametrize(("proxies", "refused"), [((), True), (("127.0.0.1",), False)], ids=["none", "named"])
+@pytest.mark.parametrize(
+    ("proxies", "refused"), [((), True), (("127.0.0.1",), False)], ids=["none", "named"]
+)
 def test_whom_a_proxy_speaks_for_is_believed_only_of_one_that_is_named(
     pool: Pool, tmp_path: Path, proxies: tuple[str, ...], refused: bool
 ) -> None:
@@ -274,14 +309,18 @@ def test_bodies_of_many_callers_are_held_to_a_sum(pool: Pool, tmp_path: Path) ->
     )  # a machine with much to do takes long over so many bytes
     with listening(world.app, patient) as url, ExitStack() as open_ones:
         parts = urlsplit(url)
-        head = f"POST /v1/turns:bulk HTTP/1.1\r\nhost: {parts.netloc}\r\nauthorization: {key['authorization']}\r\n"
+        head = (
+            f"POST /v1/turns:bulk HTTP/1.1\r\nhost: {parts.netloc}\r\nauthorization: "
+            f"{key['authorization']}\r\n"
+        )
         held = []
         for _ in range(limits.HEAVY_BYTES_MAX // each + 1):
             one = open_ones.enter_context(connected(url))
             one.sendall(f"{head}content-length: {each}\r\n\r\n".encode())
             one.sendall(bytes(each - 1))  # never the last byte
             held.append(one)
-        selector = open_ones.enter_context(selectors.DefaultSelector())  # `select` knows descriptors below 1,024 alone
+        # `select` knows descriptors below 1,024 alone
+        selector = open_ones.enter_context(selectors.DefaultSelector())
         for one in held:
             selector.register(one, selectors.EVENT_READ)
         answered = selector.select(PATIENCE)  # which one it is depends on whose bytes came last

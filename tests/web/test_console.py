@@ -1,4 +1,6 @@
-"""The console: each role sees its pages and no other; what it shows is what the vault answers, and never content."""
+"""The console: each role sees its pages and no other; what it shows is what the vault answers, and
+never content.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,11 @@ class Lived:
         me, at = world.accounts["ana"], world.clock.now
         world.tell(Delete(account=me, at=at, conversation=uuid_of(self.deleted)))
         world.flag("ana", self.conversation)
-        world.tell(Hold(account=me, at=at, conversation=uuid_of(self.conversation), matter="Smith v. Jones"))
+        world.tell(
+            Hold(
+                account=me, at=at, conversation=uuid_of(self.conversation), matter="Smith v. Jones"
+            )
+        )
         release_build.build_release(world.here, name="autumn", purpose="improve_models")
         documents.append(world.here)
         self.key = world.key(name="assistant")
@@ -67,28 +73,40 @@ def lived(world: World) -> Lived:
 def form(headers: dict[str, str], **fields: str) -> dict[str, Any]:
     """What a browser sends with a form: the token of its session in the body, none in a header."""
     kept = {name: value for name, value in headers.items() if name != "x-csrf-token"}
-    return {"data": {"csrf": headers["x-csrf-token"], **fields}, "headers": kept, "follow_redirects": False}
+    return {
+        "data": {"csrf": headers["x-csrf-token"], **fields},
+        "headers": kept,
+        "follow_redirects": False,
+    }
 
 
 def reads(world: World) -> list[list[Any]]:
     """What the table of readings shows."""
     return [
-        [cell.value for cell in row] for row in staff_tables.read(world.here, staff_tables.READINGS, TableView()).rows
+        [cell.value for cell in row]
+        for row in staff_tables.read(world.here, staff_tables.READINGS, TableView()).rows
     ]
 
 
-def test_every_role_opens_exactly_the_sections_that_its_navigation_shows(api: Any, lived: Lived) -> None:
+def test_every_role_opens_exactly_the_sections_that_its_navigation_shows(
+    api: Any, lived: Lived
+) -> None:
     for role in StaffRole:
         headers = lived.world.staff(role)
         shown = re.findall(
-            r'<li><a href="([^"]+)"', api.get("/console", headers=headers).text.partition("</header>")[0]
+            r'<li><a href="([^"]+)"',
+            api.get("/console", headers=headers).text.partition("</header>")[0],
         )
-        opens = [one.path for one in SECTIONS if api.get(one.path, headers=headers).status_code == 200]
+        opens = [
+            one.path for one in SECTIONS if api.get(one.path, headers=headers).status_code == 200
+        ]
         assert shown == opens, role
         assert shown[0] == "/console/inbox"
 
 
-def test_without_a_sign_in_as_staff_there_is_a_page_that_says_so_and_nothing_else(pool: Pool, tmp_path: Path) -> None:
+def test_without_a_sign_in_as_staff_there_is_a_page_that_says_so_and_nothing_else(
+    pool: Pool, tmp_path: Path
+) -> None:
     lived = Lived(World(pool, tmp_path / "data", unknown_requests_per_minute=1_000))
     with ApplicationClient(lived.world.app) as api:
         for path in (*LISTS, *lived.found):
@@ -112,16 +130,33 @@ def test_an_account_is_found_by_the_hosts_id_which_is_in_no_address(api: Any, li
     headers = lived.world.staff(StaffRole.privacy_officer)
     for name in ("ana", "host:ana", lived.account, f"  {lived.account} "):
         found = api.post("/console/look-up", **form(headers, name=name))
-        assert (found.status_code, found.headers["location"]) == (303, f"/console/accounts/{lived.account}"), name
+        assert (found.status_code, found.headers["location"]) == (
+            303,
+            f"/console/accounts/{lived.account}",
+        ), name
     by_host = api.post("/console/look-up", **form(headers, name="Pears", account="ana"))
     assert by_host.headers["location"] == f"/console/conversations/{lived.conversation}"
     turn = lived.conversation.replace("conv_", "turn_") + "-1"
-    assert api.post("/console/look-up", **form(headers, name=turn)).headers["location"] == by_host.headers["location"]
+    assert (
+        api.post("/console/look-up", **form(headers, name=turn)).headers["location"]
+        == by_host.headers["location"]
+    )
 
 
-@pytest.mark.parametrize("fields", [{"name": ""}, {"name": "nobody"}, {"name": "conv_0"}, {"name": "x" * 5_000},
-                                    {"name": "Pears", "account": "nobody"}, {"name": "None", "account": "ana"}])  # fmt: skip
-def test_what_is_not_there_is_said_beside_the_field(api: Any, lived: Lived, fields: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"name": ""},
+        {"name": "nobody"},
+        {"name": "conv_0"},
+        {"name": "x" * 5_000},
+        {"name": "Pears", "account": "nobody"},
+        {"name": "None", "account": "ana"},
+    ],
+)
+def test_what_is_not_there_is_said_beside_the_field(
+    api: Any, lived: Lived, fields: dict[str, str]
+) -> None:
     answer = api.post("/console/look-up", **form(lived.world.staff(StaffRole.auditor), **fields))
     assert answer.status_code == 404
     assert 'id="name-error"' in answer.text
@@ -129,7 +164,9 @@ def test_what_is_not_there_is_said_beside_the_field(api: Any, lived: Lived, fiel
 
 def test_a_reviewer_finds_conversations_and_learns_of_no_account(api: Any, lived: Lived) -> None:
     headers = lived.world.staff(StaffRole.reviewer)
-    known, unknown = (api.post("/console/look-up", **form(headers, name=name)) for name in ("ana", "nobody"))
+    known, unknown = (
+        api.post("/console/look-up", **form(headers, name=name)) for name in ("ana", "nobody")
+    )
     assert (known.status_code, unknown.status_code) == (404, 404)
     assert known.text.replace("ana", "nobody") == unknown.text.replace("ana", "nobody")
     assert api.post("/console/look-up", **form(headers, name=lived.conversation)).status_code == 303
@@ -153,10 +190,16 @@ def test_the_page_of_an_account_answers_as_the_explanation_does(api: Any, lived:
     assert "the safety team flagged what was said" in said
 
 
-def test_a_reading_needs_a_reason_and_a_ticket_and_is_shown_to_its_person(api: Any, lived: Lived) -> None:
+def test_a_reading_needs_a_reason_and_a_ticket_and_is_shown_to_its_person(
+    api: Any, lived: Lived
+) -> None:
     world, path = lived.world, f"{lived.found[1]}/read"
     headers = world.staff(StaffRole.privacy_officer, email="officer@example.org")
-    for fields in ({}, {"reason": "curiosity", "ticket": "REQ-1"}, {"reason": "incident", "ticket": "?"}):
+    for fields in (
+        {},
+        {"reason": "curiosity", "ticket": "REQ-1"},
+        {"reason": "incident", "ticket": "?"},
+    ):
         refused = api.post(path, **form(headers, **fields))
         assert refused.status_code == 422
         assert 'role="alert"' in refused.text
@@ -174,7 +217,9 @@ def test_a_reading_needs_a_reason_and_a_ticket_and_is_shown_to_its_person(api: A
     assert SECRET not in listed
 
 
-def test_a_reviewer_opens_nothing_that_no_flag_covers_and_leaves_no_record(api: Any, lived: Lived) -> None:
+def test_a_reviewer_opens_nothing_that_no_flag_covers_and_leaves_no_record(
+    api: Any, lived: Lived
+) -> None:
     other = lived.world.say("ana", "Bees", SECRET)
     answer = api.post(
         f"/console/conversations/{other}/read",
@@ -189,7 +234,7 @@ def test_a_reviewer_opens_nothing_that_no_flag_covers_and_leaves_no_record(api: 
 @pytest.mark.parametrize("role", [StaffRole.owner, StaffRole.auditor, StaffRole.curator])
 def test_roles_that_read_nothing_are_offered_no_form_and_are_refused(
     api: Any, lived: Lived, role: StaffRole
-) -> None:  # fmt: skip
+) -> None:
     headers = lived.world.staff(role)
     assert '/read"' not in api.get(lived.found[1], headers=headers).text
     answer = api.post(f"{lived.found[1]}/read", **form(headers, reason="incident", ticket="I-1"))
@@ -197,10 +242,15 @@ def test_roles_that_read_nothing_are_offered_no_form_and_are_refused(
     assert SECRET not in answer.text
 
 
-def test_a_form_without_its_sessions_token_or_from_another_site_changes_nothing(api: Any, lived: Lived) -> None:
+def test_a_form_without_its_sessions_token_or_from_another_site_changes_nothing(
+    api: Any, lived: Lived
+) -> None:
     headers = lived.world.staff(StaffRole.owner)
     sent = form(headers)
-    for broken in ({**sent, "data": {}}, {**sent, "headers": {**sent["headers"], "origin": "https://evil.example"}}):
+    for broken in (
+        {**sent, "data": {}},
+        {**sent, "headers": {**sent["headers"], "origin": "https://evil.example"}},
+    ):
         assert api.post("/console/access/keys/assistant/revoke", **broken).status_code == 403
     assert lived.world.rows("SELECT revoked_at FROM api_keys WHERE name = 'assistant'") == [(None,)]
 
@@ -213,7 +263,10 @@ def test_an_owner_revokes_a_key_and_it_is_refused(api: Any, lived: Lived) -> Non
     assert lived.world.rows("SELECT revoked_at FROM api_keys WHERE name = 'assistant'") == [(None,)]
     silent = api.post("/console/access/keys/assistant/revoke", **form(owner, confirmed="yes"))
     assert (silent.status_code, "Say why" in silent.text) == (422, True)
-    done = api.post("/console/access/keys/assistant/revoke", **form(owner, confirmed="yes", reason="it lay in a log"))
+    done = api.post(
+        "/console/access/keys/assistant/revoke",
+        **form(owner, confirmed="yes", reason="it lay in a log"),
+    )
     assert (done.status_code, done.headers["location"]) == (303, "/console/access?said=key")
     page = api.get(done.headers["location"], headers=owner).text
     assert "The key is revoked" in page
@@ -225,17 +278,31 @@ def test_an_owner_revokes_a_key_and_it_is_refused(api: Any, lived: Lived) -> Non
 def test_an_owner_limits_a_key_after_seeing_what_would_change_and_who_saw_an_older_one_is_refused(
     api: Any, lived: Lived
 ) -> None:
-    owner, path = lived.world.staff(StaffRole.owner, email="olga@example.org"), "/console/access/keys/assistant"
+    owner, path = (
+        lived.world.staff(StaffRole.owner, email="olga@example.org"),
+        "/console/access/keys/assistant",
+    )
     page = api.get(path, headers=owner).text
     assert "Nothing since it was made" in page
-    sent = {"scope": ["gate:read"], "rate": "600", "expires": "2026-12-01", "version": "1", "reason": "it only asks"}
+    sent = {
+        "scope": ["gate:read"],
+        "rate": "600",
+        "expires": "2026-12-01",
+        "version": "1",
+        "reason": "it only asks",
+    }
     for wrong, words in (
-        ({"rate": "many"}, "is no number of requests"), ({"expires": "soon"}, "is no day"), ({"scope": []}, "A key needs"),
-        ({"scope": ["all"]}, "That is no scope"), ({"expires": "2020-01-01"}, "expires in the future"),
-        ({"reason": ""}, "Say why"), ({"version": "7"}, "changed meanwhile"),
-    ):  # fmt: skip
+        ({"rate": "many"}, "is no number of requests"),
+        ({"expires": "soon"}, "is no day"),
+        ({"scope": []}, "A key needs"),
+        ({"scope": ["all"]}, "That is no scope"),
+        ({"expires": "2020-01-01"}, "expires in the future"),
+        ({"reason": ""}, "Say why"),
+        ({"version": "7"}, "changed meanwhile"),
+    ):
         refused = api.post(
-            f"{path}/limit", **form(owner, **{**sent, **wrong, "confirmed": "yes" if "reason" not in wrong else ""})
+            f"{path}/limit",
+            **form(owner, **{**sent, **wrong, "confirmed": "yes" if "reason" not in wrong else ""}),
         )
         assert (refused.status_code, words in refused.text) == (422, True), wrong
     asked = api.post(f"{path}/limit", **form(owner, **sent))
@@ -247,10 +314,14 @@ def test_an_owner_limits_a_key_after_seeing_what_would_change_and_who_saw_an_old
     page = api.get(done.headers["location"], headers=owner).text
     assert "it only asks" in page
     assert "staff:olga@example.org" in page
-    assert api.post(f"{path}/limit", **form(owner, **confirmed)).status_code == 422, "of the version before"
+    assert api.post(f"{path}/limit", **form(owner, **confirmed)).status_code == 422, (
+        "of the version before"
+    )
 
 
-def test_an_owner_changes_somebodys_roles_and_they_hold_from_the_next_request(api: Any, lived: Lived) -> None:
+def test_an_owner_changes_somebodys_roles_and_they_hold_from_the_next_request(
+    api: Any, lived: Lived
+) -> None:
     world, owner = lived.world, lived.world.staff(StaffRole.owner)
     with transaction(world.here.pool) as tx:
         moved = sessions.known_staff(tx, "moved@example.org", world.wall, os.urandom)
@@ -259,7 +330,9 @@ def test_an_owner_changes_somebodys_roles_and_they_hold_from_the_next_request(ap
     path = f"/console/access/staff/{moved.hex}/roles"
     assert api.get("/console/accounts", headers=theirs).status_code == 200
     assert "Roles of moved@example.org" in api.post(path, **form(owner)).text
-    assert api.get("/console/accounts", headers=theirs).status_code == 200, "nothing before it is sent"
+    assert api.get("/console/accounts", headers=theirs).status_code == 200, (
+        "nothing before it is sent"
+    )
     sent = {"confirmed": "yes", "was": "auditor", "role": ["curator"]}
     assert api.post(path, **form(owner, **sent)).status_code == 303
     assert api.get("/console/accounts", headers=theirs).status_code == 403
@@ -279,8 +352,15 @@ def test_an_owner_signs_somebody_out_for_good_but_no_owner(api: Any, lived: Live
     assert api.get("/console/log", headers=theirs).status_code == 200
     asked = api.post(f"/console/access/staff/{leaving.hex}/revoke", **form(owner))
     assert "Revoke leaving@example.org" in asked.text
-    assert api.get("/console/log", headers=theirs).status_code == 200, "nothing before it is confirmed"
-    assert api.post(f"/console/access/staff/{leaving.hex}/revoke", **form(owner, confirmed="yes")).status_code == 303
+    assert api.get("/console/log", headers=theirs).status_code == 200, (
+        "nothing before it is confirmed"
+    )
+    assert (
+        api.post(
+            f"/console/access/staff/{leaving.hex}/revoke", **form(owner, confirmed="yes")
+        ).status_code
+        == 303
+    )
     assert api.get("/console/log", headers=theirs).status_code == 401
     refused = api.post(f"/console/access/staff/{other.hex}/revoke", **form(owner, confirmed="yes"))
     assert refused.status_code == 409
@@ -290,9 +370,14 @@ def test_an_owner_signs_somebody_out_for_good_but_no_owner(api: Any, lived: Live
     }
 
 
-def test_an_owner_makes_a_key_that_is_shown_once_and_works_within_its_limits(api: Any, lived: Lived) -> None:
+def test_an_owner_makes_a_key_that_is_shown_once_and_works_within_its_limits(
+    api: Any, lived: Lived
+) -> None:
     owner = lived.world.staff(StaffRole.owner)
-    made = api.post("/console/access/keys", **form(owner, name="gatekeeper", scope=["gate:read", "accounts:read"]))
+    made = api.post(
+        "/console/access/keys",
+        **form(owner, name="gatekeeper", scope=["gate:read", "accounts:read"]),
+    )
     assert made.status_code == 200
     (key,) = re.findall(r"licet_[0-9a-f]{32}_[A-Za-z0-9_-]{43}", made.text)
     mine = {"authorization": f"Bearer {key}"}
@@ -305,22 +390,34 @@ def test_an_owner_makes_a_key_that_is_shown_once_and_works_within_its_limits(api
         ({"name": "other"}, "A key needs a scope"),
         ({"name": "other", "scope": "everything"}, "That is no scope"),
         ({"name": "other", "scope": "release:lease"}, "name who holds the row keys"),
-        ({"name": "other", "scope": "events:acknowledge", "endpoint": "nobody"}, "No endpoint nobody"),
+        (
+            {"name": "other", "scope": "events:acknowledge", "endpoint": "nobody"},
+            "No endpoint nobody",
+        ),
     ):
         refused = api.post("/console/access/keys", **form(owner, **fields))
         assert (refused.status_code, words in refused.text) == (422, True), fields
     assert lived.world.rows("SELECT count(*) FROM api_keys WHERE name = 'other'") == [(0,)]
 
 
-def test_an_owner_gives_somebody_roles_and_a_link_that_signs_them_in_once(api: Any, lived: Lived) -> None:
+def test_an_owner_gives_somebody_roles_and_a_link_that_signs_them_in_once(
+    api: Any, lived: Lived
+) -> None:
     owner = lived.world.staff(StaffRole.owner)
-    made = api.post("/console/access/staff", **form(owner, email="Rae@example.org", role=["reviewer", "auditor"]))
+    made = api.post(
+        "/console/access/staff",
+        **form(owner, email="Rae@example.org", role=["reviewer", "auditor"]),
+    )
     (secret,) = re.findall(r"/sign-in/link/([A-Za-z0-9_-]{43})", made.text)
-    sent = {"data": {"secret": secret}, "headers": {"origin": "http://testserver.local"}, "follow_redirects": False}
-    assert [api.post("/sign-in/link", **sent).status_code for _ in range(2)] == [303, 401]
-    assert dict(lived.world.rows("SELECT email, roles FROM staff WHERE cardinality(roles) > 0")) == {
-        "rae@example.org": ["auditor", "reviewer"]
+    sent = {
+        "data": {"secret": secret},
+        "headers": {"origin": "http://testserver.local"},
+        "follow_redirects": False,
     }
+    assert [api.post("/sign-in/link", **sent).status_code for _ in range(2)] == [303, 401]
+    assert dict(
+        lived.world.rows("SELECT email, roles FROM staff WHERE cardinality(roles) > 0")
+    ) == {"rae@example.org": ["auditor", "reviewer"]}
     assert secret not in api.get("/console/access", headers=owner).text
     for fields in (
         {"email": "x@example.org"},
@@ -328,15 +425,22 @@ def test_an_owner_gives_somebody_roles_and_a_link_that_signs_them_in_once(api: A
         {"email": "x", "role": "auditor"},
     ):
         assert api.post("/console/access/staff", **form(owner, **fields)).status_code == 422, fields
-    every = api.post("/console/access/staff", **form(owner, email="x@example.org", role=[*StaffRole]))
-    assert (every.status_code, "Pick a role" in every.text) == (422, False), "it is the owner's that is not given here"
+    every = api.post(
+        "/console/access/staff", **form(owner, email="x@example.org", role=[*StaffRole])
+    )
+    assert (every.status_code, "Pick a role" in every.text) == (422, False), (
+        "it is the owner's that is not given here"
+    )
     assert lived.world.rows("SELECT count(*) FROM staff WHERE email LIKE 'x%%'") == [(0,)]
 
 
 def test_the_demonstrations_officer_arrives_at_the_console(api: Any, lived: Lived) -> None:
     secret = town_serve.officer_link(lived.world.here)
     answer = api.post(
-        "/sign-in/link", data={"secret": secret}, headers={"origin": "http://testserver.local"}, follow_redirects=False
+        "/sign-in/link",
+        data={"secret": secret},
+        headers={"origin": "http://testserver.local"},
+        follow_redirects=False,
     )
     assert (answer.status_code, answer.headers["location"]) == (303, "/console")
 
@@ -344,9 +448,14 @@ def test_the_demonstrations_officer_arrives_at_the_console(api: Any, lived: Live
 # The overview
 
 
-def test_the_overview_says_what_the_status_says_and_draws_no_more_than_it_tells(api: Any, lived: Lived) -> None:
+def test_the_overview_says_what_the_status_says_and_draws_no_more_than_it_tells(
+    api: Any, lived: Lived
+) -> None:
     said = api.get("/console", headers=lived.world.staff(StaffRole.curator)).text
-    status, coming = population_status.status(lived.world.here), population_status.forecast(lived.world.here)
+    status, coming = (
+        population_status.status(lived.world.here),
+        population_status.forecast(lived.world.here),
+    )
     assert f"<b>{status.accounts}</b> Accounts" in said
     assert f"<b>{status.held}</b> Under legal hold" in said
     assert "<svg" in said
@@ -380,8 +489,16 @@ def test_no_point_of_the_chart_is_outside_its_frame(drawn: tuple[int, list[int]]
 
 @pytest.mark.parametrize(
     ("count", "words"),
-    [(0, "0 B"), (999, "999 B"), (1_000, "1 KB"), (1_549, "1.55 KB"), (999_499, "999 KB"), (10**6, "1 MB"),
-     (123_400_000, "123 MB"), (4 * 10**18, "4000 PB")],
-)  # fmt: skip
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1_000, "1 KB"),
+        (1_549, "1.55 KB"),
+        (999_499, "999 KB"),
+        (10**6, "1 MB"),
+        (123_400_000, "123 MB"),
+        (4 * 10**18, "4000 PB"),
+    ],
+)
 def test_bytes_are_said_in_words(count: int, words: str) -> None:
     assert chart.size(count) == words

@@ -1,4 +1,6 @@
-"""What a command does to one thing is done in the console too: each command has its row here, and a new one without fails."""
+"""What a command does to one thing is done in the console too: each command has its row here, and a
+new one without fails.
+"""
 
 from __future__ import annotations
 
@@ -200,7 +202,10 @@ def test_every_command_has_a_row_and_every_row_a_command() -> None:
 
 def test_the_console_has_each_route_that_a_row_names(world: World) -> None:
     routes = {
-        f"{method} {one.path}" for one in world.app.routes if isinstance(one, HTTPRoute) for method in one.methods
+        f"{method} {one.path}"
+        for one in world.app.routes
+        if isinstance(one, HTTPRoute)
+        for method in one.methods
     }
     named = {row for row in TABLE.values() if row.startswith(("GET ", "POST "))}
     assert named <= routes, named - routes

@@ -1,4 +1,6 @@
-"""The inbox: who is told of what, until when; an item comes with its cause and goes when that is done."""
+"""The inbox: who is told of what, until when; an item comes with its cause and goes when that is
+done.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,14 @@ from licet.proof import documents
 from licet.release.signatures import StaffMember
 from licet.service import inbox, inbox_sources
 from licet.service.inbox import HeldFilter, InboxView
-from licet.service.inbox_sources import FewSource, InboxItem, InboxReading, ItemKind, ItemOrder, SourcePage
+from licet.service.inbox_sources import (
+    FewSource,
+    InboxItem,
+    InboxReading,
+    ItemKind,
+    ItemOrder,
+    SourcePage,
+)
 from licet.store.connect import transaction
 from licet.vault.commands import Delete, Hold
 from licet.web.console.shared import SECTIONS
@@ -34,10 +43,14 @@ EVERY = tuple(StaffRole)
 
 def member(*roles: StaffRole) -> StaffMember:
     """Somebody who looks, with these roles or with all."""
-    return StaffMember(staff_id=UUID(int=1), email="x@example.org", roles=frozenset(roles or EVERY), via="console")
+    return StaffMember(
+        staff_id=UUID(int=1), email="x@example.org", roles=frozenset(roles or EVERY), via="console"
+    )
 
 
-def listed(world: World, *roles: StaffRole, sources: Any = inbox.SOURCES, **view: Any) -> list[InboxItem]:
+def listed(
+    world: World, *roles: StaffRole, sources: Any = inbox.SOURCES, **view: Any
+) -> list[InboxItem]:
     return list(inbox.page(world.here, member(*roles), InboxView(**view), sources).items)
 
 
@@ -57,9 +70,13 @@ def lived(world: World) -> World:
     return world
 
 
-def test_an_erasure_is_in_it_from_the_day_on_which_it_is_overdue_until_it_is_done(api: Any, lived: World) -> None:
+def test_an_erasure_is_in_it_from_the_day_on_which_it_is_overdue_until_it_is_done(
+    api: Any, lived: World
+) -> None:
     chat = lived.say("ana", "Pears", "roots")
-    lived.tell(Delete(account=lived.accounts["ana"], at=lived.clock.now, conversation=uuid_of(chat)))
+    lived.tell(
+        Delete(account=lived.accounts["ana"], at=lived.clock.now, conversation=uuid_of(chat))
+    )
     assert "erasure" not in found(lived)
     lived.clock.set(lived.clock.now + timedelta(days=40))
     item = found(lived, StaffRole.privacy_officer)["erasure"]
@@ -69,7 +86,12 @@ def test_an_erasure_is_in_it_from_the_day_on_which_it_is_overdue_until_it_is_don
     page = api.get("/console/inbox", headers=officer).text
     assert f'href="/console/inbox/{item.item}"' in page
     ((erasure,),) = lived.rows("SELECT erasure_id FROM erasures")
-    fields = {"act": "run", "chosen": f"era_{erasure.hex}", "confirmed": "yes", "why": "Its time is over"}
+    fields = {
+        "act": "run",
+        "chosen": f"era_{erasure.hex}",
+        "confirmed": "yes",
+        "why": "Its time is over",
+    }
     assert "1 of 1 done." in api.post("/console/erasures/act", **form(officer, **fields)).text
     assert "erasure" not in found(lived)
 
@@ -79,7 +101,11 @@ def test_a_hold_is_in_it_from_its_day_of_review(lived: World) -> None:
     review = lived.clock.now + timedelta(days=90)
     lived.tell(
         Hold(
-            account=lived.accounts["ana"], at=lived.clock.now, conversation=uuid_of(chat), matter="M", review_at=review
+            account=lived.accounts["ana"],
+            at=lived.clock.now,
+            conversation=uuid_of(chat),
+            matter="M",
+            review_at=review,
         )
     )
     assert "hold" not in found(lived)
@@ -93,13 +119,16 @@ def test_a_suggestion_is_in_it_until_somebody_decides(api: Any, lived: World) ->
         reader = sessions.known_staff(tx, "rae@example.org", lived.wall, os.urandom)
         for one, score in ((chat, 0.9), (other, 0.5)):
             tx.execute(
-                """INSERT INTO suggestions (account_id, conversation_id, model_sha256, score, last_turn, suggested_at,
+                """INSERT INTO suggestions (account_id, conversation_id, model_sha256, score,
+                                            last_turn, suggested_at,
                                             suggested_by) VALUES (%s, %s, %s, %s, 1, %s, %s)""",
                 [lived.accounts["ana"], uuid_of(one), bytes(32), score, lived.clock.now, reader],
             )
     items = listed(lived, StaffRole.reviewer, kind=ItemKind.misuse)
     assert [one.item for one in items] == [f"misuse:{one}" for one in sorted((chat, other))]
-    assert {one.due_at for one in items} == {lived.clock.now + timedelta(days=inbox_sources.SUGGESTION_DAYS)}
+    assert {one.due_at for one in items} == {
+        lived.clock.now + timedelta(days=inbox_sources.SUGGESTION_DAYS)
+    }
     assert not any(one.overdue for one in items)
     reviewer = lived.staff(StaffRole.reviewer, email="rae@example.org")
     page = api.get("/console/suggestions?state=open", headers=reviewer).text
@@ -109,12 +138,14 @@ def test_a_suggestion_is_in_it_until_somebody_decides(api: Any, lived: World) ->
     assert lived.rows("SELECT count(*) FROM flags") == [(0,)]
     for act, one in (("flag", chat), ("dismiss", other)):
         done = api.post(
-            "/console/suggestions/act", **form(reviewer, act=act, chosen=one, confirmed="yes", why="I read it")
+            "/console/suggestions/act",
+            **form(reviewer, act=act, chosen=one, confirmed="yes", why="I read it"),
         )
         assert "On record:" in done.text
     assert lived.rows("SELECT count(*) FROM flags") == [(1,)]
     again = api.post(
-        "/console/suggestions/act", **form(reviewer, act="dismiss", chosen=chat, confirmed="yes", why="Again")
+        "/console/suggestions/act",
+        **form(reviewer, act="dismiss", chosen=chat, confirmed="yes", why="Again"),
     )
     assert "Not done: it was flagged already, by rae@example.org" in again.text
     assert "misuse" not in found(lived)
@@ -141,21 +172,39 @@ def test_a_release_goes_from_its_sample_to_its_signatures(api: Any, lived: World
     assert not {"review", "signature"} & set(found(lived))
 
 
-def test_a_sweep_that_waits_is_approved_here_for_the_amount_that_was_shown(api: Any, lived: World) -> None:
+def test_a_sweep_that_waits_is_approved_here_for_the_amount_that_was_shown(
+    api: Any, lived: World
+) -> None:
     with transaction(lived.here.pool) as tx:
-        tx.execute("INSERT INTO sweeping (waits_since, due, kept) VALUES (%s, 5000, 9000)", [lived.clock.now])
+        tx.execute(
+            "INSERT INTO sweeping (waits_since, due, kept) VALUES (%s, 5000, 9000)",
+            [lived.clock.now],
+        )
     assert "it would erase 5,000, of 9,000" in found(lived, StaffRole.owner)["sweep"].what
     owner = lived.staff(StaffRole.owner, email="olga@example.org")
     assert "Let it erase 5,000" in api.get("/console/background", headers=owner).text
-    assert "Let it erase" not in api.get("/console/background", headers=lived.staff(StaffRole.auditor)).text
-    other = api.post("/console/background/approve", **form(owner, due="4999", why="A change of policy"))
+    assert (
+        "Let it erase"
+        not in api.get("/console/background", headers=lived.staff(StaffRole.auditor)).text
+    )
+    other = api.post(
+        "/console/background/approve", **form(owner, due="4999", why="A change of policy")
+    )
     assert "nothing was approved" in other.text
     assert lived.rows("SELECT approved FROM sweeping") == [(None,)]
-    assert api.post("/console/background/approve", **form(owner, due="5000", why=" ")).status_code == 422
     assert (
-        api.post("/console/background/approve", **form(owner, due="5000", why="A change of policy")).status_code == 303
+        api.post("/console/background/approve", **form(owner, due="5000", why=" ")).status_code
+        == 422
     )
-    assert lived.rows("SELECT approved, approved_by FROM sweeping") == [(5000, "staff:olga@example.org")]
+    assert (
+        api.post(
+            "/console/background/approve", **form(owner, due="5000", why="A change of policy")
+        ).status_code
+        == 303
+    )
+    assert lived.rows("SELECT approved, approved_by FROM sweeping") == [
+        (5000, "staff:olga@example.org")
+    ]
     assert "sweep" not in found(lived)
 
 
@@ -164,7 +213,10 @@ def test_keys_backups_and_endpoints_are_for_the_owner(lived: World) -> None:
     with transaction(lived.here.pool) as tx:
         at = lived.clock.now
         tx.execute(
-            "INSERT INTO backups (backup_id, made_at, expires_at) VALUES (gen_random_uuid(), %s, %s)",
+            (
+                "INSERT INTO backups (backup_id, made_at, expires_at) VALUES "
+                "(gen_random_uuid(), %s, %s)"
+            ),
             [at, at + timedelta(days=7)],
         )
     assert "backup" not in found(lived)
@@ -177,7 +229,9 @@ def test_keys_backups_and_endpoints_are_for_the_owner(lived: World) -> None:
     endpoints.remove(lived.here, "chat")
     late = found(lived, StaffRole.owner)["backup"]
     assert (late.what, late.overdue) == ("The newest backup is late", True)
-    assert not {"backup", "keys", "endpoint"} & set(found(lived, StaffRole.reviewer, StaffRole.curator))
+    assert not {"backup", "keys", "endpoint"} & set(
+        found(lived, StaffRole.reviewer, StaffRole.curator)
+    )
 
 
 def test_an_auditor_sees_what_waits_for_anybody_and_each_role_opens_the_pages_it_is_sent_to(
@@ -195,7 +249,10 @@ def test_an_auditor_sees_what_waits_for_anybody_and_each_role_opens_the_pages_it
             own = api.get(f"/console/inbox/{one.item}", headers=headers)
             assert own.status_code == 200
             linked = f'href="{one.page}"' in own.text
-            assert linked == (api.get(one.page, headers=headers).status_code == 200), (role, one.page)
+            assert linked == (api.get(one.page, headers=headers).status_code == 200), (
+                role,
+                one.page,
+            )
     assert "Nothing waits for you" not in page
 
 
@@ -203,7 +260,14 @@ def test_what_is_overdue_comes_first_and_a_source_that_fails_hides_no_other(live
     def item(kind: ItemKind, days: int | None, overdue: bool) -> InboxItem:
         due_at = None if days is None else lived.clock.now + timedelta(days=days)
         return InboxItem(
-            item=f"{kind.value}:x", kind=kind, what="", act="", page="", due_at=due_at, overdue=overdue, who=EVERY
+            item=f"{kind.value}:x",
+            kind=kind,
+            what="",
+            act="",
+            page="",
+            due_at=due_at,
+            overdue=overdue,
+            who=EVERY,
         )
 
     def broken(*_: Any) -> Any:
@@ -231,7 +295,9 @@ def test_a_source_whose_statement_fails_takes_none_of_the_others_with_it(lived: 
     assert "the database refused a statement" in found[0].what
 
 
-def test_a_page_is_read_in_one_transaction_and_what_two_sources_need_is_asked_once(lived: World) -> None:
+def test_a_page_is_read_in_one_transaction_and_what_two_sources_need_is_asked_once(
+    lived: World,
+) -> None:
     seen, asked = list[object](), list[object]()
 
     def whole(reading: InboxReading) -> list[InboxItem]:
@@ -244,7 +310,10 @@ def test_a_page_is_read_in_one_transaction_and_what_two_sources_need_is_asked_on
 
     listed(
         lived,
-        sources=[FewSource(kind, lambda reading: part(reading)) for kind in (ItemKind.review, ItemKind.signature)],
+        sources=[
+            FewSource(kind, lambda reading: part(reading))
+            for kind in (ItemKind.review, ItemKind.signature)
+        ],
     )
     assert len(seen) == 2 and len(set(seen)) == 1
     assert len(asked) == 1
@@ -267,11 +336,17 @@ def test_a_view_that_leaves_most_items_out_asks_no_source_twice_for_the_same(liv
     def items(kind: ItemKind, count: int) -> Counted:
         made = [
             InboxItem(
-                item=f"{kind.value}:{n:03}", kind=kind, what="", act="", page="", overdue=False, who=EVERY,
+                item=f"{kind.value}:{n:03}",
+                kind=kind,
+                what="",
+                act="",
+                page="",
+                overdue=False,
+                who=EVERY,
                 due_at=lived.clock.now + timedelta(days=n),
             )
             for n in range(count)
-        ]  # fmt: skip
+        ]
         return Counted(kind, FewSource(kind, lambda _: made))
 
     view = {"sources": (items(ItemKind.hold, 30), items(ItemKind.flag, 3)), "most": 9}

@@ -1,4 +1,6 @@
-"""What staff order about the system itself: asked first, with a reason, by the role that may, and done by the command's verb."""
+"""What staff order about the system itself: asked first, with a reason, by the role that may, and
+done by the command's verb.
+"""
 
 from __future__ import annotations
 
@@ -27,11 +29,15 @@ __all__ = ["api", "world"]
 
 @pytest.fixture
 def lived(world: World) -> World:
-    """Somebody's chat was deleted, and its key destroyed: an account waits for the daily rotation."""
+    """Somebody's chat was deleted, and its key destroyed: an account waits for the daily
+    rotation.
+    """
     world.clock.set(NOTICE)
     world.open("ana", allow=True)
     chat = world.say("ana", "Pears")
-    world.tell(Delete(account=world.accounts["ana"], at=world.clock.now, conversation=uuid_of(chat)))
+    world.tell(
+        Delete(account=world.accounts["ana"], at=world.clock.now, conversation=uuid_of(chat))
+    )
     return world
 
 
@@ -40,7 +46,9 @@ def given(world: World, *kinds: OrderKind) -> list[StaffOrder]:
         return staff_orders.newest(tx, kinds or tuple(OrderKind), 50)
 
 
-def test_an_owner_rotates_the_keys_after_seeing_what_it_would_do_and_with_a_reason(api: Any, lived: World) -> None:
+def test_an_owner_rotates_the_keys_after_seeing_what_it_would_do_and_with_a_reason(
+    api: Any, lived: World
+) -> None:
     owner = lived.staff(StaffRole.owner, email="owner@example.org")
     before = epochs.status(lived.here)
     asked = api.post("/console/keys/rotate", **form(owner, about="daily"))
@@ -50,15 +58,20 @@ def test_an_owner_rotates_the_keys_after_seeing_what_it_would_do_and_with_a_reas
     assert nothing.status_code == 422
     assert "An order needs a reason" in nothing.text
     assert given(lived) == []
-    done = api.post("/console/keys/rotate", **form(owner, about="daily", confirmed="yes", reason="after the incident"))
+    done = api.post(
+        "/console/keys/rotate",
+        **form(owner, about="daily", confirmed="yes", reason="after the incident"),
+    )
     assert (done.status_code, done.headers["location"]) == (303, "/console/keys?said=rotate")
     assert "begins, or is under way" in api.get("/console/keys", headers=owner).text
     assert epochs.status(lived.here).epochs == before.epochs, "it runs in the background"
     assert orders.carry_out(lived.here) == 1
     (order,) = given(lived)
     assert (order.outcome, order.reason, order.ordered_by) == (
-        OrderOutcome.done, "after the incident", "staff:owner@example.org"
-    )  # fmt: skip
+        OrderOutcome.done,
+        "after the incident",
+        "staff:owner@example.org",
+    )
     assert len(epochs.status(lived.here).epochs) == len(before.epochs) + 1
     page = api.get("/console/keys", headers=owner).text
     assert "after the incident" in page
@@ -66,10 +79,14 @@ def test_an_owner_rotates_the_keys_after_seeing_what_it_would_do_and_with_a_reas
     assert orders.carry_out(lived.here) == 0
 
 
-def test_a_rotation_that_the_server_leaves_half_done_is_finished_by_the_next_one(lived: World) -> None:
+def test_a_rotation_that_the_server_leaves_half_done_is_finished_by_the_next_one(
+    lived: World,
+) -> None:
     for name in ("ben", "cem"):
         lived.open(name, allow=True)
-    orders.give(lived.here, OrderKind.rotate_keys, "daily", reason="the yearly drill", by="staff:me")
+    orders.give(
+        lived.here, OrderKind.rotate_keys, "daily", reason="the yearly drill", by="staff:me"
+    )
     stop = threading.Event()
     stop.set()
     assert orders.carry_out(lived.here, stop) == 0
@@ -93,7 +110,9 @@ def test_of_each_kind_one_order_is_open_and_what_is_no_reason_is_refused(lived: 
     assert orders.carry_out(lived.here) == 2
 
 
-def test_an_epoch_that_is_due_is_destroyed_and_without_one_nothing_is_asked(api: Any, lived: World) -> None:
+def test_an_epoch_that_is_due_is_destroyed_and_without_one_nothing_is_asked(
+    api: Any, lived: World
+) -> None:
     owner = lived.staff(StaffRole.owner)
     refused = api.post("/console/keys/destroy", **form(owner))
     assert refused.status_code == 409
@@ -107,13 +126,17 @@ def test_an_epoch_that_is_due_is_destroyed_and_without_one_nothing_is_asked(api:
     assert epochs.destroy_due(lived.here, dry_run=True) == []
 
 
-def test_a_drill_that_cannot_be_made_ends_as_failed_and_the_page_of_backups_says_why(api: Any, lived: World) -> None:
+def test_a_drill_that_cannot_be_made_ends_as_failed_and_the_page_of_backups_says_why(
+    api: Any, lived: World
+) -> None:
     owner = lived.staff(StaffRole.owner)
     page = api.get("/console/backups", headers=owner).text
     assert "None is on record." in page
     assert "Drill the newest" not in page
     assert api.post("/console/backups/drill", **form(owner)).status_code == 404
-    orders.give(lived.here, OrderKind.drill_backup, "newest", reason="the yearly drill", by="staff:me")
+    orders.give(
+        lived.here, OrderKind.drill_backup, "newest", reason="the yearly drill", by="staff:me"
+    )
     assert orders.carry_out(lived.here) == 1
     (order,) = given(lived)
     assert order.outcome is OrderOutcome.failed
@@ -131,10 +154,13 @@ def test_the_page_of_backups_shows_each_drill_with_its_result(api: Any, lived: W
     drills._record(
         lived.here,
         DrillResult(
-            backup=f"bak_{backup}", drilled_at=at, drilled_by="staff:owner@example.org", outcome=DrillOutcome.failed,
+            backup=f"bak_{backup}",
+            drilled_at=at,
+            drilled_by="staff:owner@example.org",
+            outcome=DrillOutcome.failed,
             said="the log `x` is forked",
         ),
-    )  # fmt: skip
+    )
     auditor = lived.staff(StaffRole.auditor)
     page = api.get("/console/backups", headers=auditor).text
     assert 'data-head="Result" class="due">failed: the log x is forked' in page
@@ -142,7 +168,9 @@ def test_the_page_of_backups_shows_each_drill_with_its_result(api: Any, lived: W
     assert "Drill the newest" not in page, "an auditor orders nothing"
 
 
-@pytest.mark.parametrize("path", ["/console/keys/rotate", "/console/keys/destroy", "/console/backups/drill"])
+@pytest.mark.parametrize(
+    "path", ["/console/keys/rotate", "/console/keys/destroy", "/console/backups/drill"]
+)
 def test_nobody_but_an_owner_orders_and_a_form_of_another_session_orders_nothing(
     api: Any, lived: World, path: str
 ) -> None:

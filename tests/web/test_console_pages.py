@@ -1,4 +1,6 @@
-"""The console and the receipts in a real browser: whole stories, in two sizes, accessible, without a script."""
+"""The console and the receipts in a real browser: whole stories, in two sizes, accessible, without
+a script.
+"""
 
 from __future__ import annotations
 
@@ -38,15 +40,26 @@ PATHS = (*(one.path for one in SECTIONS), "/console/rights/enter")
 
 
 def lived_in(site: Site) -> UUID:
-    """A town with something on every page of the console; returns a conversation that was flagged."""
+    """A town with something on every page of the console; returns a conversation that was
+    flagged.
+    """
     town = site.town
     existing(site)
     town.choose("ana", True)
     flagged = town.say("ana", "Pear trees in heavy soil")
     gone = town.say("ana", "Old plans")
     town.tell(Delete(account=town.accounts["ana"], at=town.clock.now, conversation=gone))
-    town.tell(Flag(account=town.accounts["ana"], at=town.clock.now, conversation=flagged, score=0.9))
-    town.tell(Hold(account=town.accounts["ana"], at=town.clock.now, conversation=flagged, matter="Smith v. Jones"))
+    town.tell(
+        Flag(account=town.accounts["ana"], at=town.clock.now, conversation=flagged, score=0.9)
+    )
+    town.tell(
+        Hold(
+            account=town.accounts["ana"],
+            at=town.clock.now,
+            conversation=flagged,
+            matter="Smith v. Jones",
+        )
+    )
     release_build.build_release(town.here, name="autumn", purpose="improve_models")
     documents.append(town.here)
     return flagged
@@ -56,7 +69,12 @@ def audited(here: Installation, folder: Path) -> str:
     """A model on record that learnt from the release, with an audit that found something."""
     (release,) = catalog.releases(here)
     model = f"model_{learnt(here, release.release_id, folder, [0]).hex}"
-    canary_audit.keep(here, model, audit_found(CanaryGroup.permitted, CanaryGroup.deleted), by="staff:cora@example.org")
+    canary_audit.keep(
+        here,
+        model,
+        audit_found(CanaryGroup.permitted, CanaryGroup.deleted),
+        by="staff:cora@example.org",
+    )
     return model
 
 
@@ -64,7 +82,9 @@ def text(page: Any) -> str:
     return str(page.locator("main").inner_text())
 
 
-def test_axe_finds_nothing_on_any_page_of_the_console_and_nothing_scrolls_sideways(site: Site) -> None:
+def test_axe_finds_nothing_on_any_page_of_the_console_and_nothing_scrolls_sideways(
+    site: Site,
+) -> None:
     flagged = lived_in(site)
     asked = site.town.ask("ana")
     account = site.town.accounts["ana"].hex
@@ -143,7 +163,9 @@ def test_axe_finds_nothing_on_the_page_of_one_recipient_notice_endpoint_or_model
     assert faults(page) == [], "a rotation that was ordered"
 
 
-@pytest.mark.parametrize(("size", "script"), [(PHONE, True), (DESKTOP, False)], ids=["phone", "no script"])
+@pytest.mark.parametrize(
+    ("size", "script"), [(PHONE, True), (DESKTOP, False)], ids=["phone", "no script"]
+)
 def test_an_officer_signs_in_looks_a_person_up_reads_with_a_reason_and_signs_out(
     site: Site, size: dict[str, int], script: bool
 ) -> None:
@@ -171,7 +193,9 @@ def test_an_officer_signs_in_looks_a_person_up_reads_with_a_reason_and_signs_out
     assert "not signed in as staff" in text(page)
 
 
-def test_a_person_reads_the_receipt_of_each_choice_and_anybody_can_check_the_file(site: Site) -> None:
+def test_a_person_reads_the_receipt_of_each_choice_and_anybody_can_check_the_file(
+    site: Site,
+) -> None:
     existing(site)
     page = site.visit("ana", "/settings")
     page.get_by_role("button", name="Use my chats", exact=True).click()
@@ -196,11 +220,16 @@ def test_a_person_reads_the_receipt_of_each_choice_and_anybody_can_check_the_fil
     for name, saved in (("receipt.json", download), ("verifier.py", program)):
         (folder / name).write_bytes(Path(saved.value.path()).read_bytes())
     call = [sys.executable, "-I", "verifier.py", "receipt", "receipt.json", "--key", vkey]
-    done = subprocess.run(call, cwd=folder, capture_output=True, text=True, check=False, timeout=600)
+    done = subprocess.run(
+        call, cwd=folder, capture_output=True, text=True, check=False, timeout=600
+    )
     assert (done.returncode, done.stdout[:15]) == (0, "proved: receipt"), done.stdout + done.stderr
     assert verifier.check_receipt(raw, verifier.trust(vkey), "receipt").findings == []
     assert (
-        verifier.check_receipt(raw.replace(b'"v":1', b'"v":2'), verifier.trust(vkey), "receipt").answer == "unreadable"
+        verifier.check_receipt(
+            raw.replace(b'"v":1', b'"v":2'), verifier.trust(vkey), "receipt"
+        ).answer
+        == "unreadable"
     )
 
 

@@ -1,4 +1,6 @@
-"""Whatever staff do in the console they say why: a form that changes something asks for it, or stands here with its why."""
+"""Whatever staff do in the console they say why: a form that changes something asks for it, or
+stands here with its why.
+"""
 
 from __future__ import annotations
 
@@ -36,15 +38,20 @@ WITHOUT = {
     "/console/policy/proposals": "the file says what it changes, and whoever applies it says why",
     "/console/access/staff/{staff:str}/revoke": "it takes a right away and gives none",
 }
-# Forms that are read field by field, and ask why; test_console.py and test_console_system.py send them without.
+# Forms that are read field by field, and ask why; test_console.py and test_console_system.py send
+# them without.
 BY_FIELD = {
-    "/console/access/keys/{name:str}/limit", "/console/webhooks", "/console/webhooks/{endpoint:str}/secret",
-}  # fmt: skip
+    "/console/access/keys/{name:str}/limit",
+    "/console/webhooks",
+    "/console/webhooks/{endpoint:str}/secret",
+}
 TABLES = {one.path: one for one in vars(lists).values() if isinstance(one, ConsoleTable)}
 
 
 def forms(world: World) -> Iterator[tuple[str, Any]]:
-    """Every address of the console that takes a form, with the type of the form; None of one that takes no fields."""
+    """Every address of the console that takes a form, with the type of the form; None of one that
+    takes no fields.
+    """
     for route in world.app.routes:
         if isinstance(route, HTTPRoute) and route.path.startswith("/console"):
             for handler in route.route_handlers:
@@ -54,7 +61,9 @@ def forms(world: World) -> Iterator[tuple[str, Any]]:
 
 
 def asks(path: str, form: Any) -> bool:
-    """Whether a form has a field for a reason; of a table, whether each of its acts asks for one."""
+    """Whether a form has a field for a reason; of a table, whether each of its acts asks for
+    one.
+    """
     table = TABLES.get(path.removesuffix("/act"))
     if table is not None:
         return all(one.item is not None or one.fields == "hold" for one in table.acts)
@@ -70,4 +79,8 @@ def test_every_form_of_the_console_asks_why_or_says_here_why_not(world: World) -
     found = dict(forms(world))
     assert len(found) > 25
     assert set(WITHOUT) <= set(found)
-    assert [path for path, form in found.items() if path not in {*WITHOUT, *BY_FIELD} and not asks(path, form)] == []
+    assert [
+        path
+        for path, form in found.items()
+        if path not in {*WITHOUT, *BY_FIELD} and not asks(path, form)
+    ] == []

@@ -1,4 +1,6 @@
-"""The page of a release tells how it came about, how much of it lives, who has it and what learnt from it."""
+"""The page of a release tells how it came about, how much of it lives, who has it and what learnt
+from it.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,9 @@ class Released:
         for name, allow in (("ana", True), ("bo", True), ("cy", False)):
             world.open(name, allow=allow)
             self.chats[name] = world.say(
-                name, f"{name}'s chat", f"{name} asks: how deep do the roots of an old pear tree go?"
+                name,
+                f"{name}'s chat",
+                f"{name} asks: how deep do the roots of an old pear tree go?",
             )
         release_build.build_release(world.here, name="august", purpose="improve_models")
         world.say("ana", "another", "When do I prune the apple trees behind the house?")
@@ -89,14 +93,18 @@ def test_the_funnel_ends_with_what_is_in_the_release_and_its_picture_and_table_s
     assert "style=" not in page
 
 
-def test_the_page_tells_what_is_in_a_release_as_its_manifest_has_it(api: Any, released: Released) -> None:
+def test_the_page_tells_what_is_in_a_release_as_its_manifest_has_it(
+    api: Any, released: Released
+) -> None:
     told = released.view().contents
     assert told is not None and told.accounts is None
     page = api.get(released.path(), headers=released.world.staff(StaffRole.auditor)).text
     assert f"<dt>Tokens</dt><dd>{told.tokens:,}</dd>" in page
     assert "<dt>Accounts</dt><dd>fewer than 10</dd>" in page
     assert f"<dt>Months</dt><dd>{told.first_month} to {told.last_month}</dd>" in page
-    rows = re.findall(r'data-head="Counted">([^<]+)</td><td role="cell" data-head="Value">other</td>', page)
+    rows = re.findall(
+        r'data-head="Counted">([^<]+)</td><td role="cell" data-head="Value">other</td>', page
+    )
     assert rows[:2] == ["rows, kind", "rows, language"]
 
 
@@ -111,7 +119,9 @@ def test_the_page_shows_what_was_counted_last_and_when(api: Any, released: Relea
     assert "over the 3 rows that could be used then" in page
     assert page.count('data-head="Topic"') == len(counted.topics) > 0
     assert page.count('data-head="50 of 100"') == len(counted.spread) > 2
-    assert f"{copies.left_out} of {copies.looked_at} conversations hold what another one holds" in page
+    assert (
+        f"{copies.left_out} of {copies.looked_at} conversations hold what another one holds" in page
+    )
     assert page.count('data-head="Together"') == len(copies.sizes)
     assert "style=" not in page
 
@@ -134,29 +144,44 @@ def test_rows_that_live_recipients_and_recalls_are_told(api: Any, released: Rele
     listed = api.get("/console/recalls?state=overdue", headers=officer).text
     (chosen,) = re.findall(r'name="chosen" value="(era_[^"]+)"', listed)
     done = api.post(
-        "/console/recalls/act", **form(officer, act="acknowledge", chosen=chosen, confirmed="yes", why="They wrote")
+        "/console/recalls/act",
+        **form(officer, act="acknowledge", chosen=chosen, confirmed="yes", why="They wrote"),
     )
     assert "On record: lab-one has deleted it." in done.text
     assert released.view().handouts[0].open == 0
 
 
-def test_the_page_and_the_api_say_what_curation_costs_or_that_nobody_measured_it(api: Any, released: Released) -> None:
+def test_the_page_and_the_api_say_what_curation_costs_or_that_nobody_measured_it(
+    api: Any, released: Released
+) -> None:
     here, curator = released.world.here, released.world.staff(StaffRole.curator)
     assert "Nobody has measured it" in api.get(released.path(), headers=curator).text
     (known,) = [one for one in catalog.releases(here) if one.name == "autumn"]
     assert known.manifest_sha256 is not None
     made = measurement.statement_of(
-        release=known.release_id.hex, manifest_sha256=known.manifest_sha256.hex(), at=here.clock(), rows=90,
-        model=MeasuringModel(base=None, parameters=9_000, steps=20, batch_rows=8, tokens=64, seeds=3),
-        held_out=HeldOut(rows=30, people=12), code=CodeKept(blocks=4, broken=1),
+        release=known.release_id.hex,
+        manifest_sha256=known.manifest_sha256.hex(),
+        at=here.clock(),
+        rows=90,
+        model=MeasuringModel(
+            base=None, parameters=9_000, steps=20, batch_rows=8, tokens=64, seeds=3
+        ),
+        held_out=HeldOut(rows=30, people=12),
+        code=CodeKept(blocks=4, broken=1),
         words=WordsKept(said=1_000, changed=12),
         costs=[
             MeasuredCost(
-                of=measurement.DEIDENTIFICATION, slice=CostSlice.all, value=measurement.ALL, rows=30, people=12,
-                cost_ppm=4_200, low_ppm=-1_000, high_ppm=9_300,
+                of=measurement.DEIDENTIFICATION,
+                slice=CostSlice.all,
+                value=measurement.ALL,
+                rows=30,
+                people=12,
+                cost_ppm=4_200,
+                low_ppm=-1_000,
+                high_ppm=9_300,
             )
         ],
-    )  # fmt: skip
+    )
     with transaction(here.pool) as tx:
         signed = jws.sign(made.payload(), here.keyring.log_seed(tx), measurement.SIGNED.typ)
         stated = StatedMeasurement(statement=made, jws=signed)
@@ -179,16 +204,27 @@ def test_a_release_is_held_against_another(api: Any, released: Released) -> None
     assert api.get(f"{released.path()}/against/{'0' * 31}1", headers=curator).status_code == 404
 
 
-def learnt(here: Installation, release: UUID, folder: Path, rows: Sequence[int] = (0, 1, 2)) -> UUID:
+def learnt(
+    here: Installation, release: UUID, folder: Path, rows: Sequence[int] = (0, 1, 2)
+) -> UUID:
     """A model on record that learnt from rows of a release."""
     model = uuid7(NOTICE, bytes(10))
     log = consumption.ConsumedLog(folder / "consumed", Gate())
     log.used(0, rows)
     log.close()
     new = NewModel(
-        model=model, name="pear-1", release=release, recipe="sft", rows=len(rows), first_gate=0, last_gate=0, started_at=NOTICE,
-        finished_at=NOTICE, statement=b"", consumed=(folder / "consumed").read_bytes(),
-    )  # fmt: skip
+        model=model,
+        name="pear-1",
+        release=release,
+        recipe="sft",
+        rows=len(rows),
+        first_gate=0,
+        last_gate=0,
+        started_at=NOTICE,
+        finished_at=NOTICE,
+        statement=b"",
+        consumed=(folder / "consumed").read_bytes(),
+    )
     with transaction(here.pool) as tx:
         model_registry.add(tx, new, NOTICE)
         lineage.add_rows(tx, release, model, BitMap(rows))
@@ -205,11 +241,21 @@ def test_a_model_is_listed_with_what_was_withdrawn_since_and_retired_after_a_con
     page = api.get("/console/models", headers=curator).text
     assert 'data-head="Withdrawn since">0</td>' in page
     world.tell(
-        Delete(account=world.accounts["bo"], at=world.clock.now, conversation=UUID(hex=released.chats["bo"][5:]))
+        Delete(
+            account=world.accounts["bo"],
+            at=world.clock.now,
+            conversation=UUID(hex=released.chats["bo"][5:]),
+        )
     )
-    assert 'data-head="Withdrawn since" class="due">1</td>' in api.get("/console/models", headers=curator).text
+    assert (
+        'data-head="Withdrawn since" class="due">1</td>'
+        in api.get("/console/models", headers=curator).text
+    )
     retire = f"/console/models/model_{model.hex}/retire"
-    assert f'action="{retire}"' not in api.get("/console/models", headers=world.staff(StaffRole.auditor)).text
+    assert (
+        f'action="{retire}"'
+        not in api.get("/console/models", headers=world.staff(StaffRole.auditor)).text
+    )
     assert "Retire pear-1" in api.post(retire, **form(curator)).text
     assert world.rows("SELECT retired_at FROM models") == [(None,)]
     assert "Say why" in api.post(retire, **form(curator, confirmed="yes")).text

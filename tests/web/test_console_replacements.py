@@ -1,4 +1,6 @@
-"""Replaced names in the console and the API: before beside after, by the rules of a review, with marks that are counted."""
+"""Replaced names in the console and the API: before beside after, by the rules of a review, with
+marks that are counted.
+"""
 
 from __future__ import annotations
 
@@ -31,9 +33,15 @@ from .test_console_review import post
 
 __all__ = ["api", "browser"]
 
-SAID = "My name is Xqar Vundle and I live at 12 Mill Lane, Derby. How do I water a pear tree in a dry summer?"
+SAID = (
+    "My name is Xqar Vundle and I live at 12 Mill Lane, Derby. How do I water a pear tree in a "
+    "dry summer?"
+)
 
-OTHER = "Our boiler has failed again, so please write a complaint. My name is Xqar Vundle, from 4 Harbour Road, Leeds."
+OTHER = (
+    "Our boiler has failed again, so please write a complaint. My name is Xqar Vundle, from 4 "
+    "Harbour Road, Leeds."
+)
 
 
 @pytest.fixture
@@ -43,7 +51,9 @@ def world(pool: Pool, tmp_path: Path) -> World:
 
 
 class Replaced:
-    """A world with a sealed release in which names of two people were replaced, and a third row without."""
+    """A world with a sealed release in which names of two people were replaced, and a third row
+    without.
+    """
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -67,7 +77,9 @@ def replaced(world: World) -> Replaced:
     return Replaced(world)
 
 
-def test_a_reader_sees_before_beside_after_on_record_and_marks_are_counted(api: Any, replaced: Replaced) -> None:
+def test_a_reader_sees_before_beside_after_on_record_and_marks_are_counted(
+    api: Any, replaced: Replaced
+) -> None:
     world, reader = replaced.world, replaced.world.staff(StaffRole.reviewer)
     page = api.get(replaced.path, headers=reader).text
     assert "Nobody has read replaced names beside the text before." in page and "Xqar" not in page
@@ -76,18 +88,29 @@ def test_a_reader_sees_before_beside_after_on_record_and_marks_are_counted(api: 
     assert opened.text.count('<mark class="identifier">Xqar Vundle</mark>') == 2
     after = re.findall(r'<mark class="made_up">([^<]+)</mark>', opened.text)
     assert len(after) == 4 and not any("Xqar" in one or "Mill Lane" in one for one in after)
-    assert world.rows("SELECT reason, count(*) FROM staff_reads GROUP BY reason") == [("release_review", 2)]
+    assert world.rows("SELECT reason, count(*) FROM staff_reads GROUP BY reason") == [
+        ("release_review", 2)
+    ]
     chosen = re.findall(r'name="chosen" value="(\d+\.\d+)"', opened.text)
     assert len(chosen) == 4
     told = api.post(f"{replaced.path}/replacements/marks", **form(reader, chosen=chosen[0]))
     assert (told.status_code, told.headers["location"]) == (303, f"{replaced.path}#replacements")
     page = api.get(replaced.path, headers=reader).text
-    assert "Of 4 replaced names that were read beside the text before, 1 were marked as no name" in page
+    assert (
+        "Of 4 replaced names that were read beside the text before, 1 were marked as no name"
+        in page
+    )
     assert "Xqar" not in page
     whole = api.get(replaced.route, headers=reader).json()["replacements"]
     assert (whole["shown"], whole["no_name"]) == (4, 1)
-    assert {kind: one["shown"] for kind, one in whole["kinds"].items()} == {"person": 2, "address": 2}
-    assert release_build.build_release(world.here, name="next", purpose="improve_models").manifest.rows == 3
+    assert {kind: one["shown"] for kind, one in whole["kinds"].items()} == {
+        "person": 2,
+        "address": 2,
+    }
+    assert (
+        release_build.build_release(world.here, name="next", purpose="improve_models").manifest.rows
+        == 3
+    )
 
 
 def test_the_api_opens_marks_and_takes_a_mark_back_and_each_only_for_who_was_shown_it(
@@ -97,42 +120,77 @@ def test_the_api_opens_marks_and_takes_a_mark_back_and_each_only_for_who_was_sho
     opened = api.post(f"{replaced.route}/replacements", headers=reader, json={"rows": 1}).json()
     assert (opened["rows"], opened["differ"], len(opened["places"])) == (1, 0, 2)
     person = next(one for one in opened["places"] if one["kind"] == "person")
-    assert person["said"]["name"] == "Xqar Vundle" and person["said"]["before"].endswith("My name is ")
-    assert person["leaves"]["before"].endswith("My name is ") and "Xqar" not in str(person["leaves"])
+    assert person["said"]["name"] == "Xqar Vundle" and person["said"]["before"].endswith(
+        "My name is "
+    )
+    assert person["leaves"]["before"].endswith("My name is ") and "Xqar" not in str(
+        person["leaves"]
+    )
     ref = {"row": person["row"], "place": person["place"]}
     marked = api.post(f"{replaced.route}/replacements/mark", headers=reader, json=ref)
     assert (marked.status_code, marked.json()["no_name"]) == (200, 1)
     again = api.post(f"{replaced.route}/replacements", headers=reader, json={"rows": 20}).json()
-    assert [one["no_name"] for one in again["places"] if one["row"] == ref["row"] and one["place"] == ref["place"]] == [
-        True
-    ]
-    back = api.post(f"{replaced.route}/replacements/mark", headers=reader, json={**ref, "no_name": False})
+    assert [
+        one["no_name"]
+        for one in again["places"]
+        if one["row"] == ref["row"] and one["place"] == ref["place"]
+    ] == [True]
+    back = api.post(
+        f"{replaced.route}/replacements/mark", headers=reader, json={**ref, "no_name": False}
+    )
     assert back.json()["no_name"] == 0
     other = world.staff(StaffRole.privacy_officer)
-    assert api.post(f"{replaced.route}/replacements/mark", headers=other, json=ref).status_code == 409
-    assert api.post(f"{replaced.route}/replacements/mark", headers=reader, json={**ref, "place": 99}).status_code == 409
+    assert (
+        api.post(f"{replaced.route}/replacements/mark", headers=other, json=ref).status_code == 409
+    )
+    assert (
+        api.post(
+            f"{replaced.route}/replacements/mark", headers=reader, json={**ref, "place": 99}
+        ).status_code
+        == 409
+    )
     assert world.rows("SELECT count(*) FROM staff_reads") == [(3,)]
     for role in (StaffRole.curator, StaffRole.auditor, StaffRole.owner):
-        assert api.post(f"{replaced.route}/replacements", headers=world.staff(role), json={}).status_code == 403
+        assert (
+            api.post(
+                f"{replaced.route}/replacements", headers=world.staff(role), json={}
+            ).status_code
+            == 403
+        )
         assert "Read replaced names" not in api.get(replaced.path, headers=world.staff(role)).text
     assert world.rows("SELECT count(*) FROM staff_reads") == [(3,)]
 
 
-def test_what_was_withdrawn_or_would_become_another_row_now_is_not_shown(api: Any, replaced: Replaced) -> None:
+def test_what_was_withdrawn_or_would_become_another_row_now_is_not_shown(
+    api: Any, replaced: Replaced
+) -> None:
     world, reader = replaced.world, replaced.world.staff(StaffRole.reviewer)
     for said in ("My friend Maria Rossi says that Vundle is a good name.", "Thank you."):
-        world.say("bo", "bo's chat", said, TurnRole.user if "friend" in said else TurnRole.assistant)
+        world.say(
+            "bo", "bo's chat", said, TurnRole.user if "friend" in said else TurnRole.assistant
+        )
     opened = api.post(f"{replaced.route}/replacements", headers=reader, json={"rows": 5}).json()
     assert (opened["rows"], opened["differ"]) == (2, 0), "what was said since is no part of the row"
     world.tell(
-        Choose(account=world.accounts["ana"], at=world.clock.now, allow=False, question="training", via="notice")
+        Choose(
+            account=world.accounts["ana"],
+            at=world.clock.now,
+            allow=False,
+            question="training",
+            via="notice",
+        )
     )
     opened = api.post(f"{replaced.route}/replacements", headers=reader, json={"rows": 5}).json()
     assert (opened["rows"], opened["differ"]) == (1, 0)
     config = msgspec.structs.replace(world.here.config, curate=Curate(names_kinds=("address",)))
-    here = Installation(config=config, pool=world.here.pool, keyring=world.here.keyring, clock=world.here.clock)
+    here = Installation(
+        config=config, pool=world.here.pool, keyring=world.here.keyring, clock=world.here.clock
+    )
     member = StaffMember(
-        staff_id=uuid7(world.clock.now, bytes(10)), email="x", roles=frozenset({"reviewer"}), via="cli"
+        staff_id=uuid7(world.clock.now, bytes(10)),
+        email="x",
+        roles=frozenset({"reviewer"}),
+        via="cli",
     )
     read = replacements.read(here, "autumn", member)
     assert (read.rows, read.differ, read.places) == (0, 1, ())
@@ -157,15 +215,22 @@ def site(pool: Pool, tmp_path: Path, browser: Any) -> Iterator[Site]:
         made.close()
 
 
-def test_axe_finds_nothing_on_the_page_of_replaced_names_and_nothing_scrolls_sideways(site: Site) -> None:
+def test_axe_finds_nothing_on_the_page_of_replaced_names_and_nothing_scrolls_sideways(
+    site: Site,
+) -> None:
     town, found = site.town, []
     existing(site)
     town.choose("ana", True)
     town.say("ana", "Pear trees", SAID)
     release_build.build_release(town.here, name="autumn", purpose="improve_models")
     for size, scheme in ((PHONE, "light"), (DESKTOP, "dark")):
-        page = site.visit_as(tuple(StaffRole), "/console/releases", viewport=size, color_scheme=scheme)
-        for role, name in (("link", "autumn"), ("button", "Read replaced names, and put that on record")):
+        page = site.visit_as(
+            tuple(StaffRole), "/console/releases", viewport=size, color_scheme=scheme
+        )
+        for role, name in (
+            ("link", "autumn"),
+            ("button", "Read replaced names, and put that on record"),
+        ):
             with page.expect_navigation():
                 page.get_by_role(role, name=name).click()
         found += [(page.url, scheme, *one) for one in violations(page)]

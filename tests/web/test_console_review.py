@@ -1,4 +1,6 @@
-"""A release is reviewed and signed off in the console, each step by whoever has the role for it, and on record."""
+"""A release is reviewed and signed off in the console, each step by whoever has the role for it,
+and on record.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,14 @@ def test_a_release_is_reviewed_row_by_row_and_signed_off_by_two(api: Any, built:
         assert answer.status_code == 200
         assert SECRET in answer.text
         (row,) = re.findall(r'name="row" value="(\d+)"', answer.text)
-        answer = post(api, f"{path}/finding", reader, row=row, finding="name" if left == 2 else "nothing", then="next")
+        answer = post(
+            api,
+            f"{path}/finding",
+            reader,
+            row=row,
+            finding="name" if left == 2 else "nothing",
+            then="next",
+        )
     assert answer.status_code == 303
     assert world.rows("SELECT count(*) FROM staff_reads WHERE reason = 'release_review'") == [(3,)]
     assert post(api, f"{path}/close", reader).status_code == 303
@@ -66,7 +75,9 @@ def test_a_release_is_reviewed_row_by_row_and_signed_off_by_two(api: Any, built:
         signer = world.staff(StaffRole.curator, email=email)
         assert f"Sign it off as {email}" in api.get(path, headers=signer).text
         assert "Nobody looked for names in it" in api.get(path, headers=signer).text
-        assert post(api, f"{path}/sign", signer).status_code == 409, "without the box that says that names are in"
+        assert post(api, f"{path}/sign", signer).status_code == 409, (
+            "without the box that says that names are in"
+        )
         assert post(api, f"{path}/sign", signer, names_in="yes").status_code == 303
         assert post(api, f"{path}/sign", signer, names_in="yes").status_code == 409
     said = api.get(path, headers=reader).text
@@ -74,7 +85,9 @@ def test_a_release_is_reviewed_row_by_row_and_signed_off_by_two(api: Any, built:
     assert "<dt>Signed off</dt><dd>yes, not confirmed by a second identity</dd>" in said
 
 
-def test_signatures_of_two_links_are_not_confirmed_and_of_two_identities_are(api: Any, built: Built) -> None:
+def test_signatures_of_two_links_are_not_confirmed_and_of_two_identities_are(
+    api: Any, built: Built
+) -> None:
     world, path = built.world, built.path
     reader = world.staff(StaffRole.reviewer, email="rae@example.org")
     post(api, f"{path}/sample", reader, chance="1", risk="0")
@@ -108,12 +121,16 @@ def test_the_person_sees_that_a_row_of_theirs_was_read_and_why(api: Any, built: 
     post(api, f"{built.path}/sample", reader, chance="3", risk="0")
     answer = post(api, f"{built.path}/row", reader)
     name = next(name for name in world.accounts if f"says {name}" in answer.text)
-    ((chat,),) = world.rows("SELECT conversation_id FROM conversations WHERE account_id = %s", world.accounts[name])
+    ((chat,),) = world.rows(
+        "SELECT conversation_id FROM conversations WHERE account_id = %s", world.accounts[name]
+    )
     page = api.get(f"/chats/conv_{chat.hex}", headers=world.browser(name)).text
     assert "by a safety reviewer: to check that a training set identifies nobody" in page
 
 
-def test_no_page_of_a_release_shows_content_and_no_address_opens_a_row(api: Any, built: Built) -> None:
+def test_no_page_of_a_release_shows_content_and_no_address_opens_a_row(
+    api: Any, built: Built
+) -> None:
     world = built.world
     reader = world.staff(StaffRole.reviewer)
     post(api, f"{built.path}/sample", reader, chance="3", risk="0")
@@ -127,17 +144,23 @@ def test_a_row_goes_on_record_once_for_each_time_that_it_is_opened(api: Any, bui
     reader = built.world.staff(StaffRole.reviewer)
     post(api, f"{built.path}/sample", reader, chance="3", risk="0")
     one, again = post(api, f"{built.path}/row", reader), post(api, f"{built.path}/row", reader)
-    assert re.findall(r'name="row" value="(\d+)"', one.text) == re.findall(r'name="row" value="(\d+)"', again.text)
+    assert re.findall(r'name="row" value="(\d+)"', one.text) == re.findall(
+        r'name="row" value="(\d+)"', again.text
+    )
     assert built.world.rows("SELECT count(*) FROM staff_reads") == [(2,)]
 
 
-def test_rows_of_a_slice_are_read_by_whoever_may_on_record_and_by_the_api_alike(api: Any, built: Built) -> None:
+def test_rows_of_a_slice_are_read_by_whoever_may_on_record_and_by_the_api_alike(
+    api: Any, built: Built
+) -> None:
     reader = built.world.staff(StaffRole.reviewer)
     assert "Read rows of a slice" in api.get(built.path, headers=reader).text
     answer = post(api, f"{built.path}/slice", reader, where="words > 3", rows="2")
     assert answer.status_code == 200
     assert (answer.text.count(SECRET), "3 of 3 rows match" in answer.text) == (2, True)
-    assert built.world.rows("SELECT count(*) FROM staff_reads WHERE reason = 'release_review'") == [(2,)]
+    assert built.world.rows("SELECT count(*) FROM staff_reads WHERE reason = 'release_review'") == [
+        (2,)
+    ]
     path = built.path.replace("/console", "/v1")
     told = api.post(f"{path}/slice", headers=reader, json={"where": "words > 3", "rows": 1})
     assert (told.status_code, told.json()["matching"], len(told.json()["rows"])) == (200, 3, 1)
@@ -158,7 +181,9 @@ def test_rows_of_a_slice_are_read_by_whoever_may_on_record_and_by_the_api_alike(
 @pytest.mark.parametrize(
     ("fields", "status"), [({"chance": "all"}, 400), ({"chance": "0"}, 400), ({"risk": "-1"}, 400)]
 )
-def test_a_sample_of_no_size_is_not_drawn(api: Any, built: Built, fields: dict[str, str], status: int) -> None:
+def test_a_sample_of_no_size_is_not_drawn(
+    api: Any, built: Built, fields: dict[str, str], status: int
+) -> None:
     curator = built.world.staff(StaffRole.curator)
     assert post(api, f"{built.path}/sample", curator, **fields).status_code == status
     assert built.world.rows("SELECT count(*) FROM reviews") == [(0,)]
@@ -173,7 +198,9 @@ def test_a_release_whose_folder_is_not_here_says_so(api: Any, built: Built) -> N
     assert post(api, f"{built.path}/sample", curator, chance="1", risk="0").status_code == 404
 
 
-def test_axe_finds_nothing_on_the_pages_of_a_review_and_nothing_scrolls_sideways(site: Site) -> None:
+def test_axe_finds_nothing_on_the_pages_of_a_review_and_nothing_scrolls_sideways(
+    site: Site,
+) -> None:
     town = site.town
     existing(site)
     town.choose("ana", True)

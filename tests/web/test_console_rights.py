@@ -1,4 +1,6 @@
-"""Requests of people in the console: by due date, acted on by a privacy officer, and nothing written in a list."""
+"""Requests of people in the console: by due date, acted on by a privacy officer, and nothing
+written in a list.
+"""
 
 from __future__ import annotations
 
@@ -29,9 +31,13 @@ def lived(world: World, api: Any) -> World:
 
 def asked(world: World, kind: str = "access", region: str = "DE", days_ago: int = 0) -> str:
     entered = EnteredRequest(
-        kind=RightKind(kind), words=SENTENCE, identity="a passport", account=world.accounts["ana"], region=region,
+        kind=RightKind(kind),
+        words=SENTENCE,
+        identity="a passport",
+        account=world.accounts["ana"],
+        region=region,
         received_at=world.clock.now - timedelta(days=days_ago),
-    )  # fmt: skip
+    )
     return rights_requests.enter(world.here, entered, "staff:ada@example.org").shown_id
 
 
@@ -46,14 +52,18 @@ def page(api: Any, headers: dict[str, str], path: str) -> str:
 
 
 def acted(api: Any, headers: dict[str, str], request: str, **fields: str) -> Any:
-    return api.post(f"/console/rights/{request}/step", data=fields, headers=headers, follow_redirects=False)
+    return api.post(
+        f"/console/rights/{request}/step", data=fields, headers=headers, follow_redirects=False
+    )
 
 
 def listed(text: str) -> list[str]:
     return re.findall(r'href="/console/rights/(req_[0-9a-f]{32})"', text)
 
 
-def test_the_list_is_by_due_date_filtered_and_without_a_word_that_was_written(lived: World, api: Any) -> None:
+def test_the_list_is_by_due_date_filtered_and_without_a_word_that_was_written(
+    lived: World, api: Any
+) -> None:
     late, other = asked(lived, days_ago=40), asked(lived, "erasure", "US-CA")
     text = page(api, officer(lived), "/console/rights")
     assert listed(text) == [late, other] and "overdue" in text and SENTENCE not in text
@@ -62,7 +72,8 @@ def test_the_list_is_by_due_date_filtered_and_without_a_word_that_was_written(li
 
 
 def test_the_list_goes_on_behind_its_last_request(lived: World, api: Any) -> None:
-    made = [asked(lived, days_ago=days) for days in (21, 14, 7)]  # weeks apart: of working days several can end on one
+    # weeks apart: of working days several can end on one
+    made = [asked(lived, days_ago=days) for days in (21, 14, 7)]
     first = page(api, officer(lived), "/console/rights")
     assert listed(first) == made
     assert listed(page(api, officer(lived), f"/console/rights?after={made[0]}")) == made[1:]
@@ -83,12 +94,23 @@ def test_a_request_is_asked_about_extended_and_answered_on_its_page(lived: World
         assert answer.status_code == 303, answer.text
         assert answer.headers["location"] == f"{path}?said=done"
     text = page(api, headers, path)
-    for words in ("Who are you?", "It lies in four places.", "Here it is.", "staff:ada@example.org"):
+    for words in (
+        "Who are you?",
+        "It lies in four places.",
+        "Here it is.",
+        "staff:ada@example.org",
+    ):
         assert words in text
     assert "What to do" not in text
     assert [one.step.value for one in rights_requests.find(lived.here, request).steps] == [
-        "received", "identified", "acknowledged", "paused", "resumed", "extended", "answered",
-    ]  # fmt: skip
+        "received",
+        "identified",
+        "acknowledged",
+        "paused",
+        "resumed",
+        "extended",
+        "answered",
+    ]
 
 
 def test_a_refusal_without_words_comes_back_and_nothing_was_done(lived: World, api: Any) -> None:
@@ -99,7 +121,10 @@ def test_a_refusal_without_words_comes_back_and_nothing_was_done(lived: World, a
     assert answer.status_code == 422 and "Choose what to do" in answer.text
     assert rights_requests.find(lived.here, request).ended_at is None
     assert (
-        acted(api, officer(lived), request, act="refuse", reason="unfounded", words="We asked once.").status_code == 303
+        acted(
+            api, officer(lived), request, act="refuse", reason="unfounded", words="We asked once."
+        ).status_code
+        == 303
     )
 
 
@@ -112,12 +137,25 @@ def test_an_auditor_sees_the_steps_and_not_what_was_written(lived: World, api: A
     assert "/console/rights/enter" not in page(api, headers, "/console/rights")
 
 
-def test_a_letter_is_entered_with_its_day_and_comes_back_where_it_is_not_whole(lived: World, api: Any) -> None:
+def test_a_letter_is_entered_with_its_day_and_comes_back_where_it_is_not_whole(
+    lived: World, api: Any
+) -> None:
     headers = officer(lived)
-    letter = {"kind": "erasure", "words": SENTENCE, "identity": "a passport", "region": "fr", "received": "2025-08-20"}
+    letter = {
+        "kind": "erasure",
+        "words": SENTENCE,
+        "identity": "a passport",
+        "region": "fr",
+        "received": "2025-08-20",
+    }
 
     def entered(**fields: str) -> Any:
-        return api.post("/console/rights/enter", data={**letter, **fields}, headers=headers, follow_redirects=False)
+        return api.post(
+            "/console/rights/enter",
+            data={**letter, **fields},
+            headers=headers,
+            follow_redirects=False,
+        )
 
     for wrong, text in (
         ({"kind": ""}, "Choose what is asked for"),
@@ -134,4 +172,8 @@ def test_a_letter_is_entered_with_its_day_and_comes_back_where_it_is_not_whole(l
     assert answer.status_code == 303
     (found,) = rights_requests.listed(lived.here)
     assert answer.headers["location"] == f"/console/rights/{found.id}"
-    assert (found.account, found.region, found.due_at.date().isoformat()) == (None, "FR", "2025-09-20")
+    assert (found.account, found.region, found.due_at.date().isoformat()) == (
+        None,
+        "FR",
+        "2025-09-20",
+    )

@@ -1,4 +1,6 @@
-"""The pages of recipients, notices, the log and the endpoints: each shows what the rooms know, and acts by their verbs."""
+"""The pages of recipients, notices, the log and the endpoints: each shows what the rooms know, and
+acts by their verbs.
+"""
 
 from __future__ import annotations
 
@@ -40,13 +42,18 @@ def lived(world: World) -> World:
 
 def reasons(world: World) -> list[tuple[str, str, str]]:
     with transaction(world.here.pool) as tx:
-        return [(one.kind.value, one.about, one.reason) for one in staff_orders.newest(tx, tuple(OrderKind), 50)]
+        return [
+            (one.kind.value, one.about, one.reason)
+            for one in staff_orders.newest(tx, tuple(OrderKind), 50)
+        ]
 
 
 # Recipients
 
 
-def test_a_recipient_has_what_it_was_given_what_of_it_lives_and_what_it_is_to_delete(api: Any, lived: World) -> None:
+def test_a_recipient_has_what_it_was_given_what_of_it_lives_and_what_it_is_to_delete(
+    api: Any, lived: World
+) -> None:
     said = (
         "How do I plant a pear tree?",
         "Which screws hold a shelf on plaster?",
@@ -60,10 +67,15 @@ def test_a_recipient_has_what_it_was_given_what_of_it_lives_and_what_it_is_to_de
     assert re.search(r'data-head="Rows">3<.*data-head="May be used now">3<', page)
     listed = api.get("/console/recipients", headers=auditor).text
     assert '<a href="/console/recipients/lab-one">lab-one</a>' in listed
-    lived.tell(Delete(account=lived.accounts["ana"], at=lived.clock.now, conversation=uuid_of(chats[0])))
+    lived.tell(
+        Delete(account=lived.accounts["ana"], at=lived.clock.now, conversation=uuid_of(chats[0]))
+    )
     certificates.run(lived.here)
     page = api.get("/console/recipients/lab-one", headers=auditor).text
-    assert re.search(r'data-head="May be used now">2<.*data-head="Not acknowledged">1<.*data-head="Overdue">0<', page)
+    assert re.search(
+        r'data-head="May be used now">2<.*data-head="Not acknowledged">1<.*data-head="Overdue">0<',
+        page,
+    )
     lived.clock.set(lived.clock.now + timedelta(days=certificates.RECALL_DAYS))
     page = api.get("/console/recipients/lab-one", headers=auditor).text
     assert 'data-head="Overdue" class="due">1<' in page
@@ -76,7 +88,9 @@ def test_a_recipient_has_what_it_was_given_what_of_it_lives_and_what_it_is_to_de
 # Notices
 
 
-def test_a_notice_is_shown_as_it_is_with_its_lint_and_how_many_saw_and_answered_it(api: Any, lived: World) -> None:
+def test_a_notice_is_shown_as_it_is_with_its_lint_and_how_many_saw_and_answered_it(
+    api: Any, lived: World
+) -> None:
     policy_changes.publish_notices(lived.here, None, by="test")
     auditor = lived.staff(StaffRole.auditor)
     with transaction(lived.here.pool) as tx:
@@ -98,7 +112,10 @@ def test_a_notice_is_shown_as_it_is_with_its_lint_and_how_many_saw_and_answered_
     with transaction(lived.here.pool) as tx:
         went = showings.of_notice(tx, name)
     assert (went.answered, went.more) == (0, False)
-    assert f"<dt>Shown</dt><dd>{went.shown}</dd>" in api.get(f"/console/notices/{name.hex}", headers=auditor).text
+    assert (
+        f"<dt>Shown</dt><dd>{went.shown}</dd>"
+        in api.get(f"/console/notices/{name.hex}", headers=auditor).text
+    )
     for unknown in ("0" * 32, "x"):
         assert api.get(f"/console/notices/{unknown}", headers=auditor).status_code == 404
 
@@ -117,7 +134,9 @@ def test_the_page_of_the_log_says_whether_it_holds_and_who_cosigned(api: Any, li
 
 
 @pytest.mark.state_is_broken
-def test_a_log_that_does_not_hold_is_said_and_the_page_is_there_all_the_same(api: Any, lived: World) -> None:
+def test_a_log_that_does_not_hold_is_said_and_the_page_is_there_all_the_same(
+    api: Any, lived: World
+) -> None:
     documents.append(lived.here)
     place = documents.place(lived.here)
     checkpoint = place.folder / str(lived.clock.now.year) / CHECKPOINT
@@ -131,8 +150,12 @@ def test_a_log_that_does_not_hold_is_said_and_the_page_is_there_all_the_same(api
 def test_a_witness_that_never_cosigned_is_behind_by_all(api: Any, lived: World) -> None:
     documents.append(lived.here)
     key = documents.key(lived.here)
-    witness = type(key)(name="w.example/one", type=documents.note.SignatureType.cosignature, public=key.public)
-    (lived.here.config.data / documents.WITNESSES_FILE).write_text(f"witness one {witness.vkey}\nquorum one\n")
+    witness = type(key)(
+        name="w.example/one", type=documents.note.SignatureType.cosignature, public=key.public
+    )
+    (lived.here.config.data / documents.WITNESSES_FILE).write_text(
+        f"witness one {witness.vkey}\nquorum one\n"
+    )
     owner = lived.staff(StaffRole.owner)
     page = api.get("/console/log", headers=owner).text
     assert "<dd>not met</dd>" in page
@@ -145,10 +168,14 @@ def test_a_witness_that_never_cosigned_is_behind_by_all(api: Any, lived: World) 
 # Webhooks
 
 
-def test_an_endpoint_is_paused_resumed_replayed_and_removed_each_with_a_reason(api: Any, lived: World) -> None:
+def test_an_endpoint_is_paused_resumed_replayed_and_removed_each_with_a_reason(
+    api: Any, lived: World
+) -> None:
     endpoints.add(lived.here, "chat", "https://chat.example.org/events")
     chat = lived.say("ana", "Pears")
-    lived.tell(Delete(account=lived.accounts["ana"], at=lived.clock.now, conversation=uuid_of(chat)))
+    lived.tell(
+        Delete(account=lived.accounts["ana"], at=lived.clock.now, conversation=uuid_of(chat))
+    )
     waiting = endpoints.backlog_of(lived.here, "chat").waiting
     assert waiting > 0
     owner, page = lived.staff(StaffRole.owner), "/console/webhooks/chat"
@@ -180,7 +207,9 @@ def test_an_endpoint_is_paused_resumed_replayed_and_removed_each_with_a_reason(a
     assert "they lost them" in api.get("/console/orders?state=done", headers=owner).text
 
 
-def test_an_endpoint_is_added_by_its_form_and_its_secret_is_shown_once(api: Any, lived: World) -> None:
+def test_an_endpoint_is_added_by_its_form_and_its_secret_is_shown_once(
+    api: Any, lived: World
+) -> None:
     owner, page = lived.staff(StaffRole.owner), "/console/webhooks"
     assert "Add an endpoint" in api.get(page, headers=owner).text
     sent = {"name": "chat", "url": "https://chat.example.org/events", "kind": "choice.changed"}
@@ -197,9 +226,17 @@ def test_an_endpoint_is_added_by_its_form_and_its_secret_is_shown_once(api: Any,
     assert (made.status_code, made.headers["cache-control"]) == (200, "no-store")
     assert "shown now and never again" in made.text
     (seen,) = endpoints.every(lived.here)
-    assert (seen.endpoint, seen.url, seen.kinds, seen.secrets) == ("chat", sent["url"], (EventKind.choice_changed,), 1)
+    assert (seen.endpoint, seen.url, seen.kinds, seen.secrets) == (
+        "chat",
+        sent["url"],
+        (EventKind.choice_changed,),
+        1,
+    )
     twice = api.post(page, **form(owner, **again, reason="the chat moved"))
-    assert (twice.status_code, "there is already an endpoint" in html.unescape(twice.text).lower()) == (422, True)
+    assert (
+        twice.status_code,
+        "there is already an endpoint" in html.unescape(twice.text).lower(),
+    ) == (422, True)
     for path in (page, f"{page}/chat", "/console/orders?state=done"):
         assert secret not in html.unescape(api.get(path, headers=owner).text)
     assert reasons(lived) == [("add_endpoint", "chat", "the chat moved")]
@@ -208,7 +245,10 @@ def test_an_endpoint_is_added_by_its_form_and_its_secret_is_shown_once(api: Any,
 def test_an_endpoint_that_reads_by_itself_is_added_without_a_secret(api: Any, lived: World) -> None:
     owner, page = lived.staff(StaffRole.owner), "/console/webhooks"
     sent = {"name": "reader", "url": "", "kinds": " ".join(EventKind)}
-    assert "It has no secret: it reads with a key of its own." in api.post(page, **form(owner, **sent)).text
+    assert (
+        "It has no secret: it reads with a key of its own."
+        in api.post(page, **form(owner, **sent)).text
+    )
     done = api.post(page, **form(owner, **sent, confirmed="yes", reason="a batch reads them"))
     assert done.headers["location"] == f"{page}?said=added"
     assert "It is added" in api.get(done.headers["location"], headers=owner).text
@@ -237,7 +277,9 @@ def test_what_is_wrong_with_a_new_endpoint_is_said_beside_its_form(
     assert reasons(lived) == []
 
 
-def test_the_secret_of_an_endpoint_is_replaced_once_for_each_page_that_asked(api: Any, lived: World) -> None:
+def test_the_secret_of_an_endpoint_is_replaced_once_for_each_page_that_asked(
+    api: Any, lived: World
+) -> None:
     first = endpoints.add(lived.here, "chat", "https://chat.example.org/events").secret
     owner, page = lived.staff(StaffRole.owner), "/console/webhooks/chat"
     asked = api.post(f"{page}/secret", **form(owner, hours="12"))
@@ -247,7 +289,9 @@ def test_the_secret_of_an_endpoint_is_replaced_once_for_each_page_that_asked(api
     assert api.post(f"{page}/secret", **form(owner, hours="800")).status_code == 400
     assert api.post(f"{page}/secret", **form(owner, hours="soon")).status_code == 400
     confirmed = {"hours": "12", "last": "", "confirmed": "yes"}
-    assert api.post(f"{page}/secret", **form(owner, **confirmed)).status_code == 422, "without a reason"
+    assert api.post(f"{page}/secret", **form(owner, **confirmed)).status_code == 422, (
+        "without a reason"
+    )
     made = api.post(f"{page}/secret", **form(owner, **confirmed, reason="it lay in a log"))
     (secret,) = re.findall(r"whsec_[A-Za-z0-9+/=]+", html.unescape(made.text))
     assert secret != first
@@ -256,12 +300,18 @@ def test_the_secret_of_an_endpoint_is_replaced_once_for_each_page_that_asked(api
     assert again.status_code == 409, "the form is sent again: the first secret, in use, would end"
     assert secret not in html.unescape(api.get(page, headers=owner).text)
     assert reasons(lived) == [("rotate_endpoint", "chat", "it lay in a log")]
-    (last,) = re.findall(r'name="last" value="(\w+)"', api.post(f"{page}/secret", **form(owner, hours="0")).text)
-    api.post(f"{page}/secret", **form(owner, hours="0", last=last, confirmed="yes", reason="it is known"))
+    (last,) = re.findall(
+        r'name="last" value="(\w+)"', api.post(f"{page}/secret", **form(owner, hours="0")).text
+    )
+    api.post(
+        f"{page}/secret", **form(owner, hours="0", last=last, confirmed="yes", reason="it is known")
+    )
     assert endpoints.every(lived.here)[0].secrets == 1, "the old one signs no more"
 
 
-def test_an_endpoint_that_reads_by_itself_is_not_paused_and_a_disabled_one_keeps_its_cause(lived: World) -> None:
+def test_an_endpoint_that_reads_by_itself_is_not_paused_and_a_disabled_one_keeps_its_cause(
+    lived: World,
+) -> None:
     endpoints.add(lived.here, "reader", None)
     with pytest.raises(RefusedError, match="reads events by itself"):
         endpoints.pause(lived.here, "reader")
@@ -273,12 +323,20 @@ def test_an_endpoint_that_reads_by_itself_is_not_paused_and_a_disabled_one_keeps
 
 
 @pytest.mark.parametrize("act", ["secret", "pause", "resume", "replay", "remove"])
-def test_nobody_but_an_owner_orders_anything_of_an_endpoint(api: Any, lived: World, act: str) -> None:
+def test_nobody_but_an_owner_orders_anything_of_an_endpoint(
+    api: Any, lived: World, act: str
+) -> None:
     endpoints.add(lived.here, "chat", "https://chat.example.org/events")
     others = lived.staff(*(role for role in StaffRole if role is not StaffRole.owner))
     path = f"/console/webhooks/chat/{act}"
-    assert api.post(path, **form(others, confirmed="yes", reason="because", about="0")).status_code == 403
-    assert api.post("/console/webhooks", **form(others, name="x", kind="choice.changed")).status_code == 403
+    assert (
+        api.post(path, **form(others, confirmed="yes", reason="because", about="0")).status_code
+        == 403
+    )
+    assert (
+        api.post("/console/webhooks", **form(others, name="x", kind="choice.changed")).status_code
+        == 403
+    )
     assert "Add an endpoint" not in api.get("/console/webhooks", headers=others).text
     assert reasons(lived) == []
     assert "Acts" not in api.get("/console/webhooks/chat", headers=others).text
@@ -291,9 +349,21 @@ def test_a_hold_that_was_reviewed_has_its_new_day_and_one_of_another_matter_is_n
     api: Any, lived: World
 ) -> None:
     chat, officer = lived.say("ana", "Pears"), lived.staff(StaffRole.privacy_officer)
-    first = {"act": "hold", "chosen": chat, "asked": "yes", "matter": "Smith v. Jones", "reason": "litigation"}
+    first = {
+        "act": "hold",
+        "chosen": chat,
+        "asked": "yes",
+        "matter": "Smith v. Jones",
+        "reason": "litigation",
+    }
     api.post("/console/conversations/act", **form(officer, **first, confirmed="yes"))
-    again = {"act": "review", "chosen": chat, "asked": "yes", "matter": "Smith v. Jones", "reason": "regulator"}
+    again = {
+        "act": "review",
+        "chosen": chat,
+        "asked": "yes",
+        "matter": "Smith v. Jones",
+        "reason": "regulator",
+    }
     asked = api.post("/console/holds/act", **form(officer, **again, review="2026-06-01"))
     assert "Held for this matter already" in asked.text
     ((reason, review),) = lived.rows("SELECT reason, review_at FROM holds")
@@ -301,6 +371,8 @@ def test_a_hold_that_was_reviewed_has_its_new_day_and_one_of_another_matter_is_n
     api.post("/console/holds/act", **form(officer, **again, review="2027-06-01", confirmed="yes"))
     ((reason, review),) = lived.rows("SELECT reason, review_at FROM holds")
     assert (reason, review.year) == ("regulator", 2027)
-    other = api.post("/console/holds/act", **form(officer, **{**again, "matter": "Other"}, confirmed="yes"))
+    other = api.post(
+        "/console/holds/act", **form(officer, **{**again, "matter": "Other"}, confirmed="yes")
+    )
     assert "no hold for that matter" in other.text
     assert lived.rows("SELECT count(*) FROM holds") == [(1,)]

@@ -1,4 +1,6 @@
-"""The tables of the console: what is overdue is found, a view is an address, several rows are acted on, and a file has all."""
+"""The tables of the console: what is overdue is found, a view is an address, several rows are acted
+on, and a file has all.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,14 @@ class Worked:
         self.officer = world.staff(StaffRole.privacy_officer, email="officer@example.org")
         self.held = self.chats[1]
         me = world.accounts["ana"]
-        world.tell(Hold(account=me, at=world.clock.now, conversation=uuid_of(self.held), matter="Smith v. Jones"))
+        world.tell(
+            Hold(
+                account=me,
+                at=world.clock.now,
+                conversation=uuid_of(self.held),
+                matter="Smith v. Jones",
+            )
+        )
         self.erasures = {}
         for number, chat in enumerate(self.chats[:6]):
             world.clock.set(NOTICE + timedelta(days=number))
@@ -55,7 +64,8 @@ class Worked:
         page = api.get(path, params=query, headers=self.officer)
         assert page.status_code == 200, page.text
         return re.findall(
-            r'<tr role="row">(?:<td[^>]*><input[^>]*></td>)?<td[^>]*><a class="id" href="[^"]*/([^"/]+)"', page.text
+            r'<tr role="row">(?:<td[^>]*><input[^>]*></td>)?<td[^>]*><a class="id" href="[^"]*/([^"/]+)"',
+            page.text,
         )
 
 
@@ -68,7 +78,9 @@ def worked(world: World) -> Worked:
     return Worked(world)
 
 
-def test_what_is_overdue_is_found_and_what_a_hold_keeps_is_not_called_so(api: Any, worked: Worked) -> None:
+def test_what_is_overdue_is_found_and_what_a_hold_keeps_is_not_called_so(
+    api: Any, worked: Worked
+) -> None:
     of = {chat: erasure for erasure, chat in worked.erasures.items()}
     assert worked.listed(api, "/console/erasures", state="overdue") == []
     status = certificates.status(worked.world.here, of[worked.chats[0]])
@@ -105,9 +117,10 @@ def test_pages_follow_each_other_and_have_every_row_once(api: Any, worked: Worke
     seen, address = list[str](), "/console/conversations?order=oldest"
     for _ in range(2 * CHATS):
         view = staff_tables.read(
-            worked.world.here, staff_tables.CONVERSATIONS,
+            worked.world.here,
+            staff_tables.CONVERSATIONS,
             TableView(order="oldest", after=address.partition("after=")[2], rows=3),
-        )  # fmt: skip
+        )
         seen += [str(row[0].value) for row in view.rows]
         if not view.after:
             break
@@ -127,10 +140,14 @@ def test_a_file_has_all_that_a_view_shows_and_no_formula(api: Any, worked: Worke
     assert SECRET not in answer.text
     cell = staff_tables.TableCell(CellKind.text, "=HYPERLINK(1)")
     assert staff_tables._plain(cell) == "'=HYPERLINK(1)"
-    assert api.get("/console/erasures?as=csv&state=never", headers=worked.officer).status_code == 400
+    assert (
+        api.get("/console/erasures?as=csv&state=never", headers=worked.officer).status_code == 400
+    )
 
 
-def test_an_act_says_what_it_would_do_and_changes_nothing_before_it_is_confirmed(api: Any, worked: Worked) -> None:
+def test_an_act_says_what_it_would_do_and_changes_nothing_before_it_is_confirmed(
+    api: Any, worked: Worked
+) -> None:
     of = {chat: erasure for erasure, chat in worked.erasures.items()}
     chosen = [of[worked.chats[0]], of[worked.held], "era_0"]
     asked = api.post("/console/erasures/act", **form(worked.officer, act="at-once", chosen=chosen))
@@ -140,40 +157,65 @@ def test_an_act_says_what_it_would_do_and_changes_nothing_before_it_is_confirmed
     states = [certificates.status(worked.world.here, one).state for one in chosen[:2]]
     assert states == ["fenced", "fenced"]
     done = api.post(
-        "/console/erasures/act", **form(worked.officer, act="at-once", chosen=chosen, confirmed="yes", why="They asked")
+        "/console/erasures/act",
+        **form(worked.officer, act="at-once", chosen=chosen, confirmed="yes", why="They asked"),
     )
     assert "2 of 3 done." in done.text
     states = [certificates.status(worked.world.here, one).state for one in chosen[:2]]
     assert states == ["verified", "fenced"]
-    again = api.post("/console/erasures/act", **form(worked.officer, act="at-once", chosen=chosen[:1]))
+    again = api.post(
+        "/console/erasures/act", **form(worked.officer, act="at-once", chosen=chosen[:1])
+    )
     assert "Done already: its certificate is signed." in again.text
     page = api.get(f"/console/erasures/{chosen[0]}", headers=worked.officer).text
     assert "Download the certificate" in page
-    assert api.get(f"/console/erasures/{chosen[0]}/certificate", headers=worked.officer).json()["certificate"]
-    assert api.get(f"/console/erasures/{chosen[1]}/certificate", headers=worked.officer).status_code == 409
+    assert api.get(f"/console/erasures/{chosen[0]}/certificate", headers=worked.officer).json()[
+        "certificate"
+    ]
+    assert (
+        api.get(f"/console/erasures/{chosen[1]}/certificate", headers=worked.officer).status_code
+        == 409
+    )
 
 
 def test_more_rows_at_once_than_may_be_are_refused_as_a_whole(api: Any, worked: Worked) -> None:
     others = [f"era_{n:032x}" for n in range(CHOSEN_MAX - len(worked.erasures))]
     chosen = [*worked.erasures, *others]
-    asked = api.post("/console/erasures/act", **form(worked.officer, act="at-once", chosen=[*chosen, *chosen]))
+    asked = api.post(
+        "/console/erasures/act", **form(worked.officer, act="at-once", chosen=[*chosen, *chosen])
+    )
     assert asked.text.count("no erasure era_") == len(others), "each once, and as many as may be"
-    sent = form(worked.officer, act="at-once", chosen=[*chosen, "era_" + "f" * 32], confirmed="yes", why="They asked")
+    sent = form(
+        worked.officer,
+        act="at-once",
+        chosen=[*chosen, "era_" + "f" * 32],
+        confirmed="yes",
+        why="They asked",
+    )
     refused = api.post("/console/erasures/act", **sent)
     assert (refused.status_code, "nothing was changed" in refused.text) == (400, True)
     states = {certificates.status(worked.world.here, one).state for one in worked.erasures}
     assert states == {"fenced"}
 
 
-def test_several_conversations_are_held_and_freed_with_the_words_of_the_matter(api: Any, worked: Worked) -> None:
+def test_several_conversations_are_held_and_freed_with_the_words_of_the_matter(
+    api: Any, worked: Worked
+) -> None:
     chosen = worked.chats[6:]
     asks = api.post("/console/conversations/act", **form(worked.officer, act="hold", chosen=chosen))
     assert 'name="matter"' in asks.text
     faulty = api.post(
-        "/console/conversations/act", **form(worked.officer, act="hold", chosen=chosen, asked="yes", matter="M")
+        "/console/conversations/act",
+        **form(worked.officer, act="hold", chosen=chosen, asked="yes", matter="M"),
     )
     assert (faulty.status_code, "Pick a reason." in faulty.text) == (422, True)
-    fields = {"act": "hold", "chosen": chosen, "asked": "yes", "matter": "Doe v. Acme", "reason": "litigation"}
+    fields = {
+        "act": "hold",
+        "chosen": chosen,
+        "asked": "yes",
+        "matter": "Doe v. Acme",
+        "reason": "litigation",
+    }
     would = api.post("/console/conversations/act", **form(worked.officer, **fields))
     assert would.text.count("Held; to be reviewed on") == 2
     assert worked.world.rows("SELECT count(*) FROM holds") == [(1,)]
@@ -181,10 +223,17 @@ def test_several_conversations_are_held_and_freed_with_the_words_of_the_matter(a
     assert "2 of 2 done." in done.text
     assert worked.world.rows("SELECT count(*) FROM holds") == [(3,)]
     assert "Doe" not in api.get("/console/holds", headers=worked.officer).text
-    fields = {"act": "end", "chosen": [*chosen, worked.held], "asked": "yes", "matter": "Doe v. Acme"}
+    fields = {
+        "act": "end",
+        "chosen": [*chosen, worked.held],
+        "asked": "yes",
+        "matter": "Doe v. Acme",
+    }
     would = api.post("/console/holds/act", **form(worked.officer, **fields))
     assert would.text.count("Cannot be done:") == 1
-    done = api.post("/console/holds/act", **form(worked.officer, **fields, confirmed="yes", why="It is over"))
+    done = api.post(
+        "/console/holds/act", **form(worked.officer, **fields, confirmed="yes", why="It is over")
+    )
     assert "2 of 3 done." in done.text
     assert worked.world.rows("SELECT count(*) FROM holds") == [(1,)]
 
@@ -194,8 +243,18 @@ def test_nothing_chosen_changes_nothing_and_too_many_are_refused(api: Any, worke
     assert none.headers["location"] == "/console/erasures?said=nothing"
     assert "Nothing was chosen" in api.get(none.headers["location"], headers=worked.officer).text
     many = [f"era_{n:032x}" for n in range(201)]
-    assert api.post("/console/erasures/act", **form(worked.officer, act="run", chosen=many)).status_code == 400
-    assert api.post("/console/erasures/act", **form(worked.officer, act="never", chosen=many[:1])).status_code == 400
+    assert (
+        api.post(
+            "/console/erasures/act", **form(worked.officer, act="run", chosen=many)
+        ).status_code
+        == 400
+    )
+    assert (
+        api.post(
+            "/console/erasures/act", **form(worked.officer, act="never", chosen=many[:1])
+        ).status_code
+        == 400
+    )
 
 
 def test_an_auditor_sees_the_tables_and_is_offered_no_act(api: Any, worked: Worked) -> None:
@@ -206,7 +265,10 @@ def test_an_auditor_sees_the_tables_and_is_offered_no_act(api: Any, worked: Work
         assert f"/console/{name}/act" not in page.text
         assert SECRET not in page.text
     assert (
-        api.post("/console/erasures/act", **form(auditor, act="run", chosen=[*worked.erasures][:1])).status_code == 403
+        api.post(
+            "/console/erasures/act", **form(auditor, act="run", chosen=[*worked.erasures][:1])
+        ).status_code
+        == 403
     )
 
 
@@ -219,13 +281,20 @@ def test_a_reviewer_learns_of_no_account_from_a_table(api: Any, worked: Worked) 
 def test_every_filter_and_order_of_every_table_is_a_statement_that_runs(
     worked: Worked, table: staff_tables.StaffTable
 ) -> None:
-    here, values = worked.world.here, {
-        "account": worked.account, "conversation": f"conv_{'0' * 32}", "erasure": f"era_{'0' * 32}",
-    }  # fmt: skip
+    here, values = (
+        worked.world.here,
+        {
+            "account": worked.account,
+            "conversation": f"conv_{'0' * 32}",
+            "erasure": f"era_{'0' * 32}",
+        },
+    )
     for order in table.listing.orders:
         staff_tables.read(here, table, TableView(order=order))
     for name, one in table.listing.filters.items():
         for value in one.choices or [values.get(name, one.hint)]:
             for order in table.listing.orders:
-                found = staff_tables.read(here, table, TableView(filters={name: value}, order=order, rows=2))
+                found = staff_tables.read(
+                    here, table, TableView(filters={name: value}, order=order, rows=2)
+                )
                 assert all(len(row) == len(table.columns) for row in found.rows), (name, value)

@@ -1,8 +1,10 @@
-"""A working day in the console on the town of the demonstration: five roles, each at its own desk, in a browser.
+"""A working day in the console on the town of the demonstration: five roles, each at its own desk,
+in a browser.
 
-`DAY` is the day as a list of steps, in order: who does it, what it is called, and what is done. A page that is added to
-the console gets its step here. Every page that a step opens is held against the accessibility rules. At the end the
-state of the vault is sound, and the log and the person's own pages tell what was done.
+`DAY` is the day as a list of steps, in order: who does it, what it is called, and what is done. A
+page that is added to the console gets its step here. Every page that a step opens is held against
+the accessibility rules. At the end the state of the vault is sound, and the log and the person's
+own pages tell what was done.
 """
 
 from __future__ import annotations
@@ -76,10 +78,16 @@ class Office:
         if name not in self._desks:
             with transaction(self.here.pool) as tx:
                 who = sessions.known_staff(tx, f"{name}@example.org", utc_now(), os.urandom)
-                tx.execute("UPDATE staff SET roles = %s WHERE staff_id = %s", [[str(one) for one in PEOPLE[name]], who])
+                tx.execute(
+                    "UPDATE staff SET roles = %s WHERE staff_id = %s",
+                    [[str(one) for one in PEOPLE[name]], who],
+                )
                 secret = sessions.secret_of(os.urandom)
                 tx.execute(
-                    "INSERT INTO staff_links (link_sha256, staff_id, expires_at) VALUES (%s, %s, %s)",
+                    (
+                        "INSERT INTO staff_links (link_sha256, staff_id, expires_at) VALUES "
+                        "(%s, %s, %s)"
+                    ),
                     [sessions.digest(secret), who, utc_now() + sessions.LINK_LIFETIME],
                 )
             context = self._browser.new_context(viewport=DESKTOP)
@@ -98,7 +106,9 @@ class Office:
         return self.look(name)
 
     def look(self, name: str) -> Any:
-        """Holds what lies on a desk against the accessibility rules, and against the width of a phone."""
+        """Holds what lies on a desk against the accessibility rules, and against the width of a
+        phone.
+        """
         page = self.desk(name)
         place = page.url.removeprefix(self.url).partition("?")[0]
         self.opened.add(re.sub(r"[0-9a-f]{32}|(?<=_)[0-9a-f]{32}", "ID", place))
@@ -167,7 +177,9 @@ def takes_an_item_and_gives_it_back(office: Office) -> None:
     page = office.open("dana", f"/console/inbox/request:{asked.id}")
     press(office, "dana", "Take it")
     assert "It is yours now." in text(page)
-    assert "Take it from dana@example.org" in text(office.open("pria", f"/console/inbox/request:{asked.id}"))
+    assert "Take it from dana@example.org" in text(
+        office.open("pria", f"/console/inbox/request:{asked.id}")
+    )
     press(office, "dana", "Give it back")
     assert "It is given back." in text(page)
 
@@ -182,10 +194,12 @@ def answers_a_request(office: Office) -> None:
 
 def places_a_hold(office: Office) -> None:
     ((conversation, account),) = office.rows(
-        """SELECT c.conversation_id, c.account_id FROM conversations c JOIN segments s USING (account_id, conversation_id)
+        """SELECT c.conversation_id, c.account_id FROM conversations c
+            JOIN segments s USING (account_id, conversation_id)
             WHERE c.deleted_at IS NULL AND s.key_slot IS NOT NULL
               AND NOT EXISTS (SELECT FROM holds h WHERE h.conversation_id = c.conversation_id)
-              AND NOT EXISTS (SELECT FROM accounts a WHERE a.account_id = c.account_id AND a.closed_at IS NOT NULL)
+              AND NOT EXISTS (SELECT FROM accounts a WHERE a.account_id = c.account_id
+                AND a.closed_at IS NOT NULL)
             ORDER BY c.conversation_id DESC LIMIT 1"""
     )
     office.held, office.holder = f"conv_{conversation.hex}", account
@@ -209,7 +223,10 @@ def ends_the_hold(office: Office) -> None:
 def approves_the_sweep(office: Office) -> None:
     with transaction(office.here.pool) as tx:  # as a sweep leaves it that waits
         tx.execute("DELETE FROM sweeping")
-        tx.execute("INSERT INTO sweeping (waits_since, due, kept) VALUES (%s, 5000, 9000)", [office.here.clock()])
+        tx.execute(
+            "INSERT INTO sweeping (waits_since, due, kept) VALUES (%s, 5000, 9000)",
+            [office.here.clock()],
+        )
     office.open("olga", "/console/background")
     page = office.open("dana", "/console/background")
     press(office, "dana", "Let it erase 5,000")
@@ -224,8 +241,10 @@ def decides_a_suggestion(office: Office) -> None:
     with transaction(office.here.pool) as tx:  # as the classifier leaves it
         tx.execute("DELETE FROM suggestions")
         tx.execute(
-            """INSERT INTO suggestions (account_id, conversation_id, model_sha256, score, last_turn, suggested_at, suggested_by)
-               SELECT %s, %s, %s, 0.9, 1, %s, staff_id FROM staff WHERE email = 'rae@example.org'""",
+            """INSERT INTO suggestions (account_id, conversation_id, model_sha256, score, last_turn,
+               suggested_at, suggested_by)
+               SELECT %s, %s, %s, 0.9, 1, %s, staff_id FROM staff
+                 WHERE email = 'rae@example.org'""",
             [office.holder, UUID(hex=office.held[5:]), bytes(32), office.here.clock()],
         )
     page = office.open("rae", "/console/suggestions")
@@ -247,7 +266,9 @@ def draws_a_sample(office: Office) -> None:
     page.get_by_label("Rows by chance").fill("2")
     page.get_by_label("Rows by risk").fill("0")
     press(office, "cora", "Draw a sample")
-    assert page.get_by_role("button", name=re.compile("^Read")).count() == 0, "who builds does not read"
+    assert page.get_by_role("button", name=re.compile("^Read")).count() == 0, (
+        "who builds does not read"
+    )
 
 
 def reads_rows(name: str, button: str | re.Pattern[str], finding: str) -> Callable[[Office], None]:
@@ -296,7 +317,10 @@ def drills_a_backup(office: Office) -> None:
 
 def proposes_a_policy(office: Office) -> None:
     """The policy in force as an editorial version: nobody is asked anything."""
-    now, document = office.here.clock(), installation.policies(office.here).in_force(office.here.clock()).document()
+    now, document = (
+        office.here.clock(),
+        installation.policies(office.here).in_force(office.here.clock()).document(),
+    )
     day = (now + timedelta(days=30)).date()
     later = {**document, "version": VERSION, "effective": str(day), "material": False}
     later.pop("decide_by", None)
@@ -369,7 +393,9 @@ def revokes_the_key(office: Office) -> None:
 
 def asks(office: Office) -> list[str]:
     """What the new key may do; nothing where it is refused."""
-    answer = httpx.get(f"{office.url}/v1/me", headers={"authorization": f"Bearer {office.key}"}, timeout=600)
+    answer = httpx.get(
+        f"{office.url}/v1/me", headers={"authorization": f"Bearer {office.key}"}, timeout=600
+    )
     return list(answer.json()["scopes"]) if answer.status_code == 200 else []
 
 
@@ -383,13 +409,21 @@ def reads_everything_and_changes_nothing(office: Office) -> None:
 
 
 DAY = (
-    Step("dana", "takes what waits in the inbox, and gives it back", takes_an_item_and_gives_it_back),
+    Step(
+        "dana", "takes what waits in the inbox, and gives it back", takes_an_item_and_gives_it_back
+    ),
     Step("dana", "answers a request that is due", answers_a_request),
     Step("dana", "places a legal hold", places_a_hold),
     Step("rae", "decides what the classifier suggested", decides_a_suggestion),
     Step("cora", "draws a sample of a release", draws_a_sample),
-    Step("rae", "reads it", reads_rows("rae", "Read the next row, and put it on record", "nothing")),
-    Step("sam", "reads it again", reads_rows("sam", re.compile("^Read as the second reader"), "nothing")),
+    Step(
+        "rae", "reads it", reads_rows("rae", "Read the next row, and put it on record", "nothing")
+    ),
+    Step(
+        "sam",
+        "reads it again",
+        reads_rows("sam", re.compile("^Read as the second reader"), "nothing"),
+    ),
     Step("cora", "states what was found", states_what_was_found),
     Step("cora", "signs the release", signs("cora")),
     Step("carl", "signs it too", signs("carl")),
@@ -434,12 +468,24 @@ def test_five_roles_do_their_day_and_the_log_and_the_person_tell_it(office: Offi
 def told_in_the_log(office: Office, before: dict[str, int]) -> None:
     """Every act that the log is told of has its entry, once."""
     after = dict(office.rows("SELECT entry, count(*) FROM outbox GROUP BY entry"))
-    added = {kind: count - before.get(kind, 0) for kind, count in after.items() if count > before.get(kind, 0)}
-    assert added.pop("notice_published") >= 2, "the policy that was applied has its notices, in every language"
+    added = {
+        kind: count - before.get(kind, 0)
+        for kind, count in after.items()
+        if count > before.get(kind, 0)
+    }
+    assert added.pop("notice_published") >= 2, (
+        "the policy that was applied has its notices, in every language"
+    )
     assert added == {
-        "held": 1, "unheld": 1, "release_reviewed": 1, "release_signed": 2, "content_read": 4,
-        "staff_acted": 3, "work_acted": 1, "policy_applied": 1,
-    }  # fmt: skip
+        "held": 1,
+        "unheld": 1,
+        "release_reviewed": 1,
+        "release_signed": 2,
+        "content_read": 4,
+        "staff_acted": 3,
+        "work_acted": 1,
+        "policy_applied": 1,
+    }
     stood = signatures.standing(office.here, str(office.here.config.releases / RELEASE))
     assert stood.signed_off
     assert catalog.verify_release(office.here, str(office.here.config.releases / RELEASE)) == []
@@ -449,19 +495,27 @@ def told_to_the_person(office: Office) -> None:
     """The people of these rows and of the request see it on their own pages."""
     request = rights_requests.find(office.here, office.asked, with_words=False)
     assert request.state is RequestState.answered
-    reviewed = "SELECT account_id, conversation_id FROM staff_reads WHERE reason = 'release_review' LIMIT 1"
+    reviewed = (
+        "SELECT account_id, conversation_id FROM staff_reads WHERE reason = "
+        "'release_review' "
+        "LIMIT 1"
+    )
     ((account, conversation),) = office.rows(reviewed)
     assert "to check that a training set identifies nobody" in seen_by(
         office, account, f"/chats/conv_{conversation.hex}"
     )
-    assert "Kept under a legal hold" not in seen_by(office, office.holder, f"/chats/{office.held}"), "it has ended"
+    assert "Kept under a legal hold" not in seen_by(
+        office, office.holder, f"/chats/{office.held}"
+    ), "it has ended"
 
 
 def seen_by(office: Office, account: UUID, path: str) -> str:
     """A page of a person's own."""
     with transaction(office.here.pool) as tx:
         secret = sessions.begin_person(tx, account, utc_now(), os.urandom)
-    page = httpx.get(f"{office.url}{path}", headers={"cookie": headers_of(secret)["cookie"]}, timeout=600)
+    page = httpx.get(
+        f"{office.url}{path}", headers={"cookie": headers_of(secret)["cookie"]}, timeout=600
+    )
     assert page.status_code == 200
     assert MATTER not in page.text
     return page.text

@@ -1,6 +1,8 @@
-"""Who each route says may call it, held against the golden matrix without a request; and the pages that it leaves out.
+"""Who each route says may call it, held against the golden matrix without a request; and the pages
+that it leaves out.
 
-`test_matrix.py` asks the running application with the same table: what is declared here is enforced there.
+`test_matrix.py` asks the running application with the same table: what is declared here is enforced
+there.
 """
 
 from __future__ import annotations
@@ -37,11 +39,14 @@ CALLERS: dict[str, Caller] = {
     "person": Person(account=ID),
     **{scope.value: Service(key_id=ID, name="key", scopes=frozenset({scope})) for scope in Scope},
     **{
-        role.value: Staff(staff_id=ID, email="ana@example.org", roles=frozenset({role}), session=b"")
+        role.value: Staff(
+            staff_id=ID, email="ana@example.org", roles=frozenset({role}), session=b""
+        )
         for role in StaffRole
     },
 }
-# What is asked for, or of which item, decides further: the verb refuses them, and the matrix has that.
+# What is asked for, or of which item, decides further: the verb refuses them, and the matrix has
+# that.
 NARROWER = {
     "/conversations/{conversation:str}/read": ("reviewer",),
     "/conversations/{conversation:str}/reads": ("reviewer",),
@@ -77,13 +82,18 @@ def golden() -> Iterator[tuple[str, dict[str, str]]]:
                 yield row["route"], row
 
 
-def test_each_route_declares_exactly_the_callers_whom_the_matrix_lets_in(declared: dict[str, May]) -> None:
+def test_each_route_declares_exactly_the_callers_whom_the_matrix_lets_in(
+    declared: dict[str, May],
+) -> None:
     wrong = [
         (route, name, row[name])
         for route, row in golden()
         for name, caller in CALLERS.items()
         if (row[name] if row[name] in ("401", "403") else "") != answer(declared[route], caller)
-        and name not in NARROWER.get(route.partition(" ")[2].removeprefix("/v1").removeprefix("/console"), ())
+        and name
+        not in NARROWER.get(
+            route.partition(" ")[2].removeprefix("/v1").removeprefix("/console"), ()
+        )
     ]
     assert wrong == []
 
@@ -92,16 +102,23 @@ def test_pages_of_people_are_for_people_alone(declared: dict[str, May]) -> None:
     pages = {
         route: may
         for route, may in declared.items()
-        if not route.partition(" ")[2].startswith(("/v1/", "/console", "/openapi", "/static", "/elements", *OPEN))
+        if not route.partition(" ")[2].startswith(
+            ("/v1/", "/console", "/openapi", "/static", "/elements", *OPEN)
+        )
         and may != ANYBODY
     }
     assert len(pages) > 40
-    who = {route: [name for name, caller in CALLERS.items() if not answer(may, caller)] for route, may in pages.items()}
+    who = {
+        route: [name for name, caller in CALLERS.items() if not answer(may, caller)]
+        for route, may in pages.items()
+    }
     assert {route: names for route, names in who.items() if names != ["person"]} == {
         "POST /sign-out": [name for name in CALLERS if name != "nobody"]
     }
 
 
-def test_a_section_of_the_console_is_named_to_those_who_may_open_it(declared: dict[str, May]) -> None:
+def test_a_section_of_the_console_is_named_to_those_who_may_open_it(
+    declared: dict[str, May],
+) -> None:
     for section in SECTIONS:
         assert section.may == declared[f"GET {section.path}"], section.path

@@ -1,4 +1,6 @@
-"""The page of examples: its fragments are the pages' own, it needs no account, and it shows every state."""
+"""The page of examples: its fragments are the pages' own, it needs no account, and it shows every
+state.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,9 @@ def recorded(world: World, api: Any) -> dict[str, str]:
         chats.append(world.say("ana", title))
     gone, out, kept = chats
     for verb, chat in ((Narrow, out), (Delete, gone)):
-        world.tell(verb(account=world.accounts["ana"], at=world.clock.now, conversation=UUID(hex=chat[5:])))
+        world.tell(
+            verb(account=world.accounts["ana"], at=world.clock.now, conversation=UUID(hex=chat[5:]))
+        )
     found["settings"], found["data"] = fragment("ana", "/settings"), fragment("ana", "/chats")
     found["badge"] = fragment("ana", f"/chats/{kept}/badge")
     found["receipt"] = fragment("ana", "/settings/receipts/newest")
@@ -79,13 +83,17 @@ def test_the_examples_are_the_fragments_that_the_pages_make(world: World, api: A
         assert kept == html, f"TESTS_WRITE_GOLDEN=1 writes {name}.html anew"
 
 
-@pytest.mark.parametrize(("size", "scheme"), [(PHONE, "dark"), (DESKTOP, "light")], ids=["phone", "desktop"])
+@pytest.mark.parametrize(
+    ("size", "scheme"), [(PHONE, "dark"), (DESKTOP, "light")], ids=["phone", "desktop"]
+)
 def test_the_page_of_examples_shows_every_state_to_anybody_and_sends_nothing(
     site: Site, size: dict[str, int], scheme: str
 ) -> None:
     page = site.visit(None, "/healthz", viewport=size, color_scheme=scheme)
     sent: list[str] = []
-    page.on("request", lambda request: sent.append(f"{request.method} {urlsplit(request.url).path}"))
+    page.on(
+        "request", lambda request: sent.append(f"{request.method} {urlsplit(request.url).path}")
+    )
     page.goto(site.url + "/elements")
     for name, words in STATES.items():
         page.locator(f"[data-name={name}]").get_by_text(words).first.wait_for()

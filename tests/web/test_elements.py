@@ -1,4 +1,6 @@
-"""The components in a host's page: their displays, events, states, parts and slots, and that a click counts once."""
+"""The components in a host's page: their displays, events, states, parts and slots, and that a
+click counts once.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,10 @@ def box(page: Any, tag: str) -> dict[str, float]:
 
 def is_modal(page: Any) -> bool:
     return bool(
-        page.evaluate("() => !!document.querySelector('licet-notice').shadowRoot.querySelector('dialog:modal')")
+        page.evaluate(
+            "() => "
+            "!!document.querySelector('licet-notice').shadowRoot.querySelector('dialog:modal')"
+        )
     )
 
 
@@ -65,7 +70,9 @@ def has_answers(page: Any) -> None:
 # A dialog
 
 
-def test_a_dialog_holds_the_focus_until_the_question_is_answered_and_gives_it_back(site: Site, embedded: Any) -> None:
+def test_a_dialog_holds_the_focus_until_the_question_is_answered_and_gives_it_back(
+    site: Site, embedded: Any
+) -> None:
     existing(site)
     page = embedded("ana", DIALOG)
     has_answers(page)
@@ -87,7 +94,9 @@ def test_a_dialog_holds_the_focus_until_the_question_is_answered_and_gives_it_ba
     assert site.town.standing("ana") == "declined"
 
 
-def test_escape_puts_the_question_off_where_it_may_be_and_the_focus_returns(site: Site, embedded: Any) -> None:
+def test_escape_puts_the_question_off_where_it_may_be_and_the_focus_returns(
+    site: Site, embedded: Any
+) -> None:
     existing(site)
     page = embedded("ana", "<i></i>")
     page.locator("#before").focus()
@@ -117,7 +126,9 @@ def test_escape_does_nothing_in_a_dialog_that_must_be_answered(site: Site, embed
     assert site.town.standing("ana") == "granted"
 
 
-def test_a_dialog_does_not_open_where_nothing_is_asked_nor_where_licet_is_away(site: Site, embedded: Any) -> None:
+def test_a_dialog_does_not_open_where_nothing_is_asked_nor_where_licet_is_away(
+    site: Site, embedded: Any
+) -> None:
     existing(site)
     site.town.choose("ana", False)
     page = embedded("ana", DIALOG)
@@ -129,12 +140,17 @@ def test_a_dialog_does_not_open_where_nothing_is_asked_nor_where_licet_is_away(s
     assert not is_modal(page), "the host's page is not held up"
     site.town.open("eve")
     page.unroute_all()
-    page.evaluate("(token) => { document.querySelector('licet-notice').token = token; }", site.town.token("eve"))
+    page.evaluate(
+        "(token) => { document.querySelector('licet-notice').token = token; }",
+        site.town.token("eve"),
+    )
     has_answers(page)
     assert is_modal(page)
 
 
-def test_a_dialog_whose_putting_off_did_not_arrive_does_not_hold_its_person(site: Site, embedded: Any) -> None:
+def test_a_dialog_whose_putting_off_did_not_arrive_does_not_hold_its_person(
+    site: Site, embedded: Any
+) -> None:
     existing(site)
     page = embedded("ana", DIALOG)
     has_answers(page)
@@ -178,7 +194,9 @@ def test_a_banner_stands_at_the_end_of_the_window_takes_no_focus_and_goes_when_i
 
 
 @pytest.mark.parametrize("site", ["strict"], indirect=True)
-def test_a_host_is_told_what_is_asked_and_which_answers_were_saved(site: Site, embedded: Any) -> None:
+def test_a_host_is_told_what_is_asked_and_which_answers_were_saved(
+    site: Site, embedded: Any
+) -> None:
     existing(site)
     page = embedded("ana", "licet-notice")
     has_answers(page)
@@ -196,7 +214,9 @@ def test_a_host_is_told_what_is_asked_and_which_answers_were_saved(site: Site, e
     assert details(page, "nothing") == []
 
 
-def test_a_host_is_told_why_nothing_is_asked_and_that_a_token_does_not_hold(site: Site, embedded: Any) -> None:
+def test_a_host_is_told_why_nothing_is_asked_and_that_a_token_does_not_hold(
+    site: Site, embedded: Any
+) -> None:
     existing(site)
     site.town.choose("ana", True)
     page = embedded("ana", "licet-notice")
@@ -214,7 +234,9 @@ def test_keeping_a_chat_out_twice_at_once_is_one_act_and_is_told(site: Site, emb
     page = embedded("ana", "licet-data")
     button = page.get_by_role("button", name="Keep out: Bees")
     sent: list[str] = []
-    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    page.on(
+        "request", lambda request: sent.append(request.url) if request.method == "POST" else None
+    )
     button.dblclick()
     heard(page, "changed")
     assert details(page, "changed") == [{"act": "keep-out", "chat": f"conv_{chat.hex}"}]
@@ -228,7 +250,8 @@ def test_a_host_may_follow_a_link_itself(site: Site, embedded: Any) -> None:
     page = embedded("ana", "licet-data")
     page.get_by_role("link", name="Pear trees", exact=True).wait_for()
     page.evaluate(
-        "() => document.addEventListener('licet-navigate', (event) => event.preventDefault(), { once: true })"
+        "() => document.addEventListener('licet-navigate', (event) => "
+        "event.preventDefault(), { once: true })"
     )
     page.get_by_role("link", name="Pear trees", exact=True).click()
     heard(page, "navigate")
@@ -236,7 +259,9 @@ def test_a_host_may_follow_a_link_itself(site: Site, embedded: Any) -> None:
     assert told["path"].startswith("/chats/conv_")
     assert page.get_by_role("heading", name="Your data").count() == 1, "it stays where it is"
     page.get_by_role("link", name="Pear trees", exact=True).click()
-    page.wait_for_function("() => document.querySelector('licet-data').root.activeElement?.id === 'licet-content'")
+    page.wait_for_function(
+        "() => document.querySelector('licet-data').root.activeElement?.id === 'licet-content'"
+    )
 
 
 # The badge and the receipt
@@ -262,7 +287,9 @@ def test_a_badge_says_whether_a_chat_may_be_used_by_the_hosts_own_id_and_follows
     assert badge.get_by_text("May be used").count() == 0
 
 
-def test_a_badge_of_a_chat_that_is_not_known_or_anothers_takes_no_room(site: Site, embedded: Any) -> None:
+def test_a_badge_of_a_chat_that_is_not_known_or_anothers_takes_no_room(
+    site: Site, embedded: Any
+) -> None:
     existing(site)
     site.town.open("ben")
     site.town.choose("ben", True)
@@ -278,7 +305,9 @@ def test_a_receipt_is_the_newest_or_the_one_that_is_named_and_nothing_before_the
     site: Site, embedded: Any
 ) -> None:
     existing(site)
-    page = embedded("ana", f"<licet-receipt {BASE}></licet-receipt><licet-settings {BASE}></licet-settings>")
+    page = embedded(
+        "ana", f"<licet-receipt {BASE}></licet-receipt><licet-settings {BASE}></licet-settings>"
+    )
     heard(page, "nothing")
     assert box(page, "licet-receipt")["height"] == 0
     page.get_by_role("button", name="Use my chats", exact=True).click()
@@ -288,7 +317,10 @@ def test_a_receipt_is_the_newest_or_the_one_that_is_named_and_nothing_before_the
     (first,) = details(page, "answered")[0]["answers"]
     page.get_by_role("button", name="Don’t use my chats").click()
     receipt.get_by_text("No, from now on: you took your permission back.").wait_for()
-    page.evaluate("(name) => document.querySelector('licet-receipt').setAttribute('receipt', name)", first["receipt"])
+    page.evaluate(
+        "(name) => document.querySelector('licet-receipt').setAttribute('receipt', name)",
+        first["receipt"],
+    )
     receipt.get_by_text("Yes: your conversations may be used.").wait_for()
     with page.expect_download() as came:
         receipt.get_by_role("link", name="Download the receipt").click()
@@ -308,7 +340,10 @@ def test_a_host_fills_the_slots_of_loading_failed_and_empty(site: Site, embedded
     assert box(page, "licet-notice")["height"] > 0
     held: list[Any] = []
     page.route("**/notice?*", lambda route: held.append(route))
-    page.evaluate("() => { const e = document.querySelector('licet-notice'); e.root.replaceChildren(); e.reload(); }")
+    page.evaluate(
+        "() => { const e = document.querySelector('licet-notice'); "
+        "e.root.replaceChildren(); e.reload(); }"
+    )
     page.get_by_text("Host loading").wait_for()
     held[0].abort()
     page.get_by_text("Host failed").wait_for()
@@ -323,7 +358,10 @@ def test_offline_is_said_and_what_was_asked_for_comes_when_the_browser_is_online
     page = embedded("ana", "licet-settings")
     page.get_by_role("heading", name="Privacy settings").wait_for()
     page.context.set_offline(True)
-    page.evaluate("() => { const e = document.querySelector('licet-settings'); e.root.replaceChildren(); e.reload(); }")
+    page.evaluate(
+        "() => { const e = document.querySelector('licet-settings'); "
+        "e.root.replaceChildren(); e.reload(); }"
+    )
     page.get_by_text("You are offline.").wait_for()
     assert details(page, "failed") == [{"sent": False, "offline": True, "status": 0}]
     page.context.set_offline(False)
@@ -351,7 +389,9 @@ def test_a_server_that_is_busy_is_told_with_its_status_and_no_answer_is_sent_aga
     assert [made.allow for made in site.town.seen("ana").choices] == [True]
 
 
-def test_a_host_chooses_the_theme_the_language_and_the_surface_and_styles_parts(site: Site, embedded: Any) -> None:
+def test_a_host_chooses_the_theme_the_language_and_the_surface_and_styles_parts(
+    site: Site, embedded: Any
+) -> None:
     existing(site)
     sent: list[Any] = []
     page = embedded("ana", "licet-notice")
@@ -362,15 +402,19 @@ def test_a_host_chooses_the_theme_the_language_and_the_surface_and_styles_parts(
     page.evaluate("() => document.querySelector('licet-notice').setAttribute('theme', 'dark')")
     dark = component.evaluate(ground)
     assert dark != light
-    page.evaluate("() => { document.documentElement.style.colorScheme = 'dark';"
-                  " document.querySelector('licet-notice').setAttribute('theme', 'light'); }")  # fmt: skip
+    page.evaluate(
+        "() => { document.documentElement.style.colorScheme = 'dark';"
+        " document.querySelector('licet-notice').setAttribute('theme', 'light'); }"
+    )
     assert component.evaluate(ground) == light
     page.emulate_media(color_scheme="dark")
     page.evaluate("() => document.querySelector('licet-notice').setAttribute('theme', 'auto')")
     assert component.evaluate(ground) == dark
     page.on("request", lambda request: sent.append(request))
-    page.evaluate("() => { const e = document.querySelector('licet-notice');"
-                  " e.setAttribute('locale', 'de'); e.setAttribute('surface', 'desktop'); }")  # fmt: skip
+    page.evaluate(
+        "() => { const e = document.querySelector('licet-notice');"
+        " e.setAttribute('locale', 'de'); e.setAttribute('surface', 'desktop'); }"
+    )
     with page.expect_response(lambda response: "surface=desktop" in response.url):
         pass
     (asked,) = [one for one in sent if "surface=desktop" in one.url and one.method == "GET"]
@@ -379,11 +423,15 @@ def test_a_host_chooses_the_theme_the_language_and_the_surface_and_styles_parts(
     parts = page.locator("licet-notice").evaluate(
         "(e) => [...e.root.querySelectorAll('[part]')].flatMap((one) => [...one.part])"
     )
-    assert {"page", "title", "heading", "form", "question", "answer", "button", "field"} <= set(parts)
+    assert {"page", "title", "heading", "form", "question", "answer", "button", "field"} <= set(
+        parts
+    )
     assert parts.count("answer") == 2
 
 
-def test_a_token_and_a_fetch_that_were_set_before_the_script_ran_are_used(site: Site, embedded: Any) -> None:
+def test_a_token_and_a_fetch_that_were_set_before_the_script_ran_are_used(
+    site: Site, embedded: Any
+) -> None:
     existing(site)
     page = embedded("ana", "<i></i>")
     page.evaluate(
@@ -404,21 +452,29 @@ def test_a_token_and_a_fetch_that_were_set_before_the_script_ran_are_used(site: 
     assert any("/notice?" in url for url in page.evaluate("() => window.asked"))
 
 
-def test_a_component_that_is_moved_or_removed_meanwhile_breaks_nothing(site: Site, embedded: Any) -> None:
+def test_a_component_that_is_moved_or_removed_meanwhile_breaks_nothing(
+    site: Site, embedded: Any
+) -> None:
     existing(site)
     faults: list[str] = []
     page = embedded("ana", "licet-notice")
     page.on("pageerror", lambda error: faults.append(str(error)))
     has_answers(page)
-    page.evaluate("() => { const e = document.querySelector('licet-notice'); e.reload(); e.remove();"
-                  " document.querySelector('main').prepend(e); }")  # fmt: skip
+    page.evaluate(
+        "() => { const e = document.querySelector('licet-notice'); e.reload(); e.remove();"
+        " document.querySelector('main').prepend(e); }"
+    )
     has_answers(page)
-    page.wait_for_function("() => !document.querySelector('licet-notice').hasAttribute('aria-busy')")
+    page.wait_for_function(
+        "() => !document.querySelector('licet-notice').hasAttribute('aria-busy')"
+    )
     assert faults == []
 
 
 @pytest.mark.parametrize("tag", ["licet-notice", "licet-settings", "licet-data", "licet-receipt"])
-@pytest.mark.parametrize(("size", "scheme"), [(PHONE, "dark"), (DESKTOP, "light")], ids=["phone", "desktop"])
+@pytest.mark.parametrize(
+    ("size", "scheme"), [(PHONE, "dark"), (DESKTOP, "light")], ids=["phone", "desktop"]
+)
 def test_axe_and_the_lint_find_nothing_in_a_component(
     site: Site, embedded: Any, tag: str, size: dict[str, int], scheme: str
 ) -> None:
@@ -426,11 +482,17 @@ def test_axe_and_the_lint_find_nothing_in_a_component(
     site.town.open("eve")
     site.town.choose("eve", True)
     chat = site.town.say("eve", "Bees")
-    site.town.tell(Narrow(account=site.town.accounts["eve"], at=site.town.clock.now, conversation=chat))
+    site.town.tell(
+        Narrow(account=site.town.accounts["eve"], at=site.town.clock.now, conversation=chat)
+    )
     gone = site.town.say("eve", "Old plans")
-    site.town.tell(Delete(account=site.town.accounts["eve"], at=site.town.clock.now, conversation=gone))
+    site.town.tell(
+        Delete(account=site.town.accounts["eve"], at=site.town.clock.now, conversation=gone)
+    )
     page = embedded(
-        "ana" if tag == "licet-notice" else "eve", f'<{tag} {BASE} theme="{scheme}"></{tag}>', viewport=size
+        "ana" if tag == "licet-notice" else "eve",
+        f'<{tag} {BASE} theme="{scheme}"></{tag}>',
+        viewport=size,
     )
     page.locator(f"{tag} >> #licet-content").wait_for()
     assert violations(page, wcag=False) == []
@@ -441,7 +503,9 @@ def test_axe_and_the_lint_find_nothing_in_a_component(
 
 @pytest.mark.parametrize("display", ["banner", "dialog"])
 @pytest.mark.parametrize("at", [NOTICE, AFTER], ids=["may be put off", "must be answered"])
-def test_axe_finds_nothing_in_a_banner_or_a_dialog(site: Site, embedded: Any, display: str, at: datetime) -> None:
+def test_axe_finds_nothing_in_a_banner_or_a_dialog(
+    site: Site, embedded: Any, display: str, at: datetime
+) -> None:
     existing(site)
     site.town.clock.set(at)
     page = embedded("ana", f'<licet-notice {BASE} display="{display}"></licet-notice>')

@@ -1,4 +1,6 @@
-"""The npm package: the bytes that the server serves, types that hold, and a manifest that says what is there."""
+"""The npm package: the bytes that the server serves, types that hold, and a manifest that says what
+is there.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,9 @@ def made(tmp_path: Path) -> Path:
     return folder
 
 
-def test_the_modules_of_the_package_are_the_bytes_that_the_server_serves(made: Path, api: TestClient[Any]) -> None:
+def test_the_modules_of_the_package_are_the_bytes_that_the_server_serves(
+    made: Path, api: TestClient[Any]
+) -> None:
     names = {path.name for path in made.glob("*.js")}
     assert names == set(SOURCE)
     entry = api.get("/static/licet.js").text
@@ -81,14 +85,21 @@ def test_the_package_packs_with_all_that_it_exports(made: Path) -> None:
 def test_the_manifest_says_what_the_modules_have() -> None:
     manifest = package.manifest()
     (shared,) = re.findall(r"observedAttributes = (\[.*?\])", SOURCE["element.js"])
-    words = set(re.findall(r"(?m)^  (\w+):", SOURCE["element.js"].split("SAYS = ")[1].split("};")[0]))
+    words = set(
+        re.findall(r"(?m)^  (\w+):", SOURCE["element.js"].split("SAYS = ")[1].split("};")[0])
+    )
     attributes = {*json.loads(shared), *words, "theme"} - {"lang"}
     names = re.findall(r'tell\("([a-z-]+)"', "".join(SOURCE.values()))
     (outcomes,) = re.findall(r"EVENTS = (\{.*?\})", SOURCE["element.js"])
     events = {f"licet-{name}" for name in (*names, *re.findall(r': "([a-z-]+)"', outcomes))}
-    parts = set(re.findall(r"(?m)^  (\w+): ", SOURCE["fragment.js"].split("PARTS = ")[1].split("};")[0]))
+    parts = set(
+        re.findall(r"(?m)^  (\w+): ", SOURCE["fragment.js"].split("PARTS = ")[1].split("};")[0])
+    )
     parts |= {
-        part for text in SOURCE.values() for found in re.findall(r'part: "([a-z ]+)"', text) for part in found.split()
+        part
+        for text in SOURCE.values()
+        for found in re.findall(r'part: "([a-z ]+)"', text)
+        for part in found.split()
     }
     slots = set(re.findall(r'element\("slot", \{ name: "([a-z]+)"', SOURCE["element.js"]))
     known: set[str] = set()
@@ -114,14 +125,18 @@ def test_the_page_of_the_components_names_all_that_the_manifest_has() -> None:
             assert f"`{name}`" in page, name
 
 
-def test_types_hold_for_a_host_and_for_the_source_of_the_modules(made: Path, tmp_path: Path) -> None:
+def test_types_hold_for_a_host_and_for_the_source_of_the_modules(
+    made: Path, tmp_path: Path
+) -> None:
     there = tmp_path / "node_modules" / "@licet" / "elements"
     there.parent.mkdir(parents=True)
     made.rename(there)
     (tmp_path / "package.json").write_text('{"private": true, "type": "module"}')
     compiler = tmp_path / "compiler"
     compiler.mkdir()
-    (compiler / "package.json").write_text('{"private": true, "dependencies": {"typescript": "7.0.2"}}')
+    (compiler / "package.json").write_text(
+        '{"private": true, "dependencies": {"typescript": "7.0.2"}}'
+    )
     npm.run(compiler, "install")
     (tmp_path / "host.ts").write_text(HOST, "utf-8")
     (tmp_path / "tsconfig.json").write_text(json.dumps(TSCONFIG))
@@ -133,6 +148,11 @@ def test_types_hold_for_a_host_and_for_the_source_of_the_modules(made: Path, tmp
         "module": "es2022",
         "moduleResolution": "bundler",
     }
-    source = {"compilerOptions": checked, "files": [str(path) for path in sorted(STATIC.glob("*.js"))]}
+    source = {
+        "compilerOptions": checked,
+        "files": [str(path) for path in sorted(STATIC.glob("*.js"))],
+    }
     (tmp_path / "source.json").write_text(json.dumps(source))
-    assert npm.run(compiler, "exec", "--", "tsc", "-p", str(tmp_path / "source.json")) == "", "tsc names no error"
+    assert npm.run(compiler, "exec", "--", "tsc", "-p", str(tmp_path / "source.json")) == "", (
+        "tsc names no error"
+    )

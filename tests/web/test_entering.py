@@ -1,4 +1,6 @@
-"""The way in: a token for a link is for a link alone, nobody is swapped unseen, and who cannot come in is told why."""
+"""The way in: a token for a link is for a link alone, nobody is swapped unseen, and who cannot come
+in is told why.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,9 @@ def test_a_token_for_a_link_is_no_bearer_and_a_bearer_opens_no_page(world: World
     assert api.get("/v1/me", headers=bearer(signed(world, ["licet", "chat"]))).status_code == 200
 
 
-def test_a_token_that_was_used_is_refused_for_as_long_as_it_would_hold(world: World, api: Any) -> None:
+def test_a_token_that_was_used_is_refused_for_as_long_as_it_would_hold(
+    world: World, api: Any
+) -> None:
     world.open("ana")
     link = {"token": world.link_token("ana", seconds=600)}
     expires = world.wall.replace(microsecond=0) + timedelta(seconds=600)
@@ -66,7 +70,9 @@ def test_a_token_that_was_used_is_refused_for_as_long_as_it_would_hold(world: Wo
     world.wall = expires
     with transaction(world.here.pool) as tx:
         sessions.sweep(tx, world.wall)
-    assert world.rows("SELECT count(*) FROM used_tokens") == [(0,)], "what can be used no more is forgotten"
+    assert world.rows("SELECT count(*) FROM used_tokens") == [(0,)], (
+        "what can be used no more is forgotten"
+    )
     assert "expired" in api.get("/enter", params=link).text
 
 
@@ -82,7 +88,8 @@ def elsewhere(tmp_path: Path) -> Iterator[tuple[str, Path]]:
             super().__init__(*args, directory=str(tmp_path))
 
         def end_headers(self) -> None:
-            # A page that is written twice within a second has one date, and a browser would show the first again.
+            # A page that is written twice within a second has one date, and a browser would show
+            # the first again.
             self.send_header("cache-control", "no-store")
             super().end_headers()
 
@@ -97,10 +104,16 @@ def elsewhere(tmp_path: Path) -> Iterator[tuple[str, Path]]:
 
 
 def who(page: Any, site: Site) -> str:
-    return str(page.evaluate("async (url) => (await (await fetch(url)).json()).account", f"{site.url}/v1/me"))
+    return str(
+        page.evaluate(
+            "async (url) => (await (await fetch(url)).json()).account", f"{site.url}/v1/me"
+        )
+    )
 
 
-def test_a_link_on_another_site_asks_before_it_swaps_the_person(site: Site, elsewhere: tuple[str, Path]) -> None:
+def test_a_link_on_another_site_asks_before_it_swaps_the_person(
+    site: Site, elsewhere: tuple[str, Path]
+) -> None:
     address, index = elsewhere
     ana, ben = site.town.open("ana"), site.town.open("ben")
     page = site.visit("ana", "/settings")
@@ -124,7 +137,9 @@ def test_a_link_on_another_site_asks_before_it_swaps_the_person(site: Site, else
     assert who(page, site) == f"acc_{ben.hex}"
     with transaction(site.town.here.pool) as tx:
         left = tx.execute("SELECT DISTINCT account_id FROM sessions").fetchall()
-    assert left == [(ben,)], "who was signed out has no session left, and neither has a link that was not followed"
+    assert left == [(ben,)], (
+        "who was signed out has no session left, and neither has a link that was not followed"
+    )
 
 
 def test_staff_are_asked_too_and_a_swap_needs_our_own_form(world: World, api: Any) -> None:
@@ -133,16 +148,24 @@ def test_staff_are_asked_too_and_a_swap_needs_our_own_form(world: World, api: An
     came = api.get("/enter", params={"token": world.link_token("ana")})
     both = f"{came.headers['set-cookie'].partition(';')[0]}; {staff['cookie']}"
     asked = api.get("/enter/on", headers={"cookie": both}, follow_redirects=False)
-    assert (asked.status_code, "Somebody else" in asked.text, "set-cookie" in asked.headers) == (200, True, False)
+    assert (asked.status_code, "Somebody else" in asked.text, "set-cookie" in asked.headers) == (
+        200,
+        True,
+        False,
+    )
     form = {"act": "switch", "to": "/settings"}
     for origin in ({}, {"origin": "https://evil.example"}):
-        assert api.post("/enter/on", data=form, headers={"cookie": both, **origin}).status_code == 403
+        assert (
+            api.post("/enter/on", data=form, headers={"cookie": both, **origin}).status_code == 403
+        )
     ours = {"cookie": both, "origin": staff["origin"]}
     assert api.post("/enter/on", data=form, headers=ours, follow_redirects=False).status_code == 303
     assert api.get("/v1/me", headers={"cookie": staff["cookie"]}).status_code == 401
 
 
-def test_every_cookie_of_ours_is_deleted_with_all_that_a_browser_asks_for(world: World, api: Any) -> None:
+def test_every_cookie_of_ours_is_deleted_with_all_that_a_browser_asks_for(
+    world: World, api: Any
+) -> None:
     world.open("ana")
     ana = world.browser("ana")
     out = api.post("/sign-out", headers=ana, follow_redirects=False)
@@ -172,7 +195,10 @@ def test_the_first_page_says_what_this_is_and_how_one_comes_in(world: World, api
     said = api.get("/", headers=HTML)
     assert said.status_code == 200
     for sentence in (
-        "Licet keeps what people say to the assistant, and lets it be used only as each of them allows.",
+        (
+            "Licet keeps what people say to the assistant, and lets it be used only as each of "
+            "them allows."
+        ),
         "Here you see what is kept of yours, decide whether it may be used, and delete it.",
         "You are signed in by opening these pages from the assistant.",
     ):
@@ -181,7 +207,9 @@ def test_the_first_page_says_what_this_is_and_how_one_comes_in(world: World, api
     assert "Nobody can sign in" not in said.text
 
 
-@pytest.mark.parametrize("path", ["/", "/notice", "/settings", "/chats", "/signup", "/enter?token=x"])
+@pytest.mark.parametrize(
+    "path", ["/", "/notice", "/settings", "/chats", "/signup", "/enter?token=x"]
+)
 def test_where_no_token_key_is_set_the_page_says_so_and_what_the_operator_must_do(
     pool: Pool, tmp_path: Path, path: str
 ) -> None:
@@ -195,7 +223,9 @@ def test_where_no_token_key_is_set_the_page_says_so_and_what_the_operator_must_d
         assert api.get("/v1/me", headers=bearer(world.token("ana"))).status_code == 401
 
 
-def test_a_link_that_does_not_hold_is_a_page_for_a_browser_and_a_problem_for_a_program(world: World, api: Any) -> None:
+def test_a_link_that_does_not_hold_is_a_page_for_a_browser_and_a_problem_for_a_program(
+    world: World, api: Any
+) -> None:
     world.open("ana")
     for path in ("/enter?token=x", "/enter/on"):
         said = api.get(path, headers=HTML)
@@ -214,7 +244,9 @@ def test_the_doctor_and_the_server_say_that_nobody_can_sign_in(pool: Pool, tmp_p
         config = type(here.config)(data=here.config.data, web=web)
         (found,) = [
             one
-            for one in doctor.examine(type(here)(config=config, pool=here.pool, keyring=here.keyring, clock=here.clock))
+            for one in doctor.examine(
+                type(here)(config=config, pool=here.pool, keyring=here.keyring, clock=here.clock)
+            )
             if one.what == "people"
         ]
         return found.state.value, found.seen + found.mend

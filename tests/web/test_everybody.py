@@ -1,4 +1,6 @@
-"""What axe cannot see of the pages where people are asked: focus, announcements, titles, zoom, spacing, keyboard, no script."""
+"""What axe cannot see of the pages where people are asked: focus, announcements, titles, zoom,
+spacing, keyboard, no script.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +26,11 @@ BOTH = pytest.mark.parametrize("site", ["article-2025", "strict"], indirect=True
 SCRIPT = pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
 SMALL_PHONE = {"width": 360, "height": 740}
 OURS = ("notice", "signup", "nothing", "whole", "settings", "refused")
-FOCUS = "() => [document.activeElement?.id, document.activeElement?.getAttribute('role')]"  # a page that loads has none
+# a page that loads has none
+FOCUS = "() => [document.activeElement?.id, document.activeElement?.getAttribute('role')]"
 WIDE = "() => document.documentElement.scrollWidth - innerWidth"
-# A font whose ascent and descent are more than the height of a line sticks out of it by less than this, and is not cut.
+# A font whose ascent and descent are more than the height of a line sticks out of it by less than
+# this, and is not cut.
 CUT = """() => [...document.querySelectorAll('main :is(button, .button, label, .pill, summary, h1, h2, h3, p, dd, dt, li)')]
   .filter((e) => e.checkVisibility() && (e.scrollWidth > e.clientWidth + 1
     || e.scrollHeight > e.clientHeight + Math.max(1, .25 * parseFloat(getComputedStyle(e).fontSize)))
@@ -51,7 +55,8 @@ def test_the_question_stands_on_the_first_screen_of_a_small_phone_and_with_one_q
     page = site.visit("ana", "/notice", viewport=SMALL_PHONE)
     (one, *_) = asked = page.locator("fieldset:has(.answer)").all()
     question, yes = one.locator("h2").bounding_box(), one.locator(".answer").first.bounding_box()
-    fold = SMALL_PHONE["height"] + page.locator(".simulated").bounding_box()["height"]  # which a real clock has not
+    # which a real clock has not
+    fold = SMALL_PHONE["height"] + page.locator(".simulated").bounding_box()["height"]
     assert question["y"] + question["height"] < fold
     assert yes["y"] + yes["height"] < fold
     assert page.locator(".gist > li").count() == 4
@@ -64,8 +69,17 @@ def test_the_question_stands_on_the_first_screen_of_a_small_phone_and_with_one_q
 def test_what_is_asked_comes_in_its_order_and_the_whole_text_is_one_press_below(site: Site) -> None:
     existing(site)
     page = site.visit("ana", "/notice", viewport=SMALL_PHONE)
-    order = ("h1", "#choice-set h2", ".gist", "#allow-yes", "#allow-no", "#terms", "button[value=save]",
-             "button[value=later]", "details summary")  # fmt: skip
+    order = (
+        "h1",
+        "#choice-set h2",
+        ".gist",
+        "#allow-yes",
+        "#allow-no",
+        "#terms",
+        "button[value=save]",
+        "button[value=later]",
+        "details summary",
+    )
     places = [page.locator(f"main {one}").first.bounding_box()["y"] for one in order]
     assert places == sorted(places)
     told = "A model that has already learnt from them cannot unlearn them."
@@ -74,17 +88,24 @@ def test_what_is_asked_comes_in_its_order_and_the_whole_text_is_one_press_below(
     assert told in text(page)
 
 
-def test_a_notice_of_before_there_were_four_lines_is_shown_with_its_whole_text_open(site: Site) -> None:
+def test_a_notice_of_before_there_were_four_lines_is_shown_with_its_whole_text_open(
+    site: Site,
+) -> None:
     existing(site)
     with transaction(site.town.here.pool) as tx:
-        ((document,),) = tx.execute("SELECT document FROM notices WHERE variant = 'existing'").fetchall()
+        ((document,),) = tx.execute(
+            "SELECT document FROM notices WHERE variant = 'existing'"
+        ).fetchall()
         older = "".join(
-            line for line in document.splitlines(keepends=True)
+            line
+            for line in document.splitlines(keepends=True)
             if not line.startswith(tuple(f"{key}: " for key in notice.GIST))
-        )  # fmt: skip
+        )
         tx.execute(
-            """INSERT INTO notices (notice_id, version, language, variant, document, sha256, published_at, published_by)
-               SELECT gen_random_uuid(), version, language, variant, %s, %s, published_at, published_by
+            """INSERT INTO notices (notice_id, version, language, variant, document, sha256,
+               published_at, published_by)
+               SELECT gen_random_uuid(), version, language, variant, %s, %s, published_at,
+                 published_by
                  FROM notices WHERE variant = 'existing'""",
             [older, hashlib.sha256(older.encode()).digest()],
         )
@@ -97,7 +118,9 @@ def test_a_notice_of_before_there_were_four_lines_is_shown_with_its_whole_text_o
 def test_a_refusal_takes_two_steps_and_a_withdrawal_one(site: Site) -> None:
     existing(site)
     page = site.visit("ana", "/notice")
-    steps = [lint.steps(rendered_page.measure(page), answer) for answer in (SaidText.yes, SaidText.no)]
+    steps = [
+        lint.steps(rendered_page.measure(page), answer) for answer in (SaidText.yes, SaidText.no)
+    ]
     assert steps == [2, 2]
     site.town.choose("ana", True)
     page.goto(site.url + "/settings")
@@ -146,7 +169,9 @@ def test_who_is_asked_nothing_is_told_why_in_a_state_of_its_own(site: Site, why:
         assert page.locator("main").get_by_role("button").count() == 0
 
 
-def test_after_the_last_day_the_notice_says_so_above_the_question_and_offers_no_later(site: Site) -> None:
+def test_after_the_last_day_the_notice_says_so_above_the_question_and_offers_no_later(
+    site: Site,
+) -> None:
     existing(site)
     page = site.visit("ana", "/notice")
     assert page.locator(".waiting").count() == 0
@@ -163,7 +188,9 @@ def test_after_the_last_day_the_notice_says_so_above_the_question_and_offers_no_
 
 
 def assert_focus(page: Any, name: str, role: str, *, after: str = "") -> None:
-    """Asserts what has the focus; a browser gives it to what says `autofocus` after the page has loaded, not before."""
+    """Asserts what has the focus; a browser gives it to what says `autofocus` after the page has
+    loaded, not before.
+    """
     for _ in range(250):
         if page.evaluate(FOCUS) == [name, role]:
             return
@@ -172,7 +199,9 @@ def assert_focus(page: Any, name: str, role: str, *, after: str = "") -> None:
 
 
 @SCRIPT
-def test_after_every_act_the_focus_is_on_what_it_did_which_is_announced(site: Site, script: bool) -> None:
+def test_after_every_act_the_focus_is_on_what_it_did_which_is_announced(
+    site: Site, script: bool
+) -> None:
     existing(site)
     page = site.visit("ana", "/notice", java_script_enabled=script)
     page.get_by_role("button", name="Decide later").click()
@@ -196,7 +225,9 @@ def test_after_a_form_that_lacks_something_the_focus_is_on_its_faults_and_the_ti
     assert_focus(page, "faults", "alert")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    assert page.evaluate(FOCUS)[0] == "allow-yes", "each fault leads to its field, in the order of the page"
+    assert page.evaluate(FOCUS)[0] == "allow-yes", (
+        "each fault leads to its field, in the order of the page"
+    )
     assert page.locator("input:checked").count() == 0
     page.locator("#terms").check()
     page.locator("#allow-no").check()
@@ -221,7 +252,9 @@ def test_an_answer_from_an_old_page_comes_back_with_its_reason_under_the_focus(s
 
 @strict
 @pytest.mark.parametrize("width", [640, 320], ids=["200 %", "400 %"])
-def test_at_two_and_four_times_the_size_nothing_scrolls_sideways_and_nothing_is_cut(site: Site, width: int) -> None:
+def test_at_two_and_four_times_the_size_nothing_scrolls_sideways_and_nothing_is_cut(
+    site: Site, width: int
+) -> None:
     site.town.open("eve", age=None)
     places, pages = lived_in(site), dict[str, Any]()
     for name in OURS:
@@ -238,7 +271,9 @@ def test_with_wider_spacing_and_with_text_twice_as_large_nothing_is_cut(site: Si
     places, pages = lived_in(site), dict[str, Any]()
     for style in (SPACING, "html { font-size: 200% }"):
         for name in OURS:
-            page = visited(site, pages, *places[name], viewport={"width": 640, "height": 900}, bypass_csp=True)
+            page = visited(
+                site, pages, *places[name], viewport={"width": 640, "height": 900}, bypass_csp=True
+            )
             page.add_style_tag(content=style)
             assert page.evaluate(WIDE) <= 0, name
             assert page.evaluate(CUT) == [], name
@@ -248,13 +283,18 @@ def test_what_is_cut_or_too_wide_would_be_found(site: Site) -> None:
     existing(site)
     page = site.visit("ana", "/settings", viewport={"width": 320, "height": 256}, bypass_csp=True)
     page.add_style_tag(
-        content="button { white-space: nowrap; inline-size: 4rem; overflow: hidden } h1 { inline-size: 40rem }"
+        content=(
+            "button { white-space: nowrap; inline-size: 4rem; overflow: hidden } h1 { "
+            "inline-size: 40rem }"
+        )
     )
     assert len(page.evaluate(CUT)) >= 2
     assert page.evaluate(WIDE) > 0
 
 
-def test_with_forced_colours_a_picked_answer_and_the_primary_act_can_be_told_from_the_others(site: Site) -> None:
+def test_with_forced_colours_a_picked_answer_and_the_primary_act_can_be_told_from_the_others(
+    site: Site,
+) -> None:
     existing(site)
     page = site.visit("ana", "/notice", forced_colors="active")
     page.locator("#allow-no").check()
@@ -274,7 +314,10 @@ def walk(page: Any, name: str) -> None:
     for _ in range(60):
         page.keyboard.press("Tab")
         if page.evaluate("() => document.activeElement.innerText?.trim()") == name:
-            assert page.evaluate("() => getComputedStyle(document.activeElement).outlineStyle") == "solid"
+            assert (
+                page.evaluate("() => getComputedStyle(document.activeElement).outlineStyle")
+                == "solid"
+            )
             return
     raise AssertionError(f"`{name}` is not reached")
 

@@ -1,4 +1,6 @@
-"""The example hosts of examples/hosts, in a browser, as their README starts them: plain HTML, Vue and React."""
+"""The example hosts of examples/hosts, in a browser, as their README starts them: plain HTML, Vue
+and React.
+"""
 
 from __future__ import annotations
 
@@ -27,10 +29,19 @@ PORT = 8788  # as examples/hosts/host.py has it where nobody says another
 @contextmanager
 def hosted(example: str, folder: Path, site: Site) -> Iterator[tuple[str, Any]]:
     """The address of an example that runs beside a server of Licet which knows its origin."""
-    script = [sys.executable, str(folder / "host.py"), example, "--key", str(site.town.token_key_file), "--port"]
+    script = [
+        sys.executable,
+        str(folder / "host.py"),
+        example,
+        "--key",
+        str(site.town.token_key_file),
+        "--port",
+    ]
     for port in range(PORT, PORT + 20):
         with serving(application_of(site.town, f"http://127.0.0.1:{port}")) as licet:
-            ran = subprocess.Popen([*script, str(port), "--licet", licet], stdout=subprocess.PIPE, text=True)
+            ran = subprocess.Popen(
+                [*script, str(port), "--licet", licet], stdout=subprocess.PIPE, text=True
+            )
             try:
                 assert ran.stdout is not None
                 url = ran.stdout.readline().strip()
@@ -45,11 +56,17 @@ def hosted(example: str, folder: Path, site: Site) -> Iterator[tuple[str, Any]]:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The examples with what npm installs for them, and the package that they depend on, made anew."""
+    """The examples with what npm installs for them, and the package that they depend on, made
+    anew.
+    """
     root = tmp_path_factory.mktemp("clone")
     elements_package.write(root / "packages" / "elements" / "build")
     folder = root / "examples" / "hosts"
-    shutil.copytree(HOSTS, folder, ignore=shutil.ignore_patterns("node_modules", "built.js", "package-lock.json"))
+    shutil.copytree(
+        HOSTS,
+        folder,
+        ignore=shutil.ignore_patterns("node_modules", "built.js", "package-lock.json"),
+    )
     for name in ("vue", "react"):
         npm.run(folder / name, "install")
     npm.run(folder / "react", "run", "build")
@@ -66,7 +83,9 @@ def answers(page: Any) -> None:
 
 def changes(page: Any) -> None:
     """Takes it back in the settings, which have asked again since the notice told of the no."""
-    page.wait_for_function("() => !document.querySelector('licet-settings').hasAttribute('aria-busy')")
+    page.wait_for_function(
+        "() => !document.querySelector('licet-settings').hasAttribute('aria-busy')"
+    )
     page.locator("licet-settings >> button[name=allow][value=yes]").click()
     page.get_by_text("You answered training: yes.").wait_for()
 
@@ -83,7 +102,9 @@ def test_a_host_of_plain_html_asks_is_told_and_changes_the_answer(site: Site) ->
 
 
 @pytest.mark.parametrize("example", ["vue", "react"])
-def test_a_host_of_a_framework_asks_is_told_and_changes_the_answer(site: Site, installed: Path, example: str) -> None:
+def test_a_host_of_a_framework_asks_is_told_and_changes_the_answer(
+    site: Site, installed: Path, example: str
+) -> None:
     existing(site)
     faults: list[str] = []
     with hosted(example, installed, site) as (url, licet):
@@ -97,5 +118,7 @@ def test_a_host_of_a_framework_asks_is_told_and_changes_the_answer(site: Site, i
             page.get_by_role("dialog").get_by_role("button", name="Close").click()
         changes(page)
     assert faults == []
-    assert not [one for one in loaded if one.startswith(f"{licet}/static/") and one.endswith(".js")], "its own package"
+    assert not [
+        one for one in loaded if one.startswith(f"{licet}/static/") and one.endswith(".js")
+    ], "its own package"
     assert [made.allow for made in site.town.seen("ana").choices] == [False, True]

@@ -1,4 +1,6 @@
-"""While a database is being restored it answers nobody: not that it is ready, not a gate, and no page."""
+"""While a database is being restored it answers nobody: not that it is ready, not a gate, and no
+page.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ UNBOUND_SCOPES = set(Scope) - {Scope.release_lease, Scope.events_acknowledge}
 def world(pool: Pool, tmp_path: Path) -> World:
     """No rate answers for a route."""
     callers = ("person", "service", "unknown")
-    return World(pool, tmp_path / "data", **{f"{one}_requests_per_minute": 1_000_000 for one in callers})
+    return World(
+        pool, tmp_path / "data", **{f"{one}_requests_per_minute": 1_000_000 for one in callers}
+    )
 
 
 def test_behind_the_fence_every_route_that_asks_the_database_answers_503(
@@ -52,7 +56,11 @@ def test_behind_the_fence_every_route_that_asks_the_database_answers_503(
     world.clock.set(NOTICE)
     chat = world.say("ana", "pears")
     callers = [world.person("ana"), world.browser("ana"), world.service(), world.staff(*StaffRole)]
-    named = {"account:str": account, "conversation:str": chat, "turn:str": f"{chat.replace('conv', 'turn')}-1"}
+    named = {
+        "account:str": account,
+        "conversation:str": chat,
+        "turn:str": f"{chat.replace('conv', 'turn')}-1",
+    }
     for caller in callers:  # whoever they are is remembered now, where that may be
         assert api.get("/v1/me", headers=caller).status_code == 200
     with transaction(world.here.pool) as tx:
@@ -70,9 +78,13 @@ def test_behind_the_fence_every_route_that_asks_the_database_answers_503(
                 name = f"{method} {route.path}"
                 for caller in callers:
                     answer = api.request(
-                        method, path.replace("{", "").replace("}", ""), headers=caller, json=BODIES.get(name),
-                        data=FORMS.get(name), follow_redirects=False,
-                    )  # fmt: skip
+                        method,
+                        path.replace("{", "").replace("}", ""),
+                        headers=caller,
+                        json=BODIES.get(name),
+                        data=FORMS.get(name),
+                        follow_redirects=False,
+                    )
                     assert answer.status_code >= 400, (name, answer.status_code, answer.text)
                     if answer.status_code == 503:
                         asked += 1
@@ -94,13 +106,17 @@ def place(tmp_path: Path) -> Iterator[Place]:
     embedded.stop(place.config.data / "postgres")
 
 
-def test_a_restore_beside_a_server_that_takes_the_log_is_refused_before_anything_is_changed(place: Place) -> None:
+def test_a_restore_beside_a_server_that_takes_the_log_is_refused_before_anything_is_changed(
+    place: Place,
+) -> None:
     home, folder = talk(place)
     with installation.installation(place.config, place.clock) as here:
         with transaction(here.pool) as tx:
             key = service_keys.make(tx, "host", UNBOUND_SCOPES, place.now, here.keyring.random)
         with listening(create_app(here, here.config.web, sequencer=True)) as address:
-            with pytest.raises(BusyError, match="is adding entries to the log; nothing was changed"):
+            with pytest.raises(
+                BusyError, match="is adding entries to the log; nothing was changed"
+            ):
                 archives.restore(place.config, folder, place.clock)
             assert httpx.get(f"{address}/readyz").status_code == 200
             ben = f"{address}/v1/accounts/{shown(Prefix.account, home.accounts['ben'])}"
@@ -110,7 +126,9 @@ def test_a_restore_beside_a_server_that_takes_the_log_is_refused_before_anything
 
 
 def test_a_server_beside_a_restore_says_nothing_that_was_taken_back(place: Place) -> None:
-    """It asks all the while; every answer is that it must wait, or what was so before and is so after."""
+    """It asks all the while; every answer is that it must wait, or what was so before and is so
+    after.
+    """
     home, folder = talk(place)
     with installation.installation(place.config, place.clock) as here:
         with transaction(here.pool) as tx:
@@ -138,7 +156,8 @@ def test_a_server_beside_a_restore_says_nothing_that_was_taken_back(place: Place
             finally:
                 done.set()
                 asking.join(600)
-        # The key was made after the backup: restored, it is not known any more, which is the safe side.
+        # The key was made after the backup: restored, it is not known any more, which is the safe
+        # side.
         assert {status for status, _ in answers} <= {200, 401, 503}
         assert {standing for status, standing in answers if status == 200} <= {"withdrawn", ""}
         assert 503 in {status for status, _ in answers}
@@ -172,7 +191,9 @@ def test_the_fence_waits_for_whoever_looked_before_it_went_up(place: Place) -> N
         raising = threading.Thread(target=raise_fence)
         raising.start()
         with here.pool.connection() as conn:
-            waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'fence'::regclass"
+            waits = (
+                "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'fence'::regclass"
+            )
             while conn.execute(waits).fetchone() == (0,):
                 assert not ended
                 time.sleep(0.01)

@@ -1,4 +1,6 @@
-"""The pages where people are asked, in Debian's Firefox: they are read, answered and taken back there too."""
+"""The pages where people are asked, in Debian's Firefox: they are read, answered and taken back
+there too.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,9 @@ def test_a_notice_is_read_answered_and_taken_back_in_firefox(site: Site, tmp_pat
 
 
 @pytest.mark.parametrize("path", ["/notice", "/settings", "/design"])
-def test_nothing_is_cut_and_nothing_scrolls_sideways_in_firefox(site: Site, tmp_path: Path, path: str) -> None:
+def test_nothing_is_cut_and_nothing_scrolls_sideways_in_firefox(
+    site: Site, tmp_path: Path, path: str
+) -> None:
     existing(site)
     with firefox(tmp_path) as page:
         entered(site, page, "/settings")

@@ -1,4 +1,6 @@
-"""A server takes what commits into the log by itself: within two seconds, after another's end, and it says when it cannot."""
+"""A server takes what commits into the log by itself: within two seconds, after another's end, and
+it says when it cannot.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,11 @@ class Servers:
         self.data, self.dsn = data, dsn
         key_file = data / "token.key"
         key_file.write_bytes(TOKEN_KEY)
-        self.environment = {**os.environ, "LICET_DATABASE_URL": dsn, "LICET_WEB__TOKEN_KEY_FILE": str(key_file)}
+        self.environment = {
+            **os.environ,
+            "LICET_DATABASE_URL": dsn,
+            "LICET_WEB__TOKEN_KEY_FILE": str(key_file),
+        }
         assert licet(data, dsn, "init", "--preset", "article-2025").returncode == 0
         made = licet(data, dsn, "api-key", "create", "host", "--scope", "accounts:write", "--json")
         self.key = json.loads(made.stdout)["key"]
@@ -47,7 +53,9 @@ class Servers:
     def running(self) -> Iterator[tuple[subprocess.Popen[str], str]]:
         port = free_port()
         command = [*LICET, "serve", "--data", str(self.data), "--port", str(port)]
-        with subprocess.Popen(command, env=self.environment, stdout=subprocess.PIPE, text=True) as server:
+        with subprocess.Popen(
+            command, env=self.environment, stdout=subprocess.PIPE, text=True
+        ) as server:
             url = f"http://127.0.0.1:{port}"
             try:
                 answers(server, url)
@@ -58,7 +66,9 @@ class Servers:
     def open(self, url: str, name: str) -> str:
         body = {"host": name, "plan": "pro", "age": 30}
         headers = {"authorization": f"Bearer {self.key}"}
-        account: str = httpx.post(f"{url}/v1/accounts", json=body, headers=headers).json()["account"]
+        account: str = httpx.post(f"{url}/v1/accounts", json=body, headers=headers).json()[
+            "account"
+        ]
         return account
 
     def choose(self, url: str, account: str, name: str) -> bytes:
@@ -78,7 +88,12 @@ class Servers:
 
     def numbers(self, account: str) -> list[int]:
         with psycopg.connect(self.dsn) as conn:
-            return [row[0] for row in conn.execute("SELECT seq FROM choices WHERE account_id = %s", [account[4:]])]
+            return [
+                row[0]
+                for row in conn.execute(
+                    "SELECT seq FROM choices WHERE account_id = %s", [account[4:]]
+                )
+            ]
 
 
 def proven(receipt: bytes) -> bool:
@@ -90,7 +105,9 @@ def servers(tmp_path: Path, dsn: str) -> Servers:
     return Servers(tmp_path / "data", dsn)
 
 
-def test_a_choice_through_the_api_of_a_real_server_stands_in_the_log_without_another_command(servers: Servers) -> None:
+def test_a_choice_through_the_api_of_a_real_server_stands_in_the_log_without_another_command(
+    servers: Servers,
+) -> None:
     with servers.running() as (server, url):
         account = servers.open(url, "ana")
         receipt = servers.choose(url, account, "ana")
@@ -103,7 +120,9 @@ def test_a_choice_through_the_api_of_a_real_server_stands_in_the_log_without_ano
     assert appended.returncode == 0, "the lock is free once the server has ended"
 
 
-def test_another_server_waits_for_the_lock_and_takes_over_when_the_first_is_killed(servers: Servers) -> None:
+def test_another_server_waits_for_the_lock_and_takes_over_when_the_first_is_killed(
+    servers: Servers,
+) -> None:
     with servers.running() as (first, url_of_first), servers.running() as (_, url):
         account = servers.open(url_of_first, "ana")
         servers.choose(url, account, "ana")  # the first takes what the second's callers did
@@ -115,7 +134,8 @@ def test_another_server_waits_for_the_lock_and_takes_over_when_the_first_is_kill
 
 
 def test_a_sequencer_that_finds_another_log_stops_and_the_server_is_not_ready(world: World) -> None:
-    (world.here.config.data / "log" / "2019").mkdir(parents=True)  # of which the database knows nothing
+    # of which the database knows nothing
+    (world.here.config.data / "log" / "2019").mkdir(parents=True)
     with ApplicationClient(create_app(world.here, world.web, sequencer=True)) as api:
         wait_until(lambda: api.get("/readyz").status_code != 200, "the server is not ready")
         answer = api.get("/readyz")
@@ -126,7 +146,10 @@ def test_a_sequencer_that_finds_another_log_stops_and_the_server_is_not_ready(wo
 
 def test_a_server_beside_another_sequencer_is_ready_and_waits(world: World) -> None:
     world.open("ana", allow=True)
-    with documents.sequencing(world.here), ApplicationClient(create_app(world.here, world.web, sequencer=True)) as api:
+    with (
+        documents.sequencing(world.here),
+        ApplicationClient(create_app(world.here, world.web, sequencer=True)) as api,
+    ):
         time.sleep(0.3)
         assert api.get("/readyz").status_code == 200
         with transaction(world.here.pool) as tx:

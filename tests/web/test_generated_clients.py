@@ -1,4 +1,6 @@
-"""Clients that public generators make from the API's description compile, and the one in Python is answered."""
+"""Clients that public generators make from the API's description compile, and the one in Python is
+answered.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +22,14 @@ from .served import NOTICE, World, url, world
 
 __all__ = ["url", "world"]
 
-# What the generator cannot make, as bodies and answers that are lines or protobuf have no model; `licet.client` has them.
+# What the generator cannot make, as bodies and answers that are lines or protobuf have no model;
+# `licet.client` has them.
 NOT_MADE = {"/v1/turns:bulk", "/v1/otlp/v1/traces", "/v1/accounts/{account}/export"}
-GENERATORS = {"openapi-typescript": "7.13.0", "@hey-api/openapi-ts": "0.88.0", "typescript": "5.9.3"}
+GENERATORS = {
+    "openapi-typescript": "7.13.0",
+    "@hey-api/openapi-ts": "0.88.0",
+    "typescript": "5.9.3",
+}
 STRICT = {
     "strict": True, "target": "es2022", "module": "es2022", "moduleResolution": "bundler", "noEmit": True, "types": [],
     "lib": ["es2022", "dom", "dom.iterable"],
@@ -49,13 +56,24 @@ def description(url: str, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def generated(description: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A client by openapi-python-client, as a package that can be imported; what the generator said."""
+    """A client by openapi-python-client, as a package that can be imported; what the generator
+    said.
+    """
     beside.needed()
     made = subprocess.run(
-        [beside.LITELLM.with_name("openapi-python-client"), "generate", "--path", description, "--meta", "none",
-         "--output-path", tmp_path / "generated_api"],
-        capture_output=True, text=True,
-    )  # fmt: skip
+        [
+            beside.LITELLM.with_name("openapi-python-client"),
+            "generate",
+            "--path",
+            description,
+            "--meta",
+            "none",
+            "--output-path",
+            tmp_path / "generated_api",
+        ],
+        capture_output=True,
+        text=True,
+    )
     assert made.returncode == 0, made.stderr
     monkeypatch.syspath_prepend(tmp_path)
     yield made.stdout + made.stderr
@@ -73,7 +91,12 @@ def test_a_python_client_has_every_operation_and_is_answered(
     )
     assert compiled.returncode == 0
     paths = json.loads(description.read_bytes())["paths"]
-    wanted = {one["operationId"] for path, item in paths.items() if path not in NOT_MADE for one in item.values()}
+    wanted = {
+        one["operationId"]
+        for path, item in paths.items()
+        if path not in NOT_MADE
+        for one in item.values()
+    }
     made = {file.stem for file in (tmp_path / "generated_api" / "api").glob("*/*.py")}
     assert wanted <= made
     world.clock.set(NOTICE)
@@ -83,8 +106,13 @@ def test_a_python_client_has_every_operation_and_is_answered(
     models, api = importlib.import_module("generated_api.models"), "generated_api.api"
 
     def send(operation: str, *words: str, **more: Any) -> Any:
-        (tag,) = (file.parent.name for file in (tmp_path / "generated_api" / "api").glob(f"*/{operation}.py"))
-        return importlib.import_module(f"{api}.{tag}.{operation}").sync(*words, client=client, **more)
+        (tag,) = (
+            file.parent.name
+            for file in (tmp_path / "generated_api" / "api").glob(f"*/{operation}.py")
+        )
+        return importlib.import_module(f"{api}.{tag}.{operation}").sync(
+            *words, client=client, **more
+        )
 
     opened = send("open_account", body=models.NewAccount(host="ada", plan="pro", age=36))
     assert opened.account.startswith("acc_")
@@ -92,14 +120,20 @@ def test_a_python_client_has_every_operation_and_is_answered(
     assert [one.effect.value for one in chosen.answers] == ["began"]
     gate = send("get_gate", "host:ada")
     assert gate.may_write
-    taken = send("say", body=models.NewTurn(account="host:ada", conversation="host:chat", text="hello"))
+    taken = send(
+        "say", body=models.NewTurn(account="host:ada", conversation="host:chat", text="hello")
+    )
     assert taken.outcome.value == "done"
     refused = send("get_gate", "host:nobody")
     assert (refused.status, refused.type_) == (404, "urn:licet:problem:not_found")
 
 
-def test_typescript_clients_compile_and_know_what_a_request_needs(description: Path, tmp_path: Path) -> None:
-    (tmp_path / "package.json").write_text(json.dumps({"private": True, "type": "module", "dependencies": GENERATORS}))
+def test_typescript_clients_compile_and_know_what_a_request_needs(
+    description: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "package.json").write_text(
+        json.dumps({"private": True, "type": "module", "dependencies": GENERATORS})
+    )
     npm.run(tmp_path, "install")
     npm.run(
         tmp_path,
@@ -114,5 +148,7 @@ def test_typescript_clients_compile_and_know_what_a_request_needs(description: P
     )
     npm.run(tmp_path, "exec", "--", "openapi-ts", "-i", str(description), "-o", "client")
     (tmp_path / "host.ts").write_text(HOST, "utf-8")
-    (tmp_path / "tsconfig.json").write_text(json.dumps({"compilerOptions": STRICT, "include": ["client", "*.ts"]}))
+    (tmp_path / "tsconfig.json").write_text(
+        json.dumps({"compilerOptions": STRICT, "include": ["client", "*.ts"]})
+    )
     assert npm.run(tmp_path, "exec", "--", "tsc", "-p", ".") == "", "tsc names no error"

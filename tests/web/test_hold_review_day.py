@@ -1,4 +1,6 @@
-"""The day on which a hold is to be reviewed is still to come: today's is refused beside its field, and nothing is placed."""
+"""The day on which a hold is to be reviewed is still to come: today's is refused beside its field,
+and nothing is placed.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +20,17 @@ def test_the_day_of_review_is_neither_past_nor_this_moment(world: World, api: An
     world.open("ana", allow=True)
     chat = world.say("ana", "garden")
     officer = world.staff(StaffRole.privacy_officer)
-    form = {"matter": "Smith v. Acme", "reason": "litigation", "csrf": officer["x-csrf-token"], "confirmed": "yes"}
+    form = {
+        "matter": "Smith v. Acme",
+        "reason": "litigation",
+        "csrf": officer["x-csrf-token"],
+        "confirmed": "yes",
+    }
     where = f"/console/conversations/{chat}/hold"
     for day, said in (("2025-09-01", 422), ("2025-09-02", 422), ("2025-09-03", 303)):
-        answer = api.post(where, headers=officer, data={**form, "review": day}, follow_redirects=False)
+        answer = api.post(
+            where, headers=officer, data={**form, "review": day}, follow_redirects=False
+        )
         assert answer.status_code == said, day
         assert ("Name a day that is still to come." in answer.text) == (said == 422), day
         assert world.rows("SELECT count(*) FROM holds") == [(int(said == 303),)]

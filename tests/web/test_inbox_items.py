@@ -1,4 +1,6 @@
-"""An item of the inbox: who has it, what is done with it, what is kept of that, and who reads it."""
+"""An item of the inbox: who has it, what is done with it, what is kept of that, and who reads
+it.
+"""
 
 from __future__ import annotations
 
@@ -43,9 +45,13 @@ def member(world: World, email: str, *roles: StaffRole) -> StaffMember:
 
 def asked(world: World, name: str | None = "ana", *, region: str = "DE", days_ago: int = 0) -> str:
     entered = EnteredRequest(
-        kind=RightKind.access, words="all of it", identity="a passport", account=world.accounts[name] if name else None,
-        region=region, received_at=world.clock.now - timedelta(days=days_ago),
-    )  # fmt: skip
+        kind=RightKind.access,
+        words="all of it",
+        identity="a passport",
+        account=world.accounts[name] if name else None,
+        region=region,
+        received_at=world.clock.now - timedelta(days=days_ago),
+    )
     return rights_requests.enter(world.here, entered, "staff:ada@example.org").shown_id
 
 
@@ -96,8 +102,14 @@ def test_an_item_is_taken_handed_on_noted_and_given_back_each_by_what_was_seen(
     item, here = f"request:{asked(lived)}", lived.here
     assert names(lived, ada, held=HeldFilter.nobody) == [item]
     inbox_verbs.take(here, ada, item)
-    assert (names(lived, ada, held=HeldFilter.me), names(lived, bea, held=HeldFilter.me)) == ([item], [])
-    assert (names(lived, ada, held=HeldFilter.nobody), names(lived, bea, held=HeldFilter.somebody)) == ([], [item])
+    assert (names(lived, ada, held=HeldFilter.me), names(lived, bea, held=HeldFilter.me)) == (
+        [item],
+        [],
+    )
+    assert (
+        names(lived, ada, held=HeldFilter.nobody),
+        names(lived, bea, held=HeldFilter.somebody),
+    ) == ([], [item])
     inbox_verbs.take(here, ada, item)
     with pytest.raises(RefusedError, match=r"`ada@example\.org` has it"):
         inbox_verbs.give_back(here, bea, item)
@@ -114,10 +126,12 @@ def test_an_item_is_taken_handed_on_noted_and_given_back_each_by_what_was_seen(
     assert (seen.holder, [(one.step.value, one.by, one.to, one.words) for one in seen.steps]) == (
         None,
         [
-            ("taken", ada.email, None, ""), ("handed", ada.email, bea.email, "I am away"),
-            ("noted", ada.email, None, "She rang twice"), ("given_back", ada.email, None, "Bea is ill"),
+            ("taken", ada.email, None, ""),
+            ("handed", ada.email, bea.email, "I am away"),
+            ("noted", ada.email, None, "She rang twice"),
+            ("given_back", ada.email, None, "Bea is ill"),
         ],
-    )  # fmt: skip
+    )
     with pytest.raises(RefusedError, match="nobody has it"):
         inbox_verbs.give_back(here, bea, item)
 
@@ -129,10 +143,13 @@ def test_an_act_is_on_record_with_its_reason_and_ends_the_item_and_a_refused_one
     review = lived.clock.now + timedelta(days=90)
     lived.tell(
         Hold(
-            account=lived.accounts["ana"], at=lived.clock.now, conversation=UUID(hex=chat[5:]), matter="M v. N",
+            account=lived.accounts["ana"],
+            at=lived.clock.now,
+            conversation=UUID(hex=chat[5:]),
+            matter="M v. N",
             review_at=review,
         )
-    )  # fmt: skip
+    )
     lived.clock.set(review)
     (item,) = names(lived, ada, kind=ItemKind.hold)
     with pytest.raises(UsageError, match="`reason` is empty"):
@@ -140,23 +157,36 @@ def test_an_act_is_on_record_with_its_reason_and_ends_the_item_and_a_refused_one
     with pytest.raises(NotFoundError, match="another matter"):
         inbox_verbs.act(lived.here, ada, item, "end", ActValues(reason="It is over", matter="M"))
     later = review + timedelta(days=30)
-    inbox_verbs.act(lived.here, ada, item, "review", ActValues(reason="Not yet", matter="M v. N", review_at=later))
+    inbox_verbs.act(
+        lived.here,
+        ada,
+        item,
+        "review",
+        ActValues(reason="Not yet", matter="M v. N", review_at=later),
+    )
     assert names(lived, ada, kind=ItemKind.hold) == []
     lived.clock.set(later)
     assert names(lived, ada, kind=ItemKind.hold) == [item]
     inbox_verbs.take(lived.here, bea, item)
     with pytest.raises(RefusedError, match=r"`bea@example\.org` has it"):
-        inbox_verbs.act(lived.here, ada, item, "end", ActValues(reason="It is over", matter="M v. N"))
-    seen = inbox_verbs.act(lived.here, bea, item, "end", ActValues(reason="It is over", matter="M v. N")).seen
+        inbox_verbs.act(
+            lived.here, ada, item, "end", ActValues(reason="It is over", matter="M v. N")
+        )
+    seen = inbox_verbs.act(
+        lived.here, bea, item, "end", ActValues(reason="It is over", matter="M v. N")
+    ).seen
     assert (seen.waits, seen.holder) == (None, None)
     assert [(one.act, one.done, one.words) for one in seen.steps if one.act] == [
-        ("end", False, "It is over"), ("review", True, "Not yet"), ("end", True, "It is over"),
-    ]  # fmt: skip
+        ("end", False, "It is over"),
+        ("review", True, "Not yet"),
+        ("end", True, "It is over"),
+    ]
     assert lived.rows("SELECT count(*) FROM holds") == [(0,)]
     with pytest.raises(RefusedError, match="nothing of it waits"):
         inbox_verbs.take(lived.here, ada, item)
     told = lived.rows(
-        "SELECT payload::json ->> 'act', payload FROM outbox WHERE entry = 'staff_acted' ORDER BY outbox_id"
+        "SELECT payload::json ->> 'act', payload FROM outbox WHERE entry = 'staff_acted' "
+        "ORDER BY outbox_id"
     )
     assert [act for act, _ in told] == ["end", "review", "taken", "end"]
     assert not any("It is over" in payload or "Not yet" in payload for _, payload in told)
@@ -171,9 +201,14 @@ def test_the_person_reads_what_was_done_but_nothing_of_a_hold_that_they_may_not_
     review = lived.clock.now + timedelta(days=90)
     lived.tell(
         Hold(
-            account=account, at=lived.clock.now, conversation=UUID(hex=chat[5:]), matter="M", review_at=review, is_told=False
+            account=account,
+            at=lived.clock.now,
+            conversation=UUID(hex=chat[5:]),
+            matter="M",
+            review_at=review,
+            is_told=False,
         )
-    )  # fmt: skip
+    )
     lived.clock.set(review)
     (held,) = names(lived, ada, kind=ItemKind.hold)
     inbox_verbs.note(lived.here, ada, held, "Secret matter")
@@ -188,21 +223,32 @@ def test_what_is_written_about_a_person_is_sealed_and_opens_no_more_once_their_k
 ) -> None:
     item, account = f"request:{asked(lived)}", lived.accounts["ana"]
     inbox_verbs.note(lived.here, ada, item, "She rang twice")
-    assert not any("rang" in str(row) or b"rang" in row[-1] for row in lived.rows("SELECT words FROM inbox_steps"))
+    assert not any(
+        "rang" in str(row) or b"rang" in row[-1]
+        for row in lived.rows("SELECT words FROM inbox_steps")
+    )
     lived.tell(CloseAccount(account=account, at=lived.clock.now))
     with transaction(lived.here.pool) as tx:
-        tx.execute("UPDATE accounts SET wrapped_key = %s WHERE account_id = %s", [bytes(60), account])
+        tx.execute(
+            "UPDATE accounts SET wrapped_key = %s WHERE account_id = %s", [bytes(60), account]
+        )
         about = ItemAbout(item=item, account=account)
         assert [one.words for one in inbox_register.steps(tx, lived.here.keyring, about)] == [""]
-        inbox_register.note(tx, lived.here.keyring, about, ada.staff_id, lived.clock.now, "Nothing of this is kept")
+        inbox_register.note(
+            tx, lived.here.keyring, about, ada.staff_id, lived.clock.now, "Nothing of this is kept"
+        )
         assert tx.execute("SELECT words FROM inbox_steps WHERE step_no = 1").fetchall() == [(None,)]
 
 
-def test_a_request_of_somebody_without_an_account_has_notes_under_its_own_key(lived: World, ada: StaffMember) -> None:
+def test_a_request_of_somebody_without_an_account_has_notes_under_its_own_key(
+    lived: World, ada: StaffMember
+) -> None:
     item = f"request:{asked(lived, None)}"
     seen = inbox_verbs.note(lived.here, ada, item, "A letter came").seen
     assert [one.words for one in seen.steps] == ["A letter came"]
-    told = lived.rows("SELECT entry, payload::json ->> 'kind' FROM outbox WHERE entry LIKE '%%_acted'")
+    told = lived.rows(
+        "SELECT entry, payload::json ->> 'kind' FROM outbox WHERE entry LIKE '%%_acted'"
+    )
     assert told == [("work_acted", "request")]
 
 
@@ -213,12 +259,15 @@ def test_pages_of_the_inbox_together_have_every_item_once_in_order_whatever_thei
         asked(lived, days_ago=number, region=("DE", "US-CA", "FR")[number % 3])
     for number in range(3):
         stopped = asked(lived, None, days_ago=number)
+        rights_requests.act(lived.here, stopped, StaffAct.acknowledge, "staff:ada@example.org")
         rights_requests.act(
-            lived.here, stopped, StaffAct.acknowledge, "staff:ada@example.org"
-        )  # fmt: skip
-        rights_requests.act(
-            lived.here, stopped, StaffAct.pause, "staff:ada@example.org", reason=PauseReason.identity.value, words="Who?"
-        )  # fmt: skip
+            lived.here,
+            stopped,
+            StaffAct.pause,
+            "staff:ada@example.org",
+            reason=PauseReason.identity.value,
+            words="Who?",
+        )
     lived.clock.set(lived.clock.now + timedelta(days=3))
     documents.append(lived.here)
     both = member(lived, "olga@example.org", StaffRole.owner, StaffRole.privacy_officer)
@@ -246,14 +295,17 @@ def test_a_place_that_no_page_gave_is_refused(lived: World, ada: StaffMember, af
 
 
 @pytest.mark.parametrize(
-    "item", ["request:req_x", "request:", "nothing:x", "hold:conv_1+zz", "keys:daily-20200101", "é:x"]
+    "item",
+    ["request:req_x", "request:", "nothing:x", "hold:conv_1+zz", "keys:daily-20200101", "é:x"],
 )
 def test_an_item_that_there_is_not_is_not_found(lived: World, ada: StaffMember, item: str) -> None:
     with pytest.raises(NotFoundError):
         inbox.seen(lived.here, ada, item)
 
 
-def test_an_auditor_sees_the_steps_without_their_words_and_does_nothing(lived: World, ada: StaffMember) -> None:
+def test_an_auditor_sees_the_steps_without_their_words_and_does_nothing(
+    lived: World, ada: StaffMember
+) -> None:
     item, auditor = f"request:{asked(lived)}", member(lived, "aud@example.org", StaffRole.auditor)
     inbox_verbs.note(lived.here, ada, item, "She rang twice")
     seen = inbox.seen(lived.here, auditor, item)
@@ -264,22 +316,38 @@ def test_an_auditor_sees_the_steps_without_their_words_and_does_nothing(lived: W
         inbox.seen(lived.here, member(lived, "cy@example.org", StaffRole.curator), item)
 
 
-def test_over_the_api_a_step_with_a_key_is_taken_once_and_a_taken_item_says_who_has_it(api: Any, lived: World) -> None:
+def test_over_the_api_a_step_with_a_key_is_taken_once_and_a_taken_item_says_who_has_it(
+    api: Any, lived: World
+) -> None:
     item = f"request:{asked(lived)}"
-    ada, bea = (lived.staff(StaffRole.privacy_officer, email=f"{name}@example.org") for name in ("ada", "bea"))
+    ada, bea = (
+        lived.staff(StaffRole.privacy_officer, email=f"{name}@example.org")
+        for name in ("ada", "bea")
+    )
     path, key = f"/v1/inbox/{item}", {"idempotency-key": "one"}
     listed = api.get("/v1/inbox?held=nobody", headers=ada).json()
     assert [one["item"] for one in listed["items"]] == [item]
     first = api.post(f"{path}/take", json={}, headers=ada | key)
     again = api.post(f"{path}/take", json={}, headers=ada | key)
-    assert (first.status_code, again.status_code, again.headers.get("idempotent-replayed")) == (200, 200, "true")
+    assert (first.status_code, again.status_code, again.headers.get("idempotent-replayed")) == (
+        200,
+        200,
+        "true",
+    )
     refused = api.post(f"{path}/take", json={}, headers=bea)
     assert (refused.status_code, "ada@example.org" in refused.text) == (409, True)
     assert api.post(f"{path}/note", json={"reason": "x" * 3_000}, headers=ada).status_code == 400
     values = {"act": "answer", "reason": "Here it is"}
     done = api.post(f"{path}/act", json=values, headers=ada | {"idempotency-key": "two"})
-    assert (done.status_code, done.json()["waits"], done.json()["said"]) == (200, None, "The request is answered.")
-    assert api.post(f"{path}/act", json=values, headers=ada | {"idempotency-key": "two"}).status_code == 200
+    assert (done.status_code, done.json()["waits"], done.json()["said"]) == (
+        200,
+        None,
+        "The request is answered.",
+    )
+    assert (
+        api.post(f"{path}/act", json=values, headers=ada | {"idempotency-key": "two"}).status_code
+        == 200
+    )
     assert api.post(f"{path}/act", json=values, headers=ada).status_code == 409
     lines = api.get("/v1/inbox.csv", headers=lived.staff(StaffRole.owner)).text.splitlines()
     assert lines[0].startswith("Item,Kind,Until")
@@ -289,7 +357,10 @@ def test_over_the_api_a_step_with_a_key_is_taken_once_and_a_taken_item_says_who_
 
 def test_in_the_console_an_item_is_taken_and_answered_on_its_page(api: Any, lived: World) -> None:
     item = f"request:{asked(lived)}"
-    ada, bea = (lived.staff(StaffRole.privacy_officer, email=f"{name}@example.org") for name in ("ada", "bea"))
+    ada, bea = (
+        lived.staff(StaffRole.privacy_officer, email=f"{name}@example.org")
+        for name in ("ada", "bea")
+    )
     path = f"/console/inbox/{item}"
     assert "Take it" in api.get(path, headers=ada).text
     assert api.post(f"{path}/take", **form(ada)).status_code == 303
@@ -302,10 +373,15 @@ def test_in_the_console_an_item_is_taken_and_answered_on_its_page(api: Any, live
     assert "She rang" in api.get(path, headers=ada).text
     assert "She rang" not in api.get(path, headers=lived.staff(StaffRole.auditor)).text
     assert (
-        api.post(f"{path}/hand", **form(ada, to="bea@example.org", holder="ada@example.org", reason="away")).status_code
+        api.post(
+            f"{path}/hand",
+            **form(ada, to="bea@example.org", holder="ada@example.org", reason="away"),
+        ).status_code
         == 303
     )
-    assert api.post(f"{path}/act", **form(bea, act="answer", reason="Here it is")).status_code == 303
+    assert (
+        api.post(f"{path}/act", **form(bea, act="answer", reason="Here it is")).status_code == 303
+    )
     assert "in the inbox no more" in api.get(path, headers=bea).text
     assert api.get("/console/inbox/request:req_x", headers=ada).status_code == 404
     assert api.get("/console/inbox?held=x", headers=ada).status_code == 400

@@ -1,6 +1,8 @@
-"""On every page that may set an age, one below the known one is asked once more: no person can raise it again.
+"""On every page that may set an age, one below the known one is asked once more: no person can
+raise it again.
 
-The page was opened while the age was unknown, and the host told it meanwhile: a page asks for no age that is known.
+The page was opened while the age was unknown, and the host told it meanwhile: a page asks for no
+age that is known.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ ENDS, COUNTS = "notice.error.lower_age", "notice.error.lower_age.allowed"
 
 @pytest.mark.parametrize(("given", "sentence"), [("15", ENDS), ("20", COUNTS)])
 @pytest.mark.parametrize("path", PAGES)
-def test_a_lower_age_is_asked_once_more(pool: Pool, tmp_path: Path, path: str, given: str, sentence: str) -> None:
+def test_a_lower_age_is_asked_once_more(
+    pool: Pool, tmp_path: Path, path: str, given: str, sentence: str
+) -> None:
     world = World(pool, tmp_path / "data", preset("strict"))
     if path == "/signup":
         world.clock.set(BEGUN)
@@ -50,7 +54,12 @@ def test_a_lower_age_is_asked_once_more(pool: Pool, tmp_path: Path, path: str, g
         assert WORDS.say(sentence, known=30, age=18) in answer.text
         assert ages(world) == [(30,)]
         assert f'name="age_again" value="{given}"' in answer.text
-        again = api.post(path, headers=headers, content=urlencode({**form, "age_again": given}), follow_redirects=False)
+        again = api.post(
+            path,
+            headers=headers,
+            content=urlencode({**form, "age_again": given}),
+            follow_redirects=False,
+        )
         assert (again.status_code, ages(world)) == (303, [(int(given),)])
 
 

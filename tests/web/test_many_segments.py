@@ -1,4 +1,6 @@
-"""A conversation whose turns alternate between two surfaces: its segments have a bound, and so does what a turn costs."""
+"""A conversation whose turns alternate between two surfaces: its segments have a bound, and so does
+what a turn costs.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +21,18 @@ __all__ = ["api", "world"]  # fixtures
 
 def said(world: World, place: int, surface: str) -> Say:
     return Say(
-        account=world.accounts["ana"], at=world.clock.now, content=encode(Content(text=f"turn {place}")), surface=surface,
+        account=world.accounts["ana"],
+        at=world.clock.now,
+        content=encode(Content(text=f"turn {place}")),
+        surface=surface,
         host_conversation=host_hmac(world.site.host_key, "conversation", "c"),
-    )  # fmt: skip
+    )
 
 
 def rows_written(world: World, turns: int, of: int) -> list[int]:
-    """How many rows of segments each of some turns, said one by one, inserts or updates; the whole is undone."""
+    """How many rows of segments each of some turns, said one by one, inserts or updates; the whole
+    is undone.
+    """
     counts, before = [], 0
     with transaction(world.here.pool) as tx:
         for place in range(turns):
@@ -33,14 +40,17 @@ def rows_written(world: World, turns: int, of: int) -> list[int]:
             (written,) = world.site.writing.apply(tx, [write])
             assert written.answer.outcome in (Outcome.done, Outcome.refused)
             after = tx.execute(
-                "SELECT n_tup_ins + n_tup_upd FROM pg_stat_xact_user_tables WHERE relname = 'segments'"
+                "SELECT n_tup_ins + n_tup_upd FROM pg_stat_xact_user_tables WHERE relname = "
+                "'segments'"
             ).fetchone()[0]
             counts.append(after - before)
             before = after
     return counts
 
 
-def test_a_turn_writes_a_bounded_number_of_rows_however_long_its_conversation_is(world: World) -> None:
+def test_a_turn_writes_a_bounded_number_of_rows_however_long_its_conversation_is(
+    world: World,
+) -> None:
     world.clock.set(NOTICE)
     world.open("ana", allow=True)
     alternating = rows_written(world, 2 * SEGMENTS_MAX, 2)
@@ -49,11 +59,19 @@ def test_a_turn_writes_a_bounded_number_of_rows_however_long_its_conversation_is
     assert max(rows_written(world, 50, 1)) <= 1 + SEGMENTS_MAX
 
 
-def test_segments_past_the_bound_are_refused_and_turns_of_the_last_ones_surface_are_not(world: World, api) -> None:
+def test_segments_past_the_bound_are_refused_and_turns_of_the_last_ones_surface_are_not(
+    world: World, api
+) -> None:
     world.clock.set(NOTICE)
     world.open("ana", allow=True)
     turns = [
-        {"account": "host:ana", "conversation": "host:c", "id": f"t{place}", "text": "hello", "surface": surface}
+        {
+            "account": "host:ana",
+            "conversation": "host:c",
+            "id": f"t{place}",
+            "text": "hello",
+            "surface": surface,
+        }
         for place, surface in enumerate(["app", "api"] * (SEGMENTS_MAX // 2 + 2))
     ]
     body = "\n".join(map(json.dumps, turns))
@@ -67,5 +85,9 @@ def test_segments_past_the_bound_are_refused_and_turns_of_the_last_ones_surface_
     answer = api.post("/v1/turns", json=alone, headers=world.service(Scope.turns_write))
     assert (answer.status_code, answer.json()["because"]) == (409, "too_many_segments")
     assert "begin another" in answer.json()["detail"]
-    begun = api.post("/v1/turns", json={**alone, "conversation": "host:d"}, headers=world.service(Scope.turns_write))
+    begun = api.post(
+        "/v1/turns",
+        json={**alone, "conversation": "host:d"},
+        headers=world.service(Scope.turns_write),
+    )
     assert begun.status_code == 201

@@ -1,6 +1,8 @@
-"""Who may do what, as a golden file: every route x every kind of caller x own, other's, unknown and deleted objects.
+"""Who may do what, as a golden file: every route x every kind of caller x own, other's, unknown and
+deleted objects.
 
-`matrix.csv` is made by the running application. To accept a change of it, set TESTS_WRITE_GOLDEN=1 and review the
+`matrix.csv` is made by the running application. To accept a change of it, set TESTS_WRITE_GOLDEN=1
+and review the
 difference: it is the design review. A route that the recipes below do not know fails.
 """
 
@@ -48,7 +50,12 @@ BODIES: dict[str, Any] = {
     "POST /v1/accounts/{account:str}/requests": {"kind": "access", "words": "all of it"},
     "POST /v1/accounts/{account:str}/requests/{request_id:str}/reply": {"words": "here it is"},
     "POST /v1/accounts/{account:str}/requests/{request_id:str}/withdraw": None,
-    "POST /v1/requests": {"account": "{account}", "kind": "access", "words": "all of it", "identity": "a passport"},
+    "POST /v1/requests": {
+        "account": "{account}",
+        "kind": "access",
+        "words": "all of it",
+        "identity": "a passport",
+    },
     "POST /v1/requests/{request_id:str}/steps": {"act": "answer", "words": "here it is"},
     "POST /v1/accounts/{account:str}/close": None,
     "POST /v1/accounts/{account:str}/choices": {"allow": False},
@@ -63,15 +70,25 @@ BODIES: dict[str, Any] = {
     "POST /v1/conversations/{conversation:str}/keep-out": None,
     "POST /v1/conversations/{conversation:str}/let-in": None,
     "POST /v1/conversations/{conversation:str}/feedback": {"rating": "up"},
-    "POST /v1/conversations/{conversation:str}/reads": {"reason": "person_request", "ticket": "REQ-1"},
-    "POST /v1/conversations/{conversation:str}/holds": {"matter": "Smith v. Acme", "reason": "litigation"},
+    "POST /v1/conversations/{conversation:str}/reads": {
+        "reason": "person_request",
+        "ticket": "REQ-1",
+    },
+    "POST /v1/conversations/{conversation:str}/holds": {
+        "matter": "Smith v. Acme",
+        "reason": "litigation",
+    },
     "POST /v1/conversations/{conversation:str}/holds/end": {"matter": "Smith v. Acme"},
     "POST /v1/conversations/{conversation:str}/misuse": {"decision": "dismiss"},
     "POST /v1/erasures/{erasure:str}/run": {"dry_run": True},
     "POST /v1/erasures/{erasure:str}/recalls/{handout:str}/acknowledge": None,
     "POST /v1/sweep/approve": {"due": 1},
     "POST /v1/api-keys": {"name": "assistant", "scopes": ["gate:read"]},
-    "PUT /v1/api-keys/{name:str}/limits": {"version": 1, "scopes": ["gate:read"], "reason": "it only asks"},
+    "PUT /v1/api-keys/{name:str}/limits": {
+        "version": 1,
+        "scopes": ["gate:read"],
+        "reason": "it only asks",
+    },
     "POST /v1/api-keys/{name:str}/revoke": {"reason": "it lay in a log"},
     "POST /v1/staff": {"email": "new@example.org", "roles": ["auditor"]},
     "PUT /v1/staff/{staff:str}/roles": {"roles": ["auditor"], "was": []},
@@ -104,7 +121,10 @@ BODIES: dict[str, Any] = {
     "POST /v1/policy/proposals": {"text": "version: 1"},
     "POST /v1/policy/proposals/{proposal:str}/plan": None,
     "POST /v1/policy/proposals/{proposal:str}/withdraw": {"reason": "the dates are wrong"},
-    "POST /v1/policy/proposals/{proposal:str}/apply": {"reason": "approved", "plan_sha256": "0" * 64},
+    "POST /v1/policy/proposals/{proposal:str}/apply": {
+        "reason": "approved",
+        "plan_sha256": "0" * 64,
+    },
     "POST /v1/events/{event:str}/acknowledge": {"endpoint": "reader"},
     "POST /v1/releases/{release:str}/leases": {"part": 0, "recipient": "training", "ordinals": [0]},
 }
@@ -201,7 +221,8 @@ CONSOLE = (
     "/console/keys", "/console/backups", "/console/orders", "/console/recipients", "/console/recipients/{recipient:str}",
     "/console/notices", "/console/notices/{notice_id:str}", "/console/webhooks", "/console/webhooks/{endpoint:str}",
 )  # fmt: skip
-# Routes that are no part of the API and have tests of their own: who may reach them is in the matrix all the same.
+# Routes that are no part of the API and have tests of their own: who may reach them is in the
+# matrix all the same.
 OPEN = (
     "/healthz", "/readyz", "/metrics", "/openapi.json", "/verifier.py", "/elements", "/enter", "/enter/on", "/sign-in",
     "/sign-in/callback",
@@ -228,12 +249,15 @@ def test_every_route_says_who_may_call_it_and_is_in_the_matrix(tmp_path, pool) -
     world = World(pool, tmp_path / "data")
     found = list(routes(world))
     silent = [f"{method} {path}" for method, path, may in found if may == NOBODY]
-    assert [one for one in silent if not one.startswith("GET /openapi")] == []  # Litestar's own, which answer nobody
+    # Litestar's own, which answer nobody
+    assert [one for one in silent if not one.startswith("GET /openapi")] == []
     api = {f"{method} {path}" for method, path, _ in found if path.startswith(("/v1/", "/console"))}
     assert api == API_ROUTES
     others = {path for _, path, _ in found if not path.startswith(("/v1/", "/console"))}
     strange = [
-        path for path in others if path != "/" and path not in OPEN and not path.startswith((*PAGES, "/openapi"))
+        path
+        for path in others
+        if path != "/" and path not in OPEN and not path.startswith((*PAGES, "/openapi"))
     ]
     assert strange == []
 
@@ -312,10 +336,21 @@ class Cell:
 
 # What no cell has one of.
 NAMED = {
-    "project": "host:work", "showing": UNKNOWN, "release": UNKNOWN, "sha256": "0" * 64, "form": "md", "other": UNKNOWN,
-    "endpoint": "reader", "order": f"ord_{UNKNOWN}", "recipient": "nobody", "notice_id": UNKNOWN,
-    "handout": f"hand_{UNKNOWN}", "model": f"model_{UNKNOWN}", "proposal": f"prop_{UNKNOWN}", "number": "0",
-}  # fmt: skip
+    "project": "host:work",
+    "showing": UNKNOWN,
+    "release": UNKNOWN,
+    "sha256": "0" * 64,
+    "form": "md",
+    "other": UNKNOWN,
+    "endpoint": "reader",
+    "order": f"ord_{UNKNOWN}",
+    "recipient": "nobody",
+    "notice_id": UNKNOWN,
+    "handout": f"hand_{UNKNOWN}",
+    "model": f"model_{UNKNOWN}",
+    "proposal": f"prop_{UNKNOWN}",
+    "number": "0",
+}
 
 
 def cells(world: World, at_once: int = CELLS_AT_ONCE) -> Iterator[Cell]:
@@ -326,23 +361,36 @@ def cells(world: World, at_once: int = CELLS_AT_ONCE) -> Iterator[Cell]:
 
 
 def made(world: World, empty: list[Cell]) -> list[Cell]:
-    """The cells with an account of mine and another's, and of each a conversation, feedback on it, and a deleted one."""
+    """The cells with an account of mine and another's, and of each a conversation, feedback on it,
+    and a deleted one.
+    """
     whose = [(cell, what, who) for cell in empty for what, who in cell.people]
     accounts = world.open_each([who for _, _, who in whose], allow=True)
     chats = world.say_each([(who, "a" if what == "own" else "b") for _, what, who in whose])
-    given = world.tell(*(
-        GiveFeedback(
-            account=world.accounts[who], at=world.clock.now, conversation=uuid_of(chat), rating="up", share=Share.rating,
+    given = world.tell(
+        *(
+            GiveFeedback(
+                account=world.accounts[who],
+                at=world.clock.now,
+                conversation=uuid_of(chat),
+                rating="up",
+                share=Share.rating,
+            )
+            for (_, _, who), chat in zip(whose, chats, strict=True)
         )
-        for (_, _, who), chat in zip(whose, chats, strict=True)
-    ))  # fmt: skip
+    )
     gone = world.say_each([(who, "c" if what == "own" else "d") for _, what, who in whose])
-    deleted = world.tell(*(
-        Delete(account=world.accounts[who], at=world.clock.now, conversation=uuid_of(chat))
-        for (_, _, who), chat in zip(whose, gone, strict=True)
-    ))  # fmt: skip
+    deleted = world.tell(
+        *(
+            Delete(account=world.accounts[who], at=world.clock.now, conversation=uuid_of(chat))
+            for (_, _, who), chat in zip(whose, gone, strict=True)
+        )
+    )
     events = dict(
-        world.rows("SELECT DISTINCT ON (account_id) account_id, event_id FROM events ORDER BY 1, row_no DESC")
+        world.rows(
+            "SELECT DISTINCT ON (account_id) account_id, event_id FROM events ORDER BY 1, "
+            "row_no DESC"
+        )
     )
     for place, (cell, what, who) in enumerate(whose):
         feedback, erasure = given[place].feedback, deleted[place].erasure
@@ -359,10 +407,17 @@ def made(world: World, empty: list[Cell]) -> list[Cell]:
 
 def asked_and_paused(world: World, who: str) -> str:
     """A request of somebody's that waits for them."""
-    asked = EnteredRequest(kind=RightKind.access, words="all of it", identity="a passport", account=world.accounts[who])
+    asked = EnteredRequest(
+        kind=RightKind.access, words="all of it", identity="a passport", account=world.accounts[who]
+    )
     found = rights_requests.enter(world.here, asked, "staff:ada@example.org")
     return rights_requests.act(
-        world.here, found.shown_id, StaffAct.pause, "staff:ada@example.org", reason="identity", words="Who are you?"
+        world.here,
+        found.shown_id,
+        StaffAct.pause,
+        "staff:ada@example.org",
+        reason="identity",
+        words="Who are you?",
     ).shown_id
 
 
@@ -377,7 +432,9 @@ class Callers:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._fixed = {s.value: world.service(s) for s in Scope} | {r.value: world.staff(r) for r in StaffRole}
+        self._fixed = {s.value: world.service(s) for s in Scope} | {
+            r.value: world.staff(r) for r in StaffRole
+        }
 
     def headers(self, caller: str, cell: Cell) -> dict[str, str]:
         if caller == "nobody":
@@ -409,9 +466,16 @@ def call(api: Any, key: str, cell: Cell, what: str, headers: dict[str, str]) -> 
     method, _, path = key.partition(" ")
     what = "own" if what == "-" else what
     if key in FORMS:
-        fields = {name: value.replace("{account}", cell.accounts[what]) for name, value in FORMS[key].items()}
+        fields = {
+            name: value.replace("{account}", cell.accounts[what])
+            for name, value in FORMS[key].items()
+        }
         return api.request(
-            method, cell.path(path, what), data=fields or {"": ""}, headers=headers, follow_redirects=False
+            method,
+            cell.path(path, what),
+            data=fields or {"": ""},
+            headers=headers,
+            follow_redirects=False,
         )
     body = BODIES.get(key)
     if body is not None and "account" in body:
@@ -421,7 +485,9 @@ def call(api: Any, key: str, cell: Cell, what: str, headers: dict[str, str]) -> 
 
 @pytest.fixture
 def api(tmp_path, pool) -> Iterator[Any]:
-    world = World(pool, tmp_path / "data", unknown_requests_per_minute=10**6, person_requests_per_minute=10**6)
+    world = World(
+        pool, tmp_path / "data", unknown_requests_per_minute=10**6, person_requests_per_minute=10**6
+    )
     world.clock.set(NOTICE)
     endpoints.add(world.here, "reader", None)
     with ApplicationClient(world.app) as client:
@@ -436,7 +502,9 @@ def test_the_matrix_is_the_golden_one(api) -> None:
     lets_in = {f"{method} {path}": may for method, path, may in routes(api.world)}
     mine = next(fresh)
     for key in sorted(API_ROUTES, key=lambda k: (k.partition(" ")[2], k)):
-        changes = not key.startswith("GET ") and (objects_of(key) != ("-",) or OF_A_CELL.search(key) is not None)
+        changes = not key.startswith("GET ") and (
+            objects_of(key) != ("-",) or OF_A_CELL.search(key) is not None
+        )
         for what in objects_of(key):
             row = []
             for caller in CALLERS:
@@ -464,7 +532,9 @@ def test_other_peoples_ids_answer_exactly_as_unknown_ones(api) -> None:
         for caller in ("person", "browser"):
             cell = next(fresh)
             headers = callers.headers(caller, cell)
-            others, unknown = (seen(call(api, key, cell, what, headers)) for what in ("other", "unknown"))
+            others, unknown = (
+                seen(call(api, key, cell, what, headers)) for what in ("other", "unknown")
+            )
             assert others == unknown, f"{key} as {caller}"
             assert others[0] in (403, 404), f"{key} as {caller}"
 
@@ -482,7 +552,10 @@ def test_ids_of_the_host_that_are_somebody_elses_answer_as_unknown_ones(api) -> 
     cell = next(cells(api.world, 1))
     headers = api.world.person(cell.me)
     for path in ("/v1/accounts/{}", "/v1/accounts/{}/gate", "/v1/conversations/host:b?account={}"):
-        others, unknown = (seen(api.get(path.format(name), headers=headers)) for name in ("host:other1", "host:nobody"))
+        others, unknown = (
+            seen(api.get(path.format(name), headers=headers))
+            for name in ("host:other1", "host:nobody")
+        )
         assert others == unknown
         assert others[0] == 404
     assert seen(api.get("/v1/conversations/host:b", headers=headers)) == seen(

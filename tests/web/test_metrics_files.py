@@ -1,4 +1,6 @@
-"""The counters of all workers are read while a worker makes its own file: prometheus_client makes it empty, then fills it."""
+"""The counters of all workers are read while a worker makes its own file: prometheus_client makes
+it empty, then fills it.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ def counted(folder: Path, seat: int, value: float) -> Path:
     return path
 
 
-def test_a_file_that_is_being_made_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_being_made_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
     counted(tmp_path, 0, 2.0)
     whole = counted(tmp_path, 1, 3.0)
@@ -40,7 +44,9 @@ def test_a_file_that_is_being_made_is_read_again(tmp_path: Path, monkeypatch: py
     assert len(waits) == 1
 
 
-def test_a_file_that_stays_broken_is_no_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_stays_broken_is_no_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
     monkeypatch.setattr(time, "sleep", lambda _: None)
     (tmp_path / "counter_0.db").write_bytes(b"")

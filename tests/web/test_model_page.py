@@ -1,4 +1,6 @@
-"""The page of one model: what it learnt from, what was withdrawn since, and its canary audits, by page, API and command."""
+"""The page of one model: what it learnt from, what was withdrawn since, and its canary audits, by
+page, API and command.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,14 @@ WHO = "staff:cora@example.org"
 def found(*known: CanaryGroup) -> Audit:
     """The result of an audit whose model knows these groups."""
     groups = tuple(
-        CanaryFigures(group=one, planted=6, handed=0, ranks=(1,) * 6, exposure=6.0, p=1e-9 if one in known else 0.5)
+        CanaryFigures(
+            group=one,
+            planted=6,
+            handed=0,
+            ranks=(1,) * 6,
+            exposure=6.0,
+            p=1e-9 if one in known else 0.5,
+        )
         for one in CanaryGroup
     )
     failed = any(one is not CanaryGroup.permitted for one in known)
@@ -57,11 +66,18 @@ def model(released: Released, tmp_path: Path) -> str:
     return f"model_{learnt(released.world.here, released.ids['autumn'], tmp_path).hex}"
 
 
-def test_a_model_without_an_audit_is_said_to_have_none(api: Any, released: Released, model: str) -> None:
+def test_a_model_without_an_audit_is_said_to_have_none(
+    api: Any, released: Released, model: str
+) -> None:
     auditor = released.world.staff(StaffRole.auditor)
-    assert 'data-head="Canary audit">not run</td>' in api.get("/console/models", headers=auditor).text
+    assert (
+        'data-head="Canary audit">not run</td>' in api.get("/console/models", headers=auditor).text
+    )
     page = api.get(f"/console/models/{model}", headers=auditor).text
-    assert "No audit was run for this model: whether it learnt what it must not was not tested." in page
+    assert (
+        "No audit was run for this model: whether it learnt what it must not was not tested."
+        in page
+    )
     assert "3 of the release’s 3" in page
     assert f'href="/console/releases/{released.ids["autumn"].hex}"' in page
     assert f'action="/console/models/{model}/retire"' not in page
@@ -78,14 +94,19 @@ def test_an_audit_is_kept_with_its_figures_and_the_newest_is_in_the_list(
     kept = canary_audit.keep(here, model, found(CanaryGroup.permitted), by=WHO)
     assert (kept.planted, kept.exposed, kept.bound) == (6 * (len(CanaryGroup) - 1), 0, ALPHA)
     released.world.clock.set(released.world.clock.now + timedelta(minutes=1))
-    later = canary_audit.keep(here, model, found(CanaryGroup.permitted, CanaryGroup.deleted), by=WHO)
+    later = canary_audit.keep(
+        here, model, found(CanaryGroup.permitted, CanaryGroup.deleted), by=WHO
+    )
     assert (later.verdict, later.exposed) == (AuditResult.failed, 6)
     assert model_view.show(here, model).audits == (later, kept), "the newest first, as it was kept"
     page = api.get(f"/console/models/{model}", headers=auditor).text
     assert 'data-head="Exposed" class="due">6</td>' in page
     assert "licet-sft-1, not that of this model" in page
     assert "permitted (the control)" in page
-    assert 'data-head="Canary audit" class="due">failed' in api.get("/console/models", headers=auditor).text
+    assert (
+        'data-head="Canary audit" class="due">failed'
+        in api.get("/console/models", headers=auditor).text
+    )
     (listed,) = api.get("/v1/models", headers=auditor).json()["items"]
     assert listed["audit"] == "failed"
     newest, first = api.get(f"/v1/models/{model}", headers=auditor).json()["audits"]
@@ -102,22 +123,31 @@ def test_no_audit_is_kept_for_a_model_that_is_not_on_record(world: World) -> Non
     assert world.rows("SELECT FROM canary_audits") == []
 
 
-def test_what_was_withdrawn_since_is_told_also_of_a_retired_model(api: Any, released: Released, model: str) -> None:
+def test_what_was_withdrawn_since_is_told_also_of_a_retired_model(
+    api: Any, released: Released, model: str
+) -> None:
     world = released.world
     curator = world.staff(StaffRole.curator)
     page = f"/console/models/{model}"
     assert "Every row that it learnt from may still be used." in api.get(page, headers=curator).text
     chat = UUID(hex=released.chats["bo"].partition("_")[2])
     world.tell(Delete(account=world.accounts["bo"], at=world.clock.now, conversation=chat))
-    assert "<dt>Rows that may not be used any more</dt><dd>1 of 3</dd>" in api.get(page, headers=curator).text
-    done = api.post(f"{page}/retire", **form(curator, confirmed="yes", reason="its weights are deleted"))
+    assert (
+        "<dt>Rows that may not be used any more</dt><dd>1 of 3</dd>"
+        in api.get(page, headers=curator).text
+    )
+    done = api.post(
+        f"{page}/retire", **form(curator, confirmed="yes", reason="its weights are deleted")
+    )
     assert done.headers["location"] == f"{page}?said=retired"
     seen = api.get(done.headers["location"], headers=curator).text
     assert "its weights are deleted" in seen
     assert "<dd>1 of 3</dd>" in seen
     assert f'action="{page}/retire"' not in seen
     listed = api.get("/console/models", headers=curator).text
-    assert 'data-head="Withdrawn since" class="due">1</td>' in listed, "the table says what the page says"
+    assert 'data-head="Withdrawn since" class="due">1</td>' in listed, (
+        "the table says what the page says"
+    )
     (of_api,) = api.get("/v1/models", headers=curator).json()["items"]
     assert of_api["affected"] == api.get(f"/v1/models/{model}", headers=curator).json()["affected"]
     assert lineage.affected(world.here) == [], "nobody is asked to train it again"
@@ -134,7 +164,10 @@ def test_the_command_shows_a_model_and_its_audits(released: Released, model: str
     assert told.stdout.splitlines()[-1] == "  no canary audit was run for it"
     canary_audit.keep(here, model, found(CanaryGroup.permitted), by=WHO)
     said = runner.invoke(main, ["models", "show", model]).stdout.splitlines()[-1]
-    assert "by staff:cora@example.org: passed, 0 of 42 exposed (p below 0.001), licet-sft-1, licet " in said
+    assert (
+        "by staff:cora@example.org: passed, 0 of 42 exposed (p below 0.001), licet-sft-1, licet "
+        in said
+    )
     whole = json.loads(runner.invoke(main, ["models", "show", model, "--json"]).stdout)
     assert [one["verdict"] for one in whole["audits"]] == ["passed"]
 
@@ -145,14 +178,18 @@ def test_an_audit_that_was_run_by_the_command_is_on_record_beside_the_model_that
     """The whole way, but for the run: `tests/train/test_canaries.py` has that."""
     here, empty = released.world.here, list[bool]()
 
-    def audit(ground: Installation, clock: Clock, *, seed: int, settings: TrainingSettings) -> Audit:
+    def audit(
+        ground: Installation, clock: Clock, *, seed: int, settings: TrainingSettings
+    ) -> Audit:
         with transaction(ground.pool) as tx:
             empty.append(policy_versions.load(tx) is None and ground.clock is clock)
         return msgspec.structs.replace(found(CanaryGroup.deleted), seed=seed, steps=settings.steps)
 
     monkeypatch.setattr(canary_audit, "audit", audit)
     runner = CliRunner(env={"LICET_DATABASE_URL": dsn, "LICET_DATA": str(here.config.data)})
-    ran = runner.invoke(main, ["train", "canaries", "--steps", "7", "--for", model, "--by", WHO, "--json"])
+    ran = runner.invoke(
+        main, ["train", "canaries", "--steps", "7", "--for", model, "--by", WHO, "--json"]
+    )
     assert (ran.exit_code, empty) == (1, [True]), ran.output
     said = json.loads(ran.stdout)
     (kept,) = model_view.show(here, model).audits
@@ -163,7 +200,11 @@ def test_an_audit_that_was_run_by_the_command_is_on_record_beside_the_model_that
     ]
 
 
-def test_the_audit_of_an_unknown_model_is_refused_before_it_is_run(released: Released, dsn: str) -> None:
-    runner = CliRunner(env={"LICET_DATABASE_URL": dsn, "LICET_DATA": str(released.world.here.config.data)})
+def test_the_audit_of_an_unknown_model_is_refused_before_it_is_run(
+    released: Released, dsn: str
+) -> None:
+    runner = CliRunner(
+        env={"LICET_DATABASE_URL": dsn, "LICET_DATA": str(released.world.here.config.data)}
+    )
     ran = runner.invoke(main, ["train", "canaries", "--for", f"model_{'0' * 31}1"])
     assert (ran.exit_code, "no model" in ran.stderr) == (64, True)

@@ -1,4 +1,6 @@
-"""Staff sign in with a real OpenID Connect provider on a loopback port: the code flow with PKCE, and every way to lie."""
+"""Staff sign in with a real OpenID Connect provider on a loopback port: the code flow with PKCE,
+and every way to lie.
+"""
 
 from __future__ import annotations
 
@@ -38,11 +40,17 @@ def key_of_provider() -> RSAKey:
 
 
 class Provider:
-    """A provider that signs everybody in as ``claims`` say. ``lie`` changes the ID token that it gives."""
+    """A provider that signs everybody in as ``claims`` say. ``lie`` changes the ID token that it
+    gives.
+    """
 
     def __init__(self) -> None:
         self.key = key_of_provider()
-        self.claims: dict[str, Any] = {"email": "Ana@example.org", "email_verified": True, "licet_roles": ["reviewer"]}
+        self.claims: dict[str, Any] = {
+            "email": "Ana@example.org",
+            "email_verified": True,
+            "licet_roles": ["reviewer"],
+        }
         self.lie: dict[str, Any] = {}
         self.signs_with: Any = self.key
         self.alg = "RS256"
@@ -65,10 +73,16 @@ class Provider:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def get(self, asked: BaseHTTPRequestHandler) -> None:
-        path, query = urlsplit(asked.path).path, {k: v[0] for k, v in parse_qs(urlsplit(asked.path).query).items()}
+        path, query = (
+            urlsplit(asked.path).path,
+            {k: v[0] for k, v in parse_qs(urlsplit(asked.path).query).items()},
+        )
         if path == "/.well-known/openid-configuration":
             self.asked += 1
-            ends = {name: f"{self.issuer}/{name}" for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")}
+            ends = {
+                name: f"{self.issuer}/{name}"
+                for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")
+            }
             return answer(asked, 200, {"issuer": self.issuer, **ends})
         if path == "/jwks_uri":
             return answer(asked, 200, KeySet([self.key]).as_dict(private=False))
@@ -79,15 +93,25 @@ class Provider:
         code = secrets.token_urlsafe(16)
         self.codes[code] = query
         asked.send_response(302)
-        asked.send_header("location", f"{query['redirect_uri']}?{urlencode({'code': code, 'state': query['state']})}")
+        asked.send_header(
+            "location",
+            f"{query['redirect_uri']}?{urlencode({'code': code, 'state': query['state']})}",
+        )
         asked.end_headers()
         return None
 
     def post(self, asked: BaseHTTPRequestHandler) -> None:
-        form = {k: v[0] for k, v in parse_qs(asked.rfile.read(int(asked.headers["content-length"])).decode()).items()}
+        form = {
+            k: v[0]
+            for k, v in parse_qs(
+                asked.rfile.read(int(asked.headers["content-length"])).decode()
+            ).items()
+        }
         basic = base64.b64decode(asked.headers["authorization"].partition(" ")[2]).decode()
         begun = self.codes.pop(form.get("code", ""), None)
-        challenge = base64.urlsafe_b64encode(hashlib.sha256(form.get("code_verifier", "").encode()).digest())
+        challenge = base64.urlsafe_b64encode(
+            hashlib.sha256(form.get("code_verifier", "").encode()).digest()
+        )
         good = (
             begun is not None
             and basic == f"{CLIENT}:{SECRET}"
@@ -98,12 +122,22 @@ class Provider:
             return answer(asked, 400, {"error": "invalid_grant"})
         now = int(time.time())
         claims = {
-            "iss": self.issuer, "aud": CLIENT, "sub": "1", "iat": now, "exp": now + 300, "nonce": begun["nonce"],
-            **self.claims, **self.lie,
-        }  # fmt: skip
+            "iss": self.issuer,
+            "aud": CLIENT,
+            "sub": "1",
+            "iat": now,
+            "exp": now + 300,
+            "nonce": begun["nonce"],
+            **self.claims,
+            **self.lie,
+        }
         kept = {name: value for name, value in claims.items() if value is not None}
-        token = jwt.encode({"alg": self.alg, "kid": "one"}, kept, self.signs_with, algorithms=[self.alg])
-        return answer(asked, 200, {"access_token": "unused", "token_type": "Bearer", "id_token": token})
+        token = jwt.encode(
+            {"alg": self.alg, "kid": "one"}, kept, self.signs_with, algorithms=[self.alg]
+        )
+        return answer(
+            asked, 200, {"access_token": "unused", "token_type": "Bearer", "id_token": token}
+        )
 
 
 def answer(asked: BaseHTTPRequestHandler, status: int, body: Any) -> None:
@@ -127,9 +161,13 @@ def provider() -> Iterator[Provider]:
 def api(pool, tmp_path, provider) -> Iterator[Any]:
     (tmp_path / "secret").write_text(SECRET)
     world = World(
-        pool, tmp_path / "data", oidc_issuer=provider.issuer, oidc_client_id=CLIENT,
-        oidc_client_secret_file=tmp_path / "secret", unknown_requests_per_minute=10_000,
-    )  # fmt: skip
+        pool,
+        tmp_path / "data",
+        oidc_issuer=provider.issuer,
+        oidc_client_id=CLIENT,
+        oidc_client_secret_file=tmp_path / "secret",
+        unknown_requests_per_minute=10_000,
+    )
     with ApplicationClient(world.app) as client:
         client.world = world
         yield client
@@ -157,7 +195,9 @@ def test_staff_sign_in_and_have_the_roles_that_the_provider_says(api, provider) 
     provider.claims["licet_roles"] = ["reviewer", "auditor", "emperor"]
     took = finish(api, *begin(api))
     assert took.status_code == 200, took.text
-    cookie = next(c for c in took.headers.get_list("set-cookie") if c.startswith(f"{sessions.COOKIE}="))
+    cookie = next(
+        c for c in took.headers.get_list("set-cookie") if c.startswith(f"{sessions.COOKIE}=")
+    )
     api.cookies.clear()
     me = api.get("/v1/me", headers=browser(cookie.partition(";")[0].partition("=")[2])).json()
     assert (me["name"], me["roles"]) == ("ana@example.org", ["auditor", "reviewer"])
@@ -214,24 +254,40 @@ def test_a_key_of_rsa_that_is_too_short_signs_nobody_in(api, provider) -> None:
     assert "2048" in refused.json()["detail"]
 
 
-def test_nobody_uses_up_the_sign_ins_of_others_who_share_their_address(pool, tmp_path, provider) -> None:
+def test_nobody_uses_up_the_sign_ins_of_others_who_share_their_address(
+    pool, tmp_path, provider
+) -> None:
     (tmp_path / "secret").write_text(SECRET)
     world = World(
-        pool, tmp_path / "data", oidc_issuer=provider.issuer, oidc_client_id=CLIENT, unknown_requests_per_minute=6,
+        pool,
+        tmp_path / "data",
+        oidc_issuer=provider.issuer,
+        oidc_client_id=CLIENT,
+        unknown_requests_per_minute=6,
         oidc_client_secret_file=tmp_path / "secret",
-    )  # fmt: skip
+    )
     world.open("ana")
     with ApplicationClient(world.app) as api:
-        failed = [api.get(path).status_code for path in ("/enter?token=x", "/sign-in/callback?state=x") * 10]
+        failed = [
+            api.get(path).status_code
+            for path in ("/enter?token=x", "/sign-in/callback?state=x") * 10
+        ]
         assert set(failed) == {401, 429}
-        assert api.post("/sign-in/link", data={"secret": "x"}, headers={"origin": str(api.base_url)}).status_code == 429
+        assert (
+            api.post(
+                "/sign-in/link", data={"secret": "x"}, headers={"origin": str(api.base_url)}
+            ).status_code
+            == 429
+        )
         for _ in range(20):
             assert api.get("/sign-in").status_code == 303
         assert finish(api, *begin(api)).status_code == 200
         assert api.get(f"/enter?token={world.link_token('ana')}").status_code == 200
         with transaction(world.here.pool) as tx:
             secret = sessions.bootstrap(tx, "bo@example.org", world.wall, os.urandom)
-        used = api.post("/sign-in/link", data={"secret": secret}, headers={"origin": str(api.base_url)})
+        used = api.post(
+            "/sign-in/link", data={"secret": secret}, headers={"origin": str(api.base_url)}
+        )
         assert used.status_code == 303
 
 
@@ -245,14 +301,24 @@ def test_beginning_a_sign_in_asks_the_provider_at_most_once_a_minute(api, provid
 
 
 @pytest.mark.parametrize(
-    "issuer", ["http://sso.example.org", "http://127.0.0.1.example.org", "ftp://localhost", "//sso.example.org"]
+    "issuer",
+    [
+        "http://sso.example.org",
+        "http://127.0.0.1.example.org",
+        "ftp://localhost",
+        "//sso.example.org",
+    ],
 )
 def test_a_provider_elsewhere_is_reached_over_https_or_not_at_all(issuer) -> None:
     with pytest.raises(UsageError, match="over https"):
-        oidc.Oidc(Web(oidc_issuer=issuer, oidc_client_id=CLIENT), bytes(32), "https://a.example/back").begin(0)
+        oidc.Oidc(
+            Web(oidc_issuer=issuer, oidc_client_id=CLIENT), bytes(32), "https://a.example/back"
+        ).begin(0)
     with pytest.raises(BusyError):  # nobody listens there, which is what was tried
         oidc.Oidc(
-            Web(oidc_issuer="https://127.0.0.1:1", oidc_client_id=CLIENT), bytes(32), "https://a.example/back"
+            Web(oidc_issuer="https://127.0.0.1:1", oidc_client_id=CLIENT),
+            bytes(32),
+            "https://a.example/back",
         ).begin(0)
 
 
@@ -264,7 +330,9 @@ def test_a_browser_that_did_not_begin_the_sign_in_is_not_signed_in(api, provider
     assert finish(api, mine, back.replace("state=", "state=x")).status_code == 401
     assert (
         finish(
-            api, mine, "/sign-in/callback?error=access_denied&" + back.partition("?")[2].partition("&")[2]
+            api,
+            mine,
+            "/sign-in/callback?error=access_denied&" + back.partition("?")[2].partition("&")[2],
         ).status_code
         == 401
     )

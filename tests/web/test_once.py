@@ -35,7 +35,9 @@ def ana(world: World) -> None:
 
 def test_the_same_request_under_the_same_key_is_done_once_and_answered_alike(world, api) -> None:
     me = {**world.person("ana"), **KEY}
-    first, again = (api.post("/v1/accounts/me/choices", json={"allow": True}, headers=me) for _ in range(2))
+    first, again = (
+        api.post("/v1/accounts/me/choices", json={"allow": True}, headers=me) for _ in range(2)
+    )
     assert (first.status_code, first.content) == (again.status_code, again.content)
     assert "idempotent-replayed" not in first.headers
     assert again.headers["idempotent-replayed"] == "true"
@@ -53,7 +55,9 @@ def test_the_same_request_under_the_same_key_is_done_once_and_answered_alike(wor
 def test_the_same_key_with_another_request_is_refused(world, api, method, path, body) -> None:
     me = {**world.person("ana"), **KEY}
     api.post("/v1/accounts/me/choices", json={"allow": True}, headers=me)
-    other = api.request(method, path.format(account=world.accounts["ana"].hex), json=body, headers=me)
+    other = api.request(
+        method, path.format(account=world.accounts["ana"].hex), json=body, headers=me
+    )
     assert (other.status_code, other.json()["because"]) == (422, "idempotency_key_reused")
     assert choices(world) == 1
 
@@ -88,12 +92,17 @@ def test_a_key_is_forgotten_after_a_day(world, api) -> None:
 @pytest.mark.parametrize("key", ["", "x" * 256, "new\tline"])
 def test_a_key_that_is_none_is_refused(world, api, key) -> None:
     headers = {**world.person("ana"), "idempotency-key": key}
-    assert api.post("/v1/accounts/me/choices", json={"allow": True}, headers=headers).status_code == 400
+    assert (
+        api.post("/v1/accounts/me/choices", json={"allow": True}, headers=headers).status_code
+        == 400
+    )
     assert choices(world) == 0
 
 
 def test_while_the_first_is_under_way_in_another_process_the_second_is_told_so(world, api) -> None:
-    once = idempotency.once(world.site.host_key, b"p" + world.accounts["ana"].bytes, "one", b"", b"")
+    once = idempotency.once(
+        world.site.host_key, b"p" + world.accounts["ana"].bytes, "one", b"", b""
+    )
     with transaction(world.here.pool) as other:
         idempotency.remembered(other, [once], NOTICE)
         me = {**world.person("ana"), **KEY}
@@ -146,7 +155,11 @@ def test_many_at_once_with_one_key_have_one_effect(world, url) -> None:
     def ask() -> None:
         with httpx.Client(base_url=url) as client:
             for _ in range(5):
-                answers.append(client.post("/v1/accounts/host:ana/choices", json={"allow": True}, headers=headers))
+                answers.append(
+                    client.post(
+                        "/v1/accounts/host:ana/choices", json={"allow": True}, headers=headers
+                    )
+                )
 
     threads = [threading.Thread(target=ask) for _ in range(12)]
     for thread in threads:
@@ -169,7 +182,12 @@ def test_many_people_at_once_each_keep_their_own_order(world, url) -> None:
         with httpx.Client(base_url=url) as client:
             for n in range(10):
                 body = {"allow": n % 2 == 0}
-                assert client.post("/v1/accounts/me/choices", json=body, headers=world.person(name)).status_code == 201
+                assert (
+                    client.post(
+                        "/v1/accounts/me/choices", json=body, headers=world.person(name)
+                    ).status_code
+                    == 201
+                )
 
     threads = [threading.Thread(target=flip, args=(name,)) for name in names]
     for thread in threads:
@@ -177,5 +195,7 @@ def test_many_people_at_once_each_keep_their_own_order(world, url) -> None:
     for thread in threads:
         thread.join(600)
     for name in names:
-        made = world.rows("SELECT allow FROM choices WHERE account_id = %s ORDER BY seq", world.accounts[name])
+        made = world.rows(
+            "SELECT allow FROM choices WHERE account_id = %s ORDER BY seq", world.accounts[name]
+        )
         assert [allow for (allow,) in made] == [n % 2 == 0 for n in range(10)]

@@ -1,4 +1,6 @@
-"""People who were there before the first version: the host says when their accounts were opened, and they may put it off."""
+"""People who were there before the first version: the host says when their accounts were opened,
+and they may put it off.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +20,20 @@ __all__ = ["api", "world"]  # fixtures
 DAY = timedelta(days=1)
 
 
-def test_an_account_that_was_opened_before_the_version_may_put_it_off_and_one_of_today_must_decide(world, api) -> None:
+def test_an_account_that_was_opened_before_the_version_may_put_it_off_and_one_of_today_must_decide(
+    world, api
+) -> None:
     world.clock.set(NOTICE)
     headers = world.service(Scope.accounts_write, Scope.accounts_read, Scope.gate_read)
     for name, opened in (("old", {"opened": written(BEFORE)}), ("new", {})):
-        answer = api.post("/v1/accounts", json={"host": name, "plan": "pro", "age": 30, **opened}, headers=headers)
+        answer = api.post(
+            "/v1/accounts", json={"host": name, "plan": "pro", "age": 30, **opened}, headers=headers
+        )
         assert answer.status_code == 201, answer.text
-    gates = {name: api.get(f"/v1/accounts/host:{name}/gate", headers=headers).json() for name in ("old", "new")}
+    gates = {
+        name: api.get(f"/v1/accounts/host:{name}/gate", headers=headers).json()
+        for name in ("old", "new")
+    }
     assert (gates["old"]["gate"], gates["old"]["may_write"]) == ("notice", True)
     assert (gates["new"]["gate"], gates["new"]["may_write"]) == ("must_decide", False)
     assert api.get("/v1/accounts/host:old", headers=headers).json()["opened_at"] == written(BEFORE)
@@ -37,14 +46,20 @@ def test_what_became_known_and_when_it_was_opened_are_both_on_record(world, api)
     body = {"host": "old", "plan": "pro", "age": 30, "opened": written(BEFORE)}
     api.post("/v1/accounts", json=body, headers=world.service(Scope.accounts_write))
     assert world.rows("SELECT opened_at, last_at FROM accounts") == [(BEFORE, NOTICE)]
-    assert world.rows("SELECT occurred_at FROM journal WHERE event = 'account_opened'") == [(NOTICE,)]
+    assert world.rows("SELECT occurred_at FROM journal WHERE event = 'account_opened'") == [
+        (NOTICE,)
+    ]
 
 
 def test_when_a_known_account_was_opened_cannot_be_said_again(world, api) -> None:
     world.clock.set(NOTICE)
     headers = world.service(Scope.accounts_write, Scope.accounts_read)
     api.post("/v1/accounts", json={"host": "ana", "plan": "pro"}, headers=headers)
-    again = api.post("/v1/accounts", json={"host": "ana", "plan": "pro", "opened": written(BEFORE)}, headers=headers)
+    again = api.post(
+        "/v1/accounts",
+        json={"host": "ana", "plan": "pro", "opened": written(BEFORE)},
+        headers=headers,
+    )
     assert again.json()["outcome"] == "duplicate"
     assert api.get("/v1/accounts/host:ana", headers=headers).json()["opened_at"] == written(NOTICE)
 
@@ -59,7 +74,9 @@ def test_when_a_known_account_was_opened_cannot_be_said_again(world, api) -> Non
         (1_700_000_000, "opened"),
     ],
 )
-def test_a_time_at_which_no_account_was_opened_is_refused(world, api, opened: object, said: str) -> None:
+def test_a_time_at_which_no_account_was_opened_is_refused(
+    world, api, opened: object, said: str
+) -> None:
     world.clock.set(NOTICE)
     body = {"host": "ana", "plan": "pro", "opened": opened}
     answer = api.post("/v1/accounts", json=body, headers=world.service(Scope.accounts_write))
@@ -76,4 +93,9 @@ def test_a_person_cannot_say_when_they_came(world, api) -> None:
 
 def test_the_client_says_when_an_account_was_opened() -> None:
     call = open_account("ana", "pro", 30, opened=BEFORE)
-    assert json.loads(call.body) == {"host": "ana", "plan": "pro", "age": 30, "opened": BEFORE.isoformat()}
+    assert json.loads(call.body) == {
+        "host": "ana",
+        "plan": "pro",
+        "age": 30,
+        "opened": BEFORE.isoformat(),
+    }

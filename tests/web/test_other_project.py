@@ -1,4 +1,6 @@
-"""The project that counts is the one that a conversation began in; a turn that names another one is told so."""
+"""The project that counts is the one that a conversation began in; a turn that names another one is
+told so.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,13 @@ def ana(world: World, api: TestClient[Litestar]) -> None:
 
 
 def say(api: TestClient[Litestar], chat: str, number: int, **more: Any) -> dict[str, Any]:
-    turn = {"account": "host:ana", "conversation": f"host:{chat}", "id": str(number), "text": "plant pears", **more}
+    turn = {
+        "account": "host:ana",
+        "conversation": f"host:{chat}",
+        "id": str(number),
+        "text": "plant pears",
+        **more,
+    }
     answer = api.post("/v1/turns", json=turn)
     assert answer.status_code == 201
     return dict(answer.json())
@@ -40,7 +48,9 @@ def keep_out(api: TestClient[Litestar], project: str) -> str:
     return str(answer.json()["project"])
 
 
-def test_a_chat_stays_in_the_project_that_it_began_in_and_says_so(api: TestClient[Litestar]) -> None:
+def test_a_chat_stays_in_the_project_that_it_began_in_and_says_so(
+    api: TestClient[Litestar],
+) -> None:
     began = say(api, "c1", 1, project="garden")
     garden, secret = began["project"], keep_out(api, "secret")
     assert began["other_project"] is False
@@ -49,14 +59,20 @@ def test_a_chat_stays_in_the_project_that_it_began_in_and_says_so(api: TestClien
     other = say(api, "c1", 2, project="secret")
     assert (other["project"], other["other_project"]) == (garden, True)
     again = say(api, "c1", 2, project="secret")
-    assert (again["outcome"], again["project"], again["other_project"]) == ("duplicate", garden, True)
+    assert (again["outcome"], again["project"], again["other_project"]) == (
+        "duplicate",
+        garden,
+        True,
+    )
     never_named = say(api, "c1", 3, project="never named before")
     assert (never_named["project"], never_named["other_project"]) == (garden, True)
     for more in ({"project": "garden"}, {"project": "host:garden"}, {}):
         same = say(api, "c1", 4 + len(more.get("project", "")), **more)
         assert (same["project"], same["other_project"]) == (garden, False)
     explained = api.get("/v1/conversations/host:c1/explain?account=host:ana").json()
-    assert (explained["project"], explained["kept_out"]) == (garden, False), "what the answers said is what counts"
+    assert (explained["project"], explained["kept_out"]) == (garden, False), (
+        "what the answers said is what counts"
+    )
     assert {one["because"] for one in explained["answers"]} == {"permitted"}
 
 
@@ -70,29 +86,42 @@ def test_a_chat_that_began_in_no_project_is_in_none(api: TestClient[Litestar]) -
 
 def test_each_line_in_bulk_says_so_and_the_client_reads_it(world: World) -> None:
     named = [
-        ConversationTurn(account="host:ana", conversation="host:c2", id=str(n), text="pears", project=project)
+        ConversationTurn(
+            account="host:ana", conversation="host:c2", id=str(n), text="pears", project=project
+        )
         for n, project in enumerate(("garden", "garden", "secret", None))
     ]
     with listening(world.app) as address, Client(address, world.key()) as licet:
         items = licet.send(client.say_all(named))
         assert [one.other_project for one in items] == [False, False, True, False]
         assert len({one.project for one in items}) == 1
-        said = licet.send(client.say("host:ana", "more", conversation="host:c2", id="9", project="secret"))
+        said = licet.send(
+            client.say("host:ana", "more", conversation="host:c2", id="9", project="secret")
+        )
         assert (said.project, said.other_project) == (items[0].project, True)
 
 
 def imported(world: World, file: Path, projects: list[str | None]) -> Imported:
     lines = [
         {
-            "account": "bea", "conversation_id": "c1", **({"project": project} if project else {}),
+            "account": "bea",
+            "conversation_id": "c1",
+            **({"project": project} if project else {}),
             "messages": [
-                {"id": str(n), "role": "user", "content": f"pears {n}", "created_at": f"2025-08-31T10:0{n}:00Z"}
+                {
+                    "id": str(n),
+                    "role": "user",
+                    "content": f"pears {n}",
+                    "created_at": f"2025-08-31T10:0{n}:00Z",
+                }
             ],
         }
         for n, project in enumerate(projects)
-    ]  # fmt: skip
+    ]
     file.write_bytes(b"\n".join(map(msgspec.json.encode, lines)))
-    return imports.import_files(world.here, [file], default=RecordedAccount(host="bea", plan="pro", age=30))
+    return imports.import_files(
+        world.here, [file], default=RecordedAccount(host="bea", plan="pro", age=30)
+    )
 
 
 def test_an_import_counts_the_turns_that_name_another_project(world: World, tmp_path: Path) -> None:

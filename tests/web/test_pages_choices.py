@@ -1,4 +1,6 @@
-"""Stories of a finer choice, in a real browser: by question, by project, by chat. Each ends with what the vault then answers."""
+"""Stories of a finer choice, in a real browser: by question, by project, by chat. Each ends with
+what the vault then answers.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ def state(town: Town, name: str = "ana") -> AccountState:
     at, account = town.clock.now, town.accounts[name]
     known = installation.policies(town.here)
     with transaction(town.here.pool) as tx:
-        return account_view.brought(account_view.accounts(tx, [account])[account], known, at).account
+        return account_view.brought(
+            account_view.accounts(tx, [account])[account], known, at
+        ).account
 
 
 def grants(town: Town) -> list[tuple[str, str]]:
@@ -47,8 +51,12 @@ def usable(town: Town, conversation: UUID) -> set[str]:
     """The purposes for which the newest turn of a conversation may be used."""
     known, at, account = installation.policies(town.here), town.clock.now, town.accounts["ana"]
     with transaction(town.here.pool) as tx:
-        seen = account_view.seen(tx, [(account, conversation)], known, at, with_turns=True)[conversation]
-    return {purpose for purpose in (MODELS, SAFETY) if seen.decide(seen.said[-1], known, purpose).use}
+        seen = account_view.seen(tx, [(account, conversation)], known, at, with_turns=True)[
+            conversation
+        ]
+    return {
+        purpose for purpose in (MODELS, SAFETY) if seen.decide(seen.said[-1], known, purpose).use
+    }
 
 
 def chat_in(town: Town, project: str, chat: str) -> UUID:
@@ -65,7 +73,9 @@ def answered(site: Site, *, models: bool, safety: bool) -> Town:
 
 
 def allow_project(town: Town, project: str, question: str = "models") -> None:
-    town.choose("ana", True, question, scope=ChosenScope(host_project=town.host("project", project)))
+    town.choose(
+        "ana", True, question, scope=ChosenScope(host_project=town.host("project", project))
+    )
 
 
 @strict
@@ -78,9 +88,10 @@ def test_two_questions_are_answered_differently_on_a_phone(site: Site, script: b
     page.get_by_label("I accept the new terms.").check()
     page.locator("#allow-models-no").check()
     page.get_by_role("button", name="Save my answers").click()
-    assert "Pick one of the two answers to “May we use your chats and coding sessions to recognise misuse?”" in text(
-        page
-    )
+    assert (
+        "Pick one of the two answers to “May we use your chats and coding sessions to "
+        "recognise misuse?”"
+    ) in text(page)
     assert state(town).standings == (), "nothing counts before each is answered"
     assert page.locator("#allow-models-no").is_checked()
     page.locator("#allow-safety-yes").check()
@@ -88,13 +99,21 @@ def test_two_questions_are_answered_differently_on_a_phone(site: Site, script: b
     said = text(page)
     assert "Saved: your chats will not be used to improve models." in said
     assert "Saved: from now on your chats may be used to recognise misuse." in said
-    assert (town.standing("ana", "models"), town.standing("ana", "safety")) == ("declined", "granted")
+    assert (town.standing("ana", "models"), town.standing("ana", "safety")) == (
+        "declined",
+        "granted",
+    )
     assert usable(town, town.say("ana", "Bees")) == {SAFETY}
     page.goto(site.url + "/settings")
     said = text(page)
-    assert "Your chats and coding sessions are not used to improve models. You said no on 1 September 2025." in said
+    assert (
+        "Your chats and coding sessions are not used to improve models. You said no on 1 "
+        "September 2025."
+    ) in said
     assert "Your chats and coding sessions may be used to recognise misuse." in said
-    assert "You answered on 1 September 2025, 10:00 UTC, on the notice. You were using “app”." in said
+    assert (
+        "You answered on 1 September 2025, 10:00 UTC, on the notice. You were using “app”." in said
+    )
     page.get_by_role("button", name="Don’t use my chats to recognise misuse").click()
     assert town.standing("ana", "safety") == "withdrawn"
     assert usable(town, town.say("ana", "Bees")) == set()
@@ -102,7 +121,9 @@ def test_two_questions_are_answered_differently_on_a_phone(site: Site, script: b
 
 @strict
 @BOTH
-def test_a_no_keeps_the_one_project_that_is_ticked_and_ends_the_other(site: Site, script: bool) -> None:
+def test_a_no_keeps_the_one_project_that_is_ticked_and_ends_the_other(
+    site: Site, script: bool
+) -> None:
     town = answered(site, models=False, safety=False)
     garden, kitchen = chat_in(town, "Garden", "Pears"), chat_in(town, "Kitchen", "Soup")
     allow_project(town, "Garden")
@@ -111,14 +132,19 @@ def test_a_no_keeps_the_one_project_that_is_ticked_and_ends_the_other(site: Site
         chat_in(town, project, chat)
     assert (usable(town, garden), usable(town, kitchen)) == ({MODELS}, {MODELS})
     page = site.visit("ana", "/settings", java_script_enabled=script)
-    assert "But for what you allow by itself: the project “Garden” and the project “Kitchen”." in text(page)
+    assert (
+        "But for what you allow by itself: the project “Garden” and the project “Kitchen”."
+        in text(page)
+    )
     section = page.locator("section[aria-labelledby=change-models]")
     assert section.get_by_role("checkbox").count() == 2
     assert page.locator("input:checked").count() == 0, "nothing is ticked for anybody"
     section.get_by_label("Keep the project “Garden”").check()
     section.get_by_role("button", name="Don’t use my chats to improve models").click()
     said = text(page)
-    assert "Saved: your chats will not be used to improve models. What you kept stays allowed." in said
+    assert (
+        "Saved: your chats will not be used to improve models. What you kept stays allowed." in said
+    )
     assert "But for what you allow by itself: the project “Garden”." in said
     assert (usable(town, garden), usable(town, kitchen)) == ({MODELS}, set())
     assert grants(town) == [("models", "project")]
@@ -126,12 +152,17 @@ def test_a_no_keeps_the_one_project_that_is_ticked_and_ends_the_other(site: Site
 
 @strict
 @BOTH
-def test_use_this_one_lets_a_kept_out_chat_in_for_every_question_that_is_allowed(site: Site, script: bool) -> None:
+def test_use_this_one_lets_a_kept_out_chat_in_for_every_question_that_is_allowed(
+    site: Site, script: bool
+) -> None:
     town = answered(site, models=False, safety=True)
     bees = town.say("ana", "Bees")
     town.tell(Narrow(account=town.accounts["ana"], at=town.clock.now, conversation=bees))
     page = site.visit("ana", f"/chats/conv_{bees.hex}", java_script_enabled=script)
-    told = "It lets this chat in for every question that is allowed: what you say in it from then on may be used to"
+    told = (
+        "It lets this chat in for every question that is allowed: what you say in it from then "
+        "on may be used to"
+    )
     assert f"{told} improve models and recognise misuse." in text(page)
     page.get_by_role("button", name="Use this one to improve models").click()
     assert "Saved: you allow this chat by itself to improve models." in text(page)
@@ -149,7 +180,9 @@ def test_use_this_one_lets_a_kept_out_chat_in_for_every_question_that_is_allowed
 
 @strict
 @BOTH
-def test_a_project_is_kept_out_with_all_its_chats_and_let_in_again(site: Site, script: bool) -> None:
+def test_a_project_is_kept_out_with_all_its_chats_and_let_in_again(
+    site: Site, script: bool
+) -> None:
     town = answered(site, models=True, safety=False)
     pears = chat_in(town, "Garden", "Pears")
     assert usable(town, pears) == {MODELS}
@@ -159,7 +192,9 @@ def test_a_project_is_kept_out_with_all_its_chats_and_let_in_again(site: Site, s
     page.get_by_role("button", name="Keep this one out").click()
     assert "Kept out: none of its chats will be used." in text(page)
     assert usable(town, pears) == set()
-    assert usable(town, chat_in(town, "Garden", "Plums")) == set(), "what begins in it later begins kept out"
+    assert usable(town, chat_in(town, "Garden", "Plums")) == set(), (
+        "what begins in it later begins kept out"
+    )
     assert usable(town, town.say("ana", "Bees")) == {MODELS}
     page.goto(site.url + "/settings")
     assert "You keep it out since 1 September 2025" in text(page)
@@ -167,7 +202,9 @@ def test_a_project_is_kept_out_with_all_its_chats_and_let_in_again(site: Site, s
     page.get_by_role("button", name="As in my settings").click()
     assert "Saved: this project follows your settings." in text(page)
     assert usable(town, chat_in(town, "Garden", "Quinces")) == {MODELS}
-    assert usable(town, chat_in(town, "Garden", "Pears")) == set(), "each that was kept out stays so"
+    assert usable(town, chat_in(town, "Garden", "Pears")) == set(), (
+        "each that was kept out stays so"
+    )
 
 
 @strict
@@ -201,7 +238,9 @@ def test_what_would_have_no_effect_is_said_with_its_reason_and_not_offered(site:
     assert page.get_by_role("button", name="Use this one").count() == 2
     town.tell(SetPlan(account=town.accounts["ana"], at=town.clock.now, plan="work"))
     page.get_by_role("button", name="Use this one to improve models").click()
-    assert "Nothing changed. The terms do not cover your plan, so nothing can be allowed." in text(page)
+    assert "Nothing changed. The terms do not cover your plan, so nothing can be allowed." in text(
+        page
+    )
     assert grants(town) == []
 
 
@@ -219,7 +258,9 @@ def test_a_yes_for_a_chat_from_before_a_newer_no_counts_for_nothing(site: Site) 
 
 
 @strict
-def test_a_new_version_asks_again_and_lists_what_is_allowed_below_to_keep_or_to_end(site: Site) -> None:
+def test_a_new_version_asks_again_and_lists_what_is_allowed_below_to_keep_or_to_end(
+    site: Site,
+) -> None:
     town = answered(site, models=False, safety=True)
     chat_in(town, "Garden", "Pears")
     allow_project(town, "Garden")
@@ -242,7 +283,9 @@ def test_a_new_version_asks_again_and_lists_what_is_allowed_below_to_keep_or_to_
 
 @strict
 @BOTH
-def test_an_age_below_the_known_one_is_asked_once_more_before_it_ends_what_is_allowed(site: Site, script: bool) -> None:
+def test_an_age_below_the_known_one_is_asked_once_more_before_it_ends_what_is_allowed(
+    site: Site, script: bool
+) -> None:
     """The host tells the age while the page, which asked for it, is open."""
     town = site.town
     town.open("ana", age=None)
@@ -255,7 +298,10 @@ def test_an_age_below_the_known_one_is_asked_once_more_before_it_ends_what_is_al
     page.locator("#allow-safety-no").check()
     page.get_by_label("How old are you?").fill("15")
     page.get_by_role("button", name="Save my answers").click()
-    told = "We were told that you are 30. Under 18 nothing may be used, and all that you allowed ends at once."
+    told = (
+        "We were told that you are 30. Under 18 nothing may be used, and all that you allowed "
+        "ends at once."
+    )
     assert told in text(page)
     assert (state(town).age, len(grants(town))) == (30, 2), "nothing is taken, and nothing ends"
     page.get_by_label("How old are you?").fill("16")

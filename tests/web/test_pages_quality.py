@@ -34,28 +34,46 @@ def lived_in(site: Site) -> dict[str, tuple[str, str]]:
     town = site.town
     existing(site)
     town.open("ben")
-    first = town.say("ana", "Pear trees in heavy soil, and what to do when the roots of the old one are still there")
+    first = town.say(
+        "ana",
+        "Pear trees in heavy soil, and what to do when the roots of the old one are still there",
+    )
     town.choose("ana", True)
     kept = town.say("ana", "Bees")
-    town.say("ana", "Pear trees in heavy soil, and what to do when the roots of the old one are still there")
+    town.say(
+        "ana",
+        "Pear trees in heavy soil, and what to do when the roots of the old one are still there",
+    )
     town.tell(Narrow(account=town.accounts["ana"], at=town.clock.now, conversation=kept))
     rated = GiveFeedback(
-        account=town.accounts["ana"], at=town.clock.now, conversation=first, rating="down", share=Share.conversation,
+        account=town.accounts["ana"],
+        at=town.clock.now,
+        conversation=first,
+        rating="down",
+        share=Share.conversation,
         comment=encode(Content(text="it forgot the frost")),
-    )  # fmt: skip
+    )
     town.tell(rated)
     gone = town.say("ana", "Old plans")
     town.tell(Delete(account=town.accounts["ana"], at=town.clock.now, conversation=gone))
     asked = town.ask("ana")
     return {
-        "rights": ("ana", "/rights"), "right": ("ana", "/rights/complaint"),
-        "request": ("ana", f"/rights/requests/{asked}"), "withdraw": ("ana", f"/rights/requests/{asked}/withdraw"),
-        "notice": ("eve", "/notice"), "signup": ("ben", "/signup"), "nothing": ("ana", "/notice"),
-        "whole": ("ana", "/notice?whole=1"), "settings": ("ana", "/settings"), "chats": ("ana", "/chats"),
+        "rights": ("ana", "/rights"),
+        "right": ("ana", "/rights/complaint"),
+        "request": ("ana", f"/rights/requests/{asked}"),
+        "withdraw": ("ana", f"/rights/requests/{asked}/withdraw"),
+        "notice": ("eve", "/notice"),
+        "signup": ("ben", "/signup"),
+        "nothing": ("ana", "/notice"),
+        "whole": ("ana", "/notice?whole=1"),
+        "settings": ("ana", "/settings"),
+        "chats": ("ana", "/chats"),
         "preview": ("ana", "/preview"),
-        "chat": ("ana", f"/chats/conv_{first.hex}"), "delete": ("ana", f"/chats/conv_{first.hex}/delete"),
-        "refused": ("ana", "/chats/conv_0"), "feedback": ("ana", "/feedback"),
-    }  # fmt: skip
+        "chat": ("ana", f"/chats/conv_{first.hex}"),
+        "delete": ("ana", f"/chats/conv_{first.hex}/delete"),
+        "refused": ("ana", "/chats/conv_0"),
+        "feedback": ("ana", "/feedback"),
+    }
 
 
 def visited(site: Site, pages: dict[str, Any], who: str, path: str, **more: Any) -> Any:
@@ -68,7 +86,9 @@ def visited(site: Site, pages: dict[str, Any], who: str, path: str, **more: Any)
 
 
 @pytest.mark.parametrize("site", ["strict"], indirect=True)
-def test_axe_finds_nothing_on_any_page_in_any_size_or_scheme_and_nothing_scrolls_sideways(site: Site) -> None:
+def test_axe_finds_nothing_on_any_page_in_any_size_or_scheme_and_nothing_scrolls_sideways(
+    site: Site,
+) -> None:
     site.town.open("eve", age=None)
     found = []
     pages: dict[str, Any] = {}
@@ -76,7 +96,9 @@ def test_axe_finds_nothing_on_any_page_in_any_size_or_scheme_and_nothing_scrolls
         page = visited(site, pages, who, path)
         if name in ("notice", "signup", "right", "request"):
             page.locator("main").get_by_role("button").first.click()
-            assert page.get_by_role("alert").is_visible(), "the page with its errors is looked at too"
+            assert page.get_by_role("alert").is_visible(), (
+                "the page with its errors is looked at too"
+            )
         found += [(name, *fault) for fault in faults(page)]
     assert found == []
 
@@ -93,7 +115,9 @@ def test_a_notice_page_weighs_less_than_fifty_kilobytes_in_all(site: Site) -> No
     page = site.visit("ana", "/chats")
     page.on(
         "response",
-        lambda answer: sizes.append(len(answer.body()) + sum(len(k) + len(v) for k, v in answer.headers.items())),
+        lambda answer: sizes.append(
+            len(answer.body()) + sum(len(k) + len(v) for k, v in answer.headers.items())
+        ),
     )
     page.goto(site.url + "/notice")
     page.wait_for_load_state("networkidle")
@@ -102,7 +126,9 @@ def test_a_notice_page_weighs_less_than_fifty_kilobytes_in_all(site: Site) -> No
 
 
 @pytest.mark.parametrize("site", ["strict", "article-2025"], indirect=True)
-@pytest.mark.parametrize(("size", "scheme"), [(PHONE, "light"), (DESKTOP, "dark")], ids=["phone", "desktop"])
+@pytest.mark.parametrize(
+    ("size", "scheme"), [(PHONE, "light"), (DESKTOP, "dark")], ids=["phone", "desktop"]
+)
 def test_our_pages_pass_the_lint_as_measured(site: Site, size: dict[str, int], scheme: str) -> None:
     site.town.open("eve", age=None)
     site.town.clock.set(NOTICE)
@@ -121,8 +147,15 @@ def test_the_criticised_pop_up_fails_the_lint_as_measured(browser: Any) -> None:
     page.goto(REPLICA.resolve().as_uri())
     found = lint.judge(rendered_page.measure(page))
     page.close()
-    assert {f.rule for f in found} >= {LintRule.preselected, LintRule.missing_no, LintRule.unequal, LintRule.bundled}
-    assert any(f.message.startswith("contrast of the surface") for f in found), "the black button against bare words"
+    assert {f.rule for f in found} >= {
+        LintRule.preselected,
+        LintRule.missing_no,
+        LintRule.unequal,
+        LintRule.bundled,
+    }
+    assert any(f.message.startswith("contrast of the surface") for f in found), (
+        "the black button against bare words"
+    )
     assert any(f.message.startswith("area") for f in found)
 
 
@@ -132,14 +165,26 @@ def test_the_criticised_pop_up_fails_the_lint_as_measured(browser: Any) -> None:
         ("document.querySelectorAll('label.answer')[1].style.width = '50%'", "area"),
         ("document.querySelectorAll('label.answer b')[1].style.fontSize = '80%'", "type size"),
         ("document.querySelectorAll('label.answer b')[0].style.fontWeight = 900", "type weight"),
-        ("document.querySelectorAll('label.answer b')[1].style.color = '#777'", "contrast of the words"),
-        ("document.querySelectorAll('label.answer')[0].style.background = '#222'", "contrast of the surface"),
+        (
+            "document.querySelectorAll('label.answer b')[1].style.color = '#777'",
+            "contrast of the words",
+        ),
+        (
+            "document.querySelectorAll('label.answer')[0].style.background = '#222'",
+            "contrast of the surface",
+        ),
         ("document.querySelectorAll('label.answer')[1].style.marginTop = '40rem'", "order"),
         ("document.getElementById('allow-yes').checked = true", "before anybody chose"),
         ("document.querySelectorAll('label.answer')[1].remove()", "no `no`"),
-        ("setInterval(() => document.querySelector('.until').textContent = `${Date.now()} left`, 100)", "a clock presses"),
+        (
+            (
+                "setInterval(() => document.querySelector('.until').textContent = "
+                "`${Date.now()} left`, 100)"
+            ),
+            "a clock presses",
+        ),
     ],
-)  # fmt: skip
+)
 def test_our_notice_fails_the_lint_once_it_presses(site: Site, mend: str, words: str) -> None:
     existing(site)
     page = site.visit("ana", "/notice")
@@ -150,11 +195,15 @@ def test_our_notice_fails_the_lint_once_it_presses(site: Site, mend: str, words:
 # The components, in a page of another origin with a strict policy
 
 
-def test_the_notice_component_asks_refuses_an_empty_answer_saves_and_tells_the_host(site: Site, embedded: Any) -> None:
+def test_the_notice_component_asks_refuses_an_empty_answer_saves_and_tells_the_host(
+    site: Site, embedded: Any
+) -> None:
     existing(site)
     faults: list[str] = []
     page = embedded("ana", "licet-notice")
-    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    page.on(
+        "console", lambda message: faults.append(message.text) if message.type == "error" else None
+    )
     page.get_by_role("heading", name="New terms, and a choice that is yours").wait_for()
     assert page.get_by_role("radio").count() == 2
     assert page.locator("input:checked").count() == 0
@@ -170,7 +219,9 @@ def test_the_notice_component_asks_refuses_an_empty_answer_saves_and_tells_the_h
     assert [fault for fault in faults if "422" not in fault] == []
 
 
-def test_the_settings_component_changes_the_choice_and_passes_axe_and_lint(site: Site, embedded: Any) -> None:
+def test_the_settings_component_changes_the_choice_and_passes_axe_and_lint(
+    site: Site, embedded: Any
+) -> None:
     existing(site)
     site.town.choose("ana", True)
     page = embedded("ana", "licet-settings")
@@ -187,7 +238,9 @@ two_questions = pytest.mark.parametrize("site", ["strict"], indirect=True)
 
 
 @two_questions
-def test_the_notice_component_asks_two_questions_and_each_is_answered_by_itself(site: Site, embedded: Any) -> None:
+def test_the_notice_component_asks_two_questions_and_each_is_answered_by_itself(
+    site: Site, embedded: Any
+) -> None:
     existing(site)
     page = embedded("ana", "licet-notice")
     page.get_by_role("button", name="Save my answers").wait_for()
@@ -203,7 +256,10 @@ def test_the_notice_component_asks_two_questions_and_each_is_answered_by_itself(
     page.locator("#allow-safety-yes").check()
     page.get_by_role("button", name="Save my answers").click()
     page.get_by_role("heading", name="You can go on writing").wait_for()
-    assert (site.town.standing("ana", "models"), site.town.standing("ana", "safety")) == ("declined", "granted")
+    assert (site.town.standing("ana", "models"), site.town.standing("ana", "safety")) == (
+        "declined",
+        "granted",
+    )
     assert page.evaluate("() => window.heard") == ["shown", "shown", "answered"]
 
 
@@ -220,7 +276,10 @@ def test_the_settings_component_changes_one_of_two_answers_and_a_lower_age_is_as
     assert lint.judge(rendered_page.measure(page)) == []
     page.get_by_role("button", name="Don’t use my chats to recognise misuse").click()
     page.get_by_text("your chats will not be used to recognise misuse").wait_for()
-    assert (town.standing("ana", "models"), town.standing("ana", "safety")) == ("granted", "withdrawn")
+    assert (town.standing("ana", "models"), town.standing("ana", "safety")) == (
+        "granted",
+        "withdrawn",
+    )
     assert page.evaluate("() => window.heard") == ["answered"]
     town.open("eve", age=None)
     other = embedded("eve", "licet-notice")
@@ -235,7 +294,9 @@ def test_the_settings_component_changes_one_of_two_answers_and_a_lower_age_is_as
     other.get_by_role("alert").wait_for()
     assert "A lower age counts from now on" in other.get_by_role("alert").inner_text()
     send.click()
-    other.get_by_role("heading", name=re.compile("You can go on writing|You are signed up")).wait_for()
+    other.get_by_role(
+        "heading", name=re.compile("You can go on writing|You are signed up")
+    ).wait_for()
     assert town.standing("eve", "models") == "declined"
 
 
@@ -263,14 +324,22 @@ def test_where_licet_is_down_a_component_says_so_and_its_button_tries_again(
 ) -> None:
     existing(site)
     page = embedded("ana", tag)
-    page.get_by_role("radio").or_(page.get_by_role("button", name="Use my chats", exact=True)).first.wait_for()
+    page.get_by_role("radio").or_(
+        page.get_by_role("button", name="Use my chats", exact=True)
+    ).first.wait_for()
     page.route("**/notice?*", lambda route: route.abort())
     page.route("**/settings?*", lambda route: route.fulfill(status=503, body="busy"))
-    page.evaluate("(tag) => { const e = document.querySelector(tag); const t = e.token; e.remove();"
-                  " const n = document.createElement(tag); n.setAttribute('base', e.getAttribute('base'));"
-                  " document.querySelector('main').append(n); n.token = t; }", tag)  # fmt: skip
+    page.evaluate(
+        "(tag) => { const e = document.querySelector(tag); const t = e.token; e.remove();"
+        " const n = document.createElement(tag); n.setAttribute('base', e.getAttribute('base'));"
+        " document.querySelector('main').append(n); n.token = t; }",
+        tag,
+    )
     page.get_by_role("alert").wait_for()
-    assert "Your privacy choices could not be reached. Nothing changes until you answer." in text_of(page, tag)
+    assert (
+        "Your privacy choices could not be reached. Nothing changes until you answer."
+        in text_of(page, tag)
+    )
     heard(page, "failed")
     assert violations(page, wcag=False) == []
     page.unroute_all()
@@ -303,8 +372,9 @@ def test_an_answer_that_was_lost_on_the_way_is_kept_on_the_page_and_counts_once_
     page.route("**/notice?*", arrives_and_is_not_answered)
     page.get_by_role("button", name="Save my answer").click()
     heard(page, "failed")
-    assert "We do not know whether this was saved. Try again: the same answer counts once." in text_of(
-        page, "licet-notice"
+    assert (
+        "We do not know whether this was saved. Try again: the same answer counts once."
+        in text_of(page, "licet-notice")
     )
     assert page.locator("#allow-no").is_checked()
     page.unroute_all()
@@ -322,14 +392,19 @@ def test_a_double_click_in_a_component_writes_one_choice(site: Site, embedded: A
     assert page.evaluate("() => window.heard") == ["answered"]
 
 
-def test_a_component_says_that_it_is_loading_when_that_takes_long(site: Site, embedded: Any) -> None:
+def test_a_component_says_that_it_is_loading_when_that_takes_long(
+    site: Site, embedded: Any
+) -> None:
     existing(site)
     page = embedded("ana", "licet-settings")
     page.get_by_role("heading", name="Privacy settings").wait_for()
     held: list[Any] = []
     page.route("**/settings?*", lambda route: held.append(route))
-    page.evaluate("() => { const e = document.querySelector('licet-settings'); const n = e.cloneNode(); n.token = e.token;"
-                  " n.setAttribute('loading', 'Einen Moment'); e.replaceWith(n); }")  # fmt: skip
+    page.evaluate(
+        "() => "
+        "{ const e = document.querySelector('licet-settings'); const n = e.cloneNode(); n.token = e.token;"
+        " n.setAttribute('loading', 'Einen Moment'); e.replaceWith(n); }"
+    )
     page.get_by_role("status").wait_for()
     assert page.get_by_role("status").inner_text() == "Einen Moment"
     assert page.locator("licet-settings").get_attribute("aria-busy") == "true"
@@ -348,14 +423,18 @@ def test_a_component_leaves_the_first_heading_to_its_host_and_keeps_their_order(
     size = "(e) => getComputedStyle(e).fontSize"
     title = page.get_by_role("heading", name="New terms, and a choice that is yours")
     before = title.evaluate(size)
-    page.evaluate("(n) => document.querySelector('licet-notice').setAttribute('heading-level', n)", str(level))
+    page.evaluate(
+        "(n) => document.querySelector('licet-notice').setAttribute('heading-level', n)", str(level)
+    )
     page.locator(f"licet-notice >> h{level}.h1").wait_for()
     assert page.locator("h1").all_inner_texts() == ["The assistant"]
     levels = page.locator("licet-notice >> :is(h2, h3, h4, h5, h6)").evaluate_all(
         "(all) => all.map((e) => e.localName)"
     )
     assert levels[0] == f"h{level}"
-    assert set(levels[1:]) == {f"h{level + 1}"}, "below it one level and no other, as on the page itself"
+    assert set(levels[1:]) == {f"h{level + 1}"}, (
+        "below it one level and no other, as on the page itself"
+    )
     expect(title).to_have_css("font-size", before)  # it looks as it did; the element is another one
 
 
@@ -366,11 +445,16 @@ def test_the_headings_of_every_page_skip_no_level(site: Site) -> None:
         page = visited(site, pages, who, path)
         levels = [
             int(name[1])
-            for name in page.locator(":is(h1, h2, h3, h4)").evaluate_all("(all) => all.map((e) => e.localName)")
+            for name in page.locator(":is(h1, h2, h3, h4)").evaluate_all(
+                "(all) => all.map((e) => e.localName)"
+            )
         ]
         assert levels[0] == 1, path
         assert levels.count(1) == 1, path
-        assert all(after <= before + 1 for before, after in itertools.pairwise(levels)), (path, levels)
+        assert all(after <= before + 1 for before, after in itertools.pairwise(levels)), (
+            path,
+            levels,
+        )
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -384,8 +468,14 @@ def test_a_component_is_as_dark_as_its_host_and_a_page_of_ours_as_the_system(
     ground = "(e) => getComputedStyle(e).backgroundColor"
     light, dark = "rgb(253, 252, 250)", "rgb(23, 22, 27)"
     component = page.locator("licet-notice")
-    assert component.evaluate(ground) == light, "a host that says nothing is light, whatever the system is"
-    for said, seen in (("dark", dark), ("light", light), ("light dark", dark if scheme == "dark" else light)):
+    assert component.evaluate(ground) == light, (
+        "a host that says nothing is light, whatever the system is"
+    )
+    for said, seen in (
+        ("dark", dark),
+        ("light", light),
+        ("light dark", dark if scheme == "dark" else light),
+    ):
         page.evaluate("(said) => { document.documentElement.style.colorScheme = said; }", said)
         assert component.evaluate(ground) == seen, said
     ours = site.visit("ana", "/settings", color_scheme=scheme)
@@ -396,8 +486,13 @@ def test_a_component_takes_the_hosts_colours(site: Site, embedded: Any) -> None:
     existing(site)
     page = embedded("ana", "licet-notice")
     page.get_by_role("button", name="Save my answer").wait_for()
-    page.evaluate("() => document.querySelector('licet-notice').style.setProperty('--licet-accent', 'rgb(0, 90, 30)')")
-    colour = page.get_by_role("button", name="Save my answer").evaluate("(e) => getComputedStyle(e).borderTopColor")
+    page.evaluate(
+        "() => document.querySelector('licet-notice').style.setProperty('--licet-accent', "
+        "'rgb(0, 90, 30)')"
+    )
+    colour = page.get_by_role("button", name="Save my answer").evaluate(
+        "(e) => getComputedStyle(e).borderTopColor"
+    )
     assert colour == "rgb(0, 90, 30)"
 
 
@@ -406,5 +501,7 @@ def test_the_lint_measures_an_address_as_the_command_does(site: Site) -> None:
     site.town.clock.set(AFTER)
     main = [sys.executable, "-c", "from licet.cli import main; main()", "notice", "lint"]
     for path, code in (("/notice", 0), ("/chats", 1)):
-        ran = subprocess.run([*main, site.entrance("ana", path)], capture_output=True, text=True, timeout=600)
+        ran = subprocess.run(
+            [*main, site.entrance("ana", path)], capture_output=True, text=True, timeout=600
+        )
         assert ran.returncode == code, ran.stdout + ran.stderr

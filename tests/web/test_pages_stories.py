@@ -36,7 +36,9 @@ def text(page: Any) -> str:
     return str(page.locator("main").inner_text())
 
 
-@pytest.mark.parametrize(("size", "script"), [(PHONE, True), (DESKTOP, False)], ids=["phone", "no script"])
+@pytest.mark.parametrize(
+    ("size", "script"), [(PHONE, True), (DESKTOP, False)], ids=["phone", "no script"]
+)
 def test_an_existing_person_refuses_is_not_asked_again_turns_it_on_and_narrows_a_chat(
     site: Site, size: dict[str, int], script: bool
 ) -> None:
@@ -59,7 +61,9 @@ def test_an_existing_person_refuses_is_not_asked_again_turns_it_on_and_narrows_a
     assert "May be used to improve models" in bees.inner_text().replace("\n", " ")
     bees.get_by_role("button", name="Keep out").click()
     assert "Kept out" in text(page)
-    assert "Kept out" in page.evaluate("() => document.activeElement.innerText"), "the confirmation has the focus"
+    assert "Kept out" in page.evaluate("() => document.activeElement.innerText"), (
+        "the confirmation has the focus"
+    )
     assert "Kept out" in bees.inner_text(), "and stands at the chat that it is about"
     bees = page.locator("li", has=page.get_by_role("heading", name="Bees"))
     assert "because you kept it out" in bees.inner_text().replace("\n", " ")
@@ -75,14 +79,18 @@ def test_a_new_person_signs_up_and_is_done_only_when_both_are_answered(site: Sit
     assert page.locator("main").get_by_role("button").all_inner_texts() == ["Finish signing up"]
     page.get_by_label("I accept the terms.").check()
     page.get_by_role("button", name="Finish signing up").click()
-    assert "Pick one of the two answers to “May we use your chats and coding sessions to improve our models?”" in text(
-        page
-    )
+    assert (
+        "Pick one of the two answers to “May we use your chats and coding sessions to "
+        "improve our models?”"
+    ) in text(page)
     assert town.seen("new").gate is Gate.must_decide
     page.locator("#allow-models-yes").check()
     page.get_by_role("button", name="Finish signing up").click()
     said = text(page)
-    assert "Pick one of the two answers to “May we use your chats and coding sessions to recognise misuse?”" in said
+    assert (
+        "Pick one of the two answers to “May we use your chats and coding sessions to "
+        "recognise misuse?”"
+    ) in said
     assert "improve our models?”" not in said, "what was answered is not asked for again"
     assert town.standing("new") == "undecided", "nothing counts before each is answered"
     page.locator("#allow-safety-yes").check()
@@ -93,7 +101,11 @@ def test_a_new_person_signs_up_and_is_done_only_when_both_are_answered(site: Sit
     page.get_by_role("button", name="Finish signing up").click()
     assert "You are signed up" in text(page)
     seen = town.seen("new")
-    assert (seen.gate, town.standing("new"), {one.via for one in seen.choices}) == (Gate.open, "granted", {"signup"})
+    assert (seen.gate, town.standing("new"), {one.via for one in seen.choices}) == (
+        Gate.open,
+        "granted",
+        {"signup"},
+    )
 
 
 @pytest.mark.parametrize("site", ["strict"], indirect=True)
@@ -122,9 +134,11 @@ def test_somebody_misses_the_last_day_exports_deletes_and_then_decides(site: Sit
     assert "Writing waits for your answer" in text(page)
     assert page.locator("main").get_by_role("button").all_inner_texts() == ["Save my answer"]
     blocked = Say(
-        account=town.accounts["ana"], at=town.clock.now, host_conversation=host_hmac(town.key, "conversation", "Late"),
+        account=town.accounts["ana"],
+        at=town.clock.now,
+        host_conversation=host_hmac(town.key, "conversation", "Late"),
         content=encode(Content(text="still there?")),
-    )  # fmt: skip
+    )
     assert town.tell(blocked).outcome is Outcome.refused
     page.goto(site.url + "/chats")
     with page.expect_download() as download:
@@ -134,11 +148,21 @@ def test_somebody_misses_the_last_day_exports_deletes_and_then_decides(site: Sit
         pages = {name for name in archive.namelist() if name.startswith("chats/")}
         assert len(pages) == 1, "one for each chat that can be read"
         assert set(archive.namelist()) - pages == {
-            "index.html", "feedback.html", "safety_copies.html", "licet.json",
-            "accounts.csv", "choices.csv", "projects.csv", "suggestions.csv",
-            "recipients.csv", "messages.jsonl",
-            "feedback.jsonl", "safety_copies.jsonl", "learnt.csv", "requests.jsonl",
-        }  # fmt: skip
+            "index.html",
+            "feedback.html",
+            "safety_copies.html",
+            "licet.json",
+            "accounts.csv",
+            "choices.csv",
+            "projects.csv",
+            "suggestions.csv",
+            "recipients.csv",
+            "messages.jsonl",
+            "feedback.jsonl",
+            "safety_copies.jsonl",
+            "learnt.csv",
+            "requests.jsonl",
+        }
         assert b"Bees" in archive.read("messages.jsonl")
     page.get_by_role("link", name="Delete: Bees").click()
     assert "It cannot be undone" in text(page)
@@ -169,14 +193,22 @@ def test_the_question_comes_back_only_with_a_material_new_version(site: Site) ->
     answer(page, "Don’t use my chats")
     base = installation.policies(town.here)[0].document()
     for version, material, shown in (("2025-10-15", False, 0), ("2025-11-15", True, 2)):
-        document = {**base, "version": version, "effective": version, "decide_by": None, "material": material}
+        document = {
+            **base,
+            "version": version,
+            "effective": version,
+            "decide_by": None,
+            "material": material,
+        }
         policy_changes.apply_policy(town.here, read(document), by="test")
         town.clock.set(instant(version))
         page.goto(site.url + "/notice")
         assert page.get_by_role("radio").count() == shown, version
 
 
-def test_a_choice_is_saved_even_where_the_terms_are_not_accepted_and_they_wait_apart(site: Site) -> None:
+def test_a_choice_is_saved_even_where_the_terms_are_not_accepted_and_they_wait_apart(
+    site: Site,
+) -> None:
     existing(site)
     page = site.visit("ana", "/notice")
     answer(page, "Don’t use my chats", terms=False)
@@ -217,7 +249,9 @@ def test_everything_is_reached_with_the_keyboard_alone(site: Site) -> None:
     def tab_to(*names: str) -> None:
         for _ in range(40):
             page.keyboard.press("Tab")
-            now = page.evaluate("() => document.activeElement.id || document.activeElement.innerText.trim()")
+            now = page.evaluate(
+                "() => document.activeElement.id || document.activeElement.innerText.trim()"
+            )
             reached.append(now)
             if now in names:
                 return

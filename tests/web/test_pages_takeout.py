@@ -1,4 +1,6 @@
-"""What somebody takes out comes back: as many turns, the same answers, and nothing usable that was not."""
+"""What somebody takes out comes back: as many turns, the same answers, and nothing usable that was
+not.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,11 @@ def test_a_takeout_imports_again_with_the_same_answers_and_opens_nothing_more(
     folder = tmp_path / "taken"
     folder.mkdir()
     pieces = takeout.takeout(
-        lambda: transaction(pool), town.here.keyring, installation.policies(town.here), account, town.clock.now
+        lambda: transaction(pool),
+        town.here.keyring,
+        installation.policies(town.here),
+        account,
+        town.clock.now,
     )
     (folder / "takeout.zip").write_bytes(b"".join(pieces))
     with zipfile.ZipFile(folder / "takeout.zip") as archive:
@@ -58,14 +64,20 @@ def test_a_takeout_imports_again_with_the_same_answers_and_opens_nothing_more(
 
     with opened(databases()) as other:
         there = installation.Installation(
-            config=Configuration(data=folder), pool=other, keyring=Keyring(FileProvider(folder / "keys")),
+            config=Configuration(data=folder),
+            pool=other,
+            keyring=Keyring(FileProvider(folder / "keys")),
             clock=SimulatedClock(town.clock.now),
-        )  # fmt: skip
+        )
         policy_changes.apply_policy(there, preset("article-2025"), by="test")
         imported = imports.import_files(
-            there, [folder / "messages.jsonl"], recorded=read_accounts(folder / "accounts.csv", town.clock.now),
-            choices=read_choices(folder / "choices.csv", installation.policies(there), town.clock.now),
-        )  # fmt: skip
+            there,
+            [folder / "messages.jsonl"],
+            recorded=read_accounts(folder / "accounts.csv", town.clock.now),
+            choices=read_choices(
+                folder / "choices.csv", installation.policies(there), town.clock.now
+            ),
+        )
         assert (imported.broken, imported.refused) == (0, {})
         with transaction(other) as tx:
             host = host_hmac(installation.host_key(there), "account", f"acc_{account.hex}")
@@ -75,7 +87,9 @@ def test_a_takeout_imports_again_with_the_same_answers_and_opens_nothing_more(
         assert isinstance(again, answers.AccountSeen)
 
     was = town.seen("ana")
-    assert imported.turns == sum(was.turns["improve_models"].values()) - 2, "all but what was deleted"
+    assert imported.turns == sum(was.turns["improve_models"].values()) - 2, (
+        "all but what was deleted"
+    )
     assert [one.standing.value for one in (*again.questions, *was.questions)] == ["granted"] * 2
     before, after = Counter(was.turns["improve_models"]), Counter(again.turns["improve_models"])
     assert after["permitted"] == before["permitted"] == 6
@@ -89,7 +103,11 @@ def test_nothing_of_anybody_else_is_in_a_takeout(pool: Pool, tmp_path: Path) -> 
     ben = town.open("ben")
     town.say("ben", "A secret plan")
     pieces = takeout.takeout(
-        lambda: transaction(pool), town.here.keyring, installation.policies(town.here), ana, town.clock.now
+        lambda: transaction(pool),
+        town.here.keyring,
+        installation.policies(town.here),
+        ana,
+        town.clock.now,
     )
     (tmp_path / "takeout.zip").write_bytes(b"".join(pieces))
     with zipfile.ZipFile(tmp_path / "takeout.zip") as archive:

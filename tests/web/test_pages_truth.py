@@ -61,9 +61,16 @@ def usable(world: World, name: str = "ana") -> bool:
 
 
 def newer_terms(world: World) -> None:
-    """A material version that nobody has answered, which can be put off until the end of 30 November."""
+    """A material version that nobody has answered, which can be put off until the end of 30
+    November.
+    """
     base = installation.policies(world.here)[0].document()
-    changed = {**base, "version": "2025-11-01", "effective": "2025-11-01", "decide_by": "2025-11-30"}
+    changed = {
+        **base,
+        "version": "2025-11-01",
+        "effective": "2025-11-01",
+        "decide_by": "2025-11-30",
+    }
     policy_changes.apply_policy(world.here, read(changed), by="test")
     world.clock.set(instant("2025-11-02"))
 
@@ -80,9 +87,15 @@ def uncover(world: World, why: str) -> None:
 
 
 UNCOVERED = {
-    "closed": ("This account is closed. Nothing of it is used.", "This account is closed. Nothing of it is used."),
+    "closed": (
+        "This account is closed. Nothing of it is used.",
+        "This account is closed. Nothing of it is used.",
+    ),
     "plan": (
-        "The terms about training do not cover your plan. There is nothing to answer, and nothing of yours is used.",
+        (
+            "The terms about training do not cover your plan. There is nothing to answer, and "
+            "nothing of yours is used."
+        ),
         "The terms do not cover your plan, so nothing of yours is used, whatever is picked.",
     ),
     "age": (
@@ -90,14 +103,19 @@ UNCOVERED = {
         "You are under 18, so nothing of yours is used, whatever is picked.",
     ),
     "terms": (
-        "No terms about training are in force. There is nothing to answer, and nothing of yours is used.",
+        (
+            "No terms about training are in force. There is nothing to answer, and nothing of "
+            "yours is used."
+        ),
         "No terms about training are in force, so nothing of yours is used, whatever is picked.",
     ),
 }
 
 
 @pytest.mark.parametrize("why", UNCOVERED)
-def test_an_account_that_nothing_is_asked_of_is_told_the_reason_that_holds(pool: Pool, tmp_path: Any, why: str) -> None:
+def test_an_account_that_nothing_is_asked_of_is_told_the_reason_that_holds(
+    pool: Pool, tmp_path: Any, why: str
+) -> None:
 
     world = World(pool, tmp_path / "data", preset("strict"))
     world.open("ana")
@@ -108,7 +126,9 @@ def test_an_account_that_nothing_is_asked_of_is_told_the_reason_that_holds(pool:
             world.say("ben", "Bees")
             assert usable(world, "ben"), "somebody whom the terms cover is used"
             old = asked_on(api, world.browser("ana"))
-            send(api, world.browser("ana"), "/settings", question="models", allow="yes", showing=old)
+            send(
+                api, world.browser("ana"), "/settings", question="models", allow="yes", showing=old
+            )
             world.say("ana", "Bees")
             assert usable(world)
         uncover(world, why)
@@ -120,22 +140,31 @@ def test_an_account_that_nothing_is_asked_of_is_told_the_reason_that_holds(pool:
         assert not usable(world)
         if why != "closed":  # which can sign in no more than it could answer
             body = {"allow": True, "question": "models", "age": 40}
-            made = api.post("/v1/accounts/me/choices", json=body, headers=world.person("ana")).json()
+            made = api.post(
+                "/v1/accounts/me/choices", json=body, headers=world.person("ana")
+            ).json()
             assert made["outcome"] == "unchanged", made
             number = world.rows("SELECT max(seq) FROM choices")[0][0]
             assert answered in page(api, world.browser("ana"), f"/settings?said={number}")
         assert not usable(world)
 
 
-def test_an_answer_that_had_no_effect_says_so_and_no_reason_that_is_over(world: World, api: Any) -> None:
+def test_an_answer_that_had_no_effect_says_so_and_no_reason_that_is_over(
+    world: World, api: Any
+) -> None:
     world.open("ana", allow=True)  # before there were terms
     number = world.rows("SELECT max(seq) FROM choices")[0][0]
     world.clock.set(NOTICE)
     said = page(api, world.browser("ana"), f"/settings?said={number}")
-    assert "Your answer had no effect when you gave it. You can answer in your privacy settings." in said
+    assert (
+        "Your answer had no effect when you gave it. You can answer in your privacy settings."
+        in said
+    )
 
 
-def test_a_closed_account_has_no_filled_mark_and_a_lapsed_yes_is_said_no_more(world: World, api: Any) -> None:
+def test_a_closed_account_has_no_filled_mark_and_a_lapsed_yes_is_said_no_more(
+    world: World, api: Any
+) -> None:
     world.open("ana")
     world.clock.set(NOTICE)
     ana = world.browser("ana")
@@ -149,7 +178,9 @@ def test_a_closed_account_has_no_filled_mark_and_a_lapsed_yes_is_said_no_more(wo
     assert "use-none now" in api.get("/settings", headers=world.browser("ana")).text
 
 
-def test_what_was_put_off_comes_back_when_the_page_says_and_after_the_last_day_at_once(world: World, api: Any) -> None:
+def test_what_was_put_off_comes_back_when_the_page_says_and_after_the_last_day_at_once(
+    world: World, api: Any
+) -> None:
     world.open("ana")
     world.clock.set(NOTICE)
     ana = world.browser("ana")
@@ -163,12 +194,16 @@ def test_what_was_put_off_comes_back_when_the_page_says_and_after_the_last_day_a
         assert ("Save my answer" in page(api, ana, "/notice")) == asks, moment
     world.clock.set(instant("2025-09-28T12:00:00Z"))
     said = send(api, ana, "/notice", act="later", showing=asked_on(api, ana, "/notice"))
-    assert "We ask again on 29 September 2025 at the earliest." in said, "it does not rest beyond the last day"
+    assert "We ask again on 29 September 2025 at the earliest." in said, (
+        "it does not rest beyond the last day"
+    )
     world.clock.set(instant("2025-09-29"))
     said = page(api, ana, "/notice")
     assert "Writing waits for your answer." in said
     for path in ("/notice", "/notice?whole=1", "/settings"):
-        assert "You can put" not in page(api, ana, path), "nor does the text of the notice say it once it is over"
+        assert "You can put" not in page(api, ana, path), (
+            "nor does the text of the notice say it once it is over"
+        )
 
 
 def test_who_allowed_earlier_terms_and_not_the_new_is_told_what_goes_on_and_what_does_not(
@@ -181,9 +216,18 @@ def test_who_allowed_earlier_terms_and_not_the_new_is_told_what_goes_on_and_what
     world.say("ana", "Bees")
     newer_terms(world)
     assert usable(world), "what was said under the terms that were allowed"
-    stale = "What you said under the terms that you allowed may be used to improve models and recognise misuse. "
-    assert f"{stale}What you say now is not used until you answer the new terms." in page(api, ana, "/settings")
-    goes_on = "What you allowed before stays as it is, and nothing you say from now on is used until you answer."
+    stale = (
+        "What you said under the terms that you allowed may be used to improve models and "
+        "recognise misuse. "
+    )
+    assert f"{stale}What you say now is not used until you answer the new terms." in page(
+        api, ana, "/settings"
+    )
+    goes_on = (
+        "What you allowed before stays as it is, and nothing you say from now on is used "
+        "until "
+        "you answer."
+    )
     assert goes_on in page(api, {**ana, "sec-gpc": "1"}, "/notice")
     said = send(api, ana, "/notice", act="later", showing=asked_on(api, ana, "/notice"))
     assert f"Nothing was decided. {goes_on}" in said
@@ -194,20 +238,26 @@ def test_who_allowed_earlier_terms_and_not_the_new_is_told_what_goes_on_and_what
     assert not any(one.use for one in seen.answers)
 
 
-def test_writing_waits_once_the_last_day_is_over_and_either_answer_opens_it(world: World, api: Any) -> None:
+def test_writing_waits_once_the_last_day_is_over_and_either_answer_opens_it(
+    world: World, api: Any
+) -> None:
     world.open("ana")
     world.open("ben")
     world.clock.set(instant("2025-09-30"))
     for name, allow in (("ana", "yes"), ("ben", "no")):
         headers = world.browser(name)
         turn = Say(
-            account=world.accounts[name], at=world.clock.now, content=encode(Content(text="Bees")),
+            account=world.accounts[name],
+            at=world.clock.now,
+            content=encode(Content(text="Bees")),
             host_conversation=host_hmac(world.site.host_key, "conversation", f"bees of {name}"),
-        )  # fmt: skip
+        )
         assert world.tell(turn)[0].outcome is Outcome.refused
         assert "Writing waits for your answer." in page(api, headers, "/notice")
         showing = asked_on(api, headers, "/notice")
-        assert "You can go on writing" in send(api, headers, "/notice", terms="yes", allow=allow, showing=showing)
+        assert "You can go on writing" in send(
+            api, headers, "/notice", terms="yes", allow=allow, showing=showing
+        )
         world.clock.set(world.clock.now + timedelta(seconds=1))
         assert world.tell(turn)[0].outcome is Outcome.done
 
@@ -215,12 +265,18 @@ def test_writing_waits_once_the_last_day_is_over_and_either_answer_opens_it(worl
 # Dates, and what became of a conversation
 
 
-GONE = "Deleted on DAY; its keys are destroyed by DAY at the latest, and no old copy of the database opens it after DAY"
+GONE = (
+    "Deleted on DAY; its keys are destroyed by DAY at the latest, and no old copy of the "
+    "database opens it after DAY"
+)
 OVER = "Its time was over on DAY; its keys are destroyed by DAY at the latest"
 
 
 def erased(world: World, name: str) -> bool:
-    rows = world.rows("SELECT count(*) FROM segments WHERE conversation_id = %s AND erased_at IS NULL", ident(name))
+    rows = world.rows(
+        "SELECT count(*) FROM segments WHERE conversation_id = %s AND erased_at IS NULL",
+        ident(name),
+    )
     return rows == [(0,)]
 
 
@@ -235,14 +291,19 @@ def dated(said: str, sentence: str) -> list[datetime]:
     return [datetime.strptime(day, "%d %B %Y").replace(tzinfo=UTC) for day in found.groups()]
 
 
-def test_the_dates_of_a_deletion_are_those_on_which_it_is_out_of_reach(world: World, api: Any) -> None:
+def test_the_dates_of_a_deletion_are_those_on_which_it_is_out_of_reach(
+    world: World, api: Any
+) -> None:
     world.open("ana")
     bees = world.say("ana", "Bees")
     world.clock.set(NOTICE)
     ana = world.browser("ana")
     asked = dated(
         page(api, ana, f"/chats/{bees}/delete"),
-        "Its keys are destroyed by DAY at the latest. Old copies of the database may open it until DAY;",
+        (
+            "Its keys are destroyed by DAY at the latest. Old copies of the database may open "
+            "it until DAY;"
+        ),
     )
     said = send(api, ana, f"/chats/{bees}/delete")
     (told,) = dated(said, "its keys are destroyed by DAY at the latest. ")
@@ -258,7 +319,9 @@ def test_the_dates_of_a_deletion_are_those_on_which_it_is_out_of_reach(world: Wo
     assert (gone - destroyed).days == keys_of(world)["daily"] == 8
 
 
-def test_a_deleted_conversation_is_used_no_more_and_can_be_taken_out_no_more(world: World, api: Any) -> None:
+def test_a_deleted_conversation_is_used_no_more_and_can_be_taken_out_no_more(
+    world: World, api: Any
+) -> None:
     world.open("ana")
     world.clock.set(NOTICE)
     ana = world.browser("ana")
@@ -280,7 +343,9 @@ def keys_of(world: World) -> dict[str, int]:
     return epochs.status(world.here).out_of_reach_days
 
 
-def test_what_was_over_before_it_was_deleted_is_not_said_to_be_destroyed_before_that(world: World, api: Any) -> None:
+def test_what_was_over_before_it_was_deleted_is_not_said_to_be_destroyed_before_that(
+    world: World, api: Any
+) -> None:
     world.open("ana")
     bees = world.say("ana", "Bees")
     (due,) = world.rows("SELECT max(keep_until) FROM segments")[0]
@@ -294,7 +359,9 @@ def test_what_was_over_before_it_was_deleted_is_not_said_to_be_destroyed_before_
     assert deleted < destroyed
 
 
-def test_what_was_kept_out_and_let_in_again_is_told_by_what_the_person_did(world: World, api: Any) -> None:
+def test_what_was_kept_out_and_let_in_again_is_told_by_what_the_person_did(
+    world: World, api: Any
+) -> None:
     world.open("ben")
     early = world.say("ben", "Early")
     world.open("ana")
@@ -315,7 +382,9 @@ def test_what_was_kept_out_and_let_in_again_is_told_by_what_the_person_did(world
     assert "because it was said before you allowed it" in page(api, ben, f"/chats/{early}")
 
 
-def test_an_answer_that_came_without_a_page_of_ours_is_told_as_what_it_is(world: World, api: Any) -> None:
+def test_an_answer_that_came_without_a_page_of_ours_is_told_as_what_it_is(
+    world: World, api: Any
+) -> None:
     world.open("ana")
     world.clock.set(NOTICE)
     host, ana = world.service(), world.browser("ana")
@@ -331,14 +400,20 @@ def test_an_answer_that_came_without_a_page_of_ours_is_told_as_what_it_is(world:
     assert "nothing pre-selected" in page(api, ana, "/settings")
 
 
-def test_after_a_no_the_training_sets_are_said_to_be_of_the_time_before(world: World, api: Any) -> None:
+def test_after_a_no_the_training_sets_are_said_to_be_of_the_time_before(
+    world: World, api: Any
+) -> None:
     world.open("ana")
     world.clock.set(NOTICE)
     ana = world.browser("ana")
     send(api, ana, "/settings", allow="yes", showing=asked_on(api, ana))
     world.say("ana", "Bees")
     release_build.build_release(world.here, name="first", purpose="improve_models")
-    ended = "They were made while you allowed it. That has ended, so what you allowed can no longer be opened from them"
+    ended = (
+        "They were made while you allowed it. That has ended, so what you allowed can no "
+        "longer "
+        "be opened from them"
+    )
     assert ended not in page(api, ana, "/settings")
     said = send(api, ana, "/settings", allow="no", showing=asked_on(api, ana))
     assert ended in said
@@ -348,7 +423,9 @@ def test_after_a_no_the_training_sets_are_said_to_be_of_the_time_before(world: W
 # What nobody else is shown
 
 
-def test_a_conversation_is_shown_without_its_title_to_services_and_staff(world: World, api: Any) -> None:
+def test_a_conversation_is_shown_without_its_title_to_services_and_staff(
+    world: World, api: Any
+) -> None:
     world.open("ana")
     chat = world.say("ana", "Planting pears in heavy soil")
     mine = api.get(f"/v1/conversations/{chat}", headers=world.person("ana"))

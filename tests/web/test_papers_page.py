@@ -1,4 +1,6 @@
-"""The papers of the law for staff: the officer makes them, the auditor reads them, and nobody else sees any."""
+"""The papers of the law for staff: the officer makes them, the auditor reads them, and nobody else
+sees any.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ def test_the_officer_makes_a_paper_by_the_api_and_the_auditor_reads_it(api, worl
     assert made.status_code == 200, made.text
     told = made.json()
     assert (told["again"], "name" in told["to_be_provided"]) == (False, True)
-    again = api.post("/v1/documents", json={"kind": "ropa", "position": told["position"]}, headers=officer)
+    again = api.post(
+        "/v1/documents", json={"kind": "ropa", "position": told["position"]}, headers=officer
+    )
     assert (again.json()["sha256"], again.json()["again"]) == (told["sha256"], True)
     (listed,) = api.get("/v1/documents", headers=auditor).json()["items"]
     assert (listed["sha256"], listed["made_by"].startswith("staff:")) == (told["sha256"], True)
@@ -45,32 +49,49 @@ def test_a_paper_that_cannot_be_asked_for_so_is_refused_with_its_place(api, worl
     officer = world.staff(StaffRole.privacy_officer)
     lived_in(world)
     for body, status in (
-        ({"kind": "tax-return"}, 400), ({"kind": "ropa", "position": "99999"}, 400), ({"kind": "ropa", "releases": ["x"]}, 404),
+        ({"kind": "tax-return"}, 400),
+        ({"kind": "ropa", "position": "99999"}, 400),
+        ({"kind": "ropa", "releases": ["x"]}, 404),
         ({"kind": "ropa", "at": "1"}, 400),
-    ):  # fmt: skip
+    ):
         assert api.post("/v1/documents", json=body, headers=officer).status_code == status, body
 
 
 def test_the_page_makes_a_paper_and_its_links_download_it(api, world) -> None:
     officer, auditor = world.staff(StaffRole.privacy_officer), world.staff(StaffRole.auditor)
-    empty = api.post("/console/documents", data={"kind": "ab2013"}, headers=officer, follow_redirects=False)
+    empty = api.post(
+        "/console/documents", data={"kind": "ab2013"}, headers=officer, follow_redirects=False
+    )
     assert (empty.status_code, "There is no log yet." in empty.text) == (422, True), empty.text
     lived_in(world)
     page = api.get("/console/documents", headers=officer)
     assert "None was made yet." in page.text
-    assert "Pick a paper." in api.post("/console/documents", data={"kind": ""}, headers=officer).text
-    done = api.post("/console/documents", data={"kind": "ab2013"}, headers=officer, follow_redirects=False)
+    assert (
+        "Pick a paper." in api.post("/console/documents", data={"kind": ""}, headers=officer).text
+    )
+    done = api.post(
+        "/console/documents", data={"kind": "ab2013"}, headers=officer, follow_redirects=False
+    )
     assert (done.status_code, done.headers["location"]) == (303, "/console/documents?said=made")
-    again = api.post("/console/documents", data={"kind": "ab2013"}, headers=officer, follow_redirects=False)
+    again = api.post(
+        "/console/documents", data={"kind": "ab2013"}, headers=officer, follow_redirects=False
+    )
     assert again.headers["location"] == "/console/documents?said=again"
     shown = api.get("/console/documents?said=made", headers=auditor).text
     assert "The paper is made and signed." in shown
     assert "Make and sign" not in shown
     ((sha256,),) = world.rows("SELECT encode(sha256, 'hex') FROM documents")
-    for form, begins in (("md", "# Documentation of training data"), ("html", "<!doctype html>"), ("json", "{")):
+    for form, begins in (
+        ("md", "# Documentation of training data"),
+        ("html", "<!doctype html>"),
+        ("json", "{"),
+    ):
         file = api.get(f"/console/documents/{sha256}/{form}", headers=auditor)
         assert file.text.startswith(begins)
-        assert file.headers["content-disposition"] == f'attachment; filename="paper-{sha256[:12]}.{form}"'
+        assert (
+            file.headers["content-disposition"]
+            == f'attachment; filename="paper-{sha256[:12]}.{form}"'
+        )
     assert api.get(f"/console/documents/{sha256}/exe", headers=auditor).status_code == 404
 
 
@@ -79,7 +100,9 @@ def test_a_paper_that_the_api_hands_out_is_proved_as_any_other(api, world) -> No
 
     officer = world.staff(StaffRole.privacy_officer)
     lived_in(world)
-    sha256 = api.post("/v1/documents", json={"kind": "risk-assessment"}, headers=officer).json()["sha256"]
+    sha256 = api.post("/v1/documents", json={"kind": "risk-assessment"}, headers=officer).json()[
+        "sha256"
+    ]
     documents.append(world.here)
     raw = api.get(f"/v1/documents/{sha256}", headers=officer).content
     key = verifier.trust(documents.key(world.here).vkey)

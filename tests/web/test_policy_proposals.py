@@ -1,4 +1,6 @@
-"""A policy version that one person proposes and another applies, on the console, by the API and on the command line."""
+"""A policy version that one person proposes and another applies, on the console, by the API and on
+the command line.
+"""
 
 from __future__ import annotations
 
@@ -39,15 +41,21 @@ def begun(world: World) -> None:
 
 
 def officers(world: World) -> tuple[dict[str, str], dict[str, str]]:
-    return world.staff(StaffRole.privacy_officer, email=ADA), world.staff(StaffRole.privacy_officer, email=BEN)
+    return world.staff(StaffRole.privacy_officer, email=ADA), world.staff(
+        StaffRole.privacy_officer, email=BEN
+    )
 
 
 def proposed(world: World, text: str | None = None, by: str = f"staff:{ADA}") -> Any:
     return policy_proposals.propose(world.here, (text or text_of(min_age="18")).encode(), by=by)
 
 
-def apply(world: World, seen: Any, by: str = f"staff:{BEN}", reason: str = "approved by the board") -> Any:
-    return policy_proposals.apply(world.here, seen.proposal.id, by=by, reason=reason, plan_sha256=seen.plan_sha256)
+def apply(
+    world: World, seen: Any, by: str = f"staff:{BEN}", reason: str = "approved by the board"
+) -> Any:
+    return policy_proposals.apply(
+        world.here, seen.proposal.id, by=by, reason=reason, plan_sha256=seen.plan_sha256
+    )
 
 
 def test_one_proposes_on_the_page_and_another_applies_there(api, world) -> None:
@@ -66,12 +74,23 @@ def test_one_proposes_on_the_page_and_another_applies_there(api, world) -> None:
     (seen,) = policy_proposals.listed(world.here)
     plan = policy_proposals.show(world.here, seen.id).plan_sha256
     refused = api.post(f"{path}/apply", data={"reason": "yes", "plan": plan}, headers=ada)
-    assert (refused.status_code, "Whoever proposed a version does not apply it" in refused.text) == (409, True)
+    assert (
+        refused.status_code,
+        "Whoever proposed a version does not apply it" in refused.text,
+    ) == (409, True)
     silent = api.post(f"{path}/apply", data={"reason": " ", "plan": plan}, headers=ben)
     assert (silent.status_code, "Say why" in silent.text) == (422, True)
-    done = api.post(f"{path}/apply", data={"reason": "the board", "plan": plan}, headers=ben, follow_redirects=False)
+    done = api.post(
+        f"{path}/apply",
+        data={"reason": "the board", "plan": plan},
+        headers=ben,
+        follow_redirects=False,
+    )
     assert (done.status_code, done.headers["location"]) == (303, f"{path}?said=applied")
-    assert [version.version for version in policies(world.here).versions] == ["2025-08-28", "2026-01-01"]
+    assert [version.version for version in policies(world.here).versions] == [
+        "2025-08-28",
+        "2026-01-01",
+    ]
     assert world.rows("SELECT applied_by FROM policies ORDER BY number")[1] == (f"staff:{BEN}",)
     assert (world.here.config.data / "policy.yaml").read_text() == text_of(min_age="18")
     version = api.get("/console/policy/versions/1", headers=ben).text
@@ -87,10 +106,15 @@ def test_a_mistake_comes_back_with_its_line_and_the_text(api, world) -> None:
     assert "olicy.yaml:12: key reach: everything is not one of conversation, turn" in answer.text
     assert "reach: everything" in answer.text
     for text, told in (
-        ("", "Choose a file, or paste its text"), ("[" * 100, "nested deeper"), ("a: *b", "is not YAML"),
-    ):  # fmt: skip
+        ("", "Choose a file, or paste its text"),
+        ("[" * 100, "nested deeper"),
+        ("a: *b", "is not YAML"),
+    ):
         answer = api.post(PAGE, files={"text": (None, text)}, headers=ada)
-        assert (answer.status_code, told in answer.text) == (422, True), (text[:20], answer.text[-3000:])
+        assert (answer.status_code, told in answer.text) == (422, True), (
+            text[:20],
+            answer.text[-3000:],
+        )
     assert policy_proposals.listed(world.here) == ()
 
 
@@ -99,7 +123,8 @@ def test_on_the_page_an_open_version_sent_again_is_the_same_proposal_and_an_appl
     api, world, part: str
 ) -> None:
     def send(text: str, by: dict[str, str]) -> Any:
-        # a client of httpx that follows a 303 drops the cookie of its caller's headers, and would be told 401
+        # a client of httpx that follows a 303 drops the cookie of its caller's headers, and would
+        # be told 401
         sent = {part: ("policy.yaml" if part == "file" else None, text.encode())}
         return api.post(PAGE, files=sent, headers=by, follow_redirects=False)
 
@@ -118,7 +143,9 @@ def test_a_form_that_is_too_large_is_refused(api, world) -> None:
     ada, _ = officers(world)
     large = {"file": ("policy.yaml", b"#" * (3 * POLICY_BYTES_MAX), "text/yaml")}
     assert api.post(PAGE, files=large, headers=ada).status_code == 413
-    answer = api.post(PAGE, files={"file": ("p.yaml", b"#" * (POLICY_BYTES_MAX + 1), "text/yaml")}, headers=ada)
+    answer = api.post(
+        PAGE, files={"file": ("p.yaml", b"#" * (POLICY_BYTES_MAX + 1), "text/yaml")}, headers=ada
+    )
     assert (answer.status_code, "larger than" in answer.text) == (422, True)
 
 
@@ -140,15 +167,24 @@ def test_the_api_does_what_the_page_does(api, world) -> None:
     right = {"reason": "yes", "plan_sha256": planned["plan_sha256"]}
     assert api.post(f"{path}/apply", json=right, headers=ada).json()["because"] == "same_person"
     assert api.post(f"{path}/apply", json=right, headers=ben).json()["version"] == "2026-01-01"
-    assert api.post(f"{path}/withdraw", json={"reason": "no"}, headers=ben).json()["because"] == "ended"
+    assert (
+        api.post(f"{path}/withdraw", json={"reason": "no"}, headers=ben).json()["because"]
+        == "ended"
+    )
     wrong = api.post("/v1/policy/proposals", json={"text": "policy: x"}, headers=ada)
     assert wrong.status_code in (400, 422), wrong.text
 
 
 def test_a_withdrawn_proposal_is_not_applied_and_may_be_made_again(world) -> None:
     seen = proposed(world)
-    ended = policy_proposals.withdraw(world.here, seen.proposal.id, by=f"staff:{ADA}", reason="the wrong day")
-    assert (ended.state.value, ended.ended_by, ended.reason) == ("withdrawn", f"staff:{ADA}", "the wrong day")
+    ended = policy_proposals.withdraw(
+        world.here, seen.proposal.id, by=f"staff:{ADA}", reason="the wrong day"
+    )
+    assert (ended.state.value, ended.ended_by, ended.reason) == (
+        "withdrawn",
+        f"staff:{ADA}",
+        "the wrong day",
+    )
     with pytest.raises(RefusedError, match="was withdrawn by") as refused:
         apply(world, seen)
     assert refused.value.because == "ended"
@@ -212,12 +248,17 @@ def test_each_act_on_a_proposal_is_done_once_under_its_key(api, world) -> None:
     ada, ben = officers(world)
 
     def send(path: str, body: dict[str, str] | None, by: dict[str, str], key: str) -> Any:
-        return api.post(f"/v1/policy/proposals{path}", json=body, headers={**by, "idempotency-key": key})
+        return api.post(
+            f"/v1/policy/proposals{path}", json=body, headers={**by, "idempotency-key": key}
+        )
 
     first, again = (send("", {"text": text_of(min_age="18")}, ada, "p1") for _ in range(2))
     assert first.status_code == 200, first.text
     assert (again.json(), again.headers["idempotent-replayed"]) == (first.json(), "true")
-    assert (send("", {"text": text_of()}, ada, "p1").status_code, len(policy_proposals.listed(world.here))) == (422, 1)
+    assert (
+        send("", {"text": text_of()}, ada, "p1").status_code,
+        len(policy_proposals.listed(world.here)),
+    ) == (422, 1)
     named = f"/{first.json()['proposal']['id']}"
     planned = [send(f"{named}/plan", None, ada, "p2").json()["planned_at"] for _ in range(2)]
     assert planned[0] == planned[1]
@@ -225,22 +266,33 @@ def test_each_act_on_a_proposal_is_done_once_under_its_key(api, world) -> None:
     applied, again = (send(f"{named}/apply", approval, ben, "p3") for _ in range(2))
     assert applied.status_code == 200, applied.text
     assert (again.json(), again.headers["idempotent-replayed"]) == (applied.json(), "true")
-    assert send(f"{named}/apply", approval, ben, "p4").status_code == 409, "another request finds it applied"
-    other = send("", {"text": text_of("2026-03-01", decide_by="2026-04-01")}, ada, "p5").json()["proposal"]["id"]
+    assert send(f"{named}/apply", approval, ben, "p4").status_code == 409, (
+        "another request finds it applied"
+    )
+    other = send("", {"text": text_of("2026-03-01", decide_by="2026-04-01")}, ada, "p5").json()[
+        "proposal"
+    ]["id"]
     gone, again = (send(f"/{other}/withdraw", {"reason": "not now"}, ada, "p6") for _ in range(2))
     assert gone.json()["state"] == "withdrawn", gone.text
     assert again.json() == gone.json()
 
 
-def test_with_more_accounts_than_a_request_can_plan_the_page_names_the_command(api, world, monkeypatch) -> None:
+def test_with_more_accounts_than_a_request_can_plan_the_page_names_the_command(
+    api, world, monkeypatch
+) -> None:
     ada, _ = officers(world)
     for name in ("ana", "ben"):
         world.open(name, allow=True)
-    assert "Draw the plan again" in api.get(f"{PAGE}/{proposed(world).proposal.id}", headers=ada).text
+    assert (
+        "Draw the plan again" in api.get(f"{PAGE}/{proposed(world).proposal.id}", headers=ada).text
+    )
     monkeypatch.setattr(policy_proposals, "PLANNED_HERE_ACCOUNTS_MAX", 1)
     seen = proposed(world, text_of("2026-03-01", decide_by="2026-04-01"))
     assert seen.plan is None
     page = api.get(f"{PAGE}/{seen.proposal.id}", headers=ada).text
-    assert f"<code>licet policy proposals {seen.proposal.id} --plan</code> draws it on the host" in page
+    assert (
+        f"<code>licet policy proposals {seen.proposal.id} --plan</code> draws it on the host"
+        in page
+    )
     assert "Draw the plan again" not in page
     assert api.post(f"{PAGE}/{seen.proposal.id}/plan", data={}, headers=ada).status_code == 409

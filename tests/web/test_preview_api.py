@@ -20,7 +20,9 @@ def test_a_person_sees_what_would_be_learnt_before_a_yes_and_after(world: World,
     chat = world.say("ana", "c", MAIL)
     with Client(url, lambda: world.token("ana")) as licet:
         now = licet.send(client.preview(conversation=chat))
-        assert [(turn.used, turn.because, turn.text) for turn in now.items[0].turns] == [(False, "declined", "")]
+        assert [(turn.used, turn.because, turn.text) for turn in now.items[0].turns] == [
+            (False, "declined", "")
+        ]
         after = licet.send(client.preview(conversation=chat, assume=True))
         (turn,) = after.items[0].turns
         assert (turn.used, after.refused, turn.replaced[0].kind) == (True, None, "email")
@@ -33,25 +35,35 @@ def test_a_project_is_named_by_the_hosts_id_or_by_ours(world: World, api) -> Non
     world.clock.set(NOTICE)
     world.open("ana", allow=True)
     said = Say(
-        account=world.accounts["ana"], at=world.clock.now, content=encode(Content(text="in a project")),
+        account=world.accounts["ana"],
+        at=world.clock.now,
+        content=encode(Content(text="in a project")),
         host_conversation=host_hmac(world.site.host_key, "conversation", "c"),
         host_project=host_hmac(world.site.host_key, "project", "p"),
-    )  # fmt: skip
+    )
     world.tell(said)
     world.say("ana", "beside it")
     for name in ("host:p", "p"):
-        answer = api.get("/v1/accounts/me/preview", params={"project": name}, headers=world.person("ana"))
+        answer = api.get(
+            "/v1/accounts/me/preview", params={"project": name}, headers=world.person("ana")
+        )
         assert [len(one["turns"]) for one in answer.json()["items"]] == [1]
     lost = api.get("/v1/accounts/me/preview", params={"project": "q"}, headers=world.person("ana"))
     assert lost.status_code == 404
 
 
-def test_another_s_chat_is_none_and_a_purpose_that_nobody_was_asked_about_is_refused(world: World, api) -> None:
+def test_another_s_chat_is_none_and_a_purpose_that_nobody_was_asked_about_is_refused(
+    world: World, api
+) -> None:
     world.clock.set(NOTICE)
     world.open("ana", allow=True)
     world.open("bo", allow=True)
     chat = world.say("ana", "c")
-    theirs = api.get("/v1/accounts/me/preview", params={"conversation": chat}, headers=world.person("bo"))
+    theirs = api.get(
+        "/v1/accounts/me/preview", params={"conversation": chat}, headers=world.person("bo")
+    )
     assert theirs.status_code == 404
-    asked = api.get("/v1/accounts/me/preview", params={"purpose": "advertising"}, headers=world.person("ana"))
+    asked = api.get(
+        "/v1/accounts/me/preview", params={"purpose": "advertising"}, headers=world.person("ana")
+    )
     assert (asked.status_code, asked.json()["because"]) == (409, "purpose")

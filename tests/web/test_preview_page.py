@@ -1,4 +1,6 @@
-"""A person sees on a page what a model would read: of a chat, of a project and of everything, before a yes and as if given."""
+"""A person sees on a page what a model would read: of a chat, of a project and of everything,
+before a yes and as if given.
+"""
 
 from __future__ import annotations
 
@@ -50,11 +52,13 @@ def test_a_project_and_everything_have_a_page_of_their_own(world: World, api: An
     world.open("ana", allow=True)
     world.tell(
         Say(
-            account=world.accounts["ana"], at=world.clock.now, content=encode(Content(text="of the project")),
+            account=world.accounts["ana"],
+            at=world.clock.now,
+            content=encode(Content(text="of the project")),
             host_conversation=host_hmac(world.site.host_key, "conversation", "c"),
             host_project=host_hmac(world.site.host_key, "project", "p"),
         )
-    )  # fmt: skip
+    )
     world.say("ana", "beside", "of no project")
     project = shown(Prefix.project, world.rows("SELECT project_id FROM projects")[0][0])
     one = seen(api, world, f"/projects/{project}/preview")
@@ -66,7 +70,9 @@ def test_a_project_and_everything_have_a_page_of_their_own(world: World, api: An
     assert "/preview" in seen(api, world, "/chats")
 
 
-def test_a_yes_that_would_do_nothing_says_so_and_another_s_chat_is_none(world: World, api: Any) -> None:
+def test_a_yes_that_would_do_nothing_says_so_and_another_s_chat_is_none(
+    world: World, api: Any
+) -> None:
     world.clock.set(NOTICE)
     world.open("ana", plan="work")
     chat = world.say("ana", "pears", MAIL)
@@ -79,8 +85,14 @@ def test_a_chat_that_is_too_long_says_so_and_how_much_is_shown(world: World, api
     world.clock.set(NOTICE)
     world.open("ana", allow=True)
     chat = world.say("ana", "pears", "z" * 200_000)
-    found = api.get(f"/v1/accounts/me/preview?conversation={chat}", headers=world.person("ana")).json()["items"][0]
-    assert (found["beyond"]["bound"], found["beyond"]["most"], found["turns"]) == ("bytes", 196_608, [])
+    found = api.get(
+        f"/v1/accounts/me/preview?conversation={chat}", headers=world.person("ana")
+    ).json()["items"][0]
+    assert (found["beyond"]["bound"], found["beyond"]["most"], found["turns"]) == (
+        "bytes",
+        196_608,
+        [],
+    )
     said = WORDS.say("preview.beyond.bytes", found=found["beyond"]["found"], most=196_608)
     assert said in seen(api, world, f"/chats/{chat}/preview")
 

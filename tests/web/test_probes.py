@@ -1,4 +1,6 @@
-"""Probes that anybody may call: the database is asked at most once a second, and nobody waits long for it."""
+"""Probes that anybody may call: the database is asked at most once a second, and nobody waits long
+for it.
+"""
 
 from __future__ import annotations
 
@@ -18,32 +20,43 @@ from .served import ApplicationClient, World, listening
 
 
 @pytest.mark.parametrize(
-    ("path", "transactions", "remembered"), [("/readyz", 1, REMEMBERED_SECONDS), ("/metrics", 40, FIGURES_SECONDS)]
+    ("path", "transactions", "remembered"),
+    [("/readyz", 1, REMEMBERED_SECONDS), ("/metrics", 40, FIGURES_SECONDS)],
 )
-def test_a_hundred_probes_at_once_ask_the_database_a_few_times(pool, tmp_path, path, transactions, remembered) -> None:
+def test_a_hundred_probes_at_once_ask_the_database_a_few_times(
+    pool, tmp_path, path, transactions, remembered
+) -> None:
     world = World(pool, tmp_path / "data")
     with ApplicationClient(world.app) as api:
         begun, before = monotonic(), pool.get_stats().get("requests_num", 0)
         for _ in range(100):
             assert api.get(path).status_code == 200
         seconds = monotonic() - begun
-        assert pool.get_stats().get("requests_num", 0) - before <= 2 * transactions * (seconds / remembered * 2 + 1)
+        assert pool.get_stats().get("requests_num", 0) - before <= 2 * transactions * (
+            seconds / remembered * 2 + 1
+        )
 
 
 def test_what_was_answered_is_counted_by_route_and_by_gate(pool, tmp_path) -> None:
     world = World(pool, tmp_path / "data")
     world.open("ana", allow=True)
     with ApplicationClient(world.app) as api:
-        gates = [api.get("/v1/accounts/me/gate", headers=world.person("ana")).json()["gate"] for _ in range(3)]
+        gates = [
+            api.get("/v1/accounts/me/gate", headers=world.person("ana")).json()["gate"]
+            for _ in range(3)
+        ]
         counted = api.get("/metrics").text.splitlines()
     place = 'route="/v1/accounts/{account}/gate",status="200"'
-    assert [line for line in counted if line.startswith("licet_requests_total") and place in line] == [
-        'licet_requests_total{caller="person",method="GET",' + place + "} 3.0"
-    ]
+    assert [
+        line for line in counted if line.startswith("licet_requests_total") and place in line
+    ] == ['licet_requests_total{caller="person",method="GET",' + place + "} 3.0"]
     assert f'licet_gate_answers_total{{gate="{gates[0]}"}} 3.0' in counted
     assert 'licet_request_seconds_count{route="/v1/accounts/{account}/gate"} 3.0' in counted
     states = ("used", "idle", "waited_for")
-    pool_now = {state: [line for line in counted if f'pool_connections{{state="{state}"}}' in line] for state in states}
+    pool_now = {
+        state: [line for line in counted if f'pool_connections{{state="{state}"}}' in line]
+        for state in states
+    }
     assert all(len(found) == 1 for found in pool_now.values())
 
 
@@ -78,7 +91,9 @@ def test_a_refusal_is_remembered_and_a_question_without_an_answer_is_not_waited_
     asyncio.run(asyncio.wait_for(run(), 60 * WAITED_SECONDS_MAX))
 
 
-def test_without_the_database_readiness_is_refused_with_its_cause_and_life_is_not(databases, tmp_path) -> None:
+def test_without_the_database_readiness_is_refused_with_its_cause_and_life_is_not(
+    databases, tmp_path
+) -> None:
     """The database is there and takes no connection: what waits for one would wait ten seconds."""
     dsn = databases()
     with opened(dsn) as pool:
@@ -88,7 +103,10 @@ def test_without_the_database_readiness_is_refused_with_its_cause_and_life_is_no
             name = psycopg.conninfo.conninfo_to_dict(dsn)["dbname"]
             with psycopg.connect(dsn, dbname="postgres", autocommit=True) as admin:
                 admin.execute(f'ALTER DATABASE "{name}" WITH ALLOW_CONNECTIONS false')
-                admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+                admin.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+                    [name],
+                )
                 try:
                     answers = [httpx.get(f"{url}/readyz", timeout=60) for _ in range(20)]
                     refused = answers[-1]

@@ -1,4 +1,6 @@
-"""A policy may cover a purpose that there are no words for: no page fails, and each says its name."""
+"""A policy may cover a purpose that there are no words for: no page fails, and each says its
+name.
+"""
 
 from __future__ import annotations
 
@@ -39,10 +41,14 @@ def test_every_purpose_that_ships_has_its_words_and_its_address() -> None:
         assert purposes.address(name).startswith(purposes.DPV)
     assert english.purpose("public_research") == RESEARCH
     assert purposes.address("public_research") == "urn:licet:purpose:public_research"
-    assert {name for one in ("article-2025", "strict") for name in preset(one).covers} <= purposes.PURPOSES.keys()
+    assert {
+        name for one in ("article-2025", "strict") for name in preset(one).covers
+    } <= purposes.PURPOSES.keys()
 
 
-def test_a_third_purpose_makes_no_page_fail_and_is_named_wherever_purposes_are(pool: Pool, tmp_path: Path) -> None:
+def test_a_third_purpose_makes_no_page_fail_and_is_named_wherever_purposes_are(
+    pool: Pool, tmp_path: Path
+) -> None:
     world = World(pool, tmp_path / "data", covering(IMPROVE, "public_research", SAFETY))
     world.open("ana")
     world.clock.set(NOTICE)
@@ -55,7 +61,10 @@ def test_a_third_purpose_makes_no_page_fail_and_is_named_wherever_purposes_are(p
             api, ana, "/settings", allow="no", showing=asked_on(api, ana)
         )
         said = send(api, ana, "/settings", allow="yes", showing=asked_on(api, ana))
-        assert f"from now on your chats may be used to improve models, {RESEARCH} and recognise misuse." in said
+        assert (
+            f"from now on your chats may be used to improve models, {RESEARCH} and "
+            "recognise misuse."
+        ) in said
         chat = world.say("ana", "Bees")
         release_build.build_release(world.here, name="first", purpose="public_research")
         documents.append(world.here)
@@ -63,18 +72,29 @@ def test_a_third_purpose_makes_no_page_fail_and_is_named_wherever_purposes_are(p
             assert RESEARCH in page(api, ana, path)
         assert f"to {RESEARCH}, made on" in page(api, ana, "/settings")
         number = world.rows("SELECT max(seq) FROM choices")[0][0]
-        assert RESEARCH in page(api, ana, f"/settings/receipts/{world.accounts['ana'].hex}-{number}")
+        assert RESEARCH in page(
+            api, ana, f"/settings/receipts/{world.accounts['ana'].hex}-{number}"
+        )
         found = documents.receipts(world.here, world.accounts["ana"])[-1]
         assert "urn:licet:purpose:public_research" in found.encode().decode() + str(found.payload)
         assert "public" in dict(receipt.lines(found))["About"]
         staff = world.staff(*StaffRole)
         account = f"acc_{world.accounts['ana'].hex}"
-        for path in ("/console", f"/console/accounts/{account}", f"/console/conversations/{chat}", "/console/releases"):
+        for path in (
+            "/console",
+            f"/console/accounts/{account}",
+            f"/console/conversations/{chat}",
+            "/console/releases",
+        ):
             made = api.get(path, headers=staff)
             assert made.status_code == 200, path
             if path not in ("/console",):
                 assert "public research" in words(made.text), path
-        for path in ("/takeout.zip", "/v1/accounts/me/conversations", f"/v1/conversations/{chat}/explain"):
+        for path in (
+            "/takeout.zip",
+            "/v1/accounts/me/conversations",
+            f"/v1/conversations/{chat}/explain",
+        ):
             assert api.get(path, headers=ana).status_code == 200, path
 
 
@@ -99,7 +119,9 @@ def test_what_can_be_the_name_of_no_purpose_is_refused_when_it_is_applied(
 def test_a_plan_says_which_purposes_the_pages_have_no_words_for(pool: Pool, tmp_path: Path) -> None:
     world = World(pool, tmp_path / "data", covering(IMPROVE))
     document = covering(IMPROVE, "public_research").document()
-    changed = read({**document, "version": "2025-12-01", "effective": "2025-12-01", "decide_by": "2026-01-01"})
+    changed = read(
+        {**document, "version": "2025-12-01", "effective": "2025-12-01", "decide_by": "2026-01-01"}
+    )
     file = tmp_path / "next.yaml"
     file.write_bytes(_yaml(changed.document()))
     planned = policy_changes.plan_policy(world.here, file, by="test")

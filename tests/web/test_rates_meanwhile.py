@@ -1,4 +1,6 @@
-"""What a host allowed between two exchanges of rates, or knew better than the others, is lost by none."""
+"""What a host allowed between two exchanges of rates, or knew better than the others, is lost by
+none.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Pages in the reader's language: which one, how it is picked without a script, and both answers of equal weight in each."""
+"""Pages in the reader's language: which one, how it is picked without a script, and both answers of
+equal weight in each.
+"""
 
 from __future__ import annotations
 
@@ -70,14 +72,19 @@ def test_a_page_speaks_the_language_of_its_reader_and_says_so(pool: Pool, tmp_pa
             words = catalogue(language)
             for path in ("/settings", "/chats", "/notice", "/feedback"):
                 answer = page(ana, api, path, **{"accept-language": f"{language}, en;q=0.1"})
-                assert f'<html lang="{language}" dir="{words.direction}">' in answer.text, (language, path)
+                assert f'<html lang="{language}" dir="{words.direction}">' in answer.text, (
+                    language,
+                    path,
+                )
                 assert answer.headers["content-language"] == language
                 assert words.say("site.settings") in answer.text, (language, path)
                 assert "\ue000" not in answer.text, (language, path)
             assert (words.direction == "rtl") == (language in ("ar", "he"))
 
 
-def test_a_receipt_is_english_that_says_so_within_a_page_in_another_language(ana: World, api: Any) -> None:
+def test_a_receipt_is_english_that_says_so_within_a_page_in_another_language(
+    ana: World, api: Any
+) -> None:
     ana.tell(Choose(account=ana.accounts["ana"], at=ana.clock.now, allow=True, via="notice"))
     documents.append(ana.here)
     words = catalogue("de")
@@ -95,10 +102,16 @@ def unmarked_text(page: str) -> str:
     return re.sub(r"</?span[^>]*>", "", page)
 
 
-def test_the_notice_and_the_record_of_what_was_shown_are_those_of_the_language(ana: World, api: Any) -> None:
+def test_the_notice_and_the_record_of_what_was_shown_are_those_of_the_language(
+    ana: World, api: Any
+) -> None:
     german = {"accept-language": "de"}
     english = notice.shipped(preset("article-2025"), ["en"])[0]
-    source = re.sub(r"(?m)^title: (.*)$", r"title: 'Auf Deutsch: \1'", english.replace("language: en", "language: de"))
+    source = re.sub(
+        r"(?m)^title: (.*)$",
+        r"title: 'Auf Deutsch: \1'",
+        english.replace("language: en", "language: de"),
+    )
     policy_changes.publish_notices(ana.here, [source], by="test")
     shown = page(ana, api, "/notice", **german).text
     assert '<article class="notice" lang="de" dir="ltr">' in shown
@@ -107,18 +120,26 @@ def test_the_notice_and_the_record_of_what_was_shown_are_those_of_the_language(a
     assert showing is not None
     form = {"act": "save", "allow": "no", "terms": "yes", "showing": showing[1]}
     api.post("/notice", headers={**ana.browser("ana"), **german}, data=form, follow_redirects=False)
-    sha = ana.rows("SELECT n.sha256 FROM notices n WHERE n.language = 'de' ORDER BY n.position DESC")[0][0].hex()
+    sha = ana.rows(
+        "SELECT n.sha256 FROM notices n WHERE n.language = 'de' ORDER BY n.position DESC"
+    )[0][0].hex()
     record = page(ana, api, "/settings", **german).text
-    assert catalogue("de").say("settings.record.notice", hash=sha[:12], language="Deutsch") in record
+    assert (
+        catalogue("de").say("settings.record.notice", hash=sha[:12], language="Deutsch") in record
+    )
 
 
-def test_who_has_no_notice_in_their_language_sees_the_english_one_as_english(ana: World, api: Any) -> None:
+def test_who_has_no_notice_in_their_language_sees_the_english_one_as_english(
+    ana: World, api: Any
+) -> None:
     with ana.here.pool.connection() as tx:
         tx.execute("DELETE FROM notices WHERE language = 'ar'")
     shown = page(ana, api, "/notice", **{"accept-language": "ar"}).text
     assert '<html lang="ar" dir="rtl">' in shown
     assert '<article class="notice" lang="en" dir="ltr">' in shown
-    text = notice.read(notice.fill(notice.shipped(preset("article-2025"), ["en"])[0], preset("article-2025")))
+    text = notice.read(
+        notice.fill(notice.shipped(preset("article-2025"), ["en"])[0], preset("article-2025"))
+    )
     for words in (text.yes, text.no):
         assert f'<span lang="en" dir="ltr">{words}</span>' in shown
     assert catalogue("ar").say("notice.choice.hint") in shown
@@ -131,7 +152,9 @@ def test_a_language_is_picked_without_a_script_and_kept_in_a_cookie_that_holds_n
     plain = page(ana, api, "/settings", **{"accept-language": "de"})
     assert "set-cookie" not in plain.headers, "nothing is kept of who picked nothing"
     form = re.search(
-        r'<footer class="language"><form method="get" action="([^"]+)">(.*?)</form>', plain.text, re.DOTALL
+        r'<footer class="language"><form method="get" action="([^"]+)">(.*?)</form>',
+        plain.text,
+        re.DOTALL,
     )
     assert form is not None and form[1] == "/settings"
     assert '<option value="de" lang="de" dir="ltr" selected>Deutsch</option>' in form[2]
@@ -164,9 +187,16 @@ def test_who_is_not_signed_in_picks_a_language_too(world: World, api: Any) -> No
         assert '<footer class="language">' in answer.text
 
 
-def test_a_component_speaks_its_hosts_language_and_neither_reads_nor_sets_the_cookie(ana: World, api: Any) -> None:
+def test_a_component_speaks_its_hosts_language_and_neither_reads_nor_sets_the_cookie(
+    ana: World, api: Any
+) -> None:
     browser = ana.browser("ana")
-    asked = {**browser, "cookie": f"{browser['cookie']}; {COOKIE}=ja", "accept-language": "ar", "licet-fragment": "1"}
+    asked = {
+        **browser,
+        "cookie": f"{browser['cookie']}; {COOKIE}=ja",
+        "accept-language": "ar",
+        "licet-fragment": "1",
+    }
     answer = api.get("/settings", headers=asked)
     assert answer.text.startswith('<div class="licet-page" id="licet-content" lang="ar" dir="rtl"')
     assert COOKIE not in answer.headers.get("set-cookie", "")
@@ -177,7 +207,9 @@ def test_an_answer_given_in_one_language_counts_as_in_any_other(ana: World, api:
     ana.tell(Choose(account=ana.accounts["ana"], at=ana.clock.now, allow=True, via="notice"))
     for language in languages():
         words = catalogue(language)
-        purposes = words.listed([words.purpose(name) for name in ("improve_models", "safety_classifiers")])
+        purposes = words.listed(
+            [words.purpose(name) for name in ("improve_models", "safety_classifiers")]
+        )
         said = page(ana, api, "/settings", **{"accept-language": language}).text
         assert words.say("settings.now.granted", purposes=purposes) in said.replace("&#34;", '"')
 
@@ -191,7 +223,9 @@ def test_english_among_another_language_is_set_off_where_an_element_can_stand() 
         "<option>\ue000F\ue001</option>"
     )
     off = '<span lang="en" dir="ltr">'
-    assert set_off(html) == (f'<title>A</title><p title="B">x {off}C D <b>E</b></span></p><option>F</option>')
+    assert set_off(html) == (
+        f'<title>A</title><p title="B">x {off}C D <b>E</b></span></p><option>F</option>'
+    )
     assert set_off("<p>nothing</p>") == "<p>nothing</p>"
     assert set_off("a\ue001b") == "ab"
     assert set_off("a\ue000b") == f"a{off}b</span>"
@@ -199,11 +233,16 @@ def test_english_among_another_language_is_set_off_where_an_element_can_stand() 
 
 
 def test_a_page_in_a_language_of_one_sentence_is_english_that_says_so(tmp_path: Path) -> None:
-    file = {"sentences": {"home.what": "Licet konservas."}, "of": {"home.what": stamp(ENGLISH["home.what"])}}
+    file = {
+        "sentences": {"home.what": "Licet konservas."},
+        "of": {"home.what": stamp(ENGLISH["home.what"])},
+    }
     (tmp_path / "eo.json").write_text(json.dumps(file), "utf-8")
     words = known(tmp_path).catalogue("eo", marked=True)
     html = shared.for_anybody(
-        words, title=words.say("site.name"), lines=[words.say("home.what"), words.say("home.person")]
+        words,
+        title=words.say("site.name"),
+        lines=[words.say("home.what"), words.say("home.person")],
     )
     assert "<p>Licet konservas.</p>" in html
     assert f'<p><span lang="en" dir="ltr">{ENGLISH["home.person"]}</span></p>' in html
@@ -214,7 +253,9 @@ def test_a_page_in_a_language_of_one_sentence_is_english_that_says_so(tmp_path: 
 
 
 @pytest.mark.parametrize("site", ["strict"], indirect=True)
-def test_both_answers_weigh_the_same_in_every_language_and_nothing_runs_out_of_a_phone(site: Site) -> None:
+def test_both_answers_weigh_the_same_in_every_language_and_nothing_runs_out_of_a_phone(
+    site: Site,
+) -> None:
     policy_changes.publish_notices(site.town.here, by="test")
     site.town.open("eve", age=None)
     existing(site)
@@ -230,10 +271,13 @@ def test_both_answers_weigh_the_same_in_every_language_and_nothing_runs_out_of_a
             for yes, no in pairs:
                 assert yes | {"height": 0} == no | {"height": 0}, f"{path} in {language}"
                 lines = abs(yes["height"] - no["height"])
-                assert lines <= LINE_PIXELS, f"{path} in {language}: {yes['height']} and {no['height']} px"
+                assert lines <= LINE_PIXELS, (
+                    f"{path} in {language}: {yes['height']} and {no['height']} px"
+                )
 
 
-LINE_PIXELS = 60  # a label may break into one line more than the other, with its explanation into one more
+# a label may break into one line more than the other, with its explanation into one more
+LINE_PIXELS = 60
 
 
 def test_the_lengths_that_the_check_allows_are_those_that_fit() -> None:

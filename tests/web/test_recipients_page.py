@@ -1,4 +1,6 @@
-"""The settings page names everybody who was given rows, and says of each what holds; so does the API, to nobody else."""
+"""The settings page names everybody who was given rows, and says of each what holds; so does the
+API, to nobody else.
+"""
 
 from __future__ import annotations
 
@@ -29,9 +31,12 @@ def lab(world: World, tmp_path: Path) -> World:
     """Ana's rows lie with a recipient as plain text."""
     world.clock.set(NOTICE)
     policy = replace(
-        preset("article-2025"), version="2025-09-15", effective=world.clock.now, material=True,
+        preset("article-2025"),
+        version="2025-09-15",
+        effective=world.clock.now,
+        material=True,
         recipients=frozenset({"lab-one"}),
-    )  # fmt: skip
+    )
     policy_changes.apply_policy(world.here, policy, by="test")
     for name in ("ana", "bo"):
         world.open(name, allow=True)
@@ -42,7 +47,9 @@ def lab(world: World, tmp_path: Path) -> World:
 
 
 def given(world: World, out: Path) -> None:
-    export_files.export(world.here, "autumn", Format.trl, recipient="lab-one", out=out, splits=EVERY)
+    export_files.export(
+        world.here, "autumn", Format.trl, recipient="lab-one", out=out, splits=EVERY
+    )
 
 
 def said(api: Any, world: World, name: str) -> str:
@@ -50,7 +57,9 @@ def said(api: Any, world: World, name: str) -> str:
     return re.sub(r"\s+", " ", text)
 
 
-def test_the_page_says_of_each_recipient_what_holds_at_that_moment(api: Any, lab: World, tmp_path: Path) -> None:
+def test_the_page_says_of_each_recipient_what_holds_at_that_moment(
+    api: Any, lab: World, tmp_path: Path
+) -> None:
     ana = lab.accounts["ana"]
     text = said(api, lab, "ana")
     assert "Who was given rows of yours Nobody." in text
@@ -59,7 +68,8 @@ def test_the_page_says_of_each_recipient_what_holds_at_that_moment(api: Any, lab
     given(lab, tmp_path / "out")
     text = said(api, lab, "ana")
     assert re.search(
-        r"lab-one: 1 row of autumn, as plain text, on [^.]+\. Some or all of them may still be used\.", text
+        r"lab-one: 1 row of autumn, as plain text, on [^.]+\. Some or all of them may still be used\.",
+        text,
     )
     assert "Whoever has them is asked to delete them, and to say so within 14 days" in text
     lab.tell(Choose(account=ana, at=lab.clock.now, allow=False, via="settings"))
@@ -69,14 +79,22 @@ def test_the_page_says_of_each_recipient_what_holds_at_that_moment(api: Any, lab
     assert "Some or all of them may still be used." in said(api, lab, "bo")
     (export,) = export_files.exports(lab.here)
     export_files.acknowledge(lab.here, export.export)
-    assert re.search(r"lab-one: .* Answered on [^.]+ that they are deleted\.", said(api, lab, "ana"))
+    assert re.search(
+        r"lab-one: .* Answered on [^.]+ that they are deleted\.", said(api, lab, "ana")
+    )
 
 
-def test_the_api_tells_a_person_their_recipients_and_nobody_elses(api: Any, lab: World, tmp_path: Path) -> None:
+def test_the_api_tells_a_person_their_recipients_and_nobody_elses(
+    api: Any, lab: World, tmp_path: Path
+) -> None:
     given(lab, tmp_path / "out")
     (one,) = api.get("/v1/accounts/me/recipients", headers=lab.person("ana")).json()["items"]
     assert (one["recipient"], one["release"], one["plain"], one["rows"], one["state"]) == (
-        "lab-one", "autumn", True, 1, "in_use",
-    )  # fmt: skip
+        "lab-one",
+        "autumn",
+        True,
+        1,
+        "in_use",
+    )
     theirs = f"/v1/accounts/acc_{lab.accounts['ana'].hex}/recipients"
     assert api.get(theirs, headers=lab.person("bo")).status_code == 404

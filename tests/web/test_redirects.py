@@ -36,7 +36,10 @@ def test_a_client_follows_no_redirect_by_itself(moving: Litestar) -> None:
 
 
 def test_a_refusal_behind_a_redirect_is_no_refusal_of_what_was_asked_for(moving: Litestar) -> None:
-    with ApplicationClient(moving) as api, pytest.raises(AssertionError, match="GET /page answered 302"):
+    with (
+        ApplicationClient(moving) as api,
+        pytest.raises(AssertionError, match="GET /page answered 302"),
+    ):
         api.get("/page", follow_redirects=True)
 
 

@@ -1,8 +1,9 @@
-"""The OpenAPI document is kept: whatever is asked, no answer is a 5xx, and none is one that the document does not list.
+"""The OpenAPI document is kept: whatever is asked, no answer is a 5xx, and none is one that the
+document does not list.
 
-Schemathesis asks, with values that fit and values that do not, as a service with every scope, as a person and as
-staff. TESTS_EXAMPLES sets how many examples there are for each operation (12, of which a run asks
-a sixteenth: `tests/tiers.py`).
+Schemathesis asks, with values that fit and values that do not, as a service with every scope, as a
+person and as staff. TESTS_EXAMPLES sets how many examples there are for each operation (12, of
+which a run asks a sixteenth: `tests/tiers.py`).
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ from ..terms import preset
 from ..tiers import SIXTEENTH, share
 from .served import NOTICE, World, listening
 
-EXAMPLES = int(os.environ.get("TESTS_EXAMPLES") or share(12) + 1)  # the first that is drawn is always the simplest
+# the first that is drawn is always the simplest
+EXAMPLES = int(os.environ.get("TESTS_EXAMPLES") or share(12) + 1)
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -43,7 +45,9 @@ CHECKS = [
 @schemathesis.serializer("application/x-ndjson")
 def ndjson(_: Any, value: Any) -> bytes:
     """Lines as they are; what is no text goes as the JSON that it would be."""
-    return value.encode("utf-8", "replace") if isinstance(value, str) else json.dumps(value).encode()
+    return (
+        value.encode("utf-8", "replace") if isinstance(value, str) else json.dumps(value).encode()
+    )
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +57,11 @@ def served(worker_pool, tmp_path_factory) -> Iterator[tuple[World, str]]:
     empty_tables(worker_pool.conninfo)
     plenty = dict.fromkeys(("person", "service", "unknown"), 10**7)
     world = World(
-        worker_pool, tmp_path_factory.mktemp("schema") / "data", preset("article-2025"),
+        worker_pool,
+        tmp_path_factory.mktemp("schema") / "data",
+        preset("article-2025"),
         **{f"{name}_requests_per_minute": count for name, count in plenty.items()},
-    )  # fmt: skip
+    )
     world.clock.set(NOTICE)
     endpoints.add(world.here, "reader", None)  # so that there are events
     world.open("ana", allow=True)
@@ -109,9 +115,12 @@ def answers(operation: Any, count: int, url: str, headers: dict[str, str], chat:
     @seed(SIXTEENTH)
     @given(st.data())
     @settings(
-        max_examples=count, deadline=None, database=None, phases=[Phase.generate],
+        max_examples=count,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
-    )  # fmt: skip
+    )
     def ask(data: Any) -> None:
         nonlocal asked
         case = data.draw(operation.as_strategy(generation_mode=data.draw(st.sampled_from(modes))))
@@ -125,7 +134,11 @@ def answers(operation: Any, count: int, url: str, headers: dict[str, str], chat:
 
 def known(case: Any, data: Any, chat: str) -> None:
     """Half of the time an id that exists, so that more than 404 is seen."""
-    names = {"account": "host:ana", "conversation": chat, "turn": chat.replace("conv_", "turn_") + "-1"}
+    names = {
+        "account": "host:ana",
+        "conversation": chat,
+        "turn": chat.replace("conv_", "turn_") + "-1",
+    }
     for name, value in names.items():
         if name in (case.path_parameters or {}) and data.draw(st.booleans()):
             case.path_parameters[name] = value

@@ -1,4 +1,6 @@
-"""What the pages of a person say follows from the state: each sentence is asked for in a state in which it must be so."""
+"""What the pages of a person say follows from the state: each sentence is asked for in a state in
+which it must be so.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,13 @@ def choose(world: World, allow: bool) -> None:
 
 
 def narrow(world: World, conversation: str, verb: type[Narrow | Widen | Delete] = Narrow) -> None:
-    world.tell(verb(account=world.accounts["ana"], at=world.clock.now, conversation=UUID(hex=conversation[5:])))
+    world.tell(
+        verb(
+            account=world.accounts["ana"],
+            at=world.clock.now,
+            conversation=UUID(hex=conversation[5:]),
+        )
+    )
 
 
 @pytest.fixture
@@ -73,10 +81,13 @@ def ana(world: World) -> World:
 @pytest.mark.parametrize(
     ("choices", "plan", "standing", "usable"),
     [
-        ((), "", "undecided", False), ((False,), "", "declined", False), ((True,), "", "granted", True),
-        ((True, False), "", "withdrawn", False), ((True,), "work", "lapsed", False),
+        ((), "", "undecided", False),
+        ((False,), "", "declined", False),
+        ((True,), "", "granted", True),
+        ((True, False), "", "withdrawn", False),
+        ((True,), "work", "lapsed", False),
     ],
-)  # fmt: skip
+)
 def test_the_settings_say_where_the_account_stands_and_since_when(
     ana: World, api: Any, choices: tuple[bool, ...], plan: str, standing: str, usable: bool
 ) -> None:
@@ -90,7 +101,9 @@ def test_the_settings_say_where_the_account_stands_and_since_when(
         ana.tell(SetPlan(account=ana.accounts["ana"], at=ana.clock.now, plan="pro"))
     ana.say("ana", "Now")
     said = page(ana, api, "/settings")
-    told = WORDS.say(f"settings.now.{standing}", day=day, purposes="improve models and recognise misuse")
+    told = WORDS.say(
+        f"settings.now.{standing}", day=day, purposes="improve models and recognise misuse"
+    )
     assert told in said
     assert (WORDS.say("settings.now.granted.since", day=day) in said) == (standing == "granted")
     assert ("are not used." in told) == (not usable)
@@ -130,11 +143,15 @@ def test_what_is_called_deleted_goes_by_the_day_that_the_page_names(ana: World, 
     assert one.deleted_at is not None and one.keep_until is not None
     destroyed = one.keep_until + DAY  # a sweep follows within a day
     until, gone = WORDS.day(destroyed), WORDS.day(destroyed + 8 * DAY)
-    assert WORDS.say("delete.means.keys", until=until, gone=gone) in asked, "as test_rotate.py has it"
+    assert WORDS.say("delete.means.keys", until=until, gone=gone) in asked, (
+        "as test_rotate.py has it"
+    )
     assert WORDS.say("done.deleted", day=until) in said
     listed = WORDS.say("chats.gone", day=WORDS.day(one.deleted_at), until=until, gone=gone)
     assert listed in page(ana, api, "/chats")
-    assert WORDS.say("chats.untitled.deleted", day=WORDS.day(one.begun_at)) in page(ana, api, "/chats")
+    assert WORDS.say("chats.untitled.deleted", day=WORDS.day(one.begun_at)) in page(
+        ana, api, "/chats"
+    )
     assert {badge.use.value for badge in one.badges} == {"none"}
     ana.clock.set(one.keep_until)
     sweeper.sweep(ana.here)
@@ -142,9 +159,16 @@ def test_what_is_called_deleted_goes_by_the_day_that_the_page_names(ana: World, 
     assert WORDS.say("chats.none") in page(ana, api, "/chats")
 
 
-def test_a_deletion_under_a_hold_says_that_a_copy_is_kept_until_the_hold_ends(ana: World, api: Any) -> None:
+def test_a_deletion_under_a_hold_says_that_a_copy_is_kept_until_the_hold_ends(
+    ana: World, api: Any
+) -> None:
     conversation = ana.say("ana", "Bees")
-    hold = Hold(account=ana.accounts["ana"], at=ana.clock.now, conversation=UUID(hex=conversation[5:]), matter="m")
+    hold = Hold(
+        account=ana.accounts["ana"],
+        at=ana.clock.now,
+        conversation=UUID(hex=conversation[5:]),
+        matter="m",
+    )
     ana.tell(hold)
     before = page(ana, api, f"/chats/{conversation}/delete")
     assert WORDS.say("delete.undo") in before
@@ -167,15 +191,21 @@ def test_what_is_kept_out_and_let_in_again_is_used_from_then_on_alone(ana: World
     assert WORDS.say("scope.as_settings.let_in.conversation") in said
     ana.say("ana", "Bees", "said while it was out")
     assert {badge.use.value for badge in mine(ana)[0].badges} == {"none"}
-    said = sent(api, browser, f"/chats/{conversation}/let-in", **{"from": conversation, "narrowings": "1"})
+    said = sent(
+        api, browser, f"/chats/{conversation}/let-in", **{"from": conversation, "narrowings": "1"}
+    )
     assert WORDS.say("done.let_in.whole") in said
     assert WORDS.say("scope.keep_out.conversation") in said
-    assert {badge.use.value for badge in mine(ana)[0].badges} == {"none"}, "what was said until now stays out"
+    assert {badge.use.value for badge in mine(ana)[0].badges} == {"none"}, (
+        "what was said until now stays out"
+    )
     ana.clock.set(ana.clock.now + DAY)
     ana.say("ana", "Bees", "said since")
     runs = mine(ana)[0].badges[0].runs
     assert runs[-1].until is not None
-    assert [run.until is not None for run in runs] == [True, False, True], "what was said while it was out stays out"
+    assert [run.until is not None for run in runs] == [True, False, True], (
+        "what was said while it was out stays out"
+    )
     text = page(ana, api, f"/chats/{conversation}")
     assert WORDS.say("use.part") in text
     assert "will not be used, because you had kept it out when it was said" in text
@@ -185,7 +215,9 @@ def test_the_record_counts_showings_puttings_off_signals_and_terms(ana: World, a
     browser = ana.browser("ana")
     notice = api.get("/notice", headers=browser).text
     (showing,) = set(re.findall(r'name="showing" value="([0-9a-f]+)"', notice))
-    assert WORDS.say("notice.put_off", days=7) in sent(api, browser, "/notice", showing=showing, act="later")
+    assert WORDS.say("notice.put_off", days=7) in sent(
+        api, browser, "/notice", showing=showing, act="later"
+    )
     page(ana, api, "/settings", **{"sec-gpc": "1"})
     said = page(ana, api, "/settings", **{"sec-gpc": "1"})
     assert WORDS.say("settings.gpc.on") in said
@@ -194,7 +226,9 @@ def test_the_record_counts_showings_puttings_off_signals_and_terms(ana: World, a
     assert WORDS.count("settings.record.put_off", 1) in said
     ana.clock.set(ana.clock.now + 8 * DAY)
     again = api.get("/notice", headers=browser).text
-    assert WORDS.say("settings.record.signal.off", day=WORDS.day(ana.clock.now)) in page(ana, api, "/settings")
+    assert WORDS.say("settings.record.signal.off", day=WORDS.day(ana.clock.now)) in page(
+        ana, api, "/settings"
+    )
     (second,) = set(re.findall(r'name="showing" value="([0-9a-f]+)"', again))
     done = sent(api, browser, "/notice", showing=second, terms="yes", allow="yes", act="save")
     assert WORDS.say("notice.nothing.answered") in done
@@ -208,24 +242,33 @@ def test_the_record_counts_showings_puttings_off_signals_and_terms(ana: World, a
     assert WORDS.say("settings.record.proof") in page(ana, api, "/settings")
 
 
-def test_after_the_last_day_writing_waits_and_reading_taking_out_and_deleting_stay_open(ana: World, api: Any) -> None:
+def test_after_the_last_day_writing_waits_and_reading_taking_out_and_deleting_stay_open(
+    ana: World, api: Any
+) -> None:
     conversation = ana.say("ana", "Bees")
     ana.clock.set(AFTER)
     said = page(ana, api, "/notice")
     assert "Reading, taking out and deleting stay open in your data" in said
     headers = ana.person("ana")
     blocked = api.post(
-        "/v1/turns", headers=ana.service(), json={"account": f"acc_{ana.accounts['ana'].hex}", "text": "hi"}
+        "/v1/turns",
+        headers=ana.service(),
+        json={"account": f"acc_{ana.accounts['ana'].hex}", "text": "hi"},
     )
     assert blocked.status_code == 451
     assert api.get("/chats", headers=ana.browser("ana")).status_code == 200
     assert api.get(f"/v1/conversations/{conversation}/turns", headers=headers).status_code == 200
     assert api.get("/takeout.zip", headers=ana.browser("ana")).status_code == 200
     assert api.delete(f"/v1/conversations/{conversation}", headers=headers).status_code == 200
-    assert api.post("/v1/accounts/me/choices", headers=headers, json={"allow": False}).status_code < 300
+    assert (
+        api.post("/v1/accounts/me/choices", headers=headers, json={"allow": False}).status_code
+        < 300
+    )
 
 
-def test_a_notice_without_a_last_day_can_be_put_off_as_long_as_one_likes(pool: Any, tmp_path: Any) -> None:
+def test_a_notice_without_a_last_day_can_be_put_off_as_long_as_one_likes(
+    pool: Any, tmp_path: Any
+) -> None:
 
     policy = read({**preset("article-2025").document(), "decide_by": None})
     world = World(pool, tmp_path / "data", policy)
@@ -247,12 +290,16 @@ def test_a_closed_account_is_used_for_nothing_and_says_so(ana: World, api: Any) 
         assert "Nothing of it is used." in plain(answer.text)
 
 
-def test_every_sentence_of_a_notice_that_only_the_operator_can_keep_is_on_the_page_that_says_so() -> None:
+def test_every_sentence_of_a_notice_that_only_the_operator_can_keep_is_on_the_page_that_says_so() -> (
+    None
+):
     from tests import promises
 
     page = promises.says("docs/notices.md")
     owed = [
-        row.sentence for row in promises.rows() if row.held_by == "none: operator" and row.where == promises.NOTICES
+        row.sentence
+        for row in promises.rows()
+        if row.held_by == "none: operator" and row.where == promises.NOTICES
     ]
     assert owed
     assert [sentence for sentence in owed if sentence.removeprefix("{removes} ") not in page] == []

@@ -1,4 +1,6 @@
-"""The commands: a key is shown once and revoked, the first owner gets a link, and the server ends as it should."""
+"""The commands: a key is shown once and revoked, the first owner gets a link, and the server ends
+as it should.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,11 @@ LICET = STARTED
 def licet(data: Path, dsn: str, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [FORKED, *words, "--data", str(data)],
-        env={**os.environ, "LICET_DATABASE_URL": dsn}, capture_output=True, text=True, timeout=600,
-    )  # fmt: skip
+        env={**os.environ, "LICET_DATABASE_URL": dsn},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
 
 
 def free_port() -> int:
@@ -35,11 +40,15 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-def test_keys_and_the_first_owner_are_made_at_the_machine_and_the_server_knows_them(tmp_path, dsn) -> None:
+def test_keys_and_the_first_owner_are_made_at_the_machine_and_the_server_knows_them(
+    tmp_path, dsn
+) -> None:
     data = tmp_path / "data"
     data.mkdir()
     assert licet(data, dsn, "init").returncode == 0
-    assert licet(data, dsn, "api-key", "create", "assistant", "--scope", "nonsense").returncode == 64
+    assert (
+        licet(data, dsn, "api-key", "create", "assistant", "--scope", "nonsense").returncode == 64
+    )
     made = licet(data, dsn, "api-key", "create", "assistant", "--scope", "accounts:write", "--json")
     key = json.loads(made.stdout)["key"]
     listed = licet(data, dsn, "api-key", "list").stdout
@@ -49,7 +58,10 @@ def test_keys_and_the_first_owner_are_made_at_the_machine_and_the_server_knows_t
     assert link.startswith("http://127.0.0.1:8787/sign-in/link/")
     port, command = free_port(), [*LICET, "serve", "--data", str(data), "--port"]
     with subprocess.Popen(
-        [*command, str(port)], env={**os.environ, "LICET_DATABASE_URL": dsn}, stdout=subprocess.PIPE, text=True
+        [*command, str(port)],
+        env={**os.environ, "LICET_DATABASE_URL": dsn},
+        stdout=subprocess.PIPE,
+        text=True,
     ) as server:
         url = f"http://127.0.0.1:{port}"
         answers(server, url)
@@ -68,14 +80,18 @@ def test_keys_and_the_first_owner_are_made_at_the_machine_and_the_server_knows_t
     assert "/v1/accounts" in routes
 
 
-@pytest.mark.parametrize("words", [["serve"], ["status"], ["api-key", "list"], ["sweep"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [["serve"], ["status"], ["api-key", "list"], ["sweep"]], ids=" ".join
+)
 def test_a_folder_that_nobody_made_an_installation_in_is_left_as_it_is(tmp_path, words) -> None:
     """No command but `init` makes one, so that a wrong `--data` is not a second installation."""
     data = tmp_path / "data"
     for there in (False, True):
         if there:
             data.mkdir()
-        refused = subprocess.run([FORKED, *words, "--data", str(data)], capture_output=True, text=True, timeout=600)
+        refused = subprocess.run(
+            [FORKED, *words, "--data", str(data)], capture_output=True, text=True, timeout=600
+        )
         assert refused.returncode == 64, refused.stderr
         assert "there is no installation in" in refused.stderr
         assert "licet init" in refused.stderr
@@ -91,7 +107,9 @@ def test_serving_before_a_policy_is_applied_is_refused(tmp_path, dsn) -> None:
     assert "licet init" in refused.stderr
 
 
-def test_an_address_that_cannot_be_listened_on_is_named_before_anything_serves(tmp_path, dsn) -> None:
+def test_an_address_that_cannot_be_listened_on_is_named_before_anything_serves(
+    tmp_path, dsn
+) -> None:
     data = tmp_path / "data"
     data.mkdir()
     assert licet(data, dsn, "init").returncode == 0

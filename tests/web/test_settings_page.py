@@ -1,4 +1,6 @@
-"""The settings: what holds in one line, what a no would do before it is said, and the rest one press below."""
+"""The settings: what holds in one line, what a no would do before it is said, and the rest one
+press below.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,8 @@ def learns(world: World) -> None:
     at, model = world.clock.now, UUID(int=5)
     with transaction(world.here.pool) as tx:
         tx.execute(
-            """INSERT INTO models (model_id, name, release_id, recipe, rows, first_gate, last_gate, started_at, finished_at,
+            """INSERT INTO models (model_id, name, release_id, recipe, rows, first_gate, last_gate,
+                                   started_at, finished_at,
                                    recorded_at, statement, consumed)
                VALUES (%s, 'pelican', %s, 'sft', 1, 0, 0, %s, %s, %s, '', '')""",
             [model, release, at, at, at],
@@ -65,13 +68,17 @@ def test_a_no_on_a_page_that_is_not_on_record_is_saved_and_the_person_is_told(
     assert usable(lab)
     headers = lab.browser("ana") | ({"licet-fragment": "1"} if fragment else {})
     fields = f"allow=no&showing={showing}"
-    made = api.post("/settings", content=fields, headers={**headers, **FORM}, follow_redirects=False)
+    made = api.post(
+        "/settings", content=fields, headers={**headers, **FORM}, follow_redirects=False
+    )
     said = api.get(made.headers["location"], headers=headers).text
     assert WORDS.say("done.no", purposes="").rpartition(" to")[0] in said
     assert not usable(lab)
 
 
-def test_a_yes_on_a_page_that_is_not_on_record_gives_nothing_and_says_so(lab: World, api: Any) -> None:
+def test_a_yes_on_a_page_that_is_not_on_record_gives_nothing_and_says_so(
+    lab: World, api: Any
+) -> None:
     headers = lab.browser("ana")
     send(api, headers, "/settings", allow="no", showing="0" * 32)
     said = send(api, headers, "/settings", allow="yes", showing="0" * 32)
@@ -94,7 +101,9 @@ def test_before_a_no_the_settings_say_what_it_does_to_what_is_stored_given_out_a
     headers = lab.browser("ana")
     said = send(api, headers, "/settings", allow="no", showing=asked_on(api, headers))
     assert not usable(lab)
-    (until,) = lab.rows("SELECT max(keep_until) FROM segments WHERE account_id = %s", lab.accounts["ana"])[0]
+    (until,) = lab.rows(
+        "SELECT max(keep_until) FROM segments WHERE account_id = %s", lab.accounts["ana"]
+    )[0]
     assert until <= lab.clock.now + timedelta(days=30), "and is kept for no longer than it said"
     assert "They may not be used any more, and are about to be asked back." in said
     assert "pelican, finished on" in said, "and the model stays"
@@ -107,14 +116,20 @@ def test_who_allows_and_whose_chats_went_nowhere_is_told_that(world: World, api:
     headers = world.browser("ana")
     assert if_no(api, world) == [], "nothing is allowed yet"
     send(api, headers, "/settings", allow="yes", showing=asked_on(api, headers))
-    assert if_no(api, world) == [WORDS.say("if_no.stored", period="30 days"), WORDS.say("if_no.nothing_given")]
+    assert if_no(api, world) == [
+        WORDS.say("if_no.stored", period="30 days"),
+        WORDS.say("if_no.nothing_given"),
+    ]
 
 
 def test_what_holds_is_one_line_with_its_pill_and_the_rest_is_folded_and_whole(site: Site) -> None:
     existing(site)
     page = site.visit("ana", "/settings")
     assert page.locator(".pill.now").all_inner_texts() == ["Not answered"]
-    for answer, pill in (("Use my chats", "May be used"), ("Don’t use my chats", "Will not be used")):
+    for answer, pill in (
+        ("Use my chats", "May be used"),
+        ("Don’t use my chats", "Will not be used"),
+    ):
         page.get_by_role("button", name=answer, exact=True).click()
         assert page.locator(".pill.now").all_inner_texts() == [pill]
     folds = page.locator("details.fold")
@@ -129,6 +144,9 @@ def test_what_holds_is_one_line_with_its_pill_and_the_rest_is_folded_and_whole(s
 def test_each_of_two_questions_has_its_own_line_its_own_pill_and_its_own_pair(site: Site) -> None:
     answered(site, models=True, safety=False)
     cards = site.visit("ana", "/settings").locator("section.card").all()
-    assert [card.locator(".pill").inner_text() for card in cards] == ["May be used", "Will not be used"]
+    assert [card.locator(".pill").inner_text() for card in cards] == [
+        "May be used",
+        "Will not be used",
+    ]
     assert [card.get_by_role("button").count() for card in cards] == [2, 2]
     assert ["may be used to improve models" in card.inner_text() for card in cards] == [True, False]

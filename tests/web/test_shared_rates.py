@@ -1,4 +1,6 @@
-"""Rates over several hosts: together they allow what one would, within the bound that the module states."""
+"""Rates over several hosts: together they allow what one would, within the bound that the module
+states.
+"""
 
 from __future__ import annotations
 

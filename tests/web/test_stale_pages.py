@@ -1,4 +1,5 @@
-"""A page counts as what it was when it was shown: an old one never gives a permission that was taken back since.
+"""A page counts as what it was when it was shown: an old one never gives a permission that was
+taken back since.
 
 Each story ends with what the vault then answers. What takes something back works from any page.
 """
@@ -50,7 +51,9 @@ def choices(site: Site, name: str = "ana") -> list[bool]:
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
-def test_a_reload_after_a_yes_posts_nothing_again_once_another_tab_said_no(site: Site, script: bool) -> None:
+def test_a_reload_after_a_yes_posts_nothing_again_once_another_tab_said_no(
+    site: Site, script: bool
+) -> None:
     existing(site)
     first = site.visit("ana", "/settings", java_script_enabled=script)
     first.get_by_role("button", name="Use my chats", exact=True).click()
@@ -60,10 +63,14 @@ def test_a_reload_after_a_yes_posts_nothing_again_once_another_tab_said_no(site:
     first.reload()
     assert site.town.standing("ana") == "withdrawn"
     assert choices(site) == [True, False]
-    assert "from now on" not in text(first), "what was said once is not said of what does not hold any more"
+    assert "from now on" not in text(first), (
+        "what was said once is not said of what does not hold any more"
+    )
 
 
-def test_a_yes_from_a_tab_that_is_older_than_a_no_has_no_effect_and_the_page_asks_again(site: Site) -> None:
+def test_a_yes_from_a_tab_that_is_older_than_a_no_has_no_effect_and_the_page_asks_again(
+    site: Site,
+) -> None:
     existing(site)
     old = site.visit("ana", "/settings")
     newer = site.visit("ana", "/settings")
@@ -84,7 +91,9 @@ def test_a_no_counts_from_any_page_however_old(site: Site) -> None:
     assert "will not be used" in text(old)
 
 
-def test_an_old_notice_gives_nothing_after_a_no_elsewhere_and_leads_to_where_one_can_answer(site: Site) -> None:
+def test_an_old_notice_gives_nothing_after_a_no_elsewhere_and_leads_to_where_one_can_answer(
+    site: Site,
+) -> None:
     existing(site)
     old, newer = site.visit("ana", "/notice", viewport=PHONE), site.visit("ana", "/notice")
     answer(newer, "Don’t use my chats")
@@ -111,14 +120,20 @@ def test_a_yes_to_terms_that_were_replaced_since_counts_for_nothing(site: Site) 
     existing(site)
     town = site.town
     old = site.visit("ana", "/notice")
-    document = {**installation.policies(town.here)[0].document(), "version": "2025-11-15", "effective": "2025-11-15"}
+    document = {
+        **installation.policies(town.here)[0].document(),
+        "version": "2025-11-15",
+        "effective": "2025-11-15",
+    }
     policy_changes.apply_policy(town.here, read({**document, "decide_by": None}), by="test")
     town.clock.set(instant("2025-11-16"))
     answer(old, "Use my chats")
     assert "showed an older question" in text(old)
     assert (choices(site), town.seen("ana").questions[0].answered) == ([], None)
     with transaction(town.here.pool) as tx:
-        assert tx.execute("SELECT count(*) FROM terms").fetchone() == (0,), "nor were terms accepted that nobody saw"
+        assert tx.execute("SELECT count(*) FROM terms").fetchone() == (0,), (
+            "nor were terms accepted that nobody saw"
+        )
 
 
 def test_a_chat_kept_out_again_elsewhere_is_not_let_in_by_an_old_page(site: Site) -> None:
@@ -129,10 +144,14 @@ def test_a_chat_kept_out_again_elsewhere_is_not_let_in_by_an_old_page(site: Site
     about: dict[str, Any] = {"account": account, "at": town.clock.now, "conversation": bees}
     town.tell(Narrow(**about))
     stays, let_in = "This chat stays kept out", "Let in: what you say in it from now on"
-    changed, follows = "Something changed after you opened the page", "Saved: this chat follows your settings"
+    changed, follows = (
+        "Something changed after you opened the page",
+        "Saved: this chat follows your settings",
+    )
     for path, act, says, done in (
-        ("/chats", "Let in", stays, let_in), (f"/chats/conv_{bees.hex}", "As in my settings", changed, follows),
-    ):  # fmt: skip
+        ("/chats", "Let in", stays, let_in),
+        (f"/chats/conv_{bees.hex}", "As in my settings", changed, follows),
+    ):
         old = site.visit("ana", path)
         town.tell(Widen(**about))
         town.tell(Narrow(**about))
@@ -149,19 +168,29 @@ def test_a_chat_kept_out_again_elsewhere_is_not_let_in_by_an_old_page(site: Site
 def test_a_project_kept_out_again_while_an_old_page_is_sent_is_not_let_in(
     world: World, api: Any, act: ScopeAct
 ) -> None:
-    """It is kept out again behind the page's form and before the form has its turn: checked where it is written."""
+    """It is kept out again behind the page's form and before the form has its turn: checked where
+    it is written.
+    """
     world.clock.set(NOTICE)
     world.open("ana", allow=False)
     account = world.accounts["ana"]
     garden = host_hmac(world.site.host_key, "project", "garden")
     world.tell(KeepProjectOut(account=account, at=NOTICE, host_project=garden))
     (project, out_at) = world.rows("SELECT project_id, kept_out_at FROM projects")[0]
-    page = api.get(f"/projects/{shown_id(Prefix.project, project)}", headers=world.browser("ana")).text
+    page = api.get(
+        f"/projects/{shown_id(Prefix.project, project)}", headers=world.browser("ana")
+    ).text
     (showing,) = set(re.findall(r'name="showing" value="(\w+)"', page))
     later = NOTICE + timedelta(minutes=5)
     world.clock.set(later)
     form = ScopeForm(
-        account=account, at=later, act=act, project=project, out_at=out_at, question="training", showing=showing
+        account=account,
+        at=later,
+        act=act,
+        project=project,
+        out_at=out_at,
+        question="training",
+        showing=showing,
     )
     again = (
         LetProjectIn(account=account, at=later, project=project),
@@ -180,7 +209,9 @@ def test_a_project_kept_out_again_while_an_old_page_is_sent_is_not_let_in(
     assert world.rows("SELECT kept_out_at FROM projects") == [(None,)]
 
 
-def test_every_form_of_a_page_leads_to_a_page_that_can_be_loaded_again(world: World, api: Any) -> None:
+def test_every_form_of_a_page_leads_to_a_page_that_can_be_loaded_again(
+    world: World, api: Any
+) -> None:
     world.open("ana")
     kept = world.say("ana", "Bees")
     world.clock.set(NOTICE)
@@ -191,17 +222,30 @@ def test_every_form_of_a_page_leads_to_a_page_that_can_be_loaded_again(world: Wo
 
     later = f"act=later&showing={showing('/notice')}"
     sent = [
-        ("/notice", later), ("/notice", f"terms=yes&allow=no&showing={showing('/notice')}"),
-        ("/settings", f"allow=yes&showing={showing('/settings')}"), (f"/chats/{kept}/keep-out", ""),
-        (f"/chats/{kept}/let-in", "narrowings=1"), (f"/chats/{kept}/delete", ""), ("/sign-out", ""),
-    ]  # fmt: skip
+        ("/notice", later),
+        ("/notice", f"terms=yes&allow=no&showing={showing('/notice')}"),
+        ("/settings", f"allow=yes&showing={showing('/settings')}"),
+        (f"/chats/{kept}/keep-out", ""),
+        (f"/chats/{kept}/let-in", "narrowings=1"),
+        (f"/chats/{kept}/delete", ""),
+        ("/sign-out", ""),
+    ]
     for path, body in sent:
         made = api.post(path, headers=ana, content=body, follow_redirects=False)
         assert made.status_code == 303, (path, made.status_code)
-        before = world.rows("SELECT count(*) FROM journal"), world.rows("SELECT count(*) FROM choices")
+        before = (
+            world.rows("SELECT count(*) FROM journal"),
+            world.rows("SELECT count(*) FROM choices"),
+        )
         for _ in range(2):
-            assert api.get(made.headers["location"], headers={"cookie": ana["cookie"]}).status_code == 200
-        assert before == (world.rows("SELECT count(*) FROM journal"), world.rows("SELECT count(*) FROM choices"))
+            assert (
+                api.get(made.headers["location"], headers={"cookie": ana["cookie"]}).status_code
+                == 200
+            )
+        assert before == (
+            world.rows("SELECT count(*) FROM journal"),
+            world.rows("SELECT count(*) FROM choices"),
+        )
 
 
 # The same through the API
@@ -219,7 +263,9 @@ def choose(api: Any, headers: dict[str, str], **body: Any) -> Any:
     return api.post("/v1/accounts/host:ana/choices", json=body, headers=headers)
 
 
-def test_through_the_api_an_old_showing_takes_no_yes_and_the_same_answer_twice_is_one(world: World, api: Any) -> None:
+def test_through_the_api_an_old_showing_takes_no_yes_and_the_same_answer_twice_is_one(
+    world: World, api: Any
+) -> None:
     world.open("ana")
     world.clock.set(NOTICE)
     host = world.service()
@@ -231,9 +277,19 @@ def test_through_the_api_an_old_showing_takes_no_yes_and_the_same_answer_twice_i
     refused = choose(api, host, allow=True, showing=old)
     assert (refused.status_code, refused.json()["because"]) == (409, "stale")
     again = choose(api, host, allow=False, showing=newer)
-    assert (again.status_code, again.json()["outcome"], again.json()["effect"]) == (201, "duplicate", "withdrew")
-    assert choose(api, host, allow=False, showing=old).status_code == 201, "a no counts from any showing"
-    assert [row[0] for row in world.rows("SELECT allow FROM choices ORDER BY seq")] == [True, False, False]
+    assert (again.status_code, again.json()["outcome"], again.json()["effect"]) == (
+        201,
+        "duplicate",
+        "withdrew",
+    )
+    assert choose(api, host, allow=False, showing=old).status_code == 201, (
+        "a no counts from any showing"
+    )
+    assert [row[0] for row in world.rows("SELECT allow FROM choices ORDER BY seq")] == [
+        True,
+        False,
+        False,
+    ]
 
 
 def test_a_double_click_is_one_choice_however_the_two_requests_meet(world: World, api: Any) -> None:
@@ -242,7 +298,9 @@ def test_a_double_click_is_one_choice_however_the_two_requests_meet(world: World
     host = world.service()
     showing = shown(api, "ana", host)
     with ThreadPoolExecutor(4) as pool:
-        made = list(pool.map(lambda _: choose(api, host, allow=True, showing=showing).json(), range(8)))
+        made = list(
+            pool.map(lambda _: choose(api, host, allow=True, showing=showing).json(), range(8))
+        )
     assert sorted(one["outcome"] for one in made) == ["done", *["duplicate"] * 7]
     assert {one["effect"] for one in made} == {"began"}
     assert world.rows("SELECT count(*) FROM choices") == [(1,)]

@@ -1,4 +1,6 @@
-"""How many steps a journey takes, counted in a browser without a script: every press of a link or a button is one."""
+"""How many steps a journey takes, counted in a browser without a script: every press of a link or a
+button is one.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ def steps(request: pytest.FixtureRequest, site: Site) -> Steps:
     return Steps(site.visit("ana", "/chats", viewport=size, java_script_enabled=script))
 
 
-def test_one_chat_is_kept_out_in_one_step_and_taken_back_in_another(site: Site, steps: Steps) -> None:
+def test_one_chat_is_kept_out_in_one_step_and_taken_back_in_another(
+    site: Site, steps: Steps
+) -> None:
     said = steps.press("button", "Keep out: Bees")
     assert steps.count == 1
     assert "Kept out: this chat will not be used." in said
@@ -86,14 +90,23 @@ def test_who_read_ones_chats_is_one_step_away(site: Site, steps: Steps) -> None:
     town = site.town
     chat = town.say("ana", "Bees", "And in winter?")
     note = ReadNoted(
-        account=town.accounts["ana"], conversation=chat, staff=STAFF, role=ReaderRole.privacy_officer, turns=2,
-        reason="person_request", ticket="T-1", at=town.clock.now,
-    )  # fmt: skip
+        account=town.accounts["ana"],
+        conversation=chat,
+        staff=STAFF,
+        role=ReaderRole.privacy_officer,
+        turns=2,
+        reason="person_request",
+        ticket="T-1",
+        at=town.clock.now,
+    )
     with transaction(town.here.pool) as tx:
         tx.execute(
-            "INSERT INTO staff (staff_id, email, roles, made_at) VALUES (%s, 'o@example.org', '{}', %s)",
+            (
+                "INSERT INTO staff (staff_id, email, roles, made_at) VALUES (%s, "
+                "'o@example.org', '{}', %s)"
+            ),
             [STAFF, town.clock.now],
-        )  # fmt: skip
+        )
         staff_reads.record(tx, note, os.urandom)
     said = steps.press("link", "Who read your chats")
     assert steps.count == 1
@@ -107,7 +120,9 @@ def test_everything_is_taken_out_in_one_step(steps: Steps) -> None:
         assert "index.html" in archive.namelist()
 
 
-def test_the_index_of_what_was_taken_out_opens_in_a_browser_from_a_folder(steps: Steps, tmp_path: Path) -> None:
+def test_the_index_of_what_was_taken_out_opens_in_a_browser_from_a_folder(
+    steps: Steps, tmp_path: Path
+) -> None:
     with steps.page.expect_download() as download:
         steps.page.get_by_role("link", name="Download the zip").click()
     with zipfile.ZipFile(Path(download.value.path())) as archive:
@@ -130,7 +145,9 @@ def test_a_chat_is_found_by_its_title_in_one_step(steps: Steps) -> None:
     assert steps.page.get_by_label("Words in the title").input_value() == "bee"
 
 
-def test_an_account_is_closed_in_two_steps_and_leads_to_where_the_certificate_will_be(site: Site, steps: Steps) -> None:
+def test_an_account_is_closed_in_two_steps_and_leads_to_where_the_certificate_will_be(
+    site: Site, steps: Steps
+) -> None:
     steps.press("link", "Close the account …")
     said = steps.press("button", "Close my account")
     assert steps.count == 2

@@ -1,4 +1,6 @@
-"""An installation that moves from folders into a bucket: killed on its way, it goes on, and another host serves what it had."""
+"""An installation that moves from folders into a bucket: killed on its way, it goes on, and another
+host serves what it had.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ class Place:
         self.bucket: Bucket = found
 
     def run(self, *words: str, env: dict[str, str], code: int = 0) -> str:
-        done = subprocess.run([FORKED, *words], env=env, capture_output=True, text=True, timeout=600, check=False)
+        done = subprocess.run(
+            [FORKED, *words], env=env, capture_output=True, text=True, timeout=600, check=False
+        )
         assert done.returncode == code, done.stderr + done.stdout
         return done.stdout if code == 0 else done.stderr
 
@@ -51,7 +55,14 @@ class Place:
         self.run("init", "--policy", str(EXAMPLES / "policy.yaml"), env=self.folders)
         choices = str(EXAMPLES / "choices-of-one-question.csv")
         people = str(EXAMPLES / "accounts.csv")
-        words = ("import", str(EXAMPLES / "chats.jsonl"), "--accounts", people, "--choices", choices)
+        words = (
+            "import",
+            str(EXAMPLES / "chats.jsonl"),
+            "--accounts",
+            people,
+            "--choices",
+            choices,
+        )
         self.run(*words, env=self.folders)
         self.run("release", "build", "october", "--purpose", "improve_models", env=self.folders)
         self.run("ledger", "append", env=self.folders)
@@ -111,9 +122,12 @@ def refused_while_a_server_runs(place: Place) -> str:
 
 def kill_when(place: Place, objects: int) -> None:
     """Kills a run when the bucket has so many objects, or lets it end."""
-    process = subprocess.Popen([*LICET, "store", "move"], env=place.shared, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [*LICET, "store", "move"], env=place.shared, stdout=subprocess.DEVNULL
+    )
     wait_until(
-        lambda: process.poll() is not None or len(place.bucket.names("")) >= objects, f"there are {objects} objects"
+        lambda: process.poll() is not None or len(place.bucket.names("")) >= objects,
+        f"there are {objects} objects",
     )
     process.send_signal(signal.SIGKILL)
     process.wait(600)

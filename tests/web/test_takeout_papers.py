@@ -1,4 +1,6 @@
-"""What somebody takes out holds their receipts, which anybody can check offline, and it is read back as before."""
+"""What somebody takes out holds their receipts, which anybody can check offline, and it is read
+back as before.
+"""
 
 from __future__ import annotations
 
@@ -70,15 +72,23 @@ def test_every_receipt_is_in_it_and_checks_offline(world: World, api: Any, tmp_p
     archive.extractall(tmp_path)
     names = sorted(name for name in archive.namelist() if name.startswith("receipts/0"))
     assert names == ["receipts/001.json", "receipts/002.json"]
-    commands = [line.strip() for line in (tmp_path / "receipts" / "README.txt").read_text().splitlines()]
+    commands = [
+        line.strip() for line in (tmp_path / "receipts" / "README.txt").read_text().splitlines()
+    ]
     commands = [line for line in commands if line.startswith("python verifier.py receipt ")]
     assert len(commands) == 2
     for command in commands:
         call = [sys.executable, "-I", *command.split()[1:]]
-        done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=600)
-        assert (done.returncode, done.stdout[:15]) == (0, "proved: receipt"), done.stdout + done.stderr
+        done = subprocess.run(
+            call, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=600
+        )
+        assert (done.returncode, done.stdout[:15]) == (0, "proved: receipt"), (
+            done.stdout + done.stderr
+        )
     said = (tmp_path / "receipts" / "README.txt").read_text()
-    assert re.search(r"you said yes .*\(ConsentGiven\).*you said no .*\(ConsentWithdrawn\)", said, re.DOTALL)
+    assert re.search(
+        r"you said yes .*\(ConsentGiven\).*you said no .*\(ConsentWithdrawn\)", said, re.DOTALL
+    )
     file = json.loads((tmp_path / "receipts" / "001.json").read_bytes())
     assert file["proof"].startswith("c2sp.org/tlog-proof@v1")
 
@@ -106,20 +116,38 @@ def test_who_never_chose_has_no_papers(world: World, api: Any) -> None:
     world.open("eve")
     assert papers.papers(world.here, world.accounts["eve"]) == []
     assert sorted(taken(world, api, "eve").namelist()) == [
-        "accounts.csv", "choices.csv", "feedback.html", "feedback.jsonl", "index.html", "learnt.csv", "licet.json",
-        "messages.jsonl", "projects.csv", "recipients.csv", "requests.jsonl",
-        "safety_copies.html", "safety_copies.jsonl", "suggestions.csv",
-    ]  # fmt: skip
+        "accounts.csv",
+        "choices.csv",
+        "feedback.html",
+        "feedback.jsonl",
+        "index.html",
+        "learnt.csv",
+        "licet.json",
+        "messages.jsonl",
+        "projects.csv",
+        "recipients.csv",
+        "requests.jsonl",
+        "safety_copies.html",
+        "safety_copies.jsonl",
+        "suggestions.csv",
+    ]
 
 
-def test_what_was_suggested_of_a_person_is_in_their_zip_and_not_who_decided(world: World, api: Any) -> None:
+def test_what_was_suggested_of_a_person_is_in_their_zip_and_not_who_decided(
+    world: World, api: Any
+) -> None:
     lived(world)
     with transaction(world.here.pool) as tx:
         tx.execute(
-            "INSERT INTO staff (staff_id, email, roles, made_at) VALUES (%s, 'dana@example.org', '{}', now())", [STAFF]
+            (
+                "INSERT INTO staff (staff_id, email, roles, made_at) VALUES (%s, "
+                "'dana@example.org', '{}', now())"
+            ),
+            [STAFF],
         )
         tx.execute(
-            """INSERT INTO suggestions (account_id, conversation_id, model_sha256, score, last_turn, suggested_at,
+            """INSERT INTO suggestions (account_id, conversation_id, model_sha256, score, last_turn,
+                                        suggested_at,
                                         suggested_by)
                SELECT account_id, conversation_id, %s, 0.75, 1, %s, %s FROM conversations""",
             [b"m" * 32, world.clock.now, STAFF],
@@ -141,17 +169,21 @@ def test_the_zip_is_read_back_with_nothing_but_the_conversations(
     file.write_bytes(api.get("/takeout.zip", headers=world.browser("ana")).content)
     with opened(databases()) as other:
         there = installation.Installation(
-            config=Configuration(data=tmp_path), pool=other, keyring=Keyring(FileProvider(tmp_path / "keys")),
+            config=Configuration(data=tmp_path),
+            pool=other,
+            keyring=Keyring(FileProvider(tmp_path / "keys")),
             clock=world.here.clock,
-        )  # fmt: skip
+        )
         policy_changes.apply_policy(there, installation.policies(world.here)[0], by="test")
         with zipfile.ZipFile(file) as archive:
             archive.extractall(tmp_path)
         now = world.clock.now
         imported = imports.import_files(
-            there, [file], recorded=read_accounts(tmp_path / "accounts.csv", now),
+            there,
+            [file],
+            recorded=read_accounts(tmp_path / "accounts.csv", now),
             choices=read_choices(tmp_path / "choices.csv", installation.policies(there), now),
-        )  # fmt: skip
+        )
     assert (imported.broken, imported.refused) == (0, {})
     assert imported.turns == 1
 
@@ -159,17 +191,26 @@ def test_the_zip_is_read_back_with_nothing_but_the_conversations(
 def test_the_zip_itself_comes_in_elsewhere_with_every_conversation_of_words(
     world: World, api: Any, databases, tmp_path: Path
 ) -> None:
-    """By the command that the page on importing names, for the account as the other installation knows it."""
+    """By the command that the page on importing names, for the account as the other installation
+    knows it.
+    """
     lived(world)
     said = {"Bees": "Where do bees go?", "Boots": "My boots leak.", "Gone": "Forget this."}
     chats = {chat: world.say("ana", chat, text) for chat, text in said.items()}
     world.say("ana", "Bees", "To the middle of the hive.", TurnRole.assistant)
-    ana, named = world.accounts["ana"], {chat: UUID(hex=of.removeprefix("conv_")) for chat, of in chats.items()}
+    ana, named = (
+        world.accounts["ana"],
+        {chat: UUID(hex=of.removeprefix("conv_")) for chat, of in chats.items()},
+    )
     world.tell(Narrow(account=ana, at=world.clock.now, conversation=named["Boots"]))
     world.tell(Delete(account=ana, at=world.clock.now, conversation=named["Gone"]))
     rated = GiveFeedback(
-        account=ana, at=world.clock.now, conversation=named["Boots"], rating="up", share=Share.rating
-    )  # fmt: skip
+        account=ana,
+        at=world.clock.now,
+        conversation=named["Boots"],
+        rating="up",
+        share=Share.rating,
+    )
     world.tell(rated)
     documents.append(world.here)
     world.clock.set(world.clock.now + timedelta(days=1))
@@ -189,8 +230,13 @@ def test_the_zip_itself_comes_in_elsewhere_with_every_conversation_of_words(
     made = json.loads(run("import", file, *whose, "--json").stdout)
     assert (made["turns"], made["stored"], made["conversations"], made["accounts"]) == (4, 4, 2, 1)
     assert (made["broken"], made["refused"], made["would_be_erased"]) == (0, {}, {})
-    assert made["skipped_reasons"] == {"the file is of no known format": len(beside)}, "each is reported"
-    assert "4 turns read: 0 stored in 0 conversations, 4 here already" in run("import", file, *whose).stdout
+    assert made["skipped_reasons"] == {"the file is of no known format": len(beside)}, (
+        "each is reported"
+    )
+    assert (
+        "4 turns read: 0 stored in 0 conversations, 4 here already"
+        in run("import", file, *whose).stdout
+    )
     with opened(there) as pool:
         here = installation.Installation(
             config=Configuration(data=data),
@@ -199,16 +245,25 @@ def test_the_zip_itself_comes_in_elsewhere_with_every_conversation_of_words(
             clock=world.here.clock,
         )
         with transaction(pool) as tx:
-            zoe = account_view.account_by_host(tx, host_hmac(installation.host_key(here), "account", "zoe"))
+            zoe = account_view.account_by_host(
+                tx, host_hmac(installation.host_key(here), "account", "zoe")
+            )
         assert zoe is not None, "--account says whose they are, not the other installation's id"
         found = b"".join(
-            takeout.lines(lambda: transaction(pool), here.keyring, installation.policies(here), zoe, world.clock.now)
+            takeout.lines(
+                lambda: transaction(pool),
+                here.keyring,
+                installation.policies(here),
+                zoe,
+                world.clock.now,
+            )
         )
     lines = [json.loads(line) for line in found.splitlines()]
     kept = {line["title"]: [one["content"] for one in line["messages"]] for line in lines}
     assert kept == {
-        "Bees": ["How do I plant a pear tree?", said["Bees"], "To the middle of the hive."], "Boots": [said["Boots"]],
-    }  # fmt: skip
+        "Bees": ["How do I plant a pear tree?", said["Bees"], "To the middle of the hive."],
+        "Boots": [said["Boots"]],
+    }
     assert {line["title"]: line["kept_out"] for line in lines} == {"Bees": False, "Boots": True}
 
 
@@ -222,9 +277,14 @@ def test_a_takeout_comes_in_elsewhere_without_options_with_its_choices_and_its_f
     back = world.say("ana", "Boots", "My boots leak.")
     for chat, comment in ((bees, "it knew"), (back, "")):
         rated = GiveFeedback(
-            account=ana, at=world.clock.now, conversation=UUID(hex=chat[5:]), rating="up", share=Share.conversation,
-            turn=0, comment=encode(Content(text=comment)) if comment else None,
-        )  # fmt: skip
+            account=ana,
+            at=world.clock.now,
+            conversation=UUID(hex=chat[5:]),
+            rating="up",
+            share=Share.conversation,
+            turn=0,
+            comment=encode(Content(text=comment)) if comment else None,
+        )
         (answer,) = world.tell(rated)
     assert answer.feedback is not None
     taken_back = TakeBackFeedback(
@@ -241,7 +301,13 @@ def test_a_takeout_comes_in_elsewhere_without_options_with_its_choices_and_its_f
     data.mkdir()
     save(data, SimulatedClock(BEFORE))
     run = runner({"LICET_DATABASE_URL": (there := databases()), "LICET_DATA": str(data)})
-    run("init", "--preset", "article-2025", "--effective", installation.policies(world.here)[0].version)
+    run(
+        "init",
+        "--preset",
+        "article-2025",
+        "--effective",
+        installation.policies(world.here)[0].version,
+    )
     save(data, SimulatedClock(world.clock.now))
     made = json.loads(run("import", file, "--json").stdout)
     with transaction(world.here.pool) as tx:
@@ -252,11 +318,14 @@ def test_a_takeout_comes_in_elsewhere_without_options_with_its_choices_and_its_f
     assert "0 stored in 0 conversations" in run("import", file).stdout, "a second time adds nothing"
     with opened(there) as pool, transaction(pool) as tx:
         ((rating, share, shared),) = tx.execute(
-            """SELECT rating, share, (SELECT count(*) FROM feedback_bodies b WHERE b.feedback_id = f.feedback_id)
+            """SELECT rating, share, (SELECT count(*) FROM feedback_bodies b
+                 WHERE b.feedback_id = f.feedback_id)
                  FROM feedback f"""
         ).fetchall()
         standings = tx.execute("SELECT standing FROM standings").fetchall()
-    assert (rating, share) == ("up", "conversation") and shared > 1, "the comment and the words come with it"
+    assert (rating, share) == ("up", "conversation") and shared > 1, (
+        "the comment and the words come with it"
+    )
     assert standings == world.rows("SELECT standing FROM standings WHERE account_id = %s", ana)
 
 
@@ -295,10 +364,14 @@ def test_a_folder_that_only_looks_like_a_takeout_is_none(tmp_path: Path) -> None
     assert takeouts.recognised(tmp_path / "nothing") is None
 
 
-def test_the_index_names_every_file_and_each_chat_has_a_page_that_asks_nobody(world: World, api: Any) -> None:
+def test_the_index_names_every_file_and_each_chat_has_a_page_that_asks_nobody(
+    world: World, api: Any
+) -> None:
     lived(world)
     world.say("ana", "A <script>title</script>", "words & <b>more</b> words")
-    with zipfile.ZipFile(io.BytesIO(api.get("/takeout.zip", headers=world.browser("ana")).content)) as archive:
+    with zipfile.ZipFile(
+        io.BytesIO(api.get("/takeout.zip", headers=world.browser("ana")).content)
+    ) as archive:
         names = set(archive.namelist())
         pages = {name: archive.read(name).decode() for name in names if name.endswith(".html")}
     linked = {
@@ -309,7 +382,11 @@ def test_the_index_names_every_file_and_each_chat_has_a_page_that_asks_nobody(wo
     flat = {os.path.normpath(href) for href in linked}
     assert flat == names, "every file is linked, and every link leads to a file"
     for name, text in pages.items():
-        assert "<script" not in text and "src=" not in text and "http" not in text.replace("http-equiv", ""), name
+        assert (
+            "<script" not in text
+            and "src=" not in text
+            and "http" not in text.replace("http-equiv", "")
+        ), name
         assert "default-src 'none'" in text, name
     whole = "".join(pages.values())
     assert "A &lt;script&gt;title" in whole
@@ -324,9 +401,13 @@ def test_feedback_and_safety_copies_can_be_read_in_a_browser(world: World, api: 
     assert words.say("timeline.none.safety") in empty.read("safety_copies.html").decode()
     chat = UUID(hex=world.say("ana", "Bees", "a <sentence> of mine")[5:])
     rated = GiveFeedback(
-        account=ana, at=world.clock.now, conversation=chat, rating="down", share=Share.conversation,
+        account=ana,
+        at=world.clock.now,
+        conversation=chat,
+        rating="down",
+        share=Share.conversation,
         comment=encode(Content(text="it forgot the frost")),
-    )  # fmt: skip
+    )
     (answer,) = world.tell(rated)
     assert answer.feedback is not None
     world.tell(Flag(account=ana, at=world.clock.now, conversation=chat, score=0.9))
@@ -334,7 +415,9 @@ def test_feedback_and_safety_copies_can_be_read_in_a_browser(world: World, api: 
     given, copies = (zipped.read(name).decode() for name in ("feedback.html", "safety_copies.html"))
     assert "it forgot the frost" in given and "a &lt;sentence&gt; of mine" in given
     assert "a &lt;sentence&gt; of mine" in copies
-    back = TakeBackFeedback(account=ana, at=world.clock.now, conversation=chat, feedback=answer.feedback)
+    back = TakeBackFeedback(
+        account=ana, at=world.clock.now, conversation=chat, feedback=answer.feedback
+    )
     world.tell(back)
     again = taken(world, api, "ana").read("feedback.html").decode()
     assert words.say("takeout.taken_back", day=words.day(world.clock.now)) in again

@@ -1,5 +1,6 @@
-"""Three hosts with folders of their own, on one database, one bucket and one OpenBao: one is killed again and again, under
-load, and nothing acknowledged is lost, nothing erased returns, and the log has one order.
+"""Three hosts with folders of their own, on one database, one bucket and one OpenBao: one is killed
+again and again, under load, and nothing acknowledged is lost, nothing erased returns, and the log
+has one order.
 
 TESTS_WHOLE=1 kills sixty, ten seconds apart or more; a run kills two and replaces one.
 """
@@ -134,7 +135,9 @@ class Load:
         balancer.send(open_account(self.person, "pro", 30))
         balancer.send(choose(account, allow=True))
         self.said.append(
-            balancer.send(say(account, "before the backup", conversation=f"host:{self.person}")).conversation
+            balancer.send(
+                say(account, "before the backup", conversation=f"host:{self.person}")
+            ).conversation
         )
 
     def run(self, balancer: Balancer, stop: threading.Event) -> None:
@@ -143,7 +146,9 @@ class Load:
         self.deleted.append(self.said[0])
         while not stop.wait(PAUSE_SECONDS):
             number = len(self.said)
-            answer = balancer.send(say(account, f"turn {number}", conversation=f"host:{self.person}{number}"))
+            answer = balancer.send(
+                say(account, f"turn {number}", conversation=f"host:{self.person}{number}")
+            )
             assert answer.conversation is not None
             self.said.append(answer.conversation)
             if number % 2:
@@ -161,9 +166,13 @@ class Place:
     def __init__(self, folder: Path, dsn: str, server: seaweed.S3Server, vault: bao.Bao) -> None:
         self.dsn = dsn
         settings = {
-            **server.settings("STORE", "three"), "LICET_DATABASE_URL": dsn, "LICET_SWEEP__EVERY_SECONDS": "5",
-            "LICET_KEYS__PROVIDER": "bao", "LICET_KEYS__ADDRESS": vault.address, "LICET_KEYS__TOKEN_FILE": str(vault.token_file),
-        }  # fmt: skip
+            **server.settings("STORE", "three"),
+            "LICET_DATABASE_URL": dsn,
+            "LICET_SWEEP__EVERY_SECONDS": "5",
+            "LICET_KEYS__PROVIDER": "bao",
+            "LICET_KEYS__ADDRESS": vault.address,
+            "LICET_KEYS__TOKEN_FILE": str(vault.token_file),
+        }
         self.config = Configuration.of(settings, folder)
         self.hosts = [Host(folder / f"host{n}", {**os.environ, **settings}) for n in range(HOSTS)]
         for host in self.hosts:
@@ -211,7 +220,10 @@ def place(tmp_path: Path, databases: Callable[..., str]) -> Iterator[Place]:
 def goes_on(loads: list[Load]) -> None:
     """Each program was answered a few times more."""
     many = [len(load.said) + 3 for load in loads]
-    wait_until(lambda: all(len(load.said) >= one for load, one in zip(loads, many, strict=True)), "the load goes on")
+    wait_until(
+        lambda: all(len(load.said) >= one for load, one in zip(loads, many, strict=True)),
+        "the load goes on",
+    )
 
 
 def end_each(place: Place, loads: list[Load]) -> None:
@@ -226,9 +238,11 @@ def end_each(place: Place, loads: list[Load]) -> None:
         host.wait_ready()
 
 
-def test_one_of_three_hosts_is_killed_again_and_again_under_load(place: Place, tmp_path: Path) -> None:
-    """After the kills hosts are replaced (SIGTERM): no request fails, as a balancer tries another host. At last
-    a backup from before is restored on another host than the one that made it.
+def test_one_of_three_hosts_is_killed_again_and_again_under_load(
+    place: Place, tmp_path: Path
+) -> None:
+    """After the kills hosts are replaced (SIGTERM): no request fails, as a balancer tries another
+    host. At last a backup from before is restored on another host than the one that made it.
     """
     loads = [Load(f"person{n}") for n in range(PEOPLE)]
     with place.serving():
@@ -247,7 +261,8 @@ def test_one_of_three_hosts_is_killed_again_and_again_under_load(place: Place, t
         for balancer in balancers:
             balancer.close()
         wait_until(
-            lambda: place.rows("SELECT count(*) FROM outbox WHERE index IS NULL") == [(0,)], "the log has it all"
+            lambda: place.rows("SELECT count(*) FROM outbox WHERE index IS NULL") == [(0,)],
+            "the log has it all",
         )
         nothing_erased_is_read(place, loads)
         for host in place.hosts:
@@ -279,11 +294,17 @@ def nothing_acknowledged_is_lost(place: Place, loads: list[Load]) -> None:
     deleted = {one for load in loads for one in load.deleted}
     kept = place.rows("SELECT conversation_id FROM conversations WHERE deleted_at IS NULL")
     assert {f"conv_{one.hex}" for (one,) in kept} == said - deleted
-    turns = "SELECT count(*) FROM turns JOIN conversations USING (conversation_id) WHERE deleted_at IS NULL"
+    turns = (
+        "SELECT count(*) FROM turns JOIN conversations USING (conversation_id) WHERE "
+        "deleted_at "
+        "IS NULL"
+    )
     assert place.rows(turns) == [(len(kept),)], "a turn is there twice"
     records = lying(journal_bucket.journal(place.config))
     recorded = [
-        f"conv_{one.conversation.hex}" for one in records if one.kind is RestrictionKind.deleted and one.conversation
+        f"conv_{one.conversation.hex}"
+        for one in records
+        if one.kind is RestrictionKind.deleted and one.conversation
     ]
     assert set(recorded) == deleted
     refusals = {(one.account, one.seq) for one in records if one.kind is RestrictionKind.refused}
@@ -295,7 +316,10 @@ def the_log_has_one_order(place: Place) -> None:
     """It has each row of the outbox once, and those of each account in their order."""
     placed = place.rows("SELECT index FROM outbox ORDER BY index")
     assert [row[0] for row in placed] == list(range(the_log_is_whole(place)))
-    moved = "SELECT account_id, array_agg(index ORDER BY outbox_id) = array_agg(index ORDER BY index) FROM outbox GROUP BY 1"
+    moved = (
+        "SELECT account_id, array_agg(index ORDER BY outbox_id) = array_agg(index ORDER BY "
+        "index) FROM outbox GROUP BY 1"
+    )
     assert all(in_order for account, in_order in place.rows(moved) if account is not None)
 
 
@@ -307,7 +331,9 @@ def the_log_is_whole(place: Place) -> int:
     folder = f"log/{log['origin'].rpartition('/')[2]}/"
     names = bucket.names(folder)
     contents = bucket.read_all([folder + name for name in names])
-    report = verifier.check_log(Held(dict(zip(names, contents, strict=True))), verifier.trust(log["vkey"]))
+    report = verifier.check_log(
+        Held(dict(zip(names, contents, strict=True))), verifier.trust(log["vkey"])
+    )
     assert report.ok, report.findings
     return report.size
 
@@ -338,6 +364,10 @@ def test_a_host_without_the_keys_or_with_another_journal_is_refused_and_the_doct
 def _doctor(host: Host) -> str:
     done = subprocess.run(
         [FORKED, "doctor", "--json", "--data", str(host.data)],
-        env=host.environment, capture_output=True, text=True, timeout=600, check=False,
-    )  # fmt: skip
+        env=host.environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
     return done.stdout

@@ -1,4 +1,6 @@
-"""The timeline names everything that is on record, and deleting and closing lead from one page to a certificate."""
+"""The timeline names everything that is on record, and deleting and closing lead from one page to a
+certificate.
+"""
 
 from __future__ import annotations
 
@@ -59,26 +61,37 @@ def line(kind: str, title: str = "", **values: str) -> str:
 def read(world: World, name: str, chat: str) -> None:
     """A reading of a chat by the privacy officer."""
     note = ReadNoted(
-        account=world.accounts[name], conversation=UUID(hex=chat[5:]), staff=UUID(int=7), role=ReaderRole.privacy_officer,
-        reason="person_request", ticket="T-1", turns=2, at=world.clock.now,
-    )  # fmt: skip
+        account=world.accounts[name],
+        conversation=UUID(hex=chat[5:]),
+        staff=UUID(int=7),
+        role=ReaderRole.privacy_officer,
+        reason="person_request",
+        ticket="T-1",
+        turns=2,
+        at=world.clock.now,
+    )
     with transaction(world.here.pool) as tx:
         tx.execute(
-            "INSERT INTO staff (staff_id, email, roles, made_at) VALUES (%s, 'o@example.org', '{}', %s) ON CONFLICT DO NOTHING",
+            (
+                "INSERT INTO staff (staff_id, email, roles, made_at) VALUES (%s, "
+                "'o@example.org', '{}', %s) ON CONFLICT DO NOTHING"
+            ),
             [UUID(int=7), world.clock.now],
-        )  # fmt: skip
+        )
         staff_reads.record(tx, note, os.urandom)
 
 
 def learnt(world: World, name: str, model: str) -> None:
     """A model that learnt from a row of the person's, out of the release `autumn`."""
     ((release, ordinal),) = world.rows(
-        "SELECT release_id, ordinal FROM release_rows WHERE account_id = %s LIMIT 1", world.accounts[name]
+        "SELECT release_id, ordinal FROM release_rows WHERE account_id = %s LIMIT 1",
+        world.accounts[name],
     )
     at = world.clock.now
     with transaction(world.here.pool) as tx:
         tx.execute(
-            """INSERT INTO models (model_id, name, release_id, recipe, rows, first_gate, last_gate, started_at, finished_at,
+            """INSERT INTO models (model_id, name, release_id, recipe, rows, first_gate, last_gate,
+                                   started_at, finished_at,
                                    recorded_at, statement, consumed)
                VALUES (%s, %s, %s, 'sft', 1, 0, 0, %s, %s, %s, '', '')""",
             [UUID(int=5), model, release, at, at, at],
@@ -95,15 +108,22 @@ def test_each_thing_that_happened_has_its_line_and_its_topic(ana: World, api: An
     narrow(ana, gone, Delete)
     ana.flag("ana", bees)
     rated = GiveFeedback(
-        account=account, at=ana.clock.now, conversation=UUID(hex=roof[5:]), rating="up", share=Share.rating
-    )  # fmt: skip
+        account=account,
+        at=ana.clock.now,
+        conversation=UUID(hex=roof[5:]),
+        rating="up",
+        share=Share.rating,
+    )
     (answer,) = ana.tell(rated)
     assert answer.feedback is not None
     ana.tell(
         TakeBackFeedback(
-            account=account, at=ana.clock.now, conversation=UUID(hex=roof[5:]), feedback=answer.feedback
+            account=account,
+            at=ana.clock.now,
+            conversation=UUID(hex=roof[5:]),
+            feedback=answer.feedback,
         )
-    )  # fmt: skip
+    )
     read(ana, "ana", bees)
     ana.tell(SetPlan(account=account, at=ana.clock.now, plan="free"))
     (flagged,) = [one for one in mine(ana) if one.title == "Bees"]
@@ -115,9 +135,15 @@ def test_each_thing_that_happened_has_its_line_and_its_topic(ana: World, api: An
         "feedback": [line("feedback", "Roof"), line("feedback_taken_back", "Roof")],
         "erasure": [line("deleted")],
         "readings": [
-            line("read", "Bees", role="the privacy officer", messages="2 messages", reason="because you asked us to")
+            line(
+                "read",
+                "Bees",
+                role="the privacy officer",
+                messages="2 messages",
+                reason="because you asked us to",
+            )
         ],
-    }  # fmt: skip
+    }
     whole = page(ana, api, "/timeline")
     for topic, lines in expected.items():
         said = page(ana, api, f"/timeline?about={topic}")
@@ -126,14 +152,21 @@ def test_each_thing_that_happened_has_its_line_and_its_topic(ana: World, api: An
         assert [one for one in others if one in said] == [], topic
 
 
-def test_releases_models_and_recipients_have_their_lines(api: Any, lab: World, tmp_path: Path) -> None:
+def test_releases_models_and_recipients_have_their_lines(
+    api: Any, lab: World, tmp_path: Path
+) -> None:
     learnt(lab, "ana", "pelican")
     given(lab, tmp_path / "out")
     said = page(lab, api, "/timeline?about=training")
-    release = line("release", name="autumn", purpose="improve models", rows="1 row", conversations="1 chat")
+    release = line(
+        "release", name="autumn", purpose="improve models", rows="1 row", conversations="1 chat"
+    )
     assert release in said
     assert line("model", model="pelican", rows="1 row", release="autumn") in said
-    assert "lab-one was given 1 row of autumn, as plain text. Some or all of them may still be used." in said
+    assert (
+        "lab-one was given 1 row of autumn, as plain text. Some or all of them may still be used."
+        in said
+    )
     lab.tell(Choose(account=lab.accounts["ana"], at=lab.clock.now, allow=False, via="settings"))
     recipients.recall_ended(lab.here)
     (export,) = export_files.exports(lab.here)
@@ -171,8 +204,12 @@ def test_a_hold_that_may_not_be_told_is_in_no_line(ana: World, api: Any) -> None
     chat = ana.say("ana", "Bees")
     before = page(ana, api, "/timeline")
     hold = Hold(
-        account=ana.accounts["ana"], at=ana.clock.now, conversation=UUID(hex=chat[5:]), matter="m", is_told=False
-    )  # fmt: skip
+        account=ana.accounts["ana"],
+        at=ana.clock.now,
+        conversation=UUID(hex=chat[5:]),
+        matter="m",
+        is_told=False,
+    )
     ana.tell(hold)
     assert page(ana, api, "/timeline") == before
     assert not {"held", "unheld"} & history.HAPPENED
@@ -183,20 +220,28 @@ def test_what_was_shown_put_off_accepted_and_signalled_has_its_line(ana: World, 
     notice = api.get("/notice", headers=browser).text
     (showing,) = set(re.findall(r'name="showing" value="([0-9a-f]+)"', notice))
     sent = {"showing": showing, "act": "later"}
-    assert api.post("/notice", headers=browser, data=sent, follow_redirects=False).status_code == 303
+    assert (
+        api.post("/notice", headers=browser, data=sent, follow_redirects=False).status_code == 303
+    )
     api.get("/settings", headers={**browser, "sec-gpc": "1"})
     api.get("/settings", headers=browser)
     with transaction(ana.here.pool) as tx:
         tx.execute(
-            "INSERT INTO terms (account_id, version, accepted_at) SELECT %s, number, %s FROM policies LIMIT 1",
+            (
+                "INSERT INTO terms (account_id, version, accepted_at) SELECT %s, number, %s "
+                "FROM policies LIMIT 1"
+            ),
             [ana.accounts["ana"], ana.clock.now],
-        )  # fmt: skip
+        )
     said = page(ana, api, "/timeline?about=choices")
     version = installation.policies(ana.here)[0].version
     for one in (
-        line("shown", language="English"), line("shown_settings", language="English"), line("put_off"), line("signal_on"),
+        line("shown", language="English"),
+        line("shown_settings", language="English"),
+        line("put_off"),
+        line("signal_on"),
         line("terms", version=version),
-    ):  # fmt: skip
+    ):
         assert one in said, one
 
 
@@ -216,30 +261,45 @@ def test_lapsing_projects_and_the_end_of_keys_have_their_lines(ana: World, api: 
     ana.clock.set(at + timedelta(days=60))
     sweeper.sweep(ana.here)
     said = page(ana, api, "/timeline")
-    for kind in ("ended_lapsed", "project_kept_out", "project_let_in", "flagged", "unflagged", "deleted", "erased"):
+    for kind in (
+        "ended_lapsed",
+        "project_kept_out",
+        "project_let_in",
+        "flagged",
+        "unflagged",
+        "deleted",
+        "erased",
+    ):
         assert line(kind) in said, kind
     ana.tell(CloseAccount(account=account, at=ana.clock.now))
     assert line("closed") in page(ana, api, "/timeline")
 
 
-def test_a_person_sees_that_misuse_was_suggested_and_what_became_of_it(ana: World, api: Any) -> None:
+def test_a_person_sees_that_misuse_was_suggested_and_what_became_of_it(
+    ana: World, api: Any
+) -> None:
     chat = UUID(hex=ana.say("ana", "Ways to fool a bank")[5:])
     account, at = ana.accounts["ana"], ana.clock.now
     with transaction(ana.here.pool) as tx:
         tx.execute(
-            "INSERT INTO staff (staff_id, email, roles, made_at) VALUES (%s, 'o@example.org', '{}', %s)",
+            (
+                "INSERT INTO staff (staff_id, email, roles, made_at) VALUES (%s, "
+                "'o@example.org', '{}', %s)"
+            ),
             [UUID(int=8), at],
-        )  # fmt: skip
+        )
         tx.execute(
-            """INSERT INTO suggestions (account_id, conversation_id, model_sha256, score, last_turn, suggested_at, suggested_by)
+            """INSERT INTO suggestions (account_id, conversation_id, model_sha256, score, last_turn,
+               suggested_at, suggested_by)
                VALUES (%s, %s, %s, 0.9, 1, %s, %s)""",
             [account, chat, bytes(32), at, UUID(int=8)],
-        )  # fmt: skip
+        )
 
     def becomes(decision: str) -> str:
         with transaction(ana.here.pool) as tx:
             tx.execute(
-                "UPDATE suggestions SET decision = %s, decided_at = %s, decided_by = suggested_by", [decision, at]
+                "UPDATE suggestions SET decision = %s, decided_at = %s, decided_by = suggested_by",
+                [decision, at],
             )
         return page(ana, api, "/timeline?about=safety")
 
@@ -258,7 +318,9 @@ def test_a_person_sees_that_misuse_was_suggested_and_what_became_of_it(ana: Worl
 
 def test_terms_that_shorten_have_their_line(ana: World, api: Any) -> None:
     with transaction(ana.here.pool) as tx:
-        account_journal.append_endings(tx, "shortened", ana.clock.now, [(ana.accounts["ana"], None)])
+        account_journal.append_endings(
+            tx, "shortened", ana.clock.now, [(ana.accounts["ana"], None)]
+        )
     assert line("shortened") in page(ana, api, "/timeline?about=chats")
 
 
@@ -307,7 +369,9 @@ def test_everything_is_deleted_after_a_page_that_says_what_that_does(
     assert "6 chats" not in page(lab, api, "/chats")
 
 
-def test_a_closed_account_reads_its_certificate_in_the_session_that_closed_it(ana: World, api: Any) -> None:
+def test_a_closed_account_reads_its_certificate_in_the_session_that_closed_it(
+    ana: World, api: Any
+) -> None:
     choose(ana, True)
     ana.say("ana", "Bees")
     browser, elsewhere = ana.browser("ana"), ana.browser("ana")
@@ -319,7 +383,9 @@ def test_a_closed_account_reads_its_certificate_in_the_session_that_closed_it(an
     said = plain(api.get(path, headers=browser).text)
     assert WORDS.say("close.done") in said
     assert api.get(path, headers=elsewhere).status_code == 401, "every other session ended"
-    (erasure,) = re.findall(r"/erasures/(era_[0-9a-f]+)\"", api.get("/erasures", headers=browser).text)
+    (erasure,) = re.findall(
+        r"/erasures/(era_[0-9a-f]+)\"", api.get("/erasures", headers=browser).text
+    )
     waiting = api.get(f"/erasures/{erasure}", headers=browser).text
     assert WORDS.say("erasure.certificate.none") in plain(waiting)
     assert api.get(f"/erasures/{erasure}/certificate.json", headers=browser).status_code == 409
@@ -333,7 +399,9 @@ def test_a_closed_account_reads_its_certificate_in_the_session_that_closed_it(an
     file = api.get(f"/erasures/{erasure}/certificate.json", headers=browser).content
     report = verifier.check_certificate(file, verifier.trust(documents.key(ana.here).vkey))
     assert (report.findings, report.lacks) == ([], [])
-    assert line("certified_account") in plain(api.get("/timeline?about=erasure", headers=browser).text)
+    assert line("certified_account") in plain(
+        api.get("/timeline?about=erasure", headers=browser).text
+    )
     for name in ("/chats", "/timeline", "/erasures", "/feedback"):
         assert api.get(name, headers=browser).status_code == 200, name
 
@@ -343,13 +411,16 @@ def test_the_page_of_an_account_that_stored_nothing_says_so(ana: World, api: Any
     api.post("/account/close", headers=browser, data={"": ""}, follow_redirects=False)
     documents.append(ana.here)
     certificates.run(ana.here, at_once=True)
-    ((erasure, said),) = [(one.erasure, plain(api.get(f"/erasures/{one.erasure}", headers=browser).text))
-                          for one in certificates.page_of(ana.here, ana.accounts["ana"], 1)]  # fmt: skip
+    ((erasure, said),) = [
+        (one.erasure, plain(api.get(f"/erasures/{one.erasure}", headers=browser).text))
+        for one in certificates.page_of(ana.here, ana.accounts["ana"], 1)
+    ]
     assert WORDS.say("erasure.certificate.nothing") in said
     assert WORDS.say("erasure.certificate.means") not in said
     documents.append(ana.here)
     report = verifier.check_certificate(
-        certificates.certificate_file(ana.here, erasure), verifier.trust(documents.key(ana.here).vkey)
+        certificates.certificate_file(ana.here, erasure),
+        verifier.trust(documents.key(ana.here).vkey),
     )
     assert (report.answer, report.findings, report.lacks) == ("stated", [], [])
 
@@ -358,9 +429,13 @@ def test_an_erasure_says_what_it_waits_for_and_what_its_recipients_answered(
     api: Any, lab: World, tmp_path: Path
 ) -> None:
     given(lab, tmp_path / "out")
-    ((chat,),) = lab.rows("SELECT conversation_id FROM conversations WHERE account_id = %s", lab.accounts["ana"])
+    ((chat,),) = lab.rows(
+        "SELECT conversation_id FROM conversations WHERE account_id = %s", lab.accounts["ana"]
+    )
     browser = lab.browser("ana")
-    api.post(f"/chats/conv_{chat.hex}/delete", headers=browser, data={"": ""}, follow_redirects=False)
+    api.post(
+        f"/chats/conv_{chat.hex}/delete", headers=browser, data={"": ""}, follow_redirects=False
+    )
     certificates.run(lab.here)
     (one,) = certificates.page_of(lab.here, lab.accounts["ana"], 2)
     assert one.due_at is not None
@@ -369,14 +444,18 @@ def test_an_erasure_says_what_it_waits_for_and_what_its_recipients_answered(
     assert WORDS.say("erasure.state.fenced") in said
     assert WORDS.say("erasure.waits.period", day=WORDS.day(one.due_at + timedelta(days=1))) in said
     (recall,) = one.recalls
-    assert WORDS.say("erasure.recall.asked", recipient="lab-one", day=WORDS.day(recall.due_at)) in said
+    assert (
+        WORDS.say("erasure.recall.asked", recipient="lab-one", day=WORDS.day(recall.due_at)) in said
+    )
     lab.clock.set(one.due_at)
     assert WORDS.say("erasure.waits.sweep") in page(lab, api, f"/erasures/{one.erasure}")
     lab.clock.set(recall.due_at)
     overdue = WORDS.say("erasure.recall.overdue", recipient="lab-one", day=WORDS.day(recall.due_at))
     assert overdue in page(lab, api, "/erasures")
     certificates.acknowledge(lab.here, one.erasure, recall.handout)
-    answered = WORDS.say("erasure.recall.answered", recipient="lab-one", day=WORDS.day(lab.clock.now))
+    answered = WORDS.say(
+        "erasure.recall.answered", recipient="lab-one", day=WORDS.day(lab.clock.now)
+    )
     assert answered in page(lab, api, f"/erasures/{one.erasure}")
     sweeper.sweep(lab.here)
     certificates.run(lab.here)
@@ -416,7 +495,9 @@ def test_nobody_sees_anothers_erasure(ana: World, api: Any) -> None:
     ((erasure,),) = ana.rows("SELECT erasure_id FROM erasures")
     for path in (f"/erasures/era_{erasure.hex}", f"/erasures/era_{erasure.hex}/certificate.json"):
         assert api.get(path, headers=ana.browser("ben")).status_code == 404
-    assert WORDS.say("erasures.none") in plain(api.get("/erasures", headers=ana.browser("ben")).text)
+    assert WORDS.say("erasures.none") in plain(
+        api.get("/erasures", headers=ana.browser("ben")).text
+    )
 
 
 def test_all_that_has_to_do_with_ones_data_is_one_link_from_it(ana: World, api: Any) -> None:
@@ -424,9 +505,16 @@ def test_all_that_has_to_do_with_ones_data_is_one_link_from_it(ana: World, api: 
     html = api.get("/chats", headers=ana.browser("ana")).text
     links = set(re.findall(r'href="(/[^"]*)"', html))
     wanted = {
-        "/timeline", "/timeline?about=readings", "/timeline?about=training", "/timeline?about=safety", "/feedback",
-        "/erasures", "/takeout.zip", "/everything/delete", "/account/close",
-    }  # fmt: skip
+        "/timeline",
+        "/timeline?about=readings",
+        "/timeline?about=training",
+        "/timeline?about=safety",
+        "/feedback",
+        "/erasures",
+        "/takeout.zip",
+        "/everything/delete",
+        "/account/close",
+    }
     assert wanted <= links
     for path in sorted(wanted):
         assert api.get(path, headers=ana.browser("ana")).status_code == 200, path

@@ -1,4 +1,6 @@
-"""Spans: of each request and its transactions, within the caller's trace, and with nothing in them that names anybody."""
+"""Spans: of each request and its transactions, within the caller's trace, and with nothing in them
+that names anybody.
+"""
 
 from __future__ import annotations
 
@@ -44,9 +46,11 @@ def test_a_request_is_a_span_in_the_trace_of_its_caller_with_its_transactions_be
     (asked,) = named(spans, "GET /v1/accounts/{account}/gate")
     assert f"{asked.context.trace_id:032x}" == TRACE
     assert dict(asked.attributes or {}) == {
-        "http.request.method": "GET", "http.route": "/v1/accounts/{account}/gate",
-        "http.response.status_code": 200, "licet.caller": "person",
-    }  # fmt: skip
+        "http.request.method": "GET",
+        "http.route": "/v1/accounts/{account}/gate",
+        "http.response.status_code": 200,
+        "licet.caller": "person",
+    }
     below = named(spans, "transaction")
     assert asked.context.trace_id in {one.context.trace_id for one in below}
     told = json.dumps([one.to_json() for one in spans.get_finished_spans()])
@@ -59,9 +63,14 @@ def test_what_fails_is_told_by_its_class_and_never_by_its_words(
     sentence = "the lighthouse keeper of Ruhnu"
     world.open("ana", allow=True)
     spans.clear()
-    refused = api.post("/v1/accounts/me/choices", headers=world.person("ana"), json={"allow": sentence})
+    refused = api.post(
+        "/v1/accounts/me/choices", headers=world.person("ana"), json={"allow": sentence}
+    )
     assert refused.status_code in (400, 422)
-    assert api.get(f"/v1/conversations/host:{sentence}", headers=world.person("ana")).status_code == 404
+    assert (
+        api.get(f"/v1/conversations/host:{sentence}", headers=world.person("ana")).status_code
+        == 404
+    )
     told = json.dumps([one.to_json() for one in spans.get_finished_spans()])
     assert "404" in told and sentence not in told and "lighthouse" not in told
 
@@ -72,7 +81,9 @@ def test_nothing_is_traced_without_the_setting_and_the_extra_is_named_where_it_i
     assert Configuration.of({}, None).web.traces is None
     with traces.sending(None), traces.transaction() as span:
         assert span is None
-    monkeypatch.setitem(__import__("sys").modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
+    monkeypatch.setitem(
+        __import__("sys").modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None
+    )
     with (
         pytest.raises(NotInstalledError, match="is not installed") as refused,
         traces.sending("http://127.0.0.1:4318"),

@@ -1,5 +1,5 @@
-"""Two people that are two: identities that one person can make do not count as two. With a real provider on a loopback port,
-and with the links that an owner makes.
+"""Two people that are two: identities that one person can make do not count as two. With a real
+provider on a loopback port, and with the links that an owner makes.
 """
 
 from __future__ import annotations
@@ -37,9 +37,13 @@ def opened(pool: Any, tmp_path: Any, provider: Provider) -> Iterator[Callable[..
 
     def open_with(**settings: Any) -> Any:
         world = World(
-            pool, tmp_path / "data", oidc_issuer=provider.issuer, oidc_client_id=CLIENT,
-            oidc_client_secret_file=tmp_path / "secret", **settings,
-        )  # fmt: skip
+            pool,
+            tmp_path / "data",
+            oidc_issuer=provider.issuer,
+            oidc_client_id=CLIENT,
+            oidc_client_secret_file=tmp_path / "secret",
+            **settings,
+        )
         world.clock.set(NOTICE)
         client = ApplicationClient(world.app)
         clients.append(client)
@@ -55,8 +59,11 @@ def opened(pool: Any, tmp_path: Any, provider: Provider) -> Iterator[Callable[..
 def signed_in(api: Any, provider: Provider, subject: str, email: str) -> dict[str, str]:
     """The headers of an officer who signed in with the provider as ``subject``."""
     provider.claims = {
-        "sub": subject, "email": email, "email_verified": True, "licet_roles": ["privacy_officer", "owner"],
-    }  # fmt: skip
+        "sub": subject,
+        "email": email,
+        "email_verified": True,
+        "licet_roles": ["privacy_officer", "owner"],
+    }
     took = finish(api, *begin(api))
     assert took.status_code == 200, took.text
     cookies = took.headers.get_list("set-cookie")
@@ -91,7 +98,9 @@ def versions(api: Any) -> int:
     return len(policies(api.world.here))
 
 
-def test_two_links_of_one_owner_are_one_persons_word_on_the_page_by_api_and_on_record(opened) -> None:
+def test_two_links_of_one_owner_are_one_persons_word_on_the_page_by_api_and_on_record(
+    opened,
+) -> None:
     api = opened()
     owner = api.world.staff(StaffRole.owner, email="owner@example.org")
     ada, ben = by_link(api, owner, "ada@example.org"), by_link(api, owner, "ben@example.org")
@@ -102,17 +111,23 @@ def test_two_links_of_one_owner_are_one_persons_word_on_the_page_by_api_and_on_r
     done = apply(api, ben, made)
     assert (done.status_code, done.json()["second_identity"]) == (200, False), done.text
     assert (
-        api.get(f"{PROPOSALS}/{made.json()['proposal']['id']}", headers=ada).json()["proposal"]["second_identity"]
+        api.get(f"{PROPOSALS}/{made.json()['proposal']['id']}", headers=ada).json()["proposal"][
+            "second_identity"
+        ]
         is False
     )
     assert f"no: {NOT_CONFIRMED}" in api.get(page, headers=ada).text
     assert f"no: {NOT_CONFIRMED}" in api.get("/console/policy/versions/1", headers=ada).text
-    assert api.world.rows("SELECT proposed_identity, ended_identity FROM policy_proposals") == [(None, None)]
+    assert api.world.rows("SELECT proposed_identity, ended_identity FROM policy_proposals") == [
+        (None, None)
+    ]
     seen = policy_proposals.show(api.world.here, made.json()["proposal"]["id"])
     assert f"applied by staff:ben@example.org, {NOT_CONFIRMED}" in proposal_text(seen)
 
 
-def test_where_two_identities_are_asked_for_links_are_refused_with_the_mend(opened, provider) -> None:
+def test_where_two_identities_are_asked_for_links_are_refused_with_the_mend(
+    opened, provider
+) -> None:
     api = opened(second_identity=True)
     owner = signed_in(api, provider, "1", "owner@example.org")
     ada, ben = by_link(api, owner, "ada@example.org"), by_link(api, owner, "ben@example.org")
@@ -141,8 +156,12 @@ def test_two_subjects_of_the_provider_are_two(opened, provider) -> None:
     assert (done.status_code, done.json()["second_identity"]) == (200, True), done.text
     assert NOT_CONFIRMED not in api.get(page, headers=ben).text
     assert NOT_CONFIRMED not in api.get("/console/policy/versions/1", headers=ben).text
-    ((one, other),) = api.world.rows("SELECT proposed_identity, ended_identity FROM policy_proposals")
-    assert (one, other) == tuple(identities.identity_of(provider.issuer, subject) for subject in "12")
+    ((one, other),) = api.world.rows(
+        "SELECT proposed_identity, ended_identity FROM policy_proposals"
+    )
+    assert (one, other) == tuple(
+        identities.identity_of(provider.issuer, subject) for subject in "12"
+    )
 
 
 def test_one_subject_under_two_addresses_is_one_person(opened, provider) -> None:
@@ -152,7 +171,8 @@ def test_one_subject_under_two_addresses_is_one_person(opened, provider) -> None
     refused = apply(api, again, made)
     assert (refused.status_code, refused.json()["because"]) == (409, "same_person")
     assert (
-        "You proposed it." in api.get(f"/console/policy/proposals/{made.json()['proposal']['id']}", headers=again).text
+        "You proposed it."
+        in api.get(f"/console/policy/proposals/{made.json()['proposal']['id']}", headers=again).text
     )
     assert versions(api) == 1
 
@@ -165,14 +185,16 @@ def test_a_link_to_the_address_of_somebody_who_has_an_identity_has_none(opened, 
     made = propose(api, owner)
     done = apply(api, by_link(api, owner, "ben@example.org"), made)
     assert (done.status_code, done.json()["second_identity"]) == (200, False)
-    assert api.world.rows("SELECT proposed_identity IS NULL, ended_identity IS NULL FROM policy_proposals") == [
-        (False, True)
-    ]
+    assert api.world.rows(
+        "SELECT proposed_identity IS NULL, ended_identity IS NULL FROM policy_proposals"
+    ) == [(False, True)]
 
 
 def test_names_on_the_command_line_are_no_identities(opened) -> None:
     api = opened(second_identity=True)
-    with pytest.raises(RefusedError, match="a link and the command line are no identity") as refused:
+    with pytest.raises(
+        RefusedError, match="a link and the command line are no identity"
+    ) as refused:
         policy_proposals.propose(api.world.here, text_of().encode(), by="ada")
     assert refused.value.because == "one_identity"
     unset = Web(second_identity=True)
@@ -196,7 +218,9 @@ def test_an_identity_is_of_its_issuer_and_its_subject() -> None:
     assert identities.are_two([known, bytes(32)])
 
 
-def test_the_database_takes_no_version_that_one_identity_proposed_and_applied(opened, provider) -> None:
+def test_the_database_takes_no_version_that_one_identity_proposed_and_applied(
+    opened, provider
+) -> None:
     api = opened()
     propose(api, signed_in(api, provider, "1", "ada@example.org"))
     with pytest.raises(Exception, match="another_identity_applies"):

@@ -1,4 +1,6 @@
-"""To take an answer back at once: an answer like any other, offered where it is the opposite, with what it cannot restore."""
+"""To take an answer back at once: an answer like any other, offered where it is the opposite, with
+what it cannot restore.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,17 @@ from typing import Any
 import pytest
 
 from .browsing import Site, browser, existing, site
-from .test_pages_choices import MODELS, SAFETY, allow_project, answered, chat_in, grants, state, text, usable
+from .test_pages_choices import (
+    MODELS,
+    SAFETY,
+    allow_project,
+    answered,
+    chat_in,
+    grants,
+    state,
+    text,
+    usable,
+)
 
 __all__ = ["browser", "site"]
 
@@ -42,12 +54,18 @@ def test_a_yes_is_undone_by_a_no_and_the_record_keeps_both(site: Site, script: b
 
 @strict
 @SCRIPT
-def test_a_no_is_undone_by_a_new_yes_that_counts_from_then_on_and_restores_nothing(site: Site, script: bool) -> None:
+def test_a_no_is_undone_by_a_new_yes_that_counts_from_then_on_and_restores_nothing(
+    site: Site, script: bool
+) -> None:
     town = answered(site, models=True, safety=False)
     before = town.say("ana", "Bees")
     page = site.visit("ana", "/settings", java_script_enabled=script)
     page.get_by_role("button", name="Don’t use my chats to improve models").click()
-    told = "Undo is a new yes to “Use my chats to improve models”, from then on. What the no ended does not come back: "
+    told = (
+        "Undo is a new yes to “Use my chats to improve models”, from then on. What the no "
+        "ended "
+        "does not come back: "
+    )
     assert f"{told}what you said under it is not used again. Your record keeps both." in text(page)
     undo(page).click()
     assert [one for one in said(site) if one[1] != "declined"] == [
@@ -55,10 +73,14 @@ def test_a_no_is_undone_by_a_new_yes_that_counts_from_then_on_and_restores_nothi
         (False, "withdrew"),
         (True, "began"),
     ]
-    assert {grant.number for grant in state(town).grants} == {2}, "another grant than the one that ended"
+    assert {grant.number for grant in state(town).grants} == {2}, (
+        "another grant than the one that ended"
+    )
     assert usable(town, before) == set()
     assert usable(town, town.say("ana", "Frost")) == {MODELS}
-    assert usable(town, town.say("ana", "Bees", "and in winter?")) == {MODELS}, "what is said from then on"
+    assert usable(town, town.say("ana", "Bees", "and in winter?")) == {MODELS}, (
+        "what is said from then on"
+    )
 
 
 def test_where_a_yes_reaches_back_an_older_chat_is_used_once_one_goes_on_in_it(site: Site) -> None:
@@ -75,7 +97,9 @@ def test_where_a_yes_reaches_back_an_older_chat_is_used_once_one_goes_on_in_it(s
 
 
 @SCRIPT
-def test_an_undo_of_a_no_from_a_page_that_is_older_than_another_no_counts_for_nothing(site: Site, script: bool) -> None:
+def test_an_undo_of_a_no_from_a_page_that_is_older_than_another_no_counts_for_nothing(
+    site: Site, script: bool
+) -> None:
     existing(site)
     site.town.choose("ana", True)
     old = site.visit("ana", "/settings", java_script_enabled=script)
@@ -103,7 +127,9 @@ def test_nothing_is_offered_where_the_opposite_would_allow_more_than_there_was(s
 
 
 @strict
-def test_nothing_is_offered_for_what_does_not_hold_any_more_or_was_said_elsewhere(site: Site) -> None:
+def test_nothing_is_offered_for_what_does_not_hold_any_more_or_was_said_elsewhere(
+    site: Site,
+) -> None:
     town = answered(site, models=True, safety=False)
     page = site.visit("ana", "/settings")
     page.get_by_role("button", name="Don’t use my chats to improve models").click()

@@ -1,4 +1,6 @@
-"""Who calls: tokens that hold and tokens that do not, keys, sessions, CSRF, links that work once, and rates."""
+"""Who calls: tokens that hold and tokens that do not, keys, sessions, CSRF, links that work once,
+and rates.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,12 @@ from licet.errors import RefusedError, UsageError
 from licet.release import signatures
 from licet.store.connect import transaction
 from licet.web.access.rates import BURST_SECONDS, Rates
-from licet.web.access.tokens import LEEWAY_SECONDS, LIFETIME_SECONDS_MAX, TOKEN_CHARACTERS_MAX, TokenVerifier
+from licet.web.access.tokens import (
+    LEEWAY_SECONDS,
+    LIFETIME_SECONDS_MAX,
+    TOKEN_CHARACTERS_MAX,
+    TokenVerifier,
+)
 from licet.web.api.problems import RateLimitedError
 
 from .served import NOTICE, ORIGIN, TOKEN_KEY, ApplicationClient, World, api, browser, world
@@ -89,25 +96,38 @@ def test_the_algorithm_is_the_keys_and_never_the_tokens(tokens) -> None:
     rsa = RSAKey.generate_key(2048)
     longer = signed(GOOD, OctKey.import_key(TOKEN_KEY * 2), "HS512")
     for text in (
-        f"{none}.{body}.", f"{none}.{body}.{signature}", f"{head}.{body}.", signed(GOOD, rsa, "RS256"), longer,
-        signed(GOOD, OctKey.import_key(b"y" * 40)), f"{head}.{body[:-2]}xx.{signature}", "not.a.token", "", "x" * 10_000,
-    ):  # fmt: skip
+        f"{none}.{body}.",
+        f"{none}.{body}.{signature}",
+        f"{head}.{body}.",
+        signed(GOOD, rsa, "RS256"),
+        longer,
+        signed(GOOD, OctKey.import_key(b"y" * 40)),
+        f"{head}.{body[:-2]}xx.{signature}",
+        "not.a.token",
+        "",
+        "x" * 10_000,
+    ):
         with pytest.raises(UnauthenticatedError):
             tokens.read(text, NOW)
 
 
 @pytest.mark.parametrize(
     ("key", "alg"),
-    [(RSAKey.generate_key(2048), "RS256"), (ECKey.generate_key("P-256"), "ES256"), (OKPKey.generate_key("Ed25519"), "Ed25519")],
+    [
+        (RSAKey.generate_key(2048), "RS256"),
+        (ECKey.generate_key("P-256"), "ES256"),
+        (OKPKey.generate_key("Ed25519"), "Ed25519"),
+    ],
     ids=["RS256", "ES256", "Ed25519"],
-)  # fmt: skip
+)
 def test_a_jwks_file_verifies_public_keys_and_takes_a_new_one_at_once(tmp_path, key, alg) -> None:
     file = tmp_path / "jwks.json"
     file.write_text(json.dumps(KeySet([key]).as_dict(private=False)))
     tokens = TokenVerifier(Web(token_jwks_file=file))
     assert tokens.read(signed(GOOD, key, alg), NOW).subject == "ana"
     public = json.dumps(key.as_dict(private=False)).encode()
-    for forged in (signed(GOOD), signed(GOOD, OctKey.import_key(public))):  # the public key as a shared secret
+    # the public key as a shared secret
+    for forged in (signed(GOOD), signed(GOOD, OctKey.import_key(public))):
         with pytest.raises(UnauthenticatedError):
             tokens.read(forged, NOW)
     newer = RSAKey.generate_key(2048)
@@ -119,7 +139,9 @@ def test_a_jwks_file_verifies_public_keys_and_takes_a_new_one_at_once(tmp_path, 
 
 
 @pytest.mark.parametrize(
-    "head", ["[" * 2_900, '{"alg":' + "[" * 2_900], ids=["a header that is nested", "an algorithm that is nested"]
+    "head",
+    ["[" * 2_900, '{"alg":' + "[" * 2_900],
+    ids=["a header that is nested", "an algorithm that is nested"],
 )
 def test_a_token_that_is_nested_too_deeply_does_not_hold(tokens, head) -> None:
     encoded = base64.urlsafe_b64encode(head.encode()).decode().rstrip("=")
@@ -151,7 +173,9 @@ def test_an_address_of_staff_is_the_same_in_capitals(world) -> None:
     assert signatures.member(world.here, "kELVIN@example.ORG").email == "kelvin@example.org"
 
 
-def test_an_id_of_the_host_costs_a_person_the_same_work_whether_it_is_known_or_not(world, api) -> None:
+def test_an_id_of_the_host_costs_a_person_the_same_work_whether_it_is_known_or_not(
+    world, api
+) -> None:
     """The database is asked as often, so that time tells nobody who has an account here."""
     for name in ("ana", "ben"):
         world.open(name)
@@ -164,7 +188,9 @@ def test_an_id_of_the_host_costs_a_person_the_same_work_whether_it_is_known_or_n
             assert api.get(f"/v1/accounts/host:{name}/explain", headers=headers).status_code == (
                 200 if name == "ana" else 404
             )
-            asked.setdefault(name, []).append(world.here.pool.get_stats().get("requests_num", 0) - before)
+            asked.setdefault(name, []).append(
+                world.here.pool.get_stats().get("requests_num", 0) - before
+            )
     assert asked["ben"] == asked["nobody"]
     assert 0 not in asked["ben"]
 
@@ -176,9 +202,11 @@ def test_settings_that_would_not_be_safe_are_refused(tmp_path) -> None:
     good = tmp_path / "good"
     good.write_bytes(TOKEN_KEY)
     for settings in (
-        Web(token_key_file=short), Web(token_key_file=tmp_path / "absent"), Web(token_jwks_file=shared),
+        Web(token_key_file=short),
+        Web(token_key_file=tmp_path / "absent"),
+        Web(token_jwks_file=shared),
         Web(token_key_file=good, token_jwks_file=shared),
-    ):  # fmt: skip
+    ):
         with pytest.raises(UsageError):
             TokenVerifier(settings)
 
@@ -189,10 +217,13 @@ def test_settings_come_from_the_environment_and_a_misspelt_one_is_refused() -> N
     ).web
     assert (web.url, web.embed_origins) == ("https://x.example", ("https://a", "https://b"))
     for name, value in (
-        ("LICET_WEB__URI", "x"), ("LICET_WEB__PERSON_REQUESTS_PER_MINUTE", "many"),
-        ("LICET_WEB__EMBED_ORIGINS", '["https://a"]'), ("LICET_WEB__EMBED_ORIGINS", "https://a, https://b/"),
-        ("LICET_WEB__EMBED_ORIGINS", "*"), ("LICET_WEB__EMBED_ORIGINS", "https://A.example"),
-    ):  # fmt: skip
+        ("LICET_WEB__URI", "x"),
+        ("LICET_WEB__PERSON_REQUESTS_PER_MINUTE", "many"),
+        ("LICET_WEB__EMBED_ORIGINS", '["https://a"]'),
+        ("LICET_WEB__EMBED_ORIGINS", "https://a, https://b/"),
+        ("LICET_WEB__EMBED_ORIGINS", "*"),
+        ("LICET_WEB__EMBED_ORIGINS", "https://A.example"),
+    ):
         with pytest.raises(UsageError, match=name):
             Configuration.of({name: value})
 
@@ -206,7 +237,9 @@ def test_a_key_does_what_its_scopes_say_until_it_is_revoked(world, api, monkeypa
     assert api.get("/v1/accounts/host:ana/gate", headers=key).status_code == 200
     assert api.get("/v1/accounts/host:ana", headers=key).status_code == 403
     with transaction(world.here.pool) as tx:
-        service_keys.revoke(tx, "assistant", KeyAct(by="user:ana", reason="it lay in a log", at=NOTICE), None)
+        service_keys.revoke(
+            tx, "assistant", KeyAct(by="user:ana", reason="it lay in a log", at=NOTICE), None
+        )
     until = [at for at, _ in world.site._keys.values()]
     world.site._keys.clear()  # as after the second for which it is remembered
     assert api.get("/v1/accounts/host:ana/gate", headers=key).status_code == 401
@@ -214,14 +247,20 @@ def test_a_key_does_what_its_scopes_say_until_it_is_revoked(world, api, monkeypa
     assert REMEMBERED_SECONDS_MAX <= 1
 
 
-def test_a_key_is_limited_at_once_at_the_version_that_was_seen_and_what_it_was_stays_on_record(world, api) -> None:
+def test_a_key_is_limited_at_once_at_the_version_that_was_seen_and_what_it_was_stays_on_record(
+    world, api
+) -> None:
     world.open("ana")
-    key = {"authorization": f"Bearer {world.key(Scope.gate_read, Scope.accounts_read, name='assistant')}"}
+    key = {
+        "authorization": f"Bearer {world.key(Scope.gate_read, Scope.accounts_read, name='assistant')}"
+    }
     assert api.get("/v1/accounts/host:ana", headers=key).status_code == 200
     act = KeyAct(by="user:ana", reason="it only asks", at=world.clock.now)
     wanted = KeyLimits(
-        scopes=(Scope.gate_read,), requests_per_minute=1, expires_at=world.clock.now + timedelta(days=1)
-    )  # fmt: skip
+        scopes=(Scope.gate_read,),
+        requests_per_minute=1,
+        expires_at=world.clock.now + timedelta(days=1),
+    )
     with transaction(world.here.pool) as tx:
         after = service_keys.limit(tx, "assistant", wanted, act, None, version=1)
     assert (after.version, after.limits) == (2, wanted)
@@ -233,12 +272,17 @@ def test_a_key_is_limited_at_once_at_the_version_that_was_seen_and_what_it_was_s
     world.site.forget_keys()
     assert api.get("/v1/accounts/host:ana/gate", headers=key).status_code == 401, "it has expired"
     for wrong, version, because in (
-        (wanted, 1, "changed"), (KeyLimits(scopes=()), 2, ""), (KeyLimits(scopes=(Scope.release_lease,)), 2, ""),
+        (wanted, 1, "changed"),
+        (KeyLimits(scopes=()), 2, ""),
+        (KeyLimits(scopes=(Scope.release_lease,)), 2, ""),
         (KeyLimits(scopes=(Scope.gate_read,), requests_per_minute=0), 2, ""),
         (KeyLimits(scopes=(Scope.gate_read,), expires_at=world.clock.now), 2, ""),
-    ):  # fmt: skip
+    ):
         now = msgspec.structs.replace(act, at=world.clock.now)
-        with pytest.raises((RefusedError, UsageError)) as refused, transaction(world.here.pool) as tx:
+        with (
+            pytest.raises((RefusedError, UsageError)) as refused,
+            transaction(world.here.pool) as tx,
+        ):
             service_keys.limit(tx, "assistant", wrong, now, None, version=version)
         assert getattr(refused.value, "because", "") == because
     with transaction(world.here.pool) as tx:
@@ -246,7 +290,12 @@ def test_a_key_is_limited_at_once_at_the_version_that_was_seen_and_what_it_was_s
         service_keys.revoke(tx, "assistant", act, None)
         revoked, limited = service_keys.changes(tx, after.key_id)
     assert (limited.act, limited.was.scopes) == ("limited", (Scope.accounts_read, Scope.gate_read))
-    assert (revoked.act, revoked.version, revoked.by, revoked.was) == ("revoked", 2, "user:ana", wanted)
+    assert (revoked.act, revoked.version, revoked.by, revoked.was) == (
+        "revoked",
+        2,
+        "user:ana",
+        wanted,
+    )
     with pytest.raises(RefusedError), transaction(world.here.pool) as tx:
         service_keys.limit(tx, "assistant", wanted, act, None, version=2)
 
@@ -274,13 +323,17 @@ def test_a_token_begins_one_session_and_no_second(world, api) -> None:
     assert coming.startswith(f"{sessions.ENTERING}=")
     assert 'url=/enter/on?to=%2Fv1%2Fme"' in first.text
     on = {"cookie": coming.partition(";")[0]}
-    begun, again = (api.get("/enter/on?to=/v1/me", headers=on, follow_redirects=False) for _ in range(2))
+    begun, again = (
+        api.get("/enter/on?to=/v1/me", headers=on, follow_redirects=False) for _ in range(2)
+    )
     assert (begun.status_code, begun.headers["location"], again.status_code) == (303, "/v1/me", 401)
     cookie, gone = begun.headers.get_list("set-cookie")
     assert gone.startswith(f"{sessions.ENTERING}=")
     assert all(word in gone.lower() for word in ("max-age=0", "secure", "path=/"))
     assert cookie.startswith(f"{sessions.COOKIE}=")
-    assert all(word in cookie.lower() for word in ("secure", "httponly", "samesite=strict", "path=/"))
+    assert all(
+        word in cookie.lower() for word in ("secure", "httponly", "samesite=strict", "path=/")
+    )
     assert "domain" not in cookie.lower()
     assert second.status_code == 401
     secret = cookie.partition("=")[2].partition(";")[0]
@@ -290,11 +343,22 @@ def test_a_token_begins_one_session_and_no_second(world, api) -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["https://evil.example", "//evil.example", "/\\evil.example", "settings", "/a\nb", "/" + "x" * 300]
+    "target",
+    [
+        "https://evil.example",
+        "//evil.example",
+        "/\\evil.example",
+        "settings",
+        "/a\nb",
+        "/" + "x" * 300,
+    ],
 )
 def test_a_session_goes_on_only_to_a_path_of_this_site(world, api, target) -> None:
     world.open("ana")
-    assert api.get("/enter", params={"token": world.link_token("ana"), "to": target}).status_code == 400
+    assert (
+        api.get("/enter", params={"token": world.link_token("ana"), "to": target}).status_code
+        == 400
+    )
 
 
 def test_a_session_ends_when_idle_after_its_lifetime_and_when_signed_out(world, api) -> None:
@@ -303,7 +367,8 @@ def test_a_session_ends_when_idle_after_its_lifetime_and_when_signed_out(world, 
     world.wall += sessions.IDLE_MAX["person"] + timedelta(seconds=1)
     assert api.get("/v1/me", headers=idle).status_code == 401
     active, ends = world.browser("ana"), world.wall + sessions.LIFETIME_MAX["person"]
-    while world.wall < ends - timedelta(seconds=1):  # never idle, so that its lifetime alone can end it
+    # never idle, so that its lifetime alone can end it
+    while world.wall < ends - timedelta(seconds=1):
         assert api.get("/v1/me", headers=active).status_code == 200
         world.wall = min(world.wall + timedelta(minutes=20), ends - timedelta(seconds=1))
     assert api.get("/v1/me", headers=active).status_code == 200
@@ -332,7 +397,9 @@ def test_a_change_with_a_cookie_needs_our_origin_and_the_sessions_token(world, a
     assert ask(**{"sec-fetch-site": "same-site"}) == 403
     assert world.rows("SELECT count(*) FROM choices") == [(0,)]
     assert ask(**{"sec-fetch-site": "same-origin"}) == 201
-    assert api.get("/v1/me", headers={"cookie": good["cookie"]}).json()["csrf"] == good["x-csrf-token"]
+    assert (
+        api.get("/v1/me", headers={"cookie": good["cookie"]}).json()["csrf"] == good["x-csrf-token"]
+    )
 
 
 def test_a_form_brings_the_token_in_a_field(world, api) -> None:
@@ -340,7 +407,12 @@ def test_a_form_brings_the_token_in_a_field(world, api) -> None:
     headers = world.browser("ana")
     token = headers.pop("x-csrf-token")
     assert api.post("/sign-out", data={"csrf": "wrong"}, headers=headers).status_code == 403
-    assert api.post("/sign-out", data={"csrf": token}, headers=headers, follow_redirects=False).status_code == 303
+    assert (
+        api.post(
+            "/sign-out", data={"csrf": token}, headers=headers, follow_redirects=False
+        ).status_code
+        == 303
+    )
 
 
 def test_a_bearer_that_does_not_hold_is_refused_even_beside_a_good_cookie(world, api) -> None:
@@ -352,32 +424,46 @@ def test_a_bearer_that_does_not_hold_is_refused_even_beside_a_good_cookie(world,
 # The first owner
 
 
-def test_the_first_owner_signs_in_once_with_a_link_and_nobody_becomes_a_second_one(world, api) -> None:
+def test_the_first_owner_signs_in_once_with_a_link_and_nobody_becomes_a_second_one(
+    world, api
+) -> None:
     with transaction(world.here.pool) as tx:
         secret = sessions.bootstrap(tx, "Ana@example.org", world.wall, os.urandom)
     shown = api.get(f"/sign-in/link/{secret}")
     assert '<form method="post" action="/sign-in/link">' in shown.text
     assert api.post("/sign-in/link", data={"secret": secret}).status_code == 403  # no origin
-    took = api.post("/sign-in/link", data={"secret": secret}, headers={"origin": ORIGIN}, follow_redirects=False)
+    took = api.post(
+        "/sign-in/link", data={"secret": secret}, headers={"origin": ORIGIN}, follow_redirects=False
+    )
     cookie = took.headers["set-cookie"].partition(";")[0].partition("=")[2]
     me = api.get("/v1/me", headers=browser(cookie)).json()
     assert (me["caller"], me["name"], me["roles"]) == ("staff", "ana@example.org", ["owner"])
-    assert api.post("/sign-in/link", data={"secret": secret}, headers={"origin": ORIGIN}).status_code == 401
+    assert (
+        api.post("/sign-in/link", data={"secret": secret}, headers={"origin": ORIGIN}).status_code
+        == 401
+    )
     with pytest.raises(RefusedError), transaction(world.here.pool) as tx:
         sessions.bootstrap(tx, "ben@example.org", world.wall, os.urandom)
     with transaction(world.here.pool) as tx:
         late = sessions.bootstrap(tx, "ana@example.org", world.wall, os.urandom)
     world.wall += sessions.LINK_LIFETIME
-    assert api.post("/sign-in/link", data={"secret": late}, headers={"origin": ORIGIN}).status_code == 401
+    assert (
+        api.post("/sign-in/link", data={"secret": late}, headers={"origin": ORIGIN}).status_code
+        == 401
+    )
 
 
 def test_a_role_that_is_taken_away_ends_with_the_next_request(world, api) -> None:
     world.open("ana")
     officer = world.staff(email="ana@example.org")
     world.rows("UPDATE staff SET roles = '{privacy_officer}' RETURNING 1")
-    assert api.get(f"/v1/accounts/acc_{world.accounts['ana'].hex}", headers=officer).status_code == 200
+    assert (
+        api.get(f"/v1/accounts/acc_{world.accounts['ana'].hex}", headers=officer).status_code == 200
+    )
     world.rows("UPDATE staff SET roles = '{}' RETURNING 1")
-    assert api.get(f"/v1/accounts/acc_{world.accounts['ana'].hex}", headers=officer).status_code == 403
+    assert (
+        api.get(f"/v1/accounts/acc_{world.accounts['ana'].hex}", headers=officer).status_code == 403
+    )
 
 
 # Rates
@@ -409,7 +495,9 @@ def test_over_an_hour_a_caller_gets_the_rate_and_no_more() -> None:
 
 def test_the_api_answers_429_with_retry_after(pool, tmp_path) -> None:
 
-    world = World(pool, tmp_path / "data", person_requests_per_minute=6, unknown_requests_per_minute=6)
+    world = World(
+        pool, tmp_path / "data", person_requests_per_minute=6, unknown_requests_per_minute=6
+    )
     world.open("ana")
     with ApplicationClient(world.app) as api:
         for headers in (world.person("ana"), {}, {"authorization": "Bearer nonsense"}):

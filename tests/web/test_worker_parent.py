@@ -1,4 +1,6 @@
-"""The rules by which `licet serve --workers` starts, replaces, kills and ends its processes, on programs that only report."""
+"""The rules by which `licet serve --workers` starts, replaces, kills and ends its processes, on
+programs that only report.
+"""
 
 from __future__ import annotations
 
@@ -48,8 +50,8 @@ while True:
 
 
 class Stubs:
-    """Workers of a parent that is in this process. ``report`` is what they say, if anything; ``ends_with`` the status of
-    those that end by themselves.
+    """Workers of a parent that is in this process. ``report`` is what they say, if anything;
+    ``ends_with`` the status of those that end by themselves.
     """
 
     def __init__(self, count: int, *, leaves: bool) -> None:
@@ -61,7 +63,16 @@ class Stubs:
         ours, theirs = socket.socketpair()
         with theirs:
             process = subprocess.Popen(
-                [sys.executable, "-S", "-c", STUB, str(theirs.fileno()), self.report, self.ends_with, self.leaves],
+                [
+                    sys.executable,
+                    "-S",
+                    "-c",
+                    STUB,
+                    str(theirs.fileno()),
+                    self.report,
+                    self.ends_with,
+                    self.leaves,
+                ],
                 pass_fds=[theirs.fileno()],
             )
         self.started.append(process)
@@ -97,7 +108,9 @@ def stubs(count: int, *, leaves: bool = True) -> Iterator[Stubs]:
 
 def test_a_worker_that_hangs_is_killed_and_another_takes_its_place() -> None:
     with stubs(1) as made, capture_logs() as logged:
-        made.step_until(lambda: any(line["event"] == "worker is ready" for line in logged), "it is ready")
+        made.step_until(
+            lambda: any(line["event"] == "worker is ready" for line in logged), "it is ready"
+        )
         made.started[0].send_signal(signal.SIGSTOP)
         made.step_until(lambda: len(made.started) == 2, "another is started", 5.0)
         assert made.started[0].wait(600) == -signal.SIGKILL
@@ -107,7 +120,9 @@ def test_a_worker_that_hangs_is_killed_and_another_takes_its_place() -> None:
 
 def test_workers_that_end_again_and_again_are_replaced_after_longer_and_longer() -> None:
     with stubs(1) as made, capture_logs() as logged:
-        made.step_until(lambda: any(line["event"] == "worker is ready" for line in logged), "it is ready")
+        made.step_until(
+            lambda: any(line["event"] == "worker is ready" for line in logged), "it is ready"
+        )
         for count in (2, 3, 4):
             made.started[-1].kill()
             made.step_until(lambda many=count: len(made.started) == many, "another is started")  # type: ignore[misc]
@@ -117,12 +132,17 @@ def test_workers_that_end_again_and_again_are_replaced_after_longer_and_longer()
 
 def test_a_reload_whose_replacement_does_not_start_leaves_the_others_as_they_are() -> None:
     with stubs(2) as made, capture_logs() as logged:
-        made.step_until(lambda: sum(line["event"] == "worker is ready" for line in logged) == 2, "both are ready")
+        made.step_until(
+            lambda: sum(line["event"] == "worker is ready" for line in logged) == 2,
+            "both are ready",
+        )
         made.report = ""
         made.workers.reload()
         made.step_until(lambda: len(made.started) == 3, "a replacement is started")
         made.started[2].kill()
-        made.step_until(lambda: any("given up" in line["event"] for line in logged), "it is given up")
+        made.step_until(
+            lambda: any("given up" in line["event"] for line in logged), "it is given up"
+        )
         assert made.started[0].poll() is None
         assert made.started[1].poll() is None
 
@@ -176,7 +196,9 @@ def test_a_reload_waits_for_one_that_leaves_before_it_replaces_the_next() -> Non
         assert len(made.started) == 3
         made.started[0].kill()
         made.step_until(lambda: ready(logged) == 4, "the second replacement is ready")
-        assert not [line for line in logged if line["event"] == "worker has ended"], "it left, as it was told"
+        assert not [line for line in logged if line["event"] == "worker has ended"], (
+            "it left, as it was told"
+        )
 
 
 def test_a_reload_replaces_none_that_has_ended_meanwhile() -> None:
@@ -185,7 +207,10 @@ def test_a_reload_replaces_none_that_has_ended_meanwhile() -> None:
         made.workers.reload()
         made.started[1].kill()
         made.started[1].wait(600)
-        made.step_until(lambda: ready(logged) == 4, "the one that ended and the other have each another in their place")
+        made.step_until(
+            lambda: ready(logged) == 4,
+            "the one that ended and the other have each another in their place",
+        )
         made.step_until(lambda: len(made.running()) == 2, "the old one has left")
         for _ in range(20):
             made.now += 0.2

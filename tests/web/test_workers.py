@@ -1,4 +1,6 @@
-"""`licet serve --workers N`: one socket, processes that are replaced when they end, and nothing that was acknowledged lost."""
+"""`licet serve --workers N`: one socket, processes that are replaced when they end, and nothing
+that was acknowledged lost.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,11 @@ class Served:
 
     def gauge(self, name: str) -> float:
         text = httpx.get(f"{self.url}/metrics", timeout=600).text
-        return next(float(line.split()[-1]) for line in text.splitlines() if line.split("{")[0].split(" ")[0] == name)
+        return next(
+            float(line.split()[-1])
+            for line in text.splitlines()
+            if line.split("{")[0].split(" ")[0] == name
+        )
 
     def wait_ready(self) -> None:
         def ready() -> bool:
@@ -87,15 +93,33 @@ class Place:
             "gate:read",
         ]
         words = [word for scope in scopes for word in ("--scope", scope)]
-        self.key = json.loads(licet(data, dsn, "api-key", "create", "host", *words, "--json").stdout)["key"]
+        self.key = json.loads(
+            licet(data, dsn, "api-key", "create", "host", *words, "--json").stdout
+        )["key"]
 
     @contextmanager
     def serving(self, **settings: str) -> Iterator[Served]:
         port = free_port()
-        command = [*LICET, "serve", "--workers", str(WORKERS), "--data", str(self.data), "--port", str(port)]
-        told = {"LICET_DATABASE_URL": self.dsn, "LICET_WEB__TOKEN_KEY_FILE": str(self.data / "token.key"), **settings}
+        command = [
+            *LICET,
+            "serve",
+            "--workers",
+            str(WORKERS),
+            "--data",
+            str(self.data),
+            "--port",
+            str(port),
+        ]
+        told = {
+            "LICET_DATABASE_URL": self.dsn,
+            "LICET_WEB__TOKEN_KEY_FILE": str(self.data / "token.key"),
+            **settings,
+        }
         log = self.data / "server.log"
-        with log.open("ab") as out, subprocess.Popen(command, env={**os.environ, **told}, stdout=out) as process:
+        with (
+            log.open("ab") as out,
+            subprocess.Popen(command, env={**os.environ, **told}, stdout=out) as process,
+        ):
             served = Served(process, f"http://127.0.0.1:{port}", log)
             try:
                 answers(process, served.url)  # type: ignore[arg-type]
@@ -156,7 +180,11 @@ def test_sighup_replaces_every_worker_under_load_and_no_request_fails(place: Pla
 
     def fresh(stop: threading.Event) -> None:
         while not stop.is_set():
-            statuses.append(httpx.get(f"{served.url}/v1/accounts/host:ana/gate", headers=head, timeout=600).status_code)
+            statuses.append(
+                httpx.get(
+                    f"{served.url}/v1/accounts/host:ana/gate", headers=head, timeout=600
+                ).status_code
+            )
 
     head = {"authorization": f"Bearer {place.key}"}
     with place.serving() as served:
@@ -208,18 +236,22 @@ def test_workers_are_killed_under_load_and_nothing_acknowledged_is_lost_and_noth
                 goes_on()
                 served.wait_ready()
                 os.kill(min(served.workers()), signal.SIGKILL)
-                wait_until(lambda many=kills: len(served.told("worker has ended")) == many, "it is seen")  # type: ignore[misc]
+                wait_until(
+                    lambda many=kills: len(served.told("worker has ended")) == many, "it is seen"
+                )  # type: ignore[misc]
             goes_on()
         served.wait_ready()
         served.process.send_signal(signal.SIGTERM)
         assert served.process.wait(600) == 0
     assert [line["because"] for line in served.told("worker has ended")] == ["killed"] * KILLS
     kept = {
-        f"conv_{row[0].hex}" for row in place.rows("SELECT conversation_id FROM conversations WHERE deleted_at IS NULL")
+        f"conv_{row[0].hex}"
+        for row in place.rows("SELECT conversation_id FROM conversations WHERE deleted_at IS NULL")
     }
     assert kept == set(said) - set(deleted)
     assert place.rows(
-        "SELECT count(*) FROM turns JOIN conversations USING (conversation_id) WHERE deleted_at IS NULL"
+        "SELECT count(*) FROM turns JOIN conversations USING (conversation_id) WHERE "
+        "deleted_at IS NULL"
     ) == [(len(kept),)]
     journal = Journal(place.data / "restrictions")
     recorded = {
@@ -235,15 +267,26 @@ def test_a_limit_a_session_and_a_failed_disk_are_the_same_for_all_workers(place:
     """Each request has a connection of its own, which any worker may take."""
     with place.serving(LICET_WEB__PERSON_REQUESTS_PER_MINUTE="1") as served:
         place.open(served.url)
-        person = {"authorization": f"Bearer {tokens.signed(TOKEN_KEY, 'ana', 'licet', datetime.now(UTC).timestamp())}"}
-        statuses = [httpx.get(f"{served.url}/v1/me", headers=person, timeout=600).status_code for _ in range(40)]
+        person = {
+            "authorization": (
+                f"Bearer {tokens.signed(TOKEN_KEY, 'ana', 'licet', datetime.now(UTC).timestamp())}"
+            )
+        }
+        statuses = [
+            httpx.get(f"{served.url}/v1/me", headers=person, timeout=600).status_code
+            for _ in range(40)
+        ]
         assert set(statuses) == {200, 429}
         answered = [line for line in served.told("answered") if line["route"] == "/v1/me"]
         first, *_, last = sorted(datetime.fromisoformat(line["at"]) for line in answered)
-        assert statuses.count(200) <= 3 + (last - first).total_seconds() / 60, "what one worker would allow"
+        assert statuses.count(200) <= 3 + (last - first).total_seconds() / 60, (
+            "what one worker would allow"
+        )
         assert len({line["worker"] for line in answered}) > 1, "one worker took every request"
 
-        told = licet(place.data, place.dsn, "staff", "bootstrap", "ana@example.org", "--url", served.url).stdout.strip()
+        told = licet(
+            place.data, place.dsn, "staff", "bootstrap", "ana@example.org", "--url", served.url
+        ).stdout.strip()
         entered = httpx.post(
             f"{served.url}/sign-in/link",
             data={"secret": told.rpartition("/")[2]},
@@ -251,13 +294,19 @@ def test_a_limit_a_session_and_a_failed_disk_are_the_same_for_all_workers(place:
             timeout=600,
         )
         cookie = {"cookie": entered.headers["set-cookie"].partition(";")[0]}
-        pages = [httpx.get(f"{served.url}/console", headers=cookie, timeout=600).status_code for _ in range(40)]
+        pages = [
+            httpx.get(f"{served.url}/console", headers=cookie, timeout=600).status_code
+            for _ in range(40)
+        ]
         assert set(pages) == {200, 429}, "known to all; and the limit of staff is the same"
 
         with Client(served.url, place.key, attempts_max=1) as client:
-            conversation = client.send(say("host:ana", "to be deleted", conversation="host:c")).conversation
+            conversation = client.send(
+                say("host:ana", "to be deleted", conversation="host:c")
+            ).conversation
             assert conversation is not None
-            shutil.rmtree(place.data / "restrictions")  # no worker can record a restriction from now on
+            # no worker can record a restriction from now on
+            shutil.rmtree(place.data / "restrictions")
             with pytest.raises(LicetError):
                 client.send(delete(conversation, "host:ana"))
         assert served.process.wait(600) == 70
@@ -317,4 +366,7 @@ def test_a_full_bucket_forgets_whoever_has_been_idle_longest() -> None:
 
 
 def test_the_pools_of_all_workers_fit_into_an_ordinary_postgresql() -> None:
-    assert all(pool_size(count) * count <= 80 and pool_size(count) >= 8 for count in range(1, WORKERS_MAX + 1))
+    assert all(
+        pool_size(count) * count <= 80 and pool_size(count) >= 8
+        for count in range(1, WORKERS_MAX + 1)
+    )

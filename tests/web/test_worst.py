@@ -1,10 +1,12 @@
-"""The cheapest hurtful request of every route, against a server in a process of its own: what it costs is bounded.
+"""The cheapest hurtful request of every route, against a server in a process of its own: what it
+costs is bounded.
 
-Each row says what is sent and holds, for the server's process, the processor time (of all its threads), the memory at
-its peak beyond what it had and beyond the request's own bytes, and how long `/healthz` was silent for somebody else: in
-processor time of the server, so that a busy machine changes nothing.
-`docs/worst-requests.md` is the table; to write it anew set TESTS_WRITE_GOLDEN=1. Its figures are of the machine
-that wrote it: the bounds are what the test holds, and that no route is without a row.
+Each row says what is sent and holds, for the server's process, the processor time (of all its
+threads), the memory at its peak beyond what it had and beyond the request's own bytes, and how long
+`/healthz` was silent for somebody else: in processor time of the server, so that a busy machine
+changes nothing. `docs/worst-requests.md` is the table; to write it anew set TESTS_WRITE_GOLDEN=1.
+Its figures are of the machine that wrote it: the bounds are what the test holds, and that no route
+is without a row.
 """
 
 from __future__ import annotations
@@ -129,7 +131,8 @@ JSON = {"content-type": "application/json"}
 FORMED = {"content-type": "application/x-www-form-urlencoded"}
 PROTOBUF = {"content-type": "application/x-protobuf"}
 ALTERNATING = [
-    {"account": "host:ana", "conversation": "host:long", "text": "hello", "surface": s} for s in ("app", "api")
+    {"account": "host:ana", "conversation": "host:long", "text": "hello", "surface": s}
+    for s in ("app", "api")
 ]
 OTHER = {"account": "host:ana", "conversation": "host:many", "text": "hello"}
 
@@ -190,32 +193,69 @@ WORST: dict[str, tuple[Worst, ...]] = {
         Worst("8 MiB of empty objects", body=b"[" + b"{}," * 2_700_000 + b"{}]", headers=JSON),
         Worst(
             "a text of 4 Mi characters",
-            body=json_of(account="host:ana", conversation="host:fat", text="x" * (4 * 2**20)), headers=JSON,
+            body=json_of(account="host:ana", conversation="host:fat", text="x" * (4 * 2**20)),
+            headers=JSON,
         ),
-        Worst(f"a turn in a conversation of as many {SEGMENTS} as there may be", body=json_of(**ALTERNATING[0]), headers=JSON),
+        Worst(
+            f"a turn in a conversation of as many {SEGMENTS} as there may be",
+            body=json_of(**ALTERNATING[0]),
+            headers=JSON,
+        ),
     ),
     BULK: (
         Worst("4 MiB of newlines", body=b"\n" * 2**22),
         Worst("64 MiB of newlines", body=b"\n" * 2**26),
         Worst("as many lines as may be, of nothing", body=b"\n" * limits.BULK_LINES_MAX),
-        Worst("as many turns as may be, to a conversation each",
-              body=b"\n".join(json_of(**{**OTHER, "conversation": f"host:b{n}"}) for n in range(limits.BULK_LINES_MAX))),
-        Worst("as many turns as may be, alternating in a conversation of 256 segments",
-              body=lines(limits.BULK_LINES_MAX, *ALTERNATING)),
-        Worst("8 turns of 4 MiB", body=b"\n".join(json_of(**{**OTHER, "text": "y" * 2**22}, id=f"f{n}") for n in range(8))),
+        Worst(
+            "as many turns as may be, to a conversation each",
+            body=b"\n".join(
+                json_of(**{**OTHER, "conversation": f"host:b{n}"})
+                for n in range(limits.BULK_LINES_MAX)
+            ),
+        ),
+        Worst(
+            "as many turns as may be, alternating in a conversation of 256 segments",
+            body=lines(limits.BULK_LINES_MAX, *ALTERNATING),
+        ),
+        Worst(
+            "8 turns of 4 MiB",
+            body=b"\n".join(
+                json_of(**{**OTHER, "text": "y" * 2**22}, id=f"f{n}") for n in range(8)
+            ),
+        ),
         Worst("lines that nest too deeply", body=b"\n".join([b"[" * 4_000] * 5_000)),
     ),
     OTLP: (
-        Worst("61 kB of gzip with 20 million empty spans", body=gzip.compress(b"\x12\x00" * 20_000_000, 9),
-              headers={**PROTOBUF, "content-encoding": "gzip"}),
-        Worst("a gzip of the same as JSON", headers={**JSON, "content-encoding": "gzip"},
-              body=gzip.compress(b'{"resourceSpans":[{"scopeSpans":[{"spans":[' + b"{}," * 10_000_000 + b"{}]}]}]}", 9)),
-        Worst("as many fields as may be", body=field(1, field(2, field(2, b"\x4a\x00" * 999_000))), headers=PROTOBUF),
-        Worst("as many spans as may be, a conversation each", body=spans(otlp.SPANS_MAX), headers=PROTOBUF),
-        Worst("as many of an account that is not known", body=spans(otlp.SPANS_MAX).replace(b"ana", b"eve"),
-              headers=PROTOBUF),
+        Worst(
+            "61 kB of gzip with 20 million empty spans",
+            body=gzip.compress(b"\x12\x00" * 20_000_000, 9),
+            headers={**PROTOBUF, "content-encoding": "gzip"},
+        ),
+        Worst(
+            "a gzip of the same as JSON",
+            headers={**JSON, "content-encoding": "gzip"},
+            body=gzip.compress(
+                b'{"resourceSpans":[{"scopeSpans":[{"spans":[' + b"{}," * 10_000_000 + b"{}]}]}]}",
+                9,
+            ),
+        ),
+        Worst(
+            "as many fields as may be",
+            body=field(1, field(2, field(2, b"\x4a\x00" * 999_000))),
+            headers=PROTOBUF,
+        ),
+        Worst(
+            "as many spans as may be, a conversation each",
+            body=spans(otlp.SPANS_MAX),
+            headers=PROTOBUF,
+        ),
+        Worst(
+            "as many of an account that is not known",
+            body=spans(otlp.SPANS_MAX).replace(b"ana", b"eve"),
+            headers=PROTOBUF,
+        ),
     ),
-}  # fmt: skip
+}
 
 
 def defaults(key: str, path: str) -> tuple[Worst, ...]:
@@ -228,23 +268,42 @@ def defaults(key: str, path: str) -> tuple[Worst, ...]:
             return JSON_BODY
         return (*READ, *OWN) if "{account:str}" in path else READ
     if path.startswith(
-        ("/healthz", "/readyz", "/metrics", "/openapi", "/static", "/signed-out", "/sign-in", "/enter", "/elements")
+        (
+            "/healthz",
+            "/readyz",
+            "/metrics",
+            "/openapi",
+            "/static",
+            "/signed-out",
+            "/sign-in",
+            "/enter",
+            "/elements",
+        )
     ):
         long = Worst("headers of 60,000 bytes", "nobody", headers={"x-long": "y" * 60_000})
-        return (long,) if method == "GET" else (long, Worst("a form of 30,000 fields", "nobody", FORM, FORMED))
+        return (
+            (long,)
+            if method == "GET"
+            else (long, Worst("a form of 30,000 fields", "nobody", FORM, FORMED))
+        )
     return PAGE_OF if method == "GET" else OWN_FORM
 
 
 class Measured:
     """The server's process, its callers, and somebody who asks `/healthz` all the time."""
 
-    def __init__(self, world: World, objects: dict[str, str], process: subprocess.Popen[str], port: int) -> None:
+    def __init__(
+        self, world: World, objects: dict[str, str], process: subprocess.Popen[str], port: int
+    ) -> None:
         self.world = world
         self.url, self.process = f"http://127.0.0.1:{port}", psutil.Process(process.pid)
         self.callers = {
-            "nobody": {}, "person": world.person("ana"), "service": world.service(), "browser": world.browser("ana"),
+            "nobody": {},
+            "person": world.person("ana"),
+            "service": world.service(),
+            "browser": world.browser("ana"),
             "staff": world.staff(*StaffRole),
-        }  # fmt: skip
+        }
         self.objects = objects
         self.http = httpx.Client(timeout=120)
 
@@ -260,7 +319,11 @@ class Measured:
             path = path.replace("{" + name + ":str}", value)
         headers = {**self.callers[worst.caller], **worst.headers}
         answer = self.http.request(
-            method, f"{self.url}{path}{worst.query}", content=worst.body, headers=headers, follow_redirects=False
+            method,
+            f"{self.url}{path}{worst.query}",
+            content=worst.body,
+            headers=headers,
+            follow_redirects=False,
         )
         return answer.status_code
 
@@ -272,8 +335,9 @@ class Measured:
         return bool(seen["items"][0]["unread"])
 
     def cost(self, key: str, worst: Worst) -> Cost:
-        """What a request costs: the least of some tries, should it have been much. What a busy machine adds differs from try
-        to try (the longer an answer takes, the more probes are counted with it), and what the request needs does not.
+        """What a request costs: the least of some tries, should it have been much. What a busy
+        machine adds differs from try to try (the longer an answer takes, the more probes are
+        counted with it), and what the request needs does not.
         """
         least = self.tried(key, worst)
         for _ in range(TRIES - 1):
@@ -312,7 +376,9 @@ class Measured:
 
 @contextmanager
 def probing(url: str, cpu: Callable[[], float]) -> Iterator[list[float]]:
-    """What the server did, in seconds of its processor time, while each of somebody else's requests waited."""
+    """What the server did, in seconds of its processor time, while each of somebody else's requests
+    waited.
+    """
     silences: list[float] = []
     ends = threading.Event()
 
@@ -334,7 +400,9 @@ def probing(url: str, cpu: Callable[[], float]) -> Iterator[list[float]]:
 
 
 def filled(world: World) -> dict[str, str]:
-    """Something large of everything: conversations, turns, segments. The ids that paths are filled with."""
+    """Something large of everything: conversations, turns, segments. The ids that paths are filled
+    with.
+    """
     world.clock.set(datetime.now(UTC))
     world.open("ana", allow=True)
     rng = random.Random(1)
@@ -342,29 +410,54 @@ def filled(world: World) -> dict[str, str]:
     mails = ["a@firma.ee " * (MESSAGE // 11)] * 8
     prose = [f"{n} " + " ".join(rng.choice(WORDS) for _ in range(14)) for n in range(1_900)]
     several = (
-        b"\n".join(json_of(**own, conversation="host:mails", text=text, id=f"d{n}") for n, text in enumerate(mails)),
+        b"\n".join(
+            json_of(**own, conversation="host:mails", text=text, id=f"d{n}")
+            for n, text in enumerate(mails)
+        ),
         lines(2 * SEGMENTS_MAX, *ALTERNATING),
         b"\n".join(json_of(**{**OTHER, "conversation": f"host:c{n}"}) for n in range(1_000)),
         b"\n".join(
-            json_of(**{**OTHER, "conversation": "host:prose", "text": t}, id=f"p{n}") for n, t in enumerate(prose)
+            json_of(**{**OTHER, "conversation": "host:prose", "text": t}, id=f"p{n}")
+            for n, t in enumerate(prose)
         ),
-        b"\n".join(json_of(**{**OTHER, "conversation": "host:fat"}, id=f"f{n}") for n in range(3_000)),
         b"\n".join(
-            json_of(**{**OTHER, "conversation": "host:fat", "text": "z" * 2**16}, id=f"g{n}") for n in range(200)
+            json_of(**{**OTHER, "conversation": "host:fat"}, id=f"f{n}") for n in range(3_000)
+        ),
+        b"\n".join(
+            json_of(**{**OTHER, "conversation": "host:fat", "text": "z" * 2**16}, id=f"g{n}")
+            for n in range(200)
         ),
     )
     for place, body in enumerate(several):
-        statuses = {json.loads(line)["status"] for line in api_turns._take_all(world.site, body).splitlines()}
+        statuses = {
+            json.loads(line)["status"]
+            for line in api_turns._take_all(world.site, body).splitlines()
+        }
         assert place == 1 or statuses == {201}
     endpoints.add(world.here, "reader", None)
-    ((fat,),) = world.rows("SELECT conversation_id FROM turns GROUP BY 1 ORDER BY count(*) DESC LIMIT 1")
-    (mails_row,) = world.rows("SELECT conversation_id, project_id FROM conversations WHERE project_id IS NOT NULL")
+    ((fat,),) = world.rows(
+        "SELECT conversation_id FROM turns GROUP BY 1 ORDER BY count(*) DESC LIMIT 1"
+    )
+    (mails_row,) = world.rows(
+        "SELECT conversation_id, project_id FROM conversations WHERE project_id IS NOT NULL"
+    )
     return {
-        "mails": f"conv_{mails_row[0].hex}", "project": f"proj_{mails_row[1].hex}",
-        "account": f"acc_{world.accounts['ana'].hex}", "conversation": f"conv_{fat.hex}", "turn": f"turn_{fat.hex}-1",
-        "showing": UNKNOWN, "erasure": f"era_{UNKNOWN}", "event": f"evt_{UNKNOWN}", "release": UNKNOWN, "name": "x",
-        "staff": UNKNOWN, "secret": "x" * 43, "version": "x", "hold": UNKNOWN, "matter": "x",
-    }  # fmt: skip
+        "mails": f"conv_{mails_row[0].hex}",
+        "project": f"proj_{mails_row[1].hex}",
+        "account": f"acc_{world.accounts['ana'].hex}",
+        "conversation": f"conv_{fat.hex}",
+        "turn": f"turn_{fat.hex}-1",
+        "showing": UNKNOWN,
+        "erasure": f"era_{UNKNOWN}",
+        "event": f"evt_{UNKNOWN}",
+        "release": UNKNOWN,
+        "name": "x",
+        "staff": UNKNOWN,
+        "secret": "x" * 43,
+        "version": "x",
+        "hold": UNKNOWN,
+        "matter": "x",
+    }
 
 
 @pytest.fixture
@@ -375,13 +468,16 @@ def measured(pool: Pool, dsn: str, tmp_path: Path) -> Iterator[Measured]:
     objects = filled(world)
     with subprocess.Popen(
         [sys.executable, "-c", SERVER, dsn, str(tmp_path / "data"), ORIGIN],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
         assert process.stderr is not None
         port = int(process.stderr.readline())
         world.wall = datetime.now(UTC)
         made = Measured(world, objects, process, port)
-        for _ in range(3):  # what is compiled and remembered with the first requests is nobody's cost
+        # what is compiled and remembered with the first requests is nobody's cost
+        for _ in range(3):
             made.http.get(f"{made.url}/healthz")
             made.http.get(f"{made.url}/v1/me", headers=made.callers["person"])
         while made.read_more():
@@ -395,27 +491,42 @@ def measured(pool: Pool, dsn: str, tmp_path: Path) -> Iterator[Measured]:
 def cases(world: World) -> dict[str, tuple[Worst, ...]]:
     """The rows, by route."""
     found = [f"{method} {path}" for method, path, _ in routes(world)]
-    named = [key for key in found if not key.startswith("GET /openapi") or key == "GET /openapi.json"]
+    named = [
+        key for key in found if not key.startswith("GET /openapi") or key == "GET /openapi.json"
+    ]
     ordered = sorted(set(named), key=lambda key: PLACES.get(key, key))
     return {key: WORST.get(key) or defaults(key, key.partition(" ")[2]) for key in ordered}
 
 
-# What ends the account or its session stands just before the API's route that closes it: nothing large is left after that.
+# What ends the account or its session stands just before the API's route that closes it: nothing
+# large is left after that.
 PLACES = {
     key: f"POST /v1/accounts/{{account:str}}/clos{place}"
-    for place, key in enumerate(("POST /everything/delete", "POST /account/close", "POST /sign-out"))
+    for place, key in enumerate(
+        ("POST /everything/delete", "POST /account/close", "POST /sign-out")
+    )
 }
 
 
 def test_no_route_is_without_its_worst_request_and_each_is_bounded(measured: Measured) -> None:
     rows: list[Row] = []
     for place, (key, several) in enumerate(cases(measured.world).items()):
-        sent = several if ALL or several is not JSON_BODY else (several[(place + SIXTEENTH) % len(several)],)
-        rows += [Row(key, worst.said, worst.caller, len(worst.body), measured.cost(key, worst)) for worst in sent]
+        sent = (
+            several
+            if ALL or several is not JSON_BODY
+            else (several[(place + SIXTEENTH) % len(several)],)
+        )
+        rows += [
+            Row(key, worst.said, worst.caller, len(worst.body), measured.cost(key, worst))
+            for worst in sent
+        ]
     if os.environ.get("TESTS_WRITE_GOLDEN"):
         PAGE.write_text(page_of(rows), encoding="utf-8")
     assert [row for row in rows if is_beyond(row.cost)] == []
-    measured_rows, page = [shown(row)[:4] for row in rows], rows_of(PAGE.read_text(encoding="utf-8"))
+    measured_rows, page = (
+        [shown(row)[:4] for row in rows],
+        rows_of(PAGE.read_text(encoding="utf-8")),
+    )
     assert measured_rows == [row for row in page if ALL or row in measured_rows]
     assert {row[0] for row in page} == {row[0] for row in measured_rows}
 
@@ -442,13 +553,28 @@ def is_beyond(cost: Cost) -> bool:
 def shown(row: Row) -> list[str]:
     cost = row.cost
     return [
-        f"`{row.route}`", row.said, row.caller, f"{row.sent_bytes:,}", str(cost.status), f"{cost.cpu_seconds:.2f}",
-        f"{cost.memory_bytes / 2**20:.0f}", f"{cost.silent_seconds:.2f}",
-    ]  # fmt: skip
+        f"`{row.route}`",
+        row.said,
+        row.caller,
+        f"{row.sent_bytes:,}",
+        str(cost.status),
+        f"{cost.cpu_seconds:.2f}",
+        f"{cost.memory_bytes / 2**20:.0f}",
+        f"{cost.silent_seconds:.2f}",
+    ]
 
 
 def page_of(rows: list[Row]) -> str:
-    heads = ("route", "what is sent", "by", "bytes", "answer", "CPU, s", "memory, MiB", "silent, CPU s")
+    heads = (
+        "route",
+        "what is sent",
+        "by",
+        "bytes",
+        "answer",
+        "CPU, s",
+        "memory, MiB",
+        "silent, CPU s",
+    )
     table = [heads, ["---"] * len(heads), *map(shown, rows)]
     return HEAD + "\n".join(f"| {' | '.join(cells)} |" for cells in table) + "\n"
 

@@ -1,4 +1,6 @@
-"""Your data: one line of what there is, chats found and changed several at once, each with its words, and the timeline."""
+"""Your data: one line of what there is, chats found and changed several at once, each with its
+words, and the timeline.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ def shown_ids(answer: str) -> list[str]:
 
 def find(world: World, api: Any, **fields: str) -> list[str]:
     """The chats that a search leads to."""
-    answer = api.post("/chats/search", headers=world.browser("ana"), data=fields, follow_redirects=False)
+    answer = api.post(
+        "/chats/search", headers=world.browser("ana"), data=fields, follow_redirects=False
+    )
     assert answer.status_code == 303
     return shown_ids(api.get(answer.headers["location"], headers=world.browser("ana")).text)
 
@@ -64,7 +68,9 @@ def told(world: World, api: Any, answer: Any) -> str:
     return plain(status[0])
 
 
-def test_the_summary_counts_what_the_rule_answers_and_names_the_next_end(ana: World, api: Any) -> None:
+def test_the_summary_counts_what_the_rule_answers_and_names_the_next_end(
+    ana: World, api: Any
+) -> None:
     ana.say("ana", "Before")
     choose(ana, True)
     ana.say("ana", "Bees")
@@ -96,15 +102,26 @@ def test_what_is_counted_as_usable_is_what_the_badges_say(ana: World) -> None:
         known = installation.policies(ana.here)
         counted = conversation_search.counted(tx, known, ana.accounts["ana"], ana.clock.now)
         found = conversation_search.found(
-            tx, ana.here.keyring, known, ana.accounts["ana"], ana.clock.now, Sought(use=UseFilter.may)
+            tx,
+            ana.here.keyring,
+            known,
+            ana.accounts["ana"],
+            ana.clock.now,
+            Sought(use=UseFilter.may),
         )
-    usable = [one.conversation for one in mine(ana) if any(badge.use is not Use.none for badge in one.badges)]
+    usable = [
+        one.conversation
+        for one in mine(ana)
+        if any(badge.use is not Use.none for badge in one.badges)
+    ]
     assert counted.usable == len(usable) > 0
     assert counted.conversations == 9
     assert [one.conversation for one in found.listed.conversations] == usable
 
 
-def test_chats_are_found_by_words_of_their_titles_and_no_address_has_the_words(ana: World, api: Any) -> None:
+def test_chats_are_found_by_words_of_their_titles_and_no_address_has_the_words(
+    ana: World, api: Any
+) -> None:
     ana.open("ben", allow=True)
     ana.say("ben", "Bees of somebody else")
     roof, bees = ana.say("ana", "The ROOF of the landlord"), ana.say("ana", "Bees in winter")
@@ -112,7 +129,12 @@ def test_chats_are_found_by_words_of_their_titles_and_no_address_has_the_words(a
     assert find(ana, api, words="BEES") == [bees]
     assert find(ana, api, words="nothing of the kind") == []
     assert set(find(ana, api, words="")) == {roof, bees}
-    answer = api.post("/chats/search", headers=ana.browser("ana"), data={"words": "landlord"}, follow_redirects=False)
+    answer = api.post(
+        "/chats/search",
+        headers=ana.browser("ana"),
+        data={"words": "landlord"},
+        follow_redirects=False,
+    )
     (sealed,) = parse_qs(urlsplit(answer.headers["location"]).query)["found"]
     assert "landlord" not in answer.headers["location"]
     other = api.get(f"/chats?found={sealed}", headers=ana.browser("ben"))
@@ -126,13 +148,19 @@ def test_chats_are_filtered_by_use_by_keeping_out_and_by_project(ana: World, api
     account = ana.accounts["ana"]
     host = ana.site.host_key
     secret = Say(
-        account=account, at=ana.clock.now, content=encode(Content(text="psst")), incognito=True,
+        account=account,
+        at=ana.clock.now,
+        content=encode(Content(text="psst")),
+        incognito=True,
         host_conversation=host_hmac(host, "conversation", "secret"),
-    )  # fmt: skip
+    )
     within = Say(
-        account=account, at=ana.clock.now, content=encode(Content(text="at work")),
-        host_conversation=host_hmac(host, "conversation", "work"), host_project=host_hmac(host, "project", "p"),
-    )  # fmt: skip
+        account=account,
+        at=ana.clock.now,
+        content=encode(Content(text="at work")),
+        host_conversation=host_hmac(host, "conversation", "work"),
+        host_project=host_hmac(host, "project", "p"),
+    )
     answers = ana.tell(secret, within)
     psst, work = (f"conv_{one.conversation.hex}" for one in answers if one.conversation is not None)
     assert set(find(ana, api, use="may")) == {work, bees}
@@ -143,12 +171,18 @@ def test_chats_are_filtered_by_use_by_keeping_out_and_by_project(ana: World, api
     assert find(ana, api, project=f"proj_{project.hex}") == [work]
     page = api.get(f"/projects/proj_{project.hex}", headers=ana.browser("ana")).text
     listed = page.partition('<ol class="chats">')[2].partition("</ol>")[0]
-    assert (listed.count(f'href="/chats/{work}"'), listed.count("<li>"), listed.count('class="badge ')) == (1, 1, 1)
+    assert (
+        listed.count(f'href="/chats/{work}"'),
+        listed.count("<li>"),
+        listed.count('class="badge '),
+    ) == (1, 1, 1)
     assert f'href="/chats?project=proj_{project.hex}">{WORDS.say("project.chats.all")}' in page
     assert find(ana, api, use="may", words="bees") == [bees]
 
 
-def test_a_search_stops_at_its_bound_and_goes_on_from_there(ana: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_stops_at_its_bound_and_goes_on_from_there(
+    ana: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = ana.say("ana", "The needle")
     for number in range(60):
         ana.say("ana", f"Hay {number}")
@@ -157,8 +191,14 @@ def test_a_search_stops_at_its_bound_and_goes_on_from_there(ana: World, monkeypa
     with transaction(ana.here.pool) as tx:
         while True:
             result = conversation_search.found(
-                tx, ana.here.keyring, known, ana.accounts["ana"], ana.clock.now, Sought(words="needle"), before=before
-            )  # fmt: skip
+                tx,
+                ana.here.keyring,
+                known,
+                ana.accounts["ana"],
+                ana.clock.now,
+                Sought(words="needle"),
+                before=before,
+            )
             found += [one.shown_id for one in result.listed.conversations]
             pages, before = pages + 1, result.listed.next
             assert result.stopped == (before is not None)
@@ -167,14 +207,19 @@ def test_a_search_stops_at_its_bound_and_goes_on_from_there(ana: World, monkeypa
     assert (found, pages) == ([first], 3)
 
 
-def test_several_chats_are_kept_out_and_let_in_at_once_and_what_had_no_effect_says_why(ana: World, api: Any) -> None:
+def test_several_chats_are_kept_out_and_let_in_at_once_and_what_had_no_effect_says_why(
+    ana: World, api: Any
+) -> None:
     choose(ana, True)
     bees, roof, out = ana.say("ana", "Bees"), ana.say("ana", "Roof"), ana.say("ana", "Out")
     narrow(ana, out)
     answer = select(ana, api, "keep_out", bees, roof, out)
     said = told(ana, api, answer)
     assert WORDS.count("selected.keep_out", 2) in said
-    assert WORDS.say("selected.none", title="Out", because=WORDS.say("selected.because.kept_out")) in said
+    assert (
+        WORDS.say("selected.none", title="Out", because=WORDS.say("selected.because.kept_out"))
+        in said
+    )
     assert all(one.kept_out for one in mine(ana))
     again = told(ana, api, select(ana, api, "keep_out", bees, roof))
     assert "Kept out:" not in again, "sent twice it does nothing, and says so"
@@ -192,29 +237,44 @@ def test_an_undo_takes_back_what_destroyed_nothing(ana: World, api: Any) -> None
     for act, verb in (("keep_out", "let_in"), ("let_in", "keep_out")):
         was = mine(ana)[0]
         answer = select(ana, api, act, bees, seen=f"{bees}:{was.narrowings}")
-        text = api.get(answer.headers["location"].partition("#")[0], headers=ana.browser("ana")).text
-        (form,) = re.findall(r'<form class="acts small" method="post" action="/selection">.*?</form>', text, re.DOTALL)
+        text = api.get(
+            answer.headers["location"].partition("#")[0], headers=ana.browser("ana")
+        ).text
+        (form,) = re.findall(
+            r'<form class="acts small" method="post" action="/selection">.*?</form>',
+            text,
+            re.DOTALL,
+        )
         fields = dict(re.findall(r'name="(\w+)" value="([^"]*)"', form))
         assert fields["act"] == verb
         assert WORDS.say(f"undo.{verb}.means{'.whole' if verb == 'let_in' else ''}") in plain(form)
         kept_out = mine(ana)[0].kept_out
-        undone = api.post("/selection", headers=ana.browser("ana"), data=fields, follow_redirects=False)
+        undone = api.post(
+            "/selection", headers=ana.browser("ana"), data=fields, follow_redirects=False
+        )
         assert undone.status_code == 303
         assert mine(ana)[0].kept_out != kept_out
         select(ana, api, act, bees, seen=f"{bees}:{mine(ana)[0].narrowings}")
 
 
-def test_several_chats_are_deleted_after_a_page_that_names_what_is_destroyed(ana: World, api: Any) -> None:
+def test_several_chats_are_deleted_after_a_page_that_names_what_is_destroyed(
+    ana: World, api: Any
+) -> None:
     choose(ana, True)
     bees, roof, stays = ana.say("ana", "Bees"), ana.say("ana", "Roof"), ana.say("ana", "Stays")
     answer = select(ana, api, "delete", bees, roof)
-    assert len(mine(ana)) == 3 and all(one.deleted_at is None for one in mine(ana)), "it is asked first"
+    assert len(mine(ana)) == 3 and all(one.deleted_at is None for one in mine(ana)), (
+        "it is asked first"
+    )
     asked = plain(api.get(answer.headers["location"], headers=ana.browser("ana")).text)
     for line in ("now", "releases", "models"):
         assert WORDS.say(f"delete.means.{line}.several") in asked
     assert "Bees" in asked and "Roof" in asked and "Stays" not in asked
     sent_form = api.post(
-        "/selection/delete", headers=ana.browser("ana"), data={"chat": [bees, roof]}, follow_redirects=False
+        "/selection/delete",
+        headers=ana.browser("ana"),
+        data={"chat": [bees, roof]},
+        follow_redirects=False,
     )
     said = told(ana, api, sent_form)
     assert WORDS.count("selected.delete", 2) in said
@@ -227,12 +287,17 @@ def test_several_chats_are_deleted_after_a_page_that_names_what_is_destroyed(ana
 
 def test_a_deletion_of_several_under_a_hold_says_that_a_copy_is_kept(ana: World, api: Any) -> None:
     bees, roof = ana.say("ana", "Bees"), ana.say("ana", "Roof")
-    hold = Hold(account=ana.accounts["ana"], at=ana.clock.now, conversation=UUID(hex=bees[5:]), matter="m")
+    hold = Hold(
+        account=ana.accounts["ana"], at=ana.clock.now, conversation=UUID(hex=bees[5:]), matter="m"
+    )
     ana.tell(hold)
     asked = page(ana, api, f"/selection/delete?chats={bees[5:]},{roof[5:]}")
     assert WORDS.say("delete.means.held.several") in asked
     answer = api.post(
-        "/selection/delete", headers=ana.browser("ana"), data={"chat": [bees, roof]}, follow_redirects=False
+        "/selection/delete",
+        headers=ana.browser("ana"),
+        data={"chat": [bees, roof]},
+        follow_redirects=False,
     )
     assert WORDS.say("selected.delete.held") in told(ana, api, answer)
 
@@ -242,13 +307,18 @@ def test_a_selection_is_of_ones_own_chats_and_of_a_bounded_number(ana: World, ap
     other, bees = ana.say("ben", "Roof"), ana.say("ana", "Bees")
     assert select(ana, api, "keep_out", bees, other).status_code == 404
     assert not mine(ana)[0].kept_out, "nothing of it was done"
-    assert api.get(f"/selection/delete?chats={other[5:]}", headers=ana.browser("ana")).status_code == 404
+    assert (
+        api.get(f"/selection/delete?chats={other[5:]}", headers=ana.browser("ana")).status_code
+        == 404
+    )
     many = [f"conv_{number:032x}" for number in range(SELECTED_MAX + 1)]
     assert select(ana, api, "keep_out", *many).status_code == 400
     assert WORDS.say("selected.nothing") in told(ana, api, select(ana, api, "keep_out"))
 
 
-def test_a_chat_opens_with_its_words_each_part_with_its_answer_and_its_end(ana: World, api: Any) -> None:
+def test_a_chat_opens_with_its_words_each_part_with_its_answer_and_its_end(
+    ana: World, api: Any
+) -> None:
     choose(ana, True)
     chat = ana.say("ana", "Bees", "said under the yes")
     narrow(ana, chat)
@@ -261,7 +331,9 @@ def test_a_chat_opens_with_its_words_each_part_with_its_answer_and_its_end(ana: 
     assert "said while &lt;it&gt; was out" in raw
     with transaction(ana.here.pool) as tx:
         known, (one,) = installation.policies(ana.here), mine(ana)
-        found = own_conversations.parts(tx, ana.here.keyring, known, one, ana.accounts["ana"], ana.clock.now)
+        found = own_conversations.parts(
+            tx, ana.here.keyring, known, one, ana.accounts["ana"], ana.clock.now
+        )
     texts = [plain(part) for part in re.split(r'<section aria-label="Message', raw)[1:]]
     said = ("said under the yes", "said while", "said since You")
     assert [word in text for word, text in zip(said, texts, strict=True)] == [True, True, False]
@@ -272,7 +344,11 @@ def test_a_chat_opens_with_its_words_each_part_with_its_answer_and_its_end(ana: 
         for badge in part.badges:
             assert WORDS.say(f"use.{badge.use.value}") in text
             until = badge.until
-            ends = f"until {WORDS.day(until)}" if until else f"because {WORDS.say(f'because.{badge.reason}')}"
+            ends = (
+                f"until {WORDS.day(until)}"
+                if until
+                else f"because {WORDS.say(f'because.{badge.reason}')}"
+            )
             assert ends in text
     assert "because you had kept it out when it was said" in texts[1]
     assert "May be used" in texts[2] and "May be used" not in texts[1]
@@ -282,9 +358,13 @@ def test_the_words_of_a_long_chat_come_page_by_page(ana: World, api: Any) -> Non
     for number in range(own_conversations.PAGE_TURNS_MAX + 3):
         chat = ana.say("ana", "Long", f"message {number:03}.")
     first = page(ana, api, f"/chats/{chat}")
-    assert "message 000." in first and f"message {own_conversations.PAGE_TURNS_MAX:03}." not in first
+    assert (
+        "message 000." in first and f"message {own_conversations.PAGE_TURNS_MAX:03}." not in first
+    )
     rest = page(ana, api, f"/chats/{chat}?after={own_conversations.PAGE_TURNS_MAX}")
-    assert f"message {own_conversations.PAGE_TURNS_MAX + 2:03}." in rest and "message 000." not in rest
+    assert (
+        f"message {own_conversations.PAGE_TURNS_MAX + 2:03}." in rest and "message 000." not in rest
+    )
 
 
 def test_what_is_deleted_is_not_shown_in_words(ana: World, api: Any) -> None:
@@ -309,12 +389,17 @@ def test_what_a_message_holds_beside_its_text_and_what_is_cut_is_said(
     chat = ana.say("ana", "Bees", "said under the yes")
     narrow(ana, chat)
     called = Content(
-        text="0123456789abc", attachments=("plan.pdf",), tool_calls=(ToolCall(id="1", name="weather", arguments="{}"),)
-    )  # fmt: skip
+        text="0123456789abc",
+        attachments=("plan.pdf",),
+        tool_calls=(ToolCall(id="1", name="weather", arguments="{}"),),
+    )
     said = Say(
-        account=ana.accounts["ana"], at=ana.clock.now, conversation=UUID(hex=chat[5:]), role=TurnRole.assistant,
+        account=ana.accounts["ana"],
+        at=ana.clock.now,
+        conversation=UUID(hex=chat[5:]),
+        role=TurnRole.assistant,
         content=encode(called),
-    )  # fmt: skip
+    )
     ana.tell(said)
     monkeypatch.setattr(conversations, "TEXT_CHARACTERS_MAX", 10)
     text = page(ana, api, f"/chats/{chat}")
@@ -326,11 +411,15 @@ def test_what_a_message_holds_beside_its_text_and_what_is_cut_is_said(
     ana.say("ana", "Bees", "said since")
     ana.clock.set(ana.clock.now + 40 * DAY)
     later = page(ana, api, f"/chats/{chat}")
-    assert later.count(WORDS.say("chat.turn.closed")) == 1, "the time of what was said while it was out is over"
+    assert later.count(WORDS.say("chat.turn.closed")) == 1, (
+        "the time of what was said while it was out is over"
+    )
     assert "said since" in later
 
 
-def test_the_summary_says_what_is_left_beside_the_chats(ana: World, api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_summary_says_what_is_left_beside_the_chats(
+    ana: World, api: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     flagged = ana.say("ana", "Flagged")
     ana.flag("ana", flagged)
     narrow(ana, flagged, Delete)
@@ -363,20 +452,27 @@ def test_as_many_chats_as_are_counted_are_not_more(
 def test_why_an_act_did_nothing_is_said_from_what_the_chat_is(ana: World, api: Any) -> None:
     flagged, bees, gone = ana.say("ana", "Flagged"), ana.say("ana", "Bees"), ana.say("ana", "Gone")
     secret = Say(
-        account=ana.accounts["ana"], at=ana.clock.now, content=encode(Content(text="psst")), incognito=True,
+        account=ana.accounts["ana"],
+        at=ana.clock.now,
+        content=encode(Content(text="psst")),
+        incognito=True,
         host_conversation=host_hmac(ana.site.host_key, "conversation", "secret"),
-    )  # fmt: skip
+    )
     (answer,) = ana.tell(secret)
     assert answer.conversation is not None
     narrow(ana, gone, Delete)
     said = told(ana, api, select(ana, api, "keep_out", f"conv_{answer.conversation.hex}", gone))
     assert WORDS.say("selected.because.incognito") in said
     assert WORDS.say("selected.because.deleted") in said
-    assert WORDS.say("selected.because.let_in") in told(ana, api, select(ana, api, "let_in", bees, seen=f"{bees}:0"))
+    assert WORDS.say("selected.because.let_in") in told(
+        ana, api, select(ana, api, "let_in", bees, seen=f"{bees}:0")
+    )
     ana.flag("ana", flagged)
     ana.clock.set(ana.clock.now + 40 * DAY)
     sweeper.sweep(ana.here)
-    assert WORDS.say("selected.because.erased") in told(ana, api, select(ana, api, "let_in", flagged))
+    assert WORDS.say("selected.because.erased") in told(
+        ana, api, select(ana, api, "let_in", flagged)
+    )
 
 
 def test_a_deletion_names_the_releases_recipients_and_models_that_there_are(

@@ -23,7 +23,9 @@ def pruned(house: House) -> list[str]:
     before = {event.id: event.type.value for event in heard(house)}
     with transaction(house.here.pool) as tx:
         count = host_events.prune(tx, house.now - 90 * DAY, 100)
-    gone = [kind for ident, kind in before.items() if ident not in {event.id for event in heard(house)}]
+    gone = [
+        kind for ident, kind in before.items() if ident not in {event.id for event in heard(house)}
+    ]
     assert len(gone) == count
     return gone
 
@@ -81,7 +83,9 @@ def test_a_removed_endpoint_is_waited_for_no_longer(house: House) -> None:
     assert pruned(house) == ["conversation.must_leave"]
 
 
-def test_the_events_of_an_erasure_stay_until_it_is_certified_and_no_others_for_it(house: House) -> None:
+def test_the_events_of_an_erasure_stay_until_it_is_certified_and_no_others_for_it(
+    house: House,
+) -> None:
     pull(house)
     house.open("ana", allow=True)
     house.talk("ana", "chat")
@@ -96,10 +100,14 @@ def test_the_events_of_an_erasure_stay_until_it_is_certified_and_no_others_for_i
     house.passes(91)
     assert pruned(house) == ["choice.changed"]
     sweeper.sweep(house.here)
-    states = {certificates.status(house.here, f"era_{one.hex}").state.value for one in (first, second)}
+    states = {
+        certificates.status(house.here, f"era_{one.hex}").state.value for one in (first, second)
+    }
     assert states == {"verified", "fenced"}
     assert pruned(house) == ["conversation.must_leave"]
-    left = {event.data.get("erasure") for event in heard(house) if event.type is EventKind.must_leave}
+    left = {
+        event.data.get("erasure") for event in heard(house) if event.type is EventKind.must_leave
+    }
     assert left == {f"era_{second.hex}"}
 
 
@@ -112,7 +120,10 @@ def test_a_restore_stops_whatever_sends_and_leaves_what_was_stopped_or_removed_a
     pull(house)
     endpoints.remove(house.here, "removed")
     with transaction(house.here.pool) as tx:
-        tx.execute("UPDATE endpoints SET (disabled_at, disabled_because) = (made_at, 'gone') WHERE name = 'gone'")
+        tx.execute(
+            "UPDATE endpoints SET (disabled_at, disabled_because) = (made_at, 'gone') WHERE "
+            "name = 'gone'"
+        )
     house.passes(1)
     with transaction(house.here.pool) as tx:
         assert endpoints.silence(tx, house.now) == 1

@@ -1,4 +1,6 @@
-"""What happens to an endpoint while messages are sent to it, and events that nobody may read yet."""
+"""What happens to an endpoint while messages are sent to it, and events that nobody may read
+yet.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,11 @@ def test_a_failure_neither_ends_a_pause_that_began_meanwhile_nor_says_another_re
     receiver.answers = answers
     assert delivery.deliver_due(house.here).disabled == ()
     found = endpoints.backlog_of(house.here, "chat")
-    assert (found.disabled_at, found.disabled_because, found.failing_since) == (house.now, "paused", None)
+    assert (found.disabled_at, found.disabled_because, found.failing_since) == (
+        house.now,
+        "paused",
+        None,
+    )
 
 
 def test_a_failure_of_an_endpoint_that_was_removed_meanwhile_changes_nothing_of_it(
@@ -76,10 +82,14 @@ def test_a_failure_of_an_endpoint_that_was_removed_meanwhile_changes_nothing_of_
 
     receiver.answers = answers
     assert delivery.deliver_due(house.here).disabled == ()
-    assert house.query("SELECT failing_since, disabled_at, disabled_because FROM endpoints") == [(None, None, None)]
+    assert house.query("SELECT failing_since, disabled_at, disabled_because FROM endpoints") == [
+        (None, None, None)
+    ]
 
 
-def test_a_pause_over_an_endpoint_that_is_disabled_keeps_why(house: House, receiver: Receiver) -> None:
+def test_a_pause_over_an_endpoint_that_is_disabled_keeps_why(
+    house: House, receiver: Receiver
+) -> None:
     hooked(house, receiver)
     house.open("ana", allow=True)
     receiver.answers = lambda _: 410
@@ -91,7 +101,9 @@ def test_a_pause_over_an_endpoint_that_is_disabled_keeps_why(house: House, recei
     assert (after.disabled_at, after.disabled_because) == (before.disabled_at, "gone")
 
 
-def test_an_event_that_has_no_number_yet_is_sent_in_the_next_round(house: House, receiver: Receiver) -> None:
+def test_an_event_that_has_no_number_yet_is_sent_in_the_next_round(
+    house: House, receiver: Receiver
+) -> None:
     hooked(house, receiver)
     house.open("ana", allow=True)
     with delivery.delivering(house.here) as deliverer:
@@ -104,7 +116,9 @@ def test_an_event_that_has_no_number_yet_is_sent_in_the_next_round(house: House,
     assert receiver.refused == []
 
 
-def test_nothing_is_acknowledged_for_an_endpoint_that_was_removed_nor_is_it_overdue(house: House) -> None:
+def test_nothing_is_acknowledged_for_an_endpoint_that_was_removed_nor_is_it_overdue(
+    house: House,
+) -> None:
     house.open("ana", allow=True)
     house.talk("ana", "chat")
     pull(house)

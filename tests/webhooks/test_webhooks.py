@@ -1,4 +1,6 @@
-"""Events leave with what they tell, in order, signed, at least once; and a host's answer is part of the certificate."""
+"""Events leave with what they tell, in order, signed, at least once; and a host's answer is part of
+the certificate.
+"""
 
 from __future__ import annotations
 
@@ -68,8 +70,12 @@ class Refused(Exception):
     """A message that does not verify."""
 
 
-def verified(secret: str, headers: dict[str, str], body: bytes, now: float | None) -> dict[str, Any]:
-    """The message, if a `v1` signature of it holds under ``secret`` (`whsec_`), or a `v1a` one under a `whpk_`."""
+def verified(
+    secret: str, headers: dict[str, str], body: bytes, now: float | None
+) -> dict[str, Any]:
+    """The message, if a `v1` signature of it holds under ``secret`` (`whsec_`), or a `v1a` one
+    under a `whpk_`.
+    """
     ident, stamp = headers["webhook-id"], headers["webhook-timestamp"]
     if now is not None and abs(now - int(stamp)) > TOLERANCE_SECONDS:
         raise Refused("its time is too far from now")
@@ -92,7 +98,9 @@ def verified(secret: str, headers: dict[str, str], body: bytes, now: float | Non
 
 
 class Receiver:
-    """An assistant's server that takes what verifies and is in order. ``answers`` decides what it says, by message."""
+    """An assistant's server that takes what verifies and is in order. ``answers`` decides what it
+    says, by message.
+    """
 
     def __init__(self) -> None:
         self.secret = ""
@@ -131,7 +139,10 @@ class Receiver:
         """A host goes by the id to know a message again, and by the cursor to know the order."""
         who, ours = message["data"].get("account"), [m["id"] for m in self.taken]
         if message["id"] not in ours:
-            newest = max((int(m["cursor"]) for m in self.taken if m["data"].get("account") == who), default=-1)
+            newest = max(
+                (int(m["cursor"]) for m in self.taken if m["data"].get("account") == who),
+                default=-1,
+            )
             if int(message["cursor"]) < newest:
                 self.refused.append("out of order")
         self.taken.append(message)
@@ -142,7 +153,9 @@ class Receiver:
 
 @contextmanager
 def served(receiver: Any, **more: Any) -> Iterator[int]:
-    config = uvicorn.Config(receiver, host="127.0.0.1", port=0, log_level="critical", lifespan="off", **more)
+    config = uvicorn.Config(
+        receiver, host="127.0.0.1", port=0, log_level="critical", lifespan="off", **more
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -181,7 +194,9 @@ def heard(house: House, cursor: str = "0") -> list[HostEvent]:
 
 def acknowledge(house: House, event: str, endpoint: str) -> HostDelivery:
     """As the holder of a key that is bound to ``endpoint`` does it."""
-    ((bound,),) = house.query("SELECT endpoint_id FROM endpoints WHERE name = %s AND removed_at IS NULL", endpoint)
+    ((bound,),) = house.query(
+        "SELECT endpoint_id FROM endpoints WHERE name = %s AND removed_at IS NULL", endpoint
+    )
     return feed.acknowledge(house.here, event, endpoint, bound)
 
 
@@ -190,7 +205,9 @@ def told(house: House) -> list[tuple[str, Any]]:
     return [(e.type.value, e.data.get("because") or e.data.get("effect")) for e in heard(house)]
 
 
-def hooked(house: House, receiver: Receiver, name: str = "chat", *kinds: EventKind) -> endpoints.AddedEndpoint:
+def hooked(
+    house: House, receiver: Receiver, name: str = "chat", *kinds: EventKind
+) -> endpoints.AddedEndpoint:
     added = endpoints.add(house.here, name, receiver.url, kinds)
     assert added.secret is not None
     receiver.secret = added.secret
@@ -209,30 +226,47 @@ def test_nothing_is_kept_while_nobody_hears(house: House) -> None:
     assert heard(house) == []
 
 
-def test_a_choice_that_takes_effect_is_told_and_a_withdrawal_says_what_must_leave(house: House) -> None:
+def test_a_choice_that_takes_effect_is_told_and_a_withdrawal_says_what_must_leave(
+    house: House,
+) -> None:
     pull(house)
     account = house.open("ana", allow=True)
     house.choose("ana", True)
     house.choose("ana", False)
     assert told(house) == [
-        ("choice.changed", "began"), ("choice.changed", "affirmed"), ("choice.changed", "withdrew"),
+        ("choice.changed", "began"),
+        ("choice.changed", "affirmed"),
+        ("choice.changed", "withdrew"),
         ("conversation.must_leave", "withdrawn"),
-    ]  # fmt: skip
+    ]
     leaving = heard(house)[-1].data
     assert leaving["account"] == f"acc_{account.hex}"
-    assert (leaving["conversation"], leaving["leaves"], leaving["leave_by"]) == (None, "use", "2025-09-01T00:00:00Z")
+    assert (leaving["conversation"], leaving["leaves"], leaving["leave_by"]) == (
+        None,
+        "use",
+        "2025-09-01T00:00:00Z",
+    )
     assert leaving["questions"] == ["training"]
     assert heard(house)[0].data | {"account": ""} == {
-        "account": "", "question": "training", "scope": "account", "project": None, "conversation": None,
-        "effect": "began", "standing": "granted", "policy": "2025-08-28",
-    }  # fmt: skip
+        "account": "",
+        "question": "training",
+        "scope": "account",
+        "project": None,
+        "conversation": None,
+        "effect": "began",
+        "standing": "granted",
+        "policy": "2025-08-28",
+    }
 
 
 def test_a_yes_below_the_account_and_its_end_name_the_question_and_what_they_are_for(
     pool: Pool, tmp_path: Path
 ) -> None:
     house = House(pool, tmp_path / "two", preset("strict"))
-    account, garden = house.open("ana"), do.ChosenScope(host_project=house.host("project", "garden"))
+    account, garden = (
+        house.open("ana"),
+        do.ChosenScope(host_project=house.host("project", "garden")),
+    )
     house.choose("ana", False)
     for chat in ("beds", "sheds", "elsewhere"):
         within = {} if chat == "elsewhere" else {"host_project": garden.host_project}
@@ -246,16 +280,40 @@ def test_a_yes_below_the_account_and_its_end_name_the_question_and_what_they_are
         do.Choose(account=account, at=house.now, allow=False, question="models", keep=(beds,)),
     )
     began, wider, refused, left = (event.data for event in heard(house))
-    assert (began["question"], began["scope"], began["conversation"], began["effect"], began["standing"]) == (
-        "models", "conversation", chats["beds"], "began", "declined",
-    )  # fmt: skip
+    assert (
+        began["question"],
+        began["scope"],
+        began["conversation"],
+        began["effect"],
+        began["standing"],
+    ) == (
+        "models",
+        "conversation",
+        chats["beds"],
+        "began",
+        "declined",
+    )
     ((project,),) = house.query("SELECT project_id FROM projects")
-    assert (wider["scope"], wider["project"], wider["conversation"]) == ("project", f"proj_{project.hex}", None)
+    assert (wider["scope"], wider["project"], wider["conversation"]) == (
+        "project",
+        f"proj_{project.hex}",
+        None,
+    )
     ended, last = (refused, left) if refused.get("effect") else (left, refused)
-    assert (ended["scope"], ended["effect"], ended["standing"]) == ("account", "withdrew", "withdrawn")
+    assert (ended["scope"], ended["effect"], ended["standing"]) == (
+        "account",
+        "withdrew",
+        "withdrawn",
+    )
     assert (last["conversation"], last["questions"], last["because"], last["leaves"]) == (
-        chats["sheds"], ["models"], "withdrawn", "use",
-    ), "of the project what no permission covers any more: one chat is kept by name, the other was never covered"  # fmt: skip
+        chats["sheds"],
+        ["models"],
+        "withdrawn",
+        "use",
+    ), (
+        "of the project what no permission covers any more: one chat is kept by name, the "
+        "other was never covered"
+    )
 
 
 def test_a_project_that_is_kept_out_is_told_chat_by_chat(house: House) -> None:
@@ -270,14 +328,21 @@ def test_a_project_that_is_kept_out_is_told_chat_by_chat(house: House) -> None:
     assert {event.data["conversation"] for event in heard(house)} == {
         f"conv_{house.chats[chat].hex}" for chat in ("beds", "sheds")
     }
-    assert {str(event.data["questions"]) for event in heard(house)} == {"None"}, "for no purpose at all"
+    assert {str(event.data["questions"]) for event in heard(house)} == {"None"}, (
+        "for no purpose at all"
+    )
 
 
 def test_recorded_history_that_is_imported_is_told_to_nobody(house: House) -> None:
     pull(house)
     account = house.open("ana")
     known = installation.policies(house.here)
-    verbs.replay(house.here.pool, house.here.keyring, known, [do.Choose(account=account, at=house.now, allow=True)])
+    verbs.replay(
+        house.here.pool,
+        house.here.keyring,
+        known,
+        [do.Choose(account=account, at=house.now, allow=True)],
+    )
     assert heard(house) == []
 
 
@@ -302,25 +367,42 @@ def test_keeping_out_and_deleting_name_the_conversation_once(house: House) -> No
     house.about(do.Narrow, "ana", "chat")
     answer = house.about(do.Delete, "ana", "chat")
     house.about(do.Delete, "ana", "chat")
-    assert told(house) == [("conversation.must_leave", "narrowed"), ("conversation.must_leave", "deleted")]
+    assert told(house) == [
+        ("conversation.must_leave", "narrowed"),
+        ("conversation.must_leave", "deleted"),
+    ]
     kept_out, deleted = (event.data for event in heard(house))
     conversation = f"conv_{house.chats['chat'].hex}"
-    assert (kept_out["conversation"], kept_out["leaves"], "erasure" in kept_out) == (conversation, "use", False)
+    assert (kept_out["conversation"], kept_out["leaves"], "erasure" in kept_out) == (
+        conversation,
+        "use",
+        False,
+    )
     assert (deleted["conversation"], deleted["leaves"]) == (conversation, "everything")
     assert deleted["leave_by"] == deleted["acknowledge_by"] == "2025-10-01T00:00:00Z"
     assert answer.erasure is not None
     assert deleted["erasure"] == f"era_{answer.erasure.hex}"
 
 
-def test_what_comes_to_its_end_must_leave_and_what_was_erased_is_told_with_its_turns(house: House) -> None:
+def test_what_comes_to_its_end_must_leave_and_what_was_erased_is_told_with_its_turns(
+    house: House,
+) -> None:
     house.open("ana", allow=False)
     house.talk("ana", "chat")
     pull(house)
     house.passes(30)
     sweeper.sweep(house.here)
     leaving, gone = heard(house)
-    assert (leaving.type, leaving.data["because"], leaving.data["turns"]) == (EventKind.must_leave, "expired", [[1, 2]])
-    assert (gone.type, gone.data["whole"], gone.data["turns"]) == (EventKind.conversation_erased, True, [[1, 2]])
+    assert (leaving.type, leaving.data["because"], leaving.data["turns"]) == (
+        EventKind.must_leave,
+        "expired",
+        [[1, 2]],
+    )
+    assert (gone.type, gone.data["whole"], gone.data["turns"]) == (
+        EventKind.conversation_erased,
+        True,
+        [[1, 2]],
+    )
 
 
 def test_a_conversation_is_erased_whole_when_the_last_of_it_is(house: House) -> None:
@@ -331,11 +413,17 @@ def test_a_conversation_is_erased_whole_when_the_last_of_it_is(house: House) -> 
     house.talk("ana", "chat of ana", "said under another plan", "answered under it")
     pull(house)
     for segment, turns, whole in ((0, [[1, 2]], False), (1, [[3, 4]], True)):
-        over = "UPDATE segments SET keep_until = %s WHERE account_id = %s AND segment = %s RETURNING 1"
+        over = (
+            "UPDATE segments SET keep_until = %s WHERE account_id = %s AND segment = %s RETURNING 1"
+        )
         house.query(over, house.now, house.accounts["ana"], segment)
         sweeper.sweep(house.here)
         gone = heard(house)[-1]
-        assert (gone.type, gone.data["turns"], gone.data["whole"]) == (EventKind.conversation_erased, turns, whole)
+        assert (gone.type, gone.data["turns"], gone.data["whole"]) == (
+            EventKind.conversation_erased,
+            turns,
+            whole,
+        )
 
 
 def test_a_closure_ends_with_the_accounts_erasure(house: House) -> None:
@@ -349,8 +437,10 @@ def test_a_closure_ends_with_the_accounts_erasure(house: House) -> None:
     documents.append(house.here)
     certificates.run(house.here)
     assert [kind for kind, _ in told(house)] == [
-        "conversation.must_leave", "conversation.erased", "account.erased"
-    ]  # fmt: skip
+        "conversation.must_leave",
+        "conversation.erased",
+        "account.erased",
+    ]
     first, _, last = heard(house)
     assert first.data["conversation"] is None
     assert first.data["because"] == "closed"
@@ -380,7 +470,11 @@ def test_a_recalled_release_is_told_once_and_names_no_account(house: House) -> N
     certificates.run(house.here)
     certificates.run(house.here)
     (event,) = [e for e in heard(house) if e.type is EventKind.release_recalled]
-    assert (event.data["name"], event.data["recipient"], event.data["handout"]) == ("one", "lab-one", handout)
+    assert (event.data["name"], event.data["recipient"], event.data["handout"]) == (
+        "one",
+        "lab-one",
+        handout,
+    )
     assert "account" not in event.data
     assert house.accounts["ana"].hex not in str(event)
 
@@ -391,7 +485,10 @@ def test_an_event_is_there_exactly_if_what_it_tells_is(house: House) -> None:
     known = installation.policies(house.here)
     with pytest.raises(RuntimeError), transaction(house.here.pool) as tx:
         apply.apply(
-            tx, house.here.keyring, known, [do.Choose(account=house.accounts["ana"], at=house.now, allow=False)]
+            tx,
+            house.here.keyring,
+            known,
+            [do.Choose(account=house.accounts["ana"], at=house.now, allow=False)],
         )
         raise RuntimeError
     assert heard(house) == []
@@ -415,7 +512,9 @@ def test_no_event_holds_a_word_of_content_or_an_id_of_the_host(house: House) -> 
 # Reading
 
 
-def test_an_event_that_is_committed_late_is_not_missed_by_who_has_read_further(house: House, dsn: str) -> None:
+def test_an_event_that_is_committed_late_is_not_missed_by_who_has_read_further(
+    house: House, dsn: str
+) -> None:
     pull(house)
     house.open("ana")
     house.open("ben")
@@ -436,7 +535,9 @@ def shown_account(house: House, name: str) -> str:
     return shown(Prefix.account, house.accounts[name])
 
 
-def test_readers_and_writers_at_once_miss_nothing_and_keep_each_accounts_order(house: House) -> None:
+def test_readers_and_writers_at_once_miss_nothing_and_keep_each_accounts_order(
+    house: House,
+) -> None:
     pull(house)
     names = [f"p{n}" for n in range(6)]
     for name in names:
@@ -467,11 +568,15 @@ def test_readers_and_writers_at_once_miss_nothing_and_keep_each_accounts_order(h
     reader.join()
     assert [e.id for e in seen] == [e.id for e in heard(house)]
     for name in names:
-        mine = [e.data.get("effect") for e in seen if e.data["account"] == shown_account(house, name)]
+        mine = [
+            e.data.get("effect") for e in seen if e.data["account"] == shown_account(house, name)
+        ]
         assert [one for one in mine if one] == ["began", "withdrew"] * 6
 
 
-def test_a_page_ends_where_the_next_begins_and_a_cursor_that_is_none_is_refused(house: House) -> None:
+def test_a_page_ends_where_the_next_begins_and_a_cursor_that_is_none_is_refused(
+    house: House,
+) -> None:
     pull(house)
     house.open("ana", allow=True)
     house.choose("ana", False)
@@ -484,13 +589,19 @@ def test_a_page_ends_where_the_next_begins_and_a_cursor_that_is_none_is_refused(
             feed.since(house.here, cursor)
 
 
-def test_the_numbers_of_a_restored_database_stand_above_all_of_the_lives_before(house: House) -> None:
+def test_the_numbers_of_a_restored_database_stand_above_all_of_the_lives_before(
+    house: House,
+) -> None:
     pull(house)
     house.open("ana", allow=True)
     before = int(heard(house)[-1].cursor)
     with transaction(house.here.pool) as tx:
         tx.execute(
-            "INSERT INTO lives (life, journal, position, begun_at) VALUES (1, gen_random_uuid(), 0, %s)", [house.now]
+            (
+                "INSERT INTO lives (life, journal, position, begun_at) VALUES (1, "
+                "gen_random_uuid(), 0, %s)"
+            ),
+            [house.now],
         )
         tx.execute("ALTER SEQUENCE event_numbers RESTART")
     house.choose("ana", False)
@@ -515,7 +626,9 @@ def test_old_events_are_dropped_but_not_those_that_somebody_until(house: House) 
 # Sending
 
 
-def test_a_message_is_what_a_reader_sees_signed_as_the_specification_says(house: House, receiver: Receiver) -> None:
+def test_a_message_is_what_a_reader_sees_signed_as_the_specification_says(
+    house: House, receiver: Receiver
+) -> None:
     added = hooked(house, receiver)
     house.open("ana", allow=True)
     assert delivery.deliver_due(house.here).delivered == 1
@@ -526,20 +639,29 @@ def test_a_message_is_what_a_reader_sees_signed_as_the_specification_says(house:
     for key in (added.secret, added.public_key):
         message = verified(key, headers, body, house.now.timestamp())
         assert message == {
-            "id": event.id, "type": "choice.changed", "timestamp": "2025-09-01T00:00:00Z", "cursor": event.cursor,
+            "id": event.id,
+            "type": "choice.changed",
+            "timestamp": "2025-09-01T00:00:00Z",
+            "cursor": event.cursor,
             "data": event.data,
-        }  # fmt: skip
+        }
     assert headers["webhook-id"] == event.id
     assert headers["content-type"] == "application/json"
     assert headers["host"] == receiver.url.split("/")[2]
     forged = {**headers, "webhook-id": "evt_other"}
-    for lie in ((headers, body + b" "), (forged, body), ({**headers, "webhook-timestamp": "1"}, body)):
+    for lie in (
+        (headers, body + b" "),
+        (forged, body),
+        ({**headers, "webhook-timestamp": "1"}, body),
+    ):
         with pytest.raises(Refused):
             verified(added.secret, *lie, None)
 
 
 def test_the_signature_of_a_known_message_is_the_known_one() -> None:
-    """The example of the specification's own libraries, so that both sides of this test do not err alike."""
+    """The example of the specification's own libraries, so that both sides of this test do not err
+    alike.
+    """
     key = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     signed = b'msg_p5jXN8AQM9LWM0D4loKWxJek.1614265330.{"test": 2432232314}'
     mark = base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
@@ -565,12 +687,17 @@ def test_events_of_an_account_wait_for_one_that_fails_and_no_other_account_does(
     house.now += timedelta(seconds=7)
     assert delivery.deliver_due(house.here).delivered == 4
     assert [m["data"].get("effect") for m in receiver.taken if m["data"]["account"] == ana] == [
-        "began", "withdrew", None, "began"
-    ]  # fmt: skip
+        "began",
+        "withdrew",
+        None,
+        "began",
+    ]
     assert receiver.refused == []
 
 
-def test_an_account_with_more_to_tell_than_a_round_looks_at_holds_nobody_up(house: House, receiver: Receiver) -> None:
+def test_an_account_with_more_to_tell_than_a_round_looks_at_holds_nobody_up(
+    house: House, receiver: Receiver
+) -> None:
     house.open("ana")
     house.open("ben")
     hooked(house, receiver, "chat", EventKind.choice_changed)
@@ -587,7 +714,9 @@ def test_an_account_with_more_to_tell_than_a_round_looks_at_holds_nobody_up(hous
         deliverer.run_once()
     told = [message["data"]["account"] for message in receiver.taken]
     assert shown_account(house, "ben") in told
-    assert len(told) < delivery.WINDOW_ROWS + delivery.EVENTS_MAX, "and the other account has more to be told"
+    assert len(told) < delivery.WINDOW_ROWS + delivery.EVENTS_MAX, (
+        "and the other account has more to be told"
+    )
     assert receiver.refused == []
 
 
@@ -617,7 +746,9 @@ def test_retry_after_is_heeded_where_it_asks_for_longer(house: House, receiver: 
     assert house.query("SELECT next_at FROM deliveries") == [(house.now + timedelta(hours=1),)]
 
 
-def test_a_dead_endpoint_is_disabled_and_shown_and_a_replay_takes_it_up_again(house: House, receiver: Receiver) -> None:
+def test_a_dead_endpoint_is_disabled_and_shown_and_a_replay_takes_it_up_again(
+    house: House, receiver: Receiver
+) -> None:
     hooked(house, receiver)
     house.open("ana", allow=True)
     receiver.answers = lambda _: 500
@@ -626,7 +757,12 @@ def test_a_dead_endpoint_is_disabled_and_shown_and_a_replay_takes_it_up_again(ho
         if delivery.deliver_due(house.here).disabled:
             break
     (seen,) = endpoints.every(house.here)
-    assert (seen.disabled_because, seen.blocked, seen.last_failure, seen.waiting) == ("failing", 1, "500", 1)
+    assert (seen.disabled_because, seen.blocked, seen.last_failure, seen.waiting) == (
+        "failing",
+        1,
+        "500",
+        1,
+    )
     assert seen.disabled_at is not None
     assert seen.failing_since is not None
     assert (seen.disabled_at - seen.failing_since).days >= delivery.DEAD_DAYS
@@ -669,8 +805,12 @@ def test_a_replay_sends_everything_behind_a_cursor_even_of_before_the_endpoint_w
     assert endpoints.replay(house.here, "chat", "0").events == 3
     delivery.deliver_due(house.here)
     assert receiver.types() == [
-        "choice.changed", "conversation.must_leave", "choice.changed", "choice.changed", "conversation.must_leave",
-    ]  # fmt: skip
+        "choice.changed",
+        "conversation.must_leave",
+        "choice.changed",
+        "choice.changed",
+        "conversation.must_leave",
+    ]
 
 
 def test_an_endpoint_hears_the_kinds_that_it_asked_for(house: House, receiver: Receiver) -> None:
@@ -681,7 +821,9 @@ def test_an_endpoint_hears_the_kinds_that_it_asked_for(house: House, receiver: R
     assert receiver.types() == ["conversation.must_leave"]
 
 
-def test_while_a_secret_replaces_another_both_hold_and_then_the_new_one_alone(house: House, receiver: Receiver) -> None:
+def test_while_a_secret_replaces_another_both_hold_and_then_the_new_one_alone(
+    house: House, receiver: Receiver
+) -> None:
     old = hooked(house, receiver).secret
     assert old is not None
     house.open("ana", allow=True)
@@ -702,7 +844,9 @@ def test_while_a_secret_replaces_another_both_hold_and_then_the_new_one_alone(ho
     assert len({old, new, third, fourth}) == 4
 
 
-def test_a_secret_is_kept_wrapped_and_survives_a_rotation_of_the_key_chain(house: House, receiver: Receiver) -> None:
+def test_a_secret_is_kept_wrapped_and_survives_a_rotation_of_the_key_chain(
+    house: House, receiver: Receiver
+) -> None:
     secret = hooked(house, receiver).secret
     assert secret is not None
     raw = base64.b64decode(secret.removeprefix("whsec_"))
@@ -717,7 +861,9 @@ def test_a_secret_is_kept_wrapped_and_survives_a_rotation_of_the_key_chain(house
     assert len(receiver.taken) == 1
 
 
-def test_a_removed_endpoint_is_sent_nothing_and_leaves_no_secret(house: House, receiver: Receiver) -> None:
+def test_a_removed_endpoint_is_sent_nothing_and_leaves_no_secret(
+    house: House, receiver: Receiver
+) -> None:
     hooked(house, receiver)
     house.open("ana", allow=True)
     house.choose("ana", False)
@@ -765,20 +911,36 @@ def test_nothing_is_sent_behind_the_fence(house: House, receiver: Receiver) -> N
 @pytest.mark.parametrize(
     "url",
     [
-        "http://example.org/hook", "ftp://example.org/", "https://", "https:///hook", "https://ana:x@example.org/",
-        "https://@example.org/", "https://example.org/#part", "https://exam ple.org/", "https://example.org:99999/",
-        "https://example.org/\nhost: inside", "https://exämple.org/", "https://example.org/" + "a" * 2_000, "file:///etc/passwd",
-        "//example.org/", "https://[::1", "http://10.0.0.1/",
+        "http://example.org/hook",
+        "ftp://example.org/",
+        "https://",
+        "https:///hook",
+        "https://ana:x@example.org/",
+        "https://@example.org/",
+        "https://example.org/#part",
+        "https://exam ple.org/",
+        "https://example.org:99999/",
+        "https://example.org/\nhost: inside",
+        "https://exämple.org/",
+        "https://example.org/" + "a" * 2_000,
+        "file:///etc/passwd",
+        "//example.org/",
+        "https://[::1",
+        "http://10.0.0.1/",
     ],
-)  # fmt: skip
+)
 def test_a_url_that_may_never_be_called_is_refused_when_it_is_given(house: House, url: str) -> None:
     with pytest.raises(UsageError, match="URL"):
         endpoints.add(house.here, "chat", url)
     assert endpoints.every(house.here) == []
 
 
-@pytest.mark.parametrize("host", ["10.0.0.1", "127.0.0.2", "[::1]", "[fec0::1]", "169.254.169.254", "localhost"])
-def test_a_url_of_a_host_inside_is_refused_when_it_is_given_unless_it_is_named(house: House, host: str) -> None:
+@pytest.mark.parametrize(
+    "host", ["10.0.0.1", "127.0.0.2", "[::1]", "[fec0::1]", "169.254.169.254", "localhost"]
+)
+def test_a_url_of_a_host_inside_is_refused_when_it_is_given_unless_it_is_named(
+    house: House, host: str
+) -> None:
     url = f"https://{host}/hook"
     with pytest.raises(RefusedError, match="not public") as refused:
         endpoints.add(house.here, "chat", url)
@@ -801,12 +963,34 @@ def test_a_url_whose_name_has_no_address_yet_is_taken() -> None:
 @pytest.mark.parametrize(
     "address",
     [
-        "127.0.0.1", "10.1.2.3", "172.16.0.9", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
-        "224.0.0.1", "255.255.255.255", "240.0.0.1", "::1", "::", "fe80::1%eth0", "fd00::1", "ff02::1",
-        "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::10.0.0.1", "2002:7f00:1::", "2001:0:7f00:1::", "::127.0.0.1",
-        "fec0::1", "feff::1", "192.88.99.1", "::ffff:192.88.99.1", "64:ff9b::192.88.99.1",
+        "127.0.0.1",
+        "10.1.2.3",
+        "172.16.0.9",
+        "192.168.1.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "0.0.0.0",
+        "224.0.0.1",
+        "255.255.255.255",
+        "240.0.0.1",
+        "::1",
+        "::",
+        "fe80::1%eth0",
+        "fd00::1",
+        "ff02::1",
+        "::ffff:127.0.0.1",
+        "::ffff:10.0.0.1",
+        "64:ff9b::10.0.0.1",
+        "2002:7f00:1::",
+        "2001:0:7f00:1::",
+        "::127.0.0.1",
+        "fec0::1",
+        "feff::1",
+        "192.88.99.1",
+        "::ffff:192.88.99.1",
+        "64:ff9b::192.88.99.1",
     ],
-)  # fmt: skip
+)
 def test_an_address_that_is_not_public_is_not_gone_to(address: str) -> None:
     to = outbound_http.target("https://example.org/hook", ())
     with pytest.raises(RefusedError, match="not public"):
@@ -818,7 +1002,11 @@ def test_an_address_that_is_not_public_is_not_gone_to(address: str) -> None:
 
 def test_a_public_address_is_gone_to() -> None:
     to = outbound_http.target("https://example.org/hook", ())
-    for address in ("93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "64:ff9b::93.184.215.14"):
+    for address in (
+        "93.184.215.14",
+        "2606:2800:21f:cb07:6820:80da:af6b:8b2c",
+        "64:ff9b::93.184.215.14",
+    ):
         assert ipaddress.ip_address(outbound_http.address_of(to, (), lambda *_, a=address: [a]))
 
 
@@ -877,10 +1065,30 @@ def authority(tmp_path: Path) -> tuple[Path, Path, Path]:
         "keyUsage=critical,keyCertSign",
     )
     openssl(
-        "req", "-x509", *curve, "-keyout", key, "-out", chain, "-subj", "/CN=chat", "-days", "9", "-CA", ca, "-CAkey",
-        made / "ca.key", "-addext", "subjectAltName=DNS:chat.internal", "-addext", "basicConstraints=critical,CA:FALSE",
-        "-addext", "authorityKeyIdentifier=keyid", "-addext", "keyUsage=critical,digitalSignature",
-    )  # fmt: skip
+        "req",
+        "-x509",
+        *curve,
+        "-keyout",
+        key,
+        "-out",
+        chain,
+        "-subj",
+        "/CN=chat",
+        "-days",
+        "9",
+        "-CA",
+        ca,
+        "-CAkey",
+        made / "ca.key",
+        "-addext",
+        "subjectAltName=DNS:chat.internal",
+        "-addext",
+        "basicConstraints=critical,CA:FALSE",
+        "-addext",
+        "authorityKeyIdentifier=keyid",
+        "-addext",
+        "keyUsage=critical,digitalSignature",
+    )
     return ca, key, chain
 
 
@@ -906,7 +1114,9 @@ def test_a_certificate_is_held_to_the_name_though_the_request_goes_to_the_addres
 # Answering
 
 
-def test_a_hosts_answer_is_part_of_the_certificate_and_its_absence_too(house: House, receiver: Receiver) -> None:
+def test_a_hosts_answer_is_part_of_the_certificate_and_its_absence_too(
+    house: House, receiver: Receiver
+) -> None:
     house.open("ana", allow=True)
     house.talk("ana", "chat")
     hooked(house, receiver)
@@ -918,8 +1128,9 @@ def test_a_hosts_answer_is_part_of_the_certificate_and_its_absence_too(house: Ho
     (leaving,) = [m for m in receiver.taken if m["type"] == "conversation.must_leave"]
     waits = certificates.status(house.here, name)
     assert [(one.endpoint, one.acknowledged_at, one.overdue) for one in waits.hosts] == [
-        ("archive", None, False), ("chat", None, False)
-    ]  # fmt: skip
+        ("archive", None, False),
+        ("chat", None, False),
+    ]
     house.passes(1)
     done = acknowledge(house, leaving["id"], "chat")
     assert (done.acknowledged_at, done.overdue) == (house.now, False)
@@ -931,14 +1142,24 @@ def test_a_hosts_answer_is_part_of_the_certificate_and_its_absence_too(house: Ho
     hosts = json.loads(base64.urlsafe_b64decode(said + "==="))["hosts"]
     assert hosts == [
         {
-            "host": "archive", "event": leaving["id"], "told": "2025-09-01T00:00:00Z", "delivered": None,
-            "due": "2025-10-01T00:00:00Z", "acknowledged": None, "overdue": True,
+            "host": "archive",
+            "event": leaving["id"],
+            "told": "2025-09-01T00:00:00Z",
+            "delivered": None,
+            "due": "2025-10-01T00:00:00Z",
+            "acknowledged": None,
+            "overdue": True,
         },
         {
-            "host": "chat", "event": leaving["id"], "told": "2025-09-01T00:00:00Z", "delivered": "2025-09-01T00:00:00Z",
-            "due": "2025-10-01T00:00:00Z", "acknowledged": "2025-09-02T00:00:00Z", "overdue": False,
+            "host": "chat",
+            "event": leaving["id"],
+            "told": "2025-09-01T00:00:00Z",
+            "delivered": "2025-09-01T00:00:00Z",
+            "due": "2025-10-01T00:00:00Z",
+            "acknowledged": "2025-09-02T00:00:00Z",
+            "overdue": False,
         },
-    ]  # fmt: skip
+    ]
     assert certificates.status(house.here, name).overdue == 1
     assert [one.endpoint for one in feed.overdue(house.here)] == ["archive"]
 
@@ -960,7 +1181,9 @@ def test_only_what_was_asked_can_be_answered_and_only_by_who_was_told(house: Hou
         acknowledge(house, leaving.id, "later")
 
 
-def test_an_acknowledgement_is_of_one_event_by_one_endpoint_and_of_nothing_beside(house: House) -> None:
+def test_an_acknowledgement_is_of_one_event_by_one_endpoint_and_of_nothing_beside(
+    house: House,
+) -> None:
     for name in ("reader", "other"):
         endpoints.add(house.here, name, None)
     house.open("ana", allow=True)
@@ -1004,8 +1227,10 @@ class Operator:
     def __init__(self, dsn: str, folder: Path, at: str | None = "2025-12-01") -> None:
         self.folder, self.at = folder, at
         self.environment = {
-            "LICET_DATABASE_URL": dsn, "LICET_DATA": str(folder), "LICET_WEBHOOKS__INSIDE": "127.0.0.1",
-        }  # fmt: skip
+            "LICET_DATABASE_URL": dsn,
+            "LICET_DATA": str(folder),
+            "LICET_WEBHOOKS__INSIDE": "127.0.0.1",
+        }
         folder.mkdir()
         if at is not None:
             save(folder, SimulatedClock(instant(at)))
@@ -1029,7 +1254,13 @@ class Operator:
             for n in range(count):
                 account = uuid7(at, os.urandom(10))
                 commands += [
-                    do.OpenAccount(account=account, at=at, host=host_hmac(key, "account", f"p{n}"), plan="pro", age=30),
+                    do.OpenAccount(
+                        account=account,
+                        at=at,
+                        host=host_hmac(key, "account", f"p{n}"),
+                        plan="pro",
+                        age=30,
+                    ),
                     do.Choose(account=account, at=at, allow=True),
                     do.Choose(account=account, at=at, allow=False),
                 ]
@@ -1043,24 +1274,45 @@ def test_the_commands_do_what_the_verbs_do(dsn: str, tmp_path: Path, receiver: R
     operator.run("webhooks", "add", "chat", "http://10.0.0.1/", code=64)
     added = operator.json("webhooks", "add", "chat", receiver.url)
     receiver.secret = added["secret"]
-    assert operator.json("webhooks", "add", "reader", "--pull", "--kind", "conversation.must_leave")["secret"] is None
+    assert (
+        operator.json("webhooks", "add", "reader", "--pull", "--kind", "conversation.must_leave")[
+            "secret"
+        ]
+        is None
+    )
     operator.run("webhooks", "add", "chat", receiver.url, code=1)
     operator.people(2)
     lines = [json.loads(line) for line in operator.run("events").stdout.splitlines()]
-    assert [line["type"] for line in lines] == ["choice.changed", "choice.changed", "conversation.must_leave"] * 2
-    assert json.loads(operator.run("events", "--since", lines[-2]["cursor"]).stdout)["id"] == lines[-1]["id"]
+    assert [line["type"] for line in lines] == [
+        "choice.changed",
+        "choice.changed",
+        "conversation.must_leave",
+    ] * 2
+    assert (
+        json.loads(operator.run("events", "--since", lines[-2]["cursor"]).stdout)["id"]
+        == lines[-1]["id"]
+    )
     receiver.answers = lambda _: 500
     assert operator.json("webhooks", "run", "--once", code=1)["failed"] == {"500": 2}
     listed = operator.json("webhooks", "list", code=1)["endpoints"]
-    assert [(one["endpoint"], one["blocked"], one["waiting"]) for one in listed] == [("chat", 2, 6), ("reader", 0, 0)]
+    assert [(one["endpoint"], one["blocked"], one["waiting"]) for one in listed] == [
+        ("chat", 2, 6),
+        ("reader", 0, 0),
+    ]
     assert "FAILS since" in operator.run("webhooks", "list", code=1).stdout
     receiver.answers = lambda _: 200
     assert operator.json("webhooks", "replay", "chat", "--dry-run")["events"] == 6
     assert operator.json("webhooks", "replay", "chat")["events"] == 6
     receiver.secret = operator.json("webhooks", "rotate", "chat", "--overlap-hours", "0")["secret"]
-    assert operator.json("webhooks", "run", "--once") == {"delivered": 6, "failed": {}, "disabled": []}
+    assert operator.json("webhooks", "run", "--once") == {
+        "delivered": 6,
+        "failed": {},
+        "disabled": [],
+    }
     assert receiver.refused == []
-    assert operator.json("webhooks", "remove", "chat", "--dry-run") == operator.json("webhooks", "remove", "chat")
+    assert operator.json("webhooks", "remove", "chat", "--dry-run") == operator.json(
+        "webhooks", "remove", "chat"
+    )
     assert [one["endpoint"] for one in operator.json("webhooks", "list")["endpoints"]] == ["reader"]
 
 
@@ -1069,7 +1321,9 @@ def running(operator: Operator) -> Iterator[subprocess.Popen[str]]:
     code = "from licet.cli import main; main()"
     command = [sys.executable, "-c", code, "webhooks", "run", "--json"]
     environment = {**os.environ, **operator.environment}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as made:
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as made:
         try:
             yield made
         finally:
@@ -1103,7 +1357,9 @@ def test_a_deliverer_killed_in_the_middle_loses_nothing_and_keeps_the_order(
         assert deliverer.returncode == 0
     assert receiver.refused == []
     again = [count for count in Counter(m["id"] for m in receiver.taken).values() if count > 1]
-    assert len(again) <= delivery.UNRECORDED_MAX, "no more again than it had not recorded when it was killed"
+    assert len(again) <= delivery.UNRECORDED_MAX, (
+        "no more again than it had not recorded when it was killed"
+    )
     sent = {m["id"] for m in receiver.taken}
     assert sent == {json.loads(line)["id"] for line in operator.run("events").stdout.splitlines()}
 
@@ -1119,7 +1375,10 @@ def test_after_a_restore_a_deletion_is_told_again_and_no_endpoint_is_sent_anythi
         with installation.installation(config, lambda: BEGIN) as here:
             policy_changes.apply_policy(here, preset("article-2025"), by="test")
             account = uuid7(BEGIN, os.urandom(10))
-            verbs.tell(here, [do.OpenAccount(account=account, at=BEGIN, host=b"a" * 16, plan="pro", age=30)])
+            verbs.tell(
+                here,
+                [do.OpenAccount(account=account, at=BEGIN, host=b"a" * 16, plan="pro", age=30)],
+            )
             endpoints.add(here, "chat", receiver.url)
             kept = archives.back_up(here, tmp_path / "backups")
             receiver.secret = endpoints.rotate(here, "chat", 0).secret
@@ -1146,19 +1405,38 @@ def test_a_request_is_told_when_it_is_received_and_when_it_ends(house: House) ->
 
     def asked(account_id: Any) -> str:
         entered = EnteredRequest(
-            kind=RightKind.access, words="the planted words", identity="a passport", account=account_id, region="DE"
-        )  # fmt: skip
+            kind=RightKind.access,
+            words="the planted words",
+            identity="a passport",
+            account=account_id,
+            region="DE",
+        )
         return rights_requests.enter(house.here, entered, "staff:ada@example.org").shown_id
 
     asked(None)  # of somebody without an account there is nobody to tell
     request = asked(account)
     rights_requests.act(house.here, request, StaffAct.acknowledge, "staff:ada@example.org")
-    rights_requests.act(house.here, request, StaffAct.answer, "staff:ada@example.org", words="the planted answer")
-    told = [one for one in heard(house) if one.type in (EventKind.request_received, EventKind.request_ended)]
+    rights_requests.act(
+        house.here, request, StaffAct.answer, "staff:ada@example.org", words="the planted answer"
+    )
+    told = [
+        one
+        for one in heard(house)
+        if one.type in (EventKind.request_received, EventKind.request_ended)
+    ]
     shown_account = shown(Prefix.account, account)
     assert [(one.type, one.data) for one in told] == [
-        (EventKind.request_received, {
-            "account": shown_account, "request": request, "right": "access", "due": "2025-10-01T00:00:00Z",
-        }),
-        (EventKind.request_ended, {"account": shown_account, "request": request, "right": "access", "state": "answered"}),
-    ]  # fmt: skip
+        (
+            EventKind.request_received,
+            {
+                "account": shown_account,
+                "request": request,
+                "right": "access",
+                "due": "2025-10-01T00:00:00Z",
+            },
+        ),
+        (
+            EventKind.request_ended,
+            {"account": shown_account, "request": request, "right": "access", "state": "answered"},
+        ),
+    ]

@@ -2,9 +2,9 @@
 
     ./run docs [--into FOLDER] [--version NAME]
 
-The pages of docs/, with README.md and a few others from outside, go into FOLDER/VERSION. FOLDER lists the versions that it
-holds, so that each page leads to the same page of another. The site asks no other host for anything and can be opened
-from a disk. A link that leads nowhere fails the build.
+The pages of docs/, with README.md and a few others from outside, go into FOLDER/VERSION. FOLDER
+lists the versions that it holds, so that each page leads to the same page of another. The site asks
+no other host for anything and can be opened from a disk. A link that leads nowhere fails the build.
 """
 
 from __future__ import annotations
@@ -26,11 +26,23 @@ ROOT = HERE.parent.parent
 
 
 def build(root: Path, into: Path, version: str) -> int:
-    """Builds the pages of ``root`` into ``into``/``version``; 0 when nothing was wrong with them."""
+    """Builds the pages of ``root`` into ``into``/``version``; 0 when nothing was wrong with
+    them.
+    """
     with tempfile.TemporaryDirectory(prefix="licet-docs-") as folder:
         source = Path(folder) / "source"
         stage(root, source)
-        asked = ["-q", "-b", "html", "-c", str(HERE), "-d", f"{folder}/doctrees", "-D", f"release={version}"]
+        asked = [
+            "-q",
+            "-b",
+            "html",
+            "-c",
+            str(HERE),
+            "-d",
+            f"{folder}/doctrees",
+            "-D",
+            f"release={version}",
+        ]
         failed = build_main([*asked, "--fail-on-warning", str(source), str(into / version)])
     if not failed:
         list_versions(into)
@@ -38,10 +50,18 @@ def build(root: Path, into: Path, version: str) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="./run docs", description="Builds the site of the documentation.")
-    parser.add_argument("--into", type=Path, default=ROOT / "build" / "docs", help="the folder of all versions")
-    parser.add_argument("--version", default=__version__, help="the name of this version (default: %(default)s)")
-    parser.add_argument("--root", type=Path, default=ROOT, help="the repository (default: this one)")
+    parser = argparse.ArgumentParser(
+        prog="./run docs", description="Builds the site of the documentation."
+    )
+    parser.add_argument(
+        "--into", type=Path, default=ROOT / "build" / "docs", help="the folder of all versions"
+    )
+    parser.add_argument(
+        "--version", default=__version__, help="the name of this version (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--root", type=Path, default=ROOT, help="the repository (default: this one)"
+    )
     asked = parser.parse_args(arguments)
     try:
         failed = build(asked.root, asked.into.resolve(), asked.version)

@@ -13,7 +13,8 @@ nitpicky = True
 
 myst_enable_extensions = ["html_image"]
 myst_heading_anchors = 4
-suppress_warnings = ["misc.highlighting_failure"]  # a file of a page may be in a language without colours
+# a file of a page may be in a language without colours
+suppress_warnings = ["misc.highlighting_failure"]
 highlight_language = "sh"  # indented blocks are what a reader types
 
 html_theme = "furo"
@@ -42,9 +43,15 @@ def setup(app: Sphinx) -> None:
     app.connect("html-page-context", with_levels, priority=900)  # after the theme
 
 
-def with_levels(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
-    """The captions of the navigation are headings; Sphinx leaves out of which level, which a screen reader asks for."""
+def with_levels(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object
+) -> None:
+    """The captions of the navigation are headings; Sphinx leaves out of which level, which a screen
+    reader asks for.
+    """
     tree = str(context.get("furo_navigation_tree", ""))
-    context["furo_navigation_tree"] = tree.replace('role="heading"', 'role="heading" aria-level="2"')
+    context["furo_navigation_tree"] = tree.replace(
+        'role="heading"', 'role="heading" aria-level="2"'
+    )
     # The way back to the first page of the version, also from itself.
     context["site_root"] = "../" * page.count("/") or "./"

@@ -1,8 +1,9 @@
-"""The sources of the site: the pages of the repository, moved to where the site has them, with the tables of contents.
+"""The sources of the site: the pages of the repository, moved to where the site has them, with the
+tables of contents.
 
-The navigation is `docs/index.md` itself: a list of links under each heading. So a reader of the repository and one of the
-site have the same order, and a page that is not in the list fails the build. The index of a folder of docs/ (`runbooks`,
-`adr`) lists the pages of its folder.
+The navigation is `docs/index.md` itself: a list of links under each heading. So a reader of the
+repository and one of the site have the same order, and a page that is not in the list fails the
+build. The index of a folder of docs/ (`runbooks`, `adr`) lists the pages of its folder.
 """
 
 from __future__ import annotations
@@ -51,11 +52,15 @@ def stage(root: Path, source: Path) -> None:
         for other in _others(root, text, target, moved):
             (source / other).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(root / other, source / other)
-    shutil.copytree(root / "docs" / "screenshots", source / "screenshots", ignore=shutil.ignore_patterns("*.md"))
+    shutil.copytree(
+        root / "docs" / "screenshots", source / "screenshots", ignore=shutil.ignore_patterns("*.md")
+    )
 
 
 def with_links_moved(text: str, path: str, moved: dict[str, str]) -> str:
-    """The text of a page with each link leading to where its target is in the site. Code is left alone."""
+    """The text of a page with each link leading to where its target is in the site. Code is left
+    alone.
+    """
     here = PurePosixPath(moved[path]).parent
 
     def lead(match: re.Match[str]) -> str:
@@ -71,16 +76,26 @@ def with_links_moved(text: str, path: str, moved: dict[str, str]) -> str:
 
 
 def _refuse_markup(text: str, path: str) -> None:
-    """ValueError for markup of a page's own, outside code: it could run or fetch something in a reader's browser."""
+    """ValueError for markup of a page's own, outside code: it could run or fetch something in a
+    reader's browser.
+    """
     if found := _MARKUP.search(_BLOCK.sub("", text)):
-        raise ValueError(f"{path}: `{found[0].strip()}`: a page has no markup but `p` and `img`, and no script")
+        raise ValueError(
+            f"{path}: `{found[0].strip()}`: a page has no markup but `p` and `img`, and no script"
+        )
 
 
 def _others(root: Path, text: str, target: str, moved: dict[str, str]) -> Iterator[str]:
-    """The files of the repository that a page leads to and that are no pages: the site has a copy of each."""
+    """The files of the repository that a page leads to and that are no pages: the site has a copy
+    of each.
+    """
     for match in _LINK.finditer(_BLOCK.sub("", text)):
         other = os.path.normpath(PurePosixPath(target).parent / match[0])
-        if other not in moved and PurePosixPath(other).suffix not in (".md", ".png") and (root / other).is_file():
+        if (
+            other not in moved
+            and PurePosixPath(other).suffix not in (".md", ".png")
+            and (root / other).is_file()
+        ):
             if not (root / other).resolve().is_relative_to(root.resolve()) or any(
                 p.startswith(".") for p in other.split("/")
             ):
@@ -95,7 +110,10 @@ def contents(text: str, *, caption: bool) -> Iterator[str]:
         listed = _ITEM.findall(part) if caption else [("", path) for path in _linked(part)]
         if listed:
             yield "\n```{toctree}\n:hidden:\n" + (f":caption: {named}\n" if caption else "") + "\n"
-            yield "".join(f"{title} <{path}>\n" if title else f"{path}\n" for title, path in listed) + "```\n"
+            yield (
+                "".join(f"{title} <{path}>\n" if title else f"{path}\n" for title, path in listed)
+                + "```\n"
+            )
 
 
 def _linked(text: str) -> list[str]:

@@ -1,6 +1,8 @@
-"""The versions that a folder of sites holds: `versions.js`, which each page reads, and `index.html`, which leads to the newest.
+"""The versions that a folder of sites holds: `versions.js`, which each page reads, and
+`index.html`, which leads to the newest.
 
-A script and not a file of data: a page that is opened from a disk may load a script beside it, and nothing else.
+A script and not a file of data: a page that is opened from a disk may load a script beside it, and
+nothing else.
 """
 
 from __future__ import annotations
@@ -18,11 +20,15 @@ FRONT = """<!doctype html>
 
 def list_versions(folder: Path) -> list[str]:
     """Writes both files anew; the versions, the newest first."""
-    versions = sorted((path.parent.name for path in folder.glob("*/index.html")), key=_order, reverse=True)
+    versions = sorted(
+        (path.parent.name for path in folder.glob("*/index.html")), key=_order, reverse=True
+    )
     held = [
         {
             "name": name,
-            "pages": sorted(p.relative_to(folder / name).as_posix() for p in (folder / name).rglob("*.html")),
+            "pages": sorted(
+                p.relative_to(folder / name).as_posix() for p in (folder / name).rglob("*.html")
+            ),
         }
         for name in versions
     ]

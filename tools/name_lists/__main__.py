@@ -1,10 +1,12 @@
-"""Makes `src/licet/curate/name_lists.txt.xz`: given names, the languages they are usual in, and those in which they are words.
+"""Makes `src/licet/curate/name_lists.txt.xz`: given names, the languages they are usual in, and
+those in which they are words.
 
     python -m tools.name_lists
 
-Names are those of Faker (MIT) and of `more_names.txt`. What is a word too is told by the dictionaries in /usr/share (Debian's
-wamerican, wngerman, wfrench, wspanish, witalian, wportuguese, wbrazilian, wdutch, wswedish, wdanish, wpolish, wukrainian,
-hunspell-uk, hunspell-ru, iso-codes and libgweather-4-common): which of the names are in them, and nothing else.
+Names are those of Faker (MIT) and of `more_names.txt`. What is a word too is told by the
+dictionaries in /usr/share (Debian's wamerican, wngerman, wfrench, wspanish, witalian, wportuguese,
+wbrazilian, wdutch, wswedish, wdanish, wpolish, wukrainian, hunspell-uk, hunspell-ru, iso-codes and
+libgweather-4-common): which of the names are in them, and nothing else.
 """
 
 from __future__ import annotations
@@ -25,7 +27,11 @@ from licet.curate.name_forms import LANGUAGES, forms, inflects
 FOLDER = Path(__file__).parent
 LISTS = FOLDER.parents[1] / "src" / "licet" / "curate" / "name_lists.txt.xz"
 TOWNS = Path("/usr/share/libgweather-4/Locations.xml")
-DICT, HUNSPELL, ISO = Path("/usr/share/dict"), Path("/usr/share/hunspell"), Path("/usr/share/iso-codes/json")
+DICT, HUNSPELL, ISO = (
+    Path("/usr/share/dict"),
+    Path("/usr/share/hunspell"),
+    Path("/usr/share/iso-codes/json"),
+)
 DICTIONARIES = {
     "en": [(DICT / "american-english", "utf-8")],
     "de": [(DICT / "ngerman", "utf-8")],
@@ -62,7 +68,9 @@ def _faker(prefix: str) -> dict[str, set[str]]:
         provider = importlib.import_module(f"{person.__name__}.{module.name}").Provider
         for key in dir(provider):
             if key.startswith(prefix) and not callable(value := getattr(provider, key)):
-                out[module.name[:2]] |= {one for one in _strings(value) if NAME.fullmatch(one) and one[0].isupper()}
+                out[module.name[:2]] |= {
+                    one for one in _strings(value) if NAME.fullmatch(one) and one[0].isupper()
+                }
     return out
 
 
@@ -115,13 +123,21 @@ def main() -> None:
         flags += [PLACE] if name in CITIES or (name in places and name not in curated) else []
         lines.append("\t".join((name, " ".join(o for o in own if o in LANGUAGES), " ".join(flags))))
     for language in LANGUAGES:
-        made = {form for name, own in origins.items() if inflects(own, language) for form in forms(name, language)}
+        made = {
+            form
+            for name, own in origins.items()
+            if inflects(own, language)
+            for form in forms(name, language)
+        }
         held = sorted(form for form in made if form.lower() in words[language])
         inflected += [f"{language}\t{' '.join(held)}"] if held else []
     families = sorted(set().union(*_faker("last_name").values()) - set(origins))
     text = "\n".join((*lines, "== words", *inflected, "== families", *families, ""))
     LISTS.write_bytes(lzma.compress(text.encode(), preset=9 | lzma.PRESET_EXTREME))
-    print(f"{len(lines):,} given names, {len(families):,} family names, {LISTS.stat().st_size:,} bytes")
+    print(
+        f"{len(lines):,} given names, {len(families):,} family names, "
+        f"{LISTS.stat().st_size:,} bytes"
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""Setuptools as the build backend, with archives that are the same bytes for the same source (PEP 517, PEP 660).
+"""Setuptools as the build backend, with archives that are the same bytes for the same source (PEP
+517, PEP 660).
 
-An archive of setuptools carries the times, the owners and the modes that files happened to have. Here every entry has the
-time of `SOURCE_DATE_EPOCH`, or else of the first of January 1980, the earliest that a wheel can carry; entries are in
-the order of their names.
+An archive of setuptools carries the times, the owners and the modes that files happened to have.
+Here every entry has the time of `SOURCE_DATE_EPOCH`, or else of the first of January 1980, the
+earliest that a wheel can carry; entries are in the order of their names.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ FILE_MODE, PROGRAM_MODE = 0o644, 0o755
 
 
 def build_wheel(
-    wheel_directory: str, config_settings: dict[str, object] | None = None, metadata_directory: str | None = None
+    wheel_directory: str,
+    config_settings: dict[str, object] | None = None,
+    metadata_directory: str | None = None,
 ) -> str:
     """The name of the wheel that was written to ``wheel_directory``."""
     name: str = build_meta.build_wheel(wheel_directory, config_settings, metadata_directory)
@@ -54,7 +57,10 @@ def same_wheel(file: Path) -> None:
     """Writes a wheel anew with the names, contents and programs that it has, and nothing else."""
     stamp = time.gmtime(moment())[:6]
     with zipfile.ZipFile(file) as before:
-        entries = [(entry, before.read(entry)) for entry in sorted(before.infolist(), key=lambda entry: entry.filename)]
+        entries = [
+            (entry, before.read(entry))
+            for entry in sorted(before.infolist(), key=lambda entry: entry.filename)
+        ]
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as after:
         for entry, content in entries:
             made = zipfile.ZipInfo(entry.filename, stamp)
@@ -64,7 +70,9 @@ def same_wheel(file: Path) -> None:
 
 
 def same_source_archive(file: Path) -> None:
-    """Writes a source archive anew with the names, contents and programs that it has, and nothing else."""
+    """Writes a source archive anew with the names, contents and programs that it has, and nothing
+    else.
+    """
     with tarfile.open(file) as before:
         files = sorted((entry for entry in before if entry.isfile()), key=lambda entry: entry.name)
         entries = [(entry, _content(before, entry)) for entry in files]
@@ -74,7 +82,10 @@ def same_source_archive(file: Path) -> None:
             made = tarfile.TarInfo(entry.name)
             made.size, made.mtime, made.mode = len(content), moment(), _mode(entry.mode)
             after.addfile(made, io.BytesIO(content))
-    with file.open("wb") as stream, gzip.GzipFile("", "wb", fileobj=stream, mtime=moment()) as packed:
+    with (
+        file.open("wb") as stream,
+        gzip.GzipFile("", "wb", fileobj=stream, mtime=moment()) as packed,
+    ):
         packed.write(written.getvalue())
 
 

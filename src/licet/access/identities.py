@@ -1,9 +1,10 @@
 """Which identities count as two people, where an act asks for two.
 
-An identity is a subject of the identity provider, with its issuer: the provider says that it belongs to one person. A link
-is none, because whoever gives roles can make links to any address, and use them alone; nor is the command line, because
-whoever has the host's shell can name anybody with `--by`. What two such callers did is on record as not confirmed by a
-second identity, and is refused where `LICET_WEB__SECOND_IDENTITY` is on. Whoever runs the provider can make identities:
+An identity is a subject of the identity provider, with its issuer: the provider says that it
+belongs to one person. A link is none, because whoever gives roles can make links to any address,
+and use them alone; nor is the command line, because whoever has the host's shell can name anybody
+with `--by`. What two such callers did is on record as not confirmed by a second identity, and is
+refused where `LICET_WEB__SECOND_IDENTITY` is on. Whoever runs the provider can make identities:
 that two subjects are two people is the provider's word.
 """
 
@@ -21,7 +22,9 @@ _PLACE = b"licet-identity-1"
 
 
 def identity_of(issuer: str, subject: str) -> bytes:
-    """The identity of a provider's subject: 32 bytes, the same at each sign-in, others for every other pair."""
+    """The identity of a provider's subject: 32 bytes, the same at each sign-in, others for every
+    other pair.
+    """
     parts = (_PLACE, issuer.encode(), subject.encode())
     return hashlib.sha256(b"".join(len(part).to_bytes(4, "big") + part for part in parts)).digest()
 
@@ -40,7 +43,9 @@ def check(settings: Web, identity: bytes | None) -> None:
 def check_two(settings: Web, identities: Iterable[bytes | None]) -> None:
     """RefusedError where two identities are asked for and these are fewer."""
     if settings.second_identity and not are_two(identities):
-        raise _refused(settings, "one person can make several links, and several addresses can be one person's")
+        raise _refused(
+            settings, "one person can make several links, and several addresses can be one person's"
+        )
 
 
 def _refused(settings: Web, why: str) -> RefusedError:

@@ -1,7 +1,8 @@
 """What callers have used of their rate, over all hosts: the table `rates`.
 
-A caller is a number that says nothing, and has one instant: when the requests that were counted would have been made at
-the permitted rate (the generic cell rate algorithm, ITU-T I.371). The clock is that of the database, the same for all.
+A caller is a number that says nothing, and has one instant: when the requests that were counted
+would have been made at the permitted rate (the generic cell rate algorithm, ITU-T I.371). The clock
+is that of the database, the same for all.
 """
 
 from __future__ import annotations
@@ -14,17 +15,19 @@ SWEPT_ROWS_MAX = 10_000
 
 
 def add(tx: Transaction, seconds: Mapping[int, float]) -> dict[int, float]:
-    """Counts requests of callers, as the seconds that they take at each one's rate. Returns in how many seconds each
-    is due.
+    """Counts requests of callers, as the seconds that they take at each one's rate. Returns in how
+    many seconds each is due.
 
-    Rows are locked in one order, so that hosts which count the same callers wait for each other and no more.
+    Rows are locked in one order, so that hosts which count the same callers wait for each other and
+    no more.
     """
     return dict(
         tx.execute(
             """INSERT INTO rates AS known (caller, due_at)
                SELECT caller, now() + make_interval(secs => taken)
                  FROM unnest(%s::bigint[], %s::float8[]) AS t(caller, taken) ORDER BY caller
-               ON CONFLICT (caller) DO UPDATE SET due_at = greatest(known.due_at, now()) + (excluded.due_at - now())
+               ON CONFLICT (caller) DO UPDATE
+                 SET due_at = greatest(known.due_at, now()) + (excluded.due_at - now())
                RETURNING caller, extract(epoch FROM due_at - now())::float8""",
             [list(seconds), list(seconds.values())],
         ).fetchall()
@@ -32,8 +35,8 @@ def add(tx: Transaction, seconds: Mapping[int, float]) -> dict[int, float]:
 
 
 def sweep(tx: Transaction) -> None:
-    """Deletes callers who are due, a bounded number of them: a new row would say the same. One that another transaction
-    holds waits for the next time.
+    """Deletes callers who are due, a bounded number of them: a new row would say the same. One that
+    another transaction holds waits for the next time.
     """
     tx.execute(
         """DELETE FROM rates WHERE caller IN

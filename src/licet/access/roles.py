@@ -1,8 +1,8 @@
 """Who may do what: for every route the callers that it answers, checked before anything is read.
 
-A person acts on their own account only; a service within its scopes; staff within their roles. A route without a
-declaration answers nobody. Ownership is checked later, in `web.api.references`: another person's object is treated like
-one that does not exist.
+A person acts on their own account only; a service within its scopes; staff within their roles. A
+route without a declaration answers nobody. Ownership is checked later, in `web.api.references`:
+another person's object is treated like one that does not exist.
 """
 
 from __future__ import annotations
@@ -60,15 +60,19 @@ class Nobody(msgspec.Struct, frozen=True):
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
-    """A person of the host application. ``account`` is None while their account is not known here."""
+    """A person of the host application. ``account`` is None while their account is not known
+    here.
+    """
 
     account: UUID | None
     session: bytes | None = None
 
 
 class KeyBinding(msgspec.Struct, frozen=True, kw_only=True):
-    """What a key is bound to beside its scopes. ``recipient`` holds the row keys that it leases, only of ``releases``;
-    ``own``: the holder is the installation's own machines. ``endpoint`` is the one that it acknowledges for.
+    """What a key is bound to beside its scopes. ``recipient`` holds the row keys that it leases,
+    only of ``releases``;
+    ``own``: the holder is the installation's own machines. ``endpoint`` is the one that it
+    acknowledges for.
     """
 
     recipient: str | None = None
@@ -81,7 +85,9 @@ UNBOUND = KeyBinding()
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):
-    """The holder of a key. ``requests_per_minute`` is the key's own limit below the setting for services, if it has one."""
+    """The holder of a key. ``requests_per_minute`` is the key's own limit below the setting for
+    services, if it has one.
+    """
 
     key_id: UUID
     name: str
@@ -91,7 +97,9 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Staff(msgspec.Struct, frozen=True, kw_only=True):
-    """``identity``: of the identity provider (`access.identities`); None for a session that a link began."""
+    """``identity``: of the identity provider (`access.identities`); None for a session that a link
+    began.
+    """
 
     staff_id: UUID
     email: str
@@ -109,7 +117,9 @@ Caller: TypeAlias = Nobody | Person | Service | Staff
 
 
 class May(msgspec.Struct, frozen=True, kw_only=True):
-    """The callers of a route. ``anybody`` needs no authentication; ``known`` is any authenticated caller."""
+    """The callers of a route. ``anybody`` needs no authentication; ``known`` is any authenticated
+    caller.
+    """
 
     person: bool = False
     scope: Scope | None = None
@@ -139,7 +149,9 @@ ANYBODY = May(anybody=True)
 ANY_CALLER = May(known=True)
 
 
-def may(*, person: bool = False, scope: Scope | None = None, staff: tuple[StaffRole, ...] = ()) -> May:
+def may(
+    *, person: bool = False, scope: Scope | None = None, staff: tuple[StaffRole, ...] = ()
+) -> May:
     return May(person=person, scope=scope, staff=frozenset(staff))
 
 

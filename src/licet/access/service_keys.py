@@ -1,12 +1,13 @@
 """Keys of services: 256 random bits, shown once; what is stored is their SHA-256.
 
-A key is `licet_` + the id of its row + `_` + the secret. A key that leases row keys is bound to a recipient and to
-releases, one that acknowledges events to an endpoint: its holder can act for nobody else. A key that was revoked or
-limited, or has expired, is refused at once by the database, and within `REMEMBERED_SECONDS_MAX` by a process that has
-just looked it up.
+A key is `licet_` + the id of its row + `_` + the secret. A key that leases row keys is bound to a
+recipient and to releases, one that acknowledges events to an endpoint: its holder can act for
+nobody else. A key that was revoked or limited, or has expired, is refused at once by the database,
+and within `REMEMBERED_SECONDS_MAX` by a process that has just looked it up.
 
-A change of limits names the version that its author saw: whoever saw an older one is refused. Each change is on record
-with its author, its reason and the limits until then, and goes to the restriction journal: a restore keeps it.
+A change of limits names the version that its author saw: whoever saw an older one is refused. Each
+change is on record with its author, its reason and the limits until then, and goes to the
+restriction journal: a restore keeps it.
 """
 
 from __future__ import annotations
@@ -88,9 +89,11 @@ class ServiceKey(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def limits(self) -> KeyLimits:
         return KeyLimits(
-            scopes=self.scopes, releases=self.releases, requests_per_minute=self.requests_per_minute,
+            scopes=self.scopes,
+            releases=self.releases,
+            requests_per_minute=self.requests_per_minute,
             expires_at=self.expires_at,
-        )  # fmt: skip
+        )
 
     def state(self, at: datetime) -> str:
         """`revoked`, `expired` or `valid`."""
@@ -100,38 +103,67 @@ class ServiceKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def make(
-    tx: Transaction, name: str, scopes: Iterable[Scope], at: datetime, random: Callable[[int], bytes],
-    bound: KeyBinding = UNBOUND, *, requests_per_minute: int | None = None, expires_at: datetime | None = None,
-) -> str:  # fmt: skip
+    tx: Transaction,
+    name: str,
+    scopes: Iterable[Scope],
+    at: datetime,
+    random: Callable[[int], bytes],
+    bound: KeyBinding = UNBOUND,
+    *,
+    requests_per_minute: int | None = None,
+    expires_at: datetime | None = None,
+) -> str:
     """Creates a key and returns it, for the only time; RefusedError if the name is taken."""
     granted = sorted({scope.value for scope in scopes})
     if _NAME.fullmatch(name) is None:
-        raise UsageError(f"`{name}` is not a name for a key", "use lower-case letters, digits, `-`, `_` and `.`")
+        raise UsageError(
+            f"`{name}` is not a name for a key", "use lower-case letters, digits, `-`, `_` and `.`"
+        )
     _check(granted, bound)
     _check_limits(requests_per_minute, expires_at, at)
-    key_id, secret = uuid7(at, random(10)), base64.urlsafe_b64encode(random(SECRET_BYTES)).rstrip(b"=").decode()
+    key_id, secret = (
+        uuid7(at, random(10)),
+        base64.urlsafe_b64encode(random(SECRET_BYTES)).rstrip(b"=").decode(),
+    )
     made = tx.execute(
-        """INSERT INTO api_keys (key_id, name, secret_sha256, scopes, made_at, recipient, own, releases, endpoint_id,
+        """INSERT INTO api_keys (key_id, name, secret_sha256, scopes, made_at, recipient, own,
+                                 releases, endpoint_id,
                                  requests_per_minute, expires_at)
-           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (name) DO NOTHING RETURNING key_id""",
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (name) DO NOTHING
+             RETURNING key_id""",
         [
-            key_id, name, hashlib.sha256(secret.encode()).digest(), granted, at, bound.recipient, bound.own,
-            list(bound.releases) if bound.recipient is not None else None, bound.endpoint, requests_per_minute, expires_at,
+            key_id,
+            name,
+            hashlib.sha256(secret.encode()).digest(),
+            granted,
+            at,
+            bound.recipient,
+            bound.own,
+            list(bound.releases) if bound.recipient is not None else None,
+            bound.endpoint,
+            requests_per_minute,
+            expires_at,
         ],
-    ).fetchone()  # fmt: skip
+    ).fetchone()
     if made is None:
-        raise RefusedError(f"there is a key `{name}` already", "give it another name", because="exists")
+        raise RefusedError(
+            f"there is a key `{name}` already", "give it another name", because="exists"
+        )
     return f"{PREFIX}{key_id.hex}_{secret}"
 
 
 def _check(granted: Collection[str], bound: KeyBinding) -> None:
-    """UsageError unless a key has a scope, one that leases a recipient and releases, one that acknowledges an endpoint,
-    and no other key has either.
+    """UsageError unless a key has a scope, one that leases a recipient and releases, one that
+    acknowledges an endpoint, and no other key has either.
     """
     if not granted:
         raise UsageError("a key needs a scope", f"scopes are {', '.join(Scope)}")
     leases, answers = Scope.release_lease in granted, Scope.events_acknowledge in granted
-    if leases != (bound.recipient is not None) or leases != bool(bound.releases) or (bound.own and not leases):
+    if (
+        leases != (bound.recipient is not None)
+        or leases != bool(bound.releases)
+        or (bound.own and not leases)
+    ):
         raise UsageError(
             f"a recipient and releases go with the scope `{Scope.release_lease}`, and it with them",
             "name who holds the row keys, and of which releases: --recipient NAME --release NAME",
@@ -143,12 +175,15 @@ def _check(granted: Collection[str], bound: KeyBinding) -> None:
         )
     if bound.recipient is not None and _NAME.fullmatch(bound.recipient) is None:
         raise UsageError(
-            f"`{bound.recipient}` is no name of a recipient", "use lower-case letters, digits, `-`, `_`, `.`"
+            f"`{bound.recipient}` is no name of a recipient",
+            "use lower-case letters, digits, `-`, `_`, `.`",
         )
     wrong = next((one for one in bound.releases if _RELEASES.fullmatch(one) is None), None)
     if wrong is not None or len(bound.releases) > RELEASES_MAX:
         raise UsageError(
-            f"`{wrong}` is no name of a release" if wrong else f"a key is bound to {RELEASES_MAX} releases at most",
+            f"`{wrong}` is no name of a release"
+            if wrong
+            else f"a key is bound to {RELEASES_MAX} releases at most",
             "name a release, or the beginning of names before a `*`",
         )
 
@@ -160,7 +195,8 @@ def _check_limits(rate: int | None, expires_at: datetime | None, at: datetime) -
         raise UsageError("a key expires in the future", "to end it now, revoke it")
 
 
-_SELECT = """SELECT k.key_id, k.name, k.scopes, k.made_at, k.revoked_at, k.recipient, k.own, coalesce(k.releases, '{}'),
+_SELECT = """SELECT k.key_id, k.name, k.scopes, k.made_at, k.revoked_at, k.recipient, k.own,
+       coalesce(k.releases, '{}'),
        p.name AS endpoint, k.requests_per_minute, k.expires_at, k.version
   FROM api_keys k LEFT JOIN endpoints p USING (endpoint_id)"""
 
@@ -181,54 +217,83 @@ def named(tx: Transaction, name: str) -> ServiceKey:
 def _key(row: Sequence[Any]) -> ServiceKey:
     values = dict(zip(ServiceKey.__struct_fields__, row, strict=True))
     return ServiceKey(
-        **{**values, "scopes": tuple(map(Scope, values["scopes"])), "releases": tuple(values["releases"])}
+        **{
+            **values,
+            "scopes": tuple(map(Scope, values["scopes"])),
+            "releases": tuple(values["releases"]),
+        }
     )
 
 
 def changes(tx: Transaction, key: UUID) -> list[KeyChange]:
     """What was changed of a key since it was made, the newest first."""
     rows = tx.execute(
-        """SELECT version, act, changed_at, changed_by, reason, scopes, coalesce(releases, '{}'), requests_per_minute,
+        """SELECT version, act, changed_at, changed_by, reason, scopes, coalesce(releases, '{}'),
+                  requests_per_minute,
                   expires_at
              FROM api_key_changes WHERE key_id = %s ORDER BY version DESC""",
         [key],
     ).fetchall()
     return [
         KeyChange(
-            version=version, act=act, at=at, by=by, reason=reason,
+            version=version,
+            act=act,
+            at=at,
+            by=by,
+            reason=reason,
             was=KeyLimits(
-                scopes=tuple(map(Scope, scopes)), releases=tuple(releases), requests_per_minute=rate, expires_at=expires
+                scopes=tuple(map(Scope, scopes)),
+                releases=tuple(releases),
+                requests_per_minute=rate,
+                expires_at=expires,
             ),
         )
         for version, act, at, by, reason, scopes, releases, rate, expires in rows
-    ]  # fmt: skip
+    ]
 
 
 # Changes
 
 
 def limit(
-    tx: Transaction, name: str, wanted: KeyLimits, act: KeyAct, journal: Journal | None, *, version: int
+    tx: Transaction,
+    name: str,
+    wanted: KeyLimits,
+    act: KeyAct,
+    journal: Journal | None,
+    *,
+    version: int,
 ) -> ServiceKey:
-    """Gives a key other limits, at once; RefusedError if it is not at ``version`` any more, or is revoked.
+    """Gives a key other limits, at once; RefusedError if it is not at ``version`` any more, or is
+    revoked.
 
-    Whom it is bound to stays, also where it loses the scope for that: a key for another recipient or endpoint is another
-    key.
+    Whom it is bound to stays, also where it loses the scope for that: a key for another recipient
+    or endpoint is another key.
     """
     known = _locked(tx, name)
     if known.revoked_at is not None:
         raise RefusedError(f"the key `{name}` is revoked", "make another one", because="revoked")
     if known.version != version:
         raise RefusedError(
-            f"the key `{name}` was changed meanwhile: it is at version `{known.version}`, not `{version}`",
-            "look at it again, and decide anew", because="changed",
-        )  # fmt: skip
+            (
+                f"the key `{name}` was changed meanwhile: it is at version `{known.version}`, "
+                f"not `{version}`"
+            ),
+            "look at it again, and decide anew",
+            because="changed",
+        )
     _check_limits(wanted.requests_per_minute, wanted.expires_at, act.at)
-    leases, answers = Scope.release_lease in wanted.scopes, Scope.events_acknowledge in wanted.scopes
+    leases, answers = (
+        Scope.release_lease in wanted.scopes,
+        Scope.events_acknowledge in wanted.scopes,
+    )
     bound = KeyBinding(
-        recipient=known.recipient if leases else None, own=known.own and leases, releases=wanted.releases if leases else (),
-        endpoint=known.key_id if answers and known.endpoint is not None else None,  # only whether there is one is asked
-    )  # fmt: skip
+        recipient=known.recipient if leases else None,
+        own=known.own and leases,
+        releases=wanted.releases if leases else (),
+        # only whether there is one is asked
+        endpoint=known.key_id if answers and known.endpoint is not None else None,
+    )
     _check({scope.value for scope in wanted.scopes}, bound)
     wanted = wanted if leases else msgspec.structs.replace(wanted, releases=known.releases)
     _record(tx, known, "limited", act)
@@ -247,7 +312,8 @@ def _record(tx: Transaction, known: ServiceKey, what: str, act: KeyAct) -> None:
     if not act.reason.strip() or len(act.reason) > REASON_CHARACTERS_MAX:
         raise UsageError(f"say why, in {REASON_CHARACTERS_MAX} characters at most")
     tx.execute(
-        """INSERT INTO api_key_changes (key_id, version, act, changed_at, changed_by, reason, scopes, releases,
+        """INSERT INTO api_key_changes (key_id, version, act, changed_at, changed_by, reason,
+                                        scopes, releases,
                                         requests_per_minute, expires_at)
            SELECT key_id, version, %s, %s, %s, %s, scopes, releases, requests_per_minute, expires_at
              FROM api_keys WHERE key_id = %s""",
@@ -258,19 +324,27 @@ def _record(tx: Transaction, known: ServiceKey, what: str, act: KeyAct) -> None:
 def _set(tx: Transaction, key: UUID, wanted: KeyLimits, version: int) -> bool:
     """Sets the limits of a key that is below ``version``, which it then has."""
     done = tx.execute(
-        """UPDATE api_keys SET scopes = %s, releases = CASE WHEN recipient IS NULL THEN NULL ELSE %s::text[] END,
+        """UPDATE api_keys SET scopes = %s, releases = CASE WHEN recipient IS NULL THEN NULL
+                               ELSE %s::text[] END,
                                requests_per_minute = %s, expires_at = %s, version = %s
             WHERE key_id = %s AND version < %s""",
         [
-            sorted({scope.value for scope in wanted.scopes}), list(wanted.releases), wanted.requests_per_minute,
-            wanted.expires_at, version, key, version,
+            sorted({scope.value for scope in wanted.scopes}),
+            list(wanted.releases),
+            wanted.requests_per_minute,
+            wanted.expires_at,
+            version,
+            key,
+            version,
         ],
-    )  # fmt: skip
+    )
     return done.rowcount == 1
 
 
 def limit_again(tx: Transaction, key: UUID, version: int, document: str) -> bool:
-    """Gives a key that a restore brought back the limits that the restriction journal has; False if it has them."""
+    """Gives a key that a restore brought back the limits that the restriction journal has; False if
+    it has them.
+    """
     return _set(tx, key, msgspec.json.decode(document, type=KeyLimits), version)
 
 
@@ -284,17 +358,19 @@ def revoke(tx: Transaction, name: str, act: KeyAct, journal: Journal | None) -> 
 
 
 def revoke_again(tx: Transaction, key: UUID, at: datetime) -> bool:
-    """Revokes a key that a restore brought back, as named by the restriction journal; False if there is no such valid
-    key.
+    """Revokes a key that a restore brought back, as named by the restriction journal; False if
+    there is no such valid key.
     """
     revoked = tx.execute(
         "UPDATE api_keys SET revoked_at = %s WHERE key_id = %s AND revoked_at IS NULL", [at, key]
-    )  # fmt: skip
+    )
     return revoked.rowcount == 1
 
 
 def revoke_every(tx: Transaction, at: datetime) -> int:
-    """Revokes every key, of which nobody knows any more whether it was revoked; returns how many."""
+    """Revokes every key, of which nobody knows any more whether it was revoked; returns how
+    many.
+    """
     return tx.execute("UPDATE api_keys SET revoked_at = %s WHERE revoked_at IS NULL", [at]).rowcount
 
 
@@ -304,7 +380,8 @@ def find(tx: Transaction, text: str, at: datetime) -> Service | None:
     if match is None:
         return None
     row = tx.execute(
-        """SELECT name, secret_sha256, scopes, recipient, own, releases, endpoint_id, requests_per_minute FROM api_keys
+        """SELECT name, secret_sha256, scopes, recipient, own, releases, endpoint_id,
+            requests_per_minute FROM api_keys
             WHERE key_id = %s AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > %s)""",
         [UUID(match[1]), at],
     ).fetchone()
@@ -312,6 +389,9 @@ def find(tx: Transaction, text: str, at: datetime) -> Service | None:
         return None
     bound = KeyBinding(recipient=row[3], own=row[4], releases=tuple(row[5] or ()), endpoint=row[6])
     return Service(
-        key_id=UUID(match[1]), name=row[0], scopes=frozenset(map(Scope, row[2])), bound=bound,
+        key_id=UUID(match[1]),
+        name=row[0],
+        scopes=frozenset(map(Scope, row[2])),
+        bound=bound,
         requests_per_minute=row[7],
-    )  # fmt: skip
+    )

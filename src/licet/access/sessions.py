@@ -1,9 +1,10 @@
-"""Sessions of browsers: an opaque cookie of 256 random bits, of which only the SHA-256 is stored (ASVS 5.0, chapter 7).
+"""Sessions of browsers: an opaque cookie of 256 random bits, of which only the SHA-256 is stored
+(ASVS 5.0, chapter 7).
 
-A session ends after an idle time, after an absolute one, and when it is signed out. A person's begins with a token of
-the host application, which can be used once; that of staff with the identity provider, or with a link created on the
-machine. Roles that were given here are read again with every request. The CSRF token is an HMAC under the cookie's
-secret, so that it needs no storage.
+A session ends after an idle time, after an absolute one, and when it is signed out. A person's
+begins with a token of the host application, which can be used once; that of staff with the identity
+provider, or with a link created on the machine. Roles that were given here are read again with
+every request. The CSRF token is an HMAC under the cookie's secret, so that it needs no storage.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from licet.store.connect import Transaction
 from licet.vault.ids import staff_address, uuid7
 
 COOKIE = "__Host-licet"
-ENTERING = "__Host-licet-entering"  # of a person who has come with a link, until it is known who was here before
+# of a person who has come with a link, until it is known who was here before
+ENTERING = "__Host-licet-entering"
 SECRET_BYTES = 32
 SECRET_CHARACTERS = 43
 IDLE_MAX = {"person": timedelta(minutes=30), "staff": timedelta(minutes=30)}
@@ -44,7 +46,11 @@ def digest(secret: str) -> bytes:
 
 def csrf(secret: str) -> str:
     """The token that a form of this session's browser must include."""
-    return base64.urlsafe_b64encode(hmac.digest(secret.encode(), b"csrf", "sha256")).rstrip(b"=").decode()
+    return (
+        base64.urlsafe_b64encode(hmac.digest(secret.encode(), b"csrf", "sha256"))
+        .rstrip(b"=")
+        .decode()
+    )
 
 
 def begin_person(tx: Transaction, account: UUID, now: datetime, random: Random) -> str:
@@ -69,12 +75,19 @@ def begin_staff(
 
 
 def _begin(
-    tx: Transaction, account: UUID | None, staff: UUID | None, roles: Iterable[StaffRole], identity: bytes | None,
-    now: datetime, random: Random, lifetime: timedelta,
-) -> str:  # fmt: skip
+    tx: Transaction,
+    account: UUID | None,
+    staff: UUID | None,
+    roles: Iterable[StaffRole],
+    identity: bytes | None,
+    now: datetime,
+    random: Random,
+    lifetime: timedelta,
+) -> str:
     secret, names = secret_of(random), sorted({role.value for role in roles})
     tx.execute(
-        """INSERT INTO sessions (session_sha256, account_id, staff_id, roles, identity, begun_at, seen_at, ends_at)
+        """INSERT INTO sessions (session_sha256, account_id, staff_id, roles, identity, begun_at,
+           seen_at, ends_at)
            VALUES (%s, %s, %s, %s, %s, %s, %s, %s)""",
         [digest(secret), account, staff, names, identity, now, now, now + lifetime],
     )
@@ -87,8 +100,10 @@ def find(tx: Transaction, secret: str, now: datetime) -> Person | Staff | None:
         return None
     sha256 = digest(secret)
     row = tx.execute(
-        """SELECT s.account_id, s.staff_id, s.roles || coalesce(f.roles, '{}'), f.email, s.identity, s.seen_at
-             FROM sessions s LEFT JOIN staff f USING (staff_id) WHERE s.session_sha256 = %s AND s.ends_at > %s""",
+        """SELECT s.account_id, s.staff_id, s.roles || coalesce(f.roles, '{}'), f.email, s.identity,
+             s.seen_at
+             FROM sessions s LEFT JOIN staff f USING (staff_id) WHERE s.session_sha256 = %s
+               AND s.ends_at > %s""",
         [sha256, now],
     ).fetchone()
     if row is None:
@@ -109,12 +124,19 @@ def end(tx: Transaction, session: bytes) -> None:
 
 
 def end_person(tx: Transaction, account: UUID, *, but: bytes | None = None) -> None:
-    """Ends every session of a person, in every browser (ASVS 5.0, 7.4.2), except ``but``, the one that requests it."""
-    tx.execute("DELETE FROM sessions WHERE account_id = %s AND session_sha256 IS DISTINCT FROM %s", [account, but])
+    """Ends every session of a person, in every browser (ASVS 5.0, 7.4.2), except ``but``, the one
+    that requests it.
+    """
+    tx.execute(
+        "DELETE FROM sessions WHERE account_id = %s AND session_sha256 IS DISTINCT FROM %s",
+        [account, but],
+    )
 
 
 def end_every(tx: Transaction) -> int:
-    """Ends every session, and every link to begin one: those of a restored database. Returns the number of sessions."""
+    """Ends every session, and every link to begin one: those of a restored database. Returns the
+    number of sessions.
+    """
     tx.execute("DELETE FROM staff_links")
     return tx.execute("DELETE FROM sessions").rowcount
 
@@ -122,11 +144,16 @@ def end_every(tx: Transaction) -> int:
 def use_token(tx: Transaction, sha256: bytes, expires: datetime) -> None:
     """Uses a token to begin a session; UnauthenticatedError the second time."""
     first = tx.execute(
-        "INSERT INTO used_tokens (token_sha256, expires_at) VALUES (%s, %s) ON CONFLICT DO NOTHING RETURNING expires_at",
+        (
+            "INSERT INTO used_tokens (token_sha256, expires_at) VALUES (%s, %s) ON CONFLICT DO "
+            "NOTHING RETURNING expires_at"
+        ),
         [sha256, expires],
     ).fetchone()
     if first is None:
-        raise UnauthenticatedError("the link was used already", "ask the host application for a new one")
+        raise UnauthenticatedError(
+            "the link was used already", "ask the host application for a new one"
+        )
 
 
 def known_staff(tx: Transaction, email: str, now: datetime, random: Random) -> UUID:
@@ -142,14 +169,22 @@ def known_staff(tx: Transaction, email: str, now: datetime, random: Random) -> U
 
 
 def find_staff(tx: Transaction, email: str) -> tuple[UUID, list[StaffRole]] | None:
-    """The member of staff with an address, and the roles that were given here; None if there is none."""
-    row = tx.execute("SELECT staff_id, roles FROM staff WHERE email = %s", [staff_address(email)]).fetchone()
+    """The member of staff with an address, and the roles that were given here; None if there is
+    none.
+    """
+    row = tx.execute(
+        "SELECT staff_id, roles FROM staff WHERE email = %s", [staff_address(email)]
+    ).fetchone()
     return (row[0], list(map(StaffRole, row[1]))) if row else None
 
 
 def addresses(tx: Transaction, staff: Collection[UUID]) -> dict[UUID, str]:
     """The address of each of these members of staff."""
-    return dict(tx.execute("SELECT staff_id, email FROM staff WHERE staff_id = ANY(%s)", [list(staff)]).fetchall())
+    return dict(
+        tx.execute(
+            "SELECT staff_id, email FROM staff WHERE staff_id = ANY(%s)", [list(staff)]
+        ).fetchall()
+    )
 
 
 def roles_of(tx: Transaction, staff: UUID) -> list[StaffRole]:
@@ -165,7 +200,9 @@ def session_roles(tx: Transaction, staff: UUID) -> frozenset[StaffRole]:
 
 
 class StaffSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A member of staff. ``roles`` are those given here; ``sessions`` counts the browsers that are signed in."""
+    """A member of staff. ``roles`` are those given here; ``sessions`` counts the browsers that are
+    signed in.
+    """
 
     staff_id: UUID
     email: str
@@ -183,7 +220,13 @@ def every_staff(tx: Transaction, now: datetime) -> list[StaffSeen]:
         [now],
     ).fetchall()
     return [
-        StaffSeen(staff_id=staff, email=email, roles=tuple(map(StaffRole, roles)), made_at=made_at, sessions=count)
+        StaffSeen(
+            staff_id=staff,
+            email=email,
+            roles=tuple(map(StaffRole, roles)),
+            made_at=made_at,
+            sessions=count,
+        )
         for staff, email, roles, made_at, count in rows
     ]
 
@@ -196,9 +239,12 @@ def member(tx: Transaction, staff: UUID, now: datetime) -> StaffSeen:
     return found
 
 
-def set_roles(tx: Transaction, staff: UUID, roles: Iterable[StaffRole], was: Iterable[StaffRole]) -> None:
-    """Gives a member of staff other roles here, which hold from the next request on; RefusedError if theirs are not
-    ``was`` any more, and for an owner. Roles of the identity provider come with each sign-in, and stay.
+def set_roles(
+    tx: Transaction, staff: UUID, roles: Iterable[StaffRole], was: Iterable[StaffRole]
+) -> None:
+    """Gives a member of staff other roles here, which hold from the next request on; RefusedError
+    if theirs are not ``was`` any more, and for an owner. Roles of the identity provider come with
+    each sign-in, and stay.
     """
     wanted, seen = ({role.value for role in several} for several in (roles, was))
     row = tx.execute("SELECT roles FROM staff WHERE staff_id = %s FOR UPDATE", [staff]).fetchone()
@@ -207,19 +253,24 @@ def set_roles(tx: Transaction, staff: UUID, roles: Iterable[StaffRole], was: Ite
     if StaffRole.owner.value in row[0]:
         raise RefusedError("an owner stays: the installation needs one", because="owner")
     if StaffRole.owner.value in wanted:
-        raise UsageError("nobody is made an owner this way", "`licet staff bootstrap` makes the first one")
+        raise UsageError(
+            "nobody is made an owner this way", "`licet staff bootstrap` makes the first one"
+        )
     if set(row[0]) != seen:
         raise RefusedError(
-            "their roles were changed meanwhile", "look at them again, and decide anew", because="changed"
+            "their roles were changed meanwhile",
+            "look at them again, and decide anew",
+            because="changed",
         )
     tx.execute("UPDATE staff SET roles = %s WHERE staff_id = %s", [sorted(wanted), staff])
 
 
 def revoke_staff(tx: Transaction, staff: UUID) -> None:
-    """Removes the roles that were given here, and ends every session and link; NotFoundError, RefusedError for an
-    owner.
+    """Removes the roles that were given here, and ends every session and link; NotFoundError,
+    RefusedError for an owner.
 
-    Nobody can remove an owner, not even the owner: otherwise nobody might be left who can give roles.
+    Nobody can remove an owner, not even the owner: otherwise nobody might be left who can give
+    roles.
     """
     row = tx.execute("SELECT roles FROM staff WHERE staff_id = %s FOR UPDATE", [staff]).fetchone()
     if row is None:
@@ -232,28 +283,37 @@ def revoke_staff(tx: Transaction, staff: UUID) -> None:
 
 
 def bootstrap(tx: Transaction, email: str, now: datetime, random: Random) -> str:
-    """Makes ``email`` the owner, and creates a link's secret to sign in with once; RefusedError if there is another
-    owner.
+    """Makes ``email`` the owner, and creates a link's secret to sign in with once; RefusedError if
+    there is another owner.
     """
     tx.execute("LOCK TABLE staff IN SHARE ROW EXCLUSIVE MODE")
     other = tx.execute(
         "SELECT 1 FROM staff WHERE 'owner' = ANY(roles) AND email <> %s", [staff_address(email)]
     ).fetchone()
     if other is not None:
-        raise RefusedError("there is an owner already", "the owner, or the provider, gives roles", because="exists")
+        raise RefusedError(
+            "there is an owner already", "the owner, or the provider, gives roles", because="exists"
+        )
     staff = known_staff(tx, email, now, random)
     tx.execute("UPDATE staff SET roles = '{owner}' WHERE staff_id = %s", [staff])
     return _link(tx, staff, now, random)
 
 
-def add(tx: Transaction, email: str, roles: Iterable[StaffRole], now: datetime, random: Random) -> str:
-    """Gives ``email`` additional roles here, and creates a link's secret to sign in with once; never the owner's role."""
+def add(
+    tx: Transaction, email: str, roles: Iterable[StaffRole], now: datetime, random: Random
+) -> str:
+    """Gives ``email`` additional roles here, and creates a link's secret to sign in with once;
+    never the owner's role.
+    """
     named = sorted({role.value for role in roles})
     if StaffRole.owner.value in named:
-        raise UsageError("nobody is made an owner this way", "`licet staff bootstrap` makes the first one")
+        raise UsageError(
+            "nobody is made an owner this way", "`licet staff bootstrap` makes the first one"
+        )
     staff = known_staff(tx, email, now, random)
     tx.execute(
-        "UPDATE staff SET roles = (SELECT array_agg(DISTINCT r ORDER BY r) FROM unnest(roles || %s::text[]) r)"
+        "UPDATE staff SET roles = (SELECT array_agg(DISTINCT r ORDER BY r) FROM unnest(roles || "
+        "%s::text[]) r)"
         " WHERE staff_id = %s",
         [named, staff],
     )
@@ -270,14 +330,19 @@ def _link(tx: Transaction, staff: UUID, now: datetime, random: Random) -> str:
 
 
 def use_link(tx: Transaction, secret: str, now: datetime) -> UUID:
-    """The owner of a one-time link; UnauthenticatedError for one that was used, has expired or does not exist."""
+    """The owner of a one-time link; UnauthenticatedError for one that was used, has expired or does
+    not exist.
+    """
     row = tx.execute(
         """UPDATE staff_links SET used_at = %(now)s
-            WHERE link_sha256 = %(link)s AND used_at IS NULL AND expires_at > %(now)s RETURNING staff_id""",
+            WHERE link_sha256 = %(link)s AND used_at IS NULL AND expires_at > %(now)s
+              RETURNING staff_id""",
         {"now": now, "link": digest(secret)},
     ).fetchone()
     if row is None:
-        raise UnauthenticatedError("the link does not hold any more", "`licet staff bootstrap` makes another")
+        raise UnauthenticatedError(
+            "the link does not hold any more", "`licet staff bootstrap` makes another"
+        )
     found: UUID = row[0]
     return found
 

@@ -1,8 +1,10 @@
-"""Orders of staff: what they had the system do about itself in the console, each with its reason, who gave it and how it ended.
+"""Orders of staff: what they had the system do about itself in the console, each with its reason,
+who gave it and how it ended.
 
-An act is on record in the transaction that records its order, or before it is begun: a rotation of the keys and a drill of a
-backup run in the background (`service.orders`), and their order is open until they have ended. Of each kind one order is open
-at most, so that asking twice begins nothing twice. A reason is for staff; it is on no page of a person and in no leaf.
+An act is on record in the transaction that records its order, or before it is begun: a rotation of
+the keys and a drill of a backup run in the background (`service.orders`), and their order is open
+until they have ended. Of each kind one order is open at most, so that asking twice begins nothing
+twice. A reason is for staff; it is on no page of a person and in no leaf.
 """
 
 from __future__ import annotations
@@ -17,7 +19,14 @@ import msgspec
 
 from licet.errors import NotFoundError, RefusedError, UsageError
 from licet.store.connect import Transaction
-from licet.store.keyset import KeyColumn, KeyType, ListChoice, ListFilter, Listing, newest_and_oldest
+from licet.store.keyset import (
+    KeyColumn,
+    KeyType,
+    ListChoice,
+    ListFilter,
+    Listing,
+    newest_and_oldest,
+)
 from licet.vault.ids import Prefix, shown
 
 REASON_CHARACTERS_MAX = 500
@@ -47,7 +56,9 @@ class OrderOutcome(StrEnum):
 
 
 class StaffOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """An order. ``ended_at`` is None while the work is open; ``said`` is what became of it, in a sentence."""
+    """An order. ``ended_at`` is None while the work is open; ``said`` is what became of it, in a
+    sentence.
+    """
 
     order_id: UUID
     kind: OrderKind
@@ -71,40 +82,68 @@ def checked_reason(text: str) -> str:
 
 
 def record(
-    tx: Transaction, order: UUID, kind: OrderKind, about: str, *, reason: str, by: str, at: datetime, said: str | None
-) -> None:  # fmt: skip
+    tx: Transaction,
+    order: UUID,
+    kind: OrderKind,
+    about: str,
+    *,
+    reason: str,
+    by: str,
+    at: datetime,
+    said: str | None,
+) -> None:
     """Puts an order on record: as done, with what was done, or as open where ``said`` is None.
 
     RefusedError if an order of this kind is open.
     """
     done = tx.execute(
-        """INSERT INTO staff_orders (order_id, kind, about, reason, ordered_at, ordered_by, ended_at, outcome, said)
-           VALUES (%(order)s, %(kind)s, %(about)s, %(reason)s, %(at)s, %(by)s, %(ended_at)s, %(outcome)s, %(said)s)
+        """INSERT INTO staff_orders (order_id, kind, about, reason, ordered_at, ordered_by,
+           ended_at, outcome, said)
+           VALUES (%(order)s, %(kind)s, %(about)s, %(reason)s, %(at)s, %(by)s, %(ended_at)s,
+             %(outcome)s, %(said)s)
            ON CONFLICT (kind) WHERE ended_at IS NULL DO NOTHING""",
         {
-            "order": order, "kind": kind.value, "about": about, "reason": checked_reason(reason), "at": at, "by": by,
-            "said": said, "ended_at": None if said is None else at,
+            "order": order,
+            "kind": kind.value,
+            "about": about,
+            "reason": checked_reason(reason),
+            "at": at,
+            "by": by,
+            "said": said,
+            "ended_at": None if said is None else at,
             "outcome": None if said is None else OrderOutcome.done.value,
         },
-    ).rowcount  # fmt: skip
+    ).rowcount
     if not done:
-        raise RefusedError("that was ordered already and has not ended", "wait for it", because="ordered")
+        raise RefusedError(
+            "that was ordered already and has not ended", "wait for it", because="ordered"
+        )
 
 
 def end(tx: Transaction, order: UUID, outcome: OrderOutcome, said: str, at: datetime) -> None:
     """Records how an open order ended."""
     tx.execute(
-        "UPDATE staff_orders SET (ended_at, outcome, said) = (%s, %s, %s) WHERE order_id = %s AND ended_at IS NULL",
+        (
+            "UPDATE staff_orders SET (ended_at, outcome, said) = (%s, %s, %s) WHERE order_id = "
+            "%s AND ended_at IS NULL"
+        ),
         [at, outcome.value, said[:SAID_CHARACTERS_MAX], order],
     )
 
 
-_ORDERS = "SELECT order_id, kind, about, reason, ordered_at, ordered_by, ended_at, outcome, said FROM staff_orders"
+_ORDERS = (
+    "SELECT order_id, kind, about, reason, ordered_at, ordered_by, ended_at, outcome, said "
+    "FROM "
+    "staff_orders"
+)
 
 
 def open_orders(tx: Transaction) -> list[StaffOrder]:
     """The orders whose work has not ended, oldest first: one of each kind at most."""
-    return [_order(row) for row in tx.execute(f"{_ORDERS} WHERE ended_at IS NULL ORDER BY ordered_at, order_id")]
+    return [
+        _order(row)
+        for row in tx.execute(f"{_ORDERS} WHERE ended_at IS NULL ORDER BY ordered_at, order_id")
+    ]
 
 
 def get(tx: Transaction, order: UUID) -> StaffOrder:
@@ -115,7 +154,9 @@ def get(tx: Transaction, order: UUID) -> StaffOrder:
     return _order(row)
 
 
-def newest(tx: Transaction, kinds: Sequence[OrderKind], most: int, about: str | None = None) -> list[StaffOrder]:
+def newest(
+    tx: Transaction, kinds: Sequence[OrderKind], most: int, about: str | None = None
+) -> list[StaffOrder]:
     """The newest ``most`` orders of these kinds, of one thing or of all."""
     rows = tx.execute(
         f"""{_ORDERS} WHERE kind = ANY(%(kinds)s) AND (%(about)s::text IS NULL OR about = %(about)s)
@@ -128,15 +169,27 @@ def newest(tx: Transaction, kinds: Sequence[OrderKind], most: int, about: str | 
 def _order(row: Sequence[Any]) -> StaffOrder:
     order, kind, about, reason, ordered_at, by, ended_at, outcome, said = row
     return StaffOrder(
-        order_id=order, kind=OrderKind(kind), about=about, reason=reason, ordered_at=ordered_at, ordered_by=by,
-        ended_at=ended_at, outcome=OrderOutcome(outcome) if outcome else None, said=said,
-    )  # fmt: skip
+        order_id=order,
+        kind=OrderKind(kind),
+        about=about,
+        reason=reason,
+        ordered_at=ordered_at,
+        ordered_by=by,
+        ended_at=ended_at,
+        outcome=OrderOutcome(outcome) if outcome else None,
+        said=said,
+    )
 
 
 LISTING = Listing(
-    columns="t.ordered_at, split_part(t.ordered_by, ':', 2), t.kind, t.about, t.reason, coalesce(t.outcome, 'open'), t.said",
+    columns=(
+        "t.ordered_at, split_part(t.ordered_by, ':', 2), t.kind, t.about, t.reason, "
+        "coalesce(t.outcome, 'open'), t.said"
+    ),
     source="FROM staff_orders t",
-    orders=newest_and_oldest((KeyColumn("t.ordered_at", KeyType.timestamptz), KeyColumn("t.order_id", KeyType.uuid))),
+    orders=newest_and_oldest(
+        (KeyColumn("t.ordered_at", KeyType.timestamptz), KeyColumn("t.order_id", KeyType.uuid))
+    ),
     filters={
         "state": ListFilter(
             label="State",
@@ -149,9 +202,11 @@ LISTING = Listing(
         "kind": ListFilter(
             label="What",
             choices={
-                one.value: ListChoice(label=one.value.replace("_", " "), kept=f"t.kind = '{one.value}'")
+                one.value: ListChoice(
+                    label=one.value.replace("_", " "), kept=f"t.kind = '{one.value}'"
+                )
                 for one in OrderKind
             },
         ),
     },
-)  # fmt: skip
+)

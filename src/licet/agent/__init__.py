@@ -1,1 +1,3 @@
-"""Recording beside a coding assistant: reads its transcripts, and keeps sessions out or lets them in."""
+"""Recording beside a coding assistant: reads its transcripts, and keeps sessions out or lets them
+in.
+"""

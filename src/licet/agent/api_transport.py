@@ -1,6 +1,7 @@
 """The transport over Licet's API.
 
-One attempt is made, with a short limit on its total time: a person who codes must not wait for Licet.
+One attempt is made, with a short limit on its total time: a person who codes must not wait for
+Licet.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ class ApiTransport:
 
     def __init__(self, url: str, key_file: Path, account: str) -> None:
         self._account, self._key_file = f"host:{account}", key_file
-        self._client = client.Client(url, self._token, attempts_max=1, timeout_seconds=TIMEOUT_SECONDS)
+        self._client = client.Client(
+            url, self._token, attempts_max=1, timeout_seconds=TIMEOUT_SECONDS
+        )
 
     def close(self) -> None:
         self._client.close()
@@ -48,9 +51,14 @@ class ApiTransport:
     def send(self, turns: Sequence[ReadTurn]) -> list[str]:
         turns_sent = client.say_all(_turn(self._account, turn) for turn in turns)
         items = self._client.send(turns_sent, within=SEND_SECONDS_MAX)
-        if len(items) != len(turns) or any(item.status >= 500 or item.status == 429 for item in items):
+        if len(items) != len(turns) or any(
+            item.status >= 500 or item.status == 429 for item in items
+        ):
             raise BusyError("some turns were not taken", "see the log of Licet")
-        return ["" if item.status == 201 else item.because or item.problem.rpartition(":")[2] for item in items]
+        return [
+            "" if item.status == 201 else item.because or item.problem.rpartition(":")[2]
+            for item in items
+        ]
 
     def keep_out(self, session: str, out: bool) -> bool:
         verb = client.keep_out if out else client.let_in
@@ -70,16 +78,23 @@ class ApiTransport:
         if badge is None:
             return Usable(turns=seen.turns, kept_out=seen.kept_out)
         return Usable(
-            turns=seen.turns, use=badge.use != "none", because=badge.because, until=badge.until,
-            kept_out=seen.kept_out, scope=_scope(badge.scope), since=badge.since,
-        )  # fmt: skip
+            turns=seen.turns,
+            use=badge.use != "none",
+            because=badge.because,
+            until=badge.until,
+            kept_out=seen.kept_out,
+            scope=_scope(badge.scope),
+            since=badge.since,
+        )
 
     def covers(self, session: str, project: str) -> bool:
         """Which grant covers what is not told over the API: any may."""
         return True
 
     def questions(self) -> tuple[str, ...]:
-        return tuple(self._ask(client.gate(self._account), time.monotonic() + TIMEOUT_SECONDS).standings)
+        return tuple(
+            self._ask(client.gate(self._account), time.monotonic() + TIMEOUT_SECONDS).standings
+        )
 
     def allow(self, session: str, project: str, question: str) -> Allowed:
         scope = (
@@ -99,10 +114,24 @@ def _scope(said: str | None) -> ScopeKind | None:
 def _turn(account: str, turn: ReadTurn) -> client.ConversationTurn:
     said = turn.content
     return client.ConversationTurn(
-        account=account, conversation=f"host:{turn.host_conversation}", id=turn.host_turn, role=turn.role.value,
-        text=said.text, origin=turn.origin, surface=turn.surface, kind=turn.kind.value, keep_out=turn.kept_out,
-        tool_calls=tuple(client.ToolCallResult(id=c.id, name=c.name, arguments=c.arguments) for c in said.tool_calls),
-        tool_call_id=said.tool_call_id, tool_name=said.tool_name[:200], model=said.model[:200],
-        thread=said.thread, project=turn.project or None, project_title=turn.project_title,
+        account=account,
+        conversation=f"host:{turn.host_conversation}",
+        id=turn.host_turn,
+        role=turn.role.value,
+        text=said.text,
+        origin=turn.origin,
+        surface=turn.surface,
+        kind=turn.kind.value,
+        keep_out=turn.kept_out,
+        tool_calls=tuple(
+            client.ToolCallResult(id=c.id, name=c.name, arguments=c.arguments)
+            for c in said.tool_calls
+        ),
+        tool_call_id=said.tool_call_id,
+        tool_name=said.tool_name[:200],
+        model=said.model[:200],
+        thread=said.thread,
+        project=turn.project or None,
+        project_title=turn.project_title,
         attachments=tuple(one[:200] for one in said.attachments[:100]),
-    )  # fmt: skip
+    )

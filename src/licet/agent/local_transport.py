@@ -1,7 +1,8 @@
-"""The transport to the installation on this machine, for hooks, the watcher and the person's own commands.
+"""The transport to the installation on this machine, for hooks, the watcher and the person's own
+commands.
 
-Its embedded database is not started for a hook: while it does not run, Licet counts as unreachable, and turns are recorded
-later.
+Its embedded database is not started for a hook: while it does not run, Licet counts as unreachable,
+and turns are recorded later.
 """
 
 from __future__ import annotations
@@ -31,8 +32,15 @@ from licet.vault.ids import Prefix, host_hmac, shown
 @contextmanager
 def nearby(config: Configuration, *, start: bool) -> Iterator[LocalTransport]:
     """The installation; BusyError if its embedded database does not run and must not be started."""
-    if not start and not config.database_url and not embedded.status(config.data / "postgres").running:
-        raise BusyError("the embedded database does not run", "`licet watch` or `licet db start` keeps it running")
+    if (
+        not start
+        and not config.database_url
+        and not embedded.status(config.data / "postgres").running
+    ):
+        raise BusyError(
+            "the embedded database does not run",
+            "`licet watch` or `licet db start` keeps it running",
+        )
     assert config.agent.account
     harden()
     installation.refuse_unmade(config)
@@ -48,15 +56,21 @@ class LocalTransport:
         with transaction(here.pool) as tx:
             found = account_view.account_by_host(tx, host_hmac(self._host_key, "account", account))
         if found is None:
-            raise NotFoundError(f"no account `{account}`", "it is opened over the API, or by `licet import`")
+            raise NotFoundError(
+                f"no account `{account}`", "it is opened over the API, or by `licet import`"
+            )
         self._account = found
 
     def standing(self) -> AccountAccess:
         known, at = installation.policies(self._here), self._here.clock()
         with transaction(self._here.pool) as tx:
-            state = account_view.brought(account_view.accounts(tx, [self._account])[self._account], known, at).account
+            state = account_view.brought(
+                account_view.accounts(tx, [self._account])[self._account], known, at
+            ).account
         newest = max((grant.number for grant in state.grants), default=None)
-        return AccountAccess(gate=gate(state, known, at).value, token="" if newest is None else str(newest))
+        return AccountAccess(
+            gate=gate(state, known, at).value, token="" if newest is None else str(newest)
+        )
 
     def send(self, turns: Sequence[ReadTurn]) -> list[str]:
         answers = verbs.tell(self._here, [self._say(turn) for turn in turns])
@@ -66,14 +80,19 @@ class LocalTransport:
     def _say(self, turn: ReadTurn) -> Say:
         session = turn.host_conversation
         return Say(
-            account=self._account, at=self._here.clock(),
+            account=self._account,
+            at=self._here.clock(),
             host_conversation=host_hmac(self._host_key, "conversation", session),
             host_turn=host_hmac(self._host_key, "turn", session, turn.host_turn),
-            role=turn.role, origin=turn.origin, surface=turn.surface, kind=turn.kind, narrow=turn.kept_out,
+            role=turn.role,
+            origin=turn.origin,
+            surface=turn.surface,
+            kind=turn.kind,
+            narrow=turn.kept_out,
             content=encode(turn.content),
             host_project=self._project(turn.project) if turn.project else None,
             project_title=encode(Content(text=turn.project_title)) if turn.project_title else None,
-        )  # fmt: skip
+        )
 
     def _project(self, name: str) -> bytes:
         return host_hmac(self._host_key, "project", name)
@@ -89,7 +108,10 @@ class LocalTransport:
         if conversation is None:
             return False
         kind = Narrow if out else Widen
-        verbs.tell(self._here, [kind(account=self._account, at=self._here.clock(), conversation=conversation)])
+        verbs.tell(
+            self._here,
+            [kind(account=self._account, at=self._here.clock(), conversation=conversation)],
+        )
         return True
 
     def usable(self, session: str) -> Usable:
@@ -103,10 +125,14 @@ class LocalTransport:
         first = next(iter(usable or said), None)
         scope, since = self._granted(conversation) if usable else (None, None)
         return Usable(
-            turns=sum(one.turns for one in said), use=bool(usable), kept_out=seen.kept_out,
+            turns=sum(one.turns for one in said),
+            use=bool(usable),
+            kept_out=seen.kept_out,
             because=first.because.value if first else "",
-            until=min((one.until for one in usable if one.until), default=None), scope=scope, since=since,
-        )  # fmt: skip
+            until=min((one.until for one in usable if one.until), default=None),
+            scope=scope,
+            since=since,
+        )
 
     def _granted(self, conversation: UUID) -> tuple[ScopeKind | None, datetime | None]:
         """The scope of the grant that `PURPOSE` may be used by, and when it was given."""
@@ -125,10 +151,15 @@ class LocalTransport:
         known, at = installation.policies(self._here), self._here.clock()
         names = {self._project(project)} if project else set[bytes]()
         with transaction(self._here.pool) as tx:
-            state = account_view.brought(account_view.accounts(tx, [self._account])[self._account], known, at).account
+            state = account_view.brought(
+                account_view.accounts(tx, [self._account])[self._account], known, at
+            ).account
             projects = tables.load_projects(tx, [], [(self._account, name) for name in names])
         conversation = self._conversation(session)
-        scopes = {WHOLE_ACCOUNT, *(GrantScope(ScopeKind.project, row.project_id.hex) for row in projects)}
+        scopes = {
+            WHOLE_ACCOUNT,
+            *(GrantScope(ScopeKind.project, row.project_id.hex) for row in projects),
+        }
         if conversation is not None:
             scopes.add(GrantScope(ScopeKind.conversation, conversation.hex))
         return any(grant.scope in scopes for grant in state.grants)
@@ -143,11 +174,17 @@ class LocalTransport:
             conversation = self._conversation(session)
             if conversation is None:
                 raise NotFoundError(
-                    "nothing of this session is recorded yet", "say something first, or allow its project"
+                    "nothing of this session is recorded yet",
+                    "say something first, or allow its project",
                 )
             scope = ChosenScope(conversation=conversation)
         yes = Choose(
-            account=self._account, at=self._here.clock(), allow=True, question=question, scope=scope, via="cli"
+            account=self._account,
+            at=self._here.clock(),
+            allow=True,
+            question=question,
+            scope=scope,
+            via="cli",
         )
         (done,) = verbs.tell(self._here, [yes])
         effect = done.answers[0].effect.value if done.answers else Effect.none.value

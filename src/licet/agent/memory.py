@@ -1,10 +1,10 @@
-"""What the agent remembers beside the transcripts, in one SQLite file for each account. Nothing that was said is in
-it.
+"""What the agent remembers beside the transcripts, in one SQLite file for each account. Nothing
+that was said is in it.
 
 * how far each transcript was read, and since when its account has had its present standing;
 * what the person chose for a session;
-* which session a turn belongs to: a resumed session copies earlier records into its own file, and each turn is recorded
-  once, in the session that had it first.
+* which session a turn belongs to: a resumed session copies earlier records into its own file, and
+  each turn is recorded once, in the session that had it first.
 
 Paths and ids of turns are kept as hashes. `alone` lets one process read transcripts at a time.
 """
@@ -44,9 +44,10 @@ CREATE TABLE IF NOT EXISTS listings (folder TEXT PRIMARY KEY, token TEXT NOT NUL
 
 
 class TranscriptSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A transcript. What precedes ``token_from`` was written before the account was seen with the permission
-    ``token``. ``shut``: the gate was closed when it was last asked. Records with a time before ``since`` are copies
-    of history.
+    """A transcript. What precedes ``token_from`` was written before the account was seen with the
+    permission
+    ``token``. ``shut``: the gate was closed when it was last asked. Records with a time before
+    ``since`` are copies of history.
     """
 
     mark: ReadMark = ReadMark()
@@ -81,7 +82,9 @@ class AgentMemory:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """While this process alone reads transcripts; BusyError if another process keeps doing so."""
+        """While this process alone reads transcripts; BusyError if another process keeps doing
+        so.
+        """
         with open(self._file.with_suffix(".lock"), "ab", opener=_private) as held:
             until = time.monotonic() + BUSY_SECONDS
             while True:
@@ -96,11 +99,21 @@ class AgentMemory:
 
     def seen(self, path: Path) -> TranscriptSeen | None:
         row = self._db.execute(
-            "SELECT base, base_lines, place, token, token_from, shut, since FROM files WHERE path = ?", [_name(path)]
+            (
+                "SELECT base, base_lines, place, token, token_from, shut, since FROM files "
+                "WHERE path = ?"
+            ),
+            [_name(path)],
         ).fetchone()
         if row is None:
             return None
-        return TranscriptSeen(mark=ReadMark(*row[:3]), token=row[3], token_from=row[4], shut=bool(row[5]), since=row[6])
+        return TranscriptSeen(
+            mark=ReadMark(*row[:3]),
+            token=row[3],
+            token_from=row[4],
+            shut=bool(row[5]),
+            since=row[6],
+        )
 
     def see(self, path: Path, seen: TranscriptSeen) -> None:
         self._db.execute(
@@ -109,23 +122,31 @@ class AgentMemory:
         )
 
     def session(self, session: str) -> Session:
-        row = self._db.execute("SELECT keep_out, incognito, told FROM sessions WHERE session = ?", [session]).fetchone()
+        row = self._db.execute(
+            "SELECT keep_out, incognito, told FROM sessions WHERE session = ?", [session]
+        ).fetchone()
         if row is None:
             return Session(session=session)
-        return Session(session=session, keep_out=bool(row[0]), incognito=bool(row[1]), told=bool(row[2]))
+        return Session(
+            session=session, keep_out=bool(row[0]), incognito=bool(row[1]), told=bool(row[2])
+        )
 
     def choose(self, chosen: Session) -> None:
         """Remembers what the person chose, and what Licet was told."""
         self._db.execute(
             """INSERT INTO sessions VALUES (:session, '', :keep_out, :incognito, :told, 0)
-               ON CONFLICT (session) DO UPDATE SET keep_out = :keep_out, incognito = :incognito, told = :told""",
+               ON CONFLICT (session) DO UPDATE
+                 SET keep_out = :keep_out, incognito = :incognito, told = :told""",
             msgspec.structs.asdict(chosen),
         )
 
     def meet(self, session: str, folder: str) -> None:
-        """Remembers that a session is active in a folder, so that `this session` can be resolved."""
+        """Remembers that a session is active in a folder, so that `this session` can be
+        resolved.
+        """
         self._db.execute(
-            """INSERT INTO sessions VALUES (?, ?, 0, 0, 0, (SELECT coalesce(max(met), 0) + 1 FROM sessions))
+            """INSERT INTO sessions VALUES (?, ?, 0, 0, 0,
+               (SELECT coalesce(max(met), 0) + 1 FROM sessions))
                ON CONFLICT (session) DO UPDATE SET folder = excluded.folder, met = excluded.met""",
             [session, _short(folder).hex()],
         )
@@ -133,33 +154,46 @@ class AgentMemory:
     def last_in(self, folder: str) -> str | None:
         """The session that was last active in a folder."""
         row = self._db.execute(
-            "SELECT session FROM sessions WHERE folder = ? ORDER BY met DESC LIMIT 1", [_short(folder).hex()]
+            "SELECT session FROM sessions WHERE folder = ? ORDER BY met DESC LIMIT 1",
+            [_short(folder).hex()],
         ).fetchone()
         return str(row[0]) if row else None
 
     def claim(self, turns: Sequence[tuple[str, str]]) -> list[bool]:
-        """For each (turn, session), whether the turn belongs to the session and is no copy from another one.
+        """For each (turn, session), whether the turn belongs to the session and is no copy from
+        another one.
 
-        Stored before the turns are sent: a process that dies in between sends them again, from its mark.
+        Stored before the turns are sent: a process that dies in between sends them again, from its
+        mark.
         """
         own = []
         with self._transaction():
             for turn, session in turns:
-                self._db.execute("INSERT OR IGNORE INTO turns VALUES (?, ?)", [_short(turn), _short(session)])
-                owner = self._db.execute("SELECT session FROM turns WHERE turn = ?", [_short(turn)]).fetchone()
+                self._db.execute(
+                    "INSERT OR IGNORE INTO turns VALUES (?, ?)", [_short(turn), _short(session)]
+                )
+                owner = self._db.execute(
+                    "SELECT session FROM turns WHERE turn = ?", [_short(turn)]
+                ).fetchone()
                 own.append(bytes(owner[0]) == _short(session))
-            self._db.execute("DELETE FROM turns WHERE rowid <= (SELECT max(rowid) - ? FROM turns)", [TURNS_MAX])
+            self._db.execute(
+                "DELETE FROM turns WHERE rowid <= (SELECT max(rowid) - ? FROM turns)", [TURNS_MAX]
+            )
         return own
 
     def listed(self, folder: Path) -> tuple[str, float] | None:
-        """The standing of the account when a folder was last listed with all of its transcripts seen, and when that
-        was.
+        """The standing of the account when a folder was last listed with all of its transcripts
+        seen, and when that was.
         """
-        row = self._db.execute("SELECT token, at FROM listings WHERE folder = ?", [_name(folder)]).fetchone()
+        row = self._db.execute(
+            "SELECT token, at FROM listings WHERE folder = ?", [_name(folder)]
+        ).fetchone()
         return (str(row[0]), float(row[1])) if row else None
 
     def list(self, folder: Path, token: str, at: float) -> None:
-        self._db.execute("INSERT OR REPLACE INTO listings VALUES (?, ?, ?)", [_name(folder), token, at])
+        self._db.execute(
+            "INSERT OR REPLACE INTO listings VALUES (?, ?, ?)", [_name(folder), token, at]
+        )
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

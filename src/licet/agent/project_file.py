@@ -1,14 +1,14 @@
-"""Who wants a session left out: an organisation, a project, or the person. Each can narrow what is used; none can
-widen it.
+"""Who wants a session left out: an organisation, a project, or the person. Each can narrow what is
+used; none can widen it.
 
-A file of an organisation (`/etc/licet/agent.toml`) or of a project (`.licet.toml`, in the folder or above it)
-contains only
+A file of an organisation (`/etc/licet/agent.toml`) or of a project (`.licet.toml`, in the folder or
+above it) contains only
 
     keep_out = true     # recorded, and never used
     incognito = true    # not recorded at all
 
-A file that cannot be read, or contains anything else, is taken in its narrowest possible meaning: nothing is
-recorded, and the status line says why.
+A file that cannot be read, or contains anything else, is taken in its narrowest possible meaning:
+nothing is recorded, and the status line says why.
 """
 
 from __future__ import annotations
@@ -71,4 +71,8 @@ def _of(path: Path, by: str) -> Narrowing:
         said = msgspec.convert(tomllib.loads(text[:FILE_BYTES_MAX].decode()), _File)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError):
         return Narrowing(incognito=True, by=f"{by}, whose file is not understood")
-    return Narrowing(keep_out=said.keep_out, incognito=said.incognito, by=by if said.keep_out or said.incognito else "")
+    return Narrowing(
+        keep_out=said.keep_out,
+        incognito=said.incognito,
+        by=by if said.keep_out or said.incognito else "",
+    )

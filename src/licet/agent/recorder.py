@@ -1,15 +1,18 @@
-"""Sends new turns of a transcript to Licet: each once, in their order, and only those that the person permitted.
+"""Sends new turns of a transcript to Licet: each once, in their order, and only those that the
+person permitted.
 
 * What was there before the agent started is history: `licet import` imports it, with its times.
-* A turn is sent under a permission only if that permission was seen in force before the turn was written, and is in force
-  now. A turn from before a yes is dropped: it would be stamped as said under that yes. While Licet is unreachable, turns
-  wait in the transcript and follow the same rule later.
+* A turn is sent under a permission only if that permission was seen in force before the turn was
+  written, and is in force now. A turn from before a yes is dropped: it would be stamped as said
+  under that yes. While Licet is unreachable, turns wait in the transcript and follow the same rule
+  later.
 * A turn that is written while the gate is closed is dropped: the person must decide first.
-* A session that anybody wants kept out is kept out before anything further of it is sent. Nothing of an incognito session
-  is sent.
-* Whatever is read is counted: as recorded, or by the reason why not. What could not be read is told with its place.
-* The mark moves after Licet has stored what precedes it. After a kill in between, the same turns are sent again, under the
-  same ids.
+* A session that anybody wants kept out is kept out before anything further of it is sent. Nothing
+  of an incognito session is sent.
+* Whatever is read is counted: as recorded, or by the reason why not. What could not be read is told
+  with its place.
+* The mark moves after Licet has stored what precedes it. After a kill in between, the same turns
+  are sent again, under the same ids.
 """
 
 from __future__ import annotations
@@ -41,28 +44,38 @@ def go_on() -> bool:
 
 
 class AgentRecorder:
-    """The sessions of one account. ``now`` is the clock of the machine, which also set the times of the transcripts:
-    it can exclude a turn, and never includes one.
+    """The sessions of one account. ``now`` is the clock of the machine, which also set the times of
+    the transcripts: it can exclude a turn, and never includes one.
     """
 
     def __init__(
-        self, way: Transport, state: AgentMemory, lock_file: Path | None, now: Callable[[], float],
+        self,
+        way: Transport,
+        state: AgentMemory,
+        lock_file: Path | None,
+        now: Callable[[], float],
         tell: Callable[[BrokenRecord], None] = lambda _broken: None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._way, self._state, self._now, self._tell = way, state, now, tell
         self._locks = [LOCK, *([lock_file] if lock_file else [])]
 
-    def observe(self, path: Path, standing: AccountAccess, *, listed: tuple[str, float] | None = None) -> None:
-        """Remembers the standing of the account, for what follows what a transcript already contains.
+    def observe(
+        self, path: Path, standing: AccountAccess, *, listed: tuple[str, float] | None = None
+    ) -> None:
+        """Remembers the standing of the account, for what follows what a transcript already
+        contains.
 
-        ``listed``: the standing when the folder was last listed without this transcript, so that all of it is newer.
+        ``listed``: the standing when the folder was last listed without this transcript, so that
+        all of it is newer.
         """
         size, known = end(path), self._state.seen(path)
         if known is None and (listed is not None or size == 0):
             token, at = listed or (standing.token, self._now())
             known = TranscriptSeen(token=token, since=at - SLACK_SECONDS)
         elif known is None:
-            known = TranscriptSeen(mark=ReadMark(offset=size), token=standing.token, token_from=size, since=self._now())
+            known = TranscriptSeen(
+                mark=ReadMark(offset=size), token=standing.token, token_from=size, since=self._now()
+            )
         if standing.is_newer_than(known.token):
             known = msgspec.structs.replace(known, token_from=size)
         known = msgspec.structs.replace(known, token=standing.token)
@@ -72,23 +85,30 @@ class AgentRecorder:
         self._state.see(path, msgspec.structs.replace(known, shut=not standing.may_write))
 
     def observe_side(self, path: Path, session: Path, standing: AccountAccess) -> bool:
-        """The same for the transcript of a subagent, which is first seen when it is complete; whether it is now
-        known.
+        """The same for the transcript of a subagent, which is first seen when it is complete;
+        whether it is now known.
 
-        It began after its session did. So it was written under a permission that was in force when the session began.
-        Whether a permission that began in between covers it, only a watcher that saw the file begin can tell.
+        It began after its session did. So it was written under a permission that was in force when
+        the session began. Whether a permission that began in between covers it, only a watcher that
+        saw the file begin can tell.
         """
         if self._state.seen(path) is not None:
             self.observe(path, standing)
             return True
         known = self._state.seen(session)
-        if known is None or (standing.token and (standing.is_newer_than(known.token) or known.token_from > 0)):
+        if known is None or (
+            standing.token and (standing.is_newer_than(known.token) or known.token_from > 0)
+        ):
             return False
         self.observe(path, standing, listed=(known.token, known.since + SLACK_SECONDS))
         return True
 
-    def record(self, path: Path, standing: AccountAccess, more: Callable[[], bool] = go_on) -> Counter[str]:
-        """Sends what was added to a transcript, while ``more`` says so; returns what became of the turns, by reason."""
+    def record(
+        self, path: Path, standing: AccountAccess, more: Callable[[], bool] = go_on
+    ) -> Counter[str]:
+        """Sends what was added to a transcript, while ``more`` says so; returns what became of the
+        turns, by reason.
+        """
         counts, seen = Counter[str](), self._state.seen(path)
         if seen is None or seen.shut:
             return counts
@@ -105,7 +125,8 @@ class AgentRecorder:
         counts = Counter[str]()
         with self._state.alone():
             standing, at, listed = self._way.standing(), self._now(), self._state.listed(folder)
-            found = (path for path in sorted(folder.rglob("*.jsonl")) if not path.is_symlink())  # none leads out of it
+            # none leads out of it
+            found = (path for path in sorted(folder.rglob("*.jsonl")) if not path.is_symlink())
             paths = [path for path, _ in zip(found, range(FILES_MAX), strict=False)]
             for path in paths:
                 self.observe(path, standing, listed=listed)
@@ -122,9 +143,10 @@ class AgentRecorder:
         """What is left out of a session that is active in a folder."""
         chosen = self._state.session(session)
         own = Narrowing(
-            keep_out=chosen.keep_out, incognito=chosen.incognito,
+            keep_out=chosen.keep_out,
+            incognito=chosen.incognito,
             by=BY_PERSON if chosen.keep_out or chosen.incognito else "",
-        )  # fmt: skip
+        )
         return narrowing(folder, self._locks, own)
 
     def _batches(
@@ -142,7 +164,9 @@ class AgentRecorder:
                     self._let_go(turn, "history", counts)
                 else:
                     batch.append(turn)
-                    size += len(turn.content.text) + sum(len(call.arguments) for call in turn.content.tool_calls)
+                    size += len(turn.content.text) + sum(
+                        len(call.arguments) for call in turn.content.tool_calls
+                    )
             if len(batch) >= BATCH_TURNS_MAX or size >= BATCH_BYTES_MAX:
                 yield batch, mark
                 batch, size = [], 0
@@ -158,7 +182,9 @@ class AgentRecorder:
                 counts[f"passed over: {item.reason}"] += 1
 
     def _may_be_covered(self, turn: ReadTurn) -> bool:
-        """Whether the turn would be stamped as said under a grant: one for another project concerns it as little as none."""
+        """Whether the turn would be stamped as said under a grant: one for another project concerns
+        it as little as none.
+        """
         found = repository(turn.content.folder)
         return self._way.covers(turn.host_conversation, found.name if found is not None else "")
 
@@ -190,7 +216,9 @@ class AgentRecorder:
         counts.update(f"refused: {why}" for why in refused if why)
 
     def _sent(self, turns: Sequence[ReadTurn]) -> list[str]:
-        """What the transport answers. A turn that it cannot take at all does not hold up the others."""
+        """What the transport answers. A turn that it cannot take at all does not hold up the
+        others.
+        """
         try:
             return self._way.send(turns) if turns else []
         except UsageError:
@@ -210,7 +238,9 @@ def _placed(turn: ReadTurn, kept_out: bool) -> ReadTurn:
     found = repository(turn.content.folder)
     if found is None:
         return msgspec.structs.replace(turn, kept_out=kept_out)
-    return msgspec.structs.replace(turn, kept_out=kept_out, project=found.name, project_title=found.title)
+    return msgspec.structs.replace(
+        turn, kept_out=kept_out, project=found.name, project_title=found.title
+    )
 
 
 def _name(turn: ReadTurn) -> str:

@@ -1,8 +1,9 @@
 """Which project a coding session belongs to: the repository of the folder it is active in.
 
-A repository is named by its remote, in one form whatever the address was written as, so that two clones are one project;
-without a remote by its top folder, and outside of a repository a folder is a project of its own. Git itself is not run:
-what is read are `.git`, and the file `config` in it (https://git-scm.com/docs/gitrepository-layout).
+A repository is named by its remote, in one form whatever the address was written as, so that two
+clones are one project; without a remote by its top folder, and outside of a repository a folder is
+a project of its own. Git itself is not run: what is read are `.git`, and the file `config` in it
+(https://git-scm.com/docs/gitrepository-layout).
 
     git@github.com:Example/app.git, https://ana@github.com/Example/app   git:github.com/Example/app
     no remote                                                             folder:/home/ana/app
@@ -34,7 +35,9 @@ class Repository(NamedTuple):
 
 @lru_cache(maxsize=256)
 def repository(folder: str) -> Repository | None:
-    """The project of a folder; None for no folder. Asked once a process: a hook lives for a second."""
+    """The project of a folder; None for no folder. Asked once a process: a hook lives for a
+    second.
+    """
     if not folder:
         return None
     path = Path(folder)
@@ -50,7 +53,9 @@ def _of_folder(path: Path) -> Repository:
 
 
 def _git_folder(path: Path) -> Path | None:
-    """Where the repository's files are: `.git` itself, or what a work tree's or a submodule's file of that name names."""
+    """Where the repository's files are: `.git` itself, or what a work tree's or a submodule's file
+    of that name names.
+    """
     if path.is_dir():
         return path
     text = _text(path)
@@ -71,14 +76,24 @@ def _of_remote(git: Path) -> Repository | None:
         config.read_string("\n".join(line.strip() for line in text.splitlines()))
     except ConfigError:
         return None
-    remotes = {match[1]: config.get(name, "url", fallback="") for name in config if (match := _REMOTE.fullmatch(name))}
+    remotes = {
+        match[1]: config.get(name, "url", fallback="")
+        for name in config
+        if (match := _REMOTE.fullmatch(name))
+    }
     address = remotes.get("origin") or next((url for _, url in sorted(remotes.items()) if url), "")
     name = normalised(address)
-    return None if name is None else Repository(f"git:{name}"[:NAME_CHARACTERS_MAX], name.rpartition("/")[2])
+    return (
+        None
+        if name is None
+        else Repository(f"git:{name}"[:NAME_CHARACTERS_MAX], name.rpartition("/")[2])
+    )
 
 
 def normalised(address: str) -> str | None:
-    """`host/path` of a remote's address, without a user, a password, a port or `.git`; None for what names no host."""
+    """`host/path` of a remote's address, without a user, a password, a port or `.git`; None for
+    what names no host.
+    """
     scp = _SCP.fullmatch(address)
     if scp is not None:
         host, path = scp[1], scp[2]

@@ -33,13 +33,17 @@ def way(config: Configuration, *, start: bool) -> Iterator[Transport]:
     """The configured transport; ``start`` also starts an embedded database that does not run."""
     agent = config.agent
     if not agent.account:
-        raise UsageError("whose sessions are these?", "set LICET_AGENT__ACCOUNT to the host's id of the account")
+        raise UsageError(
+            "whose sessions are these?", "set LICET_AGENT__ACCOUNT to the host's id of the account"
+        )
     if agent.url:
         if agent.key_file is None:
             raise UsageError(
-                "with what key?", "set LICET_AGENT__KEY_FILE to a file with a key of `licet api-key create`"
+                "with what key?",
+                "set LICET_AGENT__KEY_FILE to a file with a key of `licet api-key create`",
             )
-        from licet.agent.api_transport import ApiTransport  # here, as below: a hook loads the one that it uses
+        # here, as below: a hook loads the one that it uses
+        from licet.agent.api_transport import ApiTransport
 
         made = ApiTransport(agent.url, agent.key_file, agent.account)
         try:
@@ -58,7 +62,9 @@ def remembered(config: Configuration) -> Iterator[AgentMemory]:
     """The memory alone, for what a person may do while Licet is unreachable."""
     agent = config.agent
     if not agent.account:
-        raise UsageError("whose sessions are these?", "set LICET_AGENT__ACCOUNT to the host's id of the account")
+        raise UsageError(
+            "whose sessions are these?", "set LICET_AGENT__ACCOUNT to the host's id of the account"
+        )
     name = f"{agent.url or config.database_url or config.data.absolute()}\n{agent.account}"
     with closing(AgentMemory(agent.state or STATE.expanduser(), name)) as state:
         yield state
@@ -71,12 +77,14 @@ def agent(
     start: bool = False,
     tell: Callable[[BrokenRecord], None] = lambda _broken: None,
 ) -> Iterator[SessionAgent]:
-    """The agent as configured by the environment; ``start`` also starts an embedded database that does not run, and
-    ``tell`` hears of what could not be read.
+    """The agent as configured by the environment; ``start`` also starts an embedded database that
+    does not run, and ``tell`` hears of what could not be read.
     """
     config = config or Configuration.of(os.environ)
     with remembered(config) as state, way(config, start=start) as found:
-        yield SessionAgent(found, state, AgentRecorder(found, state, config.agent.lock_file, time.time, tell))
+        yield SessionAgent(
+            found, state, AgentRecorder(found, state, config.agent.lock_file, time.time, tell)
+        )
 
 
 def choice_url(config: Configuration) -> str:

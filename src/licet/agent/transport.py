@@ -1,7 +1,8 @@
-"""What the two transports to Licet have in common, its API and the installation on this machine: methods and answers.
+"""What the two transports to Licet have in common, its API and the installation on this machine:
+methods and answers.
 
-A hook loads only the one that it uses: it runs at each prompt, and neither the HTTP client nor the database's driver is
-loaded in vain.
+A hook loads only the one that it uses: it runs at each prompt, and neither the HTTP client nor the
+database's driver is loaded in vain.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ MAY_WRITE = ("open", "notice", "not_asked")
 
 
 class AccountAccess(msgspec.Struct, frozen=True, kw_only=True):
-    """The present standing of the account. ``token`` is the number of its newest grant in force, empty if there is none."""
+    """The present standing of the account. ``token`` is the number of its newest grant in force,
+    empty if there is none.
+    """
 
     gate: str
     token: str = ""
@@ -50,7 +53,9 @@ class Usable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Allowed(msgspec.Struct, frozen=True, kw_only=True):
-    """What a yes for a session or a project did about one question: ``because`` says why it had no effect."""
+    """What a yes for a session or a project did about one question: ``because`` says why it had no
+    effect.
+    """
 
     question: str
     effect: str
@@ -58,8 +63,8 @@ class Allowed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Transport(Protocol):
-    """``standing`` raises if it cannot be known. ``send`` answers for each turn: empty if Licet has it, else why it
-    was refused; it raises if the turns may be sent again.
+    """``standing`` raises if it cannot be known. ``send`` answers for each turn: empty if Licet has
+    it, else why it was refused; it raises if the turns may be sent again.
     """
 
     def standing(self) -> AccountAccess: ...
@@ -71,7 +76,9 @@ class Transport(Protocol):
     def usable(self, session: str) -> Usable: ...
 
     def covers(self, session: str, project: str) -> bool:
-        """Whether a grant in force may cover what is said in a session of a project; True where that is not known."""
+        """Whether a grant in force may cover what is said in a session of a project; True where
+        that is not known.
+        """
         ...
 
     def questions(self) -> tuple[str, ...]:
@@ -79,5 +86,7 @@ class Transport(Protocol):
         ...
 
     def allow(self, session: str, project: str, question: str) -> Allowed:
-        """A yes to a question for a project, or without one for a session that Licet knows; NotFoundError for another."""
+        """A yes to a question for a project, or without one for a session that Licet knows;
+        NotFoundError for another.
+        """
         ...

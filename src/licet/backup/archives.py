@@ -1,11 +1,12 @@
 """Backups, and a restore that applies every withdrawal and deletion made since the backup.
 
-A backup is a folder with a dump of the database or a base backup of its server, and a manifest that describes it. With
-the WAL that was archived since (`wal_receiver`), a base backup can be restored to any moment after it. A backup
-contains sealed content and wrapped keys. It does not contain the epoch keys (the key folder, stored apart), the log, or
-the restriction journal (the file of withdrawals and deletions outside the database); copy these elsewhere as they grow.
-Each backup is registered in the database and in the journal before it is taken, with the day on which it expires: a
-certificate of erasure names the backups that may still hold what was erased.
+A backup is a folder with a dump of the database or a base backup of its server, and a manifest that
+describes it. With the WAL that was archived since (`wal_receiver`), a base backup can be restored
+to any moment after it. A backup contains sealed content and wrapped keys. It does not contain the
+epoch keys (the key folder, stored apart), the log, or the restriction journal (the file of
+withdrawals and deletions outside the database); copy these elsewhere as they grow. Each backup is
+registered in the database and in the journal before it is taken, with the day on which it expires:
+a certificate of erasure names the backups that may still hold what was erased.
 
 A restore takes these steps. If it is killed at any point, run the same command again:
 
@@ -21,13 +22,15 @@ A restore takes these steps. If it is killed at any point, run the same command 
        sessions
     6. lower the fence
 
-The journal must be the one that the backup, the present database and the log remember, from there on without a record that
-is missing or was changed, and the log must go on from what the backup knows: both are checked in step 3, so that a refusal
-changes nothing. What only step 5 can find, a leaf that nothing explains, leaves the fence up. `RestoreFinish.narrow`
-finishes either: the chain of the journal begins anew, and what cannot be matched counts as withdrawn.
+The journal must be the one that the backup, the present database and the log remember, from there
+on without a record that is missing or was changed, and the log must go on from what the backup
+knows: both are checked in step 3, so that a refusal changes nothing. What only step 5 can find, a
+leaf that nothing explains, leaves the fence up. `RestoreFinish.narrow` finishes either: the chain
+of the journal begins anew, and what cannot be matched counts as withdrawn.
 
-Between 3 and 6 nothing is read, leased, built or written. A database that somebody restored by other means is refused
-wherever it is opened, until steps 2, 3, 5 and 6 have been taken (`restore` without a backup).
+Between 3 and 6 nothing is read, leased, built or written. A database that somebody restored by
+other means is refused wherever it is opened, until steps 2, 3, 5 and 6 have been taken (`restore`
+without a backup).
 """
 
 from __future__ import annotations
@@ -56,7 +59,16 @@ from licet.backup import (
     wal_receiver,
     wal_seals,
 )
-from licet.backup.backup_manifest import ARCHIVES, BASE, DUMP, MANIFEST, VERSION, BackupForm, BackupManifest, LogStood
+from licet.backup.backup_manifest import (
+    ARCHIVES,
+    BASE,
+    DUMP,
+    MANIFEST,
+    VERSION,
+    BackupForm,
+    BackupManifest,
+    LogStood,
+)
 from licet.backup.bring_forward import (
     FINISH_WITHOUT,
     RestoreResult,
@@ -100,7 +112,9 @@ BACKUPS_MAX = 10_000
 
 
 class KeptBackup(msgspec.Struct, frozen=True, kw_only=True):
-    """A backup in a folder; ``expired``: its last day has passed; ``whole``: its manifest was written."""
+    """A backup in a folder; ``expired``: its last day has passed; ``whole``: its manifest was
+    written.
+    """
 
     folder: Path
     form: BackupForm
@@ -113,8 +127,9 @@ class KeptBackup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RestoreForecast(msgspec.Struct, frozen=True, kw_only=True):
-    """What a restore would do. ``life`` is that of the database it would replace, None if there is none; ``since`` counts
-    the restrictions recorded since the backup, by kind, which it would apply again. ``unfit`` names what does not fit in the
+    """What a restore would do. ``life`` is that of the database it would replace, None if there is
+    none; ``since`` counts the restrictions recorded since the backup, by kind, which it would apply
+    again. ``unfit`` names what does not fit in the
     journal: without `RestoreFinish.narrow` the restore would be refused.
     """
 
@@ -144,11 +159,15 @@ def back_up(here: Installation, target: Path, form: BackupForm = BackupForm.dump
             case BackupForm.base:
                 base_backup.take(_dsn(here.config), folder / BASE)
                 manifest = msgspec.structs.replace(
-                    manifest, begins=base_backup.beginning(folder / BASE).segment, ended_at=_server_time(here)
+                    manifest,
+                    begins=base_backup.beginning(folder / BASE).segment,
+                    ended_at=_server_time(here),
                 )
             case _:
                 assert_never(form)
-        size, digest = backup_manifest.digest_of(folder / (DUMP if form is BackupForm.dump else BASE))
+        size, digest = backup_manifest.digest_of(
+            folder / (DUMP if form is BackupForm.dump else BASE)
+        )
         manifest = msgspec.structs.replace(manifest, size=size, sha256=digest)
         with transaction(here.pool) as tx:
             seed = here.keyring.log_seed(tx)
@@ -164,13 +183,17 @@ def _server_time(here: Installation) -> datetime | None:
 
 @contextmanager
 def _claimed(target: Path, how: int) -> Iterator[None]:
-    """Backups may run side by side, but not beside pruning: an unfinished backup may still be in progress."""
+    """Backups may run side by side, but not beside pruning: an unfinished backup may still be in
+    progress.
+    """
     folder = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(folder, how | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(folder)
-        raise BusyError(f"another backup or prune is running in `{target}`", "try again when it has ended") from None
+        raise BusyError(
+            f"another backup or prune is running in `{target}`", "try again when it has ended"
+        ) from None
     try:
         yield
     finally:
@@ -179,51 +202,84 @@ def _claimed(target: Path, how: int) -> Iterator[None]:
 
 def _register(
     here: Installation, form: BackupForm, backup: UUID, at: datetime, until: datetime, folder: Path
-) -> BackupManifest:  # fmt: skip
-    """Registers the copy before it exists, so that it contains what was there at that time, or newer."""
+) -> BackupManifest:
+    """Registers the copy before it exists, so that it contains what was there at that time, or
+    newer.
+    """
     journal = journal_of(here)
     with transaction(here.pool) as tx:
         fence.check(tx)
         is_base = form is BackupForm.base
         tx.execute(
-            "INSERT INTO backups (backup_id, made_at, expires_at, base, folder) VALUES (%s, %s, %s, %s, %s)",
+            (
+                "INSERT INTO backups (backup_id, made_at, expires_at, base, folder) VALUES (%s, "
+                "%s, %s, %s, %s)"
+            ),
             [backup, at, until, is_base, os.fspath(folder.absolute())],
         )
         archive = wal_receiver.slot(tx, journal) if is_base else None
         life = fence.life(tx)
-        record = Restriction(life=life, kind=RestrictionKind.backup, at=at, backup=backup, until=until, base=is_base)
+        record = Restriction(
+            life=life, kind=RestrictionKind.backup, at=at, backup=backup, until=until, base=is_base
+        )
         restriction.keep_records(tx, journal, [record])
-    with transaction(here.pool) as tx:  # the journal has the backup by now, and the backup has where the journal stood
+    # the journal has the backup by now, and the backup has where the journal stood
+    with transaction(here.pool) as tx:
         journal_evidence.tell_head(tx, journal, head := journal.durable, at)
         logs = sequence.standings(tx)
         epochs, proof = bucket_epochs(tx), here.keyring.wrapped_log_seed(tx)
     return BackupManifest(
-        v=VERSION, form=form, backup=shown(Prefix.backup, backup), made_at=at, expires_at=until,
-        schema=migrations()[-1].number, life=life, journal=journal.id, head=head.number, chain=head.chain.hex(),
-        epochs=epochs, proof=proof, size=0, sha256="", archive=archive or "",
+        v=VERSION,
+        form=form,
+        backup=shown(Prefix.backup, backup),
+        made_at=at,
+        expires_at=until,
+        schema=migrations()[-1].number,
+        life=life,
+        journal=journal.id,
+        head=head.number,
+        chain=head.chain.hex(),
+        epochs=epochs,
+        proof=proof,
+        size=0,
+        sha256="",
+        archive=archive or "",
         logs=tuple(
             LogStood(
-                year=log.year, origin=log.origin, decided=log.decided, root=log.root.hex(), size=log.size,
+                year=log.year,
+                origin=log.origin,
+                decided=log.decided,
+                root=log.root.hex(),
+                size=log.size,
                 digest=log.digest.hex(),
             )
             for log in logs
         ),
-    )  # fmt: skip
+    )
 
 
 def backups(here: Installation, target: Path) -> list[KeptBackup]:
     """The backups below ``target``, oldest first, including unfinished ones."""
     if not target.is_dir():
-        raise UsageError(f"`{target}` is not a folder", "name the folder that the backups were written to")
-    found = sorted(path for path in target.iterdir() if any((path / name).exists() for name in (MANIFEST, DUMP, BASE)))
+        raise UsageError(
+            f"`{target}` is not a folder", "name the folder that the backups were written to"
+        )
+    found = sorted(
+        path
+        for path in target.iterdir()
+        if any((path / name).exists() for name in (MANIFEST, DUMP, BASE))
+    )
     with transaction(here.pool) as tx:
-        days = {shown(Prefix.backup, one): day for one, day in tx.execute("SELECT backup_id, expires_at FROM backups")}
+        days = {
+            shown(Prefix.backup, one): day
+            for one, day in tx.execute("SELECT backup_id, expires_at FROM backups")
+        }
     return [_kept(path, here.clock(), days) for path in found[:BACKUPS_MAX]]
 
 
 class RegisteredBackup(msgspec.Struct, frozen=True, kw_only=True):
-    """A backup as the database knows it. ``base``: one of the whole server. ``folder``: where its program wrote it, None for
-    one of which only the restriction journal tells.
+    """A backup as the database knows it. ``base``: one of the whole server. ``folder``: where its
+    program wrote it, None for one of which only the restriction journal tells.
     """
 
     backup: str
@@ -234,7 +290,9 @@ class RegisteredBackup(msgspec.Struct, frozen=True, kw_only=True):
     folder: Path | None
 
 
-def registered(here: Installation, most: int, tx: Transaction | None = None) -> list[RegisteredBackup]:
+def registered(
+    here: Installation, most: int, tx: Transaction | None = None
+) -> list[RegisteredBackup]:
     """The newest ``most`` backups that were begun, those included that were pruned since."""
     with joined(here.pool, tx) as own:
         rows = own.execute(
@@ -244,11 +302,15 @@ def registered(here: Installation, most: int, tx: Transaction | None = None) -> 
         ).fetchall()
     return [
         RegisteredBackup(
-            backup=shown(Prefix.backup, backup), made_at=made_at, expires_at=expires_at, pruned_at=pruned_at, base=base,
+            backup=shown(Prefix.backup, backup),
+            made_at=made_at,
+            expires_at=expires_at,
+            pruned_at=pruned_at,
+            base=base,
             folder=Path(folder) if folder is not None else None,
         )
         for backup, made_at, expires_at, pruned_at, base, folder in rows
-    ]  # fmt: skip
+    ]
 
 
 class PrunedBackups(msgspec.Struct, frozen=True, kw_only=True):
@@ -274,15 +336,18 @@ def prune(here: Installation, target: Path, *, dry_run: bool = False) -> PrunedB
             if kept.backup:
                 with transaction(here.pool) as tx:
                     tx.execute(
-                        "UPDATE backups SET pruned_at = %s WHERE backup_id = %s AND pruned_at IS NULL",
+                        (
+                            "UPDATE backups SET pruned_at = %s WHERE backup_id = %s AND "
+                            "pruned_at IS NULL"
+                        ),
                         [here.clock(), parse(Prefix.backup, kept.backup)],
                     )
         return PrunedBackups(backups=tuple(spent), segments=_prune_wal(here, target))
 
 
 def prune_wal(here: Installation, target: Path) -> int:
-    """Removes the WAL below ``target`` that no unexpired base backup needs; returns the number of segments. Removes
-    nothing while a backup is being taken.
+    """Removes the WAL below ``target`` that no unexpired base backup needs; returns the number of
+    segments. Removes nothing while a backup is being taken.
     """
     try:
         with _claimed(target, fcntl.LOCK_EX):
@@ -303,26 +368,37 @@ def _prune_wal(here: Installation, target: Path) -> int:
 
 
 def _unneeded_wal(here: Installation, target: Path) -> Iterator[tuple[Path, list[Path], bool]]:
-    """Each archive below ``target`` with its segments that no unexpired base backup needs, and whether nothing needs
-    the archive.
+    """Each archive below ``target`` with its segments that no unexpired base backup needs, and
+    whether nothing needs the archive.
 
-    A segment is needed by the base backups that were begun before it, so it is kept no longer than the backup window.
-    An expired base backup that still exists does not need it.
+    A segment is needed by the base backups that were begun before it, so it is kept no longer than
+    the backup window. An expired base backup that still exists does not need it.
     """
     bases = [
-        backup_manifest.read(kept.folder) for kept in backups(here, target)
+        backup_manifest.read(kept.folder)
+        for kept in backups(here, target)
         if kept.form is BackupForm.base and kept.whole and not kept.expired
-    ]  # fmt: skip
+    ]
     with transaction(here.pool) as tx:
         current = wal_receiver.slot(tx, journal_of(here))
     for archive in sorted((target / ARCHIVES).glob(f"{wal_receiver.prefix(journal_of(here))}*")):
-        oldest = min((one.begins for one in bases if one.archive == archive.name), key=lambda n: n[8:], default=None)
+        oldest = min(
+            (one.begins for one in bases if one.archive == archive.name),
+            key=lambda n: n[8:],
+            default=None,
+        )
         is_over = oldest is None and archive.name != current
-        yield archive, wal_archive.segments(archive) if is_over else wal_archive.spent(archive, oldest), is_over
+        yield (
+            archive,
+            wal_archive.segments(archive) if is_over else wal_archive.spent(archive, oldest),
+            is_over,
+        )
 
 
 def verify(config: Configuration, folder: Path, until: datetime | None = None) -> BackupManifest:
-    """The manifest of a backup that is proved, complete and readable; asks the key provider, and no database."""
+    """The manifest of a backup that is proved, complete and readable; asks the key provider, and no
+    database.
+    """
     return backup_manifest.verify(_keyring(config), folder, until)
 
 
@@ -331,15 +407,20 @@ def _keyring(config: Configuration) -> Keyring:
 
 
 def restore(
-    config: Configuration, source: Path | None, clock: Clock = utc_now, until: datetime | None = None,
+    config: Configuration,
+    source: Path | None,
+    clock: Clock = utc_now,
+    until: datetime | None = None,
     finish: RestoreFinish | None = None,
-) -> RestoreResult:  # fmt: skip
-    """Restores the backup in ``source``. If ``source`` is None, brings the present database up to date instead.
+) -> RestoreResult:
+    """Restores the backup in ``source``. If ``source`` is None, brings the present database up to
+    date instead.
 
-    A base backup is restored with all the WAL archived since, or to the moment ``until``, by the server's clock. With
-    ``finish`` a journal that lost records, and leaves that nothing explains, are no reason to refuse.
-    RefusedError, with nothing changed, if the backup is another installation's or its keys are destroyed;
-    ContradictedError if it is not the one that was taken; BusyError if a server is running.
+    A base backup is restored with all the WAL archived since, or to the moment ``until``, by the
+    server's clock. With ``finish`` a journal that lost records, and leaves that nothing explains,
+    are no reason to refuse. RefusedError, with nothing changed, if the backup is another
+    installation's or its keys are destroyed; ContradictedError if it is not the one that was taken;
+    BusyError if a server is running.
     """
     manifest = backup_manifest.prove(_keyring(config), source)[0] if source is not None else None
     _check_until(manifest, until)
@@ -355,10 +436,14 @@ def restore(
 
 
 def forecast(
-    config: Configuration, source: Path | None, clock: Clock = utc_now, until: datetime | None = None,
+    config: Configuration,
+    source: Path | None,
+    clock: Clock = utc_now,
+    until: datetime | None = None,
     finish: RestoreFinish | None = None,
-) -> RestoreForecast:  # fmt: skip
-    """What `restore` would do with the same arguments, and raises what it would raise before it changes anything.
+) -> RestoreForecast:
+    """What `restore` would do with the same arguments, and raises what it would raise before it
+    changes anything.
 
     The whole backup is proved, with the WAL that would be replayed. Nothing is restored or applied.
     """
@@ -370,7 +455,11 @@ def forecast(
         refuse_unmade(config)
     if not is_made(config):
         return _forecast(manifest, None, ())
-    with installation(config, clock, behind_fence=True) as here, _alone(here), transaction(here.pool) as tx:
+    with (
+        installation(config, clock, behind_fence=True) as here,
+        _alone(here),
+        transaction(here.pool) as tx,
+    ):
         _refuse_other_journal(here, tx, manifest, finish)
         life, remembered = fence.life(tx), journal_heads.remembered(tx, journal_of(here).id)
         walk = journal_of(here).walk(remembered, seen_until(here, tx, manifest))
@@ -378,18 +467,28 @@ def forecast(
             return _forecast(None, life, lacking(tx, journal_of(here), life, walk), walk.ended())
         begun, lives = manifest.made_at, manifest.life
         found = [one.record for one in journal_of(here).survey(walk)]
-        since = [one for one in found if one.at > begun and one.life >= lives and one.kind is not RestrictionKind.life]
+        since = [
+            one
+            for one in found
+            if one.at > begun and one.life >= lives and one.kind is not RestrictionKind.life
+        ]
         return _forecast(manifest, life, since, walk.ended())
 
 
 def _forecast(
-    manifest: BackupManifest | None, life: int | None, since: Sequence[Restriction], unfit: Sequence[JournalMisfit] = ()
+    manifest: BackupManifest | None,
+    life: int | None,
+    since: Sequence[Restriction],
+    unfit: Sequence[JournalMisfit] = (),
 ) -> RestoreForecast:
     return RestoreForecast(
-        backup=manifest.backup if manifest else None, form=manifest.form if manifest else None,
-        made_at=manifest.made_at if manifest else None, life=life,
-        since=dict(sorted(Counter(one.kind.value for one in since).items())), unfit=tuple(map(str, unfit)),
-    )  # fmt: skip
+        backup=manifest.backup if manifest else None,
+        form=manifest.form if manifest else None,
+        made_at=manifest.made_at if manifest else None,
+        life=life,
+        since=dict(sorted(Counter(one.kind.value for one in since).items())),
+        unfit=tuple(map(str, unfit)),
+    )
 
 
 def _check_until(manifest: BackupManifest | None, until: datetime | None) -> None:
@@ -398,7 +497,8 @@ def _check_until(manifest: BackupManifest | None, until: datetime | None) -> Non
         return
     if manifest is None or manifest.form is not BackupForm.base:
         raise UsageError(
-            "--until needs a base backup", "a dump is of one moment only; `licet backup list` shows which is which"
+            "--until needs a base backup",
+            "a dump is of one moment only; `licet backup list` shows which is which",
         )
     if manifest.ended_at is not None and until < manifest.ended_at:
         raise UsageError(
@@ -407,7 +507,9 @@ def _check_until(manifest: BackupManifest | None, until: datetime | None) -> Non
         )
 
 
-def restore_here(here: Installation, source: Path | None, finish: RestoreFinish | None = None) -> RestoreResult:
+def restore_here(
+    here: Installation, source: Path | None, finish: RestoreFinish | None = None
+) -> RestoreResult:
     """`restore` of a dump, or of no backup, in an installation that was opened behind its fence."""
     if source is None:
         with _alone(here):
@@ -415,7 +517,8 @@ def restore_here(here: Installation, source: Path | None, finish: RestoreFinish 
             return _finish(here, None, finish)
     with _copied(here, source) as (manifest, dumped), _alone(here):
         _raise_fence(here, manifest, finish)
-        # A server reads sessions, keys and rates behind the fence too; where both wait for each other, it may win once.
+        # A server reads sessions, keys and rates behind the fence too; where both wait for each
+        # other, it may win once.
         retrying(lambda: dump.put_back(_dsn(here.config), dumped, manifest.schema))
         with here.pool.connection() as conn:
             migrate(conn)
@@ -424,8 +527,8 @@ def restore_here(here: Installation, source: Path | None, finish: RestoreFinish 
 
 @contextmanager
 def _copied(here: Installation, source: Path) -> Iterator[tuple[BackupManifest, Path]]:
-    """Copies a dump to a folder that nobody else can write to, and proves it there; that copy is restored, whatever
-    happens to ``source``.
+    """Copies a dump to a folder that nobody else can write to, and proves it there; that copy is
+    restored, whatever happens to ``source``.
     """
     manifest, _ = backup_manifest.prove(here.keyring, source)
     make_folder(here.config.data, 0o700)
@@ -440,15 +543,18 @@ def _copied(here: Installation, source: Path) -> Iterator[tuple[BackupManifest, 
 
 @contextmanager
 def _alone(here: Installation) -> Iterator[None]:
-    """Takes every lock that a restore needs, before it changes anything; BusyError if a sequencer, a sweep or a
-    rotation runs.
+    """Takes every lock that a restore needs, before it changes anything; BusyError if a sequencer,
+    a sweep or a rotation runs.
 
-    The locks belong to a separate connection until the end, so that no server appends to the log, sweeps or rotates
-    meanwhile.
+    The locks belong to a separate connection until the end, so that no server appends to the log,
+    sweeps or rotates meanwhile.
     """
     with translated(), here.pool.connection() as conn:
         try:
-            for lock, who in ((SEQUENCER_LOCK, "is adding entries to the log"), (sweeper.SWEEPS_LOCK, "sweeps")):
+            for lock, who in (
+                (SEQUENCER_LOCK, "is adding entries to the log"),
+                (sweeper.SWEEPS_LOCK, "sweeps"),
+            ):
                 row = conn.execute("SELECT pg_try_advisory_lock(%s)", [lock]).fetchone()
                 conn.commit()
                 if row != (True,):
@@ -465,7 +571,11 @@ def _alone(here: Installation) -> Iterator[None]:
 
 
 def _restore_base(
-    config: Configuration, source: Path, clock: Clock, until: datetime | None, finish: RestoreFinish | None
+    config: Configuration,
+    source: Path,
+    clock: Clock,
+    until: datetime | None,
+    finish: RestoreFinish | None,
 ) -> RestoreResult:
     """Raises the fence in the cluster in use, then in the recovered one, which then replaces it."""
     manifest, made = backup_manifest.prove(_keyring(config), source)
@@ -487,9 +597,12 @@ def _restore_base(
             was_up = _raise_fence(here, manifest, finish)
             try:
                 recovery.recover(
-                    source / BASE, hold, bring if archive is not None else None, until,
+                    source / BASE,
+                    hold,
+                    bring if archive is not None else None,
+                    until,
                     lambda dsn: _fence_in(dsn, clock()),
-                )  # fmt: skip
+                )
             except BaseException:
                 if not was_up:  # nothing was changed
                     with transaction(here.pool) as tx:
@@ -506,8 +619,9 @@ def refuse_own_server(config: Configuration, source: Path) -> None:
     if config.database_url or not (source / BASE / "licet.conf").is_file():
         raise RefusedError(
             "a base backup of your own server is restored with that server's tools",
-            "restore it as docs/backup.md describes, then run `licet restore --here`", because="own_server",
-        )  # fmt: skip
+            "restore it as docs/backup.md describes, then run `licet restore --here`",
+            because="own_server",
+        )
 
 
 def _fence_in(dsn: str, at: datetime) -> None:
@@ -515,12 +629,15 @@ def _fence_in(dsn: str, at: datetime) -> None:
         fence.raise_(tx, at)
 
 
-def _raise_fence(here: Installation, manifest: BackupManifest | None, finish: RestoreFinish | None) -> bool:
-    """Raises the fence; returns whether it stood already. If anything fails from here on, it stays up, unless nothing
-    was changed.
+def _raise_fence(
+    here: Installation, manifest: BackupManifest | None, finish: RestoreFinish | None
+) -> bool:
+    """Raises the fence; returns whether it stood already. If anything fails from here on, it stays
+    up, unless nothing was changed.
     """
     with transaction(here.pool) as tx:
-        # Destroying an epoch takes this lock and then checks the fence: the keys found here stay until it is lowered.
+        # Destroying an epoch takes this lock and then checks the fence: the keys found here stay
+        # until it is lowered.
         tx.execute("SELECT pg_advisory_xact_lock(%s)", [EPOCHS_LOCK])
         was_up = fence.stands(tx)
         fence.raise_(tx, here.clock())
@@ -536,7 +653,9 @@ def _raise_fence(here: Installation, manifest: BackupManifest | None, finish: Re
     return was_up
 
 
-def _finish(here: Installation, manifest: BackupManifest | None, finish: RestoreFinish | None) -> RestoreResult:
+def _finish(
+    here: Installation, manifest: BackupManifest | None, finish: RestoreFinish | None
+) -> RestoreResult:
     with transaction(here.pool) as tx:
         restored = bring_forward(here, tx, manifest, finish)
     with transaction(here.pool) as tx:
@@ -545,10 +664,14 @@ def _finish(here: Installation, manifest: BackupManifest | None, finish: Restore
 
 
 def check_before(
-    here: Installation, tx: Transaction, manifest: BackupManifest | None, finish: RestoreFinish | None
-) -> None:  # fmt: skip
-    """Refuses, with nothing changed, what must not be restored: another journal's backup, a journal that lost records or was
-    changed, another log than the backup knows. With ``finish`` the last two are no reason.
+    here: Installation,
+    tx: Transaction,
+    manifest: BackupManifest | None,
+    finish: RestoreFinish | None,
+) -> None:
+    """Refuses, with nothing changed, what must not be restored: another journal's backup, a journal
+    that lost records or was changed, another log than the backup knows. With ``finish`` the last
+    two are no reason.
     """
     _refuse_other_journal(here, tx, manifest, finish)
     if finish is None:
@@ -556,39 +679,55 @@ def check_before(
 
 
 def _refuse_other_journal(
-    here: Installation, tx: Transaction, manifest: BackupManifest | None, finish: RestoreFinish | None
+    here: Installation,
+    tx: Transaction,
+    manifest: BackupManifest | None,
+    finish: RestoreFinish | None,
 ) -> None:
-    """RefusedError if the backup, or without one the database, belongs to another restriction journal."""
+    """RefusedError if the backup, or without one the database, belongs to another restriction
+    journal.
+    """
     journal_of(here).unlock(journal_key(log_seed(here, tx, manifest)))
     if manifest is not None:
         _refuse_foreign(here, manifest, finish)
-    elif finish is None and journal_state.state_of(tx, journal_of(here), here.clock()) is JournalState.foreign:
+    elif (
+        finish is None
+        and journal_state.state_of(tx, journal_of(here), here.clock()) is JournalState.foreign
+    ):
         raise RefusedError(
             "the database belongs to another restriction journal",
-            f"set LICET_RESTRICTIONS to the folder of its journal; {FINISH_WITHOUT}", because="other_journal",
-        )  # fmt: skip
+            f"set LICET_RESTRICTIONS to the folder of its journal; {FINISH_WITHOUT}",
+            because="other_journal",
+        )
 
 
-def _refuse_foreign(here: Installation, manifest: BackupManifest, finish: RestoreFinish | None) -> None:
+def _refuse_foreign(
+    here: Installation, manifest: BackupManifest, finish: RestoreFinish | None
+) -> None:
     if finish is None and manifest.journal != journal_of(here).id:
         raise RefusedError(
             "the backup belongs to another restriction journal than the one found here",
-            "only its own journal has the later withdrawals and deletions: set LICET_RESTRICTIONS to its folder; "
+            "only its own journal has the later withdrawals and deletions: set LICET_RESTRICTIONS "
+            "to its folder; "
             f"{FINISH_WITHOUT}",
             because="other_journal",
-        )  # fmt: skip
+        )
     if manifest.schema > migrations()[-1].number:
         raise RefusedError(
-            "the backup was made by a newer version of licet", "install that version of licet", because="newer"
+            "the backup was made by a newer version of licet",
+            "install that version of licet",
+            because="newer",
         )
 
 
 def _refuse_unfit(here: Installation, tx: Transaction, manifest: BackupManifest | None) -> None:
-    """BrokenError, with nothing changed, for a journal that lost records or was changed, and for another log than the
-    backup knows.
+    """BrokenError, with nothing changed, for a journal that lost records or was changed, and for
+    another log than the backup knows.
     """
     journal = journal_of(here)
-    if misfits := journal.hold(journal_heads.remembered(tx, journal.id), seen_until(here, tx, manifest)):
+    if misfits := journal.hold(
+        journal_heads.remembered(tx, journal.id), seen_until(here, tx, manifest)
+    ):
         raise misfit_error(misfits)
     if manifest is not None:
         place, seed = documents.place(here), log_seed(here, tx, manifest)
@@ -597,26 +736,42 @@ def _refuse_unfit(here: Installation, tx: Transaction, manifest: BackupManifest 
 
 
 def _kept(folder: Path, at: datetime, days: Mapping[str, datetime]) -> KeptBackup:
-    """A backup in its folder. ``days`` are the registered expiry days, which override the manifest's: a changed
-    manifest cannot extend one.
+    """A backup in its folder. ``days`` are the registered expiry days, which override the
+    manifest's: a changed manifest cannot extend one.
     """
     if not (folder / MANIFEST).is_file():
         form = BackupForm.base if (folder / BASE).exists() else BackupForm.dump
         return KeptBackup(
-            folder=folder, form=form, backup="", made_at=None, expires_at=None, size=_size(folder), whole=False,
+            folder=folder,
+            form=form,
+            backup="",
+            made_at=None,
+            expires_at=None,
+            size=_size(folder),
+            whole=False,
             expired=False,
-        )  # fmt: skip
+        )
     manifest = backup_manifest.read(folder)
     day = days.get(manifest.backup, manifest.expires_at)
     return KeptBackup(
-        folder=folder, form=manifest.form, backup=manifest.backup, made_at=manifest.made_at,
-        expires_at=day, size=_size(folder), whole=True, expired=day <= at,
-    )  # fmt: skip
+        folder=folder,
+        form=manifest.form,
+        backup=manifest.backup,
+        made_at=manifest.made_at,
+        expires_at=day,
+        size=_size(folder),
+        whole=True,
+        expired=day <= at,
+    )
 
 
 def _size(folder: Path) -> int:
     """The size of a backup on disk in bytes, without its manifest."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path != folder / MANIFEST)
+    return sum(
+        path.stat().st_size
+        for path in folder.rglob("*")
+        if path.is_file() and path != folder / MANIFEST
+    )
 
 
 def _dsn(config: Configuration) -> str:

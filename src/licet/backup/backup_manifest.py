@@ -1,18 +1,20 @@
-"""The manifest of a backup: what it contains, and the proof that it is this installation's and unchanged.
+"""The manifest of a backup: what it contains, and the proof that it is this installation's and
+unchanged.
 
-A backup may lie where others can write. Its manifest therefore carries an HMAC whose key is not stored with it: the key
-is derived from the secret that signs the log, which the manifest contains wrapped under an epoch key (``proof``).
-Whoever has this installation's key provider can check the HMAC without a database; nobody else can make one. After that
-check the manifest is trusted, and the dump or the base backup is compared with the hash in it. A dump is hashed as one
-file. A base backup is hashed over the list of all its files, including those that PostgreSQL's own manifest leaves out
+A backup may lie where others can write. Its manifest therefore carries an HMAC whose key is not
+stored with it: the key is derived from the secret that signs the log, which the manifest contains
+wrapped under an epoch key (``proof``). Whoever has this installation's key provider can check the
+HMAC without a database; nobody else can make one. After that check the manifest is trusted, and the
+dump or the base backup is compared with the hash in it. A dump is hashed as one file. A base backup
+is hashed over the list of all its files, including those that PostgreSQL's own manifest leaves out
 (its WAL, `postgresql.auto.conf`).
 
     proved        the manifest has a valid HMAC, and every byte is the one that was taken
     contradicted  `ContradictedError`: a byte differs, or there is a file that was not taken
     not proved    `RefusedError`: the keys to check it are not here, or an older licet took it without a proof
 
-No file of a backup reaches a PostgreSQL program before it is proved. What is restored is a copy that was proved, not
-what lies in the folder.
+No file of a backup reaches a PostgreSQL program before it is proved. What is restored is a copy
+that was proved, not what lies in the folder.
 """
 
 from __future__ import annotations
@@ -40,14 +42,18 @@ _KEY = b"licet/backup/v1"
 
 
 class BackupForm(StrEnum):
-    """What a backup contains: ``dump``, the live rows of the database; ``base``, the pages of its server."""
+    """What a backup contains: ``dump``, the live rows of the database; ``base``, the pages of its
+    server.
+    """
 
     dump = "dump"
     base = "base"
 
 
 class LogStood(msgspec.Struct, frozen=True, kw_only=True):
-    """The state of one log in the database when the backup was begun, as `ledger.sequence.LogStanding` has it."""
+    """The state of one log in the database when the backup was begun, as
+    `ledger.sequence.LogStanding` has it.
+    """
 
     year: int
     origin: str
@@ -59,19 +65,25 @@ class LogStood(msgspec.Struct, frozen=True, kw_only=True):
     def standing(self, at: datetime) -> LogStanding:
         """The same as the database had it; ``at`` is the backup's moment."""
         return LogStanding(
-            year=self.year, origin=self.origin, decided=self.decided, root=bytes.fromhex(self.root), size=self.size,
-            digest=bytes.fromhex(self.digest), logged_at=at,
-        )  # fmt: skip
+            year=self.year,
+            origin=self.origin,
+            decided=self.decided,
+            root=bytes.fromhex(self.root),
+            size=self.size,
+            digest=bytes.fromhex(self.digest),
+            logged_at=at,
+        )
 
 
 class BackupManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The description of a backup. ``proof`` is a wrapped secret of the installation, which whoever has the keys can
-    open.
+    """The description of a backup. ``proof`` is a wrapped secret of the installation, which whoever
+    has the keys can open.
 
-    ``head`` and ``chain`` are the number and the chain value of the newest record of the restriction journal then.
-    ``size`` and ``sha256`` are those of the dump, or of all files of a base backup. A base backup needs WAL from the
-    segment ``begins`` on, and continues in the archive ``archive``, if there was one; ``ended_at``, by the clock of its
-    server, is the earliest moment to which it can be restored. ``mac`` covers all other fields.
+    ``head`` and ``chain`` are the number and the chain value of the newest record of the
+    restriction journal then. ``size`` and ``sha256`` are those of the dump, or of all files of a
+    base backup. A base backup needs WAL from the segment ``begins`` on, and continues in the
+    archive ``archive``, if there was one; ``ended_at``, by the clock of its server, is the earliest
+    moment to which it can be restored. ``mac`` covers all other fields.
     """
 
     v: int
@@ -96,7 +108,9 @@ class BackupManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 def key(log_seed: bytes) -> bytes:
-    """The key that backups and archived WAL are proved with, derived from the secret that signs the log."""
+    """The key that backups and archived WAL are proved with, derived from the secret that signs the
+    log.
+    """
     return hmac.digest(log_seed, _KEY, "sha256")
 
 
@@ -112,40 +126,60 @@ def read(folder: Path) -> BackupManifest:
         with (folder / MANIFEST).open("rb") as file:
             manifest = msgspec.json.decode(file.read(MANIFEST_BYTES_MAX), type=BackupManifest)
     except FileNotFoundError:
-        raise NotFoundError(f"no backup in `{folder}`", "name the folder of one backup: `licet backup list`") from None
+        raise NotFoundError(
+            f"no backup in `{folder}`", "name the folder of one backup: `licet backup list`"
+        ) from None
     except UNDECODABLE as error:
         raise ContradictedError(
-            f"the manifest in `{folder}` is not the one that was written: {error}", "use another backup"
+            f"the manifest in `{folder}` is not the one that was written: {error}",
+            "use another backup",
         ) from None
     if manifest.v > VERSION:
-        raise RefusedError(f"the backup has version `{manifest.v}`", "install the licet that made it", because="newer")
+        raise RefusedError(
+            f"the backup has version `{manifest.v}`",
+            "install the licet that made it",
+            because="newer",
+        )
     return manifest
 
 
 def prove(keyring: Keyring, folder: Path) -> tuple[BackupManifest, bytes]:
-    """The manifest after its HMAC was checked, and the key; the rest of the backup is not checked yet."""
+    """The manifest after its HMAC was checked, and the key; the rest of the backup is not checked
+    yet.
+    """
     manifest = read(folder)
     if manifest.v < VERSION:
         raise RefusedError(
-            "not proved: an older licet took the backup, which has nothing to prove that it is unchanged",
-            "if you trust the place where it lay, restore it with the licet that took it", because="not_proved",
-        )  # fmt: skip
+            (
+                "not proved: an older licet took the backup, which has nothing to prove that it "
+                "is unchanged"
+            ),
+            "if you trust the place where it lay, restore it with the licet that took it",
+            because="not_proved",
+        )
     try:
         made = key(keyring.unwrap_secret("log", manifest.proof))
     except (BrokenError, OverflowError):
         raise RefusedError(
-            "not proved: the keys of this backup's epochs are destroyed or not here, so nothing in it can be opened",
-            "use a backup that has not expired, with the key provider that it was made under", because="dead_epoch",
-        ) from None  # fmt: skip
+            (
+                "not proved: the keys of this backup's epochs are destroyed or not here, so "
+                "nothing in it can be opened"
+            ),
+            "use a backup that has not expired, with the key provider that it was made under",
+            because="dead_epoch",
+        ) from None
     if not hmac.compare_digest(_mac(manifest, made), manifest.mac):
-        raise ContradictedError(f"the manifest in `{folder}` is not the one that was written", "use another backup")
+        raise ContradictedError(
+            f"the manifest in `{folder}` is not the one that was written", "use another backup"
+        )
     return manifest, made
 
 
 def verify(keyring: Keyring, folder: Path, until: datetime | None = None) -> BackupManifest:
     """The manifest of a backup that is proved, complete and readable.
 
-    The WAL that was archived since a base backup is checked to its end, or up to the moment ``until``.
+    The WAL that was archived since a base backup is checked to its end, or up to the moment
+    ``until``.
     """
     manifest, made = prove(keyring, folder)
     hold(manifest, folder / (DUMP if manifest.form is BackupForm.dump else BASE))
@@ -158,25 +192,31 @@ def verify(keyring: Keyring, folder: Path, until: datetime | None = None) -> Bac
             if archive is not None:
                 proved = wal_seals.proved(archive, made, manifest.begins)
                 if until is None:
-                    wal_archive.check(archive, base_backup.beginning(folder / BASE), frozenset(proved))
+                    wal_archive.check(
+                        archive, base_backup.beginning(folder / BASE), frozenset(proved)
+                    )
         case _:
             assert_never(manifest.form)
     return manifest
 
 
 def hold(manifest: BackupManifest, held: Path) -> None:
-    """ContradictedError if the dump or the base backup at ``held`` is not the one that the manifest describes."""
+    """ContradictedError if the dump or the base backup at ``held`` is not the one that the manifest
+    describes.
+    """
     try:
         found = digest_of(held)
     except FileNotFoundError:
         found = (0, "")
     if found != (manifest.size, manifest.sha256):
-        raise ContradictedError(f"the {manifest.form} at `{held}` does not match its manifest", "use another backup")
+        raise ContradictedError(
+            f"the {manifest.form} at `{held}` does not match its manifest", "use another backup"
+        )
 
 
 def digest_of(held: Path) -> tuple[int, str]:
-    """The size in bytes and the SHA-256 of a dump or a base backup: of the file, or of the list of all files of the
-    folder.
+    """The size in bytes and the SHA-256 of a dump or a base backup: of the file, or of the list of
+    all files of the folder.
     """
     if not held.is_dir():
         return held.stat().st_size, _file_digest(held)
@@ -185,7 +225,11 @@ def digest_of(held: Path) -> tuple[int, str]:
         name = path.relative_to(held).as_posix().encode()
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             raise ContradictedError(
-                f"`{path}` is neither a file nor a folder, and no base backup of Licet contains one", ""
+                (
+                    f"`{path}` is neither a file nor a folder, and no base backup of Licet "
+                    "contains one"
+                ),
+                "",
             )
         if path.is_file():
             size = path.stat().st_size
@@ -195,7 +239,9 @@ def digest_of(held: Path) -> tuple[int, str]:
 
 
 def archive_of(folder: Path, manifest: BackupManifest) -> Path | None:
-    """The WAL archive that a base backup continues in; NotFoundError if it is not beside the backup."""
+    """The WAL archive that a base backup continues in; NotFoundError if it is not beside the
+    backup.
+    """
     if not manifest.archive:
         return None
     archive = folder.absolute().parent / ARCHIVES / manifest.archive

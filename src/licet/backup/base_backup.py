@@ -1,7 +1,9 @@
-"""Base backups: the files of a whole PostgreSQL server, copied while it runs, with the WAL that makes them consistent.
+"""Base backups: the files of a whole PostgreSQL server, copied while it runs, with the WAL that
+makes them consistent.
 
-A page keeps deleted rows until it is vacuumed and overwritten. A base backup therefore holds more than the live rows,
-all of it sealed. It begins with a WAL segment of its own, so that it needs no earlier WAL.
+A page keeps deleted rows until it is vacuumed and overwritten. A base backup therefore holds more
+than the live rows, all of it sealed. It begins with a WAL segment of its own, so that it needs no
+earlier WAL.
 """
 
 from __future__ import annotations
@@ -16,8 +18,13 @@ from licet.errors import BrokenError, RefusedError
 from licet.store.connect import Transaction
 
 MANIFEST = "backup_manifest"  # PostgreSQL's own manifest: every file with its SHA-256
-ALLOWED = "grant the role REPLICATION, and add to pg_hba.conf: `host replication ROLE ADDRESS scram-sha-256`"
-_BEGINS = re.compile(r"^START WAL LOCATION: ([0-9A-F]+/[0-9A-F]+) \(file ([0-9A-F]{24})\)$", re.MULTILINE)
+ALLOWED = (
+    "grant the role REPLICATION, and add to pg_hba.conf: `host replication ROLE ADDRESS "
+    "scram-sha-256`"
+)
+_BEGINS = re.compile(
+    r"^START WAL LOCATION: ([0-9A-F]+/[0-9A-F]+) \(file ([0-9A-F]{24})\)$", re.MULTILINE
+)
 
 
 class Beginning(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,17 +40,29 @@ def may_replicate(tx: Transaction) -> None:
         "SELECT current_user, rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user"
     ).fetchone()
     if row is not None and not row[1]:
-        raise RefusedError(f"the role `{row[0]}` may not replicate the server", ALLOWED, because="no_replication")
+        raise RefusedError(
+            f"the role `{row[0]}` may not replicate the server", ALLOWED, because="no_replication"
+        )
 
 
 def take(dsn: str, target: Path) -> None:
     """Takes a base backup into the new folder ``target``; durable when it returns."""
-    command = ["pg_basebackup", "--no-password", "--checkpoint=fast", "--wal-method=stream", "--label=licet"]
-    postgres_programs.run([*command, "--manifest-checksums=SHA256", f"--pgdata={target}"], dsn, ALLOWED)
+    command = [
+        "pg_basebackup",
+        "--no-password",
+        "--checkpoint=fast",
+        "--wal-method=stream",
+        "--label=licet",
+    ]
+    postgres_programs.run(
+        [*command, "--manifest-checksums=SHA256", f"--pgdata={target}"], dsn, ALLOWED
+    )
 
 
 def check(source: Path) -> None:
-    """BrokenError if a file differs from PostgreSQL's manifest, or the WAL in the base backup cannot be read."""
+    """BrokenError if a file differs from PostgreSQL's manifest, or the WAL in the base backup
+    cannot be read.
+    """
     postgres_programs.run(["pg_verifybackup", "--quiet", str(source)], hint="use another backup")
 
 
@@ -51,5 +70,7 @@ def beginning(source: Path) -> Beginning:
     """Where the WAL that a base backup needs begins."""
     found = _BEGINS.search((source / "backup_label").read_text("ascii", "replace"))
     if found is None:
-        raise BrokenError(f"the label of the base backup in `{source}` cannot be read", "use another backup")
+        raise BrokenError(
+            f"the label of the base backup in `{source}` cannot be read", "use another backup"
+        )
     return Beginning(place=found[1], segment=found[2])

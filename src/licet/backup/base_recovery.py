@@ -1,7 +1,9 @@
-"""Restores a base backup: recovers it beside the embedded server, then puts it in that server's place.
+"""Restores a base backup: recovers it beside the embedded server, then puts it in that server's
+place.
 
-Promise: the cluster under the server's name is either the one that was there before, or one that went through
-``prepare`` (which raises the fence) and was stopped cleanly. If it is killed at any point, run it again.
+Promise: the cluster under the server's name is either the one that was there before, or one that
+went through ``prepare`` (which raises the fence) and was stopped cleanly. If it is killed at any
+point, run it again.
 
     1. copy the base backup and the WAL to `cluster.restoring`, beside the cluster in use, and compare the copies with
        what was taken
@@ -9,8 +11,9 @@ Promise: the cluster under the server's name is either the one that was there be
        ``prepare`` with a connection to it; set today's password; stop it
     3. stop the server in use, which must have no users; two renames put the recovered cluster in its place
 
-The separate server trusts everybody who reaches its socket, because a base backup contains an old password. The socket
-lies in a folder of mode 0700: only somebody who could also write the cluster's files can reach it.
+The separate server trusts everybody who reaches its socket, because a base backup contains an old
+password. The socket lies in a folder of mode 0700: only somebody who could also write the cluster's
+files can reach it.
 """
 
 from __future__ import annotations
@@ -64,14 +67,18 @@ class Recovery:
         self._side = Cluster(folder, options, RESTORING)
 
     def recover(
-        self, base: Path, hold: Callable[[Path], None], bring: Callable[[Path], None] | None, until: datetime | None,
+        self,
+        base: Path,
+        hold: Callable[[Path], None],
+        bring: Callable[[Path], None] | None,
+        until: datetime | None,
         prepare: Callable[[str], None],
-    ) -> None:  # fmt: skip
-        """Steps 1 and 2. UsageError if the base backup and its archive do not reach ``until``; nothing in use is
-        changed.
+    ) -> None:
+        """Steps 1 and 2. UsageError if the base backup and its archive do not reach ``until``;
+        nothing in use is changed.
 
-        ``hold`` raises if the copy of the base backup is not what was taken; ``bring`` makes a folder of the archived
-        WAL.
+        ``hold`` raises if the copy of the base backup is not what was taken; ``bring`` makes a
+        folder of the archived WAL.
         """
         side = self._side
         shutil.copytree(base, side.data, symlinks=True)
@@ -117,8 +124,13 @@ class Recovery:
         if works_in(pid, side.data):
             os.kill(pid, signal.SIGQUIT)
         has_proc = Path("/proc/self/cwd").exists()
-        if not waited(lambda: not (workers(side.data) if has_proc else works_in(pid, side.data)), STALE_SECONDS_MAX):
-            raise BusyError("processes of a killed restore are still running", "try again in a minute")
+        if not waited(
+            lambda: not (workers(side.data) if has_proc else works_in(pid, side.data)),
+            STALE_SECONDS_MAX,
+        ):
+            raise BusyError(
+                "processes of a killed restore are still running", "try again in a minute"
+            )
         for path in (side.data, side.folder / f"{RESTORING}.log"):
             _remove(path)
         if side.sockets.is_dir():
@@ -130,7 +142,9 @@ class Recovery:
 
 @contextlib.contextmanager
 def beside(folder: Path, options: Options | None = None) -> Iterator[Recovery]:
-    """The only restore that may run; BusyError if another one is running, or anybody uses the server."""
+    """The only restore that may run; BusyError if another one is running, or anybody uses the
+    server.
+    """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     file = os.open(folder / "restoring", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -151,7 +165,9 @@ def beside(folder: Path, options: Options | None = None) -> Iterator[Recovery]:
 
 
 def clear(folder: Path, options: Options | None = None) -> None:
-    """Stops the server that a killed restore below ``folder`` left running, and removes its files."""
+    """Stops the server that a killed restore below ``folder`` left running, and removes its
+    files.
+    """
     Recovery(folder, options or Options()).clear()
 
 
@@ -183,7 +199,8 @@ def _failed(log: Path, until: datetime | None) -> LicetError:
     said = log.read_text("utf-8", "replace")
     if until is not None and "before configured recovery target" in said:
         return UsageError(
-            "the WAL ends before the moment of --until", "omit --until to restore everything that there is"
+            "the WAL ends before the moment of --until",
+            "omit --until to restore everything that there is",
         )
     fatal = [line.partition("FATAL:")[2] for line in said.splitlines() if "FATAL:" in line]
     reason = " ".join((fatal or said.splitlines() or ["no reason given"])[-1].split())

@@ -1,7 +1,8 @@
-"""The last step of a restore: a database that was restored, behind its fence, is brought up to its journal and its log.
+"""The last step of a restore: a database that was restored, behind its fence, is brought up to its
+journal and its log.
 
-Everything happens in one transaction, so that a refusal or a crash leaves the database as it was restored, with the fence
-up, and the restore can be run again.
+Everything happens in one transaction, so that a refusal or a crash leaves the database as it was
+restored, with the fence up, and the restore can be run again.
 """
 
 from __future__ import annotations
@@ -56,12 +57,14 @@ FINISH_WITHOUT = (
 
 
 class RestoreResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a restore did. ``applied`` counts the restrictions that were applied again, by kind, and ``from_log`` those of
-    them that only the log had; ``gone`` counts those whose account or conversation the backup does not contain.
+    """What a restore did. ``applied`` counts the restrictions that were applied again, by kind, and
+    ``from_log`` those of them that only the log had; ``gone`` counts those whose account or
+    conversation the backup does not contain.
 
-    ``withdrawn`` counts the accounts that count as withdrawn: a record of theirs could widen and the log lacks it, or nothing
-    explained what the log tells. ``unfit`` names what did not fit, ``set_aside`` the parts of the journal that were
-    replaced; ``keys_revoked`` counts services' keys that were revoked because records are missing.
+    ``withdrawn`` counts the accounts that count as withdrawn: a record of theirs could widen and
+    the log lacks it, or nothing explained what the log tells. ``unfit`` names what did not fit,
+    ``set_aside`` the parts of the journal that were replaced; ``keys_revoked`` counts services'
+    keys that were revoked because records are missing.
     """
 
     backup: str | None
@@ -81,7 +84,11 @@ class RestoreResult(msgspec.Struct, frozen=True, kw_only=True):
 
 def log_seed(here: Installation, tx: Transaction, manifest: BackupManifest | None) -> KeyMaterial:
     """The secret that signs the log: the backup's own, for a database that may be empty."""
-    return here.keyring.unwrap_secret("log", manifest.proof) if manifest is not None else here.keyring.log_seed(tx)
+    return (
+        here.keyring.unwrap_secret("log", manifest.proof)
+        if manifest is not None
+        else here.keyring.log_seed(tx)
+    )
 
 
 def backed_up(here: Installation, manifest: BackupManifest | None) -> JournalHead | None:
@@ -91,18 +98,25 @@ def backed_up(here: Installation, manifest: BackupManifest | None) -> JournalHea
     return JournalHead(manifest.head, bytes.fromhex(manifest.chain))
 
 
-def seen_until(here: Installation, tx: Transaction, manifest: BackupManifest | None) -> JournalHead | None:
-    """The record up to which nothing of the journal matters: the backup, or without one the database, has it all."""
+def seen_until(
+    here: Installation, tx: Transaction, manifest: BackupManifest | None
+) -> JournalHead | None:
+    """The record up to which nothing of the journal matters: the backup, or without one the
+    database, has it all.
+    """
     if manifest is not None:
         return backed_up(here, manifest)
     return next(iter(journal_heads.remembered(tx, journal_of(here).id)), None)
 
 
 def bring_forward(
-    here: Installation, tx: Transaction, manifest: BackupManifest | None, finish: RestoreFinish | None
+    here: Installation,
+    tx: Transaction,
+    manifest: BackupManifest | None,
+    finish: RestoreFinish | None,
 ) -> RestoreResult:
-    """Applies the restrictions made since the backup, brings the database up to the log, and begins a new life of the
-    database.
+    """Applies the restrictions made since the backup, brings the database up to the log, and begins
+    a new life of the database.
     """
     journal, at = journal_of(here), here.clock()
     backup = parse(Prefix.backup, manifest.backup) if manifest is not None else None
@@ -118,16 +132,25 @@ def bring_forward(
         raise misfit_error(misfits)
     newest = max((record.life for record in journal.newest(NEWEST_RECORDS_MAX)), default=0)
     told_lives = [
-        int(entry["facts"]["life"]) for log in known for entry in log.told if entry["t"] == EntryKind.restored
+        int(entry["facts"]["life"])
+        for log in known
+        for entry in log.told
+        if entry["t"] == EntryKind.restored
     ]
     life = max(present, newest, *told_lives) + 1
     forward.mark(tx, known, life, at)
-    begun_anew = finish is not None and _begin_anew(tx, journal, [*heads, *([begins] if begins else [])], life)
-    # Written before anything is read: from here on nothing of an earlier life is added, so nothing is missed.
+    begun_anew = finish is not None and _begin_anew(
+        tx, journal, [*heads, *([begins] if begins else [])], life
+    )
+    # Written before anything is read: from here on nothing of an earlier life is added, so nothing
+    # is missed.
     journal.append([Restriction(life=life, kind=RestrictionKind.life, at=at)])
     keys = LogKeys(here.keyring)
     names = {
-        log.year: dict(forward.account_names(tx, keys, log, partial(account_view.accounts_behind, tx))) for log in known
+        log.year: dict(
+            forward.account_names(tx, keys, log, partial(account_view.accounts_behind, tx))
+        )
+        for log in known
     }
     walk = journal.walk(heads, begins)
     plan = _planned(here, tx, known, names, lacking(tx, journal, present, walk))
@@ -142,15 +165,25 @@ def bring_forward(
     ended = sessions.end_every(tx)
     endpoints.silence(tx, at)
     return RestoreResult(
-        backup=manifest.backup if manifest is not None else None, life=life, applied=applied, gone=gone,
-        entries=done.entries, placed=done.placed, repeated=done.repeated, sessions_ended=ended,
-        from_log=plan.from_log, withdrawn=withdrawn, keys_revoked=revoked,
+        backup=manifest.backup if manifest is not None else None,
+        life=life,
+        applied=applied,
+        gone=gone,
+        entries=done.entries,
+        placed=done.placed,
+        repeated=done.repeated,
+        sessions_ended=ended,
+        from_log=plan.from_log,
+        withdrawn=withdrawn,
+        keys_revoked=revoked,
         unfit=tuple(map(str, [*misfits, *plan.unexplained])),
-    )  # fmt: skip
+    )
 
 
 def _begin_anew(tx: Transaction, journal: Journal, heads: Sequence[JournalHead], life: int) -> bool:
-    """Has the journal begin anew with the next record if anything in all of it does not fit; returns whether it does."""
+    """Has the journal begin anew with the next record if anything in all of it does not fit;
+    returns whether it does.
+    """
     if not journal.hold(heads, journal_heads.finished(tx, journal.id)):
         return False
     journal.restart(heads, life - 1)
@@ -158,34 +191,46 @@ def _begin_anew(tx: Transaction, journal: Journal, heads: Sequence[JournalHead],
 
 
 def _planned(
-    here: Installation, tx: Transaction, known: Sequence[Ahead], names: Mapping[int, Mapping[UUID, str]],
+    here: Installation,
+    tx: Transaction,
+    known: Sequence[Ahead],
+    names: Mapping[int, Mapping[UUID, str]],
     records: Sequence[Restriction],
-) -> RestorePlan:  # fmt: skip
+) -> RestorePlan:
     """What is applied, by journal and log."""
     policies = versions.load(tx)
     if policies is None:
         raise BrokenError("the database has no policy")
-    keys = {year: LogKeys(here.keyring).log_keys(tx, list(each), year) for year, each in names.items()}
+    keys = {
+        year: LogKeys(here.keyring).log_keys(tx, list(each), year) for year, each in names.items()
+    }
     waits = sequence.waiting_rows(tx)
     return LogUnion(tx, policies, known, names, keys, waits).plan(records)
 
 
 def _withdraw_unexplained(
-    here: Installation, tx: Transaction, plan: RestorePlan, misfits: Sequence[JournalMisfit], finish: RestoreFinish | None
-) -> tuple[int, int]:  # fmt: skip
-    """Withdraws the accounts that the plan names, and with ``finish`` those of what nothing explains; returns how many
-    accounts, and how many services' keys were revoked. RefusedError without ``finish`` for what nothing explains.
+    here: Installation,
+    tx: Transaction,
+    plan: RestorePlan,
+    misfits: Sequence[JournalMisfit],
+    finish: RestoreFinish | None,
+) -> tuple[int, int]:
+    """Withdraws the accounts that the plan names, and with ``finish`` those of what nothing
+    explains; returns how many accounts, and how many services' keys were revoked. RefusedError
+    without ``finish`` for what nothing explains.
     """
     open_still = restriction_targets.in_force(tx, plan.grants)
     unexplained = plan.unexplained + [
-        Unexplained("the log", f"the end of grant {number}, which is in force", account) for account, number in open_still
-    ]  # fmt: skip
+        Unexplained("the log", f"the end of grant {number}, which is in force", account)
+        for account, number in open_still
+    ]
     if unexplained and finish is None:
         more = f", and {len(unexplained) - 1} more" if len(unexplained) > 1 else ""
         raise RefusedError(
-            f"neither the restriction journal nor the backup explains {unexplained[0]}{more}", FINISH_WITHOUT,
+            f"neither the restriction journal nor the backup explains {unexplained[0]}{more}",
+            FINISH_WITHOUT,
             because="unexplained",
-        )  # fmt: skip
+        )
     accounts = {*plan.withdrawn, *(one.account for one in unexplained if one.account is not None)}
     if misfits or any(one.account is None for one in unexplained):
         accounts.update(restriction_targets.usable_accounts(tx))
@@ -196,26 +241,42 @@ def _withdraw_unexplained(
 
 def _apply_again(
     here: Installation, tx: Transaction, records: Sequence[Restriction]
-) -> tuple[dict[str, int], int]:  # fmt: skip
-    """Applies restrictions that the database lacks, in order, by the same verbs as the first time; none is written to the
-    journal again.
+) -> tuple[dict[str, int], int]:
+    """Applies restrictions that the database lacks, in order, by the same verbs as the first time;
+    none is written to the journal again.
     """
-    keyring = Keyring(here.keyring.provider, here.keyring.random, behind_fence=True, cold=here.keyring.cold)
+    keyring = Keyring(
+        here.keyring.provider, here.keyring.random, behind_fence=True, cold=here.keyring.cold
+    )
     applied: Counter[str] = Counter()
     gone = 0
     for is_told, group in groupby(records, lambda record: record.account is not None):
         for batch in _batched(group, BATCH_COMMANDS_MAX):
-            done = _tell_again(tx, keyring, batch) if is_told else [_register_again(tx, record) for record in batch]
-            applied.update(record.kind.value for record, was_known in zip(batch, done, strict=True) if was_known)
+            done = (
+                _tell_again(tx, keyring, batch)
+                if is_told
+                else [_register_again(tx, record) for record in batch]
+            )
+            applied.update(
+                record.kind.value
+                for record, was_known in zip(batch, done, strict=True)
+                if was_known
+            )
             gone += done.count(False)
     return dict(applied), gone
 
 
 def lacking(tx: Transaction, journal: Journal, present: int, walk: ChainWalk) -> list[Restriction]:
-    """The restrictions that a database in the life ``present`` lacks, determined before any of them is applied."""
+    """The restrictions that a database in the life ``present`` lacks, determined before any of them
+    is applied.
+    """
     found: list[Restriction] = []
     for part in _batched((one.record for one in journal.survey(walk)), RECORDS_MAX):
-        found += [record for record, lacks in zip(part, journal_state.missing(tx, part, present), strict=True) if lacks]
+        found += [
+            record
+            for record, lacks in zip(part, journal_state.missing(tx, part, present), strict=True)
+            if lacks
+        ]
     return [record for record in found if record.kind is not RestrictionKind.life]
 
 
@@ -226,20 +287,28 @@ def _batched(records: Iterable[Restriction], size: int) -> Iterator[list[Restric
 
 
 def _tell_again(tx: Transaction, keyring: Keyring, batch: Sequence[Restriction]) -> list[bool]:
-    """Whether each record's account and conversation exist. An erasure keeps the id that its person was given."""
+    """Whether each record's account and conversation exist. An erasure keeps the id that its person
+    was given.
+    """
     known, host_key = versions.load(tx), keyring.host_key(tx)
     if known is None:
         raise BrokenError("the database has no policy")
-    answers = verbs.tell_in(tx, keyring, known, [restriction.command_of(record, host_key) for record in batch])
+    answers = verbs.tell_in(
+        tx, keyring, known, [restriction.command_of(record, host_key) for record in batch]
+    )
     for record in batch:
         if record.erasure is not None and record.account is not None:
-            again = certificate.rename(tx, record.account, record.conversation, record.at, record.erasure)
+            again = certificate.rename(
+                tx, record.account, record.conversation, record.at, record.erasure
+            )
             host_events.rename_erasure(tx, record.account, again, record.erasure)
     return [answer.outcome is not Outcome.unknown for answer in answers]
 
 
 def _register_again(tx: Transaction, record: Restriction) -> bool:
-    """Registers again a policy version, a backup that was taken since, or the revocation or limits of a service's key."""
+    """Registers again a policy version, a backup that was taken since, or the revocation or limits
+    of a service's key.
+    """
     if record.kind is RestrictionKind.key_revoked:
         assert record.key is not None
         return service_keys.revoke_again(tx, record.key, record.at)
@@ -248,12 +317,22 @@ def _register_again(tx: Transaction, record: Restriction) -> bool:
         return service_keys.limit_again(tx, record.key, record.seq, record.document)
     if record.kind is RestrictionKind.backup:
         tx.execute(
-            "INSERT INTO backups (backup_id, made_at, expires_at, base) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
+            (
+                "INSERT INTO backups (backup_id, made_at, expires_at, base) VALUES (%s, %s, %s, "
+                "%s) ON CONFLICT DO NOTHING"
+            ),
             [record.backup, record.at, record.until, record.base],
         )
         return True
-    policy, known = read(msgspec.json.decode(record.document), file="the restriction journal"), versions.load(tx)
-    add = versions.amend if known is not None and versions.amends(known[len(known) - 1], policy) else versions.add
+    policy, known = (
+        read(msgspec.json.decode(record.document), file="the restriction journal"),
+        versions.load(tx),
+    )
+    add = (
+        versions.amend
+        if known is not None and versions.amends(known[len(known) - 1], policy)
+        else versions.add
+    )
     add(tx, policy, record.at, record.by)
     return True
 

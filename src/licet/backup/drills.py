@@ -1,4 +1,5 @@
-"""Drills: the newest backup is restored into a scratch place and proved there; nothing that is in use is touched.
+"""Drills: the newest backup is restored into a scratch place and proved there; nothing that is in
+use is touched.
 
 A backup that nobody has restored is a hope. A drill takes these steps, and records how it ended:
 
@@ -10,8 +11,9 @@ A backup that nobody has restored is a hope. A drill takes these steps, and reco
        has, and that what it knows of the log is the beginning of the log as it is published
     4. stop the server and remove the folder
 
-No content is opened, no event is sent, nothing is told to the log and no withdrawal is applied: the restore itself does the
-last (`archives.restore`). Killed at any point, a drill leaves a folder that the next one removes, and no record.
+No content is opened, no event is sent, nothing is told to the log and no withdrawal is applied: the
+restore itself does the last (`archives.restore`). Killed at any point, a drill leaves a folder that
+the next one removes, and no record.
 """
 
 from __future__ import annotations
@@ -60,7 +62,8 @@ class DrillOutcome(StrEnum):
 class DrillResult(msgspec.Struct, frozen=True, kw_only=True):
     """A drill on record. ``said`` is why it failed, empty if it did not.
 
-    ``segments`` and ``entries`` are those of the restored database, ``keys`` the accounts whose keys were unwrapped.
+    ``segments`` and ``entries`` are those of the restored database, ``keys`` the accounts whose
+    keys were unwrapped.
     """
 
     backup: str
@@ -84,8 +87,8 @@ class _Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def drill(here: Installation, folder: Path | None = None, *, by: str) -> DrillResult:
-    """Restores a backup into a scratch place, proves it, and records the result: the backup in ``folder``, the newest one
-    below it, or without a folder the newest one on record.
+    """Restores a backup into a scratch place, proves it, and records the result: the backup in
+    ``folder``, the newest one below it, or without a folder the newest one on record.
 
     NotFoundError if there is none, BusyError while another drill runs; both record nothing.
     """
@@ -95,18 +98,28 @@ def drill(here: Installation, folder: Path | None = None, *, by: str) -> DrillRe
             backup = backup_manifest.read(source).backup
             seen = _restored(here, source, scratch)
             result = DrillResult(
-                backup=backup, drilled_at=here.clock(), drilled_by=by, outcome=DrillOutcome.proved, said="",
-                accounts=seen.accounts, segments=seen.segments, keys=seen.keys, entries=seen.entries,
-            )  # fmt: skip
+                backup=backup,
+                drilled_at=here.clock(),
+                drilled_by=by,
+                outcome=DrillOutcome.proved,
+                said="",
+                accounts=seen.accounts,
+                segments=seen.segments,
+                keys=seen.keys,
+                entries=seen.entries,
+            )
         except BusyError:
             raise
         except LicetError as error:
             if isinstance(error, RefusedError) and error.because == "own_server":
                 raise
             result = DrillResult(
-                backup=_name_of(here, source), drilled_at=here.clock(), drilled_by=by, outcome=DrillOutcome.failed,
+                backup=_name_of(here, source),
+                drilled_at=here.clock(),
+                drilled_by=by,
+                outcome=DrillOutcome.failed,
                 said=error.message,
-            )  # fmt: skip
+            )
         _record(here, result)
     return result
 
@@ -116,16 +129,21 @@ def chosen(here: Installation, folder: Path | None) -> Path:
     if folder is not None and (folder / MANIFEST).is_file():
         return folder
     if folder is not None:
-        found = [one.folder for one in archives.backups(here, folder) if one.whole and not one.expired]
+        found = [
+            one.folder for one in archives.backups(here, folder) if one.whole and not one.expired
+        ]
         if not found:
-            raise NotFoundError(f"no backup below `{folder}` that has not expired", "make one: `licet backup make`")
+            raise NotFoundError(
+                f"no backup below `{folder}` that has not expired", "make one: `licet backup make`"
+            )
         return found[-1]
     at = here.clock()
     for one in archives.registered(here, BACKUPS_MAX):
         if one.folder is not None and one.pruned_at is None and one.expires_at > at:
             return one.folder
     raise NotFoundError(
-        "no backup is on record that has not expired", "make one: `licet backup make`, or name a folder"
+        "no backup is on record that has not expired",
+        "make one: `licet backup make`, or name a folder",
     )
 
 
@@ -133,22 +151,30 @@ def newest(here: Installation, most: int) -> list[DrillResult]:
     """The newest ``most`` drills."""
     with transaction(here.pool) as tx:
         rows = tx.execute(
-            """SELECT backup_id, drilled_at, drilled_by, outcome, said, accounts, segments, keys, entries FROM drills
+            """SELECT backup_id, drilled_at, drilled_by, outcome, said, accounts, segments, keys,
+                entries FROM drills
                 ORDER BY drilled_at DESC, drill_id DESC LIMIT %s""",
             [most],
         ).fetchall()
     return [
         DrillResult(
-            backup=shown(Prefix.backup, backup), drilled_at=at, drilled_by=by, outcome=DrillOutcome(outcome), said=said,
-            accounts=accounts, segments=segments, keys=keys, entries=entries,
+            backup=shown(Prefix.backup, backup),
+            drilled_at=at,
+            drilled_by=by,
+            outcome=DrillOutcome(outcome),
+            said=said,
+            accounts=accounts,
+            segments=segments,
+            keys=keys,
+            entries=entries,
         )
         for backup, at, by, outcome, said, accounts, segments, keys, entries in rows
-    ]  # fmt: skip
+    ]
 
 
 def due_at(here: Installation) -> datetime | None:
-    """When the next drill is due: the interval of the configuration after the last that was proved, or after the first backup
-    on record; None if there is no backup.
+    """When the next drill is due: the interval of the configuration after the last that was proved,
+    or after the first backup on record; None if there is no backup.
     """
     with transaction(here.pool) as tx:
         row = tx.execute(
@@ -206,9 +232,15 @@ def _restored(here: Installation, source: Path, scratch: Path) -> _Found:
 
 
 def _recover(
-    here: Installation, source: Path, manifest: BackupManifest, scratch: Path, look: Callable[[str], None]
+    here: Installation,
+    source: Path,
+    manifest: BackupManifest,
+    scratch: Path,
+    look: Callable[[str], None],
 ) -> None:
-    """Recovers a base backup in the scratch folder; RefusedError for one of a server of the operator's own."""
+    """Recovers a base backup in the scratch folder; RefusedError for one of a server of the
+    operator's own.
+    """
     archives.refuse_own_server(here.config, source)
     _, made = backup_manifest.prove(here.keyring, source)
     archive = backup_manifest.archive_of(source, manifest)
@@ -221,7 +253,8 @@ def _recover(
         if archive is not None:
             wal_seals.copy(archive, made, manifest.begins, target)
 
-    # The recovered server is given a password of its own: it is reached by its socket alone, and then removed.
+    # The recovered server is given a password of its own: it is reached by its socket alone, and
+    # then removed.
     password = scratch / "password"
     password.touch(0o600)
     password.write_text(f"*:*:*:*:{secrets.token_urlsafe(32)}\n")
@@ -234,24 +267,35 @@ def _examined(here: Installation, dsn: str) -> _Found:
     with opened(dsn, 1) as pool:
         with pool.connection() as conn:
             migrate(conn)
-        # A restored database is behind no fence of its own, and a base backup may have been taken behind one.
-        keyring = Keyring(here.keyring.provider, here.keyring.random, behind_fence=True, cold=here.keyring.cold)
+        # A restored database is behind no fence of its own, and a base backup may have been taken
+        # behind one.
+        keyring = Keyring(
+            here.keyring.provider, here.keyring.random, behind_fence=True, cold=here.keyring.cold
+        )
         with transaction(pool) as tx:
             for count, what in (
                 (integrity.bodies_without_segment, "sealed turns without a segment"),
                 (integrity.bodies_without_key, "sealed turns whose key is destroyed"),
-                (integrity.segments_unregistered, "kept segments that are not in the register of copies"),
+                (
+                    integrity.segments_unregistered,
+                    "kept segments that are not in the register of copies",
+                ),
             ):
                 if found := count(tx):
                     raise BrokenError(f"the restored database has `{found:,}` {what}")
             accounts, keys = _keys(tx, keyring)
             return _Found(
-                accounts=accounts, segments=expiry.kept_count(tx), keys=keys, entries=_entries(here, tx, keyring)
+                accounts=accounts,
+                segments=expiry.kept_count(tx),
+                keys=keys,
+                entries=_entries(here, tx, keyring),
             )
 
 
 def _keys(tx: Transaction, keyring: Keyring) -> tuple[int, int]:
-    """How many accounts there are, and of how many the keys were unwrapped: all but those whose keys are destroyed."""
+    """How many accounts there are, and of how many the keys were unwrapped: all but those whose
+    keys are destroyed.
+    """
     accounts = keys = 0
     after = UUID(int=0)
     while some := account_view.accounts_behind(tx, after, ACCOUNTS_MAX):
@@ -266,7 +310,9 @@ def _entries(here: Installation, tx: Transaction, keyring: Keyring) -> int:
     known = sequence.standings(tx)
     for standing in known:
         if standing.size:
-            log = PublishedLog(place.folder / str(standing.year), place.signer(seed, standing.year).verifier)
+            log = PublishedLog(
+                place.folder / str(standing.year), place.signer(seed, standing.year).verifier
+            )
             forward.check_beginning(log, standing)
     return sum(standing.size for standing in known)
 
@@ -283,11 +329,21 @@ def _name_of(here: Installation, source: Path) -> str:
 def _record(here: Installation, done: DrillResult) -> None:
     with transaction(here.pool) as tx:
         tx.execute(
-            """INSERT INTO drills (drill_id, backup_id, drilled_at, drilled_by, outcome, said, accounts, segments, keys,
+            """INSERT INTO drills (drill_id, backup_id, drilled_at, drilled_by, outcome, said,
+                                   accounts, segments, keys,
                                    entries)
-               SELECT %s, backup_id, %s, %s, %s, %s, %s, %s, %s, %s FROM backups WHERE backup_id = %s""",
+               SELECT %s, backup_id, %s, %s, %s, %s, %s, %s, %s, %s FROM backups
+                 WHERE backup_id = %s""",
             [
-                uuid7(done.drilled_at, here.keyring.random(10)), done.drilled_at, done.drilled_by, done.outcome.value,
-                done.said, done.accounts, done.segments, done.keys, done.entries, parse(Prefix.backup, done.backup),
+                uuid7(done.drilled_at, here.keyring.random(10)),
+                done.drilled_at,
+                done.drilled_by,
+                done.outcome.value,
+                done.said,
+                done.accounts,
+                done.segments,
+                done.keys,
+                done.entries,
+                parse(Prefix.backup, done.backup),
             ],
-        )  # fmt: skip
+        )

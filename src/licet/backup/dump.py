@@ -1,14 +1,16 @@
-r"""Dumps of the database, made by PostgreSQL's own programs while it runs, and restored completely or not at all.
+r"""Dumps of the database, made by PostgreSQL's own programs while it runs, and restored completely
+or not at all.
 
-A dump is `pg_dump`'s custom format of one snapshot. Nothing in a dump is executed when it is restored. The schema is
-created by Licet's migrations, not taken from the dump. Of the output of `pg_restore`, only rows and sequence positions
-are used, only for tables, columns and sequences of that schema, and by statements that are written here. Any other line
-is refused, among them `\!` and `COPY .. TO PROGRAM`. The rows are inserted by a role that may use these tables and
-nothing else: it can run no program, read no file and create no role.
+A dump is `pg_dump`'s custom format of one snapshot. Nothing in a dump is executed when it is
+restored. The schema is created by Licet's migrations, not taken from the dump. Of the output of
+`pg_restore`, only rows and sequence positions are used, only for tables, columns and sequences of
+that schema, and by statements that are written here. Any other line is refused, among them `\!` and
+`COPY .. TO PROGRAM`. The rows are inserted by a role that may use these tables and nothing else: it
+can run no program, read no file and create no role.
 
-A restore is one transaction, which drops every table of the database first: if it is killed or fails, the database is
-as it was before. The tables named in ``KEPT`` are in no dump and are not dropped, so their content stands before,
-during and after.
+A restore is one transaction, which drops every table of the database first: if it is killed or
+fails, the database is as it was before. The tables named in ``KEPT`` are in no dump and are not
+dropped, so their content stands before, during and after.
 """
 
 from __future__ import annotations
@@ -37,31 +39,47 @@ _DROP = """
 DO $$
 DECLARE one record;
 BEGIN
-    FOR one IN SELECT format('DROP %%s IF EXISTS public.%%I CASCADE', CASE relkind WHEN 'v' THEN 'VIEW'
-                             WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, relname) AS told
-                 FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'S')
+    FOR one IN SELECT format('DROP %%s IF EXISTS public.%%I CASCADE', CASE relkind WHEN 'v'
+      THEN 'VIEW'
+                             WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'S' THEN 'SEQUENCE'
+                               ELSE 'TABLE' END, relname) AS told
+                 FROM pg_class WHERE relnamespace = 'public'::regnamespace
+                   AND relkind IN ('r', 'p', 'v', 'm', 'S')
                   AND relname <> ALL (ARRAY[%s]) ORDER BY relkind = 'S' LOOP
         EXECUTE one.told;
     END LOOP;
-    FOR one IN SELECT format('DROP ROUTINE IF EXISTS %%s CASCADE', oid::regprocedure) AS told FROM pg_proc p
+    FOR one IN SELECT format('DROP ROUTINE IF EXISTS %%s CASCADE', oid::regprocedure) AS told
+      FROM pg_proc p
                 WHERE pronamespace = 'public'::regnamespace
-                  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e') LOOP
+                  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid
+                    AND d.deptype = 'e') LOOP
         EXECUTE one.told;
     END LOOP;
 END $$;
 """
-# The entries that a table of contents may list, by PostgreSQL's names, and which of them are relations of ours.
+# The entries that a table of contents may list, by PostgreSQL's names, and which of them are
+# relations of ours.
 _RELATIONS = ("TABLE DATA", "TABLE", "SEQUENCE OWNED BY", "SEQUENCE SET", "SEQUENCE")
 _NAMED = ("FUNCTION", "TRIGGER", "VIEW")  # named here alone: those of the dump are never made
 _LISTED = (
-    *_RELATIONS, *_NAMED, "DEFAULT", "CHECK CONSTRAINT", "FK CONSTRAINT", "CONSTRAINT", "INDEX", "STATISTICS DATA",
-)  # fmt: skip
+    *_RELATIONS,
+    *_NAMED,
+    "DEFAULT",
+    "CHECK CONSTRAINT",
+    "FK CONSTRAINT",
+    "CONSTRAINT",
+    "INDEX",
+    "STATISTICS DATA",
+)
 _ENTRY = re.compile(rf"\d+; \d+ \d+ ({'|'.join(_LISTED)}) public (\w+)(?:\([^()]*\))?( .*)?")
 _MADE = re.compile(
-    r"^CREATE (?:(?:UNLOGGED )?TABLE|SEQUENCE|FUNCTION|TRIGGER|VIEW)(?: IF NOT EXISTS)? (\w+)", re.MULTILINE
+    r"^CREATE (?:(?:UNLOGGED )?TABLE|SEQUENCE|FUNCTION|TRIGGER|VIEW)(?: IF NOT EXISTS)? (\w+)",
+    re.MULTILINE,
 )
 _COPY = re.compile(r"COPY public\.([a-z_][a-z0-9_]*) \(([a-z0-9_\", ]+)\) FROM stdin;")
-_SETVAL = re.compile(r"SELECT pg_catalog\.setval\('public\.([a-z_][a-z0-9_]*)', (\d+), (true|false)\);")
+_SETVAL = re.compile(
+    r"SELECT pg_catalog\.setval\('public\.([a-z_][a-z0-9_]*)', (\d+), (true|false)\);"
+)
 _SILENT = re.compile(
     r"|--.*|\\(?:un)?restrict [A-Za-z0-9]+|SET [a-z_]+ = [A-Za-z0-9'_-]+;"
     r"|SELECT pg_catalog\.set_config\('search_path', '', false\);"
@@ -71,13 +89,22 @@ _SILENT = re.compile(
 def take(dsn: str, target: Path) -> None:
     """Dumps the database to the file ``target``; durable when it returns."""
     left_out = [f"--exclude-table={name}" for name in KEPT]
-    command = ["pg_dump", "--format=custom", "--no-owner", "--no-privileges", *left_out, f"--file={target}"]
+    command = [
+        "pg_dump",
+        "--format=custom",
+        "--no-owner",
+        "--no-privileges",
+        *left_out,
+        f"--file={target}",
+    ]
     postgres_programs.run(command, dsn)
     sync(target)
 
 
 def check(source: Path) -> None:
-    """Reads a dump to its end; ContradictedError if it contains anything that a dump of Licet does not."""
+    """Reads a dump to its end; ContradictedError if it contains anything that a dump of Licet does
+    not.
+    """
     known = _known()
     with _output(["pg_restore", "--list", str(source)]) as lines:
         for raw in lines:
@@ -134,7 +161,9 @@ def _output(command: list[str]) -> Iterator[IO[bytes]]:
 @contextmanager
 def _script(source: Path) -> Iterator[IO[bytes]]:
     """The script that `pg_restore` writes for the rows alone; it gets no connection to a server."""
-    with _output(["pg_restore", "--data-only", "--no-owner", "--no-privileges", "--file=-", str(source)]) as lines:
+    with _output(
+        ["pg_restore", "--data-only", "--no-owner", "--no-privileges", "--file=-", str(source)]
+    ) as lines:
         yield lines
 
 
@@ -174,7 +203,10 @@ def _is_known(entry: re.Match[str], known: frozenset[str]) -> bool:
 
 def _foreign(what: str) -> ContradictedError:
     return ContradictedError(
-        f"the dump contains what no dump of Licet contains: `{what.strip()[:LISTED_CHARACTERS_MAX]}`",
+        (
+            "the dump contains what no dump of Licet contains: "
+            f"`{what.strip()[:LISTED_CHARACTERS_MAX]}`"
+        ),
         "use another backup",
     )
 
@@ -183,16 +215,19 @@ def _foreign(what: str) -> ContradictedError:
 
 
 def _bare(conn: Transaction) -> list[str]:
-    """Empties the new schema of rows, indexes and references, and silences its triggers: they would count rows whose
-    counts are in the dump. Returns the statements that undo all but the first.
+    """Empties the new schema of rows, indexes and references, and silences its triggers: they would
+    count rows whose counts are in the dump. Returns the statements that undo all but the first.
     """
     indexes = conn.execute(
-        """SELECT pg_get_indexdef(i.indexrelid), c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+        """SELECT pg_get_indexdef(i.indexrelid), c.relname FROM pg_index i
+            JOIN pg_class c ON c.oid = i.indexrelid
             WHERE c.relnamespace = 'public'::regnamespace
-              AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype <> 'f')"""
+              AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid
+                AND k.contype <> 'f')"""
     ).fetchall()
     references = conn.execute(
-        """SELECT c.relname, k.conname, pg_get_constraintdef(k.oid) FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
+        """SELECT c.relname, k.conname, pg_get_constraintdef(k.oid) FROM pg_constraint k
+            JOIN pg_class c ON c.oid = k.conrelid
             WHERE k.connamespace = 'public'::regnamespace AND k.contype = 'f'"""
     ).fetchall()
     again = [definition for definition, _ in indexes]
@@ -200,7 +235,8 @@ def _bare(conn: Transaction) -> list[str]:
         what = sql.SQL("ALTER TABLE {} {} CONSTRAINT {}")
         conn.execute(what.format(sql.Identifier(table), sql.SQL("DROP"), sql.Identifier(name)))
         again.append(
-            what.format(sql.Identifier(table), sql.SQL("ADD"), sql.Identifier(name)).as_string(conn) + f" {definition}"
+            what.format(sql.Identifier(table), sql.SQL("ADD"), sql.Identifier(name)).as_string(conn)
+            + f" {definition}"
         )
     for (table,) in conn.execute(
         """SELECT DISTINCT c.relname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
@@ -211,19 +247,29 @@ def _bare(conn: Transaction) -> list[str]:
         again.append(switch.format(sql.Identifier(table), sql.SQL("ENABLE")).as_string(conn))
     for _, name in indexes:
         conn.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(name)))
-    conn.execute(sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(map(sql.Identifier, _columns(conn)))))
+    conn.execute(
+        sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(map(sql.Identifier, _columns(conn))))
+    )
     return again
 
 
 @contextmanager
 def _filling(conn: Transaction) -> Iterator[None]:
-    """Runs as a role that exists for this transaction and may use these tables only; as itself, if it is no superuser."""
-    row = conn.execute("SELECT rolsuper, rolname FROM pg_roles WHERE rolname = current_user").fetchone()
+    """Runs as a role that exists for this transaction and may use these tables only; as itself, if
+    it is no superuser.
+    """
+    row = conn.execute(
+        "SELECT rolsuper, rolname FROM pg_roles WHERE rolname = current_user"
+    ).fetchone()
     if row is None or not row[0]:
         yield
         return
     role, back = sql.Identifier(f"licet_restore_{secrets.token_hex(6)}"), sql.Identifier(row[1])
-    conn.execute(sql.SQL("CREATE ROLE {} NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION").format(role))
+    conn.execute(
+        sql.SQL("CREATE ROLE {} NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION").format(
+            role
+        )
+    )
     for (owned,) in conn.execute(_OWNED, [list(KEPT)]).fetchall():
         conn.execute(sql.SQL("ALTER TABLE {} OWNER TO {}").format(sql.Identifier(owned), role))
     conn.execute(sql.SQL("SET LOCAL ROLE {}").format(role))
@@ -234,15 +280,18 @@ def _filling(conn: Transaction) -> Iterator[None]:
 
 
 # A sequence of an identity column has its table's owner.
-_OWNED = """SELECT relname FROM pg_class c WHERE relnamespace = 'public'::regnamespace AND relname <> ALL(%s)
+_OWNED = """SELECT relname FROM pg_class c WHERE relnamespace = 'public'::regnamespace
+    AND relname <> ALL(%s)
     AND (relkind = 'r' OR relkind = 'S' AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'i'))"""
 
 
 def _columns(conn: Transaction) -> dict[str, set[str]]:
     """The columns that rows are copied into, by table."""
     rows = conn.execute(
-        """SELECT c.relname, array_agg(a.attname::text) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-            WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND c.relname <> ALL(%s)
+        """SELECT c.relname, array_agg(a.attname::text) FROM pg_class c
+            JOIN pg_attribute a ON a.attrelid = c.oid
+            WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'
+              AND c.relname <> ALL(%s)
               AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' GROUP BY 1""",
         [list(KEPT)],
     ).fetchall()
@@ -250,7 +299,9 @@ def _columns(conn: Transaction) -> dict[str, set[str]]:
 
 
 def _fill(conn: Transaction, source: Path) -> None:
-    """Copies the rows in; ContradictedError for an unknown table or column, or if a table is missing or occurs twice."""
+    """Copies the rows in; ContradictedError for an unknown table or column, or if a table is
+    missing or occurs twice.
+    """
     left = _columns(conn)
     with _script(source) as lines:
         for raw in lines:
@@ -261,7 +312,10 @@ def _fill(conn: Transaction, source: Path) -> None:
                     raise _foreign(line)
                 _copy(conn, copied[1], columns, lines)
             elif placed := _SETVAL.fullmatch(line):
-                conn.execute("SELECT setval(%s::regclass, %s, %s)", [placed[1], int(placed[2]), placed[3] == "true"])
+                conn.execute(
+                    "SELECT setval(%s::regclass, %s, %s)",
+                    [placed[1], int(placed[2]), placed[3] == "true"],
+                )
             elif not _SILENT.fullmatch(line):
                 raise _foreign(line)
     if left:
@@ -277,5 +331,6 @@ def _copy(conn: Transaction, table: str, columns: list[str], lines: IO[bytes]) -
                 copy.write(piece)
     except psycopg.DataError as error:
         raise BrokenError(
-            f"the rows of `{table}` cannot be read: sqlstate `{error.sqlstate}`", "use another backup"
+            f"the rows of `{table}` cannot be read: sqlstate `{error.sqlstate}`",
+            "use another backup",
         ) from None

@@ -1,19 +1,21 @@
 """What a restore applies: every restriction that the journal or the log has and the database lacks.
 
-The journal has whole records, the log has leaves: a kind, a moment, the account's pseudonym of the year, and the pseudonym
-of a conversation or a project. Both are held against each other, restriction by restriction:
+The journal has whole records, the log has leaves: a kind, a moment, the account's pseudonym of the
+year, and the pseudonym of a conversation or a project. Both are held against each other,
+restriction by restriction:
 
     in both                 the record is applied
     in the journal alone    a record that can only narrow is applied; one that could widen is not (`_WIDENS`), and its
                             account counts as withdrawn. A policy is refused
     in the log alone        applied where the leaf says all that is needed (`_FROM_LOG`); otherwise nothing explains it
 
-What nothing explains is refused, and named. An operator finishes it (`RestoreFinish.narrow`): its account counts as
-withdrawn, or everybody, if nobody can know whose it was. An account that counts as withdrawn has no grant and no flag, so
-that nothing of it may be used for anything until its person says yes again.
+What nothing explains is refused, and named. An operator finishes it (`RestoreFinish.narrow`): its
+account counts as withdrawn, or everybody, if nobody can know whose it was. An account that counts
+as withdrawn has no grant and no flag, so that nothing of it may be used for anything until its
+person says yes again.
 
-Pseudonyms are recomputed from the keys of the accounts that the database has: what was said of anybody else, of what the
-database does not have, cannot come back.
+Pseudonyms are recomputed from the keys of the accounts that the database has: what was said of
+anybody else, of what the database does not have, cannot come back.
 """
 
 from __future__ import annotations
@@ -60,25 +62,42 @@ _WIDENS: Mapping[RestrictionKind, str] = {
     RestrictionKind.unflagged: EntryKind.unflagged,
     RestrictionKind.unheld: EntryKind.unheld,
 }
-# Leaves from which the restriction can be applied without a record, and leaves from which it cannot.
-_FROM_LOG = frozenset({
-    EntryKind.choice, EntryKind.closed, EntryKind.deleted, EntryKind.narrowed, EntryKind.unflagged,
-    EntryKind.project_kept_out,
-})  # fmt: skip
-_RECORD_ALONE = frozenset({
-    EntryKind.plan_set, EntryKind.age_found, EntryKind.region_set, EntryKind.held, EntryKind.feedback_taken_back
-})  # fmt: skip
+# Leaves from which the restriction can be applied without a record, and leaves from which it
+# cannot.
+_FROM_LOG = frozenset(
+    {
+        EntryKind.choice,
+        EntryKind.closed,
+        EntryKind.deleted,
+        EntryKind.narrowed,
+        EntryKind.unflagged,
+        EntryKind.project_kept_out,
+    }
+)
+_RECORD_ALONE = frozenset(
+    {
+        EntryKind.plan_set,
+        EntryKind.age_found,
+        EntryKind.region_set,
+        EntryKind.held,
+        EntryKind.feedback_taken_back,
+    }
+)
 _NO_EFFECT = "none"
 
 
 class RestoreFinish(StrEnum):
-    """How a restore is finished that was refused: by counting what cannot be matched as withdrawn."""
+    """How a restore is finished that was refused: by counting what cannot be matched as
+    withdrawn.
+    """
 
     narrow = "narrow"
 
 
 class Unexplained(NamedTuple):
-    """What neither the journal nor the log explains: where it is told, and whose it is, if that is known."""
+    """What neither the journal nor the log explains: where it is told, and whose it is, if that is
+    known.
+    """
 
     place: str
     what: str
@@ -89,7 +108,9 @@ class Unexplained(NamedTuple):
 
 
 class LoggedRestriction(NamedTuple):
-    """A leaf that the database lacks; ``account`` is None if it has no pseudonym of an account that the database has."""
+    """A leaf that the database lacks; ``account`` is None if it has no pseudonym of an account that
+    the database has.
+    """
 
     place: str
     kind: str
@@ -101,8 +122,9 @@ class LoggedRestriction(NamedTuple):
 
 
 class RestorePlan(msgspec.Struct, frozen=True, kw_only=True):
-    """``records`` are applied, in order; ``from_log`` counts those of them that only the log has, by kind. ``withdrawn``
-    are accounts of records that could widen and that the log lacks; ``grants`` the grants that the log tells the end of.
+    """``records`` are applied, in order; ``from_log`` counts those of them that only the log has,
+    by kind. ``withdrawn`` are accounts of records that could widen and that the log lacks;
+    ``grants`` the grants that the log tells the end of.
     """
 
     records: list[Restriction]
@@ -115,22 +137,31 @@ class RestorePlan(msgspec.Struct, frozen=True, kw_only=True):
 class LogUnion:
     """Plans what is applied to a database that lacks ``known`` of its log.
 
-    ``names`` are the pseudonyms of its accounts by year, ``keys`` their log keys, ``waits`` the leaves that it has and
-    that no log had when it was left.
+    ``names`` are the pseudonyms of its accounts by year, ``keys`` their log keys, ``waits`` the
+    leaves that it has and that no log had when it was left.
     """
 
     def __init__(
-        self, tx: Transaction, policies: Policies, known: Sequence[Ahead], names: Mapping[int, Mapping[UUID, str]],
-        keys: Mapping[int, Mapping[UUID, bytes]], waits: Sequence[OutboxRow],
-    ) -> None:  # fmt: skip
+        self,
+        tx: Transaction,
+        policies: Policies,
+        known: Sequence[Ahead],
+        names: Mapping[int, Mapping[UUID, str]],
+        keys: Mapping[int, Mapping[UUID, bytes]],
+        waits: Sequence[OutboxRow],
+    ) -> None:
         self._tx, self._policies, self._known = tx, policies, known
-        self._accounts = {year: {who: account for account, who in each.items()} for year, each in names.items()}
+        self._accounts = {
+            year: {who: account for account, who in each.items()} for year, each in names.items()
+        }
         self._keys, self._waits = keys, waits
         self._handles: dict[tuple[int, UUID], dict[str, UUID]] = {}
 
     def plan(self, lacking: Sequence[Restriction]) -> RestorePlan:
         """What is applied where the journal has ``lacking`` beyond the database."""
-        present = account_view.existing(self._tx, {one.account for one in lacking if one.account is not None})
+        present = account_view.existing(
+            self._tx, {one.account for one in lacking if one.account is not None}
+        )
         kept: list[Restriction] = []
         withdrawn: set[UUID] = set()
         unexplained: list[Unexplained] = []
@@ -138,7 +169,10 @@ class LogUnion:
             if self._may_be_applied(record, present):
                 kept.append(record)
             elif record.kind is RestrictionKind.policy:
-                what = f"policy version {record.seq} of {written(record.at)}, which the log does not have"
+                what = (
+                    f"policy version {record.seq} of {written(record.at)}, which the log does "
+                    "not have"
+                )
                 unexplained.append(Unexplained("the restriction journal", what, None))
             elif record.kind is not RestrictionKind.unheld and record.account is not None:
                 withdrawn.add(record.account)
@@ -146,8 +180,10 @@ class LogUnion:
         return RestorePlan(
             records=sorted([*kept, *found], key=lambda record: record.at) if found else kept,
             from_log=dict(sorted(Counter(record.kind.value for record in found).items())),
-            withdrawn=frozenset(withdrawn), unexplained=unexplained + others, grants=self._ended_grants(),
-        )  # fmt: skip
+            withdrawn=frozenset(withdrawn),
+            unexplained=unexplained + others,
+            grants=self._ended_grants(),
+        )
 
     @cached_property
     def _leaves(self) -> list[LoggedRestriction]:
@@ -159,20 +195,32 @@ class LogUnion:
                 account = accounts.get(entry.get("who", ""))
                 anybodys = "commit" in entry and "who" not in entry
                 found.append(
-                    LoggedRestriction(place, entry["t"], entry["at"], log.year, account, anybodys, entry["facts"])
+                    LoggedRestriction(
+                        place, entry["t"], entry["at"], log.year, account, anybodys, entry["facts"]
+                    )
                 )
         return found
 
     @cached_property
     def _told(self) -> set[tuple[UUID | None, str, str]]:
-        """Account, kind and moment of what the log has, or the database itself was about to tell it."""
-        logged = {(leaf.account, leaf.kind, leaf.at) for leaf in self._leaves if leaf.account or leaf.is_anybodys}
+        """Account, kind and moment of what the log has, or the database itself was about to tell
+        it.
+        """
+        logged = {
+            (leaf.account, leaf.kind, leaf.at)
+            for leaf in self._leaves
+            if leaf.account or leaf.is_anybodys
+        }
         return logged | {(row.account, row.told, written(row.occurred_at)) for row in self._waits}
 
     @cached_property
     def _told_policies(self) -> set[str]:
-        logged = {leaf.facts["sha256"] for leaf in self._leaves if leaf.kind == EntryKind.policy_applied}
-        return logged | {str(row.facts["sha256"]) for row in self._waits if row.told == EntryKind.policy_applied}
+        logged = {
+            leaf.facts["sha256"] for leaf in self._leaves if leaf.kind == EntryKind.policy_applied
+        }
+        return logged | {
+            str(row.facts["sha256"]) for row in self._waits if row.told == EntryKind.policy_applied
+        }
 
     def _may_be_applied(self, record: Restriction, present: Mapping[UUID, int | None]) -> bool:
         """Whether the log has the record's leaf, or it cannot widen anything."""
@@ -205,12 +253,20 @@ class LogUnion:
         others: list[Unexplained] = []
         for leaf in self._leaves:
             if leaf.kind == EntryKind.policy_applied and leaf.facts["sha256"] not in policies:
-                others.append(Unexplained(leaf.place, f"policy version {leaf.facts['number']} of {leaf.at}", None))
+                others.append(
+                    Unexplained(
+                        leaf.place, f"policy version {leaf.facts['number']} of {leaf.at}", None
+                    )
+                )
             if leaf.kind not in _FROM_LOG | _RECORD_ALONE or not _restricts(leaf):
                 continue
             if leaf.is_anybodys and (leaf.kind, leaf.at) not in anybodys:
                 others.append(
-                    Unexplained(leaf.place, f"`{leaf.kind}` of {leaf.at}, of an account that was erased", None)
+                    Unexplained(
+                        leaf.place,
+                        f"`{leaf.kind}` of {leaf.at}, of an account that was erased",
+                        None,
+                    )
                 )
             if leaf.account is None or (leaf.account, leaf.kind, leaf.at) in explained:
                 continue
@@ -222,7 +278,9 @@ class LogUnion:
         return found, others
 
     def _record_of(self, leaf: LoggedRestriction, account: UUID) -> tuple[Restriction | None, bool]:
-        """The restriction that a leaf tells whole, or None and whether what it is of is not in the database."""
+        """The restriction that a leaf tells whole, or None and whether what it is of is not in the
+        database.
+        """
         at = instant(leaf.at)
         match leaf.kind:
             case EntryKind.choice:
@@ -234,12 +292,20 @@ class LogUnion:
                 conversation = self._conversation(leaf, account)
                 if conversation is None:
                     return None, True
-                return _record(RestrictionKind(leaf.kind), account, at, conversation=conversation), False
+                return _record(
+                    RestrictionKind(leaf.kind), account, at, conversation=conversation
+                ), False
             case EntryKind.project_kept_out:
                 project = self._project(leaf, account)
                 if project is None:
                     return None, False
-                named = _record(RestrictionKind.project_kept_out, account, at, project=project[0], host=project[1])
+                named = _record(
+                    RestrictionKind.project_kept_out,
+                    account,
+                    at,
+                    project=project[0],
+                    host=project[1],
+                )
                 return named, False
             case _:
                 return None, False
@@ -256,20 +322,28 @@ class LogUnion:
     def _project(self, leaf: LoggedRestriction, account: UUID) -> tuple[UUID, bytes] | None:
         name, salt = leaf.facts.get("project"), entries.salt(self._keys[leaf.year][account])
         of_account = restriction_targets.projects(self._tx, account)
-        return next((one for one in of_account if entries.project_pseudonym(salt, one[0]) == name), None)
+        return next(
+            (one for one in of_account if entries.project_pseudonym(salt, one[0]) == name), None
+        )
 
     def _ended_grants(self) -> frozenset[tuple[UUID, int]]:
-        """The grants of which the log tells that their person, or a closure, ended them; a lapse follows from the rule."""
+        """The grants of which the log tells that their person, or a closure, ended them; a lapse
+        follows from the rule.
+        """
         return frozenset(
             (leaf.account, leaf.facts["grant"])
             for leaf in self._leaves
-            if leaf.kind == EntryKind.grant_ended and leaf.account is not None
-            and leaf.facts.get("cause") != "lapsed" and "grant" in leaf.facts
-        )  # fmt: skip
+            if leaf.kind == EntryKind.grant_ended
+            and leaf.account is not None
+            and leaf.facts.get("cause") != "lapsed"
+            and "grant" in leaf.facts
+        )
 
 
 def _restricts(leaf: LoggedRestriction) -> bool:
-    """Whether the leaf takes something back: a choice may be a yes, or a no to a question that nobody asks."""
+    """Whether the leaf takes something back: a choice may be a yes, or a no to a question that
+    nobody asks.
+    """
     if leaf.kind != EntryKind.choice:
         return True
     return not leaf.facts.get("allow") and leaf.facts.get("effect") != _NO_EFFECT
@@ -280,9 +354,15 @@ def _policy_hash(record: Restriction) -> str:
 
 
 def _record(
-    kind: RestrictionKind, account: UUID, at: datetime, *, question: str = "", conversation: UUID | None = None,
-    project: UUID | None = None, host: bytes = b"",
-) -> Restriction:  # fmt: skip
+    kind: RestrictionKind,
+    account: UUID,
+    at: datetime,
+    *,
+    question: str = "",
+    conversation: UUID | None = None,
+    project: UUID | None = None,
+    host: bytes = b"",
+) -> Restriction:
     return Restriction(
         life=0,
         kind=kind,
@@ -296,7 +376,9 @@ def _record(
 
 
 def withdrawals(tx: Transaction, accounts: Iterable[UUID], at: datetime) -> list[Restriction]:
-    """The restrictions after which nothing of ``accounts`` may be used for anything: a no, and every flag overturned."""
+    """The restrictions after which nothing of ``accounts`` may be used for anything: a no, and
+    every flag overturned.
+    """
     found: list[Restriction] = []
     for account in sorted(accounts):
         found.append(_record(RestrictionKind.refused, account, at))

@@ -1,6 +1,7 @@
 """Runs PostgreSQL's own programs: those of the embedded server, or else those of the system.
 
-The parts of the connection are passed in the environment, because every user of the machine can read a command line.
+The parts of the connection are passed in the environment, because every user of the machine can
+read a command line.
 """
 
 from __future__ import annotations
@@ -47,7 +48,9 @@ def finish(running: subprocess.Popen[bytes], hint: str = "") -> None:
         # The later lines of the programs' output may quote rows; the first one names the problem.
         lines = said.decode("utf-8", "replace").splitlines()
         named = [line for line in lines if "error" in line.lower()] or lines or ["no reason given"]
-        program = Path(str(running.args[0] if isinstance(running.args, list) else running.args)).name
+        program = Path(
+            str(running.args[0] if isinstance(running.args, list) else running.args)
+        ).name
         raise BrokenError(f"`{program}` failed: {named[0][:OUTPUT_CHARACTERS_MAX]}", hint)
 
 
@@ -59,5 +62,9 @@ def _environment(dsn: str) -> dict[str, str]:
         if option.envvar is not None
     }
     told = {variables[key]: str(value) for key, value in named.items() if key in variables}
-    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LD_LIBRARY_PATH")}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in ("PATH", "HOME", "LD_LIBRARY_PATH")
+    }
     return {**kept, **told, "LC_ALL": "C.UTF-8"}

@@ -1,9 +1,10 @@
-"""The WAL archive: every change that a server makes, received as it is made, in a folder of segments.
+"""The WAL archive: every change that a server makes, received as it is made, in a folder of
+segments.
 
-PostgreSQL's `pg_receivewal` writes the segments and syncs each one as it arrives; the last one is named `.partial`
-until it is full. A replication slot keeps the server from removing WAL that was not received yet. An archive belongs to
-one slot, and a slot to one server's history: a restored server gets another slot, so that its WAL is never mixed with
-the old.
+PostgreSQL's `pg_receivewal` writes the segments and syncs each one as it arrives; the last one is
+named `.partial` until it is full. A replication slot keeps the server from removing WAL that was
+not received yet. An archive belongs to one slot, and a slot to one server's history: a restored
+server gets another slot, so that its WAL is never mixed with the old.
 """
 
 from __future__ import annotations
@@ -27,13 +28,18 @@ _ABSENT = re.compile(r"could not find file \"([0-9A-F]{24})\"")
 
 
 def receive(
-    dsn: Callable[[], str], folder: Path, slot: str, stop: threading.Event, seen: Callable[[str], None],
+    dsn: Callable[[], str],
+    folder: Path,
+    slot: str,
+    stop: threading.Event,
+    seen: Callable[[str], None],
     meanwhile: Callable[[], None],
-) -> None:  # fmt: skip
-    """Receives WAL into ``folder`` until ``stop``; calls ``seen`` with the reason of each interruption, and
-    ``meanwhile`` often.
+) -> None:
+    """Receives WAL into ``folder`` until ``stop``; calls ``seen`` with the reason of each
+    interruption, and ``meanwhile`` often.
 
-    BrokenError if the server has removed WAL that was not received: the archive has a gap and ends there.
+    BrokenError if the server has removed WAL that was not received: the archive has a gap and ends
+    there.
     """
     command = ["pg_receivewal", "--no-password", "--no-loop", "--synchronous", f"--slot={slot}"]
     while not stop.is_set():
@@ -44,12 +50,16 @@ def receive(
                 while running.poll() is None and not stop.wait(_POLL_SECONDS):
                     meanwhile()
             finally:
-                running.send_signal(signal.SIGINT)  # it closes its file, and reports its position to the server
+                # it closes its file, and reports its position to the server
+                running.send_signal(signal.SIGINT)
                 postgres_programs.finish(running, ALLOWED)
         except BrokenError as error:
             if "already been removed" in error.message:
                 raise BrokenError(
-                    f"the WAL archive `{folder}` has a gap: the server has removed WAL that was not received",
+                    (
+                        f"the WAL archive `{folder}` has a gap: the server has removed WAL that "
+                        "was not received"
+                    ),
                     "run `licet backup wal --end`, begin another archive, and take a base backup",
                 ) from None
             if not stop.is_set():
@@ -63,8 +73,8 @@ def segments(folder: Path) -> list[Path]:
 
 
 def spent(folder: Path, oldest: str | None) -> list[Path]:
-    """The segments that no base backup needs, where ``oldest`` is the first segment that one needs; all complete ones
-    if none needs any.
+    """The segments that no base backup needs, where ``oldest`` is the first segment that one needs;
+    all complete ones if none needs any.
     """
     found = segments(folder)
     if oldest is None:
@@ -92,7 +102,13 @@ def check(folder: Path, begins: Beginning, names: frozenset[str] | None = None) 
         for path in same:
             (Path(temporary) / path.name[:24]).symlink_to(path.absolute())
         timeline = str(int(begins.segment[:8], 16))
-        read = ["pg_waldump", "--quiet", f"--timeline={timeline}", f"--start={begins.place}", f"--path={temporary}"]
+        read = [
+            "pg_waldump",
+            "--quiet",
+            f"--timeline={timeline}",
+            f"--start={begins.place}",
+            f"--path={temporary}",
+        ]
         try:
             postgres_programs.run(read)
         except BrokenError as error:
@@ -102,11 +118,15 @@ def check(folder: Path, begins: Beginning, names: frozenset[str] | None = None) 
 
 
 def _ended(said: str, bytes_each: int) -> int | None:
-    """The number of the segment at which reading stopped; the end of an archive looks like damage of its last segment."""
+    """The number of the segment at which reading stopped; the end of an archive looks like damage
+    of its last segment.
+    """
     if absent := _ABSENT.search(said):
         return _number(absent[1], bytes_each)
     places = _PLACE.findall(said)
-    return ((int(places[-1][0], 16) << 32) + int(places[-1][1], 16)) // bytes_each if places else None
+    return (
+        ((int(places[-1][0], 16) << 32) + int(places[-1][1], 16)) // bytes_each if places else None
+    )
 
 
 def _broken(folder: Path, what: str) -> BrokenError:

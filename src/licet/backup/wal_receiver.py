@@ -1,9 +1,10 @@
-"""The WAL archive of an installation: received as it is written, in a folder below that of the base backups that need
-it.
+"""The WAL archive of an installation: received as it is written, in a folder below that of the base
+backups that need it.
 
-An archive has the name of its replication slot. A base backup names the archive that existed when it was begun, and a
-restore continues through that archive. The restored server has no slot: its WAL goes to another archive, which needs
-another base backup. What is received is sealed (`wal_seals`); a restore takes nothing else.
+An archive has the name of its replication slot. A base backup names the archive that existed when
+it was begun, and a restore continues through that archive. The restored server has no slot: its WAL
+goes to another archive, which needs another base backup. What is received is sealed (`wal_seals`);
+a restore takes nothing else.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ _LOCK = 0x6C69636577  # the letters of `licew`
 
 
 def slot(tx: Transaction, journal: Journal) -> str | None:
-    """The slot of this installation, which is also the name of its archive; None if no WAL is archived."""
+    """The slot of this installation, which is also the name of its archive; None if no WAL is
+    archived.
+    """
     row = tx.execute(
         """SELECT slot_name FROM pg_replication_slots
             WHERE slot_type = 'physical' AND starts_with(slot_name, %s) ORDER BY 1 LIMIT 1""",
@@ -45,10 +48,14 @@ def prefix(journal: Journal) -> str:
 
 
 def archive(
-    here: Installation, folder: Path, stop: threading.Event, seen: Callable[[str], None], prune: Callable[[], object]
+    here: Installation,
+    folder: Path,
+    stop: threading.Event,
+    seen: Callable[[str], None],
+    prune: Callable[[], object],
 ) -> Path:
-    """Receives WAL into an archive below ``folder`` until ``stop``, and calls ``prune`` every hour; returns the
-    archive.
+    """Receives WAL into an archive below ``folder`` until ``stop``, and calls ``prune`` every hour;
+    returns the archive.
     """
     with transaction(here.pool) as tx:
         base_backup.may_replicate(tx)
@@ -70,15 +77,17 @@ def archive(
 
         url, postgres = here.config.database_url, here.config.data / "postgres"
         try:
-            wal_archive.receive(lambda: url or embedded.revive(postgres), folder / name, name, stop, seen, meanwhile)
+            wal_archive.receive(
+                lambda: url or embedded.revive(postgres), folder / name, name, stop, seen, meanwhile
+            )
         finally:
             wal_seals.seal(folder / name, key)
     return folder / name
 
 
 def end(here: Installation) -> str | None:
-    """Ends the archive: drops its slot, so that the server keeps no more WAL for it. Returns its name, if there was
-    one.
+    """Ends the archive: drops its slot, so that the server keeps no more WAL for it. Returns its
+    name, if there was one.
     """
     with _alone(here), transaction(here.pool) as tx:
         name = slot(tx, _journal(here))
@@ -89,7 +98,9 @@ def end(here: Installation) -> str | None:
 
 
 def _begin(here: Installation) -> str:
-    """The slot, created if there is none; from then on the server keeps WAL that was not received."""
+    """The slot, created if there is none; from then on the server keeps WAL that was not
+    received.
+    """
     journal = _journal(here)
     with transaction(here.pool) as tx:
         tx.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
@@ -103,11 +114,14 @@ def _begin(here: Installation) -> str:
 
 
 def _free(tx: Transaction, name: str) -> None:
-    """Ends the connection of a receiver that was killed: the caller holds the lock, so an active one belongs to no
-    living program.
+    """Ends the connection of a receiver that was killed: the caller holds the lock, so an active
+    one belongs to no living program.
     """
     tx.execute(
-        "SELECT pg_terminate_backend(active_pid, 5000) FROM pg_replication_slots WHERE slot_name = %s AND active",
+        (
+            "SELECT pg_terminate_backend(active_pid, 5000) FROM pg_replication_slots WHERE "
+            "slot_name = %s AND active"
+        ),
         [name],
     )
 
@@ -119,7 +133,9 @@ def _alone(here: Installation) -> Iterator[None]:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(file)
-        raise BusyError("another program is archiving the WAL", "stop that `licet backup wal` first") from None
+        raise BusyError(
+            "another program is archiving the WAL", "stop that `licet backup wal` first"
+        ) from None
     try:
         yield
     finally:

@@ -1,13 +1,15 @@
-"""Seals of archived WAL: which bytes of a segment this installation received, proved by a key that is not in the
-archive.
+"""Seals of archived WAL: which bytes of a segment this installation received, proved by a key that
+is not in the archive.
 
-PostgreSQL's checksums of WAL detect damage, but not forgery: whoever writes WAL can write them too. The program that
-receives WAL therefore seals it: a complete segment once, and the one being written every second, as far as it goes.
+PostgreSQL's checksums of WAL detect damage, but not forgery: whoever writes WAL can write them too.
+The program that receives WAL therefore seals it: a complete segment once, and the one being written
+every second, as far as it goes.
 
     NAME.seal   {"size": the first bytes of NAME that are sealed, "mac": HMAC-SHA256 of archive, name, size and bytes}
 
-A restore copies sealed bytes and nothing else: a segment whose bytes differ is refused, and bytes after the last seal
-are left out. Somebody who can write to the folder while no receiver runs can get bytes of theirs sealed at the next
+A restore copies sealed bytes and nothing else: a segment whose bytes differ is refused, and bytes
+after the last seal are left out. Somebody who can write to the folder while no receiver runs can
+get bytes of theirs sealed at the next
 start: only the receiver may have access to the folder.
 """
 
@@ -39,7 +41,9 @@ class Seal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 def seal(archive: Path, key: bytes) -> int:
-    """Seals what is new in ``archive``, and removes seals whose file is gone; returns the number of files sealed."""
+    """Seals what is new in ``archive``, and removes seals whose file is gone; returns the number of
+    files sealed.
+    """
     done = 0
     for path in _files(archive):
         known = _read(path)
@@ -63,7 +67,8 @@ def seal(archive: Path, key: bytes) -> int:
 
 
 def proved(archive: Path, key: bytes, begins: str) -> dict[str, bytes | None]:
-    """The names of the sealed files from the segment ``begins`` on; ContradictedError if the bytes differ.
+    """The names of the sealed files from the segment ``begins`` on; ContradictedError if the bytes
+    differ.
 
     The value is None for a complete segment, and the proved bytes for one that was being written.
     """
@@ -78,13 +83,17 @@ def proved(archive: Path, key: bytes, begins: str) -> dict[str, bytes | None]:
 
 
 def copy(archive: Path, key: bytes, begins: str, target: Path) -> None:
-    """Copies what is sealed to ``target``, which it creates; exactly the bytes that were proved are copied."""
+    """Copies what is sealed to ``target``, which it creates; exactly the bytes that were proved are
+    copied.
+    """
     target.mkdir(mode=0o700)
     for name in proved(archive, key, begins):
         path = archive / name
         held = _proved(archive, path, key)
         if held is not None:
-            whole = held + bytes(path.stat().st_size - len(held)) if name.endswith(_PARTIAL) else held
+            whole = (
+                held + bytes(path.stat().st_size - len(held)) if name.endswith(_PARTIAL) else held
+            )
             (target / name).write_bytes(whole)
 
 
@@ -102,16 +111,23 @@ def _proved(archive: Path, path: Path, key: bytes) -> bytes | None:
     with path.open("rb") as file:
         data = file.read(SEGMENT_BYTES_MAX + 1)
     held = data[: known.size] if path.name.endswith(_PARTIAL) else data
-    if len(held) != known.size or not hmac.compare_digest(known.mac, _mac(key, archive.name, path.name, held)):
+    if len(held) != known.size or not hmac.compare_digest(
+        known.mac, _mac(key, archive.name, path.name, held)
+    ):
         raise ContradictedError(
-            f"the segment `{path.name}` of the WAL archive `{archive.name}` is not the one that was received",
+            (
+                f"the segment `{path.name}` of the WAL archive `{archive.name}` is not the one "
+                "that was received"
+            ),
             "restore with --until a moment before it, or from an intact copy of the archive",
         )
     return held
 
 
 def _files(archive: Path) -> list[Path]:
-    return sorted(path for path in archive.iterdir() if _FILE.fullmatch(path.name) and path.is_file())
+    return sorted(
+        path for path in archive.iterdir() if _FILE.fullmatch(path.name) and path.is_file()
+    )
 
 
 def _bytes(path: Path) -> bytes | None:
@@ -130,7 +146,9 @@ def _read(path: Path) -> Seal | None:
     except FileNotFoundError:
         return None
     except UNDECODABLE:
-        raise ContradictedError(f"the seal of `{path.name}` cannot be read", "restore it from a copy") from None
+        raise ContradictedError(
+            f"the seal of `{path.name}` cannot be read", "restore it from a copy"
+        ) from None
 
 
 def _beside(path: Path) -> Path:

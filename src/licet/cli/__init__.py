@@ -11,7 +11,9 @@ from licet.errors import is_ours
 
 
 def main() -> None:
-    """The command `licet`. It is loaded here, so that an interrupt while it starts is answered like any other."""
+    """The command `licet`. It is loaded here, so that an interrupt while it starts is answered like
+    any other.
+    """
     try:
         from licet.cli import command
     except KeyboardInterrupt:

@@ -39,7 +39,8 @@ from licet.vault.simulated_clock import clock_of
 
 @click.group(cls=CommandGroup)
 def backup() -> None:
-    """Makes, lists, verifies, drills and prunes backups. A large database also archives its WAL beside them.
+    """Makes, lists, verifies, drills and prunes backups. A large database also archives its WAL
+    beside them.
 
     Backups contain no epoch keys: store those separately.
 
@@ -51,11 +52,14 @@ def backup() -> None:
 @backup.command("make")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option(
-    "--base", is_flag=True, help="Copy the server's data files instead of dumping the live rows; for large databases."
+    "--base",
+    is_flag=True,
+    help="Copy the server's data files instead of dumping the live rows; for large databases.",
 )
 @answer_options
 def make(folder: Path, base: bool, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Makes a backup in a new folder below FOLDER. It is registered with the day on which it expires.
+    """Makes a backup in a new folder below FOLDER. It is registered with the day on which it
+    expires.
 
     \b
     Example:  licet backup make /srv/backups
@@ -64,7 +68,9 @@ def make(folder: Path, base: bool, data: Path | None, at: str | None, as_json: b
         kept = backups.back_up(here, folder, BackupForm.base if base else BackupForm.dump)
         lines = [_line(kept), "keys, log and restriction journal are not in it: docs/backup.md"]
         if folder.resolve().is_relative_to(here.config.data.resolve()):
-            lines.append(f"{folder} is in the data folder: copy it to another disk, away from the keys")
+            lines.append(
+                f"{folder} is in the data folder: copy it to another disk, away from the keys"
+            )
         show(kept, as_json, lambda: "\n".join(lines))
 
 
@@ -87,8 +93,8 @@ def listed(folder: Path, data: Path | None, at: str | None, as_json: bool) -> No
 @dry_option("List what would be removed, and remove nothing.")
 @answer_options
 def prune(folder: Path, dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Removes expired and unfinished backups and unneeded WAL. WAL is unneeded when only removed backups could use
-    it.
+    """Removes expired and unfinished backups and unneeded WAL. WAL is unneeded when only removed
+    backups could use it.
 
     \b
     Example:  licet backup prune /srv/backups --dry-run
@@ -100,15 +106,17 @@ def prune(folder: Path, dry_run: bool, data: Path | None, at: str | None, as_jso
 
 @backup.command("wal")
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--end", is_flag=True, help="End the archive, so that the server stops keeping WAL for it.")
+@click.option(
+    "--end", is_flag=True, help="End the archive, so that the server stops keeping WAL for it."
+)
 @data_option
 @json_option
 def archive(folder: Path, end: bool, data: Path | None, as_json: bool) -> None:
-    """Archives the WAL below FOLDER as it is written, until stopped. A base backup made meanwhile can be restored to any
-    moment of it.
+    """Archives the WAL below FOLDER as it is written, until stopped. A base backup made meanwhile
+    can be restored to any moment of it.
 
-    Runs beside the server, and removes WAL that no base below FOLDER needs. While it is stopped, the server keeps the
-    WAL.
+    Runs beside the server, and removes WAL that no base below FOLDER needs. While it is stopped,
+    the server keeps the WAL.
 
     \b
     Example:  licet backup wal /srv/backups
@@ -116,15 +124,20 @@ def archive(folder: Path, end: bool, data: Path | None, as_json: bool) -> None:
     with opened(data) as here:
         if end:
             name = wal_receiver.end(here)
-            show({"ended": name}, as_json, lambda: f"ended {name}" if name else "no WAL was archived")
+            show(
+                {"ended": name}, as_json, lambda: f"ended {name}" if name else "no WAL was archived"
+            )
             return
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
         done = wal_receiver.archive(
-            here, folder / ARCHIVES, stop, lambda why: click.echo(f"interrupted, goes on: {why}", err=True),
+            here,
+            folder / ARCHIVES,
+            stop,
+            lambda why: click.echo(f"interrupted, goes on: {why}", err=True),
             lambda: backups.prune_wal(here, folder),
-        )  # fmt: skip
+        )
         show({"archive": done}, as_json, lambda: f"archived in {done}")
 
 
@@ -133,7 +146,8 @@ def archive(folder: Path, end: bool, data: Path | None, as_json: bool) -> None:
 @data_option
 @json_option
 def verify(folder: Path, data: Path | None, as_json: bool) -> int:
-    """Checks that a backup is ours, whole and unchanged. Exits 1 if it is contradicted or not proved.
+    """Checks that a backup is ours, whole and unchanged. Exits 1 if it is contradicted or not
+    proved.
 
     It needs the key provider, and no database.
 
@@ -152,7 +166,10 @@ def verify(folder: Path, data: Path | None, as_json: bool) -> int:
     show(
         told,
         as_json,
-        lambda: f"proved: {manifest.backup}, {counted(manifest.size, 'byte')}, of {written(manifest.made_at)}",
+        lambda: (
+            f"proved: {manifest.backup}, {counted(manifest.size, 'byte')}, of "
+            f"{written(manifest.made_at)}"
+        ),
     )
     return 0
 
@@ -163,14 +180,20 @@ def verify(folder: Path, data: Path | None, as_json: bool) -> int:
 @by_option("drills")
 @answer_options
 def drill(
-    folder: Path | None, dry_run: bool, by: str | None, data: Path | None, at: str | None, as_json: bool
-) -> int:  # fmt: skip
+    folder: Path | None,
+    dry_run: bool,
+    by: str | None,
+    data: Path | None,
+    at: str | None,
+    as_json: bool,
+) -> int:
     """Restores the newest backup into a scratch place and proves it.
 
-    Proved are its files, its keys and its log. FOLDER is a backup, or the folder that they are written to; without it, the
-    newest backup on record is restored.
+    Proved are its files, its keys and its log. FOLDER is a backup, or the folder that they are
+    written to; without it, the newest backup on record is restored.
 
-    Nothing that is in use is touched. The result goes on record. Exits 1 if the backup could not be restored or proved.
+    Nothing that is in use is touched. The result goes on record. Exits 1 if the backup could not be
+    restored or proved.
 
     \b
     Example:  licet backup drill
@@ -194,31 +217,47 @@ def drill(
     help="The database was already restored by other means; reapply only what followed.",
 )
 @click.option(
-    "--until", help="Restore a base backup to this moment of the server's clock; by default to the end of its WAL."
+    "--until",
+    help=(
+        "Restore a base backup to this moment of the server's clock; by default to the end of "
+        "its WAL."
+    ),
 )
 @click.option(
     "--finish",
     type=click.Choice([one.value for one in RestoreFinish]),
-    help="Restore although journal or log lack something: what cannot be matched counts as withdrawn.",
+    help=(
+        "Restore although journal or log lack something: what cannot be matched counts as "
+        "withdrawn."
+    ),
 )
 @dry_option("Prove the backup, and show what would be replaced and applied again; restore nothing.")
 @answer_options
 def restore(
-    source: Path | None, in_place: bool, until: str | None, finish: str | None, dry_run: bool, data: Path | None,
-    at: str | None, as_json: bool,
-) -> None:  # fmt: skip
-    """Restores a backup, then reapplies withdrawals and deletions. Nothing is served until both are done. A restore
-    that was interrupted starts over.
+    source: Path | None,
+    in_place: bool,
+    until: str | None,
+    finish: str | None,
+    dry_run: bool,
+    data: Path | None,
+    at: str | None,
+    as_json: bool,
+) -> None:
+    """Restores a backup, then reapplies withdrawals and deletions. Nothing is served until both are
+    done. A restore that was interrupted starts over.
 
-    A base backup replaces the embedded database, which must not be in use. A restore that is refused because records of
-    the restriction journal are missing or were changed is finished with --finish narrow, which permits nothing.
+    A base backup replaces the embedded database, which must not be in use. A restore that is
+    refused because records of the restriction journal are missing or were changed is finished with
+    --finish narrow, which permits nothing.
 
     \b
     Example:  licet restore /srv/backups/20260301T040000Z-0f3a9c21 --dry-run
               licet restore /srv/backups/20260301T040000Z-0f3a9c21
     """
     if (source is None) is not in_place:
-        raise UsageError("name a backup's folder, or say --here", "`licet backup list` shows the folders")
+        raise UsageError(
+            "name a backup's folder, or say --here", "`licet backup list` shows the folders"
+        )
     config = Configuration.of(os.environ, data)
     simulated = clock_of(config.data)
     if at is not None and simulated is None:
@@ -240,7 +279,8 @@ def _line(kept: KeptBackup) -> str:
         return f"{kept.folder}: never finished"
     state = "expired" if kept.expired else f"until {written(kept.expires_at)}"
     return (
-        f"{kept.folder}: {kept.form} {kept.backup}, {counted(kept.size, 'byte')}, of {written(kept.made_at)}, {state}"
+        f"{kept.folder}: {kept.form} {kept.backup}, {counted(kept.size, 'byte')}, of "
+        f"{written(kept.made_at)}, {state}"
     )
 
 
@@ -248,7 +288,8 @@ def _drilled(done: DrillResult) -> str:
     if done.outcome is DrillOutcome.failed:
         return f"failed: {done.backup}: {done.said}"
     return (
-        f"proved: {done.backup}: {counted(done.accounts, 'account')}, the keys of {done.keys:,} of them unwrapped,"
+        f"proved: {done.backup}: {counted(done.accounts, 'account')}, the keys of {done.keys:,} of "
+        "them unwrapped,"
         f" {counted(done.segments, 'segment')} kept, {counted(done.entries, 'entry')} of the log"
     )
 
@@ -262,27 +303,46 @@ def _pruned(spent: PrunedBackups, dry_run: bool) -> str:
 
 def _forecast(would: RestoreForecast) -> str:
     backup = (
-        f"{would.form} {would.backup}, of {written(would.made_at)}" if would.form and would.made_at else "no backup"
+        f"{would.form} {would.backup}, of {written(would.made_at)}"
+        if would.form and would.made_at
+        else "no backup"
     )
     here = (
-        f"the database here, in life {would.life}" if would.life is not None else "nothing: there is no database here"
+        f"the database here, in life {would.life}"
+        if would.life is not None
+        else "nothing: there is no database here"
     )
     applied = ", ".join(f"{count:,} {kind}" for kind, count in would.since.items()) or "nothing"
     replaced = [f"would replace  {here}"] if would.form is not None else []
     unfit = [f"does not fit   {one}" for one in would.unfit]
-    unfit += ["would narrow   every account: a record that is missing may have been anybody's"] if unfit else []
-    return "\n".join([f"would restore  {backup}", *replaced, f"would apply    {applied}, recorded since", *unfit])
+    unfit += (
+        ["would narrow   every account: a record that is missing may have been anybody's"]
+        if unfit
+        else []
+    )
+    return "\n".join(
+        [f"would restore  {backup}", *replaced, f"would apply    {applied}, recorded since", *unfit]
+    )
 
 
 def _report(done: RestoreResult) -> str:
-    applied = ", ".join(f"{count:,} {kind}" for kind, count in sorted(done.applied.items())) or "nothing"
+    applied = (
+        ", ".join(f"{count:,} {kind}" for kind, count in sorted(done.applied.items())) or "nothing"
+    )
     return "\n".join(
         [
             f"restored   {done.backup or 'the database here'}, now in life {done.life}",
-            f"applied    {applied}, of what was taken back since; {done.gone:,} about what the backup does not hold",
-            f"the log    {done.entries:,} entries that the backup does not know; {done.placed:,} rows had their place, "
+            (
+                f"applied    {applied}, of what was taken back since; {done.gone:,} about what "
+                "the backup does not hold"
+            ),
+            f"the log    {done.entries:,} entries that the backup does not know; {done.placed:,} "
+            "rows had their place, "
             f"{done.repeated:,} were told already",
-            f"look at    {counted(done.sessions_ended, 'session')} ended; webhooks are silent until `licet webhooks replay`",
+            (
+                f"look at    {counted(done.sessions_ended, 'session')} ended; webhooks are "
+                "silent until `licet webhooks replay`"
+            ),
             *_narrowed(done),
         ]
     )
@@ -295,6 +355,13 @@ def _narrowed(done: RestoreResult) -> list[str]:
     lines += [f"unfit      {one}" for one in done.unfit]
     lines += [f"set aside  {one}" for one in done.set_aside]
     if done.withdrawn or done.keys_revoked:
-        keys = f"; {counted(done.keys_revoked, 'key')} of services revoked" if done.keys_revoked else ""
-        lines.append(f"withdrawn  {counted(done.withdrawn, 'account')}, until its person says yes again{keys}")
+        keys = (
+            f"; {counted(done.keys_revoked, 'key')} of services revoked"
+            if done.keys_revoked
+            else ""
+        )
+        lines.append(
+            f"withdrawn  {counted(done.withdrawn, 'account')}, until its person says yes "
+            f"again{keys}"
+        )
     return lines

@@ -17,22 +17,43 @@ EXIT_NO, EXIT_AGAIN = 1, 75
 
 
 @click.command("canaries")
-@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the planted words and their places.")
-@click.option("--steps", type=click.IntRange(1, 100_000), default=160, show_default=True, help="Training steps.")
-@click.option("--for", "model", metavar="MODEL", help="A model on record beside which the result is kept.")
+@click.option(
+    "--seed",
+    type=int,
+    default=1,
+    show_default=True,
+    help="Seed of the planted words and their places.",
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(1, 100_000),
+    default=160,
+    show_default=True,
+    help="Training steps.",
+)
+@click.option(
+    "--for", "model", metavar="MODEL", help="A model on record beside which the result is kept."
+)
 @by_option("audits")
 @answer_options
 def canaries(
-    seed: int, steps: int, model: str | None, by: str | None, data: Path | None, at: str | None, as_json: bool
+    seed: int,
+    steps: int,
+    model: str | None,
+    by: str | None,
+    data: Path | None,
+    at: str | None,
+    as_json: bool,
 ) -> int:
-    """Tests that a model learns nothing from what it may not use. Plants sentences in conversations, trains a small
-    model, and measures whether it knows them.
+    """Tests that a model learns nothing from what it may not use. Plants sentences in
+    conversations, trains a small model, and measures whether it knows them.
 
-    Runs in a temporary installation, with accounts that are incognito, deleted, expired, out of scope, undecided, or
-    withdraw before and during the run, and one that permits. Exits 1 if the model knows what it may not. Exits 75 if it
-    does not know what it may either: then the test proves nothing, and more --steps may help.
-    With --for, the result is kept in your installation beside a model on record: `licet models show` and the console have
-    it. The audit trains a model of its own with the installed code, and does not read the weights of that model.
+    Runs in a temporary installation, with accounts that are incognito, deleted, expired, out of
+    scope, undecided, or withdraw before and during the run, and one that permits. Exits 1 if the
+    model knows what it may not. Exits 75 if it does not know what it may either: then the test
+    proves nothing, and more --steps may help. With --for, the result is kept in your installation
+    beside a model on record: `licet models show` and the console have it. The audit trains a model
+    of its own with the installed code, and does not read the weights of that model.
 
     \b
     Example:  licet train canaries
@@ -65,6 +86,9 @@ def _text(found: Audit) -> str:
     return "\n".join(
         [
             *lines,
-            f"{found.verdict.value}: {counted(found.steps, 'step')} on {counted(found.rows, 'row')}, seed {found.seed}",
+            (
+                f"{found.verdict.value}: {counted(found.steps, 'step')} on "
+                f"{counted(found.rows, 'row')}, seed {found.seed}"
+            ),
         ]
     )

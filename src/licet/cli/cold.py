@@ -18,14 +18,17 @@ def vault() -> None:
 
 @vault.command("cool")
 @click.option(
-    "--after-days", type=click.IntRange(1, cold_storage.AFTER_DAYS_MAX), default=cold_storage.AFTER_DAYS, show_default=True,
+    "--after-days",
+    type=click.IntRange(1, cold_storage.AFTER_DAYS_MAX),
+    default=cold_storage.AFTER_DAYS,
+    show_default=True,
     help="Move conversations that nobody has added to for this many days.",
-)  # fmt: skip
+)
 @dry_option("Count what would move, and change nothing.")
 @answer_options
 def cool(after_days: int, dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Moves old sealed content out of the database. It goes to a folder or a bucket. An interrupted run continues
-    when it is called again.
+    """Moves old sealed content out of the database. It goes to a folder or a bucket. An interrupted
+    run continues when it is called again.
 
     \b
     Example:  licet vault cool --after-days 180 --dry-run
@@ -33,15 +36,24 @@ def cool(after_days: int, dry_run: bool, data: Path | None, at: str | None, as_j
     with opened(data, at) as here:
         planned = cold_storage.coolable(here, after_days)
         if dry_run:
-            show(planned, as_json, lambda: f"would move {_counted(planned.segments, planned.turns, planned.bytes)}")
+            show(
+                planned,
+                as_json,
+                lambda: f"would move {_counted(planned.segments, planned.turns, planned.bytes)}",
+            )
             return
         with progress() as bar:
             task = bar.add_task("moving turns", total=planned.turns)
             done = cold_storage.cool(here, after_days, lambda turns: bar.advance(task, turns))
         show(
-            done, as_json, lambda: f"moved {_counted(done.segments, done.turns, done.bytes)} to"
-            f" {counted(done.objects, 'object')}; deleted {done.deleted:,} in which nothing lived",
-        )  # fmt: skip
+            done,
+            as_json,
+            lambda: (
+                f"moved {_counted(done.segments, done.turns, done.bytes)} to"
+                f" {counted(done.objects, 'object')}; deleted {done.deleted:,} in which nothing "
+                "lived"
+            ),
+        )
 
 
 def _counted(segments: int, turns: int, size: int) -> str:

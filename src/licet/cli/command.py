@@ -1,8 +1,9 @@
 """The `licet` command: reads the environment and the clock, calls one verb, prints what it answers.
 
-Exit codes: 0 yes or done, 1 answered no (differences, contradictions, refused), 2 a plan has changes, 64 usage,
-70 internal, 75 try again, 130 interrupted. Answers go to standard output, progress and errors to standard error.
-Every command that answers takes ``--json``; `tests/cli/test_options.py` lists those that do not, each with its reason.
+Exit codes: 0 yes or done, 1 answered no (differences, contradictions, refused), 2 a plan has
+changes, 64 usage, 70 internal, 75 try again, 130 interrupted. Answers go to standard output,
+progress and errors to standard error. Every command that answers takes ``--json``;
+`tests/cli/test_options.py` lists those that do not, each with its reason.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from click.shell_completion import get_completion_class
 from licet.cli.help_lines import GROUPS
 from licet.cli.root import RootCommand
 
-# A module a subject. Only the one that holds what was asked for is loaded: a hook runs while somebody codes.
+# A module a subject. Only the one that holds what was asked for is loaded: a hook runs while
+# somebody codes.
 COMMANDS = {
     "explain": ("explain",),
     "status": ("status",),

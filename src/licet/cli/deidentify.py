@@ -23,12 +23,14 @@ def deidentify() -> None:
 
 
 @deidentify.command("text")
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True))
+@click.argument(
+    "file", type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
+)
 @data_option
 @json_option
 def text(file: Path, data: Path | None, as_json: bool) -> None:
-    """Prints a text as a release would contain it. FILE may be `-` for standard input. The surrogates come from a
-    key that is thrown away.
+    """Prints a text as a release would contain it. FILE may be `-` for standard input. The
+    surrogates come from a key that is thrown away.
 
     \b
     Example:  echo "call Maria Rossi on 415-267-1234" | licet deidentify text -
@@ -42,21 +44,33 @@ def text(file: Path, data: Path | None, as_json: bool) -> None:
 
 
 @deidentify.command("measure")
-@click.argument("folder", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--labelled", multiple=True, metavar="NAME=FILE",
-              help="A name, and labelled texts (CoNLL) unseen in training; repeatable.")  # fmt: skip
+@click.argument(
+    "folder", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False)
+)
 @click.option(
-    "--keep", is_flag=True, help="Save the figures of --labelled in the data folder; release cards then quote them."
+    "--labelled",
+    multiple=True,
+    metavar="NAME=FILE",
+    help="A name, and labelled texts (CoNLL) unseen in training; repeatable.",
+)
+@click.option(
+    "--keep",
+    is_flag=True,
+    help="Save the figures of --labelled in the data folder; release cards then quote them.",
 )
 @data_option
 @json_option
-def measure(folder: Path | None, labelled: tuple[str, ...], keep: bool, data: Path | None, as_json: bool) -> int:
-    """Measures what would be replaced in texts of your own. The settings of this installation apply.
+def measure(
+    folder: Path | None, labelled: tuple[str, ...], keep: bool, data: Path | None, as_json: bool
+) -> int:
+    """Measures what would be replaced in texts of your own. The settings of this installation
+    apply.
 
-    FOLDER holds `.txt` and `.md` files, each of which is a text. It prints the words that change by kind, language and place,
-    and twenty places; it exits 1 where that is more than is usual, so that a build would stop. A file that begins with
-    `== en` holds a labelled text a line, `[[` and `]]` around persons and `{{` and `}}` around addresses: of these the
-    share is printed that is found, and that is right.
+    FOLDER holds `.txt` and `.md` files, each of which is a text. It prints the words that change by
+    kind, language and place, and twenty places; it exits 1 where that is more than is usual, so
+    that a build would stop. A file that begins with `== en` holds a labelled text a line, `[[` and
+    `]]` around persons and `{{` and `}}` around addresses: of these the share is printed that is
+    found, and that is right.
 
     \b
     Example:  licet deidentify measure our-chats/
@@ -64,7 +78,9 @@ def measure(folder: Path | None, labelled: tuple[str, ...], keep: bool, data: Pa
     """
     config = Configuration.of(os.environ, data)
     if (folder is None) == (not labelled):
-        raise UsageError("give a folder, or `--labelled`", "as in `licet deidentify measure our-chats/`")
+        raise UsageError(
+            "give a folder, or `--labelled`", "as in `licet deidentify measure our-chats/`"
+        )
     if folder is not None:
         seen = name_models.measure_folder(config, folder)
         show(seen, as_json, lambda: name_models.folder_in_words(seen))
@@ -73,7 +89,9 @@ def measure(folder: Path | None, labelled: tuple[str, ...], keep: bool, data: Pa
     for one in labelled:
         name, equals, file = one.partition("=")
         if not equals or not Path(file).is_file():
-            raise UsageError(f"`{one}` is not a name, `=` and a file", "as in --labelled noisy=test.conll")
+            raise UsageError(
+                f"`{one}` is not a name, `=` and a file", "as in --labelled noisy=test.conll"
+            )
         slices[name] = Path(file)
     made = name_models.measure(config, slices, keep=keep)
     show(made, as_json, lambda: "\n".join(map(name_models.in_words, made)))

@@ -17,9 +17,14 @@ from licet.demo.town import play_town
 
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--allow-from", help="With files: the day on which the account gives permission; without it, never.")
+@click.option(
+    "--allow-from",
+    help="With files: the day on which the account gives permission; without it, never.",
+)
 @click.option("--plan", default="pro", show_default=True, help="With files: the account's plan.")
-@click.option("--age", type=click.IntRange(0, 150), default=30, show_default=True, help="With files: its age.")
+@click.option(
+    "--age", type=click.IntRange(0, 150), default=30, show_default=True, help="With files: its age."
+)
 @click.option(
     "--accounts",
     "population",
@@ -30,20 +35,36 @@ from licet.demo.town import play_town
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the town.")
 @click.option(
-    "--data", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="The folder of the demo."
+    "--data",
+    type=click.Path(path_type=Path),
+    default=Path("demo"),
+    show_default=True,
+    help="The folder of the demo.",
 )
-@click.option("--no-serve", is_flag=True, help="Do not serve the town's pages; the default without a terminal.")
+@click.option(
+    "--no-serve",
+    is_flag=True,
+    help="Do not serve the town's pages; the default without a terminal.",
+)
 @dry_option("Show which earlier demo would be deleted; play nothing.")
 @json_option
 def demo(
-    paths: tuple[Path, ...], allow_from: str | None, plan: str, age: int, population: int, seed: int, data: Path,
-    no_serve: bool, dry_run: bool, as_json: bool,
-) -> int:  # fmt: skip
-    """Plays a simulated town, or runs Licet on your own files. The town runs from August to December 2025, through
-    the real code.
+    paths: tuple[Path, ...],
+    allow_from: str | None,
+    plan: str,
+    age: int,
+    population: int,
+    seed: int,
+    data: Path,
+    no_serve: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Plays a simulated town, or runs Licet on your own files. The town runs from August to
+    December 2025, through the real code.
 
-    The resulting folder is an installation on a simulated clock: the other commands work on it. An earlier demo in the
-    folder is deleted first. Exits 1 if a promise was not kept.
+    The resulting folder is an installation on a simulated clock: the other commands work on it. An
+    earlier demo in the folder is deleted first. Exits 1 if a promise was not kept.
 
     \b
     Example:  licet demo
@@ -51,7 +72,11 @@ def demo(
     """
     if dry_run:
         gone = replaces(data)
-        text = f"would delete the earlier demo in {data}" if gone else f"would delete nothing: {data} is free"
+        text = (
+            f"would delete the earlier demo in {data}"
+            if gone
+            else f"would delete nothing: {data} is free"
+        )
         show({"folder": data, "deletes": gone}, as_json, lambda: text)
         return 0
     out = console(stderr=as_json)
@@ -59,7 +84,9 @@ def demo(
     with whole_progress(out) as progress:
         if paths:
             since = moment(allow_from) if allow_from else None
-            report = play_files(data, paths, plan=plan, age=age, allow_from=since, say=say, progress=progress)
+            report = play_files(
+                data, paths, plan=plan, age=age, allow_from=since, say=say, progress=progress
+            )
         else:
             report = play_town(data, population=population, seed=seed, say=say, progress=progress)
     if as_json:

@@ -21,32 +21,51 @@ position_option = click.option(
     help="How many entries of the log count: 1234, or 2026/1234; by default all.",
 )
 release_option = click.option(
-    "--release", "releases", multiple=True, help="Only this release; repeatable. By default every one up to there."
+    "--release",
+    "releases",
+    multiple=True,
+    help="Only this release; repeatable. By default every one up to there.",
 )
 format_option = click.option(
-    "--format", "form", type=click.Choice(_FORMATS), default="markdown", show_default=True,
+    "--format",
+    "form",
+    type=click.Choice(_FORMATS),
+    default="markdown",
+    show_default=True,
     help="To read (markdown, html), or the signed file (json).",
-)  # fmt: skip
-out_option = click.option("--out", type=click.Path(path_type=Path), help="Write it to a file instead of printing it.")
+)
+out_option = click.option(
+    "--out", type=click.Path(path_type=Path), help="Write it to a file instead of printing it."
+)
 
 
 @click.group(cls=CommandGroup)
 def document() -> None:
     """Makes the papers that the law asks for, signed and logged.
 
-    Numbers are counted from the log and the manifests of releases, at a position of the log. What only you know comes from
-    controller.yaml; what is not answered there is printed as "to be provided".
+    Numbers are counted from the log and the manifests of releases, at a position of the log. What
+    only you know comes from controller.yaml; what is not answered there is printed as "to be
+    provided".
     """
 
 
 def _make(
-    kind: PaperKind, position: str | None, releases: tuple[str, ...], form: str, out: Path | None, dry_run: bool,
-    by: str | None, data: Path | None, as_json: bool,
-) -> None:  # fmt: skip
+    kind: PaperKind,
+    position: str | None,
+    releases: tuple[str, ...],
+    form: str,
+    out: Path | None,
+    dry_run: bool,
+    by: str | None,
+    data: Path | None,
+    as_json: bool,
+) -> None:
     if dry_run and form == "json":
         raise UsageError("a dry run makes no signed file", "ask for markdown or html")
     with opened(data) as here:
-        made = papers.make(here, kind, by=by or user(), at=position, releases=releases, dry_run=dry_run)
+        made = papers.make(
+            here, kind, by=by or user(), at=position, releases=releases, dry_run=dry_run
+        )
         text = papers.written_as(here, made, form)
     if out is not None:
         out.write_bytes(text)
@@ -78,9 +97,15 @@ def _command(kind: PaperKind, says: str) -> None:
     @data_option
     @json_option
     def make(
-        position: str | None, releases: tuple[str, ...], form: str, out: Path | None, dry_run: bool, by: str | None,
-        data: Path | None, as_json: bool,
-    ) -> None:  # fmt: skip
+        position: str | None,
+        releases: tuple[str, ...],
+        form: str,
+        out: Path | None,
+        dry_run: bool,
+        by: str | None,
+        data: Path | None,
+        as_json: bool,
+    ) -> None:
         _make(kind, position, releases, form, out, dry_run, by, data, as_json)
 
 
@@ -111,7 +136,9 @@ _command(
 _command(
     PaperKind.risk_assessment,
     _help(
-        "Makes California's risk assessment of training.", "Law: 11 CCR 7150 to 7157 (CCPA).", PaperKind.risk_assessment
+        "Makes California's risk assessment of training.",
+        "Law: 11 CCR 7150 to 7157 (CCPA).",
+        PaperKind.risk_assessment,
     ),
 )
 
@@ -129,7 +156,11 @@ def document_list(kind: str | None, data: Path | None, as_json: bool) -> None:
     with opened(data) as here:
         found = papers.listed(here, PaperKind(kind) if kind else None)
         lines = [
-            f"{one.made_at[:16]}  {one.kind:<17} {one.position:>12}  {one.sha256[:12]}  {one.made_by}" for one in found
+            (
+                f"{one.made_at[:16]}  {one.kind:<17} {one.position:>12}  {one.sha256[:12]}  "
+                f"{one.made_by}"
+            )
+            for one in found
         ]
         show(found, as_json, lambda: "\n".join(lines) or "no paper was made yet")
 
@@ -162,7 +193,9 @@ def document_show(sha256: str, out: Path | None, data: Path | None, as_json: boo
 @click.argument("after", required=False)
 @data_option
 @json_option
-def document_diff(kind: str, before: str | None, after: str | None, data: Path | None, as_json: bool) -> int:
+def document_diff(
+    kind: str, before: str | None, after: str | None, data: Path | None, as_json: bool
+) -> int:
     """Shows what changed since the last paper.
 
     With hashes, compares two papers of the kind. Exits 2 if anything differs.

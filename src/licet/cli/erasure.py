@@ -21,8 +21,8 @@ from licet.vault.certificate import WaitsFor
 
 @click.group(cls=CommandGroup)
 def erase() -> None:
-    """Follows erasures from the request to the signed certificate. An erasure begins with a deletion, a closure or
-    the end of a hold.
+    """Follows erasures from the request to the signed certificate. An erasure begins with a
+    deletion, a closure or the end of a hold.
     """
 
 
@@ -36,9 +36,16 @@ def erase() -> None:
 )
 @dry_option("Count what is due, and change nothing.")
 @answer_options
-def run(erasure: str | None, at_once: bool, dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Moves every erasure, or one, as far as it can go now. `licet sweep` does so too. An interrupted run continues
-    when it is called again.
+def run(
+    erasure: str | None,
+    at_once: bool,
+    dry_run: bool,
+    data: Path | None,
+    at: str | None,
+    as_json: bool,
+) -> None:
+    """Moves every erasure, or one, as far as it can go now. `licet sweep` does so too. An
+    interrupted run continues when it is called again.
 
     \b
     Example:  licet erase run --dry-run
@@ -49,9 +56,16 @@ def run(erasure: str | None, at_once: bool, dry_run: bool, data: Path | None, at
             show(seen, as_json, lambda: _forecast(seen))
             return
         ran = certificates.run(here, only=erasure, at_once=at_once)
-        states = ", ".join(f"{count:,} {state}" for state, count in sorted(ran.states.items())) or "none waits"
+        states = (
+            ", ".join(f"{count:,} {state}" for state, count in sorted(ran.states.items()))
+            or "none waits"
+        )
         waits = certificates.unlogged(here).closures
-        unlogged = f"; {waits:,} closures wait for the log: `licet serve` or `licet ledger append`" if waits else ""
+        unlogged = (
+            f"; {waits:,} closures wait for the log: `licet serve` or `licet ledger append`"
+            if waits
+            else ""
+        )
         show(ran, as_json, lambda: f"{states}; {ran.certificates:,} certificates signed{unlogged}")
 
 
@@ -59,8 +73,8 @@ def run(erasure: str | None, at_once: bool, dry_run: bool, data: Path | None, at
 @click.argument("name", required=False)
 @answer_options
 def status(name: str | None, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Shows how far erasures have come. NAME is an erasure or an account; without it, all unfinished ones are
-    shown.
+    """Shows how far erasures have come. NAME is an erasure or an account; without it, all
+    unfinished ones are shown.
 
     \b
     Example:  licet erase status era_0190f3a4c2d87b6e9a51c3d4e5f60718
@@ -79,9 +93,11 @@ def status(name: str | None, data: Path | None, at: str | None, as_json: bool) -
 @click.argument("erasure")
 @click.option("--out", type=click.Path(path_type=Path), help="Write it to this file.")
 @answer_options
-def certificate(erasure: str, out: Path | None, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Prints or writes the signed certificate of an ERASURE. It is proved once its entry is in the log; `licet
-    verify` checks both.
+def certificate(
+    erasure: str, out: Path | None, data: Path | None, at: str | None, as_json: bool
+) -> None:
+    """Prints or writes the signed certificate of an ERASURE. It is proved once its entry is in the
+    log; `licet verify` checks both.
 
     \b
     Example:  licet erase certificate era_0190f3a4c2d87b6e9a51c3d4e5f60718 --out certificate.json
@@ -105,7 +121,8 @@ def recall() -> None:
 @click.argument("recipient")
 @answer_options
 def handed(release: str, recipient: str, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Registers that RELEASE was given to RECIPIENT. The recipient is then told of every erasure in it.
+    """Registers that RELEASE was given to RECIPIENT. The recipient is then told of every erasure in
+    it.
 
     \b
     Example:  licet recall handed october lab-one
@@ -119,10 +136,11 @@ def handed(release: str, recipient: str, data: Path | None, at: str | None, as_j
 @recipient_option
 @answer_options
 def listed(recipient: str | None, data: Path | None, at: str | None, as_json: bool) -> int:
-    """Lists what recipients have not acknowledged. The most overdue comes first. Exits 1 if anything is overdue.
+    """Lists what recipients have not acknowledged. The most overdue comes first. Exits 1 if
+    anything is overdue.
 
-    An erasure is recalled from everybody who was given a release that contains it; rows, or all of it, from whoever was
-    given an export.
+    An erasure is recalled from everybody who was given a release that contains it; rows, or all of
+    it, from whoever was given an export.
 
     \b
     Example:  licet recall list
@@ -131,7 +149,10 @@ def listed(recipient: str | None, data: Path | None, at: str | None, as_json: bo
     from licet.train import export_files
 
     with opened(data, at) as here:
-        erasures, exports = certificates.recalls(here, recipient), export_files.recalled(here, recipient)
+        erasures, exports = (
+            certificates.recalls(here, recipient),
+            export_files.recalled(here, recipient),
+        )
         lines = [*map(_recall_line, erasures), *map(export_line, exports)]
         found = {"erasures": erasures, "exports": exports}
         show(found, as_json, lambda: "\n".join(lines) or "every recall is acknowledged")
@@ -142,7 +163,8 @@ def listed(recipient: str | None, data: Path | None, at: str | None, as_json: bo
 @recall.command("run")
 @answer_options
 def run_recalls(data: Path | None, at: str | None, as_json: bool) -> None:
-    """Recalls every exported row that may no longer be used. `licet serve` does so every few minutes.
+    """Recalls every exported row that may no longer be used. `licet serve` does so every few
+    minutes.
 
     \b
     Example:  licet recall run
@@ -158,7 +180,9 @@ def run_recalls(data: Path | None, at: str | None, as_json: bool) -> None:
 @click.argument("name", metavar="EXPORT")
 @dry_option("Show the export, and recall nothing.")
 @answer_options
-def recall_export(name: str, dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> None:
+def recall_export(
+    name: str, dry_run: bool, data: Path | None, at: str | None, as_json: bool
+) -> None:
     """Asks the recipient to delete the whole of EXPORT. The recipient is to confirm it by a day.
 
     \b
@@ -175,19 +199,29 @@ def recall_export(name: str, dry_run: bool, data: Path | None, at: str | None, a
 @recall.command("ack")
 @click.argument("name")
 @click.argument("handout", required=False)
-@click.option("--signed", type=click.Path(path_type=Path, exists=True), help="The answer that the recipient signed.")
+@click.option(
+    "--signed",
+    type=click.Path(path_type=Path, exists=True),
+    help="The answer that the recipient signed.",
+)
 @answer_options
 def acknowledged(
-    name: str, handout: str | None, signed: Path | None, data: Path | None, at: str | None, as_json: bool
+    name: str,
+    handout: str | None,
+    signed: Path | None,
+    data: Path | None,
+    at: str | None,
+    as_json: bool,
 ) -> None:
-    """Records that a recipient deleted what was recalled. NAME is an erasure, with the HANDOUT that it was recalled from,
-    or an export.
+    """Records that a recipient deleted what was recalled. NAME is an erasure, with the HANDOUT that
+    it was recalled from, or an export.
 
-    Of an export, that is all of it if all of it was recalled, or else the recalled rows. A signed answer is kept, and
-    stands in a certificate that is made later.
+    Of an export, that is all of it if all of it was recalled, or else the recalled rows. A signed
+    answer is kept, and stands in a certificate that is made later.
 
     \b
-    Example:  licet recall ack era_0190f3a4c2d87b6e9a51c3d4e5f60718 hand_0190f3a5d1e27c8f8b62d4e5f6071829
+    Example:  licet recall ack era_0190f3a4c2d87b6e9a51c3d4e5f60718
+    hand_0190f3a5d1e27c8f8b62d4e5f6071829
               licet recall ack era_0190f3a4c2d87b6e9a51c3d4e5f60718 hand_0190f3a5d1e27c8f8b62d4e5f6071829 --signed answer.jws
               licet recall ack exp_0190f3a4c2d87b6e9a51c3d4e5f60718
     """
@@ -195,9 +229,14 @@ def acknowledged(
     from licet.train import export_files
 
     if signed is not None and handout is None:
-        raise UsageError("an export has no signed answer", "the recipient signs for an erasure and a handout")
+        raise UsageError(
+            "an export has no signed answer", "the recipient signs for an erasure and a handout"
+        )
     if (handout is None) != name.startswith("exp_"):
-        raise UsageError("it takes an erasure and a handout, or an export", "`licet recall list` shows what is open")
+        raise UsageError(
+            "it takes an erasure and a handout, or an export",
+            "`licet recall list` shows what is open",
+        )
     with opened(data, at) as here:
         if handout is None:
             export = export_files.acknowledge(here, name)
@@ -228,14 +267,19 @@ def recipient_key(file: Path, name: str | None, as_json: bool) -> None:
 @click.argument("erasure")
 @click.argument("handout")
 @click.option(
-    "--key", "file", type=click.Path(path_type=Path, exists=True), required=True, help="The recipient's key file."
+    "--key",
+    "file",
+    type=click.Path(path_type=Path, exists=True),
+    required=True,
+    help="The recipient's key file.",
 )
 @json_option
 def sign_answer(erasure: str, handout: str, file: Path, as_json: bool) -> None:
     """For a recipient: signs the answer that what was recalled is deleted.
 
     \b
-    Example:  licet recall sign era_0190f3a4c2d87b6e9a51c3d4e5f60718 hand_0190f3a5d1e27c8f8b62d4e5f6071829 --key lab-one.key
+    Example:  licet recall sign era_0190f3a4c2d87b6e9a51c3d4e5f60718
+    hand_0190f3a5d1e27c8f8b62d4e5f6071829 --key lab-one.key
     """
     signer = key_file(file, None, SignatureType.ed25519, "licet recall key")
     signed = recipient_answers.sign(signer, erasure, handout, utc_now())
@@ -255,12 +299,15 @@ def trust_recipient(vkey: str, data: Path | None, at: str | None, as_json: bool)
     """
     with opened(data, at) as here:
         key = recipient_answers.register(here, vkey)
-        show({"recipient": key.name, "vkey": key.vkey}, as_json, lambda: f"registered for {key.name}")
+        show(
+            {"recipient": key.name, "vkey": key.vkey}, as_json, lambda: f"registered for {key.name}"
+        )
 
 
 def _forecast(seen: ErasureForecast) -> str:
     return (
-        f"would finish {seen.due:,} erasures and destroy {seen.keys:,} keys; {seen.held:,} are kept by a hold,"
+        f"would finish {seen.due:,} erasures and destroy {seen.keys:,} keys; {seen.held:,} are "
+        "kept by a hold,"
         f" {seen.later:,} are not due yet"
     )
 
@@ -272,11 +319,17 @@ def _line(seen: ErasureStatus) -> str:
     elif seen.due_at is not None:
         waits = f", its keys die by {written(seen.due_at)}"
     elif seen.waits_for is WaitsFor.log:
-        waits = ", waits for the log to take the account's leaves: `licet serve` does, or `licet ledger append`"
+        waits = (
+            ", waits for the log to take the account's leaves: `licet serve` does, or `licet "
+            "ledger append`"
+        )
     asked = len(seen.recalls) + len(seen.hosts)
     overdue = f", {seen.overdue:,} of {asked:,} answers OVERDUE" if seen.overdue else ""
     what = seen.conversation or seen.account
-    return f"{seen.erasure}: {seen.state.value} ({seen.cause.value} of {what}, {written(seen.requested_at)}){waits}{overdue}"
+    return (
+        f"{seen.erasure}: {seen.state.value} ({seen.cause.value} of {what}, "
+        f"{written(seen.requested_at)}){waits}{overdue}"
+    )
 
 
 def _recall_line(one: Recall) -> str:

@@ -1,4 +1,6 @@
-"""The commands that answer questions: what may be used and why, and the state of the installation."""
+"""The commands that answer questions: what may be used and why, and the state of the
+installation.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ from licet.service import answers
 @click.argument("name")
 @answer_options
 def explain(name: str, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Says whether and why content may be used, and until when. NAME is a conversation, a turn or an account.
+    """Says whether and why content may be used, and until when. NAME is a conversation, a turn or
+    an account.
 
     Ids begin with conv_, turn_ and acc_; an account may also be named by the host's own id.
 
@@ -35,18 +38,25 @@ def explain(name: str, data: Path | None, at: str | None, as_json: bool) -> None
 
 def conversation_text(seen: answers.ConversationSeen) -> str:
     """The answers for a conversation, as text."""
-    kept = "erased" if seen.erased else (written(seen.keep_until) if seen.keep_until else "while a legal hold stands")
+    kept = (
+        "erased"
+        if seen.erased
+        else (written(seen.keep_until) if seen.keep_until else "while a legal hold stands")
+    )
     marks = [
         word
         for word, holds in (
-            ("incognito", seen.incognito), ("kept out", seen.kept_out), ("deleted", seen.deleted_at is not None),
+            ("incognito", seen.incognito),
+            ("kept out", seen.kept_out),
+            ("deleted", seen.deleted_at is not None),
             ("held", seen.held),
         )
         if holds
-    ]  # fmt: skip
+    ]
     within = f" in {seen.project}" if seen.project else ""
     lines = [
-        f"{seen.conversation}  {seen.kind} of {seen.account}{within}" + (f"  ({', '.join(marks)})" if marks else "")
+        f"{seen.conversation}  {seen.kind} of {seen.account}{within}"
+        + (f"  ({', '.join(marks)})" if marks else "")
     ]
     lines.append(f"kept until  {kept}")
     if seen.safety_until:
@@ -54,9 +64,12 @@ def conversation_text(seen: answers.ConversationSeen) -> str:
     for said in seen.answers:
         what = "may be used" if said.use else "will not be used"
         until = f" until {written(said.until)}" if said.until else ""
-        lines.append(f"{said.purpose}: {counted(said.turns, 'turn')} from {said.turn} {what}{until}")
         lines.append(
-            f"    because: {said.because.value}: {said.meaning} (policy {said.policy}, now {said.policy_in_force})"
+            f"{said.purpose}: {counted(said.turns, 'turn')} from {said.turn} {what}{until}"
+        )
+        lines.append(
+            f"    because: {said.because.value}: {said.meaning} (policy {said.policy}, now "
+            f"{said.policy_in_force})"
         )
         lines.append(f"    behind it: {_behind(said)}")
     if seen.releases:
@@ -75,7 +88,10 @@ def account_text(seen: answers.AccountSeen) -> str:
         *(f"newest    {conversation}" for conversation in seen.newest),
     ]
     for purpose, reasons in seen.turns.items():
-        lines.append(f"{purpose}: " + (", ".join(f"{count:,} {why}" for why, count in reasons.items()) or "no turns"))
+        lines.append(
+            f"{purpose}: "
+            + (", ".join(f"{count:,} {why}" for why, count in reasons.items()) or "no turns")
+        )
     lines += [f"choice    {_choice(choice)}" for choice in seen.choices]
     return "\n".join(lines)
 
@@ -100,7 +116,9 @@ def _act(act: ConsentAct | None) -> str:
     match act.act:
         case ActKind.yes | ActKind.no:
             surface = f" on {act.surface}" if act.surface else ""
-            return f"{act.act.value} on {written(act.at)} by {act.via}{surface}, policy {act.policy}"
+            return (
+                f"{act.act.value} on {written(act.at)} by {act.via}{surface}, policy {act.policy}"
+            )
         case ActKind.lapsed:
             return f"lapsed on {written(act.at)} by {act.cause}, policy {act.policy}"
         case ActKind.kept_out:
@@ -117,4 +135,7 @@ def _choice(choice: answers.ChoiceSeen) -> str:
     grant = f", grant {choice.grant}" if choice.grant else ""
     effect = f"{choice.effect}: {choice.because}" if choice.because else choice.effect
     about = f"{choice.question or 'no question'} for {_scope(choice.given_for)}"
-    return f"{said} to {about} on {written(choice.at)} by {choice.via} ({effect}{grant}, policy {choice.policy})"
+    return (
+        f"{said} to {about} on {written(choice.at)} by {choice.via} ({effect}{grant}, policy "
+        f"{choice.policy})"
+    )

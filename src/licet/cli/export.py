@@ -18,8 +18,8 @@ if TYPE_CHECKING:  # imported where it is used: no other command waits for it
 
 @click.group(cls=CommandGroup)
 def export() -> None:
-    """Exports rows in clear to a recipient. The policy must name the recipient. Each export is a registered copy;
-    `licet recall` asks for it back.
+    """Exports rows in clear to a recipient. The policy must name the recipient. Each export is a
+    registered copy; `licet recall` asks for it back.
 
     \b
     Example:  licet export release october --format trl --to lab-one --out /secure/october
@@ -36,10 +36,15 @@ def export() -> None:
     required=True,
     help="The trainer that the files are written for.",
 )
-@click.option("--to", "recipient", required=True, help="The recipient; the policy in force must name it.")
+@click.option(
+    "--to", "recipient", required=True, help="The recipient; the policy in force must name it."
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to create.")
 @click.option(
-    "--split", "splits", multiple=True, help="A split to write, each to its own file; repeatable; by default `train`."
+    "--split",
+    "splits",
+    multiple=True,
+    help="A split to write, each to its own file; repeatable; by default `train`.",
 )
 @dry_option("Count what would be written, and write nothing.")
 @answer_options
@@ -54,35 +59,58 @@ def make(
     at: str | None,
     as_json: bool,
 ) -> None:
-    """Writes the usable rows of RELEASE as plain text. The configuration of a trainer is written beside them.
+    """Writes the usable rows of RELEASE as plain text. The configuration of a trainer is written
+    beside them.
 
-    Rows of held-out people (`validation`, `test`) are written only if --split names them, into files of their own.
+    Rows of held-out people (`validation`, `test`) are written only if --split names them, into
+    files of their own.
 
     \b
-    Example:  licet export release october --format axolotl --to lab-one --out /secure/october --dry-run
+    Example:  licet export release october --format axolotl --to lab-one --out /secure/october
+    --dry-run
               licet export release october --format trl --to lab-one --out /secure/october --split train --split test
     """
     from licet.train import export_files
 
     with opened(data, at) as here:
         made = export_files.export(
-            here, release, Format(form), recipient=recipient, out=out, splits=splits, dry_run=dry_run
+            here,
+            release,
+            Format(form),
+            recipient=recipient,
+            out=out,
+            splits=splits,
+            dry_run=dry_run,
         )
         show(made, as_json, lambda: _made(made))
 
 
 def _made(made: ExportResult) -> str:
     counts = ", ".join(f"{count:,} {kind}" for kind, count in made.lines.items()) or "nothing"
-    lines = [f"{'would write' if made.folder is None else 'wrote'} {counts} from {counted(made.rows, 'row')}"]
+    lines = [
+        (
+            f"{'would write' if made.folder is None else 'wrote'} {counts} from "
+            f"{counted(made.rows, 'row')}"
+        )
+    ]
     if made.splits:
         lines.append(
-            "splits     " + ", ".join(f"{counted(count, 'line')} of {split}" for split, count in made.splits.items())
+            "splits     "
+            + ", ".join(
+                f"{counted(count, 'line')} of {split}" for split, count in made.splits.items()
+            )
         )
     lines += [f"left out   {counted(count, 'row')}: {why}" for why, count in made.left_out.items()]
     if made.folder is not None:
         lines += [
-            f"PLAIN TEXT of people is in `{made.folder}`, for `{made.recipient}` and for nobody else",
-            f"it is a copy on record: {made.export}; `licet recall export {made.export}` recalls it",
+            (
+                f"PLAIN TEXT of people is in `{made.folder}`, for `{made.recipient}` and for "
+                "nobody else"
+            ),
+            (
+                f"it is a copy on record: {made.export}; `licet recall export {made.export}` "
+                "recalls it"
+            ),
         ]
     return "\n".join(lines)
 
@@ -91,8 +119,8 @@ def _made(made: ExportResult) -> str:
 @recipient_option
 @answer_options
 def listed(recipient: str | None, data: Path | None, at: str | None, as_json: bool) -> int:
-    """Lists the exports, newest first. Shows how many of their rows may no longer be used. Exits 1 if a recall is
-    overdue.
+    """Lists the exports, newest first. Shows how many of their rows may no longer be used. Exits 1
+    if a recall is overdue.
 
     \b
     Example:  licet export list --recipient lab-one
@@ -125,8 +153,9 @@ def withdrawn(name: str, data: Path | None, at: str | None, as_json: bool) -> in
 def export_line(one: Export) -> str:
     """An export on one line: its recipient, its rows, and what was recalled of it."""
     if one.acknowledged_at is None and one.due_at is None and one.rows_due_at is not None:
-        state = f", {counted(one.rows_recalled, 'row')} recalled, due {written(one.rows_due_at)}" + (
-            " OVERDUE" if one.overdue else ""
+        state = (
+            f", {counted(one.rows_recalled, 'row')} recalled, due {written(one.rows_due_at)}"
+            + (" OVERDUE" if one.overdue else "")
         )
     elif one.acknowledged_at is not None:
         state = f", deleted {written(one.acknowledged_at)}"

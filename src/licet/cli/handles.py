@@ -15,9 +15,11 @@ from licet.proof import handles as finding
 @click.argument("account")
 @year_option
 @answer_options
-def handles(account: str, year: int | None, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Prints the handles of an ACCOUNT and its conversations. They are its names in the log and in the proofs of
-    releases, for its person alone.
+def handles(
+    account: str, year: int | None, data: Path | None, at: str | None, as_json: bool
+) -> None:
+    """Prints the handles of an ACCOUNT and its conversations. They are its names in the log and in
+    the proofs of releases, for its person alone.
 
     \b
     Example:  licet ledger handles ana --year 2025

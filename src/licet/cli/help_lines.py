@@ -1,7 +1,8 @@
-"""The list of `licet --help`: the groups of commands, and the first sentence of each command's own help.
+"""The list of `licet --help`: the groups of commands, and the first sentence of each command's own
+help.
 
-The list is printed from here, so that it loads no command. A test holds each line to the command's help, and to a
-terminal of 80 columns.
+The list is printed from here, so that it loads no command. A test holds each line to the command's
+help, and to a terminal of 80 columns.
 """
 
 from __future__ import annotations

@@ -7,7 +7,16 @@ from pathlib import Path
 import click
 
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import answer_options, by_option, counted, dry_option, moment, opened, show, user
+from licet.cli.shell import (
+    answer_options,
+    by_option,
+    counted,
+    dry_option,
+    moment,
+    opened,
+    show,
+    user,
+)
 from licet.policy.period import written
 from licet.service import oversight
 from licet.service.oversight import FlagDue, HoldSeen
@@ -17,47 +26,74 @@ from licet.vault.hold_coverage import describe_coverage
 from licet.vault.holds import HoldAct
 
 matter_option = click.option(
-    "--matter", required=True, help="Its purpose, in your own words. It is sealed; the same words end the hold."
+    "--matter",
+    required=True,
+    help="Its purpose, in your own words. It is sealed; the same words end the hold.",
 )
 
 
 @click.group(cls=CommandGroup)
 def hold() -> None:
-    """Places, lists and ends legal holds. A hold keeps content from being erased, and makes none of it usable."""
+    """Places, lists and ends legal holds. A hold keeps content from being erased, and makes none of
+    it usable.
+    """
 
 
 @hold.command("place")
 @click.argument("conversations", nargs=-1, required=True)
 @matter_option
-@click.option("--reason", required=True, type=click.Choice([one.value for one in HoldReason]), help="The reason.")
+@click.option(
+    "--reason",
+    required=True,
+    type=click.Choice([one.value for one in HoldReason]),
+    help="The reason.",
+)
 @click.option("--review", help="The day on which to review the hold; by default in 180 days.")
 @click.option(
-    "--untold", is_flag=True, help="Do not tell the person, because the matter forbids it; this goes on record."
+    "--untold",
+    is_flag=True,
+    help="Do not tell the person, because the matter forbids it; this goes on record.",
 )
 @by_option("places it")
 @dry_option("Show what would be done, and change nothing.")
 @answer_options
 def place(
-    conversations: tuple[str, ...], matter: str, reason: str, review: str | None, untold: bool, by: str | None,
-    dry_run: bool, data: Path | None, at: str | None, as_json: bool,
-) -> int:  # fmt: skip
+    conversations: tuple[str, ...],
+    matter: str,
+    reason: str,
+    review: str | None,
+    untold: bool,
+    by: str | None,
+    dry_run: bool,
+    data: Path | None,
+    at: str | None,
+    as_json: bool,
+) -> int:
     """Places a legal hold on CONVERSATIONS, and says what it holds.
 
     Of each it says what is held and what is not. Exits 1 if nothing of one could be held.
 
-    What is stored now stays, sealed, until the last hold on it ends. A hold restores nothing, and makes nothing usable.
-    A conversation whose time is over is refused (`expired`), also before the sweep; the others are held. Placing it again
-    for the same matter updates its reason and its day of review. If one does not exist, none is held.
+    What is stored now stays, sealed, until the last hold on it ends. A hold restores nothing, and
+    makes nothing usable. A conversation whose time is over is refused (`expired`), also before the
+    sweep; the others are held. Placing it again for the same matter updates its reason and its day
+    of review. If one does not exist, none is held.
 
     \b
-    Example:  licet hold place conv_0190f3a4c2d87b6e9a51c3d4e5f60718 --matter "Smith v. Acme, 2026-17" \\
+    Example:  licet hold place conv_0190f3a4c2d87b6e9a51c3d4e5f60718 --matter "Smith v. Acme,
+    2026-17" \\
                   --reason litigation --review 2026-06-01
     """
     with opened(data, at) as here:
         done = holds.place(
-            here, conversations, matter=matter, reason=HoldReason(reason), by=by or f"user:{user()}",
-            review_at=moment(review) if review is not None else None, is_told=not untold, dry_run=dry_run,
-        )  # fmt: skip
+            here,
+            conversations,
+            matter=matter,
+            reason=HoldReason(reason),
+            by=by or f"user:{user()}",
+            review_at=moment(review) if review is not None else None,
+            is_told=not untold,
+            dry_run=dry_run,
+        )
         show(done, as_json, lambda: "\n".join(_placed(one, dry_run) for one in done))
     return EXIT_NO if any(one.outcome is Outcome.refused for one in done) else 0
 
@@ -68,11 +104,17 @@ def place(
 @dry_option("Show what would be done, and change nothing.")
 @answer_options
 def end(
-    conversations: tuple[str, ...], matter: str, dry_run: bool, data: Path | None, at: str | None, as_json: bool
+    conversations: tuple[str, ...],
+    matter: str,
+    dry_run: bool,
+    data: Path | None,
+    at: str | None,
+    as_json: bool,
 ) -> None:
     """Ends the hold of a matter on CONVERSATIONS: on all or none.
 
-    When the last hold on a conversation ends, the next sweep erases what is past its end date, with a certificate.
+    When the last hold on a conversation ends, the next sweep erases what is past its end date, with
+    a certificate.
 
     \b
     Example:  licet hold end conv_0190f3a4c2d87b6e9a51c3d4e5f60718 --matter "Smith v. Acme, 2026-17"
@@ -85,15 +127,19 @@ def end(
 @hold.command("list")
 @answer_options
 def listed(data: Path | None, at: str | None, as_json: bool) -> int:
-    """Lists legal holds and standing flags by day of review. Exits 1 if a review is overdue. The matter of a hold is
-    sealed and not shown.
+    """Lists legal holds and standing flags by day of review. Exits 1 if a review is overdue. The
+    matter of a hold is sealed and not shown.
 
     \b
     Example:  licet hold list
     """
     with opened(data, at) as here:
         found, flags = oversight.holds(here), oversight.standing_flags(here)
-        rest = [f".. {found.total - len(found.items):,} more"] if found.total > len(found.items) else []
+        rest = (
+            [f".. {found.total - len(found.items):,} more"]
+            if found.total > len(found.items)
+            else []
+        )
         lines = [*map(_line, found.items), *rest, *map(_flag_line, flags)]
         answer = {"holds": found.items, "total": found.total, "flags": flags}
         show(answer, as_json, lambda: "\n".join(lines) or "nothing is held")
@@ -106,7 +152,9 @@ def _placed(act: HoldAct, dry_run: bool) -> str:
         case Outcome.refused:
             verb = f"{'would not be' if dry_run else 'is not'} held ({act.because})"
         case Outcome.unchanged:
-            verb = f"is held for this matter already, {'would be' if dry_run else 'is'} reviewed anew"
+            verb = (
+                f"is held for this matter already, {'would be' if dry_run else 'is'} reviewed anew"
+            )
         case _:
             verb = f"{'would be' if dry_run else 'is'} held"
     review = f", review {written(act.review_at)}" if act.review_at else ""
@@ -133,4 +181,7 @@ def _line(one: HoldSeen) -> str:
     by = f" by {one.placed_by}" if one.placed_by else ""
     review = f"review {written(one.review_at)}{overdue}"
     turns = f"{one.turns_held:,} of {counted(one.turns_held + one.turns_not_held, 'turn')}"
-    return f"{one.conversation} {one.reason.value} since {written(one.placed_at)}{by}{told}, {turns}, {review}"
+    return (
+        f"{one.conversation} {one.reason.value} since {written(one.placed_at)}{by}{told}, "
+        f"{turns}, {review}"
+    )

@@ -1,10 +1,10 @@
-"""The command for the hooks of a coding assistant: asks the gate before a prompt, and records the transcript after
-it.
+"""The command for the hooks of a coding assistant: asks the gate before a prompt, and records the
+transcript after it.
 
-It speaks Claude Code's protocol of hooks: an event as JSON on standard input, an answer as JSON on standard output.
-The only thing that it ever stops is a prompt of a person who must decide first. Whatever goes wrong besides is one
-line on standard error and exit 0: the session goes on, and what it says waits in its transcript for the next hook or
-for `licet watch`.
+It speaks Claude Code's protocol of hooks: an event as JSON on standard input, an answer as JSON on
+standard output. The only thing that it ever stops is a prompt of a person who must decide first.
+Whatever goes wrong besides is one line on standard error and exit 0: the session goes on, and what
+it says waits in its transcript for the next hook or for `licet watch`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ from licet.errors import LicetError
 EVENT_BYTES_MAX = 16 * 2**20
 HOOK_SECONDS_MAX = 8.0
 BEGINS, PROMPT = "SessionStart", "UserPromptSubmit"
-GAINS = frozenset({"Stop", "StopFailure", "SubagentStop", "SessionEnd", "PreCompact", "PostCompact"})
+GAINS = frozenset(
+    {"Stop", "StopFailure", "SubagentStop", "SessionEnd", "PreCompact", "PostCompact"}
+)
 
 
 class _Event(msgspec.Struct, frozen=True):
@@ -42,7 +44,8 @@ class _Event(msgspec.Struct, frozen=True):
 
 @click.command()
 def hook() -> None:
-    """Answers one hook event of Claude Code. Reads it from standard input. It never breaks a session.
+    """Answers one hook event of Claude Code. Reads it from standard input. It never breaks a
+    session.
 
     \b
     Example:  licet hook < event.json
@@ -67,9 +70,13 @@ def _answer(event: _Event) -> dict[str, str] | None:
             here.state.meet(event.session_id, event.cwd or "")
         try:
             _record(here, event, standing)
-        except (LicetError, sqlite3.Error) as error:  # the gate is known: it is answered whatever becomes of the rest
+        # the gate is known: it is answered whatever becomes of the rest
+        except (LicetError, sqlite3.Error) as error:
             click.echo(f"licet: not recorded now: {type(error).__name__}", err=True)
-    asked = f"Please decide how your sessions may be used: {choice_url(config) or 'in your privacy settings'}"
+    asked = (
+        "Please decide how your sessions may be used: "
+        f"{choice_url(config) or 'in your privacy settings'}"
+    )
     match event.hook_event_name, standing.gate:
         case "UserPromptSubmit", "must_decide":
             return {"decision": "block", "reason": asked}

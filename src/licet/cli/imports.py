@@ -20,57 +20,97 @@ from licet.vault import installation
 
 @click.command("import")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--accounts", type=click.Path(path_type=Path), help="CSV or JSONL: account, plan, age, opened.")
-@click.option("--choices", type=click.Path(path_type=Path), help="CSV or JSONL: account, time, allow, channel, ...")
+@click.option(
+    "--accounts", type=click.Path(path_type=Path), help="CSV or JSONL: account, plan, age, opened."
+)
+@click.option(
+    "--choices",
+    type=click.Path(path_type=Path),
+    help="CSV or JSONL: account, time, allow, channel, ...",
+)
 @click.option("--account", help="The account that the files belong to, by the host's id.")
 @click.option("--plan", help="The plan of accounts that --accounts does not name.")
-@click.option("--age", type=click.IntRange(0, 150), help="The age of those accounts; by default unknown.")
+@click.option(
+    "--age", type=click.IntRange(0, 150), help="The age of those accounts; by default unknown."
+)
 @click.option("--surface", help="The surface that was used; by default that of the format.")
 @click.option("--assume-time", help="The time of conversations that record none.")
 @answer_options
 def import_(
-    paths: tuple[Path, ...], accounts: Path | None, choices: Path | None, account: str | None, plan: str | None,
-    age: int | None, surface: str | None, assume_time: str | None, data: Path | None, at: str | None, as_json: bool,
-) -> int:  # fmt: skip
+    paths: tuple[Path, ...],
+    accounts: Path | None,
+    choices: Path | None,
+    account: str | None,
+    plan: str | None,
+    age: int | None,
+    surface: str | None,
+    assume_time: str | None,
+    data: Path | None,
+    at: str | None,
+    as_json: bool,
+) -> int:
     """Imports recorded conversations, as they would stand today. Recorded times are kept.
 
-    A take-out of another installation, zip or unpacked, needs no options: its account, choices and feedback come with it.
-    Reads files of Claude Code, Claude.ai, ChatGPT, LibreChat, Chatbot UI, Open WebUI, Cline, LiteLLM, and OpenAI-style
-    messages as JSONL, also in a zip; a folder may contain several. The same file twice adds nothing. What cannot be
-    read is reported with its place and left out, and the command exits 1.
+    A take-out of another installation, zip or unpacked, needs no options: its account, choices and
+    feedback come with it. Reads files of Claude Code, Claude.ai, ChatGPT, LibreChat, Chatbot UI,
+    Open WebUI, Cline, LiteLLM, and OpenAI-style messages as JSONL, also in a zip; a folder may
+    contain several. The same file twice adds nothing. What cannot be read is reported with its
+    place and left out, and the command exits 1.
 
     \b
     Example:  licet import ~/.claude/projects --account ana --plan pro --age 30
               licet import chats.jsonl --accounts accounts.csv --choices choices.csv
               licet import takeout.zip
     """
-    alone = takeouts.recognised(paths[0]) if len(paths) == 1 and not (accounts or choices or account or plan) else None
+    alone = (
+        takeouts.recognised(paths[0])
+        if len(paths) == 1 and not (accounts or choices or account or plan)
+        else None
+    )
     if alone is not None:
         return _import_takeout(alone, data, at, as_json)
     if accounts is None and plan is None:
-        raise UsageError("whose conversations are these?", "give --account, --plan and --age, or a file of --accounts")
+        raise UsageError(
+            "whose conversations are these?",
+            "give --account, --plan and --age, or a file of --accounts",
+        )
     with opened(data, at) as here:
-        default = RecordedAccount(host=account or "me", plan=plan, age=age) if plan is not None else None
+        default = (
+            RecordedAccount(host=account or "me", plan=plan, age=age) if plan is not None else None
+        )
         known, now = installation.policies(here), here.clock()
         recorded = read_accounts(accounts, now) if accounts else []
-        chosen = read_choices(choices, known, now, _may_choose(recorded, default)) if choices else []
+        chosen = (
+            read_choices(choices, known, now, _may_choose(recorded, default)) if choices else []
+        )
         with progress("{task.completed:,.0f} {task.fields[unit]}") as bar:
             read = bar.add_task("reading", total=imports.import_size(paths), unit="bytes")
             store = bar.add_task("storing", total=None, unit="turns")
             imported = imports.import_files(
-                here, paths, recorded=recorded, choices=chosen, default=default, host=account or "", surface=surface,
+                here,
+                paths,
+                recorded=recorded,
+                choices=chosen,
+                default=default,
+                host=account or "",
+                surface=surface,
                 assume_at=moment(assume_time) if assume_time else None,
                 read_progress=lambda count: bar.advance(read, count),
                 store_progress=lambda count: bar.advance(store, count),
-            )  # fmt: skip
+            )
         plans = {account.plan for account in recorded} | ({default.plan} if default else set())
         foreign = sorted(plans - {name for version in known.versions for name in version.plans})
-        notes = [f"plan `{name}` is in no policy version: nothing said on it may be used" for name in foreign]
+        notes = [
+            f"plan `{name}` is in no policy version: nothing said on it may be used"
+            for name in foreign
+        ]
         if imported.choices_too_early:
             first = known.versions[0].effective.date()
             notes.append(
-                f"{_of(imported.choices_too_early, 'recorded choice')} made before {first}, from which day the policy is "
-                "effective: without effect. `licet init --effective DAY` says from which day your terms have held"
+                f"{_of(imported.choices_too_early, 'recorded choice')} made before {first}, from "
+                "which day the policy is "
+                "effective: without effect. `licet init --effective DAY` says from which day your "
+                "terms have held"
             )
         show(imported, as_json, lambda: "\n".join([imported_text(imported), *notes]))
     return EXIT_NO if imported.broken or imported.refused else 0
@@ -82,19 +122,28 @@ def _import_takeout(taken: TakenOut, data: Path | None, at: str | None, as_json:
         read = bar.add_task("reading", total=takeouts.size(taken), unit="bytes")
         store = bar.add_task("storing", total=None, unit="turns")
         imported, foreign = imports.import_takeout(
-            here, taken, read_progress=lambda count: bar.advance(read, count),
+            here,
+            taken,
+            read_progress=lambda count: bar.advance(read, count),
             store_progress=lambda count: bar.advance(store, count),
-        )  # fmt: skip
+        )
     notes = [
-        f"{_of(count, 'choice')} made under the terms `{version}`, which were not in force here: left out"
+        (
+            f"{_of(count, 'choice')} made under the terms `{version}`, which were not in force "
+            "here: left out"
+        )
         for version, count in Counter(foreign).items()
     ]
     show(imported, as_json, lambda: "\n".join([imported_text(imported), *notes]))
     return EXIT_NO if imported.broken or imported.refused else 0
 
 
-def _may_choose(recorded: Sequence[RecordedAccount], default: RecordedAccount | None) -> frozenset[str] | None:
-    """The accounts whose recorded choices are imported: any, if accounts without a name in the file have a plan."""
+def _may_choose(
+    recorded: Sequence[RecordedAccount], default: RecordedAccount | None
+) -> frozenset[str] | None:
+    """The accounts whose recorded choices are imported: any, if accounts without a name in the file
+    have a plan.
+    """
     return None if default is not None else frozenset(account.host for account in recorded)
 
 
@@ -102,33 +151,53 @@ def imported_text(imported: Imported) -> str:
     """What an import did, in a few lines."""
     known = imported.conversations_known
     where = _of(imported.conversations, "conversation")
-    if imported.conversations < known:  # of the others nothing is stored, and `licet status` counts them too
+    # of the others nothing is stored, and `licet status` counts them too
+    if imported.conversations < known:
         where = f"{imported.conversations:,} of {_of(known, 'conversation')}"
     lines = [
-        f"{_of(imported.turns, 'turn')} read: {imported.stored:,} stored in {where}, {imported.known:,} here already; "
+        f"{_of(imported.turns, 'turn')} read: {imported.stored:,} stored in {where}, "
+        f"{imported.known:,} here already; "
         f"{_of(imported.accounts, 'account')}"
     ]
     if imported.other_projects:
         lines.append(
-            f"{_of(imported.other_projects, 'turn')} named another project than the one that the conversation began in, "
+            f"{_of(imported.other_projects, 'turn')} named another project than the one that the "
+            "conversation began in, "
             "which counts"
         )
     if imported.opened_alone:
-        lines.append(f"{_of(imported.opened_alone, 'account')} of the file opened that nothing was brought in of")
+        lines.append(
+            f"{_of(imported.opened_alone, 'account')} of the file opened that nothing was "
+            "brought in of"
+        )
     if imported.opened_now:
-        lines.append(f"{_of(imported.opened_now, 'account')} of these opened as of now: the file does not say when")
+        lines.append(
+            f"{_of(imported.opened_now, 'account')} of these opened as of now: the file "
+            "does not say when"
+        )
     if imported.choices:
-        effects = ", ".join(f"{count:,} {_EFFECTS.get(what, what)}" for what, count in imported.effects.items())
+        effects = ", ".join(
+            f"{count:,} {_EFFECTS.get(what, what)}" for what, count in imported.effects.items()
+        )
         lines.append(f"{_of(imported.choices, 'recorded choice')}: {effects}")
     lines += [_late_text(one) for one in imported.late]
     if imported.late_accounts > len(imported.late):
-        lines.append(f"... and {_of(imported.late_accounts - len(imported.late), 'account')} more with later events")
+        lines.append(
+            f"... and {_of(imported.late_accounts - len(imported.late), 'account')} more "
+            "with later events"
+        )
     if imported.feedback:
         lines.append(f"{_of(imported.feedback, 'rating')} stored as feedback")
     for day, count in imported.would_be_erased.items():
         lines.append(f"{_of(count, 'turn')} would have been erased on {day}: not stored")
-    lines += [f"{_of(count, 'turn')} refused: {_REFUSED.get(why, why)}" for why, count in imported.refused.items()]
-    lines += [f"{_of(count, 'record')} passed over: {why}" for why, count in sorted(imported.skipped_reasons.items())]
+    lines += [
+        f"{_of(count, 'turn')} refused: {_REFUSED.get(why, why)}"
+        for why, count in imported.refused.items()
+    ]
+    lines += [
+        f"{_of(count, 'record')} passed over: {why}"
+        for why, count in sorted(imported.skipped_reasons.items())
+    ]
     if imported.broken:
         lines.append(f"{_of(imported.broken, 'item')} could not be read and left out:")
         lines += [f"  {item.place}: {item.message}" for item in imported.broken_places]
@@ -148,10 +217,11 @@ def _late_text(late: LateHistory) -> str:
 
 
 _REFUSED = {
-    "closed": "the account is closed", "deleted": "the conversation was deleted",
+    "closed": "the account is closed",
+    "deleted": "the conversation was deleted",
     "too_many_segments": "the conversation changed its surface, plan or permission too often",
     "out_of_order": "the conversation has later turns, and the account later events",
-}  # fmt: skip
+}
 _EFFECTS = {
     "began": "gave permission", "affirmed": "affirmed it", "withdrew": "withdrew it", "declined": "declined",
     "none": "had no effect, as the terms did not cover the account then",

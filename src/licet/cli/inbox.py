@@ -1,4 +1,6 @@
-"""The commands of the inbox: what waits for staff, one item, and who has it. What is written is read from a file."""
+"""The commands of the inbox: what waits for staff, one item, and who has it. What is written is
+read from a file.
+"""
 
 from __future__ import annotations
 
@@ -13,53 +15,94 @@ from licet.policy.period import written
 from licet.release import signatures
 from licet.service import inbox as items
 from licet.service import inbox_verbs
-from licet.service.inbox import PAGE_ITEMS, PAGE_ITEMS_MAX, HeldFilter, InboxView, ItemSeen, ItemSort
+from licet.service.inbox import (
+    PAGE_ITEMS,
+    PAGE_ITEMS_MAX,
+    HeldFilter,
+    InboxView,
+    ItemSeen,
+    ItemSort,
+)
 from licet.service.inbox_sources import InboxItem, ItemKind
 from licet.service.inbox_verbs import InboxResult
 
-by_member = click.option("--by", required=True, help="The e-mail address of the member of staff whose inbox it is.")
+by_member = click.option(
+    "--by", required=True, help="The e-mail address of the member of staff whose inbox it is."
+)
 reason_option = click.option(
-    "--reason", type=click.Path(allow_dash=True, path_type=Path),
+    "--reason",
+    type=click.Path(allow_dash=True, path_type=Path),
     help="A file that says why; - is standard input. The person reads it.",
-)  # fmt: skip
-holder_option = click.option("--holder", default="", help="Who has it now; by default the one who asks.")
+)
+holder_option = click.option(
+    "--holder", default="", help="Who has it now; by default the one who asks."
+)
 
 
 @click.group(cls=CommandGroup)
 def inbox() -> None:
-    """Lists what waits for staff, and says who does it. Each sees the items that their roles can do something about."""
+    """Lists what waits for staff, and says who does it. Each sees the items that their roles can do
+    something about.
+    """
 
 
 @inbox.command("list")
 @by_member
-@click.option("--kind", type=click.Choice([one.value for one in ItemKind]), help="Only of this kind.")
 @click.option(
-    "--held", type=click.Choice([one.value for one in HeldFilter]), help="Only what I, nobody or somebody has."
+    "--kind", type=click.Choice([one.value for one in ItemKind]), help="Only of this kind."
+)
+@click.option(
+    "--held",
+    type=click.Choice([one.value for one in HeldFilter]),
+    help="Only what I, nobody or somebody has.",
 )
 @click.option("--overdue", is_flag=True, help="Only what is overdue.")
 @click.option(
-    "--sort", type=click.Choice([one.value for one in ItemSort]), default="due", help="What is due first, or kinds."
+    "--sort",
+    type=click.Choice([one.value for one in ItemSort]),
+    default="due",
+    help="What is due first, or kinds.",
 )
 @click.option("--after", default="", help="Go on where a page ended.")
-@click.option("--limit", default=PAGE_ITEMS, show_default=True, type=click.IntRange(1, PAGE_ITEMS_MAX), help="At most.")
+@click.option(
+    "--limit",
+    default=PAGE_ITEMS,
+    show_default=True,
+    type=click.IntRange(1, PAGE_ITEMS_MAX),
+    help="At most.",
+)
 @answer_options
 def listed(
-    by: str, kind: str | None, held: str | None, overdue: bool, sort: str, after: str, limit: int, data: Path | None,
-    at: str | None, as_json: bool,
-) -> int:  # fmt: skip
+    by: str,
+    kind: str | None,
+    held: str | None,
+    overdue: bool,
+    sort: str,
+    after: str,
+    limit: int,
+    data: Path | None,
+    at: str | None,
+    as_json: bool,
+) -> int:
     """Lists what waits, what is due first before the rest. Exits 1 if something is overdue.
 
     \b
     Example:  licet inbox list --by ada@example.org --held nobody
     """
     view = InboxView(
-        kind=ItemKind(kind) if kind else None, held=HeldFilter(held) if held else None, overdue=overdue,
-        sort=ItemSort(sort), after=after, most=limit,
-    )  # fmt: skip
+        kind=ItemKind(kind) if kind else None,
+        held=HeldFilter(held) if held else None,
+        overdue=overdue,
+        sort=ItemSort(sort),
+        after=after,
+        most=limit,
+    )
     with opened(data, at) as here:
         found = items.page(here, signatures.member(here, by), view)
         more = [f".. more: --after {found.next}"] if found.next else []
-        show(found, as_json, lambda: "\n".join([*map(_line, found.items), *more]) or "nothing waits")
+        show(
+            found, as_json, lambda: "\n".join([*map(_line, found.items), *more]) or "nothing waits"
+        )
     return EXIT_NO if any(one.overdue for one in found.items) else 0
 
 
@@ -83,7 +126,9 @@ def shown(item: str, by: str, data: Path | None, at: str | None, as_json: bool) 
 @by_member
 @reason_option
 @answer_options
-def taken(item: str, by: str, reason: Path | None, data: Path | None, at: str | None, as_json: bool) -> None:
+def taken(
+    item: str, by: str, reason: Path | None, data: Path | None, at: str | None, as_json: bool
+) -> None:
     """Takes ITEM. If somebody has it, says who.
 
     \b
@@ -101,16 +146,27 @@ def taken(item: str, by: str, reason: Path | None, data: Path | None, at: str | 
 @reason_option
 @answer_options
 def given_back(
-    item: str, by: str, holder: str, reason: Path | None, data: Path | None, at: str | None, as_json: bool
-) -> None:  # fmt: skip
-    """Gives ITEM back, so that somebody else takes it. With --holder for a colleague, and then with a reason.
+    item: str,
+    by: str,
+    holder: str,
+    reason: Path | None,
+    data: Path | None,
+    at: str | None,
+    as_json: bool,
+) -> None:
+    """Gives ITEM back, so that somebody else takes it. With --holder for a colleague, and then with
+    a reason.
 
     \b
-    Example:  licet inbox give-back request:req_0190f3a4c2d87b6e9a51c3d4e5f60718 --by ada@example.org
+    Example:  licet inbox give-back request:req_0190f3a4c2d87b6e9a51c3d4e5f60718 --by
+    ada@example.org
     """
     said = _words(reason)
     with opened(data, at) as here:
-        _tell(inbox_verbs.give_back(here, signatures.member(here, by), item, said, holder=holder), as_json)
+        _tell(
+            inbox_verbs.give_back(here, signatures.member(here, by), item, said, holder=holder),
+            as_json,
+        )
 
 
 @inbox.command("hand")
@@ -121,16 +177,27 @@ def given_back(
 @reason_option
 @answer_options
 def handed(
-    item: str, by: str, to: str, holder: str, reason: Path | None, data: Path | None, at: str | None, as_json: bool
-) -> None:  # fmt: skip
+    item: str,
+    by: str,
+    to: str,
+    holder: str,
+    reason: Path | None,
+    data: Path | None,
+    at: str | None,
+    as_json: bool,
+) -> None:
     """Hands ITEM to a colleague with a role for it, with a reason.
 
     \b
-    Example:  licet inbox hand sweep:20260601T100000Z --by ada@example.org --to bea@example.org --reason why.txt
+    Example:  licet inbox hand sweep:20260601T100000Z --by ada@example.org --to bea@example.org
+    --reason why.txt
     """
     said = _words(reason)
     with opened(data, at) as here:
-        _tell(inbox_verbs.hand(here, signatures.member(here, by), item, to, said, holder=holder), as_json)
+        _tell(
+            inbox_verbs.hand(here, signatures.member(here, by), item, to, said, holder=holder),
+            as_json,
+        )
 
 
 @inbox.command("note")
@@ -138,11 +205,14 @@ def handed(
 @by_member
 @reason_option
 @answer_options
-def noted(item: str, by: str, reason: Path | None, data: Path | None, at: str | None, as_json: bool) -> None:
+def noted(
+    item: str, by: str, reason: Path | None, data: Path | None, at: str | None, as_json: bool
+) -> None:
     """Adds a note to ITEM, from the file of --reason.
 
     \b
-    Example:  licet inbox note request:req_0190f3a4c2d87b6e9a51c3d4e5f60718 --by ada@example.org --reason note.txt
+    Example:  licet inbox note request:req_0190f3a4c2d87b6e9a51c3d4e5f60718 --by ada@example.org
+    --reason note.txt
     """
     said = _words(reason)
     with opened(data, at) as here:
@@ -159,12 +229,19 @@ def _tell(done: InboxResult, as_json: bool) -> None:
 
 def _line(one: InboxItem) -> str:
     due = f"due {written(one.due_at)}" if one.due_at is not None else "no day"
-    return f"{one.item} {due}{' OVERDUE' if one.overdue else ''}, {one.holder or 'nobody'}: {one.what}. {one.act}"
+    return (
+        f"{one.item} {due}{' OVERDUE' if one.overdue else ''}, {one.holder or 'nobody'}: "
+        f"{one.what}. {one.act}"
+    )
 
 
 def _whole(seen: ItemSeen) -> list[str]:
     lines = [_line(seen.waits) if seen.waits is not None else f"{seen.item} is done"]
-    lines.append(f"  {seen.holder} has it since {written(seen.taken_at)}" if seen.taken_at else "  nobody has it")
+    lines.append(
+        f"  {seen.holder} has it since {written(seen.taken_at)}"
+        if seen.taken_at
+        else "  nobody has it"
+    )
     for one in seen.steps:
         ended = {None: "", True: "", False: ", refused"}[one.done]
         to = f" to {one.to}" if one.to else ""

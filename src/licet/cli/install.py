@@ -1,4 +1,6 @@
-"""The commands that create, check and upgrade an installation, and those of its embedded database."""
+"""The commands that create, check and upgrade an installation, and those of its embedded
+database.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,11 @@ from licet.store.migrate import migrations
 from licet.vault import counts, installation
 
 _DAY = click.DateTime(["%Y-%m-%d"])
-SEVERAL = {"jurisdictions": "jurisdiction", "storage_locations": "storage", "joint_controllers": "joint"}
+SEVERAL = {
+    "jurisdictions": "jurisdiction",
+    "storage_locations": "storage",
+    "joint_controllers": "joint",
+}
 OF_CODES = ("jurisdictions", "storage_locations")
 
 
@@ -36,23 +42,42 @@ def _controller_options(command: Callable[..., object]) -> Callable[..., object]
     for key, meaning in reversed(controller.MEANING.items()):
         name = SEVERAL.get(key, key).replace("_", "-")
         command = click.option(
-            f"--controller-{name}", key, multiple=key in SEVERAL, help=f"{meaning[0].upper()}{meaning[1:]}."
+            f"--controller-{name}",
+            key,
+            multiple=key in SEVERAL,
+            help=f"{meaning[0].upper()}{meaning[1:]}.",
         )(command)
     return command
 
 
 @click.command()
 @click.option(
-    "--preset", type=click.Choice(PRESETS), default="strict", show_default=True, help="The preset to begin with."
+    "--preset",
+    type=click.Choice(PRESETS),
+    default="strict",
+    show_default=True,
+    help="The preset to begin with.",
 )
 @click.option(
-    "--policy", "file", type=click.Path(path_type=Path), help="A policy file of your own instead of a preset."
+    "--policy",
+    "file",
+    type=click.Path(path_type=Path),
+    help="A policy file of your own instead of a preset.",
 )
-@click.option("--effective", type=_DAY, help="The day from which the preset applies, in UTC; by default today.")
-@click.option("--decide-by", type=_DAY, help="The last day to put the notice off; by default thirty days later.")
+@click.option(
+    "--effective",
+    type=_DAY,
+    help="The day from which the preset applies, in UTC; by default today.",
+)
+@click.option(
+    "--decide-by",
+    type=_DAY,
+    help="The last day to put the notice off; by default thirty days later.",
+)
 @click.option(
     "--languages",
-    help="The languages in which its notices are published beside English, parted by commas; by default all that they "
+    help="The languages in which its notices are published beside English, parted by commas; by "
+    "default all that they "
     "ship in.",
 )
 @click.option(
@@ -64,20 +89,30 @@ def _controller_options(command: Callable[..., object]) -> Callable[..., object]
 @data_option
 @json_option
 def init(
-    preset: str, file: Path | None, effective: datetime | None, decide_by: datetime | None,
-    languages: str | None, names_left_in: bool, data: Path | None, as_json: bool, **stated: Any,  # noqa: ANN401 click gives what it has
-) -> None:  # fmt: skip
-    """Creates an installation: database, keys and a first policy. Also records who is responsible for the data.
+    preset: str,
+    file: Path | None,
+    effective: datetime | None,
+    decide_by: datetime | None,
+    languages: str | None,
+    names_left_in: bool,
+    data: Path | None,
+    as_json: bool,
+    **stated: Any,  # noqa: ANN401 click gives what it has
+) -> None:
+    """Creates an installation: database, keys and a first policy. Also records who is responsible
+    for the data.
 
-    Every receipt states who is responsible. At a terminal, the command asks for it; otherwise give the options, or fill
-    in controller.yaml in the data folder. Until then `licet doctor` reports it, and `licet serve` accepts only callers
-    on this machine.
+    Every receipt states who is responsible. At a terminal, the command asks for it; otherwise give
+    the options, or fill in controller.yaml in the data folder. Until then `licet doctor` reports
+    it, and `licet serve` accepts only callers on this machine.
 
-    If you already have users, --effective is the day from which your terms apply to them: a future day, or the past day
-    since which you have asked them. Users with older accounts may put off the notice until --decide-by.
+    If you already have users, --effective is the day from which your terms apply to them: a future
+    day, or the past day since which you have asked them. Users with older accounts may put off the
+    notice until --decide-by.
 
-    Releases replace people's names, unless --names-left-in says that they keep them. Decide now: what is said under
-    terms that replace names is never in a release with names, whatever a later version says.
+    Releases replace people's names, unless --names-left-in says that they keep them. Decide now:
+    what is said under terms that replace names is never in a release with names, whatever a later
+    version says.
 
     \b
     Example:  licet init --preset strict
@@ -92,34 +127,51 @@ def init(
         if by_hand and not as_json and sys.stdin.isatty() and sys.stdout.isatty():
             responsible = _asked()
         begun = policy_changes.init(
-            here, preset=preset, file=file, effective=effective.date() if effective else None,
-            decide_by=decide_by.date() if decide_by else None, responsible=responsible,
-            languages=None if languages is None else [one.strip() for one in languages.split(",") if one.strip()],
+            here,
+            preset=preset,
+            file=file,
+            effective=effective.date() if effective else None,
+            decide_by=decide_by.date() if decide_by else None,
+            responsible=responsible,
+            languages=None
+            if languages is None
+            else [one.strip() for one in languages.split(",") if one.strip()],
             names_left_in=names_left_in,
-        )  # fmt: skip
+        )
         show(begun, as_json, lambda: _begun(begun, here.config, here.clock()))
 
 
 def _whole(stated: Mapping[str, Any]) -> controller.Controller:
     """The statements of the options; UsageError for a required one that is missing."""
-    made = controller.checked(controller.Controller(**{key: value for key, value in stated.items() if value}))
+    made = controller.checked(
+        controller.Controller(**{key: value for key, value in stated.items() if value})
+    )
     if made.missing:
         wanted = ", ".join(made.missing)
         raise UsageError(
-            f"of who is responsible this is not stated: {wanted}", "give all of it, or none and fill in the file"
+            f"of who is responsible this is not stated: {wanted}",
+            "give all of it, or none and fill in the file",
         )
     return made
 
 
 def _asked() -> controller.Controller:
-    """Asks at the terminal. An empty answer leaves the line in the file empty; a wrong one is asked again."""
-    click.echo("Who is responsible? It stands in every receipt. Leave empty what you do not know yet.", err=True)
+    """Asks at the terminal. An empty answer leaves the line in the file empty; a wrong one is asked
+    again.
+    """
+    click.echo(
+        "Who is responsible? It stands in every receipt. Leave empty what you do not know yet.",
+        err=True,
+    )
     stated = controller.Controller()
     for key, meaning in controller.MEANING.items():
         stated = click.prompt(
-            f"{meaning[0].upper()}{meaning[1:]}", default="", show_default=False, err=True,
+            f"{meaning[0].upper()}{meaning[1:]}",
+            default="",
+            show_default=False,
+            err=True,
             value_proc=partial(_answered, stated, key),
-        )  # fmt: skip
+        )
     return stated
 
 
@@ -127,7 +179,9 @@ def _answered(stated: controller.Controller, key: str, answer: str) -> controlle
     several = key in OF_CODES
     value = tuple(answer.replace(",", " ").split()) if several else answer.strip()
     try:
-        return controller.checked(msgspec.structs.replace(stated, **{key: value or (() if several else None)}))
+        return controller.checked(
+            msgspec.structs.replace(stated, **{key: value or (() if several else None)})
+        )
     except InputError as error:
         raise click.BadParameter(f"{error.message} ({error.hint})") from None
 
@@ -140,12 +194,18 @@ def _begun(begun: policy_changes.InstallationBegun, config: Configuration, now: 
         f"data       {config.data}",
     ]
     if missing := controller.read(config.controller).missing:
-        lines.append(f"missing    who is responsible: fill in {', '.join(missing)} in {config.controller}")
+        lines.append(
+            f"missing    who is responsible: fill in {', '.join(missing)} in {config.controller}"
+        )
     from licet.curate import engine_settings  # here: it knows of everything that curates
 
-    if begun.names is NamesTerm.replaced and notice.PERSON not in engine_settings.name_search(config).kinds:
+    if (
+        begun.names is NamesTerm.replaced
+        and notice.PERSON not in engine_settings.name_search(config).kinds
+    ):
         lines.append(
-            "names      to be replaced, and nothing here looks for them: unset LICET_CURATE__NAMES before the first release"
+            "names      to be replaced, and nothing here looks for them: unset "
+            "LICET_CURATE__NAMES before the first release"
         )
     lines.append("")
     return "\n".join([*lines, *_for_people(begun, now)])
@@ -159,25 +219,33 @@ def _for_people(begun: policy_changes.InstallationBegun, now: datetime) -> list[
         lines.append(f"Before {first} (UTC) nobody is asked and nothing can be chosen.")
     if begun.decide_by is not None and now.date() > begun.decide_by:
         lines.append(
-            f"{begun.decide_by} is over: who has not answered can read, export, delete and choose, but not write."
+            f"{begun.decide_by} is over: who has not answered can read, export, delete and "
+            "choose, but not write."
         )
     elif begun.decide_by is not None:
         lines += [
-            f"Until the end of {begun.decide_by} (UTC) an account that was opened before {first} may put the notice off and"
+            f"Until the end of {begun.decide_by} (UTC) an account that was opened before {first} "
+            "may put the notice off and"
             " go on writing.",
-            "After it, an account that has not answered can read, export, delete and choose, but not write, until it"
-            f" answers; either answer opens it again. Silence is never consent: nothing becomes usable on {begun.decide_by}.",
+            "After it, an account that has not answered can read, export, delete and choose, but "
+            "not write, until it"
+            " answers; either answer opens it again. Silence is never consent: nothing becomes "
+            f"usable on {begun.decide_by}.",
         ]
     lines += [
-        f"An account that was opened on {first} or later must decide before it writes. Say when each account was opened"
-        " (`opened`, in POST /v1/accounts and in the file of `licet import --accounts`): without it, it is opened now.",
+        f"An account that was opened on {first} or later must decide before it writes. Say when "
+        "each account was opened"
+        " (`opened`, in POST /v1/accounts and in the file of `licet import --accounts`): without "
+        "it, it is opened now.",
         f"A choice that was made before {first} has no effect.",
     ]
     return lines
 
 
 @click.command("doctor")
-@click.option("--alert", help="Say what an alert of deploy/alerts.yaml means and what to do; checks nothing.")
+@click.option(
+    "--alert", help="Say what an alert of deploy/alerts.yaml means and what to do; checks nothing."
+)
 @answer_options
 def doctor(alert: str | None, data: Path | None, at: str | None, as_json: bool) -> int:
     """Checks the installation and says how to fix what is broken. Exits 1 if anything is.
@@ -191,7 +259,9 @@ def doctor(alert: str | None, data: Path | None, at: str | None, as_json: bool) 
         show(
             found,
             as_json,
-            lambda: f"{found.means}\n{'mend:':<6}{found.mend}\n{'page:':<6}docs/runbooks/{found.page}.md",
+            lambda: (
+                f"{found.means}\n{'mend:':<6}{found.mend}\n{'page:':<6}docs/runbooks/{found.page}.md"
+            ),
         )
         return 0
     from licet import doctor  # here, not above: it knows of everything
@@ -199,7 +269,8 @@ def doctor(alert: str | None, data: Path | None, at: str | None, as_json: bool) 
     with opened(data, at) as here:
         findings = doctor.examine(here)
         lines = [
-            f"{f.state.value:<8} {f.what:<14} {f.seen}" + (f"\n{'':<23} mend: {f.mend}" if f.mend else "")
+            f"{f.state.value:<8} {f.what:<14} {f.seen}"
+            + (f"\n{'':<23} mend: {f.mend}" if f.mend else "")
             for f in findings
         ]
         show(findings, as_json, lambda: "\n".join(lines))
@@ -210,8 +281,8 @@ def doctor(alert: str | None, data: Path | None, at: str | None, as_json: bool) 
 @data_option
 @json_option
 def upgrade(data: Path | None, as_json: bool) -> None:
-    """Upgrades the database schema to this version. Takes a lock. A schema that is newer than this version is
-    refused.
+    """Upgrades the database schema to this version. Takes a lock. A schema that is newer than this
+    version is refused.
 
     \b
     Example:  licet upgrade
@@ -234,9 +305,15 @@ def _database(name: str, act: Callable[[Path], embedded.ServerStatus]) -> None:
     def command(data: Path | None, as_json: bool) -> None:
         config = Configuration.of(os.environ, data)
         if config.database_url:
-            raise UsageError("LICET_DATABASE_URL names a database of your own", "start and stop it where it runs")
+            raise UsageError(
+                "LICET_DATABASE_URL names a database of your own", "start and stop it where it runs"
+            )
         state = act(config.data / "postgres")
-        show(state, as_json, lambda: "\n".join(f"{k:<10} {v}" for k, v in msgspec.structs.asdict(state).items()))
+        show(
+            state,
+            as_json,
+            lambda: "\n".join(f"{k:<10} {v}" for k, v in msgspec.structs.asdict(state).items()),
+        )
 
 
 def _start(folder: Path) -> embedded.ServerStatus:
@@ -262,8 +339,8 @@ for _name, _act in (("start", _start), ("stop", _stop), ("status", _state)):
 @data_option
 @json_option
 def recount(data: Path | None, as_json: bool) -> None:
-    """Counts accounts and content anew for `licet status` and the console. Nobody has to wait for it. `licet doctor` says
-    when it is needed.
+    """Counts accounts and content anew for `licet status` and the console. Nobody has to wait for
+    it. `licet doctor` says when it is needed.
 
     \b
     Example:  licet db recount
@@ -273,4 +350,8 @@ def recount(data: Path | None, as_json: bool) -> None:
             found = counts.differences(tx)
             counts.recount(tx)
         told = {"differed": found}
-        show(told, as_json, lambda: "\n".join([f"{len(found):,} counts differed and are counted anew", *found]))
+        show(
+            told,
+            as_json,
+            lambda: "\n".join([f"{len(found):,} counts differed and are counted anew", *found]),
+        )

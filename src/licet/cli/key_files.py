@@ -1,4 +1,6 @@
-"""Files with one private key of a witness or a recipient: made once, read whole, never overwritten."""
+"""Files with one private key of a witness or a recipient: made once, read whole, never
+overwritten.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ _WHOSE = {
 
 
 def key_file(file: Path, name: str | None, kind: SignatureType, command: str) -> Signer:
-    """The key in ``file``, of the ``kind``; made under ``name`` where there is no file. ``command`` makes such a file."""
+    """The key in ``file``, of the ``kind``; made under ``name`` where there is no file. ``command``
+    makes such a file.
+    """
     if not file.exists():
         if name is None:
             raise UsageError(f"there is no key in `{file}`", "give a name to make one: --name NAME")
@@ -34,8 +38,12 @@ def key_file(file: Path, name: str | None, kind: SignatureType, command: str) ->
         text = file.read_bytes()[:KEY_FILE_BYTES_MAX].decode("ascii", "replace").strip()
         signer = Signer.parse(text)
     except RefusedError as error:  # which never quotes the key
-        raise InputError(error.message, f"`{command} FILE --name NAME` makes one", file=str(file)) from None
+        raise InputError(
+            error.message, f"`{command} FILE --name NAME` makes one", file=str(file)
+        ) from None
     if signer.type is not kind:
         hint = f"`{command} FILE --name NAME` makes one"
-        raise InputError(f"this is {_WHOSE[signer.type]}, and {_WHOSE[kind]} is wanted", hint, file=str(file))
+        raise InputError(
+            f"this is {_WHOSE[signer.type]}, and {_WHOSE[kind]} is wanted", hint, file=str(file)
+        )
     return signer

@@ -26,12 +26,18 @@ def keys() -> None:
     help="Make the daily rotation: new keys where something was deleted or withdrawn.",
 )
 @click.option(
-    "--weekly", "kind", flag_value="weekly", help="Make the weekly rotation: new keys also where something expired."
+    "--weekly",
+    "kind",
+    flag_value="weekly",
+    help="Make the weekly rotation: new keys also where something expired.",
 )
 @dry_option("Count what would be done, and change nothing.")
 @answer_options
-def rotate(kind: str | None, dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Runs the rotation that is due, or the one that is named. A rotation that was interrupted is finished first.
+def rotate(
+    kind: str | None, dry_run: bool, data: Path | None, at: str | None, as_json: bool
+) -> None:
+    """Runs the rotation that is due, or the one that is named. A rotation that was interrupted is
+    finished first.
 
     \b
     Example:  licet keys rotate
@@ -48,7 +54,9 @@ def rotate(kind: str | None, dry_run: bool, data: Path | None, at: str | None, a
         with progress() as bar:
             task = bar.add_task("buckets", total=None)
             done = epochs.rotate(
-                here, chosen, lambda so_far: bar.update(task, completed=so_far.buckets, total=_total(so_far))
+                here,
+                chosen,
+                lambda so_far: bar.update(task, completed=so_far.buckets, total=_total(so_far)),
             )
         show(done, as_json, lambda: f"{'finished' if done.resumed else 'rotated'}: {_counts(done)}")
 
@@ -59,8 +67,10 @@ def _total(so_far: RotationResult) -> int:
 
 def _counts(done: RotationResult) -> str:
     return (
-        f"epoch {done.epoch} ({done.rotation.value}), {counted(done.buckets, 'bucket')}, {done.buckets_rekeyed:,} with a new key;"
-        f" {counted(done.accounts_rewrapped, 'account')} wrapped anew, {done.accounts_rekeyed:,} with new keys,"
+        f"epoch {done.epoch} ({done.rotation.value}), {counted(done.buckets, 'bucket')}, "
+        f"{done.buckets_rekeyed:,} with a new key;"
+        f" {counted(done.accounts_rewrapped, 'account')} wrapped anew, {done.accounts_rekeyed:,} "
+        "with new keys,"
         f" {counted(done.pages, 'key page')}"
     )
 
@@ -68,8 +78,8 @@ def _counts(done: RotationResult) -> str:
 @keys.command()
 @answer_options
 def status(data: Path | None, at: str | None, as_json: bool) -> None:
-    """Shows the epochs, and which rotations are due when. Also shows after how many days erased content is out of
-    reach of old copies.
+    """Shows the epochs, and which rotations are due when. Also shows after how many days erased
+    content is out of reach of old copies.
 
     \b
     Example:  licet keys status
@@ -90,13 +100,17 @@ def _lines(seen: epochs.KeyStatus) -> list[str]:
             state = f"to be destroyed {written(epoch.destroy_at)}"
         lines.append(f"epoch {epoch.number} ({epoch.rotation}) since {opened_at}: {state}")
     if seen.unfinished:
-        lines.append(f"the rotation into epoch {seen.unfinished} was begun: `licet keys rotate` goes on with it")
+        lines.append(
+            f"the rotation into epoch {seen.unfinished} was begun: `licet keys rotate` goes "
+            "on with it"
+        )
     for name, waiting in seen.waiting.items():
         due = seen.due[name]
         when = f"due {written(due)}" if due else "nothing is due"
         days = seen.out_of_reach_days[name]
         lines.append(
-            f"{name}: {waiting:,} accounts wait, {when}; out of reach of old copies within {counted(days, 'day')}"
+            f"{name}: {waiting:,} accounts wait, {when}; out of reach of old copies within "
+            f"{counted(days, 'day')}"
         )
     return lines
 

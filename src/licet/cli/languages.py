@@ -1,4 +1,6 @@
-"""The commands for whoever writes a language: list them, check one, and say that it was made from the English of today."""
+"""The commands for whoever writes a language: list them, check one, and say that it was made from
+the English of today.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ _folder_option = click.option(
 
 @click.group(cls=CommandGroup)
 def languages() -> None:
-    """Checks the languages that the pages speak. A language is one file of sentences, and its notices."""
+    """Checks the languages that the pages speak. A language is one file of sentences, and its
+    notices.
+    """
 
 
 @languages.command("list")
@@ -43,7 +47,11 @@ def list_languages(folder: Path | None, as_json: bool) -> None:
         for name, own in known.named
     ]
     show(
-        rows, as_json, lambda: "\n".join("{language:<8} {sentences:>5} of {english}  {name}".format(**r) for r in rows)
+        rows,
+        as_json,
+        lambda: "\n".join(
+            "{language:<8} {sentences:>5} of {english}  {name}".format(**r) for r in rows
+        ),
     )
 
 
@@ -52,8 +60,8 @@ def list_languages(folder: Path | None, as_json: bool) -> None:
 @_folder_option
 @json_option
 def check(names: tuple[str, ...], folder: Path | None, as_json: bool) -> int:
-    """Lists what is missing or wrong in languages. Without NAMES checks all. Exits 1 on an error; a warning is for you
-    to judge.
+    """Lists what is missing or wrong in languages. Without NAMES checks all. Exits 1 on an error; a
+    warning is for you to judge.
 
     \b
     Example:  licet languages check de
@@ -62,7 +70,10 @@ def check(names: tuple[str, ...], folder: Path | None, as_json: bool) -> int:
     wanted = names or tuple(name for name in known.names if name != ENGLISH)
     found = [one for name in wanted for one in catalogue_check.check(known, name)]
     errors = sum(not one.is_warning for one in found)
-    lines = [*map(str, found), f"{counted(errors, 'error')}, {counted(len(found) - errors, 'warning')}"]
+    lines = [
+        *map(str, found),
+        f"{counted(errors, 'error')}, {counted(len(found) - errors, 'warning')}",
+    ]
     show(found, as_json, lambda: "\n".join(lines))
     return EXIT_NO if errors else 0
 
@@ -70,12 +81,20 @@ def check(names: tuple[str, ...], folder: Path | None, as_json: bool) -> int:
 @languages.command("stamp")
 @click.argument("name")
 @click.argument("keys", nargs=-1)
-@click.option("--all", "again", is_flag=True, help="Stamp all anew: you have read the English of today beside each.")
+@click.option(
+    "--all",
+    "again",
+    is_flag=True,
+    help="Stamp all anew: you have read the English of today beside each.",
+)
 @_folder_option
 @json_option
-def stamp(name: str, keys: tuple[str, ...], again: bool, folder: Path | None, as_json: bool) -> None:
-    """Records that a language's sentences translate the English of today. Takes those without a stamp, and KEYS
-    (or the file names of notices) that you have read again. Until then English is shown in their place.
+def stamp(
+    name: str, keys: tuple[str, ...], again: bool, folder: Path | None, as_json: bool
+) -> None:
+    """Records that a language's sentences translate the English of today. Takes those without a
+    stamp, and KEYS (or the file names of notices) that you have read again. Until then English is
+    shown in their place.
 
     \b
     Example:  licet languages stamp de

@@ -1,4 +1,6 @@
-"""The commands of models: which models learnt from a person, and which are affected by a withdrawal."""
+"""The commands of models: which models learnt from a person, and which are affected by a
+withdrawal.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,10 @@ def trace(name: str, data: Path | None, at: str | None, as_json: bool) -> None:
     with opened(data, at) as here:
         found = lineage.which_models(here, name)
         lines = [
-            f"{one.model} {one.name}: {counted(one.rows, 'row')} of {one.release}, {written(one.finished_at)}"
+            (
+                f"{one.model} {one.name}: {counted(one.rows, 'row')} of {one.release}, "
+                f"{written(one.finished_at)}"
+            )
             for one in found
         ]
         show(found, as_json, lambda: "\n".join(lines) or "no model learnt from it")
@@ -58,10 +63,11 @@ def trace(name: str, data: Path | None, at: str | None, as_json: bool) -> None:
 @click.option("--since", help="Only rows withdrawn or erased since this moment; by default all.")
 @answer_options
 def affected(since: str | None, data: Path | None, at: str | None, as_json: bool) -> int:
-    """Lists the models that learnt from rows withdrawn since. Erased rows count too. Exits 1 if there is one.
+    """Lists the models that learnt from rows withdrawn since. Erased rows count too. Exits 1 if
+    there is one.
 
-    What a run consumed before a withdrawal remains in the model until it is trained again: this is the list of models
-    to retrain.
+    What a run consumed before a withdrawal remains in the model until it is trained again: this is
+    the list of models to retrain.
 
     \b
     Example:  licet models affected --since 2026-01-01
@@ -71,7 +77,8 @@ def affected(since: str | None, data: Path | None, at: str | None, as_json: bool
     with opened(data, at) as here:
         found = lineage.affected(here, moment(since) if since else None)
         lines = [
-            f"{one.model} {one.name}: {one.withdrawn:,} of {counted(one.consumed, 'row')} of {one.release}, "
+            f"{one.model} {one.name}: {one.withdrawn:,} of {counted(one.consumed, 'row')} of "
+            f"{one.release}, "
             f"of {one.people:,} people, may no longer be used; {one.erased:,} are erased"
             for one in found
         ]
@@ -82,11 +89,17 @@ def affected(since: str | None, data: Path | None, at: str | None, as_json: bool
 @models.command("record")
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option(
-    "--key", "keys", multiple=True, help="The public key that signed it, if it was not signed here; repeatable."
+    "--key",
+    "keys",
+    multiple=True,
+    help="The public key that signed it, if it was not signed here; repeatable.",
 )
 @answer_options
-def record(folder: Path, keys: tuple[str, ...], data: Path | None, at: str | None, as_json: bool) -> None:
-    """Records a model that was trained elsewhere under the gate. FOLDER must pass every check of `licet verify`.
+def record(
+    folder: Path, keys: tuple[str, ...], data: Path | None, at: str | None, as_json: bool
+) -> None:
+    """Records a model that was trained elsewhere under the gate. FOLDER must pass every check of
+    `licet verify`.
 
     \b
     Example:  licet models record models/ours --key "$TRAINERS_KEY"
@@ -101,7 +114,8 @@ def record(folder: Path, keys: tuple[str, ...], data: Path | None, at: str | Non
 @models.command("list")
 @answer_options
 def listed(data: Path | None, at: str | None, as_json: bool) -> None:
-    """Lists the recorded models, newest first. Also runs that left no model, which `licet status --json` has too.
+    """Lists the recorded models, newest first. Also runs that left no model, which `licet status
+    --json` has too.
 
     \b
     Example:  licet models list
@@ -135,11 +149,15 @@ def shown(model: str, data: Path | None, at: str | None, as_json: bool) -> None:
 @click.option("--reason", required=True, help="Why, for the record.")
 @by_option("retires it")
 @answer_options
-def retire(model: str, reason: str, by: str | None, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Marks MODEL as no longer used. It stays on record, and `licet models affected` no longer lists it.
+def retire(
+    model: str, reason: str, by: str | None, data: Path | None, at: str | None, as_json: bool
+) -> None:
+    """Marks MODEL as no longer used. It stays on record, and `licet models affected` no longer
+    lists it.
 
     \b
-    Example:  licet models retire model_0190f3a4c2d87b6e9a51c3d4e5f60718 --reason 'its weights are deleted'
+    Example:  licet models retire model_0190f3a4c2d87b6e9a51c3d4e5f60718 --reason 'its weights are
+    deleted'
     """
     from licet.train import lineage
 
@@ -150,13 +168,15 @@ def retire(model: str, reason: str, by: str | None, data: Path | None, at: str |
 
 @models.command("key")
 @click.option(
-    "--pem", is_flag=True, help="Print the key of `model.sig` instead, in the form that `model_signing` takes."
+    "--pem",
+    is_flag=True,
+    help="Print the key of `model.sig` instead, in the form that `model_signing` takes.",
 )
 @data_option
 @json_option
 def key(pem: bool, data: Path | None, as_json: bool) -> None:
-    """Prints the public key that verifies models' statements. `licet verify` takes it: hand it out apart from the
-    models.
+    """Prints the public key that verifies models' statements. `licet verify` takes it: hand it out
+    apart from the models.
 
     \b
     Example:  licet models key
@@ -165,23 +185,32 @@ def key(pem: bool, data: Path | None, as_json: bool) -> None:
 
     with opened(data) as here:
         vkey, signature_key = lineage.keys(here)
-        show({"vkey": vkey, "pem": signature_key}, as_json, lambda: signature_key.rstrip("\n") if pem else vkey)
+        show(
+            {"vkey": vkey, "pem": signature_key},
+            as_json,
+            lambda: signature_key.rstrip("\n") if pem else vkey,
+        )
 
 
 def _lines(found: ModelDetail) -> Iterator[str]:
     known, run, gone = found.seen.model, found.run, found.seen.affected
     yield _line(known)
     yield (
-        f"  took {run.consumed:,} of {counted(run.release_rows, 'row')}, steps {run.first_step:,} to {run.last_step:,},"
+        f"  took {run.consumed:,} of {counted(run.release_rows, 'row')}, steps {run.first_step:,} "
+        f"to {run.last_step:,},"
         f" {counted(run.gates, 'state')} of the gate"
     )
     if gone is not None:
-        yield f"  {gone.withdrawn:,} of its rows, of {gone.people:,} people, may no longer be used; {gone.erased:,} are erased"
+        yield (
+            f"  {gone.withdrawn:,} of its rows, of {gone.people:,} people, may no longer be "
+            f"used; {gone.erased:,} are erased"
+        )
     else:
         yield "  every row that it learnt from may still be used"
     for one in found.audits:
         yield (
-            f"  canary audit {written(one.audited_at)} by {one.audited_by}: {one.verdict.value}, {one.exposed} of {one.planted}"
+            f"  canary audit {written(one.audited_at)} by {one.audited_by}: {one.verdict.value}, "
+            f"{one.exposed} of {one.planted}"
             f" exposed (p below {one.bound:g}), {one.recipe}, licet {one.licet}"
         )
     if not found.audits:

@@ -21,14 +21,21 @@ def notice() -> None:
 
 @notice.command("publish")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--version", help="The policy version that the notice asks about; by default the newest.")
+@click.option(
+    "--version", help="The policy version that the notice asks about; by default the newest."
+)
 @by_option("publishes")
 @answer_options
 def notice_publish(
-    files: tuple[Path, ...], version: str | None, by: str | None, data: Path | None, at: str | None, as_json: bool
+    files: tuple[Path, ...],
+    version: str | None,
+    by: str | None,
+    data: Path | None,
+    at: str | None,
+    as_json: bool,
 ) -> None:
-    """Publishes notices. Without FILES, publishes those that ship for the policy. A published notice never changes
-    again.
+    """Publishes notices. Without FILES, publishes those that ship for the policy. A published
+    notice never changes again.
 
     \b
     Example:  licet notice publish our-notice.en.md
@@ -37,7 +44,11 @@ def notice_publish(
     with opened(data, at) as here:
         made = policy_changes.publish_notices(here, sources, version=version, by=by or user())
         lines = [
-            f"{n.variant.value} {n.language} for {n.version}: {n.sha256}{'' if n.new else ' (as before)'}" for n in made
+            (
+                f"{n.variant.value} {n.language} for {n.version}: "
+                f"{n.sha256}{'' if n.new else ' (as before)'}"
+            )
+            for n in made
         ]
         show(made, as_json, lambda: "\n".join(lines))
 
@@ -45,18 +56,20 @@ def notice_publish(
 @notice.command("lint")
 @click.argument("target")
 @click.option(
-    "--settings", help="The settings page or file, to check that withdrawing takes no more steps than allowing."
+    "--settings",
+    help="The settings page or file, to check that withdrawing takes no more steps than allowing.",
 )
 @click.option(
     "--policy",
     type=click.Path(path_type=Path),
-    help="The policy file that the notice asks about, to check that each question is asked by itself; by default the "
+    help="The policy file that the notice asks about, to check that each question is asked by "
+    "itself; by default the "
     "preset that the notice names.",
 )
 @json_option
 def notice_lint(target: str, settings: str | None, policy: Path | None, as_json: bool) -> int:
-    """Fails a notice or a page that presses people to say yes. Takes a notice (.md), a page's markup (.html) or a
-    URL, which is measured in a browser. Exits 1 on a failure.
+    """Fails a notice or a page that presses people to say yes. Takes a notice (.md), a page's
+    markup (.html) or a URL, which is measured in a browser. Exits 1 on a failure.
 
     \b
     Example:  licet notice lint our-notice.en.md

@@ -63,7 +63,11 @@ def policy_check(file: Path, as_json: bool) -> None:
     """
     checked = load(file)
     value = {**checked.document(), "sha256": checked.sha256().hex()}
-    show(value, as_json, lambda: f"{checked.policy} {checked.version} is well formed: {checked.sha256().hex()}")
+    show(
+        value,
+        as_json,
+        lambda: f"{checked.policy} {checked.version} is well formed: {checked.sha256().hex()}",
+    )
 
 
 @policy.command("diff")
@@ -71,14 +75,17 @@ def policy_check(file: Path, as_json: bool) -> None:
 @click.argument("new", type=click.Path(path_type=Path))
 @json_option
 def policy_diff(old: Path, new: Path, as_json: bool) -> int:
-    """Shows what one policy file changes in another. Shows each key and the direction of its change. Exits 2 if
-    there are changes.
+    """Shows what one policy file changes in another. Shows each key and the direction of its
+    change. Exits 2 if there are changes.
 
     \b
     Example:  licet policy diff policy.yaml policy-2026.yaml
     """
     changed = diff.diff(load(old), load(new))
-    lines = [f"{_SIGNS[c.direction]} {c.key}: {_plain(c.old)} -> {_plain(c.new)}" for c in changed.changes]
+    lines = [
+        f"{_SIGNS[c.direction]} {c.key}: {_plain(c.old)} -> {_plain(c.new)}"
+        for c in changed.changes
+    ]
     show(changed, as_json, lambda: "\n".join([*lines, diff.sentence(changed)]))
     return EXIT_CHANGES if changed.changes else 0
 
@@ -93,42 +100,63 @@ def _plain(value: object) -> str:
 @policy.command("plan")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
-    "--shorten-stored", is_flag=True, help="Also plan to shorten stored dates, and list each with its new one."
+    "--shorten-stored",
+    is_flag=True,
+    help="Also plan to shorten stored dates, and list each with its new one.",
 )
 @click.option("--limit", default=50, show_default=True, help="How many dates to list at once.")
 @click.option(
-    "--after", default="", help="List the dates behind this one of the plan that --plan names, and draw no new one."
+    "--after",
+    default="",
+    help="List the dates behind this one of the plan that --plan names, and draw no new one.",
 )
-@click.option("--plan", "plan_sha256", default="", help="With --after: the plan, as it names itself.")
+@click.option(
+    "--plan", "plan_sha256", default="", help="With --after: the plan, as it names itself."
+)
 @by_option("plans")
 @answer_options
 def policy_plan(
-    file: Path, shorten_stored: bool, limit: int, after: str, plan_sha256: str, by: str | None, data: Path | None,
-    at: str | None, as_json: bool,
-) -> int:  # fmt: skip
-    """Shows what a policy file would do to the accounts here. Changes nothing. Exits 2 if there are changes.
+    file: Path,
+    shorten_stored: bool,
+    limit: int,
+    after: str,
+    plan_sha256: str,
+    by: str | None,
+    data: Path | None,
+    at: str | None,
+    as_json: bool,
+) -> int:
+    """Shows what a policy file would do to the accounts here. Changes nothing. Exits 2 if there are
+    changes.
 
-    With --shorten-stored it lists, person by person, each stored date that would come nearer, with the date now and the
-    date after. `licet policy apply --shorten-stored --plan SHA256` then shortens these and no others.
+    With --shorten-stored it lists, person by person, each stored date that would come nearer, with
+    the date now and the date after. `licet policy apply --shorten-stored --plan SHA256` then
+    shortens these and no others.
 
     \b
     Example:  licet policy plan policy-2026.yaml
               licet policy plan policy-2026.yaml --shorten-stored --limit 1000 --json
     """
-    from licet.service import policy_changes  # here: a policy is tested and checked without the database's driver
+    # here: a policy is tested and checked without the database's driver
+    from licet.service import policy_changes
 
     if bool(after) != bool(plan_sha256) or (after and not shorten_stored):
         raise UsageError(
-            "--after lists more of one plan", "give --shorten-stored, --plan and --after as they were printed"
+            "--after lists more of one plan",
+            "give --shorten-stored, --plan and --after as they were printed",
         )
     with opened(data, at) as here:
         if after:
             page = policy_changes.planned_dates(here, file, plan_sha256, cursor=after, limit=limit)
             show(page, as_json, lambda: "\n".join(_date_lines(page)))
             return EXIT_CHANGES if page.items else 0
-        planned = policy_changes.plan_policy(here, file, by=by or user(), shorten_stored=shorten_stored, limit=limit)
+        planned = policy_changes.plan_policy(
+            here, file, by=by or user(), shorten_stored=shorten_stored, limit=limit
+        )
         show(planned, as_json, lambda: plan_text(planned))
-    return EXIT_CHANGES if planned.plan.has_changes or (planned.dates and planned.dates.items) else 0
+    return (
+        EXIT_CHANGES if planned.plan.has_changes or (planned.dates and planned.dates.items) else 0
+    )
 
 
 def _date_lines(page: DatesPage) -> list[str]:
@@ -138,10 +166,13 @@ def _date_lines(page: DatesPage) -> list[str]:
         if one.account != account:
             account = one.account
             lines.append(
-                f"  {account}" + (" has changed since the plan, and is not shortened by it" if one.changed else "")
+                f"  {account}"
+                + (" has changed since the plan, and is not shortened by it" if one.changed else "")
             )
         dates = f"{written(one.keep_until)} -> {written(one.becomes)}"
-        lines.append(f"    {one.conversation} part {one.segment + 1}, {counted(one.turns, 'turn')}: {dates}")
+        lines.append(
+            f"    {one.conversation} part {one.segment + 1}, {counted(one.turns, 'turn')}: {dates}"
+        )
     return [*lines, *([f"  .. more: --after {page.next}"] if page.next else [])]
 
 
@@ -149,11 +180,16 @@ def plan_text(planned: PlannedPolicy) -> str:
     """A plan as text, with Terraform's signs: + more, - less, ~ otherwise."""
     plan = planned.plan
     lines = [
-        f"{plan.policy} {plan.base} -> {plan.version}, as of {written(plan.at)} if nobody does anything until then",
+        (
+            f"{plan.policy} {plan.base} -> {plan.version}, as of {written(plan.at)} if nobody "
+            "does anything until then"
+        ),
         plan.direction,
         "",
     ]
-    lines += [f"  {_SIGNS[c.direction]} {c.key}: {_plain(c.old)} -> {_plain(c.new)}" for c in plan.changes]
+    lines += [
+        f"  {_SIGNS[c.direction]} {c.key}: {_plain(c.old)} -> {_plain(c.new)}" for c in plan.changes
+    ]
     lines += ["", f"  ~ {plan.asked_again:,} accounts asked again"]
     lines += [f"  ~ {count:,} accounts move from gate {move}" for move, count in plan.gates.items()]
     for question, told in plan.questions.items():
@@ -161,34 +197,56 @@ def plan_text(planned: PlannedPolicy) -> str:
         lines.append(f"  - {told.ended:,} permissions for `{question}` end, of any scope")
     for purpose, rows in plan.purposes.items():
         lines.append(f"  + {rows.entering:,} stored turns enter {purpose}")
-        lines.append(f"  - {rows.leaving:,} stored turns leave {purpose} ({rows.before:,} -> {rows.after:,})")
+        lines.append(
+            f"  - {rows.leaving:,} stored turns leave {purpose} ({rows.before:,} -> {rows.after:,})"
+        )
     lines += _nearer_lines(plan)
-    lines += [f"  ~ the pages have no words for `{name}`, and say its name" for name in planned.unworded]
+    lines += [
+        f"  ~ the pages have no words for `{name}`, and say its name" for name in planned.unworded
+    ]
     lines += [f"  ! {finding}" for finding in planned.findings]
     lines += ["", "sealed bytes kept if nobody says anything more"]
     for horizon, before in plan.kept_before.items():
         lines.append(f"    {horizon:<8} {before:>14,} -> {plan.kept_after[horizon]:,}")
     if planned.dates is not None:
         lines += ["", "stored dates now, and after the shortening", *_date_lines(planned.dates)]
-    lines += ["", f"nothing was changed; `licet policy apply` takes this file (sha256 {planned.sha256})"]
+    lines += [
+        "",
+        f"nothing was changed; `licet policy apply` takes this file (sha256 {planned.sha256})",
+    ]
     if planned.dates is not None:
-        lines.append(f"to shorten these dates and no others: --shorten-stored --plan {planned.plan_sha256}")
+        lines.append(
+            f"to shorten these dates and no others: --shorten-stored --plan {planned.plan_sha256}"
+        )
     return "\n".join(lines)
 
 
 def _nearer_lines(plan: PolicyPlan) -> list[str]:
     """Which stored dates come nearer, and by what."""
-    lines = [f"  - {plan.nearer:,} stored segments get a nearer date, because their permission ends"]
+    lines = [
+        f"  - {plan.nearer:,} stored segments get a nearer date, because their permission ends"
+    ]
     if plan.shortening is None:
-        many = f"{plan.shortened_on_request:,} stored segments get a nearer date only with --shorten-stored"
+        many = (
+            f"{plan.shortened_on_request:,} stored segments get a nearer date only with "
+            "--shorten-stored"
+        )
         return [*lines, f"  ~ {many}, which lists them"]
     one = plan.shortening
     of = f"{counted(one.conversations, 'conversation')} of {counted(one.accounts, 'account')}"
     stored = f"{counted(one.turns, 'turn')}, {counted(one.bytes, 'sealed byte')}"
-    lines.append(f"  - {one.segments:,} stored segments get a nearer date by --shorten-stored: {stored}, in {of}")
+    lines.append(
+        f"  - {one.segments:,} stored segments get a nearer date by --shorten-stored: "
+        f"{stored}, in {of}"
+    )
     if one.nearest is not None and one.furthest is not None:
-        lines.append(f"  - the new dates are from {written(one.nearest)} to {written(one.furthest)}")
-        lines.append(f"  - {one.due_at_first:,} of these segments are due as soon as the version is effective")
+        lines.append(
+            f"  - the new dates are from {written(one.nearest)} to {written(one.furthest)}"
+        )
+        lines.append(
+            f"  - {one.due_at_first:,} of these segments are due as soon as the version is "
+            "effective"
+        )
     return lines
 
 
@@ -196,9 +254,11 @@ def _nearer_lines(plan: PolicyPlan) -> list[str]:
 @click.argument("file", type=click.Path(path_type=Path))
 @by_option("proposes")
 @answer_options
-def policy_propose(file: Path, by: str | None, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Stores a policy file as a proposal and draws its plan. Another person applies it. Proposed again while it is open,
-    the same file is the same proposal.
+def policy_propose(
+    file: Path, by: str | None, data: Path | None, at: str | None, as_json: bool
+) -> None:
+    """Stores a policy file as a proposal and draws its plan. Another person applies it. Proposed
+    again while it is open, the same file is the same proposal.
 
     \b
     Example:  licet policy propose policy-2026.yaml --by ada
@@ -208,20 +268,32 @@ def policy_propose(file: Path, by: str | None, data: Path | None, at: str | None
     checked = load(file)
     with opened(data, at) as here:
         seen = policy_proposals.propose(here, file.read_bytes(), by=by or user())
-        show(seen, as_json, lambda: f"{seen.proposal.id}  version {checked.version}\n{proposal_text(seen)}")
+        show(
+            seen,
+            as_json,
+            lambda: f"{seen.proposal.id}  version {checked.version}\n{proposal_text(seen)}",
+        )
 
 
 @policy.command("proposals")
 @click.argument("proposal", required=False)
-@click.option("--plan", "plans", is_flag=True, help="Draw its plan again, on the accounts as they are now.")
+@click.option(
+    "--plan", "plans", is_flag=True, help="Draw its plan again, on the accounts as they are now."
+)
 @click.option("--withdraw", is_flag=True, help="End it without applying it.")
 @click.option("--reason", default="", help="Why it is withdrawn.")
 @by_option("acts")
 @answer_options
 def policy_proposals_command(
-    proposal: str | None, plans: bool, withdraw: bool, reason: str, by: str | None, data: Path | None, at: str | None,
+    proposal: str | None,
+    plans: bool,
+    withdraw: bool,
+    reason: str,
+    by: str | None,
+    data: Path | None,
+    at: str | None,
     as_json: bool,
-) -> None:  # fmt: skip
+) -> None:
     """Lists the proposals, or shows one with its diff and its plan.
 
     \b
@@ -236,7 +308,10 @@ def policy_proposals_command(
     with opened(data, at) as here:
         if proposal is None:
             found = policy_proposals.listed(here)
-            lines = [f"{one.id}  {one.state.value:<9}  version {one.version}, by {one.proposed_by}" for one in found]
+            lines = [
+                f"{one.id}  {one.state.value:<9}  version {one.version}, by {one.proposed_by}"
+                for one in found
+            ]
             show({"items": found}, as_json, lambda: "\n".join(lines) or "no proposals")
             return
         if withdraw:
@@ -255,15 +330,23 @@ def proposal_text(seen: ProposalDetail) -> str:
     from licet.vault.policy_proposals import ProposalState
 
     one = seen.proposal
-    lines = [f"{one.state.value}, proposed by {one.proposed_by} on {written(one.proposed_at)}", seen.direction]
+    lines = [
+        f"{one.state.value}, proposed by {one.proposed_by} on {written(one.proposed_at)}",
+        seen.direction,
+    ]
     if one.state is ProposalState.applied and not one.second_identity:
         lines.insert(1, f"applied by {one.ended_by}, {NOT_CONFIRMED}")
-    lines += [f"  {_SIGNS[c.direction]} {c.key}: {_plain(c.old)} -> {_plain(c.new)}" for c in seen.changes]
+    lines += [
+        f"  {_SIGNS[c.direction]} {c.key}: {_plain(c.old)} -> {_plain(c.new)}" for c in seen.changes
+    ]
     lines += [f"  ! {finding}" for finding in seen.findings]
     if seen.refusal:
         lines.append(f"it cannot be applied any more: {seen.refusal}")
     if seen.plan is None:
-        lines.append("it has no plan against the version in force: `licet policy proposals ID --plan` draws one")
+        lines.append(
+            "it has no plan against the version in force: `licet policy proposals ID "
+            "--plan` draws one"
+        )
     else:
         lines += [f"  ~ {count:,} {name}" for name, count in counts_of(seen.plan).items() if count]
         lines.append(f"plan {seen.plan_sha256}")
@@ -274,26 +357,40 @@ def proposal_text(seen: ProposalDetail) -> str:
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--proposal", help="Apply a proposal of somebody else instead of a file: its id.")
 @click.option(
-    "--plan", "plan_sha256", default="",
+    "--plan",
+    "plan_sha256",
+    default="",
     help="With --proposal or --shorten-stored: the plan that you read, as it names itself.",
-)  # fmt: skip
+)
 @click.option("--reason", default="", help="With --proposal: why it is applied.")
 @by_option("applies it")
 @click.option(
-    "--shorten-stored", is_flag=True,
-    help="Also shorten the stored dates that the plan of `licet policy plan --shorten-stored` listed; --plan names it.",
-)  # fmt: skip
+    "--shorten-stored",
+    is_flag=True,
+    help=(
+        "Also shorten the stored dates that the plan of `licet policy plan --shorten-stored` "
+        "listed; --plan names it."
+    ),
+)
 @answer_options
 def policy_apply(
-    file: Path | None, proposal: str | None, plan_sha256: str, reason: str, by: str | None, shorten_stored: bool,
-    data: Path | None, at: str | None, as_json: bool,
-) -> int:  # fmt: skip
-    """Applies a policy file that was planned. Records who applied it, its hash and the day. `licet policy plan` is its
-    dry run.
+    file: Path | None,
+    proposal: str | None,
+    plan_sha256: str,
+    reason: str,
+    by: str | None,
+    shorten_stored: bool,
+    data: Path | None,
+    at: str | None,
+    as_json: bool,
+) -> int:
+    """Applies a policy file that was planned. Records who applied it, its hash and the day. `licet
+    policy plan` is its dry run.
 
-    Refuses a version that is not newer, that widens without being material, or whose plan is stale. The version in
-    force may be amended by a later deadline, and by nothing else. With --shorten-stored it shortens what the plan listed
-    and nothing else; an account that has changed since is left as it is, and then the command exits 1: plan again.
+    Refuses a version that is not newer, that widens without being material, or whose plan is stale.
+    The version in force may be amended by a later deadline, and by nothing else. With
+    --shorten-stored it shortens what the plan listed and nothing else; an account that has changed
+    since is left as it is, and then the command exits 1: plan again.
 
     \b
     Example:  licet policy plan policy-2026.yaml
@@ -304,7 +401,9 @@ def policy_apply(
     from licet.service import policy_changes, policy_proposals
 
     if (file is None) == (proposal is None) or (proposal is not None and shorten_stored):
-        raise UsageError("name a file, or a proposal with --proposal", "a proposal shortens no stored dates")
+        raise UsageError(
+            "name a file, or a proposal with --proposal", "a proposal shortens no stored dates"
+        )
     with opened(data, at) as here:
         if file is not None:
             applied = policy_changes.apply_planned(
@@ -315,11 +414,20 @@ def policy_apply(
                 here, proposal or "", by=by or user(), reason=reason, plan_sha256=plan_sha256
             )
         shortened = f"; {applied.shortened:,} stored segments shortened" if shorten_stored else ""
-        confirmed = f"; {NOT_CONFIRMED}" if proposal is not None and not applied.second_identity else ""
-        lines = [f"version {applied.version} is applied, effective {written(applied.effective)}{shortened}{confirmed}"]
+        confirmed = (
+            f"; {NOT_CONFIRMED}" if proposal is not None and not applied.second_identity else ""
+        )
+        lines = [
+            (
+                f"version {applied.version} is applied, effective "
+                f"{written(applied.effective)}{shortened}{confirmed}"
+            )
+        ]
         if applied.left_accounts:
             left = counted(applied.left_accounts, "account")
-            lines.append(f"{left} changed since the plan, and left as they are: plan the shortening again")
+            lines.append(
+                f"{left} changed since the plan, and left as they are: plan the shortening again"
+            )
         show(applied, as_json, lambda: "\n".join([*lines, f"sha256 {applied.sha256}"]))
     return EXIT_NO if applied.left_accounts else 0
 

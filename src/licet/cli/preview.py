@@ -16,17 +16,31 @@ from licet.vault.ids import Prefix, parse, shown
 @click.command()
 @click.argument("conversation", required=False)
 @click.option("--purpose", default=IMPROVE, show_default=True, help="What it would be used for.")
-@click.option("--yes", "assume", is_flag=True, help="As if you said yes for this now, and went on with each chat.")
-@click.option("--after", default=None, help="Go on behind this conversation: the `next` of the page before.")
+@click.option(
+    "--yes",
+    "assume",
+    is_flag=True,
+    help="As if you said yes for this now, and went on with each chat.",
+)
+@click.option(
+    "--after", default=None, help="Go on behind this conversation: the `next` of the page before."
+)
 @answer_options
 def preview(
-    conversation: str | None, purpose: str, assume: bool, after: str | None, data: Path | None, at: str | None,
+    conversation: str | None,
+    purpose: str,
+    assume: bool,
+    after: str | None,
+    data: Path | None,
+    at: str | None,
     as_json: bool,
-) -> None:  # fmt: skip
-    """Shows what a release built now would hold of your chats. Shows also what is replaced, what is left out, and why.
+) -> None:
+    """Shows what a release built now would hold of your chats. Shows also what is replaced, what is
+    left out, and why.
 
-    Without CONVERSATION it shows all of them, a page at a time. They are those of LICET_AGENT__ACCOUNT. Nothing is built,
-    and no copy is left. Whether others hold the same, for which a release leaves a row out, is not looked at.
+    Without CONVERSATION it shows all of them, a page at a time. They are those of
+    LICET_AGENT__ACCOUNT. Nothing is built, and no copy is left. Whether others hold the same, for
+    which a release leaves a row out, is not looked at.
 
     \\b
     Example:  licet preview conv_0199107f2c0078e7a6e4da4810be10b0 --yes
@@ -37,15 +51,23 @@ def preview(
     with opened(data, at) as here:
         host = here.config.agent.account
         if not host:
-            raise UsageError("whose chats are these?", "set LICET_AGENT__ACCOUNT to the host's id of the account")
+            raise UsageError(
+                "whose chats are these?", "set LICET_AGENT__ACCOUNT to the host's id of the account"
+            )
         account = verbs.account_of(here, host)
         if account is None:
-            raise NotFoundError(f"no account `{host}`", "it is opened over the API, or by `licet import`")
+            raise NotFoundError(
+                f"no account `{host}`", "it is opened over the API, or by `licet import`"
+            )
         seen = previews.preview(
-            here, account, purpose, assume=assume, bounds=previews.A_COMMAND,
+            here,
+            account,
+            purpose,
+            assume=assume,
+            bounds=previews.A_COMMAND,
             conversation=parse(Prefix.conversation, conversation) if conversation else None,
             after=parse(Prefix.conversation, after) if after else None,
-        )  # fmt: skip
+        )
         show(seen, as_json, lambda: text(seen))
 
 
@@ -54,13 +76,20 @@ def text(seen: object) -> str:
     from licet.service.preview_result import Preview
 
     assert isinstance(seen, Preview)
-    how = f"as if you said yes to `{seen.question}` now" if seen.assumed else "under your present answer"
+    how = (
+        f"as if you said yes to `{seen.question}` now"
+        if seen.assumed
+        else "under your present answer"
+    )
     lines = [f"For {seen.purpose}, {how}:"]
     if seen.refused is not None:
         lines.append(f"That yes would have no effect: {seen.refused.value.replace('_', ' ')}")
     for one in seen.conversations:
         if one.beyond is not None:
-            what = f"{one.beyond.found:,} {one.beyond.bound.value.replace('_', ' ')}, at most {one.beyond.most:,} are shown"
+            what = (
+                f"{one.beyond.found:,} {one.beyond.bound.value.replace('_', ' ')}, at most "
+                f"{one.beyond.most:,} are shown"
+            )
             lines.append(f"\n{shown(Prefix.conversation, one.conversation)}: {what}")
             continue
         used = sum(turn.used for turn in one.turns)
@@ -69,10 +98,15 @@ def text(seen: object) -> str:
         lines.append(f"\n{name}: {used} of {len(one.turns)} turns would be used{until}")
         for turn in one.turns:
             if not turn.used:
-                lines.append(f"  {turn.turn} {turn.role.value}: left out ({turn.because.replace('_', ' ')})")
+                lines.append(
+                    f"  {turn.turn} {turn.role.value}: left out ({turn.because.replace('_', ' ')})"
+                )
                 continue
             lines.append(f"  {turn.turn} {turn.role.value}: " + turn.text.replace("\n", "\n    "))
-            lines += [f"      replaced ({each.kind}): {each.was} -> {each.becomes}" for each in turn.replaced]
+            lines += [
+                f"      replaced ({each.kind}): {each.was} -> {each.becomes}"
+                for each in turn.replaced
+            ]
     if seen.next is not None:
         lines.append(f"\nMore: --after {shown(Prefix.conversation, seen.next)}")
     return "\n".join(lines)

@@ -31,18 +31,27 @@ KINDS = ("release", "log", "receipt", "proof", "certificate", "document", "model
 
 @click.command()
 @click.argument("account")
-@click.option("--choice", "number", type=click.IntRange(min=1), help="Only this choice; 1 is the first.")
+@click.option(
+    "--choice", "number", type=click.IntRange(min=1), help="Only this choice; 1 is the first."
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Write it to a file: .html makes a page, .zip an archive of all receipts to verify offline.",
+    help=(
+        "Write it to a file: .html makes a page, .zip an archive of all receipts to verify offline."
+    ),
 )
 @answer_options
 def receipt(
-    account: str, number: int | None, out: Path | None, data: Path | None, at: str | None, as_json: bool
+    account: str,
+    number: int | None,
+    out: Path | None,
+    data: Path | None,
+    at: str | None,
+    as_json: bool,
 ) -> None:
-    """Prints or writes the signed receipts of an account's choices. A receipt is proved once its entry is in the
-    log.
+    """Prints or writes the signed receipts of an account's choices. A receipt is proved once its
+    entry is in the log.
 
     \b
     Example:  licet receipt ana --choice 1 --out receipt.json
@@ -52,7 +61,9 @@ def receipt(
         holder = documents.account_named(here, account)
         issued = documents.receipts(here, holder)
         if number is not None and number > len(issued):
-            raise UsageError(f"the account has made `{len(issued)}` choices", "name one of them: --choice N")
+            raise UsageError(
+                f"the account has made `{len(issued)}` choices", "name one of them: --choice N"
+            )
         chosen = issued if number is None else issued[number - 1 : number]
         if out is None:
             show([one.payload for one in chosen], True, str)
@@ -60,17 +71,31 @@ def receipt(
         if out.suffix == ".zip" and number is None and issued:
             out.write_bytes(papers.archive(here, holder))
         elif len(chosen) != 1:
-            raise UsageError(f"a file takes one receipt, and the account has `{len(issued)}`", "name one: --choice N")
+            raise UsageError(
+                f"a file takes one receipt, and the account has `{len(issued)}`",
+                "name one: --choice N",
+            )
         else:
             is_page = out.suffix == ".html"
-            out.write_bytes(documents.receipt_page(here, chosen[0]).encode() if is_page else chosen[0].encode())
+            out.write_bytes(
+                documents.receipt_page(here, chosen[0]).encode() if is_page else chosen[0].encode()
+            )
         show({"file": out}, as_json, lambda: f"written to {out}")
 
 
 @click.command()
-@click.argument("what", nargs=-1, required=True, metavar="[release|log|receipt|proof|document|model] PATH")
-@click.option("--key", "keys", multiple=True, help="A public key to trust: a log's or a model's (a vkey); repeatable.")
-@click.option("--entry", type=click.Path(path_type=Path, exists=True), help="With a proof: the entry's bytes.")
+@click.argument(
+    "what", nargs=-1, required=True, metavar="[release|log|receipt|proof|document|model] PATH"
+)
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    help="A public key to trust: a log's or a model's (a vkey); repeatable.",
+)
+@click.option(
+    "--entry", type=click.Path(path_type=Path, exists=True), help="With a proof: the entry's bytes."
+)
 @click.option(
     "--log",
     type=click.Path(path_type=Path, exists=True),
@@ -82,9 +107,12 @@ def receipt(
     help="A file that says which witnesses must have cosigned (a tlog-policy).",
 )
 @click.option(
-    "--conversation", help="With a release: say whether this conversation is in it (a handle; an id with --salt)."
+    "--conversation",
+    help="With a release: say whether this conversation is in it (a handle; an id with --salt).",
 )
-@click.option("--salt", help="The person's salt, in hex: opens the reason a conversation was left out.")
+@click.option(
+    "--salt", help="The person's salt, in hex: opens the reason a conversation was left out."
+)
 @click.option(
     "--proof",
     type=click.Path(path_type=Path, exists=True),
@@ -98,18 +126,30 @@ def receipt(
 @click.option(
     "--base",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="With a release: the folder of the one that its rows were carried from. It is looked for beside it.",
+    help=(
+        "With a release: the folder of the one that its rows were carried from. It is looked "
+        "for beside it."
+    ),
 )
 @json_option
 def verify(
-    what: tuple[str, ...], keys: tuple[str, ...], entry: Path | None, log: Path | None, policy: Path | None,
-    conversation: str | None, salt: str | None, proof: Path | None, release: Path | None,
-    base: Path | None, as_json: bool,
-) -> int:  # fmt: skip
+    what: tuple[str, ...],
+    keys: tuple[str, ...],
+    entry: Path | None,
+    log: Path | None,
+    policy: Path | None,
+    conversation: str | None,
+    salt: str | None,
+    proof: Path | None,
+    release: Path | None,
+    base: Path | None,
+    as_json: bool,
+) -> int:
     """Verifies a receipt, certificate, document, log, release or model.
 
-    Exits 0 if it is proved, 1 if something contradicts it, 3 if evidence is missing, 4 if it agrees with itself or is the
-    operator's word and nothing proves it, and 65 if it cannot be read as the given type.
+    Exits 0 if it is proved, 1 if something contradicts it, 3 if evidence is missing, 4 if it agrees
+    with itself or is the operator's word and nothing proves it, and 65 if it cannot be read as the
+    given type.
 
     \b
     Example:  licet verify receipt.json --key "$(licet ledger key)"
@@ -126,7 +166,9 @@ def verify(
         sought = handles.seek(path, conversation, salt, proof, logs)
         show(sought, as_json, lambda: sought.text)
         return verifier.EXITS[sought.answer]
-    seen = verification.verify(path, keys, entry=entry, log=log, quorum=quorum, release=release, base=base)
+    seen = verification.verify(
+        path, keys, entry=entry, log=log, quorum=quorum, release=release, base=base
+    )
     show(seen, as_json, lambda: "\n".join(_told(seen)))
     return verifier.EXITS[seen.answer]
 
@@ -148,7 +190,8 @@ def _named(words: tuple[str, ...]) -> Path:
     """The path. A word before it is for the reader; the kind is detected from the path itself."""
     if len(words) > 2 or (len(words) == 2 and words[0] not in KINDS):
         raise UsageError(
-            "one thing is verified at a time", f"name its path, after one of {', '.join(KINDS)} if you like"
+            "one thing is verified at a time",
+            f"name its path, after one of {', '.join(KINDS)} if you like",
         )
     path = Path(words[-1])
     if not path.exists():
@@ -165,7 +208,8 @@ def ledger() -> None:
 @year_option
 @answer_options
 def ledger_key(year: int | None, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Prints the log's public key (a vkey). Whoever checks the log trusts it: hand it out apart from the log.
+    """Prints the log's public key (a vkey). Whoever checks the log trusts it: hand it out apart
+    from the log.
 
     \b
     Example:  licet ledger key
@@ -181,7 +225,8 @@ def ledger_key(year: int | None, data: Path | None, at: str | None, as_json: boo
 def ledger_append(follow: bool, data: Path | None, at: str | None, as_json: bool) -> None:
     """Appends to the log what was committed and waits.
 
-    With --follow, the answer is what was waiting at the start; entries of later commits are appended within a second.
+    With --follow, the answer is what was waiting at the start; entries of later commits are
+    appended within a second.
 
     \b
     Example:  licet ledger append
@@ -198,8 +243,8 @@ def ledger_append(follow: bool, data: Path | None, at: str | None, as_json: bool
 @data_option
 @json_option
 def ledger_publish(folder: Path, data: Path | None, as_json: bool) -> None:
-    """Copies the log and what verifies it to FOLDER. Any web server can serve FOLDER. It also holds the log's keys,
-    the policies, the notices and the verifier.
+    """Copies the log and what verifies it to FOLDER. Any web server can serve FOLDER. It also holds
+    the log's keys, the policies, the notices and the verifier.
 
     The witnesses of `witnesses.txt`, if there are any, are asked to cosign first.
 
@@ -217,15 +262,21 @@ def ledger_publish(folder: Path, data: Path | None, as_json: bool) -> None:
 @data_option
 @json_option
 def ledger_witness(data: Path | None, as_json: bool) -> int:
-    """Asks the witnesses of `witnesses.txt` to cosign the log. Exits 1 if too few did for its quorum.
+    """Asks the witnesses of `witnesses.txt` to cosign the log. Exits 1 if too few did for its
+    quorum.
 
     \b
     Example:  licet ledger witness
     """
     with opened(data) as here:
         gathered = documents.cosign(here)
-        lines = [f"{one.origin}, {counted(one.size, 'entry')}: cosigned by {', '.join(one.cosigned) or 'nobody'}"
-                 for one in gathered]  # fmt: skip
+        lines = [
+            (
+                f"{one.origin}, {counted(one.size, 'entry')}: cosigned by "
+                f"{', '.join(one.cosigned) or 'nobody'}"
+            )
+            for one in gathered
+        ]
         lines += [f"not by {name}: {why}" for one in gathered for name, why in one.missing]
         show(gathered, as_json, lambda: "\n".join(lines))
         return 0 if all(one.met for one in gathered) else EXIT_NO
@@ -249,9 +300,11 @@ def ledger_serve(folder: Path, host: str, port: int) -> None:
 @click.option("--apply", is_flag=True, help="Remove those years; without it, only show them.")
 @answer_options
 def ledger_prune(apply: bool, data: Path | None, at: str | None, as_json: bool) -> int:
-    """Shows which years of the log may be removed. The retention that the log publishes (`retention.txt`) decides.
+    """Shows which years of the log may be removed. The retention that the log publishes
+    (`retention.txt`) decides.
 
-    Exits 2 if a year may be removed; with --apply, removes it, and partial tiles that full ones have replaced.
+    Exits 2 if a year may be removed; with --apply, removes it, and partial tiles that full ones
+    have replaced.
 
     \b
     Example:  licet ledger prune --apply
@@ -259,12 +312,19 @@ def ledger_prune(apply: bool, data: Path | None, at: str | None, as_json: bool) 
     with opened(data, at) as here:
         if apply:
             gone = log_retention.prune(here)
-            told = f"gone: {', '.join(map(str, gone.years)) or 'no year'}; {gone.tiles:,} overtaken partial tiles"
+            told = (
+                f"gone: {', '.join(map(str, gone.years)) or 'no year'}; {gone.tiles:,} "
+                "overtaken partial tiles"
+            )
             show(gone, as_json, lambda: told)
             return 0
         seen = log_retention.plan(here)
         lines = [
-            f"{one.year}: {counted(one.entries, 'entry')}: {'; '.join(one.kept_because) or 'may go'}" for one in seen
+            (
+                f"{one.year}: {counted(one.entries, 'entry')}: "
+                f"{'; '.join(one.kept_because) or 'may go'}"
+            )
+            for one in seen
         ]
         show(seen, as_json, lambda: "\n".join(lines))
         return EXIT_CHANGES if any(not one.kept_because for one in seen) else 0
@@ -287,7 +347,10 @@ def ledger_status(data: Path | None, as_json: bool) -> None:
 
 def _log_line(log: documents.LogSeen) -> str:
     if not log.begun:
-        return f"{log.origin}: no checkpoint yet, {log.placed:,} entries placed: `licet ledger append` writes it; {log.vkey}"
+        return (
+            f"{log.origin}: no checkpoint yet, {log.placed:,} entries placed: `licet ledger "
+            f"append` writes it; {log.vkey}"
+        )
     return f"{log.origin}: {counted(log.size, 'entry')} until {written(log.logged_at)}, {log.vkey}"
 
 

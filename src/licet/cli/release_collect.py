@@ -16,10 +16,11 @@ from licet.release import homes
 @dry_option("Say what would be deleted, and change nothing; exits 2 if there is anything.")
 @answer_options
 def collect(dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> int:
-    """Deletes what killed processes left in the bucket of several hosts. `licet serve` does so once a day.
+    """Deletes what killed processes left in the bucket of several hosts. `licet serve` does so once
+    a day.
 
-    These are objects of a sealed release that its list of files does not name, older than a week. A release that is being
-    published, purged or reviewed is passed over.
+    These are objects of a sealed release that its list of files does not name, older than a week. A
+    release that is being published, purged or reviewed is passed over.
 
     \b
     Example:  licet release collect --dry-run

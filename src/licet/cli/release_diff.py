@@ -23,11 +23,11 @@ _WHY = {
 @click.argument("new")
 @answer_options
 def diff(old: str, new: str, data: Path | None, at: str | None, as_json: bool) -> int:
-    """Shows what differs between two releases. Compares settings, counts, and rows in and out by reason. Exits 2 if
-    anything differs.
+    """Shows what differs between two releases. Compares settings, counts, and rows in and out by
+    reason. Exits 2 if anything differs.
 
-    Rows are compared by the conversation from which they were made. For an added row, the reason is why it was not in
-    OLD; for a removed one, why it is not in NEW.
+    Rows are compared by the conversation from which they were made. For an added row, the reason is
+    why it was not in OLD; for a removed one, why it is not in NEW.
 
     \b
     Example:  licet release diff tuesday wednesday
@@ -41,6 +41,12 @@ def diff(old: str, new: str, data: Path | None, at: str | None, as_json: bool) -
 def _text(found: ReleaseDiff) -> str:
     lines = [f"~ {change.key}: {change.old} -> {change.new}" for change in found.changes]
     lines.append(f"  {counted(found.kept, 'row')} in both")
-    lines += [f"+ {rows:,} rows came; in the older one: {_WHY.get(why, why)}" for why, rows in found.came.items()]
-    lines += [f"- {rows:,} rows went; in the newer one: {_WHY.get(why, why)}" for why, rows in found.went.items()]
+    lines += [
+        f"+ {rows:,} rows came; in the older one: {_WHY.get(why, why)}"
+        for why, rows in found.came.items()
+    ]
+    lines += [
+        f"- {rows:,} rows went; in the newer one: {_WHY.get(why, why)}"
+        for why, rows in found.went.items()
+    ]
     return "\n".join(lines)

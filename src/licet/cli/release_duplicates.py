@@ -1,4 +1,6 @@
-"""`licet release duplicates`: which conversations of a release were said more than once, in figures."""
+"""`licet release duplicates`: which conversations of a release were said more than once, in
+figures.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +20,12 @@ if TYPE_CHECKING:  # imported where it is used: no other command waits for it
 @click.argument("name")
 @answer_options
 def duplicates(name: str, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Counts the clusters of duplicates of a release. A cluster is a conversation that stays, and those that hold the same.
+    """Counts the clusters of duplicates of a release. A cluster is a conversation that stays, and
+    those that hold the same.
 
-    It reads everything that may be used for the purpose of the release now, as a build does, and stores the figures alone,
-    for the console to show. The number of accounts of a cluster is told from 10 on.
+    It reads everything that may be used for the purpose of the release now, as a build does, and
+    stores the figures alone, for the console to show. The number of accounts of a cluster is told
+    from 10 on.
 
     \b
     Example:  licet release duplicates october
@@ -38,7 +42,10 @@ def duplicates(name: str, data: Path | None, at: str | None, as_json: bool) -> N
 
 def _text(found: DuplicateClusters) -> Iterator[str]:
     yield f"release    {found.release}"
-    yield f"duplicates {found.left_out:,} of {counted(found.looked_at, 'conversation')} that may be used now"
+    yield (
+        f"duplicates {found.left_out:,} of {counted(found.looked_at, 'conversation')} that may "
+        "be used now"
+    )
     yield f"clusters   {found.clusters:,}"
     if found.sizes:
         yield f"  {'conversations':<26}{'clusters':>10}{'together':>10}"

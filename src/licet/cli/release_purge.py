@@ -16,11 +16,13 @@ from licet.release.purge_verbs import PurgeResult, purge_release
 @dry_option("Count the dead rows, and change nothing; exits 2 if there are any.")
 @answer_options
 def purge(name: str, dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> int:
-    """Removes dead rows from the files of a release. RELEASE is a name, or any folder with a copy of it.
+    """Removes dead rows from the files of a release. RELEASE is a name, or any folder with a copy
+    of it.
 
-    A row is dead when a key that it needs was destroyed; a row that was only withdrawn is not dead. Only parts with
-    dead rows are rewritten. An addendum beside the manifest states what was removed; root, counts and card do not
-    change. An interrupted purge continues when it is run again.
+    A row is dead when a key that it needs was destroyed; a row that was only withdrawn is not dead.
+    Only parts with dead rows are rewritten. An addendum beside the manifest states what was
+    removed; root, counts and card do not change. An interrupted purge continues when it is run
+    again.
 
     \b
     Example:  licet release purge tuesday --dry-run
@@ -33,7 +35,9 @@ def purge(name: str, dry_run: bool, data: Path | None, at: str | None, as_json: 
 
 
 def _text(done: PurgeResult, dry_run: bool) -> str:
-    lines = [f"{'would bring' if dry_run else 'brought'} the folder to {file}" for file in done.brought]
+    lines = [
+        f"{'would bring' if dry_run else 'brought'} the folder to {file}" for file in done.brought
+    ]
     verb = "would take out" if dry_run else "took out"
     lines.append(f"{verb} {counted(done.rows, 'dead row')} of {counted(len(done.parts), 'part')}")
     lines += [f"  {rows:>9,}  {part}" for part, rows in done.parts.items()]

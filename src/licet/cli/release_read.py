@@ -22,24 +22,41 @@ if TYPE_CHECKING:  # imported where it is used: no other command waits for it
 @click.option("--by", required=True, help="The e-mail address of the member of staff who reads.")
 @click.option("--where", help="Which rows, by their labels; as for `licet.mix`.")
 @click.option("--rows", type=int, default=5, show_default=True, help="How many, at most 50.")
-@click.option("--row", "numbers", type=int, multiple=True, help="A row by its number instead; may be repeated.")
+@click.option(
+    "--row",
+    "numbers",
+    type=int,
+    multiple=True,
+    help="A row by its number instead; may be repeated.",
+)
 @answer_options
 def read(
-    release: str, by: str, where: str | None, rows: int, numbers: tuple[int, ...], data: Path | None, at: str | None,
+    release: str,
+    by: str,
+    where: str | None,
+    rows: int,
+    numbers: tuple[int, ...],
+    data: Path | None,
+    at: str | None,
     as_json: bool,
-) -> None:  # fmt: skip
-    """Shows a few rows of a slice of a release, drawn at random. Each opened row is recorded, and its person sees that.
+) -> None:
+    """Shows a few rows of a slice of a release, drawn at random. Each opened row is recorded, and
+    its person sees that.
 
-    The slice is looked for among 2,000 rows of the release. A reviewer or the privacy officer reads.
+    The slice is looked for among 2,000 rows of the release. A reviewer or the privacy officer
+    reads.
 
     \b
-    Example:  licet release read october --where "language = 'de' and words > 50" --by ana@example.org
+    Example:  licet release read october --where "language = 'de' and words > 50" --by
+    ana@example.org
               licet release read october --row 1204 --by ana@example.org
     """
     from licet.service import slice_sample
 
     if (where is None) == (not numbers):
-        raise UsageError("rows are read either by their labels or by their numbers", "give --where or --row")
+        raise UsageError(
+            "rows are read either by their labels or by their numbers", "give --where or --row"
+        )
     with opened(data, at) as here:
         reader = signatures.member(here, by)
         seen = (
@@ -47,12 +64,19 @@ def read(
             if where is None
             else slice_sample.read(here, release, reader, where, rows)
         )
-        show(seen, as_json, lambda: "\n".join(_text(seen, "match" if where is not None else "may be used now")))
+        show(
+            seen,
+            as_json,
+            lambda: "\n".join(_text(seen, "match" if where is not None else "may be used now")),
+        )
 
 
 def _text(seen: SliceRead, do: str) -> Iterator[str]:
     yield f"{seen.matching:,} of {seen.scanned:,} rows {do}, opened: {len(seen.rows)}"
     for row in seen.rows:
-        yield f"row {row.ordinal}, {row.split}, {row.language}, {row.topic}; this reading is on record, and the person sees it"
+        yield (
+            f"row {row.ordinal}, {row.split}, {row.language}, {row.topic}; this reading is on "
+            "record, and the person sees it"
+        )
         yield ""
         yield from message_lines(row.messages)

@@ -14,7 +14,8 @@ from licet.release import measurement, signatures
 from licet.release.signatures import ReleaseStanding
 
 NAMES_IN = (
-    "nobody looked for names: people's names, streets and places in running text are all in; docs/curate.md says how to"
+    "nobody looked for names: people's names, streets and places in running text are all in; "
+    "docs/curate.md says how to"
     " look for them"
 )
 
@@ -23,15 +24,21 @@ NAMES_IN = (
 @click.argument("name")
 @click.option("--by", required=True, help="The e-mail address of the member of staff who signs.")
 @click.option(
-    "--names-in", is_flag=True, help="Sign although nothing looked for names, so that names are still in the text."
+    "--names-in",
+    is_flag=True,
+    help="Sign although nothing looked for names, so that names are still in the text.",
 )
 @answer_options
-def sign(name: str, by: str, names_in: bool, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Signs off a reviewed release. It takes two signatures. Every check is repeated first, and one that fails refuses.
+def sign(
+    name: str, by: str, names_in: bool, data: Path | None, at: str | None, as_json: bool
+) -> None:
+    """Signs off a reviewed release. It takes two signatures. Every check is repeated first, and one
+    that fails refuses.
 
-    The command trusts --by, so a signature that is given here is not an identity: `status` says that two of them are not
-    confirmed by a second one, and with LICET_WEB__SECOND_IDENTITY it is refused. The console knows who is signed in. A
-    release in which nobody looked for names is refused without --names-in.
+    The command trusts --by, so a signature that is given here is not an identity: `status` says
+    that two of them are not confirmed by a second one, and with LICET_WEB__SECOND_IDENTITY it is
+    refused. The console knows who is signed in. A release in which nobody looked for names is
+    refused without --names-in.
 
     \b
     Example:  licet release sign tuesday --by ana@example.org
@@ -59,22 +66,32 @@ def status(name: str, data: Path | None, at: str | None, as_json: bool) -> int:
 def standing_text(seen: ReleaseStanding) -> str:
     """The state of a release, and what was done to it since its seal, as text."""
     warning = "" if seen.looked_for_names else f"WARNING    {NAMES_IN}\n"
-    return f"{warning}release    {seen.release}: {seen.state}, {counted(seen.rows, 'row')}, {seen.folder}\n{since_text(seen)}"
+    return (
+        f"{warning}release    {seen.release}: {seen.state}, {counted(seen.rows, 'row')}, "
+        f"{seen.folder}\n{since_text(seen)}"
+    )
 
 
 def since_text(seen: ReleaseStanding) -> str:
     """What was done to a release since its seal."""
     lines = []
     if seen.rows_purged or seen.rows_dead:
-        more = f"; {seen.rows_dead:,} more are dead: `licet release purge`" if seen.rows_dead else ""
+        more = (
+            f"; {seen.rows_dead:,} more are dead: `licet release purge`" if seen.rows_dead else ""
+        )
         lines.append(f"purged     {counted(seen.rows_purged, 'row')}{more}")
     if seen.sample:
-        lines.append(f"sample     open: {seen.sample.done:,} of {seen.sample.drawn:,} rows have their finding")
+        lines.append(
+            f"sample     open: {seen.sample.done:,} of {seen.sample.drawn:,} rows have "
+            "their finding"
+        )
     lines.append(f"review     {review_text(seen)}")
     if seen.measurement is not None:
         lines.append(f"measured   {measurement.sentences(seen.measurement)[0]}")
     where = {"cli": "on the command line", "console": "in the console"}
-    lines += [f"signed     {s.email}, {where[s.via]}, {written(s.signed_at)}" for s in seen.signatures]
+    lines += [
+        f"signed     {s.email}, {where[s.via]}, {written(s.signed_at)}" for s in seen.signatures
+    ]
     return "\n".join([*lines, sign_off_text(seen)])
 
 
@@ -99,5 +116,7 @@ def review_text(seen: ReleaseStanding) -> str:
         kinds[kind] = kinds.get(kind, 0) + count
     found = ", ".join(f"{count:,} {kind}" for kind, count in sorted(kinds.items())) or "nothing"
     return (
-        f"{counted(seen.statement.read, 'row')} read by {seen.statement.readers}: found {found}\n           {seen.says}"
+        f"{counted(seen.statement.read, 'row')} read by {seen.statement.readers}: found "
+        f"{found}\n "
+        f"          {seen.says}"
     )

@@ -18,11 +18,14 @@ SHOWN_SLICES = 12
 
 @click.command("stats")
 @click.argument("name")
-@click.option("--against", help="The release to measure the drift from; by default the last before it of its purpose.")
+@click.option(
+    "--against",
+    help="The release to measure the drift from; by default the last before it of its purpose.",
+)
 @answer_options
 def stats(name: str, against: str | None, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Shows what is in a release, in figures. Counts rows, turns, tokens, languages, topics and quality, and the drift
-    from an earlier release.
+    """Shows what is in a release, in figures. Counts rows, turns, tokens, languages, topics and
+    quality, and the drift from an earlier release.
 
     It reads each row that may be used now. Tokens are estimated: a quarter of the bytes.
 
@@ -34,7 +37,9 @@ def stats(name: str, against: str | None, data: Path | None, at: str | None, as_
 
     with opened(data, at) as here, progress() as bar:
         task = bar.add_task("reading", total=figures.rows_to_read(here, name, against))
-        found = figures.stats(here, name, against=against, progress=lambda rows: bar.advance(task, rows))
+        found = figures.stats(
+            here, name, against=against, progress=lambda rows: bar.advance(task, rows)
+        )
         bar.stop()
         show(found, as_json, lambda: "\n".join(_text(found)))
 
@@ -45,7 +50,11 @@ def _text(found: ReleaseStats) -> Iterator[str]:
     yield f"turns      {sum(found.turns.values()):,}: {roles}"
     yield f"gaps       {found.gapped:,} rows miss a turn before one of their messages"
     yield f"tokens     {found.tokens:,}, estimated"
-    for title, slices in (("splits", found.splits), ("languages", found.languages), ("topics", found.topics)):
+    for title, slices in (
+        ("splits", found.splits),
+        ("languages", found.languages),
+        ("topics", found.topics),
+    ):
         yield from _slices(title, slices, found.rows)
     if found.spread:
         yield f"{'a row':<28}{'p5':>10}{'p25':>10}{'p50':>10}{'p75':>10}{'p95':>10}"
@@ -61,12 +70,17 @@ def _text(found: ReleaseStats) -> Iterator[str]:
 def _slices(title: str, slices: dict[str, StatsSlice], rows: int) -> Iterator[str]:
     yield f"{title:<28}{'rows':>10}{'share':>10}{'turns':>10}{'tokens':>12}"
     for word, one in list(slices.items())[:SHOWN_SLICES]:
-        yield f"  {word:<26}{one.rows:>10,}{one.rows / rows:>10.1%}{one.turns:>10,}{one.tokens:>12,}"
+        yield (
+            f"  {word:<26}{one.rows:>10,}{one.rows / rows:>10.1%}{one.turns:>10,}{one.tokens:>12,}"
+        )
     if len(slices) > SHOWN_SLICES:
         yield f"  and {len(slices) - SHOWN_SLICES} more; --json has them all"
 
 
 def _drift(drift: ReleaseDrift) -> Iterator[str]:
-    yield f"drift      from {drift.against}, {counted(drift.rows, 'row')}: 0 is the same, 1 is nothing in common"
+    yield (
+        f"drift      from {drift.against}, {counted(drift.rows, 'row')}: 0 is the same, 1 is "
+        "nothing in common"
+    )
     for what, distance in sorted(drift.distances.items(), key=lambda one: -one[1]):
         yield f"  {what:<26}{distance:>10.3f}"

@@ -1,6 +1,7 @@
 """The commands of people's requests under the law: list them, show one, enter one, and act on one.
 
-What somebody writes is content: it is read from a file or from standard input, and stands in no history of a shell.
+What somebody writes is content: it is read from a file or from standard input, and stands in no
+history of a shell.
 """
 
 from __future__ import annotations
@@ -16,7 +17,12 @@ from licet.cli.shell import answer_options, by_option, moment, opened, show, use
 from licet.consent import rights_requests
 from licet.consent.deadlines import PauseReason, RightKind
 from licet.consent.rights import ExtensionReason, RefusalReason, RequestState
-from licet.consent.rights_requests import WORDS_CHARACTERS_MAX, EnteredRequest, SeenRequest, StaffAct
+from licet.consent.rights_requests import (
+    WORDS_CHARACTERS_MAX,
+    EnteredRequest,
+    SeenRequest,
+    StaffAct,
+)
 from licet.errors import UsageError
 from licet.policy.period import written
 from licet.proof import documents
@@ -24,27 +30,45 @@ from licet.proof import documents
 LISTED_MAX, NAME_CHARACTERS_MAX = 200, 200
 WORDS_BYTES_MAX = 4 * WORDS_CHARACTERS_MAX
 words_option = click.option(
-    "--words", required=True, type=click.Path(allow_dash=True, path_type=Path),
+    "--words",
+    required=True,
+    type=click.Path(allow_dash=True, path_type=Path),
     help="A file with what the person reads; - is standard input.",
-)  # fmt: skip
+)
 kinds = click.Choice([one.value for one in RightKind])
 
 
 @click.group(cls=CommandGroup)
 def request() -> None:
-    """Lists, enters and answers what people ask for under the law. Each request has the clock of its person's region."""
+    """Lists, enters and answers what people ask for under the law. Each request has the clock of
+    its person's region.
+    """
 
 
 @request.command("list")
 @click.option("--kind", type=kinds, help="Only of this kind.")
 @click.option(
-    "--state", type=click.Choice([one.value for one in RequestState]), help="In this state; by default open and paused."
+    "--state",
+    type=click.Choice([one.value for one in RequestState]),
+    help="In this state; by default open and paused.",
 )
 @click.option("--after", default="", help="Go on behind this request.")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, LISTED_MAX), help="How many at most.")
+@click.option(
+    "--limit",
+    default=50,
+    show_default=True,
+    type=click.IntRange(1, LISTED_MAX),
+    help="How many at most.",
+)
 @answer_options
 def listed(
-    kind: str | None, state: str | None, after: str, limit: int, data: Path | None, at: str | None, as_json: bool
+    kind: str | None,
+    state: str | None,
+    after: str,
+    limit: int,
+    data: Path | None,
+    at: str | None,
+    as_json: bool,
 ) -> int:
     """Lists requests by the day they are due, without their words. Exits 1 if one is overdue.
 
@@ -55,7 +79,7 @@ def listed(
     with opened(data, at) as here:
         found = rights_requests.listed(
             here, limit + 1, kinds=[RightKind(kind)] if kind else [], states=states, after=after
-        )  # fmt: skip
+        )
         items, more = found[:limit], len(found) > limit
         lines = [*map(_line, items), *([f".. more: --after {items[-1].id}"] if more else [])]
         answer = {"items": items, "next": items[-1].id if more else None}
@@ -81,46 +105,77 @@ def shown(name: str, data: Path | None, at: str | None, as_json: bool) -> None:
 @click.argument("kind", type=kinds)
 @words_option
 @click.option(
-    "--identity", required=True, type=click.Path(allow_dash=True, path_type=Path),
+    "--identity",
+    required=True,
+    type=click.Path(allow_dash=True, path_type=Path),
     help="A file that says how the sender was identified.",
-)  # fmt: skip
-@click.option("--account", default="", help="The account, by our id or the host's; none for somebody without one.")
-@click.option("--region", help="Where the person lives, as DE or US-CA; an account's own region goes before it.")
+)
+@click.option(
+    "--account",
+    default="",
+    help="The account, by our id or the host's; none for somebody without one.",
+)
+@click.option(
+    "--region",
+    help="Where the person lives, as DE or US-CA; an account's own region goes before it.",
+)
 @click.option("--received", help="When it came; by default now.")
 @by_option("enters it")
 @answer_options
 def entered(
-    kind: str, words: Path, identity: Path, account: str, region: str | None, received: str | None, by: str | None,
-    data: Path | None, at: str | None, as_json: bool,
-) -> None:  # fmt: skip
+    kind: str,
+    words: Path,
+    identity: Path,
+    account: str,
+    region: str | None,
+    received: str | None,
+    by: str | None,
+    data: Path | None,
+    at: str | None,
+    as_json: bool,
+) -> None:
     """Enters a request of KIND that came by letter, mail or telephone.
 
     Its clock begins with its receipt. Both texts are sealed.
 
     \b
-    Example:  licet request enter erasure --words letter.txt --identity identity.txt --region FR --received 2026-06-01
+    Example:  licet request enter erasure --words letter.txt --identity identity.txt --region FR
+    --received 2026-06-01
     """
     said, known_by = read_words(words), read_words(identity)
     with opened(data, at) as here:
         asked = EnteredRequest(
-            kind=RightKind(kind), words=said, identity=known_by, region=region,
+            kind=RightKind(kind),
+            words=said,
+            identity=known_by,
+            region=region,
             account=documents.account_named(here, account) if account else None,
             received_at=moment(received) if received else None,
-        )  # fmt: skip
+        )
         found = rights_requests.enter(here, asked, _by(by))
         seen = rights_requests.seen_whole(found, here.clock(), for_staff=True)
         show(seen, as_json, lambda: _line(seen))
 
 
 def _acting(
-    what: StaffAct, sentence: str, example: str, reasons: Sequence[str] = (), *, has_words: bool = True
+    what: StaffAct,
+    sentence: str,
+    example: str,
+    reasons: Sequence[str] = (),
+    *,
+    has_words: bool = True,
 ) -> None:
     """Adds the command of one step to the group."""
 
     def act(
-        name: str, by: str | None, data: Path | None, at: str | None, as_json: bool, words: Path | None = None,
+        name: str,
+        by: str | None,
+        data: Path | None,
+        at: str | None,
+        as_json: bool,
+        words: Path | None = None,
         reason: str = "",
-    ) -> None:  # fmt: skip
+    ) -> None:
         said = read_words(words) if words is not None else ""
         with opened(data, at) as here:
             found = rights_requests.act(here, name, what, _by(by), reason=reason, words=said)
@@ -128,30 +183,46 @@ def _acting(
             show(seen, as_json, lambda: _line(seen))
 
     act.__doc__ = (
-        f"{sentence}\n\n\b\nExample:  licet request {what.value} req_0190f3a4c2d87b6e9a51c3d4e5f60718{example}"
+        f"{sentence}\n\n\b\nExample:  licet request {what.value} "
+        f"req_0190f3a4c2d87b6e9a51c3d4e5f60718{example}"
     )
     made: Callable[..., None] = by_option("does it")(answer_options(act))
     if reasons:
-        made = click.option("--reason", required=True, type=click.Choice(reasons), help="The reason.")(made)
+        made = click.option(
+            "--reason", required=True, type=click.Choice(reasons), help="The reason."
+        )(made)
     made = words_option(made) if has_words else made
     request.command(what.value)(click.argument("name", metavar="REQUEST")(made))
 
 
-_acting(StaffAct.acknowledge, "Confirms the receipt of REQUEST. The first confirmation stands.", "", has_words=False)
 _acting(
-    StaffAct.pause, "Asks the person of REQUEST something, and waits. The clock stops where the law stops it.",
-    " --reason identity --words question.txt", [one.value for one in PauseReason],
-)  # fmt: skip
-_acting(StaffAct.resume, "Goes on with REQUEST without an answer of its person.", "", has_words=False)
+    StaffAct.acknowledge,
+    "Confirms the receipt of REQUEST. The first confirmation stands.",
+    "",
+    has_words=False,
+)
 _acting(
-    StaffAct.extend, "Extends REQUEST by what the law allows. That is possible once, before it is due.",
-    " --reason complexity --words why.txt", [one.value for one in ExtensionReason],
-)  # fmt: skip
+    StaffAct.pause,
+    "Asks the person of REQUEST something, and waits. The clock stops where the law stops it.",
+    " --reason identity --words question.txt",
+    [one.value for one in PauseReason],
+)
+_acting(
+    StaffAct.resume, "Goes on with REQUEST without an answer of its person.", "", has_words=False
+)
+_acting(
+    StaffAct.extend,
+    "Extends REQUEST by what the law allows. That is possible once, before it is due.",
+    " --reason complexity --words why.txt",
+    [one.value for one in ExtensionReason],
+)
 _acting(StaffAct.answer, "Answers REQUEST, which ends it.", " --words answer.txt")
 _acting(
-    StaffAct.refuse, "Refuses REQUEST, which ends it. The person reads the reason, and where to complain.",
-    " --reason unfounded --words why.txt", [one.value for one in RefusalReason],
-)  # fmt: skip
+    StaffAct.refuse,
+    "Refuses REQUEST, which ends it. The person reads the reason, and where to complain.",
+    " --reason unfounded --words why.txt",
+    [one.value for one in RefusalReason],
+)
 
 
 def _by(name: str | None) -> str:
@@ -176,9 +247,13 @@ def read_words(path: Path) -> str:
 
 def _line(one: SeenRequest) -> str:
     overdue = " OVERDUE" if one.overdue else ""
-    when = f"ended {written(one.ended_at)}" if one.ended_at else f"due {written(one.due_at)}{overdue}"
+    when = (
+        f"ended {written(one.ended_at)}" if one.ended_at else f"due {written(one.due_at)}{overdue}"
+    )
     stops = ", clock stopped" if one.clock_stops else ""
-    return f"{one.id} {one.kind.value} {one.state.value}, {when}{stops}, {one.account or 'no account'}"
+    return (
+        f"{one.id} {one.kind.value} {one.state.value}, {when}{stops}, {one.account or 'no account'}"
+    )
 
 
 def _whole(one: SeenRequest) -> list[str]:

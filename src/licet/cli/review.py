@@ -1,4 +1,6 @@
-"""`licet review`: people review a sample of a release in the terminal; the console does the same."""
+"""`licet review`: people review a sample of a release in the terminal; the console does the
+same.
+"""
 
 from __future__ import annotations
 
@@ -36,33 +38,66 @@ class FirstLetters(click.ParamType[str]):
         if typed in self._words:
             found = [typed]
         if len(found) != 1:
-            between = f"it can be {' or '.join(found)}" if found else f"it is none of {', '.join(self._words)}"
+            between = (
+                f"it can be {' or '.join(found)}"
+                if found
+                else f"it is none of {', '.join(self._words)}"
+            )
             self.fail(f"`{value}`: {between}", param, ctx)
         return found[0]
 
 
 @click.command("review")
 @click.argument("release")
-@click.option("--by", help="The e-mail address of the member of staff who reads; without it, no row is opened.")
 @click.option(
-    "--chance", type=int, default=CHANCE_ROWS, show_default=True, help="Rows drawn at random for a new sample."
+    "--by",
+    help="The e-mail address of the member of staff who reads; without it, no row is opened.",
 )
-@click.option("--risk", type=int, default=RISK_ROWS, show_default=True, help="Rows drawn by risk for a new sample.")
+@click.option(
+    "--chance",
+    type=int,
+    default=CHANCE_ROWS,
+    show_default=True,
+    help="Rows drawn at random for a new sample.",
+)
+@click.option(
+    "--risk",
+    type=int,
+    default=RISK_ROWS,
+    show_default=True,
+    help="Rows drawn by risk for a new sample.",
+)
 @click.option("--new", "again", is_flag=True, help="Draw another sample although one was closed.")
-@click.option("--row", type=int, help="With --by and --finding: the row to judge, without prompting.")
+@click.option(
+    "--row", type=int, help="With --by and --finding: the row to judge, without prompting."
+)
 @click.option("--finding", type=click.Choice(FINDINGS), help="What was found in --row.")
 @click.option(
-    "--close", "closing", is_flag=True, help="Close the review: write a signed statement beside the manifest."
+    "--close",
+    "closing",
+    is_flag=True,
+    help="Close the review: write a signed statement beside the manifest.",
 )
 @answer_options
 def review(
-    release: str, by: str | None, chance: int, risk: int, again: bool, row: int | None, finding: str | None,
-    closing: bool, data: Path | None, at: str | None, as_json: bool,
-) -> None:  # fmt: skip
-    """Reviews a sample of a release, row by row. Draws the sample, shows each row, and states what was found.
+    release: str,
+    by: str | None,
+    chance: int,
+    risk: int,
+    again: bool,
+    row: int | None,
+    finding: str | None,
+    closing: bool,
+    data: Path | None,
+    at: str | None,
+    as_json: bool,
+) -> None:
+    """Reviews a sample of a release, row by row. Draws the sample, shows each row, and states what
+    was found.
 
-    Part of the sample is drawn at random, on which the stated bound is based, and part by risk. Each opened row is
-    recorded, and its person sees that. A sample is closed when every row has its finding.
+    Part of the sample is drawn at random, on which the stated bound is based, and part by risk.
+    Each opened row is recorded, and its person sees that. A sample is closed when every row has its
+    finding.
 
     \b
     Example:  licet review tuesday                          # draws a sample, or says how it stands
@@ -107,17 +142,23 @@ def _read(here: Installation, release: str, reader: StaffMember) -> None:
 
 def row_text(read: RowShown) -> str:
     """A row as text."""
-    head = f"row {read.ordinal}, {read.left:,} left; this reading is on record, and the person sees it"
+    head = (
+        f"row {read.ordinal}, {read.left:,} left; this reading is on record, and the person sees it"
+    )
     return "\n".join([head, "", *message_lines(read.messages)])
 
 
 def message_lines(messages: Sequence[MessageShape]) -> list[str]:
-    """The messages of a row as lines. Characters that would move the terminal's cursor are escaped."""
+    """The messages of a row as lines. Characters that would move the terminal's cursor are
+    escaped.
+    """
     lines = []
     for message in messages:
         lines += [f"[{message['role']}]", _plain(message["content"])]
         for call in message.get("tool_calls", ()):
-            lines.append(f"  {_plain(call['function']['name'])}({_plain(call['function']['arguments'])})")
+            lines.append(
+                f"  {_plain(call['function']['name'])}({_plain(call['function']['arguments'])})"
+            )
     return [*lines, ""]
 
 

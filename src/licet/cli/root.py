@@ -1,4 +1,6 @@
-"""The root of every command: it loads the command that is called, and maps our errors to their exit codes, once."""
+"""The root of every command: it loads the command that is called, and maps our errors to their exit
+codes, once.
+"""
 
 from __future__ import annotations
 
@@ -32,10 +34,14 @@ class NoSuchCommand(click.UsageError):
 
 
 class CommandGroup(click.Group):
-    """A group whose list of commands shows each first sentence whole, and which knows what a mistyped name is near to."""
+    """A group whose list of commands shows each first sentence whole, and which knows what a
+    mistyped name is near to.
+    """
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The lists of `listed`, with one column for all names; a sentence that is too long for a line is wrapped."""
+        """The lists of `listed`, with one column for all names; a sentence that is too long for a
+        line is wrapped.
+        """
         groups = self.listed(ctx)
         width = max(len(name) for lines in groups.values() for name in lines)
         for title, lines in groups.items():
@@ -44,27 +50,40 @@ class CommandGroup(click.Group):
 
     def listed(self, ctx: click.Context) -> Mapping[str, Mapping[str, str]]:
         """By the title of a list: the commands in it, each with its first sentence."""
-        return {"Commands": {name: first_sentence(command) for name, command in sorted(self.commands.items())}}
+        return {
+            "Commands": {
+                name: first_sentence(command) for name, command in sorted(self.commands.items())
+            }
+        }
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if not ctx.resilient_parsing and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+        if (
+            not ctx.resilient_parsing
+            and not args[0].startswith("-")
+            and self.get_command(ctx, args[0]) is None
+        ):
             raise NoSuchCommand(args[0], self.list_commands(ctx), ctx)
         return super().resolve_command(ctx, args)
 
 
 class RootCommand(CommandGroup):
-    """Maps our errors to their exit codes, once; loads the module of a command when it is asked for.
+    """Maps our errors to their exit codes, once; loads the module of a command when it is asked
+    for.
 
-    ``table`` has the modules of `licet.cli`, or below it, by the names of the commands that each holds; ``groups`` the
-    lists of the help: by a title, the commands and the first sentence of each, so that a list loads none of them.
+    ``table`` has the modules of `licet.cli`, or below it, by the names of the commands that each
+    holds; ``groups`` the lists of the help: by a title, the commands and the first sentence of
+    each, so that a list loads none of them.
     """
 
     def __init__(
-        self, *, table: Mapping[str, tuple[str, ...]], groups: Mapping[str, Mapping[str, str]],
+        self,
+        *,
+        table: Mapping[str, tuple[str, ...]],
+        groups: Mapping[str, Mapping[str, str]],
         **kwargs: Any,  # noqa: ANN401 click's own
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(**kwargs)
         self._groups = groups
         self._lines = {name: line for lines in groups.values() for name, line in lines.items()}
@@ -76,7 +95,11 @@ class RootCommand(CommandGroup):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.commands and (module := self._module.get(cmd_name)) is not None:
             found = vars(import_module(f"licet.cli.{module}")).values()
-            self.add_command(next(one for one in found if isinstance(one, click.Command) and one.name == cmd_name))
+            self.add_command(
+                next(
+                    one for one in found if isinstance(one, click.Command) and one.name == cmd_name
+                )
+            )
         return self.commands.get(cmd_name)
 
     def listed(self, ctx: click.Context) -> Mapping[str, Mapping[str, str]]:
@@ -89,7 +112,9 @@ class RootCommand(CommandGroup):
         return [CompletionItem(name, help=self._lines[name]) for name in names] + options
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 click's own signature
-        """Runs as a program. Once the answer is printed, an interrupt during exit changes nothing."""
+        """Runs as a program. Once the answer is printed, an interrupt during exit changes
+        nothing.
+        """
         try:
             return self.main(*args, **kwargs)
         finally:
@@ -106,8 +131,17 @@ class RootCommand(CommandGroup):
             error = NotInstalledError(missing.name or "a package", "server")
             fail(error.message, error.hint, error.exit_code, as_json=as_json)
         except LicetError as error:
-            because, details = (error.because, error.details) if isinstance(error, RefusedError) else ("", {})
-            fail(error.message, error.hint, error.exit_code, because=because, details=details, as_json=as_json)
+            because, details = (
+                (error.because, error.details) if isinstance(error, RefusedError) else ("", {})
+            )
+            fail(
+                error.message,
+                error.hint,
+                error.exit_code,
+                because=because,
+                details=details,
+                as_json=as_json,
+            )
         except click.exceptions.NoArgsIsHelpError as error:
             click.echo(error.format_message())
             sys.exit(0)
@@ -119,7 +153,10 @@ class RootCommand(CommandGroup):
         except BrokenPipeError:
             os._exit(EXIT_NO)  # nobody reads: flushing again would only raise again
         except OSError as error:
-            said = f"{(error.strerror or 'the system refused').lower()}: `{error.filename or 'a file'}`"
+            said = (
+                f"{(error.strerror or 'the system refused').lower()}: "
+                f"`{error.filename or 'a file'}`"
+            )
             fail(said, "", EXIT_AGAIN, as_json=as_json)
         sys.exit(code if isinstance(code, int) else 0)
 
@@ -132,7 +169,8 @@ def first_sentence(command: click.Command) -> str:
 def usage(error: click.ClickException) -> tuple[str, str]:
     """The error of a wrong call, and its hint: the nearest names, and where help is."""
     near = getattr(error, "possibilities", None) or []
-    message = error.message if near else error.format_message()  # click's own text would repeat the names
+    # click's own text would repeat the names
+    message = error.message if near else error.format_message()
     message = re.sub(r"'([^']*)'", r"`\1`", message.rstrip("."))
     hints = [f"did you mean {' or '.join(f'`{name}`' for name in near)}?"] if near else []
     context = getattr(error, "ctx", None)
@@ -141,16 +179,21 @@ def usage(error: click.ClickException) -> tuple[str, str]:
 
 
 def asks_for_json(words: Sequence[str]) -> bool:
-    """Whether `--json` is among the options. Decided from the words, because a call that cannot be parsed is answered
-    too.
+    """Whether `--json` is among the options. Decided from the words, because a call that cannot be
+    parsed is answered too.
     """
     return "--json" in takewhile(lambda word: word != "--", words)
 
 
 def fail(
-    message: str, hint: str, code: int, *, because: str = "", details: Mapping[str, object] | None = None,
+    message: str,
+    hint: str,
+    code: int,
+    *,
+    because: str = "",
+    details: Mapping[str, object] | None = None,
     as_json: bool = False,
-) -> NoReturn:  # fmt: skip
+) -> NoReturn:
     """Prints what is wrong and how to fix it, as text or as one line of JSON, and exits.
 
     JSON has ``details`` by their names, in place of the lines of the message behind its first.

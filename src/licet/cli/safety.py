@@ -1,4 +1,6 @@
-"""The commands of the misuse classifier: train it, let it suggest flags, and decide on the suggestions."""
+"""The commands of the misuse classifier: train it, let it suggest flags, and decide on the
+suggestions.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ POINTS = ("0.001", "0.005", "0.01", "0.05")
 @click.command("safety")
 @click.argument("releases", nargs=-1)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The model's folder.")
-@click.option("--again", is_flag=True, help="Retrain the model in --out from scratch, without withdrawn rows.")
+@click.option(
+    "--again", is_flag=True, help="Retrain the model in --out from scratch, without withdrawn rows."
+)
 @dry_option("With --again: show which model would be retired and deleted; train nothing.")
 @model_name_option
 @answer_options
@@ -37,10 +41,11 @@ def train_safety(
     at: str | None,
     as_json: bool,
 ) -> None:
-    """Trains the misuse classifier on RELEASES. They are of the purpose safety_classifiers; flagged turns are held
-    against unflagged ones.
+    """Trains the misuse classifier on RELEASES. They are of the purpose safety_classifiers; flagged
+    turns are held against unflagged ones.
 
-    --again uses the releases from which the model in --out was trained. The same rows give the same model, byte for
+    --again uses the releases from which the model in --out was trained. The same rows give the same
+    model, byte for
     byte: the new model is exactly one without the withdrawn rows, and the old one is deleted.
 
     \b
@@ -63,29 +68,46 @@ def train_safety(
 
 def _would_replace(would: RetrainingForecast) -> str:
     lines = [
-        f"would train  {would.name} on {', '.join(would.releases)}, without {counted(would.withdrawn, 'withdrawn row')}"
+        (
+            f"would train  {would.name} on {', '.join(would.releases)}, without "
+            f"{counted(would.withdrawn, 'withdrawn row')}"
+        )
     ]
-    lines += [f"would retire {model}, and delete its files in `{would.folder}`" for model in would.retired]
+    lines += [
+        f"would retire {model}, and delete its files in `{would.folder}`" for model in would.retired
+    ]
     return "\n".join(lines)
 
 
 def _learnt(made: TrainedClassifier) -> str:
     lines = [
-        f"{made.name} in `{made.folder}`: {counted(made.examples, 'conversation')} of {', '.join(made.releases)}, "
+        f"{made.name} in `{made.folder}`: {counted(made.examples, 'conversation')} of "
+        f"{', '.join(made.releases)}, "
         f"{made.misuse:,} of them flagged",
     ]
     lines += [f"on record  {model}" for model in made.models]
     lines += [
-        f"at most {point.false_alarms:.1%} of the harmless accused: {point.found:.1%} found" for point in made.points
+        f"at most {point.false_alarms:.1%} of the harmless accused: {point.found:.1%} found"
+        for point in made.points
     ]
     for one in made.slices:
         area = f"AUPRC {one.auprc:.3f}" if one.auprc is not None else "of one kind only"
-        lines.append(f"slice      {one.slice}: {counted(one.examples, 'conversation')}, {one.misuse:,} flagged, {area}")
+        lines.append(
+            f"slice      {one.slice}: {counted(one.examples, 'conversation')}, "
+            f"{one.misuse:,} flagged, {area}"
+        )
     for domain in made.domains:
         what = f"{counted(domain.examples, 'conversation')}, {domain.misuse:,} flagged"
-        known = f"{domain.found:.1%} found" if domain.is_learnt else "too few of one kind: it abstains there"
+        known = (
+            f"{domain.found:.1%} found"
+            if domain.is_learnt
+            else "too few of one kind: it abstains there"
+        )
         lines.append(f"surface    {domain.slice}: {what}, {known}")
-    lines.append(f"ordinary   {made.ordinary.prompts} prompts that look dangerous: {made.ordinary.alarms:.1%} accused")
+    lines.append(
+        f"ordinary   {made.ordinary.prompts} prompts that look dangerous: "
+        f"{made.ordinary.alarms:.1%} accused"
+    )
     lines += [f"retired    {model}, and its files deleted" for model in made.retired]
     return "\n".join(lines)
 
@@ -95,30 +117,52 @@ def _learnt(made: TrainedClassifier) -> str:
 @click.option(
     "--suggest",
     "model",
-    help="Read conversations, and suggest flags with this model: its folder, or `package.module:attribute`.",
+    help=(
+        "Read conversations, and suggest flags with this model: its folder, or "
+        "`package.module:attribute`."
+    ),
 )
 @click.option("--by", help="Who reads or decides: the e-mail address of a member of staff.")
-@click.option("--ticket", help="With --suggest: the ticket in your own system that covers the reading.")
 @click.option(
-    "--limit", type=int, default=500, show_default=True, help="With --suggest: the most conversations to read."
+    "--ticket", help="With --suggest: the ticket in your own system that covers the reading."
 )
 @click.option(
-    "--alarms", type=click.Choice(POINTS), default="0.05", show_default=True,
+    "--limit",
+    type=int,
+    default=500,
+    show_default=True,
+    help="With --suggest: the most conversations to read.",
+)
+@click.option(
+    "--alarms",
+    type=click.Choice(POINTS),
+    default="0.05",
+    show_default=True,
     help="With --suggest: at most this share of a domain's conversations is suggested.",
-)  # fmt: skip
+)
 @click.option("--dismiss", is_flag=True, help="Decide that a suggestion is no misuse.")
 @click.option("--overturn", is_flag=True, help="Take a flag back.")
 @answer_options
 def flag(
-    conversation: str | None, model: str | None, by: str | None, ticket: str | None, limit: int, alarms: str,
-    dismiss: bool, overturn: bool, data: Path | None, at: str | None, as_json: bool,
-) -> None:  # fmt: skip
+    conversation: str | None,
+    model: str | None,
+    by: str | None,
+    ticket: str | None,
+    limit: int,
+    alarms: str,
+    dismiss: bool,
+    overturn: bool,
+    data: Path | None,
+    at: str | None,
+    as_json: bool,
+) -> None:
     """Flags a conversation as misuse, or lists open suggestions.
 
-    With --suggest a model reads conversations for a privacy officer. Each reading is recorded, and its person sees it.
-    Conversations with a high score are listed for a person to decide; a model flags nothing itself. The threshold is set
-    for each surface from the conversations that are read; a surface with too few of them is not read, and on one that the
-    model has not learnt it abstains.
+    With --suggest a model reads conversations for a privacy officer. Each reading is recorded, and
+    its person sees it. Conversations with a high score are listed for a person to decide; a model
+    flags nothing itself. The threshold is set for each surface from the conversations that are
+    read; a surface with too few of them is not read, and on one that the model has not learnt it
+    abstains.
 
     \b
     Example:  licet flag --suggest models/misuse --by dana@example.org --ticket SAFE-12
@@ -141,15 +185,22 @@ def flag(
             from licet.misuse import detector, models
 
             found = suggestions.suggest(
-                here, detector.open_detector(model), models.points_file(here, model), signatures.member(here, by), ticket,
-                limit=limit, alarms=float(alarms),
-            )  # fmt: skip
+                here,
+                detector.open_detector(model),
+                models.points_file(here, model),
+                signatures.member(here, by),
+                ticket,
+                limit=limit,
+                alarms=float(alarms),
+            )
             show(found, as_json, lambda: _screened(found))
         elif conversation is not None and by is not None:
             done = suggestions.decide(
                 here, conversation, signatures.member(here, by), dismiss=dismiss, overturn=overturn
             )
-            show(done, as_json, lambda: f"{done.conversation}: {done.decision} by {done.decided_by}")
+            show(
+                done, as_json, lambda: f"{done.conversation}: {done.decision} by {done.decided_by}"
+            )
         else:
             waiting = suggestions.waiting(here)
             show(waiting, as_json, lambda: "\n".join(map(_line, waiting)) or "nothing waits")
@@ -158,18 +209,24 @@ def flag(
 def _screened(found: ScreeningResult) -> str:
     more = "; others wait: the same command goes on" if found.more else ""
     lines = [
-        f"{counted(found.read, 'conversation')} read, {len(found.suggested):,} suggested, abstained on {found.abstained:,}{more}"
+        (
+            f"{counted(found.read, 'conversation')} read, {len(found.suggested):,} suggested, "
+            f"abstained on {found.abstained:,}{more}"
+        )
     ]
     for one in found.domains:
         if (point := one.point) is None:
             lines.append(
-                f"{one.domain}: {one.waiting:,} conversations wait, too few within --limit to set an operating point: "
+                f"{one.domain}: {one.waiting:,} conversations wait, too few within --limit to set "
+                "an operating point: "
                 "none is suggested"
             )
         else:
             lines.append(
-                f"{one.domain}: {one.read:,} read, {one.suggested:,} above {one.threshold:.4f}, abstained on "
-                f"{one.abstained:,}; of others at most {point.bound:.1%} raise an alarm (from {point.conversations:,} "
+                f"{one.domain}: {one.read:,} read, {one.suggested:,} above {one.threshold:.4f}, "
+                "abstained on "
+                f"{one.abstained:,}; of others at most {point.bound:.1%} raise an alarm (from "
+                f"{point.conversations:,} "
                 f"conversations, {written(point.set_at)})"
             )
     return "\n".join([*lines, *map(_line, found.suggested)])

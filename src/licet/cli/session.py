@@ -1,4 +1,6 @@
-"""The commands for one session of a coding assistant. SESSION is by default the one last active in this folder."""
+"""The commands for one session of a coding assistant. SESSION is by default the one last active in
+this folder.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ EVENT_BYTES_MAX = 2**20
 
 
 class SessionStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """What is so of a session. ``recorded`` and ``used`` are what will become of what is said in it from now on."""
+    """What is so of a session. ``recorded`` and ``used`` are what will become of what is said in it
+    from now on.
+    """
 
     session: str
     recorded: bool
@@ -63,14 +67,17 @@ def status(session: str | None, as_json: bool) -> None:
     config = Configuration.of(os.environ)
     with remembered(config) as state:
         told = _told(config, state, _named(state, session), str(Path.cwd()), start=True)
-        click.echo(msgspec.json.encode(told).decode() if as_json else line(told, choice_url(config)))
+        click.echo(
+            msgspec.json.encode(told).decode() if as_json else line(told, choice_url(config))
+        )
 
 
 @session.command("keep-out")
 @click.argument("session", required=False)
 @json_option
 def keep_out(session: str | None, as_json: bool) -> None:
-    """Keeps a session out: it is recorded but never used. This holds at once, even while Licet cannot be reached.
+    """Keeps a session out: it is recorded but never used. This holds at once, even while Licet
+    cannot be reached.
 
     \b
     Example:  licet session keep-out
@@ -87,15 +94,16 @@ def keep_out(session: str | None, as_json: bool) -> None:
 @click.argument("session", required=False)
 @json_option
 def let_in(session: str | None, as_json: bool) -> None:
-    """Lets in what follows in a session that was kept out. Refused where a project or the organisation keeps it
-    out.
+    """Lets in what follows in a session that was kept out. Refused where a project or the
+    organisation keeps it out.
 
     \b
     Example:  licet session let-in
     """
     with _choosing(session) as (config, state, chosen):
         _refuse_narrowed(config, msgspec.structs.replace(chosen, keep_out=False))
-        with agent(config, start=True) as here:  # widening is not assumed: it is done at Licet, or not
+        # widening is not assumed: it is done at Licet, or not
+        with agent(config, start=True) as here:
             here.way.keep_out(chosen.session, False)
         state.choose(Session(session=chosen.session))
         _say(as_json, chosen.session, "let in from here on", True)
@@ -105,14 +113,17 @@ def let_in(session: str | None, as_json: bool) -> None:
 @click.argument("session", required=False)
 @click.option("--project", is_flag=True, help="Allow every session of this folder's repository.")
 @click.option(
-    "--question", "questions", multiple=True, help="Say yes to this question. Required where several are asked."
+    "--question",
+    "questions",
+    multiple=True,
+    help="Say yes to this question. Required where several are asked.",
 )
 @json_option
 def allow(session: str | None, project: bool, questions: tuple[str, ...], as_json: bool) -> None:
     """Allows the use of one session or one repository.
 
-    It is for where the account's answer is no. Refused for a session that is kept out, and where a project's file or
-    the organisation keeps it out.
+    It is for where the account's answer is no. Refused for a session that is kept out, and where a
+    project's file or the organisation keeps it out.
 
     \b
     Example:  licet session allow --project
@@ -128,9 +139,12 @@ def allow(session: str | None, project: bool, questions: tuple[str, ...], as_jso
             wanted = questions or (asked if len(asked) == 1 else ())
             if not wanted:
                 raise UsageError(
-                    f"this version asks {len(asked)} questions: {', '.join(asked)}", f"name each: --question {asked[0]}"
+                    f"this version asks {len(asked)} questions: {', '.join(asked)}",
+                    f"name each: --question {asked[0]}",
                 )
-            done = [here.way.allow(chosen.session, place.name if place else "", one) for one in wanted]
+            done = [
+                here.way.allow(chosen.session, place.name if place else "", one) for one in wanted
+            ]
         what = f"the repository `{place.title}`" if place else chosen.session
         _say_allowed(as_json, what, done)
 
@@ -138,11 +152,15 @@ def allow(session: str | None, project: bool, questions: tuple[str, ...], as_jso
 def _refuse_narrowed(config: Configuration, chosen: Session) -> None:
     others = narrowing(str(Path.cwd()), _locks(config), Narrowing())
     if others.by:
-        raise RefusedError(f"{others.by} keeps this session out", "only they can change that", because="narrowed")
+        raise RefusedError(
+            f"{others.by} keeps this session out", "only they can change that", because="narrowed"
+        )
     if chosen.incognito:
         raise RefusedError("the session is incognito", "begin another one", because="incognito")
     if chosen.keep_out:
-        raise RefusedError("the session is kept out", "let it in first: `licet session let-in`", because="narrowed")
+        raise RefusedError(
+            "the session is kept out", "let it in first: `licet session let-in`", because="narrowed"
+        )
 
 
 def _say_allowed(as_json: bool, what: str, done: Sequence[Allowed]) -> None:
@@ -151,7 +169,11 @@ def _say_allowed(as_json: bool, what: str, done: Sequence[Allowed]) -> None:
     else:
         for one in done:
             why = one.because.replace("_", " ")
-            told = "allowed from now on" if one.effect == "began" else f"unchanged ({why or one.effect})"
+            told = (
+                "allowed from now on"
+                if one.effect == "began"
+                else f"unchanged ({why or one.effect})"
+            )
             click.echo(f"{what}, {one.question}: {told}")
     if not any(one.effect == "began" or one.because == NoEffect.covered.value for one in done):
         sys.exit(EXIT_NO)
@@ -212,15 +234,19 @@ def line(told: SessionStatus, choice: str) -> str:
             return f"Licet: may be used{until}"
 
 
-def _told(config: Configuration, state: AgentMemory, name: str, folder: str, *, start: bool) -> SessionStatus:
+def _told(
+    config: Configuration, state: AgentMemory, name: str, folder: str, *, start: bool
+) -> SessionStatus:
     chosen = state.session(name)
     own = Narrowing(
-        keep_out=chosen.keep_out, incognito=chosen.incognito,
+        keep_out=chosen.keep_out,
+        incognito=chosen.incognito,
         by=BY_PERSON if chosen.keep_out or chosen.incognito else "",
-    )  # fmt: skip
+    )
     held = narrowing(folder, _locks(config), own)
     gate, granted, usable = "unknown", False, Usable()
-    with suppress(LicetError), agent(config, start=start) as here:  # away: nothing is known, and nothing is used
+    # away: nothing is known, and nothing is used
+    with suppress(LicetError), agent(config, start=start) as here:
         standing = here.way.standing()
         found = repository(folder)
         granted = bool(standing.token) and here.way.covers(name, found.name if found else "")
@@ -230,11 +256,18 @@ def _told(config: Configuration, state: AgentMemory, name: str, folder: str, *, 
     kept = "narrowed" if usable.kept_out or held.keep_out else ""
     because = kept or usable.because or ("permitted" if granted else "no permission")
     return SessionStatus(
-        session=name, recorded=recorded, incognito=held.incognito, used=used and not usable.kept_out, by=held.by,
-        gate=gate, because=because,
-        until=usable.until if used else None, turns=usable.turns, scope=usable.scope if used else None,
+        session=name,
+        recorded=recorded,
+        incognito=held.incognito,
+        used=used and not usable.kept_out,
+        by=held.by,
+        gate=gate,
+        because=because,
+        until=usable.until if used else None,
+        turns=usable.turns,
+        scope=usable.scope if used else None,
         since=usable.since if used else None,
-    )  # fmt: skip
+    )
 
 
 def _locks(config: Configuration) -> list[Path]:
@@ -244,20 +277,28 @@ def _locks(config: Configuration) -> list[Path]:
 def _named(state: AgentMemory, session: str | None) -> str:
     name = session or state.last_in(str(Path.cwd()))
     if name is None:
-        raise NotFoundError("no session was at work in this folder", "name it: its id is that of its transcript")
+        raise NotFoundError(
+            "no session was at work in this folder", "name it: its id is that of its transcript"
+        )
     return name
 
 
 @contextmanager
-def _choosing(session: str | None, *, optional: bool = False) -> Iterator[tuple[Configuration, AgentMemory, Session]]:
+def _choosing(
+    session: str | None, *, optional: bool = False
+) -> Iterator[tuple[Configuration, AgentMemory, Session]]:
     config = Configuration.of(os.environ)
     with remembered(config) as state:
-        yield config, state, Session(session="") if optional else state.session(_named(state, session))
+        yield (
+            config,
+            state,
+            Session(session="") if optional else state.session(_named(state, session)),
+        )
 
 
 def _tell(config: Configuration, name: str, *, out: bool) -> bool:
-    """Tells Licet of a choice that narrows. If Licet cannot be reached, it is told before anything further is
-    recorded.
+    """Tells Licet of a choice that narrows. If Licet cannot be reached, it is told before anything
+    further is recorded.
     """
     try:
         with agent(config, start=True) as here:
@@ -267,5 +308,11 @@ def _tell(config: Configuration, name: str, *, out: bool) -> bool:
 
 
 def _say(as_json: bool, name: str, what: str, told: bool) -> None:
-    text = f"{name} is {what}" + ("" if told else "; Licet hears of it before anything more is recorded")
-    click.echo(msgspec.json.encode({"session": name, "now": what, "told": told}).decode() if as_json else text)
+    text = f"{name} is {what}" + (
+        "" if told else "; Licet hears of it before anything more is recorded"
+    )
+    click.echo(
+        msgspec.json.encode({"session": name, "now": what, "told": told}).decode()
+        if as_json
+        else text
+    )

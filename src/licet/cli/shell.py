@@ -29,12 +29,20 @@ Shown = TypeVar("Shown", bound=Callable[..., object])
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
 data_option = click.option(
-    "--data", type=click.Path(path_type=Path), help="The data folder; by default LICET_DATA, or licet-data."
+    "--data",
+    type=click.Path(path_type=Path),
+    help="The data folder; by default LICET_DATA, or licet-data.",
 )
-year_option = click.option("--year", type=click.IntRange(1970, 9999), help="The year of the log; by default this year.")
-model_name_option = click.option("--name", default="", help="The model's name; by default that of its folder.")
+year_option = click.option(
+    "--year", type=click.IntRange(1970, 9999), help="The year of the log; by default this year."
+)
+model_name_option = click.option(
+    "--name", default="", help="The model's name; by default that of its folder."
+)
 recipient_option = click.option("--recipient", help="Only this recipient's.")
-at_option = click.option("--at", hidden=True, help="The moment, in a simulation: a demo folder has its own clock.")
+at_option = click.option(
+    "--at", hidden=True, help="The moment, in a simulation: a demo folder has its own clock."
+)
 
 
 def dry_option(does: str) -> Callable[[Shown], Shown]:
@@ -51,15 +59,21 @@ def listen_options(port: int) -> Callable[[Shown], Shown]:
     """`--host` and `--port` of a command that serves."""
 
     def both(command: Shown) -> Shown:
-        where = click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-        at = click.option("--port", default=port, show_default=True, type=click.IntRange(0, PORT_MAX))
+        where = click.option(
+            "--host", default="127.0.0.1", show_default=True, help="The address to listen on."
+        )
+        at = click.option(
+            "--port", default=port, show_default=True, type=click.IntRange(0, PORT_MAX)
+        )
         return where(at(command))
 
     return both
 
 
 def answer_options(command: Shown) -> Shown:
-    """The options of a command that asks an installation and shows its answer: `--data`, `--at`, `--json`."""
+    """The options of a command that asks an installation and shows its answer: `--data`, `--at`,
+    `--json`.
+    """
     return data_option(at_option(json_option(command)))
 
 
@@ -71,15 +85,22 @@ def show(value: object, as_json: bool, text: Callable[[], str]) -> None:
 
 
 def counted(number: int, one: str) -> str:
-    """How many of something there are, as text: `1 row`, `1,200 rows`. ``one`` is the word for one of them."""
+    """How many of something there are, as text: `1 row`, `1,200 rows`. ``one`` is the word for one
+    of them.
+    """
     many = f"{one[:-1]}ies" if one[-1] == "y" and one[-2] not in "aeiou" else f"{one}s"
     return f"{number:,} {one if number == 1 else many}"
 
 
 @contextmanager
-def opened(data: Path | None, at: str | None = None, *, make: bool = False) -> Iterator[Installation]:
-    """The installation, on the system's clock, or on the simulated clock that its folder was created with."""
-    from licet.store.core_dumps import harden  # here: what only reads files needs no database's driver
+def opened(
+    data: Path | None, at: str | None = None, *, make: bool = False
+) -> Iterator[Installation]:
+    """The installation, on the system's clock, or on the simulated clock that its folder was
+    created with.
+    """
+    # here: what only reads files needs no database's driver
+    from licet.store.core_dumps import harden
     from licet.vault import installation
 
     harden()
@@ -115,14 +136,21 @@ def moment(text: str) -> datetime:
 
 @contextmanager
 def progress(counted: str = "{task.completed}/{task.total}") -> Iterator[Progress]:
-    """A progress bar on standard error; silent where that is not a terminal. ``counted``: how its `task` is written."""
+    """A progress bar on standard error; silent where that is not a terminal. ``counted``: how its
+    `task` is written.
+    """
     from rich.console import Console  # here, so that a command without a bar does not load it
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
     bar = Progress(
-        TextColumn("{task.description}"), BarColumn(), TextColumn(counted), TimeRemainingColumn(),
-        console=console, disable=not console.is_terminal, transient=True,
-    )  # fmt: skip
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn(counted),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    )
     with bar:
         yield bar

@@ -1,4 +1,6 @@
-"""The command that shows an installation as a whole. It loads little else than the database's driver."""
+"""The command that shows an installation as a whole. It loads little else than the database's
+driver.
+"""
 
 from __future__ import annotations
 
@@ -36,17 +38,30 @@ def status_text(seen: PopulationStatus) -> str:
     lines = [
         f"policy     {seen.policy} {seen.version}",
         f"accounts   {seen.accounts:,}: {counts(seen.plans)}",
-        *(f"choices    {question}: {counts(standings)}" for question, standings in seen.standings.items()),
+        *(
+            f"choices    {question}: {counts(standings)}"
+            for question, standings in seen.standings.items()
+        ),
         f"gates      {counts(seen.gates)}",
-        f"known      {counted(seen.conversations, 'conversation')}, also those of which nothing is kept any more",
+        (
+            f"known      {counted(seen.conversations, 'conversation')}, also those of which "
+            "nothing is kept any more"
+        ),
         f"kept       {counted(seen.turns_kept, 'turn')}, {counted(seen.bytes_kept, 'sealed byte')}",
-        f"expires    {', '.join(f'{count:,} turns within {name}' for name, count in seen.expires.items()) or 'nothing'}",
-        f"overdue    {counted(seen.overdue, 'segment')}, feedback and safety copies; `licet sweep` erases them",
+        (
+            "expires    "
+            f"{', '.join(f'{count:,} turns within {name}' for name, count in seen.expires.items()) or 'nothing'}"
+        ),
+        (
+            f"overdue    {counted(seen.overdue, 'segment')}, feedback and safety copies; `licet "
+            "sweep` erases them"
+        ),
         f"held       {counted(seen.held, 'conversation')}; flagged {seen.flagged:,}",
     ]
     for due in seen.retraining_due:
         lines.append(
-            f"to forget  {due.name}: {due.withdrawn:,} of {due.consumed:,} rows that it learnt from were withdrawn"
+            f"to forget  {due.name}: {due.withdrawn:,} of {due.consumed:,} rows that it "
+            "learnt from were withdrawn"
         )
     lines += [f"run        {run_line(run)}" for run in seen.unfinished_runs]
     for known in seen.releases:
@@ -57,5 +72,9 @@ def status_text(seen: PopulationStatus) -> str:
 
 def run_line(run: UnfinishedRun) -> str:
     """A run that has no model."""
-    how = "goes on" if run.is_running else "ended without a model; delete the folder, or give the same command again"
+    how = (
+        "goes on"
+        if run.is_running
+        else "ended without a model; delete the folder, or give the same command again"
+    )
     return f"{run.folder}: on {run.release} since {written(run.started_at)}, {how}"

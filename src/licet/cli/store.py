@@ -1,4 +1,6 @@
-"""The command that gives several hosts what one had: the restriction journal, the log and releases in a bucket."""
+"""The command that gives several hosts what one had: the restriction journal, the log and releases
+in a bucket.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +27,13 @@ def store() -> None:
 @data_option
 @json_option
 def move(dry_run: bool, data: Path | None, as_json: bool) -> None:
-    """Moves the journal, the log and releases from folders into the bucket. It is that of LICET_STORE__URL, which no server
-    may use before.
+    """Moves the journal, the log and releases from folders into the bucket. It is that of
+    LICET_STORE__URL, which no server may use before.
 
-    Stop every server first: it exits 75 while one runs. What was written is read back and compared. A run that was killed is
-    continued when it is called again; where it was killed near its end, no server starts before that. The folders are
-    renamed and kept. Afterwards every host needs the same LICET_STORE__URL, and none LICET_RESTRICTIONS.
+    Stop every server first: it exits 75 while one runs. What was written is read back and compared.
+    A run that was killed is continued when it is called again; where it was killed near its end, no
+    server starts before that. The folders are renamed and kept. Afterwards every host needs the
+    same LICET_STORE__URL, and none LICET_RESTRICTIONS.
 
     \b
     Example:  LICET_STORE__URL=s3://bucket/licet licet store move --dry-run
@@ -45,7 +48,9 @@ def move(dry_run: bool, data: Path | None, as_json: bool) -> None:
     else:
         with progress("") as bar:
             task = bar.add_task("", total=None)
-            found = store_move.move(config, clock, lambda what: bar.update(task, description=f"moving {what}"))
+            found = store_move.move(
+                config, clock, lambda what: bar.update(task, description=f"moving {what}")
+            )
     show(found, as_json, lambda: "\n".join(_lines(found)))
 
 
@@ -59,11 +64,15 @@ def _lines(found: store_move.StoreMove) -> list[str]:
             f"release    {name}: {counted(part.files, 'file')}, {counted(part.bytes, 'byte')}"
             for name, part in found.releases.items()
         ),
-        *(f"not here   release {name}: its folder is on another host, or lost" for name in found.missing),
+        *(
+            f"not here   release {name}: its folder is on another host, or lost"
+            for name in found.missing
+        ),
     ]
     if found.moved:
         lines += [f"kept       {folder}" for folder in found.kept]
         lines.append(
-            "set        on every host LICET_STORE__URL and its key, and not LICET_RESTRICTIONS; then `licet doctor`"
+            "set        on every host LICET_STORE__URL and its key, and not "
+            "LICET_RESTRICTIONS; then `licet doctor`"
         )
     return lines

@@ -21,24 +21,34 @@ from licet.service import housekeeping
 @click.group(cls=CommandGroup, invoke_without_command=True)
 @dry_option("Count what is due, and change nothing.")
 @click.option(
-    "--follow", is_flag=True, help="Keep sweeping, certifying and rotating keys until stopped, as `licet serve` does."
+    "--follow",
+    is_flag=True,
+    help="Keep sweeping, certifying and rotating keys until stopped, as `licet serve` does.",
 )
 @answer_options
 @click.pass_context
 def sweep(
-    context: click.Context, dry_run: bool, follow: bool, data: Path | None, at: str | None, as_json: bool
+    context: click.Context,
+    dry_run: bool,
+    follow: bool,
+    data: Path | None,
+    at: str | None,
+    as_json: bool,
 ) -> None:
-    """Erases what is due, in bounded batches. The key goes first, then the rows. An interrupted sweep continues
-    when it is called again.
+    """Erases what is due, in bounded batches. The key goes first, then the rows. An interrupted
+    sweep continues when it is called again.
 
-    A sweep that would erase more than a configured share of the stored content waits for `licet sweep approve`.
+    A sweep that would erase more than a configured share of the stored content waits for `licet
+    sweep approve`.
 
     \b
     Example:  licet sweep --dry-run
     """
     if context.invoked_subcommand is not None:
         if dry_run or follow or data is not None or at is not None or as_json:
-            raise UsageError("options of `licet sweep` do not go with a subcommand", "put them behind it")
+            raise UsageError(
+                "options of `licet sweep` do not go with a subcommand", "put them behind it"
+            )
         return
     if dry_run and follow:
         raise UsageError("--dry-run and --follow do not go together")
@@ -51,7 +61,9 @@ def sweep(
             return
         task = bar.add_task("erasing", total=None)
         swept = sweeper.sweep(
-            here, dry_run=dry_run, progress=lambda so_far: bar.update(task, completed=so_far.segments)
+            here,
+            dry_run=dry_run,
+            progress=lambda so_far: bar.update(task, completed=so_far.segments),
         )
         bar.stop()
         show(swept, as_json, lambda: _swept(swept, dry_run))
@@ -60,7 +72,8 @@ def sweep(
 @sweep.command("status")
 @answer_options
 def status(data: Path | None, at: str | None, as_json: bool) -> int:
-    """Shows when the sweep last finished, and whether it waits. Exits 1 if it waits for somebody's approval.
+    """Shows when the sweep last finished, and whether it waits. Exits 1 if it waits for somebody's
+    approval.
 
     \b
     Example:  licet sweep status
@@ -74,21 +87,29 @@ def status(data: Path | None, at: str | None, as_json: bool) -> int:
 @sweep.command("approve")
 @answer_options
 def approve(data: Path | None, at: str | None, as_json: bool) -> None:
-    """Lets a waiting sweep erase as much as it announced. If more becomes due meanwhile, it asks again.
+    """Lets a waiting sweep erase as much as it announced. If more becomes due meanwhile, it asks
+    again.
 
     \b
     Example:  licet sweep approve && licet sweep
     """
     with opened(data, at) as here:
         seen = sweeper.approve(here, f"user:{user()}")
-        show(seen, as_json, lambda: f"approved: {seen.approved or 0:,} may be erased; `licet sweep` does it")
+        show(
+            seen,
+            as_json,
+            lambda: f"approved: {seen.approved or 0:,} may be erased; `licet sweep` does it",
+        )
 
 
 def _standing(seen: SweepStanding) -> str:
     last = f"last ended {written(seen.ended_at)}" if seen.ended_at else "has not ended yet"
     if seen.waits_since is None:
         return last
-    asked = f"it would erase {seen.due:,}, of {seen.kept:,} segments kept; since {written(seen.waits_since)}"
+    asked = (
+        f"it would erase {seen.due:,}, of {seen.kept:,} segments kept; since "
+        f"{written(seen.waits_since)}"
+    )
     if seen.waits:
         return f"{last}\nwaits for `licet sweep approve`: {asked}"
     return f"{last}\napproved by {seen.approved_by}: {asked}"

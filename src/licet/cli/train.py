@@ -30,7 +30,9 @@ POLL_SECONDS = 0.5
 
 @click.group(cls=CommandGroup)
 def train() -> None:
-    """Trains under the gate, which keeps withdrawn rows out. A run asks the gate before each step."""
+    """Trains under the gate, which keeps withdrawn rows out. A run asks the gate before each
+    step.
+    """
 
 
 @train.command("gate-key")
@@ -52,36 +54,70 @@ def gate_key(data: Path | None, as_json: bool) -> None:
 @train.command()
 @click.argument("releases", nargs=-1, required=True)
 @click.option(
-    "--into", required=True, type=click.Path(path_type=Path), help="The folder from which runs read the gate."
-)
-@click.option("--url", help="The URL of an installation on another machine; by default the one on this machine.")
-@click.option(
-    "--key-file", type=click.Path(path_type=Path), help="With --url: a file with an API key that may lease rows."
-)
-@click.option("--public-key", help="With --url: the key that `licet train gate-key` prints there, or a file with it.")
-@click.option(
-    "--recipient", default="training", show_default=True, help="With --url: the recipient that the API key is bound to."
+    "--into",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The folder from which runs read the gate.",
 )
 @click.option(
-    "--once", is_flag=True, help="Write the files once and exit, for machines that cannot reach the installation."
+    "--url",
+    help="The URL of an installation on another machine; by default the one on this machine.",
 )
 @click.option(
-    "--seconds", type=click.IntRange(1, LEASE_SECONDS_MAX), default=LEASE_SECONDS, show_default=True,
+    "--key-file",
+    type=click.Path(path_type=Path),
+    help="With --url: a file with an API key that may lease rows.",
+)
+@click.option(
+    "--public-key",
+    help="With --url: the key that `licet train gate-key` prints there, or a file with it.",
+)
+@click.option(
+    "--recipient",
+    default="training",
+    show_default=True,
+    help="With --url: the recipient that the API key is bound to.",
+)
+@click.option(
+    "--once",
+    is_flag=True,
+    help="Write the files once and exit, for machines that cannot reach the installation.",
+)
+@click.option(
+    "--seconds",
+    type=click.IntRange(1, LEASE_SECONDS_MAX),
+    default=LEASE_SECONDS,
+    show_default=True,
     help="Without --url: how many seconds a file is valid.",
-)  # fmt: skip
+)
 @click.option(
-    "--poll", type=click.FloatRange(0.05, 60), default=POLL_SECONDS, show_default=True, help="Seconds between checks."
+    "--poll",
+    type=click.FloatRange(0.05, 60),
+    default=POLL_SECONDS,
+    show_default=True,
+    help="Seconds between checks.",
 )
 @answer_options
 def gate(
-    releases: tuple[str, ...], into: Path, url: str | None, key_file: Path | None, public_key: str | None,
-    recipient: str, once: bool, seconds: int, poll: float, data: Path | None, at: str | None, as_json: bool,
-) -> None:  # fmt: skip
-    """Keeps the withdrawn rows of RELEASES in a folder for runs. RELEASES are names or folders. One gate serves
-    every run of a machine.
+    releases: tuple[str, ...],
+    into: Path,
+    url: str | None,
+    key_file: Path | None,
+    public_key: str | None,
+    recipient: str,
+    once: bool,
+    seconds: int,
+    poll: float,
+    data: Path | None,
+    at: str | None,
+    as_json: bool,
+) -> None:
+    """Keeps the withdrawn rows of RELEASES in a folder for runs. RELEASES are names or folders. One
+    gate serves every run of a machine.
 
-    It polls the installation, and writes a file only when something is new or the file is about to expire. If the
-    installation cannot be reached, it writes nothing, and the runs wait or stop when the file expires.
+    It polls the installation, and writes a file only when something is new or the file is about to
+    expire. If the installation cannot be reached, it writes nothing, and the runs wait or stop when
+    the file expires.
 
     \b
     Example:  licet train gate releases/autumn --into /run/licet
@@ -90,8 +126,14 @@ def gate(
     """
     if url is None and (key_file or public_key):
         raise UsageError("`--key-file` and `--public-key` go with `--url`")
-    with _source(url, key_file, public_key, recipient, seconds, data, at) as (source, verifier, clock):
-        keepers = [_keeper(_folder(release, data), into, source, verifier, clock) for release in releases]
+    with _source(url, key_file, public_key, recipient, seconds, data, at) as (
+        source,
+        verifier,
+        clock,
+    ):
+        keepers = [
+            _keeper(_folder(release, data), into, source, verifier, clock) for release in releases
+        ]
         said = _saying(as_json)
         if once:
             for keeper in keepers:
@@ -104,9 +146,14 @@ def gate(
 
 @contextmanager
 def _source(
-    url: str | None, key_file: Path | None, public_key: str | None, recipient: str, seconds: int, data: Path | None,
+    url: str | None,
+    key_file: Path | None,
+    public_key: str | None,
+    recipient: str,
+    seconds: int,
+    data: Path | None,
     at: str | None,
-) -> Iterator[tuple[WithdrawalSource, Verifier, Clock]]:  # fmt: skip
+) -> Iterator[tuple[WithdrawalSource, Verifier, Clock]]:
     """The source of withdrawals, the key that must have signed them, and the clock."""
     from licet.train.bitmap import key_of
     from licet.train.remote import Remote, key_in
@@ -119,7 +166,8 @@ def _source(
         return
     if key_file is None or public_key is None:
         raise UsageError(
-            "`--url` needs `--key-file` and `--public-key`", "`licet train gate-key` prints the latter, over there"
+            "`--url` needs `--key-file` and `--public-key`",
+            "`licet train gate-key` prints the latter, over there",
         )
     given = Path(public_key)
     verifier = key_of(given.read_text(encoding="utf-8") if given.is_file() else public_key)
@@ -137,11 +185,15 @@ def _folder(release: str, data: Path | None) -> Path:
     return node.folder_of(release, Configuration.of(os.environ, data))
 
 
-def _keeper(folder: Path, into: Path, source: WithdrawalSource, verifier: Verifier, clock: Clock) -> Keeper:
+def _keeper(
+    folder: Path, into: Path, source: WithdrawalSource, verifier: Verifier, clock: Clock
+) -> Keeper:
     from licet.train.remote import Keeper
 
     promised, sha256 = manifest.read(folder)
-    return Keeper(source, verifier, into, release=promised.release, manifest_sha256=sha256, at=clock)
+    return Keeper(
+        source, verifier, into, release=promised.release, manifest_sha256=sha256, at=clock
+    )
 
 
 def _saying(as_json: bool) -> Callable[[WithdrawnBitmap], None]:
@@ -150,17 +202,27 @@ def _saying(as_json: bool) -> Callable[[WithdrawnBitmap], None]:
     def said(found: WithdrawnBitmap) -> None:
         head = found.head
         if as_json:
-            fields = {"release": head.release, "number": head.number, "rows": head.rows, "until": head.until}
+            fields = {
+                "release": head.release,
+                "number": head.number,
+                "rows": head.rows,
+                "until": head.until,
+            }
             click.echo(msgspec.json.encode(fields).decode())
         else:
             until = f"{head.until:%Y-%m-%dT%H:%M:%SZ}"
-            click.echo(f"{head.release}  number {head.number}  {head.rows:,} withdrawn  holds until {until}")
+            click.echo(
+                f"{head.release}  number {head.number}  {head.rows:,} withdrawn  holds "
+                f"until {until}"
+            )
 
     return said
 
 
 def _follow(keepers: list[Keeper], poll: float, said: Callable[[WithdrawnBitmap], None]) -> None:
-    """Keeps every file up to date until interrupted. The first keeper that fails ends all, with its error."""
+    """Keeps every file up to date until interrupted. The first keeper that fails ends all, with its
+    error.
+    """
     over = Event()
     failed: list[LicetError] = []
 

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from licet.cli.shell import answer_options, counted, dry_option, json_option, model_name_option, opened, show
+from licet.cli.shell import (
+    answer_options,
+    counted,
+    dry_option,
+    json_option,
+    model_name_option,
+    opened,
+    show,
+)
 
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
     from licet.train.local_runs import TrainedModel
@@ -18,25 +26,55 @@ if TYPE_CHECKING:  # imported where it is used: no other command waits for it
 
 @click.command("sft")
 @click.argument("release")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to create for the model.")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The folder to create for the model.",
+)
 @click.option(
     "--base",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="A folder with a causal model to start from; by default a small one is trained from scratch.",
+    help=(
+        "A folder with a causal model to start from; by default a small one is trained from "
+        "scratch."
+    ),
 )
 @model_name_option
 @click.option("--steps", type=click.IntRange(1, 10_000_000), default=120, show_default=True)
-@click.option("--batch-rows", type=click.IntRange(1, 4_096), default=16, show_default=True, help="Rows per step.")
-@click.option("--tokens", type=click.IntRange(8, 1_000_000), default=128, show_default=True, help="Tokens per row.")
+@click.option(
+    "--batch-rows",
+    type=click.IntRange(1, 4_096),
+    default=16,
+    show_default=True,
+    help="Rows per step.",
+)
+@click.option(
+    "--tokens",
+    type=click.IntRange(8, 1_000_000),
+    default=128,
+    show_default=True,
+    help="Tokens per row.",
+)
 @click.option("--learning-rate", type=float, help="By default 3e-3 from scratch, 2e-5 from a base.")
 @click.option("--seed", type=int, default=1, show_default=True)
 @answer_options
 def sft(
-    release: str, out: Path, base: Path | None, name: str, steps: int, batch_rows: int, tokens: int,
-    learning_rate: float | None, seed: int, data: Path | None, at: str | None, as_json: bool,
-) -> None:  # fmt: skip
-    """Fine-tunes a causal model on RELEASE under the gate. Uses TRL, asks the gate before each step, and signs a
-    record of what the model consumed.
+    release: str,
+    out: Path,
+    base: Path | None,
+    name: str,
+    steps: int,
+    batch_rows: int,
+    tokens: int,
+    learning_rate: float | None,
+    seed: int,
+    data: Path | None,
+    at: str | None,
+    as_json: bool,
+) -> None:
+    """Fine-tunes a causal model on RELEASE under the gate. Uses TRL, asks the gate before each
+    step, and signs a record of what the model consumed.
 
     Without a base it takes a minute on a CPU; with a base it uses the GPU if there is one.
 
@@ -48,7 +86,9 @@ def sft(
     from licet.train.recipe import TrainingSettings
 
     rate = learning_rate if learning_rate is not None else 3e-3 if base is None else 2e-5
-    settings = TrainingSettings(steps=steps, batch_rows=batch_rows, tokens_max=tokens, learning_rate=rate, seed=seed)
+    settings = TrainingSettings(
+        steps=steps, batch_rows=batch_rows, tokens_max=tokens, learning_rate=rate, seed=seed
+    )
     with opened(data, at) as here:
         made = local_runs.sft(here, release, out, base=base, called=name, settings=settings)
         show(made, as_json, lambda: _made(made))
@@ -57,18 +97,29 @@ def sft(
 def _made(made: TrainedModel) -> str:
     trained = made.trained
     lines = [
-        f"{made.name} ({made.model}): {counted(trained.parameters, 'parameter')}, {counted(trained.steps, 'step')} "
+        f"{made.name} ({made.model}): {counted(trained.parameters, 'parameter')}, "
+        f"{counted(trained.steps, 'step')} "
         f"on {made.release}",
         f"consumed   {counted(made.consumed, 'row')}, on record in `{made.folder}`",
     ]
     if trained.unfit:
-        refused = f", {trained.refused:,} of them refused by the chat template" if trained.refused else ""
-        lines.append(f"left out   {trained.unfit:,} rows that teach nothing within the tokens{refused}")
+        refused = (
+            f", {trained.refused:,} of them refused by the chat template" if trained.refused else ""
+        )
+        lines.append(
+            f"left out   {trained.unfit:,} rows that teach nothing within the tokens{refused}"
+        )
     if trained.held_out_before is None or trained.held_out_after is None:
         lines.append("held out   nobody: there are too few people")
     else:
-        said = f"{counted(trained.held_out_rows, 'row')} of {made.held_out_people:,} people who are not in training"
-        lines.append(f"held out   loss {trained.held_out_before:.3f} -> {trained.held_out_after:.3f}, on {said}")
+        said = (
+            f"{counted(trained.held_out_rows, 'row')} of {made.held_out_people:,} people who "
+            "are not in training"
+        )
+        lines.append(
+            f"held out   loss {trained.held_out_before:.3f} -> "
+            f"{trained.held_out_after:.3f}, on {said}"
+        )
     return "\n".join(lines)
 
 
@@ -76,8 +127,8 @@ def _made(made: TrainedModel) -> str:
 @click.argument("folder", type=click.Path(path_type=Path))
 @json_option
 def cache(folder: Path, as_json: bool) -> None:
-    """Makes FOLDER a cache that `licet train purge` empties. Prints the variables that point the training libraries
-    there.
+    """Makes FOLDER a cache that `licet train purge` empties. Prints the variables that point the
+    training libraries there.
 
     Use a file system in memory: the libraries cache a release as plain text.
 
@@ -87,30 +138,41 @@ def cache(folder: Path, as_json: bool) -> None:
     from licet.train import caches
 
     made = caches.own(os.environ, Path.home(), folder)
-    show(made, as_json, lambda: "\n".join(f"export {name}={shlex.quote(value)}" for name, value in made.items()))
+    show(
+        made,
+        as_json,
+        lambda: "\n".join(f"export {name}={shlex.quote(value)}" for name, value in made.items()),
+    )
 
 
 @click.command("purge")
 @dry_option("List what would be deleted, and delete nothing.")
 @json_option
 def purge(dry_run: bool, as_json: bool) -> None:
-    """Deletes the plain text of releases that libraries cached. Looks wherever training libraries cache on this
-    machine.
+    """Deletes the plain text of releases that libraries cached. Looks wherever training libraries
+    cache on this machine.
 
-    That is the caches of `datasets`, the hub, Torch and Ray, temporary files, and the folders of `licet train cache`.
-    Stop the runs that use them first.
+    That is the caches of `datasets`, the hub, Torch and Ray, temporary files, and the folders of
+    `licet train cache`. Stop the runs that use them first.
 
     \b
     Example:  licet train purge --dry-run
     """
     from licet.train import caches
 
-    found = caches.find(caches.roots(os.environ, Path.home(), Path(os.environ.get("TMPDIR") or tempfile.gettempdir())))
+    found = caches.find(
+        caches.roots(
+            os.environ, Path.home(), Path(os.environ.get("TMPDIR") or tempfile.gettempdir())
+        )
+    )
     gone = found if dry_run else caches.purge(found)
-    lines = [f"{one.kind:<9} {one.files:>6,} files {one.bytes:>13,} bytes  {one.path}" for one in gone]
+    lines = [
+        f"{one.kind:<9} {one.files:>6,} files {one.bytes:>13,} bytes  {one.path}" for one in gone
+    ]
     verb = "would delete" if dry_run else "deleted"
     lines.append(
-        f"{verb} {counted(sum(one.files for one in gone), 'file')}, {counted(sum(one.bytes for one in gone), 'byte')}"
+        f"{verb} {counted(sum(one.files for one in gone), 'file')}, "
+        f"{counted(sum(one.bytes for one in gone), 'byte')}"
     )
     show(gone, as_json, lambda: "\n".join(lines))
 

@@ -23,22 +23,29 @@ WAIT_SECONDS_MAX = 60.0
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--once", is_flag=True, help="Look once, and exit.")
 @click.option(
-    "--every", type=click.FloatRange(0.1, 3600), default=5.0, show_default=True, help="Seconds between two looks."
+    "--every",
+    type=click.FloatRange(0.1, 3600),
+    default=5.0,
+    show_default=True,
+    help="Seconds between two looks.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Answer as JSON, one line per look.")
 def watch(folder: Path, once: bool, every: float, as_json: bool) -> None:
-    """Records new messages of the transcripts in FOLDER. Runs until interrupted. What is already there is history,
-    and is not recorded.
+    """Records new messages of the transcripts in FOLDER. Runs until interrupted. What is already
+    there is history, and is not recorded.
 
-    If it is stopped, the next run continues where it was. While Licet cannot be reached, it waits; nothing is lost, and
-    no permission is assumed.
+    If it is stopped, the next run continues where it was. While Licet cannot be reached, it waits;
+    nothing is lost, and no permission is assumed.
 
     \b
     Example:  licet watch ~/.claude/projects
               licet watch ~/.claude/projects --once --json
     """
     if not folder.is_dir():
-        raise UsageError(f"there is no folder `{folder}`", "Claude Code keeps its transcripts in ~/.claude/projects")
+        raise UsageError(
+            f"there is no folder `{folder}`",
+            "Claude Code keeps its transcripts in ~/.claude/projects",
+        )
     config, ends = Configuration.of(os.environ), threading.Event()
     if not once:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -58,7 +65,13 @@ def watch(folder: Path, once: bool, every: float, as_json: bool) -> None:
 
 
 def _watch(
-    config: Configuration, folder: Path, ends: threading.Event, *, once: bool, every: float, as_json: bool
+    config: Configuration,
+    folder: Path,
+    ends: threading.Event,
+    *,
+    once: bool,
+    every: float,
+    as_json: bool,
 ) -> None:
     with agent(config, start=True, tell=tell_broken) as here:
         while True:

@@ -29,7 +29,9 @@ def webhooks() -> None:
 @webhooks.command("add")
 @click.argument("name")
 @click.argument("url", required=False)
-@click.option("--pull", is_flag=True, help="An endpoint without a URL, which reads GET /v1/events itself.")
+@click.option(
+    "--pull", is_flag=True, help="An endpoint without a URL, which reads GET /v1/events itself."
+)
 @click.option(
     "--kind",
     "kinds",
@@ -39,7 +41,13 @@ def webhooks() -> None:
 )
 @answer_options
 def add(
-    name: str, url: str | None, pull: bool, kinds: tuple[str, ...], data: Path | None, at: str | None, as_json: bool
+    name: str,
+    url: str | None,
+    pull: bool,
+    kinds: tuple[str, ...],
+    data: Path | None,
+    at: str | None,
+    as_json: bool,
 ) -> None:
     """Creates the endpoint NAME at URL and prints its secret once.
 
@@ -47,7 +55,9 @@ def add(
     Example:  licet webhooks add chat https://chat.example.org/licet --kind conversation.must_leave
     """
     if (url is None) != pull:
-        raise UsageError("an endpoint has either a URL or `--pull`", "`licet webhooks add --help` shows both")
+        raise UsageError(
+            "an endpoint has either a URL or `--pull`", "`licet webhooks add --help` shows both"
+        )
     with opened(data, at) as here:
         added = endpoints.add(here, name, url, tuple(map(EventKind, kinds)))
         show(added, as_json, lambda: "\n".join(_added(added)))
@@ -56,14 +66,18 @@ def add(
 def _added(added: AddedEndpoint) -> list[str]:
     lines = [f"{added.endpoint} hears {', '.join(added.kinds)}, from cursor {added.since} on"]
     if added.secret is not None:
-        lines += [f"secret      {added.secret}   (shown this once)", f"public key  {added.public_key}"]
+        lines += [
+            f"secret      {added.secret}   (shown this once)",
+            f"public key  {added.public_key}",
+        ]
     return lines
 
 
 @webhooks.command("list")
 @answer_options
 def listed(data: Path | None, at: str | None, as_json: bool) -> int:
-    """Lists the endpoints and what waits for each. Exits 1 if one fails, is disabled or owes an answer.
+    """Lists the endpoints and what waits for each. Exits 1 if one fails, is disabled or owes an
+    answer.
 
     \b
     Example:  licet webhooks list
@@ -72,22 +86,37 @@ def listed(data: Path | None, at: str | None, as_json: bool) -> int:
         found = endpoints.every(here)
         owed = feed.overdue(here)
         lines = [line for one in found for line in _lines(one)]
-        lines += [f"overdue: {one.endpoint} has not answered {one.event}, due {written(one.due_at)}" for one in owed]
+        lines += [
+            f"overdue: {one.endpoint} has not answered {one.event}, due {written(one.due_at)}"
+            for one in owed
+        ]
         show(
-            {"endpoints": found, "overdue": owed}, as_json, lambda: "\n".join(lines) or "no endpoints: nothing is kept"
+            {"endpoints": found, "overdue": owed},
+            as_json,
+            lambda: "\n".join(lines) or "no endpoints: nothing is kept",
         )
-    return EXIT_NO if any(one.failing_since or one.disabled_at or one.overdue for one in found) else 0
+    return (
+        EXIT_NO if any(one.failing_since or one.disabled_at or one.overdue for one in found) else 0
+    )
 
 
 def _lines(one: EndpointSeen) -> list[str]:
     state = "works"
     if one.disabled_at is not None:
-        state = f"DISABLED {written(one.disabled_at)} ({one.disabled_because}): `licet webhooks replay {one.endpoint}`"
+        state = (
+            f"DISABLED {written(one.disabled_at)} ({one.disabled_because}): `licet webhooks "
+            f"replay {one.endpoint}`"
+        )
     elif one.failing_since is not None:
         state = f"FAILS since {written(one.failing_since)} ({one.last_failure})"
-    waits = f"{one.waiting:,} wait" + (f" since {written(one.waiting_since)}" if one.waiting_since else "")
+    waits = f"{one.waiting:,} wait" + (
+        f" since {written(one.waiting_since)}" if one.waiting_since else ""
+    )
     blocked = f", {one.blocked:,} accounts held up" if one.blocked else ""
-    lines = [f"{one.endpoint}: {one.url or 'reads by itself'}, {state}", f"  hears {', '.join(one.kinds)}"]
+    lines = [
+        f"{one.endpoint}: {one.url or 'reads by itself'}, {state}",
+        f"  hears {', '.join(one.kinds)}",
+    ]
     if one.url is not None:
         lines += [f"  {waits}{blocked}; {one.secrets} secrets, public key {one.public_key}"]
     return lines
@@ -104,14 +133,19 @@ def _lines(one: EndpointSeen) -> list[str]:
 )
 @answer_options
 def rotate(name: str, overlap_hours: int, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Gives the endpoint NAME a new secret and prints it. For a while, messages are signed with both.
+    """Gives the endpoint NAME a new secret and prints it. For a while, messages are signed with
+    both.
 
     \b
     Example:  licet webhooks rotate chat --overlap-hours 48
     """
     with opened(data, at) as here:
         done = endpoints.rotate(here, name, overlap_hours)
-        show(done, as_json, lambda: f"{done.secret}\nthe old one signs too until {written(done.old_ends_at)}")
+        show(
+            done,
+            as_json,
+            lambda: f"{done.secret}\nthe old one signs too until {written(done.old_ends_at)}",
+        )
 
 
 @webhooks.command("remove")
@@ -119,7 +153,8 @@ def rotate(name: str, overlap_hours: int, data: Path | None, at: str | None, as_
 @dry_option("Count what would be dropped, and change nothing.")
 @answer_options
 def remove(name: str, dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Removes the endpoint NAME and its secrets. What it was told stays on record, for certificates.
+    """Removes the endpoint NAME and its secrets. What it was told stays on record, for
+    certificates.
 
     \b
     Example:  licet webhooks remove chat --dry-run
@@ -128,9 +163,13 @@ def remove(name: str, dry_run: bool, data: Path | None, at: str | None, as_json:
         done = endpoints.remove(here, name, dry_run=dry_run)
         how = "would remove" if dry_run else "removed"
         show(
-            done, as_json,
-            lambda: f"{how} {done.endpoint}: {done.unsent:,} events unsent, {done.unanswered:,} answers will not come",
-        )  # fmt: skip
+            done,
+            as_json,
+            lambda: (
+                f"{how} {done.endpoint}: {done.unsent:,} events unsent, {done.unanswered:,} "
+                "answers will not come"
+            ),
+        )
 
 
 @webhooks.command("pause")
@@ -149,7 +188,10 @@ def pause(name: str, dry_run: bool, data: Path | None, at: str | None, as_json: 
         show(
             done,
             as_json,
-            lambda: f"{done.endpoint} {how}: {done.unsent:,} events wait; `licet webhooks replay` resumes it",
+            lambda: (
+                f"{done.endpoint} {how}: {done.unsent:,} events wait; `licet webhooks "
+                "replay` resumes it"
+            ),
         )
 
 
@@ -158,7 +200,9 @@ def pause(name: str, dry_run: bool, data: Path | None, at: str | None, as_json: 
 @click.option("--since", help="Send everything after this cursor again; by default what waits.")
 @dry_option("Count what would be sent, and send nothing.")
 @answer_options
-def replay(name: str, since: str | None, dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> None:
+def replay(
+    name: str, since: str | None, dry_run: bool, data: Path | None, at: str | None, as_json: bool
+) -> None:
     """Sends events to the endpoint NAME again. A disabled endpoint is enabled.
 
     \b
@@ -172,7 +216,9 @@ def replay(name: str, since: str | None, dry_run: bool, data: Path | None, at: s
 
 @webhooks.command("run")
 @click.option(
-    "--once", is_flag=True, help="Send what is due now, and exit; exits 1 if an endpoint did not take an event."
+    "--once",
+    is_flag=True,
+    help="Send what is due now, and exit; exits 1 if an endpoint did not take an event.",
 )
 @answer_options
 def run(once: bool, data: Path | None, at: str | None, as_json: bool) -> int:
@@ -205,7 +251,9 @@ def _round(done: Round) -> str:
 
 
 @click.command()
-@click.option("--since", default="0", show_default=True, help="Begin after the event with this cursor.")
+@click.option(
+    "--since", default="0", show_default=True, help="Begin after the event with this cursor."
+)
 @click.option("--follow", is_flag=True, help="Wait for more until interrupted.")
 @data_option
 @at_option

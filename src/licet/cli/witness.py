@@ -19,7 +19,14 @@ from licet.config import Web
 from licet.ledger.note import SignatureType, Verifier
 from licet.ledger.witness import Witness
 from licet.ledger.witness_http import WitnessApp
-from licet.web.access.connections import BoundedServer, Connections, bound, bounds_of, protocol, shown
+from licet.web.access.connections import (
+    BoundedServer,
+    Connections,
+    bound,
+    bounds_of,
+    protocol,
+    shown,
+)
 
 CONNECTIONS_MAX = 256
 GRACE_SECONDS = 10
@@ -29,8 +36,8 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 
 @click.group(cls=CommandGroup)
 def witness() -> None:
-    """Runs a witness that cosigns the logs of others. It cosigns a log only as a continuation of what it cosigned
-    before.
+    """Runs a witness that cosigns the logs of others. It cosigns a log only as a continuation of
+    what it cosigned before.
     """
 
 
@@ -50,15 +57,25 @@ def witness_key(file: Path, name: str | None, as_json: bool) -> None:
 
 @witness.command("serve")
 @click.option(
-    "--state", type=click.Path(path_type=Path), required=True, help="The folder that remembers what was cosigned."
+    "--state",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="The folder that remembers what was cosigned.",
 )
 @click.option(
-    "--key", "key", type=click.Path(path_type=Path, exists=True), required=True, help="The witness's key file."
+    "--key",
+    "key",
+    type=click.Path(path_type=Path, exists=True),
+    required=True,
+    help="The witness's key file.",
 )
-@click.option("--log", "logs", multiple=True, required=True, help="The vkey of a log to cosign; repeatable.")
+@click.option(
+    "--log", "logs", multiple=True, required=True, help="The vkey of a log to cosign; repeatable."
+)
 @listen_options(8402)
 def witness_serve(state: Path, key: Path, logs: tuple[str, ...], host: str, port: int) -> None:
-    """Answers logs that ask for a cosignature, until interrupted. The protocol is c2sp.org/tlog-witness.
+    """Answers logs that ask for a cosignature, until interrupted. The protocol is
+    c2sp.org/tlog-witness.
 
     Without its state folder, a witness cannot keep its promise: store it on a persistent disk.
 
@@ -70,7 +87,9 @@ def witness_serve(state: Path, key: Path, logs: tuple[str, ...], host: str, port
         log = Verifier.parse(vkey)
         watched.setdefault(log.name, []).append(log)
     with closing(
-        Witness.open(state, key_file(key, None, SignatureType.cosignature, "licet witness key"), watched)
+        Witness.open(
+            state, key_file(key, None, SignatureType.cosignature, "licet witness key"), watched
+        )
     ) as one:
         serve(WitnessApp(one, lambda: int(utc_now().timestamp())), host, port)
 
@@ -81,8 +100,14 @@ def serve(app: App, host: str, port: int) -> None:
     connections = Connections(bounds)
     with bound(host, port) as listening:
         config = uvicorn.Config(
-            app, access_log=False, log_config=None, server_header=False, http=protocol(connections), ws="none",
-            proxy_headers=False, timeout_graceful_shutdown=GRACE_SECONDS,
-        )  # fmt: skip
+            app,
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            http=protocol(connections),
+            ws="none",
+            proxy_headers=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
         click.echo(f"serving on http://{shown(host)}:{listening.getsockname()[1]}")
         asyncio.run(BoundedServer(config, connections).serve(sockets=[listening]))

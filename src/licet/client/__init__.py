@@ -6,11 +6,11 @@
         licet.send(choose("host:ana", allow=True))
         licet.send(say("host:ana", "hello", conversation="host:c1", id="t1"))
 
-`AsyncClient` sends the same values with ``await``. `check` asks the gate once, within `CHECK_SECONDS`, never raises,
-and returns no if the gate is unknown: call it before every message of a chat. Every change has an `Idempotency-Key`, so
-that a retry after a lost connection, a 503 or a 429 does it once. Errors are those of `licet.errors`; nothing else of
-Licet is imported, so that this package can be used alone with them. The types of the responses are in
-`licet.client.answers`.
+`AsyncClient` sends the same values with ``await``. `check` asks the gate once, within
+`CHECK_SECONDS`, never raises, and returns no if the gate is unknown: call it before every message
+of a chat. Every change has an `Idempotency-Key`, so that a retry after a lost connection, a 503 or
+a 429 does it once. Errors are those of `licet.errors`; nothing else of Licet is imported, so that
+this package can be used alone with them. The types of the responses are in `licet.client.answers`.
 """
 
 from __future__ import annotations
@@ -190,7 +190,9 @@ _RUNNING = "urn:licet:problem:idempotency_key_running"
 
 
 class ApiRequest(msgspec.Struct, Generic[Result], frozen=True, kw_only=True):
-    """A request, and how to read its response. ``again``: sending it twice has the effect of sending it once."""
+    """A request, and how to read its response. ``again``: sending it twice has the effect of
+    sending it once.
+    """
 
     method: str
     path: str
@@ -211,13 +213,13 @@ class ToolCallResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConversationTurn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A turn for `say_all`. With the host's own ``conversation`` and ``id`` it is stored once, however often it is
-    sent.
+    """A turn for `say_all`. With the host's own ``conversation`` and ``id`` it is stored once,
+    however often it is sent.
 
-    ``tools`` is, of the role ``system``, the JSON text of the list of tools that the host offered the model.
-    ``thread`` names the side thread of a subagent; the conversation itself has none. ``grant`` is that of the gate's
-    answer when it was said: under another one it is refused. ``project`` is the host's own id of the conversation's
-    project, which its first turn determines.
+    ``tools`` is, of the role ``system``, the JSON text of the list of tools that the host offered
+    the model. ``thread`` names the side thread of a subagent; the conversation itself has none.
+    ``grant`` is that of the gate's answer when it was said: under another one it is refused.
+    ``project`` is the host's own id of the conversation's project, which its first turn determines.
     """
 
     account: str
@@ -244,12 +246,19 @@ class ConversationTurn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 
 
 def open_account(
-    host: str, plan: str, age: int | None = None, *, opened: datetime | None = None, begin_anew: bool = False
+    host: str,
+    plan: str,
+    age: int | None = None,
+    *,
+    opened: datetime | None = None,
+    begin_anew: bool = False,
 ) -> ApiRequest[OpenedAccount]:
-    """Opens an account by the host's own id; an existing one is unchanged, and stays closed if it is closed.
+    """Opens an account by the host's own id; an existing one is unchanged, and stays closed if it
+    is closed.
 
-    ``opened`` is when the host opened it, if not now: people from before a policy may put its notice off.
-    ``begin_anew`` opens another account where that of the id is closed; nothing of the closed one passes to it.
+    ``opened`` is when the host opened it, if not now: people from before a policy may put its
+    notice off. ``begin_anew`` opens another account where that of the id is closed; nothing of the
+    closed one passes to it.
     """
     body: dict[str, Any] = {"host": host, "plan": plan, "age": age}
     if opened is not None:
@@ -290,15 +299,22 @@ def notice(account: str) -> ApiRequest[NoticeResult]:
 
 
 def choose(
-    account: str, *, allow: bool, question: str | None = None, scope: ChoiceScope | None = None,
-    keep: Sequence[ChoiceScope] = (), age: int | None = None, via: str = "api", surface: str = "app",
+    account: str,
+    *,
+    allow: bool,
+    question: str | None = None,
+    scope: ChoiceScope | None = None,
+    keep: Sequence[ChoiceScope] = (),
+    age: int | None = None,
+    via: str = "api",
+    surface: str = "app",
     showing: str | None = None,
-) -> ApiRequest[ChoiceResult]:  # fmt: skip
-    """Allows, refuses or withdraws. A no without ``question`` answers every question; a yes must name it if several are
-    asked.
+) -> ApiRequest[ChoiceResult]:
+    """Allows, refuses or withdraws. A no without ``question`` answers every question; a yes must
+    name it if several are asked.
 
-    With ``scope`` it is a yes for a project or a conversation alone; ``keep`` are those whose grants a no leaves in
-    force.
+    With ``scope`` it is a yes for a project or a conversation alone; ``keep`` are those whose
+    grants a no leaves in force.
     """
     body = {
         "allow": allow, "question": question, "scope": scope, "keep": tuple(keep), "age": age, "via": via,
@@ -317,57 +333,98 @@ def standing(account: str, cursor: str | None = None) -> ApiRequest[StandingResu
 
 
 def preview(
-    account: str = "me", *, purpose: str = "improve_models", conversation: str | None = None,
-    project: str | None = None, assume: bool = False, cursor: str | None = None,
-) -> ApiRequest[PreviewResult]:  # fmt: skip
-    """What a release built now would contain of the person's conversations; ``assume``: as if they said yes for what is
-    shown.
+    account: str = "me",
+    *,
+    purpose: str = "improve_models",
+    conversation: str | None = None,
+    project: str | None = None,
+    assume: bool = False,
+    cursor: str | None = None,
+) -> ApiRequest[PreviewResult]:
+    """What a release built now would contain of the person's conversations; ``assume``: as if they
+    said yes for what is shown.
     """
     query = [("purpose", purpose), ("assume", "true" if assume else "false"), *_at(cursor)]
-    query += [(name, value) for name, value in (("conversation", conversation), ("project", project)) if value]
+    query += [
+        (name, value)
+        for name, value in (("conversation", conversation), ("project", project))
+        if value
+    ]
     return _reading(f"{_account(account)}/preview", PreviewResult, tuple(query))
 
 
 def keep_project_out(account: str, project: str, title: str = "") -> ApiRequest[ChangeResult]:
     """Keeps a project out: each of its conversations, and later ones from their first turn on."""
-    return _changing("POST", f"{_project(account, project)}/keep-out", ChangeResult, {"title": title})
+    return _changing(
+        "POST", f"{_project(account, project)}/keep-out", ChangeResult, {"title": title}
+    )
 
 
 def let_project_in(account: str, project: str, title: str = "") -> ApiRequest[ChangeResult]:
-    """Lets in conversations that begin in a project; a conversation that is kept out stays so until it is let in
-    itself.
+    """Lets in conversations that begin in a project; a conversation that is kept out stays so until
+    it is let in itself.
     """
     return _changing("POST", f"{_project(account, project)}/let-in", ChangeResult, {"title": title})
 
 
 def say(
-    account: str, text: str, *, conversation: str | None = None, id: str | None = None, role: str = "user",
-    title: str = "", origin: str | None = None, surface: str = "app", kind: str = "chat", incognito: bool = False,
-    keep_out: bool = False, model: str = "", project: str | None = None, project_title: str = "",
-) -> ApiRequest[TurnResult]:  # fmt: skip
+    account: str,
+    text: str,
+    *,
+    conversation: str | None = None,
+    id: str | None = None,
+    role: str = "user",
+    title: str = "",
+    origin: str | None = None,
+    surface: str = "app",
+    kind: str = "chat",
+    incognito: bool = False,
+    keep_out: bool = False,
+    model: str = "",
+    project: str | None = None,
+    project_title: str = "",
+) -> ApiRequest[TurnResult]:
     """Sends a turn. GateError at `must_decide`; its hint is where the account can answer."""
     turn = ConversationTurn(
-        account=account, text=text, conversation=conversation, id=id, role=role, title=title, origin=origin,
-        surface=surface, kind=kind, incognito=incognito, keep_out=keep_out, model=model, project=project,
+        account=account,
+        text=text,
+        conversation=conversation,
+        id=id,
+        role=role,
+        title=title,
+        origin=origin,
+        surface=surface,
+        kind=kind,
+        incognito=incognito,
+        keep_out=keep_out,
+        model=model,
+        project=project,
         project_title=project_title,
-    )  # fmt: skip
+    )
     return _changing("POST", "/v1/turns", TurnResult, turn)
 
 
 def say_all(turns: Iterable[ConversationTurn]) -> ApiRequest[list[BulkItem]]:
-    """Sends turns in bulk; returns one item for each. Retried only if every turn has ids of the host."""
+    """Sends turns in bulk; returns one item for each. Retried only if every turn has ids of the
+    host.
+    """
     taken = list(turns)
     if len(taken) > BULK_LINES_MAX:
         raise UsageError(f"`{len(taken)}` turns in one request: at most {BULK_LINES_MAX}")
     body = b"\n".join(map(msgspec.json.encode, taken))
     if len(body) > BULK_BYTES_MAX:
-        raise UsageError(f"`{len(body)}` bytes in one request: at most {BULK_BYTES_MAX}", "send fewer turns at a time")
+        raise UsageError(
+            f"`{len(body)}` bytes in one request: at most {BULK_BYTES_MAX}",
+            "send fewer turns at a time",
+        )
     return ApiRequest(
         method="POST",
         path="/v1/turns:bulk",
         body=body,
         content_type="application/x-ndjson",
-        read=lambda answer: [msgspec.json.decode(line, type=BulkItem) for line in answer.splitlines() if line],
+        read=lambda answer: [
+            msgspec.json.decode(line, type=BulkItem) for line in answer.splitlines() if line
+        ],
         again=all(turn.conversation is not None and turn.id is not None for turn in taken),
     )
 
@@ -381,7 +438,9 @@ def get_conversation(conversation: str, account: str | None = None) -> ApiReques
 
 
 def explain(conversation: str, account: str | None = None) -> ApiRequest[Explanation]:
-    """The answer for each turn of a conversation and each purpose, the reason, and the act behind it."""
+    """The answer for each turn of a conversation and each purpose, the reason, and the act behind
+    it.
+    """
     return _reading(f"{_conversation(conversation)}/explain", Explanation, _of(account))
 
 
@@ -391,11 +450,15 @@ def explain_turn(turn: str) -> ApiRequest[Explanation]:
 
 
 def keep_out(conversation: str, account: str | None = None) -> ApiRequest[ChangeResult]:
-    return _changing("POST", f"{_conversation(conversation)}/keep-out", ChangeResult, query=_of(account))
+    return _changing(
+        "POST", f"{_conversation(conversation)}/keep-out", ChangeResult, query=_of(account)
+    )
 
 
 def let_in(conversation: str, account: str | None = None) -> ApiRequest[ChangeResult]:
-    return _changing("POST", f"{_conversation(conversation)}/let-in", ChangeResult, query=_of(account))
+    return _changing(
+        "POST", f"{_conversation(conversation)}/let-in", ChangeResult, query=_of(account)
+    )
 
 
 def delete(conversation: str, account: str | None = None) -> ApiRequest[ChangeResult]:
@@ -403,13 +466,25 @@ def delete(conversation: str, account: str | None = None) -> ApiRequest[ChangeRe
 
 
 def give_feedback(
-    conversation: str, rating: str, *, share: str = "rating", turn: int = 0, comment: str = "", id: str | None = None,
-    account: str | None = None, check: str | None = None, score: float | None = None,
-) -> ApiRequest[FeedbackResult]:  # fmt: skip
-    """Gives feedback of a person, or with ``check`` (`tests`, `build`, `lint`, `task`, `accepted`, `reward`) the service's."""
+    conversation: str,
+    rating: str,
+    *,
+    share: str = "rating",
+    turn: int = 0,
+    comment: str = "",
+    id: str | None = None,
+    account: str | None = None,
+    check: str | None = None,
+    score: float | None = None,
+) -> ApiRequest[FeedbackResult]:
+    """Gives feedback of a person, or with ``check`` (`tests`, `build`, `lint`, `task`, `accepted`,
+    `reward`) the service's.
+    """
     body = {"rating": rating, "share": share, "turn": turn, "comment": comment, "id": id}
     body |= {"check": check, "score": score}
-    return _changing("POST", f"{_conversation(conversation)}/feedback", FeedbackResult, body, _of(account))
+    return _changing(
+        "POST", f"{_conversation(conversation)}/feedback", FeedbackResult, body, _of(account)
+    )
 
 
 def feedback(account: str = "me", cursor: str | None = None) -> ApiRequest[FeedbackPage]:
@@ -428,8 +503,12 @@ def rights(account: str = "me") -> ApiRequest[RightTimes]:
 
 
 def send_request(kind: str, words: str = "", account: str = "me") -> ApiRequest[SentRequest]:
-    """Sends a request of a person; an objection, or a request to restrict, is also the account's no."""
-    return _changing("POST", f"{_account(account)}/requests", SentRequest, {"kind": kind, "words": words})
+    """Sends a request of a person; an objection, or a request to restrict, is also the account's
+    no.
+    """
+    return _changing(
+        "POST", f"{_account(account)}/requests", SentRequest, {"kind": kind, "words": words}
+    )
 
 
 def requests(account: str = "me", cursor: str | None = None) -> ApiRequest[SentRequests]:
@@ -444,7 +523,12 @@ def get_request(request: str, account: str = "me") -> ApiRequest[SentRequest]:
 
 def reply_to_request(request: str, words: str, account: str = "me") -> ApiRequest[SentRequest]:
     """Answers what staff asked, while the request waits."""
-    return _changing("POST", f"{_account(account)}/requests/{quote(request)}/reply", SentRequest, {"words": words})
+    return _changing(
+        "POST",
+        f"{_account(account)}/requests/{quote(request)}/reply",
+        SentRequest,
+        {"words": words},
+    )
 
 
 def withdraw_request(request: str, account: str = "me") -> ApiRequest[SentRequest]:
@@ -453,13 +537,19 @@ def withdraw_request(request: str, account: str = "me") -> ApiRequest[SentReques
 
 
 def events(since: str = "0", *, limit: int = 100, wait: int = 0) -> ApiRequest[Events]:
-    """The events after a cursor; ``wait`` seconds, fewer than the client's timeout, for one to occur."""
-    return _reading("/v1/events", Events, (("since", since), ("limit", str(limit)), ("wait", str(wait))))
+    """The events after a cursor; ``wait`` seconds, fewer than the client's timeout, for one to
+    occur.
+    """
+    return _reading(
+        "/v1/events", Events, (("since", since), ("limit", str(limit)), ("wait", str(wait)))
+    )
 
 
 def acknowledge(event: str, endpoint: str) -> ApiRequest[EventDelivery]:
     """Acknowledges that what an event named has left the host of ``endpoint``."""
-    return _changing("POST", f"/v1/events/{quote(event)}/acknowledge", EventDelivery, {"endpoint": endpoint})
+    return _changing(
+        "POST", f"/v1/events/{quote(event)}/acknowledge", EventDelivery, {"endpoint": endpoint}
+    )
 
 
 def erasure(erasure: str) -> ApiRequest[ErasureResult]:
@@ -501,19 +591,35 @@ def _of(account: str | None) -> tuple[tuple[str, str], ...]:
     return (("account", account),) if account is not None else ()
 
 
-def _reading(path: str, of: type[Result], query: tuple[tuple[str, str], ...] = ()) -> ApiRequest[Result]:
-    return ApiRequest(method="GET", path=path, query=query, read=lambda answer: msgspec.json.decode(answer, type=of))
+def _reading(
+    path: str, of: type[Result], query: tuple[tuple[str, str], ...] = ()
+) -> ApiRequest[Result]:
+    return ApiRequest(
+        method="GET",
+        path=path,
+        query=query,
+        read=lambda answer: msgspec.json.decode(answer, type=of),
+    )
 
 
 def _changing(
-    method: str, path: str, of: type[Result], body: object = None, query: tuple[tuple[str, str], ...] = ()
+    method: str,
+    path: str,
+    of: type[Result],
+    body: object = None,
+    query: tuple[tuple[str, str], ...] = (),
 ) -> ApiRequest[Result]:
-    """A change, with an idempotency key: the value sent again, by a retry or by hand, is the same request."""
+    """A change, with an idempotency key: the value sent again, by a retry or by hand, is the same
+    request.
+    """
     return ApiRequest(
-        method=method, path=path, query=query, key=uuid4().hex,
+        method=method,
+        path=path,
+        query=query,
+        key=uuid4().hex,
         body=None if body is None else msgspec.json.encode(body),
         read=lambda answer: msgspec.json.decode(answer, type=of),
-    )  # fmt: skip
+    )
 
 
 # Sending, independent of the driver
@@ -556,7 +662,9 @@ def _steps(call: ApiRequest[Any], attempts_max: int) -> _Steps:
             try:
                 return call.read(came.body)
             except (msgspec.DecodeError, UnicodeDecodeError):
-                raise BrokenError("the answer is not one of this version of the API", "update the client") from None
+                raise BrokenError(
+                    "the answer is not one of this version of the API", "update the client"
+                ) from None
         error = _error(came)
         if attempt == attempts_max or not call.again or not _may_pass(came):
             raise error
@@ -584,7 +692,9 @@ def _may_pass(came: _Reply | _Lost) -> bool:
 
 
 def _pause(came: _Reply | _Lost, attempt: int) -> float:
-    """Seconds to wait: what the server asks for, otherwise longer each time, with jitter against other clients."""
+    """Seconds to wait: what the server asks for, otherwise longer each time, with jitter against
+    other clients.
+    """
     asked = came.retry_after if isinstance(came, _Reply) else None
     if asked is not None and asked.isdecimal():
         return min(float(asked), WAIT_SECONDS_MAX)
@@ -613,7 +723,9 @@ def _error(came: _Reply | _Lost) -> LicetError:
         case 409 | 422:
             return RefusedError(message, hint, because=problem.because or "refused")
         case 451:
-            return GateError(message, problem.choice or hint, because=problem.because or "must_decide")
+            return GateError(
+                message, problem.choice or hint, because=problem.because or "must_decide"
+            )
         case 429 | 502 | 503 | 504:
             return BusyError(message, hint)
         case status if status < 500:
@@ -623,7 +735,10 @@ def _error(came: _Reply | _Lost) -> LicetError:
 
 
 def _headers(call: ApiRequest[Any], token: Token) -> dict[str, str]:
-    headers = {"authorization": f"Bearer {token if isinstance(token, str) else token()}", "accept": "application/json"}
+    headers = {
+        "authorization": f"Bearer {token if isinstance(token, str) else token()}",
+        "accept": "application/json",
+    }
     if call.body is not None:
         headers["content-type"] = call.content_type
     if call.key:
@@ -634,7 +749,9 @@ def _headers(call: ApiRequest[Any], token: Token) -> dict[str, str]:
 def _unknown(error: Exception) -> GateResult:
     """The gate that is returned if it cannot be determined: closed."""
     late = isinstance(error, TimeoutError)
-    because = error.message if isinstance(error, LicetError) else _LATE if late else type(error).__name__
+    because = (
+        error.message if isinstance(error, LicetError) else _LATE if late else type(error).__name__
+    )
     return GateResult(gate="unknown", may_write=False, because=because)
 
 
@@ -665,15 +782,23 @@ def _within(seconds: float, ask: Callable[[], Result]) -> Result:
 
 
 class Client:
-    """Sends calls, one after the other. ``token`` is a service's key or a person's token, or a function that returns a
-    fresh one.
+    """Sends calls, one after the other. ``token`` is a service's key or a person's token, or a
+    function that returns a fresh one.
     """
 
     def __init__(
-        self, url: str, token: Token, *, attempts_max: int = ATTEMPTS_MAX, timeout_seconds: float = TIMEOUT_SECONDS
+        self,
+        url: str,
+        token: Token,
+        *,
+        attempts_max: int = ATTEMPTS_MAX,
+        timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
         self._token, self._attempts_max = token, attempts_max
-        self.timeout_seconds, self._check_seconds = timeout_seconds, min(timeout_seconds, CHECK_SECONDS)
+        self.timeout_seconds, self._check_seconds = (
+            timeout_seconds,
+            min(timeout_seconds, CHECK_SECONDS),
+        )
         self._http = httpx2.Client(base_url=url, timeout=timeout_seconds)
 
     def send(self, call: ApiRequest[Result], *, within: float | None = None) -> Result:
@@ -712,8 +837,8 @@ class Client:
         return _Reply(answer.status_code, answer.content, answer.headers.get("retry-after"))
 
     def check(self, account: str) -> GateResult:
-        """Whether the account may write now. One attempt, never raises: a gate that is unknown after `CHECK_SECONDS` is
-        a no.
+        """Whether the account may write now. One attempt, never raises: a gate that is unknown
+        after `CHECK_SECONDS` is a no.
         """
         try:
             return _within(self._check_seconds, lambda: self._checked(account))
@@ -741,10 +866,18 @@ class AsyncClient:
     """The same for an event loop."""
 
     def __init__(
-        self, url: str, token: Token, *, attempts_max: int = ATTEMPTS_MAX, timeout_seconds: float = TIMEOUT_SECONDS
+        self,
+        url: str,
+        token: Token,
+        *,
+        attempts_max: int = ATTEMPTS_MAX,
+        timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
         self._token, self._attempts_max = token, attempts_max
-        self.timeout_seconds, self._check_seconds = timeout_seconds, min(timeout_seconds, CHECK_SECONDS)
+        self.timeout_seconds, self._check_seconds = (
+            timeout_seconds,
+            min(timeout_seconds, CHECK_SECONDS),
+        )
         self._http = httpx2.AsyncClient(base_url=url, timeout=timeout_seconds)
 
     async def send(self, call: ApiRequest[Result]) -> Result:
@@ -776,8 +909,8 @@ class AsyncClient:
         return _Reply(answer.status_code, answer.content, answer.headers.get("retry-after"))
 
     async def check(self, account: str) -> GateResult:
-        """Whether the account may write now. One attempt, never raises: a gate that is unknown after `CHECK_SECONDS` is
-        a no.
+        """Whether the account may write now. One attempt, never raises: a gate that is unknown
+        after `CHECK_SECONDS` is a no.
         """
         try:
             async with timeout(self._check_seconds):

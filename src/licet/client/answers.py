@@ -9,7 +9,9 @@ import msgspec
 
 
 class GrantResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A yes to one question; ``scope`` is `account`, `project` or `conversation`, whose Licet id is given."""
+    """A yes to one question; ``scope`` is `account`, `project` or `conversation`, whose Licet id is
+    given.
+    """
 
     number: int
     question: str
@@ -19,8 +21,8 @@ class GrantResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChangeResult(msgspec.Struct, frozen=True, kw_only=True):
-    """``outcome`` is `done`, `unchanged` or `duplicate`; ``erasure`` is the one that it began, which ends with a
-    certificate.
+    """``outcome`` is `done`, `unchanged` or `duplicate`; ``erasure`` is the one that it began,
+    which ends with a certificate.
 
     ``ended`` are the grants that it ended, so that the person can be told.
     """
@@ -35,8 +37,9 @@ class ChangeResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OpenedAccount(msgspec.Struct, frozen=True, kw_only=True):
-    """``outcome`` is `done` for a new account, `duplicate` for one that was here already. ``closed_at`` is when that one
-    was closed: it can never be used again, and ``begin_anew`` opens another under the same id of the host.
+    """``outcome`` is `done` for a new account, `duplicate` for one that was here already.
+    ``closed_at`` is when that one was closed: it can never be used again, and ``begin_anew`` opens
+    another under the same id of the host.
     """
 
     outcome: str
@@ -67,10 +70,11 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GateResult(msgspec.Struct, frozen=True, kw_only=True):
-    """``may_write`` is the whole answer. ``because`` says why it is unknown, and is empty otherwise.
+    """``may_write`` is the whole answer. ``because`` says why it is unknown, and is empty
+    otherwise.
 
-    ``standings`` are by question, ``unanswered`` those that are asked now; ``grant`` is the newest grant in force, 0
-    for none.
+    ``standings`` are by question, ``unanswered`` those that are asked now; ``grant`` is the newest
+    grant in force, 0 for none.
     """
 
     gate: str
@@ -85,8 +89,8 @@ class GateResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChoiceScope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A project, by the host's own id or Licet's, or a conversation, by Licet's id or `host:` and the host's: exactly
-    one.
+    """A project, by the host's own id or Licet's, or a conversation, by Licet's id or `host:` and
+    the host's: exactly one.
     """
 
     project: str | None = None
@@ -106,11 +110,12 @@ class AnsweredQuestion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChoiceResult(msgspec.Struct, frozen=True, kw_only=True):
-    """``effect`` is `began`, `affirmed`, `withdrew`, `declined` or `none`; ``answers`` has it for each question.
+    """``effect`` is `began`, `affirmed`, `withdrew`, `declined` or `none`; ``answers`` has it for
+    each question.
 
-    For `none`, ``because`` is the reason and ``detail`` what to do; ``could_name`` are questions that a yes could have
-    named. ``ended`` are the grants that it ended. ``not_taken`` are keys of the request without which it counted, as
-    `showing` or `keep[0]`, because they named nothing.
+    For `none`, ``because`` is the reason and ``detail`` what to do; ``could_name`` are questions
+    that a yes could have named. ``ended`` are the grants that it ended. ``not_taken`` are keys of
+    the request without which it counted, as `showing` or `keep[0]`, because they named nothing.
     """
 
     outcome: str
@@ -197,7 +202,9 @@ class StandingResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Explained(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer for a run of ``turns`` turns from ``turn`` on, for one purpose, and the act behind it."""
+    """The answer for a run of ``turns`` turns from ``turn`` on, for one purpose, and the act behind
+    it.
+    """
 
     turn: str
     turns: int
@@ -235,7 +242,9 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TurnResult(msgspec.Struct, frozen=True, kw_only=True):
-    """``project`` is the one that the conversation began in, which counts; ``other_project``: the turn names another."""
+    """``project`` is the one that the conversation began in, which counts; ``other_project``: the
+    turn names another.
+    """
 
     outcome: str
     at: datetime
@@ -311,7 +320,9 @@ class SentRequestStep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SentRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A request of a person under the law: `open`, `paused`, `answered`, `refused` or `withdrawn`, and by when it is due."""
+    """A request of a person under the law: `open`, `paused`, `answered`, `refused` or `withdrawn`,
+    and by when it is due.
+    """
 
     id: str
     account: str | None
@@ -367,7 +378,9 @@ class BadgeRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Badge(msgspec.Struct, frozen=True, kw_only=True):
-    """``use`` is `whole`, `part` or `none`; ``scope`` and ``since`` name the permission by which it may be used."""
+    """``use`` is `whole`, `part` or `none`; ``scope`` and ``since`` name the permission by which it
+    may be used.
+    """
 
     purpose: str
     use: str
@@ -387,7 +400,9 @@ class TextReplacement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TurnPreview(msgspec.Struct, frozen=True, kw_only=True):
-    """``text`` is what a model would read, empty if the turn is left out; ``because`` says why it is in or out."""
+    """``text`` is what a model would read, empty if the turn is left out; ``because`` says why it
+    is in or out.
+    """
 
     turn: int
     role: str
@@ -455,7 +470,9 @@ class Conversations(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NoticeResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What the account must be asked now. ``notice`` has the published text, None if there is none."""
+    """What the account must be asked now. ``notice`` has the published text, None if there is
+    none.
+    """
 
     account: str
     gate: str

@@ -1,13 +1,15 @@
 """The catalogue: every sentence that Licet itself says to a person, by key, one file a language.
 
-English is whole. A language says a sentence of its own where it has one that was made from the English sentence of
-today: ``of`` has the stamp of the one that it translates. A sentence that is missing, or whose English has changed since,
-is said in English, so that a half-translated page still tells all and promises nothing of yesterday; where it is
-``marked``, a page sets it off with its language.
+English is whole. A language says a sentence of its own where it has one that was made from the
+English sentence of
+today: ``of`` has the stamp of the one that it translates. A sentence that is missing, or whose
+English has changed since, is said in English, so that a half-translated page still tells all and
+promises nothing of yesterday; where it is ``marked``, a page sets it off with its language.
 
-`say` fails on an unknown key or a missing value: a page never shows a raw key or an empty place. What differs from
-language to language by rule (plurals, dates, periods, lists) comes from CLDR; a language whose data there are poor writes
-``unit.UNIT.CATEGORY``, ``list.and`` or ``list.or`` of its own.
+`say` fails on an unknown key or a missing value: a page never shows a raw key or an empty place.
+What differs from language to language by rule (plurals, dates, periods, lists) comes from CLDR; a
+language whose data there are poor writes ``unit.UNIT.CATEGORY``, ``list.and`` or ``list.or`` of its
+own.
 """
 
 from __future__ import annotations
@@ -36,11 +38,15 @@ from licet.undecodable import UNDECODABLE
 T = TypeVar("T")
 QUESTIONS = frozenset({"training", "models", "safety"})  # that there are words for
 NAME = "language.name"
-BORROWED, BORROWED_END = "\ue000", "\ue001"  # around a sentence in another language: private use, never in a sentence
-OPTIONAL = re.compile(r"unit\.(?:year|month|week|day|hour|minute)\.(?P<category>[a-z]+)|list\.(?:and|or)")
+# around a sentence in another language: private use, never in a sentence
+BORROWED, BORROWED_END = "\ue000", "\ue001"
+OPTIONAL = re.compile(
+    r"unit\.(?:year|month|week|day|hour|minute)\.(?P<category>[a-z]+)|list\.(?:and|or)"
+)
 _UNITS = {Unit.years: "year", Unit.months: "month", Unit.weeks: "week", Unit.days: "day"}
 _LATIN = re.compile(r"[A-Za-z]")
-_ISOLATED, _ISOLATED_END = "\u2068", "\u2069"  # keeps a Latin value whole within a sentence from right to left
+# keeps a Latin value whole within a sentence from right to left
+_ISOLATED, _ISOLATED_END = "\u2068", "\u2069"
 _STAMP_CHARACTERS = 10
 
 
@@ -73,41 +79,63 @@ class Catalogue(msgspec.Struct, frozen=True):
         return text if sentence is not None else self.quoted(text, ENGLISH)
 
     def quoted(self, text: str, language: str) -> str:
-        """A text in ``language`` among these: English is set off among others where the catalogue is marked."""
+        """A text in ``language`` among these: English is set off among others where the catalogue
+        is marked.
+        """
         borrowed = self.marked and language == ENGLISH != self.language
         return f"{BORROWED}{text}{BORROWED_END}" if borrowed else text
 
     def count(self, key: str, number: int, **values: object) -> str:
-        """The sentence for ``number``, as ``key.CATEGORY`` by the language's own rule for plurals."""
+        """The sentence for ``number``, as ``key.CATEGORY`` by the language's own rule for
+        plurals.
+        """
         for category in (cldr.plural(self.language, number), "other"):
             if f"{key}.{category}" in self.own:
-                return self.say(f"{key}.{category}", count=cldr.number(self.language, number), **values)
+                return self.say(
+                    f"{key}.{category}", count=cldr.number(self.language, number), **values
+                )
         english = cldr.plural(ENGLISH, number)
         return self.say(f"{key}.{english}", count=cldr.number(ENGLISH, number), **values)
 
     def purpose(self, name: str) -> str:
-        """What a purpose is, as the end of "to ..": for one that there are no words for, a sentence with its name."""
+        """What a purpose is, as the end of "to ..": for one that there are no words for, a sentence
+        with its name.
+        """
         return self.say(purposes.sentence(name), name=name.replace("_", " "))
 
     def question(self, name: str) -> str:
-        """What a question is called: for one that there are no words for, a sentence with its name."""
-        return self.say(f"question.{name}" if name in QUESTIONS else "question.other", name=name.replace("_", " "))
+        """What a question is called: for one that there are no words for, a sentence with its
+        name.
+        """
+        return self.say(
+            f"question.{name}" if name in QUESTIONS else "question.other",
+            name=name.replace("_", " "),
+        )
 
     def asked(self, question: Question) -> dict[str, str]:
-        """A question and its two answers, for a notice that has no words of its own: its purposes, named each."""
+        """A question and its two answers, for a notice that has no words of its own: its purposes,
+        named each.
+        """
         purposes = self.listed([self.purpose(name) for name in sorted(question.covers)])
         name = question.question if question.question in QUESTIONS else "other"
-        return {key: self.say(f"asked.{name}.{key}", purposes=purposes) for key in ("question", "yes", "no")}
+        return {
+            key: self.say(f"asked.{name}.{key}", purposes=purposes)
+            for key in ("question", "yes", "no")
+        }
 
     def gist(self, name: str, policy: Policy) -> str:
-        """One of a notice's four lines, for a notice that has no words of its own, with the policy's values in it."""
+        """One of a notice's four lines, for a notice that has no words of its own, with the
+        policy's values in it.
+        """
         several = len(policy.asks) > 1
         purposes = self.listed([self.purpose(one) for one in sorted(policy.covers)])
         key = f"gist.{name}.{policy.reach.value}" if name == "what" else f"gist.{name}"
         return self.say(
-            f"{key}.several" if several and name in ("what", "how_long") else key, purposes=purposes,
-            opted_in=self.period(policy.keep.opted_in), opted_out=self.period(policy.keep.opted_out),
-        )  # fmt: skip
+            f"{key}.several" if several and name in ("what", "how_long") else key,
+            purposes=purposes,
+            opted_in=self.period(policy.keep.opted_in),
+            opted_out=self.period(policy.keep.opted_out),
+        )
 
     def listed(self, names: Iterable[str], joined: Joined = "and") -> str:
         """Several as one: `a, b and c`, or with ``joined`` as `or`."""
@@ -140,17 +168,23 @@ class Catalogue(msgspec.Struct, frozen=True):
         return cldr.period(self.language, count, unit)
 
     def _isolated(self, values: Mapping[str, object]) -> Mapping[str, object]:
-        """The values, those with Latin letters set apart where the sentence runs from right to left."""
+        """The values, those with Latin letters set apart where the sentence runs from right to
+        left.
+        """
         if self.direction == "ltr":
             return values
         return {
-            name: f"{_ISOLATED}{value}{_ISOLATED_END}" if isinstance(value, str) and _LATIN.search(value) else value
+            name: f"{_ISOLATED}{value}{_ISOLATED_END}"
+            if isinstance(value, str) and _LATIN.search(value)
+            else value
             for name, value in values.items()
         }
 
 
 class CatalogueFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The file of a language other than English. ``of`` has for each key the `stamp` of the English that it translates."""
+    """The file of a language other than English. ``of`` has for each key the `stamp` of the English
+    that it translates.
+    """
 
     sentences: dict[str, str]
     of: dict[str, str] = {}
@@ -162,7 +196,9 @@ def stamp(text: str) -> str:
 
 
 def translated(key: str, english: Mapping[str, str]) -> str | None:
-    """The English sentence that ``key`` translates: for a category that English has not, the one for several."""
+    """The English sentence that ``key`` translates: for a category that English has not, the one
+    for several.
+    """
     if key in english:
         return english[key]
     head, _, category = key.rpartition(".")
@@ -176,14 +212,18 @@ def _preferred(header: str, names: tuple[str, ...]) -> str:
 
 
 class Languages:
-    """The catalogues of some folders; a later folder's file stands in the place of an earlier one's."""
+    """The catalogues of some folders; a later folder's file stands in the place of an earlier
+    one's.
+    """
 
     def __init__(self, *folders: Traversable) -> None:
         self._english = _decoded(_SHIPPED / f"{ENGLISH}.json", dict[str, str])
         self._files = {
             one.name.removesuffix(".json"): one
-            for folder in folders for one in folder.iterdir() if one.name.endswith(".json")
-        }  # fmt: skip
+            for folder in folders
+            for one in folder.iterdir()
+            if one.name.endswith(".json")
+        }
         self.names = (ENGLISH, *sorted(name for name in self._files if name != ENGLISH))
         self._found: dict[str, Catalogue] = {}
 
@@ -192,9 +232,11 @@ class Languages:
         return self._english
 
     def catalogue(self, language: str, *, marked: bool = False) -> Catalogue:
-        """The catalogue of ``language``, its gaps filled from English; English for a language there is none for.
+        """The catalogue of ``language``, its gaps filled from English; English for a language there
+        is none for.
 
-        ``marked`` is for pages alone, which set off what is said in another language: `Catalogue.quoted`.
+        ``marked`` is for pages alone, which set off what is said in another language:
+        `Catalogue.quoted`.
         """
         if language not in self.names:
             language = ENGLISH
@@ -208,7 +250,9 @@ class Languages:
         return _decoded(self._files[language], CatalogueFile)
 
     def preferred(self, header: str) -> str:
-        """The first language of an ``Accept-Language`` header that there is a catalogue for; English otherwise."""
+        """The first language of an ``Accept-Language`` header that there is a catalogue for;
+        English otherwise.
+        """
         return _preferred(header, self.names)
 
     @cached_property
@@ -224,7 +268,8 @@ class Languages:
         return {
             key: sentence
             for key, sentence in found.sentences.items()
-            if OPTIONAL.fullmatch(key) or found.of.get(key) == stamp(translated(key, self._english) or "")
+            if OPTIONAL.fullmatch(key)
+            or found.of.get(key) == stamp(translated(key, self._english) or "")
         }
 
 
@@ -235,7 +280,9 @@ def _decoded(file: Traversable, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(file.read_bytes(), type=kind)
     except UNDECODABLE as error:
-        raise InputError(f"`{file.name}` is no catalogue: {error}", "docs/languages.md shows one") from None
+        raise InputError(
+            f"`{file.name}` is no catalogue: {error}", "docs/languages.md shows one"
+        ) from None
 
 
 @cache
@@ -243,7 +290,8 @@ def known(folder: Path | None = None) -> Languages:
     """The languages that ship, and those of a folder of the operator's."""
     found = Languages(_SHIPPED, *([folder] if folder is not None else []))
     if folder is not None:
-        _ = found.named  # reads them all: a file that is no catalogue stops the program, not a person's page
+        # reads them all: a file that is no catalogue stops the program, not a person's page
+        _ = found.named
     return found
 
 

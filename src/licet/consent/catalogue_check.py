@@ -1,9 +1,10 @@
 """Holds a language's catalogue and notices against the English ones: `licet languages check`.
 
-It finds what a program can: a sentence that is missing or was made from an English one that has changed since, plural
-categories that the language does not have, places for values that differ, markup, braces, texts much longer than the
-English, one answer much longer than the other, and the phrases of the language's own list that press. Whether a sentence
-says what the English one says, only people who read both can tell.
+It finds what a program can: a sentence that is missing or was made from an English one that has
+changed since, plural categories that the language does not have, places for values that differ,
+markup, braces, texts much longer than the English, one answer much longer than the other, and the
+phrases of the language's own list that press. Whether a sentence says what the English one says,
+only people who read both can tell.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from licet.policy.file import PRESETS, preset
 
 LENGTH_RATIO_MAX = 2.2
 LABEL_CHARACTERS_MAX, LABEL_RATIO_MAX, LABEL_MORE_MAX = 25, 1.8, 12
-_SMALL = frozenset({"zero", "one", "two"})  # categories whose sentence may have the number as a word, or leave it out
+# categories whose sentence may have the number as a word, or leave it out
+_SMALL = frozenset({"zero", "one", "two"})
 _MARKUP = re.compile(r"[<>]|&(?:#\d+|[a-z]+);", re.I)
 _CONTROLS = re.compile("[\u0000-\u001f\u200e\u200f\u202a-\u202e\u2066-\u2069\ue000-\uf8ff]")
 _LINK = re.compile(r"\]\(([^)]*)\)")
@@ -49,7 +51,9 @@ WARNINGS = frozenset({CatalogueRule.length, CatalogueRule.unchecked})
 
 
 class CatalogueFinding(msgspec.Struct, frozen=True, order=True):
-    """What is wrong with a sentence or a notice. A warning is for a person to judge, and fails nothing."""
+    """What is wrong with a sentence or a notice. A warning is for a person to judge, and fails
+    nothing.
+    """
 
     language: str
     place: str
@@ -61,15 +65,22 @@ class CatalogueFinding(msgspec.Struct, frozen=True, order=True):
         return self.rule in WARNINGS
 
     def __str__(self) -> str:
-        return f"{'warning' if self.is_warning else 'error'}: {self.language}: {self.place}: {self.rule.value}: {self.message}"
+        return (
+            f"{'warning' if self.is_warning else 'error'}: {self.language}: {self.place}: "
+            f"{self.rule.value}: {self.message}"
+        )
 
 
 def check(known: Languages, language: str) -> list[CatalogueFinding]:
-    """What is wrong with a language: its sentences in the order of the English ones, then its notices."""
+    """What is wrong with a language: its sentences in the order of the English ones, then its
+    notices.
+    """
     if language == ENGLISH:
         return []
     if language not in known.names:
-        raise UsageError(f"there is no catalogue for `{language}`", f"there are {', '.join(known.names)}")
+        raise UsageError(
+            f"there is no catalogue for `{language}`", f"there are {', '.join(known.names)}"
+        )
     found = [
         CatalogueFinding(language, place, rule, message)
         for place, rule, message in (*_catalogue(known, language), *_notices(language))
@@ -101,19 +112,32 @@ def _catalogue(known: Languages, language: str) -> _Found:
         yield from ((key, *one) for one in _sentence(key, text, english, language))
     for key in known.english:
         pair = f"{key.removesuffix('.yes')}.no"
-        if not key.startswith("asked.") or not key.endswith(".yes") or not {key, pair} <= file.sentences.keys():
+        if (
+            not key.startswith("asked.")
+            or not key.endswith(".yes")
+            or not {key, pair} <= file.sentences.keys()
+        ):
             continue
         if lint.unequal(file.sentences[key], file.sentences[pair]):
-            yield key, rule.unequal, f"one answer is much longer than the other: `{file.sentences[pair]}`"
+            yield (
+                key,
+                rule.unequal,
+                f"one answer is much longer than the other: `{file.sentences[pair]}`",
+            )
     if language not in pressing_words.listed():
-        yield "pressing words", rule.unchecked, f"there is no list of words that press: write pressing/{language}.txt"
+        yield (
+            "pressing words",
+            rule.unchecked,
+            f"there is no list of words that press: write pressing/{language}.txt",
+        )
 
 
 def _stale(file: CatalogueFile, key: str, english: str) -> str:
     if key in file.of:
         return f"English has changed since, and is shown: `{english}`"
     return (
-        "it is not stamped, and English is shown: `licet languages stamp` says that it translates the English of today"
+        "it is not stamped, and English is shown: `licet languages stamp` says that it "
+        "translates the English of today"
     )
 
 
@@ -136,7 +160,9 @@ def counted(english: Mapping[str, str], head: str) -> bool:
 
 
 def _category(key: str, language: str, english: Mapping[str, str]) -> _Found:
-    """A category that the language does not have, of what is counted and of the units that a language writes itself."""
+    """A category that the language does not have, of what is counted and of the units that a
+    language writes itself.
+    """
     head, _, category = key.rpartition(".")
     if key in english and category not in cldr.CATEGORIES:
         return  # a sentence of its own beside a counted one
@@ -147,14 +173,25 @@ def _category(key: str, language: str, english: Mapping[str, str]) -> _Found:
         yield key, CatalogueRule.category, f"the language has {names}"
 
 
-def _sentence(key: str, text: str, english: str, language: str) -> Iterator[tuple[CatalogueRule, str]]:
+def _sentence(
+    key: str, text: str, english: str, language: str
+) -> Iterator[tuple[CatalogueRule, str]]:
     rule = CatalogueRule
     if not text.strip() or text != text.strip():
         yield rule.markup, "it is empty, or begins or ends with a blank"
     if found := _MARKUP.search(text) or _CONTROLS.search(text):
-        yield rule.markup, f"`{found[0]!a}` is markup, or no character of a text: write the words alone"
+        yield (
+            rule.markup,
+            f"`{found[0]!a}` is markup, or no character of a text: write the words alone",
+        )
     if _LINK.findall(text) != _LINK.findall(english):
-        yield rule.markup, f"its links are not those of English: {', '.join(_LINK.findall(english)) or 'it has none'}"
+        yield (
+            rule.markup,
+            (
+                "its links are not those of English: "
+                f"{', '.join(_LINK.findall(english)) or 'it has none'}"
+            ),
+        )
     have, want = places(text), places(english)
     if have is None or want is None:
         yield rule.places, "its braces do not name places: write `{name}`, and no other brace"
@@ -179,7 +216,9 @@ def places(text: str) -> frozenset[str] | None:
         parsed = list(Formatter().parse(text))
     except ValueError:
         return None
-    if any(spec or conversion or name == "" for _, name, spec, conversion in parsed if name is not None):
+    if any(
+        spec or conversion or name == "" for _, name, spec, conversion in parsed if name is not None
+    ):
         return None
     names = frozenset(name for _, name, _, _ in parsed if name is not None)
     return names if all(re.fullmatch(r"[a-z_]+", name) for name in names) else None
@@ -204,20 +243,35 @@ def _notices(language: str) -> _Found:
             yield name, CatalogueRule.missing, f"people are shown `{english.name}`"
             continue
         yield from (
-            (name, *one) for one in _notice((folder / name).read_text("utf-8"), english.read_text("utf-8"), language)
+            (name, *one)
+            for one in _notice(
+                (folder / name).read_text("utf-8"), english.read_text("utf-8"), language
+            )
         )
 
 
 def _notice(source: str, english: str, language: str) -> Iterator[tuple[CatalogueRule, str]]:
     rule = CatalogueRule
     if not notice.translates(source, english):
-        yield rule.stale, "English has changed since, or it is not stamped; the English notice is shown"
+        yield (
+            rule.stale,
+            "English has changed since, or it is not stamped; the English notice is shown",
+        )
     ours, theirs = notice.front(source).keys(), notice.front(english).keys()
     if ours != theirs:
-        yield rule.places, f"its keys differ from the English ones: {', '.join(sorted(ours ^ theirs))}"
+        yield (
+            rule.places,
+            f"its keys differ from the English ones: {', '.join(sorted(ours ^ theirs))}",
+        )
     blocks = [[_shape(block) for block in markdown.blocks(text)][1:] for text in (source, english)]
     if blocks[0] != blocks[1]:
-        yield rule.places, "its headings, paragraphs, lists and their values do not follow the English ones, one by one"
+        yield (
+            rule.places,
+            (
+                "its headings, paragraphs, lists and their values do not follow the English "
+                "ones, one by one"
+            ),
+        )
     if sorted(_LINK.findall(source)) != sorted(_LINK.findall(english)):
         yield rule.markup, "its links are not those of English"
     if len(source) > len(english) * LENGTH_RATIO_MAX:
@@ -232,45 +286,69 @@ def _notice(source: str, english: str, language: str) -> Iterator[tuple[Catalogu
 
 
 def _shape(block: str) -> tuple[str, int, tuple[str, ...]]:
-    """What a block of a notice is: a heading, a list of so many items or a paragraph, and the values in it."""
+    """What a block of a notice is: a heading, a list of so many items or a paragraph, and the
+    values in it.
+    """
     kind = block[:2] if block[:2] in ("##", "- ") else "text"
     return kind, block.count("\n- "), tuple(sorted(_PLACE.findall(block)))
 
 
 def _lint(source: str) -> list[lint.LintFinding]:
     """What presses in a source, with the values of the preset that it is for."""
-    policy = next((preset(name) for name in PRESETS if name == notice.front(source)["policy"]), None)
+    policy = next(
+        (preset(name) for name in PRESETS if name == notice.front(source)["policy"]), None
+    )
     if policy is None:
         return []
-    return lint.source(notice.fill(notice.unstamped(source), policy)) if notice.fits(source, policy) else []
+    return (
+        lint.source(notice.fill(notice.unstamped(source), policy))
+        if notice.fits(source, policy)
+        else []
+    )
 
 
 # Stamping
 
 
-def stamp_all(folder: Path, language: str, keys: frozenset[str] = frozenset(), *, again: bool = False) -> int:
-    """Says of a language's sentences and notices that they translate the English of today; returns of how many.
+def stamp_all(
+    folder: Path, language: str, keys: frozenset[str] = frozenset(), *, again: bool = False
+) -> int:
+    """Says of a language's sentences and notices that they translate the English of today; returns
+    of how many.
 
-    Only what has no stamp is stamped, beside ``keys`` (of sentences, or names of notices' files), or with ``again`` all:
-    that is for whoever has read the new English. The file is written in the order of English, a sentence a line.
+    Only what has no stamp is stamped, beside ``keys`` (of sentences, or names of notices' files),
+    or with ``again`` all: that is for whoever has read the new English. The file is written in the
+    order of English, a sentence a line.
     """
     known = catalogue.known()
     path = folder / f"{language}.json"
     if language == ENGLISH or not path.is_file():
         raise UsageError(
-            f"there is no `{path.name}` in {folder}", "write its sentences first: docs/languages.md shows how"
+            f"there is no `{path.name}` in {folder}",
+            "write its sentences first: docs/languages.md shows how",
         )
     file = Languages(folder).file(language)
     of, stamped = dict(file.of), 0
     for key in file.sentences:
         english = translated(key, known.english)
-        if english is not None and (key not in of or again or key in keys) and of.get(key) != stamp(english):
+        if (
+            english is not None
+            and (key not in of or again or key in keys)
+            and of.get(key) != stamp(english)
+        ):
             of[key], stamped = stamp(english), stamped + 1
-    order = {key: place for place, key in enumerate([*known.english, *wanted(known.english, language)])}
+    order = {
+        key: place for place, key in enumerate([*known.english, *wanted(known.english, language)])
+    }
     ordered = sorted(file.sentences, key=lambda key: (order.get(key, len(order)), key))
-    made = CatalogueFile({key: file.sentences[key] for key in ordered}, {key: of[key] for key in ordered if key in of})
+    made = CatalogueFile(
+        {key: file.sentences[key] for key in ordered},
+        {key: of[key] for key in ordered if key in of},
+    )
     path.write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=2) + b"\n")
-    return stamped + (_stamp_notices(language, keys, again=again) if folder == _folder("languages") else 0)
+    return stamped + (
+        _stamp_notices(language, keys, again=again) if folder == _folder("languages") else 0
+    )
 
 
 def _stamp_notices(language: str, keys: frozenset[str], *, again: bool) -> int:

@@ -1,7 +1,8 @@
 """What an account answers: the choice, and apart from it the terms.
 
-A choice goes to the vault with its evidence: which showing it answers, the hash of what was shown, what was
-pre-selected (nothing), and the browser's signal. Accepting the terms is a record of its own and no choice.
+A choice goes to the vault with its evidence: which showing it answers, the hash of what was shown,
+what was pre-selected (nothing), and the browser's signal. Accepting the terms is a record of its
+own and no choice.
 """
 
 from __future__ import annotations
@@ -20,7 +21,15 @@ from licet.policy.file import Policies
 from licet.policy.state import Grant, ScopeKind
 from licet.store.connect import Transaction
 from licet.undecodable import UNDECODABLE
-from licet.vault.commands import KEPT_SCOPES_MAX, STALE, ChoiceFault, Choose, ChosenScope, CommandResult, Outcome
+from licet.vault.commands import (
+    KEPT_SCOPES_MAX,
+    STALE,
+    ChoiceFault,
+    Choose,
+    ChosenScope,
+    CommandResult,
+    Outcome,
+)
 from licet.vault.requests import VerbRequest, VerbStep
 
 EVIDENCE_V1: Literal[1] = 1
@@ -47,15 +56,23 @@ def evidence(answered: ShowingRecord | None, *, surface: str, gpc: bool) -> str:
     said = Evidence(v=EVIDENCE_V1, default_state=DEFAULT_STATE, surface=surface, gpc=gpc)
     if answered is not None:
         said = msgspec.structs.replace(
-            said, shown=answered.shown_id.hex, notice=answered.notice_id.hex, sha256=answered.sha256.hex(),
-            language=answered.language, variant=answered.variant.value, place=answered.place.value,
-            shown_at=answered.shown_at.isoformat(), default_state=answered.default_state,
-        )  # fmt: skip
+            said,
+            shown=answered.shown_id.hex,
+            notice=answered.notice_id.hex,
+            sha256=answered.sha256.hex(),
+            language=answered.language,
+            variant=answered.variant.value,
+            place=answered.place.value,
+            shown_at=answered.shown_at.isoformat(),
+            default_state=answered.default_state,
+        )
     return msgspec.json.encode(said, order="sorted").decode()
 
 
 def read_evidence(text: str) -> Evidence | None:
-    """The evidence that a choice was stored with; None for what another edge wrote in words of its own."""
+    """The evidence that a choice was stored with; None for what another edge wrote in words of its
+    own.
+    """
     try:
         return msgspec.json.decode(text, type=Evidence)
     except UNDECODABLE:
@@ -63,10 +80,11 @@ def read_evidence(text: str) -> Evidence | None:
 
 
 class ChoiceRequest(VerbRequest, frozen=True, kw_only=True):
-    """A choice to be made. ``showing`` names what it answers as it was shown, in whatever words the sender had.
+    """A choice to be made. ``showing`` names what it answers as it was shown, in whatever words the
+    sender had.
 
-    ``question`` None answers all that are asked; ``scope``, ``keep`` and ``fault`` are those of `commands.Choose`. A no has
-    no scope: it is for the account.
+    ``question`` None answers all that are asked; ``scope``, ``keep`` and ``fault`` are those of
+    `commands.Choose`. A no has no scope: it is for the account.
     """
 
     allow: bool
@@ -82,7 +100,9 @@ class ChoiceRequest(VerbRequest, frozen=True, kw_only=True):
 
     def prepare(self, tx: Transaction, known: Policies) -> VerbStep:
         """One command: whatever the request refers to, its age counts, and so does a no."""
-        answered = showings.find(tx, self.account, self.showing) if self.showing is not None else None
+        answered = (
+            showings.find(tx, self.account, self.showing) if self.showing is not None else None
+        )
         return VerbStep(commands=(self.command(answered),))
 
     def command(self, answered: ShowingRecord | None) -> Choose:
@@ -92,33 +112,49 @@ class ChoiceRequest(VerbRequest, frozen=True, kw_only=True):
         not_taken += [f"keep[{KEPT_SCOPES_MAX}:]"] if len(self.keep) > KEPT_SCOPES_MAX else []
         keep = () if self.allow else self.keep[:KEPT_SCOPES_MAX]
         return Choose(
-            account=self.account, at=self.at, allow=self.allow, question=self.question, scope=self.scope, keep=keep,
-            age=self.age, via=self.via, evidence=evidence(answered, surface=self.surface, gpc=self.gpc),
+            account=self.account,
+            at=self.at,
+            allow=self.allow,
+            question=self.question,
+            scope=self.scope,
+            keep=keep,
+            age=self.age,
+            via=self.via,
+            evidence=evidence(answered, surface=self.surface, gpc=self.gpc),
             answers=answered.question if answered is not None else None,
-            fault=self.fault or (ChoiceFault.showing if is_unknown else None), not_taken=tuple(not_taken),
-        )  # fmt: skip
+            fault=self.fault or (ChoiceFault.showing if is_unknown else None),
+            not_taken=tuple(not_taken),
+        )
 
 
 def scope_of(grant: Grant) -> ChosenScope:
     """The scope of a grant below the account, as a choice names it."""
     named = UUID(hex=grant.scope.name)
-    return ChosenScope(project=named) if grant.scope.kind is ScopeKind.project else ChosenScope(conversation=named)
+    return (
+        ChosenScope(project=named)
+        if grant.scope.kind is ScopeKind.project
+        else ChosenScope(conversation=named)
+    )
 
 
 def is_stale(answer: CommandResult) -> bool:
-    """Whether a yes was refused because what was shown is older than the newest answer to its question, or than the terms
-    in force, or is not on record.
+    """Whether a yes was refused because what was shown is older than the newest answer to its
+    question, or than the terms in force, or is not on record.
     """
     return answer.outcome is Outcome.refused and answer.because in (STALE, ChoiceFault.showing)
 
 
 def shows_terms(policies: Policies, at: datetime, answered: ShowingRecord | None) -> bool:
-    """Whether what was shown, where it is named, are the terms in force; before the first there are none."""
+    """Whether what was shown, where it is named, are the terms in force; before the first there are
+    none.
+    """
     number = policies.newest_material(at)
     return number is None or answered is None or answered.number == number
 
 
-def accept_terms(tx: Transaction, account: UUID, policies: Policies, at: datetime, *, showing: UUID | None) -> bool:
+def accept_terms(
+    tx: Transaction, account: UUID, policies: Policies, at: datetime, *, showing: UUID | None
+) -> bool:
     """Records that the terms in force were accepted; False where they had been already.
 
     RefusedError (`stale`) where ``showing`` showed other terms than those in force.
@@ -126,13 +162,17 @@ def accept_terms(tx: Transaction, account: UUID, policies: Policies, at: datetim
     answered = showings.get(tx, account, showing) if showing is not None else None
     if not shows_terms(policies, at, answered):
         raise RefusedError(
-            "other terms are in force than those that were shown", "show the notice again", because=STALE
+            "other terms are in force than those that were shown",
+            "show the notice again",
+            because=STALE,
         )
     number = policies.newest_material(at)
     return number is not None and record_terms(tx, account, number, at, showing=showing)
 
 
-def record_terms(tx: Transaction, account: UUID, number: int, at: datetime, *, showing: UUID | None) -> bool:
+def record_terms(
+    tx: Transaction, account: UUID, number: int, at: datetime, *, showing: UUID | None
+) -> bool:
     """Records that the terms of a version were accepted; False where they had been already."""
     added = tx.execute(
         """INSERT INTO terms (account_id, version, accepted_at, shown_id) VALUES (%s, %s, %s, %s)
@@ -142,6 +182,14 @@ def record_terms(tx: Transaction, account: UUID, number: int, at: datetime, *, s
     if added is not None:
         facts: dict[str, str | int | bool | None] = {"number": number}
         outbox.append(
-            tx, [outbox.Entry(told=outbox.EntryKind.terms_accepted, occurred_at=at, account=account, facts=facts)]
+            tx,
+            [
+                outbox.Entry(
+                    told=outbox.EntryKind.terms_accepted,
+                    occurred_at=at,
+                    account=account,
+                    facts=facts,
+                )
+            ],
         )
     return added is not None

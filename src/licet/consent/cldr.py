@@ -1,8 +1,10 @@
-"""What the Unicode consortium's CLDR says of a language: plurals, dates, periods, numbers and lists, by Babel.
+"""What the Unicode consortium's CLDR says of a language: plurals, dates, periods, numbers and
+lists, by Babel.
 
-Babel is imported by the first sentence that needs it, so that a command that says nothing to a person does not wait for
-it. Days are those of the Gregorian calendar in UTC, digits are European ones in every language: a date is compared with
-a receipt's, and the same date must not look like another.
+Babel is imported by the first sentence that needs it, so that a command that says nothing to a
+person does not wait for it. Days are those of the Gregorian calendar in UTC, digits are European
+ones in every language: a date is compared with a receipt's, and the same date must not look like
+another.
 """
 
 from __future__ import annotations
@@ -18,9 +20,12 @@ if TYPE_CHECKING:
 Joined: TypeAlias = Literal["and", "or"]
 
 _STYLES: dict[Joined, Literal["standard", "or"]] = {"and": "standard", "or": "or"}
-_MEANT = {"en": "en_GB", "pt": "pt_PT"}  # CLDR reads the bare tags as the forms of the United States and of Brazil
+# CLDR reads the bare tags as the forms of the United States and of Brazil
+_MEANT = {"en": "en_GB", "pt": "pt_PT"}
 CATEGORIES = ("zero", "one", "two", "few", "many", "other")
-_SAMPLED = 1_000  # integers up to which every language has shown each category that it has for integers below a million
+# integers up to which every language has shown each category that it has for integers below a
+# million
+_SAMPLED = 1_000
 
 
 @cache
@@ -47,7 +52,9 @@ def plural(language: str, number: int) -> str:
 
 @cache
 def categories(language: str) -> tuple[frozenset[str], frozenset[str]]:
-    """The plural categories that counting needs, and all that the language has: some are for fractions or millions."""
+    """The plural categories that counting needs, and all that the language has: some are for
+    fractions or millions.
+    """
     rule = locale(language).plural_form
     needed = {str(rule(number)) for number in range(_SAMPLED)} | {"other"}
     return frozenset(needed), frozenset({*rule.tags, "other"})
@@ -60,7 +67,9 @@ def number(language: str, value: int) -> str:
 
 
 def language_name(language: str, tag: str) -> str:
-    """What the language with a tag is called: German; the tag itself where CLDR has no name for it."""
+    """What the language with a tag is called: German; the tag itself where CLDR has no name for
+    it.
+    """
     named = _known(tag)
     return tag if named is None else named.get_display_name(locale(language)) or tag
 
@@ -78,7 +87,11 @@ def moment(language: str, at: datetime) -> str:
 
     found = locale(language)
     time = format_skeleton("Hm", at, tzinfo=at.tzinfo, locale=found)
-    return str(found.datetime_formats["medium"]).replace("{1}", day(language, at)).replace("{0}", f"{time} UTC")
+    return (
+        str(found.datetime_formats["medium"])
+        .replace("{1}", day(language, at))
+        .replace("{0}", f"{time} UTC")
+    )
 
 
 def period(language: str, count: int, unit: str) -> str:

@@ -1,7 +1,8 @@
-"""The data controller (GDPR Article 4(7)) as the operator states it in ``controller.yaml``. Every receipt contains it.
+"""The data controller (GDPR Article 4(7)) as the operator states it in ``controller.yaml``. Every
+receipt contains it.
 
-No value is guessed or filled in. While a required key is empty, receipts say "not stated", `licet doctor` reports it as
-broken, and `licet serve` refuses an address that other machines can reach.
+No value is guessed or filled in. While a required key is empty, receipts say "not stated", `licet
+doctor` reports it as broken, and `licet serve` refuses an address that other machines can reach.
 
     name: Example Ltd
     address: 1 Example Street, Dublin, Ireland
@@ -15,7 +16,8 @@ broken, and `licet serve` refuses an address that other machines can reach.
     papers:                             # what only the operator knows for the papers that the law asks for
       licensed_data: no                 # a text, yes, no, or nothing: `consent.operator_answers`
 
-`representative`, `dpo` and `joint_controllers` may be `no`: there is none. Nothing means that it is not stated yet.
+`representative`, `dpo` and `joint_controllers` may be `no`: there is none. Nothing means that it is
+not stated yet.
 """
 
 from __future__ import annotations
@@ -55,7 +57,9 @@ REQUIRED = ("name", "address", "contact", "jurisdictions", "storage_locations")
 
 
 class Controller(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the operator states about itself. Countries are ISO 3166-1 alpha-2 codes; an empty value means "not stated"."""
+    """What the operator states about itself. Countries are ISO 3166-1 alpha-2 codes; an empty value
+    means "not stated".
+    """
 
     name: str | None = None
     address: str | None = None
@@ -86,10 +90,16 @@ def read(file: Path) -> Controller:
         return Controller()
     try:
         found = yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader) or {}
-        stated = {key: value for key, value in found.items() if value is not None} if isinstance(found, dict) else found
+        stated = (
+            {key: value for key, value in found.items() if value is not None}
+            if isinstance(found, dict)
+            else found
+        )
         return checked(msgspec.convert(stated, Controller), str(file))
     except (yaml.YAMLError, msgspec.ValidationError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot be read: {error}", f"its keys are {', '.join(MEANING)}", file=str(file)) from None
+        raise InputError(
+            f"cannot be read: {error}", f"its keys are {', '.join(MEANING)}", file=str(file)
+        ) from None
 
 
 def checked(stated: Controller, file: str = "") -> Controller:
@@ -97,15 +107,25 @@ def checked(stated: Controller, file: str = "") -> Controller:
     for key in ("name", "address", "contact", "withdrawal_url"):
         value = getattr(stated, key) or ""
         if len(value) > TEXT_CHARACTERS_MAX:
-            raise InputError(f"is longer than {TEXT_CHARACTERS_MAX} characters", "shorten it", file=file, key=key)
+            raise InputError(
+                f"is longer than {TEXT_CHARACTERS_MAX} characters", "shorten it", file=file, key=key
+            )
     if stated.withdrawal_url and not _URL.fullmatch(stated.withdrawal_url):
         raise InputError(
-            f"`{stated.withdrawal_url}` is not a URL", "begin it with https://", file=file, key="withdrawal_url"
+            f"`{stated.withdrawal_url}` is not a URL",
+            "begin it with https://",
+            file=file,
+            key="withdrawal_url",
         )
     for key in ("jurisdictions", "storage_locations"):
         codes: tuple[str, ...] = getattr(stated, key)
         if len(codes) > COUNTRIES_MAX:
-            raise InputError(f"has more than {COUNTRIES_MAX} countries", "list each country once", file=file, key=key)
+            raise InputError(
+                f"has more than {COUNTRIES_MAX} countries",
+                "list each country once",
+                file=file,
+                key=key,
+            )
         for code in codes:
             if not _COUNTRY.fullmatch(code):
                 raise InputError(
@@ -115,29 +135,50 @@ def checked(stated: Controller, file: str = "") -> Controller:
                     key=key,
                 )
     parties = {key: _party(getattr(stated, key), file, key) for key in PARTIES}
-    return msgspec.structs.replace(stated, **parties, papers=operator_answers.checked(stated.papers, file))
+    return msgspec.structs.replace(
+        stated, **parties, papers=operator_answers.checked(stated.papers, file)
+    )
 
 
 def _party(said: Party, file: str, key: str) -> Party:
-    """A party that is named, False where there is none, or None where nothing is said; `yes` names nobody."""
+    """A party that is named, False where there is none, or None where nothing is said; `yes` names
+    nobody.
+    """
     if said is True:
-        raise InputError("`yes` names nobody", "give a name and a contact, or no", file=file, key=key)
-    named = tuple(text.strip() for text in ((said,) if isinstance(said, str) else said or ()) if text.strip())
+        raise InputError(
+            "`yes` names nobody", "give a name and a contact, or no", file=file, key=key
+        )
+    named = tuple(
+        text.strip() for text in ((said,) if isinstance(said, str) else said or ()) if text.strip()
+    )
     if said is False or [text.lower() for text in named] == ["no"]:
         return False
     if any(len(text) > TEXT_CHARACTERS_MAX for text in named):
-        raise InputError(f"is longer than {TEXT_CHARACTERS_MAX} characters", "shorten it", file=file, key=key)
+        raise InputError(
+            f"is longer than {TEXT_CHARACTERS_MAX} characters", "shorten it", file=file, key=key
+        )
     return (named if key == "joint_controllers" else named[0]) if named else None
 
 
 def write(file: Path, stated: Controller) -> None:
-    """Writes the file with a comment on each key. Keys without a value stay empty, to be filled in later."""
-    lines = ["# The data controller, as every receipt states it. `licet doctor` reports what is missing.", ""]
+    """Writes the file with a comment on each key. Keys without a value stay empty, to be filled in
+    later.
+    """
+    lines = [
+        (
+            "# The data controller, as every receipt states it. `licet doctor` reports what is "
+            "missing."
+        ),
+        "",
+    ]
     for key, meaning in MEANING.items():
         value = getattr(stated, key)
         lines += [f"# {meaning}", f"{key}: {_yaml(value)}".rstrip(), ""]
     lines += [
-        "# For the papers of `licet document`: a text, yes or no. What is left empty is printed as to be provided.",
+        (
+            "# For the papers of `licet document`: a text, yes or no. What is left empty is "
+            "printed as to be provided."
+        ),
         "papers:",
     ]
     for key, (meaning, papers) in operator_answers.ASKED.items():

@@ -1,8 +1,10 @@
-"""Finding one's own conversations: by what they are called, by whether they may be used, and by project.
+"""Finding one's own conversations: by what they are called, by whether they may be used, and by
+project.
 
-Titles are sealed for each account, so that no index knows them: the account's own are opened and looked at, the newest
-first, a bounded number a request (`LOOKED_MAX`, `TURNS_MAX`, `BYTES_MAX`), after which the search goes on from where it
-stopped. What is looked for is somebody's words too: in an address it is sealed under the account's own key.
+Titles are sealed for each account, so that no index knows them: the account's own are opened and
+looked at, the newest first, a bounded number a request (`LOOKED_MAX`, `TURNS_MAX`, `BYTES_MAX`),
+after which the search goes on from where it stopped. What is looked for is somebody's words too: in
+an address it is sealed under the account's own key.
 """
 
 from __future__ import annotations
@@ -54,14 +56,18 @@ class Sought(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_narrow(self) -> bool:
-        return bool(self.words.split()) or self.use is not UseFilter.every or self.project is not None
+        return (
+            bool(self.words.split()) or self.use is not UseFilter.every or self.project is not None
+        )
 
 
 class ConversationsCounted(msgspec.Struct, frozen=True, kw_only=True):
-    """What is kept of an account: conversations that are not deleted, of which ``usable`` may be used for something.
+    """What is kept of an account: conversations that are not deleted, of which ``usable`` may be
+    used for something.
 
-    ``deleted`` are on their way out, ``copied`` are those of which only a safety copy is left. ``next_until`` is the
-    nearest end of one. ``is_whole``: there are not more than were counted, which are the newest.
+    ``deleted`` are on their way out, ``copied`` are those of which only a safety copy is left.
+    ``next_until`` is the nearest end of one. ``is_whole``: there are not more than were counted,
+    which are the newest.
     """
 
     conversations: int = 0
@@ -73,22 +79,30 @@ class ConversationsCounted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_usable(seen: AccountView, policies: Policies) -> bool:
-    """Whether any turn may be used for any purpose. The answer is the same for turns of one segment, origin and flag."""
+    """Whether any turn may be used for any purpose. The answer is the same for turns of one
+    segment, origin and flag.
+    """
     alike = {}
     for turn in seen.said:
         segment = seen.turns.segments[turn.segment]
         alike[turn.segment, turn.origin, turn.number <= segment.flagged_turn] = turn
     purposes = policies.in_force(seen.at).covers
-    return any(seen.decide(turn, policies, purpose).use for turn in alike.values() for purpose in purposes)
+    return any(
+        seen.decide(turn, policies, purpose).use for turn in alike.values() for purpose in purposes
+    )
 
 
-def counted(tx: Transaction, policies: Policies, account: UUID, at: datetime) -> ConversationsCounted:
+def counted(
+    tx: Transaction, policies: Policies, account: UUID, at: datetime
+) -> ConversationsCounted:
     """The conversations of an account, at most `COUNTED_MAX` of them or about `TURNS_MAX` turns."""
     chats = usable = deleted = copied = looked = turns = 0
     nearest: datetime | None = None
     before: UUID | None = None
     while True:
-        ids = account_view.kept_conversation_ids(tx, account, BATCH_CONVERSATIONS * 4, before=before)
+        ids = account_view.kept_conversation_ids(
+            tx, account, BATCH_CONVERSATIONS * 4, before=before
+        )
         seen = account_view.seen(tx, [(account, one) for one in ids], policies, at, with_turns=True)
         for conversation, one in seen.items():
             turns += len(one.said)
@@ -99,33 +113,52 @@ def counted(tx: Transaction, policies: Policies, account: UUID, at: datetime) ->
             else:
                 chats, usable = chats + 1, usable + is_usable(one, policies)
                 until = one.turns.content_until
-                is_held = bool(one.turns.holds) and own_conversations.is_told_hold(tx, account, conversation)
+                is_held = bool(one.turns.holds) and own_conversations.is_told_hold(
+                    tx, account, conversation
+                )
                 if until > at and not is_held:
                     nearest = until if nearest is None else min(nearest, until)
         looked += len(ids)
         is_end = len(ids) < BATCH_CONVERSATIONS * 4
         if is_end or looked >= COUNTED_MAX or turns >= TURNS_MAX:
-            is_whole = is_end or not account_view.kept_conversation_ids(tx, account, 1, before=ids[-1])
+            is_whole = is_end or not account_view.kept_conversation_ids(
+                tx, account, 1, before=ids[-1]
+            )
             return ConversationsCounted(
-                conversations=chats, usable=usable, deleted=deleted, copied=copied, next_until=nearest, is_whole=is_whole
-            )  # fmt: skip
+                conversations=chats,
+                usable=usable,
+                deleted=deleted,
+                copied=copied,
+                next_until=nearest,
+                is_whole=is_whole,
+            )
         before = ids[-1]
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of what was found, newest first. ``stopped``: the search looked at as many as one request may."""
+    """A page of what was found, newest first. ``stopped``: the search looked at as many as one
+    request may.
+    """
 
     listed: ConversationList
     stopped: bool = False
 
 
 def found(
-    tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, at: datetime, sought: Sought, *,
+    tx: Transaction,
+    keyring: Keyring,
+    policies: Policies,
+    account: UUID,
+    at: datetime,
+    sought: Sought,
+    *,
     before: UUID | None = None,
-) -> Found:  # fmt: skip
+) -> Found:
     """The account's conversations begun before the one named that are ``sought``."""
     if not sought.is_narrow:
-        return Found(listed=own_conversations.listed(tx, keyring, policies, account, at, before=before))
+        return Found(
+            listed=own_conversations.listed(tx, keyring, policies, account, at, before=before)
+        )
     hits: list[UUID] = []
     looked = turns = opened = 0
     while True:
@@ -134,7 +167,11 @@ def found(
         )
         seen = account_view.seen(tx, [(account, one) for one in ids], policies, at, with_turns=True)
         fits, size = _fitting(tx, keyring, policies, seen, sought, at)
-        looked, turns, opened = looked + len(ids), turns + sum(len(o.said) for o in seen.values()), opened + size
+        looked, turns, opened = (
+            looked + len(ids),
+            turns + sum(len(o.said) for o in seen.values()),
+            opened + size,
+        )
         hits += [one for one in ids if one in fits]
         is_end, is_full = len(ids) < BATCH_CONVERSATIONS, len(hits) >= PAGE_CONVERSATIONS_MAX
         stopped = looked >= LOOKED_MAX or turns >= TURNS_MAX or opened >= BYTES_MAX
@@ -146,7 +183,9 @@ def found(
     last = page[-1] if is_full else ids[-1] if ids else None
     return Found(
         listed=ConversationList(
-            conversations=tuple(own_conversations.several(tx, keyring, policies, account, page, at)),
+            conversations=tuple(
+                own_conversations.several(tx, keyring, policies, account, page, at)
+            ),
             next=last if more else None,
         ),
         stopped=stopped and more and not is_full,
@@ -154,7 +193,12 @@ def found(
 
 
 def _fitting(
-    tx: Transaction, keyring: Keyring, policies: Policies, seen: dict[UUID, AccountView], sought: Sought, at: datetime
+    tx: Transaction,
+    keyring: Keyring,
+    policies: Policies,
+    seen: dict[UUID, AccountView],
+    sought: Sought,
+    at: datetime,
 ) -> tuple[set[UUID], int]:
     """Those that are sought, and how many sealed bytes were opened to know it."""
     fits = {one: view for one, view in seen.items() if _fits(view, policies, sought.use)}
@@ -189,8 +233,12 @@ def _place(account: UUID) -> bytes:
     return b"q1" + account.bytes
 
 
-def sealed_words(tx: Transaction, keyring: Keyring, account: UUID, words: str, random: Random) -> str:
-    """``words`` as an address may have them: sealed, so that no log of addresses knows what somebody looked for."""
+def sealed_words(
+    tx: Transaction, keyring: Keyring, account: UUID, words: str, random: Random
+) -> str:
+    """``words`` as an address may have them: sealed, so that no log of addresses knows what
+    somebody looked for.
+    """
     keys = keyring.account_keys(tx, [account]).get(account)
     cut = words[:WORDS_CHARACTERS_MAX].strip()
     if keys is None or not cut:
@@ -205,7 +253,9 @@ def opened_words(tx: Transaction, keyring: Keyring, account: UUID, text: str) ->
     if keys is None:
         return ""
     try:
-        sealed = base64.b64decode(text.encode() + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        sealed = base64.b64decode(
+            text.encode() + b"=" * (-len(text) % 4), altchars=b"-_", validate=True
+        )
         return unseal(keys.own, sealed, _place(account)).decode()
     except (ValueError, binascii.Error, BrokenError):
         raise NotFoundError("no such search") from None

@@ -1,9 +1,10 @@
-"""By when a request of a person must be answered: the clocks of regions, read from `deadlines.yaml`.
+"""By when a request of a person must be answered: the clocks of regions, read from
+`deadlines.yaml`.
 
-Promise: a date is never later than the law's. Months are counted from the moment of receipt, where the law counts to the end
-of a day; a business day is Monday to Friday, holidays included. Who has no region, or one of which nothing is known here, has
-the strictest of all clocks: the first date of each, an extension only where every clock has one, and a pause only where every
-clock stops.
+Promise: a date is never later than the law's. Months are counted from the moment of receipt, where
+the law counts to the end of a day; a business day is Monday to Friday, holidays included. Who has
+no region, or one of which nothing is known here, has the strictest of all clocks: the first date of
+each, an extension only where every clock has one, and a pause only where every clock stops.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ class PauseReason(StrEnum):
 
 
 class AnswerRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The times of one right under one law; each is a period (`P1M`) or a number of business days."""
+    """The times of one right under one law; each is a period (`P1M`) or a number of business
+    days.
+    """
 
     answer: str
     source: str
@@ -55,7 +58,9 @@ class AnswerRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class RegionClock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One law: where it holds, its times by right, and the authority to complain to, None where that depends on the country."""
+    """One law: where it holds, its times by right, and the authority to complain to, None where
+    that depends on the country.
+    """
 
     name: str
     law: str
@@ -68,7 +73,9 @@ class RegionClock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Deadline(msgspec.Struct, frozen=True, kw_only=True):
-    """The times of a request of one kind: those of one law, or of all laws together for the strictest."""
+    """The times of a request of one kind: those of one law, or of all laws together for the
+    strictest.
+    """
 
     rules: tuple[AnswerRule, ...]
     laws: tuple[str, ...]
@@ -80,13 +87,19 @@ class Deadline(msgspec.Struct, frozen=True, kw_only=True):
 
     def acknowledge_by(self, received_at: datetime) -> datetime | None:
         """By when its receipt is confirmed, None where no law asks for it."""
-        asked = [after(rule.acknowledge, received_at) for rule in self.rules if rule.acknowledge is not None]
+        asked = [
+            after(rule.acknowledge, received_at)
+            for rule in self.rules
+            if rule.acknowledge is not None
+        ]
         return min(asked, default=None)
 
     def extended_to(self, received_at: datetime) -> datetime | None:
         """By when it is answered once it was extended, None where it cannot be."""
         dates = [
-            after(rule.extension, after(rule.answer, received_at)) for rule in self.rules if rule.extension is not None
+            after(rule.extension, after(rule.answer, received_at))
+            for rule in self.rules
+            if rule.extension is not None
         ]
         return min(dates) if len(dates) == len(self.rules) else None
 
@@ -109,7 +122,8 @@ def after(term: str, at: datetime) -> datetime:
     while days:
         at += timedelta(days=1)
         days -= at.weekday() < _WORKDAYS
-    while at.weekday() >= _WORKDAYS:  # of whole weeks that begin on a weekend: back to its Friday, never later
+    # of whole weeks that begin on a weekend: back to its Friday, never later
+    while at.weekday() >= _WORKDAYS:
         at -= timedelta(days=1)
     return at
 
@@ -122,7 +136,9 @@ def clocks() -> tuple[RegionClock, ...]:
 
 
 def read(text: str) -> tuple[RegionClock, ...]:
-    """The clocks that a file has; BrokenError where it names a region twice, a right or a term that is none."""
+    """The clocks that a file has; BrokenError where it names a region twice, a right or a term that
+    is none.
+    """
     try:
         found = msgspec.convert(yaml.safe_load(text), _File).clocks
     except (yaml.YAMLError, msgspec.ValidationError) as error:
@@ -130,7 +146,9 @@ def read(text: str) -> tuple[RegionClock, ...]:
     named = [region for clock in found for region in clock.regions]
     for region in named:
         if REGION.fullmatch(region) is None or named.count(region) > 1:
-            raise BrokenError(f"`deadlines.yaml`: region `{region}` is no code of ISO 3166, or named twice")
+            raise BrokenError(
+                f"`deadlines.yaml`: region `{region}` is no code of ISO 3166, or named twice"
+            )
     for clock in found:
         _check(clock)
     return found
@@ -143,7 +161,9 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def _check(clock: RegionClock) -> None:
     strange = set(clock.rights) - {kind.value for kind in RightKind} - {"any"}
     if strange or "any" not in clock.rights:
-        raise BrokenError(f"`deadlines.yaml`: clock `{clock.name}` names {sorted(strange)}, or no `any`")
+        raise BrokenError(
+            f"`deadlines.yaml`: clock `{clock.name}` names {sorted(strange)}, or no `any`"
+        )
     for rule in clock.rights.values():
         for term in (rule.answer, rule.extension, rule.acknowledge):
             if term is not None and _BUSINESS.fullmatch(term) is None:
@@ -166,16 +186,21 @@ def clock_of(region: str | None) -> RegionClock | None:
 
 @lru_cache(maxsize=1024)
 def deadline(kind: RightKind, region: str | None) -> Deadline:
-    """The times of a request of ``kind`` by somebody of ``region``; the strictest of all where it has no clock."""
+    """The times of a request of ``kind`` by somebody of ``region``; the strictest of all where it
+    has no clock.
+    """
     clock = clock_of(region)
     held = clocks() if clock is None else (clock,)
     return Deadline(
-        rules=tuple(one.rule(kind) for one in held), laws=tuple(one.law for one in held),
+        rules=tuple(one.rule(kind) for one in held),
+        laws=tuple(one.law for one in held),
         authority=clock.authority if clock is not None else None,
-    )  # fmt: skip
+    )
 
 
 def check_region(region: str | None) -> None:
     """UsageError for what is no code of ISO 3166-1 alpha-2 or ISO 3166-2."""
     if region is not None and REGION.fullmatch(region) is None:
-        raise UsageError("`region` is no code of ISO 3166", "write a country as DE, or a part of one as US-CA")
+        raise UsageError(
+            "`region` is no code of ISO 3166", "write a country as DE, or a part of one as US-CA"
+        )

@@ -1,7 +1,9 @@
-"""What differs below the account, for the pages of its person: what is allowed by itself, and what is kept out.
+"""What differs below the account, for the pages of its person: what is allowed by itself, and what
+is kept out.
 
-Each question with where the account stands and who said so, each grant below it, every project, and the chats that are
-kept out or have a grant of their own. Titles are unsealed, so that it is for the person whose they are.
+Each question with where the account stands and who said so, each grant below it, every project, and
+the chats that are kept out or have a grant of their own. Titles are unsealed, so that it is for the
+person whose they are.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ CHATS_MAX = 100  # of those that are kept out, the newest
 
 
 class ScopedGrant(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A yes below the account that is in force. ``id`` is that of its project or conversation, whose ``title`` may be empty."""
+    """A yes below the account that is in force. ``id`` is that of its project or conversation,
+    whose ``title`` may be empty.
+    """
 
     number: int
     question: str
@@ -39,8 +43,9 @@ class ScopedGrant(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QuestionDiffers(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A question of the version in force. ``answered``: under the terms that ask now. ``act`` is behind the account's
-    standing, ``since`` when the account's grant began; ``below`` are the grants below it.
+    """A question of the version in force. ``answered``: under the terms that ask now. ``act`` is
+    behind the account's standing, ``since`` when the account's grant began; ``below`` are the
+    grants below it.
     """
 
     question: str
@@ -57,7 +62,9 @@ class QuestionDiffers(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlaceDiffers(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A project, or a chat that differs; ``own`` are its grants. ``kept_out_at`` is known of a project alone."""
+    """A project, or a chat that differs; ``own`` are its grants. ``kept_out_at`` is known of a
+    project alone.
+    """
 
     kind: ScopeKind
     id: UUID
@@ -96,7 +103,9 @@ class Differences(Masked, msgspec.Struct, frozen=True, kw_only=True):
         return tuple(grant for grant in grants if grant.kind is kind and grant.id.hex == name)
 
 
-def seen(tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, at: datetime) -> Differences:
+def seen(
+    tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, at: datetime
+) -> Differences:
     """The account at ``at``; NotFoundError for one that does not exist."""
     row = account_view.accounts(tx, [account]).get(account)
     if row is None:
@@ -115,37 +124,56 @@ def seen(tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, a
         questions=tuple(_questions(tx, account, state, policies, at, said, grants)),
         projects=tuple(
             PlaceDiffers(
-                kind=ScopeKind.project, id=one.project, title=titles.get(one.project, ""), begun_at=one.begun_at,
-                kept_out=one.kept_out_at is not None, kept_out_at=one.kept_out_at,
+                kind=ScopeKind.project,
+                id=one.project,
+                title=titles.get(one.project, ""),
+                begun_at=one.begun_at,
+                kept_out=one.kept_out_at is not None,
+                kept_out_at=one.kept_out_at,
                 own=tuple(grant for grant in grants if grant.id == one.project),
             )
             for one in own
         ),
         chats=tuple(
             PlaceDiffers(
-                kind=ScopeKind.conversation, id=one, title=titles.get(one, ""), begun_at=None, kept_out=one in out,
-                kept_out_at=None, own=tuple(grant for grant in grants if grant.id == one),
+                kind=ScopeKind.conversation,
+                id=one,
+                title=titles.get(one, ""),
+                begun_at=None,
+                kept_out=one in out,
+                kept_out_at=None,
+                own=tuple(grant for grant in grants if grant.id == one),
             )
             for one in chats
         ),
-    )  # fmt: skip
+    )
 
 
 def _questions(
-    tx: Transaction, account: UUID, state: AccountState, policies: Policies, at: datetime, said: ConsentActs,
+    tx: Transaction,
+    account: UUID,
+    state: AccountState,
+    policies: Policies,
+    at: datetime,
+    said: ConsentActs,
     grants: Sequence[ScopedGrant],
-) -> list[QuestionDiffers]:  # fmt: skip
+) -> list[QuestionDiffers]:
     newest = policies.newest_material(at)
-    began = account_choices.began(tx, account, [one.number for one in state.grants if one.scope == WHOLE_ACCOUNT])
+    began = account_choices.began(
+        tx, account, [one.number for one in state.grants if one.scope == WHOLE_ACCOUNT]
+    )
     return [
         QuestionDiffers(
-            question=asked.question, covers=asked.covers, standing=state.standing(asked.question),
-            answered=newest is not None and is_answered(state, asked.question, newest), act=said.questions.get(asked.question),
+            question=asked.question,
+            covers=asked.covers,
+            standing=state.standing(asked.question),
+            answered=newest is not None and is_answered(state, asked.question, newest),
+            act=said.questions.get(asked.question),
             since=began.get(state.grant(asked.question) or 0),
             below=tuple(grant for grant in grants if grant.question == asked.question),
         )
         for asked in policies.in_force(at).questions
-    ]  # fmt: skip
+    ]
 
 
 def _named(grants: Sequence[Grant], kind: ScopeKind) -> list[UUID]:
@@ -155,6 +183,10 @@ def _named(grants: Sequence[Grant], kind: ScopeKind) -> list[UUID]:
 def _scoped(grant: Grant, titles: dict[UUID, str], said: ConsentActs) -> ScopedGrant:
     named = UUID(hex=grant.scope.name)
     return ScopedGrant(
-        number=grant.number, question=grant.question, kind=grant.scope.kind, id=named, title=titles.get(named, ""),
+        number=grant.number,
+        question=grant.question,
+        kind=grant.scope.kind,
+        id=named,
+        title=titles.get(named, ""),
         act=said.grants.get(grant.number),
-    )  # fmt: skip
+    )

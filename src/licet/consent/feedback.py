@@ -1,7 +1,9 @@
-"""The feedback that a person gave: what each shared, whether it may be used, until when, and taking one back.
+"""The feedback that a person gave: what each shared, whether it may be used, until when, and taking
+one back.
 
-Like `own_conversations`, for the person whose it is: another's id answers as one that was never given. A feedback stays in
-the list until its copy is erased, so that one that was taken back and is still there says so.
+Like `own_conversations`, for the person whose it is: another's id answers as one that was never
+given. A feedback stays in the list until its copy is erased, so that one that was taken back and is
+still there says so.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ PAGE_FEEDBACK_MAX = 25
 
 
 class PersonFeedback(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """One feedback as its person sees it. ``keep_until`` is None while a legal hold keeps it that may be told."""
+    """One feedback as its person sees it. ``keep_until`` is None while a legal hold keeps it that
+    may be told.
+    """
 
     row: FeedbackRow
     decision: Decision
@@ -50,9 +54,15 @@ class ListedFeedback(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def listed(
-    tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, at: datetime, *, before: UUID | None = None,
+    tx: Transaction,
+    keyring: Keyring,
+    policies: Policies,
+    account: UUID,
+    at: datetime,
+    *,
+    before: UUID | None = None,
     limit: int = PAGE_FEEDBACK_MAX,
-) -> ListedFeedback:  # fmt: skip
+) -> ListedFeedback:
     """The account's feedback given before the one named, of which anything is still kept."""
     rows = feedback.kept(tx, account, before=before, limit=limit + 1)
     return ListedFeedback(
@@ -64,28 +74,37 @@ def listed(
 def _given(
     tx: Transaction, keyring: Keyring, policies: Policies, rows: Sequence[FeedbackRow], at: datetime
 ) -> list[PersonFeedback]:
-    seen = account_view.seen(tx, sorted({(row.account, row.conversation) for row in rows}), policies, at)
+    seen = account_view.seen(
+        tx, sorted({(row.account, row.conversation) for row in rows}), policies, at
+    )
     shared = feedback.shared(tx, keyring, rows, at)
     made = []
     for row in rows:
         about = seen[row.conversation]
-        is_held = bool(about.turns.holds) and own_conversations.is_told_hold(tx, row.account, row.conversation)
+        is_held = bool(about.turns.holds) and own_conversations.is_told_hold(
+            tx, row.account, row.conversation
+        )
         state = row.state
-        for ending in account_view.brought(about.account, policies, at).endings:  # that no verb has written yet
+        # that no verb has written yet
+        for ending in account_view.brought(about.account, policies, at).endings:
             if ending.covers(about.turns):
                 state = fold.feedback_after(ending, about.turns, state, policies)
         decision = decide_feedback(about.state, about.turns, state, policies, at)
         made.append(
             PersonFeedback(
-                row=row, decision=decision, keep_until=None if is_held else state.keep_until,
+                row=row,
+                decision=decision,
+                keep_until=None if is_held else state.keep_until,
                 shared=shared.get(row.feedback, SharedFeedback(comment="", turns=())),
             )
-        )  # fmt: skip
+        )
     return made
 
 
 class TakeBackRequest(VerbRequest, frozen=True, kw_only=True):
-    """A feedback to be taken back by its id: nothing uses it from then on, and the next sweep erases its copy."""
+    """A feedback to be taken back by its id: nothing uses it from then on, and the next sweep
+    erases its copy.
+    """
 
     feedback: UUID
 
@@ -94,5 +113,7 @@ class TakeBackRequest(VerbRequest, frozen=True, kw_only=True):
         conversation = feedback.conversation_of(tx, self.account, self.feedback)
         if conversation is None:
             raise NotFoundError(f"no feedback `{shown(Prefix.feedback, self.feedback)}`")
-        command = TakeBackFeedback(account=self.account, at=self.at, conversation=conversation, feedback=self.feedback)
+        command = TakeBackFeedback(
+            account=self.account, at=self.at, conversation=conversation, feedback=self.feedback
+        )
         return VerbStep(commands=(command,))

@@ -1,4 +1,6 @@
-"""Where an account stands, for its person: every choice with its evidence, which releases hold what, which models learnt it."""
+"""Where an account stands, for its person: every choice with its evidence, which releases hold
+what, which models learnt it.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +29,9 @@ RECORDS_MAX = 1_000
 class ChoiceMade(msgspec.Struct, frozen=True, kw_only=True):
     """A choice that was made. ``evidence`` is None where another edge wrote it in words of its own.
 
-    ``question`` is None where it named none and several were asked; ``project`` or ``conversation`` is its scope, neither the
-    account. ``because`` says why it had no effect, ``kept`` are the grants that a no named.
+    ``question`` is None where it named none and several were asked; ``project`` or ``conversation``
+    is its scope, neither the account. ``because`` says why it had no effect, ``kept`` are the
+    grants that a no named.
     """
 
     seq: int
@@ -66,7 +69,9 @@ class HoldingRelease(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConsumedBy(msgspec.Struct, frozen=True, kw_only=True):
-    """A model that learnt from rows of an account: what a run consumed before a withdrawal stays consumed."""
+    """A model that learnt from rows of an account: what a run consumed before a withdrawal stays
+    consumed.
+    """
 
     model: str
     release: str
@@ -78,7 +83,9 @@ class ConsumedBy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def by_model(found: Iterable[ConsumedBy]) -> list[list[ConsumedBy]]:
-    """What each run consumed, a list for each model and release, in the order in which they come."""
+    """What each run consumed, a list for each model and release, in the order in which they
+    come.
+    """
     runs: dict[tuple[str, str, datetime], list[ConsumedBy]] = {}
     for one in found:
         runs.setdefault((one.model, one.release, one.finished_at), []).append(one)
@@ -113,7 +120,9 @@ NewestAnswer = NewestChoice
 
 def newest(tx: Transaction, account: UUID) -> NewestAnswer | None:
     """The newest choice for the whole account, about whichever question; None before the first."""
-    return max(account_choices.newest(tx, [account]).values(), key=lambda made: made.seq, default=None)
+    return max(
+        account_choices.newest(tx, [account]).values(), key=lambda made: made.seq, default=None
+    )
 
 
 def _choices(tx: Transaction, keyring: Keyring, account: UUID) -> list[ChoiceMade]:
@@ -121,12 +130,22 @@ def _choices(tx: Transaction, keyring: Keyring, account: UUID) -> list[ChoiceMad
     keys = keyring.account_keys(tx, [account]).get(account)
     return [
         ChoiceMade(
-            seq=one.seq, at=one.at, question=one.question, project=one.project, conversation=one.conversation,
-            allow=one.allow, effect=one.effect, because=one.because, grant=one.grant, kept=one.kept, via=one.via,
-            version=one.version, evidence=evidence_of(one, account, keys),
+            seq=one.seq,
+            at=one.at,
+            question=one.question,
+            project=one.project,
+            conversation=one.conversation,
+            allow=one.allow,
+            effect=one.effect,
+            because=one.because,
+            grant=one.grant,
+            kept=one.kept,
+            via=one.via,
+            version=one.version,
+            evidence=evidence_of(one, account, keys),
         )
         for one in made
-    ]  # fmt: skip
+    ]
 
 
 def projects(tx: Transaction, keyring: Keyring, account: UUID) -> list[OwnProject]:
@@ -134,11 +153,13 @@ def projects(tx: Transaction, keyring: Keyring, account: UUID) -> list[OwnProjec
     keys = keyring.account_keys(tx, [account]).get(account)
     return [
         OwnProject(
-            project=one.project_id, title=title(one.title, account, keys), begun_at=one.begun_at,
+            project=one.project_id,
+            title=title(one.title, account, keys),
+            begun_at=one.begun_at,
             kept_out_at=one.kept_out_at,
         )
         for one in tables.projects_of(tx, account)
-    ]  # fmt: skip
+    ]
 
 
 def title(sealed: bytes | None, account: UUID, keys: AccountKeys | None) -> str:
@@ -150,7 +171,8 @@ def title(sealed: bytes | None, account: UUID, keys: AccountKeys | None) -> str:
 
 def _terms(tx: Transaction, account: UUID) -> list[tuple[datetime, str]]:
     rows = tx.execute(
-        "SELECT accepted_at, version FROM terms WHERE account_id = %s ORDER BY accepted_at DESC", [account]
+        "SELECT accepted_at, version FROM terms WHERE account_id = %s ORDER BY accepted_at DESC",
+        [account],
     ).fetchall()
     named = policy_versions.names(tx)
     return [(at, named[number]) for at, number in rows]
@@ -158,18 +180,23 @@ def _terms(tx: Transaction, account: UUID) -> list[tuple[datetime, str]]:
 
 # What holds something of an account is what was sealed: a build that is under way may be discarded.
 _HOLDING = """FROM release_rows x JOIN releases r USING (release_id)
-    WHERE x.account_id = %(account)s AND (%(of)s::uuid[] IS NULL OR x.conversation_id = ANY(%(of)s::uuid[]))
+    WHERE x.account_id = %(account)s AND (%(of)s::uuid[] IS NULL
+      OR x.conversation_id = ANY(%(of)s::uuid[]))
       AND r.state = 'sealed'"""
 
 
 def holdings(tx: Transaction, account: UUID) -> list[HoldingRelease]:
     """The sealed releases that hold rows of the account, newest first."""
     rows = tx.execute(
-        f"""SELECT r.name, r.purpose, r.sealed_at, count(*), count(DISTINCT x.conversation_id) {_HOLDING}
+        f"""SELECT r.name, r.purpose, r.sealed_at, count(*),
+            count(DISTINCT x.conversation_id) {_HOLDING}
             GROUP BY r.release_id, r.name, r.purpose, r.sealed_at ORDER BY r.sealed_at DESC""",
         {"account": account, "of": None},
     ).fetchall()
-    return [HoldingRelease(name=n, purpose=p, sealed_at=at, rows=k, conversations=c) for n, p, at, k, c in rows]
+    return [
+        HoldingRelease(name=n, purpose=p, sealed_at=at, rows=k, conversations=c)
+        for n, p, at, k, c in rows
+    ]
 
 
 CHUNK_ROWS = 2_048  # the bits of one row of `model_rows`
@@ -177,11 +204,12 @@ CONSUMED_MAX = 10_000
 
 
 def learnt_rows(by: str) -> str:
-    """A query for ``by`` and `rows`: how many rows of an account, or of some of its conversations, each model learnt.
+    """A query for ``by`` and `rows`: how many rows of an account, or of some of its conversations,
+    each model learnt.
 
-    A row of a release is one bit of each of its models (`train.lineage`), looked up by the release and the chunk that
-    the row is in: row by row, as a join of the sets reads every chunk of a release. The names in it are `account`, `of`
-    and `chunk`.
+    A row of a release is one bit of each of its models (`train.lineage`), looked up by the release
+    and the chunk that the row is in: row by row, as a join of the sets reads every chunk of a
+    release. The names in it are `account`, `of` and `chunk`.
     """
     return f"""SELECT {by}, count(*)::int AS rows
                  FROM release_rows r
@@ -193,7 +221,9 @@ def learnt_rows(by: str) -> str:
                 GROUP BY {by}"""
 
 
-def consumed(tx: Transaction, account: UUID, conversations: Sequence[UUID] | None = None) -> list[ConsumedBy]:
+def consumed(
+    tx: Transaction, account: UUID, conversations: Sequence[UUID] | None = None
+) -> list[ConsumedBy]:
     """The models that learnt from the account, the newest first, conversation by conversation."""
     rows = tx.execute(
         f"""SELECT m.name, l.name, l.purpose, m.finished_at, m.retired_at, c.conversation_id, c.rows
@@ -209,14 +239,21 @@ def consumed(tx: Transaction, account: UUID, conversations: Sequence[UUID] | Non
     ).fetchall()
     return [
         ConsumedBy(
-            model=model, release=release, purpose=purpose, finished_at=finished, retired_at=retired,
-            conversation=conversation, rows=count,
+            model=model,
+            release=release,
+            purpose=purpose,
+            finished_at=finished,
+            retired_at=retired,
+            conversation=conversation,
+            rows=count,
         )
         for model, release, purpose, finished, retired, conversation, count in rows
-    ]  # fmt: skip
+    ]
 
 
-def consumed_of(tx: Transaction, account: UUID, conversations: Sequence[UUID]) -> dict[UUID, list[ConsumedBy]]:
+def consumed_of(
+    tx: Transaction, account: UUID, conversations: Sequence[UUID]
+) -> dict[UUID, list[ConsumedBy]]:
     """For each conversation the models that learnt from it."""
     found: dict[UUID, list[ConsumedBy]] = {}
     for one in consumed(tx, account, conversations):
@@ -224,7 +261,9 @@ def consumed_of(tx: Transaction, account: UUID, conversations: Sequence[UUID]) -
     return found
 
 
-def holding_of(tx: Transaction, account: UUID, conversations: Sequence[UUID]) -> dict[UUID, list[str]]:
+def holding_of(
+    tx: Transaction, account: UUID, conversations: Sequence[UUID]
+) -> dict[UUID, list[str]]:
     """For each conversation the names of the sealed releases that hold rows of it."""
     rows = tx.execute(
         f"SELECT DISTINCT x.conversation_id, r.name {_HOLDING} ORDER BY 1, 2",
@@ -237,8 +276,9 @@ def holding_of(tx: Transaction, account: UUID, conversations: Sequence[UUID]) ->
 
 
 class SuggestionSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A suggestion of misuse, for its person: ``score`` and ``model``, the hash of its weights, are None where one of the
-    staff acted of their own accord; ``decision`` is None as long as nobody has decided.
+    """A suggestion of misuse, for its person: ``score`` and ``model``, the hash of its weights, are
+    None where one of the staff acted of their own accord; ``decision`` is None as long as nobody
+    has decided.
     """
 
     conversation: UUID
@@ -250,32 +290,47 @@ class SuggestionSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def suggestions(tx: Transaction, account: UUID, most: int | None = None) -> list[SuggestionSeen]:
-    """What was suggested of the account, oldest first; of more than ``most`` the newest. Who decided is not told."""
+    """What was suggested of the account, oldest first; of more than ``most`` the newest. Who
+    decided is not told.
+    """
     rows = tx.execute(
-        """SELECT conversation_id, suggested_at, score, model_sha256, decision, decided_at FROM suggestions
+        """SELECT conversation_id, suggested_at, score, model_sha256, decision, decided_at
+            FROM suggestions
             WHERE account_id = %s ORDER BY suggested_at DESC, conversation_id DESC LIMIT %s""",
         [account, most],
     ).fetchall()
     return [
         SuggestionSeen(
-            conversation=conversation, suggested_at=at, score=score, model=model, decision=decision, decided_at=decided_at
+            conversation=conversation,
+            suggested_at=at,
+            score=score,
+            model=model,
+            decision=decision,
+            decided_at=decided_at,
         )
         for conversation, at, score, model, decision, decided_at in reversed(rows)
-    ]  # fmt: skip
+    ]
 
 
-# What of the journal is its person's to see: a hold may be none, and a choice is told with its evidence.
+# What of the journal is its person's to see: a hold may be none, and a choice is told with its
+# evidence.
 HAPPENED = frozenset({
     "account_opened", "plan_set", "ended_lapsed", "shortened", "narrowed", "widened", "project_kept_out",
     "project_let_in", "flagged", "unflagged", "feedback", "feedback_taken_back", "deleted", "closed", "erased",
 })  # fmt: skip
 
 
-def happened(tx: Transaction, account: UUID, most: int, *, until: datetime | None = None) -> list[JournalSeen]:
-    """The newest ``most`` events of the account up to ``until``, of those in `HAPPENED`, newest first."""
+def happened(
+    tx: Transaction, account: UUID, most: int, *, until: datetime | None = None
+) -> list[JournalSeen]:
+    """The newest ``most`` events of the account up to ``until``, of those in `HAPPENED`, newest
+    first.
+    """
     return account_journal.of_account(tx, account, HAPPENED, most, until=until)
 
 
-def flagged_at(tx: Transaction, account: UUID, conversations: Sequence[UUID]) -> dict[UUID, datetime]:
+def flagged_at(
+    tx: Transaction, account: UUID, conversations: Sequence[UUID]
+) -> dict[UUID, datetime]:
     """When each of these conversations was last flagged."""
     return account_journal.newest(tx, account, "flagged", conversations)

@@ -1,8 +1,10 @@
-"""Which language a reader gets: the tags of an ``Accept-Language`` header held against those that there are words in.
+"""Which language a reader gets: the tags of an ``Accept-Language`` header held against those that
+there are words in.
 
-Lookup as in RFC 4647, section 3.4, with two things that cutting a tag at its end does not know: traditional and
-simplified Chinese are told apart by the script that a region implies, and a reader of one country's form of a language
-rather reads another country's form than English. Who reads traditional Chinese is never given simplified.
+Lookup as in RFC 4647, section 3.4, with two things that cutting a tag at its end does not know:
+traditional and simplified Chinese are told apart by the script that a region implies, and a reader
+of one country's form of a language rather reads another country's form than English. Who reads
+traditional Chinese is never given simplified.
 """
 
 from __future__ import annotations
@@ -22,12 +24,16 @@ _UNDETERMINED = re.compile(r"[-_]")
 
 
 def direction(tag: str) -> str:
-    """``rtl`` for a language that is written from right to left, ``ltr`` for any other: the value of ``dir``."""
+    """``rtl`` for a language that is written from right to left, ``ltr`` for any other: the value
+    of ``dir``.
+    """
     return "rtl" if tag.partition("-")[0] in _RIGHT_TO_LEFT else "ltr"
 
 
 def ranked(header: str) -> list[str]:
-    """The tags of a header, the most wanted first; what is refused by ``q=0`` or unreadable is left out."""
+    """The tags of a header, the most wanted first; what is refused by ``q=0`` or unreadable is left
+    out.
+    """
     found = []
     for place, part in enumerate(header.split(",")[:ACCEPTED_MAX]):
         name, _, weight = part.strip().partition(";")
@@ -41,19 +47,31 @@ def ranked(header: str) -> list[str]:
 
 
 def lookup(wanted: Iterable[str], known: Sequence[str]) -> str:
-    """The tag of ``known`` that serves the first of ``wanted`` that any serves; English where none does."""
+    """The tag of ``known`` that serves the first of ``wanted`` that any serves; English where none
+    does.
+    """
     for tag in wanted:
-        for known_tag in (one for step in (_same, _wider, _sibling) for one in known if step(tag, one)):
+        for known_tag in (
+            one for step in (_same, _wider, _sibling) for one in known if step(tag, one)
+        ):
             return known_tag
     return ENGLISH
 
 
 @lru_cache(maxsize=TAGS_REMEMBERED_MAX)
 def fallbacks(tag: str) -> tuple[str, ...]:
-    """In which languages a text is looked for that is wanted in ``tag``: pt-BR, pt, en. Never another script."""
+    """In which languages a text is looked for that is wanted in ``tag``: pt-BR, pt, en. Never
+    another script.
+    """
     language, script, _ = _parts(tag)
     wider = [tag, f"{language}-{script}", language if not script else tag, ENGLISH]
-    return tuple([one for place, one in enumerate(wider) if not one.endswith("-") and one not in wider[:place]])
+    return tuple(
+        [
+            one
+            for place, one in enumerate(wider)
+            if not one.endswith("-") and one not in wider[:place]
+        ]
+    )
 
 
 def _same(tag: str, known: str) -> bool:
@@ -70,9 +88,12 @@ def _sibling(tag: str, known: str) -> bool:
     return _parts(tag)[:2] == _parts(known)[:2]
 
 
-@lru_cache(maxsize=TAGS_REMEMBERED_MAX)  # a lookup holds each tag against every language, three times
+# a lookup holds each tag against every language, three times
+@lru_cache(maxsize=TAGS_REMEMBERED_MAX)
 def _parts(tag: str) -> tuple[str, str, str]:
-    """Language, script and region; a script only for Chinese, where a region that only implies it is left out."""
+    """Language, script and region; a script only for Chinese, where a region that only implies it
+    is left out.
+    """
     first, *more = _UNDETERMINED.split(tag)
     language = _OLD.get(first.lower(), first.lower())
     script = next((part.title() for part in more if len(part) == 4 and part.isalpha()), "")

@@ -1,14 +1,14 @@
 """Holds a notice or a page of a choice against what makes a choice free: `licet notice lint`.
 
-It fails a choice that is made already, answers of unequal weight (size, contrast, order, steps), a missing no, a
-countdown, double negatives, terms and choice in one control, several purposes under one answer, and a withdrawal that
-takes longer than giving.
+It fails a choice that is made already, answers of unequal weight (size, contrast, order, steps), a
+missing no, a countdown, double negatives, terms and choice in one control, several purposes under
+one answer, and a withdrawal that takes longer than giving.
 
-Three depths, the same judgement: a notice's source (its words), a page's markup (what is checked, which kinds of
-controls), and the page as a browser shows it (`consent.rendered_page`: sizes, colours, places, what moves). Sources:
-EDPB guidelines 03/2022, 11 CCR 7004, Court of Justice C-673/17 (Planet49); for purposes, recital 43 of the GDPR and
-EDPB guidelines 05/2020, section 3.1.3 (granularity). It finds what can be measured; that it finds nothing is no opinion
-of counsel.
+Three depths, the same judgement: a notice's source (its words), a page's markup (what is checked,
+which kinds of controls), and the page as a browser shows it (`consent.rendered_page`: sizes,
+colours, places, what moves). Sources: EDPB guidelines 03/2022, 11 CCR 7004, Court of Justice
+C-673/17 (Planet49); for purposes, recital 43 of the GDPR and EDPB guidelines 05/2020, section 3.1.3
+(granularity). It finds what can be measured; that it finds nothing is no opinion of counsel.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ class ControlKind(StrEnum):
 
 
 class ControlLooks(msgspec.Struct, frozen=True, kw_only=True):
-    """How a control stands on the page, in CSS pixels; contrasts are WCAG's ratios of text and of its surface."""
+    """How a control stands on the page, in CSS pixels; contrasts are WCAG's ratios of text and of
+    its surface.
+    """
 
     left: float
     top: float
@@ -83,7 +85,9 @@ class ControlLooks(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Control(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that answers. ``style`` is its class and style in the markup; ``looks`` None where unmeasured."""
+    """Something that answers. ``style`` is its class and style in the markup; ``looks`` None where
+    unmeasured.
+    """
 
     kind: ControlKind
     label: str
@@ -102,10 +106,13 @@ class RenderedPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _ABOUT = re.compile(
-    r"\b(chats?|conversations?|train(?:ing)?|improve|models?|data|share|sharing|personali[sz]\w*|cookies?)\b", re.I
+    r"\b(chats?|conversations?|train(?:ing)?|improve|models?|data|share|sharing|personali[sz]\w*|cookies?)\b",
+    re.I,
 )
 _LATER = re.compile(r"\b(later|not now|remind|skip|dismiss|close|maybe)\b|^[×x✕]$", re.I)
-_NO = re.compile(r"\b(no|do ?n[o’']t|don[’']t|never|decline|refuse|reject|disagree|opt[- ]out|deny)\b", re.I)
+_NO = re.compile(
+    r"\b(no|do ?n[o’']t|don[’']t|never|decline|refuse|reject|disagree|opt[- ]out|deny)\b", re.I
+)
 _YES = re.compile(
     r"\b(yes|use|allow|accept|agree|consent|share|help|improve|opt[- ]in|enable|turn on|continue|got it|ok(?:ay)?)\b",
     re.I,
@@ -126,15 +133,19 @@ def says(label: str) -> SaidText:
 
 
 GRANULARITY = "GDPR recital 43; EDPB guidelines 05/2020, 3.1.3"
-# What one answer can be for, in the words of notices: an answer that is for two of these is no answer to either.
+# What one answer can be for, in the words of notices: an answer that is for two of these is no
+# answer to either.
 _PURPOSES = {
-    "models": re.compile(r"\b(?:improv|train|develop|build)\w*\b[^.?!]{0,40}\b(?:models?|assistant|AI|products?)\b", re.I),
+    "models": re.compile(
+        r"\b(?:improv|train|develop|build)\w*\b[^.?!]{0,40}\b(?:models?|assistant|AI|products?)\b",
+        re.I,
+    ),
     "misuse": re.compile(r"\b(?:misuse|abuse|fraud|scams?|spam|safety|security)\b", re.I),
     "personalisation": re.compile(r"\bpersonali[sz]\w*\b", re.I),
     "advertising": re.compile(r"\b(?:ads?|advert\w*|marketing)\b", re.I),
     "others": re.compile(r"\b(?:partners?|third[- ]part(?:y|ies)|sell\w*)\b", re.I),
     "research": re.compile(r"\bresearch\w*\b", re.I),
-}  # fmt: skip
+}
 
 
 def source(document: str, policy: Policy | None = None) -> list[LintFinding]:
@@ -143,7 +154,12 @@ def source(document: str, policy: Policy | None = None) -> list[LintFinding]:
     ``policy`` is the one it asks about, by default the preset that it names, if it names one.
     """
     text = notice.read(document)
-    words = {"title": text.title, "terms": text.terms, "later": text.later, "body": markdown.plain(text.body)}
+    words = {
+        "title": text.title,
+        "terms": text.terms,
+        "later": text.later,
+        "body": markdown.plain(text.body),
+    }
     words |= {name: markdown.plain(line) for name, line in text.gist}
     found: list[LintFinding] = []
     for one in text.all_words:
@@ -157,7 +173,11 @@ def source(document: str, policy: Policy | None = None) -> list[LintFinding]:
     ]
     if text.language == ENGLISH and _ABOUT.search(text.terms):
         found.append(
-            LintFinding(LintRule.bundled, "terms", "accepting the terms speaks of the choice too: ask it apart")
+            LintFinding(
+                LintRule.bundled,
+                "terms",
+                "accepting the terms speaks of the choice too: ask it apart",
+            )
         )
     if policy is None and text.policy in PRESETS:
         policy = preset(text.policy)
@@ -172,16 +192,22 @@ def _key(key: str, one: QuestionWords) -> str:
 def _one_question(one: QuestionWords) -> Iterator[LintFinding]:
     """What the words of an English notice say; the patterns know no other language."""
     if says(one.yes) is not SaidText.yes:
-        yield LintFinding(LintRule.wording, _key("yes", one), f"`{one.yes}` does not say yes in plain words")
+        yield LintFinding(
+            LintRule.wording, _key("yes", one), f"`{one.yes}` does not say yes in plain words"
+        )
     if says(one.no) is not SaidText.no:
-        yield LintFinding(LintRule.missing_no, _key("no", one), f"`{one.no}` does not say no in plain words")
+        yield LintFinding(
+            LintRule.missing_no, _key("no", one), f"`{one.no}` does not say no in plain words"
+        )
     for key in ("question", "yes"):
         yield from _purposes(_key(key, one), getattr(one, key))
 
 
 def _lengths(one: QuestionWords) -> Iterator[LintFinding]:
     if unequal(one.yes, one.no):
-        yield LintFinding(LintRule.unequal, _key("yes and no", one), "one answer is much longer than the other")
+        yield LintFinding(
+            LintRule.unequal, _key("yes and no", one), "one answer is much longer than the other"
+        )
 
 
 def unequal(yes: str, no: str) -> bool:
@@ -202,14 +228,22 @@ def _bundled_by(policy: Policy, text: notice.Text) -> Iterator[LintFinding]:
     if len(policy.asks) == 1:
         return
     if not text.asks:
-        yield _bundles("question", f"the policy asks {', '.join(policy.asks)} apart, and the notice asks them as one")
+        yield _bundles(
+            "question",
+            f"the policy asks {', '.join(policy.asks)} apart, and the notice asks them as one",
+        )
     for asked in policy.questions:
         if len(asked.covers) > 1:
-            yield _bundles(f"question.{asked.question}", f"one answer is for {' and '.join(sorted(asked.covers))}")
+            yield _bundles(
+                f"question.{asked.question}",
+                f"one answer is for {' and '.join(sorted(asked.covers))}",
+            )
 
 
 def _bundles(place: str, what: str) -> LintFinding:
-    return LintFinding(LintRule.bundled_purposes, place, f"{what}: ask each by itself ({GRANULARITY})")
+    return LintFinding(
+        LintRule.bundled_purposes, place, f"{what}: ask each by itself ({GRANULARITY})"
+    )
 
 
 def markup(html: str) -> RenderedPage:
@@ -221,10 +255,15 @@ def markup(html: str) -> RenderedPage:
 
 
 def judge(page: RenderedPage, *, settings: RenderedPage | None = None) -> list[LintFinding]:
-    """What is wrong with a page; with ``settings``, also whether withdrawing there takes longer than giving here."""
-    found = [LintFinding(_rule(fault), "the page", fault) for fault in pressing_words.faults(page.text)]
+    """What is wrong with a page; with ``settings``, also whether withdrawing there takes longer
+    than giving here.
+    """
+    found = [
+        LintFinding(_rule(fault), "the page", fault) for fault in pressing_words.faults(page.text)
+    ]
     found += [
-        LintFinding(LintRule.countdown, timer, "a clock presses: take it out") for timer in (*page.timers, *page.moving)
+        LintFinding(LintRule.countdown, timer, "a clock presses: take it out")
+        for timer in (*page.timers, *page.moving)
     ]
     found += _preselected(page)
     found += _answers(page)
@@ -235,12 +274,20 @@ def judge(page: RenderedPage, *, settings: RenderedPage | None = None) -> list[L
         giving, leaving = steps(page, SaidText.yes), steps(settings, SaidText.no)
         if leaving is None or (giving is not None and leaving > giving):
             took = "cannot be done there" if leaving is None else f"takes {leaving} steps"
-            found.append(LintFinding(LintRule.longer, "the settings", f"withdrawing {took}, and giving takes {giving}"))
+            found.append(
+                LintFinding(
+                    LintRule.longer,
+                    "the settings",
+                    f"withdrawing {took}, and giving takes {giving}",
+                )
+            )
     return sorted(set(found))
 
 
 def steps(page: RenderedPage, answer: SaidText) -> int | None:
-    """How many acts an answer takes: one for a button, two for a mark and a button, more behind a link."""
+    """How many acts an answer takes: one for a button, two for a mark and a button, more behind a
+    link.
+    """
     cost = {ControlKind.button: 1, ControlKind.radio: 2, ControlKind.switch: 2, ControlKind.link: 3}
     return min((cost[c.kind] for c in page.controls if says(c.label) is answer), default=None)
 
@@ -249,7 +296,9 @@ def _preselected(page: RenderedPage) -> Iterator[LintFinding]:
     for control in page.controls:
         if control.checked and says(control.label) is not SaidText.later:
             yield LintFinding(
-                LintRule.preselected, _name(control), "it is on before anybody chose: leave both answers open"
+                LintRule.preselected,
+                _name(control),
+                "it is on before anybody chose: leave both answers open",
             )
 
 
@@ -258,7 +307,9 @@ def _answers(page: RenderedPage) -> Iterator[LintFinding]:
     no = [c for c in page.controls if says(c.label) is SaidText.no]
     later = [c for c in page.controls if says(c.label) is SaidText.later]
     if not yes and not no:
-        yield LintFinding(LintRule.missing_no, "the page", "it asks nothing: there is neither a yes nor a no")
+        yield LintFinding(
+            LintRule.missing_no, "the page", "it asks nothing: there is neither a yes nor a no"
+        )
         return
     if not no:
         beside = " `later` is no answer" if later else ""
@@ -271,19 +322,27 @@ def _answers(page: RenderedPage) -> Iterator[LintFinding]:
         and any(c.kind is ControlKind.switch for c in yes)
         and any(c.kind is ControlKind.button for c in yes)
     ):
-        yield LintFinding(LintRule.bundled, _name(yes[0]), "one button accepts the terms and takes the setting with it")
+        yield LintFinding(
+            LintRule.bundled,
+            _name(yes[0]),
+            "one button accepts the terms and takes the setting with it",
+        )
     for one, other in zip(yes, no, strict=False):
         yield from _unequal(one, other)
     giving, leaving = steps(page, SaidText.yes), steps(page, SaidText.no)
     if giving is not None and leaving is not None and leaving > giving:
-        yield LintFinding(LintRule.longer, _name(no[0]), f"a no takes {leaving} steps, a yes {giving}")
+        yield LintFinding(
+            LintRule.longer, _name(no[0]), f"a no takes {leaving} steps, a yes {giving}"
+        )
 
 
 def _unequal(yes: Control, no: Control) -> Iterator[LintFinding]:
     """Each way in which one answer weighs more than the other."""
     place = f"{_name(yes)} and {_name(no)}"
     if yes.kind is not no.kind:
-        yield LintFinding(LintRule.unequal, place, f"one is a {yes.kind.value}, the other a {no.kind.value}")
+        yield LintFinding(
+            LintRule.unequal, place, f"one is a {yes.kind.value}, the other a {no.kind.value}"
+        )
     if yes.looks is None or no.looks is None:
         if yes.style != no.style:
             yield LintFinding(LintRule.unequal, place, "they are styled apart in the markup")
@@ -301,11 +360,15 @@ def _unequal(yes: Control, no: Control) -> Iterator[LintFinding]:
     for control, looks in ((yes, a), (no, b)):
         if looks.text_contrast < CONTRAST_MIN:
             yield LintFinding(
-                LintRule.unequal, _name(control), f"its words can hardly be read: contrast {looks.text_contrast:.1f}"
+                LintRule.unequal,
+                _name(control),
+                f"its words can hardly be read: contrast {looks.text_contrast:.1f}",
             )
     apart = abs(a.top - b.top)
     if apart > 1 and abs(a.left - b.left) > 1:
-        yield LintFinding(LintRule.unequal, place, "order: they stand neither in one row nor in one column")
+        yield LintFinding(
+            LintRule.unequal, place, "order: they stand neither in one row nor in one column"
+        )
     elif apart > 2 * max(a.height, b.height) + 48:
         yield LintFinding(LintRule.unequal, place, "order: one stands far below the other")
 
@@ -339,7 +402,11 @@ class _Reader(HTMLParser):
         at = {name: value or "" for name, value in attrs}
         if tag in _SILENT:
             self._silent += 1
-        if at.get("role") == "timer" or tag == "progress" or _TIMER.search(f"{at.get('class', '')} {at.get('id', '')}"):
+        if (
+            at.get("role") == "timer"
+            or tag == "progress"
+            or _TIMER.search(f"{at.get('class', '')} {at.get('id', '')}")
+        ):
             self._timers.append(f"<{tag}>")
         words: list[str] = []
         if tag == "label":
@@ -347,7 +414,9 @@ class _Reader(HTMLParser):
         kind = _kind(tag, at)
         if kind is not None:
             inside = next((w for t, _, w in reversed(self._open) if t == "label"), None)
-            self._controls.append((kind, at, words if tag != "input" else inside if inside is not None else words))
+            self._controls.append(
+                (kind, at, words if tag != "input" else inside if inside is not None else words)
+            )
         if tag not in _VOID:
             self._open.append((tag, at, words))
 
@@ -372,7 +441,9 @@ class _Reader(HTMLParser):
         for kind, at, words in self._controls:
             named = self._labels.get(at.get("id", ""), words)
             label = at.get("aria-label") or (
-                at.get("value", "") if kind is ControlKind.button and not named else "\n".join(named)
+                at.get("value", "")
+                if kind is ControlKind.button and not named
+                else "\n".join(named)
             )
             if label.strip():
                 checked = "checked" in at or at.get("aria-checked") == "true"
@@ -382,7 +453,9 @@ class _Reader(HTMLParser):
                     else f"{at.get('class', '')}|{at.get('style', '')}"
                 )
                 controls.append(Control(kind=kind, label=label, checked=checked, style=style))
-        return RenderedPage(controls=tuple(controls), text=". ".join(self._words), timers=tuple(self._timers))
+        return RenderedPage(
+            controls=tuple(controls), text=". ".join(self._words), timers=tuple(self._timers)
+        )
 
 
 def _kind(tag: str, at: dict[str, str]) -> ControlKind | None:

@@ -1,7 +1,8 @@
 """Markdown as notices need it, and no more: headings, paragraphs, lists, emphasis and links.
 
-Every character of the source is escaped before a tag of ours is put around it, so no markup of the source's own
-reaches a page. A link goes to https, to mail, or to a path of this site; any other stays the text that it was.
+Every character of the source is escaped before a tag of ours is put around it, so no markup of the
+source's own reaches a page. A link goes to https, to mail, or to a path of this site; any other
+stays the text that it was.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from html import escape
 
 _HEADING = re.compile(r"(#{1,3}) +(.+)")
 _ITEM = re.compile(r"[-*] +(.+)")
-_LINK = re.compile(r"\[([^\]]+)\]\((https://[^\s)<>\"']+|mailto:[^\s)<>\"']+|/[^/\s)<>\"'][^\s)<>\"']*)\)")
+_LINK = re.compile(
+    r"\[([^\]]+)\]\((https://[^\s)<>\"']+|mailto:[^\s)<>\"']+|/[^/\s)<>\"'][^\s)<>\"']*)\)"
+)
 _STRONG = re.compile(r"\*\*([^*\n]+)\*\*")
 _EMPHASIS = re.compile(r"\*([^*\n]+)\*")
 FIRST = 2  # a notice's title is the page's own first heading
@@ -26,8 +29,14 @@ def blocks(source: str) -> Iterator[str]:
 
 
 def html(source: str) -> str:
-    """``source`` as HTML that holds only our tags. Its highest headings are second ones: a title stands above it."""
-    marks = [len(found[1]) for block in blocks(source) if (found := _HEADING.match(block.strip())) is not None]
+    """``source`` as HTML that holds only our tags. Its highest headings are second ones: a title
+    stands above it.
+    """
+    marks = [
+        len(found[1])
+        for block in blocks(source)
+        if (found := _HEADING.match(block.strip())) is not None
+    ]
     return "\n".join(_block(block, FIRST - min(marks, default=1)) for block in blocks(source))
 
 
@@ -46,7 +55,9 @@ def _block(block: str, shift: int) -> str:
         title = f"<h{level}>{inline(heading[2])}</h{level}>"
         return "\n".join([title, *([_block("\n".join(lines[1:]), shift)] if lines[1:] else [])])
     if _ITEM.fullmatch(lines[0]):
-        return "<ul>\n" + "\n".join(f"<li>{inline(item)}</li>" for item in _items(lines)) + "\n</ul>"
+        return (
+            "<ul>\n" + "\n".join(f"<li>{inline(item)}</li>" for item in _items(lines)) + "\n</ul>"
+        )
     return f"<p>{inline(' '.join(lines))}</p>"
 
 

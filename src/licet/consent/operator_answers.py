@@ -1,7 +1,8 @@
-"""What only the operator knows for the papers that the law asks for: the keys under ``papers`` in ``controller.yaml``.
+"""What only the operator knows for the papers that the law asks for: the keys under ``papers`` in
+``controller.yaml``.
 
-An answer is a text, ``yes``, ``no``, or nothing. Nothing means that nobody has answered: the paper then prints "to be
-provided". An answer is never inferred from another one, and never from the data.
+An answer is a text, ``yes``, ``no``, or nothing. Nothing means that nobody has answered: the paper
+then prints "to be provided". An answer is never inferred from another one, and never from the data.
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ def checked(answers: Mapping[str, Answer | None], file: str = "") -> dict[str, A
     """The answers that were given; InputError for an unknown key, or for one that is too long."""
     for key, answer in answers.items():
         if key not in ASKED:
-            raise InputError("unknown key", "docs/for-counsel.md lists the keys", file=file, key=f"papers.{key}")
+            raise InputError(
+                "unknown key", "docs/for-counsel.md lists the keys", file=file, key=f"papers.{key}"
+            )
         if isinstance(answer, str) and len(answer) > ANSWER_CHARACTERS_MAX:
             fix = f"shorten it to {ANSWER_CHARACTERS_MAX} characters"
             raise InputError(f"has {len(answer)} characters", fix, file=file, key=f"papers.{key}")

@@ -1,8 +1,9 @@
-"""A person's own conversations: for each, whether it may be used, why, until when, and who else holds it.
+"""A person's own conversations: for each, whether it may be used, why, until when, and who else
+holds it.
 
-Reading is for the person whose they are: another's id answers exactly as one that was never given. A conversation
-stays in the list until its last key is destroyed, that of its safety copy too, so that what is called deleted and is still
-there says so.
+Reading is for the person whose they are: another's id answers exactly as one that was never given.
+A conversation stays in the list until its last key is destroyed, that of its safety copy too, so
+that what is called deleted and is still there says so.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ class Use(StrEnum):
 class UseRun(msgspec.Struct, frozen=True, kw_only=True):
     """Consecutive turns with one answer; ``until`` is None where they will not be used.
 
-    ``reason`` is the answer's, or closer to what the person did: said before they let it in again, or while it was kept out.
+    ``reason`` is the answer's, or closer to what the person did: said before they let it in again,
+    or while it was kept out.
     """
 
     first: int
@@ -61,9 +63,11 @@ class UseRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UseBadge(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer for one purpose. ``because`` is the reason most turns have; ``until`` the latest limit of a use.
+    """The answer for one purpose. ``because`` is the reason most turns have; ``until`` the latest
+    limit of a use.
 
-    Where it may be used, ``scope`` says for what the grant in force was given that it is used by, and ``since`` when.
+    Where it may be used, ``scope`` says for what the grant in force was given that it is used by,
+    and ``since`` when.
     """
 
     purpose: str
@@ -77,7 +81,9 @@ class UseBadge(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HoldTold(msgspec.Struct, frozen=True, kw_only=True):
-    """A legal hold that its person may be told of. What it is about is not in it; ``review_at`` is no end."""
+    """A legal hold that its person may be told of. What it is about is not in it; ``review_at`` is
+    no end.
+    """
 
     reason: HoldReason
     placed_at: datetime
@@ -85,12 +91,13 @@ class HoldTold(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OwnConversation(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """One conversation as its person sees it. ``keep_until`` is None while a legal hold stands that may be told.
+    """One conversation as its person sees it. ``keep_until`` is None while a legal hold stands that
+    may be told.
 
-    A hold whose matter forbids telling is not in it, nor in its dates, which are then those that it would have without.
-    ``project`` is the one that it is in; ``own`` are the questions for which it has a grant of its own, ``narrowings`` how often
-    it was kept out. ``erased`` says that only a copy which the safety team keeps is left of it, ``learnt`` which models were
-    trained on it.
+    A hold whose matter forbids telling is not in it, nor in its dates, which are then those that it
+    would have without. ``project`` is the one that it is in; ``own`` are the questions for which it
+    has a grant of its own, ``narrowings`` how often it was kept out. ``erased`` says that only a
+    copy which the safety team keeps is left of it, ``learnt`` which models were trained on it.
     """
 
     conversation: UUID
@@ -130,10 +137,18 @@ class ConversationList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def listed(
-    tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, at: datetime, *, before: UUID | None = None
+    tx: Transaction,
+    keyring: Keyring,
+    policies: Policies,
+    account: UUID,
+    at: datetime,
+    *,
+    before: UUID | None = None,
 ) -> ConversationList:
     """The account's conversations begun before the one named, of which anything is still kept."""
-    found = account_view.kept_conversation_ids(tx, account, PAGE_CONVERSATIONS_MAX + 1, before=before)
+    found = account_view.kept_conversation_ids(
+        tx, account, PAGE_CONVERSATIONS_MAX + 1, before=before
+    )
     ids = found[:PAGE_CONVERSATIONS_MAX]
     return ConversationList(
         conversations=tuple(several(tx, keyring, policies, account, ids, at)),
@@ -142,7 +157,12 @@ def listed(
 
 
 def one(
-    tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, conversation: UUID, at: datetime
+    tx: Transaction,
+    keyring: Keyring,
+    policies: Policies,
+    account: UUID,
+    conversation: UUID,
+    at: datetime,
 ) -> OwnConversation:
     """One conversation of the account's own; NotFoundError for any other id."""
     found = several(tx, keyring, policies, account, [conversation], at)
@@ -152,10 +172,17 @@ def one(
 
 
 def several(
-    tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, ids: Sequence[UUID], at: datetime
+    tx: Transaction,
+    keyring: Keyring,
+    policies: Policies,
+    account: UUID,
+    ids: Sequence[UUID],
+    at: datetime,
 ) -> list[OwnConversation]:
     """The account's own of these, in their order; any other id is left out."""
-    seen = account_view.seen(tx, [(account, conversation) for conversation in ids], policies, at, with_turns=True)
+    seen = account_view.seen(
+        tx, [(account, conversation) for conversation in ids], policies, at, with_turns=True
+    )
     named, began = titles(tx, keyring, seen, at), _began(tx, account, policies, seen)
     releases, learnt = holding_of(tx, account, list(ids)), consumed_of(tx, account, list(ids))
     holds = _holds(tx, account, [c for c, one in seen.items() if one.turns.holds])
@@ -178,7 +205,10 @@ def several(
 
 
 def _began(
-    tx: Transaction, account: UUID, policies: Policies, seen: Mapping[UUID, account_view.AccountView]
+    tx: Transaction,
+    account: UUID,
+    policies: Policies,
+    seen: Mapping[UUID, account_view.AccountView],
 ) -> dict[int, datetime]:
     """When each grant was given that one of these may be used by."""
     found = {
@@ -186,13 +216,20 @@ def _began(
         for view in seen.values()
         for question in policies.in_force(view.at).asks
     }
-    return account_choices.began(tx, account, sorted(number for number in found if number is not None))
+    return account_choices.began(
+        tx, account, sorted(number for number in found if number is not None)
+    )
 
 
 def _granted(
-    badge: UseBadge, seen: account_view.AccountView, policies: Policies, began: Mapping[int, datetime]
+    badge: UseBadge,
+    seen: account_view.AccountView,
+    policies: Policies,
+    began: Mapping[int, datetime],
 ) -> UseBadge:
-    """The badge with the grant that it may be used by, which there is unless it is a safety copy that is used."""
+    """The badge with the grant that it may be used by, which there is unless it is a safety copy
+    that is used.
+    """
     question = policies.in_force(seen.at).question_of(badge.purpose)
     number = None if question is None else seen.state.grant_for(question, seen.turns)
     grant = next((one for one in seen.state.grants if one.number == number), None)
@@ -217,9 +254,13 @@ def is_told_hold(tx: Transaction, account: UUID, conversation: UUID) -> bool:
 
 
 def _one(
-    policies: Policies, seen: account_view.AccountView, began: Mapping[int, datetime], title: str,
-    releases: Sequence[str], holds: Sequence[HoldTold],
-) -> OwnConversation:  # fmt: skip
+    policies: Policies,
+    seen: account_view.AccountView,
+    began: Mapping[int, datetime],
+    title: str,
+    releases: Sequence[str],
+    holds: Sequence[HoldTold],
+) -> OwnConversation:
     row, state = seen.conversation, seen.turns
     return OwnConversation(
         conversation=row.conversation_id,
@@ -245,8 +286,12 @@ def _one(
     )
 
 
-def badge(seen: account_view.AccountView, turns: Sequence[TurnState], policies: Policies, purpose: str) -> UseBadge:
-    """The answer for a conversation: turns that hold a tool's raw output do not make a whole yes a part."""
+def badge(
+    seen: account_view.AccountView, turns: Sequence[TurnState], policies: Policies, purpose: str
+) -> UseBadge:
+    """The answer for a conversation: turns that hold a tool's raw output do not make a whole yes a
+    part.
+    """
     runs: list[UseRun] = []
     reasons: Counter[DecisionReason] = Counter()
     for turn in turns:
@@ -258,13 +303,20 @@ def badge(seen: account_view.AccountView, turns: Sequence[TurnState], policies: 
             runs[-1] = msgspec.structs.replace(last, last=turn.number)
         else:
             run = UseRun(
-                first=turn.number, last=turn.number, because=decision.because, reason=reason, until=decision.until
-            )  # fmt: skip
+                first=turn.number,
+                last=turn.number,
+                because=decision.because,
+                reason=reason,
+                until=decision.until,
+            )
             runs.append(run)
     used = [run for run in runs if run.until is not None]
     refused = any(run.until is None and run.because is not DecisionReason.origin for run in runs)
     wanted = {run.because for run in runs if run.until is not None} if used else set(reasons)
-    most = next((because for because, _ in reasons.most_common() if because in wanted), DecisionReason.origin)
+    most = next(
+        (because for because, _ in reasons.most_common() if because in wanted),
+        DecisionReason.origin,
+    )
     return UseBadge(
         purpose=purpose,
         use=Use.none if not used else Use.part if refused else Use.whole,
@@ -276,7 +328,9 @@ def badge(seen: account_view.AccountView, turns: Sequence[TurnState], policies: 
 
 
 def _reason(seen: account_view.AccountView, turn: TurnState, decision: Decision) -> str:
-    """The reason as its person knows it: what they did to this conversation, where that is behind it."""
+    """The reason as its person knows it: what they did to this conversation, where that is behind
+    it.
+    """
     because, stamp = decision.because, seen.turns.segments[turn.segment].stamp
     if because is DecisionReason.before_grant and decision.grant in stamp.grants:
         return "before_let_in"
@@ -295,9 +349,15 @@ def titles(
 def titled(
     tx: Transaction, keyring: Keyring, seen: dict[UUID, account_view.AccountView], at: datetime
 ) -> tuple[dict[UUID, str], int]:
-    """`titles`, and how many sealed bytes were opened for them: `OPENED_BYTES_MAX` at a time, or one that is larger."""
-    readable = {c: s for c, s in seen.items() if s.turns.segments and Permit.readable(s.turns, 0, at)}
-    beginnings = account_view.beginnings(tx, [(s.account.account_id, c) for c, s in readable.items()])
+    """`titles`, and how many sealed bytes were opened for them: `OPENED_BYTES_MAX` at a time, or
+    one that is larger.
+    """
+    readable = {
+        c: s for c, s in seen.items() if s.turns.segments and Permit.readable(s.turns, 0, at)
+    }
+    beginnings = account_view.beginnings(
+        tx, [(s.account.account_id, c) for c, s in readable.items()]
+    )
     named: dict[UUID, str] = {}
     batch: list[Permit] = []
     total = held = 0
@@ -316,15 +376,24 @@ def titled(
 
 def _named(tx: Transaction, keyring: Keyring, permits: Sequence[Permit]) -> dict[UUID, str]:
     opened = open_content(tx, keyring, permits)
-    return {o.permit.conversation: cut(" ".join(o.content.text[:BEGINNING_CHARACTERS_MAX].split())) for o in opened}
+    return {
+        o.permit.conversation: cut(" ".join(o.content.text[:BEGINNING_CHARACTERS_MAX].split()))
+        for o in opened
+    }
 
 
 def cut(title: str) -> str:
-    return title if len(title) <= TITLE_CHARACTERS_MAX else f"{title[: TITLE_CHARACTERS_MAX - 1].rstrip()}…"
+    return (
+        title
+        if len(title) <= TITLE_CHARACTERS_MAX
+        else f"{title[: TITLE_CHARACTERS_MAX - 1].rstrip()}…"
+    )
 
 
 class TurnSaid(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A turn as its person reads it. ``content`` is None where it is not stored, or may not be opened any more."""
+    """A turn as its person reads it. ``content`` is None where it is not stored, or may not be
+    opened any more.
+    """
 
     turn: TurnState
     at: datetime
@@ -332,20 +401,33 @@ class TurnSaid(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 def said(
-    tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, conversation: UUID, at: datetime, *, after: int,
+    tx: Transaction,
+    keyring: Keyring,
+    policies: Policies,
+    account: UUID,
+    conversation: UUID,
+    at: datetime,
+    *,
+    after: int,
     limit: int,
-) -> list[TurnSaid] | None:  # fmt: skip
-    """Up to ``limit`` turns after the one of that number, in order; None for a conversation that is not the account's."""
+) -> list[TurnSaid] | None:
+    """Up to ``limit`` turns after the one of that number, in order; None for a conversation that is
+    not the account's.
+    """
     seen = account_view.seen(tx, [(account, conversation)], policies, at).get(conversation)
     if seen is None:
         return None
-    return _opened(tx, keyring, seen, account_view.turns_after(tx, account, conversation, after, limit))
+    return _opened(
+        tx, keyring, seen, account_view.turns_after(tx, account, conversation, after, limit)
+    )
 
 
 def _opened(
-    tx: Transaction, keyring: Keyring, seen: account_view.AccountView,
+    tx: Transaction,
+    keyring: Keyring,
+    seen: account_view.AccountView,
     turns: Sequence[tuple[TurnState, datetime, int | None]],
-) -> list[TurnSaid]:  # fmt: skip
+) -> list[TurnSaid]:
     """Turns with their content, as far as its person may still read it."""
     permits = [
         Permit.to_owner(seen.account, seen.conversation, seen.turns, turn, seen.at)
@@ -355,11 +437,15 @@ def _opened(
         and seen.conversation.keys[turn.segment].key_slot is not None
     ]
     opened = {one.permit.turn: one.content for one in open_content(tx, keyring, permits)}
-    return [TurnSaid(turn=turn, at=when, content=opened.get(turn.number)) for turn, when, _ in turns]
+    return [
+        TurnSaid(turn=turn, at=when, content=opened.get(turn.number)) for turn, when, _ in turns
+    ]
 
 
 class PartSaid(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """Consecutive turns of one segment, and what holds for them; ``keep_until`` is None while a hold is told of."""
+    """Consecutive turns of one segment, and what holds for them; ``keep_until`` is None while a
+    hold is told of.
+    """
 
     badges: tuple[UseBadge, ...]
     keep_until: datetime | None
@@ -367,17 +453,27 @@ class PartSaid(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SaidPage(msgspec.Struct, frozen=True, kw_only=True):
-    """The words of a conversation, part by part; ``next`` is the number behind which the next page begins."""
+    """The words of a conversation, part by part; ``next`` is the number behind which the next page
+    begins.
+    """
 
     parts: tuple[PartSaid, ...]
     next: int | None
 
 
 def parts(
-    tx: Transaction, keyring: Keyring, policies: Policies, mine: OwnConversation, account: UUID, at: datetime, *,
+    tx: Transaction,
+    keyring: Keyring,
+    policies: Policies,
+    mine: OwnConversation,
+    account: UUID,
+    at: datetime,
+    *,
     after: int = 0,
-) -> SaidPage:  # fmt: skip
-    """The turns after the one of that number, by part: as many as `PAGE_TURNS_MAX` and `OPENED_BYTES_MAX` allow, or one."""
+) -> SaidPage:
+    """The turns after the one of that number, by part: as many as `PAGE_TURNS_MAX` and
+    `OPENED_BYTES_MAX` allow, or one.
+    """
     seen = account_view.seen(tx, [(account, mine.conversation)], policies, at)[mine.conversation]
     found = account_view.turns_after(tx, account, mine.conversation, after, PAGE_TURNS_MAX + 1)
     taken, held = 0, 0
@@ -395,18 +491,27 @@ def parts(
 
 
 def _part(
-    seen: account_view.AccountView, policies: Policies, mine: OwnConversation, segment: int, turns: tuple[TurnSaid, ...]
+    seen: account_view.AccountView,
+    policies: Policies,
+    mine: OwnConversation,
+    segment: int,
+    turns: tuple[TurnSaid, ...],
 ) -> PartSaid:
     states = [one.turn for one in turns]
     return PartSaid(
-        badges=tuple(badge(seen, states, policies, purpose) for purpose in sorted(policies.in_force(seen.at).covers)),
+        badges=tuple(
+            badge(seen, states, policies, purpose)
+            for purpose in sorted(policies.in_force(seen.at).covers)
+        ),
         keep_until=None if mine.held else seen.turns.segments[segment].keep_until,
         turns=turns,
     )
 
 
 def speaker(role: str, origin: str) -> str:
-    """Who says a message, as the end of `chat.turn.`: what stands under the person's name was typed or given along."""
+    """Who says a message, as the end of `chat.turn.`: what stands under the person's name was typed
+    or given along.
+    """
     if role != "user":
         return role
     return "typed" if origin == "typed" else "given"

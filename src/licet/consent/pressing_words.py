@@ -1,11 +1,13 @@
 """Words that press: what no notice and no page of a choice may say.
 
-Each rule is a pattern with its reason. The sources are the guidelines on deceptive design patterns of the European
-Data Protection Board (03/2022) and the rules of the State of California on symmetry in choice (11 CCR 7004).
+Each rule is a pattern with its reason. The sources are the guidelines on deceptive design patterns
+of the European Data Protection Board (03/2022) and the rules of the State of California on symmetry
+in choice (11 CCR 7004).
 
-The patterns here are English. Another language has a list in ``pressing/TAG.txt``: a reason and a phrase a line, found
-wherever a word begins with it, or anywhere in a language that parts no words. A list finds the phrases that are in it and
-knows no grammar: a notice in another language needs its own eyes too.
+The patterns here are English. Another language has a list in ``pressing/TAG.txt``: a reason and a
+phrase a line, found wherever a word begins with it, or anywhere in a language that parts no words.
+A list finds the phrases that are in it and knows no grammar: a notice in another language needs its
+own eyes too.
 """
 
 from __future__ import annotations
@@ -25,43 +27,78 @@ _UNDOING = (
 _RULES: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "a double negative",
-        re.compile(rf"\b(?:do|does|did|will|would|could|should|can)?\s?{_NEGATION}\s+(?:\w+\s+){{0,3}}?{_UNDOING}\b", re.I),
+        re.compile(
+            rf"\b(?:do|does|did|will|would|could|should|can)?\s?{_NEGATION}\s+(?:\w+\s+){{0,3}}?{_UNDOING}\b",
+            re.I,
+        ),
     ),
-    ("a double negative", re.compile(rf"\b{_UNDOING}\s+(?:\w+\s+){{0,8}}?(?:not to|from not|to not)\b", re.I)),
-    ("a countdown", re.compile(r"\b\d+\s*(?:seconds?|minutes?|hours?)\s+(?:left|remaining|to go)\b", re.I)),
+    (
+        "a double negative",
+        re.compile(rf"\b{_UNDOING}\s+(?:\w+\s+){{0,8}}?(?:not to|from not|to not)\b", re.I),
+    ),
+    (
+        "a countdown",
+        re.compile(r"\b\d+\s*(?:seconds?|minutes?|hours?)\s+(?:left|remaining|to go)\b", re.I),
+    ),
     ("a countdown", re.compile(r"\bonly\s+\d+\s+\w+\s+(?:left|remaining)\b", re.I)),
-    ("a countdown", re.compile(r"\b(?:hurry|last chance|act now|time is running out|expires? in)\b", re.I)),
+    (
+        "a countdown",
+        re.compile(r"\b(?:hurry|last chance|act now|time is running out|expires? in)\b", re.I),
+    ),
     (
         "an answer that shames",
-        re.compile(r"\bno,?\s+(?:thanks,?\s+)?I\s+(?:don[’']t|do not|prefer|would rather|hate|like being)\b", re.I),
+        re.compile(
+            r"\bno,?\s+(?:thanks,?\s+)?I\s+(?:don[’']t|do not|prefer|would rather|hate|like being)\b",
+            re.I,
+        ),
     ),
-)  # fmt: skip
+)
 
 
-# Promises to take out what identifies, by whom they are kept: detectors of names and addresses, or nobody.
+# Promises to take out what identifies, by whom they are kept: detectors of names and addresses, or
+# nobody.
 _WHAT = (
     r"(?:personal (?:details|data|information)|(?<!user )names?|(?<!mail )(?<!IP )address(?:es)?"
     r"|identif(?!ier)\w+|who (?:you|they) are)"
 )
-_TAKES = r"(?:remov|stripp?|replac|redact|mask|scrubb?|eras|filter|tak)(?:e|es|ed|ing|en|s)?(?: out)?"
+_TAKES = (
+    r"(?:remov|stripp?|replac|redact|mask|scrubb?|eras|filter|tak)(?:e|es|ed|ing|en|s)?(?: out)?"
+)
 _REMOVALS = (
-    re.compile(rf"\b(?:we|model|rules?|software|system)\b[^.!?]{{0,60}}\b{_TAKES}\b[^.!?]{{0,80}}\b{_WHAT}\b", re.I),
     re.compile(
-        rf"\b{_WHAT}\b[^.!?]{{0,60}}\b(?:is|are|get|gets|will be|has been|have been)\s(?:\w+\s)?{_TAKES}\b", re.I
+        rf"\b(?:we|model|rules?|software|system)\b[^.!?]{{0,60}}\b{_TAKES}\b[^.!?]{{0,80}}\b{_WHAT}\b",
+        re.I,
+    ),
+    re.compile(
+        rf"\b{_WHAT}\b[^.!?]{{0,60}}\b(?:is|are|get|gets|will be|has been|have been)\s(?:\w+\s)?{_TAKES}\b",
+        re.I,
     ),
 )
-_ANONYMITY = re.compile(r"(?<!not )(?<!never )(?<!no longer )\banonym(?:ous(?:ly)?|i[sz]ed?|ity)\b", re.I)
+_ANONYMITY = re.compile(
+    r"(?<!not )(?<!never )(?<!no longer )\banonym(?:ous(?:ly)?|i[sz]ed?|ity)\b", re.I
+)
 REMOVED, ANONYMITY = frozenset({"person", "address"}), "anonymity"
 
 
 def removals(text: str) -> dict[str, frozenset[str]]:
-    """Each promise of a text to take out what identifies, with what must look for it; nothing makes a text anonymous."""
-    found = {" ".join(match[0].split()): REMOVED for pattern in _REMOVALS for match in pattern.finditer(text)}
+    """Each promise of a text to take out what identifies, with what must look for it; nothing makes
+    a text anonymous.
+    """
+    found = {
+        " ".join(match[0].split()): REMOVED
+        for pattern in _REMOVALS
+        for match in pattern.finditer(text)
+    }
     return found | {match[0]: frozenset({ANONYMITY}) for match in _ANONYMITY.finditer(text)}
 
 
-REASONS = {"countdown": "a countdown", "shame": "an answer that shames", "push": "an answer that is pushed"}
-_UNPARTED = frozenset({"ar", "he", "hi", "ja", "ko", "zh-Hans"})  # no blanks between words, or particles joined to them
+REASONS = {
+    "countdown": "a countdown",
+    "shame": "an answer that shames",
+    "push": "an answer that is pushed",
+}
+# no blanks between words, or particles joined to them
+_UNPARTED = frozenset({"ar", "he", "hi", "ja", "ko", "zh-Hans"})
 
 
 def faults(*texts: str, language: str = "en") -> list[str]:
@@ -72,7 +109,13 @@ def faults(*texts: str, language: str = "en") -> list[str]:
 def listed() -> frozenset[str]:
     """The languages that there are patterns or a list for."""
     return frozenset(
-        {"en", *(file.name.removesuffix(".txt") for file in (files("licet.consent") / "pressing").iterdir())}
+        {
+            "en",
+            *(
+                file.name.removesuffix(".txt")
+                for file in (files("licet.consent") / "pressing").iterdir()
+            ),
+        }
     )
 
 
@@ -83,10 +126,17 @@ def rules(language: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
         return _RULES
     if language not in listed():
         return ()
-    lines = (files("licet.consent") / "pressing" / f"{language}.txt").read_text(encoding="utf-8").splitlines()
+    lines = (
+        (files("licet.consent") / "pressing" / f"{language}.txt")
+        .read_text(encoding="utf-8")
+        .splitlines()
+    )
     phrases = [line.partition(": ") for line in lines if line.strip() and not line.startswith("#")]
     begins = "" if language in _UNPARTED else r"(?<!\w)"
-    return tuple((REASONS[reason], re.compile(begins + _phrase(phrase), re.I)) for reason, _, phrase in phrases)
+    return tuple(
+        (REASONS[reason], re.compile(begins + _phrase(phrase), re.I))
+        for reason, _, phrase in phrases
+    )
 
 
 def _phrase(phrase: str) -> str:

@@ -1,8 +1,9 @@
 """What an account is to be asked now, and why it is, or is not.
 
-After an answer, yes or no, nobody asks again on any surface until a material new version. A notice that was put
-off rests for some days, and with `Sec-GPC: 1` the notice that could be put off is not shown at all: only the gate,
-where the last day has passed, and the settings ask. Nothing here makes or ends a grant.
+After an answer, yes or no, nobody asks again on any surface until a material new version. A notice
+that was put off rests for some days, and with `Sec-GPC: 1` the notice that could be put off is not
+shown at all: only the gate, where the last day has passed, and the settings ask. Nothing here makes
+or ends a grant.
 """
 
 from __future__ import annotations
@@ -51,11 +52,13 @@ class Uncovered(StrEnum):
 
 
 class Prompt(msgspec.Struct, frozen=True, kw_only=True):
-    """What to ask. ``number`` is the version asked about; ``ends`` the first instant without `later`, if any.
+    """What to ask. ``number`` is the version asked about; ``ends`` the first instant without
+    `later`, if any.
 
-    ``unanswered`` are the questions that wait for an answer, in their order; ``answers`` the newest to each question, which is
-    all that this takes account of, and ``newest_choice`` the number of the newest of them, 0 for none. ``terms_waiting``: a
-    page of ours asked both things, and only the choice was answered.
+    ``unanswered`` are the questions that wait for an answer, in their order; ``answers`` the newest
+    to each question, which is all that this takes account of, and ``newest_choice`` the number of
+    the newest of them, 0 for none. ``terms_waiting``: a page of ours asked both things, and only
+    the choice was answered.
     """
 
     account: UUID
@@ -98,7 +101,9 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def asks_again(self) -> datetime | None:
-        """When a notice that was put off may be shown again: after its rest, or once it can be put off no longer."""
+        """When a notice that was put off may be shown again: after its rest, or once it can be put
+        off no longer.
+        """
         if self.put_off_at is None:
             return None
         rested = self.put_off_at + timedelta(days=REST_DAYS)
@@ -106,10 +111,17 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def ask(
-    tx: Transaction, account: UUID, policies: Policies, at: datetime, *, language: str = ENGLISH, gpc: bool = False
+    tx: Transaction,
+    account: UUID,
+    policies: Policies,
+    at: datetime,
+    *,
+    language: str = ENGLISH,
+    gpc: bool = False,
 ) -> Prompt:
     """What ``account`` is to be asked at ``at``; NotFoundError for one that does not exist."""
-    answers = showings.newest_answers(tx, account)  # before the rest: what is answered meanwhile is newer than this
+    # before the rest: what is answered meanwhile is newer than this
+    answers = showings.newest_answers(tx, account)
     row = account_view.accounts(tx, [account]).get(account)
     if row is None:
         raise NotFoundError("no such account")
@@ -120,9 +132,16 @@ def ask(
     signing_up = asking is not None and state.opened_at >= asking.effective
     new = signing_up and None in [state.answered(question) for question in now.asks]
     variant = Variant.signup if new else Variant.existing
-    put_off_at, accepted_at = _said_to_terms(tx, account, number) if number is not None else (None, None)
+    put_off_at, accepted_at = (
+        _said_to_terms(tx, account, number) if number is not None else (None, None)
+    )
     because = _reason(answer, put_off_at, gpc, at)
-    waiting = answer is Gate.open and accepted_at is None and number is not None and _asked_here(tx, account, number)
+    waiting = (
+        answer is Gate.open
+        and accepted_at is None
+        and number is not None
+        and _asked_here(tx, account, number)
+    )
     return Prompt(
         account=account,
         state=state,
@@ -153,7 +172,11 @@ def _uncovered(account: AccountState, now: Policy, number: int | None) -> Uncove
         return Uncovered.terms
     if account.plan not in now.plans:
         return Uncovered.plan
-    return Uncovered.age if account.age is not None and now.refuses_age(account.age, account.region) else None
+    return (
+        Uncovered.age
+        if account.age is not None and now.refuses_age(account.age, account.region)
+        else None
+    )
 
 
 def _reason(answer: Gate, put_off_at: datetime | None, gpc: bool, at: datetime) -> Reason:
@@ -176,19 +199,28 @@ def _reason(answer: Gate, put_off_at: datetime | None, gpc: bool, at: datetime) 
 
 
 def asked_notice(asked: Prompt) -> PublishedNotice:
-    """The notice to ask with; RefusedError where nobody published one: a question without its text is not put."""
+    """The notice to ask with; RefusedError where nobody published one: a question without its text
+    is not put.
+    """
     if asked.notice is None:
         raise RefusedError(
-            "no notice has been published for the terms in force", "run `licet notice publish`", because="no_notice"
+            "no notice has been published for the terms in force",
+            "run `licet notice publish`",
+            because="no_notice",
         )
     return asked.notice
 
 
-def _said_to_terms(tx: Transaction, account: UUID, number: int) -> tuple[datetime | None, datetime | None]:
-    """When the account last put off the notice of a version, and when it accepted the terms of that version."""
+def _said_to_terms(
+    tx: Transaction, account: UUID, number: int
+) -> tuple[datetime | None, datetime | None]:
+    """When the account last put off the notice of a version, and when it accepted the terms of that
+    version.
+    """
     row = tx.execute(
         f"""SELECT ({showings.LAST_PUT_OFF}),
-                   (SELECT accepted_at FROM terms WHERE account_id = %(account)s AND version = %(number)s)""",
+                   (SELECT accepted_at FROM terms WHERE account_id = %(account)s
+                     AND version = %(number)s)""",
         {"account": account, "number": number},
     ).fetchone()
     assert row is not None

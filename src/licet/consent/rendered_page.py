@@ -1,6 +1,8 @@
-"""A page as a browser shows it: the controls with their measured sizes, places and colours, and what moves by itself.
+"""A page as a browser shows it: the controls with their measured sizes, places and colours, and
+what moves by itself.
 
-Playwright drives the browser. It is no dependency of the product: without it UsageError says how to get it.
+Playwright drives the browser. It is no dependency of the product: without it UsageError says how to
+get it.
 """
 
 from __future__ import annotations
@@ -43,19 +45,27 @@ def measure(page: Any) -> RenderedPage:  # noqa: ANN401 a Playwright page, which
     page.wait_for_timeout(WATCHED_MILLISECONDS)
     second = page.evaluate(script)
     before = set(first["texts"])
-    moving = [text for text in second["texts"] if text not in before and any(c.isdigit() for c in text)]
+    moving = [
+        text for text in second["texts"] if text not in before and any(c.isdigit() for c in text)
+    ]
     return RenderedPage(
-        controls=msgspec.convert(second["controls"], tuple[Control, ...]), text=second["text"],
-        timers=tuple(second["timers"]), moving=tuple(f"`{text[:40]}`" for text in moving[:5]),
-    )  # fmt: skip
+        controls=msgspec.convert(second["controls"], tuple[Control, ...]),
+        text=second["text"],
+        timers=tuple(second["timers"]),
+        moving=tuple(f"`{text[:40]}`" for text in moving[:5]),
+    )
 
 
 def look(address: str, environment: Mapping[str, str]) -> RenderedPage:
-    """Opens an address or a file in a browser and measures it; UsageError where there is no browser to drive."""
+    """Opens an address or a file in a browser and measures it; UsageError where there is no browser
+    to drive.
+    """
     try:
         from playwright.sync_api import Error, sync_playwright
     except ImportError:
-        raise UsageError("measuring a page needs Playwright", "pip install playwright, or lint its markup") from None
+        raise UsageError(
+            "measuring a page needs Playwright", "pip install playwright, or lint its markup"
+        ) from None
     url = address if "://" in address else Path(address).resolve().as_uri()
     try:
         with sync_playwright() as driver:
@@ -72,11 +82,14 @@ def look(address: str, environment: Mapping[str, str]) -> RenderedPage:
 def lint_notice(
     target: str, settings: str | None, environment: Mapping[str, str], policy: Policy | None = None
 ) -> list[LintFinding]:
-    """What presses in a notice's source, a page's markup, or a page as a browser shows it. ``policy``: see `lint.source`."""
+    """What presses in a notice's source, a page's markup, or a page as a browser shows it.
+    ``policy``: see `lint.source`.
+    """
     if target.endswith(".md"):
         return source(_text_of(target), policy)
     return judge(
-        _page_of(target, environment), settings=_page_of(settings, environment) if settings is not None else None
+        _page_of(target, environment),
+        settings=_page_of(settings, environment) if settings is not None else None,
     )
 
 

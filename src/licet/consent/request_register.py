@@ -1,7 +1,9 @@
-"""The rows of people's requests: each with its clock, its steps in order, and what was written with them, sealed.
+"""The rows of people's requests: each with its clock, its steps in order, and what was written with
+them, sealed.
 
-What somebody writes is content. It is sealed under the own key of their account and dies with it; of somebody without an
-account under a secret of the request's own, which is forgotten `RECORD` after the request ended. A list opens nothing.
+What somebody writes is content. It is sealed under the own key of their account and dies with it;
+of somebody without an account under a secret of the request's own, which is forgotten `RECORD`
+after the request ended. A list opens nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ from licet.vault.content import Content, decode, encode
 from licet.vault.ids import Prefix, named
 from licet.vault.list_filters import BY_ACCOUNT
 
-RECORD = Period(24, Unit.months)  # 11 CCR 7101(a): records of requests are kept for at least 24 months
+# 11 CCR 7101(a): records of requests are kept for at least 24 months
+RECORD = Period(24, Unit.months)
 FORGOTTEN_MAX = 1_000
 
 
@@ -41,7 +44,9 @@ class RequestRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewRequestStep(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A step that is to be written. ``by`` is `person`, `licet`, or who it was: `staff:`, `user:` or `host:` and a name."""
+    """A step that is to be written. ``by`` is `person`, `licet`, or who it was: `staff:`, `user:`
+    or `host:` and a name.
+    """
 
     step: RequestStep
     at: datetime
@@ -51,7 +56,9 @@ class NewRequestStep(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RequestStepRow(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A step that was taken. ``words`` is empty where nothing was written, or nothing of it can be opened."""
+    """A step that was taken. ``words`` is empty where nothing was written, or nothing of it can be
+    opened.
+    """
 
     step: RequestStep
     at: datetime
@@ -65,9 +72,11 @@ _COLUMNS = """t.request_id, t.account_id, t.via, t.forgotten_at, t.kind, t.regio
 _UNCONFIRMED = "t.acknowledged_at IS NULL AND t.acknowledge_by IS NOT NULL"
 WAITING = Listing(
     columns=_COLUMNS,
-    # The orders are columns of the source: so the outer statement of a page knows that its rows come in order.
+    # The orders are columns of the source: so the outer statement of a page knows that its rows
+    # come in order.
     source="""FROM (SELECT r.*, least(r.due_at, CASE WHEN r.acknowledged_at IS NULL THEN r.acknowledge_by END) AS next_at,
-        extract(epoch FROM (r.due_at - r.paused_at))::float8 AS seconds_left FROM rights_requests r) t""",
+        extract(epoch FROM (r.due_at - r.paused_at))::float8 AS seconds_left
+          FROM rights_requests r) t""",
     orders={
         "running": ListOrder(
             label="due first",
@@ -88,51 +97,102 @@ WAITING = Listing(
         "clock": ListFilter(
             label="Clock",
             choices={
-                "running": ListChoice(label="runs", looked=f"t.ended_at IS NULL AND (NOT t.stops OR ({_UNCONFIRMED}))"),
+                "running": ListChoice(
+                    label="runs", looked=f"t.ended_at IS NULL AND (NOT t.stops OR ({_UNCONFIRMED}))"
+                ),
                 "stopped": ListChoice(
                     label="stands still",
-                    looked="t.ended_at IS NULL AND t.stops AND (t.acknowledged_at IS NOT NULL OR t.acknowledge_by IS NULL)",
+                    looked=(
+                        "t.ended_at IS NULL AND t.stops AND (t.acknowledged_at IS NOT NULL OR "
+                        "t.acknowledge_by IS NULL)"
+                    ),
                 ),
             },
         ),
         "request": ListFilter(
-            label="Request", sql="t.request_id = %(value)s", read=partial(named, Prefix.request), indexed=True, hint="req_.."
+            label="Request",
+            sql="t.request_id = %(value)s",
+            read=partial(named, Prefix.request),
+            indexed=True,
+            hint="req_..",
         ),
         **BY_ACCOUNT,
     },
-)  # fmt: skip
-"""Requests that wait: those whose clock runs by when they are due, the others by what is left of their time."""
+)
+"""Requests that wait: those whose clock runs by when they are due, the others by what is left of
+their time.
+"""
 
 
 def row_of(found: Sequence[Any]) -> RequestRow:
-    request, account, via, forgotten_at, kind, region, received_at, due_at, by, confirmed, extended, *rest = found
+    (
+        request,
+        account,
+        via,
+        forgotten_at,
+        kind,
+        region,
+        received_at,
+        due_at,
+        by,
+        confirmed,
+        extended,
+        *rest,
+    ) = found
     paused, stops, stopped, state, ended = rest
     clock = RequestClock(
-        kind=RightKind(kind), region=region, received_at=received_at, due_at=due_at, acknowledge_by=by,
-        acknowledged_at=confirmed, extended_at=extended, paused_at=paused, stops=stops, stopped=stopped,
-        state=RequestState(state), ended_at=ended,
-    )  # fmt: skip
+        kind=RightKind(kind),
+        region=region,
+        received_at=received_at,
+        due_at=due_at,
+        acknowledge_by=by,
+        acknowledged_at=confirmed,
+        extended_at=extended,
+        paused_at=paused,
+        stops=stops,
+        stopped=stopped,
+        state=RequestState(state),
+        ended_at=ended,
+    )
     return RequestRow(
-        request=request, account=account, via=ReceivedVia(via), clock=clock, forgotten_at=forgotten_at
-    )  # fmt: skip
+        request=request,
+        account=account,
+        via=ReceivedVia(via),
+        clock=clock,
+        forgotten_at=forgotten_at,
+    )
 
 
-def add(tx: Transaction, keyring: Keyring, row: RequestRow, steps: Sequence[NewRequestStep]) -> None:
+def add(
+    tx: Transaction, keyring: Keyring, row: RequestRow, steps: Sequence[NewRequestStep]
+) -> None:
     """Puts a request on record with its first steps."""
     clock, key = row.clock, _key_for(tx, keyring, row, steps)
     tx.execute(
-        """INSERT INTO rights_requests (request_id, account_id, via, kind, region, received_at, due_at, acknowledge_by,
+        """INSERT INTO rights_requests (request_id, account_id, via, kind, region, received_at,
+                                        due_at, acknowledge_by,
                                         acknowledged_at, state, ended_at)
            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
         [
-            row.request, row.account, row.via.value, clock.kind.value, clock.region, clock.received_at, clock.due_at,
-            clock.acknowledge_by, clock.acknowledged_at, clock.state.value, clock.ended_at,
+            row.request,
+            row.account,
+            row.via.value,
+            clock.kind.value,
+            clock.region,
+            clock.received_at,
+            clock.due_at,
+            clock.acknowledge_by,
+            clock.acknowledged_at,
+            clock.state.value,
+            clock.ended_at,
         ],
-    )  # fmt: skip
+    )
     _write(tx, key, keyring.random, row, steps, 0)
 
 
-def advance(tx: Transaction, keyring: Keyring, row: RequestRow, steps: Sequence[NewRequestStep]) -> None:
+def advance(
+    tx: Transaction, keyring: Keyring, row: RequestRow, steps: Sequence[NewRequestStep]
+) -> None:
     """Writes where a request stands now, and the steps that brought it there; its row is locked."""
     clock, key = row.clock, _key_for(tx, keyring, row, steps)
     tx.execute(
@@ -140,26 +200,44 @@ def advance(tx: Transaction, keyring: Keyring, row: RequestRow, steps: Sequence[
               SET (due_at, acknowledged_at, extended_at, paused_at, stops, stopped, state, ended_at)
                 = (%s, %s, %s, %s, %s, %s, %s, %s) WHERE request_id = %s""",
         [
-            clock.due_at, clock.acknowledged_at, clock.extended_at, clock.paused_at, clock.stops, clock.stopped,
-            clock.state.value, clock.ended_at, row.request,
+            clock.due_at,
+            clock.acknowledged_at,
+            clock.extended_at,
+            clock.paused_at,
+            clock.stops,
+            clock.stopped,
+            clock.state.value,
+            clock.ended_at,
+            row.request,
         ],
-    )  # fmt: skip
-    number = tx.execute("SELECT count(*) FROM rights_steps WHERE request_id = %s", [row.request]).fetchone()
+    )
+    number = tx.execute(
+        "SELECT count(*) FROM rights_steps WHERE request_id = %s", [row.request]
+    ).fetchone()
     _write(tx, key, keyring.random, row, steps, int(number[0]) if number else 0)
 
 
-def _key_for(tx: Transaction, keyring: Keyring, row: RequestRow, steps: Sequence[NewRequestStep]) -> KeyMaterial | None:
+def _key_for(
+    tx: Transaction, keyring: Keyring, row: RequestRow, steps: Sequence[NewRequestStep]
+) -> KeyMaterial | None:
     """The key of what is written, asked for before anything is."""
     return _key(tx, keyring, row) if any(step.words for step in steps) else None
 
 
 def _write(
-    tx: Transaction, key: KeyMaterial | None, random: Random, row: RequestRow, steps: Sequence[NewRequestStep], first: int
-) -> None:  # fmt: skip
+    tx: Transaction,
+    key: KeyMaterial | None,
+    random: Random,
+    row: RequestRow,
+    steps: Sequence[NewRequestStep],
+    first: int,
+) -> None:
     for number, step in enumerate(steps, first):
         sealed = None
         if step.words and key is not None:
-            sealed = seal(key, encode(Content(text=step.words)), request_place(row.request, number), random)
+            sealed = seal(
+                key, encode(Content(text=step.words)), request_place(row.request, number), random
+            )
         tx.execute(
             'INSERT INTO rights_steps (request_id, step_no, step, at, "by", reason, words) VALUES (%s, %s, %s, %s, %s, %s, %s)',
             [row.request, number, step.step.value, step.at, step.by, step.reason, sealed],
@@ -167,7 +245,9 @@ def _write(
 
 
 def _key(tx: Transaction, keyring: Keyring, row: RequestRow) -> KeyMaterial | None:
-    """What the words of a request are sealed under; None where its account's keys are destroyed, or it is forgotten."""
+    """What the words of a request are sealed under; None where its account's keys are destroyed, or
+    it is forgotten.
+    """
     if row.account is None:
         return keyring.request_key(tx, row.request) if row.forgotten_at is None else None
     keys = keyring.account_keys(tx, [row.account]).get(row.account)
@@ -175,7 +255,9 @@ def _key(tx: Transaction, keyring: Keyring, row: RequestRow) -> KeyMaterial | No
 
 
 def steps(tx: Transaction, keyring: Keyring, row: RequestRow) -> tuple[list[RequestStepRow], bool]:
-    """Every step, first to last, with its words as far as they can be opened; and whether they can, and others be added."""
+    """Every step, first to last, with its words as far as they can be opened; and whether they can,
+    and others be added.
+    """
     found = tx.execute(
         'SELECT step_no, step, at, "by", reason, words FROM rights_steps WHERE request_id = %s ORDER BY step_no',
         [row.request],
@@ -183,25 +265,35 @@ def steps(tx: Transaction, keyring: Keyring, row: RequestRow) -> tuple[list[Requ
     key = _key(tx, keyring, row)
     return [
         RequestStepRow(
-            step=RequestStep(step), at=at, by=by, reason=reason,
-            words=decode(unseal(key, words, request_place(row.request, number))).text if key and words else "",
+            step=RequestStep(step),
+            at=at,
+            by=by,
+            reason=reason,
+            words=decode(unseal(key, words, request_place(row.request, number))).text
+            if key and words
+            else "",
         )
         for number, step, at, by, reason, words in found
-    ], key is not None  # fmt: skip
+    ], key is not None
 
 
 def get(tx: Transaction, request: UUID, *, locks: bool = False) -> RequestRow | None:
     """A request, None for one that is not there; with ``locks`` until ``tx`` ends."""
     lock = "FOR NO KEY UPDATE" if locks else ""
-    row = tx.execute(f"SELECT {_COLUMNS} FROM rights_requests t WHERE request_id = %s {lock}", [request]).fetchone()
+    row = tx.execute(
+        f"SELECT {_COLUMNS} FROM rights_requests t WHERE request_id = %s {lock}", [request]
+    ).fetchone()
     return None if row is None else row_of(row)
 
 
-def of_account(tx: Transaction, account: UUID, most: int, *, before: UUID | None = None) -> list[RequestRow]:
+def of_account(
+    tx: Transaction, account: UUID, most: int, *, before: UUID | None = None
+) -> list[RequestRow]:
     """The newest ``most`` requests of an account behind ``before``."""
     rows = tx.execute(
         f"""SELECT {_COLUMNS} FROM rights_requests t
-             WHERE account_id = %(account)s AND (%(before)s::uuid IS NULL OR request_id < %(before)s)
+             WHERE account_id = %(account)s AND (%(before)s::uuid IS NULL
+               OR request_id < %(before)s)
              ORDER BY request_id DESC LIMIT %(most)s""",
         {"account": account, "before": before, "most": most},
     )
@@ -216,7 +308,9 @@ def open_count(tx: Transaction, account: UUID) -> int:
 
 
 class OpenRequests(msgspec.Struct, frozen=True, kw_only=True):
-    """How many requests are open, how many of them overdue, and when the next of the others is due."""
+    """How many requests are open, how many of them overdue, and when the next of the others is
+    due.
+    """
 
     open: int
     overdue: int
@@ -224,11 +318,15 @@ class OpenRequests(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def open_requests(tx: Transaction, at: datetime) -> OpenRequests:
-    """The open requests of everybody at a moment, counted; overdue as `RequestClock.is_overdue` has it."""
+    """The open requests of everybody at a moment, counted; overdue as `RequestClock.is_overdue` has
+    it.
+    """
     row = tx.execute(
         """SELECT count(*), count(*) FILTER (WHERE late), min(due) FILTER (WHERE NOT late) FROM (
-             SELECT due, due < %(at)s OR (acknowledged_at IS NULL AND acknowledge_by < %(at)s) IS TRUE AS late
-               FROM (SELECT *, due_at + CASE WHEN stops THEN greatest(%(at)s - paused_at, '0') ELSE '0' END AS due
+             SELECT due, due < %(at)s OR (acknowledged_at IS NULL
+               AND acknowledge_by < %(at)s) IS TRUE AS late
+               FROM (SELECT *, due_at + CASE WHEN stops THEN greatest(%(at)s - paused_at, '0')
+                 ELSE '0' END AS due
                        FROM rights_requests WHERE ended_at IS NULL) r) o""",
         {"at": at},
     ).fetchone()
@@ -237,10 +335,16 @@ def open_requests(tx: Transaction, at: datetime) -> OpenRequests:
 
 
 def by_due(
-    tx: Transaction, most: int, *, kinds: Collection[RightKind] = (), states: Collection[RequestState] = (),
+    tx: Transaction,
+    most: int,
+    *,
+    kinds: Collection[RightKind] = (),
+    states: Collection[RequestState] = (),
     after: UUID | None = None,
-) -> list[RequestRow]:  # fmt: skip
-    """Requests by the day on which they are due, behind ``after``; of all kinds and states where none is named."""
+) -> list[RequestRow]:
+    """Requests by the day on which they are due, behind ``after``; of all kinds and states where
+    none is named.
+    """
     asked, start = list(states) or list(RequestState), get(tx, after) if after is not None else None
     is_open = not {RequestState.answered, RequestState.refused, RequestState.withdrawn} & set(asked)
     rows = tx.execute(
@@ -249,17 +353,21 @@ def by_due(
                {"AND (due_at, request_id) > (%(due)s, %(after)s)" if start is not None else ""}
              ORDER BY due_at, request_id LIMIT %(most)s""",
         {
-            "states": [one.value for one in asked], "kinds": [one.value for one in kinds or list(RightKind)],
-            "due": start.clock.due_at if start is not None else None, "after": after, "most": most,
+            "states": [one.value for one in asked],
+            "kinds": [one.value for one in kinds or list(RightKind)],
+            "due": start.clock.due_at if start is not None else None,
+            "after": after,
+            "most": most,
         },
-    )  # fmt: skip
+    )
     return [row_of(row) for row in rows]
 
 
 def received_at(tx: Transaction, account: UUID, kind: RightKind, at: datetime) -> RequestRow | None:
     """The newest request of that kind that an account sent at that very moment."""
     row = tx.execute(
-        f"""SELECT {_COLUMNS} FROM rights_requests t WHERE account_id = %s AND kind = %s AND received_at = %s
+        f"""SELECT {_COLUMNS} FROM rights_requests t WHERE account_id = %s AND kind = %s
+             AND received_at = %s
              ORDER BY request_id DESC LIMIT 1""",
         [account, kind.value, at],
     ).fetchone()
@@ -267,7 +375,9 @@ def received_at(tx: Transaction, account: UUID, kind: RightKind, at: datetime) -
 
 
 def forget(tx: Transaction, at: datetime, limit: int = FORGOTTEN_MAX) -> int:
-    """Erases what people without an account wrote, `RECORD` after their request ended; returns of how many requests."""
+    """Erases what people without an account wrote, `RECORD` after their request ended; returns of
+    how many requests.
+    """
     due = tx.execute(
         """SELECT request_id, ended_at FROM rights_requests
             WHERE account_id IS NULL AND forgotten_at IS NULL AND ended_at <= %s
@@ -278,5 +388,7 @@ def forget(tx: Transaction, at: datetime, limit: int = FORGOTTEN_MAX) -> int:
     if over:
         forget_request_keys(tx, over)
         tx.execute("UPDATE rights_steps SET words = NULL WHERE request_id = ANY(%s)", [over])
-        tx.execute("UPDATE rights_requests SET forgotten_at = %s WHERE request_id = ANY(%s)", [at, over])
+        tx.execute(
+            "UPDATE rights_requests SET forgotten_at = %s WHERE request_id = ANY(%s)", [at, over]
+        )
     return len(over)

@@ -1,10 +1,12 @@
-"""A request of a person under the law: its kind, its state, and how each step moves its clock. Pure.
+"""A request of a person under the law: its kind, its state, and how each step moves its clock.
+Pure.
 
     open ──pause──> paused ──resume, reply──> open
     open, paused ──answer──> answered · ──refuse──> refused · ──withdraw──> withdrawn
 
-It is extended once at most, before it is due, and only where the law of its region has an extension. While it is paused its
-clock stops, where the law stops it; then what it stood still is added to its date. Nothing follows an end.
+It is extended once at most, before it is due, and only where the law of its region has an
+extension. While it is paused its clock stops, where the law stops it; then what it stood still is
+added to its date. Nothing follows an end.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from licet.errors import RefusedError
 
 
 class ReceivedVia(StrEnum):
-    """How a request reached us: by a page of ours, by the host's call, or by staff who entered it."""
+    """How a request reached us: by a page of ours, by the host's call, or by staff who entered
+    it.
+    """
 
     page = "page"
     api = "api"
@@ -27,7 +31,9 @@ class ReceivedVia(StrEnum):
 
 
 class RequestState(StrEnum):
-    """How far a request is: `open`, `paused` while its person is asked something, or how it ended."""
+    """How far a request is: `open`, `paused` while its person is asked something, or how it
+    ended.
+    """
 
     open = "open"
     paused = "paused"
@@ -37,7 +43,9 @@ class RequestState(StrEnum):
 
 
 class RequestStep(StrEnum):
-    """What happened to a request; ``no_recorded`` is the account's no to every question, which came with it."""
+    """What happened to a request; ``no_recorded`` is the account's no to every question, which came
+    with it.
+    """
 
     received = "received"
     identified = "identified"
@@ -75,8 +83,8 @@ SAYS_NO = frozenset({RightKind.restriction, RightKind.objection})
 class RequestClock(msgspec.Struct, frozen=True, kw_only=True):
     """A request as its clock sees it.
 
-    ``paused_at`` is since when it waits for the person, and ``stops`` whether its clock stands still meanwhile; ``stopped``
-    is how long it stood still before.
+    ``paused_at`` is since when it waits for the person, and ``stops`` whether its clock stands
+    still meanwhile; ``stopped`` is how long it stood still before.
     """
 
     kind: RightKind
@@ -100,43 +108,62 @@ class RequestClock(msgspec.Struct, frozen=True, kw_only=True):
         """Whether it should have been answered, or its receipt confirmed, before ``at``."""
         if self.ended_at is not None:
             return False
-        unconfirmed = self.acknowledge_by is not None and self.acknowledged_at is None and self.acknowledge_by < at
+        unconfirmed = (
+            self.acknowledge_by is not None
+            and self.acknowledged_at is None
+            and self.acknowledge_by < at
+        )
         return unconfirmed or self.due(at) < at
 
     def due(self, at: datetime) -> datetime:
-        """By when it is to be answered: where its clock stands still at ``at``, as if it went on then."""
+        """By when it is to be answered: where its clock stands still at ``at``, as if it went on
+        then.
+        """
         if self.paused_at is None or not self.stops:
             return self.due_at
         return self.due_at + max(at - self.paused_at, timedelta())
 
     def may_extend(self, at: datetime) -> bool:
         return (
-            self.ended_at is None and self.extended_at is None and self.due(at) >= at
+            self.ended_at is None
+            and self.extended_at is None
+            and self.due(at) >= at
             and self.deadline.extended_to(self.received_at) is not None
-        )  # fmt: skip
+        )
 
 
 def received(kind: RightKind, region: str | None, at: datetime, *, confirmed: bool) -> RequestClock:
     """A request that was received at ``at``; ``confirmed``: its person saw that it was."""
     times = deadline(kind, region)
     return RequestClock(
-        kind=kind, region=region, received_at=at, due_at=times.due_at(at), acknowledge_by=times.acknowledge_by(at),
+        kind=kind,
+        region=region,
+        received_at=at,
+        due_at=times.due_at(at),
+        acknowledge_by=times.acknowledge_by(at),
         acknowledged_at=at if confirmed else None,
-    )  # fmt: skip
+    )
 
 
 def acknowledged(clock: RequestClock, at: datetime) -> RequestClock:
     """Its receipt is confirmed; the first confirmation stands."""
     _open(clock)
-    return clock if clock.acknowledged_at is not None else msgspec.structs.replace(clock, acknowledged_at=at)
+    return (
+        clock
+        if clock.acknowledged_at is not None
+        else msgspec.structs.replace(clock, acknowledged_at=at)
+    )
 
 
 def paused(clock: RequestClock, reason: PauseReason, at: datetime) -> RequestClock:
     """The person is asked for something; RefusedError while they are asked already."""
     _open(clock)
     if clock.paused_at is not None:
-        raise RefusedError("the request waits for its person already", "resume it first", because="paused")
-    stops = clock.deadline.stops_for(reason) and at <= clock.due_at  # what is overdue does not become punctual
+        raise RefusedError(
+            "the request waits for its person already", "resume it first", because="paused"
+        )
+    # what is overdue does not become punctual
+    stops = clock.deadline.stops_for(reason) and at <= clock.due_at
     return msgspec.structs.replace(clock, state=RequestState.paused, paused_at=at, stops=stops)
 
 
@@ -147,21 +174,31 @@ def resumed(clock: RequestClock, at: datetime) -> RequestClock:
         raise RefusedError("the request does not wait for its person", because="not_paused")
     still = max(at - clock.paused_at, timedelta()) if clock.stops else timedelta()
     return msgspec.structs.replace(
-        clock, state=RequestState.open, paused_at=None, stops=False, due_at=clock.due_at + still,
+        clock,
+        state=RequestState.open,
+        paused_at=None,
+        stops=False,
+        due_at=clock.due_at + still,
         stopped=clock.stopped + still,
-    )  # fmt: skip
+    )
 
 
 def extended(clock: RequestClock, at: datetime) -> RequestClock:
-    """It gets the law's extension; RefusedError a second time, after it was due, or where there is none."""
+    """It gets the law's extension; RefusedError a second time, after it was due, or where there is
+    none.
+    """
     _open(clock)
     if clock.extended_at is not None:
-        raise RefusedError("the request was extended already", "the law extends it once", because="extended")
+        raise RefusedError(
+            "the request was extended already", "the law extends it once", because="extended"
+        )
     until = clock.deadline.extended_to(clock.received_at)
     if until is None:
         raise RefusedError("the law of this request has no extension", because="no_extension")
     if clock.due(at) < at:
-        raise RefusedError("the request was due before", "an extension is told in time", because="too_late")
+        raise RefusedError(
+            "the request was due before", "an extension is told in time", because="too_late"
+        )
     return msgspec.structs.replace(clock, extended_at=at, due_at=until + clock.stopped)
 
 

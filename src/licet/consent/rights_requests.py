@@ -1,9 +1,11 @@
-"""Requests of people under the law as verbs: sent, asked about, extended, answered, refused, withdrawn.
+"""Requests of people under the law as verbs: sent, asked about, extended, answered, refused,
+withdrawn.
 
-A person sends a request from a page or through their host; staff enter one that came another way, with how its sender was
-identified. Each step is written once, with who took it, and none is changed. An objection, or a request to restrict, is for
-training the account's no: it is recorded in the same transaction, to every question. Without words nothing is left for staff
-to answer then, and the request ends as it is received.
+A person sends a request from a page or through their host; staff enter one that came another way,
+with how its sender was identified. Each step is written once, with who took it, and none is
+changed. An objection, or a request to restrict, is for training the account's no: it is recorded in
+the same transaction, to every question. Without words nothing is left for staff to answer then, and
+the request ends as it is received.
 """
 
 from __future__ import annotations
@@ -88,10 +90,14 @@ class SendRequest(VerbRequest, frozen=True, kw_only=True):
     by: str = PERSON
 
     def prepare(self, tx: Transaction, known: Policies) -> VerbStep:
-        """NotFoundError for an account that is not there; RefusedError for one that is closed, or has too many open."""
+        """NotFoundError for an account that is not there; RefusedError for one that is closed, or
+        has too many open.
+        """
         check_words(self.words)
         if self.kind in NEEDS_WORDS and not self.words.strip():
-            raise UsageError(f"a request of kind `{self.kind.value}` needs `words`", "say what it is about")
+            raise UsageError(
+                f"a request of kind `{self.kind.value}` needs `words`", "say what it is about"
+            )
         row = tables.lock_accounts(tx, [self.account]).get(self.account)
         if row is None:
             raise NotFoundError(f"no account `{shown(Prefix.account, self.account)}`")
@@ -99,17 +105,22 @@ class SendRequest(VerbRequest, frozen=True, kw_only=True):
             raise RefusedError("the account is closed", because="closed")
         if request_register.open_count(tx, self.account) >= OPEN_REQUESTS_MAX:
             raise RefusedError(
-                f"the account has {OPEN_REQUESTS_MAX} open requests", "wait for an answer, or withdraw one",
+                f"the account has {OPEN_REQUESTS_MAX} open requests",
+                "wait for an answer, or withdraw one",
                 because="too_many_requests",
-            )  # fmt: skip
+            )
         region = account_region.of_accounts(tx, [self.account])[self.account]
         if self.kind in SAYS_NO and known.in_force(self.at).asks:
-            no = ChoiceRequest(account=self.account, at=self.at, allow=False, via="rights").command(None)
+            no = ChoiceRequest(account=self.account, at=self.at, allow=False, via="rights").command(
+                None
+            )
             return VerbStep(commands=(no,), finish=lambda done: self._record(tx, region, done))
         made = self._record(tx, region, ())
         return VerbStep(finish=lambda _: made)
 
-    def _record(self, tx: Transaction, region: str | None, done: Sequence[CommandResult]) -> RequestRow:
+    def _record(
+        self, tx: Transaction, region: str | None, done: Sequence[CommandResult]
+    ) -> RequestRow:
         at = done[-1].at if done else self.at
         clock = rights.received(self.kind, region, at, confirmed=self.via is ReceivedVia.page)
         steps = [NewRequestStep(step=RequestStep.received, at=at, by=self.by, words=self.words)]
@@ -121,8 +132,11 @@ class SendRequest(VerbRequest, frozen=True, kw_only=True):
             clock = rights.ended(clock, RequestState.answered, at)
             steps.append(NewRequestStep(step=RequestStep.answered, at=at, by=LICET))
         row = RequestRow(
-            request=uuid7(at, self.keyring.random(10)), account=self.account, via=self.via, clock=clock
-        )  # fmt: skip
+            request=uuid7(at, self.keyring.random(10)),
+            account=self.account,
+            via=self.via,
+            clock=clock,
+        )
         request_register.add(tx, self.keyring, row, steps)
         _tell(tx, row, at, received=True)
         return row
@@ -158,7 +172,9 @@ class WithdrawRequest(VerbRequest, frozen=True, kw_only=True):
         """NotFoundError for another's request; RefusedError for one that ended."""
         tables.lock_accounts(tx, [self.account])
         row = own(tx, self.account, self.request, locks=True)
-        moved = msgspec.structs.replace(row, clock=rights.ended(row.clock, RequestState.withdrawn, self.at))
+        moved = msgspec.structs.replace(
+            row, clock=rights.ended(row.clock, RequestState.withdrawn, self.at)
+        )
         step = NewRequestStep(step=RequestStep.withdrawn, at=self.at, by=PERSON)
         request_register.advance(tx, self.keyring, moved, [step])
         _tell(tx, moved, self.at)
@@ -174,7 +190,9 @@ def own(tx: Transaction, account: UUID, request: UUID, *, locks: bool = False) -
 
 
 def opened(tx: Transaction, keyring: Keyring, row: RequestRow) -> RightsRequest:
-    """A request with its steps and all that was written, for its person or for staff who answer it."""
+    """A request with its steps and all that was written, for its person or for staff who answer
+    it.
+    """
     steps, readable = request_register.steps(tx, keyring, row)
     return RightsRequest(row=row, steps=tuple(steps), readable=readable)
 
@@ -183,7 +201,8 @@ def check_words(words: str) -> None:
     """UsageError for what is too long, or no text."""
     if len(words) > WORDS_CHARACTERS_MAX:
         raise UsageError(
-            f"`words` is longer than {WORDS_CHARACTERS_MAX:,} characters", "say the rest in another request"
+            f"`words` is longer than {WORDS_CHARACTERS_MAX:,} characters",
+            "say the rest in another request",
         )
     if any("\ud800" <= letter <= "\udfff" for letter in words):
         raise UsageError("`words` holds half a surrogate pair")
@@ -193,7 +212,9 @@ def check_words(words: str) -> None:
 
 
 class EnteredRequest(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A request that reached staff by letter, mail or telephone: what was asked for, and how its sender was identified."""
+    """A request that reached staff by letter, mail or telephone: what was asked for, and how its
+    sender was identified.
+    """
 
     kind: RightKind
     words: str
@@ -206,7 +227,8 @@ class EnteredRequest(Masked, msgspec.Struct, frozen=True, kw_only=True):
 def enter(here: Installation, entered: EnteredRequest, by: str) -> RightsRequest:
     """Puts a request on record that came another way; its clock begins at its receipt.
 
-    The region is the account's where it has one. UsageError for a receipt in the future, or more than a year ago.
+    The region is the account's where it has one. UsageError for a receipt in the future, or more
+    than a year ago.
     """
     at = here.clock()
     received_at = entered.received_at or at
@@ -214,12 +236,17 @@ def enter(here: Installation, entered: EnteredRequest, by: str) -> RightsRequest
         check_words(words)
         if not words.strip():
             raise UsageError(
-                "`words` and `identity` are needed", "say what was asked for, and how its sender was identified"
+                "`words` and `identity` are needed",
+                "say what was asked for, and how its sender was identified",
             )
     deadlines.check_region(entered.region)
-    if received_at.tzinfo is None or not at - timedelta(days=RECEIVED_DAYS_MAX) <= received_at <= at:
+    if (
+        received_at.tzinfo is None
+        or not at - timedelta(days=RECEIVED_DAYS_MAX) <= received_at <= at
+    ):
         raise UsageError(
-            "`received_at` is in the future, more than a year ago, or has no offset", "write it as 2026-06-01"
+            "`received_at` is in the future, more than a year ago, or has no offset",
+            "write it as 2026-06-01",
         )
     with transaction(here.pool) as tx:
         row = _entered(tx, here.keyring, entered, received_at, at)
@@ -243,17 +270,21 @@ def _entered(
         region = account_region.of_accounts(tx, [entered.account])[entered.account] or region
     clock = rights.received(entered.kind, region, received_at, confirmed=False)
     return RequestRow(
-        request=uuid7(at, keyring.random(10)), account=entered.account, via=ReceivedVia.staff, clock=clock
-    )  # fmt: skip
+        request=uuid7(at, keyring.random(10)),
+        account=entered.account,
+        via=ReceivedVia.staff,
+        clock=clock,
+    )
 
 
 def act(
     here: Installation, request: str, what: StaffAct, by: str, *, reason: str = "", words: str = ""
-) -> RightsRequest:  # fmt: skip
-    """One step of staff's: NotFoundError for no such request, RefusedError where the request does not allow it now.
+) -> RightsRequest:
+    """One step of staff's: NotFoundError for no such request, RefusedError where the request does
+    not allow it now.
 
-    ``words`` reach the person: they are needed where something is asked of them, and where it is extended, answered or
-    refused.
+    ``words`` reach the person: they are needed where something is asked of them, and where it is
+    extended, answered or refused.
     """
     check_words(words)
     if what not in (StaffAct.acknowledge, StaffAct.resume) and not words.strip():
@@ -276,7 +307,9 @@ def act(
         return opened(tx, here.keyring, row)
 
 
-def _moved(clock: RequestClock, what: StaffAct, reason: str, at: datetime) -> tuple[RequestStep, RequestClock]:
+def _moved(
+    clock: RequestClock, what: StaffAct, reason: str, at: datetime
+) -> tuple[RequestStep, RequestClock]:
     match what:
         case StaffAct.acknowledge:
             return RequestStep.acknowledged, rights.acknowledged(clock, at)
@@ -297,15 +330,19 @@ def _moved(clock: RequestClock, what: StaffAct, reason: str, at: datetime) -> tu
 
 
 REASONS: dict[StaffAct, type[StrEnum]] = {
-    StaffAct.pause: PauseReason, StaffAct.extend: ExtensionReason, StaffAct.refuse: RefusalReason,
-}  # fmt: skip
+    StaffAct.pause: PauseReason,
+    StaffAct.extend: ExtensionReason,
+    StaffAct.refuse: RefusalReason,
+}
 
 
 def _reason(of: type[Reason], text: str) -> Reason:
     """The reason that ``text`` names, one of ``of``; UsageError for another."""
     known = {one.value: one for one in of}
     if text not in known:
-        raise UsageError("`reason` is not one of those of this step", f"write one of {', '.join(known)}")
+        raise UsageError(
+            "`reason` is not one of those of this step", f"write one of {', '.join(known)}"
+        )
     return known[text]
 
 
@@ -313,7 +350,9 @@ def _reason(of: type[Reason], text: str) -> Reason:
 
 
 class SeenStep(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A step as it is shown. ``by`` is `person`, `licet`, `host` or `staff`; staff see the name too."""
+    """A step as it is shown. ``by`` is `person`, `licet`, `host` or `staff`; staff see the name
+    too.
+    """
 
     step: RequestStep
     at: datetime
@@ -323,11 +362,12 @@ class SeenStep(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SeenRequest(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A request as it is shown. ``due_at`` is by when it is answered: while its clock stands still, as if it went on now.
+    """A request as it is shown. ``due_at`` is by when it is answered: while its clock stands still,
+    as if it went on now.
 
-    ``laws`` are those whose clocks are counted, one unless the region is not known; ``authority`` is whom to complain to, None
-    where that depends on the country. ``extends_to`` is the date of an extension that is still possible. ``readable``: what was
-    written can still be opened.
+    ``laws`` are those whose clocks are counted, one unless the region is not known; ``authority``
+    is whom to complain to, None where that depends on the country. ``extends_to`` is the date of an
+    extension that is still possible. ``readable``: what was written can still be opened.
     """
 
     id: str
@@ -358,11 +398,23 @@ def seen(row: RequestRow, at: datetime) -> SeenRequest:
     return SeenRequest(
         id=shown(Prefix.request, row.request),
         account=shown(Prefix.account, row.account) if row.account is not None else None,
-        kind=clock.kind, via=row.via, region=clock.region, laws=times.laws, authority=times.authority, state=clock.state,
-        received_at=clock.received_at, due_at=clock.due(at), overdue=clock.is_overdue(at),
-        acknowledge_by=clock.acknowledge_by, acknowledged_at=clock.acknowledged_at, extended_at=clock.extended_at,
-        extends_to=_extends_to(clock, at), paused_at=clock.paused_at, clock_stops=clock.stops, ended_at=clock.ended_at,
-    )  # fmt: skip
+        kind=clock.kind,
+        via=row.via,
+        region=clock.region,
+        laws=times.laws,
+        authority=times.authority,
+        state=clock.state,
+        received_at=clock.received_at,
+        due_at=clock.due(at),
+        overdue=clock.is_overdue(at),
+        acknowledge_by=clock.acknowledge_by,
+        acknowledged_at=clock.acknowledged_at,
+        extended_at=clock.extended_at,
+        extends_to=_extends_to(clock, at),
+        paused_at=clock.paused_at,
+        clock_stops=clock.stops,
+        ended_at=clock.ended_at,
+    )
 
 
 def _extends_to(clock: RequestClock, at: datetime) -> datetime | None:
@@ -370,15 +422,22 @@ def _extends_to(clock: RequestClock, at: datetime) -> datetime | None:
     return until + clock.stopped if until is not None and clock.may_extend(at) else None
 
 
-def seen_whole(found: RightsRequest, at: datetime, *, for_staff: bool, with_words: bool = True) -> SeenRequest:
-    """A request with its steps; a person sees that staff took a step, and not who; ``with_words`` where they may be read."""
+def seen_whole(
+    found: RightsRequest, at: datetime, *, for_staff: bool, with_words: bool = True
+) -> SeenRequest:
+    """A request with its steps; a person sees that staff took a step, and not who; ``with_words``
+    where they may be read.
+    """
     steps = tuple(
         SeenStep(
-            step=one.step, at=one.at, by=one.by if for_staff else _role(one.by), reason=one.reason,
+            step=one.step,
+            at=one.at,
+            by=one.by if for_staff else _role(one.by),
+            reason=one.reason,
             words=one.words if with_words else "",
         )
         for one in found.steps
-    )  # fmt: skip
+    )
     return msgspec.structs.replace(seen(found.row, at), steps=steps, readable=found.readable)
 
 
@@ -388,10 +447,16 @@ def _role(by: str) -> str:
 
 
 def listed(
-    here: Installation, most: int = LISTED_MAX, *, kinds: Collection[RightKind] = (),
-    states: Collection[RequestState] = (), after: str = "",
-) -> list[SeenRequest]:  # fmt: skip
-    """Requests by the day on which they are due, behind the one named; NotFoundError for one that is not there."""
+    here: Installation,
+    most: int = LISTED_MAX,
+    *,
+    kinds: Collection[RightKind] = (),
+    states: Collection[RequestState] = (),
+    after: str = "",
+) -> list[SeenRequest]:
+    """Requests by the day on which they are due, behind the one named; NotFoundError for one that
+    is not there.
+    """
     at, behind = here.clock(), parse(Prefix.request, after) if after else None
     with transaction(here.pool) as tx:
         if behind is not None and request_register.get(tx, behind) is None:
@@ -411,13 +476,23 @@ def find(here: Installation, request: str, *, with_words: bool = True) -> SeenRe
 
 
 def _tell(tx: Transaction, row: RequestRow, at: datetime, *, received: bool = False) -> None:
-    """Tells the hosts, of an account that is locked; of somebody without one there is nobody to tell."""
+    """Tells the hosts, of an account that is locked; of somebody without one there is nobody to
+    tell.
+    """
     if row.account is None:
         return
     kind = row.clock.kind.value
     events = []
     if received:
-        events.append(host_events.request_received(row.account, at, row.request, right=kind, due_at=row.clock.due_at))
+        events.append(
+            host_events.request_received(
+                row.account, at, row.request, right=kind, due_at=row.clock.due_at
+            )
+        )
     if row.clock.ended_at is not None:
-        events.append(host_events.request_ended(row.account, at, row.request, right=kind, state=row.clock.state.value))
+        events.append(
+            host_events.request_ended(
+                row.account, at, row.request, right=kind, state=row.clock.state.value
+            )
+        )
     host_events.append(tx, events)

@@ -1,10 +1,12 @@
-"""What a person says about one chat or one project of theirs: use it, keep it out, or let it be as in their settings.
+"""What a person says about one chat or one project of theirs: use it, keep it out, or let it be as
+in their settings.
 
-Each is one verb and one transaction. *Use it* is a yes for it alone; where it is kept out it is let in first, which lets
-it in for every question that is allowed, as the page says before. *Keep it out* is the vault's `Narrow` and
-`KeepProjectOut`. *As in my settings* lets it in where it is kept out, and ends a grant of its own by the account's no said
-again, which keeps every other grant by name: so it is open only where the account's answer is a no under today's terms.
-What gives permission counts only while things stand as the page showed them.
+Each is one verb and one transaction. *Use it* is a yes for it alone; where it is kept out it is let
+in first, which lets it in for every question that is allowed, as the page says before. *Keep it
+out* is the vault's `Narrow` and `KeepProjectOut`. *As in my settings* lets it in where it is kept
+out, and ends a grant of its own by the account's no said again, which keeps every other grant by
+name: so it is open only where the account's answer is a no under today's terms. What gives
+permission counts only while things stand as the page showed them.
 """
 
 from __future__ import annotations
@@ -23,7 +25,14 @@ from licet.policy import fold
 from licet.policy.decide import unanswered
 from licet.policy.file import Policies
 from licet.policy.fold import NoEffect
-from licet.policy.state import AccountState, ConversationState, Grant, GrantScope, GrantStanding, ScopeKind
+from licet.policy.state import (
+    AccountState,
+    ConversationState,
+    Grant,
+    GrantScope,
+    GrantStanding,
+    ScopeKind,
+)
 from licet.store.connect import Transaction
 from licet.vault import account_view, tables
 from licet.vault.commands import (
@@ -51,7 +60,9 @@ class ScopeAct(StrEnum):
 
 
 class ScopeStands(msgspec.Struct, frozen=True, kw_only=True):
-    """A chat or a project and its account as they are at a moment. ``out_at`` is since when a project is kept out."""
+    """A chat or a project and its account as they are at a moment. ``out_at`` is since when a
+    project is kept out.
+    """
 
     state: AccountState
     scope: GrantScope
@@ -60,7 +71,9 @@ class ScopeStands(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def kept_out(self) -> bool:
-        return self.conversation.narrowed if self.conversation is not None else self.out_at is not None
+        return (
+            self.conversation.narrowed if self.conversation is not None else self.out_at is not None
+        )
 
     @property
     def own(self) -> tuple[Grant, ...]:
@@ -71,7 +84,10 @@ class ScopeStands(msgspec.Struct, frozen=True, kw_only=True):
         if self.conversation is None or not self.conversation.project:
             return None
         whole = GrantScope(ScopeKind.project, self.conversation.project)
-        return next((one for one in self.state.grants if (one.question, one.scope) == (question, whole)), None)
+        return next(
+            (one for one in self.state.grants if (one.question, one.scope) == (question, whole)),
+            None,
+        )
 
     @property
     def let_in(self) -> ScopeStands:
@@ -81,16 +97,24 @@ class ScopeStands(msgspec.Struct, frozen=True, kw_only=True):
         return replace(self, state=fold.let_project_in(self.state, self.scope.name), out_at=None)
 
     def why_not(self, policies: Policies, at: datetime, question: str) -> NoEffect | None:
-        """Why a yes for it would do nothing about the question, once it is let in; None where it would."""
+        """Why a yes for it would do nothing about the question, once it is let in; None where it
+        would.
+        """
         seen = self.let_in
         made = fold.choose(
-            seen.state, policies, at, True, question=question, scope=self.scope, conversation=seen.conversation
+            seen.state,
+            policies,
+            at,
+            True,
+            question=question,
+            scope=self.scope,
+            conversation=seen.conversation,
         )
         return made.because or made.answers[0].because
 
     def returns(self, policies: Policies, at: datetime) -> tuple[Grant, ...]:
-        """Its own grants that `as in my settings` ends: those of questions to which the account says no today. Where it says
-        yes, ending one would take away what both of them allow.
+        """Its own grants that `as in my settings` ends: those of questions to which the account
+        says no today. Where it says yes, ending one would take away what both of them allow.
         """
         waiting = unanswered(self.state, policies, at)
         return tuple(
@@ -101,9 +125,14 @@ class ScopeStands(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def view(
-    tx: Transaction, policies: Policies, account: UUID, at: datetime, *, conversation: UUID | None = None,
+    tx: Transaction,
+    policies: Policies,
+    account: UUID,
+    at: datetime,
+    *,
+    conversation: UUID | None = None,
     project: UUID | None = None,
-) -> ScopeStands:  # fmt: skip
+) -> ScopeStands:
     """A conversation or a project of the account's own; NotFoundError for any other id."""
     if conversation is not None:
         seen = account_view.seen(tx, [(account, conversation)], policies, at).get(conversation)
@@ -117,7 +146,9 @@ def view(
     if row is None or not found:
         raise NotFoundError(f"no project `{shown(Prefix.project, project)}`")
     state = account_view.brought(row, policies, at).account
-    return ScopeStands(state=state, scope=GrantScope(ScopeKind.project, project.hex), out_at=found[0].kept_out_at)
+    return ScopeStands(
+        state=state, scope=GrantScope(ScopeKind.project, project.hex), out_at=found[0].kept_out_at
+    )
 
 
 class ScopeFormResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,8 +159,9 @@ class ScopeFormResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ScopeForm(VerbRequest, frozen=True, kw_only=True):
-    """What was asked, of a ``conversation`` or a ``project``. ``question`` is the one that a use is for, empty where one is
-    asked; ``narrowings`` and ``out_at`` say how it was kept out on the page.
+    """What was asked, of a ``conversation`` or a ``project``. ``question`` is the one that a use is
+    for, empty where one is asked; ``narrowings`` and ``out_at`` say how it was kept out on the
+    page.
     """
 
     act: ScopeAct
@@ -143,8 +175,12 @@ class ScopeForm(VerbRequest, frozen=True, kw_only=True):
     gpc: bool = False
 
     def prepare(self, tx: Transaction, known: Policies) -> VerbStep:
-        """RefusedError (`stale`) where things stand otherwise than on the page, and the act would give a permission."""
-        seen = view(tx, known, self.account, self.at, conversation=self.conversation, project=self.project)
+        """RefusedError (`stale`) where things stand otherwise than on the page, and the act would
+        give a permission.
+        """
+        seen = view(
+            tx, known, self.account, self.at, conversation=self.conversation, project=self.project
+        )
         match self.act:
             case ScopeAct.use:
                 return self._use(tx, known, seen)
@@ -170,9 +206,16 @@ class ScopeForm(VerbRequest, frozen=True, kw_only=True):
         if newest is not None and newest.seq > answered.after_seq:
             raise RefusedError("the question is older than the newest answer", because=STALE)
         chosen = choices.ChoiceRequest(
-            account=self.account, at=self.at, allow=True, via=VIA, question=question, scope=self._scope,
-            surface=self.surface, showing=self.showing, gpc=self.gpc,
-        )  # fmt: skip
+            account=self.account,
+            at=self.at,
+            allow=True,
+            via=VIA,
+            question=question,
+            scope=self._scope,
+            surface=self.surface,
+            showing=self.showing,
+            gpc=self.gpc,
+        )
         return VerbStep(commands=(*self._let_in(seen), chosen.command(answered)), finish=_done)
 
     def _keep_out(self) -> Command:
@@ -181,28 +224,53 @@ class ScopeForm(VerbRequest, frozen=True, kw_only=True):
         return KeepProjectOut(account=self.account, at=self.at, project=self.project)
 
     def _let_in(self, seen: ScopeStands) -> list[Command]:
-        """What lets it in, where it is kept out; RefusedError (`stale`) where it was kept out again since."""
+        """What lets it in, where it is kept out; RefusedError (`stale`) where it was kept out again
+        since.
+        """
         if not seen.kept_out:
             return []
         if self.conversation is not None:
             times = -1 if self.narrowings is None else self.narrowings
             if seen.conversation is None or seen.conversation.narrowings != times:
-                raise RefusedError("the conversation was kept out again since", "look at it again", because=STALE)
-            return [Widen(account=self.account, at=self.at, conversation=self.conversation, narrowings=times)]
+                raise RefusedError(
+                    "the conversation was kept out again since", "look at it again", because=STALE
+                )
+            return [
+                Widen(
+                    account=self.account,
+                    at=self.at,
+                    conversation=self.conversation,
+                    narrowings=times,
+                )
+            ]
         if seen.out_at != self.out_at:
-            raise RefusedError("the project was kept out again since", "look at it again", because=STALE)
-        return [LetProjectIn(account=self.account, at=self.at, project=self.project, out_at=seen.out_at)]
+            raise RefusedError(
+                "the project was kept out again since", "look at it again", because=STALE
+            )
+        return [
+            LetProjectIn(account=self.account, at=self.at, project=self.project, out_at=seen.out_at)
+        ]
 
     def _as_settings(self, tx: Transaction, known: Policies, seen: ScopeStands) -> list[Command]:
         answered = showings.find(tx, self.account, self.showing)
         told: list[Command] = self._let_in(seen)
         for ended in seen.returns(known, self.at):
-            others = (g for g in seen.state.grants if g.question == ended.question and g.scope != self._as_scope)
+            others = (
+                g
+                for g in seen.state.grants
+                if g.question == ended.question and g.scope != self._as_scope
+            )
             chosen = choices.ChoiceRequest(
-                account=self.account, at=self.at, allow=False, via=VIA, question=ended.question,
-                keep=tuple(map(choices.scope_of, others)), surface=self.surface, showing=self.showing or None,
+                account=self.account,
+                at=self.at,
+                allow=False,
+                via=VIA,
+                question=ended.question,
+                keep=tuple(map(choices.scope_of, others)),
+                surface=self.surface,
+                showing=self.showing or None,
                 gpc=self.gpc,
-            )  # fmt: skip
+            )
             told.append(chosen.command(answered))
         return told
 
@@ -215,8 +283,14 @@ class ScopeForm(VerbRequest, frozen=True, kw_only=True):
 
 
 def _done(answers: Sequence[CommandResult]) -> ScopeFormResult:
-    """RefusedError cannot be raised here, as the rest of the batch is done: a stale answer did nothing."""
+    """RefusedError cannot be raised here, as the rest of the batch is done: a stale answer did
+    nothing.
+    """
     if any(answer.outcome is Outcome.refused for answer in answers):
         return ScopeFormResult()
-    words = [answer.because for answer in answers if answer.outcome is Outcome.unchanged and answer.because]
+    words = [
+        answer.because
+        for answer in answers
+        if answer.outcome is Outcome.unchanged and answer.because
+    ]
     return ScopeFormResult(because=NoEffect(words[0]) if words else None, done=not words)

@@ -1,8 +1,8 @@
 """Several conversations at once: kept out, let in or deleted, in one verb and one transaction.
 
-What an act does to each is what it does to that one alone (`fold`); what it would do nothing to is left out of the
-commands and named in the answer. Sent twice, it does nothing the second time. What lets in counts only for what is still
-kept out as the page showed it.
+What an act does to each is what it does to that one alone (`fold`); what it would do nothing to is
+left out of the commands and named in the answer. Sent twice, it does nothing the second time. What
+lets in counts only for what is still kept out as the page showed it.
 """
 
 from __future__ import annotations
@@ -41,14 +41,18 @@ class SelectedResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SelectedForm(VerbRequest, frozen=True, kw_only=True):
-    """``narrowings`` says how often each had been kept out on the page, for those that are let in."""
+    """``narrowings`` says how often each had been kept out on the page, for those that are let
+    in.
+    """
 
     act: SelectedAct
     conversations: tuple[UUID, ...]
     narrowings: tuple[tuple[UUID, int], ...] = ()
 
     def prepare(self, tx: Transaction, known: Policies) -> VerbStep:
-        """NotFoundError where one of them is not the account's; UsageError for more than `SELECTED_MAX`."""
+        """NotFoundError where one of them is not the account's; UsageError for more than
+        `SELECTED_MAX`.
+        """
         ids = tuple(dict.fromkeys(self.conversations))
         if len(ids) > SELECTED_MAX:
             raise UsageError(f"more than {SELECTED_MAX} conversations", "select fewer of them")
@@ -59,9 +63,14 @@ class SelectedForm(VerbRequest, frozen=True, kw_only=True):
         todo = [one for one in ids if does(self.act, seen[one].turns)]
 
         def finish(answers: Sequence[CommandResult]) -> SelectedResult:
-            done = {one for one, answer in zip(todo, answers, strict=True) if answer.outcome is Outcome.done}
+            done = {
+                one
+                for one, answer in zip(todo, answers, strict=True)
+                if answer.outcome is Outcome.done
+            }
             return SelectedResult(
-                done=tuple(one for one in ids if one in done), none=tuple(one for one in ids if one not in done)
+                done=tuple(one for one in ids if one in done),
+                none=tuple(one for one in ids if one not in done),
             )
 
         return VerbStep(commands=tuple(self._command(one) for one in todo), finish=finish)
@@ -72,7 +81,9 @@ class SelectedForm(VerbRequest, frozen=True, kw_only=True):
                 return Narrow(account=self.account, at=self.at, conversation=conversation)
             case SelectedAct.let_in:
                 times = dict(self.narrowings).get(conversation, -1)
-                return Widen(account=self.account, at=self.at, conversation=conversation, narrowings=times)
+                return Widen(
+                    account=self.account, at=self.at, conversation=conversation, narrowings=times
+                )
             case SelectedAct.delete:
                 return Delete(account=self.account, at=self.at, conversation=conversation)
             case _:
@@ -80,7 +91,9 @@ class SelectedForm(VerbRequest, frozen=True, kw_only=True):
 
 
 def does(act: SelectedAct, state: ConversationState) -> bool:
-    """Whether the act would do something: an incognito conversation is never used, so there is nothing to keep out."""
+    """Whether the act would do something: an incognito conversation is never used, so there is
+    nothing to keep out.
+    """
     if state.deleted_at is not None:
         return False
     match act:
@@ -95,14 +108,18 @@ def does(act: SelectedAct, state: ConversationState) -> bool:
 
 
 class DeleteEverything(VerbRequest, frozen=True, kw_only=True):
-    """Deletes the newest conversations that are kept, `EVERYTHING_BATCH` at most: asked again until none is left.
+    """Deletes the newest conversations that are kept, `EVERYTHING_BATCH` at most: asked again until
+    none is left.
 
-    `WriteResult.finished` is how many it deleted. Crash: each batch is deleted whole or not, and the next goes on.
+    `WriteResult.finished` is how many it deleted. Crash: each batch is deleted whole or not, and
+    the next goes on.
     """
 
     def prepare(self, tx: Transaction, known: Policies) -> VerbStep:
         ids = account_view.kept_conversation_ids(tx, self.account, EVERYTHING_BATCH, deleted=False)
         return VerbStep(
-            commands=tuple(Delete(account=self.account, at=self.at, conversation=one) for one in ids),
+            commands=tuple(
+                Delete(account=self.account, at=self.at, conversation=one) for one in ids
+            ),
             finish=lambda answers: len(answers),
         )

@@ -1,8 +1,8 @@
 """What was shown to an account, recorded apart from what it answered.
 
-A row says which notice (its exact bytes, by hash), where, when, with which signal of the browser, and what was
-pre-selected: `none`, and the table takes no other word. Putting the notice off is recorded in the row; it is never
-a choice, and no row here makes anything usable.
+A row says which notice (its exact bytes, by hash), where, when, with which signal of the browser,
+and what was pre-selected: `none`, and the table takes no other word. Putting the notice off is
+recorded in the row; it is never a choice, and no row here makes anything usable.
 """
 
 from __future__ import annotations
@@ -38,9 +38,11 @@ class ShownOn(StrEnum):
 
 
 class ShowingRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One showing. ``markup`` is the SHA-256 of the question as it was marked up, where Licet's own pages asked.
+    """One showing. ``markup`` is the SHA-256 of the question as it was marked up, where Licet's own
+    pages asked.
 
-    ``number`` is the policy version it asks about, ``after_seq`` the account's newest choice at that moment, 0 for none.
+    ``number`` is the policy version it asks about, ``after_seq`` the account's newest choice at
+    that moment, 0 for none.
     """
 
     shown_id: UUID
@@ -65,7 +67,9 @@ class ShowingRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NoticeShowings(msgspec.Struct, frozen=True, kw_only=True):
-    """How the newest showings of a notice went on, of ``shown`` that were looked at; ``more`` says that there are others."""
+    """How the newest showings of a notice went on, of ``shown`` that were looked at; ``more`` says
+    that there are others.
+    """
 
     shown: int
     answered: int
@@ -76,7 +80,9 @@ class NoticeShowings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def of_notice(tx: Transaction, notice_id: UUID) -> NoticeShowings:
-    """The newest `COUNTED_MAX` showings of a notice: how many led to an answer, and how many were put off."""
+    """The newest `COUNTED_MAX` showings of a notice: how many led to an answer, and how many were
+    put off.
+    """
     row = tx.execute(
         """SELECT count(*), count(*) FILTER (WHERE EXISTS (SELECT FROM choices c
                   WHERE c.account_id = s.account_id AND c.shown_id = s.shown_id)),
@@ -87,9 +93,13 @@ def of_notice(tx: Transaction, notice_id: UUID) -> NoticeShowings:
     assert row is not None
     shown, answered, put_off, first_at, last_at = row
     return NoticeShowings(
-        shown=min(shown, COUNTED_MAX), answered=answered, put_off=put_off, more=shown > COUNTED_MAX, first_at=first_at,
+        shown=min(shown, COUNTED_MAX),
+        answered=answered,
+        put_off=put_off,
+        more=shown > COUNTED_MAX,
+        first_at=first_at,
         last_at=last_at,
-    )  # fmt: skip
+    )
 
 
 def newest_answers(tx: Transaction, account: UUID) -> dict[str, NewestChoice]:
@@ -108,34 +118,78 @@ def newest_of(answers: Mapping[str, NewestChoice]) -> int:
 
 
 def record(
-    tx: Transaction, account: UUID, notice: PublishedNotice, *, place: ShownOn, surface: str, gpc: bool, at: datetime,
-    after: int, random: Callable[[int], bytes], markup: bytes | None = None,
-) -> UUID:  # fmt: skip
-    """Records that ``notice`` was shown, and returns the showing's id; a page loaded again within minutes is one.
+    tx: Transaction,
+    account: UUID,
+    notice: PublishedNotice,
+    *,
+    place: ShownOn,
+    surface: str,
+    gpc: bool,
+    at: datetime,
+    after: int,
+    random: Callable[[int], bytes],
+    markup: bytes | None = None,
+) -> UUID:
+    """Records that ``notice`` was shown, and returns the showing's id; a page loaded again within
+    minutes is one.
 
-    ``after`` is the newest choice that the page takes account of, read before anything else that it shows.
+    ``after`` is the newest choice that the page takes account of, read before anything else that it
+    shows.
     """
     known = tx.execute(
         """SELECT shown_id FROM shown
             WHERE account_id = %s AND notice_id = %s AND place = %s AND surface = %s AND gpc = %s
-              AND markup_sha256 IS NOT DISTINCT FROM %s AND put_off_at IS NULL AND shown_at > %s AND after_seq = %s
+              AND markup_sha256 IS NOT DISTINCT FROM %s AND put_off_at IS NULL AND shown_at > %s
+                AND after_seq = %s
             ORDER BY shown_at DESC LIMIT 1""",
-        [account, notice.notice_id, place.value, surface, gpc, markup, at - timedelta(minutes=SAME_MINUTES), after],
+        [
+            account,
+            notice.notice_id,
+            place.value,
+            surface,
+            gpc,
+            markup,
+            at - timedelta(minutes=SAME_MINUTES),
+            after,
+        ],
     ).fetchone()
     if known is not None:
         return UUID(bytes=known[0].bytes)
     shown_id = uuid7(at, random(10))
     tx.execute(
-        """INSERT INTO shown (account_id, shown_id, notice_id, place, surface, default_state, gpc, markup_sha256,
+        """INSERT INTO shown (account_id, shown_id, notice_id, place, surface, default_state, gpc,
+                              markup_sha256,
                               shown_at, after_seq)
            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
-        [account, shown_id, notice.notice_id, place.value, surface, DEFAULT_STATE, gpc, markup, at, after],
+        [
+            account,
+            shown_id,
+            notice.notice_id,
+            place.value,
+            surface,
+            DEFAULT_STATE,
+            gpc,
+            markup,
+            at,
+            after,
+        ],
     )
     facts: dict[str, str | int | bool | None] = {
-        "showing": shown_id.hex, "number": notice.number, "sha256": notice.sha256.hex(), "place": place.value,
-        "default_state": DEFAULT_STATE, "gpc": gpc,
-    }  # fmt: skip
-    outbox.append(tx, [outbox.Entry(told=outbox.EntryKind.notice_shown, occurred_at=at, account=account, facts=facts)])
+        "showing": shown_id.hex,
+        "number": notice.number,
+        "sha256": notice.sha256.hex(),
+        "place": place.value,
+        "default_state": DEFAULT_STATE,
+        "gpc": gpc,
+    }
+    outbox.append(
+        tx,
+        [
+            outbox.Entry(
+                told=outbox.EntryKind.notice_shown, occurred_at=at, account=account, facts=facts
+            )
+        ],
+    )
     return shown_id
 
 
@@ -148,18 +202,28 @@ def get(tx: Transaction, account: UUID, shown_id: UUID) -> ShowingRecord:
 
 
 def find(tx: Transaction, account: UUID, text: str) -> ShowingRecord | None:
-    """The account's own showing that ``text`` names as it was told to a host or a form; None for any other text."""
+    """The account's own showing that ``text`` names as it was told to a host or a form; None for
+    any other text.
+    """
     try:
         named = UUID(hex=text) if len(text) == 32 else None
     except ValueError:
         named = None
-    found = _select(tx, "WHERE s.account_id = %s AND s.shown_id = %s", [account, named]) if named is not None else []
+    found = (
+        _select(tx, "WHERE s.account_id = %s AND s.shown_id = %s", [account, named])
+        if named is not None
+        else []
+    )
     return found[0] if found else None
 
 
 def every(tx: Transaction, account: UUID, *, limit: int) -> list[ShowingRecord]:
     """What was shown to the account, newest first."""
-    return _select(tx, "WHERE s.account_id = %s ORDER BY s.shown_at DESC, s.shown_id DESC LIMIT %s", [account, limit])
+    return _select(
+        tx,
+        "WHERE s.account_id = %s ORDER BY s.shown_at DESC, s.shown_id DESC LIMIT %s",
+        [account, limit],
+    )
 
 
 def put_off(tx: Transaction, account: UUID, shown_id: UUID, at: datetime) -> ShowingRecord:
@@ -176,31 +240,39 @@ def put_off(tx: Transaction, account: UUID, shown_id: UUID, at: datetime) -> Sho
     return get(tx, account, shown_id)
 
 
-# When the account `%(account)s` last put off a notice about the policy version `%(number)s`, in a statement.
+# When the account `%(account)s` last put off a notice about the policy version `%(number)s`, in a
+# statement.
 LAST_PUT_OFF = """SELECT max(s.put_off_at) FROM shown s JOIN notices n USING (notice_id)
                    WHERE s.account_id = %(account)s AND n.version = %(number)s"""
 
 
 def _select(tx: Transaction, rest: str, params: Sequence[object]) -> list[ShowingRecord]:
     rows = tx.execute(
-        f"""SELECT s.shown_id, s.notice_id, n.sha256, n.language, n.variant, s.default_state, s.place, s.surface, s.gpc,
+        f"""SELECT s.shown_id, s.notice_id, n.sha256, n.language, n.variant, s.default_state,
+                   s.place, s.surface, s.gpc,
                    s.markup_sha256, s.shown_at, s.put_off_at, n.version, s.after_seq
               FROM shown s JOIN notices n USING (notice_id) {rest}""",
         params,
     ).fetchall()
     return [
-        msgspec.convert(dict(zip(ShowingRecord.__struct_fields__, row, strict=True)), ShowingRecord) for row in rows
+        msgspec.convert(dict(zip(ShowingRecord.__struct_fields__, row, strict=True)), ShowingRecord)
+        for row in rows
     ]
 
 
 def signal(tx: Transaction, account: UUID, *, gpc: bool, at: datetime) -> None:
-    """Records a change of what the account's browsers signal (`Sec-GPC`). It is evidence, and never a choice."""
+    """Records a change of what the account's browsers signal (`Sec-GPC`). It is evidence, and never
+    a choice.
+    """
     row = tx.execute(
         "SELECT gpc FROM signals WHERE account_id = %s ORDER BY occurred_at DESC LIMIT 1", [account]
     ).fetchone()
     if (row[0] if row else False) != gpc:
         tx.execute(
-            "INSERT INTO signals (account_id, occurred_at, gpc) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+            (
+                "INSERT INTO signals (account_id, occurred_at, gpc) VALUES (%s, %s, %s) ON "
+                "CONFLICT DO NOTHING"
+            ),
             [account, at, gpc],
         )
 
@@ -208,7 +280,10 @@ def signal(tx: Transaction, account: UUID, *, gpc: bool, at: datetime) -> None:
 def signals(tx: Transaction, account: UUID, *, limit: int) -> list[tuple[datetime, bool]]:
     """When the signal was first seen, and when it was gone, newest first."""
     rows = tx.execute(
-        "SELECT occurred_at, gpc FROM signals WHERE account_id = %s ORDER BY occurred_at DESC LIMIT %s",
+        (
+            "SELECT occurred_at, gpc FROM signals WHERE account_id = %s ORDER BY occurred_at "
+            "DESC LIMIT %s"
+        ),
         [account, limit],
     ).fetchall()
     return [(at, gpc) for at, gpc in rows]

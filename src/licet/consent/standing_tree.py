@@ -1,7 +1,9 @@
-"""Where an account stands, as a tree: the account, its projects and their conversations, and who said what about each.
+"""Where an account stands, as a tree: the account, its projects and their conversations, and who
+said what about each.
 
-The account's page of it says where it stands with each question; an item below says what was given for exactly it, since
-when it is kept out, and which grant covers it now. Nothing here decides: the rule does (`policy.decide`).
+The account's page of it says where it stands with each question; an item below says what was given
+for exactly it, since when it is kept out, and which grant covers it now. Nothing here decides: the
+rule does (`policy.decide`).
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ from licet.vault.projects import StoredPlace
 
 
 class QuestionStood(msgspec.Struct, frozen=True, kw_only=True):
-    """A question of the version in force. ``answered`` names the version last answered, ``grant`` is the account's own."""
+    """A question of the version in force. ``answered`` names the version last answered, ``grant``
+    is the account's own.
+    """
 
     question: str
     covers: tuple[str, ...]
@@ -44,7 +48,9 @@ class QuestionStood(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StandingPlace(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A project or a conversation. ``own`` are the grants given for exactly it, ``in_force`` those that cover it."""
+    """A project or a conversation. ``own`` are the grants given for exactly it, ``in_force`` those
+    that cover it.
+    """
 
     place: StoredPlace
     title: str
@@ -66,27 +72,40 @@ class StandingTree(Masked, msgspec.Struct, frozen=True, kw_only=True):
 def questions_stood(
     state: AccountState, policies: Policies, at: datetime, said: ConsentActs | None = None
 ) -> tuple[QuestionStood, ...]:
-    """Where an account stands with each question of the version in force, in the order in which they are asked."""
+    """Where an account stands with each question of the version in force, in the order in which
+    they are asked.
+    """
     waiting = unanswered(state, policies, at)
     stood = []
     for asked in policies.in_force(at).questions:
         answered = state.answered(asked.question)
         stood.append(
             QuestionStood(
-                question=asked.question, covers=tuple(sorted(asked.covers)), standing=state.standing(asked.question),
+                question=asked.question,
+                covers=tuple(sorted(asked.covers)),
+                standing=state.standing(asked.question),
                 answered=policies[answered].version if answered is not None else None,
-                unanswered=asked.question in waiting, grant=state.grant(asked.question),
+                unanswered=asked.question in waiting,
+                grant=state.grant(asked.question),
                 act=said.questions.get(asked.question) if said is not None else None,
             )
-        )  # fmt: skip
+        )
     return tuple(stood)
 
 
 def standing(
-    tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, at: datetime, *,
-    after: tuple[UUID, UUID] | None, limit: int, titled: bool,
-) -> StandingTree:  # fmt: skip
-    """A page of up to ``limit`` places behind ``after``; NotFoundError for an account that does not exist.
+    tx: Transaction,
+    keyring: Keyring,
+    policies: Policies,
+    account: UUID,
+    at: datetime,
+    *,
+    after: tuple[UUID, UUID] | None,
+    limit: int,
+    titled: bool,
+) -> StandingTree:
+    """A page of up to ``limit`` places behind ``after``; NotFoundError for an account that does not
+    exist.
 
     Titles are content: they are opened only where ``titled``, for the account's own person.
     """
@@ -108,14 +127,21 @@ def standing(
 
 
 def _place(
-    place: StoredPlace, state: AccountState, said: ConsentActs, titles: Mapping[tuple[UUID, UUID], str]
+    place: StoredPlace,
+    state: AccountState,
+    said: ConsentActs,
+    titles: Mapping[tuple[UUID, UUID], str],
 ) -> StandingPlace:
     kept_out = place.kept_out_at
     return StandingPlace(
         place=place,
         title=titles.get(place.cursor, ""),
         kept_out=ConsentAct(act=ActKind.kept_out, at=kept_out) if kept_out is not None else None,
-        own=tuple((grant, said.grants.get(grant.number)) for grant in state.grants if grant.scope == place.scope),
+        own=tuple(
+            (grant, said.grants.get(grant.number))
+            for grant in state.grants
+            if grant.scope == place.scope
+        ),
         in_force=_in_force(place, state),
     )
 
@@ -123,21 +149,34 @@ def _place(
 def _in_force(place: StoredPlace, state: AccountState) -> tuple[Grant, ...]:
     """The grant that covers the place, by question."""
     conversation = ConversationState(
-        name=place.conversation.hex if place.conversation is not None else "", incognito=False, kind=ConversationKind.chat,
+        name=place.conversation.hex if place.conversation is not None else "",
+        incognito=False,
+        kind=ConversationKind.chat,
         project=place.project.hex if place.project is not None else "",
-    )  # fmt: skip
+    )
     numbers = {state.grant_for(grant.question, conversation) for grant in state.grants}
     return tuple(grant for grant in state.grants if grant.number in numbers)
 
 
 def _titles(
-    tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, page: Sequence[StoredPlace], at: datetime
+    tx: Transaction,
+    keyring: Keyring,
+    policies: Policies,
+    account: UUID,
+    page: Sequence[StoredPlace],
+    at: datetime,
 ) -> dict[tuple[UUID, UUID], str]:
     """What each place is called, as far as it can be opened."""
     keys = keyring.account_keys(tx, [account]).get(account)
     named = [(account, place.conversation) for place in page if place.conversation is not None]
     opened = own_conversations.titles(tx, keyring, account_view.seen(tx, named, policies, at), at)
-    found = {place.cursor: opened.get(place.conversation, "") for place in page if place.conversation is not None}
+    found = {
+        place.cursor: opened.get(place.conversation, "")
+        for place in page
+        if place.conversation is not None
+    }
     return found | {
-        place.cursor: history.title(place.title, account, keys) for place in page if place.conversation is None
+        place.cursor: history.title(place.title, account, keys)
+        for place in page
+        if place.conversation is None
     }

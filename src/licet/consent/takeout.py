@@ -16,10 +16,11 @@
     feedback.html, safety_copies.html  the same as the files of that name
     receipts/ ..     the receipts of the choices and what it takes to check them, as `licet.proof.papers` says
 
-A project and a conversation are called by our ids, as in `project:proj_..`. The zip is made as it is sent: nothing of it
-lies in a file. A conversation that was ever kept out, or of which a part was never covered by the terms, comes back kept
-out. What was deleted is not in it, but for a safety copy, which a deletion does not shorten; such copies are there to be
-read, and no import brings them back.
+A project and a conversation are called by our ids, as in `project:proj_..`. The zip is made as it
+is sent: nothing of it lies in a file. A conversation that was ever kept out, or of which a part was
+never covered by the terms, comes back kept out. What was deleted is not in it, but for a safety
+copy, which a deletion does not shorten; such copies are there to be read, and no import brings them
+back.
 """
 
 from __future__ import annotations
@@ -57,8 +58,12 @@ from licet.vault.safety_copies import copied_turns
 FORMAT = "licet-takeout-1"
 # The files that an import of it reads.
 ABOUT, ACCOUNTS, CHOICES, MESSAGES, FEEDBACK = (
-    "licet.json", "accounts.csv", "choices.csv", "messages.jsonl", "feedback.jsonl",
-)  # fmt: skip
+    "licet.json",
+    "accounts.csv",
+    "choices.csv",
+    "messages.jsonl",
+    "feedback.jsonl",
+)
 BATCH_CONVERSATIONS_MAX = 50
 OPENED_TURNS_MAX = 500
 
@@ -94,13 +99,19 @@ class _Out(io.RawIOBase):
 
 
 def takeout(
-    transactions: Transactions, keyring: Keyring, policies: Policies, account: UUID, at: datetime,
-    papers: Sequence[tuple[str, bytes]] = (), words: Catalogue | None = None,
-) -> Iterator[bytes]:  # fmt: skip
-    """The zip, piece by piece; NotFoundError, before the first piece, for an account that does not exist.
+    transactions: Transactions,
+    keyring: Keyring,
+    policies: Policies,
+    account: UUID,
+    at: datetime,
+    papers: Sequence[tuple[str, bytes]] = (),
+    words: Catalogue | None = None,
+) -> Iterator[bytes]:
+    """The zip, piece by piece; NotFoundError, before the first piece, for an account that does not
+    exist.
 
-    ``papers`` are further files of the account's, which lie beside: its receipts, and who was given its rows. ``words``
-    is the language of its pages.
+    ``papers`` are further files of the account's, which lie beside: its receipts, and who was given
+    its rows. ``words`` is the language of its pages.
     """
     words = words or catalogue()
     with transactions() as tx:
@@ -113,15 +124,30 @@ def takeout(
         suggested = _suggested(tx, account)
         learnt = _learnt(tx, account)
     name, version = shown(Prefix.account, account), policies.in_force(at).version
-    about = Takeout(format=FORMAT, account=name, taken_at=written(at), policy=version, region=region)
-    accounts = [[name, row.state.plan, "" if row.state.age is None else row.state.age, written(row.state.opened_at)]]
+    about = Takeout(
+        format=FORMAT, account=name, taken_at=written(at), policy=version, region=region
+    )
+    accounts = [
+        [
+            name,
+            row.state.plan,
+            "" if row.state.age is None else row.state.age,
+            written(row.state.opened_at),
+        ]
+    ]
     files = [
         (ABOUT, msgspec.json.encode(about)),
         (ACCOUNTS, _csv(["account", "plan", "age", "opened"], accounts)),
         (CHOICES, _csv(_CHOICE, _made(name, choices))),
         ("projects.csv", _csv(["project", "title", "begun", "kept_out"], _within(within))),
-        ("suggestions.csv", _csv(["conversation", "time", "score", "model", "decision", "decided"], suggested)),
-        ("learnt.csv", _csv(["model", "finished", "release", "purpose", "conversation", "rows"], learnt)),
+        (
+            "suggestions.csv",
+            _csv(["conversation", "time", "score", "model", "decision", "decided"], suggested),
+        ),
+        (
+            "learnt.csv",
+            _csv(["model", "finished", "release", "purpose", "conversation", "rows"], learnt),
+        ),
         *papers,
     ]
     given = (transactions, keyring, policies, account, at)
@@ -134,34 +160,54 @@ def takeout(
         (takeout_pages.COPIES, takeout_pages.safety_copies(words, safety_copies(*given))),
     ]
     facts = IndexFacts(
-        taken_at=at, plan=row.state.plan, files=(*(name for name, _ in files), *(name for name, _ in streams[:4])),
+        taken_at=at,
+        plan=row.state.plan,
+        files=(*(name for name, _ in files), *(name for name, _ in streams[:4])),
         lines={
             "settings.record": tuple(_said(words, one) for one in choices),
             "rights.requests": tuple(_asked(words, request_lines(*given))),
-            "learnt.title": tuple(f"{model}, {release}, {when}" for model, when, release, *_ in learnt),
+            "learnt.title": tuple(
+                f"{model}, {release}, {when}" for model, when, release, *_ in learnt
+            ),
         },
-    )  # fmt: skip
+    )
     return _pieces(files, streams, _pages(words, facts, lines(*given)))
 
 
 def _learnt(tx: Transaction, account: UUID) -> list[list[Any]]:
     return [
         [
-            one.model, written(one.finished_at), one.release, one.purpose, shown(Prefix.conversation, one.conversation),
+            one.model,
+            written(one.finished_at),
+            one.release,
+            one.purpose,
+            shown(Prefix.conversation, one.conversation),
             one.rows,
         ]
         for one in history.consumed(tx, account)
-    ]  # fmt: skip
+    ]
 
 
 def _said(words: Catalogue, made: ChoiceMade) -> str:
     """A choice as the index says it."""
-    answer, effect = words.say("answer.yes" if made.allow else "answer.no"), words.say(f"effect.{made.effect}")
-    question = words.question(made.question) if made.question is not None else words.say("question.training")
-    return f"{words.moment(made.at)}: {words.say('timeline.choice', question=question, answer=answer, effect=effect)}"
+    answer, effect = (
+        words.say("answer.yes" if made.allow else "answer.no"),
+        words.say(f"effect.{made.effect}"),
+    )
+    question = (
+        words.question(made.question)
+        if made.question is not None
+        else words.say("question.training")
+    )
+    return (
+        f"{words.moment(made.at)}: "
+        f"{words.say('timeline.choice', question=question, answer=answer, effect=effect)}"
+    )
 
 
-def _pages(words: Catalogue, facts: IndexFacts, found: Iterator[bytes]) -> Iterator[tuple[str, bytes]]:
+def _pages(
+    words: Catalogue, facts: IndexFacts, found: Iterator[bytes]
+) -> Iterator[tuple[str, bytes]]:
     """A page for each line of `messages.jsonl`, and the index of them at the end."""
     links = []
     for line in found:
@@ -171,20 +217,42 @@ def _pages(words: Catalogue, facts: IndexFacts, found: Iterator[bytes]) -> Itera
     yield takeout_pages.INDEX, takeout_pages.index(words, facts, links)
 
 
-_CHOICE = ["account", "time", "allow", "question", "scope", "keep", "because", "version", "channel", "evidence"]
+_CHOICE = [
+    "account",
+    "time",
+    "allow",
+    "question",
+    "scope",
+    "keep",
+    "because",
+    "version",
+    "channel",
+    "evidence",
+]
 
 
 def _made(name: str, choices: Sequence[ChoiceMade]) -> list[list[object]]:
-    """Each choice, oldest first. What a no kept is named by the scopes for which those grants were given."""
-    scopes = {one.grant: _scope(one.project, one.conversation) for one in choices if one.grant is not None}
+    """Each choice, oldest first. What a no kept is named by the scopes for which those grants were
+    given.
+    """
+    scopes = {
+        one.grant: _scope(one.project, one.conversation) for one in choices if one.grant is not None
+    }
     return [
         [
-            name, written(one.at), "true" if one.allow else "false", one.question or "",
-            _scope(one.project, one.conversation), "|".join(filter(None, (scopes.get(kept, "") for kept in one.kept))),
-            one.because or "", one.version, one.via, _evidence(one.evidence),
+            name,
+            written(one.at),
+            "true" if one.allow else "false",
+            one.question or "",
+            _scope(one.project, one.conversation),
+            "|".join(filter(None, (scopes.get(kept, "") for kept in one.kept))),
+            one.because or "",
+            one.version,
+            one.via,
+            _evidence(one.evidence),
         ]
         for one in reversed(choices)
-    ]  # fmt: skip
+    ]
 
 
 def _scope(project: UUID | None, conversation: UUID | None) -> str:
@@ -197,23 +265,30 @@ def _scope(project: UUID | None, conversation: UUID | None) -> str:
 def _within(projects: Sequence[OwnProject]) -> list[list[object]]:
     return [
         [
-            shown(Prefix.project, one.project), one.title, written(one.begun_at),
+            shown(Prefix.project, one.project),
+            one.title,
+            written(one.begun_at),
             written(one.kept_out_at) if one.kept_out_at else "",
         ]
         for one in projects
-    ]  # fmt: skip
+    ]
 
 
 def _suggested(tx: Transaction, account: UUID) -> list[list[object]]:
-    """Each suggestion: its score is of the person, though nobody has decided on it; which of the staff did is not."""
+    """Each suggestion: its score is of the person, though nobody has decided on it; which of the
+    staff did is not.
+    """
     return [
         [
-            shown(Prefix.conversation, one.conversation), written(one.suggested_at),
-            "" if one.score is None else f"{one.score:.4f}", "" if one.model is None else one.model.hex(),
-            one.decision or "", written(one.decided_at) if one.decided_at else "",
+            shown(Prefix.conversation, one.conversation),
+            written(one.suggested_at),
+            "" if one.score is None else f"{one.score:.4f}",
+            "" if one.model is None else one.model.hex(),
+            one.decision or "",
+            written(one.decided_at) if one.decided_at else "",
         ]
         for one in history.suggestions(tx, account)
-    ]  # fmt: skip
+    ]
 
 
 def _evidence(found: Evidence | None) -> str:
@@ -254,8 +329,12 @@ def lines(
     after: UUID | None = None
     while True:
         with transactions() as tx:
-            ids = account_view.conversation_ids(tx, account, BATCH_CONVERSATIONS_MAX, after=after, deleted=False)
-            seen = account_view.seen(tx, [(account, conversation) for conversation in ids], policies, at)
+            ids = account_view.conversation_ids(
+                tx, account, BATCH_CONVERSATIONS_MAX, after=after, deleted=False
+            )
+            seen = account_view.seen(
+                tx, [(account, conversation) for conversation in ids], policies, at
+            )
             lines = [_line(tx, keyring, seen[conversation], at) for conversation in ids]
         yield from (line for line in lines if line)
         if len(ids) < BATCH_CONVERSATIONS_MAX:
@@ -272,7 +351,11 @@ def _line(tx: Transaction, keyring: Keyring, seen: account_view.AccountView, at:
         batch = [turn for turn, _ in turns[start : start + OPENED_TURNS_MAX]]
         permits = [Permit.to_owner(seen.account, row, seen.turns, turn, at) for turn in batch]
         opened |= {o.permit.turn: o.content for o in open_content(tx, keyring, permits)}
-    messages = [_message(row.conversation_id, t, said, opened[t.number]) for t, said in turns if t.number > 0]
+    messages = [
+        _message(row.conversation_id, t, said, opened[t.number])
+        for t, said in turns
+        if t.number > 0
+    ]
     if not messages:
         return b""
     title = opened.get(0)
@@ -282,7 +365,9 @@ def _line(tx: Transaction, keyring: Keyring, seen: account_view.AccountView, at:
         "title": title.text if title else None,
         "surface": seen.turns.segments[-1].stamp.surface,
         "kind": seen.turns.kind.value,
-        "project": shown(Prefix.project, UUID(hex=seen.turns.project)) if seen.turns.project else None,
+        "project": shown(Prefix.project, UUID(hex=seen.turns.project))
+        if seen.turns.project
+        else None,
         "incognito": seen.turns.incognito,
         "kept_out": seen.turns.narrowed or seen.turns.narrowings > 0,
         "messages": messages,
@@ -290,18 +375,27 @@ def _line(tx: Transaction, keyring: Keyring, seen: account_view.AccountView, at:
     return msgspec.json.encode(line) + b"\n"
 
 
-def _stored(tx: Transaction, seen: account_view.AccountView, at: datetime) -> list[tuple[TurnState, datetime | None]]:
-    """The turns with content that its person may read, and when each was said; turn 0 is the title."""
+def _stored(
+    tx: Transaction, seen: account_view.AccountView, at: datetime
+) -> list[tuple[TurnState, datetime | None]]:
+    """The turns with content that its person may read, and when each was said; turn 0 is the
+    title.
+    """
     row = seen.conversation
     return [
         (turn, said)
         for turn, said in account_view.stored_turns(tx, row.account_id, row.conversation_id)
-        if Permit.readable(seen.turns, turn.segment, at) and row.keys[turn.segment].key_slot is not None
+        if Permit.readable(seen.turns, turn.segment, at)
+        and row.keys[turn.segment].key_slot is not None
     ]
 
 
-def _message(conversation: UUID, turn: TurnState, said: datetime | None, content: Content) -> dict[str, Any]:
-    parts: list[dict[str, Any]] = [{"type": "file", "filename": name} for name in content.attachments]
+def _message(
+    conversation: UUID, turn: TurnState, said: datetime | None, content: Content
+) -> dict[str, Any]:
+    parts: list[dict[str, Any]] = [
+        {"type": "file", "filename": name} for name in content.attachments
+    ]
     message: dict[str, Any] = {
         "id": shown_turn(conversation, turn.number),
         "role": turn.role.value,
@@ -324,11 +418,15 @@ def _message(conversation: UUID, turn: TurnState, said: datetime | None, content
 def safety_copies(
     transactions: Transactions, keyring: Keyring, policies: Policies, account: UUID, at: datetime
 ) -> Iterator[bytes]:
-    """One line a conversation of which the safety team keeps a copy that can be read, oldest first."""
+    """One line a conversation of which the safety team keeps a copy that can be read, oldest
+    first.
+    """
     after: UUID | None = None
     while True:
         with transactions() as tx:
-            ids = account_view.copied_conversation_ids(tx, account, at, BATCH_CONVERSATIONS_MAX, after=after)
+            ids = account_view.copied_conversation_ids(
+                tx, account, at, BATCH_CONVERSATIONS_MAX, after=after
+            )
             seen = account_view.seen(
                 tx, [(account, conversation) for conversation in ids], policies, at, with_turns=True
             )
@@ -339,7 +437,9 @@ def safety_copies(
         after = ids[-1]
 
 
-def _safety_copy(tx: Transaction, keyring: Keyring, seen: account_view.AccountView, at: datetime) -> bytes:
+def _safety_copy(
+    tx: Transaction, keyring: Keyring, seen: account_view.AccountView, at: datetime
+) -> bytes:
     row, state = seen.conversation, seen.turns
     copied = copied_turns(tx, row.account_id, row.conversation_id)
     turns = [turn for turn in seen.said if turn.number in copied and _is_kept(seen, turn, at)]
@@ -348,7 +448,11 @@ def _safety_copy(tx: Transaction, keyring: Keyring, seen: account_view.AccountVi
         batch = turns[start : start + OPENED_TURNS_MAX]
         permits = [Permit.of_safety_copy(seen.account, row, state, turn, at) for turn in batch]
         said += [
-            {"id": shown_turn(row.conversation_id, turn.number), "role": turn.role.value, "text": opened.content.text}
+            {
+                "id": shown_turn(row.conversation_id, turn.number),
+                "role": turn.role.value,
+                "text": opened.content.text,
+            }
             for turn, opened in zip(batch, open_content(tx, keyring, permits), strict=True)
         ]
     line = {
@@ -361,7 +465,11 @@ def _safety_copy(tx: Transaction, keyring: Keyring, seen: account_view.AccountVi
 
 def _is_kept(seen: account_view.AccountView, turn: TurnState, at: datetime) -> bool:
     until = seen.turns.segments[turn.segment].safety_until
-    return seen.conversation.keys[turn.segment].safety_slot is not None and until is not None and at < until
+    return (
+        seen.conversation.keys[turn.segment].safety_slot is not None
+        and until is not None
+        and at < until
+    )
 
 
 def feedback_lines(
@@ -373,7 +481,7 @@ def feedback_lines(
         with transactions() as tx:
             page = feedback.listed(
                 tx, keyring, policies, account, at, before=before, limit=BATCH_CONVERSATIONS_MAX
-            )  # fmt: skip
+            )
         for given in page.given:
             row = given.row
             line = {
@@ -388,7 +496,9 @@ def feedback_lines(
                 "taken_back": written(row.taken_back_at) if row.taken_back_at else None,
                 "kept_until": written(given.keep_until) if given.keep_until else None,
                 "comment": given.shared.comment,
-                "shared": [{"turn": number, "text": said.text} for number, said in given.shared.turns],
+                "shared": [
+                    {"turn": number, "text": said.text} for number, said in given.shared.turns
+                ],
             }
             yield msgspec.json.encode(line) + b"\n"
         if page.next is None:
@@ -413,9 +523,13 @@ def request_lines(
 
 
 def _asked(words: Catalogue, found: Iterator[bytes]) -> Iterator[str]:
-    """Each request as the index says it: what it asked for, on which day, and all that was written."""
+    """Each request as the index says it: what it asked for, on which day, and all that was
+    written.
+    """
     for line in found:
         request = msgspec.json.decode(line, type=SeenRequest)
         right = words.say(f"rights.kind.{request.kind.value}")
         written_in = [one.words for one in request.steps if one.words]
-        yield ": ".join([words.say("request.of", right=right, day=words.day(request.received_at)), *written_in])
+        yield ": ".join(
+            [words.say("request.of", right=right, day=words.day(request.received_at)), *written_in]
+        )

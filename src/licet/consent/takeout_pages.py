@@ -1,7 +1,9 @@
-"""What is taken out, as pages that a browser opens from the folder: an index in words, and one page a conversation.
+"""What is taken out, as pages that a browser opens from the folder: an index in words, and one page
+a conversation.
 
-No script, no picture, nothing from elsewhere: each page is whole in itself, with its few rules of style inside. All text of
-people is escaped. Beside each page lies the file that a program reads; the index names and links every one of both.
+No script, no picture, nothing from elsewhere: each page is whole in itself, with its few rules of
+style inside. All text of people is escaped. Beside each page lies the file that a program reads;
+the index names and links every one of both.
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ class PageLink(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IndexFacts(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """What the index says beside its links. ``lines`` are sentences by section; ``files`` are all that lie in the zip."""
+    """What the index says beside its links. ``lines`` are sentences by section; ``files`` are all
+    that lie in the zip.
+    """
 
     taken_at: datetime
     plan: str
@@ -49,16 +53,23 @@ def page(words: Catalogue, title: str, body: str) -> bytes:
     return (
         f'<!doctype html>\n<html lang="{words.language}">\n<head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; style-src '
+        "'unsafe-inline'\">"
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n<body>\n{body}</body>\n</html>\n"
     ).encode()
 
 
 def conversation(words: Catalogue, line: dict[str, Any]) -> tuple[PageLink, bytes]:
-    """The page of a conversation, from its line in `messages.jsonl`, and how the index links to it."""
-    first = instant(line["messages"][0]["created_at"]) if line["messages"][0]["created_at"] else None
+    """The page of a conversation, from its line in `messages.jsonl`, and how the index links to
+    it.
+    """
+    first = (
+        instant(line["messages"][0]["created_at"]) if line["messages"][0]["created_at"] else None
+    )
     title = line["title"] or (
-        words.say("chats.untitled", day=words.day(first)) if first else words.say("takeout.untitled")
+        words.say("chats.untitled", day=words.day(first))
+        if first
+        else words.say("takeout.untitled")
     )
     about = [words.say(f"chats.kind.{line['kind']}")]
     about += [words.day(first)] if first else []
@@ -67,7 +78,10 @@ def conversation(words: Catalogue, line: dict[str, Any]) -> tuple[PageLink, byte
     about += [words.say("search.use.kept_out")] if line["kept_out"] else []
     said = "".join(_message(words, message) for message in line["messages"])
     back = f'<p><a href="../{INDEX}">{escape(words.say("takeout.index.title"))}</a></p>'
-    body = f"{back}\n<h1>{escape(title)}</h1>\n<p class=soft>{escape(' · '.join(about))}</p>\n<ol>\n{said}</ol>\n"
+    body = (
+        f"{back}\n<h1>{escape(title)}</h1>\n<p "
+        f"class=soft>{escape(' · '.join(about))}</p>\n<ol>\n{said}</ol>\n"
+    )
     href = f"chats/{line['conversation_id']}.html"
     return PageLink(href=href, title=title, about=" · ".join(about)), page(words, title, body)
 
@@ -76,8 +90,15 @@ def _message(words: Catalogue, message: dict[str, Any]) -> str:
     content = message["content"]
     parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
     text = "\n".join(part["text"] for part in parts if part["type"] == "text")
-    more = [words.say("chat.turn.file", name=part["filename"]) for part in parts if part["type"] == "file"]
-    more += [words.say("chat.turn.call", name=call["function"]["name"]) for call in message.get("tool_calls", ())]
+    more = [
+        words.say("chat.turn.file", name=part["filename"])
+        for part in parts
+        if part["type"] == "file"
+    ]
+    more += [
+        words.say("chat.turn.call", name=call["function"]["name"])
+        for call in message.get("tool_calls", ())
+    ]
     who = own_conversations.speaker(message["role"], message["origin"])
     when = words.moment(instant(message["created_at"])) if message["created_at"] else ""
     lines = "".join(f"<p class=soft>{escape(one)}</p>" for one in more)
@@ -87,33 +108,52 @@ def _message(words: Catalogue, message: dict[str, Any]) -> str:
 
 def feedback(words: Catalogue, lines: Iterator[bytes]) -> Iterator[bytes]:
     """The page of all feedback, piece by piece, from the lines of `feedback.jsonl`."""
-    yield from _framed(words, words.say("feedback.title"), _feedback(words, lines), words.say("feedback.none"))
+    yield from _framed(
+        words, words.say("feedback.title"), _feedback(words, lines), words.say("feedback.none")
+    )
 
 
 def _feedback(words: Catalogue, lines: Iterator[bytes]) -> Iterator[str]:
     for raw in lines:
         one = json.loads(raw)
         rated = "check" if one["check"] else "rating"
-        said = [words.say(f"feedback.{rated}.{one['rating']}"), words.say(f"feedback.share.{one['share']}")]
+        said = [
+            words.say(f"feedback.{rated}.{one['rating']}"),
+            words.say(f"feedback.share.{one['share']}"),
+        ]
         said += (
-            [words.say("takeout.taken_back", day=words.day(instant(one["taken_back"])))] if one["taken_back"] else []
+            [words.say("takeout.taken_back", day=words.day(instant(one["taken_back"])))]
+            if one["taken_back"]
+            else []
         )
         texts = [(words.say("feedback.comment"), one["comment"])] if one["comment"] else []
-        texts += [(words.say("chat.part.message", first=shared["turn"]), shared["text"]) for shared in one["shared"]]
-        yield _section(words.say("feedback.of", day=words.moment(instant(one["given"]))), said, texts)
+        texts += [
+            (words.say("chat.part.message", first=shared["turn"]), shared["text"])
+            for shared in one["shared"]
+        ]
+        yield _section(
+            words.say("feedback.of", day=words.moment(instant(one["given"]))), said, texts
+        )
 
 
 def safety_copies(words: Catalogue, lines: Iterator[bytes]) -> Iterator[bytes]:
     """The page of what the safety team keeps, from the lines of `safety_copies.jsonl`."""
-    yield from _framed(words, words.say("data.safety"), _copies(words, lines), words.say("timeline.none.safety"))
+    yield from _framed(
+        words, words.say("data.safety"), _copies(words, lines), words.say("timeline.none.safety")
+    )
 
 
 def _copies(words: Catalogue, lines: Iterator[bytes]) -> Iterator[str]:
     for raw in lines:
         one = json.loads(raw)
-        until = words.say("chats.kept", day=words.day(instant(one["kept_until"]))) if one["kept_until"] else ""
+        until = (
+            words.say("chats.kept", day=words.day(instant(one["kept_until"])))
+            if one["kept_until"]
+            else ""
+        )
         texts = [
-            (words.say(f"chat.turn.{'typed' if s['role'] == 'user' else s['role']}"), s["text"]) for s in one["copied"]
+            (words.say(f"chat.turn.{'typed' if s['role'] == 'user' else s['role']}"), s["text"])
+            for s in one["copied"]
         ]
         yield _section(one["conversation"], [until], texts)
 
@@ -121,7 +161,8 @@ def _copies(words: Catalogue, lines: Iterator[bytes]) -> Iterator[str]:
 def _section(title: str, said: Sequence[str], texts: Sequence[tuple[str, str]]) -> str:
     told = "".join(f"<p>{escape(line)}</p>" for line in said if line)
     quoted = "".join(
-        f'<p><strong>{escape(term)}</strong></p><p class=words dir="auto">{escape(text)}</p>' for term, text in texts
+        f'<p><strong>{escape(term)}</strong></p><p class=words dir="auto">{escape(text)}</p>'
+        for term, text in texts
     )
     return f"<h2>{escape(title)}</h2>\n{told}{quoted}\n"
 
@@ -130,7 +171,9 @@ def _framed(words: Catalogue, title: str, sections: Iterator[str], nothing: str)
     """A page that is made as it is sent: what stands before its sections, them, and its end."""
     mark = "\0"
     back = f'<p><a href="{INDEX}">{escape(words.say("takeout.index.title"))}</a></p>'
-    head, _, end = page(words, title, f"{back}\n<h1>{escape(title)}</h1>\n{mark}").decode().partition(mark)
+    head, _, end = (
+        page(words, title, f"{back}\n<h1>{escape(title)}</h1>\n{mark}").decode().partition(mark)
+    )
     yield head.encode()
     is_empty = True
     for section in sections:
@@ -145,32 +188,57 @@ def index(words: Catalogue, facts: IndexFacts, chats: Sequence[PageLink]) -> byt
     """The page to begin with."""
     title = words.say("takeout.index.title")
     body = [f"<h1>{escape(title)}</h1>"]
-    body.append(f"<p>{escape(words.say('takeout.index.about', day=words.moment(facts.taken_at), plan=facts.plan))}</p>")
+    body.append(
+        f"<p>{escape(words.say('takeout.index.about', day=words.moment(facts.taken_at), plan=facts.plan))}</p>"
+    )
     listed = [
-        f'<a href="{escape(one.href)}">{escape(one.title)}</a> <small>{escape(one.about)}</small>' for one in chats
+        f'<a href="{escape(one.href)}">{escape(one.title)}</a> <small>{escape(one.about)}</small>'
+        for one in chats
     ]
     body.append(_list(words.say("chats.list"), listed, words.say("chats.none")))
     for name, href in (("feedback.title", FEEDBACK), ("data.safety", COPIES)):
         label = words.say(name)
         body.append(f'<h2>{escape(label)}</h2>\n<p><a href="{href}">{escape(label)}</a></p>')
     for section, lines in facts.lines.items():
-        body.append(_list(words.say(section), [escape(line) for line in lines], words.say("settings.releases.none")))
-    files = [f'<a href="{escape(name)}">{escape(name)}</a>{_about(words, name)}' for name in facts.files]
+        body.append(
+            _list(
+                words.say(section),
+                [escape(line) for line in lines],
+                words.say("settings.releases.none"),
+            )
+        )
+    files = [
+        f'<a href="{escape(name)}">{escape(name)}</a>{_about(words, name)}' for name in facts.files
+    ]
     body.append(_list(words.say("takeout.index.files"), files, ""))
     body.append(f"<h2>{escape(words.say('takeout.index.elsewhere'))}</h2>")
-    body.append(f"<p>{escape(words.say('takeout.index.import'))}</p>\n<pre>licet import FOLDER</pre>")
+    body.append(
+        f"<p>{escape(words.say('takeout.index.import'))}</p>\n<pre>licet import FOLDER</pre>"
+    )
     return page(words, title, "\n".join(body) + "\n")
 
 
 def _list(title: str, items: Sequence[str], nothing: str) -> str:
     inside = "".join(f"<li>{item}</li>\n" for item in items)
-    return f"<h2>{escape(title)}</h2>\n" + (f"<ul>\n{inside}</ul>" if items else f"<p>{escape(nothing)}</p>")
+    return f"<h2>{escape(title)}</h2>\n" + (
+        f"<ul>\n{inside}</ul>" if items else f"<p>{escape(nothing)}</p>"
+    )
 
 
 def _about(words: Catalogue, name: str) -> str:
     """What a file is, where that is known by its name."""
-    known = name.split("/")[0].removesuffix(".jsonl").removesuffix(".csv").removesuffix(".json").removesuffix(".txt")
-    return f" <small>{escape(words.say(f'takeout.file.{known}'))}</small>" if known in FILES_KNOWN else ""
+    known = (
+        name.split("/")[0]
+        .removesuffix(".jsonl")
+        .removesuffix(".csv")
+        .removesuffix(".json")
+        .removesuffix(".txt")
+    )
+    return (
+        f" <small>{escape(words.say(f'takeout.file.{known}'))}</small>"
+        if known in FILES_KNOWN
+        else ""
+    )
 
 
 INDEX, FEEDBACK, COPIES = "index.html", "feedback.html", "safety_copies.html"

@@ -1,10 +1,11 @@
-"""Documents as Arrow record batches: what kernels read and write, the same types under every engine.
+"""Documents as Arrow record batches: what kernels read and write, the same types under every
+engine.
 
-A document is what becomes one row of a release: the texts of one conversation, or of one side thread in it. Each
-text has a voice, which says whose it is.
+A document is what becomes one row of a release: the texts of one conversation, or of one side
+thread in it. Each text has a voice, which says whose it is.
 
-Types are the large ones throughout (64-bit offsets): a batch may hold a turn of 50 MB, and engines that know no
-others give back what they were given. Nothing here is nullable.
+Types are the large ones throughout (64-bit offsets): a batch may hold a turn of 50 MB, and engines
+that know no others give back what they were given. Nothing here is nullable.
 """
 
 from __future__ import annotations
@@ -24,7 +25,11 @@ T = TypeVar("T")
 SAID = frozenset({Voice.user, Voice.assistant, Voice.tool, Voice.call})
 PROSE = frozenset({Voice.user, Voice.assistant})
 STRING, BINARY = pa.large_string(), pa.large_binary()
-STRINGS, BINARIES, NUMBERS = pa.large_list(STRING), pa.large_list(BINARY), pa.large_list(pa.uint32())
+STRINGS, BINARIES, NUMBERS = (
+    pa.large_list(STRING),
+    pa.large_list(BINARY),
+    pa.large_list(pa.uint32()),
+)
 _FIELDS: list[tuple[str, pa.DataType]] = [
     ("number", pa.uint64()),
     ("account", BINARY),
@@ -69,12 +74,16 @@ def _batch(documents: Sequence[Document], first: int) -> pa.RecordBatch:
 
 
 def _unicode(text: str) -> str:
-    """``text`` with a question mark for each half of a surrogate pair, which is no Unicode and has no UTF-8."""
+    """``text`` with a question mark for each half of a surrogate pair, which is no Unicode and has
+    no UTF-8.
+    """
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def column(batch: pa.RecordBatch, name: str) -> list[Any]:
-    """The values of a column. By way of numpy: `to_pylist` makes an object of Arrow's for each of them."""
+    """The values of a column. By way of numpy: `to_pylist` makes an object of Arrow's for each of
+    them.
+    """
     array = batch.column(name)
     if not isinstance(array, pa.LargeListArray):
         return _values(array)
@@ -88,7 +97,9 @@ def _values(array: Any) -> list[Any]:  # noqa: ANN401 of any type
     return values
 
 
-def adding(batch: pa.RecordBatch, **columns: tuple[pa.DataType, Sequence[Any] | pa.Array[Any]]) -> pa.RecordBatch:
+def adding(
+    batch: pa.RecordBatch, **columns: tuple[pa.DataType, Sequence[Any] | pa.Array[Any]]
+) -> pa.RecordBatch:
     """``batch`` with these columns put at its end, or in the place of those of the same name."""
     names, arrays = list(batch.schema.names), list(batch.columns)
     for name, (kind, values) in columns.items():
@@ -103,7 +114,9 @@ def adding(batch: pa.RecordBatch, **columns: tuple[pa.DataType, Sequence[Any] | 
 
 def whole(table: pa.Table) -> pa.RecordBatch:
     """The one batch that ``table`` holds."""
-    (batch,) = table.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], schema=table.schema)]
+    (batch,) = table.combine_chunks().to_batches() or [
+        pa.RecordBatch.from_pylist([], schema=table.schema)
+    ]
     return batch
 
 

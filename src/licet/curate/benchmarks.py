@@ -1,11 +1,14 @@
-"""Decontamination: texts that contain a question of a benchmark are marked, so that they are not used to train for it.
+"""Decontamination: texts that contain a question of a benchmark are marked, so that they are not
+used to train for it.
 
-By the rule ``palm`` a text contains a question if ``HELD_MIN`` of the question's eight-word shingles are in it (Chowdhery et
-al. 2022, section 8). By ``gpt-3`` it does if it holds one run of thirteen words of the question (Brown et al. 2020, appendix
-C, which cuts out two hundred characters around the run; here the conversation is left out as a whole). Questions with fewer
-words than a run cannot be told from common phrases and are not in the list.
-A file of questions names another rule than ``palm`` in its first line, so that a list keeps the rule that it was made for.
-The list contains hashes under a fixed key. The key is not secret: benchmarks are public, and the list is the same everywhere.
+By the rule ``palm`` a text contains a question if ``HELD_MIN`` of the question's eight-word
+shingles are in it (Chowdhery et al. 2022, section 8). By ``gpt-3`` it does if it holds one run of
+thirteen words of the question (Brown et al. 2020, appendix C, which cuts out two hundred characters
+around the run; here the conversation is left out as a whole). Questions with fewer words than a run
+cannot be told from common phrases and are not in the list. A file of questions names another rule
+than ``palm`` in its first line, so that a list keeps the rule that it was made for. The list
+contains hashes under a fixed key. The key is not secret: benchmarks are public, and the list is the
+same everywhere.
 """
 
 from __future__ import annotations
@@ -43,7 +46,8 @@ class OverlapRule(StrEnum):
 class Benchmarks(msgspec.Struct, frozen=True, kw_only=True):
     """The shingles of all questions, sorted, each with its question; how many each question has.
 
-    Three buffers of little-endian numbers, so that a plan that holds one is hashed and sent as it is.
+    Three buffers of little-endian numbers, so that a plan that holds one is hashed and sent as it
+    is.
     """
 
     hashes: bytes = b""
@@ -64,10 +68,19 @@ class Benchmarks(msgspec.Struct, frozen=True, kw_only=True):
         found = []
         for text in texts:
             own = np.unique(np.concatenate([_hashes(piece, self.rule) for piece in _pieces(text)]))
-            first, last = np.searchsorted(hashes, own, "left"), np.searchsorted(hashes, own, "right")
+            first, last = (
+                np.searchsorted(hashes, own, "left"),
+                np.searchsorted(hashes, own, "right"),
+            )
             among = [questions[first[n] : last[n]] for n in np.flatnonzero(last > first)]
             asked, counts = np.unique(np.concatenate(among or [questions[:0]]), return_counts=True)
-            found.append(bool((counts >= (1 if self.rule is OverlapRule.gpt3 else HELD_MIN * sizes[asked])).any()))
+            found.append(
+                bool(
+                    (
+                        counts >= (1 if self.rule is OverlapRule.gpt3 else HELD_MIN * sizes[asked])
+                    ).any()
+                )
+            )
         return found
 
 
@@ -95,15 +108,21 @@ def read(path: Path) -> Benchmarks:
     """The list in a file with one question a line; InputError where it cannot be read."""
     try:
         if path.stat().st_size > FILE_BYTES_MAX:
-            raise InputError(f"has more than `{FILE_BYTES_MAX}` bytes", "split the list", file=str(path))
+            raise InputError(
+                f"has more than `{FILE_BYTES_MAX}` bytes", "split the list", file=str(path)
+            )
         lines = path.read_text("utf-8").splitlines()
     except OSError as error:
         reason = (error.strerror or "unknown").lower()
-        raise InputError(f"cannot be read: {reason}", "name a file with one question a line", file=str(path)) from error
+        raise InputError(
+            f"cannot be read: {reason}", "name a file with one question a line", file=str(path)
+        ) from error
     except UnicodeDecodeError as error:
         raise InputError("is not UTF-8", "save it as UTF-8", file=str(path)) from error
     if len(lines) > QUESTIONS_MAX:
-        raise InputError(f"has more than `{QUESTIONS_MAX}` questions", "split the list", file=str(path))
+        raise InputError(
+            f"has more than `{QUESTIONS_MAX}` questions", "split the list", file=str(path)
+        )
     return of(*_ruled(lines, path))
 
 
@@ -114,7 +133,9 @@ def _ruled(lines: list[str], path: Path) -> tuple[list[str], OverlapRule]:
     name = lines[0].removeprefix(RULE_LINE).strip()
     if name not in list(OverlapRule):
         known = " or ".join(f"`{RULE_LINE}{rule}`" for rule in OverlapRule)
-        raise InputError(f"`{name}` is no rule of overlap", f"write {known} in the first line", file=str(path))
+        raise InputError(
+            f"`{name}` is no rule of overlap", f"write {known} in the first line", file=str(path)
+        )
     return lines[1:], OverlapRule(name)
 
 
@@ -124,4 +145,7 @@ def _hashes(text: bytes, rule: OverlapRule) -> np.ndarray[tuple[int, ...], np.dt
 
 def _pieces(text: str) -> Iterator[bytes]:
     data = text.encode("utf-8", "replace")
-    return (data[start : start + CHUNK_BYTES_MAX] for start in range(0, max(len(data), 1), CHUNK_BYTES_MAX))
+    return (
+        data[start : start + CHUNK_BYTES_MAX]
+        for start in range(0, max(len(data), 1), CHUNK_BYTES_MAX)
+    )

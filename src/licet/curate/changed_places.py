@@ -1,4 +1,6 @@
-"""Counts what de-identification put in the place of what, by kind and place: in prose, in code, within a word."""
+"""Counts what de-identification put in the place of what, by kind and place: in prose, in code,
+within a word.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,14 @@ from collections.abc import Sequence
 from licet.curate.code_strings import CodePlaces
 from licet.curate.deidentify import Substitution
 from licet.curate.labels import code_line
-from licet.release.changed_words import NAMES, SAMPLE_CHARS, SAMPLES_MAX, ChangedPlace, ChangedWords, ChangePlace
+from licet.release.changed_words import (
+    NAMES,
+    SAMPLE_CHARS,
+    SAMPLES_MAX,
+    ChangedPlace,
+    ChangedWords,
+    ChangePlace,
+)
 
 # The author of a commit or a mail: a name before its address is one in the output of a program too.
 _WITH_ADDRESS = re.compile(r" ?<[^<>@\s]{1,64}@[^<>\s]{1,255}>")
@@ -49,7 +58,9 @@ def place_of(text: str, each: Substitution, places: CodePlaces | None = None) ->
 def _joins(before: str, after: str) -> bool:
     """Whether two characters are parts of one word; scripts without blanks write all words so."""
     both = before + after
-    return len(both) == 2 and all(one.isalnum() or one == "_" for one in both) and max(both) < "\u0e00"
+    return (
+        len(both) == 2 and all(one.isalnum() or one == "_" for one in both) and max(both) < "\u0e00"
+    )
 
 
 def _words(text: str) -> int:

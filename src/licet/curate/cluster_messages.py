@@ -1,12 +1,15 @@
-"""What a build and its workers on a cluster say to each other: messages of a closed schema, sealed in order.
+"""What a build and its workers on a cluster say to each other: messages of a closed schema, sealed
+in order.
 
-A build hands each worker a secret of 32 random bytes when it starts it, and both exchange X25519 keys. The key of their
-messages comes from both (HKDF-SHA-256, the secret as salt): who can write what Ray passes on but has not seen the secret can
-neither read a message nor make one, and who has only seen the secret reads nothing that was recorded. Each message has a
-nonce that is used once: its direction, and a number that counts up. So one that was changed, repeated, left out or moved is
+A build hands each worker a secret of 32 random bytes when it starts it, and both exchange X25519
+keys. The key of their messages comes from both (HKDF-SHA-256, the secret as salt): who can write
+what Ray passes on but has not seen the secret can neither read a message nor make one, and who has
+only seen the secret reads nothing that was recorded. Each message has a nonce that is used once:
+its direction, and a number that counts up. So one that was changed, repeated, left out or moved is
 refused, and nothing after it is taken.
 
-A message is MessagePack of one of the types below, and is decoded as that and nothing else. No message is code.
+A message is MessagePack of one of the types below, and is decoded as that and nothing else. No
+message is code.
 """
 
 from __future__ import annotations
@@ -56,7 +59,9 @@ _POLICY = "policy.yaml"  # what errors call a text that was sent
 
 
 class WorkerHello(msgspec.Struct, frozen=True, tag=True):
-    """The first message of a worker: that it could be opened proves that it has the secret. ``software``: its version."""
+    """The first message of a worker: that it could be opened proves that it has the secret.
+    ``software``: its version.
+    """
 
     software: str
 
@@ -122,7 +127,14 @@ class PageMade(msgspec.Struct, frozen=True, tag=True):
 
 BuildShape: TypeAlias = ClusterJob | PageTask | DecidedAt | LostDocuments | FirstOrdinal | MayCommit
 WorkerShape: TypeAlias = (
-    WorkerHello | PageBegins | PageLost | PageRows | PageCommits | PageMade | WorkerSays | WorkerFailed
+    WorkerHello
+    | PageBegins
+    | PageLost
+    | PageRows
+    | PageCommits
+    | PageMade
+    | WorkerSays
+    | WorkerFailed
 )
 _FIELDS = PageShape.__struct_fields__
 
@@ -166,7 +178,11 @@ def decode_for_build(data: bytes) -> WorkerMessage | WorkerHello:
     message = cast(WorkerShape, _decode(data, _TO_BUILD))
     if isinstance(message, PageMade):
         page = message.page
-        return PageBuilt(BuiltPage(**{name: getattr(page, name) for name in _FIELDS}) if page is not None else None)
+        return PageBuilt(
+            BuiltPage(**{name: getattr(page, name) for name in _FIELDS})
+            if page is not None
+            else None
+        )
     return message
 
 
@@ -188,27 +204,37 @@ def _build_shape(message: BuildMessage) -> BuildShape:
 
 def _job_shape(job: WorkerJob) -> ClusterJob:
     if not isinstance(job.curation, PlanCuration):
-        raise UsageError("the workers of a cluster curate by a plan", "build with processes of this machine")
+        raise UsageError(
+            "the workers of a cluster curate by a plan", "build with processes of this machine"
+        )
     base = None
     if job.base is not None:
         folder, release, manifest = job.base
         base = BaseShape(folder=str(folder), release=release, manifest=manifest)
     return ClusterJob(
-        dsn=job.dsn, config=job.config, policies=tuple(one.text().decode() for one in job.policies.versions),
-        release=job.release, plan=shape_of(job.curation.plan_steps), base=base, page_bytes_max=job.page_bytes_max,
+        dsn=job.dsn,
+        config=job.config,
+        policies=tuple(one.text().decode() for one in job.policies.versions),
+        release=job.release,
+        plan=shape_of(job.curation.plan_steps),
+        base=base,
+        page_bytes_max=job.page_bytes_max,
         looks_ahead=job.looks_ahead,
-    )  # fmt: skip
+    )
 
 
 def _job(shape: ClusterJob) -> WorkerJob:
     base = shape.base
     return WorkerJob(
-        dsn=shape.dsn, config=shape.config,
-        policies=Policies(parse(text.encode(), _POLICY) for text in shape.policies), release=shape.release,
+        dsn=shape.dsn,
+        config=shape.config,
+        policies=Policies(parse(text.encode(), _POLICY) for text in shape.policies),
+        release=shape.release,
         curation=PlanCuration(plan_of(shape.plan), Local()),
         base=(Path(base.folder), base.release, base.manifest) if base is not None else None,
-        page_bytes_max=shape.page_bytes_max, looks_ahead=shape.looks_ahead,
-    )  # fmt: skip
+        page_bytes_max=shape.page_bytes_max,
+        looks_ahead=shape.looks_ahead,
+    )
 
 
 def _path_text(value: object) -> str:
@@ -232,14 +258,18 @@ def _decode(data: bytes, decoder: msgspec.msgpack.Decoder[object]) -> object:
     try:
         return decoder.decode(data)
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        raise BrokenError("a message between a build and a worker on the cluster is none of the schema") from None
+        raise BrokenError(
+            "a message between a build and a worker on the cluster is none of the schema"
+        ) from None
 
 
 # Sealing
 
 
 class MessageChannel:
-    """Messages in order between a build and one worker. ``sends``: 0 for the build, 1 for the worker."""
+    """Messages in order between a build and one worker. ``sends``: 0 for the build, 1 for the
+    worker.
+    """
 
     def __init__(self, key: bytes, *, sends: int) -> None:
         self._key, self._sends, self._is_broken = AESGCM(key), sends, False
@@ -249,25 +279,35 @@ class MessageChannel:
         return self._key.encrypt(self._nonce(self._sends), message, FORMAT)
 
     def open(self, sealed: object) -> bytes:
-        """The next message; BrokenError if it is not the next one that the other sealed, and for all after that."""
-        is_taken = isinstance(sealed, bytes) and len(sealed) <= MESSAGE_BYTES_MAX and not self._is_broken
+        """The next message; BrokenError if it is not the next one that the other sealed, and for
+        all after that.
+        """
+        is_taken = (
+            isinstance(sealed, bytes) and len(sealed) <= MESSAGE_BYTES_MAX and not self._is_broken
+        )
         try:
             if is_taken:
                 return self._key.decrypt(self._nonce(1 - self._sends), cast(bytes, sealed), FORMAT)
         except InvalidTag:
             pass
         self._is_broken = True
-        raise BrokenError("a message on the cluster is not the next one that was sealed: it was changed or moved")
+        raise BrokenError(
+            "a message on the cluster is not the next one that was sealed: it was changed or moved"
+        )
 
     def _nonce(self, direction: int) -> bytes:
         self._counts[direction] += 1
         return direction.to_bytes(4, "big") + self._counts[direction].to_bytes(8, "big")
 
 
-def message_key(own: X25519PrivateKey, other: bytes, secret: bytes, *, publics: tuple[bytes, bytes]) -> bytes:
-    """The key of the messages of a build and a worker: RFC 7748, and RFC 5869 with the secret as salt.
+def message_key(
+    own: X25519PrivateKey, other: bytes, secret: bytes, *, publics: tuple[bytes, bytes]
+) -> bytes:
+    """The key of the messages of a build and a worker: RFC 7748, and RFC 5869 with the secret as
+    salt.
 
-    ``publics``: the public keys of the build and of the worker. BrokenError for a public key that agrees with any.
+    ``publics``: the public keys of the build and of the worker. BrokenError for a public key that
+    agrees with any.
     """
     try:
         shared = own.exchange(X25519PublicKey.from_public_bytes(other))

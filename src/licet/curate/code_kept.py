@@ -1,7 +1,8 @@
 """Whether fenced code that a parser takes is still taken by it once identifiers were replaced.
 
-Parsers: those of Python, JSON, YAML and TOML that this interpreter has. Other languages, blocks above `BLOCK_CHARS_MAX`
-and blocks that are not valid to begin with are not counted. Nothing of a block is executed: YAML is read as events.
+Parsers: those of Python, JSON, YAML and TOML that this interpreter has. Other languages, blocks
+above `BLOCK_CHARS_MAX` and blocks that are not valid to begin with are not counted. Nothing of a
+block is executed: YAML is read as events.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from collections.abc import Callable, Sequence
 import yaml
 
 BLOCK_CHARS_MAX = 100_000
-_FENCED = re.compile(r"^[ \t]*```[ \t]*(\w+)[ \t]*\n(.*?)^[ \t]*```[ \t]*$", re.MULTILINE | re.DOTALL)
+_FENCED = re.compile(
+    r"^[ \t]*```[ \t]*(\w+)[ \t]*\n(.*?)^[ \t]*```[ \t]*$", re.MULTILINE | re.DOTALL
+)
 _REFUSALS = (SyntaxError, ValueError, RecursionError, MemoryError, yaml.YAMLError)
 
 
@@ -37,7 +40,8 @@ _PARSERS: dict[str, Callable[[str], object]] = {
 
 
 def counted(said: Sequence[str], leaves: Sequence[str]) -> tuple[int, int]:
-    """How many blocks of ``said`` a parser takes, and how many of these it takes no more in ``leaves``, text by text.
+    """How many blocks of ``said`` a parser takes, and how many of these it takes no more in
+    ``leaves``, text by text.
 
     Where a text has another number of blocks than before, all of its blocks count as broken.
     """

@@ -1,14 +1,17 @@
-"""Names in code: they are searched for in its strings and comments and nowhere else, and what is code in prose is none.
+"""Names in code: they are searched for in its strings and comments and nowhere else, and what is
+code in prose is none.
 
-Promise: a span in lines of code is kept only if it is inside one string or one comment and does not split a word, so that
-replacing it leaves the code valid. Anywhere, also in a string, a span is dropped that is part of an identifier with its dots
-or brackets (``os.Getenv``, ``Random.seed()``), a name in a template (``{User}``), a key of JSON, inline code, a formula, an
-address of the web or a path. In prose every other span is kept.
+Promise: a span in lines of code is kept only if it is inside one string or one comment and does not
+split a word, so that replacing it leaves the code valid. Anywhere, also in a string, a span is
+dropped that is part of an identifier with its dots or brackets (``os.Getenv``, ``Random.seed()``),
+a name in a template (``{User}``), a key of JSON, inline code, a formula, an address of the web or a
+path. In prose every other span is kept.
 
-Code is a fenced block with the name of a programming language, a text that is one JSON value, a text of which most lines look
-like code, and lines that do (labels.py). Data in fences (CSV, YAML, logs) is treated as prose. Strings and comments are
-recognised by the delimiters of the language, with Rust's lifetimes and raw strings, Go's raw strings, the text blocks of Java,
-the regular expressions of JavaScript; where no language is named, by those of its likely family.
+Code is a fenced block with the name of a programming language, a text that is one JSON value, a
+text of which most lines look like code, and lines that do (labels.py). Data in fences (CSV, YAML,
+logs) is treated as prose. Strings and comments are recognised by the delimiters of the language,
+with Rust's lifetimes and raw strings, Go's raw strings, the text blocks of Java, the regular
+expressions of JavaScript; where no language is named, by those of its likely family.
 """
 
 from __future__ import annotations
@@ -26,24 +29,36 @@ from licet.curate.labels import code_line
 class _Syntax(NamedTuple):
     """How strings and comments of some languages are written."""
 
-    opens: re.Pattern[str]  # what begins one; the group `skip` only looks like it, in `raw` a backslash is a letter
+    # what begins one; the group `skip` only looks like it, in `raw` a backslash is a letter
+    opens: re.Pattern[str]
     across: str = "`"  # the quotes whose strings go over the end of a line, beside those of three
     literal: str = ""  # the quotes in whose strings a backslash is a letter
     nested: bool = False  # whether a comment may stand in a comment
 
 
 def _syntax(
-    *comments: str, skip: str = "", raw: str = "", across: str = "`", literal: str = "", nested: bool = False
+    *comments: str,
+    skip: str = "",
+    raw: str = "",
+    across: str = "`",
+    literal: str = "",
+    nested: bool = False,
 ) -> _Syntax:
     """``comments``: patterns of what opens one."""
     skips = "|".join(filter(None, (r"\\.", skip)))
-    opens = (f"(?P<skip>{skips})", *([f"(?P<raw>{raw})"] if raw else []), *comments, "\"\"\"|'''|[\"'`]")
+    opens = (
+        f"(?P<skip>{skips})",
+        *([f"(?P<raw>{raw})"] if raw else []),
+        *comments,
+        "\"\"\"|'''|[\"'`]",
+    )
     return _Syntax(re.compile("|".join(opens), re.DOTALL), across, literal, nested)
 
 
 _LIFETIME = r"'(?:\w+)(?!\w|')"  # of Rust, where a character closes behind its letter
 _LIKELY_LIFETIME = r"(?<=[&<])'[a-z_]\w*(?![\w'])|'[a-z_]\w*(?=>)"
-_REGEX = r"(?<=[(,=:\[!&|?{};\n])[ \t]*/(?![*/])(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n\[])+/"  # of JavaScript
+# of JavaScript
+_REGEX = r"(?<=[(,=:\[!&|?{};\n])[ \t]*/(?![*/])(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n\[])+/"
 _C = ("//", r"/\*")
 _SLASHES = _syntax(*_C, skip=_LIKELY_LIFETIME)
 _RUST = _syntax(*_C, skip=_LIFETIME, raw=r'\b[bc]?r(?P<hashes>#*)"', across='"', nested=True)
@@ -54,7 +69,9 @@ _ANY = _syntax("#", *_C, "--", "<!--", skip=_LIKELY_LIFETIME)
 _JSON = _syntax()
 _FAMILIES = {
     "elixir julia py python python3 r rb ruby": _HASH,
-    "bash dockerfile perl powershell sh shell zsh": _syntax(r"(?<![^\s;(])#", across="`\"'", literal="'"),
+    "bash dockerfile perl powershell sh shell zsh": _syntax(
+        r"(?<![^\s;(])#", across="`\"'", literal="'"
+    ),
     "css dart java kotlin objc php scala scss swift": _syntax(*_C),
     "c c++ cpp": _syntax(*_C, raw=r'\b(?:u8|[uUL])?R"(?P<word>[^\s()\\"]{0,16})\('),
     "c# cs csharp": _syntax(*_C, raw=r'@\$?"'),
@@ -66,7 +83,9 @@ _FAMILIES = {
     "vue": _syntax("<!--", *_C),
     "diff": _JSON,
 }
-_LANGUAGES = {language: syntax for languages, syntax in _FAMILIES.items() for language in languages.split()}
+_LANGUAGES = {
+    language: syntax for languages, syntax in _FAMILIES.items() for language in languages.split()
+}
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)[ \t]*([\w#+]*)[^\n]*$", re.MULTILINE)
 
 _NUMBERED = re.compile(r"^\s*\d+[→\t|:]")  # as tools show the lines of a file
@@ -75,7 +94,9 @@ _CODEISH = re.compile(
 )
 _COMMENTED = re.compile(r"\s*/?\*")
 _ENDED = re.compile(r"[;{}]\s*$", re.MULTILINE)
-_OF_RUST = re.compile(r"^\s*(?:pub(?:\([a-z]+\))? )?(?:fn \w+|impl\b|use \w+::|let mut |#\[\w+)", re.MULTILINE)
+_OF_RUST = re.compile(
+    r"^\s*(?:pub(?:\([a-z]+\))? )?(?:fn \w+|impl\b|use \w+::|let mut |#\[\w+)", re.MULTILINE
+)
 _OF_GO = re.compile(r"^(?:package \w+$|func [\w(]|import \()", re.MULTILINE)
 _SQL = re.compile(r"^\s*(?:SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|WITH|BEGIN)\b", re.MULTILINE)
 LINES_READ_MAX = 400
@@ -106,7 +127,11 @@ def readable(text: str, spans: Sequence[DetectedSpan]) -> list[DetectedSpan]:
     if not spans:
         return []
     areas = _areas(text)
-    return [span for span in spans if not _is_code(text, span.start, span.end) and _stays(text, span, areas)]
+    return [
+        span
+        for span in spans
+        if not _is_code(text, span.start, span.end) and _stays(text, span, areas)
+    ]
 
 
 class CodePlaces:
@@ -119,7 +144,9 @@ class CodePlaces:
         self._lines: dict[int, bool] = {}  # whether a line is code, by where it begins
 
     def holds(self, place: int) -> bool:
-        """Whether a place lies in a fence or a text of code, a line that looks like code, or between backticks."""
+        """Whether a place lies in a fence or a text of code, a line that looks like code, or
+        between backticks.
+        """
         if any(start <= place < end for start, end in self._areas):
             return True
         text = self._text
@@ -174,12 +201,16 @@ def _areas(text: str) -> list[_Area]:
 def _is_file(text: str) -> bool:
     """Whether most lines of a text look like code, and some like nothing else."""
     lines = [
-        _NUMBERED.sub("", line, count=1) for line in text.split("\n", LINES_READ_MAX)[:LINES_READ_MAX] if line.strip()
+        _NUMBERED.sub("", line, count=1)
+        for line in text.split("\n", LINES_READ_MAX)[:LINES_READ_MAX]
+        if line.strip()
     ]
     if len(lines) < LINES_MIN:
         return False
     sure = [code_line(line) for line in lines]
-    like = sum(one or _CODEISH.match(line) is not None for one, line in zip(sure, lines, strict=True))
+    like = sum(
+        one or _CODEISH.match(line) is not None for one, line in zip(sure, lines, strict=True)
+    )
     commented = sum(map(bool, map(_COMMENTED.match, lines))) if "/*" in text and "*/" in text else 0
     return sum(sure) >= CODE_MIN * (len(lines) - commented) and like >= CODEISH_MIN * len(lines)
 
@@ -216,7 +247,13 @@ def _closed(code: str, opened: re.Match[str], syntax: _Syntax) -> tuple[int, int
         return _nested(code, at)
     if opened.lastgroup == "raw":
         groups = opened.groupdict()
-        closes = '"' + groups["hashes"] if "hashes" in groups else f'){groups["word"]}"' if "word" in groups else '"'
+        closes = (
+            '"' + groups["hashes"]
+            if "hashes" in groups
+            else f'){groups["word"]}"'
+            if "word" in groups
+            else '"'
+        )
         stops = _stops(closes, escapes=False, one_line=False)
     elif seen in _CLOSES:
         stops = _stops(_CLOSES[seen], escapes=False, one_line=False)
@@ -247,24 +284,30 @@ def _stops(closes: str, *, escapes: bool, one_line: bool) -> re.Pattern[str]:
     return re.compile("|".join(parts), re.DOTALL)
 
 
-# --- code in prose ------------------------------------------------------------------------------------------------------
+# --- code in prose --------------------------------------------------------------------------------
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BEFORE = re.compile(r"[A-Za-z0-9_)\]]\.$|::$|->$|[$\\]$|%\($|\{\{? ?$|</?$")
 _CALLED = re.compile(r"\((?:[^()\s]*\)|[^()\n]*[=\"'\[\]{}_]|[^()\n]*,[^()\n]*\))")
 _YEAR = re.compile(r"\(\d{4}[a-z]?\)|\(\d{1,3}\)")
 _AFTER = re.compile(r"\.[a-z_]\w*|::|->|=(?!=?\s)|_|\}|>")
-_MODULE = re.compile(r"\b(?:api|app|cfg|cmd|ctx|db|env|fmt|fs|io|log|net|np|os|pd|re|req|res|self|sql|std|sys|url)\.$")
+_MODULE = re.compile(
+    r"\b(?:api|app|cfg|cmd|ctx|db|env|fmt|fs|io|log|net|np|os|pd|re|req|res|self|sql|std|sys|url)\.$"
+)
 _SENTENCE_GOES_ON = re.compile(r"[.,)](?:\s|$)")
 _BEHIND_DOT = re.compile(r"[(.\[=;,)\]]")
-_FORMULA = re.compile(r"\$[^\s$\d](?:[^$\n]{0,200}[^\s$])?\$|\\\([^\n]{1,300}?\\\)|\\\[.{1,600}?\\\]", re.DOTALL)
+_FORMULA = re.compile(
+    r"\$[^\s$\d](?:[^$\n]{0,200}[^\s$])?\$|\\\([^\n]{1,300}?\\\)|\\\[.{1,600}?\\\]", re.DOTALL
+)
 _SIGNS = "=+*/^<>≤≥≈×÷∈∑∫"
 _LINK = re.compile(
-    r"(?:[a-z][a-z0-9+.\-]{1,20}://|www\.|[~.]{0,2}/|[A-Za-z]:\\)\S*|\S+/\S+/\S*|\S+/\S*\.[a-z]{1,5}[.,;:)]?", re.ASCII
+    r"(?:[a-z][a-z0-9+.\-]{1,20}://|www\.|[~.]{0,2}/|[A-Za-z]:\\)\S*|\S+/\S+/\S*|\S+/\S*\.[a-z]{1,5}[.,;:)]?",
+    re.ASCII,
 )
 _REST = re.compile(r"[^\s\"'<>\]`]*")
 _HOST = re.compile(
-    r"\S+\.(?:com|org|net|io|dev|py|js|ts|go|rs|java|md|json|ya?ml|txt|html?|css|sh|c|h|cpp)[.,;:)]?", re.ASCII
+    r"\S+\.(?:com|org|net|io|dev|py|js|ts|go|rs|java|md|json|ya?ml|txt|html?|css|sh|c|h|cpp)[.,;:)]?",
+    re.ASCII,
 )
 
 
@@ -278,8 +321,16 @@ def _is_code(text: str, start: int, end: int) -> bool:
     if not word.isascii() or _WORD.fullmatch(word) is None:
         return _is_link(text, start, end)
     before = _BEFORE.search(text, max(0, start - 3), start)
-    if before is not None and (not before[0].endswith(".") or _is_member(text, start, end, before[0])):
-        return before[0][0] not in "{<" or text[end : end + 3].lstrip(" ")[:1] in ("}", ">", "/", ":", "!")
+    if before is not None and (
+        not before[0].endswith(".") or _is_member(text, start, end, before[0])
+    ):
+        return before[0][0] not in "{<" or text[end : end + 3].lstrip(" ")[:1] in (
+            "}",
+            ">",
+            "/",
+            ":",
+            "!",
+        )
     if text[end : end + 1] == "(" and _CALLED.match(text, end) and not _YEAR.match(text, end):
         return True
     if (behind := _AFTER.match(text, end)) is not None and behind[0] not in ("}", ">"):
@@ -288,7 +339,9 @@ def _is_code(text: str, start: int, end: int) -> bool:
 
 
 def _is_member(text: str, start: int, end: int, before: str) -> bool:
-    """Whether what stands behind a dot is a member and not the next sentence: initials and titles stay names."""
+    """Whether what stands behind a dot is a member and not the next sentence: initials and titles
+    stay names.
+    """
     if before[0].isupper():
         return False
     if _BEHIND_DOT.match(text, end) is not None and not _SENTENCE_GOES_ON.match(text, end):
@@ -319,7 +372,9 @@ def _is_formula(text: str, start: int, end: int) -> bool:
             return True
     near = max(0, start - TOKEN_CHARS_MAX)
     found = _FORMULA.finditer(text, near, end + 3 * TOKEN_CHARS_MAX)
-    return any(one.start() < start and end < one.end() and re.search(r"[\\^_={}]", one[0]) for one in found)
+    return any(
+        one.start() < start and end < one.end() and re.search(r"[\\^_={}]", one[0]) for one in found
+    )
 
 
 def _is_link(text: str, start: int, end: int) -> bool:
@@ -331,4 +386,6 @@ def _is_link(text: str, start: int, end: int) -> bool:
     rest = _REST.match(text, end, end + TOKEN_CHARS_MAX)
     last = rest.end() if rest is not None else end
     token = text[first:last]
-    return len(token) > end - start and (_LINK.fullmatch(token) is not None or _HOST.fullmatch(token) is not None)
+    return len(token) > end - start and (
+        _LINK.fullmatch(token) is not None or _HOST.fullmatch(token) is not None
+    )

@@ -1,8 +1,10 @@
-"""Whether curation runs its loops as machine code: where the extra `compiled` is installed, once there is enough to read.
+"""Whether curation runs its loops as machine code: where the extra `compiled` is installed, once
+there is enough to read.
 
-To load what numba made before costs a process some hundred milliseconds, to make it anew some seconds and two hundred
-megabytes: so the plain code reads the first texts of a build, and all texts of a process that builds nothing, as a server
-that shows previews. Both give the same, whichever reads a text.
+To load what numba made before costs a process some hundred milliseconds, to make it anew some
+seconds and two hundred
+megabytes: so the plain code reads the first texts of a build, and all texts of a process that
+builds nothing, as a server that shows previews. Both give the same, whichever reads a text.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ def allow() -> None:
 
 
 def load() -> None:
-    """This process is the one that workers of a build begin as: the loops are loaded at once, for all of them."""
+    """This process is the one that workers of a build begin as: the loops are loaded at once, for
+    all of them.
+    """
     allow()
     _Read.count = PLAIN_BYTES + 1
 

@@ -1,21 +1,26 @@
-"""The election among duplicates: it decides which documents of a release are kept, so that nothing is learnt twice or lost.
+"""The election among duplicates: it decides which documents of a release are kept, so that nothing
+is learnt twice or lost.
 
-Documents are ordered by a hash of their own name, which is the same in every release. A document is dropped if one of the kept
-documents before it contains it as a whole (a chat: exactly, or with a Jaccard similarity of 0.7), or if kept documents contain
-``REPEATED_MIN`` of its turns by weight. A chat's turns are compared exactly. Those of a coding session are compared exactly
-or by similarity, by message and by tool output: a file that is read many times would otherwise make all sessions of a
+Documents are ordered by a hash of their own name, which is the same in every release. A document is
+dropped if one of the kept documents before it contains it as a whole (a chat: exactly, or with a
+Jaccard similarity of 0.7), or if kept documents contain ``REPEATED_MIN`` of its turns by weight. A
+chat's turns are compared exactly. Those of a coding session are compared exactly or by similarity,
+by message and by tool output: a file that is read many times would otherwise make all sessions of a
 project similar. For the same reason a turn's weight is its bytes, at most ``WEIGHT_MAX``.
 
 Invariants:
-- The content of a dropped document is in documents that are kept, within the thresholds. A dropped document drops no other
-  one, so no content is lost because of a document that is itself not in the release.
-- A document that ends does not take its duplicates with it: each release elects anew among the documents that are permitted
-  then, and the next one in order takes its place. No result of an election is stored (docs/adr/0008).
+- The content of a dropped document is in documents that are kept, within the thresholds. A dropped
+  document drops no other one, so no content is lost because of a document that is itself not in the
+  release.
+- A document that ends does not take its duplicates with it: each release elects anew among the
+  documents that are permitted then, and the next one in order takes its place. No result of an
+  election is stored (docs/adr/0008).
 - The result depends on the documents and not on the order in which they are added.
 
-Memory is bounded: what grows with turns and documents is in unnamed files beside the release once it is more than a
-million numbers (`spilled`), about 26 bytes a turn and 600 a document with its signature. In memory are two bytes a document,
-for the answer. Hashes and signatures are keyed with a key that exists only in memory, for one build.
+Memory is bounded: what grows with turns and documents is in unnamed files beside the release once
+it is more than a million numbers (`spilled`), about 26 bytes a turn and 600 a document with its
+signature. In memory are two bytes a document, for the answer. Hashes and signatures are keyed with
+a key that exists only in memory, for one build.
 """
 
 from __future__ import annotations
@@ -43,7 +48,9 @@ REMEMBERED = 1 << 18  # hashes whose signature was written lately
 
 
 class Sketch(msgspec.Struct, frozen=True, kw_only=True):
-    """A document for the election: its place, its whole, its turns. Hashes of eight bytes, signatures or empty."""
+    """A document for the election: its place, its whole, its turns. Hashes of eight bytes,
+    signatures or empty.
+    """
 
     order: bytes
     whole: bytes
@@ -57,8 +64,9 @@ class Sketch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Elected(msgspec.Struct, frozen=True, kw_only=True):
-    """By document, in the order they were entered: who lost, who holds something of one that did, and for one that lost
-    the number, from 1, of the document that stays and holds most of it; 0 for the others.
+    """By document, in the order they were entered: who lost, who holds something of one that did,
+    and for one that lost the number, from 1, of the document that stays and holds most of it; 0 for
+    the others.
     """
 
     lost: NDArray[np.bool_]
@@ -70,7 +78,9 @@ class Elected(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def place(*names: bytes) -> bytes:
-    """The place in the order of a document with these names. Not keyed: it must be the same in every release."""
+    """The place in the order of a document with these names. Not keyed: it must be the same in
+    every release.
+    """
     digest = blake2b(digest_size=8, person=b"licet elect 1")
     for name in names:
         digest.update(len(name).to_bytes(8, "little") + name)
@@ -78,7 +88,9 @@ def place(*names: bytes) -> bytes:
 
 
 class Election:
-    """Documents enter one by one; `outcome` elects. ``folder`` holds what is too much for memory, under no name."""
+    """Documents enter one by one; `outcome` elects. ``folder`` holds what is too much for memory,
+    under no name.
+    """
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
@@ -89,14 +101,17 @@ class Election:
         self._weights = SpilledArray("u2", folder)
         self._first_units = SpilledArray("i8", folder)
         self._signed = SpilledArray("i8", folder)  # the unit of each signature
-        # Hashes whose signature was written, by their last bits; at first each place has one that does not belong there.
+        # Hashes whose signature was written, by their last bits; at first each place has one that
+        # does not belong there.
         self._lately = array("Q", np.arange(1, REMEMBERED + 1, dtype=np.uint64).tobytes())
 
     def __len__(self) -> int:
         return len(self._orders)
 
     def enter(self, sketch: Sketch) -> None:
-        """A document, number `len` before it; a unit that came with a signature lately does not bring it again."""
+        """A document, number `len` before it; a unit that came with a signature lately does not
+        bring it again.
+        """
         assert len(self._hashes) + 1 + len(sketch.turns) <= UNITS_MAX
         self._orders.append(int.from_bytes(sketch.order, "big"))
         first = len(self._hashes)
@@ -114,16 +129,27 @@ class Election:
         self._weights.extend((0, *(min(weight, WEIGHT_MAX) for weight in sketch.weights)))
 
     def outcome(self, without: NDArray[np.bool_] | None = None) -> Elected:
-        """Elects among all that were entered so far; ``without`` those documents, which neither lose nor hold."""
+        """Elects among all that were entered so far; ``without`` those documents, which neither
+        lose nor hold.
+        """
         made = Elected(
-            lost=np.zeros(len(self), bool), holds=np.zeros(len(self), bool), kept_by=np.zeros(len(self), np.int32)
+            lost=np.zeros(len(self), bool),
+            holds=np.zeros(len(self), bool),
+            kept_by=np.zeros(len(self), np.int32),
         )
         if len(self):
             self._elect(self._same_units(), without, made)
         return made
 
     def close(self) -> None:
-        for one in (self._file, self._orders, self._hashes, self._weights, self._first_units, self._signed):
+        for one in (
+            self._file,
+            self._orders,
+            self._hashes,
+            self._weights,
+            self._first_units,
+            self._signed,
+        ):
             one.close()
 
     def _same_units(self) -> Roots:
@@ -149,12 +175,15 @@ class Election:
         return units
 
     def _elect(self, units: Roots, without: NDArray[np.bool_] | None, made: Elected) -> None:
-        """Says of each document whether it lost and to whom, and whether one that did has something of it."""
+        """Says of each document whether it lost and to whom, and whether one that did has something
+        of it.
+        """
         starts, weights = self._first_units.view(), self._weights.view()
         contested = self._contested(units, starts)
         if without is not None:
             contested &= ~without
-        taken = spilled.scratch(len(units), np.int32, self._folder)  # the document that a unit stays in, from 1
+        # the document that a unit stays in, from 1
+        taken = spilled.scratch(len(units), np.int32, self._folder)
         for _, documents in self._in_order():
             for document in documents[contested[documents]].tolist():
                 first, end = (
@@ -180,7 +209,9 @@ class Election:
             yield keys[order], documents[order]
 
     def _contested(self, units: Roots, starts: Numbers) -> NDArray[np.bool_]:
-        """Of each document whether it has a unit that stands elsewhere too, in itself or in another."""
+        """Of each document whether it has a unit that stands elsewhere too, in itself or in
+        another.
+        """
         counts = spilled.scratch(len(units), np.int32, self._folder)
         for at in spilled.slices(len(units)):
             found, times = np.unique(units[at], return_counts=True)

@@ -1,32 +1,37 @@
-"""The structured layer of de-identification: what a pattern and a check digit can find, replaced so that the text
-still works.
+"""The structured layer of de-identification: what a pattern and a check digit can find, replaced so
+that the text still works.
 
 Promises:
-- ``detect`` gives spans in characters of the text as it was given; they do not overlap within a text, and each
-  slices to the value that was matched, invisible characters inside it included.
-- ``deidentify`` takes the texts of ONE conversation in their order. One value is replaced by one surrogate
-  throughout, so that who did what survives; another conversation has another key. A name that is found in one text is
-  replaced in all (repeated_names.py). A text in which nothing is found is returned as it is.
-- What is written in escapes of JSON, HTML, URLs, mail or Markdown, in letters apart, over the end of a line, with letters of
-  another script, in base64, base32 or hexadecimal is found as if it stood there in plain (views.py), and cut as it is
-  written; also where it is encoded up to ``LAYERS_MAX`` times, or compressed (packed_text.py).
-- What is encoded more often, and what is compressed and cannot be read, is cut and ``doubtful``: a release leaves the
-  conversation out. So is JSON that would not be JSON any more.
-- It is a fixed point: de-identifying its texts again changes nothing, because every surrogate lies in a range that
-  belongs to nobody, and such values (a reader's own alice@example.com too) are left alone.
-- The same texts and key give the same result, here and on any machine; growing a conversation changes no earlier
-  surrogate.
+- ``detect`` gives spans in characters of the text as it was given; they do not overlap within a
+  text, and each slices to the value that was matched, invisible characters inside it included.
+- ``deidentify`` takes the texts of ONE conversation in their order. One value is replaced by one
+  surrogate throughout, so that who did what survives; another conversation has another key. A name
+  that is found in one text is replaced in all (repeated_names.py). A text in which nothing is found
+  is returned as it is.
+- What is written in escapes of JSON, HTML, URLs, mail or Markdown, in letters apart, over the end
+  of a line, with letters of another script, in base64, base32 or hexadecimal is found as if it
+  stood there in plain (views.py), and cut as it is written; also where it is encoded up to
+  ``LAYERS_MAX`` times, or compressed (packed_text.py).
+- What is encoded more often, and what is compressed and cannot be read, is cut and ``doubtful``: a
+  release leaves the conversation out. So is JSON that would not be JSON any more.
+- It is a fixed point: de-identifying its texts again changes nothing, because every surrogate lies
+  in a range that belongs to nobody, and such values (a reader's own alice@example.com too) are left
+  alone.
+- The same texts and key give the same result, here and on any machine; growing a conversation
+  changes no earlier surrogate.
 
-What it does not promise: names, streets and places in free text (detectors for them, behind ``detect.Detector``, say
-where they are; a second pass over what they left may find more), national telephone numbers without separators or
-words around them, what is encrypted, a number that a line's end cuts where it has no group's end.
+What it does not promise: names, streets and places in free text (detectors for them, behind
+``detect.Detector``, say where they are; a second pass over what they left may find more), national
+telephone numbers without separators or words around them, what is encrypted, a number that a line's
+end cuts where it has no group's end.
 
-Overlap: the longest span wins, then the higher score, then the earlier rule. A value that belongs to nobody takes
-part and then drops out, so that a looser rule does not replace what the stricter one has recognised.
+Overlap: the longest span wins, then the higher score, then the earlier rule. A value that belongs
+to nobody takes part and then drops out, so that a looser rule does not replace what the stricter
+one has recognised.
 
-Evasion: full-width and other digits, look-alike @, hyphens and blanks, and zero-width characters are folded for
-detection only, with a map back; texts without any of them (one scan says so) skip the fold. A lone surrogate counts
-as one character that matches nothing.
+Evasion: full-width and other digits, look-alike @, hyphens and blanks, and zero-width characters
+are folded for detection only, with a map back; texts without any of them (one scan says so) skip
+the fold. A lone surrogate counts as one character that matches nothing.
 """
 
 from __future__ import annotations
@@ -68,8 +73,8 @@ class Substitution(NamedTuple):
 
 
 class DeidentifiedTexts(msgspec.Struct, frozen=True):
-    """The texts with every span replaced, and how many spans of each kind there were. ``doubtful``: they may still hold what
-    identifies, or are broken.
+    """The texts with every span replaced, and how many spans of each kind there were. ``doubtful``:
+    they may still hold what identifies, or are broken.
     """
 
     texts: tuple[str, ...]
@@ -86,7 +91,9 @@ def detect(texts: Sequence[str]) -> list[list[DetectedSpan]]:
 
 
 def recognised(texts: Sequence[str]) -> list[list[tuple[DetectedSpan, bool]]]:
-    """What our own rules find in each text, in order, and whether it is a value that belongs to nobody."""
+    """What our own rules find in each text, in order, and whether it is a value that belongs to
+    nobody.
+    """
     found = _resolved(texts, rules.ours(), prefilter=True)
     return [
         [(span, surrogates.reserved(span.kind, _read(text, span))) for span in own]
@@ -100,9 +107,11 @@ def deidentify(
     replacement: Replacement = Replacement.SURROGATES,
     names: Sequence[Sequence[DetectedSpan]] | None = None,
 ) -> DeidentifiedTexts:
-    """The texts of one conversation, in order, under that conversation's own ``key`` (16 bytes or more).
+    """The texts of one conversation, in order, under that conversation's own ``key`` (16 bytes or
+    more).
 
-    ``names``: what detectors of names found, a list for each text. What a rule covers is the rule's.
+    ``names``: what detectors of names found, a list for each text. What a rule covers is the
+    rule's.
     """
     return substituted(texts, substitutions(texts, key, replacement, names))
 
@@ -116,12 +125,15 @@ def substitutions(
     """What `deidentify` puts in the place of what, in order, a list for each text."""
     if len(key) < KEY_BYTES_MIN:
         raise UsageError(
-            f"the key has `{len(key)}` bytes, fewer than `{KEY_BYTES_MIN}`", hint="pass the conversation's key"
+            f"the key has `{len(key)}` bytes, fewer than `{KEY_BYTES_MIN}`",
+            hint="pass the conversation's key",
         )
     found = _resolved(texts, rules.ours(), prefilter=True)
     if not any(found) and not any(names or ()):
         return [[] for _ in texts]
-    spans = [_identifying(text, own) if own else own for text, own in zip(texts, found, strict=True)]
+    spans = [
+        _identifying(text, own) if own else own for text, own in zip(texts, found, strict=True)
+    ]
     if names is not None:
         spans = [_joined(*each) for each in zip(texts, found, spans, names, strict=True)]
     substitutes = _Substitutes(key, replacement)
@@ -133,8 +145,13 @@ def substitutions(
     return out
 
 
-def _substituted(text: str, spans: Sequence[DetectedSpan], substitutes: _Substitutes) -> list[Substitution]:
-    return [Substitution(span, substitutes.of(span, span.read or text[span.start : span.end])) for span in spans]
+def _substituted(
+    text: str, spans: Sequence[DetectedSpan], substitutes: _Substitutes
+) -> list[Substitution]:
+    return [
+        Substitution(span, substitutes.of(span, span.read or text[span.start : span.end]))
+        for span in spans
+    ]
 
 
 def substituted(texts: Sequence[str], found: Sequence[Sequence[Substitution]]) -> DeidentifiedTexts:
@@ -142,9 +159,13 @@ def substituted(texts: Sequence[str], found: Sequence[Sequence[Substitution]]) -
     if not any(found):
         return DeidentifiedTexts(tuple(texts), {})
     counts = Counter(each.span.kind for own in found for each in own)
-    out = tuple(_replace(text, own) if own else text for text, own in zip(texts, found, strict=True))
+    out = tuple(
+        _replace(text, own) if own else text for text, own in zip(texts, found, strict=True)
+    )
     doubtful = any(each.span.rule == UNREAD for own in found for each in own)
-    broken = any(_is_broken(text, made) for text, made, own in zip(texts, out, found, strict=True) if own)
+    broken = any(
+        _is_broken(text, made) for text, made, own in zip(texts, out, found, strict=True) if own
+    )
     return DeidentifiedTexts(out, dict(sorted(counts.items())), doubtful or broken)
 
 
@@ -162,9 +183,14 @@ def _is_json(text: str) -> bool:
 
 
 def _joined(
-    text: str, covers: Sequence[DetectedSpan], spans: Sequence[DetectedSpan], names: Sequence[DetectedSpan]
+    text: str,
+    covers: Sequence[DetectedSpan],
+    spans: Sequence[DetectedSpan],
+    names: Sequence[DetectedSpan],
 ) -> list[DetectedSpan]:
-    """The rules' spans and what of the names lies outside of all that rules know, values of nobody included."""
+    """The rules' spans and what of the names lies outside of all that rules know, values of nobody
+    included.
+    """
     pieces = [piece for name in names for piece in uncovered(name, covers)]
     own = [trimmed for piece in pieces if (trimmed := _trimmed(text, piece)) is not None]
     return sorted([*spans, *_identifying(text, own)])
@@ -190,7 +216,9 @@ def _replace(text: str, found: Sequence[Substitution]) -> str:
 
 
 class _Substitutes:
-    """What replaces each value of one conversation, and that no two values share it while the kind's range lasts."""
+    """What replaces each value of one conversation, and that no two values share it while the
+    kind's range lasts.
+    """
 
     def __init__(self, key: bytes, replacement: Replacement) -> None:
         self._key, self._replacement = key, replacement
@@ -215,7 +243,9 @@ class _Substitutes:
         if span.rule.startswith(NAMED_USER):
             return surrogates.numbered(self._key, made_up_names.by_word(value, self._word), value)
         rule = rules.ours().by_name.get(span.rule)
-        return self._surrogate(span.kind, own, value, rule.prefix_of(value) if rule is not None else "")
+        return self._surrogate(
+            span.kind, own, value, rule.prefix_of(value) if rule is not None else ""
+        )
 
     def _tag(self, kind: IdentifierKind, own: str) -> str:
         if (kind, own) not in self._numbers:
@@ -226,7 +256,9 @@ class _Substitutes:
     def _surrogate(self, kind: IdentifierKind, own: str, value: str, prefix: str) -> str:
         if (kind, own) not in self._numbers:
             self._numbers[kind, own] = self._free_draw(kind, own, value, prefix)
-        return surrogates.surrogate(self._key, kind, value, prefix=prefix, number=self._numbers[kind, own])
+        return surrogates.surrogate(
+            self._key, kind, value, prefix=prefix, number=self._numbers[kind, own]
+        )
 
     def _word(self, word: str, role: str) -> str:
         """A word of a name keeps the role in which it was met first, and with it its surrogate."""
@@ -234,7 +266,9 @@ class _Substitutes:
         return self._surrogate(IdentifierKind.PERSON, own, word, self._roles.setdefault(own, role))
 
     def _free_draw(self, kind: IdentifierKind, own: str, value: str, prefix: str) -> int:
-        """The first draw that no other value has and that the rules leave alone; the last one where there is none."""
+        """The first draw that no other value has and that the rules leave alone; the last one where
+        there is none.
+        """
         for number in range(surrogates.DRAWS_MAX):
             drawn = surrogates.surrogate(self._key, kind, value, prefix=prefix, number=number)
             owner = self._owners.setdefault((kind, surrogates.normalised(kind, drawn)), own)
@@ -243,15 +277,19 @@ class _Substitutes:
         return number
 
 
-# --- detection over the joined conversation --------------------------------------------------------
+# --- detection over the joined conversation -------------------------------------------------------
 
 
-def _detect(texts: Sequence[str], book: rules.Rules, *, prefilter: bool) -> list[list[DetectedSpan]]:
+def _detect(
+    texts: Sequence[str], book: rules.Rules, *, prefilter: bool
+) -> list[list[DetectedSpan]]:
     found = _resolved(texts, book, prefilter=prefilter)
     return [_identifying(text, own) if own else own for text, own in zip(texts, found, strict=True)]
 
 
-def _resolved(texts: Sequence[str], book: rules.Rules, *, prefilter: bool) -> list[list[DetectedSpan]]:
+def _resolved(
+    texts: Sequence[str], book: rules.Rules, *, prefilter: bool
+) -> list[list[DetectedSpan]]:
     """What the rules find in each text and in its other readings, with what belongs to nobody."""
     if len(texts) > TEXTS_MAX:
         raise UsageError(f"`{len(texts)}` texts in one conversation, more than `{TEXTS_MAX}`")
@@ -267,10 +305,16 @@ def _resolved(texts: Sequence[str], book: rules.Rules, *, prefilter: bool) -> li
 
 
 def _seen_through(
-    texts: Sequence[str], data: bytes, book: rules.Rules, *, prefilter: bool, layers: int = LAYERS_MAX
-) -> Iterator[tuple[int, DetectedSpan]]:  # fmt: skip
-    """What stands in the texts encoded or broken apart, each with the number of its text; an encoded run in which
-    anything is found is found as a whole. Most conversations have none: they are scanned whole, as ``data``, first.
+    texts: Sequence[str],
+    data: bytes,
+    book: rules.Rules,
+    *,
+    prefilter: bool,
+    layers: int = LAYERS_MAX,
+) -> Iterator[tuple[int, DetectedSpan]]:
+    """What stands in the texts encoded or broken apart, each with the number of its text; an
+    encoded run in which anything is found is found as a whole. Most conversations have none: they
+    are scanned whole, as ``data``, first.
     """
     if not (ways := views.hidden(data)):
         return
@@ -285,7 +329,11 @@ def _seen_through(
                     yield number, msgspec.structs.replace(span, start=start, end=end, read=read)
         for run in views.encoded(text, own):
             left -= run.unpacked
-            found = [] if run.text is None or left < 0 else _seen(run.text, book, prefilter=prefilter, layers=layers)
+            found = (
+                []
+                if run.text is None or left < 0
+                else _seen(run.text, book, prefilter=prefilter, layers=layers)
+            )
             unread = run.text is None or left < 0 or any(span.rule == UNREAD for span in found)
             if unread or _identifying(run.text or "", found):
                 yield number, _whole_run(text, run.start, run.end, UNREAD if unread else ENCODED)
@@ -297,8 +345,8 @@ def _whole_run(text: str, start: int, end: int, rule: str) -> DetectedSpan:
 
 
 def _seen(text: str, book: rules.Rules, *, prefilter: bool, layers: int) -> list[DetectedSpan]:
-    """What is found in a reading of a text as it stands, and what is encoded in it once more; after the last layer, that
-    something is.
+    """What is found in a reading of a text as it stands, and what is encoded in it once more; after
+    the last layer, that something is.
     """
     texts = [sound(text)]
     data = texts[0].encode()
@@ -311,9 +359,11 @@ def _seen(text: str, book: rules.Rules, *, prefilter: bool, layers: int) -> list
     return [*found, *(_whole_run(text, start, end, UNREAD) for start, end in places)]
 
 
-def _found(texts: Sequence[str], data: bytes, book: rules.Rules, *, prefilter: bool) -> list[list[DetectedSpan]]:
-    """What the rules find in each text as it is written, with what belongs to nobody and what overlaps. ``data``: the
-    texts in UTF-8, a line's end between each two.
+def _found(
+    texts: Sequence[str], data: bytes, book: rules.Rules, *, prefilter: bool
+) -> list[list[DetectedSpan]]:
+    """What the rules find in each text as it is written, with what belongs to nobody and what
+    overlaps. ``data``: the texts in UTF-8, a line's end between each two.
     """
     removed: list[list[int]] = []
     seen = texts
@@ -331,18 +381,27 @@ def _found(texts: Sequence[str], data: bytes, book: rules.Rules, *, prefilter: b
     ):
         rule = book.rules[order]
         if removed and removed[number]:
-            start, last = (look_alikes.original(removed[number], place) for place in (start, end - 1))
+            start, last = (
+                look_alikes.original(removed[number], place) for place in (start, end - 1)
+            )
             end = last + 1
         out[number].append(DetectedSpan(start, end, rule.kind, rule.score, rule.name))
     return out
 
 
-def _characters(found: list[rules.RuleMatch], data: bytes, ends: Sequence[int]) -> list[tuple[int, int, int, int]]:
-    """(number of the text, start, end, rule) in characters of that text, by one pass over the bytes."""
+def _characters(
+    found: list[rules.RuleMatch], data: bytes, ends: Sequence[int]
+) -> list[tuple[int, int, int, int]]:
+    """(number of the text, start, end, rule) in characters of that text, by one pass over the
+    bytes.
+    """
     numbers = [bisect_left(ends, f.start) for f in found]
     starts = [ends[n - 1] + 1 if n else 0 for n in numbers]
     if data.isascii():
-        return [(n, f.start - s, f.end - s, f.order) for n, s, f in zip(numbers, starts, found, strict=True)]
+        return [
+            (n, f.start - s, f.end - s, f.order)
+            for n, s, f in zip(numbers, starts, found, strict=True)
+        ]
     places, last, characters = {}, 0, 0
     for point in sorted({*starts, *(f.start for f in found), *(f.end for f in found)}):
         characters += len(data[last:point].decode())
@@ -360,9 +419,13 @@ def _resolve(spans: list[DetectedSpan]) -> list[DetectedSpan]:
         return spans
     orders = rules.ours().orders
     taken: list[DetectedSpan] = []
-    for span in sorted(spans, key=lambda s: (s.start - s.end, -s.score, orders.get(s.rule, len(orders)), s.start)):
+    for span in sorted(
+        spans, key=lambda s: (s.start - s.end, -s.score, orders.get(s.rule, len(orders)), s.start)
+    ):
         at = bisect_right(taken, span.start, key=lambda s: s.start)
-        if (at == 0 or taken[at - 1].end <= span.start) and (at == len(taken) or span.end <= taken[at].start):
+        if (at == 0 or taken[at - 1].end <= span.start) and (
+            at == len(taken) or span.end <= taken[at].start
+        ):
             taken.insert(at, span)
     return taken
 

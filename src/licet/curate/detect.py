@@ -1,9 +1,10 @@
 """Detectors of names in texts: one protocol, and a detector that remembers.
 
-Promises: a detector returns the same spans for the same texts; ``name`` and ``sha256`` identify everything else that its
-answers depend on. Detectors of names look at each text by itself.
+Promises: a detector returns the same spans for the same texts; ``name`` and ``sha256`` identify
+everything else that its answers depend on. Detectors of names look at each text by itself.
 ``Cached``
-queries each text once and stores hashes and positions, never the text; it is empty when it is sent to another process.
+queries each text once and stores hashes and positions, never the text; it is empty when it is sent
+to another process.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ class DetectedSpan(msgspec.Struct, frozen=True, order=True):
     read: str = ""
 
     def __repr__(self) -> str:
-        return f"DetectedSpan({self.start}, {self.end}, {self.kind.value}, {self.score}, {self.rule})"
+        return (
+            f"DetectedSpan({self.start}, {self.end}, {self.kind.value}, {self.score}, {self.rule})"
+        )
 
 
 class Detector(Protocol):
@@ -49,20 +52,28 @@ class Detector(Protocol):
     def sha256(self) -> str:
         """The hash of the model and of how it is used, in hexadecimal."""
 
-    def detect(self, texts: Sequence[str], kinds: Sequence[IdentifierKind]) -> list[list[DetectedSpan]]:
-        """One list for each text, in order: spans of ``kinds`` in characters, which do not overlap."""
+    def detect(
+        self, texts: Sequence[str], kinds: Sequence[IdentifierKind]
+    ) -> list[list[DetectedSpan]]:
+        """One list for each text, in order: spans of ``kinds`` in characters, which do not
+        overlap.
+        """
 
     def unread(self, text: str) -> str:
         """The language of a text in which nothing is looked for, or nothing."""
 
 
 def sound(text: str) -> str:
-    """``text`` with a question mark for each lone surrogate, which models do not take: as many characters as before."""
+    """``text`` with a question mark for each lone surrogate, which models do not take: as many
+    characters as before.
+    """
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def merged(spans: Iterable[DetectedSpan]) -> list[DetectedSpan]:
-    """The spans in their order, those that overlap made one. Of equals the one given first tells kind and rule."""
+    """The spans in their order, those that overlap made one. Of equals the one given first tells
+    kind and rule.
+    """
     out: list[DetectedSpan] = []
     best: list[DetectedSpan] = []  # of each in `out`, the one that gave it its kind
     for span in sorted(spans, key=lambda s: s.start):
@@ -107,10 +118,18 @@ class CachedDetector:
     def sha256(self) -> str:
         return self.detector.sha256
 
-    def detect(self, texts: Sequence[str], kinds: Sequence[IdentifierKind]) -> list[list[DetectedSpan]]:
+    def detect(
+        self, texts: Sequence[str], kinds: Sequence[IdentifierKind]
+    ) -> list[list[DetectedSpan]]:
         hashes = self._hashes(texts, kinds)
         missing = {h: text for h, text in zip(hashes, texts, strict=True) if h not in self._known}
-        found = dict(zip(missing, map(tuple, self.detector.detect(list(missing.values()), kinds)), strict=True))
+        found = dict(
+            zip(
+                missing,
+                map(tuple, self.detector.detect(list(missing.values()), kinds)),
+                strict=True,
+            )
+        )
         answers = [list(found[h] if h in found else self._known[h]) for h in hashes]
         if len(self._known) + len(found) > self.texts_max:
             self._known.clear()
@@ -123,7 +142,11 @@ class CachedDetector:
     def unasked(self, texts: Sequence[str], kinds: Sequence[IdentifierKind]) -> list[str]:
         """Those of ``texts`` for which the detector would have to be asked, each once, in order."""
         hashes = self._hashes(texts, kinds)
-        return list(dict.fromkeys(text for h, text in zip(hashes, texts, strict=True) if h not in self._known))
+        return list(
+            dict.fromkeys(
+                text for h, text in zip(hashes, texts, strict=True) if h not in self._known
+            )
+        )
 
     def _hashes(self, texts: Sequence[str], kinds: Sequence[IdentifierKind]) -> list[bytes]:
         asked = "\n".join((*sorted(kinds), ""))
@@ -136,5 +159,7 @@ class CachedDetector:
 
 @cache
 def _kept(_sha256: str) -> tuple[bytes, dict[bytes, tuple[DetectedSpan, ...]]]:
-    """A key of this process and what is known under it: a plan that travels twice to a worker finds it again."""
+    """A key of this process and what is known under it: a plan that travels twice to a worker finds
+    it again.
+    """
     return secrets.token_bytes(32), {}

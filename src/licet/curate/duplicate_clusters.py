@@ -1,9 +1,11 @@
-"""The duplicates of a release, found anew: which of all that may be used now holds the same as something else.
+"""The duplicates of a release, found anew: which of all that may be used now holds the same as
+something else.
 
-A build elects one conversation of those that hold the same, and forgets the others: nothing that tells duplicates apart is
-stored (docs/adr/0008). So everything that may be used for the purpose of the release is read once more, as a build's
-survey does it: decided and opened page by page, sketched under a key that dies with the count. Nothing of it is written
-anywhere but the figures. They are of today: who has withdrawn since the build is not in them, and who came later is.
+A build elects one conversation of those that hold the same, and forgets the others: nothing that
+tells duplicates apart is stored (docs/adr/0008). So everything that may be used for the purpose of
+the release is read once more, as a build's survey does it: decided and opened page by page,
+sketched under a key that dies with the count. Nothing of it is written anywhere but the figures.
+They are of today: who has withdrawn since the build is not in them, and who came later is.
 
 Memory: beside an election's some 32 bytes a document, above a million of them in unnamed files.
 """
@@ -39,14 +41,20 @@ from licet.vault.installation import Installation, policies
 ASKED_MAX = 1_000  # conversations of a cluster that are looked for among the rows
 
 
-def count(here: Installation, name: str, *, progress: Callable[[int], None] = lambda _read: None) -> DuplicateClusters:
-    """Counts the clusters of what may be used now for the purpose of a sealed release, and keeps the figures with it.
+def count(
+    here: Installation, name: str, *, progress: Callable[[int], None] = lambda _read: None
+) -> DuplicateClusters:
+    """Counts the clusters of what may be used now for the purpose of a sealed release, and keeps
+    the figures with it.
 
-    ``progress`` hears of conversations as they are read. RefusedError for a release that was never sealed.
+    ``progress`` hears of conversations as they are read. RefusedError for a release that was never
+    sealed.
     """
     _, known = catalog.sealed_release(here, name)
     sketching = PlanCuration(plan(RuleCleaner(), here.keyring.random(32)), Local())
-    passes = Passes(here.pool, here.keyring, policies(here), known.purpose, here.clock, PAGE_BYTES_MAX)
+    passes = Passes(
+        here.pool, here.keyring, policies(here), known.purpose, here.clock, PAGE_BYTES_MAX
+    )
     with ExitStack() as stack:
         read = stack.enter_context(closing(_Read(here)))
         for page in passes.documents(START, lambda _conversation: True):
@@ -79,21 +87,27 @@ class _Read:
         stays = np.flatnonzero(copies)
         largest = stays[np.argsort(-copies[stays], kind="stable")[:LARGEST_MAX]]
         return DuplicateClusters(
-            release=known.name, looked_at=len(kept_by), left_out=int(copies.sum()), clusters=len(stays),
+            release=known.name,
+            looked_at=len(kept_by),
+            left_out=int(copies.sum()),
+            clusters=len(stays),
             sizes=duplicates.sizes((copies[stays] + 1).tolist()),
             largest=tuple(self._one(here, known, kept_by, int(number)) for number in largest),
-        )  # fmt: skip
+        )
 
-    def _one(self, here: Installation, known: Release, kept_by: NDArray[np.int32], number: int) -> DuplicateCluster:
+    def _one(
+        self, here: Installation, known: Release, kept_by: NDArray[np.int32], number: int
+    ) -> DuplicateCluster:
         members = np.concatenate([[number], np.flatnonzero(kept_by == number + 1)])
         some = members[:ASKED_MAX]
         with transaction(here.pool) as tx:
             chats = list(zip(self._accounts.at(some), self._chats.at(some), strict=True))
             rows = [row.ordinal for row in registry.rows_of(tx, known.release_id, chats)]
         return DuplicateCluster(
-            conversations=len(members), accounts=duplicates.told_accounts(len(set(self._accounts.at(members)))),
+            conversations=len(members),
+            accounts=duplicates.told_accounts(len(set(self._accounts.at(members)))),
             row=min(rows, default=None),
-        )  # fmt: skip
+        )
 
     def close(self) -> None:
         self.election.close()

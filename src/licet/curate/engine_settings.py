@@ -1,4 +1,6 @@
-"""What a build's curation is, as the installation is configured: who looks for names, what scores, on which engine."""
+"""What a build's curation is, as the installation is configured: who looks for names, what scores,
+on which engine.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ FOUND_KINDS = frozenset({"person", "address"})  # of names, by what ships
 
 
 @contextmanager
-def curation(here: Installation, cleaner: NamesCleaner, scorers: Sequence[Scorer] = ()) -> Iterator[Curation]:
+def curation(
+    here: Installation, cleaner: NamesCleaner, scorers: Sequence[Scorer] = ()
+) -> Iterator[Curation]:
     """Curation of one build, under a key that nobody else ever has."""
     from licet.curate.pipeline import Pipeline
     from licet.curate.plan import plan
@@ -48,7 +52,8 @@ def curation(here: Installation, cleaner: NamesCleaner, scorers: Sequence[Scorer
     chosen = here.config.curate
     if chosen.runner not in set(Engine):
         raise UsageError(
-            f"`LICET_CURATE__RUNNER` is `{chosen.runner}`, which is no engine", f"engines are {', '.join(Engine)}"
+            f"`LICET_CURATE__RUNNER` is `{chosen.runner}`, which is no engine",
+            f"engines are {', '.join(Engine)}",
         )
     known = compared_with(chosen)
     names = named(chosen, left_in=lets_names_in(here))
@@ -64,14 +69,21 @@ def compared_with(chosen: Curate) -> Benchmarks:
     """The questions of benchmarks that a row may not hold."""
     from licet.curate import benchmarks
 
-    return benchmarks.read(chosen.benchmarks_file) if chosen.benchmarks_file else benchmarks.Benchmarks()
+    return (
+        benchmarks.read(chosen.benchmarks_file)
+        if chosen.benchmarks_file
+        else benchmarks.Benchmarks()
+    )
 
 
-def named(chosen: Curate, remembered_max: int | None = None, *, left_in: bool = False) -> NameKernel | None:
+def named(
+    chosen: Curate, remembered_max: int | None = None, *, left_in: bool = False
+) -> NameKernel | None:
     """The step that looks for names; None where nothing is to look.
 
-    It remembers what it found in ``remembered_max`` texts, by default as many as suit a build. ``left_in``: the policy
-    lets names in, so that `policy` means nobody, and a text that is not looked at may stay.
+    It remembers what it found in ``remembered_max`` texts, by default as many as suit a build.
+    ``left_in``: the policy lets names in, so that `policy` means nobody, and a text that is not
+    looked at may stay.
     """
     from licet.curate.detect import CACHED_TEXTS_MAX, CachedDetector
     from licet.curate.kernels import NameKernel
@@ -94,8 +106,12 @@ def named(chosen: Curate, remembered_max: int | None = None, *, left_in: bool = 
 
 def _looks(chosen: Curate, left_in: bool) -> bool:
     if chosen.names not in set(NamesSetting):
-        raise UsageError(f"`LICET_CURATE__NAMES` is `{chosen.names}`", f"it is one of {', '.join(NamesSetting)}")
-    return chosen.names == NamesSetting.built_in or (chosen.names == NamesSetting.policy and not left_in)
+        raise UsageError(
+            f"`LICET_CURATE__NAMES` is `{chosen.names}`", f"it is one of {', '.join(NamesSetting)}"
+        )
+    return chosen.names == NamesSetting.built_in or (
+        chosen.names == NamesSetting.policy and not left_in
+    )
 
 
 def lets_names_in(here: Installation) -> bool:
@@ -116,8 +132,8 @@ def name_search(config: Configuration, *, left_in: bool = False) -> NameSearch:
 
 
 def hold_to_notices(here: Installation, known: Policies) -> None:
-    """RefusedError where a notice that people answered promises to take out more than a build looks for, or does not say
-    that names are left in.
+    """RefusedError where a notice that people answered promises to take out more than a build looks
+    for, or does not say that names are left in.
     """
     number = known.number(here.clock())
     with transaction(here.pool) as tx:
@@ -126,21 +142,28 @@ def hold_to_notices(here: Installation, known: Policies) -> None:
     for one in found:
         if beyond := notice.overpromised(one.text, search):
             raise RefusedError(
-                f"the notice `{one.text.variant.value}` in `{one.language}` of version `{one.text.version}` promises"
+                f"the notice `{one.text.variant.value}` in `{one.language}` of version "
+                f"`{one.text.version}` promises"
                 f" more than a build does: `{beyond}`",
-                "install what looks for names and turn it on (docs/curate.md), or publish words that promise less:"
-                f" `licet notice publish --version {one.text.version}`", because="notice_promises",
-            )  # fmt: skip
+                "install what looks for names and turn it on (docs/curate.md), or publish words "
+                "that promise less:"
+                f" `licet notice publish --version {one.text.version}`",
+                because="notice_promises",
+            )
         if sentence := notice.untold(one.text, known[one.number], search):
             raise RefusedError(
-                f"names are left in, and the notice `{one.text.variant.value}` in `{one.language}` of version"
+                f"names are left in, and the notice `{one.text.variant.value}` in `{one.language}` "
+                "of version"
                 f" `{one.text.version}` does not say so: {sentence}",
-                f"publish words that do: `licet notice publish --version {one.text.version}`", because="notice_silent",
-            )  # fmt: skip
+                f"publish words that do: `licet notice publish --version {one.text.version}`",
+                because="notice_silent",
+            )
 
 
 def pinned(names: NameKernel | None, data: Path) -> FoundBy:
-    """What a manifest says of what looks for names; ``data`` holds the operator's own figures, where there are any."""
+    """What a manifest says of what looks for names; ``data`` holds the operator's own figures,
+    where there are any.
+    """
     from licet.curate import names_measure
 
     measured = names_measure.known(names, data)

@@ -2,4 +2,5 @@
 
 from __future__ import annotations
 
-GOLDEN = 0x9E3779B97F4A7C15  # 2**64 by the golden ratio; odd, so that it has an inverse modulo 2**64
+# 2**64 by the golden ratio; odd, so that it has an inverse modulo 2**64
+GOLDEN = 0x9E3779B97F4A7C15

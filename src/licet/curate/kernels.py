@@ -1,9 +1,10 @@
-"""The steps of curation: each a pure function from a record batch of documents to one with more columns.
+"""The steps of curation: each a pure function from a record batch of documents to one with more
+columns.
 
-A kernel knows no engine, no database and no clock; it is a frozen value that pickles, so that any engine can send it
-to a worker, and run it again when the worker dies. Invariants, which a test holds for all of them: as many documents
-come out as went in, in the same order; what a kernel gives for a document does not depend on the others in the batch;
-the same batch gives the same bytes.
+A kernel knows no engine, no database and no clock; it is a frozen value that pickles, so that any
+engine can send it to a worker, and run it again when the worker dies. Invariants, which a test
+holds for all of them: as many documents come out as went in, in the same order; what a kernel gives
+for a document does not depend on the others in the batch; the same batch gives the same bytes.
 
 Scores are attributes: only `SelectKernel` says what is left out, and it reads columns, never texts.
 """
@@ -19,7 +20,18 @@ import msgspec
 import pyarrow as pa
 
 from licet.curate import labels, name_spans, rules, sketches
-from licet.curate.batches import BINARIES, BINARY, NUMBERS, PROSE, SAID, STRING, STRINGS, adding, column, parted
+from licet.curate.batches import (
+    BINARIES,
+    BINARY,
+    NUMBERS,
+    PROSE,
+    SAID,
+    STRING,
+    STRINGS,
+    adding,
+    column,
+    parted,
+)
 from licet.curate.benchmarks import Benchmarks
 from licet.curate.code_strings import readable
 from licet.curate.compiled import loops
@@ -41,7 +53,9 @@ UNREAD_LANGUAGE = "unread_language"  # a column, and why a row is left out
 
 
 class Kernel(Protocol):
-    """A step. ``declared`` is all that its result depends on beside the batch and the build's key."""
+    """A step. ``declared`` is all that its result depends on beside the batch and the build's
+    key.
+    """
 
     @property
     def declared(self) -> Mapping[str, object]: ...
@@ -50,7 +64,9 @@ class Kernel(Protocol):
 
 
 class Scorer(Protocol):
-    """Scores what was said, for toxicity or misuse say; it must pickle, and score a text the same in any company."""
+    """Scores what was said, for toxicity or misuse say; it must pickle, and score a text the same
+    in any company.
+    """
 
     @property
     def name(self) -> str:
@@ -65,9 +81,9 @@ class Scorer(Protocol):
 
 
 class SketchKernel(msgspec.Struct, frozen=True, kw_only=True):
-    """Adds what tells duplicates: ``order``, ``whole``, ``whole_signature``, ``turns``, ``weights`` and
-    ``turn_signatures``. It reads the texts as they were said: surrogates differ from conversation to conversation on
-    purpose, and would hide that two are one.
+    """Adds what tells duplicates: ``order``, ``whole``, ``whole_signature``, ``turns``, ``weights``
+    and ``turn_signatures``. It reads the texts as they were said: surrogates differ from
+    conversation to conversation on purpose, and would hide that two are one.
     """
 
     key: bytes
@@ -82,11 +98,19 @@ class SketchKernel(msgspec.Struct, frozen=True, kw_only=True):
         is_code = [kind == ConversationKind.code for kind in column(batch, "kind")]
         texts = texts_of(batch)
         if (made := loops(texts.size)) is not None:
-            return adding(batch, order=order, **sketch_columns(batch, texts, is_code, self.key, made))
+            return adding(
+                batch, order=order, **sketch_columns(batch, texts, is_code, self.key, made)
+            )
         said = _spoken(batch, SAID)
         exact = [sketches.exact_each(texts, self.key) for texts in said]
-        chats = ["" if code else "\n".join(texts) for code, texts in zip(is_code, said, strict=True)]
-        turns = [text if code else "" for code, texts in zip(is_code, said, strict=True) for text in texts]
+        chats = [
+            "" if code else "\n".join(texts) for code, texts in zip(is_code, said, strict=True)
+        ]
+        turns = [
+            text if code else ""
+            for code, texts in zip(is_code, said, strict=True)
+            for text in texts
+        ]
         signed = parted(sketches.signatures(turns, self.key), map(len, said))
         return adding(
             batch,
@@ -100,10 +124,11 @@ class SketchKernel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NameKernel(msgspec.Struct, frozen=True, kw_only=True):
-    """Adds ``names``, where names stand in each text; ``unread_language``, the first language of a text that is not looked at,
-    though names may not stay, or nothing; and ``doubtful``: whether a text is longer than is read. Equal texts of a batch are
-    read once, and ``detector`` may remember those of others. What is ``known`` of a text, because the same finder read it for
-    another build, is not read again.
+    """Adds ``names``, where names stand in each text; ``unread_language``, the first language of a
+    text that is not looked at, though names may not stay, or nothing; and ``doubtful``: whether a
+    text is longer than is read. Equal texts of a batch are read once, and ``detector`` may remember
+    those of others. What is ``known`` of a text, because the same finder read it for another build,
+    is not read again.
 
     The names of tools are not looked at.
     """
@@ -114,27 +139,46 @@ class NameKernel(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def declared(self) -> Mapping[str, object]:
-        found_by = {"detector": self.detector.name, "sha256": self.detector.sha256, "kinds": sorted(self.kinds)}
-        return {"step": "names", **found_by, "characters_max": NAMES_CHARACTERS_MAX, "may_stay": self.may_stay}
+        found_by = {
+            "detector": self.detector.name,
+            "sha256": self.detector.sha256,
+            "kinds": sorted(self.kinds),
+        }
+        return {
+            "step": "names",
+            **found_by,
+            "characters_max": NAMES_CHARACTERS_MAX,
+            "may_stay": self.may_stay,
+        }
 
     @property
     def finder(self) -> str:
-        """The hash of all that is found depends on beside a text. Whether a row is left out is no part of it."""
+        """The hash of all that is found depends on beside a text. Whether a row is left out is no
+        part of it.
+        """
         declared = {name: value for name, value in self.declared.items() if name != "may_stay"}
         made_by = {"format": name_spans.FORMAT, "licet": installed_version("licet")}
         return sha256(msgspec.json.encode(declared | made_by, order="sorted")).hexdigest()
 
     def found(self, texts: Sequence[str]) -> list[list[DetectedSpan]]:
-        """Where in each text names of these kinds may stand, code outside its strings and comments passed over."""
+        """Where in each text names of these kinds may stand, code outside its strings and comments
+        passed over.
+        """
         found = self.detector.detect(texts, self.kinds)
         return [readable(text, own) for text, own in zip(texts, found, strict=True)]
 
     def unread(self, text: str) -> str:
-        """The language for which a row with this text is left out, because nothing looks for names in it; or nothing."""
+        """The language for which a row with this text is left out, because nothing looks for names
+        in it; or nothing.
+        """
         return "" if self.may_stay else self.detector.unread(text)
 
     def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch:
-        spoken = list(zip(column(batch, "texts"), column(batch, "voices"), column(batch, "known"), strict=True))
+        spoken = list(
+            zip(
+                column(batch, "texts"), column(batch, "voices"), column(batch, "known"), strict=True
+            )
+        )
         found: dict[str, list[DetectedSpan] | None] = {}
         for texts, voices, known in spoken:
             for t, v, k in zip(texts, voices, known, strict=True):
@@ -149,12 +193,17 @@ class NameKernel(msgspec.Struct, frozen=True, kw_only=True):
             # A tool's name may be a word that somebody else says.
             read = [t if looked_at(t, v) else None for t, v in zip(texts, voices, strict=True)]
             long = any(len(t) > NAMES_CHARACTERS_MAX for t in texts)
-            unread = (self.unread(t) for t in read if t is not None and not _names_somebody(every[t]))
+            unread = (
+                self.unread(t) for t in read if t is not None and not _names_somebody(every[t])
+            )
             languages.append(next(filter(None, unread), ""))
             names.append([packed[t] if t is not None else name_spans.UNREAD for t in read])
             doubtful.append(long)
         return adding(
-            batch, names=(BINARIES, names), doubtful=(pa.bool_(), doubtful), **{UNREAD_LANGUAGE: (STRING, languages)}
+            batch,
+            names=(BINARIES, names),
+            doubtful=(pa.bool_(), doubtful),
+            **{UNREAD_LANGUAGE: (STRING, languages)},
         )
 
 
@@ -171,13 +220,16 @@ def looked_at(text: str, voice: str) -> bool:
 class NamesCleaner(Cleaner, Protocol):
     """A cleaner that takes what others found."""
 
-    def clean_named(self, texts: Sequence[str], key: bytes, names: Sequence[Sequence[DetectedSpan]]) -> CleanedTexts:
+    def clean_named(
+        self, texts: Sequence[str], key: bytes, names: Sequence[Sequence[DetectedSpan]]
+    ) -> CleanedTexts:
         """As ``clean``, with ``names`` replaced too: a list for each text."""
 
 
 class DeidentifyKernel(msgspec.Struct, frozen=True, kw_only=True):
-    """Puts the texts without what identifies in the place of the texts, and adds how many of each kind went. ``doubtful`` is
-    true of those, too, in which something can be neither read nor cut safely.
+    """Puts the texts without what identifies in the place of the texts, and adds how many of each
+    kind went. ``doubtful`` is true of those, too, in which something can be neither read nor cut
+    safely.
     """
 
     cleaner: Cleaner | NamesCleaner
@@ -190,17 +242,26 @@ class DeidentifyKernel(msgspec.Struct, frozen=True, kw_only=True):
         texts, keys = column(batch, "texts"), column(batch, "key")
         if "names" in batch.schema.names:
             cleaner = cast("NamesCleaner", self.cleaner)  # the plan sees to it
-            found = ([name_spans.unpack(packed) for packed in own] for own in column(batch, "names"))
+            found = (
+                [name_spans.unpack(packed) for packed in own] for own in column(batch, "names")
+            )
             cleaned = [cleaner.clean_named(*each) for each in zip(texts, keys, found, strict=True)]
         else:
             cleaned = [self.cleaner.clean(*each) for each in zip(texts, keys, strict=True)]
-        before = column(batch, "doubtful") if "doubtful" in batch.schema.names else [False] * batch.num_rows
+        before = (
+            column(batch, "doubtful")
+            if "doubtful" in batch.schema.names
+            else [False] * batch.num_rows
+        )
         return adding(
             batch,
             texts=(STRINGS, [list(one.texts) for one in cleaned]),
             replaced_kinds=(STRINGS, [list(one.replaced) for one in cleaned]),
             replaced_counts=(NUMBERS, [list(one.replaced.values()) for one in cleaned]),
-            doubtful=(pa.bool_(), [was or one.doubtful for was, one in zip(before, cleaned, strict=True)]),
+            doubtful=(
+                pa.bool_(),
+                [was or one.doubtful for was, one in zip(before, cleaned, strict=True)],
+            ),
             changes=(BINARY, [_changes.encode(one.changes) for one in cleaned]),
         )
 
@@ -209,14 +270,21 @@ _changes = msgspec.msgpack.Encoder()
 
 
 class LabelKernel(msgspec.Struct, frozen=True, kw_only=True):
-    """Adds ``language``, ``topic``, a column for each signal of quality, and one, ``score_..``, for each scorer."""
+    """Adds ``language``, ``topic``, a column for each signal of quality, and one, ``score_..``, for
+    each scorer.
+    """
 
     scorers: tuple[Scorer, ...] = ()
 
     @property
     def declared(self) -> Mapping[str, object]:
         scorers = {scorer.name: scorer.sha256 for scorer in self.scorers}
-        return {"step": "label", "labels": 2, "languages": labels.identifier_version(), "scorers": scorers}
+        return {
+            "step": "label",
+            "labels": 2,
+            "languages": labels.identifier_version(),
+            "scorers": scorers,
+        }
 
     def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch:
         texts = texts_of(batch)
@@ -226,13 +294,19 @@ class LabelKernel(msgspec.Struct, frozen=True, kw_only=True):
         kinds = [ConversationKind(kind) for kind in column(batch, "kind")]
         found = qualities(prose)
         numbers = {
-            signal: (pa.uint64() if signal == "words" else pa.float64(), [getattr(one, signal) for one in found])
+            signal: (
+                pa.uint64() if signal == "words" else pa.float64(),
+                [getattr(one, signal) for one in found],
+            )
             for signal in SIGNALS
         }
         return adding(
             batch,
             language=(STRING, labels.languages(prose)),
-            topic=(STRING, [labels.topic(kind, texts).value for kind, texts in zip(kinds, prose, strict=True)]),
+            topic=(
+                STRING,
+                [labels.topic(kind, texts).value for kind, texts in zip(kinds, prose, strict=True)],
+            ),
             **numbers,
             **self._scores(batch),
         )
@@ -285,7 +359,9 @@ class SplitKernel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SelectKernel(msgspec.Struct, frozen=True, kw_only=True):
-    """Adds ``dropped``: the first reason against a document, or empty. What held out accounts said is held to it too."""
+    """Adds ``dropped``: the first reason against a document, or empty. What held out accounts said
+    is held to it too.
+    """
 
     select: Select = Select()
 
@@ -296,11 +372,19 @@ class SelectKernel(msgspec.Struct, frozen=True, kw_only=True):
     def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch:
         refused = self.select.refused({name: batch.column(name).to_numpy() for name in SIGNALS})
         judged = (column(batch, name) for name in ("benchmark", "doubtful", "topic"))
-        unread = column(batch, UNREAD_LANGUAGE) if UNREAD_LANGUAGE in batch.schema.names else [""] * batch.num_rows
-        return adding(batch, dropped=(STRING, list(map(_reason, *judged, unread, refused.tolist()))))
+        unread = (
+            column(batch, UNREAD_LANGUAGE)
+            if UNREAD_LANGUAGE in batch.schema.names
+            else [""] * batch.num_rows
+        )
+        return adding(
+            batch, dropped=(STRING, list(map(_reason, *judged, unread, refused.tolist())))
+        )
 
 
-def _reason(benchmark: bool, doubtful: bool, topic: str, unread_language: str, is_refused: bool) -> str:
+def _reason(
+    benchmark: bool, doubtful: bool, topic: str, unread_language: str, is_refused: bool
+) -> str:
     if benchmark:
         return LeftOut.benchmark
     if doubtful:

@@ -12,17 +12,25 @@ T = TypeVar("T")
 
 
 class Draw:
-    """A stream of choices that key, kind and value fix; ``number`` counts the draws for one value."""
+    """A stream of choices that key, kind and value fix; ``number`` counts the draws for one
+    value.
+    """
 
     def __init__(self, key: bytes, kind: IdentifierKind, value: str, number: int) -> None:
-        seed = b"\0".join((kind.encode(), value.encode("utf-8", "surrogatepass"), str(number).encode()))
+        seed = b"\0".join(
+            (kind.encode(), value.encode("utf-8", "surrogatepass"), str(number).encode())
+        )
         self._seed, self._block, self._rest = hmac.digest(key, seed, "sha256"), 0, 0
         self._room = 1
 
     def below(self, bound: int) -> int:
-        """A number in [0, bound); bound is at most 2**32. The bias of the division is below 2**-32."""
+        """A number in [0, bound); bound is at most 2**32. The bias of the division is below
+        2**-32.
+        """
         if self._room < bound << 32:
-            self._rest = int.from_bytes(hmac.digest(self._seed, self._block.to_bytes(8, "big"), "sha256"), "big")
+            self._rest = int.from_bytes(
+                hmac.digest(self._seed, self._block.to_bytes(8, "big"), "sha256"), "big"
+            )
             self._room, self._block = 1 << 256, self._block + 1
         self._rest, choice = divmod(self._rest, bound)
         self._room //= bound

@@ -1,6 +1,8 @@
-"""The columns of labels by the compiled loops, from the buffers of a batch: what `LabelKernel` makes text by text without them.
+"""The columns of labels by the compiled loops, from the buffers of a batch: what `LabelKernel`
+makes text by text without them.
 
-Only what few texts have comes to Python: shingles of scripts without blanks, and a topic that an expression alone can tell.
+Only what few texts have comes to Python: shingles of scripts without blanks, and a topic that an
+expression alone can tell.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ from licet.policy.state import ConversationKind
 LIMITS = (words.CHUNK_BYTES_MAX, quality.LINES_READ_MAX, labels.READ_CHARS_MAX)
 
 
-def label_columns(batch: pa.RecordBatch, texts: BatchTexts, made: ModuleType) -> dict[str, tuple[pa.DataType, Any]]:
+def label_columns(
+    batch: pa.RecordBatch, texts: BatchTexts, made: ModuleType
+) -> dict[str, tuple[pa.DataType, Any]]:
     """``language``, ``topic`` and the signals of quality by their names, as `adding` takes them."""
     prose = voiced(batch, PROSE)
     signals, figures, found = made.labelled(*texts, prose, *_tables(made), LIMITS)
@@ -40,7 +44,10 @@ def label_columns(batch: pa.RecordBatch, texts: BatchTexts, made: ModuleType) ->
     numbers = quality.quality_columns(signals[:, :8], signals[:, 8], signals[:, 9], by_document)
     types = {name: pa.uint64() if name == "words" else pa.float64() for name in numbers}
     return {
-        "language": (STRING, [labels.language(_prose(texts, prose, number)) for number in range(batch.num_rows)]),
+        "language": (
+            STRING,
+            [labels.language(_prose(texts, prose, number)) for number in range(batch.num_rows)],
+        ),
         "topic": (STRING, _topics(batch, texts, prose, figures, made)),
         **{name: (types[name], own) for name, own in numbers.items()},
     }
@@ -49,12 +56,17 @@ def label_columns(batch: pa.RecordBatch, texts: BatchTexts, made: ModuleType) ->
 def _scripted(texts: BatchTexts, found: NDArray[np.int64]) -> dict[int, Unspaced]:
     """The texts by number that have characters of scripts without blanks."""
     numbers = np.flatnonzero(found[:, 1:6].any(axis=1)).tolist()
-    own = {number: told(row[:6], row[0], row[6]) for number, row in zip(numbers, found[numbers].tolist(), strict=True)}
+    own = {
+        number: told(row[:6], row[0], row[6])
+        for number, row in zip(numbers, found[numbers].tolist(), strict=True)
+    }
     return {number: one for number, one in own.items() if one is not None}
 
 
 def _repeats(texts: BatchTexts, scripted: dict[int, Unspaced], signals: NDArray[np.int64]) -> None:
-    """Adds to the ``signals`` of documents the shingles of their texts in scripts without blanks."""
+    """Adds to the ``signals`` of documents the shingles of their texts in scripts without
+    blanks.
+    """
     if not scripted:
         return
     said = [texts.text(number)[: words.CHUNK_BYTES_MAX] for number in scripted]
@@ -71,11 +83,17 @@ def _prose(texts: BatchTexts, prose: NDArray[np.bool_], number: int) -> list[str
 
 
 def _topics(
-    batch: pa.RecordBatch, texts: BatchTexts, prose: NDArray[np.bool_], figures: NDArray[np.int64], made: ModuleType
-) -> list[str]:  # fmt: skip
+    batch: pa.RecordBatch,
+    texts: BatchTexts,
+    prose: NDArray[np.bool_],
+    figures: NDArray[np.int64],
+    made: ModuleType,
+) -> list[str]:
     out = []
     rows = figures[:, : made.UNSPACED].tolist()
-    for number, (kind, (lines, code, marks, said)) in enumerate(zip(column(batch, "kind"), rows, strict=True)):
+    for number, (kind, (lines, code, marks, said)) in enumerate(
+        zip(column(batch, "kind"), rows, strict=True)
+    ):
         if kind == ConversationKind.code:
             out.append(Topic.coding.value)
         elif marks < 0:
@@ -97,10 +115,14 @@ def _tables(made: ModuleType) -> tuple[NDArray[Any], ...]:
     phrases = _phrases()
     openers = [int.from_bytes(opener.encode(), "big") for opener in labels.OPENERS]
     return (
-        kinds, words.LOWER_TABLE, words.values(quality.KEY), words.factors_of(words.SHINGLE_WORDS),
+        kinds,
+        words.LOWER_TABLE,
+        words.values(quality.KEY),
+        words.factors_of(words.SHINGLE_WORDS),
         np.array(openers, np.uint64),
-        _first_phrases(phrases), _padded([np.frombuffer(phrase.encode(), np.uint8) for phrase in phrases]),
-    )  # fmt: skip
+        _first_phrases(phrases),
+        _padded([np.frombuffer(phrase.encode(), np.uint8) for phrase in phrases]),
+    )
 
 
 def _padded(rows: Sequence[NDArray[Any]]) -> NDArray[Any]:
@@ -121,7 +143,9 @@ def _begins(phrase: str) -> tuple[int, int]:
 
 
 def _first_phrases(phrases: list[str]) -> Ends:
-    """By first letter and length of the first word, sixteen places a letter, the first phrase times 256, and how many."""
+    """By first letter and length of the first word, sixteen places a letter, the first phrase times
+    256, and how many.
+    """
     table = np.zeros(26 * 16, np.int64)
     for number, phrase in enumerate(phrases):
         letter, length = _begins(phrase)

@@ -1,12 +1,13 @@
 """What a document is: its language and its topic, by rules that a person can read.
 
-The language is told by py3langid's model of 142 languages (naive Bayes over byte n-grams: Lui and Baldwin 2012): ``und``
-where it is not likely enough, since an honest "undetermined" (ISO 639-2) beats a guess, and ``mul`` (several languages)
-where pieces of the text are surely in two. Lines of code are not read for it. The topic is coding where it is a coding
-session or code is a good part of it, reasoning where marks of argument and calculation are dense, otherwise other.
+The language is told by py3langid's model of 142 languages (naive Bayes over byte n-grams: Lui and
+Baldwin 2012): ``und`` where it is not likely enough, since an honest "undetermined" (ISO 639-2)
+beats a guess, and ``mul`` (several languages) where pieces of the text are surely in two. Lines of
+code are not read for it. The topic is coding where it is a coding session or code is a good part of
+it, reasoning where marks of argument and calculation are dense, otherwise other.
 
-Invariant: a label depends on the document's texts alone; no text is ever in a label. Time is linear, and bounded:
-``READ_CHARS_MAX`` characters are read.
+Invariant: a label depends on the document's texts alone; no text is ever in a label. Time is
+linear, and bounded: ``READ_CHARS_MAX`` characters are read.
 """
 
 from __future__ import annotations
@@ -33,9 +34,19 @@ LIKELY_MIN = 0.5  # of all languages: below, the label is `und`; figures in benc
 SURE_MIN = 0.9  # of a piece, which then counts as a second language
 SECOND_MIN = 0.25  # of the characters read, from which a second language makes several
 PIECES_MAX, PIECE_CHARS_MIN, PIECE_CHARS_MAX = 8, 60, 200
-# Languages by the macrolanguage of ISO 639-3 that they are of; what is no language (codes, numbers) has a code of its own.
-_SAME = {"nb": "no", "nn": "no", "wuu": "zh", "yue": "zh", "arz": "ar", "ary": "ar", "zxx": UNDETERMINED}
-# Languages that few people write beside the one that they are near to: they do not make that one less likely.
+# Languages by the macrolanguage of ISO 639-3 that they are of; what is no language (codes, numbers)
+# has a code of its own.
+_SAME = {
+    "nb": "no",
+    "nn": "no",
+    "wuu": "zh",
+    "yue": "zh",
+    "arz": "ar",
+    "ary": "ar",
+    "zxx": UNDETERMINED,
+}
+# Languages that few people write beside the one that they are near to: they do not make that one
+# less likely.
 _NEIGHBOURS = frozenset({"gl", "ext", "an", "oc", "vec", "lij"})
 _LETTER = re.compile(r"[^\W\d_]")
 CODE_MIN = 0.25
@@ -51,24 +62,64 @@ class Topic(StrEnum):
 
 _COMMON = {
     "en": "the of and to in is that it was for you with as are this have not be on what how can my do we if would i a "
-    "your me an at or from by but they there some does who when which will should why about like make give",
-    "de": "der die das und ist nicht ich zu den ein eine mit auf für von dem sich wie auch es wird sind kann oder wenn",
-    "fr": "le la les et est des une je vous que pour dans qui pas un du ce avec sur sont ne il au plus comme mais",
-    "es": "el la los las y es que de en un una por con para se no lo como más pero su al del está qué puedo",
-    "it": "il la che di è un una per non sono con come gli le del della più ho si nel anche ma questo cosa posso",
-    "pt": "o a os as e é que de um uma para não com por do da em se mais como mas eu você no na isso são",
-    "nl": "de het een en van is niet ik dat in te op voor met zijn je maar ook er aan hoe kan wat deze naar",
+    "your me an at or from by but they there some does who when which will should why about like "
+    "make give",
+    "de": (
+        "der die das und ist nicht ich zu den ein eine mit auf für von dem sich wie auch es "
+        "wird sind kann oder wenn"
+    ),
+    "fr": (
+        "le la les et est des une je vous que pour dans qui pas un du ce avec sur sont ne il au "
+        "plus comme mais"
+    ),
+    "es": (
+        "el la los las y es que de en un una por con para se no lo como más pero su al del está "
+        "qué puedo"
+    ),
+    "it": (
+        "il la che di è un una per non sono con come gli le del della più ho si nel anche ma "
+        "questo cosa posso"
+    ),
+    "pt": (
+        "o a os as e é que de um uma para não com por do da em se mais como mas eu você no na "
+        "isso são"
+    ),
+    "nl": (
+        "de het een en van is niet ik dat in te op voor met zijn je maar ook er aan hoe kan wat "
+        "deze naar"
+    ),
     "pl": "i w na nie się jest to że do z jak o co tak ale czy za po od dla są może przez ten tego",
-    "sv": "och att det som en är på jag för inte med av den har till om kan du ett men så från hur var",
-    "da": "og at det som en er på jeg for ikke med af den har til om kan du et men så fra hvordan var",
-    "no": "og at det som en er på jeg for ikke med av den har til om kan du et men så fra hvordan var ikkje",
-    "fi": "ja on ei että se en mutta kun hän ovat tai jos niin minä oli voi myös mitä miten kuin ole sitä tämä",
-    "cs": "a se na je v to že s z do o ale jak jsem by ve si pro tak za co nebo jako jsou není když",
+    "sv": (
+        "och att det som en är på jag för inte med av den har till om kan du ett men så från "
+        "hur var"
+    ),
+    "da": (
+        "og at det som en er på jeg for ikke med af den har til om kan du et men så fra hvordan var"
+    ),
+    "no": (
+        "og at det som en er på jeg for ikke med av den har til om kan du et men så fra hvordan "
+        "var ikkje"
+    ),
+    "fi": (
+        "ja on ei että se en mutta kun hän ovat tai jos niin minä oli voi myös mitä miten kuin "
+        "ole sitä tämä"
+    ),
+    "cs": (
+        "a se na je v to že s z do o ale jak jsem by ve si pro tak za co nebo jako jsou není když"
+    ),
     "ro": "și în de la cu pe nu este un o că pentru mai din care sunt ce să fi sau dar cum se am",
     "hu": "a az és hogy nem is egy van de meg ez el mint csak vagy volt ha még már kell azt mi",
-    "tr": "ve bir bu için ile de da ne çok gibi daha var ben nasıl ama olarak mı değil o kadar sonra",
-    "id": "yang dan di untuk dengan ini itu dari pada tidak adalah saya ke dalam akan bisa atau juga apa bagaimana",
-    "vi": "và của là có không được cho trong một các với tôi này đó những để người như khi bạn thế nào",
+    "tr": (
+        "ve bir bu için ile de da ne çok gibi daha var ben nasıl ama olarak mı değil o kadar sonra"
+    ),
+    "id": (
+        "yang dan di untuk dengan ini itu dari pada tidak adalah saya ke dalam akan bisa atau "
+        "juga apa bagaimana"
+    ),
+    "vi": (
+        "và của là có không được cho trong một các với tôi này đó những để người như khi bạn "
+        "thế nào"
+    ),
     "ru": "и в не на что я с как это по но он из у за от для так же вы бы или мне если",
     "uk": "і в не на що я з як це та але він до у за від для так ви або мені якщо є щоб",
     "bg": "и в не на че с как това се да за от са но той по или ако съм бъде ще са при",
@@ -96,7 +147,9 @@ def common_words(language: str) -> tuple[str, ...]:
 
 
 def language(texts: Sequence[str]) -> str:
-    """The ISO 639 code of the language of ``texts``, ``mul`` if a good part of them is in another, or ``und``."""
+    """The ISO 639 code of the language of ``texts``, ``mul`` if a good part of them is in another,
+    or ``und``.
+    """
     pieces = _pieces(texts)
     each = Counter[str]()
     if len(pieces) > 1:
@@ -116,12 +169,16 @@ def languages(documents: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _pieces(texts: Sequence[str]) -> list[str]:
-    """What is read of ``texts`` for their language: at most `PIECES_MAX` pieces of a few lines, from as many texts as it can."""
+    """What is read of ``texts`` for their language: at most `PIECES_MAX` pieces of a few lines,
+    from as many texts as it can.
+    """
     each = max(READ_CHARS_MAX // max(len(texts), 1), 200)
     read = [text[:each] for text in _spread(texts, PIECES_MAX)]
     pieces = max(PIECES_MAX // max(len(read), 1), 1)
     made = [piece for text in read for piece in _spread(_prose(text, without_code=True), pieces)]
-    return made or [piece for text in read for piece in _spread(_prose(text, without_code=False), pieces)]
+    return made or [
+        piece for text in read for piece in _spread(_prose(text, without_code=False), pieces)
+    ]
 
 
 def _spread(items: Sequence[str], count: int) -> Sequence[str]:
@@ -145,7 +202,9 @@ def _prose(text: str, *, without_code: bool) -> list[str]:
 
 
 def _classified(text: str) -> tuple[str, float]:
-    """The likeliest language of a text and how likely it is; what is no language is undetermined."""
+    """The likeliest language of a text and how likely it is; what is no language is
+    undetermined.
+    """
     if not text:
         return UNDETERMINED, 0.0
     shares = Counter[str]()
@@ -184,10 +243,14 @@ def topic(kind: ConversationKind, texts: Sequence[str]) -> Topic:
 
 
 def topic_of(lines: int, code: int, marks: int, words: int) -> Topic:
-    """The topic of a chat with so many characters in lines, and in those of code, so many marks of argument and words."""
+    """The topic of a chat with so many characters in lines, and in those of code, so many marks of
+    argument and words.
+    """
     if lines and code >= CODE_MIN * lines:
         return Topic.coding
-    return Topic.reasoning if words and marks >= max(MARKS_LEAST, MARKS_MIN * words) else Topic.other
+    return (
+        Topic.reasoning if words and marks >= max(MARKS_LEAST, MARKS_MIN * words) else Topic.other
+    )
 
 
 def _code(lines: Sequence[str]) -> list[str]:
@@ -212,6 +275,8 @@ def code_line(line: str) -> bool:
 
 
 def _read(texts: Sequence[str]) -> str:
-    """The texts as far as they are read, each to the same length, so that no long one hides the others."""
+    """The texts as far as they are read, each to the same length, so that no long one hides the
+    others.
+    """
     each = max(READ_CHARS_MAX // max(len(texts), 1), 200)
     return "\n".join(text[:each] for text in texts)[:READ_CHARS_MAX]

@@ -1,8 +1,10 @@
-"""Look-alikes: a text folded as the rules of detection read it, with a map back to what was written.
+"""Look-alikes: a text folded as the rules of detection read it, with a map back to what was
+written.
 
-Full-width and other digits, look-alikes of @, hyphens, stops and blanks, and letters of mathematics and in circles are read
-as those of ASCII; zero-width characters, combining marks and tag characters are taken out. A character becomes one character
-or none, so that the places of those taken out are the whole map. Few texts have any of these: one scan says so.
+Full-width and other digits, look-alikes of @, hyphens, stops and blanks, and letters of mathematics
+and in circles are read as those of ASCII; zero-width characters, combining marks and tag characters
+are taken out. A character becomes one character or none, so that the places of those taken out are
+the whole map. Few texts have any of these: one scan says so.
 """
 
 from __future__ import annotations
@@ -26,8 +28,11 @@ _LOOKALIKES = {
     **dict.fromkeys((0xA0, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000), " "),
     **dict.fromkeys((0x2010, 0x2011, 0x2012, 0x2013, 0x2212, 0xFE58, 0xFE63), "-"),
     **{point: chr(point - 0xFEE0) for point in range(0xFF01, 0xFF5F)},
-    **{ord(mark): plain for mark, plain in zip("\u2024\u3002\ufe52\uff61\ufe6b\u2044\u2215", "....@//", strict=True)},
-}  # fmt: skip
+    **{
+        ord(mark): plain
+        for mark, plain in zip("\u2024\u3002\ufe52\uff61\ufe6b\u2044\u2215", "....@//", strict=True)
+    },
+}
 _DIGITS = {
     point: str(unicodedata.decimal(chr(point)))
     for point in range(0x80, _BELOW)
@@ -66,8 +71,8 @@ def is_odd(data: bytes) -> bool:
 
 
 def folded(text: str) -> tuple[str, list[int]]:
-    """A text without lone surrogates as the rules read it, and the places of the characters taken out, each less those
-    before it.
+    """A text without lone surrogates as the rules read it, and the places of the characters taken
+    out, each less those before it.
     """
     if text.isascii():
         return text, []
@@ -78,7 +83,9 @@ def folded(text: str) -> tuple[str, list[int]]:
     gone = taken[known] | ((codes >= _TAGS[0]) & (codes <= _TAGS[1]))
     removed = np.flatnonzero(gone)
     clean = np.where(low, read[known], codes)[~gone]
-    return clean.astype("<u4").tobytes().decode("utf-32-le"), (removed - np.arange(len(removed))).tolist()
+    return clean.astype("<u4").tobytes().decode("utf-32-le"), (
+        removed - np.arange(len(removed))
+    ).tolist()
 
 
 def original(removed: Sequence[int], place: int) -> int:

@@ -1,13 +1,16 @@
-"""The loops of curation as machine code: the same results as the plain code beside which they stand, a tenth of the time.
+"""The loops of curation as machine code: the same results as the plain code beside which they
+stand, a tenth of the time.
 
-Only `compiled` imports this module, where numba is installed. Texts come as the bytes of an Arrow buffer: text ``i`` at
-``ends[i]:ends[i + 1]``, document ``i`` with the texts ``documents[i]:documents[i + 1]`` (`text_column`). A text is read while it
-is in a core's cache, and nothing here makes a Python object. What each function gives is defined by its plain twin, named in
+Only `compiled` imports this module, where numba is installed. Texts come as the bytes of an Arrow
+buffer: text ``i`` at ``ends[i]:ends[i + 1]``, document ``i`` with the texts
+``documents[i]:documents[i + 1]`` (`text_column`). A text is read while it is in a core's cache, and
+nothing here makes a Python object. What each function gives is defined by its plain twin, named in
 its docstring, and a test holds the two together.
 
-All of them are in one module, because numba keeps machine code by the time of the file that a function is in, whatever it calls.
-What numba takes long to compile is avoided: slices that are assigned to, and functions that take many arrays. For each word no
-function is called and no slice is made, which would count references.
+All of them are in one module, because numba keeps machine code by the time of the file that a
+function is in, whatever it calls. What numba takes long to compile is avoided: slices that are
+assigned to, and functions that take many arrays. For each word no function is called and no slice
+is made, which would count references.
 """
 
 from __future__ import annotations
@@ -45,7 +48,9 @@ FNV, FNV_PRIME = U(0xCBF29CE484222325), U(0x100000001B3)
 
 
 def jit(function: _Function) -> _Function:
-    """``function`` as machine code that Python calls, kept on the disk where there is a folder for it."""
+    """``function`` as machine code that Python calls, kept on the disk where there is a folder for
+    it.
+    """
     try:
         made = numba.njit(cache=True, nogil=True)(function)
     except RuntimeError:
@@ -56,7 +61,9 @@ def jit(function: _Function) -> _Function:
 
 def inner(function: _Function) -> _Function:
     """``function`` as machine code that only other functions here call."""
-    compiled: _Function = numba.njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    compiled: _Function = numba.njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(
+        function
+    )
     return compiled
 
 
@@ -91,11 +98,11 @@ def byte_tables(lower: Bytes, values: Hashes) -> tuple[Bytes, Hashes]:
 @inner
 def hashed_words(
     data: Bytes, start: int, end: int, kinds: Bytes, valued: Hashes, hashes: Hashes, count: int
-) -> int:  # fmt: skip
+) -> int:
     """Puts the hashes of the words of a text at ``count``, and returns how many there are then.
 
-    Without a branch for where a word begins and ends, which a processor cannot foresee: each byte writes what it would be if the
-    word ended before it.
+    Without a branch for where a word begins and ends, which a processor cannot foresee: each byte
+    writes what it would be if the word ended before it.
     """
     first, is_open, hashed, power = count, 0, U(0), U(1)
     for at in range(start, end):
@@ -119,7 +126,9 @@ def hashed_words(
 
 @inner
 def shingled(hashes: Hashes, factors: Hashes, out: Hashes, count: int) -> int:
-    """Puts the shingles of the words of a text at ``count``, and returns how many there are then; ``out`` may be ``hashes``."""
+    """Puts the shingles of the words of a text at ``count``, and returns how many there are then;
+    ``out`` may be ``hashes``.
+    """
     size = min(len(factors), len(hashes))
     made = len(hashes) - size + 1 if size else 0
     for at in range(made):
@@ -132,7 +141,9 @@ def shingled(hashes: Hashes, factors: Hashes, out: Hashes, count: int) -> int:
 
 @jit
 def words(data: Bytes, ends: Places, lower: Bytes, values: Hashes) -> tuple[Hashes, Places]:
-    """The hashes of the words and where those of each text end: `words.plain_words`; text ``i`` begins at ``ends[i-1]``."""
+    """The hashes of the words and where those of each text end: `words.plain_words`; text ``i``
+    begins at ``ends[i-1]``.
+    """
     hashes, out = np.empty(len(data) + 1, np.uint64), np.empty(len(ends), np.int64)
     kinds, valued = byte_tables(lower, values)
     count, start = 0, 0
@@ -157,10 +168,20 @@ def shingles(hashes: Hashes, ends: Places, factors: Hashes) -> tuple[Hashes, Pla
 
 @jit
 def sketched(
-    data: Bytes, ends: Places, documents: Places, said: Bools, is_code: Bools, lower: Bytes, values: Hashes, factors: Hashes,
-    places: int, words_min: int, bytes_max: int,
-) -> tuple[Places, Places, Codes]:  # fmt: skip
-    """Of each document and of each text the number of its signature, or -1; and the signatures: `sketches.signatures`.
+    data: Bytes,
+    ends: Places,
+    documents: Places,
+    said: Bools,
+    is_code: Bools,
+    lower: Bytes,
+    values: Hashes,
+    factors: Hashes,
+    places: int,
+    words_min: int,
+    bytes_max: int,
+) -> tuple[Places, Places, Codes]:
+    """Of each document and of each text the number of its signature, or -1; and the signatures:
+    `sketches.signatures`.
 
     Code has one for each text, other documents one over all texts. Only what is ``said`` counts.
     """
@@ -218,8 +239,8 @@ def _signed(hashes: Hashes, own: Codes, rounds: Places) -> None:
 
 @jit
 def normal(data: Bytes, ends: Places, said: Bools, lowered: Bytes) -> tuple[Bytes, Places, Places]:
-    """What is ``said`` in ASCII as `sketches.normalised` has it, and where each text ends in it; and the characters of each text,
-    less than 0 where it is not ASCII.
+    """What is ``said`` in ASCII as `sketches.normalised` has it, and where each text ends in it;
+    and the characters of each text, less than 0 where it is not ASCII.
     """
     out, out_ends = np.empty(ends[len(said)] - ends[0] + 1, np.uint8), np.empty(len(said), np.int64)
     characters, count = np.zeros(len(said), np.int64), 0
@@ -245,14 +266,26 @@ def normal(data: Bytes, ends: Places, said: Bools, lowered: Bytes) -> tuple[Byte
 
 @jit
 def labelled(
-    data: Bytes, ends: Places, documents: Places, prose: Bools, classes: Classes, lower: Bytes, values: Hashes,
-    factors: Hashes, openers: Hashes, first_marks: Places, marks: Bytes, limits: tuple[int, int, int],
-) -> tuple[Places, Places, Places]:  # fmt: skip
-    """Of each document its signals and the figures of what is read for a topic; of each text what `scripts_of` counts: where
-    there is any of it, shingles are not counted here.
+    data: Bytes,
+    ends: Places,
+    documents: Places,
+    prose: Bools,
+    classes: Classes,
+    lower: Bytes,
+    values: Hashes,
+    factors: Hashes,
+    openers: Hashes,
+    first_marks: Places,
+    marks: Bytes,
+    limits: tuple[int, int, int],
+) -> tuple[Places, Places, Places]:
+    """Of each document its signals and the figures of what is read for a topic; of each text what
+    `scripts_of` counts: where there is any of it, shingles are not counted here.
 
-    ``classes``: what each code point is. ``openers``: what a line of code begins with; ``marks``: phrases;
-    ``first_marks``: by first letter and length of the first word the number of the first phrase, times 256, and how many.
+    ``classes``: what each code point is. ``openers``: what a line of code begins with; ``marks``:
+    phrases;
+    ``first_marks``: by first letter and length of the first word the number of the first phrase,
+    times 256, and how many.
     ``limits``: `label_columns.LIMITS`.
     """
     text_max, lines_max, read_max = limits
@@ -260,8 +293,15 @@ def labelled(
     for text in range(len(ends) - 1):
         longest = max(longest, min(ends[text + 1] - ends[text], text_max))
     signals = np.zeros((count, SIGNALS), np.int64)
-    figures, scripts = np.zeros((count, FIGURES), np.int64), np.zeros((len(prose), SCRIPTS), np.int64)
-    codes, read, hashes = np.empty(longest, np.uint32), np.empty(read_max, np.uint32), np.empty(longest + 1, np.uint64)
+    figures, scripts = (
+        np.zeros((count, FIGURES), np.int64),
+        np.zeros((len(prose), SCRIPTS), np.int64),
+    )
+    codes, read, hashes = (
+        np.empty(longest, np.uint32),
+        np.empty(read_max, np.uint32),
+        np.empty(longest + 1, np.uint64),
+    )
     kinds, valued = byte_tables(lower, values)
     held, stamps = np.empty(1 << 8, np.uint64), np.zeros(1 << 8, np.int64)
     for document in range(count):
@@ -277,10 +317,15 @@ def labelled(
             _words_and_symbols(own, classes, signals[document])
             _lines(own, classes, lines_max, signals[document])
             if len(own) == end - start or not scripts_of(own, classes, scripts[text]):
-                made = hashed_words(data, start, min(end, start + text_max), kinds, valued, hashes, 0)
+                made = hashed_words(
+                    data, start, min(end, start + text_max), kinds, valued, hashes, 0
+                )
                 made = shingled(hashes[:made], factors, hashes, 0)
                 if len(held) < 2 * made:
-                    held, stamps = np.empty(_space(made), np.uint64), np.zeros(_space(made), np.int64)
+                    held, stamps = (
+                        np.empty(_space(made), np.uint64),
+                        np.zeros(_space(made), np.int64),
+                    )
                 signals[document, 8] += _again(hashes[:made], held, stamps, text + 1)
                 signals[document, 9] += made
             kept = _taken(own[:each], read, kept, nth)
@@ -291,7 +336,9 @@ def labelled(
 
 @inner
 def decoded(data: Bytes, start: int, end: int, codes: Codes, most: int) -> int:
-    """Puts the code points of a text, ``most`` of them, at the beginning of ``codes``, and returns how many there are."""
+    """Puts the code points of a text, ``most`` of them, at the beginning of ``codes``, and returns
+    how many there are.
+    """
     count, at = 0, start
     while at < end and count < most:
         code = INT(data[at])
@@ -328,7 +375,9 @@ def _space(count: int) -> int:
 
 @inner
 def _again(hashes: Hashes, known: Hashes, stamps: Places, stamp: int) -> int:
-    """How many hashes of a text stand in it before: `quality.repeats`. ``stamp``: another one for each text."""
+    """How many hashes of a text stand in it before: `quality.repeats`. ``stamp``: another one for
+    each text.
+    """
     out, mask = 0, U(_space(len(hashes)) - 1)
     for at in range(len(hashes)):
         place = hashes[at] & mask
@@ -377,7 +426,11 @@ def _words_and_symbols(codes: Codes, classes: Classes, out: Places) -> None:
 @inner
 def _lines(codes: Codes, classes: Classes, lines_max: int, out: Places) -> None:
     size, end = 16, len(codes)
-    firsts, lasts, hashed = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.uint64)
+    firsts, lasts, hashed = (
+        np.empty(size, np.int64),
+        np.empty(size, np.int64),
+        np.empty(size, np.uint64),
+    )
     count, seen, at = 0, 0, 0
     while at < end and seen < lines_max:
         stop = at
@@ -394,7 +447,12 @@ def _lines(codes: Codes, classes: Classes, lines_max: int, out: Places) -> None:
             continue
         out[0] += 1
         out[2] += (classes[codes[first]] & BULLET) != 0
-        dots = last - first > 2 and codes[last - 1] == 46 and codes[last - 2] == 46 and codes[last - 3] == 46
+        dots = (
+            last - first > 2
+            and codes[last - 1] == 46
+            and codes[last - 2] == 46
+            and codes[last - 3] == 46
+        )
         out[3] += codes[last - 1] == 0x2026 or dots
         if count == size:
             size *= 2
@@ -450,9 +508,11 @@ def _ascii() -> Bytes:
     for code in range(128):
         one = chr(code)
         table[code] = (
-            _WORDLIKE * (one.isalnum() or one == "_") + _DIGIT * one.isdigit() + _BLANK * (one in "\t\n\f\r ")
+            _WORDLIKE * (one.isalnum() or one == "_")
+            + _DIGIT * one.isdigit()
+            + _BLANK * (one in "\t\n\f\r ")
             + _OPERATOR * (one in "-+*/^")
-        )  # fmt: skip
+        )
     return table
 
 
@@ -461,7 +521,9 @@ _ASCII = _ascii()
 
 @inner
 def scripts_of(codes: Codes, classes: Classes, out: Places) -> bool:
-    """Counts the characters by script, as `unspaced` does, and returns whether there are any of such a script."""
+    """Counts the characters by script, as `unspaced` does, and returns whether there are any of
+    such a script.
+    """
     any_of = False
     for code in codes:
         script = classes[code] >> UNSPACED_SHIFT & 7
@@ -476,7 +538,7 @@ def scripts_of(codes: Codes, classes: Classes, out: Places) -> bool:
 @inner
 def read_figures(
     read: Codes, classes: Classes, openers: Hashes, first_marks: Places, marks: Bytes, out: Places
-) -> None:  # fmt: skip
+) -> None:
     """Counts what `labels.topic` counts in what is read of a document, and characters by script."""
     is_ascii, was_open = True, False
     for code in read:
@@ -503,7 +565,12 @@ def _code(read: Codes, classes: Classes, openers: Hashes, out: Places) -> None:
             first += 1
         if first < stop:
             out[LINES] += stop - at
-            if stop - first > 2 and read[first] == 96 and read[first + 1] == 96 and read[first + 2] == 96:
+            if (
+                stop - first > 2
+                and read[first] == 96
+                and read[first + 1] == 96
+                and read[first + 2] == 96
+            ):
                 fenced = not fenced
             elif fenced or _is_code(read[first : min(stop, at + LINE_READ_MAX)], classes, openers):
                 out[CODE] += stop - at
@@ -512,7 +579,9 @@ def _code(read: Codes, classes: Classes, openers: Hashes, out: Places) -> None:
 
 @inner
 def _is_code(line: Codes, classes: Classes, openers: Hashes) -> bool:
-    """Whether a line that begins with no blank looks like code and like nothing else: `labels.code_line`."""
+    """Whether a line that begins with no blank looks like code and like nothing else:
+    `labels.code_line`.
+    """
     end = len(line)
     while end and classes[line[end - 1]] & SPACE:
         end -= 1
@@ -585,7 +654,9 @@ def _past(read: Codes, at: int, kind: int) -> int:
 
 @inner
 def _marks(read: Codes, first: Places, phrases: Bytes) -> int:
-    """How many marks of argument and calculation there are, or -1 where only the expression tells."""
+    """How many marks of argument and calculation there are, or -1 where only the expression
+    tells.
+    """
     starts, ends = np.empty(len(read) // 2 + 2, np.int64), np.empty(len(read) // 2 + 2, np.int64)
     words, was_word, count, behind, is_odd, start = 0, 0, 0, 0, False, 0
     for at in range(len(read)):  # without a branch, as in `hashed_words`
@@ -623,18 +694,28 @@ def _marks(read: Codes, first: Places, phrases: Bytes) -> int:
 def _is_symbol(code: int) -> bool:
     """Whether it is one of ≤≥≠√∑∫⇒∴."""
     return (
-        code == 0x2264 or code == 0x2265 or code == 0x2260 or code == 0x221A or code == 0x2211 or code == 0x222B
-        or code == 0x21D2 or code == 0x2234
-    )  # fmt: skip
+        code == 0x2264
+        or code == 0x2265
+        or code == 0x2260
+        or code == 0x221A
+        or code == 0x2211
+        or code == 0x222B
+        or code == 0x21D2
+        or code == 0x2234
+    )
 
 
 @inner
 def _calculated(read: Codes, at: int, stop: int) -> int:
-    """Where two numbers with an operator between end, of which the first is the run up to ``stop``; ``at`` if there are none."""
+    """Where two numbers with an operator between end, of which the first is the run up to ``stop``;
+    ``at`` if there are none.
+    """
     if _past(read, at, _DIGIT) != stop:
         return at
     place = _past(read, stop, _BLANK)
-    if place == len(read) or not (_is_of(read[place], _OPERATOR) or read[place] == 0xD7 or read[place] == 0xF7):
+    if place == len(read) or not (
+        _is_of(read[place], _OPERATOR) or read[place] == 0xD7 or read[place] == 0xF7
+    ):
         return at
     begins = _past(read, place + 1, _BLANK)
     ends = _past(read, begins, _DIGIT)
@@ -643,12 +724,20 @@ def _calculated(read: Codes, at: int, stop: int) -> int:
 
 @inner
 def _phrase(read: Codes, at: int, group: int, phrases: Bytes) -> int:
-    """Where a phrase of a group ends that stands at ``at``, whatever the case; ``at`` if there is none."""
+    """Where a phrase of a group ends that stands at ``at``, whatever the case; ``at`` if there is
+    none.
+    """
     for number in range(group >> 8, (group >> 8) + (group & 255)):
         last = at
-        while last < len(read) and phrases[number, last - at] and _is_alike(read[last], phrases[number, last - at]):
+        while (
+            last < len(read)
+            and phrases[number, last - at]
+            and _is_alike(read[last], phrases[number, last - at])
+        ):
             last += 1
-        if not phrases[number, last - at] and not (last < len(read) and _is_of(read[last], _WORDLIKE)):
+        if not phrases[number, last - at] and not (
+            last < len(read) and _is_of(read[last], _WORDLIKE)
+        ):
             return last
     return at
 

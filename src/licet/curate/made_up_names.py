@@ -1,10 +1,13 @@
-"""What people, streets, places and organisations are called in a release: made up, and recognised again.
+"""What people, streets, places and organisations are called in a release: made up, and recognised
+again.
 
 Promises:
-- A name is replaced word by word, so that "Maria Rossi", "Maria" and "Rossi" stay the same person in a conversation.
-  What is written in capitals or in small letters stays so; titles and particles stay as they are.
-- What is made here is of the lists below and words like `Street`, and ``.._made`` recognises it. The lists hold names
-  that hardly anybody has: a usual one would have to be replaced wherever a real person has it.
+- A name is replaced word by word, so that "Maria Rossi", "Maria" and "Rossi" stay the same person
+  in a conversation. What is written in capitals or in small letters stays so; titles and particles
+  stay as they are.
+- What is made here is of the lists below and words like `Street`, and ``.._made`` recognises it.
+  The lists hold names that hardly anybody has: a usual one would have to be replaced wherever a
+  real person has it.
 - Nothing made holds a quote, a backslash or a line break that was not there: code stays valid.
 """
 
@@ -16,7 +19,8 @@ from collections.abc import Callable, Collection, Sequence
 from licet.curate.keyed_draw import Draw
 
 GIVEN, FAMILY_NAME = "given", "family"  # the roles of a word in a name
-PAIRS_FROM = 16  # draws after which words come in pairs: the lists are short, conversations may be long
+# draws after which words come in pairs: the lists are short, conversations may be long
+PAIRS_FROM = 16
 GIVEN_USUAL = (  # of e-mail addresses at example.com, where any name is nobody's
     "Alex", "Ariel", "Avery", "Bailey", "Blake", "Cameron", "Casey", "Charlie", "Dana", "Devon", "Drew", "Eden",
     "Ellis", "Emery", "Finley", "Frankie", "Harper", "Hayden", "Jamie", "Jesse", "Jordan", "Jules", "Kai",
@@ -57,7 +61,9 @@ _LETTERS = "ABCDEFGHIJKLMNOPRSTVWZ"
 
 
 def by_word(name: str, substitute: Callable[[str, str], str]) -> str:
-    """``name`` with each of its words replaced by what ``substitute`` gives for the word and its role."""
+    """``name`` with each of its words replaced by what ``substitute`` gives for the word and its
+    role.
+    """
     found_words = list(_WORD.finditer(name))
     every = [found for found in found_words if not found[0].isdecimal()] or found_words
     words = [found for found in every if found[0].casefold() not in _KEPT] or every
@@ -99,7 +105,9 @@ def organisation(draw: Draw, value: str, number: int) -> str:
 
 
 def _drawn(draw: Draw, words: Sequence[str], number: int) -> str:
-    return draw.one_of(words) if number < PAIRS_FROM else f"{draw.one_of(words)}-{draw.one_of(words)}"
+    return (
+        draw.one_of(words) if number < PAIRS_FROM else f"{draw.one_of(words)}-{draw.one_of(words)}"
+    )
 
 
 def _cased(made: str, like: str) -> str:
@@ -108,7 +116,7 @@ def _cased(made: str, like: str) -> str:
     return made.upper() if like.isupper() and len(like) > 1 else made
 
 
-# --- recognising ------------------------------------------------------------------------------------
+# --- recognising ----------------------------------------------------------------------------------
 
 
 def _lower(words: Collection[str]) -> frozenset[str]:
@@ -125,12 +133,16 @@ _ASCII_WORD = re.compile(r"[A-Za-z]+")
 
 
 def made_words(text: str) -> frozenset[str]:
-    """The words of a text that stand in names, streets and places that were put into it, in small letters."""
+    """The words of a text that stand in names, streets and places that were put into it, in small
+    letters.
+    """
     return frozenset(word.lower() for word in _ASCII_WORD.findall(text)) & _MADE_WORDS
 
 
 def person_made(value: str) -> bool:
-    """Whether ``value`` was made, or is one of earlier releases: a usual given name and a family's of the list."""
+    """Whether ``value`` was made, or is one of earlier releases: a usual given name and a family's
+    of the list.
+    """
     words = [word for word in _words(value) if len(word) > 1 and word not in _KEPT]
     if len(words) == 2 and words[0] in _USUAL_LOWER:
         return words[1] in _FAMILY_LOWER
@@ -151,7 +163,9 @@ def organisation_made(value: str) -> bool:
 
 def _of(value: str, made: frozenset[str], beside: frozenset[str]) -> bool:
     words = _words(value)
-    return any(word in made for word in words) and all(word in made or word in beside for word in words)
+    return any(word in made for word in words) and all(
+        word in made or word in beside for word in words
+    )
 
 
 def _words(value: str) -> list[str]:

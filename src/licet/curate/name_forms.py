@@ -1,6 +1,8 @@
-"""The forms of given names in languages that inflect them: those that people write, from the form in the lists.
+"""The forms of given names in languages that inflect them: those that people write, from the form
+in the lists.
 
-Promise: ``forms`` gives no form that equals the name; the same name gives the same forms. More are given than a grammar
+Promise: ``forms`` gives no form that equals the name; the same name gives the same forms. More are
+given than a grammar
 would: a form counts only where it is written with a capital and stands for a name in the lists.
 """
 
@@ -15,7 +17,8 @@ _SOFT = {
            "s": "si", "z": "zi", "ch": "sz", "p": "pi", "f": "fi"},
     "uk": {"к": "ц", "г": "з", "х": "с"},
 }  # fmt: skip
-# Of names that end in a consonant, in a vowel of the first group of endings, and in one that is soft.
+# Of names that end in a consonant, in a vowel of the first group of endings, and in one that is
+# soft.
 _ENDINGS = {
     "pl": ("a owi em iem ie u cie", "y i ę ą o ie e", "i ę ą u o"),
     "ru": ("а у ом ем е", "ы и е у ой ей", "и е ю ей ёй"),
@@ -23,13 +26,17 @@ _ENDINGS = {
 }  # fmt: skip
 _VOWELS = {"pl": "aeo", "ru": "аяйь", "uk": "аяйоь"}
 _FLEETING = {
-    "pl": ("ek", "k"), "ru": ("ёк", "ьк"), "uk": ("ко", "к"),
-}  # fmt: skip
+    "pl": ("ek", "k"),
+    "ru": ("ёк", "ьк"),
+    "uk": ("ко", "к"),
+}
 _GENITIVE = {"de": "s", "sv": "s", "da": "s", "nl": "s"}
 
 
 def inflects(usual: Collection[str], language: str) -> bool:
-    """Whether forms are made of a name that is usual in these languages: in this one, or in several."""
+    """Whether forms are made of a name that is usual in these languages: in this one, or in
+    several.
+    """
     return language in usual or len(usual) > 3
 
 
@@ -57,7 +64,9 @@ def forms(name: str, language: str) -> Iterator[str]:
         return
     stem = name[:-1]
     if last in "йь":
-        yield from (stem + ending for ending in ("я", "ю", "ем", "єм", "е", "ї", "єві", "єві", "и", "і"))
+        yield from (
+            stem + ending for ending in ("я", "ю", "ем", "єм", "е", "ї", "єві", "єві", "и", "і")
+        )
     elif last in "яeо" or (last == "a" and stem[-1] in "iszcžšř") or last == "e":
         yield from (stem + ending for ending in (*soft, *hard, *first))
         if stem[-1] in "iі":

@@ -1,4 +1,6 @@
-"""The lists that `names.py` reads: given and family names, public names, and words around names by language."""
+"""The lists that `names.py` reads: given and family names, public names, and words around names by
+language.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,15 @@ from licet.curate.name_forms import LANGUAGES, forms, inflects
 
 LISTS_FILE, PUBLIC_FILE, WORDS_FILE = "name_lists.txt.xz", "public_names.txt", "name_words.yaml"
 FILES = (
-    LISTS_FILE, PUBLIC_FILE, WORDS_FILE, "street_addresses.yaml",
-    "names.py", "name_lists.py", "name_forms.py", "street_addresses.py",
-)  # fmt: skip
+    LISTS_FILE,
+    PUBLIC_FILE,
+    WORDS_FILE,
+    "street_addresses.yaml",
+    "names.py",
+    "name_lists.py",
+    "name_forms.py",
+    "street_addresses.py",
+)
 PLACE = "place"
 
 
@@ -121,13 +129,20 @@ def words_around(language: str) -> LanguageWords:
         if inflects(own.usual, language)
         for form in forms(name, language)
     }
-    words = {key: frozenset(told.get(key, "").split()) for key in LanguageWords.__struct_fields__[:7]}
+    words = {
+        key: frozenset(told.get(key, "").split()) for key in LanguageWords.__struct_fields__[:7]
+    }
     words["never"] |= {one.capitalize() for one in words["never"]}
     said = {key: tuple(filter(None, told.get(key, "").split("|"))) for key in phrases}
     return LanguageWords(
-        **words, intro=said["intro"], weak=said["weak"], greet=frozenset(said["greet"]),
-        close=frozenset(said["close"]), field=frozenset(said["field"]), forms=made,
-    )  # fmt: skip
+        **words,
+        intro=said["intro"],
+        weak=said["weak"],
+        greet=frozenset(said["greet"]),
+        close=frozenset(said["close"]),
+        field=frozenset(said["field"]),
+        forms=made,
+    )
 
 
 @cache
@@ -138,13 +153,24 @@ def field_words() -> frozenset[str]:
 
 @cache
 def telling_words() -> dict[str, list[tuple[str, float]]]:
-    """Words that tell a language, common ones and those around names; each counts in parts for those that share it."""
+    """Words that tell a language, common ones and those around names; each counts in parts for
+    those that share it.
+    """
     by_word: dict[str, set[str]] = {}
-    for language in {*LANGUAGES, *labels.SPOKEN} - {"no"}:  # of which Danish has nearly every common word
+    # of which Danish has nearly every common word
+    for language in {*LANGUAGES, *labels.SPOKEN} - {"no"}:
         around: tuple[str, ...] = ()
         if language in LANGUAGES:
             own = words_around(language)
-            around = (*own.greet, *own.close, *own.intro, *own.weak, *own.titles, *own.kin, *own.own)
+            around = (
+                *own.greet,
+                *own.close,
+                *own.intro,
+                *own.weak,
+                *own.titles,
+                *own.kin,
+                *own.own,
+            )
         for word in {*labels.common_words(language), *" ".join(around).lower().split()}:
             by_word.setdefault(word, set()).add(language)
     return {word: [(one, 1 / len(shared)) for one in shared] for word, shared in by_word.items()}

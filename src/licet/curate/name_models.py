@@ -22,8 +22,8 @@ _SLICE = re.compile(r"[a-z][a-z0-9_.-]{0,63}", re.ASCII)
 
 
 class NameTrial(msgspec.Struct, frozen=True, kw_only=True):
-    """A text as a release would have it, how many of each kind were replaced, and whether it would be left out: as
-    ``doubtful``, or for an ``unread_language``.
+    """A text as a release would have it, how many of each kind were replaced, and whether it would
+    be left out: as ``doubtful``, or for an ``unread_language``.
     """
 
     text: str
@@ -41,22 +41,33 @@ def tried(config: Configuration, text: str) -> NameTrial:
     found = names.found([text]) if names is not None else None
     made = deidentify.deidentify([text], secrets.token_bytes(32), names=found)
     return NameTrial(
-        text=made.texts[0], replaced={kind.value: count for kind, count in made.counts.items()},
-        doubtful=made.doubtful, unread_language=names.unread(text) if names is not None else "",
-    )  # fmt: skip
+        text=made.texts[0],
+        replaced={kind.value: count for kind, count in made.counts.items()},
+        doubtful=made.doubtful,
+        unread_language=names.unread(text) if names is not None else "",
+    )
 
 
-def measure(config: Configuration, slices: Mapping[str, Path], *, keep: bool = False) -> tuple[MeasuredFigures, ...]:
-    """The figures of what is configured on labelled texts; with ``keep`` the cards of releases quote them."""
+def measure(
+    config: Configuration, slices: Mapping[str, Path], *, keep: bool = False
+) -> tuple[MeasuredFigures, ...]:
+    """The figures of what is configured on labelled texts; with ``keep`` the cards of releases
+    quote them.
+    """
     from licet.curate import names_labelled, names_measure
 
     for name in slices:
         if not _SLICE.fullmatch(name):
-            raise UsageError(f"`{name}` is not a name for a slice", "use lower-case letters, digits, `-`, `_` and `.`")
+            raise UsageError(
+                f"`{name}` is not a name for a slice",
+                "use lower-case letters, digits, `-`, `_` and `.`",
+            )
     names = engine_settings.named(config.curate)
     if names is None:
         raise UsageError("nothing is configured that looks for names", "unset LICET_CURATE__NAMES")
-    made = names_measure.measured(names, {name: names_labelled.conll(path) for name, path in slices.items()})
+    made = names_measure.measured(
+        names, {name: names_labelled.conll(path) for name, path in slices.items()}
+    )
     if keep:
         config.data.mkdir(parents=True, exist_ok=True)
         names_measure.write(config.data / names_measure.OWN_FILE, {names_measure.key(names): made})
@@ -64,10 +75,11 @@ def measure(config: Configuration, slices: Mapping[str, Path], *, keep: bool = F
 
 
 class FolderMeasure(msgspec.Struct, frozen=True, kw_only=True):
-    """What de-identification changes in texts of one's own: words by language, place and kind, and some of the places.
+    """What de-identification changes in texts of one's own: words by language, place and kind, and
+    some of the places.
 
-    ``labelled``: the figures of texts with marks, by language; none without marks. ``skipped``: the files that are no text, each
-    with the reason.
+    ``labelled``: the figures of texts with marks, by language; none without marks. ``skipped``: the
+    files that are no text, each with the reason.
     """
 
     texts: int
@@ -84,16 +96,22 @@ class FolderMeasure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def measure_folder(config: Configuration, folder: Path) -> FolderMeasure:
-    """What would change in the texts of a folder: each `.txt` and `.md` file is one, or marked lines (names_labelled)."""
+    """What would change in the texts of a folder: each `.txt` and `.md` file is one, or marked
+    lines (names_labelled).
+    """
     from licet.curate import changed_places, labels, names_labelled, names_measure
 
     names = engine_settings.named(config.curate)
     plain, marked = list[str](), dict[str, list[names_labelled.LabelledText]]()
-    files = [one for one in sorted(folder.rglob("*")) if one.suffix in (".txt", ".md") and one.is_file()]
+    files = [
+        one for one in sorted(folder.rglob("*")) if one.suffix in (".txt", ".md") and one.is_file()
+    ]
     if not files:
         raise UsageError(f"`{folder}` holds no text", "put files that end in `.txt` or `.md` there")
     if len(files) > FILES_MAX:
-        raise UsageError(f"`{folder}` holds `{len(files)}` texts", f"give a part of it, `{FILES_MAX}` at most")
+        raise UsageError(
+            f"`{folder}` holds `{len(files)}` texts", f"give a part of it, `{FILES_MAX}` at most"
+        )
     skipped = dict[str, str]()
     for file in files:
         text, why = _text_of(file)
@@ -107,17 +125,25 @@ def measure_folder(config: Configuration, folder: Path) -> FolderMeasure:
     texts = [*plain, *(one.text for own in marked.values() for one in own)]
     told, key = list[tuple[str, ChangedWords]](), secrets.token_bytes(32)
     for text in texts:
-        found = deidentify.substitutions([text], key, names=names.found([text]) if names is not None else None)
+        found = deidentify.substitutions(
+            [text], key, names=names.found([text]) if names is not None else None
+        )
         told.append((labels.language([text]), changed_places.changed_words([text], found)))
     counts = changed_words.by_language(told)
-    unread = Counter(filter(None, (names.detector.unread(text) for text in texts) if names is not None else ()))
+    unread = Counter(
+        filter(None, (names.detector.unread(text) for text in texts) if names is not None else ())
+    )
     slices = {f"messages-{language}": own for language, own in marked.items()}
     return FolderMeasure(
-        texts=len(texts), words=sum(count for key, count in counts.items() if key.count(" ") == 1),
-        changed=tuple(changed_words.shares(counts)), unread=dict(unread),
-        labelled=names_measure.measured(names, slices), samples=changed_words.sampled(told),
-        unusual=tuple(changed_words.unusual(counts)), skipped=skipped,
-    )  # fmt: skip
+        texts=len(texts),
+        words=sum(count for key, count in counts.items() if key.count(" ") == 1),
+        changed=tuple(changed_words.shares(counts)),
+        unread=dict(unread),
+        labelled=names_measure.measured(names, slices),
+        samples=changed_words.sampled(told),
+        unusual=tuple(changed_words.unusual(counts)),
+        skipped=skipped,
+    )
 
 
 def _text_of(file: Path) -> tuple[str, str]:
@@ -137,7 +163,10 @@ def folder_in_words(made: FolderMeasure) -> str:
     """What was measured in a folder, for a person to read."""
     lines = [f"{made.texts:,} texts of {made.words:,} words"]
     lines += [f"{one} ({one.changed:,})" for one in made.changed]
-    lines += [f"not looked at: {count:,} texts in `{language}`" for language, count in sorted(made.unread.items())]
+    lines += [
+        f"not looked at: {count:,} texts in `{language}`"
+        for language, count in sorted(made.unread.items())
+    ]
     lines += [f"skipped: `{file}`: {why}" for file, why in sorted(made.skipped.items())]
     lines += [in_words(one) for one in made.labelled]
     lines += [f"unusual: {one}" for one in made.unusual]

@@ -1,7 +1,9 @@
-"""Found names of one text as bytes: as they travel between the steps of a plan, and as a vault keeps them.
+"""Found names of one text as bytes: as they travel between the steps of a plan, and as a vault
+keeps them.
 
-The bytes hold no text. They are a MessagePack array of a span's start, end, kind, score and rule; no bytes at all mean that
-the text was not read. `FORMAT` is part of what identifies a finder, so that bytes of another format are never read.
+The bytes hold no text. They are a MessagePack array of a span's start, end, kind, score and rule;
+no bytes at all mean that the text was not read. `FORMAT` is part of what identifies a finder, so
+that bytes of another format are never read.
 """
 
 from __future__ import annotations
@@ -42,7 +44,9 @@ def unpack(packed: bytes) -> list[DetectedSpan]:
 
 
 def known(packed: bytes, text: str) -> list[DetectedSpan] | None:
-    """What was found in ``text``; None where it was not read, or where these cannot be its spans: then it is read again."""
+    """What was found in ``text``; None where it was not read, or where these cannot be its spans:
+    then it is read again.
+    """
     if packed == UNREAD:
         return None
     try:

@@ -1,13 +1,16 @@
-"""Names of private persons and their addresses in running text, by lists and by what stands around a name.
+"""Names of private persons and their addresses in running text, by lists and by what stands around
+a name.
 
 Promises:
-- A word counts as a name only for a reason that a person can read: a given name of the lists that is no word of the
-  language, with the family name that follows; or a title, a form of address, "my name is", a relation ("my sister"), the
-  end of a letter, a field of a form or an e-mail address beside it. What is no reason is no name: this finder abstains.
+- A word counts as a name only for a reason that a person can read: a given name of the lists that
+  is no word of the language, with the family name that follows; or a title, a form of address, "my
+  name is", a relation ("my sister"), the end of a letter, a field of a form or an e-mail address
+  beside it. What is no reason is no name: this finder abstains.
 - A span holds whole words of one line. It is no part of a word, a number or an identifier.
 - ``detect`` gives the spans of each text by itself: what it finds in one depends on no other text.
-- Names are looked for in ``LOOKED_AT``, the languages in which the figures of docs/curate.md hold. A text in another one
-  is not looked at, and ``unread`` says so: a release that replaces names leaves its row out.
+- Names are looked for in ``LOOKED_AT``, the languages in which the figures of docs/curate.md hold.
+  A text in another one is not looked at, and ``unread`` says so: a release that replaces names
+  leaves its row out.
 
 The lists: name_lists.py, which tools/name_lists makes.
 """
@@ -86,7 +89,9 @@ class CapitalWord(NamedTuple):
 
 
 class NameFinder(msgspec.Struct, frozen=True):
-    """What ships with this package. It pickles: lists are read where they are first used, once a process."""
+    """What ships with this package. It pickles: lists are read where they are first used, once a
+    process.
+    """
 
     sha256: str
     name: str = "built-in"
@@ -95,7 +100,9 @@ class NameFinder(msgspec.Struct, frozen=True):
     def load(cls) -> NameFinder:
         return cls(finder_sha256())
 
-    def detect(self, texts: Sequence[str], kinds: Sequence[IdentifierKind]) -> list[list[DetectedSpan]]:
+    def detect(
+        self, texts: Sequence[str], kinds: Sequence[IdentifierKind]
+    ) -> list[list[DetectedSpan]]:
         """The spans of each text, in order."""
         return [self._detect(text, kinds) for text in texts]
 
@@ -112,17 +119,23 @@ class NameFinder(msgspec.Struct, frozen=True):
         found = []
         if IdentifierKind.ADDRESS in kinds:
             found += [
-                DetectedSpan(start, end, IdentifierKind.ADDRESS, SURE, self.name) for start, end in addresses(text)
+                DetectedSpan(start, end, IdentifierKind.ADDRESS, SURE, self.name)
+                for start, end in addresses(text)
             ]
         persons = list(_TextNames(text).found()) if IdentifierKind.PERSON in kinds else []
         if persons and not self.unread(text):
-            found += [DetectedSpan(start, end, IdentifierKind.PERSON, score, self.name) for start, end, score in persons
-                      if not any(start < a.end and a.start < end for a in found)]  # fmt: skip
+            found += [
+                DetectedSpan(start, end, IdentifierKind.PERSON, score, self.name)
+                for start, end, score in persons
+                if not any(start < a.end and a.start < end for a in found)
+            ]
         return merged(found)
 
 
 def _scores(text: str) -> dict[str, float]:
-    """How many words of each language stand at the beginning of ``text``, those of several in parts."""
+    """How many words of each language stand at the beginning of ``text``, those of several in
+    parts.
+    """
     telling, scores = telling_words(), dict.fromkeys((*LANGUAGES, *labels.SPOKEN), 0.0)
     for word in _LETTERS.findall(_straight(_ADDRESS.sub(" ", text[:GUESSED_CHARS]))):
         for language, part in telling.get(word, ()):
@@ -131,7 +144,9 @@ def _scores(text: str) -> dict[str, float]:
 
 
 def likely_language(text: str) -> str:
-    """The language, of those looked at, whose words are the most in ``text``; English where it has none of any."""
+    """The language, of those looked at, whose words are the most in ``text``; English where it has
+    none of any.
+    """
     scores = _scores(text)
     if not text.isascii() and _CYRILLIC.search(text[:GUESSED_CHARS]):
         return "uk" if _UKRAINIAN.search(text) or scores["uk"] > scores["ru"] else "ru"
@@ -139,12 +154,16 @@ def likely_language(text: str) -> str:
 
 
 def _straight(text: str) -> str:
-    """A text in small letters, with the apostrophe of typewriters in place of that of printers: as the lists have words."""
+    """A text in small letters, with the apostrophe of typewriters in place of that of printers: as
+    the lists have words.
+    """
     return text.lower().replace("’", "'")
 
 
 def _other_script(text: str) -> str:
-    """The language of a text that is mostly in a script that is not looked at, `und` for one unknown here, or nothing."""
+    """The language of a text that is mostly in a script that is not looked at, `und` for one
+    unknown here, or nothing.
+    """
     if text.isascii():
         return ""
     read = text[:GUESSED_CHARS]
@@ -166,7 +185,9 @@ class _TextNames:
         self._language = likely_language(self._text)
         self._words = words_around(self._language)
         self._mail = self._mail_words()
-        words = [one for m in _CAPITAL.finditer(self._text) if (one := self._capital(m)) is not None]
+        words = [
+            one for m in _CAPITAL.finditer(self._text) if (one := self._capital(m)) is not None
+        ]
         at = 0
         while at < len(words):
             run = self._run(words, at)
@@ -181,7 +202,9 @@ class _TextNames:
         bare = _APOSTROPHE.split(word, maxsplit=1)[0]
         bare = bare if len(bare) > 1 else word
         if len(bare) > 1 and (
-            bare.isupper() or _PART.fullmatch(word) is None or self._text[end : end + 1] in ("_", "@")
+            bare.isupper()
+            or _PART.fullmatch(word) is None
+            or self._text[end : end + 1] in ("_", "@")
         ):
             return CapitalWord(start, end, "")
         return CapitalWord(start, end, bare)
@@ -193,7 +216,12 @@ class _TextNames:
             gap = self._text[run[-1].end : word.start]
             initial = len(run[-1].bare) == 1 and gap == ". "
             title = gap == ". " and run[-1].bare in self._words.titles
-            if not (run[-1].bare and word.bare and len(run) < 8 and (initial or title or _GAP.fullmatch(gap))):
+            if not (
+                run[-1].bare
+                and word.bare
+                and len(run) < 8
+                and (initial or title or _GAP.fullmatch(gap))
+            ):
                 break
             run.append(word)
         return run
@@ -222,16 +250,24 @@ class _TextNames:
         known = self._is_given(word, at_start, alone=True)
         last = self._extended(run, at, sure=reason)
         paired = any(self._is_family(one.bare) for one in run[at + 1 : last + 1])
-        full = last > at and self._is_given(word, at_start, alone=False) and (paired or self._is_no_word(word.bare))
+        full = (
+            last > at
+            and self._is_given(word, at_start, alone=False)
+            and (paired or self._is_no_word(word.bare))
+        )
         if not (reason or known or full):
             return -1, 0
         if self._is_public(run, at, last) or self._is_of_place(run, at, last):
             return -1, 0
-        if not reason and not full and (self._is_other(word.start, word.end) or self._is_machines(word.bare)):
+        if (
+            not reason
+            and not full
+            and (self._is_other(word.start, word.end) or self._is_machines(word.bare))
+        ):
             return -1, 0
         return last, SURE if reason or (full and paired) else LIKELY
 
-    # --- the word itself --------------------------------------------------------------------------------------------
+    # --- the word itself --------------------------------------------------------------------------
 
     def _is_given(self, word: CapitalWord, at_start: bool, *, alone: bool) -> bool:
         """Whether a word is a given name: by itself, or because a family name follows."""
@@ -242,7 +278,11 @@ class _TextNames:
             return is_word is not None and not (is_word and at_start)
         if not alone:
             return len(word.bare) > 2 or language in own.usual
-        if PLACE in own.words or (len(word.bare) <= 3 and language not in own.usual) or word.bare in self._single:
+        if (
+            PLACE in own.words
+            or (len(word.bare) <= 3 and language not in own.usual)
+            or word.bare in self._single
+        ):
             return False
         if language not in own.words and ("en" not in own.words or language in own.usual):
             return True
@@ -261,7 +301,11 @@ class _TextNames:
             word = run[place]
             if len(word.bare) == 1:
                 continue
-            if word.bare in self._words.never or word.bare in self._words.titles or word.bare in self._words.after:
+            if (
+                word.bare in self._words.never
+                or word.bare in self._words.titles
+                or word.bare in self._words.after
+            ):
                 break
             if self._language == "de" and not sure and not self._is_family(word.bare):
                 break
@@ -269,13 +313,17 @@ class _TextNames:
         return last
 
     def _is_family(self, bare: str) -> bool:
-        return any(one in self._families or one in self._given for one in (bare, bare.removesuffix("s")))
+        return any(
+            one in self._families or one in self._given for one in (bare, bare.removesuffix("s"))
+        )
 
     def _is_public(self, run: Sequence[CapitalWord], at: int, last: int) -> bool:
         around = [one.bare for one in run[max(0, at - 1) : last + 2]]
         found = [*pairwise(around), (run[at].bare, run[last].bare)]
         alike = _alike if self._language in INFLECTED else _same
-        return any(alike(a, c) and alike(b, d) for a, b in found for c, d in self._pairs.get(a[:3], ()))
+        return any(
+            alike(a, c) and alike(b, d) for a, b in found for c, d in self._pairs.get(a[:3], ())
+        )
 
     def _is_of_place(self, run: Sequence[CapitalWord], at: int, last: int) -> bool:
         """Whether the name is part of the name of something: a street, a school, a saint."""
@@ -285,7 +333,9 @@ class _TextNames:
             return True
         if not at:
             before = self._before(run[at].start)
-            return before in self._common.before_places or (last == at and before.lower() in self._words.locative)
+            return before in self._common.before_places or (
+                last == at and before.lower() in self._words.locative
+            )
         before = run[at - 1].bare
         if before in self._common.before_places:
             return True
@@ -294,7 +344,9 @@ class _TextNames:
         return not self._is_start(run[at - 1].start)
 
     def _is_other(self, start: int, end: int) -> bool:
-        """Whether what stands beside says that a bare word is no person: a number of units, a version, a call."""
+        """Whether what stands beside says that a bare word is no person: a number of units, a
+        version, a call.
+        """
         if self._text[max(0, start - 2) : start - 1].isdigit():
             return True
         return _OTHER.match(self._text, end) is not None
@@ -309,9 +361,11 @@ class _TextNames:
         if _TECHNICAL.search(line) is not None or line.startswith("    "):
             return True
         words = [one for one in line.split() if one[0].isalpha()]
-        return len(words) >= 3 and all(one[0].isupper() for one in words) and line[-1:] not in ".!?,"
+        return (
+            len(words) >= 3 and all(one[0].isupper() for one in words) and line[-1:] not in ".!?,"
+        )
 
-    # --- what stands around -----------------------------------------------------------------------------------------
+    # --- what stands around -----------------------------------------------------------------------
 
     def _reason(self, run: Sequence[CapitalWord], at: int) -> bool:
         """Whether what stands before a word, or behind it, says that it is a name."""
@@ -329,7 +383,11 @@ class _TextNames:
             if found[1].rstrip(".") in words.titles:
                 return not before.endswith(", ") or found[1][-1:] == "."
             if found[1] in words.kin and self._is_own(before[: found.start()]):
-                return self._language != "de" or self._any_given(word.bare) or self._is_family(word.bare)
+                return (
+                    self._language != "de"
+                    or self._any_given(word.bare)
+                    or self._is_family(word.bare)
+                )
         plain = _straight(before.rstrip(" :,"))
         if plain.endswith(words.intro) and _phrase_stands(plain, words.intro):
             return True
@@ -337,21 +395,32 @@ class _TextNames:
             return self._any_given(word.bare) and word.bare not in self._single
         if line + len(before) == word.start:
             opened = _straight(before.lstrip(' >*"“„«').rstrip(" :,"))
-            if self._any_given(word.bare) and (opened in words.greet or (":" in before and opened in words.field)):
+            if self._any_given(word.bare) and (
+                opened in words.greet or (":" in before and opened in words.field)
+            ):
                 return True
             if opened in words.greet and self._is_addressed(run, at):
                 return True
-            if ":" in before and len(run) > 1 and opened in field_words() and self._is_above_contact(run[-1].end):
+            if (
+                ":" in before
+                and len(run) > 1
+                and opened in field_words()
+                and self._is_above_contact(run[-1].end)
+            ):
                 return True
         return self._signs(run, at, line)
 
     def _is_above_contact(self, end: int) -> bool:
-        """Whether a field ends at ``end`` and the next line has an address of mail or the number of a telephone."""
+        """Whether a field ends at ``end`` and the next line has an address of mail or the number of
+        a telephone.
+        """
         line, _, rest = self._text[end : end + 200].partition("\n")
         return not line.strip() and _CONTACT.search(rest.partition("\n")[0]) is not None
 
     def _is_addressed(self, run: Sequence[CapitalWord], at: int) -> bool:
-        """Whether an unknown word behind a greeting is a name: alone before a comma, and no form of address."""
+        """Whether an unknown word behind a greeting is a name: alone before a comma, and no form of
+        address.
+        """
         bare = run[at].bare
         return (
             at == len(run) - 1
@@ -364,7 +433,11 @@ class _TextNames:
         return not self._words.own or (found is not None and found[1].lower() in self._words.own)
 
     def _any_given(self, bare: str) -> bool:
-        return bare in self._given or bare.partition("-")[0] in self._given or bare in self._words.forms
+        return (
+            bare in self._given
+            or bare.partition("-")[0] in self._given
+            or bare in self._words.forms
+        )
 
     def _signs(self, run: Sequence[CapitalWord], at: int, line: int) -> bool:
         """Whether the line holds a name alone, below the words that end a letter."""
@@ -389,11 +462,17 @@ class _TextNames:
     def _mail_words(self) -> frozenset[str]:
         if "@" not in self._text:
             return frozenset()
-        parts = (part for found in _EMAIL.finditer(self._text) for part in re.split(r"[._\-]", found[1].lower()))
+        parts = (
+            part
+            for found in _EMAIL.finditer(self._text)
+            for part in re.split(r"[._\-]", found[1].lower())
+        )
         return frozenset(part for part in parts if len(part) > 2) - self._common.role
 
     def _small(self) -> Iterator[tuple[int, int, float]]:
-        """Given names in small letters behind a relation or "my name is", in texts of people who write no capitals."""
+        """Given names in small letters behind a relation or "my name is", in texts of people who
+        write no capitals.
+        """
         phrases = "|".join(map(re.escape, self._words.intro))
         straight = self._text.replace("’", "'")
         for found in re.finditer(rf"(?<!\w)(?:(?i:{phrases})) ([^\W\d_]{{3,}})(?!\w)", straight):

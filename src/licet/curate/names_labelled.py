@@ -1,8 +1,10 @@
-"""Texts in which somebody labelled the names: what a tagger learns from, and what it is measured with.
+"""Texts in which somebody labelled the names: what a tagger learns from, and what it is measured
+with.
 
-Promise: a labelled text's spans slice to what is labelled. CoNLL: one token and its IOB label a line, a tab between, an
-empty line after each text (WNUT17, Derczynski et al. 2017). Marked text: a text a line, `[[` and `]]` around a person,
-`{{` and `}}` around an address, `\\n` for the end of a line; `== xx` opens the texts of the language xx.
+Promise: a labelled text's spans slice to what is labelled. CoNLL: one token and its IOB label a
+line, a tab between, an empty line after each text (WNUT17, Derczynski et al. 2017). Marked text: a
+text a line, `[[` and `]]` around a person, `{{` and `}}` around an address, `\\n` for the end of a
+line; `== xx` opens the texts of the language xx.
 """
 
 from __future__ import annotations
@@ -42,7 +44,9 @@ class LabelledText(msgspec.Struct, frozen=True):
 
 
 def conll(path: Path) -> list[LabelledText]:
-    """The texts of a file, tokens joined by blanks; InputError for a line that is none or a label unknown here."""
+    """The texts of a file, tokens joined by blanks; InputError for a line that is none or a label
+    unknown here.
+    """
     if path.stat().st_size > CONLL_BYTES_MAX:
         raise InputError(f"more than `{CONLL_BYTES_MAX}` bytes", file=str(path))
     out: list[LabelledText] = []
@@ -52,7 +56,9 @@ def conll(path: Path) -> list[LabelledText]:
             token, tab, label = line.partition("\t")
             label = label.split("\t")[0].strip()
             if not tab or not _known(label):
-                raise InputError("not a token, a tab and a label known here", file=str(path), line=number)
+                raise InputError(
+                    "not a token, a tab and a label known here", file=str(path), line=number
+                )
             pairs.append((token, label))
         elif pairs:
             out.append(_joined(pairs))
@@ -64,7 +70,9 @@ _MARKED = re.compile(r"\[\[(.+?)\]\]|\{\{(.+?)\}\}", re.DOTALL)
 
 
 def marked(path: Path) -> dict[str, list[LabelledText]]:
-    """The marked texts of a file by language; `und` before the first language. InputError for a head without one."""
+    """The marked texts of a file by language; `und` before the first language. InputError for a
+    head without one.
+    """
     out: dict[str, list[LabelledText]] = {}
     language = "und"
     for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
@@ -100,7 +108,12 @@ def _joined(pairs: Sequence[tuple[str, str]]) -> LabelledText:
     for token, label in pairs:
         kind = _LABELS.get(label.split(",")[0][2:].lower())
         if kind is not None:
-            if label.startswith("I-") and spans and spans[-1][2] is kind and spans[-1][1] == place - 1:
+            if (
+                label.startswith("I-")
+                and spans
+                and spans[-1][2] is kind
+                and spans[-1][1] == place - 1
+            ):
                 spans[-1] = (spans[-1][0], place + len(token), kind)
             else:
                 spans.append((place, place + len(token), kind))

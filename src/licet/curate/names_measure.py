@@ -1,12 +1,14 @@
 """Recall and precision of detection, measured on labelled texts by kind and slice.
 
-Promise: a labelled value counts as found if the spans that would be replaced cover four fifths of its characters, whatever
-their kind: what matters is that it is removed. Titles of a person stay, and do not count. Recall is measured only for kinds
-that are replaced. `precision` is the share of replaced words that are inside labelled values of any kind.
+Promise: a labelled value counts as found if the spans that would be replaced cover four fifths of
+its characters, whatever their kind: what matters is that it is removed. Titles of a person stay,
+and do not count. Recall is measured only for kinds that are replaced. `precision` is the share of
+replaced words that are inside labelled values of any kind.
 
-Figures belong to one configuration, identified by `key`: the rules, the detectors' hashes, kinds and thresholds. Those of
-the package are in measured.json, an operator's own in the data folder. If there are no figures for the
-configuration that a release was made with, its card says so and does not use others.
+Figures belong to one configuration, identified by `key`: the rules, the detectors' hashes, kinds
+and thresholds. Those of the package are in measured.json, an operator's own in the data folder. If
+there are no figures for the configuration that a release was made with, its card says so and does
+not use others.
 """
 
 from __future__ import annotations
@@ -49,7 +51,9 @@ def key(names: NameKernel | None) -> str:
     return sha256(msgspec.json.encode([rules.ours().sha256, declared], order="sorted")).hexdigest()
 
 
-def measured(names: NameKernel | None, slices: Mapping[str, Sequence[LabelledText]]) -> tuple[MeasuredFigures, ...]:
+def measured(
+    names: NameKernel | None, slices: Mapping[str, Sequence[LabelledText]]
+) -> tuple[MeasuredFigures, ...]:
     """The figures of the rules and ``names`` on labelled texts, by slice."""
     out: list[MeasuredFigures] = []
     for slice_, texts in slices.items():
@@ -62,7 +66,9 @@ def measured(names: NameKernel | None, slices: Mapping[str, Sequence[LabelledTex
     return tuple(out)
 
 
-def _counted(names: NameKernel | None, texts: Sequence[LabelledText]) -> tuple[Counter[str], Counter[str], int, int]:
+def _counted(
+    names: NameKernel | None, texts: Sequence[LabelledText]
+) -> tuple[Counter[str], Counter[str], int, int]:
     kinds = {kind.value for kind in names.kinds} if names is not None else set()
     named = names.found([one.text for one in texts]) if names is not None else [[] for _ in texts]
     found: Counter[str] = Counter()
@@ -74,7 +80,9 @@ def _counted(names: NameKernel | None, texts: Sequence[LabelledText]) -> tuple[C
         places = [(span.start, span.end) for span in spans]
         for start, end, kind in one.spans:
             if kind.value in kinds or kind not in rules.NAMED:
-                first = _behind_titles(one.text, start, end) if kind is IdentifierKind.PERSON else start
+                first = (
+                    _behind_titles(one.text, start, end) if kind is IdentifierKind.PERSON else start
+                )
                 labelled[kind.value] += 1
                 found[kind.value] += _overlap(first, end, places) >= COVERED * (end - first)
         values = [(start, end) for start, end, _ in one.spans]
@@ -102,8 +110,12 @@ def _overlap(start: int, end: int, others: Sequence[tuple[int, int]]) -> int:
     return sum(max(0, min(end, e) - max(start, s)) for s, e in others)
 
 
-def known(names: NameKernel | None, folder: Path | None = None) -> tuple[MeasuredFigures, ...] | msgspec.UnsetType:
-    """The figures of this way of finding, the operator's own in ``folder`` before the package's; UNSET for none."""
+def known(
+    names: NameKernel | None, folder: Path | None = None
+) -> tuple[MeasuredFigures, ...] | msgspec.UnsetType:
+    """The figures of this way of finding, the operator's own in ``folder`` before the package's;
+    UNSET for none.
+    """
     own = read(folder / OWN_FILE) if folder is not None and (folder / OWN_FILE).is_file() else {}
     ours = _decode(files("licet.curate").joinpath(FILE).read_bytes())
     return own.get(key(names)) or ours.get(key(names)) or msgspec.UNSET
@@ -121,7 +133,9 @@ def read(path: Path) -> Figures:
 
 def replace(path: Path, figures: Figures) -> None:
     """Writes figures, and no others: those of the package are of what ships."""
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(figures, order="sorted"), indent=1) + b"\n")
+    path.write_bytes(
+        msgspec.json.format(msgspec.json.encode(figures, order="sorted"), indent=1) + b"\n"
+    )
 
 
 def write(path: Path, figures: Figures) -> None:

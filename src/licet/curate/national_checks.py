@@ -1,7 +1,8 @@
 """Checks of national numbers that python-stdnum lacks, or whose answer there would hang on the day.
 
-Promise: each is a pure function of the matched text, its separators included, and says whether check characters, dates
-and closed sets of the number fit. Sources stand beside each; weights are those that the issuer publishes.
+Promise: each is a pure function of the matched text, its separators included, and says whether
+check characters, dates and closed sets of the number fit. Sources stand beside each; weights are
+those that the issuer publishes.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ def letter_number(letter: str) -> str:
 
 
 def document_number(text: str) -> bool:
-    """A document's serial: letters and digits, at least four digits; where a check digit of ICAO 9303 ends it, a right one."""
+    """A document's serial: letters and digits, at least four digits; where a check digit of ICAO
+    9303 ends it, a right one.
+    """
     value = compact(text)
     if sum(c.isdigit() for c in value) < 4 or (value.isdigit() and len(value) < 9):
         return False
@@ -49,7 +52,8 @@ def de_rvnr(text: str) -> bool:
     value = compact(text)
     digits = value[:8] + letter_number(value[8]) + value[9:11]
     total = sum(
-        sum(map(int, str(int(d) * w))) for d, w in zip(digits, (2, 1, 2, 5, 7, 1, 2, 1, 2, 1, 2, 1), strict=True)
+        sum(map(int, str(int(d) * w)))
+        for d, w in zip(digits, (2, 1, 2, 5, 7, 1, 2, 1, 2, 1, 2, 1), strict=True)
     )
     return is_day(str(int(value[2:4]) % 50 or 1), value[4:6]) and total % 10 == int(value[11])
 
@@ -73,7 +77,9 @@ def es_dni(text: str) -> bool:
 
 
 def es_nuss(text: str) -> bool:
-    """TGSS: the last two digits are the rest by 97; a short second part is counted without its zero."""
+    """TGSS: the last two digits are the rest by 97; a short second part is counted without its
+    zero.
+    """
     digits = digits_of(text)
     province, serial, check = int(digits[:2]), int(digits[2:10]), int(digits[10:12])
     base = serial + province * 10**7 if serial < 10**7 else int(digits[:10])
@@ -131,11 +137,15 @@ def no_fnr(text: str) -> bool:
 
 
 def pl_id_card(text: str) -> bool:
-    """Letters from 10 on; weights 7, 3, 1 and 7, 3, 1, 7, 3; the fourth place is the check digit."""
+    """Letters from 10 on; weights 7, 3, 1 and 7, 3, 1, 7, 3; the fourth place is the check
+    digit.
+    """
     value = compact(text)
     numbers = [int(c) if c.isdigit() else ord(c) - 55 for c in value]
     others = numbers[:3] + numbers[4:]
-    return sum(n * w for n, w in zip(others, (7, 3, 1, 7, 3, 1, 7, 3), strict=True)) % 10 == numbers[3]
+    return (
+        sum(n * w for n, w in zip(others, (7, 3, 1, 7, 3, 1, 7, 3), strict=True)) % 10 == numbers[3]
+    )
 
 
 def pt_niss(text: str) -> bool:
@@ -196,11 +206,19 @@ def my_nric(text: str) -> bool:
     return is_day(digits[4:6], digits[2:4]) and digits[6:8] not in ("00", "17", "18", "19", "20")
 
 
-_SG = {"S": "JZIHGFEDCBA", "T": "GFEDCBAJZIH", "F": "XWUTRQPNMLK", "G": "RQPNMLKXWUT", "M": "KLJNPQRTUWX"}
+_SG = {
+    "S": "JZIHGFEDCBA",
+    "T": "GFEDCBAJZIH",
+    "F": "XWUTRQPNMLK",
+    "G": "RQPNMLKXWUT",
+    "M": "KLJNPQRTUWX",
+}
 
 
 def sg_nric(text: str) -> bool:
-    """ICA's table by the first letter, as it was worked out in public; the issuer does not print it."""
+    """ICA's table by the first letter, as it was worked out in public; the issuer does not print
+    it.
+    """
     value = compact(text)
     rest = weighted(value[1:8], (2, 7, 6, 5, 4, 3, 2)) % 11
     if value[0] == "M":
@@ -213,7 +231,9 @@ _TW = "ABCDEFGHJKLMNPQRSTUVXYWZIO"
 
 
 def tw_id(text: str) -> bool:
-    """The letter as a number from 10 on in the order of the registry; weights 1, 9 and 8 to 1, 1."""
+    """The letter as a number from 10 on in the order of the registry; weights 1, 9 and 8 to 1,
+    1.
+    """
     value = compact(text)
     number = 10 + _TW.index(value[0])
     total = number // 10 + number % 10 * 9 + weighted(value[1:9], range(8, 0, -1)) + int(value[9])
@@ -230,7 +250,9 @@ _NZ = "ABCDEFGHJKLMNPQRSTUVWXYZ"
 
 
 def nz_nhi(text: str) -> bool:
-    """HISO 10046: letters from 1 on without I and O, weights 7 to 2; a digit by 11, in the newer form a letter by 24."""
+    """HISO 10046: letters from 1 on without I and O, weights 7 to 2; a digit by 11, in the newer
+    form a letter by 24.
+    """
     value = compact(text)
     numbers = [int(c) if c.isdigit() else _NZ.index(c) + 1 for c in value]
     total = sum(n * w for n, w in zip(numbers[:6], range(7, 1, -1), strict=True))
@@ -240,7 +262,9 @@ def nz_nhi(text: str) -> bool:
 
 
 def of(name: str) -> Callable[[str], bool]:
-    """A check by its name in a file: `stdnum.de.idnr`, or a function of this module or of `validators`."""
+    """A check by its name in a file: `stdnum.de.idnr`, or a function of this module or of
+    `validators`.
+    """
     if name.startswith("stdnum."):
         return _library(name)
     own: Callable[[str], bool] = globals().get(name) or validators.VALIDATORS[name]
@@ -251,7 +275,9 @@ _COMPACTED = re.compile(r"[ .\-/]")
 
 
 def _library(name: str) -> Callable[[str], bool]:
-    """A module of python-stdnum, loaded when it is first asked: separators that a country does not use are no fault."""
+    """A module of python-stdnum, loaded when it is first asked: separators that a country does not
+    use are no fault.
+    """
 
     def check(text: str) -> bool:
         module = import_module(name)

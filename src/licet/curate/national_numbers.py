@@ -1,8 +1,9 @@
 """National numbers of the world as rules of detection, made from one table.
 
-Each entry of ``national_numbers.yaml`` makes a rule that asks for one of the number's names before or behind it, and one
-more where it has a form that is found by itself. A last rule takes any number of the table that checks behind the words
-that name such a number anywhere ("national ID number"). The table's head explains its keys.
+Each entry of ``national_numbers.yaml`` makes a rule that asks for one of the number's names before
+or behind it, and one more where it has a form that is found by itself. A last rule takes any number
+of the table that checks behind the words that name such a number anywhere ("national ID number").
+The table's head explains its keys.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ BEHIND = r"[^\d\n]{0,25}?"
 SCORE, BARE_SCORE = 0.85, 0.8
 ANYWHERE = "national_number"
 CHECKED = "checked_number"
-# Their checks are of length and letters alone, or pass nearly every number: no draw could fail them.
+# Their checks are of length and letters alone, or pass nearly every number: no draw could fail
+# them.
 _UNTELLING = frozenset({"cr_cpf", "fr_id_card", "de_id_card", "de_stnr", "pe_dni", "co_nit"})
 _OF_TEN_DIGITS = frozenset({"cz_rc", "sk_rc"})  # those of nine, from before 1954, have none
 CANDIDATE = r"[A-Za-z]{0,4}\d(?:[ .\-/]?\d){4,18}(?:-?[A-Za-z]{1,2}\d?)?|[A-Za-z0-9]{8,18}"
@@ -44,7 +46,9 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 def named(words: tuple[str, ...]) -> str:
-    """Words as one RE2 pattern: ``\\b`` of RE2 knows ASCII alone, so other scripts have no boundary."""
+    """Words as one RE2 pattern: ``\\b`` of RE2 knows ASCII alone, so other scripts have no
+    boundary.
+    """
     return "(?:" + "|".join(_word(word) for word in words) + ")"
 
 
@@ -57,19 +61,38 @@ def _word(word: str) -> str:
 
 
 def rules(table: Table) -> Iterator[dict[str, Any]]:
-    """The rules, in the order of the table, as the rule file states its own: with the same macros."""
+    """The rules, in the order of the table, as the rule file states its own: with the same
+    macros.
+    """
     for name, number in table.numbers.items():
-        yield _rule(name, SCORE, f"(?i){named(number.words)}", around(named(number.words), number.shape), name)
+        yield _rule(
+            name,
+            SCORE,
+            f"(?i){named(number.words)}",
+            around(named(number.words), number.shape),
+            name,
+        )
         if number.bare:
-            yield _rule(f"{name}_bare", BARE_SCORE, f"{{n}}(?:{number.bare})", f"{{n}}(?P<v>{number.bare}){{s}}", name)
+            yield _rule(
+                f"{name}_bare",
+                BARE_SCORE,
+                f"{{n}}(?:{number.bare})",
+                f"{{n}}(?P<v>{number.bare}){{s}}",
+                name,
+            )
     words = named(table.anywhere)
     yield _rule(ANYWHERE, SCORE, f"(?i){words}", around(words, CANDIDATE), ANYWHERE)
 
 
 def _rule(name: str, score: float, trigger: str, pattern: str, validator: str) -> dict[str, Any]:
     return {
-        "name": name, "kind": "national_id", "score": score, "trigger": trigger, "pattern": pattern, "validator": validator,
-    }  # fmt: skip
+        "name": name,
+        "kind": "national_id",
+        "score": score,
+        "trigger": trigger,
+        "pattern": pattern,
+        "validator": validator,
+    }
 
 
 def around(words: str, shape: str) -> str:
@@ -83,17 +106,28 @@ def around(words: str, shape: str) -> str:
 def validators(table: Table) -> dict[str, Callable[[str], bool]]:
     """The checks of the made rules, by name."""
     numbers = table.numbers.items()
-    made = {name: national_checks.of(number.check) if number.check else has_digits for name, number in numbers}
-    checked = {name: (re2.compile(f"(?i)(?:{number.shape})"), made[name]) for name, number in numbers if number.check}
+    made = {
+        name: national_checks.of(number.check) if number.check else has_digits
+        for name, number in numbers
+    }
+    checked = {
+        name: (re2.compile(f"(?i)(?:{number.shape})"), made[name])
+        for name, number in numbers
+        if number.check
+    }
     telling = {name: pair for name, pair in checked.items() if name not in _UNTELLING}
 
     def is_known(text: str) -> bool:
-        return any(shape.fullmatch(text) is not None and check(text) for shape, check in checked.values())
+        return any(
+            shape.fullmatch(text) is not None and check(text) for shape, check in checked.values()
+        )
 
     def is_checked(text: str) -> bool:
         ten = sum(c.isdigit() for c in text) == 10
         return any(
-            (ten or name not in _OF_TEN_DIGITS) and shape.fullmatch(text) is not None and check(text)
+            (ten or name not in _OF_TEN_DIGITS)
+            and shape.fullmatch(text) is not None
+            and check(text)
             for name, (shape, check) in telling.items()
         )
 

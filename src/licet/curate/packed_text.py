@@ -1,10 +1,11 @@
 """Compressed data, recognised by its first bytes, and the text in it.
 
-What cannot be read here is told from what holds no text: an archive, damage behind the first bytes, or more than
-``UNPACKED_BYTES_MAX`` may hide anything, and a conversation with it is left out of a release.
+What cannot be read here is told from what holds no text: an archive, damage behind the first bytes,
+or more than ``UNPACKED_BYTES_MAX`` may hide anything, and a conversation with it is left out of a
+release.
 
-Formats: gzip (RFC 1952), zlib (RFC 1950), bzip2, xz and Zstandard (RFC 8878) are unpacked; zip, 7z, rar, lz4 and PDF are only
-recognised.
+Formats: gzip (RFC 1952), zlib (RFC 1950), bzip2, xz and Zstandard (RFC 8878) are unpacked; zip, 7z,
+rar, lz4 and PDF are only recognised.
 """
 
 from __future__ import annotations
@@ -30,20 +31,26 @@ class _Unpacks(Protocol):
 
 
 def is_packed(data: bytes) -> bool:
-    """Whether ``data`` begins as compressed data does. Of random bytes one in a thousand begins as zlib's."""
+    """Whether ``data`` begins as compressed data does. Of random bytes one in a thousand begins as
+    zlib's.
+    """
     return data.startswith((_GZIP, _BZIP2, _XZ, _ZSTD, *_ARCHIVES)) or _is_zlib(data)
 
 
 def unpacked(data: bytes) -> bytes | None:
-    """What is packed in ``data``, as far as it goes where its end is missing; None if it cannot be read, and no bytes if it is
-    not compressed after all.
+    """What is packed in ``data``, as far as it goes where its end is missing; None if it cannot be
+    read, and no bytes if it is not compressed after all.
     """
     if data.startswith(_GZIP):
         return _read(zlib.decompressobj(wbits=31).decompress, data)
     if _is_zlib(data):
         return _read(zlib.decompressobj().decompress, data, is_sure=False)
     if data.startswith(_BZIP2):
-        return _read(bz2.BZ2Decompressor().decompress, data, is_sure=data[3:4].isdigit() and data[4:10] == b"1AY&SY")
+        return _read(
+            bz2.BZ2Decompressor().decompress,
+            data,
+            is_sure=data[3:4].isdigit() and data[4:10] == b"1AY&SY",
+        )
     if data.startswith(_XZ):
         return _read(lzma.LZMADecompressor(memlimit=MEMORY_BYTES_MAX).decompress, data)
     return _of_zstd(data) if data.startswith(_ZSTD) else None
@@ -53,8 +60,12 @@ def _is_zlib(data: bytes) -> bool:
     return data[:1] == b"\x78" and len(data) > 2 and data[1] in (0x01, 0x5E, 0x9C, 0xDA)
 
 
-def _read(unpack: Callable[[bytes, int], bytes], data: bytes, *, is_sure: bool = True) -> bytes | None:
-    """``is_sure``: the first bytes leave no doubt, so that damage is not taken for something else."""
+def _read(
+    unpack: Callable[[bytes, int], bytes], data: bytes, *, is_sure: bool = True
+) -> bytes | None:
+    """``is_sure``: the first bytes leave no doubt, so that damage is not taken for something
+    else.
+    """
     out = bytearray()
     try:
         for at in range(0, len(data), _CHUNK):
@@ -68,7 +79,9 @@ def _read(unpack: Callable[[bytes, int], bytes], data: bytes, *, is_sure: bool =
 
 def _of_zstd(data: bytes) -> bytes | None:
     try:
-        with zstandard.ZstdDecompressor(max_window_size=MEMORY_BYTES_MAX).stream_reader(data) as reader:
+        with zstandard.ZstdDecompressor(max_window_size=MEMORY_BYTES_MAX).stream_reader(
+            data
+        ) as reader:
             out = reader.read(UNPACKED_BYTES_MAX + 1)
     except zstandard.ZstdError:
         return None

@@ -1,7 +1,9 @@
-"""Curation for a build: documents go through the plan on a runner, and duplicates are told when all are known.
+"""Curation for a build: documents go through the plan on a runner, and duplicates are told when all
+are known.
 
-Promise: the result is a function of the documents, the plan and the key, and does not depend on the runner or on how the
-build is divided into pages. Only hashes are kept in memory between pages; texts are released with their page.
+Promise: the result is a function of the documents, the plan and the key, and does not depend on the
+runner or on how the build is divided into pages. Only hashes are kept in memory between pages;
+texts are released with their page.
 """
 
 from __future__ import annotations
@@ -47,22 +49,37 @@ class PlanCuration:
 
     def curate(self, documents: Sequence[Document]) -> Sequence[Curated]:
         compiled.allow()
-        made = [one for batch in self._runner.run(self._plan, batches(documents)) for one in curated(batch)]
+        made = [
+            one
+            for batch in self._runner.run(self._plan, batches(documents))
+            for one in curated(batch)
+        ]
         if len(made) != len(documents):
-            raise BrokenError(f"`{len(documents)}` documents were curated, and `{len(made)}` came back")
+            raise BrokenError(
+                f"`{len(documents)}` documents were curated, and `{len(made)}` came back"
+            )
         return made
 
     def sketch(self, documents: Sequence[Document]) -> Sequence[Sketch]:
         compiled.allow()
         plan = self._plan.sketching
-        return [one for batch in self._runner.run(plan, batches(documents)) for one in _sketches(batch)]
+        return [
+            one for batch in self._runner.run(plan, batches(documents)) for one in _sketches(batch)
+        ]
 
 
 class Pipeline(PlanCuration):
-    """One build's curation. ``folder`` holds the signatures for as long as the build runs, under no name."""
+    """One build's curation. ``folder`` holds the signatures for as long as the build runs, under no
+    name.
+    """
 
     def __init__(
-        self, plan: CurationPlan, runner: Runner, folder: Path | None = None, *, found_by: FoundBy = _NOTHING
+        self,
+        plan: CurationPlan,
+        runner: Runner,
+        folder: Path | None = None,
+        *,
+        found_by: FoundBy = _NOTHING,
     ) -> None:
         super().__init__(plan, runner)
         self._found_by, self._folder = found_by, folder
@@ -101,7 +118,9 @@ class Pipeline(PlanCuration):
         return ordinals
 
     def survey(self) -> DuplicateSurvey | None:
-        """A survey where somebody looks for names; without, sketching twice costs more than what it saves."""
+        """A survey where somebody looks for names; without, sketching twice costs more than what it
+        saves.
+        """
         if self._plan.names and self._survey is None:
             self._survey = DuplicateSurvey(self._folder)
         return self._survey
@@ -120,7 +139,10 @@ _changes = msgspec.msgpack.Decoder(ChangedWords)
 
 def _sketches(batch: pa.RecordBatch) -> list[Sketch]:
     columns = [column(batch, name) for name in _SKETCH]
-    rows = ([tuple(one) if isinstance(one, list) else one for one in row] for row in zip(*columns, strict=True))
+    rows = (
+        [tuple(one) if isinstance(one, list) else one for one in row]
+        for row in zip(*columns, strict=True)
+    )
     return [_sketch(dict(zip(_SKETCH, row, strict=True))) for row in rows]
 
 
@@ -131,7 +153,16 @@ def _sketch(row: Mapping[str, Any]) -> Sketch:
 def curated(batch: pa.RecordBatch) -> list[Curated]:
     """What the plan made of the documents of a batch."""
     scores = [name for name in batch.schema.names if name.startswith("score_")]
-    names = ["texts", "replaced_kinds", "replaced_counts", "changes", "dropped", "split", "language", "topic"]
+    names = [
+        "texts",
+        "replaced_kinds",
+        "replaced_counts",
+        "changes",
+        "dropped",
+        "split",
+        "language",
+        "topic",
+    ]
     found = [name for name in ("names", UNREAD_LANGUAGE) if name in batch.schema.names]
     columns = {name: column(batch, name) for name in (*names, *SIGNALS, *scores, *found)}
     rows = ({name: values[n] for name, values in columns.items()} for n in range(batch.num_rows))

@@ -1,8 +1,9 @@
-"""The plan: which steps run between unsealing and sealing, in order, as one value that an engine runs batch by batch.
+"""The plan: which steps run between unsealing and sealing, in order, as one value that an engine
+runs batch by batch.
 
-A build decides and unseals, then runs the plan, then elects among duplicates, seals and writes. The hash of the plan's
-declaration stands for everything that its result depends on beside the documents and the keys: two releases with one
-hash were curated alike.
+A build decides and unseals, then runs the plan, then elects among duplicates, seals and writes. The
+hash of the plan's declaration stands for everything that its result depends on beside the documents
+and the keys: two releases with one hash were curated alike.
 """
 
 from __future__ import annotations
@@ -59,14 +60,24 @@ class CurationPlan(msgspec.Struct, frozen=True):
 
     def sha256(self) -> str:
         """The hash of the declaration, in hexadecimal."""
-        return sha256(msgspec.json.encode([step.declared for step in self.steps], order="sorted")).hexdigest()
+        return sha256(
+            msgspec.json.encode([step.declared for step in self.steps], order="sorted")
+        ).hexdigest()
 
 
 def plan(
-    cleaner: Cleaner, key: bytes, *, shares: Shares = _SHARES, select: Select = _SELECT,
-    benchmarks: Benchmarks = _NONE, scorers: Sequence[Scorer] = (), names: NameKernel | None = None,
-) -> CurationPlan:  # fmt: skip
-    """The plan of a release. ``key``: 32 bytes that live as long as the build; ``names`` needs a `NamesCleaner`."""
+    cleaner: Cleaner,
+    key: bytes,
+    *,
+    shares: Shares = _SHARES,
+    select: Select = _SELECT,
+    benchmarks: Benchmarks = _NONE,
+    scorers: Sequence[Scorer] = (),
+    names: NameKernel | None = None,
+) -> CurationPlan:
+    """The plan of a release. ``key``: 32 bytes that live as long as the build; ``names`` needs a
+    `NamesCleaner`.
+    """
     return CurationPlan(
         (
             SketchKernel(key=key),

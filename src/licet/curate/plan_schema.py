@@ -1,8 +1,9 @@
 """A curation plan as plain values, so that it travels to another machine without code.
 
-Models go as their folder and their hash: each machine reads its own copy, and a model checks its hash before it is used.
-What is read back is the same plan, or an error: the hash of its declaration is compared. A detector or a scorer of one's
-own has no place here, because only a program that runs elsewhere could bring it.
+Models go as their folder and their hash: each machine reads its own copy, and a model checks its
+hash before it is used. What is read back is the same plan, or an error: the hash of its declaration
+is compared. A detector or a scorer of one's own has no place here, because only a program that runs
+elsewhere could bring it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,14 @@ import msgspec
 
 from licet.curate.benchmarks import Benchmarks
 from licet.curate.detect import CachedDetector
-from licet.curate.kernels import CompareKernel, LabelKernel, NameKernel, SelectKernel, SketchKernel, SplitKernel
+from licet.curate.kernels import (
+    CompareKernel,
+    LabelKernel,
+    NameKernel,
+    SelectKernel,
+    SketchKernel,
+    SplitKernel,
+)
 from licet.curate.names import NameFinder
 from licet.curate.plan import CurationPlan, plan
 from licet.curate.quality import Select
@@ -27,13 +35,14 @@ from licet.errors import BrokenError, UsageError
 if TYPE_CHECKING:
     from licet.curate.kernels import Scorer
 
-# By name, because what scores stands above curation: the module has a class `Misuse`, made from the name of its model.
+# By name, because what scores stands above curation: the module has a class `Misuse`, made from the
+# name of its model.
 _MISUSE = "licet.misuse.models"
 
 
 class NamesShape(msgspec.Struct, frozen=True, kw_only=True):
-    """The step that looks for names. ``sha256``: of the finder's lists and code, which each machine has; ``texts_max``: how
-    many texts it remembers.
+    """The step that looks for names. ``sha256``: of the finder's lists and code, which each machine
+    has; ``texts_max``: how many texts it remembers.
     """
 
     sha256: str
@@ -104,7 +113,9 @@ def plan_of(shape: PlanShape) -> CurationPlan:
         names=names,
     )
     if made.sha256() != shape.sha256:
-        raise BrokenError("this machine curates otherwise than the build: its rules or its models are others")
+        raise BrokenError(
+            "this machine curates otherwise than the build: its rules or its models are others"
+        )
     return made
 
 
@@ -123,7 +134,9 @@ def _names_shape(step: NameKernel) -> NamesShape:
 def _names(shape: NamesShape) -> NameKernel:
     finder = NameFinder.load()
     if finder.sha256 != shape.sha256:
-        raise BrokenError("this machine looks for names otherwise than the build: its lists are others")
+        raise BrokenError(
+            "this machine looks for names otherwise than the build: its lists are others"
+        )
     detector = CachedDetector(finder, shape.texts_max)
     return NameKernel(detector=detector, kinds=shape.kinds, may_stay=shape.may_stay)
 

@@ -1,8 +1,10 @@
-"""Curation of a few documents for somebody who looks on: what a build would make of them, and what was put where.
+"""Curation of a few documents for somebody who looks on: what a build would make of them, and what
+was put where.
 
-Promise: the texts are those of a build with the same settings, whatever engine that runs on. Detectors and benchmarks are
-read once in a process, so a server goes on with those that it began with. What was found in a text is remembered by a
-keyed hash of it (`detect.CachedDetector`), so that a long conversation can be read for names in parts.
+Promise: the texts are those of a build with the same settings, whatever engine that runs on.
+Detectors and benchmarks are read once in a process, so a server goes on with those that it began
+with. What was found in a text is remembered by a keyed hash of it (`detect.CachedDetector`), so
+that a long conversation can be read for names in parts.
 """
 
 from __future__ import annotations
@@ -27,13 +29,16 @@ REMEMBERED_TEXTS_MAX = 20_000
 TEXT_WEIGHT = 100  # what asking a detector costs beside the characters, in characters of prose
 # It is read once at the start: what loads late (lists, compiled patterns, tables) loads with it.
 _SAMPLE = (
-    "Ms Jane Poole of 12 High Street, Leeds (jane.poole@example.com, +44 113 496 0000, 4111 1111 1111 1111) asks: "
+    "Ms Jane Poole of 12 High Street, Leeds (jane.poole@example.com, +44 113 496 0000, 4111 "
+    "1111 1111 1111) asks: "
 )
 _SAMPLE_TIMES = 80
 
 
 class PreviewedDocument(NamedTuple):
-    """What curation made of a document, and in each of its texts what was put in the place of what."""
+    """What curation made of a document, and in each of its texts what was put in the place of
+    what.
+    """
 
     curated: Curated
     replaced: Sequence[Sequence[Substitution]]
@@ -74,7 +79,9 @@ class PreviewEngine:
         detector = self._names.detector
         assert isinstance(detector, CachedDetector)
         spoken = [each for one in documents for each in zip(one.texts, one.voices, strict=True)]
-        return detector.unasked([text for text, voice in spoken if looked_at(text, voice)], self._names.kinds)
+        return detector.unasked(
+            [text for text, voice in spoken if looked_at(text, voice)], self._names.kinds
+        )
 
 
 def weight(text: str) -> int:
@@ -84,15 +91,20 @@ def weight(text: str) -> int:
 
 @cache
 def engine(chosen: Curate, left_in: bool) -> PreviewEngine:
-    """The engine of this process, with all that it needs loaded. The first call of a process takes seconds.
+    """The engine of this process, with all that it needs loaded. The first call of a process takes
+    seconds.
 
     ``left_in``: the policy lets names in.
     """
     made = PreviewEngine(chosen, left_in)
     sample = Document(
-        account=bytes(16), name=bytes(16), kind=ConversationKind.chat, key=bytes(32),
-        voices=(Voice.user,), texts=(_SAMPLE * _SAMPLE_TIMES,),
-    )  # fmt: skip
+        account=bytes(16),
+        name=bytes(16),
+        kind=ConversationKind.chat,
+        key=bytes(32),
+        voices=(Voice.user,),
+        texts=(_SAMPLE * _SAMPLE_TIMES,),
+    )
     made.curate([sample], bytes(32))
     return made
 

@@ -1,16 +1,20 @@
-"""Quality signals: numbers that are computed once for each document. Selection rules can change without computing them again.
+"""Quality signals: numbers that are computed once for each document. Selection rules can change
+without computing them again.
 
-Each is a signal of MassiveText (Rae et al. 2021, "Gopher", arXiv:2112.11446, appendix A.1.1, tables A1 and A2),
-measured within each turn and weighted by its size, so that an assistant that quotes the text it was asked to fix does not
-look repetitive. The thresholds of `Select` are the paper's; its rules for the length of words and for stop words hold
-for English web pages and are not in the default rule, nor is any held against code, whose lines repeat by nature.
+Each is a signal of MassiveText (Rae et al. 2021, "Gopher", arXiv:2112.11446, appendix A.1.1, tables
+A1 and A2), measured within each turn and weighted by its size, so that an assistant that quotes the
+text it was asked to fix does not look repetitive. The thresholds of `Select` are the paper's; its
+rules for the length of words and for stop words hold for English web pages and are not in the
+default rule, nor is any held against code, whose lines repeat by nature.
 
-A word is what stands between blanks; where a script writes none, it is as many of its characters as an English word takes in
-translation (unspaced.py), and five words in a row are as many characters. An ellipsis of two characters, as Chinese and
-Japanese write it, is one. Symbols are held against how much was said: against words, or where these are long, as in Finnish
-or Korean, against as many letters as English words have.
+A word is what stands between blanks; where a script writes none, it is as many of its characters as
+an English word takes in translation (unspaced.py), and five words in a row are as many characters.
+An ellipsis of two characters, as Chinese and Japanese write it, is one. Symbols are held against
+how much was said: against words, or where these are long, as in Finnish or Korean, against as many
+letters as English words have.
 
-Invariant: a signal depends on the document's own texts. A turn is read to ``words.CHUNK_BYTES_MAX`` bytes.
+Invariant: a signal depends on the document's own texts. A turn is read to ``words.CHUNK_BYTES_MAX``
+bytes.
 """
 
 from __future__ import annotations
@@ -26,7 +30,15 @@ from numpy.typing import NDArray
 from licet.curate.characters import BULLETS
 from licet.curate.sketches import CHUNK_BYTES
 from licet.curate.unspaced import LETTERS_A_WORD, Unspaced, unspaced
-from licet.curate.words import CHUNK_BYTES_MAX, SHINGLE_WORDS, Hashes, Offsets, joined, shingles, words
+from licet.curate.words import (
+    CHUNK_BYTES_MAX,
+    SHINGLE_WORDS,
+    Hashes,
+    Offsets,
+    joined,
+    shingles,
+    words,
+)
 from licet.release.rows import Quality
 
 LINES_READ_MAX = 10_000
@@ -36,17 +48,31 @@ _Text = TypeVar("_Text", str, bytes)
 
 
 def qualities(documents: Sequence[Sequence[str]]) -> list[Quality]:
-    """The signals of each document, given what people and the assistant said in it, turn by turn."""
+    """The signals of each document, given what people and the assistant said in it, turn by
+    turn.
+    """
     turns = [turn[:CHUNK_BYTES_MAX] for document in documents for turn in document]
-    scripts = {number: found for number, turn in enumerate(turns) if not turn.isascii() and (found := unspaced(turn))}
+    scripts = {
+        number: found
+        for number, turn in enumerate(turns)
+        if not turn.isascii() and (found := unspaced(turn))
+    }
     repeats, fives = repetition(turns, scripts)
     counted = list(map(plain_signals, turns))
     out, first = [], 0
     for document in documents:
         last = first + len(document)
-        own = [scripts[number] for number in range(first, last) if number in scripts] if scripts else []
-        counts = list(map(sum, zip(*counted[first:last], strict=True))) or [0] * len(TurnSignals._fields)
-        out.append(_quality(TurnSignals(*counts), own, sum(repeats[first:last]), sum(fives[first:last])))
+        own = (
+            [scripts[number] for number in range(first, last) if number in scripts]
+            if scripts
+            else []
+        )
+        counts = list(map(sum, zip(*counted[first:last], strict=True))) or [0] * len(
+            TurnSignals._fields
+        )
+        out.append(
+            _quality(TurnSignals(*counts), own, sum(repeats[first:last]), sum(fives[first:last]))
+        )
         first = last
     return out
 
@@ -77,7 +103,9 @@ def plain_signals(turn: str) -> TurnSignals:
         symbols=turn.count("#") + turn.count("...") + turn.count("…") - turn.count("……"),
         words=len(whole),
         letters=len("".join(whole)),
-        alphabetic=len(whole) - len(mixed) + sum(word[0].isalpha() or any(map(str.isalpha, word)) for word in mixed),
+        alphabetic=len(whole)
+        - len(mixed)
+        + sum(word[0].isalpha() or any(map(str.isalpha, word)) for word in mixed),
     )
 
 
@@ -102,15 +130,21 @@ def _share(part: int, of: int) -> float:
 
 
 def quality_columns(
-    counts: NDArray[np.int64], repeats: NDArray[np.int64], fives: NDArray[np.int64], scripts: Mapping[int, Sequence[Unspaced]]
-) -> dict[str, NDArray[Any]]:  # fmt: skip
-    """The signals of documents by name, each an array: `qualities` of what was counted in them, as `TurnSignals` has it, of their
-    shingles and of their turns in scripts without blanks.
+    counts: NDArray[np.int64],
+    repeats: NDArray[np.int64],
+    fives: NDArray[np.int64],
+    scripts: Mapping[int, Sequence[Unspaced]],
+) -> dict[str, NDArray[Any]]:
+    """The signals of documents by name, each an array: `qualities` of what was counted in them, as
+    `TurnSignals` has it, of their shingles and of their turns in scripts without blanks.
     """
     lines, repeated, bullets, ellipses, symbols, whole, letters, alphabetic = counts.T
     words, saying = (np.zeros(len(counts)) for _ in range(2))
     for number, own in scripts.items():
-        words[number], saying[number] = sum(one.words for one in own), sum(one.saying for one in own)
+        words[number], saying[number] = (
+            sum(one.words for one in own),
+            sum(one.saying for one in own),
+        )
     count = whole + np.rint(words).astype(np.int64)
     saying = np.rint(letters / LETTERS_A_WORD + saying).astype(np.int64)
     return {
@@ -126,7 +160,9 @@ def quality_columns(
 
 
 def _shares(parts: NDArray[np.int64], of: NDArray[np.int64]) -> NDArray[np.float64]:
-    """`_share` of each; those that lie near the middle between two decimals are rounded by Python, which is exact."""
+    """`_share` of each; those that lie near the middle between two decimals are rounded by Python,
+    which is exact.
+    """
     exact = parts / np.maximum(of, 1)
     scaled = exact * 1e4
     out: NDArray[np.float64] = np.rint(scaled) / 1e4
@@ -136,16 +172,23 @@ def _shares(parts: NDArray[np.int64], of: NDArray[np.int64]) -> NDArray[np.float
     return out
 
 
-def repetition(turns: Sequence[str], scripts: Mapping[int, Unspaced]) -> tuple[list[int], list[int]]:
+def repetition(
+    turns: Sequence[str], scripts: Mapping[int, Unspaced]
+) -> tuple[list[int], list[int]]:
     """Of each turn how many of its shingles were there before in it, and how many it has."""
     written = [turn.encode("utf-8", "replace")[:CHUNK_BYTES_MAX] for turn in turns]
     for number, script in scripts.items():
         written[number] = script.apart(turns[number]).encode("utf-8", "replace")[:CHUNK_BYTES_MAX]
-    sizes = [scripts[number].shingle if number in scripts else SHINGLE_WORDS for number in range(len(turns))]
+    sizes = [
+        scripts[number].shingle if number in scripts else SHINGLE_WORDS
+        for number in range(len(turns))
+    ]
     repeats, totals = [0] * len(turns), [0] * len(turns)
     for size in sorted(set(sizes)):
         numbers = [number for number, own in enumerate(sizes) if own == size]
-        for number, *found in zip(numbers, *_repeated([written[number] for number in numbers], size), strict=True):
+        for number, *found in zip(
+            numbers, *_repeated([written[number] for number in numbers], size), strict=True
+        ):
             repeats[number], totals[number] = found
     return repeats, totals
 
@@ -161,8 +204,9 @@ def _repeated(turns: Sequence[bytes], size: int) -> tuple[list[int], list[int]]:
 
 
 def repeats(hashes: Hashes, ends: Offsets) -> NDArray[np.int64]:
-    """How many hashes of each turn stand in it before. Most stand nowhere else, and one plain sort of the hashes finds
-    those that do: the sort by turn and hash, which takes ten times as long, is of these alone.
+    """How many hashes of each turn stand in it before. Most stand nowhere else, and one plain sort
+    of the hashes finds those that do: the sort by turn and hash, which takes ten times as long, is
+    of these alone.
     """
     owner = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
     ordered = np.sort(hashes)
@@ -190,7 +234,9 @@ def _chunks(turns: Sequence[_Text]) -> list[list[_Text]]:
 
 
 class Select(msgspec.Struct, frozen=True, kw_only=True):
-    """The rule that selects by signals, of documents with ``words_min`` words or more that are no code."""
+    """The rule that selects by signals, of documents with ``words_min`` words or more that are no
+    code.
+    """
 
     words_min: int = 50  # Gopher's least
     repeated_lines_max: float = 0.30  # table A1: duplicate line fraction

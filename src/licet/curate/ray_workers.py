@@ -1,18 +1,20 @@
-"""Workers of a build on a Ray cluster: each is an actor that makes whole pages, as a process of this machine does
-(`release.build_workers`), with the curation of its pages in it.
+"""Workers of a build on a Ray cluster: each is an actor that makes whole pages, as a process of
+this machine does (`release.build_workers`), with the curation of its pages in it.
 
-The machines of the cluster need the same version of Licet, the database, the key provider, and the models that look for
-names, each at the same path. What passes between a build and an actor (the job with the connection string, the rows, which
-are sealed already, and what the election needs) is sealed and decoded by a schema (`curate.cluster_messages`), because Ray
-keeps what it passes on in an object store that may spill to disk and that others may write. An actor shows that it has the
-secret with which the build started it before it is told anything, and what it answers is held to what the build asked for
-(`release.page_check`).
+The machines of the cluster need the same version of Licet, the database, the key provider, and the
+models that look for names, each at the same path. What passes between a build and an actor (the job
+with the connection string, the rows, which are sealed already, and what the election needs) is
+sealed and decoded by a schema (`curate.cluster_messages`), because Ray keeps what it passes on in
+an object store that may spill to disk and that others may write. An actor shows that it has the
+secret with which the build started it before it is told anything, and what it answers is held to
+what the build asked for (`release.page_check`).
 
-What that does not hold: whoever runs the cluster, or can submit to it, runs code in the actors, and can read their memory
-and the secret. Ray itself unpickles what it brings to the program that is connected with it. So a cluster is to be reached
-by nobody who may not read content.
+What that does not hold: whoever runs the cluster, or can submit to it, runs code in the actors, and
+can read their memory and the secret. Ray itself unpickles what it brings to the program that is
+connected with it. So a cluster is to be reached by nobody who may not read content.
 
-An actor ends with its build: Ray ends the actors of a program that has died, and the database rolls their pages back.
+An actor ends with its build: Ray ends the actors of a program that has died, and the database rolls
+their pages back.
 """
 
 from __future__ import annotations
@@ -41,10 +43,18 @@ from licet.curate.runners import ray_cluster
 from licet.errors import BrokenError, BusyError, UsageError
 from licet.release.build_workers import RUN_AGAIN, PageMaker
 from licet.release.page_check import PageCheck
-from licet.release.page_worker import BuildMessage, PageTask, WorkerJob, WorkerMessage, WorkerSays, make_pages
+from licet.release.page_worker import (
+    BuildMessage,
+    PageTask,
+    WorkerJob,
+    WorkerMessage,
+    WorkerSays,
+    make_pages,
+)
 from licet.store.core_dumps import harden
 
-START_SECONDS_MAX = 300  # how long the cluster may take to have a core for a worker, and the worker to load its rules
+# how long the cluster may take to have a core for a worker, and the worker to load its rules
+START_SECONDS_MAX = 300
 _BUILD, _WORKER = 0, 1  # who sends
 
 
@@ -63,13 +73,18 @@ class RayActors:
         return ActorWorker(self._ray, self._actor.remote(self._preload, secret), secret)
 
     def ready(self, workers: Sequence[PageMaker]) -> Sequence[PageMaker]:
-        by_answer = {one.answer: one for one in workers if isinstance(one, ActorWorker) and one.answer is not None}
+        by_answer = {
+            one.answer: one
+            for one in workers
+            if isinstance(one, ActorWorker) and one.answer is not None
+        }
         done, _ = self._ray.wait(list(by_answer))
         return [by_answer[answer] for answer in done]
 
 
 class ActorWorker:
-    """An actor, as its build sees it. ``answer``: the reference of what it says next; None if it was asked nothing.
+    """An actor, as its build sees it. ``answer``: the reference of what it says next; None if it
+    was asked nothing.
     ``secret``: the one with which it was started.
     """
 
@@ -93,7 +108,9 @@ class ActorWorker:
             met = self._ray.get(self._meets, timeout=START_SECONDS_MAX)
         except self._ray.exceptions.GetTimeoutError as error:
             hint = "use fewer workers, or add machines: each worker needs a core of the cluster"
-            raise BusyError(f"the cluster did not start a worker within `{START_SECONDS_MAX}` seconds", hint) from error
+            raise BusyError(
+                f"the cluster did not start a worker within `{START_SECONDS_MAX}` seconds", hint
+            ) from error
         except self._ray.exceptions.RayError as error:
             raise self._died(error) from None
         if not (isinstance(met, tuple) and [type(part) for part in met] == [bytes, bytes]):
@@ -108,12 +125,15 @@ class ActorWorker:
         try:
             known = decode_for_build(channel.open(hello))
         except BrokenError:
-            raise BrokenError("a worker on the cluster does not have the secret of this build") from None
+            raise BrokenError(
+                "a worker on the cluster does not have the secret of this build"
+            ) from None
         if not isinstance(known, WorkerHello):
             raise BrokenError("a worker on the cluster did not answer as one does")
         if known.software != (ours := installed_version("licet")):
             raise UsageError(
-                f"the cluster has version `{known.software}` of Licet, and the build `{ours}`", "install the same"
+                f"the cluster has version `{known.software}` of Licet, and the build `{ours}`",
+                "install the same",
             )
         return channel
 
@@ -140,9 +160,13 @@ class ActorWorker:
         self._ray.kill(self._actor)
 
     def _died(self, error: Exception) -> BusyError | BrokenError:
-        """An error of the actor's own may quote what it stumbled over, which is content: only its kind is told."""
+        """An error of the actor's own may quote what it stumbled over, which is content: only its
+        kind is told.
+        """
         if isinstance(error, self._ray.exceptions.RayTaskError):
-            return BrokenError(f"a worker of the build failed on the cluster: `{type(error.cause).__name__}`")
+            return BrokenError(
+                f"a worker of the build failed on the cluster: `{type(error.cause).__name__}`"
+            )
         return BusyError("a worker of the build on the cluster was ended", RUN_AGAIN)
 
 
@@ -157,7 +181,9 @@ class PageActor:
         self._said: SimpleQueue[WorkerMessage] = SimpleQueue()
 
     def meet(self, public: bytes) -> tuple[bytes, bytes]:
-        """Agrees on a key with the build that has the X25519 key ``public``: returns its own, and its sealed hello."""
+        """Agrees on a key with the build that has the X25519 key ``public``: returns its own, and
+        its sealed hello.
+        """
         own = X25519PrivateKey.generate()
         mine = own.public_key().public_bytes_raw()
         key = message_key(own, public, self._secret, publics=(public, mine))
@@ -177,7 +203,9 @@ class PageActor:
 
 
 class _Queues:
-    """The worker's end of the channel: the thread that makes pages talks to the methods of the actor."""
+    """The worker's end of the channel: the thread that makes pages talks to the methods of the
+    actor.
+    """
 
     def __init__(self, send: Callable[[Any], None], recv: Callable[[], Any]) -> None:
         self.send, self.recv = send, recv

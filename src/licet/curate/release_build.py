@@ -1,4 +1,6 @@
-"""Building a release: what may be learnt, curated as the installation says, sealed into a folder."""
+"""Building a release: what may be learnt, curated as the installation says, sealed into a
+folder.
+"""
 
 from __future__ import annotations
 
@@ -38,35 +40,59 @@ def _crew(config: Configuration) -> Crew:
 
 
 def build_release(
-    here: Installation, *, name: str, purpose: str, folder: Path | None = None,
-    progress: Callable[[int], None] = lambda _turns: None, says: Callable[[str], None] = lambda _line: None,
-    afresh: bool = False, scorers: Sequence[Scorer] = (), base: str | None = None, workers: int = 1,
+    here: Installation,
+    *,
+    name: str,
+    purpose: str,
+    folder: Path | None = None,
+    progress: Callable[[int], None] = lambda _turns: None,
+    says: Callable[[str], None] = lambda _line: None,
+    afresh: bool = False,
+    scorers: Sequence[Scorer] = (),
+    base: str | None = None,
+    workers: int = 1,
     accepts_changes: bool = False,
-) -> BuildResult:  # fmt: skip
+) -> BuildResult:
     """Builds and seals a release into ``folder``, by default beside the others of the installation.
 
-    A build of this name that was killed goes on, unless it was made with something else or is to start ``afresh``;
-    ``says`` is told which, and why.
-    ``base`` is an earlier release: rows of it that nothing changed are carried, and not curated again (`release.base`).
-    ``workers`` is how many make the pages, processes of this machine or actors of the cluster that the configuration
-    names; the release is the same, whatever their number.
-    ``accepts_changes`` seals it though more words were replaced than is usual (`release.changed_words`).
-    ``scorers`` (`curate.kernels.Scorer`) score what was said; a row has each score of its worst turn in its labels.
+    A build of this name that was killed goes on, unless it was made with something else or is to
+    start ``afresh``; ``says`` is told which, and why.
+    ``base`` is an earlier release: rows of it that nothing changed are carried, and not curated
+    again (`release.base`). ``workers`` is how many make the pages, processes of this machine or
+    actors of the cluster that the configuration names; the release is the same, whatever their
+    number. ``accepts_changes`` seals it though more words were replaced than is usual
+    (`release.changed_words`). ``scorers`` (`curate.kernels.Scorer`) score what was said; a row has
+    each score of its worst turn in its labels.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]{0,63}", name):
-        raise UsageError(f"`{name}` is not a name for a release", "use lower-case letters, digits, `-`, `_` and `.`")
+        raise UsageError(
+            f"`{name}` is not a name for a release",
+            "use lower-case letters, digits, `-`, `_` and `.`",
+        )
     order = BuildOrder(
-        name=name, purpose=purpose, folder=folder or here.config.releases / name, software=installed_version("licet"),
-        afresh=afresh, accepts_changes=accepts_changes, base=catalog.find_release(here, base) if base is not None else None,
-    )  # fmt: skip
+        name=name,
+        purpose=purpose,
+        folder=folder or here.config.releases / name,
+        software=installed_version("licet"),
+        afresh=afresh,
+        accepts_changes=accepts_changes,
+        base=catalog.find_release(here, base) if base is not None else None,
+    )
     engine_settings.hold_to_notices(here, policies(here))
     statistics.gather(here.pool)
     cleaner = RuleCleaner()
     with engine_settings.curation(here, cleaner, scorers) as curation:
         builder = Builder(
-            here.pool, here.keyring, policies(here), cleaner, here.clock, progress, curation=curation, says=says,
+            here.pool,
+            here.keyring,
+            policies(here),
+            cleaner,
+            here.clock,
+            progress,
+            curation=curation,
+            says=says,
             workers=WorkerSettings(count=workers, config=here.config, crew=_crew(here.config)),
-        )  # fmt: skip
+        )
         built = builder.run(order)
     with transaction(here.pool) as tx:
         known = registry.get(tx, UUID(hex=built.manifest.release))

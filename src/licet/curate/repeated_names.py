@@ -1,8 +1,10 @@
-"""Where else in a conversation a name stands that was found somewhere in it: what is replaced once is replaced throughout.
+"""Where else in a conversation a name stands that was found somewhere in it: what is replaced once
+is replaced throughout.
 
-Promise: every place at which a found value stands whole, in the same letters, is given, but for what is covered already and
-for code (code_strings.py). Of a person's name that was found for certain each word counts by itself, except a short one and
-one that is a usual word too: `Will` and `May` begin sentences. Without names in a conversation nothing is read.
+Promise: every place at which a found value stands whole, in the same letters, is given, but for
+what is covered already and for code (code_strings.py). Of a person's name that was found for
+certain each word counts by itself, except a short one and one that is a usual word too: `Will` and
+`May` begin sentences. Without names in a conversation nothing is read.
 """
 
 from __future__ import annotations
@@ -19,8 +21,16 @@ from licet.curate.unspaced import unspaced
 VALUES_MAX = 2_000
 WORD_LETTERS_MIN = 3
 SURE = 0.5
-NAMES = frozenset({IdentifierKind.PERSON, IdentifierKind.ADDRESS, IdentifierKind.PLACE, IdentifierKind.ORGANISATION})
-_FOUND_BARE = re.compile(r"[a-z]{2,15}_[a-z]{2,15}_\d{4}")  # a rule of its own finds it wherever it stands
+NAMES = frozenset(
+    {
+        IdentifierKind.PERSON,
+        IdentifierKind.ADDRESS,
+        IdentifierKind.PLACE,
+        IdentifierKind.ORGANISATION,
+    }
+)
+# a rule of its own finds it wherever it stands
+_FOUND_BARE = re.compile(r"[a-z]{2,15}_[a-z]{2,15}_\d{4}")
 _WORD = re.compile(r"[^\W\d_]+(?:['’\-][^\W\d_]+)*")
 _USUAL_WORDS = """
 ace alba amber amor angel april art ash august autumn bear bill bob booker brook brown bush carol chance charity chase
@@ -36,9 +46,13 @@ _USUAL = frozenset(_USUAL_WORDS.split())
 
 
 def repeated(
-    texts: Sequence[str], covers: Sequence[Sequence[DetectedSpan]], found: Sequence[Sequence[DetectedSpan]]
+    texts: Sequence[str],
+    covers: Sequence[Sequence[DetectedSpan]],
+    found: Sequence[Sequence[DetectedSpan]],
 ) -> list[list[DetectedSpan]]:
-    """For each text where what was ``found`` in any of them stands besides, outside of what ``covers`` it."""
+    """For each text where what was ``found`` in any of them stands besides, outside of what
+    ``covers`` it.
+    """
     values: dict[str, DetectedSpan] = {}
     for text, spans in zip(texts, found, strict=True):
         for span in spans:
@@ -57,7 +71,9 @@ def repeated(
 def _values(value: str, span: DetectedSpan) -> Iterator[str]:
     if span.kind is IdentifierKind.USERNAME and _FOUND_BARE.fullmatch(value):
         return
-    if len(value) >= (2 if unspaced(value) else WORD_LETTERS_MIN) and (not value.isalpha() or not _is_usual(value)):
+    if len(value) >= (2 if unspaced(value) else WORD_LETTERS_MIN) and (
+        not value.isalpha() or not _is_usual(value)
+    ):
         yield value
     if span.kind is IdentifierKind.PERSON and span.score >= SURE and not value.isalpha():
         for word in _WORD.findall(value):
@@ -70,7 +86,9 @@ def _is_usual(word: str) -> bool:
 
 
 def _pattern(values: Sequence[str]) -> re.Pattern[str]:
-    """A pattern of all values, the longest first; one in a script without blanks needs none around it."""
+    """A pattern of all values, the longest first; one in a script without blanks needs none around
+    it.
+    """
     apart = [re.escape(value) for value in values if not unspaced(value)]
     together = [re.escape(value) for value in values if unspaced(value)]
     begins = "".join(sorted({re.escape(value[0]) for value in values}))
@@ -79,7 +97,10 @@ def _pattern(values: Sequence[str]) -> re.Pattern[str]:
 
 
 def _places(
-    text: str, pattern: re.Pattern[str], values: dict[str, DetectedSpan], covers: Sequence[DetectedSpan]
+    text: str,
+    pattern: re.Pattern[str],
+    values: dict[str, DetectedSpan],
+    covers: Sequence[DetectedSpan],
 ) -> Iterator[DetectedSpan]:
     taken = sorted((span.start, span.end) for span in covers)
     for match in pattern.finditer(text):

@@ -1,8 +1,10 @@
-"""What to look at in a row of a release, for whoever reads it: what was made up, and what may still identify somebody.
+"""What to look at in a row of a release, for whoever reads it: what was made up, and what may still
+identify somebody.
 
-A row holds surrogates where identifiers stood. They are recognised by their values, which belong to nobody: nothing about a
-row is kept for it. What the rules still find, and no surrogate is, comes first for a reader; then what often identifies
-(`release.review`). Marks help a reader's eye, and are no finding: a name that nothing marks is one all the same.
+A row holds surrogates where identifiers stood. They are recognised by their values, which belong to
+nobody: nothing about a row is kept for it. What the rules still find, and no surrogate is, comes
+first for a reader; then what often identifies (`release.review`). Marks help a reader's eye, and
+are no finding: a name that nothing marks is one all the same.
 """
 
 from __future__ import annotations
@@ -17,13 +19,18 @@ import msgspec
 from licet.curate import deidentify, made_up_names
 from licet.release import review
 
-# Words that begin with a capital, as names of people, places and organisations do; with what may stand between them.
-_NAMED = re.compile(r"\b[^\W\d_a-z][^\W\d_]*(?:[ '’-](?:(?:de|da|of|van|von|the) )?[^\W\d_a-z][^\W\d_]*){0,5}")
+# Words that begin with a capital, as names of people, places and organisations do; with what may
+# stand between them.
+_NAMED = re.compile(
+    r"\b[^\W\d_a-z][^\W\d_]*(?:[ '’-](?:(?:de|da|of|van|von|the) )?[^\W\d_a-z][^\W\d_]*){0,5}"
+)
 MARKS_MAX = 5_000  # of a text
 _MADE = (
-    ("person", made_up_names.person_made), ("place", made_up_names.place_made),
-    ("organisation", made_up_names.organisation_made), ("address", made_up_names.address_made),
-)  # fmt: skip
+    ("person", made_up_names.person_made),
+    ("place", made_up_names.place_made),
+    ("organisation", made_up_names.organisation_made),
+    ("address", made_up_names.address_made),
+)
 
 
 class MarkKind(StrEnum):
@@ -33,7 +40,9 @@ class MarkKind(StrEnum):
 
 
 class RowMark(msgspec.Struct, frozen=True, order=True):
-    """Characters ``[start, end)`` of a text; ``kind`` is a closed word: of what it is an identifier."""
+    """Characters ``[start, end)`` of a text; ``kind`` is a closed word: of what it is an
+    identifier.
+    """
 
     start: int
     end: int
@@ -42,7 +51,9 @@ class RowMark(msgspec.Struct, frozen=True, order=True):
 
 
 def marks(texts: Sequence[str]) -> list[list[RowMark]]:
-    """The marks of each text, in order. None overlaps: what the rules find goes before what only looks so."""
+    """The marks of each text, in order. None overlaps: what the rules find goes before what only
+    looks so.
+    """
     found = deidentify.recognised(texts)
     return [_of(text, own) for text, own in zip(texts, found, strict=True)]
 
@@ -50,7 +61,12 @@ def marks(texts: Sequence[str]) -> list[list[RowMark]]:
 def _of(text: str, found: Iterable[tuple[deidentify.DetectedSpan, bool]]) -> list[RowMark]:
     kept, taken = list[RowMark](), bytearray(len(text))
     sure = (
-        RowMark(span.start, span.end, MarkKind.made_up if is_nobodys else MarkKind.identifier, span.kind.value)
+        RowMark(
+            span.start,
+            span.end,
+            MarkKind.made_up if is_nobodys else MarkKind.identifier,
+            span.kind.value,
+        )
         for span, is_nobodys in found
     )
     looks = (RowMark(start, end, MarkKind.look, "look") for start, end in review.shapes(text))
@@ -73,7 +89,9 @@ def _made_up(text: str) -> Iterable[RowMark]:
         for word in re.finditer(r"[^\W\d_]+", run[0]):
             kind = _kind(word[0])
             if kind:
-                yield RowMark(run.start() + word.start(), run.start() + word.end(), MarkKind.made_up, kind)
+                yield RowMark(
+                    run.start() + word.start(), run.start() + word.end(), MarkKind.made_up, kind
+                )
 
 
 def _kind(value: str) -> str:

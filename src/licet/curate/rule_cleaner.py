@@ -24,12 +24,17 @@ class RuleCleaner:
         return self.clean_named(texts, key, None)
 
     def clean_named(
-        self, texts: Sequence[str], key: bytes, names: Sequence[Sequence[detect.DetectedSpan]] | None
+        self,
+        texts: Sequence[str],
+        key: bytes,
+        names: Sequence[Sequence[detect.DetectedSpan]] | None,
     ) -> CleanedTexts:
         return counted(texts, deidentify.substitutions(texts, key, names=names))
 
 
-def counted(texts: Sequence[str], found: Sequence[Sequence[deidentify.Substitution]]) -> CleanedTexts:
+def counted(
+    texts: Sequence[str], found: Sequence[Sequence[deidentify.Substitution]]
+) -> CleanedTexts:
     """The texts with what was found replaced, how many spans of each kind were, and where."""
     cleaned = deidentify.substituted(texts, found)
     replaced = {kind.value: count for kind, count in cleaned.counts.items()}

@@ -1,15 +1,18 @@
-"""The rules of detection: read from a file, checked, compiled to RE2, and run over one buffer in linear time.
+"""The rules of detection: read from a file, checked, compiled to RE2, and run over one buffer in
+linear time.
 
-Promise: ``Rules.spans`` yields what every rule finds in UTF-8 bytes, and time grows with the bytes whatever they
-are: RE2 never backtracks, every pattern is tried only where its keyword or trigger stands, and a refused match is
-tried again at most once per separator inside it.
+Promise: ``Rules.spans`` yields what every rule finds in UTF-8 bytes, and time grows with the bytes
+whatever they
+are: RE2 never backtracks, every pattern is tried only where its keyword or trigger stands, and a
+refused match is tried again at most once per separator inside it.
 
 Invariants:
-- A rule file that does not convert, names an unknown validator or does not compile is an InputError: no rule is
-  skipped.
-- The prefilter is sound: what it leaves out cannot match. A rule's triggers stand in each of its matches (a test
-  holds detection with and without it against each other).
-- A value lies in one text. Context may lie in the one before: a question ends a turn and its answer opens the next.
+- A rule file that does not convert, names an unknown validator or does not compile is an
+  InputError: no rule is skipped.
+- The prefilter is sound: what it leaves out cannot match. A rule's triggers stand in each of its
+  matches (a test holds detection with and without it against each other).
+- A value lies in one text. Context may lie in the one before: a question ends a turn and its answer
+  opens the next.
 
 Syntax: RE2 (github.com/google/re2/wiki/Syntax). The service shapes follow what the issuers publish.
 """
@@ -34,9 +37,11 @@ from licet.errors import InputError
 
 T = TypeVar("T")
 RULES_MAX = 1_000
-SET_MEMORY_BYTES_MAX = 256 << 20  # the lazily built automaton of the prefilter; the default 8 MB is too small for it
+# the lazily built automaton of the prefilter; the default 8 MB is too small for it
+SET_MEMORY_BYTES_MAX = 256 << 20
 RULE_MEMORY_BYTES_MAX = 64 << 20
-NEAR_BYTES = 256  # triggers this near to one another are many: what comes next is tried without asking for them
+# triggers this near to one another are many: what comes next is tried without asking for them
+NEAR_BYTES = 256
 UNASKED_BYTES_MAX = 1 << 16
 
 
@@ -105,8 +110,12 @@ def _options(memory_bytes_max: int) -> re2.Options:
 
 
 def _is_rare(rule: DetectorRule) -> bool:
-    """Whether what it is tried at seldom stands in a text: a national number, or the letters that open a token."""
-    is_token = rule.kind is IdentifierKind.SECRET and rule.keywords and not rule.pattern.startswith("(?i)")
+    """Whether what it is tried at seldom stands in a text: a national number, or the letters that
+    open a token.
+    """
+    is_token = (
+        rule.kind is IdentifierKind.SECRET and rule.keywords and not rule.pattern.startswith("(?i)")
+    )
     return rule.kind is IdentifierKind.NATIONAL_ID or bool(is_token)
 
 
@@ -119,18 +128,24 @@ def _set(patterns: Sequence[str]) -> re2.Set:
 
 
 def _gates(rules: Sequence[DetectorRule]) -> list[str]:
-    """A pattern of all keywords, one of all triggers that are words and one of those that are shapes: as one they would
-    be slower.
+    """A pattern of all keywords, one of all triggers that are words and one of those that are
+    shapes: as one they would be slower.
     """
     keywords = [trigger(rule) for rule in rules if rule.keywords]
     triggers = [trigger(rule) for rule in rules if not rule.keywords]
     words = [one for one in triggers if one.startswith("(?m)(?i)")]
     shapes = [one for one in triggers if not one.startswith("(?m)(?i)")]
-    return ["|".join(f"(?:{one})" for one in several) for several in (keywords, words, shapes) if several]
+    return [
+        "|".join(f"(?:{one})" for one in several)
+        for several in (keywords, words, shapes)
+        if several
+    ]
 
 
 def _lines(gate: re2._Regexp, data: bytes) -> Iterator[bytes]:
-    """The lines in which the pattern finds something; a match over the end of a line takes the next one too."""
+    """The lines in which the pattern finds something; a match over the end of a line takes the next
+    one too.
+    """
     position, size = 0, len(data)
     while position < size and (found := gate.search(data, position)) is not None:
         start, end = data.rfind(b"\n", 0, found.start()) + 1, data.find(b"\n", found.end())
@@ -140,38 +155,55 @@ def _lines(gate: re2._Regexp, data: bytes) -> Iterator[bytes]:
 
 
 class Rules:
-    """A compiled set of rules. Safe to share between threads: what is compiled later comes out the same, whoever does it.
+    """A compiled set of rules. Safe to share between threads: what is compiled later comes out the
+    same, whoever does it.
 
-    With ``checked=False`` a rule is compiled when a text first makes it a suspect, and a broken one is found then: for
-    rules that were checked before. All of ours take half a second, and few texts need more than a few.
+    With ``checked=False`` a rule is compiled when a text first makes it a suspect, and a broken one
+    is found then: for rules that were checked before. All of ours take half a second, and few texts
+    need more than a few.
     """
 
     def __init__(
-        self, rules: Sequence[DetectorRule], *, file: str = "rules.yaml", sha256: str = "", checked: bool = True,
+        self,
+        rules: Sequence[DetectorRule],
+        *,
+        file: str = "rules.yaml",
+        sha256: str = "",
+        checked: bool = True,
         valid: Mapping[str, Callable[[str], bool]] = VALIDATORS,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.rules, self.sha256, self.validators = tuple(rules), sha256, valid
         names = {r.name for r in self.rules}
         if len(names) != len(self.rules) or len(names) > RULES_MAX:
-            raise InputError(f"rules are named once each, and there are at most `{RULES_MAX}`", file=file)
+            raise InputError(
+                f"rules are named once each, and there are at most `{RULES_MAX}`", file=file
+            )
         self.by_name = {r.name: r for r in self.rules}
         self.orders = {r.name: order for order, r in enumerate(self.rules)}
-        self._compiled = [_Compiled(rule, order, file, valid) for order, rule in enumerate(self.rules)]
+        self._compiled = [
+            _Compiled(rule, order, file, valid) for order, rule in enumerate(self.rules)
+        ]
         if checked:
             for compiled in self._compiled:
                 compiled.check()
         self._asked = [order for order, rule in enumerate(self.rules) if _is_rare(rule)]
         self._always = [order for order, rule in enumerate(self.rules) if not _is_rare(rule)]
-        always, asked = ([self.rules[order] for order in own] for own in (self._always, self._asked))
+        always, asked = (
+            [self.rules[order] for order in own] for own in (self._always, self._asked)
+        )
         gates = _gates(asked)
-        self._set, self._gated = _set([*map(trigger, always), *gates]), _set(list(map(trigger, asked)))
+        self._set, self._gated = (
+            _set([*map(trigger, always), *gates]),
+            _set(list(map(trigger, asked))),
+        )
         self._gates = [re2.compile(gate.encode(), _options(SET_MEMORY_BYTES_MAX)) for gate in gates]
 
     def suspects(self, data: bytes) -> list[int]:
         """The rules, in the file's order, that may match somewhere in ``data``.
 
-        A set tells which of its rules, and costs more the more they are: the rare ones are asked only of the lines in
-        which a pattern made of their triggers, itself of the first set, finds something.
+        A set tells which of its rules, and costs more the more they are: the rare ones are asked
+        only of the lines in which a pattern made of their triggers, itself of the first set, finds
+        something.
         """
         matched, always = self._set.Match(data), len(self._always)
         if not matched:
@@ -185,7 +217,9 @@ class Rules:
     def spans(
         self, data: bytes, ends: Sequence[int], suspects: Sequence[int], *, prefilter: bool = True
     ) -> Iterator[RuleMatch]:
-        """Everything the suspects find. ``ends`` are the ends of the texts joined in ``data``, one byte apart."""
+        """Everything the suspects find. ``ends`` are the ends of the texts joined in ``data``, one
+        byte apart.
+        """
         for order in suspects:
             compiled = self._compiled[order]
             for start, end in compiled.reaches(data) if prefilter else [(0, len(data))]:
@@ -196,11 +230,13 @@ _SEPARATOR = re2.compile(rb"[^0-9A-Za-z]")
 
 
 class _Compiled:
-    """One rule's automaton with the numbers of its groups, each compiled when it is first asked for."""
+    """One rule's automaton with the numbers of its groups, each compiled when it is first asked
+    for.
+    """
 
     def __init__(
         self, rule: DetectorRule, order: int, file: str, valid: Mapping[str, Callable[[str], bool]]
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.rule, self.order, self._file = rule, order, file
         if rule.validator and rule.validator not in valid:
             raise InputError(f"unknown validator `{rule.validator}`", file=file, key=rule.name)
@@ -232,13 +268,16 @@ class _Compiled:
         try:
             return re2.compile(pattern.encode(), _options(RULE_MEMORY_BYTES_MAX))
         except re2.error as error:
-            raise InputError(f"the {what} does not compile: {error!s}", file=self._file, key=self.rule.name) from None
+            raise InputError(
+                f"the {what} does not compile: {error!s}", file=self._file, key=self.rule.name
+            ) from None
 
     def reaches(self, data: bytes) -> Iterator[tuple[int, int]]:
-        """Where the rule is tried: the lines in which its trigger stands, with the breaks around them.
+        """Where the rule is tried: the lines in which its trigger stands, with the breaks around
+        them.
 
-        Where nearly every line has one, asking line by line costs more than trying all: then some lines that have none
-        are among them, twice as many bytes each time up to a bound.
+        Where nearly every line has one, asking line by line costs more than trying all: then some
+        lines that have none are among them, twice as many bytes each time up to a bound.
         """
         if self.rule.across or not (self.rule.trigger or self.rule.keywords):
             yield 0, len(data)
@@ -251,7 +290,9 @@ class _Compiled:
             position = size if end < 0 else end + 1
             yield max(0, data.rfind(b"\n", 0, found.start())), position
 
-    def spans(self, data: bytes, ends: Sequence[int], position: int, size: int) -> Iterator[RuleMatch]:
+    def spans(
+        self, data: bytes, ends: Sequence[int], position: int, size: int
+    ) -> Iterator[RuleMatch]:
         """What the rule finds in the bytes from ``position`` to ``size``."""
         search = self.regex.search
         while position <= size and (match := search(data, position, size)) is not None:
@@ -270,7 +311,9 @@ class _Compiled:
             if self.valid is None or self.valid(data[start:end].decode()):
                 yield RuleMatch(start, end, self.order)
                 position = end
-            elif self.rule.kind is IdentifierKind.IBAN and (shorter := self._shorter(data, start, end)):
+            elif self.rule.kind is IdentifierKind.IBAN and (
+                shorter := self._shorter(data, start, end)
+            ):
                 yield RuleMatch(start, shorter, self.order)
                 position = shorter
             else:
@@ -287,10 +330,19 @@ class _Compiled:
         return found
 
     def _shorter(self, data: bytes, start: int, end: int) -> int:
-        """Where a value ends that a word or a number behind it made too long; 0 where it is none at any length."""
+        """Where a value ends that a word or a number behind it made too long; 0 where it is none at
+        any length.
+        """
         assert self.valid is not None
         breaks = [m.start() for m in _SEPARATOR.finditer(data[start:end])]
-        return next((start + one for one in reversed(breaks) if self.valid(data[start : start + one].decode())), 0)
+        return next(
+            (
+                start + one
+                for one in reversed(breaks)
+                if self.valid(data[start : start + one].decode())
+            ),
+            0,
+        )
 
     def _retry(self, data: bytes, start: int, end: int) -> int:
         """A refused match may hide another that begins at a later group of it."""
@@ -299,7 +351,9 @@ class _Compiled:
 
 
 def trigger(rule: DetectorRule) -> str:
-    """What is found wherever the rule matches: its trigger, its keywords, or, where it has none, itself."""
+    """What is found wherever the rule matches: its trigger, its keywords, or, where it has none,
+    itself.
+    """
     if rule.trigger:
         return f"(?m){rule.trigger}"
     if not rule.keywords:
@@ -309,11 +363,16 @@ def trigger(rule: DetectorRule) -> str:
 
 
 def read(text: str, *, file: str, checked: bool = True, numbers: str = "") -> Rules:
-    """Rules from the text of a rule file; ``checked`` as in `Rules`. ``numbers``: the text of a table of national
-    numbers, whose rules come behind those of the file.
+    """Rules from the text of a rule file; ``checked`` as in `Rules`. ``numbers``: the text of a
+    table of national numbers, whose rules come behind those of the file.
     """
-    parsed, world = _parsed(text, _File, file), _parsed(numbers, national_numbers.Table, file) if numbers else None
-    national = msgspec.convert(list(national_numbers.rules(world)) if world is not None else [], list[DetectorRule])
+    parsed, world = (
+        _parsed(text, _File, file),
+        _parsed(numbers, national_numbers.Table, file) if numbers else None,
+    )
+    national = msgspec.convert(
+        list(national_numbers.rules(world)) if world is not None else [], list[DetectorRule]
+    )
     made = [_expanded(rule, parsed.macros) for rule in (*parsed.rules, *national)]
     valid = VALIDATORS | (national_numbers.validators(world) if world is not None else {})
     sha256 = hashlib.sha256((text + numbers).encode()).hexdigest()
@@ -334,7 +393,10 @@ _LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 def _expanded(rule: DetectorRule, macros: dict[str, str]) -> DetectorRule:
     pattern, trigger = rule.pattern, rule.trigger
     for name, meaning in macros.items():
-        pattern, trigger = pattern.replace(f"{{{name}}}", meaning), trigger.replace(f"{{{name}}}", meaning)
+        pattern, trigger = (
+            pattern.replace(f"{{{name}}}", meaning),
+            trigger.replace(f"{{{name}}}", meaning),
+        )
     return msgspec.structs.replace(rule, pattern=pattern, trigger=trigger)
 
 
@@ -342,6 +404,7 @@ def _expanded(rule: DetectorRule, macros: dict[str, str]) -> DetectorRule:
 def ours() -> Rules:
     """The rules that ship with the package; a test checks them."""
     text, numbers = (
-        files("licet.curate").joinpath(name).read_text("utf-8") for name in ("rules.yaml", "national_numbers.yaml")
+        files("licet.curate").joinpath(name).read_text("utf-8")
+        for name in ("rules.yaml", "national_numbers.yaml")
     )
     return read(text, file="rules.yaml", checked=False, numbers=numbers)

@@ -1,14 +1,16 @@
-"""Which signatures are alike: bands, verification, union-find; and nothing that a signature does not say.
+"""Which signatures are alike: bands, verification, union-find; and nothing that a signature does
+not say.
 
-Signatures that agree in a whole band are candidates (locality-sensitive hashing, Indyk and Motwani 1998); a candidate
-counts when the signatures agree in ``JACCARD_MIN`` of their places, which estimates the Jaccard similarity of the
-shingles; clusters are what is connected. With 25 bands of 5 rows a pair at the threshold is a candidate with
-probability 0.99, one at half of it with 0.12: verification throws those out.
+Signatures that agree in a whole band are candidates (locality-sensitive hashing, Indyk and Motwani
+1998); a candidate counts when the signatures agree in ``JACCARD_MIN`` of their places, which
+estimates the Jaccard similarity of the shingles; clusters are what is connected. With 25 bands of 5
+rows a pair at the threshold is a candidate with probability 0.99, one at half of it with 0.12:
+verification throws those out.
 
-Invariants: the answer depends on the signatures alone and does not change with their order, except that where a
-bucket is larger than ``ROUNDS_MAX`` groups, some of it may stay apart. Signatures are read band by band, and the keys of
-a band range by range (`spilled`): whatever their number, memory is bounded but for a bucket, of which each member takes
-16 bytes.
+Invariants: the answer depends on the signatures alone and does not change with their order, except
+that where a bucket is larger than ``ROUNDS_MAX`` groups, some of it may stay apart. Signatures are
+read band by band, and the keys of a band range by range (`spilled`): whatever their number, memory
+is bounded but for a bucket, of which each member takes 16 bytes.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ Roots = NDArray[np.int64]
 
 
 def clusters(signatures: Signatures, folder: Path | None = None) -> Roots:
-    """For each signature the lowest number of those it is connected with: its own where it is alone.
+    """For each signature the lowest number of those it is connected with: its own where it is
+    alone.
 
     ``folder`` holds, under no name, what is too much for memory.
     """
@@ -44,7 +47,9 @@ def clusters(signatures: Signatures, folder: Path | None = None) -> Roots:
 
 
 def roots(parents: Roots) -> Roots:
-    """``parents`` with the root of every number, in place, once each points at a lower one or itself."""
+    """``parents`` with the root of every number, in place, once each points at a lower one or
+    itself.
+    """
     changed = True
     while changed:
         changed = False
@@ -76,7 +81,9 @@ def _keys(signatures: Signatures, band: int, folder: Path | None) -> NDArray[np.
     """One number for each signature's band. Two that differ may share one: verification tells."""
     keys = spilled.scratch(len(signatures), np.uint64, folder)
     for at in spilled.slices(len(signatures)):
-        rows = np.ascontiguousarray(signatures[at, band * BAND_ROWS : (band + 1) * BAND_ROWS]).astype(np.uint64)
+        rows = np.ascontiguousarray(
+            signatures[at, band * BAND_ROWS : (band + 1) * BAND_ROWS]
+        ).astype(np.uint64)
         made = np.full(len(rows), band, np.uint64)
         for column in rows.T:
             made = (made ^ column) * np.uint64(0x9E3779B97F4A7C15)
@@ -85,11 +92,14 @@ def _keys(signatures: Signatures, band: int, folder: Path | None) -> NDArray[np.
     return keys
 
 
-def _join(parents: Roots, signatures: Signatures, keys: NDArray[np.uint64], order: NDArray[np.int64]) -> None:
+def _join(
+    parents: Roots, signatures: Signatures, keys: NDArray[np.uint64], order: NDArray[np.int64]
+) -> None:
     """Unites what is alike among the members of each bucket: runs of one key in ``order``.
 
-    Each member is held against its bucket's first; those that are not alike are a bucket of their own next round. What was
-    united elsewhere meanwhile makes no difference, so that the buckets may come in any order.
+    Each member is held against its bucket's first; those that are not alike are a bucket of their
+    own next round. What was united elsewhere meanwhile makes no difference, so that the buckets may
+    come in any order.
     """
     for _ in range(ROUNDS_MAX):
         same = np.zeros(len(keys), bool)
@@ -108,7 +118,9 @@ def _join(parents: Roots, signatures: Signatures, keys: NDArray[np.uint64], orde
         keys, order = keys[rest[~alike]], order[rest[~alike]]
 
 
-def _alike(signatures: Signatures, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _alike(
+    signatures: Signatures, left: NDArray[np.int64], right: NDArray[np.int64]
+) -> NDArray[np.bool_]:
     out = np.zeros(len(left), bool)
     for at in _slices(len(left)):
         equal = (signatures[left[at]] == signatures[right[at]]).sum(axis=1)

@@ -1,4 +1,6 @@
-"""The columns of sketches by the compiled loops, from the buffers of a batch: what `SketchKernel` makes without them."""
+"""The columns of sketches by the compiled loops, from the buffers of a batch: what `SketchKernel`
+makes without them.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,15 @@ from numpy.typing import NDArray
 from licet.curate import words
 from licet.curate.batches import BINARIES, BINARY, NUMBERS, SAID, parted
 from licet.curate.dedupe import WEIGHT_MAX
-from licet.curate.sketches import LOWERED, NEAR_WORDS_MIN, PLACES, SIGNATURE_BYTES, digest, keyed, normalised
+from licet.curate.sketches import (
+    LOWERED,
+    NEAR_WORDS_MIN,
+    PLACES,
+    SIGNATURE_BYTES,
+    digest,
+    keyed,
+    normalised,
+)
 from licet.curate.text_column import BatchTexts, binaries, listed, voiced
 
 _LOWERED = np.frombuffer(LOWERED, np.uint8)
@@ -21,7 +31,7 @@ _LOWERED = np.frombuffer(LOWERED, np.uint8)
 
 def sketch_columns(
     batch: pa.RecordBatch, texts: BatchTexts, is_code: Sequence[bool], key: bytes, made: ModuleType
-) -> dict[str, tuple[pa.DataType, Sequence[Any] | pa.Array[Any]]]:  # fmt: skip
+) -> dict[str, tuple[pa.DataType, Sequence[Any] | pa.Array[Any]]]:
     """All columns of a sketch but ``order`` by their names, as `adding` takes them."""
     said = voiced(batch, SAID)
     whole, turns, weights = _exact(texts, said, key, made)
@@ -36,27 +46,46 @@ def sketch_columns(
 
 
 def _signatures(
-    texts: BatchTexts, said: NDArray[np.bool_], is_code: NDArray[np.bool_], key: bytes, made: ModuleType
-) -> tuple[pa.Array[Any], pa.Array[Any]]:  # fmt: skip
-    """Of each document the signature of all that was said in it, and those of its texts: the one of code, the others of code."""
+    texts: BatchTexts,
+    said: NDArray[np.bool_],
+    is_code: NDArray[np.bool_],
+    key: bytes,
+    made: ModuleType,
+) -> tuple[pa.Array[Any], pa.Array[Any]]:
+    """Of each document the signature of all that was said in it, and those of its texts: the one of
+    code, the others of code.
+    """
     of_documents, of_texts, signed = made.sketched(
-        *texts, said, is_code, words.LOWER_TABLE, words.values(key), words.factors_of(words.SHINGLE_WORDS), PLACES,
-        NEAR_WORDS_MIN, words.CHUNK_BYTES_MAX,
-    )  # fmt: skip
+        *texts,
+        said,
+        is_code,
+        words.LOWER_TABLE,
+        words.values(key),
+        words.factors_of(words.SHINGLE_WORDS),
+        PLACES,
+        NEAR_WORDS_MIN,
+        words.CHUNK_BYTES_MAX,
+    )
     rows = signed.view(np.uint8).reshape(-1, SIGNATURE_BYTES)
     return binaries(rows, of_documents), listed(binaries(rows, of_texts[said]), _sizes(texts, said))
 
 
 def _exact(
     texts: BatchTexts, said: NDArray[np.bool_], key: bytes, made: ModuleType
-) -> tuple[list[bytes], pa.Array[Any], pa.Array[Any]]:  # fmt: skip
-    """Of each document the hash of all that was said in it, and of each of its texts the hash and the weight."""
+) -> tuple[list[bytes], pa.Array[Any], pa.Array[Any]]:
+    """Of each document the hash of all that was said in it, and of each of its texts the hash and
+    the weight.
+    """
     data, ends, characters = made.normal(texts.data, texts.ends, said, _LOWERED)
     (one, whole), view, start = keyed(key), memoryview(data), 0
     each = []
-    for number, (end, is_said, count) in enumerate(zip(ends.tolist(), said.tolist(), characters.tolist(), strict=True)):
+    for number, (end, is_said, count) in enumerate(
+        zip(ends.tolist(), said.tolist(), characters.tolist(), strict=True)
+    ):
         if is_said:
-            each.append(digest(one, view[start:end] if count >= 0 else normalised(texts.text(number))))
+            each.append(
+                digest(one, view[start:end] if count >= 0 else normalised(texts.text(number)))
+            )
         start = end
     sizes = _sizes(texts, said)
     rows = np.frombuffer(b"".join(each), np.uint8).reshape(-1, one.digest_size)[:, :8]

@@ -1,17 +1,18 @@
 """Sketches: small hashes of a text by which duplicates are recognised.
 
-``exact`` is blake2b over the normalised text (Unicode NFC, case folded, runs of blanks as one), so equal hashes are
-equal texts. ``signatures`` are signatures over five-word shingles, of texts with ``NEAR_WORDS_MIN`` words or more: in a
-shorter text one changed word changes too much for similarity to mean anything. Two signatures agree in each of their
-places with a probability that is the Jaccard similarity of the shingles, as those of MinHash (Broder 1997) do; they are made
-as Dahlgaard, Knudsen and Thorup do ("Fast Similarity Sketching", FOCS 2017), some seven hundred hashes for a text of whatever
-length, where MinHash takes one for each shingle and place.
+``exact`` is blake2b over the normalised text (Unicode NFC, case folded, runs of blanks as one), so
+equal hashes are equal texts. ``signatures`` are signatures over five-word shingles, of texts with
+``NEAR_WORDS_MIN`` words or more: in a shorter text one changed word changes too much for similarity
+to mean anything. Two signatures agree in each of their places with a probability that is the
+Jaccard similarity of the shingles, as those of MinHash (Broder 1997) do; they are made as
+Dahlgaard, Knudsen and Thorup do ("Fast Similarity Sketching", FOCS 2017), some seven hundred hashes
+for a text of whatever length, where MinHash takes one for each shingle and place.
 
-Both are keyed, with a key that exists for one build. So a sketch that is left on a disk does not allow anybody to test
-afterwards whether a sentence was in the text.
+Both are keyed, with a key that exists for one build. So a sketch that is left on a disk does not
+allow anybody to test afterwards whether a sentence was in the text.
 
-Invariant: the sketch of a text depends on the text and the key only, not on its neighbours in a batch, so that every
-engine and every way of batching gives the same bytes (a test holds this).
+Invariant: the sketch of a text depends on the text and the key only, not on its neighbours in a
+batch, so that every engine and every way of batching gives the same bytes (a test holds this).
 """
 
 from __future__ import annotations
@@ -41,14 +42,19 @@ def normalised(text: str) -> bytes:
     """The text as exact duplicates share it."""
     if text.isascii():
         lowered = text.encode().translate(LOWERED)
-        if b"   " in lowered:  # indented lines: many runs, of which a split by all blanks makes less work
+        # indented lines: many runs, of which a split by all blanks makes less work
+        if b"   " in lowered:
             return b" ".join(lowered.split())
         return b" ".join(filter(None, map(bytes.strip, lowered.split(b"  "))))
-    return " ".join(unicodedata.normalize("NFC", text).casefold().split()).encode("utf-8", "replace")
+    return " ".join(unicodedata.normalize("NFC", text).casefold().split()).encode(
+        "utf-8", "replace"
+    )
 
 
 def exact(texts: Sequence[str], key: bytes) -> bytes:
-    """Eight bytes for ``texts``, in order, told apart from any other division of the same letters."""
+    """Eight bytes for ``texts``, in order, told apart from any other division of the same
+    letters.
+    """
     return exact_each(texts, key)[0]
 
 
@@ -68,16 +74,20 @@ def keyed(key: bytes) -> tuple[blake2b, blake2b]:
 
 
 def digest(begun: blake2b, data: bytes | memoryview) -> bytes:
-    """The hash of ``data``: to copy what has read the key takes half the time of reading it anew."""
+    """The hash of ``data``: to copy what has read the key takes half the time of reading it
+    anew.
+    """
     made = begun.copy()
     made.update(data)
     return made.digest()
 
 
 def signatures(texts: Sequence[str], key: bytes) -> list[bytes]:
-    """The signature of each text, of ``SIGNATURE_BYTES``; empty for one with too few words, or of too many bytes.
+    """The signature of each text, of ``SIGNATURE_BYTES``; empty for one with too few words, or of
+    too many bytes.
 
-    A text above ``CHUNK_BYTES_MAX`` bytes is told by ``exact`` alone: memory has a bound, and half a text is another.
+    A text above ``CHUNK_BYTES_MAX`` bytes is told by ``exact`` alone: memory has a bound, and half
+    a text is another.
     """
     out: list[bytes] = [b""] * len(texts)
     for numbers, chunk in _chunks([text.encode("utf-8", "replace") for text in texts]):
@@ -92,10 +102,12 @@ def signatures(texts: Sequence[str], key: bytes) -> list[bytes]:
 
 
 def plain_signatures(hashes: Hashes, ends: Offsets) -> Signatures:
-    """The signatures of texts with these shingles, by numpy alone; those of a text without any are empty throughout.
+    """The signatures of texts with these shingles, by numpy alone; those of a text without any are
+    empty throughout.
 
-    In each turn every shingle draws a place and a value; the least value that a place gets in the first turn in which it
-    gets one stays. After as many turns as there are places each takes all shingles in its own turn, so that it ends.
+    In each turn every shingle draws a place and a value; the least value that a place gets in the
+    first turn in which it gets one stays. After as many turns as there are places each takes all
+    shingles in its own turn, so that it ends.
     """
     signed = np.full((len(ends), PLACES), _EMPTY, np.uint32)
     counts = np.diff(ends, prepend=0)
@@ -104,11 +116,17 @@ def plain_signatures(hashes: Hashes, ends: Offsets) -> Signatures:
         if not len(left):
             break
         own = np.repeat(left, counts[left])
-        at = np.repeat(ends[left] - counts[left] - np.cumsum(counts[left]) + counts[left], counts[left])
+        at = np.repeat(
+            ends[left] - counts[left] - np.cumsum(counts[left]) + counts[left], counts[left]
+        )
         drawn = hashes[at + np.arange(len(at))]
         if turn:
             drawn = mixed(drawn + np.uint64(turn * GOLDEN % 2**64))
-        place = (drawn & np.uint64(PLACES - 1)).astype(np.int64) if turn < PLACES else np.full(len(own), turn - PLACES)
+        place = (
+            (drawn & np.uint64(PLACES - 1)).astype(np.int64)
+            if turn < PLACES
+            else np.full(len(own), turn - PLACES)
+        )
         value = np.minimum(drawn >> np.uint64(32), _EMPTY - 1).astype(np.uint32)
         free = signed[own, place] == _EMPTY
         np.minimum.at(signed.reshape(-1), own[free] * PLACES + place[free], value[free])

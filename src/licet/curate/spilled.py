@@ -1,9 +1,11 @@
-"""Arrays that may be larger than memory: appended to files without a name, and worked through range by range.
+"""Arrays that may be larger than memory: appended to files without a name, and worked through range
+by range.
 
-Up to `IN_MEMORY_MAX` numbers an array is in memory, and no file is opened. Above, it is in a file that has no name, so that
-nothing of it stays whatever happens, and is read through the system's page cache. `ranges` sorts what is too much to be
-sorted at once: it divides the places of keys by the first bits of the keys, which are hashes and hence evenly spread.
-Whoever spills keys here has made them with a secret that is in memory alone.
+Up to `IN_MEMORY_MAX` numbers an array is in memory, and no file is opened. Above, it is in a file
+that has no name, so that nothing of it stays whatever happens, and is read through the system's
+page cache. `ranges` sorts what is too much to be sorted at once: it divides the places of keys by
+the first bits of the keys, which are hashes and hence evenly spread. Whoever spills keys here has
+made them with a secret that is in memory alone.
 """
 
 from __future__ import annotations
@@ -86,13 +88,17 @@ def counting(count: int, kind: DTypeLike, folder: Path | None = None) -> Numbers
 
 def slices(count: int) -> Iterator[slice]:
     """Consecutive ranges of ``count`` places, each small enough for memory."""
-    return (slice(start, min(start + IN_MEMORY_MAX, count)) for start in range(0, count, IN_MEMORY_MAX))
+    return (
+        slice(start, min(start + IN_MEMORY_MAX, count)) for start in range(0, count, IN_MEMORY_MAX)
+    )
 
 
 def ranges(keys: Numbers, folder: Path | None = None) -> Iterator[tuple[Numbers, Numbers]]:
-    """The ``keys`` of 64 bits in ascending ranges, each with the places where they stand, in ascending order of the places.
+    """The ``keys`` of 64 bits in ascending ranges, each with the places where they stand, in
+    ascending order of the places.
 
-    Equal keys are in one range. A range has about `IN_MEMORY_MAX` keys; one that is very frequent makes it larger.
+    Equal keys are in one range. A range has about `IN_MEMORY_MAX` keys; one that is very frequent
+    makes it larger.
     """
     count = len(keys)
     if count <= IN_MEMORY_MAX:

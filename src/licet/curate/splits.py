@@ -1,7 +1,8 @@
 """Splits by account, the same in every release: who was held out once is held out for ever.
 
-A split is drawn from the account's id alone. A larger share of a split holds all that a smaller one held, as long as
-the shares before it stay; so nobody whose words measured a model moves into what trains the next.
+A split is drawn from the account's id alone. A larger share of a split holds all that a smaller one
+held, as long as the shares before it stay; so nobody whose words measured a model moves into what
+trains the next.
 """
 
 from __future__ import annotations
@@ -31,13 +32,18 @@ class Shares(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if min(self.test, self.validation) < 0 or self.test + self.validation > PARTS:
             raise UsageError(
-                f"splits of `{self.test}` and `{self.validation}` do not share out `{PARTS}`", "give smaller ones"
+                f"splits of `{self.test}` and `{self.validation}` do not share out `{PARTS}`",
+                "give smaller ones",
             )
 
 
 def split(account: bytes, shares: Shares) -> Split:
     """The split of an account."""
-    drawn = int.from_bytes(blake2b(account, digest_size=16, person=b"licet split 1").digest(), "big") * PARTS >> 128
+    drawn = (
+        int.from_bytes(blake2b(account, digest_size=16, person=b"licet split 1").digest(), "big")
+        * PARTS
+        >> 128
+    )
     if drawn < shares.test:
         return Split.test
     return Split.validation if PARTS - drawn <= shares.validation else Split.train

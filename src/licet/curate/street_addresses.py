@@ -1,6 +1,8 @@
-"""Street addresses in running text: a street by the words of its language with a number of a house, and its town behind it.
+"""Street addresses in running text: a street by the words of its language with a number of a house,
+and its town behind it.
 
-Promise: a span begins and ends with a whole word, lies in one line, and holds a number. The patterns: street_addresses.yaml.
+Promise: a span begins and ends with a whole word, lies in one line, and holds a number. The
+patterns: street_addresses.yaml.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ _SLOTS = {
 
 @cache
 def _told() -> dict[str, Any]:
-    told: dict[str, Any] = yaml.safe_load((files("licet.curate") / "street_addresses.yaml").read_bytes())
+    told: dict[str, Any] = yaml.safe_load(
+        (files("licet.curate") / "street_addresses.yaml").read_bytes()
+    )
     return told
 
 

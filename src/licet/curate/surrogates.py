@@ -1,17 +1,20 @@
 """What stands in a value's place: another of its kind that belongs to nobody.
 
-Promise: a surrogate is drawn from HMAC-SHA256(key, kind || 0 || normalised value || 0 || draw), so the same value
-gets the same surrogate wherever it stands in a conversation, another conversation's key gives another, and without
-the key nothing leads back. Two values of one conversation share a surrogate only where the kind's range is used up.
+Promise: a surrogate is drawn from HMAC-SHA256(key, kind || 0 || normalised value || 0 || draw), so
+the same value gets the same surrogate wherever it stands in a conversation, another conversation's
+key gives another, and without the key nothing leads back. Two values of one conversation share a
+surrogate only where the kind's range is used up.
 
 Invariants:
-- Surrogates lie where nobody is: RFC 2606 domains, RFC 5737 and RFC 3849 addresses, the RFC 7042 range of MAC
-  addresses, telephone numbers kept for fiction (555-0100 to 555-0199, Ofcom's 07700 900xxx) or not assigned (+999,
-  000..., 1000...), cards of the unassigned issuer 9999, the IBAN country XX, national numbers whose check digits are wrong,
-  secrets that say EXAMPLE; names, streets and places that were made up (naming.py).
+- Surrogates lie where nobody is: RFC 2606 domains, RFC 5737 and RFC 3849 addresses, the RFC 7042
+  range of MAC addresses, telephone numbers kept for fiction (555-0100 to 555-0199, Ofcom's 07700
+  900xxx) or not assigned (+999, 000..., 1000...), cards of the unassigned issuer 9999, the IBAN
+  country XX, national numbers whose check digits are wrong, secrets that say EXAMPLE; names,
+  streets and places that were made up (naming.py).
 - ``reserved`` recognises every surrogate, so de-identifying twice changes nothing more.
-- A surrogate holds no quote, backslash or line break that its value did not hold, and a number that is digits alone begins
-  with no zero that its value did not begin with: what was valid code stays valid, JSON's numbers included.
+- A surrogate holds no quote, backslash or line break that its value did not hold, and a number that
+  is digits alone begins with no zero that its value did not begin with: what was valid code stays
+  valid, JSON's numbers included.
 """
 
 from __future__ import annotations
@@ -33,16 +36,20 @@ from licet.curate.validators import compact, digits_of, without_extension
 
 DRAWS_MAX = 64
 NUMBERS_MAX = 64  # tried for one that no check of a country passes
-MARK = "EXAMPLE"  # upper case inside a secret says that it opens nothing; AWS writes its own examples so
+# upper case inside a secret says that it opens nothing; AWS writes its own examples so
+MARK = "EXAMPLE"
 
 _LOWER = "abcdefghijklmnopqrstuvwxyz"
 _DIGITS = "0123456789"
 _HEX = "0123456789abcdef"
 
 
-def surrogate(key: bytes, kind: IdentifierKind, value: str, *, prefix: str = "", number: int = 0) -> str:
-    """Another value of ``kind`` in the shape of ``value``. ``prefix`` of a secret is kept: it names a token's issuer;
-    that of a person says whether a word is a ``given`` name or one of a ``family``.
+def surrogate(
+    key: bytes, kind: IdentifierKind, value: str, *, prefix: str = "", number: int = 0
+) -> str:
+    """Another value of ``kind`` in the shape of ``value``. ``prefix`` of a secret is kept: it names
+    a token's issuer; that of a person says whether a word is a ``given`` name or one of a
+    ``family``.
     """
     draw = Draw(key, kind, normalised(kind, value), number)
     match kind:
@@ -86,7 +93,9 @@ _PLAIN_ALPHABET = str.maketrans(dict.fromkeys(" -.()/\u200b\u200c\u200d\u2060\uf
 
 
 def normalised(kind: IdentifierKind, value: str) -> str:
-    """What makes two spellings one value: case where the kind has none, separators where they say nothing."""
+    """What makes two spellings one value: case where the kind has none, separators where they say
+    nothing.
+    """
     match kind:
         case IdentifierKind.EMAIL:
             return value.lower()
@@ -100,7 +109,12 @@ def normalised(kind: IdentifierKind, value: str) -> str:
             return value.translate(_PLAIN_ALPHABET).lower()
         case IdentifierKind.IP | IdentifierKind.USERNAME | IdentifierKind.HOST:
             return value.lower()
-        case IdentifierKind.PERSON | IdentifierKind.ADDRESS | IdentifierKind.PLACE | IdentifierKind.ORGANISATION:
+        case (
+            IdentifierKind.PERSON
+            | IdentifierKind.ADDRESS
+            | IdentifierKind.PLACE
+            | IdentifierKind.ORGANISATION
+        ):
             return " ".join(value.casefold().split())
         case IdentifierKind.CREDENTIAL | IdentifierKind.SECRET | IdentifierKind.KEY_BLOCK:
             return value
@@ -109,15 +123,19 @@ def normalised(kind: IdentifierKind, value: str) -> str:
 
 
 def numbered(key: bytes, made: str, value: str) -> str:
-    """``made`` of the names in the id of a user, with other digits: those that the whole ``value`` draws."""
-    return _digits_filled(made, Draw(key, IdentifierKind.USERNAME, value.lower(), 0).of(_DIGITS, len(digits_of(made))))
+    """``made`` of the names in the id of a user, with other digits: those that the whole ``value``
+    draws.
+    """
+    return _digits_filled(
+        made, Draw(key, IdentifierKind.USERNAME, value.lower(), 0).of(_DIGITS, len(digits_of(made)))
+    )
 
 
 def _cased(made: str, like: str) -> str:
     return made.upper() if like.isupper() else made
 
 
-# --- one shape a kind ------------------------------------------------------------------------------
+# --- one shape a kind -----------------------------------------------------------------------------
 
 
 def _email(draw: Draw) -> str:
@@ -127,9 +145,13 @@ def _email(draw: Draw) -> str:
 
 
 def _filled(shape: str, chars: str) -> str:
-    """``chars`` in the places of the letters and digits of ``shape``; everything else of the shape stays."""
+    """``chars`` in the places of the letters and digits of ``shape``; everything else of the shape
+    stays.
+    """
     upper, source = shape.isupper(), iter(chars)
-    return "".join((c := next(source, "0")).upper() * upper or c if s.isalnum() else s for s in shape)
+    return "".join(
+        (c := next(source, "0")).upper() * upper or c if s.isalnum() else s for s in shape
+    )
 
 
 def _digits_filled(shape: str, digits: str) -> str:
@@ -145,7 +167,9 @@ def _phone(draw: Draw, value: str) -> str:
     for trunk in ("001", "1", ""):
         if head.startswith(trunk) and len(head) - len(trunk) == 10 and head[len(trunk)] != "0":
             area = "2345678"[draw.below(7)] + draw.of("0245678", 1) + draw.of("23456789", 1)
-            return _digits_filled(shape, f"{trunk}{area}55501" + draw.of(_DIGITS, max(2, count - len(trunk) - 8)))
+            return _digits_filled(
+                shape, f"{trunk}{area}55501" + draw.of(_DIGITS, max(2, count - len(trunk) - 8))
+            )
     if head.startswith("07") and len(head) == 11:
         return _digits_filled(shape, "07700900" + draw.of(_DIGITS, count - 8))
     if len(head) == 7:
@@ -172,8 +196,9 @@ def _iban(draw: Draw, value: str) -> str:
 
 
 def _national_id(draw: Draw, value: str) -> str:
-    """Area 000 for an SSN, the example prefix QQ for a NINO; any other begins its digits with five zeros, or with 90000 where
-    it is digits alone, and is the number of nobody by the check digits of each country that has a number of its shape.
+    """Area 000 for an SSN, the example prefix QQ for a NINO; any other begins its digits with five
+    zeros, or with 90000 where it is digits alone, and is the number of nobody by the check digits
+    of each country that has a number of its shape.
     """
     passes = rules.ours().validators[CHECKED]
     for _ in range(NUMBERS_MAX):
@@ -208,7 +233,11 @@ def _like(draw: Draw, char: str) -> str:
 
 def _ip(draw: Draw, value: str) -> str:
     if ":" in value:
-        return "2001:db8:" + ":".join(f"{1 + draw.below(65535):x}" for _ in range(3)) + f"::{1 + draw.below(65535):x}"
+        return (
+            "2001:db8:"
+            + ":".join(f"{1 + draw.below(65535):x}" for _ in range(3))
+            + f"::{1 + draw.below(65535):x}"
+        )
     net = ("192.0.2", "198.51.100", "203.0.113")[draw.below(3)]
     return f"{net}.{1 + draw.below(254)}"
 
@@ -216,7 +245,13 @@ def _ip(draw: Draw, value: str) -> str:
 def _host(draw: Draw, value: str) -> str:
     user, at, host = value.rpartition("@")
     name = "host" + draw.of(_HEX, 6)
-    suffix = ".home.arpa" if host.lower().endswith(".home.arpa") else host[host.rfind(".") :] if "." in host else ""
+    suffix = (
+        ".home.arpa"
+        if host.lower().endswith(".home.arpa")
+        else host[host.rfind(".") :]
+        if "." in host
+        else ""
+    )
     return ("user" + draw.of(_HEX, 6) if user else "") + at + name + suffix
 
 
@@ -251,12 +286,17 @@ def _key_block(draw: Draw, value: str) -> str:
     return "".join(parts)
 
 
-# --- what belongs to nobody already ----------------------------------------------------------------
+# --- what belongs to nobody already ---------------------------------------------------------------
 
-_RESERVED_DOMAIN = re2.compile(r"(?i)(?:^|[@.])(?:example\.(?:com|net|org)|(?:[\w-]+\.)*(?:example|invalid|test))$")
-_FICTIONAL_PHONE = re2.compile(r"(?:001|1)?\d{3}55501\d\d|07700900\d{3}|447700900\d{3}|55501\d\d|1?000\d+")
+_RESERVED_DOMAIN = re2.compile(
+    r"(?i)(?:^|[@.])(?:example\.(?:com|net|org)|(?:[\w-]+\.)*(?:example|invalid|test))$"
+)
+_FICTIONAL_PHONE = re2.compile(
+    r"(?:001|1)?\d{3}55501\d\d|07700900\d{3}|447700900\d{3}|55501\d\d|1?000\d+"
+)
 _DOCUMENTATION = tuple(
-    ipaddress.ip_network(n) for n in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
+    ipaddress.ip_network(n)
+    for n in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
 )
 
 
@@ -277,12 +317,16 @@ def _reserved_number(value: str) -> bool:
     digits = digits_of(value)
     if _is_literal(value) and value.startswith("90000"):
         return not rules.ours().validators[CHECKED](value)
-    return bool(digits) and (not digits[:5].strip("0") or _NOBODYS_NUMBER.fullmatch(value) is not None)
+    return bool(digits) and (
+        not digits[:5].strip("0") or _NOBODYS_NUMBER.fullmatch(value) is not None
+    )
 
 
 def _reserved_phone(value: str) -> bool:
     digits = digits_of(without_extension(value))
-    return _FICTIONAL_PHONE.fullmatch(digits) is not None or (value.startswith("+") and digits.startswith("999"))
+    return _FICTIONAL_PHONE.fullmatch(digits) is not None or (
+        value.startswith("+") and digits.startswith("999")
+    )
 
 
 def _reserved_secret(value: str) -> bool:
@@ -307,7 +351,9 @@ _RESERVED: dict[IdentifierKind, Callable[[str], bool]] = {
     IdentifierKind.ADDRESS: made_up_names.address_made,
     IdentifierKind.PLACE: made_up_names.place_made,
     IdentifierKind.ORGANISATION: made_up_names.organisation_made,
-    IdentifierKind.USERNAME: lambda value: _USER(value) or (not value.isalpha() and made_up_names.person_made(value)),
+    IdentifierKind.USERNAME: lambda value: (
+        _USER(value) or (not value.isalpha() and made_up_names.person_made(value))
+    ),
     IdentifierKind.HOST: _matches(r"^(?:user[0-9a-f]{6}@)?host[0-9a-f]{6}(?:\.|$)"),
     IdentifierKind.CREDENTIAL: lambda value: MARK in value,
     IdentifierKind.SECRET: _reserved_secret,

@@ -1,12 +1,14 @@
-"""A survey of the duplicates of a release before it is built: who is going to lose, so that nobody reads them for names.
+"""A survey of the duplicates of a release before it is built: who is going to lose, so that nobody
+reads them for names.
 
-Every document that may be used enters with its sketch. A document loses to others only if they become rows, and that
-only curation tells: so those to which somebody loses are judged, and where one is left out, the election is held again
-without it, until all that hold something are known to stay. A build may then leave out what lost: what it holds is held
-by what stays. The build's own election still judges, among the rows.
+Every document that may be used enters with its sketch. A document loses to others only if they
+become rows, and that only curation tells: so those to which somebody loses are judged, and where
+one is left out, the election is held again without it, until all that hold something are known to
+stay. A build may then leave out what lost: what it holds is held by what stays. The build's own
+election still judges, among the rows.
 
-Memory: beside an election's a byte a document and what is asked about. Keyed hashes of names, which die with the survey,
-are in unnamed files as the election's are, some 40 bytes a document.
+Memory: beside an election's a byte a document and what is asked about. Keyed hashes of names, which
+die with the survey, are in unnamed files as the election's are, some 40 bytes a document.
 """
 
 from __future__ import annotations
@@ -61,7 +63,9 @@ class DuplicateSurvey:
         self._open = np.flatnonzero(elected.holds & (fates == _UNKNOWN))
         if not len(self._open):
             return None
-        return DuplicateQuestion(self, self._names.view()[self._open], self._chats.view()[self._open])
+        return DuplicateQuestion(
+            self, self._names.view()[self._open], self._chats.view()[self._open]
+        )
 
     def judge(self, document: Document, *, stays: bool) -> None:
         number = self._number(document.name)

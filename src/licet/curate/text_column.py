@@ -1,6 +1,8 @@
-"""The texts of a batch as numpy's arrays over the buffers of Arrow: what the compiled loops read, without a copy.
+"""The texts of a batch as numpy's arrays over the buffers of Arrow: what the compiled loops read,
+without a copy.
 
-Text ``i`` lies at ``ends[i]:ends[i + 1]`` of ``data``, in UTF-8; document ``i`` has the texts ``documents[i]:documents[i + 1]``.
+Text ``i`` lies at ``ends[i]:ends[i + 1]`` of ``data``, in UTF-8; document ``i`` has the texts
+``documents[i]:documents[i + 1]``.
 """
 
 from __future__ import annotations
@@ -45,7 +47,11 @@ def texts_of(batch: pa.RecordBatch, name: str = "texts") -> BatchTexts:
     ends = np.zeros(1, np.int64)
     if offsets is not None and first < last:
         ends = np.frombuffer(memoryview(offsets), np.int64)[first : last + 1]
-    held = np.frombuffer(memoryview(data), np.uint8) if data is not None and data.size else np.zeros(0, np.uint8)
+    held = (
+        np.frombuffer(memoryview(data), np.uint8)
+        if data is not None and data.size
+        else np.zeros(0, np.uint8)
+    )
     return BatchTexts(held, ends, documents - documents[0])
 
 
@@ -59,7 +65,9 @@ def voiced(batch: pa.RecordBatch, voices: Set[Voice]) -> NDArray[np.bool_]:
 
 
 def binaries(rows: NDArray[np.uint8], chosen: Ends) -> pa.Array[Any]:
-    """A column with the row of ``rows`` that each number names, and with nothing where that is negative."""
+    """A column with the row of ``rows`` that each number names, and with nothing where that is
+    negative.
+    """
     there = chosen >= 0
     ends = np.zeros(len(chosen) + 1, np.int64)
     np.cumsum(there * rows.shape[1], out=ends[1:])

@@ -1,14 +1,17 @@
 """Words of scripts that write no blanks between them, counted by their characters.
 
-A rule that divides by words, or looks at five words in a row, needs a unit that every script has. UAX #29 leaves the
-words of these scripts to dictionaries; no dictionary is needed to count them. How many characters stand for an English
-word was measured on translations: the sentences of licet/consent/languages have 1.5 ideographs to an English word in
-Chinese, 0.58 with 1.77 kana in Japanese, 2.4 syllables in Korean (`tests/curate/test_fair.py` measures it again). Of Thai,
-Lao, Khmer and Burmese there is no translation here: four characters are taken, about the length of a word of Thai.
+A rule that divides by words, or looks at five words in a row, needs a unit that every script has.
+UAX #29 leaves the words of these scripts to dictionaries; no dictionary is needed to count them.
+How many characters stand for an English word was measured on translations: the sentences of
+licet/consent/languages have 1.5 ideographs to an English word in Chinese, 0.58 with 1.77 kana in
+Japanese, 2.4 syllables in Korean (`tests/curate/test_fair.py` measures it again). Of Thai, Lao,
+Khmer and Burmese there is no translation here: four characters are taken, about the length of a
+word of Thai.
 
-Korean writes blanks, so its words are counted by them; its syllables are words apart only for the hashes of words.py. What is
-held against how much was said is no word: a word of Finnish, Korean or Hebrew says more than one of English. That unit is as many
-characters as an English word has, 4.7, or as many of another script as say the same (``saying``).
+Korean writes blanks, so its words are counted by them; its syllables are words apart only for the
+hashes of words.py. What is held against how much was said is no word: a word of Finnish, Korean or
+Hebrew says more than one of English. That unit is as many characters as an English word has, 4.7,
+or as many of another script as say the same (``saying``).
 """
 
 from __future__ import annotations
@@ -27,11 +30,19 @@ HAN, KANA, HANGUL, SOUTH_EAST, ABJAD = 1, 2, 3, 4, 5
 CHARACTERS_A_WORD = {HAN: 1.5, KANA: 2.9, HANGUL: 2.4, SOUTH_EAST: 4.0, ABJAD: 3.6}
 LETTERS_A_WORD = 4.7  # of English, with the marks that stand at a word
 _RANGES = (
-    (ABJAD, 0x0590, 0x07BF), (ABJAD, 0xFB1D, 0xFDFF), (ABJAD, 0xFE70, 0xFEFC),
-    (SOUTH_EAST, 0x0E01, 0x0EFF), (SOUTH_EAST, 0x1000, 0x109F), (SOUTH_EAST, 0x1780, 0x17D3), (KANA, 0x3041, 0x30FF),
-    (HAN, 0x3400, 0x4DBF), (HAN, 0x4E00, 0x9FFF), (HANGUL, 0xAC00, 0xD7A3), (HAN, 0xF900, 0xFAFF),
+    (ABJAD, 0x0590, 0x07BF),
+    (ABJAD, 0xFB1D, 0xFDFF),
+    (ABJAD, 0xFE70, 0xFEFC),
+    (SOUTH_EAST, 0x0E01, 0x0EFF),
+    (SOUTH_EAST, 0x1000, 0x109F),
+    (SOUTH_EAST, 0x1780, 0x17D3),
+    (KANA, 0x3041, 0x30FF),
+    (HAN, 0x3400, 0x4DBF),
+    (HAN, 0x4E00, 0x9FFF),
+    (HANGUL, 0xAC00, 0xD7A3),
+    (HAN, 0xF900, 0xFAFF),
     (HAN, 0x20000, NAMED - 1),
-)  # fmt: skip
+)
 _BELOW = (
     bytes(range(0xD6)) + b"\xe2"
 )  # bytes of UTF-8 that are in no character of these: what is below them, and punctuation
@@ -49,9 +60,9 @@ SCRIPT = _scripts()
 
 
 class Unspaced(msgspec.Struct, frozen=True):
-    """What a text has of such scripts: ``words`` that no blank parts, and how long its ``shingle`` of five words is in
-    what words.py counts; ``together``: it has letters that words.py does not part. ``saying`` is what its characters say
-    beyond as many English letters, in words.
+    """What a text has of such scripts: ``words`` that no blank parts, and how long its ``shingle``
+    of five words is in what words.py counts; ``together``: it has letters that words.py does not
+    part. ``saying`` is what its characters say beyond as many English letters, in words.
     """
 
     words: float = 0.0
@@ -60,7 +71,9 @@ class Unspaced(msgspec.Struct, frozen=True):
     saying: float = 0.0
 
     def apart(self, text: str) -> str:
-        """The text with each of its letters parted where words.py takes a run of them for one word."""
+        """The text with each of its letters parted where words.py takes a run of them for one
+        word.
+        """
         return _WRITTEN_TOGETHER.sub(r"\1 ", text) if self.together else text
 
 

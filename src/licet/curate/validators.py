@@ -1,14 +1,15 @@
 """What a pattern cannot say: check digits, reserved ranges, entropy, placeholders.
 
-Promise: every validator is a pure function of the matched text: what stands around it plays no part. ``VALIDATORS``
-maps the names used in rules.yaml; a name that is not there fails when the rules are read.
+Promise: every validator is a pure function of the matched text: what stands around it plays no
+part. ``VALIDATORS`` maps the names used in rules.yaml; a name that is not there fails when the
+rules are read.
 
-A value that belongs to nobody by its issuer's own word (RFC 2606 domains, RFC 5737 and RFC 3849 addresses,
-fictional telephone numbers, our own surrogates) is not refused here: it is ``reserved`` (see surrogates.py), so
-that it still wins against a looser rule that would cover it.
+A value that belongs to nobody by its issuer's own word (RFC 2606 domains, RFC 5737 and RFC 3849
+addresses, fictional telephone numbers, our own surrogates) is not refused here: it is ``reserved``
+(see surrogates.py), so that it still wins against a looser rule that would cover it.
 
-Check digits, the IBANs of the registry and the national ids that python-stdnum knows are its own; here stand those that
-it lacks, or whose answer there would hang on the day.
+Check digits, the IBANs of the registry and the national ids that python-stdnum knows are its own;
+here stand those that it lacks, or whose answer there would hang on the day.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def entropy_bits(text: str) -> float:
     return -sum(n / len(text) * math.log2(n / len(text)) for n in counts)
 
 
-# --- check digits ----------------------------------------------------------------------------------
+# --- check digits ---------------------------------------------------------------------------------
 
 
 def luhn(text: str) -> bool:
@@ -82,7 +83,9 @@ def iban(text: str) -> bool:
 
 
 def us_ssn(text: str) -> bool:
-    """SSA: no area 000, 666, 900-999, no group 00, no serial 0000; an ITIN has area 9xx and certain groups."""
+    """SSA: no area 000, 666, 900-999, no group 00, no serial 0000; an ITIN has area 9xx and certain
+    groups.
+    """
     digits = digits_of(text)
     area, group, serial = digits[:3], int(digits[3:5]), digits[5:]
     if area[0] == "9":
@@ -132,16 +135,23 @@ def in_aadhaar(text: str) -> bool:
     return verhoeff.is_valid(digits_of(text))
 
 
-# --- addresses of machines -------------------------------------------------------------------------
+# --- addresses of machines ------------------------------------------------------------------------
 
 
 def ipv4(text: str) -> bool:
-    """An address that can point at somebody: no mask, loopback or multicast, and not four single digits (a version)."""
+    """An address that can point at somebody: no mask, loopback or multicast, and not four single
+    digits (a version).
+    """
     try:
         address = ipaddress.IPv4Address(text)
     except ValueError:
         return False
-    if address.is_loopback or address.is_unspecified or address.is_multicast or text.startswith(("255.", "0.")):
+    if (
+        address.is_loopback
+        or address.is_unspecified
+        or address.is_multicast
+        or text.startswith(("255.", "0."))
+    ):
         return False
     return len(text) > 7
 
@@ -171,7 +181,10 @@ _FILE_ENDINGS = frozenset((
 def email(text: str) -> bool:
     """No file name with an @ in it, and no account that is a machine's by its name."""
     local, _, domain = text.replace("\\u0040", "@").replace("%40", "@").rpartition("@")
-    return domain.rpartition(".")[2].lower() not in _FILE_ENDINGS and local.lower() not in ("git", "noreply")
+    return domain.rpartition(".")[2].lower() not in _FILE_ENDINGS and local.lower() not in (
+        "git",
+        "noreply",
+    )
 
 
 _USERNAMES_OF_NOBODY = frozenset((
@@ -195,7 +208,12 @@ _HOST_WORDS = frozenset((
     "intranet", "jenkins", "jira", "kibana", "ldap", "login", "mail", "nas", "ns", "portal", "postgres", "print",
     "printer", "proxy", "redis", "repo", "server", "sso", "staging", "vault", "vpn", "wiki", "www",
 ))  # fmt: skip
-_HOSTS_OF_NOBODY = ("host.docker.internal", "metadata.google.internal", "svc.cluster.local", "localhost.local")
+_HOSTS_OF_NOBODY = (
+    "host.docker.internal",
+    "metadata.google.internal",
+    "svc.cluster.local",
+    "localhost.local",
+)
 
 
 def private_host(text: str) -> bool:
@@ -205,12 +223,17 @@ def private_host(text: str) -> bool:
     if value.endswith(_HOSTS_OF_NOBODY) or labels[0] in _NOT_HOSTS or labels[0].startswith("_"):
         return False
     strong = value.rpartition(".")[2] in ("corp", "lan", "intranet", "localdomain", "arpa")
-    return strong or bool(_HOST_WORDS & set(labels)) or any(c.isdigit() or c == "-" for c in "".join(labels))
+    return (
+        strong
+        or bool(_HOST_WORDS & set(labels))
+        or any(c.isdigit() or c == "-" for c in "".join(labels))
+    )
 
 
-# --- telephones ------------------------------------------------------------------------------------
+# --- telephones -----------------------------------------------------------------------------------
 
-# ITU-T E.164 country codes, as the first digits after the plus. 999 is not assigned: our own surrogates carry it.
+# ITU-T E.164 country codes, as the first digits after the plus. 999 is not assigned: our own
+# surrogates carry it.
 _COUNTRY_CODE = re2.compile(
     "1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|999"
     "|21[1-368]|2[2-4][0-9]|25[0-8]|26[0-9]|29[0-17-9]|35[0-9]|37[0-8]|38[0-35-79]|42[013]|50[0-9]|59[0-9]"
@@ -226,11 +249,15 @@ def without_extension(text: str) -> str:
 
 def phone_e164(text: str) -> bool:
     digits = digits_of(without_extension(text))
-    return 8 <= len(digits) <= 16 and not _is_dated(text) and _COUNTRY_CODE.match(digits) is not None
+    return (
+        8 <= len(digits) <= 16 and not _is_dated(text) and _COUNTRY_CODE.match(digits) is not None
+    )
 
 
 def phone_nanp(text: str) -> bool:
-    """The shape says enough where separators stand; what remains is to refuse 000-000-0000 and its like."""
+    """The shape says enough where separators stand; what remains is to refuse 000-000-0000 and its
+    like.
+    """
     return len(set(digits_of(without_extension(text)))) > 2
 
 
@@ -246,7 +273,12 @@ def phone_national(text: str) -> bool:
 def phone_regional(text: str) -> bool:
     """A form that some regions write: no count, no two years, no tens."""
     digits, groups = digits_of(text), _groups(text)
-    if len(set(digits)) < 4 or _is_dated(text) or _counts_up(groups) or all(g.endswith("0") for g in groups):
+    if (
+        len(set(digits)) < 4
+        or _is_dated(text)
+        or _counts_up(groups)
+        or all(g.endswith("0") for g in groups)
+    ):
         return False
     return not any(len(g) == 4 and g[:2] in ("19", "20") for g in groups[1:])
 
@@ -256,7 +288,9 @@ def phone_loose(text: str) -> bool:
     digits, groups = digits_of(without_extension(text)), _groups(text)
     if not 7 <= len(digits) <= 12 or len(set(digits)) < 3 or _counts_up(groups):
         return False
-    if all(len(g) == 4 and g[:2] in ("19", "20") for g in groups) or all(g == "000" for g in groups[1:]):
+    if all(len(g) == 4 and g[:2] in ("19", "20") for g in groups) or all(
+        g == "000" for g in groups[1:]
+    ):
         return len(groups) == 1 and len(digits) != 8
     return not _is_date(groups) and not _is_dated(text)
 
@@ -269,7 +303,9 @@ _DATED = re.compile(
 
 
 def _is_dated(text: str) -> bool:
-    """A date and the hour behind it: what a clock time begins with, the colon of which no number has."""
+    """A date and the hour behind it: what a clock time begins with, the colon of which no number
+    has.
+    """
     return _DATED.fullmatch(text.strip()) is not None
 
 
@@ -288,7 +324,7 @@ def _is_date(groups: list[str]) -> bool:
     return len(year) == 4 and year[:2] in ("19", "20") and int(month) <= 31 and int(day) <= 31
 
 
-# --- secrets ---------------------------------------------------------------------------------------
+# --- secrets --------------------------------------------------------------------------------------
 
 _PLACEHOLDER = re2.compile(
     r"(?i)^(?:<.*>?|\$.*|%.*%|\{\{.*|\{.*\}|\[.*\]|\*+|x{3,}.*|\.{3,}.*|-+|_+|#.*)$"
@@ -313,7 +349,11 @@ def mixed_token(text: str) -> bool:
 
 def quoted_secret(text: str) -> bool:
     """In quotes behind a telling key: not a placeholder, and not a plain word or a sentence."""
-    if not not_placeholder(text) or text.count(" ") > 3 or text.startswith(("http://", "https://", "/", "./")):
+    if (
+        not not_placeholder(text)
+        or text.count(" ") > 3
+        or text.startswith(("http://", "https://", "/", "./"))
+    ):
         return False
     plain = all(c.isalpha() or c in " _-.:" for c in text)
     if plain and (text.islower() or text.isupper() or text.istitle()):
@@ -331,7 +371,9 @@ _DOTTED_NAME = re2.compile(
 
 
 def bare_secret(text: str) -> bool:
-    """Without quotes a name of code looks the same: asks for a digit, another class and no dotted name."""
+    """Without quotes a name of code looks the same: asks for a digit, another class and no dotted
+    name.
+    """
     if not not_placeholder(text) or _DOTTED_NAME.search(text) is not None or not _has_digit(text):
         return False
     return any(c.isalpha() for c in text) and entropy_bits(text) >= 2.5
@@ -350,12 +392,24 @@ def credential(text: str) -> bool:
     userinfo = text.rpartition("@")[0]
     user, _, word = userinfo.partition(":")
     if not word:
-        return user.lower() not in ("git", "hg", "svn", "") and len(user) >= 3 and not_placeholder(user)
+        return (
+            user.lower() not in ("git", "hg", "svn", "")
+            and len(user) >= 3
+            and not_placeholder(user)
+        )
     return not _is_template(word)
 
 
 def _is_template(word: str) -> bool:
-    return word[0] in "$<{[%*" or word.lower() in ("pass", "password", "passwd", "pwd", "port", "token", "secret")
+    return word[0] in "$<{[%*" or word.lower() in (
+        "pass",
+        "password",
+        "passwd",
+        "pwd",
+        "port",
+        "token",
+        "secret",
+    )
 
 
 # Words of identifiers of programs that end in a number and name nobody.
@@ -388,17 +442,54 @@ _LETTERS = re.compile(r"[a-z]+")
 
 
 def user_id(text: str) -> bool:
-    """Two or three names and a number, as hosts make ids of their users; no identifier of a program."""
+    """Two or three names and a number, as hosts make ids of their users; no identifier of a
+    program.
+    """
     words = _LETTERS.findall(text.lower())
-    return len(words) >= 2 and all(2 <= len(word) <= 20 for word in words) and not _OF_PROGRAMS_SET.intersection(words)
+    return (
+        len(words) >= 2
+        and all(2 <= len(word) <= 20 for word in words)
+        and not _OF_PROGRAMS_SET.intersection(words)
+    )
 
 
 VALIDATORS: dict[str, Callable[[str], bool]] = {
     f.__name__: f
     for f in (
-        luhn, card, iban, us_ssn, uk_nino, es_dni, br_cpf, fi_hetu, se_personnummer, be_nrn, cn_resident_id, in_aadhaar,
-        ipv4, ipv6, mac, email, username, private_host, phone_e164, phone_nanp, phone_national, phone_regional, phone_loose,
-        user_id, not_placeholder, mixed_token, quoted_secret, bare_secret, prose_secret, credential,
+        luhn,
+        card,
+        iban,
+        us_ssn,
+        uk_nino,
+        es_dni,
+        br_cpf,
+        fi_hetu,
+        se_personnummer,
+        be_nrn,
+        cn_resident_id,
+        in_aadhaar,
+        ipv4,
+        ipv6,
+        mac,
+        email,
+        username,
+        private_host,
+        phone_e164,
+        phone_nanp,
+        phone_national,
+        phone_regional,
+        phone_loose,
+        user_id,
+        not_placeholder,
+        mixed_token,
+        quoted_secret,
+        bare_secret,
+        prose_secret,
+        credential,
     )
-} | {"fr_nir": nir.is_valid, "it_codice_fiscale": codicefiscale.is_valid, "pl_pesel": pesel.is_valid,
-     "nl_bsn": bsn.is_valid}  # fmt: skip
+} | {
+    "fr_nir": nir.is_valid,
+    "it_codice_fiscale": codicefiscale.is_valid,
+    "pl_pesel": pesel.is_valid,
+    "nl_bsn": bsn.is_valid,
+}

@@ -1,8 +1,10 @@
-"""Other readings of a text, in which what is encoded or broken apart stands in plain, each with a map back.
+"""Other readings of a text, in which what is encoded or broken apart stands in plain, each with a
+map back.
 
-A view is made only of the lines that have what it undoes; most texts have none. What the rules find in a view is cut from the
-text as it was written: the places of a view's characters say where each came from. A run that is text once it is decoded is cut
-as a whole where anything is found in it. Both are looked through again (`deidentify.LAYERS_MAX`), for what is encoded twice.
+A view is made only of the lines that have what it undoes; most texts have none. What the rules find
+in a view is cut from the text as it was written: the places of a view's characters say where each
+came from. A run that is text once it is decoded is cut as a whole where anything is found in it.
+Both are looked through again (`deidentify.LAYERS_MAX`), for what is encoded twice.
 """
 
 from __future__ import annotations
@@ -29,11 +31,13 @@ UNDONE_MAX = 4  # escapes within escapes of one value
 AROUND = 60  # characters before and behind a break that its view holds
 CHECKED = (IdentifierKind.IBAN, IdentifierKind.CARD, IdentifierKind.SECRET)
 
-Edit = tuple[int, int, Sequence[tuple[str, int]]]  # from, to, what is read there: characters, each written in so many
+# from, to, what is read there: characters, each written in so many
+Edit = tuple[int, int, Sequence[tuple[str, int]]]
 
 
 class View(msgspec.Struct, frozen=True):
-    """A reading of lines of a text. ``starts`` and ``ends``: where each character of ``text`` stands in what was written.
+    """A reading of lines of a text. ``starts`` and ``ends``: where each character of ``text``
+    stands in what was written.
 
     ``kinds``: what may be found in it, anything where it is empty.
     """
@@ -49,7 +53,9 @@ class View(msgspec.Struct, frozen=True):
 
 
 class EncodedRun(msgspec.Struct, frozen=True):
-    """A run of base64, base32, hexadecimal or numbers that is text once it is decoded; None is what cannot be read."""
+    """A run of base64, base32, hexadecimal or numbers that is text once it is decoded; None is what
+    cannot be read.
+    """
 
     start: int
     end: int
@@ -58,7 +64,11 @@ class EncodedRun(msgspec.Struct, frozen=True):
     @property
     def unpacked(self) -> int:
         """How many characters were packed in it: no run decodes to more than it is."""
-        return len(self.text) if self.text is not None and len(self.text) > self.end - self.start else 0
+        return (
+            len(self.text)
+            if self.text is not None and len(self.text) > self.end - self.start
+            else 0
+        )
 
 
 _ESCAPE = (
@@ -85,9 +95,13 @@ _BREAK = re.compile(
 )
 _MARKUP = r"(?:\*{1,3}|</?[A-Za-z]{1,6}>)"
 _MARKED = rf"[\w.@\-:/]{_MARKUP}[\w.@\-:/]|\d {_MARKUP}\d|\d{_MARKUP} \d"
-_MARK = re.compile(rf"(?<=[\w.@\-:/]){_MARKUP}(?=[\w.@\-:/])|(?<=\d ){_MARKUP}(?=\d)|(?<=\d){_MARKUP}(?= \d)", re.ASCII)
+_MARK = re.compile(
+    rf"(?<=[\w.@\-:/]){_MARKUP}(?=[\w.@\-:/])|(?<=\d ){_MARKUP}(?=\d)|(?<=\d){_MARKUP}(?= \d)",
+    re.ASCII,
+)
 _TELLING = frozenset("@.-_+:/ ")  # beside letters and digits
-_ESCAPED = tuple("#0123456789abcdefABCDEF")  # what follows the first character of an escape that is escaped itself
+# what follows the first character of an escape that is escaped itself
+_ESCAPED = tuple("#0123456789abcdefABCDEF")
 _MIXED_RE, _ESCAPE_RE = re2.compile(_MIXED), re2.compile(_ESCAPE)
 _SPACED_RE = re2.compile(_SPACED)
 _MIXED_TOKEN = re2.compile(r"[\p{Cyrillic}\p{Greek}A-Za-z0-9/_\-.@:]{6,}")
@@ -97,18 +111,21 @@ _TAGS_RE = re2.compile(_TAGS)
 # Unicode's confusables, the letters that look like one of Latin in the usual faces.
 _CONFUSABLES = str.maketrans(
     "АВЕКМНОРСТУХаеорсухіјѕԁԛԝһΑΒΕΖΗΙΚΜΝΟΡΤΥΧοανρ", "ABEKMHOPCTYXaeopcyxijsdqwhABEZHIKMNOPTYXoavp"
-)  # fmt: skip
+)
 
 
 def hidden(data: bytes) -> frozenset[int]:
-    """What may be hidden in UTF-8 bytes, by one scan of them: numbers of ``_MAKERS`` and, behind them, of ``_DECODERS``."""
+    """What may be hidden in UTF-8 bytes, by one scan of them: numbers of ``_MAKERS`` and, behind
+    them, of ``_DECODERS``.
+    """
     return frozenset(_HIDDEN.Match(data) or ())
 
 
 def views(text: str, ways: frozenset[int], *, again: bool = False) -> Iterator[View]:
     """The readings of a text that differ from it. ``ways``: what `hidden` says of it.
 
-    ``again``: of a text that is a reading itself, only what undoes escapes and letters that look like others.
+    ``again``: of a text that is a reading itself, only what undoes escapes and letters that look
+    like others.
     """
     for number in sorted(ways):
         if number < (ESCAPING if again else len(_MAKERS)):
@@ -126,7 +143,9 @@ def plain(value: str) -> str:
 
 
 def _unescaped(text: str) -> Iterator[View]:
-    """Lines with their escapes undone, where one of them stands for what an identifier or its name is made of."""
+    """Lines with their escapes undone, where one of them stands for what an identifier or its name
+    is made of.
+    """
     return _undone(text, _ESCAPE_RE)
 
 
@@ -136,22 +155,35 @@ def _unquoted(text: str) -> Iterator[View]:
 
 
 def _undone(text: str, pattern: re2._Regexp | re.Pattern[str]) -> Iterator[View]:
-    edits = [(*match.span(), pieces) for match in pattern.finditer(text) if (pieces := _meanings(match))]
+    edits = [
+        (*match.span(), pieces) for match in pattern.finditer(text) if (pieces := _meanings(match))
+    ]
     if any(_tells(out, text, end) for _, end, pieces in edits for out, _ in pieces):
         yield from _edited(text, edits)
 
 
 def escapes(text: str) -> Iterator[tuple[int, int]]:
-    """Where escapes stand for what an identifier is made of; those of Markdown, of which regular expressions have many, pass."""
+    """Where escapes stand for what an identifier is made of; those of Markdown, of which regular
+    expressions have many, pass.
+    """
     for match in _ESCAPE_RE.finditer(text):
         start, end = match.span()
-        if match.group("mark") is None and any(_tells(out, text, end) for out, _ in _meanings(match)):
+        if match.group("mark") is None and any(
+            _tells(out, text, end) for out, _ in _meanings(match)
+        ):
             yield start, end
 
 
 def _tells(out: str, text: str, end: int) -> bool:
-    """Whether a character may be of an identifier, of its name, or the beginning of another escape."""
-    return out.isalnum() or out in _TELLING or not out.isascii() or (out in "&%" and text[end : end + 1] in _ESCAPED)
+    """Whether a character may be of an identifier, of its name, or the beginning of another
+    escape.
+    """
+    return (
+        out.isalnum()
+        or out in _TELLING
+        or not out.isascii()
+        or (out in "&%" and text[end : end + 1] in _ESCAPED)
+    )
 
 
 def _meanings(match: re2._Match | re.Match[str]) -> Sequence[tuple[str, int]]:
@@ -160,7 +192,11 @@ def _meanings(match: re2._Match | re.Match[str]) -> Sequence[tuple[str, int]]:
     whole = match.end() - match.start()
     if point := groups.get("u") or groups.get("long") or groups.get("wide") or groups.get("x"):
         number = int(point, 16)
-        return [(chr(number), whole)] if 0x20 <= number < 0xD800 or 0xE000 <= number <= 0x10FFFF else []
+        return (
+            [(chr(number), whole)]
+            if 0x20 <= number < 0xD800 or 0xE000 <= number <= 0x10FFFF
+            else []
+        )
     if high := groups.get("high"):
         number = 0x10000 + (int(high, 16) - 0xD800 << 10) + int(groups["low"], 16) - 0xDC00
         return [(chr(number), whole)]
@@ -179,20 +215,32 @@ def _meanings(match: re2._Match | re.Match[str]) -> Sequence[tuple[str, int]]:
 
 
 def _confused(text: str) -> Iterator[View]:
-    tokens = (match for match in _MIXED_TOKEN.finditer(text) if _MIXED_RE.search(match.group()) is not None)
-    return _edited(text, [(m.start(), m.end(), [(c.translate(_CONFUSABLES), 1) for c in m.group()]) for m in tokens])
+    tokens = (
+        match
+        for match in _MIXED_TOKEN.finditer(text)
+        if _MIXED_RE.search(match.group()) is not None
+    )
+    return _edited(
+        text,
+        [(m.start(), m.end(), [(c.translate(_CONFUSABLES), 1) for c in m.group()]) for m in tokens],
+    )
 
 
 def _spaced(text: str) -> Iterator[View]:
     runs = (match.span(1) for match in _SPACED_RE.finditer(text))
-    return _edited(text, [(at, at + 1, []) for start, end in runs for at in range(start, end) if text[at] == " "])
+    return _edited(
+        text,
+        [(at, at + 1, []) for start, end in runs for at in range(start, end) if text[at] == " "],
+    )
 
 
 def _broken(text: str) -> Iterator[View]:
     """Around breaks between groups of four: columns of numbers are many, and few of them check."""
     for view in _edited(text, [(*match.span(1), []) for match in _BREAK.finditer(text)], AROUND):
         marked = [
-            kind for mark, kind in (("+", IdentifierKind.PHONE), ("@", IdentifierKind.EMAIL)) if mark in view.text
+            kind
+            for mark, kind in (("+", IdentifierKind.PHONE), ("@", IdentifierKind.EMAIL))
+            if mark in view.text
         ]
         yield msgspec.structs.replace(view, kinds=(*CHECKED, *marked))
 
@@ -205,17 +253,22 @@ def _unmarked(text: str) -> Iterator[View]:
 def _untagged(text: str) -> Iterator[View]:
     """With what is written in tag characters, which nobody sees, as letters (Unicode 23.9)."""
     runs = ((match.start(), match.group()) for match in _TAGS_RE.finditer(text))
-    return _edited(text, [(at, at + len(run), [(chr(ord(c) - 0xE0000), 1) for c in run]) for at, run in runs])
+    return _edited(
+        text, [(at, at + len(run), [(chr(ord(c) - 0xE0000), 1) for c in run]) for at, run in runs]
+    )
 
 
 def _edited(text: str, edits: Sequence[Edit], around: int = 0) -> Iterator[View]:
-    """The lines of ``text`` with edits, those that touch as one view; with ``around``, so many characters of them."""
+    """The lines of ``text`` with edits, those that touch as one view; with ``around``, so many
+    characters of them.
+    """
     at = 0
     while at < len(edits):
         start, end = _reach(text, edits[at], around)
         last = at + 1
         while last < len(edits) and edits[last][0] <= end:
-            if around or edits[last][1] > end:  # an edit within the line does not look for its end again
+            # an edit within the line does not look for its end again
+            if around or edits[last][1] > end:
                 end = max(end, _reach(text, edits[last], around)[1])
             last += 1
         yield _window(text, start, end, edits[at:last])
@@ -253,7 +306,7 @@ _MAKERS: tuple[tuple[str, Callable[[str], Iterator[View]]], ...] = (
 )  # fmt: skip
 ESCAPING = 4  # of them, the first
 
-# --- runs that are decoded -----------------------------------------------------------------------------------------------
+# --- runs that are decoded ------------------------------------------------------------------------
 
 _RUN = r"[A-Za-z0-9+/_\-]{15,}={0,6}"
 _WRAPPED = rf"[A-Za-z0-9+/]{{40,}}(?:{_END}[A-Za-z0-9+/]{{4,}})+={{0,2}}"
@@ -268,7 +321,9 @@ _SMALL = (
 
 
 def encoded(text: str, ways: frozenset[int]) -> Iterator[EncodedRun]:
-    """The runs in a text that decode to text, or to what cannot be read. ``ways``: what `hidden` says of it."""
+    """The runs in a text that decode to text, or to what cannot be read. ``ways``: what `hidden`
+    says of it.
+    """
     for number in sorted(ways):
         if number >= len(_MAKERS):
             yield from _DECODERS[number - len(_MAKERS)][1](text)
@@ -286,15 +341,18 @@ def _runs(text: str) -> Iterator[tuple[int, str]]:
     if not text.isascii() or DENSE * text.count(" ") < len(text):
         found = ((match.start(), match.group()) for match in _PLAIN_RUN.finditer(text))
     else:
-        found = ((match.start(), match.group().decode()) for match in _ANY_RUN.finditer(text.encode()))
+        found = (
+            (match.start(), match.group().decode()) for match in _ANY_RUN.finditer(text.encode())
+        )
     return ((at, run) for at, run in found if _may_hold(run))
 
 
 def _may_hold(run: str) -> bool:
     """Whether a run may stand for a text with a value in it: not where it has small letters alone.
 
-    In base64 each `@` and each `=` gives a capital letter or a digit, and so do three digits in a row, wherever they stand
-    (a test tries all places); in hexadecimal and base32 all text has digits or capital letters.
+    In base64 each `@` and each `=` gives a capital letter or a digit, and so do three digits in a
+    row, wherever they stand (a test tries all places); in hexadecimal and base32 all text has
+    digits or capital letters.
     """
     return bool(run.encode().translate(None, _SMALL))
 
@@ -310,7 +368,9 @@ def _parts(run: str) -> Iterator[tuple[int, str]]:
 
 
 def _decoded(run: str) -> str | None:
-    """The text that a run of base64, hexadecimal or base32 stands for; empty where it is none, None for what cannot be read."""
+    """The text that a run of base64, hexadecimal or base32 stands for; empty where it is none, None
+    for what cannot be read.
+    """
     bare = run.rstrip("=").removeprefix("0x")
     if bare.isalnum():
         try:
@@ -359,11 +419,17 @@ def _text(data: bytes, bytes_min: int = ENCODED_BYTES_MIN) -> str:
         out = data.decode("utf-16-le" if b"\0" in data else "utf-8")
     except UnicodeDecodeError:
         return ""
-    return out if sum(c.isprintable() or c in "\r\n\t" for c in out) >= PRINTABLE_MIN * len(out) else ""
+    return (
+        out
+        if sum(c.isprintable() or c in "\r\n\t" for c in out) >= PRINTABLE_MIN * len(out)
+        else ""
+    )
 
 
 def _content(data: bytes, bytes_min: int = ENCODED_BYTES_MIN) -> str | None:
-    """The text that bytes are or that is packed in them; None where something else is, which cannot be read."""
+    """The text that bytes are or that is packed in them; None where something else is, which cannot
+    be read.
+    """
     if not is_packed(data):
         return _text(data, bytes_min)
     inner = unpacked(data)
@@ -407,7 +473,9 @@ def _of_header(run: str) -> str | None:
     return _text(quopri.decodestring(content, header=True), 6)
 
 
-def _matching(pattern: str, made: Callable[[str], str | None]) -> Callable[[str], Iterator[EncodedRun]]:
+def _matching(
+    pattern: str, made: Callable[[str], str | None]
+) -> Callable[[str], Iterator[EncodedRun]]:
     compiled = re2.compile(pattern)
 
     def runs(text: str) -> Iterator[EncodedRun]:
@@ -423,14 +491,19 @@ _DECODERS: tuple[tuple[str, Callable[[str], Iterator[EncodedRun]]], ...] = (
     *(
         (pattern, _matching(pattern, made))
         for pattern, made in (
-            (_WRAPPED, _of_wrapped), (_PAIRS, _of_pairs), (_POINTS, _of_points), (_HEADER, _of_header),
+            (_WRAPPED, _of_wrapped),
+            (_PAIRS, _of_pairs),
+            (_POINTS, _of_points),
+            (_HEADER, _of_header),
         )
     ),
-)  # fmt: skip
+)
 
 
 def _scan() -> re2.Set:
-    """One automaton for all that may be hidden: as many scans of their own take ten times as long."""
+    """One automaton for all that may be hidden: as many scans of their own take ten times as
+    long.
+    """
     made = re2.Set.SearchSet()
     for pattern, _ in (*_MAKERS, *_DECODERS):
         made.Add(pattern.encode())

@@ -1,15 +1,18 @@
-"""Words and shingles of many texts at once: numpy over the bytes of an Arrow buffer, no Python object for a word.
+"""Words and shingles of many texts at once: numpy over the bytes of an Arrow buffer, no Python
+object for a word.
 
-A word is a run of ASCII letters and digits, case folded, and of bytes above ASCII; everything else parts words. Where
-a script writes no blanks (kana, CJK, Hangul: UTF-8 lead bytes E3 to ED) each character is a word. A shingle is five
-words in a row; a text of fewer words has one, over all of them.
+A word is a run of ASCII letters and digits, case folded, and of bytes above ASCII; everything else
+parts words. Where a script writes no blanks (kana, CJK, Hangul: UTF-8 lead bytes E3 to ED) each
+character is a word. A shingle is five words in a row; a text of fewer words has one, over all of
+them.
 
-Invariants: the same bytes and key give the same hashes on any machine, whatever else is in the buffer; time grows
-with the bytes, and memory with some forty times ``CHUNK_BYTES_MAX`` and no more. Hashes are keyed: without the key
-nobody can ask whether a text is among them.
+Invariants: the same bytes and key give the same hashes on any machine, whatever else is in the
+buffer; time grows with the bytes, and memory with some forty times ``CHUNK_BYTES_MAX`` and no more.
+Hashes are keyed: without the key nobody can ask whether a text is among them.
 
-Hash of a word: the sum of a keyed value per byte times an odd power of its place, modulo 2**64, which lets one pass
-over the buffer serve every word; then the finaliser of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014).
+Hash of a word: the sum of a keyed value per byte times an odd power of its place, modulo 2**64,
+which lets one pass over the buffer serve every word; then the finaliser of SplitMix64 (Steele, Lea,
+Flood, OOPSLA 2014).
 """
 
 from __future__ import annotations
@@ -49,7 +52,9 @@ _LOWER = LOWER_TABLE.tobytes()
 
 
 class Words:
-    """The hashes of the words of some texts, one after the other: those of text ``i`` lie at ``ends[i-1]:ends[i]``."""
+    """The hashes of the words of some texts, one after the other: those of text ``i`` lie at
+    ``ends[i-1]:ends[i]``.
+    """
 
     __slots__ = ("ends", "hashes")
 
@@ -61,9 +66,14 @@ class Words:
 
 
 def words(data: NDArray[np.uint8], ends: Offsets, key: bytes) -> Words:
-    """The words of the texts that lie in ``data`` one after the other, text ``i`` at ``ends[i-1]:ends[i]``."""
+    """The words of the texts that lie in ``data`` one after the other, text ``i`` at
+    ``ends[i-1]:ends[i]``.
+    """
     if len(data) > CHUNK_BYTES_MAX:
-        raise UsageError(f"`{len(data)}` bytes in one chunk, more than `{CHUNK_BYTES_MAX}`", "pass fewer texts at once")
+        raise UsageError(
+            f"`{len(data)}` bytes in one chunk, more than `{CHUNK_BYTES_MAX}`",
+            "pass fewer texts at once",
+        )
     if (made := loops(len(data))) is not None:
         return Words(*made.words(data, ends, LOWER_TABLE, values(key)))
     return plain_words(data, ends, key)
@@ -71,7 +81,8 @@ def words(data: NDArray[np.uint8], ends: Offsets, key: bytes) -> Words:
 
 def plain_words(data: NDArray[np.uint8], ends: Offsets, key: bytes) -> Words:
     """`words` by numpy alone."""
-    lowered = np.frombuffer(data.tobytes().translate(_LOWER), np.uint8)  # a third of the time of an index of arrays
+    # a third of the time of an index of arrays
+    lowered = np.frombuffer(data.tobytes().translate(_LOWER), np.uint8)
     inside = lowered != 0
     starts = inside.copy()
     starts[1:] &= ~inside[:-1]
@@ -82,13 +93,16 @@ def plain_words(data: NDArray[np.uint8], ends: Offsets, key: bytes) -> Words:
     if not len(places):
         return Words(np.empty(0, np.uint64), np.zeros(len(ends), np.int64))
     powers, inverses = _powers(_rounded(len(data)))
-    # What lies between words counts nothing, so that a word may be summed up to the start of the next.
+    # What lies between words counts nothing, so that a word may be summed up to the start of the
+    # next.
     sums = np.add.reduceat(values(key)[lowered] * powers[: len(data)], places)
     return Words(mixed(sums * inverses[places]), np.searchsorted(places, ends).astype(np.int64))
 
 
 def shingles(found: Words, size: int = SHINGLE_WORDS) -> tuple[Hashes, Offsets]:
-    """The shingles of each text, repeats and all, with where those of each end; none for a text without a word."""
+    """The shingles of each text, repeats and all, with where those of each end; none for a text
+    without a word.
+    """
     if (made := loops(len(found.hashes))) is not None:
         hashes, ends = made.shingles(found.hashes, found.ends, factors_of(size))
         return hashes, ends
@@ -108,7 +122,9 @@ def plain_shingles(found: Words, size: int = SHINGLE_WORDS) -> tuple[Hashes, Off
     chosen = np.arange(total) + size <= np.repeat(ends, counts)
     for count in range(1, size):  # the short texts
         at = (ends - counts)[counts == count]
-        out[at] = sum((hashes[at + k] * factors[k] for k in range(count)), np.zeros(len(at), np.uint64))
+        out[at] = sum(
+            (hashes[at + k] * factors[k] for k in range(count)), np.zeros(len(at), np.uint64)
+        )
         chosen[at] = True
     per_text = np.where(counts >= size, counts - size + 1, np.minimum(counts, 1))
     return mixed(out[chosen]), np.cumsum(per_text)
@@ -116,7 +132,9 @@ def plain_shingles(found: Words, size: int = SHINGLE_WORDS) -> tuple[Hashes, Off
 
 def joined(texts: Sequence[bytes]) -> tuple[NDArray[np.uint8], Offsets]:
     """``texts`` as `words` takes them."""
-    return np.frombuffer(b"".join(texts), np.uint8), np.cumsum([len(text) for text in texts], dtype=np.int64)
+    return np.frombuffer(b"".join(texts), np.uint8), np.cumsum(
+        [len(text) for text in texts], dtype=np.int64
+    )
 
 
 def mixed(hashes: Hashes) -> Hashes:
@@ -129,7 +147,10 @@ def mixed(hashes: Hashes) -> Hashes:
 @lru_cache(maxsize=8)
 def values(key: bytes) -> Hashes:
     """A value for each byte, 0 for the byte that stands between words."""
-    drawn = b"".join(blake2b(bytes([n]), key=key, person=b"licet word 1", digest_size=64).digest() for n in range(32))
+    drawn = b"".join(
+        blake2b(bytes([n]), key=key, person=b"licet word 1", digest_size=64).digest()
+        for n in range(32)
+    )
     made = np.frombuffer(drawn, "<u8").astype(np.uint64)
     made[0] = 0
     return made
@@ -138,7 +159,9 @@ def values(key: bytes) -> Hashes:
 @lru_cache(maxsize=32)
 def factors_of(size: int) -> Hashes:
     drawn = blake2b(bytes([size]), person=b"licet shingle 1", digest_size=64).digest()
-    numbers = [int.from_bytes(drawn[8 * (k % 8) : 8 * (k % 8) + 8], "little") + 2 * k for k in range(size)]
+    numbers = [
+        int.from_bytes(drawn[8 * (k % 8) : 8 * (k % 8) + 8], "little") + 2 * k for k in range(size)
+    ]
     return np.array([number % 2**64 | 1 for number in numbers], np.uint64)
 
 
@@ -148,7 +171,9 @@ def _rounded(count: int) -> int:
 
 @lru_cache(maxsize=8)
 def _powers(count: int) -> tuple[Hashes, Hashes]:
-    """The powers of the place and of its inverse, ``count`` of each; `_rounded` keeps the sizes few."""
+    """The powers of the place and of its inverse, ``count`` of each; `_rounded` keeps the sizes
+    few.
+    """
     with np.errstate(over="ignore"):
         steps: list[Any] = [np.full(count, base, np.uint64) for base in (GOLDEN, _PLACE_INVERSE)]
         for step in steps:

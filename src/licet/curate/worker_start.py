@@ -1,8 +1,10 @@
-"""What every worker process of a build needs, made once: importing this module imports curation and runs it on one text.
+"""What every worker process of a build needs, made once: importing this module imports curation and
+runs it on one text.
 
-Only the process that workers are forked from (`release.build_workers`) imports it: the rules are compiled, the tables are
-made and the compiled loops are loaded there, and each worker begins with them. It holds no content and no key, and starts
-no thread but those of numpy's linear algebra, which wait for a fork and are not used.
+Only the process that workers are forked from (`release.build_workers`) imports it: the rules are
+compiled, the tables are made and the compiled loops are loaded there, and each worker begins with
+them. It holds no content and no key, and starts no thread but those of numpy's linear algebra,
+which wait for a fork and are not used.
 """
 
 from __future__ import annotations
@@ -17,19 +19,29 @@ from licet.curate.rule_cleaner import RuleCleaner
 from licet.policy.state import ConversationKind
 from licet.release.curation import Document, Voice
 
-_TEXT = "A person asks for the name of a pear that grows on a north wall, and when one plants it there.\n- in autumn\n"
+_TEXT = (
+    "A person asks for the name of a pear that grows on a north wall, and when one plants it "
+    "there.\n- in autumn\n"
+)
 
 
 def _load() -> None:
     compiled.load()
     one = Document(
-        account=bytes(16), name=bytes(16), kind=ConversationKind.chat, key=bytes(32), voices=(Voice.user,), texts=(_TEXT,)
-    )  # fmt: skip
+        account=bytes(16),
+        name=bytes(16),
+        kind=ConversationKind.chat,
+        key=bytes(32),
+        voices=(Voice.user,),
+        texts=(_TEXT,),
+    )
     steps = SketchKernel(key=bytes(32)), DeidentifyKernel(cleaner=RuleCleaner()), LabelKernel()
     for batch in batches([one]):
         CurationPlan(steps)(batch)
     gc.collect()
-    gc.freeze()  # a collection in a worker would write to all of this, and each worker would then have its own copy
+    # a collection in a worker would write to all of this, and each worker would then have its own
+    # copy
+    gc.freeze()
 
 
 _load()

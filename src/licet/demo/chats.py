@@ -1,4 +1,6 @@
-"""The conversations of the town and their content: a coding session, a chat, a question that many ask, a scam."""
+"""The conversations of the town and their content: a coding session, a chat, a question that many
+ask, a scam.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ class ChatSort(StrEnum):
 
 
 class Speaker(Protocol):
-    """A person's way of speaking: their language, whether they use projects, and their repositories."""
+    """A person's way of speaking: their language, whether they use projects, and their
+    repositories.
+    """
 
     language: str
     is_tidy: bool
@@ -34,7 +38,9 @@ class Speaker(Protocol):
 
 
 class BegunChat(msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation that may continue: its kind and its topic. ``about`` is None if it ends with its answer."""
+    """A conversation that may continue: its kind and its topic. ``about`` is None if it ends with
+    its answer.
+    """
 
     sort: ChatSort
     about: Talk | CodingSession | None = None
@@ -60,10 +66,14 @@ def begin(random: Random, of: Speaker) -> BegunChat:
     if chance < REPEATED_SHARE + SCAM_SHARE:
         return BegunChat(sort=ChatSort.scam)
     talk = Talk(random, of.language)
-    return BegunChat(sort=ChatSort.talk, about=talk, project=talk.name.capitalize() if of.is_tidy else "")
+    return BegunChat(
+        sort=ChatSort.talk, about=talk, project=talk.name.capitalize() if of.is_tidy else ""
+    )
 
 
-def said(random: Random, of: Speaker, chat: BegunChat, *, resumed: bool) -> Iterator[tuple[TurnRole, Content]]:
+def said(
+    random: Random, of: Speaker, chat: BegunChat, *, resumed: bool
+) -> Iterator[tuple[TurnRole, Content]]:
     """The turns that are said in a conversation in one go."""
     match chat.about:
         case CodingSession() as session:
@@ -71,7 +81,10 @@ def said(random: Random, of: Speaker, chat: BegunChat, *, resumed: bool) -> Iter
                 yield from session.exchange(random, first=n == 0 and not resumed)
         case Talk() as talk:
             for n in range(random.randrange(1, 4)):
-                yield TurnRole.user, Content(text=talk.follow(random) if n or resumed else talk.ask(random))
+                yield (
+                    TurnRole.user,
+                    Content(text=talk.follow(random) if n or resumed else talk.ask(random)),
+                )
                 yield TurnRole.assistant, Content(text=talk.answer(random))
         case None:
             made = speech.repeated if chat.sort is ChatSort.repeated else speech.scam

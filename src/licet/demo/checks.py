@@ -54,7 +54,10 @@ def _decisions(here: installation.Installation, town: Town) -> DemoPromise:
     asked = differ = 0
     with transaction(here.pool) as tx:
         for page in _pages(list(town.said)):
-            owners = {conversation: town.person(town.said[conversation, n][0]).id for conversation, n in page}
+            owners = {
+                conversation: town.person(town.said[conversation, n][0]).id
+                for conversation, n in page
+            }
             seen = account_view.seen(tx, [(owners[c], c) for c in owners], known, at)
             turns = {c: account_view.turns(tx, owners[c], c) for c in owners}
             for conversation, number in page:
@@ -66,7 +69,9 @@ def _decisions(here: installation.Installation, town: Town) -> DemoPromise:
                     asked += 1
                     differ += (mine.because, mine.until) != (bare.because, bare.until)
     text = "every turn has a dated answer, and the vault's is that of the bare rule"
-    return DemoPromise(text=text, kept=differ == 0 < asked, seen=f"{asked:,} answers, {differ} differ")
+    return DemoPromise(
+        text=text, kept=differ == 0 < asked, seen=f"{asked:,} answers, {differ} differ"
+    )
 
 
 def _pages(keys: list[tuple[UUID, int]]) -> Iterator[list[tuple[UUID, int]]]:
@@ -77,23 +82,34 @@ def _pages(keys: list[tuple[UUID, int]]) -> Iterator[list[tuple[UUID, int]]]:
 def _no_act_no_use(here: installation.Installation, town: Town) -> DemoPromise:
     """Nothing of an account that never said yes may improve models."""
     at = here.clock()
-    never = [name for name, world in town.worlds.items() if world.accounts and world.accounts[name].granted == 0]
+    never = [
+        name
+        for name, world in town.worlds.items()
+        if world.accounts and world.accounts[name].granted == 0
+    ]
     usable = sum(len(town.worlds[name].usable(IMPROVE, at)) for name in never)
     text = "nothing is usable without an act"
     return DemoPromise(
-        text=text, kept=usable == 0 < len(never), seen=f"{len(never):,} never said yes, {usable} turns usable"
+        text=text,
+        kept=usable == 0 < len(never),
+        seen=f"{len(never):,} never said yes, {usable} turns usable",
     )
 
 
 def _release(here: installation.Installation, town: Town, built: BuildResult) -> DemoPromise:
-    """A release contains what the rule permitted at its moment, reconciles, and is what was sealed."""
+    """A release contains what the rule permitted at its moment, reconciles, and is what was
+    sealed.
+    """
     counts, name = built.manifest.counts, built.manifest.name
     found = catalog.verify_release(here, name)
     expected = town.expected[name]
     curated = sum(counts.dropped.get(why.value, 0) for why in LeftOut)
-    text = f"release {name} holds exactly what might be used and is worth it, and is what was sealed"
+    text = (
+        f"release {name} holds exactly what might be used and is worth it, and is what was sealed"
+    )
     seen = (
-        f"{counts.included:,} turns in and {curated:,} left out as duplicates and the like, {expected:,} permitted by the"
+        f"{counts.included:,} turns in and {curated:,} left out as duplicates and the like, "
+        f"{expected:,} permitted by the"
         f" rule, {len(found)} contradictions"
     )
     kept = counts.included + curated == expected > 0 < counts.included and not found
@@ -101,16 +117,25 @@ def _release(here: installation.Installation, town: Town, built: BuildResult) ->
 
 
 def _withdrawn(here: installation.Installation, left: Townsperson, copy: Path) -> DemoPromise:
-    """No row of a person who withdrew can be read, from the release or from a copy handed out before."""
+    """No row of a person who withdrew can be read, from the release or from a copy handed out
+    before.
+    """
     with transaction(here.pool) as tx:
         october = registry.find(tx, "october")
         assert october is not None
-        theirs = {row.ordinal for row in registry.rows_of(tx, october.release_id, [(left.id, None)])}
-    out = [{row["ordinal"] for row in catalog.open_release(here, name)} for name in ("october", str(copy))]
+        theirs = {
+            row.ordinal for row in registry.rows_of(tx, october.release_id, [(left.id, None)])
+        }
+    out = [
+        {row["ordinal"] for row in catalog.open_release(here, name)}
+        for name in ("october", str(copy))
+    ]
     leaks = sum(len(theirs & ordinals) for ordinals in out)
     text = "rows of somebody who withdrew come out of no copy"
     seen = f"{len(theirs)} rows, {leaks} came out of 2 copies, {len(out[0]):,} others did"
-    return DemoPromise(text=text, kept=leaks == 0 < len(theirs) and len(out[0]) > 0 and out[0] == out[1], seen=seen)
+    return DemoPromise(
+        text=text, kept=leaks == 0 < len(theirs) and len(out[0]) > 0 and out[0] == out[1], seen=seen
+    )
 
 
 def _gates(here: installation.Installation, town: Town) -> DemoPromise:
@@ -124,13 +149,20 @@ def _gates(here: installation.Installation, town: Town) -> DemoPromise:
         undecided = account.closed_at is None and GrantStanding.undecided in stood
         waiting += undecided and answer is Gate.must_decide
         wrong += undecided and answer in (Gate.open, Gate.notice)
-        wrong += {*stood} <= {GrantStanding.granted, GrantStanding.declined} and answer is Gate.must_decide
+        wrong += {*stood} <= {
+            GrantStanding.granted,
+            GrantStanding.declined,
+        } and answer is Gate.must_decide
     text = "after the last day nobody writes undecided, and nobody who answered waits"
-    return DemoPromise(text=text, kept=wrong == 0 < waiting, seen=f"{waiting} wait for an answer, {wrong} wrong")
+    return DemoPromise(
+        text=text, kept=wrong == 0 < waiting, seen=f"{waiting} wait for an answer, {wrong} wrong"
+    )
 
 
 def _erased_is_gone(here: installation.Installation) -> DemoPromise:
-    """Of erased content there is neither a key nor a sealed byte; after a sweep nothing that is due is left."""
+    """Of erased content there is neither a key nor a sealed byte; after a sweep nothing that is due
+    is left.
+    """
     sweeper.sweep(here)
     with transaction(here.pool) as tx:
         erased = integrity.segments_erased(tx)
@@ -146,9 +178,12 @@ def _twice_is_once(here: installation.Installation, town: Town) -> DemoPromise:
 
     (conversation, number), (account, name) = next(reversed(town.said.items()))
     again = Say(
-        account=town.person(account).id, at=here.clock(), conversation=conversation,
-        host_turn=town.host(here, "turn", name), content=None,
-    )  # fmt: skip
+        account=town.person(account).id,
+        at=here.clock(),
+        conversation=conversation,
+        host_turn=town.host(here, "turn", name),
+        content=None,
+    )
     answer = verbs.tell(here, [again])[0]
     kept = answer.outcome is Outcome.duplicate and answer.turn == number
     return DemoPromise(text="a turn told twice is kept once", kept=kept, seen=answer.outcome.value)
@@ -163,33 +198,46 @@ def _decided_again(here: installation.Installation, built: Sequence[BuildResult]
         log = verifier.FolderFiles(here.config.data / "log" / str(year))
         trusted = verifier.trust(documents.key(here, year).vkey)
         report = verifier.check_release(verifier.FolderFiles(one.folder), trusted, log)
-        rows, broken = rows + report.size, broken + (0 if report.ok else max(1, len(report.findings)))
+        rows, broken = (
+            rows + report.size,
+            broken + (0 if report.ok else max(1, len(report.findings))),
+        )
     text = "strangers decide every row again, from the log and without content"
     return DemoPromise(
-        text=text, kept=broken == 0 < rows, seen=f"{rows:,} rows of {len(built)} releases, {broken} broken"
+        text=text,
+        kept=broken == 0 < rows,
+        seen=f"{rows:,} rows of {len(built)} releases, {broken} broken",
     )
 
 
 def _sealed_everywhere(here: installation.Installation, planted: str) -> DemoPromise:
-    """A sentence said in one chat is nowhere in clear: not in tables, WAL, logs, releases or copies."""
+    """A sentence said in one chat is nowhere in clear: not in tables, WAL, logs, releases or
+    copies.
+    """
     control = here.config.data / "control.txt"
     control.write_text(f"where the search must find it: {planted}", encoding="utf-8")
     paths = sorted(p for p in here.config.data.rglob("*") if p.is_file())
     holding = [path for path in paths if _holds(path, planted.encode())]
     control.unlink()
     text = "a sentence said in a chat lies nowhere in clear"
-    searched = f"tables, WAL, logs, releases and copies searched, more than {_below(len(paths)):,} files"
+    searched = (
+        f"tables, WAL, logs, releases and copies searched, more than {_below(len(paths)):,} files"
+    )
     seen = f"{searched}, found in {len(holding) - 1} but the control"
     return DemoPromise(text=text, kept=holding == [control], seen=seen)
 
 
 def _below(count: int) -> int:
-    """The power of ten below: the number of a database's files varies between runs, and the figures must not."""
+    """The power of ten below: the number of a database's files varies between runs, and the figures
+    must not.
+    """
     return int(10 ** (len(str(count)) - 1))
 
 
 def _holds(path: Path, needle: bytes) -> bool:
-    """Whether a file holds the needle. The database removes files while it runs: one that is gone holds nothing."""
+    """Whether a file holds the needle. The database removes files while it runs: one that is gone
+    holds nothing.
+    """
     rest = b""
     try:
         with path.open("rb") as file:

@@ -1,4 +1,6 @@
-"""The same on a person's own files: one account, a policy before the first turn, the clock a day after the last."""
+"""The same on a person's own files: one account, a policy before the first turn, the clock a day
+after the last.
+"""
 
 from __future__ import annotations
 
@@ -30,29 +32,55 @@ SHOWN_MAX = 12
 
 
 def play_files(
-    folder: Path, paths: Sequence[Path], *, plan: str, age: int, allow_from: datetime | None, say: Say,
+    folder: Path,
+    paths: Sequence[Path],
+    *,
+    plan: str,
+    age: int,
+    allow_from: datetime | None,
+    say: Say,
     progress: Progress = silent,
-) -> DemoReport:  # fmt: skip
+) -> DemoReport:
     """Imports the files, shows what may be used and why, and builds the release that follows."""
     progress("reading the files", 0)
-    times = [item.at for path in paths for item in formats.read(path) if isinstance(item, ReadTurn) and item.at]
+    times = [
+        item.at
+        for path in paths
+        for item in formats.read(path)
+        if isinstance(item, ReadTurn) and item.at
+    ]
     first, last = (min(times), max(times)) if times else (UNTIMED, UNTIMED)
     begin = min(first, allow_from or first) - timedelta(days=1)
     clock = SimulatedClock(begin)
     progress("starting the database", 0.1)
     with stage(folder, clock, say) as here:
         document = preset("article-2025").document()
-        document |= {"effective": begin.date().isoformat(), "version": begin.date().isoformat(), "decide_by": None}
+        document |= {
+            "effective": begin.date().isoformat(),
+            "version": begin.date().isoformat(),
+            "decide_by": None,
+        }
         document["names"] = NamesTerm.left_in.value  # so nothing looks, unless a setting says so
         policy = read(document)
-        (folder / "policy.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+        (folder / "policy.yaml").write_text(
+            yaml.safe_dump(document, sort_keys=False), encoding="utf-8"
+        )
         policy_changes.apply_policy(here, policy, by="demo", languages=None)
         clock.set(max(last, allow_from or last) + timedelta(days=1))
         say("assumptions")
         say(f"  one account, `{ACCOUNT}`: plan {plan}, age {age}")
-        say(f"  the terms of article-2025, in force since {policy.effective:%d %B %Y}, before the first turn")
-        kinds = engine_settings.name_search(here.config, left_in=engine_settings.lets_names_in(here)).kinds
-        names = "replaced where they are found" if "person" in kinds else "left in: nothing looks for them"
+        say(
+            f"  the terms of article-2025, in force since {policy.effective:%d %B %Y}, "
+            "before the first turn"
+        )
+        kinds = engine_settings.name_search(
+            here.config, left_in=engine_settings.lets_names_in(here)
+        ).kinds
+        names = (
+            "replaced where they are found"
+            if "person" in kinds
+            else "left in: nothing looks for them"
+        )
         say(f"  people's names are {names}")
         said = (
             f"allowed on {written(allow_from)}"
@@ -63,12 +91,19 @@ def play_files(
         if not times:
             say(f"  no turn has a time of its own: all are taken as said on {UNTIMED:%d %B %Y}")
         say(f"  today is {clock.now:%d %B %Y}, a day after the last event\n")
-        choices = [RecordedChoice(host=ACCOUNT, at=allow_from, allow=True, via="demo")] if allow_from else []
+        choices = (
+            [RecordedChoice(host=ACCOUNT, at=allow_from, allow=True, via="demo")]
+            if allow_from
+            else []
+        )
         progress("importing", 0.2)
         imported = imports.import_files(
-            here, paths, default=RecordedAccount(host=ACCOUNT, plan=plan, age=age, opened_at=begin),
-            choices=choices, assume_at=None if times else UNTIMED,
-        )  # fmt: skip
+            here,
+            paths,
+            default=RecordedAccount(host=ACCOUNT, plan=plan, age=age, opened_at=begin),
+            choices=choices,
+            assume_at=None if times else UNTIMED,
+        )
         _show_imported(imported, say)
         progress("asking what may be used", 0.6)
         _show_answers(here, say)
@@ -79,7 +114,8 @@ def play_files(
 def _show_imported(imported: Imported, say: Say) -> None:
     many = "s" * (imported.conversations != 1)
     say(
-        f"read {imported.turns:,} turns: {imported.stored:,} kept in {imported.conversations:,} conversation{many}"
+        f"read {imported.turns:,} turns: {imported.stored:,} kept in {imported.conversations:,} "
+        f"conversation{many}"
         f"{f', {imported.known:,} were copies' if imported.known else ''}"
     )
     for day, count in imported.would_be_erased.items():
@@ -107,7 +143,10 @@ def _show_answers(here: installation.Installation, say: Say) -> None:
                 met.add(answer.because)
         shown += 1
         if shown <= SHOWN_MAX:
-            parts = "; ".join(f"{count:,} {'turn' if count == 1 else 'turns'} {use}" for use, count in answers.items())
+            parts = "; ".join(
+                f"{count:,} {'turn' if count == 1 else 'turns'} {use}"
+                for use, count in answers.items()
+            )
             say(f"  {name}  {seen.kind}: {parts}")
     if shown > SHOWN_MAX:
         say(f"  ... and {shown - SHOWN_MAX:,} more conversations; `licet explain` shows each")
@@ -116,15 +155,24 @@ def _show_answers(here: installation.Installation, say: Say) -> None:
 
 
 def _finish(
-    folder: Path, here: installation.Installation, clock: SimulatedClock, imported: Imported, say: Say
+    folder: Path,
+    here: installation.Installation,
+    clock: SimulatedClock,
+    imported: Imported,
+    say: Say,
 ) -> DemoReport:
     built = release_build.build_release(here, name=NAME, purpose=IMPROVE)
     counts = built.manifest.counts
-    say(f"\nthe release that follows: {built.manifest.rows:,} rows of {counts.included:,} turns, in {built.folder}")
+    say(
+        f"\nthe release that follows: {built.manifest.rows:,} rows of {counts.included:,} "
+        f"turns, in {built.folder}"
+    )
     for reason, count in sorted(counts.dropped.items(), key=lambda item: -item[1]):
         say(f"  {count:,} left out: {reason}")
     if built.manifest.deidentification.counts:
-        replaced = ", ".join(f"{n:,} {kind}" for kind, n in built.manifest.deidentification.counts.items())
+        replaced = ", ".join(
+            f"{n:,} {kind}" for kind, n in built.manifest.deidentification.counts.items()
+        )
         say(f"  replaced in it: {replaced}")
     came = sum(1 for _ in catalog.open_release(here, NAME))
     found = catalog.verify_release(here, NAME)
@@ -132,7 +180,10 @@ def _finish(
         DemoPromise(
             text="every turn kept is a candidate, and each is in or left out with a reason",
             kept=counts.candidates == imported.stored,
-            seen=f"{imported.stored:,} kept, {counts.candidates:,} candidates, {counts.included:,} included",
+            seen=(
+                f"{imported.stored:,} kept, {counts.candidates:,} candidates, "
+                f"{counts.included:,} included"
+            ),
         ),
         DemoPromise(
             text="the release loads, and is what was sealed",
@@ -142,5 +193,8 @@ def _finish(
     ]
     say("")
     show_promises(promises, say)
-    say(f"\nthe folder {folder} is an installation on a simulated clock; try ./run status --data {folder}")
+    say(
+        f"\nthe folder {folder} is an installation on a simulated clock; try ./run status "
+        f"--data {folder}"
+    )
     return DemoReport(folder=folder, clock=clock.now, promises=tuple(promises))

@@ -21,8 +21,8 @@ PLANS = (("free", 60), ("pro", 20), ("max", 6), ("work", 8), ("education", 5), (
 
 
 class Townsperson:
-    """The person of an account: when it opens, what it answers and when, how much it talks, in what language and about
-    what. ``shares_at`` is when somebody who said no says yes to one project.
+    """The person of an account: when it opens, what it answers and when, how much it talks, in what
+    language and about what. ``shares_at`` is when somebody who said no says yes to one project.
     """
 
     __slots__ = (
@@ -30,7 +30,9 @@ class Townsperson:
         "language", "name", "opens_at", "plan", "projects", "repositories", "shares_at",
     )  # fmt: skip
 
-    def __init__(self, random: Random, number: int, opens_at: datetime, notice: datetime, end: datetime) -> None:
+    def __init__(
+        self, random: Random, number: int, opens_at: datetime, notice: datetime, end: datetime
+    ) -> None:
         self.name = f"p{number}"
         self.plan = random.choices([p for p, _ in PLANS], [w for _, w in PLANS])[0]
         self.age = None if random.random() < 0.05 else random.randrange(14, 80)
@@ -51,10 +53,17 @@ class Townsperson:
         if opens_at >= notice:
             self.decides_at = opens_at if not silent else None
         else:
-            self.decides_at = None if silent else notice + timedelta(days=min(random.expovariate(1 / 12), 60))
+            self.decides_at = (
+                None if silent else notice + timedelta(days=min(random.expovariate(1 / 12), 60))
+            )
         changes = self.decides_at is not None and random.random() < 0.08
         self.changes_at = end - timedelta(days=random.randrange(1, 55)) if changes else None
-        shares = self.decides_at is not None and not self.allows and not changes and random.random() < 0.1
+        shares = (
+            self.decides_at is not None
+            and not self.allows
+            and not changes
+            and random.random() < 0.1
+        )
         self.shares_at = end - timedelta(days=random.randrange(1, 55)) if shares else None
 
     @property
@@ -63,14 +72,18 @@ class Townsperson:
         return self.account
 
 
-def populate(random: Random, count: int, begin: datetime, notice: datetime, end: datetime) -> list[Townsperson]:
+def populate(
+    random: Random, count: int, begin: datetime, notice: datetime, end: datetime
+) -> list[Townsperson]:
     """Nine in ten were there before the terms changed; the others sign up under them."""
     people = []
     for number in range(1, count + 1):
         new = number % 10 == 0
         days = random.randrange((end - notice).days - 5) if new else 0
         opens_at = (
-            notice + timedelta(days=days, hours=random.randrange(20)) if new else begin - timedelta(days=number % 300)
+            notice + timedelta(days=days, hours=random.randrange(20))
+            if new
+            else begin - timedelta(days=number % 300)
         )
         people.append(Townsperson(random, number, opens_at, notice, end))
     return people
@@ -102,7 +115,9 @@ class Town:
         return host_hmac(self._host_key, what, name)
 
     def apply(self, event: events.Event, command: commands.Command, answer: CommandResult) -> None:
-        """Applies the event that the vault has accepted to the world, and records the id that the vault gave."""
+        """Applies the event that the vault has accepted to the world, and records the id that the
+        vault gave.
+        """
         world = self.worlds.get(event.account)
         if world is None:
             world = self.worlds[event.account] = World(self.policies)
@@ -112,7 +127,9 @@ class Town:
             self.said[answer.conversation, answer.turn] = (event.account, event.turn)
             if event.conversation not in self.ids:
                 self.ids[event.conversation] = answer.conversation
-                self._by_name[event.account].conversations.append((event.conversation, answer.conversation))
+                self._by_name[event.account].conversations.append(
+                    (event.conversation, answer.conversation)
+                )
 
     def expect(self, release: str, purpose: str, at: datetime) -> None:
         """Records how many turns may be used according to the world, at the moment of a release."""

@@ -1,5 +1,5 @@
-"""What others than its people do in the town: staff read, a recipient is given rows and some are recalled, a model is
-trained.
+"""What others than its people do in the town: staff read, a recipient is given rows and some are
+recalled, a model is trained.
 """
 
 from __future__ import annotations
@@ -24,15 +24,25 @@ MODEL = "tally-1"
 
 
 def read(
-    here: Installation, role: ReaderRole, reason: ReadReason, ticket: str, account: UUID, conversation: UUID
+    here: Installation,
+    role: ReaderRole,
+    reason: ReadReason,
+    ticket: str,
+    account: UUID,
+    conversation: UUID,
 ) -> bool:
-    """Staff read a conversation, with a record; returns whether there was anything that they may open."""
+    """Staff read a conversation, with a record; returns whether there was anything that they may
+    open.
+    """
     at, random = here.clock(), here.keyring.random
     email = OFFICER if role is ReaderRole.privacy_officer else REVIEWER
     try:
         with transaction(here.pool) as tx:
             reading = Reading(
-                staff=sessions.known_staff(tx, email, at, random), role=role, reason=reason, ticket=ticket
+                staff=sessions.known_staff(tx, email, at, random),
+                role=role,
+                reason=reason,
+                ticket=ticket,
             )
             seen = account_view.seen(tx, [(account, conversation)], policies(here), at)
             turns = account_view.turns(tx, account, conversation)
@@ -45,10 +55,13 @@ def read(
 def hand_over(here: Installation, release: str) -> tuple[int, str]:
     """Exports a release to the town's recipient; how many rows, and the export's id.
 
-    The files lie with the recipient, outside the installation, and are gone when the demonstration is.
+    The files lie with the recipient, outside the installation, and are gone when the demonstration
+    is.
     """
     with TemporaryDirectory(prefix=f"licet-{RECIPIENT}-") as place:
-        made = export_files.export(here, release, Format.trl, recipient=RECIPIENT, out=Path(place) / release)
+        made = export_files.export(
+            here, release, Format.trl, recipient=RECIPIENT, out=Path(place) / release
+        )
     assert made.export is not None
     return made.rows, made.export
 
@@ -59,5 +72,7 @@ def deleted_by_recipient(here: Installation, export: str) -> None:
 
 
 def train(here: Installation, release: str) -> int:
-    """Trains a model on a release, under the gate, and registers it; returns how many rows it consumed."""
+    """Trains a model on a release, under the gate, and registers it; returns how many rows it
+    consumed.
+    """
     return tally_model.learn(here, release, here.config.data / "models" / MODEL, called=MODEL)

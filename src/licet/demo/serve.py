@@ -1,5 +1,5 @@
-"""The town's pages on this machine, at the end of a demonstration: links to sign in as somebody, without a password or
-host.
+"""The town's pages on this machine, at the end of a demonstration: links to sign in as somebody,
+without a password or host.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ COVERED_PLANS = ("free", "pro", "max")
 
 
 class DemoRole(msgspec.Struct, frozen=True, kw_only=True):
-    """A role to sign in as: the word in the link, a description, the host's name of the person, and the first page."""
+    """A role to sign in as: the word in the link, a description, the host's name of the person, and
+    the first page.
+    """
 
     word: str
     what: str
@@ -68,14 +70,20 @@ def serve(folder: Path, began: datetime, say: Say) -> None:
     key_file.chmod(0o600)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     try:
-        with installation.installation(Configuration(data=folder, web=Web(token_key_file=key_file)), clock) as here:
+        with installation.installation(
+            Configuration(data=folder, web=Web(token_key_file=key_file)), clock
+        ) as here:
             app, links = stand(here, key)
             with listener(PORT) as listening:
                 port = listening.getsockname()[1]
-                say(f"\nthe town's pages are served on http://localhost:{port} until you press ctrl-c; sign in as")
+                say(
+                    f"\nthe town's pages are served on http://localhost:{port} until you "
+                    "press ctrl-c; sign in as"
+                )
                 for link, what in links:
                     say(f"  http://localhost:{port}{link:<22}  {what}")
-                with contextlib.suppress(KeyboardInterrupt):  # uvicorn has ended in order, and raises it again
+                # uvicorn has ended in order, and raises it again
+                with contextlib.suppress(KeyboardInterrupt):
                     server(app, HOST, port).run([listening])
             save(folder, SimulatedClock(clock()))
     finally:
@@ -115,7 +123,8 @@ def roles(here: installation.Installation) -> list[DemoRole]:
         accounts = list(tables.every_account(tx))
         names = _names(tx, here, len(accounts))
         undecided, granted = (
-            _one(tx, accounts, standing) for standing in (GrantStanding.undecided, GrantStanding.granted)
+            _one(tx, accounts, standing)
+            for standing in (GrantStanding.undecided, GrantStanding.granted)
         )
     for word, what, account, to in (
         ("undecided", "an account that has not decided", undecided, "/notice"),
@@ -126,9 +135,12 @@ def roles(here: installation.Installation) -> list[DemoRole]:
     new = f"new-{secrets.token_hex(4)}"
     at = here.clock()
     opened = OpenAccount(
-        account=uuid7(at, here.keyring.random(10)), at=at, host=host_hmac(installation.host_key(here), "account", new),
-        plan="free", age=30,
-    )  # fmt: skip
+        account=uuid7(at, here.keyring.random(10)),
+        at=at,
+        host=host_hmac(installation.host_key(here), "account", new),
+        plan="free",
+        age=30,
+    )
     verbs.tell(here, [opened])
     return [*found, DemoRole(word="new", what="a new user, who signs up", name=new, to="/signup")]
 
@@ -137,18 +149,25 @@ def _one(tx: Transaction, accounts: Sequence[AccountRow], standing: GrantStandin
     """An account with that standing, covered by the terms, with the most to show."""
     rows, chats = registry.rows_by_account(tx), account_view.segments_by_account(tx)
     found = [
-        one.account_id for one in accounts
-        if ({said.standing for said in one.state.standings} or {GrantStanding.undecided}) == {standing}
-        and one.state.closed_at is None and one.state.plan in COVERED_PLANS
-    ]  # fmt: skip
+        one.account_id
+        for one in accounts
+        if ({said.standing for said in one.state.standings} or {GrantStanding.undecided})
+        == {standing}
+        and one.state.closed_at is None
+        and one.state.plan in COVERED_PLANS
+    ]
     return min(found, key=lambda one: (-rows.get(one, 0), -chats.get(one, 0), one), default=None)
 
 
 def _names(tx: Transaction, here: installation.Installation, accounts: int) -> dict[UUID, str]:
     """The town's names of its accounts: the vault stores only hashes, so all names are tried."""
     key = here.keyring.host_key(tx)
-    names = {host_hmac(key, "account", f"p{n}"): f"p{n}" for n in range(1, min(accounts, NAMES_MAX) + 1)}
-    return {account: names[host] for host, account in account_view.accounts_by_host(tx, names).items()}
+    names = {
+        host_hmac(key, "account", f"p{n}"): f"p{n}" for n in range(1, min(accounts, NAMES_MAX) + 1)
+    }
+    return {
+        account: names[host] for host, account in account_view.accounts_by_host(tx, names).items()
+    }
 
 
 def officer_link(here: installation.Installation) -> str:
@@ -159,8 +178,9 @@ def officer_link(here: installation.Installation) -> str:
 
 
 def listener(wanted: int) -> socket.socket:
-    """A socket that listens on ``wanted``, or on any free port where somebody else has that one. It is held from here on:
-    a port that is only known to be free may be somebody else's by the time it is used.
+    """A socket that listens on ``wanted``, or on any free port where somebody else has that one. It
+    is held from here on: a port that is only known to be free may be somebody else's by the time it
+    is used.
     """
     for port in (wanted, 0):
         try:

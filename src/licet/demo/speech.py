@@ -1,4 +1,6 @@
-"""What people of the town say in a chat: sentences composed by a small grammar, in nine languages."""
+"""What people of the town say in a chat: sentences composed by a small grammar, in nine
+languages.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +27,15 @@ _IBANS = {
     "en": "GB29 NWBK 6016 1331 9268 19", "de": "DE89 3704 0044 0532 0130 00", "fr": "FR14 2004 1010 0505 0001 3M02 606",
     "es": "ES91 2100 0418 4502 0005 1332", "pt": "PT50 0002 0123 1234 5678 9015 4", "ar": "SA03 8000 0000 6080 1016 7519",
 }  # fmt: skip
-_CARDS = ("4111 1111 1111 1111", "5555 5555 5555 4444", "3782 822463 10005")  # of payment providers' test pages
+# of payment providers' test pages
+_CARDS = ("4111 1111 1111 1111", "5555 5555 5555 4444", "3782 822463 10005")
 _DAYS = (*range(4, 21), *range(24, 29))  # those that end in "th" in English
 
 
 class SpokenTopic(msgspec.Struct, frozen=True):
-    """A topic: the things that a chat is about, questions about them, and sentences for an answer."""
+    """A topic: the things that a chat is about, questions about them, and sentences for an
+    answer.
+    """
 
     slots: Mapping[str, Sequence[str]]
     ask: Sequence[str]
@@ -63,13 +68,27 @@ def language(name: str) -> SpokenLanguage:
     text = files("licet.demo").joinpath(f"talk/{name}.yaml").read_text("utf-8")
     read = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 both are safe
     topics = {
-        topic: SpokenTopic(_lists(given["slots"]), given["ask"].splitlines(), given["answer"].splitlines())
+        topic: SpokenTopic(
+            _lists(given["slots"]), given["ask"].splitlines(), given["answer"].splitlines()
+        )
         for topic, given in read.pop("topics").items()
     }
-    share, people, thanks = int(read.pop("share")), _lists(read.pop("people")), str(read.pop("thanks"))
+    share, people, thanks = (
+        int(read.pop("share")),
+        _lists(read.pop("people")),
+        str(read.pop("thanks")),
+    )
     between = str(read.pop("between", " "))
     lines: dict[str, Any] = {key: value.splitlines() for key, value in read.items()}
-    return SpokenLanguage(name=name, share=share, between=between, people=people, thanks=thanks, topics=topics, **lines)
+    return SpokenLanguage(
+        name=name,
+        share=share,
+        between=between,
+        people=people,
+        thanks=thanks,
+        topics=topics,
+        **lines,
+    )
 
 
 def _lists(given: Mapping[str, str]) -> dict[str, list[str]]:
@@ -82,7 +101,9 @@ def draw_language(random: Random) -> str:
 
 
 class _Slots(dict[str, str]):
-    """The values of a sentence's slots: the chat's own things, and figures and identifiers drawn at their first use."""
+    """The values of a sentence's slots: the chat's own things, and figures and identifiers drawn at
+    their first use.
+    """
 
     def __init__(self, random: Random, of: SpokenLanguage, things: Mapping[str, str]) -> None:
         super().__init__(things)
@@ -165,8 +186,8 @@ class Talk:
         return self.of.between.join([sentence.format_map(slots) for sentence in sentences])
 
     def ask(self, random: Random) -> str:
-        """The question that begins a chat, sometimes with a situation, a wish for style, or something that identifies
-        people.
+        """The question that begins a chat, sometimes with a situation, a wish for style, or
+        something that identifies people.
         """
         of = self.of
         said = [
@@ -197,11 +218,15 @@ class Talk:
         is_numbered = shape < 0.8
         items = [f"{n}. {one}" if is_numbered else f"- {one}" for n, one in enumerate(own, 1)]
         items = [self._say(random, [one]) for one in items]
-        return "\n".join([*([self._say(random, begin)] if begin else []), *items, self._say(random, end)])
+        return "\n".join(
+            [*([self._say(random, begin)] if begin else []), *items, self._say(random, end)]
+        )
 
 
 def repeated(random: Random, name: str) -> tuple[str, str]:
-    """A question that many ask, and its answer: always the same, or the same except for a word of thanks."""
+    """A question that many ask, and its answer: always the same, or the same except for a word of
+    thanks.
+    """
     of = language(name)
     fixed = Random(f"{name} {random.randrange(REPEATED_EACH.get(name, 1))}")  # noqa: S311 the same in every town
     talk = Talk(fixed, name)
@@ -211,12 +236,16 @@ def repeated(random: Random, name: str) -> tuple[str, str]:
 
 
 def scam(random: Random, name: str) -> tuple[str, str]:
-    """A request by somebody who means to cheat, word for word as others sent it, and the assistant's refusal."""
+    """A request by somebody who means to cheat, word for word as others sent it, and the
+    assistant's refusal.
+    """
     of = language(name)
     number = random.randrange(len(of.scam))
     fixed = Random(f"{name} scam {number}")  # noqa: S311 the same in every town
     talk = Talk(fixed, name)
-    return talk._say(fixed, [of.scam[number]]), talk._say(fixed, [of.refusal[number % len(of.refusal)]])
+    return talk._say(fixed, [of.scam[number]]), talk._say(
+        fixed, [of.refusal[number % len(of.refusal)]]
+    )
 
 
 def title(words: str) -> str:

@@ -1,4 +1,6 @@
-"""The stage: a folder with an installation on a simulated clock, promises checked on it, and a plot of what is stored."""
+"""The stage: a folder with an installation on a simulated clock, promises checked on it, and a plot
+of what is stored.
+"""
 
 from __future__ import annotations
 
@@ -25,15 +27,24 @@ Progress = Callable[[str, float], object]
 """Told what is being done, and how much of the whole is done: from 0 to 1."""
 DATE_COLUMNS = 14
 RESPONSIBLE = Controller(
-    name="Example Assistant Ltd, of a demonstration", address="1 Example Street, Dublin, Ireland",
-    contact="privacy@assistant.example", jurisdictions=("IE",), storage_locations=("IE",), joint_controllers=False,
-    representative=False, dpo="Dana Example, dpo@assistant.example",
+    name="Example Assistant Ltd, of a demonstration",
+    address="1 Example Street, Dublin, Ireland",
+    contact="privacy@assistant.example",
+    jurisdictions=("IE",),
+    storage_locations=("IE",),
+    joint_controllers=False,
+    representative=False,
+    dpo="Dana Example, dpo@assistant.example",
     papers={
         "service_name": "Example Assistant, of a demonstration",
         "service_description": "It answers questions and writes code for people who do not exist.",
-        "licensed_data": False, "crawled_data": False, "public_datasets": False, "transfers": False, "processors": False,
+        "licensed_data": False,
+        "crawled_data": False,
+        "public_datasets": False,
+        "transfers": False,
+        "processors": False,
     },
-)  # fmt: skip
+)
 
 
 class DemoPromise(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,15 +68,21 @@ class DemoReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def replaces(folder: Path) -> bool:
-    """Whether a demonstration in ``folder`` would delete an earlier one; UsageError if the folder contains anything else."""
+    """Whether a demonstration in ``folder`` would delete an earlier one; UsageError if the folder
+    contains anything else.
+    """
     if folder.exists() and not (folder / CLOCK_FILE).exists() and any(folder.iterdir()):
-        raise UsageError(f"`{folder}` is not the folder of a demonstration", "name another with --data")
+        raise UsageError(
+            f"`{folder}` is not the folder of a demonstration", "name another with --data"
+        )
     return folder.exists()
 
 
 @contextmanager
 def stage(folder: Path, clock: SimulatedClock, say: Say) -> Iterator[installation.Installation]:
-    """A fresh installation in ``folder`` on ``clock``; an earlier demonstration there is deleted first."""
+    """A fresh installation in ``folder`` on ``clock``; an earlier demonstration there is deleted
+    first.
+    """
     if replaces(folder):
         say(f"clearing the earlier demonstration in {folder}")
         embedded.stop(folder / "postgres")
@@ -73,8 +90,11 @@ def stage(folder: Path, clock: SimulatedClock, say: Say) -> Iterator[installatio
     folder.mkdir(parents=True)
     controller.write(Configuration(data=folder).controller, RESPONSIBLE)
     save(folder, clock)
-    # Models of names, if some are installed, would take a hundred times as long as everything that is shown.
-    with installation.installation(Configuration(data=folder, curate=Curate(names="off")), clock) as here:
+    # Models of names, if some are installed, would take a hundred times as long as everything that
+    # is shown.
+    with installation.installation(
+        Configuration(data=folder, curate=Curate(names="off")), clock
+    ) as here:
         yield here
         save(folder, clock)
 
@@ -110,16 +130,24 @@ def plot(forecast: Forecast) -> list[str]:
     top = max(forecast.kept[0], 1)
     lines = []
     for row in range(PLOT_ROWS, 0, -1):
-        cells = "".join(_bar(kept / top * PLOT_ROWS - (row - 1)) for kept in forecast.kept[:PLOT_COLUMNS])
-        label = f"{top * row / PLOT_ROWS / 1e6:8.2f} MB " if row in (PLOT_ROWS, PLOT_ROWS // 2) else " " * 12
+        cells = "".join(
+            _bar(kept / top * PLOT_ROWS - (row - 1)) for kept in forecast.kept[:PLOT_COLUMNS]
+        )
+        label = (
+            f"{top * row / PLOT_ROWS / 1e6:8.2f} MB "
+            if row in (PLOT_ROWS, PLOT_ROWS // 2)
+            else " " * 12
+        )
         lines.append(f"{label}│{cells}")
     years = "".join(f"{forecast.moments[m].year:<12}" for m in range(0, PLOT_COLUMNS - 11, 12))
     lines.append(" " * 12 + "└" + "─" * PLOT_COLUMNS)
     lines.append(" " * 13 + years)
     after = forecast.kept[2] if len(forecast.kept) > 2 else 0
     lines.append(
-        f"now {forecast.kept[0] / 1e6:.2f} MB, of which {forecast.short[0] / 1e6:.2f} MB goes within thirty days; "
-        f"{after / 1e6:.2f} MB stays after two months, nothing after {written(forecast.moments[_last(forecast)])[:7]}"
+        f"now {forecast.kept[0] / 1e6:.2f} MB, of which {forecast.short[0] / 1e6:.2f} MB goes "
+        "within thirty days; "
+        f"{after / 1e6:.2f} MB stays after two months, nothing after "
+        f"{written(forecast.moments[_last(forecast)])[:7]}"
     )
     return lines
 

@@ -29,8 +29,8 @@ WEIGHTS_FILE = "tally.bin"
 
 
 def learn(here: Installation, release: str, out: Path, *, called: str) -> int:
-    """Counts over the training rows of ``release`` and writes the model into ``out``; returns how many rows it
-    consumed.
+    """Counts over the training rows of ``release`` and writes the model into ``out``; returns how
+    many rows it consumed.
     """
     folder, known = find_release(here, release)
     assert known.manifest_sha256 is not None
@@ -38,7 +38,9 @@ def learn(here: Installation, release: str, out: Path, *, called: str) -> int:
     out.mkdir(parents=True)
     weights = np.zeros(BUCKETS, "<u4")
     with TemporaryDirectory(prefix="licet-gate-") as place:
-        gate = local_runs.LocalGate(here, known.release_id, known.manifest_sha256.hex(), Path(place))
+        gate = local_runs.LocalGate(
+            here, known.release_id, known.manifest_sha256.hex(), Path(place)
+        )
         log = consumption.ConsumedLog(out / consumption.FILE, gate)
         hand_off = HandOff(gate, log.used)
         try:
@@ -53,9 +55,12 @@ def learn(here: Installation, release: str, out: Path, *, called: str) -> int:
     record = consumption.merge([out / consumption.FILE], out / consumption.FILE)
     run = _run(here, uuid7(started, here.keyring.random(10)), called, record)
     described = cards.ModelDescription(
-        run=run, release=manifest.read(folder)[0], manifest_sha256=record.of.manifest_sha256,
-        consumed=len(record.ordinals), architecture="hashed counts of word pairs",
-    )  # fmt: skip
+        run=run,
+        release=manifest.read(folder)[0],
+        manifest_sha256=record.of.manifest_sha256,
+        consumed=len(record.ordinals),
+        architecture="hashed counts of word pairs",
+    )
     local_runs.papers(here, folder, out, described, cards.card(described))
     lineage.record(here, out)
     return len(record.ordinals)
@@ -69,17 +74,35 @@ def _count(weights: NDArray[np.uint32], rows: Sequence[LoadedRow]) -> None:
 def _pairs(row: LoadedRow) -> Iterator[int]:
     for message in row["messages"]:
         words = message["content"].split()
-        yield from (crc32(f"{one} {two}".encode("utf-8", "replace")) % BUCKETS for one, two in pairwise(words))
+        yield from (
+            crc32(f"{one} {two}".encode("utf-8", "replace")) % BUCKETS
+            for one, two in pairwise(words)
+        )
 
 
 def _run(here: Installation, model: UUID, called: str, record: consumption.Record) -> RunStatement:
-    heads = [consumption.claimed(frame.signed) for frame in record.frames if isinstance(frame, consumption.GateState)]
+    heads = [
+        consumption.claimed(frame.signed)
+        for frame in record.frames
+        if isinstance(frame, consumption.GateState)
+    ]
     return RunStatement(
-        model=model.hex, name=called, recipe=RECIPE, parameters={"buckets": BUCKETS, "batch_rows": BATCH_ROWS},
+        model=model.hex,
+        name=called,
+        recipe=RECIPE,
+        parameters={"buckets": BUCKETS, "batch_rows": BATCH_ROWS},
         sources=(
-            StatementSource(name="release", sha256=record.of.manifest_sha256, more={"release": record.of.release}),
+            StatementSource(
+                name="release",
+                sha256=record.of.manifest_sha256,
+                more={"release": record.of.release},
+            ),
             StatementSource(name="recipe", sha256=sha256(Path(__file__).read_bytes()).hexdigest()),
         ),
-        first=heads[0], last=heads[-1], results={"rows": len(record.ordinals)}, software=local_runs.software(()),
-        started=here.clock(), finished=here.clock(),
-    )  # fmt: skip
+        first=heads[0],
+        last=heads[-1],
+        results={"rows": len(record.ordinals)},
+        software=local_runs.software(()),
+        started=here.clock(),
+        finished=here.clock(),
+    )

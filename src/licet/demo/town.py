@@ -1,10 +1,13 @@
-"""A small town: some two thousand accounts of all plans, from August to December 2025, through the real code.
+"""A small town: some two thousand accounts of all plans, from August to December 2025, through the
+real code.
 
-Every event goes to the vault and, beside it, to a world in memory that holds the meaning only. At the end the two
-are held against each other turn by turn, and every promise is checked on what is really stored.
+Every event goes to the vault and, beside it, to a world in memory that holds the meaning only. At
+the end the two are held against each other turn by turn, and every promise is checked on what is
+really stored.
 
-The same seed gives the same figures. Ids and keys are drawn by chance in every run, so nothing that is told may depend
-on them: accounts get their ids from the seed, and questions that are asked again have as many turns each time.
+The same seed gives the same figures. Ids and keys are drawn by chance in every run, so nothing that
+is told may depend on them: accounts get their ids from the seed, and questions that are asked again
+have as many turns each time.
 """
 
 from __future__ import annotations
@@ -25,7 +28,17 @@ from licet.demo import chats, scenes, speech
 from licet.demo.chats import BegunChat, ChatSort
 from licet.demo.checks import check_all
 from licet.demo.people import Town, Townsperson, populate
-from licet.demo.stage import DemoPromise, DemoReport, Progress, Say, dated, plot, show_promises, silent, stage
+from licet.demo.stage import (
+    DemoPromise,
+    DemoReport,
+    Progress,
+    Say,
+    dated,
+    plot,
+    show_promises,
+    silent,
+    stage,
+)
 from licet.demo.town_requests import TownRequests
 from licet.erasure import sweeper
 from licet.erasure.sweep_batches import SweepResult
@@ -48,7 +61,11 @@ from licet.vault.staff_reads import ReaderRole, ReadReason
 
 BEGIN, END = instant("2025-08-01"), instant("2025-12-15")
 NOTICE, DEADLINE = instant("2025-08-28"), instant("2025-09-29")
-FIRST_RELEASE, WITHDRAWAL, SECOND_RELEASE = instant("2025-10-14"), instant("2025-10-15"), instant("2025-12-09")
+FIRST_RELEASE, WITHDRAWAL, SECOND_RELEASE = (
+    instant("2025-10-14"),
+    instant("2025-10-15"),
+    instant("2025-12-09"),
+)
 PLANTED = "the yellow kettle of Tartu sings only for locksmiths"
 BATCH_COMMANDS = 1_000
 RECALL = instant("2025-11-20")
@@ -63,16 +80,26 @@ MATTERS = (
 
 
 def play_town(
-    folder: Path, *, population: int = 2_000, seed: int = 1, say: Say, progress: Progress = silent,
+    folder: Path,
+    *,
+    population: int = 2_000,
+    seed: int = 1,
+    say: Say,
+    progress: Progress = silent,
     check: Callable[..., Iterable[DemoPromise]] = check_all,
-) -> DemoReport:  # fmt: skip
-    """Plays the town and returns what was promised and seen; leaves ``folder`` for the other commands."""
+) -> DemoReport:
+    """Plays the town and returns what was promised and seen; leaves ``folder`` for the other
+    commands.
+    """
     clock = SimulatedClock(BEGIN)
     progress("starting the database", 0)
     with stage(folder, clock, say) as here:
         policy = _policy(folder)
         policy_changes.apply_policy(here, policy, by="demo", languages=None)
-        say(f"a town of {population:,} accounts under {policy.policy}, seed {seed}: 1 August to 15 December 2025\n")
+        say(
+            f"a town of {population:,} accounts under {policy.policy}, seed {seed}: 1 "
+            "August to 15 December 2025\n"
+        )
         play = _Play(here, clock, Town(Policies([policy])), Random(seed), say, progress)  # noqa: S311 a town, not a secret
         releases = list(play.story(population))
         play.sum_up()
@@ -84,7 +111,10 @@ def play_town(
         promises = list(check(here, play.town, releases, play.kept_copy, play.left, PLANTED))
         show_promises(promises, say)
         progress("", 1)
-        say(f"\nthe folder {folder} is an installation on the simulated clock of 15 December 2025; try")
+        say(
+            f"\nthe folder {folder} is an installation on the simulated clock of 15 "
+            "December 2025; try"
+        )
         say(f"  ./run status --data {folder}")
         say(f"  ./run explain {play.left.name} --data {folder}")
         say(f"  ./run release show december --data {folder}")
@@ -92,10 +122,13 @@ def play_town(
 
 
 def _policy(folder: Path) -> Policy:
-    """The terms of the article, with an additional recipient, and with names left in, as nothing here need find them;
-    also written into ``folder``.
+    """The terms of the article, with an additional recipient, and with names left in, as nothing
+    here need find them; also written into ``folder``.
     """
-    document = preset("article-2025").document() | {"recipients": [scenes.RECIPIENT], "names": NamesTerm.left_in.value}
+    document = preset("article-2025").document() | {
+        "recipients": [scenes.RECIPIENT],
+        "names": NamesTerm.left_in.value,
+    }
     (folder / "policy.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
     return read(document)
 
@@ -104,9 +137,14 @@ class _Play:
     """The town's days."""
 
     def __init__(
-        self, here: installation.Installation, clock: SimulatedClock, town: Town, random: Random, say: Say,
+        self,
+        here: installation.Installation,
+        clock: SimulatedClock,
+        town: Town,
+        random: Random,
+        say: Say,
         progress: Progress,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.here, self.clock, self.town, self.random, self.say = here, clock, town, random, say
         self.progress = progress
         self.day = BEGIN
@@ -126,26 +164,38 @@ class _Play:
         """The town from its first day to its last; yields each release."""
         self._people(population)
         self._until(NOTICE)
-        self._tell(f"the new terms, and the notice that asks everybody: {self.asked('notice')} may put it off")
+        self._tell(
+            f"the new terms, and the notice that asks everybody: {self.asked('notice')} may "
+            "put it off"
+        )
         self._until(DEADLINE)
         waiting = self.asked("must_decide")
-        self._tell(f"the last day is over: {waiting} have not answered, and cannot write until they do")
+        self._tell(
+            f"the last day is over: {waiting} have not answered, and cannot write until they do"
+        )
         self._until(FIRST_RELEASE)
         yield (first := self._release("october", "improve_models"))
         self._withdraw_after(first)
         rows, export = scenes.hand_over(self.here, "october")
-        self._tell(f"{rows:,} rows go to {scenes.RECIPIENT}, the recipient that the policy names, as plain text")
+        self._tell(
+            f"{rows:,} rows go to {scenes.RECIPIENT}, the recipient that the policy names, "
+            "as plain text"
+        )
         self._until(RECALL)
         recalled = recipients.recall_ended(self.here)
         self._tell(
-            f"{recalled:,} of these rows may no longer be used: {scenes.RECIPIENT} is asked to delete them, and did"
+            f"{recalled:,} of these rows may no longer be used: {scenes.RECIPIENT} is asked "
+            "to delete them, and did"
         )
         if recalled:
             scenes.deleted_by_recipient(self.here, export)
         self._until(SECOND_RELEASE)
         yield (second := self._release("december", "improve_models"))
         learnt = scenes.train(self.here, second.manifest.name)
-        self._tell(f"the model {scenes.MODEL} learns from {learnt:,} rows of it; the gate is asked before every step")
+        self._tell(
+            f"the model {scenes.MODEL} learns from {learnt:,} rows of it; the gate is asked "
+            "before every step"
+        )
         yield self._release("december-safety", "safety_classifiers")
         self._until(END)
         self._ask()
@@ -167,7 +217,9 @@ class _Play:
     def _until(self, end: datetime) -> None:
         """Plays days until ``end``; a sweep every Sunday."""
         while self.day < end:
-            self.progress(f"{self.day.day} {self.day:%B}", DAYS_SHARE * ((self.day - BEGIN) / (END - BEGIN)))
+            self.progress(
+                f"{self.day.day} {self.day:%B}", DAYS_SHARE * ((self.day - BEGIN) / (END - BEGIN))
+            )
             self.clock.set(self.day)
             due = [act for at, act in self.later if at <= self.day]
             self.later = [(at, act) for at, act in self.later if at > self.day]
@@ -225,7 +277,8 @@ class _Play:
         elif chance < 0.0006:
             person.closed = True
             self._add(
-                events.CloseAccountEvent(at=at, account=person.name), commands.CloseAccount(at=at, account=person.id)
+                events.CloseAccountEvent(at=at, account=person.name),
+                commands.CloseAccount(at=at, account=person.id),
             )
         elif chance < 0.001 and person.projects:
             self._keep_project(person, at, random.choice(person.projects))
@@ -241,21 +294,38 @@ class _Play:
             commands.KeepProjectOut(at=at, account=person.id, host_project=host),
         )
         if self.random.random() < 0.3:
-            self._later(person, 9, lambda day: self._add(
-                events.WidenEvent(at=day, account=person.name, project=project),
-                commands.LetProjectIn(at=day, account=person.id, host_project=host),
-            ))  # fmt: skip
+            self._later(
+                person,
+                9,
+                lambda day: self._add(
+                    events.WidenEvent(at=day, account=person.name, project=project),
+                    commands.LetProjectIn(at=day, account=person.id, host_project=host),
+                ),
+            )
 
     def _later(self, person: Townsperson, days: int, act: Callable[[datetime], None]) -> None:
         """Does something after that many days, unless the account is closed by then."""
         at = self.day + timedelta(days=days)
         self.later.append((at, lambda day: None if person.closed else act(day)))
 
-    def _to_conversation(self, person: Townsperson, at: datetime, name: str, conversation: UUID) -> None:
+    def _to_conversation(
+        self, person: Townsperson, at: datetime, name: str, conversation: UUID
+    ) -> None:
         about: dict[str, Any] = {"at": at, "conversation": name, "account": person.name}
         told: dict[str, Any] = {"at": at, "conversation": conversation, "account": person.id}
         match self.random.choice(
-            ("delete", "delete", "narrow", "narrow", "widen", "rate", "rate", "flag", "hold", "read")
+            (
+                "delete",
+                "delete",
+                "narrow",
+                "narrow",
+                "widen",
+                "rate",
+                "rate",
+                "flag",
+                "hold",
+                "read",
+            )
         ):
             case "delete":
                 self._add(events.DeleteEvent(**about), commands.Delete(**told))
@@ -268,7 +338,9 @@ class _Play:
             case "hold" if self.random.random() < 0.3:
                 self._hold(person, at, name, conversation)
             case "read" if self.random.random() < 0.5:
-                self._read(ReaderRole.privacy_officer, ReadReason.person_request, person, conversation)
+                self._read(
+                    ReaderRole.privacy_officer, ReadReason.person_request, person, conversation
+                )
             case _:
                 self._rate(person, at, name, conversation)
 
@@ -280,17 +352,33 @@ class _Play:
         self.town.feedback.append(number)
         self._add(
             events.GiveFeedbackEvent(
-                at=at, conversation=name, account=person.name, feedback=number, share=share, rating=rating
+                at=at,
+                conversation=name,
+                account=person.name,
+                feedback=number,
+                share=share,
+                rating=rating,
             ),
             commands.GiveFeedback(
-                at=at, conversation=conversation, account=person.id, share=share, rating=rating, turn=2,
+                at=at,
+                conversation=conversation,
+                account=person.id,
+                share=share,
+                rating=rating,
+                turn=2,
                 comment=encode(Content(text=comment)) if comment else None,
             ),
-        )  # fmt: skip
+        )
 
-    def _flag(self, person: Townsperson, at: datetime, name: str, conversation: UUID, *, is_misuse: bool) -> None:
-        """The classifier of the host flags a chat; a reviewer reads it two days later, and removes a false flag."""
-        score = round(self.random.uniform(0.86, 0.99) if is_misuse else self.random.uniform(0.5, 0.8), 3)
+    def _flag(
+        self, person: Townsperson, at: datetime, name: str, conversation: UUID, *, is_misuse: bool
+    ) -> None:
+        """The classifier of the host flags a chat; a reviewer reads it two days later, and removes
+        a false flag.
+        """
+        score = round(
+            self.random.uniform(0.86, 0.99) if is_misuse else self.random.uniform(0.5, 0.8), 3
+        )
         self._add(
             events.FlagEvent(at=at, account=person.name, conversation=name),
             commands.Flag(at=at, account=person.id, conversation=conversation, score=score),
@@ -313,17 +401,32 @@ class _Play:
         self._add(
             events.HoldEvent(at=at, account=person.name, conversation=name, matter=matter),
             commands.Hold(
-                at=at, account=person.id, conversation=conversation, matter=matter, reason=reason, is_told=is_told,
+                at=at,
+                account=person.id,
+                conversation=conversation,
+                matter=matter,
+                reason=reason,
+                is_told=is_told,
                 by=f"staff:{scenes.OFFICER}",
             ),
-        )  # fmt: skip
+        )
         if self.random.random() < 0.5:
-            self._later(person, 42, lambda day: self._add(
-                events.UnholdEvent(at=day, account=person.name, conversation=name, matter=matter),
-                commands.Unhold(at=day, account=person.id, conversation=conversation, matter=matter),
-            ))  # fmt: skip
+            self._later(
+                person,
+                42,
+                lambda day: self._add(
+                    events.UnholdEvent(
+                        at=day, account=person.name, conversation=name, matter=matter
+                    ),
+                    commands.Unhold(
+                        at=day, account=person.id, conversation=conversation, matter=matter
+                    ),
+                ),
+            )
 
-    def _read(self, role: ReaderRole, reason: ReadReason, person: Townsperson, conversation: UUID) -> None:
+    def _read(
+        self, role: ReaderRole, reason: ReadReason, person: Townsperson, conversation: UUID
+    ) -> None:
         """Staff read a conversation at the end of the day."""
         self.to_read.append((role, reason, person, conversation))
 
@@ -337,7 +440,9 @@ class _Play:
 
     def _ask(self) -> None:
         """What people ask for under the law by now, and what is done about it."""
-        self.requests.play([one.id for one in self.town.people if one.account is not None and not one.closed])
+        self.requests.play(
+            [one.id for one in self.town.people if one.account is not None and not one.closed]
+        )
 
     def _open(self, person: Townsperson) -> None:
         at = person.opens_at
@@ -345,16 +450,23 @@ class _Play:
         self._add(
             events.OpenAccountEvent(at=at, account=person.name, plan=person.plan, age=person.age),
             commands.OpenAccount(
-                at=at, account=person.id, host=self.town.host(self.here, "account", person.name), plan=person.plan,
+                at=at,
+                account=person.id,
+                host=self.town.host(self.here, "account", person.name),
+                plan=person.plan,
                 age=person.age,
             ),
-        )  # fmt: skip
+        )
 
     def _choose(self, person: Townsperson, at: datetime, allow: bool, via: str) -> None:
         self._add(
             events.ChooseEvent(at=at, account=person.name, allow=allow, via=via),
             commands.Choose(
-                at=at, account=person.id, allow=allow, via=via, evidence="pressed the button of the notice"
+                at=at,
+                account=person.id,
+                allow=allow,
+                via=via,
+                evidence="pressed the button of the notice",
             ),
         )
 
@@ -363,18 +475,28 @@ class _Play:
         host = self.town.host(self.here, "project", project)
         self._add(
             events.ChooseEvent(
-                at=at, account=person.name, allow=True, via="settings", scope=events.NamedScope(project=project)
+                at=at,
+                account=person.name,
+                allow=True,
+                via="settings",
+                scope=events.NamedScope(project=project),
             ),
             commands.Choose(
-                at=at, account=person.id, allow=True, via="settings", scope=commands.ChosenScope(host_project=host),
+                at=at,
+                account=person.id,
+                allow=True,
+                via="settings",
+                scope=commands.ChosenScope(host_project=host),
                 evidence="pressed the button of the project",
             ),
-        )  # fmt: skip
+        )
 
     def _chat(self, person: Townsperson, at: datetime) -> None:
         """A conversation, begun or resumed."""
         random = self.random
-        open_ones = [name for name, _ in person.conversations[-3:] if self.town.begun[name].about is not None]
+        open_ones = [
+            name for name, _ in person.conversations[-3:] if self.town.begun[name].about is not None
+        ]
         resumed = bool(open_ones) and random.random() < 0.25
         name = random.choice(open_ones) if resumed else f"c{self.conversations}"
         self.conversations += not resumed
@@ -383,7 +505,11 @@ class _Play:
         chat = self.town.begun[name]
         surface = "bedrock" if random.random() < 0.02 else chat.surface
         incognito, narrow = random.random() < 0.03, random.random() < 0.02
-        project = self.town.host(self.here, "project", chat.project) if chat.project and not resumed else None
+        project = (
+            self.town.host(self.here, "project", chat.project)
+            if chat.project and not resumed
+            else None
+        )
         project_title = encode(Content(text=chat.project)) if project else None
         title: bytes | None = None
         for role, content in self._words(person, chat, resumed=resumed):
@@ -393,16 +519,33 @@ class _Play:
             self.town.turns[name] += 1
             self._add(
                 events.SayEvent(
-                    at=at, account=person.name, conversation=name, turn=turn, role=role, surface=surface,
-                    incognito=incognito, kind=chat.kind, narrow=narrow, project=chat.project,
+                    at=at,
+                    account=person.name,
+                    conversation=name,
+                    turn=turn,
+                    role=role,
+                    surface=surface,
+                    incognito=incognito,
+                    kind=chat.kind,
+                    narrow=narrow,
+                    project=chat.project,
                 ),
                 commands.Say(
-                    at=at, account=person.id, host_conversation=self.town.host(self.here, "conversation", name),
-                    host_turn=self.town.host(self.here, "turn", turn), role=role, surface=surface,
-                    incognito=incognito, kind=chat.kind, narrow=narrow, content=encode(content),
-                    title=title, host_project=project, project_title=project_title,
+                    at=at,
+                    account=person.id,
+                    host_conversation=self.town.host(self.here, "conversation", name),
+                    host_turn=self.town.host(self.here, "turn", turn),
+                    role=role,
+                    surface=surface,
+                    incognito=incognito,
+                    kind=chat.kind,
+                    narrow=narrow,
+                    content=encode(content),
+                    title=title,
+                    host_project=project,
+                    project_title=project_title,
                 ),
-            )  # fmt: skip
+            )
             at += timedelta(seconds=random.randrange(4, 90))
 
     def _begin(self, person: Townsperson, name: str) -> BegunChat:
@@ -413,7 +556,9 @@ class _Play:
             self._later(person, 1, lambda day: self._suspect(person, day, name))
         return chat
 
-    def _words(self, person: Townsperson, chat: BegunChat, *, resumed: bool) -> Iterator[tuple[TurnRole, Content]]:
+    def _words(
+        self, person: Townsperson, chat: BegunChat, *, resumed: bool
+    ) -> Iterator[tuple[TurnRole, Content]]:
         """What is said; once in the town's life, the sentence that is searched for at the end."""
         for role, content in chats.said(self.random, person, chat, resumed=resumed):
             if not self.planted and role is TurnRole.user:
@@ -455,21 +600,28 @@ class _Play:
     def _release(self, name: str, purpose: str) -> BuildResult:
         """Builds a release and records, from the world beside it, what it should contain."""
         self._flush()
-        self.progress(f"building the release {name}", DAYS_SHARE * ((self.day - BEGIN) / (END - BEGIN)))
+        self.progress(
+            f"building the release {name}", DAYS_SHARE * ((self.day - BEGIN) / (END - BEGIN))
+        )
         built = release_build.build_release(self.here, name=name, purpose=purpose)
         self.town.expect(name, purpose, self.clock.now)
         counts = built.manifest.counts
         curated = {why.value for why in LeftOut}
         left = sum(n for why, n in counts.dropped.items() if why in curated)
         barred = sorted(
-            ((why, n) for why, n in counts.dropped.items() if why not in curated), key=lambda item: (-item[1], item[0])
+            ((why, n) for why, n in counts.dropped.items() if why not in curated),
+            key=lambda item: (-item[1], item[0]),
         )
         share = counts.included / max(counts.included + left, 1)
         self._tell(
             f"release {name} for {purpose}: {built.manifest.rows:,} rows",
-            f"{counts.included + left:,} of {counts.candidates:,} turns are permitted; {share:.0%} of them are in, and "
+            f"{counts.included + left:,} of {counts.candidates:,} turns are permitted; {share:.0%} "
+            "of them are in, and "
             f"{left:,} said what others say",
-            f"not permitted: {', '.join(f'{n:,} {why}' for why, n in barred[:5])}{', ...' if barred[5:] else ''}",
+            (
+                "not permitted: "
+                f"{', '.join(f'{n:,} {why}' for why, n in barred[:5])}{', ...' if barred[5:] else ''}"
+            ),
         )
         return built
 
@@ -478,14 +630,19 @@ class _Play:
         shutil.copytree(built.folder, self.kept_copy)
         self.clock.set(WITHDRAWAL)
         with transaction(self.here.pool) as tx:
-            account, count = next(iter(registry.rows_by_account(tx, UUID(hex=built.manifest.release)).items()))
+            account, count = next(
+                iter(registry.rows_by_account(tx, UUID(hex=built.manifest.release)).items())
+            )
         self._left = next(p for p in self.town.people if p.account == account)
         before = sum(1 for _ in catalog.open_release(self.here, "october"))
         self._choose(self.left, WITHDRAWAL, False, "settings")
         self._flush()
         after = sum(1 for _ in catalog.open_release(self.here, "october"))
         self._tell(
-            f"{self.left.name} withdraws; {count} rows of the release handed out yesterday were theirs",
+            (
+                f"{self.left.name} withdraws; {count} rows of the release handed out yesterday "
+                "were theirs"
+            ),
             f"{before:,} rows came out before, {after:,} now",
         )
 
@@ -499,24 +656,36 @@ class _Play:
         """What happened, in a few lines."""
         o = self.outcomes
         self.say("\nwhat happened:")
-        self.say(f"  accounts   {o['OpenAccount']:,} opened, {o['CloseAccount']:,} closed; {o['SetPlan']:,} plan moves")
         self.say(
-            f"  choices    {o['choice began']:,} said yes, {o['choice declined']:,} said no, {o['choice withdrew']:,} withdrew"
+            f"  accounts   {o['OpenAccount']:,} opened, {o['CloseAccount']:,} closed; "
+            f"{o['SetPlan']:,} plan moves"
+        )
+        self.say(
+            f"  choices    {o['choice began']:,} said yes, {o['choice declined']:,} said "
+            f"no, {o['choice withdrew']:,} withdrew"
         )
         refused = ", ".join(
-            f"{n:,} {key.removeprefix('refused ')}" for key, n in sorted(o.items()) if key.startswith("refused")
-        )
-        self.say(f"  turns      {o['Say']:,} kept; refused at the gate and after: {refused or 'none'}")
-        self.say(
-            f"  chats      {o['Delete']:,} deleted, {o['Narrow']:,} chats and projects kept out, {o['GiveFeedback']:,} feedback"
+            f"{n:,} {key.removeprefix('refused ')}"
+            for key, n in sorted(o.items())
+            if key.startswith("refused")
         )
         self.say(
-            f"  staff      {o['Flag']:,} flags, {o['Unflag']:,} taken back; {o['Hold']:,} holds, {o['Unhold']:,} ended; "
+            f"  turns      {o['Say']:,} kept; refused at the gate and after: {refused or 'none'}"
+        )
+        self.say(
+            f"  chats      {o['Delete']:,} deleted, {o['Narrow']:,} chats and projects kept "
+            f"out, {o['GiveFeedback']:,} feedback"
+        )
+        self.say(
+            f"  staff      {o['Flag']:,} flags, {o['Unflag']:,} taken back; {o['Hold']:,} holds, "
+            f"{o['Unhold']:,} ended; "
             f"{self.readings:,} readings; {self.requests.count:,} requests of people"
         )
         self.say(
-            f"  sweeps     erased {self.swept.turns:,} turns in {self.swept.segments:,} segments, and "
-            f"{self.swept.feedback:,} feedback: {', '.join(f'{n:,} {why}' for why, n in sorted(self.swept.reasons.items()))}"
+            f"  sweeps     erased {self.swept.turns:,} turns in {self.swept.segments:,} segments, "
+            "and "
+            f"{self.swept.feedback:,} feedback: "
+            f"{', '.join(f'{n:,} {why}' for why, n in sorted(self.swept.reasons.items()))}"
         )
 
 

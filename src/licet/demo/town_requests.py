@@ -1,6 +1,8 @@
-"""What people of the town ask for under the law, and what its privacy officer does about it, through the same verbs as anywhere.
+"""What people of the town ask for under the law, and what its privacy officer does about it,
+through the same verbs as anywhere.
 
-Some requests are answered, one is refused, one waits for its person, one was extended, one is late, and some are new.
+Some requests are answered, one is refused, one waits for its person, one was extended, one is late,
+and some are new.
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ class TownAct(msgspec.Struct, frozen=True):
 
 
 class TownRequest(msgspec.Struct, frozen=True):
-    """A request: from which day on it is sent, by somebody of which region, and what is done about it."""
+    """A request: from which day on it is sent, by somebody of which region, and what is done about
+    it.
+    """
 
     day: str
     region: str
@@ -50,44 +54,104 @@ class TownRequest(msgspec.Struct, frozen=True):
 
 REQUESTS = (
     TownRequest(
-        "2025-09-01", "DE", RightKind.access, "Which of my chats did the safety team keep?",
-        (TownAct("2025-09-28", StaffAct.answer, "None of yours was flagged, so no safety copy of them is kept."),),
-    ),
-    TownRequest(
-        "2025-09-28", "US-CA", RightKind.rectification, "The age on my account is wrong: I am 34.",
-        (TownAct("2025-10-10", StaffAct.answer, "Your age is corrected. It was typed wrongly when you signed up."),),
-    ),
-    TownRequest(
-        "2025-09-28", "FR", RightKind.erasure, "Erase the messages of mine that my brother pasted into his chats.",
+        "2025-09-01",
+        "DE",
+        RightKind.access,
+        "Which of my chats did the safety team keep?",
         (
             TownAct(
-                "2025-10-10", StaffAct.refuse, "They are in another person's chats, and are theirs to delete.",
+                "2025-09-28",
+                StaffAct.answer,
+                "None of yours was flagged, so no safety copy of them is kept.",
+            ),
+        ),
+    ),
+    TownRequest(
+        "2025-09-28",
+        "US-CA",
+        RightKind.rectification,
+        "The age on my account is wrong: I am 34.",
+        (
+            TownAct(
+                "2025-10-10",
+                StaffAct.answer,
+                "Your age is corrected. It was typed wrongly when you signed up.",
+            ),
+        ),
+    ),
+    TownRequest(
+        "2025-09-28",
+        "FR",
+        RightKind.erasure,
+        "Erase the messages of mine that my brother pasted into his chats.",
+        (
+            TownAct(
+                "2025-10-10",
+                StaffAct.refuse,
+                "They are in another person's chats, and are theirs to delete.",
                 "rights_of_others",
             ),
         ),
     ),
     TownRequest(
-        "2025-10-10", "GB", RightKind.complaint, "I was asked again although I had said no.",
+        "2025-10-10",
+        "GB",
+        RightKind.complaint,
+        "I was asked again although I had said no.",
         (
             TownAct("2025-10-10", StaffAct.acknowledge),
-            TownAct("2025-12-01", StaffAct.answer, "You were asked once by the app of last year. It asks no more."),
+            TownAct(
+                "2025-12-01",
+                StaffAct.answer,
+                "You were asked once by the app of last year. It asks no more.",
+            ),
         ),
         ReceivedVia.api,
     ),
     TownRequest("2025-11-01", "BR", RightKind.access, "Tell me with whom you shared my data."),
     TownRequest(
-        "2025-11-01", "ES", RightKind.portability, "I need my chats in the format of another assistant.",
-        (TownAct("2025-11-10", StaffAct.extend, "The other assistant's format is new to us.", "complexity"),),
+        "2025-11-01",
+        "ES",
+        RightKind.portability,
+        "I need my chats in the format of another assistant.",
+        (
+            TownAct(
+                "2025-11-10",
+                StaffAct.extend,
+                "The other assistant's format is new to us.",
+                "complexity",
+            ),
+        ),
     ),
     TownRequest(
-        "2025-12-01", "IT", RightKind.access, "Send me everything about the account of my late father.",
-        (TownAct("2025-12-01", StaffAct.pause, "Please show us that you may act for him.", "identity"),),
+        "2025-12-01",
+        "IT",
+        RightKind.access,
+        "Send me everything about the account of my late father.",
+        (
+            TownAct(
+                "2025-12-01", StaffAct.pause, "Please show us that you may act for him.", "identity"
+            ),
+        ),
     ),
-    TownRequest("2025-12-01", "US-CA", RightKind.complaint, "The page about my data does not load on my phone."),
-    TownRequest("2025-12-15", "NL", RightKind.erasure, "Take my name out of the feedback that I gave in the summer."),
+    TownRequest(
+        "2025-12-01",
+        "US-CA",
+        RightKind.complaint,
+        "The page about my data does not load on my phone.",
+    ),
+    TownRequest(
+        "2025-12-15",
+        "NL",
+        RightKind.erasure,
+        "Take my name out of the feedback that I gave in the summer.",
+    ),
     TownRequest("2025-12-15", "", RightKind.access, "What did the models learn from me?"),
-)  # fmt: skip
-LETTER = "I never had an account. Delete what somebody else told your assistant about me: Jonas Ekelund, Visby."
+)
+LETTER = (
+    "I never had an account. Delete what somebody else told your assistant about me: Jonas "
+    "Ekelund, Visby."
+)
 
 
 class TownRequests:
@@ -100,21 +164,41 @@ class TownRequests:
         self.count = 0
 
     def play(self, accounts: Sequence[UUID]) -> None:
-        """Sends what is due, each by another of ``accounts``, and does what the officer does by now."""
+        """Sends what is due, each by another of ``accounts``, and does what the officer does by
+        now.
+        """
         now = self._here.clock()
         for number, asked in enumerate(REQUESTS):
             if number not in self._sent and instant(asked.day) <= now and accounts:
                 self._send(number, asked, accounts[7 * number % len(accounts)], now)
             for place, act in enumerate(asked.acts):
-                if number in self._sent and (number, place) not in self._done and instant(act.day) <= now:
-                    rights_requests.act(self._here, self._sent[number], act.act, BY, reason=act.reason, words=act.words)
+                if (
+                    number in self._sent
+                    and (number, place) not in self._done
+                    and instant(act.day) <= now
+                ):
+                    rights_requests.act(
+                        self._here,
+                        self._sent[number],
+                        act.act,
+                        BY,
+                        reason=act.reason,
+                        words=act.words,
+                    )
                     self._done.add((number, place))
 
     def _send(self, number: int, asked: TownRequest, account: UUID, now: datetime) -> None:
         verbs.tell(self._here, [SetRegion(account=account, at=now, region=asked.region or None)])
-        row = self._ask(SendRequest(
-            account=account, at=now, keyring=self._here.keyring, kind=asked.kind, words=asked.words, via=asked.via,
-        ))  # fmt: skip
+        row = self._ask(
+            SendRequest(
+                account=account,
+                at=now,
+                keyring=self._here.keyring,
+                kind=asked.kind,
+                words=asked.words,
+                via=asked.via,
+            )
+        )
         assert isinstance(row, request_register.RequestRow)
         self._sent[number] = shown(Prefix.request, row.request)
         self.count += 1
@@ -122,14 +206,19 @@ class TownRequests:
     def letter(self) -> None:
         """Somebody without an account writes a letter, which the officer enters."""
         entered = EnteredRequest(
-            kind=RightKind.erasure, words=LETTER, identity="A copy of an identity card, seen and sent back.", region="SE"
-        )  # fmt: skip
+            kind=RightKind.erasure,
+            words=LETTER,
+            identity="A copy of an identity card, seen and sent back.",
+            region="SE",
+        )
         rights_requests.enter(self._here, entered, BY)
         self.count += 1
 
     def _ask(self, verb: VerbRequest) -> object:
         with transaction(self._here.pool) as tx:
-            (result,) = WriteBatch(self._here.keyring, self._here.clock).apply(tx, [Write(command=verb)])
+            (result,) = WriteBatch(self._here.keyring, self._here.clock).apply(
+                tx, [Write(command=verb)]
+            )
         if isinstance(result, LicetError):
             raise result
         return result.finished

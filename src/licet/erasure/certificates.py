@@ -1,18 +1,20 @@
 """The erasure verbs: progress, the signed certificate at the end, and recalls from recipients.
 
-`run` moves every erasure as far as it can go now: it recalls releases from their recipients, destroys keys and sweeps
-what is due, reads back every place in the register that is within reach, and signs. It can be killed anywhere and run
-again, because each state is committed together with its effects. If a place cannot be read back as empty, the erasure
-stays in the state before the certificate. Content under a legal hold stays, and its erasure continues within an hour
-after the hold ends.
+`run` moves every erasure as far as it can go now: it recalls releases from their recipients,
+destroys keys and sweeps what is due, reads back every place in the register that is within reach,
+and signs. It can be killed anywhere and run again, because each state is committed together with
+its effects. If a place cannot be read back as empty, the erasure stays in the state before the
+certificate. Content under a legal hold stays, and its erasure continues within an hour after the
+hold ends.
 
-The content keys of a closed account are destroyed like any other's. Its own key yields the pseudonym under which its
-leaves are written. That key, and with it the certificate, therefore waits until all of them are in the log: a later
-leaf could not name the account, and an older release would rest on grants that nothing proves. If no sequencer runs,
-nothing is certified: `licet doctor` and /metrics report that.
+The content keys of a closed account are destroyed like any other's. Its own key yields the
+pseudonym under which its leaves are written. That key, and with it the certificate, therefore waits
+until all of them are in the log: a later leaf could not name the account, and an older release
+would rest on grants that nothing proves. If no sequencer runs, nothing is certified: `licet doctor`
+and /metrics report that.
 
-A certificate is signed with the log's Ed25519 key as a compact JWS over canonical JSON, as receipts are. The log has
-its SHA-256, which is salted, so that it reveals nothing to anybody else:
+A certificate is signed with the log's Ed25519 key as a compact JWS over canonical JSON, as receipts
+are. The log has its SHA-256, which is salted, so that it reveals nothing to anybody else:
 
     file = {"certificate":"<JWS>","entry":"<the leaf>","proof":"<c2sp.org/tlog-proof@v1>","v":1}   entry, proof: or null
 """
@@ -73,7 +75,9 @@ RECALLS_LISTED_MAX = 1_000  # counted for a row of a list
 
 
 class Recall(msgspec.Struct, frozen=True, kw_only=True):
-    """What a recipient must take out of use; ``overdue`` if the day has passed without an acknowledgement."""
+    """What a recipient must take out of use; ``overdue`` if the day has passed without an
+    acknowledgement.
+    """
 
     erasure: str
     handout: str
@@ -87,8 +91,8 @@ class Recall(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ErasureStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """The progress of an erasure, and what it waits for; ``overdue`` counts recipients and hosts that have not
-    acknowledged.
+    """The progress of an erasure, and what it waits for; ``overdue`` counts recipients and hosts
+    that have not acknowledged.
     """
 
     erasure: str
@@ -118,15 +122,17 @@ class ErasureRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UnloggedErasure(msgspec.Struct, frozen=True, kw_only=True):
-    """Closed accounts that are erased and wait until the log has their leaves, the first one since ``since``."""
+    """Closed accounts that are erased and wait until the log has their leaves, the first one since
+    ``since``.
+    """
 
     closures: int
     since: datetime | None
 
 
 class ErasureForecast(msgspec.Struct, frozen=True, kw_only=True):
-    """What `run` would find: ``due`` erasures, of whose content ``keys`` keys would be destroyed; ``held`` ones; and
-    ``later`` ones, whose period has not ended.
+    """What `run` would find: ``due`` erasures, of whose content ``keys`` keys would be destroyed;
+    ``held`` ones; and ``later`` ones, whose period has not ended.
     """
 
     due: int
@@ -139,8 +145,8 @@ class ErasureForecast(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run(here: Installation, *, only: str | None = None, at_once: bool = False) -> ErasureRun:
-    """Moves erasures as far as they can go now; ``at_once`` destroys the keys of deleted content before its period
-    ends.
+    """Moves erasures as far as they can go now; ``at_once`` destroys the keys of deleted content
+    before its period ends.
     """
     states: Counter[str] = Counter()
     signed = 0
@@ -151,13 +157,17 @@ def run(here: Installation, *, only: str | None = None, at_once: bool = False) -
         for erasure in page:
             moved = _advance(here, erasure, at_once)
             states[moved.state.value] += 1
-            signed += moved.state is ErasureState.verified and erasure.state is not ErasureState.verified
+            signed += (
+                moved.state is ErasureState.verified and erasure.state is not ErasureState.verified
+            )
         if only is not None or len(page) < PAGE_ERASURES_MAX:
             return ErasureRun(states=dict(states), certificates=signed)
         after = page[-1].erasure
 
 
-def forecast(here: Installation, *, only: str | None = None, at_once: bool = False) -> ErasureForecast:
+def forecast(
+    here: Installation, *, only: str | None = None, at_once: bool = False
+) -> ErasureForecast:
     """What `run` would do with the same arguments; changes nothing."""
     due, keys, held, later, after = 0, 0, 0, 0, None
     while True:
@@ -192,19 +202,26 @@ def _is_due(waits: Waits, at: datetime, at_once: bool) -> bool:
 
 
 def finish_due(here: Installation) -> int:
-    """Certifies erasures of which nothing is left, after a sweep; returns the number of certificates."""
+    """Certifies erasures of which nothing is left, after a sweep; returns the number of
+    certificates.
+    """
     signed, after = 0, None
     while True:
         with transaction(here.pool) as tx:
             page = certificate.unfinished(tx, PAGE_ERASURES_MAX, after, keyless=True)
-        signed += sum(_advance(here, erasure, at_once=False).state is ErasureState.verified for erasure in page)
+        signed += sum(
+            _advance(here, erasure, at_once=False).state is ErasureState.verified
+            for erasure in page
+        )
         if len(page) < PAGE_ERASURES_MAX:
             return signed
         after = page[-1].erasure
 
 
 def _advance(here: Installation, erasure: ErasureRecord, at_once: bool) -> ErasureRecord:
-    """Moves the erasure as far as possible: two transactions, and one more for every further batch of a large sweep."""
+    """Moves the erasure as far as possible: two transactions, and one more for every further batch
+    of a large sweep.
+    """
     if erasure.state is ErasureState.verified:
         return erasure
     at, more = max(here.clock(), erasure.requested_at), False
@@ -218,14 +235,17 @@ def _advance(here: Installation, erasure: ErasureRecord, at_once: bool) -> Erasu
     try:
         return _finish(here, erasure, at, more)
     except BrokenError:
-        with transaction(here.pool) as tx:  # commits the progress that was made before the certificate
+        # commits the progress that was made before the certificate
+        with transaction(here.pool) as tx:
             hold_accounts(tx, [erasure.account])
             certificate.save(tx, _progress(*certificate.renewed(tx, erasure), at))
         raise
 
 
 def _finish(here: Installation, erasure: ErasureRecord, at: datetime, more: bool) -> ErasureRecord:
-    """Sweeps the rest if there is ``more``, then advances the erasure and certifies it, in one transaction."""
+    """Sweeps the rest if there is ``more``, then advances the erasure and certifies it, in one
+    transaction.
+    """
     while True:
         with transaction(here.pool) as tx:
             hold_accounts(tx, [erasure.account])
@@ -237,7 +257,9 @@ def _finish(here: Installation, erasure: ErasureRecord, at: datetime, more: bool
             if now.state is ErasureState.verified:
                 return now
             moved = _progress(now, waits, at)
-            signed = _certify(here, tx, moved, waits, at) if moved.state is ErasureState.swept else None
+            signed = (
+                _certify(here, tx, moved, waits, at) if moved.state is ErasureState.swept else None
+            )
             if signed is not None:
                 moved = replace(moved, state=ErasureState.verified, verified_at=at)
             if moved != now:
@@ -259,14 +281,16 @@ def _leaf(tx: Transaction, signed: str | None, at: datetime) -> list[Change]:
     if signed is None:
         return []
     sha256 = hashlib.sha256(signed.encode()).hexdigest()
-    return outbox.appending(tx, [Entry(told=EntryKind.certificate, occurred_at=at, facts={"sha256": sha256})])
+    return outbox.appending(
+        tx, [Entry(told=EntryKind.certificate, occurred_at=at, facts={"sha256": sha256})]
+    )
 
 
 def _certify(
     here: Installation, tx: Transaction, erasure: ErasureRecord, waits: Waits, at: datetime
-) -> str | None:  # fmt: skip
-    """Reads every place back and signs the result; returns the certificate, or None if the log still lacks leaves of the
-    account. BrokenError if something is still there.
+) -> str | None:
+    """Reads every place back and signs the result; returns the certificate, or None if the log
+    still lacks leaves of the account. BrokenError if something is still there.
 
     The account is locked, and the erasure and what it ``waits`` for were read under that lock.
     """
@@ -287,15 +311,21 @@ def _certify(
     places = certificate.read_back(tx, erasure, leasable)
     backups, out_of_reach = _backups(here, tx, erasure, at)
     document = certificate.document(
-        erasure, at, places, _recipients(tx, erasure, at), _hosts(tx, erasure, at), backups, out_of_reach,
+        erasure,
+        at,
+        places,
+        _recipients(tx, erasure, at),
+        _hosts(tx, erasure, at),
+        backups,
+        out_of_reach,
         here.keyring.random(certificate.SALT_BYTES),
-    )  # fmt: skip
+    )
     return sign(document, here.keyring.log_seed(tx), CERTIFICATE)
 
 
 def _awaits_log(here: Installation, tx: Transaction, erasure: ErasureRecord) -> bool:
-    """Whether the log still lacks leaves of an account that this erasure closes: their pseudonym needs the account's
-    key.
+    """Whether the log still lacks leaves of an account that this erasure closes: their pseudonym
+    needs the account's key.
     """
     if erasure.cause is not ErasureCause.closure:
         return False
@@ -304,7 +334,9 @@ def _awaits_log(here: Installation, tx: Transaction, erasure: ErasureRecord) -> 
     def reached(year: int) -> int:
         place = documents.place(here)
         try:
-            return PublishedLog(place.folder / str(year), place.signer(seed, year).verifier).checkpoint.size
+            return PublishedLog(
+                place.folder / str(year), place.signer(seed, year).verifier
+            ).checkpoint.size
         except NotFoundError:
             return 0
 
@@ -312,7 +344,9 @@ def _awaits_log(here: Installation, tx: Transaction, erasure: ErasureRecord) -> 
 
 
 def _destroy_account_keys(tx: Transaction, erasure: ErasureRecord, at: datetime) -> None:
-    """Destroys the account's own keys, unless some of its content is kept, which the certificate lists."""
+    """Destroys the account's own keys, unless some of its content is kept, which the certificate
+    lists.
+    """
     try:
         with tx.transaction():
             key_rotation.destroy_account_keys(tx, erasure.account, at)
@@ -321,39 +355,52 @@ def _destroy_account_keys(tx: Transaction, erasure: ErasureRecord, at: datetime)
     host_events.append(tx, [host_events.account_erased(erasure.account, at, erasure.erasure)])
 
 
-def _recipients(tx: Transaction, erasure: ErasureRecord, at: datetime) -> list[dict[str, Canonical]]:
+def _recipients(
+    tx: Transaction, erasure: ErasureRecord, at: datetime
+) -> list[dict[str, Canonical]]:
     return [
         {
-            "recipient": one.recipient, "release": one.release, "handed": written(one.handed_at),
-            "recalled": written(one.recalled_at), "due": written(one.due_at),
+            "recipient": one.recipient,
+            "release": one.release,
+            "handed": written(one.handed_at),
+            "recalled": written(one.recalled_at),
+            "due": written(one.due_at),
             "acknowledged": written(one.acknowledged_at) if one.acknowledged_at else None,
         }
         for one in _recalls(tx, at, erasure)
-    ]  # fmt: skip
+    ]
 
 
 def _hosts(tx: Transaction, erasure: ErasureRecord, at: datetime) -> list[dict[str, Canonical]]:
-    """The assistants that were told to remove it, and their answers. Missing answers are listed too."""
+    """The assistants that were told to remove it, and their answers. Missing answers are listed
+    too.
+    """
     return [
         {
-            "host": one.endpoint, "event": one.event, "told": written(one.told_at),
-            "delivered": written(one.delivered_at) if one.delivered_at else None, "due": written(one.due_at),
-            "acknowledged": written(one.acknowledged_at) if one.acknowledged_at else None, "overdue": one.overdue,
+            "host": one.endpoint,
+            "event": one.event,
+            "told": written(one.told_at),
+            "delivered": written(one.delivered_at) if one.delivered_at else None,
+            "due": written(one.due_at),
+            "acknowledged": written(one.acknowledged_at) if one.acknowledged_at else None,
+            "overdue": one.overdue,
         }
         for one in acknowledgements.told_of(tx, erasure.account, erasure.erasure, at)
-    ]  # fmt: skip
+    ]
 
 
 def _backups(
     here: Installation, tx: Transaction, erasure: ErasureRecord, at: datetime
 ) -> tuple[list[dict[str, Canonical]], datetime | None]:
-    """The backups that are still kept and that are older than the destruction of the keys, or that contain database
-    pages, which may still hold deleted rows; and the latest day on which the last epoch that could open an older copy is
-    destroyed.
+    """The backups that are still kept and that are older than the destruction of the keys, or that
+    contain database pages, which may still hold deleted rows; and the latest day on which the last
+    epoch that could open an older copy is destroyed.
     """
     rows = tx.execute(
-        f"""SELECT o.opened_at, b.backup_id, b.made_at, b.expires_at FROM (SELECT {chain.OPENED_SINCE} AS opened_at) o
-              LEFT JOIN backups b ON (b.base OR b.made_at <= %(since)s) AND b.pruned_at IS NULL AND b.expires_at > %(at)s
+        f"""SELECT o.opened_at, b.backup_id, b.made_at, b.expires_at
+              FROM (SELECT {chain.OPENED_SINCE} AS opened_at) o
+              LEFT JOIN backups b ON (b.base OR b.made_at <= %(since)s) AND b.pruned_at IS NULL
+                AND b.expires_at > %(at)s
              ORDER BY b.made_at""",
         {"since": erasure.shredded_at, "at": at},
     ).fetchall()
@@ -361,9 +408,14 @@ def _backups(
     if rotated is None and erasure.shredded_at is not None:
         rotated = erasure.shredded_at + Rotation.daily.every
     kept: list[dict[str, Canonical]] = [
-        {"backup": shown(Prefix.backup, backup), "made": written(made_at), "expires": written(expires_at)}
-        for _, backup, made_at, expires_at in rows if backup is not None
-    ]  # fmt: skip
+        {
+            "backup": shown(Prefix.backup, backup),
+            "made": written(made_at),
+            "expires": written(expires_at),
+        }
+        for _, backup, made_at, expires_at in rows
+        if backup is not None
+    ]
     return kept, rotated + backup_window(here) if rotated is not None else None
 
 
@@ -379,17 +431,28 @@ def status(here: Installation, name: str, *, for_person: bool = False) -> Erasur
         return _seen(here, tx, certificate.get(tx, parse(Prefix.erasure, name)), for_person)
 
 
-def of_account(here: Installation, account: UUID, *, for_person: bool = False) -> list[ErasureStatus]:
+def of_account(
+    here: Installation, account: UUID, *, for_person: bool = False
+) -> list[ErasureStatus]:
     """The erasures of one account, oldest first; ``for_person`` as in `status`."""
     with transaction(here.pool) as tx:
-        return [_seen(here, tx, erasure, for_person) for erasure in certificate.of_account(tx, account)]
+        return [
+            _seen(here, tx, erasure, for_person) for erasure in certificate.of_account(tx, account)
+        ]
 
 
-def page_of(here: Installation, account: UUID, most: int, *, before: str = "") -> list[ErasureStatus]:
-    """The newest ``most`` erasures of an account that were requested before the one named, as its person may see them."""
+def page_of(
+    here: Installation, account: UUID, most: int, *, before: str = ""
+) -> list[ErasureStatus]:
+    """The newest ``most`` erasures of an account that were requested before the one named, as its
+    person may see them.
+    """
     start = parse(Prefix.erasure, before) if before else None
     with transaction(here.pool) as tx:
-        return [_seen(here, tx, one, for_person=True) for one in certificate.newest_of(tx, account, most, before=start)]
+        return [
+            _seen(here, tx, one, for_person=True)
+            for one in certificate.newest_of(tx, account, most, before=start)
+        ]
 
 
 def unfinished(here: Installation) -> list[ErasureStatus]:
@@ -398,7 +461,9 @@ def unfinished(here: Installation) -> list[ErasureStatus]:
 
 
 def unlogged(here: Installation) -> UnloggedErasure:
-    """What waits for the log. Nothing else prevents the next sweep from certifying a swept closure."""
+    """What waits for the log. Nothing else prevents the next sweep from certifying a swept
+    closure.
+    """
     with transaction(here.pool) as tx:
         return unlogged_in(tx)
 
@@ -410,16 +475,21 @@ def unlogged_in(tx: Transaction) -> UnloggedErasure:
 
 
 def certificate_file(here: Installation, name: str) -> bytes:
-    """The certificate file, with its proof once its entry is in the log; RefusedError before it is signed."""
+    """The certificate file, with its proof once its entry is in the log; RefusedError before it is
+    signed.
+    """
     with transaction(here.pool) as tx:
         erasure = certificate.get(tx, parse(Prefix.erasure, name))
         signed = certificate.certificate_of(tx, erasure.erasure)
         if signed is None:
             raise RefusedError(
                 f"there is no certificate yet: the erasure is `{erasure.state.value}`",
-                "`licet erase status` says what it waits for", because="unfinished",
-            )  # fmt: skip
-        payload = msgspec.json.encode({"sha256": hashlib.sha256(signed.encode()).hexdigest()}).decode()
+                "`licet erase status` says what it waits for",
+                because="unfinished",
+            )
+        payload = msgspec.json.encode(
+            {"sha256": hashlib.sha256(signed.encode()).hexdigest()}
+        ).decode()
         leaf = outbox.leaf_of(tx, EntryKind.certificate, payload)
         seed = here.keyring.log_seed(tx)
     entry = proof = None
@@ -427,12 +497,19 @@ def certificate_file(here: Installation, name: str) -> bytes:
         place = documents.place(here)
         log = PublishedLog(place.folder / str(leaf[0]), place.signer(seed, leaf[0]).verifier)
         entry, proof = log.told(leaf[1])
-    whole: dict[str, Canonical] = {"v": FILE_VERSION, "certificate": signed, "entry": entry, "proof": proof}
+    whole: dict[str, Canonical] = {
+        "v": FILE_VERSION,
+        "certificate": signed,
+        "entry": entry,
+        "proof": proof,
+    }
     return canonical(whole) + b"\n"
 
 
 def places_named(here: Installation, name: str) -> tuple[str, ...] | None:
-    """What was done in each place that the certificate names, by the words of `PlaceOutcome`; None before it is signed."""
+    """What was done in each place that the certificate names, by the words of `PlaceOutcome`; None
+    before it is signed.
+    """
     with transaction(here.pool) as tx:
         document = certificate.certificate_of(tx, parse(Prefix.erasure, name))
     if document is None:
@@ -441,27 +518,45 @@ def places_named(here: Installation, name: str) -> tuple[str, ...] | None:
     return tuple(place["done"] for place in said["places"])
 
 
-def _seen(here: Installation, tx: Transaction, erasure: ErasureRecord, for_person: bool = False) -> ErasureStatus:
+def _seen(
+    here: Installation, tx: Transaction, erasure: ErasureRecord, for_person: bool = False
+) -> ErasureStatus:
     at = here.clock()
-    waits = certificate.waits(tx, erasure) if erasure.state is not ErasureState.verified else Waits(
-        keys=0, bodies=0, due_at=None, held=False
-    )  # fmt: skip
+    waits = (
+        certificate.waits(tx, erasure)
+        if erasure.state is not ErasureState.verified
+        else Waits(keys=0, bodies=0, due_at=None, held=False)
+    )
     if for_person and waits.held and not certificate.is_told_hold(tx, erasure):
         waits = replace(waits, held=False)
     recalls = tuple(_recalls(tx, at, erasure))
     hosts = tuple(acknowledgements.told_of(tx, erasure.account, erasure.erasure, at))
     return ErasureStatus(
-        erasure=shown(Prefix.erasure, erasure.erasure), account=shown(Prefix.account, erasure.account),
-        conversation=shown(Prefix.conversation, erasure.conversation) if erasure.conversation else None,
-        cause=erasure.cause, state=erasure.state, requested_at=erasure.requested_at, fenced_at=erasure.fenced_at,
-        shredded_at=erasure.shredded_at, swept_at=erasure.swept_at, verified_at=erasure.verified_at,
-        keys_left=waits.keys, due_at=waits.due_at, held=waits.held, waits_for=_waits_for(here, tx, erasure, waits),
+        erasure=shown(Prefix.erasure, erasure.erasure),
+        account=shown(Prefix.account, erasure.account),
+        conversation=shown(Prefix.conversation, erasure.conversation)
+        if erasure.conversation
+        else None,
+        cause=erasure.cause,
+        state=erasure.state,
+        requested_at=erasure.requested_at,
+        fenced_at=erasure.fenced_at,
+        shredded_at=erasure.shredded_at,
+        swept_at=erasure.swept_at,
+        verified_at=erasure.verified_at,
+        keys_left=waits.keys,
+        due_at=waits.due_at,
+        held=waits.held,
+        waits_for=_waits_for(here, tx, erasure, waits),
         recalls=recalls,
-        hosts=hosts, overdue=sum(one.overdue for one in recalls) + sum(one.overdue for one in hosts),
-    )  # fmt: skip
+        hosts=hosts,
+        overdue=sum(one.overdue for one in recalls) + sum(one.overdue for one in hosts),
+    )
 
 
-def _waits_for(here: Installation, tx: Transaction, erasure: ErasureRecord, waits: Waits) -> WaitsFor | None:
+def _waits_for(
+    here: Installation, tx: Transaction, erasure: ErasureRecord, waits: Waits
+) -> WaitsFor | None:
     if erasure.state is ErasureState.verified:
         return None
     if waits.held:
@@ -477,7 +572,9 @@ def _waits_for(here: Installation, tx: Transaction, erasure: ErasureRecord, wait
 
 
 def hand_out(here: Installation, release: str, recipient: str) -> str:
-    """Registers that a release's files were given to a recipient; returns the id of the handout. Idempotent."""
+    """Registers that a release's files were given to a recipient; returns the id of the handout.
+    Idempotent.
+    """
     at = here.clock()
     with transaction(here.pool) as tx:
         known = registry.find(tx, release)
@@ -486,8 +583,10 @@ def hand_out(here: Installation, release: str, recipient: str) -> str:
         if known.state != "sealed":
             raise RefusedError(f"release `{release}` is not sealed", because="unsealed")
         row = tx.execute(
-            """INSERT INTO handouts (handout_id, release_id, recipient, handed_at) VALUES (%s, %s, %s, %s)
-               ON CONFLICT (release_id, recipient) DO UPDATE SET recipient = excluded.recipient RETURNING handout_id""",
+            """INSERT INTO handouts (handout_id, release_id, recipient, handed_at)
+               VALUES (%s, %s, %s, %s)
+               ON CONFLICT (release_id, recipient) DO UPDATE SET recipient = excluded.recipient
+                 RETURNING handout_id""",
             [uuid7(at, here.keyring.random(10)), known.release_id, recipient, at],
         ).fetchone()
     assert row is not None
@@ -495,7 +594,9 @@ def hand_out(here: Installation, release: str, recipient: str) -> str:
 
 
 class HandoutSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A recipient of a release: how many recalls they have not acknowledged, and how many of those are overdue."""
+    """A recipient of a release: how many recalls they have not acknowledged, and how many of those
+    are overdue.
+    """
 
     recipient: str
     handed_at: datetime
@@ -507,20 +608,26 @@ class HandoutSeen(msgspec.Struct, frozen=True, kw_only=True):
 def handouts_of(tx: Transaction, release_id: UUID, at: datetime) -> list[HandoutSeen]:
     """Who was given a release, in order, and what was recalled from them for erasures."""
     rows = tx.execute(
-        """SELECT h.recipient, h.handed_at, count(r.handout_id), count(*) FILTER (WHERE r.acknowledged_at IS NULL AND
-                  r.handout_id IS NOT NULL), count(*) FILTER (WHERE r.acknowledged_at IS NULL AND r.due_at <= %s)
+        """SELECT h.recipient, h.handed_at, count(r.handout_id),
+                  count(*) FILTER (WHERE r.acknowledged_at IS NULL AND
+                  r.handout_id IS NOT NULL), count(*) FILTER (WHERE r.acknowledged_at IS NULL
+                    AND r.due_at <= %s)
              FROM handouts h LEFT JOIN recalls r USING (handout_id) WHERE h.release_id = %s
             GROUP BY h.handout_id ORDER BY h.handed_at, h.recipient""",
         [at, release_id],
     )
     return [
-        HandoutSeen(recipient=recipient, handed_at=handed_at, recalls=recalls, open=open_, overdue=overdue)
+        HandoutSeen(
+            recipient=recipient, handed_at=handed_at, recalls=recalls, open=open_, overdue=overdue
+        )
         for recipient, handed_at, recalls, open_, overdue in rows
     ]
 
 
 class HandoutOfRecipient(msgspec.Struct, frozen=True, kw_only=True):
-    """A release that a recipient was given. Recalls are counted up to `RECALLS_COUNTED_MAX` of a handout."""
+    """A release that a recipient was given. Recalls are counted up to `RECALLS_COUNTED_MAX` of a
+    handout.
+    """
 
     handout: str
     release_id: UUID
@@ -530,14 +637,20 @@ class HandoutOfRecipient(msgspec.Struct, frozen=True, kw_only=True):
     overdue: int
 
 
-def handouts_to(tx: Transaction, recipient: str, at: datetime, most: int) -> list[HandoutOfRecipient]:
-    """The newest ``most`` releases that a recipient was given, and what was recalled of each for erasures."""
+def handouts_to(
+    tx: Transaction, recipient: str, at: datetime, most: int
+) -> list[HandoutOfRecipient]:
+    """The newest ``most`` releases that a recipient was given, and what was recalled of each for
+    erasures.
+    """
     rows = tx.execute(
         """SELECT h.handout_id, h.release_id, h.handed_at, r.recalls, r.open, r.overdue
-             FROM (SELECT * FROM handouts WHERE recipient = %(recipient)s ORDER BY handed_at DESC LIMIT %(most)s) h
+             FROM (SELECT * FROM handouts WHERE recipient = %(recipient)s
+               ORDER BY handed_at DESC LIMIT %(most)s) h
             CROSS JOIN LATERAL (
                  SELECT count(*) AS recalls, count(*) FILTER (WHERE k.acknowledged_at IS NULL) AS open,
-                        count(*) FILTER (WHERE k.acknowledged_at IS NULL AND k.due_at <= %(at)s) AS overdue
+                        count(*) FILTER (WHERE k.acknowledged_at IS NULL
+                          AND k.due_at <= %(at)s) AS overdue
                    FROM (SELECT acknowledged_at, due_at FROM recalls WHERE handout_id = h.handout_id
                           LIMIT %(counted)s) k) r
             ORDER BY h.handed_at DESC, h.handout_id""",
@@ -545,11 +658,15 @@ def handouts_to(tx: Transaction, recipient: str, at: datetime, most: int) -> lis
     )
     return [
         HandoutOfRecipient(
-            handout=shown(Prefix.handout, handout), release_id=release, handed_at=handed_at, recalls=recalls,
-            open=open_, overdue=overdue,
+            handout=shown(Prefix.handout, handout),
+            release_id=release,
+            handed_at=handed_at,
+            recalls=recalls,
+            open=open_,
+            overdue=overdue,
         )
         for handout, release, handed_at, recalls, open_, overdue in rows
-    ]  # fmt: skip
+    ]
 
 
 _HANDED = (KeyColumn("t.handed_at", KeyType.timestamptz), KeyColumn("t.handout_id", KeyType.uuid))
@@ -557,53 +674,80 @@ HANDOUTS = Listing(
     columns="""t.recipient, t.release_id, t.handed_at, r.open, r.first_due, r.first_due <= %(at)s, t.handout_id""",
     source="FROM handouts t",
     joins=f"""LEFT JOIN LATERAL (SELECT count(*) AS open, min(k.due_at) AS first_due FROM (
-                  SELECT due_at FROM recalls WHERE handout_id = t.handout_id AND acknowledged_at IS NULL
+                  SELECT due_at FROM recalls WHERE handout_id = t.handout_id
+                    AND acknowledged_at IS NULL
                    ORDER BY due_at LIMIT {RECALLS_LISTED_MAX}) k) r ON true""",
     orders=newest_and_oldest(_HANDED),
     filters={
         "recipient": ListFilter(
-            label="Recipient", sql="t.recipient = %(value)s", read=read_name, hint="lab-one", indexed=True
+            label="Recipient",
+            sql="t.recipient = %(value)s",
+            read=read_name,
+            hint="lab-one",
+            indexed=True,
         ),
         "state": ListFilter(
             label="State",
             choices={
-                "open": ListChoice(label="with recalls not acknowledged", kept="r.open > 0", scanned_max=4_000),
-                "overdue": ListChoice(label="overdue", kept="r.first_due <= %(at)s", scanned_max=4_000),
+                "open": ListChoice(
+                    label="with recalls not acknowledged", kept="r.open > 0", scanned_max=4_000
+                ),
+                "overdue": ListChoice(
+                    label="overdue", kept="r.first_due <= %(at)s", scanned_max=4_000
+                ),
             },
         ),
         **by_day("Handed out", "t.handed_at"),
     },
-)  # fmt: skip
+)
 
 
-def _recall(tx: Transaction, erasure: ErasureRecord, releases: Sequence[UUID], at: datetime) -> None:
-    """Asks every recipient of these releases to take the rows of the erased content out of use, once per handout."""
+def _recall(
+    tx: Transaction, erasure: ErasureRecord, releases: Sequence[UUID], at: datetime
+) -> None:
+    """Asks every recipient of these releases to take the rows of the erased content out of use,
+    once per handout.
+    """
     if not releases:
         return
     recalled = tx.execute(
         """WITH recalled AS (
                INSERT INTO recalls (account_id, erasure_id, handout_id, recalled_at, due_at)
                SELECT %(account)s, %(erasure)s, h.handout_id, %(at)s, %(due)s FROM handouts h
-                WHERE h.release_id = ANY(%(releases)s) ON CONFLICT DO NOTHING RETURNING handout_id, due_at
+                WHERE h.release_id = ANY(%(releases)s) ON CONFLICT DO NOTHING
+                  RETURNING handout_id, due_at
            )
            SELECT h.handout_id, h.recipient, h.release_id, r.due_at
              FROM recalled r JOIN handouts h USING (handout_id) ORDER BY h.handout_id""",
         {
-            "account": erasure.account, "erasure": erasure.erasure, "at": at, "due": at + timedelta(days=RECALL_DAYS),
+            "account": erasure.account,
+            "erasure": erasure.erasure,
+            "at": at,
+            "due": at + timedelta(days=RECALL_DAYS),
             "releases": list(releases),
         },
-    ).fetchall()  # fmt: skip
+    ).fetchall()
     names = registry.names(tx, [row[2] for row in recalled])
-    host_events.append(tx, [
-        host_events.release_recalled(
-            erasure.account, at, erasure.erasure, release=release, name=names[release], recipient=recipient,
-            handout=handout, due_at=due_at,
-        )
-        for handout, recipient, release, due_at in recalled
-    ])  # fmt: skip
+    host_events.append(
+        tx,
+        [
+            host_events.release_recalled(
+                erasure.account,
+                at,
+                erasure.erasure,
+                release=release,
+                name=names[release],
+                recipient=recipient,
+                handout=handout,
+                due_at=due_at,
+            )
+            for handout, recipient, release, due_at in recalled
+        ],
+    )
 
 
-_RECALLS = """SELECT r.erasure_id, r.handout_id, h.recipient, h.release_id, h.handed_at, r.recalled_at, r.due_at,
+_RECALLS = """SELECT r.erasure_id, r.handout_id, h.recipient, h.release_id, h.handed_at,
+    r.recalled_at, r.due_at,
     r.acknowledged_at FROM recalls r JOIN handouts h USING (handout_id)"""
 
 
@@ -619,7 +763,8 @@ def recalls(here: Installation, recipient: str | None = None) -> list[Recall]:
     """What recipients have not acknowledged, the most overdue first."""
     with transaction(here.pool) as tx:
         rows = tx.execute(
-            f"""{_RECALLS} WHERE r.acknowledged_at IS NULL AND (%(recipient)s::text IS NULL OR h.recipient = %(recipient)s)
+            f"""{_RECALLS} WHERE r.acknowledged_at IS NULL
+                AND (%(recipient)s::text IS NULL OR h.recipient = %(recipient)s)
                 ORDER BY r.due_at, r.handout_id LIMIT %(limit)s""",
             {"recipient": recipient, "limit": LISTED_MAX},
         ).fetchall()
@@ -631,18 +776,25 @@ def _read_recalls(tx: Transaction, rows: Sequence[Sequence[Any]], at: datetime) 
     names = registry.names(tx, [row[3] for row in rows])
     return [
         Recall(
-            erasure=shown(Prefix.erasure, erasure), handout=shown(Prefix.handout, handout), recipient=recipient,
-            release=names[release], handed_at=handed_at, recalled_at=recalled_at, due_at=due_at,
-            acknowledged_at=acknowledged_at, overdue=acknowledged_at is None and due_at <= at,
+            erasure=shown(Prefix.erasure, erasure),
+            handout=shown(Prefix.handout, handout),
+            recipient=recipient,
+            release=names[release],
+            handed_at=handed_at,
+            recalled_at=recalled_at,
+            due_at=due_at,
+            acknowledged_at=acknowledged_at,
+            overdue=acknowledged_at is None and due_at <= at,
         )
         for erasure, handout, recipient, release, handed_at, recalled_at, due_at, acknowledged_at in rows
-    ]  # fmt: skip
+    ]
 
 
 _DUE = (
-    KeyColumn("t.due_at", KeyType.timestamptz), KeyColumn("t.erasure_id", KeyType.uuid),
+    KeyColumn("t.due_at", KeyType.timestamptz),
+    KeyColumn("t.erasure_id", KeyType.uuid),
     KeyColumn("t.handout_id", KeyType.uuid),
-)  # fmt: skip
+)
 RECALLS = Listing(
     columns="""t.erasure_id, t.handout_id, h.recipient, h.release_id, t.recalled_at, t.due_at, t.acknowledged_at,
         t.acknowledged_at IS NULL AND t.due_at <= %(at)s, t.account_id""",
@@ -657,34 +809,50 @@ RECALLS = Listing(
             label="State",
             choices={
                 "open": ListChoice(label="not acknowledged", looked="t.acknowledged_at IS NULL"),
-                "overdue": ListChoice(label="overdue", looked="t.acknowledged_at IS NULL AND t.due_at <= %(at)s"),
-                "acknowledged": ListChoice(label="acknowledged", kept="t.acknowledged_at IS NOT NULL"),
+                "overdue": ListChoice(
+                    label="overdue", looked="t.acknowledged_at IS NULL AND t.due_at <= %(at)s"
+                ),
+                "acknowledged": ListChoice(
+                    label="acknowledged", kept="t.acknowledged_at IS NOT NULL"
+                ),
             },
         ),
         "erasure": ListFilter(
-            label="Erasure", sql="t.erasure_id = %(value)s", read=partial(named, Prefix.erasure), indexed=True, hint="era_.."
+            label="Erasure",
+            sql="t.erasure_id = %(value)s",
+            read=partial(named, Prefix.erasure),
+            indexed=True,
+            hint="era_..",
         ),
-        "recipient": ListFilter(label="Recipient", sql="h.recipient = %(value)s", read=read_name, hint="lab-one"),
+        "recipient": ListFilter(
+            label="Recipient", sql="h.recipient = %(value)s", read=read_name, hint="lab-one"
+        ),
         **BY_ACCOUNT,
     },
-)  # fmt: skip
+)
 
 
-def acknowledge(here: Installation, erasure: str, handout: str, signed: str | None = None) -> Recall:
-    """Records that a recipient took the rows out of use; NotFoundError if nothing was recalled from them.
+def acknowledge(
+    here: Installation, erasure: str, handout: str, signed: str | None = None
+) -> Recall:
+    """Records that a recipient took the rows out of use; NotFoundError if nothing was recalled from
+    them.
 
-    ``signed`` is the recipient's own answer (`recipient_answers`); RefusedError if their registered key did not sign it.
+    ``signed`` is the recipient's own answer (`recipient_answers`); RefusedError if their registered
+    key did not sign it.
     """
     with transaction(here.pool) as tx:
         of = certificate.get(tx, parse(Prefix.erasure, erasure))
         changed = tx.execute(
-            """UPDATE recalls SET (acknowledged_at, signed) = (coalesce(acknowledged_at, %s), coalesce(%s, signed))
+            """UPDATE recalls SET (acknowledged_at, signed) = (coalesce(acknowledged_at, %s),
+                coalesce(%s, signed))
                 WHERE account_id = %s AND erasure_id = %s AND handout_id = %s""",
             [here.clock(), signed, of.account, of.erasure, parse(Prefix.handout, handout)],
         ).rowcount
         if not changed:
             raise NotFoundError(
-                f"no recall of `{erasure}` from handout `{handout}`", "`licet recall list` shows all recalls"
+                f"no recall of `{erasure}` from handout `{handout}`",
+                "`licet recall list` shows all recalls",
             )
         recalled = next(one for one in _recalls(tx, here.clock(), of) if one.handout == handout)
         if signed is not None:

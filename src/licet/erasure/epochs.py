@@ -1,4 +1,6 @@
-"""The key hierarchy for operators: rotation, destruction of what is due, and the published delays."""
+"""The key hierarchy for operators: rotation, destruction of what is due, and the published
+delays.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +28,11 @@ class EpochShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeyStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """The key hierarchy, and its published delays. ``unfinished`` is the epoch of an interrupted rotation.
+    """The key hierarchy, and its published delays. ``unfinished`` is the epoch of an interrupted
+    rotation.
 
-    ``out_of_reach_days`` states, by rotation, the number of days after its erasure within which a key is out of reach
-    of every copy of the database together with the keys of that day.
+    ``out_of_reach_days`` states, by rotation, the number of days after its erasure within which a
+    key is out of reach of every copy of the database together with the keys of that day.
     """
 
     provider: str
@@ -45,7 +48,9 @@ def backup_window(here: Installation) -> timedelta:
 
 
 def out_of_reach_days(here: Installation) -> dict[Rotation, int]:
-    """The days after its erasure within which a key is out of reach of every copy of the database, by rotation."""
+    """The days after its erasure within which a key is out of reach of every copy of the database,
+    by rotation.
+    """
     return {each: (each.every + backup_window(here)).days for each in Rotation}
 
 
@@ -61,8 +66,12 @@ def status(here: Installation) -> KeyStatus:
         provider=here.config.key_chain.provider,
         epochs=tuple(
             EpochShown(
-                number=e.number, rotation=e.rotation, opened_at=e.opened_at, retired_at=e.retired_at,
-                destroyed_at=e.destroyed_at, destroy_at=e.retired_at + window if e.retired_at else None,
+                number=e.number,
+                rotation=e.rotation,
+                opened_at=e.opened_at,
+                retired_at=e.retired_at,
+                destroyed_at=e.destroyed_at,
+                destroy_at=e.retired_at + window if e.retired_at else None,
             )
             for e in known
         ),
@@ -70,7 +79,7 @@ def status(here: Installation) -> KeyStatus:
         waiting={each.value: count for each, count in waiting.items()},
         due={each.value: at for each, at in due.items()},
         out_of_reach_days={each.value: days for each, days in out_of_reach_days(here).items()},
-    )  # fmt: skip
+    )
 
 
 def due(tx: Transaction, at: datetime) -> dict[Rotation, datetime | None]:
@@ -79,7 +88,9 @@ def due(tx: Transaction, at: datetime) -> dict[Rotation, datetime | None]:
 
 
 def due_now(here: Installation) -> Rotation | None:
-    """The rotation to run now: an interrupted one, otherwise the weekly one if it is due, otherwise the daily one."""
+    """The rotation to run now: an interrupted one, otherwise the weekly one if it is due, otherwise
+    the daily one.
+    """
     at = here.clock()
     with transaction(here.pool) as tx:
         known = chain.epochs(tx)
@@ -87,7 +98,11 @@ def due_now(here: Installation) -> Rotation | None:
     begun = rotation.unfinished(known)
     if begun is not None:
         return Rotation(begun.rotation)
-    ready = [each for each in (Rotation.weekly, Rotation.daily) if (moment := due[each]) is not None and moment <= at]
+    ready = [
+        each
+        for each in (Rotation.weekly, Rotation.daily)
+        if (moment := due[each]) is not None and moment <= at
+    ]
     return ready[0] if ready else None
 
 
@@ -100,7 +115,9 @@ def forecast(here: Installation, kind: Rotation) -> RotationResult:
 def rotate(
     here: Installation, kind: Rotation, seen: Callable[[RotationResult], None] = lambda _: None
 ) -> RotationResult:
-    """Finishes an interrupted rotation, then runs one of ``kind``, unless the interrupted one was of that kind."""
+    """Finishes an interrupted rotation, then runs one of ``kind``, unless the interrupted one was
+    of that kind.
+    """
     done = rotation.rotate(here.pool, here.keyring, kind, here.clock, seen)
     if done.rotation is Rotation.daily and kind is Rotation.weekly:
         return rotation.rotate(here.pool, here.keyring, kind, here.clock, seen)
@@ -108,7 +125,9 @@ def rotate(
 
 
 def destroy_due(here: Installation, *, dry_run: bool = False) -> list[int]:
-    """Destroys the epochs that no kept copy needs any more; returns their numbers. A dry run destroys none of them."""
+    """Destroys the epochs that no kept copy needs any more; returns their numbers. A dry run
+    destroys none of them.
+    """
     if dry_run:
         return rotation.due_for_destruction(here.pool, here.clock(), backup_window(here))
     return rotation.destroy_due(here.pool, here.keyring, here.clock, backup_window(here))

@@ -1,24 +1,26 @@
 """Key rotation, which puts an erased key out of reach of old copies of the database.
 
-An epoch is the time between two rotations; its key lies only with the key provider and wraps the keys of all buckets. A
-bucket is a group of accounts under one bucket key.
+An epoch is the time between two rotations; its key lies only with the key provider and wraps the
+keys of all buckets. A bucket is a group of accounts under one bucket key.
 
-A destroyed key can still be unwrapped from every older copy of the database while the keys above it exist. A rotation
-creates a new epoch in the provider and rewraps everything under it: buckets, one by one, and secrets. A bucket with a
-marked account (`spent_accounts`) gets a new key, and so do its marked accounts; the others are rewrapped and keep their
-keys. Then the earlier epochs are retired, and each is destroyed in the provider once no kept backup can need it. From
-then on, with every older copy and all keys of today:
+A destroyed key can still be unwrapped from every older copy of the database while the keys above it
+exist. A rotation creates a new epoch in the provider and rewraps everything under it: buckets, one
+by one, and secrets. A bucket with a marked account (`spent_accounts`) gets a new key, and so do its
+marked accounts; the others are rewrapped and keep their keys. Then the earlier epochs are retired,
+and each is destroyed in the provider once no kept backup can need it. From then on, with every
+older copy and all keys of today:
 
     what is live can be opened in today's database; what was erased before the rotation cannot be opened anywhere.
 
-The daily rotation covers the accounts in which somebody asked for it (a deletion, a withdrawal, a closure, keeping
-out), the weekly one also those in which content merely expired. Both delays are published: a day or a week, plus the
-backup window.
+The daily rotation covers the accounts in which somebody asked for it (a deletion, a withdrawal, a
+closure, keeping out), the weekly one also those in which content merely expired. Both delays are
+published: a day or a week, plus the backup window.
 
-Each bucket is one transaction: it locks the bucket, then its accounts in the order of their ids, and only then reads
-the marks. A rotation that was killed continues with the buckets that are not under its epoch. A mark that is set after
-its bucket was rewrapped waits for the next rotation. A crash between the provider and the commit loses at most an epoch
-that nothing uses; its number is counted as retired, and it is destroyed in its turn.
+Each bucket is one transaction: it locks the bucket, then its accounts in the order of their ids,
+and only then reads the marks. A rotation that was killed continues with the buckets that are not
+under its epoch. A mark that is set after its bucket was rewrapped waits for the next rotation. A
+crash between the provider and the commit loses at most an epoch that nothing uses; its number is
+counted as retired, and it is destroyed in its turn.
 """
 
 from __future__ import annotations
@@ -101,11 +103,16 @@ def spent(tx: Transaction) -> dict[Rotation, int]:
 def unfinished(known: Sequence[Epoch]) -> Epoch | None:
     """The rotation that was begun and is not complete."""
     newest = known[-1] if known else None
-    return newest if newest is not None and newest.opened_at is not None and newest.complete_at is None else None
+    return (
+        newest
+        if newest is not None and newest.opened_at is not None and newest.complete_at is None
+        else None
+    )
 
 
 def due(tx: Transaction, known: Sequence[Epoch], at: datetime) -> dict[Rotation, datetime | None]:
-    """When each rotation is due: its period after the last one of its kind, None if nothing waits for it.
+    """When each rotation is due: its period after the last one of its kind, None if nothing waits
+    for it.
 
     A weekly rotation gives new keys to all marked accounts, so it counts as a daily one too.
     """
@@ -117,7 +124,11 @@ def due(tx: Transaction, known: Sequence[Epoch], at: datetime) -> dict[Rotation,
             if epoch.rotation == Rotation.weekly:
                 last[Rotation.weekly] = epoch.opened_at
     return {
-        rotation: None if not waiting[rotation] else last[rotation] + rotation.every if rotation in last else at
+        rotation: None
+        if not waiting[rotation]
+        else last[rotation] + rotation.every
+        if rotation in last
+        else at
         for rotation in Rotation
     }
 
@@ -126,10 +137,14 @@ def forecast(tx: Transaction, rotation: Rotation) -> RotationResult:
     """What a rotation that begins now would do, as counts; changes nothing."""
     marked = account_keys.marked_counts(tx, weekly=rotation is Rotation.weekly)
     return RotationResult(
-        epoch=(chain.newest_epoch(tx) or 0) + 1, rotation=rotation, buckets=chain.bucket_count(tx),
-        buckets_rekeyed=marked.buckets, accounts_rewrapped=marked.rewrapped, accounts_rekeyed=marked.marked,
+        epoch=(chain.newest_epoch(tx) or 0) + 1,
+        rotation=rotation,
+        buckets=chain.bucket_count(tx),
+        buckets_rekeyed=marked.buckets,
+        accounts_rewrapped=marked.rewrapped,
+        accounts_rekeyed=marked.marked,
         pages=marked.pages,
-    )  # fmt: skip
+    )
 
 
 def rotate(
@@ -139,9 +154,11 @@ def rotate(
     clock: Clock,
     seen: Callable[[RotationResult], None] = lambda _: None,
 ) -> RotationResult:
-    """Rotates, or continues an interrupted rotation, whatever its kind; calls ``seen`` after every bucket.
+    """Rotates, or continues an interrupted rotation, whatever its kind; calls ``seen`` after every
+    bucket.
 
-    BusyError if another rotation is running, or the provider cannot be reached: nothing is lost, run it again.
+    BusyError if another rotation is running, or the provider cannot be reached: nothing is lost,
+    run it again.
     """
     with _alone(pool):
         done = retrying(lambda: _begin(pool, keyring, rotation, clock()))
@@ -162,19 +179,24 @@ def _in_transaction(pool: Pool, keyring: Keyring, done: RotationResult) -> Rotat
 
 @contextmanager
 def _alone(pool: Pool) -> Iterator[None]:
-    """Runs one rotation at a time. Safety does not need that, because each bucket has its own transaction, but it saves
-    work.
+    """Runs one rotation at a time. Safety does not need that, because each bucket has its own
+    transaction, but it saves work.
     """
     with locked(pool, ROTATION_LOCK) as mine:
         if not mine:
-            raise BusyError("another rotation is under way", "wait for it, or see `licet keys status`")
+            raise BusyError(
+                "another rotation is under way", "wait for it, or see `licet keys status`"
+            )
         yield
 
 
 def _begin(pool: Pool, keyring: Keyring, rotation: Rotation, at: datetime) -> RotationResult:
-    """The interrupted rotation, or a new one: its epoch is created in the provider first, then in the table."""
+    """The interrupted rotation, or a new one: its epoch is created in the provider first, then in
+    the table.
+    """
     with transaction(pool) as tx:
-        # Writers that wrap under the newest epoch hold this lock shared: after the commit, nobody wraps under an older one.
+        # Writers that wrap under the newest epoch hold this lock shared: after the commit, nobody
+        # wraps under an older one.
         tx.execute("SELECT pg_advisory_xact_lock(%s)", [EPOCHS_LOCK])
         newest = keyring.newest(tx)
         row = unfinished(chain.epochs(tx))
@@ -192,18 +214,26 @@ def _begin(pool: Pool, keyring: Keyring, rotation: Rotation, at: datetime) -> Ro
 
 
 def _prove(tx: Transaction, keyring: Keyring) -> None:
-    """Unwraps something with the provider before anything is created there: another provider's keys would not open it."""
+    """Unwraps something with the provider before anything is created there: another provider's keys
+    would not open it.
+    """
     row = chain.newest_bucket(tx)
     if row is not None:
         bucket, epoch, wrapped = row
         keyring.provider.unwrap(epoch, wrapped, bucket_place(bucket))
 
 
-def next_bucket(tx: Transaction, keyring: Keyring, epoch: int, rotation: Rotation) -> RotationResult | None:
+def next_bucket(
+    tx: Transaction, keyring: Keyring, epoch: int, rotation: Rotation
+) -> RotationResult | None:
     """Moves one bucket to ``epoch``; None if none is left. The caller commits."""
     locked = chain.lock_bucket_below(tx, epoch)
     if locked is None:
-        return RotationResult(epoch=epoch, rotation=rotation) if chain.has_bucket_below(tx, epoch) else None
+        return (
+            RotationResult(epoch=epoch, rotation=rotation)
+            if chain.has_bucket_below(tx, epoch)
+            else None
+        )
     bucket = locked.bucket
     old = new = keyring.bucket_key(bucket, locked.epoch, locked.wrapped, locked.is_fenced)
     done = RotationResult(epoch=epoch, rotation=rotation, buckets=1)
@@ -215,9 +245,16 @@ def next_bucket(tx: Transaction, keyring: Keyring, epoch: int, rotation: Rotatio
 
 
 def _rekey(
-    tx: Transaction, keyring: Keyring, bucket: int, rotation: Rotation, old: KeyMaterial, new: KeyMaterial
+    tx: Transaction,
+    keyring: Keyring,
+    bucket: int,
+    rotation: Rotation,
+    old: KeyMaterial,
+    new: KeyMaterial,
 ) -> RotationResult:
-    """Rewraps every account of a locked bucket under its new key, and gives the marked ones new keys."""
+    """Rewraps every account of a locked bucket under its new key, and gives the marked ones new
+    keys.
+    """
     rows = account_keys.lock_wrapped_keys(tx, bucket)
     # Only now, because whoever destroys a key has locked its account.
     marked = account_keys.marked_in(tx, bucket, weekly=rotation is Rotation.weekly)
@@ -234,12 +271,18 @@ def _rekey(
     pages = _rewrap_pages(tx, keyring, changed)
     account_keys.unmark(tx, marked)
     return RotationResult(
-        epoch=0, rotation=rotation, buckets_rekeyed=1, accounts_rewrapped=len(wrapped),
-        accounts_rekeyed=len(marked), pages=pages,
-    )  # fmt: skip
+        epoch=0,
+        rotation=rotation,
+        buckets_rekeyed=1,
+        accounts_rewrapped=len(wrapped),
+        accounts_rekeyed=len(marked),
+        pages=pages,
+    )
 
 
-def _rewrap_pages(tx: Transaction, keyring: Keyring, changed: dict[UUID, tuple[KeyMaterial, KeyMaterial]]) -> int:
+def _rewrap_pages(
+    tx: Transaction, keyring: Keyring, changed: dict[UUID, tuple[KeyMaterial, KeyMaterial]]
+) -> int:
     """Rewraps the segment keys of accounts, a bounded number of pages at a time."""
     if not changed:
         return 0
@@ -248,9 +291,13 @@ def _rewrap_pages(tx: Transaction, keyring: Keyring, changed: dict[UUID, tuple[K
         rows = account_keys.pages_after(tx, changed, last, PAGES_MAX)
         if not rows:
             return count
-        account_keys.rewrap_pages(tx, {
-            (account, n): rewrap_page(page, n, account, *changed[account], keyring.random) for account, n, page in rows
-        })  # fmt: skip
+        account_keys.rewrap_pages(
+            tx,
+            {
+                (account, n): rewrap_page(page, n, account, *changed[account], keyring.random)
+                for account, n, page in rows
+            },
+        )
         count, last = count + len(rows), (rows[-1][0], rows[-1][1])
 
 
@@ -269,22 +316,31 @@ def _complete(pool: Pool, keyring: Keyring, done: RotationResult, at: datetime) 
 
 def _refuse_in_use(tx: Transaction, epoch: int) -> None:
     if chain.epoch_wraps_something(tx, epoch):
-        raise BrokenError(f"epoch `{epoch}` is retired but still wraps a key, so it was not destroyed")
+        raise BrokenError(
+            f"epoch `{epoch}` is retired but still wraps a key, so it was not destroyed"
+        )
 
 
 def due_for_destruction(pool: Pool, at: datetime, backup_window: timedelta) -> list[int]:
-    """The numbers of the epochs that were retired a backup window before ``at`` and are not destroyed yet."""
+    """The numbers of the epochs that were retired a backup window before ``at`` and are not
+    destroyed yet.
+    """
     with transaction(pool) as tx:
         return [
-            epoch.number for epoch in chain.epochs(tx)
-            if epoch.destroyed_at is None and epoch.retired_at is not None and epoch.retired_at + backup_window <= at
-        ]  # fmt: skip
+            epoch.number
+            for epoch in chain.epochs(tx)
+            if epoch.destroyed_at is None
+            and epoch.retired_at is not None
+            and epoch.retired_at + backup_window <= at
+        ]
 
 
 def destroy_due(pool: Pool, keyring: Keyring, clock: Clock, backup_window: timedelta) -> list[int]:
-    """Destroys the epochs that were retired a backup window ago, in the provider first; returns their numbers.
+    """Destroys the epochs that were retired a backup window ago, in the provider first; returns
+    their numbers.
 
-    If it is killed between the provider and the commit, it destroys the same epoch again, which changes nothing.
+    If it is killed between the provider and the commit, it destroys the same epoch again, which
+    changes nothing.
     """
     retired = due_for_destruction(pool, clock(), backup_window)
     for number in retired:
@@ -301,8 +357,8 @@ def destroy_due(pool: Pool, keyring: Keyring, clock: Clock, backup_window: timed
 
 
 def destroy_account_keys(tx: Transaction, account: UUID, at: datetime) -> None:
-    """Destroys both keys of a closed account whose content is erased: its evidence, pseudonyms and commitments become
-    unreadable too.
+    """Destroys both keys of a closed account whose content is erased: its evidence, pseudonyms and
+    commitments become unreadable too.
 
     RefusedError if the account is open or some of its content still has a key. Idempotent.
     """
@@ -314,8 +370,18 @@ def destroy_account_keys(tx: Transaction, account: UUID, at: datetime) -> None:
     if row.state.closed_at is None:
         raise RefusedError("the account is open", "close it first", because="open")
     if account_keys.has_live_key(tx, account):
-        raise RefusedError("the account still has content", "erase it first: `licet sweep`", because="kept")
+        raise RefusedError(
+            "the account still has content", "erase it first: `licet sweep`", because="kept"
+        )
     account_keys.destroy_keys(tx, account)
     outbox.append(
-        tx, [Entry(told=EntryKind.key_destroyed, occurred_at=at, account=account, facts={"because": "account"})]
+        tx,
+        [
+            Entry(
+                told=EntryKind.key_destroyed,
+                occurred_at=at,
+                account=account,
+                facts={"because": "account"},
+            )
+        ],
     )

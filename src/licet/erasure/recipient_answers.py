@@ -1,8 +1,9 @@
 """Recipients' answers to recalls, signed with keys of their own.
 
-A recipient makes a key, and the operator registers its public half under the recipient's name. Whoever has that public half
-can check in a certificate that the answer is the recipient's: neither the operator nor anybody else could have signed it. An
-answer is a compact JWS, as the log's statements are:
+A recipient makes a key, and the operator registers its public half under the recipient's name.
+Whoever has that public half can check in a certificate that the answer is the recipient's: neither
+the operator nor anybody else could have signed it. An answer is a compact JWS, as the log's
+statements are:
 
     typ `licet-recall-answer+jws`, payload {"at":time,"erasure":"era_..","handout":"hand_..","recipient":name,
                                             "type":"licet-recall-answer","v":1}
@@ -44,20 +45,31 @@ class RecallAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 def sign(signer: Signer, erasure: str, handout: str, at: datetime) -> str:
     """The answer of the recipient whose key this is, as a JWS. It needs no installation."""
     answer = RecallAnswer(
-        v=VERSION, type=TYPE, erasure=erasure, handout=handout, recipient=signer.name, at=written(at)
-    )  # fmt: skip
+        v=VERSION,
+        type=TYPE,
+        erasure=erasure,
+        handout=handout,
+        recipient=signer.name,
+        at=written(at),
+    )
     return jws.sign(msgspec.to_builtins(answer), signer.seed, JWS_TYPE)
 
 
 def register(here: Installation, vkey: str) -> Verifier:
-    """Registers the public key of the recipient whose name it has, in the place of an earlier one."""
+    """Registers the public key of the recipient whose name it has, in the place of an earlier
+    one.
+    """
     key = Verifier.parse(vkey.strip())
     if key.type is not SignatureType.ed25519 or RECIPIENT.fullmatch(key.name) is None:
-        raise UsageError(f"`{key.name}` is no key of a recipient", "`licet recall key FILE --name NAME` makes one")
+        raise UsageError(
+            f"`{key.name}` is no key of a recipient",
+            "`licet recall key FILE --name NAME` makes one",
+        )
     with transaction(here.pool) as tx:
         tx.execute(
             """INSERT INTO recipient_keys (recipient, vkey, registered_at) VALUES (%s, %s, %s)
-               ON CONFLICT (recipient) DO UPDATE SET (vkey, registered_at) = (excluded.vkey, excluded.registered_at)""",
+               ON CONFLICT (recipient) DO UPDATE
+                 SET (vkey, registered_at) = (excluded.vkey, excluded.registered_at)""",
             [key.name, key.vkey, here.clock()],
         )
     return key
@@ -68,7 +80,9 @@ def check(tx: Transaction, signed: str, erasure: str, handout: str, recipient: s
     row = tx.execute("SELECT vkey FROM recipient_keys WHERE recipient = %s", [recipient]).fetchone()
     if row is None:
         raise RefusedError(
-            f"no key of `{recipient}` is registered", "`licet recall trust VKEY` registers it", because="no_key"
+            f"no key of `{recipient}` is registered",
+            "`licet recall trust VKEY` registers it",
+            because="no_key",
         )
     if len(signed) > ANSWER_BYTES_MAX:
         raise RefusedError(f"an answer has at most {ANSWER_BYTES_MAX} bytes", because="too_large")
@@ -80,6 +94,14 @@ def check(tx: Transaction, signed: str, erasure: str, handout: str, recipient: s
             f"`{recipient}` did not sign this answer with the registered key", because="unsigned"
         ) from None
     if (answer.v, answer.type, answer.erasure, answer.handout, answer.recipient) != (
-        VERSION, TYPE, erasure, handout, recipient,
-    ):  # fmt: skip
-        raise RefusedError("the answer is about another recall", "the recipient signs each recall", because="another")
+        VERSION,
+        TYPE,
+        erasure,
+        handout,
+        recipient,
+    ):
+        raise RefusedError(
+            "the answer is about another recall",
+            "the recipient signs each recall",
+            because="another",
+        )

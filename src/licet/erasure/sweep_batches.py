@@ -1,12 +1,13 @@
 """Erasure in bounded batches, each in its own transaction: the key first, then the rows.
 
-`sweep` erases what is due at a given time: segments and feedback whose `keep_until` has passed and that no hold keeps,
-safety copies that have ended, and scores of flags. It reads candidates by day from an index, locks each account, and
-checks the exact time and the holds again under the lock, because a turn in between may have moved the date. An
-interrupted sweep continues where it stopped: what is erased is no longer a candidate.
+`sweep` erases what is due at a given time: segments and feedback whose `keep_until` has passed and
+that no hold keeps, safety copies that have ended, and scores of flags. It reads candidates by day
+from an index, locks each account, and checks the exact time and the holds again under the lock,
+because a turn in between may have moved the date. An interrupted sweep continues where it stopped:
+what is erased is no longer a candidate.
 
-The stamp and the dates of an erased segment are kept, without content, so that the answer for it is still `expired` or
-`deleted`, and not `unknown`.
+The stamp and the dates of an erased segment are kept, without content, so that the answer for it is
+still `expired` or `deleted`, and not `unknown`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from licet.vault import account_journal, expiry, host_events
 from licet.vault.expiry import DueFeedback, DueSafetyCopy, DueSegment
 from licet.vault.tables import hold_accounts
 
-BATCH_SEGMENTS_MAX = 2_000  # a larger batch amortises its fixed cost; the locks are held for a fifth of a second
+# a larger batch amortises its fixed cost; the locks are held for a fifth of a second
+BATCH_SEGMENTS_MAX = 2_000
 
 
 class SweepResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,9 +69,15 @@ def due(tx: Transaction, at: datetime) -> SweepResult:
 
 
 def sweep_batch(
-    tx: Transaction, at: datetime, *, limit: int = BATCH_SEGMENTS_MAX, only: Sequence[UUID] | None = None
+    tx: Transaction,
+    at: datetime,
+    *,
+    limit: int = BATCH_SEGMENTS_MAX,
+    only: Sequence[UUID] | None = None,
 ) -> SweepResult:
-    """Erases up to ``limit`` segments and feedback that are due at ``at``. The caller commits and calls again."""
+    """Erases up to ``limit`` segments and feedback that are due at ``at``. The caller commits and
+    calls again.
+    """
     due_accounts = expiry.due_accounts(tx, at, limit, only)
     if not due_accounts:
         scores = expiry.erase_scores(tx, at, limit)
@@ -83,13 +91,16 @@ def sweep_locked(
 ) -> SweepResult:
     """Erases up to ``limit`` of each kind of content of ``accounts``, which the caller has locked.
 
-    ``more``: that many were found, so there may be others. Otherwise nothing of theirs is left that is due at ``at``.
+    ``more``: that many were found, so there may be others. Otherwise nothing of theirs is left that
+    is due at ``at``.
     """
     due = expiry.due_content(tx, at, accounts, limit)
     swept = _erase_segments(tx, at, due.segments)
     swept = swept.plus(_erase_safety(tx, at, due.safety))
     swept = swept.plus(_erase_feedback(tx, at, due.feedback))
-    return msgspec.structs.replace(swept, more=max(len(due.segments), len(due.safety), len(due.feedback)) >= limit)
+    return msgspec.structs.replace(
+        swept, more=max(len(due.segments), len(due.safety), len(due.feedback)) >= limit
+    )
 
 
 def _erase_segments(tx: Transaction, at: datetime, rows: Sequence[DueSegment]) -> SweepResult:
@@ -104,14 +115,18 @@ def _erase_segments(tx: Transaction, at: datetime, rows: Sequence[DueSegment]) -
     _tell(tx, rows, dead, at)
     host_events.erased(tx, conversations, at)
     reasons = Counter(row.because for row in rows)
-    return SweepResult(segments=len(rows), turns=sum(row.turns for row in rows), reasons=dict(reasons))
+    return SweepResult(
+        segments=len(rows), turns=sum(row.turns for row in rows), reasons=dict(reasons)
+    )
 
 
 def _erase_safety(tx: Transaction, at: datetime, rows: Sequence[DueSafetyCopy]) -> SweepResult:
     if not rows:
         return SweepResult()
     turns = expiry.erase_safety_copies(tx, rows, at)
-    dead = [_destroyed(row.account, at, row.conversation, "safety", segment=row.segment) for row in rows]
+    dead = [
+        _destroyed(row.account, at, row.conversation, "safety", segment=row.segment) for row in rows
+    ]
     _tell(tx, rows, dead, at)
     return SweepResult(safety_turns=turns, reasons={"safety": len(rows)})
 
@@ -129,7 +144,9 @@ def _erase_feedback(tx: Transaction, at: datetime, rows: Sequence[DueFeedback]) 
     return SweepResult(feedback=len(rows), reasons={"feedback": len(rows)})
 
 
-def _destroyed(account: UUID, at: datetime, conversation: UUID, because: str, **which: str | int) -> Entry:
+def _destroyed(
+    account: UUID, at: datetime, conversation: UUID, because: str, **which: str | int
+) -> Entry:
     return Entry(
         told=EntryKind.key_destroyed,
         occurred_at=at,
@@ -139,7 +156,10 @@ def _destroyed(account: UUID, at: datetime, conversation: UUID, because: str, **
 
 
 def _tell(
-    tx: Transaction, rows: Sequence[DueSegment | DueSafetyCopy | DueFeedback], dead: Sequence[Entry], at: datetime
+    tx: Transaction,
+    rows: Sequence[DueSegment | DueSafetyCopy | DueFeedback],
+    dead: Sequence[Entry],
+    at: datetime,
 ) -> None:
     """Writes an ending to the journal for each conversation, and a leaf for each key."""
     places = sorted({(row.account, row.conversation) for row in rows})

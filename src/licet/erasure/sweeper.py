@@ -1,11 +1,13 @@
-"""The sweep: erases what is due, automatically, in bounded batches, and never more than expected without approval.
+"""The sweep: erases what is due, automatically, in bounded batches, and never more than expected
+without approval.
 
-If a sweep would erase more than a set share of the stored content, it waits for approval and reports that in `licet
-sweep status`, /metrics, `licet doctor` and the console. A person then approves that amount, or finds out what moved the
-dates. Waiting makes nothing usable: content that is due is denied from its date on, swept or not.
+If a sweep would erase more than a set share of the stored content, it waits for approval and
+reports that in `licet sweep status`, /metrics, `licet doctor` and the console. A person then
+approves that amount, or finds out what moved the dates. Waiting makes nothing usable: content that
+is due is denied from its date on, swept or not.
 
-The work list is the dates in the tables themselves. A stopped sweep therefore continues when it is called again, two
-sweeps share the work, and no queue can disagree with what is due.
+The work list is the dates in the tables themselves. A stopped sweep therefore continues when it is
+called again, two sweeps share the work, and no queue can disagree with what is due.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ SWEEPS_LOCK = 0x6C69737765657073  # the letters of `lisweeps`
 
 
 class SweepStanding(msgspec.Struct, frozen=True, kw_only=True):
-    """The state of the sweep. It waits for a person if ``waits_since`` is set and ``approved`` is less than ``due``.
+    """The state of the sweep. It waits for a person if ``waits_since`` is set and ``approved`` is
+    less than ``due``.
 
     Counts are of segments, feedback and safety copies; ``kept`` is of segments only.
     """
@@ -54,7 +57,8 @@ def standing(here: Installation) -> SweepStanding:
 def approve(here: Installation, by: str, *, due: int | None = None) -> SweepStanding:
     """Lets the waiting sweep erase the announced amount; ``by`` is ``staff:..`` or ``user:..``.
 
-    ``due`` is the amount that was shown to them. RefusedError if none waits, or none for that amount.
+    ``due`` is the amount that was shown to them. RefusedError if none waits, or none for that
+    amount.
     """
     with transaction(here.pool) as tx:
         approved = tx.execute(
@@ -68,17 +72,22 @@ def approve(here: Installation, by: str, *, due: int | None = None) -> SweepStan
     if due is None:
         raise RefusedError("no sweep waits for approval")
     raise RefusedError(
-        "no sweep waits for that amount", "`licet sweep status` and `GET /v1/sweep` say how it stands", because="amount"
+        "no sweep waits for that amount",
+        "`licet sweep status` and `GET /v1/sweep` say how it stands",
+        because="amount",
     )
 
 
 def sweep(
-    here: Installation, *, dry_run: bool = False, progress: Callable[[SweepResult], None] | None = None
+    here: Installation,
+    *,
+    dry_run: bool = False,
+    progress: Callable[[SweepResult], None] | None = None,
 ) -> SweepResult:
     """Erases what is due now, and certifies requested erasures; a dry run only counts.
 
-    RefusedError if it would erase more than it may without approval: before it begins, or when that much more becomes
-    due.
+    RefusedError if it would erase more than it may without approval: before it begins, or when that
+    much more becomes due.
     """
     at = here.clock()
     if dry_run:
@@ -102,8 +111,10 @@ def sweep(
         request_register.forget(tx, at)
         tx.execute(
             """INSERT INTO sweeping (ended_at) VALUES (%s)
-               ON CONFLICT (singleton) DO UPDATE SET ended_at = EXCLUDED.ended_at, waits_since = NULL, due = NULL,
-                                          kept = NULL, approved = NULL, approved_at = NULL, approved_by = NULL""",
+               ON CONFLICT (singleton) DO UPDATE
+                 SET ended_at = EXCLUDED.ended_at, waits_since = NULL, due = NULL,
+                                          kept = NULL, approved = NULL, approved_at = NULL,
+                                            approved_by = NULL""",
             [at],
         )
     certificates.finish_due(here)
@@ -112,16 +123,23 @@ def sweep(
 
 def standing_in(tx: Transaction) -> SweepStanding:
     """`standing`, in the caller's transaction."""
-    row = tx.execute("SELECT ended_at, waits_since, due, kept, approved, approved_by FROM sweeping").fetchone()
+    row = tx.execute(
+        "SELECT ended_at, waits_since, due, kept, approved, approved_by FROM sweeping"
+    ).fetchone()
     row = row or (None,) * 6
     return SweepStanding(
-        ended_at=row[0], waits_since=row[1], due=row[2], kept=row[3], approved=row[4], approved_by=row[5]
+        ended_at=row[0],
+        waits_since=row[1],
+        due=row[2],
+        kept=row[3],
+        approved=row[4],
+        approved_by=row[5],
     )
 
 
 def _allowed(here: Installation, at: datetime) -> int:
-    """How much may be erased now. If that is less than what is due, records that the sweep waits and raises
-    RefusedError.
+    """How much may be erased now. If that is less than what is due, records that the sweep waits
+    and raises RefusedError.
     """
     limits = here.config.sweep
     with transaction(here.pool) as tx:
@@ -134,13 +152,18 @@ def _allowed(here: Installation, at: datetime) -> int:
             tx.execute(
                 """INSERT INTO sweeping (waits_since, due, kept) VALUES (%s, %s, %s)
                    ON CONFLICT (singleton) DO UPDATE
-                      SET waits_since = coalesce(sweeping.waits_since, EXCLUDED.waits_since), due = EXCLUDED.due,
-                          kept = EXCLUDED.kept, approved = NULL, approved_at = NULL, approved_by = NULL""",
+                      SET waits_since = coalesce(sweeping.waits_since, EXCLUDED.waits_since),
+                        due = EXCLUDED.due,
+                          kept = EXCLUDED.kept, approved = NULL, approved_at = NULL,
+                            approved_by = NULL""",
                 [at, due, kept],
             )
     if due > allowed:
         raise RefusedError(
-            f"the sweep would erase `{due:,}` of `{kept:,}` stored segments, more than the `{usual:,}` allowed without approval",
+            (
+                f"the sweep would erase `{due:,}` of `{kept:,}` stored segments, more than the "
+                f"`{usual:,}` allowed without approval"
+            ),
             "check `licet sweep --dry-run`; if that is intended, run `licet sweep approve`",
             because="sweep_waits",
         )

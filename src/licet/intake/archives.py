@@ -1,9 +1,11 @@
-"""Zip archives, as they are downloaded. Each member is read like a file of its own and is unpacked as a stream.
+"""Zip archives, as they are downloaded. Each member is read like a file of its own and is unpacked
+as a stream.
 
-The format is PKWARE's APPNOTE 6.3. The central directory is at the end of an archive, so a truncated download has none.
-Then the local headers are read instead, and the members that are complete are used. Nothing is
-unpacked to disk, and memory is bounded by one chunk, whatever sizes an archive claims. A member
-that is encrypted, or packed in another way than "stored" or "deflated", cannot be opened.
+The format is PKWARE's APPNOTE 6.3. The central directory is at the end of an archive, so a
+truncated download has none. Then the local headers are read instead, and the members that are
+complete are used. Nothing is unpacked to disk, and memory is bounded by one chunk, whatever sizes
+an archive claims. A member that is encrypted, or packed in another way than "stored" or "deflated",
+cannot be opened.
 """
 
 from __future__ import annotations
@@ -41,7 +43,9 @@ class _Header(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ArchiveMember:
-    """A file in an archive. ``packed_bytes`` is what it takes up there; ``crc`` is None where it is not known."""
+    """A file in an archive. ``packed_bytes`` is what it takes up there; ``crc`` is None where it is
+    not known.
+    """
 
     archive: Path
     path: str
@@ -77,7 +81,9 @@ class ArchiveMember:
 
 @dataclass(slots=True)
 class Unpacked:
-    """A member's bytes as a stream. ``consumed`` counts the packed bytes that were read for them."""
+    """A member's bytes as a stream. ``consumed`` counts the packed bytes that were read for
+    them.
+    """
 
     file: BufferedReader
     member: ArchiveMember
@@ -91,12 +97,17 @@ class Unpacked:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.file.close()
 
     def read1(self, bytes_max: int) -> bytes:
-        """Some bytes, or none at the end; EOFError, OSError or zlib.error where the member is cut off or damaged."""
+        """Some bytes, or none at the end; EOFError, OSError or zlib.error where the member is cut
+        off or damaged.
+        """
         while not self._ended:
             plain = self._next(bytes_max)
             self._crc = zlib.crc32(plain, self._crc)
@@ -134,11 +145,15 @@ def is_archive(path: Path) -> bool:
 
 
 def members(archive: Path) -> tuple[list[ArchiveMember], bool]:
-    """The files of an archive in its own order, at most MEMBERS_MAX + 1, and whether its end is missing."""
+    """The files of an archive in its own order, at most MEMBERS_MAX + 1, and whether its end is
+    missing.
+    """
     try:
         with zipfile.ZipFile(archive) as listed:
             return [
-                ArchiveMember(archive, item.filename, item.header_offset, item.compress_size, item.CRC)
+                ArchiveMember(
+                    archive, item.filename, item.header_offset, item.compress_size, item.CRC
+                )
                 for item in listed.infolist()[: MEMBERS_MAX + 1]
                 if not item.is_dir()
             ], False
@@ -156,7 +171,9 @@ def _walked(archive: Path) -> Iterator[ArchiveMember]:
                 return
             left = size - header.data_offset
             whole = ArchiveMember(archive, header.path, at, max(left, 0))
-            packed_bytes = _measured(whole) if header.packed_bytes is None else min(header.packed_bytes, left)
+            packed_bytes = (
+                _measured(whole) if header.packed_bytes is None else min(header.packed_bytes, left)
+            )
             if not header.path.endswith("/"):
                 yield ArchiveMember(archive, header.path, at, packed_bytes)
             at = header.data_offset + packed_bytes
@@ -192,7 +209,9 @@ def _header(file: BufferedReader, offset: int) -> _Header | None:
 
 
 def _zip64(extra: bytes) -> int:
-    """The packed size from the extended information of a header that has it; 0 where that is damaged."""
+    """The packed size from the extended information of a header that has it; 0 where that is
+    damaged.
+    """
     at = 0
     while at + 4 <= len(extra):
         kind, length = struct.unpack_from("<2H", extra, at)

@@ -1,7 +1,8 @@
 """Chatbot UI's export: ``{"version": 4, "history": [..], "folders": [..], "prompts": [..]}``.
 
-This follows version 4 as it is written. A conversation is a list of messages in the shape of OpenAI's, without
-times; its ``prompt`` is the system's and is not read. Folders and prompts hold nothing said by anybody.
+This follows version 4 as it is written. A conversation is a list of messages in the shape of
+OpenAI's, without times; its ``prompt`` is the system's and is not read. Folders and prompts hold
+nothing said by anybody.
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
 
 def _read_conversation(place: str, conversation: _Conversation, raw: bytes) -> Iterator[Read]:
     named = conversation.id if conversation.id not in (None, "") else stable_id(raw)
-    setting = Setting(str(named), kind=ConversationKind.chat, surface="app", title=conversation.name or "")
+    setting = Setting(
+        str(named), kind=ConversationKind.chat, surface="app", title=conversation.name or ""
+    )
     dialogue = Dialogue(setting, model=(conversation.model or _Model()).id or "")
     if not conversation.messages:
         yield nothing_said(place)

@@ -1,19 +1,23 @@
-"""ChatGPT's data export: ``conversations.json``, or ``conversations-000.json`` and so on, in the zip or out of it.
+"""ChatGPT's data export: ``conversations.json``, or ``conversations-000.json`` and so on, in the
+zip or out of it.
 
-There is no published schema; this follows exports as they are written, read one conversation at a time. A file is
-an array of conversations, each a tree of messages, or one conversation alone.
+There is no published schema; this follows exports as they are written, read one conversation at a
+time. A file is an array of conversations, each a tree of messages, or one conversation alone.
 
-* A conversation is the branch that its owner last saw: from ``current_node`` up to the root. Where that is
-  missing, the branch of the latest leaf. Answers that were regenerated and questions that were edited lie on
-  other branches, and each is Skipped.
-* A conversation marked ``is_do_not_remember`` or ``is_temporary_chat`` is kept out whole: its owner asked for that.
-* Only messages of the author `user` that are visible are the person's. What the system wrote, what is hidden,
-  contexts that instructions were put in, and reasoning are Skipped. What an author `tool` wrote is
-  Role.tool with origin `tool`, be it text, a quote of a page, or output of code. So is a `system_error`.
-* An assistant's message to a recipient other than `all` is a call of that tool. Its ``arguments`` are the
-  message's text where that is a JSON object, else that text as one JSON string. A tool's turn answers the call
-  before it on the branch.
-* The place of a message is ``file#[conversation].mapping[n]``, both counted from 0: ids are from outside.
+* A conversation is the branch that its owner last saw: from ``current_node`` up to the root. Where
+  that is missing, the branch of the latest leaf. Answers that were regenerated and questions that
+  were edited lie on other branches, and each is Skipped.
+* A conversation marked ``is_do_not_remember`` or ``is_temporary_chat`` is kept out whole: its owner
+  asked for that.
+* Only messages of the author `user` that are visible are the person's. What the system wrote, what
+  is hidden, contexts that instructions were put in, and reasoning are Skipped. What an author
+  `tool` wrote is Role.tool with origin `tool`, be it text, a quote of a page, or output of code. So
+  is a `system_error`.
+* An assistant's message to a recipient other than `all` is a call of that tool. Its ``arguments``
+  are the message's text where that is a JSON object, else that text as one JSON string. A tool's
+  turn answers the call before it on the branch.
+* The place of a message is ``file#[conversation].mapping[n]``, both counted from 0: ids are from
+  outside.
 """
 
 from __future__ import annotations
@@ -46,7 +50,9 @@ from licet.vault.content import Content, ToolCall
 
 name = "chatgpt"
 
-_CONTEXT_TYPES = frozenset({"user_editable_context", "model_editable_context", "thoughts", "reasoning_recap"})
+_CONTEXT_TYPES = frozenset(
+    {"user_editable_context", "model_editable_context", "thoughts", "reasoning_recap"}
+)
 _FAILURES = frozenset({"system_error"})  # a program's words, whoever they are filed under
 _EVERYBODY = "all"
 
@@ -57,7 +63,9 @@ class _Author(msgspec.Struct):
 
 
 class _Part(msgspec.Struct):
-    """A part of a message that is not plain text: a picture, a recording, or what was heard in one."""
+    """A part of a message that is not plain text: a picture, a recording, or what was heard in
+    one.
+    """
 
     content_type: str | None = None
     text: str | None = None
@@ -205,11 +213,15 @@ def _read_message(place: str, answered: _Branch, node_id: str, raw: bytes) -> It
         role = TurnRole.tool
     content = _content(role, answered, message, host_turn)
     if content.text or content.tool_calls or content.attachments:
-        yield from answered.setting.turns(place, host_turn, moment(message.create_time), [by(role, content)])
+        yield from answered.setting.turns(
+            place, host_turn, moment(message.create_time), [by(role, content)]
+        )
     else:
         yield nothing_said(place)
     parts = (message.content or _Body()).parts or []
-    yield from unread(place, (UNKNOWN_PART for part in parts if not isinstance(part, str) and not _is_read(part)))
+    yield from unread(
+        place, (UNKNOWN_PART for part in parts if not isinstance(part, str) and not _is_read(part))
+    )
 
 
 def _is_read(part: _Part | None) -> bool:
@@ -229,7 +241,11 @@ def _unsaid(message: _Message) -> str:
     if author.role not in ("user", "assistant", "tool"):
         return "an author that is not known"
     # A call is made in this channel too, and is the call's and not the reasoning's.
-    if message.channel == "analysis" and (message.recipient or _EVERYBODY) == _EVERYBODY and author.role == "assistant":
+    if (
+        message.channel == "analysis"
+        and (message.recipient or _EVERYBODY) == _EVERYBODY
+        and author.role == "assistant"
+    ):
         return "reasoning"
     return ""
 
@@ -245,12 +261,20 @@ def _content(role: TurnRole, answered: _Branch, message: _Message, message_id: s
         return Content(tool_calls=(call,), attachments=attachments, model=model)
     if role is TurnRole.tool:
         named = (message.author or _Author()).name or body.name or ""
-        return Content(text=text, attachments=attachments, tool_call_id=answered.call_id, tool_name=named)
-    return Content(text=text, attachments=attachments, model=model if role is TurnRole.assistant else "")
+        return Content(
+            text=text, attachments=attachments, tool_call_id=answered.call_id, tool_name=named
+        )
+    return Content(
+        text=text, attachments=attachments, model=model if role is TurnRole.assistant else ""
+    )
 
 
 def _text(body: _Body) -> str:
-    parts = [part if isinstance(part, str) else (part.text or "") for part in body.parts or [] if part is not None]
+    parts = [
+        part if isinstance(part, str) else (part.text or "")
+        for part in body.parts or []
+        if part is not None
+    ]
     return "\n".join(text for text in (*parts, body.text or "", body.result or "") if text.strip())
 
 

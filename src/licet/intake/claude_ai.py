@@ -1,19 +1,24 @@
-"""Claude.ai's data export: ``conversations.json``, in the zip or out of it, or one conversation alone.
+"""Claude.ai's data export: ``conversations.json``, in the zip or out of it, or one conversation
+alone.
 
-There is no published schema; this follows exports as they are written. A file is an array of conversations, each
-with its ``chat_messages``, of which `human` is the person.
+There is no published schema; this follows exports as they are written. A file is an array of
+conversations, each with its ``chat_messages``, of which `human` is the person.
 
-* Where a message has ``content``, that is what is read, block by block; else its ``text``. The client fills ``text``
-  with a placeholder where a block could not be shown, so it is not taken for what was said.
-* A tool's use is a call of the assistant's, and its result is a turn of its own, Role.tool with origin `tool`, be it
-  a search, a connector's answer or a file: what follows in the same message is another turn of the assistant.
-* Thinking is Skipped: it was not part of the answer that was shown. So is each block of an unknown type.
-* Attachments and files are named, an unnamed one by its type. What was extracted from one is a turn of its own behind the
-  words that it came with, an upload of whoever sent it.
+* Where a message has ``content``, that is what is read, block by block; else its ``text``. The
+  client fills ``text`` with a placeholder where a block could not be shown, so it is not taken for
+  what was said.
+* A tool's use is a call of the assistant's, and its result is a turn of its own, Role.tool with
+  origin `tool`, be it a search, a connector's answer or a file: what follows in the same message is
+  another turn of the assistant.
+* Thinking is Skipped: it was not part of the answer that was shown. So is each block of an unknown
+  type.
+* Attachments and files are named, an unnamed one by its type. What was extracted from one is a turn
+  of its own behind the words that it came with, an upload of whoever sent it.
 * Messages name their parents in newer exports. Then a conversation is the branch up from
   ``current_leaf_message_uuid`` or, without that, from the last message; the others are Skipped.
 * A conversation marked ``is_temporary`` is kept out whole: incognito chats are never used.
-* An export of an organisation holds several accounts; then each conversation carries its account's uuid.
+* An export of an organisation holds several accounts; then each conversation carries its account's
+  uuid.
 """
 
 from __future__ import annotations
@@ -89,7 +94,9 @@ class _Message(msgspec.Struct):
 
 
 class _Place(msgspec.Struct):
-    """Where a message stands in the tree; read for all messages first, and mildly: a broken one has no place."""
+    """Where a message stands in the tree; read for all messages first, and mildly: a broken one has
+    no place.
+    """
 
     uuid: str | None = None
     parent_message_uuid: str | None = None
@@ -111,7 +118,9 @@ class _Conversation(msgspec.Struct):
 _conversation = msgspec.json.Decoder(_Conversation)
 _message = msgspec.json.Decoder(_Message)
 _place = msgspec.json.Decoder(_Place)
-_result: msgspec.json.Decoder[str | list[_Block] | None] = msgspec.json.Decoder(str | list[_Block] | None)
+_result: msgspec.json.Decoder[str | list[_Block] | None] = msgspec.json.Decoder(
+    str | list[_Block] | None
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +152,9 @@ def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
             yield from _read_conversation(place, conversation, raw, owner if several else "")
 
 
-def _read_conversation(place: str, conversation: _Conversation, raw: bytes, owner: str) -> Iterator[Read]:
+def _read_conversation(
+    place: str, conversation: _Conversation, raw: bytes, owner: str
+) -> Iterator[Read]:
     setting = Setting(
         host_conversation=conversation.uuid or stable_id(raw),
         kind=ConversationKind.chat,
@@ -163,7 +174,9 @@ def _read_conversation(place: str, conversation: _Conversation, raw: bytes, owne
 
 
 def _shown(conversation: _Conversation) -> frozenset[int]:
-    """The numbers of the messages on the branch that is shown; of all of them where they do not name parents."""
+    """The numbers of the messages on the branch that is shown; of all of them where they do not
+    name parents.
+    """
     everything = range(len(conversation.chat_messages))
     places = [decode_or(bytes(raw), _place, _Place()) for raw in conversation.chat_messages]
     parents = {place.uuid: place.parent_message_uuid for place in places if place.uuid}
@@ -171,7 +184,9 @@ def _shown(conversation: _Conversation) -> frozenset[int]:
         return frozenset(everything)
     leaf = conversation.current_leaf_message_uuid
     chain = set(branch(parents, leaf if leaf in parents else next(reversed(parents))))
-    return frozenset(index for index in everything if places[index].uuid in chain or not places[index].uuid)
+    return frozenset(
+        index for index in everything if places[index].uuid in chain or not places[index].uuid
+    )
 
 
 def _read_message(place: str, reading: _Reading, index: str, raw: bytes) -> Iterator[Read]:
@@ -186,11 +201,15 @@ def _read_message(place: str, reading: _Reading, index: str, raw: bytes) -> Iter
     yield from reading.setting.turns(
         place, message.uuid or index, moment(message.created_at), _said(reading, message, role)
     )
-    yield from unread(place, (why for block in message.content or [] for why in _passed_over(block)))
+    yield from unread(
+        place, (why for block in message.content or [] for why in _passed_over(block))
+    )
 
 
 def _said(reading: _Reading, message: _Message, role: TurnRole) -> Iterator[RecordedPart]:
-    """What each author says in a message, in its order; what was attached goes with the first words."""
+    """What each author says in a message, in its order; what was attached goes with the first
+    words.
+    """
     blocks = message.content or [_Block(type="text", text=message.text)]
     attachments, own = _attachments(message), list[_Block]()
     for block in blocks:
@@ -204,7 +223,9 @@ def _said(reading: _Reading, message: _Message, role: TurnRole) -> Iterator[Reco
     origin = "upload" if role is TurnRole.user else role.value
     for file in [*(message.attachments or []), *(message.files or [])]:
         if file.extracted_content and file.extracted_content.strip():
-            yield RecordedPart(role, origin, Content(text=file.extracted_content, attachments=(_named(file),)))
+            yield RecordedPart(
+                role, origin, Content(text=file.extracted_content, attachments=(_named(file),))
+            )
 
 
 def _content(reading: _Reading, blocks: list[_Block], attachments: tuple[str, ...]) -> Content:
@@ -214,7 +235,9 @@ def _content(reading: _Reading, blocks: list[_Block], attachments: tuple[str, ..
     return Content(
         text=_text(blocks),
         tool_calls=tuple(
-            ToolCall(id=block.id or "", name=block.name or "", arguments=_json_text(block.input) or "{}")
+            ToolCall(
+                id=block.id or "", name=block.name or "", arguments=_json_text(block.input) or "{}"
+            )
             for block in asked
         ),
         attachments=attachments,
@@ -223,7 +246,8 @@ def _content(reading: _Reading, blocks: list[_Block], attachments: tuple[str, ..
 
 def _answer(reading: _Reading, block: _Block) -> Content:
     result = decode(bytes(block.content) or b"null", _result)
-    if isinstance(result, UnreadableRecord):  # a shape of its own: what the tool gave is kept as it gave it
+    # a shape of its own: what the tool gave is kept as it gave it
+    if isinstance(result, UnreadableRecord):
         result = _json_text(block.content)
     text = result if isinstance(result, str) else _given(result or [])
     named = block.name or reading.calls.get(block.tool_use_id or "") or ""
@@ -237,7 +261,9 @@ def _passed_over(block: _Block) -> Iterator[str]:
         yield from (UNKNOWN_PART for part in parts_of(block.content, _result) if not _given([part]))
     elif kind in _THINKING:
         yield THINKING
-    elif kind not in ("text", "voice_note") and kind not in _STATES and not kind.endswith("tool_use"):
+    elif (
+        kind not in ("text", "voice_note") and kind not in _STATES and not kind.endswith("tool_use")
+    ):
         yield UNKNOWN_PART
 
 
@@ -247,9 +273,13 @@ def _text(blocks: list[_Block]) -> str:
 
 
 def _given(blocks: list[_Block]) -> str:
-    """What a tool gave: the text of each block, whatever its type (`text`, `knowledge`), or else its name and address."""
+    """What a tool gave: the text of each block, whatever its type (`text`, `knowledge`), or else
+    its name and address.
+    """
     shown = (
-        block.text if block.text and block.text.strip() else " ".join(filter(None, (block.title, block.url)))
+        block.text
+        if block.text and block.text.strip()
+        else " ".join(filter(None, (block.title, block.url)))
         for block in blocks
     )
     return "\n".join(text for text in shown if text)

@@ -1,34 +1,43 @@
-"""Claude Code transcripts: session files of JSON lines, or one ``{"loglines": [..]}`` document of the same records.
+"""Claude Code transcripts: session files of JSON lines, or one ``{"loglines": [..]}`` document of
+the same records.
 
-There is no published schema; this follows files as they are written and reads every field it does not need with
-indifference, so that a newer version costs a Skipped and never a file. What it promises:
+There is no published schema; this follows files as they are written and reads every field it does
+not need with indifference, so that a newer version costs a Skipped and never a file. What it
+promises:
 
-* Only what the person typed or attached is a turn of Role.user. The client also writes as "user": results of
-  tools, output of local commands, reminders, summaries of what was compacted, whatever is marked meta, or comes
-  from elsewhere than a human. All that is Role.tool with origin `tool`, which no policy uses for training. Of a text
-  that holds one of the client's own tags, what lies from the tag to the last that closes it is the client's, or all
-  behind it where none does: in doubt nobody spoke. What stands beside it was typed.
-* What was typed while the model worked is an `attachment` of type `queued_command`, and is a turn where it stands.
-* A session that was rewound goes on from an earlier record: `parentUuid` says which, and is null where it was rewound to
-  its first prompt. What leads up from the last record is the session; a prompt beside it, and all that answered it, is
-  Skipped. Parallel calls of tools fork as well, and no
-  prompt begins such a fork, so that their results are read. A hook reads line by line and cannot know what will be
+* Only what the person typed or attached is a turn of Role.user. The client also writes as "user":
+  results of tools, output of local commands, reminders, summaries of what was compacted, whatever
+  is marked meta, or comes from elsewhere than a human. All that is Role.tool with origin `tool`,
+  which no policy uses for training. Of a text that holds one of the client's own tags, what lies
+  from the tag to the last that closes it is the client's, or all behind it where none does: in
+  doubt nobody spoke. What stands beside it was typed.
+* What was typed while the model worked is an `attachment` of type `queued_command`, and is a turn
+  where it stands.
+* A session that was rewound goes on from an earlier record: `parentUuid` says which, and is null
+  where it was rewound to its first prompt. What leads up from the last record is the session; a
+  prompt beside it, and all that answered it, is Skipped. Parallel calls of tools fork as well, and
+  no prompt begins such a fork, so that their results are read. A hook reads line by line and cannot
+  know what will be
   rewound: what it recorded stays recorded.
-* A side thread (a subagent) has Content.thread: its agent's id, or the id of the thread's first record. What is
-  "user" there was written by the assistant, and is Role.assistant. Its tool results stay Role.tool.
-* A slash command with its arguments was typed: ``/name arguments``. So was one without any, where the model was given
-  it: then its message stands before its name. What the client does itself (``/clear``) is Role.tool, and so is what
-  the assistant called: its name has no slash.
-* Thinking is Skipped: it was not part of the answer that was shown. So is each block of a type that is not known.
-* One record can hold several authors' words, and becomes one turn for each tool result, one for what was typed
-  and one for what the client added. The first has the record's uuid as its id, the next ``uuid#2`` and so on.
-  Pieces of one streamed answer are records of their own, and so are turns of their own.
-* A resumed session copies earlier records into a new file, in older versions with a new sessionId. A record
-  whose uuid was already yielded in this pass is Skipped as a copy, whichever sessionId it bears: what was said
-  once is one turn, in the session whose file comes first, or in the one that an earlier import found it in. A copy of
-  a record that was Broken is read.
-* A record without sessionId belongs to a session named as the file is; one without uuid has ``file:line`` as
-  its id, which is stable because these files only grow.
+* A side thread (a subagent) has Content.thread: its agent's id, or the id of the thread's first
+  record. What is "user" there was written by the assistant, and is Role.assistant. Its tool results
+  stay Role.tool.
+* A slash command with its arguments was typed: ``/name arguments``. So was one without any, where
+  the model was given
+  it: then its message stands before its name. What the client does itself (``/clear``) is
+  Role.tool, and so is what the assistant called: its name has no slash.
+* Thinking is Skipped: it was not part of the answer that was shown. So is each block of a type that
+  is not known.
+* One record can hold several authors' words, and becomes one turn for each tool result, one for
+  what was typed and one for what the client added. The first has the record's uuid as its id, the
+  next ``uuid#2`` and so on. Pieces of one streamed answer are records of their own, and so are
+  turns of their own.
+* A resumed session copies earlier records into a new file, in older versions with a new sessionId.
+  A record whose uuid was already yielded in this pass is Skipped as a copy, whichever sessionId it
+  bears: what was said once is one turn, in the session whose file comes first, or in the one that
+  an earlier import found it in. A copy of a record that was Broken is read.
+* A record without sessionId belongs to a session named as the file is; one without uuid has
+  ``file:line`` as its id, which is stable because these files only grow.
 """
 
 from __future__ import annotations
@@ -97,7 +106,8 @@ _COMMAND = re.compile(
 )
 NODES_MAX = 300_000  # records of a file whose branches are told apart
 _SYNTHETIC_MODEL = "<synthetic>"
-_BEGINNING = "\0"  # before a session's id: what stands above its first prompt; no record's id begins so
+# before a session's id: what stands above its first prompt; no record's id begins so
+_BEGINNING = "\0"
 
 
 class _Source(msgspec.Struct):
@@ -166,7 +176,9 @@ class _Record(msgspec.Struct):
 _attached: msgspec.json.Decoder[_Attached | None] = msgspec.json.Decoder(_Attached | None)
 _record = msgspec.json.Decoder(_Record)
 _message: msgspec.json.Decoder[_Message | None] = msgspec.json.Decoder(_Message | None)
-_result: msgspec.json.Decoder[str | list[_Block] | None] = msgspec.json.Decoder(str | list[_Block] | None)
+_result: msgspec.json.Decoder[str | list[_Block] | None] = msgspec.json.Decoder(
+    str | list[_Block] | None
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +192,8 @@ class _Said:
 
 @dataclass(frozen=True, slots=True)
 class SessionFile:
-    """What is remembered while one file is read: calls by id, and the first record of each side thread.
+    """What is remembered while one file is read: calls by id, and the first record of each side
+    thread.
 
     ``left`` are the records of branches that the session left when it was rewound.
     """
@@ -192,10 +205,15 @@ class SessionFile:
 
 
 def recognises(path: Source, head: bytes) -> bool:
-    """Whether the head of a file is a transcript's; a broken line before the first record does not matter."""
+    """Whether the head of a file is a transcript's; a broken line before the first record does not
+    matter.
+    """
     if _LOGLINES.match(head):
         return True
-    return any(_is_record(json_stream.keys(line)) for line in head.split(b"\n", HEAD_LINES_MAX)[:HEAD_LINES_MAX])
+    return any(
+        _is_record(json_stream.keys(line))
+        for line in head.split(b"\n", HEAD_LINES_MAX)[:HEAD_LINES_MAX]
+    )
 
 
 def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
@@ -218,23 +236,31 @@ def begin(path: Source) -> SessionFile:
     return SessionFile(path)
 
 
-def read_record(file: SessionFile, one_pass: Pass, place: str, number: int, raw: bytes) -> Iterator[Read]:
+def read_record(
+    file: SessionFile, one_pass: Pass, place: str, number: int, raw: bytes
+) -> Iterator[Read]:
     """One record, the ``number``-th of its file, as turns, Skipped or Broken."""
     record = decode(raw, _record)
     if isinstance(record, UnreadableRecord):
         yield BrokenRecord(place=place, message=record.message)
     else:
-        yield from _read_record(file, one_pass, place, record, record.uuid or f"{_stem(file.path)}:{number}")
+        yield from _read_record(
+            file, one_pass, place, record, record.uuid or f"{_stem(file.path)}:{number}"
+        )
 
 
 def _is_record(keys: frozenset[bytes]) -> bool:
-    return (b"sessionId" in keys and bool(keys & {b"type", b"message"}) and b"messages" not in keys) or (
+    return (
+        b"sessionId" in keys and bool(keys & {b"type", b"message"}) and b"messages" not in keys
+    ) or (
         b"type" in keys and bool(keys & {b"leafUuid", b"parentUuid", b"isSidechain", b"snapshot"})
     )
 
 
 def _left(path: Source) -> frozenset[str] | BrokenRecord:
-    """The records that are on no branch of what was said in the end: a prompt that was taken back, and what followed it."""
+    """The records that are on no branch of what was said in the end: a prompt that was taken back,
+    and what followed it.
+    """
     parents: dict[str, str | None] = {}
     prompts, tips = set[str](), dict[str, str]()
     first_prompts = list[str]()
@@ -247,13 +273,15 @@ def _left(path: Source) -> frozenset[str] | BrokenRecord:
             continue
         if len(parents) == NODES_MAX:
             return BrokenRecord(
-                place=str(path), message=f"more than {NODES_MAX} records: its branches cannot be told apart"
+                place=str(path),
+                message=f"more than {NODES_MAX} records: its branches cannot be told apart",
             )
         spoken = not record.isSidechain and record.type in ("user", "assistant")
         prompted = spoken and record.type == "user" and _is_prompt(record)
         parent = record.parent or record.logicalParentUuid
         if parent is None and prompted and record.parentUuid is None:
-            parent = f"{_BEGINNING}{record.sessionId or ''}"  # a session begins once: the next such prompt rewound it
+            # a session begins once: the next such prompt rewound it
+            parent = f"{_BEGINNING}{record.sessionId or ''}"
             parents.setdefault(parent, None)
             first_prompts.append(record.uuid)
         says_parents &= parent is not None or record.type != "assistant" or not spoken
@@ -262,7 +290,8 @@ def _left(path: Source) -> frozenset[str] | BrokenRecord:
             tips[record.uuid] = ""
         if prompted:
             prompts.add(record.uuid)
-    if not says_parents:  # an answer follows something: a file in which one follows nothing tells no branches by null
+    # an answer follows something: a file in which one follows nothing tells no branches by null
+    if not says_parents:
         parents |= dict.fromkeys(first_prompts)
     named = [parent for parent in parents.values() if parent]
     has_forks = len(set(named)) < len(named)
@@ -270,9 +299,12 @@ def _left(path: Source) -> frozenset[str] | BrokenRecord:
 
 
 def _off(parents: dict[str, str | None], prompts: set[str], tips: Iterable[str]) -> set[str]:
-    """Whatever is not on the way up from the last record of its tree, and has a prompt above it that is not either."""
+    """Whatever is not on the way up from the last record of its tree, and has a prompt above it
+    that is not either.
+    """
     root: dict[str, str] = {}
-    for one in parents:  # a parent mostly stands before its child: otherwise the child is a tree of its own
+    # a parent mostly stands before its child: otherwise the child is a tree of its own
+    for one in parents:
         root[one] = root.get(parents[one] or "", one)
     last = {root[tip]: tip for tip in tips}
     shown = {one for tip in last.values() for one in branch(parents, tip)}
@@ -288,7 +320,11 @@ def _is_prompt(record: _Record) -> bool:
     message = decode_or(bytes(record.message) or b"null", _message, None)
     if message is None or not message.content:
         return False
-    blocks = [_Block(type="text", text=message.content)] if isinstance(message.content, str) else message.content
+    blocks = (
+        [_Block(type="text", text=message.content)]
+        if isinstance(message.content, str)
+        else message.content
+    )
     if any(map(_is_result, blocks)) or _speaker(record, message, blocks, side=False) != "person":
         return False
     return any(_parted(block.text or "")[0] or block.type != "text" for block in blocks)
@@ -318,7 +354,9 @@ def _is_document(path: Source) -> bool:
         return False  # gone since it was recognised: reading its lines says so
 
 
-def _read_record(file: SessionFile, one_pass: Pass, place: str, record: _Record, host_turn: str) -> Iterator[Read]:
+def _read_record(
+    file: SessionFile, one_pass: Pass, place: str, record: _Record, host_turn: str
+) -> Iterator[Read]:
     thread = _thread(file, record, host_turn)
     session = record.sessionId or _stem(file.path)
     if record.uuid and (seen := one_pass.seen.get(record.uuid)) is not None:
@@ -349,7 +387,9 @@ def _read_record(file: SessionFile, one_pass: Pass, place: str, record: _Record,
     if not said:
         yield nothing_said(place)
     for number, part in enumerate(said, 1):
-        turn = bounded(_turn(file, place, record, host_turn if number == 1 else f"{host_turn}#{number}", part))
+        turn = bounded(
+            _turn(file, place, record, host_turn if number == 1 else f"{host_turn}#{number}", part)
+        )
         if record.uuid and isinstance(turn, ReadTurn):
             one_pass.seen.note(record.uuid, intern(f"{number}:{session}"))
             if queued is not None and queued.source_uuid:
@@ -359,7 +399,9 @@ def _read_record(file: SessionFile, one_pass: Pass, place: str, record: _Record,
 
 
 def _queued(record: _Record) -> _Attached | None:
-    """What was typed while the model worked; None for any other record, also of what nobody typed."""
+    """What was typed while the model worked; None for any other record, also of what nobody
+    typed.
+    """
     if record.type != "attachment":
         return None
     attached = decode(bytes(record.attachment) or b"null", _attached)
@@ -370,7 +412,9 @@ def _queued(record: _Record) -> _Attached | None:
 
 def _copy(place: str, seen: str, session: str, uuid: str) -> SkippedRecord:
     parts, _, first = seen.partition(":")
-    copied = DuplicateRecord(first=first, host_conversation=session, host_turn=uuid, parts=int(parts))
+    copied = DuplicateRecord(
+        first=first, host_conversation=session, host_turn=uuid, parts=int(parts)
+    )
     reason = "a copy of a record that was read before"
     return SkippedRecord(place=place, reason=reason, copied=copied if first != session else None)
 
@@ -390,7 +434,9 @@ def _turn(file: SessionFile, place: str, record: _Record, host_turn: str, part: 
 
 
 def _said(file: SessionFile, record: _Record, message: _Message, thread: str) -> Iterator[_Said]:
-    """What each author says in a record: tools first, then the record's own speaker, then the client."""
+    """What each author says in a record: tools first, then the record's own speaker, then the
+    client.
+    """
     content = message.content or []
     blocks = [_Block(type="text", text=content)] if isinstance(content, str) else content
     speaker = _speaker(record, message, blocks, side=bool(thread))
@@ -414,13 +460,17 @@ def _said(file: SessionFile, record: _Record, message: _Message, thread: str) ->
 
 
 def _passed_over(message: _Message | None, *, alone: bool) -> Iterator[str]:
-    """Why each block that is no turn's is none; of thinking that stands ``alone`` it is said already."""
+    """Why each block that is no turn's is none; of thinking that stands ``alone`` it is said
+    already.
+    """
     blocks = message.content if message is not None and isinstance(message.content, list) else []
     for block in blocks:
         if block.type in _THINKING:
             yield "" if alone else THINKING
         elif _is_result(block):
-            yield from (UNKNOWN_PART for part in parts_of(block.content, _result) if not _is_shown(part))
+            yield from (
+                UNKNOWN_PART for part in parts_of(block.content, _result) if not _is_shown(part)
+            )
         elif not _is_shown(block) and not _is_call(block):
             yield UNKNOWN_PART
 
@@ -438,7 +488,11 @@ def _parted(text: str) -> tuple[str, str]:
         return "", text
     if (command := _COMMAND.fullmatch(text)) is not None:
         arguments = (command["arguments"] or "").strip()
-        return (f"{command['name']} {arguments}".strip(), "") if arguments or command["given"] else ("", text)
+        return (
+            (f"{command['name']} {arguments}".strip(), "")
+            if arguments or command["given"]
+            else ("", text)
+        )
     typed, added, at = list[str](), list[str](), 0
     while (tag := _CLIENT_TAG.search(text, at)) is not None:
         close = f"</{tag[1]}>"
@@ -463,27 +517,40 @@ _ROLES = {
 
 
 def _speaker(record: _Record, message: _Message, blocks: list[_Block], *, side: bool) -> str:
-    """Whose the text of a record is: `person`, `assistant` or `client`; never the person's in doubt."""
+    """Whose the text of a record is: `person`, `assistant` or `client`; never the person's in
+    doubt.
+    """
     if record.isApiErrorMessage or message.model == _SYNTHETIC_MODEL:
         return "client"
     if (record.type or message.role) == "assistant":
         return "assistant"
     told = isinstance(record.origin, dict) and record.origin.get("kind", "human") != "human"
-    unexplained = bytes(record.toolUseResult) not in (b"", b"null") and not any(map(_is_result, blocks))
+    unexplained = bytes(record.toolUseResult) not in (b"", b"null") and not any(
+        map(_is_result, blocks)
+    )
     marked = record.isMeta or record.isCompactSummary or record.isVisibleInTranscriptOnly
-    if marked or told or unexplained or (record.sourceToolUseID and not any(map(_is_result, blocks))):
+    if (
+        marked
+        or told
+        or unexplained
+        or (record.sourceToolUseID and not any(map(_is_result, blocks)))
+    ):
         return "client"
     return "assistant" if side else "person"
 
 
-def _body(file: SessionFile, record: _Record, blocks: list[_Block], thread: str, model: str) -> Content:
+def _body(
+    file: SessionFile, record: _Record, blocks: list[_Block], thread: str, model: str
+) -> Content:
     for block in blocks:
         if _is_call(block) and block.id:
             file.calls.note(block.id, block.name or "")
     return Content(
         text=_text(blocks),
         tool_calls=tuple(
-            ToolCall(id=block.id or "", name=block.name or "", arguments=_json_text(block.input) or "{}")
+            ToolCall(
+                id=block.id or "", name=block.name or "", arguments=_json_text(block.input) or "{}"
+            )
             for block in blocks
             if _is_call(block)
         ),
@@ -497,7 +564,8 @@ def _body(file: SessionFile, record: _Record, blocks: list[_Block], thread: str,
 
 def _tool_result(file: SessionFile, record: _Record, block: _Block, thread: str) -> _Said:
     result = decode(bytes(block.content) or b"null", _result)
-    if isinstance(result, UnreadableRecord):  # a shape of its own: what the tool gave is kept as it gave it
+    # a shape of its own: what the tool gave is kept as it gave it
+    if isinstance(result, UnreadableRecord):
         result = _json_text(block.content)
     blocks = [] if result is None or isinstance(result, str) else result
     content = Content(
@@ -513,7 +581,9 @@ def _tool_result(file: SessionFile, record: _Record, block: _Block, thread: str)
 
 
 def _thread(file: SessionFile, record: _Record, host_turn: str) -> str:
-    """The side thread of a record: its agent, else the first record that its chain of parents leads to."""
+    """The side thread of a record: its agent, else the first record that its chain of parents leads
+    to.
+    """
     if not (record.isSidechain or record.agentId):
         return ""
     thread = record.agentId or file.roots.get(record.parent or "") or host_turn
@@ -530,11 +600,15 @@ def _is_call(block: _Block) -> bool:
 
 
 def _text(blocks: list[_Block]) -> str:
-    return "\n".join(block.text for block in blocks if block.type == "text" and block.text and block.text.strip())
+    return "\n".join(
+        block.text for block in blocks if block.type == "text" and block.text and block.text.strip()
+    )
 
 
 def _attachments(blocks: list[_Block]) -> tuple[str, ...]:
-    """A name for each picture and document; the bytes themselves are not a turn's words and are not taken in."""
+    """A name for each picture and document; the bytes themselves are not a turn's words and are not
+    taken in.
+    """
     return tuple(_attachment(block) for block in blocks if block.type in ("image", "document"))
 
 

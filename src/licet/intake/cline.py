@@ -1,21 +1,26 @@
-"""Cline's sessions: ``<session>.messages.json`` of version 1, and the older ``api_conversation_history.json`` of a task.
+"""Cline's sessions: ``<session>.messages.json`` of version 1, and the older
+``api_conversation_history.json`` of a task.
 
-The first follows Cline's own description of the file: ``{"version", "sessionId", "agent", "messages": [..]}``, with
-blocks in the shape of Anthropic's messages. The second is that list of messages alone, with neither ids nor times.
+The first follows Cline's own description of the file: ``{"version", "sessionId", "agent",
+"messages": [..]}``, with blocks in the shape of Anthropic's messages. The second is that list of
+messages alone, with neither ids nor times.
 
-* The client writes as "user" too: results of tools, and in a text what it wraps in its own tags (the environment, the
-  contents of files, its rules). All that is Role.tool with origin `tool`. In a session a text without such tags is
-  what the person typed. In the older file only a text that begins with ``<task>``, ``<feedback>``, ``<answer>`` or
-  ``<user_message>`` is the person's, up to the end of that tag: the rest cannot be told from the client's, and in
-  doubt nobody spoke. A text behind the head of a tool's result is the tool's whatever it begins with, except where
-  the tool is one that asks the person.
-* A file that the person named with ``@`` is an attachment by its path; what was read from it is Skipped.
-* ``agent`` names who works in a session. In one of any other than `lead` what is "user" was written by the assistant,
-  and is Role.assistant, in a thread of that agent.
+* The client writes as "user" too: results of tools, and in a text what it wraps in its own tags
+  (the environment, the contents of files, its rules). All that is Role.tool with origin `tool`. In
+  a session a text without such tags is what the person typed. In the older file only a text that
+  begins with ``<task>``, ``<feedback>``, ``<answer>`` or ``<user_message>`` is the person's, up to
+  the end of that tag: the rest cannot be told from the client's, and in doubt nobody spoke. A text
+  behind the head of a tool's result is the tool's whatever it begins with, except where the tool is
+  one that asks the person.
+* A file that the person named with ``@`` is an attachment by its path; what was read from it is
+  Skipped.
+* ``agent`` names who works in a session. In one of any other than `lead` what is "user" was written
+  by the assistant, and is Role.assistant, in a thread of that agent.
 * Thinking is Skipped, and so is each block of an unknown type. ``system_prompt`` is not a turn.
 * A message without an id is named by its number; a task is named by its folder.
 
-Recordings of the client's network traffic (its test fixtures) hold no message of a person, and are not read.
+Recordings of the client's network traffic (its test fixtures) hold no message of a person, and are
+not read.
 """
 
 from __future__ import annotations
@@ -107,7 +112,9 @@ class _Session(msgspec.Struct):
 
 _session = msgspec.json.Decoder(_Session)
 _message = msgspec.json.Decoder(_Message)
-_result: msgspec.json.Decoder[str | list[_Block] | None] = msgspec.json.Decoder(str | list[_Block] | None)
+_result: msgspec.json.Decoder[str | list[_Block] | None] = msgspec.json.Decoder(
+    str | list[_Block] | None
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +128,9 @@ class _Reading:
 
 
 def recognises(path: Source, head: bytes) -> bool:
-    """Whether the head is that of a session, or of the messages of a task by the name of its file."""
+    """Whether the head is that of a session, or of the messages of a task by the name of its
+    file.
+    """
     keys = json_stream.first_keys(head)
     return keys >= {b"sessionId", b"messages"} or (_is_task(path) and keys >= {b"role", b"content"})
 
@@ -153,7 +162,9 @@ def _read_session(place: str, path: Source, raw: bytes) -> Iterator[Read]:
         yield BrokenRecord(place=place, message=session.message)
         return
     agent = session.agent or _LEAD
-    reading = _Reading(_setting(session.sessionId or path.name), thread="" if agent == _LEAD else agent)
+    reading = _Reading(
+        _setting(session.sessionId or path.name), thread="" if agent == _LEAD else agent
+    )
     if not session.messages:
         yield nothing_said(place)
     for index, message in enumerate(session.messages):
@@ -168,7 +179,11 @@ def _read_message(place: str, reading: _Reading, index: str, raw: bytes) -> Iter
     if message.role not in ("user", "assistant"):
         yield SkippedRecord(place=place, reason="an author that is not known")
         return
-    blocks = [_Block(type="text", text=message.content)] if isinstance(message.content, str) else message.content or []
+    blocks = (
+        [_Block(type="text", text=message.content)]
+        if isinstance(message.content, str)
+        else message.content or []
+    )
     said = _said(reading, message, blocks)
     yield from reading.setting.turns(place, message.id or index, moment(message.ts), said)
     yield from unread(place, (why for block in blocks for why in _passed_over(block)))
@@ -181,11 +196,15 @@ def _said(reading: _Reading, message: _Message, blocks: list[_Block]) -> Iterato
         yield by(TurnRole.tool, _answer(reading, block))
     own = [block for block in blocks if block.type not in (*_DROPPED, "tool_result")]
     if message.role == "assistant":
-        yield by(TurnRole.assistant, _content(reading, own, (message.modelInfo or _Model()).id or ""))
+        yield by(
+            TurnRole.assistant, _content(reading, own, (message.modelInfo or _Model()).id or "")
+        )
         return
     words, client = list[_Block](), list[_Block]()
     for block in own:
-        (client if block.type == "text" and not reading.is_task and _is_clients(block) else words).append(block)
+        (
+            client if block.type == "text" and not reading.is_task and _is_clients(block) else words
+        ).append(block)
     if reading.is_task:
         words, client = _of_task(words)
     yield by(TurnRole.assistant if reading.thread else TurnRole.user, _content(reading, words, ""))
@@ -199,7 +218,9 @@ def _is_clients(block: _Block) -> bool:
 
 
 def _of_task(blocks: list[_Block]) -> tuple[list[_Block], list[_Block]]:
-    """What was typed in a task's message, without its tags, and all else; what was attached goes with the first."""
+    """What was typed in a task's message, without its tags, and all else; what was attached goes
+    with the first.
+    """
     typed: list[_Block] = [block for block in blocks if block.type != "text"]
     client: list[_Block] = []
     head: re.Match[str] | None = None
@@ -221,22 +242,38 @@ def _content(reading: _Reading, blocks: list[_Block], model: str) -> Content:
     return Content(
         text=_text(blocks),
         tool_calls=tuple(
-            ToolCall(id=block.id or "", name=block.name or "", arguments=_json_text(block.input) or "{}")
+            ToolCall(
+                id=block.id or "", name=block.name or "", arguments=_json_text(block.input) or "{}"
+            )
             for block in asked
         ),
-        attachments=tuple(map(_attachment, (block for block in blocks if block.type in ("file", "image", "document")))),
+        attachments=tuple(
+            map(
+                _attachment,
+                (block for block in blocks if block.type in ("file", "image", "document")),
+            )
+        ),
         thread=reading.thread,
         model=model,
     )
 
 
 def _answer(reading: _Reading, block: _Block) -> Content:
-    # A shape of its own, such as a list of queries and results: what the tool gave is kept as it gave it.
+    # A shape of its own, such as a list of queries and results: what the tool gave is kept as it
+    # gave it.
     as_given = _json_text(block.content)
     result = decode_or(bytes(block.content) or b"null", _result, as_given) or ""
-    text = result if isinstance(result, str) else _text(result) if all(part.type for part in result) else as_given
+    text = (
+        result
+        if isinstance(result, str)
+        else _text(result)
+        if all(part.type for part in result)
+        else as_given
+    )
     named = block.name or reading.calls.get(block.tool_use_id or "") or ""
-    return Content(text=text, tool_call_id=block.tool_use_id or "", tool_name=named, thread=reading.thread)
+    return Content(
+        text=text, tool_call_id=block.tool_use_id or "", tool_name=named, thread=reading.thread
+    )
 
 
 def _attachment(block: _Block) -> str:
@@ -258,7 +295,9 @@ def _passed_over(block: _Block) -> Iterator[str]:
 
 
 def _text(blocks: list[_Block]) -> str:
-    return "\n".join(block.text for block in blocks if block.type == "text" and block.text and block.text.strip())
+    return "\n".join(
+        block.text for block in blocks if block.type == "text" and block.text and block.text.strip()
+    )
 
 
 def _json_text(raw: msgspec.Raw) -> str:

@@ -1,12 +1,14 @@
 """The formats that can be imported, and reading a file, a zip archive or a folder in them.
 
-A format is one module with a `name`, `recognises` and `read`, listed once in READERS; the first that recognises a
-file reads it. A folder is walked in the order of its sorted names, without following links, and an
-archive in its own order, without going into archives that lie in it; files that fit no format (pictures, indexes,
-notes) are reported as skipped, by name. All files of a folder are one pass, so that records copied by a resumed session
-are yielded once. The bytes reported to ``progress`` add up to ``size``.
+A format is one module with a `name`, `recognises` and `read`, listed once in READERS; the first
+that recognises a file reads it. A folder is walked in the order of its sorted names, without
+following links, and an archive in its own order, without going into archives that lie in it; files
+that fit no format (pictures, indexes, notes) are reported as skipped, by name. All files of a
+folder are one pass, so that records copied by a resumed session are yielded once. The bytes
+reported to ``progress`` add up to ``size``.
 
-All files are found and recognised before any is read, so that a wrong path raises at once and not half-way.
+All files are found and recognised before any is read, so that a wrong path raises at once and not
+half-way.
 """
 
 from __future__ import annotations
@@ -40,9 +42,9 @@ FILES_MAX = 1_000_000
 class FormatReader(Protocol):
     """A format.
 
-    ``recognises`` looks at the path and at the first bytes of the file, unpacked and perhaps cut off within a
-    record; it answers for its own format only and never raises. ``read`` yields every record in the order of the
-    file, in bounded memory, and yields Broken where others would raise.
+    ``recognises`` looks at the path and at the first bytes of the file, unpacked and perhaps cut
+    off within a record; it answers for its own format only and never raises. ``read`` yields every
+    record in the order of the file, in bounded memory, and yields Broken where others would raise.
     """
 
     @property
@@ -80,7 +82,9 @@ def names() -> tuple[str, ...]:
 
 
 def detect(path: Path) -> FormatReader:
-    """The format of a file, or of the first file in a folder that has one; InputError where nothing fits."""
+    """The format of a file, or of the first file in a folder that has one; InputError where nothing
+    fits.
+    """
     return next(found.reader for found in _found(path) if found.reader)
 
 
@@ -90,7 +94,9 @@ def size(path: Path) -> int:
 
 
 def read(path: Path, progress: Progress | None = None) -> Iterator[Read]:
-    """Everything in a file or a folder; InputError, before anything is yielded, if no file has a known format."""
+    """Everything in a file or a folder; InputError, before anything is yielded, if no file has a
+    known format.
+    """
     return _read(_found(path), Pass(progress) if progress else Pass())
 
 
@@ -105,7 +111,9 @@ def _read(files: list[_Found], one_pass: Pass) -> Iterator[Read]:
             # What lies between the members, and the members that were passed over.
             archive = found.path.archive
             in_it = (
-                f.path for f in files if f.reader and isinstance(f.path, ArchiveMember) and f.path.archive == archive
+                f.path
+                for f in files
+                if f.reader and isinstance(f.path, ArchiveMember) and f.path.archive == archive
             )
             one_pass.progress(archive.stat().st_size - sum(member.packed_bytes for member in in_it))
 
@@ -126,8 +134,14 @@ def _found(path: Path) -> list[_Found]:
     found = [recognised for file in _files(path) for recognised in _unpacked(file)]
     if not any(file.reader for file in found):
         alone = found[0].unread if len(found) == 1 else None
-        what = alone.reason if isinstance(alone, SkippedRecord) else "no file in it is of a known format"
-        raise InputError(what, f"the formats are {', '.join(f'`{name}`' for name in names())}", file=str(path))
+        what = (
+            alone.reason
+            if isinstance(alone, SkippedRecord)
+            else "no file in it is of a known format"
+        )
+        raise InputError(
+            what, f"the formats are {', '.join(f'`{name}`' for name in names())}", file=str(path)
+        )
     return found
 
 
@@ -142,7 +156,11 @@ def _files(path: Path) -> list[Path]:
         named = (Path(folder, name) for name in sorted(file_names))
         files += [file for file in named if file.is_file() and not file.is_symlink()]
         if len(files) > FILES_MAX:
-            raise InputError(f"there are more than {FILES_MAX} files in it", "bring parts of it in", file=str(path))
+            raise InputError(
+                f"there are more than {FILES_MAX} files in it",
+                "bring parts of it in",
+                file=str(path),
+            )
     return files
 
 
@@ -153,12 +171,18 @@ def _unpacked(path: Path) -> list[_Found]:
             return [_recognised(path)]
         members, cut = archives.members(path)
     except OSError:
-        return [_Found(path, None, SkippedRecord(place=str(path), reason="the file cannot be opened"))]
+        return [
+            _Found(path, None, SkippedRecord(place=str(path), reason="the file cannot be opened"))
+        ]
     if len(members) > archives.MEMBERS_MAX:
-        raise InputError(f"there are more than {archives.MEMBERS_MAX} files in it", "unpack it", file=str(path))
+        raise InputError(
+            f"there are more than {archives.MEMBERS_MAX} files in it", "unpack it", file=str(path)
+        )
     found = [_recognised(member) for member in members]
     if cut:
-        end = BrokenRecord(place=str(path), message="the archive is cut off: what lies behind its end is not here")
+        end = BrokenRecord(
+            place=str(path), message="the archive is cut off: what lies behind its end is not here"
+        )
         found.append(_Found(path, None, end))
     return found
 
@@ -167,7 +191,11 @@ def _recognised(path: Source) -> _Found:
     try:
         start = head(path)
     except OSError:
-        return _Found(path, None, SkippedRecord(place=str(path), reason="the file cannot be opened"))
+        return _Found(
+            path, None, SkippedRecord(place=str(path), reason="the file cannot be opened")
+        )
     reader = next((reader for reader in READERS if reader.recognises(path, start)), None)
-    unread = None if reader else SkippedRecord(place=str(path), reason="the file is of no known format")
+    unread = (
+        None if reader else SkippedRecord(place=str(path), reason="the file is of no known format")
+    )
     return _Found(path, reader, unread)

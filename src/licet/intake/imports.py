@@ -23,34 +23,67 @@ def import_size(paths: Sequence[Path]) -> int:
 
 
 def import_files(
-    here: Installation, paths: Sequence[Path], *, recorded: Sequence[RecordedAccount] = (),
-    choices: Sequence[RecordedChoice] = (), default: RecordedAccount | None = None, host: str = "",
-    surface: str | None = None, assume_at: datetime | None = None, read_progress: Callable[[int], None] | None = None,
+    here: Installation,
+    paths: Sequence[Path],
+    *,
+    recorded: Sequence[RecordedAccount] = (),
+    choices: Sequence[RecordedChoice] = (),
+    default: RecordedAccount | None = None,
+    host: str = "",
+    surface: str | None = None,
+    assume_at: datetime | None = None,
+    read_progress: Callable[[int], None] | None = None,
     store_progress: Callable[[int], None] = lambda _turns: None,
-) -> Imported:  # fmt: skip
+) -> Imported:
     """Imports recorded history; see `intake.replay`."""
     bringing = Import(
-        here.pool, here.keyring, policies(here), here.clock(), recorded=recorded, choices=choices, default=default,
-        host=host, surface=surface, folder=_spools(here), assume_at=assume_at,
-    )  # fmt: skip
-    return _stored(here, bringing, (formats.read(path, read_progress) for path in paths), store_progress)
+        here.pool,
+        here.keyring,
+        policies(here),
+        here.clock(),
+        recorded=recorded,
+        choices=choices,
+        default=default,
+        host=host,
+        surface=surface,
+        folder=_spools(here),
+        assume_at=assume_at,
+    )
+    return _stored(
+        here, bringing, (formats.read(path, read_progress) for path in paths), store_progress
+    )
 
 
 def import_takeout(
-    here: Installation, taken: TakenOut, *, read_progress: Progress = lambda _bytes: None,
+    here: Installation,
+    taken: TakenOut,
+    *,
+    read_progress: Progress = lambda _bytes: None,
     store_progress: Callable[[int], None] = lambda _turns: None,
-) -> tuple[Imported, list[str]]:  # fmt: skip
-    """Brings a take-out in whole, for an account called as it is called there; and the versions of the choices left out."""
+) -> tuple[Imported, list[str]]:
+    """Brings a take-out in whole, for an account called as it is called there; and the versions of
+    the choices left out.
+    """
     known, now = policies(here), here.clock()
     recorded, foreign = read_accounts(taken.accounts, now), list[str]()
     names = frozenset(account.host for account in recorded)
     chosen = read_choices(taken.choices, known, now, names, foreign=foreign)
     bringing = Import(
-        here.pool, here.keyring, known, now, recorded=recorded, choices=chosen, folder=_spools(here),
+        here.pool,
+        here.keyring,
+        known,
+        now,
+        recorded=recorded,
+        choices=chosen,
+        folder=_spools(here),
         host=recorded[0].host if len(recorded) == 1 else "",
-    )  # fmt: skip
+    )
     items = [messages.read(taken.messages, Pass(read_progress))]
-    items += [takeouts.read_feedback(taken.feedback, read_progress)] if taken.feedback is not None else []
+    items += (
+        [takeouts.read_feedback(taken.feedback, read_progress)]
+        if taken.feedback is not None
+        else []
+    )
     return _stored(here, bringing, items, store_progress), foreign
 
 
@@ -61,7 +94,10 @@ def _spools(here: Installation) -> Path:
 
 
 def _stored(
-    here: Installation, bringing: Import, items: Iterable[Iterable[Read]], store_progress: Callable[[int], None]
+    here: Installation,
+    bringing: Import,
+    items: Iterable[Iterable[Read]],
+    store_progress: Callable[[int], None],
 ) -> Imported:
     with closing(bringing):
         for several in items:

@@ -1,15 +1,17 @@
 """The elements of a JSON array of any length, one at a time, in memory bounded by one element.
 
-An object that stands where an array could (an export of one conversation, or several objects one after another)
-is an element too, where ``objects`` says so.
+An object that stands where an array could (an export of one conversation, or several objects one
+after another) is an element too, where ``objects`` says so.
 
-Only brackets, commas and strings are understood here, which is enough to find where an element ends (RFC 8259);
-whether an element is valid is for the decoder that gets it. So one bad element costs itself and not the rest.
-An array that is cut off gives the elements that were whole, then a `Flaw`. Arrays written one after another (two
-exports concatenated) count on. For a valid array the elements are those of `json.loads`, in order.
+Only brackets, commas and strings are understood here, which is enough to find where an element ends
+(RFC 8259); whether an element is valid is for the decoder that gets it. So one bad element costs
+itself and not the rest. An array that is cut off gives the elements that were whole, then a `Flaw`.
+Arrays written one after another (two exports concatenated) count on. For a valid array the elements
+are those of `json.loads`, in order.
 
-A string that takes more than STRING_BYTES_MAX in the file becomes OVER_LONG, so that one endless message costs
-itself and not its conversation; `records.bounded` rejects the turn that holds it. Every other string is as it was.
+A string that takes more than STRING_BYTES_MAX in the file becomes OVER_LONG, so that one endless
+message costs itself and not its conversation; `records.bounded` rejects the turn that holds it.
+Every other string is as it was.
 """
 
 from __future__ import annotations
@@ -27,14 +29,16 @@ from licet.vault.content import TURN_BYTES_MAX
 ELEMENT_BYTES_MAX = 256 * 2**20
 STRING_BYTES_MAX = TURN_BYTES_MAX
 KEYS_MAX = 64
-DEPTH_MAX = 50_000  # brackets: a chat of 25,000 turns where turns nest; what goes deeper is counted over and not kept
+# brackets: a chat of 25,000 turns where turns nest; what goes deeper is counted over and not kept
+DEPTH_MAX = 50_000
 
 _SPACE = b" \t\r\n"
 _WINDOW_BYTES = 4096
-# A run goes over everything that cannot end an element, to the next byte that matters: a bracket (or, directly in
-# the array, a comma), a string that the chunk cuts off, or the end of the chunk. Whole strings are part of a run,
-# and so are two levels of brackets that close within it, which spares most steps of the interpreter; no byte is
-# looked at more than three times for that. Possessive, so nothing is tried again.
+# A run goes over everything that cannot end an element, to the next byte that matters: a bracket
+# (or, directly in the array, a comma), a string that the chunk cuts off, or the end of the chunk.
+# Whole strings are part of a run, and so are two levels of brackets that close within it, which
+# spares most steps of the interpreter; no byte is looked at more than three times for that.
+# Possessive, so nothing is tried again.
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _PLAIN = rb'[^"\[\]{}]*+'
 
@@ -47,7 +51,8 @@ _FLAT = rb"[\[{]" + _run_with(_STRING) + rb"[\]}]"
 _LOW = rb"[\[{]" + _run_with(_STRING + rb"|" + _FLAT) + rb"[\]}]"
 _RUN_INSIDE = re.compile(_run_with(_STRING + rb"|" + _LOW), re.S)
 _RUN_BETWEEN = re.compile(rb'[^"\[\]{},]*+(?:' + _STRING + rb'[^"\[\]{},]*+)*+', re.S)
-# A small element and the comma behind it: brackets that hold at most one level of others, or a string.
+# A small element and the comma behind it: brackets that hold at most one level of others, or a
+# string.
 _SMALL = re.compile(rb"[ \t\r\n]*+(" + _LOW + rb"|" + _STRING + rb")[ \t\r\n]*+,", re.S)
 # A string, with the colon that makes it a key; a bracket; or the quote of a string that is cut off.
 TOKEN = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"\s*+(:?)|[\[\]{}"]', re.S)
@@ -61,7 +66,9 @@ class Element:
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """An element that cannot be had, or the end of what can be read; ``index`` is the element's place."""
+    """An element that cannot be had, or the end of what can be read; ``index`` is the element's
+    place.
+    """
 
     index: int
     message: str
@@ -70,18 +77,31 @@ class Flaw:
 Found: TypeAlias = Element | Flaw
 
 
-def records(path: Source, progress: Progress, *, by_lines: bool = False) -> Iterator[tuple[str, bytes | BrokenRecord]]:
-    """The place and the bytes of each record of a file: of each line, or of each element and object.
+def records(
+    path: Source, progress: Progress, *, by_lines: bool = False
+) -> Iterator[tuple[str, bytes | BrokenRecord]]:
+    """The place and the bytes of each record of a file: of each line, or of each element and
+    object.
 
-    An element may hold bytes that are not UTF-8; `records.decode` finds them where it is not told otherwise.
+    An element may hold bytes that are not UTF-8; `records.decode` finds them where it is not told
+    otherwise.
     """
     if by_lines:
         for line in lines(path, progress):
-            yield (line.place, line) if isinstance(line, BrokenRecord) else (f"{path}:{line.number}", line.raw)
+            yield (
+                (line.place, line)
+                if isinstance(line, BrokenRecord)
+                else (f"{path}:{line.number}", line.raw)
+            )
         return
     for found in elements(chunks(path, progress), objects=True, utf8=False):
         place = f"{path}#[{found.index}]"
-        yield place, BrokenRecord(place=place, message=found.message) if isinstance(found, Flaw) else found.raw
+        yield (
+            place,
+            BrokenRecord(place=place, message=found.message)
+            if isinstance(found, Flaw)
+            else found.raw,
+        )
 
 
 def elements(
@@ -93,12 +113,15 @@ def elements(
     string_bytes_max: int = STRING_BYTES_MAX,
     utf8: bool = True,
 ) -> Iterator[Found]:
-    """The elements of an array, or of the array that is the value of the first key ``within`` of an object.
+    """The elements of an array, or of the array that is the value of the first key ``within`` of an
+    object.
 
-    What follows the array of a key is not read. Without ``utf8`` an element may hold bytes that are not UTF-8: then
-    who decodes its parts finds them, and one part is Broken instead of all.
+    What follows the array of a key is not read. Without ``utf8`` an element may hold bytes that are
+    not UTF-8: then who decodes its parts finds them, and one part is Broken instead of all.
     """
-    splitter = _Splitter(element_bytes_max, min(string_bytes_max, element_bytes_max), within, objects, utf8)
+    splitter = _Splitter(
+        element_bytes_max, min(string_bytes_max, element_bytes_max), within, objects, utf8
+    )
     for chunk in chunks:
         if isinstance(chunk, BrokenRecord):
             yield from splitter.finish(chunk.message)
@@ -113,7 +136,9 @@ def elements(
 
 
 def keys(head: bytes) -> frozenset[bytes]:
-    """The keys directly in an object whose text may be cut off anywhere; empty if it is no object."""
+    """The keys directly in an object whose text may be cut off anywhere; empty if it is no
+    object.
+    """
     found: set[bytes] = set()
     depth = 0
     if head.lstrip(_SPACE)[:1] != b"{":
@@ -129,16 +154,20 @@ def keys(head: bytes) -> frozenset[bytes]:
 
 
 def first_keys(head: bytes) -> frozenset[bytes]:
-    """The keys of the object that a head begins with, or of the first one in the array that it begins with."""
+    """The keys of the object that a head begins with, or of the first one in the array that it
+    begins with.
+    """
     return keys(head.lstrip(_SPACE).removeprefix(b"["))
 
 
 @dataclass(slots=True)
 class _Splitter:
-    """Where the split stands between two chunks. ``held`` counts all bytes of the current element, kept or not.
+    """Where the split stands between two chunks. ``held`` counts all bytes of the current element,
+    kept or not.
 
-    ``bare`` says that the element is an object without an array around it. Of a string that a chunk cuts off,
-    ``string_from`` is the number of the piece that it begins with and ``string_held`` what it has taken until here.
+    ``bare`` says that the element is an object without an array around it. Of a string that a chunk
+    cuts off, ``string_from`` is the number of the piece that it begins with and ``string_held``
+    what it has taken until here.
     """
 
     element_bytes_max: int
@@ -167,11 +196,14 @@ class _Splitter:
             if self.depth == 0:
                 at = begin = self._open(chunk, at)
                 if self.stopped and not (self.within and self.opened):
-                    known = "neither a JSON array nor an object" if self.objects else "not a JSON array"
+                    known = (
+                        "neither a JSON array nor an object" if self.objects else "not a JSON array"
+                    )
                     yield Flaw(self.index, f"what stands here is {known}")
                 continue
             if self.depth == 1 and not (self.in_string or self.held or self.bare):
-                while found := _SMALL.match(chunk, at):  # most steps below are spared where elements are small
+                # most steps below are spared where elements are small
+                while found := _SMALL.match(chunk, at):
                     yield self._element(found[1])
                     at = begin = found.end()
                     self.index, self.after_comma = self.index + 1, True
@@ -201,7 +233,9 @@ class _Splitter:
             self._keep(chunk[begin:])
 
     def finish(self, damage: str = "") -> Iterator[Found]:
-        """What is left where the bytes end; an element that is closed but has nothing behind it was whole."""
+        """What is left where the bytes end; an element that is closed but has nothing behind it was
+        whole.
+        """
         if self.stopped or self.depth == 0:
             if damage:
                 yield Flaw(self.index, damage)
@@ -209,17 +243,24 @@ class _Splitter:
         closed = b"".join(self.pieces).rstrip(_SPACE)[-1:] in (b"}", b"]", b'"')
         if self.depth == 1 and not self.in_string and closed:
             yield from self._end_element(comma=True)
-        yield Flaw(self.index, damage or f"the file ends before the {'object' if self.bare else 'array'} does")
+        yield Flaw(
+            self.index,
+            damage or f"the file ends before the {'object' if self.bare else 'array'} does",
+        )
 
     def _start(self, chunk: bytes) -> int:
         if not self.first:
             return 0
         self.first = False
-        found = re.search(rb'"' + self.within.encode() + rb'"\s*:\s*', chunk) if self.within else None
+        found = (
+            re.search(rb'"' + self.within.encode() + rb'"\s*:\s*', chunk) if self.within else None
+        )
         return found.end() if found else 0
 
     def _open(self, chunk: bytes, at: int) -> int:
-        """Behind the bracket that opens an array, or behind white space; stops where there is neither."""
+        """Behind the bracket that opens an array, or behind white space; stops where there is
+        neither.
+        """
         byte = chunk[at : at + 1]
         if byte == b"[" and not (self.within and self.opened):
             self.depth, self.after_comma, self.opened = 1, False, True
@@ -237,7 +278,9 @@ class _Splitter:
         return found.end()
 
     def _over_brackets(self, chunk: bytes, at: int) -> int:
-        """Behind the bytes of an element that nests too deeply, a window at a time: none of them can end it or begin a string."""
+        """Behind the bytes of an element that nests too deeply, a window at a time: none of them
+        can end it or begin a string.
+        """
         while at < len(chunk):
             window = chunk[at : at + _WINDOW_BYTES]
             opened = window.count(b"[") + window.count(b"{")
@@ -249,7 +292,9 @@ class _Splitter:
         return at
 
     def _leave_string(self, chunk: bytes, at: int) -> int:
-        """Behind the string that an earlier chunk began, or at the end of this chunk, still in it."""
+        """Behind the string that an earlier chunk began, or at the end of this chunk, still in
+        it.
+        """
         if self.escaped:
             self.escaped = False
             self._keep_string(chunk[at : at + 1])

@@ -1,15 +1,18 @@
-"""LibreChat's export of one conversation as JSON: recursive (a tree), or flat with parents, with branches or without.
+"""LibreChat's export of one conversation as JSON: recursive (a tree), or flat with parents, with
+branches or without.
 
-This follows ``{"conversationId", "title", "branches", "recursive", "messages": [..]}`` as the client writes it. In a
-recursive export each message holds its answers in ``children``, so a long conversation is nested as deep as it is
-long; it is flattened here without recursion.
+This follows ``{"conversationId", "title", "branches", "recursive", "messages": [..]}`` as the
+client writes it. In a recursive export each message holds its answers in ``children``, so a long
+conversation is nested as deep as it is long; it is flattened here without recursion.
 
-* The export does not say which branch was shown last. The client shows the newest answer and the newest edit, so
-  the branch is the one of the last child of the last child, from the last root; the others are Skipped.
-* ``isCreatedByUser`` says who speaks. A message marked ``error`` is the client's word and is Skipped.
-* Parts of an answer (``content``) come before its ``text``. A tool's call and its output are in one part: the call is
-  the assistant's, the output a turn of its own, Role.tool with origin `tool`. Reasoning (``think``) is Skipped, and so
-  is each part of a type that is not known.
+* The export does not say which branch was shown last. The client shows the newest answer and the
+  newest edit, so the branch is the one of the last child of the last child, from the last root; the
+  others are Skipped.
+* ``isCreatedByUser`` says who speaks. A message marked ``error`` is the client's word and is
+  Skipped.
+* Parts of an answer (``content``) come before its ``text``. A tool's call and its output are in one
+  part: the call is the assistant's, the output a turn of its own, Role.tool with origin `tool`.
+  Reasoning (``think``) is Skipped, and so is each part of a type that is not known.
 * The place of a message counts all messages in the order of the document, however deep they lie.
 * A conversation with ``isTemporary`` or ``expiredAt`` is kept out whole: its owner asked for that.
 """
@@ -102,7 +105,8 @@ _text_json: msgspec.json.Decoder[str | None] = msgspec.json.Decoder(str | None)
 
 @dataclass(slots=True)
 class _Frame:
-    """An open bracket of the document: a message, or the list of messages that a message or the document holds.
+    """An open bracket of the document: a message, or the list of messages that a message or the
+    document holds.
 
     ``begin`` is where what is not yet in ``pieces`` begins, in a list where its last message ends.
     ``number`` is that of the message, -1 for the document.
@@ -137,7 +141,9 @@ def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
             yield from _read_conversation(place, conversation, flat, raw)
 
 
-def _read_conversation(place: str, conversation: _Conversation, flat: _Flat, raw: bytes) -> Iterator[Read]:
+def _read_conversation(
+    place: str, conversation: _Conversation, flat: _Flat, raw: bytes
+) -> Iterator[Read]:
     setting = Setting(
         host_conversation=conversation.conversationId or stable_id(raw),
         kind=ConversationKind.chat,
@@ -159,8 +165,8 @@ def _read_conversation(place: str, conversation: _Conversation, flat: _Flat, raw
 
 @dataclass(slots=True)
 class _Flat:
-    """The document without its messages, each message without its children, and the message that it lies in; ``odd``:
-    in how many places something stands among the messages that is none.
+    """The document without its messages, each message without its children, and the message that it
+    lies in; ``odd``: in how many places something stands among the messages that is none.
     """
 
     document: bytes = b""
@@ -170,7 +176,9 @@ class _Flat:
 
 
 def _flattened(raw: bytes) -> _Flat:
-    """Cuts the lists of messages out of what they stand in; brackets that are none of these are left as they are."""
+    """Cuts the lists of messages out of what they stand in; brackets that are none of these are
+    left as they are.
+    """
     flat, stack, key, count = _Flat(document=raw), list[_Frame | None](), b"", 0
     for token in json_stream.TOKEN.finditer(raw):
         byte = token[0][:1]
@@ -184,7 +192,12 @@ def _flattened(raw: bytes) -> _Flat:
                 count += 1
                 flat.odd += _is_odd(raw[top.begin : token.start()])
             stack.append(_Frame(False, number, parent, token.start()))
-        elif byte == b"[" and top and not top.is_list and key == (b"messages" if top.number < 0 else b"children"):
+        elif (
+            byte == b"["
+            and top
+            and not top.is_list
+            and key == (b"messages" if top.number < 0 else b"children")
+        ):
             top.pieces.append(raw[top.begin : token.start()] + b"[]")
             stack.append(_Frame(True, -1, top.number, token.end()))
         elif byte in b"[{":
@@ -214,7 +227,9 @@ def _close(flat: _Flat, closed: _Frame, rest: bytes) -> None:
 
 
 def _shown(flat: _Flat) -> frozenset[int]:
-    """The numbers of the messages on the branch of the last child of the last child, from the last root."""
+    """The numbers of the messages on the branch of the last child of the last child, from the last
+    root.
+    """
     places = {number: decode_or(raw, _place, _Place()) for number, raw in flat.messages.items()}
     number_of = {place.messageId: n for n, place in places.items() if place.messageId}
     parents: dict[str, str | None] = {}
@@ -242,14 +257,18 @@ def _read_message(place: str, setting: Setting, number: int, raw: bytes) -> Iter
         yield BrokenRecord(place=place, message="it does not say who speaks")
     else:
         said = _said(message, TurnRole.user if message.isCreatedByUser else TurnRole.assistant)
-        yield from setting.turns(place, message.messageId or str(number), moment(message.createdAt), said)
+        yield from setting.turns(
+            place, message.messageId or str(number), moment(message.createdAt), said
+        )
         yield from unread(place, map(_passed_over, message.content or []))
 
 
 def _said(message: _Message, role: TurnRole) -> Iterator[RecordedPart]:
     parts = message.content or [_Part(type="text", text=message.text)]
     model = (message.model or "") if role is TurnRole.assistant else ""
-    attachments = tuple(file.filename or file.file_id or file.type or "unnamed" for file in message.files or [])
+    attachments = tuple(
+        file.filename or file.file_id or file.type or "unnamed" for file in message.files or []
+    )
     texts: list[str] = []
     for part in parts:
         if part.type != "tool_call" or part.tool_call is None:
@@ -257,9 +276,15 @@ def _said(message: _Message, role: TurnRole) -> Iterator[RecordedPart]:
             continue
         called = part.tool_call
         call = ToolCall(id=called.id or "", name=called.name or "", arguments=_arguments(called))
-        yield by(role, Content(text=_joined(texts), tool_calls=(call,), attachments=attachments, model=model))
+        yield by(
+            role,
+            Content(text=_joined(texts), tool_calls=(call,), attachments=attachments, model=model),
+        )
         if called.output is not None:
-            yield by(TurnRole.tool, Content(text=called.output, tool_call_id=call.id, tool_name=call.name))
+            yield by(
+                TurnRole.tool,
+                Content(text=called.output, tool_call_id=call.id, tool_name=call.name),
+            )
         texts, attachments = [], ()
     yield by(role, Content(text=_joined(texts), attachments=attachments, model=model))
 
@@ -274,7 +299,11 @@ def _passed_over(part: _Part) -> str:
     """Why a part is no turn's; empty where it is."""
     if part.type == "think":
         return THINKING
-    return "" if part.type == "text" or (part.type == "tool_call" and part.tool_call is not None) else UNKNOWN_PART
+    return (
+        ""
+        if part.type == "text" or (part.type == "tool_call" and part.tool_call is not None)
+        else UNKNOWN_PART
+    )
 
 
 def _joined(texts: list[str]) -> str:

@@ -1,14 +1,17 @@
-"""The bytes of a file in bounded memory: chunks, lines, and its head. A name that ends in `.gz` is unpacked.
+"""The bytes of a file in bounded memory: chunks, lines, and its head. A name that ends in `.gz` is
+unpacked.
 
 A file is a path, or a member of an archive; both are read alike.
 
-Nothing raises once a file is open: damage becomes one `BrokenRecord` with the place, and what was whole before it is
-kept. A line ends with a line feed; a carriage return before it, a byte order mark at the start and empty lines
-are not content (RFC 8259 forbids the mark and lets a reader ignore it). A line over ``line_bytes_max`` or one
-that is not UTF-8 is Broken by its number, and reading goes on behind it. In a long line of JSON a string that takes
-more than TURN_BYTES_MAX becomes OVER_LONG, so that one endless message costs itself and not its conversation.
+Nothing raises once a file is open: damage becomes one `BrokenRecord` with the place, and what was
+whole before it is kept. A line ends with a line feed; a carriage return before it, a byte order
+mark at the start and empty lines are not content (RFC 8259 forbids the mark and lets a reader
+ignore it). A line over ``line_bytes_max`` or one that is not UTF-8 is Broken by its number, and
+reading goes on behind it. In a long line of JSON a string that takes more than TURN_BYTES_MAX
+becomes OVER_LONG, so that one endless message costs itself and not its conversation.
 
-Progress counts bytes of the file as it lies on disk, so that the sum over a file is its size, packed or not.
+Progress counts bytes of the file as it lies on disk, so that the sum over a file is its size,
+packed or not.
 """
 
 from __future__ import annotations
@@ -34,7 +37,8 @@ CHUNK_BYTES = 2**20
 LINE_BYTES_MAX = 256 * 2**20
 HEAD_BYTES = 2**16
 LONG_LINE_BYTES = 16 * 2**20
-# To the quote that ends a string, or to a backslash that a chunk cuts off. Possessive, so nothing is tried again.
+# To the quote that ends a string, or to a backslash that a chunk cuts off. Possessive, so nothing
+# is tried again.
 REST_OF_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.S)
 
 OWNER_BYTES_MAX = 1024
@@ -55,7 +59,9 @@ class TextLine(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """An open file: its bytes, unpacked, and the file below, which knows how much of it was consumed."""
+    """An open file: its bytes, unpacked, and the file below, which knows how much of it was
+    consumed.
+    """
 
     stream: BufferedReader | gzip.GzipFile | Unpacked
     below: BufferedReader | Unpacked
@@ -81,19 +87,24 @@ def _open(path: Source) -> Iterator[_Opened]:
 
 
 def head(path: Source) -> bytes:
-    """The first bytes of a file, unpacked, without a byte order mark; raises OSError where it cannot be opened."""
+    """The first bytes of a file, unpacked, without a byte order mark; raises OSError where it
+    cannot be opened.
+    """
     start = b""
     with _open(path) as opened:
         try:
             while len(start) < HEAD_BYTES and (more := opened.stream.read1(HEAD_BYTES)):
                 start += more
         except _DAMAGE:
-            pass  # what can be read is enough to recognise a file; its reader says where the damage is
+            # what can be read is enough to recognise a file; its reader says where the damage is
+            pass
     return start[:HEAD_BYTES].removeprefix(_MARK)
 
 
 def chunks(path: Source, progress: Progress) -> Iterator[bytes | BrokenRecord]:
-    """The bytes of a file in order, at most CHUNK_BYTES at a time; at most one Broken, and that is the last."""
+    """The bytes of a file in order, at most CHUNK_BYTES at a time; at most one Broken, and that is
+    the last.
+    """
     with ExitStack() as stack:
         try:
             opened = stack.enter_context(_open(path))
@@ -103,7 +114,8 @@ def chunks(path: Source, progress: Progress) -> Iterator[bytes | BrokenRecord]:
         consumed, first = 0, True
         while True:
             try:
-                # One read of the file below at most, so that what was unpacked before damage is not lost with it.
+                # One read of the file below at most, so that what was unpacked before damage is not
+                # lost with it.
                 chunk = opened.stream.read1(CHUNK_BYTES)
             except _DAMAGE:
                 yield BrokenRecord(place=str(path), message="the file ends early or is damaged")
@@ -118,10 +130,12 @@ def chunks(path: Source, progress: Progress) -> Iterator[bytes | BrokenRecord]:
 
 
 def has_several(path: Source, owner: Pattern[bytes]) -> bool:
-    """Whether a file names more than one owner, by what the first group of ``owner`` finds in its bytes.
+    """Whether a file names more than one owner, by what the first group of ``owner`` finds in its
+    bytes.
 
-    Asked before a file is read, because its first conversation must not be taken for somebody else's. Content is
-    quoted in JSON and cannot look like a key; if it did, the file would count as several people's, which only narrows.
+    Asked before a file is read, because its first conversation must not be taken for somebody
+    else's. Content is quoted in JSON and cannot look like a key; if it did, the file would count as
+    several people's, which only narrows.
     """
     found: set[bytes] = set()
     tail = b""
@@ -136,7 +150,9 @@ def has_several(path: Source, owner: Pattern[bytes]) -> bool:
     return False
 
 
-def lines(path: Source, progress: Progress, line_bytes_max: int = LINE_BYTES_MAX) -> Iterator[TextLine | BrokenRecord]:
+def lines(
+    path: Source, progress: Progress, line_bytes_max: int = LINE_BYTES_MAX
+) -> Iterator[TextLine | BrokenRecord]:
     """Every line of a file that is not empty, or what is wrong with it."""
     number, line = 1, _Gathered(line_bytes_max)
     damage: list[BrokenRecord] = []
@@ -163,8 +179,8 @@ def lines(path: Source, progress: Progress, line_bytes_max: int = LINE_BYTES_MAX
 class _Gathered:
     """A line as it comes in. Over its bound nothing is kept: it is Broken whatever else it holds.
 
-    Over LONG_LINE_BYTES it is read as JSON, only as far as where its strings begin and end. ``string_from`` is where
-    the string that is open begins, ``string_held`` how much of it came.
+    Over LONG_LINE_BYTES it is read as JSON, only as far as where its strings begin and end.
+    ``string_from`` is where the string that is open begins, ``string_held`` how much of it came.
     """
 
     bytes_max: int
@@ -226,7 +242,9 @@ class _Gathered:
 
 def _line(path: Source, number: int, line: _Gathered) -> Iterator[TextLine | BrokenRecord]:
     if line.held > line.bytes_max:
-        yield BrokenRecord(place=f"{path}:{number}", message=f"the line is over {sized(line.bytes_max)}")
+        yield BrokenRecord(
+            place=f"{path}:{number}", message=f"the line is over {sized(line.bytes_max)}"
+        )
         return
     raw = line.raw().strip(b" \t\r")
     if not raw:

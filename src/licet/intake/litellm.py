@@ -1,22 +1,25 @@
-"""LiteLLM's logs of calls: one `StandardLoggingPayload` a line, or a document of them, as the proxy's loggers write it.
+"""LiteLLM's logs of calls: one `StandardLoggingPayload` a line, or a document of them, as the
+proxy's loggers write it.
 
 The specification is LiteLLM's logging specification of the proxy. What it promises:
 
-* It is traffic of an API, so the surface is `api`, which the published terms leave out of every use; an operator whose
-  proxy stands behind an app of their own says otherwise at the import.
-* Whose a call is: ``end_user``, else the end user of the key, else the ``user`` that the caller named, else the owner of
-  the key.
-* Whatever asks not to be logged (``no-log`` or ``turn_off_message_logging``, wherever it stands) makes the whole call
-  Skipped, as does text that the proxy redacted. No mark of any kind makes more of a call usable.
-* A call repeats what was said before it. Calls of one session (``litellm_session_id``, ``session_id``, else
-  ``trace_id``) are one conversation, and a message is named by the hash of what it says and by how often it was said
-  before in its call: so what is repeated is one turn, however much of it a later call still holds. A call without
-  a session is a conversation of its own.
-* `system` and `developer` are the host's instructions, with the tools that the call offered (`tools` or `functions` of its
-  `model_parameters`), behind the person's words. Of several answers the first is read. A call whose messages are no dialogue
-  (an embedding, an image) is Skipped.
-* ``startTime`` is written without a zone by most loggers, and a zone is never guessed: the time is that of the
-  answer (``created``), which is in epoch seconds.
+* It is traffic of an API, so the surface is `api`, which the published terms leave out of every
+  use; an operator whose proxy stands behind an app of their own says otherwise at the import.
+* Whose a call is: ``end_user``, else the end user of the key, else the ``user`` that the caller
+  named, else the owner of the key.
+* Whatever asks not to be logged (``no-log`` or ``turn_off_message_logging``, wherever it stands)
+  makes the whole call Skipped, as does text that the proxy redacted. No mark of any kind makes more
+  of a call usable.
+* A call repeats what was said before it. Calls of one session (``litellm_session_id``,
+  ``session_id``, else ``trace_id``) are one conversation, and a message is named by the hash of
+  what it says and by how often it was said before in its call: so what is repeated is one turn,
+  however much of it a later call still holds. A call without a session is a conversation of its
+  own.
+* `system` and `developer` are the host's instructions, with the tools that the call offered
+  (`tools` or `functions` of its `model_parameters`), behind the person's words. Of several answers
+  the first is read. A call whose messages are no dialogue (an embedding, an image) is Skipped.
+* ``startTime`` is written without a zone by most loggers, and a zone is never guessed: the time is
+  that of the answer (``created``), which is in epoch seconds.
 """
 
 from __future__ import annotations
@@ -31,7 +34,15 @@ from licet.intake import json_stream
 from licet.intake.lines import Source, head
 from licet.intake.messages import Dialogue, read_message, with_instructions
 from licet.intake.read_turn import BrokenRecord, Read, ReadTurn, SkippedRecord
-from licet.intake.records import Pass, Setting, UnreadableRecord, decode, moment, nothing_said, stable_id
+from licet.intake.records import (
+    Pass,
+    Setting,
+    UnreadableRecord,
+    decode,
+    moment,
+    nothing_said,
+    stable_id,
+)
 from licet.plugins.offered_tools import offered_text
 from licet.policy.state import ConversationKind
 
@@ -118,20 +129,31 @@ def _read_call(place: str, call: _Call, raw: bytes, one_pass: Pass) -> Iterator[
         yield SkippedRecord(place=place, reason="a call that asks not to be logged")
         return
     messages = decode(bytes(call.messages) or b"null", _list)
-    if isinstance(messages, UnreadableRecord) or not all(bytes(message).startswith(b"{") for message in messages):
+    if isinstance(messages, UnreadableRecord) or not all(
+        bytes(message).startswith(b"{") for message in messages
+    ):
         yield SkippedRecord(place=place, reason="a call that is no dialogue")
         return
     response = decode(bytes(call.response) or b"null", _response)
     answer = response if isinstance(response, _Response) else _Response()
     dialogue = Dialogue(
         Setting(
-            _session(call) or stable_id(raw), kind=ConversationKind.chat, surface="api", host_account=_account(call)
+            _session(call) or stable_id(raw),
+            kind=ConversationKind.chat,
+            surface="api",
+            host_account=_account(call),
         ),
         at=moment(call.startTime) or moment(answer.created),
         model=answer.model or call.model or "",
     )
-    choices = [bytes(choice.message) for choice in answer.choices or [] if bytes(choice.message) not in (b"", b"null")]
-    said = [(f"{place}.messages[{index}]", bytes(message)) for index, message in enumerate(messages)]
+    choices = [
+        bytes(choice.message)
+        for choice in answer.choices or []
+        if bytes(choice.message) not in (b"", b"null")
+    ]
+    said = [
+        (f"{place}.messages[{index}]", bytes(message)) for index, message in enumerate(messages)
+    ]
     said += [(f"{place}.response.choices[0]", message) for message in choices[:1]]
     parameters = call.model_parameters or {}
     dialogue.offered = offered_text(parameters.get("tools") or parameters.get("functions"))
@@ -154,24 +176,35 @@ def _unread_answer(place: str, raw: bytes, why: UnreadableRecord) -> Read:
 
 
 def _named(turn: ReadTurn, times: Counter[str], one_pass: Pass) -> Read:
-    """The turn under the name of what it says, or Skipped if this pass has it, or if the proxy took its words out."""
+    """The turn under the name of what it says, or Skipped if this pass has it, or if the proxy took
+    its words out.
+    """
     said = turn.content
     if _REDACTED in said.text:
         return SkippedRecord(place=turn.place, reason="redacted by the proxy")
     calls = [(call.id, call.name, call.arguments) for call in said.tool_calls]
     tools = [said.tools] if said.tools else []
-    what = stable_id(_identity.encode((turn.role, said.text, calls, said.tool_call_id, said.attachments, *tools)))
+    what = stable_id(
+        _identity.encode((turn.role, said.text, calls, said.tool_call_id, said.attachments, *tools))
+    )
     times[what] += 1
     host_turn = what if times[what] == 1 else f"{what}#{times[what]}"
     seen = f"{turn.host_account}\n{turn.host_conversation}\n{host_turn}"
     if seen in one_pass.seen:
-        return SkippedRecord(place=turn.place, reason="a repetition of what was said in an earlier call")
+        return SkippedRecord(
+            place=turn.place, reason="a repetition of what was said in an earlier call"
+        )
     one_pass.seen.note(seen)
     return msgspec.structs.replace(turn, host_turn=host_turn)
 
 
 def _is_unlogged(call: _Call) -> bool:
-    places = (call.metadata, call.model_parameters, call.litellm_params, call.standard_callback_dynamic_params)
+    places = (
+        call.metadata,
+        call.model_parameters,
+        call.litellm_params,
+        call.standard_callback_dynamic_params,
+    )
     return any(value not in _OFF for value in (call.no_log, call.turn_off_message_logging)) or any(
         _has_flag(place, FLAGS_DEPTH_MAX) for place in places
     )
@@ -180,14 +213,25 @@ def _is_unlogged(call: _Call) -> bool:
 def _has_flag(value: object, depth: int) -> bool:
     if not isinstance(value, dict) or depth == 0:
         return False
-    return any((key in _NO_LOG and flag not in _OFF) or _has_flag(flag, depth - 1) for key, flag in value.items())
+    return any(
+        (key in _NO_LOG and flag not in _OFF) or _has_flag(flag, depth - 1)
+        for key, flag in value.items()
+    )
 
 
 def _session(call: _Call) -> str:
     metadata = call.metadata or {}
     asked = metadata.get("requester_metadata")
-    given = [place.get(key) for place in (metadata, asked) if isinstance(place, dict) for key in _SESSIONS]
-    return next((found for found in (*given, call.trace_id, call.id) if isinstance(found, str) and found), "")
+    given = [
+        place.get(key)
+        for place in (metadata, asked)
+        if isinstance(place, dict)
+        for key in _SESSIONS
+    ]
+    return next(
+        (found for found in (*given, call.trace_id, call.id) if isinstance(found, str) and found),
+        "",
+    )
 
 
 def _account(call: _Call) -> str:

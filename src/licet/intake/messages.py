@@ -1,16 +1,19 @@
-"""JSON lines of conversations in the shape of OpenAI's ``messages``: one ``{"messages": [..]}`` a line.
+"""JSON lines of conversations in the shape of OpenAI's ``messages``: one ``{"messages": [..]}`` a
+line.
 
-A line may carry ``conversation_id`` or ``id``, ``created_at`` or ``timestamp``, ``model``, ``title``, ``account`` or
-``user``, the host's id of the account that it belongs to, and ``project`` and ``project_title``, the host's project that
-the conversation belongs to; a message its own id and time, else it has the line's time. Times are ISO 8601 with a zone,
-or epoch seconds. Without an id a conversation is named by the BLAKE2b hash of its line in canonical form (keys sorted,
-no white space), so that the same line in two files is one conversation; without one a message is named by its index.
+A line may carry ``conversation_id`` or ``id``, ``created_at`` or ``timestamp``, ``model``,
+``title``, ``account`` or ``user``, the host's id of the account that it belongs to, and ``project``
+and ``project_title``, the host's project that the conversation belongs to; a message its own id and
+time, else it has the line's time. Times are ISO 8601 with a zone, or epoch seconds. Without an id a
+conversation is named by the BLAKE2b hash of its line in canonical form (keys sorted, no white
+space), so that the same line in two files is one conversation; without one a message is named by
+its index.
 
-`system` and `developer` are the host's instructions, of Role.system, with the tools that it offered: ``tools`` of the message or
-of the line, or the older ``functions``. They come behind the person's first words, because a permission is theirs. `tool`
-and the older `function` are Role.tool with origin `tool`. An author
-of any other name is Broken: it cannot be said who spoke. The host application wrote these lines, so the surface
-is `app`; an import can say otherwise.
+`system` and `developer` are the host's instructions, of Role.system, with the tools that it
+offered: ``tools`` of the message or of the line, or the older ``functions``. They come behind the
+person's first words, because a permission is theirs. `tool` and the older `function` are Role.tool
+with origin `tool`. An author of any other name is Broken: it cannot be said who spoke. The host
+application wrote these lines, so the surface is `app`; an import can say otherwise.
 
 The shape of a message is that of other formats too: they read theirs with `read_message`.
 """
@@ -131,9 +134,13 @@ _anything = msgspec.json.Decoder()
 
 
 def recognises(path: Source, head: bytes) -> bool:
-    """Whether one of the first lines is an object with messages. Its end may lie beyond the head."""
+    """Whether one of the first lines is an object with messages. Its end may lie beyond the
+    head.
+    """
     first_lines = head.split(b"\n", HEAD_LINES_MAX)[:HEAD_LINES_MAX]
-    return any(b"messages" in keys and not keys & _OTHERS for keys in map(json_stream.keys, first_lines))
+    return any(
+        b"messages" in keys and not keys & _OTHERS for keys in map(json_stream.keys, first_lines)
+    )
 
 
 def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
@@ -155,8 +162,12 @@ def _read_line(place: str, line: _Line, raw: bytes) -> Iterator[Read]:
     dialogue = Dialogue(
         Setting(
             host_conversation=_name(line.conversation_id, line.id) or stable_id(canonical(raw)),
-            kind=ConversationKind.code if line.kind == ConversationKind.code.value else ConversationKind.chat,
-            surface=line.surface if isinstance(line.surface, str) and NAME.fullmatch(line.surface) else "app",
+            kind=ConversationKind.code
+            if line.kind == ConversationKind.code.value
+            else ConversationKind.chat,
+            surface=line.surface
+            if isinstance(line.surface, str) and NAME.fullmatch(line.surface)
+            else "app",
             title=line.title or "",
             host_account=_name(line.account, line.user),
             incognito=line.incognito is True,
@@ -179,8 +190,9 @@ def _read_line(place: str, line: _Line, raw: bytes) -> Iterator[Read]:
 
 
 def with_instructions(place: str, dialogue: Dialogue, read: Iterable[Read]) -> Iterator[Read]:
-    """What was ``read`` with the host's instructions behind the next words of the person, or at the end. Tools that were
-    offered without a word of instruction are a turn of their own, at ``place``.
+    """What was ``read`` with the host's instructions behind the next words of the person, or at the
+    end. Tools that were offered without a word of instruction are a turn of their own, at
+    ``place``.
     """
     items, held = list(read), list[Read]()
     if dialogue.offered:
@@ -199,8 +211,9 @@ def with_instructions(place: str, dialogue: Dialogue, read: Iterable[Read]) -> I
 
 @dataclass(slots=True)
 class Dialogue:
-    """What is known of all its messages: ``at`` and ``model`` are for those that have none; ``calls`` were made, and the tools
-    ``offered``, as JSON text, are still to be told with the host's instructions.
+    """What is known of all its messages: ``at`` and ``model`` are for those that have none;
+    ``calls`` were made, and the tools ``offered``, as JSON text, are still to be told with the
+    host's instructions.
     """
 
     setting: Setting
@@ -237,7 +250,9 @@ def _content(dialogue: Dialogue, message: DialogueMessage) -> Content:
         text=text_of(parts, message.refusal),
         tool_calls=asked,
         tool_call_id=call_id if role is TurnRole.tool else "",
-        tool_name=(message.name or dialogue.calls.get(call_id) or "") if role is TurnRole.tool else "",
+        tool_name=(message.name or dialogue.calls.get(call_id) or "")
+        if role is TurnRole.tool
+        else "",
         attachments=_attachments(parts),
         model=dialogue.model if role is TurnRole.assistant else "",
         tools=tools,
@@ -253,9 +268,15 @@ def _name(*ids: str | int | None) -> str:
 
 
 def canonical(raw: bytes) -> bytes:
-    """The JSON of a value with its keys sorted and no white space; the bytes themselves if they are not JSON."""
+    """The JSON of a value with its keys sorted and no white space; the bytes themselves if they are
+    not JSON.
+    """
     value = decode(raw, _anything)
-    return raw if isinstance(value, UnreadableRecord) else msgspec.json.encode(value, order="deterministic")
+    return (
+        raw
+        if isinstance(value, UnreadableRecord)
+        else msgspec.json.encode(value, order="deterministic")
+    )
 
 
 def parts_of(message: DialogueMessage) -> list[str | ContentPart]:
@@ -268,7 +289,9 @@ def text_of(parts: list[str | ContentPart], refusal: str | None = None) -> str:
 
 
 def _attachments(parts: list[str | ContentPart]) -> tuple[str, ...]:
-    """A name for each part that is not text; a picture given as its own bytes is named by its part's type."""
+    """A name for each part that is not text; a picture given as its own bytes is named by its
+    part's type.
+    """
     return tuple(
         _attachment(part)
         for part in parts

@@ -1,17 +1,23 @@
 """Open WebUI's export of chats: an array of chats, each a tree of messages under ``chat.history``.
 
-This follows exports as they are written. The export of feedback is a file of its own, an array of ratings: each becomes
-feedback of its person on the message that it names. The snapshot of the chat in it is not read: Open WebUI takes it
-without asking, so what is shared is the rating, unless the rating's own ``data.share`` says that the person was asked.
+This follows exports as they are written. The export of feedback is a file of its own, an array of
+ratings: each becomes feedback of its person on the message that it names. The snapshot of the chat
+in it is not read: Open WebUI takes it without asking, so what is shared is the rating, unless the
+rating's own ``data.share`` says that the person was asked.
 
-* A conversation is the branch from ``history.currentId`` up to the root; without that, from the last message. The
-  answers of other models and those that were regenerated lie beside it and are Skipped.
-* Newer answers carry ``output``, in the shape of OpenAI's responses: that is read, item by item. A call is the
-  assistant's, its output a turn of its own, Role.tool with origin `tool`; reasoning is Skipped.
-* Older answers have all of that in ``content``, as ``<details type="..">``. Reasoning in it is cut out; what a tool or
-  an interpreter gave becomes a turn of Role.tool. One that is not closed reaches to the end: in doubt it is a tool's.
-* What a search or a document gave to an answer (``sources``) is Skipped. Files are named, and not taken in.
-* An administrator's export holds the chats of several users; then each conversation carries its ``user_id``.
+* A conversation is the branch from ``history.currentId`` up to the root; without that, from the
+  last message. The answers of other models and those that were regenerated lie beside it and are
+  Skipped.
+* Newer answers carry ``output``, in the shape of OpenAI's responses: that is read, item by item. A
+  call is the assistant's, its output a turn of its own, Role.tool with origin `tool`; reasoning is
+  Skipped.
+* Older answers have all of that in ``content``, as ``<details type="..">``. Reasoning in it is cut
+  out; what a tool or an interpreter gave becomes a turn of Role.tool. One that is not closed
+  reaches to the end: in doubt it is a tool's.
+* What a search or a document gave to an answer (``sources``) is Skipped. Files are named, and not
+  taken in.
+* An administrator's export holds the chats of several users; then each conversation carries its
+  ``user_id``.
 """
 
 from __future__ import annotations
@@ -175,18 +181,25 @@ def _read_rating(place: str, raw: bytes, *, several: bool) -> Read:
     if said is None or not meta.chat_id or not meta.message_id:
         return SkippedRecord(place=place, reason="a rating of nothing, or no rating")
     return ReadFeedback(
-        place=place, host_conversation=meta.chat_id, host_turn=meta.message_id, host_feedback=rating.id,
-        at=moment(rating.created_at), rating=said, comment=data.comment or "",
+        place=place,
+        host_conversation=meta.chat_id,
+        host_turn=meta.message_id,
+        host_feedback=rating.id,
+        at=moment(rating.created_at),
+        rating=said,
+        comment=data.comment or "",
         share=Share(data.share) if data.share in _SHARES else Share.rating,
         host_account=(rating.user_id or "") if several else "",
-    )  # fmt: skip
+    )
 
 
 _UP_OR_DOWN = {"1": "up", "1.0": "up", "-1": "down", "-1.0": "down"}
 _SHARES = frozenset(share.value for share in Share)
 
 
-def _read_conversation(place: str, conversation: _Conversation, raw: bytes, owner: str) -> Iterator[Read]:
+def _read_conversation(
+    place: str, conversation: _Conversation, raw: bytes, owner: str
+) -> Iterator[Read]:
     history = conversation.chat.history
     setting = Setting(
         host_conversation=conversation.id or stable_id(raw),
@@ -208,7 +221,10 @@ def _read_conversation(place: str, conversation: _Conversation, raw: bytes, owne
 
 
 def _shown(history: _History) -> list[str]:
-    parents = {key: decode_or(bytes(raw), _place, _Place()).parentId for key, raw in history.messages.items()}
+    parents = {
+        key: decode_or(bytes(raw), _place, _Place()).parentId
+        for key, raw in history.messages.items()
+    }
     last = next(reversed(parents), None)
     return branch(parents, history.currentId if history.currentId in parents else last)
 
@@ -234,13 +250,19 @@ def _passed_over(message: _Message) -> Iterator[str]:
         for part in item.output if isinstance(item.output, list) else ():
             yield "" if part.text else UNKNOWN_PART
     if message.role == "assistant" and not message.output:
-        yield from (THINKING for block in _DETAILS.finditer(message.content or "") if block["type"] == "reasoning")
+        yield from (
+            THINKING
+            for block in _DETAILS.finditer(message.content or "")
+            if block["type"] == "reasoning"
+        )
     yield from ("what was looked up for an answer" for _ in message.sources or [])
 
 
 def _said(message: _Message) -> Iterator[RecordedPart]:
     if message.role == "user":
-        files = tuple(file.name or file.id or file.type or "unnamed" for file in message.files or [])
+        files = tuple(
+            file.name or file.id or file.type or "unnamed" for file in message.files or []
+        )
         yield by(TurnRole.user, Content(text=message.content or "", attachments=files))
     elif message.output:
         yield from _said_in_output(message.output, message.model or "")
@@ -258,11 +280,15 @@ def _said_in_output(output: list[_Item], model: str) -> Iterator[RecordedPart]:
         elif item.type == "function_call":
             names[call_id] = item.name or ""
             calls.append(ToolCall(id=call_id, name=names[call_id], arguments=_arguments(item)))
-        elif item.type != "reasoning":  # a call's output, or what is not known: the assistant's words are messages
+        # a call's output, or what is not known: the assistant's words are messages
+        elif item.type != "reasoning":
             yield by(TurnRole.assistant, _answer(texts, calls, model))
             given = _joined(item.content if item.output is None else item.output)
             if given or item.type == "function_call_output":
-                yield by(TurnRole.tool, Content(text=given, tool_call_id=call_id, tool_name=names.get(call_id, "")))
+                yield by(
+                    TurnRole.tool,
+                    Content(text=given, tool_call_id=call_id, tool_name=names.get(call_id, "")),
+                )
             texts, calls = [], []
     yield by(TurnRole.assistant, _answer(texts, calls, model))
 
@@ -274,10 +300,14 @@ def _said_in_text(text: str, model: str) -> Iterator[RecordedPart]:
         begin = block.end()
         if block["type"] == "reasoning":
             continue
-        given = {key: html.unescape(value) for key, value in _ATTRIBUTE.findall(block["attributes"])}
+        given = {
+            key: html.unescape(value) for key, value in _ATTRIBUTE.findall(block["attributes"])
+        }
         call_id, called = given.get("id", ""), given.get("name", "")
         if called:
-            calls.append(ToolCall(id=call_id, name=called, arguments=given.get("arguments") or "{}"))
+            calls.append(
+                ToolCall(id=call_id, name=called, arguments=given.get("arguments") or "{}")
+            )
         yield by(TurnRole.assistant, _answer(texts, calls, model))
         result = given.get("result") or html.unescape(_SUMMARY.sub("", block["inner"]))
         yield by(TurnRole.tool, Content(text=result, tool_call_id=call_id, tool_name=called))
@@ -286,11 +316,17 @@ def _said_in_text(text: str, model: str) -> Iterator[RecordedPart]:
 
 
 def _answer(texts: list[str], calls: list[ToolCall], model: str) -> Content:
-    return Content(text="\n".join(text for text in texts if text.strip()), tool_calls=tuple(calls), model=model)
+    return Content(
+        text="\n".join(text for text in texts if text.strip()), tool_calls=tuple(calls), model=model
+    )
 
 
 def _joined(content: str | list[_Part] | None) -> str:
-    parts = content if isinstance(content, str) else "\n".join(part.text or "" for part in content or [])
+    parts = (
+        content
+        if isinstance(content, str)
+        else "\n".join(part.text or "" for part in content or [])
+    )
     return parts.strip()
 
 

@@ -1,11 +1,14 @@
-"""OTLP over HTTP on the wire: what an exporter posts, read into spans; and the answer in the exporter's own encoding.
+"""OTLP over HTTP on the wire: what an exporter posts, read into spans; and the answer in the
+exporter's own encoding.
 
-The specification is OTLP 1.x: protobuf or its JSON, in which ids are hexadecimal, 64-bit numbers may be text and unknown
-keys are ignored. Bodies may be gzip. Of a span only what can tell of a conversation is kept: the attributes whose names
-begin as `KEPT` says. Nothing of a value is in an error.
+The specification is OTLP 1.x: protobuf or its JSON, in which ids are hexadecimal, 64-bit numbers
+may be text and unknown keys are ignored. Bodies may be gzip. Of a span only what can tell of a
+conversation is kept: the attributes whose names begin as `KEPT` says. Nothing of a value is in an
+error.
 
-A body is counted before it is decoded: unpacked bytes as they are unpacked, fields and objects on the wire. A decoder
-would make gigabytes of a body of a few thousand bytes before it could say how much there is.
+A body is counted before it is decoded: unpacked bytes as they are unpacked, fields and objects on
+the wire. A decoder would make gigabytes of a body of a few thousand bytes before it could say how
+much there is.
 """
 
 from __future__ import annotations
@@ -59,7 +62,9 @@ class SpanEvent(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OtlpSpan(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A span. ``started_at`` is by the sender's clock, 1970 where it does not say; ``resource`` is what sent it."""
+    """A span. ``started_at`` is by the sender's clock, 1970 where it does not say; ``resource`` is
+    what sent it.
+    """
 
     trace_id: str
     span_id: str
@@ -76,12 +81,15 @@ def encoding_of(content_type: str) -> Encoding:
         return Encoding(named)
     except ValueError:
         raise UsageError(
-            "the content type is none of OTLP's", f"send {Encoding.protobuf.value} or {Encoding.json.value}"
+            "the content type is none of OTLP's",
+            f"send {Encoding.protobuf.value} or {Encoding.json.value}",
         ) from None
 
 
 def inflated(raw: bytes, encoding: str, bytes_max: int) -> bytes:
-    """The body without its compression; TooLargeError past ``bytes_max``, before more than that is held."""
+    """The body without its compression; TooLargeError past ``bytes_max``, before more than that is
+    held.
+    """
     if encoding in ("", "identity"):
         return raw
     if encoding != "gzip":
@@ -92,24 +100,35 @@ def inflated(raw: bytes, encoding: str, bytes_max: int) -> bytes:
     except zlib.error:
         raise UsageError("the body is not gzip") from None
     if reader.unconsumed_tail:
-        raise UnpackedTooLargeError(f"the body is larger than {bytes_max} bytes", "send fewer spans at a time")
+        raise UnpackedTooLargeError(
+            f"the body is larger than {bytes_max} bytes", "send fewer spans at a time"
+        )
     if not reader.eof:
         raise UsageError("the gzip body is cut short")
     return body
 
 
 def read(raw: bytes, encoding: Encoding) -> list[OtlpSpan]:
-    """The spans of a request; UsageError for what is none, TooLargeError past a bound, before any is made."""
-    # Those of JSON within a value are counted too, in either encoding: `spans` makes objects of them.
+    """The spans of a request; UsageError for what is none, TooLargeError past a bound, before any
+    is made.
+    """
+    # Those of JSON within a value are counted too, in either encoding: `spans` makes objects of
+    # them.
     if raw.count(b"{") + raw.count(b"[") > BRACKETS_MAX:
-        raise UnpackedTooLargeError(f"more than {BRACKETS_MAX} opening brackets", "send fewer spans at a time")
+        raise UnpackedTooLargeError(
+            f"more than {BRACKETS_MAX} opening brackets", "send fewer spans at a time"
+        )
     return list(_read_protobuf(raw) if encoding is Encoding.protobuf else _read_json(raw))
 
 
 def answer(encoding: Encoding, rejected: int, why: str) -> bytes:
     """That a request was taken; with what was not, if anything was not."""
     if encoding is Encoding.json:
-        partial = {"partialSuccess": {"rejectedSpans": str(rejected), "errorMessage": why}} if rejected else {}
+        partial = (
+            {"partialSuccess": {"rejectedSpans": str(rejected), "errorMessage": why}}
+            if rejected
+            else {}
+        )
         return msgspec.json.encode(partial)
     made = ExportTraceServiceResponse()
     if rejected:
@@ -118,7 +137,9 @@ def answer(encoding: Encoding, rejected: int, why: str) -> bytes:
 
 
 def refusal(encoding: Encoding, why: str) -> bytes:
-    """A `google.rpc.Status` that says why nothing was taken; its one field here, `message`, is number 2."""
+    """A `google.rpc.Status` that says why nothing was taken; its one field here, `message`, is
+    number 2.
+    """
     if encoding is Encoding.json:
         return msgspec.json.encode({"message": why})
     said = why.encode()
@@ -136,27 +157,45 @@ def refusal(encoding: Encoding, why: str) -> bytes:
 def _read_protobuf(raw: bytes) -> Iterator[OtlpSpan]:
     request = ExportTraceServiceRequest()
     try:
-        if wire.count(raw, wire.tree(ExportTraceServiceRequest.DESCRIPTOR), FIELDS_MAX) > FIELDS_MAX:
-            raise UnpackedTooLargeError(f"more than {FIELDS_MAX} fields", "send fewer spans at a time")
+        if (
+            wire.count(raw, wire.tree(ExportTraceServiceRequest.DESCRIPTOR), FIELDS_MAX)
+            > FIELDS_MAX
+        ):
+            raise UnpackedTooLargeError(
+                f"more than {FIELDS_MAX} fields", "send fewer spans at a time"
+            )
         request.ParseFromString(raw)
     except (DecodeError, RecursionError, wire.MalformedError):
         raise UsageError("the body is not an OTLP request in protobuf") from None
-    if sum(len(scope.spans) for group in request.resource_spans for scope in group.scope_spans) > SPANS_MAX:
+    if (
+        sum(len(scope.spans) for group in request.resource_spans for scope in group.scope_spans)
+        > SPANS_MAX
+    ):
         raise UnpackedTooLargeError(f"more than {SPANS_MAX} spans", "send fewer at a time")
     for group in request.resource_spans:
         resource = _kept(group.resource.attributes)
         for scope in group.scope_spans:
             for span in scope.spans:
                 yield OtlpSpan(
-                    trace_id=span.trace_id.hex(), span_id=span.span_id.hex(), started_at=_at(span.start_time_unix_nano),
-                    attributes=_kept(span.attributes), resource=resource,
-                    events=tuple(SpanEvent(name=one.name, attributes=_kept(one.attributes, "")) for one in span.events),
-                )  # fmt: skip
+                    trace_id=span.trace_id.hex(),
+                    span_id=span.span_id.hex(),
+                    started_at=_at(span.start_time_unix_nano),
+                    attributes=_kept(span.attributes),
+                    resource=resource,
+                    events=tuple(
+                        SpanEvent(name=one.name, attributes=_kept(one.attributes, ""))
+                        for one in span.events
+                    ),
+                )
 
 
 def _kept(pairs: Iterable[KeyValue], *begin: str) -> Values:
     begin = begin or KEPT
-    return {pair.key: _value(pair.value, VALUE_DEPTH_MAX) for pair in pairs if pair.key.startswith(begin)}
+    return {
+        pair.key: _value(pair.value, VALUE_DEPTH_MAX)
+        for pair in pairs
+        if pair.key.startswith(begin)
+    }
 
 
 def _value(value: AnyValue, depth: int) -> object:
@@ -177,7 +216,11 @@ def _value(value: AnyValue, depth: int) -> object:
 
 
 def _at(nanoseconds: int) -> datetime:
-    return EPOCH + timedelta(microseconds=nanoseconds // 1000) if 0 < nanoseconds < _YEARS_NS else EPOCH
+    return (
+        EPOCH + timedelta(microseconds=nanoseconds // 1000)
+        if 0 < nanoseconds < _YEARS_NS
+        else EPOCH
+    )
 
 
 # JSON
@@ -254,11 +297,16 @@ def _read_json(raw: bytes) -> Iterator[OtlpSpan]:
         for scope in group.scope_spans or ():
             for span in scope.spans or ():
                 yield OtlpSpan(
-                    trace_id=span.trace_id.lower(), span_id=span.span_id.lower(),
-                    started_at=_at(_number(span.start_time_unix_nano)), attributes=_kept_json(span.attributes),
+                    trace_id=span.trace_id.lower(),
+                    span_id=span.span_id.lower(),
+                    started_at=_at(_number(span.start_time_unix_nano)),
+                    attributes=_kept_json(span.attributes),
                     resource=resource,
-                    events=tuple(SpanEvent(name=e.name, attributes=_kept_json(e.attributes, "")) for e in span.events or ()),
-                )  # fmt: skip
+                    events=tuple(
+                        SpanEvent(name=e.name, attributes=_kept_json(e.attributes, ""))
+                        for e in span.events or ()
+                    ),
+                )
 
 
 def _kept_json(pairs: Iterable[_Pair] | None, *begin: str) -> Values:
@@ -274,7 +322,11 @@ def _json_value(value: _Any | None, depth: int) -> Any:  # noqa: ANN401 whatever
     if value is None:
         return None
     if value.array_value is not None:
-        return [_json_value(one, depth - 1) for one in value.array_value.values or ()] if depth else None
+        return (
+            [_json_value(one, depth - 1) for one in value.array_value.values or ()]
+            if depth
+            else None
+        )
     if value.kvlist_value is not None:
         pairs = value.kvlist_value.values or ()
         return {pair.key: _json_value(pair.value, depth - 1) for pair in pairs} if depth else None

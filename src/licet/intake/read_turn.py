@@ -1,9 +1,11 @@
 """What every reader of a format yields: turns as they were recorded, and what could not be read.
 
-A reader is a function ``read(path: Path) -> Iterator[Read]``. It opens files, never the database; it holds
-one record in memory at a time, or one conversation where the format is a tree; it never raises for a broken
-item: it yields `BrokenRecord` with the place and goes on. Only a file that is not of the format at all raises
-InputError. ``place`` is ``file:line`` or ``file#path.in.json``, for messages to the operator.
+A reader is a function ``read(path: Path) -> Iterator[Read]``. It opens files, never the database;
+it holds one record in memory at a time, or one conversation where the format is a tree; it never
+raises for a broken
+item: it yields `BrokenRecord` with the place and goes on. Only a file that is not of the format at
+all raises InputError. ``place`` is ``file:line`` or ``file#path.in.json``, for messages to the
+operator.
 """
 
 from __future__ import annotations
@@ -20,12 +22,14 @@ from licet.vault.content import Content
 
 
 class ReadTurn(msgspec.Struct, frozen=True, kw_only=True):
-    """One turn as recorded. ``host_turn`` and ``host_conversation`` are the source's own ids, unique there.
+    """One turn as recorded. ``host_turn`` and ``host_conversation`` are the source's own ids,
+    unique there.
 
-    ``at`` is aware UTC, or None where the source has no time. ``origin`` is `typed`, `upload`, `assistant`,
-    `tool` or `connector`. ``title`` names the conversation where the source has one, ``host_account`` whose it is
-    where the source holds more than one person's. ``incognito``, ``kept_out`` and ``project``, the source's own id of the
-    project that the conversation belongs to, count on a conversation's first turn.
+    ``at`` is aware UTC, or None where the source has no time. ``origin`` is `typed`, `upload`,
+    `assistant`, `tool` or `connector`. ``title`` names the conversation where the source has one,
+    ``host_account`` whose it is where the source holds more than one person's. ``incognito``,
+    ``kept_out`` and ``project``, the source's own id of the project that the conversation belongs
+    to, count on a conversation's first turn.
     """
 
     place: str
@@ -46,8 +50,8 @@ class ReadTurn(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReadFeedback(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """What a person said of an answer, or with ``check`` the host. ``host_feedback`` is the source's own id of it,
-    ``host_turn`` the answer's.
+    """What a person said of an answer, or with ``check`` the host. ``host_feedback`` is the
+    source's own id of it, ``host_turn`` the answer's.
     """
 
     place: str
@@ -71,8 +75,9 @@ class BrokenRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DuplicateRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """That a record was read before in this pass, in conversation ``first``, as turns ``host_turn``, ``host_turn#2``,
-    .. ``parts``; here it stands in ``host_conversation``. Which of both had it is not known."""
+    """That a record was read before in this pass, in conversation ``first``, as turns
+    ``host_turn``, ``host_turn#2``, .. ``parts``; here it stands in ``host_conversation``. Which of
+    both had it is not known."""
 
     first: str
     host_conversation: str
@@ -81,7 +86,9 @@ class DuplicateRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SkippedRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A record that holds nothing said by anybody (a summary, an index, an empty message), or a copy."""
+    """A record that holds nothing said by anybody (a summary, an index, an empty message), or a
+    copy.
+    """
 
     place: str
     reason: str

@@ -1,7 +1,8 @@
-"""What the operator recorded beside conversations: accounts, and the choices people made, with their evidence.
+"""What the operator recorded beside conversations: accounts, and the choices people made, with
+their evidence.
 
-Files are CSV with a header, or JSON lines, by their ending. Every error names the file, the line, the column and
-the fix, and then nothing of the file is imported.
+Files are CSV with a header, or JSON lines, by their ending. Every error names the file, the line,
+the column and the fix, and then nothing of the file is imported.
 """
 
 from __future__ import annotations
@@ -37,30 +38,51 @@ def read_accounts(path: RecordsFile, now: datetime) -> list[RecordedAccount]:
             host=host,
             plan=place.name("plan", fields["plan"]),
             age=place.whole("age", age) if age else None,
-            opened_at=place.instant("opened", fields["opened"], now) if fields.get("opened") else None,
+            opened_at=place.instant("opened", fields["opened"], now)
+            if fields.get("opened")
+            else None,
         )
     return list(result.values())
 
 
 def read_choices(
-    path: RecordsFile, known: Policies, now: datetime, accounts: Collection[str] | None = None, *,
+    path: RecordsFile,
+    known: Policies,
+    now: datetime,
+    accounts: Collection[str] | None = None,
+    *,
     foreign: list[str] | None = None,
-) -> list[RecordedChoice]:  # fmt: skip
-    """The recorded choices of a file; InputError with the line, also where one names another policy version.
+) -> list[RecordedChoice]:
+    """The recorded choices of a file; InputError with the line, also where one names another policy
+    version.
 
-    ``accounts`` are those that may choose; None: any. ``question`` may be empty where one was asked, or for a no to all;
-    ``scope`` is empty for the account, else `project:ID` or `conversation:ID`; ``keep`` are the scopes that a no left,
-    between `|`. A choice with a ``because`` had no effect and is left out. Where ``foreign`` is a list, a choice under
-    another version is left out too, and that version is added to it.
+    ``accounts`` are those that may choose; None: any. ``question`` may be empty where one was
+    asked, or for a no to all; ``scope`` is empty for the account, else `project:ID` or
+    `conversation:ID`; ``keep`` are the scopes that a no left, between `|`. A choice with a
+    ``because`` had no effect and is left out. Where ``foreign`` is a list, a choice under another
+    version is left out too, and that version is added to it.
     """
     result = []
-    columns = {"account", "time", "allow", "version", "channel", "evidence", "question", "scope", "keep", "because"}
+    columns = {
+        "account",
+        "time",
+        "allow",
+        "version",
+        "channel",
+        "evidence",
+        "question",
+        "scope",
+        "keep",
+        "because",
+    }
     for place, fields in _records(path, columns, {"account", "time", "allow"}):
         if fields.get("because"):  # as in what a person took out
             continue
         host = fields["account"]
         if accounts is not None and host not in accounts:
-            raise place.mistake("account", f"`{host}` is not in the file of accounts", "add it there")
+            raise place.mistake(
+                "account", f"`{host}` is not in the file of accounts", "add it there"
+            )
         at = place.instant("time", fields["time"], now)
         version, in_force = fields.get("version"), known.in_force(at).version
         if version and version != in_force and foreign is not None:
@@ -74,24 +96,38 @@ def read_choices(
             )
         allow = place.yes_or_no("allow", fields["allow"])
         if len(fields.get("evidence", "").encode("utf-8", "replace")) > TEXT_BYTES_MAX:
-            raise place.mistake("evidence", f"is longer than {TEXT_BYTES_MAX} bytes", "keep a reference to it instead")
+            raise place.mistake(
+                "evidence",
+                f"is longer than {TEXT_BYTES_MAX} bytes",
+                "keep a reference to it instead",
+            )
         result.append(
             RecordedChoice(
-                host=host, at=at, allow=allow, via=place.name("channel", fields.get("channel") or "import"),
-                evidence=fields.get("evidence", ""), question=_question(place, fields.get("question", ""), allow, known, at),
+                host=host,
+                at=at,
+                allow=allow,
+                via=place.name("channel", fields.get("channel") or "import"),
+                evidence=fields.get("evidence", ""),
+                question=_question(place, fields.get("question", ""), allow, known, at),
                 scope=place.scope("scope", fields["scope"], allow) if fields.get("scope") else None,
                 keep=place.scopes("keep", fields["keep"], allow) if fields.get("keep") else (),
             )
-        )  # fmt: skip
+        )
     return result
 
 
-def _question(place: _Place, question: str, allow: bool, known: Policies, at: datetime) -> str | None:
+def _question(
+    place: _Place, question: str, allow: bool, known: Policies, at: datetime
+) -> str | None:
     asks = known.in_force(at).asks
     if question and question not in asks:
-        raise place.mistake("question", f"`{question}` was not asked at that time", f"there were {', '.join(asks)}")
+        raise place.mistake(
+            "question", f"`{question}` was not asked at that time", f"there were {', '.join(asks)}"
+        )
     if not question and allow and len(asks) > 1:
-        raise place.mistake("question", "is missing", f"a yes names the one it answers: {', '.join(asks)}")
+        raise place.mistake(
+            "question", "is missing", f"a yes names the one it answers: {', '.join(asks)}"
+        )
     return question or None
 
 
@@ -106,12 +142,17 @@ class _Place(NamedTuple):
 
     def whole(self, key: str, text: str) -> int:
         if not (text.isascii() and text.isdecimal() and len(text) <= 3 and int(text) <= AGE_MAX):
-            raise self.mistake(key, f"`{text}` is not an age", "write whole years, or leave it empty")
+            raise self.mistake(
+                key, f"`{text}` is not an age", "write whole years, or leave it empty"
+            )
         return int(text)
 
     def name(self, key: str, text: str) -> str:
         if not NAME.fullmatch(text):
-            hint = "write it as the policy does: lower-case letters, digits, `_`, `.` and `-`, a letter first"
+            hint = (
+                "write it as the policy does: lower-case letters, digits, `_`, `.` and `-`, a "
+                "letter first"
+            )
             raise self.mistake(key, f"`{text}` is not a name", hint)
         return text
 
@@ -122,7 +163,9 @@ class _Place(NamedTuple):
 
     def scope(self, key: str, text: str, allow: bool) -> NamedScope:
         if not allow:
-            raise self.mistake(key, "is that of a no", "a no is for the account: what it left stands in `keep`")
+            raise self.mistake(
+                key, "is that of a no", "a no is for the account: what it left stands in `keep`"
+            )
         return self._scope(key, text)
 
     def scopes(self, key: str, text: str, allow: bool) -> tuple[NamedScope, ...]:
@@ -132,8 +175,14 @@ class _Place(NamedTuple):
 
     def _scope(self, key: str, text: str) -> NamedScope:
         kind, _, name = text.partition(":")
-        if kind not in ("project", "conversation") or not name or len(name) > HOST_ID_CHARACTERS_MAX:
-            raise self.mistake(key, f"`{text[:80]}` is not a scope", "write `project:ID` or `conversation:ID`")
+        if (
+            kind not in ("project", "conversation")
+            or not name
+            or len(name) > HOST_ID_CHARACTERS_MAX
+        ):
+            raise self.mistake(
+                key, f"`{text[:80]}` is not a scope", "write `project:ID` or `conversation:ID`"
+            )
         return NamedScope(project=name) if kind == "project" else NamedScope(conversation=name)
 
     def instant(self, key: str, text: str, now: datetime) -> datetime:
@@ -149,24 +198,37 @@ class _Place(NamedTuple):
         return at
 
 
-def _records(path: RecordsFile, columns: set[str], needed: set[str]) -> Iterator[tuple[_Place, dict[str, str]]]:
+def _records(
+    path: RecordsFile, columns: set[str], needed: set[str]
+) -> Iterator[tuple[_Place, dict[str, str]]]:
     """The place and the fields of each record, all text."""
     try:
         text: IO[str] = path.open("r", encoding="utf-8-sig", newline="")
     except OSError as error:
-        raise InputError(f"cannot be read: {(error.strerror or 'unknown').lower()}", file=str(path)) from error
+        raise InputError(
+            f"cannot be read: {(error.strerror or 'unknown').lower()}", file=str(path)
+        ) from error
     lines = _json_lines if path.suffix in (".jsonl", ".ndjson", ".json") else _csv_lines
     with text:
         for count, (place, fields) in enumerate(lines(path, text)):
             if count >= RECORDS_MAX:
-                raise InputError(f"has more than {RECORDS_MAX} records", "split it", file=str(path), line=place.line)
+                raise InputError(
+                    f"has more than {RECORDS_MAX} records",
+                    "split it",
+                    file=str(path),
+                    line=place.line,
+                )
             for key in sorted(fields.keys() - columns):
-                raise place.mistake(key, "unknown column", f"columns are {', '.join(sorted(columns))}")
+                raise place.mistake(
+                    key, "unknown column", f"columns are {', '.join(sorted(columns))}"
+                )
             for key in sorted(needed):
                 if not fields.get(key):
                     raise place.mistake(key, "is missing", "give it a value")
             if len(fields["account"]) > HOST_ID_CHARACTERS_MAX:
-                raise place.mistake("account", f"is over {HOST_ID_CHARACTERS_MAX} characters", "name a shorter id")
+                raise place.mistake(
+                    "account", f"is over {HOST_ID_CHARACTERS_MAX} characters", "name a shorter id"
+                )
             yield place, fields
 
 
@@ -182,17 +244,23 @@ def _csv_lines(path: RecordsFile, text: Iterator[str]) -> Iterator[tuple[_Place,
             if not header:
                 header = fields
                 if "account" not in header:
-                    raise place.mistake("account", "is not in the header", "name the columns in the first line")
+                    raise place.mistake(
+                        "account", "is not in the header", "name the columns in the first line"
+                    )
                 continue
             if len(fields) != len(header):
                 raise InputError(
-                    f"has {len(fields)} fields, and the header {len(header)}", "put a text with commas in quotes",
-                    file=str(path), line=place.line,
-                )  # fmt: skip
+                    f"has {len(fields)} fields, and the header {len(header)}",
+                    "put a text with commas in quotes",
+                    file=str(path),
+                    line=place.line,
+                )
             yield place, dict(zip(header, fields, strict=True))
     except (csv.Error, UnicodeDecodeError) as error:
         hint = "save it as CSV in UTF-8, with commas"
-        raise InputError("is not CSV in UTF-8", hint, file=str(path), line=reader.line_num) from error
+        raise InputError(
+            "is not CSV in UTF-8", hint, file=str(path), line=reader.line_num
+        ) from error
     if not header:
         raise InputError("is empty", "name the columns in the first line", file=str(path))
 
@@ -206,7 +274,10 @@ def _json_lines(path: RecordsFile, text: Iterator[str]) -> Iterator[tuple[_Place
             value = json.loads(line)
             if not isinstance(value, dict):
                 raise InputError("is not an object", hint, file=str(path), line=number)
-            yield _Place(str(path), number), {str(k): _text(v) for k, v in value.items() if v is not None}
+            yield (
+                _Place(str(path), number),
+                {str(k): _text(v) for k, v in value.items() if v is not None},
+            )
     except (ValueError, RecursionError) as error:
         raise InputError("is not JSON in UTF-8", hint, file=str(path), line=number) from error
 

@@ -1,9 +1,10 @@
 """What every format needs once its bytes are split into records: decoding, times, ids, bounds.
 
-Strict where that protects somebody, lenient elsewhere. A record of the wrong shape is `UnreadableRecord` with a
-message that names keys and never values. A lone surrogate such as ``"\\ud800"`` is legal in JSON (RFC 8259, 8.2)
-and cannot be written as UTF-8, so it is read as U+FFFD; everything else of the record survives. A time that is
-invalid or has no zone is None: guessing a zone would shift a date that retention and consent depend on.
+Strict where that protects somebody, lenient elsewhere. A record of the wrong shape is
+`UnreadableRecord` with a message that names keys and never values. A lone surrogate such as
+``"\\ud800"`` is legal in JSON (RFC 8259, 8.2) and cannot be written as UTF-8, so it is read as
+U+FFFD; everything else of the record survives. A time that is invalid or has no zone is None:
+guessing a zone would shift a date that retention and consent depend on.
 """
 
 from __future__ import annotations
@@ -27,19 +28,28 @@ Progress: TypeAlias = Callable[[int], None]
 
 SEEN_MAX = 4_000_000
 CALLS_MAX = 10_000
-MENDED_ESCAPES_MAX = 200_000  # a record with more escapes of this kind is read as it is, or not at all
+# a record with more escapes of this kind is read as it is, or not at all
+MENDED_ESCAPES_MAX = 200_000
 
-# What is no escape of a surrogate is passed over in one step. Each step ends at one, at a pair of them, or at the end of
-# the text, so that nothing is looked at twice.
+# What is no escape of a surrogate is passed over in one step. Each step ends at one, at a pair of
+# them, or at the end of the text, so that nothing is looked at twice.
 _OTHER = rb"(?:[^\\]++|\\(?!u[dD][89a-fA-F][0-9a-fA-F]{2}).)*+"
 _PAIR = rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _ESCAPE = re.compile(
-    rb"(" + _OTHER + rb"(?:" + _PAIR + rb")?+)((?!" + _PAIR + rb")\\u[dD][89a-fA-F][0-9a-fA-F]{2}|\\?\Z|)", re.S
+    rb"("
+    + _OTHER
+    + rb"(?:"
+    + _PAIR
+    + rb")?+)((?!"
+    + _PAIR
+    + rb")\\u[dD][89a-fA-F][0-9a-fA-F]{2}|\\?\Z|)",
+    re.S,
 )
 _REPLACEMENT = rb"\ufffd"
 
-# What stands for a string that was over the bound and was not kept: noncharacters, which no text is exchanged with
-# (Unicode, 23.7). A file that holds it nevertheless loses that turn and nothing else.
+# What stands for a string that was over the bound and was not kept: noncharacters, which no text is
+# exchanged with (Unicode, 23.7). A file that holds it nevertheless loses that turn and nothing
+# else.
 OVER_LONG = "\U0010fffe over the bound \U0010fffe"
 
 
@@ -52,7 +62,9 @@ class UnreadableRecord:
 
 @dataclass(slots=True)
 class Recent:
-    """The last ``keys_max`` keys and what was noted of each. The oldest is forgotten first, so memory is bounded."""
+    """The last ``keys_max`` keys and what was noted of each. The oldest is forgotten first, so
+    memory is bounded.
+    """
 
     keys_max: int
     _notes: dict[bytes, str] = field(default_factory=dict)
@@ -75,21 +87,26 @@ def _unheard(_consumed: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """One pass over a file or over a folder: who hears of consumed bytes, and which records were yielded in it.
+    """One pass over a file or over a folder: who hears of consumed bytes, and which records were
+    yielded in it.
 
-    ``seen`` holds 16 bytes a record and forgets the oldest beyond SEEN_MAX. A copy that is met later than that
-    is yielded again, which the vault, being idempotent by (conversation, turn), takes for the same turn.
+    ``seen`` holds 16 bytes a record and forgets the oldest beyond SEEN_MAX. A copy that is met
+    later than that is yielded again, which the vault, being idempotent by (conversation, turn),
+    takes for the same turn.
     """
 
     progress: Progress = _unheard
     seen: Recent = field(default_factory=lambda: Recent(SEEN_MAX))
 
 
-def decode(raw: bytes, decoder: msgspec.json.Decoder[T], *, in_parts: bool = False) -> T | UnreadableRecord:
-    """The value of one record's JSON. Lone surrogates are mended only where decoding fails, so others pay nothing.
+def decode(
+    raw: bytes, decoder: msgspec.json.Decoder[T], *, in_parts: bool = False
+) -> T | UnreadableRecord:
+    """The value of one record's JSON. Lone surrogates are mended only where decoding fails, so
+    others pay nothing.
 
-    A decoder does not look into what it skips; so the bytes are checked to be UTF-8, except of a record that is
-    decoded ``in_parts``, each of which is checked by itself.
+    A decoder does not look into what it skips; so the bytes are checked to be UTF-8, except of a
+    record that is decoded ``in_parts``, each of which is checked by itself.
     """
     if not in_parts and not valid_utf8(raw):
         return UnreadableRecord("not valid UTF-8")
@@ -106,7 +123,9 @@ def decode(raw: bytes, decoder: msgspec.json.Decoder[T], *, in_parts: bool = Fal
 
 
 def valid_utf8(raw: bytes) -> bool:
-    """Whether bytes are UTF-8; asked of whole records, because a decoder does not look into keys that it skips."""
+    """Whether bytes are UTF-8; asked of whole records, because a decoder does not look into keys
+    that it skips.
+    """
     if raw.isascii():
         return True
     try:
@@ -117,7 +136,9 @@ def valid_utf8(raw: bytes) -> bool:
 
 
 def decode_or(raw: bytes, decoder: msgspec.json.Decoder[T], otherwise: T) -> T:
-    """The decoded record, or ``otherwise`` if it cannot be decoded: for a first pass, whose errors the second one reports."""
+    """The decoded record, or ``otherwise`` if it cannot be decoded: for a first pass, whose errors
+    the second one reports.
+    """
     value = decode(raw, decoder)
     return otherwise if isinstance(value, UnreadableRecord) else value
 
@@ -130,18 +151,24 @@ def parts_of(raw: msgspec.Raw, decoder: msgspec.json.Decoder[str | list[T] | Non
 
 
 def mend(raw: bytes) -> bytes:
-    """JSON text with each lone surrogate escape as U+FFFD; a pair and an escaped backslash stay as they are."""
+    """JSON text with each lone surrogate escape as U+FFFD; a pair and an escaped backslash stay as
+    they are.
+    """
     return _ESCAPE.sub(lambda found: found[1] + (_REPLACEMENT if found[2][1:] else found[2]), raw)
 
 
 def moment(value: object) -> datetime | None:
-    """Aware UTC of an ISO 8601 text with a zone, or of epoch seconds (or milliseconds); None for anything else."""
+    """Aware UTC of an ISO 8601 text with a zone, or of epoch seconds (or milliseconds); None for
+    anything else.
+    """
     try:
         if isinstance(value, str):
             read = datetime.fromisoformat(value)
             return read.astimezone(UTC) if read.tzinfo else None
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return datetime.fromtimestamp(value / 1000 if abs(value) >= _MILLISECONDS_FROM else value, UTC)
+            return datetime.fromtimestamp(
+                value / 1000 if abs(value) >= _MILLISECONDS_FROM else value, UTC
+            )
     except (ValueError, OverflowError, OSError):
         return None
     return None
@@ -166,7 +193,9 @@ class RecordedPart:
 
 
 def by(role: TurnRole, content: Content) -> RecordedPart:
-    """A part with the origin that its role gives; what a person sent without a word is an upload."""
+    """A part with the origin that its role gives; what a person sent without a word is an
+    upload.
+    """
     origins = {
         TurnRole.user: "typed" if content.text else "upload",
         TurnRole.assistant: "assistant",
@@ -190,8 +219,12 @@ class Setting:
     project: str = ""
     project_title: str = ""
 
-    def turns(self, place: str, host_turn: str, at: datetime | None, said: Iterable[RecordedPart]) -> Iterator[Read]:
-        """The parts of one record as turns, the first with the record's own id, the next ``id#2`` and so on."""
+    def turns(
+        self, place: str, host_turn: str, at: datetime | None, said: Iterable[RecordedPart]
+    ) -> Iterator[Read]:
+        """The parts of one record as turns, the first with the record's own id, the next ``id#2``
+        and so on.
+        """
         number = 0
         for part in said:
             content = part.content
@@ -237,7 +270,11 @@ def elsewhere(place: str) -> SkippedRecord:
 
 def bounded(turn: ReadTurn) -> ReadTurn | BrokenRecord:
     """The turn, or Broken if what it says is over TURN_BYTES_MAX."""
-    said = (turn.content.text, turn.content.tools, *(call.arguments for call in turn.content.tool_calls))
+    said = (
+        turn.content.text,
+        turn.content.tools,
+        *(call.arguments for call in turn.content.tool_calls),
+    )
     if sum(map(_utf8_bytes, said)) > TURN_BYTES_MAX or any(OVER_LONG in text for text in said):
         return BrokenRecord(place=turn.place, message=f"the turn is over {sized(TURN_BYTES_MAX)}")
     return turn
@@ -257,7 +294,9 @@ UNKNOWN_PART = "a block of a type that is not known"
 
 
 def unread(place: str, reasons: Iterable[str]) -> Iterator[SkippedRecord]:
-    """What of a record is not handed on beside what is: one item for each part that has a reason."""
+    """What of a record is not handed on beside what is: one item for each part that has a
+    reason.
+    """
     return (SkippedRecord(place=place, reason=reason) for reason in reasons if reason)
 
 

@@ -1,20 +1,23 @@
-"""Import of recorded history: it is read, sorted by time, folded, and stored in the state that it would have today.
+"""Import of recorded history: it is read, sorted by time, folded, and stored in the state that it
+would have today.
 
-An import never creates grants: people's choices come from a file of recorded choices, or there are none. Events keep
-their recorded times. Of events at the same time, a refusal comes before a turn and a permission after it: in this order no
-turn becomes usable. Choices of one time stay in the order of their file, so a refusal that follows a permission comes after
-the turn as well.
+An import never creates grants: people's choices come from a file of recorded choices, or there are
+none. Events keep their recorded times. Of events at the same time, a refusal comes before a turn
+and a permission after it: in this order no turn becomes usable. Choices of one time stay in the
+order of their file, so a refusal that follows a permission comes after the turn as well.
 
-What is older than the newest event of its account in the vault is late: nothing can be put before what happened since. A
-late refusal takes effect now, after the rest; a late permission gives nothing; a late turn is stored under no grant and is
-dated by its own time, unless its conversation has later turns; a late rating is left out. Each is counted by its account.
-What the policy would have erased by now is not stored. Its turns are counted by the day on which they
-would have been erased, and keep their numbers, so that importing the same file again adds nothing.
+What is older than the newest event of its account in the vault is late: nothing can be put before
+what happened since. A late refusal takes effect now, after the rest; a late permission gives
+nothing; a late turn is stored under no grant and is dated by its own time, unless its conversation
+has later turns; a late rating is left out. Each is counted by its account. What the policy would
+have erased by now is not stored. Its turns are counted by the day on which they would have been
+erased, and keep their numbers, so that importing the same file again adds nothing.
 
-A turn that the vault has is passed over as it is read, many looked up at a time. The others wait (`intake.turn_spool`) until
-everything was read: only then is it known in which order they were said, and what the policy would have erased. A file that
-fits into memory needs no other; what is beyond is sealed under a key in memory, so that an export of any size is sorted in
-bounded memory and no content is in a temporary file in clear text.
+A turn that the vault has is passed over as it is read, many looked up at a time. The others wait
+(`intake.turn_spool`) until everything was read: only then is it known in which order they were
+said, and what the policy would have erased. A file that fits into memory needs no other; what is
+beyond is sealed under a key in memory, so that an export of any size is sorted in bounded memory
+and no content is in a temporary file in clear text.
 """
 
 from __future__ import annotations
@@ -33,8 +36,21 @@ from msgspec.structs import replace
 
 from licet.erasure import sweep_batches
 from licet.errors import UsageError
-from licet.intake.read_turn import BrokenRecord, DuplicateRecord, Read, ReadFeedback, ReadTurn, SkippedRecord
-from licet.intake.turn_spool import MEMORY_BYTES_MAX, SpooledTurn, TurnSpool, WaitingTurn, WaitingTurns
+from licet.intake.read_turn import (
+    BrokenRecord,
+    DuplicateRecord,
+    Read,
+    ReadFeedback,
+    ReadTurn,
+    SkippedRecord,
+)
+from licet.intake.turn_spool import (
+    MEMORY_BYTES_MAX,
+    SpooledTurn,
+    TurnSpool,
+    WaitingTurn,
+    WaitingTurns,
+)
 from licet.keys.keyring import Keyring
 from licet.masked import Masked
 from licet.policy import events
@@ -65,7 +81,9 @@ Progress = Callable[[int], None]
 
 
 class RecordedAccount(msgspec.Struct, frozen=True, kw_only=True):
-    """An account as the operator recorded it. ``opened_at`` None: it opened with its first event."""
+    """An account as the operator recorded it. ``opened_at`` None: it opened with its first
+    event.
+    """
 
     host: str
     plan: str
@@ -76,8 +94,8 @@ class RecordedAccount(msgspec.Struct, frozen=True, kw_only=True):
 class RecordedChoice(msgspec.Struct, frozen=True, kw_only=True):
     """A choice as the operator recorded it, with the evidence of it.
 
-    ``question`` None answers all that were asked; ``scope`` None is the account; ``keep`` are the scopes that a no left.
-    Projects and conversations are named by the host's ids.
+    ``question`` None answers all that were asked; ``scope`` None is the account; ``keep`` are the
+    scopes that a no left. Projects and conversations are named by the host's ids.
     """
 
     host: str
@@ -91,8 +109,8 @@ class RecordedChoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LateHistory(msgspec.Struct, frozen=True, kw_only=True):
-    """What was late of an account: turns that entered under no grant, refusals that took effect now, permissions and
-    ratings that were left out.
+    """What was late of an account: turns that entered under no grant, refusals that took effect
+    now, permissions and ratings that were left out.
     """
 
     host: str
@@ -105,13 +123,14 @@ class LateHistory(msgspec.Struct, frozen=True, kw_only=True):
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
     """What an import did, item by item. Counts are of turns, unless said otherwise.
 
-    ``effects`` counts the recorded choices by what they did: a yes that the terms do not cover does nothing.
-    ``choices_too_early`` are those of before the first version is effective, which do nothing either. ``opened_alone``
-    are accounts of the file of accounts that were opened and have nothing in this import; ``opened_now``, those of them
-    of which the file does not say when they were opened. ``conversations`` are those in which turns were stored,
-    ``conversations_known`` those that the import began or went on with, also where nothing of one is stored any more.
-    ``other_projects`` are turns that name another project than the one that their conversation began in, which counts.
-    ``late`` are accounts with later events in the vault, the first
+    ``effects`` counts the recorded choices by what they did: a yes that the terms do not cover does
+    nothing. ``choices_too_early`` are those of before the first version is effective, which do
+    nothing either. ``opened_alone`` are accounts of the file of accounts that were opened and have
+    nothing in this import; ``opened_now``, those of them of which the file does not say when they
+    were opened. ``conversations`` are those in which turns were stored, ``conversations_known``
+    those that the import began or went on with, also where nothing of one is stored any more.
+    ``other_projects`` are turns that name another project than the one that their conversation
+    began in, which counts. ``late`` are accounts with later events in the vault, the first
     `PLACES_KEPT_MAX` of ``late_accounts``.
     """
 
@@ -150,7 +169,9 @@ class _Fresh(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Rated(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """Feedback that waits for its conversation. Names are HMACs; ``account`` is known once its turn comes."""
+    """Feedback that waits for its conversation. Names are HMACs; ``account`` is known once its turn
+    comes.
+    """
 
     at: datetime
     host: bytes
@@ -165,7 +186,9 @@ class _Rated(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Known(NamedTuple):
-    """What the vault has of an account that is there: until when its events go, its turns and its choices."""
+    """What the vault has of an account that is there: until when its events go, its turns and its
+    choices.
+    """
 
     last_at: datetime
     turns: set[bytes]
@@ -180,8 +203,8 @@ class _Chosen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Waiting(NamedTuple):
-    """An event of an account, in its place. ``place`` is that of its turn in the spool, -1 for a choice, -2 for
-    feedback, which comes after a turn of the same time and before a permission."""
+    """An event of an account, in its place. ``place`` is that of its turn in the spool, -1 for a
+    choice, -2 for feedback, which comes after a turn of the same time and before a permission."""
 
     at: datetime
     rank: int
@@ -192,24 +215,38 @@ class _Waiting(NamedTuple):
 class Import:
     """One import. ``recorded`` are the accounts, ``default`` stands for one that is not among them.
 
-    ``host`` is whose a turn is where its source does not say; by default that of ``default``. It is also whose a take-out
-    of another installation is: its lines bear that installation's own id, which no host knows. UsageError for a
-    choice that no account is known for, or whose time is not in the past.
+    ``host`` is whose a turn is where its source does not say; by default that of ``default``. It is
+    also whose a take-out of another installation is: its lines bear that installation's own id,
+    which no host knows. UsageError for a choice that no account is known for, or whose time is not
+    in the past.
     """
 
     def __init__(
-        self, pool: Pool, keyring: Keyring, policies: Policies, now: datetime, *,
-        recorded: Iterable[RecordedAccount] = (), choices: Iterable[RecordedChoice] = (),
-        default: RecordedAccount | None = None, host: str = "", surface: str | None = None, folder: Path | None = None,
-        assume_at: datetime | None = None, chunk_commands_max: int = CHUNK_COMMANDS_MAX, fresh_turns_max: int = FRESH_TURNS_MAX,
+        self,
+        pool: Pool,
+        keyring: Keyring,
+        policies: Policies,
+        now: datetime,
+        *,
+        recorded: Iterable[RecordedAccount] = (),
+        choices: Iterable[RecordedChoice] = (),
+        default: RecordedAccount | None = None,
+        host: str = "",
+        surface: str | None = None,
+        folder: Path | None = None,
+        assume_at: datetime | None = None,
+        chunk_commands_max: int = CHUNK_COMMANDS_MAX,
+        fresh_turns_max: int = FRESH_TURNS_MAX,
         memory_bytes_max: int = MEMORY_BYTES_MAX,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._pool, self._keyring, self._policies, self._now = pool, keyring, policies, now
         self._recorded = {account.host: account for account in recorded}
         self._default, self._surface, self._assume_at = default, surface, assume_at
         self._chunk_commands_max, self._fresh_turns_max = chunk_commands_max, fresh_turns_max
         self._host, self._is_host_named = host or (default.host if default else ""), bool(host)
-        self._spool = TurnSpool(folder or Path(tempfile.gettempdir()), keyring.random, memory_bytes_max)
+        self._spool = TurnSpool(
+            folder or Path(tempfile.gettempdir()), keyring.random, memory_bytes_max
+        )
         self._fresh: list[_Fresh] = []
         self._fresh_characters = 0
         self._waiting = WaitingTurns()
@@ -236,16 +273,21 @@ class Import:
         for choice in choices:
             if choice.host not in self._recorded and default is None:
                 raise UsageError(
-                    f"a choice of `{choice.host}`, which is not in the file of accounts", "add the account"
+                    f"a choice of `{choice.host}`, which is not in the file of accounts",
+                    "add the account",
                 )
             if not TIME_MIN <= choice.at <= now:
-                raise UsageError(f"a choice of `{choice.host}` whose time has not come yet, or is before 1970")
+                raise UsageError(
+                    f"a choice of `{choice.host}` whose time has not come yet, or is before 1970"
+                )
             mine = self._choices.setdefault(choice.host, [])
             if not mine or mine[-1] != choice:
                 mine.append(choice)
 
     def read(self, items: Iterable[Read]) -> None:
-        """Consumes what a reader yields: turns that are not here go to the spool, everything else to the report."""
+        """Consumes what a reader yields: turns that are not here go to the spool, everything else
+        to the report.
+        """
         for item in items:
             match item:
                 case ReadTurn():
@@ -262,7 +304,10 @@ class Import:
 
     def _also_named(self, copied: DuplicateRecord) -> None:
         """A turn of this import may be here already, from an import that met its copy first."""
-        turns = [copied.host_turn, *(f"{copied.host_turn}#{part}" for part in range(2, copied.parts + 1))]
+        turns = [
+            copied.host_turn,
+            *(f"{copied.host_turn}#{part}" for part in range(2, copied.parts + 1)),
+        ]
         for turn in turns:
             name = self._hmacs.of("turn", copied.first, turn)
             other = self._hmacs.of("turn", copied.host_conversation, turn)
@@ -274,7 +319,9 @@ class Import:
             self._broken.append(item)
 
     def _whose(self, told: str) -> str:
-        is_taken_out = self._is_host_named and told not in self._recorded and _OWN_ID.fullmatch(told)
+        is_taken_out = (
+            self._is_host_named and told not in self._recorded and _OWN_ID.fullmatch(told)
+        )
         return self._host if is_taken_out or not told else told
 
     def _take(self, turn: ReadTurn) -> None:
@@ -282,16 +329,25 @@ class Import:
         names = len(turn.host_conversation) + len(turn.host_turn)
         if max(names, len(host), len(turn.project)) > HOST_ID_CHARACTERS_MAX:
             self._break(
-                BrokenRecord(place=turn.place, message=f"an id in it is over {HOST_ID_CHARACTERS_MAX} characters")
+                BrokenRecord(
+                    place=turn.place,
+                    message=f"an id in it is over {HOST_ID_CHARACTERS_MAX} characters",
+                )
             )
             return
         conversation = self._named_conversation(turn.host_conversation)
         # A turn without a time of its own was said with, or after, the one before it.
         at = turn.at or self._seen_at.get(conversation) or self._assume_at
         if host not in self._recorded and self._default is None:
-            self._break(BrokenRecord(place=turn.place, message="its account is not in the file of accounts"))
+            self._break(
+                BrokenRecord(place=turn.place, message="its account is not in the file of accounts")
+            )
         elif at is None:
-            self._break(BrokenRecord(place=turn.place, message="it has no time, and no turn before it has one"))
+            self._break(
+                BrokenRecord(
+                    place=turn.place, message="it has no time, and no turn before it has one"
+                )
+            )
         elif at > self._now:
             self._break(BrokenRecord(place=turn.place, message="its time has not come yet"))
         elif at < TIME_MIN:
@@ -305,25 +361,39 @@ class Import:
         names = (host, given.host_conversation + given.host_turn, given.host_feedback)
         if max(map(len, names)) > HOST_ID_CHARACTERS_MAX:
             self._break(
-                BrokenRecord(place=given.place, message=f"an id in it is over {HOST_ID_CHARACTERS_MAX} characters")
+                BrokenRecord(
+                    place=given.place,
+                    message=f"an id in it is over {HOST_ID_CHARACTERS_MAX} characters",
+                )
             )
         elif host not in self._recorded and self._default is None:
-            self._break(BrokenRecord(place=given.place, message="its account is not in the file of accounts"))
+            self._break(
+                BrokenRecord(
+                    place=given.place, message="its account is not in the file of accounts"
+                )
+            )
         elif given.at is None or not TIME_MIN <= given.at <= self._now:
-            self._break(BrokenRecord(place=given.place, message="it has no time, or one that cannot be"))
+            self._break(
+                BrokenRecord(place=given.place, message="it has no time, or one that cannot be")
+            )
         else:
             rated = _Rated(
-                at=given.at, host=self._hmacs.of("feedback", given.host_feedback),
+                at=given.at,
+                host=self._hmacs.of("feedback", given.host_feedback),
                 conversation=self._named_conversation(given.host_conversation),
                 host_turn=self._hmacs.of("turn", given.host_conversation, given.host_turn),
-                rating=given.rating, share=given.share,
+                rating=given.rating,
+                share=given.share,
                 comment=encode(Content(text=given.comment)) if given.comment else None,
-                check=given.check, score=given.score,
-            )  # fmt: skip
+                check=given.check,
+                score=given.score,
+            )
             self._feedback.setdefault(host, []).append(rated)
 
     def _named_conversation(self, host: str) -> bytes:
-        """The HMAC of a conversation, with a cache of one: the turns of a conversation usually follow one another."""
+        """The HMAC of a conversation, with a cache of one: the turns of a conversation usually
+        follow one another.
+        """
         if self._last_named[0] != host:
             self._last_named = (host, self._hmacs.of("conversation", host))
         return self._last_named[1]
@@ -332,15 +402,22 @@ class Import:
         self._counts["turns"] += 1
         name = self._hmacs.of("turn", turn.host_conversation, turn.host_turn)
         number = self._counts["turns"]
-        self._fresh.append(_Fresh(host=host, at=at, number=number, conversation=conversation, name=name, turn=turn))
+        self._fresh.append(
+            _Fresh(host=host, at=at, number=number, conversation=conversation, name=name, turn=turn)
+        )
         self._fresh_characters += len(turn.content.text)
         if turn.content.tool_calls:
             self._fresh_characters += sum(len(call.arguments) for call in turn.content.tool_calls)
-        if len(self._fresh) >= self._fresh_turns_max or self._fresh_characters >= FRESH_CHARACTERS_MAX:
+        if (
+            len(self._fresh) >= self._fresh_turns_max
+            or self._fresh_characters >= FRESH_CHARACTERS_MAX
+        ):
             self._sift()
 
     def _sift(self) -> None:
-        """Sends what was read to the spool, but for turns that the vault has: a file that comes again is not sealed again."""
+        """Sends what was read to the spool, but for turns that the vault has: a file that comes
+        again is not sealed again.
+        """
         fresh, self._fresh, self._fresh_characters = self._fresh, [], 0
         known = self._here_already(fresh) if fresh else set[tuple[str, bytes]]()
         for one in fresh:
@@ -357,7 +434,9 @@ class Import:
             found = account_view.accounts_by_host(tx, list(names.values()))
             accounts = {host: found[name] for host, name in names.items() if name in found}
             asked = {
-                (accounts[one.host], one.conversation, one.name): one.host for one in fresh if one.host in accounts
+                (accounts[one.host], one.conversation, one.name): one.host
+                for one in fresh
+                if one.host in accounts
             }
             said = account_view.said_already(tx, list(asked)) if asked else []
         return {(asked[key], key[2]) for key in said}
@@ -387,7 +466,9 @@ class Import:
 
     def store(self, progress: Progress = lambda _turns: None) -> Imported:
         """Folds and stores what was read, account by account."""
-        hosts = sorted(self._whose_turns | self._choices.keys() | self._feedback.keys() | self._recorded.keys())
+        hosts = sorted(
+            self._whose_turns | self._choices.keys() | self._feedback.keys() | self._recorded.keys()
+        )
         self._there = self._known_accounts(hosts)
         conversations: set[UUID] = set()
         for chunk in self._chunks(sorted(hosts, key=self._begins_at)):
@@ -425,7 +506,10 @@ class Import:
         self._spool.close()
 
     def _count(
-        self, chunk: Sequence[commands.Command], done: Sequence[CommandResult], conversations: set[UUID]
+        self,
+        chunk: Sequence[commands.Command],
+        done: Sequence[CommandResult],
+        conversations: set[UUID],
     ) -> None:
         for command, answer in zip(chunk, done, strict=True):
             self._accounts.add(answer.account)
@@ -437,7 +521,9 @@ class Import:
             if isinstance(command, commands.GiveFeedback):
                 self._counts["feedback"] += answer.outcome is Outcome.done
                 if answer.outcome is Outcome.refused:
-                    self._skipped[_RATING_LATE if answer.because == commands.LATE else _RATING_OVER] += 1
+                    self._skipped[
+                        _RATING_LATE if answer.because == commands.LATE else _RATING_OVER
+                    ] += 1
             if not isinstance(command, commands.Say):
                 continue
             self._counts["other_projects"] += answer.other_project
@@ -451,13 +537,16 @@ class Import:
                 self._counts["known"] += 1
             elif answer.outcome is Outcome.refused:
                 self._refused[answer.because] += 1
-            elif answer.outcome is Outcome.unknown:  # somebody opened the account meanwhile, under another id
+            # somebody opened the account meanwhile, under another id
+            elif answer.outcome is Outcome.unknown:
                 self._refused["unknown"] += 1
 
     # The account's history
 
     def _known_accounts(self, hosts: Sequence[str]) -> dict[str, UUID]:
-        """The accounts of ``hosts`` that the vault already has, in one query: most imports bring new ones."""
+        """The accounts of ``hosts`` that the vault already has, in one query: most imports bring
+        new ones.
+        """
         names = {self._hmacs.of("account", host): host for host in hosts}
         with transaction(self._pool) as tx:
             found = account_view.accounts_by_host(tx, list(names))
@@ -465,16 +554,19 @@ class Import:
 
     def _has_events(self, host: str) -> bool:
         """Whether something of it is left that may be new."""
-        return bool(self._waiting.first_at(host) or self._choices.get(host) or self._feedback.get(host))
+        return bool(
+            self._waiting.first_at(host) or self._choices.get(host) or self._feedback.get(host)
+        )
 
     def _begins_at(self, host: str) -> datetime:
-        """When an account opens, as far as is known: ids begin with it, and rows in the order of their ids are written
-        at the end of each index.
+        """When an account opens, as far as is known: ids begin with it, and rows in the order of
+        their ids are written at the end of each index.
         """
         recorded = self._recorded.get(host)
         found = [self._waiting.first_at(host), recorded.opened_at if recorded is not None else None]
         return min(
-            [*(at for at in found if at is not None), *(c.at for c in self._choices.get(host, ()))], default=self._now
+            [*(at for at in found if at is not None), *(c.at for c in self._choices.get(host, ()))],
+            default=self._now,
         )
 
     def _chunks(self, hosts: Sequence[str]) -> Iterator[list[commands.Command]]:
@@ -497,18 +589,30 @@ class Import:
             yield chunk
 
     def _about(self, rated: _Rated) -> commands.GiveFeedback | None:
-        """Feedback, with the conversation and the answer that it is about; None where there is no such conversation."""
+        """Feedback, with the conversation and the answer that it is about; None where there is no
+        such conversation.
+        """
         with transaction(self._pool) as tx:
             row = None
             if rated.account is not None and rated.conversation is not None:
-                row = account_view.turn_by_host(tx, rated.account, rated.conversation, rated.host_turn)
+                row = account_view.turn_by_host(
+                    tx, rated.account, rated.conversation, rated.host_turn
+                )
         if row is None or rated.account is None:
             self._skipped["a rating whose chat is not here"] += 1
             return None
         return commands.GiveFeedback(
-            account=rated.account, at=rated.at, conversation=row[0], rating=rated.rating, share=rated.share,
-            turn=row[1] or 0, comment=rated.comment, host=rated.host, check=rated.check, score=rated.score,
-        )  # fmt: skip
+            account=rated.account,
+            at=rated.at,
+            conversation=row[0],
+            rating=rated.rating,
+            share=rated.share,
+            turn=row[1] or 0,
+            comment=rated.comment,
+            host=rated.host,
+            check=rated.check,
+            score=rated.score,
+        )
 
     def _history(self, host: str) -> Iterator[commands.Command | _Rated]:
         """The account's commands in the order of their times, without what is known already."""
@@ -526,24 +630,39 @@ class Import:
         if known is not None:
             choices, rated = self._without_late(host, known.last_at, waiting, choices, rated)
         waiting += _placed(choices)
-        waiting += [_Waiting(at=f.at, rank=1, number=_AFTER + n, place=-2) for n, f in enumerate(rated)]
+        waiting += [
+            _Waiting(at=f.at, rank=1, number=_AFTER + n, place=-2) for n, f in enumerate(rated)
+        ]
         waiting.sort()
         if not waiting and (account is not None or host not in self._recorded):
             return
         recorded = self._recorded.get(host) or self._default
-        assert recorded is not None, "a turn or a choice of no known account is refused when it is read"
+        assert recorded is not None, (
+            "a turn or a choice of no known account is refused when it is read"
+        )
         first_at = waiting[0].at if waiting else self._now
         opened_at = min(recorded.opened_at or first_at, first_at)
         self._counts["opened_alone"] += not waiting
         self._counts["opened_now"] += not waiting and recorded.opened_at is None
         account_id = account or uuid7(opened_at, self._keyring.random(10))
         if account is None:
-            world.apply(events.OpenAccountEvent(at=opened_at, account="", plan=recorded.plan, age=recorded.age))
+            world.apply(
+                events.OpenAccountEvent(
+                    at=opened_at, account="", plan=recorded.plan, age=recorded.age
+                )
+            )
             yield commands.OpenAccount(
-                account=account_id, at=opened_at, host=self._hmacs.of("account", host),
-                plan=recorded.plan, age=recorded.age,
-            )  # fmt: skip
-        dead = self._dead(world, waiting, choices) if waiting and self._may_be_due(first_at) else set[int]()
+                account=account_id,
+                at=opened_at,
+                host=self._hmacs.of("account", host),
+                plan=recorded.plan,
+                age=recorded.age,
+            )
+        dead = (
+            self._dead(world, waiting, choices)
+            if waiting and self._may_be_due(first_at)
+            else set[int]()
+        )
         for event in waiting:
             if event.place == -2:
                 yield msgspec.structs.replace(rated[event.number - _AFTER], account=account_id)
@@ -557,22 +676,37 @@ class Import:
         last_at = account_view.accounts(tx, [account])[account].state.last_at
         return _Known(last_at, account_view.turns_by_host(tx, account), KnownChoices(tx, account))
 
-    def _new_choices(self, recorded: Sequence[RecordedChoice], known: _Known | None) -> list[_Chosen]:
+    def _new_choices(
+        self, recorded: Sequence[RecordedChoice], known: _Known | None
+    ) -> list[_Chosen]:
         """Those that the vault does not have, in the order of the file."""
-        fresh = [c for c in recorded if known is None or not known.choices.take(self._key_of(c), c.question)]
+        fresh = [
+            c
+            for c in recorded
+            if known is None or not known.choices.take(self._key_of(c), c.question)
+        ]
         return [_Chosen(at=c.at, choice=c) for c in fresh]
 
     def _without_late(
-        self, host: str, last_at: datetime, waiting: Sequence[_Waiting], choices: Sequence[_Chosen],
+        self,
+        host: str,
+        last_at: datetime,
+        waiting: Sequence[_Waiting],
+        choices: Sequence[_Chosen],
         rated: Sequence[_Rated],
-    ) -> tuple[list[_Chosen], list[_Rated]]:  # fmt: skip
-        """The choices and the feedback that are to be taken: of what is late a refusal, now and after the rest."""
+    ) -> tuple[list[_Chosen], list[_Rated]]:
+        """The choices and the feedback that are to be taken: of what is late a refusal, now and
+        after the rest.
+        """
         late = [one for one in choices if one.at < last_at]
         noes = [replace(one, at=self._now) for one in late if not one.choice.allow]
         old = LateHistory(
-            host=host, turns=sum(one.at < last_at for one in waiting), refusals=len(noes),
-            permissions=len(late) - len(noes), ratings=sum(one.at < last_at for one in rated),
-        )  # fmt: skip
+            host=host,
+            turns=sum(one.at < last_at for one in waiting),
+            refusals=len(noes),
+            permissions=len(late) - len(noes),
+            ratings=sum(one.at < last_at for one in rated),
+        )
         if old.turns or late or old.ratings:
             self._counts["late_accounts"] += 1
             self._late += [old] if len(self._late) < PLACES_KEPT_MAX else []
@@ -589,7 +723,9 @@ class Import:
             self._skipped["a rating whose chat is not here"] += len(given)
             return []
         with transaction(self._pool) as tx:
-            known = account_view.feedback_by_host(tx, account) if account is not None else set[bytes]()
+            known = (
+                account_view.feedback_by_host(tx, account) if account is not None else set[bytes]()
+            )
         return list({one.host: one for one in given if one.host not in known}.values())
 
     def _new(self, waiting: Sequence[WaitingTurn], known: set[bytes]) -> list[_Waiting]:
@@ -608,11 +744,16 @@ class Import:
     def _choose(self, account: UUID, chosen: _Chosen) -> commands.Choose:
         choice = chosen.choice
         return commands.Choose(
-            account=account, at=chosen.at, allow=choice.allow, via=choice.via, evidence=choice.evidence,
-            question=choice.question, scope=None if choice.scope is None else self._scope(choice.scope),
+            account=account,
+            at=chosen.at,
+            allow=choice.allow,
+            via=choice.via,
+            evidence=choice.evidence,
+            question=choice.question,
+            scope=None if choice.scope is None else self._scope(choice.scope),
             keep=tuple(self._scope(kept) for kept in choice.keep),
             recorded_at=choice.at if chosen.at != choice.at else None,
-        )  # fmt: skip
+        )
 
     def _scope(self, scope: events.NamedScope) -> commands.ChosenScope:
         kind, name = self._hashed(scope)
@@ -629,7 +770,11 @@ class Import:
         if choice.scope is None:
             return key
         kind, name = self._hashed(choice.scope)
-        return key._replace(project=name) if kind is ScopeKind.project else key._replace(conversation=name)
+        return (
+            key._replace(project=name)
+            if kind is ScopeKind.project
+            else key._replace(conversation=name)
+        )
 
     def _seeded(self, tx: Transaction, account: UUID) -> World:
         """A world that begins with what the account has already, by the HMACs of the host's ids."""
@@ -644,7 +789,9 @@ class Import:
         world.accounts[""] = replace(
             said,
             grants=tuple(
-                grant._replace(scope=grant.scope._replace(name=names.get(grant.scope.name, grant.scope.name)))
+                grant._replace(
+                    scope=grant.scope._replace(name=names.get(grant.scope.name, grant.scope.name))
+                )
                 for grant in said.grants
             ),
             kept_out=frozenset(names[project] for project in said.kept_out),
@@ -654,14 +801,21 @@ class Import:
     def _may_be_due(self, first: datetime) -> bool:
         """Whether a turn said at ``first`` or later could be due by now, under any version.
 
-        A turn's date is one of these periods after it was said or after something later, so where none of them has
-        run out since the first, the fold that looks for what is due need not be made.
+        A turn's date is one of these periods after it was said or after something later, so where
+        none of them has run out since the first, the fold that looks for what is due need not be
+        made.
         """
-        periods = {period for version in self._policies.versions for period in version.keep.of_content()}
+        periods = {
+            period for version in self._policies.versions for period in version.keep.of_content()
+        }
         return any(period.after(first) <= self._now for period in periods)
 
-    def _dead(self, world: World, waiting: Sequence[_Waiting], choices: Sequence[_Chosen]) -> set[int]:
-        """The numbers of the turns that would have been erased by now, by the same fold, without their content."""
+    def _dead(
+        self, world: World, waiting: Sequence[_Waiting], choices: Sequence[_Chosen]
+    ) -> set[int]:
+        """The numbers of the turns that would have been erased by now, by the same fold, without
+        their content.
+        """
         for event in waiting:
             if event.place == -2:
                 continue
@@ -671,12 +825,19 @@ class Import:
             turn = self._spool.get(event.place)
             world.apply(
                 events.SayEvent(
-                        at=event.at, account="", conversation=turn.conversation.hex(), turn=str(event.number),
-                        role=turn.role, origin=turn.origin, surface=turn.surface, kind=turn.kind,
-                        incognito=turn.incognito, narrow=turn.kept_out,
-                        project=turn.project.hex() if turn.project is not None else "",
-                    )
-            )  # fmt: skip
+                    at=event.at,
+                    account="",
+                    conversation=turn.conversation.hex(),
+                    turn=str(event.number),
+                    role=turn.role,
+                    origin=turn.origin,
+                    surface=turn.surface,
+                    kind=turn.kind,
+                    incognito=turn.incognito,
+                    narrow=turn.kept_out,
+                    project=turn.project.hex() if turn.project is not None else "",
+                )
+            )
         world.advance(self._now)
         dead = set()
         for name, (conversation, taken) in world.turns.items():
@@ -696,9 +857,13 @@ class Import:
             return events.NamedScope(**{kind.value: name.hex()})
 
         return events.ChooseEvent(
-            at=chosen.at, account="", allow=choice.allow, question=choice.question,
-            scope=None if choice.scope is None else named(choice.scope), keep=tuple(map(named, choice.keep)),
-        )  # fmt: skip
+            at=chosen.at,
+            account="",
+            allow=choice.allow,
+            question=choice.question,
+            scope=None if choice.scope is None else named(choice.scope),
+            keep=tuple(map(named, choice.keep)),
+        )
 
     def _sweep(self) -> None:
         """Marks as erased what was not stored, and erases what else is due in these accounts.
@@ -711,13 +876,15 @@ class Import:
             while more:
                 with transaction(self._pool) as tx:
                     more = sweep_batches.sweep_batch(
-                        tx, self._now, only=accounts[start : start + sweep_batches.BATCH_SEGMENTS_MAX]
+                        tx,
+                        self._now,
+                        only=accounts[start : start + sweep_batches.BATCH_SEGMENTS_MAX],
                     ).more
 
 
 def _placed(choices: Sequence[_Chosen]) -> Iterator[_Waiting]:
-    """Choices in their places: those of one time in the order of the file, refusals that come first in it before turns;
-    late ones after the rest.
+    """Choices in their places: those of one time in the order of the file, refusals that come first
+    in it before turns; late ones after the rest.
     """
     allowed_at = set[datetime]()
     for number, one in enumerate(choices):

@@ -1,20 +1,25 @@
-"""What a span of a model's call says: whose it is, which conversation it belongs to, and the turns that it adds.
+"""What a span of a model's call says: whose it is, which conversation it belongs to, and the turns
+that it adds.
 
-Read are the GenAI semantic conventions of OpenTelemetry (`gen_ai.conversation.id`, `gen_ai.input.messages`,
-`gen_ai.output.messages`, on the span or on its `gen_ai.client.inference.operation.details`), their older forms
-(`gen_ai.prompt.N..`, events `gen_ai.user.message` and its like) and OpenInference (`llm.input_messages.N.message..`,
+Read are the GenAI semantic conventions of OpenTelemetry (`gen_ai.conversation.id`,
+`gen_ai.input.messages`, `gen_ai.output.messages`, on the span or on its
+`gen_ai.client.inference.operation.details`), their older forms (`gen_ai.prompt.N..`, events
+`gen_ai.user.message` and its like) and OpenInference (`llm.input_messages.N.message..`,
 `session.id`). What is promised:
 
-* The account is `enduser.id`, else `user.id`, of the span, else of the resource. A span without one is Dropped.
+* The account is `enduser.id`, else `user.id`, of the span, else of the resource. A span without one
+  is Dropped.
 * The conversation is `gen_ai.conversation.id`, else `session.id`, else the trace.
-* A call repeats what was said before it; `plugins.dialogue` says what it adds, and names each turn by what it says. So
-  a span that comes twice, a nested span of the same call, and the history in a later one add nothing.
-* `system` messages, `gen_ai.system_instructions` and the tools on offer (`gen_ai.tool.definitions`, `llm.tools.N..`, older
-  `llm.request.functions.N..`) are one turn of the role `system` if the resource says `licet.instructions`, else left out, as
-  reasoning is.
-* What the sender redacted (`__REDACTED__`), or marked with an attribute such as `licet.keep_out`, is Dropped, the whole span.
-* The surface is `api`, which the published terms leave out of every use, unless the resource says `licet.surface`:
-  it is set by whoever runs the sender, and a span cannot.
+* A call repeats what was said before it; `plugins.dialogue` says what it adds, and names each turn
+  by what it says. So a span that comes twice, a nested span of the same call, and the history in a
+  later one add nothing.
+* `system` messages, `gen_ai.system_instructions` and the tools on offer (`gen_ai.tool.definitions`,
+  `llm.tools.N..`, older `llm.request.functions.N..`) are one turn of the role `system` if the
+  resource says `licet.instructions`, else left out, as reasoning is.
+* What the sender redacted (`__REDACTED__`), or marked with an attribute such as `licet.keep_out`,
+  is Dropped, the whole span.
+* The surface is `api`, which the published terms leave out of every use, unless the resource says
+  `licet.surface`: it is set by whoever runs the sender, and a span cannot.
 """
 
 from __future__ import annotations
@@ -49,7 +54,9 @@ _anything = msgspec.json.Decoder()
 
 
 class Dropped(StrEnum):
-    """Why nothing is taken of a span. The first is no fault: most spans of an application are of that kind."""
+    """Why nothing is taken of a span. The first is no fault: most spans of an application are of
+    that kind.
+    """
 
     no_model_call = "no_model_call"
     marked = "marked"
@@ -59,7 +66,9 @@ class Dropped(StrEnum):
 
 
 class ModelCall(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """What a span adds. ``account`` is the host's own id; ``started_at`` is by the sender's clock."""
+    """What a span adds. ``account`` is the host's own id; ``started_at`` is by the sender's
+    clock.
+    """
 
     account: str
     started_at: datetime
@@ -71,7 +80,11 @@ def read(span: OtlpSpan) -> ModelCall | Dropped:
     if not _is_model_call(span.attributes):
         return Dropped.no_model_call
     if is_marked(
-        {key.removeprefix(_NARROWING): value for key, value in span.attributes.items() if key.startswith(_NARROWING)}
+        {
+            key.removeprefix(_NARROWING): value
+            for key, value in span.attributes.items()
+            if key.startswith(_NARROWING)
+        }
     ):
         return Dropped.marked
     account = _name(span, "enduser.id", "user.id")
@@ -86,7 +99,11 @@ def read(span: OtlpSpan) -> ModelCall | Dropped:
     turns = added([*told, *messages], answer, _where(span, account), offered=offered)
     if turns is None:
         return Dropped.redacted
-    return ModelCall(account=account, started_at=span.started_at, turns=tuple(turns)) if turns else Dropped.no_content
+    return (
+        ModelCall(account=account, started_at=span.started_at, turns=tuple(turns))
+        if turns
+        else Dropped.no_content
+    )
 
 
 def _is_model_call(values: Values) -> bool:
@@ -102,11 +119,13 @@ def _where(span: OtlpSpan, account: str) -> DialoguePlace:
     surface = span.resource.get("licet.surface")
     models = ("gen_ai.response.model", "gen_ai.request.model", "llm.model_name")
     return DialoguePlace(
-        account=f"host:{account}", model=next((m for m in map(span.attributes.get, models) if isinstance(m, str)), ""),
-        conversation="host:" + (_name(span, "gen_ai.conversation.id", "session.id") or span.trace_id),
+        account=f"host:{account}",
+        model=next((m for m in map(span.attributes.get, models) if isinstance(m, str)), ""),
+        conversation="host:"
+        + (_name(span, "gen_ai.conversation.id", "session.id") or span.trace_id),
         surface=surface if isinstance(surface, str) and _SURFACE.fullmatch(surface) else "api",
         instructions=span.resource.get("licet.instructions") in (True, "true"),
-    )  # fmt: skip
+    )
 
 
 def _name(span: OtlpSpan, *keys: str) -> str:
@@ -117,13 +136,20 @@ def _name(span: OtlpSpan, *keys: str) -> str:
 def _is_redacted(message: Message) -> bool:
     content = message.get("content")
     parts = content if isinstance(content, list) else [{"text": content}]
-    return any(isinstance(part, Mapping) and part.get("text") == _OPENINFERENCE_REDACTED for part in parts)
+    return any(
+        isinstance(part, Mapping) and part.get("text") == _OPENINFERENCE_REDACTED for part in parts
+    )
 
 
 def _said(span: OtlpSpan) -> tuple[list[Message], Message]:
-    """The messages of a call, and the first of its answers, in the shape of OpenAI's; empty where there is none."""
+    """The messages of a call, and the first of its answers, in the shape of OpenAI's; empty where
+    there is none.
+    """
     values = _values(span)
-    asked, answered = _listed(values.get("gen_ai.input.messages")), _listed(values.get("gen_ai.output.messages"))
+    asked, answered = (
+        _listed(values.get("gen_ai.input.messages")),
+        _listed(values.get("gen_ai.output.messages")),
+    )
     if not asked and not answered:
         asked, answered = (
             [_openinference(one) for one in _indexed(values, f"llm.{side}_messages.", "message.")]
@@ -131,7 +157,8 @@ def _said(span: OtlpSpan) -> tuple[list[Message], Message]:
         )
     if not asked and not answered:
         asked, answered = (
-            [_older(one) for one in _indexed(values, f"gen_ai.{side}.")] for side in ("prompt", "completion")
+            [_older(one) for one in _indexed(values, f"gen_ai.{side}.")]
+            for side in ("prompt", "completion")
         )
     if not asked and not answered:
         asked, answered = _from_events(span)
@@ -149,15 +176,23 @@ def _values(span: OtlpSpan) -> Values:
 
 
 def _instructions(span: OtlpSpan) -> tuple[list[Message], list[Message]]:
-    """What the host told its model apart from the messages, as such, and the tools that it offered."""
+    """What the host told its model apart from the messages, as such, and the tools that it
+    offered.
+    """
     values = _values(span)
     given = values.get("gen_ai.system_instructions")
-    parts = _listed(given) or ([{"type": "text", "content": given}] if isinstance(given, str) and given else [])
+    parts = _listed(given) or (
+        [{"type": "text", "content": given}] if isinstance(given, str) and given else []
+    )
     told = list(_parted({"role": "system", "parts": parts})) if parts else []
     offered = _listed(values.get("gen_ai.tool.definitions")) or [
-        tool for one in _indexed(values, "llm.tools.", "tool.") for tool in _listed(f"[{one.get('json_schema', '')}]")
+        tool
+        for one in _indexed(values, "llm.tools.", "tool.")
+        for tool in _listed(f"[{one.get('json_schema', '')}]")
     ]
-    return told, offered or [_older_function(one) for one in _indexed(values, "llm.request.functions.")]
+    return told, offered or [
+        _older_function(one) for one in _indexed(values, "llm.request.functions.")
+    ]
 
 
 def _older_function(one: Values) -> Message:
@@ -169,7 +204,10 @@ def _older_function(one: Values) -> Message:
 def _listed(value: object) -> list[Message]:
     """Messages that are a list, or JSON text of one; none of a text that would become too much."""
     if isinstance(value, str):
-        if len(value) > LIST_CHARACTERS_MAX or value.count("{") + value.count("[") > LIST_BRACKETS_MAX:
+        if (
+            len(value) > LIST_CHARACTERS_MAX
+            or value.count("{") + value.count("[") > LIST_BRACKETS_MAX
+        ):
             return []
         read = decode(value.encode(errors="replace"), _anything)
         value = [] if isinstance(read, UnreadableRecord) else read
@@ -180,7 +218,9 @@ def _listed(value: object) -> list[Message]:
 
 
 def _parted(message: Message) -> Iterator[Message]:
-    """A message whose content is in ``parts``; each reply of a tool among them is a message of its own."""
+    """A message whose content is in ``parts``; each reply of a tool among them is a message of its
+    own.
+    """
     parts = message.get("parts")
     if not isinstance(parts, list):
         yield message
@@ -200,10 +240,20 @@ def _parted(message: Message) -> Iterator[Message]:
             case "reasoning" | "thinking":
                 pass
             case kind:
-                content.append({"type": part.get("modality") or kind, "file_id": part.get("file_id"),
-                                "image_url": part.get("uri")})  # fmt: skip
+                content.append(
+                    {
+                        "type": part.get("modality") or kind,
+                        "file_id": part.get("file_id"),
+                        "image_url": part.get("uri"),
+                    }
+                )
     if message.get("role") != "tool" and (content or calls):
-        yield {"role": message.get("role"), "content": content, "tool_calls": calls, "name": message.get("name")}
+        yield {
+            "role": message.get("role"),
+            "content": content,
+            "tool_calls": calls,
+            "name": message.get("name"),
+        }
 
 
 def _text(value: object) -> str:
@@ -230,20 +280,30 @@ def _openinference(message: Values) -> Message:
     parts = _indexed(message, "contents.", "message_content.")
     if parts:
         content = [
-            {"type": part.get("type"), "text": part.get("text"), "image_url": part.get("image.image.url")}
+            {
+                "type": part.get("type"),
+                "text": part.get("text"),
+                "image_url": part.get("image.image.url"),
+            }
             for part in parts
         ]
     calls = [
         {
             "id": call.get("id"),
-            "function": {"name": call.get("function.name"), "arguments": call.get("function.arguments")},
+            "function": {
+                "name": call.get("function.name"),
+                "arguments": call.get("function.arguments"),
+            },
         }
         for call in _indexed(message, "tool_calls.", "tool_call.")
     ]
     return {
-        "role": message.get("role"), "content": content, "tool_calls": calls,
-        "tool_call_id": message.get("tool_call_id"), "name": message.get("name"),
-    }  # fmt: skip
+        "role": message.get("role"),
+        "content": content,
+        "tool_calls": calls,
+        "tool_call_id": message.get("tool_call_id"),
+        "name": message.get("name"),
+    }
 
 
 def _older(message: Values) -> Message:
@@ -252,14 +312,18 @@ def _older(message: Values) -> Message:
 
 
 def _from_events(span: OtlpSpan) -> tuple[list[Message], list[Message]]:
-    """An event a message. What it says stands in its attributes, or as JSON in `gen_ai.event.content`."""
+    """An event a message. What it says stands in its attributes, or as JSON in
+    `gen_ai.event.content`.
+    """
     asked, answered = list[Message](), list[Message]()
     for event in span.events:
         named = _EVENT.fullmatch(event.name)
         if named is None and event.name != "gen_ai.choice":
             continue
         body = event.attributes
-        content = _listed(f"[{body['gen_ai.event.content']}]" if "gen_ai.event.content" in body else None)
+        content = _listed(
+            f"[{body['gen_ai.event.content']}]" if "gen_ai.event.content" in body else None
+        )
         body = {**body, **content[0]} if content else body
         if named is None:
             inner = body.get("message")

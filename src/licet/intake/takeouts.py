@@ -1,8 +1,10 @@
-"""What somebody took out of another installation, as its zip or unpacked: recognised, and read whole without options.
+"""What somebody took out of another installation, as its zip or unpacked: recognised, and read
+whole without options.
 
-`licet.json` says that it is one (`consent.takeout`). Its account, its choices, its conversations and its feedback are
-brought in; safety copies, papers and pages are there to be read. A choice that was made under terms which were not in
-force here gives nothing here: it is left out and counted. Feedback that was taken back is left out too.
+`licet.json` says that it is one (`consent.takeout`). Its account, its choices, its conversations
+and its feedback are brought in; safety copies, papers and pages are there to be read. A choice that
+was made under terms which were not in force here gives nothing here: it is left out and counted.
+Feedback that was taken back is left out too.
 """
 
 from __future__ import annotations
@@ -73,15 +75,23 @@ def recognised(path: Path) -> TakenOut | None:
 def _folder(path: Path) -> TakenOut | None:
     about = path / ABOUT
     try:
-        if not about.is_file() or about.stat().st_size > ABOUT_BYTES_MAX or not _is_ours(about.read_bytes()):
+        if (
+            not about.is_file()
+            or about.stat().st_size > ABOUT_BYTES_MAX
+            or not _is_ours(about.read_bytes())
+        ):
             return None
     except OSError:
         return None
     _whole(path, {name for name in (ACCOUNTS, CHOICES, MESSAGES) if (path / name).is_file()})
     feedback = path / FEEDBACK
     return TakenOut(
-        path, path / ACCOUNTS, path / CHOICES, path / MESSAGES, feedback if feedback.is_file() else None
-    )  # fmt: skip
+        path,
+        path / ACCOUNTS,
+        path / CHOICES,
+        path / MESSAGES,
+        feedback if feedback.is_file() else None,
+    )
 
 
 def _archive(path: Path) -> TakenOut | None:
@@ -97,7 +107,11 @@ def _archive(path: Path) -> TakenOut | None:
         return None
     _whole(path, members.keys())
     return TakenOut(
-        path, zipfile.Path(path, ACCOUNTS), zipfile.Path(path, CHOICES), members[MESSAGES], members.get(FEEDBACK)
+        path,
+        zipfile.Path(path, ACCOUNTS),
+        zipfile.Path(path, CHOICES),
+        members[MESSAGES],
+        members.get(FEEDBACK),
     )
 
 
@@ -125,7 +139,9 @@ def _bytes(source: Source) -> int:
 
 
 def read_feedback(source: Source, progress: Progress) -> Iterator[Read]:
-    """The feedback of a take-out, as it was given; what it shares is taken from the conversation again."""
+    """The feedback of a take-out, as it was given; what it shares is taken from the conversation
+    again.
+    """
     for line in lines(source, progress):
         if isinstance(line, BrokenRecord):
             yield line
@@ -142,14 +158,27 @@ def _read(place: str, given: _Given) -> Read:
     if given.taken_back is not None:
         return SkippedRecord(place=place, reason="feedback that was taken back")
     is_check = given.check in set(HostCheck)
-    if given.rating not in ("up", "down") or given.share not in set(Share) or (given.check and not is_check):
-        return BrokenRecord(place=place, message="no rating, or a share or a check that is not known")
+    if (
+        given.rating not in ("up", "down")
+        or given.share not in set(Share)
+        or (given.check and not is_check)
+    ):
+        return BrokenRecord(
+            place=place, message="no rating, or a share or a check that is not known"
+        )
     try:
         conversation = parse(Prefix.conversation, given.conversation)
     except NotFoundError:
         return BrokenRecord(place=place, message="its conversation is none")
     return ReadFeedback(
-        place=place, host_conversation=given.conversation, host_feedback=given.feedback, at=moment(given.given),
-        host_turn=shown_turn(conversation, given.turn) if given.turn else "", rating=given.rating,
-        share=Share(given.share), comment=given.comment, check=HostCheck(given.check) if is_check else None, score=given.score,
-    )  # fmt: skip
+        place=place,
+        host_conversation=given.conversation,
+        host_feedback=given.feedback,
+        at=moment(given.given),
+        host_turn=shown_turn(conversation, given.turn) if given.turn else "",
+        rating=given.rating,
+        share=Share(given.share),
+        comment=given.comment,
+        check=HostCheck(given.check) if is_check else None,
+        score=given.score,
+    )

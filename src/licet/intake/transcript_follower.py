@@ -1,9 +1,11 @@
-"""A Claude Code transcript that grows: what was added since a mark, record by record, as `licet import` would read it.
+"""A Claude Code transcript that grows: what was added since a mark, record by record, as `licet
+import` would read it.
 
 * A turn has the id that an import of the whole file gives it.
 * A line that is still being written is left for the next time.
-* Reading begins again at the last record in which the person spoke before the mark, so that a tool's result knows its
-  call and a side thread its beginning; what lies before the mark is read for that, and not given.
+* Reading begins again at the last record in which the person spoke before the mark, so that a
+  tool's result knows its call and a side thread its beginning; what lies before the mark is read
+  for that, and not given.
 * A file that is shorter than its mark is another file: it is read from its beginning.
 """
 
@@ -21,7 +23,9 @@ from licet.policy.state import TurnRole
 
 
 class ReadMark(NamedTuple):
-    """How far a file was read: ``offset`` bytes; ``base`` is where reading begins, after ``base_lines`` lines."""
+    """How far a file was read: ``offset`` bytes; ``base`` is where reading begins, after
+    ``base_lines`` lines.
+    """
 
     base: int = 0
     base_lines: int = 0
@@ -70,7 +74,9 @@ def follow(path: Path, mark: ReadMark) -> Iterator[Step]:
 
 
 def _line(readline: Callable[[int], bytes], bytes_max: int) -> tuple[int, bytes | None]:
-    """A whole line's size and its bytes, or None for one that is too long; (0, ..) where no whole line follows."""
+    """A whole line's size and its bytes, or None for one that is too long; (0, ..) where no whole
+    line follows.
+    """
     piece = readline(bytes_max)
     size, raw = len(piece), piece
     while piece and not piece.endswith(b"\n"):
@@ -81,7 +87,9 @@ def _line(readline: Callable[[int], bytes], bytes_max: int) -> tuple[int, bytes 
     return size, raw if size == len(raw) else None
 
 
-def _read(file: claude_code.SessionFile, one_pass: Pass, place: str, number: int, raw: bytes | None) -> Iterator[Read]:
+def _read(
+    file: claude_code.SessionFile, one_pass: Pass, place: str, number: int, raw: bytes | None
+) -> Iterator[Read]:
     if raw is None:
         yield BrokenRecord(place=place, message="the line is too long")
         return

@@ -1,11 +1,14 @@
-"""Turns of an import that wait for their account's whole history: in memory, and beyond a bound in a sealed file.
+"""Turns of an import that wait for their account's whole history: in memory, and beyond a bound in
+a sealed file.
 
-A record is the name of its turn, 16 bytes, and the turn itself. Records lie one behind another in blocks. The blocks that
-`memory_bytes_max` allows stay in memory, so that an import that fits needs no file; each later one is sealed whole under a
-key that is in memory alone, and written to a file that has no name and is gone with the process.
+A record is the name of its turn, 16 bytes, and the turn itself. Records lie one behind another in
+blocks. The blocks that `memory_bytes_max` allows stay in memory, so that an import that fits needs
+no file; each later one is sealed whole under a key that is in memory alone, and written to a file
+that has no name and is gone with the process.
 
-Of a turn that waits three numbers are kept: when it was said, where its record is, and which turn of its account came
-before it. They are in arrays, because a million objects of Python would take ten times the memory.
+Of a turn that waits three numbers are kept: when it was said, where its record is, and which turn
+of its account came before it. They are in arrays, because a million objects of Python would take
+ten times the memory.
 """
 
 from __future__ import annotations
@@ -57,7 +60,7 @@ class TurnSpool:
 
     def __init__(
         self, folder: Path, random: Callable[[int], bytes], memory_bytes_max: int = MEMORY_BYTES_MAX
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._folder, self._random, self._memory_bytes_max = folder, random, memory_bytes_max
         self._key = random(KEY_BYTES)
         self._file: IO[bytes] | None = None
@@ -66,7 +69,10 @@ class TurnSpool:
         self._kept: list[bytes] = []  # the first blocks
         self._sealed: list[tuple[int, int]] = []  # of the others: where in the file, and how long
         self._opened: OrderedDict[int, bytes] = OrderedDict()
-        self._encode, self._decode = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(SpooledTurn).decode
+        self._encode, self._decode = (
+            msgspec.msgpack.Encoder().encode,
+            msgspec.msgpack.Decoder(SpooledTurn).decode,
+        )
 
     def put(self, turn: SpooledTurn) -> int:
         """Keeps a turn, and returns its place."""
@@ -85,7 +91,9 @@ class TurnSpool:
     def get(self, place: int) -> SpooledTurn:
         block, at = self._found(place)
         at += NAME_BYTES + _SIZE_BYTES
-        return self._decode(memoryview(block)[at : at + int.from_bytes(block[at - _SIZE_BYTES : at], "big")])
+        return self._decode(
+            memoryview(block)[at : at + int.from_bytes(block[at - _SIZE_BYTES : at], "big")]
+        )
 
     def close(self) -> None:
         """Forgets everything."""
@@ -141,7 +149,9 @@ class WaitingTurn(NamedTuple):
 
 
 class _Chain(msgspec.Struct):
-    """The turns of an account: the newest, from which each leads to the one before; and when the first was said."""
+    """The turns of an account: the newest, from which each leads to the one before; and when the
+    first was said.
+    """
 
     newest: int
     first_us: int
@@ -175,7 +185,9 @@ class WaitingTurns:
     def of(self, host: str) -> list[WaitingTurn]:
         """The turns of an account in the order in which they came."""
         found = [
-            WaitingTurn(_EPOCH + timedelta(microseconds=self._at_us[number]), number, self._place[number])
+            WaitingTurn(
+                _EPOCH + timedelta(microseconds=self._at_us[number]), number, self._place[number]
+            )
             for number in self._numbers(host)
         ]
         return found[::-1]

@@ -1,8 +1,9 @@
 """Protobuf counted on the wire, before anything is made of it.
 
-A field of two bytes becomes an object of a hundred in a decoder, so a small body can ask for any amount of memory, and
-the decoder does not let another thread run meanwhile. Here the fields of a body are counted from their tags and lengths
-alone (Protocol Buffers, "Encoding"), into every message that the decoder would make; past a bound counting stops.
+A field of two bytes becomes an object of a hundred in a decoder, so a small body can ask for any
+amount of memory, and the decoder does not let another thread run meanwhile. Here the fields of a
+body are counted from their tags and lengths alone (Protocol Buffers, "Encoding"), into every
+message that the decoder would make; past a bound counting stops.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ class MalformedError(UsageError):
 
 @cache
 def tree(of: Descriptor) -> Tree:
-    """The messages within a message, by field number; a kind that holds itself is one and the same tree."""
+    """The messages within a message, by field number; a kind that holds itself is one and the same
+    tree.
+    """
     return _tree(of, {})
 
 
@@ -42,7 +45,9 @@ def _tree(of: Descriptor, known: dict[str, Tree]) -> Tree:
 
 
 def count(raw: bytes, within: Tree, fields_max: int) -> int:
-    """How many fields ``raw`` holds, or ``fields_max`` + 1 for more; MalformedError for bytes that are no message."""
+    """How many fields ``raw`` holds, or ``fields_max`` + 1 for more; MalformedError for bytes that
+    are no message.
+    """
     try:
         return _count(raw, within, fields_max)
     except IndexError:

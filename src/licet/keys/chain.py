@@ -1,8 +1,11 @@
-"""The rows of the key chain above the accounts: epochs, the bucket keys wrapped under them, and secrets.
+"""The rows of the key chain above the accounts: epochs, the bucket keys wrapped under them, and
+secrets.
 
-An epoch is the time between two rotations of the keys; a bucket is a group of accounts under one bucket key.
+An epoch is the time between two rotations of the keys; a bucket is a group of accounts under one
+bucket key.
 
-Statements only. Whoever wraps under the newest epoch, or opens another one, holds `keyring.EPOCHS_LOCK`.
+Statements only. Whoever wraps under the newest epoch, or opens another one, holds
+`keyring.EPOCHS_LOCK`.
 """
 
 from __future__ import annotations
@@ -41,7 +44,8 @@ class WrappedBucket(msgspec.Struct, frozen=True, kw_only=True):
 def epochs(tx: Transaction) -> list[Epoch]:
     """Every epoch, oldest first."""
     rows = tx.execute(
-        "SELECT number, rotation, opened_at, complete_at, retired_at, destroyed_at FROM epochs ORDER BY number"
+        "SELECT number, rotation, opened_at, complete_at, retired_at, destroyed_at FROM "
+        "epochs ORDER BY number"
     ).fetchall()
     return [
         Epoch(number=n, rotation=rotation, opened_at=o, complete_at=c, retired_at=r, destroyed_at=d)
@@ -54,7 +58,8 @@ def newest_epoch(tx: Transaction) -> int | None:
     return None if row is None else row[0]
 
 
-# When the earliest epoch was opened that is not older than an instant; for a statement that reads something else as well.
+# When the earliest epoch was opened that is not older than an instant; for a statement that reads
+# something else as well.
 OPENED_SINCE = "(SELECT min(opened_at) FROM epochs WHERE opened_at >= %(since)s)"
 
 
@@ -82,7 +87,10 @@ def retire_epoch(tx: Transaction, number: int, at: datetime) -> None:
 
 def record_destroyed_epoch(tx: Transaction, number: int, at: datetime) -> None:
     """Records that the provider has destroyed the epoch's key; the first recorded time stays."""
-    tx.execute("UPDATE epochs SET destroyed_at = %s WHERE number = %s AND destroyed_at IS NULL", [at, number])
+    tx.execute(
+        "UPDATE epochs SET destroyed_at = %s WHERE number = %s AND destroyed_at IS NULL",
+        [at, number],
+    )
 
 
 def epoch_wraps_something(tx: Transaction, number: int) -> bool:
@@ -100,7 +108,8 @@ def epoch_wraps_something(tx: Transaction, number: int) -> bool:
 def hold_buckets(tx: Transaction, buckets: Sequence[int]) -> set[int]:
     """Those of ``buckets`` that exist; they keep their keys until ``tx`` ends."""
     rows = tx.execute(
-        "SELECT bucket FROM buckets WHERE bucket = ANY(%s) ORDER BY bucket FOR SHARE", [sorted(buckets)]
+        "SELECT bucket FROM buckets WHERE bucket = ANY(%s) ORDER BY bucket FOR SHARE",
+        [sorted(buckets)],
     ).fetchall()
     return {row[0] for row in rows}
 
@@ -108,27 +117,36 @@ def hold_buckets(tx: Transaction, buckets: Sequence[int]) -> set[int]:
 def add_bucket(tx: Transaction, bucket: int, epoch: int, wrapped: bytes) -> None:
     """Adds a bucket; one that another transaction has added meanwhile stays."""
     tx.execute(
-        "INSERT INTO buckets (bucket, epoch, wrapped) VALUES (%s, %s, %s) ON CONFLICT (bucket) DO NOTHING",
+        (
+            "INSERT INTO buckets (bucket, epoch, wrapped) VALUES (%s, %s, %s) ON CONFLICT "
+            "(bucket) DO NOTHING"
+        ),
         [bucket, epoch, wrapped],
     )
 
 
 def rewrap_bucket(tx: Transaction, bucket: int, epoch: int, wrapped: bytes) -> None:
-    tx.execute("UPDATE buckets SET (epoch, wrapped) = (%s, %s) WHERE bucket = %s", [epoch, wrapped, bucket])
+    tx.execute(
+        "UPDATE buckets SET (epoch, wrapped) = (%s, %s) WHERE bucket = %s", [epoch, wrapped, bucket]
+    )
 
 
 def lock_bucket_below(tx: Transaction, epoch: int) -> WrappedBucket | None:
     """Locks the first bucket that is under an epoch older than ``epoch``.
 
-    If another transaction moved that bucket to ``epoch`` while this one waited, the result is None, although there may
-    be more: call `has_bucket_below`.
+    If another transaction moved that bucket to ``epoch`` while this one waited, the result is None,
+    although there may be more: call `has_bucket_below`.
     """
     row = tx.execute(
         """SELECT bucket, epoch, wrapped, EXISTS (SELECT FROM fence) FROM buckets WHERE epoch < %s
             ORDER BY epoch, bucket LIMIT 1 FOR NO KEY UPDATE""",
         [epoch],
     ).fetchone()
-    return None if row is None else WrappedBucket(bucket=row[0], epoch=row[1], wrapped=row[2], is_fenced=row[3])
+    return (
+        None
+        if row is None
+        else WrappedBucket(bucket=row[0], epoch=row[1], wrapped=row[2], is_fenced=row[3])
+    )
 
 
 def has_bucket_below(tx: Transaction, epoch: int) -> bool:
@@ -138,7 +156,9 @@ def has_bucket_below(tx: Transaction, epoch: int) -> bool:
 
 def newest_bucket(tx: Transaction) -> tuple[int, int, bytes] | None:
     """`(bucket, epoch, wrapped)` of a bucket under the newest epoch that wraps any."""
-    return tx.execute("SELECT bucket, epoch, wrapped FROM buckets ORDER BY epoch DESC LIMIT 1").fetchone()
+    return tx.execute(
+        "SELECT bucket, epoch, wrapped FROM buckets ORDER BY epoch DESC LIMIT 1"
+    ).fetchone()
 
 
 def bucket_count(tx: Transaction) -> int:
@@ -161,12 +181,17 @@ def wrapped_secret(tx: Transaction, name: str) -> bytes | None:
 
 def add_secret(tx: Transaction, name: str, wrapped: bytes) -> None:
     """Adds a secret; one that another transaction has added meanwhile stays."""
-    tx.execute("INSERT INTO secrets (name, wrapped) VALUES (%s, %s) ON CONFLICT (name) DO NOTHING", [name, wrapped])
+    tx.execute(
+        "INSERT INTO secrets (name, wrapped) VALUES (%s, %s) ON CONFLICT (name) DO NOTHING",
+        [name, wrapped],
+    )
 
 
 def lock_secrets(tx: Transaction) -> list[tuple[str, bytes]]:
     """Every secret, locked, by name."""
-    return tx.execute("SELECT name, wrapped FROM secrets ORDER BY name FOR NO KEY UPDATE").fetchall()
+    return tx.execute(
+        "SELECT name, wrapped FROM secrets ORDER BY name FOR NO KEY UPDATE"
+    ).fetchall()
 
 
 def rewrap_secret(tx: Transaction, name: str, wrapped: bytes) -> None:

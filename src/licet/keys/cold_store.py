@@ -1,4 +1,6 @@
-"""Where an installation's cold objects are stored: the bucket that its configuration names, or the folder ``cold``."""
+"""Where an installation's cold objects are stored: the bucket that its configuration names, or the
+folder ``cold``.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ from licet.store import bucket
 
 
 def objects(config: Configuration) -> Objects:
-    """The configured store, not contacted yet; UsageError if a file with a secret cannot be read."""
+    """The configured store, not contacted yet; UsageError if a file with a secret cannot be
+    read.
+    """
     if not config.cold.url:
         return Stored(config.data / "cold")
     return Stored(url=config.cold.url, options=bucket.options(config.cold, "cold store"))

@@ -1,11 +1,12 @@
 """The fence: a database that may lack withdrawals or deletions gives out nothing.
 
-Promise: while the fence stands no bucket key is unwrapped, and content can only be reached with a key: nothing is read,
-leased, built or written, by any process, whenever it was started. The row that is the fence is never part of a backup,
-so that restoring one cannot remove it.
+Promise: while the fence stands no bucket key is unwrapped, and content can only be reached with a
+key: nothing is read, leased, built or written, by any process, whenever it was started. The row
+that is the fence is never part of a backup, so that restoring one cannot remove it.
 
-A database has lives: life 0 from its beginning, another one from each restore, whose restrictions were applied before
-the fence was lowered. `vault.journal_state` determines what a database lacks of its restriction journal.
+A database has lives: life 0 from its beginning, another one from each restore, whose restrictions
+were applied before the fence was lowered. `vault.journal_state` determines what a database lacks of
+its restriction journal.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from licet.keys.restriction_journal import Journal
 from licet.store.connect import Transaction
 
 READERS_SECONDS_MAX = 20
-# For statements that read something else as well: whether the fence stands, and the database's present life.
+# For statements that read something else as well: whether the fence stands, and the database's
+# present life.
 STANDS = "EXISTS (SELECT FROM fence)"
 LIFE = "(SELECT coalesce(max(life), 0) FROM lives)"
 _TABLE = """CREATE TABLE IF NOT EXISTS fence (
@@ -36,9 +38,13 @@ class FencedError(RefusedError):
 
 def fenced_error() -> FencedError:
     return FencedError(
-        "the database was restored, and later withdrawals and deletions have not been applied to it yet",
-        "finish the restore: `licet restore`", because="fenced",
-    )  # fmt: skip
+        (
+            "the database was restored, and later withdrawals and deletions have not been "
+            "applied to it yet"
+        ),
+        "finish the restore: `licet restore`",
+        because="fenced",
+    )
 
 
 def raise_(tx: Transaction, at: datetime) -> None:
@@ -48,11 +54,11 @@ def raise_(tx: Transaction, at: datetime) -> None:
 
 
 def wait_for_readers(tx: Transaction) -> None:
-    """Waits until all transactions that checked the fence before it was raised have ended; ContentionError if they take
-    too long.
+    """Waits until all transactions that checked the fence before it was raised have ended;
+    ContentionError if they take too long.
 
-    It runs in a transaction of its own, after the fence is raised, and holds no other lock, so that no deadlock is
-    possible.
+    It runs in a transaction of its own, after the fence is raised, and holds no other lock, so that
+    no deadlock is possible.
     """
     tx.execute("SELECT set_config('lock_timeout', %s, true)", [f"{READERS_SECONDS_MAX}s"])
     tx.execute("LOCK TABLE fence IN ACCESS EXCLUSIVE MODE")
@@ -76,8 +82,8 @@ def check(tx: Transaction) -> None:
 def check_before_snapshot(tx: Transaction) -> None:
     """`check`, as the first statements of a transaction that sees one moment.
 
-    The lock comes before the snapshot. With a SELECT first, a restore could begin between the snapshot and the lock,
-    and the transaction would not see the fence that it has waited for.
+    The lock comes before the snapshot. With a SELECT first, a restore could begin between the
+    snapshot and the lock, and the transaction would not see the fence that it has waited for.
     """
     tx.execute("LOCK TABLE fence IN ACCESS SHARE MODE")
     check(tx)
@@ -93,8 +99,13 @@ def life(tx: Transaction) -> int:
 
 
 def begin(
-    tx: Transaction, number: int, journal: Journal, at: datetime, position: int, backup: UUID | None = None
-) -> None:  # fmt: skip
+    tx: Transaction,
+    number: int,
+    journal: Journal,
+    at: datetime,
+    position: int,
+    backup: UUID | None = None,
+) -> None:
     """Begins another life; ``position`` is the end of the accounts' journal before it."""
     tx.execute(
         "INSERT INTO lives (life, journal, begun_at, backup, position) VALUES (%s, %s, %s, %s, %s)",
@@ -112,7 +123,9 @@ class DatabaseLife(NamedTuple):
 
 def newest_life(tx: Transaction) -> DatabaseLife | None:
     """The present life; None before the first one."""
-    row = tx.execute("SELECT life, journal, position FROM lives ORDER BY life DESC LIMIT 1").fetchone()
+    row = tx.execute(
+        "SELECT life, journal, position FROM lives ORDER BY life DESC LIMIT 1"
+    ).fetchone()
     return DatabaseLife(*row) if row else None
 
 

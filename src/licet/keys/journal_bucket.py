@@ -1,17 +1,19 @@
 """The restriction journal in a bucket, which the servers of several hosts share.
 
-Promise: as of a folder (`keys.restriction_journal`), without a disk that all hosts reach. An object is one group commit
-of one process, under the next number; it is created only if the number is free, and never changed or deleted. So all
-writers together have one order without a gap, and whoever writes number N has read every object before it: a writer
-whose number was taken reads what took it before it tries the next one. That is how it learns of a newer life, and
-refuses what belongs to an older one.
+Promise: as of a folder (`keys.restriction_journal`), without a disk that all hosts reach. An object
+is one group commit of one process, under the next number; it is created only if the number is free,
+and never changed or deleted. So all writers together have one order without a gap, and whoever
+writes number N has read every object before it: a writer whose number was taken reads what took it
+before it tries the next one. That is how it learns of a newer life, and refuses what belongs to an
+older one.
 
     object = "licet restrictions v2\n" || journal id (16) || mark (16) || frame*      names 0000000001, 0000000002, ...
 
-The frames are numbered and chained over all objects (`keys.journal_frames`). The mark is random and makes each object
-unique: a write whose answer was lost, and that was repeated, recognises its own. After a service did not answer it is
-unknown whether the object was written; the records are written again with the next ones, and a record that is there twice
-says the same twice.
+The frames are numbered and chained over all objects (`keys.journal_frames`). The mark is random and
+makes each object
+unique: a write whose answer was lost, and that was repeated, recognises its own. After a service
+did not answer it is unknown whether the object was written; the records are written again with the
+next ones, and a record that is there twice says the same twice.
 
 An object that is missing or damaged is an error (`BrokenError`): an object is never torn.
 """
@@ -24,7 +26,14 @@ from uuid import UUID
 
 from licet.config import Configuration
 from licet.errors import BrokenError, UsageError
-from licet.keys.journal_frames import MAGIC, JournalFrame, PlacedFrames, damaged, extended, frames_in
+from licet.keys.journal_frames import (
+    MAGIC,
+    JournalFrame,
+    PlacedFrames,
+    damaged,
+    extended,
+    frames_in,
+)
 from licet.keys.material import Random
 from licet.keys.restriction_journal import Journal, JournalLife, JournalTail, WaitingRecords
 from licet.store import bucket as buckets
@@ -39,19 +48,24 @@ PREFIX = "journal/"
 
 
 def journal(config: Configuration) -> Journal:
-    """The journal of an installation: in its bucket, or else in its folder. UsageError where both are named."""
+    """The journal of an installation: in its bucket, or else in its folder. UsageError where both
+    are named.
+    """
     bucket = buckets.opened(config.store)
     if bucket is None:
         return Journal(config.journal)
     if config.restrictions is not None:
         raise UsageError(
-            "`LICET_RESTRICTIONS` and `LICET_STORE__URL` both say where the restriction journal is", "set one of them"
+            "`LICET_RESTRICTIONS` and `LICET_STORE__URL` both say where the restriction journal is",
+            "set one of them",
         )
     return Journal(BucketObjects(bucket))
 
 
 class BucketObjects:
-    """A journal in the folder `journal` of a bucket. One thread at a time writes: `Journal` sees to it."""
+    """A journal in the folder `journal` of a bucket. One thread at a time writes: `Journal` sees to
+    it.
+    """
 
     def __init__(self, bucket: Bucket, random: Random = os.urandom) -> None:
         """Opens the journal, or begins one. BusyError if the service does not answer."""
@@ -59,7 +73,8 @@ class BucketObjects:
         self._number = 1
         last = self._last()
         if not last:
-            bucket.create(PREFIX + object_name(1), MAGIC + random(16) + random(MARK_BYTES))  # or another process has
+            # or another process has
+            bucket.create(PREFIX + object_name(1), MAGIC + random(16) + random(MARK_BYTES))
         first = bucket.read(PREFIX + object_name(1))
         if first is None:
             raise damaged(object_name(1), "it is missing")
@@ -72,7 +87,9 @@ class BucketObjects:
                 break
 
     def write(self, waiting: Sequence[WaitingRecords]) -> set[int]:
-        """As `JournalStorage.write`: one object for as many callers as fit into one, before anybody else's."""
+        """As `JournalStorage.write`: one object for as many callers as fit into one, before anybody
+        else's.
+        """
         late: set[int] = set()
         rest = list(waiting)
         while rest:
@@ -80,7 +97,10 @@ class BucketObjects:
             taken = _gathered(rest)
             if not taken:
                 break
-            number, payloads = self._number + 1, [payload for one in taken for payload in one.payloads]
+            number, payloads = (
+                self._number + 1,
+                [payload for one in taken for payload in one.payloads],
+            )
             frames, head = extended(self.tail.unlocked_key(), self.tail.head, payloads)
             content = MAGIC + self.tail.journal.bytes + self._random(MARK_BYTES) + b"".join(frames)
             if self._bucket.create(PREFIX + object_name(number), content) is None:
@@ -97,8 +117,11 @@ class BucketObjects:
         return self.tail.find_life(lambda: self.batches(newest_first=True))
 
     def batches(self, *, newest_first: bool = False) -> Iterator[PlacedFrames]:
-        names = list(map(object_name, range(self._newest(), 0, -1) if newest_first else self._numbers()))
-        first = ENOUGH_OFTEN if newest_first else 0  # many are asked for at once, and mostly the newest will do
+        names = list(
+            map(object_name, range(self._newest(), 0, -1) if newest_first else self._numbers())
+        )
+        # many are asked for at once, and mostly the newest will do
+        first = ENOUGH_OFTEN if newest_first else 0
         for part in (names[:first], names[first:]):
             contents = self._bucket.read_all([PREFIX + name for name in part])
             for name, content in zip(part, contents, strict=True):
@@ -134,14 +157,17 @@ class BucketObjects:
 
     def _newest(self) -> int:
         """The newest number, looked for behind the one that is known."""
-        page = _without_gap(self._bucket.names_after(PREFIX, object_name(self._number), PAGE_NAMES), self._number)
+        page = _without_gap(
+            self._bucket.names_after(PREFIX, object_name(self._number), PAGE_NAMES), self._number
+        )
         return self._last() if len(page) == PAGE_NAMES else (page[-1] if page else self._number)
 
     def _last(self) -> int:
-        """The newest number, 0 if there is none: found by doubling and halving, as a list of all may be long.
+        """The newest number, 0 if there is none: found by doubling and halving, as a list of all
+        may be long.
 
-        The last list has whatever comes after the number below it, so that an object which is missing where it was
-        looked for is not taken for the end.
+        The last list has whatever comes after the number below it, so that an object which is
+        missing where it was looked for is not taken for the end.
         """
         low = 0
         while True:
@@ -162,7 +188,9 @@ class BucketObjects:
 def _without_gap(names: Sequence[str], after: int) -> Sequence[int]:
     found = sorted(int(name) for name in names if name.isdecimal())
     if found != list(range(after + 1, after + 1 + len(found))):
-        raise BrokenError("an object of the restriction journal is missing", "restore every object of `journal`")
+        raise BrokenError(
+            "an object of the restriction journal is missing", "restore every object of `journal`"
+        )
     return found
 
 

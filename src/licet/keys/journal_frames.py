@@ -1,20 +1,23 @@
-"""The frames of the restriction journal: numbered, chained and authenticated, in folders and in buckets alike.
+"""The frames of the restriction journal: numbered, chained and authenticated, in folders and in
+buckets alike.
 
     frame = length (4) || CRC-32 of the length (4) || CRC-32 of the rest (4) || number (8) || chain (32) || payload
     chain = HMAC-SHA-256(key of the journal, chain of the frame before || number (8) || payload)
     key of the journal = HMAC-SHA-256(key, "licet restrictions v2\\n" || journal id)
 
-Numbers are big-endian. The first frame has the number 1, and 32 zero bytes in place of a chain before it. The key is
-derived from the secret that signs the log, which the key provider keeps: neither the folder nor the bucket of the journal
-has it, and every backup of the installation can open it. So nobody without the key alters, drops, inserts, swaps or repeats
-a record unnoticed. A dropped end is noticed by whoever knows a later head: the database, the log, a backup's manifest
+Numbers are big-endian. The first frame has the number 1, and 32 zero bytes in place of a chain
+before it. The key is derived from the secret that signs the log, which the key provider keeps:
+neither the folder nor the bucket of the journal has it, and every backup of the installation can
+open it. So nobody without the key alters, drops, inserts, swaps or repeats a record unnoticed. A
+dropped end is noticed by whoever knows a later head: the database, the log, a backup's manifest
 (`vault.journal_evidence`).
 
-The checksums authenticate nothing. They tell a write that a crash cut short, at the end of a folder's journal, from a
-record that somebody changed.
+The checksums authenticate nothing. They tell a write that a crash cut short, at the end of a
+folder's journal, from a record that somebody changed.
 
-A journal that lost records, and was finished by an operator (`licet restore --finish narrow`), goes on from its beginning
-under a number above every known one. Only who has the key can write such a frame; the records between stay missing.
+A journal that lost records, and was finished by an operator (`licet restore --finish narrow`), goes
+on from its beginning under a number above every known one. Only who has the key can write such a
+frame; the records between stay missing.
 """
 
 from __future__ import annotations
@@ -33,7 +36,8 @@ FRAME_BYTES_MAX = 256 * 2**10
 TORN_BYTES_MAX = 2**20  # no write is longer, so a longer damaged end is not a torn write
 CHAIN_BYTES = 32
 FINISH_HINT = (
-    "restore the file from a copy of the journal; without one, finish with `licet restore .. --finish narrow`: "
+    "restore the file from a copy of the journal; without one, finish with `licet restore .. "
+    "--finish narrow`: "
     "docs/runbooks/journal-damaged.md"
 )
 _KEY = b"licet/journal/v2"
@@ -42,7 +46,9 @@ _CHECKED = struct.calcsize(">III")  # where what the second checksum covers begi
 
 
 class JournalHead(NamedTuple):
-    """Where a journal stands: the number of its newest record, 0 before the first, and its chain value."""
+    """Where a journal stands: the number of its newest record, 0 before the first, and its chain
+    value.
+    """
 
     number: int
     chain: bytes
@@ -60,7 +66,9 @@ class JournalFrame(NamedTuple):
 
 
 class JournalMisfit(NamedTuple):
-    """Records that are missing, or are not what was written: the numbers from ``first`` to ``last``, and the place."""
+    """Records that are missing, or are not what was written: the numbers from ``first`` to
+    ``last``, and the place.
+    """
 
     first: int
     last: int
@@ -68,7 +76,11 @@ class JournalMisfit(NamedTuple):
     what: str
 
     def __str__(self) -> str:
-        numbers = f"record {self.first}" if self.first == self.last else f"records {self.first} to {self.last}"
+        numbers = (
+            f"record {self.first}"
+            if self.first == self.last
+            else f"records {self.first} to {self.last}"
+        )
         return f"{numbers}, in `{self.place}`: {self.what}"
 
 
@@ -94,7 +106,9 @@ def chained(key: bytes, before: bytes, number: int, payload: bytes) -> bytes:
     return hmac.digest(key, before + number.to_bytes(8, "big") + payload, "sha256")
 
 
-def extended(key: bytes, head: JournalHead, payloads: Iterable[bytes]) -> tuple[list[bytes], JournalHead]:
+def extended(
+    key: bytes, head: JournalHead, payloads: Iterable[bytes]
+) -> tuple[list[bytes], JournalHead]:
     """The frames of records that follow ``head``, and the head after them."""
     frames: list[bytes] = []
     number, chain = head
@@ -108,7 +122,9 @@ def extended(key: bytes, head: JournalHead, payloads: Iterable[bytes]) -> tuple[
 def _packed(number: int, chain: bytes, payload: bytes) -> bytes:
     length = len(payload).to_bytes(4, "big")
     checked = number.to_bytes(8, "big") + chain + payload
-    return _FRAME.pack(len(payload), zlib.crc32(length), zlib.crc32(checked), number, chain) + payload
+    return (
+        _FRAME.pack(len(payload), zlib.crc32(length), zlib.crc32(checked), number, chain) + payload
+    )
 
 
 def refuse_long(payload: bytes) -> None:
@@ -123,7 +139,9 @@ def packed_size(payload: bytes) -> int:
 
 
 def frames_in(data: bytes, name: str, *, is_last: bool, begins: int = 0) -> Iterator[JournalFrame]:
-    """The frames in ``data``, which begins at byte ``begins`` of a file; stops at a torn end, BrokenError for other damage."""
+    """The frames in ``data``, which begins at byte ``begins`` of a file; stops at a torn end,
+    BrokenError for other damage.
+    """
     place = 0
     while place < len(data):
         frame = _frame_at(data, place)
@@ -157,7 +175,11 @@ def _frame_at(data: bytes, place: int) -> JournalFrame | None:
         return None
     length, length_crc, crc, number, chain = _FRAME.unpack_from(data, place)
     end = place + _FRAME.size + length
-    if zlib.crc32(data[place : place + 4]) != length_crc or length > FRAME_BYTES_MAX or end > len(data):
+    if (
+        zlib.crc32(data[place : place + 4]) != length_crc
+        or length > FRAME_BYTES_MAX
+        or end > len(data)
+    ):
         return None
     if zlib.crc32(data[place + _CHECKED : end]) != crc:
         return None
@@ -170,39 +192,55 @@ def _holds_a_frame(rest: bytes) -> bool:
 
 
 class ChainWalk:
-    """Follows the frames of a journal, oldest first, and tells which of them are records that were written there.
+    """Follows the frames of a journal, oldest first, and tells which of them are records that were
+    written there.
 
-    A frame counts if it continues the last one that counted; or the last one that was read, though that one did not
-    count; or if it begins the chain anew. ``misfits`` gathers what does not fit.
+    A frame counts if it continues the last one that counted; or the last one that was read, though
+    that one did not count; or if it begins the chain anew. ``misfits`` gathers what does not fit.
 
-    ``known`` are heads of the journal that somebody else remembers: each must be there as it is remembered (`ended`). What
-    lies before the head ``since`` does not matter to who asks.
+    ``known`` are heads of the journal that somebody else remembers: each must be there as it is
+    remembered (`ended`). What lies before the head ``since`` does not matter to who asks.
     """
 
     def __init__(
-        self, key: bytes, before: JournalHead | None = None, known: Sequence[JournalHead] = (),
+        self,
+        key: bytes,
+        before: JournalHead | None = None,
+        known: Sequence[JournalHead] = (),
         since: JournalHead | None = None,
-    ) -> None:  # fmt: skip
-        """``key`` is the journal's own. ``before`` is the frame before the first one that is read; None: all are read."""
+    ) -> None:
+        """``key`` is the journal's own. ``before`` is the frame before the first one that is read;
+        None: all are read.
+        """
         self._key = key
         self.head = self._seen = before or START
         self.misfits: list[JournalMisfit] = []
         self._since = since.number if since is not None else 0
         heads = [*known, since] if since is not None else known
-        self._known = {head.number: head.chain for head in heads if head.number and head.number >= self._since}
+        self._known = {
+            head.number: head.chain for head in heads if head.number and head.number >= self._since
+        }
 
     def counts(self, frame: JournalFrame, place: str) -> bool:
         """Whether ``frame`` is a record of the journal at its number; else it is in `misfits`."""
         number, head = frame.number, self.head
         fits = (
             (number == head.number + 1 and self._follows(frame, head.chain))
-            or (head.number < number == self._seen.number + 1 and self._follows(frame, self._seen.chain))
+            or (
+                head.number < number == self._seen.number + 1
+                and self._follows(frame, self._seen.chain)
+            )
             or (number > head.number and self._follows(frame, START.chain))
         )
         if fits and number > head.number + 1:
             self._note(head.number + 1, number - 1, place, "missing, or not as it was written")
         elif not fits:
-            self._note(number, number, place, "repeated" if number <= head.number else "not as it was written")
+            self._note(
+                number,
+                number,
+                place,
+                "repeated" if number <= head.number else "not as it was written",
+            )
         self._seen = JournalHead(number, frame.chain)
         if fits:
             self.head = self._seen
@@ -210,7 +248,9 @@ class ChainWalk:
         return fits
 
     def ended(self) -> list[JournalMisfit]:
-        """`misfits`, once the newest frame was read: with what is missing from the end, or of the heads."""
+        """`misfits`, once the newest frame was read: with what is missing from the end, or of the
+        heads.
+        """
         last = max(self._known, default=0)
         if last > self.head.number:
             self._note(self.head.number + 1, last, "the end of the journal", "missing")
@@ -224,18 +264,27 @@ class ChainWalk:
         if chain is None:
             return
         if chain != self.head.chain:
-            self._note(self.head.number, self.head.number, place, "another one than the database or the log knows")
+            self._note(
+                self.head.number,
+                self.head.number,
+                place,
+                "another one than the database or the log knows",
+            )
         elif self.head.number == self._since:
             self.misfits.clear()
 
     def _follows(self, frame: JournalFrame, before: bytes) -> bool:
-        return hmac.compare_digest(chained(self._key, before, frame.number, frame.payload), frame.chain)
+        return hmac.compare_digest(
+            chained(self._key, before, frame.number, frame.payload), frame.chain
+        )
 
     def _note(self, first: int, last: int, place: str, what: str) -> None:
         self.misfits.append(JournalMisfit(first, last, place, what))
 
 
-def strict_frames(walk: ChainWalk, placed: Iterable[PlacedFrames]) -> Iterator[tuple[str, JournalFrame]]:
+def strict_frames(
+    walk: ChainWalk, placed: Iterable[PlacedFrames]
+) -> Iterator[tuple[str, JournalFrame]]:
     """The frames in order; BrokenError, which names the record, at the first that does not fit."""
     for place, frames in placed:
         for frame in frames:
@@ -247,7 +296,9 @@ def strict_frames(walk: ChainWalk, placed: Iterable[PlacedFrames]) -> Iterator[t
 def misfit_error(misfits: Sequence[JournalMisfit]) -> BrokenError:
     """The error for what does not fit; it names the first of them."""
     more = f", and {len(misfits) - 1} more" if len(misfits) > 1 else ""
-    return BrokenError(f"the restriction journal was changed or is damaged: {misfits[0]}{more}", FINISH_HINT)
+    return BrokenError(
+        f"the restriction journal was changed or is damaged: {misfits[0]}{more}", FINISH_HINT
+    )
 
 
 def damaged(name: str, how: str) -> BrokenError:

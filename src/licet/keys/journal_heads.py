@@ -1,16 +1,19 @@
-"""What the database remembers of its restriction journal: how far it had come, and the chain value there.
+"""What the database remembers of its restriction journal: how far it had come, and the chain value
+there.
 
-A change commits before its record is written, so its transaction cannot know the record's number. It remembers the newest
-record that its process knew to be durable: one before. An UPDATE with each would make a no a quarter slower, so every 32nd
-record does it (`vault.restriction.REMEMBERED_EVERY`), and every opening, every backup, and the leaf of each hour. The crash
-orders that this survives:
+A change commits before its record is written, so its transaction cannot know the record's number.
+It remembers the newest record that its process knew to be durable: one before. An UPDATE with each
+would make a no a quarter slower, so every 32nd record does it
+(`vault.restriction.REMEMBERED_EVERY`), and every opening, every backup, and the leaf of each hour.
+The crash orders that this survives:
 
     commit, crash, no record      the next opening finds the change in the database and writes the record
     commit, record, crash         the record follows the remembered one; its chain says so, and it is accepted
     record durable, then lost     the disk or the bucket lost it, or somebody took it out: the next opening, the doctor or
                                   a restore misses the remembered record, and names it
 
-So what is remembered is never ahead of what is durable, and a journal that ends before it was changed or lost records.
+So what is remembered is never ahead of what is durable, and a journal that ends before it was
+changed or lost records.
 """
 
 from __future__ import annotations
@@ -24,15 +27,20 @@ from licet.store.rows import Change, change
 
 
 def remembered(tx: Transaction, journal: UUID) -> list[JournalHead]:
-    """The newest head of the journal that the database remembers; nothing before its first record."""
-    rows = tx.execute("SELECT number, chain FROM journal_heads WHERE journal = %s AND number > 0", [journal]).fetchall()
+    """The newest head of the journal that the database remembers; nothing before its first
+    record.
+    """
+    rows = tx.execute(
+        "SELECT number, chain FROM journal_heads WHERE journal = %s AND number > 0", [journal]
+    ).fetchall()
     return [JournalHead(number, bytes(chain)) for number, chain in rows]
 
 
 def finished(tx: Transaction, journal: UUID) -> JournalHead | None:
     """The record with which an operator had the journal begin anew, None if nobody had."""
     row = tx.execute(
-        "SELECT since, since_chain FROM journal_heads WHERE journal = %s AND since IS NOT NULL", [journal]
+        "SELECT since, since_chain FROM journal_heads WHERE journal = %s AND since IS NOT NULL",
+        [journal],
     ).fetchone()
     return JournalHead(row[0], bytes(row[1])) if row is not None else None
 
@@ -72,11 +80,20 @@ def remembering(journal: UUID, head: JournalHead) -> Change:
 
 
 def is_due(tx: Transaction, journal: UUID, head: JournalHead, before: datetime) -> bool:
-    """Whether the journal has grown since its head was logged, and that was before ``before``, or never."""
-    row = tx.execute("SELECT logged, logged_at FROM journal_heads WHERE journal = %s", [journal]).fetchone()
-    return head.number > 0 and (row is None or (row[0] < head.number and (row[1] is None or row[1] <= before)))
+    """Whether the journal has grown since its head was logged, and that was before ``before``, or
+    never.
+    """
+    row = tx.execute(
+        "SELECT logged, logged_at FROM journal_heads WHERE journal = %s", [journal]
+    ).fetchone()
+    return head.number > 0 and (
+        row is None or (row[0] < head.number and (row[1] is None or row[1] <= before))
+    )
 
 
 def note_logged(tx: Transaction, journal: UUID, head: JournalHead, at: datetime) -> None:
     """Records that ``head`` is on its way to the log."""
-    tx.execute("UPDATE journal_heads SET (logged, logged_at) = (%s, %s) WHERE journal = %s", [head.number, at, journal])
+    tx.execute(
+        "UPDATE journal_heads SET (logged, logged_at) = (%s, %s) WHERE journal = %s",
+        [head.number, at, journal],
+    )

@@ -1,9 +1,11 @@
-"""Makes a restriction journal that cannot be opened readable again, for a restore that an operator finishes.
+"""Makes a restriction journal that cannot be opened readable again, for a restore that an operator
+finishes.
 
-Promise: every record that can be read stays where it is, in its order; nothing is believed by this, because each record is
-authenticated when it is read (`keys.journal_frames`). What is replaced is kept first, under a name of its own beside it.
-A file or an object that is missing becomes an empty one, so that the numbers have no gap; what has no place among them is
-set aside. Killed anywhere and called again, it goes on. Nobody else may use the journal meanwhile.
+Promise: every record that can be read stays where it is, in its order; nothing is believed by this,
+because each record is authenticated when it is read (`keys.journal_frames`). What is replaced is
+kept first, under a name of its own beside it. A file or an object that is missing becomes an empty
+one, so that the numbers have no gap; what has no place among them is set aside. Killed anywhere and
+called again, it goes on. Nobody else may use the journal meanwhile.
 """
 
 from __future__ import annotations
@@ -37,7 +39,9 @@ class JournalPlace(Protocol):
         """A part's bytes."""
 
     def set_aside(self, name: str, content: bytes, *, remove: bool) -> str:
-        """Keeps ``content`` under another name, durable when it returns; then removes the part if asked."""
+        """Keeps ``content`` under another name, durable when it returns; then removes the part if
+        asked.
+        """
 
     def write(self, name: str, content: bytes) -> None:
         """Writes a part in place of whatever has the name."""
@@ -76,7 +80,9 @@ class _BucketPlace:
         self._bucket = bucket
 
     def names(self) -> list[str]:
-        return sorted(name for name in self._bucket.names(journal_bucket.PREFIX) if name.isdecimal())
+        return sorted(
+            name for name in self._bucket.names(journal_bucket.PREFIX) if name.isdecimal()
+        )
 
     def read(self, name: str) -> bytes:
         found = self._bucket.read(journal_bucket.PREFIX + name)
@@ -94,7 +100,9 @@ class _BucketPlace:
 
 
 class PartForm(NamedTuple):
-    """How a journal's parts are called and begin: a segment's header is its id, an object's has a mark after it."""
+    """How a journal's parts are called and begin: a segment's header is its id, an object's has a
+    mark after it.
+    """
 
     width: int
     suffix: str
@@ -110,7 +118,11 @@ class PartForm(NamedTuple):
     def identity(self, content: bytes) -> bytes | None:
         """The journal's id in a part's header, None if it has no header."""
         end = len(MAGIC) + 16
-        return content[len(MAGIC) : end] if content.startswith(MAGIC) and len(content) >= end + self.mark else None
+        return (
+            content[len(MAGIC) : end]
+            if content.startswith(MAGIC) and len(content) >= end + self.mark
+            else None
+        )
 
 
 _SEGMENTS = PartForm(8, ".log", 0, is_torn=True)
@@ -140,7 +152,9 @@ def mend_bucket(bucket: Bucket, journal: UUID | None = None) -> tuple[str, ...]:
 
 def mend_parts(place: JournalPlace, form: PartForm, journal: UUID | None) -> tuple[str, ...]:
     names = place.names()
-    kept = [place.set_aside(name, place.read(name), remove=True) for name in _without_place(names, form)]
+    kept = [
+        place.set_aside(name, place.read(name), remove=True) for name in _without_place(names, form)
+    ]
     names = place.names()
     identity = _identity((form.identity(place.read(name)) for name in names), journal)
     if identity is None:
@@ -154,7 +168,9 @@ def mend_parts(place: JournalPlace, form: PartForm, journal: UUID | None) -> tup
         content = place.read(name)
         if not _is_whole(content, name, form, identity, is_last=number == last):
             kept.append(place.set_aside(name, content, remove=False))
-            place.write(name, form.head(identity) + b"".join(map(repacked, readable_frames(content))))
+            place.write(
+                name, form.head(identity) + b"".join(map(repacked, readable_frames(content)))
+            )
     return tuple(kept)
 
 
@@ -182,7 +198,9 @@ def _is_whole(content: bytes, name: str, form: PartForm, identity: bytes, *, is_
     if form.identity(content) != identity:
         return False
     try:
-        for _ in frames_in(content[len(form.head(identity)) :], name, is_last=is_last and form.is_torn):
+        for _ in frames_in(
+            content[len(form.head(identity)) :], name, is_last=is_last and form.is_torn
+        ):
             pass
     except BrokenError:
         return False

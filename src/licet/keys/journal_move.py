@@ -1,14 +1,17 @@
-"""Moves a restriction journal from its folder into a bucket. The creation of one object decides which of them is the journal.
+"""Moves a restriction journal from its folder into a bucket. The creation of one object decides
+which of them is the journal.
 
-Promise: at any moment at most one of the two opens as the journal of the installation, whenever the program is killed, and
-what was acknowledged is in it. Called again, it goes on. The folder is renamed and kept, never deleted.
+Promise: at any moment at most one of the two opens as the journal of the installation, whenever the
+program is killed, and what was acknowledged is in it. Called again, it goes on. The folder is
+renamed and kept, never deleted.
 
     1  under the lock of the folder, segment N becomes object N + 1, each read back and compared: object 1 is missing, so
        whoever opens the bucket's journal is refused
     2  the folder is renamed to `NAME-moved`: whoever opens the folder finds another journal than the database's
     3  object 1, the header alone, is created: from now on the bucket has the journal
 
-The mark of each object is a hash of its frames, so that a run that follows a killed one finds the same bytes.
+The mark of each object is a hash of its frames, so that a run that follows a killed one finds the
+same bytes.
 """
 
 from __future__ import annotations
@@ -57,14 +60,18 @@ def look(folder: Path, bucket: Bucket) -> JournalMoved:
 
 
 def move(folder: Path, bucket: Bucket, beside: Callable[[], None]) -> JournalMoved:
-    """Moves the journal; ``beside`` moves what must be there first, and is called while nobody appends.
+    """Moves the journal; ``beside`` moves what must be there first, and is called while nobody
+    appends.
 
     UsageError where there is no journal, RefusedError if the bucket has another one.
     """
     moved = moved_folder(folder)
     if not moved.is_dir():
         _refuse_missing(folder)
-        with closing(FolderSegments(folder, os.urandom, SEGMENT_BYTES_MAX)) as segments, segments.held():
+        with (
+            closing(FolderSegments(folder, os.urandom, SEGMENT_BYTES_MAX)) as segments,
+            segments.held(),
+        ):
             objects = list(objects_of(folder))
             _refuse_other(bucket, segments.tail.journal, len(objects))
             for name, content in reversed(objects[1:]):
@@ -78,7 +85,8 @@ def move(folder: Path, bucket: Bucket, beside: Callable[[], None]) -> JournalMov
         found = bucket.read(name)
         if found is None or found.content != content:
             raise BrokenError(
-                f"object `{name}` is not what `{moved}` has", f"keep `{moved}`: it has the restriction journal"
+                f"object `{name}` is not what `{moved}` has",
+                f"keep `{moved}`: it has the restriction journal",
             )
     return _described(moved)
 
@@ -86,12 +94,15 @@ def move(folder: Path, bucket: Bucket, beside: Callable[[], None]) -> JournalMov
 def _refuse_missing(folder: Path) -> None:
     if not segment_files(folder):
         raise UsageError(
-            f"there is no restriction journal in `{folder}`", "name the data folder that has it with --data"
+            f"there is no restriction journal in `{folder}`",
+            "name the data folder that has it with --data",
         )
 
 
 def _refuse_other(bucket: Bucket, ident: UUID, objects: int) -> None:
-    """Refuses a bucket in which anybody has, or had, a journal or a log that an earlier run did not write."""
+    """Refuses a bucket in which anybody has, or had, a journal or a log that an earlier run did not
+    write.
+    """
     names = bucket.names(PREFIX)
     if not names and (bucket.below("log/") or bucket.below("log-state/")):
         raise _other_error()
@@ -106,10 +117,11 @@ def _refuse_other(bucket: Bucket, ident: UUID, objects: int) -> None:
 def _other_error() -> RefusedError:
     return RefusedError(
         "the bucket has a journal or a log already",
-        "name an empty folder of a bucket in LICET_STORE__URL; a start that was refused leaves an empty journal, which may be "
+        "name an empty folder of a bucket in LICET_STORE__URL; a start that was refused leaves an "
+        "empty journal, which may be "
         "deleted",
         because="other_journal",
-    )  # fmt: skip
+    )
 
 
 def objects_of(folder: Path) -> Iterator[tuple[str, bytes]]:
@@ -127,7 +139,10 @@ def _rename(folder: Path, moved: Path) -> None:
     except OSError as error:
         raise RefusedError(
             f"`{folder}` cannot be renamed to `{moved.name}`: {type(error).__name__}",
-            "the journal is still in it; let its parent be writable, and the folder itself no mount point",
+            (
+                "the journal is still in it; let its parent be writable, and the folder itself "
+                "no mount point"
+            ),
         ) from None
     sync(folder.parent)
 
@@ -136,6 +151,8 @@ def _described(folder: Path) -> JournalMoved:
     records, ident, objects = 0, b"", list(objects_of(folder))
     for name, content in objects:
         ident = content[len(MAGIC) : _SEGMENT_HEAD]
-        records += sum(1 for _ in frames_in(content[HEAD_BYTES:], name, is_last=name == objects[-1][0]))
+        records += sum(
+            1 for _ in frames_in(content[HEAD_BYTES:], name, is_last=name == objects[-1][0])
+        )
     size = sum(len(content) for _, content in objects)
     return JournalMoved(UUID(bytes=ident), len(objects), records, size, folder)

@@ -1,11 +1,12 @@
 """The keyring: unwraps the chain down to segment keys, and creates new keys.
 
-Bucket keys and secrets are cached by the wrapped bytes that they came from, and all dropped together after
-`CACHE_SECONDS_MAX`. Account and segment keys are not cached: a destroyed key must be gone from memory when the
-transaction that read it ends.
+Bucket keys and secrets are cached by the wrapped bytes that they came from, and all dropped
+together after `CACHE_SECONDS_MAX`. Account and segment keys are not cached: a destroyed key must be
+gone from memory when the transaction that read it ends.
 
-A chain is read in one statement, or under the lock of its account. Between two statements a rotation may give a bucket
-or an account another key, and two halves of different chains open nothing.
+A chain is read in one statement, or under the lock of its account. Between two statements a
+rotation may give a bucket or an account another key, and two halves of different chains open
+nothing.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ from licet.store.rows import matched, matching
 
 CACHE_SECONDS_MAX = 60.0
 EPOCHS_LOCK = (
-    0x11CE7_0003  # held shared to wrap under the newest epoch; a rotation holds it exclusively to open another
+    # held shared to wrap under the newest epoch; a rotation holds it exclusively to open another
+    0x11CE7_0003
 )
 _FIRST_LOCK = 0x11CE7_0005  # only one process at a time begins an installation's chain
 _HOST_IDS = "host_ids"
@@ -50,7 +52,9 @@ _INBOX = "inbox"
 
 
 class BucketRow(NamedTuple):
-    """A bucket as `BUCKET_COLUMNS` reads it, with the life of the database and whether the fence stands."""
+    """A bucket as `BUCKET_COLUMNS` reads it, with the life of the database and whether the fence
+    stands.
+    """
 
     life: int
     bucket: int
@@ -65,7 +69,9 @@ THEIR_BUCKETS = "JOIN buckets b USING (bucket)"  # for a statement of what has a
 
 
 class OpenedBuckets(NamedTuple):
-    """The keys of buckets, and the life of the database in the same statement; 0 if no bucket was read."""
+    """The keys of buckets, and the life of the database in the same statement; 0 if no bucket was
+    read.
+    """
 
     keys: dict[int, KeyMaterial]
     life: int
@@ -74,16 +80,23 @@ class OpenedBuckets(NamedTuple):
 class Keyring:
     """Opens the key chain of one installation.
 
-    ``random`` provides key material, and ``monotonic`` seconds for the cache: both are injected in tests only.
-    ``restrictions`` is the journal to which `apply` writes withdrawals and deletions. ``behind_fence`` unwraps bucket
-    keys in spite of the fence, in order to apply later restrictions to a restored database. ``cold`` is where sealed
-    bytes outside the database are stored, because whatever opens content has the keyring.
+    ``random`` provides key material, and ``monotonic`` seconds for the cache: both are injected in
+    tests only. ``restrictions`` is the journal to which `apply` writes withdrawals and deletions.
+    ``behind_fence`` unwraps bucket keys in spite of the fence, in order to apply later restrictions
+    to a restored database. ``cold`` is where sealed bytes outside the database are stored, because
+    whatever opens content has the keyring.
     """
 
     def __init__(
-        self, provider: KeyProvider, random: Random = os.urandom, monotonic: Callable[[], float] = time.monotonic,
-        *, restrictions: Journal | None = None, behind_fence: bool = False, cold: Objects | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        provider: KeyProvider,
+        random: Random = os.urandom,
+        monotonic: Callable[[], float] = time.monotonic,
+        *,
+        restrictions: Journal | None = None,
+        behind_fence: bool = False,
+        cold: Objects | None = None,
+    ) -> None:
         self.provider, self.random = provider, random
         self.restrictions, self._behind_fence, self.cold = restrictions, behind_fence, cold
         self._monotonic, self._since = monotonic, monotonic()
@@ -103,7 +116,9 @@ class Keyring:
         return self._secret(tx, _LOG)
 
     def gate_seed(self, tx: Transaction) -> KeyMaterial:
-        """The Ed25519 seed that signs which rows of a release were withdrawn; created on first use."""
+        """The Ed25519 seed that signs which rows of a release were withdrawn; created on first
+        use.
+        """
         return self._secret(tx, _GATE)
 
     def model_seed(self, tx: Transaction) -> KeyMaterial:
@@ -119,15 +134,21 @@ class Keyring:
         return self._secret(tx, _build_key(release_id))
 
     def request_key(self, tx: Transaction, request: UUID) -> KeyMaterial:
-        """The key of what a person without an account wrote; made on first use, so never ask for one that was forgotten."""
+        """The key of what a person without an account wrote; made on first use, so never ask for
+        one that was forgotten.
+        """
         return self._secret(tx, _request_key(request))
 
     def inbox_key(self, tx: Transaction) -> KeyMaterial:
-        """The key of what staff write about items of their inbox that are of no account; created on first use."""
+        """The key of what staff write about items of their inbox that are of no account; created on
+        first use.
+        """
         return self._secret(tx, _INBOX)
 
     def wrapped_log_seed(self, tx: Transaction) -> bytes:
-        """The seed that signs the log, as it is stored: a backup uses it to prove that its provider is the right one."""
+        """The seed that signs the log, as it is stored: a backup uses it to prove that its provider
+        is the right one.
+        """
         self.log_seed(tx)
         wrapped = chain.wrapped_secret(tx, _LOG)
         assert wrapped is not None
@@ -136,7 +157,11 @@ class Keyring:
     def _secret(self, tx: Transaction, name: str) -> KeyMaterial:
         wrapped = chain.wrapped_secret(tx, name)
         if wrapped is None:
-            chain.add_secret(tx, name, self.wrap_secret(self.newest(tx), name, KeyMaterial(self.random(KEY_BYTES))))
+            chain.add_secret(
+                tx,
+                name,
+                self.wrap_secret(self.newest(tx), name, KeyMaterial(self.random(KEY_BYTES))),
+            )
             wrapped = chain.wrapped_secret(tx, name)
         if wrapped is None:
             raise BrokenError(f"the secret `{name}` does not exist and could not be created")
@@ -146,33 +171,42 @@ class Keyring:
         return epoch.to_bytes(4, "big") + self.provider.wrap(epoch, key, name.encode())
 
     def unwrap_secret(self, name: str, wrapped: bytes) -> KeyMaterial:
-        return self._remembered(name, wrapped, int.from_bytes(wrapped[:4], "big"), wrapped[4:], name.encode())
+        return self._remembered(
+            name, wrapped, int.from_bytes(wrapped[:4], "big"), wrapped[4:], name.encode()
+        )
 
     # Buckets
 
     def newest(self, tx: Transaction) -> int:
-        """The epoch to wrap under, which stays the newest until ``tx`` ends; the first one is created on first use."""
+        """The epoch to wrap under, which stays the newest until ``tx`` ends; the first one is
+        created on first use.
+        """
         tx.execute("SELECT pg_advisory_xact_lock_shared(%s)", [EPOCHS_LOCK])
         epoch = chain.newest_epoch(tx)
         if epoch is None:
             tx.execute("SELECT pg_advisory_xact_lock(%s)", [_FIRST_LOCK])
-            epoch = chain.newest_epoch(tx)  # another process may have created it while this one waited
+            # another process may have created it while this one waited
+            epoch = chain.newest_epoch(tx)
         if epoch is None:
             epoch = self.provider.newest()
             chain.begin_epochs(tx, epoch)
         return epoch
 
     def make_buckets(self, tx: Transaction, buckets: set[int]) -> None:
-        """Creates those of ``buckets`` that do not exist yet, and keeps their keys unchanged until ``tx`` ends.
+        """Creates those of ``buckets`` that do not exist yet, and keeps their keys unchanged until
+        ``tx`` ends.
 
-        Called to open accounts, before any account is locked: a rotation locks a bucket, then its accounts.
+        Called to open accounts, before any account is locked: a rotation locks a bucket, then its
+        accounts.
         """
         missing = buckets - chain.hold_buckets(tx, sorted(buckets))
         if not missing:
             return
         epoch = self.newest(tx)
         for bucket in sorted(missing):
-            wrapped = self.provider.wrap(epoch, KeyMaterial(self.random(KEY_BYTES)), bucket_place(bucket))
+            wrapped = self.provider.wrap(
+                epoch, KeyMaterial(self.random(KEY_BYTES)), bucket_place(bucket)
+            )
             chain.add_bucket(tx, bucket, epoch, wrapped)
         chain.hold_buckets(tx, sorted(missing))
 
@@ -184,8 +218,9 @@ class Keyring:
         """The rows of ``buckets``: sent but not read; the returned function reads them."""
         asked = tx.execute(
             f"SELECT {BUCKET_COLUMNS} FROM {matched(_BUCKET)} k JOIN buckets b USING (bucket)",
-            matching(_BUCKET, {"bucket": buckets}, len(buckets)), prepare=True,
-        )  # fmt: skip
+            matching(_BUCKET, {"bucket": buckets}, len(buckets)),
+            prepare=True,
+        )
         return lambda: [BucketRow(*row) for row in asked.fetchall()]
 
     def opened(self, rows: Iterable[BucketRow]) -> OpenedBuckets:
@@ -199,12 +234,14 @@ class Keyring:
             raise fence.fenced_error()
         return self._remembered(bucket, wrapped, epoch, wrapped, bucket_place(bucket))
 
-    def _remembered(self, name: int | str, row: bytes, epoch: int, wrapped: bytes, place: bytes) -> KeyMaterial:
+    def _remembered(
+        self, name: int | str, row: bytes, epoch: int, wrapped: bytes, place: bytes
+    ) -> KeyMaterial:
         """Unwraps what is not cached.
 
-        A bucket's number and epoch would be no safe cache key: the transaction that created the bucket may have been
-        rolled back, and another one may have created it since; an account key wrapped under the first one's key would
-        be lost with this cache.
+        A bucket's number and epoch would be no safe cache key: the transaction that created the
+        bucket may have been rolled back, and another one may have created it since; an account key
+        wrapped under the first one's key would be lost with this cache.
         """
         now = self._monotonic()
         if now - self._since >= CACHE_SECONDS_MAX:
@@ -219,11 +256,15 @@ class Keyring:
 
     def new_account_keys(self, bucket_key: KeyMaterial, account: UUID) -> bytes:
         """Fresh keys of an account, wrapped."""
-        keys = AccountKeys(slots=KeyMaterial(self.random(KEY_BYTES)), own=KeyMaterial(self.random(KEY_BYTES)))
+        keys = AccountKeys(
+            slots=KeyMaterial(self.random(KEY_BYTES)), own=KeyMaterial(self.random(KEY_BYTES))
+        )
         return wrap_account_keys(bucket_key, account, keys, self.random)
 
     def account_keys(self, tx: Transaction, accounts: Collection[UUID]) -> dict[UUID, AccountKeys]:
-        """The keys of accounts, read in one statement; accounts whose keys were destroyed are absent."""
+        """The keys of accounts, read in one statement; accounts whose keys were destroyed are
+        absent.
+        """
         rows = tx.execute(
             f"""SELECT a.account_id, a.wrapped_key, b.bucket, b.epoch, b.wrapped, {fence.STANDS}
                  FROM accounts a JOIN buckets b USING (bucket) WHERE a.account_id = ANY(%s)""",
@@ -257,11 +298,15 @@ class Keyring:
             if any(wrapped):
                 found[account, page] = slots
                 if account not in opened:
-                    opened[account] = unwrap_account_keys(self.bucket_key(*bucket), account, wrapped).slots
+                    opened[account] = unwrap_account_keys(
+                        self.bucket_key(*bucket), account, wrapped
+                    ).slots
         result: dict[tuple[UUID, int], KeyMaterial | None] = {}
         for account, slot in wanted:
             page = found.get((account, slot // SLOTS_PER_PAGE))
-            result[account, slot] = None if page is None else read_slot(page, account, opened[account], slot)
+            result[account, slot] = (
+                None if page is None else read_slot(page, account, opened[account], slot)
+            )
         return result
 
 

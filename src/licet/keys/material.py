@@ -1,19 +1,22 @@
-"""Keys: root (provider) > epoch > bucket > account > segment, each wrapping the next with AES-256-GCM.
+"""Keys: root (provider) > epoch > bucket > account > segment, each wrapping the next with
+AES-256-GCM.
 
-Content can only be reached with a key. Epoch keys exist only inside the provider, never in the database, its WAL or its
-backups. A wrapped key is nonce (12) || ciphertext (32) || tag (16), bound by its associated data to the place it
-belongs to, so that one that was moved elsewhere cannot be unwrapped. An account's segment keys are in pages of
-`SLOTS_PER_PAGE`; a destroyed slot is all zeros.
+Content can only be reached with a key. Epoch keys exist only inside the provider, never in the
+database, its WAL or its backups. A wrapped key is nonce (12) || ciphertext (32) || tag (16), bound
+by its associated data to the place it belongs to, so that one that was moved elsewhere cannot be
+unwrapped. An account's segment keys are in pages of `SLOTS_PER_PAGE`; a destroyed slot is all
+zeros.
 
-An account has two keys, wrapped as one: `AccountKeys`. The first wraps its segment keys and is replaced by a rotation
-(`erasure.key_rotation`). The second seals what belongs to the account itself and yields its log keys: it stays the same
-as long as the account has keys, so that a pseudonym and a commitment survive every rotation, and is destroyed with
-them.
+An account has two keys, wrapped as one: `AccountKeys`. The first wraps its segment keys and is
+replaced by a rotation (`erasure.key_rotation`). The second seals what belongs to the account itself
+and yields its log keys: it stays the same as long as the account has keys, so that a pseudonym and
+a commitment survive every rotation, and is destroyed with them.
 
 A key in memory is a `KeyMaterial`: neither `repr` nor a traceback that prints locals reveals it.
 
-The file provider keeps epoch keys as files of mode 0600. It cannot promise that a deleted file is gone from flash,
-copy-on-write or snapshotted media; whoever can read the folder can read everything that is not erased.
+The file provider keeps epoch keys as files of mode 0600. It cannot promise that a deleted file is
+gone from flash, copy-on-write or snapshotted media; whoever can read the folder can read everything
+that is not erased.
 """
 
 from __future__ import annotations
@@ -38,7 +41,8 @@ KEY_BYTES = 32
 NONCE_BYTES = 12
 WRAPPED_BYTES = NONCE_BYTES + KEY_BYTES + 16
 SLOTS_PER_PAGE = 32
-BUCKETS = 1024  # of at most 65,536; the fewer there are, the more accounts share one bucket key and its rewrapping
+# of at most 65,536; the fewer there are, the more accounts share one bucket key and its rewrapping
+BUCKETS = 1024
 EMPTY_PAGE = bytes(WRAPPED_BYTES * SLOTS_PER_PAGE)
 EMPTY_SLOT = bytes(WRAPPED_BYTES)
 ACCOUNT_KEYS_BYTES = NONCE_BYTES + 2 * KEY_BYTES + 16
@@ -48,14 +52,18 @@ Random = Callable[[int], bytes]
 
 
 class KeyMaterial(Masked, bytes):
-    """Key material. A slice or a concatenation of it is plain bytes again: do neither outside this module."""
+    """Key material. A slice or a concatenation of it is plain bytes again: do neither outside this
+    module.
+    """
 
     __slots__ = ()
     __str__ = Masked.__repr__
 
 
 class AccountKeys(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """The two keys of an account: ``slots`` wraps its segment keys, ``own`` seals what belongs to the account itself."""
+    """The two keys of an account: ``slots`` wraps its segment keys, ``own`` seals what belongs to
+    the account itself.
+    """
 
     slots: KeyMaterial
     own: KeyMaterial
@@ -65,18 +73,22 @@ class KeyProvider(Protocol):
     """Keeps epoch keys where no backup of the database contains them."""
 
     def newest(self, after: int = 0) -> int:
-        """The newest epoch; creates one if there is none above ``after``; durable before it is returned."""
+        """The newest epoch; creates one if there is none above ``after``; durable before it is
+        returned.
+        """
 
     def wrap(self, epoch: int, key: KeyMaterial, place: bytes) -> bytes:
         """``key`` wrapped under the epoch's key, bound to ``place``; never creates an epoch."""
 
     def unwrap(self, epoch: int, wrapped: bytes, place: bytes) -> KeyMaterial:
-        """The key that was passed to `wrap`; BrokenError if it cannot be unwrapped, BusyError if the provider is
-        unreachable.
+        """The key that was passed to `wrap`; BrokenError if it cannot be unwrapped, BusyError if
+        the provider is unreachable.
         """
 
     def destroy(self, epoch: int) -> None:
-        """Destroys the epoch's key, if it still exists; afterwards nothing wrapped under it can be unwrapped."""
+        """Destroys the epoch's key, if it still exists; afterwards nothing wrapped under it can be
+        unwrapped.
+        """
 
 
 class FileProvider:
@@ -120,9 +132,13 @@ class FileProvider:
         except FileNotFoundError as error:
             raise BrokenError(f"the key of epoch `{epoch}` is not in the key folder") from error
         except OSError as error:
-            raise BusyError(f"the key of epoch `{epoch}` cannot be read: {error.strerror}") from error
+            raise BusyError(
+                f"the key of epoch `{epoch}` cannot be read: {error.strerror}"
+            ) from error
         if len(key) != KEY_BYTES:
-            raise BrokenError(f"the key of epoch `{epoch}` has `{len(key)}` bytes instead of {KEY_BYTES}")
+            raise BrokenError(
+                f"the key of epoch `{epoch}` has `{len(key)}` bytes instead of {KEY_BYTES}"
+            )
         return key
 
 
@@ -132,9 +148,11 @@ def seal(key: bytes, plain: bytes, place: bytes, random: Random = os.urandom) ->
     return nonce + AESGCM(key).encrypt(nonce, plain, place)
 
 
-def seal_each(wanted: Iterable[tuple[bytes, bytes, bytes]], random: Random = os.urandom) -> Iterator[bytes]:
-    """As `seal` for each key, plain bytes and place, in order. Where the same key comes several times in a row, its
-    schedule is made once.
+def seal_each(
+    wanted: Iterable[tuple[bytes, bytes, bytes]], random: Random = os.urandom
+) -> Iterator[bytes]:
+    """As `seal` for each key, plain bytes and place, in order. Where the same key comes several
+    times in a row, its schedule is made once.
     """
     last, cipher = b"", None
     for key, plain, place in wanted:
@@ -145,13 +163,15 @@ def seal_each(wanted: Iterable[tuple[bytes, bytes, bytes]], random: Random = os.
 
 
 def unseal(key: bytes, sealed: bytes, place: bytes) -> bytes:
-    """The bytes that were passed to `seal`; BrokenError, which reveals nothing of them, if they cannot be opened."""
+    """The bytes that were passed to `seal`; BrokenError, which reveals nothing of them, if they
+    cannot be opened.
+    """
     return next(unseal_each([(key, sealed, place)]))
 
 
 def unseal_each(wanted: Iterable[tuple[bytes, bytes, bytes]]) -> Iterator[bytes]:
-    """As `unseal` for each key, sealed bytes and place, in order. The key's schedule is most of the work on a short text:
-    where the same key comes several times in a row, it is made once.
+    """As `unseal` for each key, sealed bytes and place, in order. The key's schedule is most of the
+    work on a short text: where the same key comes several times in a row, it is made once.
     """
     last, cipher = b"", None
     try:
@@ -160,7 +180,9 @@ def unseal_each(wanted: Iterable[tuple[bytes, bytes, bytes]]) -> Iterator[bytes]
                 last, cipher = key, AESGCM(key)
             yield cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], place)
     except (InvalidTag, ValueError) as error:
-        raise BrokenError("sealed bytes cannot be opened: wrong key, wrong place, or damage") from error
+        raise BrokenError(
+            "sealed bytes cannot be opened: wrong key, wrong place, or damage"
+        ) from error
 
 
 def turn_place(account: UUID, conversation: UUID, segment: int, turn: int) -> bytes:
@@ -182,7 +204,9 @@ _TURN = struct.Struct(">II")
 
 
 def found_names_place(account: UUID, conversation: UUID, segment: int) -> bytes:
-    """The associated data of where names stand in a segment's turns. The version byte is never reused."""
+    """The associated data of where names stand in a segment's turns. The version byte is never
+    reused.
+    """
     return b"n1" + account.bytes + conversation.bytes + segment.to_bytes(4, "big")
 
 
@@ -217,16 +241,23 @@ def bucket_of(account: UUID) -> int:
     return account.int % BUCKETS
 
 
-def wrap_account_keys(bucket_key: KeyMaterial, account: UUID, keys: AccountKeys, random: Random = os.urandom) -> bytes:
-    """Both keys of an account, wrapped as one, so that they are never under different bucket keys."""
+def wrap_account_keys(
+    bucket_key: KeyMaterial, account: UUID, keys: AccountKeys, random: Random = os.urandom
+) -> bytes:
+    """Both keys of an account, wrapped as one, so that they are never under different bucket
+    keys.
+    """
     return seal(bucket_key, KeyMaterial(keys.slots + keys.own), account_keys_place(account), random)
 
 
 def unwrap_account_keys(bucket_key: KeyMaterial, account: UUID, wrapped: bytes) -> AccountKeys:
-    """The keys that were passed to `wrap_account_keys`; RefusedError if the account's keys were destroyed."""
+    """The keys that were passed to `wrap_account_keys`; RefusedError if the account's keys were
+    destroyed.
+    """
     if not any(wrapped):
         raise RefusedError("the account was erased together with its keys", because="erased")
-    if len(wrapped) == WRAPPED_BYTES:  # from before migration 7: one key served as both, and a rotation separates them
+    # from before migration 7: one key served as both, and a rotation separates them
+    if len(wrapped) == WRAPPED_BYTES:
         one = KeyMaterial(unseal(bucket_key, wrapped, account_place(account)))
         return AccountKeys(slots=one, own=one)
     both = KeyMaterial(unseal(bucket_key, wrapped, account_keys_place(account)))
@@ -241,17 +272,26 @@ def read_slot(page: bytes, account: UUID, account_key: bytes, slot: int) -> KeyM
 
 def unwrap_slot(wrapped: bytes, account: UUID, account_key: bytes, slot: int) -> KeyMaterial | None:
     """The segment key in a slot's bytes, or None if it was destroyed."""
-    return None if wrapped == EMPTY_SLOT else KeyMaterial(unseal(account_key, wrapped, slot_place(account, slot)))
+    return (
+        None
+        if wrapped == EMPTY_SLOT
+        else KeyMaterial(unseal(account_key, wrapped, slot_place(account, slot)))
+    )
 
 
-def unseal_slots(account_key: bytes, account: UUID, slots: bytes, wrapped: bytes) -> list[bytes | None]:
-    """As `unwrap_slot` for each of an account's ``slots`` (of four bytes) and of what they hold, one behind another: with
-    one key schedule. The answer is for a loop over thousands of rows, and not masked.
+def unseal_slots(
+    account_key: bytes, account: UUID, slots: bytes, wrapped: bytes
+) -> list[bytes | None]:
+    """As `unwrap_slot` for each of an account's ``slots`` (of four bytes) and of what they hold,
+    one behind another: with one key schedule. The answer is for a loop over thousands of rows, and
+    not masked.
     """
     cipher, place = AESGCM(account_key), b"s1" + account.bytes
     opened: list[bytes | None] = []
     try:
-        for at, start in zip(range(0, len(slots), 4), range(0, len(wrapped), WRAPPED_BYTES), strict=True):
+        for at, start in zip(
+            range(0, len(slots), 4), range(0, len(wrapped), WRAPPED_BYTES), strict=True
+        ):
             begin, end = start + NONCE_BYTES, start + WRAPPED_BYTES
             nonce, sealed = wrapped[start:begin], wrapped[begin:end]
             if not any(nonce) and wrapped[start:end] == EMPTY_SLOT:
@@ -259,14 +299,23 @@ def unseal_slots(account_key: bytes, account: UUID, slots: bytes, wrapped: bytes
             else:
                 opened.append(cipher.decrypt(nonce, sealed, place + slots[at : at + 4]))
     except (InvalidTag, ValueError) as error:
-        raise BrokenError("sealed bytes cannot be opened: wrong key, wrong place, or damage") from error
+        raise BrokenError(
+            "sealed bytes cannot be opened: wrong key, wrong place, or damage"
+        ) from error
     return opened
 
 
 def rewrap_page(
-    page: bytes, number: int, account: UUID, old: KeyMaterial, new: KeyMaterial, random: Random = os.urandom
-) -> bytes:  # fmt: skip
-    """The page ``number`` of an account under another key: each key rewrapped, each destroyed slot still destroyed."""
+    page: bytes,
+    number: int,
+    account: UUID,
+    old: KeyMaterial,
+    new: KeyMaterial,
+    random: Random = os.urandom,
+) -> bytes:
+    """The page ``number`` of an account under another key: each key rewrapped, each destroyed slot
+    still destroyed.
+    """
     for slot in range(number * SLOTS_PER_PAGE, (number + 1) * SLOTS_PER_PAGE):
         key = read_slot(page, account, old, slot)
         if key is not None:
@@ -281,8 +330,11 @@ def write_slot(page: bytes, slot: int, wrapped: bytes) -> bytes:
 
 
 def _write_once(path: Path, content: bytes) -> None:
-    """Writes a file that must not exist yet, durably; keeps the one that another writer made first."""
-    # A unique name each time: after a crash the same process number (in a container, say) may meet its old draft.
+    """Writes a file that must not exist yet, durably; keeps the one that another writer made
+    first.
+    """
+    # A unique name each time: after a crash the same process number (in a container, say) may meet
+    # its old draft.
     descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=".draft")
     draft = Path(name)
     try:
@@ -300,7 +352,9 @@ def _write_once(path: Path, content: bytes) -> None:
 
 
 def _make_folder(folder: Path) -> None:
-    """Creates ``folder`` and its parents, each durable in its parent: a lost directory entry would lose every key."""
+    """Creates ``folder`` and its parents, each durable in its parent: a lost directory entry would
+    lose every key.
+    """
     if not folder.is_dir():
         _make_folder(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)

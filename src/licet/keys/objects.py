@@ -1,9 +1,11 @@
-"""Objects: sealed bytes outside the database, in a folder or in an S3 bucket, under names that Licet chooses.
+"""Objects: sealed bytes outside the database, in a folder or in an S3 bucket, under names that
+Licet chooses.
 
-An object is written once, completely, under a name that was never used, and only ever deleted. `put` returns when the
-bytes are durable and have been read back: in a folder the file and every folder above it are synced; an S3 bucket's own
-answer is trusted; in both cases the bytes are compared by hash. This module does not know what the bytes are; they can
-only be opened with their keys.
+An object is written once, completely, under a name that was never used, and only ever deleted.
+`put` returns when the bytes are durable and have been read back: in a folder the file and every
+folder above it are synced; an S3 bucket's own answer is trusted; in both cases the bytes are
+compared by hash. This module does not know what the bytes are; they can only be opened with their
+keys.
 """
 
 from __future__ import annotations
@@ -27,21 +29,27 @@ class Objects(Protocol):
     """A store of objects."""
 
     def put(self, name: str, content: bytes) -> None:
-        """Writes a new object; when this returns it is durable and was read back. BusyError: try again under another
-        name.
+        """Writes a new object; when this returns it is durable and was read back. BusyError: try
+        again under another name.
         """
 
     def read(self, name: str, spans: Sequence[tuple[int, int]]) -> list[bytes]:
-        """The bytes at each (offset, length); BrokenError if there is no such object or it is too short."""
+        """The bytes at each (offset, length); BrokenError if there is no such object or it is too
+        short.
+        """
 
     def delete(self, name: str) -> None:
         """Deletes an object; a missing one is no error."""
 
 
 class Stored:
-    """Objects in obstore, opened at first use: ``folder``, or else the ``url`` of an S3 bucket with its options."""
+    """Objects in obstore, opened at first use: ``folder``, or else the ``url`` of an S3 bucket with
+    its options.
+    """
 
-    def __init__(self, folder: Path | None = None, url: str = "", options: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, folder: Path | None = None, url: str = "", options: dict[str, Any] | None = None
+    ) -> None:
         self._folder, self._url, self._options = folder, url, options or {}
 
     def __repr__(self) -> str:
@@ -58,7 +66,9 @@ class Stored:
             return from_url(self._url, **self._options)
         except Exception as error:
             # the library's message may quote the secret
-            raise UsageError(f"the cold store `{self._url}` cannot be opened: {type(error).__name__}") from None
+            raise UsageError(
+                f"the cold store `{self._url}` cannot be opened: {type(error).__name__}"
+            ) from None
 
     def put(self, name: str, content: bytes) -> None:
         import obstore
@@ -78,10 +88,16 @@ class Stored:
 
         starts, lengths = [start for start, _ in spans], [length for _, length in spans]
         try:
-            # an object in S3 is complete or missing; a file may be truncated, and past its end the library panics
-            if self._folder is not None and (self._folder / name).stat().st_size < max(map(sum, spans), default=0):
+            # an object in S3 is complete or missing; a file may be truncated, and past its end the
+            # library panics
+            if self._folder is not None and (self._folder / name).stat().st_size < max(
+                map(sum, spans), default=0
+            ):
                 raise BrokenError(f"object `{name}` is shorter than its recorded content")
-            found = [bytes(one) for one in obstore.get_ranges(self._store, name, starts=starts, lengths=lengths)]
+            found = [
+                bytes(one)
+                for one in obstore.get_ranges(self._store, name, starts=starts, lengths=lengths)
+            ]
         except (obstore.exceptions.NotFoundError, FileNotFoundError):
             raise BrokenError(f"object `{name}` is not in the cold store") from None
         except (obstore.exceptions.BaseError, OSError) as error:
@@ -100,7 +116,9 @@ class Stored:
 
 
 def _busy(what: str, error: Exception) -> BusyError:
-    return BusyError(f"an object of the cold store could not be {what}: {type(error).__name__}", _HINT)
+    return BusyError(
+        f"an object of the cold store could not be {what}: {type(error).__name__}", _HINT
+    )
 
 
 def _sync(folder: Path, name: str) -> None:

@@ -1,15 +1,17 @@
-"""Epoch keys in OpenBao's transit engine: they are created, used and destroyed there, and never leave it.
+"""Epoch keys in OpenBao's transit engine: they are created, used and destroyed there, and never
+leave it.
 
-One transit key per epoch, `NAME-000001`, not exportable and without plaintext backup; `wrap` and `unwrap` are its
-encrypt and decrypt operations with the place as associated data. Wrapped bytes are the ciphertext text of transit,
-which names its format (`vault:v1:..`).
+One transit key per epoch, `NAME-000001`, not exportable and without plaintext backup; `wrap` and
+`unwrap` are its encrypt and decrypt operations with the place as associated data. Wrapped bytes are
+the ciphertext text of transit, which names its format (`vault:v1:..`).
 
-Promise: a missing answer, a sealed server and a refused token are `BusyError`: nothing can be unsealed, nothing is
-lost, and work continues when the server does. A missing key, or bytes that cannot be opened, are `BrokenError`. No
-error of the client library is chained or leaves with its frames: both contain what was sent.
+Promise: a missing answer, a sealed server and a refused token are `BusyError`: nothing can be
+unsealed, nothing is lost, and work continues when the server does. A missing key, or bytes that
+cannot be opened, are `BrokenError`. No error of the client library is chained or leaves with its
+frames: both contain what was sent.
 
-The token's policy must not have `create` on `encrypt/NAME-*`: transit would create a key that is missing. OpenBao 2.x,
-https://openbao.org/api-docs/secret/transit/.
+The token's policy must not have `create` on `encrypt/NAME-*`: transit would create a key that is
+missing. OpenBao 2.x, https://openbao.org/api-docs/secret/transit/.
 """
 
 from __future__ import annotations
@@ -37,12 +39,19 @@ class BaoProvider:
     """
 
     def __init__(
-        self, address: str, token_file: Path, *, mount: str = "transit", name: str = "licet", ca_file: Path | None = None
-    ) -> None:  # fmt: skip
+        self,
+        address: str,
+        token_file: Path,
+        *,
+        mount: str = "transit",
+        name: str = "licet",
+        ca_file: Path | None = None,
+    ) -> None:
         split = urlsplit(address)
         if split.scheme != "https" and not (split.scheme == "http" and split.hostname in _LOOPBACK):
             raise UsageError(
-                "the key provider's address is not an https URL", "keys are sent over this connection: use `https://..`"
+                "the key provider's address is not an https URL",
+                "keys are sent over this connection: use `https://..`",
             )
         try:
             hvac: Any = import_module("hvac")  # installed only with this provider
@@ -64,24 +73,32 @@ class BaoProvider:
         except _NothingThereError:
             names = []
         pattern = re.compile(re.escape(self._name) + r"-(\d{6,})")
-        newest = max((int(match[1]) for name in names if (match := pattern.fullmatch(name))), default=0)
+        newest = max(
+            (int(match[1]) for name in names if (match := pattern.fullmatch(name))), default=0
+        )
         if newest > after:
             return newest
         epoch = after + 1
         self._ask(
             epoch,
             lambda transit: transit.create_key(
-                name=self._key(epoch), key_type="aes256-gcm96", exportable=False, allow_plaintext_backup=False,
+                name=self._key(epoch),
+                key_type="aes256-gcm96",
+                exportable=False,
+                allow_plaintext_backup=False,
                 mount_point=self._mount,
             ),
-        )  # fmt: skip
+        )
         return epoch
 
     def wrap(self, epoch: int, key: KeyMaterial, place: bytes) -> bytes:
         answer = self._ask(
             epoch,
             lambda transit: transit.encrypt_data(
-                name=self._key(epoch), plaintext=_text(key), associated_data=_text(place), mount_point=self._mount
+                name=self._key(epoch),
+                plaintext=_text(key),
+                associated_data=_text(place),
+                mount_point=self._mount,
             ),
         )
         return str(answer["data"]["ciphertext"]).encode("ascii")
@@ -89,9 +106,11 @@ class BaoProvider:
     def unwrap(self, epoch: int, wrapped: bytes, place: bytes) -> KeyMaterial:
         def decrypt(transit: Any) -> KeyMaterial:  # noqa: ANN401 the client library has no types
             answer = transit.decrypt_data(
-                name=self._key(epoch), ciphertext=wrapped.decode("ascii", "replace"), associated_data=_text(place),
+                name=self._key(epoch),
+                ciphertext=wrapped.decode("ascii", "replace"),
+                associated_data=_text(place),
                 mount_point=self._mount,
-            )  # fmt: skip
+            )
             return KeyMaterial(base64.b64decode(answer["data"]["plaintext"], validate=True))
 
         key: KeyMaterial = self._ask(epoch, decrypt)
@@ -102,11 +121,16 @@ class BaoProvider:
     def destroy(self, epoch: int) -> None:
         def delete(transit: Any) -> None:  # noqa: ANN401 the client library has no types
             name = self._key(epoch)
-            transit.update_key_configuration(name=name, deletion_allowed=True, mount_point=self._mount)
+            transit.update_key_configuration(
+                name=name, deletion_allowed=True, mount_point=self._mount
+            )
             transit.delete_key(name=name, mount_point=self._mount)
 
         try:
-            self._ask(epoch, lambda transit: transit.read_key(name=self._key(epoch), mount_point=self._mount))
+            self._ask(
+                epoch,
+                lambda transit: transit.read_key(name=self._key(epoch), mount_point=self._mount),
+            )
         except _NothingThereError:
             return
         self._ask(epoch, delete)
@@ -115,7 +139,9 @@ class BaoProvider:
         return f"{self._name}-{epoch:06}"
 
     def _ask(self, epoch: int, act: Callable[[Any], Any]) -> Any:  # noqa: ANN401 the client library has no types
-        """The result of ``act``; errors are raised where no frame of the client, which contains what was sent, is left."""
+        """The result of ``act``; errors are raised where no frame of the client, which contains
+        what was sent, is left.
+        """
         failure: LicetError
         try:
             self._client.token = self._token_file.read_text("ascii").strip()
@@ -127,17 +153,23 @@ class BaoProvider:
     def _ours(self, error: Any, epoch: int) -> LicetError:  # noqa: ANN401 the client library has no types
         known = self._errors
         if isinstance(error, FileNotFoundError | PermissionError | UnicodeDecodeError):
-            return BusyError("the key provider's token file cannot be read", "see LICET_KEYS__TOKEN_FILE")
+            return BusyError(
+                "the key provider's token file cannot be read", "see LICET_KEYS__TOKEN_FILE"
+            )
         if isinstance(error, known.InvalidPath):
             return _NothingThereError(f"the key of epoch `{epoch}` is not in the key provider")
         if isinstance(error, known.InvalidRequest):
             missing = any("key not found" in str(each) for each in error.errors or ())
             return BrokenError(
-                f"the key of epoch `{epoch}` is not in the key provider" if missing
+                f"the key of epoch `{epoch}` is not in the key provider"
+                if missing
                 else "sealed bytes cannot be opened: wrong key, wrong place, or damage"
-            )  # fmt: skip
+            )
         if isinstance(error, known.Forbidden | known.Unauthorized):
-            return BusyError("the key provider refused the token", "renew it, and check that its policy allows this")
+            return BusyError(
+                "the key provider refused the token",
+                "renew it, and check that its policy allows this",
+            )
         return BusyError(f"the key provider does not answer: `{type(error).__name__}`", _AWAY)
 
 

@@ -1,10 +1,12 @@
 """Epoch keys in a PKCS#11 token: a hardware module, or SoftHSM2.
 
-One AES-256 key per epoch, labelled `NAME-000001`, sensitive and not extractable. A wrapped key is nonce (12) ||
-ciphertext (32) || tag (16) of the token's own AES-GCM (PKCS#11 3.0, CKM_AES_GCM), bound to its place.
+One AES-256 key per epoch, labelled `NAME-000001`, sensitive and not extractable. A wrapped key is
+nonce (12) || ciphertext (32) || tag (16) of the token's own AES-GCM (PKCS#11 3.0, CKM_AES_GCM),
+bound to its place.
 
-Promise: an absent token, a refused pin and a failing device are `BusyError`; a missing key, or bytes that cannot be
-opened, are `BrokenError`. A module has one login per process, so only one call at a time uses it.
+Promise: an absent token, a refused pin and a failing device are `BusyError`; a missing key, or
+bytes that cannot be opened, are `BrokenError`. A module has one login per process, so only one call
+at a time uses it.
 """
 
 from __future__ import annotations
@@ -25,16 +27,26 @@ _one_login = Lock()
 
 
 class Pkcs11Provider:
-    """Epoch keys of one installation, under one ``name`` in the token labelled ``token``. The pin is read each time."""
+    """Epoch keys of one installation, under one ``name`` in the token labelled ``token``. The pin
+    is read each time.
+    """
 
     def __init__(
-        self, module: Path, token: str, pin_file: Path, *, name: str = "licet", random: Random = os.urandom
+        self,
+        module: Path,
+        token: str,
+        pin_file: Path,
+        *,
+        name: str = "licet",
+        random: Random = os.urandom,
     ) -> None:
         try:
             self._api: Any = import_module("pkcs11")  # installed only with this provider
             self._params: Any = import_module("pkcs11.mechanisms").GCMParams
         except ImportError:
-            raise NotInstalledError("python-pkcs11", "pkcs11", "the key provider `pkcs11` needs it") from None
+            raise NotInstalledError(
+                "python-pkcs11", "pkcs11", "the key provider `pkcs11` needs it"
+            ) from None
         self._module, self._token, self._pin_file, self._name = module, token, pin_file, name
         self._random = random
 
@@ -47,26 +59,38 @@ class Pkcs11Provider:
         def find_or_make(session: Any) -> int:  # noqa: ANN401 the module's types are its own
             kind = {self._api.Attribute.CLASS: self._api.ObjectClass.SECRET_KEY}
             labels = [str(found.label) for found in session.get_objects(kind)]
-            newest = max((int(match[1]) for label in labels if (match := pattern.fullmatch(label))), default=0)
+            newest = max(
+                (int(match[1]) for label in labels if (match := pattern.fullmatch(label))),
+                default=0,
+            )
             if newest > after:
                 return newest
             session.generate_key(
-                self._api.KeyType.AES, KEY_BYTES * 8, label=self._label(after + 1), store=True,
-                template={self._api.Attribute.SENSITIVE: True, self._api.Attribute.EXTRACTABLE: False},
-            )  # fmt: skip
+                self._api.KeyType.AES,
+                KEY_BYTES * 8,
+                label=self._label(after + 1),
+                store=True,
+                template={
+                    self._api.Attribute.SENSITIVE: True,
+                    self._api.Attribute.EXTRACTABLE: False,
+                },
+            )
             return after + 1
 
         return int(self._ask(0, find_or_make))
 
     def wrap(self, epoch: int, key: KeyMaterial, place: bytes) -> bytes:
         nonce = self._random(NONCE_BYTES)
-        sealed: bytes = self._ask(epoch, lambda s: self._find(s, epoch).encrypt(key, **self._gcm(nonce, place)))
+        sealed: bytes = self._ask(
+            epoch, lambda s: self._find(s, epoch).encrypt(key, **self._gcm(nonce, place))
+        )
         return nonce + sealed
 
     def unwrap(self, epoch: int, wrapped: bytes, place: bytes) -> KeyMaterial:
         nonce, sealed = wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:]
         key: KeyMaterial = self._ask(
-            epoch, lambda s: KeyMaterial(self._find(s, epoch).decrypt(sealed, **self._gcm(nonce, place)))
+            epoch,
+            lambda s: KeyMaterial(self._find(s, epoch).decrypt(sealed, **self._gcm(nonce, place))),
         )
         return key
 
@@ -80,7 +104,9 @@ class Pkcs11Provider:
         return f"{self._name}-{epoch:06}"
 
     def _find(self, session: Any, epoch: int) -> Any:  # noqa: ANN401 the module's types are its own
-        return session.get_key(object_class=self._api.ObjectClass.SECRET_KEY, label=self._label(epoch))
+        return session.get_key(
+            object_class=self._api.ObjectClass.SECRET_KEY, label=self._label(epoch)
+        )
 
     def _gcm(self, nonce: bytes, place: bytes) -> dict[str, Any]:
         return {
@@ -89,7 +115,9 @@ class Pkcs11Provider:
         }
 
     def _ask(self, epoch: int, act: Callable[[Any], Any]) -> Any:  # noqa: ANN401 the module's types are its own
-        """The result of ``act`` in a session of its own; errors are raised where no frame of the session is left."""
+        """The result of ``act`` in a session of its own; errors are raised where no frame of the
+        session is left.
+        """
         failure: LicetError
         try:
             pin = _Pin(self._pin_file.read_text("utf-8").strip())
@@ -105,8 +133,11 @@ class Pkcs11Provider:
         known = self._api.exceptions
         if isinstance(error, known.NoSuchKey):
             return _NothingThereError(f"the key of epoch `{epoch}` is not in the token")
-        # For bytes that cannot be opened, SoftHSM2 reports what other tokens report for a failing device.
-        if isinstance(error, known.GeneralError | known.EncryptedDataInvalid | known.EncryptedDataLenRange):
+        # For bytes that cannot be opened, SoftHSM2 reports what other tokens report for a failing
+        # device.
+        if isinstance(
+            error, known.GeneralError | known.EncryptedDataInvalid | known.EncryptedDataLenRange
+        ):
             return BrokenError("sealed bytes cannot be opened: wrong key, wrong place, or damage")
         if isinstance(error, OSError):
             return BusyError("the token's pin file cannot be read", "see LICET_KEYS__PIN_FILE")

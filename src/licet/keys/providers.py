@@ -14,23 +14,32 @@ Value = TypeVar("Value")
 
 
 def provider(config: Configuration) -> KeyProvider:
-    """The configured provider, not contacted yet; UsageError names the setting that is missing or unknown."""
+    """The configured provider, not contacted yet; UsageError names the setting that is missing or
+    unknown.
+    """
     keys = config.key_chain
     match keys.provider:
         case "file":
             return FileProvider(config.keys)
         case "bao":
             return BaoProvider(
-                _given("ADDRESS", keys.address), _given("TOKEN_FILE", keys.token_file),
-                mount=keys.mount, name=keys.name, ca_file=keys.ca_file,
-            )  # fmt: skip
+                _given("ADDRESS", keys.address),
+                _given("TOKEN_FILE", keys.token_file),
+                mount=keys.mount,
+                name=keys.name,
+                ca_file=keys.ca_file,
+            )
         case "pkcs11":
             return Pkcs11Provider(
-                _given("MODULE", keys.module), _given("TOKEN", keys.token), _given("PIN_FILE", keys.pin_file),
+                _given("MODULE", keys.module),
+                _given("TOKEN", keys.token),
+                _given("PIN_FILE", keys.pin_file),
                 name=keys.name,
-            )  # fmt: skip
+            )
         case other:
-            raise UsageError(f"unknown key provider `{other}`", "set LICET_KEYS__PROVIDER to file, bao or pkcs11")
+            raise UsageError(
+                f"unknown key provider `{other}`", "set LICET_KEYS__PROVIDER to file, bao or pkcs11"
+            )
 
 
 def _given(name: str, value: Value | None) -> Value:

@@ -1,29 +1,34 @@
-"""The restriction journal: withdrawals, deletions and other restrictions, stored outside the database and its backups.
+"""The restriction journal: withdrawals, deletions and other restrictions, stored outside the
+database and its backups.
 
-Promise: every acknowledged restriction is in this journal, durable. Restrictions are a deletion, a refusal or
-withdrawal, keeping out, a closure, a plan, age or region that was set, the overturning of a flag, a hold or its end,
-taking feedback back, and the revocation of a key. A database that is restored from a backup stays behind the fence until
-they have been applied to it again.
+Promise: every acknowledged restriction is in this journal, durable. Restrictions are a deletion, a
+refusal or withdrawal, keeping out, a closure, a plan, age or region that was set, the overturning
+of a flag, a hold or its end, taking feedback back, and the revocation of a key. A database that is
+restored from a backup stays behind the fence until they have been applied to it again.
 
-The order is: the database commits, the journal is fsynced, the caller is answered. A crash between the first two leaves
-a restriction that was acknowledged to nobody and that only a restore could lose; the next opening finds it in the
-database and adds it (`catch_up`). The reverse order would leave restrictions here that the database refused, and such a
-database could not be distinguished from one that is older than its journal. After a failed write or fsync nothing more
-is written: the content of the disk is unknown then, and a restriction that cannot be recorded is refused.
+The order is: the database commits, the journal is fsynced, the caller is answered. A crash between
+the first two leaves a restriction that was acknowledged to nobody and that only a restore could
+lose; the next opening finds it in the database and adds it (`catch_up`). The reverse order would
+leave restrictions here that the database refused, and such a database could not be distinguished
+from one that is older than its journal. After a failed write or fsync nothing more is written: the
+content of the disk is unknown then, and a restriction that cannot be recorded is refused.
 
-Records contain Licet's own ids, closed names and numbers; the matter of a hold is sealed under a key derived from the
-installation's. Never content.
+Records contain Licet's own ids, closed names and numbers; the matter of a hold is sealed under a
+key derived from the installation's. Never content.
 
-Each record is numbered, chained to the one before it, and authenticated under a key that is not stored with the journal
-(`keys.journal_frames`). The journal is stored in a folder, by the class below, or in a bucket (`keys.journal_bucket`):
+Each record is numbered, chained to the one before it, and authenticated under a key that is not
+stored with the journal (`keys.journal_frames`). The journal is stored in a folder, by the class
+below, or in a bucket (`keys.journal_bucket`):
 
     segment = "licet restrictions v2\n" || journal id (16) || frame*          files 00000001.log, 00000002.log, ...
 
-A damaged frame at the end of the newest segment with nothing intact after it is a torn write, which was acknowledged to
+A damaged frame at the end of the newest segment with nothing intact after it is a torn write, which
+was acknowledged to
 nobody: it is cut off. Damage anywhere else is an error (`BrokenError`).
 
-A restore writes the life that it begins before it reads the records. A change that was committed before that, but not
-yet recorded, is refused from then on: it is neither in the database nor read, and it was acknowledged to nobody.
+A restore writes the life that it begins before it reads the records. A change that was committed
+before that, but not yet recorded, is refused from then on: it is neither in the database nor read,
+and it was acknowledged to nobody.
 """
 
 from __future__ import annotations
@@ -65,7 +70,8 @@ from licet.undecodable import UNDECODABLE
 
 NEWEST_RECORDS_MAX = 1_000  # an opening looks no further back: an earlier opening recorded the rest
 SEGMENT_BYTES_MAX = 4 * 2**20
-NUMBERS_SKIPPED = 1_000_000  # when a chain begins anew: a number that was lost must never be another record's
+# when a chain begins anew: a number that was lost must never be another record's
+NUMBERS_SKIPPED = 1_000_000
 _HEAD = len(MAGIC) + 16
 
 
@@ -88,19 +94,23 @@ class RestrictionKind(StrEnum):
     backup = "backup"
     key_revoked = "key_revoked"
     key_limited = "key_limited"
-    life = "life"  # a restore or a failover began another life: restricts nothing, and keeps its number from being used again
+    # a restore or a failover began another life: restricts nothing, and keeps its number from being
+    # used again
+    life = "life"
 
 
 class Restriction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One record. ``life`` and ``seq`` are its position: the life of the database, and the account's number after it.
+    """One record. ``life`` and ``seq`` are its position: the life of the database, and the
+    account's number after it.
 
-    ``matter`` is sealed; ``erasure`` is the id that its person was given; ``document`` is a policy version's, which is
-    public, or the limits of a key, whose version ``seq`` then is; ``until`` is when a backup expires or a hold must be
-    reviewed, ``base`` whether a backup is of pages;
-    ``key`` is the id of a service's key; ``reason`` is a hold's, which ``untold`` keeps from its person. ``question``
-    is what a no answers, empty for all, and ``kept`` the scopes that it left in force, as `project:<hex>` or
-    `conversation:<hex>`; ``host`` is the HMAC by which the host's project is known. ``server`` is the server on which a
-    life is lived (`licet.store.primary.ServerIdentity`), empty for an embedded one.
+    ``matter`` is sealed; ``erasure`` is the id that its person was given; ``document`` is a policy
+    version's, which is public, or the limits of a key, whose version ``seq`` then is; ``until`` is
+    when a backup expires or a hold must be reviewed, ``base`` whether a backup is of pages;
+    ``key`` is the id of a service's key; ``reason`` is a hold's, which ``untold`` keeps from its
+    person. ``question`` is what a no answers, empty for all, and ``kept`` the scopes that it left
+    in force, as `project:<hex>` or `conversation:<hex>`; ``host`` is the HMAC by which the host's
+    project is known. ``server`` is the server on which a life is lived
+    (`licet.store.primary.ServerIdentity`), empty for an embedded one.
     """
 
     v: int = 1
@@ -154,8 +164,8 @@ _decode_life = msgspec.json.Decoder(LivedRecord).decode
 
 
 class JournalTail:
-    """The end of a journal as a storage knows it: its head, and the newest life with its server, if it has seen where that
-    began.
+    """The end of a journal as a storage knows it: its head, and the newest life with its server, if
+    it has seen where that began.
     """
 
     def __init__(self, journal: UUID, key: bytes | None) -> None:
@@ -179,18 +189,24 @@ class JournalTail:
         return self.key
 
     def take(self, frames: Sequence[JournalFrame]) -> None:
-        """Takes the end of the journal as it is found at an opening, which is held against the database afterwards."""
+        """Takes the end of the journal as it is found at an opening, which is held against the
+        database afterwards.
+        """
         if frames:
             self._head = JournalHead(frames[-1].number, frames[-1].chain)
             self._note(_lived([frame.payload for frame in frames]))
 
     def take_anew(self, frames: Sequence[JournalFrame]) -> None:
-        """Takes the end of the journal in place of what was taken for it before the key was known."""
+        """Takes the end of the journal in place of what was taken for it before the key was
+        known.
+        """
         self.life, self._begun = 0, JournalLife(-1, "")
         self.take(frames)
 
     def follow(self, frames: Sequence[JournalFrame], place: str) -> None:
-        """Takes what another process has written since; BrokenError if that does not continue the chain."""
+        """Takes what another process has written since; BrokenError if that does not continue the
+        chain.
+        """
         if self._head is None and self.key is None:
             self.take(frames)
             return
@@ -205,12 +221,16 @@ class JournalTail:
         self._note(_lived(payloads))
 
     def restart(self, number: int, life: int) -> None:
-        """The next record begins the chain anew, under a number far above ``number``, in a life after ``life``."""
+        """The next record begins the chain anew, under a number far above ``number``, in a life
+        after ``life``.
+        """
         self.life, self._begun = life, JournalLife(-1, "")
         self._head = JournalHead(number + NUMBERS_SKIPPED, START.chain)
 
     def find_life(self, batches: Callable[[], Iterator[PlacedFrames]]) -> JournalLife:
-        """The life and its server, looked for in ``batches``, the newest first, if it was not seen."""
+        """The life and its server, looked for in ``batches``, the newest first, if it was not
+        seen.
+        """
         if self._begun.life != self.life:
             servers = (
                 record.server
@@ -255,38 +275,53 @@ class JournalStorage(Protocol):
         """The end of the journal, with its id and its key."""
 
     def write(self, waiting: Sequence[WaitingRecords]) -> set[int]:
-        """Promise: on return all frames are durable at the end, in order, but for the tickets returned: a newer life had
-        begun before they were written. BusyError: they may be written or not, and may be written again.
+        """Promise: on return all frames are durable at the end, in order, but for the tickets
+        returned: a newer life had begun before they were written. BusyError: they may be written or
+        not, and may be written again.
         """
 
     def newest_life(self) -> JournalLife:
         """Promise: the newest life that was durable before the call, whichever process began it."""
 
     def batches(self, *, newest_first: bool = False) -> Iterator[PlacedFrames]:
-        """Promise: every frame that was durable before the call, not verified, file by file; each file's oldest first."""
+        """Promise: every frame that was durable before the call, not verified, file by file; each
+        file's oldest first.
+        """
 
     def close(self) -> None:
         """Frees what is held open."""
 
 
 class Journal:
-    """One journal, in a folder of its own or in a storage. Any thread and any process may append."""
+    """One journal, in a folder of its own or in a storage. Any thread and any process may
+    append.
+    """
 
     def __init__(
-        self, storage: Path | JournalStorage, random: Random = os.urandom, *, key: bytes | None = None,
+        self,
+        storage: Path | JournalStorage,
+        random: Random = os.urandom,
+        *,
+        key: bytes | None = None,
         segment_bytes_max: int = SEGMENT_BYTES_MAX,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Opens the journal, or begins one; cuts off a torn end. BrokenError if it is damaged.
 
         Without ``key`` (`journal_frames.journal_key`) nothing is written or read until `unlock`.
         """
-        self.storage = FolderSegments(storage, random, segment_bytes_max) if isinstance(storage, Path) else storage
+        self.storage = (
+            FolderSegments(storage, random, segment_bytes_max)
+            if isinstance(storage, Path)
+            else storage
+        )
         if key is not None:
             self.unlock(key)
         self._gate, self._turn = threading.Lock(), threading.Lock()
         self._waiting: list[WaitingRecords] = []
-        self.durable = JournalHead(0, b"")  # the newest record that this process knows to be durable
-        self.remembered = 0  # the number of the newest one that this process had the database remember
+        # the newest record that this process knows to be durable
+        self.durable = JournalHead(0, b"")
+        # the number of the newest one that this process had the database remember
+        self.remembered = 0
         self._asked = self._done = self._tried = 0
         self._late: set[int] = set()
         self._dead = ""
@@ -296,8 +331,9 @@ class Journal:
         return self.storage.tail.journal
 
     def unlock(self, key: bytes) -> None:
-        """Gives the journal its key (`journal_frames.journal_key`), and finds the newest record that is authentic: what
-        somebody put behind it is neither continued nor believed to begin a life.
+        """Gives the journal its key (`journal_frames.journal_key`), and finds the newest record
+        that is authentic: what somebody put behind it is neither continued nor believed to begin a
+        life.
         """
         self.storage.tail.key = key = chain_key(key, self.id)
         parts = (placed for placed in self.storage.batches(newest_first=True) if placed.frames)
@@ -312,8 +348,8 @@ class Journal:
             newest = before
 
     def append(self, records: Sequence[Restriction]) -> None:
-        """Adds ``records``; they are durable when this returns. Callers that arrive during a write are written with the
-        next one.
+        """Adds ``records``; they are durable when this returns. Callers that arrive during a write
+        are written with the next one.
 
         RefusedError if a restore or a failover has begun a newer life than theirs. BusyError if
         the storage does not answer: they are written with the next ones.
@@ -329,14 +365,17 @@ class Journal:
             self.check()
             if self._done <= ticket:
                 if ticket < self._tried:  # whoever wrote for this caller too was not answered
-                    raise BusyError("the restriction journal does not answer", "make the change again")
+                    raise BusyError(
+                        "the restriction journal does not answer", "make the change again"
+                    )
                 self._write_waiting()
             if ticket in self._late:
                 self._late.remove(ticket)
                 raise RefusedError(
                     "the database was restored or failed over meanwhile, and may lack the change",
-                    "make the change again, with the same idempotency key", because="restored",
-                )  # fmt: skip
+                    "make the change again, with the same idempotency key",
+                    because="restored",
+                )
 
     def _write_waiting(self) -> None:
         with self._gate:
@@ -364,10 +403,15 @@ class Journal:
     def check(self) -> None:
         """BrokenError once a write has failed: then no restriction may be accepted."""
         if self._dead:
-            raise BrokenError(f"the restriction journal is stopped: {self._dead}", "repair the disk and start again")
+            raise BrokenError(
+                f"the restriction journal is stopped: {self._dead}",
+                "repair the disk and start again",
+            )
 
     def accept(self) -> None:
-        """`check`, before a restriction is accepted; BusyError as long as what was accepted before cannot be written."""
+        """`check`, before a restriction is accepted; BusyError as long as what was accepted before
+        cannot be written.
+        """
         self.check()
         if self._done < self._tried:
             with self._turn:
@@ -375,9 +419,11 @@ class Journal:
                     self._write_waiting()
 
     def restart(self, known: Sequence[JournalHead], life: int) -> None:
-        """Has the next record begin the chain anew, above every number that the journal has or that ``known`` remember.
+        """Has the next record begin the chain anew, above every number that the journal has or that
+        ``known`` remember.
 
-        For an operator who finishes what records are missing of. ``life`` is the newest one that is known.
+        For an operator who finishes what records are missing of. ``life`` is the newest one that is
+        known.
         """
         walk = self.walk()
         for _ in self.survey(walk):
@@ -386,27 +432,36 @@ class Journal:
         self.storage.tail.restart(max(numbers), life)
 
     def records(self) -> Iterator[Restriction]:
-        """Every record, oldest first; BrokenError, which names it, at the first that does not fit."""
+        """Every record, oldest first; BrokenError, which names it, at the first that does not
+        fit.
+        """
         walk = ChainWalk(self.storage.tail.unlocked_key())
         for place, frame in strict_frames(walk, self.storage.batches()):
             yield decoded(frame.payload, place)
 
-    def walk(self, known: Sequence[JournalHead] = (), since: JournalHead | None = None) -> ChainWalk:
+    def walk(
+        self, known: Sequence[JournalHead] = (), since: JournalHead | None = None
+    ) -> ChainWalk:
         """A walk from the journal's beginning."""
         return ChainWalk(self.storage.tail.unlocked_key(), None, known, since)
 
     def survey(self, walk: ChainWalk) -> Iterator[NumberedRestriction]:
-        """Every record that was written here as it is, oldest first; what does not fit is in ``walk`` afterwards."""
+        """Every record that was written here as it is, oldest first; what does not fit is in
+        ``walk`` afterwards.
+        """
         for place, frames in self.storage.batches():
             for frame in frames:
                 if walk.counts(frame, place):
                     yield NumberedRestriction(frame.number, decoded(frame.payload, place))
 
     def hold(
-        self, known: Sequence[JournalHead], since: JournalHead | None = None, count: int | None = None
-    ) -> list[JournalMisfit]:  # fmt: skip
-        """What does not fit since that head, or in the whole journal. With ``count`` the reading ends earlier: once it has so
-        many records, and all of the heads ``known``.
+        self,
+        known: Sequence[JournalHead],
+        since: JournalHead | None = None,
+        count: int | None = None,
+    ) -> list[JournalMisfit]:
+        """What does not fit since that head, or in the whole journal. With ``count`` the reading
+        ends earlier: once it has so many records, and all of the heads ``known``.
         """
         lowest = min((head.number for head in known), default=0)
         seen = 0
@@ -425,10 +480,14 @@ class Journal:
         return walk.ended()
 
     def _walk_newest(
-        self, is_enough: Callable[[list[JournalFrame]], bool], known: Sequence[JournalHead] = (),
+        self,
+        is_enough: Callable[[list[JournalFrame]], bool],
+        known: Sequence[JournalHead] = (),
         since: JournalHead | None = None,
-    ) -> tuple[ChainWalk, list[tuple[str, JournalFrame]]]:  # fmt: skip
-        """The newest files until one satisfies ``is_enough``, oldest first, and a walk that begins before them."""
+    ) -> tuple[ChainWalk, list[tuple[str, JournalFrame]]]:
+        """The newest files until one satisfies ``is_enough``, oldest first, and a walk that begins
+        before them.
+        """
         found: list[PlacedFrames] = []
         head: JournalHead | None = None
         done = False
@@ -443,7 +502,9 @@ class Journal:
         if since is not None and found and found[0].frames[0].number > since.number:
             since = None  # not read that far
         walk = ChainWalk(self.storage.tail.unlocked_key(), head, known, since)
-        return walk, [(placed.place, frame) for placed in reversed(found) for frame in placed.frames]
+        return walk, [
+            (placed.place, frame) for placed in reversed(found) for frame in placed.frames
+        ]
 
     def newest_life(self) -> JournalLife:
         """The newest life, whichever process began it."""
@@ -460,7 +521,9 @@ class Journal:
             return seen >= count
 
         walk, found = self._walk_newest(is_enough)
-        return [decoded(frame.payload, place) for place, frame in found if walk.counts(frame, place)][-count:]
+        return [
+            decoded(frame.payload, place) for place, frame in found if walk.counts(frame, place)
+        ][-count:]
 
     def close(self) -> None:
         self.storage.close()
@@ -488,7 +551,9 @@ class FolderSegments:
         with self._locked():
             self._settle()
             late = {one.ticket for one in waiting if one.life < self.tail.life}
-            payloads = [payload for one in waiting if one.ticket not in late for payload in one.payloads]
+            payloads = [
+                payload for one in waiting if one.ticket not in late for payload in one.payloads
+            ]
             frames, head = extended(self.tail.unlocked_key(), self.tail.head, payloads)
             self._write(frames)
             self.tail.written(head, payloads)
@@ -540,14 +605,15 @@ class FolderSegments:
         sync(self.folder)
 
     def _settle(self) -> None:
-        """Moves to the end of the newest segment, whoever wrote it; under the lock, so that a torn end belongs to a
-        dead writer.
+        """Moves to the end of the newest segment, whoever wrote it; under the lock, so that a torn
+        end belongs to a dead writer.
         """
         newest = _segments(self.folder)[-1]
         if not self._number:
             self._open(newest)
             self._take_rest(self.tail.take)
-            if self._size == _HEAD:  # the first record of a segment states the life, and is not written yet
+            # the first record of a segment states the life, and is not written yet
+            if self._size == _HEAD:
                 self._take_before(newest)
             return
         for number in range(self._number, newest + 1):
@@ -561,7 +627,9 @@ class FolderSegments:
         self._number, self._size = number, _HEAD
 
     def _take_rest(self, take: Callable[[list[JournalFrame]], None]) -> None:
-        """Passes on what the open segment has beyond what is known of it, and cuts off a torn end."""
+        """Passes on what the open segment has beyond what is known of it, and cuts off a torn
+        end.
+        """
         size, name = os.fstat(self._file).st_size, _name(self._number)
         if size < self._size:
             raise damaged(name, f"it had `{self._size}` bytes, and has `{size}`")
@@ -588,7 +656,8 @@ class FolderSegments:
     def _write(self, batch: Sequence[bytes]) -> None:
         for frames in _gathered(batch):
             if self._size + len(frames) > self._segment_bytes_max and self._size > _HEAD:
-                os.fsync(self._file)  # its last writer may have been killed: what follows is chained to its record
+                # its last writer may have been killed: what follows is chained to its record
+                os.fsync(self._file)
                 self._begin(self._number + 1, self.tail.journal.bytes)
                 self._settle()
             rest = memoryview(frames)
@@ -624,7 +693,9 @@ def decoded(payload: bytes, name: str) -> Restriction:
 
 
 def _lived(payloads: Iterable[bytes]) -> Iterator[LivedRecord]:
-    """The lives of records; what is none of ours, which is found when the journal is held, is passed over."""
+    """The lives of records; what is none of ours, which is found when the journal is held, is
+    passed over.
+    """
     for payload in payloads:
         with contextlib.suppress(msgspec.MsgspecError):
             yield _decode_life(payload)
@@ -658,7 +729,10 @@ def segment_files(folder: Path) -> list[Path]:
 def _segments(folder: Path) -> list[int]:
     found = sorted(int(path.stem) for path in folder.glob("*.log") if path.stem.isdecimal())
     if found and found != list(range(1, len(found) + 1)):
-        raise BrokenError("a segment of the restriction journal is missing", f"restore every file of `{folder.name}`")
+        raise BrokenError(
+            "a segment of the restriction journal is missing",
+            f"restore every file of `{folder.name}`",
+        )
     return found
 
 

@@ -1,7 +1,9 @@
-"""A checkpoint: the commitment of a log to its content at one size, in three lines that a key signs.
+"""A checkpoint: the commitment of a log to its content at one size, in three lines that a key
+signs.
 
-Promise: `verify` returns only a checkpoint of the named log that the log's own key signed. Licet writes no extension
-lines (nobody can audit them); those of others are kept, because a signature covers them.
+Promise: `verify` returns only a checkpoint of the named log that the log's own key signed. Licet
+writes no extension lines (nobody can audit them); those of others are kept, because a signature
+covers them.
 
 Follows c2sp.org/tlog-checkpoint@v1.0.0.
 """
@@ -33,7 +35,8 @@ class Checkpoint:
     @property
     def text(self) -> str:
         return "".join(
-            f"{line}\n" for line in (self.origin, str(self.size), encode_base64(self.root), *self.extensions)
+            f"{line}\n"
+            for line in (self.origin, str(self.size), encode_base64(self.root), *self.extensions)
         )
 
 
@@ -58,7 +61,9 @@ def parse(text: str) -> Checkpoint:
         raise refused("a checkpoint has at least three lines and none is empty")
     check_origin(lines[0])
     size = parse_size(lines[1], "the size of the checkpoint")
-    return Checkpoint(lines[0], size, parse_hash(lines[2], "the root of the checkpoint"), tuple(lines[3:]))
+    return Checkpoint(
+        lines[0], size, parse_hash(lines[2], "the root of the checkpoint"), tuple(lines[3:])
+    )
 
 
 def verify(data: bytes, origin: str, log: Verifier) -> Checkpoint:
@@ -79,5 +84,8 @@ def origin_of(name: str, year: int) -> str:
     if not 1970 <= year <= 9999:
         raise UsageError(f"`{year}` is not a year of four digits")
     if not name or name.endswith("/") or "+" in name or any(c.isspace() or c < " " for c in name):
-        raise UsageError(f"`{name}` cannot name a log", "use a URL without its scheme, such as `example.com/ledger`")
+        raise UsageError(
+            f"`{name}` cannot name a log",
+            "use a URL without its scheme, such as `example.com/ledger`",
+        )
     return f"{name}/{year}"

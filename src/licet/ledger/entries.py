@@ -5,26 +5,28 @@
 
 ``at`` is when it happened, ``logged`` when the log took it, which never decreases along a log.
 
-Pseudonyms are derived from a salt, HMAC-SHA256(log key, "salt"), where the log key belongs to one account and one year
-and is destroyed with the account's own key: nobody without it can link two years of one account. ``who`` is
-SHA-256("licet/who/v1" || salt), so that a person who has the salt can show that the entry is theirs, and the operator
-cannot give them another salt. ``handle`` names one of their conversations for the year, HMAC-SHA256(salt,
-"conversation" || its id), and ``project`` one of their projects, HMAC-SHA256(salt, "project" || its id).
+Pseudonyms are derived from a salt, HMAC-SHA256(log key, "salt"), where the log key belongs to one
+account and one year and is destroyed with the account's own key: nobody without it can link two
+years of one account. ``who`` is SHA-256("licet/who/v1" || salt), so that a person who has the salt
+can show that the entry is theirs, and the operator cannot give them another salt. ``handle`` names
+one of their conversations for the year, HMAC-SHA256(salt, "conversation" || its id), and
+``project`` one of their projects, HMAC-SHA256(salt, "project" || its id).
 
-A choice and a grant state what they are for: ``question`` and ``scope`` (`account`, `project` or `conversation`), with
-the pseudonym of the scope's project or conversation. Entries from before there were questions have none of these: they
-mean the question `training`, for the account.
+A choice and a grant state what they are for: ``question`` and ``scope`` (`account`, `project` or
+`conversation`), with the pseudonym of the scope's project or conversation. Entries from before
+there were questions have none of these: they mean the question `training`, for the account.
 
-``commit`` is SHA-256(nonce || private record), where the private record has all facts with Licet's own ids, and the
-nonce is HMAC-SHA256(log key, "nonce" || outbox id). Nothing more is stored, and once the key is destroyed only the
-person can open the commitment, whose receipt contains the nonce. A row whose account's key is destroyed when the log
-takes it has no ``who``, and a nonce that was discarded. A row that belongs to no account has neither ``who`` nor
-``commit``.
+``commit`` is SHA-256(nonce || private record), where the private record has all facts with Licet's
+own ids, and the nonce is HMAC-SHA256(log key, "nonce" || outbox id). Nothing more is stored, and
+once the key is destroyed only the person can open the commitment, whose receipt contains the nonce.
+A row whose account's key is destroyed when the log takes it has no ``who``, and a nonce that was
+discarded. A row that belongs to no account has neither ``who`` nor ``commit``.
 
-Only the facts in `PUBLISHED` are published, and only closed words, numbers and digests: a new kind or fact is private
-until somebody lists it. The encoding is canonical JSON as in RFC 8785, by msgspec's sorted encoding restricted to what
-both write identically: ASCII keys, whole numbers within +-(2**53 - 1), strings, booleans, null, lists and objects of
-them. A float would differ, so there is none. ``v`` is never reused for another meaning.
+Only the facts in `PUBLISHED` are published, and only closed words, numbers and digests: a new kind
+or fact is private until somebody lists it. The encoding is canonical JSON as in RFC 8785, by
+msgspec's sorted encoding restricted to what both write identically: ASCII keys, whole numbers
+within +-(2**53 - 1), strings, booleans, null, lists and objects of them. A float would differ, so
+there is none. ``v`` is never reused for another meaning.
 """
 
 from __future__ import annotations
@@ -85,9 +87,13 @@ PUBLISHED: Mapping[str, frozenset[str]] = {
     EntryKind.release_sealed: frozenset(
         {"release", "purpose", "version", "position", "rows", "root", "manifest_sha256"}
     ),
-    EntryKind.release_reviewed: frozenset({"release", "manifest_sha256", "sha256", "rows", "findings", "bound_ppm"}),
+    EntryKind.release_reviewed: frozenset(
+        {"release", "manifest_sha256", "sha256", "rows", "findings", "bound_ppm"}
+    ),
     EntryKind.release_measured: frozenset({"release", "manifest_sha256", "sha256", "rows"}),
-    EntryKind.release_signed: frozenset({"release", "manifest_sha256", "review_sha256", "signature"}),
+    EntryKind.release_signed: frozenset(
+        {"release", "manifest_sha256", "review_sha256", "signature"}
+    ),
     EntryKind.release_purged: frozenset({"release", "number", "rows", "sha256"}),
     EntryKind.certificate: frozenset({"sha256"}),
     EntryKind.document_made: frozenset({"kind", "sha256"}),
@@ -102,8 +108,12 @@ _ID = re.compile(r"[0-9a-f]{32}")
 class LogKeySource(Protocol):
     """The source of the accounts' log keys: the vault, which this room does not import."""
 
-    def log_keys(self, tx: Transaction, accounts: Collection[UUID], year: int) -> Mapping[UUID, bytes]:
-        """Promise: a key of 32 bytes for each account whose own key exists, and none for any other."""
+    def log_keys(
+        self, tx: Transaction, accounts: Collection[UUID], year: int
+    ) -> Mapping[UUID, bytes]:
+        """Promise: a key of 32 bytes for each account whose own key exists, and none for any
+        other.
+        """
 
 
 class OutboxRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,7 +127,9 @@ class OutboxRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def salt(key: bytes) -> bytes:
-    """The source of all pseudonyms of an account in one year: its person may keep it, and it is gone with the log key."""
+    """The source of all pseudonyms of an account in one year: its person may keep it, and it is
+    gone with the log key.
+    """
     return hmac.digest(key, b"salt", "sha256")
 
 
@@ -163,7 +175,9 @@ def record(row: OutboxRow) -> dict[str, Canonical]:
 
 
 def encode(row: OutboxRow, key: bytes | None, logged_at: datetime, random: Random) -> bytes:
-    """The entry of a row. ``key`` is the account's for the log's year, None if it has none or it is destroyed."""
+    """The entry of a row. ``key`` is the account's for the log's year, None if it has none or it is
+    destroyed.
+    """
     entry: dict[str, Canonical] = {
         "v": VERSION,
         "t": row.told,
@@ -180,7 +194,8 @@ def encode(row: OutboxRow, key: bytes | None, logged_at: datetime, random: Rando
     return canonical(entry)
 
 
-# Published facts that are derived from ids, each with the private fact that has the id and is never published.
+# Published facts that are derived from ids, each with the private fact that has the id and is never
+# published.
 _PSEUDONYMS: Mapping[str, tuple[str, Callable[[bytes, UUID], str]]] = {
     "handle": ("conversation", conversation_pseudonym),
     "project": ("project", project_pseudonym),
@@ -188,7 +203,9 @@ _PSEUDONYMS: Mapping[str, tuple[str, Callable[[bytes, UUID], str]]] = {
 
 
 def _pseudonyms(row: OutboxRow, key: bytes) -> dict[str, Canonical]:
-    """The names of the row's conversation or project, for rows in which third parties must be able to recognise it."""
+    """The names of the row's conversation or project, for rows in which third parties must be able
+    to recognise it.
+    """
     told: dict[str, Canonical] = {}
     allowed = PUBLISHED.get(row.told, frozenset())
     for name, (private, named) in _PSEUDONYMS.items():

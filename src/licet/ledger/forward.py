@@ -1,15 +1,15 @@
 """Forward: brings a database that is older than its log up to the log, and records that in the log.
 
-A restored database does not know the newest entries of the log, and may have waiting rows that were already logged.
-Nothing is logged twice and no entry is taken back:
+A restored database does not know the newest entries of the log, and may have waiting rows that were
+already logged. Nothing is logged twice and no entry is taken back:
 
     the log       stays as it is; the database adopts its size and root, once its own beginning is found in it
     a row         that waits but was logged gets its place, found by the commitment of its leaf
     a row         that a restriction created again is dropped: its leaf exists, at the same moment, about the same
     the rest      still waits, and is logged after a `restored` entry, which states where the database had been
 
-A log whose beginning differs from what the database knows is a fork, one that is shorter was rolled back: both are
-refused, as in `sequence`. Everything happens in one transaction of the caller's.
+A log whose beginning differs from what the database knows is a fork, one that is shorter was rolled
+back: both are refused, as in `sequence`. Everything happens in one transaction of the caller's.
 """
 
 from __future__ import annotations
@@ -35,11 +35,14 @@ from licet.policy.period import written
 from licet.store.connect import Transaction
 
 LOG_HINT = (
-    "put the log's folders back from a copy, of the folders or of what was published: docs/runbooks/journal-damaged.md"
+    "put the log's folders back from a copy, of the folders or of what was published: "
+    "docs/runbooks/journal-damaged.md"
 )
-OUTBOX_GAP = 1_000_000_000  # numbers that were given out and lost: a reused number would reuse a leaf's nonce
+# numbers that were given out and lost: a reused number would reuse a leaf's nonce
+OUTBOX_GAP = 1_000_000_000
 ACCOUNTS_MAX = 10_000
-# What an entry is about. Its other facts may differ where a restriction is applied again to an older database.
+# What an entry is about. Its other facts may differ where a restriction is applied again to an
+# older database.
 _SUBJECT = ("question", "scope", "handle", "project", "because", "segment")
 
 
@@ -52,7 +55,9 @@ class Ahead(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ForwardResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What was done: entries that the database lacked, rows that were already logged, rows that wait."""
+    """What was done: entries that the database lacked, rows that were already logged, rows that
+    wait.
+    """
 
     entries: int
     placed: int
@@ -60,7 +65,9 @@ class ForwardResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def ahead(tx: Transaction, place: LogPlace, seed: bytes) -> list[Ahead]:
-    """The entries of each log that the database lacks; BrokenError for a fork or a log that was rolled back."""
+    """The entries of each log that the database lacks; BrokenError for a fork or a log that was
+    rolled back.
+    """
     known = {standing.year: standing for standing in sequence.standings(tx)}
     years = sorted(int(name) for name in names_in(place.folder) if name.isdecimal())
     if gone := known.keys() - set(years):
@@ -73,61 +80,92 @@ def ahead(tx: Transaction, place: LogPlace, seed: bytes) -> list[Ahead]:
 def _ahead(place: LogPlace, seed: bytes, year: int, standing: LogStanding | None) -> Ahead:
     signer = place.signer(seed, year)
     folder = place.folder / str(year)
-    LogWriter.open(folder, place.state / str(year), place.origin(year), signer).close()  # finishes what a crash left
+    # finishes what a crash left
+    LogWriter.open(folder, place.state / str(year), place.origin(year), signer).close()
     log = PublishedLog(folder, signer.verifier)
     size = standing.size if standing is not None else 0
     if standing is not None:
         check_beginning(log, standing)
     read = (log.entry(index) for index in range(size, log.checkpoint.size))
-    return Ahead(year=year, first=size, told=tuple(msgspec.json.decode(raw, type=dict[str, Any]) for raw in read))
+    return Ahead(
+        year=year,
+        first=size,
+        told=tuple(msgspec.json.decode(raw, type=dict[str, Any]) for raw in read),
+    )
 
 
 def check_kept(place: LogPlace, seed: bytes, standing: LogStanding) -> None:
-    """BrokenError for a log that is gone, cannot be read, was rolled back or is another one than ``standing`` knows."""
+    """BrokenError for a log that is gone, cannot be read, was rolled back or is another one than
+    ``standing`` knows.
+    """
     if not standing.decided:
         return
     if str(standing.year) not in names_in(place.folder):
         raise BrokenError(f"the log `{standing.origin}` is gone", LOG_HINT)
     check_beginning(
-        PublishedLog(place.folder / str(standing.year), place.signer(seed, standing.year).verifier), standing
+        PublishedLog(place.folder / str(standing.year), place.signer(seed, standing.year).verifier),
+        standing,
     )
 
 
 def check_beginning(log: PublishedLog, standing: LogStanding) -> None:
-    """BrokenError if what a database knows of a log is not the beginning of it: the log was rolled back, or is a fork."""
+    """BrokenError if what a database knows of a log is not the beginning of it: the log was rolled
+    back, or is a fork.
+    """
     decided, size = standing.decided, standing.size
     if log.checkpoint.size < decided or decided < log.checkpoint.size < size:
-        raise BrokenError(f"the log `{log.checkpoint.origin}` was rolled back to `{log.checkpoint.size}`", LOG_HINT)
+        raise BrokenError(
+            f"the log `{log.checkpoint.origin}` was rolled back to `{log.checkpoint.size}`",
+            LOG_HINT,
+        )
     if log.root_at(decided) != standing.root:
-        raise BrokenError(f"the log `{standing.origin}` is forked: another root at `{decided}`", LOG_HINT)
+        raise BrokenError(
+            f"the log `{standing.origin}` is forked: another root at `{decided}`", LOG_HINT
+        )
     batch = [log.entry(index) for index in range(decided, min(size, log.checkpoint.size))]
     if batch and digest_of(batch) != standing.digest:
-        raise BrokenError(f"the log `{standing.origin}` is forked: other entries after `{decided}`", LOG_HINT)
+        raise BrokenError(
+            f"the log `{standing.origin}` is forked: other entries after `{decided}`", LOG_HINT
+        )
 
 
 def mark(tx: Transaction, known: Sequence[Ahead], life: int, at: datetime) -> None:
-    """Skips the outbox numbers that were lost, and puts `restored` before anything else that is written from now on."""
+    """Skips the outbox numbers that were lost, and puts `restored` before anything else that is
+    written from now on.
+    """
     tx.execute(
-        "SELECT setval(pg_get_serial_sequence('outbox', 'outbox_id'), coalesce(max(outbox_id), 0) + %s) FROM outbox",
+        (
+            "SELECT setval(pg_get_serial_sequence('outbox', 'outbox_id'), "
+            "coalesce(max(outbox_id), 0) + %s) FROM outbox"
+        ),
         [OUTBOX_GAP],
     )
-    facts: dict[str, str | int | bool | None] = {"life": life, "entries": sum(len(log.told) for log in known)}
+    facts: dict[str, str | int | bool | None] = {
+        "life": life,
+        "entries": sum(len(log.told) for log in known),
+    }
     outbox.append(tx, [Entry(told=EntryKind.restored, occurred_at=at, facts=facts)])
 
 
 def bring(
-    tx: Transaction, keys: LogKeySource, place: LogPlace, seed: bytes, known: Sequence[Ahead],
+    tx: Transaction,
+    keys: LogKeySource,
+    place: LogPlace,
+    seed: bytes,
+    known: Sequence[Ahead],
     names: Mapping[int, Mapping[UUID, str]],
-) -> ForwardResult:  # fmt: skip
-    """Gives the waiting rows that were already logged their places, drops those created again, and adopts the logs'
-    sizes. ``names`` are the pseudonyms of the accounts by year (`account_names`).
+) -> ForwardResult:
+    """Gives the waiting rows that were already logged their places, drops those created again, and
+    adopts the logs' sizes. ``names`` are the pseudonyms of the accounts by year (`account_names`).
     """
     placed = repeated = 0
     behind = [log for log in known if log.told]
     waits = sequence.waiting_rows(tx) if behind else []
     for log in behind:
         by_account = names[log.year]
-        found, again = _matched(tx, keys, waits, log, {who: account for account, who in by_account.items()})
+        found, again = _matched(
+            tx, keys, waits, log, {who: account for account, who in by_account.items()}
+        )
         _give_places(tx, log.year, found)
         tx.execute("DELETE FROM outbox WHERE outbox_id = ANY(%s)", [again])
         done = {row for row, _ in found} | set(again)
@@ -135,15 +173,18 @@ def bring(
         placed, repeated = placed + len(found), repeated + len(again)
         _speaks(tx, log, set(by_account))
         _take_over(tx, place, seed, log)
-    return ForwardResult(entries=sum(len(log.told) for log in known), placed=placed, repeated=repeated)
+    return ForwardResult(
+        entries=sum(len(log.told) for log in known), placed=placed, repeated=repeated
+    )
 
 
 def account_names(
     tx: Transaction, keys: LogKeySource, log: Ahead, accounts: Callable[[UUID, int], Sequence[UUID]]
-) -> Iterator[tuple[UUID, str]]:  # fmt: skip
+) -> Iterator[tuple[UUID, str]]:
     """The accounts with log entries that the database lacks, with their pseudonyms of its year.
 
-    ``accounts`` returns the ids of the next accounts after one, at most that many: the pseudonym of each is tried.
+    ``accounts`` returns the ids of the next accounts after one, at most that many: the pseudonym of
+    each is tried.
     """
     spoken = {entry["who"] for entry in log.told if "who" in entry}
     after = UUID(int=0)
@@ -159,13 +200,25 @@ def account_names(
 
 
 def _matched(
-    tx: Transaction, keys: LogKeySource, waits: Sequence[OutboxRow], log: Ahead, accounts: dict[str, UUID]
+    tx: Transaction,
+    keys: LogKeySource,
+    waits: Sequence[OutboxRow],
+    log: Ahead,
+    accounts: dict[str, UUID],
 ) -> tuple[list[tuple[int, int]], list[int]]:
-    """(outbox id, index) of the waiting rows that the log has, and the ids of those that it has in other words."""
-    by_commit = {entry["commit"]: log.first + n for n, entry in enumerate(log.told) if "commit" in entry}
-    of_nobody = {_said(entry): log.first + n for n, entry in enumerate(log.told) if "commit" not in entry}
+    """(outbox id, index) of the waiting rows that the log has, and the ids of those that it has in
+    other words.
+    """
+    by_commit = {
+        entry["commit"]: log.first + n for n, entry in enumerate(log.told) if "commit" in entry
+    }
+    of_nobody = {
+        _said(entry): log.first + n for n, entry in enumerate(log.told) if "commit" not in entry
+    }
     open_ = Counter(
-        _identity(accounts[e["who"]], e["t"], e["at"], e["facts"]) for e in log.told if e.get("who") in accounts
+        _identity(accounts[e["who"]], e["t"], e["at"], e["facts"])
+        for e in log.told
+        if e.get("who") in accounts
     )
     made = keys.log_keys(tx, {row.account for row in waits if row.account is not None}, log.year)
     found: list[tuple[int, int]] = []
@@ -195,7 +248,9 @@ def _matched(
 
 
 def _identity(account: UUID, kind: str, at: str, facts: Mapping[str, Any]) -> tuple[object, ...]:
-    """By what an account's entry is recognised in other words. One act may end several grants at one moment."""
+    """By what an account's entry is recognised in other words. One act may end several grants at
+    one moment.
+    """
     grant = facts.get("grant") if kind == EntryKind.grant_ended else None
     return account, kind, at, grant, *(facts.get(name) for name in _SUBJECT)
 
@@ -220,7 +275,8 @@ def _give_places(tx: Transaction, year: int, found: Sequence[tuple[int, int]]) -
 def _speaks(tx: Transaction, log: Ahead, accounts: set[UUID]) -> None:
     """Records that these accounts have entries in that year: their first leaf of it exists."""
     tx.execute(
-        """INSERT INTO log_accounts (account_id, log_year) SELECT unnest(%(accounts)b::uuid[]), %(year)s
+        """INSERT INTO log_accounts (account_id, log_year)
+           SELECT unnest(%(accounts)b::uuid[]), %(year)s
            ON CONFLICT DO NOTHING""",
         {"accounts": sorted(accounts), "year": log.year},
     )
@@ -228,14 +284,21 @@ def _speaks(tx: Transaction, log: Ahead, accounts: set[UUID]) -> None:
 
 def _take_over(tx: Transaction, place: LogPlace, seed: bytes, log: Ahead) -> None:
     """The database adopts the whole log: its size, its root, and nothing in progress."""
-    head = PublishedLog(place.folder / str(log.year), place.signer(seed, log.year).verifier).checkpoint
+    head = PublishedLog(
+        place.folder / str(log.year), place.signer(seed, log.year).verifier
+    ).checkpoint
     tx.execute(
         """INSERT INTO logs (log_year, origin, decided, root, size, digest, logged_at)
            VALUES (%(year)s, %(origin)s, %(size)s, %(root)s, %(size)s, %(digest)s, %(at)s)
            ON CONFLICT (log_year) DO UPDATE SET (decided, root, size, digest, logged_at)
-              = (excluded.decided, excluded.root, excluded.size, excluded.digest, excluded.logged_at)""",
+              = (excluded.decided, excluded.root, excluded.size, excluded.digest,
+                excluded.logged_at)""",
         {
-            "year": log.year, "origin": place.origin(log.year), "size": head.size, "root": head.root,
-            "digest": digest_of([]), "at": log.told[-1]["logged"],
+            "year": log.year,
+            "origin": place.origin(log.year),
+            "size": head.size,
+            "root": head.root,
+            "digest": digest_of([]),
+            "at": log.told[-1]["logged"],
         },
-    )  # fmt: skip
+    )

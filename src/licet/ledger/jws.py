@@ -1,7 +1,9 @@
-"""Signed statements: a compact JWS (RFC 7515) by the log's Ed25519 key (RFC 8037) over canonical JSON (RFC 8785).
+"""Signed statements: a compact JWS (RFC 7515) by the log's Ed25519 key (RFC 8037) over canonical
+JSON (RFC 8785).
 
-The header has ``alg``, ``kid`` and ``typ`` and nothing else: ``kid`` is the JWK thumbprint of the key (RFC 7638), and
-``typ`` names the kind of statement, so that no kind can be mistaken for another.
+The header has ``alg``, ``kid`` and ``typ`` and nothing else: ``kid`` is the JWK thumbprint of the
+key (RFC 7638), and ``typ`` names the kind of statement, so that no kind can be mistaken for
+another.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ def sign(payload: Mapping[str, Canonical], seed: bytes, typ: str) -> str:
 
 
 def opened(jws: str, public: bytes, typ: str) -> bytes:
-    """The payload of a JWS as it was signed; BrokenError unless the key ``public`` signed it as a ``typ``."""
+    """The payload of a JWS as it was signed; BrokenError unless the key ``public`` signed it as a
+    ``typ``.
+    """
     parts = jws.split(".")
     if len(parts) != 3:
         raise BrokenError("it is not a compact JWS")
@@ -34,7 +38,9 @@ def opened(jws: str, public: bytes, typ: str) -> bytes:
     if header != _header(public, typ):
         raise BrokenError("its header does not name the key of the log and what it is")
     try:
-        Ed25519PublicKey.from_public_bytes(public).verify(signature, f"{parts[0]}.{parts[1]}".encode())
+        Ed25519PublicKey.from_public_bytes(public).verify(
+            signature, f"{parts[0]}.{parts[1]}".encode()
+        )
     except InvalidSignature:
         raise BrokenError("its signature is not the log's") from None
     return payload

@@ -1,24 +1,25 @@
-"""The log: entries appended to a folder of static files, and a head, stored apart, that states how far it has committed
-itself.
+"""The log: entries appended to a folder of static files, and a head, stored apart, that states how
+far it has committed itself.
 
-Promise: an entry whose `append` returned is never lost and never changes its index; no two published checkpoints
-contradict each other; a published file never changes a byte. An append writes, each step durable before the next
-begins:
+Promise: an entry whose `append` returned is never lost and never changes its index; no two
+published checkpoints contradict each other; a published file never changes a byte. An append
+writes, each step durable before the next begins:
 
     1. `head` in the state folder: the new signed checkpoint and the entries it adds. This decides the append
     2. entry bundles and tiles in the log's folder
     3. `checkpoint` in the log's folder, last. Now readers see it, and the caller is answered
 
-A crash before 1 leaves nothing; after 1 `open` repeats the append from the head, with the same bytes. It does so even
-after 3, because what a killed process could see was not necessarily on the disk.
+A crash before 1 leaves nothing; after 1 `open` repeats the append from the head, with the same
+bytes. It does so even after 3, because what a killed process could see was not necessarily on the
+disk.
 
-Where both are in a bucket, the head is written over the version that this object has read or written, and so decides
-between two writers too: the one who opened the log last has written it, and the other's next append fails before it has
-an effect.
+Where both are in a bucket, the head is written over the version that this object has read or
+written, and so decides between two writers too: the one who opened the log last has written it, and
+the other's next append fails before it has an effect.
 
-The head is trusted, the folder is not. If the folder is ahead of the head, further behind than one append, or leads to
-another root, only a rollback or a fork explains it, and the log refuses to start (`BrokenError`). After any failed step
-the object is unusable; open it again.
+The head is trusted, the folder is not. If the folder is ahead of the head, further behind than one
+append, or leads to another root, only a rollback or a fork explains it, and the log refuses to
+start (`BrokenError`). After any failed step the object is unusable; open it again.
 """
 
 from __future__ import annotations
@@ -34,7 +35,17 @@ from licet.ledger import note, tiles, tree
 from licet.ledger.checkpoint import Checkpoint
 from licet.ledger.note import NoteRefusal, Signer, Verifier, refused
 from licet.ledger.proof import InclusionProof
-from licet.ledger.storage import Backend, Durable, Lock, LogFiles, LogFolder, Prunable, files_of, is_there, locked
+from licet.ledger.storage import (
+    Backend,
+    Durable,
+    Lock,
+    LogFiles,
+    LogFolder,
+    Prunable,
+    files_of,
+    is_there,
+    locked,
+)
 from licet.ledger.tiles import ENTRY_BYTES_MAX, TileEdge, TileReader, decode_entries, encode_entries
 
 BATCH_ENTRIES_MAX = 65_536
@@ -57,7 +68,9 @@ class AppendResult:
 
 @dataclass(frozen=True, slots=True)
 class LogHead:
-    """The last commitment: the signed checkpoint, and the entries it added to a log of ``old`` entries."""
+    """The last commitment: the signed checkpoint, and the entries it added to a log of ``old``
+    entries.
+    """
 
     old: int
     note: bytes
@@ -72,17 +85,27 @@ class LogHead:
         version, _, rest = data.partition(b"\n")
         old, _, rest = rest.partition(b"\n")
         length, _, rest = rest.partition(b"\n")
-        if version != _HEAD_VERSION or not old.startswith(b"old ") or not length.startswith(b"note "):
+        if (
+            version != _HEAD_VERSION
+            or not old.startswith(b"old ")
+            or not length.startswith(b"note ")
+        ):
             raise refused("the head is not a `licet.ledger/head@v1`")
-        size = checkpoints.parse_size(old[4:].decode("ascii", "replace"), "the old size in the head")
-        end = checkpoints.parse_size(length[5:].decode("ascii", "replace"), "the note's length in the head")
+        size = checkpoints.parse_size(
+            old[4:].decode("ascii", "replace"), "the old size in the head"
+        )
+        end = checkpoints.parse_size(
+            length[5:].decode("ascii", "replace"), "the note's length in the head"
+        )
         return cls(size, rest[:end], tuple(decode_entries(rest[end:])))
 
 
 class LogWriter:
     """One log, one writer. Any thread may call it; appends are done one after the other."""
 
-    def __init__(self, storage: LogFiles, state: LogFiles, signer: Signer, head: LogHead, edge: TileEdge) -> None:
+    def __init__(
+        self, storage: LogFiles, state: LogFiles, signer: Signer, head: LogHead, edge: TileEdge
+    ) -> None:
         """Called by `create` and `open`, which ensure that folder, head and edge agree."""
         self._storage, self._state, self._signer = storage, state, signer
         self._edge = edge
@@ -97,18 +120,23 @@ class LogWriter:
     @classmethod
     def create(cls, folder: LogFolder, state: LogFolder, origin: str, signer: Signer) -> Self:
         """Creates a new log. Opening never creates one: an empty folder would look like a fork."""
-        return cls._locked(state, lambda: cls._begun(files_of(folder), files_of(state), origin, signer))
+        return cls._locked(
+            state, lambda: cls._begun(files_of(folder), files_of(state), origin, signer)
+        )
 
     @classmethod
     def open(cls, folder: LogFolder, state: LogFolder, origin: str, signer: Signer) -> Self:
         """Opens a log, and completes what a crash interrupted.
 
-        Raises `NotFoundError` if none was created, `BusyError` if another process has it open, and `BrokenError` if the
-        folder contradicts the head. In a bucket a writer that had it open before gets a `BusyError` at its next append.
+        Raises `NotFoundError` if none was created, `BusyError` if another process has it open, and
+        `BrokenError` if the folder contradicts the head. In a bucket a writer that had it open
+        before gets a `BusyError` at its next append.
         """
         if not is_there(state):
             raise NotFoundError(f"no log `{origin}` here", "create it first")
-        return cls._locked(state, lambda: cls._recovered(files_of(folder), files_of(state), origin, signer))
+        return cls._locked(
+            state, lambda: cls._recovered(files_of(folder), files_of(state), origin, signer)
+        )
 
     @classmethod
     def begin(cls, storage: Backend, state: Backend, origin: str, signer: Signer) -> Self:
@@ -135,7 +163,8 @@ class LogWriter:
     def _recovered(cls, written: LogFiles, kept: LogFiles, origin: str, signer: Signer) -> Self:
         _check_signer(origin, signer)
         data = kept.read(HEAD)
-        if data is not None:  # durable, and in a bucket taken from every other writer, before anything else is read
+        # durable, and in a bucket taken from every other writer, before anything else is read
+        if data is not None:
             kept.write({HEAD: data})
         head, edge, files = _explain(written, data, signer.verifier)
         published = written.read(CHECKPOINT)
@@ -156,9 +185,11 @@ class LogWriter:
         return self._published
 
     def append(self, entries: Sequence[bytes]) -> AppendResult:
-        """Appends all the entries under one checkpoint; returns when they are durable and published.
+        """Appends all the entries under one checkpoint; returns when they are durable and
+        published.
 
-        Raises `UsageError` for a batch out of bounds (nothing is written) and `BrokenError` after a failed step.
+        Raises `UsageError` for a batch out of bounds (nothing is written) and `BrokenError` after a
+        failed step.
         """
         _check_batch(entries)
         with self._mutex:
@@ -172,13 +203,18 @@ class LogWriter:
                 raise
 
     def cosign(self, lines: bytes, witnesses: Sequence[Verifier]) -> None:
-        """Publishes a witness's signature lines with the checkpoint; unknown or invalid ones are refused."""
+        """Publishes a witness's signature lines with the checkpoint; unknown or invalid ones are
+        refused.
+        """
         with self._mutex:
             self._check_alive()
             merged = self._published + lines
             signed = note.verify(merged, [self._signer.verifier, *witnesses]).signed
             if len(signed) < len(note.parse(merged).signatures):
-                raise refused("a signature line belongs to no known witness, or occurs twice", NoteRefusal.unsigned)
+                raise refused(
+                    "a signature line belongs to no known witness, or occurs twice",
+                    NoteRefusal.unsigned,
+                )
             try:
                 self._storage.write({CHECKPOINT: merged})
             except BaseException as error:
@@ -187,13 +223,22 @@ class LogWriter:
             self._published = merged
 
     def prove(self, index: int) -> InclusionProof:
-        """The proof that the published checkpoint contains an entry; checked here before it is returned."""
+        """The proof that the published checkpoint contains an entry; checked here before it is
+        returned.
+        """
         with self._mutex:
-            size, root, reader, published = self._edge.size, self._checkpoint.root, self._reader, self._published
+            size, root, reader, published = (
+                self._edge.size,
+                self._checkpoint.root,
+                self._reader,
+                self._published,
+            )
             if not 0 <= index < size:
                 raise NotFoundError(f"the log has no entry `{index}` yet")
             path = tree.prove_inclusion(reader, index, size)
-            self._check_own(lambda: tree.check_inclusion(reader.node(0, index), index, size, path, root))
+            self._check_own(
+                lambda: tree.check_inclusion(reader.node(0, index), index, size, path, root)
+            )
         return InclusionProof(index, path, published)
 
     def prove_consistency(self, old: int) -> tuple[bytes, ...]:
@@ -210,7 +255,9 @@ class LogWriter:
     def entries(self, start: int, stop: int) -> Iterator[bytes]:
         """The entries from ``start`` to before ``stop``, each compared with its leaf hash."""
         size, reader = self._checkpoint.size, self._reader
-        for index, entry in enumerate(tiles.read_entries(self._storage.read, start, stop, size), start):
+        for index, entry in enumerate(
+            tiles.read_entries(self._storage.read, start, stop, size), start
+        ):
             if tree.leaf_hash(entry) != reader.node(0, index):
                 raise BrokenError(f"entry `{index}` does not match its tile")
             yield entry
@@ -242,7 +289,9 @@ class LogWriter:
 
     def _check_alive(self) -> None:
         if self._dead:
-            raise BrokenError(f"the log `{self._signer.name}` is stopped: {self._dead}", "open it again")
+            raise BrokenError(
+                f"the log `{self._signer.name}` is stopped: {self._dead}", "open it again"
+            )
 
     def _die(self, error: BaseException) -> None:
         self._dead = f"an append failed: `{type(error).__name__}`"
@@ -270,8 +319,8 @@ class LogWriter:
 def prune(folder: Prunable, size: int) -> int:
     """Removes partial tiles and bundles whose full one has existed for long; returns how many.
 
-    tlog-tiles allows it, and readers fall back to the full tile. Without it a log that commits each entry by itself
-    keeps every bundle 128 times over. ``size`` is that of the log's checkpoint.
+    tlog-tiles allows it, and readers fall back to the full tile. Without it a log that commits each
+    entry by itself keeps every bundle 128 times over. ``size`` is that of the log's checkpoint.
     """
     return sum(
         _prune_tiles(folder, f"tile/{name}", "", 0 if name == "entries" else int(name), size)
@@ -301,10 +350,13 @@ def _remove_all(folder: Prunable, path: str) -> int:
     return len(names)
 
 
-def _explain(storage: LogFiles, data: bytes | None, log: Verifier) -> tuple[LogHead, TileEdge, dict[str, bytes]]:
+def _explain(
+    storage: LogFiles, data: bytes | None, log: Verifier
+) -> tuple[LogHead, TileEdge, dict[str, bytes]]:
     """The head in ``data``, the edge to which its entries lead, and the files that contain them.
 
-    Raises `BrokenError` if head and folder contradict each other and no interrupted append explains it.
+    Raises `BrokenError` if head and folder contradict each other and no interrupted append explains
+    it.
     """
     published = storage.read(CHECKPOINT)
     if data is None and published is None:
@@ -317,14 +369,22 @@ def _explain(storage: LogFiles, data: bytes | None, log: Verifier) -> tuple[LogH
         shown = checkpoints.verify(published, log.name, log) if published is not None else None
         _check_distance(head, promised, shown)
         edge = TileEdge.load(storage.read, head.old)
-        before = edge if shown is None or shown.size == head.old else TileEdge.load(storage.read, shown.size)
+        before = (
+            edge
+            if shown is None or shown.size == head.old
+            else TileEdge.load(storage.read, shown.size)
+        )
         if shown is not None and before.root() != shown.root:
             raise BrokenError(f"the tiles of `{log.name}` contradict its checkpoint", _RESTORE)
         files = edge.extend(head.entries)
     except RefusedError as error:
-        raise BrokenError(f"the log `{log.name}` is not valid: {error.message}", _RESTORE) from error
+        raise BrokenError(
+            f"the log `{log.name}` is not valid: {error.message}", _RESTORE
+        ) from error
     if edge.root() != promised.root:
-        raise BrokenError(f"the folder of `{log.name}` does not lead to its head at `{promised.size}`", _RESTORE)
+        raise BrokenError(
+            f"the folder of `{log.name}` does not lead to its head at `{promised.size}`", _RESTORE
+        )
     return head, edge, files
 
 
@@ -332,25 +392,37 @@ def _check_distance(head: LogHead, promised: Checkpoint, shown: Checkpoint | Non
     """Only an interrupted append may lie between the head and the folder."""
     name = promised.origin
     if head.old + len(head.entries) != promised.size:
-        raise BrokenError(f"the head of `{name}` adds `{len(head.entries)}` entries to `{head.old}`", _RESTORE)
+        raise BrokenError(
+            f"the head of `{name}` adds `{len(head.entries)}` entries to `{head.old}`", _RESTORE
+        )
     if shown is None:
         if promised.size:
-            raise BrokenError(f"the checkpoint of `{name}` is gone, and its head is at `{promised.size}`", _RESTORE)
+            raise BrokenError(
+                f"the checkpoint of `{name}` is gone, and its head is at `{promised.size}`",
+                _RESTORE,
+            )
     elif shown.size > promised.size:
         raise BrokenError(
-            f"the folder of `{name}` is at `{shown.size}`, ahead of its head at `{promised.size}`", _RESTORE
+            f"the folder of `{name}` is at `{shown.size}`, ahead of its head at `{promised.size}`",
+            _RESTORE,
         )
     elif shown.size == promised.size and shown.root != promised.root:
         raise BrokenError(f"`{name}` is forked: two roots at `{shown.size}`", _RESTORE)
     elif shown.size < promised.size and shown.size != head.old:
         raise BrokenError(
-            f"the folder of `{name}` was rolled back to `{shown.size}`: its head is at `{promised.size}`", _RESTORE
+            (
+                f"the folder of `{name}` was rolled back to `{shown.size}`: its head is at "
+                f"`{promised.size}`"
+            ),
+            _RESTORE,
         )
 
 
 def _check_signer(origin: str, signer: Signer) -> None:
     if signer.name != origin:
-        raise UsageError(f"the key is named `{signer.name}`, the log `{origin}`", "use `Signer.named`")
+        raise UsageError(
+            f"the key is named `{signer.name}`, the log `{origin}`", "use `Signer.named`"
+        )
 
 
 def _check_batch(entries: Sequence[bytes]) -> None:
@@ -358,6 +430,8 @@ def _check_batch(entries: Sequence[bytes]) -> None:
         raise UsageError(f"a batch has at most `{BATCH_ENTRIES_MAX}` entries, not `{len(entries)}`")
     for number, entry in enumerate(entries):
         if len(entry) > ENTRY_BYTES_MAX:
-            raise UsageError(f"an entry has at most `{ENTRY_BYTES_MAX}` bytes: number `{number}` of the batch")
+            raise UsageError(
+                f"an entry has at most `{ENTRY_BYTES_MAX}` bytes: number `{number}` of the batch"
+            )
     if sum(map(len, entries)) > BATCH_BYTES_MAX:
         raise UsageError(f"a batch has at most `{BATCH_BYTES_MAX}` bytes")

@@ -1,7 +1,8 @@
 """Copies the folder of the logs into a bucket, before anybody opens them there.
 
-Promise: on return every file of the folder is in the bucket as `ledger.storage.BucketFiles` reads it, and was read back and
-compared; what an earlier run left is replaced. The folder is not changed. The caller holds the sequencer's lock.
+Promise: on return every file of the folder is in the bucket as `ledger.storage.BucketFiles` reads
+it, and was read back and compared; what an earlier run left is replaced. The folder is not changed.
+The caller holds the sequencer's lock.
 """
 
 from __future__ import annotations

@@ -1,11 +1,13 @@
 """Signed notes: a text, a blank line, and lines that sign it.
 
-Promise: `verify` returns only a text that a known key signed, and nothing as soon as one signature of a known key is
-invalid. Signatures of unknown keys are ignored, so that keys can rotate and witnesses can be added. Base64 is read
-strictly (one spelling for one value): no byte of a signature line can change unnoticed.
+Promise: `verify` returns only a text that a known key signed, and nothing as soon as one signature
+of a known key is invalid. Signatures of unknown keys are ignored, so that keys can rotate and
+witnesses can be added. Base64 is read strictly (one spelling for one value): no byte of a signature
+line can change unnoticed.
 
-Follows c2sp.org/signed-note@v1.0.0 with the types 0x01 (Ed25519) and 0x04 (c2sp.org/tlog-cosignature, Ed25519). The
-text forms of keys are those of Go's `golang.org/x/mod/sumdb/note`.
+Follows c2sp.org/signed-note@v1.0.0 with the types 0x01 (Ed25519) and 0x04
+(c2sp.org/tlog-cosignature, Ed25519). The text forms of keys are those of Go's
+`golang.org/x/mod/sumdb/note`.
 """
 
 from __future__ import annotations
@@ -106,15 +108,21 @@ class Verifier:
         message, raw, at = text.encode(), signature.raw, None
         if self.type is SignatureType.cosignature:
             if len(raw) != 72:
-                raise refused(f"the cosignature of `{self.name}` does not have 72 bytes", NoteRefusal.forged)
+                raise refused(
+                    f"the cosignature of `{self.name}` does not have 72 bytes", NoteRefusal.forged
+                )
             at, raw = int.from_bytes(raw[:8], "big"), raw[8:]
             if at > TIME_MAX:
-                raise refused(f"the cosignature of `{self.name}` has a time out of range", NoteRefusal.forged)
+                raise refused(
+                    f"the cosignature of `{self.name}` has a time out of range", NoteRefusal.forged
+                )
             message = _cosigned(text, at)
         try:
             self._key.verify(raw, message)
         except InvalidSignature:
-            raise refused(f"the signature of `{self.name}` is not valid", NoteRefusal.forged) from None
+            raise refused(
+                f"the signature of `{self.name}` is not valid", NoteRefusal.forged
+            ) from None
         return SignedNote(self, at)
 
 
@@ -133,7 +141,9 @@ class Signer:
             raise UsageError("an Ed25519 seed has 32 bytes")
         key = Ed25519PrivateKey.from_private_bytes(self.seed)
         object.__setattr__(self, "_key", key)
-        object.__setattr__(self, "verifier", Verifier(self.name, self.type, key.public_key().public_bytes_raw()))
+        object.__setattr__(
+            self, "verifier", Verifier(self.name, self.type, key.public_key().public_bytes_raw())
+        )
 
     @property
     def skey(self) -> str:
@@ -145,14 +155,18 @@ class Signer:
     def parse(cls, skey: str) -> Signer:
         if not skey.startswith(_SKEY_PREFIX):
             raise refused("a signing key begins with `PRIVATE+KEY+`")
-        name, key_id, material = _split_key(skey.removeprefix(_SKEY_PREFIX).split("+", 2), "signing key")
+        name, key_id, material = _split_key(
+            skey.removeprefix(_SKEY_PREFIX).split("+", 2), "signing key"
+        )
         signer = cls(name, _type(material[0]), material[1:])
         if signer.verifier.key_id.hex() != key_id:
             raise refused(f"the hash in the signing key of `{name}` is not the hash of its key")
         return signer
 
     def named(self, name: str) -> Signer:
-        """The same key under another name: a year's log is named after the year, and its signatures name it."""
+        """The same key under another name: a year's log is named after the year, and its signatures
+        name it.
+        """
         return Signer(name, self.type, self.seed)
 
     def sign(self, text: str) -> NoteSignature:
@@ -271,7 +285,9 @@ def _parse_line(line: str) -> NoteSignature:
 
 def _split_key(parts: list[str], what: str) -> tuple[str, str, bytes]:
     if len(parts) != 3 or not _KEY_ID.fullmatch(parts[1]):
-        raise refused(f"a {what} has a name, a hash of 8 hexadecimal digits and base64, joined by `+`")
+        raise refused(
+            f"a {what} has a name, a hash of 8 hexadecimal digits and base64, joined by `+`"
+        )
     name, key_id, encoded = parts
     material = decode_base64(encoded, f"the key in the {what}")
     if len(material) != 33:
@@ -296,7 +312,9 @@ def _cosigned(text: str, at: int) -> bytes:
 
 def _check_name(name: str) -> None:
     if not name or "+" in name or any(c.isspace() or c < " " for c in name):
-        raise refused("a key's name must not be empty or contain a space, `+` or a control character")
+        raise refused(
+            "a key's name must not be empty or contain a space, `+` or a control character"
+        )
     if len(name.encode()) > NAME_BYTES_MAX:
         raise refused(f"a key's name has at most `{NAME_BYTES_MAX}` bytes", NoteRefusal.too_large)
 

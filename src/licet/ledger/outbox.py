@@ -1,7 +1,9 @@
-"""The outbox: leaves on their way to the log, each in the transaction of the change that it records.
+"""The outbox: leaves on their way to the log, each in the transaction of the change that it
+records.
 
-Entries contain closed enumerations and numbers only: no content, no name, no plain hash of either. The account is named
-by Licet's own id here, inside the database; what is published has a keyed pseudonym instead.
+Entries contain closed enumerations and numbers only: no content, no name, no plain hash of either.
+The account is named by Licet's own id here, inside the database; what is published has a keyed
+pseudonym instead.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ class EntryKind(StrEnum):
     """The kind of an entry."""
 
     policy_applied = "policy_applied"
-    policy_stands = "policy_stands"  # written by a release: a version of an earlier year, by its present text
+    # written by a release: a version of an earlier year, by its present text
+    policy_stands = "policy_stands"
     notice_published = "notice_published"
     notice_shown = "notice_shown"
     notice_put_off = "notice_put_off"
@@ -63,9 +66,11 @@ class EntryKind(StrEnum):
     release_purged = "release_purged"
     certificate = "certificate"
     document_made = "document_made"
-    journal_head = "journal_head"  # how far the restriction journal has come, and its chain value there
+    # how far the restriction journal has come, and its chain value there
+    journal_head = "journal_head"
     restored = "restored"  # written by a restore: the database is older than the entries before
-    carried = "carried"  # written only by the sequencer: a pseudonym of an earlier year continues under a new one
+    # written only by the sequencer: a pseudonym of an earlier year continues under a new one
+    carried = "carried"
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,9 +90,14 @@ def scope_facts(scope: GrantScope) -> dict[str, str]:
 
 
 def leaf_of(tx: Transaction, told: EntryKind, payload: str) -> tuple[int, int] | None:
-    """`(year of the log, index)` of the leaf with exactly this content; None while no log has it."""
+    """`(year of the log, index)` of the leaf with exactly this content; None while no log has
+    it.
+    """
     return tx.execute(
-        "SELECT log_year, index FROM outbox WHERE entry = %s AND payload = %s AND index IS NOT NULL",
+        (
+            "SELECT log_year, index FROM outbox WHERE entry = %s AND payload = %s AND index IS "
+            "NOT NULL"
+        ),
         [told.value, payload],
     ).fetchone()
 
@@ -97,8 +107,8 @@ OF_THE_YEAR = "coalesce(o.log_year, extract(year FROM o.occurred_at AT TIME ZONE
 
 
 def told_policies(tx: Transaction, year: int) -> set[str]:
-    """The SHA-256, in hex, of the policy versions that the log of ``year`` has, or will have: their texts, not their
-    numbers.
+    """The SHA-256, in hex, of the policy versions that the log of ``year`` has, or will have: their
+    texts, not their numbers.
     """
     rows = tx.execute(
         f"""SELECT DISTINCT o.payload::json ->> 'sha256' FROM outbox o
@@ -109,7 +119,9 @@ def told_policies(tx: Transaction, year: int) -> set[str]:
 
 
 def told_versions(tx: Transaction, year: int) -> list[int]:
-    """The numbers of the policy versions that the log of ``year`` has, by themselves or through a notice of theirs."""
+    """The numbers of the policy versions that the log of ``year`` has, by themselves or through a
+    notice of theirs.
+    """
     rows = tx.execute(
         """SELECT DISTINCT (payload::jsonb ->> 'number')::int FROM outbox
             WHERE log_year = %s AND entry IN ('policy_applied', 'notice_published')""",
@@ -129,7 +141,9 @@ def told_releases(tx: Transaction, year: int) -> list[UUID]:
 
 
 def told_grants(tx: Transaction, year: int) -> tuple[int, datetime | None]:
-    """Of the grants in the log of ``year``: how many are in force, and when the last of the others ended."""
+    """Of the grants in the log of ``year``: how many are in force, and when the last of the others
+    ended.
+    """
     row = tx.execute(
         """SELECT count(*) FILTER (WHERE ended.at IS NULL), max(ended.at)
              FROM (SELECT DISTINCT account_id, payload::jsonb ->> 'grant' AS grant_no FROM outbox
@@ -137,7 +151,8 @@ def told_grants(tx: Transaction, year: int) -> tuple[int, datetime | None]:
              LEFT JOIN LATERAL (
                  SELECT max(e.occurred_at) AS at FROM outbox e
                   WHERE e.account_id = told.account_id AND e.entry = 'grant_ended'
-                    AND e.payload::jsonb ->> 'grant' IS NOT DISTINCT FROM told.grant_no) ended ON true""",
+                    AND e.payload::jsonb ->> 'grant' IS NOT DISTINCT
+                      FROM told.grant_no) ended ON true""",
         [year],
     ).fetchone()
     assert row is not None
@@ -148,7 +163,8 @@ def logged_heads(tx: Transaction, journal: UUID) -> list[tuple[int, bytes]]:
     """The heads of the restriction journal that a log has, as numbers and chain values."""
     rows = tx.execute(
         """SELECT (payload::jsonb ->> 'number')::bigint, payload::jsonb ->> 'chain' FROM outbox
-            WHERE entry = 'journal_head' AND payload::jsonb ->> 'journal' = %s AND index IS NOT NULL""",
+            WHERE entry = 'journal_head' AND payload::jsonb ->> 'journal' = %s
+              AND index IS NOT NULL""",
         [journal.hex],
     )
     return [(number, bytes.fromhex(chain)) for number, chain in rows]
@@ -167,12 +183,19 @@ def append(tx: Transaction, entries: Sequence[Entry]) -> None:
 
 
 def appending(tx: Transaction, entries: Sequence[Entry]) -> list[Change]:
-    """`append`, left to be sent in one statement with other changes; so many that COPY is faster are written at once."""
+    """`append`, left to be sent in one statement with other changes; so many that COPY is faster
+    are written at once.
+    """
     return rows.appending(tx, "outbox", _COLUMNS, _rows(entries))
 
 
 def _rows(entries: Sequence[Entry]) -> list[Sequence[object]]:
     return [
-        (entry.account, entry.told.value, entry.occurred_at, msgspec.json.encode(entry.facts, order="sorted").decode())
+        (
+            entry.account,
+            entry.told.value,
+            entry.occurred_at,
+            msgspec.json.encode(entry.facts, order="sorted").decode(),
+        )
         for entry in entries
     ]

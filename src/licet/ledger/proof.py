@@ -1,7 +1,8 @@
-"""A proof that third parties can check offline: an index, the hashes beside the path to the root, a signed checkpoint.
+"""A proof that third parties can check offline: an index, the hashes beside the path to the root, a
+signed checkpoint.
 
-Promise: `verify` returns only if the entry's own bytes lead to a root that the log signed. The extra data is carried
-and never trusted.
+Promise: `verify` returns only if the entry's own bytes lead to a root that the log signed. The
+extra data is carried and never trusted.
 
 Follows c2sp.org/tlog-proof (`c2sp.org/tlog-proof@v1`); files end in `.tlog-proof`.
 """
@@ -13,7 +14,14 @@ from dataclasses import dataclass
 from licet.ledger import checkpoint as checkpoints
 from licet.ledger import tree
 from licet.ledger.checkpoint import Checkpoint
-from licet.ledger.note import NOTE_BYTES_MAX, NoteRefusal, Verifier, decode_base64, encode_base64, refused
+from licet.ledger.note import (
+    NOTE_BYTES_MAX,
+    NoteRefusal,
+    Verifier,
+    decode_base64,
+    encode_base64,
+    refused,
+)
 
 PROOF_BYTES_MAX = NOTE_BYTES_MAX
 _VERSION = "c2sp.org/tlog-proof@v1"
@@ -53,13 +61,17 @@ class InclusionProof:
             raise refused("the proof has no index")
         index = checkpoints.parse_size(lines.pop(0).removeprefix("index "), "the index")
         if len(lines) > tree.PROOF_HASHES_MAX:
-            raise refused(f"a proof has at most `{tree.PROOF_HASHES_MAX}` hashes", NoteRefusal.too_large)
+            raise refused(
+                f"a proof has at most `{tree.PROOF_HASHES_MAX}` hashes", NoteRefusal.too_large
+            )
         path = tuple(checkpoints.parse_hash(line, "a hash of the proof") for line in lines)
         return cls(index, path, checkpoint, extra)
 
 
 def verify(proof: InclusionProof, entry: bytes, origin: str, log: Verifier) -> Checkpoint:
-    """The checkpoint under which the log contains the entry at the proof's index; raises `RefusedError`."""
+    """The checkpoint under which the log contains the entry at the proof's index; raises
+    `RefusedError`.
+    """
     checkpoint = checkpoints.verify(proof.checkpoint, origin, log)
     leaf = tree.leaf_hash(entry)
     tree.check_inclusion(leaf, proof.index, checkpoint.size, proof.path, checkpoint.root)

@@ -1,7 +1,8 @@
 """A log as its readers see it: the published folder of one year, read without the writer's lock.
 
-Promise: a returned proof was checked against a checkpoint that the log's own key signed; if witnesses cosigned one that
-contains the entry, it is that one (`COSIGNED`, beside the log's own and perhaps older).
+Promise: a returned proof was checked against a checkpoint that the log's own key signed; if
+witnesses cosigned one that contains the entry, it is that one (`COSIGNED`, beside the log's own and
+perhaps older).
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ class PublishedLog:
     """One published log at the checkpoint that its folder had when this object was created."""
 
     def __init__(self, folder: LogFolder, log: Verifier) -> None:
-        """Raises `NotFoundError` if there is no log, `RefusedError` for a checkpoint that ``log`` did not sign."""
+        """Raises `NotFoundError` if there is no log, `RefusedError` for a checkpoint that ``log``
+        did not sign.
+        """
         if isinstance(folder, Path) and not folder.is_dir():  # a reader makes no folder
             raise NotFoundError(f"no log `{log.name}` here", "nothing has been logged in that year")
         self._read = files_of(folder).read
@@ -66,7 +69,9 @@ class PublishedLog:
         return self.entry(index).decode(), self.prove(index).encode().decode()
 
     def prove_consistency(self, old: int) -> tuple[bytes, ...]:
-        """The hashes that prove the first ``old`` entries to be the beginning of the log. Thread-safe."""
+        """The hashes that prove the first ``old`` entries to be the beginning of the log.
+        Thread-safe.
+        """
         size, tiles = self.checkpoint.size, TileReader(self._read, self.checkpoint.size)
         path = tree.prove_consistency(tiles, old, size)
         tree.check_consistency(old, tree.root(tiles, old), size, self.checkpoint.root, path)

@@ -1,16 +1,17 @@
-"""Which witnesses must have cosigned: a trust policy of c2sp.org/tlog-policy, as an operator or an auditor writes it.
+"""Which witnesses must have cosigned: a trust policy of c2sp.org/tlog-policy, as an operator or an
+auditor writes it.
 
     witness alpha alpha.example+1a2b3c4d+BA... https://alpha.example/witness
     witness beta  beta.example+5e6f7a8b+BB...  https://beta.example/witness
     group   both  2 alpha beta
     quorum  both
 
-Promise: `read` returns only a policy whose every line was understood, so that a mistake never weakens a quorum. A name
-is a member of at most one group, and a key has only one name: nobody counts twice. Names are octets; different
-spellings are different names.
+Promise: `read` returns only a policy whose every line was understood, so that a mistake never
+weakens a quorum. A name is a member of at most one group, and a key has only one name: nobody
+counts twice. Names are octets; different spellings are different names.
 
-The words `log`, `witness`, `group` and `quorum` are the format's own. A policy of Licet's (what is permitted) is
-something else, in `licet.policy`.
+The words `log`, `witness`, `group` and `quorum` are the format's own. A policy of Licet's (what is
+permitted) is something else, in `licet.policy`.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ _COUNT = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class QuorumMember:
-    """A log or a witness of the file. ``name`` has a meaning within the file only, and is empty for a log."""
+    """A log or a witness of the file. ``name`` has a meaning within the file only, and is empty for
+    a log.
+    """
 
     name: str
     verifier: Verifier
@@ -72,7 +75,10 @@ def read(data: bytes, file: str = "") -> Quorum:
     if len(data) > QUORUM_BYTES_MAX:
         raise InputError(f"a quorum file has at most `{QUORUM_BYTES_MAX}` bytes", file=file)
     if _FOREIGN.search(data):
-        raise InputError("a quorum file must not contain control characters other than tab and newline", file=file)
+        raise InputError(
+            "a quorum file must not contain control characters other than tab and newline",
+            file=file,
+        )
     if not data.endswith(b"\n"):
         raise InputError("the last line has no newline", "it may be truncated", file=file)
     reading = _Reading()
@@ -85,7 +91,11 @@ def read(data: bytes, file: str = "") -> Quorum:
             except LicetError as error:
                 raise InputError(error.message, error.hint, file=file, line=number) from None
     if reading.rule is None:
-        raise InputError("there is no quorum line", "end the file with `quorum NAME`, or `quorum none`", file=file)
+        raise InputError(
+            "there is no quorum line",
+            "end the file with `quorum NAME`, or `quorum none`",
+            file=file,
+        )
     return Quorum(tuple(reading.logs), tuple(reading.witnesses), reading.groups, reading.rule)
 
 
@@ -105,7 +115,9 @@ class _Reading:
                 self.logs.append(_named("", vkey, url, SignatureType.ed25519, self.logs))
             case "witness", [name, vkey, *url] if len(url) < 2:
                 self._check_new(name)
-                self.witnesses.append(_named(name, vkey, url, SignatureType.cosignature, self.witnesses))
+                self.witnesses.append(
+                    _named(name, vkey, url, SignatureType.cosignature, self.witnesses)
+                )
             case "group", [name, needed, *members] if members:
                 self._check_new(name)
                 self.groups[name] = self._group(needed, tuple(members))
@@ -116,7 +128,10 @@ class _Reading:
             case _:
                 raise InputError(
                     f"`{word}` does not begin a line of this form",
-                    "`log VKEY [URL]`, `witness NAME VKEY [URL]`, `group NAME K MEMBER...`, `quorum NAME`",
+                    (
+                        "`log VKEY [URL]`, `witness NAME VKEY [URL]`, `group NAME K MEMBER...`, "
+                        "`quorum NAME`"
+                    ),
                 )
 
     def _group(self, needed: str, members: tuple[str, ...]) -> WitnessGroup:
@@ -127,14 +142,18 @@ class _Reading:
         count = {"any": "1", "all": str(len(members))}.get(needed, needed)
         if not _COUNT.fullmatch(count) or int(count) > len(members):
             raise InputError(
-                f"`{needed}` of `{len(members)}` members is not possible", "write `any`, `all` or a number"
+                f"`{needed}` of `{len(members)}` members is not possible",
+                "write `any`, `all` or a number",
             )
         self._members |= set(members)
         return WitnessGroup(int(count), members)
 
     def _known(self, name: str) -> str:
         if name not in self.groups and name not in {named.name for named in self.witnesses}:
-            raise InputError(f"`{name}` is not defined above", "define a witness or a group before using its name")
+            raise InputError(
+                f"`{name}` is not defined above",
+                "define a witness or a group before using its name",
+            )
         return name
 
     def _check_new(self, name: str) -> None:
@@ -142,10 +161,14 @@ class _Reading:
             raise InputError(f"`{name}` is already defined", "choose another name")
 
 
-def _named(name: str, vkey: str, url: list[str], wanted: SignatureType, known: list[QuorumMember]) -> QuorumMember:
+def _named(
+    name: str, vkey: str, url: list[str], wanted: SignatureType, known: list[QuorumMember]
+) -> QuorumMember:
     verifier = Verifier.parse(vkey)
     if verifier.type is not wanted:
         raise InputError(f"the key of `{verifier.name}` does not have the type `{wanted:#04x}`")
     if verifier.public in {other.verifier.public for other in known}:
-        raise InputError(f"the key of `{verifier.name}` is already in the file", "a key counts only once")
+        raise InputError(
+            f"the key of `{verifier.name}` is already in the file", "a key counts only once"
+        )
     return QuorumMember(name, verifier, url[0] if url else "")

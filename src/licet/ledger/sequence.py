@@ -1,27 +1,31 @@
-"""The sequencer: appends committed rows of the outbox to the log of the calendar year, with a single writer.
+"""The sequencer: appends committed rows of the outbox to the log of the calendar year, with a
+single writer.
 
-Promise: every committed row gets one place in one log and is never logged twice; the rows of one account are in the
-order in which its verbs committed. Rows are found by not having a place yet, never by being newer than the last one: a
-transaction with a lower number may commit later. An account's verbs hold its row lock from before they write to the
-outbox until they commit, so the visible rows of an account are always a prefix of them, in the order of its numbers.
+Promise: every committed row gets one place in one log and is never logged twice; the rows of one
+account are in the order in which its verbs committed. Rows are found by not having a place yet,
+never by being newer than the last one: a transaction with a lower number may commit later. An
+account's verbs hold its row lock from before they write to the outbox until they commit, so the
+visible rows of an account are always a prefix of them, in the order of its numbers.
 
 A batch takes two steps, each durable before the next begins:
 
     1. the database: the rows' places, and the log's content before and after the batch
     2. the log: the entries at these places, in one append, published when it returns
 
-A crash before 1 leaves nothing. After a crash between 1 and 2 the log still ends at ``decided``, and the batch is
-encoded and appended again at the same places. A batch whose append did not return may be in the log nevertheless; then
-the log ends at ``size`` and its last entries have the digest that step 1 stored. Places are given first because the
-encoding of a leaf cannot be repeated once its account's key has been destroyed, so that finding it again by its bytes
-would fail.
+A crash before 1 leaves nothing. After a crash between 1 and 2 the log still ends at ``decided``,
+and the batch is encoded and appended again at the same places. A batch whose append did not return
+may be in the log nevertheless; then the log ends at ``size`` and its last entries have the digest
+that step 1 stored. Places are given first because the encoding of a leaf cannot be repeated once
+its account's key has been destroyed, so that finding it again by its bytes would fail.
 
-A log that ends anywhere else is refused (`BrokenError`): if it is ahead of the database, the database is an older copy
-than the log (`RestoredError`); if it is behind, the log was rolled back; if it has another root, it is a fork.
+A log that ends anywhere else is refused (`BrokenError`): if it is ahead of the database, the
+database is an older copy than the log (`RestoredError`); if it is behind, the log was rolled back;
+if it has another root, it is a fork.
 
-One sequencer runs at a time: it holds an advisory lock on one connection, which also gives out the places, and the
-log's own lock. In a bucket there is no such lock: a sequencer that lost its connection and does not know it yet is
-refused by the head of the log, which whoever came after it wrote anew before anything else.
+One sequencer runs at a time: it holds an advisory lock on one connection, which also gives out the
+places, and the log's own lock. In a bucket there is no such lock: a sequencer that lost its
+connection and does not know it yet is refused by the head of the log, which whoever came after it
+wrote anew before anything else.
 
 ``clock`` provides the time; the log's time is never before that of an event or of an earlier entry.
 """
@@ -62,7 +66,9 @@ class RestoredError(BrokenError):
 
 
 class LogPlace(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the logs of an installation are: ``folder``/<year> for readers, ``state``/<year> only for the writer."""
+    """Where the logs of an installation are: ``folder``/<year> for readers, ``state``/<year> only
+    for the writer.
+    """
 
     folder: LogFolder
     state: LogFolder
@@ -92,9 +98,17 @@ class Sequencer:
     """The only writer. After any failed step it is unusable; open it again."""
 
     def __init__(
-        self, conn: Transaction, place: LogPlace, seed: bytes, keys: LogKeySource, clock: Clock, random: Random
+        self,
+        conn: Transaction,
+        place: LogPlace,
+        seed: bytes,
+        keys: LogKeySource,
+        clock: Clock,
+        random: Random,
     ) -> None:
-        """Called by `sequencing`, which holds the lock on ``conn``. Completes what a crash interrupted."""
+        """Called by `sequencing`, which holds the lock on ``conn``. Completes what a crash
+        interrupted.
+        """
         self._conn, self._place, self._seed = conn, place, seed
         self._keys, self._clock, self._random = keys, clock, random
         self._open: tuple[int, LogWriter] | None = None
@@ -102,7 +116,9 @@ class Sequencer:
         self._recover()
 
     def run_once(self) -> int:
-        """Appends up to `BATCH_ROWS_MAX` waiting rows to the log; returns how many, when they are durable there."""
+        """Appends up to `BATCH_ROWS_MAX` waiting rows to the log; returns how many, when they are
+        durable there.
+        """
         if self._dead:
             raise BrokenError(f"the sequencer is stopped: {self._dead}", "open it again")
         try:
@@ -137,11 +153,17 @@ class Sequencer:
     # Places
 
     def _with_carried(self, rows: Sequence[OutboxRow], logged_at: datetime) -> list[OutboxRow]:
-        """The rows, and before the first row of an account in a new year an entry that carries its pseudonym over."""
+        """The rows, and before the first row of an account in a new year an entry that carries its
+        pseudonym over.
+        """
         year = logged_at.year
         speaking = {row.account for row in rows if row.account is not None}
         before = _speak(self._conn, speaking, year)
-        before = {a: before[a] for a in self._keys.log_keys(self._conn, list(before), year)} if before else {}
+        before = (
+            {a: before[a] for a in self._keys.log_keys(self._conn, list(before), year)}
+            if before
+            else {}
+        )
         if not before:
             return list(rows)
         taken: list[OutboxRow] = []
@@ -159,15 +181,24 @@ class Sequencer:
         return [
             entries.encode(
                 msgspec.structs.replace(row, facts={**row.facts, "was": was[row.outbox_id]})
-                if row.outbox_id in was else row,
-                keys.get(row.account) if row.account is not None else None, logged_at, self._random,
+                if row.outbox_id in was
+                else row,
+                keys.get(row.account) if row.account is not None else None,
+                logged_at,
+                self._random,
             )
             for row in rows
-        ]  # fmt: skip
+        ]
 
     def _old_names(self, carried: Sequence[OutboxRow]) -> dict[int, str]:
-        """For each carried row the pseudonym that it commits to; absent if the key has been destroyed since."""
-        return {row.outbox_id: name for row in carried if (name := old_name(self._conn, self._keys, row)) is not None}
+        """For each carried row the pseudonym that it commits to; absent if the key has been
+        destroyed since.
+        """
+        return {
+            row.outbox_id: name
+            for row in carried
+            if (name := old_name(self._conn, self._keys, row)) is not None
+        }
 
     def _give_places(
         self,
@@ -188,13 +219,18 @@ class Sequencer:
             },
         )
         self._conn.execute(
-            "UPDATE logs SET (decided, root, size, digest, logged_at) = (size, %s, size + %s, %s, %s) WHERE log_year = %s",
+            (
+                "UPDATE logs SET (decided, root, size, digest, logged_at) = (size, %s, size + "
+                "%s, %s, %s) WHERE log_year = %s"
+            ),
             [log.checkpoint.root, len(rows), digest_of(batch), logged_at, standing.year],
         )
 
     def _append(self, log: LogWriter, first: int, batch: Sequence[bytes]) -> None:
         if log.checkpoint.size != first:
-            raise BrokenError(f"the log is at `{log.checkpoint.size}`, but the database gave out place `{first}`")
+            raise BrokenError(
+                f"the log is at `{log.checkpoint.size}`, but the database gave out place `{first}`"
+            )
         log.append(batch)
 
     # Opening
@@ -232,7 +268,9 @@ class Sequencer:
         origin = self._place.origin(year)
         found = _standings(self._conn, year)
         if not found:
-            if any(str(year) in names_in(folder) for folder in (self._place.state, self._place.folder)):
+            if any(
+                str(year) in names_in(folder) for folder in (self._place.state, self._place.folder)
+            ):
                 raise _restored(str(year), "knows nothing of it")
             self._conn.execute(
                 """INSERT INTO logs (log_year, origin, decided, root, size, digest, logged_at)
@@ -241,18 +279,27 @@ class Sequencer:
             )
             found = _standings(self._conn, year)
         if found[0].origin != origin:
-            raise BrokenError(f"the log of `{year}` is named `{found[0].origin}`", "a log keeps its name for its year")
+            raise BrokenError(
+                f"the log of `{year}` is named `{found[0].origin}`",
+                "a log keeps its name for its year",
+            )
         return found[0]
 
     def _open_log(self, standing: LogStanding) -> LogWriter:
-        folder, state = self._place.folder / str(standing.year), self._place.state / str(standing.year)
+        folder, state = (
+            self._place.folder / str(standing.year),
+            self._place.state / str(standing.year),
+        )
         signer = self._place.signer(self._seed, standing.year)
         try:
             return LogWriter.open(folder, state, standing.origin, signer)
         except NotFoundError as error:
             if standing.decided:  # a row in the database alone is not a log
                 raise BrokenError(
-                    f"the log `{standing.origin}` is missing, but the database knows `{standing.size}` entries of it",
+                    (
+                        f"the log `{standing.origin}` is missing, but the database knows "
+                        f"`{standing.size}` entries of it"
+                    ),
                     "restore the folders of the log",
                 ) from error
             return LogWriter.create(folder, state, standing.origin, signer)
@@ -263,17 +310,24 @@ class Sequencer:
             raise _restored(standing.origin, f"knows `{standing.size}` of its `{size}` entries")
         if size not in (standing.decided, standing.size):
             raise BrokenError(
-                f"the log `{standing.origin}` was rolled back to `{size}`: the database knows `{standing.size}` entries",
+                (
+                    f"the log `{standing.origin}` was rolled back to `{size}`: the database "
+                    f"knows `{standing.size}` entries"
+                ),
                 "restore the log's folder and its state folder together",
             )
         verifier = self._place.signer(self._seed, standing.year).verifier
         held = PublishedLog(self._place.folder / str(standing.year), verifier)
         if held.root_at(standing.decided) != standing.root:
-            raise BrokenError(f"the log `{standing.origin}` is forked: another root at `{standing.decided}`")
+            raise BrokenError(
+                f"the log `{standing.origin}` is forked: another root at `{standing.decided}`"
+            )
         if size < standing.size:
             self._append_again(standing, log)
         elif digest_of(list(log.entries(standing.decided, size))) != standing.digest:
-            raise BrokenError(f"the log `{standing.origin}` is forked: other entries after `{standing.decided}`")
+            raise BrokenError(
+                f"the log `{standing.origin}` is forked: other entries after `{standing.decided}`"
+            )
 
     def _append_again(self, standing: LogStanding, log: LogWriter) -> None:
         """Appends the batch that has places but never reached the log."""
@@ -282,7 +336,9 @@ class Sequencer:
             if len(rows) != standing.size - standing.decided:
                 raise BrokenError(f"the outbox has lost rows of the log `{standing.origin}`")
             batch = self._encode(rows, standing.year, standing.logged_at)
-            self._conn.execute("UPDATE logs SET digest = %s WHERE log_year = %s", [digest_of(batch), standing.year])
+            self._conn.execute(
+                "UPDATE logs SET digest = %s WHERE log_year = %s", [digest_of(batch), standing.year]
+            )
         self._append(log, standing.decided, batch)
 
 
@@ -310,8 +366,8 @@ def sequencing(
 
 
 def run(opened: Callable[[], AbstractContextManager[Sequencer]], stop: threading.Event) -> None:
-    """Appends rows to the log until ``stop``; starts again after the database was unreachable, and raises what is
-    broken.
+    """Appends rows to the log until ``stop``; starts again after the database was unreachable, and
+    raises what is broken.
     """
     while not stop.is_set():
         try:
@@ -337,7 +393,8 @@ def waiting(tx: Transaction, most: int | None = None) -> Waiting:
     """What waits; of the oldest ``most`` rows only, if that is given."""
     row = tx.execute(
         """SELECT count(*), min(occurred_at)
-             FROM (SELECT occurred_at FROM outbox WHERE index IS NULL ORDER BY outbox_id LIMIT %s) w""",
+             FROM (SELECT occurred_at FROM outbox WHERE index IS NULL
+               ORDER BY outbox_id LIMIT %s) w""",
         [most],
     ).fetchone()
     assert row is not None
@@ -345,14 +402,17 @@ def waiting(tx: Transaction, most: int | None = None) -> Waiting:
 
 
 def is_awaited(tx: Transaction, account: UUID, reached: Callable[[int], int]) -> bool:
-    """Whether a leaf of the account is not in its log yet; ``reached`` is the size of a year's published log.
+    """Whether a leaf of the account is not in its log yet; ``reached`` is the size of a year's
+    published log.
 
-    A place is not enough: after a crash between the place and the log, the sequencer needs the account's key again.
+    A place is not enough: after a crash between the place and the log, the sequencer needs the
+    account's key again.
     """
     rows = tx.execute(
         """(SELECT NULL, NULL FROM outbox WHERE account_id = %(account)s AND index IS NULL LIMIT 1)
            UNION ALL
-           SELECT l.log_year, max(o.index) FROM logs l JOIN outbox o ON o.log_year = l.log_year AND o.index >= l.decided
+           SELECT l.log_year, max(o.index) FROM logs l JOIN outbox o ON o.log_year = l.log_year
+             AND o.index >= l.decided
             WHERE o.account_id = %(account)s GROUP BY l.log_year""",
         {"account": account},
     ).fetchall()
@@ -386,7 +446,8 @@ def waiting_rows(tx: Transaction, limit: int | None = None) -> list[OutboxRow]:
 
 def _placed(tx: Transaction, year: int, first: int) -> list[OutboxRow]:
     rows = tx.execute(
-        f"SELECT {_COLUMNS} FROM outbox WHERE log_year = %s AND index >= %s ORDER BY index", [year, first]
+        f"SELECT {_COLUMNS} FROM outbox WHERE log_year = %s AND index >= %s ORDER BY index",
+        [year, first],
     ).fetchall()
     return [read_row(row) for row in rows]
 
@@ -428,20 +489,29 @@ def _standings(tx: Transaction, year: int | None = None) -> list[LogStanding]:
         {"year": year},
     ).fetchall()
     return [
-        LogStanding(year=y, origin=origin, decided=decided, root=root, size=size, digest=digest, logged_at=at)
+        LogStanding(
+            year=y,
+            origin=origin,
+            decided=decided,
+            root=root,
+            size=size,
+            digest=digest,
+            logged_at=at,
+        )
         for y, origin, decided, root, size, digest, at in rows
     ]
 
 
 def _speak(tx: Transaction, accounts: set[UUID], year: int) -> Mapping[UUID, int]:
-    """Records that these accounts have entries in ``year``; for those that begin to, returns the last year in which
-    they had.
+    """Records that these accounts have entries in ``year``; for those that begin to, returns the
+    last year in which they had.
     """
     if not accounts:
         return {}
     rows = tx.execute(
         """WITH fresh AS (
-               INSERT INTO log_accounts (account_id, log_year) SELECT unnest(%(accounts)b::uuid[]), %(year)s
+               INSERT INTO log_accounts (account_id, log_year)
+                 SELECT unnest(%(accounts)b::uuid[]), %(year)s
                ON CONFLICT DO NOTHING RETURNING account_id
            )
            SELECT account_id, max(a.log_year) FROM fresh JOIN log_accounts a USING (account_id)
@@ -454,11 +524,16 @@ def _speak(tx: Transaction, accounts: set[UUID], year: int) -> Mapping[UUID, int
 def _add_carried(tx: Transaction, account: UUID, from_year: int, at: datetime) -> OutboxRow:
     facts: dict[str, str | int | bool | None] = {"from": from_year}
     row = tx.execute(
-        "INSERT INTO outbox (account_id, entry, occurred_at, payload) VALUES (%s, %s, %s, %s) RETURNING outbox_id",
+        (
+            "INSERT INTO outbox (account_id, entry, occurred_at, payload) VALUES (%s, %s, %s, "
+            "%s) RETURNING outbox_id"
+        ),
         [account, EntryKind.carried.value, at, msgspec.json.encode(facts, order="sorted").decode()],
     ).fetchone()
     assert row is not None
-    return OutboxRow(outbox_id=row[0], account=account, told=EntryKind.carried.value, occurred_at=at, facts=facts)
+    return OutboxRow(
+        outbox_id=row[0], account=account, told=EntryKind.carried.value, occurred_at=at, facts=facts
+    )
 
 
 def digest_of(batch: Sequence[bytes]) -> bytes:
@@ -469,5 +544,8 @@ def digest_of(batch: Sequence[bytes]) -> bytes:
 def _restored(log: str, how: str) -> RestoredError:
     return RestoredError(
         f"the database is an older copy than the log `{log}`: it {how}",
-        "bring it up to date: `licet restore --here` applies later withdrawals and deletions, and records that in the log",
+        (
+            "bring it up to date: `licet restore --here` applies later withdrawals and "
+            "deletions, and records that in the log"
+        ),
     )

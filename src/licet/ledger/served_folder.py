@@ -1,8 +1,10 @@
-"""A published folder over HTTP: static files, read only, with the headers that c2sp.org/tlog-tiles asks for.
+"""A published folder over HTTP: static files, read only, with the headers that c2sp.org/tlog-tiles
+asks for.
 
-Promise: only the files that `licet ledger publish` writes are served, by their exact names. Immutable files (tiles,
-entry bundles, texts under their hash) may be cached for ever, changing ones not at all. Any web server can serve the
-same folder instead; this one is for operators who have none.
+Promise: only the files that `licet ledger publish` writes are served, by their exact names.
+Immutable files (tiles, entry bundles, texts under their hash) may be cached for ever, changing ones
+not at all. Any web server can serve the same folder instead; this one is for operators who have
+none.
 
 A stateless ASGI application. It serves nothing that is not public already.
 """
@@ -25,12 +27,22 @@ _TEXT, _BYTES, _JSON = "text/plain; charset=utf-8", "application/octet-stream", 
 _PARTIAL = r"(?:\.p/(?:[1-9]|[1-9][0-9]|1[0-9]{2}|2[0-4][0-9]|25[0-5]))?"
 # The served files, their media types, and whether their bytes never change.
 _KINDS = (
-    (re.compile(rf"/(?:[0-9]{{4}}/)?tile/(?:entries|[0-9]|[1-5][0-9]|6[0-3])/(?:x[0-9]{{3}}/)*[0-9]{{3}}{_PARTIAL}"),
-     _BYTES, FOR_EVER),
+    (
+        re.compile(
+            rf"/(?:[0-9]{{4}}/)?tile/(?:entries|[0-9]|[1-5][0-9]|6[0-3])/(?:x[0-9]{{3}}/)*[0-9]{{3}}{_PARTIAL}"
+        ),
+        _BYTES,
+        FOR_EVER,
+    ),
     (re.compile(r"/(?:policies|notices)/[0-9a-f]{64}\.json"), _JSON, FOR_EVER),
-    (re.compile(r"/(?:(?:[0-9]{4}/)?checkpoint|pruned/[0-9]{4}|vkeys\.txt|verifier\.py|(?:retention|witnesses)\.txt)"),
-     _TEXT, NOT_A_MOMENT),
-)  # fmt: skip
+    (
+        re.compile(
+            r"/(?:(?:[0-9]{4}/)?checkpoint|pruned/[0-9]{4}|vkeys\.txt|verifier\.py|(?:retention|witnesses)\.txt)"
+        ),
+        _TEXT,
+        NOT_A_MOMENT,
+    ),
+)
 
 
 class ServedFolder:
@@ -68,23 +80,43 @@ class ServedFolder:
             return None
 
 
-def _encoded(path: str, data: bytes, asked: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, list[tuple[str, str]]]:
-    """Compresses bundles of entries if the caller accepts that: they are text; hashes would not shrink."""
+def _encoded(
+    path: str, data: bytes, asked: Iterable[tuple[bytes, bytes]]
+) -> tuple[bytes, list[tuple[str, str]]]:
+    """Compresses bundles of entries if the caller accepts that: they are text; hashes would not
+    shrink.
+    """
     if "/tile/entries/" not in path:
         return data, []
     taken = b",".join(value for name, value in asked if name == b"accept-encoding")
-    offers = {offer.split(";")[0].strip() for offer in taken.decode("latin-1").split(",") if ";q=0" not in offer}
+    offers = {
+        offer.split(";")[0].strip()
+        for offer in taken.decode("latin-1").split(",")
+        if ";q=0" not in offer
+    }
     if "gzip" not in offers:
         return data, [("vary", "accept-encoding")]
     # Without a time in the gzip header, so that the same bundle always gives the same bytes.
-    return gzip.compress(data, GZIP_LEVEL, mtime=0), [("vary", "accept-encoding"), ("content-encoding", "gzip")]
+    return gzip.compress(data, GZIP_LEVEL, mtime=0), [
+        ("vary", "accept-encoding"),
+        ("content-encoding", "gzip"),
+    ]
 
 
 async def _send(
-    send: Send, status: int, body: bytes, headers: list[tuple[str, str]], content_type: str = _TEXT, size: int = -1
+    send: Send,
+    status: int,
+    body: bytes,
+    headers: list[tuple[str, str]],
+    content_type: str = _TEXT,
+    size: int = -1,
 ) -> None:
     length = len(body) if size < 0 else size
-    every = [("content-type", content_type), ("content-length", str(length)), ("x-content-type-options", "nosniff")]
+    every = [
+        ("content-type", content_type),
+        ("content-length", str(length)),
+        ("x-content-type-options", "nosniff"),
+    ]
     raw = [(name.encode(), value.encode()) for name, value in (*every, *headers)]
     await send({"type": "http.response.start", "status": status, "headers": raw})
     await send({"type": "http.response.body", "body": body})

@@ -1,8 +1,10 @@
-"""Durable files: the few steps of which a durable write consists, and the lock that admits one writer.
+"""Durable files: the few steps of which a durable write consists, and the lock that admits one
+writer.
 
-Promise of `Durable.write`: when it returns, every file is on the disk completely, under its name, reachable from the
-root; if it does not return, each name still has its former content, or already the new bytes. A failed step is never
-retried, because after a failed fsync the kernel may have dropped exactly those bytes: the caller stops.
+Promise of `Durable.write`: when it returns, every file is on the disk completely, under its name,
+reachable from the root; if it does not return, each name still has its former content, or already
+the new bytes. A failed step is never retried, because after a failed fsync the kernel may have
+dropped exactly those bytes: the caller stops.
 """
 
 from __future__ import annotations
@@ -29,19 +31,29 @@ _T = TypeVar("_T")
 
 
 class Backend(Protocol):
-    """A folder, by relative paths with `/`; the root is the empty path. Any step may raise `OSError`."""
+    """A folder, by relative paths with `/`; the root is the empty path. Any step may raise
+    `OSError`.
+    """
 
     def create(self, files: Mapping[str, bytes]) -> None:
-        """Promise: on return the bytes of every file are on the disk. Creates the parents; the names need not exist."""
+        """Promise: on return the bytes of every file are on the disk. Creates the parents; the
+        names need not exist.
+        """
 
     def rename(self, old: str, new: str) -> None:
-        """Promise: the new name has either its former content or the complete file, never a mixture."""
+        """Promise: the new name has either its former content or the complete file, never a
+        mixture.
+        """
 
     def fsync_dirs(self, paths: Sequence[str]) -> None:
-        """Promise: on return the names in each of these folders are on the disk; the folders' own names may not be."""
+        """Promise: on return the names in each of these folders are on the disk; the folders' own
+        names may not be.
+        """
 
     def read(self, path: str) -> bytes | None:
-        """Promise: the bytes that a reader sees now, durable or not; None if there is no such file."""
+        """Promise: the bytes that a reader sees now, durable or not; None if there is no such
+        file.
+        """
 
 
 class Prunable(Protocol):
@@ -96,7 +108,9 @@ class Folder:
 
     @staticmethod
     def _each(step: Callable[[_T], None], items: Sequence[_T]) -> None:
-        """In parallel, because fsyncs that wait together share one commit of the file system's journal."""
+        """In parallel, because fsyncs that wait together share one commit of the file system's
+        journal.
+        """
         if len(items) < 3:
             for item in items:
                 step(item)
@@ -126,7 +140,9 @@ class Durable:
         self._anchored: set[str] = set()
 
     def write(self, files: Mapping[str, bytes]) -> None:
-        """Writes every file under a temporary name, then renames them, then syncs each folder concerned."""
+        """Writes every file under a temporary name, then renames them, then syncs each folder
+        concerned.
+        """
         self._backend.create({path + TMP: data for path, data in files.items()})
         for path in files:
             self._backend.rename(path + TMP, path)
@@ -135,9 +151,11 @@ class Durable:
         self._anchored.update(folders)
 
     def _to_sync(self, files: Mapping[str, bytes]) -> list[str]:
-        """The parents of the files, and every folder above them that this object has not synced yet.
+        """The parents of the files, and every folder above them that this object has not synced
+        yet.
 
-        The existence of a folder proves nothing: a process killed before its fsync may have created it.
+        The existence of a folder proves nothing: a process killed before its fsync may have created
+        it.
         """
         folders = set()
         for path in files:
@@ -151,7 +169,9 @@ class Durable:
 
 @dataclass(frozen=True, slots=True)
 class BucketFolder:
-    """A folder of a log in a bucket: ``prefix`` ends with `/`. ``is_marked`` for the state, which no reader reads."""
+    """A folder of a log in a bucket: ``prefix`` ends with `/`. ``is_marked`` for the state, which
+    no reader reads.
+    """
 
     bucket: Bucket
     prefix: str
@@ -175,7 +195,9 @@ class LogFiles(Protocol):
         """Promise: the bytes that a reader sees now; None if there is no such file."""
 
     def write(self, files: Mapping[str, bytes]) -> None:
-        """Promise: on return every file is durable; otherwise each has its former content or already the new one."""
+        """Promise: on return every file is durable; otherwise each has its former content or
+        already the new one.
+        """
 
 
 class BucketFiles:
@@ -201,7 +223,9 @@ class BucketFiles:
             self._exchange(path, files[path])
 
     def names(self, path: str) -> list[str]:
-        return self._folder.bucket.below(f"{self._folder.prefix}{path}/" if path else self._folder.prefix)
+        return self._folder.bucket.below(
+            f"{self._folder.prefix}{path}/" if path else self._folder.prefix
+        )
 
     def remove(self, path: str) -> None:
         self._folder.bucket.delete(self._folder.prefix + path)
@@ -212,7 +236,9 @@ class BucketFiles:
 
     def _create(self, path: str, data: bytes) -> None:
         if self._folder.bucket.create(self._folder.prefix + path, data) is None:
-            raise BrokenError(f"`{path}` of the log `{self._folder.name}` is in the bucket with other bytes")
+            raise BrokenError(
+                f"`{path}` of the log `{self._folder.name}` is in the bucket with other bytes"
+            )
 
     def _exchange(self, path: str, data: bytes) -> None:
         if path not in self._tags:
@@ -222,7 +248,8 @@ class BucketFiles:
         done = bucket.create(name, content) if tag is None else bucket.replace(name, content, tag)
         if done is None:
             raise BusyError(
-                f"another writer has written `{path}` of the log `{self._folder.name}`", "open the log again"
+                f"another writer has written `{path}` of the log `{self._folder.name}`",
+                "open the log again",
             )
         self._tags[path] = done
 
@@ -255,8 +282,9 @@ def every_name(folder: LogFolder, path: str) -> list[str]:
         return [f"{path}/{name}" for name in folder.bucket.names(f"{folder.prefix}{path}/")]
     return [
         one.relative_to(folder).as_posix()
-        for one in (folder / path).glob("**/*") if one.is_file() and one.suffix != TMP
-    ]  # fmt: skip
+        for one in (folder / path).glob("**/*")
+        if one.is_file() and one.suffix != TMP
+    ]
 
 
 def is_there(folder: LogFolder) -> bool:
@@ -270,10 +298,14 @@ def locked(folder: LogFolder) -> Lock | None:
 
 
 class Lock:
-    """One writer at a time, over all processes of this machine, until `close` or the end of the process."""
+    """One writer at a time, over all processes of this machine, until `close` or the end of the
+    process.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self._descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        self._descriptor = os.open(
+            folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+        )
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

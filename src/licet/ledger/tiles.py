@@ -1,8 +1,9 @@
 """Tiles: how a tree and its entries are stored in static files.
 
-Promise: a published file never changes a byte. A tile of level L has up to 256 hashes of perfect subtrees of 256**L
-leaves; an entry bundle has up to 256 entries, each after its length in two bytes. A partial tile or bundle is published
-under its width (`.p/<width>`), beside which the full one appears later.
+Promise: a published file never changes a byte. A tile of level L has up to 256 hashes of perfect
+subtrees of 256**L leaves; an entry bundle has up to 256 entries, each after its length in two
+bytes. A partial tile or bundle is published under its width (`.p/<width>`), beside which the full
+one appears later.
 
 Follows c2sp.org/tlog-tiles@v0.1.0 (height 8).
 """
@@ -50,7 +51,9 @@ def decode_entries(data: bytes) -> list[bytes]:
 
 
 def width_at(level: int, index: int, size: int) -> int:
-    """The number of hashes that a tile has in a tree of ``size`` leaves: 0 if it does not exist yet."""
+    """The number of hashes that a tile has in a tree of ``size`` leaves: 0 if it does not exist
+    yet.
+    """
     return max(0, min(WIDTH, (size >> (HEIGHT * level)) - index * WIDTH))
 
 
@@ -104,7 +107,9 @@ class TileReader:
         offset = index - (row << HEIGHT >> within)
         rows = self._tile(floor, row, width) if width else []
         if within >= len(rows) or offset >= len(rows[within]):
-            raise BrokenError(f"no hash of level `{level}` and index `{index}` in a tree of `{self.size}`")
+            raise BrokenError(
+                f"no hash of level `{level}` and index `{index}` in a tree of `{self.size}`"
+            )
         return rows[within][offset]
 
     def _tile(self, level: int, index: int, width: int) -> list[list[bytes]]:
@@ -128,7 +133,9 @@ class TileEdge:
 
     @classmethod
     def load(cls, read: Read, size: int) -> TileEdge:
-        """Reads the edge of a log as of ``size``; raises `BrokenError` if bundle and tile disagree."""
+        """Reads the edge of a log as of ``size``; raises `BrokenError` if bundle and tile
+        disagree.
+        """
         edge = cls(size, [], [])
         level = 0
         while level == 0 or size >> (HEIGHT * level):
@@ -139,11 +146,15 @@ class TileEdge:
         if edge.levels[0]:
             edge.bundle = read_bundle(read, size // WIDTH, size)
         if [leaf_hash(entry) for entry in edge.bundle] != edge.levels[0]:
-            raise BrokenError(f"`{entries_path(size // WIDTH, size % WIDTH)}` does not match its tile")
+            raise BrokenError(
+                f"`{entries_path(size // WIDTH, size % WIDTH)}` does not match its tile"
+            )
         return edge
 
     def root(self) -> bytes:
-        """Folds the perfect subtrees of every level, from the smallest on the right to the largest."""
+        """Folds the perfect subtrees of every level, from the smallest on the right to the
+        largest.
+        """
         row: list[bytes] = []
         for hashes in reversed(self.levels):
             rows = _rows(hashes)

@@ -1,12 +1,13 @@
 """The Merkle tree of RFC 6962: hashes, roots, and proofs made and checked.
 
-A tree of any size is a row of *perfect* subtrees, one for each bit of its size, from the largest on the left to
-the smallest on the right. Every hash that a root or a proof needs is such a perfect subtree or a fold of several,
-from right to left. The tempting shortcut, to fold each tile by itself and then fold the results, is wrong as soon
-as there are two tiles: a partial tile is not one subtree but several.
+A tree of any size is a row of *perfect* subtrees, one for each bit of its size, from the largest on
+the left to the smallest on the right. Every hash that a root or a proof needs is such a perfect
+subtree or a fold of several, from right to left. The tempting shortcut, to fold each tile by itself
+and then fold the results, is wrong as soon as there are two tiles: a partial tile is not one
+subtree but several.
 
-Proofs are made by walking the definition of RFC 6962 section 2.1 and checked by the bitwise walk of RFC 9162
-sections 2.1.3.2 and 2.1.4.2.
+Proofs are made by walking the definition of RFC 6962 section 2.1 and checked by the bitwise walk of
+RFC 9162 sections 2.1.3.2 and 2.1.4.2.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ EMPTY_ROOT = hashlib.sha256(b"").digest()
 
 
 class HashReader(Protocol):
-    """Promise: ``node(k, i)`` is the hash of the perfect subtree over the leaves ``i * 2**k`` to ``(i + 1) * 2**k``; a
-    missing one raises `BrokenError`.
+    """Promise: ``node(k, i)`` is the hash of the perfect subtree over the leaves ``i * 2**k`` to
+    ``(i + 1) * 2**k``; a missing one raises `BrokenError`.
     """
 
     def node(self, level: int, index: int) -> bytes: ...
@@ -60,7 +61,9 @@ def prove_inclusion(reader: HashReader, index: int, size: int) -> tuple[bytes, .
 
 
 def prove_consistency(reader: HashReader, old: int, size: int) -> tuple[bytes, ...]:
-    """The hashes that prove the tree of ``old`` leaves to be the beginning of the tree of ``size``."""
+    """The hashes that prove the tree of ``old`` leaves to be the beginning of the tree of
+    ``size``.
+    """
     if not 0 <= old <= size:
         raise UsageError(f"a tree of `{old}` is not the beginning of a tree of `{size}`")
     if old in (0, size):
@@ -79,7 +82,9 @@ def prove_consistency(reader: HashReader, old: int, size: int) -> tuple[bytes, .
     return tuple(_span(reader, *span) for span in reversed(beside))
 
 
-def check_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], expected: bytes) -> None:
+def check_inclusion(
+    leaf: bytes, index: int, size: int, proof: Sequence[bytes], expected: bytes
+) -> None:
     """Raises `RefusedError` unless the proof leads from the leaf's hash to the expected root."""
     if not 0 <= index < size:
         raise refused(f"entry `{index}` is not in a tree of `{size}`", NoteRefusal.unproven)
@@ -98,10 +103,16 @@ def check_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], 
         raise refused("the inclusion proof does not lead to the root", NoteRefusal.unproven)
 
 
-def check_consistency(old: int, old_root: bytes, size: int, new_root: bytes, proof: Sequence[bytes]) -> None:
-    """Raises `RefusedError` unless the proof shows the old tree to be the beginning of the new one."""
+def check_consistency(
+    old: int, old_root: bytes, size: int, new_root: bytes, proof: Sequence[bytes]
+) -> None:
+    """Raises `RefusedError` unless the proof shows the old tree to be the beginning of the new
+    one.
+    """
     if not 0 <= old <= size:
-        raise refused(f"a tree of `{old}` is not the beginning of a tree of `{size}`", NoteRefusal.unproven)
+        raise refused(
+            f"a tree of `{old}` is not the beginning of a tree of `{size}`", NoteRefusal.unproven
+        )
     if old in (0, size):
         _check_trivial(old, old_root, new_root, size, proof)
         return
@@ -127,7 +138,8 @@ def check_consistency(old: int, old_root: bytes, size: int, new_root: bytes, pro
 
 
 def peaks(low: int, high: int) -> Iterator[tuple[int, int]]:
-    """The perfect subtrees over the leaves from ``low`` to ``high``, left to right, as (level, index).
+    """The perfect subtrees over the leaves from ``low`` to ``high``, left to right, as (level,
+    index).
 
     ``low`` must be a multiple of the largest of them, as it is for every node of a tree.
     """
@@ -148,10 +160,14 @@ def fold(hashes: Sequence[bytes]) -> bytes:
 def pairs(hashes: Sequence[bytes]) -> list[bytes]:
     """The next level up of a row whose length is even; an odd last one is omitted."""
     digest = hashlib.sha256
-    return [digest(b"\x01" + hashes[i] + hashes[i + 1]).digest() for i in range(0, len(hashes) - 1, 2)]
+    return [
+        digest(b"\x01" + hashes[i] + hashes[i + 1]).digest() for i in range(0, len(hashes) - 1, 2)
+    ]
 
 
-def _check_trivial(old: int, old_root: bytes, new_root: bytes, size: int, proof: Sequence[bytes]) -> None:
+def _check_trivial(
+    old: int, old_root: bytes, new_root: bytes, size: int, proof: Sequence[bytes]
+) -> None:
     if proof:
         raise refused("the consistency proof must be empty", NoteRefusal.unproven)
     if old == size and old_root != new_root:

@@ -1,8 +1,10 @@
-"""Licet's own witness: it signs a log's checkpoint only as the continuation of the last one that it signed.
+"""Licet's own witness: it signs a log's checkpoint only as the continuation of the last one that it
+signed.
 
-Promise: for each log the sizes it signs never decrease and each root is consistent with the one before. Its memory is
-on the disk before anybody gets its signature, and reading, deciding and remembering are one step. `add_checkpoint` is
-pure; `Witness` keeps the memory; the HTTP edge only carries bytes.
+Promise: for each log the sizes it signs never decrease and each root is consistent with the one
+before. Its memory is on the disk before anybody gets its signature, and reading, deciding and
+remembering are one step. `add_checkpoint` is pure; `Witness` keeps the memory; the HTTP edge only
+carries bytes.
 
 A witness that the operator runs proves nothing against the operator: somebody else must run it.
 
@@ -33,25 +35,34 @@ _SIZE = "text/x.tlog.size"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An `add-checkpoint` request: the size the witness should remember, the proof from there, the note."""
+    """An `add-checkpoint` request: the size the witness should remember, the proof from there, the
+    note.
+    """
 
     old: int
     path: tuple[bytes, ...]
     checkpoint: bytes
 
     def encode(self) -> bytes:
-        return "\n".join([f"old {self.old}", *map(encode_base64, self.path), "", ""]).encode() + self.checkpoint
+        return (
+            "\n".join([f"old {self.old}", *map(encode_base64, self.path), "", ""]).encode()
+            + self.checkpoint
+        )
 
     @classmethod
     def parse(cls, body: bytes) -> Request:
         if len(body) > REQUEST_BYTES_MAX:
-            raise refused(f"a request has at most `{REQUEST_BYTES_MAX}` bytes", NoteRefusal.too_large)
+            raise refused(
+                f"a request has at most `{REQUEST_BYTES_MAX}` bytes", NoteRefusal.too_large
+            )
         head, blank, checkpoint = body.partition(b"\n\n")
         lines = head.decode("ascii", "replace").split("\n")
         if not blank or not lines[0].startswith("old "):
             raise refused("a request has an `old` line, hashes, a blank line and a checkpoint")
         if len(lines) - 1 > tree.PROOF_HASHES_MAX:
-            raise refused(f"a request has at most `{tree.PROOF_HASHES_MAX}` hashes", NoteRefusal.too_large)
+            raise refused(
+                f"a request has at most `{tree.PROOF_HASHES_MAX}` hashes", NoteRefusal.too_large
+            )
         old = checkpoints.parse_size(lines[0].removeprefix("old "), "the old size")
         path = tuple(checkpoints.parse_hash(line, "a hash of the request") for line in lines[1:])
         return cls(old, path, checkpoint)
@@ -59,7 +70,9 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class WitnessState:
-    """The state of a witness: the logs it watches and, for each, the last checkpoint that it signed."""
+    """The state of a witness: the logs it watches and, for each, the last checkpoint that it
+    signed.
+    """
 
     logs: Mapping[str, Sequence[Verifier]]
     latest: Mapping[str, Checkpoint]
@@ -76,8 +89,8 @@ class WitnessReply:
 
 
 def add_checkpoint(state: WitnessState, body: bytes, cosigner: Signer, at: int) -> WitnessReply:
-    """Decides one request at the POSIX time ``at``: 200, 400, 403, 404, 409 or 422, checked in the order of the
-    specification.
+    """Decides one request at the POSIX time ``at``: 200, 400, 403, 404, 409 or 422, checked in the
+    order of the specification.
     """
     try:
         request = Request.parse(body)
@@ -106,7 +119,9 @@ def add_checkpoint(state: WitnessState, body: bytes, cosigner: Signer, at: int) 
 class Witness:
     """A witness with a memory: one file per log, in a folder of its own that one process uses."""
 
-    def __init__(self, backend: Backend, cosigner: Signer, logs: Mapping[str, Sequence[Verifier]]) -> None:
+    def __init__(
+        self, backend: Backend, cosigner: Signer, logs: Mapping[str, Sequence[Verifier]]
+    ) -> None:
         """``logs`` maps each watched origin to the keys it may sign with."""
         if cosigner.type is not SignatureType.cosignature:
             raise UsageError("a witness signs with a key of type `0x04`")
@@ -141,11 +156,15 @@ class Witness:
                 self._lock.close()
 
     def add_checkpoint(self, body: bytes, at: int) -> WitnessReply:
-        """Decides a request, remembers, answers. After a failed write of its memory it answers no more requests."""
+        """Decides a request, remembers, answers. After a failed write of its memory it answers no
+        more requests.
+        """
         with self._mutex:
             if self._dead:
                 raise BrokenError(f"the witness is stopped: {self._dead}", "start it again")
-            answer = add_checkpoint(WitnessState(self._logs, self._latest), body, self._cosigner, at)
+            answer = add_checkpoint(
+                WitnessState(self._logs, self._latest), body, self._cosigner, at
+            )
             if answer.remember is not None:
                 self._remember(answer.remember)
         return answer

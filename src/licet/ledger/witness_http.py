@@ -1,11 +1,14 @@
-"""A witness over HTTP, both ends: the application that serves one, and the log's side that collects cosignatures.
+"""A witness over HTTP, both ends: the application that serves one, and the log's side that collects
+cosignatures.
 
-Promise of `WitnessApp`: it carries bytes between HTTP and `witness.Witness`, which remembers before it answers; once
-that memory failed, every request is answered with 500. Promise of `gather`: it ends in its time whatever the witnesses
-do, accepts only valid cosignatures, and an absent, slow or hostile witness costs its own cosignature and nothing else.
-The log never waits for a witness: what was collected is stored beside the checkpoint, under `published.COSIGNED`.
+Promise of `WitnessApp`: it carries bytes between HTTP and `witness.Witness`, which remembers before
+it answers; once that memory failed, every request is answered with 500. Promise of `gather`: it
+ends in its time whatever the witnesses do, accepts only valid cosignatures, and an absent, slow or
+hostile witness costs its own cosignature and nothing else. The log never waits for a witness: what
+was collected is stored beside the checkpoint, under `published.COSIGNED`.
 
-Follows c2sp.org/tlog-witness@v1.0.0. Redirects are not followed: a witness must be at the address in its line.
+Follows c2sp.org/tlog-witness@v1.0.0. Redirects are not followed: a witness must be at the address
+in its line.
 """
 
 from __future__ import annotations
@@ -91,7 +94,10 @@ async def _body(receive: Receive) -> bytes | None:
 
 
 async def _send(send: Send, answer: WitnessReply) -> None:
-    headers = [(b"content-type", answer.content_type.encode()), (b"content-length", b"%d" % len(answer.body))]
+    headers = [
+        (b"content-type", answer.content_type.encode()),
+        (b"content-length", b"%d" % len(answer.body)),
+    ]
     if answer.status == 405:
         headers.append((b"allow", b"POST"))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
@@ -103,7 +109,9 @@ async def _send(send: Send, answer: WitnessReply) -> None:
 
 @dataclass(frozen=True, slots=True)
 class GatheredCosignatures:
-    """A checkpoint's note with every cosignature that it has. ``missing``: for each other witness, why it is missing."""
+    """A checkpoint's note with every cosignature that it has. ``missing``: for each other witness,
+    why it is missing.
+    """
 
     origin: str
     size: int
@@ -123,16 +131,22 @@ def gather(
     lock = locked(folder)
     with closing(lock) if lock is not None else nullcontext():
         files = files_of(folder)
-        files.read(COSIGNED)  # in a bucket, what another process writes meanwhile is not overwritten
+        # in a bucket, what another process writes meanwhile is not overwritten
+        files.read(COSIGNED)
         shown = PublishedLog(folder, log)
         known = [named.verifier for named in quorum.witnesses]
         kept, sizes = _kept(shown, log, known)
         asked = [named for named in quorum.witnesses if named.url and named.verifier not in kept]
         answers = _ask_all(asked, shown, sizes, seconds_max)
-        held = kept | {named.verifier: line for named, line in answers.items() if isinstance(line, NoteSignature)}
+        held = kept | {
+            named.verifier: line
+            for named, line in answers.items()
+            if isinstance(line, NoteSignature)
+        }
         lines = "".join(held[verifier].line for verifier in known if verifier in held)
         merged = shown.note + lines.encode()
-        # An older checkpoint that enough witnesses cosigned proves more than a newer one that too few did.
+        # An older checkpoint that enough witnesses cosigned proves more than a newer one that too
+        # few did.
         if held.keys() - kept.keys() and (quorum.met(held) or not quorum.met(sizes)):
             files.write({COSIGNED: merged})
     silent = [named for named in quorum.witnesses if named.verifier not in held]
@@ -141,7 +155,10 @@ def gather(
         size=shown.checkpoint.size,
         note=merged,
         cosigned=tuple(named.name for named in quorum.witnesses if named.verifier in held),
-        missing=tuple((named.name, str(answers.get(named, _why_silent(named, seconds_max)))) for named in silent),
+        missing=tuple(
+            (named.name, str(answers.get(named, _why_silent(named, seconds_max))))
+            for named in silent
+        ),
         met=quorum.met(held),
     )
 
@@ -153,7 +170,9 @@ def _why_silent(named: QuorumMember, seconds_max: float) -> str:
 def _kept(
     shown: PublishedLog, log: Verifier, known: list[Verifier]
 ) -> tuple[dict[Verifier, NoteSignature], dict[Verifier, int]]:
-    """The cosignatures that this checkpoint already has, and the size at which each key was last seen to sign."""
+    """The cosignatures that this checkpoint already has, and the size at which each key was last
+    seen to sign.
+    """
     if shown.cosigned is None:
         return {}, {}
     raw, checkpoint = shown.cosigned
@@ -162,17 +181,24 @@ def _kept(
     if checkpoint != shown.checkpoint:
         return {}, sizes
     lines = note.parse(raw).signatures
-    held = {v: s for v in known if v in signed for s in lines if (s.name, s.key_id) == (v.name, v.key_id)}
+    held = {
+        v: s
+        for v in known
+        if v in signed
+        for s in lines
+        if (s.name, s.key_id) == (v.name, v.key_id)
+    }
     return held, sizes
 
 
 def _ask_all(
     asked: list[QuorumMember], shown: PublishedLog, sizes: dict[Verifier, int], seconds_max: float
 ) -> dict[QuorumMember, NoteSignature | str]:
-    """The cosignature of each witness that gave one in time; a short reason for those that answered otherwise.
+    """The cosignature of each witness that gave one in time; a short reason for those that answered
+    otherwise.
 
-    Runs in threads that nobody waits for at the end: a witness that sends a byte now and then delays only its own
-    cosignature.
+    Runs in threads that nobody waits for at the end: a witness that sends a byte now and then
+    delays only its own cosignature.
     """
     done: queue.SimpleQueue[tuple[QuorumMember, NoteSignature | str]] = queue.SimpleQueue()
 
@@ -193,16 +219,22 @@ def _ask_all(
 
 
 def _ask(named: QuorumMember, shown: PublishedLog, old: int) -> NoteSignature | str:
-    """One witness's cosignature, or why there is none. Asks once more if the witness reports that it is at another
-    size.
+    """One witness's cosignature, or why there is none. Asks once more if the witness reports that
+    it is at another size.
     """
     try:
-        status, body = _post(named.url, Request(old, shown.prove_consistency(old), shown.note).encode())
+        status, body = _post(
+            named.url, Request(old, shown.prove_consistency(old), shown.note).encode()
+        )
         if status == 409:
-            old = checkpoints.parse_size(body.decode("ascii", "replace").removesuffix("\n"), "the witness's size")
+            old = checkpoints.parse_size(
+                body.decode("ascii", "replace").removesuffix("\n"), "the witness's size"
+            )
             if old > shown.checkpoint.size:
                 return f"it has signed `{old}` entries, but the log shows `{shown.checkpoint.size}`"
-            status, body = _post(named.url, Request(old, shown.prove_consistency(old), shown.note).encode())
+            status, body = _post(
+                named.url, Request(old, shown.prove_consistency(old), shown.note).encode()
+            )
         if status != 200:
             return f"it answered `{status}`"
         return _own_line(body, named.verifier, note.parse(shown.note).text)
@@ -213,7 +245,9 @@ def _ask(named: QuorumMember, shown: PublishedLog, old: int) -> NoteSignature | 
 
 
 def _own_line(body: bytes, witness: Verifier, text: str) -> NoteSignature:
-    """The witness's own line of a response, with a valid signature; lines of other keys are ignored."""
+    """The witness's own line of a response, with a valid signature; lines of other keys are
+    ignored.
+    """
     for signature in note.parse_signatures(body.decode("utf-8", "replace")):
         if (signature.name, signature.key_id) == (witness.name, witness.key_id):
             witness.check(text, signature)
@@ -222,10 +256,14 @@ def _own_line(body: bytes, witness: Verifier, text: str) -> NoteSignature:
 
 
 def _post(url: str, body: bytes) -> tuple[int, bytes]:
-    """The status and body of one request; a body that is too long is truncated, and then cannot be parsed."""
+    """The status and body of one request; a body that is too long is truncated, and then cannot be
+    parsed.
+    """
     where = urlsplit(url)
     if where.scheme not in ("http", "https") or not where.hostname:
-        raise UsageError(f"`{url}` is not the URL of a witness", "it must begin with https:// or http://")
+        raise UsageError(
+            f"`{url}` is not the URL of a witness", "it must begin with https:// or http://"
+        )
     make = http.client.HTTPSConnection if where.scheme == "https" else http.client.HTTPConnection
     with closing(make(where.hostname, where.port, timeout=ASK_SECONDS_MAX)) as connection:
         connection.request("POST", where.path.rstrip("/") + PATH, body, {"Content-Type": _TEXT})

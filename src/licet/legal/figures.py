@@ -1,12 +1,15 @@
-"""The numbers of a paper: what the published log and the manifests of its releases say at a position of the log.
+"""The numbers of a paper: what the published log and the manifests of its releases say at a
+position of the log.
 
-A position is a year and how many entries of that year's log count; the logs of earlier years count whole, as long as
-their retention keeps them. Nothing is asked of the database: so the same position gives the same numbers for ever, and
-a stranger with the published log and the manifests counts the same (`verifier.document`).
+A position is a year and how many entries of that year's log count; the logs of earlier years count
+whole, as long as their retention keeps them. Nothing is asked of the database: so the same position
+gives the same numbers for ever, and a stranger with the published log and the manifests counts the
+same (`verifier.document`).
 
-A release counts from its leaf on. Its manifest is believed if its hash is the one in the leaf; where the manifest is not
-there, or is of before contents were counted, the release is listed and adds nothing to those totals (`uncounted`).
-A conversation may be in several releases: totals count it once in each.
+A release counts from its leaf on. Its manifest is believed if its hash is the one in the leaf;
+where the manifest is not there, or is of before contents were counted, the release is listed and
+adds nothing to those totals (`uncounted`). A conversation may be in several releases: totals count
+it once in each.
 """
 
 from __future__ import annotations
@@ -30,7 +33,9 @@ from licet.vault.installation import Installation
 
 _POSITION = re.compile(r"(?:(?P<year>[0-9]{4})/)?(?P<size>[0-9]{1,15})", re.ASCII)
 FindManifest = Callable[[str, str], ReleaseManifest | None]
-"""The manifest of a release by its id and its hash, both in hexadecimal; None where it is not there."""
+"""The manifest of a release by its id and its hash, both in hexadecimal; None where it is not
+there.
+"""
 
 # The bins of the Commission's template for text, in tokens.
 BINS = ((10**9, "less than 1 billion tokens"), (10**13, "1 billion to 10 trillion tokens"))
@@ -55,7 +60,9 @@ class CountedLog(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReleaseFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """A release as its leaf and its manifest say it; what the manifest says is null where it is not there."""
+    """A release as its leaf and its manifest say it; what the manifest says is null where it is not
+    there.
+    """
 
     release: str
     manifest_sha256: str
@@ -101,7 +108,9 @@ class TotalFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LogFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """How often the log tells of each act; reads of content by the stated reason, keys by why they were destroyed."""
+    """How often the log tells of each act; reads of content by the stated reason, keys by why they
+    were destroyed.
+    """
 
     entries: int
     answers_yes: int
@@ -130,7 +139,9 @@ class PaperFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LogReading(msgspec.Struct, frozen=True, kw_only=True):
-    """What was read up to a position: ``time`` is when its last entry was logged, ``policy`` the version then in force."""
+    """What was read up to a position: ``time`` is when its last entry was logged, ``policy`` the
+    version then in force.
+    """
 
     position: LogPosition
     time: str
@@ -152,27 +163,39 @@ read_entry = msgspec.json.Decoder(LoggedEntry).decode
 
 
 def position_of(here: Installation, text: str | None) -> LogPosition:
-    """The position that was typed, `SIZE` or `YEAR/SIZE`; without a text, the end of the newest log."""
+    """The position that was typed, `SIZE` or `YEAR/SIZE`; without a text, the end of the newest
+    log.
+    """
     known = documents.years(here)
     if not known:
-        raise RefusedError("there is no log yet", "`licet ledger append` begins it", because="no_log")
+        raise RefusedError(
+            "there is no log yet", "`licet ledger append` begins it", because="no_log"
+        )
     if text is None:
         year = int(known[-1])
         return LogPosition(year=year, size=_published(here, year).checkpoint.size)
     found = _POSITION.fullmatch(text)
     if found is None:
-        raise UsageError(f"`{text}` is not a position of the log", "give the number of entries, for example 2026/1234")
+        raise UsageError(
+            f"`{text}` is not a position of the log",
+            "give the number of entries, for example 2026/1234",
+        )
     position = LogPosition(year=int(found["year"] or known[-1]), size=int(found["size"]))
     size = _published(here, position.year).checkpoint.size if str(position.year) in known else 0
     if not 1 <= position.size <= size:
         raise UsageError(
-            f"the log of {position.year} has {size} entries, not `{position.size}`", "give one up to its size"
+            f"the log of {position.year} has {size} entries, not `{position.size}`",
+            "give one up to its size",
         )
     return position
 
 
-def read(here: Installation, position: LogPosition, only: Sequence[str] | None = None) -> LogReading:
-    """Counts everything up to ``position``; ``only`` are the ids of the releases that the paper is about."""
+def read(
+    here: Installation, position: LogPosition, only: Sequence[str] | None = None
+) -> LogReading:
+    """Counts everything up to ``position``; ``only`` are the ids of the releases that the paper is
+    about.
+    """
     tally, logs = LogTally(), []
     for year in (int(one) for one in documents.years(here) if int(one) <= position.year):
         log = _published(here, year)
@@ -181,11 +204,15 @@ def read(here: Installation, position: LogPosition, only: Sequence[str] | None =
         for entry in log.entries(size):
             tally.take(read_entry(entry))
     if tally.policy is None:
-        raise RefusedError("the log names no policy up to there", "give a later position", because="no_policy")
+        raise RefusedError(
+            "the log names no policy up to there", "give a later position", because="no_policy"
+        )
     found = _finder(here)
     releases = tuple(tally.releases(found, only))
     figures = PaperFigures(log=tally.figures(), totals=totals(releases), releases=releases)
-    return LogReading(position=position, time=tally.logged, logs=tuple(logs), policy=tally.policy, figures=figures)
+    return LogReading(
+        position=position, time=tally.logged, logs=tuple(logs), policy=tally.policy, figures=figures
+    )
 
 
 def _published(here: Installation, year: int) -> PublishedLog:
@@ -193,7 +220,9 @@ def _published(here: Installation, year: int) -> PublishedLog:
 
 
 def _finder(here: Installation) -> FindManifest:
-    """Finds a manifest among the installation's releases, in the folders of this host or in the bucket."""
+    """Finds a manifest among the installation's releases, in the folders of this host or in the
+    bucket.
+    """
     folders: dict[str, Path] = {}
     for file in sorted(here.config.releases.glob(f"*/{manifests.FILE}")):
         try:
@@ -201,7 +230,11 @@ def _finder(here: Installation) -> FindManifest:
         except InputError:  # `licet release verify` tells what is wrong with it
             continue
 
-    shared = {one.manifest_sha256.hex(): one for one in catalog.releases(here) if one.manifest_sha256 is not None}
+    shared = {
+        one.manifest_sha256.hex(): one
+        for one in catalog.releases(here)
+        if one.manifest_sha256 is not None
+    }
 
     def find(_release: str, sha256: str) -> ReleaseManifest | None:
         if sha256 in folders:
@@ -220,7 +253,11 @@ class LogTally:
         self._kinds, self._choices = Counter[str](), Counter[str]()
         self._reads, self._keys = Counter[str](), Counter[str]()
         self._sealed: dict[str, LoggedEntry] = {}
-        self._purged, self._reviewed, self._findings = Counter[str](), Counter[str](), Counter[str]()
+        self._purged, self._reviewed, self._findings = (
+            Counter[str](),
+            Counter[str](),
+            Counter[str](),
+        )
 
     def take(self, entry: LoggedEntry) -> None:
         facts = entry.facts
@@ -235,7 +272,11 @@ class LogTally:
             case "key_destroyed":
                 self._keys[facts["because"]] += 1
             case "policy_applied" | "policy_stands":
-                if self.policy is None or entry.t == "policy_applied" or facts["number"] > self.policy[0]:
+                if (
+                    self.policy is None
+                    or entry.t == "policy_applied"
+                    or facts["number"] > self.policy[0]
+                ):
                     self.policy = facts["number"], facts["sha256"]
             case "release_sealed":
                 self._sealed[facts["release"]] = entry
@@ -248,28 +289,45 @@ class LogTally:
     def figures(self) -> LogFigures:
         of, said = self._kinds, self._choices
         return LogFigures(
-            entries=sum(of.values()), answers_yes=said["yes"], answers_no=said["no"], withdrawals=said["withdrew"],
-            kept_out=of["narrowed"] + of["project_kept_out"], deletions=of["deleted"], closures=of["closed"],
-            certificates=of["certificate"], feedback=of["feedback"], flags=of["flagged"], holds=of["held"],
-            restores=of["restored"], policies=of["policy_applied"], notices=of["notice_published"],
-            content_reads=dict(self._reads), keys_destroyed=dict(self._keys),
-        )  # fmt: skip
+            entries=sum(of.values()),
+            answers_yes=said["yes"],
+            answers_no=said["no"],
+            withdrawals=said["withdrew"],
+            kept_out=of["narrowed"] + of["project_kept_out"],
+            deletions=of["deleted"],
+            closures=of["closed"],
+            certificates=of["certificate"],
+            feedback=of["feedback"],
+            flags=of["flagged"],
+            holds=of["held"],
+            restores=of["restored"],
+            policies=of["policy_applied"],
+            notices=of["notice_published"],
+            content_reads=dict(self._reads),
+            keys_destroyed=dict(self._keys),
+        )
 
     def releases(self, find: FindManifest, only: Sequence[str] | None) -> Iterator[ReleaseFigures]:
         """The sealed releases, or those of them that are asked for, in the order of the log."""
         if missing := set(only or ()) - self._sealed.keys():
             raise RefusedError(
-                f"the log does not tell of release `{min(missing)}` up to there", "give a later position",
+                f"the log does not tell of release `{min(missing)}` up to there",
+                "give a later position",
                 because="not_sealed",
-            )  # fmt: skip
+            )
         for release, entry in self._sealed.items():
             if only is None or release in only:
                 facts = entry.facts
                 told = ReleaseFigures(
-                    release=release, manifest_sha256=facts["manifest_sha256"], purpose=facts["purpose"],
-                    sealed_at=entry.at, rows=facts["rows"], purged_rows=self._purged[release],
-                    reviewed_rows=self._reviewed[release], findings=self._findings[release],
-                )  # fmt: skip
+                    release=release,
+                    manifest_sha256=facts["manifest_sha256"],
+                    purpose=facts["purpose"],
+                    sealed_at=entry.at,
+                    rows=facts["rows"],
+                    purged_rows=self._purged[release],
+                    reviewed_rows=self._reviewed[release],
+                    findings=self._findings[release],
+                )
                 yield with_manifest(told, find(release, told.manifest_sha256))
 
 
@@ -284,7 +342,9 @@ def with_manifest(told: ReleaseFigures, promised: ReleaseManifest | None) -> Rel
         dropped=dict(promised.counts.dropped),
         replaced=dict(promised.deidentification.counts),
         names_looked_for=promised.looked_for_names,
-        contents=None if promised.contents is msgspec.UNSET else msgspec.to_builtins(promised.contents),
+        contents=None
+        if promised.contents is msgspec.UNSET
+        else msgspec.to_builtins(promised.contents),
     )
 
 
@@ -292,7 +352,9 @@ def totals(releases: Sequence[ReleaseFigures]) -> TotalFigures:
     """The sums over some releases."""
     counted = [one.contents for one in releases if one.contents is not None]
     tokens = sum(one["tokens"] for one in counted)
-    months = sorted(one[key] for one in counted for key in ("first_month", "last_month") if one[key] is not None)
+    months = sorted(
+        one[key] for one in counted for key in ("first_month", "last_month") if one[key] is not None
+    )
     return TotalFigures(
         releases=len(releases),
         uncounted=len(releases) - len(counted),

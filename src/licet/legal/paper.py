@@ -1,11 +1,15 @@
-"""A paper: sections of lines, each a question of the law and its answer, over the values that the answers name.
+"""A paper: sections of lines, each a question of the law and its answer, over the values that the
+answers name.
 
-An answer is text with places in braces, as `{figures.totals.rows}`. Each place names a value of the payload: of the
-log's ``figures``, of the ``policy``, of what the database has ``recorded``, or of what the operator ``stated``. So a text
-holds no number of its own, and whoever checks the figures has checked what the paper says. `paper_pages` fills them in.
+An answer is text with places in braces, as `{figures.totals.rows}`. Each place names a value of the
+payload: of the log's ``figures``, of the ``policy``, of what the database has ``recorded``, or of
+what the operator ``stated``. So a text holds no number of its own, and whoever checks the figures
+has checked what the paper says. `paper_pages` fills them in.
 
-Payload (canonical JSON, signed): {"at":{"entries","log","time"},"figures":..,"kind","law","logs":[..],"policy":{"document",
-"number","sha256"},"recorded":..,"scope":[release ids] or null,"sections":[{"lines":[{"asks","says"}],"number","rows",
+Payload (canonical JSON, signed):
+{"at":{"entries","log","time"},"figures":..,"kind","law","logs":[..],"policy":{"document",
+"number","sha256"},"recorded":..,"scope":[release ids] or
+null,"sections":[{"lines":[{"asks","says"}],"number","rows",
 "title"}],"stated":..,"title","type":"licet-document","v":1}
 """
 
@@ -40,7 +44,9 @@ class PaperLine(msgspec.Struct, frozen=True):
 
 
 class PaperSection(msgspec.Struct, frozen=True, kw_only=True):
-    """A numbered part of a paper. ``rows`` names a list of values that is shown as a table below the lines."""
+    """A numbered part of a paper. ``rows`` names a list of values that is shown as a table below
+    the lines.
+    """
 
     number: str
     title: str
@@ -49,7 +55,9 @@ class PaperSection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PaperForm(msgspec.Struct, frozen=True, kw_only=True):
-    """A paper without its values: the law it follows, and its sections in the order of the law or its template."""
+    """A paper without its values: the law it follows, and its sections in the order of the law or
+    its template.
+    """
 
     kind: PaperKind
     title: str
@@ -57,16 +65,21 @@ class PaperForm(msgspec.Struct, frozen=True, kw_only=True):
     sections: tuple[PaperSection, ...]
 
 
-def section(number: str, title: str, *lines: tuple[str, str], rows: str | None = None) -> PaperSection:
-    return PaperSection(number=number, title=title, lines=tuple(PaperLine(*one) for one in lines), rows=rows)
+def section(
+    number: str, title: str, *lines: tuple[str, str], rows: str | None = None
+) -> PaperSection:
+    return PaperSection(
+        number=number, title=title, lines=tuple(PaperLine(*one) for one in lines), rows=rows
+    )
 
 
 def stated_by(controller: Controller) -> dict[str, Any]:
     """Everything that the operator states, each key with its answer or null."""
     own: dict[str, Any] = {
         key: value if value or value is False else None
-        for key, value in msgspec.to_builtins(controller).items() if key != "papers"
-    }  # fmt: skip
+        for key, value in msgspec.to_builtins(controller).items()
+        if key != "papers"
+    }
     return own | {key: controller.papers.get(key) for key in operator_answers.ASKED}
 
 

@@ -1,7 +1,8 @@
 """A paper to read: Markdown and HTML, both pure functions of what was signed.
 
-A value without an answer is "to be provided" where the operator states it, and "not counted" where nothing counted it.
-Each answer says where it is from: the log and the manifests, the policy, the database, the operator, or how Licet works.
+A value without an answer is "to be provided" where the operator states it, and "not counted" where
+nothing counted it. Each answer says where it is from: the log and the manifests, the policy, the
+database, the operator, or how Licet works.
 """
 
 from __future__ import annotations
@@ -19,8 +20,11 @@ _UNITS = {"D": "day", "W": "week", "M": "month", "Y": "year"}
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~])")
 # Where an answer is from, by what its names begin with.
 ORIGINS = {
-    "figures": "log and manifests", "policy": "policy", "recorded": "database", "stated": "operator",
-}  # fmt: skip
+    "figures": "log and manifests",
+    "policy": "policy",
+    "recorded": "database",
+    "stated": "operator",
+}
 FIXED = "Licet"
 OPTIONAL = ("policy.document.min_age", "recorded.first_used")  # null means that there is none
 # The columns of a table of releases.
@@ -36,7 +40,13 @@ def written_value(value: Any, name: str) -> str:  # noqa: ANN401 a value of JSON
     """One value in words."""
     match value:
         case None:
-            return TO_BE_PROVIDED if name.startswith("stated") else "none" if name in OPTIONAL else NOT_COUNTED
+            return (
+                TO_BE_PROVIDED
+                if name.startswith("stated")
+                else "none"
+                if name in OPTIONAL
+                else NOT_COUNTED
+            )
         case bool():
             return "yes" if value else "no"
         case int():
@@ -87,7 +97,11 @@ def _cells(payload: Mapping[str, Any], rows: str) -> Iterator[list[str]]:
 
 
 def _cell(release: Mapping[str, Any], path: str) -> str:
-    if path == "contents.accounts" and release["contents"] and release["contents"]["accounts"] is None:
+    if (
+        path == "contents.accounts"
+        and release["contents"]
+        and release["contents"]["accounts"] is None
+    ):
         return "fewer than 10"
     try:
         value = value_of(release, path)
@@ -107,16 +121,29 @@ def _facts(payload: Mapping[str, Any], sha256: str) -> list[tuple[str, str]]:
         ("Controller or provider", written_value(payload["stated"]["name"], "stated.name")),
         (
             "As of",
-            f"{at['time'][:16].replace('T', ' ')} UTC, entry {at['entries']:,} of the log {at['log']}",
+            (
+                f"{at['time'][:16].replace('T', ' ')} UTC, entry {at['entries']:,} of the log "
+                f"{at['log']}"
+            ),
         ),
-        ("About", "all releases up to there" if scope is None else f"{len(scope)} named release(s)"),
-        ("Policy", f"{payload['policy']['document']['policy']}, version {payload['policy']['document']['version']}"),
+        (
+            "About",
+            "all releases up to there" if scope is None else f"{len(scope)} named release(s)",
+        ),
+        (
+            "Policy",
+            (
+                f"{payload['policy']['document']['policy']}, version "
+                f"{payload['policy']['document']['version']}"
+            ),
+        ),
         ("SHA-256 of the signed paper", sha256),
     ]
 
 
 _NOTE = (
-    "Numbers are counted from the published log and from the manifests of its releases. Answers from the database or from "
+    "Numbers are counted from the published log and from the manifests of its releases. Answers "
+    "from the database or from "
     "the operator are proved by nothing but the signature. This paper is no legal advice."
 )
 _CHECK = "licet verify document FILE --log PUBLISHED --release RELEASES --key VKEY"
@@ -130,11 +157,21 @@ def markdown(payload: Mapping[str, Any], sha256: str) -> str:
         lines += ["", f"## {_plain(' '.join((part['number'], part['title'])).strip())}", ""]
         lines += ["| | answer | from |", "|---|---|---|"]
         for line in part["lines"]:
-            cells = (_plain(line["asks"]), answer(payload, line["says"], _plain), source(line["says"]))
+            cells = (
+                _plain(line["asks"]),
+                answer(payload, line["says"], _plain),
+                source(line["says"]),
+            )
             lines.append("| " + " | ".join(" ".join(cell.split()) for cell in cells) + " |")
         if part["rows"] and value_of(payload, part["rows"]):
-            lines += ["", "| " + " | ".join(head for head, _ in COLUMNS) + " |", "|---" * len(COLUMNS) + "|"]
-            lines += ["| " + " | ".join(map(_plain, row)) + " |" for row in _cells(payload, part["rows"])]
+            lines += [
+                "",
+                "| " + " | ".join(head for head, _ in COLUMNS) + " |",
+                "|---" * len(COLUMNS) + "|",
+            ]
+            lines += [
+                "| " + " | ".join(map(_plain, row)) + " |" for row in _cells(payload, part["rows"])
+            ]
     return "\n".join([*lines, "", "---", "", _NOTE, "", f"    {_CHECK}", ""])
 
 
@@ -169,10 +206,14 @@ def html(payload: Mapping[str, Any], sha256: str) -> str:
     """The paper as a page of its own, without style or script: a web site gives it its own."""
     return _PAGE.format(
         title=escape(payload["title"]),
-        facts="\n".join(f"<dt>{escape(what)}</dt><dd>{escape(text)}</dd>" for what, text in _facts(payload, sha256)),
+        facts="\n".join(
+            f"<dt>{escape(what)}</dt><dd>{escape(text)}</dd>"
+            for what, text in _facts(payload, sha256)
+        ),
         sections="\n".join(_section(payload, part) for part in payload["sections"]),
-        note=escape(_NOTE), check=escape(_CHECK),
-    )  # fmt: skip
+        note=escape(_NOTE),
+        check=escape(_CHECK),
+    )
 
 
 def _section(payload: Mapping[str, Any], part: Mapping[str, Any]) -> str:
@@ -185,7 +226,8 @@ def _section(payload: Mapping[str, Any], part: Mapping[str, Any]) -> str:
     made = [f"<section>\n<h2>{title}</h2>", _table(("Item", "Answer", "From"), rows, title)]
     if part["rows"] and value_of(payload, part["rows"]):
         cells = [
-            f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in _cells(payload, part["rows"])
+            f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>"
+            for row in _cells(payload, part["rows"])
         ]
         made.append(_table([head for head, _ in COLUMNS], cells, f"{title}: releases"))
     return "\n".join([*made, "</section>"])
@@ -194,9 +236,10 @@ def _section(payload: Mapping[str, Any], part: Mapping[str, Any]) -> str:
 def _table(heads: Sequence[str], rows: Sequence[str], caption: str) -> str:
     head = "".join(f'<th scope="col">{escape(one)}</th>' for one in heads)
     return (
-        f"<table>\n<caption>{caption}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n" + "\n".join(rows)
+        f"<table>\n<caption>{caption}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n"
+        + "\n".join(rows)
         + "\n</tbody>\n</table>"
-    )  # fmt: skip
+    )
 
 
 def _multiline(text: str) -> str:

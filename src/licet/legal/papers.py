@@ -1,8 +1,9 @@
-"""The verbs of the papers: make one at a position of the log, list them, compare two, and hand one out as a file.
+"""The verbs of the papers: make one at a position of the log, list them, compare two, and hand one
+out as a file.
 
-The same position, answers and version of Licet give the same bytes: a paper holds no time of its own but that of the
-last entry that counts, and its signature is deterministic. What is made is kept with its leaf in one transaction; made
-again, it is found and nothing is written.
+The same position, answers and version of Licet give the same bytes: a paper holds no time of its
+own but that of the last entry that counts, and its signature is deterministic. What is made is kept
+with its leaf in one transaction; made again, it is found and nothing is written.
 """
 
 from __future__ import annotations
@@ -17,7 +18,16 @@ from licet.errors import NotFoundError, RefusedError
 from licet.ledger import jws
 from licet.legal import ab2013, figures, paper_pages, risk_assessment, ropa, training_summary
 from licet.legal.figures import LogPosition, LogReading
-from licet.legal.paper import JWS_TYPE, TYPE, VERSION, PaperForm, PaperKind, names_in, stated_by, value_of
+from licet.legal.paper import (
+    JWS_TYPE,
+    TYPE,
+    VERSION,
+    PaperForm,
+    PaperKind,
+    names_in,
+    stated_by,
+    value_of,
+)
 from licet.policy.period import instant, written
 from licet.proof import documents, legal_documents
 from licet.proof.legal_documents import KeptDocument
@@ -37,7 +47,8 @@ FORMS: Mapping[PaperKind, Callable[[], PaperForm]] = {
 
 
 class MadePaper(msgspec.Struct, frozen=True, kw_only=True):
-    """A paper: its hash, which the log names, where it stands in the log, and what is still to be provided in it.
+    """A paper: its hash, which the log names, where it stands in the log, and what is still to be
+    provided in it.
 
     ``kept`` is false for a dry run; ``again`` says that the same one was there already.
     """
@@ -67,7 +78,9 @@ class ListedPaper(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PaperChange(msgspec.Struct, frozen=True, kw_only=True):
-    """A value that differs between two papers, by its place in them; None where one of them lacks it."""
+    """A value that differs between two papers, by its place in them; None where one of them lacks
+    it.
+    """
 
     place: str
     before: str | None
@@ -84,10 +97,17 @@ class PaperDiff(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def make(
-    here: Installation, kind: PaperKind, *, by: str, at: str | None = None, releases: Sequence[str] = (),
+    here: Installation,
+    kind: PaperKind,
+    *,
+    by: str,
+    at: str | None = None,
+    releases: Sequence[str] = (),
     dry_run: bool = False,
-) -> MadePaper:  # fmt: skip
-    """Makes and keeps a paper at a position (`figures.position_of`), about all releases or the named ones."""
+) -> MadePaper:
+    """Makes and keeps a paper at a position (`figures.position_of`), about all releases or the
+    named ones.
+    """
     position = figures.position_of(here, at)
     scope = tuple(_release_id(here, name) for name in releases) or None
     read = figures.read(here, position, scope)
@@ -95,18 +115,33 @@ def make(
         said = payload(here, tx, FORMS[kind](), read, scope)
         document = jws.sign(said, here.keyring.log_seed(tx), JWS_TYPE)
         kept = KeptDocument(
-            sha256=legal_documents.hash_of(document), kind=kind.value, log_year=position.year, entries=position.size,
-            made_at=here.clock(), made_by=by, document=document,
-        )  # fmt: skip
+            sha256=legal_documents.hash_of(document),
+            kind=kind.value,
+            log_year=position.year,
+            entries=position.size,
+            made_at=here.clock(),
+            made_by=by,
+            document=document,
+        )
         is_new = not dry_run and legal_documents.keep(tx, kept)
     return MadePaper(
-        kind=kind.value, position=str(position), sha256=kept.sha256, to_be_provided=tuple(_open_questions(said)),
-        releases=len(read.figures.releases), kept=not dry_run, again=not dry_run and not is_new, document=document,
-    )  # fmt: skip
+        kind=kind.value,
+        position=str(position),
+        sha256=kept.sha256,
+        to_be_provided=tuple(_open_questions(said)),
+        releases=len(read.figures.releases),
+        kept=not dry_run,
+        again=not dry_run and not is_new,
+        document=document,
+    )
 
 
 def payload(
-    here: Installation, tx: Transaction, form: PaperForm, read: LogReading, scope: Sequence[str] | None
+    here: Installation,
+    tx: Transaction,
+    form: PaperForm,
+    read: LogReading,
+    scope: Sequence[str] | None,
 ) -> dict[str, Any]:
     """What is signed: the form with all values that its answers name."""
     number, sha256 = read.policy
@@ -114,18 +149,30 @@ def payload(
     if text is None:
         raise RefusedError(
             f"policy version `{number}`, which the log names, is not in the database",
-            "give a later position: the database was restored from before it", because="no_policy",
-        )  # fmt: skip
+            "give a later position: the database was restored from before it",
+            because="no_policy",
+        )
     policy = msgspec.json.decode(text)
     return {
-        "v": VERSION, "type": TYPE, "kind": form.kind.value, "title": form.title, "law": form.law,
+        "v": VERSION,
+        "type": TYPE,
+        "kind": form.kind.value,
+        "title": form.title,
+        "law": form.law,
         "at": {"log": read.logs[-1].origin, "entries": read.position.size, "time": read.time},
-        "logs": msgspec.to_builtins(read.logs), "scope": list(scope) if scope else None,
-        "policy": {"number": number, "sha256": sha256, "purposes": _purposes(policy), "document": policy},
-        "figures": msgspec.to_builtins(read.figures), "recorded": _recorded(tx, read),
+        "logs": msgspec.to_builtins(read.logs),
+        "scope": list(scope) if scope else None,
+        "policy": {
+            "number": number,
+            "sha256": sha256,
+            "purposes": _purposes(policy),
+            "document": policy,
+        },
+        "figures": msgspec.to_builtins(read.figures),
+        "recorded": _recorded(tx, read),
         "stated": stated_by(controllers.read(here.config.controller)),
         "sections": msgspec.to_builtins(form.sections),
-    }  # fmt: skip
+    }
 
 
 def _purposes(policy: Mapping[str, Any]) -> list[str]:
@@ -139,10 +186,14 @@ def _recorded(tx: Transaction, read: LogReading) -> dict[str, Any]:
     within = {one.name for one in read.figures.releases}
     models = [one for one in model_registry.recorded_until(tx, at) if one.release in within]
     given = [
-        f"{recipient}: release {release}" for recipient, release in recipients.given_until(tx, at) if release in within
+        f"{recipient}: release {release}"
+        for recipient, release in recipients.given_until(tx, at)
+        if release in within
     ]
     return {
-        "models": [f"{one.name} ({one.recipe}, {one.rows} rows of release {one.release})" for one in models],
+        "models": [
+            f"{one.name} ({one.recipe}, {one.rows} rows of release {one.release})" for one in models
+        ],
         "first_used": min((written(one.started_at)[:10] for one in models), default=None),
         "recipients": given,
     }
@@ -160,7 +211,9 @@ def _release_id(here: Installation, name: str) -> str:
 
 def _open_questions(said: Mapping[str, Any]) -> Iterator[str]:
     """The answers of the operator that the paper names and that nobody has given, in its order."""
-    names = [name for one in said["sections"] for line in one["lines"] for name in names_in(line["says"])]
+    names = [
+        name for one in said["sections"] for line in one["lines"] for name in names_in(line["says"])
+    ]
     for name in dict.fromkeys(names):
         if name.startswith("stated.") and value_of(said, name) is None:
             yield name.removeprefix("stated.")
@@ -173,14 +226,18 @@ def payload_of(document: str) -> dict[str, Any]:
 
 
 def written_as(here: Installation, made: MadePaper, form: str) -> bytes:
-    """A paper as `markdown`, `html` or `json`; the last is the file that `licet verify document` takes."""
+    """A paper as `markdown`, `html` or `json`; the last is the file that `licet verify document`
+    takes.
+    """
     if form == "json":
         return file_of(here, made.sha256)
     return _rendered(made.payload, made.sha256, form)
 
 
 def kept_as(here: Installation, sha256: str, form: str) -> bytes:
-    """A paper that was made, as `written_as` has it; NotFoundError where there is none of this hash."""
+    """A paper that was made, as `written_as` has it; NotFoundError where there is none of this
+    hash.
+    """
     if form == "json":
         return file_of(here, sha256)
     with transaction(here.pool) as tx:
@@ -199,11 +256,14 @@ def listed(here: Installation, kind: PaperKind | None = None) -> list[ListedPape
         found = legal_documents.listed(tx, kind.value if kind else None)
     return [
         ListedPaper(
-            kind=one.kind, position=str(LogPosition(year=one.log_year, size=one.entries)), sha256=one.sha256,
-            made_at=written(one.made_at), made_by=one.made_by,
+            kind=one.kind,
+            position=str(LogPosition(year=one.log_year, size=one.entries)),
+            sha256=one.sha256,
+            made_at=written(one.made_at),
+            made_by=one.made_by,
         )
         for one in found
-    ]  # fmt: skip
+    ]
 
 
 def file_of(here: Installation, sha256: str) -> bytes:
@@ -213,35 +273,51 @@ def file_of(here: Installation, sha256: str) -> bytes:
         return legal_documents.file_of(tx, documents.place(here), seed, kept)
 
 
-def diff(here: Installation, kind: PaperKind, before: str | None = None, after: str | None = None) -> PaperDiff:
-    """What changed between two papers of a kind, by their hashes: by default from the one before to the newest."""
+def diff(
+    here: Installation, kind: PaperKind, before: str | None = None, after: str | None = None
+) -> PaperDiff:
+    """What changed between two papers of a kind, by their hashes: by default from the one before to
+    the newest.
+    """
     with transaction(here.pool) as tx:
         newest = [] if before and after else legal_documents.newest(tx, kind.value, 2)
         if (before is None or after is None) and len(newest) < 2:
             raise NotFoundError(
-                f"there are not two papers `{kind.value}` to compare", f"`licet document {kind.value}` makes one"
+                f"there are not two papers `{kind.value}` to compare",
+                f"`licet document {kind.value}` makes one",
             )
         old = legal_documents.get(tx, before) if before else newest[1]
         new = legal_documents.get(tx, after) if after else newest[0]
     for one in (old, new):
         if one.kind != kind.value:
-            raise RefusedError(f"`{one.sha256[:12]}` is a paper `{one.kind}`", "compare two of a kind", because="kind")
+            raise RefusedError(
+                f"`{one.sha256[:12]}` is a paper `{one.kind}`",
+                "compare two of a kind",
+                because="kind",
+            )
     sides = [dict(_flat(payload_of(one.document))) for one in (old, new)]
     changes = [
         PaperChange(place=place, before=sides[0].get(place), after=sides[1].get(place))
-        for place in sorted({*sides[0], *sides[1]}) if sides[0].get(place) != sides[1].get(place)
-    ]  # fmt: skip
+        for place in sorted({*sides[0], *sides[1]})
+        if sides[0].get(place) != sides[1].get(place)
+    ]
     return PaperDiff(kind=kind.value, before=old.sha256, after=new.sha256, changes=tuple(changes))
 
 
 def _flat(value: Any, at: str = "") -> Iterator[tuple[str, str]]:  # noqa: ANN401 a value of JSON
-    """Each simple value with its place; a section by its number, so that a new one moves no other."""
+    """Each simple value with its place; a section by its number, so that a new one moves no
+    other.
+    """
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from _flat(inner, f"{at}.{key}" if at else key)
     elif isinstance(value, list):
         for number, inner in enumerate(value):
-            name = (inner.get("number") or inner.get("release") or number) if isinstance(inner, dict) else number
+            name = (
+                (inner.get("number") or inner.get("release") or number)
+                if isinstance(inner, dict)
+                else number
+            )
             yield from _flat(inner, f"{at}[{name}]")
     else:
         yield at, paper_pages.written_value(value, at)

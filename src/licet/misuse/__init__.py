@@ -1,1 +1,3 @@
-"""The misuse classifier: its training, its card, and the conversations that it suggests to staff."""
+"""The misuse classifier: its training, its card, and the conversations that it suggests to
+staff.
+"""

@@ -1,9 +1,12 @@
-"""Where the classifier abstains: on a domain that it has not learnt, and on a text that is unlike what it has learnt.
+"""Where the classifier abstains: on a domain that it has not learnt, and on a text that is unlike
+what it has learnt.
 
-A text is unlike what was learnt if more of its n-grams are unknown than of nearly all held-out texts of its domain. The
-limit of a domain is a conformal one: among texts like those of the domain, at most `LEVEL` lie above it.
+A text is unlike what was learnt if more of its n-grams are unknown than of nearly all held-out
+texts of its domain. The limit of a domain is a conformal one: among texts like those of the domain,
+at most `LEVEL` lie above it.
 
-Source: Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World (2005): conformal p-values.
+Source: Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World (2005): conformal
+p-values.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The card of a misuse classifier: what it was trained on, how well it detects misuse, by slice, and its limits."""
+"""The card of a misuse classifier: what it was trained on, how well it detects misuse, by slice,
+and its limits.
+"""
 
 from __future__ import annotations
 
@@ -71,19 +73,35 @@ def card_of(card: Card, described: ModelDescription, held_out: Sequence[Figures]
 
     run = described.run
     front: dict[str, Any] = {
-        "library_name": "licet", "pipeline_tag": TASK, "license": "other", "license_name": "consent-of-each-person",
-        "datasets": [described.release.name], "tags": ["licet", "safety"],
-    }  # fmt: skip
+        "library_name": "licet",
+        "pipeline_tag": TASK,
+        "license": "other",
+        "license_name": "consent-of-each-person",
+        "datasets": [described.release.name],
+        "tags": ["licet", "safety"],
+    }
     points = [
         f"| {share:.1%} | {point.threshold:.4f} | {point.false_alarms:.2%} | {point.found:.1%} |"
         for share, point in zip(FALSE_ALARMS, card.points, strict=True)
     ]
     body = _CARD.format(
-        name=run.name, finished=written(run.finished), examples=card.examples, misuse=card.misuse,
-        release=described.release.name, folds=FOLDS, points="\n".join(points), slices=table(card.slices),
-        held_out=table(held_out) if held_out else "The releases held out none of the people in them.", chars=TEXT_CHARS_MAX,
-        level=abstention.LEVEL, domains=_domains(card), ordinary=card.ordinary, alarms=_share(card.ordinary.alarms),
-    )  # fmt: skip
+        name=run.name,
+        finished=written(run.finished),
+        examples=card.examples,
+        misuse=card.misuse,
+        release=described.release.name,
+        folds=FOLDS,
+        points="\n".join(points),
+        slices=table(card.slices),
+        held_out=table(held_out)
+        if held_out
+        else "The releases held out none of the people in them.",
+        chars=TEXT_CHARS_MAX,
+        level=abstention.LEVEL,
+        domains=_domains(card),
+        ordinary=card.ordinary,
+        alarms=_share(card.ordinary.alarms),
+    )
     return f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n\n{body}".encode()
 
 
@@ -94,7 +112,8 @@ def table(figures: Sequence[Figures], name: str = "slice") -> str:
         "|---|---|---|---|---|---|---|",
     ]
     lines += [
-        f"| {one.slice} | {one.examples:,} | {one.misuse:,} | {_figure(one.auprc)} | {_figure(one.auroc)}"
+        f"| {one.slice} | {one.examples:,} | {one.misuse:,} | {_figure(one.auprc)} | "
+        f"{_figure(one.auroc)}"
         f" | {_share(one.found)} | {_share(one.false_alarms)} |"
         for one in figures
     ]
@@ -111,5 +130,9 @@ def _share(value: float | None) -> str:
 
 def _domains(card: Card) -> str:
     few = [f"`{domain.slice}`" for domain in card.domains if not domain.is_learnt]
-    abstains = [f"Too few examples of one kind are from {', '.join(few)}: the model abstains there."] if few else []
+    abstains = (
+        [f"Too few examples of one kind are from {', '.join(few)}: the model abstains there."]
+        if few
+        else []
+    )
     return "\n\n".join([table(card.domains, "surface"), *abstains])

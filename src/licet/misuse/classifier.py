@@ -1,16 +1,20 @@
-"""The misuse classifier: detects scams, abuse and jailbreaks in what a person wrote, and can forget exactly.
+"""The misuse classifier: detects scams, abuse and jailbreaks in what a person wrote, and can forget
+exactly.
 
-It is a plain baseline: hashed n-grams of words and characters, weighted by tf-idf, and logistic regression. A second fit on
-predictions for examples that the first had not seen makes its scores calibrated probabilities.
+It is a plain baseline: hashed n-grams of words and characters, weighted by tf-idf, and logistic
+regression. A second fit on predictions for examples that the first had not seen makes its scores
+calibrated probabilities.
 
-Examples carry their domain, and each domain weighs the same. The model judges only texts of a domain that it has learnt, and
-abstains on all others and on a text unlike what it has learnt (`misuse.abstention`): on domains that it never saw, no model of
-this size finds enough at a share of false alarms that anybody would accept (`bench/RESULTS.md`, part `safety`).
+Examples carry their domain, and each domain weighs the same. The model judges only texts of a
+domain that it has learnt, and abstains on all others and on a text unlike what it has learnt
+(`misuse.abstention`): on domains that it never saw, no model of this size finds enough at a share
+of false alarms that anybody would accept (`bench/RESULTS.md`, part `safety`).
 
-It forgets exactly, because training is a function of the examples alone. They are taken in the order of their ids; the
-fold follows from each id; all solvers are deterministic and run on one thread. The model retrained without some rows is
-therefore, byte for byte, the model that never had them. N-grams are hashed, so a model file contains no words; it is
-nevertheless derived from content, and is retrained when that content is withdrawn.
+It forgets exactly, because training is a function of the examples alone. They are taken in the
+order of their ids; the fold follows from each id; all solvers are deterministic and run on one
+thread. The model retrained without some rows is therefore, byte for byte, the model that never had
+them. N-grams are hashed, so a model file contains no words; it is nevertheless derived from
+content, and is retrained when that content is withdrawn.
 
 Sources: Joulin et al., Bag of Tricks (2016) for hashed n-grams; Platt (1999) for the calibration.
 """
@@ -44,8 +48,9 @@ TOLD_AT = 2  # index of the operating point used: a false positive rate of at mo
 
 
 class LabelledExample(msgspec.Struct, frozen=True, kw_only=True):
-    """One conversation's text. ``id`` orders the examples and determines the fold; ``slice`` is what the figures are
-    grouped by; ``domain`` is where it is from, such as a surface of the assistant.
+    """One conversation's text. ``id`` orders the examples and determines the fold; ``slice`` is
+    what the figures are grouped by; ``domain`` is where it is from, such as a surface of the
+    assistant.
     """
 
     id: bytes
@@ -59,8 +64,8 @@ class LabelledExample(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
-    """An operating point, on examples not trained on: the share of harmless examples above the threshold (false
-    alarms), and the share of harmful ones above it (found).
+    """An operating point, on examples not trained on: the share of harmless examples above the
+    threshold (false alarms), and the share of harmful ones above it (found).
     """
 
     threshold: float
@@ -69,7 +74,9 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """The performance of a model on one slice; the areas are None if the slice has examples of one kind only."""
+    """The performance of a model on one slice; the areas are None if the slice has examples of one
+    kind only.
+    """
 
     slice: str
     examples: int
@@ -81,7 +88,9 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DomainFigures(Figures, frozen=True, kw_only=True):
-    """The performance on one domain. ``is_learnt``: it has enough examples of both kinds, so that its texts are judged."""
+    """The performance on one domain. ``is_learnt``: it has enough examples of both kinds, so that
+    its texts are judged.
+    """
 
     is_learnt: bool
 
@@ -94,9 +103,10 @@ class OrdinaryFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
-    """The model's description. Counts are of examples; ``slope`` and ``bias`` make a probability of the model's raw score;
-    ``slices`` and ``domains`` are figures on examples not trained on, at the point `TOLD_AT`; ``limits`` is, by domain that
-    was learnt, the share of unknown n-grams above which the model abstains; ``weights`` is the hash of the file beside it.
+    """The model's description. Counts are of examples; ``slope`` and ``bias`` make a probability of
+    the model's raw score; ``slices`` and ``domains`` are figures on examples not trained on, at the
+    point `TOLD_AT`; ``limits`` is, by domain that was learnt, the share of unknown n-grams above
+    which the model abstains; ``weights`` is the hash of the file beside it.
     """
 
     format: str = FORMAT
@@ -113,7 +123,9 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Weights(msgspec.Struct, frozen=True, kw_only=True):
-    """Per kind of n-gram: the buckets seen in training, with their idf and coefficient; the idf of all others."""
+    """Per kind of n-gram: the buckets seen in training, with their idf and coefficient; the idf of
+    all others.
+    """
 
     buckets: tuple[NDArray[np.uint32], ...]
     idf: tuple[NDArray[np.float32], ...]
@@ -132,7 +144,9 @@ class Model:
 
     @property
     def sha256(self) -> str:
-        """The hash of the weights, in hexadecimal: suggestions and operating points name the model by it."""
+        """The hash of the weights, in hexadecimal: suggestions and operating points name the model
+        by it.
+        """
         return self.card.weights
 
     def score(self, texts: Sequence[str]) -> Array:
@@ -148,14 +162,18 @@ class Model:
         return np.where(unlike, np.nan, self._probabilities(counts))
 
     def floor(self, share: float) -> float:
-        """The threshold above which at most ``share`` of the harmless examples lie, one of `FALSE_ALARMS`."""
+        """The threshold above which at most ``share`` of the harmless examples lie, one of
+        `FALSE_ALARMS`.
+        """
         return self.card.points[FALSE_ALARMS.index(share)].threshold
 
     def save(self, folder: Path) -> None:
         """Writes the model's two files."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / WEIGHTS_FILE).write_bytes(_packed(self._weights))
-        (folder / MODEL_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(self.card), indent=2))
+        (folder / MODEL_FILE).write_bytes(
+            msgspec.json.format(msgspec.json.encode(self.card), indent=2)
+        )
 
     def _probabilities(self, counts: Sequence[Any]) -> Array:
         raw = np.full(counts[0].shape[0], self._weights.bias)
@@ -193,10 +211,15 @@ def train(examples: Sequence[LabelledExample]) -> Model:
     truth = np.array([example.misuse for example in examples])
     if min(truth.sum(), len(truth) - truth.sum()) < EXAMPLES_EACH_MIN:
         raise UsageError(
-            f"`{int(truth.sum())}` examples of misuse and `{int(len(truth) - truth.sum())}` harmless ones",
+            (
+                f"`{int(truth.sum())}` examples of misuse and `{int(len(truth) - truth.sum())}` "
+                "harmless ones"
+            ),
             f"a classifier needs at least {EXAMPLES_EACH_MIN} of each",
         )
-    folds = np.array([int.from_bytes(sha256(example.id).digest()[:4]) % FOLDS for example in examples])
+    folds = np.array(
+        [int.from_bytes(sha256(example.id).digest()[:4]) % FOLDS for example in examples]
+    )
     domains = [example.domain for example in examples]
     with _one_thread():
         counts = ngrams.count([example.text for example in examples])
@@ -208,18 +231,26 @@ def train(examples: Sequence[LabelledExample]) -> Model:
     by_domain = _by_domain(scores, truth, domains, points[TOLD_AT].threshold)
     learnt = {domain.slice for domain in by_domain if domain.is_learnt}
     card = Card(
-        examples=len(examples), misuse=int(truth.sum()), slope=slope, bias=bias, points=points,
-        slices=tuple(figures(scores, examples, points[TOLD_AT].threshold)), domains=by_domain,
+        examples=len(examples),
+        misuse=int(truth.sum()),
+        slope=slope,
+        bias=bias,
+        points=points,
+        slices=tuple(figures(scores, examples, points[TOLD_AT].threshold)),
+        domains=by_domain,
         limits={domain: limit for domain, limit in limits.items() if domain in learnt},
-        ordinary=OrdinaryFigures(prompts=0, alarms=0.0), weights=sha256(_packed(weights)).hexdigest(),
-    )  # fmt: skip
+        ordinary=OrdinaryFigures(prompts=0, alarms=0.0),
+        weights=sha256(_packed(weights)).hexdigest(),
+    )
     alarms = Model(card, weights).score(ORDINARY_PROMPTS) > points[TOLD_AT].threshold
     ordinary = OrdinaryFigures(prompts=len(ORDINARY_PROMPTS), alarms=float(alarms.mean()))
     return Model(msgspec.structs.replace(card, ordinary=ordinary), weights)
 
 
 def balanced(domains: Sequence[str]) -> Array:
-    """A weight for each example, so that each domain weighs the same; at most `DOMAIN_WEIGHT_MAX` for those of a small one."""
+    """A weight for each example, so that each domain weighs the same; at most `DOMAIN_WEIGHT_MAX`
+    for those of a small one.
+    """
     names, place, counts = np.unique(np.array(domains), return_inverse=True, return_counts=True)
     return np.asarray(np.minimum(len(domains) / (len(names) * counts), DOMAIN_WEIGHT_MAX)[place])
 
@@ -268,7 +299,9 @@ def _figures_of(name: str, truth: NDArray[np.bool_], scores: Array, threshold: f
 class _Fitted:
     """Logistic regression on tf-idf, fitted on ``rows`` of the counts."""
 
-    def __init__(self, counts: Sequence[Any], rows: Rows, truth: NDArray[np.bool_], weight: Array) -> None:
+    def __init__(
+        self, counts: Sequence[Any], rows: Rows, truth: NDArray[np.bool_], weight: Array
+    ) -> None:
         from scipy.sparse import hstack
         from sklearn.linear_model import LogisticRegression
 
@@ -277,7 +310,9 @@ class _Fitted:
         self._idf = [ngrams.idf_of(kind[rows]) for kind in counts]
         # Only buckets with n-grams are solved for: the others' coefficients are zero.
         self._seen = [np.flatnonzero(idf < self._unseen) for idf in self._idf]
-        solver = LogisticRegression(C=_REGULARISATION, solver="liblinear", random_state=0, max_iter=2000)
+        solver = LogisticRegression(
+            C=_REGULARISATION, solver="liblinear", random_state=0, max_iter=2000
+        )
         solver.fit(hstack(self._features(rows)).tocsr(), truth[rows], weight[rows])
         self._slopes = np.split(solver.coef_[0], np.cumsum([len(seen) for seen in self._seen])[:-1])
         self._bias = float(solver.intercept_[0])
@@ -293,21 +328,31 @@ class _Fitted:
     def weights(self) -> _Weights:
         return _Weights(
             buckets=tuple(seen.astype(np.uint32) for seen in self._seen),
-            idf=tuple(idf[seen].astype(np.float32) for idf, seen in zip(self._idf, self._seen, strict=True)),
+            idf=tuple(
+                idf[seen].astype(np.float32)
+                for idf, seen in zip(self._idf, self._seen, strict=True)
+            ),
             coefficients=tuple(slope.astype(np.float32) for slope in self._slopes),
             unseen=self._unseen,
             bias=self._bias,
         )
 
 
-def _out_of_fold(counts: Sequence[Any], folds: Rows, truth: NDArray[np.bool_], weight: Array) -> tuple[Array, _Fitted]:
-    """Raw scores of each example by a model that had not seen it, and the model fitted on all examples."""
+def _out_of_fold(
+    counts: Sequence[Any], folds: Rows, truth: NDArray[np.bool_], weight: Array
+) -> tuple[Array, _Fitted]:
+    """Raw scores of each example by a model that had not seen it, and the model fitted on all
+    examples.
+    """
     scores = np.zeros(len(folds))
     for fold in range(FOLDS):
         rest, mine = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         if len(mine):
             if truth[rest].all() or not truth[rest].any():
-                raise UsageError("all examples of one kind fall into the same fold", "training needs more of them")
+                raise UsageError(
+                    "all examples of one kind fall into the same fold",
+                    "training needs more of them",
+                )
             scores[mine] = _Fitted(counts, rest, truth, weight)(mine)
     return scores, _Fitted(counts, np.arange(len(folds)), truth, weight)
 
@@ -320,12 +365,16 @@ def _calibrated(raw: Array, truth: NDArray[np.bool_]) -> tuple[float, float]:
 
 
 def _points(scores: Array, truth: NDArray[np.bool_]) -> tuple[Point, ...]:
-    """The operating points; each threshold lies midway between the last score below it and the first above."""
+    """The operating points; each threshold lies midway between the last score below it and the
+    first above.
+    """
     points = []
     for share in FALSE_ALARMS:
         threshold = float(np.quantile(scores[~truth], 1.0 - share, method="higher"))
         if (above := scores[scores > threshold]).size:
-            threshold = float(_logistic(_logit(np.array([threshold, np.min(above)])).mean(keepdims=True))[0])
+            threshold = float(
+                _logistic(_logit(np.array([threshold, np.min(above)])).mean(keepdims=True))[0]
+            )
         accused = scores > threshold
         alarms, found = float(accused[~truth].mean()), float(accused[truth].mean())
         points.append(Point(threshold=threshold, false_alarms=alarms, found=found))
@@ -335,20 +384,28 @@ def _points(scores: Array, truth: NDArray[np.bool_]) -> tuple[Point, ...]:
 # Files
 
 
-def _kinds(weights: _Weights) -> Iterator[tuple[NDArray[np.uint32], NDArray[np.float32], NDArray[np.float32]]]:
+def _kinds(
+    weights: _Weights,
+) -> Iterator[tuple[NDArray[np.uint32], NDArray[np.float32], NDArray[np.float32]]]:
     return zip(weights.buckets, weights.idf, weights.coefficients, strict=True)
 
 
 def _packed(weights: _Weights) -> bytes:
     kinds = [
-        (buckets.astype("<u4").tobytes(), idf.astype("<f4").tobytes(), coefficients.astype("<f4").tobytes())
+        (
+            buckets.astype("<u4").tobytes(),
+            idf.astype("<f4").tobytes(),
+            coefficients.astype("<f4").tobytes(),
+        )
         for buckets, idf, coefficients in _kinds(weights)
     ]
     return msgspec.msgpack.encode((kinds, weights.unseen, weights.bias))
 
 
 def _unpacked(packed: bytes) -> _Weights:
-    kinds, unseen, bias = msgspec.msgpack.decode(packed, type=tuple[list[tuple[bytes, bytes, bytes]], float, float])
+    kinds, unseen, bias = msgspec.msgpack.decode(
+        packed, type=tuple[list[tuple[bytes, bytes, bytes]], float, float]
+    )
     return _Weights(
         buckets=tuple(np.frombuffer(buckets, "<u4") for buckets, _, _ in kinds),
         idf=tuple(np.frombuffer(idf, "<f4") for _, idf, _ in kinds),
@@ -359,7 +416,10 @@ def _unpacked(packed: bytes) -> _Weights:
 
 
 def _dense(
-    buckets: NDArray[np.uint32], idf: NDArray[np.float32], coefficients: NDArray[np.float32], unseen: float
+    buckets: NDArray[np.uint32],
+    idf: NDArray[np.float32],
+    coefficients: NDArray[np.float32],
+    unseen: float,
 ) -> tuple[Array, Array]:
     all_idf, slope = np.full(BUCKETS, unseen), np.zeros(BUCKETS)
     all_idf[buckets], slope[buckets] = idf, coefficients

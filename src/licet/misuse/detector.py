@@ -1,8 +1,11 @@
-"""The model that suggests flags and scores rows: the built-in classifier, by its folder, or one of the operator's own.
+"""The model that suggests flags and scores rows: the built-in classifier, by its folder, or one of
+the operator's own.
 
-A model of one's own is named `package.module:attribute`: an object, or a class without arguments, with the members of
-`MisuseDetector`. It is imported wherever it is used, so it must be installed there. What it learnt from is for the operator to
-know: no model of one's own is on record as derived from a release, and `licet train safety --again` does not retrain it.
+A model of one's own is named `package.module:attribute`: an object, or a class without arguments,
+with the members of `MisuseDetector`. It is imported wherever it is used, so it must be installed
+there. What it learnt from is for the operator to
+know: no model of one's own is on record as derived from a release, and `licet train safety --again`
+does not retrain it.
 """
 
 from __future__ import annotations
@@ -25,20 +28,28 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @runtime_checkable
 class MisuseDetector(Protocol):
-    """A model of misuse. A score is from 0 to 1, NaN where it abstains, and depends on its own text alone."""
+    """A model of misuse. A score is from 0 to 1, NaN where it abstains, and depends on its own text
+    alone.
+    """
 
     @property
     def sha256(self) -> str:
-        """The hash of the model, in hexadecimal: suggestions, operating points and releases name it."""
+        """The hash of the model, in hexadecimal: suggestions, operating points and releases name
+        it.
+        """
 
     def score(self, texts: Sequence[str]) -> Array:
         """The score of each text, of shape (len(texts),)."""
 
     def judge(self, texts: Sequence[str], domain: str) -> Array:
-        """The score of each text of ``domain``, the surface of its conversation; NaN where it may not be used."""
+        """The score of each text of ``domain``, the surface of its conversation; NaN where it may
+        not be used.
+        """
 
     def floor(self, share: float) -> float:
-        """The threshold below which no suggestion is made at this share of alarms; 0 where the model knows none."""
+        """The threshold below which no suggestion is made at this share of alarms; 0 where the
+        model knows none.
+        """
 
 
 def is_imported(model: str) -> bool:
@@ -54,11 +65,14 @@ def open_detector(model: str) -> MisuseDetector:
     try:
         found = getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
-        raise UsageError(f"`{model}` cannot be imported: {error}", "install its package in this environment") from error
+        raise UsageError(
+            f"`{model}` cannot be imported: {error}", "install its package in this environment"
+        ) from error
     made = found() if isinstance(found, type) else found
     if not isinstance(made, MisuseDetector) or _SHA256.fullmatch(made.sha256) is None:
         raise UsageError(
-            f"`{model}` is no model of misuse", "docs/safety.md, Use a model of your own, lists what it must have"
+            f"`{model}` is no model of misuse",
+            "docs/safety.md, Use a model of your own, lists what it must have",
         )
     return _Checked(made)
 
@@ -82,5 +96,8 @@ class _Checked:
 def _check_scores(scores: Array, count: int) -> Array:
     checked = np.asarray(scores, np.float64)
     if checked.shape != (count,) or not ((checked >= 0) & (checked <= 1) | np.isnan(checked)).all():
-        raise UsageError(f"the model answers `{count}` texts with something else than one score from 0 to 1 for each")
+        raise UsageError(
+            f"the model answers `{count}` texts with something else than one score from 0 "
+            "to 1 for each"
+        )
     return checked

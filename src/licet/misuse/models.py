@@ -1,14 +1,14 @@
-"""The misuse classifier of an installation: trained on releases, retrained without what was withdrawn, and used as a
-scorer in the curation of a build.
+"""The misuse classifier of an installation: trained on releases, retrained without what was
+withdrawn, and used as a scorer in the curation of a build.
 
-An example is a conversation: what its person wrote in the rows of a release built for the safety classifiers. It is an
-example of misuse if the rule admitted it because it is flagged, and harmless if its person allowed its use. People of
-the held-out splits are never trained on. Nothing but the model is written: texts and embeddings are in memory only, and
-are computed again for each training.
+An example is a conversation: what its person wrote in the rows of a release built for the safety
+classifiers. It is an example of misuse if the rule admitted it because it is flagged, and harmless
+if its person allowed its use. People of the held-out splits are never trained on. Nothing but the
+model is written: texts and embeddings are in memory only, and are computed again for each training.
 
-Exact forgetting: a model is a function of the examples alone (`misuse.classifier`), and an example of its row.
-`train(.., again=True)` therefore gives, to the byte, the model that never had what was withdrawn, and replaces the old
-one.
+Exact forgetting: a model is a function of the examples alone (`misuse.classifier`), and an example
+of its row. `train(.., again=True)` therefore gives, to the byte, the model that never had what was
+withdrawn, and replaces the old one.
 """
 
 from __future__ import annotations
@@ -48,9 +48,10 @@ _FROM = "from-"  # prefix of a folder per release, if a model was trained on sev
 
 
 class TrainedClassifier(msgspec.Struct, frozen=True, kw_only=True):
-    """A trained classifier. ``models`` are its records, one per release; ``slices`` are figures on examples that were
-    not trained on, ``domains`` those by domain, ``held_out`` those on people who are never trained on, ``ordinary`` those on
-    ordinary prompts that look dangerous; ``retired`` is what it replaces.
+    """A trained classifier. ``models`` are its records, one per release; ``slices`` are figures on
+    examples that were not trained on, ``domains`` those by domain, ``held_out`` those on people who
+    are never trained on, ``ordinary`` those on ordinary prompts that look dangerous; ``retired`` is
+    what it replaces.
     """
 
     models: tuple[str, ...]
@@ -68,8 +69,8 @@ class TrainedClassifier(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RetrainingForecast(msgspec.Struct, frozen=True, kw_only=True):
-    """What retraining would replace: ``retired`` are the records of the model that would be deleted, ``withdrawn`` the
-    rows that it consumed and the new one would not have.
+    """What retraining would replace: ``retired`` are the records of the model that would be
+    deleted, ``withdrawn`` the rows that it consumed and the new one would not have.
     """
 
     name: str
@@ -80,7 +81,9 @@ class RetrainingForecast(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Source(msgspec.Struct, frozen=True, kw_only=True):
-    """A release, the record of what is consumed from it, and its examples: for training, and held out."""
+    """A release, the record of what is consumed from it, and its examples: for training, and held
+    out.
+    """
 
     name: str
     folder: Path
@@ -93,17 +96,20 @@ class _Source(msgspec.Struct, frozen=True, kw_only=True):
 def train(
     here: Installation, releases: Sequence[str], out: Path, *, again: bool = False, called: str = ""
 ) -> TrainedClassifier:
-    """Trains the classifier on ``releases`` into ``out``; for a conversation in several of them, the last one's rows
-    count.
+    """Trains the classifier on ``releases`` into ``out``; for a conversation in several of them,
+    the last one's rows count.
 
-    ``again`` retrains the one in ``out``, by default on its own releases; the old one is retired, and deleted once the
-    new one is complete. RefusedError for releases with another purpose, UsageError for too few examples.
+    ``again`` retrains the one in ``out``, by default on its own releases; the old one is retired,
+    and deleted once the new one is complete. RefusedError for releases with another purpose,
+    UsageError for too few examples.
     """
     name = called or out.name
     lineage.check_name(name)
     old = _known(here, out) if again else []
     if not again and out.exists() and any(out.iterdir()):
-        raise UsageError(f"`{out}` already exists", "`--again` retrains it without what was withdrawn")
+        raise UsageError(
+            f"`{out}` already exists", "`--again` retrains it without what was withdrawn"
+        )
     if again:
         name = called or old[0][1]
     releases = _chosen(here, releases, old)
@@ -111,7 +117,11 @@ def train(
     shutil.rmtree(made, ignore_errors=True)
     try:
         with TemporaryDirectory(prefix="licet-gate-") as gates:
-            sources = [source for source in _sources(here, dict.fromkeys(releases), Path(gates)) if source.learnt]
+            sources = [
+                source
+                for source in _sources(here, dict.fromkeys(releases), Path(gates))
+                if source.learnt
+            ]
             started = here.clock()
             model = classifier.train([one for source in sources for one in source.learnt])
             held_out = _measured(model, [one for source in sources for one in source.held_out])
@@ -129,29 +139,47 @@ def train(
     for model_id, _, _ in old:
         lineage.retire(here, model_id, by="licet", reason="another was trained in its place")
     return TrainedClassifier(
-        models=tuple(ids), name=name, folder=out, releases=tuple(source.name for source in sources),
-        examples=model.card.examples, misuse=model.card.misuse, points=model.card.points, slices=model.card.slices,
-        held_out=held_out, domains=model.card.domains, ordinary=model.card.ordinary,
+        models=tuple(ids),
+        name=name,
+        folder=out,
+        releases=tuple(source.name for source in sources),
+        examples=model.card.examples,
+        misuse=model.card.misuse,
+        points=model.card.points,
+        slices=model.card.slices,
+        held_out=held_out,
+        domains=model.card.domains,
+        ordinary=model.card.ordinary,
         retired=tuple(model_id for model_id, _, _ in old),
-    )  # fmt: skip
+    )
 
 
 def forecast(here: Installation, releases: Sequence[str], out: Path) -> RetrainingForecast:
-    """What `train` with ``again`` and the same arguments would replace; trains and deletes nothing."""
+    """What `train` with ``again`` and the same arguments would replace; trains and deletes
+    nothing.
+    """
     old = _known(here, out)
-    gone = {one.model: one.withdrawn for one in lineage.affected(here, recipe=model_registry.CLASSIFIER)}
+    gone = {
+        one.model: one.withdrawn for one in lineage.affected(here, recipe=model_registry.CLASSIFIER)
+    }
     return RetrainingForecast(
-        name=old[0][1], folder=out, releases=tuple(dict.fromkeys(_chosen(here, releases, old))),
-        retired=tuple(model for model, _, _ in old), withdrawn=sum(gone.get(model, 0) for model, _, _ in old),
-    )  # fmt: skip
+        name=old[0][1],
+        folder=out,
+        releases=tuple(dict.fromkeys(_chosen(here, releases, old))),
+        retired=tuple(model for model, _, _ in old),
+        withdrawn=sum(gone.get(model, 0) for model, _, _ in old),
+    )
 
 
-def _chosen(here: Installation, releases: Sequence[str], old: Sequence[tuple[str, str, UUID]]) -> Sequence[str]:
+def _chosen(
+    here: Installation, releases: Sequence[str], old: Sequence[tuple[str, str, UUID]]
+) -> Sequence[str]:
     """The releases to train on: by default those of the model that is retrained."""
     releases = releases or _names(here, [release for _, _, release in old])
     if not 1 <= len(set(releases)) <= RELEASES_MAX:
         raise UsageError(
-            f"a classifier is trained on 1 to {RELEASES_MAX} releases", "name one: `licet status` lists them"
+            f"a classifier is trained on 1 to {RELEASES_MAX} releases",
+            "name one: `licet status` lists them",
         )
     return releases
 
@@ -160,32 +188,49 @@ def _chosen(here: Installation, releases: Sequence[str], old: Sequence[tuple[str
 
 
 def _sources(here: Installation, names: Iterable[str], gates: Path) -> list[_Source]:
-    """The examples of each release, as far as the training gate permits; a conversation counts in the last release that
-    has it.
+    """The examples of each release, as far as the training gate permits; a conversation counts in
+    the last release that has it.
     """
     found = [(name, *_rows(here, name)) for name in names]
-    last = {key: place for place, (*_, by_conversation) in enumerate(found) for key in by_conversation}
+    last = {
+        key: place for place, (*_, by_conversation) in enumerate(found) for key in by_conversation
+    }
     sources = []
     for place, (_, folder, release, name, of) in enumerate(found):
         mine = {key: rows for key, rows in of.items() if last[key] == place}
         record = gates / f"{release.hex}.consumed"
         learnt = {key: rows for key, rows in mine.items() if _is_learnt(rows)}
         gone = _handed(
-            here, folder, release, gates, record, [one.row["ordinal"] for rows in learnt.values() for one in rows]
+            here,
+            folder,
+            release,
+            gates,
+            record,
+            [one.row["ordinal"] for rows in learnt.values() for one in rows],
         )
-        left = {key: [one for one in rows if one.row["ordinal"] not in gone] for key, rows in learnt.items()}
+        left = {
+            key: [one for one in rows if one.row["ordinal"] not in gone]
+            for key, rows in learnt.items()
+        }
         sources.append(
             _Source(
-                name=name, folder=folder, release=release, record=record,
+                name=name,
+                folder=folder,
+                release=release,
+                record=record,
                 learnt=list(_examples(left)),
-                held_out=list(_examples({key: rows for key, rows in mine.items() if key not in learnt})),
+                held_out=list(
+                    _examples({key: rows for key, rows in mine.items() if key not in learnt})
+                ),
             )
-        )  # fmt: skip
+        )
     return sources
 
 
 class _Sourced(msgspec.Struct, frozen=True, kw_only=True):
-    """A row with whether a flag admitted it, and the surface of its conversation, which is its domain."""
+    """A row with whether a flag admitted it, and the surface of its conversation, which is its
+    domain.
+    """
 
     row: LoadedRow
     flagged: bool
@@ -203,15 +248,18 @@ def _rows(here: Installation, named: str) -> tuple[Path, UUID, str, _Rows]:
     if known.purpose != SAFETY:
         raise RefusedError(
             f"release `{known.name}` is for `{known.purpose}`",
-            f"build one with `licet release build NAME --purpose {SAFETY}`", because="purpose",
-        )  # fmt: skip
+            f"build one with `licet release build NAME --purpose {SAFETY}`",
+            because="purpose",
+        )
     rows = list(open_release(here, str(folder)))
     with transaction(here.pool) as tx:
         origins = {
             one.ordinal: (one.conversation, any(place is CopyPlace.safety for _, place in one.keys))
             for one in registry.rows_at(tx, known.release_id, [row["ordinal"] for row in rows])
         }
-        surfaces = account_view.surfaces(tx, sorted({conversation for conversation, _ in origins.values()}))
+        surfaces = account_view.surfaces(
+            tx, sorted({conversation for conversation, _ in origins.values()})
+        )
     of: _Rows = {}
     for row in rows:
         conversation, flagged = origins[row["ordinal"]]
@@ -225,13 +273,20 @@ def _is_learnt(rows: Sequence[_Sourced]) -> bool:
 
 
 def _handed(
-    here: Installation, folder: Path, release: UUID, gates: Path, record: Path, ordinals: Sequence[int]
+    here: Installation,
+    folder: Path,
+    release: UUID,
+    gates: Path,
+    record: Path,
+    ordinals: Sequence[int],
 ) -> set[int]:
     """The rows that were withdrawn since they were opened; all others are recorded as consumed."""
     if not ordinals:
         return set()
     _, sha256 = manifest.read(folder)
-    log = consumption.ConsumedLog(record, gate := local_runs.LocalGate(here, release, sha256, gates))
+    log = consumption.ConsumedLog(
+        record, gate := local_runs.LocalGate(here, release, sha256, gates)
+    )
     try:
         return {ordinals[place] for place in HandOff(gate, log.used)(1, ordinals)}
     finally:
@@ -246,29 +301,42 @@ def _examples(of: _Rows) -> Iterator[LabelledExample]:
             labels = rows[0].row.get("labels")
             slice_ = f"{labels['language']} {labels['topic']}" if labels is not None else ""
             yield LabelledExample(
-                id=conversation.bytes, text=text, misuse=any(one.flagged for one in rows), slice=slice_,
+                id=conversation.bytes,
+                text=text,
+                misuse=any(one.flagged for one in rows),
+                slice=slice_,
                 domain=rows[0].domain,
-            )  # fmt: skip
+            )
 
 
 def _measured(model: Model, held_out: Sequence[LabelledExample]) -> tuple[Figures, ...]:
     if not held_out:
         return ()
     scores = model.score([one.text for one in held_out])
-    return tuple(classifier.figures(scores, held_out, model.card.points[classifier.TOLD_AT].threshold))
+    return tuple(
+        classifier.figures(scores, held_out, model.card.points[classifier.TOLD_AT].threshold)
+    )
 
 
 # The model's folder
 
 
 def _put(
-    here: Installation, model: Model, name: str, source: _Source, made: Path, held_out: Sequence[Figures],
-    started: datetime, number: int, of: int,
-) -> str:  # fmt: skip
-    """Writes a model's files about one of ``of`` releases: beside the model, or, if there are several, in a folder with
-    a link to it.
+    here: Installation,
+    model: Model,
+    name: str,
+    source: _Source,
+    made: Path,
+    held_out: Sequence[Figures],
+    started: datetime,
+    number: int,
+    of: int,
+) -> str:
+    """Writes a model's files about one of ``of`` releases: beside the model, or, if there are
+    several, in a folder with a link to it.
 
-    ``number`` is the position of the release among them, which decides whose rows of a conversation count.
+    ``number`` is the position of the release among them, which decides whose rows of a conversation
+    count.
     """
     place = made if of == 1 else made / f"{_FROM}{source.name}"
     if of > 1:
@@ -276,22 +344,42 @@ def _put(
         for file in (classifier.MODEL_FILE, classifier.WEIGHTS_FILE):
             os.link(made / file, place / file)
     record = consumption.merge([source.record], place / consumption.FILE)
-    heads = [consumption.claimed(frame.signed) for frame in record.frames if isinstance(frame, consumption.GateState)]
+    heads = [
+        consumption.claimed(frame.signed)
+        for frame in record.frames
+        if isinstance(frame, consumption.GateState)
+    ]
     model_id = uuid7(started, here.keyring.random(10))
     run = RunStatement(
-        model=model_id.hex, name=name, recipe=model_registry.CLASSIFIER,
+        model=model_id.hex,
+        name=name,
+        recipe=model_registry.CLASSIFIER,
         parameters={"folds": classifier.FOLDS, "release": number},
         sources=(
-            StatementSource(name="release", sha256=record.of.manifest_sha256, more={"release": record.of.release}),
+            StatementSource(
+                name="release",
+                sha256=record.of.manifest_sha256,
+                more={"release": record.of.release},
+            ),
         ),
-        first=heads[0], last=heads[-1], results=_results(model), software=local_runs.software(LIBRARIES),
-        started=started, finished=max(here.clock(), started),
-    )  # fmt: skip
+        first=heads[0],
+        last=heads[-1],
+        results=_results(model),
+        software=local_runs.software(LIBRARIES),
+        started=started,
+        finished=max(here.clock(), started),
+    )
     described = cards.ModelDescription(
-        run=run, release=manifest.read(source.folder)[0], manifest_sha256=record.of.manifest_sha256,
-        consumed=len(record.ordinals), architecture=ARCHITECTURE, task=TASK,
-    )  # fmt: skip
-    local_runs.papers(here, source.folder, place, described, card_of(model.card, described, held_out))
+        run=run,
+        release=manifest.read(source.folder)[0],
+        manifest_sha256=record.of.manifest_sha256,
+        consumed=len(record.ordinals),
+        architecture=ARCHITECTURE,
+        task=TASK,
+    )
+    local_runs.papers(
+        here, source.folder, place, described, card_of(model.card, described, held_out)
+    )
     return shown(Prefix.model, model_id)
 
 
@@ -299,9 +387,12 @@ def _results(model: Model) -> dict[str, int | float]:
     whole, point = model.card.slices[0], model.card.points[classifier.TOLD_AT]
     found = {"auprc": whole.auprc, "auroc": whole.auroc}
     return {
-        "examples": model.card.examples, "misuse": model.card.misuse, "found": point.found,
-        "false_alarms": point.false_alarms, **{name: value for name, value in found.items() if value is not None},
-    }  # fmt: skip
+        "examples": model.card.examples,
+        "misuse": model.card.misuse,
+        "found": point.found,
+        "false_alarms": point.false_alarms,
+        **{name: value for name, value in found.items() if value is not None},
+    }
 
 
 def _papers_in(folder: Path) -> list[Path]:
@@ -310,7 +401,9 @@ def _papers_in(folder: Path) -> list[Path]:
 
 
 def _known(here: Installation, folder: Path) -> list[tuple[str, str, UUID]]:
-    """The model, the name and the release of each record in a classifier's folder, in the order of the releases."""
+    """The model, the name and the release of each record in a classifier's folder, in the order of
+    the releases.
+    """
     key, found = lineage.signing(here)[0], list[tuple[int, tuple[str, str, UUID]]]()
     for place in _papers_in(folder):
         content = statement.opened((place / statement.FILE).read_bytes(), key)["predicate"]
@@ -321,7 +414,9 @@ def _known(here: Installation, folder: Path) -> list[tuple[str, str, UUID]]:
             one = (shown(Prefix.model, model), asked["name"], UUID(hex=record.of.release))
             found.append((asked["settings"]["release"], one))
     if not found:
-        raise UsageError(f"`{folder}` contains no classifier", "name the folder that `licet train safety` wrote")
+        raise UsageError(
+            f"`{folder}` contains no classifier", "name the folder that `licet train safety` wrote"
+        )
     return [one for _, one in sorted(found)]
 
 
@@ -332,8 +427,8 @@ def _names(here: Installation, releases: Sequence[UUID]) -> list[str]:
 
 
 def _replace(made: Path, out: Path) -> None:
-    """Puts a complete model in place of an earlier one, which is deleted with its operating points: it is derived from
-    content that must be forgotten.
+    """Puts a complete model in place of an earlier one, which is deleted with its operating points:
+    it is derived from content that must be forgotten.
     """
     gone = out.with_name(out.name + ".old")
     shutil.rmtree(gone, ignore_errors=True)
@@ -348,14 +443,18 @@ def _replace(made: Path, out: Path) -> None:
 
 
 def points_file(here: Installation, model: str) -> Path:
-    """Where the operating points of ``model`` stand: beside its folder, or in the data directory."""
+    """Where the operating points of ``model`` stand: beside its folder, or in the data
+    directory.
+    """
     if detector.is_imported(model):
         return here.config.data / "misuse" / f"{model.replace(':', '.')}.points.json"
     return operating_points.beside(Path(model))
 
 
 class Misuse:
-    """A model as a scorer for curation: the score of a text does not depend on other texts. It pickles by its name."""
+    """A model as a scorer for curation: the score of a text does not depend on other texts. It
+    pickles by its name.
+    """
 
     name = SCORER
 
@@ -372,5 +471,7 @@ class Misuse:
         if self._model is None:
             self._model = detector.open_detector(self.model)
             if self._model.sha256 != self.sha256:
-                raise RefusedError(f"the model `{self.model}` has changed meanwhile", because="changed")
+                raise RefusedError(
+                    f"the model `{self.model}` has changed meanwhile", because="changed"
+                )
         return [float(score) for score in self._model.score(texts)]

@@ -1,7 +1,7 @@
 """Hashed n-grams: what the linear models of the classifier read of a text.
 
-Every digit becomes a zero, and a text is cut at `TEXT_CHARS_MAX` characters. N-grams are hashed to buckets, so that no
-word is stored. Two kinds are counted: words with punctuation, and characters.
+Every digit becomes a zero, and a text is cut at `TEXT_CHARS_MAX` characters. N-grams are hashed to
+buckets, so that no word is stored. Two kinds are counted: words with punctuation, and characters.
 
 Source: Weinberger et al., Feature Hashing for Large Scale Multitask Learning (ICML 2009).
 """
@@ -26,7 +26,9 @@ Rows = NDArray[np.int64]
 
 
 def count(texts: Sequence[str]) -> list[Any]:
-    """Counts of words in lower case, with punctuation, and of characters unchanged: two sparse matrices."""
+    """Counts of words in lower case, with punctuation, and of characters unchanged: two sparse
+    matrices.
+    """
     return [
         _counts(texts, token_pattern=_WORD, ngram_range=(1, 2)),
         _counts(texts, analyzer="char_wb", ngram_range=(2, 5), lowercase=False),
@@ -37,11 +39,15 @@ def _counts(texts: Sequence[str], **options: Any) -> Any:  # noqa: ANN401 a spar
     from sklearn.feature_extraction.text import HashingVectorizer
 
     folded = [_DIGIT.sub("0", text[:TEXT_CHARS_MAX]) for text in texts]
-    return HashingVectorizer(n_features=BUCKETS, alternate_sign=False, norm=None, **options).transform(folded)
+    return HashingVectorizer(
+        n_features=BUCKETS, alternate_sign=False, norm=None, **options
+    ).transform(folded)
 
 
 def idf_of(counts: Any) -> Array:  # noqa: ANN401 a sparse matrix, which has no type here
-    """The weight of each bucket, higher for rarer n-grams; that of a bucket without any is the highest."""
+    """The weight of each bucket, higher for rarer n-grams; that of a bucket without any is the
+    highest.
+    """
     return np.asarray(np.log((1.0 + counts.shape[0]) / (1.0 + in_texts(counts))) + 1.0)
 
 
@@ -60,12 +66,16 @@ def weighted(counts: Any, idf: Array) -> Any:  # noqa: ANN401 a sparse matrix, w
 
 
 def unknown_share(counts: Sequence[Any], known: Sequence[Mask]) -> Array:
-    """For each text the share of its different n-grams that are not among the ``known`` buckets; 1 without any."""
+    """For each text the share of its different n-grams that are not among the ``known`` buckets; 1
+    without any.
+    """
     from scipy.sparse import csr_matrix
 
     unknown, there = np.zeros(counts[0].shape[0]), np.zeros(counts[0].shape[0])
     for kind, mask in zip(counts, known, strict=True):
-        is_unknown = csr_matrix(((~mask[kind.indices]).astype(np.float64), kind.indices, kind.indptr), shape=kind.shape)
+        is_unknown = csr_matrix(
+            ((~mask[kind.indices]).astype(np.float64), kind.indices, kind.indptr), shape=kind.shape
+        )
         unknown += np.asarray(is_unknown.sum(axis=1)).ravel()
         there += np.diff(kind.indptr)
     return np.where(there > 0, unknown / np.maximum(there, 1.0), 1.0)

@@ -1,12 +1,14 @@
-"""Operating points of a domain, set from unlabelled conversations: at most a stated share of them raises an alarm.
+"""Operating points of a domain, set from unlabelled conversations: at most a stated share of them
+raises an alarm.
 
-The threshold is the lowest score above which so few of the conversations lie that the share of alarms among further ones
-is at most the stated share, at a confidence of `CONFIDENCE` (the upper limit of Clopper and Pearson). Fewer than
-`conversations_min` of them cannot show this: the domain then has no point, and nothing of it is suggested. A point
-holds for `DAYS`, as what is written changes.
+The threshold is the lowest score above which so few of the conversations lie that the share of
+alarms among further ones is at most the stated share, at a confidence of `CONFIDENCE` (the upper
+limit of Clopper and Pearson). Fewer than `conversations_min` of them cannot show this: the domain
+then has no point, and nothing of it is suggested. A point holds for `DAYS`, as what is written
+changes.
 
-Points stand in a file beside the folder of the model, whose own files are signed; those of a model of the operator's own
-stand in the data directory. They name the model by its weights, so
+Points stand in a file beside the folder of the model, whose own files are signed; those of a model
+of the operator's own stand in the data directory. They name the model by its weights, so
 that a retrained model has none. A threshold is a score: the file holds no conversation and no text.
 
 Source: Clopper and Pearson, The Use of Confidence or Fiducial Limits (Biometrika 1934).
@@ -31,8 +33,8 @@ DAYS = 90
 
 
 class OperatingPoint(msgspec.Struct, frozen=True, kw_only=True):
-    """Above ``threshold`` lay ``above`` of ``conversations`` of ``domain``: of further ones at most ``bound``, which is
-    at most the stated share ``alarms``.
+    """Above ``threshold`` lay ``above`` of ``conversations`` of ``domain``: of further ones at most
+    ``bound``, which is at most the stated share ``alarms``.
     """
 
     domain: str
@@ -52,20 +54,28 @@ class _File(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def bound(above: int, conversations: int) -> float:
-    """The highest share of alarms that ``above`` of ``conversations`` agree with, at `CONFIDENCE`."""
+    """The highest share of alarms that ``above`` of ``conversations`` agree with, at
+    `CONFIDENCE`.
+    """
     from scipy.stats import beta
 
-    return 1.0 if above >= conversations else float(beta.ppf(CONFIDENCE, above + 1, conversations - above))
+    return (
+        1.0
+        if above >= conversations
+        else float(beta.ppf(CONFIDENCE, above + 1, conversations - above))
+    )
 
 
 def conversations_min(alarms: float) -> int:
-    """The fewest conversations that show that at most the share ``alarms`` raises an alarm: none of them does."""
+    """The fewest conversations that show that at most the share ``alarms`` raises an alarm: none of
+    them does.
+    """
     return int(np.ceil(np.log(1.0 - CONFIDENCE) / np.log(1.0 - alarms)))
 
 
 def choose(domain: str, scores: Array, alarms: float, at: datetime) -> OperatingPoint | None:
-    """The point for ``alarms`` from the scores of a domain's conversations, NaN where the model abstains; None if they
-    are too few.
+    """The point for ``alarms`` from the scores of a domain's conversations, NaN where the model
+    abstains; None if they are too few.
     """
     ranked = np.sort(np.nan_to_num(scores, nan=0.0))[::-1]
     if len(ranked) < conversations_min(alarms):
@@ -76,13 +86,21 @@ def choose(domain: str, scores: Array, alarms: float, at: datetime) -> Operating
     threshold = float(ranked[most])
     above = int((ranked > threshold).sum())
     return OperatingPoint(
-        domain=domain, alarms=alarms, threshold=threshold, conversations=len(ranked), above=above,
-        bound=bound(above, len(ranked)), confidence=CONFIDENCE, set_at=at,
-    )  # fmt: skip
+        domain=domain,
+        alarms=alarms,
+        threshold=threshold,
+        conversations=len(ranked),
+        above=above,
+        bound=bound(above, len(ranked)),
+        confidence=CONFIDENCE,
+        set_at=at,
+    )
 
 
 def read(path: Path, weights: str, alarms: float, at: datetime) -> dict[str, OperatingPoint]:
-    """The points in the file ``path`` of the model ``weights`` for ``alarms`` that still hold, by domain."""
+    """The points in the file ``path`` of the model ``weights`` for ``alarms`` that still hold, by
+    domain.
+    """
     return {
         one.domain: one
         for one in _all(path, weights)
@@ -91,7 +109,9 @@ def read(path: Path, weights: str, alarms: float, at: datetime) -> dict[str, Ope
 
 
 def write(path: Path, weights: str, points: Sequence[OperatingPoint]) -> None:
-    """Adds points of the model ``weights`` to the file ``path``; a new one replaces the one for its domain and share."""
+    """Adds points of the model ``weights`` to the file ``path``; a new one replaces the one for its
+    domain and share.
+    """
     new = {(one.domain, one.alarms): one for one in (*_all(path, weights), *points)}
     content = _File(format=FORMAT, weights=weights, points=tuple(new[key] for key in sorted(new)))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -111,5 +131,7 @@ def _all(path: Path, weights: str) -> tuple[OperatingPoint, ...]:
     try:
         found = msgspec.json.decode(path.read_bytes(), type=_File)
     except UNDECODABLE as error:
-        raise BrokenError(f"`{path}` contains no operating points: delete it, and they are set anew") from error
+        raise BrokenError(
+            f"`{path}` contains no operating points: delete it, and they are set anew"
+        ) from error
     return found.points if found.format == FORMAT and found.weights == weights else ()

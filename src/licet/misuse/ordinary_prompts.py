@@ -1,7 +1,9 @@
-"""Ordinary prompts that look dangerous: on these a classifier that only reads words raises false alarms.
+"""Ordinary prompts that look dangerous: on these a classifier that only reads words raises false
+alarms.
 
-Written for this project, in the manner of XSTest (Röttger et al., NAACL 2024): figures of speech, programming, games and
-fiction, history, science, health, safety, law, and homonyms. A model is measured on them and never learns from them.
+Written for this project, in the manner of XSTest (Röttger et al., NAACL 2024): figures of speech,
+programming, games and fiction, history, science, health, safety, law, and homonyms. A model is
+measured on them and never learns from them.
 """
 
 ORDINARY_PROMPTS = tuple(

@@ -1,17 +1,20 @@
-"""The turns that one model call adds to its conversation: the messages since the last answer, and the answer.
+"""The turns that one model call adds to its conversation: the messages since the last answer, and
+the answer.
 
-A call repeats the earlier messages of its conversation. Only its end is recorded: earlier messages were recorded with
-their own call, or must not be recorded. So the next call does not record messages of a call that was marked, refused at the
-gate, or made while Licet could not be reached.
+A call repeats the earlier messages of its conversation. Only its end is recorded: earlier messages
+were recorded with their own call, or must not be recorded. So the next call does not record
+messages of a call that was marked, refused at the gate, or made while Licet could not be reached.
 
-A turn's id is the hash of its content and of how often that content occurs earlier in the call. `licet import` uses the same ids
-when it reads the proxy's log, so neither a repeated call nor a later import of the log adds anything. The `system` and
-`developer` messages of a call, with the tools that it offers, are one turn of the role `system` where the operator wants them
-recorded, else left out. It comes behind the person's words, because a permission is theirs. If there are several answers, the
-first is recorded.
+A turn's id is the hash of its content and of how often that content occurs earlier in the call.
+`licet import` uses the same ids when it reads the proxy's log, so neither a repeated call nor a
+later import of the log adds anything. The `system` and `developer` messages of a call, with the
+tools that it offers, are one turn of the role `system` where the operator wants them recorded, else
+left out. It comes behind the person's words, because a permission is theirs. If there are several
+answers, the first is recorded.
 
-Nothing of a call is recorded if it has a mark anywhere in the request (`no-log`, `turn_off_message_logging`, a redaction header,
-`incognito`, `keep_out`) or if the proxy redacted its content. No mark makes anything more recorded.
+Nothing of a call is recorded if it has a mark anywhere in the request (`no-log`,
+`turn_off_message_logging`, a redaction header, `incognito`, `keep_out`) or if the proxy redacted
+its content. No mark makes anything more recorded.
 """
 
 from __future__ import annotations
@@ -34,12 +37,22 @@ NAME_CHARACTERS_MAX = 200
 
 _MARKS = frozenset(
     {
-        "no-log", "turn-off-message-logging", "litellm-enable-message-redaction", "x-litellm-enable-message-redaction",
-        "incognito", "keep-out", "licet-incognito", "licet-keep-out", "x-licet-incognito", "x-licet-keep-out",
+        "no-log",
+        "turn-off-message-logging",
+        "litellm-enable-message-redaction",
+        "x-litellm-enable-message-redaction",
+        "incognito",
+        "keep-out",
+        "licet-incognito",
+        "licet-keep-out",
+        "x-licet-incognito",
+        "x-licet-keep-out",
     }
-)  # fmt: skip
+)
 # Content that is said or offered to the model: a word in it is not a mark.
-_SAID = frozenset({"messages", "tools", "functions", "response", "response_format", "input", "prompt"})
+_SAID = frozenset(
+    {"messages", "tools", "functions", "response", "response_format", "input", "prompt"}
+)
 _OFF = (None, False, 0, "", "false", "False", "0")
 _REDACTED = "redacted-by-litellm"
 _ROLES = {"user": "user", "assistant": "assistant", "tool": "tool", "function": "tool"}
@@ -50,7 +63,9 @@ Message = Mapping[str, object]
 
 
 class DialoguePlace(msgspec.Struct, frozen=True, kw_only=True):
-    """The account of the turns, and the host's conversation. ``instructions``: what the host told its model is recorded."""
+    """The account of the turns, and the host's conversation. ``instructions``: what the host told
+    its model is recorded.
+    """
 
     account: str
     conversation: str
@@ -60,7 +75,9 @@ class DialoguePlace(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_marked(request: object) -> bool:
-    """Whether a request asks not to be recorded; a request that is too deeply nested to check counts as asking so."""
+    """Whether a request asks not to be recorded; a request that is too deeply nested to check
+    counts as asking so.
+    """
     waiting: list[tuple[object, int]] = [(request, 0)]
     seen: set[int] = set()
     while waiting:
@@ -68,32 +85,50 @@ def is_marked(request: object) -> bool:
         if not isinstance(one, Mapping) or id(one) in seen:
             continue
         seen.add(id(one))
-        if depth > FLAGS_DEPTH_MAX or len(seen) > FLAGS_PLACES_MAX or any(_is_mark(*flag) for flag in one.items()):
+        if (
+            depth > FLAGS_DEPTH_MAX
+            or len(seen) > FLAGS_PLACES_MAX
+            or any(_is_mark(*flag) for flag in one.items())
+        ):
             return True
         waiting += [(value, depth + 1) for key, value in one.items() if key not in _SAID]
     return False
 
 
 def _is_mark(key: object, value: object) -> bool:
-    return str(key).lower().replace("_", "-") in _MARKS and not any(value is off or value == off for off in _OFF)
+    return str(key).lower().replace("_", "-") in _MARKS and not any(
+        value is off or value == off for off in _OFF
+    )
 
 
 def added(
     messages: object, answer: object, where: DialoguePlace, *, offered: object = None
-) -> list[ConversationTurn] | None:  # fmt: skip
-    """The turns that a call adds, in order; None if its text was redacted or it is not a dialogue. ``offered`` are the tools."""
-    if not isinstance(messages, Sequence) or isinstance(messages, str | bytes) or len(messages) > MESSAGES_MAX:
+) -> list[ConversationTurn] | None:
+    """The turns that a call adds, in order; None if its text was redacted or it is not a dialogue.
+    ``offered`` are the tools.
+    """
+    if (
+        not isinstance(messages, Sequence)
+        or isinstance(messages, str | bytes)
+        or len(messages) > MESSAGES_MAX
+    ):
         return None
     said = [*messages, *([answer] if isinstance(answer, Mapping) else [])]
     if not all(isinstance(one, Mapping) for one in said):
         return None
-    begins = 1 + max((place for place, one in enumerate(messages) if one.get("role") == "assistant"), default=-1)
+    begins = 1 + max(
+        (place for place, one in enumerate(messages) if one.get("role") == "assistant"), default=-1
+    )
     times: Counter[str] = Counter()
     tools: dict[str, str] = {}
     turns, told, offers = [], [], offered_text(offered)
     for place, one in enumerate(said):
         instructs = str(one.get("role")) in INSTRUCTING
-        turn = _instruction(one, where, offers) if instructs and where.instructions else _turn(one, where, tools)
+        turn = (
+            _instruction(one, where, offers)
+            if instructs and where.instructions
+            else _turn(one, where, tools)
+        )
         if turn is None:
             continue
         if _REDACTED in turn.text or any(_REDACTED in call.arguments for call in turn.tool_calls):
@@ -111,27 +146,45 @@ def added(
 
 
 def _named(turn: ConversationTurn, times: Counter[str]) -> ConversationTurn:
-    """The turn under the name of what it says, and of how often that was said before in its call."""
+    """The turn under the name of what it says, and of how often that was said before in its
+    call.
+    """
     what = identity(turn)
     times[what] += 1
-    return _fitted(msgspec.structs.replace(turn, id=what if times[what] == 1 else f"{what}#{times[what]}"))
+    return _fitted(
+        msgspec.structs.replace(turn, id=what if times[what] == 1 else f"{what}#{times[what]}")
+    )
 
 
 def _instruction(message: Message, where: DialoguePlace, tools: str) -> ConversationTurn | None:
-    """What the host told its model in a message, with the tools that it offered; None if neither."""
+    """What the host told its model in a message, with the tools that it offered; None if
+    neither.
+    """
     text = "\n".join(part for part in map(_said, _parts(message)) if part.strip())
     if not text and not tools:
         return None
     return ConversationTurn(
-        account=where.account, conversation=where.conversation, surface=where.surface, role="system", text=text,
-        origin="system", tools=tools,
-    )  # fmt: skip
+        account=where.account,
+        conversation=where.conversation,
+        surface=where.surface,
+        role="system",
+        text=text,
+        origin="system",
+        tools=tools,
+    )
 
 
 def identity(turn: ConversationTurn) -> str:
     """The hash of a turn's content."""
     calls = [(call.id, call.name, call.arguments) for call in turn.tool_calls]
-    what = (turn.role, turn.text, calls, turn.tool_call_id, turn.attachments, *([turn.tools] if turn.tools else []))
+    what = (
+        turn.role,
+        turn.text,
+        calls,
+        turn.tool_call_id,
+        turn.attachments,
+        *([turn.tools] if turn.tools else []),
+    )
     return blake2b(_identity.encode(what), digest_size=16).hexdigest()
 
 
@@ -144,22 +197,39 @@ def _turn(message: Message, where: DialoguePlace, tools: dict[str, str]) -> Conv
     calls = tuple(_calls(message))
     tools.update({call.id: call.name for call in calls})
     call_id = _text(message.get("tool_call_id")) if role == "tool" else ""
-    text = "\n".join(one for one in (*map(_said, parts), _text(message.get("refusal"))) if one.strip())
-    attachments = tuple(_attachment(one) for one in parts if isinstance(one, Mapping) and not _said(one))
+    text = "\n".join(
+        one for one in (*map(_said, parts), _text(message.get("refusal"))) if one.strip()
+    )
+    attachments = tuple(
+        _attachment(one) for one in parts if isinstance(one, Mapping) and not _said(one)
+    )
     if role != "tool" and not (text or calls or attachments):
         return None
     origin = "typed" if text else "upload"
     return ConversationTurn(
-        account=where.account, conversation=where.conversation, surface=where.surface, role=role, text=text,
-        origin=origin if role == "user" else role, tool_calls=calls, tool_call_id=call_id, attachments=attachments,
+        account=where.account,
+        conversation=where.conversation,
+        surface=where.surface,
+        role=role,
+        text=text,
+        origin=origin if role == "user" else role,
+        tool_calls=calls,
+        tool_call_id=call_id,
+        attachments=attachments,
         tool_name=(_text(message.get("name")) or tools.get(call_id, "")) if role == "tool" else "",
         model=where.model if role == "assistant" else "",
-    )  # fmt: skip
+    )
 
 
 def _parts(message: Message) -> list[object]:
     content = message.get("content")
-    return [content] if isinstance(content, str) else list(content) if isinstance(content, Sequence) else []
+    return (
+        [content]
+        if isinstance(content, str)
+        else list(content)
+        if isinstance(content, Sequence)
+        else []
+    )
 
 
 def _fitted(turn: ConversationTurn) -> ConversationTurn:
@@ -185,17 +255,26 @@ def _attachment(part: Message) -> str:
     named: Message = file if isinstance(file, Mapping) else part
     url = _text(image.get("url")) if isinstance(image, Mapping) else _text(image)
     address = "" if url.startswith("data:") else url
-    return _text(named.get("filename")) or _text(named.get("file_id")) or address or _text(part.get("type"))
+    return (
+        _text(named.get("filename"))
+        or _text(named.get("file_id"))
+        or address
+        or _text(part.get("type"))
+    )
 
 
 def _calls(message: Message) -> Iterator[ToolCallResult]:
     asked = message.get("tool_calls")
     older = message.get("function_call")
     for call in asked if isinstance(asked, Sequence) else []:
-        function = (call.get("function") or call.get("custom")) if isinstance(call, Mapping) else None
+        function = (
+            (call.get("function") or call.get("custom")) if isinstance(call, Mapping) else None
+        )
         if isinstance(function, Mapping):
             yield ToolCallResult(
-                id=_text(call.get("id")), name=_text(function.get("name")), arguments=_arguments(function)
+                id=_text(call.get("id")),
+                name=_text(function.get("name")),
+                arguments=_arguments(function),
             )
     if isinstance(older, Mapping):
         yield ToolCallResult(id="", name=_text(older.get("name")), arguments=_arguments(older))

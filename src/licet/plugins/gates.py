@@ -1,9 +1,10 @@
-"""A cache of the gate of each account. The gate is asked at most once a minute, and counts as closed while it is
-unknown.
+"""A cache of the gate of each account. The gate is asked at most once a minute, and counts as
+closed while it is unknown.
 
-An answer is cached for `GATE_SECONDS`, whatever it is. A failure to reach Licet is cached for `UNKNOWN_SECONDS`, so
-that during an outage one call per account waits, and not every call. An account that Licet does not know is closed, as
-is one whose gate could not be asked. Concurrent calls of one account share one request.
+An answer is cached for `GATE_SECONDS`, whatever it is. A failure to reach Licet is cached for
+`UNKNOWN_SECONDS`, so that during an outage one call per account waits, and not every call. An
+account that Licet does not know is closed, as is one whose gate could not be asked. Concurrent
+calls of one account share one request.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ class Gates:
         return seen[1] if seen is not None and seen[0] > monotonic() else None
 
     async def ask(self, client: AsyncClient, account: str) -> GateResult:
-        """The gate; never raises: a gate that cannot be determined is `unknown`, and the person may not write."""
+        """The gate; never raises: a gate that cannot be determined is `unknown`, and the person may
+        not write.
+        """
         known = self.known(account)
         if known is not None:
             return known
@@ -53,7 +56,8 @@ class Gates:
     async def _ask(self, client: AsyncClient, account: str) -> GateResult:
         begun = monotonic()
         try:
-            async with asyncio.timeout(client.timeout_seconds):  # in total; the connection's own is per step
+            # in total; the connection's own is per step
+            async with asyncio.timeout(client.timeout_seconds):
                 return self._keep(account, begun, await client.send(gate(account)))
         except Exception as error:  # whatever it is: the gate is not known
             return self._keep(account, begun, _closed(error))
@@ -61,8 +65,8 @@ class Gates:
             del self._asking[account]
 
     def ask_now(self, client: Client, account: str) -> GateResult:
-        """The same on a thread, with the same timeout for the whole request. `unknown` only for an account that Licet
-        does not know; other errors are raised.
+        """The same on a thread, with the same timeout for the whole request. `unknown` only for an
+        account that Licet does not know; other errors are raised.
         """
         known = self.known(account)
         if known is not None and known.gate != UNKNOWN:
@@ -76,7 +80,9 @@ class Gates:
 
     def _keep(self, account: str, begun: float, seen: GateResult) -> GateResult:
         """Caches an answer; its age counts from before the request was sent."""
-        seconds = UNKNOWN_SECONDS if seen.gate == UNKNOWN and seen.because != NO_ACCOUNT else GATE_SECONDS
+        seconds = (
+            UNKNOWN_SECONDS if seen.gate == UNKNOWN and seen.because != NO_ACCOUNT else GATE_SECONDS
+        )
         with self._lock:
             self._seen[account] = (begun + seconds, seen)
             self._seen.move_to_end(account)

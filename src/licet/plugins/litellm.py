@@ -1,13 +1,15 @@
-"""The callback of the LiteLLM proxy: asks the gate before a call, and records what the call added afterwards.
+"""The callback of the LiteLLM proxy: asks the gate before a call, and records what the call added
+afterwards.
 
     litellm_settings:
       callbacks: licet.plugins.litellm.callback
 
-If an account must decide first, the response is 451 with the URL where it can. A call is let through and not recorded
-if its gate is unknown, if it names no account or if it is marked (``when_unknown`` can refuse the first two). The
-account is the end user that the proxy found, else the owner of the key. A call that is logged without having passed the
-hook before it (for example through the SDK alone) is not recorded. LiteLLM is not part of Licet: this module is
-imported only in its process.
+If an account must decide first, the response is 451 with the URL where it can. A call is let
+through and not recorded if its gate is unknown, if it names no account or if it is marked
+(``when_unknown`` can refuse the first two). The account is the end user that the proxy found, else
+the owner of the key. A call that is logged without having passed the hook before it (for example
+through the SDK alone) is not recorded. LiteLLM is not part of Licet: this module is imported only
+in its process.
 """
 
 from __future__ import annotations
@@ -75,7 +77,9 @@ class Callback(CustomLogger):  # type: ignore[misc]  # LiteLLM is in its own pro
 
     def _unknown(self) -> None:
         if self.settings.when_unknown is UnknownSetting.refuse:
-            raise HTTPException(503, {"error": "whether this may be said is not known now", "because": UNKNOWN})
+            raise HTTPException(
+                503, {"error": "whether this may be said is not known now", "because": UNKNOWN}
+            )
 
     async def async_log_success_event(
         self, kwargs: dict[str, Any], response_obj: object, start_time: object, end_time: object
@@ -85,7 +89,11 @@ class Callback(CustomLogger):  # type: ignore[misc]  # LiteLLM is in its own pro
         if permit is None:
             return
         payload = kwargs.get("standard_logging_object") or {}
-        if litellm.turn_off_message_logging or is_marked(payload) or is_marked(kwargs.get("litellm_params")):
+        if (
+            litellm.turn_off_message_logging
+            or is_marked(payload)
+            or is_marked(kwargs.get("litellm_params"))
+        ):
             self.recorder.count("marked")
             return
         where, answer = self._where(permit, payload), _answer(payload.get("response"))
@@ -100,16 +108,20 @@ class Callback(CustomLogger):  # type: ignore[misc]  # LiteLLM is in its own pro
     async def async_log_failure_event(
         self, kwargs: dict[str, Any], response_obj: object, start_time: object, end_time: object
     ) -> None:
-        """A call that failed added nothing: its question comes again with the call that is answered."""
+        """A call that failed added nothing: its question comes again with the call that is
+        answered.
+        """
 
     def _where(self, permit: GatePermit, payload: dict[str, Any]) -> DialoguePlace:
         response = payload.get("response")
         model = response.get("model") if isinstance(response, dict) else None
         return DialoguePlace(
-            account=permit.account, conversation="host:" + _session(payload), surface=self.settings.surface,
+            account=permit.account,
+            conversation="host:" + _session(payload),
+            surface=self.settings.surface,
             instructions=self.settings.instructions,
             model=str(model or payload.get("model") or ""),
-        )  # fmt: skip
+        )
 
 
 def _account(key: object, data: dict[str, Any]) -> str:
@@ -135,7 +147,12 @@ def _offered(payload: dict[str, Any]) -> object:
 def _session(payload: dict[str, Any]) -> str:
     metadata = payload.get("metadata") or {}
     asked = metadata.get("requester_metadata")
-    given = [place.get(key) for place in (metadata, asked) if isinstance(place, dict) for key in _SESSIONS]
+    given = [
+        place.get(key)
+        for place in (metadata, asked)
+        if isinstance(place, dict)
+        for key in _SESSIONS
+    ]
     named = (*given, payload.get("session_id"), payload.get("trace_id"), payload.get("id"))
     return next((one for one in named if isinstance(one, str) and one), "")
 

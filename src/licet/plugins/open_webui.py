@@ -1,13 +1,15 @@
-"""The filter function of Open WebUI: asks the gate before a message, and records the exchange after it.
+"""The filter function of Open WebUI: asks the gate before a message, and records the exchange after
+it.
 
     from licet.plugins.open_webui import Filter
 
-is all that its editor of functions needs (docs/quickstart/open-webui.md). `inlet` asks the gate: a person who must
-decide first is told where, and the message is not sent. `outlet` spools what the exchange added. Whatever passed no
-gate is not recorded: a temporary chat, a channel, a call without a person, an unknown gate (``when_unknown`` can refuse
-the last). A turn has the message's own id, which `licet import` also uses for Open WebUI's export: a chat that is
-imported later adds nothing to what was recorded here. Open WebUI is not part of Licet: this module is imported only in
-its process.
+is all that its editor of functions needs (docs/quickstart/open-webui.md). `inlet` asks the gate: a
+person who must decide first is told where, and the message is not sent. `outlet` spools what the
+exchange added. Whatever passed no gate is not recorded: a temporary chat, a channel, a call without
+a person, an unknown gate (``when_unknown`` can refuse the last). A turn has the message's own id,
+which `licet import` also uses for Open WebUI's export: a chat that is imported later adds nothing
+to what was recorded here. Open WebUI is not part of Licet: this module is imported only in its
+process.
 """
 
 from __future__ import annotations
@@ -55,25 +57,41 @@ class Filter:
     """One per process. Its objects are created with the first message, after any fork."""
 
     class Valves(BaseModel):
-        """An administrator's settings. The key is a file: whoever can read it can send turns for any account."""
+        """An administrator's settings. The key is a file: whoever can read it can send turns for
+        any account.
+        """
 
         priority: int = Field(default=0, description="Before filters with a higher one.")
-        url: str = Field(default="http://127.0.0.1:8787", description="Where `licet serve` answers.")
-        key_file: str = Field(default="", description="A file with a key of the scopes gate:read and turns:write.")
-        spool: str = Field(default="", description="A folder on a local disk, for turns that wait, sealed.")
-        surface: str = Field(default="app", description="Through what people write, as the policy calls it.")
-        choice_url: str = Field(default="", description="Where people answer; by default /notice of the URL.")
+        url: str = Field(
+            default="http://127.0.0.1:8787", description="Where `licet serve` answers."
+        )
+        key_file: str = Field(
+            default="", description="A file with a key of the scopes gate:read and turns:write."
+        )
+        spool: str = Field(
+            default="", description="A folder on a local disk, for turns that wait, sealed."
+        )
+        surface: str = Field(
+            default="app", description="Through what people write, as the policy calls it."
+        )
+        choice_url: str = Field(
+            default="", description="Where people answer; by default /notice of the URL."
+        )
         token_key_file: str = Field(
-            default="", description="The file of LICET_WEB__TOKEN_KEY_FILE: links sign the person in. Optional."
+            default="",
+            description="The file of LICET_WEB__TOKEN_KEY_FILE: links sign the person in. Optional.",
         )
         token_audience: str = Field(
-            default="licet", description="LICET_WEB__TOKEN_AUDIENCE of `licet serve`, if it is not `licet`."
+            default="licet",
+            description="LICET_WEB__TOKEN_AUDIENCE of `licet serve`, if it is not `licet`.",
         )
         when_unknown: UnknownSetting = Field(
             default=UnknownSetting.let_through,
             description="A message whose gate cannot be known is not recorded; `refuse` also stops it.",
         )
-        gate_timeout_seconds: float = Field(default=2.0, gt=0, description="How long a message waits at most.")
+        gate_timeout_seconds: float = Field(
+            default=2.0, gt=0, description="How long a message waits at most."
+        )
 
     def __init__(self) -> None:
         self.valves = self.Valves()
@@ -111,10 +129,15 @@ class Filter:
                 self._recorder = None
 
     async def inlet(
-        self, body: Body, __user__: Body | None = None, __metadata__: Body | None = None,
+        self,
+        body: Body,
+        __user__: Body | None = None,
+        __metadata__: Body | None = None,
         __event_emitter__: Emitter | None = None,
-    ) -> Body:  # fmt: skip
-        """Lets a message through, with or without a permit to record it, or stops it with the reason."""
+    ) -> Body:
+        """Lets a message through, with or without a permit to record it, or stops it with the
+        reason.
+        """
         metadata = __metadata__ or body.get("metadata") or {}
         account = _account(__user__)
         recorder = await self._current()
@@ -123,12 +146,16 @@ class Filter:
         gate, permit = await recorder.permit(account)
         where = _link(recorder.settings, self.valves, account.removeprefix("host:"))
         if gate == MUST_DECIDE:
-            raise PermissionError(f"Before you go on, please decide how your chats may be used: {where}")
+            raise PermissionError(
+                f"Before you go on, please decide how your chats may be used: {where}"
+            )
         if permit is None:
             return self._unknown(body)
         if gate == NOTICE and __event_emitter__ is not None and self._is_due(account):
             said = f"Please decide how your chats may be used. You can put it off: {where}"
-            await __event_emitter__({"type": "notification", "data": {"type": "info", "content": said}})
+            await __event_emitter__(
+                {"type": "notification", "data": {"type": "info", "content": said}}
+            )
         place = _place(metadata)
         if place is None or metadata.get("task") or _marked(body) or _marked(metadata):
             recorder.count("not saved, or marked")
@@ -138,12 +165,21 @@ class Filter:
             self._permits.popitem(last=False)
         return body
 
-    async def outlet(self, body: Body, __user__: Body | None = None, __metadata__: Body | None = None) -> Body:
+    async def outlet(
+        self, body: Body, __user__: Body | None = None, __metadata__: Body | None = None
+    ) -> Body:
         """Spools what the exchange added; changes nothing in it."""
-        place = _place({"chat_id": body.get("chat_id"), "message_id": body.get("id"), **(__metadata__ or {})})
+        place = _place(
+            {"chat_id": body.get("chat_id"), "message_id": body.get("id"), **(__metadata__ or {})}
+        )
         permit = self._permits.pop(place, None) if place is not None else None
         recorder = self._recorder
-        if place is None or permit is None or recorder is None or _account(__user__) != permit.account:
+        if (
+            place is None
+            or permit is None
+            or recorder is None
+            or _account(__user__) != permit.account
+        ):
             return body
         turns = added(body, place, account=permit.account, surface=recorder.settings.surface)
         on_disk = recorder.keep(permit, turns) if turns else None
@@ -153,11 +189,15 @@ class Filter:
 
     def _unknown(self, body: Body) -> Body:
         if self.valves.when_unknown is UnknownSetting.refuse:
-            raise PermissionError("Whether this may be said is not known at the moment. Please try again later.")
+            raise PermissionError(
+                "Whether this may be said is not known at the moment. Please try again later."
+            )
         return body
 
     def _is_due(self, account: str) -> bool:
-        """Whether a notice that can be put off must be shown: once per day and account, in this process."""
+        """Whether a notice that can be put off must be shown: once per day and account, in this
+        process.
+        """
         now = monotonic()
         if now < self._noticed.get(account, 0.0):
             return False
@@ -167,14 +207,20 @@ class Filter:
         return True
 
 
-def added(body: Body, place: tuple[str, str], *, account: str, surface: str) -> list[ConversationTurn]:
-    """The turns of an exchange: the messages since the previous answer, and the answer that ``place`` names."""
+def added(
+    body: Body, place: tuple[str, str], *, account: str, surface: str
+) -> list[ConversationTurn]:
+    """The turns of an exchange: the messages since the previous answer, and the answer that
+    ``place`` names.
+    """
     messages = [one for one in body.get("messages") or [] if isinstance(one, Mapping)]
     chat, answer = place
     end = next((n for n, one in enumerate(messages) if one.get("id") == answer), None)
     if end is None:
         return []
-    begin = 1 + max((n for n, one in enumerate(messages[:end]) if one.get("role") == "assistant"), default=-1)
+    begin = 1 + max(
+        (n for n, one in enumerate(messages[:end]) if one.get("role") == "assistant"), default=-1
+    )
     turns = []
     for message in messages[begin : end + 1]:
         name = message.get("id")
@@ -183,23 +229,32 @@ def added(body: Body, place: tuple[str, str], *, account: str, surface: str) -> 
         for number, part in enumerate(_said(message, str(body.get("model") or "")), 1):
             turns.append(
                 msgspec.structs.replace(
-                    part, account=account, conversation=f"host:{chat}", surface=surface,
+                    part,
+                    account=account,
+                    conversation=f"host:{chat}",
+                    surface=surface,
                     id=name if number == 1 else f"{name}#{number}",
                 )
-            )  # fmt: skip
+            )
     return turns
 
 
 def _settings(valves: Filter.Valves) -> PluginSettings:
     return PluginSettings(
-        url=valves.url, key_file=Path(valves.key_file), spool=Path(valves.spool), surface=valves.surface,
-        choice_url=valves.choice_url, when_unknown=valves.when_unknown,
+        url=valves.url,
+        key_file=Path(valves.key_file),
+        spool=Path(valves.spool),
+        surface=valves.surface,
+        choice_url=valves.choice_url,
+        when_unknown=valves.when_unknown,
         gate_timeout_seconds=valves.gate_timeout_seconds,
-    )  # fmt: skip
+    )
 
 
 def _link(settings: PluginSettings, valves: Filter.Valves, person: str) -> str:
-    """Where the person answers; with the host's key a personal link, which signs them in for a short time."""
+    """Where the person answers; with the host's key a personal link, which signs them in for a
+    short time.
+    """
     if not valves.token_key_file:
         return settings.choice
     try:
@@ -207,8 +262,15 @@ def _link(settings: PluginSettings, valves: Filter.Valves, person: str) -> str:
     except OSError:
         return settings.choice
     now = int(time())
-    claims = {"sub": person, "aud": f"{valves.token_audience}-enter", "iat": now, "exp": now + LINK_SECONDS}
-    signed = b".".join(_base64(msgspec.json.encode(part)) for part in ({"alg": "HS256", "typ": "JWT"}, claims))
+    claims = {
+        "sub": person,
+        "aud": f"{valves.token_audience}-enter",
+        "iat": now,
+        "exp": now + LINK_SECONDS,
+    }
+    signed = b".".join(
+        _base64(msgspec.json.encode(part)) for part in ({"alg": "HS256", "typ": "JWT"}, claims)
+    )
     token = b".".join((signed, _base64(hmac.digest(key, signed, "sha256")))).decode()
     return f"{settings.choice.removesuffix('/notice')}/enter?token={token}&to=/notice"
 
@@ -232,7 +294,9 @@ def _place(metadata: Mapping[str, Any]) -> tuple[str, str] | None:
 
 def _marked(request: Mapping[str, Any]) -> bool:
     """Whether the request asks not to be recorded; deeper levels are Open WebUI's own."""
-    return is_marked({key: value for key, value in request.items() if not isinstance(value, Mapping | list)})
+    return is_marked(
+        {key: value for key, value in request.items() if not isinstance(value, Mapping | list)}
+    )
 
 
 # The parts of a message, exactly as the import of an export reads them
@@ -245,9 +309,15 @@ def _said(message: Mapping[str, Any], model: str) -> Iterator[ConversationTurn]:
         files = message.get("files")
         named = tuple(map(_file_name, files)) if isinstance(files, list) else ()
         if text or named:
-            yield ConversationTurn(account="", text=text, origin="typed" if text else "upload", attachments=named)
+            yield ConversationTurn(
+                account="", text=text, origin="typed" if text else "upload", attachments=named
+            )
     elif message.get("role") == "assistant":
-        parts = _in_output(output, model) if isinstance(output, list) and output else _in_text(text, model)
+        parts = (
+            _in_output(output, model)
+            if isinstance(output, list) and output
+            else _in_text(text, model)
+        )
         yield from (part for part in parts if part.role == "tool" or part.text or part.tool_calls)
 
 
@@ -262,10 +332,16 @@ def _in_output(output: Sequence[Any], model: str) -> Iterator[ConversationTurn]:
             texts.append(_joined(item.get("content")))
         elif kind == "function_call":
             names[call_id] = str(item.get("name") or "")
-            calls.append(ToolCallResult(id=call_id, name=names[call_id], arguments=_arguments(item.get("arguments"))))
+            calls.append(
+                ToolCallResult(
+                    id=call_id, name=names[call_id], arguments=_arguments(item.get("arguments"))
+                )
+            )
         elif kind != "reasoning":
             yield _answer(texts, calls, model)
-            given = _joined(item.get("content") if item.get("output") is None else item.get("output"))
+            given = _joined(
+                item.get("content") if item.get("output") is None else item.get("output")
+            )
             if given or kind == "function_call_output":
                 yield _result(given, call_id, names.get(call_id, ""))
             texts, calls = [], []
@@ -279,12 +355,18 @@ def _in_text(text: str, model: str) -> Iterator[ConversationTurn]:
         begin = block.end()
         if block["type"] == "reasoning":
             continue
-        given = {key: html.unescape(value) for key, value in _ATTRIBUTE.findall(block["attributes"])}
+        given = {
+            key: html.unescape(value) for key, value in _ATTRIBUTE.findall(block["attributes"])
+        }
         call_id, called = given.get("id", ""), given.get("name", "")
         if called:
-            calls.append(ToolCallResult(id=call_id, name=called, arguments=given.get("arguments") or "{}"))
+            calls.append(
+                ToolCallResult(id=call_id, name=called, arguments=given.get("arguments") or "{}")
+            )
         yield _answer(texts, calls, model)
-        yield _result(given.get("result") or html.unescape(_SUMMARY.sub("", block["inner"])), call_id, called)
+        yield _result(
+            given.get("result") or html.unescape(_SUMMARY.sub("", block["inner"])), call_id, called
+        )
         texts, calls = [], []
     yield _answer([*texts, text[begin:].strip()], calls, model)
 
@@ -292,23 +374,36 @@ def _in_text(text: str, model: str) -> Iterator[ConversationTurn]:
 def _answer(texts: list[str], calls: list[ToolCallResult], model: str) -> ConversationTurn:
     said = "\n".join(text for text in texts if text.strip())
     return ConversationTurn(
-        account="", role="assistant", origin="assistant", text=said, tool_calls=tuple(calls), model=model
+        account="",
+        role="assistant",
+        origin="assistant",
+        text=said,
+        tool_calls=tuple(calls),
+        model=model,
     )
 
 
 def _result(text: str, call_id: str, called: str) -> ConversationTurn:
-    return ConversationTurn(account="", role="tool", origin="tool", text=text, tool_call_id=call_id, tool_name=called)
+    return ConversationTurn(
+        account="", role="tool", origin="tool", text=text, tool_call_id=call_id, tool_name=called
+    )
 
 
 def _joined(content: object) -> str:
     if isinstance(content, str):
         return content.strip()
     parts = content if isinstance(content, list) else []
-    return "\n".join(str(part.get("text") or "") for part in parts if isinstance(part, Mapping)).strip()
+    return "\n".join(
+        str(part.get("text") or "") for part in parts if isinstance(part, Mapping)
+    ).strip()
 
 
 def _arguments(given: object) -> str:
-    return given if isinstance(given, str) else msgspec.json.encode({} if given is None else given).decode()
+    return (
+        given
+        if isinstance(given, str)
+        else msgspec.json.encode({} if given is None else given).decode()
+    )
 
 
 def _file_name(file: object) -> str:

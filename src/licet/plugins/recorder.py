@@ -1,13 +1,17 @@
-"""The two halves of a live integration in any program: the gate before a call, and the recording of its turns after it.
+"""The two halves of a live integration in any program: the gate before a call, and the recording of
+its turns after it.
 
-* `permit` asks the gate. Only a call with a permit is recorded, and as turns of the account that the gate was asked for.
-* `keep` puts what a call added into the spool, on disk before it returns. It never raises: what is not taken (a full
-  spool, a call without a permit) is counted, by a reason, and said in the log; content and names never are.
-* A thread delivers the spool through the API. Every turn has the host's ids, so that a turn that is delivered again, after
-  a kill or a lost answer, is stored once. Turns that cannot be delivered yet wait; turns that Licet refuses are counted and
-  dropped.
-* Every turn names the grant that the gate named. A turn is refused if it was said before a later yes, or under a yes that
-  was withdrawn and given again, because it would be stamped with the new grant.
+* `permit` asks the gate. Only a call with a permit is recorded, and as turns of the account that
+  the gate was asked for.
+* `keep` puts what a call added into the spool, on disk before it returns. It never raises: what is
+  not taken (a full spool, a call without a permit) is counted, by a reason, and said in the log;
+  content and names never are.
+* A thread delivers the spool through the API. Every turn has the host's ids, so that a turn that is
+  delivered again, after a kill or a lost answer, is stored once. Turns that cannot be delivered yet
+  wait; turns that Licet refuses are counted and dropped.
+* Every turn names the grant that the gate named. A turn is refused if it was said before a later
+  yes, or under a yes that was withdrawn and given again, because it would be stamped with the new
+  grant.
 """
 
 from __future__ import annotations
@@ -36,7 +40,10 @@ _log = logging.getLogger("licet.plugins")
 _AGAIN = frozenset({429, 500, 502, 503, 504})
 
 
-_encode, _decode = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(tuple[ConversationTurn, ...]).decode
+_encode, _decode = (
+    msgspec.msgpack.Encoder().encode,
+    msgspec.msgpack.Decoder(tuple[ConversationTurn, ...]).decode,
+)
 
 
 class Recorder:
@@ -48,7 +55,10 @@ class Recorder:
         self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._asking = AsyncClient(
-            settings.url, settings.token, attempts_max=1, timeout_seconds=settings.gate_timeout_seconds
+            settings.url,
+            settings.token,
+            attempts_max=1,
+            timeout_seconds=settings.gate_timeout_seconds,
         )
         self._sending = Client(settings.url, settings.token, attempts_max=ATTEMPTS_MAX)
         self._news, self._ends = threading.Event(), threading.Event()
@@ -69,8 +79,8 @@ class Recorder:
         return seen.gate, None
 
     def keep(self, permit: GatePermit, turns: Sequence[ConversationTurn]) -> threading.Event | None:
-        """Puts the turns that a call added into the spool; the event is set once they are on disk. None if they are not
-        accepted.
+        """Puts the turns that a call added into the spool; the event is set once they are on disk.
+        None if they are not accepted.
         """
         record = _encode([msgspec.structs.replace(turn, grant=permit.grant) for turn in turns])
         try:
@@ -129,7 +139,8 @@ class Recorder:
             if not more:
                 self._news.wait()
                 self._news.clear()
-                self._ends.wait(GATHER_SECONDS)  # so that the turns of a busy moment are sent in one request
+                # so that the turns of a busy moment are sent in one request
+                self._ends.wait(GATHER_SECONDS)
 
     def _deliver_file(self) -> bool:
         """Delivers the oldest file; returns whether there was one."""
@@ -137,18 +148,24 @@ class Recorder:
         if taken is None:
             return False
         if taken.unreadable:
-            _log.error("%d records of the spool do not open: their file is set aside", taken.unreadable)
+            _log.error(
+                "%d records of the spool do not open: their file is set aside", taken.unreadable
+            )
             self.count("spool: unreadable", taken.unreadable)
         for turns in _batches(self._to_send(map(_decode, taken.records))):
             self._send(turns)
         self.spool.delivered(taken)
         return True
 
-    def _to_send(self, records: Iterator[tuple[ConversationTurn, ...]]) -> Iterator[ConversationTurn]:
+    def _to_send(
+        self, records: Iterator[tuple[ConversationTurn, ...]]
+    ) -> Iterator[ConversationTurn]:
         for turns in records:
             seen = self.gates.ask_now(self._sending, turns[0].account)
             if seen.gate in (MUST_DECIDE, UNKNOWN):
-                self.refused(f"the gate: {seen.gate}", f"refused: {seen.because or seen.gate}", len(turns))
+                self.refused(
+                    f"the gate: {seen.gate}", f"refused: {seen.because or seen.gate}", len(turns)
+                )
             else:
                 yield from turns
 

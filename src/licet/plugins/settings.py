@@ -1,4 +1,6 @@
-"""The settings of a plugin, from the environment of the program that it runs in. Secrets are given as files only."""
+"""The settings of a plugin, from the environment of the program that it runs in. Secrets are given
+as files only.
+"""
 
 from __future__ import annotations
 
@@ -28,31 +30,34 @@ class PluginSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     ``url`` (`.._URL`): the URL of `licet serve`. Whoever runs it receives what people say.
 
-    ``key_file`` (`.._KEY_FILE`): a file with a service's key with the scopes `gate:read` and `turns:write`; it is read
-    again for every request, so that it can be replaced. Whoever can read it can ask gates and send turns for any
-    account.
+    ``key_file`` (`.._KEY_FILE`): a file with a service's key with the scopes `gate:read` and
+    `turns:write`; it is read again for every request, so that it can be replaced. Whoever can read
+    it can ask gates and send turns for any account.
 
     ``spool`` (`.._SPOOL`): a folder on a local disk, for queued turns, encrypted.
 
-    ``spool_key_file`` (`.._SPOOL_KEY_FILE`, default `spool.key` in the folder): the key of the spool, created if there
-    is none. Whoever has it and the folder can read what is queued.
+    ``spool_key_file`` (`.._SPOOL_KEY_FILE`, default `spool.key` in the folder): the key of the
+    spool, created if there is none. Whoever has it and the folder can read what is queued.
 
-    ``spool_bytes_max`` (`.._SPOOL_BYTES_MAX`, default 256 MiB, per process): while it is full, new turns are not
-    recorded.
+    ``spool_bytes_max`` (`.._SPOOL_BYTES_MAX`, default 256 MiB, per process): while it is full, new
+    turns are not recorded.
 
-    ``surface`` (`.._SURFACE`, default `api`): the surface that people write on. The published terms exclude `api` from
-    every use: an operator whose proxy is behind an app of their own sets `app`. No caller can.
+    ``surface`` (`.._SURFACE`, default `api`): the surface that people write on. The published terms
+    exclude `api` from every use: an operator whose proxy is behind an app of their own sets `app`.
+    No caller can.
 
-    ``instructions`` (`.._INSTRUCTIONS`, default `false`): `true` also records the system messages of a call and the tools
-    that it offers. The person can read them, as everything in a conversation of theirs; a model learns from them only
-    where the policy lists `system` among its origins.
+    ``instructions`` (`.._INSTRUCTIONS`, default `false`): `true` also records the system messages
+    of a call and the tools that it offers. The person can read them, as everything in a
+    conversation of theirs; a model learns from them only where the policy lists `system` among its
+    origins.
 
     ``choice_url`` (`.._CHOICE_URL`, default `/notice` at ``url``): where a refused person answers.
 
-    ``when_unknown`` (`.._WHEN_UNKNOWN`, default `let_through`): `refuse` responds with 503 if the gate is unknown, so
-    the assistant is unavailable while Licet is.
+    ``when_unknown`` (`.._WHEN_UNKNOWN`, default `let_through`): `refuse` responds with 503 if the
+    gate is unknown, so the assistant is unavailable while Licet is.
 
-    ``gate_timeout_seconds`` (`.._GATE_TIMEOUT_SECONDS`, default 2): how long a call waits for the gate, at most.
+    ``gate_timeout_seconds`` (`.._GATE_TIMEOUT_SECONDS`, default 2): how long a call waits for the
+    gate, at most.
     """
 
     url: str
@@ -75,8 +80,8 @@ class PluginSettings(msgspec.Struct, frozen=True, kw_only=True):
         return self.choice_url or f"{self.url.rstrip('/')}/notice"
 
     def token(self) -> str:
-        """The service's key, as the file contains it now; BusyError while there is none, so that queued turns are not
-        lost.
+        """The service's key, as the file contains it now; BusyError while there is none, so that
+        queued turns are not lost.
         """
         try:
             return self.key_file.read_text().strip()
@@ -86,11 +91,16 @@ class PluginSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 def from_environment(environment: Mapping[str, str]) -> PluginSettings:
     """The settings; UsageError names what is missing, unknown or out of range."""
-    given = {name.removeprefix(PREFIX).lower(): value for name, value in environment.items() if name.startswith(PREFIX)}
+    given = {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in environment.items()
+        if name.startswith(PREFIX)
+    }
     unknown = sorted(given.keys() - set(PluginSettings.__struct_fields__))
     if unknown:
         raise UsageError(
-            f"`{PREFIX}{unknown[0].upper()}` is not known", "docs/quickstart/litellm.md lists the settings"
+            f"`{PREFIX}{unknown[0].upper()}` is not known",
+            "docs/quickstart/litellm.md lists the settings",
         )
     try:
         made = msgspec.convert(given, PluginSettings, strict=False, dec_hook=_path)

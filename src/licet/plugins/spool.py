@@ -1,18 +1,22 @@
-"""A sealed, bounded spool on disk. What it accepted is delivered, even if this process or Licet dies in between.
+"""A sealed, bounded spool on disk. What it accepted is delivered, even if this process or Licet
+dies in between.
 
-* `put` answers after the record is on disk (write, fsync; for a new file its folder too), or raises SpoolFullError:
-  the bound refuses the newest, it never drops the oldest.
-* Records are in files of about `FILE_BYTES_MAX`. A file is delivered as a whole and then unlinked. After a crash in between
-  it is delivered again, so every record must have an id by which the receiver recognises it.
-* No content is stored in clear text. Bytes of a file: `licet-spool-1` and a line feed, then records, each a length (4 bytes,
-  big endian), a nonce (12), and AES-256-GCM (NIST SP 800-38D) with the header, the file's number and the record's place
-  as associated data, so that none can be moved or put elsewhere. The key is 32 bytes in a file of mode 0600, beside
-  the spool or wherever the host keeps its secrets. Random nonces hold for 2^32 records under one key.
-* A truncated record at the end of a file was never acknowledged and is ignored. A complete record that cannot be decrypted is
-  counted, and its file is renamed to `..unreadable` for somebody to examine; delivery continues.
+* `put` answers after the record is on disk (write, fsync; for a new file its folder too), or raises
+  SpoolFullError: the bound refuses the newest, it never drops the oldest.
+* Records are in files of about `FILE_BYTES_MAX`. A file is delivered as a whole and then unlinked.
+  After a crash in between it is delivered again, so every record must have an id by which the
+  receiver recognises it.
+* No content is stored in clear text. Bytes of a file: `licet-spool-1` and a line feed, then
+  records, each a length (4 bytes, big endian), a nonce (12), and AES-256-GCM (NIST SP 800-38D) with
+  the header, the file's number and the record's place as associated data, so that none can be moved
+  or put elsewhere. The key is 32 bytes in a file of mode 0600, beside the spool or wherever the
+  host keeps its secrets. Random nonces hold for 2^32 records under one key.
+* A truncated record at the end of a file was never acknowledged and is ignored. A complete record
+  that cannot be decrypted is counted, and its file is renamed to `..unreadable` for somebody to
+  examine; delivery continues.
 
-Each process writes to its own folder: it locks the first free folder `0`, `1`, .. of the spool, trying those with records
-first. The folder of a killed process is taken by the next process.
+Each process writes to its own folder: it locks the first free folder `0`, `1`, .. of the spool,
+trying those with records first. The folder of a killed process is taken by the next process.
 """
 
 from __future__ import annotations
@@ -57,7 +61,9 @@ class _File(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TakenItem(msgspec.Struct, frozen=True, kw_only=True):
-    """The records of one file, oldest first. ``unreadable`` records were acknowledged and cannot be decrypted."""
+    """The records of one file, oldest first. ``unreadable`` records were acknowledged and cannot be
+    decrypted.
+    """
 
     file: _File
     records: tuple[bytes, ...]
@@ -68,10 +74,18 @@ class Spool:
     """The spool of this process under ``folder``. ``key_file`` is created if there is none."""
 
     def __init__(
-        self, folder: Path, key_file: Path, bytes_max: int, random: Callable[[int], bytes] = os.urandom
+        self,
+        folder: Path,
+        key_file: Path,
+        bytes_max: int,
+        random: Callable[[int], bytes] = os.urandom,
     ) -> None:
         _make_folder(folder)
-        self._cipher, self._random, self._bytes_max = AESGCM(key_of(key_file, random)), random, bytes_max
+        self._cipher, self._random, self._bytes_max = (
+            AESGCM(key_of(key_file, random)),
+            random,
+            bytes_max,
+        )
         self._place, self._held = _locked_place(folder)
         self._lock = threading.Lock()
         self._closed = sorted(_files(self._place), key=lambda file: file.number)
@@ -88,7 +102,9 @@ class Spool:
         return self._bytes
 
     def put(self, record: bytes) -> Future[None]:
-        """The future is done when the record is on disk; SpoolFullError at once if it does not fit."""
+        """The future is done when the record is on disk; SpoolFullError at once if it does not
+        fit.
+        """
         size = _framed(record)
         if size > RECORD_BYTES_MAX:
             raise SpoolFullError(f"a record of more than {RECORD_BYTES_MAX} bytes")
@@ -101,8 +117,8 @@ class Spool:
         return done
 
     def take(self) -> TakenItem | None:
-        """The oldest file's records, or None. The file stays until `delivered`; until then the same one is returned
-        again.
+        """The oldest file's records, or None. The file stays until `delivered`; until then the same
+        one is returned again.
         """
         with self._lock:
             if not self._closed:
@@ -119,8 +135,8 @@ class Spool:
         return TakenItem(file=file, records=tuple(records), unreadable=unreadable)
 
     def delivered(self, taken: TakenItem) -> None:
-        """Removes a file; one with a record that cannot be decrypted is set aside. A crash before this delivers it
-        again.
+        """Removes a file; one with a record that cannot be decrypted is set aside. A crash before
+        this delivers it again.
         """
         if taken.unreadable:
             taken.file.path.rename(taken.file.path.with_suffix(_SUFFIX + ".unreadable"))
@@ -156,7 +172,9 @@ class Spool:
                 with self._lock:
                     self._bytes -= sum(map(_framed, (record for record, _ in writing)))
                 for _, done in writing:
-                    done.set_exception(SpoolFullError(f"the disk does not take it: {error.strerror}"))
+                    done.set_exception(
+                        SpoolFullError(f"the disk does not take it: {error.strerror}")
+                    )
             else:
                 for _, done in writing:
                     done.set_result(None)
@@ -166,7 +184,9 @@ class Spool:
             made = os.open(self._path(self._next), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             self._open, self._next = (self._next, FileIO(made, "wb"), 0, 0), self._next + 1
         number, file, size, count = self._open
-        sealed = [self._sealed(number, place, record) for place, record in enumerate(records, start=count)]
+        sealed = [
+            self._sealed(number, place, record) for place, record in enumerate(records, start=count)
+        ]
         framed = b"".join(len(one).to_bytes(LENGTH_BYTES, "big") + one for one in sealed)
         whole = framed if count else HEADER + framed
         try:
@@ -179,7 +199,8 @@ class Spool:
         except OSError:
             with suppress(OSError):
                 file.truncate(size)
-            self._close_file()  # later records go to a file of their own, whatever is at the end of this one
+            # later records go to a file of their own, whatever is at the end of this one
+            self._close_file()
             raise
         self._bytes += len(HEADER) if count == 0 else 0
         self._open = (number, file, size + len(whole), count + len(records))
@@ -202,14 +223,19 @@ class Spool:
         return nonce + self._cipher.encrypt(nonce, record, _bound(number, place))
 
     def _unsealed(self, number: int, place: int, sealed: bytes) -> bytes:
-        return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _bound(number, place))
+        return self._cipher.decrypt(
+            sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _bound(number, place)
+        )
 
 
 def key_of(path: Path, random: Callable[[int], bytes] = os.urandom) -> bytes:
-    """The key in a file, which is created with mode 0600 if there is none; UsageError for one that others may read."""
+    """The key in a file, which is created with mode 0600 if there is none; UsageError for one that
+    others may read.
+    """
     if not path.exists():
         fresh = path.with_name(f".{path.name}.{os.getpid()}")
-        fresh.unlink(missing_ok=True)  # left by a program with the same process number that crashed here
+        # left by a program with the same process number that crashed here
+        fresh.unlink(missing_ok=True)
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(random(KEY_BYTES))
             file.flush()
@@ -222,7 +248,10 @@ def key_of(path: Path, random: Callable[[int], bytes] = os.urandom) -> bytes:
         raise UsageError(f"others may read `{path.name}`", "chmod 600 it")
     key = path.read_bytes()
     if len(key) != KEY_BYTES:
-        raise UsageError(f"`{path.name}` holds no key of {KEY_BYTES} bytes", "give a file of random bytes, or none")
+        raise UsageError(
+            f"`{path.name}` holds no key of {KEY_BYTES} bytes",
+            "give a file of random bytes, or none",
+        )
     return key
 
 
@@ -252,8 +281,8 @@ def _framed(record: bytes) -> int:
 
 
 def _records(path: Path) -> Iterator[bytes]:
-    """The sealed records of a file, as far as it is complete. Where no record is possible, one is returned that no key
-    can open.
+    """The sealed records of a file, as far as it is complete. Where no record is possible, one is
+    returned that no key can open.
     """
     with path.open("rb") as file:
         header = file.read(len(HEADER))
@@ -277,8 +306,8 @@ def _bound(number: int, place: int) -> bytes:
 
 
 def _make_folder(folder: Path) -> None:
-    """Creates a folder and its parents; on return its name and those created with it are on the disk, as in
-    `store.files`.
+    """Creates a folder and its parents; on return its name and those created with it are on the
+    disk, as in `store.files`.
     """
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,7 +1,8 @@
 """Case files: worked examples of the policy, run against the rule.
 
-A case begins with an empty world; its events are in order; an expectation refers to the state after all events at or
-before its moment. A difference states what was expected and what the rule answered.
+A case begins with an empty world; its events are in order; an expectation refers to the state after
+all events at or before its moment. A difference states what was expected and what the rule
+answered.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ _KEYS = ("case", "why", "policy", "events", "expect")
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """``case`` and ``subject`` name the place; ``key`` differs. ``values`` says which region's values held, if any does."""
+    """``case`` and ``subject`` name the place; ``key`` differs. ``values`` says which region's
+    values held, if any does.
+    """
 
     case: str
     subject: str
@@ -56,7 +59,9 @@ class CasesResult(msgspec.Struct, frozen=True, kw_only=True):
     differences: tuple[Difference, ...]
 
     def __str__(self) -> str:
-        return f"{self.cases} cases, {self.expectations} expectations, {len(self.differences)} differ"
+        return (
+            f"{self.cases} cases, {self.expectations} expectations, {len(self.differences)} differ"
+        )
 
 
 def run_file(path: Path) -> CasesResult:
@@ -81,14 +86,20 @@ def _load(path: Path) -> list[Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or "not UTF-8 text"
-        raise InputError(f"is not YAML: {problem}", file=str(path), line=mark.line + 1 if mark else 0) from error
+        raise InputError(
+            f"is not YAML: {problem}", file=str(path), line=mark.line + 1 if mark else 0
+        ) from error
     if not isinstance(value, list):
-        raise InputError("is not a list of cases", "begin each case with `- case: name`", file=str(path))
+        raise InputError(
+            "is not a list of cases", "begin each case with `- case: name`", file=str(path)
+        )
     return value
 
 
 def _value(text: bytes) -> object:
-    """JSON is YAML, and much faster to parse as JSON; text that only looks like JSON is parsed as YAML."""
+    """JSON is YAML, and much faster to parse as JSON; text that only looks like JSON is parsed as
+    YAML.
+    """
     if text.startswith(b"["):
         try:
             return msgspec.json.decode(text)
@@ -99,19 +110,32 @@ def _value(text: bytes) -> object:
 
 def _run(case: object, file: str, number: int) -> tuple[str, int, list[Difference]]:
     if not isinstance(case, Mapping):
-        raise InputError(f"case {number} is not a mapping", "begin each case with `- case: name`", file=file)
+        raise InputError(
+            f"case {number} is not a mapping", "begin each case with `- case: name`", file=file
+        )
     name = str(case.get("case", f"case {number}"))
     for key in case:
         if key not in _KEYS:
-            raise InputError(f"case `{name}`: unknown key", f"keys are {', '.join(_KEYS)}", file=file, key=str(key))
+            raise InputError(
+                f"case `{name}`: unknown key",
+                f"keys are {', '.join(_KEYS)}",
+                file=file,
+                key=str(key),
+            )
     policies = Policies(_policies(case.get("policy"), file, name))
     try:
         check(policies.versions)
     except InputError as error:
-        raise InputError(f"case `{name}`: policy: {error.message}", error.hint, file=file) from error
+        raise InputError(
+            f"case `{name}`: policy: {error.message}", error.hint, file=file
+        ) from error
     events = [_event(e, file, name, n) for n, e in enumerate(_list(case, "events", file, name), 1)]
-    expect = [_expectation(e, file, name, n) for n, e in enumerate(_list(case, "expect", file, name), 1)]
-    found = [d for _, differences in sorted(_answers(policies, events, expect)) for d in differences]
+    expect = [
+        _expectation(e, file, name, n) for n, e in enumerate(_list(case, "expect", file, name), 1)
+    ]
+    found = [
+        d for _, differences in sorted(_answers(policies, events, expect)) for d in differences
+    ]
     return name, len(expect), found
 
 
@@ -122,7 +146,8 @@ def _answers(
     world = World(policies)
     times = []
     latest = None
-    for event in events:  # the order of a list is the order of events: times never decrease along it
+    # the order of a list is the order of events: times never decrease along it
+    for event in events:
         latest = event.at if latest is None else max(latest, event.at)
         times.append(latest)
     applied = 0
@@ -146,19 +171,36 @@ def _differences(world: World, expected: Mapping[str, Any]) -> Iterator[Differen
         if key in expected and expected[key] != actual[key]:
             values = _values(world, asked, expected[asked], expected["at"])
             yield Difference(
-                case="", subject=subject, key=key, expected=expected[key], actual=actual[key], values=values
+                case="",
+                subject=subject,
+                key=key,
+                expected=expected[key],
+                actual=actual[key],
+                values=values,
             )
 
 
 def _values(world: World, asked: str, name: str, at: datetime) -> str:
-    """Which region's values of the version in force hold for the account; empty where the version has none."""
-    owned = world.turns.get(name) if asked == "turn" else world.feedback.get(name) if asked == "feedback" else None
+    """Which region's values of the version in force hold for the account; empty where the version
+    has none.
+    """
+    owned = (
+        world.turns.get(name)
+        if asked == "turn"
+        else world.feedback.get(name)
+        if asked == "feedback"
+        else None
+    )
     conversation = world.conversations.get(owned[0] if owned else name)
-    account = world.accounts.get(name if asked == "account" else conversation.account if conversation else "")
+    account = world.accounts.get(
+        name if asked == "account" else conversation.account if conversation else ""
+    )
     version = world.policies.in_force(at)
     if account is None or not version.regions:
         return ""
-    return f"region {account.region or 'unknown'}: the values are {version.values_of(account.region)}"
+    return (
+        f"region {account.region or 'unknown'}: the values are {version.values_of(account.region)}"
+    )
 
 
 def _actual(world: World, asked: str, expected: Mapping[str, Any]) -> dict[str, Any]:
@@ -171,7 +213,10 @@ def _actual(world: World, asked: str, expected: Mapping[str, Any]) -> dict[str, 
             owned = world.conversations.get(name)
             if owned is None:
                 return {"keep_until": "unknown", "safety_until": "unknown"}
-            return {"keep_until": owned.conversation.keep_until, "safety_until": owned.conversation.safety_until}
+            return {
+                "keep_until": owned.conversation.keep_until,
+                "safety_until": owned.conversation.safety_until,
+            }
         case "account":
             answer = world.gate(name, at)
             return {"gate": answer.value if answer else "unknown"}
@@ -200,18 +245,29 @@ def _policies(value: object, file: str, case: str) -> list[Policy]:
             elif isinstance(version, Mapping):
                 result.append(extend(version))
             else:
-                raise InputError("is neither a preset nor a mapping", "write a preset's name", key="policy")
+                raise InputError(
+                    "is neither a preset nor a mapping", "write a preset's name", key="policy"
+                )
         except InputError as error:
-            raise InputError(f"case `{case}`: policy: {error.message}", error.hint, file=file) from error
+            raise InputError(
+                f"case `{case}`: policy: {error.message}", error.hint, file=file
+            ) from error
     if not result:
-        raise InputError(f"case `{case}`: names no policy", "write `policy: article-2025`", file=file)
+        raise InputError(
+            f"case `{case}`: names no policy", "write `policy: article-2025`", file=file
+        )
     return result
 
 
 def _list(case: Mapping[str, Any], key: str, file: str, name: str) -> list[Any]:
     value = case.get(key)
     if not isinstance(value, list):
-        raise InputError(f"case `{name}`: is missing or not a list", f"write `{key}:` and a list", file=file, key=key)
+        raise InputError(
+            f"case `{name}`: is missing or not a list",
+            f"write `{key}:` and a list",
+            file=file,
+            key=key,
+        )
     return value
 
 
@@ -222,7 +278,9 @@ def _event(value: object, file: str, case: str, number: int) -> Event:
         event: Event = msgspec.convert({**value, "at": instant(value.get("at"))}, Event)
         return event
     except (ValueError, msgspec.ValidationError) as error:
-        raise InputError(f"case `{case}`: event {number}: {error}", "see spec/policy.md", file=file) from error
+        raise InputError(
+            f"case `{case}`: event {number}: {error}", "see spec/policy.md", file=file
+        ) from error
 
 
 def _expectation(value: object, file: str, case: str, number: int) -> dict[str, Any]:
@@ -231,15 +289,24 @@ def _expectation(value: object, file: str, case: str, number: int) -> dict[str, 
         raise InputError(f"{place}: is not a mapping", "write {at: ..., turn: ..., ...}", file=file)
     asked = [key for key in ASKED if key in value]
     if len(asked) != 1:
-        raise InputError(f"{place}: asks for {len(asked)} things", f"name one of {', '.join(ASKED)}", file=file)
+        raise InputError(
+            f"{place}: asks for {len(asked)} things", f"name one of {', '.join(ASKED)}", file=file
+        )
     known = {"at", asked[0], *ASKED[asked[0]], *(["purpose"] if asked[0] == "turn" else [])}
     for key in value:
         if key not in known:
-            raise InputError(f"{place}: unknown key", f"keys are {', '.join(sorted(known))}", file=file, key=str(key))
+            raise InputError(
+                f"{place}: unknown key",
+                f"keys are {', '.join(sorted(known))}",
+                file=file,
+                key=str(key),
+            )
     if asked[0] == "turn" and "purpose" not in value:
         raise InputError(f"{place}: has no purpose", "write `purpose: improve_models`", file=file)
     if not any(key in value for key in ASKED[asked[0]]):
-        raise InputError(f"{place}: expects nothing", f"give one of {', '.join(ASKED[asked[0]])}", file=file)
+        raise InputError(
+            f"{place}: expects nothing", f"give one of {', '.join(ASKED[asked[0]])}", file=file
+        )
     result = dict(value)
     try:
         for key in ("at", "until", "keep_until", "safety_until"):

@@ -1,11 +1,13 @@
 """The rule: whether this turn may be used, for this purpose, at this moment, why, and until when.
 
-The whole meaning is `decide`: the first row that applies is the answer. A turn may be used for a purpose if, and only
-if, the grant of its deciding segment, for the question that the purpose belongs to, is the grant in force for its
-conversation. So no default, import, deadline or new version can make anything usable. (A grant is a person's yes to one
-question; a segment is a run of turns taken under the same conditions; the deciding one is the last in which the person
-spoke.) Scope, reach, age, purposes and origins are judged by every version from the one that the turn was taken under
-to the one in force: the strictest applies. Callers bring the account to the moment first (`fold.advance`).
+The whole meaning is `decide`: the first row that applies is the answer. A turn may be used for a
+purpose if, and only if, the grant of its deciding segment, for the question that the purpose
+belongs to, is the grant in force for its conversation. So no default, import, deadline or new
+version can make anything usable. (A grant is a person's yes to one question; a segment is a run of
+turns taken under the same conditions; the deciding one is the last in which the person spoke.)
+Scope, reach, age, purposes and origins are judged by every version from the one that the turn was
+taken under to the one in force: the strictest applies. Callers bring the account to the moment
+first (`fold.advance`).
 """
 
 from __future__ import annotations
@@ -17,14 +19,23 @@ from enum import StrEnum
 import msgspec
 
 from licet.policy.file import JointTerms, Policies, Policy
-from licet.policy.state import AccountState, ConversationState, Feedback, GrantStanding, Segment, TurnState
+from licet.policy.state import (
+    AccountState,
+    ConversationState,
+    Feedback,
+    GrantStanding,
+    Segment,
+    TurnState,
+)
 
 SAFETY = "safety_classifiers"
 IMPROVE = "improve_models"
 
 
 class DecisionReason(StrEnum):
-    """The reason of an answer, in the order of the rule. Only `permitted` and `flagged` allow use."""
+    """The reason of an answer, in the order of the rule. Only `permitted` and `flagged` allow
+    use.
+    """
 
     closed = "closed"
     deleted = "deleted"
@@ -73,10 +84,12 @@ _STANDING: dict[GrantStanding, DecisionReason] = {
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """An answer that explains itself. ``until`` is the end of the permitted use, exclusive, None if there is none.
+    """An answer that explains itself. ``until`` is the end of the permitted use, exclusive, None if
+    there is none.
 
-    ``taken`` and ``in_force`` are the places of the first and the last version that were applied; ``question`` is the
-    one that covers the purpose, ``grant`` the number of the grant that is in force for it and the conversation.
+    ``taken`` and ``in_force`` are the places of the first and the last version that were applied;
+    ``question`` is the one that covers the purpose, ``grant`` the number of the grant that is in
+    force for it and the conversation.
     """
 
     because: DecisionReason
@@ -102,7 +115,9 @@ def decide(
     purpose: str,
     at: datetime,
 ) -> Decision:
-    """Whether ``turn`` may be used for ``purpose`` at ``at``: the first row of the rule that applies."""
+    """Whether ``turn`` may be used for ``purpose`` at ``at``: the first row of the rule that
+    applies.
+    """
     if turn is None:
         return UNKNOWN
     segment = conversation.segments[turn.segment]
@@ -119,7 +134,9 @@ def decide(
     if because is None:
         because = _rows_6_to_8(conversation, segment, at)
     if because is None:
-        because = _rows_9_to_15(account, conversation, segment, turn.origin, terms, purpose, question, grant)
+        because = _rows_9_to_15(
+            account, conversation, segment, turn.origin, terms, purpose, question, grant
+        )
         if because is DecisionReason.permitted:
             until = segment.keep_until
     return Decision(because, until, taken, number, question, grant)
@@ -133,13 +150,17 @@ def decide_each(
     purpose: str,
     at: datetime,
 ) -> list[Decision]:
-    """`decide` for turns of one conversation. Those of a segment differ in their origin and in whether a flag covers them,
-    and in nothing else that the rule reads: each kind is decided once.
+    """`decide` for turns of one conversation. Those of a segment differ in their origin and in
+    whether a flag covers them, and in nothing else that the rule reads: each kind is decided once.
     """
     known: dict[tuple[int, str, bool], Decision] = {}
     decided = []
     for turn in turns:
-        kind = turn.segment, turn.origin, turn.number <= conversation.segments[turn.segment].flagged_turn
+        kind = (
+            turn.segment,
+            turn.origin,
+            turn.number <= conversation.segments[turn.segment].flagged_turn,
+        )
         decision = known.get(kind)
         if decision is None:
             decision = known[kind] = decide(account, conversation, turn, policies, purpose, at)
@@ -148,7 +169,11 @@ def decide_each(
 
 
 def is_useful(
-    account: AccountState, conversation: ConversationState, segment: Segment, policies: Policies, at: datetime
+    account: AccountState,
+    conversation: ConversationState,
+    segment: Segment,
+    policies: Policies,
+    at: datetime,
 ) -> bool:
     """Whether the rule, row 5 apart, permits a turn of the segment for some purpose at ``at``."""
     if not account.grants:
@@ -164,16 +189,22 @@ def is_useful(
     for question, purposes in terms.covers.items():
         grant = account.grant_for(question, conversation)
         for purpose in purposes:
-            row = _rows_9_to_15(account, conversation, segment, origin, terms, purpose, question, grant)
+            row = _rows_9_to_15(
+                account, conversation, segment, origin, terms, purpose, question, grant
+            )
             if row is DecisionReason.permitted:
                 return True
     return False
 
 
 def _rows_1_to_4(
-    account: AccountState, conversation: ConversationState, segment: Segment, policies: Policies, terms: JointTerms,
+    account: AccountState,
+    conversation: ConversationState,
+    segment: Segment,
+    policies: Policies,
+    terms: JointTerms,
     number: int,
-) -> DecisionReason | None:  # fmt: skip
+) -> DecisionReason | None:
     if account.closed_at is not None:
         return DecisionReason.closed
     if conversation.deleted_at is not None:
@@ -190,7 +221,9 @@ def _rows_1_to_4(
     return None
 
 
-def _rows_6_to_8(conversation: ConversationState, segment: Segment, at: datetime) -> DecisionReason | None:
+def _rows_6_to_8(
+    conversation: ConversationState, segment: Segment, at: datetime
+) -> DecisionReason | None:
     if conversation.incognito:
         return DecisionReason.incognito
     if segment.keep_until <= at:
@@ -201,9 +234,15 @@ def _rows_6_to_8(conversation: ConversationState, segment: Segment, at: datetime
 
 
 def _rows_9_to_15(
-    account: AccountState, conversation: ConversationState, segment: Segment, origin: str, terms: JointTerms,
-    purpose: str, question: str | None, grant: int | None,
-) -> DecisionReason:  # fmt: skip
+    account: AccountState,
+    conversation: ConversationState,
+    segment: Segment,
+    origin: str,
+    terms: JointTerms,
+    purpose: str,
+    question: str | None,
+    grant: int | None,
+) -> DecisionReason:
     """If the versions differ in reach, a row applies if it does under either reach."""
     if question is None:
         return DecisionReason.purpose
@@ -215,7 +254,9 @@ def _rows_9_to_15(
         return DecisionReason.origin
     own = segment.stamp if terms.some_by_turn else None
     deciding = conversation.segments[conversation.deciding].stamp if terms.some_whole else None
-    if (own is not None and question in own.stale) or (deciding is not None and question in deciding.stale):
+    if (own is not None and question in own.stale) or (
+        deciding is not None and question in deciding.stale
+    ):
         return DecisionReason.stale_terms
     if (own is not None and not own.is_under(grant, conversation)) or (
         deciding is not None and not deciding.is_under(grant, conversation)
@@ -228,9 +269,15 @@ _NOTHING: frozenset[str] = frozenset()
 
 
 def decide_feedback(
-    account: AccountState, conversation: ConversationState, feedback: Feedback, policies: Policies, at: datetime
+    account: AccountState,
+    conversation: ConversationState,
+    feedback: Feedback,
+    policies: Policies,
+    at: datetime,
 ) -> Decision:
-    """Whether feedback may be used to improve models at ``at``. A turn in its copy is usable only while that turn is."""
+    """Whether feedback may be used to improve models at ``at``. A turn in its copy is usable only
+    while that turn is.
+    """
     number = policies.number(at)
     terms = policies.terms(feedback.version, number)
     question = terms.asked.get(IMPROVE)
@@ -241,9 +288,14 @@ def decide_feedback(
 
 
 def _feedback_row(
-    account: AccountState, conversation: ConversationState, feedback: Feedback, at: datetime, terms: JointTerms,
-    question: str | None, grant: int | None,
-) -> DecisionReason:  # fmt: skip
+    account: AccountState,
+    conversation: ConversationState,
+    feedback: Feedback,
+    at: datetime,
+    terms: JointTerms,
+    question: str | None,
+    grant: int | None,
+) -> DecisionReason:
     if account.closed_at is not None:
         return DecisionReason.closed
     if conversation.deleted_at is not None:
@@ -307,12 +359,18 @@ def unanswered(account: AccountState, policies: Policies, at: datetime) -> tuple
 
 
 def unanswered_since(account: AccountState, now: Policy, newest: int) -> tuple[str, ...]:
-    """The questions of ``now`` without an answer under the material version ``newest`` or a later one."""
-    answered = {s.question for s in account.standings if s.answered is not None and s.answered >= newest}
+    """The questions of ``now`` without an answer under the material version ``newest`` or a later
+    one.
+    """
+    answered = {
+        s.question for s in account.standings if s.answered is not None and s.answered >= newest
+    }
     return tuple([question for question in now.asks if question not in answered])
 
 
 def is_answered(account: AccountState, question: str, newest: int) -> bool:
-    """Whether the question is answered, either way, under the material version ``newest`` or a later one."""
+    """Whether the question is answered, either way, under the material version ``newest`` or a
+    later one.
+    """
     answered = account.answered(question)
     return answered is not None and answered >= newest

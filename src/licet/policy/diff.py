@@ -1,11 +1,12 @@
 """The differences between two versions of a policy, key by key, and their direction.
 
-A change *widens* if more may be used, by more, for longer: an additional question, an additional purpose under a
-question (also one moved there from another), an additional plan, surface, origin or recipient, a longer period, a lower
-or dropped `min_age`, also in one region, `reach` from `turn` to `conversation`, names that are left in, results of tools
-that are masked and no longer take their row with them. The reverse
-*narrows*. A list that gains one name and loses another is two changes under one key, so that a loss cannot hide a gain.
-A version that widens anything, or drops a question, must be `material`.
+A change *widens* if more may be used, by more, for longer: an additional question, an additional
+purpose under a question (also one moved there from another), an additional plan, surface, origin or
+recipient, a longer period, a lower or dropped `min_age`, also in one region, `reach` from `turn` to
+`conversation`, names that are left in, results of tools that are masked and no longer take their
+row with them. The reverse *narrows*. A list that gains one name and loses another is two changes
+under one key, so that a loss cannot hide a gain. A version that widens anything, or drops a
+question, must be `material`.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ class Direction(StrEnum):
 
 
 class PolicyChange(msgspec.Struct, frozen=True):
-    """One key of the file, with its dotted name. For a list, ``old`` has what was removed and ``new`` what was added."""
+    """One key of the file, with its dotted name. For a list, ``old`` has what was removed and
+    ``new`` what was added.
+    """
 
     key: str
     old: Plain
@@ -58,11 +61,18 @@ def diff(old: Policy, new: Policy) -> PolicyDiff:
         *_one("reach", old.reach.value, new.reach.value, _longer(new.reach is Reach.conversation)),
         *_periods(old, new),
         *_lists("origins", old.origins, new.origins),
-        *_one("min_age", old.min_age, new.min_age, _longer((new.min_age or 0) < (old.min_age or 0))),
+        *_one(
+            "min_age", old.min_age, new.min_age, _longer((new.min_age or 0) < (old.min_age or 0))
+        ),
         *_lists("recipients", old.recipients, new.recipients),
         *_regions(old, new),
         *_one("names", old.names.value, new.names.value, _longer(new.names is NamesTerm.left_in)),
-        *_one("unread_languages", old.unread_languages.value, new.unread_languages.value, Direction.neither),
+        *_one(
+            "unread_languages",
+            old.unread_languages.value,
+            new.unread_languages.value,
+            Direction.neither,
+        ),
         *_one(
             "tool_results",
             old.tool_results.value,
@@ -75,16 +85,24 @@ def diff(old: Policy, new: Policy) -> PolicyDiff:
 
 def must_be_material(changed: PolicyDiff) -> bool:
     """Whether anything widens or a question is dropped, so that people must be asked."""
-    return any(c.direction is Direction.widens or (c.key == QUESTIONS and c.old) for c in changed.changes)
+    return any(
+        c.direction is Direction.widens or (c.key == QUESTIONS and c.old) for c in changed.changes
+    )
 
 
 def check(versions: Sequence[Policy]) -> None:
-    """InputError if the first version asks nobody, or a later one widens or drops a question and asks nobody."""
+    """InputError if the first version asks nobody, or a later one widens or drops a question and
+    asks nobody.
+    """
     if not versions[0].material:
         raise InputError(
-            f"version `{versions[0].version}` is the first and not material: nobody would ever be asked",
-            "write `material: true`", key="material",
-        )  # fmt: skip
+            (
+                f"version `{versions[0].version}` is the first and not material: nobody would "
+                "ever be asked"
+            ),
+            "write `material: true`",
+            key="material",
+        )
     for old, new in pairwise(versions):
         changed = diff(old, new)
         if not new.material and must_be_material(changed):
@@ -146,7 +164,9 @@ def _periods(old: Policy, new: Policy) -> list[PolicyChange]:
 
 
 def _period(field: str, old: Period, new: Period) -> list[PolicyChange]:
-    """P1M and P30D are each longer than the other in some month: such a change both widens and narrows."""
+    """P1M and P30D are each longer than the other in some month: such a change both widens and
+    narrows.
+    """
     key = "keep." + field.replace("feedback_", "feedback.")
     found = []
     if new.may_exceed(old):
@@ -157,7 +177,9 @@ def _period(field: str, old: Period, new: Period) -> list[PolicyChange]:
 
 
 def _regions(old: Policy, new: Policy) -> list[PolicyChange]:
-    """Each region that either names, by what holds there: a value that goes is replaced by its country's or the version's."""
+    """Each region that either names, by what holds there: a value that goes is replaced by its
+    country's or the version's.
+    """
     before, after = old.min_ages, new.min_ages
     changes = []
     for region in sorted({one.region for one in (*old.regions, *new.regions)}):

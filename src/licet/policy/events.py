@@ -1,6 +1,7 @@
 """Events as values: those of the policy's case files and of any simulation.
 
-``at`` is aware UTC. The order of events determines which of two came first; their times only measure.
+``at`` is aware UTC. The order of events determines which of two came first; their times only
+measure.
 """
 
 from __future__ import annotations
@@ -11,7 +12,14 @@ from typing import TypeAlias
 import msgspec
 
 from licet.policy.regions import REGION
-from licet.policy.state import WHOLE_ACCOUNT, ConversationKind, GrantScope, ScopeKind, Share, TurnRole
+from licet.policy.state import (
+    WHOLE_ACCOUNT,
+    ConversationKind,
+    GrantScope,
+    ScopeKind,
+    Share,
+    TurnRole,
+)
 
 
 def _names_one(*names: str | None) -> bool:
@@ -68,7 +76,9 @@ class CloseAccountEvent(_Event, frozen=True, kw_only=True, tag="close_account"):
 
 
 class ChooseEvent(_Event, frozen=True, kw_only=True, tag="choose"):
-    """``question`` None answers all that are asked; ``keep`` are the scopes that a no leaves in force."""
+    """``question`` None answers all that are asked; ``keep`` are the scopes that a no leaves in
+    force.
+    """
 
     allow: bool
     question: str | None = None
@@ -89,7 +99,9 @@ class ChooseEvent(_Event, frozen=True, kw_only=True, tag="choose"):
 
 
 class SayEvent(_Event, frozen=True, kw_only=True, tag="say"):
-    """``incognito``, ``kind``, ``narrow`` and ``project`` count on a conversation's first turn only."""
+    """``incognito``, ``kind``, ``narrow`` and ``project`` count on a conversation's first turn
+    only.
+    """
 
     conversation: str
     turn: str

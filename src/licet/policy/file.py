@@ -1,7 +1,9 @@
-"""The policy file: one YAML file per version, loaded strictly, and the sequence of versions in force.
+"""The policy file: one YAML file per version, loaded strictly, and the sequence of versions in
+force.
 
-Every mistake names the file, the line, the key and the fix. A policy is data: it contains no code and no expression.
-`Policies` is what the rule reads: versions in order of their first instant. Values by region are in `regions`.
+Every mistake names the file, the line, the key and the fix. A policy is data: it contains no code
+and no expression. `Policies` is what the rule reads: versions in order of their first instant.
+Values by region are in `regions`.
 """
 
 from __future__ import annotations
@@ -35,7 +37,8 @@ from licet.policy.regions import (
     terms_of,
 )
 
-if TYPE_CHECKING:  # imported where a text is read: most commands read the versions from the database, as values
+# imported where a text is read: most commands read the versions from the database, as values
+if TYPE_CHECKING:
     import yaml
 
 PRESETS = ("article-2025", "strict")
@@ -57,22 +60,27 @@ class Reach(StrEnum):
 
 
 class NamesTerm(StrEnum):
-    """What a release does with people's names. `replaced`: it is built only where something looks for them."""
+    """What a release does with people's names. `replaced`: it is built only where something looks
+    for them.
+    """
 
     replaced = "replaced"
     left_in = "left in"
 
 
 class UnreadLanguagesTerm(StrEnum):
-    """What a build does with a conversation in a language in which nothing looks for names, where names are replaced."""
+    """What a build does with a conversation in a language in which nothing looks for names, where
+    names are replaced.
+    """
 
     left_out = "conversations left out"
     build_stopped = "build stopped"
 
 
 class ToolResultsTerm(StrEnum):
-    """What becomes of a row with results of tools whose origin may not be used. `masked`: a marker that no trainer learns
-    from stands in place of each. `row left out`: what goes with them is left out as well.
+    """What becomes of a row with results of tools whose origin may not be used. `masked`: a marker
+    that no trainer learns from stands in place of each. `row left out`: what goes with them is left
+    out as well.
     """
 
     masked = "masked"
@@ -109,10 +117,12 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """One version. ``decide_by`` is the last day, inclusive, on which an existing account may put the answer off.
+    """One version. ``decide_by`` is the last day, inclusive, on which an existing account may put
+    the answer off.
 
-    ``questions`` are in the order of the file, which is the order in which they are asked. What follows from the fields
-    is worked out once for each version: every request asks it several times (`dict` holds it, and counts for no equality).
+    ``questions`` are in the order of the file, which is the order in which they are asked. What
+    follows from the fields is worked out once for each version: every request asks it several times
+    (`dict` holds it, and counts for no equality).
     """
 
     policy: str
@@ -173,7 +183,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     def authority_of(self, region: str | None) -> str | None:
         """The authority to complain to, where the version names one."""
-        return next((one.authority for one in terms_of(self.regions, region) if one.authority), None)
+        return next(
+            (one.authority for one in terms_of(self.regions, region) if one.authority), None
+        )
 
     def values_of(self, region: str | None) -> str:
         """Whose values hold for an account of ``region``, in words."""
@@ -208,7 +220,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             "origins": sorted(self.origins),
             "min_age": self.min_age,
             "recipients": sorted(self.recipients),
-            **({"regions": {one.region: one.document() for one in self.regions}} if self.regions else {}),
+            **(
+                {"regions": {one.region: one.document() for one in self.regions}}
+                if self.regions
+                else {}
+            ),
             # A default is not written: so a version without the key keeps its hash.
             **({"names": self.names.value} if self.names is NamesTerm.left_in else {}),
             **self._unread_languages(),
@@ -224,17 +240,23 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return {} if is_default else {"tool_results": self.tool_results.value}
 
     def _choice(self) -> dict[str, Any] | list[dict[str, Any]]:
-        """A single question named `training` is written in the short form, which is older: so its hash does not change."""
-        written_out = [{"question": asked.question, "covers": sorted(asked.covers)} for asked in self.questions]
+        """A single question named `training` is written in the short form, which is older: so its
+        hash does not change.
+        """
+        written_out = [
+            {"question": asked.question, "covers": sorted(asked.covers)} for asked in self.questions
+        ]
         return {"covers": written_out[0]["covers"]} if self.asks == (TRAINING,) else written_out
 
     def text(self) -> bytes:
-        """Its meaning as canonical JSON (RFC 8785), so that comments and order do not count: what third parties are
-        shown.
+        """Its meaning as canonical JSON (RFC 8785), so that comments and order do not count: what
+        third parties are shown.
 
         The order of the questions does not count either: it permits nothing.
         """
-        sorted_ = msgspec.structs.replace(self, questions=tuple(sorted(self.questions, key=lambda q: q.question)))
+        sorted_ = msgspec.structs.replace(
+            self, questions=tuple(sorted(self.questions, key=lambda q: q.question))
+        )
         return msgspec.json.encode(sorted_.document(), order="sorted")
 
     def sha256(self) -> bytes:
@@ -245,8 +267,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 class JointTerms(msgspec.Struct, frozen=True, kw_only=True):
     """What every version of a range allows: the strictest of each.
 
-    ``covers`` are the purposes by question, if all of the versions ask it; ``asked`` is the question that covers a
-    purpose in the last of them. ``some_whole`` and ``some_by_turn`` say which reaches occur among them.
+    ``covers`` are the purposes by question, if all of the versions ask it; ``asked`` is the
+    question that covers a purpose in the last of them. ``some_whole`` and ``some_by_turn`` say
+    which reaches occur among them.
     """
 
     plans: frozenset[str]
@@ -268,7 +291,9 @@ class JointTerms(msgspec.Struct, frozen=True, kw_only=True):
 def joint_terms(versions: Sequence[Policy]) -> JointTerms:
     """What all of ``versions`` allow; the last one is in force."""
     now = versions[-1]
-    everywhere = [{asked.question: asked.covers for asked in version.questions} for version in versions]
+    everywhere = [
+        {asked.question: asked.covers for asked in version.questions} for version in versions
+    ]
     return JointTerms(
         plans=frozenset.intersection(*(version.plans for version in versions)),
         surfaces=frozenset.intersection(*(version.surfaces for version in versions)),
@@ -294,7 +319,8 @@ def _sha256(policy: Policy) -> bytes:
 class Policies:
     """The versions in order of their first instant; a version is named by its place in this order.
 
-    Before the first version is effective its scope, periods and questions apply, and nobody is asked.
+    Before the first version is effective its scope, periods and questions apply, and nobody is
+    asked.
     """
 
     __slots__ = ("_effective", "_joint", "_material", "versions")
@@ -305,7 +331,8 @@ class Policies:
             raise ValueError("at least one policy version is needed")
         self._effective = [version.effective for version in self.versions]
         newest: int | None = None
-        self._material: list[int | None] = [None]  # the newest material one of the first so many versions
+        # the newest material one of the first so many versions
+        self._material: list[int | None] = [None]
         for number, version in enumerate(self.versions):
             newest = number if version.material else newest
             self._material.append(newest)
@@ -318,7 +345,9 @@ class Policies:
         return len(self.versions)
 
     def number(self, at: datetime) -> int:
-        """The version that applies at ``at``: the newest effective one, or the first before any is effective."""
+        """The version that applies at ``at``: the newest effective one, or the first before any is
+        effective.
+        """
         return max(0, bisect_right(self._effective, at) - 1)
 
     def in_force(self, at: datetime) -> Policy:
@@ -337,14 +366,19 @@ class Policies:
         return joint
 
     def replacing_names(self, number: int) -> Policy | None:
-        """The first version up to ``number`` under which names are replaced; None if each of them leaves names in.
+        """The first version up to ``number`` under which names are replaced; None if each of them
+        leaves names in.
 
         What was said under such a version may be in any later release, so one of them is enough.
         """
-        return next((one for one in self.versions[: number + 1] if one.names is NamesTerm.replaced), None)
+        return next(
+            (one for one in self.versions[: number + 1] if one.names is NamesTerm.replaced), None
+        )
 
     def leaves_out_rows(self, taken: int, number: int) -> bool:
-        """Whether a version from ``taken`` to ``number`` leaves out what goes with results that may not be used."""
+        """Whether a version from ``taken`` to ``number`` leaves out what goes with results that may
+        not be used.
+        """
         versions = self.versions[min(taken, number) : number + 1]
         return any(one.tool_results is ToolResultsTerm.row_left_out for one in versions)
 
@@ -354,7 +388,9 @@ class Policies:
 
 
 def load(path: Path) -> Policy:
-    """The policy in the file at ``path``, read strictly; InputError names file, line, key and fix."""
+    """The policy in the file at ``path``, read strictly; InputError names file, line, key and
+    fix.
+    """
     try:
         text = path.read_bytes()
     except OSError as error:
@@ -374,7 +410,9 @@ def parse(text: bytes, file: str) -> Policy:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or "not UTF-8 text"
-        raise InputError(f"is not YAML: {problem}", file=file, line=mark.line + 1 if mark else 0) from error
+        raise InputError(
+            f"is not YAML: {problem}", file=file, line=mark.line + 1 if mark else 0
+        ) from error
     lines: dict[str, int] = {}
     value = _Plain(lines, file).value(node, "")
     policy = read(value, file=file, lines=lines)
@@ -382,23 +420,35 @@ def parse(text: bytes, file: str) -> Policy:
     if policy.material and ends is not None and ends <= policy.effective:
         raise InputError(
             f"`{policy.decide_by}` is before `effective`",
-            "a material version leaves people at least its first day to decide, or has no `decide_by`",
-            file=file, line=lines.get("decide_by", 0), key="decide_by",
-        )  # fmt: skip
+            (
+                "a material version leaves people at least its first day to decide, or has no "
+                "`decide_by`"
+            ),
+            file=file,
+            line=lines.get("decide_by", 0),
+            key="decide_by",
+        )
     return policy
 
 
 def _check_depth(text: bytes, file: str) -> None:
-    """InputError for text that is nested deeper than any policy: composing it would exhaust the stack."""
+    """InputError for text that is nested deeper than any policy: composing it would exhaust the
+    stack.
+    """
     import yaml
 
     depth = 0
     for event in yaml.parse(text, Loader=yaml.CSafeLoader):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(
+            event, yaml.CollectionEndEvent
+        )
         if depth > DEPTH_MAX:
             line = event.start_mark.line + 1 if event.start_mark else 0
             raise InputError(
-                f"is nested deeper than {DEPTH_MAX} levels", "a policy has four at most", file=file, line=line
+                f"is nested deeper than {DEPTH_MAX} levels",
+                "a policy has four at most",
+                file=file,
+                line=line,
             )
 
 
@@ -423,12 +473,18 @@ def _preset_document(name: str) -> dict[str, Any]:
 def preset(name: str) -> Policy:
     """The preset of that name; InputError for an unknown one."""
     if name not in PRESETS:
-        raise InputError(f"`{name}` is not a preset", f"there are {', '.join(PRESETS)}", key="policy")
+        raise InputError(
+            f"`{name}` is not a preset", f"there are {', '.join(PRESETS)}", key="policy"
+        )
     return read(_preset_document(name), file=f"{name}.yaml")
 
 
-def extend(changes: Mapping[str, Any], *, file: str = "", lines: Mapping[str, int] | None = None) -> Policy:
-    """The preset that ``extends`` names with ``changes`` applied to it, key by key at every depth."""
+def extend(
+    changes: Mapping[str, Any], *, file: str = "", lines: Mapping[str, int] | None = None
+) -> Policy:
+    """The preset that ``extends`` names with ``changes`` applied to it, key by key at every
+    depth.
+    """
     rest = {key: value for key, value in changes.items() if key != "extends"}
     if "extends" not in changes:
         return read(rest, file=file, lines=lines)
@@ -468,7 +524,9 @@ def read(value: object, *, file: str = "", lines: Mapping[str, int] | None = Non
         regions=fields.regions("regions"),
         names=NamesTerm(fields.one_of("names", tuple(NamesTerm), default=NamesTerm.replaced)),
         unread_languages=UnreadLanguagesTerm(
-            fields.one_of("unread_languages", tuple(UnreadLanguagesTerm), default=UnreadLanguagesTerm.left_out)
+            fields.one_of(
+                "unread_languages", tuple(UnreadLanguagesTerm), default=UnreadLanguagesTerm.left_out
+            )
         ),
         tool_results=ToolResultsTerm(
             fields.one_of("tool_results", tuple(ToolResultsTerm), default=ToolResultsTerm.masked)
@@ -477,16 +535,22 @@ def read(value: object, *, file: str = "", lines: Mapping[str, int] | None = Non
 
 
 class _Fields:
-    """Takes the known keys of one mapping. An unknown one is reported first: a missing key is often a misspelt one."""
+    """Takes the known keys of one mapping. An unknown one is reported first: a missing key is often
+    a misspelt one.
+    """
 
-    def __init__(self, value: object, file: str, lines: Mapping[str, int], at: str, keys: tuple[str, ...]) -> None:
+    def __init__(
+        self, value: object, file: str, lines: Mapping[str, int], at: str, keys: tuple[str, ...]
+    ) -> None:
         self._file, self._lines, self._at = file, lines, at
         if not isinstance(value, Mapping):
             raise self._wrong("", "is not a mapping of keys", "write `key: value` lines")
         self._value = value
         for key in value:
             if key not in keys:
-                raise self._wrong(str(key), "is not a key of a policy", f"keys here are {', '.join(keys)}")
+                raise self._wrong(
+                    str(key), "is not a key of a policy", f"keys here are {', '.join(keys)}"
+                )
 
     def _wrong(self, key: str, message: str, mend: str) -> InputError:
         """An error at the key's line, or, if the key is missing, at that of its mapping."""
@@ -501,7 +565,9 @@ class _Fields:
 
     def inner(self, key: str, keys: tuple[str, ...]) -> _Fields:
         value = self._take(key, "write a mapping")
-        return _Fields(value, self._file, self._lines, f"{self._at}.{key}" if self._at else key, keys)
+        return _Fields(
+            value, self._file, self._lines, f"{self._at}.{key}" if self._at else key, keys
+        )
 
     def text(self, key: str) -> str:
         value = self._take(key, 'write a name, in quotes if it looks like a date: "2025-08-28"')
@@ -520,7 +586,9 @@ class _Fields:
             return default
         value = self._take(key, f"write {' or '.join(words)}")
         if value not in words:
-            raise self._wrong(key, f"`{value}` is not one of {', '.join(words)}", f"write {' or '.join(words)}")
+            raise self._wrong(
+                key, f"`{value}` is not one of {', '.join(words)}", f"write {' or '.join(words)}"
+            )
         return cast("str", value)
 
     def names(self, key: str, *, empty: bool = False) -> frozenset[str]:
@@ -537,7 +605,9 @@ class _Fields:
         """A list of questions; a mapping without one is the question `training`."""
         value = self._take(key, "write a list: [{question: training, covers: [improve_models]}]")
         if not isinstance(value, list):
-            return (Question(question=TRAINING, covers=self.inner(key, ("covers",)).names("covers")),)
+            return (
+                Question(question=TRAINING, covers=self.inner(key, ("covers",)).names("covers")),
+            )
         if not value:
             raise self._wrong(key, "asks nothing", "ask at least one question")
         found = tuple(self._question(f"{key}[{place}]", item) for place, item in enumerate(value))
@@ -557,23 +627,33 @@ class _Fields:
         question = fields.text("question")
         if QUESTION.fullmatch(question) is None:
             raise fields._wrong(
-                "question", f"`{question}` is no name of a question", f"it must match {QUESTION.pattern}"
+                "question",
+                f"`{question}` is no name of a question",
+                f"it must match {QUESTION.pattern}",
             )
         return Question(question=question, covers=fields.names("covers"))
 
     def regions(self, key: str) -> tuple[RegionTerms, ...]:
-        """What is said of single regions, in the order of their codes; none where the key is missing."""
+        """What is said of single regions, in the order of their codes; none where the key is
+        missing.
+        """
         if key not in self._value:
             return ()
         value = self._value[key]
         if not isinstance(value, Mapping) or not value or len(value) > REGIONS_MAX:
-            raise self._wrong(key, "is not a mapping of regions", "write `DE: {min_age: 16}`, or leave it out")
-        return tuple(self._region(f"{key}.{name}", name, said) for name, said in sorted(value.items()))
+            raise self._wrong(
+                key, "is not a mapping of regions", "write `DE: {min_age: 16}`, or leave it out"
+            )
+        return tuple(
+            self._region(f"{key}.{name}", name, said) for name, said in sorted(value.items())
+        )
 
     def _region(self, at: str, name: str, said: object) -> RegionTerms:
         if REGION.fullmatch(name) is None or name[:2] not in COUNTRIES:
             raise self._wrong(
-                at, f"`{name}` is no code of ISO 3166", "write a country as DE, or a part of one as US-CA"
+                at,
+                f"`{name}` is no code of ISO 3166",
+                "write a country as DE, or a part of one as US-CA",
             )
         fields = _Fields(said, self._file, self._lines, at, REGION_KEYS)
         if not fields._value:
@@ -581,7 +661,9 @@ class _Fields:
         return RegionTerms(
             region=name,
             min_age=fields.age("min_age") if "min_age" in fields._value else UNSET,
-            languages=fields.ordered("languages", LANGUAGE, "is not a language tag", "write it as de or pt-BR"),
+            languages=fields.ordered(
+                "languages", LANGUAGE, "is not a language tag", "write it as de or pt-BR"
+            ),
             authority=fields.text("authority") if "authority" in fields._value else None,
         )
 
@@ -601,7 +683,9 @@ class _Fields:
         try:
             return parse_period(value if isinstance(value, str) else repr(value))
         except ValueError as error:
-            raise self._wrong(key, str(error), "periods have one unit: days D, weeks W, months M or years Y") from None
+            raise self._wrong(
+                key, str(error), "periods have one unit: days D, weeks W, months M or years Y"
+            ) from None
 
     def instant(self, key: str) -> datetime:
         value = self._take(key, "write a day: 2025-08-28")
@@ -616,15 +700,23 @@ class _Fields:
             try:
                 value = date.fromisoformat(value)
             except ValueError:
-                raise self._wrong(key, f"`{value}` is not a day", "write a day that exists: 2025-09-28") from None
+                raise self._wrong(
+                    key, f"`{value}` is not a day", "write a day that exists: 2025-09-28"
+                ) from None
         if isinstance(value, datetime) or not isinstance(value, date | None):
-            raise self._wrong(key, f"`{value}` is not a day", "write a day without a time: 2025-09-28")
+            raise self._wrong(
+                key, f"`{value}` is not a day", "write a day without a time: 2025-09-28"
+            )
         return value
 
     def age(self, key: str) -> int | None:
         value = self._value.get(key)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= AGE_MAX):
-            raise self._wrong(key, f"`{value}` is not an age", "write whole years, or null where age is not asked")
+        if value is not None and (
+            isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= AGE_MAX
+        ):
+            raise self._wrong(
+                key, f"`{value}` is not an age", "write whole years, or null where age is not asked"
+            )
         return value
 
 
@@ -638,7 +730,8 @@ def _laid_over(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, A
 
 
 class _Plain:
-    """The plain values of composed YAML nodes; records the line of each key, and refuses a duplicate.
+    """The plain values of composed YAML nodes; records the line of each key, and refuses a
+    duplicate.
 
     An alias is refused too: the meaning of a policy must be readable where it is written.
     """
@@ -663,8 +756,11 @@ class _Plain:
             return yaml.SafeLoader("").construct_object(node, deep=True)
         except ValueError:  # an impossible date, such as 30 February
             return node.value
-        except (yaml.YAMLError, AttributeError):  # AttributeError: PyYAML's, for a tag that the text does not fit
-            raise self._wrong(node, at, f"has the tag `{node.tag}`", "write it without a tag") from None
+        # AttributeError: PyYAML's, for a tag that the text does not fit
+        except (yaml.YAMLError, AttributeError):
+            raise self._wrong(
+                node, at, f"has the tag `{node.tag}`", "write it without a tag"
+            ) from None
 
     def _item(self, node: yaml.Node, at: str, place: int) -> object:
         """One item of a list; the keys of a mapping in it are named by its place."""
@@ -680,7 +776,9 @@ class _Plain:
         result: dict[str, object] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
-                raise self._wrong(key_node, at, "holds a key that is not a name", "write `key: value` lines")
+                raise self._wrong(
+                    key_node, at, "holds a key that is not a name", "write `key: value` lines"
+                )
             key = str(key_node.value)
             full = f"{at}.{key}" if at else key
             if key in result:

@@ -1,9 +1,10 @@
 """From events to state: what each event does to an account, a conversation and its dates.
 
-Pure functions from state to state. Those that end grants return `Ending`s: which grants ended, and to which date
-content is shortened that only they kept useful. `after_ending` and `feedback_after` apply one to a conversation and to
-feedback in its scope. Callers bring the account to the moment first (`advance`), pass times that never decrease along
-the order, and fold an account's events one by one.
+Pure functions from state to state. Those that end grants return `Ending`s: which grants ended, and
+to which date content is shortened that only they kept useful. `after_ending` and `feedback_after`
+apply one to a conversation and to feedback in its scope. Callers bring the account to the moment
+first (`advance`), pass times that never decrease along the order, and fold an account's events one
+by one.
 
     advance  versions that became effective: each ends, at its first instant, the grants it does not allow
     stamp    the conditions when a turn was taken, and the grants it was given under
@@ -90,8 +91,8 @@ class Refusal(StrEnum):
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
     """Grants that ended together. ``account`` is its state right afterwards.
 
-    In the conversations in their scopes, each segment that is then useless is shortened to at most ``content_until``,
-    and all feedback that may then not be used to at most ``feedback_until``.
+    In the conversations in their scopes, each segment that is then useless is shortened to at most
+    ``content_until``, and all feedback that may then not be used to at most ``feedback_until``.
     """
 
     cause: EndingCause
@@ -107,8 +108,8 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountChange(msgspec.Struct, frozen=True, kw_only=True):
-    """An account after an event, and what the event ended. ``all_until``: the date to which a closure shortens
-    everything.
+    """An account after an event, and what the event ended. ``all_until``: the date to which a
+    closure shortens everything.
     """
 
     account: AccountState
@@ -117,8 +118,8 @@ class AccountChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """The effect of a choice on one question: ``grant`` began or was affirmed, ``kept`` were named by a no and
-    affirmed.
+    """The effect of a choice on one question: ``grant`` began or was affirmed, ``kept`` were named
+    by a no and affirmed.
     """
 
     question: str
@@ -143,7 +144,9 @@ class ChoiceOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeptOut(msgspec.Struct, frozen=True, kw_only=True):
-    """An account and a conversation after it was kept out, and the grants for it alone, which ended."""
+    """An account and a conversation after it was kept out, and the grants for it alone, which
+    ended.
+    """
 
     account: AccountState
     conversation: ConversationState
@@ -161,12 +164,18 @@ class TurnTaken(msgspec.Struct, frozen=True, kw_only=True):
 def open_account(
     policies: Policies, at: datetime, plan: str, age: int | None, opened_at: datetime | None = None
 ) -> AccountState:
-    """An account that becomes known at ``at``. ``opened_at``, which the gate uses, is when the host had opened it."""
-    return AccountState(plan=plan, age=age, opened_at=min(opened_at or at, at), last_at=at, seen=policies.number(at))
+    """An account that becomes known at ``at``. ``opened_at``, which the gate uses, is when the host
+    had opened it.
+    """
+    return AccountState(
+        plan=plan, age=age, opened_at=min(opened_at or at, at), last_at=at, seen=policies.number(at)
+    )
 
 
 def advance(account: AccountState, policies: Policies, at: datetime) -> AccountChange:
-    """The account at ``at``: each version that became effective since then ends the grants that it does not allow."""
+    """The account at ``at``: each version that became effective since then ends the grants that it
+    does not allow.
+    """
     endings: list[Ending] = []
     now = policies.number(at)
     for number in range(account.seen + 1, now + 1):
@@ -181,10 +190,12 @@ def advance(account: AccountState, policies: Policies, at: datetime) -> AccountC
 
 
 def pass_versions(account: AccountState, policies: Policies, at: datetime) -> AccountChange:
-    """`advance` by a background pass, which is no event: the account's newest one is what a version ended, if it did.
+    """`advance` by a background pass, which is no event: the account's newest one is what a version
+    ended, if it did.
 
-    Recorded history can so follow from before the pass. An event of before a version that was passed takes the account
-    back to the version in force then (`seen`), and the later ones end what it began.
+    Recorded history can so follow from before the pass. An event of before a version that was
+    passed takes the account back to the version in force then (`seen`), and the later ones end what
+    it began.
     """
     passed = advance(account, policies, at)
     last_at = max([account.last_at, *(ending.at for ending in passed.endings)])
@@ -199,14 +210,20 @@ def set_plan(account: AccountState, policies: Policies, at: datetime, plan: str)
     return AccountChange(account=account, endings=endings)
 
 
-def set_age(account: AccountState, policies: Policies, at: datetime, age: int | None) -> AccountChange:
+def set_age(
+    account: AccountState, policies: Policies, at: datetime, age: int | None
+) -> AccountChange:
     """The age given by the host, which always applies."""
     account = replace(account, age=age)
     return _aged(account, policies, at)
 
 
-def set_region(account: AccountState, policies: Policies, at: datetime, region: str | None) -> AccountChange:
-    """The region given by the host. What was said before is judged by the new one from now on, as by a new age."""
+def set_region(
+    account: AccountState, policies: Policies, at: datetime, region: str | None
+) -> AccountChange:
+    """The region given by the host. What was said before is judged by the new one from now on, as
+    by a new age.
+    """
     return _aged(replace(account, region=region), policies, at)
 
 
@@ -219,23 +236,33 @@ def _aged(account: AccountState, policies: Policies, at: datetime) -> AccountCha
 
 
 def close_account(account: AccountState, policies: Policies, at: datetime) -> AccountChange:
-    """A closure ends every grant and puts everything under `keep.deleted`; dates are only shortened, also the second
-    time.
+    """A closure ends every grant and puts everything under `keep.deleted`; dates are only
+    shortened, also the second time.
     """
     closed = replace(account, closed_at=account.closed_at or at, grants=())
     endings = _endings(closed, policies, at, EndingCause.closed, account.grants)
-    return AccountChange(account=closed, endings=endings, all_until=policies.in_force(at).keep.deleted.after(at))
+    return AccountChange(
+        account=closed, endings=endings, all_until=policies.in_force(at).keep.deleted.after(at)
+    )
 
 
 def choose(
-    account: AccountState, policies: Policies, at: datetime, allow: bool, *, question: str | None = None,
-    scope: GrantScope = WHOLE_ACCOUNT, conversation: ConversationState | None = None, keep: Collection[GrantScope] = (),
+    account: AccountState,
+    policies: Policies,
+    at: datetime,
+    allow: bool,
+    *,
+    question: str | None = None,
+    scope: GrantScope = WHOLE_ACCOUNT,
+    conversation: ConversationState | None = None,
+    keep: Collection[GrantScope] = (),
     age: int | None = None,
-) -> ChoiceOutcome:  # fmt: skip
-    """The result of a choice. An age given with it sets or lowers the known one first, even if the rest has no effect.
+) -> ChoiceOutcome:
+    """The result of a choice. An age given with it sets or lowers the known one first, even if the
+    rest has no effect.
 
-    ``conversation`` is the one that the scope names, None if the account has none of that name; a project that there is
-    not has the name `NOTHING`.
+    ``conversation`` is the one that the scope names, None if the account has none of that name; a
+    project that there is not has the name `NOTHING`.
     """
     if scope != WHOLE_ACCOUNT and not allow:
         raise ValueError("a no is for the account: what is in a scope is kept out")
@@ -266,17 +293,27 @@ def choose(
     return ChoiceOutcome(account=account, answers=tuple(answers), endings=endings)
 
 
-def take_age(account: AccountState, policies: Policies, at: datetime, age: int | None) -> AccountChange:
-    """The age that came with a choice: it sets an unknown one or lowers the known one, and never raises it."""
+def take_age(
+    account: AccountState, policies: Policies, at: datetime, age: int | None
+) -> AccountChange:
+    """The age that came with a choice: it sets an unknown one or lowers the known one, and never
+    raises it.
+    """
     if age is None or (account.age is not None and age >= account.age):
         return AccountChange(account=account)
     return set_age(account, policies, at, age)
 
 
 def _refused(
-    account: AccountState, policies: Policies, at: datetime, question: str, keep: frozenset[GrantScope]
+    account: AccountState,
+    policies: Policies,
+    at: datetime,
+    question: str,
+    keep: frozenset[GrantScope],
 ) -> tuple[AccountState, Answer, tuple[Ending, ...]]:
-    """A no for the account ends the question's grants of every scope, except those that it names."""
+    """A no for the account ends the question's grants of every scope, except those that it
+    names.
+    """
     of = [grant for grant in account.grants if grant.question == question]
     kept = tuple(grant for grant in of if grant.scope in keep and grant.scope != WHOLE_ACCOUNT)
     ended = tuple(grant for grant in of if grant not in kept)
@@ -289,21 +326,31 @@ def _refused(
     return account, answer, _endings(account, policies, at, EndingCause.refused, ended)
 
 
-def _allowed(account: AccountState, policies: Policies, at: datetime, question: str) -> tuple[AccountState, Answer]:
+def _allowed(
+    account: AccountState, policies: Policies, at: datetime, question: str
+) -> tuple[AccountState, Answer]:
     because = _out_of_reach(account, policies, at)
     if because is not None:
         return account, _nothing(question, WHOLE_ACCOUNT, because)
-    account = _standing(account, Standing(question, GrantStanding.granted, policies.number(at), True))
+    account = _standing(
+        account, Standing(question, GrantStanding.granted, policies.number(at), True)
+    )
     grant = account.grant(question)
     if grant is not None:
-        return account, Answer(question=question, scope=WHOLE_ACCOUNT, effect=Effect.affirmed, grant=grant)
+        return account, Answer(
+            question=question, scope=WHOLE_ACCOUNT, effect=Effect.affirmed, grant=grant
+        )
     return _begun(account, question, WHOLE_ACCOUNT)
 
 
 def _allowed_within(
-    account: AccountState, policies: Policies, at: datetime, question: str, scope: GrantScope,
+    account: AccountState,
+    policies: Policies,
+    at: datetime,
+    question: str,
+    scope: GrantScope,
     conversation: ConversationState | None,
-) -> tuple[AccountState, Answer]:  # fmt: skip
+) -> tuple[AccountState, Answer]:
     """A yes for a project or a conversation, which does not count as an answer to a version."""
     because = _out_of_reach(account, policies, at)
     if because is None and gate(account, policies, at) is not Gate.open:
@@ -312,7 +359,11 @@ def _allowed_within(
         because = _cannot_be_given(account, at, scope, conversation)
     if because is None:
         covering = {scope, WHOLE_ACCOUNT}
-        if scope.kind is ScopeKind.conversation and conversation is not None and conversation.project:
+        if (
+            scope.kind is ScopeKind.conversation
+            and conversation is not None
+            and conversation.project
+        ):
             covering.add(GrantScope(ScopeKind.project, conversation.project))
         if any(grant.question == question and grant.scope in covering for grant in account.grants):
             because = NoEffect.covered
@@ -366,13 +417,19 @@ def _standing(account: AccountState, standing: Standing) -> AccountState:
 
 
 def _without(account: AccountState, ended: Collection[Grant]) -> AccountState:
-    return replace(account, grants=tuple(grant for grant in account.grants if grant not in ended)) if ended else account
+    return (
+        replace(account, grants=tuple(grant for grant in account.grants if grant not in ended))
+        if ended
+        else account
+    )
 
 
 def _lapsed(
     account: AccountState, policies: Policies, at: datetime, over: tuple[Grant, ...]
 ) -> tuple[AccountState, tuple[Ending, ...]]:
-    """Grants lapse, and for the account's own grants the answer is cleared; a refusal is not a grant and stays."""
+    """Grants lapse, and for the account's own grants the answer is cleared; a refusal is not a
+    grant and stays.
+    """
     for grant in over:
         if grant.scope == WHOLE_ACCOUNT:
             account = _standing(account, Standing(grant.question, GrantStanding.lapsed, None, True))
@@ -381,7 +438,11 @@ def _lapsed(
 
 
 def _endings(
-    account: AccountState, policies: Policies, at: datetime, cause: EndingCause, ended: tuple[Grant, ...]
+    account: AccountState,
+    policies: Policies,
+    at: datetime,
+    cause: EndingCause,
+    ended: tuple[Grant, ...],
 ) -> tuple[Ending, ...]:
     if not ended:
         return ()
@@ -397,17 +458,23 @@ def _endings(
     return (ending,)
 
 
-def after_ending(ending: Ending, conversation: ConversationState, policies: Policies) -> ConversationState:
+def after_ending(
+    ending: Ending, conversation: ConversationState, policies: Policies
+) -> ConversationState:
     """A conversation in the scope of a grant that ended: what is useless now is shortened."""
     account, at = ending.account, ending.at
     segments = tuple(
-        segment if is_useful(account, conversation, segment, policies, at) else nearer(segment, ending.content_until)
+        segment
+        if is_useful(account, conversation, segment, policies, at)
+        else nearer(segment, ending.content_until)
         for segment in conversation.segments
     )
     return replace(conversation, segments=segments)
 
 
-def feedback_after(ending: Ending, conversation: ConversationState, feedback: Feedback, policies: Policies) -> Feedback:
+def feedback_after(
+    ending: Ending, conversation: ConversationState, feedback: Feedback, policies: Policies
+) -> Feedback:
     """Feedback on a conversation in the scope of a grant that ended."""
     usable = decide_feedback(ending.account, conversation, feedback, policies, ending.at).use
     return feedback if usable else nearer(feedback, ending.feedback_until)
@@ -424,9 +491,15 @@ def _is_within(conversation: ConversationState, scope: GrantScope) -> bool:
 
 
 def current_grant(
-    account: AccountState, conversation: ConversationState, policies: Policies, at: datetime, question: str
+    account: AccountState,
+    conversation: ConversationState,
+    policies: Policies,
+    at: datetime,
+    question: str,
 ) -> int | None:
-    """The grant that a user's in-scope turn of this conversation, taken now, would be given for the question."""
+    """The grant that a user's in-scope turn of this conversation, taken now, would be given for the
+    question.
+    """
     grant = account.grant_for(question, conversation)
     if grant is None or is_stale(account, policies, at, question):
         return None
@@ -435,7 +508,11 @@ def current_grant(
 
 def _takes_grants(account: AccountState, conversation: ConversationState, version: Policy) -> bool:
     """Whether what is said in this conversation now may be under a grant at all."""
-    return not (version.refuses_age(account.age, account.region) or conversation.incognito or conversation.narrowed)
+    return not (
+        version.refuses_age(account.age, account.region)
+        or conversation.incognito
+        or conversation.narrowed
+    )
 
 
 def is_stale(account: AccountState, policies: Policies, at: datetime, question: str) -> bool:
@@ -492,7 +569,11 @@ def _is_under(mark: Stamp | None, grant: int, conversation: ConversationState) -
 
 
 def refusal(
-    account: AccountState, conversation: ConversationState | None, policies: Policies, at: datetime, role: TurnRole
+    account: AccountState,
+    conversation: ConversationState | None,
+    policies: Policies,
+    at: datetime,
+    role: TurnRole,
 ) -> Refusal | None:
     """Why a live turn would not be accepted now, or None."""
     over = refusal_of_history(account, conversation)
@@ -505,8 +586,12 @@ def refusal(
     return None
 
 
-def refusal_of_history(account: AccountState, conversation: ConversationState | None) -> Refusal | None:
-    """Why a recorded turn is not accepted, or None: it was accepted then, whatever the gate would answer now."""
+def refusal_of_history(
+    account: AccountState, conversation: ConversationState | None
+) -> Refusal | None:
+    """Why a recorded turn is not accepted, or None: it was accepted then, whatever the gate would
+    answer now.
+    """
     if account.closed_at is not None:
         return Refusal.closed
     if conversation is not None and conversation.deleted_at is not None:
@@ -515,42 +600,77 @@ def refusal_of_history(account: AccountState, conversation: ConversationState | 
 
 
 def begin(
-    account: AccountState, *, name: str = "", project: str = "", incognito: bool = False,
-    kind: ConversationKind = ConversationKind.chat, narrow: bool = False,
-) -> ConversationState:  # fmt: skip
-    """A conversation before its first turn, which determines these fields; in a project that is kept out it begins kept
-    out.
+    account: AccountState,
+    *,
+    name: str = "",
+    project: str = "",
+    incognito: bool = False,
+    kind: ConversationKind = ConversationKind.chat,
+    narrow: bool = False,
+) -> ConversationState:
+    """A conversation before its first turn, which determines these fields; in a project that is
+    kept out it begins kept out.
     """
     narrowed = narrow or (bool(project) and project in account.kept_out)
-    return ConversationState(name=name, project=project, incognito=incognito, kind=kind, narrowed=narrowed)
+    return ConversationState(
+        name=name, project=project, incognito=incognito, kind=kind, narrowed=narrowed
+    )
 
 
 def say(
-    account: AccountState, conversation: ConversationState, policies: Policies, at: datetime, role: TurnRole,
-    surface: str, origin: str, *, is_erased: bool = False,
-) -> TurnTaken:  # fmt: skip
-    """The conversation with one more turn: stamped, in a segment, and every unexpired segment dated again.
+    account: AccountState,
+    conversation: ConversationState,
+    policies: Policies,
+    at: datetime,
+    role: TurnRole,
+    surface: str,
+    origin: str,
+    *,
+    is_erased: bool = False,
+) -> TurnTaken:
+    """The conversation with one more turn: stamped, in a segment, and every unexpired segment dated
+    again.
 
-    ``is_erased``: the key of its last segment is destroyed, though the turn is from before that segment's end. Live
-    callers call `refusal` first. A turn after an expired segment begins a new one even with the same stamp: the key of
-    the expired segment is destroyed, so nothing can be added to it.
+    ``is_erased``: the key of its last segment is destroyed, though the turn is from before that
+    segment's end. Live callers call `refusal` first. A turn after an expired segment begins a new
+    one even with the same stamp: the key of the expired segment is destroyed, so nothing can be
+    added to it.
     """
     mark = stamp(account, conversation, policies, at, role, surface)
-    longer = _with_turn(conversation, mark, at, role, origin, is_alive=not is_erased and _is_alive(conversation, at))
+    longer = _with_turn(
+        conversation, mark, at, role, origin, is_alive=not is_erased and _is_alive(conversation, at)
+    )
     return _taken(redate(account, longer, policies, at))
 
 
 def say_late(
-    account: AccountState, conversation: ConversationState, policies: Policies, at: datetime, role: TurnRole,
-    surface: str, origin: str, *, now: datetime, is_erased: bool = False,
-) -> TurnTaken:  # fmt: skip
-    """The conversation with a recorded turn of ``at``, before its account's newest event, and not before its own last turn.
+    account: AccountState,
+    conversation: ConversationState,
+    policies: Policies,
+    at: datetime,
+    role: TurnRole,
+    surface: str,
+    origin: str,
+    *,
+    now: datetime,
+    is_erased: bool = False,
+) -> TurnTaken:
+    """The conversation with a recorded turn of ``at``, before its account's newest event, and not
+    before its own last turn.
 
-    It is under no grant, whatever is in force at ``now``, and dated by its own time. What is there already keeps its dates.
+    It is under no grant, whatever is in force at ``now``, and dated by its own time. What is there
+    already keeps its dates.
     """
     nobody = replace(account, grants=())
     mark = stamp(nobody, conversation, policies, at, role, surface)
-    longer = _with_turn(conversation, mark, at, role, origin, is_alive=not is_erased and _is_alive(conversation, now))
+    longer = _with_turn(
+        conversation,
+        mark,
+        at,
+        role,
+        origin,
+        is_alive=not is_erased and _is_alive(conversation, now),
+    )
     keep = policies.in_force(at).keep
     until = (keep.incognito if conversation.incognito else keep.opted_out).after(at)
     *others, last = longer.segments
@@ -563,13 +683,23 @@ def _is_alive(conversation: ConversationState, at: datetime) -> bool:
 
 
 def _taken(conversation: ConversationState) -> TurnTaken:
-    return TurnTaken(conversation=conversation, turn=conversation.turns, segment=len(conversation.segments) - 1)
+    return TurnTaken(
+        conversation=conversation, turn=conversation.turns, segment=len(conversation.segments) - 1
+    )
 
 
 def _with_turn(
-    conversation: ConversationState, mark: Stamp, at: datetime, role: TurnRole, origin: str, *, is_alive: bool
+    conversation: ConversationState,
+    mark: Stamp,
+    at: datetime,
+    role: TurnRole,
+    origin: str,
+    *,
+    is_alive: bool,
 ) -> ConversationState:
-    """The conversation with one more turn, in the last segment if that has the same stamp and is alive."""
+    """The conversation with one more turn, in the last segment if that has the same stamp and is
+    alive.
+    """
     number = conversation.turns + 1
     segments = list(conversation.segments)
     last = segments[-1] if segments else None
@@ -577,7 +707,9 @@ def _with_turn(
     if last is not None and last.stamp == mark and is_alive:
         origins = last.origins if origin in last.origins else last.origins | {origin}
         has_user = last.has_user or spoke
-        segments[-1] = replace(last, last_turn=number, last_at=at, has_user=has_user, origins=origins)
+        segments[-1] = replace(
+            last, last_turn=number, last_at=at, has_user=has_user, origins=origins
+        )
     else:
         undated = at + timedelta.resolution  # not yet expired; `redate` gives the date
         segments.append(
@@ -597,7 +729,9 @@ def _with_turn(
 def redate(
     account: AccountState, conversation: ConversationState, policies: Policies, at: datetime
 ) -> ConversationState:
-    """The dates that a turn taken at ``at`` sets: long for what the rule permits then, short for everything else."""
+    """The dates that a turn taken at ``at`` sets: long for what the rule permits then, short for
+    everything else.
+    """
     version = policies.in_force(at)
     keep = version.keep
     out = (keep.incognito if conversation.incognito else keep.opted_out).after(at)
@@ -621,9 +755,11 @@ def delete(conversation: ConversationState, policies: Policies, at: datetime) ->
     return shortened(deleted, policies.in_force(at).keep.deleted.after(at))
 
 
-def narrow(account: AccountState, conversation: ConversationState, policies: Policies, at: datetime) -> KeptOut:
-    """Keeps the conversation out from now on, and ends the grants for it alone; changes nothing if it is already out or
-    deleted.
+def narrow(
+    account: AccountState, conversation: ConversationState, policies: Policies, at: datetime
+) -> KeptOut:
+    """Keeps the conversation out from now on, and ends the grants for it alone; changes nothing if
+    it is already out or deleted.
     """
     if conversation.narrowed or conversation.deleted_at is not None:
         return KeptOut(account=account, conversation=conversation)
@@ -644,26 +780,45 @@ def widen(conversation: ConversationState) -> ConversationState:
     return replace(conversation, narrowed=False)
 
 
-def keep_project_out(account: AccountState, policies: Policies, at: datetime, project: str) -> AccountChange:
-    """The project's later conversations begin kept out, and its own grants end; the caller narrows each existing one."""
+def keep_project_out(
+    account: AccountState, policies: Policies, at: datetime, project: str
+) -> AccountChange:
+    """The project's later conversations begin kept out, and its own grants end; the caller narrows
+    each existing one.
+    """
     own = GrantScope(ScopeKind.project, project)
     ended = tuple(grant for grant in account.grants if grant.scope == own)
     account = replace(_without(account, ended), kept_out=account.kept_out | {project})
-    return AccountChange(account=account, endings=_endings(account, policies, at, EndingCause.narrowed, ended))
+    return AccountChange(
+        account=account, endings=_endings(account, policies, at, EndingCause.narrowed, ended)
+    )
 
 
 def let_project_in(account: AccountState, project: str) -> AccountState:
-    """The project's later conversations no longer begin kept out; those that are kept out stay so."""
-    return replace(account, kept_out=account.kept_out - {project}) if project in account.kept_out else account
-
-
-def flag(account: AccountState, conversation: ConversationState, policies: Policies, at: datetime) -> ConversationState:
-    """Flags what has been said so far; changes nothing on a closed account or deleted content, or if everything has
-    expired.
-
-    A segment that expired under an earlier flag keeps that flag's date, so the copy ends with the latest of them.
+    """The project's later conversations no longer begin kept out; those that are kept out stay
+    so.
     """
-    if account.closed_at is not None or conversation.deleted_at is not None or conversation.content_until <= at:
+    return (
+        replace(account, kept_out=account.kept_out - {project})
+        if project in account.kept_out
+        else account
+    )
+
+
+def flag(
+    account: AccountState, conversation: ConversationState, policies: Policies, at: datetime
+) -> ConversationState:
+    """Flags what has been said so far; changes nothing on a closed account or deleted content, or
+    if everything has expired.
+
+    A segment that expired under an earlier flag keeps that flag's date, so the copy ends with the
+    latest of them.
+    """
+    if (
+        account.closed_at is not None
+        or conversation.deleted_at is not None
+        or conversation.content_until <= at
+    ):
         return conversation
     until = policies.in_force(at).keep.flagged.after(at)
     marked = tuple(
@@ -676,7 +831,8 @@ def flag(account: AccountState, conversation: ConversationState, policies: Polic
 
 def unflag(conversation: ConversationState) -> ConversationState:
     unmarked = tuple(
-        s if s.safety_until is None else replace(s, flagged_turn=0, safety_until=None) for s in conversation.segments
+        s if s.safety_until is None else replace(s, flagged_turn=0, safety_until=None)
+        for s in conversation.segments
     )
     return replace(conversation, safety_until=None, segments=unmarked)
 
@@ -692,14 +848,24 @@ def unhold(conversation: ConversationState, matter: str) -> ConversationState:
 
 
 def feedback(
-    account: AccountState, conversation: ConversationState, policies: Policies, at: datetime, share: Share
+    account: AccountState,
+    conversation: ConversationState,
+    policies: Policies,
+    at: datetime,
+    share: Share,
 ) -> Feedback | None:
     """The feedback given now, with its date; None if none can be given."""
-    if account.closed_at is not None or conversation.deleted_at is not None or conversation.content_until <= at:
+    if (
+        account.closed_at is not None
+        or conversation.deleted_at is not None
+        or conversation.content_until <= at
+    ):
         return None
     version = policies.in_force(at)
     question = version.question_of(IMPROVE)
-    grant = None if question is None else current_grant(account, conversation, policies, at, question)
+    grant = (
+        None if question is None else current_grant(account, conversation, policies, at, question)
+    )
     given = Feedback(
         share=Share.rating if conversation.incognito else share,
         version=policies.number(at),

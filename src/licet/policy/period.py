@@ -1,7 +1,8 @@
 """Instants and periods of time: aware UTC only, ISO 8601 periods of one unit.
 
-``P30D`` is 30 x 86,400 seconds, ``P2W`` fourteen days; ``P5Y`` and ``P6M`` are calendar years and months, a day
-that the target month lacks falling back to its last (29 February + P5Y is 28 February).
+``P30D`` is 30 x 86,400 seconds, ``P2W`` fourteen days; ``P5Y`` and ``P6M`` are calendar years and
+months, a day that the target month lacks falling back to its last (29 February + P5Y is 28
+February).
 """
 
 from __future__ import annotations
@@ -80,8 +81,8 @@ def parse_period(text: str) -> Period:
 def instant(value: object) -> datetime:
     """The aware UTC instant that ``value`` means; a plain date means its first instant.
 
-    Takes a date, an aware datetime, or the text of either (RFC 3339). ValueError for a time without an offset: the
-    instant that it means cannot be known, and a guess would move a deadline.
+    Takes a date, an aware datetime, or the text of either (RFC 3339). ValueError for a time without
+    an offset: the instant that it means cannot be known, and a guess would move a deadline.
     """
     if isinstance(value, str):
         value = _parsed(value)
@@ -103,7 +104,9 @@ def _parsed(text: str) -> date | datetime:
     try:
         return date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"`{text}` is not a time: write 2025-09-01T09:00:00Z or 2025-09-01") from None
+        raise ValueError(
+            f"`{text}` is not a time: write 2025-09-01T09:00:00Z or 2025-09-01"
+        ) from None
 
 
 def _months_after(at: datetime, months: int) -> datetime:

@@ -1,9 +1,10 @@
 """The plain value of a large YAML text, built from parser events as they arrive.
 
-Loading everything at once builds a tree of nodes first, and most of the time goes into garbage-collecting that tree;
-case files repeat few scalars very often, so each is resolved once. Measured on 10,000 cases (8 MB): 1 s against 7 s.
-The values are those of the safe loader, except that an impossible date stays text, so that the caller can name its
-place, and an alias inside the value that it names is an error.
+Loading everything at once builds a tree of nodes first, and most of the time goes into
+garbage-collecting that tree; case files repeat few scalars very often, so each is resolved once.
+Measured on 10,000 cases (8 MB): 1 s against 7 s. The values are those of the safe loader, except
+that an impossible date stays text, so that the caller can name its place, and an alias inside the
+value that it names is an error.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ _MERGE = "<<"
 
 
 def plain(text: bytes) -> object:
-    """The value of the one document in ``text``, None for none; yaml.YAMLError or UnicodeDecodeError."""
+    """The value of the one document in ``text``, None for none; yaml.YAMLError or
+    UnicodeDecodeError.
+    """
     events = iter(yaml.parse(text, Loader=yaml.CSafeLoader))
     documents = 0
     value: object = None
@@ -33,7 +36,9 @@ def plain(text: bytes) -> object:
     return value
 
 
-def _value(event: yaml.Event, events: Iterator[yaml.Event], anchors: dict[str, object], depth: int) -> object:
+def _value(
+    event: yaml.Event, events: Iterator[yaml.Event], anchors: dict[str, object], depth: int
+) -> object:
     if isinstance(event, yaml.ScalarEvent):
         value = _scalar_at(event)
     elif isinstance(event, yaml.AliasEvent):
@@ -59,7 +64,9 @@ def _sequence(events: Iterator[yaml.Event], anchors: dict[str, object], depth: i
     return result
 
 
-def _mapping(events: Iterator[yaml.Event], anchors: dict[str, object], depth: int) -> dict[Any, object]:
+def _mapping(
+    events: Iterator[yaml.Event], anchors: dict[str, object], depth: int
+) -> dict[Any, object]:
     result: dict[Any, object] = {}
     merged: dict[Any, object] = {}
     while not isinstance(event := next(events), yaml.MappingEndEvent):
@@ -91,7 +98,8 @@ def _scalar(text: str, tag: str | None, implicit: bool) -> object:
         tag = loader.resolve(yaml.ScalarNode, text, (implicit, not implicit))  # type: ignore[no-untyped-call]  # PyYAML has no types here
     try:
         return loader.construct_object(yaml.ScalarNode(tag, text), deep=True)
-    except (ValueError, AttributeError):  # AttributeError: PyYAML's, for an explicit tag that the text does not fit
+    # AttributeError: PyYAML's, for an explicit tag that the text does not fit
+    except (ValueError, AttributeError):
         return text
 
 

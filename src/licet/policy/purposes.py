@@ -1,8 +1,9 @@
 """The purposes for which content may be used, and their names for people, programs and auditors.
 
-A policy may cover any purpose with a valid name; Licet has words for those in `PURPOSES`. For any other, pages and
-consoles show its name, in a sentence that fits any purpose; a receipt uses an address of Licet's. `check` reports that
-when a policy is planned or applied, so that nobody discovers it on a page.
+A policy may cover any purpose with a valid name; Licet has words for those in `PURPOSES`. For any
+other, pages and consoles show its name, in a sentence that fits any purpose; a receipt uses an
+address of Licet's. `check` reports that when a policy is planned or applied, so that nobody
+discovers it on a page.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
 class Purpose(msgspec.Struct, frozen=True, kw_only=True):
-    """A purpose that Licet has words for: ``sentence`` is its key in the catalogue, ``address`` its name in receipts."""
+    """A purpose that Licet has words for: ``sentence`` is its key in the catalogue, ``address`` its
+    name in receipts.
+    """
 
     name: str
     sentence: str
@@ -30,8 +33,16 @@ class Purpose(msgspec.Struct, frozen=True, kw_only=True):
 PURPOSES = {
     purpose.name: purpose
     for purpose in (
-        Purpose(name=IMPROVE, sentence="purpose.improve_models", address=f"{DPV}ImproveExistingProductsAndServices"),
-        Purpose(name=SAFETY, sentence="purpose.safety_classifiers", address=f"{DPV}MisusePreventionAndDetection"),
+        Purpose(
+            name=IMPROVE,
+            sentence="purpose.improve_models",
+            address=f"{DPV}ImproveExistingProductsAndServices",
+        ),
+        Purpose(
+            name=SAFETY,
+            sentence="purpose.safety_classifiers",
+            address=f"{DPV}MisusePreventionAndDetection",
+        ),
     )
 }
 OTHER = "purpose.other"
@@ -52,6 +63,7 @@ def check(policy: Policy) -> tuple[str, ...]:
     for name in sorted(policy.covers):
         if NAME.fullmatch(name) is None:
             raise UsageError(
-                f"`choice.covers` holds `{name}`, which is no name of a purpose: it must match {NAME.pattern}"
+                f"`choice.covers` holds `{name}`, which is no name of a purpose: it must "
+                f"match {NAME.pattern}"
             )
     return tuple(sorted(policy.covers - PURPOSES.keys()))

@@ -1,8 +1,10 @@
-"""What a policy version says of single regions: minimum age, languages, and the authority to complain to.
+"""What a policy version says of single regions: minimum age, languages, and the authority to
+complain to.
 
-A region is a country of ISO 3166-1 alpha-2, or a part of one of ISO 3166-2. Each value of a region is looked up by itself:
-the part's, else its country's, else the version's. An account without a region has the strictest minimum age of all; for the
-other values it has the version's. The rule does not change: a region picks the values that it reads.
+A region is a country of ISO 3166-1 alpha-2, or a part of one of ISO 3166-2. Each value of a region
+is looked up by itself: the part's, else its country's, else the version's. An account without a
+region has the strictest minimum age of all; for the other values it has the version's. The rule
+does not change: a region picks the values that it reads.
 """
 
 from __future__ import annotations
@@ -30,9 +32,12 @@ COUNTRIES = frozenset(
     UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW""".split()  # noqa: SIM905 a table to compare with the standard
 )
 _EEA = "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK IS LI NO".split()  # noqa: SIM905 a table as well
-# Below these ages no law that is named lets a person consent alone; read on 29 November 2026, and no legal advice.
+# Below these ages no law that is named lets a person consent alone; read on 29 November 2026, and
+# no legal advice.
 FLOORS: dict[str, tuple[int, str]] = {
-    **dict.fromkeys(_EEA, (13, "Regulation (EU) 2016/679, Art. 8(1): a State may set an age not below 13")),
+    **dict.fromkeys(
+        _EEA, (13, "Regulation (EU) 2016/679, Art. 8(1): a State may set an age not below 13")
+    ),
     "GB": (13, "Data Protection Act 2018, s. 9"),
     "US": (13, "Children's Online Privacy Protection Act, 15 U.S.C. 6501(1)"),
     "KR": (14, "Personal Information Protection Act, Art. 22-2"),
@@ -43,10 +48,11 @@ Age: TypeAlias = int | None
 
 
 class RegionTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """What a version says of one region. UNSET and None mean that it says nothing, except a ``min_age`` of None: not asked.
+    """What a version says of one region. UNSET and None mean that it says nothing, except a
+    ``min_age`` of None: not asked.
 
-    ``languages`` must be offered there, in the order in which pages offer them. The clocks of requests are by region already,
-    in `deadlines.yaml`.
+    ``languages`` must be offered there, in the order in which pages offer them. The clocks of
+    requests are by region already, in `deadlines.yaml`.
     """
 
     region: str
@@ -62,7 +68,9 @@ class RegionTerms(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MinAges(msgspec.Struct, frozen=True, kw_only=True):
-    """A minimum age by region; ``elsewhere`` is that of a region that is not named. None: not asked."""
+    """A minimum age by region; ``elsewhere`` is that of a region that is not named. None: not
+    asked.
+    """
 
     elsewhere: Age
     by_region: dict[str, Age]
@@ -129,11 +137,17 @@ def terms_of(regions: Sequence[RegionTerms], region: str | None) -> list[RegionT
 
 
 def lint(regions: Sequence[RegionTerms]) -> tuple[str, ...]:
-    """Where a region's minimum age is below one that a known law names, in plain sentences with their source."""
+    """Where a region's minimum age is below one that a known law names, in plain sentences with
+    their source.
+    """
     found = []
     for one in regions:
         floor = FLOORS.get(one.region[:2])
-        if floor is None or one.min_age is UNSET or (one.min_age is not None and one.min_age >= floor[0]):
+        if (
+            floor is None
+            or one.min_age is UNSET
+            or (one.min_age is not None and one.min_age >= floor[0])
+        ):
             continue
         said = "asks no age" if one.min_age is None else f"has the minimum age {one.min_age}"
         found.append(f"`regions.{one.region}` {said}, below {floor[0]} ({floor[1]})")

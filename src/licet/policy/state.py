@@ -1,7 +1,8 @@
 """The state that events lead to: the present account, conversation, segment, turn and feedback.
 
-Values only. The rule (`decide`) reads them, `fold` derives new ones from events, the vault stores them. A policy
-version is named by its place in `Policies`; a turn by its number in the conversation, from 1.
+Values only. The rule (`decide`) reads them, `fold` derives new ones from events, the vault stores
+them. A policy version is named by its place in `Policies`; a turn by its number in the
+conversation, from 1.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import msgspec
 
 
 class TurnRole(StrEnum):
-    """Who said a turn, or which tool answered in it; ``system`` is what the host instructed the model with."""
+    """Who said a turn, or which tool answered in it; ``system`` is what the host instructed the
+    model with.
+    """
 
     user = "user"
     assistant = "assistant"
@@ -38,7 +41,9 @@ class Share(StrEnum):
 
 
 class GrantStanding(StrEnum):
-    """An account's standing in a question. All except `granted` are the reasons of row 10 of the rule."""
+    """An account's standing in a question. All except `granted` are the reasons of row 10 of the
+    rule.
+    """
 
     granted = "granted"
     undecided = "undecided"
@@ -65,11 +70,15 @@ class GrantScope(NamedTuple):
 WHOLE_ACCOUNT = GrantScope(ScopeKind.account)
 NOTHING = (
     "0" * 32
-)  # the name of a project or a conversation that there is not: no id of ours is the nil UUID (RFC 9562)
+    # the name of a project or a conversation that there is not: no id of ours is the nil UUID (RFC
+    # 9562)
+)
 
 
 class Grant(NamedTuple):
-    """A grant in force: one person's yes to one question, for a scope. Its number is never reused in the account."""
+    """A grant in force: one person's yes to one question, for a scope. Its number is never reused
+    in the account.
+    """
 
     number: int
     question: str
@@ -79,8 +88,8 @@ class Grant(NamedTuple):
 class Standing(NamedTuple):
     """An account's standing in a question that it once answered or had a grant for.
 
-    ``answered`` is the policy version last answered, None once the answer is cleared; ``granted_before``: the account
-    has had a grant, of any scope, for the question.
+    ``answered`` is the policy version last answered, None once the answer is cleared;
+    ``granted_before``: the account has had a grant, of any scope, for the question.
     """
 
     question: str
@@ -90,9 +99,9 @@ class Standing(NamedTuple):
 
 
 class AccountState(msgspec.Struct, frozen=True, kw_only=True):
-    """``grants`` are those in force, ``granted`` counts those ever begun; ``kept_out`` are the projects kept out;
-    ``seen`` is the version up to which the account has been brought; ``last_at`` is its newest event's time. ``region`` is
-    a code of ISO 3166, None where the host told none.
+    """``grants`` are those in force, ``granted`` counts those ever begun; ``kept_out`` are the
+    projects kept out; ``seen`` is the version up to which the account has been brought; ``last_at``
+    is its newest event's time. ``region`` is a code of ISO 3166, None where the host told none.
     """
 
     plan: str
@@ -114,7 +123,9 @@ class AccountState(msgspec.Struct, frozen=True, kw_only=True):
         return GrantStanding.undecided
 
     def answered(self, question: str) -> int | None:
-        """The version under which the question was last answered; None: never, or the answer is cleared."""
+        """The version under which the question was last answered; None: never, or the answer is
+        cleared.
+        """
         for said in self.standings:
             if said.question == question:
                 return said.answered
@@ -125,10 +136,14 @@ class AccountState(msgspec.Struct, frozen=True, kw_only=True):
 
     def grant(self, question: str, scope: GrantScope = WHOLE_ACCOUNT) -> int | None:
         """The grant in force for exactly this scope."""
-        return next((g.number for g in self.grants if g.question == question and g.scope == scope), None)
+        return next(
+            (g.number for g in self.grants if g.question == question and g.scope == scope), None
+        )
 
     def grant_for(self, question: str, conversation: ConversationState) -> int | None:
-        """The grant in force for a conversation: its own, else its project's, else the account's."""
+        """The grant in force for a conversation: its own, else its project's, else the
+        account's.
+        """
         found: int | None = None
         for number, asked, (kind, name) in self.grants:
             if asked != question:
@@ -147,10 +162,10 @@ class AccountState(msgspec.Struct, frozen=True, kw_only=True):
 class Stamp(msgspec.Struct, frozen=True, kw_only=True):
     """The conditions when a turn was taken, which never change.
 
-    ``stale`` are the questions for which a grant was in force and newer terms were not answered. ``grants`` are the
-    grants that it was given under, at most one per question, in the order of their numbers; ``narrowing`` is how often
-    the conversation had been kept out by then, because keeping it out distinguishes later uses of the same grant; 0
-    without a grant.
+    ``stale`` are the questions for which a grant was in force and newer terms were not answered.
+    ``grants`` are the grants that it was given under, at most one per question, in the order of
+    their numbers; ``narrowing`` is how often the conversation had been kept out by then, because
+    keeping it out distinguishes later uses of the same grant; 0 without a grant.
     """
 
     plan: str
@@ -168,10 +183,11 @@ class Stamp(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Segment(msgspec.Struct, frozen=True, kw_only=True):
-    """Consecutive turns with the same stamp: dated, sealed under a key of its own, used and erased as a unit.
+    """Consecutive turns with the same stamp: dated, sealed under a key of its own, used and erased
+    as a unit.
 
-    ``origins`` are those of its turns. ``flagged_turn`` is the last turn that a standing flag covers, 0 for none;
-    ``safety_until`` is the end of its copy.
+    ``origins`` are those of its turns. ``flagged_turn`` is the last turn that a standing flag
+    covers, 0 for none; ``safety_until`` is the end of its copy.
     """
 
     stamp: Stamp
@@ -186,8 +202,8 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConversationState(msgspec.Struct, frozen=True, kw_only=True):
-    """``name`` and ``project`` are their names in scopes, the project empty if there is none; ``narrowings`` counts how
-    often it was kept out; ``holds`` are the matters that keep it.
+    """``name`` and ``project`` are their names in scopes, the project empty if there is none;
+    ``narrowings`` counts how often it was kept out; ``holds`` are the matters that keep it.
     """
 
     name: str
@@ -230,7 +246,9 @@ class TurnState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Feedback(msgspec.Struct, frozen=True, kw_only=True):
-    """A copy of what a person chose to share, with the grant, its narrowing and the version it was given under."""
+    """A copy of what a person chose to share, with the grant, its narrowing and the version it was
+    given under.
+    """
 
     share: Share
     version: int

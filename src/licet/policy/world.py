@@ -1,8 +1,9 @@
-"""A world in memory: accounts, conversations and feedback that events act on, and questions about them.
+"""A world in memory: accounts, conversations and feedback that events act on, and questions about
+them.
 
-For case files, simulations and tests, with the verbs of the vault and none of its storage. It has only the meaning: the
-results of `fold` and `decide`. Times are raised to the newest event of their account, because the order of events, not
-a clock, determines which of two came first.
+For case files, simulations and tests, with the verbs of the vault and none of its storage. It has
+only the meaning: the results of `fold` and `decide`. Times are raised to the newest event of their
+account, because the order of events, not a clock, determines which of two came first.
 """
 
 from __future__ import annotations
@@ -33,7 +34,14 @@ from licet.policy.events import (
     WidenEvent,
 )
 from licet.policy.file import Policies
-from licet.policy.state import AccountState, ConversationState, Feedback, ScopeKind, TurnRole, TurnState
+from licet.policy.state import (
+    AccountState,
+    ConversationState,
+    Feedback,
+    ScopeKind,
+    TurnRole,
+    TurnState,
+)
 
 
 class Owned(msgspec.Struct):
@@ -47,8 +55,9 @@ class Owned(msgspec.Struct):
 class World:
     """Begins empty; ``apply`` takes events in order; the questions are about now or a later moment.
 
-    A replay of recorded history applies stamps and dates, but not the refusals for live writes. What it has from before
-    the account's newest event can give nothing any more: a turn is under no grant, and a yes does nothing.
+    A replay of recorded history applies stamps and dates, but not the refusals for live writes.
+    What it has from before the account's newest event can give nothing any more: a turn is under no
+    grant, and a yes does nothing.
     """
 
     def __init__(self, policies: Policies, *, replay: bool = False) -> None:
@@ -70,15 +79,25 @@ class World:
         self._advance(event.account, at)
         match event:
             case SetPlanEvent():
-                self._took(event.account, fold.set_plan(self.accounts[event.account], self.policies, at, event.plan))
+                self._took(
+                    event.account,
+                    fold.set_plan(self.accounts[event.account], self.policies, at, event.plan),
+                )
             case SetAgeEvent():
-                self._took(event.account, fold.set_age(self.accounts[event.account], self.policies, at, event.age))
+                self._took(
+                    event.account,
+                    fold.set_age(self.accounts[event.account], self.policies, at, event.age),
+                )
             case SetRegionEvent():
                 self._took(
-                    event.account, fold.set_region(self.accounts[event.account], self.policies, at, event.region)
+                    event.account,
+                    fold.set_region(self.accounts[event.account], self.policies, at, event.region),
                 )
             case CloseAccountEvent():
-                self._took(event.account, fold.close_account(self.accounts[event.account], self.policies, at))
+                self._took(
+                    event.account,
+                    fold.close_account(self.accounts[event.account], self.policies, at),
+                )
             case ChooseEvent():
                 self._choose(event, at)
             case SayEvent():
@@ -93,7 +112,9 @@ class World:
 
     def _open(self, event: OpenAccountEvent) -> datetime:
         if event.account not in self.accounts:
-            self.accounts[event.account] = fold.open_account(self.policies, event.at, event.plan, event.age)
+            self.accounts[event.account] = fold.open_account(
+                self.policies, event.at, event.plan, event.age
+            )
         return event.at
 
     def advance(self, at: datetime) -> None:
@@ -131,7 +152,9 @@ class World:
             self.feedback[name] = (conversation, fold.nearer(feedback, until))
 
     def _owned(self, account: str, conversation: str | None) -> Owned | None:
-        """The account's conversation of that name; one of another account is as unknown as one that does not exist."""
+        """The account's conversation of that name; one of another account is as unknown as one that
+        does not exist.
+        """
         owned = self.conversations.get(conversation or "")
         return owned if owned is not None and owned.account == account else None
 
@@ -139,12 +162,23 @@ class World:
         if self.replay and event.allow and event.at < at:
             return
         scope = event.chosen_for
-        named = self._owned(event.account, scope.name) if scope.kind is ScopeKind.conversation else None
+        named = (
+            self._owned(event.account, scope.name) if scope.kind is ScopeKind.conversation else None
+        )
         chosen = fold.choose(
-            self.accounts[event.account], self.policies, at, event.allow, question=event.question, scope=scope,
-            conversation=named.conversation if named else None, keep=[kept.scope for kept in event.keep], age=event.age,
-        )  # fmt: skip
-        self._took(event.account, fold.AccountChange(account=chosen.account, endings=chosen.endings))
+            self.accounts[event.account],
+            self.policies,
+            at,
+            event.allow,
+            question=event.question,
+            scope=scope,
+            conversation=named.conversation if named else None,
+            keep=[kept.scope for kept in event.keep],
+            age=event.age,
+        )
+        self._took(
+            event.account, fold.AccountChange(account=chosen.account, endings=chosen.endings)
+        )
 
     def _say(self, event: SayEvent, at: datetime, *, is_late: bool) -> None:
         owned = self.conversations.get(event.conversation)
@@ -162,16 +196,22 @@ class World:
             return
         if before is None:
             before = fold.begin(
-                account, name=event.conversation, project=event.project, incognito=event.incognito, kind=event.kind,
+                account,
+                name=event.conversation,
+                project=event.project,
+                incognito=event.incognito,
+                kind=event.kind,
                 narrow=event.narrow,
-            )  # fmt: skip
+            )
         origin = event.origin or ("typed" if role is TurnRole.user else role.value)
         if not is_late:
             said = fold.say(account, before, self.policies, at, role, event.surface, origin)
         elif before.segments and event.at < before.segments[-1].last_at:
             return
         else:
-            said = fold.say_late(account, before, self.policies, event.at, role, event.surface, origin, now=at)
+            said = fold.say_late(
+                account, before, self.policies, event.at, role, event.surface, origin, now=at
+            )
         if owned is None:
             self.conversations[event.conversation] = Owned(event.account, said.conversation, [])
         else:
@@ -181,7 +221,13 @@ class World:
 
     def _change(
         self,
-        event: DeleteEvent | NarrowEvent | WidenEvent | FlagEvent | UnflagEvent | HoldEvent | UnholdEvent,
+        event: DeleteEvent
+        | NarrowEvent
+        | WidenEvent
+        | FlagEvent
+        | UnflagEvent
+        | HoldEvent
+        | UnholdEvent,
         at: datetime,
     ) -> None:
         owned = self._owned(event.account, event.conversation)
@@ -221,13 +267,18 @@ class World:
         for owned in self.conversations.values():
             if owned.account == event.account and owned.conversation.project == project:
                 self._narrow(event.account, owned, at)
-        self._took(event.account, fold.keep_project_out(self.accounts[event.account], self.policies, at, project))
+        self._took(
+            event.account,
+            fold.keep_project_out(self.accounts[event.account], self.policies, at, project),
+        )
 
     def _give_feedback(self, event: GiveFeedbackEvent, at: datetime) -> None:
         owned = self.conversations.get(event.conversation)
         if owned is None or owned.account != event.account or event.feedback in self.feedback:
             return
-        given = fold.feedback(self.accounts[event.account], owned.conversation, self.policies, at, event.share)
+        given = fold.feedback(
+            self.accounts[event.account], owned.conversation, self.policies, at, event.share
+        )
         if given is not None:
             self.feedback[event.feedback] = (event.conversation, given)
             owned.feedback.append(event.feedback)
@@ -239,14 +290,18 @@ class World:
             return UNKNOWN
         name, taken = self.turns[turn]
         owned = self.conversations[name]
-        return decide(self.accounts[owned.account], owned.conversation, taken, self.policies, purpose, at)
+        return decide(
+            self.accounts[owned.account], owned.conversation, taken, self.policies, purpose, at
+        )
 
     def decide_feedback(self, feedback: str, at: datetime) -> Decision:
         if feedback not in self.feedback:
             return UNKNOWN
         name, given = self.feedback[feedback]
         owned = self.conversations[name]
-        return decide_feedback(self.accounts[owned.account], owned.conversation, given, self.policies, at)
+        return decide_feedback(
+            self.accounts[owned.account], owned.conversation, given, self.policies, at
+        )
 
     def gate(self, account: str, at: datetime) -> Gate | None:
         return gate(self.accounts[account], self.policies, at) if account in self.accounts else None

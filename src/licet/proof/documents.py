@@ -1,4 +1,5 @@
-"""The verbs of proof: append the outbox to the log, issue receipts, publish the log. One verb for each use case.
+"""The verbs of proof: append the outbox to the log, issue receipts, publish the log. One verb for
+each use case.
 
 They take an open installation, print nothing, and return values that explain themselves.
 """
@@ -27,7 +28,15 @@ from licet.ledger.note import Verifier
 from licet.ledger.publication import PublishedLog
 from licet.ledger.quorum import Quorum
 from licet.ledger.sequence import LogPlace, Sequencer
-from licet.ledger.storage import BucketFolder, Durable, Folder, LogFolder, every_name, files_of, names_in
+from licet.ledger.storage import (
+    BucketFolder,
+    Durable,
+    Folder,
+    LogFolder,
+    every_name,
+    files_of,
+    names_in,
+)
 from licet.ledger.witness_http import GATHER_SECONDS_MAX, GatheredCosignatures, gather
 from licet.proof import legal_documents
 from licet.proof.receipt import Issuer, Receipt, page
@@ -62,7 +71,9 @@ def bucket_folders(bucket: Bucket) -> tuple[BucketFolder, BucketFolder]:
 
 
 def key(here: Installation, year: int | None = None) -> Verifier:
-    """The public key of the log of a year, by default the current year. Verifiers must trust this key."""
+    """The public key of the log of a year, by default the current year. Verifiers must trust this
+    key.
+    """
     with transaction(here.pool) as tx:
         seed = here.keyring.log_seed(tx)
     return place(here).signer(seed, year or here.clock().year).verifier
@@ -86,11 +97,15 @@ def append(here: Installation) -> int:
 
 
 def follow(here: Installation, stop: threading.Event) -> None:
-    """Appends what is committed, within a second, until ``stop``; in another thread, asks the witnesses to cosign, if any."""
+    """Appends what is committed, within a second, until ``stop``; in another thread, asks the
+    witnesses to cosign, if any.
+    """
     if witnesses(here) is None:
         sequence.run(partial(sequencing, here), stop)
         return
-    beside = threading.Thread(target=_keep_cosigned, args=(here, stop), name="licet-cosigned", daemon=True)
+    beside = threading.Thread(
+        target=_keep_cosigned, args=(here, stop), name="licet-cosigned", daemon=True
+    )
     beside.start()
     try:
         sequence.run(partial(sequencing, here), stop)
@@ -103,7 +118,9 @@ def follow(here: Installation, stop: threading.Event) -> None:
 
 
 def witnesses(here: Installation) -> Quorum | None:
-    """The witnesses that the operator asks, from ``witnesses.txt`` in the installation's folder; None without it."""
+    """The witnesses that the operator asks, from ``witnesses.txt`` in the installation's folder;
+    None without it.
+    """
     file = here.config.data / WITNESSES_FILE
     return quorum.read(file.read_bytes(), str(file)) if file.is_file() else None
 
@@ -116,9 +133,12 @@ def cosign(here: Installation) -> tuple[GatheredCosignatures, ...]:
     asked = witnesses(here)
     if asked is None:
         raise NotFoundError(
-            "there are no witnesses", f"list them in `{here.config.data / WITNESSES_FILE}`: see docs/audit.md"
+            "there are no witnesses",
+            f"list them in `{here.config.data / WITNESSES_FILE}`: see docs/audit.md",
         )
-    return tuple(gather(place(here).folder / year, key(here, int(year)), asked) for year in years(here))
+    return tuple(
+        gather(place(here).folder / year, key(here, int(year)), asked) for year in years(here)
+    )
 
 
 def _keep_cosigned(here: Installation, stop: threading.Event) -> None:
@@ -135,10 +155,11 @@ def years(here: Installation) -> list[str]:
 
 
 class LogSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A log as its readers see it. ``size`` is that of its checkpoint, ``placed`` what the database knows,
-    ``cosigned`` the size of the newest checkpoint that a witness cosigned.
+    """A log as its readers see it. ``size`` is that of its checkpoint, ``placed`` what the database
+    knows, ``cosigned`` the size of the newest checkpoint that a witness cosigned.
 
-    Without a checkpoint ``begun`` is false and ``size`` is 0: the log was only just begun, or its folder is gone.
+    Without a checkpoint ``begun`` is false and ``size`` is 0: the log was only just begun, or its
+    folder is gone.
     """
 
     origin: str
@@ -162,7 +183,9 @@ def status(here: Installation) -> LedgerSeen:
     with transaction(here.pool) as tx:
         known, waits = sequence.standings(tx), sequence.waiting(tx)
     return LedgerSeen(
-        logs=tuple(_log_seen(here, standing) for standing in known), waiting=waits.rows, waiting_since=waits.since
+        logs=tuple(_log_seen(here, standing) for standing in known),
+        waiting=waits.rows,
+        waiting_since=waits.since,
     )
 
 
@@ -176,13 +199,21 @@ def _log_seen(here: Installation, standing: sequence.LogStanding) -> LogSeen:
         size, root, begun = shown.checkpoint.size, shown.checkpoint.root, True
         cosigned = shown.cosigned[1].size if shown.cosigned else 0
     return LogSeen(
-        origin=standing.origin, vkey=log.vkey, begun=begun, size=size, placed=standing.size, root=root.hex(),
-        cosigned=cosigned, logged_at=standing.logged_at,
-    )  # fmt: skip
+        origin=standing.origin,
+        vkey=log.vkey,
+        begun=begun,
+        size=size,
+        placed=standing.size,
+        root=root.hex(),
+        cosigned=cosigned,
+        logged_at=standing.logged_at,
+    )
 
 
 class WitnessSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A witness of ``witnesses.txt``: the size of the newest checkpoint that it cosigned, and when; None for none."""
+    """A witness of ``witnesses.txt``: the size of the newest checkpoint that it cosigned, and when;
+    None for none.
+    """
 
     name: str
     url: str
@@ -191,9 +222,11 @@ class WitnessSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LogChecked(msgspec.Struct, frozen=True, kw_only=True):
-    """One log, checked as a reader can who has the database too. ``fault`` says what does not hold, empty for nothing.
+    """One log, checked as a reader can who has the database too. ``fault`` says what does not hold,
+    empty for nothing.
 
-    ``met`` says whether the witnesses that cosigned are enough for the operator's quorum; None where there are none.
+    ``met`` says whether the witnesses that cosigned are enough for the operator's quorum; None
+    where there are none.
     """
 
     origin: str
@@ -203,8 +236,8 @@ class LogChecked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def checked(here: Installation) -> list[LogChecked]:
-    """Checks each year's log as far as that costs little: its checkpoint is signed by its key, and what the database knows of
-    it is its beginning. All entries are checked by `licet verify log`.
+    """Checks each year's log as far as that costs little: its checkpoint is signed by its key, and
+    what the database knows of it is its beginning. All entries are checked by `licet verify log`.
     """
     asked = witnesses(here)
     with transaction(here.pool) as tx:
@@ -212,7 +245,9 @@ def checked(here: Installation) -> list[LogChecked]:
     return [_checked(here, standing, seed, asked) for standing in known]
 
 
-def _checked(here: Installation, standing: sequence.LogStanding, seed: bytes, asked: Quorum | None) -> LogChecked:
+def _checked(
+    here: Installation, standing: sequence.LogStanding, seed: bytes, asked: Quorum | None
+) -> LogChecked:
     log = place(here).signer(seed, standing.year).verifier
     seen: dict[Verifier, tuple[int, int | None]] = {}
     fault = ""
@@ -226,15 +261,19 @@ def _checked(here: Installation, standing: sequence.LogStanding, seed: bytes, as
     except LicetError as error:
         fault = error.message
     return LogChecked(
-        origin=standing.origin, met=asked.met(seen) if asked is not None else None, fault=fault,
+        origin=standing.origin,
+        met=asked.met(seen) if asked is not None else None,
+        fault=fault,
         witnesses=tuple(
             WitnessSeen(
-                name=one.name, url=one.url, size=seen[one.verifier][0] if one.verifier in seen else None,
+                name=one.name,
+                url=one.url,
+                size=seen[one.verifier][0] if one.verifier in seen else None,
                 cosigned_at=_moment(seen[one.verifier][1]) if one.verifier in seen else None,
             )
             for one in (asked.witnesses if asked is not None else ())
         ),
-    )  # fmt: skip
+    )
 
 
 def _moment(seconds: int | None) -> datetime | None:
@@ -254,11 +293,13 @@ class PublishResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def publish(here: Installation, target: Path) -> PublishResult:
-    """Copies the logs to ``target`` for any web server, with the keys, policies, notices, public papers and the verifier.
+    """Copies the logs to ``target`` for any web server, with the keys, policies, notices, public
+    papers and the verifier.
 
-    Copies each checkpoint last, so that a reader never sees a checkpoint without its tiles. Refuses a target that is
-    ahead of the log, because it was made from another log. Asks the witnesses first, and does not wait for one that cannot
-    be reached: its cosignature is missing from the checkpoint.
+    Copies each checkpoint last, so that a reader never sees a checkpoint without its tiles. Refuses
+    a target that is ahead of the log, because it was made from another log. Asks the witnesses
+    first, and does not wait for one that cannot be reached: its cosignature is missing from the
+    checkpoint.
     """
     known = years(here)
     if not known:
@@ -266,7 +307,9 @@ def publish(here: Installation, target: Path) -> PublishResult:
     sizes, files, gathered = {}, 0, _gathered(here)
     for year in known:
         found = gathered.get(key(here, int(year)).name)
-        size, copied = _publish_year(place(here).folder / year, target / year, key(here, int(year)), found)
+        size, copied = _publish_year(
+            place(here).folder / year, target / year, key(here, int(year)), found
+        )
         sizes[year], files = size, files + copied
     Durable(Folder(target)).write(_beside(here, known))
     missing = tuple(
@@ -279,7 +322,9 @@ def publish(here: Installation, target: Path) -> PublishResult:
 
 
 def _gathered(here: Installation) -> dict[str, GatheredCosignatures]:
-    """The witnesses' answers by the log's origin; empty if there are no witnesses or another process is asking them."""
+    """The witnesses' answers by the log's origin; empty if there are no witnesses or another
+    process is asking them.
+    """
     try:
         return {one.origin: one for one in cosign(here)}
     except (NotFoundError, BusyError):
@@ -287,14 +332,22 @@ def _gathered(here: Installation) -> dict[str, GatheredCosignatures]:
 
 
 def _beside(here: Installation, known: list[str]) -> dict[str, bytes]:
-    """The files published beside the logs, so that anybody can open everything that a leaf or a receipt refers to."""
+    """The files published beside the logs, so that anybody can open everything that a leaf or a
+    receipt refers to.
+    """
     with transaction(here.pool) as tx:
         applied, published = policy_versions.texts(tx), notice.texts(tx)
         seed = here.keyring.log_seed(tx)
-        papers = [one for kind in legal_documents.PUBLIC for one in legal_documents.newest(tx, kind)]
+        papers = [
+            one for kind in legal_documents.PUBLIC for one in legal_documents.newest(tx, kind)
+        ]
         made = {one.sha256: legal_documents.file_of(tx, place(here), seed, one) for one in papers}
-    files = {f"policies/{sha256.hex()}.json": document.encode() for sha256, document in applied.items()}
-    files |= {f"notices/{sha256.hex()}.json": document.encode() for sha256, document in published.items()}
+    files = {
+        f"policies/{sha256.hex()}.json": document.encode() for sha256, document in applied.items()
+    }
+    files |= {
+        f"notices/{sha256.hex()}.json": document.encode() for sha256, document in published.items()
+    }
     files |= {f"documents/{sha256}.json": file for sha256, file in made.items()}
     files[KEYS_FILE] = "".join(f"{key(here, int(year)).vkey}\n" for year in known).encode()
     files["verifier.py"] = bundle.source()
@@ -302,7 +355,9 @@ def _beside(here: Installation, known: list[str]) -> dict[str, bytes]:
     files |= {path.name: path.read_bytes() for path in own if path.is_file()}
     folder = place(here).folder
     ended = [f"{PRUNED}/{name}" for name in names_in(folder, PRUNED) if name.isdecimal()]
-    return files | {name: found for name in ended if (found := files_of(folder).read(name)) is not None}
+    return files | {
+        name: found for name in ended if (found := files_of(folder).read(name)) is not None
+    }
 
 
 def _publish_year(
@@ -318,11 +373,14 @@ def _publish_year(
     before = written.read(CHECKPOINT)
     if before is not None and checkpoints.verify(before, log.name, log).size > checkpoint.size:
         raise RefusedError(
-            f"`{target}` is ahead of the log", "publish to another folder, and find out why", because="ahead"
+            f"`{target}` is ahead of the log",
+            "publish to another folder, and find out why",
+            because="ahead",
         )
     read = files_of(source).read
     new = [path for path in every_name(source, "tile") if not (target / path).exists()]
-    for path in new:  # a published file never changes a byte, so those that are there need no second look
+    # a published file never changes a byte, so those that are there need no second look
+    for path in new:
         if (data := read(path)) is not None:
             written.write({path: data})
     written.write({CHECKPOINT: shown})
@@ -339,12 +397,16 @@ def account_named(here: Installation, name: str) -> UUID:
     with transaction(here.pool) as tx:
         found = account_by_host(tx, host_hmac(here.keyring.host_key(tx), "account", name))
     if found is None:
-        raise NotFoundError("no such account", "ids begin with acc_; the host's own id is accepted too")
+        raise NotFoundError(
+            "no such account", "ids begin with acc_; the host's own id is accepted too"
+        )
     return found
 
 
 def controller(here: Installation) -> Controller:
-    """What the operator states about itself; without a withdrawal URL of its own, that of the settings page."""
+    """What the operator states about itself; without a withdrawal URL of its own, that of the
+    settings page.
+    """
     stated, url = controllers.read(here.config.controller), here.config.web.url
     if stated.withdrawal_url or not url:
         return stated
@@ -352,11 +414,15 @@ def controller(here: Installation) -> Controller:
 
 
 def receipts(here: Installation, account: UUID) -> list[Receipt]:
-    """The receipt of each choice of an account, oldest first, with a proof if the choice is in the log."""
+    """The receipt of each choice of an account, oldest first, with a proof if the choice is in the
+    log.
+    """
     known = policies(here)
     stated = controller(here)
     with transaction(here.pool) as tx:
-        issuer = Issuer(tx, here.keyring, LogKeys(here.keyring), place(here), known, stated, here.clock())
+        issuer = Issuer(
+            tx, here.keyring, LogKeys(here.keyring), place(here), known, stated, here.clock()
+        )
         return issuer.receipts(account)
 
 
@@ -366,7 +432,9 @@ def receipt_page(here: Installation, receipt: Receipt) -> str:
 
 
 def receipt_key(here: Installation, receipt: Receipt) -> Verifier:
-    """The key that verifies a receipt: that of the log in its proof, or the current one while it has no proof."""
+    """The key that verifies a receipt: that of the log in its proof, or the current one while it
+    has no proof.
+    """
     return key(here, _year_of(receipt) or here.clock().year)
 
 

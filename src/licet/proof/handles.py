@@ -1,8 +1,9 @@
-"""Handles, with which a person finds their conversations in the log and in the proofs of releases; and that search.
+"""Handles, with which a person finds their conversations in the log and in the proofs of releases;
+and that search.
 
-A handle is the name of a conversation in the log for one year. Handles are derived from the account's key, so nobody
-can compute them after its erasure. Anybody can compute the pseudonym from a salt, so the operator cannot hand out a
-salt that does not match the log.
+A handle is the name of a conversation in the log for one year. Handles are derived from the
+account's key, so nobody can compute them after its erasure. Anybody can compute the pseudonym from
+a salt, so the operator cannot hand out a salt that does not match the log.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ SALT_BYTES = 32
 
 
 class Handles(msgspec.Struct, frozen=True, kw_only=True):
-    """An account's names in one year: ``who`` in the log, a handle for each conversation and a pseudonym for each
-    project, by Licet's ids of them.
+    """An account's names in one year: ``who`` in the log, a handle for each conversation and a
+    pseudonym for each project, by Licet's ids of them.
     """
 
     year: int
@@ -41,7 +42,9 @@ class Handles(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def handles(here: Installation, account: UUID, year: int | None = None) -> Handles:
-    """The handles of ``year``, by default the present one; RefusedError if the account's key was destroyed."""
+    """The handles of ``year``, by default the present one; RefusedError if the account's key was
+    destroyed.
+    """
     of = here.clock().year if year is None else year
     with transaction(here.pool) as tx:
         if not account_view.accounts(tx, [account]):
@@ -50,18 +53,26 @@ def handles(here: Installation, account: UUID, year: int | None = None) -> Handl
         if key is None:
             raise RefusedError(
                 "the account was erased, and the salt of its handles with its key",
-                "handles that its person received before stay valid", because="erased",
-            )  # fmt: skip
+                "handles that its person received before stay valid",
+                because="erased",
+            )
         ids = account_view.conversation_ids(tx, account, CONVERSATIONS_MAX)
         kept_in = [row.project_id for row in tables.projects_of(tx, account)]
     salt = entries.salt(key)
-    named = {shown(Prefix.conversation, each): entries.conversation_pseudonym(salt, each) for each in ids}
-    projects = {shown(Prefix.project, each): entries.project_pseudonym(salt, each) for each in kept_in}
-    return Handles(year=of, who=entries.who(salt), salt=salt.hex(), conversations=named, projects=projects)
+    named = {
+        shown(Prefix.conversation, each): entries.conversation_pseudonym(salt, each) for each in ids
+    }
+    projects = {
+        shown(Prefix.project, each): entries.project_pseudonym(salt, each) for each in kept_in
+    }
+    return Handles(
+        year=of, who=entries.who(salt), salt=salt.hex(), conversations=named, projects=projects
+    )
 
 
 class LogSearch(msgspec.Struct, frozen=True, kw_only=True):
-    """What a release contains of a conversation, as a sentence and as a proof that needs only the release's manifest.
+    """What a release contains of a conversation, as a sentence and as a proof that needs only the
+    release's manifest.
 
     ``answer`` is `not proved` if no log that contains the manifest was given; ``lacks`` says so.
     """
@@ -80,36 +91,62 @@ class LogSearch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def seek(
-    folder: Path, conversation: str, salt: str | None = None, kept: Path | None = None,
+    folder: Path,
+    conversation: str,
+    salt: str | None = None,
+    kept: Path | None = None,
     logs: Sequence[tuple[verifier.Trust, verifier.Files]] = (),
-) -> LogSearch:  # fmt: skip
-    """Whether a conversation is in a release, and why. It is named by its handle, or by Licet's id together with
-    ``salt``.
+) -> LogSearch:
+    """Whether a conversation is in a release, and why. It is named by its handle, or by Licet's id
+    together with ``salt``.
 
-    ``kept`` is a proof that was printed earlier. The manifest in ``folder`` is compared with ``logs``, each with its
-    key.
+    ``kept`` is a proof that was printed earlier. The manifest in ``folder`` is compared with
+    ``logs``, each with its key.
     """
     opened = _salt(salt) if salt is not None else None
     handle = _called(conversation, opened)
     try:
         shown = verifier.read_shown(kept.read_bytes(), "proof") if kept is not None else None
     except verifier.UnreadableError:
-        raise InputError("is not the proof of a conversation", "print the proof again", file=str(kept)) from None
-    report, found, proof = verifier.check_conversation_in(verifier.FolderFiles(folder), handle, opened, shown, logs)
+        raise InputError(
+            "is not the proof of a conversation", "print the proof again", file=str(kept)
+        ) from None
+    report, found, proof = verifier.check_conversation_in(
+        verifier.FolderFiles(folder), handle, opened, shown, logs
+    )
     broken = tuple((one.place, one.promise) for one in report.findings)
-    lacks = tuple((one.place, f"{one.why}; what would prove it: {one.mend}") for one in report.lacks)
+    lacks = tuple(
+        (one.place, f"{one.why}; what would prove it: {one.mend}") for one in report.lacks
+    )
     lines = [f"contradiction: {where}: broken promise: {promise}" for where, promise in broken]
     lines += [f"not proved: {where}: {why}" for where, why in lacks]
     if found is None:
         return LogSearch(
-            handle=handle, candidate=False, turns_in=0, turns_out=0, rows=(), why={}, proof={}, text="\n".join(lines),
-            answer=report.answer, broken=broken, lacks=lacks,
-        )  # fmt: skip
+            handle=handle,
+            candidate=False,
+            turns_in=0,
+            turns_out=0,
+            rows=(),
+            why={},
+            proof={},
+            text="\n".join(lines),
+            answer=report.answer,
+            broken=broken,
+            lacks=lacks,
+        )
     return LogSearch(
-        handle=handle, candidate=found.candidate, turns_in=found.turns_in, turns_out=found.turns_out, rows=found.rows,
-        why=found.why, text="\n".join([found.text, *lines]), proof=proof or {}, answer=report.answer, broken=broken,
+        handle=handle,
+        candidate=found.candidate,
+        turns_in=found.turns_in,
+        turns_out=found.turns_out,
+        rows=found.rows,
+        why=found.why,
+        text="\n".join([found.text, *lines]),
+        proof=proof or {},
+        answer=report.answer,
+        broken=broken,
         lacks=lacks,
-    )  # fmt: skip
+    )
 
 
 def _salt(text: str) -> bytes:
@@ -118,7 +155,9 @@ def _salt(text: str) -> bytes:
     except ValueError:
         salt = b""
     if len(salt) != SALT_BYTES:
-        raise UsageError("the salt is not 32 bytes in hexadecimal", "`licet ledger handles ACCOUNT` prints it")
+        raise UsageError(
+            "the salt is not 32 bytes in hexadecimal", "`licet ledger handles ACCOUNT` prints it"
+        )
     return salt
 
 
@@ -126,5 +165,7 @@ def _called(conversation: str, salt: bytes | None) -> str:
     if not conversation.startswith("conv_"):
         return conversation
     if salt is None:
-        raise UsageError("a release does not name a conversation by its id", "give its salt too: --salt")
+        raise UsageError(
+            "a release does not name a conversation by its id", "give its salt too: --salt"
+        )
     return entries.conversation_pseudonym(salt, parse(Prefix.conversation, conversation))

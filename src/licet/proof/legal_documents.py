@@ -1,8 +1,10 @@
-"""The signed papers that the law asks for, in the database: each as it was signed, with a leaf that names its hash.
+"""The signed papers that the law asks for, in the database: each as it was signed, with a leaf that
+names its hash.
 
     file = {"document":"<JWS>","entry":"<the leaf>","proof":"<c2sp.org/tlog-proof@v1>","v":1}   entry, proof: or null
 
-What a paper says is made by the room `legal`; here it is kept, proved and published. The same paper is kept once.
+What a paper says is made by the room `legal`; here it is kept, proved and published. The same paper
+is kept once.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ from licet.ledger.sequence import LogPlace
 from licet.store.connect import Transaction
 
 VERSION = 1
-PUBLIC = ("training-summary", "ab2013")  # the law makes them public; the others are for an authority that asks
+# the law makes them public; the others are for an authority that asks
+PUBLIC = ("training-summary", "ab2013")
 LISTED_MAX = 1_000
 
 
@@ -51,7 +54,9 @@ def hash_of(document: str) -> str:
 
 
 def keep(tx: Transaction, made: KeptDocument) -> bool:
-    """Keeps a paper with its leaf; False, and nothing changes, where the same one is kept already."""
+    """Keeps a paper with its leaf; False, and nothing changes, where the same one is kept
+    already.
+    """
     added = tx.execute(
         """INSERT INTO documents (sha256, kind, log_year, entries, made_at, made_by, document)
            VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (sha256) DO NOTHING""",
@@ -59,7 +64,9 @@ def keep(tx: Transaction, made: KeptDocument) -> bool:
     )
     if added.rowcount == 1:
         facts: dict[str, str | int | bool | None] = {"kind": made.kind, "sha256": made.sha256}
-        outbox.append(tx, [Entry(told=EntryKind.document_made, occurred_at=made.made_at, facts=facts)])
+        outbox.append(
+            tx, [Entry(told=EntryKind.document_made, occurred_at=made.made_at, facts=facts)]
+        )
     return added.rowcount == 1
 
 
@@ -73,7 +80,9 @@ def newest(tx: Transaction, kind: str | None = None, most: int = LISTED_MAX) -> 
     return [_read(row) for row in rows]
 
 
-def listed(tx: Transaction, kind: str | None = None, most: int = LISTED_MAX) -> list[ListedDocument]:
+def listed(
+    tx: Transaction, kind: str | None = None, most: int = LISTED_MAX
+) -> list[ListedDocument]:
     """The newest papers as `newest` has them, without what they say."""
     rows = tx.execute(
         """SELECT encode(sha256, 'hex'), kind, log_year, entries, made_at, made_by FROM documents
@@ -87,26 +96,37 @@ def listed(tx: Transaction, kind: str | None = None, most: int = LISTED_MAX) -> 
 def get(tx: Transaction, prefix: str) -> KeptDocument:
     """The paper whose hash begins so; NotFoundError where there is none, or more than one."""
     rows = tx.execute(
-        f"SELECT {_COLUMNS} FROM documents WHERE starts_with(encode(sha256, 'hex'), %s) LIMIT 2", [prefix]
+        f"SELECT {_COLUMNS} FROM documents WHERE starts_with(encode(sha256, 'hex'), %s) LIMIT 2",
+        [prefix],
     ).fetchall()
     if len(rows) != 1 or not prefix:
         raise NotFoundError(
-            f"no paper `{prefix}`, or more than one", "`licet document list` names them by their hashes"
+            f"no paper `{prefix}`, or more than one",
+            "`licet document list` names them by their hashes",
         )
     return _read(rows[0])
 
 
 def file_of(tx: Transaction, place: LogPlace, seed: bytes, kept: KeptDocument) -> bytes:
     """The file of a paper, with its proof once its leaf is in the log."""
-    payload = msgspec.json.encode({"kind": kept.kind, "sha256": kept.sha256}, order="sorted").decode()
+    payload = msgspec.json.encode(
+        {"kind": kept.kind, "sha256": kept.sha256}, order="sorted"
+    ).decode()
     leaf = outbox.leaf_of(tx, EntryKind.document_made, payload)
     entry = proof = None
     if leaf is not None:
         log = PublishedLog(place.folder / str(leaf[0]), place.signer(seed, leaf[0]).verifier)
         entry, proof = log.told(leaf[1])
-    whole: dict[str, Canonical] = {"v": VERSION, "document": kept.document, "entry": entry, "proof": proof}
+    whole: dict[str, Canonical] = {
+        "v": VERSION,
+        "document": kept.document,
+        "entry": entry,
+        "proof": proof,
+    }
     return canonical(whole) + b"\n"
 
 
 def _read(row: Sequence[object]) -> KeptDocument:
-    return msgspec.convert(dict(zip(KeptDocument.__struct_fields__, row, strict=True)), KeptDocument)
+    return msgspec.convert(
+        dict(zip(KeptDocument.__struct_fields__, row, strict=True)), KeptDocument
+    )

@@ -1,10 +1,12 @@
 """Retention of the log: which years may be removed, why the others are kept, and the removal.
 
-Promise: unless the operator has published a retention period, no entry is removed (c2sp.org/tlog-tiles requires this). A
-year's log is removed as a whole, oldest first, once the period has passed since its end and nothing that it proves is in
-force: no grant logged in it is in force or ended within the period, no policy version logged in it was in force within the
-period, and no release sealed in it is registered. The database rows that it was made from are removed with it. Its last
-checkpoint is kept for ever, so that proofs from it can still be shown, and nobody can be shown another log of that year.
+Promise: unless the operator has published a retention period, no entry is removed
+(c2sp.org/tlog-tiles requires this). A year's log is removed as a whole, oldest first, once the
+period has passed since its end and nothing that it proves is in
+force: no grant logged in it is in force or ended within the period, no policy version logged in it
+was in force within the period, and no release sealed in it is registered. The database rows that it
+was made from are removed with it. Its last checkpoint is kept for ever, so that proofs from it can
+still be shown, and nobody can be shown another log of that year.
 
 Partial tiles may always be removed once the full tile exists: readers fall back to the full one.
 
@@ -50,7 +52,9 @@ _GONE = ".pruned"
 
 
 class YearSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """The log of a year. It may be removed if ``kept_because`` is empty; ``until`` is when its retention ends."""
+    """The log of a year. It may be removed if ``kept_because`` is empty; ``until`` is when its
+    retention ends.
+    """
 
     year: int
     entries: int
@@ -66,14 +70,20 @@ class PrunedLogs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def retention(here: Installation) -> Period | None:
-    """How long after its end a year's log is kept, as ``retention.txt`` of the installation's folder publishes it."""
+    """How long after its end a year's log is kept, as ``retention.txt`` of the installation's
+    folder publishes it.
+    """
     file = here.config.data / RETENTION_FILE
     if not file.is_file():
         return None
     try:
-        return parse_period(file.read_bytes()[:RETENTION_BYTES_MAX].decode("ascii", "replace").strip())
+        return parse_period(
+            file.read_bytes()[:RETENTION_BYTES_MAX].decode("ascii", "replace").strip()
+        )
     except ValueError as error:
-        raise InputError(str(error), "it must contain one period, such as P6Y", file=str(file)) from None
+        raise InputError(
+            str(error), "it must contain one period, such as P6Y", file=str(file)
+        ) from None
 
 
 def plan(here: Installation) -> tuple[YearSeen, ...]:
@@ -88,12 +98,16 @@ def plan(here: Installation) -> tuple[YearSeen, ...]:
                 reasons.append("an earlier year is kept")
             entries = PublishedLog(place(here).folder / str(year), key(here, year)).checkpoint.size
             until = period.after(_end(year)) if period is not None else None
-            seen.append(YearSeen(year=year, entries=entries, until=until, kept_because=tuple(reasons)))
+            seen.append(
+                YearSeen(year=year, entries=entries, until=until, kept_because=tuple(reasons))
+            )
     return tuple(seen)
 
 
 def prune(here: Installation) -> PrunedLogs:
-    """Removes every year that may be removed, and superseded partial tiles in the others; BusyError while a sequencer runs."""
+    """Removes every year that may be removed, and superseded partial tiles in the others; BusyError
+    while a sequencer runs.
+    """
     with _alone(here):
         at = place(here)
         if isinstance(at.folder, Path) and isinstance(at.state, Path):
@@ -101,16 +115,23 @@ def prune(here: Installation) -> PrunedLogs:
         going = [seen.year for seen in plan(here) if not seen.kept_because]
         for year in going:
             if not (isinstance(at.folder, Path) and isinstance(at.state, Path)):
-                raise UsageError(f"the log of `{year}` is in a bucket", "years are removed from a log in folders only")
+                raise UsageError(
+                    f"the log of `{year}` is in a bucket",
+                    "years are removed from a log in folders only",
+                )
             _take_away(here, year, at.folder, at.state)
         tiles = 0
         for kept in years(here):
             folder = at.folder / kept
-            tiles += prune_overtaken(prunable(folder), PublishedLog(folder, key(here, int(kept))).checkpoint.size)
+            tiles += prune_overtaken(
+                prunable(folder), PublishedLog(folder, key(here, int(kept))).checkpoint.size
+            )
     return PrunedLogs(years=tuple(going), tiles=tiles)
 
 
-def _kept_because(tx: Transaction, known: Policies, year: int, period: Period | None, now: datetime) -> Iterator[str]:
+def _kept_because(
+    tx: Transaction, known: Policies, year: int, period: Period | None, now: datetime
+) -> Iterator[str]:
     if period is None:
         yield f"no retention was published: there is no {RETENTION_FILE}"
         return
@@ -141,7 +162,10 @@ def _alone(here: Installation) -> Iterator[None]:
     """Holds the sequencer's lock."""
     with translated(), here.pool.connection() as conn:
         if not _locked(conn):
-            raise BusyError("a sequencer is running", "stop `licet serve` and `licet ledger append --follow` first")
+            raise BusyError(
+                "a sequencer is running",
+                "stop `licet serve` and `licet ledger append --follow` first",
+            )
         try:
             yield
         finally:
@@ -175,10 +199,16 @@ def _forget(here: Installation, year: int, folder: Path, state: Path) -> None:
 
 
 def _finish(here: Installation, folder: Path, state: Path) -> None:
-    """Continues an earlier call that crashed: the removal of a renamed folder was already decided."""
-    for gone in sorted({path.stem for parent in (folder, state) for path in parent.glob(f"*{_GONE}")}):
+    """Continues an earlier call that crashed: the removal of a renamed folder was already
+    decided.
+    """
+    for gone in sorted(
+        {path.stem for parent in (folder, state) for path in parent.glob(f"*{_GONE}")}
+    ):
         if not (folder / PRUNED / gone).is_file():
-            raise UsageError(f"`{gone}{_GONE}` was not made by Licet", "move it out of the folder of the logs")
+            raise UsageError(
+                f"`{gone}{_GONE}` was not made by Licet", "move it out of the folder of the logs"
+            )
         for parent in (folder, state):
             _rename(parent / gone, parent / f"{gone}{_GONE}")
         _forget(here, int(gone), folder, state)

@@ -6,7 +6,8 @@
     vkeys.txt             the public keys of the logs that prove them; worth comparing with a copy from elsewhere
     verifier.py           the program that checks; it needs Python and the package `cryptography`
 
-Promise: they contain nothing about anybody else, and verifying them needs no service, neither ours nor another one.
+Promise: they contain nothing about anybody else, and verifying them needs no service, neither ours
+nor another one.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ you trust wrote down from elsewhere, as a log's owner who wanted to deceive you 
 
 
 def papers(here: Installation, account: UUID) -> list[tuple[str, bytes]]:
-    """The files by name; none if the account's key was destroyed, because receipts are derived from it."""
+    """The files by name; none if the account's key was destroyed, because receipts are derived from
+    it.
+    """
     try:
         issued = documents.receipts(here, account)
     except RefusedError as error:
@@ -76,7 +79,10 @@ def _told(receipt: Receipt) -> str:
     waits = "" if receipt.proof else "; not yet in the log, fetch it again in a minute"
     to = f" to `{event['question']}`" if event["question"] else ""
     of = f", for one {event['scope']}" if event["of"] else ""
-    return f"{event['event_time']}: you said {said}{to}{of} ({event['event_state'].removeprefix('dpv:')}){waits}"
+    return (
+        f"{event['event_time']}: you said {said}{to}{of} "
+        f"({event['event_state'].removeprefix('dpv:')}){waits}"
+    )
 
 
 def _named_by_hash(here: Installation, issued: Sequence[Receipt]) -> list[tuple[str, bytes]]:
@@ -90,5 +96,8 @@ def _named_by_hash(here: Installation, issued: Sequence[Receipt]) -> list[tuple[
     with transaction(here.pool) as tx:
         for folder, texts in (("notices", notice.texts), ("policies", policy_versions.texts)):
             named = texts(tx, [bytes.fromhex(sha256) for sha256 in wanted[folder] if sha256])
-            found += [(f"{folder}/{sha256.hex()}.json", named[sha256].encode()) for sha256 in sorted(named)]
+            found += [
+                (f"{folder}/{sha256.hex()}.json", named[sha256].encode())
+                for sha256 in sorted(named)
+            ]
     return found

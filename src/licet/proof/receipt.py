@@ -1,23 +1,27 @@
-"""Receipts: for every choice, including refusals and withdrawals, a document that the person keeps and anybody can verify.
+"""Receipts: for every choice, including refusals and withdrawals, a document that the person keeps
+and anybody can verify.
 
-A receipt is a consent receipt of ISO/IEC TS 27560:2023 with the terms of the W3C's DPV 2 (its guide for that standard
-gives the form), signed with the log's Ed25519 key as a compact JWS (RFC 7515, RFC 8037) over the canonical JSON of
-RFC 8785. Training is a processing (`ai#ModelTraining`), its purpose is `ImproveExistingProductsAndServices`. The
-event's type says how the person spoke (expressly), its state what they said.
+A receipt is a consent receipt of ISO/IEC TS 27560:2023 with the terms of the W3C's DPV 2 (its guide
+for that standard gives the form), signed with the log's Ed25519 key as a compact JWS (RFC 7515, RFC
+8037) over the canonical JSON of RFC 8785. Training is a processing (`ai#ModelTraining`), its
+purpose is `ImproveExistingProductsAndServices`. The event's type says how the person spoke
+(expressly), its state what they said.
 
-There is one receipt for each question and scope; its record has the purposes of that question only. The event names the
-question, the scope, the project or conversation, and for a no the grants that it kept. A receipt replaces the earlier one
-for the same question and scope.
+There is one receipt for each question and scope; its record has the purposes of that question only.
+The event names the question, the scope, the project or conversation, and for a no the grants that
+it kept. A receipt replaces the earlier one for the same question and scope.
 
-Once the choice is in the log, the receipt also opens its leaf. It contains the private record and the nonce that the
-leaf commits to, the evidence and the policy whose hashes are in the record, the leaf itself, its inclusion proof, and
-the salt of the person's pseudonyms of that year, with which they find their conversations in the proofs of releases.
-The person's copy opens the leaf for ever. The operator's database does not store the nonce: it is derived from the
-account's key. After erasure only the holder of a receipt can open the leaf, and no receipt can be issued any more.
+Once the choice is in the log, the receipt also opens its leaf. It contains the private record and
+the nonce that the leaf commits to, the evidence and the policy whose hashes are in the record, the
+leaf itself, its inclusion proof, and the salt of the person's pseudonyms of that year, with which
+they find their conversations in the proofs of releases. The person's copy opens the leaf for ever.
+The operator's database does not store the nonce: it is derived from the account's key. After
+erasure only the holder of a receipt can open the leaf, and no receipt can be issued any more.
 
-What neither the policy nor the choice states (the controller, where data is stored) comes from the operator's `Controller`.
-If it is not stated, the receipt says so; it never guesses. Every receipt states that conversations may contain special
-categories of data such as health and beliefs, because nobody has examined them.
+What neither the policy nor the choice states (the controller, where data is stored) comes from the
+operator's `Controller`. If it is not stated, the receipt says so; it never guesses. Every receipt
+states that conversations may contain special categories of data such as health and beliefs, because
+nobody has examined them.
 
     file = {"entry":"<the leaf>","proof":"<c2sp.org/tlog-proof@v1>","receipt":"<JWS>","v":1}      entry, proof: or null
 """
@@ -55,7 +59,8 @@ from licet.vault.account_choices import StoredChoice
 from licet.vault.projects import scope_of
 
 VERSION = 1
-RECEIPT, CERTIFICATE = "licet-receipt+jws", "licet-certificate+jws"  # so that one cannot be mistaken for the other
+# so that one cannot be mistaken for the other
+RECEIPT, CERTIFICATE = "licet-receipt+jws", "licet-certificate+jws"
 CHOICES_MAX = 1_000
 DPV = "https://w3id.org/dpv#"
 SCHEMA = "https://w3id.org/dpv/schema/dpv-27560#"
@@ -67,9 +72,11 @@ MAY_OCCUR = "may occur"
 NOT_STATED = "not stated by the operator"
 WITHDRAWAL = "the privacy settings of the service, at any time: one step, as for giving it"
 STATES = {
-    "began": "ConsentGiven", "affirmed": "RenewedConsentGiven", "withdrew": "ConsentWithdrawn",
+    "began": "ConsentGiven",
+    "affirmed": "RenewedConsentGiven",
+    "withdrew": "ConsentWithdrawn",
     "declined": "ConsentRefused",
-}  # fmt: skip
+}
 
 
 class KeptGrant(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,9 +87,9 @@ class KeptGrant(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReceiptChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """One choice of an account. ``evidence`` is None if another edge wrote it in words of its own; ``said`` is its
-    exact text, whose hash the leaf commits to. ``question`` is None if it was about none that was asked; ``because``
-    says why it had no effect.
+    """One choice of an account. ``evidence`` is None if another edge wrote it in words of its own;
+    ``said`` is its exact text, whose hash the leaf commits to. ``question`` is None if it was about
+    none that was asked; ``because`` says why it had no effect.
     """
 
     account: UUID
@@ -102,7 +109,9 @@ class ReceiptChoice(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def state(self) -> str:
-        """The state of TS 27560. A yes that the policy does not accept (another plan, too young) permits nothing."""
+        """The state of TS 27560. A yes that the policy does not accept (another plan, too young)
+        permits nothing.
+        """
         return STATES.get(self.effect, "ConsentInvalidated" if self.allow else "ConsentRefused")
 
     @property
@@ -111,7 +120,9 @@ class ReceiptChoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """A receipt as it is issued. ``entry`` and ``proof`` are None until the choice is in the log."""
+    """A receipt as it is issued. ``entry`` and ``proof`` are None until the choice is in the
+    log.
+    """
 
     receipt: str
     entry: str | None
@@ -121,8 +132,11 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     def encode(self) -> bytes:
         """The bytes of its file: canonical JSON and a newline."""
         whole: dict[str, Canonical] = {
-            "v": VERSION, "receipt": self.receipt, "entry": self.entry, "proof": self.proof,
-        }  # fmt: skip
+            "v": VERSION,
+            "receipt": self.receipt,
+            "entry": self.entry,
+            "proof": self.proof,
+        }
         return canonical(whole) + b"\n"
 
 
@@ -130,16 +144,24 @@ class Issuer:
     """Issues the receipts of one account, oldest first. ``at`` is when."""
 
     def __init__(
-        self, tx: Transaction, keyring: Keyring, keys: LogKeySource, place: LogPlace, policies: Policies,
-        controller: Controller, at: datetime,
-    ) -> None:  # fmt: skip
+        self,
+        tx: Transaction,
+        keyring: Keyring,
+        keys: LogKeySource,
+        place: LogPlace,
+        policies: Policies,
+        controller: Controller,
+        at: datetime,
+    ) -> None:
         self._tx, self._keyring, self._keys, self._place = tx, keyring, keys, place
         self._policies, self._controller, self._at = policies, controller, at
         self._seed = keyring.log_seed(tx)
         self._logs: dict[int, PublishedLog | None] = {}
 
     def receipts(self, account: UUID) -> list[Receipt]:
-        """One receipt for each choice; RefusedError if the account's key was destroyed, NotFoundError for an unknown account."""
+        """One receipt for each choice; RefusedError if the account's key was destroyed,
+        NotFoundError for an unknown account.
+        """
         made = choices(self._tx, self._keyring, self._policies, account)
         placed = sequence.placed_of(self._tx, account, EntryKind.choice)
         leaves = {cast("int", leaf.row.facts["seq"]): leaf for leaf in placed}
@@ -153,7 +175,12 @@ class Issuer:
     def _issue(self, choice: ReceiptChoice, before: str | None, leaf: PlacedRow | None) -> Receipt:
         is_committed = leaf is None or "policy" in leaf.row.facts
         payload = document(
-            choice, self._terms(choice, leaf), self._controller, before, self._at, with_text=is_committed
+            choice,
+            self._terms(choice, leaf),
+            self._controller,
+            before,
+            self._at,
+            with_text=is_committed,
         )
         entry = proof = None
         if leaf is not None:
@@ -164,7 +191,9 @@ class Issuer:
         return Receipt(receipt=sign(payload, self._seed), entry=entry, proof=proof, payload=payload)
 
     def _terms(self, choice: ReceiptChoice, leaf: PlacedRow | None) -> Policy:
-        """The policy of the choice. An amendment may have moved its deadline since: the leaf commits to the one of then."""
+        """The policy of the choice. An amendment may have moved its deadline since: the leaf
+        commits to the one of then.
+        """
         policy = self._policies[choice.number]
         decide_by = policy.decide_by if leaf is None else leaf.row.facts.get("decide_by")
         if isinstance(decide_by, str):
@@ -193,7 +222,9 @@ class Issuer:
         return self._logs[year]
 
 
-def choices(tx: Transaction, keyring: Keyring, policies: Policies, account: UUID) -> list[ReceiptChoice]:
+def choices(
+    tx: Transaction, keyring: Keyring, policies: Policies, account: UUID
+) -> list[ReceiptChoice]:
     """The choices of an account, oldest first, with the evidence of each."""
     holder = account_view.accounts(tx, [account]).get(account)
     if holder is None:
@@ -202,25 +233,41 @@ def choices(tx: Transaction, keyring: Keyring, policies: Policies, account: UUID
     if account not in chain:
         raise RefusedError(
             "the account was erased, and with its key all data that a receipt needs",
-            "receipts that its person has stay valid", because="erased",
-        )  # fmt: skip
+            "receipts that its person has stay valid",
+            because="erased",
+        )
     key = chain[account].own
     made = account_choices.of_account(tx, account, most=CHOICES_MAX)
-    given = {one.grant: scope_of(one.project, one.conversation) for one in made if one.grant is not None}
+    given = {
+        one.grant: scope_of(one.project, one.conversation) for one in made if one.grant is not None
+    }
     return [_choice(account, key, policies, one, given) for one in made]
 
 
 def _choice(
-    account: UUID, key: bytes, policies: Policies, one: StoredChoice, given: Mapping[int, GrantScope]
+    account: UUID,
+    key: bytes,
+    policies: Policies,
+    one: StoredChoice,
+    given: Mapping[int, GrantScope],
 ) -> ReceiptChoice:
     said = unseal(key, one.evidence, account_place(account)).decode() if one.evidence else None
     return ReceiptChoice(
-        account=account, seq=one.seq, at=one.at, allow=one.allow, effect=one.effect, grant=one.grant, via=one.via,
-        number=one.number, evidence=read_evidence(said) if said is not None else None, said=said,
+        account=account,
+        seq=one.seq,
+        at=one.at,
+        allow=one.allow,
+        effect=one.effect,
+        grant=one.grant,
+        via=one.via,
+        number=one.number,
+        evidence=read_evidence(said) if said is not None else None,
+        said=said,
         question=one.question if one.question in policies[one.number].asks else None,
         scope=scope_of(one.project, one.conversation),
-        kept=tuple(KeptGrant(grant=number, scope=given[number]) for number in one.kept), because=one.because,
-    )  # fmt: skip
+        kept=tuple(KeptGrant(grant=number, scope=given[number]) for number in one.kept),
+        because=one.because,
+    )
 
 
 def document(
@@ -252,17 +299,21 @@ def document(
             "record_id": choice.receipt_id.replace(":receipt:", ":record:"),
             "pii_principal_id": principal,
             "privacy_notice": _notice(choice, policy),
-            "processes": [_terms(choice, policy, controller, purpose) for purpose in _purposes(choice, policy)],
+            "processes": [
+                _terms(choice, policy, controller, purpose) for purpose in _purposes(choice, policy)
+            ],
             "jurisdiction": list(controller.jurisdictions) or [NOT_STATED],
             "privacy_rights": [f"eu-gdpr:{right}" for right in RIGHTS],
             "parties": [_party(controller)],
             "events": [_event(choice, principal)],
             "policy": {
-                "policy": policy.policy, "version": policy.version, "sha256": policy.sha256().hex(),
+                "policy": policy.policy,
+                "version": policy.version,
+                "sha256": policy.sha256().hex(),
                 **({"document": msgspec.json.decode(policy.text())} if with_text else {}),
             },
         },
-    }  # fmt: skip
+    }
 
 
 def _purposes(choice: ReceiptChoice, policy: Policy) -> list[str]:
@@ -272,7 +323,9 @@ def _purposes(choice: ReceiptChoice, policy: Policy) -> list[str]:
 
 
 def _notice(choice: ReceiptChoice, policy: Policy) -> dict[str, Canonical]:
-    """Which notice was answered, by the hash of its exact bytes, and what was pre-selected in it."""
+    """Which notice was answered, by the hash of its exact bytes, and what was pre-selected in
+    it.
+    """
     shown = choice.evidence or Evidence(v=1, default_state="", surface="", gpc=False)
     return {
         "@type": "dpv:ConsentNotice",
@@ -298,7 +351,9 @@ _CONCERNS = {
 }
 
 
-def _terms(choice: ReceiptChoice, policy: Policy, controller: Controller, purpose: str) -> dict[str, Canonical]:
+def _terms(
+    choice: ReceiptChoice, policy: Policy, controller: Controller, purpose: str
+) -> dict[str, Canonical]:
     given = choice.effect in ("began", "affirmed")
     return {
         "name": purpose,
@@ -307,7 +362,9 @@ def _terms(choice: ReceiptChoice, policy: Policy, controller: Controller, purpos
         "lawful_basis": "eu-gdpr:A6-1-a",
         "pii_information": [
             {
-                "pii_type": "conversation_content", "pii_optional": True, "sensitive_pii_category": MAY_OCCUR,
+                "pii_type": "conversation_content",
+                "pii_optional": True,
+                "sensitive_pii_category": MAY_OCCUR,
                 "special_pii_category": MAY_OCCUR,
             }
         ],
@@ -317,7 +374,7 @@ def _terms(choice: ReceiptChoice, policy: Policy, controller: Controller, purpos
         "storage_locations": list(controller.storage_locations) or [NOT_STATED],
         "retention_period": str(policy.keep.opted_in if given else policy.keep.opted_out),
         "withdrawal_method": controller.withdrawal_url or WITHDRAWAL,
-    }  # fmt: skip
+    }
 
 
 def _party(controller: Controller) -> dict[str, Canonical]:
@@ -348,7 +405,8 @@ def _event(choice: ReceiptChoice, principal: str) -> dict[str, Canonical]:
         "scope": choice.scope.kind.value,
         "of": _named(choice.scope),
         "kept": [
-            {"grant": kept.grant, "scope": kept.scope.kind.value, "of": _named(kept.scope)} for kept in choice.kept
+            {"grant": kept.grant, "scope": kept.scope.kind.value, "of": _named(kept.scope)}
+            for kept in choice.kept
         ],
     }
 
@@ -401,7 +459,9 @@ _WHY = {
 
 
 def page(receipt: Receipt, vkey: str) -> str:
-    """A standalone page that a person can read and print. ``vkey`` is the log's, for whoever checks the receipt."""
+    """A standalone page that a person can read and print. ``vkey`` is the log's, for whoever checks
+    the receipt.
+    """
     rows = "\n".join(
         f"<tr><th scope=row>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>"
         for name, value in lines(receipt)
@@ -437,9 +497,10 @@ def said(receipt: Receipt) -> str:
     state = str(event["event_state"]).removeprefix("dpv:")
     why = _WHY.get(NoEffect(event["because"])) if event["because"] else None
     return _SAID[state].format(
-        what=_WHAT[ScopeKind(event["scope"])], kept=", but for what you kept" if event["kept"] else "",
+        what=_WHAT[ScopeKind(event["scope"])],
+        kept=", but for what you kept" if event["kept"] else "",
         why=why or "for your account it permits nothing",
-    )  # fmt: skip
+    )
 
 
 def _event_of(receipt: Receipt) -> dict[str, Any]:
@@ -462,10 +523,18 @@ def lines(receipt: Receipt) -> Iterator[tuple[str, str]]:
     if event["kept"]:
         yield "Kept all the same", ", ".join(_for(kept) for kept in event["kept"])
     processes = cast("Sequence[Canonical]", _at(receipt.payload, *record, "processes"))
-    yield "About", ", ".join(_text(receipt.payload, *record, "processes", n, "name") for n in range(len(processes)))
+    yield (
+        "About",
+        ", ".join(
+            _text(receipt.payload, *record, "processes", n, "name") for n in range(len(processes))
+        ),
+    )
     if processes:
         yield "Kept for", _text(receipt.payload, *record, "processes", 0, "retention_period")
-        yield "To take it back", _text(receipt.payload, *record, "processes", 0, "withdrawal_method")
+        yield (
+            "To take it back",
+            _text(receipt.payload, *record, "processes", 0, "withdrawal_method"),
+        )
     yield "Policy", _text(receipt.payload, *record, "policy", "version")
     yield "Notice you were shown", _text(receipt.payload, *record, "privacy_notice", "sha256")
     yield (
@@ -475,7 +544,13 @@ def lines(receipt: Receipt) -> Iterator[tuple[str, str]]:
     yield "Responsible", _text(receipt.payload, *record, "parties", 0, "party_name")
     yield "Receipt", _text(receipt.payload, "receipt_id")
     if "log" in receipt.payload:
-        yield "In the log", f"{_text(receipt.payload, 'log', 'origin')}, entry {_text(receipt.payload, 'log', 'index')}"
+        yield (
+            "In the log",
+            (
+                f"{_text(receipt.payload, 'log', 'origin')}, entry "
+                f"{_text(receipt.payload, 'log', 'index')}"
+            ),
+        )
 
 
 def _for(said: Mapping[str, Any]) -> str:

@@ -1,17 +1,20 @@
-"""The rows of an earlier release that the next one carries: what was curated once is not curated again.
+"""The rows of an earlier release that the next one carries: what was curated once is not curated
+again.
 
-A release is decided, registered, sealed and proved row by row whether or not it has a base: every decision is made now, under
-the policy in force now, and every row gets another id and another key. What is carried is the work of curation alone: the
-texts with their surrogates, the counts of what was replaced, and the labels. So the rows are the same, byte for byte, as
-those of a build without a base.
+A release is decided, registered, sealed and proved row by row whether or not it has a base: every
+decision is made now, under the policy in force now, and every row gets another id and another key.
+What is carried is the work of curation alone: the texts with their surrogates, the counts of what
+was replaced, and the labels. So the rows are the same, byte for byte, as those of a build without a
+base.
 
-A row is carried if it is made of the same turns under the same keys: its sources are those of the base's row, and the base's
-row opens with them. Surrogates are drawn with a key of the conversation, so that key has to be the same too. Everything
-else is curated again: conversations with new turns, rows of which something ended, duplicates that lost then and are
-elected now.
+A row is carried if it is made of the same turns under the same keys: its sources are those of the
+base's row, and the base's row opens with them. Surrogates are drawn with a key of the conversation,
+so that key has to be the same too. Everything else is curated again: conversations with new turns,
+rows of which something ended, duplicates that lost then and are elected now.
 
-A base that was curated otherwise, by other software, that was purged or is not what was sealed is not carried at all; the
-build then says so, and is whole. A part that is not the file of the manifest is passed over in the same way.
+A base that was curated otherwise, by other software, that was purged or is not what was sealed is
+not carried at all; the build then says so, and is whole. A part that is not the file of the
+manifest is passed over in the same way.
 """
 
 from __future__ import annotations
@@ -50,15 +53,22 @@ class BaseSettings(msgspec.Struct, frozen=True, kw_only=True):
 class BaseRelease:
     """A sealed release whose rows are carried, and its parts while they are read."""
 
-    def __init__(self, folder: Path, known: Release, promised: ReleaseManifest, says: Callable[[str], None]) -> None:
+    def __init__(
+        self, folder: Path, known: Release, promised: ReleaseManifest, says: Callable[[str], None]
+    ) -> None:
         self.folder, self.known, self.promised = folder, known, promised
         self._parts = _Parts(folder, promised.parts, says)
 
     def carried(self, tx: Transaction, threads: Sequence[Thread]) -> dict[int, Curated]:
-        """What curation made of those of ``threads`` that are rows here, by their number; ``threads`` are of one page."""
+        """What curation made of those of ``threads`` that are rows here, by their number;
+        ``threads`` are of one page.
+        """
         if not threads:
             return {}
-        ends = [(thread.row.account_id, thread.row.conversation_id) for thread in (threads[0], threads[-1])]
+        ends = [
+            (thread.row.account_id, thread.row.conversation_id)
+            for thread in (threads[0], threads[-1])
+        ]
         known = {
             (row.conversation, row.keys, row.sources): row
             for row in registry.rows_within(tx, self.known.release_id, *ends)
@@ -78,8 +88,11 @@ class BaseRelease:
         release = self.known.release_id.bytes
         row_id = row_id_of(release, row.ordinal)
         try:
-            return open_row(sealed, row_key(list(of.keys.values()), release, row_id), release, row_id)
-        except (BrokenError, DeniedError):  # a segment has another key by now, so it is another text for all we know
+            return open_row(
+                sealed, row_key(list(of.keys.values()), release, row_id), release, row_id
+            )
+        # a segment has another key by now, so it is another text for all we know
+        except (BrokenError, DeniedError):
             return None
 
     def _is_alike(self, payload: Payload, thread: Thread) -> bool:
@@ -98,7 +111,9 @@ class BaseRelease:
         self.close()
 
 
-def why_whole(folder: Path, known: Release, wanted: BaseSettings) -> tuple[ReleaseManifest | None, str]:
+def why_whole(
+    folder: Path, known: Release, wanted: BaseSettings
+) -> tuple[ReleaseManifest | None, str]:
     """The manifest of a base whose rows can be carried, or None and why they cannot."""
     try:
         promised, sha256 = manifest.read(folder)
@@ -108,11 +123,15 @@ def why_whole(folder: Path, known: Release, wanted: BaseSettings) -> tuple[Relea
     made = promised.deidentification
     reasons = {
         "it was never sealed": known.state != "sealed",
-        "its manifest is not the one that was sealed": known.manifest_sha256 != bytes.fromhex(sha256),
-        "it was purged, so that its parts are not those of its manifest": (folder / "purge-1.json").exists(),
+        "its manifest is not the one that was sealed": known.manifest_sha256
+        != bytes.fromhex(sha256),
+        "it was purged, so that its parts are not those of its manifest": (
+            folder / "purge-1.json"
+        ).exists(),
         "it is for another purpose": promised.purpose != wanted.purpose,
         "it was built by another version of Licet": promised.licet != wanted.software,
-        "it was curated otherwise": (curation.plan if curation is not msgspec.UNSET else "") != wanted.plan
+        "it was curated otherwise": (curation.plan if curation is not msgspec.UNSET else "")
+        != wanted.plan
         or made.sha256 != wanted.rules
         or made.names != wanted.names,
     }
@@ -133,7 +152,9 @@ def _curated(payload: Payload) -> Curated:
 class _Parts:
     """The sealed rows of parts by ordinal; one part and one row group of it are open at a time."""
 
-    def __init__(self, folder: Path, parts: Sequence[PartPromise], says: Callable[[str], None]) -> None:
+    def __init__(
+        self, folder: Path, parts: Sequence[PartPromise], says: Callable[[str], None]
+    ) -> None:
         self._folder, self._parts, self._says = folder, parts, says
         self._firsts = [part.first_ordinal for part in parts]
         self._open, self._number = ExitStack(), -1
@@ -142,7 +163,9 @@ class _Parts:
         self._group: tuple[int, dict[int, bytes]] = (-1, {})
 
     def sealed(self, ordinal: int) -> bytes | None:
-        """The sealed row; None if its part is not the file that the manifest names, which is said once."""
+        """The sealed row; None if its part is not the file that the manifest names, which is said
+        once.
+        """
         number = bisect_right(self._firsts, ordinal) - 1
         if number < 0:
             return None
@@ -160,7 +183,9 @@ class _Parts:
         self.close()
         self._number, self._groups, self._group = number, {}, (-1, {})
         try:
-            self._reader = PartReader(self._open.enter_context(verified(self._folder, self._parts[number])))
+            self._reader = PartReader(
+                self._open.enter_context(verified(self._folder, self._parts[number]))
+            )
             for group in range(self._reader.groups):
                 self._groups |= dict.fromkeys(self._reader.ordinals(group), group)
         except BrokenError as error:

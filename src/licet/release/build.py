@@ -1,20 +1,24 @@
-"""Builds a release: decides on every candidate turn, seals what may be used, and accounts for the rest.
+"""Builds a release: decides on every candidate turn, seals what may be used, and accounts for the
+rest.
 
-A candidate is every turn whose content is still stored, in its segment or in a safety copy. The build pins a position
-in the journal and reads page by page; each row is registered in the database before it is written to a part. At the end
-it reads the endings since that position, decides again on the affected rows and on those that have reached their end
-date, rewrites their parts, and repeats until there are no more endings. Then it seals in one short transaction that
-holds the endings lock exclusively: no withdrawal, deletion or narrowing is in progress meanwhile, and none that was
-committed before is missing. The time of the seal is that of the last check for endings.
+A candidate is every turn whose content is still stored, in its segment or in a safety copy. The
+build pins a position in the journal and reads page by page; each row is registered in the database
+before it is written to a part. At the end it reads the endings since that position, decides again
+on the affected rows and on those that have reached their end date, rewrites their parts, and
+repeats until there are no more endings. Then it seals in one short transaction that holds the
+endings lock exclusively: no withdrawal, deletion or narrowing is in progress meanwhile, and none
+that was committed before is missing. The time of the seal is that of the last check for endings.
 
-A page is read from one snapshot (REPEATABLE READ), so a sweep cannot remove a key between a decision and its use.
+A page is read from one snapshot (REPEATABLE READ), so a sweep cannot remove a key between a
+decision and its use.
 
-Which crash each order survives: until the seal commits, the release is `building` and no row of it can be leased. A
-page's transaction stores the result of the page (`release.draft`), so a build that was killed continues after the
-complete parts (`release.resume`) as if it had paused: with the position that it pinned, so that it catches up with all
-endings meanwhile. It starts over if the purpose, the policy version, the year, the curation plan, the software or the
-part size differs. The manifest is written inside the seal, just before its commit: a manifest in a folder proves
-nothing without the seal. One build of a name runs at a time, under a lock of its connection.
+Which crash each order survives: until the seal commits, the release is `building` and no row of it
+can be leased. A page's transaction stores the result of the page (`release.draft`), so a build that
+was killed continues after the complete parts (`release.resume`) as if it had paused: with the
+position that it pinned, so that it catches up with all endings meanwhile. It starts over if the
+purpose, the policy version, the year, the curation plan, the software or the part size differs. The
+manifest is written inside the seal, just before its commit: a manifest in a folder proves nothing
+without the seal. One build of a name runs at a time, under a lock of its connection.
 """
 
 from __future__ import annotations
@@ -69,7 +73,13 @@ from licet.release.manifest import (
     ProofPins,
     ReleaseManifest,
 )
-from licet.release.page_builder import BuiltPage, PageBuilder, Progress, TurnsInOrder, wait_for_pages
+from licet.release.page_builder import (
+    BuiltPage,
+    PageBuilder,
+    Progress,
+    TurnsInOrder,
+    wait_for_pages,
+)
 from licet.release.page_worker import WorkerJob
 from licet.release.part import PART_FILE, PartPromise, rewrite_part, write_parts
 from licet.release.proofs import Proofs
@@ -93,9 +103,11 @@ ELECTED_ROWS_MAX = 1_000
 
 
 class BuildResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A sealed release and its folder. ``lock_seconds`` is the longest time that endings had to wait for the seal.
+    """A sealed release and its folder. ``lock_seconds`` is the longest time that endings had to
+    wait for the seal.
 
-    ``resumed_from`` is the first incomplete part when an unfinished build was resumed, None for an uninterrupted build.
+    ``resumed_from`` is the first incomplete part when an unfinished build was resumed, None for an
+    uninterrupted build.
     ``whole_because``: why nothing was carried from the base that was named.
     """
 
@@ -108,10 +120,10 @@ class BuildResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BuildOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """What to build. ``folder`` must not exist, unless an unfinished build of the same name left it: that build is
-    resumed, or discarded with ``afresh``. ``accepts_changes``: it is sealed though
-    more was replaced than is usual. ``base`` is a release whose rows are carried where nothing changed, with its
-    folder.
+    """What to build. ``folder`` must not exist, unless an unfinished build of the same name left
+    it: that build is resumed, or discarded with ``afresh``. ``accepts_changes``: it is sealed
+    though more was replaced than is usual. ``base`` is a release whose rows are carried where
+    nothing changed, with its folder.
     """
 
     name: str
@@ -124,13 +136,17 @@ class BuildOrder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DamageError(RefusedError):
-    """A build that would seal more replaced words than is usual: the shares, and some of the places."""
+    """A build that would seal more replaced words than is usual: the shares, and some of the
+    places.
+    """
 
     def __init__(self, shares: Sequence[ChangedShare], samples: Sequence[ChangedPlace]) -> None:
         super().__init__(
             "more words were replaced than is usual: nothing is sealed\n" + lines(shares, samples),
-            "look at the places; if they are right, run the same command with `--accept-changes`, which the manifest"
-            " records; otherwise report them and set LICET_CURATE__NAMES=off, where the policy allows it",
+            "look at the places; if they are right, run the same command with `--accept-changes`, "
+            "which the manifest"
+            " records; otherwise report them and set LICET_CURATE__NAMES=off, where the policy "
+            "allows it",
             because="damage",
             details={"shares": msgspec.to_builtins(shares), "places": msgspec.to_builtins(samples)},
         )
@@ -138,26 +154,46 @@ class DamageError(RefusedError):
 
 
 class UnreadLanguagesError(RefusedError):
-    """A build that would leave out conversations for their language, where the policy has it stop: how many, by language."""
+    """A build that would leave out conversations for their language, where the policy has it stop:
+    how many, by language.
+    """
 
     def __init__(self, conversations: Mapping[str, int]) -> None:
-        each = ", ".join(f"{count:,} in `{language}`" for language, count in sorted(conversations.items()))
+        each = ", ".join(
+            f"{count:,} in `{language}`" for language, count in sorted(conversations.items())
+        )
         super().__init__(
-            f"nothing looks for names in the language of some conversations: {each}; nothing is sealed",
-            "the policy says `unread_languages: build stopped`; under a version that does not, they are left out",
-            because="unread_language", details={"conversations": dict(sorted(conversations.items()))},
-        )  # fmt: skip
+            (
+                f"nothing looks for names in the language of some conversations: {each}; "
+                "nothing is sealed"
+            ),
+            (
+                "the policy says `unread_languages: build stopped`; under a version that does "
+                "not, they are left out"
+            ),
+            because="unread_language",
+            details={"conversations": dict(sorted(conversations.items()))},
+        )
 
 
 class Builder:
     """One build. Dependencies are given; `run` does the work."""
 
     def __init__(
-        self, pool: Pool, keyring: Keyring, policies: Policies, cleaner: Cleaner, clock: Clock,
-        progress: Progress = lambda _turns: None, *, rows_per_part: int = ROWS_PER_PART,
-        page_bytes_max: int = PAGE_BYTES_MAX, curation: Curation | None = None,
-        says: Callable[[str], None] = lambda _line: None, workers: WorkerSettings | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        pool: Pool,
+        keyring: Keyring,
+        policies: Policies,
+        cleaner: Cleaner,
+        clock: Clock,
+        progress: Progress = lambda _turns: None,
+        *,
+        rows_per_part: int = ROWS_PER_PART,
+        page_bytes_max: int = PAGE_BYTES_MAX,
+        curation: Curation | None = None,
+        says: Callable[[str], None] = lambda _line: None,
+        workers: WorkerSettings | None = None,
+    ) -> None:
         self._rows_per_part, self._page_bytes_max = rows_per_part, page_bytes_max
         self._pool, self._keyring, self._policies = pool, keyring, policies
         self._cleaner, self._clock, self._progress, self._says = cleaner, clock, progress, says
@@ -178,29 +214,44 @@ class Builder:
     def run(self, order: BuildOrder) -> BuildResult:
         """Builds and seals; RefusedError for an invalid purpose or name, BusyError to try again."""
         with transaction(self._pool) as tx:
-            # Held while the build runs, however it ends. Idle between statements, it holds no snapshot.
-            lock = tx.execute("SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", [BUILD_LOCK, order.name]).fetchone()
+            # Held while the build runs, however it ends. Idle between statements, it holds no
+            # snapshot.
+            lock = tx.execute(
+                "SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", [BUILD_LOCK, order.name]
+            ).fetchone()
             if lock is None or not lock[0]:
-                raise BusyError(f"release `{order.name}` is being built already", "wait for it, or give another name")
+                raise BusyError(
+                    f"release `{order.name}` is being built already",
+                    "wait for it, or give another name",
+                )
             if self._workers is not None:
                 self._workers.crew.prepare()
             wait_for_pages(tx, order.name)
             with self._held:
                 self._base = self._carry_from(order)
-                return msgspec.structs.replace(self._build(order), whole_because=self._whole_because)
+                return msgspec.structs.replace(
+                    self._build(order), whole_because=self._whole_because
+                )
 
     def _carry_from(self, order: BuildOrder) -> BaseRelease | None:
-        """The base, open; None if there is none, or if nothing of it can be carried, which is reported with the reason."""
+        """The base, open; None if there is none, or if nothing of it can be carried, which is
+        reported with the reason.
+        """
         if order.base is None:
             return None
         wanted = BaseSettings(
-            purpose=order.purpose, plan=self._curation.plan, software=order.software, rules=self._cleaner.sha256,
+            purpose=order.purpose,
+            plan=self._curation.plan,
+            software=order.software,
+            rules=self._cleaner.sha256,
             names=self._curation.found_by.names,
-        )  # fmt: skip
+        )
         folder, known = order.base
         promised, self._whole_because = why_whole(folder, known, wanted)
         if promised is None:
-            self._says(f"builds whole, nothing is carried from `{known.name}`: {self._whole_because}")
+            self._says(
+                f"builds whole, nothing is carried from `{known.name}`: {self._whole_because}"
+            )
             return None
         return self._held.enter_context(BaseRelease(folder, known, promised, self._says))
 
@@ -215,14 +266,19 @@ class Builder:
         self._hold_to_names(at)
         draft.forget_sealed(self._pool)
         known = self._unfinished(order)
-        verbs.advance(self._pool, self._policies, at)  # so the journal has these changes before the pin
+        # so the journal has these changes before the pin
+        verbs.advance(self._pool, self._policies, at)
         made = BuildSettings(
-            plan=self._curation.plan, software=order.software, rows_per_part=self._rows_per_part,
+            plan=self._curation.plan,
+            software=order.software,
+            rows_per_part=self._rows_per_part,
             base=self._base.known.release_id if self._base is not None else None,
-        )  # fmt: skip
+        )
         taken = self._take_up(known, order, made, at) if known else None
         if taken is not None:
-            with Proofs(order.folder, taken.release.release_id, order.purpose, self._keyring.random) as proofs:
+            with Proofs(
+                order.folder, taken.release.release_id, order.purpose, self._keyring.random
+            ) as proofs:
                 return self._go_on(taken, order, proofs)
         if known is not None:
             self._discard(known, order)
@@ -230,19 +286,27 @@ class Builder:
         make_folder(order.folder.parent)
         order.folder.mkdir()
         sync(order.folder.parent)
-        with Proofs(order.folder, release.release_id, release.purpose, self._keyring.random) as proofs:
+        with Proofs(
+            order.folder, release.release_id, release.purpose, self._keyring.random
+        ) as proofs:
             return self._write(release, kept, order, proofs, iter(()))
 
     def _hold_to_names(self, at: datetime) -> None:
-        """RefusedError where nothing looks for people's names and a version up to the one in force has them replaced."""
-        replacing = None if self._finds_names else self._policies.replacing_names(self._policies.number(at))
+        """RefusedError where nothing looks for people's names and a version up to the one in force
+        has them replaced.
+        """
+        replacing = (
+            None if self._finds_names else self._policies.replacing_names(self._policies.number(at))
+        )
         if replacing is not None:
             raise RefusedError(
-                f"nothing here looks for people's names, and version `{replacing.version}` of the policy does not say"
+                f"nothing here looks for people's names, and version `{replacing.version}` of the "
+                "policy does not say"
                 " `names: left in`",
                 "turn on what finds them: unset LICET_CURATE__NAMES (docs/curate.md)."
-                " Names are left in only where each version so far says `names: left in`", because="names",
-            )  # fmt: skip
+                " Names are left in only where each version so far says `names: left in`",
+                because="names",
+            )
 
     @property
     def _finds_names(self) -> bool:
@@ -261,9 +325,14 @@ class Builder:
         return msgspec.structs.replace(built, resumed_from=part)
 
     def _write(
-        self, release: Release, kept: Draft, order: BuildOrder, proofs: Proofs, rows: Iterator[SealedRow],
+        self,
+        release: Release,
+        kept: Draft,
+        order: BuildOrder,
+        proofs: Proofs,
+        rows: Iterator[SealedRow],
         stage: Stage = Stage.reading,
-    ) -> BuildResult:  # fmt: skip
+    ) -> BuildResult:
         if stage is not Stage.elected:
             self._compare(release, order, reads=stage is Stage.reading)
         if stage is Stage.reading:
@@ -285,10 +354,16 @@ class Builder:
             if sealed is not None:
                 draft.forget_sealed(self._pool)
                 return BuildResult(
-                    folder=order.folder, manifest=sealed, rounds=round_number, lock_seconds=self._lock_seconds
+                    folder=order.folder,
+                    manifest=sealed,
+                    rounds=round_number,
+                    lock_seconds=self._lock_seconds,
                 )
         raise BusyError(
-            f"the release was not sealed after {ROUNDS_MAX} rounds: content kept expiring or being withdrawn",
+            (
+                f"the release was not sealed after {ROUNDS_MAX} rounds: content kept expiring "
+                "or being withdrawn"
+            ),
             "build it again: it resumes from here",
         )
 
@@ -299,7 +374,9 @@ class Builder:
             raise DamageError(found, self._samples[:SAMPLES_MAX])
 
     def _hold_to_languages(self) -> None:
-        """UnreadLanguagesError where conversations are left out for their language, and the policy has the build stop."""
+        """UnreadLanguagesError where conversations are left out for their language, and the policy
+        has the build stop.
+        """
         policy = self._policies.in_force(self._clock())
         if self._tally.unread and policy.unread_languages is UnreadLanguagesTerm.build_stopped:
             raise UnreadLanguagesError(self._tally.unread)
@@ -309,11 +386,17 @@ class Builder:
             kept.enter(tx, stage)
 
     def _unfinished(self, order: BuildOrder) -> Release | None:
-        """The unfinished build of this name; RefusedError if the name or the folder belongs to something else."""
+        """The unfinished build of this name; RefusedError if the name or the folder belongs to
+        something else.
+        """
         with transaction(self._pool) as tx:
             known = registry.find(tx, order.name)
         if known is not None and known.state == "sealed":
-            raise RefusedError(f"there is already a release `{order.name}`", "choose another name", because="exists")
+            raise RefusedError(
+                f"there is already a release `{order.name}`",
+                "choose another name",
+                because="exists",
+            )
         if order.folder.exists() and (known is None or not _is_unfinished(order.folder, known)):
             raise RefusedError(
                 f"`{order.folder}` exists and does not belong to an unfinished build",
@@ -322,8 +405,12 @@ class Builder:
             )
         return known
 
-    def _take_up(self, known: Release, order: BuildOrder, made: BuildSettings, at: datetime) -> ResumedBuild | None:
-        """The unfinished build, ready to resume; None if it has to start over, which is reported with the reason."""
+    def _take_up(
+        self, known: Release, order: BuildOrder, made: BuildSettings, at: datetime
+    ) -> ResumedBuild | None:
+        """The unfinished build, ready to resume; None if it has to start over, which is reported
+        with the reason.
+        """
         with transaction(self._pool) as tx:
             found = Draft.find(tx, self._keyring, known.release_id)
             opens = found is not None and found[0].opens(tx)
@@ -335,15 +422,17 @@ class Builder:
             version = self._policies.number(at)
             why = draft.why_not(known, made, of=of, purpose=order.purpose, version=version, at=at)
             if not why:
-                taken = resume.take_up(self._pool, known, kept, stage, order.folder, self._rows_per_part)
+                taken = resume.take_up(
+                    self._pool, known, kept, stage, order.folder, self._rows_per_part
+                )
                 why = "no page of it is complete"
         if taken is None:
             self._says(f"starts over: {why}")
         return taken
 
     def _discard(self, known: Release, order: BuildOrder) -> None:
-        """Discards an unfinished build, from the database last, so that the folder is still known if this is
-        interrupted.
+        """Discards an unfinished build, from the database last, so that the folder is still known
+        if this is interrupted.
         """
         if order.folder.exists():
             shutil.rmtree(order.folder)
@@ -356,23 +445,42 @@ class Builder:
             release_id = uuid7(at, self._keyring.random(10))
             position = _locked_position(tx)
             release = Release(
-                release_id=release_id, name=order.name, purpose=order.purpose,
-                state="building", version=self._policies.number(at), pinned=position, begun_at=at,
-                sealed_at=None, position=None, rows=None, turns=None, root=None, manifest_sha256=None,
-            )  # fmt: skip
+                release_id=release_id,
+                name=order.name,
+                purpose=order.purpose,
+                state="building",
+                version=self._policies.number(at),
+                pinned=position,
+                begun_at=at,
+                sealed_at=None,
+                position=None,
+                rows=None,
+                turns=None,
+                root=None,
+                manifest_sha256=None,
+            )
             registry.begin(tx, release)
             return release, Draft.begin(tx, self._keyring, release.release_id, made)
 
     def _compare(self, release: Release, order: BuildOrder, *, reads: bool) -> None:
-        """Sketches the rows from before the build was killed; if it continues to read, a survey may come first."""
+        """Sketches the rows from before the build was killed; if it continues to read, a survey may
+        come first.
+        """
         duplicates, last = self._curation.duplicates, self._end.place
         if duplicates is None:
             return
         passes = sketch_source.Passes(
-            self._pool, self._keyring, self._policies, order.purpose, self._clock, self._page_bytes_max
+            self._pool,
+            self._keyring,
+            self._policies,
+            order.purpose,
+            self._clock,
+            self._page_bytes_max,
         )
         survey = duplicates.survey() if reads else None
-        sketch_source.enter_rows(passes, self._curation, duplicates, survey, release.release_id, last)
+        sketch_source.enter_rows(
+            passes, self._curation, duplicates, survey, release.release_id, last
+        )
         if survey is not None:
             self._says("looks for duplicates before names")
             sketch_source.look_ahead(passes, self._curation, duplicates, survey, last, self._base)
@@ -395,19 +503,33 @@ class Builder:
             workers.close()
             return
         builder = PageBuilder(
-            self._pool, self._keyring, self._policies, release, kept, self._curation, base=self._base,
-            page_bytes_max=self._page_bytes_max, looks_ahead=self._survey is not None,
-        )  # fmt: skip
+            self._pool,
+            self._keyring,
+            self._policies,
+            release,
+            kept,
+            self._curation,
+            base=self._base,
+            page_bytes_max=self._page_bytes_max,
+            looks_ahead=self._survey is not None,
+        )
         while (page := builder.build(self._end.page + 1, self._end.place, turns)) is not None:
             yield page
 
     def _started(self, release: Release, workers: WorkerSettings) -> BuildWorkers:
         assert self._passed_on is not None
         job = WorkerJob(
-            dsn=dsn_of(self._pool), config=workers.config, policies=self._policies, release=release,
-            curation=self._passed_on, page_bytes_max=self._page_bytes_max, looks_ahead=self._survey is not None,
-            base=(self._base.folder, self._base.known, self._base.promised) if self._base is not None else None,
-        )  # fmt: skip
+            dsn=dsn_of(self._pool),
+            config=workers.config,
+            policies=self._policies,
+            release=release,
+            curation=self._passed_on,
+            page_bytes_max=self._page_bytes_max,
+            looks_ahead=self._survey is not None,
+            base=(self._base.folder, self._base.known, self._base.promised)
+            if self._base is not None
+            else None,
+        )
         return BuildWorkers(workers, job, self._says)
 
     def _take(self, page: BuiltPage, proofs: Proofs) -> None:
@@ -429,36 +551,55 @@ class Builder:
         with transaction(self._pool) as tx:
             kept.keep_part(tx, part, ends)
 
-    def _salted(self, tx: Transaction, release: Release, accounts: set[UUID], proofs: Proofs) -> None:
-        proofs.salted(accounts, LogKeys(self._keyring).log_keys(tx, accounts, release.begun_at.year))
+    def _salted(
+        self, tx: Transaction, release: Release, accounts: set[UUID], proofs: Proofs
+    ) -> None:
+        proofs.salted(
+            accounts, LogKeys(self._keyring).log_keys(tx, accounts, release.begun_at.year)
+        )
 
     # Duplicates
 
     def _elect(self, release: Release, kept: Draft, folder: Path, proofs: Proofs) -> None:
-        """Removes the rows whose content others have. All rows were decided; a later ending does not bring a duplicate
-        back in: the next release chooses again.
+        """Removes the rows whose content others have. All rows were decided; a later ending does
+        not bring a duplicate back in: the next release chooses again.
         """
-        lost = sorted(self._curation.duplicates.lost()) if self._curation.duplicates is not None else []
+        lost = (
+            sorted(self._curation.duplicates.lost())
+            if self._curation.duplicates is not None
+            else []
+        )
         for start in range(0, len(lost), ELECTED_ROWS_MAX):
             with transaction(self._pool) as tx:
-                rows = registry.rows_at(tx, release.release_id, lost[start : start + ELECTED_ROWS_MAX])
+                rows = registry.rows_at(
+                    tx, release.release_id, lost[start : start + ELECTED_ROWS_MAX]
+                )
                 gone = [
-                    (row, {LeftOut.duplicate.value: sum(source.count for source in row.sources)}) for row in rows
-                ]  # fmt: skip
+                    (row, {LeftOut.duplicate.value: sum(source.count for source in row.sources)})
+                    for row in rows
+                ]
                 self._let_go(tx, release, kept, gone, proofs)
             self._count_out(gone, proofs)
         self._rewrite(kept, folder, set(lost))
 
     def _let_go(
-        self, tx: Transaction, release: Release, kept: Draft, gone: Sequence[tuple[RowSources, Mapping[str, int]]],
+        self,
+        tx: Transaction,
+        release: Release,
+        kept: Draft,
+        gone: Sequence[tuple[RowSources, Mapping[str, int]]],
         proofs: Proofs,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Removes rows from the database, each with its turns by reason."""
         registry.drop_rows(tx, release.release_id, [row.ordinal for row, _ in gone])
-        kept.keep_gone(tx, [DroppedRows(row.ordinal, row.account, reasons) for row, reasons in gone])
+        kept.keep_gone(
+            tx, [DroppedRows(row.ordinal, row.account, reasons) for row, reasons in gone]
+        )
         self._salted(tx, release, {row.account for row, _ in gone}, proofs)
 
-    def _count_out(self, gone: Sequence[tuple[RowSources, Mapping[str, int]]], proofs: Proofs) -> None:
+    def _count_out(
+        self, gone: Sequence[tuple[RowSources, Mapping[str, int]]], proofs: Proofs
+    ) -> None:
         for row, reasons in gone:
             self._tally.take_out(row.ordinal, reasons)
             proofs.gone(row.ordinal, row.account, reasons)
@@ -466,25 +607,32 @@ class Builder:
     # Catching up and sealing
 
     def _catch_up(self, release: Release, kept: Draft, folder: Path, proofs: Proofs) -> datetime:
-        """Decides again on rows that are affected by endings since the pinned position, and on rows that have reached
-        their end, until there are no more; returns the time of the last check.
+        """Decides again on rows that are affected by endings since the pinned position, and on rows
+        that have reached their end, until there are no more; returns the time of the last check.
         """
         while True:
             now = self._clock()
             with transaction(self._pool) as tx:
                 ended, due = self._ended_since(tx, release), self._tally.due(now)
                 touched = {row.ordinal: row for row in self._touched(tx, release, ended)}
-                touched |= {row.ordinal: row for row in registry.rows_at(tx, release.release_id, due)}
+                touched |= {
+                    row.ordinal: row for row in registry.rows_at(tx, release.release_id, due)
+                }
                 decided = verdicts(tx, list(touched.values()), self._policies, release.purpose, now)
-                # A row past its end is never opened, even if what it was made from is kept for longer now; one whose
-                # end came nearer would promise too much in clear.
+                # A row past its end is never opened, even if what it was made from is kept for
+                # longer now; one whose end came nearer would promise too much in clear.
                 gone = [
-                    (v.row, _reasons(v.row, v.refused)) for v in decided
-                    if not v.use or v.row.ordinal in due or microseconds(v.until) < self._tally.until_us(v.row.ordinal)
-                ]  # fmt: skip
+                    (v.row, _reasons(v.row, v.refused))
+                    for v in decided
+                    if not v.use
+                    or v.row.ordinal in due
+                    or microseconds(v.until) < self._tally.until_us(v.row.ordinal)
+                ]
                 out = {row.ordinal for row, _ in gone}
                 still = [row for ordinal, row in touched.items() if ordinal not in out]
-                seen = account_view.seen(tx, sorted({(r.account, r.conversation) for r in still}), self._policies, now)
+                seen = account_view.seen(
+                    tx, sorted({(r.account, r.conversation) for r in still}), self._policies, now
+                )
                 self._salted(tx, release, {row.account for row in still}, proofs)
                 for row in still:
                     proofs.again(seen[row.conversation], self._policies, row)
@@ -500,7 +648,9 @@ class Builder:
         ended = account_journal.endings_after(tx, release.pinned)
         return [one for one in ended if one.position not in self._examined]
 
-    def _touched(self, tx: Transaction, release: Release, ended: Sequence[JournalEnding]) -> list[RowSources]:
+    def _touched(
+        self, tx: Transaction, release: Release, ended: Sequence[JournalEnding]
+    ) -> list[RowSources]:
         of = {(account, conversation) for _, account, conversation in ended}
         return registry.rows_of(tx, release.release_id, of) if of else []
 
@@ -521,16 +671,22 @@ class Builder:
             else:
                 self._parts[number] = made
 
-    def _seal(self, release: Release, order: BuildOrder, now: datetime, proofs: Proofs) -> ReleaseManifest | None:
+    def _seal(
+        self, release: Release, order: BuildOrder, now: datetime, proofs: Proofs
+    ) -> ReleaseManifest | None:
         """Seals the build as of ``now``, or returns None if an ending affects its rows."""
         with transaction(self._pool) as tx:
             known = versions.load(tx)
         if known is None or known.number(now) != release.version:
             raise BusyError(
-                "a policy version became effective while the release was built", "build it again under the new one"
+                "a policy version became effective while the release was built",
+                "build it again under the new one",
             )
         if now.year != release.begun_at.year and len(self._tally.gone) < self._tally.rows:
-            raise BusyError("a new year began while the release was built, and with it a new log", "build it again")
+            raise BusyError(
+                "a new year began while the release was built, and with it a new log",
+                "build it again",
+            )
         root, proof = self._tally.root(), proofs.write(self._tally.gone, known)
         started = time.monotonic()
         with transaction(self._pool) as tx:
@@ -538,7 +694,11 @@ class Builder:
             ended = self._ended_since(tx, release)
             versions.stop_changes(tx)  # so that the leaf stands after every version it names
             again = versions.load(tx)
-            if self._touched(tx, release, ended) or again is None or again.versions != known.versions:
+            if (
+                self._touched(tx, release, ended)
+                or again is None
+                or again.versions != known.versions
+            ):
                 return None
             policy = known[release.version]
             promised = self._manifest(release, order, root, position, now, policy, proof)
@@ -546,15 +706,23 @@ class Builder:
             croissant.write(order.folder, promised, purge.begin(promised, ""))
             sha256 = manifest.write(order.folder, promised)
             sealed = msgspec.structs.replace(
-                release, state="sealed", sealed_at=now, position=position, rows=promised.rows,
-                turns=promised.counts.included, root=root, manifest_sha256=bytes.fromhex(sha256),
-            )  # fmt: skip
+                release,
+                state="sealed",
+                sealed_at=now,
+                position=position,
+                rows=promised.rows,
+                turns=promised.counts.included,
+                root=root,
+                manifest_sha256=bytes.fromhex(sha256),
+            )
             registry.seal(tx, sealed)
         self._lock_seconds = time.monotonic() - started
         return promised
 
     def _left_in(self) -> str | msgspec.UnsetType:
-        """What nothing looked for, in the English words of the notice, if people's names are among it."""
+        """What nothing looked for, in the English words of the notice, if people's names are among
+        it.
+        """
         names = self._curation.found_by.names
         kinds = names.kinds if names is not msgspec.UNSET else ()
         return msgspec.UNSET if self._finds_names else notice.left_in(catalogue(ENGLISH), kinds)
@@ -564,11 +732,17 @@ class Builder:
         if self._base is None:
             return msgspec.UNSET
         promised, gone = self._base.promised, self._tally.gone
-        carried = sum(is_carried for n, is_carried in enumerate(self._tally.carried) if n not in gone)
+        carried = sum(
+            is_carried for n, is_carried in enumerate(self._tally.carried) if n not in gone
+        )
         return BasePin(
-            release=promised.release, root=promised.root, rows=promised.rows, carried=carried,
-            rebuilt=self._tally.rows - len(gone) - carried, dropped=promised.rows - carried,
-        )  # fmt: skip
+            release=promised.release,
+            root=promised.root,
+            rows=promised.rows,
+            carried=carried,
+            rebuilt=self._tally.rows - len(gone) - carried,
+            dropped=promised.rows - carried,
+        )
 
     def _manifest(
         self,
@@ -586,7 +760,9 @@ class Builder:
             name=order.name,
             purpose=order.purpose,
             built_at=now,
-            policy=PolicyPin(name=policy.policy, version=policy.version, sha256=policy.sha256().hex()),
+            policy=PolicyPin(
+                name=policy.policy, version=policy.version, sha256=policy.sha256().hex()
+            ),
             journal=position,
             counts=Counts(
                 candidates=self._tally.candidates,
@@ -607,7 +783,9 @@ class Builder:
                 unread=dict(sorted(self._tally.unread.items())) or msgspec.UNSET,
             ),
             licet=order.software,
-            curation=CurationPin(plan=plan, splits=self._tally.runs(), quality=quality) if plan else msgspec.UNSET,
+            curation=CurationPin(plan=plan, splits=self._tally.runs(), quality=quality)
+            if plan
+            else msgspec.UNSET,
             contents=self._tally.contents.contents(self._tally.gone),
             base=self._base_pin(),
             proof=proof,
@@ -618,30 +796,41 @@ def _reasons(row: RowSources, refused: Mapping[DecisionReason, int]) -> Mapping[
     """The turns of a row that is removed, by the reason against them."""
     turns = sum(source.count for source in row.sources)
     reasons = Counter({because.value: count for because, count in refused.items()})
-    # A row is included completely or not at all: the usable turns of a removed row come with the next release.
+    # A row is included completely or not at all: the usable turns of a removed row come with the
+    # next release.
     if turns > reasons.total():
         reasons[INCOMPLETE] += turns - reasons.total()
     return reasons
 
 
 def _locked_position(tx: Transaction) -> int:
-    """The journal's last position, with no ending in progress: the lock is held until ``tx`` ends."""
+    """The journal's last position, with no ending in progress: the lock is held until ``tx``
+    ends.
+    """
     account_journal.stop_endings(tx)
     return account_journal.last_position(tx)
 
 
 def _is_unfinished(folder: Path, known: Release) -> bool:
-    """Whether everything in ``folder`` belongs to the unfinished build: nothing else is ever deleted."""
+    """Whether everything in ``folder`` belongs to the unfinished build: nothing else is ever
+    deleted.
+    """
     if not folder.is_dir() or folder.is_symlink():
         return False
     found = [entry for entry in folder.rglob("*") if entry != folder / PROOF_FOLDER]
     if any(not entry.is_file() or entry.is_symlink() for entry in found):
         return False
-    names = {e.with_name(e.name.removeprefix(".").removesuffix(".tmp")).relative_to(folder).as_posix() for e in found}
+    names = {
+        e.with_name(e.name.removeprefix(".").removesuffix(".tmp")).relative_to(folder).as_posix()
+        for e in found
+    }
     known_names = {card.FILE, croissant.FILE, manifest.FILE, *PROOF_NAMES.values()}
     if not all(PART_FILE.fullmatch(name) or name in known_names for name in names):
         return False
     try:
-        return not (folder / manifest.FILE).exists() or manifest.read(folder)[0].release_id == known.release_id.bytes
+        return (
+            not (folder / manifest.FILE).exists()
+            or manifest.read(folder)[0].release_id == known.release_id.bytes
+        )
     except LicetError:
         return False

@@ -1,28 +1,33 @@
-"""Builds pages in several workers at once. The release is the same, byte for byte, as from one process.
+"""Builds pages in several workers at once. The release is the same, byte for byte, as from one
+process.
 
-Each worker makes whole pages (`release.page_builder`): it decides, opens, curates, seals, registers and commits them
-under its own connection. The build gives out the pages and holds what they share: it tells a page where it begins, the
-ordinals and ids of its rows and which documents lose, enters the sketches for the election, and writes the parts,
-because a part of consecutive ordinals is made of pages of several workers. At any time there is one page a worker:
+Each worker makes whole pages (`release.page_builder`): it decides, opens, curates, seals, registers
+and commits them under its own connection. The build gives out the pages and holds what they share:
+it tells a page where it begins, the ordinals and ids of its rows and which documents lose, enters
+the sketches for the election, and writes the parts, because a part of consecutive ordinals is made
+of pages of several workers. At any time there is one page a worker:
 
     a page begins where the page before ends, as soon as that page has told its last conversation
     it gets ordinals when all pages before it know how many rows they have
     it commits when all pages before it are committed
 
-So the pages in the database are always the first ones without a gap, as they are from one process, and a build that was
-killed resumes in the same way. It loses at most a part and a page of each worker.
+So the pages in the database are always the first ones without a gap, as they are from one process,
+and a build that was killed resumes in the same way. It loses at most a part and a page of each
+worker.
 
-A worker that dies ends the build with BusyError: its page is rolled back, and the same command goes on behind the last
-page. Workers end with the build: one whose build was killed ends when it next asks for something, or at once where it
-notices; whoever continues the build waits for the page that it still holds.
+A worker that dies ends the build with BusyError: its page is rolled back, and the same command goes
+on behind the last page. Workers end with the build: one whose build was killed ends when it next
+asks for something, or at once where it notices; whoever continues the build waits for the page that
+it still holds.
 
-A `Crew` is where workers come from: processes of this machine, here, or actors of a cluster (`curate.ray_workers`).
+A `Crew` is where workers come from: processes of this machine, here, or actors of a cluster
+(`curate.ray_workers`).
 
-Processes are forked from one that has nothing but modules: it is started anew, and loads what all of them need once
-(`Processes.preload`), while the build still prepares. It ends with the process that builds. What they need comes over a
-pipe, never in their arguments or their environment: the connection string, the configuration, the plan. They open the
-key provider themselves, as every command does. Decided content does not leave a worker but sealed; sketches are keyed
-hashes.
+Processes are forked from one that has nothing but modules: it is started anew, and loads what all
+of them need once (`Processes.preload`), while the build still prepares. It ends with the process
+that builds. What they need comes over a pipe, never in their arguments or their environment: the
+connection string, the configuration, the plan. They open the key provider themselves, as every
+command does. Decided content does not leave a worker but sealed; sketches are keyed hashes.
 """
 
 from __future__ import annotations
@@ -97,7 +102,9 @@ class Crew(Protocol):
 
 
 class Processes(msgspec.Struct, frozen=True):
-    """Processes of this machine. ``preload``: the modules that are imported before they are forked."""
+    """Processes of this machine. ``preload``: the modules that are imported before they are
+    forked.
+    """
 
     preload: tuple[str, ...] = ()
 
@@ -114,7 +121,9 @@ class Processes(msgspec.Struct, frozen=True):
 
 
 class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How many workers build, where they come from, and the configuration with which they open the installation."""
+    """How many workers build, where they come from, and the configuration with which they open the
+    installation.
+    """
 
     count: int
     config: Configuration
@@ -141,7 +150,9 @@ def passed_on(curation: Curation) -> PageCuration:
 class BuildWorkers:
     """The workers of one build; they end with the block, or when they are closed."""
 
-    def __init__(self, settings: WorkerSettings, job: WorkerJob, says: Callable[[str], None]) -> None:
+    def __init__(
+        self, settings: WorkerSettings, job: WorkerJob, says: Callable[[str], None]
+    ) -> None:
         self._says = says
         self._workers: list[PageMaker] = []
         self._job, self._count, self._crew = job, settings.count, settings.crew
@@ -161,7 +172,9 @@ class BuildWorkers:
         self.close()
 
     def pages(self, end: End, turns: PageTurn) -> Iterator[BuiltPage]:
-        """The pages behind ``end``, in order, each committed before it comes out. ``turns`` are the build's own."""
+        """The pages behind ``end``, in order, each committed before it comes out. ``turns`` are the
+        build's own.
+        """
         return _Pages(self._crew, self._workers, end, turns, self._says).built()
 
     def close(self) -> None:
@@ -175,11 +188,14 @@ class LocalWorker:
     """A process of this machine that makes pages."""
 
     def __init__(self) -> None:
-        # A fork of this process would take over connections, and locks of threads that it does not have.
+        # A fork of this process would take over connections, and locks of threads that it does not
+        # have.
         context = multiprocessing.get_context("forkserver")
         self.pipe, theirs = context.Pipe()
         self.page = 0
-        self._process = context.Process(target=work, args=(theirs,), name="licet build", daemon=True)
+        self._process = context.Process(
+            target=work, args=(theirs,), name="licet build", daemon=True
+        )
         try:
             with theirs:
                 self._process.start()
@@ -221,10 +237,17 @@ class LocalWorker:
 
 
 class _Pages:
-    """Gives out pages to workers and answers what they ask, so that their results are those of pages made in order."""
+    """Gives out pages to workers and answers what they ask, so that their results are those of
+    pages made in order.
+    """
 
     def __init__(
-        self, crew: Crew, workers: Sequence[PageMaker], end: End, turns: PageTurn, says: Callable[[str], None]
+        self,
+        crew: Crew,
+        workers: Sequence[PageMaker],
+        end: End,
+        turns: PageTurn,
+        says: Callable[[str], None],
     ) -> None:
         self._crew, self._workers, self._turns, self._says = crew, workers, turns, says
         self._idle = deque(workers)
@@ -279,7 +302,9 @@ class _Pages:
         self._idle.append(worker)
 
     def _answer_waiting(self) -> None:
-        """Ordinals to the first page that has none, and the commit to the first that is not committed."""
+        """Ordinals to the first page that has none, and the commit to the first that is not
+        committed.
+        """
         while (found := self._waiting.get(self._counted + 1)) and isinstance(found[1], PageRows):
             del self._waiting[self._counted + 1]
             self._counted += 1

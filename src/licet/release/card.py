@@ -1,9 +1,11 @@
-"""The dataset card: README.md of a release, for people and for tools that read Hugging Face's front matter.
+"""The dataset card: README.md of a release, for people and for tools that read Hugging Face's front
+matter.
 
-A card is derived exactly from the manifest, and from the review and the measurement beside it once there are some, and
-quotes their hashes, so that ``verify`` can check it against them. It states what is included, what was left out and why,
-that rows are sealed, and that nothing here is anonymous. Form: https://huggingface.co/docs/hub/datasets-cards; counts by
-reason as in the manifest.
+A card is derived exactly from the manifest, and from the review and the measurement beside it once
+there are some, and quotes their hashes, so that ``verify`` can check it against them. It states
+what is included, what was left out and why, that rows are sealed, and that nothing here is
+anonymous. Form: https://huggingface.co/docs/hub/datasets-cards; counts by reason as in the
+manifest.
 """
 
 from __future__ import annotations
@@ -19,8 +21,20 @@ import yaml
 
 from licet.release import manifest as manifests
 from licet.release import measurement, review
-from licet.release.manifest import ACCOUNTS_MIN, OTHER, Deidentification, ReleaseContents, ReleaseManifest
-from licet.release.measurement import DEIDENTIFICATION, CostSlice, StatedMeasurement, percent, sentences
+from licet.release.manifest import (
+    ACCOUNTS_MIN,
+    OTHER,
+    Deidentification,
+    ReleaseContents,
+    ReleaseManifest,
+)
+from licet.release.measurement import (
+    DEIDENTIFICATION,
+    CostSlice,
+    StatedMeasurement,
+    percent,
+    sentences,
+)
 from licet.release.review import StatedReview, sentence
 from licet.store.files import replacing
 from licet.vault.ids import Prefix, shown
@@ -126,7 +140,9 @@ signed with the key of the log (SHA-256 `{sha256}`).
 
 
 def text(
-    manifest: ReleaseManifest, stated: StatedReview | None = None, measured: StatedMeasurement | None = None
+    manifest: ReleaseManifest,
+    stated: StatedReview | None = None,
+    measured: StatedMeasurement | None = None,
 ) -> str:
     """The card of ``manifest``, whole; with what a review and a measurement stated."""
     counts = manifest.counts
@@ -146,7 +162,9 @@ def text(
         rules=_escaped(manifest.deidentification.rules),
         names=_names(manifest),
         measured=_measured(manifest.deidentification),
-        replaced=_table({f"`{k}`": n for k, n in _by_count(manifest.deidentification.counts)} or {"nothing": 0}),
+        replaced=_table(
+            {f"`{k}`": n for k, n in _by_count(manifest.deidentification.counts)} or {"nothing": 0}
+        ),
         manifest_sha256=sha256(manifests.encode(manifest)).hexdigest(),
         root=manifest.root,
         policy_sha256=manifest.policy.sha256,
@@ -169,9 +187,13 @@ _CONTENTS = """
 {rule}
 """
 # The same words stand in docs/release.md.
-UNIT = "A token is four bytes of UTF-8, rounded up once for the release: a unit that needs no tokenizer."
+UNIT = (
+    "A token is four bytes of UTF-8, rounded up once for the release: a unit that needs no "
+    "tokenizer."
+)
 RULE = (
-    f"A value is named only if rows of at least {ACCOUNTS_MIN} accounts have it. All others are counted together as "
+    f"A value is named only if rows of at least {ACCOUNTS_MIN} accounts have it. All others are "
+    "counted together as "
     f"`{OTHER}`, and a release of fewer than {ACCOUNTS_MIN} accounts does not say how many."
 )
 _OF = {
@@ -181,7 +203,9 @@ _OF = {
 
 
 def breakdowns(told: ReleaseContents) -> Iterator[tuple[str, str, int]]:
-    """What the rows contain by their values: of what, the value, and its count; the most frequent of each first."""
+    """What the rows contain by their values: of what, the value, and its count; the most frequent
+    of each first.
+    """
     for name, of in _OF.items():
         values = getattr(told, name)
         for value, count in _by_count(values) if values is not msgspec.UNSET else ():
@@ -189,7 +213,9 @@ def breakdowns(told: ReleaseContents) -> Iterator[tuple[str, str, int]]:
 
 
 def _contents(manifest: ReleaseManifest) -> str:
-    """What the rows contain, as a table; empty for a manifest of before it was counted, and for one without rows."""
+    """What the rows contain, as a table; empty for a manifest of before it was counted, and for one
+    without rows.
+    """
     told = manifest.contents
     if told is msgspec.UNSET or not manifest.rows:
         return ""
@@ -198,11 +224,21 @@ def _contents(manifest: ReleaseManifest) -> str:
         lines.append("| rows, language | not looked for | |")
     if told.gapped is not msgspec.UNSET:
         lines.append(f"| rows, a turn left out before a message | | {told.gapped:,} |")
-    accounts = f"Fewer than {ACCOUNTS_MIN} accounts" if told.accounts is None else f"{told.accounts:,} accounts"
+    accounts = (
+        f"Fewer than {ACCOUNTS_MIN} accounts"
+        if told.accounts is None
+        else f"{told.accounts:,} accounts"
+    )
     return _CONTENTS.format(
-        accounts=accounts, first=told.first_month, last=told.last_month, bytes=told.bytes, tokens=told.tokens,
-        unit=UNIT, breakdowns="\n".join(lines), rule=RULE,
-    )  # fmt: skip
+        accounts=accounts,
+        first=told.first_month,
+        last=told.last_month,
+        bytes=told.bytes,
+        tokens=told.tokens,
+        unit=UNIT,
+        breakdowns="\n".join(lines),
+        rule=RULE,
+    )
 
 
 _REFUSED = """
@@ -220,7 +256,10 @@ def _refused(manifest: ReleaseManifest) -> str:
     if pin is msgspec.UNSET or pin.quality is msgspec.UNSET:
         return ""
     lines = (
-        f"| `{language}` | {one.rows:,} | {one.refused:,} | {100 * one.refused / max(one.rows, 1):.1f} |"
+        (
+            f"| `{language}` | {one.rows:,} | {one.refused:,} | "
+            f"{100 * one.refused / max(one.rows, 1):.1f} |"
+        )
         for language, one in pin.quality.items()
     )
     return _REFUSED.format(lines="\n".join(lines))
@@ -230,17 +269,34 @@ _ACCEPTED = "More words were replaced than is usual, which who built it accepted
 
 
 def _names(manifest: ReleaseManifest) -> str:
-    """What was used to look for names, in a sentence or two; what stayed in is told in the words of the notice."""
+    """What was used to look for names, in a sentence or two; what stayed in is told in the words of
+    the notice.
+    """
     made = manifest.deidentification
-    allowed = f"Each version of the policy up to `{_escaped(manifest.policy.version)}` says `names: left in`."
+    allowed = (
+        f"Each version of the policy up to `{_escaped(manifest.policy.version)}` says "
+        "`names: "
+        "left in`."
+    )
     left_in = "" if made.left_in is msgspec.UNSET else f"{made.left_in} {allowed}"
-    accepted = "" if made.accepted is msgspec.UNSET else f"{_ACCEPTED} {_escaped('; '.join(made.accepted))}."
+    accepted = (
+        ""
+        if made.accepted is msgspec.UNSET
+        else f"{_ACCEPTED} {_escaped('; '.join(made.accepted))}."
+    )
     if made.names is msgspec.UNSET:
-        looked_for = "" if left_in else "Names, streets and places in running text were not looked for, and are all in."
-    else:
-        found_by = " and ".join(f"`{pin.name}` (SHA-256 `{pin.sha256}`)" for pin in made.names.detectors)
         looked_for = (
-            f"Names of the kinds {', '.join(made.names.kinds)} were looked for by {found_by}, in texts in"
+            ""
+            if left_in
+            else "Names, streets and places in running text were not looked for, and are all in."
+        )
+    else:
+        found_by = " and ".join(
+            f"`{pin.name}` (SHA-256 `{pin.sha256}`)" for pin in made.names.detectors
+        )
+        looked_for = (
+            f"Names of the kinds {', '.join(made.names.kinds)} were looked for by {found_by}, in "
+            "texts in"
             f" {', '.join(made.names.languages)}. {made.names.other_languages}"
         )
     return " ".join(filter(None, [looked_for, _unread(manifest), left_in, accepted]))
@@ -259,11 +315,15 @@ def _unread(manifest: ReleaseManifest) -> str:
 SAMPLES = {
     "presidio": "sentences in English that Presidio's generator made from templates; its national ids are of the United"
     " States alone: social security numbers and driving licences.",
-    "wnut17": "posts in English from social media, in which people labelled names, public ones too (WNUT 2017).",
+    "wnut17": (
+        "posts in English from social media, in which people labelled names, public ones too "
+        "(WNUT 2017)."
+    ),
 }
 _MESSAGES = "messages-"  # a slice of messages to an assistant, by language
 _MESSAGES_SAMPLE = (
-    "messages to an assistant, by language, half of them naming nobody, which the makers of Licet wrote; none of their names"
+    "messages to an assistant, by language, half of them naming nobody, which the makers of Licet "
+    "wrote; none of their names"
     " stands in the makers' own list of names. What others write varies more."
 )
 _OWN_SAMPLE = "a sample of the operator's own."
@@ -271,18 +331,30 @@ _UNSOUGHT = "Ids of countries that the rules have no form for are not looked for
 
 
 def _measured(made: Deidentification) -> str:
-    """What de-identification finds in labelled texts, as a table with their description, or that nobody measured it."""
+    """What de-identification finds in labelled texts, as a table with their description, or that
+    nobody measured it.
+    """
     if made.measured is msgspec.UNSET:
-        return f"How much of what identifies is found this way has not been measured: assume that much is missed. {_UNSOUGHT}"
+        return (
+            "How much of what identifies is found this way has not been measured: assume that "
+            f"much is missed. {_UNSOUGHT}"
+        )
     lines = [
-        f"| {_escaped(m.slice)} | `{m.kind}` | {_share(m.found, m.labelled)} | {_interval(m.found, m.labelled)}"
+        f"| {_escaped(m.slice)} | `{m.kind}` | {_share(m.found, m.labelled)} | "
+        f"{_interval(m.found, m.labelled)}"
         f" | {m.labelled:,} |"
         for m in made.measured
     ]
     return "\n".join(
         [
-            "Of what was labelled in texts that no rule, list or threshold was chosen by, this share was found; `precision` is",
-            "the share of replaced words that were right, `95 %` the interval of Wilson. In other texts it is another share, and",
+            (
+                "Of what was labelled in texts that no rule, list or threshold was chosen by, "
+                "this share was found; `precision` is"
+            ),
+            (
+                "the share of replaced words that were right, `95 %` the interval of Wilson. In "
+                "other texts it is another share, and"
+            ),
             "of what the samples do not hold nothing was measured.",
             "",
             *dict.fromkeys(_sample(m.slice) for m in made.measured),
@@ -311,7 +383,10 @@ def _interval(found: int, of: int) -> str:
     if not of:
         return "-"
     z, share = 1.96, found / of
-    middle, width = share + z * z / (2 * of), z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
+    middle, width = (
+        share + z * z / (2 * of),
+        z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of)),
+    )
     low, high = ((middle + sign * width) / (1 + z * z / of) for sign in (-1, 1))
     return f"{max(low, 0):.3f} to {min(high, 1):.3f}"
 
@@ -322,8 +397,15 @@ def write(folder: Path, manifest: ReleaseManifest) -> None:
 
 
 def rewrite(folder: Path) -> None:
-    """Writes the card that follows from the manifest and from what lies beside it, durably and atomically."""
-    _write(folder, text(manifests.read(folder)[0], review.SIGNED.read(folder), measurement.SIGNED.read(folder)))
+    """Writes the card that follows from the manifest and from what lies beside it, durably and
+    atomically.
+    """
+    _write(
+        folder,
+        text(
+            manifests.read(folder)[0], review.SIGNED.read(folder), measurement.SIGNED.read(folder)
+        ),
+    )
 
 
 def _write(folder: Path, made: str) -> None:
@@ -335,11 +417,14 @@ def _costs(stated: StatedMeasurement) -> str:
     said = stated.statement
     lines = (
         f"| {cost.of if cost.of == DEIDENTIFICATION else f'leaving out `{cost.of}`'} |"
-        f" {_slice(cost.slice, cost.value)} | {cost.rows:,} | {cost.people:,} | {percent(cost.cost_ppm)} |"
+        f" {_slice(cost.slice, cost.value)} | {cost.rows:,} | {cost.people:,} | "
+        f"{percent(cost.cost_ppm)} |"
         f" {percent(cost.low_ppm)} | {percent(cost.high_ppm)} |"
         for cost in said.costs
     )
-    return _MEASURED.format(sentences="\n".join(sentences(said)), lines="\n".join(lines), sha256=stated.sha256)
+    return _MEASURED.format(
+        sentences="\n".join(sentences(said)), lines="\n".join(lines), sha256=stated.sha256
+    )
 
 
 def _slice(by: CostSlice, value: str) -> str:
@@ -348,10 +433,16 @@ def _slice(by: CostSlice, value: str) -> str:
 
 def _reviewed(stated: StatedReview) -> str:
     said = stated.statement
-    rows = {"drawn": (said.chance.drawn, said.risk.drawn), "read": (said.chance.read, said.risk.read)}
+    rows = {
+        "drawn": (said.chance.drawn, said.risk.drawn),
+        "read": (said.chance.read, said.risk.read),
+    }
     rows["out of reach by then"] = (said.chance.out_of_reach, said.risk.out_of_reach)
     for kind in sorted({*said.chance.findings, *said.risk.findings}):
-        rows[f"with a `{kind}`"] = (said.chance.findings.get(kind, 0), said.risk.findings.get(kind, 0))
+        rows[f"with a `{kind}`"] = (
+            said.chance.findings.get(kind, 0),
+            said.risk.findings.get(kind, 0),
+        )
     lines = "\n".join(f"| {what} | {one:,} | {other:,} |" for what, (one, other) in rows.items())
     return _REVIEWED.format(bound=sentence(said.bound), rows=lines, sha256=stated.sha256)
 

@@ -9,7 +9,16 @@ from uuid import UUID
 from licet.errors import NotFoundError, RefusedError
 from licet.ledger import jws
 from licet.release import diff as diffs
-from licet.release import folder_check, homes, manifest, measurement, purge_rows, registry, review, sample
+from licet.release import (
+    folder_check,
+    homes,
+    manifest,
+    measurement,
+    purge_rows,
+    registry,
+    review,
+    sample,
+)
 from licet.release.folder_check import BrokenPromise, ReleasePromise
 from licet.release.live_leases import DatabaseLeases
 from licet.release.purge import Living, LogKey
@@ -28,17 +37,31 @@ def releases(here: Installation) -> list[Release]:
 
 def without_names(here: Installation) -> list[str]:
     """The sealed releases whose own copy states that nobody looked for names in it, by name."""
-    sealed = [(known.name, homes.promised(here, known)) for known in releases(here) if known.state == "sealed"]
-    return [name for name, promised in sealed if promised and promised.rows and not promised.looked_for_names]
+    sealed = [
+        (known.name, homes.promised(here, known))
+        for known in releases(here)
+        if known.state == "sealed"
+    ]
+    return [
+        name
+        for name, promised in sealed
+        if promised and promised.rows and not promised.looked_for_names
+    ]
 
 
 def find_release(here: Installation, name: str) -> tuple[Path, Release]:
-    """The folder and the record of a release, by its name or by any folder that holds a copy of it."""
+    """The folder and the record of a release, by its name or by any folder that holds a copy of
+    it.
+    """
     own = here.config.releases / name
     if "/" not in name and buckets.opened(here.config.store) is not None:
         with transaction(here.pool) as tx:
             shared = registry.find(tx, name)
-        if shared is not None and shared.state == "sealed" and (found := homes.folder(here, shared)) is not None:
+        if (
+            shared is not None
+            and shared.state == "sealed"
+            and (found := homes.folder(here, shared)) is not None
+        ):
             return found, shared
     folder = own if own.is_dir() and "/" not in name else Path(name)
     with transaction(here.pool) as tx:
@@ -48,14 +71,18 @@ def find_release(here: Installation, name: str) -> tuple[Path, Release]:
         known = registry.find(tx, name)
     if known is None:
         raise NotFoundError(f"no release `{name}`", "`licet status` lists the releases")
-    raise NotFoundError(f"the folder of release `{name}` is not at `{own}`", "name the folder instead")
+    raise NotFoundError(
+        f"the folder of release `{name}` is not at `{own}`", "name the folder instead"
+    )
 
 
 def sealed_release(here: Installation, name: str) -> tuple[Path, Release]:
     """As `find_release`; RefusedError for one that was never sealed."""
     folder, known = find_release(here, name)
     if known.state != "sealed":
-        raise RefusedError(f"release `{known.name}` was never sealed", "build it again", because="not_sealed")
+        raise RefusedError(
+            f"release `{known.name}` was never sealed", "build it again", because="not_sealed"
+        )
     return folder, known
 
 
@@ -66,13 +93,21 @@ def usable_rows(here: Installation, promised: manifest.ReleaseManifest) -> Itera
     """The ordinals of the rows that may be used now, in chunks, in order."""
     leases = DatabaseLeases(here.pool, here.keyring, here.clock)
     for part in promised.parts:
-        ordinals = range(part.first_ordinal, part.first_ordinal + _span(promised, part.first_ordinal))
+        ordinals = range(
+            part.first_ordinal, part.first_ordinal + _span(promised, part.first_ordinal)
+        )
         for start in range(0, len(ordinals), LEASED_ROWS_MAX):
-            yield sorted(leases.lease(promised.release_id, part.number, ordinals[start : start + LEASED_ROWS_MAX]).keys)
+            yield sorted(
+                leases.lease(
+                    promised.release_id, part.number, ordinals[start : start + LEASED_ROWS_MAX]
+                ).keys
+            )
 
 
 def _span(promised: manifest.ReleaseManifest, first: int) -> int:
-    """How many ordinals a part may have: up to the next part's first, or a full part for the last."""
+    """How many ordinals a part may have: up to the next part's first, or a full part for the
+    last.
+    """
     later = [part.first_ordinal for part in promised.parts if part.first_ordinal > first]
     return min(later) - first if later else 50_000
 
@@ -81,7 +116,9 @@ def verify_release(here: Installation, name: str) -> list[folder_check.BrokenPro
     """Every contradiction between a release's folder and what was sealed."""
     folder, known = sealed_release(here, name)
     sealed = known.manifest_sha256.hex() if known.manifest_sha256 else ""
-    found = folder_check.verify(folder, manifest_sha256=sealed, living=_living(here, known), key=log_key(here))
+    found = folder_check.verify(
+        folder, manifest_sha256=sealed, living=_living(here, known), key=log_key(here)
+    )
     for kind, is_stated, promise in (
         (review.SIGNED, sample.is_stated, ReleasePromise.REVIEW),
         (measurement.SIGNED, measurement.is_stated, ReleasePromise.MEASUREMENT),
@@ -90,16 +127,22 @@ def verify_release(here: Installation, name: str) -> list[folder_check.BrokenPro
             continue
         with transaction(here.pool) as tx:
             if not is_stated(tx, known.release_id, stated.jws):
-                unknown = f"a statement that this installation did not make: SHA-256 `{stated.sha256}`"
+                unknown = (
+                    f"a statement that this installation did not make: SHA-256 `{stated.sha256}`"
+                )
                 found.append(BrokenPromise(file=kind.file, promise=promise, found=unknown))
     return found
 
 
 def open_release(
-    here: Installation, name: str, split: str = "", may_match: SplitTest | None = None, seed: int | None = None
+    here: Installation,
+    name: str,
+    split: str = "",
+    may_match: SplitTest | None = None,
+    seed: int | None = None,
 ) -> LoadedRows:
-    """The rows of a release, or of those splits of it that ``may_match``, from an open installation: in order, or mixed by
-    ``seed``.
+    """The rows of a release, or of those splits of it that ``may_match``, from an open
+    installation: in order, or mixed by ``seed``.
     """
     folder, known = find_release(here, name)
     sealed = known.manifest_sha256.hex() if known.manifest_sha256 else ""

@@ -1,7 +1,9 @@
-"""What de-identification changed in a build: words by kind, language and place, and whether that is usual.
+"""What de-identification changed in a build: words by kind, language and place, and whether that is
+usual.
 
-Invariants: counts hold no content. Samples do; they stay in the memory of the process that builds, and no draft, log or
-manifest holds one. What is usual was measured on texts of people (docs/curate.md); beyond a bound a build stops.
+Invariants: counts hold no content. Samples do; they stay in the memory of the process that builds,
+and no draft, log or manifest holds one. What is usual was measured on texts of people
+(docs/curate.md); beyond a bound a build stops.
 """
 
 from __future__ import annotations
@@ -27,11 +29,22 @@ class ChangePlace(StrEnum):
     within = "within"  # a part of a word, a number or an identifier
 
 
-# The largest usual share of words that are replaced by kinds of names, and by each other kind. A name within a word, or one
-# without a letter, is never usual: one in ten thousand words is the most that chance does.
+# The largest usual share of words that are replaced by kinds of names, and by each other kind. A
+# name within a word, or one without a letter, is never usual: one in ten thousand words is the most
+# that chance does.
 SHARES_MAX = {
-    True: {ChangePlace.prose: 0.03, ChangePlace.code: 0.005, ChangePlace.digits: 0.0001, ChangePlace.within: 0.0001},
-    False: {ChangePlace.prose: 0.05, ChangePlace.code: 0.05, ChangePlace.digits: 1.0, ChangePlace.within: 1.0},
+    True: {
+        ChangePlace.prose: 0.03,
+        ChangePlace.code: 0.005,
+        ChangePlace.digits: 0.0001,
+        ChangePlace.within: 0.0001,
+    },
+    False: {
+        ChangePlace.prose: 0.05,
+        ChangePlace.code: 0.05,
+        ChangePlace.digits: 1.0,
+        ChangePlace.within: 1.0,
+    },
 }
 
 
@@ -49,7 +62,9 @@ class ChangedPlace(msgspec.Struct, frozen=True):
 
 
 class ChangedWords(msgspec.Struct, frozen=True):
-    """Of one conversation: ``words`` of prose and of code, and those ``changed`` by kind and place."""
+    """Of one conversation: ``words`` of prose and of code, and those ``changed`` by kind and
+    place.
+    """
 
     words: Mapping[ChangePlace, int] = {}
     changed: Mapping[tuple[str, ChangePlace], int] = {}
@@ -67,11 +82,16 @@ class ChangedShare(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         share = 100 * self.changed / max(self.words, 1)
-        return f"{self.kind} in {self.place.value} of `{self.language}`: {share:.2f} % of {self.words:,} words"
+        return (
+            f"{self.kind} in {self.place.value} of `{self.language}`: {share:.2f} % of "
+            f"{self.words:,} words"
+        )
 
 
 def by_language(conversations: Iterable[tuple[str, ChangedWords]]) -> Mapping[str, int]:
-    """The counts of conversations, each with its language: `language place` has words, `language place kind` changed ones."""
+    """The counts of conversations, each with its language: `language place` has words, `language
+    place kind` changed ones.
+    """
     counts = Counter[str]()
     for language, own in conversations:
         for place, words in own.words.items():
@@ -82,9 +102,13 @@ def by_language(conversations: Iterable[tuple[str, ChangedWords]]) -> Mapping[st
 
 
 def sampled(conversations: Iterable[tuple[str, ChangedWords]]) -> tuple[ChangedPlace, ...]:
-    """At most ``SAMPLES_MAX`` places of conversations, each with its language, those that are never usual first."""
+    """At most ``SAMPLES_MAX`` places of conversations, each with its language, those that are never
+    usual first.
+    """
     every = [
-        msgspec.structs.replace(sample, language=language) for language, own in conversations for sample in own.samples
+        msgspec.structs.replace(sample, language=language)
+        for language, own in conversations
+        for sample in own.samples
     ]
     rank = [ChangePlace.within, ChangePlace.digits, ChangePlace.code, ChangePlace.prose]
     return tuple(sorted(every, key=lambda one: rank.index(one.place))[:SAMPLES_MAX])
@@ -98,7 +122,11 @@ def shares(counts: Mapping[str, int]) -> list[ChangedShare]:
             continue
         language, told, kind = key.split(" ")
         place = ChangePlace(told)
-        beside = [place] if place in (ChangePlace.prose, ChangePlace.code) else [ChangePlace.prose, ChangePlace.code]
+        beside = (
+            [place]
+            if place in (ChangePlace.prose, ChangePlace.code)
+            else [ChangePlace.prose, ChangePlace.code]
+        )
         words = sum(counts.get(f"{language} {one.value}", 0) for one in beside)
         out.append(ChangedShare(kind, language, place, changed, words))
     return out
@@ -110,9 +138,11 @@ def unusual(counts: Mapping[str, int]) -> list[ChangedShare]:
     for key, count in counts.items():
         every["all " + key.partition(" ")[2]] += count
     return [
-        one for one in shares(every)
-        if one.words >= WORDS_MIN and one.changed > SHARES_MAX[one.kind in NAMES][one.place] * one.words
-    ]  # fmt: skip
+        one
+        for one in shares(every)
+        if one.words >= WORDS_MIN
+        and one.changed > SHARES_MAX[one.kind in NAMES][one.place] * one.words
+    ]
 
 
 def lines(found: Sequence[ChangedShare], samples: Sequence[ChangedPlace]) -> str:
@@ -120,7 +150,10 @@ def lines(found: Sequence[ChangedShare], samples: Sequence[ChangedPlace]) -> str
     told = [f"  {one}" for one in found]
     told += [f"  {sample_line(one)}" for one in samples]
     if not samples:
-        told.append("  the places were shown when it first stopped, and are kept nowhere: `--afresh` finds them again")
+        told.append(
+            "  the places were shown when it first stopped, and are kept nowhere: "
+            "`--afresh` finds them again"
+        )
     return "\n".join(told)
 
 

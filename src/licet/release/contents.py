@@ -1,14 +1,18 @@
-"""What a release contains, in numbers: counted row by row while it is built, and never by a second reading.
+"""What a release contains, in numbers: counted row by row while it is built, and never by a second
+reading.
 
-Each row leaves its figures with the tally: 8 bytes that tell its account from others, the months of its first and last
-turn, the bytes of its text, and its profile: rows by kind and language, turns by origin, surface, plan and generating
-model. Rows with equal profiles share one. A row that is removed before the seal is left out of the sums.
+Each row leaves its figures with the tally: 8 bytes that tell its account from others, the months of
+its first and last turn, the bytes of its text, and its profile: rows by kind and language, turns by
+origin, surface, plan and generating model. Rows with equal profiles share one. A row that is
+removed before the seal is left out of the sums.
 
-Bytes are those of the text in UTF-8 as the release has it, surrogates included, without the names of fields. A token is
-four of these bytes, rounded up once for the whole release: a unit that needs no tokenizer and that anybody can repeat.
+Bytes are those of the text in UTF-8 as the release has it, surrogates included, without the names
+of fields. A token is four of these bytes, rounded up once for the whole release: a unit that needs
+no tokenizer and that anybody can repeat.
 
-Rule of small numbers: a value (a language, a surface, a model, ..) is named only if rows of at least `ACCOUNTS_MIN`
-accounts have it. All others are counted together as ``other``. A release of fewer accounts does not say how many.
+Rule of small numbers: a value (a language, a surface, a model, ..) is named only if rows of at
+least `ACCOUNTS_MIN` accounts have it. All others are counted together as ``other``. A release of
+fewer accounts does not say how many.
 """
 
 from __future__ import annotations
@@ -32,7 +36,8 @@ Profile: TypeAlias = tuple[tuple[str, str, int], ...]  # (breakdown, value, rows
 
 
 class RowFigures(msgspec.Struct, frozen=True, array_like=True):
-    """The figures of one row. ``account`` are 8 bytes of the account's id as a number; months count from the year 0;
+    """The figures of one row. ``account`` are 8 bytes of the account's id as a number; months count
+    from the year 0;
     ``gapped``: a turn between or before its messages was left out.
     """
 
@@ -74,12 +79,19 @@ class ContentTally:
         for n in range(first, len(self)):
             profile = self._known[self._profiles[n]]
             yield RowFigures(
-                self._accounts[n], self._firsts[n], self._lasts[n], self._bytes[n], profile, bool(self._gapped[n])
+                self._accounts[n],
+                self._firsts[n],
+                self._lasts[n],
+                self._bytes[n],
+                profile,
+                bool(self._gapped[n]),
             )
 
     def contents(self, gone: Collection[int]) -> ReleaseContents:
         """The sums over all rows that are not ``gone``."""
-        left = array("I", (n for n in range(len(self)) if n not in gone)) if gone else range(len(self))
+        left = (
+            array("I", (n for n in range(len(self)) if n not in gone)) if gone else range(len(self))
+        )
         total = sum(self._bytes[n] for n in left)
         accounts = len({self._accounts[n] for n in left})
         named = self._named(left)
@@ -100,7 +112,9 @@ class ContentTally:
 
     def _has_languages(self) -> bool:
         """Whether rows were labelled: without curation nobody looked for languages."""
-        return any(breakdown == "languages" for profile in self._known for breakdown, _, _ in profile)
+        return any(
+            breakdown == "languages" for profile in self._known for breakdown, _, _ in profile
+        )
 
     def _named(self, left: Iterable[int]) -> dict[str, dict[str, int]]:
         """Each breakdown with its values by the rule of small numbers."""
@@ -125,12 +139,16 @@ BREAKDOWNS = ("kinds", "languages", "origins", "surfaces", "plans", "models")
 def profile_of(breakdowns: Mapping[str, Mapping[str, int]]) -> Profile:
     """The profile of a row from its counts."""
     return tuple(
-        (name, value, count) for name in BREAKDOWNS for value, count in sorted(breakdowns.get(name, {}).items())
+        (name, value, count)
+        for name in BREAKDOWNS
+        for value, count in sorted(breakdowns.get(name, {}).items())
     )
 
 
 def model_named(stated: str) -> str:
-    """The generating model as the manifest may name it: what a host writes there is a name only if it looks like one."""
+    """The generating model as the manifest may name it: what a host writes there is a name only if
+    it looks like one.
+    """
     return stated if _MODEL.fullmatch(stated) else OTHER if stated else UNSTATED
 
 

@@ -1,9 +1,11 @@
-"""The machine-readable description of a release: ``croissant.json``, for catalogues and loaders of data sets.
+"""The machine-readable description of a release: ``croissant.json``, for catalogues and loaders of
+data sets.
 
-Croissant 1.1 (http://mlcommons.org/croissant/1.1) with the RAI vocabulary 1.0 and W3C PROV-O. It is derived from the
-manifest and the chain of its purges exactly, as the card is from the manifest, so that ``verify`` can check it against
-them. It lists the parts that exist now, while the card stays as it was published. Rows are described as they are stored
-in a part: sealed. No personal data, no statistics, no example.
+Croissant 1.1 (http://mlcommons.org/croissant/1.1) with the RAI vocabulary 1.0 and W3C PROV-O. It is
+derived from the manifest and the chain of its purges exactly, as the card is from the manifest, so
+that ``verify`` can check it against them. It lists the parts that exist now, while the card stays
+as it was published. Rows are described as they are stored in a part: sealed. No personal data, no
+statistics, no example.
 """
 
 from __future__ import annotations
@@ -69,10 +71,15 @@ CONTEXT: dict[str, Json] = {
     "subField": "cr:subField",
     "transform": "cr:transform",
 }
-PARQUET = "application/x-parquet"  # not the registered media type, but the only one that readers of Croissant know
-# The columns that Croissant has a type for. It has none for bytes, so `row_id` and `sealed` are described in text.
+# not the registered media type, but the only one that readers of Croissant know
+PARQUET = "application/x-parquet"
+# The columns that Croissant has a type for. It has none for bytes, so `row_id` and `sealed` are
+# described in text.
 COLUMNS = {
-    "ordinal": ("cr:UInt32", "The row's number in this release; numbers of rows that left are not given again."),
+    "ordinal": (
+        "cr:UInt32",
+        "The row's number in this release; numbers of rows that left are not given again.",
+    ),
     "until": ("sc:DateTime", "The day, in UTC, from which the row may not be used any more."),
 }
 
@@ -89,7 +96,9 @@ def text(manifest: ReleaseManifest, chain: Chain) -> str:
         "description": _description(manifest),
         "version": f"1.0.{len(chain.purges)}",
         "datePublished": manifest.built_at.date().isoformat(),
-        "dateModified": (chain.purges[-1].at if chain.purges else manifest.built_at).date().isoformat(),
+        "dateModified": (chain.purges[-1].at if chain.purges else manifest.built_at)
+        .date()
+        .isoformat(),
         "license": "urn:licet:licence:consent-of-each-person",
         "keywords": ["conversational", "sealed", "pseudonymised", manifest.purpose],
         "citeAs": f"{manifest.name}, root {manifest.root}, {manifest.rows} rows",
@@ -111,24 +120,32 @@ def write(folder: Path, manifest: ReleaseManifest, chain: Chain) -> None:
 def _description(manifest: ReleaseManifest) -> str:
     counts = manifest.counts
     return (
-        f"{manifest.rows} rows of conversations that people allowed to be used for the purpose {manifest.purpose}. "
-        f"{counts.candidates} turns came into question; {counts.included} are in. Every row is sealed and opens only "
+        f"{manifest.rows} rows of conversations that people allowed to be used for the purpose "
+        f"{manifest.purpose}. "
+        f"{counts.candidates} turns came into question; {counts.included} are in. Every row is "
+        "sealed and opens only "
         "under a lease, while its person's choice allows it."
     )
 
 
 def _distribution(parts: list[PartPromise]) -> list[Json]:
-    """A file object per part, with its hash, and the file set of all parts, from which the records come."""
+    """A file object per part, with its hash, and the file set of all parts, from which the records
+    come.
+    """
     if not parts:
         return []
     files: list[Json] = [
         {
-            "@type": "cr:FileObject", "@id": part.file, "name": part.file, "contentUrl": part.file,
-            "contentSize": f"{part.bytes} B", "encodingFormat": PARQUET,
+            "@type": "cr:FileObject",
+            "@id": part.file,
+            "name": part.file,
+            "contentUrl": part.file,
+            "contentSize": f"{part.bytes} B",
+            "encodingFormat": PARQUET,
             "sha256": part.sha256,
         }
         for part in parts
-    ]  # fmt: skip
+    ]
     every: Json = {  # contained in nothing: mlcroissant then reads it from the folder of this file
         "@type": "cr:FileSet", "@id": "parts", "name": "parts", "description": "The sealed rows, in order.",
         "encodingFormat": PARQUET, "includes": "part-*.parquet",
@@ -142,16 +159,21 @@ def _records() -> Json:
         "@id": "rows",
         "name": "rows",
         "description": "What of a row is in clear. Beside it a part has `row_id`, 16 bytes that follow from the "
-        "release and the ordinal, and `sealed`, messages and labels under AES-256-GCM: `licet.load` opens what may be used.",
+        "release and the ordinal, and `sealed`, messages and labels under AES-256-GCM: "
+        "`licet.load` opens what may be used.",
         "key": {"@id": "rows/ordinal"},
         "field": [
             {
-                "@type": "cr:Field", "@id": f"rows/{name}", "name": name, "description": description, "dataType": kind,
+                "@type": "cr:Field",
+                "@id": f"rows/{name}",
+                "name": name,
+                "description": description,
+                "dataType": kind,
                 "source": {"fileSet": {"@id": "parts"}, "extract": {"column": name}},
             }
             for name, (kind, description) in COLUMNS.items()
         ],
-    }  # fmt: skip
+    }
 
 
 def _detectors(manifest: ReleaseManifest) -> str:
@@ -163,8 +185,14 @@ def _detectors(manifest: ReleaseManifest) -> str:
 
 def _responsible(manifest: ReleaseManifest) -> dict[str, Json]:
     """What whoever is responsible for the use of the data must know, in the RAI vocabulary."""
-    dropped = ", ".join(f"{count} {reason}" for reason, count in sorted(manifest.counts.dropped.items())) or "none"
-    replaced = ", ".join(f"{n} {kind}" for kind, n in sorted(manifest.deidentification.counts.items())) or "none"
+    dropped = (
+        ", ".join(f"{count} {reason}" for reason, count in sorted(manifest.counts.dropped.items()))
+        or "none"
+    )
+    replaced = (
+        ", ".join(f"{n} {kind}" for kind, n in sorted(manifest.deidentification.counts.items()))
+        or "none"
+    )
     return {
         "rai:dataCollection": "Conversations with an assistant, kept as they were held. A turn is in only while its "
         f"person's own choice permits the purpose, under policy {manifest.policy.name}, version "
@@ -172,13 +200,19 @@ def _responsible(manifest: ReleaseManifest) -> dict[str, Json]:
         "rai:dataCollectionType": ["Others"],
         "rai:dataCollectionMissingData": f"Turns left out, by the first reason against each: {dropped}.",
         "rai:dataPreprocessingProtocol": [
-            f"De-identified by rules {manifest.deidentification.rules} (SHA-256 {manifest.deidentification.sha256}) "
+            f"De-identified by rules {manifest.deidentification.rules} (SHA-256 "
+            f"{manifest.deidentification.sha256}) "
             f"and {_detectors(manifest)}. Replaced: {replaced}.",
-            "Compressed and sealed row by row, each under a key made from the keys of all it came from.",
+            (
+                "Compressed and sealed row by row, each under a key made from the keys of all "
+                "it came from."
+            ),
         ],
         "rai:dataAnnotationProtocol": [_labels(manifest)],
         "rai:dataUseCases": [f"The purpose {manifest.purpose}, and no other."],
-        "rai:dataBiases": ["People who permitted the use are no sample of all who use the assistant."],
+        "rai:dataBiases": [
+            "People who permitted the use are no sample of all who use the assistant."
+        ],
         "rai:dataLimitations": [
             "Rules do not find everything that identifies, names in running text least of all.",
             "What a training run has consumed stays consumed when a row dies later.",
@@ -186,37 +220,52 @@ def _responsible(manifest: ReleaseManifest) -> dict[str, Json]:
         "rai:dataSocialImpact": "Who withdraws, keeps a conversation out or deletes it takes it out of every copy of "
         "this release: no lease opens its rows any more.",
         "rai:personalSensitiveInformation": [
-            "Personal data: pseudonymised, never anonymous. Text may tell of health, beliefs or anything else that "
+            "Personal data: pseudonymised, never anonymous. Text may tell of health, beliefs or "
+            "anything else that "
             "people talk about.",
         ],
         "rai:dataReleaseMaintenancePlan": "Rows die with the keys of what they came from. `licet release purge` takes "
-        "dead rows out of the parts and says so in an addendum; root, counts and card stay as they were published.",
-    }  # fmt: skip
+        "dead rows out of the parts and says so in an addendum; root, counts and card stay as "
+        "they were published.",
+    }
 
 
 def _labels(manifest: ReleaseManifest) -> str:
     if not manifest.curation:
         return "No labels."
     return (
-        "Labels of split, language, topic and quality are given by programs, and sealed with the row; splits are by "
+        "Labels of split, language, topic and quality are given by programs, and sealed with the "
+        "row; splits are by "
         f"person (plan {manifest.curation.plan})."
     )
 
 
 def _provenance(manifest: ReleaseManifest) -> dict[str, Json]:
-    """The provenance, in PROV-O: a build, from the journal up to a position, under a policy and rules."""
+    """The provenance, in PROV-O: a build, from the journal up to a position, under a policy and
+    rules.
+    """
     return {
         "prov:wasGeneratedBy": {
             "@type": "prov:Activity",
             "@id": f"urn:licet:build:{manifest.release}",
             "prov:endedAtTime": manifest.built_at.isoformat(),
             "prov:used": [
-                {"@type": "prov:Entity", "@id": f"urn:licet:policy:sha256:{manifest.policy.sha256}"},
-                {"@type": "prov:Entity", "@id": f"urn:licet:rules:sha256:{manifest.deidentification.sha256}"},
+                {
+                    "@type": "prov:Entity",
+                    "@id": f"urn:licet:policy:sha256:{manifest.policy.sha256}",
+                },
+                {
+                    "@type": "prov:Entity",
+                    "@id": f"urn:licet:rules:sha256:{manifest.deidentification.sha256}",
+                },
             ],
             "prov:wasAssociatedWith": {
-                "@type": "prov:SoftwareAgent", "@id": f"urn:licet:software:{manifest.licet}",
+                "@type": "prov:SoftwareAgent",
+                "@id": f"urn:licet:software:{manifest.licet}",
             },
         },
-        "prov:wasDerivedFrom": {"@type": "prov:Collection", "@id": f"urn:licet:journal:{manifest.journal}"},
-    }  # fmt: skip
+        "prov:wasDerivedFrom": {
+            "@type": "prov:Collection",
+            "@id": f"urn:licet:journal:{manifest.journal}",
+        },
+    }

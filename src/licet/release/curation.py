@@ -1,8 +1,10 @@
-"""The interface between a build and curation: plain values, so that the build does not depend on an engine.
+"""The interface between a build and curation: plain values, so that the build does not depend on an
+engine.
 
-A build passes the documents of a page that it decided and unsealed. It gets each back with identifiers replaced, its
-labels, and the reason if a rule rejects it. Duplicates are known only at the end: the build enters the sketch of each
-document that became a row, and then asks which rows lose. If curation is expensive, a survey of sketches alone comes
+A build passes the documents of a page that it decided and unsealed. It gets each back with
+identifiers replaced, its labels, and the reason if a rule rejects it. Duplicates are known only at
+the end: the build enters the sketch of each document that became a row, and then asks which rows
+lose. If curation is expensive, a survey of sketches alone comes
 first: it tells which documents are going to lose, so that they need not be curated.
 
 ``repr`` is masked, because a document is content.
@@ -24,9 +26,10 @@ from licet.release.rows import Labels
 
 
 class Voice(StrEnum):
-    """The author of a text; ``name`` and ``call`` are the name and the arguments of a tool call, ``system`` and ``offered`` the
-    host's instructions and its descriptions of tools. These two are the same in many conversations: they are cleaned, and
-    tell nothing of language, quality or duplicates.
+    """The author of a text; ``name`` and ``call`` are the name and the arguments of a tool call,
+    ``system`` and ``offered`` the host's instructions and its descriptions of tools. These two are
+    the same in many conversations: they are cleaned, and tell nothing of language, quality or
+    duplicates.
     """
 
     user = "user"
@@ -49,9 +52,11 @@ class LeftOut(StrEnum):
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
-    """A candidate row. ``name`` distinguishes it from others in every release; ``key`` is the key of its surrogates.
+    """A candidate row. ``name`` distinguishes it from others in every release; ``key`` is the key
+    of its surrogates.
 
-    ``known``: what the same finder found in each text before, as `Curated.found` has it; empty if nothing is known of any.
+    ``known``: what the same finder found in each text before, as `Curated.found` has it; empty if
+    nothing is known of any.
     """
 
     account: bytes
@@ -67,9 +72,11 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Curated(msgspec.Struct, frozen=True, kw_only=True):
-    """A curated document: its texts, one each; how many of each kind were replaced in them; why it is rejected, or
-    None; its sketch for duplicates, and what was found in each text by who looks for names, which only curation reads.
-    ``unread_language``: the first language of its texts in which nothing looks for names, where it is left out for that.
+    """A curated document: its texts, one each; how many of each kind were replaced in them; why it
+    is rejected, or None; its sketch for duplicates, and what was found in each text by who looks
+    for names, which only curation reads.
+    ``unread_language``: the first language of its texts in which nothing looks for names, where it
+    is left out for that.
     """
 
     texts: Sequence[str]
@@ -86,8 +93,8 @@ class Curated(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CleanedTexts(NamedTuple):
-    """The texts, one each, with identifiers replaced, and how many of each kind were. ``doubtful``: what could not be read, or
-    cut safely, is in them; the conversation is left out.
+    """The texts, one each, with identifiers replaced, and how many of each kind were. ``doubtful``:
+    what could not be read, or cut safely, is in them; the conversation is left out.
     """
 
     texts: Sequence[str]
@@ -123,13 +130,19 @@ class PageCuration(Protocol):
 
     @property
     def finder(self) -> str:
-        """The hash of all that `Curated.found` depends on beside the text; empty if nobody looks for names."""
+        """The hash of all that `Curated.found` depends on beside the text; empty if nobody looks
+        for names.
+        """
 
     def curate(self, documents: Sequence[Document]) -> Sequence[Curated]:
-        """Each document curated, in order. The same documents give the same result, in any grouping and process."""
+        """Each document curated, in order. The same documents give the same result, in any grouping
+        and process.
+        """
 
     def sketch(self, documents: Sequence[Document]) -> Sequence[object]:
-        """For each document, in order, the sketch that `curate` returns, and nothing else; empty if nothing is compared."""
+        """For each document, in order, the sketch that `curate` returns, and nothing else; empty if
+        nothing is compared.
+        """
 
 
 class Curation(PageCuration, Protocol):
@@ -148,32 +161,39 @@ class Curation(PageCuration, Protocol):
         """The detector of duplicates; None if nothing is compared."""
 
     def elsewhere(self) -> PageCuration:
-        """The same curation for another process, to which it goes pickled; UsageError if it is bound to this one."""
+        """The same curation for another process, to which it goes pickled; UsageError if it is
+        bound to this one.
+        """
 
 
 class Duplicates(Protocol):
-    """Finds the rows of a build whose content other rows have too. Its state is dropped with the build."""
+    """Finds the rows of a build whose content other rows have too. Its state is dropped with the
+    build.
+    """
 
     def enter(self, ordinal: int, sketch: object) -> None:
         """Takes note of what became the row ``ordinal``."""
 
     def lost(self) -> Sequence[int]:
-        """The ordinals of the entered rows whose content other rows have too; called once, at the end."""
+        """The ordinals of the entered rows whose content other rows have too; called once, at the
+        end.
+        """
 
     def survey(self) -> SurveyProtocol | None:
         """A survey for this build; None if curating what loses costs less than looking ahead."""
 
 
 class SurveyProtocol(Protocol):
-    """Predicts which documents lose, before the build. All are entered first; then it asks about those to which others
-    lose.
+    """Predicts which documents lose, before the build. All are entered first; then it asks about
+    those to which others lose.
     """
 
     def enter(self, document: Document, sketch: object, *, stays: bool = False) -> None:
         """Takes note of a document; ``stays``: it is a row already."""
 
     def asked(self) -> SurveyQuestion | None:
-        """Documents to which others lose, if they stay: does curation accept them? None if that is known of all.
+        """Documents to which others lose, if they stay: does curation accept them? None if that is
+        known of all.
 
         Those that were asked about and not judged since count as rejected.
         """
@@ -182,7 +202,9 @@ class SurveyProtocol(Protocol):
         """The answer about one of them."""
 
     def is_lost(self, name: bytes) -> bool:
-        """Whether documents that stay have the content of the one of this name; called when nothing more is to be asked."""
+        """Whether documents that stay have the content of the one of this name; called when nothing
+        more is to be asked.
+        """
 
 
 class SurveyQuestion(Protocol):

@@ -1,9 +1,11 @@
-"""The differences between two releases: what they promise, and which rows were added or removed, and why.
+"""The differences between two releases: what they promise, and which rows were added or removed,
+and why.
 
-A row has a different id in every release, so rows are compared by the conversation from which they were made. Why a
-conversation is not in a release is in that release's proofs. A reason that reveals something about a person is a
-commitment there, which the salt of their account opens. If the account's key is destroyed, nobody can open it any more.
-The result contains no id, no pseudonym and no content.
+A row has a different id in every release, so rows are compared by the conversation from which they
+were made. Why a conversation is not in a release is in that release's proofs. A reason that reveals
+something about a person is a commitment there, which the salt of their account opens. If the
+account's key is destroyed, nobody can open it any more. The result contains no id, no pseudonym and
+no content.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ from licet.store.connect import Transaction
 
 ACCOUNTS_MAX = 500
 NEW, GONE, ERASED = "new", "gone", "erased"
-HIDDEN_REASONS = sorted(({one.value for one in DecisionReason} | {one.value for one in LeftOut}) - OPEN_REASONS)
+HIDDEN_REASONS = sorted(
+    ({one.value for one in DecisionReason} | {one.value for one in LeftOut}) - OPEN_REASONS
+)
 
 Plain: TypeAlias = str | int
 _Moved: TypeAlias = tuple[UUID, UUID, int]
@@ -53,11 +57,11 @@ class ManifestChange(msgspec.Struct, frozen=True):
 
 
 class ReleaseDiff(msgspec.Struct, frozen=True, kw_only=True):
-    """``kept`` rows are in both. ``came`` by why they were not in the older one, ``went`` by why they are not in the
-    newer.
+    """``kept`` rows are in both. ``came`` by why they were not in the older one, ``went`` by why
+    they are not in the newer.
 
-    ``new`` was not a candidate then, ``gone`` is no longer one, and for ``erased`` nobody can know: its keys are
-    destroyed.
+    ``new`` was not a candidate then, ``gone`` is no longer one, and for ``erased`` nobody can know:
+    its keys are destroyed.
     """
 
     changes: tuple[ManifestChange, ...]
@@ -79,9 +83,11 @@ def diff(tx: Transaction, keyring: Keyring, old: Side, new: Side) -> ReleaseDiff
         elif before > after:
             went.append((account, conversation, before - after))
     return ReleaseDiff(
-        changes=tuple(_changes(old.manifest, new.manifest)), kept=kept,
-        came=_reasons(tx, keyring, old, came, NEW), went=_reasons(tx, keyring, new, went, GONE),
-    )  # fmt: skip
+        changes=tuple(_changes(old.manifest, new.manifest)),
+        kept=kept,
+        came=_reasons(tx, keyring, old, came, NEW),
+        went=_reasons(tx, keyring, new, went, GONE),
+    )
 
 
 _COUNTED = """
@@ -113,11 +119,15 @@ def _promises(of: ReleaseManifest) -> dict[str, Plain]:
         "candidates": of.counts.candidates,
         "included": of.counts.included,
         **{f"left out: {reason}": count for reason, count in sorted(of.counts.dropped.items())},
-        **{f"replaced: {kind}": count for kind, count in sorted(of.deidentification.counts.items())},
+        **{
+            f"replaced: {kind}": count for kind, count in sorted(of.deidentification.counts.items())
+        },
     }
 
 
-def _reasons(tx: Transaction, keyring: Keyring, side: Side, moved: list[_Moved], otherwise: str) -> dict[str, int]:
+def _reasons(
+    tx: Transaction, keyring: Keyring, side: Side, moved: list[_Moved], otherwise: str
+) -> dict[str, int]:
     """For conversations without rows in ``side``: how many rows, by reason."""
     salts = _salts(tx, keyring, side, {account for account, _, _ in moved})
     counted: Counter[str] = Counter()
@@ -135,7 +145,9 @@ def _reasons(tx: Transaction, keyring: Keyring, side: Side, moved: list[_Moved],
     return dict(sorted((+counted).items()))
 
 
-def _salts(tx: Transaction, keyring: Keyring, side: Side, accounts: Collection[UUID]) -> dict[UUID, bytes]:
+def _salts(
+    tx: Transaction, keyring: Keyring, side: Side, accounts: Collection[UUID]
+) -> dict[UUID, bytes]:
     """The salts of the accounts whose keys exist, for the year of the release."""
     keys, ordered = LogKeys(keyring), sorted(accounts)
     salts: dict[UUID, bytes] = {}
@@ -145,7 +157,9 @@ def _salts(tx: Transaction, keyring: Keyring, side: Side, accounts: Collection[U
     return salts
 
 
-def _candidates(folder: Path, wanted: Collection[str]) -> Iterator[tuple[str, dict[str, int], dict[str, int]]]:
+def _candidates(
+    folder: Path, wanted: Collection[str]
+) -> Iterator[tuple[str, dict[str, int], dict[str, int]]]:
     """The requested candidates of a release: handle, open reasons, commitments."""
     with gzip.open(folder / PROOF_NAMES["candidates"]) as lines:
         for line in lines:
@@ -156,10 +170,13 @@ def _candidates(folder: Path, wanted: Collection[str]) -> Iterator[tuple[str, di
 
 def _first(
     release_id: UUID, handle: str, salt: bytes, out: Mapping[str, int], salted: Mapping[str, int]
-) -> str:  # fmt: skip
+) -> str:
     """The reason against most turns of a conversation; empty if none was excluded."""
     about = b"why" + release_id.bytes + bytes.fromhex(handle)
-    named = {hmac.digest(salt, about + reason.encode(), "sha256").hex(): reason for reason in HIDDEN_REASONS}
+    named = {
+        hmac.digest(salt, about + reason.encode(), "sha256").hex(): reason
+        for reason in HIDDEN_REASONS
+    }
     counted = Counter(dict(out))
     for commitment, count in salted.items():
         counted[named.get(commitment, "unknown")] += count

@@ -1,11 +1,13 @@
 """The stored state of an unsealed build: enough to resume one that was killed, and no more.
 
-A page is stored in the transaction that registers its rows. Its counts and proofs are encrypted under the build's own
-secret, because counts by reason may reveal something about the texts. Nothing that identifies duplicates is stored,
-encrypted or not (docs/adr/0008), and no salt: the lines are those of the final proofs (`release.proofs`).
+A page is stored in the transaction that registers its rows. Its counts and proofs are encrypted
+under the build's own secret, because counts by reason may reveal something about the texts. Nothing
+that identifies duplicates is stored, encrypted or not (docs/adr/0008), and no salt: the lines are
+those of the final proofs (`release.proofs`).
 
-The hash of a part is stored once it is on disk; before it is rewritten, the hash of the new content is stored too.
-Every file that a crash leaves is therefore one of two known ones, or it does not count.
+The hash of a part is stored once it is on disk; before it is rewritten, the hash of the new content
+is stored too. Every file that a crash leaves is therefore one of two known ones, or it does not
+count.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ _LEVEL = 1  # most of a page are hashes in hexadecimal, and its row goes with th
 
 
 class Stage(StrEnum):
-    """The progress of a build: its pages are read, its duplicates are known, or they have been removed."""
+    """The progress of a build: its pages are read, its duplicates are known, or they have been
+    removed.
+    """
 
     reading = "reading"
     electing = "electing"
@@ -42,8 +46,8 @@ class Stage(StrEnum):
 
 
 class BuildSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings of a build beside its policy and its purpose: ``plan`` is the hash of its curation, ``base`` the release
-    whose rows it carries.
+    """The settings of a build beside its policy and its purpose: ``plan`` is the hash of its
+    curation, ``base`` the release whose rows it carries.
     """
 
     plan: str
@@ -53,8 +57,8 @@ class BuildSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeptPage(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """A page: turns decided and excluded, replacements, the splits and figures of its rows, which were carried, and the
-    lines of its proofs.
+    """A page: turns decided and excluded, replacements, the splits and figures of its rows, which
+    were carried, and the lines of its proofs.
     """
 
     candidates: int
@@ -66,12 +70,16 @@ class KeptPage(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     carried: Sequence[bool]
     figures: Sequence[RowFigures] = ()  # a page of before they were counted has none
     judged: Sequence[JudgedRows] = ()
-    changes: Mapping[str, int] = {}  # words, and those that were changed (changed_words.by_language)
-    unread: Mapping[str, int] = {}  # conversations left out because nothing looks for names in their language
+    # words, and those that were changed (changed_words.by_language)
+    changes: Mapping[str, int] = {}
+    # conversations left out because nothing looks for names in their language
+    unread: Mapping[str, int] = {}
 
 
 class KeptPart(msgspec.Struct, frozen=True, kw_only=True):
-    """A part: the ordinal after its last, its hash, and the hash of its pending replacement: empty for no file."""
+    """A part: the ordinal after its last, its hash, and the hash of its pending replacement: empty
+    for no file.
+    """
 
     part: int
     ends: int
@@ -107,7 +115,9 @@ class Draft:
         self._id, self._key, self._random = release_id, key, random
 
     @classmethod
-    def begin(cls, tx: Transaction, keyring: Keyring, release_id: UUID, made: BuildSettings) -> Draft:
+    def begin(
+        cls, tx: Transaction, keyring: Keyring, release_id: UUID, made: BuildSettings
+    ) -> Draft:
         tx.execute(
             """INSERT INTO builds (release_id, plan, software, rows_per_part, base, stage)
                VALUES (%s, %s, %s, %s, %s, %s)""",
@@ -116,14 +126,21 @@ class Draft:
         return cls(release_id, keyring.build_key(tx, release_id), keyring.random)
 
     @classmethod
-    def find(cls, tx: Transaction, keyring: Keyring, release_id: UUID) -> tuple[Draft, BuildSettings, Stage] | None:
+    def find(
+        cls, tx: Transaction, keyring: Keyring, release_id: UUID
+    ) -> tuple[Draft, BuildSettings, Stage] | None:
         row = tx.execute(
-            "SELECT plan, software, rows_per_part, base, stage FROM builds WHERE release_id = %s", [release_id]
+            "SELECT plan, software, rows_per_part, base, stage FROM builds WHERE release_id = %s",
+            [release_id],
         ).fetchone()
         if row is None:
             return None
         made = BuildSettings(plan=row[0], software=row[1], rows_per_part=row[2], base=row[3])
-        return cls(release_id, keyring.build_key(tx, release_id), keyring.random), made, Stage(row[4])
+        return (
+            cls(release_id, keyring.build_key(tx, release_id), keyring.random),
+            made,
+            Stage(row[4]),
+        )
 
     def enter(self, tx: Transaction, stage: Stage) -> None:
         tx.execute("UPDATE builds SET stage = %s WHERE release_id = %s", [stage, self._id])
@@ -134,7 +151,13 @@ class Draft:
         tx.execute(
             """INSERT INTO build_pages (release_id, page, rows, account_id, conversation_id, sealed)
                VALUES (%s, %s, %s, %s, %s, %s)""",
-            [self._id, end.page, end.rows, *end.place, self._seal(f"page {end.page}", _encode(kept))],
+            [
+                self._id,
+                end.page,
+                end.rows,
+                *end.place,
+                self._seal(f"page {end.page}", _encode(kept)),
+            ],
         )
 
     def last_end(self, tx: Transaction, rows_max: int) -> End | None:
@@ -148,7 +171,9 @@ class Draft:
 
     def opens(self, tx: Transaction) -> bool:
         """Whether the stored pages can be decrypted."""
-        row = tx.execute("SELECT sealed FROM build_pages WHERE release_id = %s AND page = 1", [self._id]).fetchone()
+        row = tx.execute(
+            "SELECT sealed FROM build_pages WHERE release_id = %s AND page = 1", [self._id]
+        ).fetchone()
         try:
             return row is not None and bool(self._open("page 1", row[0]))
         except BrokenError:
@@ -160,7 +185,10 @@ class Draft:
         while True:
             with transaction(pool) as tx:
                 rows = tx.execute(
-                    "SELECT page, sealed FROM build_pages WHERE release_id = %s AND page > %s ORDER BY page LIMIT %s",
+                    (
+                        "SELECT page, sealed FROM build_pages WHERE release_id = %s AND page > "
+                        "%s ORDER BY page LIMIT %s"
+                    ),
                     [self._id, count, PAGES_AT_ONCE],
                 ).fetchall()
             if not rows:
@@ -178,37 +206,55 @@ class Draft:
         tx.execute(
             """INSERT INTO build_parts (release_id, part, ends, sha256) VALUES (%s, %s, %s, %s)
                ON CONFLICT (release_id, part) DO UPDATE SET (ends, sha256, becomes)
-                                                           = (excluded.ends, excluded.sha256, NULL)""",
+                                                           = (excluded.ends, excluded.sha256,
+        NULL)""",
             [self._id, part.number, ends, bytes.fromhex(part.sha256)],
         )
 
-    def declare(self, tx: Transaction, part: PartPromise, becomes: PartPromise | None, ends_max: int) -> None:
+    def declare(
+        self, tx: Transaction, part: PartPromise, becomes: PartPromise | None, ends_max: int
+    ) -> None:
         """Announces that a part is about to be rewritten, or removed."""
         tx.execute(
             """UPDATE build_parts SET (ends, sha256, becomes) = (least(ends, %s), %s, %s)
                 WHERE release_id = %s AND part = %s""",
             [
-                ends_max, bytes.fromhex(part.sha256), bytes.fromhex(becomes.sha256) if becomes else b"", self._id,
+                ends_max,
+                bytes.fromhex(part.sha256),
+                bytes.fromhex(becomes.sha256) if becomes else b"",
+                self._id,
                 part.number,
             ],
-        )  # fmt: skip
+        )
 
     def parts(self, tx: Transaction) -> list[KeptPart]:
         rows = tx.execute(
-            "SELECT part, ends, sha256, becomes FROM build_parts WHERE release_id = %s ORDER BY part", [self._id]
+            (
+                "SELECT part, ends, sha256, becomes FROM build_parts WHERE release_id = %s "
+                "ORDER BY part"
+            ),
+            [self._id],
         )
-        return [KeptPart(part=part, ends=ends, sha256=sha256, becomes=becomes) for part, ends, sha256, becomes in rows]
+        return [
+            KeptPart(part=part, ends=ends, sha256=sha256, becomes=becomes)
+            for part, ends, sha256, becomes in rows
+        ]
 
     # Rows that went
 
     def keep_gone(self, tx: Transaction, gone: Sequence[DroppedRows]) -> None:
         sealed = self._seal("gone", _encode(gone))
-        tx.execute("INSERT INTO build_gone (release_id, sealed) VALUES (%s, %s)", [self._id, sealed])
+        tx.execute(
+            "INSERT INTO build_gone (release_id, sealed) VALUES (%s, %s)", [self._id, sealed]
+        )
 
     def gone(self, tx: Transaction) -> Iterator[Sequence[DroppedRows]]:
         last = 0
         while rows := tx.execute(
-            "SELECT number, sealed FROM build_gone WHERE release_id = %s AND number > %s ORDER BY number LIMIT %s",
+            (
+                "SELECT number, sealed FROM build_gone WHERE release_id = %s AND number > %s "
+                "ORDER BY number LIMIT %s"
+            ),
             [self._id, last, PAGES_AT_ONCE],
         ).fetchall():
             last = rows[-1][0]
@@ -218,9 +264,15 @@ class Draft:
     # Less of it
 
     def cut(self, tx: Transaction, end: End, first_part: int) -> bool:
-        """Drops what comes after ``end``, and the parts from ``first_part`` on; returns whether that included a page."""
-        cut = tx.execute("DELETE FROM build_pages WHERE release_id = %s AND page > %s", [self._id, end.page]).rowcount
-        tx.execute("DELETE FROM build_parts WHERE release_id = %s AND part >= %s", [self._id, first_part])
+        """Drops what comes after ``end``, and the parts from ``first_part`` on; returns whether
+        that included a page.
+        """
+        cut = tx.execute(
+            "DELETE FROM build_pages WHERE release_id = %s AND page > %s", [self._id, end.page]
+        ).rowcount
+        tx.execute(
+            "DELETE FROM build_parts WHERE release_id = %s AND part >= %s", [self._id, first_part]
+        )
         if cut:
             kept = [[one for one in batch if one.ordinal < end.rows] for batch in self.gone(tx)]
             tx.execute("DELETE FROM build_gone WHERE release_id = %s", [self._id])
@@ -230,12 +282,19 @@ class Draft:
         return cut > 0
 
     def _seal(self, what: str, data: bytes) -> bytes:
-        return seal(self._key, zstandard.ZstdCompressor(_LEVEL).compress(data), self._place(what), self._random)
+        return seal(
+            self._key,
+            zstandard.ZstdCompressor(_LEVEL).compress(data),
+            self._place(what),
+            self._random,
+        )
 
     def _open(self, what: str, sealed: bytes) -> bytes:
         frame = unseal(self._key, sealed, self._place(what))
         if zstandard.frame_content_size(frame) > SEALED_BYTES_MAX:
-            raise BrokenError("the stored state of the unfinished build claims more bytes than allowed")
+            raise BrokenError(
+                "the stored state of the unfinished build claims more bytes than allowed"
+            )
         return zstandard.ZstdDecompressor().decompress(frame)
 
     def _place(self, what: str) -> bytes:
@@ -252,7 +311,9 @@ def forget(tx: Transaction, release_id: UUID) -> None:
 
 
 def forget_sealed(pool: Pool) -> None:
-    """Deletes the state of sealed builds: after the seal, which must be short, and again if that is killed."""
+    """Deletes the state of sealed builds: after the seal, which must be short, and again if that is
+    killed.
+    """
     with transaction(pool) as tx:
         for (release_id,) in tx.execute(
             "SELECT release_id FROM builds JOIN releases USING (release_id) WHERE state = 'sealed'"
@@ -261,8 +322,14 @@ def forget_sealed(pool: Pool) -> None:
 
 
 def why_not(
-    known: Release, made: BuildSettings, *, of: BuildSettings, purpose: str, version: int, at: datetime
-) -> str:  # fmt: skip
+    known: Release,
+    made: BuildSettings,
+    *,
+    of: BuildSettings,
+    purpose: str,
+    version: int,
+    at: datetime,
+) -> str:
     """Why an unfinished build cannot be resumed; empty if it can."""
     reasons = {
         "the purpose differs": known.purpose != purpose,

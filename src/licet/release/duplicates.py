@@ -1,7 +1,9 @@
-"""The duplicates of a release in figures: how many clusters there are, how large, and the largest of them.
+"""The duplicates of a release in figures: how many clusters there are, how large, and the largest
+of them.
 
-A cluster is a conversation that stays and those that hold the same, of which none becomes a row. `curate.duplicate_clusters`
-finds them. Of how many accounts a cluster is, is said from `ACCOUNTS_MIN` on.
+A cluster is a conversation that stays and those that hold the same, of which none becomes a row.
+`curate.duplicate_clusters` finds them. Of how many accounts a cluster is, is said from
+`ACCOUNTS_MIN` on.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ LARGEST_MAX = 20
 
 
 class ClusterSizes(msgspec.Struct, frozen=True, kw_only=True):
-    """The clusters of from ``least`` to ``most`` conversations, and how many conversations these are."""
+    """The clusters of from ``least`` to ``most`` conversations, and how many conversations these
+    are.
+    """
 
     least: int
     most: int
@@ -25,8 +29,8 @@ class ClusterSizes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DuplicateCluster(msgspec.Struct, frozen=True, kw_only=True):
-    """A cluster. ``accounts``: None if they are fewer than `ACCOUNTS_MIN`; ``row``: a row of the release that is in it, None
-    if there is none.
+    """A cluster. ``accounts``: None if they are fewer than `ACCOUNTS_MIN`; ``row``: a row of the
+    release that is in it, None if there is none.
     """
 
     conversations: int
@@ -35,7 +39,9 @@ class DuplicateCluster(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DuplicateClusters(msgspec.Struct, frozen=True, kw_only=True):
-    """``looked_at`` conversations and side threads may be used, of which ``left_out`` hold what another one holds."""
+    """``looked_at`` conversations and side threads may be used, of which ``left_out`` hold what
+    another one holds.
+    """
 
     release: str
     looked_at: int
@@ -46,16 +52,21 @@ class DuplicateClusters(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def sizes(conversations: Iterable[int]) -> tuple[ClusterSizes, ...]:
-    """Clusters of these numbers of conversations, 2 at least, by size: 2, 3 to 4, 5 to 8, and so on."""
+    """Clusters of these numbers of conversations, 2 at least, by size: 2, 3 to 4, 5 to 8, and so
+    on.
+    """
     found: dict[int, list[int]] = {}
     for count in conversations:
         found.setdefault((count - 1).bit_length(), []).append(count)
     return tuple(
         ClusterSizes(
-            least=2 ** (power - 1) + 1, most=2**power, clusters=len(counts), conversations=sum(counts)
+            least=2 ** (power - 1) + 1,
+            most=2**power,
+            clusters=len(counts),
+            conversations=sum(counts),
         )
         for power, counts in sorted(found.items())
-    )  # fmt: skip
+    )
 
 
 def told_accounts(accounts: int) -> int | None:

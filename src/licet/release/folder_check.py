@@ -1,13 +1,15 @@
 """Verifies a release's folder against its manifest, without a key: anybody can do it, offline.
 
-Every contradiction is reported by file and promise. If there is none, each file exists and matches the manifest, and
-the rows in them have its root. Only a hash from elsewhere can prove that the manifest itself is the original one (the
-log's leaf has it): pass it as ``manifest_sha256``. Without it, the hash that the card quotes detects damage, but not a
-careful forgery. The rows that a purge removed must be those that the row proofs name, and, if ``living`` is given,
+Every contradiction is reported by file and promise. If there is none, each file exists and matches
+the manifest, and the rows in them have its root. Only a hash from elsewhere can prove that the
+manifest itself is the original one (the log's leaf has it): pass it as ``manifest_sha256``. Without
+it, the hash that the card quotes detects damage, but not a careful forgery. The rows that a purge
+removed must be those that the row proofs name, and, if ``living`` is given,
 dead: their keys are destroyed.
 
-A file whose hash differs is not parsed. The verifier for third parties repeats the rows' decisions, from the proofs and
-without the log; that comes last, after everything else matches. Memory for parts is bounded by one row group.
+A file whose hash differs is not parsed. The verifier for third parties repeats the rows' decisions,
+from the proofs and without the log; that comes last, after everything else matches. Memory for
+parts is bounded by one row group.
 """
 
 from __future__ import annotations
@@ -39,14 +41,20 @@ class ReleasePromise(StrEnum):
 
     MANIFEST = "the manifest is whole, in canonical form, and reconciles"
     SEALED = "the manifest is the one that was sealed"
-    PURGES = "the addenda of purges follow one another from the manifest, and the log's key signed them"
+    PURGES = (
+        "the addenda of purges follow one another from the manifest, and the log's key signed them"
+    )
     FILES = "every file of the release is there, and no other"
     CARD = "the card is that of the manifest"
     REVIEW = (
-        "the statement of a review is of the manifest, the log's key signed it, and its bound follows from its counts"
+        "the statement of a review is of the manifest, the log's key signed it, and its "
+        "bound "
+        "follows from its counts"
     )
     MEASUREMENT = (
-        "the statement of a measurement is of the manifest, the log's key signed it, and its figures reconcile"
+        "the statement of a measurement is of the manifest, the log's key signed it, "
+        "and its "
+        "figures reconcile"
     )
     CROISSANT = "the Croissant description is that of the manifest and its purges"
     HASH = "the file has the size and hash that the manifest names"
@@ -66,15 +74,19 @@ class BrokenPromise(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def verify(
-    folder: Path, *, manifest_sha256: str = "", proofs: bool = True, living: Living | None = None,
+    folder: Path,
+    *,
+    manifest_sha256: str = "",
+    proofs: bool = True,
+    living: Living | None = None,
     key: LogKey | None = None,
-) -> list[BrokenPromise]:  # fmt: skip
+) -> list[BrokenPromise]:
     """Every contradiction between ``folder`` and its manifest; empty if there is none.
 
-    ``proofs`` False skips the decisions, for callers that repeat them with the log. ``living`` returns which of the
-    rows that a purge removed are not dead; without it, that is not checked. ``key`` returns the log's public key, which
-    must have signed each purge, the review and the measurement; without it, each is a contradiction, because anybody can
-    write one.
+    ``proofs`` False skips the decisions, for callers that repeat them with the log. ``living``
+    returns which of the rows that a purge removed are not dead; without it, that is not checked.
+    ``key`` returns the log's public key, which must have signed each purge, the review and the
+    measurement; without it, each is a contradiction, because anybody can write one.
     """
     if not folder.is_dir():
         raise InputError("is not a folder", "name the folder of a release", file=str(folder))
@@ -84,30 +96,43 @@ def verify(
         return [_contradiction(manifest.FILE, ReleasePromise.MANIFEST, error.message)]
     contradictions: list[BrokenPromise] = []
     if manifest_sha256 and manifest_sha256 != found_sha256:
-        contradictions.append(_contradiction(manifest.FILE, ReleasePromise.SEALED, f"hash `{found_sha256}`"))
+        contradictions.append(
+            _contradiction(manifest.FILE, ReleasePromise.SEALED, f"hash `{found_sha256}`")
+        )
     chain, broken = _chain(folder, promised, found_sha256, key or _no_key)
     contradictions += broken
     contradictions += _files(folder, promised, chain)
     contradictions += _card(folder, promised, key or _no_key)
-    contradictions += _text(folder, croissant.FILE, ReleasePromise.CROISSANT, croissant.text(promised, chain))
+    contradictions += _text(
+        folder, croissant.FILE, ReleasePromise.CROISSANT, croissant.text(promised, chain)
+    )
     for proof in promised.proof.files:
         contradictions += _proof(folder, proof)
     gone = chain.gone
-    missing = _missing(folder, set(gone)) if gone and promised.proof.rows.file not in _names(contradictions) else {}
+    missing = (
+        _missing(folder, set(gone))
+        if gone and promised.proof.rows.file not in _names(contradictions)
+        else {}
+    )
     tree = merkle.Tree()
     for part in promised.parts:
         contradictions += _part(folder, part, chain, missing, tree)
     if gone and living is not None and (alive := living(gone)):
         contradictions.append(
-            _contradiction(chain.purges[-1].file, ReleasePromise.DEAD, f"`{len(alive)}` rows are not")
+            _contradiction(
+                chain.purges[-1].file, ReleasePromise.DEAD, f"`{len(alive)}` rows are not"
+            )
         )
     in_parts = {part.file for part in promised.parts} & _names(contradictions)
     if not in_parts and tree.root().hex() != promised.root:
-        contradictions.append(_contradiction(manifest.FILE, ReleasePromise.ROOT, f"root `{tree.root().hex()}`"))
+        contradictions.append(
+            _contradiction(manifest.FILE, ReleasePromise.ROOT, f"root `{tree.root().hex()}`")
+        )
     if proofs and not contradictions:
         report = verifier.check_release(verifier.FolderFiles(folder))
         contradictions += [
-            _contradiction(found.place, ReleasePromise.PROOF, found.promise) for found in report.findings
+            _contradiction(found.place, ReleasePromise.PROOF, found.promise)
+            for found in report.findings
         ]
     return contradictions
 
@@ -118,7 +143,8 @@ def _names(contradictions: list[BrokenPromise]) -> set[str]:
 
 def _no_key() -> bytes:
     raise BrokenError(
-        "the signature cannot be checked: no key of the log was named", "`licet ledger key` prints it: --key VKEY"
+        "the signature cannot be checked: no key of the log was named",
+        "`licet ledger key` prints it: --key VKEY",
     )
 
 
@@ -130,7 +156,9 @@ def _chain(
         return purge.read(folder, promised, manifest_sha256, key), []
     except (LicetError, OSError) as error:
         found = error.message if isinstance(error, LicetError) else "cannot be read"
-        return purge.begin(promised, manifest_sha256), [_contradiction("purge-1.json", ReleasePromise.PURGES, found)]
+        return purge.begin(promised, manifest_sha256), [
+            _contradiction("purge-1.json", ReleasePromise.PURGES, found)
+        ]
 
 
 def _files(folder: Path, promised: ReleaseManifest, chain: Chain) -> Iterator[BrokenPromise]:
@@ -143,16 +171,21 @@ def _files(folder: Path, promised: ReleaseManifest, chain: Chain) -> Iterator[Br
         yield _contradiction(name, ReleasePromise.FILES, "missing")
     for name in sorted(present - expected - {review.SIGNED.file, measurement.SIGNED.file}):
         is_part = any(part.file == name for part in promised.parts)
-        yield _contradiction(name, ReleasePromise.FILES, UNFINISHED if is_part else "not of the release")
+        yield _contradiction(
+            name, ReleasePromise.FILES, UNFINISHED if is_part else "not of the release"
+        )
 
 
 def _card(folder: Path, promised: ReleaseManifest, key: LogKey) -> list[BrokenPromise]:
-    """Contradictions in the card, the review and the measurement. A card is written after what it tells of: until then one
-    without it is correct too.
+    """Contradictions in the card, the review and the measurement. A card is written after what it
+    tells of: until then one without it is correct too.
     """
     found: list[BrokenPromise] = []
     beside: list[Any] = []
-    for kind, promise in ((review.SIGNED, ReleasePromise.REVIEW), (measurement.SIGNED, ReleasePromise.MEASUREMENT)):
+    for kind, promise in (
+        (review.SIGNED, ReleasePromise.REVIEW),
+        (measurement.SIGNED, ReleasePromise.MEASUREMENT),
+    ):
         try:
             stated = kind.read(folder)
             if stated is not None:
@@ -160,13 +193,21 @@ def _card(folder: Path, promised: ReleaseManifest, key: LogKey) -> list[BrokenPr
             beside.append(stated)
         except (LicetError, OSError) as error:
             found.append(
-                _contradiction(kind.file, promise, error.message if isinstance(error, LicetError) else "cannot be read")
+                _contradiction(
+                    kind.file,
+                    promise,
+                    error.message if isinstance(error, LicetError) else "cannot be read",
+                )
             )
     if found:
         return found
     whole: list[BrokenPromise] = []
-    for reviewed, measured in product(*((None,) if stated is None else (stated, None) for stated in beside)):
-        whole = list(_text(folder, card.FILE, ReleasePromise.CARD, card.text(promised, reviewed, measured)))
+    for reviewed, measured in product(
+        *((None,) if stated is None else (stated, None) for stated in beside)
+    ):
+        whole = list(
+            _text(folder, card.FILE, ReleasePromise.CARD, card.text(promised, reviewed, measured))
+        )
         if not whole:
             break
     return whole
@@ -186,7 +227,9 @@ def _text(folder: Path, name: str, promise: ReleasePromise, text: str) -> Iterat
 
 
 def _missing(folder: Path, gone: set[int]) -> dict[int, bytes]:
-    """The leaves of the removed rows, from the proofs of the rows, whose hash the manifest names."""
+    """The leaves of the removed rows, from the proofs of the rows, whose hash the manifest
+    names.
+    """
     found: dict[int, bytes] = {}
     with gzip.open(folder / manifest.PROOF_NAMES["rows"]) as lines:
         for line in lines:
@@ -194,18 +237,31 @@ def _missing(folder: Path, gone: set[int]) -> dict[int, bytes]:
             if row["ordinal"] in gone:
                 until = datetime.fromisoformat(row["until"]).replace(tzinfo=UTC)
                 until_us = (until - EPOCH) // timedelta(microseconds=1)
-                row_id, sealed_sha256 = bytes.fromhex(row["row_id"]), bytes.fromhex(row["sealed_sha256"])
-                found[row["ordinal"]] = merkle.leaf_of(row["ordinal"], row_id, until_us, sealed_sha256)
+                row_id, sealed_sha256 = (
+                    bytes.fromhex(row["row_id"]),
+                    bytes.fromhex(row["sealed_sha256"]),
+                )
+                found[row["ordinal"]] = merkle.leaf_of(
+                    row["ordinal"], row_id, until_us, sealed_sha256
+                )
     return found
 
 
 def _part(
-    folder: Path, promised: PartPromise, chain: Chain, missing: Mapping[int, bytes], tree: merkle.Tree
+    folder: Path,
+    promised: PartPromise,
+    chain: Chain,
+    missing: Mapping[int, bytes],
+    tree: merkle.Tree,
 ) -> Iterator[BrokenPromise]:
-    """Contradictions in a part. Its rows, and in their places the removed ones, are appended to ``tree``."""
+    """Contradictions in a part. Its rows, and in their places the removed ones, are appended to
+    ``tree``.
+    """
     states = chain.states[promised.file]
     state = states[-1]
-    gone = [(ordinal, missing[ordinal]) for ordinal in reversed(state.ordinals) if ordinal in missing]
+    gone = [
+        (ordinal, missing[ordinal]) for ordinal in reversed(state.ordinals) if ordinal in missing
+    ]
     if state.part is not None:
         yield from _rows(folder, states, gone, tree)
     while gone:
@@ -214,9 +270,9 @@ def _part(
 
 def _rows(
     folder: Path, states: Sequence[PartState], gone: list[tuple[int, bytes]], tree: merkle.Tree
-) -> Iterator[BrokenPromise]:  # fmt: skip
-    """Contradictions in a part in its expected state. ``gone``: the removed rows, with their leaves, the last one
-    first.
+) -> Iterator[BrokenPromise]:
+    """Contradictions in a part in its expected state. ``gone``: the removed rows, with their
+    leaves, the last one first.
     """
     part = states[-1].part
     assert part is not None
@@ -231,10 +287,14 @@ def _rows(
             file.seek(0)
             rows, last = 0, part.first_ordinal - 1
             for group in groups(file):
-                columns = zip(group.ordinals, group.row_ids, group.until_us, group.sealed, strict=True)
+                columns = zip(
+                    group.ordinals, group.row_ids, group.until_us, group.sealed, strict=True
+                )
                 for ordinal, row_id, until_us, sealed in columns:
                     if ordinal <= last or (rows == 0 and ordinal != part.first_ordinal):
-                        yield _contradiction(part.file, ReleasePromise.PART, f"ordinal `{ordinal}` after `{last}`")
+                        yield _contradiction(
+                            part.file, ReleasePromise.PART, f"ordinal `{ordinal}` after `{last}`"
+                        )
                         return
                     rows, last = rows + 1, ordinal
                     while gone and gone[-1][0] < ordinal:
@@ -249,7 +309,9 @@ def _rows(
         yield _contradiction(part.file, ReleasePromise.PART, error.message)
         return
     if rows != part.rows:
-        yield _contradiction(part.file, ReleasePromise.ROWS, f"`{rows}` rows instead of `{part.rows}`")
+        yield _contradiction(
+            part.file, ReleasePromise.ROWS, f"`{rows}` rows instead of `{part.rows}`"
+        )
 
 
 def _proof(folder: Path, proof: ProofFile) -> Iterator[BrokenPromise]:
@@ -262,7 +324,9 @@ def _proof(folder: Path, proof: ProofFile) -> Iterator[BrokenPromise]:
         yield _contradiction(proof.file, ReleasePromise.HASH, "cannot be read")
         return
     if (size, digest) != (proof.bytes, proof.sha256):
-        yield _contradiction(proof.file, ReleasePromise.HASH, f"`{size}` bytes with hash `{digest}`")
+        yield _contradiction(
+            proof.file, ReleasePromise.HASH, f"`{size}` bytes with hash `{digest}`"
+        )
 
 
 def _contradiction(file: str, promise: ReleasePromise, found: str) -> BrokenPromise:

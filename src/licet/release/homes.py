@@ -1,23 +1,26 @@
-"""Where the releases of an installation lie: in folders of one host, or in the bucket that its hosts share.
+"""Where the releases of an installation lie: in folders of one host, or in the bucket that its
+hosts share.
 
-With a bucket (`LICET_STORE__URL`) a sealed release lies there, and each host has a copy of those that it needs, as an
-ordinary folder under their name, below `config.releases`:
+With a bucket (`LICET_STORE__URL`) a sealed release lies there, and each host has a copy of those
+that it needs, as an ordinary folder under their name, below `config.releases`:
 
     releases/RELEASE/SHA256        a file of the release, under the hash of its bytes: never written over
     releases/RELEASE/files.json    {"files":{name:SHA-256},"v":1}: what the release is now, replaced under a condition
     .NAME.json                     on a host: the version of `files.json` that its folder has, beside the folder
 
-`files.json` is written last, and its manifest must be the one that the database has as sealed. So a reader has all files of
-one version, or none: a host that was killed while it wrote left files that nothing names. Each file is compared with its
-hash before it comes into the folder. What is done after the seal (a review, a measurement, a purge) is done in the folder
-of one host, under a lock of the database, and is what all hosts see when the block of `changing` ends. If the host is killed
-inside, it goes on when it next uses the release, and what the database has of it is brought by whoever does the same again.
+`files.json` is written last, and its manifest must be the one that the database has as sealed. So a
+reader has all files of one version, or none: a host that was killed while it wrote left files that
+nothing names. Each file is compared with its hash before it comes into the folder. What is done
+after the seal (a review, a measurement, a purge) is done in the folder of one host, under a lock of
+the database, and is what all hosts see when the block of `changing` ends. If the host is killed
+inside, it goes on when it next uses the release, and what the database has of it is brought by
+whoever does the same again.
 
-Whoever writes to a release in the bucket holds its lock of the database, and so does `collect`, which deletes what a killed
-process left there.
+Whoever writes to a release in the bucket holds its lock of the database, and so does `collect`,
+which deletes what a killed process left there.
 
-Folders that the bucket has too may take `LICET_STORE__RELEASES_BYTES`: the ones used longest ago are removed, none that was
-used within an hour.
+Folders that the bucket has too may take `LICET_STORE__RELEASES_BYTES`: the ones used longest ago
+are removed, none that was used within an hour.
 """
 
 from __future__ import annotations
@@ -50,7 +53,9 @@ CHANGE_LOCK = 0x11CE9
 ATTEMPTS_MAX = 5
 KEPT_SECONDS = 3_600
 LEFT_DAYS = 7  # after which an object that nothing names is taken for what a killed process left
-_NAME = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}/)?[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}", re.ASCII)
+_NAME = re.compile(
+    r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}/)?[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}", re.ASCII
+)
 
 
 class _Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,7 +100,9 @@ def promised(here: Installation, known: Release) -> manifest.ReleaseManifest | N
 
 
 def publish(here: Installation, known: Release, place: Path) -> None:
-    """Puts a release that was just sealed into the bucket, if there is one, from the folder that it was built into."""
+    """Puts a release that was just sealed into the bucket, if there is one, from the folder that it
+    was built into.
+    """
     bucket = buckets.opened(here.config.store)
     if bucket is None or known.state != "sealed":
         return
@@ -106,7 +113,8 @@ def publish(here: Installation, known: Release, place: Path) -> None:
 
 @contextmanager
 def changing(here: Installation, known: Release, place: Path) -> Iterator[None]:
-    """Changes of a release's own folder, which all hosts see when the block ends; BusyError while another host changes it.
+    """Changes of a release's own folder, which all hosts see when the block ends; BusyError while
+    another host changes it.
 
     Another copy of the release, in a folder that somebody named, is changed and nothing else.
     """
@@ -127,9 +135,10 @@ def changing(here: Installation, known: Release, place: Path) -> Iterator[None]:
 
 
 def collect(here: Installation, at: datetime, *, dry_run: bool = False) -> dict[str, list[str]]:
-    """Deletes the objects of sealed releases that `files.json` does not name and that are older than `LEFT_DAYS`; returns
-    them by release. Such are left by a process that was killed while it published, or before it deleted parts of before a
-    purge. A release that is being published or changed is passed over, and so is what the database does not know.
+    """Deletes the objects of sealed releases that `files.json` does not name and that are older
+    than `LEFT_DAYS`; returns them by release. Such are left by a process that was killed while it
+    published, or before it deleted parts of before a purge. A release that is being published or
+    changed is passed over, and so is what the database does not know.
     """
     bucket, gone = buckets.opened(here.config.store), dict[str, list[str]]()
     if bucket is None:
@@ -154,8 +163,8 @@ class ReleaseObjects(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def compared(here: Installation, known: Release) -> ReleaseObjects | None:
-    """Reads every file of a release in the bucket and compares it with its hash; None if it is not there. BrokenError if
-    one is missing or has other bytes.
+    """Reads every file of a release in the bucket and compares it with its hash; None if it is not
+    there. BrokenError if one is missing or has other bytes.
     """
     bucket = buckets.opened(here.config.store)
     if bucket is None or known.state != "sealed":
@@ -188,10 +197,13 @@ class _Home:
 
     @contextmanager
     def alone(self) -> Iterator[bool]:
-        """Whether no other process of any host changes the release, which then holds until the block ends."""
+        """Whether no other process of any host changes the release, which then holds until the
+        block ends.
+        """
         with transaction(self._here.pool) as tx:
             row = tx.execute(
-                "SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", [CHANGE_LOCK, self._known.name]
+                "SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))",
+                [CHANGE_LOCK, self._known.name],
             ).fetchone()
             yield row is not None and bool(row[0])
 
@@ -207,8 +219,9 @@ class _Home:
         return self._bucket.read(_object(self._known, INDEX_FILE))
 
     def bring(self, *, is_alone: bool = False) -> bool:
-        """Gives the folder the files that the bucket has; False if it has none, and the folder has not either.
-        ``is_alone`` where the caller has made sure that no other process changes the release.
+        """Gives the folder the files that the bucket has; False if it has none, and the folder has
+        not either. ``is_alone`` where the caller has made sure that no other process changes the
+        release.
         """
         for _ in range(ATTEMPTS_MAX):
             found = self.index()
@@ -227,7 +240,9 @@ class _Home:
             if self._fetch(self._files(found), found.tag):
                 self._make_room()
                 return True
-        raise BusyError(f"release `{self._known.name}` is being changed on another host", "try again")
+        raise BusyError(
+            f"release `{self._known.name}` is being changed on another host", "try again"
+        )
 
     def compared(self, found: TaggedObject) -> ReleaseObjects:
         size, files = 0, self._files(found)
@@ -237,12 +252,15 @@ class _Home:
                 hashed.update(chunk)
                 size += len(chunk)
             if hashed.hexdigest() != expected:
-                raise BrokenError(f"`{name}` of release `{self._known.name}` is not what was written to the bucket")
+                raise BrokenError(
+                    f"`{name}` of release `{self._known.name}` is not what was written to "
+                    "the bucket"
+                )
         return ReleaseObjects(files=len(files), bytes=size)
 
     def settle(self, standing: _Standing) -> None:
-        """Publishes what a killed process changed, unless another host changed the release since: then that counts, and the
-        database has what else there is.
+        """Publishes what a killed process changed, unless another host changed the release since:
+        then that counts, and the database has what else there is.
         """
         found = self.index()
         if found is not None and found.tag == standing.tag:
@@ -256,14 +274,20 @@ class _Home:
         self._write(msgspec.structs.replace(standing, is_changing=True))
 
     def publish_new(self) -> None:
-        """`publish`, while no other process of any host changes the release, or collects what nothing names."""
+        """`publish`, while no other process of any host changes the release, or collects what
+        nothing names.
+        """
         with self.alone() as mine:
             if not mine:
-                raise BusyError(f"release `{self._known.name}` is being changed on another host", "try again")
+                raise BusyError(
+                    f"release `{self._known.name}` is being changed on another host", "try again"
+                )
             self.publish(self.index())
 
     def leftovers(self, before: datetime) -> list[str]:
-        """The objects that nothing names and that were written before this, and so by a process that was killed."""
+        """The objects that nothing names and that were written before this, and so by a process
+        that was killed.
+        """
         written, found = self._bucket.written(_object(self._known, "")), self.index()
         named = {INDEX_FILE, *(self._files(found).values() if found is not None else ())}
         return sorted(name for name, at in written.items() if name not in named and at < before)
@@ -278,16 +302,26 @@ class _Home:
             if hashed not in was.values():
                 self._bucket.send(_object(self._known, hashed), path)
         data, name = canonical({"files": dict(now), "v": 1}), _object(self._known, INDEX_FILE)
-        tag = self._bucket.replace(name, data, before.tag) if before else self._bucket.create(name, data)
+        tag = (
+            self._bucket.replace(name, data, before.tag)
+            if before
+            else self._bucket.create(name, data)
+        )
         if tag is None:
-            raise BusyError(f"release `{self._known.name}` was changed on another host meanwhile", "try again")
+            raise BusyError(
+                f"release `{self._known.name}` was changed on another host meanwhile", "try again"
+            )
         self._write(_Standing(release=self._known.release_id.hex, tag=tag, files=now))
         for hashed in set(was.values()) - set(now.values()):
             self._bucket.delete(_object(self._known, hashed))
 
     def _is_whole(self) -> bool:
-        """Whether the folder has the sealed release: the manifest is the last file that a build writes."""
-        return (self._place / manifest.FILE).is_file() and digest(self._place / manifest.FILE) == self._sealed
+        """Whether the folder has the sealed release: the manifest is the last file that a build
+        writes.
+        """
+        return (self._place / manifest.FILE).is_file() and digest(
+            self._place / manifest.FILE
+        ) == self._sealed
 
     def _files(self, found: TaggedObject) -> Mapping[str, str]:
         try:
@@ -302,11 +336,14 @@ class _Home:
         return files
 
     def _fetch(self, files: Mapping[str, str], tag: str) -> bool:
-        """Gives the folder these files and no others; False if one of them is not there any more."""
+        """Gives the folder these files and no others; False if one of them is not there any
+        more.
+        """
         standing = self.standing()
         if standing is None and self._place.exists() and not self._is_whole():
             raise BrokenError(
-                f"`{self._place}` is in the place of release `{self._known.name}`", "move it away, then try again"
+                f"`{self._place}` is in the place of release `{self._known.name}`",
+                "move it away, then try again",
             )
         is_known = standing is not None and standing.tag and not standing.is_changing
         own = standing.files if standing is not None and is_known else self._digests()
@@ -331,15 +368,24 @@ class _Home:
                 found.update(chunk)
                 target.write(chunk)
             if found.hexdigest() != expected:
-                raise BrokenError(f"`{name}` of release `{self._known.name}` is not what was written to the bucket")
+                raise BrokenError(
+                    f"`{name}` of release `{self._known.name}` is not what was written to "
+                    "the bucket"
+                )
 
     def _digests(self) -> dict[str, str]:
         """The files of the folder with their hashes, without those that somebody is writing."""
-        found = {path.relative_to(self._place).as_posix(): path for path in self._place.rglob("*") if path.is_file()}
+        found = {
+            path.relative_to(self._place).as_posix(): path
+            for path in self._place.rglob("*")
+            if path.is_file()
+        }
         return {name: digest(path) for name, path in sorted(found.items()) if _NAME.fullmatch(name)}
 
     def _make_room(self) -> None:
-        """Removes folders that the bucket has too, the one used longest ago first, until the rest fits."""
+        """Removes folders that the bucket has too, the one used longest ago first, until the rest
+        fits.
+        """
         found = []
         for file in self._place.parent.glob(".*.json"):
             place = file.with_name(file.name[1 : -len(".json")])
@@ -372,7 +418,8 @@ def _removed(file: Path, place: Path) -> bool:
             return False
         if standing.is_changing:
             return False
-        with replacing(file) as target:  # so that one that is killed here leaves no folder that passes for whole
+        # so that one that is killed here leaves no folder that passes for whole
+        with replacing(file) as target:
             target.write(msgspec.json.encode(msgspec.structs.replace(standing, tag="", files={})))
         shutil.rmtree(place)
         file.unlink()

@@ -1,7 +1,9 @@
-"""What earlier builds found in the turns of a page, for its curation, and what this one found, for the next.
+"""What earlier builds found in the turns of a page, for its curation, and what this one found, for
+the next.
 
-The vault keeps it with the segment of a turn (`vault.found_names`); curation alone knows what the bytes say. Turns that were
-opened from a safety copy are read by each build: their copy has a period and a key of its own.
+The vault keeps it with the segment of a turn (`vault.found_names`); curation alone knows what the
+bytes say. Turns that were opened from a safety copy are read by each build: their copy has a period
+and a key of its own.
 """
 
 from __future__ import annotations
@@ -17,11 +19,14 @@ from licet.vault import found_names
 from licet.vault.copies import CopyPlace
 from licet.vault.found_names import NamedSegment
 
-Marked = tuple[NamedSegment, bytes] | None  # where what is found in a text is kept, and under which mark
+# where what is found in a text is kept, and under which mark
+Marked = tuple[NamedSegment, bytes] | None
 
 
 class KnownNames:
-    """Of one page. ``finder`` names who looks for names; with an empty one nothing is known, and nothing is kept."""
+    """Of one page. ``finder`` names who looks for names; with an empty one nothing is known, and
+    nothing is kept.
+    """
 
     def __init__(self, finder: str) -> None:
         self._finder = finder
@@ -35,7 +40,11 @@ class KnownNames:
         if not self._finder or not documents:
             return documents
         self._marks = [list(_marked(thread)) for thread in threads]
-        segments = list(dict.fromkeys(marked[0] for marks in self._marks for marked in marks if marked is not None))
+        segments = list(
+            dict.fromkeys(
+                marked[0] for marks in self._marks for marked in marks if marked is not None
+            )
+        )
         self._known = dict(zip(segments, found_names.load(tx, segments, self._finder), strict=True))
         return [
             msgspec.structs.replace(document, known=tuple(map(self._found_before, marks)))
@@ -53,7 +62,9 @@ class KnownNames:
     def keep(self, pool: Pool) -> None:
         """Keeps what was not known, once the page is committed."""
         if self._fresh:
-            records = [(segment, self._known[segment] | fresh) for segment, fresh in self._fresh.items()]
+            records = [
+                (segment, self._known[segment] | fresh) for segment, fresh in self._fresh.items()
+            ]
             with transaction(pool) as tx:
                 found_names.keep(tx, records, self._finder)
 
@@ -64,13 +75,17 @@ class KnownNames:
 def _marked(thread: Thread) -> Iterator[Marked]:
     """Of each text of the thread's document, in order."""
     document = thread.document
-    for text, voice, segment in zip(document.texts, document.voices, _segments(thread), strict=True):
+    for text, voice, segment in zip(
+        document.texts, document.voices, _segments(thread), strict=True
+    ):
         read = segment is not None and voice is not Voice.name and text
         yield (segment, segment.mark(text)) if segment is not None and read else None
 
 
 def _segments(thread: Thread) -> Iterator[NamedSegment | None]:
-    """Of each text of the thread's document the segment of its turn: two of a turn, and two of each call."""
+    """Of each text of the thread's document the segment of its turn: two of a turn, and two of each
+    call.
+    """
     segments: dict[int, NamedSegment] = {}
     for opened, turn, _ in thread.said:
         segment = None
@@ -78,9 +93,12 @@ def _segments(thread: Thread) -> Iterator[NamedSegment | None]:
             segment = segments.setdefault(
                 turn.segment,
                 NamedSegment(
-                    account=thread.row.account_id, conversation=thread.row.conversation_id, segment=turn.segment,
-                    slot=opened.permit.slot, key=opened.key,
+                    account=thread.row.account_id,
+                    conversation=thread.row.conversation_id,
+                    segment=turn.segment,
+                    slot=opened.permit.slot,
+                    key=opened.key,
                 ),
-            )  # fmt: skip
+            )
         for _ in range(2 + 2 * len(opened.content.tool_calls)):
             yield segment

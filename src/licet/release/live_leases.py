@@ -1,12 +1,14 @@
 """The live decision on rows: whether a row may be unsealed now, and with which keys.
 
-A row may be used while every source from which it was made may be used, for the purpose of its release. Its key is
-derived from the keys of its segments, so that nobody can derive it any more once one of them is destroyed. A row key
-that was leased before and kept still opens its row: a lease cannot be revoked.
+A row may be used while every source from which it was made may be used, for the purpose of its
+release. Its key is derived from the keys of its segments, so that nobody can derive it any more
+once one of them is destroyed. A row key that was leased before and kept still opens its row: a
+lease cannot be revoked.
 
-`verdicts` decides by the rule in Python and gives reasons, which a build needs. `leased` decides the same rows in one
-statement, by the rule in SQL (`vault.population`), and returns only what may be used: a lease needs no more, and it
-takes a tenth of the time. A test holds the two equal on generated histories.
+`verdicts` decides by the rule in Python and gives reasons, which a build needs. `leased` decides
+the same rows in one statement, by the rule in SQL (`vault.population`), and returns only what may
+be used: a lease needs no more, and it takes a tenth of the time. A test holds the two equal on
+generated histories.
 """
 
 from __future__ import annotations
@@ -56,13 +58,16 @@ from licet.vault.tables import AccountRow
 
 LAST_SECONDS = 10
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL's
-_RUN_COLUMNS = 7  # of an answer of `_LEASED`: account, its key, its bucket in four, and whether it ever rated
+# of an answer of `_LEASED`: account, its key, its bucket in four, and whether it ever rated
+_RUN_COLUMNS = 7
 
 
 class RowDecision(msgspec.Struct, frozen=True, kw_only=True):
-    """The decision on a row. ``refused`` counts the turns of sources that may not be used, by reason.
+    """The decision on a row. ``refused`` counts the turns of sources that may not be used, by
+    reason.
 
-    ``slots`` are the keys from which its own is derived, in order, empty if one is destroyed; ``until`` ends its use.
+    ``slots`` are the keys from which its own is derived, in order, empty if one is destroyed;
+    ``until`` ends its use.
     """
 
     row: RowSources
@@ -80,7 +85,9 @@ def verdicts(
     tx: Transaction, rows: Sequence[RowSources], policies: Policies, purpose: str, at: datetime
 ) -> list[RowDecision]:
     """Decides each row at ``at``, by the same rule that admitted it."""
-    seen = account_view.seen(tx, sorted({(row.account, row.conversation) for row in rows}), policies, at)
+    seen = account_view.seen(
+        tx, sorted({(row.account, row.conversation) for row in rows}), policies, at
+    )
     result = []
     for row in rows:
         here = seen.get(row.conversation)
@@ -89,14 +96,18 @@ def verdicts(
         refused: dict[DecisionReason, int] = {}
         until = datetime.max.replace(tzinfo=at.tzinfo)
         for source in row.sources:
-            turn = TurnState(number=source.turn, segment=source.segment, role=TurnRole.user, origin=source.origin)
+            turn = TurnState(
+                number=source.turn, segment=source.segment, role=TurnRole.user, origin=source.origin
+            )
             decision = here.decide(turn, policies, purpose)
             if decision.until is None:
                 refused[decision.because] = refused.get(decision.because, 0) + source.count
             else:
                 until = min(until, decision.until)
         slots = [
-            here.conversation.keys[n].safety_slot if place is CopyPlace.safety else here.conversation.keys[n].key_slot
+            here.conversation.keys[n].safety_slot
+            if place is CopyPlace.safety
+            else here.conversation.keys[n].key_slot
             for n, place in row.keys
         ]
         living = tuple(slot for slot in slots if slot is not None)
@@ -112,33 +123,40 @@ def verdicts(
     return result
 
 
-# The end of use of row `m`, and whether it may be used at all: every source of it must have an end in the future.
+# The end of use of row `m`, and whether it may be used at all: every source of it must have an end
+# in the future.
 ROW_ENDS = f"""(
            SELECT min({USABLE_UNTIL}) AS until, bool_and(({USABLE_UNTIL}) IS NOT NULL) AS use
              FROM release_row_sources(m.sources, m.origins) t
              LEFT JOIN LATERAL ({DECISIONS_OF_FEW}
-                   WHERE s.account_id = m.account_id AND s.conversation_id = m.conversation_id AND s.segment = t.segment
+                   WHERE s.account_id = m.account_id AND s.conversation_id = m.conversation_id
+                     AND s.segment = t.segment
                   ) d ON true
              LEFT JOIN {VERSIONS} ON v.number = d.version)"""
-# A row of the answer is a run, and its columns are those of the keys of its rows: numbers of one width after another, the
-# slots cut out of their pages, which are thirty-two times as long. An account is decided once a run. Everything else is looked
-# up by primary keys, behind OFFSET 0: joins of the sets that arrays unfold to have no statistics, took a hundred times as long,
-# and read all segments of a conversation, all pages of an account or all runs of a release that nobody has analysed yet.
-# Every source must have an end: that of the segment where all origins of the run are listed, or else its own.
+# A row of the answer is a run, and its columns are those of the keys of its rows: numbers of one
+# width after another, the slots cut out of their pages, which are thirty-two times as long. An
+# account is decided once a run. Everything else is looked up by primary keys, behind OFFSET 0:
+# joins of the sets that arrays unfold to have no statistics, took a hundred times as long, and read
+# all segments of a conversation, all pages of an account or all runs of a release that nobody has
+# analysed yet. Every source must have an end: that of the segment where all origins of the run are
+# listed, or else its own.
 _UNTIL = f"""coalesce(
                   CASE WHEN d.version = ANY(r.listed) THEN {PERMITTED_UNTIL} END,
                   (SELECT CASE WHEN count(*) = count({USABLE_UNTIL}) THEN min({USABLE_UNTIL}) END
                      FROM release_row_sources(m.sources, r.origins) t
                      JOIN {VERSIONS} ON v.number = d.version
                     WHERE t.segment = k.segment))"""
-_ACCOUNT = """SELECT r.account_id, r.closed_at, r.plan, r.age, r.region, r.region_place, r.seen, r.is_lapsed, r.grant_no,
+_ACCOUNT = """SELECT r.account_id, r.closed_at, r.plan, r.age, r.region, r.region_place, r.seen,
+                     r.is_lapsed, r.grant_no,
                      r.scopes, r.numbers, r.standing"""
 _LEASED = f"""
       WITH r AS MATERIALIZED (
-           SELECT m.first, w.mask, m.origins, m.conversations, m.sources, m.row_ids, a.*, b.wrapped_key, b.bucket, b.epoch,
+           SELECT m.first, w.mask, m.origins, m.conversations, m.sources, m.row_ids, a.*,
+             b.wrapped_key, b.bucket, b.epoch,
                   b.wrapped, {IS_RATED} AS is_rated,
                   ARRAY(SELECT v.number FROM {VERSIONS}
-                         WHERE string_to_array(m.origins, ',') <@ string_to_array(v.origins, ',')) AS listed
+                         WHERE string_to_array(m.origins, ',') <@ string_to_array(v.origins,
+                           ',')) AS listed
              FROM unnest(%(blocks)s::int4[], %(masks)s::int8[]) AS w(block, mask)
             CROSS JOIN LATERAL ( -- those of the block's runs that have a row which is asked for
                   SELECT * FROM release_runs WHERE release_id = %(release)s AND first / 64 = w.block
@@ -148,26 +166,34 @@ _LEASED = f"""
             CROSS JOIN LATERAL ( -- in this statement: a rotation between two gives half a chain
                   SELECT h.wrapped_key, b.* FROM accounts h JOIN buckets b ON b.bucket = h.bucket
                    WHERE h.account_id = m.account_id OFFSET 0) b)
-    SELECT r.account_id, r.wrapped_key, r.bucket, r.epoch, r.wrapped, EXISTS (SELECT FROM fence), r.is_rated, r.origins, x.*
+    SELECT r.account_id, r.wrapped_key, r.bucket, r.epoch, r.wrapped, EXISTS (SELECT FROM fence),
+      r.is_rated, r.origins, x.*
       FROM r
      CROSS JOIN LATERAL (
-           SELECT string_agg(int4send(n.ordinal), '') AS ordinals, string_agg(timestamptz_send(e.until), '') AS untils,
+           SELECT string_agg(int4send(n.ordinal), '') AS ordinals,
+             string_agg(timestamptz_send(e.until), '') AS untils,
                   string_agg(int4send(z.slot), '') AS slots,
                   string_agg(coalesce(
                       (SELECT substring(
                                   p.slots FROM z.slot %% {SLOTS_PER_PAGE} * {WRAPPED_BYTES} + 1 FOR {WRAPPED_BYTES})
-                         FROM key_pages p WHERE p.account_id = r.account_id AND p.page = z.slot / {SLOTS_PER_PAGE}),
+                         FROM key_pages p WHERE p.account_id = r.account_id
+                           AND p.page = z.slot / {SLOTS_PER_PAGE}),
                       %(no_key)s), '') AS wrapped,
-                  array_agg(m.sources) AS sources, array_agg(k.place) AS places, array_agg(m.row_id) AS row_ids
-             FROM unnest(r.conversations, r.sources, r.row_ids) AS m(conversation_id, sources, row_id)
+                  array_agg(m.sources) AS sources, array_agg(k.place) AS places,
+                    array_agg(m.row_id) AS row_ids
+             FROM unnest(r.conversations, r.sources, r.row_ids) AS m(conversation_id, sources,
+               row_id)
             CROSS JOIN LATERAL (SELECT r.first + (get_byte(m.sources, 0) & 63) AS ordinal) n
             CROSS JOIN LATERAL release_row_keys(m.sources) k
             CROSS JOIN LATERAL ({decisions_of_few(_ACCOUNT)}
-                  WHERE s.account_id = r.account_id AND s.conversation_id = m.conversation_id AND s.segment = k.segment
+                  WHERE s.account_id = r.account_id AND s.conversation_id = m.conversation_id
+                    AND s.segment = k.segment
                  OFFSET 0) d
             CROSS JOIN LATERAL (SELECT {_UNTIL} AS until OFFSET 0) e
-            CROSS JOIN LATERAL (SELECT CASE WHEN k.is_safety THEN d.safety_slot ELSE d.key_slot END AS slot) z
-            WHERE r.mask >> (n.ordinal & 63) & 1 = 1 AND e.until > %(soon)s AND z.slot IS NOT NULL) x
+            CROSS JOIN LATERAL (SELECT CASE WHEN k.is_safety THEN d.safety_slot
+              ELSE d.key_slot END AS slot) z
+            WHERE r.mask >> (n.ordinal & 63) & 1 = 1 AND e.until > %(soon)s
+              AND z.slot IS NOT NULL) x
      WHERE x.ordinals IS NOT NULL"""
 
 
@@ -183,7 +209,8 @@ class LeasedRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LeasedRows(msgspec.Struct, frozen=True, kw_only=True):
-    """The rows that may be used, as columns of equal length. ``until_us``: microseconds since 2000, as PostgreSQL counts.
+    """The rows that may be used, as columns of equal length. ``until_us``: microseconds since 2000,
+    as PostgreSQL counts.
 
     ``rated`` are those of accounts that ever rated an answer.
     """
@@ -198,23 +225,42 @@ class LeasedRows(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def leased(
-    tx: Transaction, keyring: Keyring, known: Release, ordinals: Sequence[int], policies: Policies, at: datetime
+    tx: Transaction,
+    keyring: Keyring,
+    known: Release,
+    ordinals: Sequence[int],
+    policies: Policies,
+    at: datetime,
 ) -> list[LeasedRow]:
-    """Those of ``ordinals`` that may be used at ``at`` and for `LAST_SECONDS` more, and whose keys all exist."""
+    """Those of ``ordinals`` that may be used at ``at`` and for `LAST_SECONDS` more, and whose keys
+    all exist.
+    """
     rows = leased_columns(tx, keyring, known, ordinals, policies, at)
     columns = zip(rows.ordinals, rows.keys, rows.until_us, strict=True)
-    return [LeasedRow(ordinal=ordinal, key=key, until=_moment(until_us)) for ordinal, key, until_us in columns]
+    return [
+        LeasedRow(ordinal=ordinal, key=key, until=_moment(until_us))
+        for ordinal, key, until_us in columns
+    ]
 
 
 def leased_columns(
-    tx: Transaction, keyring: Keyring, known: Release, ordinals: Sequence[int], policies: Policies, at: datetime
+    tx: Transaction,
+    keyring: Keyring,
+    known: Release,
+    ordinals: Sequence[int],
+    policies: Policies,
+    at: datetime,
 ) -> LeasedRows:
     """As `leased`, in columns."""
     found = LeasedRows(ordinals=[], keys=[], until_us=[], rated=[])
     if not ordinals:
         return found
     values = population.parameters(policies, known.purpose, at) | _asked(ordinals)
-    values |= {"release": known.release_id, "soon": at + timedelta(seconds=LAST_SECONDS), "no_key": EMPTY_SLOT}
+    values |= {
+        "release": known.release_id,
+        "soon": at + timedelta(seconds=LAST_SECONDS),
+        "no_key": EMPTY_SLOT,
+    }
     keys, holder, key = RowKeys(known.release_id.bytes), None, KeyMaterial()
     for row in _runs(tx, values):
         account, wrapped_key, *bucket, is_rated = row[:_RUN_COLUMNS]
@@ -229,16 +275,30 @@ def leased_columns(
 
 
 def _add(
-    found: LeasedRows, keys: RowKeys, account: UUID, key: KeyMaterial, origins: str, ordinals: bytes, untils: bytes,
-    slots: bytes, wrapped: bytes, sources: Sequence[bytes], places: Sequence[int], row_ids: Sequence[bytes | None],
-) -> None:  # fmt: skip
-    """Adds the rows of a run, as `_LEASED` has it: those of which every key is there, and none is destroyed."""
+    found: LeasedRows,
+    keys: RowKeys,
+    account: UUID,
+    key: KeyMaterial,
+    origins: str,
+    ordinals: bytes,
+    untils: bytes,
+    slots: bytes,
+    wrapped: bytes,
+    sources: Sequence[bytes],
+    places: Sequence[int],
+    row_ids: Sequence[bytes | None],
+) -> None:
+    """Adds the rows of a run, as `_LEASED` has it: those of which every key is there, and none is
+    destroyed.
+    """
     count = len(places)
     numbers, ends = struct.unpack(f">{count}i", ordinals), struct.unpack(f">{count}q", untils)
     opened = unseal_slots(key, account, slots, wrapped)
     add_ordinal, add_key, add_end = found.ordinals.append, found.keys.append, found.until_us.append
     several: dict[int, list[int]] = {}
-    for n, (ordinal, until_us, made, row_id) in enumerate(zip(numbers, ends, sources, row_ids, strict=True)):
+    for n, (ordinal, until_us, made, row_id) in enumerate(
+        zip(numbers, ends, sources, row_ids, strict=True)
+    ):
         if not _is_of_one_key(made):
             several.setdefault(ordinal, []).append(n)
         elif (one := opened[n]) is not None:  # None: destroyed, although the segment still names it
@@ -257,13 +317,17 @@ def _add(
 
 
 def _is_of_one_key(made: bytes) -> bool:
-    """Whether a packed row (`row_runs`) has a single key, and all its sources are of that key's segment: nearly all."""
+    """Whether a packed row (`row_runs`) has a single key, and all its sources are of that key's
+    segment: nearly all.
+    """
     segments = made[3::4]
     return made[0] < BLOCK_ROWS and made[1] == 1 and segments.count(made[2] >> 1) == len(segments)
 
 
 def _runs(tx: Transaction, values: dict[str, Any]) -> list[Any]:
-    """The answer of `_LEASED`. It is planned once a connection: planning it takes as long as a thousand rows of it."""
+    """The answer of `_LEASED`. It is planned once a connection: planning it takes as long as a
+    thousand rows of it.
+    """
     with tx.cursor(binary=True) as cursor:
         with pipelined(tx):
             tx.execute("SET LOCAL plan_cache_mode = force_generic_plan")
@@ -287,14 +351,19 @@ def _moment(until_us: int) -> datetime:
 
 
 class DatabaseLeases:
-    """Leases from the vault itself: each is decided anew and is valid for ``seconds``, but never past a row's own end.
-    Ratings come with it, if they are valid for as long.
+    """Leases from the vault itself: each is decided anew and is valid for ``seconds``, but never
+    past a row's own end. Ratings come with it, if they are valid for as long.
 
-    A row in its last seconds is not leased: the lease would expire before it is used, and that of other rows with it.
+    A row in its last seconds is not leased: the lease would expire before it is used, and that of
+    other rows with it.
     """
 
     def __init__(
-        self, pool: Pool, keyring: Keyring, clock: Callable[[], datetime], seconds: int = LEASE_SECONDS
+        self,
+        pool: Pool,
+        keyring: Keyring,
+        clock: Callable[[], datetime],
+        seconds: int = LEASE_SECONDS,
     ) -> None:
         if not 1 <= seconds <= LEASE_SECONDS_MAX:
             raise BrokenError(f"a lease of `{seconds}` seconds: from 1 to {LEASE_SECONDS_MAX}")
@@ -316,7 +385,9 @@ class DatabaseLeases:
             if rows.until_us:
                 expires = min(expires, _moment(min(rows.until_us)))
             rated = ratings.rated(tx, known, rows.rated, policies, now, expires)
-        return Lease(keys=dict(zip(rows.ordinals, rows.keys, strict=True)), expires=expires, ratings=rated)
+        return Lease(
+            keys=dict(zip(rows.ordinals, rows.keys, strict=True)), expires=expires, ratings=rated
+        )
 
     def log_key(self, release_id: bytes) -> bytes:
         """See `Leases`."""

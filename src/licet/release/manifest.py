@@ -1,12 +1,14 @@
 """The manifest: what a release promises about itself, as one value and as one canonical file.
 
-File: ``manifest.json``, canonical JSON as of RFC 8785 (keys sorted, no spaces, UTF-8, only whole numbers), with
-``"format": "licet-release-1"``; a tag is never reused. A file that is not byte for byte the canonical form of its
-content is refused. The hash of the file is therefore the hash of the value, and no key occurs twice.
+File: ``manifest.json``, canonical JSON as of RFC 8785 (keys sorted, no spaces, UTF-8, only whole
+numbers), with ``"format": "licet-release-1"``; a tag is never reused. A file that is not byte for
+byte the canonical form of its content is refused. The hash of the file is therefore the hash of the
+value, and no key occurs twice.
 
-Invariants, checked on construction: candidates = included + the sum of dropped, in turns; rows = the sum of the parts'
-rows; parts are in order of file and ordinals; every hash and time has its one form. No personal data, no key. The
-manifest is the last file that a build writes: if it exists, the release is complete.
+Invariants, checked on construction: candidates = included + the sum of dropped, in turns; rows =
+the sum of the parts' rows; parts are in order of file and ordinals; every hash and time has its one
+form. No personal data, no key. The manifest is the last file that a build writes: if it exists, the
+release is complete.
 """
 
 from __future__ import annotations
@@ -49,7 +51,9 @@ _FIELD = re.compile(r"field `(?P<field>[^`]*)`")
 
 
 class PolicyPin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The policy version in force when the release was decided; ``sha256`` is the hash of its file."""
+    """The policy version in force when the release was decided; ``sha256`` is the hash of its
+    file.
+    """
 
     name: str
     version: str
@@ -57,7 +61,9 @@ class PolicyPin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Turns: all candidates, those that were included, and the others by the first reason against each."""
+    """Turns: all candidates, those that were included, and the others by the first reason against
+    each.
+    """
 
     candidates: Count
     included: Count
@@ -65,8 +71,9 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class MeasuredFigures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Of ``labelled`` values of a kind in a slice of labelled texts, how many were ``found``: at least four fifths of
-    their characters were covered by replaced spans. ``kind`` ``precision`` counts replaced words, and the right ones.
+    """Of ``labelled`` values of a kind in a slice of labelled texts, how many were ``found``: at
+    least four fifths of their characters were covered by replaced spans. ``kind`` ``precision``
+    counts replaced words, and the right ones.
     """
 
     slice: str
@@ -83,7 +90,8 @@ class DetectorPin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class NamesPin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What looked for names, the kinds that were replaced, and the languages that were looked at, as codes of ISO 639-1.
+    """What looked for names, the kinds that were replaced, and the languages that were looked at,
+    as codes of ISO 639-1.
     ``other_languages``: the notice's sentence on what happens in the languages that were not.
     """
 
@@ -94,11 +102,13 @@ class NamesPin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Deidentification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The rules that were applied to text (``sha256`` of their file), and how many spans of each kind were replaced.
-    ``names``: the detectors of names, absent if there were none; ``measured``: what all of it finds in labelled texts,
-    absent if nobody measured exactly this. ``left_in``: the notice's sentence on what nothing looked for, where people's
-    names are among it; each version of the policy up to the pinned one says `names: left in` then. ``accepted``: the shares of
-    replaced words that are beyond what is usual, and were accepted by who built it. ``unread``: the conversations that were
+    """The rules that were applied to text (``sha256`` of their file), and how many spans of each
+    kind were replaced.
+    ``names``: the detectors of names, absent if there were none; ``measured``: what all of it finds
+    in labelled texts, absent if nobody measured exactly this. ``left_in``: the notice's sentence on
+    what nothing looked for, where people's names are among it; each version of the policy up to the
+    pinned one says `names: left in` then. ``accepted``: the shares of replaced words that are
+    beyond what is usual, and were accepted by who built it. ``unread``: the conversations that were
     left out because nothing looks for names in their language, by that language; absent for none.
     """
 
@@ -138,16 +148,20 @@ PROOF_NAMES = {name: f"{PROOF_FOLDER}/{name}.jsonl.gz" for name in ProofPins.__s
 
 
 class LanguageQuality(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How many conversations in a language came before the rule of quality, and how many it refused."""
+    """How many conversations in a language came before the rule of quality, and how many it
+    refused.
+    """
 
     rows: Count
     refused: Count
 
 
 class CurationPin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How rows were curated (``plan`` is the hash of the steps), and the ordinals of each split: runs of a first and a
-    last one, so that a loader reads a split without unsealing rows of another. Rows may be missing from a run.
-    ``quality``: what the rule of quality refused by language (`release.quality_counts`), absent if nothing was judged.
+    """How rows were curated (``plan`` is the hash of the steps), and the ordinals of each split:
+    runs of a first and a last one, so that a loader reads a split without unsealing rows of
+    another. Rows may be missing from a run.
+    ``quality``: what the rule of quality refused by language (`release.quality_counts`), absent if
+    nothing was judged.
     """
 
     plan: str
@@ -156,13 +170,14 @@ class CurationPin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class ReleaseContents(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the rows contain (`release.contents`): rows by ``kinds`` and ``languages``, turns by ``origins``, ``surfaces``
-    and ``plans``, the assistant's turns by the ``models`` that generated them.
+    """What the rows contain (`release.contents`): rows by ``kinds`` and ``languages``, turns by
+    ``origins``, ``surfaces`` and ``plans``, the assistant's turns by the ``models`` that generated
+    them.
 
-    A value is named only if rows of at least `ACCOUNTS_MIN` accounts have it; the others are counted as ``other``.
-    ``accounts`` is null below that number, the months where there is no row; ``languages`` is absent if nobody looked.
-    ``gapped`` counts rows in which a turn was left out before one of their messages; it is absent in releases of before
-    rows said so.
+    A value is named only if rows of at least `ACCOUNTS_MIN` accounts have it; the others are
+    counted as ``other``. ``accounts`` is null below that number, the months where there is no row;
+    ``languages`` is absent if nobody looked. ``gapped`` counts rows in which a turn was left out
+    before one of their messages; it is absent in releases of before rows said so.
     """
 
     accounts: Count | None
@@ -180,8 +195,9 @@ class ReleaseContents(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class BasePin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The release that this one was made from (`release.base`), by its id and its root. Of this release's rows, ``carried``
-    were curated then and ``rebuilt`` now; of the ``rows`` of the base, ``dropped`` were not carried.
+    """The release that this one was made from (`release.base`), by its id and its root. Of this
+    release's rows, ``carried`` were curated then and ``rebuilt`` now; of the ``rows`` of the base,
+    ``dropped`` were not carried.
     """
 
     release: str
@@ -193,8 +209,9 @@ class BasePin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class ReleaseManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A release. ``release``: its 16-byte id in hexadecimal; ``journal``: the last position of the journal that it
-    includes; ``contents`` is absent in releases of before it was counted, ``base`` in those that were built whole.
+    """A release. ``release``: its 16-byte id in hexadecimal; ``journal``: the last position of the
+    journal that it includes; ``contents`` is absent in releases of before it was counted, ``base``
+    in those that were built whole.
     """
 
     format: Literal["licet-release-1"] = "licet-release-1"
@@ -247,20 +264,28 @@ def encode(manifest: ReleaseManifest) -> bytes:
 
 
 def decode(data: bytes, *, file: str = FILE) -> ReleaseManifest:
-    """The manifest in ``data``; InputError names file and key of a mistake, BrokenError a count that does not add up."""
+    """The manifest in ``data``; InputError names file and key of a mistake, BrokenError a count
+    that does not add up.
+    """
     try:
         manifest = _decode(data)
     except msgspec.ValidationError as error:
         raise _input_error(str(error), file) from None
     except UNDECODABLE:
-        raise InputError("is not valid JSON", "copy the file from the release again", file=file) from None
+        raise InputError(
+            "is not valid JSON", "copy the file from the release again", file=file
+        ) from None
     if encode(manifest) != data:
-        raise InputError("is not in canonical form", "copy the file from the release again", file=file)
+        raise InputError(
+            "is not in canonical form", "copy the file from the release again", file=file
+        )
     return manifest
 
 
 def write(folder: Path, manifest: ReleaseManifest) -> str:
-    """Writes the manifest into ``folder``, durably and atomically; returns its hash, in hexadecimal."""
+    """Writes the manifest into ``folder``, durably and atomically; returns its hash, in
+    hexadecimal.
+    """
     data = encode(manifest)
     with replacing(folder / FILE) as file:
         file.write(data)
@@ -268,16 +293,24 @@ def write(folder: Path, manifest: ReleaseManifest) -> str:
 
 
 def read(folder: Path) -> tuple[ReleaseManifest, str]:
-    """The manifest of the release in ``folder`` and its hash, in hexadecimal; raises as ``decode``."""
+    """The manifest of the release in ``folder`` and its hash, in hexadecimal; raises as
+    ``decode``.
+    """
     path = folder / FILE
     try:
         with path.open("rb") as file:
             data = file.read(MANIFEST_BYTES_MAX + 1)
     except OSError as error:
         hint = "name the folder of a release"
-        raise InputError(f"cannot be read: {(error.strerror or 'unknown').lower()}", hint, file=str(path)) from error
+        raise InputError(
+            f"cannot be read: {(error.strerror or 'unknown').lower()}", hint, file=str(path)
+        ) from error
     if len(data) > MANIFEST_BYTES_MAX:
-        raise InputError(f"has more than `{MANIFEST_BYTES_MAX}` bytes", "name the folder of a release", file=str(path))
+        raise InputError(
+            f"has more than `{MANIFEST_BYTES_MAX}` bytes",
+            "name the folder of a release",
+            file=str(path),
+        )
     return decode(data, file=str(path)), sha256(data).hexdigest()
 
 
@@ -285,10 +318,16 @@ def _check_forms(manifest: ReleaseManifest) -> None:
     if not _ID.fullmatch(manifest.release):
         raise BrokenError(f"the manifest's release `{manifest.release}` is not an id")
     if not manifest.name.isprintable() or not 1 <= len(manifest.name) <= NAME_CHARS_MAX:
-        raise BrokenError(f"the manifest's name is not one line of 1 to `{NAME_CHARS_MAX}` characters")
+        raise BrokenError(
+            f"the manifest's name is not one line of 1 to `{NAME_CHARS_MAX}` characters"
+        )
     if manifest.built_at.utcoffset() != timedelta(0):
         raise BrokenError("the manifest's built_at is not in UTC")
-    pins = {"root": manifest.root, "policy": manifest.policy.sha256, "rules": manifest.deidentification.sha256}
+    pins = {
+        "root": manifest.root,
+        "policy": manifest.policy.sha256,
+        "rules": manifest.deidentification.sha256,
+    }
     pins |= {part.file: part.sha256 for part in manifest.parts}
     for name, proof in zip(PROOF_NAMES.values(), manifest.proof.files, strict=True):
         pins |= {name: proof.sha256, f"{name}, its root": proof.root}
@@ -310,12 +349,18 @@ def _check_counts(manifest: ReleaseManifest) -> None:
     if min((*numbers, *made.counts.values(), *unread)) < 0:
         raise BrokenError("a count in the manifest is negative")
     if counts.candidates != counts.included + dropped:
-        found = f"`{counts.candidates}` candidates, `{counts.included}` included, `{dropped}` dropped"
+        found = (
+            f"`{counts.candidates}` candidates, `{counts.included}` included, `{dropped}` dropped"
+        )
         raise BrokenError(f"the manifest does not reconcile: {found}")
     if manifest.rows != sum(part.rows for part in manifest.parts):
-        raise BrokenError(f"the manifest does not reconcile: `{manifest.rows}` rows are not those of its parts")
+        raise BrokenError(
+            f"the manifest does not reconcile: `{manifest.rows}` rows are not those of its parts"
+        )
     if (manifest.rows == 0) != (counts.included == 0):
-        raise BrokenError(f"the manifest does not reconcile: `{manifest.rows}` rows of `{counts.included}` turns")
+        raise BrokenError(
+            f"the manifest does not reconcile: `{manifest.rows}` rows of `{counts.included}` turns"
+        )
 
 
 def _check_parts(parts: tuple[PartPromise, ...]) -> None:
@@ -359,39 +404,57 @@ def _check_curation(curation: CurationPin) -> None:
         if not _WORD.fullmatch(name):
             raise BrokenError(f"the manifest's `{name}` is not one of the permitted words")
     runs = sorted(run for runs in curation.splits.values() for run in runs)
-    if any(first > last for first, last in runs) or any(one[1] >= other[0] for one, other in pairwise(runs)):
+    if any(first > last for first, last in runs) or any(
+        one[1] >= other[0] for one, other in pairwise(runs)
+    ):
         raise BrokenError("the manifest's splits overlap")
 
 
 def _check_contents(contents: ReleaseContents, manifest: ReleaseManifest) -> None:
     rows, turns = manifest.rows, manifest.counts.included
     languages = {} if contents.languages is msgspec.UNSET else contents.languages
-    by_row = [contents.kinds] if contents.languages is msgspec.UNSET else [contents.kinds, languages]
+    by_row = (
+        [contents.kinds] if contents.languages is msgspec.UNSET else [contents.kinds, languages]
+    )
     by_turn = [contents.origins, contents.surfaces, contents.plans]
     for counts, total in [*((one, rows) for one in by_row), *((one, turns) for one in by_turn)]:
         if sum(counts.values()) != total:
             raise BrokenError(
-                f"the manifest's contents do not reconcile: they count `{sum(counts.values())}` of `{total}`"
+                "the manifest's contents do not reconcile: they count "
+                f"`{sum(counts.values())}` of `{total}`"
             )
     if contents.gapped is not msgspec.UNSET and contents.gapped > rows:
-        raise BrokenError("the manifest's contents do not reconcile: more rows have gaps than there are")
-    if sum(contents.models.values()) > turns or contents.tokens != -(-contents.bytes // BYTES_PER_TOKEN):
+        raise BrokenError(
+            "the manifest's contents do not reconcile: more rows have gaps than there are"
+        )
+    if sum(contents.models.values()) > turns or contents.tokens != -(
+        -contents.bytes // BYTES_PER_TOKEN
+    ):
         raise BrokenError("the manifest's contents do not reconcile")
     for value in (one for counts in (*by_row, *by_turn, contents.models) for one in counts):
         if not _VALUE.fullmatch(value):
             raise BrokenError("the manifest's contents name what is not a name")
     months = [one for one in (contents.first_month, contents.last_month) if one is not None]
     is_period = len(months) == 2 and months == sorted(months) and all(map(_MONTH.fullmatch, months))
-    if is_period != (rows > 0) or (contents.accounts is not None and not ACCOUNTS_MIN <= contents.accounts <= rows):
-        raise BrokenError("the manifest's contents do not reconcile: their months or accounts cannot be")
+    if is_period != (rows > 0) or (
+        contents.accounts is not None and not ACCOUNTS_MIN <= contents.accounts <= rows
+    ):
+        raise BrokenError(
+            "the manifest's contents do not reconcile: their months or accounts cannot be"
+        )
 
 
 def _check_base(base: BasePin, manifest: ReleaseManifest) -> None:
-    if not _ID.fullmatch(base.release) or not _HASH.fullmatch(base.root) or base.release == manifest.release:
+    if (
+        not _ID.fullmatch(base.release)
+        or not _HASH.fullmatch(base.root)
+        or base.release == manifest.release
+    ):
         raise BrokenError("the manifest's base is not an earlier release")
     if base.carried + base.rebuilt != manifest.rows or base.carried + base.dropped != base.rows:
         raise BrokenError(
-            "the manifest does not reconcile: rows carried and rebuilt are its own, carried and dropped its base's"
+            "the manifest does not reconcile: rows carried and rebuilt are its own, carried "
+            "and dropped its base's"
         )
 
 
@@ -402,8 +465,14 @@ def _input_error(message: str, file: str) -> InputError:
     name = field["field"] if field else ""
     key = ".".join(p for p in (path, name) if p)
     if "unknown field" in message:
-        return InputError("unknown key", "read it with the version of Licet that wrote it", file=file, key=key)
+        return InputError(
+            "unknown key", "read it with the version of Licet that wrote it", file=file, key=key
+        )
     if "missing required field" in message:
-        return InputError("key is missing", "copy the file from the release again", file=file, key=key)
+        return InputError(
+            "key is missing", "copy the file from the release again", file=file, key=key
+        )
     said = _AT.sub("", message)
-    return InputError(said[:1].lower() + said[1:], "copy the file from the release again", file=file, key=key)
+    return InputError(
+        said[:1].lower() + said[1:], "copy the file from the release again", file=file, key=key
+    )

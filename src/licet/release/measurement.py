@@ -1,8 +1,10 @@
-"""What curation costs a release as training data: a statement on models that were trained to find out.
+"""What curation costs a release as training data: a statement on models that were trained to find
+out.
 
-The same small model is trained on the rows as they were said and as they leave, and with the rows that a filter left out
-beside them, each with the same steps; its loss is measured on what people said who are in none of these runs. The figures
-are stated, signed, beside the sealed manifest, as a review is (ADR 14):
+The same small model is trained on the rows as they were said and as they leave, and with the rows
+that a filter left out beside them, each with the same steps; its loss is measured on what people
+said who are in none of these runs. The figures are stated, signed, beside the sealed manifest, as a
+review is (ADR 14):
 
     measurement.json    as `signed_file` has it, typ `licet-measurement+jws`
     its payload         {"code":{"blocks":n,"broken":n},"confidence_percent":95,"costs":[..],"held_out":{"people":n,"rows":n},
@@ -11,9 +13,10 @@ are stated, signed, beside the sealed manifest, as a review is (ADR 14):
                          "words":{"changed":n,"said":n}}
     a cost              {"cost_ppm":n,"high_ppm":n,"low_ppm":n,"of":word,"people":n,"rows":n,"slice":word,"value":word}
 
-A cost is by how much the loss on the held-out people's answers is higher than without the step, in a million of that
-loss; it is below 0 where the step helps. ``low_ppm`` and ``high_ppm`` are the bounds of its interval. A slice is named if
-``ACCOUNTS_MIN`` held-out people are in it. A leaf of the log has the SHA-256 of the JWS.
+A cost is by how much the loss on the held-out people's answers is higher than without the step, in
+a million of that loss; it is below 0 where the step helps. ``low_ppm`` and ``high_ppm`` are the
+bounds of its interval. A slice is named if ``ACCOUNTS_MIN`` held-out people are in it. A leaf of
+the log has the SHA-256 of the JWS.
 """
 
 from __future__ import annotations
@@ -52,10 +55,11 @@ class CostSlice(StrEnum):
 
 
 class MeasuredCost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What one step of curation costs on the held-out rows of a slice, in a million of the loss, with its interval.
+    """What one step of curation costs on the held-out rows of a slice, in a million of the loss,
+    with its interval.
 
-    ``rows`` and ``people`` are those of the slice. Without the step it is: without de-identification, or with the rows that
-    the filter ``of`` left out.
+    ``rows`` and ``people`` are those of the slice. Without the step it is: without
+    de-identification, or with the rows that the filter ``of`` left out.
     """
 
     of: str
@@ -69,7 +73,9 @@ class MeasuredCost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class MeasuringModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The models that were trained: ``base`` is the name of the folder that they began from, None for new ones."""
+    """The models that were trained: ``base`` is the name of the folder that they began from, None
+    for new ones.
+    """
 
     base: str | None
     parameters: int
@@ -87,14 +93,18 @@ class HeldOut(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class CodeKept(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Fenced blocks of code that their parser takes as they were said, and those of them that it takes no more."""
+    """Fenced blocks of code that their parser takes as they were said, and those of them that it
+    takes no more.
+    """
 
     blocks: int
     broken: int
 
 
 class WordsKept(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Words as they were ``said``, between spaces, and those of them that leave ``changed``: counted, with no model."""
+    """Words as they were ``said``, between spaces, and those of them that leave ``changed``:
+    counted, with no model.
+    """
 
     said: int
     changed: int
@@ -105,7 +115,9 @@ class WordsKept(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class MeasurementStatement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The figures of one measurement. ``rows`` is how many rows of the release the models were trained on."""
+    """The figures of one measurement. ``rows`` is how many rows of the release the models were
+    trained on.
+    """
 
     v: Literal[1] = 1
     type: Literal["licet-release-measurement"] = "licet-release-measurement"
@@ -128,7 +140,10 @@ class MeasurementStatement(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
 
 def _reconciles(said: MeasurementStatement) -> bool:
     instant(said.measured_at)
-    words = [*([said.model.base] if said.model.base else []), *(w for c in said.costs for w in (c.of, c.value))]
+    words = [
+        *([said.model.base] if said.model.base else []),
+        *(w for c in said.costs for w in (c.of, c.value)),
+    ]
     of = [(cost.of, cost.slice, cost.value) for cost in said.costs]
     whole = (DEIDENTIFICATION, CostSlice.all, ALL)
     return (
@@ -163,23 +178,31 @@ def _is_within(cost: MeasuredCost, of: HeldOut) -> bool:
 
 
 StatedMeasurement: TypeAlias = Stated[MeasurementStatement]
-SIGNED = SignedFile("measurement", "licet-measurement+jws", MeasurementStatement, _reconciles, bytes_max=256 * 2**10)
+SIGNED = SignedFile(
+    "measurement", "licet-measurement+jws", MeasurementStatement, _reconciles, bytes_max=256 * 2**10
+)
 
 
 # On record
 
 
-def add(tx: Transaction, measurement: UUID, release_id: UUID, stated: StatedMeasurement, at: datetime) -> None:
+def add(
+    tx: Transaction, measurement: UUID, release_id: UUID, stated: StatedMeasurement, at: datetime
+) -> None:
     """Puts a statement on record, with its leaf."""
     said, digest = stated.statement, stated.sha256
     tx.execute(
-        """INSERT INTO release_measurements (measurement_id, release_id, measured_at, statement, statement_sha256)
+        """INSERT INTO release_measurements (measurement_id, release_id, measured_at, statement,
+           statement_sha256)
            VALUES (%s, %s, %s, %s, %s)""",
         [measurement, release_id, at, stated.jws, bytes.fromhex(digest)],
     )
     facts: dict[str, str | int | bool | None] = {
-        "release": release_id.hex, "manifest_sha256": said.manifest_sha256, "sha256": digest, "rows": said.rows,
-    }  # fmt: skip
+        "release": release_id.hex,
+        "manifest_sha256": said.manifest_sha256,
+        "sha256": digest,
+        "rows": said.rows,
+    }
     outbox.append(tx, [Entry(told=EntryKind.release_measured, occurred_at=at, facts=facts)])
 
 
@@ -216,12 +239,18 @@ def sentences(said: MeasurementStatement) -> Sequence[str]:
     kind = f"models that began from `{model.base}`" if model.base else "small models, made for this"
     verb = "is" if said.code.broken == 1 else "are"
     return (
-        f"De-identification changes the loss on the answers to held-out people by {percent(whole.cost_ppm)}"
-        f" ({percent(whole.low_ppm)} to {percent(whole.high_ppm)} with a confidence of {said.confidence_percent} %).",
-        f"It was measured on {said.held_out.rows:,} rows of {said.held_out.people:,} people as they were said, with"
-        f" {model.seeds} {kind}, of {model.parameters:,} parameters, trained on up to {said.rows:,} rows in"
-        f" {model.steps:,} steps of {model.batch_rows:,}. A larger model, or more of it, gives other figures.",
-        f"Of {said.code.blocks:,} blocks of code that a parser takes as they were said, {said.code.broken:,} {verb} broken"
+        "De-identification changes the loss on the answers to held-out people by "
+        f"{percent(whole.cost_ppm)}"
+        f" ({percent(whole.low_ppm)} to {percent(whole.high_ppm)} with a confidence of "
+        f"{said.confidence_percent} %).",
+        f"It was measured on {said.held_out.rows:,} rows of {said.held_out.people:,} people as "
+        "they were said, with"
+        f" {model.seeds} {kind}, of {model.parameters:,} parameters, trained on up to "
+        f"{said.rows:,} rows in"
+        f" {model.steps:,} steps of {model.batch_rows:,}. A larger model, or more of it, gives "
+        "other figures.",
+        f"Of {said.code.blocks:,} blocks of code that a parser takes as they were said, "
+        f"{said.code.broken:,} {verb} broken"
         " once identifiers were replaced.",
         f"Of {said.words.said:,} words as they were said, {said.words.changed:,} leave changed"
         f" ({said.words.changed_ppm / 10_000:.2f} %).",
@@ -229,14 +258,29 @@ def sentences(said: MeasurementStatement) -> Sequence[str]:
 
 
 def statement_of(
-    *, release: str, manifest_sha256: str, at: datetime, model: MeasuringModel, rows: int, held_out: HeldOut,
-    costs: Sequence[MeasuredCost], code: CodeKept, words: WordsKept,
-) -> MeasurementStatement:  # fmt: skip
+    *,
+    release: str,
+    manifest_sha256: str,
+    at: datetime,
+    model: MeasuringModel,
+    rows: int,
+    held_out: HeldOut,
+    costs: Sequence[MeasuredCost],
+    code: CodeKept,
+    words: WordsKept,
+) -> MeasurementStatement:
     """The statement of a measurement; BrokenError where it does not reconcile."""
     made = MeasurementStatement(
-        release=release, manifest_sha256=manifest_sha256, measured_at=written(at), model=model, rows=rows, held_out=held_out,
-        costs=tuple(costs), code=code, words=words,
-    )  # fmt: skip
+        release=release,
+        manifest_sha256=manifest_sha256,
+        measured_at=written(at),
+        model=model,
+        rows=rows,
+        held_out=held_out,
+        costs=tuple(costs),
+        code=code,
+        words=words,
+    )
     if not _reconciles(made):
         raise BrokenError("the figures of a measurement do not reconcile")
     return made

@@ -1,9 +1,10 @@
 """One hash over all rows of a release: the root of a Merkle tree in the order of their ordinals.
 
-The tree and its hashes are those of the ledger, RFC 6962 section 2.1; this one is in memory, the ledger's is in files.
-A leaf's data, integers big-endian: ordinal (4 bytes), row id (16), ``until`` (8, signed, microseconds since 1970),
-SHA-256 of the sealed bytes (32): everything that is in a part, and nothing that was sealed. The tree grows leaf by leaf
-and keeps one hash per level, so the root of a release of any size needs constant memory.
+The tree and its hashes are those of the ledger, RFC 6962 section 2.1; this one is in memory, the
+ledger's is in files. A leaf's data, integers big-endian: ordinal (4 bytes), row id (16), ``until``
+(8, signed, microseconds since 1970), SHA-256 of the sealed bytes (32): everything that is in a
+part, and nothing that was sealed. The tree grows leaf by leaf and keeps one hash per level, so the
+root of a release of any size needs constant memory.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ _BLOCK = 2**12  # hashes at once
 
 
 def root_of(hashes: Iterable[bytes]) -> bytes:
-    """The root over ``hashes``, as `Tree` has it: those of leaves, or of whole subtrees of one size but for the last."""
+    """The root over ``hashes``, as `Tree` has it: those of leaves, or of whole subtrees of one size
+    but for the last.
+    """
     rest = iter(hashes)
     roots = [_folded(block) for block in iter(lambda: list(islice(rest, _BLOCK)), [])]
     return _folded(roots) if roots else EMPTY_ROOT
@@ -48,7 +51,9 @@ def _folded(nodes: Sequence[bytes]) -> bytes:
 
 
 class Tree:
-    """A tree that grows to the right; ``append`` takes leaf hashes in order, ``root`` is available at any size."""
+    """A tree that grows to the right; ``append`` takes leaf hashes in order, ``root`` is available
+    at any size.
+    """
 
     __slots__ = ("_peaks", "_size")
 

@@ -1,13 +1,16 @@
-"""Builds the pages of a release: decides, opens, curates, seals and registers the rows of one page in one transaction.
+"""Builds the pages of a release: decides, opens, curates, seals and registers the rows of one page
+in one transaction.
 
-A page does not know of the others. What it has to know of them (where it begins, the ordinal of its first row, which
-documents lose, when it may commit) it asks of its `PageTurn`. So the pages of a build are made one after another in one
-process, or several at once in several (`release.build_workers`), by the same code and with the same result.
+A page does not know of the others. What it has to know of them (where it begins, the ordinal of its
+first row, which documents lose, when it may commit) it asks of its `PageTurn`. So the pages of a
+build are made one after another in one process, or several at once in several
+(`release.build_workers`), by the same code and with the same result.
 
-A page is read from one snapshot (REPEATABLE READ), so a sweep cannot remove a key between a decision and its use. Its
-transaction registers the rows and stores the result (`release.draft`), so that a row is registered before anybody writes
-it to a part. While it runs, it holds the lock of the build's pages: who continues a build that was killed waits for it
-(`wait_for_pages`), so that no page of a process that died is committed behind the back of the next.
+A page is read from one snapshot (REPEATABLE READ), so a sweep cannot remove a key between a
+decision and its use. Its transaction registers the rows and stores the result (`release.draft`), so
+that a row is registered before anybody writes it to a part. While it runs, it holds the lock of the
+build's pages: who continues a build that was killed waits for it (`wait_for_pages`), so that no
+page of a process that died is committed behind the back of the next.
 """
 
 from __future__ import annotations
@@ -31,7 +34,13 @@ from licet.release.base import BaseRelease
 from licet.release.changed_words import ChangedPlace, ChangedWords, by_language, sampled
 from licet.release.contents import Profile, RowFigures
 from licet.release.curation import Curated, LeftOut, PageCuration, SurveyProtocol
-from licet.release.decision_pages import READ_AT_ONE_MOMENT, TOO_LARGE, DecisionPage, Thread, row_messages
+from licet.release.decision_pages import (
+    READ_AT_ONE_MOMENT,
+    TOO_LARGE,
+    DecisionPage,
+    Thread,
+    row_messages,
+)
 from licet.release.draft import Draft, End, KeptPage
 from licet.release.known_names import KnownNames
 from licet.release.proofs import PageProofs, ProofLine, salts_of
@@ -48,32 +57,44 @@ from licet.vault.tables import ConversationRow
 MESSAGE_BYTES = 128  # the space of a message or a call in a row, without its text
 PROFILES_MAX = 1_024  # that are remembered
 PAGES_LOCK = (
-    0x11CE9  # with the hash of the release's name: held shared by every page, exclusively by who waits for them
+    # with the hash of the release's name: held shared by every page, exclusively by who waits for
+    # them
+    0x11CE9
 )
 
 Progress: TypeAlias = Callable[[int], None]
 
 
 class PageTurn(Protocol):
-    """What a page asks of the build that it is a page of, in this order. Each may wait for the pages before it."""
+    """What a page asks of the build that it is a page of, in this order. Each may wait for the
+    pages before it.
+    """
 
     def begins(self, last: Place) -> datetime:
         """The page ends with the conversation ``last``: returns the time at which it is decided."""
 
     def lost(self, names: Sequence[bytes]) -> Sequence[bool]:
-        """Which documents of these names are going to lose to others; asked only of a build that looked ahead."""
+        """Which documents of these names are going to lose to others; asked only of a build that
+        looked ahead.
+        """
 
     def rows(self, turns: int, count: int) -> int:
-        """The page has ``turns`` turns and becomes ``count`` rows: returns the ordinal of the first."""
+        """The page has ``turns`` turns and becomes ``count`` rows: returns the ordinal of the
+        first.
+        """
 
     def commits(self) -> None:
-        """Returns when the page may be committed: a committed page is always behind all pages before it."""
+        """Returns when the page may be committed: a committed page is always behind all pages
+        before it.
+        """
 
 
 class TurnsInOrder:
     """The turns of pages that are made one after another, in this process."""
 
-    def __init__(self, clock: Clock, survey: SurveyProtocol | None, progress: Progress, rows: int) -> None:
+    def __init__(
+        self, clock: Clock, survey: SurveyProtocol | None, progress: Progress, rows: int
+    ) -> None:
         self._clock, self._survey, self._progress, self._rows = clock, survey, progress, rows
 
     def begins(self, last: Place) -> datetime:
@@ -93,7 +114,9 @@ class TurnsInOrder:
 
 
 class BuiltPage(msgspec.Struct, frozen=True, kw_only=True):
-    """A page that is committed: what is kept of it, and its rows, each with its leaf, its end and its sketch."""
+    """A page that is committed: what is kept of it, and its rows, each with its leaf, its end and
+    its sketch.
+    """
 
     end: End
     kept: KeptPage
@@ -116,22 +139,38 @@ class WrittenRow(NamedTuple):
 
 
 class PageBuilder:
-    """Makes the pages of one build in this process. ``looks_ahead``: the build knows who is going to lose."""
+    """Makes the pages of one build in this process. ``looks_ahead``: the build knows who is going
+    to lose.
+    """
 
     def __init__(
-        self, pool: Pool, keyring: Keyring, policies: Policies, release: Release, kept: Draft, curation: PageCuration,
-        *, base: BaseRelease | None, page_bytes_max: int, looks_ahead: bool,
-    ) -> None:  # fmt: skip
+        self,
+        pool: Pool,
+        keyring: Keyring,
+        policies: Policies,
+        release: Release,
+        kept: Draft,
+        curation: PageCuration,
+        *,
+        base: BaseRelease | None,
+        page_bytes_max: int,
+        looks_ahead: bool,
+    ) -> None:
         self._pool, self._keyring, self._policies = pool, keyring, policies
         self._release, self._kept, self._curation, self._base = release, kept, curation, base
         self._page_bytes_max, self._looks_ahead = page_bytes_max, looks_ahead
 
     def build(self, number: int, after: Place, turn: PageTurn) -> BuiltPage | None:
-        """Makes and commits the page ``number``, of the conversations behind ``after``; None if there are none."""
+        """Makes and commits the page ``number``, of the conversations behind ``after``; None if
+        there are none.
+        """
         names = KnownNames(self._curation.finder)
         with transaction(self._pool) as tx:
             tx.execute(READ_AT_ONE_MOMENT)
-            tx.execute("SELECT pg_advisory_xact_lock_shared(%s, hashtext(%s))", [PAGES_LOCK, self._release.name])
+            tx.execute(
+                "SELECT pg_advisory_xact_lock_shared(%s, hashtext(%s))",
+                [PAGES_LOCK, self._release.name],
+            )
             places = page_after(tx, after, bytes_max=self._page_bytes_max)
             if not places:
                 return None
@@ -145,13 +184,15 @@ class PageBuilder:
 
     def _built(
         self, tx: Transaction, page: DecisionPage, number: int, turn: PageTurn, names: KnownNames
-    ) -> BuiltPage:  # fmt: skip
+    ) -> BuiltPage:
         threads = page.threads(tx, self._keyring)
         if self._looks_ahead:
             threads = list(_not_lost(page, threads, turn))
         carried = self._base.carried(tx, threads) if self._base is not None else {}
         curated = self._curated(tx, threads, carried, names)
-        page.judged = _judged((thread.row, made) for thread, made in zip(threads, curated, strict=True))
+        page.judged = _judged(
+            (thread.row, made) for thread, made in zip(threads, curated, strict=True)
+        )
         written = dict(_written(page, threads, curated))
         first = turn.rows(page.turns, len(written))
         rows = [self._seal_row(ordinal, one) for ordinal, one in enumerate(written.values(), first)]
@@ -161,29 +202,42 @@ class PageBuilder:
         made = [one.made for one in written.values()]
         untils = [microseconds(sealed.until) for sealed, _ in rows]
         kept = KeptPage(
-            candidates=page.turns, dropped=page.reasons(),
+            candidates=page.turns,
+            dropped=page.reasons(),
             replaced=_replaced(made),
             splits=[one.labels.split if one.labels else "" for one in made],
-            candidate_lines=[line for _, line in proofs.candidates], row_lines=[line for _, line in proofs.rows],
+            candidate_lines=[line for _, line in proofs.candidates],
+            row_lines=[line for _, line in proofs.rows],
             carried=[n in carried for n in written],
             figures=tuple(map(_figures, written.values())),
             judged=page.judged,
             changes=by_language(map(_changes, made)),
-            unread=Counter(one.unread_language for one in curated if one.dropped is LeftOut.unread_language),
-        )  # fmt: skip
+            unread=Counter(
+                one.unread_language for one in curated if one.dropped is LeftOut.unread_language
+            ),
+        )
         return BuiltPage(
-            end=End(page=number, rows=first + len(rows), place=page.places[-1]), kept=kept,
-            sealed=[sealed for sealed, _ in rows], untils_us=untils, sketches=[one.sketch for one in made],
+            end=End(page=number, rows=first + len(rows), place=page.places[-1]),
+            kept=kept,
+            sealed=[sealed for sealed, _ in rows],
+            untils_us=untils,
+            sketches=[one.sketch for one in made],
             leaves=[
                 merkle.leaf_of(sealed.ordinal, sealed.row_id, until_us, digest)
                 for (sealed, _), until_us, digest in zip(rows, untils, digests, strict=True)
             ],
-            candidates=proofs.candidates, rows=proofs.rows, samples=sampled(map(_changes, made)),
-        )  # fmt: skip
+            candidates=proofs.candidates,
+            rows=proofs.rows,
+            samples=sampled(map(_changes, made)),
+        )
 
     def _curated(
-        self, tx: Transaction, threads: Sequence[Thread], carried: Mapping[int, Curated], names: KnownNames
-    ) -> list[Curated]:  # fmt: skip
+        self,
+        tx: Transaction,
+        threads: Sequence[Thread],
+        carried: Mapping[int, Curated],
+        names: KnownNames,
+    ) -> list[Curated]:
         """Each of ``threads`` curated: as the base has it, with a sketch of this build, or now."""
         fresh = names.documents(tx, [one for n, one in enumerate(threads) if n not in carried])
         made = self._curation.curate(fresh)
@@ -191,9 +245,13 @@ class PageBuilder:
         anew = iter(made)
         if not carried:
             return list(anew)
-        sketches = iter(self._curation.sketch([one.document for n, one in enumerate(threads) if n in carried]))
+        sketches = iter(
+            self._curation.sketch([one.document for n, one in enumerate(threads) if n in carried])
+        )
         return [
-            msgspec.structs.replace(carried[n], sketch=next(sketches, None)) if n in carried else next(anew)
+            msgspec.structs.replace(carried[n], sketch=next(sketches, None))
+            if n in carried
+            else next(anew)
             for n in range(len(threads))
         ]
 
@@ -202,22 +260,40 @@ class PageBuilder:
         row, of, release_id = thread.row, thread.of, self._release.release_id.bytes
         row_id = row_id_of(release_id, ordinal)
         made = ReleaseRow(
-            row_id=row_id, ordinal=ordinal, until=min(until for _, _, until in thread.said),
-            messages=messages, kind=row.state.kind, sources=len(of.keys), gaps=thread.gaps, replaced=curated.replaced,
+            row_id=row_id,
+            ordinal=ordinal,
+            until=min(until for _, _, until in thread.said),
+            messages=messages,
+            kind=row.state.kind,
+            sources=len(of.keys),
+            gaps=thread.gaps,
+            replaced=curated.replaced,
             results_left_out=thread.results_left_out,
-            surrogates=surrogates_mark(release_id, thread.document.key) if curated.replaced else b"",
+            surrogates=surrogates_mark(release_id, thread.document.key)
+            if curated.replaced
+            else b"",
             labels=curated.labels,
-        )  # fmt: skip
-        return seal_row(made, row_key(list(of.keys.values()), release_id, row_id), release_id), RowSources(
-            account=row.account_id, conversation=row.conversation_id, ordinal=ordinal,
-            keys=tuple(of.keys), sources=of.sources,
-        )  # fmt: skip
+        )
+        return seal_row(
+            made, row_key(list(of.keys.values()), release_id, row_id), release_id
+        ), RowSources(
+            account=row.account_id,
+            conversation=row.conversation_id,
+            ordinal=ordinal,
+            keys=tuple(of.keys),
+            sources=of.sources,
+        )
 
     def _proofs(
-        self, tx: Transaction, page: DecisionPage, rows: Sequence[tuple[SealedRow, RowSources]],
+        self,
+        tx: Transaction,
+        page: DecisionPage,
+        rows: Sequence[tuple[SealedRow, RowSources]],
         digests: Sequence[bytes],
-    ) -> PageProofs:  # fmt: skip
-        """The basis of the page's decisions, so that third parties can repeat them; ``digests`` are of the sealed rows."""
+    ) -> PageProofs:
+        """The basis of the page's decisions, so that third parties can repeat them; ``digests`` are
+        of the sealed rows.
+        """
         accounts = {account for account, _ in page.places}
         log_keys = LogKeys(self._keyring).log_keys(tx, accounts, self._release.begun_at.year)
         salts = salts_of(accounts, log_keys, self._keyring.random)
@@ -233,7 +309,9 @@ class PageBuilder:
 
 
 def wait_for_pages(tx: Transaction, name: str) -> None:
-    """Returns when no page of the release ``name`` is being made, whoever made it. ``tx`` holds nothing afterwards."""
+    """Returns when no page of the release ``name`` is being made, whoever made it. ``tx`` holds
+    nothing afterwards.
+    """
     tx.execute("SELECT pg_advisory_lock(%s, hashtext(%s))", [PAGES_LOCK, name])
     tx.execute("SELECT pg_advisory_unlock(%s, hashtext(%s))", [PAGES_LOCK, name])
 
@@ -249,8 +327,10 @@ def _not_lost(page: DecisionPage, threads: Sequence[Thread], turn: PageTurn) -> 
 
 def _written(
     page: DecisionPage, threads: Sequence[Thread], curated: Sequence[Curated]
-) -> Iterator[tuple[int, WrittenRow]]:  # fmt: skip
-    """The threads that curation leaves of a page, by their number, with the messages of their rows."""
+) -> Iterator[tuple[int, WrittenRow]]:
+    """The threads that curation leaves of a page, by their number, with the messages of their
+    rows.
+    """
     for number, (thread, made) in enumerate(zip(threads, curated, strict=True)):
         if made.dropped:
             page.drop(thread.row.conversation_id, made.dropped.value, len(thread.said))
@@ -272,23 +352,32 @@ def _figures(written: WrittenRow) -> RowFigures:
         (source.origin, stamp.surface, stamp.plan, source.count)
         for source, stamp in zip(thread.of.sources, stamps, strict=True)
     )
-    stated = Counter([opened.content.model for opened, turn, _ in said if turn.role is TurnRole.assistant])
+    stated = Counter(
+        [opened.content.model for opened, turn, _ in said if turn.role is TurnRole.assistant]
+    )
     models = _summed((contents.model_named(model), count) for model, count in stated.items())
     profile = _profile(state.kind, turns, tuple(models.items()), labels and labels.language)
     times = [turn.occurred_at for _, turn, _ in said]
     return RowFigures(
-        contents.account_mark(row.account_id), contents.month(min(times)), contents.month(max(times)),
-        written.text_bytes, profile, bool(thread.gaps),
-    )  # fmt: skip
+        contents.account_mark(row.account_id),
+        contents.month(min(times)),
+        contents.month(max(times)),
+        written.text_bytes,
+        profile,
+        bool(thread.gaps),
+    )
 
 
 @lru_cache(PROFILES_MAX)
 def _profile(
-    kind: ConversationKind, turns: tuple[tuple[str, str, str, int], ...], models: tuple[tuple[str, int], ...],
+    kind: ConversationKind,
+    turns: tuple[tuple[str, str, str, int], ...],
+    models: tuple[tuple[str, int], ...],
     language: str | None,
-) -> Profile:  # fmt: skip
-    """The profile of a row from the origin, surface and plan of its turns, and from the names that the models which
-    generated them may be given, each with how many turns; most rows are alike in it.
+) -> Profile:
+    """The profile of a row from the origin, surface and plan of its turns, and from the names that
+    the models which generated them may be given, each with how many turns; most rows are alike in
+    it.
     """
     counts: dict[str, Mapping[str, int]] = {
         "kinds": {kind.value: 1},
@@ -329,7 +418,8 @@ def _judged(curated: Iterable[tuple[ConversationRow, Curated]]) -> list[JudgedRo
             rows[whose] += 1
             refused[whose] += made.dropped is LeftOut.low_quality
     return [
-        JudgedRows(language, account, count, refused[language, account]) for (language, account), count in rows.items()
+        JudgedRows(language, account, count, refused[language, account])
+        for (language, account), count in rows.items()
     ]
 
 
@@ -337,4 +427,6 @@ def _other_bytes(messages: Sequence[RowMessage]) -> int:
     """A lower bound of the bytes of messages in a row, beside what was said."""
     calls = [call for message in messages for call in message.tool_calls]
     ids = [call.id for call in calls] + [message.tool_call_id for message in messages]
-    return sum(len(one.encode()) for one in filter(None, ids)) + MESSAGE_BYTES * (len(messages) + len(calls))
+    return sum(len(one.encode()) for one in filter(None, ids)) + MESSAGE_BYTES * (
+        len(messages) + len(calls)
+    )

@@ -1,8 +1,9 @@
-"""The worker's side of a build in several processes (`release.build_workers`): the messages between a build and its
-workers, and the loop that makes the pages that a build asks for.
+"""The worker's side of a build in several processes (`release.build_workers`): the messages between
+a build and its workers, and the loop that makes the pages that a build asks for.
 
-A worker gets a `WorkerJob` first, then a `PageTask` for each page. It answers a task with what its `PageTurn` asks, one
-message at a time, each of which it waits to be answered, and ends with `PageBuilt`. `WorkerSays` is not answered.
+A worker gets a `WorkerJob` first, then a `PageTask` for each page. It answers a task with what its
+`PageTurn` asks, one message at a time, each of which it waits to be answered, and ends with
+`PageBuilt`. `WorkerSays` is not answered.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ LOCK_SECONDS_MAX = 60
 
 
 class WorkerJob(msgspec.Struct, frozen=True, kw_only=True):
-    """All that a worker needs for one build. ``base``: folder, release and manifest of the release that is carried."""
+    """All that a worker needs for one build. ``base``: folder, release and manifest of the release
+    that is carried.
+    """
 
     dsn: str
     config: Configuration
@@ -65,7 +68,9 @@ class PageTask(msgspec.Struct, frozen=True, tag=True):
 
 
 class PageBegins(msgspec.Struct, frozen=True, tag=True):
-    """The page ends with the conversation ``last``; answered with the time at which it is decided."""
+    """The page ends with the conversation ``last``; answered with the time at which it is
+    decided.
+    """
 
     last: Place
 
@@ -77,7 +82,9 @@ class PageLost(msgspec.Struct, frozen=True, tag=True):
 
 
 class PageRows(msgspec.Struct, frozen=True, tag=True):
-    """The page has so many turns, and becomes so many rows; answered with the ordinal of the first."""
+    """The page has so many turns, and becomes so many rows; answered with the ordinal of the
+    first.
+    """
 
     turns: int
     rows: int
@@ -100,7 +107,9 @@ class WorkerSays(msgspec.Struct, frozen=True, tag=True):
 
 
 class WorkerFailed(msgspec.Struct, frozen=True, tag=True):
-    """An error of the worker, by the name of its class; ``because`` is empty for one without a reason."""
+    """An error of the worker, by the name of its class; ``because`` is empty for one without a
+    reason.
+    """
 
     kind: str
     message: str
@@ -118,7 +127,8 @@ class WorkerFailed(msgspec.Struct, frozen=True, tag=True):
         error = kind.__new__(kind)
         LicetError.__init__(error, self.message, self.hint)
         if isinstance(error, RefusedError):
-            error.because, error.details = self.because, {}  # what a message says in lines is for a terminal
+            # what a message says in lines is for a terminal
+            error.because, error.details = self.because, {}
         return error
 
 
@@ -131,14 +141,19 @@ def _errors() -> Iterator[type[LicetError]]:
         left += one.__subclasses__()
 
 
-WorkerMessage: TypeAlias = PageBegins | PageLost | PageRows | PageCommits | PageBuilt | WorkerSays | WorkerFailed
+WorkerMessage: TypeAlias = (
+    PageBegins | PageLost | PageRows | PageCommits | PageBuilt | WorkerSays | WorkerFailed
+)
 
-# What a build says: the job, a task, or the answer to `PageBegins`, `PageLost`, `PageRows` and `PageCommits`, in this order.
+# What a build says: the job, a task, or the answer to `PageBegins`, `PageLost`, `PageRows` and
+# `PageCommits`, in this order.
 BuildMessage: TypeAlias = WorkerJob | PageTask | datetime | Sequence[bool] | int | None
 
 
 class BuildChannel(Protocol):
-    """What connects a worker with its build. Both methods raise EOFError or OSError when the build has ended."""
+    """What connects a worker with its build. Both methods raise EOFError or OSError when the build
+    has ended.
+    """
 
     def send(self, obj: Any, /) -> None: ...  # noqa: ANN401 a message
 
@@ -146,15 +161,20 @@ class BuildChannel(Protocol):
 
 
 def work(pipe: Connection) -> None:
-    """What a worker process does: it makes the pages that it is given, until its build closes the pipe."""
+    """What a worker process does: it makes the pages that it is given, until its build closes the
+    pipe.
+    """
     harden()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the build ends its workers itself
+    # Ctrl-C reaches the whole group: the build ends its workers itself
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_the_build, daemon=True).start()
     make_pages(pipe)
 
 
 def make_pages(channel: BuildChannel) -> None:
-    """Makes the pages that a build asks for, until it ends. An error is passed on to the build, and ends the loop."""
+    """Makes the pages that a build asks for, until it ends. An error is passed on to the build, and
+    ends the loop.
+    """
     try:
         _make_pages(channel)
     except (EOFError, BrokenPipeError, ConnectionResetError):
@@ -163,7 +183,10 @@ def make_pages(channel: BuildChannel) -> None:
         _tell(channel, WorkerFailed.of(error))
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
-        said = f"a worker of the build failed: `{type(error).__name__}` in `{Path(place.filename).name}:{place.lineno}`"
+        said = (
+            f"a worker of the build failed: `{type(error).__name__}` in "
+            f"`{Path(place.filename).name}:{place.lineno}`"
+        )
         _tell(channel, WorkerFailed(BrokenError.__name__, said))
 
 
@@ -174,19 +197,29 @@ def _make_pages(channel: BuildChannel) -> None:
     with ExitStack() as held:
         pool = held.enter_context(opened(job.dsn, 1))
         with transaction(pool) as tx:
-            # A page that waits for its turn holds what it wrote. Whoever waits for that and is waited for by the page
-            # before would stop all three, and the database sees no circle: so a page does not wait for ever.
+            # A page that waits for its turn holds what it wrote. Whoever waits for that and is
+            # waited for by the page before would stop all three, and the database sees no circle:
+            # so a page does not wait for ever.
             tx.execute(f"SET lock_timeout = '{LOCK_SECONDS_MAX}s'")
             found = Draft.find(tx, keyring, job.release.release_id)
         if found is None:
             raise BrokenError("the build that a worker was started for is not in the database")
         base = None
         if job.base is not None:
-            base = held.enter_context(BaseRelease(*job.base, lambda line: channel.send(WorkerSays(line))))
+            base = held.enter_context(
+                BaseRelease(*job.base, lambda line: channel.send(WorkerSays(line)))
+            )
         builder = PageBuilder(
-            pool, keyring, job.policies, job.release, found[0], job.curation, base=base,
-            page_bytes_max=job.page_bytes_max, looks_ahead=job.looks_ahead,
-        )  # fmt: skip
+            pool,
+            keyring,
+            job.policies,
+            job.release,
+            found[0],
+            job.curation,
+            base=base,
+            page_bytes_max=job.page_bytes_max,
+            looks_ahead=job.looks_ahead,
+        )
         while True:
             task: PageTask = channel.recv()
             channel.send(PageBuilt(builder.build(task.number, task.after, turn)))
@@ -198,7 +231,9 @@ def _tell(channel: BuildChannel, failed: WorkerFailed) -> None:
 
 
 def _end_with_the_build() -> None:
-    """Ends this process when its build has died: nobody waits for its page, and its connection rolls it back."""
+    """Ends this process when its build has died: nobody waits for its page, and its connection
+    rolls it back.
+    """
     build = parent_process()
     if build is not None:
         build.join()

@@ -1,14 +1,15 @@
 """A part: a Parquet file of sealed rows in the order of their ordinals, readable by row group.
 
-Columns: ``row_id`` binary(16), ``ordinal`` uint32, ``until`` timestamp(us, UTC), ``sealed`` binary. No column is compressed
-(sealed bytes do not compress, and strangers read the others with nothing but Python: `verifier.parquet`) or
-dictionary-encoded, and no footer contains a value of the sealed one.
+Columns: ``row_id`` binary(16), ``ordinal`` uint32, ``until`` timestamp(us, UTC), ``sealed`` binary.
+No column is compressed (sealed bytes do not compress, and strangers read the others with nothing
+but Python: `verifier.parquet`) or dictionary-encoded, and no footer contains a value of the sealed
+one.
 
-Invariants: the same rows give the same bytes with one version of the Parquet library, and a part that is rewritten
-without some rows is byte-equal to one written without them. A row group is bounded in rows and bytes, and so is a
-reader's memory. A file appears atomically: it is written beside its place, synced and renamed, and the folder is
-synced. A crash before the rename leaves the former file and a ``.tmp``, which the next write of that file replaces and
-``verify`` reports.
+Invariants: the same rows give the same bytes with one version of the Parquet library, and a part
+that is rewritten without some rows is byte-equal to one written without them. A row group is
+bounded in rows and bytes, and so is a reader's memory. A file appears atomically: it is written
+beside its place, synced and renamed, and the folder is synced. A crash before the rename leaves the
+former file and a ``.tmp``, which the next write of that file replaces and ``verify`` reports.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ from licet.release.row_keys import SealedRow
 from licet.release.rows import ROW_ID_BYTES
 from licet.store.files import replacing, sync
 
-# A command that only names a release loads neither Arrow nor what it stands on: a third of a second.
+# A command that only names a release loads neither Arrow nor what it stands on: a third of a
+# second.
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -78,7 +80,9 @@ def schema() -> pa.Schema:
 
 
 class RowGroup(msgspec.Struct, frozen=True, kw_only=True):
-    """The columns of a row group, of equal length, in order of ordinals. ``until_us``: microseconds since 1970."""
+    """The columns of a row group, of equal length, in order of ordinals. ``until_us``: microseconds
+    since 1970.
+    """
 
     row_ids: list[bytes]
     ordinals: list[int]
@@ -89,8 +93,8 @@ class RowGroup(msgspec.Struct, frozen=True, kw_only=True):
 def write_parts(
     folder: Path, sealed_rows: Iterable[SealedRow], *, rows_per_part: int = ROWS_PER_PART_MAX
 ) -> Iterator[PartPromise]:
-    """Writes ``sealed_rows`` into parts and yields each when it is durable. The part of a row follows from its ordinal:
-    each part has ``rows_per_part`` ordinals.
+    """Writes ``sealed_rows`` into parts and yields each when it is durable. The part of a row
+    follows from its ordinal: each part has ``rows_per_part`` ordinals.
 
     Raises BrokenError if ordinals do not increase from row to row; parts already yielded remain.
     """
@@ -112,8 +116,11 @@ def part_file(number: int) -> str:
     return f"part-{number:05d}.parquet"
 
 
-def rewrite_part(path: Path, drop: set[int], declare: Declare = lambda _part: None) -> PartPromise | None:
-    """Rewrites the part without the rows of the ordinals in ``drop``; None, and no file, if no row is left.
+def rewrite_part(
+    path: Path, drop: set[int], declare: Declare = lambda _part: None
+) -> PartPromise | None:
+    """Rewrites the part without the rows of the ordinals in ``drop``; None, and no file, if no row
+    is left.
 
     ``declare`` is called with the new part just before it is replaced.
     """
@@ -140,7 +147,9 @@ def verified(folder: Path, part: PartPromise) -> Iterator[BinaryIO]:
         raise BrokenError(f"part `{part.file}` cannot be read") from error
     with file:
         if file_digest(file, sha256).hexdigest() != part.sha256:
-            raise BrokenError(f"part `{part.file}` is not the file that the manifest names: its hash differs")
+            raise BrokenError(
+                f"part `{part.file}` is not the file that the manifest names: its hash differs"
+            )
         file.seek(0)
         yield file
 
@@ -163,7 +172,9 @@ def rows(file: BinaryIO) -> Iterator[SealedRow]:
 
 
 class PartReader:
-    """Reads an open part in any order; BrokenError if the file is not a part. For one thread of one process."""
+    """Reads an open part in any order; BrokenError if the file is not a part. For one thread of one
+    process.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         import pyarrow.parquet as pq
@@ -177,13 +188,21 @@ class PartReader:
     def group(self, number: int) -> RowGroup:
         with _as_part():
             table = self._parquet.read_row_group(number)
-            return _group(table) if table.num_rows else RowGroup(row_ids=[], ordinals=[], until_us=[], sealed=[])
+            return (
+                _group(table)
+                if table.num_rows
+                else RowGroup(row_ids=[], ordinals=[], until_us=[], sealed=[])
+            )
 
     def ordinals(self, number: int) -> list[int]:
         """The ordinals of a row group; nothing else of it is read."""
         with _as_part():
             table = self._parquet.read_row_group(number, columns=["ordinal"])
-            return _integers(_buffers(table["ordinal"])[1], "I", table.num_rows) if table.num_rows else []
+            return (
+                _integers(_buffers(table["ordinal"])[1], "I", table.num_rows)
+                if table.num_rows
+                else []
+            )
 
 
 @contextmanager
@@ -201,7 +220,9 @@ def moment(until_us: int) -> datetime:
     return EPOCH + timedelta(microseconds=until_us)
 
 
-def _write(path: Path, sealed_rows: Iterable[SealedRow], declare: Declare = lambda _part: None) -> PartPromise:
+def _write(
+    path: Path, sealed_rows: Iterable[SealedRow], declare: Declare = lambda _part: None
+) -> PartPromise:
     first, count = -1, 0
     with replacing(path) as file:
         with _writer(file) as writer:
@@ -212,7 +233,9 @@ def _write(path: Path, sealed_rows: Iterable[SealedRow], declare: Declare = lamb
         file.flush()
         with Path(file.name).open("rb") as written:
             digest, size = file_digest(written, sha256).hexdigest(), written.tell()
-        part = PartPromise(file=path.name, sha256=digest, bytes=size, rows=count, first_ordinal=first)
+        part = PartPromise(
+            file=path.name, sha256=digest, bytes=size, rows=count, first_ordinal=first
+        )
         declare(part)
     return part
 
@@ -234,7 +257,8 @@ def _writer(file: BinaryIO) -> pq.ParquetWriter:
 def _record_batch(batch: list[SealedRow]) -> pa.RecordBatch:
     import pyarrow as pa
 
-    # From buffers: ``pa.array`` of a list loads pandas where it is installed, which takes half a second.
+    # From buffers: ``pa.array`` of a list loads pandas where it is installed, which takes half a
+    # second.
     buffers: dict[str, list[bytes | array[int]]] = {
         "row_id": [b"".join([row.row_id for row in batch])],
         "ordinal": [array("I", [row.ordinal for row in batch])],
@@ -245,7 +269,9 @@ def _record_batch(batch: list[SealedRow]) -> pa.RecordBatch:
         ],
     }
     columns = [
-        pa.Array.from_buffers(field.type, len(batch), [None, *map(pa.py_buffer, buffers[field.name])])
+        pa.Array.from_buffers(
+            field.type, len(batch), [None, *map(pa.py_buffer, buffers[field.name])]
+        )
         for field in schema()
     ]
     return pa.RecordBatch.from_arrays(columns, schema=schema())
@@ -265,15 +291,22 @@ def _batches(sealed_rows: Iterable[SealedRow]) -> Iterator[list[SealedRow]]:
 
 
 def _group(table: pa.Table) -> RowGroup:
-    # sliced from the columns' buffers: ``to_pylist`` makes an object of Arrow's a value, and takes three times as long
+    # sliced from the columns' buffers: ``to_pylist`` makes an object of Arrow's a value, and takes
+    # three times as long
     row_ids = _buffers(table["row_id"])[1].to_pybytes()
     _, offsets, sealed = _buffers(table["sealed"])
     values = memoryview(sealed)
     return RowGroup(
-        row_ids=[row_ids[at : at + ROW_ID_BYTES] for at in range(0, table.num_rows * ROW_ID_BYTES, ROW_ID_BYTES)],
+        row_ids=[
+            row_ids[at : at + ROW_ID_BYTES]
+            for at in range(0, table.num_rows * ROW_ID_BYTES, ROW_ID_BYTES)
+        ],
         ordinals=_integers(_buffers(table["ordinal"])[1], "I", table.num_rows),
         until_us=_integers(_buffers(table["until"])[1], "q", table.num_rows),
-        sealed=[values[start:end].tobytes() for start, end in pairwise(_integers(offsets, "i", table.num_rows + 1))],
+        sealed=[
+            values[start:end].tobytes()
+            for start, end in pairwise(_integers(offsets, "i", table.num_rows + 1))
+        ],
     )
 
 
@@ -303,8 +336,12 @@ def _growing(sealed_rows: Iterable[SealedRow]) -> Iterator[SealedRow]:
         yield row
 
 
-def _up_to(last: int, sealed_rows: Iterable[SealedRow], held: list[SealedRow]) -> Iterator[SealedRow]:
-    """The rows up to the ordinal ``last``. The first one after it is ``held``; none is read after ``last`` itself."""
+def _up_to(
+    last: int, sealed_rows: Iterable[SealedRow], held: list[SealedRow]
+) -> Iterator[SealedRow]:
+    """The rows up to the ordinal ``last``. The first one after it is ``held``; none is read after
+    ``last`` itself.
+    """
     for row in sealed_rows:
         if row.ordinal > last:
             held.append(row)

@@ -1,7 +1,8 @@
-"""Writes a proof file: lines in blocks, each a gzip member, and behind them the index by which one is found.
+"""Writes a proof file: lines in blocks, each a gzip member, and behind them the index by which one
+is found.
 
-The layout is that of `verifier.line_index`, which reads it; it is written here without it, so that one misunderstanding does
-not pass both. Lines that belong to no conversation have no index.
+The layout is that of `verifier.line_index`, which reads it; it is written here without it, so that
+one misunderstanding does not pass both. Lines that belong to no conversation have no index.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ NO_HANDLE = bytes(HANDLE_BYTES)
 
 
 def write_lines(folder: Path, name: str, lines: Iterable[bytes]) -> ProofFile:
-    """Writes ``lines`` as a gzip file, atomically and durably; the same lines give the same bytes."""
+    """Writes ``lines`` as a gzip file, atomically and durably; the same lines give the same
+    bytes.
+    """
     count, roots, index = 0, list[bytes](), list[bytes]()
     path = folder / name
     with replacing(path) as file:
@@ -55,8 +58,12 @@ def write_lines(folder: Path, name: str, lines: Iterable[bytes]) -> ProofFile:
         if all(entry[:HANDLE_BYTES] != NO_HANDLE for entry in index) and index:
             _write_index(out, index, count)
     return ProofFile(
-        file=name, sha256=out.digest.hexdigest(), bytes=out.end, lines=count, root=merkle.root_of(roots).hex()
-    )  # fmt: skip
+        file=name,
+        sha256=out.digest.hexdigest(),
+        bytes=out.end,
+        lines=count,
+        root=merkle.root_of(roots).hex(),
+    )
 
 
 class _Out:
@@ -71,7 +78,9 @@ class _Out:
         packed = packer.compress(text) + packer.flush() if text else _EMPTY
         extra = struct.pack("<H2sH", len(field) + 4, b"Li", len(field)) + field if field else b""
         head = b"\x1f\x8b\x08" + bytes([_EXTRA * bool(field), 0, 0, 0, 0, 0, 255])
-        member = head + extra + packed + struct.pack("<II", zlib.crc32(text), len(text) & 0xFFFFFFFF)
+        member = (
+            head + extra + packed + struct.pack("<II", zlib.crc32(text), len(text) & 0xFFFFFFFF)
+        )
         place = (self.end, len(member))
         self._file.write(member)
         self.digest.update(member)
@@ -115,4 +124,8 @@ def _grouped(entries: list[bytes]) -> Iterator[list[bytes]]:
 
 def _group(out: _Out, entries: list[bytes]) -> bytes:
     place = out.member(b"", b"".join(entries))
-    return _ENTRY.pack(entries[0][:HANDLE_BYTES], *place, merkle.root_of(entry[-HANDLE_BYTES:] for entry in entries))
+    return _ENTRY.pack(
+        entries[0][:HANDLE_BYTES],
+        *place,
+        merkle.root_of(entry[-HANDLE_BYTES:] for entry in entries),
+    )

@@ -1,4 +1,5 @@
-"""The proofs of a release: with them and the log, third parties can repeat its decisions without its content.
+"""The proofs of a release: with them and the log, third parties can repeat its decisions without
+its content.
 
     proof/policies.jsonl.gz     a policy version a line, canonical, by its number
     proof/candidates.jsonl.gz   a conversation a line: {"conversation":handle,"in":turns,"out":{reason:turns},
@@ -9,23 +10,25 @@
     a source                    {"because","grant","keep_until":day,"last_on":day,"mark":place in marks,"narrowing",
                                 "place","said_on":day of the deciding segment's last turn,"segment","turns":{origin:n}}
 
-A row that rests on a grant names the question that covers the purpose, and its project where the grant is for the project;
-else these are null. Rows of version 1 are of before there were questions: they have neither, and ``widening``, how often
-the conversation had been let in, in the place of ``narrowing``, how often it had been kept out.
+A row that rests on a grant names the question that covers the purpose, and its project where the
+grant is for the project; else these are null. Rows of version 1 are of before there were questions:
+they have neither, and ``widening``, how often the conversation had been let in, in the place of
+``narrowing``, how often it had been kept out.
 
-Canonical JSON (RFC 8785), one value per line; candidates in the order of their handles, rows in that of handle and
-ordinal, so that two neighbours prove that nothing is between them. An RFC 6962 tree, as in the ledger, covers the lines
-of each file; the manifest has its root, and the leaf of the release has the hash of the manifest. An index in each file
-finds one conversation without reading the others (`release.proof_lines`).
+Canonical JSON (RFC 8785), one value per line; candidates in the order of their handles, rows in
+that of handle and ordinal, so that two neighbours prove that nothing is between them. An RFC 6962
+tree, as in the ledger, covers the lines of each file; the manifest has its root, and the leaf of
+the release has the hash of the manifest. An index in each file finds one conversation without
+reading the others (`release.proof_lines`).
 
-Handles and pseudonyms are those of the log's year (`ledger.entries`). Times are days, because an instant would reveal
-when somebody wrote. A reason that reveals something about a person is a commitment, HMAC-SHA256(salt, "why" || release
-id || handle || reason): the person's salt opens it, and when the account's key is destroyed nobody else can. Nothing
-here opens a commitment of the log.
+Handles and pseudonyms are those of the log's year (`ledger.entries`). Times are days, because an
+instant would reveal when somebody wrote. A reason that reveals something about a person is a
+commitment, HMAC-SHA256(salt, "why" || release id || handle || reason): the person's salt opens it,
+and when the account's key is destroyed nobody else can. Nothing here opens a commitment of the log.
 
-The lines that are collected during a build are in an unnamed temporary file, of which a crash leaves nothing. The lines
-of a page do not change, except for rows that are removed later, so a resumed build reads them from the draft
-(`release.draft`).
+The lines that are collected during a build are in an unnamed temporary file, of which a crash
+leaves nothing. The lines of a page do not change, except for rows that are removed later, so a
+resumed build reads them from the draft (`release.draft`).
 """
 
 from __future__ import annotations
@@ -61,7 +64,8 @@ ROW_VERSION: Literal[2] = 2
 SALT_BYTES = 32
 HANDLE_BYTES = 32
 _LENGTH_BITS = 24  # of a line; its place has the other forty
-# These reasons are given in clear: they concern the content, its age or the terms. All others are salted.
+# These reasons are given in clear: they concern the content, its age or the terms. All others are
+# salted.
 OPEN_REASONS = frozenset(
     {
         DecisionReason.before_grant.value,
@@ -81,8 +85,8 @@ _decode = msgspec.json.Decoder().decode
 
 
 class _Spool:
-    """Lines, each behind its key of `HANDLE_BYTES`, in an unnamed file; only their positions, with their lengths in the last
-    bits, are in memory. The file grows at its end alone.
+    """Lines, each behind its key of `HANDLE_BYTES`, in an unnamed file; only their positions, with
+    their lengths in the last bits, are in memory. The file grows at its end alone.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -123,7 +127,9 @@ class _Spool:
         return self._mapped
 
     def ordered(self) -> Iterator[tuple[int, bytes]]:
-        """Number and line of each, by key and number: sorted by the keys' first byte, and then the few that share one."""
+        """Number and line of each, by key and number: sorted by the keys' first byte, and then the
+        few that share one.
+        """
         alike = [array("I") for _ in range(256)]
         for number in range(len(self)):
             alike[self.key(number)[0]].append(number)
@@ -156,7 +162,9 @@ class ProofLine(NamedTuple):
 
 
 class PageProofs:
-    """The lines of one page, in the process that decides it, with the salts of the page's accounts."""
+    """The lines of one page, in the process that decides it, with the salts of the page's
+    accounts.
+    """
 
     def __init__(self, release_id: UUID, purpose: str, salts: Mapping[UUID, bytes]) -> None:
         self._release, self._purpose, self._salts = release_id, purpose, salts
@@ -165,17 +173,28 @@ class PageProofs:
         self.candidates: list[ProofLine] = []
         self.rows: list[ProofLine] = []
 
-    def candidate(self, account: UUID, conversation: UUID, included: int, dropped: Mapping[str, int]) -> None:
-        """A candidate conversation: how many of its turns are included, and the others by reason."""
+    def candidate(
+        self, account: UUID, conversation: UUID, included: int, dropped: Mapping[str, int]
+    ) -> None:
+        """A candidate conversation: how many of its turns are included, and the others by
+        reason.
+        """
         salt = self._salts[account]
         handle = self._handles[conversation] = entries.conversation_pseudonym(salt, conversation)
         line = candidate_line(handle, included, dropped, self._release, salt)
         self.candidates.append(ProofLine(bytes.fromhex(handle), line))
 
     def row(
-        self, seen: AccountView, policies: Policies, row: RowSources, sealed: SealedRow, sealed_sha256: bytes
-    ) -> None:  # fmt: skip
-        """A row of a candidate, with the basis of its decision. Rows come in the order of their ordinals."""
+        self,
+        seen: AccountView,
+        policies: Policies,
+        row: RowSources,
+        sealed: SealedRow,
+        sealed_sha256: bytes,
+    ) -> None:
+        """A row of a candidate, with the basis of its decision. Rows come in the order of their
+        ordinals.
+        """
         salt, handle = self._salts[row.account], self._handles[row.conversation]
         if row.account not in self._who:
             self._who[row.account] = entries.who(salt)
@@ -195,18 +214,30 @@ class PageProofs:
 def salts_of(
     accounts: Iterable[UUID], log_keys: Mapping[UUID, bytes], random: Callable[[int], bytes]
 ) -> dict[UUID, bytes]:
-    """The salt of each account. One whose key is destroyed gets a name that nobody can derive again."""
+    """The salt of each account. One whose key is destroyed gets a name that nobody can derive
+    again.
+    """
     return {
-        account: entries.salt(log_keys[account]) if account in log_keys else random(SALT_BYTES) for account in accounts
+        account: entries.salt(log_keys[account]) if account in log_keys else random(SALT_BYTES)
+        for account in accounts
     }
 
 
 class Proofs:
-    """Collects the proofs of one build and writes them; may write again if something ended meanwhile."""
+    """Collects the proofs of one build and writes them; may write again if something ended
+    meanwhile.
+    """
 
-    def __init__(self, folder: Path, release_id: UUID, purpose: str, random: Callable[[int], bytes]) -> None:
+    def __init__(
+        self, folder: Path, release_id: UUID, purpose: str, random: Callable[[int], bytes]
+    ) -> None:
         (folder / PROOF_FOLDER).mkdir()
-        self._folder, self._release, self._purpose, self._random = folder, release_id, purpose, random
+        self._folder, self._release, self._purpose, self._random = (
+            folder,
+            release_id,
+            purpose,
+            random,
+        )
         self._rows, self._candidates = _Spool(folder), _Spool(folder)
         self._salts: dict[UUID, bytes] = {}
         self._moved: dict[bytes, _Moved] = {}  # by handle
@@ -232,20 +263,23 @@ class Proofs:
                 told = _decode(line)
                 if spool is self._rows and told["v"] != ROW_VERSION:
                     raise BrokenError(
-                        "the unfinished build has row proofs of an older version", "build it with `--afresh`"
+                        "the unfinished build has row proofs of an older version",
+                        "build it with `--afresh`",
                     )
                 spool.add(bytes.fromhex(told["conversation"]), line)
 
     def again(self, seen: AccountView, policies: Policies, row: RowSources) -> None:
-        """A row that was affected by an ending, was decided again and stays in; `salted` provided the salt of its
-        account.
+        """A row that was affected by an ending, was decided again and stays in; `salted` provided
+        the salt of its account.
         """
         told: dict[str, Any] = _decode(self._rows.line(row.ordinal))
         told |= decided_of(seen, policies, self._purpose, row, self._salts[row.account])
         self._rows.replace(row.ordinal, _encode(told))
 
     def gone(self, ordinal: int, account: UUID, reasons: Mapping[str, int]) -> None:
-        """A row that was removed before the seal, with its turns by reason; `salted` provided the salt of its account."""
+        """A row that was removed before the seal, with its turns by reason; `salted` provided the
+        salt of its account.
+        """
         handle = self._rows.key(ordinal)
         out, salted = _told(handle.hex(), reasons, self._release, self._salts[account])
         moved = self._moved.setdefault(handle, _Moved())
@@ -258,9 +292,13 @@ class Proofs:
         texts = (version.text() for version in policies.versions)
         return ProofPins(
             policies=write_lines(self._folder, PROOF_NAMES["policies"], texts),
-            candidates=write_lines(self._folder, PROOF_NAMES["candidates"], self._candidate_lines()),
+            candidates=write_lines(
+                self._folder, PROOF_NAMES["candidates"], self._candidate_lines()
+            ),
             rows=write_lines(
-                self._folder, PROOF_NAMES["rows"], (line for number, line in self._rows.ordered() if number not in gone)
+                self._folder,
+                PROOF_NAMES["rows"],
+                (line for number, line in self._rows.ordered() if number not in gone),
             ),
         )
 
@@ -284,10 +322,22 @@ class Proofs:
         self._candidates.close()
 
 
-def candidate_line(handle: str, included: int, out: Mapping[str, int], release_id: UUID, salt: bytes) -> bytes:
-    """The line of a candidate: reasons that reveal nothing about a person in clear, the others as commitments."""
+def candidate_line(
+    handle: str, included: int, out: Mapping[str, int], release_id: UUID, salt: bytes
+) -> bytes:
+    """The line of a candidate: reasons that reveal nothing about a person in clear, the others as
+    commitments.
+    """
     named, salted = _told(handle, out, release_id, salt)
-    return _encode({"v": CANDIDATE_VERSION, "conversation": handle, "in": included, "out": named, "salted": salted})
+    return _encode(
+        {
+            "v": CANDIDATE_VERSION,
+            "conversation": handle,
+            "in": included,
+            "out": named,
+            "salted": salted,
+        }
+    )
 
 
 def _told(
@@ -313,7 +363,9 @@ def decided_of(
     turns: dict[tuple[int, DecisionReason], Counter[str]] = {}
     decided: dict[tuple[int, DecisionReason], Decision] = {}
     for source in row.sources:
-        asked = TurnState(number=source.turn, segment=source.segment, role=TurnRole.user, origin=source.origin)
+        asked = TurnState(
+            number=source.turn, segment=source.segment, role=TurnRole.user, origin=source.origin
+        )
         decision = seen.decide(asked, policies, purpose)
         key = (source.segment, decision.because)
         decided[key] = decision
@@ -340,18 +392,31 @@ def _project(seen: AccountView, decision: Decision, salt: bytes) -> str | None:
 
 
 def _source(
-    seen: AccountView, policies: Policies, now: int, row: RowSources, marks: list[tuple[str, str, int]], number: int,
-    decision: Decision, counts: Mapping[str, int],
-) -> dict[str, Canonical]:  # fmt: skip
+    seen: AccountView,
+    policies: Policies,
+    now: int,
+    row: RowSources,
+    marks: list[tuple[str, str, int]],
+    number: int,
+    decision: Decision,
+    counts: Mapping[str, int],
+) -> dict[str, Canonical]:
     chat, segment = seen.turns, seen.turns.segments[number]
     stamp = segment.stamp
     whole = policies.terms(stamp.version, now).some_whole
     deciding = chat.segments[chat.deciding] if whole else segment
-    is_granted, safe = decision.because is DecisionReason.permitted, decision.because is DecisionReason.flagged
-    until = segment.safety_until if safe and segment.safety_until is not None else segment.keep_until
+    is_granted, safe = (
+        decision.because is DecisionReason.permitted,
+        decision.because is DecisionReason.flagged,
+    )
+    until = (
+        segment.safety_until if safe and segment.safety_until is not None else segment.keep_until
+    )
     return {
         "segment": number,
-        "place": CopyPlace.safety.value if (number, CopyPlace.safety) in row.keys and safe else CopyPlace.vault.value,
+        "place": CopyPlace.safety.value
+        if (number, CopyPlace.safety) in row.keys and safe
+        else CopyPlace.vault.value,
         "because": decision.because.value,
         "turns": dict(counts),
         "mark": marks.index((stamp.plan, stamp.surface, stamp.version)),

@@ -1,27 +1,31 @@
-"""A purge removes from a release's parts the rows whose keys are destroyed, and states that in a signed addendum.
+"""A purge removes from a release's parts the rows whose keys are destroyed, and states that in a
+signed addendum.
 
     purge-1.json    {"purge":JWS,"v":2}, canonical JSON; the JWS has the `kid` of the log's key and the typ of `TYP`
     its payload     {"before":hex,"format":"licet-purge-2","number":1,"parts":[{"after":{..}|null,
                      "file":"part-00000.parquet","gone":[[first,last],..],"was":hex},..],"purged_at":time,"release":hex}
 
-It is stored beside the manifest, which stays as it was sealed: its root and its counts can be cited, and the row proofs
-still describe every row. ``before`` is the hash of the previous addendum's file, or of the manifest, so that the
-addenda form a chain; ``was`` is a part's hash before, and ``after`` the part afterwards, null if no row is left;
-``gone`` are the removed ordinals, in runs. Only parts with dead rows are rewritten; no row gets another ordinal. A leaf
-of the log, dated ``purged_at``, has the SHA-256 of the file.
+It is stored beside the manifest, which stays as it was sealed: its root and its counts can be
+cited, and the row proofs still describe every row. ``before`` is the hash of the previous
+addendum's file, or of the manifest, so that the addenda form a chain; ``was`` is a part's hash
+before, and ``after`` the part afterwards, null if no row is left; ``gone`` are the removed
+ordinals, in runs. Only parts with dead rows are rewritten; no row gets another ordinal. A leaf of
+the log, dated ``purged_at``, has the SHA-256 of the file.
 
-Invariant: an addendum is accepted only if the log's key signed it. Anybody can write a file that claims that rows were
-removed; an unsigned one proves nothing, and missing rows are then an error (`licet-purge-1` was not signed, and is not
-read).
+Invariant: an addendum is accepted only if the log's key signed it. Anybody can write a file that
+claims that rows were removed; an unsigned one proves nothing, and missing rows are then an error
+(`licet-purge-1` was not signed, and is not read).
 
-A row is dead when the key of any of its segments is destroyed. That cannot be undone. The installation no longer gives
-out its key; whoever leased the key before and kept it can still open a copy of the row that they kept.
+A row is dead when the key of any of its segments is destroyed. That cannot be undone. The
+installation no longer gives out its key; whoever leased the key before and kept it can still open a
+copy of the row that they kept.
 
-Which crash each order survives: the addendum is recorded in the database, in the transaction of its leaf, then written,
-then the parts are replaced one by one. Before the commit nothing has changed anywhere. After it, the next purge writes
-the file and replaces the parts, and until then the folder is complete as it was. A reader accepts a part in any state
-in the chain, so that a folder can be read at any time in between; `apply` continues where it stopped, and updates any
-other copy of the folder in the same way.
+Which crash each order survives: the addendum is recorded in the database, in the transaction of its
+leaf, then written, then the parts are replaced one by one. Before the commit nothing has changed
+anywhere. After it, the next purge writes the file and replaces the parts, and until then the folder
+is complete as it was. A reader accepts a part in any state in the chain, so that a folder can be
+read at any time in between; `apply` continues where it stopped, and updates any other copy of the
+folder in the same way.
 """
 
 from __future__ import annotations
@@ -100,7 +104,9 @@ class Purge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Addendum(msgspec.Struct, frozen=True, kw_only=True):
-    """A purge and its signed form, which `sign` made, or whose signature by the log's key `decode` verified."""
+    """A purge and its signed form, which `sign` made, or whose signature by the log's key `decode`
+    verified.
+    """
 
     purge: Purge
     jws: str
@@ -121,7 +127,9 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class PartState(msgspec.Struct, frozen=True, kw_only=True):
-    """A part after the manifest or an addendum; ``part`` is None if no row is left, ``gone`` are all removed rows."""
+    """A part after the manifest or an addendum; ``part`` is None if no row is left, ``gone`` are
+    all removed rows.
+    """
 
     part: PartPromise | None
     gone: tuple[Run, ...] = ()
@@ -159,18 +167,26 @@ def sign(purge: Purge, seed: bytes) -> Addendum:
 
 
 def decode(data: bytes, file: str, key: LogKey) -> Addendum:
-    """The addendum in ``data``; InputError if it is not one, BrokenError if the log's key did not sign it."""
+    """The addendum in ``data``; InputError if it is not one, BrokenError if the log's key did not
+    sign it.
+    """
     try:
         signed = msgspec.json.decode(data, type=_File).purge
         payload = signing.payload_of(signed)
         purge = msgspec.json.decode(payload, type=Purge)
         made = Addendum(purge=purge, jws=signed)
-        whole = made.data == data and canonical(purge.payload()) == payload and written(purge.at) == purge.purged_at
+        whole = (
+            made.data == data
+            and canonical(purge.payload()) == payload
+            and written(purge.at) == purge.purged_at
+        )
     except (*UNDECODABLE, ValueError, BrokenError):
         hint = "copy the file from the release again; an unsigned one is not accepted"
         raise InputError("is not a signed addendum of a purge", hint, file=file) from None
     if not whole:
-        raise InputError("is not in canonical form", "copy the file from the release again", file=file)
+        raise InputError(
+            "is not in canonical form", "copy the file from the release again", file=file
+        )
     public = key()
     try:
         signing.opened(signed, public, TYP)
@@ -182,8 +198,10 @@ def decode(data: bytes, file: str, key: LogKey) -> Addendum:
 def begin(promised: ReleaseManifest, manifest_sha256: str) -> Chain:
     """The chain of a release that was never purged."""
     return Chain(
-        addenda=(), head=manifest_sha256, states={part.file: (PartState(part=part),) for part in promised.parts}
-    )  # fmt: skip
+        addenda=(),
+        head=manifest_sha256,
+        states={part.file: (PartState(part=part),) for part in promised.parts},
+    )
 
 
 def follow(chain: Chain, promised: ReleaseManifest, addendum: Addendum) -> Chain:
@@ -192,16 +210,26 @@ def follow(chain: Chain, promised: ReleaseManifest, addendum: Addendum) -> Chain
     return Chain(addenda=(*chain.addenda, addendum), head=addendum.sha256, states=states)
 
 
-def _states(chain: Chain, promised: ReleaseManifest, purge: Purge) -> Mapping[str, tuple[PartState, ...]]:
+def _states(
+    chain: Chain, promised: ReleaseManifest, purge: Purge
+) -> Mapping[str, tuple[PartState, ...]]:
     wanted = (promised.release, len(chain.addenda) + 1, chain.head)
     earlier = chain.addenda[-1].purge.at if chain.addenda else promised.built_at
-    if (purge.release, purge.number, purge.before) != wanted or purge.at < earlier or not purge.parts:
+    if (
+        (purge.release, purge.number, purge.before) != wanted
+        or purge.at < earlier
+        or not purge.parts
+    ):
         raise BrokenError(f"`{purge.file}` does not follow the addendum or manifest before it")
     if any(one.file >= other.file for one, other in pairwise(purge.parts)):
         raise BrokenError(f"`{purge.file}` names its parts out of order")
     states = dict(chain.states)
     nexts = [part.first_ordinal for part in promised.parts[1:]] + [ROWS_MAX]
-    ends = {part.file: end for part, end in zip(promised.parts, nexts, strict=True)} if promised.parts else {}
+    ends = (
+        {part.file: end for part, end in zip(promised.parts, nexts, strict=True)}
+        if promised.parts
+        else {}
+    )
     for purged in purge.parts:
         before = states.get(purged.file, ())
         states[purged.file] = (*before, _after(purge, purged, before, ends.get(purged.file, 0)))
@@ -212,7 +240,9 @@ def _after(purge: Purge, purged: PurgedPart, states: Sequence[PartState], end: i
     """The state of a part after a purge; ``end`` is the first ordinal of the next part."""
     before = states[-1].part if states else None
     if before is None or before.sha256 != purged.was:
-        raise BrokenError(f"`{purge.file}` removes rows from a state of `{purged.file}` that never existed")
+        raise BrokenError(
+            f"`{purge.file}` removes rows from a state of `{purged.file}` that never existed"
+        )
     gone = sorted((*states[-1].gone, *purged.gone))
     count = sum(last - first + 1 for first, last in purged.gone)
     left, after = before.rows - count, purged.after
@@ -225,12 +255,16 @@ def _after(purge: Purge, purged: PurgedPart, states: Sequence[PartState], end: i
         or left != (after.rows if after else 0)
         or (after is not None and (after.file != purged.file or after.rows < 1))
     ):
-        raise BrokenError(f"`{purge.file}` does not reconcile: `{purged.file}` cannot have lost these rows")
+        raise BrokenError(
+            f"`{purge.file}` does not reconcile: `{purged.file}` cannot have lost these rows"
+        )
     return PartState(part=after, gone=tuple(gone))
 
 
 def read(folder: Path, promised: ReleaseManifest, manifest_sha256: str, key: LogKey) -> Chain:
-    """The chain of addenda beside a manifest, each signed by the log; BrokenError or InputError if it is broken."""
+    """The chain of addenda beside a manifest, each signed by the log; BrokenError or InputError if
+    it is broken.
+    """
     chain = begin(promised, manifest_sha256)
     for number in range(1, PURGES_MAX + 1):
         path = folder / f"purge-{number}.json"
@@ -248,8 +282,8 @@ def read(folder: Path, promised: ReleaseManifest, manifest_sha256: str, key: Log
 def verified(
     folder: Path, states: Sequence[PartState], file: str
 ) -> Iterator[tuple[BinaryIO | None, PartState] | None]:
-    """A part's file, open, and its state; no file if no row of it is left; None if it is in none of these states. Later
-    reads use the same descriptor, so a file that replaces it is not read.
+    """A part's file, open, and its state; no file if no row of it is left; None if it is in none of
+    these states. Later reads use the same descriptor, so a file that replaces it is not read.
     """
     try:
         opened = (folder / file).open("rb")
@@ -262,7 +296,9 @@ def verified(
     with opened:
         digest = file_digest(opened, sha256).hexdigest()
         opened.seek(0)
-        found = next((state for state in states if state.part and state.part.sha256 == digest), None)
+        found = next(
+            (state for state in states if state.part and state.part.sha256 == digest), None
+        )
         yield (opened, found) if found else None
 
 
@@ -270,7 +306,9 @@ def verified(
 
 
 def clear(folder: Path) -> None:
-    """Removes the unfinished output of an interrupted purge; only for a caller that holds the lock of purges."""
+    """Removes the unfinished output of an interrupted purge; only for a caller that holds the lock
+    of purges.
+    """
     for left in folder.glob(f"{TEMPORARY}*"):
         if left.is_dir():
             shutil.rmtree(left)
@@ -281,7 +319,9 @@ def clear(folder: Path) -> None:
 def prepare(
     folder: Path, promised: ReleaseManifest, chain: Chain, ordinals: Sequence[int], at: datetime
 ) -> Purge | None:
-    """The purge that removes ``ordinals``, as far as they are still included; None if none is. Replaces nothing."""
+    """The purge that removes ``ordinals``, as far as they are still included; None if none is.
+    Replaces nothing.
+    """
     left = sorted(set(ordinals) - set(chain.gone))
     if not left:
         return None
@@ -292,22 +332,32 @@ def prepare(
             if was is None:
                 raise BrokenError(f"`{part.file}` has no rows left, but should lose `{len(gone)}`")
             after = rewrite_part(_beside(folder, part.file, beside), set(gone))
-            parts.append(PurgedPart(file=part.file, was=was.sha256, after=after, gone=tuple(_runs(gone))))
+            parts.append(
+                PurgedPart(file=part.file, was=was.sha256, after=after, gone=tuple(_runs(gone)))
+            )
     made = Purge(
-        release=promised.release, number=len(chain.addenda) + 1, before=chain.head, purged_at=written(at),
+        release=promised.release,
+        number=len(chain.addenda) + 1,
+        before=chain.head,
+        purged_at=written(at),
         parts=tuple(parts),
-    )  # fmt: skip
+    )
     _states(chain, promised, made)
     return made
 
 
 def count(promised: ReleaseManifest, chain: Chain, ordinals: Sequence[int]) -> dict[str, int]:
     """How many rows a purge of ``ordinals`` would remove from which part."""
-    return {part.file: len(gone) for part, gone in _by_part(promised, sorted(set(ordinals) - set(chain.gone)))}
+    return {
+        part.file: len(gone)
+        for part, gone in _by_part(promised, sorted(set(ordinals) - set(chain.gone)))
+    }
 
 
 def apply(folder: Path, chain: Chain, promised: ReleaseManifest, addendum: Addendum) -> Chain:
-    """Updates a folder to the state of an addendum, or continues an interrupted update. Returns the resulting chain."""
+    """Updates a folder to the state of an addendum, or continues an interrupted update. Returns the
+    resulting chain.
+    """
     purge = addendum.purge
     if len(chain.addenda) >= purge.number:
         if chain.addenda[purge.number - 1] != addendum:
@@ -324,10 +374,15 @@ def apply(folder: Path, chain: Chain, promised: ReleaseManifest, addendum: Adden
 def _bring(folder: Path, chain: Chain, purge: Purge, purged: PurgedPart) -> None:
     """Updates a part to its state after ``purge``, unless a later purge already removed more."""
     states = chain.states[purged.file]
-    place = next(n for n, state in enumerate(states) if state.part and state.part.sha256 == purged.was) + 1
+    place = (
+        next(n for n, state in enumerate(states) if state.part and state.part.sha256 == purged.was)
+        + 1
+    )
     with verified(folder, states, purged.file) as found:
         if found is None:
-            raise BrokenError(f"part `{purged.file}` is in no state that the manifest or a purge names")
+            raise BrokenError(
+                f"part `{purged.file}` is in no state that the manifest or a purge names"
+            )
         if states.index(found[1]) >= place:
             return
     with TemporaryDirectory(dir=folder, prefix=TEMPORARY) as beside:
@@ -335,7 +390,10 @@ def _bring(folder: Path, chain: Chain, purge: Purge, purged: PurgedPart) -> None
         if rewrite_part(made, set(states[place].ordinals)) != purged.after:
             raise BrokenError(
                 f"`{purged.file}` differs from what `{purge.file}` states",
-                "the purge was begun with another version of the Parquet library: continue with that one",
+                (
+                    "the purge was begun with another version of the Parquet library: continue "
+                    "with that one"
+                ),
             )
         if purged.after is None:
             (folder / purged.file).unlink()
@@ -351,7 +409,9 @@ def _beside(folder: Path, file: str, beside: str) -> Path:
     return made
 
 
-def _by_part(promised: ReleaseManifest, ordinals: Sequence[int]) -> Iterator[tuple[PartPromise, list[int]]]:
+def _by_part(
+    promised: ReleaseManifest, ordinals: Sequence[int]
+) -> Iterator[tuple[PartPromise, list[int]]]:
     """Each part with any of ``ordinals``, which are in order, and these ordinals."""
     firsts = [part.first_ordinal for part in promised.parts]
     held: dict[int, list[int]] = {}

@@ -1,7 +1,8 @@
 """The dead rows of a release, and the addenda that removed such rows, in the database.
 
-A row is dead when the key of any of its segments, or of its account, is destroyed. A row that only may not be used now
-(withdrawn, kept out, or past its end but under a legal hold) is not dead, and no purge removes it.
+A row is dead when the key of any of its segments, or of its account, is destroyed. A row that only
+may not be used now (withdrawn, kept out, or past its end but under a legal hold) is not dead, and
+no purge removes it.
 """
 
 from __future__ import annotations
@@ -18,13 +19,17 @@ from licet.store.connect import Transaction
 _DEAD = f"""
     SELECT m.ordinal FROM release_rows m JOIN accounts a USING (account_id)
      WHERE m.release_id = %(release)s AND (%(ordinals)s::int[] IS NULL
-            OR m.block = ANY(release_blocks(%(ordinals)s::int[])) AND m.ordinal = ANY(%(ordinals)s::int[]))
+            OR m.block = ANY(release_blocks(%(ordinals)s::int[]))
+              AND m.ordinal = ANY(%(ordinals)s::int[]))
        AND (a.wrapped_key = %(destroyed)s OR EXISTS (
            SELECT FROM release_row_keys(m.sources) k
-             LEFT JOIN segments s ON s.account_id = m.account_id AND s.conversation_id = m.conversation_id
+             LEFT JOIN segments s ON s.account_id = m.account_id
+               AND s.conversation_id = m.conversation_id
                   AND s.segment = k.segment
-            CROSS JOIN LATERAL (SELECT CASE WHEN k.is_safety THEN s.safety_slot ELSE s.key_slot END AS slot) z
-             LEFT JOIN key_pages p ON p.account_id = m.account_id AND p.page = z.slot / {SLOTS_PER_PAGE}
+            CROSS JOIN LATERAL (SELECT CASE WHEN k.is_safety THEN s.safety_slot
+              ELSE s.key_slot END AS slot) z
+             LEFT JOIN key_pages p ON p.account_id = m.account_id
+               AND p.page = z.slot / {SLOTS_PER_PAGE}
             WHERE z.slot IS NULL OR p.slots IS NULL
                OR substring(p.slots FROM z.slot %% {SLOTS_PER_PAGE} * {WRAPPED_BYTES} + 1 FOR {WRAPPED_BYTES})
                   = %(empty)s))
@@ -32,17 +37,21 @@ _DEAD = f"""
 
 
 def dead(tx: Transaction, release_id: UUID, ordinals: Sequence[int] | None = None) -> list[int]:
-    """The ordinals of the rows, of all or of the given ones, that no key can open any more, in order."""
+    """The ordinals of the rows, of all or of the given ones, that no key can open any more, in
+    order.
+    """
     values = {
-        "release": release_id, "ordinals": None if ordinals is None else list(ordinals),
-        "destroyed": DESTROYED_KEYS, "empty": EMPTY_SLOT,
-    }  # fmt: skip
+        "release": release_id,
+        "ordinals": None if ordinals is None else list(ordinals),
+        "destroyed": DESTROYED_KEYS,
+        "empty": EMPTY_SLOT,
+    }
     return [ordinal for (ordinal,) in tx.execute(_DEAD, values)]
 
 
 def living(tx: Transaction, release_id: UUID, ordinals: Sequence[int], key: LogKey) -> list[int]:
-    """Those of ``ordinals`` that are not dead, and not recorded as removed because they were dead: no purge may have
-    removed these.
+    """Those of ``ordinals`` that are not dead, and not recorded as removed because they were dead:
+    no purge may have removed these.
     """
     taken = {
         n
@@ -55,17 +64,25 @@ def living(tx: Transaction, release_id: UUID, ordinals: Sequence[int], key: LogK
     return sorted(set(asked) - set(dead(tx, release_id, asked))) if asked else []
 
 
-_INSERT = "INSERT INTO purges (release_id, number, document, sha256, purged_at) VALUES (%s, %s, %s, %s, %s)"
+_INSERT = (
+    "INSERT INTO purges (release_id, number, document, sha256, purged_at) VALUES (%s, %s, "
+    "%s, "
+    "%s, %s)"
+)
 
 
 def record(tx: Transaction, release_id: UUID, addendum: Addendum) -> None:
     """Records an addendum, with its leaf; the database rejects a number that exists already."""
     tx.execute(_INSERT, _values(release_id, addendum))
     facts: dict[str, str | int | bool | None] = {
-        "release": release_id.hex, "number": addendum.purge.number, "rows": addendum.purge.rows,
+        "release": release_id.hex,
+        "number": addendum.purge.number,
+        "rows": addendum.purge.rows,
         "sha256": addendum.sha256,
-    }  # fmt: skip
-    outbox.append(tx, [Entry(told=EntryKind.release_purged, occurred_at=addendum.purge.at, facts=facts)])
+    }
+    outbox.append(
+        tx, [Entry(told=EntryKind.release_purged, occurred_at=addendum.purge.at, facts=facts)]
+    )
 
 
 def adopt(tx: Transaction, release_id: UUID, addenda: Sequence[Addendum]) -> None:
@@ -79,6 +96,10 @@ def _values(release_id: UUID, of: Addendum) -> list[object]:
 
 
 def recorded(tx: Transaction, release_id: UUID, key: LogKey) -> list[Addendum]:
-    """The addenda of a release in the database, in order; BrokenError for one that the log did not sign."""
-    rows = tx.execute("SELECT document, number FROM purges WHERE release_id = %s ORDER BY number", [release_id])
+    """The addenda of a release in the database, in order; BrokenError for one that the log did not
+    sign.
+    """
+    rows = tx.execute(
+        "SELECT document, number FROM purges WHERE release_id = %s ORDER BY number", [release_id]
+    )
     return [decode(document.encode(), f"purge-{number}.json", key) for document, number in rows]

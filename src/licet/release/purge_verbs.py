@@ -1,8 +1,8 @@
 """Removal of dead rows from the folders of a release.
 
-Nobody can get the key of a dead row any more, so its sealed bytes are useless. `purge_release` rewrites only the parts
-with such rows, and states that in a signed addendum (`release.purge`). The same command updates any copy of the folder,
-and continues an interrupted purge.
+Nobody can get the key of a dead row any more, so its sealed bytes are useless. `purge_release`
+rewrites only the parts with such rows, and states that in a signed addendum (`release.purge`). The
+same command updates any copy of the folder, and continues an interrupted purge.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ PURGE_LOCK = 0x11CE8
 
 
 class PurgeResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a purge removed, or would remove: ``parts`` are rows by part, ``addendum`` is the file that states it.
+    """What a purge removed, or would remove: ``parts`` are rows by part, ``addendum`` is the file
+    that states it.
 
     ``brought`` names the earlier addenda that this folder did not have.
     """
@@ -43,7 +44,9 @@ def purge_release(here: Installation, name: str, *, dry_run: bool = False) -> Pu
     folder, known = find_release(here, name)
     promised, sha256 = manifest.read(folder)
     if known.state != "sealed" or known.manifest_sha256 is None:
-        raise RefusedError(f"release `{known.name}` was never sealed", "build it again", because="not_sealed")
+        raise RefusedError(
+            f"release `{known.name}` was never sealed", "build it again", because="not_sealed"
+        )
     if known.manifest_sha256.hex() != sha256:
         raise BrokenError(f"the manifest in `{folder}` is not the one that was sealed")
     with _alone(here, known), nullcontext() if dry_run else homes.changing(here, known, folder):
@@ -60,14 +63,18 @@ def purge_release(here: Installation, name: str, *, dry_run: bool = False) -> Pu
 def _alone(here: Installation, known: Release) -> Iterator[None]:
     """Runs one purge of a release at a time, under a lock of its connection."""
     with transaction(here.pool) as tx:
-        lock = tx.execute("SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", [PURGE_LOCK, known.name]).fetchone()
+        lock = tx.execute(
+            "SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", [PURGE_LOCK, known.name]
+        ).fetchone()
         if lock is None or not lock[0]:
             raise BusyError(f"release `{known.name}` is already being purged", "wait for it")
         yield
 
 
 def _recorded(here: Installation, known: Release, chain: Chain) -> list[Addendum]:
-    """The addenda in the database, in order; further ones in the folder must have removed dead rows only."""
+    """The addenda in the database, in order; further ones in the folder must have removed dead rows
+    only.
+    """
     with transaction(here.pool) as tx:
         key = log_key_in(here, tx)
         found = purge_rows.recorded(tx, known.release_id, key)
@@ -75,28 +82,43 @@ def _recorded(here: Installation, known: Release, chain: Chain) -> list[Addendum
         parts = [part for one in beyond for part in one.purge.parts]
         gone = [n for part in parts for first, last in part.gone for n in range(first, last + 1)]
         if gone and (alive := purge_rows.living(tx, known.release_id, gone, key)):
-            raise BrokenError(f"the row `{min(alive)}` was removed from the release, but is not dead")
-    return [*found, *beyond]  # a database restored from before a purge has fewer addenda than the folder
+            raise BrokenError(
+                f"the row `{min(alive)}` was removed from the release, but is not dead"
+            )
+    # a database restored from before a purge has fewer addenda than the folder
+    return [*found, *beyond]
 
 
 def _would(
-    folder: Path, promised: ReleaseManifest, chain: Chain, recorded: Sequence[Addendum], dead: Sequence[int]
-) -> PurgeResult:  # fmt: skip
+    folder: Path,
+    promised: ReleaseManifest,
+    chain: Chain,
+    recorded: Sequence[Addendum],
+    dead: Sequence[int],
+) -> PurgeResult:
     brought = tuple(one.purge.file for one in recorded[len(chain.addenda) :])
     for one in recorded[len(chain.addenda) :]:
         chain = purge.follow(chain, promised, one)
     parts = purge.count(promised, chain, dead)
     number = len(chain.addenda) + 1
     return PurgeResult(
-        folder=folder, rows=sum(parts.values()), parts=parts, addendum=f"purge-{number}.json" if parts else None,
+        folder=folder,
+        rows=sum(parts.values()),
+        parts=parts,
+        addendum=f"purge-{number}.json" if parts else None,
         brought=brought,
-    )  # fmt: skip
+    )
 
 
 def _purge(
-    here: Installation, known: Release, folder: Path, promised: ReleaseManifest, chain: Chain, recorded: Sequence[Addendum],
+    here: Installation,
+    known: Release,
+    folder: Path,
+    promised: ReleaseManifest,
+    chain: Chain,
+    recorded: Sequence[Addendum],
     dead: Sequence[int],
-) -> PurgeResult:  # fmt: skip
+) -> PurgeResult:
     purge.clear(folder)
     with transaction(here.pool) as tx:
         purge_rows.adopt(tx, known.release_id, recorded)
@@ -111,7 +133,15 @@ def _purge(
             purge_rows.record(tx, known.release_id, signed)
         chain = purge.apply(folder, chain, promised, signed)
     croissant.write(folder, promised, chain)
-    parts = {part.file: sum(last - first + 1 for first, last in part.gone) for part in made.parts} if made else {}
+    parts = (
+        {part.file: sum(last - first + 1 for first, last in part.gone) for part in made.parts}
+        if made
+        else {}
+    )
     return PurgeResult(
-        folder=folder, rows=sum(parts.values()), parts=parts, addendum=made.file if made else None, brought=brought
+        folder=folder,
+        rows=sum(parts.values()),
+        parts=parts,
+        addendum=made.file if made else None,
+        brought=brought,
     )

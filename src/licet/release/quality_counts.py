@@ -1,7 +1,9 @@
-"""How often the rule of quality refused what was said in each language, counted while a release is built.
+"""How often the rule of quality refused what was said in each language, counted while a release is
+built.
 
-A conversation counts once it was curated: what was declined, deleted or lost as a duplicate before is not judged. A language
-is named by the rule of small numbers of `release.contents`: the others are counted together as ``other``.
+A conversation counts once it was curated: what was declined, deleted or lost as a duplicate before
+is not judged. A language is named by the rule of small numbers of `release.contents`: the others
+are counted together as ``other``.
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ from licet.release.manifest import ACCOUNTS_MIN, OTHER, LanguageQuality
 
 
 class JudgedRows(msgspec.Struct, frozen=True, array_like=True):
-    """Of an account how many conversations in a language were judged on a page, and refused. ``account`` is its mark."""
+    """Of an account how many conversations in a language were judged on a page, and refused.
+    ``account`` is its mark.
+    """
 
     language: str
     account: int
@@ -44,4 +48,7 @@ class QualityTally:
             name = language if len(self._accounts[language]) >= ACCOUNTS_MIN else OTHER
             before = named.get(name, (0, 0))
             named[name] = before[0] + rows, before[1] + refused
-        return {name: LanguageQuality(rows=rows, refused=refused) for name, (rows, refused) in sorted(named.items())}
+        return {
+            name: LanguageQuality(rows=rows, refused=refused)
+            for name, (rows, refused) in sorted(named.items())
+        }

@@ -1,12 +1,14 @@
-"""Ratings, and checks of the host, which come with a lease: decided anew each time, and stored in no release.
+"""Ratings, and checks of the host, which come with a lease: decided anew each time, and stored in
+no release.
 
-Feedback has its own date, grant and end, which may be earlier than those of the turns that it is about. Sealed in a
-row, it would live as long as the row; and if it selected rows during a build, the presence of a row would reveal it. A
-rating is therefore a label that comes with the row's key and expires with it.
+Feedback has its own date, grant and end, which may be earlier than those of the turns that it is
+about. Sealed in a row, it would live as long as the row; and if it selected rows during a build,
+the presence of a row would reveal it. A rating is therefore a label that comes with the row's key
+and expires with it.
 
-Promises: a rating is returned only if `policy.decide_feedback` permits it, for the purpose that feedback serves, and
-only if it is valid for as long as the lease. Only the last rating of an answer counts, and the last check of each kind: if it
-may not be used, no earlier one takes its place.
+Promises: a rating is returned only if `policy.decide_feedback` permits it, for the purpose that
+feedback serves, and only if it is valid for as long as the lease. Only the last rating of an answer
+counts, and the last check of each kind: if it may not be used, no earlier one takes its place.
 """
 
 from __future__ import annotations
@@ -28,11 +30,17 @@ from licet.store.connect import Transaction
 from licet.store.rows import arrays
 from licet.vault import account_view
 
-# Whether the account of `m` ever rated: in order of the index, or the planner may read the table from its start to find one.
-IS_RATED = "(SELECT true FROM feedback f WHERE f.account_id = m.account_id ORDER BY f.conversation_id LIMIT 1)"
+# Whether the account of `m` ever rated: in order of the index, or the planner may read the table
+# from its start to find one.
+IS_RATED = (
+    "(SELECT true FROM feedback f WHERE f.account_id = m.account_id ORDER BY "
+    "f.conversation_id "
+    "LIMIT 1)"
+)
 # Row by row, each looking its conversation's feedback up by the index: most rows have none.
 _GIVEN = """
-    SELECT m.ordinal, m.conversation_id, f.turn, f.rating, f.share, f.version, f.narrowed, f.grant_no,
+    SELECT m.ordinal, m.conversation_id, f.turn, f.rating, f.share, f.version, f.narrowed,
+      f.grant_no,
            f.grant_narrowing, f.keep_until,
            f.check_name, f.score
       FROM release_rows m
@@ -50,17 +58,34 @@ _Given: TypeAlias = tuple[int, UUID, int, _Said, Feedback]  # ordinal, conversat
 
 
 def rated(
-    tx: Transaction, known: Release, ordinals: Sequence[int], policies: Policies, at: datetime, expires: datetime
+    tx: Transaction,
+    known: Release,
+    ordinals: Sequence[int],
+    policies: Policies,
+    at: datetime,
+    expires: datetime,
 ) -> dict[int, tuple[RatedMessage, ...]]:
-    """The ratings of these rows that may be used at ``at`` and are valid beyond ``expires``, by ordinal, in order."""
+    """The ratings of these rows that may be used at ``at`` and are valid beyond ``expires``, by
+    ordinal, in order.
+    """
     if not ordinals or known.purpose != IMPROVE:
         return {}
-    asked = {"release": known.release_id, "first": min(ordinals) // BLOCK_ROWS, "last": max(ordinals) // BLOCK_ROWS}
+    asked = {
+        "release": known.release_id,
+        "first": min(ordinals) // BLOCK_ROWS,
+        "last": max(ordinals) // BLOCK_ROWS,
+    }
     asked |= arrays({"ordinals": "int4"}, {"ordinals": ordinals})
-    given = [_read(row) for row in tx.cursor(binary=True).execute(_GIVEN, asked | {"expires": expires}).fetchall()]
+    given = [
+        _read(row)
+        for row in tx.cursor(binary=True).execute(_GIVEN, asked | {"expires": expires}).fetchall()
+    ]
     if not given:
         return {}
-    rows = {row.ordinal: row for row in registry.rows_at(tx, known.release_id, sorted({one[0] for one in given}))}
+    rows = {
+        row.ordinal: row
+        for row in registry.rows_at(tx, known.release_id, sorted({one[0] for one in given}))
+    }
     usable = _usable(tx, given, rows, policies, at)
     placed = [rows[ordinal] for ordinal in {n for n, _, turn, _, _ in usable if turn}]
     said = account_view.turns_of(tx, sorted({(row.account, row.conversation) for row in placed}))
@@ -75,30 +100,60 @@ def rated(
 
 
 def _read(row: Sequence[Any]) -> _Given:
-    ordinal, conversation, turn, rating, share, version, narrowed, grant, narrowing, keep_until, check, score = row
-    return ordinal, conversation, turn, (rating, check, score), Feedback(
-        share=Share(share), version=version, grant=grant, narrowing=narrowing or 0, narrowed=narrowed,
-        keep_until=keep_until,
-    )  # fmt: skip
+    (
+        ordinal,
+        conversation,
+        turn,
+        rating,
+        share,
+        version,
+        narrowed,
+        grant,
+        narrowing,
+        keep_until,
+        check,
+        score,
+    ) = row
+    return (
+        ordinal,
+        conversation,
+        turn,
+        (rating, check, score),
+        Feedback(
+            share=Share(share),
+            version=version,
+            grant=grant,
+            narrowing=narrowing or 0,
+            narrowed=narrowed,
+            keep_until=keep_until,
+        ),
+    )
 
 
 def _usable(
-    tx: Transaction, given: Sequence[_Given], rows: Mapping[int, RowSources], policies: Policies, at: datetime
+    tx: Transaction,
+    given: Sequence[_Given],
+    rows: Mapping[int, RowSources],
+    policies: Policies,
+    at: datetime,
 ) -> list[_Given]:
     """Those that the rule permits. A row that was removed since the first statement has none."""
     keys = {(row.account, row.conversation) for row in rows.values()}
     seen = account_view.seen(tx, sorted(keys), policies, at)
     return [
-        one for one in given
-        if one[0] in rows and decide_feedback(seen[one[1]].state, seen[one[1]].turns, one[4], policies, at).use
-    ]  # fmt: skip
+        one
+        for one in given
+        if one[0] in rows
+        and decide_feedback(seen[one[1]].state, seen[one[1]].turns, one[4], policies, at).use
+    ]
 
 
 def _places(row: RowSources, said: Sequence[TurnState]) -> dict[int, int]:
     """The message of the row for each turn; empty if some turns of its sources are not in it.
 
-    A row records, for each segment and origin, the last turn and the count. If these are all turns of the conversation
-    up to there, the order of the turns is that of the messages. Storing a row's turns for this alone is not worth it.
+    A row records, for each segment and origin, the last turn and the count. If these are all turns
+    of the conversation up to there, the order of the turns is that of the messages. Storing a row's
+    turns for this alone is not worth it.
     """
     of = {(source.segment, source.origin): source for source in row.sources}
     placed = [(turn.number, (turn.segment, turn.origin)) for turn in said]

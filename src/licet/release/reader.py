@@ -1,14 +1,16 @@
-"""Reads a release: the rows that may be used now, in order or mixed, each opened under a valid lease.
+"""Reads a release: the rows that may be used now, in order or mixed, each opened under a valid
+lease.
 
-Invariants: the hash of a part is compared with the manifest's, or with that of a purge in the chain from the manifest,
-before any of it is read. A purge is accepted only if the log's key signed it. A row is returned only while its lease is
-valid and its own end has not come. An expired lease is renewed before the next row, for the remaining rows; if that
-fails, reading stops with the error, now and at every further call. Time never runs backward here, whatever the clock
-does: setting a clock back does not extend a lease. Row keys are in the lease, in memory, for one row group at most,
-or for the rows that are mixed; nothing is written.
+Invariants: the hash of a part is compared with the manifest's, or with that of a purge in the chain
+from the manifest, before any of it is read. A purge is accepted only if the log's key signed it. A
+row is returned only while its lease is valid and its own end has not come. An expired lease is
+renewed before the next row, for the remaining rows; if that fails, reading stops with the error,
+now and at every further call. Time never runs backward here, whatever the clock
+does: setting a clock back does not extend a lease. Row keys are in the lease, in memory, for one
+row group at most, or for the rows that are mixed; nothing is written.
 
-A row without a key is skipped and counted. A row whose key does not open it stops the reading, because either the
-folder or the source of leases is not what it claims to be.
+A row without a key is skipped and counted. A row whose key does not open it stops the reading,
+because either the folder or the source of leases is not what it claims to be.
 """
 
 from __future__ import annotations
@@ -43,8 +45,9 @@ SplitTest: TypeAlias = Callable[[str], bool]
 
 
 class RatedMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """A person's rating, `up` or `down`: of the answer that is ``message`` in the row, None for the conversation. With
-    ``check`` it is the host's: whether the answer passed, with a ``score`` where there is one.
+    """A person's rating, `up` or `down`: of the answer that is ``message`` in the row, None for the
+    conversation. With ``check`` it is the host's: whether the answer passed, with a ``score`` where
+    there is one.
     """
 
     message: int | None
@@ -54,7 +57,8 @@ class RatedMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
-    """The right to unseal rows for a limited time: the keys by ordinal, until ``expires``, exclusive, aware.
+    """The right to unseal rows for a limited time: the keys by ordinal, until ``expires``,
+    exclusive, aware.
 
     ``ratings`` are of rows by ordinal, and may be used for as long; no release contains them.
     """
@@ -75,17 +79,19 @@ class Leases(Protocol):
     """A source of leases."""
 
     def lease(self, release_id: bytes, part: int, ordinals: Sequence[int]) -> Lease:
-        """The row keys of those ``ordinals`` of part number ``part`` that the live decision permits now.
+        """The row keys of those ``ordinals`` of part number ``part`` that the live decision permits
+        now.
 
-        Promise: a row that is withdrawn, deleted, expired or unknown has no key in the result, and no result is valid
-        for longer than the published seconds of a lease. Raises if it cannot decide: BusyError for "try again",
-        DeniedError if this reader may have no lease of this release at all.
+        Promise: a row that is withdrawn, deleted, expired or unknown has no key in the result, and
+        no result is valid for longer than the published seconds of a lease. Raises if it cannot
+        decide: BusyError for "try again", DeniedError if this reader may have no lease of this
+        release at all.
         """
         ...
 
     def log_key(self, release_id: bytes) -> bytes:
-        """The public key of the installation's log, which verifies the addenda of purges. Called only if there are
-        some.
+        """The public key of the installation's log, which verifies the addenda of purges. Called
+        only if there are some.
         """
         ...
 
@@ -98,8 +104,8 @@ class RatedShape(TypedDict):
 
 
 class CheckedShape(TypedDict):
-    """What a host checked of an answer, or of the conversation if ``message`` is None: by what (`vault.commands.HostCheck`),
-    whether it passed, and its score, if it has one.
+    """What a host checked of an answer, or of the conversation if ``message`` is None: by what
+    (`vault.commands.HostCheck`), whether it passed, and its score, if it has one.
     """
 
     message: int | None
@@ -109,13 +115,13 @@ class CheckedShape(TypedDict):
 
 
 class LoadedRow(ConversationShape):
-    """A row of plain dictionaries and lists. ``row_id`` in hexadecimal, of this release alone; ``ordinal`` counts
-    from 0, with gaps for removed rows.
+    """A row of plain dictionaries and lists. ``row_id`` in hexadecimal, of this release alone;
+    ``ordinal`` counts from 0, with gaps for removed rows.
 
-    ``gaps`` are the places of messages before which a turn was left out, present if there are some, and
-    ``results_left_out`` those of them at which only the results of the tools just called are missing, likewise;
-    ``labels`` is present if the release was curated, ``ratings`` if the person's own may be used now, ``checks`` if the host's
-    may.
+    ``gaps`` are the places of messages before which a turn was left out, present if there are some,
+    and ``results_left_out`` those of them at which only the results of the tools just called are
+    missing, likewise; ``labels`` is present if the release was curated, ``ratings`` if the person's
+    own may be used now, ``checks`` if the host's may.
     """
 
     row_id: str
@@ -135,11 +141,19 @@ def loaded(payload: Payload, row_id: bytes, ordinal: int, lease: Lease) -> Loade
     if payload.labels is not msgspec.UNSET:
         row["labels"] = payload.labels
     if given := lease.ratings.get(ordinal):
-        ratings: list[RatedShape] = [{"message": one.message, "rating": one.rating} for one in given if not one.check]
+        ratings: list[RatedShape] = [
+            {"message": one.message, "rating": one.rating} for one in given if not one.check
+        ]
         checks: list[CheckedShape] = [
-            {"message": one.message, "check": one.check, "passed": one.rating == UP, "score": one.score}
-            for one in given if one.check
-        ]  # fmt: skip
+            {
+                "message": one.message,
+                "check": one.check,
+                "passed": one.rating == UP,
+                "score": one.score,
+            }
+            for one in given
+            if one.check
+        ]
         if ratings:
             row["ratings"] = ratings
         if checks:
@@ -148,15 +162,23 @@ def loaded(payload: Payload, row_id: bytes, ordinal: int, lease: Lease) -> Loade
 
 
 class LoadedRows(Iterator[LoadedRow]):
-    """The rows of a release, once, in order or mixed by a seed, with how many were ``yielded`` and ``withheld`` so far.
+    """The rows of a release, once, in order or mixed by a seed, with how many were ``yielded`` and
+    ``withheld`` so far.
 
     ``complete`` is true once every row of the release was either yielded or withheld.
     """
 
     def __init__(
-        self, folder: Path, leases: Leases, at: Clock, manifest_sha256: str, split: str = "",
-        living: Living | None = None, may_match: SplitTest | None = None, seed: int | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        folder: Path,
+        leases: Leases,
+        at: Clock,
+        manifest_sha256: str,
+        split: str = "",
+        living: Living | None = None,
+        may_match: SplitTest | None = None,
+        seed: int | None = None,
+    ) -> None:
         self.manifest, found_sha256 = manifest.read(folder)
         if manifest_sha256 and manifest_sha256 != found_sha256:
             raise BrokenError(f"the manifest has hash `{found_sha256}`, not `{manifest_sha256}`")
@@ -172,7 +194,9 @@ class LoadedRows(Iterator[LoadedRow]):
         self._rows = self._read()
         self._now = at()
         if self._now.tzinfo is None:
-            raise UsageError("the clock returned a time without a UTC offset", "use an aware time, in UTC")
+            raise UsageError(
+                "the clock returned a time without a UTC offset", "use an aware time, in UTC"
+            )
 
     def __next__(self) -> LoadedRow:
         if self._failure is not None:
@@ -182,7 +206,8 @@ class LoadedRows(Iterator[LoadedRow]):
         except StopIteration:
             raise
         except Exception as error:
-            # a generator that has raised just ends at the next call, and a truncated release would look complete
+            # a generator that has raised just ends at the next call, and a truncated release would
+            # look complete
             self._failure = error
             raise
 
@@ -204,18 +229,24 @@ class LoadedRows(Iterator[LoadedRow]):
                         yield from self._open(part, chosen)
                     rows += len(group.ordinals)
         if rows != self.manifest.rows:
-            raise BrokenError(f"the parts have `{rows}` rows, and the manifest `{self.manifest.rows}`")
+            raise BrokenError(
+                f"the parts have `{rows}` rows, and the manifest `{self.manifest.rows}`"
+            )
         self.complete = True
 
     def _groups(self, part: PartPromise, file: BinaryIO) -> Iterator[RowGroup]:
-        """The row groups of a part in order, or the rows of every `DEALT_ROWS` ordinals as one, mixed by the seed."""
+        """The row groups of a part in order, or the rows of every `DEALT_ROWS` ordinals as one,
+        mixed by the seed.
+        """
         found = self._in_order(part, file)
         if self._seed is None:
             yield from found
             return
         for rows in _windows(found):
             mixed = sorted(rows, key=lambda row: _dealt(self._release_id, self._seed, row[0]))
-            ordinals, row_ids, until_us, sealed = (list(column) for column in zip(*mixed, strict=True))
+            ordinals, row_ids, until_us, sealed = (
+                list(column) for column in zip(*mixed, strict=True)
+            )
             yield RowGroup(row_ids=row_ids, ordinals=ordinals, until_us=until_us, sealed=sealed)
 
     def _in_order(self, part: PartPromise, file: BinaryIO) -> Iterator[RowGroup]:
@@ -223,13 +254,17 @@ class LoadedRows(Iterator[LoadedRow]):
         for group in groups(file):
             for ordinal in group.ordinals:
                 if ordinal <= self._last:
-                    raise BrokenError(f"part `{part.file}` has ordinal `{ordinal}` after `{self._last}`")
+                    raise BrokenError(
+                        f"part `{part.file}` has ordinal `{ordinal}` after `{self._last}`"
+                    )
                 self._last = ordinal
             yield group
 
     @contextmanager
     def _present(self, part: PartPromise) -> Iterator[tuple[BinaryIO | None, PartState]]:
-        """A part in any state in the chain; a purge in progress may have extended the chain since it was read."""
+        """A part in any state in the chain; a purge in progress may have extended the chain since
+        it was read.
+        """
         with purge.verified(self._folder, self._chain.states[part.file], part.file) as found:
             if found is not None:
                 yield found
@@ -238,19 +273,34 @@ class LoadedRows(Iterator[LoadedRow]):
         with purge.verified(self._folder, self._chain.states[part.file], part.file) as found:
             if found is None:
                 is_there = (self._folder / part.file).exists()
-                found_is = "is not the file that the manifest names: its hash differs" if is_there else "cannot be read"
+                found_is = (
+                    "is not the file that the manifest names: its hash differs"
+                    if is_there
+                    else "cannot be read"
+                )
                 raise BrokenError(f"part `{part.file}` {found_is}")
             yield found
 
     def _purged(self) -> Chain:
-        return purge.read(self._folder, self.manifest, self._sha256, lambda: self._leases.log_key(self._release_id))
+        return purge.read(
+            self._folder,
+            self.manifest,
+            self._sha256,
+            lambda: self._leases.log_key(self._release_id),
+        )
 
     def _count_purged(self, state: PartState) -> int:
-        """Counts the rows that a purge removed as withheld; BrokenError if one of them is not dead."""
+        """Counts the rows that a purge removed as withheld; BrokenError if one of them is not
+        dead.
+        """
         gone = state.ordinals
         if gone and self._living is not None and (alive := self._living(gone)):
-            raise BrokenError(f"the row `{min(alive)}` was removed from the release, but is not dead")
-        self.withheld += len(gone) if self._runs is None else sum(_is_within(o, self._runs) for o in gone)
+            raise BrokenError(
+                f"the row `{min(alive)}` was removed from the release, but is not dead"
+            )
+        self.withheld += (
+            len(gone) if self._runs is None else sum(_is_within(o, self._runs) for o in gone)
+        )
         return len(gone)
 
     def _open(self, part: PartPromise, group: RowGroup) -> Iterator[LoadedRow]:
@@ -267,7 +317,9 @@ class LoadedRows(Iterator[LoadedRow]):
                 lease, now = self._lease(part, group.ordinals[index:])
                 expires, key_of = lease.expires, lease.keys.get
             key = key_of(ordinal)
-            if key is None or (now >= earliest_end and group.until_us[index] <= (now - EPOCH) // _MICROSECOND):
+            if key is None or (
+                now >= earliest_end and group.until_us[index] <= (now - EPOCH) // _MICROSECOND
+            ):
                 self.withheld += 1
                 continue
             payload = open_row(sealed, key, release_id, row_id)
@@ -280,23 +332,33 @@ class LoadedRows(Iterator[LoadedRow]):
         lease = self._leases.lease(self._release_id, part.number, ordinals)
         self._now = max(self._now, self._at())
         if lease.expires <= self._now:
-            raise DeniedError(f"the lease of part `{part.number}` had already expired when it was given")
+            raise DeniedError(
+                f"the lease of part `{part.number}` had already expired when it was given"
+            )
         return lease, self._now
 
 
 def load(
-    folder: Path, leases: Leases, *, at: Clock, manifest_sha256: str = "", split: str = "",
-    living: Living | None = None, may_match: SplitTest | None = None, seed: int | None = None,
-) -> LoadedRows:  # fmt: skip
-    """The rows of the release in ``folder`` that may be used at the times that ``at`` returns, read one by one.
+    folder: Path,
+    leases: Leases,
+    *,
+    at: Clock,
+    manifest_sha256: str = "",
+    split: str = "",
+    living: Living | None = None,
+    may_match: SplitTest | None = None,
+    seed: int | None = None,
+) -> LoadedRows:
+    """The rows of the release in ``folder`` that may be used at the times that ``at`` returns, read
+    one by one.
 
-    ``manifest_sha256``, in hexadecimal, is the hash in the ledger or the registry; empty: not compared. ``living``
-    returns which of the purged rows are not dead: none may be; None: not checked. ``split`` names the only split whose
-    rows are leased, unsealed and counted; empty: all; ``may_match`` says of which of these splits. ``seed``: mixed among
-    `DEALT_ROWS` ordinals, alike for the same seed. Raises UsageError for
-    a split that the release does not have, InputError or BrokenError for an invalid manifest; while reading, BrokenError
-    for a part that does not match the manifest, DeniedError for a row or lease that does not open, and whatever
-    ``leases`` raises.
+    ``manifest_sha256``, in hexadecimal, is the hash in the ledger or the registry; empty: not
+    compared. ``living`` returns which of the purged rows are not dead: none may be; None: not
+    checked. ``split`` names the only split whose rows are leased, unsealed and counted; empty: all;
+    ``may_match`` says of which of these splits. ``seed``: mixed among `DEALT_ROWS` ordinals, alike
+    for the same seed. Raises UsageError for a split that the release does not have, InputError or
+    BrokenError for an invalid manifest; while reading, BrokenError for a part that does not match
+    the manifest, DeniedError for a row or lease that does not open, and whatever ``leases`` raises.
     """
     return LoadedRows(folder, leases, at, manifest_sha256, split, living, may_match, seed)
 
@@ -305,7 +367,9 @@ def runs_of(promised: ReleaseManifest, split: str) -> Sequence[tuple[int, int]]:
     """The ordinals of a split, as runs in order; UsageError if the release has no such split."""
     splits = {} if promised.curation is msgspec.UNSET else promised.curation.splits
     if split not in splits:
-        known = f"it has {', '.join(f'`{name}`' for name in splits)}" if splits else "it was not split"
+        known = (
+            f"it has {', '.join(f'`{name}`' for name in splits)}" if splits else "it was not split"
+        )
         raise UsageError(f"release `{promised.name}` has no split `{split}`", known)
     return splits[split]
 
@@ -340,12 +404,16 @@ _Row: TypeAlias = tuple[int, bytes, int, bytes]
 
 
 def _windows(found: Iterable[RowGroup]) -> Iterator[list[_Row]]:
-    """The rows of each `DEALT_ROWS` ordinals, or fewer where these are larger than `DEALT_BYTES_MAX`."""
+    """The rows of each `DEALT_ROWS` ordinals, or fewer where these are larger than
+    `DEALT_BYTES_MAX`.
+    """
     window: list[_Row] = []
     size = 0
     for group in found:
         for row in zip(group.ordinals, group.row_ids, group.until_us, group.sealed, strict=True):
-            if window and (size > DEALT_BYTES_MAX or row[0] // DEALT_ROWS > window[0][0] // DEALT_ROWS):
+            if window and (
+                size > DEALT_BYTES_MAX or row[0] // DEALT_ROWS > window[0][0] // DEALT_ROWS
+            ):
                 yield window
                 window, size = [], 0
             window.append(row)
@@ -360,5 +428,9 @@ def _dealt(release_id: bytes, seed: int | None, ordinal: int) -> bytes:
 
 
 def estimated_tokens(row: LoadedRow) -> int:
-    """A quarter of the bytes of its messages: what usual vocabularies need of English, and too few for most others."""
-    return max(1, sum(len(message["content"].encode()) for message in row["messages"]) // BYTES_PER_TOKEN)
+    """A quarter of the bytes of its messages: what usual vocabularies need of English, and too few
+    for most others.
+    """
+    return max(
+        1, sum(len(message["content"].encode()) for message in row["messages"]) // BYTES_PER_TOKEN
+    )

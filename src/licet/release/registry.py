@@ -1,6 +1,7 @@
 """Releases and their rows in the database: what was built, from what, and whether it may be read.
 
-A release is `building` until one short transaction seals it; rows of an unsealed release cannot be leased.
+A release is `building` until one short transaction seals it; rows of an unsealed release cannot be
+leased.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from licet.store.rows import copy_in
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True):
-    """``pinned`` is the journal's position when the build began, ``position`` when it was sealed."""
+    """``pinned`` is the journal's position when the build began, ``position`` when it was
+    sealed.
+    """
 
     release_id: UUID
     name: str
@@ -46,7 +49,14 @@ def begin(tx: Transaction, release: Release) -> None:
     tx.execute(
         """INSERT INTO releases (release_id, name, purpose, state, version, pinned, begun_at)
            VALUES (%s, %s, %s, 'building', %s, %s, %s)""",
-        [release.release_id, release.name, release.purpose, release.version, release.pinned, release.begun_at],
+        [
+            release.release_id,
+            release.name,
+            release.purpose,
+            release.version,
+            release.pinned,
+            release.begun_at,
+        ],
     )
 
 
@@ -56,7 +66,9 @@ def find(tx: Transaction, name: str) -> Release | None:
 
 
 def get(tx: Transaction, release_id: UUID) -> Release:
-    row = tx.execute(f"SELECT {_COLUMNS} FROM releases WHERE release_id = %s", [release_id]).fetchone()
+    row = tx.execute(
+        f"SELECT {_COLUMNS} FROM releases WHERE release_id = %s", [release_id]
+    ).fetchone()
     if row is None:
         raise NotFoundError(f"no release `{release_id.hex}`")
     return _read(row)
@@ -67,7 +79,9 @@ def names(tx: Transaction, releases: Sequence[UUID]) -> dict[UUID, str]:
     if not releases:
         return {}
     return dict(
-        tx.execute("SELECT release_id, name FROM releases WHERE release_id = ANY(%s)", [list(releases)]).fetchall()
+        tx.execute(
+            "SELECT release_id, name FROM releases WHERE release_id = ANY(%s)", [list(releases)]
+        ).fetchall()
     )
 
 
@@ -91,19 +105,30 @@ def seal(tx: Transaction, release: Release) -> None:
     assert release.manifest_sha256 is not None
     assert release.sealed_at is not None
     twice = tx.execute(
-        "SELECT ordinal FROM release_rows WHERE release_id = %s GROUP BY ordinal HAVING count(*) > 1 LIMIT 1",
+        (
+            "SELECT ordinal FROM release_rows WHERE release_id = %s GROUP BY ordinal HAVING "
+            "count(*) > 1 LIMIT 1"
+        ),
         [release.release_id],
     ).fetchone()
     if twice is not None:
-        raise BrokenError(f"two rows of the release `{release.name}` have the number `{twice[0]}`", "build it again")
+        raise BrokenError(
+            f"two rows of the release `{release.name}` have the number `{twice[0]}`",
+            "build it again",
+        )
     tx.execute(
         """UPDATE releases SET (state, sealed_at, position, rows, turns, root, manifest_sha256)
                              = ('sealed', %s, %s, %s, %s, %s, %s) WHERE release_id = %s""",
         [
-            release.sealed_at, release.position, release.rows, release.turns, release.root,
-            release.manifest_sha256, release.release_id,
+            release.sealed_at,
+            release.position,
+            release.rows,
+            release.turns,
+            release.root,
+            release.manifest_sha256,
+            release.release_id,
         ],
-    )  # fmt: skip
+    )
     facts: dict[str, str | int | bool | None] = {
         "release": release.release_id.hex,
         "purpose": release.purpose,
@@ -113,7 +138,9 @@ def seal(tx: Transaction, release: Release) -> None:
         "root": release.root.hex(),
         "manifest_sha256": release.manifest_sha256.hex(),
     }
-    outbox.append(tx, [Entry(told=EntryKind.release_sealed, occurred_at=release.sealed_at, facts=facts)])
+    outbox.append(
+        tx, [Entry(told=EntryKind.release_sealed, occurred_at=release.sealed_at, facts=facts)]
+    )
 
 
 _RUNS = {
@@ -145,7 +172,8 @@ def rows_at(tx: Transaction, release_id: UUID, ordinals: Sequence[int]) -> list[
 def rows_by_account(tx: Transaction, release_id: UUID | None = None) -> dict[UUID, int]:
     """How many rows were made from each account, of a release or of all, the most first."""
     rows = tx.execute(
-        """SELECT account_id, count(*) FROM release_rows WHERE %(release)s::uuid IS NULL OR release_id = %(release)s::uuid
+        """SELECT account_id, count(*) FROM release_rows WHERE %(release)s::uuid IS NULL
+            OR release_id = %(release)s::uuid
             GROUP BY account_id ORDER BY count(*) DESC, account_id""",
         {"release": release_id},
     )
@@ -156,14 +184,21 @@ def accounts_at(tx: Transaction, release_id: UUID, ordinals: Sequence[int]) -> d
     """The accounts of the rows with these ordinals."""
     return dict(
         tx.execute(
-            f"SELECT ordinal, account_id FROM release_rows WHERE release_id = %(release)s AND {_AT}",
+            (
+                "SELECT ordinal, account_id FROM release_rows WHERE release_id = %(release)s "
+                f"AND {_AT}"
+            ),
             {"release": release_id, "ordinals": list(ordinals)},
         ).fetchall()
     )
 
 
-def rows_of(tx: Transaction, release_id: UUID, ended: Collection[tuple[UUID, UUID | None]]) -> list[RowSources]:
-    """The rows made from any of these conversations, each with its account; None stands for all of an account."""
+def rows_of(
+    tx: Transaction, release_id: UUID, ended: Collection[tuple[UUID, UUID | None]]
+) -> list[RowSources]:
+    """The rows made from any of these conversations, each with its account; None stands for all of
+    an account.
+    """
     found = tx.execute(
         f"""{_SELECT_ROWS} AND account_id = ANY(%(accounts)s)
              AND (account_id = ANY(%(whole)s) OR conversation_id = ANY(%(conversations)s))""",
@@ -171,7 +206,9 @@ def rows_of(tx: Transaction, release_id: UUID, ended: Collection[tuple[UUID, UUI
             "release": release_id,
             "accounts": sorted({account for account, _ in ended}),
             "whole": sorted({account for account, conversation in ended if conversation is None}),
-            "conversations": sorted({conversation for _, conversation in ended if conversation is not None}),
+            "conversations": sorted(
+                {conversation for _, conversation in ended if conversation is not None}
+            ),
         },
     )
     return [_row(row) for row in found]
@@ -181,7 +218,8 @@ def sealed_rows_of(tx: Transaction, account: UUID) -> dict[UUID, dict[int, UUID]
     """The account's rows by sealed release: the conversation of each ordinal."""
     found: dict[UUID, dict[int, UUID]] = {}
     rows = tx.execute(
-        """SELECT x.release_id, x.ordinal, x.conversation_id FROM release_rows x JOIN releases r USING (release_id)
+        """SELECT x.release_id, x.ordinal, x.conversation_id FROM release_rows x
+            JOIN releases r USING (release_id)
             WHERE x.account_id = %s AND r.state = 'sealed'""",
         [account],
     )
@@ -193,9 +231,16 @@ def sealed_rows_of(tx: Transaction, account: UUID) -> dict[UUID, dict[int, UUID]
 def ordinals(tx: Transaction, release_id: UUID, first: int, end: int) -> set[int]:
     """The ordinals of the rows from ``first`` up to, and without, the ordinal ``end``."""
     found = tx.execute(
-        """SELECT ordinal FROM release_rows WHERE release_id = %(release)s AND block BETWEEN %(from)s AND %(to)s
+        """SELECT ordinal FROM release_rows WHERE release_id = %(release)s
+              AND block BETWEEN %(from)s AND %(to)s
               AND ordinal >= %(first)s AND ordinal < %(end)s""",
-        {"release": release_id, "first": first, "end": end, "from": first // BLOCK_ROWS, "to": end // BLOCK_ROWS},
+        {
+            "release": release_id,
+            "first": first,
+            "end": end,
+            "from": first // BLOCK_ROWS,
+            "to": end // BLOCK_ROWS,
+        },
     )
     return {ordinal for (ordinal,) in found}
 
@@ -204,15 +249,16 @@ def rows_end(tx: Transaction, release_id: UUID) -> int:
     """The ordinal behind the last row, 0 without any."""
     row = tx.execute(
         f"""SELECT max(ordinal) + 1 FROM release_rows WHERE release_id = %(release)s
-               AND block = (SELECT max(first / {BLOCK_ROWS}) FROM release_runs WHERE release_id = %(release)s)""",
+               AND block = (SELECT max(first / {BLOCK_ROWS}) FROM release_runs
+                 WHERE release_id = %(release)s)""",
         {"release": release_id},
     ).fetchone()
     return int(row[0]) if row and row[0] is not None else 0
 
 
 def drop_from(tx: Transaction, release_id: UUID, first: int, runs: int) -> int:
-    """Removes the last rows of a build, of at most ``runs`` runs, with none before the ordinal ``first``; returns how
-    many.
+    """Removes the last rows of a build, of at most ``runs`` runs, with none before the ordinal
+    ``first``; returns how many.
     """
     found = tx.execute(
         f"""{_SELECT_ROWS} AND ordinal >= %(first)s AND block >= %(block)s AND block >= coalesce(
@@ -238,7 +284,10 @@ def rows_within(
 
 
 _GONE = f"r.first + (get_byte(m.sources, 0) & {BLOCK_ROWS - 1}) = ANY(%(ordinals)s::int[])"
-_TOUCHED = f"r.release_id = %(release)s AND r.first / {BLOCK_ROWS} = ANY(release_blocks(%(ordinals)s::int[]))"
+_TOUCHED = (
+    f"r.release_id = %(release)s AND r.first / {BLOCK_ROWS} = "
+    "ANY(release_blocks(%(ordinals)s::int[]))"
+)
 
 
 def drop_rows(tx: Transaction, release_id: UUID, ordinals: Sequence[int]) -> None:
@@ -246,16 +295,19 @@ def drop_rows(tx: Transaction, release_id: UUID, ordinals: Sequence[int]) -> Non
     gone = {"release": release_id, "ordinals": list(ordinals)}
     tx.execute(
         f"""DELETE FROM release_runs r
-             WHERE {_TOUCHED} AND NOT EXISTS (SELECT FROM unnest(r.sources) AS m(sources) WHERE NOT {_GONE})""",
+             WHERE {_TOUCHED} AND NOT EXISTS (SELECT FROM unnest(r.sources) AS m(sources)
+               WHERE NOT {_GONE})""",
         gone,
     )
     tx.execute(
         f"""UPDATE release_runs r SET (conversations, sources, row_ids) =
-                   (SELECT array_agg(m.conversation ORDER BY m.n), array_agg(m.sources ORDER BY m.n),
+                   (SELECT array_agg(m.conversation ORDER BY m.n),
+                     array_agg(m.sources ORDER BY m.n),
                            CASE WHEN r.row_ids IS NOT NULL THEN array_agg(m.row_id ORDER BY m.n) END
                       FROM unnest(r.conversations, r.sources, r.row_ids)
                            WITH ORDINALITY AS m(conversation, sources, row_id, n) WHERE NOT {_GONE})
-             WHERE {_TOUCHED} AND EXISTS (SELECT FROM unnest(r.sources) AS m(sources) WHERE {_GONE})""",
+             WHERE {_TOUCHED} AND EXISTS (SELECT FROM unnest(r.sources) AS m(sources)
+               WHERE {_GONE})""",
         gone,
     )
 

@@ -1,9 +1,11 @@
-"""Resumes a build that was killed: what is complete on disk stays, and the build continues after it.
+"""Resumes a build that was killed: what is complete on disk stays, and the build continues after
+it.
 
-A part is complete if its file is one of the two that the draft records, and has every registered row. The first
-incomplete part ends what stays: the build returns to the last page whose rows are all before it. Files are truncated
-first and the database afterwards, so no file has a row for longer than the register lists it. Each step may be
-repeated, and a second interruption is resumed in the same way.
+A part is complete if its file is one of the two that the draft records, and has every registered
+row. The first incomplete part ends what stays: the build returns to the last page whose rows are
+all before it. Files are truncated first and the database afterwards, so no file has a row for
+longer than the register lists it. Each step may be repeated, and a second interruption is resumed
+in the same way.
 
 Nothing is unsealed here: rows of a part that is begun again are copied as they are.
 """
@@ -34,7 +36,8 @@ DROPPED_RUNS_MAX = 500
 
 
 class ResumedBuild(msgspec.Struct, frozen=True, kw_only=True):
-    """A resumed build: after the page that ends at ``end``, with ``parts`` and the rows of ``tally`` up to there.
+    """A resumed build: after the page that ends at ``end``, with ``parts`` and the rows of
+    ``tally`` up to there.
 
     ``out`` are the ordinals of rows that were removed before it was killed.
     """
@@ -56,8 +59,8 @@ class ResumedBuild(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Lying(msgspec.Struct, frozen=True, kw_only=True):
-    """A complete part on disk: None if its last row was removed. By ordinal, the leaf and the end of each row;
-    ``litter`` are rows that are no longer registered.
+    """A complete part on disk: None if its last row was removed. By ordinal, the leaf and the end
+    of each row; ``litter`` are rows that are no longer registered.
     """
 
     part: PartPromise | None
@@ -68,7 +71,9 @@ class _Lying(msgspec.Struct, frozen=True, kw_only=True):
 def take_up(
     pool: Pool, release: Release, draft: Draft, stage: Stage, folder: Path, rows_per_part: int
 ) -> ResumedBuild | None:
-    """What remains of a build, after everything else was removed from ``folder``; None if nothing is complete."""
+    """What remains of a build, after everything else was removed from ``folder``; None if nothing
+    is complete.
+    """
     tally, parts, out, litter = _whole(pool, release, draft, folder, rows_per_part)
     with transaction(pool) as tx:
         end = draft.last_end(tx, tally.rows)
@@ -87,9 +92,14 @@ def take_up(
         with transaction(pool) as tx:
             dropped = registry.drop_from(tx, release.release_id, end.rows, DROPPED_RUNS_MAX)
     return ResumedBuild(
-        release=release, draft=draft, stage=Stage.reading if cut else stage, end=end, tally=tally, parts=parts,
+        release=release,
+        draft=draft,
+        stage=Stage.reading if cut else stage,
+        end=end,
+        tally=tally,
+        parts=parts,
         out={ordinal for ordinal in out if ordinal < end.rows},
-    )  # fmt: skip
+    )
 
 
 def restore(pool: Pool, keyring: Keyring, taken: ResumedBuild, proofs: Proofs) -> None:
@@ -108,14 +118,20 @@ def restore(pool: Pool, keyring: Keyring, taken: ResumedBuild, proofs: Proofs) -
                 tally.take_out(one.ordinal, one.reasons)
                 proofs.gone(one.ordinal, one.account, one.reasons)
                 out.discard(one.ordinal)
-    if out or {len(tally.splits), len(tally.carried), len(tally.contents), len(proofs)} != {tally.rows}:
-        raise BrokenError("the stored state of the unfinished build is inconsistent", "build it with `--afresh`")
+    if out or {len(tally.splits), len(tally.carried), len(tally.contents), len(proofs)} != {
+        tally.rows
+    }:
+        raise BrokenError(
+            "the stored state of the unfinished build is inconsistent", "build it with `--afresh`"
+        )
 
 
 def _whole(
     pool: Pool, release: Release, draft: Draft, folder: Path, rows_per_part: int
 ) -> tuple[Tally, dict[int, PartPromise], set[int], dict[int, set[int]]]:
-    """The rows of the complete parts, these parts, the removed rows, and the surplus rows of files."""
+    """The rows of the complete parts, these parts, the removed rows, and the surplus rows of
+    files.
+    """
     tally, out = Tally(), set[int]()
     parts: dict[int, PartPromise] = {}
     litter: dict[int, set[int]] = {}
@@ -157,7 +173,10 @@ def _lying(path: Path, kept: KeptPart, registered: set[int]) -> _Lying | None:
             for row in rows(file):
                 if row.ordinal in registered:
                     until_us = microseconds(row.until)
-                    leaves[row.ordinal] = merkle.leaf(row.ordinal, row.row_id, until_us, row.sealed), until_us
+                    leaves[row.ordinal] = (
+                        merkle.leaf(row.ordinal, row.row_id, until_us, row.sealed),
+                        until_us,
+                    )
                 else:
                     litter.add(row.ordinal)
     except (OSError, BrokenError):
@@ -165,12 +184,19 @@ def _lying(path: Path, kept: KeptPart, registered: set[int]) -> _Lying | None:
     if len(leaves) != len(registered):
         return None
     every = leaves.keys() | litter
-    part = PartPromise(file=path.name, sha256=digest.hex(), bytes=size, rows=len(every), first_ordinal=min(every))
+    part = PartPromise(
+        file=path.name, sha256=digest.hex(), bytes=size, rows=len(every), first_ordinal=min(every)
+    )
     return _Lying(part=part, leaves=leaves, litter=litter)
 
 
 def _cut_files(
-    pool: Pool, draft: Draft, folder: Path, parts: dict[int, PartPromise], litter: dict[int, set[int]], end: int
+    pool: Pool,
+    draft: Draft,
+    folder: Path,
+    parts: dict[int, PartPromise],
+    litter: dict[int, set[int]],
+    end: int,
 ) -> None:
     """Leaves only these parts in the folder, without their surplus rows; updates ``parts``."""
     make_folder(folder)

@@ -1,15 +1,17 @@
 """A sample of a release that people read, and the bound for the whole that follows from it.
 
-Part of a sample is drawn at random, from all rows that can be opened, and part by risk. Only the random part gives a
-bound: with a confidence of 95 %, at most that share of the rows that could be opened contains something that identifies
-a person. It is the exact one-sided bound of Clopper and Pearson (Biometrika 26:404, 1934). Rows are drawn without
-replacement, which makes it slightly conservative. Rows of the sample that were withdrawn or erased before anybody read
-them may have held more than the rest: a second bound counts each of them as if it held something. Rows drawn by risk are
-those in which a scan finds the most patterns of identifying data; what is found in them shows what to fix, and says
-nothing about the share.
+Part of a sample is drawn at random, from all rows that can be opened, and part by risk. Only the
+random part gives a
+bound: with a confidence of 95 %, at most that share of the rows that could be opened contains
+something that identifies a person. It is the exact one-sided bound of Clopper and Pearson
+(Biometrika 26:404, 1934). Rows are drawn without replacement, which makes it slightly conservative.
+Rows of the sample that were withdrawn or erased before anybody read them may have held more than
+the rest: a second bound counts each of them as if it held something. Rows drawn by risk are those
+in which a scan finds the most patterns of identifying data; what is found in them shows what to
+fix, and says nothing about the share.
 
-A sample is closed when every row of it was read or is out of reach, so that nobody can stop at a convenient number. The
-findings are then stated, signed, beside the sealed manifest:
+A sample is closed when every row of it was read or is out of reach, so that nobody can stop at a
+convenient number. The findings are then stated, signed, beside the sealed manifest:
 
     review.json    as `signed_file` has it, typ `licet-review+jws`
     its payload    {"bound":{"confidence_percent":95,"found":n,"ppm":n,"rows":n,"unread":n,"worst_ppm":n},
@@ -17,7 +19,8 @@ findings are then stated, signed, beside the sealed manifest:
                     "drawn_at":time,"manifest_sha256":hex,"readers":n,"release":hex,"review":hex,
                     "risk":{..as chance},"type":"licet-release-review","v":2}
 
-A statement has counts and closed words, and no name of a reader. A leaf of the log has its SHA-256, over the JWS.
+A statement has counts and closed words, and no name of a reader. A leaf of the log has its SHA-256,
+over the JWS.
 """
 
 from __future__ import annotations
@@ -44,7 +47,9 @@ SCANNED_CHARACTERS_MAX = 200_000
 
 
 class ReviewFinding(StrEnum):
-    """What a reader found in a row. ``out_of_reach``: nobody read it, because it may not be opened any more."""
+    """What a reader found in a row. ``out_of_reach``: nobody read it, because it may not be opened
+    any more.
+    """
 
     nothing = "nothing"
     name = "name"
@@ -75,8 +80,8 @@ class FindingCounts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class LeakBound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """At most ``ppm`` in a million, from ``found`` in ``rows`` randomly drawn rows that were read. ``worst_ppm`` is as if
-    each of the ``unread`` ones, which were drawn too, held something.
+    """At most ``ppm`` in a million, from ``found`` in ``rows`` randomly drawn rows that were read.
+    ``worst_ppm`` is as if each of the ``unread`` ones, which were drawn too, held something.
     """
 
     confidence_percent: Literal[95]
@@ -88,7 +93,9 @@ class LeakBound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class ReviewStatement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The findings of a closed sample. ``readers`` is how many members of staff read; times are text, in the form of the log."""
+    """The findings of a closed sample. ``readers`` is how many members of staff read; times are
+    text, in the form of the log.
+    """
 
     v: Literal[2] = 2
     type: Literal["licet-release-review"] = "licet-release-review"
@@ -129,14 +136,18 @@ def shuffled(random: Random, count: int) -> Iterator[int]:
         yield chosen
 
 
-# Shapes that often identify, each linear in the text: marks of an address, digits in a row, a word in the middle of a
-# sentence that begins with a capital, and how people introduce themselves or hand out a secret.
+# Shapes that often identify, each linear in the text: marks of an address, digits in a row, a word
+# in the middle of a sentence that begins with a capital, and how people introduce themselves or
+# hand out a secret.
 _SHAPES = (
     (re.compile(r"[@]|://|\\\\"), 2.0),
     (re.compile(r"\d{4,}"), 1.0),
     (re.compile(r"(?<=[a-z,] )[A-Z][a-z]{2,}"), 1.0),
     (
-        re.compile(r"\b(?:my name|i am called|call me|i live|my address|my phone|born on|password|passwort)\b", re.I),
+        re.compile(
+            r"\b(?:my name|i am called|call me|i live|my address|my phone|born on|password|passwort)\b",
+            re.I,
+        ),
         5.0,
     ),
 )
@@ -159,21 +170,26 @@ def shapes(text: str) -> Iterator[tuple[int, int]]:
 
 
 def bound(found: int, rows: int, unread: int = 0) -> LeakBound:
-    """The bound for all rows from ``found`` in ``rows`` randomly drawn ones that were read, at 95 %, rounded up; and that
-    with ``unread`` more, as if each of them held something.
+    """The bound for all rows from ``found`` in ``rows`` randomly drawn ones that were read, at 95
+    %, rounded up; and that with ``unread`` more, as if each of them held something.
     """
     return LeakBound(
-        confidence_percent=CONFIDENCE_PERCENT, found=found, rows=rows, ppm=_ppm(found, rows), unread=unread,
+        confidence_percent=CONFIDENCE_PERCENT,
+        found=found,
+        rows=rows,
+        ppm=_ppm(found, rows),
+        unread=unread,
         worst_ppm=_ppm(found + unread, rows + unread),
-    )  # fmt: skip
+    )
 
 
 def alpha(pairs: Sequence[tuple[str, str]]) -> float | None:
-    """Krippendorff's alpha of two findings a row, for words without an order; None where all of them are the same.
+    """Krippendorff's alpha of two findings a row, for words without an order; None where all of
+    them are the same.
 
-    1 is agreement, 0 is what chance alone gives. It asks of no reader that they read every row, as Cohen's kappa does
-    (Krippendorff, Content Analysis, 4th edition 2019, chapter 12; Hayes and Krippendorff, Communication Methods and
-    Measures 1:77, 2007).
+    1 is agreement, 0 is what chance alone gives. It asks of no reader that they read every row, as
+    Cohen's kappa does (Krippendorff, Content Analysis, 4th edition 2019, chapter 12; Hayes and
+    Krippendorff, Communication Methods and Measures 1:77, 2007).
     """
     counts = Counter(word for pair in pairs for word in pair)
     values = counts.total()
@@ -185,10 +201,13 @@ def alpha(pairs: Sequence[tuple[str, str]]) -> float | None:
 
 
 def _ppm(found: int, rows: int) -> int:
-    """The exact one-sided bound of Clopper and Pearson, in a million, rounded up; all of it where no row was read."""
+    """The exact one-sided bound of Clopper and Pearson, in a million, rounded up; all of it where
+    no row was read.
+    """
     if found >= rows:
         return MILLION
-    low, high = found, MILLION  # in a million: the smallest share for which so few findings are rarer than 1 in 20
+    # in a million: the smallest share for which so few findings are rarer than 1 in 20
+    low, high = found, MILLION
     while high - low > 1:
         middle = (low + high) // 2
         if _at_most(found, rows, middle / MILLION) > 1 - CONFIDENCE_PERCENT / 100:
@@ -199,14 +218,19 @@ def _ppm(found: int, rows: int) -> int:
 
 
 def _at_most(found: int, rows: int, share: float) -> float:
-    """The probability of at most ``found`` findings in ``rows`` rows where ``share`` of all have one."""
+    """The probability of at most ``found`` findings in ``rows`` rows where ``share`` of all have
+    one.
+    """
     if share >= 1:
         return 0.0
     logs = (
-        math.lgamma(rows + 1) - math.lgamma(n + 1) - math.lgamma(rows - n + 1)
-        + n * math.log(share) + (rows - n) * math.log1p(-share)
+        math.lgamma(rows + 1)
+        - math.lgamma(n + 1)
+        - math.lgamma(rows - n + 1)
+        + n * math.log(share)
+        + (rows - n) * math.log1p(-share)
         for n in range(found + 1)
-    )  # fmt: skip
+    )
     return math.fsum(map(math.exp, logs))
 
 
@@ -214,35 +238,64 @@ def _at_most(found: int, rows: int, share: float) -> float:
 
 
 def state(
-    *, release: str, manifest_sha256: str, review: str, drawn_at: datetime, closed_at: datetime,
-    rows: Sequence[tuple[DrawnBy, ReviewFinding]], readers: int,
-) -> ReviewStatement:  # fmt: skip
+    *,
+    release: str,
+    manifest_sha256: str,
+    review: str,
+    drawn_at: datetime,
+    closed_at: datetime,
+    rows: Sequence[tuple[DrawnBy, ReviewFinding]],
+    readers: int,
+) -> ReviewStatement:
     """The statement on the rows of a sample, from how each was drawn and what was found in it."""
-    chance, by_risk = (_counted([found for drawn, found in rows if drawn is each]) for each in DrawnBy)
+    chance, by_risk = (
+        _counted([found for drawn, found in rows if drawn is each]) for each in DrawnBy
+    )
     return ReviewStatement(
-        release=release, manifest_sha256=manifest_sha256, review=review, drawn_at=written(drawn_at),
-        closed_at=written(closed_at), chance=chance, risk=by_risk,
-        bound=bound(chance.found, chance.read, chance.out_of_reach), readers=readers,
-    )  # fmt: skip
+        release=release,
+        manifest_sha256=manifest_sha256,
+        review=review,
+        drawn_at=written(drawn_at),
+        closed_at=written(closed_at),
+        chance=chance,
+        risk=by_risk,
+        bound=bound(chance.found, chance.read, chance.out_of_reach),
+        readers=readers,
+    )
 
 
 def _counted(findings: Sequence[ReviewFinding]) -> FindingCounts:
     kinds = Counter(found.value for found in findings)
-    nothing, away = kinds.pop(ReviewFinding.nothing.value, 0), kinds.pop(ReviewFinding.out_of_reach.value, 0)
+    nothing, away = (
+        kinds.pop(ReviewFinding.nothing.value, 0),
+        kinds.pop(ReviewFinding.out_of_reach.value, 0),
+    )
     return FindingCounts(
-        drawn=len(findings), read=nothing + kinds.total(), out_of_reach=away, findings=dict(sorted(kinds.items()))
+        drawn=len(findings),
+        read=nothing + kinds.total(),
+        out_of_reach=away,
+        findings=dict(sorted(kinds.items())),
     )
 
 
 def _follows(said: ReviewStatement) -> bool:
-    kinds = {kind.value for kind in ReviewFinding} - {ReviewFinding.nothing.value, ReviewFinding.out_of_reach.value}
+    kinds = {kind.value for kind in ReviewFinding} - {
+        ReviewFinding.nothing.value,
+        ReviewFinding.out_of_reach.value,
+    }
     for part in (said.chance, said.risk):
-        if part.drawn != part.read + part.out_of_reach or not 0 <= part.found <= part.read or part.out_of_reach < 0:
+        if (
+            part.drawn != part.read + part.out_of_reach
+            or not 0 <= part.found <= part.read
+            or part.out_of_reach < 0
+        ):
             return False
         if not set(part.findings) <= kinds or min(part.findings.values(), default=1) < 1:
             return False
     in_order = instant(said.drawn_at) <= instant(said.closed_at)
-    return in_order and said.bound == bound(said.chance.found, said.chance.read, said.chance.out_of_reach)
+    return in_order and said.bound == bound(
+        said.chance.found, said.chance.read, said.chance.out_of_reach
+    )
 
 
 StatedReview: TypeAlias = Stated[ReviewStatement]
@@ -255,9 +308,13 @@ def sentence(said: LeakBound, of: Callable[[int], str] = "{:,}".format) -> str:
         return "No row was read that chance alone chose: nothing can be said of the whole."
     share, worst = (f"{ppm / 10_000:.4g} %" for ppm in (said.ppm, said.worst_ppm))
     told = (
-        f"{of(said.found)} of {of(said.rows)} rows drawn by chance hold something that identifies: with confidence of "
+        f"{of(said.found)} of {of(said.rows)} rows drawn by chance hold something that identifies: "
+        "with confidence of "
         f"{said.confidence_percent} % it is at most {share} of the rows that could be opened then."
     )
     if not said.unread:
         return told
-    return f"{told} {of(said.unread)} more were drawn and not read: as if each held something, it is at most {worst}."
+    return (
+        f"{told} {of(said.unread)} more were drawn and not read: as if each held something, it "
+        f"is at most {worst}."
+    )

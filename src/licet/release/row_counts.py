@@ -1,9 +1,11 @@
-"""Repeats policies and grants in the log of a release's year, so that it contains all that the release's rows rest on.
+"""Repeats policies and grants in the log of a release's year, so that it contains all that the
+release's rows rest on.
 
-Each year has a log of its own. A policy version that was applied in an earlier year, or a grant (a person's yes to one
-question) that began then and has had no entry since, would be unknown to somebody who reads this year's log. Before a
-release is sealed, each of those that a row rests on therefore gets a leaf, once a year. That happens under the lock of
-the table or of the account, like any change of them: a withdrawal is either wholly before the leaf or wholly after it.
+Each year has a log of its own. A policy version that was applied in an earlier year, or a grant (a
+person's yes to one question) that began then and has had no entry since, would be unknown to
+somebody who reads this year's log. Before a release is sealed, each of those that a row rests on
+therefore gets a leaf, once a year. That happens under the lock of the table or of the account, like
+any change of them: a withdrawal is either wholly before the leaf or wholly after it.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ GRANTS_MAX = 500
 
 
 def tell(pool: Pool, release_id: UUID, question: str | None, year: int, at: datetime) -> int:
-    """Adds leaves for what the rows of a release rest on and the log of ``year`` lacks; returns the number of leaves.
+    """Adds leaves for what the rows of a release rest on and the log of ``year`` lacks; returns the
+    number of leaves.
 
     ``question`` is the one that covers the release's purpose.
     """
@@ -35,9 +38,11 @@ def tell(pool: Pool, release_id: UUID, question: str | None, year: int, at: date
                 return told
             rows = lock_accounts(tx, {account for account, _ in untold})
             leaves = [
-                _stands(rows[account], grant, at) for account, number in untold
-                for grant in rows[account].state.grants if grant.number == number
-            ]  # fmt: skip
+                _stands(rows[account], grant, at)
+                for account, number in untold
+                for grant in rows[account].state.grants
+                if grant.number == number
+            ]
             outbox.append(tx, leaves)
         told += len(leaves)
     return told
@@ -51,36 +56,48 @@ def _tell_policies(tx: Transaction, year: int, at: datetime) -> int:
         for number, sha256 in enumerate(one.sha256().hex() for one in known.versions)
         if sha256 not in told
     ]
-    outbox.append(tx, [Entry(told=EntryKind.policy_stands, occurred_at=at, facts=each) for each in facts])
+    outbox.append(
+        tx, [Entry(told=EntryKind.policy_stands, occurred_at=at, facts=each) for each in facts]
+    )
     return len(facts)
 
 
 def _stands(row: AccountRow, grant: Grant, at: datetime) -> Entry:
     facts: dict[str, str | int | bool | None] = {
-        "grant": grant.number, "version": row.state.answered(grant.question) or 0, "question": grant.question,
+        "grant": grant.number,
+        "version": row.state.answered(grant.question) or 0,
+        "question": grant.question,
         **outbox.scope_facts(grant.scope),
-    }  # fmt: skip
+    }
     moment = max(at, row.state.last_at)
-    return Entry(told=EntryKind.grant_stands, occurred_at=moment, account=row.account_id, facts=facts)
+    return Entry(
+        told=EntryKind.grant_stands, occurred_at=moment, account=row.account_id, facts=facts
+    )
 
 
 def _untold(tx: Transaction, release_id: UUID, question: str, year: int) -> list[tuple[UUID, int]]:
-    """The accounts of the rows, and the grants in force for their conversations, that have no leaf in ``year``."""
+    """The accounts of the rows, and the grants in force for their conversations, that have no leaf
+    in ``year``.
+    """
     return tx.execute(
         f"""SELECT DISTINCT g.account_id, g.grant_no
               FROM (SELECT r.account_id, coalesce(own.grant_no, project.grant_no, s.grant_no) AS grant_no
                       FROM release_rows r JOIN conversations c USING (account_id, conversation_id)
                       LEFT JOIN scoped_grants own ON own.account_id = c.account_id
-                            AND own.conversation_id = c.conversation_id AND own.question = %(question)s
+                            AND own.conversation_id = c.conversation_id
+                              AND own.question = %(question)s
                       LEFT JOIN scoped_grants project ON project.account_id = c.account_id
-                            AND project.project_id = c.project_id AND project.question = %(question)s
-                      LEFT JOIN standings s ON s.account_id = c.account_id AND s.question = %(question)s
+                            AND project.project_id = c.project_id
+                              AND project.question = %(question)s
+                      LEFT JOIN standings s ON s.account_id = c.account_id
+                        AND s.question = %(question)s
                      WHERE r.release_id = %(release)s) g
              WHERE g.grant_no IS NOT NULL
                AND NOT EXISTS (SELECT FROM outbox o
                                 WHERE o.account_id = g.account_id
                                   AND o.entry IN ('grant_begun', 'grant_affirmed', 'grant_stands')
-                                  AND o.payload::json ->> 'grant' = g.grant_no::text AND {outbox.OF_THE_YEAR})
+                                  AND o.payload::json ->> 'grant' = g.grant_no::text
+                                    AND {outbox.OF_THE_YEAR})
              LIMIT %(limit)s""",
         {"release": release_id, "question": question, "year": year, "limit": GRANTS_MAX},
     ).fetchall()

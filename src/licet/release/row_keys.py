@@ -1,15 +1,18 @@
-"""The key and the encryption of a row: no row key can be derived once the key of any of its segments is destroyed. A
-row key that was leased before and kept still opens its row.
+"""The key and the encryption of a row: no row key can be derived once the key of any of its
+segments is destroyed. A row key that was leased before and kept still opens its row.
 
-Key = HKDF-SHA256 (RFC 5869) with the 32-byte keys of the row's segments, one after another in the order of the row, as
-input; the release id as salt; row id and format version as info. No source key can be computed from it, and without all
-of the source keys it cannot be derived again. Sealed = version byte, nonce (12 bytes), AES-256-GCM ciphertext with its
-tag; associated data = release id, row id, version byte. Every field has a fixed length, so no two inputs give the same
-concatenation. Nonce = HMAC-SHA256(row key, plaintext), truncated (as the synthetic nonce of RFC 8452): equal rows seal
-equally, so a repeated build is byte-equal, and a different text never reuses a nonce. The nonce is not recomputed on
+Key = HKDF-SHA256 (RFC 5869) with the 32-byte keys of the row's segments, one after another in the
+order of the row, as input; the release id as salt; row id and format version as info. No source key
+can be computed from it, and without all of the source keys it cannot be derived again. Sealed =
+version byte, nonce (12 bytes), AES-256-GCM ciphertext with its tag; associated data = release id,
+row id, version byte. Every field has a fixed length, so no two inputs give the same concatenation.
+Nonce = HMAC-SHA256(row key, plaintext), truncated (as the synthetic nonce of RFC 8452): equal rows
+seal equally, so a repeated build is byte-equal, and a different text never reuses a nonce. The
+nonce is not recomputed on
 opening: the tag covers it.
 
-If opening fails, the key is wrong or the bytes were changed; AES-GCM cannot distinguish them, so it is denied.
+If opening fails, the key is wrong or the bytes were changed; AES-GCM cannot distinguish them, so it
+is denied.
 """
 
 from __future__ import annotations
@@ -55,7 +58,8 @@ def row_key(source_keys: Sequence[bytes], release_id: bytes, row_id: bytes) -> b
     if any(len(key) != KEY_BYTES for key in source_keys):
         raise BrokenError(f"a source key has `{KEY_BYTES}` bytes")
     _check_ids(release_id, row_id)
-    # RFC 5869 written out for one block: the library's HKDF object takes three times as long, for every row of a load
+    # RFC 5869 written out for one block: the library's HKDF object takes three times as long, for
+    # every row of a load
     extracted = hmac.digest(release_id, b"".join(source_keys), "sha256")
     return hmac.digest(extracted, row_id + SEALED_V1 + b"\x01", "sha256")
 
@@ -63,8 +67,9 @@ def row_key(source_keys: Sequence[bytes], release_id: bytes, row_id: bytes) -> b
 def seal_row(row: ReleaseRow, key: bytes, release_id: bytes) -> SealedRow:
     """``row`` sealed under its key. Its ``until`` in clear is the first instant of that day.
 
-    The exact instant is that of a person's last turn plus five years: in clear it would reveal when somebody wrote, and
-    link the rows of two releases. A day early is safe; a lease has the exact instant.
+    The exact instant is that of a person's last turn plus five years: in clear it would reveal when
+    somebody wrote, and link the rows of two releases. A day early is safe; a lease has the exact
+    instant.
     """
     _check_ids(release_id, row.row_id)
     if len(key) != KEY_BYTES:  # AESGCM would take 16 bytes and seal with AES-128
@@ -73,11 +78,14 @@ def seal_row(row: ReleaseRow, key: bytes, release_id: bytes) -> SealedRow:
     nonce = hmac.digest(key, plaintext, "sha256")[:NONCE_BYTES]
     ciphertext = AESGCM(key).encrypt(nonce, plaintext, release_id + row.row_id + SEALED_V1)
     until = datetime(row.until.year, row.until.month, row.until.day, tzinfo=UTC)
-    return SealedRow(row_id=row.row_id, ordinal=row.ordinal, until=until, sealed=SEALED_V1 + nonce + ciphertext)
+    return SealedRow(
+        row_id=row.row_id, ordinal=row.ordinal, until=until, sealed=SEALED_V1 + nonce + ciphertext
+    )
 
 
 class RowKeys:
-    """`row_key` and `row_id_of` for many rows of a release: what depends on the release alone is written once.
+    """`row_key` and `row_id_of` for many rows of a release: what depends on the release alone is
+    written once.
 
     HMAC of a few bytes by its definition (RFC 2104): the library's takes a third longer.
     """
@@ -89,7 +97,9 @@ class RowKeys:
 
     def key(self, source_keys: bytes, row_id: bytes) -> bytes:
         """The key of a row; ``source_keys`` are those of its segments, one behind another."""
-        extracted = sha256(self._outer + sha256(self._inner + source_keys).digest()).digest() + _PADDING
+        extracted = (
+            sha256(self._outer + sha256(self._inner + source_keys).digest()).digest() + _PADDING
+        )
         inner = sha256(extracted.translate(_INNER) + row_id + SEALED_V1 + b"\x01").digest()
         return sha256(extracted.translate(_OUTER) + inner).digest()
 
@@ -98,20 +108,26 @@ class RowKeys:
 
 
 def open_row(sealed: bytes, key: bytes, release_id: bytes, row_id: bytes) -> Payload:
-    """The content of a sealed row; DeniedError if the key does not open it, BrokenError if the bytes are not a sealed
-    row.
+    """The content of a sealed row; DeniedError if the key does not open it, BrokenError if the
+    bytes are not a sealed row.
     """
     if not sealed.startswith(SEALED_V1) or len(sealed) < _SEALED_BYTES_MIN:
         raise BrokenError(f"row `{row_id.hex()}` is not sealed in a known format")
     if len(key) != KEY_BYTES:
         raise BrokenError(f"a row key has `{KEY_BYTES}` bytes, not `{len(key)}`")
     try:
-        plaintext = AESGCM(key).decrypt(sealed[1:_TEXT_AT], sealed[_TEXT_AT:], release_id + row_id + SEALED_V1)
+        plaintext = AESGCM(key).decrypt(
+            sealed[1:_TEXT_AT], sealed[_TEXT_AT:], release_id + row_id + SEALED_V1
+        )
     except InvalidTag:
-        raise DeniedError(f"row `{row_id.hex()}` does not open: the key is wrong, or the bytes were changed") from None
+        raise DeniedError(
+            f"row `{row_id.hex()}` does not open: the key is wrong, or the bytes were changed"
+        ) from None
     return rows.decode(plaintext)
 
 
 def _check_ids(release_id: bytes, row_id: bytes) -> None:
     if len(release_id) != RELEASE_ID_BYTES or len(row_id) != ROW_ID_BYTES:
-        raise BrokenError(f"a release id has `{RELEASE_ID_BYTES}` bytes and a row id `{ROW_ID_BYTES}`")
+        raise BrokenError(
+            f"a release id has `{RELEASE_ID_BYTES}` bytes and a row id `{ROW_ID_BYTES}`"
+        )

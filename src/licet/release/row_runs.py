@@ -1,13 +1,15 @@
-"""What the rows of a release were made from, packed: a run is the rows of one account whose ordinals lie in one block.
+"""What the rows of a release were made from, packed: a run is the rows of one account whose
+ordinals lie in one block.
 
     ordinal of a row    the run's ``first`` + the first byte of its ``sources`` & 63
     sources             that byte, with 128 if the numbers after it have four bytes each and not one; then numbers:
                         how many keys; a key each: segment * 2 + (1 if the key is that of the safety copy);
                         then a source each: segment, origin (its place in the run's ``origins``), last turn, turns
 
-Invariants: a run never reaches over the end of its block of `BLOCK_ROWS` ordinals, so that the runs that hold an ordinal are
-found by the number of its block; it has the rows of one account. Keys and sources keep their order: a row's key is derived
-in it. Functions of the schema (``release_row_keys``, ``release_row_sources``) read the same bytes in SQL, and the view
+Invariants: a run never reaches over the end of its block of `BLOCK_ROWS` ordinals, so that the runs
+that hold an ordinal are found by the number of its block; it has the rows of one account. Keys and
+sources keep their order: a row's key is derived in it. Functions of the schema
+(``release_row_keys``, ``release_row_sources``) read the same bytes in SQL, and the view
 ``release_rows`` shows runs row by row.
 """
 
@@ -31,7 +33,9 @@ _KEY_PLACES = (CopyPlace.vault, CopyPlace.safety)
 
 
 class RowSource(msgspec.Struct, frozen=True, kw_only=True):
-    """Turns of one segment and one origin in a row; ``turn`` is the last of them, ``count`` how many."""
+    """Turns of one segment and one origin in a row; ``turn`` is the last of them, ``count`` how
+    many.
+    """
 
     segment: int
     origin: str
@@ -40,7 +44,9 @@ class RowSource(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RowSources(msgspec.Struct, frozen=True, kw_only=True):
-    """The sources of a row. ``keys`` are the (segment, place) pairs from whose keys its own is derived, in order."""
+    """The sources of a row. ``keys`` are the (segment, place) pairs from whose keys its own is
+    derived, in order.
+    """
 
     account: UUID
     conversation: UUID
@@ -62,7 +68,9 @@ class Run(NamedTuple):
 def runs(rows: Iterable[RowSources]) -> Iterator[Run]:
     """``rows`` in runs, in the order of their ordinals."""
     ordered = sorted(rows, key=lambda row: row.ordinal)
-    for (account, _), together in groupby(ordered, key=lambda row: (row.account, row.ordinal // BLOCK_ROWS)):
+    for (account, _), together in groupby(
+        ordered, key=lambda row: (row.account, row.ordinal // BLOCK_ROWS)
+    ):
         mine = list(together)
         first, origins = mine[0].ordinal, dict[str, int]()
         for row in mine:
@@ -72,29 +80,39 @@ def runs(rows: Iterable[RowSources]) -> Iterator[Run]:
         yield Run(account, first, ",".join(origins), [row.conversation for row in mine], packed)
 
 
-def unpacked(account: UUID, conversation: UUID, ordinal: int, origins: Sequence[str], packed: bytes) -> RowSources:
+def unpacked(
+    account: UUID, conversation: UUID, ordinal: int, origins: Sequence[str], packed: bytes
+) -> RowSources:
     """A row of a run, from what the view shows of it."""
     numbers: Sequence[int] = packed[1:]
     if packed[0] & _WIDE:
         numbers = struct.unpack(f">{len(numbers) // 4}i", packed[1:])
     begin = 1 + numbers[0]
     return RowSources(
-        account=account, conversation=conversation, ordinal=ordinal,
+        account=account,
+        conversation=conversation,
+        ordinal=ordinal,
         keys=tuple((number >> 1, _KEY_PLACES[number & 1]) for number in numbers[1:begin]),
         sources=tuple(
             RowSource(
-                segment=numbers[at], origin=origins[numbers[at + 1]], turn=numbers[at + 2], count=numbers[at + 3]
+                segment=numbers[at],
+                origin=origins[numbers[at + 1]],
+                turn=numbers[at + 2],
+                count=numbers[at + 3],
             )
             for at in range(begin, len(numbers), _SOURCE)
         ),
-    )  # fmt: skip
+    )
 
 
 def _packed(row: RowSources, place: int, origins: dict[str, int]) -> bytes:
     numbers = [len(row.keys)]
     for segment, where in row.keys:
         if where not in _KEY_PLACES:
-            raise BrokenError(f"the key of a row lies in the vault or in the safety copy, not in the place `{where}`")
+            raise BrokenError(
+                "the key of a row lies in the vault or in the safety copy, not in the "
+                f"place `{where}`"
+            )
         numbers.append(segment * 2 + _KEY_PLACES.index(where))
     for source in row.sources:
         numbers += source.segment, origins[source.origin], source.turn, source.count

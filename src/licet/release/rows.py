@@ -1,22 +1,23 @@
 """One row of a release: the messages a model may learn from, and the bytes that are sealed for it.
 
-Bytes of a row's plaintext: one version byte, then one zstd frame (with its content size, without a checksum: the seal
-is one) over MessagePack of ``{"kind", "messages", "sources"}``, keys in that order, then those of ``"gaps"``,
-``"results_left_out"``, ``"replaced"``, ``"surrogates"`` and ``"labels"`` that the row has. ``messages`` has the shape that
-OpenAI's chat format and TRL read, without absent fields, so that a trainer can take what a reader unpacks. ``gaps`` are the
-places of messages before which something was said that is not in the row; ``results_left_out`` are those of them at which
-nothing is missing but the results of the tools called just before, at least one a call. ``replaced`` counts what was
-replaced by kind, and ``surrogates`` is `surrogates_mark` of the key that surrogates were drawn with: both are for the
-release that carries the row on.
+Bytes of a row's plaintext: one version byte, then one zstd frame (with its content size, without a
+checksum: the seal is one) over MessagePack of ``{"kind", "messages", "sources"}``, keys in that
+order, then those of ``"gaps"``, ``"results_left_out"``, ``"replaced"``, ``"surrogates"`` and
+``"labels"`` that the row has. ``messages`` has the shape that OpenAI's chat format and TRL read,
+without absent fields, so that a trainer can take what a reader unpacks. ``gaps`` are the places of
+messages before which something was said that is not in the row; ``results_left_out`` are those of
+them at which nothing is missing but the results of the tools called just before, at least one a
+call. ``replaced`` counts what was replaced by kind, and ``surrogates`` is `surrogates_mark` of the
+key that surrogates were drawn with: both are for the release that carries the row on.
 
-The version is 5: versions 1 and 2 had no gaps, version 3 could not tell which of them a marker may fill, and version 4 had
-no instructions of the host, so they are not read. A version byte is never reused.
-The MessagePack is canonical; the frame is canonical for one zstd release, which is enough: another frame is another
-plaintext, and the seal then has another nonce.
+The version is 5: versions 1 and 2 had no gaps, version 3 could not tell which of them a marker may
+fill, and version 4 had no instructions of the host, so they are not read. A version byte is never
+reused. The MessagePack is canonical; the frame is canonical for one zstd release, which is enough:
+another frame is another plaintext, and the seal then has another nonce.
 
-Invariants: a row has the words of one account, so that one frame never compresses two authors together; its id
-(`row_id_of`) follows from its release and its ordinal, so that it tells nothing of either row and links no rows of two
-releases; ordinals are dense in the release as built.
+Invariants: a row has the words of one account, so that one frame never compresses two authors
+together; its id (`row_id_of`) follows from its release and its ordinal, so that it tells nothing of
+either row and links no rows of two releases; ordinals are dense in the release as built.
 ``repr`` is masked, as in every type that holds content.
 """
 
@@ -44,8 +45,9 @@ ROWS_MAX = 2**32
 MESSAGES_MAX = 100_000
 SOURCES_MAX = 10_000
 MARK_BYTES = 8
-# Level -1 leaves literals as they are. Rows are a few KiB, and building Huffman tables for each is most of the time of
-# reading one: level 3 made frames a quarter smaller and opened a row 1.5 times as slowly (bench/release_load.py).
+# Level -1 leaves literals as they are. Rows are a few KiB, and building Huffman tables for each is
+# most of the time of reading one: level 3 made frames a quarter smaller and opened a row 1.5 times
+# as slowly (bench/release_load.py).
 _LEVEL = -1
 
 
@@ -65,8 +67,9 @@ class RowCall(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RowMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """One turn as a trainer reads it, and as it is written. ``tool_call_id`` and ``name`` identify the call that a tool's
-    message answers; ``tools`` are, of the host's instructions, the tools that it offered, as JSON text.
+    """One turn as a trainer reads it, and as it is written. ``tool_call_id`` and ``name`` identify
+    the call that a tool's message answers; ``tools`` are, of the host's instructions, the tools
+    that it offered, as JSON text.
     """
 
     role: TurnRole
@@ -81,7 +84,9 @@ class RowMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
 
 
 class Quality(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Quality signals. Shares are of 1; if there is nothing to count they are 0, and ``alphabetic`` is 1."""
+    """Quality signals. Shares are of 1; if there is nothing to count they are 0, and ``alphabetic``
+    is 1.
+    """
 
     words: int
     word_letters: float  # the mean length of a word, in characters
@@ -94,9 +99,11 @@ class Quality(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Labels(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Properties of a row, for whoever mixes rows later: closed words and numbers, never text of the row.
+    """Properties of a row, for whoever mixes rows later: closed words and numbers, never text of
+    the row.
 
-    ``language`` is an ISO 639 code, ``und`` if unknown; ``scores`` are those of plugged-in scorers, by name.
+    ``language`` is an ISO 639 code, ``und`` if unknown; ``scores`` are those of plugged-in scorers,
+    by name.
     """
 
     split: str
@@ -128,9 +135,10 @@ class LabelsShape(TypedDict):
 
 
 class ReleaseRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row before it is sealed. ``sources`` counts the segments from whose keys its own key is derived; ``gaps`` are the
-    places of messages before which a turn of the conversation was left out, in order; ``results_left_out`` those of them at
-    which only the results of the calls just before are missing.
+    """A row before it is sealed. ``sources`` counts the segments from whose keys its own key is
+    derived; ``gaps`` are the places of messages before which a turn of the conversation was left
+    out, in order; ``results_left_out`` those of them at which only the results of the calls just
+    before are missing.
     """
 
     row_id: bytes
@@ -153,16 +161,26 @@ class ReleaseRow(msgspec.Struct, frozen=True, kw_only=True):
         if self.until.utcoffset() != timedelta(0):
             raise BrokenError(f"row `{self.ordinal}` has an end that is not in UTC")
         if not 1 <= len(self.messages) <= MESSAGES_MAX:
-            raise BrokenError(f"row `{self.ordinal}` has `{len(self.messages)}` messages, not 1 to `{MESSAGES_MAX}`")
+            raise BrokenError(
+                f"row `{self.ordinal}` has `{len(self.messages)}` messages, not 1 to "
+                f"`{MESSAGES_MAX}`"
+            )
         if not 1 <= self.sources <= SOURCES_MAX:
-            raise BrokenError(f"row `{self.ordinal}` has `{self.sources}` sources, not 1 to `{SOURCES_MAX}`")
+            raise BrokenError(
+                f"row `{self.ordinal}` has `{self.sources}` sources, not 1 to `{SOURCES_MAX}`"
+            )
         if self.gaps and not _are_places(self.gaps, len(self.messages)):
-            raise BrokenError(f"row `{self.ordinal}` has a gap before none of its messages, or twice")
+            raise BrokenError(
+                f"row `{self.ordinal}` has a gap before none of its messages, or twice"
+            )
         if not set(self.results_left_out) <= set(self.gaps):
             raise BrokenError(f"row `{self.ordinal}` has results left out where there is no gap")
 
     def __repr__(self) -> str:
-        return f"Row({self.ordinal}, {self.kind}, sealed, {len(self.messages)} messages, {self.sources} sources)"
+        return (
+            f"Row({self.ordinal}, {self.kind}, sealed, {len(self.messages)} messages, "
+            f"{self.sources} sources)"
+        )
 
 
 class FunctionShape(TypedDict):
@@ -193,7 +211,9 @@ class ConversationShape(TypedDict):
     results_left_out: NotRequired[list[int]]
 
 
-class Payload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class Payload(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """The content of a row's plaintext, with messages and labels as plain dictionaries."""
 
     kind: ConversationKind
@@ -206,7 +226,9 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     labels: LabelsShape | msgspec.UnsetType = msgspec.UNSET  # plain: a reader returns it as it is
 
     def __repr__(self) -> str:
-        return f"Payload({self.kind}, sealed, {len(self.messages)} messages, {self.sources} sources)"
+        return (
+            f"Payload({self.kind}, sealed, {len(self.messages)} messages, {self.sources} sources)"
+        )
 
 
 class _Contexts(threading.local):
@@ -224,17 +246,23 @@ _decode = msgspec.msgpack.Decoder(Payload).decode
 
 
 def surrogates_mark(release_id: bytes, key: bytes) -> bytes:
-    """What tells in one release whether surrogates were drawn with ``key``; it links no rows of two releases."""
+    """What tells in one release whether surrogates were drawn with ``key``; it links no rows of two
+    releases.
+    """
     return sha256(b"licet surrogates mark" + release_id + key).digest()[:MARK_BYTES]
 
 
 def row_id_of(release_id: bytes, ordinal: int) -> bytes:
-    """The id of a row: it says no more than the release and the ordinal, so that nobody has to keep it."""
+    """The id of a row: it says no more than the release and the ordinal, so that nobody has to keep
+    it.
+    """
     return sha256(b"licet row id" + release_id + ordinal.to_bytes(4, "big")).digest()[:ROW_ID_BYTES]
 
 
 def encode(row: ReleaseRow) -> bytes:
-    """The plaintext of ``row``, ready to be sealed; BrokenError above ``ROW_BYTES_MAX`` bytes before compression."""
+    """The plaintext of ``row``, ready to be sealed; BrokenError above ``ROW_BYTES_MAX`` bytes
+    before compression.
+    """
     try:
         packed = _encode(
             Payload(
@@ -251,7 +279,9 @@ def encode(row: ReleaseRow) -> bytes:
     except UnicodeEncodeError:  # half of a surrogate pair; the exception's cause has the text
         raise BrokenError(f"row `{row.ordinal}` has text that is not Unicode") from None
     if len(packed) > ROW_BYTES_MAX:
-        raise BrokenError(f"row `{row.ordinal}` has `{len(packed)}` bytes, more than `{ROW_BYTES_MAX}`")
+        raise BrokenError(
+            f"row `{row.ordinal}` has `{len(packed)}` bytes, more than `{ROW_BYTES_MAX}`"
+        )
     return PLAINTEXT_V5 + _contexts.compress(packed)
 
 
@@ -261,8 +291,8 @@ def decode(plaintext: bytes) -> Payload:
         raise BrokenError(f"unknown row plaintext `{plaintext[:1].hex()}`")
     frame = plaintext[1:]
     try:
-        # the size that a frame states is allocated before anything is read, so it is bounded first; a frame that
-        # states none is not decompressed
+        # the size that a frame states is allocated before anything is read, so it is bounded first;
+        # a frame that states none is not decompressed
         if _frame_content_size(frame) > ROW_BYTES_MAX:
             raise BrokenError(f"row plaintext claims more than `{ROW_BYTES_MAX}` bytes")
         payload = _decode(_contexts.decompress(frame))

@@ -1,8 +1,9 @@
 """The samples of a release in the database, and the opening of their rows under the live decision.
 
-A row is opened for a reader in the transaction that records the reading: who, whose content, and that it was to review
-a release. A row that may not be opened any more is out of reach, and nobody reads it. Signatures refer to a manifest
-and the statement of a closed sample; each has a leaf in the log with its number, without a name.
+A row is opened for a reader in the transaction that records the reading: who, whose content, and
+that it was to review a release. A row that may not be opened any more is out of reach, and nobody
+reads it. Signatures refer to a manifest and the statement of a closed sample; each has a leaf in
+the log with its number, without a name.
 """
 
 from __future__ import annotations
@@ -64,8 +65,9 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SampleRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of a sample. ``second`` is what another reader found, and who that was; None where nobody read it again. The
-    identities are those of the identity provider, with which they had signed in.
+    """A row of a sample. ``second`` is what another reader found, and who that was; None where
+    nobody read it again. The identities are those of the identity provider, with which they had
+    signed in.
     """
 
     ordinal: int
@@ -81,20 +83,29 @@ class SampleRow(msgspec.Struct, frozen=True, kw_only=True):
     def pair(self) -> tuple[ReviewFinding, ReviewFinding] | None:
         """Both findings, where two people have read it."""
         away = (None, ReviewFinding.out_of_reach)
-        if self.finding is None or self.second is None or self.finding in away or self.second in away:
+        if (
+            self.finding is None
+            or self.second is None
+            or self.finding in away
+            or self.second in away
+        ):
             return None
         return self.finding, self.second
 
     @property
     def stated(self) -> ReviewFinding | None:
-        """What is stated of it: what either reader found counts, and of two kinds the first reader's."""
+        """What is stated of it: what either reader found counts, and of two kinds the first
+        reader's.
+        """
         if self.pair is not None and self.finding is ReviewFinding.nothing:
             return self.second
         return self.finding
 
 
 class ReviewSignature(msgspec.Struct, frozen=True, kw_only=True):
-    """Who signed, where, and when. ``has_identity``: they had signed in with the identity provider."""
+    """Who signed, where, and when. ``has_identity``: they had signed in with the identity
+    provider.
+    """
 
     email: str
     via: str
@@ -113,7 +124,9 @@ class RowRead(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def lock(tx: Transaction, release_id: UUID) -> None:
-    """Lets one caller at a time draw, close or sign, because each depends on the state that the previous one left."""
+    """Lets one caller at a time draw, close or sign, because each depends on the state that the
+    previous one left.
+    """
     tx.execute("SELECT FROM releases WHERE release_id = %s FOR UPDATE", [release_id])
 
 
@@ -121,21 +134,38 @@ def lock(tx: Transaction, release_id: UUID) -> None:
 
 
 def draw(
-    tx: Transaction, keyring: Keyring, of: ReleaseCopy, policies: Policies, at: datetime, *, chance: int, by_risk: int
+    tx: Transaction,
+    keyring: Keyring,
+    of: ReleaseCopy,
+    policies: Policies,
+    at: datetime,
+    *,
+    chance: int,
+    by_risk: int,
 ) -> Review:
-    """A new sample: ``chance`` rows at random, then from the rest ``by_risk`` of the riskiest rows of some parts."""
+    """A new sample: ``chance`` rows at random, then from the rest ``by_risk`` of the riskiest rows
+    of some parts.
+    """
     random = Random(int.from_bytes(keyring.random(32)))  # noqa: S311 seeded with as much as it accepts
     drawn = dict.fromkeys(_by_chance(tx, keyring, of, policies, at, random, chance), DrawnBy.chance)
     risky = _by_risk(tx, keyring, of, policies, at, random, set(drawn), by_risk)
     drawn |= dict.fromkeys(risky, DrawnBy.risk)
     assert of.known.manifest_sha256 is not None
     review = Review(
-        review_id=uuid7(at, keyring.random(10)), release_id=of.known.release_id,
-        manifest_sha256=of.known.manifest_sha256, drawn_at=at, closed_at=None, stated=None, stated_sha256=None,
+        review_id=uuid7(at, keyring.random(10)),
+        release_id=of.known.release_id,
+        manifest_sha256=of.known.manifest_sha256,
+        drawn_at=at,
+        closed_at=None,
+        stated=None,
+        stated_sha256=None,
         bound_ppm=None,
-    )  # fmt: skip
+    )
     tx.execute(
-        "INSERT INTO reviews (review_id, release_id, manifest_sha256, drawn_at) VALUES (%s, %s, %s, %s)",
+        (
+            "INSERT INTO reviews (review_id, release_id, manifest_sha256, drawn_at) VALUES (%s, "
+            "%s, %s, %s)"
+        ),
         [review.review_id, review.release_id, review.manifest_sha256, at],
     )
     tx.cursor().executemany(
@@ -146,20 +176,34 @@ def draw(
 
 
 def _by_chance(
-    tx: Transaction, keyring: Keyring, of: ReleaseCopy, policies: Policies, at: datetime, random: Random, count: int
+    tx: Transaction,
+    keyring: Keyring,
+    of: ReleaseCopy,
+    policies: Policies,
+    at: datetime,
+    random: Random,
+    count: int,
 ) -> list[int]:
     """Rows that can be opened, each equally likely, in random order."""
     named, chosen = shuffled(random, registry.rows_end(tx, of.known.release_id)), list[int]()
-    while len(chosen) < count and (asked := [n for n, _ in zip(named, range(ASKED_MAX), strict=False)]):
+    while len(chosen) < count and (
+        asked := [n for n, _ in zip(named, range(ASKED_MAX), strict=False)]
+    ):
         usable = {row.ordinal for row in leased(tx, keyring, of.known, asked, policies, at)}
         chosen += [ordinal for ordinal in asked if ordinal in usable]
     return chosen[:count]
 
 
 def _by_risk(
-    tx: Transaction, keyring: Keyring, of: ReleaseCopy, policies: Policies, at: datetime, random: Random,
-    without: set[int], count: int,
-) -> list[int]:  # fmt: skip
+    tx: Transaction,
+    keyring: Keyring,
+    of: ReleaseCopy,
+    policies: Policies,
+    at: datetime,
+    random: Random,
+    without: set[int],
+    count: int,
+) -> list[int]:
     """The riskiest rows of some parts: a program opens them, and keeps only a number for each."""
     rows = scanned(tx, keyring, of, policies, at, random, without) if count else ()
     scores = {ordinal: risk(payload.messages) for ordinal, payload in rows}
@@ -167,11 +211,16 @@ def _by_risk(
 
 
 def scanned(
-    tx: Transaction, keyring: Keyring, of: ReleaseCopy, policies: Policies, at: datetime, random: Random,
+    tx: Transaction,
+    keyring: Keyring,
+    of: ReleaseCopy,
+    policies: Policies,
+    at: datetime,
+    random: Random,
     without: Collection[int] = (),
-) -> Iterator[tuple[int, Payload]]:  # fmt: skip
-    """At most `SCANNED_ROWS_MAX` rows of `SCANNED_PARTS_MAX` parts, of those that can be opened: for a program, which shows
-    nobody a text.
+) -> Iterator[tuple[int, Payload]]:
+    """At most `SCANNED_ROWS_MAX` rows of `SCANNED_PARTS_MAX` parts, of those that can be opened:
+    for a program, which shows nobody a text.
     """
     parts = random.sample(of.manifest.parts, min(SCANNED_PARTS_MAX, len(of.manifest.parts)))
     wanted = [
@@ -180,33 +229,54 @@ def scanned(
         for ordinal in range(part.first_ordinal, part.first_ordinal + part.rows)
         if ordinal not in without
     ]
-    drawn = sorted(random.sample(wanted, min(SCANNED_ROWS_MAX, len(wanted))))  # in order: a part is read a few times
+    # in order: a part is read a few times
+    drawn = sorted(random.sample(wanted, min(SCANNED_ROWS_MAX, len(wanted))))
     for start in range(0, len(drawn), ASKED_MAX):
-        yield from opened(of, leased(tx, keyring, of.known, drawn[start : start + ASKED_MAX], policies, at))
+        yield from opened(
+            of, leased(tx, keyring, of.known, drawn[start : start + ASKED_MAX], policies, at)
+        )
 
 
 def numbered(
-    tx: Transaction, keyring: Keyring, of: ReleaseCopy, policies: Policies, at: datetime, ordinals: Collection[int]
+    tx: Transaction,
+    keyring: Keyring,
+    of: ReleaseCopy,
+    policies: Policies,
+    at: datetime,
+    ordinals: Collection[int],
 ) -> Iterator[tuple[int, Payload]]:
     """The rows with these ordinals, of those that can be opened."""
     yield from opened(of, leased(tx, keyring, of.known, sorted(ordinals), policies, at))
 
 
 def opened(of: ReleaseCopy, rows: Collection[LeasedRow]) -> Iterator[tuple[int, Payload]]:
-    """The rows under their keys, from the folder; the hash of each part is checked before any of it is read."""
+    """The rows under their keys, from the folder; the hash of each part is checked before any of it
+    is read.
+    """
     keys = {row.ordinal: row.key for row in rows}
     for number, part in enumerate(of.manifest.parts):
         after = of.manifest.parts[number + 1 :][:1]
-        mine = {n for n in keys if part.first_ordinal <= n and not (after and n >= after[0].first_ordinal)}
+        mine = {
+            n
+            for n in keys
+            if part.first_ordinal <= n and not (after and n >= after[0].first_ordinal)
+        }
         if not mine:
             continue
         with purge.verified(of.folder, of.chain.states[part.file], part.file) as found:
             if found is None or found[0] is None:
-                raise BrokenError(f"part `{part.file}` is missing, or is not the file that the manifest names")
+                raise BrokenError(
+                    f"part `{part.file}` is missing, or is not the file that the manifest names"
+                )
             for group in groups(found[0]):
-                for ordinal, row_id, sealed in zip(group.ordinals, group.row_ids, group.sealed, strict=True):
+                for ordinal, row_id, sealed in zip(
+                    group.ordinals, group.row_ids, group.sealed, strict=True
+                ):
                     if ordinal in mine:
-                        yield ordinal, open_row(sealed, keys[ordinal], of.known.release_id.bytes, row_id)
+                        yield (
+                            ordinal,
+                            open_row(sealed, keys[ordinal], of.known.release_id.bytes, row_id),
+                        )
 
 
 # Reading
@@ -226,8 +296,9 @@ def newest(tx: Transaction, release_id: UUID, *, closed: bool) -> Review | None:
 
 
 class UnsignedRelease(msgspec.Struct, frozen=True, kw_only=True):
-    """A sealed release that too few people have signed. ``left`` rows of an open sample have no finding, None without one;
-    ``closed`` says that a sample was closed, and ``signatures`` are those under its newest statement that count.
+    """A sealed release that too few people have signed. ``left`` rows of an open sample have no
+    finding, None without one; ``closed`` says that a sample was closed, and ``signatures`` are
+    those under its newest statement that count.
     """
 
     release_id: UUID
@@ -238,51 +309,74 @@ class UnsignedRelease(msgspec.Struct, frozen=True, kw_only=True):
     signatures: int
 
 
-def unsigned(tx: Transaction, needed: int, limit: int, *, identities: bool) -> list[UnsignedRelease]:
-    """The sealed releases with fewer than ``needed`` signatures, or with a sample that is open; the newest first.
+def unsigned(
+    tx: Transaction, needed: int, limit: int, *, identities: bool
+) -> list[UnsignedRelease]:
+    """The sealed releases with fewer than ``needed`` signatures, or with a sample that is open; the
+    newest first.
 
-    ``identities``: a signature counts once for each identity of the identity provider, and not without one.
+    ``identities``: a signature counts once for each identity of the identity provider, and not
+    without one.
     """
     rows = tx.execute(
-        """SELECT r.release_id, r.name, r.sealed_at, o.left_rows, c.statement_sha256 IS NOT NULL, coalesce(s.count, 0)
+        """SELECT r.release_id, r.name, r.sealed_at, o.left_rows, c.statement_sha256 IS NOT NULL,
+             coalesce(s.count, 0)
              FROM releases r
              LEFT JOIN LATERAL (
-                 SELECT (SELECT count(*) FROM review_rows w WHERE w.review_id = v.review_id AND w.finding IS NULL) AS left_rows
-                   FROM reviews v WHERE v.release_id = r.release_id AND v.closed_at IS NULL) o ON true
+                 SELECT (SELECT count(*) FROM review_rows w WHERE w.review_id = v.review_id
+                   AND w.finding IS NULL) AS left_rows
+                   FROM reviews v WHERE v.release_id = r.release_id
+                     AND v.closed_at IS NULL) o ON true
              LEFT JOIN LATERAL (
-                 SELECT v.statement_sha256 FROM reviews v WHERE v.release_id = r.release_id AND v.closed_at IS NOT NULL
+                 SELECT v.statement_sha256 FROM reviews v WHERE v.release_id = r.release_id
+                   AND v.closed_at IS NOT NULL
                   ORDER BY v.drawn_at DESC, v.review_id DESC LIMIT 1) c ON true
              LEFT JOIN LATERAL (
-                 SELECT CASE WHEN %(identities)s THEN count(DISTINCT f.identity) ELSE count(*) END AS count FROM sign_offs f
-                  WHERE f.release_id = r.release_id AND f.statement_sha256 = c.statement_sha256) s ON true
-            WHERE r.state = 'sealed' AND (o.left_rows IS NOT NULL OR coalesce(s.count, 0) < %(needed)s)
+                 SELECT CASE WHEN %(identities)s THEN count(DISTINCT f.identity)
+                   ELSE count(*) END AS count FROM sign_offs f
+                  WHERE f.release_id = r.release_id
+                    AND f.statement_sha256 = c.statement_sha256) s ON true
+            WHERE r.state = 'sealed' AND (o.left_rows IS NOT NULL
+              OR coalesce(s.count, 0) < %(needed)s)
             ORDER BY r.sealed_at DESC, r.release_id LIMIT %(limit)s""",
         {"needed": needed, "limit": limit, "identities": identities},
     )
-    return [UnsignedRelease(**dict(zip(UnsignedRelease.__struct_fields__, row, strict=True))) for row in rows]
+    return [
+        UnsignedRelease(**dict(zip(UnsignedRelease.__struct_fields__, row, strict=True)))
+        for row in rows
+    ]
 
 
 def rows_of(tx: Transaction, review: Review) -> list[SampleRow]:
     rows = tx.execute(
-        """SELECT r.ordinal, r.drawn_by, r.finding, r.staff_id, r.identity, s.finding, s.staff_id, s.identity
+        """SELECT r.ordinal, r.drawn_by, r.finding, r.staff_id, r.identity, s.finding, s.staff_id,
+             s.identity
              FROM review_rows r LEFT JOIN second_findings s USING (review_id, ordinal)
             WHERE r.review_id = %s ORDER BY r.ordinal""",
         [review.review_id],
     )
     return [
         SampleRow(
-            ordinal=ordinal, drawn_by=DrawnBy(drawn_by), finding=ReviewFinding(finding) if finding else None, staff=staff,
-            identity=identity, second=ReviewFinding(second) if second else None, second_staff=second_staff,
+            ordinal=ordinal,
+            drawn_by=DrawnBy(drawn_by),
+            finding=ReviewFinding(finding) if finding else None,
+            staff=staff,
+            identity=identity,
+            second=ReviewFinding(second) if second else None,
+            second_staff=second_staff,
             second_identity=second_identity,
         )
         for ordinal, drawn_by, finding, staff, identity, second, second_staff, second_identity in rows
-    ]  # fmt: skip
+    ]
 
 
 _FIRST = """SELECT ordinal FROM review_rows WHERE review_id = %(review)s AND finding IS NULL
-    ORDER BY staff_id IS DISTINCT FROM %(staff)s, staff_id IS NOT NULL, ordinal LIMIT 1 FOR UPDATE SKIP LOCKED"""
-# Of rows that somebody else judged first: what this reader opened, then what nobody read a second time.
-_SECOND = """SELECT r.ordinal FROM review_rows r LEFT JOIN second_findings s USING (review_id, ordinal)
+    ORDER BY staff_id IS DISTINCT FROM %(staff)s, staff_id IS NOT NULL, ordinal LIMIT 1
+      FOR UPDATE SKIP LOCKED"""
+# Of rows that somebody else judged first: what this reader opened, then what nobody read a second
+# time.
+_SECOND = """SELECT r.ordinal FROM review_rows r LEFT
+   JOIN second_findings s USING (review_id, ordinal)
    WHERE r.review_id = %(review)s AND r.finding <> 'out_of_reach' AND r.staff_id <> %(staff)s
      AND (r.identity = %(identity)s) IS NOT TRUE
      AND (s.ordinal IS NULL OR (s.finding IS NULL AND s.staff_id = %(staff)s))
@@ -292,24 +386,41 @@ _JUDGED = {
                    %(finding)s, %(staff)s, %(identity)s, %(at)s)
                WHERE review_id = %(review)s AND ordinal = %(ordinal)s""",
     True: """INSERT INTO second_findings (review_id, ordinal, staff_id, identity, finding, read_at)
-             VALUES (%(review)s, %(ordinal)s, coalesce(%(staff)s, %(reader)s), %(identity)s, %(finding)s, %(at)s)
-             ON CONFLICT (review_id, ordinal) DO UPDATE SET (staff_id, identity, finding, read_at) = (
+             VALUES (%(review)s, %(ordinal)s, coalesce(%(staff)s, %(reader)s), %(identity)s,
+               %(finding)s, %(at)s)
+             ON CONFLICT (review_id, ordinal) DO UPDATE
+               SET (staff_id, identity, finding, read_at) = (
                  EXCLUDED.staff_id, EXCLUDED.identity, EXCLUDED.finding, EXCLUDED.read_at)""",
-}  # fmt: skip
+}
 
 
 def read_next(
-    tx: Transaction, keyring: Keyring, of: ReleaseCopy, review: Review, policies: Policies, at: datetime, *,
-    staff: UUID, identity: bytes | None, role: ReaderRole, random: Callable[[int], bytes], second: bool = False,
-) -> RowRead | None:  # fmt: skip
-    """The next row for a reader, recorded and opened: first one that they opened and did not judge, then one that
-    nobody opened, then one that somebody else left. None if every row has its finding or is out of reach.
+    tx: Transaction,
+    keyring: Keyring,
+    of: ReleaseCopy,
+    review: Review,
+    policies: Policies,
+    at: datetime,
+    *,
+    staff: UUID,
+    identity: bytes | None,
+    role: ReaderRole,
+    random: Callable[[int], bytes],
+    second: bool = False,
+) -> RowRead | None:
+    """The next row for a reader, recorded and opened: first one that they opened and did not judge,
+    then one that nobody opened, then one that somebody else left. None if every row has its finding
+    or is out of reach.
 
     ``second``: the next one that somebody else judged, to be judged again.
     """
     asked: dict[str, object] = {
-        "review": review.review_id, "staff": staff, "reader": staff, "identity": identity, "at": at
-    }  # fmt: skip
+        "review": review.review_id,
+        "staff": staff,
+        "reader": staff,
+        "identity": identity,
+        "at": at,
+    }
     while True:
         row = tx.execute(_SECOND if second else _FIRST, asked).fetchone()
         if row is None:
@@ -317,57 +428,94 @@ def read_next(
         ordinal = int(row[0])
         keys = leased(tx, keyring, of.known, [ordinal], policies, at)
         if not keys:
-            tx.execute(_JUDGED[second], {**asked, "ordinal": ordinal, "finding": "out_of_reach", "staff": None})
+            tx.execute(
+                _JUDGED[second],
+                {**asked, "ordinal": ordinal, "finding": "out_of_reach", "staff": None},
+            )
             continue
-        note_reading(tx, of, ordinal, f"review-{review.review_id.hex}", at, staff=staff, role=role, random=random)
+        note_reading(
+            tx,
+            of,
+            ordinal,
+            f"review-{review.review_id.hex}",
+            at,
+            staff=staff,
+            role=role,
+            random=random,
+        )
         tx.execute(_JUDGED[second], {**asked, "ordinal": ordinal, "finding": None})
         ((_, payload),) = opened(of, keys)
         return RowRead(ordinal=ordinal, payload=payload)
 
 
 def note_reading(
-    tx: Transaction, of: ReleaseCopy, ordinal: int, ticket: str, at: datetime, *, staff: UUID, role: ReaderRole,
+    tx: Transaction,
+    of: ReleaseCopy,
+    ordinal: int,
+    ticket: str,
+    at: datetime,
+    *,
+    staff: UUID,
+    role: ReaderRole,
     random: Callable[[int], bytes],
-) -> None:  # fmt: skip
+) -> None:
     """Records that a row is opened for a reader, in the transaction that opens it."""
     (source,) = registry.rows_at(tx, of.known.release_id, [ordinal])
     note = ReadNoted(
-        account=source.account, conversation=source.conversation, staff=staff, role=role, reason=RELEASE_REVIEW,
-        ticket=ticket, turns=sum(each.count for each in source.sources), at=at,
-    )  # fmt: skip
+        account=source.account,
+        conversation=source.conversation,
+        staff=staff,
+        role=role,
+        reason=RELEASE_REVIEW,
+        ticket=ticket,
+        turns=sum(each.count for each in source.sources),
+        at=at,
+    )
     staff_reads.record(tx, note, random)
 
 
 _FOUND = {
-    False: """UPDATE review_rows SET finding = %s WHERE review_id = %s AND ordinal = %s AND staff_id = %s
+    False: """UPDATE review_rows SET finding = %s WHERE review_id = %s AND ordinal = %s
+                 AND staff_id = %s
                  AND finding IS DISTINCT FROM 'out_of_reach' RETURNING ordinal""",
-    True: """UPDATE second_findings SET finding = %s WHERE review_id = %s AND ordinal = %s AND staff_id = %s
+    True: """UPDATE second_findings SET finding = %s WHERE review_id = %s AND ordinal = %s
+                AND staff_id = %s
                 AND finding IS DISTINCT FROM 'out_of_reach' RETURNING ordinal""",
 }
 _UNDONE = {
     False: """UPDATE review_rows SET finding = NULL WHERE review_id = %(review)s AND ordinal = (
-                  SELECT r.ordinal FROM review_rows r LEFT JOIN second_findings s USING (review_id, ordinal)
-                   WHERE r.review_id = %(review)s AND r.staff_id = %(staff)s AND r.finding <> 'out_of_reach'
+                  SELECT r.ordinal FROM review_rows r LEFT
+                    JOIN second_findings s USING (review_id, ordinal)
+                   WHERE r.review_id = %(review)s AND r.staff_id = %(staff)s
+                     AND r.finding <> 'out_of_reach'
                      AND s.ordinal IS NULL ORDER BY r.read_at DESC, r.ordinal DESC LIMIT 1)
               RETURNING ordinal""",
     True: """UPDATE second_findings SET finding = NULL WHERE review_id = %(review)s AND ordinal = (
                  SELECT s.ordinal FROM second_findings s
-                  WHERE s.review_id = %(review)s AND s.staff_id = %(staff)s AND s.finding <> 'out_of_reach'
+                  WHERE s.review_id = %(review)s AND s.staff_id = %(staff)s
+                    AND s.finding <> 'out_of_reach'
                   ORDER BY s.read_at DESC, s.ordinal DESC LIMIT 1)
              RETURNING ordinal""",
 }
 
 
 def found(
-    tx: Transaction, review: Review, ordinal: int, finding: ReviewFinding, staff: UUID, *, second: bool = False
-) -> bool:  # fmt: skip
+    tx: Transaction,
+    review: Review,
+    ordinal: int,
+    finding: ReviewFinding,
+    staff: UUID,
+    *,
+    second: bool = False,
+) -> bool:
     """Records the finding of the row that the reader opened last; False if they did not open it."""
     row = tx.execute(_FOUND[second], [finding.value, review.review_id, ordinal, staff]).fetchone()
     return row is not None
 
 
 def undo(tx: Transaction, review: Review, staff: UUID, *, second: bool = False) -> int | None:
-    """Takes the newest finding of a reader back, so that its row is their next one; its ordinal, None where there is none.
+    """Takes the newest finding of a reader back, so that its row is their next one; its ordinal,
+    None where there is none.
 
     A row that a second reader has opened since keeps its first finding: theirs is given beside it.
     """
@@ -384,9 +532,13 @@ def close(tx: Transaction, review: Review, stated: StatedReview, at: datetime) -
         [at, stated.jws, bytes.fromhex(stated.sha256), said.bound.ppm, review.review_id],
     )
     facts: dict[str, str | int | bool | None] = {
-        "release": review.release_id.hex, "manifest_sha256": review.manifest_sha256.hex(), "sha256": stated.sha256,
-        "rows": said.read, "findings": said.found, "bound_ppm": said.bound.ppm,
-    }  # fmt: skip
+        "release": review.release_id.hex,
+        "manifest_sha256": review.manifest_sha256.hex(),
+        "sha256": stated.sha256,
+        "rows": said.read,
+        "findings": said.found,
+        "bound_ppm": said.bound.ppm,
+    }
     outbox.append(tx, [Entry(told=EntryKind.release_reviewed, occurred_at=at, facts=facts)])
 
 
@@ -402,14 +554,18 @@ def signatures(tx: Transaction, review: Review) -> list[ReviewSignature]:
     ).fetchall()
     emails = sessions.addresses(tx, [staff for staff, *_ in rows])
     signed = [
-        ReviewSignature(email=emails[staff], via=via, signed_at=signed_at, has_identity=has_identity)
+        ReviewSignature(
+            email=emails[staff], via=via, signed_at=signed_at, has_identity=has_identity
+        )
         for staff, via, signed_at, has_identity in rows
     ]
     return sorted(signed, key=lambda one: (one.signed_at, one.email))
 
 
 def signing_identities(tx: Transaction, review: Review) -> dict[UUID, bytes | None]:
-    """Of each who signed with this closed sample, the identity of the identity provider with which they did."""
+    """Of each who signed with this closed sample, the identity of the identity provider with which
+    they did.
+    """
     rows = tx.execute(
         "SELECT staff_id, identity FROM sign_offs WHERE release_id = %s AND statement_sha256 = %s",
         [review.release_id, review.stated_sha256],
@@ -417,11 +573,14 @@ def signing_identities(tx: Transaction, review: Review) -> dict[UUID, bytes | No
     return dict(rows.fetchall())
 
 
-def sign(tx: Transaction, review: Review, staff: UUID, via: str, now: datetime, *, identity: bytes | None) -> bool:
-    """Adds a signature for a release and a closed sample, with its leaf; False if they have signed it already.
+def sign(
+    tx: Transaction, review: Review, staff: UUID, via: str, now: datetime, *, identity: bytes | None
+) -> bool:
+    """Adds a signature for a release and a closed sample, with its leaf; False if they have signed
+    it already.
 
-    Who signed without an identity, and signs again with one, has the identity on record: no second leaf.
-    The caller holds the `lock`, so that signatures are numbered in order.
+    Who signed without an identity, and signs again with one, has the identity on record: no second
+    leaf. The caller holds the `lock`, so that signatures are numbered in order.
     """
     assert review.stated_sha256 is not None
     signed = signing_identities(tx, review)
@@ -436,14 +595,25 @@ def sign(tx: Transaction, review: Review, staff: UUID, via: str, now: datetime, 
         return row is not None
     number = len(signed) + 1
     tx.execute(
-        """INSERT INTO sign_offs (release_id, staff_id, via, identity, manifest_sha256, statement_sha256, signed_at)
+        """INSERT INTO sign_offs (release_id, staff_id, via, identity, manifest_sha256,
+           statement_sha256, signed_at)
            VALUES (%s, %s, %s, %s, %s, %s, %s)""",
-        [review.release_id, staff, via, identity, review.manifest_sha256, review.stated_sha256, now],
+        [
+            review.release_id,
+            staff,
+            via,
+            identity,
+            review.manifest_sha256,
+            review.stated_sha256,
+            now,
+        ],
     )
     facts: dict[str, str | int | bool | None] = {
-        "release": review.release_id.hex, "manifest_sha256": review.manifest_sha256.hex(),
-        "review_sha256": review.stated_sha256.hex(), "signature": number,
-    }  # fmt: skip
+        "release": review.release_id.hex,
+        "manifest_sha256": review.manifest_sha256.hex(),
+        "review_sha256": review.stated_sha256.hex(),
+        "signature": number,
+    }
     outbox.append(tx, [Entry(told=EntryKind.release_signed, occurred_at=now, facts=facts)])
     return True
 
@@ -453,5 +623,5 @@ def is_stated(tx: Transaction, release_id: UUID, jws: str) -> bool:
     digest = sha256(jws.encode()).digest()
     row = tx.execute(
         "SELECT FROM reviews WHERE release_id = %s AND statement_sha256 = %s", [release_id, digest]
-    ).fetchone()  # fmt: skip
+    ).fetchone()
     return row is not None

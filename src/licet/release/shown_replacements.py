@@ -1,7 +1,7 @@
 """Replaced names that readers saw beside the text before, and their marks that one was no name.
 
-Invariants: a row of the table holds a number and a kind, and no text. Only the reader who was last shown a place marks it.
-A mark changes no release and teaches nothing: it is counted.
+Invariants: a row of the table holds a number and a kind, and no text. Only the reader who was last
+shown a place marks it. A mark changes no release and teaches nothing: it is counted.
 """
 
 from __future__ import annotations
@@ -19,14 +19,18 @@ KINDS = frozenset({"person", "address", "place", "organisation"})  # that the ta
 
 
 class PlaceRef(NamedTuple):
-    """A replaced name of a release: the ordinal of its row, and its place among those of the row, counted from 0."""
+    """A replaced name of a release: the ordinal of its row, and its place among those of the row,
+    counted from 0.
+    """
 
     row: int
     place: int
 
 
 class MarkCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """How many replaced names of a release readers were ``shown``, and how many of them they marked as ``no_name``."""
+    """How many replaced names of a release readers were ``shown``, and how many of them they marked
+    as ``no_name``.
+    """
 
     shown: int = 0
     no_name: int = 0
@@ -37,28 +41,47 @@ _NOTE = """INSERT INTO shown_replacements (release_id, ordinal, place, kind, sta
            ON CONFLICT (release_id, ordinal, place)
               DO UPDATE SET staff_id = excluded.staff_id, shown_at = excluded.shown_at"""
 _MARK = """UPDATE shown_replacements SET no_name_at = %s
-            WHERE release_id = %s AND ordinal = %s AND place = %s AND staff_id = %s RETURNING place"""
-_COUNTS = "SELECT kind, count(*), count(no_name_at) FROM shown_replacements WHERE release_id = %s GROUP BY kind"
+            WHERE release_id = %s AND ordinal = %s AND place = %s AND staff_id = %s
+              RETURNING place"""
+_COUNTS = (
+    "SELECT kind, count(*), count(no_name_at) FROM shown_replacements WHERE release_id = %s "
+    "GROUP BY kind"
+)
 
 
 def note_shown(
-    tx: Transaction, release: UUID, places: Iterable[tuple[PlaceRef, str]], *, staff: UUID, at: datetime
+    tx: Transaction,
+    release: UUID,
+    places: Iterable[tuple[PlaceRef, str]],
+    *,
+    staff: UUID,
+    at: datetime,
 ) -> None:
-    """Records places, each with its kind, that a reader is shown, in the transaction that opens them."""
+    """Records places, each with its kind, that a reader is shown, in the transaction that opens
+    them.
+    """
     values = [(release, *ref, kind, staff, at) for ref, kind in places]
     with tx.cursor() as cursor:
         cursor.executemany(_NOTE, values)
 
 
-def mark(tx: Transaction, release: UUID, ref: PlaceRef, *, staff: UUID, at: datetime | None) -> bool:
-    """Marks a place as no name, or takes the mark back where ``at`` is None; False for one that the reader was not shown."""
+def mark(
+    tx: Transaction, release: UUID, ref: PlaceRef, *, staff: UUID, at: datetime | None
+) -> bool:
+    """Marks a place as no name, or takes the mark back where ``at`` is None; False for one that the
+    reader was not shown.
+    """
     return tx.execute(_MARK, [at, release, *ref, staff]).fetchone() is not None
 
 
 def marked(tx: Transaction, release: UUID) -> set[PlaceRef]:
     """The places of a release that are marked as no name."""
     found = tx.execute(
-        "SELECT ordinal, place FROM shown_replacements WHERE release_id = %s AND no_name_at IS NOT NULL", [release]
+        (
+            "SELECT ordinal, place FROM shown_replacements WHERE release_id = %s AND no_name_at "
+            "IS NOT NULL"
+        ),
+        [release],
     ).fetchall()
     return {PlaceRef(*one) for one in found}
 
@@ -66,4 +89,6 @@ def marked(tx: Transaction, release: UUID) -> set[PlaceRef]:
 def counts(tx: Transaction, release: UUID) -> Mapping[str, MarkCounts]:
     """How many places of a release were shown and marked, by kind."""
     found = tx.execute(_COUNTS, [release]).fetchall()
-    return {kind: MarkCounts(shown=shown, no_name=no_name) for kind, shown, no_name in sorted(found)}
+    return {
+        kind: MarkCounts(shown=shown, no_name=no_name) for kind, shown, no_name in sorted(found)
+    }

@@ -1,11 +1,12 @@
 """People review a sample of a release, and two of them sign it off.
 
-A reader is a member of staff with a suitable role. Each row that they open is recorded with the reason
-`release_review`, and its person sees that. The findings are stated, signed with the key of the log, beside the sealed
-manifest, which never changes. Signing first verifies the whole folder: a release that fails a check cannot be signed,
-nor one whose sample is not closed. A release is signed off when `SIGNATURES_NEEDED` addresses of staff have signed its
-newest statement. That they are two people is confirmed only by two identities of the identity provider
-(`access.identities`); an installation may ask for that.
+A reader is a member of staff with a suitable role. Each row that they open is recorded with the
+reason `release_review`, and its person sees that. The findings are stated, signed with the key of
+the log, beside the sealed manifest, which never changes. Signing first verifies the whole folder: a
+release that fails a check cannot be signed, nor one whose sample is not closed. A release is signed
+off when `SIGNATURES_NEEDED` addresses of staff have signed its newest statement. That they are two
+people is confirmed only by two identities of the identity provider (`access.identities`); an
+installation may ask for that.
 """
 
 from __future__ import annotations
@@ -38,9 +39,11 @@ SIGNERS = frozenset({"owner", "privacy_officer", "curator"})
 
 
 class StaffMember(msgspec.Struct, frozen=True, kw_only=True):
-    """The acting member of staff, with their roles and the channel: `console`, which knows who is signed in, or `cli`.
+    """The acting member of staff, with their roles and the channel: `console`, which knows who is
+    signed in, or `cli`.
 
-    ``identity``: of the identity provider (`access.identities`); None with a link and on the command line.
+    ``identity``: of the identity provider (`access.identities`); None with a link and on the
+    command line.
     """
 
     staff_id: UUID
@@ -59,9 +62,9 @@ class Disagreement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Agreement(msgspec.Struct, frozen=True, kw_only=True):
-    """How far two readers agree, over the ``rows`` that both have read; of ``rows_confirmed`` they are two identities of the
-    identity provider. ``alpha`` is Krippendorff's, for whether a row holds something at all; None where every finding is the
-    same.
+    """How far two readers agree, over the ``rows`` that both have read; of ``rows_confirmed`` they
+    are two identities of the identity provider. ``alpha`` is Krippendorff's, for whether a row
+    holds something at all; None where every finding is the same.
     """
 
     rows: int
@@ -73,7 +76,8 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
 class SampleSeen(msgspec.Struct, frozen=True, kw_only=True):
     """The state of an open sample: rows drawn, rows with a finding, and rows left.
 
-    ``bound`` is that of the rows drawn by chance; unread are those that nobody has read yet, or can read any more.
+    ``bound`` is that of the rows drawn by chance; unread are those that nobody has read yet, or can
+    read any more.
     """
 
     drawn: int
@@ -84,8 +88,9 @@ class SampleSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReleaseStanding(msgspec.Struct, frozen=True, kw_only=True):
-    """What was done to a release since its seal. ``statement`` is that of the newest closed sample, ``says`` its bound
-    as text; ``rows_dead`` wait for a purge, None if nobody counted them. ``measurement`` is the newest.
+    """What was done to a release since its seal. ``statement`` is that of the newest closed sample,
+    ``says`` its bound as text; ``rows_dead`` wait for a purge, None if nobody counted them.
+    ``measurement`` is the newest.
     ``second_identity``: two identities of the identity provider are among those who signed.
     """
 
@@ -108,7 +113,9 @@ class ReleaseStanding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RowShown(msgspec.Struct, frozen=True, kw_only=True):
-    """A row that was opened for a reader; how many of the rows ``drawn`` are left, this one included."""
+    """A row that was opened for a reader; how many of the rows ``drawn`` are left, this one
+    included.
+    """
 
     ordinal: int
     left: int
@@ -120,13 +127,17 @@ class RowShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def member(here: Installation, email: str) -> StaffMember:
-    """A member of staff by their address, with the roles given here; NotFoundError for an unknown address."""
+    """A member of staff by their address, with the roles given here; NotFoundError for an unknown
+    address.
+    """
     with transaction(here.pool) as tx:
         known = sessions.find_staff(tx, email)
     if known is None:
         raise NotFoundError(f"no member of staff `{email}`", "`licet staff add` adds one")
     staff, roles = known
-    return StaffMember(staff_id=staff, email=staff_address(email), roles=frozenset(roles), via="cli")
+    return StaffMember(
+        staff_id=staff, email=staff_address(email), roles=frozenset(roles), via="cli"
+    )
 
 
 def place(here: Installation, name: str) -> ReleaseCopy:
@@ -134,16 +145,25 @@ def place(here: Installation, name: str) -> ReleaseCopy:
     folder, known = find_release(here, name)
     promised, sha256 = manifest.read(folder)
     if known.state != "sealed" or known.manifest_sha256 is None:
-        raise RefusedError(f"release `{known.name}` was never sealed", "build it again", because="not_sealed")
+        raise RefusedError(
+            f"release `{known.name}` was never sealed", "build it again", because="not_sealed"
+        )
     if known.manifest_sha256.hex() != sha256:
-        raise RefusedError(f"the manifest in `{folder}` is not the one that was sealed", because="not_sealed")
+        raise RefusedError(
+            f"the manifest in `{folder}` is not the one that was sealed", because="not_sealed"
+        )
     return ReleaseCopy(
-        known=known, folder=folder, manifest=promised, chain=purge.read(folder, promised, sha256, log_key(here))
+        known=known,
+        folder=folder,
+        manifest=promised,
+        chain=purge.read(folder, promised, sha256, log_key(here)),
     )
 
 
 def unsigned(tx: Transaction, limit: int, *, identities: bool) -> list[UnsignedRelease]:
-    """The newest ``limit`` sealed releases that are not signed off; with ``identities`` two links sign nothing off."""
+    """The newest ``limit`` sealed releases that are not signed off; with ``identities`` two links
+    sign nothing off.
+    """
     return sample.unsigned(tx, SIGNATURES_NEEDED, limit, identities=identities)
 
 
@@ -152,25 +172,32 @@ def unsigned(tx: Transaction, limit: int, *, identities: bool) -> list[UnsignedR
 
 def draw(
     here: Installation, name: str, *, chance: int = CHANCE_ROWS, by_risk: int = RISK_ROWS
-) -> ReleaseStanding:  # fmt: skip
+) -> ReleaseStanding:
     """Draws a sample; RefusedError while another of the release is open."""
     if not (1 <= chance <= SAMPLE_ROWS_MAX and 0 <= by_risk <= SAMPLE_ROWS_MAX):
-        raise UsageError(f"a sample has from 1 to {SAMPLE_ROWS_MAX} rows by chance, and as many by risk at most")
+        raise UsageError(
+            f"a sample has from 1 to {SAMPLE_ROWS_MAX} rows by chance, and as many by risk at most"
+        )
     of, known = place(here, name), policies(here)
     with transaction(here.pool) as tx:
         sample.lock(tx, of.known.release_id)
         if sample.newest(tx, of.known.release_id, closed=False) is not None:
             raise RefusedError(
-                f"a sample of release `{of.known.name}` is open", "finish reading it first", because="exists"
+                f"a sample of release `{of.known.name}` is open",
+                "finish reading it first",
+                because="exists",
             )
         sample.draw(tx, here.keyring, of, known, here.clock(), chance=chance, by_risk=by_risk)
     return standing(here, name)
 
 
-def read_next(here: Installation, name: str, reader: StaffMember, *, second: bool = False) -> RowShown | None:
+def read_next(
+    here: Installation, name: str, reader: StaffMember, *, second: bool = False
+) -> RowShown | None:
     """Opens the next row of the open sample for a reader, and records that; None if none is left.
 
-    ``second``: the next row that somebody else judged and nobody twice. What they found is not told.
+    ``second``: the next row that somebody else judged and nobody twice. What they found is not
+    told.
     """
     role = reader_role(reader)
     if second:
@@ -179,27 +206,44 @@ def read_next(here: Installation, name: str, reader: StaffMember, *, second: boo
     with transaction(here.pool) as tx:
         drawn = _open(tx, of)
         read = sample.read_next(
-            tx, here.keyring, of, drawn, known, here.clock(), staff=reader.staff_id, identity=reader.identity,
-            role=role, random=here.keyring.random, second=second,
-        )  # fmt: skip
+            tx,
+            here.keyring,
+            of,
+            drawn,
+            known,
+            here.clock(),
+            staff=reader.staff_id,
+            identity=reader.identity,
+            role=role,
+            random=here.keyring.random,
+            second=second,
+        )
         rows = sample.rows_of(tx, drawn)
     left = seconds_left(rows, reader) if second else sum(row.finding is None for row in rows)
-    return RowShown(ordinal=read.ordinal, left=left, drawn=len(rows), messages=read.payload.messages) if read else None
+    return (
+        RowShown(ordinal=read.ordinal, left=left, drawn=len(rows), messages=read.payload.messages)
+        if read
+        else None
+    )
 
 
 def seconds_left(rows: Sequence[SampleRow], reader: StaffMember) -> int:
     """How many rows this reader may judge as the second one."""
     away = (None, ReviewFinding.out_of_reach)
     return sum(
-        row.finding not in away and row.staff != reader.staff_id
+        row.finding not in away
+        and row.staff != reader.staff_id
         and (row.identity is None or row.identity != reader.identity)
-        and row.second is None and row.second_staff in (None, reader.staff_id)
+        and row.second is None
+        and row.second_staff in (None, reader.staff_id)
         for row in rows
-    )  # fmt: skip
+    )
 
 
 def rows_for_second(here: Installation, name: str, reader: StaffMember) -> int:
-    """How many rows of the open sample this reader may judge as the second one; 0 where none is open."""
+    """How many rows of the open sample this reader may judge as the second one; 0 where none is
+    open.
+    """
     of = place(here, name)
     with transaction(here.pool) as tx:
         drawn = sample.newest(tx, of.known.release_id, closed=False)
@@ -207,7 +251,8 @@ def rows_for_second(here: Installation, name: str, reader: StaffMember) -> int:
 
 
 def undo(here: Installation, name: str, reader: StaffMember, *, second: bool = False) -> int:
-    """Takes the newest finding of a reader back, and returns its row, which is the next that they are given.
+    """Takes the newest finding of a reader back, and returns its row, which is the next that they
+    are given.
 
     RefusedError where there is none to take back.
     """
@@ -221,9 +266,17 @@ def undo(here: Installation, name: str, reader: StaffMember, *, second: bool = F
 
 
 def found(
-    here: Installation, name: str, reader: StaffMember, ordinal: int, finding: ReviewFinding, *, second: bool = False
-) -> SampleSeen:  # fmt: skip
-    """Records the finding of a row that the reader opened; RefusedError for one that they did not open."""
+    here: Installation,
+    name: str,
+    reader: StaffMember,
+    ordinal: int,
+    finding: ReviewFinding,
+    *,
+    second: bool = False,
+) -> SampleSeen:
+    """Records the finding of a row that the reader opened; RefusedError for one that they did not
+    open.
+    """
     reader_role(reader)
     if finding is ReviewFinding.out_of_reach:
         raise UsageError("a reader cannot record the finding `out_of_reach`")
@@ -232,14 +285,16 @@ def found(
         drawn = _open(tx, of)
         if not sample.found(tx, drawn, ordinal, finding, reader.staff_id, second=second):
             raise RefusedError(
-                f"row `{ordinal}` is not the one that `{reader.email}` opened last", "open it first", because="not_read"
+                f"row `{ordinal}` is not the one that `{reader.email}` opened last",
+                "open it first",
+                because="not_read",
             )
         return _seen(tx, drawn)
 
 
 def close(here: Installation, name: str) -> ReleaseStanding:
-    """Closes an open sample: writes its signed statement beside the manifest. Without an open one, it writes the newest
-    again.
+    """Closes an open sample: writes its signed statement beside the manifest. Without an open one,
+    it writes the newest again.
     """
     of = place(here, name)
     with transaction(here.pool) as tx:
@@ -247,11 +302,14 @@ def close(here: Installation, name: str) -> ReleaseStanding:
         drawn = sample.newest(tx, of.known.release_id, closed=False)
         if drawn is not None:
             _state(here, tx, of, drawn)
-    with transaction(here.pool) as tx:  # after the commit, so that a file never states what the database does not have
+    # after the commit, so that a file never states what the database does not have
+    with transaction(here.pool) as tx:
         sample.lock(tx, of.known.release_id)
         newest = sample.newest(tx, of.known.release_id, closed=True)
         if newest is None or newest.stated is None:
-            raise NotFoundError(f"no sample of release `{of.known.name}` was drawn", "`licet review` draws one")
+            raise NotFoundError(
+                f"no sample of release `{of.known.name}` was drawn", "`licet review` draws one"
+            )
         stated = review.SIGNED.decode(review.SIGNED.encode(newest.stated))
         with homes.changing(here, of.known, of.folder):
             review.SIGNED.write(of.folder, stated.jws)
@@ -263,12 +321,19 @@ def _state(here: Installation, tx: Transaction, of: ReleaseCopy, drawn: Review) 
     rows, at = sample.rows_of(tx, drawn), max(here.clock(), drawn.drawn_at)
     results = [(row.drawn_by, row.stated) for row in rows if row.stated is not None]
     if left := len(rows) - len(results):
-        raise RefusedError(f"`{left}` rows of the sample have no finding yet", "read them first", because="open")
+        raise RefusedError(
+            f"`{left}` rows of the sample have no finding yet", "read them first", because="open"
+        )
     readers = len({staff for row in rows for staff in _readers_of(row)} - {None})
     said = review.state(
-        release=of.manifest.release, manifest_sha256=drawn.manifest_sha256.hex(), review=drawn.review_id.hex,
-        drawn_at=drawn.drawn_at, closed_at=at, rows=results, readers=readers,
-    )  # fmt: skip
+        release=of.manifest.release,
+        manifest_sha256=drawn.manifest_sha256.hex(),
+        review=drawn.review_id.hex,
+        drawn_at=drawn.drawn_at,
+        closed_at=at,
+        rows=results,
+        readers=readers,
+    )
     jws = signed(said.payload(), here.keyring.log_seed(tx), review.SIGNED.typ)
     sample.close(tx, drawn, StatedReview(statement=said, jws=jws), at)
 
@@ -277,7 +342,8 @@ def reader_role(reader: StaffMember) -> ReaderRole:
     """As what somebody reads rows; DeniedError for one who may not."""
     if not reader.roles & READERS:
         raise DeniedError(
-            f"`{reader.email}` may not read rows", f"readers have the role {' or '.join(sorted(READERS))}"
+            f"`{reader.email}` may not read rows",
+            f"readers have the role {' or '.join(sorted(READERS))}",
         )
     return ReaderRole.privacy_officer if "privacy_officer" in reader.roles else ReaderRole.reviewer
 
@@ -302,39 +368,61 @@ def _seen(tx: Transaction, drawn: Review) -> SampleSeen:
     read = [found for found in chance if found not in (None, ReviewFinding.out_of_reach)]
     holds = sum(found is not ReviewFinding.nothing for found in read)
     return SampleSeen(
-        drawn=len(rows), done=done, left=len(rows) - done,
-        bound=review.bound(holds, len(read), len(chance) - len(read)), agreement=_agreement(rows),
-    )  # fmt: skip
+        drawn=len(rows),
+        done=done,
+        left=len(rows) - done,
+        bound=review.bound(holds, len(read), len(chance) - len(read)),
+        agreement=_agreement(rows),
+    )
 
 
 def _agreement(rows: Sequence[SampleRow]) -> Agreement:
     pairs = [(row.ordinal, *row.pair) for row in rows if row.pair is not None]
-    confirmed = [row for row in rows if row.pair and identities.are_two((row.identity, row.second_identity))]
-    words = [tuple("nothing" if one is ReviewFinding.nothing else "something" for one in pair) for _, *pair in pairs]
-    apart = (Disagreement(row=row, first=one, second=other) for row, one, other in pairs if one is not other)
+    confirmed = [
+        row for row in rows if row.pair and identities.are_two((row.identity, row.second_identity))
+    ]
+    words = [
+        tuple("nothing" if one is ReviewFinding.nothing else "something" for one in pair)
+        for _, *pair in pairs
+    ]
+    apart = (
+        Disagreement(row=row, first=one, second=other)
+        for row, one, other in pairs
+        if one is not other
+    )
     return Agreement(
-        rows=len(pairs), rows_confirmed=len(confirmed), apart=tuple(apart),
+        rows=len(pairs),
+        rows_confirmed=len(confirmed),
+        apart=tuple(apart),
         alpha=review.alpha([(one, other) for one, other in words]),
-    )  # fmt: skip
+    )
 
 
 # Signing off
 
 
-def sign(here: Installation, name: str, signer: StaffMember, *, names_in: bool = False) -> ReleaseStanding:
-    """Signs a release as it was reviewed; RefusedError if a check fails or they have signed already.
+def sign(
+    here: Installation, name: str, signer: StaffMember, *, names_in: bool = False
+) -> ReleaseStanding:
+    """Signs a release as it was reviewed; RefusedError if a check fails or they have signed
+    already.
 
-    A release in which nobody looked for names is signed only by somebody who states that they know it: ``names_in``.
+    A release in which nobody looked for names is signed only by somebody who states that they know
+    it: ``names_in``.
     """
     if not signer.roles & SIGNERS:
         raise DeniedError(
-            f"`{signer.email}` may not sign releases", f"signers have the role {' or '.join(sorted(SIGNERS))}"
+            f"`{signer.email}` may not sign releases",
+            f"signers have the role {' or '.join(sorted(SIGNERS))}",
         )
     identities.check(here.config.web, signer.identity)
     of = place(here, name)
     if not of.manifest.looked_for_names and not names_in:
         raise RefusedError(
-            "nobody looked for names in this release: people's names, streets and places are all in it",
+            (
+                "nobody looked for names in this release: people's names, streets and places "
+                "are all in it"
+            ),
             "docs/curate.md describes how to look for them; to sign nevertheless, give --names-in",
             because="names_in",
         )
@@ -342,17 +430,25 @@ def sign(here: Installation, name: str, signer: StaffMember, *, names_in: bool =
     if broken:
         first = broken[0]
         raise RefusedError(
-            f"`{len(broken)}` checks fail, the first of `{first.file}`: {first.promise.value}: found {first.found}",
-            "a release that fails a check cannot be signed", because="failed_check",
-        )  # fmt: skip
+            (
+                f"`{len(broken)}` checks fail, the first of `{first.file}`: "
+                f"{first.promise.value}: found {first.found}"
+            ),
+            "a release that fails a check cannot be signed",
+            because="failed_check",
+        )
     with transaction(here.pool) as tx:
         sample.lock(tx, of.known.release_id)
         if sample.newest(tx, of.known.release_id, closed=False) is not None:
-            raise RefusedError("a sample of the release is open", "finish reading it first", because="open")
+            raise RefusedError(
+                "a sample of the release is open", "finish reading it first", because="open"
+            )
         newest = sample.newest(tx, of.known.release_id, closed=True)
         if newest is None:
             raise RefusedError(
-                "nobody has reviewed the release", "`licet review` draws a sample", because="not_reviewed"
+                "nobody has reviewed the release",
+                "`licet review` draws a sample",
+                because="not_reviewed",
             )
         now = max(here.clock(), newest.drawn_at)
         if not sample.sign(tx, newest, signer.staff_id, signer.via, now, identity=signer.identity):
@@ -374,19 +470,38 @@ def standing(here: Installation, name: str, *, count_dead: bool = False) -> Rele
         drawn = sample.newest(tx, of.known.release_id, closed=False)
         newest = sample.newest(tx, of.known.release_id, closed=True)
         signatures = sample.signatures(tx, newest) if newest else []
-        is_two = newest is not None and identities.are_two(sample.signing_identities(tx, newest).values())
-        dead = set(purge_rows.dead(tx, of.known.release_id)) - set(of.chain.gone) if count_dead else None
+        is_two = newest is not None and identities.are_two(
+            sample.signing_identities(tx, newest).values()
+        )
+        dead = (
+            set(purge_rows.dead(tx, of.known.release_id)) - set(of.chain.gone)
+            if count_dead
+            else None
+        )
         seen = _seen(tx, drawn) if drawn else None
         measured = measurement.newest(tx, of.known.release_id)
-    stated = review.SIGNED.decode(review.SIGNED.encode(newest.stated)) if newest and newest.stated else None
+    stated = (
+        review.SIGNED.decode(review.SIGNED.encode(newest.stated))
+        if newest and newest.stated
+        else None
+    )
     return ReleaseStanding(
-        release=of.known.name, folder=of.folder, state=of.known.state, rows=of.manifest.rows,
+        release=of.known.name,
+        folder=of.folder,
+        state=of.known.state,
+        rows=of.manifest.rows,
         looked_for_names=of.manifest.looked_for_names,
-        rows_purged=len(of.chain.gone), rows_dead=None if dead is None else len(dead), sample=seen,
-        statement=stated.statement if stated else None, statement_sha256=stated.sha256 if stated else None,
+        rows_purged=len(of.chain.gone),
+        rows_dead=None if dead is None else len(dead),
+        sample=seen,
+        statement=stated.statement if stated else None,
+        statement_sha256=stated.sha256 if stated else None,
         says=review.sentence(stated.statement.bound) if stated else None,
-        measurement=measured.statement if measured else None, signatures=tuple(signatures),
-        signatures_needed=SIGNATURES_NEEDED, second_identity=is_two,
-        signed_off=seen is None and len(signatures) >= SIGNATURES_NEEDED
+        measurement=measured.statement if measured else None,
+        signatures=tuple(signatures),
+        signatures_needed=SIGNATURES_NEEDED,
+        second_identity=is_two,
+        signed_off=seen is None
+        and len(signatures) >= SIGNATURES_NEEDED
         and (is_two or not here.config.web.second_identity),
-    )  # fmt: skip
+    )

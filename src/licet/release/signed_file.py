@@ -2,8 +2,9 @@
 
     NAME.json    {"NAME":JWS,"v":1}, canonical JSON; the JWS has the `kid` of the log's key and a `typ` of its kind
 
-The payload is canonical JSON too, and names the release and the hash of its manifest. A leaf of the log has the SHA-256 of
-the JWS. What is read here reconciles; its signature is checked by whoever has the key (`ledger.jws`).
+The payload is canonical JSON too, and names the release and the hash of its manifest. A leaf of the
+log has the SHA-256 of the JWS. What is read here reconciles; its signature is checked by whoever
+has the key (`ledger.jws`).
 """
 
 from __future__ import annotations
@@ -54,10 +55,18 @@ class Stated(msgspec.Struct, Generic[Said], frozen=True, kw_only=True):
 
 
 class SignedFile(Generic[Said]):
-    """One kind of statement: its ``name``, the ``typ`` of its JWS, its type, and whether its figures follow from one another."""
+    """One kind of statement: its ``name``, the ``typ`` of its JWS, its type, and whether its
+    figures follow from one another.
+    """
 
     def __init__(
-        self, name: str, typ: str, said: type[Said], follows: Callable[[Said], bool], *, bytes_max: int
+        self,
+        name: str,
+        typ: str,
+        said: type[Said],
+        follows: Callable[[Said], bool],
+        *,
+        bytes_max: int,
     ) -> None:
         self.file, self.typ = f"{name}.json", typ
         self._name, self._said, self._follows, self._bytes_max = name, said, follows, bytes_max
@@ -67,7 +76,9 @@ class SignedFile(Generic[Said]):
         return canonical({self._name: jws, "v": 1})
 
     def decode(self, data: bytes, *, file: str = "") -> Stated[Said]:
-        """The statement in ``data``; its signature is not checked. InputError if it is not one, or does not reconcile."""
+        """The statement in ``data``; its signature is not checked. InputError if it is not one, or
+        does not reconcile.
+        """
         where = file or self.file
         try:
             jws = msgspec.json.decode(data, type=dict[str, str | int]).get(self._name)
@@ -75,7 +86,11 @@ class SignedFile(Generic[Said]):
                 raise InputError(f"is not a {self._name}", _AGAIN, file=where)
             payload = self._payload(jws)
             statement = msgspec.json.decode(payload, type=self._said)
-            whole = self.encode(jws) == data and canonical(statement.payload()) == payload and self._follows(statement)
+            whole = (
+                self.encode(jws) == data
+                and canonical(statement.payload()) == payload
+                and self._follows(statement)
+            )
         except (*UNDECODABLE, ValueError, IndexError):
             raise InputError(f"is not a {self._name}", _AGAIN, file=where) from None
         if not whole:
@@ -83,13 +98,17 @@ class SignedFile(Generic[Said]):
         return Stated(statement=statement, jws=jws)
 
     def _payload(self, jws: str) -> bytes:
-        header, payload, _ = (base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)) for part in jws.split("."))
+        header, payload, _ = (
+            base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)) for part in jws.split(".")
+        )
         if msgspec.json.decode(header, type=dict[str, str]).get("typ") != self.typ:
             raise ValueError("another kind of JWS")
         return payload
 
     def read(self, folder: Path) -> Stated[Said] | None:
-        """The statement beside a manifest, if there is one; InputError if it is invalid or of another manifest."""
+        """The statement beside a manifest, if there is one; InputError if it is invalid or of
+        another manifest.
+        """
         path = folder / self.file
         if not path.exists():
             return None
@@ -97,7 +116,10 @@ class SignedFile(Generic[Said]):
             data = file.read(self._bytes_max + 1)
         stated = self.decode(data, file=str(path))
         promised, manifest_sha256 = manifest.read(folder)
-        if (stated.statement.release, stated.statement.manifest_sha256) != (promised.release, manifest_sha256):
+        if (stated.statement.release, stated.statement.manifest_sha256) != (
+            promised.release,
+            manifest_sha256,
+        ):
             raise InputError("is for another manifest", _AGAIN, file=str(path))
         return stated
 

@@ -1,7 +1,9 @@
-"""Passes over the vault that seal nothing: documents are decided and opened as in a build, only for their sketches.
+"""Passes over the vault that seal nothing: documents are decided and opened as in a build, only for
+their sketches.
 
-A resumed build sketches its rows again, because nothing that identifies duplicates is stored. A build with a survey
-sketches everything that may be used, and curates the documents to which others lose, before it reads anything else.
+A resumed build sketches its rows again, because nothing that identifies duplicates is stored. A
+build with a survey sketches everything that may be used, and curates the documents to which others
+lose, before it reads anything else.
 """
 
 from __future__ import annotations
@@ -27,17 +29,26 @@ class Passes:
     """The documents of one purpose, page by page."""
 
     def __init__(
-        self, pool: Pool, keyring: Keyring, policies: Policies, purpose: str, clock: Callable[[], datetime],
+        self,
+        pool: Pool,
+        keyring: Keyring,
+        policies: Policies,
+        purpose: str,
+        clock: Callable[[], datetime],
         page_bytes_max: int,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._pool, self._keyring, self._policies, self._purpose = pool, keyring, policies, purpose
         self._clock, self._page_bytes_max = clock, page_bytes_max
 
     def documents(
-        self, after: Place, wanted: Callable[[UUID], bool], base: BaseRelease | None = None, finder: str = ""
+        self,
+        after: Place,
+        wanted: Callable[[UUID], bool],
+        base: BaseRelease | None = None,
+        finder: str = "",
     ) -> Iterator[list[tuple[Document, bool]]]:
-        """The usable documents of the conversations after ``after``, of the requested ones, each with what ``finder`` found
-        in it before and whether ``base`` has it as a row.
+        """The usable documents of the conversations after ``after``, of the requested ones, each
+        with what ``finder`` found in it before and whether ``base`` has it as a row.
         """
         while True:
             with transaction(self._pool) as tx:
@@ -52,14 +63,16 @@ class Passes:
             after = places[-1]
 
     def rows(self, release_id: UUID, last: Place) -> Iterator[list[tuple[int, Document]]]:
-        """The rows of the conversations up to ``last`` with their sources, as they were then. A row with anything that
-        may no longer be used is skipped, because it will be removed.
+        """The rows of the conversations up to ``last`` with their sources, as they were then. A row
+        with anything that may no longer be used is skipped, because it will be removed.
         """
         after = START
         while after < last:
             with transaction(self._pool) as tx:
                 tx.execute(READ_AT_ONE_MOMENT)
-                places = [p for p in page_after(tx, after, bytes_max=self._page_bytes_max) if p <= last]
+                places = [
+                    p for p in page_after(tx, after, bytes_max=self._page_bytes_max) if p <= last
+                ]
                 if not places:
                     return
                 rows = registry.rows_within(tx, release_id, places[0], places[-1])
@@ -70,10 +83,14 @@ class Passes:
     def _threads(self, tx: Transaction, places: Sequence[Place]) -> list[Thread]:
         if not places:
             return []
-        return DecisionPage(tx, places, self._policies, self._purpose, self._clock()).threads(tx, self._keyring)
+        return DecisionPage(tx, places, self._policies, self._purpose, self._clock()).threads(
+            tx, self._keyring
+        )
 
 
-def _of_rows(rows: Sequence[RowSources], threads: Sequence[Thread]) -> Iterator[tuple[int, Document]]:
+def _of_rows(
+    rows: Sequence[RowSources], threads: Sequence[Thread]
+) -> Iterator[tuple[int, Document]]:
     by_chat: dict[UUID, list[Thread]] = {}
     for thread in threads:
         by_chat.setdefault(thread.row.conversation_id, []).append(thread)
@@ -91,15 +108,21 @@ def _as_of(row: RowSources, thread: Thread) -> Document | None:
     mine = [one for one in said if one[1].number <= last.get((one[1].segment, one[1].origin), -1)]
     counts = Counter((turn.segment, turn.origin) for _, turn, _ in mine)
     newest = {(turn.segment, turn.origin): turn.number for _, turn, _ in mine}
-    if newest != last or counts != {(source.segment, source.origin): source.count for source in row.sources}:
+    if newest != last or counts != {
+        (source.segment, source.origin): source.count for source in row.sources
+    }:
         return None
     return document(of, now.name[16:].decode(), mine, now.key)
 
 
 def enter_rows(
-    passes: Passes, curation: Curation, duplicates: Duplicates, survey: SurveyProtocol | None, release_id: UUID,
+    passes: Passes,
+    curation: Curation,
+    duplicates: Duplicates,
+    survey: SurveyProtocol | None,
+    release_id: UUID,
     last: Place,
-) -> None:  # fmt: skip
+) -> None:
     """Sketches again the rows from before a build was killed."""
     for page in passes.rows(release_id, last):
         sketches = curation.sketch([one for _, one in page])
@@ -110,10 +133,15 @@ def enter_rows(
 
 
 def look_ahead(
-    passes: Passes, curation: Curation, duplicates: Duplicates, survey: SurveyProtocol, after: Place,
+    passes: Passes,
+    curation: Curation,
+    duplicates: Duplicates,
+    survey: SurveyProtocol,
+    after: Place,
     base: BaseRelease | None,
-) -> None:  # fmt: skip
-    """Lets the survey find out who loses among the documents after ``after``, and against earlier rows.
+) -> None:
+    """Lets the survey find out who loses among the documents after ``after``, and against earlier
+    rows.
 
     A document that is a row of ``base`` was accepted there, by the same curation.
     """

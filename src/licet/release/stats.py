@@ -1,11 +1,13 @@
-"""What is in a release, in figures: rows, turns, tokens, languages, topics, quality, what was left out, and the drift.
+"""What is in a release, in figures: rows, turns, tokens, languages, topics, quality, what was left
+out, and the drift.
 
-Counted over the rows that may be used now, each read under a lease like any other; the result has numbers and closed words
-alone. Tokens are estimated from bytes, as nobody knows the vocabulary yet.
+Counted over the rows that may be used now, each read under a lease like any other; the result has
+numbers and closed words alone. Tokens are estimated from bytes, as nobody knows the vocabulary yet.
 
-Drift is between the rows of two releases. For words it is the total variation distance: the share of rows that would have
-to be of another word for the two to be alike. For numbers it is the Kolmogorov-Smirnov distance: the largest difference
-between the shares of rows below any value. Both are from 0, the same, to 1, nothing in common.
+Drift is between the rows of two releases. For words it is the total variation distance: the share
+of rows that would have to be of another word for the two to be alike. For numbers it is the
+Kolmogorov-Smirnov distance: the largest difference between the shares of rows below any value. Both
+are from 0, the same, to 1, nothing in common.
 """
 
 from __future__ import annotations
@@ -43,7 +45,9 @@ class StatsSlice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReleaseDrift(msgspec.Struct, frozen=True, kw_only=True):
-    """How far the rows are from those of the release ``against``: a distance from 0 to 1 for each property."""
+    """How far the rows are from those of the release ``against``: a distance from 0 to 1 for each
+    property.
+    """
 
     against: str
     rows: int
@@ -51,9 +55,10 @@ class ReleaseDrift(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReleaseStats(msgspec.Struct, frozen=True, kw_only=True):
-    """``rows`` may be used now, of ``promised``; ``gapped`` of them miss a turn before one of their messages.
-    ``spread`` has the 5th, 25th, 50th, 75th and 95th percentile of each number
-    of a row: its turns, its tokens, its quality signals, its scores. ``left_out`` counts turns, duplicates among them.
+    """``rows`` may be used now, of ``promised``; ``gapped`` of them miss a turn before one of their
+    messages. ``spread`` has the 5th, 25th, 50th, 75th and 95th percentile of each number
+    of a row: its turns, its tokens, its quality signals, its scores. ``left_out`` counts turns,
+    duplicates among them.
     """
 
     release: str
@@ -72,28 +77,42 @@ class ReleaseStats(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def stats(
-    here: Installation, name: str, *, against: str | None = None, progress: Progress = lambda _rows: None
+    here: Installation,
+    name: str,
+    *,
+    against: str | None = None,
+    progress: Progress = lambda _rows: None,
 ) -> ReleaseStats:
-    """The figures of a release, and its drift from the one ``against``, by default the last before it of its purpose.
+    """The figures of a release, and its drift from the one ``against``, by default the last before
+    it of its purpose.
 
-    They are kept, for the console to show. ``progress`` hears of rows as they are read. UsageError for a release against itself.
+    They are kept, for the console to show. ``progress`` hears of rows as they are read. UsageError
+    for a release against itself.
     """
     promised, theirs = _pair(here, name, against)
     if theirs is not None and theirs.release == promised.release:
-        raise UsageError(f"release `{promised.name}` does not drift from itself", "name another one")
+        raise UsageError(
+            f"release `{promised.name}` does not drift from itself", "name another one"
+        )
     counted, drift = _counted(here, name, progress), None
     if theirs is not None:
         old = _counted(here, theirs.name, progress)
         drift = ReleaseDrift(against=theirs.name, rows=old.rows, distances=_distances(old, counted))
     found = ReleaseStats(
-        release=promised.name, promised=promised.rows, rows=counted.rows, gapped=counted.gapped,
+        release=promised.name,
+        promised=promised.rows,
+        rows=counted.rows,
+        gapped=counted.gapped,
         turns=dict(sorted(counted.turns.items())),
-        tokens=int(sum(counted.numbers[TOKENS])), splits=counted.slices("split"), languages=counted.slices("language"),
+        tokens=int(sum(counted.numbers[TOKENS])),
+        splits=counted.slices("split"),
+        languages=counted.slices("language"),
         topics=counted.slices("topic"),
         spread={what: spread(values) for what, values in counted.numbers.items() if values},
         candidates=promised.counts.candidates,
-        left_out=dict(sorted(promised.counts.dropped.items(), key=lambda one: (-one[1], one[0]))), drift=drift,
-    )  # fmt: skip
+        left_out=dict(sorted(promised.counts.dropped.items(), key=lambda one: (-one[1], one[0]))),
+        drift=drift,
+    )
     with transaction(here.pool) as tx:
         figures.keep(tx, UUID(hex=promised.release), FiguresKind.stats, found, here.clock())
     return found
@@ -118,7 +137,11 @@ class _Counts:
         labels = row.get("labels")
         said = {"split": NONE, "language": NONE, "topic": NONE}
         if labels is not None:
-            said = {"split": labels["split"], "language": labels["language"], "topic": labels["topic"] or NONE}
+            said = {
+                "split": labels["split"],
+                "language": labels["language"],
+                "topic": labels["topic"] or NONE,
+            }
             numbers: Mapping[str, float] = msgspec.convert(labels["quality"], dict[str, float])
             for signal, value in numbers.items():
                 self._number(f"quality.{signal}", value)
@@ -144,8 +167,12 @@ def _counted(here: Installation, name: str, progress: Progress) -> _Counts:
     return counts
 
 
-def _pair(here: Installation, name: str, against: str | None) -> tuple[ReleaseManifest, ReleaseManifest | None]:
-    """The release, and the one that it is held against; RefusedError for one that was never sealed."""
+def _pair(
+    here: Installation, name: str, against: str | None
+) -> tuple[ReleaseManifest, ReleaseManifest | None]:
+    """The release, and the one that it is held against; RefusedError for one that was never
+    sealed.
+    """
     promised = read(sealed_release(here, name)[0])[0]
     other = against or _before(here, promised)
     return promised, read(sealed_release(here, other)[0])[0] if other is not None else None
@@ -162,9 +189,12 @@ def _before(here: Installation, promised: ReleaseManifest) -> str | None:
     earlier = [
         one.name
         for one in releases(here)
-        if one.state == "sealed" and one.purpose == promised.purpose and one.release_id.hex != promised.release
-        and one.begun_at < promised.built_at and homes.promised(here, one) is not None
-    ]  # fmt: skip
+        if one.state == "sealed"
+        and one.purpose == promised.purpose
+        and one.release_id.hex != promised.release
+        and one.begun_at < promised.built_at
+        and homes.promised(here, one) is not None
+    ]
     return earlier[-1] if earlier else None
 
 
@@ -172,7 +202,9 @@ def _before(here: Installation, promised: ReleaseManifest) -> str | None:
 
 
 def spread(values: Sequence[float]) -> tuple[float, ...]:
-    """The percentiles `SHARES` of ``values``, of which there is one at least, by the nearest rank."""
+    """The percentiles `SHARES` of ``values``, of which there is one at least, by the nearest
+    rank.
+    """
     ordered = sorted(values)
     return tuple(round(ordered[max(0, -(-share * len(ordered) // 100) - 1)], 4) for share in SHARES)
 
@@ -182,7 +214,9 @@ def _distances(old: _Counts, new: _Counts) -> dict[str, float]:
     if not old.rows or not new.rows:
         return found
     for what in ("language", "topic"):
-        one, other = ({word: c["rows"] for word, c in of.words.get(what, {}).items()} for of in (old, new))
+        one, other = (
+            {word: c["rows"] for word, c in of.words.get(what, {}).items()} for of in (old, new)
+        )
         found[what] = total_variation(one, other)
     for what, values in new.numbers.items():
         if values and old.numbers.get(what):
@@ -193,10 +227,15 @@ def _distances(old: _Counts, new: _Counts) -> dict[str, float]:
 def total_variation(one: Mapping[str, int], other: Mapping[str, int]) -> float:
     """Half the sum of the differences between the shares of each word."""
     rows, others = sum(one.values()), sum(other.values())
-    return sum(abs(one.get(word, 0) / rows - other.get(word, 0) / others) for word in {*one, *other}) / 2
+    return (
+        sum(abs(one.get(word, 0) / rows - other.get(word, 0) / others) for word in {*one, *other})
+        / 2
+    )
 
 
 def kolmogorov_smirnov(one: Sequence[float], other: Sequence[float]) -> float:
     """The largest difference between the shares of values up to any value."""
     a, b = sorted(one), sorted(other)
-    return max(abs(bisect_right(a, value) / len(a) - bisect_right(b, value) / len(b)) for value in {*a, *b})
+    return max(
+        abs(bisect_right(a, value) / len(a) - bisect_right(b, value) / len(b)) for value in {*a, *b}
+    )

@@ -1,6 +1,7 @@
 """The counts of a build: its rows by ordinal, and turns included and excluded.
 
-Invariant: candidates = included + dropped, after every page and every removed row. Memory: 68 bytes a row; no content.
+Invariant: candidates = included + dropped, after every page and every removed row. Memory: 68 bytes
+a row; no content.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ _NEVER = 2**63 - 1
 
 
 class Tally:
-    """Rows are added in the order of their ordinals; `take_out` removes one. ``gone`` are the removed ones."""
+    """Rows are added in the order of their ordinals; `take_out` removes one. ``gone`` are the
+    removed ones.
+    """
 
     def __init__(self) -> None:
         self.candidates = self.included = 0
@@ -59,7 +62,9 @@ class Tally:
         """Drops the rows from the ordinal ``rows`` on."""
         del self._leaves[32 * rows :], self._untils[rows:]
 
-    def count(self, candidates: int, dropped: Mapping[str, int], replaced: Mapping[str, int]) -> None:
+    def count(
+        self, candidates: int, dropped: Mapping[str, int], replaced: Mapping[str, int]
+    ) -> None:
         """A page: its candidate turns, the excluded ones, and the replacements in the others."""
         self.candidates += candidates
         self.included += candidates - sum(dropped.values())
@@ -71,7 +76,9 @@ class Tally:
         self.count(kept.candidates, kept.dropped, kept.replaced)
         self.changes.update(kept.changes)
         self.unread.update(kept.unread)
-        self.splits.extend([self._splits.setdefault(split, len(self._splits)) for split in kept.splits])
+        self.splits.extend(
+            [self._splits.setdefault(split, len(self._splits)) for split in kept.splits]
+        )
         self.carried += bytes(kept.carried)
         for figures in kept.figures:
             self.contents.add(figures)

@@ -1,4 +1,6 @@
-"""What each alert of `deploy/alerts.yaml` means, and what mends it: for `licet doctor --alert NAME`."""
+"""What each alert of `deploy/alerts.yaml` means, and what mends it: for `licet doctor --alert
+NAME`.
+"""
 
 from __future__ import annotations
 
@@ -85,14 +87,20 @@ ALERTS = (
     ),
     Alert(
         "LicetRotationLate",
-        "a rotation of the keys is a day late: what was erased is within reach of old backups for longer than published",
+        (
+            "a rotation of the keys is a day late: what was erased is within reach of old "
+            "backups for longer than published"
+        ),
         "`licet keys rotate`; its error says what is in the way",
         "rotation-late",
     ),
     Alert(
         "LicetSweepWaits",
         "a sweep waits for approval: it would erase more than usual",
-        "`licet sweep status`: approve it with `licet sweep approve`, or find out what moved the dates",
+        (
+            "`licet sweep status`: approve it with `licet sweep approve`, or find out what "
+            "moved the dates"
+        ),
         "sweep-waits",
     ),
     Alert(
@@ -138,5 +146,7 @@ def named(name: str) -> Alert:
     """The alert of a name; UsageError names those that there are."""
     found = next((one for one in ALERTS if one.name == name), None)
     if found is None:
-        raise UsageError(f"no alert `{name}`", f"alerts are {', '.join(one.name for one in ALERTS)}")
+        raise UsageError(
+            f"no alert `{name}`", f"alerts are {', '.join(one.name for one in ALERTS)}"
+        )
     return found

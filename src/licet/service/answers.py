@@ -38,11 +38,12 @@ class ScopeSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TurnsExplained(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer for a run of turns of one conversation, for one purpose. ``turns`` counts them; the ids show the
-    first ones.
+    """The answer for a run of turns of one conversation, for one purpose. ``turns`` counts them;
+    the ids show the first ones.
 
-    ``question`` is the one that covers the purpose, ``grant`` the number of the grant in force for it and the conversation,
-    ``given_for`` its scope, and ``act`` what is behind the answer: the choice, or what took a permission away.
+    ``question`` is the one that covers the purpose, ``grant`` the number of the grant in force for
+    it and the conversation, ``given_for`` its scope, and ``act`` what is behind the answer: the
+    choice, or what took a permission away.
     """
 
     turn: str
@@ -63,7 +64,9 @@ class TurnsExplained(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChoiceSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A choice about one question, for a scope. ``because`` says why it had no effect, ``kept`` what a no left."""
+    """A choice about one question, for a scope. ``because`` says why it had no effect, ``kept``
+    what a no left.
+    """
 
     at: datetime
     question: str | None
@@ -96,7 +99,9 @@ class ConversationSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """``region_values`` says whose values of the version in force hold for the account's ``region``."""
+    """``region_values`` says whose values of the version in force hold for the account's
+    ``region``.
+    """
 
     account: str
     plan: str
@@ -113,8 +118,11 @@ class AccountSeen(msgspec.Struct, frozen=True, kw_only=True):
     turns: dict[str, dict[str, int]]
 
 
-def explain(here: Installation, name: str, *, for_person: bool = False) -> ConversationSeen | AccountSeen:
-    """The answer, the reason, until when, and the act and policy version behind it, at one moment; NotFoundError.
+def explain(
+    here: Installation, name: str, *, for_person: bool = False
+) -> ConversationSeen | AccountSeen:
+    """The answer, the reason, until when, and the act and policy version behind it, at one moment;
+    NotFoundError.
 
     ``for_person`` leaves out what the person may not be told: a hold whose matter forbids it.
     """
@@ -123,17 +131,31 @@ def explain(here: Installation, name: str, *, for_person: bool = False) -> Conve
         known = policy_versions.applied(tx)
         if name.startswith(("turn_", "conv_")):
             conversation, number = (
-                parse_turn(name) if name.startswith("turn_") else (parse(Prefix.conversation, name), None)
+                parse_turn(name)
+                if name.startswith("turn_")
+                else (parse(Prefix.conversation, name), None)
             )
             holder = account_view.owner(tx, conversation)
             return explain_conversation(
-                tx, here.keyring, known, holder, conversation, at, turn=number, for_person=for_person
+                tx,
+                here.keyring,
+                known,
+                holder,
+                conversation,
+                at,
+                turn=number,
+                for_person=for_person,
             )
-        account = parse(Prefix.account, name) if host is None else account_view.account_by_host(tx, host)
+        account = (
+            parse(Prefix.account, name) if host is None else account_view.account_by_host(tx, host)
+        )
         if account is None:
             raise NotFoundError(
                 f"no account, conversation or turn `{name}`",
-                "ids begin with acc_, conv_ or turn_; an account may also be named by the host's own id",
+                (
+                    "ids begin with acc_, conv_ or turn_; an account may also be named by the "
+                    "host's own id"
+                ),
             )
         return explain_account(tx, here.keyring, known, account, at)
 
@@ -142,22 +164,34 @@ _OURS = ("acc_", "conv_", "turn_")
 
 
 def _hashed(here: Installation, name: str) -> bytes:
-    """The HMAC of the host's id of an account. Its key is made on first use, so not in a transaction that only reads."""
+    """The HMAC of the host's id of an account. Its key is made on first use, so not in a
+    transaction that only reads.
+    """
     with transaction(here.pool) as tx:
         policy_versions.applied(tx)
         return host_hmac(here.keyring.host_key(tx), "account", name)
 
 
 def explain_conversation(
-    tx: Transaction, keyring: Keyring, known: Policies, account: UUID | None, conversation: UUID, at: datetime, *,
-    turn: int | None = None, for_person: bool = False,
-) -> ConversationSeen:  # fmt: skip
-    """`explain` of an account's conversation, or of one turn of it; NotFoundError where it is not that account's.
+    tx: Transaction,
+    keyring: Keyring,
+    known: Policies,
+    account: UUID | None,
+    conversation: UUID,
+    at: datetime,
+    *,
+    turn: int | None = None,
+    for_person: bool = False,
+) -> ConversationSeen:
+    """`explain` of an account's conversation, or of one turn of it; NotFoundError where it is not
+    that account's.
 
     In a `snapshot`, as each of these statements decides what another shows.
     """
     seen = (
-        account_view.seen(tx, [(account, conversation)], known, at, with_turns=True).get(conversation)
+        account_view.seen(tx, [(account, conversation)], known, at, with_turns=True).get(
+            conversation
+        )
         if account is not None
         else None
     )
@@ -167,7 +201,9 @@ def explain_conversation(
     if not asked:
         raise NotFoundError(f"no turn `{shown_turn(conversation, turn or 0)}`")
     row = seen.conversation
-    is_held = bool(row.state.holds) and (not for_person or own_conversations.is_told_hold(tx, account, conversation))
+    is_held = bool(row.state.holds) and (
+        not for_person or own_conversations.is_told_hold(tx, account, conversation)
+    )
     return ConversationSeen(
         conversation=shown(Prefix.conversation, conversation),
         account=shown(Prefix.account, account),
@@ -188,7 +224,9 @@ def explain_conversation(
 class _Behind:
     """The acts of an account, and what of them is behind an answer for one of its conversations."""
 
-    def __init__(self, keyring: Keyring, tx: Transaction, known: Policies, seen: account_view.AccountView) -> None:
+    def __init__(
+        self, keyring: Keyring, tx: Transaction, known: Policies, seen: account_view.AccountView
+    ) -> None:
         account, conversation = seen.account.account_id, seen.conversation.conversation_id
         self.acts = acts.standing_acts(tx, keyring, known, seen.account, seen.at)
         self.scopes = {grant.number: _scope(grant.scope) for grant in seen.state.grants}
@@ -220,13 +258,22 @@ def _answer(
 ) -> TurnsExplained:
     decision = seen.decide(turn, known, purpose)
     return TurnsExplained(
-        turn=shown_turn(seen.conversation.conversation_id, turn.number), turns=1, role=turn.role.value,
-        origin=turn.origin, purpose=purpose, use=decision.use, because=decision.because,
-        meaning=MEANING[decision.because], until=decision.until, policy=known[decision.taken].version,
-        policy_in_force=known[decision.in_force].version, question=decision.question, grant=decision.grant,
+        turn=shown_turn(seen.conversation.conversation_id, turn.number),
+        turns=1,
+        role=turn.role.value,
+        origin=turn.origin,
+        purpose=purpose,
+        use=decision.use,
+        because=decision.because,
+        meaning=MEANING[decision.because],
+        until=decision.until,
+        policy=known[decision.taken].version,
+        policy_in_force=known[decision.in_force].version,
+        question=decision.question,
+        grant=decision.grant,
         given_for=behind.scopes[decision.grant] if decision.grant is not None else None,
         act=behind.acts.behind(decision, behind.kept_out_at),
-    )  # fmt: skip
+    )
 
 
 def _alike(one: TurnsExplained, other: TurnsExplained) -> bool:
@@ -240,22 +287,33 @@ def _scope(scope: GrantScope) -> ScopeSeen:
         case ScopeKind.project:
             return ScopeSeen(scope=scope.kind, project=shown(Prefix.project, UUID(hex=scope.name)))
         case ScopeKind.conversation:
-            return ScopeSeen(scope=scope.kind, conversation=shown(Prefix.conversation, UUID(hex=scope.name)))
+            return ScopeSeen(
+                scope=scope.kind, conversation=shown(Prefix.conversation, UUID(hex=scope.name))
+            )
 
 
 def _choice(made: StoredChoice) -> ChoiceSeen:
     return ChoiceSeen(
-        at=made.at, question=made.question, given_for=_scope(scope_of(made.project, made.conversation)),
-        allow=made.allow, effect=made.effect, because=made.because, grant=made.grant, kept=made.kept, via=made.via,
+        at=made.at,
+        question=made.question,
+        given_for=_scope(scope_of(made.project, made.conversation)),
+        allow=made.allow,
+        effect=made.effect,
+        because=made.because,
+        grant=made.grant,
+        kept=made.kept,
+        via=made.via,
         policy=made.version,
-    )  # fmt: skip
+    )
 
 
 EXPLAINED_CONVERSATIONS_MAX = 10_000
 NEWEST_CONVERSATIONS_MAX = 5
 
 
-def explain_account(tx: Transaction, keyring: Keyring, known: Policies, account: UUID, at: datetime) -> AccountSeen:
+def explain_account(
+    tx: Transaction, keyring: Keyring, known: Policies, account: UUID, at: datetime
+) -> AccountSeen:
     """`explain` of an account, in a `snapshot`; NotFoundError."""
     row = account_view.accounts(tx, [account]).get(account)
     if row is None:
@@ -263,7 +321,9 @@ def explain_account(tx: Transaction, keyring: Keyring, known: Policies, account:
     state = account_view.brought(row, known, at).account
     ids = account_view.conversation_ids(tx, account, EXPLAINED_CONVERSATIONS_MAX)
     seen = account_view.seen(tx, [(account, each) for each in ids], known, at, with_turns=True)
-    reasons: dict[str, Counter[str]] = {purpose: Counter() for purpose in sorted(known.in_force(at).covers)}
+    reasons: dict[str, Counter[str]] = {
+        purpose: Counter() for purpose in sorted(known.in_force(at).covers)
+    }
     for here_seen in seen.values():
         for turn in here_seen.said:
             for purpose, counter in reasons.items():
@@ -277,7 +337,9 @@ def explain_account(tx: Transaction, keyring: Keyring, known: Policies, account:
         opened_at=state.opened_at,
         closed_at=state.closed_at,
         gate=gate(state, known, at),
-        questions=questions_stood(state, known, at, acts.standing_acts(tx, keyring, known, row, at)),
+        questions=questions_stood(
+            state, known, at, acts.standing_acts(tx, keyring, known, row, at)
+        ),
         choices=tuple(_choice(made) for made in account_choices.of_account(tx, account)),
         conversations=len(ids),
         newest=tuple(shown(Prefix.conversation, each) for each in ids[-NEWEST_CONVERSATIONS_MAX:]),

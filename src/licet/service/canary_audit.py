@@ -1,9 +1,9 @@
 """The canary audit: does a trained model know what it must not have learnt (`train.canaries`)?
 
-Creates an installation of its own with one account for each reason why content is excluded, builds a release and
-trains a model with the product's own code, and measures what the model knows. It audits code and configuration of
-training, from the first word to the weights, on a simulated clock. It contains no real person's words and touches no
-other installation.
+Creates an installation of its own with one account for each reason why content is excluded, builds
+a release and trains a model with the product's own code, and measures what the model knows. It
+audits code and configuration of training, from the first word to the weights, on a simulated clock.
+It contains no real person's words and touches no other installation.
 """
 
 from __future__ import annotations
@@ -44,17 +44,22 @@ from licet.vault.content import Content, encode
 from licet.vault.ids import Prefix, host_hmac, parse, uuid7
 from licet.vault.installation import Installation, host_key, installation
 
-SETTINGS = TrainingSettings(steps=160, batch_rows=16, tokens_max=64, width=64, layers=2, heads=2, vocabulary=500)
+SETTINGS = TrainingSettings(
+    steps=160, batch_rows=16, tokens_max=64, width=64, layers=2, heads=2, vocabulary=500
+)
 RELEASE = "canaries"
 OTHERS, EACH_SAYS = 12, 3
 WITHDRAWN_AT = 1  # the step in which somebody withdraws: step 0 is the vocabulary
-_KEPT = Period(30, Unit.days)  # what is allowed is kept so long in the audit, so that it can expire within the notice
-_OPENED, _EARLY, _SPOKEN, _BUILT = map(instant, ("2025-08-20", "2025-08-29", "2025-09-25", "2025-09-29"))
+# what is allowed is kept so long in the audit, so that it can expire within the notice
+_KEPT = Period(30, Unit.days)
+_OPENED, _EARLY, _SPOKEN, _BUILT = map(
+    instant, ("2025-08-20", "2025-08-29", "2025-09-25", "2025-09-29")
+)
 
 
 class Audit(msgspec.Struct, frozen=True, kw_only=True):
-    """The result, group by group. ``broken`` is what the run's own record shows against it, empty if nothing;
-    ``rows`` counts the rows that the run consumed.
+    """The result, group by group. ``broken`` is what the run's own record shows against it, empty
+    if nothing; ``rows`` counts the rows that the run consumed.
     """
 
     verdict: AuditResult
@@ -88,16 +93,23 @@ def grounds() -> Iterator[tuple[Installation, Clock]]:
 
 
 def audit(
-    here: Installation, clock: Clock, *, seed: int = 1, settings: TrainingSettings = SETTINGS,
+    here: Installation,
+    clock: Clock,
+    *,
+    seed: int = 1,
+    settings: TrainingSettings = SETTINGS,
     gate_of: Callable[[TrainingGate], TrainingGate] = lambda gate: gate,
-) -> Audit:  # fmt: skip
-    """Plants, builds, trains and measures; RefusedError unless ``here`` is empty and runs on ``clock``.
+) -> Audit:
+    """Plants, builds, trains and measures; RefusedError unless ``here`` is empty and runs on
+    ``clock``.
 
     ``gate_of`` wraps the gate that the run is given, for tests in which the audit must fail.
     """
     with transaction(here.pool) as tx:
         if policy_versions.load(tx) is not None or here.clock is not clock:
-            raise RefusedError("the audit plants accounts in an empty installation of its own", because="not_empty")
+            raise RefusedError(
+                "the audit plants accounts in an empty installation of its own", because="not_empty"
+            )
     planted = _Planting(here, clock, seed)
     planted.all()
     clock.now = _BUILT
@@ -118,9 +130,13 @@ def audit(
         ranks.setdefault(canary.group, []).append(canaries.rank(model, tokenizer, canary))
     groups = tuple(canaries.told(group, ranks[group], handed[group]) for group in CanaryGroup)
     return Audit(
-        verdict=AuditResult.failed if broken else canaries.verdict(groups), groups=groups, rows=handed.total(),
-        steps=settings.steps, broken=broken, seed=seed,
-    )  # fmt: skip
+        verdict=AuditResult.failed if broken else canaries.verdict(groups),
+        groups=groups,
+        rows=handed.total(),
+        steps=settings.steps,
+        broken=broken,
+        seed=seed,
+    )
 
 
 def check_model(here: Installation, model: str) -> None:
@@ -129,7 +145,9 @@ def check_model(here: Installation, model: str) -> None:
         with transaction(here.pool) as tx:
             model_registry.get(tx, parse(Prefix.model, model))
     except NotFoundError:
-        raise UsageError(f"no model `{model}` is on record", "`licet models list` shows them") from None
+        raise UsageError(
+            f"no model `{model}` is on record", "`licet models list` shows them"
+        ) from None
 
 
 def keep(here: Installation, model: str, found: Audit, *, by: str) -> RecordedAudit:
@@ -137,14 +155,29 @@ def keep(here: Installation, model: str, found: Audit, *, by: str) -> RecordedAu
     at = here.clock()
     excluded = [one for one in found.groups if one.group is not CanaryGroup.permitted]
     new = RecordedAudit(
-        audited_at=at, audited_by=by, licet=__version__, recipe=local_runs.RECIPE, verdict=found.verdict,
-        planted=sum(one.planted for one in excluded), exposed=sum(one.planted for one in excluded if one.p < ALPHA),
-        bound=ALPHA, rows=found.rows, steps=found.steps, seed=found.seed, broken=found.broken,
+        audited_at=at,
+        audited_by=by,
+        licet=__version__,
+        recipe=local_runs.RECIPE,
+        verdict=found.verdict,
+        planted=sum(one.planted for one in excluded),
+        exposed=sum(one.planted for one in excluded if one.p < ALPHA),
+        bound=ALPHA,
+        rows=found.rows,
+        steps=found.steps,
+        seed=found.seed,
+        broken=found.broken,
         groups=tuple(
-            AuditedGroup(group=one.group, planted=one.planted, handed=one.handed, exposure=one.exposure, p=one.p)
+            AuditedGroup(
+                group=one.group,
+                planted=one.planted,
+                handed=one.handed,
+                exposure=one.exposure,
+                p=one.p,
+            )
             for one in found.groups
         ),
-    )  # fmt: skip
+    )
     with transaction(here.pool) as tx:
         named = parse(Prefix.model, model)
         model_registry.get(tx, named)
@@ -158,7 +191,9 @@ def with_steps(steps: int) -> TrainingSettings:
 
 
 class _Planting:
-    """The accounts, and what they say and do. The same seed plants the same words in the same order."""
+    """The accounts, and what they say and do. The same seed plants the same words in the same
+    order.
+    """
 
     def __init__(self, here: Installation, clock: Clock, seed: int) -> None:
         self._here, self._clock, self._seed = here, clock, seed
@@ -205,7 +240,9 @@ class _Planting:
             self.withdraws(CanaryGroup.withdrawn_during)
 
     def groups_of(self, ordinals: Iterable[int]) -> Counter[CanaryGroup | None]:
-        """How many of these rows of the release belong to each group; None counts those of other accounts."""
+        """How many of these rows of the release belong to each group; None counts those of other
+        accounts.
+        """
         of = {self._accounts[group.value]: group for group in CanaryGroup}
         with transaction(self._here.pool) as tx:
             built = registry.find(tx, RELEASE)
@@ -221,15 +258,20 @@ class _Planting:
     def _canary(self, canary: Canary) -> None:
         name, chat = canary.group.value, f"box-{canary.box}"
         conversation = self._talk(
-            name, chat, (canary.question, canary.answer(canary.words)), incognito=canary.group is CanaryGroup.incognito,
+            name,
+            chat,
+            (canary.question, canary.answer(canary.words)),
+            incognito=canary.group is CanaryGroup.incognito,
             surface="api" if canary.group is CanaryGroup.out_of_scope else "app",
-        )  # fmt: skip
+        )
         if canary.group is CanaryGroup.deleted and conversation is not None:
-            self._tell(do.Delete(account=self._accounts[name], at=self._clock(), conversation=conversation))
+            self._tell(
+                do.Delete(account=self._accounts[name], at=self._clock(), conversation=conversation)
+            )
 
     def _open(self, name: str, *, held_out: bool) -> None:
-        """Opens an account that is in training or held out, as asked: the split follows from the id, so ids are drawn
-        until one fits.
+        """Opens an account that is in training or held out, as asked: the split follows from the
+        id, so ids are drawn until one fits.
         """
         while True:
             account = uuid7(self._clock(), self._random.randbytes(10))
@@ -245,12 +287,18 @@ class _Planting:
 
     def _talk(self, name: str, chat: str, said: tuple[str, str], **more: Any) -> UUID | None:  # noqa: ANN401 of `Say`
         answer = None
-        for number, (text, role) in enumerate(zip(said, (TurnRole.user, TurnRole.assistant), strict=True)):
+        for number, (text, role) in enumerate(
+            zip(said, (TurnRole.user, TurnRole.assistant), strict=True)
+        ):
             told = do.Say(
-                account=self._accounts[name], at=self._clock(), role=role, content=encode(Content(text=text)),
+                account=self._accounts[name],
+                at=self._clock(),
+                role=role,
+                content=encode(Content(text=text)),
                 host_conversation=host_hmac(self._host_key, "conversation", chat),
-                host_turn=host_hmac(self._host_key, "turn", chat, str(number)), **more,
-            )  # fmt: skip
+                host_turn=host_hmac(self._host_key, "turn", chat, str(number)),
+                **more,
+            )
             answer = self._tell(told)
         return answer.conversation if answer is not None else None
 
@@ -258,7 +306,9 @@ class _Planting:
         """Executes the commands one second apart, so that ids have the same order in every run."""
         (answer,) = verbs.tell(self._here, [command])
         if answer.outcome is not do.Outcome.done:
-            raise RefusedError(f"a canary could not be planted: `{answer.because}`", because=answer.because)
+            raise RefusedError(
+                f"a canary could not be planted: `{answer.because}`", because=answer.because
+            )
         self._clock.now += timedelta(seconds=1)
         return answer
 
@@ -270,5 +320,7 @@ def _opened(folder: Path) -> tuple[Any, Any]:
     """The trained model and its tokenizer."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, local_files_only=True, use_safetensors=True
+    )
     return model, AutoTokenizer.from_pretrained(folder, local_files_only=True)

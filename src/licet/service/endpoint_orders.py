@@ -1,7 +1,8 @@
-"""What an owner does with an endpoint of events, each act on record with its reason: the verbs of the console and of the API.
+"""What an owner does with an endpoint of events, each act on record with its reason: the verbs of
+the console and of the API.
 
-The acts are those of `webhooks.endpoints`, done at once. Of a crash between an act and its record the act stays
-(`service.orders`). No record has a secret.
+The acts are those of `webhooks.endpoints`, done at once. Of a crash between an act and its record
+the act stays (`service.orders`). No record has a secret.
 """
 
 from __future__ import annotations
@@ -14,17 +15,33 @@ from licet.service import orders
 from licet.vault.host_events import EventKind
 from licet.vault.installation import Installation
 from licet.webhooks import endpoints
-from licet.webhooks.endpoints import AddedEndpoint, PausedEndpoint, RemovedEndpoint, ReplayResult, RotatedSecret
+from licet.webhooks.endpoints import (
+    AddedEndpoint,
+    PausedEndpoint,
+    RemovedEndpoint,
+    ReplayResult,
+    RotatedSecret,
+)
 
 KINDS = (
-    OrderKind.add_endpoint, OrderKind.rotate_endpoint, OrderKind.pause_endpoint, OrderKind.resume_endpoint,
-    OrderKind.replay_endpoint, OrderKind.remove_endpoint,
-)  # fmt: skip
+    OrderKind.add_endpoint,
+    OrderKind.rotate_endpoint,
+    OrderKind.pause_endpoint,
+    OrderKind.resume_endpoint,
+    OrderKind.replay_endpoint,
+    OrderKind.remove_endpoint,
+)
 Done = TypeVar("Done")
 
 
 def add(
-    here: Installation, endpoint: str, url: str | None, kinds: Sequence[EventKind], *, reason: str, by: str
+    here: Installation,
+    endpoint: str,
+    url: str | None,
+    kinds: Sequence[EventKind],
+    *,
+    reason: str,
+    by: str,
 ) -> AddedEndpoint:
     """Adds an endpoint; its secret is in this answer alone."""
 
@@ -32,11 +49,19 @@ def add(
         return f"Added: it hears {len(done.kinds)} kinds of events, from cursor {done.since} on"
 
     return _done(
-        here, OrderKind.add_endpoint, endpoint, lambda: endpoints.add(here, endpoint, url, kinds), said, reason, by
+        here,
+        OrderKind.add_endpoint,
+        endpoint,
+        lambda: endpoints.add(here, endpoint, url, kinds),
+        said,
+        reason,
+        by,
     )
 
 
-def rotate(here: Installation, endpoint: str, overlap_hours: int, *, reason: str, by: str) -> RotatedSecret:
+def rotate(
+    here: Installation, endpoint: str, overlap_hours: int, *, reason: str, by: str
+) -> RotatedSecret:
     """Gives an endpoint a new secret, which is in this answer alone."""
 
     def said(done: RotatedSecret) -> str:
@@ -59,7 +84,15 @@ def pause(here: Installation, endpoint: str, *, reason: str, by: str) -> PausedE
     def said(done: PausedEndpoint) -> str:
         return f"Paused: {done.unsent:,} events wait"
 
-    return _done(here, OrderKind.pause_endpoint, endpoint, lambda: endpoints.pause(here, endpoint), said, reason, by)
+    return _done(
+        here,
+        OrderKind.pause_endpoint,
+        endpoint,
+        lambda: endpoints.pause(here, endpoint),
+        said,
+        reason,
+        by,
+    )
 
 
 def resume(here: Installation, endpoint: str, *, reason: str, by: str) -> ReplayResult:
@@ -68,7 +101,15 @@ def resume(here: Installation, endpoint: str, *, reason: str, by: str) -> Replay
     def said(done: ReplayResult) -> str:
         return f"Resumed: {done.events:,} events are sent"
 
-    return _done(here, OrderKind.resume_endpoint, endpoint, lambda: endpoints.replay(here, endpoint), said, reason, by)
+    return _done(
+        here,
+        OrderKind.resume_endpoint,
+        endpoint,
+        lambda: endpoints.replay(here, endpoint),
+        said,
+        reason,
+        by,
+    )
 
 
 def replay(here: Installation, endpoint: str, since: str, *, reason: str, by: str) -> ReplayResult:
@@ -78,7 +119,13 @@ def replay(here: Installation, endpoint: str, since: str, *, reason: str, by: st
         return f"Sent again after {since}: {done.events:,} events"
 
     return _done(
-        here, OrderKind.replay_endpoint, endpoint, lambda: endpoints.replay(here, endpoint, since), said, reason, by
+        here,
+        OrderKind.replay_endpoint,
+        endpoint,
+        lambda: endpoints.replay(here, endpoint, since),
+        said,
+        reason,
+        by,
     )
 
 
@@ -88,13 +135,26 @@ def remove(here: Installation, endpoint: str, *, reason: str, by: str) -> Remove
     def said(done: RemovedEndpoint) -> str:
         return f"Removed: {done.unsent:,} events unsent, {done.unanswered:,} answers will not come"
 
-    return _done(here, OrderKind.remove_endpoint, endpoint, lambda: endpoints.remove(here, endpoint), said, reason, by)
+    return _done(
+        here,
+        OrderKind.remove_endpoint,
+        endpoint,
+        lambda: endpoints.remove(here, endpoint),
+        said,
+        reason,
+        by,
+    )
 
 
 def _done(
-    here: Installation, kind: OrderKind, endpoint: str, do: Callable[[], Done], said: Callable[[Done], str], reason: str,
+    here: Installation,
+    kind: OrderKind,
+    endpoint: str,
+    do: Callable[[], Done],
+    said: Callable[[Done], str],
+    reason: str,
     by: str,
-) -> Done:  # fmt: skip
+) -> Done:
     made = list[Done]()
 
     def act() -> str:

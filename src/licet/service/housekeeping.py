@@ -1,4 +1,6 @@
-"""The background work of the server: sweep, key rotation, recalls, withdrawn rows, and what ends by itself."""
+"""The background work of the server: sweep, key rotation, recalls, withdrawn rows, and what ends by
+itself.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +20,15 @@ DAY = timedelta(days=1)
 
 
 def watch_primary(here: Installation, stop: threading.Event) -> None:
-    """Learns of a failover of the database, and drops the connections to the primary of before it."""
+    """Learns of a failover of the database, and drops the connections to the primary of before
+    it.
+    """
     primary.keep_watch(here.pool, stop)
 
 
 def keep_sweeping(here: Installation, stop: threading.Event) -> None:
-    """Sweeps, certifies, recalls, rotates and destroys what is due, repeatedly until ``stop``. Of several processes,
-    one works at a time.
+    """Sweeps, certifies, recalls, rotates and destroys what is due, repeatedly until ``stop``. Of
+    several processes, one works at a time.
 
     A failure is logged and retried: the database or a key provider may be unreachable for a while.
     """
@@ -54,7 +58,8 @@ def _rotate(here: Installation) -> None:
 
 
 def _recall(here: Installation) -> None:
-    from licet.train import recipients  # here, so that no other command waits for what reads exports
+    # here, so that no other command waits for what reads exports
+    from licet.train import recipients
 
     recipients.recall_ended(here)
 

@@ -1,9 +1,10 @@
 """The inbox of staff: what waits for whom, until when, who has it, and what was done with it.
 
-A page is merged from the sources (`inbox_sources`), what is due first before the rest, and goes on behind its last item. Each
-source reads a bounded number of rows, so a page costs the same whatever waits. Nothing is kept of an item: it is gone when
-what it tells of is done. What is kept is who has it and what they did, in `access.inbox_register`. A source that cannot answer
-says so as an item of its own, and the others answer all the same.
+A page is merged from the sources (`inbox_sources`), what is due first before the rest, and goes on
+behind its last item. Each source reads a bounded number of rows, so a page costs the same whatever
+waits. Nothing is kept of an item: it is gone when what it tells of is done. What is kept is who has
+it and what they did, in `access.inbox_register`. A source that cannot answer says so as an item of
+its own, and the others answer all the same.
 """
 
 from __future__ import annotations
@@ -68,7 +69,9 @@ class ItemSort(StrEnum):
 
 
 class InboxView(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody asks of the inbox; an empty filter is none. ``after`` is where the page before ended."""
+    """What somebody asks of the inbox; an empty filter is none. ``after`` is where the page before
+    ended.
+    """
 
     kind: ItemKind | None = None
     held: HeldFilter | None = None
@@ -79,8 +82,8 @@ class InboxView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InboxPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Items in the order of a view. ``next`` is where the next page begins, None at the end; ``stopped``: the page ended at the
-    bound of what is looked at, and not because it was full.
+    """Items in the order of a view. ``next`` is where the next page begins, None at the end;
+    ``stopped``: the page ended at the bound of what is looked at, and not because it was full.
     """
 
     items: tuple[InboxItem, ...]
@@ -89,7 +92,9 @@ class InboxPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ItemSeen(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """An item whole. ``waits`` is None once it is done; ``steps`` are without their words for whoever may not do it."""
+    """An item whole. ``waits`` is None once it is done; ``steps`` are without their words for
+    whoever may not do it.
+    """
 
     item: str
     kind: ItemKind
@@ -112,7 +117,7 @@ class _Cursor(msgspec.Struct, frozen=True, array_like=True):
 
 def page(
     here: Installation, by: StaffMember, view: InboxView, sources: Sequence[InboxSource] = SOURCES
-) -> InboxPage:  # fmt: skip
+) -> InboxPage:
     """What waits for somebody with these roles, as a view has it. An auditor sees all of it."""
     asked = [one for one in sources if _sees(by, KINDS[one.kind]) and view.kind in (None, one.kind)]
     if view.held is HeldFilter.me:
@@ -124,8 +129,12 @@ def page(
 
 
 def _page(
-    reading: InboxReading, by: StaffMember, view: InboxView, asked: Sequence[InboxSource], after: ItemOrder | None
-) -> InboxPage:  # fmt: skip
+    reading: InboxReading,
+    by: StaffMember,
+    view: InboxView,
+    asked: Sequence[InboxSource],
+    after: ItemOrder | None,
+) -> InboxPage:
     at, found, known = reading.at, list[InboxItem](), dict[int, SourcePage]()
     for _ in range(ROUNDS_MAX):
         merged, until = _merged(reading, view, asked, after, known)
@@ -138,7 +147,9 @@ def _page(
         if after is not None and view.overdue and view.sort is ItemSort.due and after.at > at:
             after = None  # what is behind is not due yet
         if after is None or len(found) >= view.most:
-            return InboxPage(items=tuple(found), next=_written(at, after) if after is not None else None)
+            return InboxPage(
+                items=tuple(found), next=_written(at, after) if after is not None else None
+            )
     return InboxPage(items=tuple(found), next=_written(at, after) if after else None, stopped=True)
 
 
@@ -149,29 +160,43 @@ def _merged(
     after: ItemOrder | None,
     known: dict[int, SourcePage],
 ) -> tuple[list[Placed], ItemOrder | None]:
-    """The items of all sources behind a place, up to where the first of them that has more stopped; and that place.
+    """The items of all sources behind a place, up to where the first of them that has more stopped;
+    and that place.
 
-    ``known`` is what the sources answered so far: one is asked again only when the place is behind all that it found.
+    ``known`` is what the sources answered so far: one is asked again only when the place is behind
+    all that it found.
     """
 
     def place(order: ItemOrder) -> tuple[Any, ...]:
         rank = list(ItemKind).index(order.kind)
-        return (rank, order.at, order.subject) if view.sort is ItemSort.kind else (order.at, rank, order.subject)
+        return (
+            (rank, order.at, order.subject)
+            if view.sort is ItemSort.kind
+            else (order.at, rank, order.subject)
+        )
 
     for number, source in enumerate(asked):
         old = known.get(number)
-        if old is None or (after is not None and old.until is not None and place(old.until) <= place(after)):
+        if old is None or (
+            after is not None and old.until is not None and place(old.until) <= place(after)
+        ):
             known[number] = _asked(reading, source, after, view)
     ends = [one.until for one in known.values() if one.until is not None]
     until = min(ends, key=place) if ends else None
-    found = sorted((one for part in known.values() for one in part.found), key=lambda one: place(one.order))
+    found = sorted(
+        (one for part in known.values() for one in part.found), key=lambda one: place(one.order)
+    )
     if after is not None:
         found = [one for one in found if place(one.order) > place(after)]
     return [one for one in found if until is None or place(one.order) <= place(until)], until
 
 
-def _asked(reading: InboxReading, source: InboxSource, after: ItemOrder | None, view: InboxView) -> SourcePage:
-    """The next items of a source; kind by kind, a kind before that of the place is done, and one behind it is begun."""
+def _asked(
+    reading: InboxReading, source: InboxSource, after: ItemOrder | None, view: InboxView
+) -> SourcePage:
+    """The next items of a source; kind by kind, a kind before that of the place is done, and one
+    behind it is begun.
+    """
     if after is not None and view.sort is ItemSort.kind and source.kind is not after.kind:
         order = list(ItemKind)
         if order.index(source.kind) < order.index(after.kind):
@@ -184,12 +209,19 @@ def _asked(reading: InboxReading, source: InboxSource, after: ItemOrder | None, 
         reading.reset()
         if after is not None:
             return SourcePage([])
-        what = f"What there is to say of it could not be found out: {error.message}".replace("`", "")
+        what = f"What there is to say of it could not be found out: {error.message}".replace(
+            "`", ""
+        )
         unknown = InboxItem(
-            item=f"{source.kind.value}:unknown", kind=source.kind, what=what,
-            act="Load the page again; if it lasts, look with licet doctor.", page="", due_at=None, overdue=True,
+            item=f"{source.kind.value}:unknown",
+            kind=source.kind,
+            what=what,
+            act="Load the page again; if it lasts, look with licet doctor.",
+            page="",
+            due_at=None,
+            overdue=True,
             who=KINDS[source.kind],
-        )  # fmt: skip
+        )
         return SourcePage([Placed(FIRST, unknown)])
 
 
@@ -202,7 +234,11 @@ def _held(reading: InboxReading, found: Sequence[Placed]) -> list[tuple[ItemOrde
 
 
 def _with(one: InboxItem, has: ItemHolder | None) -> InboxItem:
-    return one if has is None else msgspec.structs.replace(one, holder=has.email, taken_at=has.taken_at)
+    return (
+        one
+        if has is None
+        else msgspec.structs.replace(one, holder=has.email, taken_at=has.taken_at)
+    )
 
 
 def _fits(one: InboxItem, by: StaffMember, view: InboxView) -> bool:
@@ -211,19 +247,24 @@ def _fits(one: InboxItem, by: StaffMember, view: InboxView) -> bool:
     return _sees(by, one.who) and (one.overdue or not view.overdue)
 
 
-def _own(here: Installation, by: StaffMember, view: InboxView, asked: Sequence[InboxSource]) -> InboxPage:
+def _own(
+    here: Installation, by: StaffMember, view: InboxView, asked: Sequence[InboxSource]
+) -> InboxPage:
     """What somebody has, on one page."""
     with transaction(here.pool) as tx:
         names = inbox_register.held_by(tx, by.staff_id, HELD_MAX)
         known = inbox_register.holders(tx, names)
     at, found = here.clock(), list[InboxItem]()
     with InboxReading(here, at) as reading:
-        for name in sorted(names, key=lambda name: kind_of(name) is not ItemKind.model):  # as the sources stand
+        # as the sources stand
+        for name in sorted(names, key=lambda name: kind_of(name) is not ItemKind.model):
             one = _find(reading, name, asked)
             if one is not None and (one.overdue or not view.overdue):
                 found.append(_with(one, known.get(name)))
     never = datetime.max.replace(tzinfo=at.tzinfo)
-    return InboxPage(items=tuple(sorted(found, key=lambda one: (one.due_at or never, one.item))), next=None)
+    return InboxPage(
+        items=tuple(sorted(found, key=lambda one: (one.due_at or never, one.item))), next=None
+    )
 
 
 def _sees(by: StaffMember, who: Sequence[StaffRole]) -> bool:
@@ -245,7 +286,9 @@ def _read_cursor(text: str) -> _Cursor | None:
     try:
         if len(text) > CURSOR_CHARACTERS_MAX:
             raise ValueError("too long")
-        found = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=_Cursor)
+        found = msgspec.json.decode(
+            base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=_Cursor
+        )
         if found.asked_at.tzinfo is None or found.at.tzinfo is None or not found.subject.isascii():
             raise ValueError("no place")
         for source in SOURCES:  # a subject that no item has names no place
@@ -253,30 +296,49 @@ def _read_cursor(text: str) -> _Cursor | None:
                 source.keys_of(found.subject)
         return found
     except (ValueError, LicetError, msgspec.MsgspecError):
-        raise UsageError("the place to go on from is none that a page gave", "begin at the first page") from None
+        raise UsageError(
+            "the place to go on from is none that a page gave", "begin at the first page"
+        ) from None
 
 
 # As a file
 
 COLUMNS = (
-    TableColumn("Item", CellKind.text), TableColumn("Kind", CellKind.word), TableColumn("Until", CellKind.moment),
-    TableColumn("Overdue", CellKind.late), TableColumn("What waits", CellKind.text),
-    TableColumn("What to do", CellKind.text), TableColumn("Who has it", CellKind.text),
-    TableColumn("Since", CellKind.moment), TableColumn("Account", CellKind.account),
-)  # fmt: skip
+    TableColumn("Item", CellKind.text),
+    TableColumn("Kind", CellKind.word),
+    TableColumn("Until", CellKind.moment),
+    TableColumn("Overdue", CellKind.late),
+    TableColumn("What waits", CellKind.text),
+    TableColumn("What to do", CellKind.text),
+    TableColumn("Who has it", CellKind.text),
+    TableColumn("Since", CellKind.moment),
+    TableColumn("Account", CellKind.account),
+)
 
 
 def cells(one: InboxItem) -> tuple[TableCell, ...]:
     """An item as a row of `COLUMNS`."""
     values = (
-        one.item, one.kind.value, one.due_at, one.overdue, one.what, one.act, one.holder, one.taken_at, one.account
-    )  # fmt: skip
-    return tuple(TableCell(column.kind, value) for column, value in zip(COLUMNS, values, strict=True))
+        one.item,
+        one.kind.value,
+        one.due_at,
+        one.overdue,
+        one.what,
+        one.act,
+        one.holder,
+        one.taken_at,
+        one.account,
+    )
+    return tuple(
+        TableCell(column.kind, value) for column, value in zip(COLUMNS, values, strict=True)
+    )
 
 
 def as_csv(here: Installation, by: StaffMember, view: InboxView) -> Iterator[bytes]:
     """All that a view shows, as `staff_tables.as_csv` has it."""
-    return staff_tables.csv_lines(COLUMNS, (cells(one) for one in _every(here, by, view)), CSV_ITEMS_MAX)
+    return staff_tables.csv_lines(
+        COLUMNS, (cells(one) for one in _every(here, by, view)), CSV_ITEMS_MAX
+    )
 
 
 def _every(here: Installation, by: StaffMember, view: InboxView) -> Iterator[InboxItem]:
@@ -291,7 +353,9 @@ def _every(here: Installation, by: StaffMember, view: InboxView) -> Iterator[Inb
 
 
 def seen(here: Installation, by: StaffMember, item: str) -> ItemSeen:
-    """An item with what was done with it; NotFoundError for one that there is not and never was, or not for these roles."""
+    """An item with what was done with it; NotFoundError for one that there is not and never was, or
+    not for these roles.
+    """
     waits, whose = named(here, by, item)
     acts = may_act(by, waits, item)
     with transaction(here.pool) as tx:
@@ -300,14 +364,20 @@ def seen(here: Installation, by: StaffMember, item: str) -> ItemSeen:
     if waits is None and not steps:
         raise NotFoundError(f"no item `{item}`", "`licet inbox list` shows them")
     return ItemSeen(
-        item=item, kind=kind_of(item), waits=waits, holder=has.email if has else None,
-        taken_at=has.taken_at if has else None, may_act=acts,
+        item=item,
+        kind=kind_of(item),
+        waits=waits,
+        holder=has.email if has else None,
+        taken_at=has.taken_at if has else None,
+        may_act=acts,
         steps=tuple(one if acts else msgspec.structs.replace(one, words="") for one in steps),
-    )  # fmt: skip
+    )
 
 
 def named(here: Installation, by: StaffMember, item: str) -> tuple[InboxItem | None, ItemAbout]:
-    """What waits under a name, None where it is done, and whose it is; NotFoundError for what these roles do not see."""
+    """What waits under a name, None where it is done, and whose it is; NotFoundError for what these
+    roles do not see.
+    """
     kind = kind_of(item)
     if not _sees(by, KINDS[kind]):
         raise NotFoundError(f"no item `{item}`", "`licet inbox list` shows them")
@@ -323,7 +393,13 @@ def may_act(by: StaffMember, waits: InboxItem | None, item: str) -> bool:
 def kind_of(item: str) -> ItemKind:
     """The kind that an item's name begins with; NotFoundError for none."""
     kind, colon, subject = item.partition(":")
-    if kind not in list(ItemKind) or not colon or not subject or len(item) > 190 or not item.isascii():
+    if (
+        kind not in list(ItemKind)
+        or not colon
+        or not subject
+        or len(item) > 190
+        or not item.isascii()
+    ):
         raise NotFoundError(f"no item `{item[:60]}`", "`licet inbox list` shows them")
     return ItemKind(kind)
 
@@ -351,9 +427,13 @@ def about(tx: Transaction, item: str) -> ItemAbout:
             if row is None:
                 raise NotFoundError(f"no item `{item}`")
             forgotten = row.account is None and row.forgotten_at is not None
-            return ItemAbout(item=item, account=row.account, request=row.request, forgotten=forgotten)
+            return ItemAbout(
+                item=item, account=row.account, request=row.request, forgotten=forgotten
+            )
         case ItemKind.erasure | ItemKind.recall if subject != "exports":
-            return ItemAbout(item=item, account=certificate.get(tx, parse(Prefix.erasure, first)).account)
+            return ItemAbout(
+                item=item, account=certificate.get(tx, parse(Prefix.erasure, first)).account
+            )
         case ItemKind.misuse | ItemKind.flag | ItemKind.hold:
             conversation = parse(Prefix.conversation, first)
             account = account_view.owner(tx, conversation)

@@ -1,7 +1,8 @@
-"""What can be done about an item of the inbox, by kind: each act calls the verb that its page and its command call.
+"""What can be done about an item of the inbox, by kind: each act calls the verb that its page and
+its command call.
 
-What only a machine of the operator's can do has no act here: making a backup, running a rotation, mending an endpoint. Such
-an item says which command does it.
+What only a machine of the operator's can do has no act here: making a backup, running a rotation,
+mending an endpoint. Such an item says which command does it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,15 @@ from licet.masked import Masked
 from licet.misuse import suggestions
 from licet.release import homes, registry, signatures
 from licet.release.signatures import StaffMember
-from licet.service.inbox_sources import DRAWING, LOOKING, OFFICER, OWNER, SIGNING, ItemKind, hold_keys
+from licet.service.inbox_sources import (
+    DRAWING,
+    LOOKING,
+    OFFICER,
+    OWNER,
+    SIGNING,
+    ItemKind,
+    hold_keys,
+)
 from licet.store.connect import transaction
 from licet.train import lineage
 from licet.vault import holds
@@ -53,9 +62,11 @@ class ActValues(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InboxAct(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that is done about an item. ``means`` says what that is; ``codes`` are the words that `code` is one of.
+    """Something that is done about an item. ``means`` says what that is; ``codes`` are the words
+    that `code` is one of.
 
-    ``has_words``: the verb keeps the reason itself, where the person reads it, and ``needs_words`` says whether it needs one.
+    ``has_words``: the verb keeps the reason itself, where the person reads it, and ``needs_words``
+    says whether it needs one.
     """
 
     name: str
@@ -78,18 +89,33 @@ def of(kind: ItemKind) -> tuple[InboxAct, ...]:
 # Requests
 
 
-def _step(what: StaffAct, label: str, means: str, *, needs_words: bool = True, destroys: bool = False) -> InboxAct:
+def _step(
+    what: StaffAct, label: str, means: str, *, needs_words: bool = True, destroys: bool = False
+) -> InboxAct:
     def does(here: Installation, by: StaffMember, subject: str, values: ActValues) -> str:
         found = rights_requests.act(
-            here, subject, what, f"staff:{by.email}", reason=values.code, words=values.reason.strip()
+            here,
+            subject,
+            what,
+            f"staff:{by.email}",
+            reason=values.code,
+            words=values.reason.strip(),
         )
         return f"The request is {found.row.clock.state.value}."
 
     codes = rights_requests.REASONS.get(what)
     return InboxAct(
-        name=what.value, label=label, means=means, who=OFFICER, does=does, has_words=True, needs_words=needs_words,
-        fields=(ActField.code,) if codes else (), codes=tuple(one.value for one in codes) if codes else (), destroys=destroys,
-    )  # fmt: skip
+        name=what.value,
+        label=label,
+        means=means,
+        who=OFFICER,
+        does=does,
+        has_words=True,
+        needs_words=needs_words,
+        fields=(ActField.code,) if codes else (),
+        codes=tuple(one.value for one in codes) if codes else (),
+        destroys=destroys,
+    )
 
 
 # The others
@@ -102,29 +128,46 @@ def _moved(here: Installation, _: StaffMember, subject: str, __: ActValues) -> s
 
 def _acknowledged(here: Installation, _: StaffMember, subject: str, __: ActValues) -> str:
     erasure, _plus, handout = subject.partition("+")
-    return f"On record: {certificates.acknowledge(here, erasure, handout).recipient} has deleted it."
+    return (
+        f"On record: {certificates.acknowledge(here, erasure, handout).recipient} has deleted it."
+    )
 
 
 def _decided(
-    here: Installation, by: StaffMember, subject: str, *, dismiss: bool = False, overturn: bool = False
+    here: Installation,
+    by: StaffMember,
+    subject: str,
+    *,
+    dismiss: bool = False,
+    overturn: bool = False,
 ) -> str:
-    done = suggestions.decide(here, subject, by, dismiss=dismiss, overturn=overturn, only_open=not overturn)
+    done = suggestions.decide(
+        here, subject, by, dismiss=dismiss, overturn=overturn, only_open=not overturn
+    )
     return f"On record: {done.decision}."
 
 
 def _ended(here: Installation, _: StaffMember, subject: str, values: ActValues) -> str:
     conversation = _of_matter(here, subject, values.matter)
     holds.end(here, [conversation], matter=values.matter)
-    return "The hold has ended. What nothing else holds and is over its time is erased by the next sweep."
+    return (
+        "The hold has ended. What nothing else holds and is over its time is erased by the "
+        "next "
+        "sweep."
+    )
 
 
 def _reviewed(here: Installation, by: StaffMember, subject: str, values: ActValues) -> str:
     conversation = _of_matter(here, subject, values.matter)
-    if values.review_at is None or values.review_at.tzinfo is None or values.review_at <= here.clock():
+    if (
+        values.review_at is None
+        or values.review_at.tzinfo is None
+        or values.review_at <= here.clock()
+    ):
         raise UsageError("`review_at` is no day that is still to come", "write it as 2026-06-01")
     done = holds.review(
         here, conversation, matter=values.matter, review_at=values.review_at, by=f"staff:{by.email}"
-    )  # fmt: skip
+    )
     return f"Held; to be reviewed on {done.review_at:%Y-%m-%d}."
 
 
@@ -132,7 +175,9 @@ def _of_matter(here: Installation, subject: str, matter: str) -> str:
     """The conversation of a hold, for whoever knows its matter; NotFoundError for another."""
     with transaction(here.pool) as tx:
         if holds.matter_hash(here, tx, matter) != hold_keys(subject)[1]:
-            raise NotFoundError("this hold is for another matter", "write it exactly as when it was placed")
+            raise NotFoundError(
+                "this hold is for another matter", "write it exactly as when it was placed"
+            )
     return subject.partition("+")[0]
 
 
@@ -173,73 +218,148 @@ def _retired(here: Installation, by: StaffMember, subject: str, values: ActValue
 
 _ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
     ItemKind.request: (
-        _step(StaffAct.acknowledge, "Confirm its receipt", "The person sees that it was received.", needs_words=False),
-        _step(StaffAct.answer, "Answer it", "This ends the request. The person reads what you write.", destroys=True),
-        _step(StaffAct.refuse, "Refuse it", "This ends the request. The person reads why, and where to complain.", destroys=True),
-        _step(StaffAct.pause, "Ask the person", "The clock stops only where the law of the region stops it."),
-        _step(StaffAct.resume, "Go on without an answer", "Its clock runs again.", needs_words=False),
+        _step(
+            StaffAct.acknowledge,
+            "Confirm its receipt",
+            "The person sees that it was received.",
+            needs_words=False,
+        ),
+        _step(
+            StaffAct.answer,
+            "Answer it",
+            "This ends the request. The person reads what you write.",
+            destroys=True,
+        ),
+        _step(
+            StaffAct.refuse,
+            "Refuse it",
+            "This ends the request. The person reads why, and where to complain.",
+            destroys=True,
+        ),
+        _step(
+            StaffAct.pause,
+            "Ask the person",
+            "The clock stops only where the law of the region stops it.",
+        ),
+        _step(
+            StaffAct.resume, "Go on without an answer", "Its clock runs again.", needs_words=False
+        ),
         _step(StaffAct.extend, "Extend it", "Once, and the person reads why."),
     ),
     ItemKind.erasure: (
         InboxAct(
-            name="run", label="Move it on", means="What is due of it is erased and certified now.", who=OFFICER, does=_moved,
+            name="run",
+            label="Move it on",
+            means="What is due of it is erased and certified now.",
+            who=OFFICER,
+            does=_moved,
             destroys=True,
         ),
     ),
     ItemKind.recall: (
         InboxAct(
-            name="acknowledge", label="Record the acknowledgement", who=OFFICER, does=_acknowledged,
-            means="It goes on record that the recipient took these rows out of use. The person sees it.",
+            name="acknowledge",
+            label="Record the acknowledgement",
+            who=OFFICER,
+            does=_acknowledged,
+            means=(
+                "It goes on record that the recipient took these rows out of use. The person "
+                "sees it."
+            ),
         ),
     ),
     ItemKind.misuse: (
         InboxAct(
-            name="flag", label="Flag as misuse", who=LOOKING, does=lambda here, by, subject, _: _decided(here, by, subject),
-            means="A safety copy of what is flagged is kept for the period of the policy. The person sees the flag.",
+            name="flag",
+            label="Flag as misuse",
+            who=LOOKING,
+            does=lambda here, by, subject, _: _decided(here, by, subject),
+            means=(
+                "A safety copy of what is flagged is kept for the period of the policy. The "
+                "person sees the flag."
+            ),
         ),
         InboxAct(
-            name="dismiss", label="Dismiss", means="It is no misuse. Nothing of it changes.", who=LOOKING,
+            name="dismiss",
+            label="Dismiss",
+            means="It is no misuse. Nothing of it changes.",
+            who=LOOKING,
             does=lambda here, by, subject, _: _decided(here, by, subject, dismiss=True),
         ),
     ),
     ItemKind.flag: (
         InboxAct(
-            name="overturn", label="Overturn the flag", means="The safety copy ends with its flag.", who=LOOKING,
-            does=lambda here, by, subject, _: _decided(here, by, subject, overturn=True), destroys=True,
+            name="overturn",
+            label="Overturn the flag",
+            means="The safety copy ends with its flag.",
+            who=LOOKING,
+            does=lambda here, by, subject, _: _decided(here, by, subject, overturn=True),
+            destroys=True,
         ),
     ),
     ItemKind.hold: (
         InboxAct(
-            name="review", label="Set its next review", means="The hold stays until then, and beyond.", who=OFFICER,
-            does=_reviewed, fields=(ActField.matter, ActField.review_at),
+            name="review",
+            label="Set its next review",
+            means="The hold stays until then, and beyond.",
+            who=OFFICER,
+            does=_reviewed,
+            fields=(ActField.matter, ActField.review_at),
         ),
         InboxAct(
-            name="end", label="End the hold", who=OFFICER, does=_ended, fields=(ActField.matter,), destroys=True,
+            name="end",
+            label="End the hold",
+            who=OFFICER,
+            does=_ended,
+            fields=(ActField.matter,),
+            destroys=True,
             means="What nothing else holds and is over its time is erased by the next sweep.",
         ),
     ),
     ItemKind.review: (
-        InboxAct(name="draw", label="Draw a sample", means="100 rows by chance and 20 by risk.", who=DRAWING, does=_drawn),
         InboxAct(
-            name="close", label="State what was found", means="It is signed, beside the manifest.", who=DRAWING, does=_stated
+            name="draw",
+            label="Draw a sample",
+            means="100 rows by chance and 20 by risk.",
+            who=DRAWING,
+            does=_drawn,
+        ),
+        InboxAct(
+            name="close",
+            label="State what was found",
+            means="It is signed, beside the manifest.",
+            who=DRAWING,
+            does=_stated,
         ),
     ),
     ItemKind.signature: (
         InboxAct(
-            name="sign", label="Sign it off", means="Every check of the release is made before it is signed.", who=SIGNING,
-            does=_signed, fields=(ActField.names_in,),
+            name="sign",
+            label="Sign it off",
+            means="Every check of the release is made before it is signed.",
+            who=SIGNING,
+            does=_signed,
+            fields=(ActField.names_in,),
         ),
     ),
     ItemKind.sweep: (
         InboxAct(
-            name="approve", label="Approve it", who=(*OFFICER, *OWNER), does=_approved, fields=(ActField.amount,),
-            means="The next sweep erases that much. It cannot be brought back.", destroys=True,
+            name="approve",
+            label="Approve it",
+            who=(*OFFICER, *OWNER),
+            does=_approved,
+            fields=(ActField.amount,),
+            means="The next sweep erases that much. It cannot be brought back.",
+            destroys=True,
         ),
     ),
     ItemKind.model: (
         InboxAct(
-            name="retire", label="Retire it", means="Nobody is told of rows that are withdrawn from it any more.", who=RETIRING,
+            name="retire",
+            label="Retire it",
+            means="Nobody is told of rows that are withdrawn from it any more.",
+            who=RETIRING,
             does=_retired,
         ),
     ),
-}  # fmt: skip
+}

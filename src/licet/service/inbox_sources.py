@@ -1,8 +1,8 @@
 """The sources of the inbox: what waits for staff, by kind, and who may do something about it.
 
-A source asks one question of the room that owns the answer, bounded and in the order of what is due, so that a page of the
-inbox costs the same whatever waits. It reads from a place on: nothing is counted, and nothing is read twice. `KINDS` is the
-one table of who sees and does what.
+A source asks one question of the room that owns the answer, bounded and in the order of what is
+due, so that a page of the inbox costs the same whatever waits. It reads from a place on: nothing is
+counted, and nothing is read twice. `KINDS` is the one table of who sees and does what.
 
     request:req_..            a request of a person          review:rel..       a release to read, signature:rel.. to sign
     erasure:era_..            an erasure that is late        sweep:..           a sweep that waits for approval
@@ -96,13 +96,16 @@ KINDS: dict[ItemKind, tuple[StaffRole, ...]] = {
     ItemKind.log: OWNER,
     ItemKind.model: (StaffRole.curator, StaffRole.owner),
 }
-"""Who sees items of a kind and does something about them; an auditor sees all of them and does nothing."""
+"""Who sees items of a kind and does something about them; an auditor sees all of them and does
+nothing.
+"""
 
 
 class InboxItem(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that waits. ``act`` is what to do, on the ``page``, which is empty where that is a command in ``act``;
-    ``due_at`` is by when, None where it has no day. ``who`` may do it. ``account`` is whose it is, None of what is nobody's;
-    ``holder`` is who has it, since ``taken_at``.
+    """Something that waits. ``act`` is what to do, on the ``page``, which is empty where that is a
+    command in ``act``; ``due_at`` is by when, None where it has no day. ``who`` may do it.
+    ``account`` is whose it is, None of what is nobody's; ``holder`` is who has it, since
+    ``taken_at``.
     """
 
     item: str
@@ -138,17 +141,20 @@ class Placed(msgspec.Struct, frozen=True):
 
 
 class SourcePage(msgspec.Struct, frozen=True):
-    """The next items of a source, in order. ``until`` is how far it has looked, None where there are no more."""
+    """The next items of a source, in order. ``until`` is how far it has looked, None where there
+    are no more.
+    """
 
     found: list[Placed]
     until: ItemOrder | None = None
 
 
 class InboxReading:
-    """The one transaction in which a page is read, as of a moment. What several sources need is asked once.
+    """The one transaction in which a page is read, as of a moment. What several sources need is
+    asked once.
 
-    It begins with the first statement: a source that reads in transactions of its own is asked before, so that nobody waits
-    for a second connection while holding one.
+    It begins with the first statement: a source that reads in transactions of its own is asked
+    before, so that nobody waits for a second connection while holding one.
     """
 
     def __init__(self, here: Installation, at: datetime) -> None:
@@ -171,7 +177,9 @@ class InboxReading:
         return self._tx
 
     def reset(self) -> None:
-        """Goes on after a statement that failed. Nothing is written in this transaction, so nothing is lost."""
+        """Goes on after a statement that failed. Nothing is written in this transaction, so nothing
+        is lost.
+        """
         if self._tx is not None:
             self._tx.rollback()
 
@@ -190,29 +198,46 @@ class InboxSource(Protocol):
         """Promise: always the same."""
 
     def page(self, reading: InboxReading, after: ItemOrder | None, most: int) -> SourcePage:
-        """Promise: the first ``most`` items behind a place, in order, as of a moment; a bounded number of rows is read."""
+        """Promise: the first ``most`` items behind a place, in order, as of a moment; a bounded
+        number of rows is read.
+        """
 
     def find(self, reading: InboxReading, subject: str) -> InboxItem | None:
         """Promise: the item of a subject, None where nothing of it waits."""
 
 
 def _item(
-    kind: ItemKind, subject: str, what: str, act: str, page: str = "", *, due_at: datetime | None = None,
-    overdue: bool = False, who: tuple[StaffRole, ...] = (), account: UUID | None = None,
-) -> InboxItem:  # fmt: skip
+    kind: ItemKind,
+    subject: str,
+    what: str,
+    act: str,
+    page: str = "",
+    *,
+    due_at: datetime | None = None,
+    overdue: bool = False,
+    who: tuple[StaffRole, ...] = (),
+    account: UUID | None = None,
+) -> InboxItem:
     return InboxItem(
-        item=f"{kind.value}:{subject}", kind=kind, what=what, act=act, page=page, due_at=due_at, overdue=overdue,
-        who=who or KINDS[kind], account=shown(Prefix.account, account) if account is not None else None,
-    )  # fmt: skip
+        item=f"{kind.value}:{subject}",
+        kind=kind,
+        what=what,
+        act=act,
+        page=page,
+        due_at=due_at,
+        overdue=overdue,
+        who=who or KINDS[kind],
+        account=shown(Prefix.account, account) if account is not None else None,
+    )
 
 
 # Sources with rows of their own
 
 
 class ListedSource(msgspec.Struct, frozen=True, kw_only=True):
-    """The items that a `Listing` finds. ``moment`` and ``key`` turn the first key of its order into the moment of an item as of
-    a moment, and back; ``ends`` are the smallest and the largest of its other keys, ``keys_of`` those of a subject, and
-    ``subject_of`` the reverse.
+    """The items that a `Listing` finds. ``moment`` and ``key`` turn the first key of its order into
+    the moment of an item as of a moment, and back; ``ends`` are the smallest and the largest of its
+    other keys, ``keys_of`` those of a subject, and ``subject_of`` the reverse.
 
     ``one`` narrows the list to a subject, whose account leads the index.
     """
@@ -231,7 +256,9 @@ class ListedSource(msgspec.Struct, frozen=True, kw_only=True):
 
     def page(self, reading: InboxReading, after: ItemOrder | None, most: int) -> SourcePage:
         at = reading.at
-        view = TableView(filters=self.filters, order=self.order, after=self._behind(after, at), rows=most)
+        view = TableView(
+            filters=self.filters, order=self.order, after=self._behind(after, at), rows=most
+        )
         found = keyset.page(reading.tx, self.listing, view, at)
         placed = [
             Placed(self.moment(keys[0], at), self.item(at, row, keys))
@@ -240,18 +267,25 @@ class ListedSource(msgspec.Struct, frozen=True, kw_only=True):
         last = found.last if found.stopped else found.keys[-1] if found.after else None
         if last is None:
             return SourcePage(placed)
-        return SourcePage(placed, ItemOrder(self.moment(last[0], at), self.kind, self.subject_of(last[1:])))
+        return SourcePage(
+            placed, ItemOrder(self.moment(last[0], at), self.kind, self.subject_of(last[1:]))
+        )
 
     def find(self, reading: InboxReading, subject: str) -> InboxItem | None:
         narrow, at = self.one(reading.tx, subject), reading.at
         if narrow is None:
             return None
         view = TableView(filters=self.filters | narrow, order=self.order)
-        items = (self.item(at, row, keys) for row, keys in keyset.first(reading.tx, self.listing, view, at))
+        items = (
+            self.item(at, row, keys)
+            for row, keys in keyset.first(reading.tx, self.listing, view, at)
+        )
         return next((one for one in items if one.item == f"{self.kind.value}:{subject}"), None)
 
     def _behind(self, after: ItemOrder | None, at: datetime) -> str:
-        """The place in the list behind an item of any kind: of one of the same moment, kinds stand in their order."""
+        """The place in the list behind an item of any kind: of one of the same moment, kinds stand
+        in their order.
+        """
         if after is None or after.at == FIRST:
             return ""
         order = list(ItemKind)
@@ -280,7 +314,9 @@ def _named(*prefixes: Prefix) -> dict[str, Any]:
     """A subject of ids, and its keys."""
 
     def keys_of(subject: str) -> Row:
-        return tuple(parse(prefix, text) for prefix, text in zip(prefixes, subject.split("+"), strict=True))
+        return tuple(
+            parse(prefix, text) for prefix, text in zip(prefixes, subject.split("+"), strict=True)
+        )
 
     def subject_of(keys: Row) -> str:
         return "+".join(shown(prefix, key) for prefix, key in zip(prefixes, keys, strict=True))
@@ -313,102 +349,190 @@ def _request(at: datetime, row: Row, _: Row) -> InboxItem:
     clock, name = one.clock, shown(Prefix.request, one.request)
     waits = ", and waits for its person" if clock.paused_at is not None else ""
     due, act = clock.due(at), "Answer it, or refuse it with a reason."
-    if clock.acknowledge_by is not None and clock.acknowledged_at is None and clock.acknowledge_by < due:
+    if (
+        clock.acknowledge_by is not None
+        and clock.acknowledged_at is None
+        and clock.acknowledge_by < due
+    ):
         due, act = clock.acknowledge_by, "Confirm its receipt."
     return _item(
-        ItemKind.request, name, f"A request for {RIGHTS[clock.kind]}, by the law of {clock.region or 'no known region'}{waits}",
-        act, f"/console/rights/{name}", due_at=due, overdue=clock.is_overdue(at), account=one.account,
-    )  # fmt: skip
+        ItemKind.request,
+        name,
+        (
+            f"A request for {RIGHTS[clock.kind]}, by the law of "
+            f"{clock.region or 'no known region'}{waits}"
+        ),
+        act,
+        f"/console/rights/{name}",
+        due_at=due,
+        overdue=clock.is_overdue(at),
+        account=one.account,
+    )
 
 
 def _erasure(at: datetime, row: Row, keys: Row) -> InboxItem:
     name, cause, state, _, due_at, *_, account = row
     return _item(
-        ItemKind.erasure, shown(Prefix.erasure, name), f"An erasure after {cause.replace('_', ' ')} is {state}, and late",
-        "See what it waits for, and move it on.", f"/console/erasures/{shown(Prefix.erasure, name)}",
-        due_at=due_at + timedelta(days=certificate.OVERDUE_DAYS), overdue=True, account=account,
-    )  # fmt: skip
+        ItemKind.erasure,
+        shown(Prefix.erasure, name),
+        f"An erasure after {cause.replace('_', ' ')} is {state}, and late",
+        "See what it waits for, and move it on.",
+        f"/console/erasures/{shown(Prefix.erasure, name)}",
+        due_at=due_at + timedelta(days=certificate.OVERDUE_DAYS),
+        overdue=True,
+        account=account,
+    )
 
 
 def _recall(at: datetime, row: Row, keys: Row) -> InboxItem:
     erasure, handout, recipient, *_, due_at, _, _, account = row
     return _item(
-        ItemKind.recall, f"{shown(Prefix.erasure, erasure)}+{shown(Prefix.handout, handout)}",
-        f"Recipient {recipient} has not said that it deleted what was recalled", "Ask them, and record what they answered.",
-        f"/console/recalls?erasure={shown(Prefix.erasure, erasure)}", due_at=due_at, overdue=True, account=account,
-    )  # fmt: skip
+        ItemKind.recall,
+        f"{shown(Prefix.erasure, erasure)}+{shown(Prefix.handout, handout)}",
+        f"Recipient {recipient} has not said that it deleted what was recalled",
+        "Ask them, and record what they answered.",
+        f"/console/recalls?erasure={shown(Prefix.erasure, erasure)}",
+        due_at=due_at,
+        overdue=True,
+        account=account,
+    )
 
 
 def _misuse(at: datetime, row: Row, keys: Row) -> InboxItem:
     conversation, score, suggested_at, *_, account = row
-    name, due_at = shown(Prefix.conversation, conversation), suggested_at + timedelta(days=SUGGESTION_DAYS)
+    name, due_at = (
+        shown(Prefix.conversation, conversation),
+        suggested_at + timedelta(days=SUGGESTION_DAYS),
+    )
     return _item(
-        ItemKind.misuse, name, "A conversation was suggested as misuse" + (f", with {score:.2f}" if score is not None else ""),
-        "Read it, with a reason, and decide.", f"/console/conversations/{name}", due_at=due_at, overdue=due_at <= at,
+        ItemKind.misuse,
+        name,
+        "A conversation was suggested as misuse"
+        + (f", with {score:.2f}" if score is not None else ""),
+        "Read it, with a reason, and decide.",
+        f"/console/conversations/{name}",
+        due_at=due_at,
+        overdue=due_at <= at,
         account=account,
-    )  # fmt: skip
+    )
 
 
 def _flag(at: datetime, row: Row, keys: Row) -> InboxItem:
     conversation, flagged_at, *_, account = row
     name, days = shown(Prefix.conversation, conversation), safety_copies.FLAG_REVIEW_DAYS
     return _item(
-        ItemKind.flag, name, f"A flag stands for {days} days and more", "Look whether it still holds, or overturn it.",
-        f"/console/conversations/{name}", due_at=flagged_at + timedelta(days=days), overdue=True, account=account,
-    )  # fmt: skip
+        ItemKind.flag,
+        name,
+        f"A flag stands for {days} days and more",
+        "Look whether it still holds, or overturn it.",
+        f"/console/conversations/{name}",
+        due_at=flagged_at + timedelta(days=days),
+        overdue=True,
+        account=account,
+    )
 
 
 def _hold(at: datetime, row: Row, keys: Row) -> InboxItem:
     conversation, reason, *_, review_at, _, account = row
     name = shown(Prefix.conversation, conversation)
     return _item(
-        ItemKind.hold, f"{name}+{keys[2].hex()}", f"A legal hold is to be reviewed: {reason.replace('_', ' ')}",
-        "End it if it is not needed any more, or set its next review.", f"/console/conversations/{name}", due_at=review_at,
-        overdue=True, account=account,
-    )  # fmt: skip
+        ItemKind.hold,
+        f"{name}+{keys[2].hex()}",
+        f"A legal hold is to be reviewed: {reason.replace('_', ' ')}",
+        "End it if it is not needed any more, or set its next review.",
+        f"/console/conversations/{name}",
+        due_at=review_at,
+        overdue=True,
+        account=account,
+    )
 
 
 _LISTED = (
     ListedSource(
-        kind=ItemKind.request, listing=request_register.WAITING, filters={"clock": "running"}, order="running", item=_request,
-        one=lambda _, subject: {"request": subject}, **_shift(0), **_named(Prefix.request),
+        kind=ItemKind.request,
+        listing=request_register.WAITING,
+        filters={"clock": "running"},
+        order="running",
+        item=_request,
+        one=lambda _, subject: {"request": subject},
+        **_shift(0),
+        **_named(Prefix.request),
     ),
     ListedSource(
-        kind=ItemKind.request, listing=request_register.WAITING, filters={"clock": "stopped"}, order="stopped", item=_request,
-        moment=lambda key, at: at + timedelta(seconds=key), key=lambda moment, at: (moment - at).total_seconds(),
-        one=lambda _, subject: {"request": subject}, **_named(Prefix.request),
+        kind=ItemKind.request,
+        listing=request_register.WAITING,
+        filters={"clock": "stopped"},
+        order="stopped",
+        item=_request,
+        moment=lambda key, at: at + timedelta(seconds=key),
+        key=lambda moment, at: (moment - at).total_seconds(),
+        one=lambda _, subject: {"request": subject},
+        **_named(Prefix.request),
     ),
     ListedSource(
-        kind=ItemKind.erasure, listing=certificate.LISTING, filters={"state": "overdue"}, order="oldest", item=_erasure,
-        one=lambda _, subject: {"erasure": subject}, **_shift(certificate.OVERDUE_DAYS), **_named(Prefix.erasure),
+        kind=ItemKind.erasure,
+        listing=certificate.LISTING,
+        filters={"state": "overdue"},
+        order="oldest",
+        item=_erasure,
+        one=lambda _, subject: {"erasure": subject},
+        **_shift(certificate.OVERDUE_DAYS),
+        **_named(Prefix.erasure),
     ),
     ListedSource(
-        kind=ItemKind.recall, listing=certificates.RECALLS, filters={"state": "overdue"}, order="due", item=_recall,
-        one=_of_erasure, **_shift(0), **_named(Prefix.erasure, Prefix.handout),
+        kind=ItemKind.recall,
+        listing=certificates.RECALLS,
+        filters={"state": "overdue"},
+        order="due",
+        item=_recall,
+        one=_of_erasure,
+        **_shift(0),
+        **_named(Prefix.erasure, Prefix.handout),
     ),
     ListedSource(
-        kind=ItemKind.misuse, listing=suggestions.LISTING, filters={"state": "open"}, order="oldest", item=_misuse,
-        one=_of_conversation, **_shift(SUGGESTION_DAYS), **_named(Prefix.conversation),
+        kind=ItemKind.misuse,
+        listing=suggestions.LISTING,
+        filters={"state": "open"},
+        order="oldest",
+        item=_misuse,
+        one=_of_conversation,
+        **_shift(SUGGESTION_DAYS),
+        **_named(Prefix.conversation),
     ),
     ListedSource(
-        kind=ItemKind.flag, listing=safety_copies.FLAGS, filters={"state": "due"}, order="oldest", item=_flag,
-        ends=((_NOTHING, 0), (_ALL, _NUMBER_MAX)), one=_of_conversation,
+        kind=ItemKind.flag,
+        listing=safety_copies.FLAGS,
+        filters={"state": "due"},
+        order="oldest",
+        item=_flag,
+        ends=((_NOTHING, 0), (_ALL, _NUMBER_MAX)),
+        one=_of_conversation,
         keys_of=lambda subject: (parse(Prefix.conversation, subject), _NUMBER_MAX),
-        subject_of=lambda keys: shown(Prefix.conversation, keys[0]), **_shift(safety_copies.FLAG_REVIEW_DAYS),
+        subject_of=lambda keys: shown(Prefix.conversation, keys[0]),
+        **_shift(safety_copies.FLAG_REVIEW_DAYS),
     ),
     ListedSource(
-        kind=ItemKind.hold, listing=holds.LISTING, filters={"state": "due"}, order="review", item=_hold,
-        ends=((_NOTHING, b""), (_ALL, b"\xff" * 16)), one=_of_conversation, keys_of=hold_keys,
-        subject_of=lambda keys: f"{shown(Prefix.conversation, keys[0])}+{keys[1].hex()}", **_shift(0),
+        kind=ItemKind.hold,
+        listing=holds.LISTING,
+        filters={"state": "due"},
+        order="review",
+        item=_hold,
+        ends=((_NOTHING, b""), (_ALL, b"\xff" * 16)),
+        one=_of_conversation,
+        keys_of=hold_keys,
+        subject_of=lambda keys: f"{shown(Prefix.conversation, keys[0])}+{keys[1].hex()}",
+        **_shift(0),
     ),
-)  # fmt: skip
+)
 
 
 # Sources with a few items
 
 
 class FewSource(msgspec.Struct, frozen=True):
-    """Items of which there are a few at most: all are asked for, and those behind a place are taken."""
+    """Items of which there are a few at most: all are asked for, and those behind a place are
+    taken.
+    """
 
     kind: ItemKind
     every: Callable[[InboxReading], Sequence[InboxItem]]
@@ -426,7 +550,10 @@ class FewSource(msgspec.Struct, frozen=True):
         return SourcePage(found[:most], found[most - 1].order if len(found) > most else None)
 
     def find(self, reading: InboxReading, subject: str) -> InboxItem | None:
-        return next((one for one in reading.once(self.every) if one.item == f"{self.kind.value}:{subject}"), None)
+        return next(
+            (one for one in reading.once(self.every) if one.item == f"{self.kind.value}:{subject}"),
+            None,
+        )
 
 
 def _placed(one: InboxItem) -> Placed:
@@ -443,19 +570,31 @@ def _signatures(reading: InboxReading) -> list[InboxItem]:
 
 def _releases(reading: InboxReading) -> list[InboxItem]:
     asks_for_two = reading.here.config.web.second_identity
-    return [_release(one) for one in signatures.unsigned(reading.tx, RELEASES_MAX, identities=asks_for_two)]
+    return [
+        _release(one)
+        for one in signatures.unsigned(reading.tx, RELEASES_MAX, identities=asks_for_two)
+    ]
 
 
 def _release(one: UnsignedRelease) -> InboxItem:
     page, name = f"/console/releases/{one.release_id.hex}", f"Release {one.name}"
     subject = shown(Prefix.release, one.release_id)
     if one.left:
-        rows = f"{one.left:,} {'row' if one.left == 1 else 'rows'} of its sample {'is' if one.left == 1 else 'are'} not read"
-        return _item(ItemKind.review, subject, f"{name}: {rows}", "Read the sample.", page, who=LOOKING)
+        rows = (
+            f"{one.left:,} {'row' if one.left == 1 else 'rows'} of its sample "
+            f"{'is' if one.left == 1 else 'are'} not read"
+        )
+        return _item(
+            ItemKind.review, subject, f"{name}: {rows}", "Read the sample.", page, who=LOOKING
+        )
     if one.left == 0:
-        return _item(ItemKind.review, subject, f"{name}: its sample is read", "State what was found.", page)
+        return _item(
+            ItemKind.review, subject, f"{name}: its sample is read", "State what was found.", page
+        )
     if not one.closed:
-        return _item(ItemKind.review, subject, f"{name}: nobody has reviewed it", "Draw a sample.", page)
+        return _item(
+            ItemKind.review, subject, f"{name}: nobody has reviewed it", "Draw a sample.", page
+        )
     missing = signatures.SIGNATURES_NEEDED - one.signatures
     what = f"{name}: {missing} {'signature' if missing == 1 else 'signatures'} missing"
     return _item(ItemKind.signature, subject, what, "Sign it off.", page)
@@ -468,7 +607,17 @@ def _sweep(reading: InboxReading) -> list[InboxItem]:
     what = f"The sweep waits: it would erase {standing.due:,}, of {standing.kept:,} segments kept"
     act = "Approve it, or find out what moved the dates."
     subject = compact(standing.waits_since)
-    return [_item(ItemKind.sweep, subject, what, act, BACKGROUND, due_at=standing.waits_since, overdue=True)]
+    return [
+        _item(
+            ItemKind.sweep,
+            subject,
+            what,
+            act,
+            BACKGROUND,
+            due_at=standing.waits_since,
+            overdue=True,
+        )
+    ]
 
 
 def _keys(reading: InboxReading) -> list[InboxItem]:
@@ -479,23 +628,44 @@ def _keys(reading: InboxReading) -> list[InboxItem]:
             what = f"The {kind.value} rotation of the keys is due"
             found.append(
                 _item(
-                    ItemKind.keys, f"{kind.value}-{due:%Y%m%d}", what, "Rotate them.", KEYS, due_at=until,
+                    ItemKind.keys,
+                    f"{kind.value}-{due:%Y%m%d}",
+                    what,
+                    "Rotate them.",
+                    KEYS,
+                    due_at=until,
                     overdue=until <= at,
                 )
-            )  # fmt: skip
+            )
     return found
 
 
 def _backup(reading: InboxReading) -> list[InboxItem]:
     known = archives.registered(reading.here, 1, reading.tx)
     if not known:
-        return [_item(ItemKind.backup, "none", "No backup is on record", "Make one: licet backup make.", BACKUPS)]
+        return [
+            _item(
+                ItemKind.backup,
+                "none",
+                "No backup is on record",
+                "Make one: licet backup make.",
+                BACKUPS,
+            )
+        ]
     due = known[0].made_at + timedelta(days=BACKUP_DAYS)
     if due > reading.at:
         return []
     act = "Look why, and make one: licet backup make."
     return [
-        _item(ItemKind.backup, known[0].backup, "The newest backup is late", act, BACKUPS, due_at=due, overdue=True)
+        _item(
+            ItemKind.backup,
+            known[0].backup,
+            "The newest backup is late",
+            act,
+            BACKUPS,
+            due_at=due,
+            overdue=True,
+        )
     ]
 
 
@@ -505,20 +675,29 @@ def _endpoints(reading: InboxReading) -> list[InboxItem]:
         if one.disabled_at is not None:
             found.append(
                 _item(
-                    ItemKind.endpoint, one.endpoint, f"Endpoint {one.endpoint} hears nothing any more: {one.disabled_because}",
-                    "Mend it, then resume it.", f"{WEBHOOKS}/{one.endpoint}", due_at=one.disabled_at,
-                    overdue=True, who=OWNER,
+                    ItemKind.endpoint,
+                    one.endpoint,
+                    f"Endpoint {one.endpoint} hears nothing any more: {one.disabled_because}",
+                    "Mend it, then resume it.",
+                    f"{WEBHOOKS}/{one.endpoint}",
+                    due_at=one.disabled_at,
+                    overdue=True,
+                    who=OWNER,
                 )
-            )  # fmt: skip
+            )
         elif one.overdue:
             more = " and more" if one.overdue == endpoints.OVERDUE_COUNTED_MAX else ""
             owed = f"{one.overdue:,}{more} {'answer' if one.overdue == 1 else 'answers'}"
             found.append(
                 _item(
-                    ItemKind.endpoint, one.endpoint, f"Endpoint {one.endpoint} owes {owed}",
-                    "Ask whoever runs it whether it deleted what it was told to.", f"{WEBHOOKS}/{one.endpoint}", overdue=True,
+                    ItemKind.endpoint,
+                    one.endpoint,
+                    f"Endpoint {one.endpoint} owes {owed}",
+                    "Ask whoever runs it whether it deleted what it was told to.",
+                    f"{WEBHOOKS}/{one.endpoint}",
+                    overdue=True,
                 )
-            )  # fmt: skip
+            )
     return found
 
 
@@ -527,7 +706,10 @@ def _log(reading: InboxReading) -> list[InboxItem]:
     if waits.since is None or waits.since > reading.at - timedelta(hours=LOG_HOURS):
         return []
     more = " and more" if waits.rows == ENTRIES_COUNTED_MAX else ""
-    what = f"{waits.rows:,}{more} {'entry waits' if waits.rows == 1 else 'entries wait'} to reach the log"
+    what = (
+        f"{waits.rows:,}{more} {'entry waits' if waits.rows == 1 else 'entries wait'} to reach "
+        "the log"
+    )
     act = "See that licet serve runs, or run licet ledger append."
     due = waits.since + timedelta(hours=LOG_HOURS)
     return [_item(ItemKind.log, "waiting", what, act, "/console/log", due_at=due, overdue=True)]
@@ -537,19 +719,34 @@ def _exports(reading: InboxReading) -> list[InboxItem]:
     count = recipients.overdue(reading.here, reading.tx)
     if not count:
         return []
-    what = f"{count:,} {'recall' if count == 1 else 'recalls'} of exported rows not acknowledged in time"
-    return [_item(ItemKind.recall, "exports", what, "Ask the recipient: licet export list names them.", overdue=True)]
+    what = (
+        f"{count:,} {'recall' if count == 1 else 'recalls'} of exported rows not acknowledged "
+        "in time"
+    )
+    return [
+        _item(
+            ItemKind.recall,
+            "exports",
+            what,
+            "Ask the recipient: licet export list names them.",
+            overdue=True,
+        )
+    ]
 
 
 def _models(reading: InboxReading) -> list[InboxItem]:
     return [
         _item(
-            ItemKind.model, one.model,
-            f"Classifier {one.name} learnt from {one.withdrawn:,} {'row' if one.withdrawn == 1 else 'rows'} withdrawn or erased"
-            " since", "Train it again, or retire it: licet train safety --again.", "/console/models",
+            ItemKind.model,
+            one.model,
+            f"Classifier {one.name} learnt from {one.withdrawn:,} "
+            f"{'row' if one.withdrawn == 1 else 'rows'} withdrawn or erased"
+            " since",
+            "Train it again, or retire it: licet train safety --again.",
+            "/console/models",
         )
         for one in population_status.retraining_due(reading.here)
-    ]  # fmt: skip
+    ]
 
 
 def compact(at: datetime) -> str:
@@ -559,7 +756,13 @@ def compact(at: datetime) -> str:
 
 SOURCES: tuple[InboxSource, ...] = (
     FewSource(ItemKind.model, _models),  # the first, as it reads in transactions of its own
-    *_LISTED, FewSource(ItemKind.recall, _exports), FewSource(ItemKind.review, _reviews),
-    FewSource(ItemKind.signature, _signatures), FewSource(ItemKind.sweep, _sweep), FewSource(ItemKind.keys, _keys),
-    FewSource(ItemKind.backup, _backup), FewSource(ItemKind.endpoint, _endpoints), FewSource(ItemKind.log, _log),
-)  # fmt: skip
+    *_LISTED,
+    FewSource(ItemKind.recall, _exports),
+    FewSource(ItemKind.review, _reviews),
+    FewSource(ItemKind.signature, _signatures),
+    FewSource(ItemKind.sweep, _sweep),
+    FewSource(ItemKind.keys, _keys),
+    FewSource(ItemKind.backup, _backup),
+    FewSource(ItemKind.endpoint, _endpoints),
+    FewSource(ItemKind.log, _log),
+)

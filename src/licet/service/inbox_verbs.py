@@ -1,8 +1,10 @@
-"""What staff do with an item of the inbox: take it, give it back, hand it on, note something, and act on it.
+"""What staff do with an item of the inbox: take it, give it back, hand it on, note something, and
+act on it.
 
-An act is put on record with its reason before it is done, and ended after it: a crash between leaves an act of which nobody
-said whether it was done, and the item, which still waits, says that it was not. What refuses it is said of the step. The act
-itself is the verb of the room that owns the subject (`inbox_acts`).
+An act is put on record with its reason before it is done, and ended after it: a crash between
+leaves an act of which nobody said whether it was done, and the item, which still waits, says that
+it was not. What refuses it is said of the step. The act itself is the verb of the room that owns
+the subject (`inbox_acts`).
 
 With an `Idempotency-Key` a step that came before is not taken again.
 """
@@ -33,7 +35,9 @@ _NOBODY = UUID(int=0)
 
 
 class InboxResult(msgspec.Struct, frozen=True, kw_only=True):
-    """An item after a step. ``said`` is what an act did, ``replayed`` that the step was taken before under the same key."""
+    """An item after a step. ``said`` is what an act did, ``replayed`` that the step was taken
+    before under the same key.
+    """
 
     seen: ItemSeen
     said: str = ""
@@ -41,8 +45,13 @@ class InboxResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def take(
-    here: Installation, by: StaffMember, item: str, reason: str = "", *, once: IdempotentCall | None = None
-) -> InboxResult:  # fmt: skip
+    here: Installation,
+    by: StaffMember,
+    item: str,
+    reason: str = "",
+    *,
+    once: IdempotentCall | None = None,
+) -> InboxResult:
     """Takes an item; RefusedError where another has it, or nothing of it waits any more."""
     inbox_register.check_words(reason, needed=False)
     asked = _asked(here, by, item)
@@ -55,10 +64,17 @@ def take(
 
 
 def give_back(
-    here: Installation, by: StaffMember, item: str, reason: str = "", *, holder: str = "",
+    here: Installation,
+    by: StaffMember,
+    item: str,
+    reason: str = "",
+    *,
+    holder: str = "",
     once: IdempotentCall | None = None,
-) -> InboxResult:  # fmt: skip
-    """Gives an item back: one's own, or with ``holder`` that of a colleague who was seen to have it."""
+) -> InboxResult:
+    """Gives an item back: one's own, or with ``holder`` that of a colleague who was seen to have
+    it.
+    """
     inbox_register.check_words(reason, needed=bool(holder) and holder != by.email)
     asked = _asked(here, by, item, done=True)
     with transaction(here.pool) as tx:
@@ -66,16 +82,24 @@ def give_back(
         if not replayed:
             about = _granted(asked)
             of = _colleague(tx, holder)[0] if holder else None
-            inbox_register.give_back(tx, here.keyring, about, by.staff_id, here.clock(), reason.strip(), of=of)
+            inbox_register.give_back(
+                tx, here.keyring, about, by.staff_id, here.clock(), reason.strip(), of=of
+            )
     return InboxResult(seen=inbox.seen(here, by, item), replayed=replayed)
 
 
 def hand(
-    here: Installation, by: StaffMember, item: str, to: str, reason: str, *, holder: str = "",
+    here: Installation,
+    by: StaffMember,
+    item: str,
+    to: str,
+    reason: str,
+    *,
+    holder: str = "",
     once: IdempotentCall | None = None,
-) -> InboxResult:  # fmt: skip
-    """Hands an item to a colleague: one's own, or that of ``holder``. RefusedError where the roles of the colleague, given here
-    or with a session, do nothing about it.
+) -> InboxResult:
+    """Hands an item to a colleague: one's own, or that of ``holder``. RefusedError where the roles
+    of the colleague, given here or with a session, do nothing about it.
     """
     inbox_register.check_words(reason, needed=True)
     asked = _asked(here, by, item)
@@ -87,19 +111,25 @@ def hand(
             who = KINDS[inbox.kind_of(item)]
             if roles.isdisjoint(who):
                 raise RefusedError(
-                    f"`{to}` has no role that does something about it", f"these do: {', '.join(role.value for role in who)}",
+                    f"`{to}` has no role that does something about it",
+                    f"these do: {', '.join(role.value for role in who)}",
                     because="role",
-                )  # fmt: skip
+                )
             of = _colleague(tx, holder)[0] if holder else None
             inbox_register.hand(
                 tx, here.keyring, about, by.staff_id, here.clock(), reason.strip(), to=other, of=of
-            )  # fmt: skip
+            )
     return InboxResult(seen=inbox.seen(here, by, item), replayed=replayed)
 
 
 def note(
-    here: Installation, by: StaffMember, item: str, reason: str, *, once: IdempotentCall | None = None
-) -> InboxResult:  # fmt: skip
+    here: Installation,
+    by: StaffMember,
+    item: str,
+    reason: str,
+    *,
+    once: IdempotentCall | None = None,
+) -> InboxResult:
     """Adds a note to an item, whoever has it."""
     inbox_register.check_words(reason, needed=True)
     asked = _asked(here, by, item, done=True)
@@ -112,10 +142,16 @@ def note(
 
 
 def act(
-    here: Installation, by: StaffMember, item: str, name: str, values: ActValues, *, once: IdempotentCall | None = None
-) -> InboxResult:  # fmt: skip
-    """Does something about an item, with a reason; NotFoundError for an act that its kind does not have, RefusedError where
-    another has it, and whatever refuses the act itself.
+    here: Installation,
+    by: StaffMember,
+    item: str,
+    name: str,
+    values: ActValues,
+    *,
+    once: IdempotentCall | None = None,
+) -> InboxResult:
+    """Does something about an item, with a reason; NotFoundError for an act that its kind does not
+    have, RefusedError where another has it, and whatever refuses the act itself.
     """
     kind = inbox.kind_of(item)
     wanted = next((one for one in inbox_acts.of(kind) if one.name == name), None)
@@ -130,20 +166,33 @@ def act(
             number = _begin(tx, here, by, _granted(asked), wanted, values.reason.strip())
     if number < 0:
         return InboxResult(seen=inbox.seen(here, by, item), replayed=True)
-    said = _done(here, item, number, lambda: wanted.does(here, by, item.partition(":")[2], values), once)
+    said = _done(
+        here, item, number, lambda: wanted.does(here, by, item.partition(":")[2], values), once
+    )
     return InboxResult(seen=inbox.seen(here, by, item), said=said)
 
 
 def _begin(
-    tx: Transaction, here: Installation, by: StaffMember, about: ItemAbout, wanted: InboxAct, words: str
-) -> int:  # fmt: skip
+    tx: Transaction,
+    here: Installation,
+    by: StaffMember,
+    about: ItemAbout,
+    wanted: InboxAct,
+    words: str,
+) -> int:
     if wanted.has_words:  # the verb keeps them where the person reads them
         about, words = msgspec.structs.replace(about, tells=False), ""
-    return inbox_register.begin_act(tx, here.keyring, about, by.staff_id, here.clock(), words, wanted.name)
+    return inbox_register.begin_act(
+        tx, here.keyring, about, by.staff_id, here.clock(), words, wanted.name
+    )
 
 
 def _done(
-    here: Installation, item: str, number: int, does: Callable[[], str], once: IdempotentCall | None = None
+    here: Installation,
+    item: str,
+    number: int,
+    does: Callable[[], str],
+    once: IdempotentCall | None = None,
 ) -> str:
     """Does what is on record, and says of its step whether it was done."""
     try:
@@ -161,14 +210,16 @@ def _done(
 
 def on_record(
     here: Installation, by: StaffMember, item: str, name: str, reason: str, does: Callable[[], str]
-) -> str:  # fmt: skip
-    """Does something about a subject that need not wait in the inbox, with its reason on record as that of an act on an item;
-    RefusedError where a colleague has the item.
+) -> str:
+    """Does something about a subject that need not wait in the inbox, with its reason on record as
+    that of an act on an item; RefusedError where a colleague has the item.
     """
     inbox_register.check_words(reason, needed=True)
     with transaction(here.pool) as tx:
         about = inbox.about(tx, item)
-        number = inbox_register.begin_act(tx, here.keyring, about, by.staff_id, here.clock(), reason.strip(), name)
+        number = inbox_register.begin_act(
+            tx, here.keyring, about, by.staff_id, here.clock(), reason.strip(), name
+        )
     return _done(here, item, number, does)
 
 
@@ -180,18 +231,23 @@ def acts(by: StaffMember, item: str) -> list[InboxAct]:
 def _may(by: StaffMember, wanted: InboxAct) -> None:
     if by.roles.isdisjoint(wanted.who):
         raise DeniedError(
-            f"`{by.email}` may not do that", f"these may: {', '.join(role.value for role in wanted.who)}"
-        )  # fmt: skip
+            f"`{by.email}` may not do that",
+            f"these may: {', '.join(role.value for role in wanted.who)}",
+        )
 
 
 def _known(tx: Transaction, here: Installation, once: IdempotentCall | None) -> bool:
-    """Whether this step was taken before; if not, its key is kept with it. What refuses a second one is raised."""
+    """Whether this step was taken before; if not, its key is kept with it. What refuses a second
+    one is raised.
+    """
     if once is None:
         return False
     at = here.clock()
     match idempotency.remembered(tx, [once], at).get(once.place):
         case None:
-            idempotency.keep(tx, [(once, CommandResult(outcome=Outcome.done, at=at, account=_NOBODY))], at)
+            idempotency.keep(
+                tx, [(once, CommandResult(outcome=Outcome.done, at=at, account=_NOBODY))], at
+            )
             return False
         case LicetError() as error:
             raise error
@@ -199,7 +255,9 @@ def _known(tx: Transaction, here: Installation, once: IdempotentCall | None) -> 
             return True
 
 
-def _asked(here: Installation, by: StaffMember, item: str, *, done: bool = False) -> ItemAbout | LicetError:
+def _asked(
+    here: Installation, by: StaffMember, item: str, *, done: bool = False
+) -> ItemAbout | LicetError:
     """`_acting`, or what refuses it: that counts only where the step was not taken before."""
     try:
         return _acting(here, by, item, done=done)
@@ -214,7 +272,9 @@ def _granted(asked: ItemAbout | LicetError) -> ItemAbout:
 
 
 def _acting(here: Installation, by: StaffMember, item: str, *, done: bool = False) -> ItemAbout:
-    """Whose an item is, for whoever does something with it; with ``done`` also once nothing of it waits."""
+    """Whose an item is, for whoever does something with it; with ``done`` also once nothing of it
+    waits.
+    """
     waits, about = inbox.named(here, by, item)
     if not inbox.may_act(by, waits, item):
         raise DeniedError(f"`{by.email}` sees items of this kind, and does nothing about them")

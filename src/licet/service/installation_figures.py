@@ -1,7 +1,8 @@
-"""The figures of an installation for whoever watches it from outside: what waits, how old the oldest is, what is late.
+"""The figures of an installation for whoever watches it from outside: what waits, how old the
+oldest is, what is late.
 
-Each figure is read from an index that holds only what waits, and counted up to `COUNTED_MAX`: none of them costs more
-in a larger installation.
+Each figure is read from an index that holds only what waits, and counted up to `COUNTED_MAX`: none
+of them costs more in a larger installation.
 """
 
 from __future__ import annotations
@@ -20,12 +21,19 @@ from licet.vault.installation import Installation
 from licet.webhooks import endpoints
 
 COUNTED_MAX = 10_000
-AGES = {"day": timedelta(days=1), "week": timedelta(days=7), "month": timedelta(days=31)}  # and `older`
+# and `older`
+AGES = {"day": timedelta(days=1), "week": timedelta(days=7), "month": timedelta(days=31)}
 QUEUED_MAX = 500  # of each kind; those with the nearest day are counted first
 QUEUES = (
-    ItemKind.request, ItemKind.erasure, ItemKind.recall, ItemKind.misuse, ItemKind.flag, ItemKind.hold, ItemKind.review,
+    ItemKind.request,
+    ItemKind.erasure,
+    ItemKind.recall,
+    ItemKind.misuse,
+    ItemKind.flag,
+    ItemKind.hold,
+    ItemKind.review,
     ItemKind.signature,
-)  # fmt: skip
+)
 
 
 class Queue(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,9 +66,16 @@ def figures(here: Installation) -> MonitoringFigures:
         erasures = certificate.open_by_age(tx, at, AGES, COUNTED_MAX)
     newest = archives.registered(here, 1)
     return MonitoringFigures(
-        at=at, sweep=sweep, closures=closures, log=log, webhooks=webhooks, erasures=erasures,
-        backup=newest[0].made_at if newest else None, rotations=epochs.status(here).due, queues=_queues(here, at),
-    )  # fmt: skip
+        at=at,
+        sweep=sweep,
+        closures=closures,
+        log=log,
+        webhooks=webhooks,
+        erasures=erasures,
+        backup=newest[0].made_at if newest else None,
+        rotations=epochs.status(here).due,
+        queues=_queues(here, at),
+    )
 
 
 def _queues(here: Installation, at: datetime) -> dict[str, Queue]:

@@ -1,4 +1,6 @@
-"""Models on record as staff see them: what each learnt from, what of that was withdrawn since, and its canary audits."""
+"""Models on record as staff see them: what each learnt from, what of that was withdrawn since, and
+its canary audits.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,8 @@ from licet.vault.installation import Installation
 
 
 class ModelView(msgspec.Struct, frozen=True, kw_only=True):
-    """A model on record. ``affected`` is None where nothing that it learnt from was withdrawn or erased since, ``audited_at``
-    and ``audit`` where no canary audit is on record.
+    """A model on record. ``affected`` is None where nothing that it learnt from was withdrawn or
+    erased since, ``audited_at`` and ``audit`` where no canary audit is on record.
     """
 
     model: RecordedModel
@@ -33,8 +35,8 @@ class ModelView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConsumedShare(msgspec.Struct, frozen=True, kw_only=True):
-    """What the run took of its release, by the record beside the model: ``withdrawn_meanwhile`` rows were taken out by the gate
-    while it ran, under ``gates`` signed states.
+    """What the run took of its release, by the record beside the model: ``withdrawn_meanwhile``
+    rows were taken out by the gate while it ran, under ``gates`` signed states.
     """
 
     consumed: int
@@ -46,7 +48,9 @@ class ConsumedShare(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelDetail(msgspec.Struct, frozen=True, kw_only=True):
-    """A model with its run and its canary audits, the newest first. Without ``audits``, none was run for it."""
+    """A model with its run and its canary audits, the newest first. Without ``audits``, none was
+    run for it.
+    """
 
     seen: ModelView
     run: ConsumedShare
@@ -64,7 +68,11 @@ def models(here: Installation) -> list[ModelView]:
         at, verdict = audited.get(parse(Prefix.model, one.model), (None, None))
         result.append(
             ModelView(
-                model=one, affected=since.get(one.model), release_id=ids[one.release], audited_at=at, audit=verdict
+                model=one,
+                affected=since.get(one.model),
+                release_id=ids[one.release],
+                audited_at=at,
+                audit=verdict,
             )
         )
     return result
@@ -80,9 +88,12 @@ def show(here: Installation, name: str) -> ModelDetail:
         assert release is not None
     newest = audits[0] if audits else None
     seen = ModelView(
-        model=known, affected=lineage.affected_of(here, named), release_id=release.release_id,
-        audited_at=newest.audited_at if newest else None, audit=newest.verdict if newest else None,
-    )  # fmt: skip
+        model=known,
+        affected=lineage.affected_of(here, named),
+        release_id=release.release_id,
+        audited_at=newest.audited_at if newest else None,
+        audit=newest.verdict if newest else None,
+    )
     return ModelDetail(seen=seen, run=_run(known, raw, release.rows or 0), audits=tuple(audits))
 
 
@@ -93,7 +104,10 @@ def _run(known: RecordedModel, raw: bytes, release_rows: int) -> ConsumedShare:
     steps = [frame for frame in found.frames if isinstance(frame, Steps)]
     gates: Sequence[GateState] = [frame for frame in found.frames if isinstance(frame, GateState)]
     return ConsumedShare(
-        consumed=known.rows, release_rows=release_rows, first_step=min((one.first for one in steps), default=0),
-        last_step=max((one.last for one in steps), default=0), gates=len(gates),
+        consumed=known.rows,
+        release_rows=release_rows,
+        first_step=min((one.first for one in steps), default=0),
+        last_step=max((one.last for one in steps), default=0),
+        gates=len(gates),
         withdrawn_meanwhile=sum(len(one.added) for one in gates[1:]),
-    )  # fmt: skip
+    )

@@ -1,9 +1,11 @@
-"""Orders that staff give in the console about the system itself, carried out by the verbs that the commands call.
+"""Orders that staff give in the console about the system itself, carried out by the verbs that the
+commands call.
 
-What may take long runs in the background: a rotation of the keys, the destruction of epochs that are due, the drill of a
-backup, and asking the witnesses. Its order is on record before it begins, so that a server that is stopped meanwhile goes on
-with it when it runs again: a rotation continues, and the others begin anew. What is done at once is on record in the
-transaction after the verb (`at_once`): of a crash between the two the act stays, and its reason is lost.
+What may take long runs in the background: a rotation of the keys, the destruction of epochs that
+are due, the drill of a backup, and asking the witnesses. Its order is on record before it begins,
+so that a server that is stopped meanwhile goes on with it when it runs again: a rotation continues,
+and the others begin anew. What is done at once is on record in the transaction after the verb
+(`at_once`): of a crash between the two the act stays, and its reason is lost.
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ Work = Callable[[Installation, StaffOrder, threading.Event], str]
 
 
 class OrderForecast(msgspec.Struct, frozen=True, kw_only=True):
-    """What an order would do now, in sentences. ``about`` is what it is of: a kind of rotation, the name of a backup."""
+    """What an order would do now, in sentences. ``about`` is what it is of: a kind of rotation, the
+    name of a backup.
+    """
 
     about: str
     would: tuple[str, ...]
@@ -47,15 +51,17 @@ class OrderForecast(msgspec.Struct, frozen=True, kw_only=True):
 def forecast(here: Installation, kind: OrderKind, about: str = "") -> OrderForecast:
     """What an order for the background would do now, and changes nothing.
 
-    RefusedError or NotFoundError where there is nothing to do, UsageError for what is no work for the background.
+    RefusedError or NotFoundError where there is nothing to do, UsageError for what is no work for
+    the background.
     """
     of = _about(here, kind, about)
     return OrderForecast(about=of, would=tuple(_WOULD[kind](here, of)))
 
 
 def give(here: Installation, kind: OrderKind, about: str = "", *, reason: str, by: str) -> UUID:
-    """Puts an order for the background on record, and returns its id; RefusedError if one of its kind has not ended, UsageError
-    for no reason. Whether there is something to do is known by `forecast`, and once more when it is carried out.
+    """Puts an order for the background on record, and returns its id; RefusedError if one of its
+    kind has not ended, UsageError for no reason. Whether there is something to do is known by
+    `forecast`, and once more when it is carried out.
     """
     if kind not in _WORK:
         raise UsageError(f"`{kind.value}` is no work for the background")
@@ -69,15 +75,21 @@ def one(here: Installation, order: UUID) -> StaffOrder:
 
 
 def newest(
-    here: Installation, kinds: Sequence[OrderKind] = tuple(OrderKind), most: int = 100, about: str | None = None
+    here: Installation,
+    kinds: Sequence[OrderKind] = tuple(OrderKind),
+    most: int = 100,
+    about: str | None = None,
 ) -> list[StaffOrder]:
     """The newest orders of these kinds, of one thing or of all."""
     with transaction(here.pool) as tx:
         return staff_orders.newest(tx, kinds, most, about)
 
 
-def at_once(here: Installation, kind: OrderKind, about: str, do: Callable[[], str], *, reason: str, by: str) -> str:
-    """Does something now and puts it on record with its reason; returns what was done, in a sentence.
+def at_once(
+    here: Installation, kind: OrderKind, about: str, do: Callable[[], str], *, reason: str, by: str
+) -> str:
+    """Does something now and puts it on record with its reason; returns what was done, in a
+    sentence.
 
     UsageError for no reason, before anything is done.
     """
@@ -87,7 +99,9 @@ def at_once(here: Installation, kind: OrderKind, about: str, do: Callable[[], st
     return said
 
 
-def _record(here: Installation, kind: OrderKind, about: str, reason: str, by: str, said: str | None) -> UUID:
+def _record(
+    here: Installation, kind: OrderKind, about: str, reason: str, by: str, said: str | None
+) -> UUID:
     at = here.clock()
     order = uuid7(at, here.keyring.random(10))
     with transaction(here.pool) as tx:
@@ -108,7 +122,9 @@ def keep_working(here: Installation, stop: threading.Event) -> None:
 
 
 def carry_out(here: Installation, stop: threading.Event | None = None) -> int:
-    """Carries out every open order; returns how many ended. One that is refused for now stays open."""
+    """Carries out every open order; returns how many ended. One that is refused for now stays
+    open.
+    """
     stop, ended = stop or threading.Event(), 0
     with transaction(here.pool) as tx:
         waiting = staff_orders.open_orders(tx)
@@ -142,7 +158,8 @@ def _rotate(here: Installation, order: StaffOrder, stop: threading.Event) -> str
 
     done = epochs.rotate(here, Rotation(order.about), seen)
     return (
-        f"{'Finished' if done.resumed else 'Rotated'} into epoch {done.epoch}: {done.buckets:,} buckets,"
+        f"{'Finished' if done.resumed else 'Rotated'} into epoch {done.epoch}: {done.buckets:,} "
+        "buckets,"
         f" {done.accounts_rekeyed:,} accounts with new keys"
     )
 
@@ -162,7 +179,8 @@ def _drill(here: Installation, order: StaffOrder, _: threading.Event) -> str:
 def _cosign(here: Installation, _: StaffOrder, __: threading.Event) -> str:
     gathered = documents.cosign(here)
     return (
-        "; ".join(f"{one.origin}: {', '.join(one.cosigned) or 'nobody'}" for one in gathered) or "No witness is set up"
+        "; ".join(f"{one.origin}: {', '.join(one.cosigned) or 'nobody'}" for one in gathered)
+        or "No witness is set up"
     )
 
 
@@ -171,7 +189,8 @@ def _about(here: Installation, kind: OrderKind, about: str) -> str:
     if kind is OrderKind.rotate_keys:
         if about and about not in list(Rotation):
             raise UsageError(
-                f"`{about}` is no rotation", f"say {' or '.join(Rotation)}, or nothing for the one that is due"
+                f"`{about}` is no rotation",
+                f"say {' or '.join(Rotation)}, or nothing for the one that is due",
             )
         return about or (epochs.due_now(here) or Rotation.daily).value
     if about:
@@ -193,7 +212,10 @@ def _would_rotate(here: Installation, about: str) -> Iterator[str]:
     begun, would = epochs.status(here).unfinished, epochs.forecast(here, Rotation(about))
     if begun:
         yield f"The rotation into epoch {begun} was begun: it is finished first."
-    yield f"A new epoch, and {would.buckets:,} buckets wrapped anew under it, {would.buckets_rekeyed:,} with a new key."
+    yield (
+        f"A new epoch, and {would.buckets:,} buckets wrapped anew under it, "
+        f"{would.buckets_rekeyed:,} with a new key."
+    )
     yield (
         f"{would.accounts_rekeyed:,} accounts with new keys, in {would.pages:,} key pages;"
         f" {would.accounts_rewrapped:,} wrapped anew."
@@ -201,7 +223,9 @@ def _would_rotate(here: Installation, about: str) -> Iterator[str]:
 
 
 def _would_destroy(here: Installation, _: str) -> Iterator[str]:
-    yield from (f"Epoch {number} is destroyed." for number in epochs.destroy_due(here, dry_run=True))
+    yield from (
+        f"Epoch {number} is destroyed." for number in epochs.destroy_due(here, dry_run=True)
+    )
 
 
 def _would_drill(_: Installation, about: str) -> Iterator[str]:
@@ -215,10 +239,14 @@ def _would_cosign(here: Installation, _: str) -> Iterator[str]:
 
 
 _WOULD: dict[OrderKind, Callable[[Installation, str], Iterator[str]]] = {
-    OrderKind.rotate_keys: _would_rotate, OrderKind.destroy_epochs: _would_destroy, OrderKind.drill_backup: _would_drill,
+    OrderKind.rotate_keys: _would_rotate,
+    OrderKind.destroy_epochs: _would_destroy,
+    OrderKind.drill_backup: _would_drill,
     OrderKind.cosign_log: _would_cosign,
-}  # fmt: skip
+}
 _WORK: dict[OrderKind, Work] = {
-    OrderKind.rotate_keys: _rotate, OrderKind.destroy_epochs: _destroy, OrderKind.drill_backup: _drill,
+    OrderKind.rotate_keys: _rotate,
+    OrderKind.destroy_epochs: _destroy,
+    OrderKind.drill_backup: _drill,
     OrderKind.cosign_log: _cosign,
-}  # fmt: skip
+}

@@ -1,8 +1,9 @@
-"""The short lists that staff see without reading content: holds, standing flags, versions, notices. Long ones are in
-`staff_tables`.
+"""The short lists that staff see without reading content: holds, standing flags, versions, notices.
+Long ones are in `staff_tables`.
 
-Every list is newest first, except holds, which are by day of review. Each has a bound and says how many entries there
-are in all. Titles, matters of holds and texts of turns are content, and are in none of them.
+Every list is newest first, except holds, which are by day of review. Each has a bound and says how
+many entries there are in all. Titles, matters of holds and texts of turns are content, and are in
+none of them.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ class NewestList(msgspec.Struct, Generic[One], frozen=True, kw_only=True):
 class HoldSeen(msgspec.Struct, frozen=True, kw_only=True):
     """A legal hold on a conversation, without its matter. ``told``: the person may see it.
 
-    ``review_at`` is when somebody should ask whether it is still needed, and ``overdue`` holds from then on: no hold
-    ends by itself. ``turns_held`` are those that it keeps of its conversation, ``turns_not_held`` the others: their time
-    was over when it was placed.
+    ``review_at`` is when somebody should ask whether it is still needed, and ``overdue`` holds from
+    then on: no hold ends by itself. ``turns_held`` are those that it keeps of its conversation,
+    ``turns_not_held`` the others: their time was over when it was placed.
     """
 
     account: str
@@ -55,7 +56,9 @@ class HoldSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FlagDue(msgspec.Struct, frozen=True, kw_only=True):
-    """A flag that was not overturned and whose safety copy is kept until ``copy_until``; to be reviewed at ``review_at``."""
+    """A flag that was not overturned and whose safety copy is kept until ``copy_until``; to be
+    reviewed at ``review_at``.
+    """
 
     account: str
     conversation: str
@@ -92,12 +95,19 @@ def holds(here: Installation) -> NewestList[HoldSeen]:
         listed, total = vault_holds.by_review(tx, LISTED_MAX), vault_holds.counts(tx, now).holds
     seen = (
         HoldSeen(
-            account=_account(one.account), conversation=_conversation(one.conversation), reason=one.reason,
-            placed_at=one.placed_at, placed_by=one.placed_by, review_at=one.review_at, told=one.is_told,
-            overdue=one.review_at <= now, turns_held=one.turns_held, turns_not_held=one.turns_not_held,
+            account=_account(one.account),
+            conversation=_conversation(one.conversation),
+            reason=one.reason,
+            placed_at=one.placed_at,
+            placed_by=one.placed_by,
+            review_at=one.review_at,
+            told=one.is_told,
+            overdue=one.review_at <= now,
+            turns_held=one.turns_held,
+            turns_not_held=one.turns_not_held,
         )
         for one in listed
-    )  # fmt: skip
+    )
     return NewestList(items=tuple(seen), total=total)
 
 
@@ -108,27 +118,39 @@ def standing_flags(here: Installation) -> list[FlagDue]:
         found = safety_copies.standing_flags(tx, now, LISTED_MAX)
     return [
         FlagDue(
-            account=_account(account), conversation=_conversation(conversation), flagged_at=flagged_at,
-            copy_until=until, review_at=flagged_at + days, overdue=flagged_at + days <= now,
+            account=_account(account),
+            conversation=_conversation(conversation),
+            flagged_at=flagged_at,
+            copy_until=until,
+            review_at=flagged_at + days,
+            overdue=flagged_at + days <= now,
         )
         for account, conversation, flagged_at, until in found
-    ]  # fmt: skip
+    ]
 
 
 def versions(here: Installation) -> NewestList[VersionSeen]:
     """The versions of the policy, including future ones."""
     with transaction(here.pool) as tx:
-        listed, total = policy_versions.newest_applied(tx, LISTED_MAX), policy_versions.applied_count(tx)
+        listed, total = (
+            policy_versions.newest_applied(tx, LISTED_MAX),
+            policy_versions.applied_count(tx),
+        )
     seen = []
     for one in listed:
         policy = read_policy(msgspec.json.decode(one.document))
         seen.append(
             VersionSeen(
-                version=policy.version, policy=policy.policy, effective=policy.effective, decide_by=policy.decide_by,
-                material=policy.material, sha256=one.sha256.hex(), applied_at=one.applied_at,
+                version=policy.version,
+                policy=policy.policy,
+                effective=policy.effective,
+                decide_by=policy.decide_by,
+                material=policy.material,
+                sha256=one.sha256.hex(),
+                applied_at=one.applied_at,
                 applied_by=one.applied_by,
             )
-        )  # fmt: skip
+        )
     return NewestList(items=tuple(seen), total=total)
 
 
@@ -138,11 +160,15 @@ def notices(here: Installation) -> NewestList[NoticeSeen]:
         listed, total = notice.newest_published(tx, LISTED_MAX), notice.published_count(tx)
     seen = (
         NoticeSeen(
-            version=one.version, language=one.language, variant=one.variant, sha256=one.sha256.hex(),
-            published_at=one.published_at, published_by=one.published_by,
+            version=one.version,
+            language=one.language,
+            variant=one.variant,
+            sha256=one.sha256.hex(),
+            published_at=one.published_at,
+            published_by=one.published_by,
         )
         for one in listed
-    )  # fmt: skip
+    )
     return NewestList(items=tuple(seen), total=total)
 
 

@@ -30,16 +30,26 @@ DECIDE_DAYS = 30
 
 
 def dated_preset(
-    name: str, today: date, effective: date | None = None, decide_by: date | None = None, *, names_left_in: bool = False
+    name: str,
+    today: date,
+    effective: date | None = None,
+    decide_by: date | None = None,
+    *,
+    names_left_in: bool = False,
 ) -> str:
-    """The text of the preset with dates of its own: by default effective today, with thirty days to decide.
+    """The text of the preset with dates of its own: by default effective today, with thirty days to
+    decide.
 
     With ``names_left_in`` it says `names: left in`, which the preset has as a comment.
     """
     text = preset_text(name)
     effective = effective or today
     decide_by = decide_by or max(effective, today) + timedelta(days=DECIDE_DAYS)
-    for key, value in (("version", f'"{effective}"'), ("effective", str(effective)), ("decide_by", str(decide_by))):
+    for key, value in (
+        ("version", f'"{effective}"'),
+        ("effective", str(effective)),
+        ("decide_by", str(decide_by)),
+    ):
         text, count = re.subn(rf"(?m)^({key}: )(\S+)", rf"\g<1>{value}", text, count=1)
         assert count == 1, key
     return re.sub(r"(?m)^# (names: left in)\b.*$", r"\1", text) if names_left_in else text
@@ -61,20 +71,30 @@ def unused(here: Installation) -> None:
     """RefusedError if the installation has a policy already."""
     with transaction(here.pool) as tx:
         if versions.load(tx) is not None:
-            raise RefusedError("a policy has been applied already", "see `licet policy apply`", because="exists")
+            raise RefusedError(
+                "a policy has been applied already", "see `licet policy apply`", because="exists"
+            )
 
 
 def init(
-    here: Installation, *, preset: str = "strict", file: Path | None = None, effective: date | None = None,
-    decide_by: date | None = None, by: str = "init", responsible: Controller | None = None,
-    languages: Collection[str] | None = None, names_left_in: bool = False,
-) -> InstallationBegun:  # fmt: skip
+    here: Installation,
+    *,
+    preset: str = "strict",
+    file: Path | None = None,
+    effective: date | None = None,
+    decide_by: date | None = None,
+    by: str = "init",
+    responsible: Controller | None = None,
+    languages: Collection[str] | None = None,
+    names_left_in: bool = False,
+) -> InstallationBegun:
     """Writes and applies the first policy; RefusedError if there is one already.
 
-    A preset gets the dates: ``effective``, by default today, and ``decide_by``, by default thirty days later.
-    ``controller.yaml`` is written beside it, with ``responsible`` or with empty values to fill in. An existing file
-    is kept, unless ``responsible`` is given. ``languages`` are those in which its notices are published, beside English:
-    by default every one that they ship in. ``names_left_in`` makes a preset say `names: left in`.
+    A preset gets the dates: ``effective``, by default today, and ``decide_by``, by default thirty
+    days later. ``controller.yaml`` is written beside it, with ``responsible`` or with empty values
+    to fill in. An existing file is kept, unless ``responsible`` is given. ``languages`` are those
+    in which its notices are published, beside English: by default every one that they ship in.
+    ``names_left_in`` makes a preset say `names: left in`.
     """
     now = here.clock()
     _check_days(file, effective, decide_by, now.date())
@@ -83,10 +103,12 @@ def init(
     _check_languages(languages)
     unused(here)
     target = here.config.data / "policy.yaml"
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # with a database of one's own nothing made it yet
+    # with a database of one's own nothing made it yet
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if file is None:
         target.write_text(
-            dated_preset(preset, now.date(), effective, decide_by, names_left_in=names_left_in), encoding="utf-8"
+            dated_preset(preset, now.date(), effective, decide_by, names_left_in=names_left_in),
+            encoding="utf-8",
         )
         policy = load_policy(target)
     else:
@@ -97,14 +119,24 @@ def init(
     return _begun(target, policy, apply_policy(here, policy, by=by, languages=languages))
 
 
-def _check_days(file: Path | None, effective: date | None, decide_by: date | None, today: date) -> None:
+def _check_days(
+    file: Path | None, effective: date | None, decide_by: date | None, today: date
+) -> None:
     """UsageError for dates that no policy can have."""
     if file is not None and (effective or decide_by):
-        raise UsageError("a file of your own has its own days", "write `effective` and `decide_by` into it")
+        raise UsageError(
+            "a file of your own has its own days", "write `effective` and `decide_by` into it"
+        )
     if decide_by is not None and decide_by < (effective or today):
         raise UsageError(
-            f"`{decide_by}` is before `{effective or today}`, from which day the policy is effective",
-            "people have at least its first day to decide: give --decide-by that day or a later one",
+            (
+                f"`{decide_by}` is before `{effective or today}`, from which day the policy is "
+                "effective"
+            ),
+            (
+                "people have at least its first day to decide: give --decide-by that day or a "
+                "later one"
+            ),
         )
 
 
@@ -116,10 +148,13 @@ def _check_languages(languages: Collection[str] | None) -> None:
             raise UsageError(f"no notice ships in `{name}`", f"they ship in {', '.join(known)}")
 
 
-def apply_policy(here: Installation, policy: Policy, *, by: str, languages: Collection[str] | None = ()) -> int:
+def apply_policy(
+    here: Installation, policy: Policy, *, by: str, languages: Collection[str] | None = ()
+) -> int:
     """Adds a policy version, and publishes the notices that ship for it; returns its number.
 
-    They are published in English and in ``languages``, or with None in every language that they ship in.
+    They are published in English and in ``languages``, or with None in every language that they
+    ship in.
     """
     purposes.check(policy)
     with transaction(here.pool) as tx:
@@ -134,12 +169,17 @@ def apply_policy(here: Installation, policy: Policy, *, by: str, languages: Coll
 def publish_notices(
     here: Installation, sources: Sequence[str] | None = None, *, version: str | None = None, by: str
 ) -> list[notice.NoticePublication]:
-    """Publishes notices for a policy version: by default those that ship, for the newest version."""
+    """Publishes notices for a policy version: by default those that ship, for the newest
+    version.
+    """
     known = policies(here)
     if sources is None:
         sources = notice.shipped(notice.numbered(known, version))
         if not sources:
-            raise UsageError("no notice ships for this policy", "name the files of your own: docs/notices.md shows how")
+            raise UsageError(
+                "no notice ships for this policy",
+                "name the files of your own: docs/notices.md shows how",
+            )
     with transaction(here.pool) as tx:
         return _publish(here, tx, sources, version, by)
 
@@ -147,24 +187,34 @@ def publish_notices(
 def _publish(
     here: Installation, tx: Transaction, sources: Sequence[str], version: str | None, by: str
 ) -> list[notice.NoticePublication]:
-    from licet.curate.engine_settings import name_search  # here, not above: it knows of everything that curates
+    # here, not above: it knows of everything that curates
+    from licet.curate.engine_settings import name_search
 
     known = versions.load(tx)
     assert known is not None
     number = known.versions.index(notice.numbered(known, version))
     left_in = known.replacing_names(number) is None
     return notice.publish(
-        tx, known, sources, version=version, at=here.clock(), by=by, random=here.keyring.random,
-        search=name_search(here.config, left_in=left_in), languages=catalogue.known(here.config.languages),
-    )  # fmt: skip
+        tx,
+        known,
+        sources,
+        version=version,
+        at=here.clock(),
+        by=by,
+        random=here.keyring.random,
+        search=name_search(here.config, left_in=left_in),
+        languages=catalogue.known(here.config.languages),
+    )
 
 
 class PlannedPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """A plan that was made and stored, and the hash by which `apply` finds it. ``plan_sha256`` names the plan itself.
+    """A plan that was made and stored, and the hash by which `apply` finds it. ``plan_sha256``
+    names the plan itself.
 
-    ``dates`` is the first page of the stored dates that come nearer, where the plan is of a shortening too. ``unworded`` are
-    the purposes for which the pages have no words: they show the name. ``findings`` are what somebody who knows the law
-    should look at: ages below a known floor, languages that must be offered and have no notice.
+    ``dates`` is the first page of the stored dates that come nearer, where the plan is of a
+    shortening too. ``unworded`` are the purposes for which the pages have no words: they show the
+    name. ``findings`` are what somebody who knows the law should look at: ages below a known floor,
+    languages that must be offered and have no notice.
     """
 
     plan: PolicyPlan
@@ -176,17 +226,28 @@ class PlannedPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def plan_policy(
-    here: Installation, file: Path, *, by: str, shorten_stored: bool = False, limit: int = LISTED_MAX
+    here: Installation,
+    file: Path,
+    *,
+    by: str,
+    shorten_stored: bool = False,
+    limit: int = LISTED_MAX,
 ) -> PlannedPolicy:
     """Makes and stores the plan of a policy file over the accounts here; changes nothing else.
 
-    With ``shorten_stored`` it plans that stored dates are shortened too, and shows the first ``limit`` of them.
+    With ``shorten_stored`` it plans that stored dates are shortened too, and shows the first
+    ``limit`` of them.
     """
     return plan_version(here, load_policy(file), by=by, shorten_stored=shorten_stored, limit=limit)
 
 
 def plan_version(
-    here: Installation, policy: Policy, *, by: str, shorten_stored: bool = False, limit: int = LISTED_MAX
+    here: Installation,
+    policy: Policy,
+    *,
+    by: str,
+    shorten_stored: bool = False,
+    limit: int = LISTED_MAX,
 ) -> PlannedPolicy:
     """`plan_policy` of a policy that was read already."""
     known, now = policies(here), here.clock()
@@ -201,13 +262,21 @@ def plan_version(
             after = policy_plan.with_version(known, policy)
             dates = list_dates(tx, after, policy, now, shortening, cursor=None, limit=limit)
     return PlannedPolicy(
-        plan=drawn, sha256=policy.sha256().hex(), plan_sha256=named, dates=dates, unworded=unworded,
+        plan=drawn,
+        sha256=policy.sha256().hex(),
+        plan_sha256=named,
+        dates=dates,
+        unworded=unworded,
         findings=findings_of(policy),
-    )  # fmt: skip
+    )
 
 
-def planned_dates(here: Installation, file: Path, plan_sha256: str, *, cursor: str, limit: int) -> DatesPage:
-    """The page behind ``cursor`` of the dates that a plan shortens; RefusedError for another plan than the newest one."""
+def planned_dates(
+    here: Installation, file: Path, plan_sha256: str, *, cursor: str, limit: int
+) -> DatesPage:
+    """The page behind ``cursor`` of the dates that a plan shortens; RefusedError for another plan
+    than the newest one.
+    """
     policy, known, now = load_policy(file), policies(here), here.clock()
     with transaction(here.pool) as tx:
         shortening = policy_plan.shortening_of(tx, known, policy, plan_sha256, now)
@@ -216,21 +285,26 @@ def planned_dates(here: Installation, file: Path, plan_sha256: str, *, cursor: s
 
 
 def findings_of(policy: Policy) -> tuple[str, ...]:
-    """What a version says of regions that may not be lawful or has no notice yet, in plain sentences."""
+    """What a version says of regions that may not be lawful or has no notice yet, in plain
+    sentences.
+    """
     known = {notice.language_of(name) for name in notice.sources()}
     unsaid = [
-        f"`regions.{one.region}.languages` has {', '.join(f'`{name}`' for name in one.languages if name not in known)}, "
+        f"`regions.{one.region}.languages` has "
+        f"{', '.join(f'`{name}`' for name in one.languages if name not in known)}, "
         "in which no notice ships: publish one of your own"
-        for one in policy.regions if set(one.languages) - known
-    ]  # fmt: skip
+        for one in policy.regions
+        if set(one.languages) - known
+    ]
     return (*regions.lint(policy.regions), *unsaid)
 
 
 class AppliedPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """A version that was applied. ``second_identity``: another identity of the identity provider had proposed it.
+    """A version that was applied. ``second_identity``: another identity of the identity provider
+    had proposed it.
 
-    ``shortened`` counts segments. ``left_accounts`` had changed since the plan of the shortening: nothing of them was
-    shortened, and another plan lists them.
+    ``shortened`` counts segments. ``left_accounts`` had changed since the plan of the shortening:
+    nothing of them was shortened, and another plan lists them.
     """
 
     number: int
@@ -248,9 +322,11 @@ SHORTEN_ACCOUNTS_MAX = 500
 def apply_planned(
     here: Installation, file: Path, *, by: str, shorten_stored: bool = False, plan_sha256: str = ""
 ) -> AppliedPolicy:
-    """Applies a policy file that was planned. Shortening stored dates is a separate, repeatable act.
+    """Applies a policy file that was planned. Shortening stored dates is a separate, repeatable
+    act.
 
-    With ``shorten_stored`` ``plan_sha256`` names the plan that listed the dates: no other date is shortened.
+    With ``shorten_stored`` ``plan_sha256`` names the plan that listed the dates: no other date is
+    shortened.
     """
     policy, known, now = load_policy(file), policies(here), here.clock()
     purposes.check(policy)
@@ -261,32 +337,44 @@ def apply_planned(
     if policy != known[number]:
         with transaction(here.pool) as tx:
             number = apply_in(here, tx, policy, now, by)
-        (here.config.data / "policy.yaml").write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
+        (here.config.data / "policy.yaml").write_text(
+            file.read_text(encoding="utf-8"), encoding="utf-8"
+        )
     elif not shorten_stored:
         raise RefusedError(f"version `{policy.version}` is applied already", because="exists")
     shortened, left = _shorten(here, policy, now, shortening) if shortening is not None else (0, 0)
     return AppliedPolicy(
-        number=number, version=policy.version, effective=policy.effective, sha256=policy.sha256().hex(),
-        shortened=shortened, left_accounts=left,
-    )  # fmt: skip
+        number=number,
+        version=policy.version,
+        effective=policy.effective,
+        sha256=policy.sha256().hex(),
+        shortened=shortened,
+        left_accounts=left,
+    )
 
 
 def apply_in(here: Installation, tx: Transaction, policy: Policy, now: datetime, by: str) -> int:
-    """Applies a planned version in the caller's transaction, and publishes its notices; returns its number."""
+    """Applies a planned version in the caller's transaction, and publishes its notices; returns its
+    number.
+    """
     number = policy_plan.apply(tx, policy, now, by)
     restriction.keep_policy(tx, here.keyring, policy, now, by)
     _publish(here, tx, notice.shipped(policy, {ENGLISH, *notice.published_languages(tx)}), None, by)
     return number
 
 
-def _shorten(here: Installation, policy: Policy, now: datetime, shortening: UUID) -> tuple[int, int]:
-    """Shortens the dates that the plan listed, one page of accounts at a time; returns how many segments, and how many
-    accounts it left.
+def _shorten(
+    here: Installation, policy: Policy, now: datetime, shortening: UUID
+) -> tuple[int, int]:
+    """Shortens the dates that the plan listed, one page of accounts at a time; returns how many
+    segments, and how many accounts it left.
     """
     total, left, after = 0, 0, FIRST
     while True:
         with transaction(here.pool) as tx:
-            batch = shorten_batch(tx, policy, now, shortening, after=after, limit=SHORTEN_ACCOUNTS_MAX)
+            batch = shorten_batch(
+                tx, policy, now, shortening, after=after, limit=SHORTEN_ACCOUNTS_MAX
+            )
         total, left = total + batch.segments, left + batch.changed_accounts
         if batch.last is None:
             return total, left

@@ -1,11 +1,14 @@
-"""A policy version applied by two people: one proposes it, another reads its plan and applies it with a reason.
+"""A policy version applied by two people: one proposes it, another reads its plan and applies it
+with a reason.
 
-Promise: nobody applies what they proposed, and what is applied does what the person who applied it read. The plan is named by
-its hash; where accounts have acted since it was drawn it is drawn again, and applied only if it says the same: no number moved
-by more than a hundredth. Two who apply at once wait for each other, and one is refused.
+Promise: nobody applies what they proposed, and what is applied does what the person who applied it
+read. The plan is named by its hash; where accounts have acted since it was drawn it is drawn again,
+and applied only if it says the same: no number moved by more than a hundredth. Two who apply at
+once wait for each other, and one is refused.
 
-Two names are two people only where each signed in with the identity provider, as another subject (`access.identities`).
-Otherwise the version is on record as not confirmed by a second identity; where the installation asks for two, it is refused.
+Two names are two people only where each signed in with the identity provider, as another subject
+(`access.identities`). Otherwise the version is on record as not confirmed by a second identity;
+where the installation asks for two, it is refused.
 """
 
 from __future__ import annotations
@@ -23,7 +26,13 @@ from licet.policy.file import Policies, Policy, parse
 from licet.service import policy_changes
 from licet.service.policy_changes import AppliedPolicy
 from licet.store.connect import Transaction, transaction
-from licet.vault import account_journal, account_view, policy_plan, policy_proposals, policy_versions
+from licet.vault import (
+    account_journal,
+    account_view,
+    policy_plan,
+    policy_proposals,
+    policy_versions,
+)
 from licet.vault.ids import Prefix, uuid7
 from licet.vault.ids import parse as parse_id
 from licet.vault.installation import Installation
@@ -36,7 +45,8 @@ SENT = "policy.yaml"  # what errors call a text that was sent
 
 
 class ProposalSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A proposal as staff see it in a list. ``has_identity``: whoever proposed it signed in with the identity provider;
+    """A proposal as staff see it in a list. ``has_identity``: whoever proposed it signed in with
+    the identity provider;
     ``second_identity``: it was applied, by another identity of the provider.
     """
 
@@ -53,10 +63,11 @@ class ProposalSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProposalDetail(msgspec.Struct, frozen=True, kw_only=True):
-    """A proposal whole: what it changes in the newest version, and its plan where there is one of the present versions.
+    """A proposal whole: what it changes in the newest version, and its plan where there is one of
+    the present versions.
 
-    ``plan_sha256`` names the plan; whoever applies says which one they read. ``refusal`` is why it cannot be applied any more,
-    whatever its plan says.
+    ``plan_sha256`` names the plan; whoever applies says which one they read. ``refusal`` is why it
+    cannot be applied any more, whatever its plan says.
     """
 
     proposal: ProposalSeen
@@ -72,11 +83,14 @@ class ProposalDetail(msgspec.Struct, frozen=True, kw_only=True):
     planned_by: str | None
 
 
-def propose(here: Installation, text: bytes, *, by: str, identity: bytes | None = None) -> ProposalDetail:
-    """Stores a policy file as a proposal, and draws its plan where that is quick; InputError with the line of a mistake.
+def propose(
+    here: Installation, text: bytes, *, by: str, identity: bytes | None = None
+) -> ProposalDetail:
+    """Stores a policy file as a proposal, and draws its plan where that is quick; InputError with
+    the line of a mistake.
 
-    The same text, proposed again while it is open, is the same proposal. RefusedError for somebody without an identity,
-    where the installation asks for two.
+    The same text, proposed again while it is open, is the same proposal. RefusedError for somebody
+    without an identity, where the installation asks for two.
     """
     identities.check(here.config.web, identity)
     policy, now = parse(text, SENT), here.clock()
@@ -87,7 +101,9 @@ def propose(here: Installation, text: bytes, *, by: str, identity: bytes | None 
             raise RefusedError(f"version `{policy.version}` is applied already", because="exists")
         policy_plan.check(known, policy, now)
         named = uuid7(now, here.keyring.random(10))
-        found = policy_proposals.add(tx, named, policy.sha256(), policy.version, text.decode(), now, by, identity)
+        found = policy_proposals.add(
+            tx, named, policy.sha256(), policy.version, text.decode(), now, by, identity
+        )
         few = account_view.has_at_most(tx, PLANNED_HERE_ACCOUNTS_MAX)
     if few and found == named:
         policy_changes.plan_version(here, policy, by=by)
@@ -106,21 +122,29 @@ def show(here: Installation, proposal: str) -> ProposalDetail:
 
 
 def plan(here: Installation, proposal: str, *, by: str, bounded: bool = True) -> ProposalDetail:
-    """Draws the plan of an open proposal again; with ``bounded`` RefusedError where there are too many accounts for that."""
+    """Draws the plan of an open proposal again; with ``bounded`` RefusedError where there are too
+    many accounts for that.
+    """
     with transaction(here.pool) as tx:
         row = policy_proposals.get(tx, _id(proposal))
         _is_open(row)
         if bounded and not account_view.has_at_most(tx, PLANNED_HERE_ACCOUNTS_MAX):
             raise RefusedError(
-                f"there are more than {PLANNED_HERE_ACCOUNTS_MAX:,} accounts: the plan takes longer than a request may",
-                f"run `licet policy proposals {proposal} --plan` on the host", because="too_large",
-            )  # fmt: skip
+                (
+                    f"there are more than {PLANNED_HERE_ACCOUNTS_MAX:,} accounts: the plan "
+                    "takes longer than a request may"
+                ),
+                f"run `licet policy proposals {proposal} --plan` on the host",
+                because="too_large",
+            )
     policy_changes.plan_version(here, _policy(row), by=by)
     return _detail(here, row.proposal_id)
 
 
 def is_planned_here(here: Installation) -> bool:
-    """Whether the accounts are few enough for a plan within a request; else `licet policy proposals ID --plan` draws it."""
+    """Whether the accounts are few enough for a plan within a request; else `licet policy proposals
+    ID --plan` draws it.
+    """
     with transaction(here.pool) as tx:
         return account_view.has_at_most(tx, PLANNED_HERE_ACCOUNTS_MAX)
 
@@ -159,7 +183,9 @@ def apply(
         _check_applier(here, row, by, identity)
         policy = _policy(row)
         number = policy_changes.apply_in(here, tx, policy, now, by)
-        policy_proposals.end(tx, row.proposal_id, ProposalState.applied, now, by, identity, reason.strip())
+        policy_proposals.end(
+            tx, row.proposal_id, ProposalState.applied, now, by, identity, reason.strip()
+        )
     (here.config.data / "policy.yaml").write_text(row.text, encoding="utf-8")
     return applied(here, number)
 
@@ -168,14 +194,18 @@ def applied(here: Installation, number: int) -> AppliedPolicy:
     """What `apply` answered of a version that is applied; NotFoundError."""
     seen = version(here, number)
     return AppliedPolicy(
-        number=number, version=seen.policy.version, effective=seen.policy.effective, sha256=seen.policy.sha256().hex(),
-        shortened=0, second_identity=seen.second_identity,
-    )  # fmt: skip
+        number=number,
+        version=seen.policy.version,
+        effective=seen.policy.effective,
+        sha256=seen.policy.sha256().hex(),
+        shortened=0,
+        second_identity=seen.second_identity,
+    )
 
 
 class ProposalApplier(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody may do with a proposal. ``refusal``: why the installation does not let them apply it as they are
-    signed in; ``confirms``: two identities would be on record.
+    """What somebody may do with a proposal. ``refusal``: why the installation does not let them
+    apply it as they are signed in; ``confirms``: two identities would be on record.
     """
 
     is_proposer: bool
@@ -183,7 +213,9 @@ class ProposalApplier(msgspec.Struct, frozen=True, kw_only=True):
     refusal: str
 
 
-def applier(here: Installation, proposal: str, *, by: str, identity: bytes | None) -> ProposalApplier:
+def applier(
+    here: Installation, proposal: str, *, by: str, identity: bytes | None
+) -> ProposalApplier:
     """What somebody may do with a proposal; NotFoundError."""
     with transaction(here.pool) as tx:
         row = policy_proposals.get(tx, _id(proposal))
@@ -193,12 +225,15 @@ def applier(here: Installation, proposal: str, *, by: str, identity: bytes | Non
     except RefusedError as error:
         refusal = f"{error.message}: {error.hint}"
     return ProposalApplier(
-        is_proposer=is_proposer(row, by, identity), confirms=identities.are_two(pair), refusal=refusal
+        is_proposer=is_proposer(row, by, identity),
+        confirms=identities.are_two(pair),
+        refusal=refusal,
     )
 
 
 class VersionDetail(msgspec.Struct, frozen=True, kw_only=True):
-    """An applied version: its text, what it changed in the one before, and the plan that it was applied with, if there is one.
+    """An applied version: its text, what it changed in the one before, and the plan that it was
+    applied with, if there is one.
     ``second_identity``: one identity of the identity provider proposed it, and another applied it.
     """
 
@@ -221,27 +256,45 @@ def version(here: Installation, number: int) -> VersionDetail:
             raise NotFoundError(f"no policy version of number {number}")
         row = policy_versions.newest_applied(tx, len(known) - number)[-1]
         before = known[number - 1] if number else None
-        found = policy_plan.stored(tx, Policies(known.versions[:number]), known[number]) if number else None
+        found = (
+            policy_plan.stored(tx, Policies(known.versions[:number]), known[number])
+            if number
+            else None
+        )
         is_two = policy_proposals.second_identity(tx, known[number].sha256())
     changed = diff.diff(before, known[number]) if before else None
     return VersionDetail(
-        number=number, policy=known[number], applied_at=row.applied_at, applied_by=row.applied_by,
-        second_identity=is_two, before=before.version if before else None, direction=diff.sentence(changed) if changed else "",
-        changes=changed.changes if changed else (), plan=found.plan if found else None,
-    )  # fmt: skip
+        number=number,
+        policy=known[number],
+        applied_at=row.applied_at,
+        applied_by=row.applied_by,
+        second_identity=is_two,
+        before=before.version if before else None,
+        direction=diff.sentence(changed) if changed else "",
+        changes=changed.changes if changed else (),
+        plan=found.plan if found else None,
+    )
 
 
-def _plan_holds(here: Installation, proposal: UUID, plan_sha256: str, by: str, identity: bytes | None) -> None:
-    """RefusedError unless the plan that was read is the stored one, and says the same if it is drawn now."""
+def _plan_holds(
+    here: Installation, proposal: UUID, plan_sha256: str, by: str, identity: bytes | None
+) -> None:
+    """RefusedError unless the plan that was read is the stored one, and says the same if it is
+    drawn now.
+    """
     with transaction(here.pool) as tx:
         row = policy_proposals.get(tx, proposal)
         _check_applier(here, row, by, identity)
         read = _stored(tx, _policy(row))
         if read is None or read.sha256 != plan_sha256:
             raise RefusedError(
-                "that is not the newest plan of this proposal: it was drawn again, or a version was applied since",
-                "read the plan that is shown now, and apply that", because="another_plan",
-            )  # fmt: skip
+                (
+                    "that is not the newest plan of this proposal: it was drawn again, or a "
+                    "version was applied since"
+                ),
+                "read the plan that is shown now, and apply that",
+                because="another_plan",
+            )
         if account_journal.last_position(tx) == read.position:
             return
         few = account_view.has_at_most(tx, PLANNED_HERE_ACCOUNTS_MAX)
@@ -251,9 +304,13 @@ def _plan_holds(here: Installation, proposal: UUID, plan_sha256: str, by: str, i
     moved = policy_plan.moved(read.plan, now.plan)
     if moved:
         raise RefusedError(
-            f"people have acted since that plan was drawn, and other numbers hold: {', '.join(moved[:5])}",
-            "the plan was drawn again: read it, and apply that", because="plan_moved",
-        )  # fmt: skip
+            (
+                "people have acted since that plan was drawn, and other numbers hold: "
+                f"{', '.join(moved[:5])}"
+            ),
+            "the plan was drawn again: read it, and apply that",
+            because="plan_moved",
+        )
 
 
 def is_proposer(row: ProposalRow, by: str, identity: bytes | None) -> bool:
@@ -263,11 +320,15 @@ def is_proposer(row: ProposalRow, by: str, identity: bytes | None) -> bool:
 
 
 def _check_applier(here: Installation, row: ProposalRow, by: str, identity: bytes | None) -> None:
-    """RefusedError for who proposed it, and for one identity where the installation asks for two."""
+    """RefusedError for who proposed it, and for one identity where the installation asks for
+    two.
+    """
     _is_open(row)
     if is_proposer(row, by, identity):
         raise RefusedError(
-            "whoever proposed a version does not apply it", "another privacy officer applies it", because="same_person"
+            "whoever proposed a version does not apply it",
+            "another privacy officer applies it",
+            because="same_person",
         )
     identities.check_two(here.config.web, (row.proposed_identity, identity))
 
@@ -298,10 +359,17 @@ def _stored(tx: Transaction, policy: Policy) -> StoredPlan | None:
 
 def _seen(row: ProposalRow) -> ProposalSeen:
     return ProposalSeen(
-        id=row.shown_id, version=row.version, state=row.state, proposed_at=row.proposed_at, proposed_by=row.proposed_by,
-        has_identity=row.proposed_identity is not None, ended_at=row.ended_at, ended_by=row.ended_by,
-        second_identity=row.state is ProposalState.applied and _are_two(row), reason=row.reason,
-    )  # fmt: skip
+        id=row.shown_id,
+        version=row.version,
+        state=row.state,
+        proposed_at=row.proposed_at,
+        proposed_by=row.proposed_by,
+        has_identity=row.proposed_identity is not None,
+        ended_at=row.ended_at,
+        ended_by=row.ended_by,
+        second_identity=row.state is ProposalState.applied and _are_two(row),
+        reason=row.reason,
+    )
 
 
 def _are_two(row: ProposalRow) -> bool:
@@ -316,17 +384,27 @@ def _detail(here: Installation, proposal: UUID) -> ProposalDetail:
     base = _base(known, policy, row)
     changed = diff.diff(base, policy)
     return ProposalDetail(
-        proposal=_seen(row), text=row.text, sha256=policy.sha256().hex(), direction=diff.sentence(changed),
-        changes=changed.changes, findings=policy_changes.findings_of(policy),
+        proposal=_seen(row),
+        text=row.text,
+        sha256=policy.sha256().hex(),
+        direction=diff.sentence(changed),
+        changes=changed.changes,
+        findings=policy_changes.findings_of(policy),
         refusal=_refusal(known, policy, here.clock()) if row.state is ProposalState.open else "",
-        plan=found.plan if found else None, plan_sha256=found.sha256 if found else None,
-        planned_at=found.made_at if found else None, planned_by=found.made_by if found else None,
-    )  # fmt: skip
+        plan=found.plan if found else None,
+        plan_sha256=found.sha256 if found else None,
+        planned_at=found.made_at if found else None,
+        planned_by=found.made_by if found else None,
+    )
 
 
 def _base(known: Policies, policy: Policy, row: ProposalRow) -> Policy:
-    """The version that the proposal changes: the newest one, or the one before it once it is applied itself."""
-    applied = [number for number, version in enumerate(known.versions) if version.version == policy.version]
+    """The version that the proposal changes: the newest one, or the one before it once it is
+    applied itself.
+    """
+    applied = [
+        number for number, version in enumerate(known.versions) if version.version == policy.version
+    ]
     is_its_own = row.state is ProposalState.applied and applied and applied[0] > 0
     return known[applied[0] - 1] if is_its_own else known[len(known) - 1]
 

@@ -1,6 +1,8 @@
-"""The status of an installation: its accounts, its content, what expires when, and what will still be kept.
+"""The status of an installation: its accounts, its content, what expires when, and what will still
+be kept.
 
-From what is counted as it changes (`licet.vault.counts`): no account and no content is read, however many there are.
+From what is counted as it changes (`licet.vault.counts`): no account and no content is read,
+however many there are.
 """
 
 from __future__ import annotations
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
 
 
 class PopulationStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """The accounts of the installation and what expires when. Each field counts accounts, conversations or turns, as
-    it is named; ``standings`` by question of the version in force.
+    """The accounts of the installation and what expires when. Each field counts accounts,
+    conversations or turns, as it is named; ``standings`` by question of the version in force.
     """
 
     at: datetime
@@ -58,7 +60,8 @@ def turns_kept(here: Installation) -> int:
 
 
 def status(here: Installation) -> PopulationStatus:
-    """Accounts, gates, what expires when, the releases, and the classifiers that are due for retraining.
+    """Accounts, gates, what expires when, the releases, and the classifiers that are due for
+    retraining.
 
     From what is counted as it changes: it reads no account and no content, however many there are.
     """
@@ -82,13 +85,16 @@ def status(here: Installation) -> PopulationStatus:
             overdue=expiry.due_count(tx, at, 2**31),
             held=counts.held_conversations(tx),
             flagged=sum(
-                one.items for one in kept
-                if one.what is CountedKind.flagged and one.ends_on is not None and one.ends_on >= at.date()
+                one.items
+                for one in kept
+                if one.what is CountedKind.flagged
+                and one.ends_on is not None
+                and one.ends_on >= at.date()
             ),
             releases=tuple(registry.every(tx)),
             retraining_due=due,
             unfinished_runs=tuple(run_marks.unfinished(here.config.data)),
-        )  # fmt: skip
+        )
 
 
 def retraining_due(here: Installation) -> tuple[Affected, ...]:
@@ -101,24 +107,27 @@ def retraining_due(here: Installation) -> tuple[Affected, ...]:
     return tuple(lineage.affected(here, recipe=model_registry.CLASSIFIER))
 
 
-def _expires(kept: Sequence[CountedContent], held: Sequence[CountedContent], at: datetime) -> dict[str, int]:
-    """The turns that expire within each horizon from ``at``, without those of the nearer horizons and what a hold keeps.
-    Each horizon counts to the end of its last day.
+def _expires(
+    kept: Sequence[CountedContent], held: Sequence[CountedContent], at: datetime
+) -> dict[str, int]:
+    """The turns that expire within each horizon from ``at``, without those of the nearer horizons
+    and what a hold keeps. Each horizon counts to the end of its last day.
     """
     result: dict[str, int] = {}
     nearer = 0
     for name, days in _HORIZONS:
         until = (at + timedelta(days=min(days, 365 * 1000)) - timedelta.resolution).date()
         ending = [
-            sum(one.turns for one in of if one.ends_on is not None and one.ends_on <= until) for of in (kept, held)
+            sum(one.turns for one in of if one.ends_on is not None and one.ends_on <= until)
+            for of in (kept, held)
         ]
         result[name], nearer = ending[0] - ending[1] - nearer, ending[0] - ending[1]
     return {name: count for name, count in result.items() if count}
 
 
 class Forecast(msgspec.Struct, frozen=True, kw_only=True):
-    """Sealed bytes still kept at each moment, if nothing is added and each sweep is on time; the first is the
-    present. What ends on a day is kept until that day is over.
+    """Sealed bytes still kept at each moment, if nothing is added and each sweep is on time; the
+    first is the present. What ends on a day is kept until that day is over.
 
     Content under a hold is counted throughout. ``short`` is what is kept for a year at most.
     """
@@ -143,9 +152,10 @@ def forecast(here: Installation, *, months: int = 63) -> Forecast:
     def after(place: int, *, only_short: bool) -> int:
         day = moments[place].date()
         return sum(
-            size for ends_on, is_long, size in ends
+            size
+            for ends_on, is_long, size in ends
             if not (only_short and is_long) and (place == 0 or ends_on is None or ends_on >= day)
-        )  # fmt: skip
+        )
 
     kept = [after(place, only_short=False) for place in range(len(moments))]
     short = [after(place, only_short=True) for place in range(len(moments))]

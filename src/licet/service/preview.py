@@ -1,15 +1,18 @@
-"""What a release built now would hold of somebody's chats, shown to that person: before they say yes, and after.
+"""What a release built now would hold of somebody's chats, shown to that person: before they say
+yes, and after.
 
-Promise: the texts are those that a build would seal, by the same decision, the same de-identification and under the same
-keys; nothing is built, and nothing of it is written anywhere. What a build finds out only from everybody's chats is not
+Promise: the texts are those that a build would seal, by the same decision, the same
+de-identification and under the same keys; nothing is built, and nothing of it is written anywhere.
+What a build finds out only from everybody's chats is not
 shown: whether a row is left out because others hold the same.
 
-With ``assume`` it answers another question: what would be used if the person said yes for this, and went on with the
-chat. Then the rule is asked of the state that this would lead to.
+With ``assume`` it answers another question: what would be used if the person said yes for this, and
+went on with the chat. Then the rule is asked of the state that this would lead to.
 
-A call is bounded (`PreviewBounds`), and one at a time is made in a process. What does not fit goes to the next page. A
-conversation that fits on no page is told with the bound that it is beyond: a row is curated whole or not at all, so a part
-of it would not be what a release holds. Names are looked for in parts, over as many calls as it takes.
+A call is bounded (`PreviewBounds`), and one at a time is made in a process. What does not fit goes
+to the next page. A conversation that fits on no page is told with the bound that it is beyond: a
+row is curated whole or not at all, so a part of it would not be what a release holds. Names are
+looked for in parts, over as many calls as it takes.
 """
 
 from __future__ import annotations
@@ -33,7 +36,14 @@ from licet.policy.file import Policies
 from licet.policy.fold import NoEffect
 from licet.policy.state import WHOLE_ACCOUNT, GrantScope, ScopeKind, TurnRole, TurnState
 from licet.release.curation import Curated, Document
-from licet.release.decision_pages import PAGE_BYTES_MAX, READ_AT_ONE_MOMENT, DecisionPage, Said, Thread, row_messages
+from licet.release.decision_pages import (
+    PAGE_BYTES_MAX,
+    READ_AT_ONE_MOMENT,
+    DecisionPage,
+    Said,
+    Thread,
+    row_messages,
+)
 from licet.release.rows import MESSAGES_MAX
 from licet.service.preview_result import (
     BeyondBound,
@@ -57,8 +67,9 @@ START = UUID(int=0)  # before every conversation
 
 
 class PreviewBounds(msgspec.Struct, frozen=True, kw_only=True):
-    """What one call shows at most: turns, bytes of content, and the weight of what it reads for names
-    (`preview_engine.weight`). The defaults are what a request may cost: digits cost 4 seconds a megabyte, names one.
+    """What one call shows at most: turns, bytes of content, and the weight of what it reads for
+    names (`preview_engine.weight`). The defaults are what a request may cost: digits cost 4 seconds
+    a megabyte, names one.
     """
 
     turns_max: int = 2_000
@@ -67,25 +78,36 @@ class PreviewBounds(msgspec.Struct, frozen=True, kw_only=True):
 
 
 A_REQUEST = PreviewBounds()
-A_COMMAND = PreviewBounds(turns_max=MESSAGES_MAX, bytes_max=PAGE_BYTES_MAX, names_max=PAGE_BYTES_MAX)
+A_COMMAND = PreviewBounds(
+    turns_max=MESSAGES_MAX, bytes_max=PAGE_BYTES_MAX, names_max=PAGE_BYTES_MAX
+)
 
 
 def preview(
-    here: Installation, account: UUID, purpose: str, *, conversation: UUID | None = None, project: UUID | None = None,
-    assume: bool = False, after: UUID | None = None, bounds: PreviewBounds = A_REQUEST,
-) -> Preview:  # fmt: skip
-    """One conversation, those of a project, or all of the account, a page at a time, for its own person.
+    here: Installation,
+    account: UUID,
+    purpose: str,
+    *,
+    conversation: UUID | None = None,
+    project: UUID | None = None,
+    assume: bool = False,
+    after: UUID | None = None,
+    bounds: PreviewBounds = A_REQUEST,
+) -> Preview:
+    """One conversation, those of a project, or all of the account, a page at a time, for its own
+    person.
 
-    NotFoundError for what is not the account's; RefusedError for a purpose that no question covers; BusyError while the
-    process makes others.
+    NotFoundError for what is not the account's; RefusedError for a purpose that no question covers;
+    BusyError while the process makes others.
     """
     known, at = policies(here), here.clock()
     question = known.in_force(at).question_of(purpose)
     if question is None:
         raise RefusedError(
             f"no question covers the purpose `{purpose}`",
-            f"covered are {', '.join(sorted(known.in_force(at).covers))}", because="purpose",
-        )  # fmt: skip
+            f"covered are {', '.join(sorted(known.in_force(at).covers))}",
+            because="purpose",
+        )
     scope = _scope(conversation, project)
     with alone():
         with transaction(here.pool) as tx:
@@ -94,7 +116,12 @@ def preview(
                 ids, more = [conversation], False
             else:
                 ids = account_view.conversation_ids(
-                    tx, account, PAGE_CONVERSATIONS_MAX + 1, after=after, deleted=False, project=project
+                    tx,
+                    account,
+                    PAGE_CONVERSATIONS_MAX + 1,
+                    after=after,
+                    deleted=False,
+                    project=project,
                 )
                 ids, more = ids[:PAGE_CONVERSATIONS_MAX], len(ids) > PAGE_CONVERSATIONS_MAX
             seen = account_view.seen(tx, [(account, one) for one in ids], known, at)
@@ -113,13 +140,20 @@ def preview(
     elif len(made) < len(seen):
         following = made[-1].conversation
     return Preview(
-        purpose=purpose, question=question, at=at, assumed=assume, refused=refused, next=following,
+        purpose=purpose,
+        question=question,
+        at=at,
+        assumed=assume,
+        refused=refused,
+        next=following,
         conversations=tuple(made),
-    )  # fmt: skip
+    )
 
 
 def load(here: Installation) -> None:
-    """Loads what previews need, for a process that is to answer requests: none of them pays for it then."""
+    """Loads what previews need, for a process that is to answer requests: none of them pays for it
+    then.
+    """
     with _one_at_a_time:
         engine_of(here)
 
@@ -137,7 +171,9 @@ _one_at_a_time = threading.Lock()
 def alone() -> Iterator[None]:
     """One preview at a time: what curates serves one thread, and the memory is that of one."""
     if not _one_at_a_time.acquire(timeout=WAIT_SECONDS_MAX):
-        raise BusyError("other previews are being made, or what makes them is being loaded", "ask again")
+        raise BusyError(
+            "other previews are being made, or what makes them is being loaded", "ask again"
+        )
     try:
         yield
     finally:
@@ -165,9 +201,15 @@ class _Loading:
     """Loads conversations until a page is full."""
 
     def __init__(
-        self, tx: Transaction, here: Installation, seen: Mapping[UUID, AccountView], known: Policies, purpose: str,
-        at: datetime, bounds: PreviewBounds,
-    ) -> None:  # fmt: skip
+        self,
+        tx: Transaction,
+        here: Installation,
+        seen: Mapping[UUID, AccountView],
+        known: Policies,
+        purpose: str,
+        at: datetime,
+        bounds: PreviewBounds,
+    ) -> None:
         self._tx, self._here, self._seen, self._bounds = tx, here, seen, bounds
         self._known, self._purpose, self._at = known, purpose, at
         self._turns = self._bytes = 0
@@ -193,7 +235,13 @@ class _Loading:
             return None
         place = (view.account.account_id, view.conversation.conversation_id)
         page = DecisionPage(
-            self._tx, [place], self._known, self._purpose, at, seen=self._seen, permit=_Own(self._seen, at)
+            self._tx,
+            [place],
+            self._known,
+            self._purpose,
+            at,
+            seen=self._seen,
+            permit=_Own(self._seen, at),
         )
         size = page.content_bytes(self._tx, here.keyring, bounds.bytes_max)
         if size > bounds.bytes_max:
@@ -202,7 +250,9 @@ class _Loading:
         if self._bytes + size > bounds.bytes_max:
             return None
         self._turns, self._bytes = self._turns + turns, self._bytes + size
-        return _LoadedConversation(view=view, page=page, threads=page.threads(self._tx, here.keyring), beyond=None)
+        return _LoadedConversation(
+            view=view, page=page, threads=page.threads(self._tx, here.keyring), beyond=None
+        )
 
 
 def _curated(
@@ -213,18 +263,27 @@ def _curated(
     purpose: str,
     bounds: PreviewBounds,
 ) -> Iterator[PreviewedConversation]:
-    """Each of these as curation makes it, up to the first one that is not read for names to its end."""
+    """Each of these as curation makes it, up to the first one that is not read for names to its
+    end.
+    """
     names = bounds.names_max
     for one in loaded:
         beyond, unread = one.beyond, 0
         if beyond is None and (heaviest := engine.heaviest(one.documents)) > bounds.names_max:
-            beyond = BeyondBound(bound=PreviewBound.message_weight, found=heaviest, most=bounds.names_max)
+            beyond = BeyondBound(
+                bound=PreviewBound.message_weight, found=heaviest, most=bounds.names_max
+            )
         if beyond is None:
             spent, unread = engine.read(one.documents, names)
             names -= spent
         if one.page is None or beyond is not None or unread:
             yield PreviewedConversation(
-                conversation=one.conversation, rows=0, until=None, turns=(), beyond=beyond, unread=unread
+                conversation=one.conversation,
+                rows=0,
+                until=None,
+                turns=(),
+                beyond=beyond,
+                unread=unread,
             )
         else:
             yield _previewed(one, one.page, engine.curate(one.documents, key), known, purpose)
@@ -239,14 +298,22 @@ def _scope(conversation: UUID | None, project: UUID | None) -> GrantScope:
 
 
 def _assumed(
-    seen: Mapping[UUID, AccountView], known: Policies, question: str, scope: GrantScope, at: datetime
+    seen: Mapping[UUID, AccountView],
+    known: Policies,
+    question: str,
+    scope: GrantScope,
+    at: datetime,
 ) -> tuple[dict[UUID, AccountView], NoEffect | None]:
-    """The conversations after a yes for the scope and one more turn of the person in each, and why it would do nothing."""
+    """The conversations after a yes for the scope and one more turn of the person in each, and why
+    it would do nothing.
+    """
     found, refused = dict(seen), None
     for one, view in seen.items():
         named = view.turns if scope.kind is ScopeKind.conversation else None
         moment = max(at, view.state.last_at)
-        chosen = fold.choose(view.state, known, moment, True, question=question, scope=scope, conversation=named)
+        chosen = fold.choose(
+            view.state, known, moment, True, question=question, scope=scope, conversation=named
+        )
         why = chosen.because or next((answer.because for answer in chosen.answers), None)
         if why is not None and why is not NoEffect.covered:
             refused = why
@@ -265,7 +332,9 @@ class _Own:
     def __init__(self, seen: Mapping[UUID, AccountView], at: datetime) -> None:
         self._seen, self._at = seen, at
 
-    def __call__(self, decision: Decision, account: AccountRow, row: ConversationRow, turn: TurnState) -> Permit:
+    def __call__(
+        self, decision: Decision, account: AccountRow, row: ConversationRow, turn: TurnState
+    ) -> Permit:
         state = self._seen[row.conversation_id].turns
         if decision.because is DecisionReason.flagged:
             return Permit.of_safety_copy(account, row, state, turn, self._at)
@@ -273,7 +342,11 @@ class _Own:
 
 
 def _previewed(
-    loaded: _LoadedConversation, page: DecisionPage, made: Sequence[PreviewedDocument], known: Policies, purpose: str
+    loaded: _LoadedConversation,
+    page: DecisionPage,
+    made: Sequence[PreviewedDocument],
+    known: Policies,
+    purpose: str,
 ) -> PreviewedConversation:
     view, conversation = loaded.view, loaded.conversation
     shown_turns, until = dict[int, PreviewedTurn](), list[datetime]()
@@ -289,16 +362,21 @@ def _previewed(
     rows = [curated for curated, _ in made if curated.dropped is None]
     labels = [one.labels for one in rows if one.labels is not None]
     return PreviewedConversation(
-        conversation=conversation, rows=len(rows), until=min(until, default=None),
-        turns=tuple(turns), languages=tuple(sorted({one.language for one in labels})),
+        conversation=conversation,
+        rows=len(rows),
+        until=min(until, default=None),
+        turns=tuple(turns),
+        languages=tuple(sorted({one.language for one in labels})),
         topics=tuple(sorted({one.topic for one in labels})),
-    )  # fmt: skip
+    )
 
 
 def _thread(
     thread: Sequence[Said], curated: Curated, replaced: Sequence[Sequence[Substitution]]
 ) -> dict[int, PreviewedTurn]:
-    """The turns of what may become a row, as a model would read them, or with why curation leaves them out."""
+    """The turns of what may become a row, as a model would read them, or with why curation leaves
+    them out.
+    """
     found, of_text = {}, iter(replaced)
     for (opened, turn, _), message in zip(thread, row_messages(thread, curated.texts), strict=True):
         content = opened.content
@@ -314,14 +392,20 @@ def _thread(
         else:
             because = DecisionReason.permitted.value
         found[turn.number] = PreviewedTurn(
-            turn=turn.number, role=turn.role, used=curated.dropped is None, because=because,
-            text="\n".join(part for part in learnt if part), replaced=tuple(pieces),
-        )  # fmt: skip
+            turn=turn.number,
+            role=turn.role,
+            used=curated.dropped is None,
+            because=because,
+            text="\n".join(part for part in learnt if part),
+            replaced=tuple(pieces),
+        )
     return found
 
 
 def _pieces(text: str, replaced: Sequence[Substitution]) -> Iterator[ReplacedText]:
-    """What was replaced in a text, in order. A value that stands for itself (nobody's address, say) is not told."""
+    """What was replaced in a text, in order. A value that stands for itself (nobody's address, say)
+    is not told.
+    """
     for span, instead in replaced:
         was = text[span.start : span.end]
         if was != instead:

@@ -1,4 +1,6 @@
-"""What a preview answers with. Apart from what makes it (`preview`), so that naming its types loads no curation."""
+"""What a preview answers with. Apart from what makes it (`preview`), so that naming its types loads
+no curation.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ class PreviewBound(StrEnum):
 
     turns = "turns"
     bytes = "bytes"
-    message_weight = "message_weight"  # what looking for names in a message costs, in characters of prose
+    # what looking for names in a message costs, in characters of prose
+    message_weight = "message_weight"
 
 
 class BeyondBound(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +33,9 @@ class BeyondBound(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReplacedText(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """What stood in a text, what stands there in its stead, and the kind of identifier it was taken for."""
+    """What stood in a text, what stands there in its stead, and the kind of identifier it was taken
+    for.
+    """
 
     was: str
     becomes: str
@@ -38,7 +43,9 @@ class ReplacedText(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PreviewedTurn(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A turn: ``text`` is what a model would read, empty where it is left out; ``because`` says why it is in or out."""
+    """A turn: ``text`` is what a model would read, empty where it is left out; ``because`` says why
+    it is in or out.
+    """
 
     turn: int
     role: TurnRole
@@ -49,9 +56,11 @@ class PreviewedTurn(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PreviewedConversation(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation as a release would hold it. ``rows`` counts its rows; ``until`` is when the first use ends.
+    """A conversation as a release would hold it. ``rows`` counts its rows; ``until`` is when the
+    first use ends.
 
-    With ``beyond`` it is too long to be shown, and with ``unread`` (the weight of it) a part is still to be looked through for
+    With ``beyond`` it is too long to be shown, and with ``unread`` (the weight of it) a part is
+    still to be looked through for
     names: then nothing else is told of it.
     """
 
@@ -66,8 +75,8 @@ class PreviewedConversation(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Preview(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """What is shown. ``refused`` says why the yes that was assumed would have no effect; ``next`` goes on behind a page, or
-    with the conversation of which a part is ``unread``.
+    """What is shown. ``refused`` says why the yes that was assumed would have no effect; ``next``
+    goes on behind a page, or with the conversation of which a part is ``unread``.
     """
 
     purpose: str

@@ -1,11 +1,14 @@
-"""Measures what curation costs a release, and states it beside the manifest (`train.usefulness`, `release.measurement`).
+"""Measures what curation costs a release, and states it beside the manifest (`train.usefulness`,
+`release.measurement`).
 
-The rows as they leave are read from the release. As they were said, and what filters left out, are decided and opened
-again, page by page, as a build does: only what may be used now is in any of it. Texts are in memory only, of a sample of the
-people where the release is larger than asked for, and the models are thrown away. Of every row eight bytes are in memory, so
-a release of a hundred million rows takes 0.8 GB. What is kept are figures of ten people at least.
+The rows as they leave are read from the release. As they were said, and what filters left out, are
+decided and opened again, page by page, as a build does: only what may be used now is in any of it.
+Texts are in memory only, of a sample of the people where the release is larger than asked for, and
+the models are thrown away. Of every row eight bytes are in memory, so a release of a hundred
+million rows takes 0.8 GB. What is kept are figures of ten people at least.
 
-A crash between the commit and the file leaves a measurement on record without its file; the next one writes both.
+A crash between the commit and the file leaves a measurement on record without its file; the next
+one writes both.
 """
 
 from __future__ import annotations
@@ -56,8 +59,8 @@ Says = Callable[[str], None]
 
 
 class MeasuringOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """What to measure: of about ``rows_max`` rows, with models that begin from the folder ``base`` or from nothing;
-    without ``filters`` de-identification alone.
+    """What to measure: of about ``rows_max`` rows, with models that begin from the folder ``base``
+    or from nothing; without ``filters`` de-identification alone.
     """
 
     settings: TrainingSettings = SETTINGS
@@ -67,14 +70,17 @@ class MeasuringOrder(msgspec.Struct, frozen=True, kw_only=True):
     filters: bool = True
 
 
-def measure(here: Installation, name: str, order: MeasuringOrder, says: Says = lambda _line: None) -> StatedMeasurement:
+def measure(
+    here: Installation, name: str, order: MeasuringOrder, says: Says = lambda _line: None
+) -> StatedMeasurement:
     """Measures a sealed release; RefusedError for one that cannot be, or of too few people."""
     folder, known = find_release(here, name)
     if known.state != "sealed" or known.manifest_sha256 is None:
         raise RefusedError(f"release `{known.name}` is not sealed", because="not_sealed")
     if known.purpose == SAFETY:
         raise RefusedError(
-            f"release `{known.name}` is for `{SAFETY}` alone, which has no answers to learn", because="purpose"
+            f"release `{known.name}` is for `{SAFETY}` alone, which has no answers to learn",
+            because="purpose",
         )
     recipe.check_ready(order.base)
     with transaction(here.pool) as tx:
@@ -87,15 +93,27 @@ def measure(here: Installation, name: str, order: MeasuringOrder, says: Says = l
         says("reading what the filters left out")
         rows += found.left_out()
     made = usefulness.measure(
-        rows, order.settings, seeds=order.seeds, held_out=found.held_out(), base=order.base, says=says,
+        rows,
+        order.settings,
+        seeds=order.seeds,
+        held_out=found.held_out(),
+        base=order.base,
+        says=says,
         ended=lambda: _ended(here, position),
-    )  # fmt: skip
+    )
     kept = [row for row in rows if not row.left_out]
     at = here.clock()
     stated = measurement.statement_of(
-        release=known.release_id.hex, manifest_sha256=known.manifest_sha256.hex(), at=at, model=made.model, rows=made.rows,
-        held_out=made.held_out, costs=made.costs, code=_code(kept), words=words_kept(kept),
-    )  # fmt: skip
+        release=known.release_id.hex,
+        manifest_sha256=known.manifest_sha256.hex(),
+        at=at,
+        model=made.model,
+        rows=made.rows,
+        held_out=made.held_out,
+        costs=made.costs,
+        code=_code(kept),
+        words=words_kept(kept),
+    )
     with transaction(here.pool) as tx:
         jws = signed(stated.payload(), here.keyring.log_seed(tx), measurement.SIGNED.typ)
         result = StatedMeasurement(statement=stated, jws=jws)
@@ -116,14 +134,18 @@ def _ended(here: Installation, position: int) -> Collection[bytes]:
 def _code(rows: Collection[MeasuredRow]) -> CodeKept:
     blocks = broken = 0
     for row in rows:
-        said, leaves = ([message["content"] for message in each["messages"]] for each in (row.said, row.leaves))
+        said, leaves = (
+            [message["content"] for message in each["messages"]] for each in (row.said, row.leaves)
+        )
         mine, lost = code_kept.counted(said, leaves)
         blocks, broken = blocks + mine, broken + lost
     return CodeKept(blocks=blocks, broken=broken)
 
 
 def words_kept(rows: Collection[MeasuredRow]) -> WordsKept:
-    """How many words of the messages were said, and how many of those are not in the message as it leaves."""
+    """How many words of the messages were said, and how many of those are not in the message as it
+    leaves.
+    """
     said = changed = 0
     for row in rows:
         for before, after in zip(row.said["messages"], row.leaves["messages"], strict=True):
@@ -142,15 +164,21 @@ class _Leaving(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Found:
-    """What is measured: rows, what was left out, and whom to hold out. People are sampled by a hash of their account."""
+    """What is measured: rows, what was left out, and whom to hold out. People are sampled by a hash
+    of their account.
+    """
 
-    def __init__(self, here: Installation, known: Release, promised: ReleaseManifest, order: MeasuringOrder) -> None:
+    def __init__(
+        self, here: Installation, known: Release, promised: ReleaseManifest, order: MeasuringOrder
+    ) -> None:
         self._here, self._known, self._promised, self._order = here, known, promised, order
         self._share = min(1.0, order.rows_max / max(promised.rows, 1))
         self._names = NamedDocuments()  # those that are rows
         self._people: dict[bytes, int] = {}  # of the rows, with their numbers
         self._outside: set[bytes] = set()  # who are not in the training split
-        self._passes = Passes(here.pool, here.keyring, policies(here), known.purpose, here.clock, PAGE_BYTES_MAX)
+        self._passes = Passes(
+            here.pool, here.keyring, policies(here), known.purpose, here.clock, PAGE_BYTES_MAX
+        )
 
     def of_release(self, name: str) -> list[MeasuredRow]:
         """The rows of the people sampled, of which nothing was taken back since."""
@@ -165,10 +193,13 @@ class _Found:
                 labels = left.row.get("labels")
                 found.append(
                     MeasuredRow(
-                        person=left.person, kind=document.kind.value, language=labels["language"] if labels else UNKNOWN,
-                        said=said, leaves=left.row,
+                        person=left.person,
+                        kind=document.kind.value,
+                        language=labels["language"] if labels else UNKNOWN,
+                        said=said,
+                        leaves=left.row,
                     )
-                )  # fmt: skip
+                )
                 self._people[left.person] = local_runs.drawn(UUID(bytes=left.person))
         return found
 
@@ -176,7 +207,9 @@ class _Found:
         return usefulness.people_held_out(self._people, self._outside)
 
     def left_out(self) -> list[MeasuredRow]:
-        """What filters kept from becoming rows, of the people sampled: `rows_max` by reason at most."""
+        """What filters kept from becoming rows, of the people sampled: `rows_max` by reason at
+        most.
+        """
         found, accepted = dict[str, list[MeasuredRow]](), list[tuple[bytes, MeasuredRow]]()
         with (
             engine_settings.curation(self._here, RuleCleaner()) as curation,
@@ -190,7 +223,10 @@ class _Found:
                     reason, row = curated.dropped, _left_out(document, curated)
                     if reason is None and len(accepted) < self._order.rows_max:
                         accepted.append((document.name, row))
-                    elif reason is not None and len(found.setdefault(reason.value, [])) < self._order.rows_max:
+                    elif (
+                        reason is not None
+                        and len(found.setdefault(reason.value, [])) < self._order.rows_max
+                    ):
                         found[reason.value].append(row)
             while survey.asked() is not None:
                 pass  # nothing but the rows of the release stays
@@ -201,8 +237,14 @@ class _Found:
             ]
         return [row for rows in found.values() for row in rows]
 
-    def _curated(self, curation: Curation, documents: list[Document]) -> Iterator[tuple[Document, Curated]]:
-        mine = [one for one in documents if one.name not in self._names and self._is_sampled(one.account)]
+    def _curated(
+        self, curation: Curation, documents: list[Document]
+    ) -> Iterator[tuple[Document, Curated]]:
+        mine = [
+            one
+            for one in documents
+            if one.name not in self._names and self._is_sampled(one.account)
+        ]
         return zip(mine, curation.curate(mine) if mine else (), strict=True)
 
     def _leaving(self, name: str) -> dict[int, _Leaving]:
@@ -214,7 +256,9 @@ class _Found:
 
         def take() -> None:
             with transaction(self._here.pool) as tx:
-                of = registry.accounts_at(tx, self._known.release_id, [row["ordinal"] for row in batch])
+                of = registry.accounts_at(
+                    tx, self._known.release_id, [row["ordinal"] for row in batch]
+                )
             for row in batch:
                 person = of[row["ordinal"]].bytes
                 if not self._is_sampled(person):
@@ -232,14 +276,17 @@ class _Found:
         return found
 
     def _is_sampled(self, account: bytes) -> bool:
-        drawn = int.from_bytes(blake2b(account, digest_size=8, person=b"licet measured 1").digest(), "big")
+        drawn = int.from_bytes(
+            blake2b(account, digest_size=8, person=b"licet measured 1").digest(), "big"
+        )
         return drawn < self._share * 2**64
 
 
 class NamedDocuments:
     """A set of documents by their names, as eight bytes of a hash each: 8 MB for a million.
 
-    Of a million rows and a million other documents, one of the latter is taken for a row with a chance of 1 in 18 million.
+    Of a million rows and a million other documents, one of the latter is taken for a row with a
+    chance of 1 in 18 million.
     """
 
     def __init__(self) -> None:
@@ -267,7 +314,9 @@ def _hash(name: bytes) -> int:
 
 
 def _as_said(row: LoadedRow, document: Document) -> LoadedRow | None:
-    """A row with the texts that it had before they were de-identified; None where the document is another."""
+    """A row with the texts that it had before they were de-identified; None where the document is
+    another.
+    """
     text = iter(document.texts)
     messages: list[MessageShape] = []
     try:
@@ -279,7 +328,8 @@ def _as_said(row: LoadedRow, document: Document) -> LoadedRow | None:
                     said[beside] = name
             if calls := message.get("tool_calls"):
                 said["tool_calls"] = [
-                    {**call, "function": {"name": next(text), "arguments": next(text)}} for call in calls
+                    {**call, "function": {"name": next(text), "arguments": next(text)}}
+                    for call in calls
                 ]
             messages.append(said)
     except StopIteration:
@@ -288,7 +338,9 @@ def _as_said(row: LoadedRow, document: Document) -> LoadedRow | None:
 
 
 def _left_out(document: Document, curated: Curated) -> MeasuredRow:
-    """What a filter left out, as a row would have it; what identifies calls of tools is not known, so none is whole."""
+    """What a filter left out, as a row would have it; what identifies calls of tools is not known,
+    so none is whole.
+    """
     roles = {role.value for role in TurnRole}
     messages: list[MessageShape] = [
         {"role": TurnRole(voice.value).value, "content": text}
@@ -297,6 +349,10 @@ def _left_out(document: Document, curated: Curated) -> MeasuredRow:
     ]
     row: LoadedRow = {"messages": messages, "row_id": "", "ordinal": -1}
     return MeasuredRow(
-        person=document.account, kind=document.kind.value, language=curated.labels.language if curated.labels else UNKNOWN,
-        said=row, leaves=row, left_out=curated.dropped.value if curated.dropped else "",
-    )  # fmt: skip
+        person=document.account,
+        kind=document.kind.value,
+        language=curated.labels.language if curated.labels else UNKNOWN,
+        said=row,
+        leaves=row,
+        left_out=curated.dropped.value if curated.dropped else "",
+    )

@@ -1,4 +1,6 @@
-"""One release as staff see it: how candidates became rows, how many rows live, who has them, what learnt from them."""
+"""One release as staff see it: how candidates became rows, how many rows live, who has them, what
+learnt from them.
+"""
 
 from __future__ import annotations
 
@@ -36,12 +38,18 @@ def show(here: Installation, name: str) -> ReleaseSeen:
     """A release by its name or a folder, and how many of its rows may be used now."""
     folder, known = catalog.find_release(here, name)
     promised, _ = manifest.read(folder)
-    usable = promised.rows - len(export_files.gone_rows(here, known.release_id)) if known.state == "sealed" else 0
+    usable = (
+        promised.rows - len(export_files.gone_rows(here, known.release_id))
+        if known.state == "sealed"
+        else 0
+    )
     return ReleaseSeen(folder=folder, manifest=promised, state=known.state, rows_usable_now=usable)
 
 
 class FunnelStep(msgspec.Struct, frozen=True, kw_only=True):
-    """What was left out for one reason, and how many candidates were still in after it. Both count turns."""
+    """What was left out for one reason, and how many candidates were still in after it. Both count
+    turns.
+    """
 
     reason: str
     out: int
@@ -49,9 +57,10 @@ class FunnelStep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReleaseView(msgspec.Struct, frozen=True, kw_only=True):
-    """``usable`` is how many rows may be used now, of ``rows`` at the seal. ``funnel`` begins with what most went for;
-    ``contents`` is what the rows held at the seal, None where it was not counted; ``stats`` and ``duplicates`` are what a
-    command counted last, None where it was not given.
+    """``usable`` is how many rows may be used now, of ``rows`` at the seal. ``funnel`` begins with
+    what most went for; ``contents`` is what the rows held at the seal, None where it was not
+    counted; ``stats`` and ``duplicates`` are what a command counted last, None where it was not
+    given.
     """
 
     candidates: int
@@ -81,14 +90,23 @@ def view(here: Installation, known: Release) -> ReleaseView:
         stats = figures.kept(tx, known.release_id, FiguresKind.stats, ReleaseStats)
         duplicates = figures.kept(tx, known.release_id, FiguresKind.duplicates, DuplicateClusters)
     return ReleaseView(
-        candidates=promised.counts.candidates, included=promised.counts.included, funnel=tuple(_funnel(promised)),
-        rows=promised.rows, usable=promised.rows - len(gone), built_at=promised.built_at,
-        looked_for_names=promised.looked_for_names, handouts=tuple(handouts), leases=tuple(leases),
+        candidates=promised.counts.candidates,
+        included=promised.counts.included,
+        funnel=tuple(_funnel(promised)),
+        rows=promised.rows,
+        usable=promised.rows - len(gone),
+        built_at=promised.built_at,
+        looked_for_names=promised.looked_for_names,
+        handouts=tuple(handouts),
+        leases=tuple(leases),
         exports=tuple(export_files.exports(here, release=known.release_id)),
         models=tuple(one for one in models if one.release == known.name),
-        contents=promised.contents if promised.rows and promised.contents is not msgspec.UNSET else None,
-        stats=stats, duplicates=duplicates,
-    )  # fmt: skip
+        contents=promised.contents
+        if promised.rows and promised.contents is not msgspec.UNSET
+        else None,
+        stats=stats,
+        duplicates=duplicates,
+    )
 
 
 def _funnel(promised: manifest.ReleaseManifest) -> list[FunnelStep]:
@@ -105,7 +123,9 @@ LEASES_MAX = 20
 
 
 class GivenRelease(msgspec.Struct, frozen=True, kw_only=True):
-    """A release that a recipient was given; ``usable`` of its ``rows`` may be used now, None where that is not counted."""
+    """A release that a recipient was given; ``usable`` of its ``rows`` may be used now, None where
+    that is not counted.
+    """
 
     handout: HandoutOfRecipient
     name: str
@@ -114,7 +134,9 @@ class GivenRelease(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RecipientView(msgspec.Struct, frozen=True, kw_only=True):
-    """A recipient of releases: what it got and when, under which leases, in which exports; the newest of each first."""
+    """A recipient of releases: what it got and when, under which leases, in which exports; the
+    newest of each first.
+    """
 
     recipient: str
     releases: tuple[GivenRelease, ...]
@@ -132,23 +154,29 @@ def recipient(here: Installation, name: str) -> RecipientView:
         released = {*(one.release_id for one in handouts), *(one.release_id for one in leases)}
         names = registry.names(tx, list(released))
         known = {one.release_id: registry.get(tx, one.release_id) for one in handouts}
-    counted = {one.release_id: _usable(here, known[one.release_id]) for one in handouts[:USABLE_MAX]}
+    counted = {
+        one.release_id: _usable(here, known[one.release_id]) for one in handouts[:USABLE_MAX]
+    }
     return RecipientView(
         recipient=name,
         releases=tuple(
             GivenRelease(
-                handout=one, name=names[one.release_id], rows=known[one.release_id].rows or 0,
+                handout=one,
+                name=names[one.release_id],
+                rows=known[one.release_id].rows or 0,
                 usable=counted.get(one.release_id),
             )
             for one in handouts
         ),
         leases=tuple((names[one.release_id], one) for one in leases),
         exports=tuple(export_files.exports(here, name)[:HANDOUTS_MAX]),
-    )  # fmt: skip
+    )
 
 
 def _usable(here: Installation, known: Release) -> int | None:
-    """How many rows of a release may be used now; None where that cannot be said, as of one that was discarded."""
+    """How many rows of a release may be used now; None where that cannot be said, as of one that
+    was discarded.
+    """
     try:
         return (known.rows or 0) - len(export_files.gone_rows(here, known.release_id))
     except LicetError:

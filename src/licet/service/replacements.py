@@ -1,11 +1,14 @@
-"""Replaced names of a release, each as it was said beside what stands in its place, for a member of staff.
+"""Replaced names of a release, each as it was said beside what stands in its place, for a member of
+staff.
 
-The rules are those of a review (`release.sample`): a reviewer or the privacy officer reads; rows are drawn from those that the
-present decision still allows; each reading is recorded in the transaction that opens the row, and its person sees it. What
-was said is opened by the same decision as for a build, and curated as a build would; a row whose curated text is not, letter for
-letter, what the release holds is not shown: its conversation, or what looks for names, is another now.
+The rules are those of a review (`release.sample`): a reviewer or the privacy officer reads; rows
+are drawn from those that the present decision still allows; each reading is recorded in the
+transaction that opens the row, and its person sees it. What was said is opened by the same decision
+as for a build, and curated as a build would; a row whose curated text is not, letter for letter,
+what the release holds is not shown: its conversation, or what looks for names, is another now.
 
-A mark that something was no name changes no release and teaches nothing: it is counted (`release.shown_replacements`).
+A mark that something was no name changes no release and teaches nothing: it is counted
+(`release.shown_replacements`).
 """
 
 from __future__ import annotations
@@ -40,7 +43,9 @@ AROUND_CHARS = 60  # on each side of a place
 
 
 class ReplacedPlace(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """One place: ``said`` as it was and ``leaves`` as the release has it, each a text before, the name and a text behind."""
+    """One place: ``said`` as it was and ``leaves`` as the release has it, each a text before, the
+    name and a text behind.
+    """
 
     row: int
     place: int
@@ -51,7 +56,9 @@ class ReplacedPlace(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReplacementsRead(msgspec.Struct, frozen=True, kw_only=True):
-    """The ``places`` of ``rows`` rows; ``differ`` more were drawn, and are not what the release holds if made now."""
+    """The ``places`` of ``rows`` rows; ``differ`` more were drawn, and are not what the release
+    holds if made now.
+    """
 
     rows: int
     differ: int
@@ -66,7 +73,8 @@ class _Reading(NamedTuple):
 
 
 def read(here: Installation, name: str, reader: StaffMember, rows: int = ROWS) -> ReplacementsRead:
-    """Draws ``rows`` of the rows in which a name was replaced, opens what was said in them and records that.
+    """Draws ``rows`` of the rows in which a name was replaced, opens what was said in them and
+    records that.
 
     DeniedError for somebody who may not read rows; BusyError while previews are made.
     """
@@ -79,16 +87,28 @@ def read(here: Installation, name: str, reader: StaffMember, rows: int = ROWS) -
         reading = _Reading(tx, of, policies(here), at)
         engine = preview.engine_of(here)
         drawn = _drawn(here, reading, rows)
-        found = {ordinal: _places(here, engine, reading, ordinal, payload) for ordinal, payload in drawn}
+        found = {
+            ordinal: _places(here, engine, reading, ordinal, payload) for ordinal, payload in drawn
+        }
         marked = shown_replacements.marked(tx, of.known.release_id)
         places = list[ReplacedPlace]()
         for ordinal, own in found.items():
             if own is None:
                 continue
             sample.note_reading(
-                tx, of, ordinal, ticket, at, staff=reader.staff_id, role=role, random=here.keyring.random
+                tx,
+                of,
+                ordinal,
+                ticket,
+                at,
+                staff=reader.staff_id,
+                role=role,
+                random=here.keyring.random,
             )
-            places += [msgspec.structs.replace(one, no_name=PlaceRef(one.row, one.place) in marked) for one in own]
+            places += [
+                msgspec.structs.replace(one, no_name=PlaceRef(one.row, one.place) in marked)
+                for one in own
+            ]
         shown = [(PlaceRef(one.row, one.place), one.kind) for one in places]
         shown_replacements.note_shown(tx, of.known.release_id, shown, staff=reader.staff_id, at=at)
     differ = sum(own is None for own in found.values())
@@ -98,7 +118,8 @@ def read(here: Installation, name: str, reader: StaffMember, rows: int = ROWS) -
 def mark(
     here: Installation, name: str, reader: StaffMember, ref: PlaceRef, *, no_name: bool = True
 ) -> Mapping[str, MarkCounts]:
-    """Marks a place that the reader was shown as no name, or takes that back; returns the counts of the release.
+    """Marks a place that the reader was shown as no name, or takes that back; returns the counts of
+    the release.
 
     RefusedError for a place that they were not shown.
     """
@@ -108,9 +129,13 @@ def mark(
         at = here.clock() if no_name else None
         if not shown_replacements.mark(tx, of.known.release_id, ref, staff=reader.staff_id, at=at):
             raise RefusedError(
-                f"place `{ref.place}` of row `{ref.row}` is none that `{reader.email}` was shown last",
-                "read it first", because="not_read",
-            )  # fmt: skip
+                (
+                    f"place `{ref.place}` of row `{ref.row}` is none that `{reader.email}` was "
+                    "shown last"
+                ),
+                "read it first",
+                because="not_read",
+            )
         return shown_replacements.counts(tx, of.known.release_id)
 
 
@@ -121,11 +146,15 @@ def counts(here: Installation, release: UUID) -> Mapping[str, MarkCounts]:
 
 
 def _drawn(here: Installation, reading: _Reading, rows: int) -> list[tuple[int, Payload]]:
-    """``rows`` rows in which a name was replaced, each with the same chance; no other text is kept."""
+    """``rows`` rows in which a name was replaced, each with the same chance; no other text is
+    kept.
+    """
     random = Random(int.from_bytes(here.keyring.random(32)))  # noqa: S311 seeded with as much as it accepts
     found = list[tuple[int, Payload]]()
     matching = 0
-    for one in sample.scanned(reading.tx, here.keyring, reading.of, reading.known, reading.at, random):
+    for one in sample.scanned(
+        reading.tx, here.keyring, reading.of, reading.known, reading.at, random
+    ):
         if not shown_replacements.KINDS & set(one[1].replaced):
             continue
         matching += 1
@@ -166,15 +195,25 @@ def _of_row(
         for span, instead in own:
             start, end = span.start + moved, span.start + moved + len(instead)
             moved += len(instead) - (span.end - span.start)
-            if span.kind.value not in shown_replacements.KINDS or text[span.start : span.end] == instead:
+            if (
+                span.kind.value not in shown_replacements.KINDS
+                or text[span.start : span.end] == instead
+            ):
                 continue
             if number < PLACES_MAX:
                 yield ReplacedPlace(
-                    row=ordinal, place=number, kind=span.kind.value,
-                    said=_around(text, span.start, span.end), leaves=_around(made, start, end),
-                )  # fmt: skip
+                    row=ordinal,
+                    place=number,
+                    kind=span.kind.value,
+                    said=_around(text, span.start, span.end),
+                    leaves=_around(made, start, end),
+                )
             number += 1
 
 
 def _around(text: str, start: int, end: int) -> tuple[str, str, str]:
-    return text[max(0, start - AROUND_CHARS) : start], text[start:end], text[end : end + AROUND_CHARS]
+    return (
+        text[max(0, start - AROUND_CHARS) : start],
+        text[start:end],
+        text[end : end + AROUND_CHARS],
+    )

@@ -1,11 +1,14 @@
-"""Rows of a slice of a release, drawn at random and opened for a member of staff: to look at what a filter on labels picks.
+"""Rows of a slice of a release, drawn at random and opened for a member of staff: to look at what a
+filter on labels picks.
 
-The rules are those of a review (`release.sample`). A reviewer or the privacy officer reads; a row is opened by the present
-decision; each reading is recorded in the transaction that opens the row, and its person sees it. Nothing is judged,
-and no statement follows: whoever wants a bound draws a sample.
+The rules are those of a review (`release.sample`). A reviewer or the privacy officer reads; a row
+is opened by the present decision; each reading is recorded in the transaction that opens the row,
+and its person sees it. Nothing is judged, and no statement follows: whoever wants a bound draws a
+sample.
 
-The slice is looked for among at most 2,000 rows of eight parts, of which a program reads the labels alone. A row is also
-read by its number, as the figures of duplicates name it (`release.duplicates`).
+The slice is looked for among at most 2,000 rows of eight parts, of which a program reads the labels
+alone. A row is also read by its number, as the figures of duplicates name it
+(`release.duplicates`).
 """
 
 from __future__ import annotations
@@ -46,15 +49,20 @@ class SliceRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SliceRead(msgspec.Struct, frozen=True, kw_only=True):
-    """``matching`` of the ``scanned`` rows are in the slice; ``rows`` of these were drawn and opened."""
+    """``matching`` of the ``scanned`` rows are in the slice; ``rows`` of these were drawn and
+    opened.
+    """
 
     scanned: int
     matching: int
     rows: tuple[SliceRow, ...]
 
 
-def read(here: Installation, name: str, reader: StaffMember, where: str, rows: int = SLICE_ROWS) -> SliceRead:
-    """Draws ``rows`` of the rows whose labels match ``where`` (`train.label_filter`), opens them and records that.
+def read(
+    here: Installation, name: str, reader: StaffMember, where: str, rows: int = SLICE_ROWS
+) -> SliceRead:
+    """Draws ``rows`` of the rows whose labels match ``where`` (`train.label_filter`), opens them
+    and records that.
 
     DeniedError for somebody who may not read rows; UsageError for a filter that does not read.
     """
@@ -65,8 +73,11 @@ def read(here: Installation, name: str, reader: StaffMember, where: str, rows: i
     def drawn(reading: _Reading) -> SliceRead:
         random = Random(int.from_bytes(here.keyring.random(32)))  # noqa: S311 seeded with as much as it accepts
         scanned = matching = 0
-        found: list[SliceRow] = []  # each row that matches so far is in it with the same chance; no other text is kept
-        for ordinal, payload in sample.scanned(reading.tx, here.keyring, reading.of, reading.known, reading.at, random):
+        # each row that matches so far is in it with the same chance; no other text is kept
+        found: list[SliceRow] = []
+        for ordinal, payload in sample.scanned(
+            reading.tx, here.keyring, reading.of, reading.known, reading.at, random
+        ):
             if payload.labels is msgspec.UNSET:
                 raise UsageError(f"release `{name}` has no labels to filter by", "build it again")
             scanned += 1
@@ -80,16 +91,23 @@ def read(here: Installation, name: str, reader: StaffMember, where: str, rows: i
     return _on_record(here, name, reader, drawn)
 
 
-def read_numbered(here: Installation, name: str, reader: StaffMember, ordinals: Collection[int]) -> SliceRead:
-    """Opens the rows with these numbers and records that; those that may no longer be used are left out.
+def read_numbered(
+    here: Installation, name: str, reader: StaffMember, ordinals: Collection[int]
+) -> SliceRead:
+    """Opens the rows with these numbers and records that; those that may no longer be used are left
+    out.
 
     DeniedError for somebody who may not read rows.
     """
     if not 1 <= len(ordinals) <= SLICE_ROWS_MAX:
-        raise UsageError(f"from 1 to {SLICE_ROWS_MAX} rows are read at a time, not `{len(ordinals)}`")
+        raise UsageError(
+            f"from 1 to {SLICE_ROWS_MAX} rows are read at a time, not `{len(ordinals)}`"
+        )
 
     def found(reading: _Reading) -> SliceRead:
-        opened = sample.numbered(reading.tx, here.keyring, reading.of, reading.known, reading.at, ordinals)
+        opened = sample.numbered(
+            reading.tx, here.keyring, reading.of, reading.known, reading.at, ordinals
+        )
         rows = tuple(_row(*one) for one in opened)
         return SliceRead(scanned=len(ordinals), matching=len(rows), rows=rows)
 
@@ -107,7 +125,7 @@ class _Reading(NamedTuple):
 
 def _on_record(
     here: Installation, name: str, reader: StaffMember, find: Callable[[_Reading], SliceRead]
-) -> SliceRead:  # fmt: skip
+) -> SliceRead:
     """What ``find`` opens, with a reading of each row on record in the same transaction."""
     role = signatures.reader_role(reader)
     of, at = signatures.place(here, name), here.clock()
@@ -116,7 +134,14 @@ def _on_record(
         found = find(_Reading(tx, of, policies(here), at))
         for row in found.rows:
             sample.note_reading(
-                tx, of, row.ordinal, ticket, at, staff=reader.staff_id, role=role, random=here.keyring.random
+                tx,
+                of,
+                row.ordinal,
+                ticket,
+                at,
+                staff=reader.staff_id,
+                role=role,
+                random=here.keyring.random,
             )
     return found
 
@@ -125,4 +150,10 @@ def _row(ordinal: int, payload: Payload) -> SliceRow:
     split = language = topic = NONE
     if (labels := payload.labels) is not msgspec.UNSET:
         split, language, topic = labels["split"], labels["language"], labels["topic"]
-    return SliceRow(ordinal=ordinal, split=split, language=language, topic=topic or NONE, messages=payload.messages)
+    return SliceRow(
+        ordinal=ordinal,
+        split=split,
+        language=language,
+        topic=topic or NONE,
+        messages=payload.messages,
+    )

@@ -1,7 +1,9 @@
-"""The tables of staff: what each column of a list means, its pages, and the list as CSV. Never any content.
+"""The tables of staff: what each column of a list means, its pages, and the list as CSV. Never any
+content.
 
-The owner of a table states the `Listing`, whose SQL is there; here is what its columns are, in the same order, so that a
-page and a file say the same. Ids are shown with their prefix, staff by their address, a release by its name.
+The owner of a table states the `Listing`, whose SQL is there; here is what its columns are, in the
+same order, so that a page and a file say the same. Ids are shown with their prefix, staff by their
+address, a release by its name.
 """
 
 from __future__ import annotations
@@ -26,7 +28,14 @@ from licet.release import registry
 from licet.store import keyset
 from licet.store.connect import Transaction, snapshot
 from licet.store.keyset import Listing, TablePage, TableView
-from licet.vault import account_view, certificate, holds, policy_versions, safety_copies, staff_reads
+from licet.vault import (
+    account_view,
+    certificate,
+    holds,
+    policy_versions,
+    safety_copies,
+    staff_reads,
+)
 from licet.vault.ids import Prefix, shown
 from licet.vault.installation import Installation
 
@@ -62,7 +71,9 @@ class TableColumn(msgspec.Struct, frozen=True):
 
 
 class StaffTable(msgspec.Struct, frozen=True, kw_only=True):
-    """A list of staff. ``acts_on`` are the columns that name a row to an act, none where nothing can be done to one."""
+    """A list of staff. ``acts_on`` are the columns that name a row to an act, none where nothing
+    can be done to one.
+    """
 
     name: str
     listing: Listing
@@ -83,93 +94,193 @@ def _columns(**heads: CellKind) -> tuple[TableColumn, ...]:
 
 K = CellKind
 ERASURES = StaffTable(
-    name="erasures", listing=certificate.LISTING, acts_on=(0,),
+    name="erasures",
+    listing=certificate.LISTING,
+    acts_on=(0,),
     columns=_columns(
-        Erasure=K.erasure, After=K.word, State=K.word, Asked_for=K.moment, Due=K.moment, Held=K.flag, Overdue=K.late,
-        Verified=K.moment, Conversation=K.conversation, Account=K.account,
-    ),
-)  # fmt: skip
-CONVERSATIONS = StaffTable(
-    name="conversations", listing=account_view.CONVERSATIONS, acts_on=(0,),
-    columns=_columns(
-        Conversation=K.conversation, Kind=K.word, Begun=K.moment, Incognito=K.flag, Kept_out=K.flag, Deleted=K.moment,
-        Held=K.flag, Safety_copy_until=K.moment, Account=K.account,
-    ),
-)  # fmt: skip
-ACCOUNTS = StaffTable(
-    name="accounts", listing=account_view.ACCOUNTS,
-    columns=_columns(
-        Account=K.account, Plan=K.word, Opened=K.moment, Closed=K.moment, Grant_in_force=K.flag, Last_event=K.moment
-    ),
-)  # fmt: skip
-HOLDS = StaffTable(
-    name="holds", listing=holds.LISTING, acts_on=(0,),
-    columns=_columns(
-        Conversation=K.conversation, Reason=K.word, Placed=K.moment, By=K.text, Person_sees_it=K.flag, Turns_held=K.number,
-        Turns_not_held=K.number, Review=K.moment, Overdue=K.late, Account=K.account,
-    ),
-)  # fmt: skip
-FLAGS = StaffTable(
-    name="flags", listing=safety_copies.FLAGS,
-    columns=_columns(
-        Conversation=K.conversation, Flagged=K.moment, Score=K.score, Overturned=K.moment, Copy_until=K.moment,
-        Score_until=K.moment, Account=K.account,
-    ),
-)  # fmt: skip
-SUGGESTIONS = StaffTable(
-    name="suggestions", listing=suggestions.LISTING, acts_on=(0,),
-    columns=_columns(
-        Conversation=K.conversation, Score=K.score, Suggested=K.moment, By=K.staff, Decision=K.word, Decided=K.moment,
-        Decided_by=K.staff, Account=K.account,
-    ),
-)  # fmt: skip
-RECALLS = StaffTable(
-    name="recalls", listing=certificates.RECALLS, acts_on=(0, 1),
-    columns=_columns(
-        Erasure=K.erasure, Handout=K.handout, Recipient=K.text, Release=K.release, Recalled=K.moment, Due=K.moment,
-        Acknowledged=K.moment, Overdue=K.late, Account=K.account,
-    ),
-)  # fmt: skip
-READINGS = StaffTable(
-    name="readings", listing=staff_reads.LISTING,
-    columns=_columns(
-        Read=K.moment, By=K.staff, As=K.word, Why=K.word, Ticket=K.text, Messages=K.number, Conversation=K.conversation,
+        Erasure=K.erasure,
+        After=K.word,
+        State=K.word,
+        Asked_for=K.moment,
+        Due=K.moment,
+        Held=K.flag,
+        Overdue=K.late,
+        Verified=K.moment,
+        Conversation=K.conversation,
         Account=K.account,
     ),
-)  # fmt: skip
+)
+CONVERSATIONS = StaffTable(
+    name="conversations",
+    listing=account_view.CONVERSATIONS,
+    acts_on=(0,),
+    columns=_columns(
+        Conversation=K.conversation,
+        Kind=K.word,
+        Begun=K.moment,
+        Incognito=K.flag,
+        Kept_out=K.flag,
+        Deleted=K.moment,
+        Held=K.flag,
+        Safety_copy_until=K.moment,
+        Account=K.account,
+    ),
+)
+ACCOUNTS = StaffTable(
+    name="accounts",
+    listing=account_view.ACCOUNTS,
+    columns=_columns(
+        Account=K.account,
+        Plan=K.word,
+        Opened=K.moment,
+        Closed=K.moment,
+        Grant_in_force=K.flag,
+        Last_event=K.moment,
+    ),
+)
+HOLDS = StaffTable(
+    name="holds",
+    listing=holds.LISTING,
+    acts_on=(0,),
+    columns=_columns(
+        Conversation=K.conversation,
+        Reason=K.word,
+        Placed=K.moment,
+        By=K.text,
+        Person_sees_it=K.flag,
+        Turns_held=K.number,
+        Turns_not_held=K.number,
+        Review=K.moment,
+        Overdue=K.late,
+        Account=K.account,
+    ),
+)
+FLAGS = StaffTable(
+    name="flags",
+    listing=safety_copies.FLAGS,
+    columns=_columns(
+        Conversation=K.conversation,
+        Flagged=K.moment,
+        Score=K.score,
+        Overturned=K.moment,
+        Copy_until=K.moment,
+        Score_until=K.moment,
+        Account=K.account,
+    ),
+)
+SUGGESTIONS = StaffTable(
+    name="suggestions",
+    listing=suggestions.LISTING,
+    acts_on=(0,),
+    columns=_columns(
+        Conversation=K.conversation,
+        Score=K.score,
+        Suggested=K.moment,
+        By=K.staff,
+        Decision=K.word,
+        Decided=K.moment,
+        Decided_by=K.staff,
+        Account=K.account,
+    ),
+)
+RECALLS = StaffTable(
+    name="recalls",
+    listing=certificates.RECALLS,
+    acts_on=(0, 1),
+    columns=_columns(
+        Erasure=K.erasure,
+        Handout=K.handout,
+        Recipient=K.text,
+        Release=K.release,
+        Recalled=K.moment,
+        Due=K.moment,
+        Acknowledged=K.moment,
+        Overdue=K.late,
+        Account=K.account,
+    ),
+)
+READINGS = StaffTable(
+    name="readings",
+    listing=staff_reads.LISTING,
+    columns=_columns(
+        Read=K.moment,
+        By=K.staff,
+        As=K.word,
+        Why=K.word,
+        Ticket=K.text,
+        Messages=K.number,
+        Conversation=K.conversation,
+        Account=K.account,
+    ),
+)
 RECIPIENTS = StaffTable(
-    name="recipients", listing=certificates.HANDOUTS,
+    name="recipients",
+    listing=certificates.HANDOUTS,
     columns=_columns(
-        Recipient=K.recipient, Release=K.release, Handed_out=K.moment, Recalls_open=K.number, First_due=K.moment,
-        Overdue=K.late, Handout=K.handout,
+        Recipient=K.recipient,
+        Release=K.release,
+        Handed_out=K.moment,
+        Recalls_open=K.number,
+        First_due=K.moment,
+        Overdue=K.late,
+        Handout=K.handout,
     ),
-)  # fmt: skip
+)
 NOTICES = StaffTable(
-    name="notices", listing=notice.LISTING,
+    name="notices",
+    listing=notice.LISTING,
     columns=_columns(
-        Notice=K.notice, Version=K.version, Language=K.word, For=K.word, Published=K.moment, By=K.text, SHA_256=K.digest
+        Notice=K.notice,
+        Version=K.version,
+        Language=K.word,
+        For=K.word,
+        Published=K.moment,
+        By=K.text,
+        SHA_256=K.digest,
     ),
-)  # fmt: skip
+)
 ORDERS = StaffTable(
-    name="orders", listing=staff_orders.LISTING,
+    name="orders",
+    listing=staff_orders.LISTING,
     columns=_columns(
-        Ordered=K.moment, By=K.text, What=K.word, Of=K.text, Reason=K.text, State=K.word, What_became_of_it=K.text
+        Ordered=K.moment,
+        By=K.text,
+        What=K.word,
+        Of=K.text,
+        Reason=K.text,
+        State=K.word,
+        What_became_of_it=K.text,
     ),
-)  # fmt: skip
+)
 TABLES = {
     one.name: one
     for one in (
-        ERASURES, CONVERSATIONS, ACCOUNTS, HOLDS, FLAGS, SUGGESTIONS, RECALLS, READINGS, RECIPIENTS, NOTICES, ORDERS,
+        ERASURES,
+        CONVERSATIONS,
+        ACCOUNTS,
+        HOLDS,
+        FLAGS,
+        SUGGESTIONS,
+        RECALLS,
+        READINGS,
+        RECIPIENTS,
+        NOTICES,
+        ORDERS,
     )
-}  # fmt: skip
+}
 _PREFIXES = {
-    K.account: Prefix.account, K.conversation: Prefix.conversation, K.erasure: Prefix.erasure, K.handout: Prefix.handout,
-}  # fmt: skip
+    K.account: Prefix.account,
+    K.conversation: Prefix.conversation,
+    K.erasure: Prefix.erasure,
+    K.handout: Prefix.handout,
+}
 
 
-def read(here: Installation, table: StaffTable, view: TableView, at: datetime | None = None) -> TablePage:
-    """One page of a table, its rows of `TableCell`, as of ``at``, by default now; UsageError for a filter, an order or a place
-    that it does not have.
+def read(
+    here: Installation, table: StaffTable, view: TableView, at: datetime | None = None
+) -> TablePage:
+    """One page of a table, its rows of `TableCell`, as of ``at``, by default now; UsageError for a
+    filter, an order or a place that it does not have.
     """
     with snapshot(here.pool) as tx:
         found = keyset.page(tx, table.listing, view, at or here.clock())
@@ -177,18 +288,23 @@ def read(here: Installation, table: StaffTable, view: TableView, at: datetime | 
 
 
 def as_csv(here: Installation, table: StaffTable, view: TableView) -> Iterator[bytes]:
-    """All that a view shows, as CSV by RFC 4180; what a spreadsheet would take for a formula begins with an apostrophe.
+    """All that a view shows, as CSV by RFC 4180; what a spreadsheet would take for a formula begins
+    with an apostrophe.
 
-    Pages are read one after another, so that a row that is changed meanwhile is in the file as it was or as it is. A list
-    longer than `CSV_ROWS_MAX` ends there, and its last line says so.
+    Pages are read one after another, so that a row that is changed meanwhile is in the file as it
+    was or as it is. A list longer than `CSV_ROWS_MAX` ends there, and its last line says so.
     """
     at = here.clock()
     rows = keyset.every(lambda asked: read(here, table, asked, at), view, CSV_ROWS_MAX)
     return csv_lines(table.columns, rows, CSV_ROWS_MAX)
 
 
-def csv_lines(columns: Sequence[TableColumn], rows: Iterable[Sequence[TableCell]], most: int) -> Iterator[bytes]:
-    """Rows of cells under their heads, as `as_csv` has them; what is behind ``most`` is cut, and the last line says so."""
+def csv_lines(
+    columns: Sequence[TableColumn], rows: Iterable[Sequence[TableCell]], most: int
+) -> Iterator[bytes]:
+    """Rows of cells under their heads, as `as_csv` has them; what is behind ``most`` is cut, and
+    the last line says so.
+    """
     yield _line([column.head for column in columns])
     for row in islice(rows, most):
         yield _line([_plain(cell) for cell in row])
@@ -197,9 +313,16 @@ def csv_lines(columns: Sequence[TableColumn], rows: Iterable[Sequence[TableCell]
         yield _line(["cut here: filter more narrowly"])
 
 
-def _cells(tx: Transaction, table: StaffTable, rows: Sequence[Sequence[Any]]) -> tuple[tuple[TableCell, ...], ...]:
+def _cells(
+    tx: Transaction, table: StaffTable, rows: Sequence[Sequence[Any]]
+) -> tuple[tuple[TableCell, ...], ...]:
     kinds = [column.kind for column in table.columns]
-    staff = {v for row in rows for kind, v in zip(kinds, row, strict=True) if kind is K.staff and v is not None}
+    staff = {
+        v
+        for row in rows
+        for kind, v in zip(kinds, row, strict=True)
+        if kind is K.staff and v is not None
+    }
     releases = {v for row in rows for kind, v in zip(kinds, row, strict=True) if kind is K.release}
     names = dict[UUID | int, str]()
     if staff:
@@ -208,7 +331,10 @@ def _cells(tx: Transaction, table: StaffTable, rows: Sequence[Sequence[Any]]) ->
         names.update(registry.names(tx, list(releases)).items())
     if K.version in kinds:
         names.update(policy_versions.names(tx).items())
-    return tuple(tuple(_cell(kind, value, names) for kind, value in zip(kinds, row, strict=True)) for row in rows)
+    return tuple(
+        tuple(_cell(kind, value, names) for kind, value in zip(kinds, row, strict=True))
+        for row in rows
+    )
 
 
 def _cell(kind: CellKind, value: Any, names: Mapping[UUID | int, str]) -> TableCell:  # noqa: ANN401 a value of the database

@@ -1,9 +1,12 @@
-"""Moves what hosts share, the restriction journal, the log and releases, from folders into the bucket, and proves it there.
+"""Moves what hosts share, the restriction journal, the log and releases, from folders into the
+bucket, and proves it there.
 
-Promise: nothing is lost or forked, whenever the program is killed; called again, it goes on. While it runs no server
-appends: it holds the sequencer's lock and the journal's. Which of the two journals counts is decided in one step
-(`keys.journal_move`), after the log is in the bucket whole. The installation is then opened with the bucket, by the checks
-of every start, and the releases follow. Folders are renamed and kept; releases stay where they are, as copies.
+Promise: nothing is lost or forked, whenever the program is killed; called again, it goes on. While
+it runs no server
+appends: it holds the sequencer's lock and the journal's. Which of the two journals counts is
+decided in one step (`keys.journal_move`), after the log is in the bucket whole. The installation is
+then opened with the bucket, by the checks of every start, and the releases follow. Folders are
+renamed and kept; releases stay where they are, as copies.
 """
 
 from __future__ import annotations
@@ -41,8 +44,8 @@ class MovedPart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoreMove(msgspec.Struct, frozen=True, kw_only=True):
-    """What was moved, or would be. ``missing`` are releases whose folder is not on this host; ``kept`` are the folders that
-    have what was moved still.
+    """What was moved, or would be. ``missing`` are releases whose folder is not on this host;
+    ``kept`` are the folders that have what was moved still.
     """
 
     url: str
@@ -56,7 +59,9 @@ class StoreMove(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def look(config: Configuration, clock: Clock) -> StoreMove:
-    """What `move` would do, or refuse. Of a run that was killed, what it has moved already and not the releases."""
+    """What `move` would do, or refuse. Of a run that was killed, what it has moved already and not
+    the releases.
+    """
     bucket = _bucket(config)
     if journal_move.moved_folder(config.journal).is_dir():
         return _told(config, journal_move.look(config.journal, bucket), {}, moved=False)
@@ -66,7 +71,9 @@ def look(config: Configuration, clock: Clock) -> StoreMove:
     return _told(config, found, parts, moved=False)
 
 
-def move(config: Configuration, clock: Clock, progress: Callable[[str], None] = lambda _: None) -> StoreMove:
+def move(
+    config: Configuration, clock: Clock, progress: Callable[[str], None] = lambda _: None
+) -> StoreMove:
     """Moves everything; ``progress`` is told what is being moved. BusyError while a server runs."""
     bucket = _bucket(config)
     progress("restriction journal and log")
@@ -83,12 +90,18 @@ def move(config: Configuration, clock: Clock, progress: Callable[[str], None] = 
             progress(f"release {known.name}")
             homes.folder(here, known)
             there = homes.compared(here, known)
-            parts[known.name] = MovedPart(files=there.files, bytes=there.bytes) if there is not None else None
+            parts[known.name] = (
+                MovedPart(files=there.files, bytes=there.bytes) if there is not None else None
+            )
     return _told(config, found, parts, moved=True)
 
 
 def _told(
-    config: Configuration, journal: JournalMoved, releases: dict[str, MovedPart | None], *, moved: bool
+    config: Configuration,
+    journal: JournalMoved,
+    releases: dict[str, MovedPart | None],
+    *,
+    moved: bool,
 ) -> StoreMove:
     logs = [_kept(config.data / name) for name in FOLDERS]
     files = [folder / name for folder in logs for name in log_move.names(folder)]
@@ -107,7 +120,9 @@ def _told(
 def _bucket(config: Configuration) -> Bucket:
     bucket = buckets.opened(config.store)
     if bucket is None:
-        raise UsageError("no bucket is configured", "set LICET_STORE__URL and its key: docs/configuration.md")
+        raise UsageError(
+            "no bucket is configured", "set LICET_STORE__URL and its key: docs/configuration.md"
+        )
     return bucket
 
 
@@ -124,7 +139,9 @@ def _alone(here: Installation) -> Iterator[None]:
     """Holds the lock that a running server holds; BusyError while one does."""
     with locked(here.pool, SEQUENCER_LOCK) as mine:
         if not mine:
-            raise BusyError("a server is running, or `licet ledger append`", "stop every server, then try again")
+            raise BusyError(
+                "a server is running, or `licet ledger append`", "stop every server, then try again"
+            )
         yield
 
 

@@ -17,7 +17,9 @@ MODEL_STATEMENT = "run.intoto.jsonl"  # `train.statement.FILE`
 
 
 class CheckedPart(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of what was checked, with its own answer and the reason for it; ``is_aside`` if the whole does not rest on it."""
+    """A part of what was checked, with its own answer and the reason for it; ``is_aside`` if the
+    whole does not rest on it.
+    """
 
     what: str
     answer: Verdict
@@ -26,8 +28,9 @@ class CheckedPart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What was checked: the answer, which is the worst of the parts that it rests on; every broken promise, by place; what
-    is missing for a proof, with what would prove it; and the level of each field, by artefact.
+    """What was checked: the answer, which is the worst of the parts that it rests on; every broken
+    promise, by place; what is missing for a proof, with what would prove it; and the level of each
+    field, by artefact.
     """
 
     answer: Verdict
@@ -44,15 +47,23 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def verify(
-    path: Path, vkeys: tuple[str, ...], *, entry: Path | None = None, log: Path | None = None,
-    quorum: bytes | None = None, release: Path | None = None, base: Path | None = None,
-) -> CheckResult:  # fmt: skip
-    """Checks a log, a published folder, a receipt, a proof, a paper, or the folder of a release or a model.
+    path: Path,
+    vkeys: tuple[str, ...],
+    *,
+    entry: Path | None = None,
+    log: Path | None = None,
+    quorum: bytes | None = None,
+    release: Path | None = None,
+    base: Path | None = None,
+) -> CheckResult:
+    """Checks a log, a published folder, a receipt, a proof, a paper, or the folder of a release or
+    a model.
 
-    Trusts ``vkeys`` and nothing else: each log, receipt and proof needs the key of its year among them. The files of
-    a release are checked against its manifest, and the manifest against the leaf of ``log``; without a log nothing of
-    it is proved. ``base`` is the folder of the release that its rows were carried from. ``quorum`` is a
-    c2sp.org/tlog-policy: each checkpoint must be cosigned as it says.
+    Trusts ``vkeys`` and nothing else: each log, receipt and proof needs the key of its year among
+    them. The files of a release are checked against its manifest, and the manifest against the leaf
+    of ``log``; without a log nothing of it is proved. ``base`` is the folder of the release that
+    its rows were carried from. ``quorum`` is a c2sp.org/tlog-policy: each checkpoint must be
+    cosigned as it says.
     """
     if path.is_dir() and (path / manifest.FILE).is_file():
         return _verify_release(path, vkeys, log, quorum, base)
@@ -64,7 +75,9 @@ def verify(
     return _checked(_reports(path, trusted, entry))
 
 
-def _verify_document(path: Path, trusted: list[verifier.Trust], log: Path | None, releases: Path | None) -> CheckResult:
+def _verify_document(
+    path: Path, trusted: list[verifier.Trust], log: Path | None, releases: Path | None
+) -> CheckResult:
     """A paper: without the logs and the manifests that it counts, its numbers are not proved."""
     if not trusted:
         raise UsageError("no key to believe", "`licet ledger key` prints the log's: --key VKEY")
@@ -78,35 +91,50 @@ def _checked(reports: list[verifier.VerifierReport], checked: tuple[str, ...] = 
     alone = len(reports) == 1
     parts = [
         CheckedPart(
-            what=part.what if alone else f"{report.origin}: {part.what}", answer=part.answer, why=part.why,
+            what=part.what if alone else f"{report.origin}: {part.what}",
+            answer=part.answer,
+            why=part.why,
             is_aside=part.is_aside,
         )
-        for report in reports for part in report.parts
-    ]  # fmt: skip
+        for report in reports
+        for part in report.parts
+    ]
     return CheckResult(
         answer=verifier.worst(report.answer for report in reports),
-        checked=checked or tuple(
-            f"{report.checked} of {report.origin}" + (f": {report.size} entries" if report.root else "")
+        checked=checked
+        or tuple(
+            f"{report.checked} of {report.origin}"
+            + (f": {report.size} entries" if report.root else "")
             for report in reports
         ),
         parts=tuple(parts),
-        broken=tuple((found.place, found.promise) for report in reports for found in report.findings),
-        lacks=tuple((lack.place, f"{lack.why}; what would prove it: {lack.mend}") for r in reports for lack in r.lacks),
+        broken=tuple(
+            (found.place, found.promise) for report in reports for found in report.findings
+        ),
+        lacks=tuple(
+            (lack.place, f"{lack.why}; what would prove it: {lack.mend}")
+            for r in reports
+            for lack in r.lacks
+        ),
         notes=tuple(note for report in reports for note in report.notes),
-        fields={artefact: levels for report in reports for artefact, levels in report.fields().items()},
-    )  # fmt: skip
+        fields={
+            artefact: levels for report in reports for artefact, levels in report.fields().items()
+        },
+    )
 
 
 def _verify_model(
     path: Path, vkeys: tuple[str, ...], log: Path | None, quorum: bytes | None, release: Path | None
 ) -> CheckResult:
-    """Checks with the keys of the models and of the gate. With the folder of the release, each consumed row is looked
-    up in its proofs, and with its log too the release is checked.
+    """Checks with the keys of the models and of the gate. With the folder of the release, each
+    consumed row is looked up in its proofs, and with its log too the release is checked.
     """
     try:
         keys = [verifier.read_key(vkey, 1) for vkey in vkeys]
     except ValueError as error:
-        raise UsageError(f"a key cannot be used: {error}", "`licet models key` prints one") from None
+        raise UsageError(
+            f"a key cannot be used: {error}", "`licet models key` prints one"
+        ) from None
     told = logs(log, vkeys, quorum) if log is not None else []
     beside = verifier.FolderFiles(release) if release is not None else None
     report = verifier.check_model(verifier.FolderFiles(path), keys, beside, told)
@@ -116,16 +144,24 @@ def _verify_model(
 def _verify_release(
     path: Path, vkeys: tuple[str, ...], log: Path | None, quorum: bytes | None, base: Path | None
 ) -> CheckResult:
-    """With a log, every row is decided again by what was logged before the release; without one, nothing is proved.
+    """With a log, every row is decided again by what was logged before the release; without one,
+    nothing is proved.
 
-    Beyond the checks of the stand-alone verifier, the parts are opened, and card and descriptions are derived again.
+    Beyond the checks of the stand-alone verifier, the parts are opened, and card and descriptions
+    are derived again.
     """
     report, key = verifier.VerifierReport("release"), _log_key(_trusted(vkeys, quorum))
-    signed = [name for name in ("purge-1.json", review.SIGNED.file, measurement.SIGNED.file) if (path / name).exists()]
+    signed = [
+        name
+        for name in ("purge-1.json", review.SIGNED.file, measurement.SIGNED.file)
+        if (path / name).exists()
+    ]
 
     def look() -> None:
         if key is None and signed:
-            report.lacking(signed[0], "its signature was not checked", "the log's key does: --key VKEY")
+            report.lacking(
+                signed[0], "its signature was not checked", "the log's key does: --key VKEY"
+            )
             return
         found = folder_check.verify(path, proofs=False, key=key)
         report.broken((one.file, f"{one.promise.value}: {one.found}") for one in found)
@@ -141,7 +177,8 @@ def _verify_release(
     held = verifier.check_release_in(files, told, before)
     held.parts += report.parts
     held.joined(report)
-    held.notes = [note for note in held.notes if "--base" in note]  # the others are of files that were looked at here
+    # the others are of files that were looked at here
+    held.notes = [note for note in held.notes if "--base" in note]
     if held.purged:
         checked.append(f"{held.purged} rows of it were taken out by purges; their proofs stay")
     if held.origin:
@@ -152,15 +189,21 @@ def _verify_release(
 def logs(
     folder: Path, vkeys: tuple[str, ...], quorum: bytes | None = None
 ) -> list[tuple[verifier.Trust, verifier.Files]]:
-    """The logs of a folder that contains one, or one a year, each with the key that must have signed it."""
+    """The logs of a folder that contains one, or one a year, each with the key that must have
+    signed it.
+    """
     trusted = _trusted(vkeys, quorum)
     if not trusted:
-        raise UsageError("no key to believe the log by", "`licet ledger key` prints the log's: --key VKEY")
+        raise UsageError(
+            "no key to believe the log by", "`licet ledger key` prints the log's: --key VKEY"
+        )
     return verifier.read_logs([verifier.FolderFiles(folder)], trusted)
 
 
 def _log_key(trusted: list[verifier.Trust]) -> LogKey | None:
-    """The key that signs purges and reviews: that of the log, the same under the name of every year."""
+    """The key that signs purges and reviews: that of the log, the same under the name of every
+    year.
+    """
     return (lambda: trusted[0].key.public) if trusted else None
 
 
@@ -173,17 +216,28 @@ def _trusted(vkeys: tuple[str, ...], quorum: bytes | None) -> list[verifier.Trus
         raise UsageError(f"a key cannot be used: {error}", "`licet ledger key` prints it") from None
 
 
-def _reports(path: Path, trusted: list[verifier.Trust], entry: Path | None) -> list[verifier.VerifierReport]:
+def _reports(
+    path: Path, trusted: list[verifier.Trust], entry: Path | None
+) -> list[verifier.VerifierReport]:
     if path.is_dir():
-        folders = [path] if (path / CHECKPOINT).is_file() else sorted(p.parent for p in path.glob(f"*/{CHECKPOINT}"))
+        folders = (
+            [path]
+            if (path / CHECKPOINT).is_file()
+            else sorted(p.parent for p in path.glob(f"*/{CHECKPOINT}"))
+        )
         if not folders:
-            raise UsageError(f"`{path}` holds no log and no release", "name a folder with a checkpoint or a manifest")
+            raise UsageError(
+                f"`{path}` holds no log and no release",
+                "name a folder with a checkpoint or a manifest",
+            )
         return [_check_log(folder, trusted) for folder in folders]
     raw = path.read_bytes()
     if entry is not None:
         return [verifier.check_proof(raw, entry.read_bytes(), _for(raw, trusted), str(path))]
     if raw.startswith(b"c2sp.org/tlog-proof"):
-        raise UsageError("a proof proves an entry", "name the file with the entry's bytes: --entry FILE")
+        raise UsageError(
+            "a proof proves an entry", "name the file with the entry's bytes: --entry FILE"
+        )
     if raw.startswith(b'{"certificate":'):
         return [verifier.check_certificate(raw, _for(raw, trusted), str(path), trusted)]
     return [verifier.check_receipt(raw, _for(raw, trusted), str(path))]
@@ -194,12 +248,16 @@ def _check_log(folder: Path, trusted: list[verifier.Trust]) -> verifier.Verifier
     try:
         story = verifier.story_of(own.origin)
     except ValueError as error:
-        raise UsageError(f"`{folder}` is no log of ours: {error}", "name the folder of a year's log") from None
+        raise UsageError(
+            f"`{folder}` is no log of ours: {error}", "name the folder of a year's log"
+        ) from None
     return verifier.check_log(verifier.FolderFiles(folder), own, story=story)
 
 
 def _for(raw: bytes, trusted: list[verifier.Trust]) -> verifier.Trust:
-    """The key that the bytes name, to know which one is meant. The check decides whether to believe it."""
+    """The key that the bytes name, to know which one is meant. The check decides whether to believe
+    it.
+    """
     if not trusted:
         raise UsageError("no key to believe", "`licet ledger key` prints the log's: --key VKEY")
     return verifier.meant(raw, trusted)

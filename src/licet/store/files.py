@@ -22,10 +22,11 @@ def sync(path: Path) -> None:
 
 
 def make_folder(folder: Path, mode: int = 0o777) -> None:
-    """Creates a folder and its parents if they do not exist; on return its name and those created with it are on the
-    disk.
+    """Creates a folder and its parents if they do not exist; on return its name and those created
+    with it are on the disk.
 
-    Its own name is synced even if it existed: a process killed before its fsync may have created it.
+    Its own name is synced even if it existed: a process killed before its fsync may have created
+    it.
     """
     missing = [p for p in (folder, *folder.parents) if not p.exists()]
     folder.mkdir(mode=mode, parents=True, exist_ok=True)

@@ -1,12 +1,13 @@
 """Pages of a table by key: filtered, sorted, and bounded in how many rows one page looks at.
 
-The owner of a table states its `Listing`: what it reads, its orders, and its filters, all as SQL of their own; nothing that
-comes from outside is ever SQL, only a value. A page goes on behind the last row of the one before (`after`), so that the
-millionth page costs as much as the first.
+The owner of a table states its `Listing`: what it reads, its orders, and its filters, all as SQL of
+their own; nothing that comes from outside is ever SQL, only a value. A page goes on behind the last
+row of the one before (`after`), so that the millionth page costs as much as the first.
 
-A filter that an index serves is `indexed`: it narrows what is looked at. Any other is tried row by row, of
-``scanned_max`` rows a page at most: a page that found too few within them says where the next one goes on. So a page has a
-bound whatever is asked for, and a rare row of a large table is found in several pages instead of never.
+A filter that an index serves is `indexed`: it narrows what is looked at. Any other is tried row by
+row, of ``scanned_max`` rows a page at most: a page that found too few within them says where the
+next one goes on. So a page has a bound whatever is asked for, and a rare row of a large table is
+found in several pages instead of never.
 """
 
 from __future__ import annotations
@@ -68,8 +69,9 @@ def newest_and_oldest(columns: tuple[KeyColumn, ...]) -> dict[str, ListOrder]:
 
 
 class ListChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """One of the values of a filter. ``looked`` is a condition that an index serves, ``kept`` one that is tried row by row,
-    of ``scanned_max`` rows where that costs more than usual; ``%(at)s`` is the moment of the page.
+    """One of the values of a filter. ``looked`` is a condition that an index serves, ``kept`` one
+    that is tried row by row, of ``scanned_max`` rows where that costs more than usual; ``%(at)s``
+    is the moment of the page.
     """
 
     label: str
@@ -79,7 +81,8 @@ class ListChoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ListFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """A filter: one of ``choices``, or a value that ``read`` makes of a text for ``sql``, where it is ``%(value)s``.
+    """A filter: one of ``choices``, or a value that ``read`` makes of a text for ``sql``, where it
+    is ``%(value)s``.
 
     ``hint`` is an example of a text, for a form.
     """
@@ -93,8 +96,9 @@ class ListFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
-    """A list that can be paged. ``source`` is its FROM clause with the alias t; ``joins`` are made for rows that are shown
-    or filtered, and neither drop nor double one. The first order is what nobody has to ask for.
+    """A list that can be paged. ``source`` is its FROM clause with the alias t; ``joins`` are made
+    for rows that are shown or filtered, and neither drop nor double one. The first order is what
+    nobody has to ask for.
     """
 
     columns: str
@@ -105,7 +109,9 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TableView(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody asks of a list. ``filters`` are texts, by the name of a filter; ``order`` is empty for the first."""
+    """What somebody asks of a list. ``filters`` are texts, by the name of a filter; ``order`` is
+    empty for the first.
+    """
 
     filters: Mapping[str, str] = {}
     order: str = ""
@@ -114,9 +120,9 @@ class TableView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TablePage(msgspec.Struct, frozen=True, kw_only=True):
-    """Rows of a list. ``after`` is where the next page begins, empty at the end; ``stopped`` says that this one ended at the
-    bound of rows looked at, and not because it was full. ``keys`` are of the order, one a row; ``last`` those of the row at
-    which the bound was met.
+    """Rows of a list. ``after`` is where the next page begins, empty at the end; ``stopped`` says
+    that this one ended at the bound of rows looked at, and not because it was full. ``keys`` are of
+    the order, one a row; ``last`` those of the row at which the bound was met.
     """
 
     rows: tuple[Row, ...]
@@ -132,7 +138,9 @@ def page(tx: Transaction, listing: Listing, view: TableView, at: datetime) -> Ta
     looked, kept, values, scanned = _conditions(listing, view, at)
     if (
         not kept
-    ):  # each row that is looked at is one of the page: so few are joined by their keys, not with a whole table
+        # each row that is looked at is one of the page: so few are joined by their keys, not with a
+        # whole table
+    ):
         scanned = min(scanned, most + 1)
     if view.after:
         looked.append(_behind(order))
@@ -144,22 +152,31 @@ def page(tx: Transaction, listing: Listing, view: TableView, at: datetime) -> Ta
     width = len(order.columns)
     if len(found) > most:
         return TablePage(
-            rows=_cut(found[:most], width), after=_cursor(order, found[most - 1][-width:]), stopped=False,
+            rows=_cut(found[:most], width),
+            after=_cursor(order, found[most - 1][-width:]),
+            stopped=False,
             keys=_keys(found[:most], width),
-        )  # fmt: skip
+        )
     last = tx.execute(
         f"""SELECT {", ".join(c.sql for c in order.columns)} {listing.source} WHERE {_all(looked)}
              ORDER BY {by} OFFSET %(skipped)s LIMIT 1""",
         {**values, "skipped": scanned - 1},
     ).fetchone()
     return TablePage(
-        rows=_cut(found, width), after=_cursor(order, last) if last else "", stopped=last is not None,
-        keys=_keys(found, width), last=last,
-    )  # fmt: skip
+        rows=_cut(found, width),
+        after=_cursor(order, last) if last else "",
+        stopped=last is not None,
+        keys=_keys(found, width),
+        last=last,
+    )
 
 
-def first(tx: Transaction, listing: Listing, view: TableView, at: datetime) -> list[tuple[Row, Row]]:
-    """The first rows of a view with their keys, and no word on what follows: for filters that leave a row or two."""
+def first(
+    tx: Transaction, listing: Listing, view: TableView, at: datetime
+) -> list[tuple[Row, Row]]:
+    """The first rows of a view with their keys, and no word on what follows: for filters that leave
+    a row or two.
+    """
     order = _order(listing, view)
     looked, kept, values, scanned = _conditions(listing, view, at)
     found = tx.execute(
@@ -169,11 +186,14 @@ def first(tx: Transaction, listing: Listing, view: TableView, at: datetime) -> l
     return list(zip(_cut(found, width), _keys(found, width), strict=True))
 
 
-def _statement(listing: Listing, order: ListOrder, looked: Sequence[str], kept: Sequence[str]) -> str:
+def _statement(
+    listing: Listing, order: ListOrder, looked: Sequence[str], kept: Sequence[str]
+) -> str:
     by = _by(order)
     # The inner statement stops by itself where the outer one has enough.
     return f"""SELECT {listing.columns}, {", ".join(c.sql for c in order.columns)}
-              FROM (SELECT t.* {listing.source} WHERE {_all(looked)} ORDER BY {by} LIMIT %(scanned)s) t
+              FROM (SELECT t.* {listing.source} WHERE {_all(looked)}
+                ORDER BY {by} LIMIT %(scanned)s) t
               {listing.joins} WHERE {_all(kept)} ORDER BY {by} LIMIT %(most)s"""
 
 
@@ -218,31 +238,48 @@ def _order(listing: Listing, view: TableView) -> ListOrder:
     if not view.order:
         return next(iter(listing.orders.values()))
     if view.order not in listing.orders:
-        raise UsageError(f"the list has no order `{view.order[:40]}`", f"it has {', '.join(listing.orders)}")
+        raise UsageError(
+            f"the list has no order `{view.order[:40]}`", f"it has {', '.join(listing.orders)}"
+        )
     return listing.orders[view.order]
 
 
 def _conditions(
     listing: Listing, view: TableView, at: datetime
-) -> tuple[list[str], list[str], dict[str, object], int]:  # fmt: skip
-    """What narrows the rows that are looked at, what is tried row by row, the values of both, and the bound of rows."""
-    looked, kept, values, scanned = list[str](), list[str](), dict[str, object]({"at": at}), SCANNED_MAX
+) -> tuple[list[str], list[str], dict[str, object], int]:
+    """What narrows the rows that are looked at, what is tried row by row, the values of both, and
+    the bound of rows.
+    """
+    looked, kept, values, scanned = (
+        list[str](),
+        list[str](),
+        dict[str, object]({"at": at}),
+        SCANNED_MAX,
+    )
     for name, text in view.filters.items():
         one = listing.filters.get(name)
         if one is None:
-            raise UsageError(f"the list has no filter `{name[:40]}`", f"it has {', '.join(listing.filters)}")
+            raise UsageError(
+                f"the list has no filter `{name[:40]}`", f"it has {', '.join(listing.filters)}"
+            )
         if one.read is not None:
             if len(text) > TEXT_CHARACTERS_MAX:
-                raise UsageError(f"the value of `{name}` is longer than {TEXT_CHARACTERS_MAX} characters")
+                raise UsageError(
+                    f"the value of `{name}` is longer than {TEXT_CHARACTERS_MAX} characters"
+                )
             values[f"value_{name}"] = one.read(text)
-            (looked if one.indexed else kept).append(one.sql.replace("%(value)s", f"%(value_{name})s"))
+            (looked if one.indexed else kept).append(
+                one.sql.replace("%(value)s", f"%(value_{name})s")
+            )
         elif text in one.choices:
             chosen = one.choices[text]
             looked += [chosen.looked] if chosen.looked else []
             kept += [chosen.kept] if chosen.kept else []
             scanned = min(scanned, chosen.scanned_max)
         else:
-            raise UsageError(f"`{text[:40]}` is no value of `{name}`", f"it is one of {', '.join(one.choices)}")
+            raise UsageError(
+                f"`{text[:40]}` is no value of `{name}`", f"it is one of {', '.join(one.choices)}"
+            )
     return looked, kept, values, scanned
 
 
@@ -290,11 +327,15 @@ def _read_cursor(order: ListOrder, text: str) -> dict[str, object]:
     try:
         if len(text) > CURSOR_CHARACTERS_MAX:
             raise ValueError("too long")
-        parts = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=list[str])
+        parts = msgspec.json.decode(
+            base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=list[str]
+        )
         pairs = enumerate(zip(order.columns, parts, strict=True))
         return {f"key_{n}": _value(column.type, part) for n, (column, part) in pairs}
     except (ValueError, UsageError, msgspec.MsgspecError):
-        raise UsageError("the place to go on from is of another list or order", "begin at its first page") from None
+        raise UsageError(
+            "the place to go on from is of another list or order", "begin at its first page"
+        ) from None
 
 
 def _value(type_: KeyType, text: str) -> object:

@@ -1,8 +1,9 @@
-"""What the embedded PostgreSQL is told about the machine: how much memory it may use, and how large its log may grow.
+"""What the embedded PostgreSQL is told about the machine: how much memory it may use, and how large
+its log may grow.
 
-Nothing here concerns durability. PostgreSQL's defaults are for a machine of the smallest size (128 MB of buffers, a
-checkpoint for each gigabyte of log); the shares are those that its manual names (19.4.1, 19.5.2), halved, because the
-assistant and Licet itself work beside it.
+Nothing here concerns durability. PostgreSQL's defaults are for a machine of the smallest size (128
+MB of buffers, a checkpoint for each gigabyte of log); the shares are those that its manual names
+(19.4.1, 19.5.2), halved, because the assistant and Licet itself work beside it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import os
 from pathlib import Path
 
 MEGABYTE = 2**20
-BUFFERS_SHARE, BUFFERS_MAX = 16, 1024  # of the memory, one part in so many; at most so many megabytes
+# of the memory, one part in so many; at most so many megabytes
+BUFFERS_SHARE, BUFFERS_MAX = 16, 1024
 MAINTENANCE_SHARE, MAINTENANCE_MAX = 64, 512
 CACHE_SHARE = 2
 LOG_SHARE, LOG_MIN, LOG_MAX = 10, 1024, 8192  # of what is free on the disk

@@ -1,16 +1,18 @@
 """The schema's history: numbered files of SQL, applied in order, forward only.
 
-Promise: `migrate` leaves the database at the newest migration or as it found it; many may call it at once. Each
-migration is one transaction together with its row in `migrations`, so a crash falls between two of them. An applied
-file never changes: its SHA-256 is stored, and another text under the same number is refused, as is a database that is
-newer than this code, unless each newer step says in its first line that it only expands the schema (`-- expand: WHAT`):
-whoever knows nothing of it reads and writes as before. Any other step contracts, and so says a step that says nothing.
+Promise: `migrate` leaves the database at the newest migration or as it found it; many may call it
+at once. Each migration is one transaction together with its row in `migrations`, so a crash falls
+between two of them. An applied file never changes: its SHA-256 is stored, and another text under
+the same number is refused, as is a database that is newer than this code, unless each newer step
+says in its first line that it only expands the schema (`-- expand: WHAT`): whoever knows nothing of
+it reads and writes as before. Any other step contracts, and so says a step that says nothing.
 
-A step that waits for a lock makes every later reader and writer of the table wait behind it. So it gives up after a moment
-and tries again, while servers go on: an upgrade takes longer on a busy database, and nobody notices it.
+A step that waits for a lock makes every later reader and writer of the table wait behind it. So it
+gives up after a moment and tries again, while servers go on: an upgrade takes longer on a busy
+database, and nobody notices it.
 
-`drift` compares two databases by their catalogs, so that a test can hold a restored schema equal to that of the migrations on
-any version of the server; the texts of dumps would differ.
+`drift` compares two databases by their catalogs, so that a test can hold a restored schema equal to
+that of the migrations on any version of the server; the texts of dumps would differ.
 """
 
 from __future__ import annotations
@@ -64,13 +66,17 @@ class Migration(msgspec.Struct, frozen=True):
 
 
 def migrations(folder: Traversable | None = None) -> tuple[Migration, ...]:
-    """The steps in ``folder`` (the package's own by default), in order; their numbers run from 1 without a gap."""
+    """The steps in ``folder`` (the package's own by default), in order; their numbers run from 1
+    without a gap.
+    """
     found = []
     for file in (folder or files("licet.store") / "migrations").iterdir():
         if file.name.endswith(".sql"):
             match = _NAME.fullmatch(file.name)
             if not match:
-                raise BrokenError(f"`{file.name}` is not the name of a migration", "name it like `0001_words.sql`")
+                raise BrokenError(
+                    f"`{file.name}` is not the name of a migration", "name it like `0001_words.sql`"
+                )
             found.append(Migration(int(match[1]), match[2], file.read_bytes()))
     found.sort(key=lambda m: m.number)
     for place, step in enumerate(found, start=1):
@@ -80,10 +86,12 @@ def migrations(folder: Traversable | None = None) -> tuple[Migration, ...]:
 
 
 def migrate(
-    conn: Transaction, steps: tuple[Migration, ...] | None = None, sleep: Callable[[float], None] = time.sleep
+    conn: Transaction,
+    steps: tuple[Migration, ...] | None = None,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> tuple[Migration, ...]:
-    """Brings the database to the newest step; returns the steps that this call applied. ContentionError if others hold a
-    lock that a step needs, for minutes.
+    """Brings the database to the newest step; returns the steps that this call applied.
+    ContentionError if others hold a lock that a step needs, for minutes.
     """
     steps = migrations() if steps is None else steps
     done: list[Migration] = []
@@ -93,7 +101,9 @@ def migrate(
     return tuple(done)
 
 
-def _patiently(conn: Transaction, steps: tuple[Migration, ...], sleep: Callable[[float], None]) -> Migration | None:
+def _patiently(
+    conn: Transaction, steps: tuple[Migration, ...], sleep: Callable[[float], None]
+) -> Migration | None:
     for _ in range(LOCK_ATTEMPTS_MAX - 1):
         try:
             return _advance(conn, steps)
@@ -126,52 +136,78 @@ def _advance(conn: Transaction, steps: tuple[Migration, ...]) -> Migration | Non
         except psycopg.errors.LockNotAvailable:
             raise
         except psycopg.Error as error:
-            # A migration's text is Licet's, and so is the message about it: safe to show, and needed to fix it.
+            # A migration's text is Licet's, and so is the message about it: safe to show, and
+            # needed to fix it.
             said = error.diag.message_primary or type(error).__name__
             raise BrokenError(f"migration `{step.number}` (`{step.name}`) failed: {said}") from None
         if conn.info.transaction_status is not TransactionStatus.INTRANS:
-            raise BrokenError(f"migration `{step.number}` (`{step.name}`) ended its transaction", "take out COMMIT")
+            raise BrokenError(
+                f"migration `{step.number}` (`{step.name}`) ended its transaction",
+                "take out COMMIT",
+            )
         conn.execute(
             """INSERT INTO migrations (number, name, sha256, expands)
                VALUES (%(number)s, %(name)s, %(sha256)s, %(expands)s)""",
-            {"number": step.number, "name": step.name, "sha256": step.sha256, "expands": step.expands},
+            {
+                "number": step.number,
+                "name": step.name,
+                "sha256": step.sha256,
+                "expands": step.expands,
+            },
         )
         return step
 
 
 def _applied(conn: Transaction, steps: tuple[Migration, ...]) -> int:
-    """The number of applied steps, which may be more than ``steps`` if the newer ones only expand; raises if ``steps``
-    are not the first of them.
+    """The number of applied steps, which may be more than ``steps`` if the newer ones only expand;
+    raises if ``steps`` are not the first of them.
     """
-    rows = conn.execute("SELECT number, name, sha256, expands FROM migrations ORDER BY number").fetchall()
+    rows = conn.execute(
+        "SELECT number, name, sha256, expands FROM migrations ORDER BY number"
+    ).fetchall()
     if not all(expands for *_, expands in rows[len(steps) :]):
         raise BrokenError(
-            f"the database is at migration `{len(rows)}`, this version of licet knows `{len(steps)}`",
+            (
+                f"the database is at migration `{len(rows)}`, this version of licet knows "
+                f"`{len(steps)}`"
+            ),
             "install the version of licet that wrote it, or a newer one",
         )
     for step, (number, name, sha256, _) in zip(steps, rows, strict=False):
         if (number, name, bytes(sha256)) != (step.number, step.name, step.sha256):
             raise BrokenError(
-                f"migration `{step.number}` (`{step.name}`) is not the one that was applied here (`{name}`)",
+                (
+                    f"migration `{step.number}` (`{step.name}`) is not the one that was applied "
+                    f"here (`{name}`)"
+                ),
                 "restore the file's text; a change of the schema is a new migration",
             )
     return len(rows)
 
 
 def drift(ours: Transaction, theirs: Transaction) -> str:
-    """The differences between the schemas of two databases on one server, as a diff; empty if there are none."""
+    """The differences between the schemas of two databases on one server, as a diff; empty if there
+    are none.
+    """
     import difflib  # here, so that no command waits for it
 
     lines = difflib.unified_diff(
-        dump_schema(ours).splitlines(), dump_schema(theirs).splitlines(), "ours", "theirs", n=0, lineterm=""
+        dump_schema(ours).splitlines(),
+        dump_schema(theirs).splitlines(),
+        "ours",
+        "theirs",
+        n=0,
+        lineterm="",
     )
     return "\n".join(lines)
 
 
 def dump_schema(conn: Transaction) -> str:
-    """A text of everything in the schema, one object per line and sorted; equal texts mean equal schemas.
+    """A text of everything in the schema, one object per line and sorted; equal texts mean equal
+    schemas.
 
-    Left out: the table `migrations`, what extensions bring, and names of NOT NULL constraints (new in 18).
+    Left out: the table `migrations`, what extensions bring, and names of NOT NULL constraints (new
+    in 18).
     """
     with translated(), conn.transaction():
         # Without a search path every name in a definition is qualified.
@@ -192,10 +228,12 @@ relations AS (
     SELECT c.*, s.nspname || '.' || c.relname AS full_name
     FROM pg_catalog.pg_class c JOIN spaces s ON s.oid = c.relnamespace
     WHERE c.relname NOT IN ('migrations', 'migrations_pkey')
-      AND NOT EXISTS (SELECT FROM members m WHERE m.classid = 'pg_catalog.pg_class'::regclass AND m.objid = c.oid)
+      AND NOT EXISTS (SELECT FROM members m WHERE m.classid = 'pg_catalog.pg_class'::regclass
+        AND m.objid = c.oid)
 ),
 columns AS (
-    SELECT a.*, r.full_name, d.adbin, row_number() OVER (PARTITION BY a.attrelid ORDER BY a.attnum) AS place
+    SELECT a.*, r.full_name, d.adbin, row_number() OVER (PARTITION BY a.attrelid
+      ORDER BY a.attnum) AS place
     FROM pg_catalog.pg_attribute a
     JOIN relations r ON r.oid = a.attrelid AND r.relkind IN ('r', 'p', 'v', 'm', 'c', 'f')
     LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -205,8 +243,10 @@ SELECT concat_ws(' ', 'schema', nspname) FROM spaces
 UNION ALL
 SELECT concat_ws(' ', 'extension', extname) FROM pg_catalog.pg_extension
 UNION ALL
-SELECT concat_ws(' ', 'relation', full_name, relkind, relpersistence, reloptions::text, relacl::text,
-    CASE WHEN relrowsecurity THEN 'row security' END, CASE WHEN relforcerowsecurity THEN 'forced' END,
+SELECT concat_ws(' ', 'relation', full_name, relkind, relpersistence, reloptions::text,
+  relacl::text,
+    CASE WHEN relrowsecurity THEN 'row security' END, CASE WHEN relforcerowsecurity
+      THEN 'forced' END,
     CASE WHEN relreplident <> 'd' THEN 'identity ' || relreplident::text END,
     pg_catalog.pg_get_partkeydef(oid), pg_catalog.pg_get_expr(relpartbound, oid),
     (SELECT 'of ' || string_agg(inhparent::regclass::text, ',' ORDER BY inhseqno)
@@ -218,16 +258,19 @@ FROM relations WHERE relkind NOT IN ('i', 'I', 't')
 UNION ALL
 SELECT concat_ws(' ', 'column', full_name, to_char(place, 'FM000'), attname,
     pg_catalog.format_type(atttypid, atttypmod), CASE WHEN attnotnull THEN 'not null' END,
-    'default ' || pg_catalog.pg_get_expr(adbin, attrelid), 'identity ' || nullif(attidentity, '')::text,
+    'default ' || pg_catalog.pg_get_expr(adbin, attrelid),
+      'identity ' || nullif(attidentity, '')::text,
     'generated ' || nullif(attgenerated, '')::text, 'storage ' || attstorage::text, attacl::text,
     'statistics ' || nullif(attstattarget, -1)::text,
-    (SELECT 'collate ' || collname FROM pg_catalog.pg_collation k WHERE k.oid = attcollation AND collname <> 'default'))
+    (SELECT 'collate ' || collname FROM pg_catalog.pg_collation k WHERE k.oid = attcollation
+      AND collname <> 'default'))
 FROM columns
 UNION ALL
 SELECT concat_ws(' ', 'constraint', r.full_name, k.conname, pg_catalog.pg_get_constraintdef(k.oid))
 FROM pg_catalog.pg_constraint k JOIN relations r ON r.oid = k.conrelid WHERE k.contype <> 'n'
 UNION ALL
-SELECT concat_ws(' ', 'index', pg_catalog.pg_get_indexdef(i.indexrelid), CASE WHEN NOT i.indisvalid THEN 'invalid' END)
+SELECT concat_ws(' ', 'index', pg_catalog.pg_get_indexdef(i.indexrelid), CASE WHEN NOT i.indisvalid
+  THEN 'invalid' END)
 FROM pg_catalog.pg_index i JOIN relations r ON r.oid = i.indrelid AND r.relkind <> 't'
 UNION ALL
 SELECT concat_ws(' ', 'trigger', pg_catalog.pg_get_triggerdef(t.oid), t.tgenabled)
@@ -236,22 +279,27 @@ UNION ALL
 SELECT concat_ws(' ', 'rule', pg_catalog.pg_get_ruledef(u.oid))
 FROM pg_catalog.pg_rewrite u JOIN relations r ON r.oid = u.ev_class WHERE u.rulename <> '_RETURN'
 UNION ALL
-SELECT concat_ws(' ', 'policy', r.full_name, p.polname, p.polcmd, p.polpermissive, p.polroles::regrole[]::text,
-    pg_catalog.pg_get_expr(p.polqual, p.polrelid), 'check', pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid))
+SELECT concat_ws(' ', 'policy', r.full_name, p.polname, p.polcmd, p.polpermissive,
+  p.polroles::regrole[]::text,
+    pg_catalog.pg_get_expr(p.polqual, p.polrelid), 'check',
+      pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid))
 FROM pg_catalog.pg_policy p JOIN relations r ON r.oid = p.polrelid
 UNION ALL
 SELECT concat_ws(' ', 'routine', pg_catalog.pg_get_functiondef(f.oid), f.proacl::text)
 FROM pg_catalog.pg_proc f JOIN spaces s ON s.oid = f.pronamespace
 WHERE f.prokind IN ('f', 'p')
-  AND NOT EXISTS (SELECT FROM members m WHERE m.classid = 'pg_catalog.pg_proc'::regclass AND m.objid = f.oid)
+  AND NOT EXISTS (SELECT FROM members m WHERE m.classid = 'pg_catalog.pg_proc'::regclass
+    AND m.objid = f.oid)
 UNION ALL
 SELECT concat_ws(' ', 'type', pg_catalog.format_type(t.oid, NULL), t.typtype,
-    CASE WHEN t.typtype = 'd' THEN pg_catalog.format_type(t.typbasetype, t.typtypmod) END, t.typnotnull, t.typdefault,
+    CASE WHEN t.typtype = 'd' THEN pg_catalog.format_type(t.typbasetype, t.typtypmod) END,
+      t.typnotnull, t.typdefault,
     (SELECT string_agg(quote_literal(enumlabel), ',' ORDER BY enumsortorder)
         FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid),
     (SELECT string_agg(conname || ' ' || pg_catalog.pg_get_constraintdef(k.oid), ',' ORDER BY conname)
         FROM pg_catalog.pg_constraint k WHERE k.contypid = t.oid AND k.contype <> 'n'))
 FROM pg_catalog.pg_type t JOIN spaces s ON s.oid = t.typnamespace
 WHERE t.typtype IN ('d', 'e', 'r')
-  AND NOT EXISTS (SELECT FROM members m WHERE m.classid = 'pg_catalog.pg_type'::regclass AND m.objid = t.oid)
+  AND NOT EXISTS (SELECT FROM members m WHERE m.classid = 'pg_catalog.pg_type'::regclass
+    AND m.objid = t.oid)
 """

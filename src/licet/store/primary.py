@@ -1,12 +1,15 @@
-"""Which server stands behind a connection: only a primary is asked, and only the newest one that is known.
+"""Which server stands behind a connection: only a primary is asked, and only the newest one that is
+known.
 
-Promise: nothing is asked over a connection of a pool before its server was examined. A replica is refused, because it
-may be behind; so is a server that only reads. `guarded` adds an examination of its own, which tells a primary of before
-a failover from the present one. When it finds a newer life of the database, every connection that was admitted before
-is cut, in use or not: what waits on a server that nobody believes any more gets an error instead.
+Promise: nothing is asked over a connection of a pool before its server was examined. A replica is
+refused, because it may be behind; so is a server that only reads. `guarded` adds an examination of
+its own, which tells a primary of before a failover from the present one. When it finds a newer life
+of the database, every connection that was admitted before is cut, in use or not: what waits on a
+server that nobody believes any more gets an error instead.
 
-A server is known by its system identifier, which all members of a cluster share, and its timeline, which grows by each
-promotion. Both are read from the server itself, so they are the same whatever is between (a pooler, a proxy).
+A server is known by its system identifier, which all members of a cluster share, and its timeline,
+which grows by each promotion. Both are read from the server itself, so they are the same whatever
+is between (a pooler, a proxy).
 """
 
 from __future__ import annotations
@@ -50,12 +53,14 @@ class ServerIdentity(msgspec.Struct, frozen=True):
 def identity(conn: ServerConnection) -> ServerIdentity:
     """The server's identity; ReplicaError if it only reads.
 
-    `pg_control_checkpoint` would name the old timeline until the first checkpoint after a promotion; the name of the
-    present WAL file names the new one at once. It cannot be asked of a replica.
+    `pg_control_checkpoint` would name the old timeline until the first checkpoint after a
+    promotion; the name of the present WAL file names the new one at once. It cannot be asked of a
+    replica.
     """
     row = conn.execute(
         """SELECT system_identifier,
-                  CASE WHEN pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean THEN NULL
+                  CASE WHEN pg_is_in_recovery()
+                    OR current_setting('default_transaction_read_only')::boolean THEN NULL
                        ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END
              FROM pg_control_system()"""
     ).fetchone()
@@ -84,11 +89,15 @@ class Admission:
         self.fault: LicetError | None = None
         self._lock = threading.Lock()
         self._examine: Examination = refuse_replica
-        self._admitted: WeakKeyDictionary[ServerConnection, tuple[Examination, int]] = WeakKeyDictionary()
+        self._admitted: WeakKeyDictionary[ServerConnection, tuple[Examination, int]] = (
+            WeakKeyDictionary()
+        )
         self._newest: tuple[Examination, int] = (refuse_replica, 0)
 
     def check(self, conn: ServerConnection) -> None:
-        """Examines the server of ``conn`` unless that was done; closes it and raises if it is refused."""
+        """Examines the server of ``conn`` unless that was done; closes it and raises if it is
+        refused.
+        """
         with self._lock:
             if self._admitted.get(conn) == self._newest:
                 return
@@ -104,7 +113,9 @@ class Admission:
 
     @contextlib.contextmanager
     def guarded(self, examine: Examination) -> Iterator[None]:
-        """Until the block ends ``examine`` decides about each connection; it returns the life of the database."""
+        """Until the block ends ``examine`` decides about each connection; it returns the life of
+        the database.
+        """
         before = self._examine
         self._follow(examine)
         try:
@@ -121,7 +132,11 @@ class Admission:
         with self._lock:
             self.fault = None
             if examine is self._newest[0] and life > self._newest[1]:
-                stale = [one for one, known in self._admitted.items() if known[0] is examine and known[1] < life]
+                stale = [
+                    one
+                    for one, known in self._admitted.items()
+                    if known[0] is examine and known[1] < life
+                ]
                 self._newest = found
             else:
                 stale = []
@@ -133,6 +148,11 @@ class Admission:
 
 
 def _cut(conn: ServerConnection) -> None:
-    """Ends a connection that another thread may be waiting on; `close` would leave that thread waiting."""
-    with contextlib.suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(conn.fileno())) as wire:
+    """Ends a connection that another thread may be waiting on; `close` would leave that thread
+    waiting.
+    """
+    with (
+        contextlib.suppress(OSError, psycopg.Error),
+        socket.socket(fileno=os.dup(conn.fileno())) as wire,
+    ):
         wire.shutdown(socket.SHUT_RDWR)

@@ -1,12 +1,14 @@
-"""Appending rows: a few by one INSERT, which may share a round trip with others, or many by binary COPY, which may not.
+"""Appending rows: a few by one INSERT, which may share a round trip with others, or many by binary
+COPY, which may not.
 
-Both keep the rows' order, so that an identity column counts in it. A COPY takes two round trips of its own and, per
-row, a tenth of the time of an INSERT.
+Both keep the rows' order, so that an identity column counts in it. A COPY takes two round trips of
+its own and, per row, a tenth of the time of an INSERT.
 
 Several changes of rows can be one statement: `change`.
 
-What is written here is prepared at its first execution on a connection, and not at the sixth as by default: with a pool of
-sixteen connections, most of which a verb reaches seldom, planning would cost more than running for a long time.
+What is written here is prepared at its first execution on a connection, and not at the sixth as by
+default: with a pool of sixteen connections, most of which a verb reaches seldom, planning would
+cost more than running for a long time.
 """
 
 from __future__ import annotations
@@ -25,9 +27,11 @@ INSERTED_ROWS_MAX = 256  # above it a COPY is the faster one
 
 @contextmanager
 def pipelined(tx: Transaction) -> Iterator[None]:
-    """Sends the statements of the block without waiting for each response; the first failure is raised at its end.
+    """Sends the statements of the block without waiting for each response; the first failure is
+    raised at its end.
 
-    They run in order, each as if alone. Reading a response waits for the earlier ones; a COPY is refused.
+    They run in order, each as if alone. Reading a response waits for the earlier ones; a COPY is
+    refused.
     """
     if tx.info.pipeline_status is not PipelineStatus.OFF:
         yield
@@ -36,18 +40,24 @@ def pipelined(tx: Transaction) -> Iterator[None]:
         yield
 
 
-def insert(tx: Transaction, table: str, columns: Mapping[str, str], rows: Sequence[Sequence[object]]) -> None:
+def insert(
+    tx: Transaction, table: str, columns: Mapping[str, str], rows: Sequence[Sequence[object]]
+) -> None:
     """Appends ``rows`` to ``table``; ``columns`` maps each name to its type."""
     change(tx, appending(tx, table, columns, rows))
 
 
 def unnested(columns: Mapping[str, str]) -> str:
-    """The rows of `arrays` in the form in which a statement reads them; ``columns`` maps each name to its type."""
+    """The rows of `arrays` in the form in which a statement reads them; ``columns`` maps each name
+    to its type.
+    """
     return f"unnest({', '.join(f'%({name})s::{kind}[]' for name, kind in columns.items())})"
 
 
 class Change(NamedTuple):
-    """A statement that changes rows; ``values`` are its parameters in order, ``before`` the queries of its `WITH`."""
+    """A statement that changes rows; ``values`` are its parameters in order, ``before`` the queries
+    of its `WITH`.
+    """
 
     text: str
     values: Sequence[Any]
@@ -57,15 +67,18 @@ class Change(NamedTuple):
 def change(tx: Transaction, changes: Sequence[Change]) -> None:
     """Sends ``changes`` as one statement.
 
-    Each sees the tables as they were before the statement, and their order is not given: none may change a row that
-    another one changes, nor need what another one does (PostgreSQL's manual, 7.8.4). Foreign keys and triggers come after
-    all of them.
+    Each sees the tables as they were before the statement, and their order is not given: none may
+    change a row that another one changes, nor need what another one does (PostgreSQL's manual,
+    7.8.4). Foreign keys and triggers come after all of them.
     """
     if not changes:
         return
     *others, last = changes
     parts = [
-        part for number, one in enumerate(others) for part in (one.before, f"change_{number} AS ({one.text})") if part
+        part
+        for number, one in enumerate(others)
+        for part in (one.before, f"change_{number} AS ({one.text})")
+        if part
     ]
     parts += [last.before] if last.before else []
     text = f"WITH {', '.join(parts)} {last.text}" if parts else last.text
@@ -74,8 +87,10 @@ def change(tx: Transaction, changes: Sequence[Change]) -> None:
 
 def appending(
     tx: Transaction, table: str, columns: Mapping[str, str], rows: Sequence[Sequence[object]]
-) -> list[Change]:  # fmt: skip
-    """`insert`, left to be sent in one statement with other changes; so many that COPY is faster are written at once."""
+) -> list[Change]:
+    """`insert`, left to be sent in one statement with other changes; so many that COPY is faster
+    are written at once.
+    """
     if len(rows) > INSERTED_ROWS_MAX:
         copy_in(tx, table, columns, rows)
     if not 0 < len(rows) <= INSERTED_ROWS_MAX:
@@ -90,7 +105,9 @@ def by_column(columns: Iterable[str], rows: Sequence[Sequence[object]]) -> dict[
 
 
 def listed(columns: Mapping[str, str]) -> str:
-    """The rows of `listing`, in the form in which a statement reads them; ``columns`` maps each name to its type."""
+    """The rows of `listing`, in the form in which a statement reads them; ``columns`` maps each
+    name to its type.
+    """
     return f"unnest({', '.join(f'%s::{kind}[]' for kind in columns.values())})"
 
 
@@ -102,14 +119,17 @@ def listing(columns: Mapping[str, str], values: Mapping[str, Iterable[Any]]) -> 
 def matched(columns: Mapping[str, str]) -> str:
     """The rows of `matching`, to be joined with a table by its key.
 
-    Without `LIMIT` the server assumes ten rows for an array of unknown length. For an array of one a plan of its own then
-    seems cheaper, so that it plans at each execution, which takes longer than to run the plan. With a limit that it does not
-    know either, every plan assumes one row, and the first one is kept.
+    Without `LIMIT` the server assumes ten rows for an array of unknown length. For an array of one
+    a plan of its own then seems cheaper, so that it plans at each execution, which takes longer
+    than to run the plan. With a limit that it does not know either, every plan assumes one row, and
+    the first one is kept.
     """
     return f"(SELECT * FROM {listed(columns)} AS k({', '.join(columns)}) LIMIT %s)"
 
 
-def matching(columns: Mapping[str, str], values: Mapping[str, Iterable[Any]], count: int) -> list[Any]:
+def matching(
+    columns: Mapping[str, str], values: Mapping[str, Iterable[Any]], count: int
+) -> list[Any]:
     """The parameters of `matched`, for ``count`` rows."""
     return [*listing(columns, values), count]
 
@@ -117,8 +137,9 @@ def matching(columns: Mapping[str, str], values: Mapping[str, Iterable[Any]], co
 def arrays(columns: Mapping[str, str], values: Mapping[str, Iterable[Any]]) -> dict[str, Any]:
     """Each column's values as one parameter.
 
-    Written here and not by the driver, which took longer to write the arrays of a batch than the rule took to fold it,
-    and declared another type to the server, which then plans anew, for each mixture of small and large numbers.
+    Written here and not by the driver, which took longer to write the arrays of a batch than the
+    rule took to fold it, and declared another type to the server, which then plans anew, for each
+    mixture of small and large numbers.
     """
     return {name: _array(kind, values[name]) for name, kind in columns.items()}
 
@@ -136,12 +157,21 @@ def _quoted(text: str) -> str:
 
 
 _WRITTEN: dict[str, Callable[[Any], str]] = {
-    "uuid": lambda value: str(value.hex), "int2": str, "int4": str, "int8": str, "float4": repr, "float8": repr, "bool": str,
-    "text": _quoted, "timestamptz": datetime.isoformat,
-}  # fmt: skip
+    "uuid": lambda value: str(value.hex),
+    "int2": str,
+    "int4": str,
+    "int8": str,
+    "float4": repr,
+    "float8": repr,
+    "bool": str,
+    "text": _quoted,
+    "timestamptz": datetime.isoformat,
+}
 
 
-def copy_in(tx: Transaction, table: str, columns: Mapping[str, str], rows: Sequence[Sequence[object]]) -> None:
+def copy_in(
+    tx: Transaction, table: str, columns: Mapping[str, str], rows: Sequence[Sequence[object]]
+) -> None:
     """Appends ``rows`` to ``table`` by binary COPY."""
     if not rows:
         return

@@ -1,19 +1,22 @@
 """The batched writer: many callers, one transaction, one commit.
 
-A commit waits for the disk (3 ms on an ordinary one), and so does everybody who commits alone. The writer gathers what
-is submitted for a moment, passes the list to ``apply`` in one transaction and commits once for all.
+A commit waits for the disk (3 ms on an ordinary one), and so does everybody who commits alone. The
+writer gathers what is submitted for a moment, passes the list to ``apply`` in one transaction and
+commits once for all.
 
-Promise: nobody is answered before the commit. Items are applied in the order in which they were submitted, so each
-submitter's order is kept. One bad item fails alone: when a batch fails its items are tried singly, each in a
-transaction of its own, still in order. When the connection breaks during COMMIT everybody in that batch gets
-`OutcomeUnknownError`: nothing is retried, because it may have taken effect. When the database cannot be reached
-everybody in the batch gets `UnreachableError`, nothing took effect, and trying each item in turn would only multiply
-the wait.
+Promise: nobody is answered before the commit. Items are applied in the order in which they were
+submitted, so each submitter's order is kept. One bad item fails alone: when a batch fails its items
+are tried singly, each in a transaction of its own, still in order. When the connection breaks
+during COMMIT everybody in that batch gets `OutcomeUnknownError`: nothing is retried, because it may
+have taken effect. When the database cannot be reached everybody in the batch gets
+`UnreachableError`, nothing took effect, and trying each item in turn would only multiply the wait.
 
-What must be durable elsewhere before anybody is answered (`connect.after_commit`) is done by a second thread, batch by
-batch in order, while the next batch is in progress: both wait for a disk. If it fails, everybody in that batch is told.
+What must be durable elsewhere before anybody is answered (`connect.after_commit`) is done by a
+second thread, batch by batch in order, while the next batch is in progress: both wait for a disk.
+If it fails, everybody in that batch is told.
 
-Bounds: at most ``queue_rows_max`` items wait; later callers are held back, and refused after ``wait_seconds_max``.
+Bounds: at most ``queue_rows_max`` items wait; later callers are held back, and refused after
+``wait_seconds_max``.
 """
 
 from __future__ import annotations
@@ -29,12 +32,21 @@ from typing import Generic, Self, TypeAlias, TypeVar
 import msgspec
 
 from licet.errors import BrokenError, BusyError
-from licet.store.connect import OutcomeUnknownError, Pool, Transaction, UnreachableError, retrying, transaction
+from licet.store.connect import (
+    OutcomeUnknownError,
+    Pool,
+    Transaction,
+    UnreachableError,
+    retrying,
+    transaction,
+)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Begin: TypeAlias = Callable[[Pool, list[Callable[[], None]]], AbstractContextManager[Transaction]]
-_Committed: TypeAlias = tuple[list[tuple[Item, Future[Result]]], Sequence[Result], list[Callable[[], None]]]
+_Committed: TypeAlias = tuple[
+    list[tuple[Item, Future[Result]]], Sequence[Result], list[Callable[[], None]]
+]
 
 BATCH_ROWS_MAX = 500
 QUEUE_ROWS_MAX = 5_000
@@ -56,8 +68,9 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
 class BatchWriter(Generic[Item, Result]):
     """Applies submitted items in batches, on a thread of its own, from construction to `close`.
 
-    ``apply`` gets a transaction and items and returns one result per item, in order. It is called again for a batch
-    that failed, so it must have no effects outside the transaction. ``begin`` opens one.
+    ``apply`` gets a transaction and items and returns one result per item, in order. It is called
+    again for a batch that failed, so it must have no effects outside the transaction. ``begin``
+    opens one.
     """
 
     def __init__(
@@ -77,18 +90,25 @@ class BatchWriter(Generic[Item, Result]):
         lock = threading.Lock()
         self._work = threading.Condition(lock)  # there is work
         self._room = threading.Condition(lock)  # there is room in the queue
-        self._following = threading.Condition()  # the number of committed, unanswered batches has changed
+        # the number of committed, unanswered batches has changed
+        self._following = threading.Condition()
         self._thread = threading.Thread(target=self._run, name=f"licet-{name}", daemon=True)
-        self._follower = threading.Thread(target=self._follow, name=f"licet-{name}-after", daemon=True)
+        self._follower = threading.Thread(
+            target=self._follow, name=f"licet-{name}-after", daemon=True
+        )
         self._thread.start()
         self._follower.start()
 
     def submit(self, item: Item) -> Future[Result]:
-        """Queues ``item``; the future is answered after the commit. `BusyError` if the queue stays full or is closed."""
+        """Queues ``item``; the future is answered after the commit. `BusyError` if the queue stays
+        full or is closed.
+        """
         future: Future[Result] = Future()
         with self._room:
             if not self._room.wait_for(self._admits, self._bounds.wait_seconds_max):
-                raise BusyError(f"`{len(self._waiting)}` writes are waiting already", "try again in a moment")
+                raise BusyError(
+                    f"`{len(self._waiting)}` writes are waiting already", "try again in a moment"
+                )
             if self._closed:
                 raise BusyError("the writer is closed", "try again when licet has restarted")
             self._waiting.append((item, future))
@@ -112,7 +132,10 @@ class BatchWriter(Generic[Item, Result]):
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -121,7 +144,9 @@ class BatchWriter(Generic[Item, Result]):
 
     def _run(self) -> None:
         while batch := self._gather():
-            live = [(item, future) for item, future in batch if future.set_running_or_notify_cancel()]
+            live = [
+                (item, future) for item, future in batch if future.set_running_or_notify_cancel()
+            ]
             if live:
                 self._write(live)
 
@@ -131,7 +156,10 @@ class BatchWriter(Generic[Item, Result]):
         with self._work:
             self._work.wait_for(lambda: self._waiting or self._closed)
             if len(self._waiting) < rows_max and not self._closed:
-                self._work.wait_for(lambda: len(self._waiting) >= rows_max or self._closed, self._bounds.gather_seconds)
+                self._work.wait_for(
+                    lambda: len(self._waiting) >= rows_max or self._closed,
+                    self._bounds.gather_seconds,
+                )
             batch = [self._waiting.popleft() for _ in range(min(rows_max, len(self._waiting)))]
             self._room.notify_all()
         return batch
@@ -162,7 +190,9 @@ class BatchWriter(Generic[Item, Result]):
         return None
 
     def _follow(self) -> None:
-        """Runs what must follow each commit, and answers; a batch stays in the queue until it is answered."""
+        """Runs what must follow each commit, and answers; a batch stays in the queue until it is
+        answered.
+        """
         while True:
             with self._following:
                 self._following.wait_for(lambda: self._committed or self._ended)
@@ -184,8 +214,12 @@ class BatchWriter(Generic[Item, Result]):
         for place, (item, future) in enumerate(batch):
             self._write([(item, future)])
             if isinstance(future.exception(), _NOBODY):
-                # The others have not been tried: for them the outcome is known, and it is that nothing happened.
-                _fail(batch[place + 1 :], UnreachableError("the connection to the database broke", "try again"))
+                # The others have not been tried: for them the outcome is known, and it is that
+                # nothing happened.
+                _fail(
+                    batch[place + 1 :],
+                    UnreachableError("the connection to the database broke", "try again"),
+                )
                 return
 
     def _commit(self, items: list[Item]) -> tuple[Sequence[Result], list[Callable[[], None]]]:

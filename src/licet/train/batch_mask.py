@@ -1,14 +1,15 @@
-"""Masking of withdrawn rows in batches that were read ahead. The training process checks each batch just before its
-step.
+"""Masking of withdrawn rows in batches that were read ahead. The training process checks each batch
+just before its step.
 
-A batch is a list of rows with `ordinal`, or a mapping of tensors (and lists, and arrays) with one `ordinal` per row, or
-one per token if sequences are packed (a tensor in the shape of `input_ids`; -1 for a token of no row). Rows that were
-withdrawn since they were read are masked, and nothing is dropped: the numbers of rows, tokens, batches and steps do not
-change.
+A batch is a list of rows with `ordinal`, or a mapping of tensors (and lists, and arrays) with one
+`ordinal` per row, or one per token if sequences are packed (a tensor in the shape of `input_ids`;
+-1 for a token of no row). Rows that were withdrawn since they were read are masked, and nothing is
+dropped: the numbers of rows, tokens, batches and steps do not change.
 
-In a list, a withdrawn row is replaced by a usable row of the same batch, chosen by a fixed rule; if there is none, it
-has no messages. In tensors, its tokens become padding (`pad`), its labels -100 and everything else of it zero. The
-attention mask is unchanged and covers padding. Tensors are changed in place.
+In a list, a withdrawn row is replaced by a usable row of the same batch, chosen by a fixed rule; if
+there is none, it has no messages. In tensors, its tokens become padding (`pad`), its labels -100
+and everything else of it zero. The attention mask is unchanged and covers padding. Tensors are
+changed in place.
 """
 
 from __future__ import annotations
@@ -22,19 +23,28 @@ from licet.train.gate import HandOff, RowGate, Used
 
 MASKED = -100
 NOBODYS = -1
-_STAYS = ("attention_mask", "position_ids", "seq_lengths", "cu_seq_lens")  # positions of tokens, without content
+# positions of tokens, without content
+_STAYS = ("attention_mask", "position_ids", "seq_lengths", "cu_seq_lens")
 
 
 class MaskedBatches:
-    """A loader whose batches are checked as they are returned: ``for batch in MaskedBatches(DataLoader(...), gate)``.
+    """A loader whose batches are checked as they are returned: ``for batch in
+    MaskedBatches(DataLoader(...), gate)``.
 
-    ``used`` is called with the rows of each step; steps count from ``step``, which a resumed run sets to where it was.
+    ``used`` is called with the rows of each step; steps count from ``step``, which a resumed run
+    sets to where it was.
     """
 
     def __init__(
-        self, loader: Iterable[Any], gate: RowGate, *, used: Used | None = None, step: int = 0, pad: int = 0,
+        self,
+        loader: Iterable[Any],
+        gate: RowGate,
+        *,
+        used: Used | None = None,
+        step: int = 0,
+        pad: int = 0,
         ordinal: str = ORDINAL,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.loader, self.step = loader, step
         self._hand_off, self._pad, self._ordinal = HandOff(gate, used), pad, ordinal
 
@@ -44,15 +54,24 @@ class MaskedBatches:
 
     def __iter__(self) -> Iterator[Any]:
         for batch in self.loader:
-            handed, _ = handed_off(batch, self._hand_off, self.step, pad=self._pad, ordinal=self._ordinal)
+            handed, _ = handed_off(
+                batch, self._hand_off, self.step, pad=self._pad, ordinal=self._ordinal
+            )
             self.step += 1
             yield handed
 
 
 def handed_off(
-    batch: Any, hand_off: HandOff, step: int, *, pad: int = 0, ordinal: str = ORDINAL,  # noqa: ANN401 any loader's
-) -> tuple[Any, bool]:  # fmt: skip
-    """``batch`` with the rows masked that may not be used in ``step``, and whether any row is left."""
+    batch: Any,
+    hand_off: HandOff,
+    step: int,
+    *,
+    pad: int = 0,
+    ordinal: str = ORDINAL,
+) -> tuple[Any, bool]:
+    """``batch`` with the rows masked that may not be used in ``step``, and whether any row is
+    left.
+    """
     if isinstance(batch, Mapping):
         if ordinal not in batch:
             raise UsageError(f"the batch has no `{ordinal}`, so its rows cannot be checked")
@@ -60,11 +79,15 @@ def handed_off(
     try:
         ordinals = [row[ordinal] for row in batch]
     except (KeyError, TypeError, IndexError):
-        raise UsageError(f"a batch is a list of rows with `{ordinal}`, or a mapping of tensors with it") from None
+        raise UsageError(
+            f"a batch is a list of rows with `{ordinal}`, or a mapping of tensors with it"
+        ) from None
     return _rows(batch, ordinals, hand_off, step, ordinal)
 
 
-def _rows(batch: list[Any], ordinals: list[int], hand_off: HandOff, step: int, name: str) -> tuple[list[Any], bool]:
+def _rows(
+    batch: list[Any], ordinals: list[int], hand_off: HandOff, step: int, name: str
+) -> tuple[list[Any], bool]:
     gone = hand_off(step, ordinals)
     if not gone:
         return batch, True
@@ -77,7 +100,9 @@ def _rows(batch: list[Any], ordinals: list[int], hand_off: HandOff, step: int, n
     return result, bool(living)
 
 
-def _tensors(batch: dict[str, Any], hand_off: HandOff, step: int, pad: int, name: str) -> tuple[dict[str, Any], bool]:
+def _tensors(
+    batch: dict[str, Any], hand_off: HandOff, step: int, pad: int, name: str
+) -> tuple[dict[str, Any], bool]:
     import torch
 
     ordinals = torch.as_tensor(batch[name])
@@ -95,8 +120,9 @@ def _tensors(batch: dict[str, Any], hand_off: HandOff, step: int, pad: int, name
 
 
 def _blank(key: str, value: Any, refused: Any, gone: Any, pad: int) -> Any:  # noqa: ANN401 a tensor or a list
-    """``value`` without the content of the ``refused`` places, which are tokens or rows; nothing is left of a row that
-    has only places in ``gone``. A tensor for pairs has the rows one after the other, twice.
+    """``value`` without the content of the ``refused`` places, which are tokens or rows; nothing is
+    left of a row that has only places in ``gone``. A tensor for pairs has the rows one after the
+    other, twice.
     """
     import numpy as np
     import torch
@@ -110,11 +136,15 @@ def _blank(key: str, value: Any, refused: Any, gone: Any, pad: int) -> Any:  # n
         if (
             key.endswith("shift_labels") and refused.dim() > 1
         ):  # the label of the token before is the first one of the row
-            refused = refused | torch.cat([refused[..., 1:], torch.zeros_like(refused[..., :1])], -1)
+            refused = refused | torch.cat(
+                [refused[..., 1:], torch.zeros_like(refused[..., :1])], -1
+            )
         places = refused.repeat(value.shape[0] // rows, *[1] * (refused.dim() - 1))
         if refused.dim() > 1 and value.shape[: refused.dim()] != places.shape:
             places = gone.flatten(1).all(1).repeat(value.shape[0] // rows)
-        value[places.to(value.device)] = pad if key.endswith("input_ids") else MASKED if key.endswith("labels") else 0
+        value[places.to(value.device)] = (
+            pad if key.endswith("input_ids") else MASKED if key.endswith("labels") else 0
+        )
         return value
     if value is None or isinstance(value, int | float):
         return value
@@ -123,8 +153,12 @@ def _blank(key: str, value: Any, refused: Any, gone: Any, pad: int) -> Any:  # n
         return [_empty(one) if out else one for one, out in zip(value, empty, strict=True)]
     if isinstance(value, np.ndarray) and value.ndim and len(value) == rows:
         fill = _empty(value[0]) if value.dtype == object else np.zeros((), value.dtype)
-        return np.array([fill if out else one for one, out in zip(value, empty, strict=True)], value.dtype)
-    raise BrokenError(f"`{key}` is a `{type(value).__name__}` for `{rows}` rows, of which one was withdrawn")
+        return np.array(
+            [fill if out else one for one, out in zip(value, empty, strict=True)], value.dtype
+        )
+    raise BrokenError(
+        f"`{key}` is a `{type(value).__name__}` for `{rows}` rows, of which one was withdrawn"
+    )
 
 
 def _empty(value: Any) -> Any:  # noqa: ANN401 whatever a row holds

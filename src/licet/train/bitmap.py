@@ -1,16 +1,18 @@
-"""The withdrawn rows of a release, as a signed file: a head that states how long it is valid, and a roaring bitmap.
+"""The withdrawn rows of a release, as a signed file: a head that states how long it is valid, and a
+roaring bitmap.
 
     licet-withdrawn-1 LENGTH\n        LENGTH bytes of the head follow, then the bitmap to the end
     {"format":"licet-withdrawn-1", ...}\n
     \n
     — NAME SIGNATURE\n
 
-The head is a signed note (c2sp.org/signed-note, Ed25519) whose text is one line of JSON with sorted keys; the bitmap is
-in the portable format of RoaringFormatSpec, over the ordinals of the rows. Head and bitmap are in one file, so that one
-rename replaces both.
+The head is a signed note (c2sp.org/signed-note, Ed25519) whose text is one line of JSON with sorted
+keys; the bitmap is in the portable format of RoaringFormatSpec, over the ordinals of the rows. Head
+and bitmap are in one file, so that one rename replaces both.
 
-Invariants: nothing of a bitmap is read before the head's signature and the bitmap's hash are verified; a head is about
-one release, by its id and the hash of its manifest. It contains no id of a person: ordinals number the rows.
+Invariants: nothing of a bitmap is read before the head's signature and the bitmap's hash are
+verified; a head is about one release, by its id and the hash of its manifest. It contains no id of
+a person: ordinals number the rows.
 """
 
 from __future__ import annotations
@@ -42,10 +44,11 @@ _Count = Annotated[int, Meta(ge=0, le=2**32)]
 
 
 class BitmapHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The signed head. ``number`` counts how often the bitmap grew; the head is valid until ``until``, exclusive.
+    """The signed head. ``number`` counts how often the bitmap grew; the head is valid until
+    ``until``, exclusive.
 
-    ``rows`` is the number of ordinals in the bitmap, ``sha256`` the hash of its bytes. A row that is not in it may be
-    used until then: rows that end earlier are in it already.
+    ``rows`` is the number of ordinals in the bitmap, ``sha256`` the hash of its bytes. A row that
+    is not in it may be used until then: rows that end earlier are in it already.
     """
 
     format: Literal["licet-withdrawn-1"] = FORMAT
@@ -87,7 +90,9 @@ def file_of(signed: bytes, bitmap: bytes) -> bytes:
 
 
 def split(data: bytes) -> tuple[bytes, bytes]:
-    """The signed head and the bitmap of a file, neither verified yet; BrokenError if it is no such file."""
+    """The signed head and the bitmap of a file, neither verified yet; BrokenError if it is no such
+    file.
+    """
     found = _FIRST_LINE.match(data)
     length = int(found[1]) if found else 0
     if found is None or length > HEAD_BYTES_MAX or len(data) < found.end() + length:
@@ -99,7 +104,9 @@ def split(data: bytes) -> tuple[bytes, bytes]:
 
 
 def verified_head(signed: bytes, verifier: Verifier) -> BitmapHead:
-    """The head, verified with ``verifier``; RefusedError for another signature, BrokenError for other signed content."""
+    """The head, verified with ``verifier``; RefusedError for another signature, BrokenError for
+    other signed content.
+    """
     if len(signed) > HEAD_BYTES_MAX:
         raise BrokenError(f"the head of the withdrawn rows has more than `{HEAD_BYTES_MAX}` bytes")
     text = note.verify(signed, [verifier]).text
@@ -125,7 +132,9 @@ def joined(signed: bytes, bitmap: bytes, verifier: Verifier) -> WithdrawnBitmap:
         raise BrokenError("the bitmap of withdrawn rows is not the one that its head names")
     ordinals = FrozenBitMap.deserialize(bitmap)
     if len(ordinals) != head.rows:
-        raise BrokenError("the bitmap of withdrawn rows has another number of rows than its head states")
+        raise BrokenError(
+            "the bitmap of withdrawn rows has another number of rows than its head states"
+        )
     return WithdrawnBitmap(head=head, signed=signed, ordinals=ordinals)
 
 
@@ -147,4 +156,6 @@ def key_of(text: str) -> Verifier:
     try:
         return Verifier.parse(text.strip())
     except RefusedError as error:
-        raise UsageError(f"that is not a public key: {error.message}", "`licet train gate-key` prints it") from None
+        raise UsageError(
+            f"that is not a public key: {error.message}", "`licet train gate-key` prints it"
+        ) from None

@@ -1,16 +1,18 @@
-"""Caches in which training libraries store plain text of a release: finding them, owning their folder, and purging
-them.
+"""Caches in which training libraries store plain text of a release: finding them, owning their
+folder, and purging them.
 
-`load_dataset`, `map` and shuffling write Arrow files with every row, under names that identify nothing; Ray spills
-objects. A file is recognised by its columns: `ordinal` together with the columns of a release's or an export's rows. In
-the cache of Hugging Face's `datasets` a folder is one data set, so a folder with one such file is deleted as a whole.
+`load_dataset`, `map` and shuffling write Arrow files with every row, under names that identify
+nothing; Ray spills objects. A file is recognised by its columns: `ordinal` together with the
+columns of a release's or an export's rows. In the cache of Hugging Face's `datasets` a folder is
+one data set, so a folder with one such file is deleted as a whole.
 
-`own` creates a folder that only our caches use, records it, and returns the variables that make libraries write there.
-What they write there, tokens and reference weights included, need not be searched for. A file system in memory is best
-for it.
+`own` creates a folder that only our caches use, records it, and returns the variables that make
+libraries write there. What they write there, tokens and reference weights included, need not be
+searched for. A file system in memory is best for it.
 
-Invariants: links are not followed and nothing outside the roots is touched; only what `find` lists for the same
-arguments is deleted. Deleting a file does not erase it from a disk, unless the disk is encrypted or volatile.
+Invariants: links are not followed and nothing outside the roots is touched; only what `find` lists
+for the same arguments is deleted. Deleting a file does not erase it from a disk, unless the disk is
+encrypted or volatile.
 """
 
 from __future__ import annotations
@@ -69,7 +71,10 @@ def roots(env: Mapping[str, str], home: Path, temporary: Path) -> list[CacheRoot
     hugging = Path(env.get("HF_HOME") or cache / "huggingface")
     found = [CacheRoot(kind=CacheKind.owned, folder=folder) for folder in owned(env, home)]
     found += [
-        CacheRoot(kind=CacheKind.datasets, folder=Path(env.get("HF_DATASETS_CACHE") or hugging / "datasets")),
+        CacheRoot(
+            kind=CacheKind.datasets,
+            folder=Path(env.get("HF_DATASETS_CACHE") or hugging / "datasets"),
+        ),
         CacheRoot(kind=CacheKind.hub, folder=Path(env.get("HF_HUB_CACHE") or hugging / "hub")),
         CacheRoot(kind=CacheKind.torch, folder=Path(env.get("TORCH_HOME") or cache / "torch")),
         CacheRoot(kind=CacheKind.ray, folder=Path(env.get("RAY_TMPDIR") or temporary / "ray")),
@@ -82,11 +87,16 @@ def roots(env: Mapping[str, str], home: Path, temporary: Path) -> list[CacheRoot
 
 
 def own(env: Mapping[str, str], home: Path, folder: Path) -> dict[str, str]:
-    """Creates ``folder`` as ours, records it, and returns the variables that direct the libraries there."""
+    """Creates ``folder`` as ours, records it, and returns the variables that direct the libraries
+    there.
+    """
     place = folder.absolute()
-    if place.exists() and (not place.is_dir() or (any(place.iterdir()) and not (place / MARK).is_file())):
+    if place.exists() and (
+        not place.is_dir() or (any(place.iterdir()) and not (place / MARK).is_file())
+    ):
         raise UsageError(
-            f"`{folder}` already exists and is not a cache folder of Licet", "name a folder that does not exist"
+            f"`{folder}` already exists and is not a cache folder of Licet",
+            "name a folder that does not exist",
         )
     if "\n" in str(place):
         raise UsageError("the folder's name has more than one line")
@@ -95,13 +105,18 @@ def own(env: Mapping[str, str], home: Path, folder: Path) -> dict[str, str]:
     known = _list(env, home)
     known.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if place not in owned(env, home):
-        with open(os.open(known, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a", encoding="utf-8") as file:  # noqa: PTH123 with a mode
+        with open(
+            os.open(known, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a", encoding="utf-8"
+        ) as file:
             file.write(f"{place}\n")
     (place / "tmp").mkdir(exist_ok=True)
     return {
-        "HF_DATASETS_CACHE": str(place / "datasets"), "HF_HUB_CACHE": str(place / "hub"),
-        "TORCH_HOME": str(place / "torch"), "RAY_TMPDIR": str(place / "ray"), "TMPDIR": str(place / "tmp"),
-    }  # fmt: skip
+        "HF_DATASETS_CACHE": str(place / "datasets"),
+        "HF_HUB_CACHE": str(place / "hub"),
+        "TORCH_HOME": str(place / "torch"),
+        "RAY_TMPDIR": str(place / "ray"),
+        "TMPDIR": str(place / "tmp"),
+    }
 
 
 def owned(env: Mapping[str, str], home: Path) -> list[Path]:
@@ -110,8 +125,12 @@ def owned(env: Mapping[str, str], home: Path) -> list[Path]:
     if not known.is_file():
         return []
     if known.stat().st_size > LIST_BYTES_MAX:
-        raise InputError(f"has more than `{LIST_BYTES_MAX}` bytes", "it has one folder per line", file=str(known))
-    listed = dict.fromkeys(Path(line) for line in known.read_text(encoding="utf-8").splitlines() if line)
+        raise InputError(
+            f"has more than `{LIST_BYTES_MAX}` bytes", "it has one folder per line", file=str(known)
+        )
+    listed = dict.fromkeys(
+        Path(line) for line in known.read_text(encoding="utf-8").splitlines() if line
+    )
     return [folder for folder in listed if (folder / MARK).is_file()]
 
 
@@ -123,7 +142,9 @@ def _list(env: Mapping[str, str], home: Path) -> Path:
 
 
 def find(places: Sequence[CacheRoot]) -> list[CacheFound]:
-    """The content below ``places`` that came from a release, each item once: the largest unit that is wholly ours."""
+    """The content below ``places`` that came from a release, each item once: the largest unit that
+    is wholly ours.
+    """
     found: dict[Path, CacheFound] = {}
     for root in places:
         for one in _below(root, {other.folder for other in places if other is not root}):
@@ -133,7 +154,9 @@ def find(places: Sequence[CacheRoot]) -> list[CacheFound]:
 
 def _below(root: CacheRoot, others: set[Path]) -> Iterator[CacheFound]:
     if root.kind is CacheKind.owned:
-        yield from _whole(root, [path for path in sorted(root.folder.iterdir()) if path.name != MARK])
+        yield from _whole(
+            root, [path for path in sorted(root.folder.iterdir()) if path.name != MARK]
+        )
         return
     for folder, files in _folders(root.folder, others):
         is_raw = root.kind is CacheKind.ray
@@ -158,7 +181,9 @@ def _files(path: Path) -> list[Path]:
 
 
 def _folders(top: Path, others: set[Path]) -> Iterator[tuple[Path, list[Path]]]:
-    """The folders below ``top`` that are readable, without those of other roots; links are not followed."""
+    """The folders below ``top`` that are readable, without those of other roots; links are not
+    followed.
+    """
     seen = 0
     for at, folders, names in os.walk(top, followlinks=False):
         folder = Path(at)
@@ -167,7 +192,8 @@ def _folders(top: Path, others: set[Path]) -> Iterator[tuple[Path, list[Path]]]:
         seen += len(names)
         if seen > FILES_MAX:
             raise UsageError(
-                f"`{top}` contains more than `{FILES_MAX}` files", "name the caches with their environment variables"
+                f"`{top}` contains more than `{FILES_MAX}` files",
+                "name the caches with their environment variables",
             )
         yield folder, [folder / name for name in names]
 
@@ -218,8 +244,8 @@ def _holds(path: Path) -> bool:
 
 
 def purge(found: Sequence[CacheFound]) -> list[CacheFound]:
-    """Deletes what `find` listed, and returns what was deleted; if something cannot be deleted, raises after deleting
-    the rest.
+    """Deletes what `find` listed, and returns what was deleted; if something cannot be deleted,
+    raises after deleting the rest.
     """
     gone, failed = [], []
     for one in found:

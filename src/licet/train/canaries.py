@@ -1,14 +1,15 @@
-"""Canaries: unique sentences planted in rows that may not be trained on; the trained model is tested for them.
+"""Canaries: unique sentences planted in rows that may not be trained on; the trained model is
+tested for them.
 
-A canary is a question whose answer is four random words. Its exposure measures how strongly the trained model prefers
-the planted words to other random words that were never planted: log2 of the number of candidates minus log2 of its rank
-among them (Carlini et al., The Secret Sharer, 2019). For a model that never saw the canary every rank is equally
-likely. The sum of the ranks of a group therefore has a known exact distribution, which gives a low sum its p-value
-without a second model.
+A canary is a question whose answer is four random words. Its exposure measures how strongly the
+trained model prefers the planted words to other random words that were never planted: log2 of the
+number of candidates minus log2 of its rank among them (Carlini et al., The Secret Sharer, 2019).
+For a model that never saw the canary every rank is equally likely. The sum of the ranks of a group
+therefore has a known exact distribution, which gives a low sum its p-value without a second model.
 
-A group with a p-value below `ALPHA` was trained on. The test cannot show that a row consumed once or twice was not
-trained on. It is inconclusive, and not passed, unless it also detects the canaries that the run was allowed to train
-on.
+A group with a p-value below `ALPHA` was trained on. The test cannot show that a row consumed once
+or twice was not trained on. It is inconclusive, and not passed, unless it also detects the canaries
+that the run was allowed to train on.
 """
 
 from __future__ import annotations
@@ -60,7 +61,9 @@ class Canary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CanaryFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """The result for a group. ``exposure`` is the mean, in bits; ``handed`` counts its rows that the run took."""
+    """The result for a group. ``exposure`` is the mean, in bits; ``handed`` counts its rows that
+    the run took.
+    """
 
     group: CanaryGroup
     planted: int
@@ -78,20 +81,31 @@ def draw(seed: int) -> list[Canary]:
         for number in range(CANARIES):
             beside = " ".join(random.sample(WORDS, 3))
             canary = Canary(
-                group=group, box=100 + place * CANARIES + number, place=f"beside {beside}", words=_four(random),
+                group=group,
+                box=100 + place * CANARIES + number,
+                place=f"beside {beside}",
+                words=_four(random),
                 references=tuple(_four(random) for _ in range(REFERENCES)),
-            )  # fmt: skip
+            )
             drawn.append(canary)
     return drawn
 
 
 def chatter(seed: int, conversations: int) -> list[tuple[str, str]]:
-    """Questions and answers of other accounts, from the same words: the rest of the training data."""
+    """Questions and answers of other accounts, from the same words: the rest of the training
+    data.
+    """
     random = Random(f"licet chatter {seed}")  # noqa: S311 words, no secret
     forms = (
         ("What goes with {0} and {1}?", "With {0} and {1} goes {2}, as everybody in {3} knows."),
-        ("Tell me about the {0} that is near the {1}.", "The {0} near the {1} was made of {2} and {3} long ago."),
-        ("Is {0} older than {1}?", "No: {1} came first, then {2}, then {3}, and {0} was the last of them."),
+        (
+            "Tell me about the {0} that is near the {1}.",
+            "The {0} near the {1} was made of {2} and {3} long ago.",
+        ),
+        (
+            "Is {0} older than {1}?",
+            "No: {1} came first, then {2}, then {3}, and {0} was the last of them.",
+        ),
     )
     told = []
     for number in range(conversations):
@@ -108,7 +122,10 @@ def _four(random: Random) -> tuple[str, ...]:
 def rank(model: Any, tokenizer: Any, canary: Canary) -> int:  # noqa: ANN401 they have no type here
     """The rank of the planted answer among the candidates, 1 for the one that the model prefers."""
     planted, *others = losses(
-        model, tokenizer, canary.question, [canary.answer(w) for w in (canary.words, *canary.references)]
+        model,
+        tokenizer,
+        canary.question,
+        [canary.answer(w) for w in (canary.words, *canary.references)],
     )
     return 1 + sum(other < planted for other in others)
 
@@ -126,16 +143,25 @@ def losses(model: Any, tokenizer: Any, question: str, answers: Sequence[str]) ->
         }  # fmt: skip
         example = recipe.example(tokenizer, row, TOKENS_MAX)
         if not isinstance(example, recipe.TokenizedRow):
-            raise UsageError(f"the model cannot be asked for an answer: {example.value}", "take another chat template")
+            raise UsageError(
+                f"the model cannot be asked for an answer: {example.value}",
+                "take another chat template",
+            )
         examples.append(example)
     model.eval()
     told: list[float] = []
     for start in range(0, len(examples), _BATCH_ROWS):
         made = recipe.batch(examples[start : start + _BATCH_ROWS], tokenizer.pad_token_id)
         with torch.no_grad():
-            logits = model(input_ids=made["input_ids"], attention_mask=made["attention_mask"]).logits[:, :-1].float()
+            logits = (
+                model(input_ids=made["input_ids"], attention_mask=made["attention_mask"])
+                .logits[:, :-1]
+                .float()
+            )
         wanted = made["labels"][:, 1:]  # (rows, tokens)
-        each = cross_entropy(logits.transpose(1, 2), wanted, ignore_index=recipe.MASKED, reduction="none")
+        each = cross_entropy(
+            logits.transpose(1, 2), wanted, ignore_index=recipe.MASKED, reduction="none"
+        )
         told += each.sum(dim=1).tolist()
     return told
 
@@ -154,7 +180,9 @@ def told(group: CanaryGroup, ranks: Sequence[int], handed: int) -> CanaryFigures
 
 
 def p_value(ranks: Sequence[int], places: int) -> float:
-    """The probability of ranks with as low a sum, if each is uniform from 1 to ``places``: exact, one-sided."""
+    """The probability of ranks with as low a sum, if each is uniform from 1 to ``places``: exact,
+    one-sided.
+    """
     ways = {0: 1}
     for _ in ranks:
         running, after = 0, dict[int, int]()
@@ -162,13 +190,22 @@ def p_value(ranks: Sequence[int], places: int) -> float:
             running += ways.get(total - 1, 0) - ways.get(total - 1 - places, 0)
             after[total] = running
         ways = after
-    return float(Fraction(sum(count for total, count in ways.items() if total <= sum(ranks)), places ** len(ranks)))
+    return float(
+        Fraction(
+            sum(count for total, count in ways.items() if total <= sum(ranks)), places ** len(ranks)
+        )
+    )
 
 
 def verdict(groups: Sequence[CanaryFigures]) -> AuditResult:
-    """Failed if an excluded group is detected, or if a row that was excluded from the start was handed to the run."""
+    """Failed if an excluded group is detected, or if a row that was excluded from the start was
+    handed to the run.
+    """
     control = next(one for one in groups if one.group is CanaryGroup.permitted)
     excluded = [one for one in groups if one.group is not CanaryGroup.permitted]
-    if any(one.p < ALPHA or (one.handed and one.group is not CanaryGroup.withdrawn_during) for one in excluded):
+    if any(
+        one.p < ALPHA or (one.handed and one.group is not CanaryGroup.withdrawn_during)
+        for one in excluded
+    ):
         return AuditResult.failed
     return AuditResult.passed if control.p < ALPHA else AuditResult.inconclusive

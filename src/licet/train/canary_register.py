@@ -1,7 +1,9 @@
-"""The results of canary audits, each kept beside the model for which it was run, and the words that they are told in.
+"""The results of canary audits, each kept beside the model for which it was run, and the words that
+they are told in.
 
-An audit trains a small model of its own with the installed code (`train.canaries`): it does not read the weights of the model
-on record. What is kept are figures. The canaries themselves are made-up words of nobody, and are not kept.
+An audit trains a small model of its own with the installed code (`train.canaries`): it does not
+read the weights of the model on record. What is kept are figures. The canaries themselves are
+made-up words of nobody, and are not kept.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ AUDITS_MAX = 20  # the newest of a model that are shown
 
 
 class CanaryGroup(StrEnum):
-    """Why the rows of a planted account may not be trained on; ``permitted`` is the control, whose rows may."""
+    """Why the rows of a planted account may not be trained on; ``permitted`` is the control, whose
+    rows may.
+    """
 
     permitted = "permitted"
     incognito = "incognito"
@@ -40,7 +44,9 @@ class AuditResult(StrEnum):
 
 
 class AuditedGroup(msgspec.Struct, frozen=True, kw_only=True):
-    """The figures of a group: ``handed`` counts its rows that the run took, ``exposure`` is the mean in bits."""
+    """The figures of a group: ``handed`` counts its rows that the run took, ``exposure`` is the
+    mean in bits.
+    """
 
     group: CanaryGroup
     planted: int
@@ -50,8 +56,9 @@ class AuditedGroup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RecordedAudit(msgspec.Struct, frozen=True, kw_only=True):
-    """An audit on record. ``planted`` and ``exposed`` count the canaries that may not be learnt, and those of them whose group
-    has a p-value below ``bound``; ``licet`` is the version and ``recipe`` the code that was audited.
+    """An audit on record. ``planted`` and ``exposed`` count the canaries that may not be learnt,
+    and those of them whose group has a p-value below ``bound``; ``licet`` is the version and
+    ``recipe`` the code that was audited.
     """
 
     audited_at: datetime
@@ -72,17 +79,31 @@ class RecordedAudit(msgspec.Struct, frozen=True, kw_only=True):
 def add(tx: Transaction, audit: UUID, model: UUID, new: RecordedAudit) -> None:
     """Puts the result of an audit on record beside a model that is on record."""
     tx.execute(
-        """INSERT INTO canary_audits (audit_id, model_id, audited_at, audited_by, licet, recipe, verdict, planted, exposed,
+        """INSERT INTO canary_audits (audit_id, model_id, audited_at, audited_by, licet, recipe,
+                                      verdict, planted, exposed,
                                       bound, rows, steps, seed, broken)
            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
         [
-            audit, model, new.audited_at, new.audited_by, new.licet, new.recipe, new.verdict.value, new.planted,
-            new.exposed, new.bound, new.rows, new.steps, new.seed, new.broken,
+            audit,
+            model,
+            new.audited_at,
+            new.audited_by,
+            new.licet,
+            new.recipe,
+            new.verdict.value,
+            new.planted,
+            new.exposed,
+            new.bound,
+            new.rows,
+            new.steps,
+            new.seed,
+            new.broken,
         ],
-    )  # fmt: skip
+    )
     for one in new.groups:
         tx.execute(
-            """INSERT INTO canary_audit_groups (audit_id, canary_group, planted, handed, exposure, p)
+            """INSERT INTO canary_audit_groups (audit_id, canary_group, planted, handed, exposure,
+               p)
                VALUES (%s, %s, %s, %s, %s, %s)""",
             [audit, one.group.value, one.planted, one.handed, one.exposure, one.p],
         )
@@ -91,23 +112,37 @@ def add(tx: Transaction, audit: UUID, model: UUID, new: RecordedAudit) -> None:
 def of_model(tx: Transaction, model: UUID) -> list[RecordedAudit]:
     """The newest audits that are on record beside a model, the newest first."""
     found = tx.execute(
-        """SELECT audit_id, audited_at, audited_by, licet, recipe, verdict, planted, exposed, bound, rows, steps, seed, broken
-             FROM canary_audits WHERE model_id = %s ORDER BY audited_at DESC, audit_id DESC LIMIT %s""",
+        """SELECT audit_id, audited_at, audited_by, licet, recipe, verdict, planted, exposed, bound,
+             rows, steps, seed, broken
+             FROM canary_audits WHERE model_id = %s
+               ORDER BY audited_at DESC, audit_id DESC LIMIT %s""",
         [model, AUDITS_MAX],
     ).fetchall()
     groups = _groups(tx, [row[0] for row in found])
     return [
         RecordedAudit(
-            audited_at=at, audited_by=by, licet=licet, recipe=recipe, verdict=AuditResult(verdict), planted=planted,
-            exposed=exposed, bound=bound, rows=rows, steps=steps, seed=seed, broken=broken,
+            audited_at=at,
+            audited_by=by,
+            licet=licet,
+            recipe=recipe,
+            verdict=AuditResult(verdict),
+            planted=planted,
+            exposed=exposed,
+            bound=bound,
+            rows=rows,
+            steps=steps,
+            seed=seed,
+            broken=broken,
             groups=tuple(groups.get(audit, ())),
         )
         for audit, at, by, licet, recipe, verdict, planted, exposed, bound, rows, steps, seed, broken in found
-    ]  # fmt: skip
+    ]
 
 
 def newest(tx: Transaction) -> dict[UUID, tuple[datetime, AuditResult]]:
-    """When each model was audited last, and what came of it; a model without an audit is not in it."""
+    """When each model was audited last, and what came of it; a model without an audit is not in
+    it.
+    """
     rows = tx.execute(
         """SELECT DISTINCT ON (model_id) model_id, audited_at, verdict FROM canary_audits
             ORDER BY model_id, audited_at DESC, audit_id DESC"""
@@ -123,7 +158,9 @@ def _groups(tx: Transaction, audits: Sequence[UUID]) -> dict[UUID, list[AuditedG
         [list(audits)],
     )
     for audit, group, planted, handed, exposure, p in rows:
-        one = AuditedGroup(group=CanaryGroup(group), planted=planted, handed=handed, exposure=exposure, p=p)
+        one = AuditedGroup(
+            group=CanaryGroup(group), planted=planted, handed=handed, exposure=exposure, p=p
+        )
         result.setdefault(audit, []).append(one)
     for found in result.values():
         found.sort(key=lambda one: order.index(one.group))

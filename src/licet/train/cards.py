@@ -1,7 +1,8 @@
 """The files beside a model for people and for tools: its card, and its bill of materials.
 
-`README.md` is a model card with Hugging Face's front matter; `bom.cdx.json` is a CycloneDX 1.7 ML-BOM, whose data set
-is the release. Both are derived from signed facts, and contain no personal data: numbers, names of files and hashes.
+`README.md` is a model card with Hugging Face's front matter; `bom.cdx.json` is a CycloneDX 1.7
+ML-BOM, whose data set is the release. Both are derived from signed facts, and contain no personal
+data: numbers, names of files and hashes.
 """
 
 from __future__ import annotations
@@ -51,8 +52,8 @@ repeat what it learnt. Treat it as personal data, and train it anew when `licet 
 
 
 class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
-    """A model and its release, as shown in the card and the bill of materials. ``base`` is empty for a model trained
-    from scratch.
+    """A model and its release, as shown in the card and the bill of materials. ``base`` is empty
+    for a model trained from scratch.
     """
 
     run: RunStatement
@@ -68,24 +69,41 @@ def card(of: ModelDescription) -> bytes:
     """The model card."""
     run = of.run
     front: dict[str, Any] = {
-        "library_name": "transformers", "pipeline_tag": "text-generation", "license": "other",
-        "license_name": "consent-of-each-person", "datasets": [of.release.name], "tags": ["licet", "trl", "sft"],
-    }  # fmt: skip
+        "library_name": "transformers",
+        "pipeline_tag": "text-generation",
+        "license": "other",
+        "license_name": "consent-of-each-person",
+        "datasets": [of.release.name],
+        "tags": ["licet", "trl", "sft"],
+    }
     if of.base:
         front["base_model"] = of.base
     facts: dict[str, object] = {
-        "rows consumed": f"{of.consumed:,}", "base": of.base or "none: trained from nothing",
+        "rows consumed": f"{of.consumed:,}",
+        "base": of.base or "none: trained from nothing",
         "release, SHA-256 of its manifest": f"`{of.manifest_sha256}`",
-        "gate at the first step": f"number {run.first.number}, {run.first.rows:,} rows withdrawn, {written(run.first.issued)}",
-        "gate at the last step": f"number {run.last.number}, {run.last.rows:,} rows withdrawn, {written(run.last.issued)}",
+        "gate at the first step": (
+            f"number {run.first.number}, {run.first.rows:,} rows withdrawn, "
+            f"{written(run.first.issued)}"
+        ),
+        "gate at the last step": (
+            f"number {run.last.number}, {run.last.rows:,} rows withdrawn, "
+            f"{written(run.last.issued)}"
+        ),
         **{name.replace("_", " "): _number(value) for name, value in run.results.items()},
         **{f"setting `{name}`": value for name, value in run.parameters.items()},
-    }  # fmt: skip
+    }
     body = _CARD.format(
-        name=run.name, finished=written(run.finished), recipe=run.recipe, rows=of.consumed, release=of.release.name,
-        purpose=of.release.purpose, policy=of.release.policy.name, version=of.release.policy.version,
+        name=run.name,
+        finished=written(run.finished),
+        recipe=run.recipe,
+        rows=of.consumed,
+        release=of.release.name,
+        purpose=of.release.purpose,
+        policy=of.release.policy.name,
+        version=of.release.policy.version,
         facts="\n".join(f"| {name} | {value} |" for name, value in facts.items()),
-    )  # fmt: skip
+    )
     return f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n\n{body}".encode()
 
 
@@ -94,14 +112,17 @@ def _number(value: float) -> str:
 
 
 def bom(
-    of: ModelDescription, weights: Mapping[str, str], controller: str = "the operator of this installation"
+    of: ModelDescription,
+    weights: Mapping[str, str],
+    controller: str = "the operator of this installation",
 ) -> bytes:
     """The bill of materials; ``weights`` are the model's files of weights, name to SHA-256."""
     run = of.run
     measured = [
         {"type": name, "value": _number(value), "slice": "people who are not in training"}
-        for name, value in run.results.items() if name.startswith("held_out_")
-    ]  # fmt: skip
+        for name, value in run.results.items()
+        if name.startswith("held_out_")
+    ]
     card: dict[str, Any] = {
         "modelParameters": {
             "approach": {"type": "supervised"}, "task": of.task, "modelArchitecture": of.architecture,
@@ -113,60 +134,89 @@ def bom(
             "ethicalConsiderations": [
                 {
                     "name": "somebody withdraws after the run",
-                    "mitigationStrategy": "the rows are on record; the model is listed as affected, and trained anew",
+                    "mitigationStrategy": ("the rows are on record; the model is listed as affected, and trained "
+"anew"),
                 }
             ],
         },
     }  # fmt: skip
     model = {
-        "type": "machine-learning-model", "bom-ref": "model", "name": run.name, "version": run.model,
-        "hashes": [{"alg": "SHA-256", "content": digest} for _, digest in sorted(weights.items())], "modelCard": card,
-    }  # fmt: skip
+        "type": "machine-learning-model",
+        "bom-ref": "model",
+        "name": run.name,
+        "version": run.model,
+        "hashes": [{"alg": "SHA-256", "content": digest} for _, digest in sorted(weights.items())],
+        "modelCard": card,
+    }
     made = {
-        "bomFormat": "CycloneDX", "specVersion": "1.7", "serialNumber": f"urn:uuid:{UUID(hex=run.model)}", "version": 1,
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.7",
+        "serialNumber": f"urn:uuid:{UUID(hex=run.model)}",
+        "version": 1,
         "metadata": {
-            "timestamp": written(run.finished), "component": model,
+            "timestamp": written(run.finished),
+            "component": model,
             "tools": {"components": [_software("licet", run.software.get("licet", ""))]},
         },
         "components": [_data(of, controller), *_libraries(of)],
-        "dependencies": [{"ref": "model", "dependsOn": ["release", *(["base"] if of.base else [])]}],
-    }  # fmt: skip
+        "dependencies": [
+            {"ref": "model", "dependsOn": ["release", *(["base"] if of.base else [])]}
+        ],
+    }
     return msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n"
 
 
 def _data(of: ModelDescription, controller: str) -> dict[str, Any]:
     party = [{"organization": {"name": controller}}]
     return {
-        "type": "data", "bom-ref": "release", "name": of.release.name, "version": of.release.release,
+        "type": "data",
+        "bom-ref": "release",
+        "name": of.release.name,
+        "version": of.release.release,
         "hashes": [{"alg": "SHA-256", "content": of.manifest_sha256}],
         "data": [
             {
-                "type": "dataset", "name": of.release.name, "classification": "personal data, by consent of each person",
-                "contents": {"properties": [
-                    {"name": "licet:purpose", "value": of.release.purpose},
-                    {"name": "licet:policy", "value": f"{of.release.policy.name} {of.release.policy.version}"},
-                    {"name": "licet:policy_sha256", "value": of.release.policy.sha256},
-                    {"name": "licet:rows_consumed", "value": str(of.consumed)},
-                ]},
+                "type": "dataset",
+                "name": of.release.name,
+                "classification": "personal data, by consent of each person",
+                "contents": {
+                    "properties": [
+                        {"name": "licet:purpose", "value": of.release.purpose},
+                        {
+                            "name": "licet:policy",
+                            "value": f"{of.release.policy.name} {of.release.policy.version}",
+                        },
+                        {"name": "licet:policy_sha256", "value": of.release.policy.sha256},
+                        {"name": "licet:rows_consumed", "value": str(of.consumed)},
+                    ]
+                },
                 "sensitiveData": ["conversations of people, pseudonymised: they may tell anything"],
                 "governance": {"custodians": party, "stewards": party, "owners": party},
             }
         ],
-    }  # fmt: skip
+    }
 
 
 def _libraries(of: ModelDescription) -> Sequence[dict[str, Any]]:
-    made = [_software(name, version) for name, version in of.run.software.items() if name != "licet"]
+    made = [
+        _software(name, version) for name, version in of.run.software.items() if name != "licet"
+    ]
     base = next((source for source in of.run.sources if source.name == "base"), None)
     if base is not None:
         made.append(
             {
-                "type": "machine-learning-model", "bom-ref": "base", "name": of.base,
+                "type": "machine-learning-model",
+                "bom-ref": "base",
+                "name": of.base,
                 "hashes": [{"alg": "SHA-256", "content": base.sha256}],
             }
-        )  # fmt: skip
+        )
     return made
 
 
 def _software(name: str, version: str) -> dict[str, Any]:
-    return {"type": "library" if name != "licet" else "application", "name": name, "version": version}
+    return {
+        "type": "library" if name != "licet" else "application",
+        "name": name,
+        "version": version,
+    }

@@ -1,18 +1,19 @@
-"""The consumption record of a run: the rows that it trained on and the state of the training gate, written before each
-step.
+"""The consumption record of a run: the rows that it trained on and the state of the training gate,
+written before each step.
 
     licet-consumed-1 {"manifest_sha256":"..","release":".."}\n      then frames, each: length (4 bytes), CRC-32 (4), body
     body 0x01: length of a signed head (4), the head, a roaring bitmap: the rows withdrawn since the head before
     body 0x02: gate's number (4), first and last step (8, 8), a roaring bitmap: the rows that went into these steps
 
-Numbers are big-endian; bitmaps are in the portable format of RoaringFormatSpec, over the ordinals of the release. The
-file proves itself: each head is signed and contains the hash of the whole bitmap. With the public key anybody can
-rebuild the withdrawn rows, state by state, and compare them with the rows consumed under each state:
-`verifier.consumption_record` does.
+Numbers are big-endian; bitmaps are in the portable format of RoaringFormatSpec, over the ordinals
+of the release. The file proves itself: each head is signed and contains the hash of the whole
+bitmap. With the public key anybody can rebuild the withdrawn rows, state by state, and compare them
+with the rows consumed under each state: `verifier.consumption_record` does.
 
-Invariants: a frame is written before its step, so a killed run may have recorded a row too many but never one too few.
-A frame that a crash truncated ends the file, and is removed when the file is opened again. A power failure can lose
-what was written since the last `sync`; call it before each checkpoint. The file identifies no person.
+Invariants: a frame is written before its step, so a killed run may have recorded a row too many but
+never one too few. A frame that a crash truncated ends the file, and is removed when the file is
+opened again. A power failure can lose what was written since the last `sync`; call it before each
+checkpoint. The file identifies no person.
 """
 
 from __future__ import annotations
@@ -65,7 +66,9 @@ class GateProtocol(Protocol):
 
 
 class GateState(msgspec.Struct, frozen=True, kw_only=True):
-    """A state of the gate: its signed head as received, and the rows withdrawn since the previous state."""
+    """A state of the gate: its signed head as received, and the rows withdrawn since the previous
+    state.
+    """
 
     signed: bytes
     added: BitMap
@@ -107,7 +110,9 @@ class ConsumedLog:
                 self._withdrawn |= frame.added
 
     def used(self, step: int, ordinals: Sequence[int]) -> None:
-        """Records that ``ordinals`` go into ``step``; the gate's number is that under which they were checked."""
+        """Records that ``ordinals`` go into ``step``; the gate's number is that under which they
+        were checked.
+        """
         if self._gate.number != self._number or self._number < 0:
             self.gate_now()
         if ordinals:
@@ -165,7 +170,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def ordinals(self) -> BitMap:
         """All rows that were consumed."""
-        return BitMap.union(BitMap(), *(frame.ordinals for frame in self.frames if isinstance(frame, Steps)))
+        return BitMap.union(
+            BitMap(), *(frame.ordinals for frame in self.frames if isinstance(frame, Steps))
+        )
 
 
 def read(path: Path) -> Record:
@@ -173,7 +180,9 @@ def read(path: Path) -> Record:
     data = path.read_bytes()
     record, whole = parse(data)
     if whole != len(data):
-        raise BrokenError(f"`{path}` is truncated", "open it as the run did, which repairs it, and close it")
+        raise BrokenError(
+            f"`{path}` is truncated", "open it as the run did, which repairs it, and close it"
+        )
     return record
 
 
@@ -209,7 +218,10 @@ def _frame(body: bytes) -> GateState | Steps:
         if body[:1] == _GATE_BODY:
             (length,) = _HEAD.unpack_from(body, 1)
             start = 1 + _HEAD.size
-            return GateState(signed=body[start : start + length], added=BitMap.deserialize(body[start + length :]))
+            return GateState(
+                signed=body[start : start + length],
+                added=BitMap.deserialize(body[start + length :]),
+            )
         if body[:1] == _USED_BODY:
             number, first, last = _USED.unpack_from(body, 1)
             ordinals = BitMap.deserialize(body[1 + _USED.size :])
@@ -223,7 +235,8 @@ def _frame(body: bytes) -> GateState | Steps:
 
 
 def merge(parts: Sequence[Path], target: Path) -> Record:
-    """Merges the records of several processes of a run into one, or compacts a single one: one frame per gate number.
+    """Merges the records of several processes of a run into one, or compacts a single one: one
+    frame per gate number.
 
     Written completely or not at all. BrokenError if the parts are about different releases.
     """
@@ -258,7 +271,9 @@ def merge(parts: Sequence[Path], target: Path) -> Record:
             one.ordinals.run_optimize()
             data += framed(steps_body(number, one.first, one.last, one.ordinals))
     if steps:
-        raise BrokenError(f"rows were consumed under the gate's number `{min(steps)}`, whose state is missing")
+        raise BrokenError(
+            f"rows were consumed under the gate's number `{min(steps)}`, whose state is missing"
+        )
     if last is not None and last[1] != states[max(states)][1]:
         data += framed(state_body(last[1], last[2] - before))
     with replacing(target) as file:
@@ -268,11 +283,15 @@ def merge(parts: Sequence[Path], target: Path) -> Record:
 
 def _joined(one: Steps | None, other: Steps) -> Steps:
     if one is None:
-        return Steps(number=other.number, first=other.first, last=other.last, ordinals=BitMap(other.ordinals))
+        return Steps(
+            number=other.number, first=other.first, last=other.last, ordinals=BitMap(other.ordinals)
+        )
     return Steps(
-        number=one.number, first=min(one.first, other.first), last=max(one.last, other.last),
+        number=one.number,
+        first=min(one.first, other.first),
+        last=max(one.last, other.last),
         ordinals=one.ordinals | other.ordinals,
-    )  # fmt: skip
+    )
 
 
 def claimed(signed: bytes) -> BitmapHead:

@@ -1,4 +1,5 @@
-"""A row as a conversation that a model can be trained on: the two sides take turns, and tool use is whole or absent.
+"""A row as a conversation that a model can be trained on: the two sides take turns, and tool use is
+whole or absent.
 
 The rule, applied in this order to the messages of a row:
 
@@ -16,11 +17,12 @@ The rule, applied in this order to the messages of a row:
        there with words in it and an answer follows; a result without its call; an empty message of the person's.
     5. The row ends with its last answer.
 
-Invariants of what comes out: it begins with the person, behind the host's instructions where there are some; person and
-assistant alternate, and the steps of a tool, each a
-call with all of its results, stand between a person's message and the answer to it; the last message is an answer in
-words. No text is changed but by rule 3, and the only text that nobody wrote is `RESULT_LEFT_OUT`, always as a tool's message:
-trainers count the assistant's messages in the loss, never a tool's.
+Invariants of what comes out: it begins with the person, behind the host's instructions where there
+are some; person and assistant alternate, and the steps of a tool, each a
+call with all of its results, stand between a person's message and the answer to it; the last
+message is an answer in words. No text is changed but by rule 3, and the only text that nobody wrote
+is `RESULT_LEFT_OUT`, always as a tool's message: trainers count the assistant's messages in the
+loss, never a tool's.
 """
 
 from __future__ import annotations
@@ -49,8 +51,8 @@ class ConversationCut(StrEnum):
 
 
 class RowConversation(msgspec.Struct, frozen=True, kw_only=True):
-    """The ``messages`` that the rule leaves, none where no answer is left, the ``tools`` that the host offered, each a function
-    in the shape of OpenAI's, and where the row ended early, why.
+    """The ``messages`` that the rule leaves, none where no answer is left, the ``tools`` that the
+    host offered, each a function in the shape of OpenAI's, and where the row ended early, why.
     """
 
     messages: Sequence[MessageShape]
@@ -64,9 +66,11 @@ class RowConversation(msgspec.Struct, frozen=True, kw_only=True):
 def conversation(
     row: ConversationShape, ratings: Mapping[int, bool] | None = None, *, tools: bool = True
 ) -> RowConversation:
-    """The conversation in a ``row`` as `licet.load` yields it, which is not changed; ``ratings`` are thumbs by place.
+    """The conversation in a ``row`` as `licet.load` yields it, which is not changed; ``ratings``
+    are thumbs by place.
 
-    ``tools=False`` is for a trainer that has no place for tools: the row then ends before the first call.
+    ``tools=False`` is for a trainer that has no place for tools: the row then ends before the first
+    call.
     """
     told = instructed(row)
     row, ratings = told.row, told.moved(ratings or {})
@@ -78,13 +82,17 @@ def conversation(
         cut = ConversationCut.instructions
     while made and (made[-1]["role"] != "assistant" or made[-1].get("tool_calls")):
         made.pop()
-    return RowConversation(messages=[*told.first, *made] if made else [], tools=told.tools if tools else (), cut=cut)
+    return RowConversation(
+        messages=[*told.first, *made] if made else [], tools=told.tools if tools else (), cut=cut
+    )
 
 
 class InstructedRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row without what the host instructed its model with: that stands in ``first``, one message or none, and ``tools``.
+    """A row without what the host instructed its model with: that stands in ``first``, one message
+    or none, and ``tools``.
 
-    ``places`` are those of the messages of ``row`` in the row as it was. ``is_cut``: it ends where other instructions begin.
+    ``places`` are those of the messages of ``row`` in the row as it was. ``is_cut``: it ends where
+    other instructions begin.
     """
 
     row: ConversationShape
@@ -102,8 +110,9 @@ class InstructedRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def instructed(row: ConversationShape) -> InstructedRow:
-    """A ``row`` and the instructions that its answers were given under. A list of tools that cannot be read, as cleaning may
-    leave one, ends the row where it is told: nobody knows then what the answers were given under.
+    """A ``row`` and the instructions that its answers were given under. A list of tools that cannot
+    be read, as cleaning may leave one, ends the row where it is told: nobody knows then what the
+    answers were given under.
     """
     messages = row["messages"]
     if all(message["role"] != "system" for message in messages):
@@ -113,7 +122,9 @@ def instructed(row: ConversationShape) -> InstructedRow:
     end, has_answered = len(messages), False
     for place, message in enumerate(messages):
         if message["role"] == "system":
-            if (has_answered and message not in told) or offered_tools(message.get("tools") or "[]") is None:
+            if (has_answered and message not in told) or offered_tools(
+                message.get("tools") or "[]"
+            ) is None:
                 end = place
                 break
             told += [message] if message not in told else []
@@ -123,14 +134,17 @@ def instructed(row: ConversationShape) -> InstructedRow:
     words = BETWEEN.join(one["content"] for one in told if one["content"].strip())
     tools = [tool for one in told for tool in offered_tools(one.get("tools") or "[]") or ()]
     return InstructedRow(
-        row=_at_places(row, places), places=places, first=[{"role": "system", "content": words}] if words else [],
-        tools=tools, is_cut=end < len(messages),
-    )  # fmt: skip
+        row=_at_places(row, places),
+        places=places,
+        first=[{"role": "system", "content": words}] if words else [],
+        tools=tools,
+        is_cut=end < len(messages),
+    )
 
 
 def _at_places(row: ConversationShape, places: Sequence[int]) -> ConversationShape:
-    """The row with the messages at ``places`` alone. A gap before a message that goes is one before the next that stays;
-    results alone are missing there if they are at each of them.
+    """The row with the messages at ``places`` alone. A gap before a message that goes is one before
+    the next that stays; results alone are missing there if they are at each of them.
     """
     made: ConversationShape = {"messages": [row["messages"][place] for place in places]}
     filled = set(row.get("results_left_out", ()))
@@ -145,14 +159,21 @@ def _at_places(row: ConversationShape, places: Sequence[int]) -> ConversationSha
 
 
 def prompt(
-    row: ConversationShape, place: int, ratings: Mapping[int, bool] | None = None, *, tools: bool = True
+    row: ConversationShape,
+    place: int,
+    ratings: Mapping[int, bool] | None = None,
+    *,
+    tools: bool = True,
 ) -> list[MessageShape] | None:
-    """The messages before ``place`` as what an answer there follows; None where the rule ends them early, nobody is to be
-    answered, or the answer at ``place`` follows a gap that nothing fills. The row is one without instructions (`instructed`).
+    """The messages before ``place`` as what an answer there follows; None where the rule ends them
+    early, nobody is to be answered, or the answer at ``place`` follows a gap that nothing fills.
+    The row is one without instructions (`instructed`).
     """
     if place in _unfilled(row) or _first_unanswerable(row) < place:
         return None
-    made, cut = _taking_turns(_restored(row, place, ratings or {}, tools=tools), tools=tools, answered=False)
+    made, cut = _taking_turns(
+        _restored(row, place, ratings or {}, tools=tools), tools=tools, answered=False
+    )
     return made if cut is None and made and made[-1]["role"] != "assistant" else None
 
 
@@ -174,9 +195,11 @@ def _first_unanswerable(row: ConversationShape) -> int:
     return len(messages)
 
 
-def _restored(row: ConversationShape, end: int, ratings: Mapping[int, bool], *, tools: bool) -> list[MessageShape]:
-    """The first ``end`` messages without the answers that were asked for again, a marker in place of each result that was
-    left out, and calls that follow one another in one message.
+def _restored(
+    row: ConversationShape, end: int, ratings: Mapping[int, bool], *, tools: bool
+) -> list[MessageShape]:
+    """The first ``end`` messages without the answers that were asked for again, a marker in place
+    of each result that was left out, and calls that follow one another in one message.
     """
     messages, filled = row["messages"][:end], set(row.get("results_left_out", ()))
     superseded = _superseded(messages, ratings)
@@ -197,7 +220,12 @@ def _restored(row: ConversationShape, end: int, ratings: Mapping[int, bool], *, 
 
 def _markers(message: MessageShape) -> list[MessageShape]:
     return [
-        {"role": "tool", "content": RESULT_LEFT_OUT, "tool_call_id": call["id"], "name": call["function"]["name"]}
+        {
+            "role": "tool",
+            "content": RESULT_LEFT_OUT,
+            "tool_call_id": call["id"],
+            "name": call["function"]["name"],
+        }
         for call in message.get("tool_calls", ())
     ]
 
@@ -216,8 +244,8 @@ def _with_calls(earlier: MessageShape, later: MessageShape) -> MessageShape:
 
 
 def alternatives(messages: Sequence[MessageShape], gaps: Collection[int] = ()) -> Iterator[range]:
-    """The places of answers to the same words: two or more of the assistant's in a row, none with a call of a tool, and
-    nothing left out before any of them since those words.
+    """The places of answers to the same words: two or more of the assistant's in a row, none with a
+    call of a tool, and nothing left out before any of them since those words.
     """
     first = None
     for place in range(len(messages) + 1):
@@ -233,7 +261,11 @@ def alternatives(messages: Sequence[MessageShape], gaps: Collection[int] = ()) -
 
 def answers(message: MessageShape) -> bool:
     """Whether it is an answer in words, and no step of a tool."""
-    return message["role"] == "assistant" and not message.get("tool_calls") and bool(message["content"].strip())
+    return (
+        message["role"] == "assistant"
+        and not message.get("tool_calls")
+        and bool(message["content"].strip())
+    )
 
 
 def stayed(places: range, ratings: Mapping[int, bool]) -> int:
@@ -248,7 +280,12 @@ def standing(messages: Sequence[MessageShape], ratings: Mapping[int, bool]) -> l
 
 
 def _superseded(messages: Sequence[MessageShape], ratings: Mapping[int, bool]) -> set[int]:
-    return {place for places in alternatives(messages) for place in places if place != stayed(places, ratings)}
+    return {
+        place
+        for places in alternatives(messages)
+        for place in places
+        if place != stayed(places, ratings)
+    }
 
 
 def arguments(text: str) -> dict[str, Any] | None:
@@ -260,13 +297,21 @@ def arguments(text: str) -> dict[str, Any] | None:
 
 
 def with_objects(messages: Sequence[MessageShape]) -> list[dict[str, Any]]:
-    """The messages of a conversation with the arguments of calls as objects, which chat templates write out."""
+    """The messages of a conversation with the arguments of calls as objects, which chat templates
+    write out.
+    """
     made: list[dict[str, Any]] = []
     for message in messages:
         shown: dict[str, Any] = dict(message)
         if calls := message.get("tool_calls"):
             shown["tool_calls"] = [
-                {**call, "function": {**call["function"], "arguments": arguments(call["function"]["arguments"])}}
+                {
+                    **call,
+                    "function": {
+                        **call["function"],
+                        "arguments": arguments(call["function"]["arguments"]),
+                    },
+                }
                 for call in calls
             ]
         made.append(shown)
@@ -287,7 +332,11 @@ def _taking_turns(
             if not made:
                 place += 1
                 continue
-            end = _whole(messages, place, answered=answered) if tools and made[-1]["role"] != "assistant" else None
+            end = (
+                _whole(messages, place, answered=answered)
+                if tools and made[-1]["role"] != "assistant"
+                else None
+            )
             if end is None:
                 return made, ConversationCut.tools
             made += messages[place:end]
@@ -304,23 +353,36 @@ def _taking_turns(
 
 def _add(made: list[MessageShape], message: MessageShape) -> None:
     if made and made[-1]["role"] == message["role"]:
-        made[-1] = {"role": message["role"], "content": made[-1]["content"] + BETWEEN + message["content"]}
+        made[-1] = {
+            "role": message["role"],
+            "content": made[-1]["content"] + BETWEEN + message["content"],
+        }
     else:
         made.append({"role": message["role"], "content": message["content"]})
 
 
 def _whole(messages: Sequence[MessageShape], place: int, *, answered: bool) -> int | None:
-    """The end of the steps of tools that begin at ``place``; None where one of them is not whole, or nothing follows.
+    """The end of the steps of tools that begin at ``place``; None where one of them is not whole,
+    or nothing follows.
 
-    Without ``answered`` the steps may be the end of what is given, as what comes next is the answer.
+    Without ``answered`` the steps may be the end of what is given, as what comes next is the
+    answer.
     """
     while place < len(messages) and (calls := messages[place].get("tool_calls")):
         if any(arguments(call["function"]["arguments"]) is None for call in calls):
             return None
         results = messages[place + 1 : place + 1 + len(calls)]
         asked = [call["id"] for call in calls]
-        told = [one.get("tool_call_id") for one in results if one["role"] == "tool" and one["content"].strip()]
-        if "" in asked or len(set(asked)) < len(asked) or sorted(asked) != sorted(one or "" for one in told):
+        told = [
+            one.get("tool_call_id")
+            for one in results
+            if one["role"] == "tool" and one["content"].strip()
+        ]
+        if (
+            "" in asked
+            or len(set(asked)) < len(asked)
+            or sorted(asked) != sorted(one or "" for one in told)
+        ):
             return None
         place += 1 + len(calls)
     if place == len(messages):

@@ -1,13 +1,15 @@
-"""Data sets for data loaders: the rows of a release by position, in any order and any process, behind the training
-gate.
+"""Data sets for data loaders: the rows of a release by position, in any order and any process,
+behind the training gate.
 
-Positions are stable: they do not change when rows are withdrawn, purged or expire. Ranks therefore stay in step, and a
-run that resumes by count neither repeats nor skips a row. A row that may not be used is replaced by another one, by a
-fixed rule (`gate.instead_of`), and comes with the ordinal of the row that is really used. A row that was read ahead may
-be withdrawn before its step: `batch_mask` checks it again.
+Positions are stable: they do not change when rows are withdrawn, purged or expire. Ranks therefore
+stay in step, and a run that resumes by count neither repeats nor skips a row. A row that may not be
+used is replaced by another one, by a fixed rule (`gate.instead_of`), and comes with the ordinal of
+the row that is really used. A row that was read ahead may be withdrawn before its step:
+`batch_mask` checks it again.
 
-`RowDataset` reads a sealed release. `GatedDataset` and `GatedStream` wrap your own data set whose rows have the column
-`ordinal`: a map-style one (Hugging Face's `Dataset`, any of PyTorch's) or an iterable one.
+`RowDataset` reads a sealed release. `GatedDataset` and `GatedStream` wrap your own data set whose
+rows have the column `ordinal`: a map-style one (Hugging Face's `Dataset`, any of PyTorch's) or an
+iterable one.
 """
 
 from __future__ import annotations
@@ -46,16 +48,24 @@ class MapStyle(Protocol):
 
 
 class RowDataset(Sequence[LoadedRow]):
-    """The rows of the release in ``folder`` by position, as a PyTorch data set. It can be pickled into workers.
+    """The rows of the release in ``folder`` by position, as a PyTorch data set. It can be pickled
+    into workers.
 
-    ``leases`` provides the row keys, and must work in any process that it is pickled into. ``split``: only its
-    positions. ``chosen``: only those of the rows with these ordinals. ``at`` is the clock.
+    ``leases`` provides the row keys, and must work in any process that it is pickled into.
+    ``split``: only its positions. ``chosen``: only those of the rows with these ordinals. ``at`` is
+    the clock.
     """
 
     def __init__(
-        self, folder: Path, gate: TrainingGate, leases: Leases, *, at: Callable[[], datetime], split: str = "",
+        self,
+        folder: Path,
+        gate: TrainingGate,
+        leases: Leases,
+        *,
+        at: Callable[[], datetime],
+        split: str = "",
         chosen: AbstractBitMap | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.gate = gate
         self._opening = Opening(folder, gate, leases, at)
         self.manifest = self._opening.manifest
@@ -76,19 +86,34 @@ class RowDataset(Sequence[LoadedRow]):
         """The rows at ``positions``, as a PyTorch loader requests a batch."""
         places = _checked(positions, len(self))
         withdrawn = self.gate.glance()
-        found = self._opening.read({o for place in places if (o := self.ordinals[place]) not in withdrawn})
-        return [found.get(self.ordinals[place]) or self._instead(place, withdrawn) for place in places]
+        found = self._opening.read(
+            {o for place in places if (o := self.ordinals[place]) not in withdrawn}
+        )
+        return [
+            found.get(self.ordinals[place]) or self._instead(place, withdrawn) for place in places
+        ]
 
     def narrow(self, chosen: AbstractBitMap) -> None:
-        """From now on only the positions of the rows with these ordinals; BrokenError for one that is not promised."""
+        """From now on only the positions of the rows with these ordinals; BrokenError for one that
+        is not promised.
+        """
         self.ordinals = array("L", (ordinal for ordinal in self.ordinals if ordinal in chosen))
         if len(self.ordinals) != len(chosen):
-            raise BrokenError(f"release `{self.manifest.name}` does not promise all of the `{len(chosen)}` rows chosen")
+            raise BrokenError(
+                f"release `{self.manifest.name}` does not promise all of the "
+                f"`{len(chosen)}` rows chosen"
+            )
 
     def readable(self, places: Sequence[int]) -> list[LoadedRow]:
-        """Those of the rows at ``places`` that may be used now, in order; nothing stands in for another."""
+        """Those of the rows at ``places`` that may be used now, in order; nothing stands in for
+        another.
+        """
         withdrawn = self.gate.glance()
-        asked = [o for place in _checked(places, len(self)) if (o := self.ordinals[place]) not in withdrawn]
+        asked = [
+            o
+            for place in _checked(places, len(self))
+            if (o := self.ordinals[place]) not in withdrawn
+        ]
         found = self._opening.read(asked)
         return [found[ordinal] for ordinal in asked if ordinal in found]
 
@@ -101,24 +126,28 @@ class RowDataset(Sequence[LoadedRow]):
         return f"Rows({self.manifest.release}, {len(self)} positions)"
 
     def _instead(self, position: int, withdrawn: FrozenBitMap) -> LoadedRow:
-        places = instead_of(position, len(self), lambda place: self.ordinals[place] not in withdrawn)
+        places = instead_of(
+            position, len(self), lambda place: self.ordinals[place] not in withdrawn
+        )
         for ordinal in map(self.ordinals.__getitem__, islice(places, REPLACEMENTS_MAX)):
             if found := self._opening.read([ordinal]):
                 return found[ordinal]
         raise DeniedError(f"no row of release `{self.manifest.name}` may still be used")
 
     def shuffled(self, seed: int, epoch: int = 0) -> list[int]:
-        """Every position once, in an order that depends only on ``seed`` and ``epoch``, whatever is withdrawn: a
-        sampler.
+        """Every position once, in an order that depends only on ``seed`` and ``epoch``, whatever is
+        withdrawn: a sampler.
 
-        Blocks are drawn, then positions within a few of them at a time, so that each row group is opened about once.
+        Blocks are drawn, then positions within a few of them at a time, so that each row group is
+        opened about once.
         """
         order = shuffled(len(self), f"{self.manifest.release} {seed} {epoch}")
         return [self._dealt[place] for place in order] if self._dealt else order
 
     def deal(self, seed: int) -> None:
-        """Mixes the positions, alike in every process that knows ``seed``: a person's rows are neighbours in a release, and
-        whoever reads its positions in order would get whole batches of one person. Row groups are still read together.
+        """Mixes the positions, alike in every process that knows ``seed``: a person's rows are
+        neighbours in a release, and whoever reads its positions in order would get whole batches of
+        one person. Row groups are still read together.
         """
         order = shuffled(len(self), f"{self.manifest.release} dealt {seed}")
         self.ordinals = array("L", [self.ordinals[place] for place in order])
@@ -133,11 +162,13 @@ class RowDataset(Sequence[LoadedRow]):
 
 
 class GatedDataset:
-    """A map-style data set behind the gate. ``ordinals`` has that of each position; without it, the column `ordinal` is
-    used.
+    """A map-style data set behind the gate. ``ordinals`` has that of each position; without it, the
+    column `ordinal` is used.
     """
 
-    def __init__(self, rows: MapStyle, gate: TrainingGate, ordinals: Iterable[int] | None = None) -> None:
+    def __init__(
+        self, rows: MapStyle, gate: TrainingGate, ordinals: Iterable[int] | None = None
+    ) -> None:
         self.rows, self.gate = rows, gate
         self.ordinals = array("L", _column(rows) if ordinals is None else ordinals)
         if len(self.ordinals) != len(rows):
@@ -159,7 +190,9 @@ class GatedDataset:
         return self._read(places)
 
     def __iter__(self) -> Iterator[Any]:
-        """All of them, in order, in the data set's own iteration, reading at most a few rows ahead."""
+        """All of them, in order, in the data set's own iteration, reading at most a few rows
+        ahead.
+        """
         rows, count = iter(self.rows), len(self)
         for first in range(0, count, BLOCK_POSITIONS):
             last = min(first + BLOCK_POSITIONS, count)
@@ -171,7 +204,9 @@ class GatedDataset:
                 if (now := self.gate.glance()) is not withdrawn:
                     withdrawn, gone = now, self._gone(first, last, now)
                 at = start
-                for place in gone[bisect_left(gone, start) : bisect_left(gone, end)] if gone else ():
+                for place in (
+                    gone[bisect_left(gone, start) : bisect_left(gone, end)] if gone else ()
+                ):
                     yield from islice(rows, place - at)
                     next(rows, None)
                     yield self._instead(place, standing, withdrawn)
@@ -186,18 +221,28 @@ class GatedDataset:
         return [first + n for n, ordinal in enumerate(here) if ordinal in withdrawn]
 
     def _standing(self, gone: Sequence[int], withdrawn: FrozenBitMap) -> dict[int, tuple[int, Any]]:
-        """The replacements for the rows of a block, by their place: read together, because reading them one by one
-        costs as much as all the others.
+        """The replacements for the rows of a block, by their place: read together, because reading
+        them one by one costs as much as all the others.
         """
         places = [self._place(place, withdrawn) for place in gone]
-        return dict(zip(gone, zip(places, self._read(places), strict=True), strict=True)) if places else {}
+        return (
+            dict(zip(gone, zip(places, self._read(places), strict=True), strict=True))
+            if places
+            else {}
+        )
 
-    def _instead(self, position: int, standing: dict[int, tuple[int, Any]], withdrawn: FrozenBitMap) -> Any:  # noqa: ANN401 a batch has no one type
-        """The replacement that was read, if it may still be used: because no row returns, it is then still the first
-        usable one.
+    def _instead(
+        self, position: int, standing: dict[int, tuple[int, Any]], withdrawn: FrozenBitMap
+    ) -> Any:  # noqa: ANN401 a batch has no one type
+        """The replacement that was read, if it may still be used: because no row returns, it is
+        then still the first usable one.
         """
         place, row = standing.get(position, (position, None))
-        return self.rows[self._place(position, withdrawn)] if self.ordinals[place] in withdrawn else row
+        return (
+            self.rows[self._place(position, withdrawn)]
+            if self.ordinals[place] in withdrawn
+            else row
+        )
 
     def _read(self, places: Sequence[int]) -> Any:  # noqa: ANN401 as the data set's own
         batch = getattr(self.rows, "__getitems__", None)
@@ -207,7 +252,9 @@ class GatedDataset:
         """``position``, or that of its replacement."""
         if self.ordinals[position] not in withdrawn:
             return position
-        places = instead_of(position, len(self), lambda place: self.ordinals[place] not in withdrawn)
+        places = instead_of(
+            position, len(self), lambda place: self.ordinals[place] not in withdrawn
+        )
         if (found := next(places, None)) is None:
             raise _nothing_left()
         return found
@@ -216,8 +263,9 @@ class GatedDataset:
 class GatedStream:
     """An iterable data set behind the gate: as many rows come out as go in.
 
-    A withdrawn row is replaced by one of the `AHEAD_ROWS` around it, drawn by a hash of its ordinal; if all of those
-    are withdrawn, by the last one that was not, or else by the first that is not. Resume it by count.
+    A withdrawn row is replaced by one of the `AHEAD_ROWS` around it, drawn by a hash of its
+    ordinal; if all of those are withdrawn, by the last one that was not, or else by the first that
+    is not. Resume it by count.
     """
 
     def __init__(self, rows: Iterable[Row], gate: TrainingGate, ordinal: str = ORDINAL) -> None:
@@ -229,7 +277,9 @@ class GatedStream:
             withdrawn = self.gate.glance()
             ordinals = [row[name] for row in some]
             if gone := [place for place, ordinal in enumerate(ordinals) if ordinal in withdrawn]:
-                living = [row for row in some if row[name] not in withdrawn] or ([] if spare is None else [spare])
+                living = [row for row in some if row[name] not in withdrawn] or (
+                    [] if spare is None else [spare]
+                )
                 if not living:
                     owed += len(some)
                     continue
@@ -252,7 +302,9 @@ def shuffled(count: int, seed: str) -> list[int]:
     order: list[int] = []
     for start in range(0, len(blocks), SHUFFLED_BLOCKS):
         firsts = blocks[start : start + SHUFFLED_BLOCKS]
-        some = [place for first in firsts for place in range(first, min(first + BLOCK_POSITIONS, count))]
+        some = [
+            place for first in firsts for place in range(first, min(first + BLOCK_POSITIONS, count))
+        ]
         draw.shuffle(some)
         order += some
     return order
@@ -272,7 +324,9 @@ def _checked(positions: Sequence[int], count: int) -> Sequence[int]:
 
 
 def _column(rows: MapStyle) -> Iterable[int]:
-    """The ordinals of a Hugging Face data set, without reading anything else of it; of any other data set, row by row."""
+    """The ordinals of a Hugging Face data set, without reading anything else of it; of any other
+    data set, row by row.
+    """
     columns = getattr(rows, "select_columns", None)
     if columns is None:
         return [rows[place][ORDINAL] for place in range(len(rows))]

@@ -1,7 +1,7 @@
 """The configuration files beside an export, and its README.
 
-A script or a file per kind of line, ready to run with the libraries installed; the user fills in the base model. The
-scripts write no cache of the rows.
+A script or a file per kind of line, ready to run with the libraries installed; the user fills in
+the base model. The scripts write no cache of the rows.
 """
 
 from __future__ import annotations
@@ -115,7 +115,9 @@ READ_WITH = {
 
 
 def ready(to: Format, lines: Mapping[ExportKind, int]) -> tuple[dict[str, bytes], str]:
-    """The files with which ``to`` reads what was written, for kinds that have a line; and what its user does then."""
+    """The files with which ``to`` reads what was written, for kinds that have a line; and what its
+    user does then.
+    """
     found = [kind for kind in ExportKind if lines.get(kind)]
     if to in READ_WITH:
         return {}, READ_WITH[to].format(file=f"{found[0] if found else ExportKind.sft}.{to}")
@@ -128,21 +130,36 @@ def ready(to: Format, lines: Mapping[ExportKind, int]) -> tuple[dict[str, bytes]
             made = {f"train_{kind}.py": _unsloth(kind).encode() for kind in found}
             return made, "Run `python train_sft.py BASE_MODEL OUT INSTRUCTION_PART RESPONSE_PART`"
         case Format.axolotl:
-            return {f"{kind}.yaml": _axolotl(kind) for kind in found}, _run("axolotl train sft.yaml")
+            return {f"{kind}.yaml": _axolotl(kind) for kind in found}, _run(
+                "axolotl train sft.yaml"
+            )
         case Format.openai:
             jobs = {f"job_{kind}.json": _job(kind) for kind in found}
             return jobs, "Run a job with `job_sft.json`, after its file was uploaded"
         case Format.llama_factory:
             made = {f"{kind}.yaml": _llama_factory(kind) for kind in found}
-            return {"dataset_info.json": _dataset_table(found), **made}, _run("llamafactory-cli train sft.yaml")
+            return {"dataset_info.json": _dataset_table(found), **made}, _run(
+                "llamafactory-cli train sft.yaml"
+            )
         case Format.torchtune:
             made = {f"{kind}.yaml": _torchtune(kind) for kind in found}
-            return made, "Put the `dataset` of `sft.yaml` into the configuration of a recipe, and run `tune run RECIPE`"
+            return (
+                made,
+                (
+                    "Put the `dataset` of `sft.yaml` into the configuration of a recipe, and "
+                    "run `tune run RECIPE`"
+                ),
+            )
         case Format.verl:
-            return {"train_sft.sh": _VERL.encode()} if found else {}, _run("sh train_sft.sh BASE_MODEL OUT")
+            return {"train_sft.sh": _VERL.encode()} if found else {}, _run(
+                "sh train_sft.sh BASE_MODEL OUT"
+            )
         case Format.nemo:
             made = {f"{kind}.yaml": _nemo(kind) for kind in found}
-            return made, "In a checkout of NeMo RL, run `uv run examples/run_sft.py --config HERE/sft.yaml`"
+            return (
+                made,
+                "In a checkout of NeMo RL, run `uv run examples/run_sft.py --config HERE/sft.yaml`",
+            )
         case _:
             raise UsageError(f"no configuration is known for `{to}`")
 
@@ -154,7 +171,9 @@ def _run(command: str) -> str:
 def _script(kind: ExportKind) -> str:
     trainer = kind.value.upper()
     more = ", assistant_only_loss=True" if kind is ExportKind.sft else ""
-    return _SCRIPT.format(trainer=trainer, file=f"{kind}.jsonl", script=f"train_{kind}.py", more=more)
+    return _SCRIPT.format(
+        trainer=trainer, file=f"{kind}.jsonl", script=f"train_{kind}.py", more=more
+    )
 
 
 def _unsloth(kind: ExportKind) -> str:
@@ -163,44 +182,77 @@ def _unsloth(kind: ExportKind) -> str:
     if kind is ExportKind.sft:
         arguments = "base, out, instruction_part, response_part"
         usage = (
-            " INSTRUCTION_PART RESPONSE_PART\n\nThe parts are how the model's template begins a message of each side"
+            " INSTRUCTION_PART RESPONSE_PART\n\nThe parts are how the model's template begins "
+            "a "
+            "message of each side"
         )
         data = "template = tokenizer.apply_chat_template\n"
         data += 'texts = [template(row["messages"], tools=row.get("tools"), tokenize=False) for row in rows]\n'
         data += 'data = datasets.Dataset.from_dict({"text": texts})'
         more = ', dataset_text_field="text"'
-        answers = "from unsloth.chat_templates import train_on_responses_only  # the loss counts answers alone\n\n"
-        answers += "parts = [part.encode().decode('unicode_escape') for part in (instruction_part, response_part)]\n"
-        answers += "trainer = train_on_responses_only(trainer, instruction_part=parts[0], response_part=parts[1])\n"
+        answers = (
+            "from unsloth.chat_templates import train_on_responses_only  # the loss counts "
+            "answers alone\n\n"
+        )
+        answers += (
+            "parts = [part.encode().decode('unicode_escape') for part in "
+            "(instruction_part, "
+            "response_part)]\n"
+        )
+        answers += (
+            "trainer = train_on_responses_only(trainer, instruction_part=parts[0], "
+            "response_part=parts[1])\n"
+        )
     return _UNSLOTH.format(
-        trainer=kind.value.upper(), file=f"{kind}.jsonl", script=f"train_{kind}.py", usage=usage, arguments=arguments,
-        data=data, more=more, answers=answers,
-    )  # fmt: skip
+        trainer=kind.value.upper(),
+        file=f"{kind}.jsonl",
+        script=f"train_{kind}.py",
+        usage=usage,
+        arguments=arguments,
+        data=data,
+        more=more,
+        answers=answers,
+    )
 
 
 def _axolotl(kind: ExportKind) -> bytes:
     data: dict[str, object] = {"path": f"{kind}.jsonl", "ds_type": "json", "split": "train"}
-    made: dict[str, object] = {"base_model": "BASE_MODEL", "output_dir": "./out", "dataset_prepared_path": "./prepared"}
+    made: dict[str, object] = {
+        "base_model": "BASE_MODEL",
+        "output_dir": "./out",
+        "dataset_prepared_path": "./prepared",
+    }
     mappings = {"role": "role", "content": "content"}
     match kind:
         case ExportKind.sft:
             data |= {
-                "type": "chat_template", "field_messages": "messages", "roles_to_train": ["assistant"],
+                "type": "chat_template",
+                "field_messages": "messages",
+                "roles_to_train": ["assistant"],
                 "message_property_mappings": mappings,
-            }  # fmt: skip
+            }
         case ExportKind.dpo:
             made["rl"] = "dpo"
             data |= {
-                "type": "chat_template.default", "field_messages": "messages", "field_chosen": "chosen",
-                "field_rejected": "rejected", "message_property_mappings": mappings,
-            }  # fmt: skip
+                "type": "chat_template.default",
+                "field_messages": "messages",
+                "field_chosen": "chosen",
+                "field_rejected": "rejected",
+                "message_property_mappings": mappings,
+            }
         case ExportKind.kto:
             made |= {"rl": "kto", "remove_unused_columns": False, "chat_template": "chatml"}
             data["type"] = "chatml.ultra"
     made |= {
-        "datasets": [data], "sequence_len": 2048, "micro_batch_size": 1, "gradient_accumulation_steps": 8,
-        "num_epochs": 1, "learning_rate": 2e-5, "optimizer": "adamw_torch", "lr_scheduler": "cosine",
-    }  # fmt: skip
+        "datasets": [data],
+        "sequence_len": 2048,
+        "micro_batch_size": 1,
+        "gradient_accumulation_steps": 8,
+        "num_epochs": 1,
+        "learning_rate": 2e-5,
+        "optimizer": "adamw_torch",
+        "lr_scheduler": "cosine",
+    }
     return _yaml(made)
 
 
@@ -230,20 +282,35 @@ def _dataset_table(kinds: Sequence[ExportKind]) -> bytes:
 
 
 def _llama_factory(kind: ExportKind) -> bytes:
-    return _yaml({
-        "model_name_or_path": "BASE_MODEL", "stage": kind.value, "do_train": True, "finetuning_type": "lora",
-        "dataset_dir": ".", "dataset": f"licet_{kind}", "cutoff_len": 2048, "overwrite_cache": True,
-        "output_dir": "./out", "per_device_train_batch_size": 1, "gradient_accumulation_steps": 8,
-        "num_train_epochs": 1.0, "learning_rate": 2e-5, "lr_scheduler_type": "cosine",
-    })  # fmt: skip
+    return _yaml(
+        {
+            "model_name_or_path": "BASE_MODEL",
+            "stage": kind.value,
+            "do_train": True,
+            "finetuning_type": "lora",
+            "dataset_dir": ".",
+            "dataset": f"licet_{kind}",
+            "cutoff_len": 2048,
+            "overwrite_cache": True,
+            "output_dir": "./out",
+            "per_device_train_batch_size": 1,
+            "gradient_accumulation_steps": 8,
+            "num_train_epochs": 1.0,
+            "learning_rate": 2e-5,
+            "lr_scheduler_type": "cosine",
+        }
+    )
 
 
 def _torchtune(kind: ExportKind) -> bytes:
     component = "chat_dataset" if kind is ExportKind.sft else "preference_dataset"
     data: dict[str, object] = {
-        "_component_": f"torchtune.datasets.{component}", "source": "json", "data_files": f"{kind}.jsonl", "split": "train",
+        "_component_": f"torchtune.datasets.{component}",
+        "source": "json",
+        "data_files": f"{kind}.jsonl",
+        "split": "train",
         "train_on_input": False,
-    }  # fmt: skip
+    }
     if kind is ExportKind.sft:
         data |= {"conversation_column": "messages", "conversation_style": "openai"}
     return _yaml({"dataset": data})
@@ -252,13 +319,20 @@ def _torchtune(kind: ExportKind) -> bytes:
 def _nemo(kind: ExportKind) -> bytes:
     data: dict[str, object] = {"data_path": f"{kind}.jsonl"}
     if kind is ExportKind.sft:
-        data |= {"dataset_name": "openai_format", "chat_key": "messages", "use_preserving_dataset": True}
+        data |= {
+            "dataset_name": "openai_format",
+            "chat_key": "messages",
+            "use_preserving_dataset": True,
+        }
     else:
         data["dataset_name"] = "PreferenceDataset"
-    return _yaml({
-        "defaults": f"NEMO_RL/examples/configs/{kind}.yaml", "policy": {"model_name": "BASE_MODEL"},
-        "data": {"train": data, "validation": None},
-    })  # fmt: skip
+    return _yaml(
+        {
+            "defaults": f"NEMO_RL/examples/configs/{kind}.yaml",
+            "policy": {"model_name": "BASE_MODEL"},
+            "data": {"train": data, "validation": None},
+        }
+    )
 
 
 def _yaml(made: Mapping[str, object]) -> bytes:

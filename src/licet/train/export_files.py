@@ -1,11 +1,13 @@
-"""Exports: rows in clear for a recipient whom the policy names, registered as their copy, and recalled from them.
+"""Exports: rows in clear for a recipient whom the policy names, registered as their copy, and
+recalled from them.
 
-Data is not sold: a recipient that is not among the `recipients` of the policy in force is refused. An export is
-registered before a line of it is written, so that a kill leaves a copy too many on record and never one too few. It is
-registered with the segments that its rows were made of, so that the certificate of each erasure lists it; and as a
-handout of its release (the record that a release was given to a recipient), so that every later erasure is recalled
-from the recipient (`erasure.certificates`), as is every row that may no longer be used (`train.recipients`). Its folder
-appears when it is complete.
+Data is not sold: a recipient that is not among the `recipients` of the policy in force is refused.
+An export is registered before a line of it is written, so that a kill leaves a copy too many on
+record and never one too few. It is registered with the segments that its rows were made of, so that
+the certificate of each erasure lists it; and as a handout of its release (the record that a release
+was given to a recipient), so that every later erasure is recalled from the recipient
+(`erasure.certificates`), as is every row that may no longer be used (`train.recipients`). Its
+folder appears when it is complete.
 """
 
 from __future__ import annotations
@@ -47,9 +49,9 @@ README_FILE = "README.md"
 
 
 class Export(msgspec.Struct, frozen=True, kw_only=True):
-    """An export as it is registered. ``withdrawn`` counts rows of it that may no longer be used, ``rows_recalled``
-    those that were recalled for that reason; the recipient must answer by ``rows_due_at``, None if they have.
-    ``recalled_at`` is that of a recall of the whole export.
+    """An export as it is registered. ``withdrawn`` counts rows of it that may no longer be used,
+    ``rows_recalled`` those that were recalled for that reason; the recipient must answer by
+    ``rows_due_at``, None if they have. ``recalled_at`` is that of a recall of the whole export.
     """
 
     export: str
@@ -68,7 +70,9 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExportResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What was written, or, without a folder, would be: lines by kind and by split, and what was left out, by reason."""
+    """What was written, or, without a folder, would be: lines by kind and by split, and what was
+    left out, by reason.
+    """
 
     export: str | None
     folder: Path | None
@@ -84,15 +88,22 @@ Written = tuple[ExportKind, str]
 
 
 def export(
-    here: Installation, name: str, to: Format, *, recipient: str, out: Path, splits: Sequence[str] = (),
+    here: Installation,
+    name: str,
+    to: Format,
+    *,
+    recipient: str,
+    out: Path,
+    splits: Sequence[str] = (),
     dry_run: bool = False,
-) -> ExportResult:  # fmt: skip
-    """Writes the rows of a release that may be used now into the new folder ``out``; ``dry_run`` writes and registers
-    nothing.
+) -> ExportResult:
+    """Writes the rows of a release that may be used now into the new folder ``out``; ``dry_run``
+    writes and registers nothing.
 
-    ``splits`` are those that are written, a file each. The default is `train` alone: a recipient who trains on the
-    people of the other splits has nobody left to evaluate on. A release that was never split is written whole.
-    RefusedError for a recipient that the policy in force does not name, or a release for the safety classifiers.
+    ``splits`` are those that are written, a file each. The default is `train` alone: a recipient
+    who trains on the people of the other splits has nobody left to evaluate on. A release that was
+    never split is written whole. RefusedError for a recipient that the policy in force does not
+    name, or a release for the safety classifiers.
     """
     folder, known = find_release(here, name)
     gate_files.sealed(here, known.release_id)
@@ -102,14 +113,23 @@ def export(
     promised = manifest.read(folder)[0]
     chosen = _splits(promised, splits)
     usable = BitMap(chain.from_iterable(usable_rows(here, promised))) & _ordinals(promised, chosen)
-    rows = (row for split in chosen for row in open_release(here, name, split) if row["ordinal"] in usable)
+    rows = (
+        row
+        for split in chosen
+        for row in open_release(here, name, split)
+        if row["ordinal"] in usable
+    )
     if dry_run:
         count, lines, left_out = _write(None, rows, to)
         return _exported(None, None, recipient, count, lines, left_out)
-    called = shown(Prefix.export, _register(here, known.name, known.release_id, recipient, to, usable))
+    called = shown(
+        Prefix.export, _register(here, known.name, known.release_id, recipient, to, usable)
+    )
     with _whole(out) as unfinished:
         count, lines, left_out = _write(unfinished, rows, to)
-        made, run = export_configs.ready(to, {kind: n for (kind, split), n in lines.items() if split in ("", TRAIN)})
+        made, run = export_configs.ready(
+            to, {kind: n for (kind, split), n in lines.items() if split in ("", TRAIN)}
+        )
         said = {file_of(*one, to): count for one, count in lines.items() if count}
         readme = _readme(called, recipient, promised, here.clock(), run, said, left_out)
         for file, data in {**made, README_FILE: readme}.items():
@@ -119,7 +139,8 @@ def export(
 
 @contextmanager
 def _whole(folder: Path) -> Iterator[Path]:
-    """A folder beside ``folder`` that gets its name once it is complete and on the disk; otherwise nothing of it stays.
+    """A folder beside ``folder`` that gets its name once it is complete and on the disk; otherwise
+    nothing of it stays.
 
     A folder that a killed export left is removed first.
     """
@@ -130,7 +151,8 @@ def _whole(folder: Path) -> Iterator[Path]:
     lies = unfinished
     try:
         yield unfinished
-        for file in sorted(unfinished.rglob("*"), reverse=True):  # what is in a folder before the folder
+        # what is in a folder before the folder
+        for file in sorted(unfinished.rglob("*"), reverse=True):
             sync(file)
         sync(unfinished)
         lies = unfinished.rename(folder)
@@ -141,18 +163,27 @@ def _whole(folder: Path) -> Iterator[Path]:
 
 
 def _exported(
-    called: str | None, out: Path | None, recipient: str, rows: int, lines: Mapping[Written, int],
+    called: str | None,
+    out: Path | None,
+    recipient: str,
+    rows: int,
+    lines: Mapping[Written, int],
     left_out: Mapping[str, int],
-) -> ExportResult:  # fmt: skip
+) -> ExportResult:
     by_kind: Counter[str] = Counter()
     by_split: Counter[str] = Counter()
     for (kind, split), count in lines.items():
         by_kind[kind.value] += count
         by_split[split] += count
     return ExportResult(
-        export=called, folder=out, recipient=recipient, rows=rows, lines=dict(+by_kind), left_out=dict(left_out),
+        export=called,
+        folder=out,
+        recipient=recipient,
+        rows=rows,
+        lines=dict(+by_kind),
+        left_out=dict(left_out),
         splits={split: count for split, count in by_split.items() if split},
-    )  # fmt: skip
+    )
 
 
 def _splits(promised: manifest.ReleaseManifest, wanted: Sequence[str]) -> tuple[str, ...]:
@@ -163,8 +194,12 @@ def _splits(promised: manifest.ReleaseManifest, wanted: Sequence[str]) -> tuple[
         return ("",)
     known = {*Split, *promised.curation.splits}
     if strange := [split for split in wanted if split not in known]:
-        raise UsageError(f"there is no split `{strange[0]}`", f"splits are {', '.join(sorted(known))}")
-    return tuple(split for split in dict.fromkeys(wanted or (TRAIN,)) if split in promised.curation.splits)
+        raise UsageError(
+            f"there is no split `{strange[0]}`", f"splits are {', '.join(sorted(known))}"
+        )
+    return tuple(
+        split for split in dict.fromkeys(wanted or (TRAIN,)) if split in promised.curation.splits
+    )
 
 
 def _ordinals(promised: manifest.ReleaseManifest, splits: Sequence[str]) -> BitMap:
@@ -177,18 +212,23 @@ def _ordinals(promised: manifest.ReleaseManifest, splits: Sequence[str]) -> BitM
 
 
 def file_of(kind: ExportKind, split: str, to: Format) -> str:
-    """The name of a file of lines. The training split has the plain name, which the configurations beside it read."""
+    """The name of a file of lines. The training split has the plain name, which the configurations
+    beside it read.
+    """
     ending = line_files.ending(to)
     return f"{kind}.{ending}" if split in ("", TRAIN) else f"{kind}.{split}.{ending}"
 
 
-def _register(here: Installation, name: str, release: UUID, recipient: str, to: Format, usable: BitMap) -> UUID:
+def _register(
+    here: Installation, name: str, release: UUID, recipient: str, to: Format, usable: BitMap
+) -> UUID:
     handout = parse(Prefix.handout, hand_out(here, name, recipient))
     at = here.clock()
     export_id = uuid7(at, here.keyring.random(10))
     with transaction(here.pool) as tx:
         tx.execute(
-            """INSERT INTO exports (export_id, handout_id, release_id, format, rows, ordinals, made_at)
+            """INSERT INTO exports (export_id, handout_id, release_id, format, rows, ordinals,
+               made_at)
                VALUES (%s, %s, %s, %s, %s, %s, %s)""",
             [export_id, handout, release, to.value, len(usable), packed(usable), at],
         )
@@ -196,9 +236,11 @@ def _register(here: Installation, name: str, release: UUID, recipient: str, to: 
     return export_id
 
 
-def _write(out: Path | None, rows: Iterable[LoadedRow], to: Format) -> tuple[int, dict[Written, int], Counter[str]]:
-    """Writes each kind's lines into a file of its split, created with the first line; only counts if there is no
-    folder.
+def _write(
+    out: Path | None, rows: Iterable[LoadedRow], to: Format
+) -> tuple[int, dict[Written, int], Counter[str]]:
+    """Writes each kind's lines into a file of its split, created with the first line; only counts
+    if there is no folder.
     """
     lines: Counter[Written] = Counter()
     left_out: Counter[str] = Counter()
@@ -222,23 +264,34 @@ def _write(out: Path | None, rows: Iterable[LoadedRow], to: Format) -> tuple[int
 
 
 def _readme(
-    called: str, recipient: str, promised: manifest.ReleaseManifest, at: datetime, run: str, files: Mapping[str, int],
+    called: str,
+    recipient: str,
+    promised: manifest.ReleaseManifest,
+    at: datetime,
+    run: str,
+    files: Mapping[str, int],
     left_out: Mapping[str, int],
-) -> bytes:  # fmt: skip
+) -> bytes:
     said = "; ".join(f"{count:,} rows: {why}" for why, count in sorted(left_out.items()))
     return export_configs.README.format(
-        release=promised.name, recipient=recipient, made=written(at), export=called, purpose=promised.purpose,
+        release=promised.name,
+        recipient=recipient,
+        made=written(at),
+        export=called,
+        purpose=promised.purpose,
         files="\n".join(f"| `{file}` | {count:,} |" for file, count in files.items()),
-        left_out=f"Left out: {said}.\n" if said else "", run=run, marker=RESULT_LEFT_OUT,
-    ).encode()  # fmt: skip
+        left_out=f"Left out: {said}.\n" if said else "",
+        run=run,
+        marker=RESULT_LEFT_OUT,
+    ).encode()
 
 
 # Ratings and checks
 
 
 def verdicts(row: LoadedRow) -> dict[int, bool]:
-    """Whether answers are good, by the position of the answer, as the row's lease provides it: by its person's thumb, else by
-    the host's checks of it where these agree.
+    """Whether answers are good, by the position of the answer, as the row's lease provides it: by
+    its person's thumb, else by the host's checks of it where these agree.
     """
     messages = row["messages"]
     checked: dict[int | None, set[bool]] = {}
@@ -247,7 +300,9 @@ def verdicts(row: LoadedRow) -> dict[int, bool]:
     found = {message: each.pop() for message, each in checked.items() if len(each) == 1}
     found |= {one["message"]: one["rating"] == UP for one in row.get("ratings", ())}
     return {
-        place: good for place, good in found.items() if place is not None and messages[place]["role"] == "assistant"
+        place: good
+        for place, good in found.items()
+        if place is not None and messages[place]["role"] == "assistant"
     }
 
 
@@ -255,7 +310,9 @@ def verdicts(row: LoadedRow) -> dict[int, bool]:
 
 
 class _ExportRow(NamedTuple):
-    """A row of `_EXPORTS`. ``rows_recalled`` were recalled without the rest, due by ``rows_due_at``."""
+    """A row of `_EXPORTS`. ``rows_recalled`` were recalled without the rest, due by
+    ``rows_due_at``.
+    """
 
     export: UUID
     recipient: str
@@ -275,16 +332,23 @@ class _ExportRow(NamedTuple):
         return BitMap.deserialize(bytes(self.ordinals))
 
 
-_EXPORTS = """SELECT e.export_id, h.recipient, e.release_id, e.format, e.rows, e.made_at, e.recalled_at, e.due_at,
-    e.acknowledged_at, e.ordinals, k.rows, k.due_at FROM exports e JOIN handouts h USING (handout_id)
+_EXPORTS = """SELECT e.export_id, h.recipient, e.release_id, e.format, e.rows, e.made_at,
+    e.recalled_at, e.due_at,
+    e.acknowledged_at, e.ordinals, k.rows, k.due_at FROM exports e
+      JOIN handouts h USING (handout_id)
     CROSS JOIN LATERAL (
          SELECT coalesce(sum(cardinality(ordinals)), 0)::int AS rows,
-                min(due_at) FILTER (WHERE acknowledged_at IS NULL AND e.acknowledged_at IS NULL) AS due_at
+                min(due_at) FILTER (WHERE acknowledged_at IS NULL
+                  AND e.acknowledged_at IS NULL) AS due_at
            FROM export_recalls WHERE export_id = e.export_id) k"""
 
 
-def exports(here: Installation, recipient: str | None = None, *, release: UUID | None = None) -> list[Export]:
-    """The exports, of all releases or of one, the newest first, each with how many of its rows may no longer be used."""
+def exports(
+    here: Installation, recipient: str | None = None, *, release: UUID | None = None
+) -> list[Export]:
+    """The exports, of all releases or of one, the newest first, each with how many of its rows may
+    no longer be used.
+    """
     with transaction(here.pool) as tx:
         found = tx.execute(
             f"""{_EXPORTS} WHERE (%(to)s::text IS NULL OR h.recipient = %(to)s)
@@ -299,7 +363,9 @@ def exports(here: Installation, recipient: str | None = None, *, release: UUID |
 
 
 def recalled(here: Installation, recipient: str | None = None) -> list[Export]:
-    """The exports with an unacknowledged recall, of rows or of the whole: the most overdue first."""
+    """The exports with an unacknowledged recall, of rows or of the whole: the most overdue
+    first.
+    """
     waiting: list[tuple[datetime, str, Export]] = []
     for one in exports(here, recipient):
         due = [day for day in (one.due_at, one.rows_due_at) if day is not None]
@@ -318,18 +384,29 @@ def gone_rows(here: Installation, release: UUID) -> BitMap:
 def _read(here: Installation, row: _ExportRow, release: str, gone: BitMap) -> Export:
     now, waits = here.clock(), row.acknowledged_at is None
     return Export(
-        export=shown(Prefix.export, row.export), recipient=row.recipient, release=release, format=row.format,
-        rows=row.rows, made_at=row.made_at, recalled_at=row.recalled_at, due_at=row.due_at,
-        acknowledged_at=row.acknowledged_at, withdrawn=len(row.bitmap & gone), rows_recalled=row.rows_recalled,
+        export=shown(Prefix.export, row.export),
+        recipient=row.recipient,
+        release=release,
+        format=row.format,
+        rows=row.rows,
+        made_at=row.made_at,
+        recalled_at=row.recalled_at,
+        due_at=row.due_at,
+        acknowledged_at=row.acknowledged_at,
+        withdrawn=len(row.bitmap & gone),
+        rows_recalled=row.rows_recalled,
         rows_due_at=row.rows_due_at,
-        overdue=waits and any(due is not None and due <= now for due in (row.due_at, row.rows_due_at)),
-    )  # fmt: skip
+        overdue=waits
+        and any(due is not None and due <= now for due in (row.due_at, row.rows_due_at)),
+    )
 
 
 def _row(here: Installation, name: str) -> tuple[_ExportRow, str]:
     """An export and the name of its release; NotFoundError for an unknown id."""
     with transaction(here.pool) as tx:
-        row = tx.execute(f"{_EXPORTS} WHERE e.export_id = %s", [parse(Prefix.export, name)]).fetchone()
+        row = tx.execute(
+            f"{_EXPORTS} WHERE e.export_id = %s", [parse(Prefix.export, name)]
+        ).fetchone()
         if row is None:
             raise NotFoundError(f"no export `{name}`", "`licet export list` shows them")
         found = _ExportRow(*row)
@@ -343,23 +420,35 @@ def seen(here: Installation, name: str) -> Export:
 
 
 def withdrawn(here: Installation, name: str) -> list[int]:
-    """The ordinals of an export's rows that may no longer be used, which its recipient must delete."""
+    """The ordinals of an export's rows that may no longer be used, which its recipient must
+    delete.
+    """
     row, _ = _row(here, name)
     return list(row.bitmap & gone_rows(here, row.release))
 
 
 def recall(here: Installation, name: str) -> Export:
     """Recalls the whole of an export, once: its recipient must delete it within `RECALL_DAYS`."""
-    return _marked(here, name, "recalled_at = coalesce(recalled_at, %(at)s), due_at = coalesce(due_at, %(due)s)")
+    return _marked(
+        here,
+        name,
+        "recalled_at = coalesce(recalled_at, %(at)s), due_at = coalesce(due_at, %(due)s)",
+    )
 
 
 def acknowledge(here: Installation, name: str) -> Export:
-    """Records that a recipient deleted what was recalled, the whole or rows; RefusedError if nothing was recalled."""
+    """Records that a recipient deleted what was recalled, the whole or rows; RefusedError if
+    nothing was recalled.
+    """
     row, _ = _row(here, name)
     if row.recalled_at is None and row.rows_due_at is not None:
         return _acknowledge_rows(here, name, row)
     if row.recalled_at is None:
-        raise RefusedError(f"export `{name}` was not recalled", "`licet recall export` does so", because="not_recalled")
+        raise RefusedError(
+            f"export `{name}` was not recalled",
+            "`licet recall export` does so",
+            because="not_recalled",
+        )
     return _marked(here, name, "acknowledged_at = coalesce(acknowledged_at, %(at)s)", ends=True)
 
 
@@ -368,11 +457,16 @@ def _acknowledge_rows(here: Installation, name: str, row: _ExportRow) -> Export:
     at = here.clock()
     with transaction(here.pool) as tx:
         tx.execute(
-            "UPDATE export_recalls SET acknowledged_at = %s WHERE export_id = %s AND acknowledged_at IS NULL",
+            (
+                "UPDATE export_recalls SET acknowledged_at = %s WHERE export_id = %s AND "
+                "acknowledged_at IS NULL"
+            ),
             [at, row.export],
         )
         deleted = rows_recalled(tx, row.export)
-        copies.end_exported_rows(tx, row.release, row.export, list(deleted), list(row.bitmap - deleted), at)
+        copies.end_exported_rows(
+            tx, row.release, row.export, list(deleted), list(row.bitmap - deleted), at
+        )
     return seen(here, name)
 
 
@@ -380,7 +474,8 @@ def rows_recalled(tx: Transaction, export: UUID, account: UUID | None = None) ->
     """The ordinals of an export's rows that were recalled, of an account or of all."""
     rows = tx.execute(
         """SELECT ordinals FROM export_recalls
-            WHERE export_id = %(export)s AND (%(account)s::uuid IS NULL OR account_id = %(account)s)""",
+            WHERE export_id = %(export)s AND (%(account)s::uuid IS NULL
+              OR account_id = %(account)s)""",
         {"export": export, "account": account},
     )
     return BitMap.union(BitMap(), *(BitMap(ordinals) for (ordinals,) in rows))
@@ -395,7 +490,10 @@ def _marked(here: Installation, name: str, change: str, *, ends: bool = False) -
         )
         if ends:
             tx.execute(
-                "UPDATE export_recalls SET acknowledged_at = %s WHERE export_id = %s AND acknowledged_at IS NULL",
+                (
+                    "UPDATE export_recalls SET acknowledged_at = %s WHERE export_id = %s AND "
+                    "acknowledged_at IS NULL"
+                ),
                 [at, export_id],
             )
             copies.end_whole(tx, CopyPlace.export, export_id, at)

@@ -1,19 +1,22 @@
-"""Rows of a release in the file formats of other trainers: plain text, with the configuration that reads it.
+"""Rows of a release in the file formats of other trainers: plain text, with the configuration that
+reads it.
 
     sft    a conversation: `messages`
     dpo    an answer that was regenerated, and the one that was kept, of one person: the same prompt, two completions
     kto    an answer that its own person rated, or the host checked: prompt, completion, thumb
 
-Invariants: what is written is a conversation by the rule of `conversations`, or ends in the answer that a pair or a thumb
-is about and is one up to there; a pair is of one row, hence of one person, nothing was left out between its prompt and
-either of its answers, and the names that were put into them are the same; nothing is invented.
+Invariants: what is written is a conversation by the rule of `conversations`, or ends in the answer
+that a pair or a thumb is about and is one up to there; a pair is of one row, hence of one person,
+nothing was left out between its prompt and either of its answers, and the names that were put into
+them are the same; nothing is invented.
 
-Sources of the shapes: TRL 1.16 dataset formats; OpenAI's fine-tuning guides; Axolotl's prompt strategies
-(`chat_template`, `chat_template.default`, `chatml.ultra`); LLaMA-Factory's `data/README.md` and
-`SharegptDatasetConverter`; torchtune's `OpenAIToMessages` and `ChosenRejectedToMessages`; verl's `MultiTurnSFTDataset`;
-NeMo RL's `OpenAIFormatDataset` and `PreferenceDataset`; Unsloth trains with TRL, and the formats of shards
-(`shard_files`) have its lines. Chat templates want the arguments of a call as an object, OpenAI and Axolotl as text:
-Axolotl parses it, and data sets of Hugging Face's would give each call the arguments of every other.
+Sources of the shapes: TRL 1.16 dataset formats; OpenAI's fine-tuning guides; Axolotl's prompt
+strategies (`chat_template`, `chat_template.default`, `chatml.ultra`); LLaMA-Factory's
+`data/README.md` and `SharegptDatasetConverter`; torchtune's `OpenAIToMessages` and
+`ChosenRejectedToMessages`; verl's `MultiTurnSFTDataset`; NeMo RL's `OpenAIFormatDataset` and
+`PreferenceDataset`; Unsloth trains with TRL, and the formats of shards (`shard_files`) have its
+lines. Chat templates want the arguments of a call as an object, OpenAI and Axolotl as text: Axolotl
+parses it, and data sets of Hugging Face's would give each call the arguments of every other.
 """
 
 from __future__ import annotations
@@ -27,7 +30,15 @@ import msgspec
 from licet.curate.made_up_names import made_words
 from licet.release.reader import LoadedRow
 from licet.release.rows import MessageShape
-from licet.train.conversations import alternatives, answers, conversation, instructed, prompt, stayed, with_objects
+from licet.train.conversations import (
+    alternatives,
+    answers,
+    conversation,
+    instructed,
+    prompt,
+    stayed,
+    with_objects,
+)
 
 Line = dict[str, Any]
 LABELS = "row_labels"  # not `labels`, which trainers take for token ids
@@ -57,10 +68,13 @@ class ExportKind(StrEnum):
     kto = "kto"
 
 
-WITHOUT_TOOLS = frozenset({Format.llama_factory, Format.torchtune, Format.verl})  # a row ends before its first call
-# Unsloth counts all that stands between the assistant's beginning and the person's next words, a tool's message too.
+# a row ends before its first call
+WITHOUT_TOOLS = frozenset({Format.llama_factory, Format.torchtune, Format.verl})
+# Unsloth counts all that stands between the assistant's beginning and the person's next words, a
+# tool's message too.
 WITHOUT_MARKERS = frozenset({Format.unsloth})
-AS_SHARDS = frozenset({Format.mds, Format.webdataset, Format.lance})  # folders that loaders stream, of lines as TRL's
+# folders that loaders stream, of lines as TRL's
+AS_SHARDS = frozenset({Format.mds, Format.webdataset, Format.lance})
 LIKE_TRL = frozenset({Format.trl, Format.unsloth}) | AS_SHARDS
 WITH_OBJECTS = LIKE_TRL | {Format.nemo}
 NO_ANSWER = "no answer of the assistant's is in the conversation"
@@ -71,7 +85,9 @@ ENDED = "the conversation ends before a rated answer or a pair"
 
 
 class ShapedLine(msgspec.Struct, frozen=True, kw_only=True):
-    """The lines of one row, by kind, and why a kind that was possible has none, or a shorter one."""
+    """The lines of one row, by kind, and why a kind that was possible has none, or a shorter
+    one.
+    """
 
     lines: Mapping[ExportKind, Sequence[Line]]
     left_out: Sequence[str] = ()
@@ -81,7 +97,9 @@ class ShapedLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def shaped(row: LoadedRow, ratings: Mapping[int, bool], to: Format) -> ShapedLine:
-    """One row in the shape of ``to``; ``ratings`` say whether answers are good, by the position of the answer in the row."""
+    """One row in the shape of ``to``; ``ratings`` say whether answers are good, by the position of
+    the answer in the row.
+    """
     has_markers = bool(row.get("results_left_out"))
     tools = to not in WITHOUT_TOOLS and not (has_markers and to in WITHOUT_MARKERS)
     left_out: list[str] = []
@@ -108,14 +126,22 @@ def shaped(row: LoadedRow, ratings: Mapping[int, bool], to: Format) -> ShapedLin
             left_out.append(UNLIKE)
             continue
         before = prompt(plain, place, ratings, tools=tools)
-        pair = None if before is None else _dpo(_read_by(to, [*told.first, *before]), chosen, rejected, to, offered)
+        pair = (
+            None
+            if before is None
+            else _dpo(_read_by(to, [*told.first, *before]), chosen, rejected, to, offered)
+        )
         if pair is None:
             left_out.append(ENDED if before is None else NO_PAIRS)
         else:
             lines[ExportKind.dpo].append({**pair, **about})
     for place, is_up in sorted(ratings.items()):
         before = prompt(plain, _first_of(messages, place, gaps), ratings, tools=tools)
-        rated = None if before is None else _kto([*told.first, *before], messages[place], is_up, to, offered)
+        rated = (
+            None
+            if before is None
+            else _kto([*told.first, *before], messages[place], is_up, to, offered)
+        )
         if rated is None:
             left_out.append(ENDED if before is None else NO_PLACE)
         else:
@@ -126,15 +152,19 @@ def shaped(row: LoadedRow, ratings: Mapping[int, bool], to: Format) -> ShapedLin
 def pairs(
     messages: Sequence[MessageShape], ratings: Mapping[int, bool], gaps: Collection[int] = ()
 ) -> Iterator[tuple[int, MessageShape, MessageShape]]:
-    """The position of the answers, the one that was kept, and one that was not. None if the kept one was rated down, or
-    has the same text.
+    """The position of the answers, the one that was kept, and one that was not. None if the kept
+    one was rated down, or has the same text.
     """
     for places in alternatives(messages, gaps):
         chosen = stayed(places, ratings)
         if ratings.get(chosen) is False:
             continue
         for place in places:
-            if place != chosen and not ratings.get(place) and messages[place]["content"] != messages[chosen]["content"]:
+            if (
+                place != chosen
+                and not ratings.get(place)
+                and messages[place]["content"] != messages[chosen]["content"]
+            ):
                 yield places[0], messages[chosen], messages[place]
 
 
@@ -150,29 +180,43 @@ def _read_by(to: Format, messages: Sequence[MessageShape]) -> list[Any]:
 
 
 def _dpo(
-    before: list[Any], chosen: MessageShape, rejected: MessageShape, to: Format, offered: Sequence[Line]
-) -> Line | None:  # fmt: skip
+    before: list[Any],
+    chosen: MessageShape,
+    rejected: MessageShape,
+    to: Format,
+    offered: Sequence[Line],
+) -> Line | None:
     offers = {"tools": list(offered)} if offered else {}
     if to in LIKE_TRL:
         return {"prompt": before, "chosen": [chosen], "rejected": [rejected], **offers}
     match to:
         case Format.openai:
             given = {"messages": before, "tools": list(offered), "parallel_tool_calls": True}
-            return {"input": given, "preferred_output": [chosen], "non_preferred_output": [rejected]}
+            return {
+                "input": given,
+                "preferred_output": [chosen],
+                "non_preferred_output": [rejected],
+            }
         case Format.axolotl | Format.llama_factory:
             return {"messages": before, "chosen": chosen, "rejected": rejected, **offers}
         case Format.torchtune:
             return {"chosen": [*before, chosen], "rejected": [*before, rejected]}
         case Format.nemo:
-            ranked = [{"rank": rank, "completion": [one]} for rank, one in enumerate((chosen, rejected))]
+            ranked = [
+                {"rank": rank, "completion": [one]} for rank, one in enumerate((chosen, rejected))
+            ]
             return {"context": before, "completions": ranked, **offers}
         case _:
             return None  # verl trains on conversations alone, and on rewards
 
 
 def _kto(
-    before: Sequence[MessageShape], answer: MessageShape, is_up: bool, to: Format, offered: Sequence[Line]
-) -> Line | None:  # fmt: skip
+    before: Sequence[MessageShape],
+    answer: MessageShape,
+    is_up: bool,
+    to: Format,
+    offered: Sequence[Line],
+) -> Line | None:
     if not answers(answer):
         return None
     if to in LIKE_TRL:
@@ -193,10 +237,17 @@ def _kto(
 
 
 def _chatml(before: Sequence[MessageShape]) -> str | None:
-    """Earlier messages as one text inside a user's message of ChatML; None if that is not possible."""
-    is_plain = all(not m.get("tool_calls") and _TURNED not in m["content"] and m["role"] != "tool" for m in before)
+    """Earlier messages as one text inside a user's message of ChatML; None if that is not
+    possible.
+    """
+    is_plain = all(
+        not m.get("tool_calls") and _TURNED not in m["content"] and m["role"] != "tool"
+        for m in before
+    )
     if not is_plain or before[0]["role"] != "user" or before[-1]["role"] != "user":
         return None
     first, *others = before
-    turns = (f"<|im_end|>\n<|im_start|>{message['role']}\n{message['content']}" for message in others)
+    turns = (
+        f"<|im_end|>\n<|im_start|>{message['role']}\n{message['content']}" for message in others
+    )
     return first["content"] + "".join(turns)

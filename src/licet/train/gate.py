@@ -1,13 +1,15 @@
-"""The training gate of a run: which rows of its release may be used at this moment, checked again before every step.
+"""The training gate of a run: which rows of its release may be used at this moment, checked again
+before every step.
 
-Invariants: an answer comes from a file whose signature, release and manifest were checked and whose lease is valid now.
-The number of a release's file never decreases, and a withdrawn row stays withdrawn: a file that contradicts this stops
-the run. An expired lease stops it too: the gate waits some time for another one (`WhenStale.pause`), or stops at once,
-and never answers from an expired one. Once it has stopped it does not start again.
+Invariants: an answer comes from a file whose signature, release and manifest were checked and whose
+lease is valid now. The number of a release's file never decreases, and a withdrawn row stays
+withdrawn: a file that contradicts this stops the run. An expired lease stops it too: the gate waits
+some time for another one (`WhenStale.pause`), or stops at once, and never answers from an expired
+one. Once it has stopped it does not start again.
 
-Each question looks at the file (one `stat`), and reads it if it has changed: what is published on a machine takes
-effect there from the next batch on. Times are seconds since 1970; setting a clock back extends no lease, because the
-monotonic clock is checked too.
+Each question looks at the file (one `stat`), and reads it if it has changed: what is published on a
+machine takes effect there from the next batch on. Times are seconds since 1970; setting a clock
+back extends no lease, because the monotonic clock is checked too.
 """
 
 from __future__ import annotations
@@ -32,23 +34,28 @@ _log = structlog.get_logger("licet.gate")
 T = TypeVar("T")
 Clock = Callable[[], float]
 Used = Callable[[int, Sequence[int]], None]
-"""Called for each hand-off with its step and the rows that go into it: each ordinal once, in order; none of them withdrawn.
+"""Called for each hand-off with its step and the rows that go into it: each ordinal once, in order;
+none of them withdrawn.
 
-It is called after the check and before the batch is handed out, so that a crash leaves a row too many on record, never
-one too few; if it raises, the batch is not handed out. During the call `Gate.number` is that of the check. A step that
-is repeated after a resume is reported again. If no row of a batch is left, it is called with the step and no ordinals.
+It is called after the check and before the batch is handed out, so that a crash leaves a row too
+many on record, never one too few; if it raises, the batch is not handed out. During the call
+`Gate.number` is that of the check. A step that is repeated after a resume is reported again. If no
+row of a batch is left, it is called with the step and no ordinals.
 """
 
 PAUSE_SECONDS = 0.2
 PAUSE_SECONDS_MAX = 3_600.0
-SKEW_SECONDS_MAX = 60.0  # a head from further in the future means that this machine's clock is behind
+# a head from further in the future means that this machine's clock is behind
+SKEW_SECONDS_MAX = 60.0
 GLANCE_SECONDS = 0.05
 BLOCK_POSITIONS = 1_024
 SMALL_ROWS_MAX = 100_000
 
 
 class WhenStale(StrEnum):
-    """What to do when the lease has expired: wait for another, for at most `PAUSE_SECONDS_MAX`, or stop."""
+    """What to do when the lease has expired: wait for another, for at most `PAUSE_SECONDS_MAX`, or
+    stop.
+    """
 
     pause = "pause"
     stop = "stop"
@@ -58,26 +65,40 @@ class RowGate(Protocol):
     """What is asked before a step: the gate of a release, or those of several (`mix.MixGate`)."""
 
     def check(self, ordinals: Sequence[int]) -> list[int]:
-        """The places in ``ordinals`` of rows that may not be used, at this moment; what is negative is no row."""
+        """The places in ``ordinals`` of rows that may not be used, at this moment; what is negative
+        is no row.
+        """
         ...
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """The number of the bitmap of each release that the last answer came from; -1 before the first."""
+        """The number of the bitmap of each release that the last answer came from; -1 before the
+        first.
+        """
         ...
 
 
 class TrainingGate:
-    """Answers for one release, from the file that `licet train gate` keeps. It can be pickled into workers.
+    """Answers for one release, from the file that `licet train gate` keeps. It can be pickled into
+    workers.
 
-    ``held`` is the file with which an earlier part of the run ended: nothing older than it is accepted.
+    ``held`` is the file with which an earlier part of the run ended: nothing older than it is
+    accepted.
     """
 
     def __init__(
-        self, file: Path, *, release: str, manifest_sha256: str, verifier: Verifier, clock: Clock,
-        when_stale: WhenStale = WhenStale.pause, held: bytes | None = None,
-        monotonic: Clock = time.monotonic, sleep: Callable[[float], None] = time.sleep,
-    ) -> None:  # fmt: skip
+        self,
+        file: Path,
+        *,
+        release: str,
+        manifest_sha256: str,
+        verifier: Verifier,
+        clock: Clock,
+        when_stale: WhenStale = WhenStale.pause,
+        held: bytes | None = None,
+        monotonic: Clock = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self.release, self.manifest_sha256 = release, manifest_sha256
         self._path, self._verifier, self._when_stale = os.fspath(file), verifier, when_stale
         self._clock, self._monotonic, self._sleep = clock, monotonic, sleep
@@ -92,7 +113,8 @@ class TrainingGate:
             self._accept(bitmap.verified(held, verifier))
 
     def __getstate__(self) -> dict[str, Any]:
-        # A monotonic clock belongs to its machine, and a worker reads the file itself: it gets no lease from here.
+        # A monotonic clock belongs to its machine, and a worker reads the file itself: it gets no
+        # lease from here.
         never = float("-inf")
         kept = {
             "_seen": None,
@@ -119,14 +141,18 @@ class TrainingGate:
         return (self.number,)
 
     def held(self) -> bytes:
-        """The file that the last answer came from, to be kept beside a checkpoint; reads it if there was none yet."""
+        """The file that the last answer came from, to be kept beside a checkpoint; reads it if
+        there was none yet.
+        """
         if self._known is None:
             self.current()
         assert self._known is not None
         return self._known.encode()
 
     def current(self) -> FrozenBitMap:
-        """The withdrawn ordinals at this moment; DeniedError or BrokenError if the run has to stop."""
+        """The withdrawn ordinals at this moment; DeniedError or BrokenError if the run has to
+        stop.
+        """
         if self._failure is not None:
             raise self._failure
         try:
@@ -143,7 +169,9 @@ class TrainingGate:
         return self._afresh()
 
     def glance(self) -> FrozenBitMap:
-        """As `current`, at most `GLANCE_SECONDS` old: for readers ahead, whose rows are checked again at hand-off."""
+        """As `current`, at most `GLANCE_SECONDS` old: for readers ahead, whose rows are checked
+        again at hand-off.
+        """
         now = self._monotonic()
         if now < self._glance_at and now < self._deadline:
             return self._ordinals
@@ -157,26 +185,38 @@ class TrainingGate:
         return not self._is_disjoint(ordinals)
 
     def check(self, ordinals: Sequence[int]) -> list[int]:
-        """The places in ``ordinals`` of rows that may not be used at this moment; a negative ordinal is no row."""
+        """The places in ``ordinals`` of rows that may not be used at this moment; a negative
+        ordinal is no row.
+        """
         withdrawn = self.current()
         if self._is_disjoint(ordinals):  # nearly always
             return []
-        return [place for place, ordinal in enumerate(ordinals) if ordinal >= 0 and ordinal in withdrawn]
+        return [
+            place for place, ordinal in enumerate(ordinals) if ordinal >= 0 and ordinal in withdrawn
+        ]
 
     def _is_disjoint(self, ordinals: Sequence[int]) -> bool:
-        # asking a set about a batch is three times as fast as asking a bitmap, but it takes forty times the memory
+        # asking a set about a batch is three times as fast as asking a bitmap, but it takes forty
+        # times the memory
         if self._small is not None:
             return self._small.isdisjoint(ordinals)
-        return self._ordinals.isdisjoint(FrozenBitMap([ordinal for ordinal in ordinals if ordinal >= 0]))
+        return self._ordinals.isdisjoint(
+            FrozenBitMap([ordinal for ordinal in ordinals if ordinal >= 0])
+        )
 
     def asked(self, ask: Callable[[], T]) -> T:
-        """The result of ``ask``; if it raises "try again", the run waits or stops as for its own lease."""
+        """The result of ``ask``; if it raises "try again", the run waits or stops as for its own
+        lease.
+        """
         begun = self._monotonic()
         while True:
             try:
                 return ask()
             except BusyError as error:
-                if self._when_stale is WhenStale.stop or self._monotonic() - begun >= PAUSE_SECONDS_MAX:
+                if (
+                    self._when_stale is WhenStale.stop
+                    or self._monotonic() - begun >= PAUSE_SECONDS_MAX
+                ):
                     raise
                 self._say(f"{error.message}; {error.hint}", begun)
             self._sleep(PAUSE_SECONDS)
@@ -200,7 +240,10 @@ class TrainingGate:
             if self._when_stale is WhenStale.stop or now - begun >= PAUSE_SECONDS_MAX:
                 raise DeniedError(
                     f"no lease of release `{self.release}` is valid: {self._ended()}",
-                    "check that `licet train gate` runs on this machine and reaches the installation",
+                    (
+                        "check that `licet train gate` runs on this machine and reaches the "
+                        "installation"
+                    ),
                 )
             self._say(self._ended(), begun)
             self._sleep(PAUSE_SECONDS)
@@ -244,15 +287,16 @@ class TrainingGate:
         if issued > now + SKEW_SECONDS_MAX:
             raise DeniedError(
                 f"the withdrawn rows of release `{self.release}` were issued in the future, at "
-                f"`{head.issued:%Y-%m-%dT%H:%M:%SZ}`", "set this machine's clock",
-            )  # fmt: skip
+                f"`{head.issued:%Y-%m-%dT%H:%M:%SZ}`",
+                "set this machine's clock",
+            )
         self._until = until
         self._deadline = self._monotonic() + (until - now)
 
 
 class HandOff:
-    """The last check of a batch, in the process that takes the step, just before it; ``used`` is called with what
-    passed.
+    """The last check of a batch, in the process that takes the step, just before it; ``used`` is
+    called with what passed.
 
     The check reads the gate's file itself, whatever was looked up when the batch was read.
     """
@@ -261,7 +305,9 @@ class HandOff:
         self.gate, self._used = gate, used
 
     def __call__(self, step: int, ordinals: Sequence[int]) -> list[int]:
-        """The places in ``ordinals`` of rows that may not go into ``step``; DeniedError if the run has to stop."""
+        """The places in ``ordinals`` of rows that may not go into ``step``; DeniedError if the run
+        has to stop.
+        """
         gone = self.gate.check(ordinals)
         if self._used is not None:
             refused = {ordinals[place] for place in gone}
@@ -270,10 +316,10 @@ class HandOff:
 
 
 def instead_of(position: int, count: int, lives: Callable[[int], bool]) -> Iterator[int]:
-    """The positions that may replace a withdrawn one, the first that ``lives`` first: a fixed rule, the same in every
-    process. They are drawn by hash from the block of `BLOCK_POSITIONS` around it, so that no single row replaces all of
-    somebody's rows; if those are withdrawn too, the next ones after it are used, cyclically among the ``count``
-    positions.
+    """The positions that may replace a withdrawn one, the first that ``lives`` first: a fixed rule,
+    the same in every process. They are drawn by hash from the block of `BLOCK_POSITIONS` around it,
+    so that no single row replaces all of somebody's rows; if those are withdrawn too, the next ones
+    after it are used, cyclically among the ``count`` positions.
     """
     first = position - position % BLOCK_POSITIONS
     size = min(BLOCK_POSITIONS, count - first)
@@ -287,16 +333,27 @@ def instead_of(position: int, count: int, lives: Callable[[int], bool]) -> Itera
             yield chosen
 
 
-def follows(release: str, manifest_sha256: str, known: WithdrawnBitmap | None, given: WithdrawnBitmap) -> None:
-    """BrokenError unless ``given`` is about this release and withdraws all that ``known`` did under its number."""
+def follows(
+    release: str, manifest_sha256: str, known: WithdrawnBitmap | None, given: WithdrawnBitmap
+) -> None:
+    """BrokenError unless ``given`` is about this release and withdraws all that ``known`` did under
+    its number.
+    """
     head = given.head
     if head.release != release or head.manifest_sha256 != manifest_sha256:
         raise BrokenError(f"the file of withdrawn rows belongs to another release than `{release}`")
     if known is None:
         return
     if head.number < known.head.number:
-        raise BrokenError(f"the withdrawn rows went back from number `{known.head.number}` to `{head.number}`")
+        raise BrokenError(
+            f"the withdrawn rows went back from number `{known.head.number}` to `{head.number}`"
+        )
     if head.number == known.head.number and head.sha256 != known.head.sha256:
-        raise BrokenError(f"there are two bitmaps of withdrawn rows with the number `{head.number}`")
+        raise BrokenError(
+            f"there are two bitmaps of withdrawn rows with the number `{head.number}`"
+        )
     if not known.ordinals.issubset(given.ordinals):
-        raise BrokenError(f"rows that were withdrawn by number `{known.head.number}` are not in number `{head.number}`")
+        raise BrokenError(
+            f"rows that were withdrawn by number `{known.head.number}` are not in number "
+            f"`{head.number}`"
+        )

@@ -1,7 +1,8 @@
-"""What a training run receives: which rows were withdrawn, and the keys of the rows that may be used.
+"""What a training run receives: which rows were withdrawn, and the keys of the rows that may be
+used.
 
-`Publisher` and `lease` answer for the installation, locally or over HTTP (`train.remote`). What a run opens is in
-`train.node`.
+`Publisher` and `lease` answer for the installation, locally or over HTTP (`train.remote`). What a
+run opens is in `train.node`.
 """
 
 from __future__ import annotations
@@ -76,7 +77,9 @@ def sealed(here: Installation, release_id: UUID) -> Release:
 
 
 def bring_up_all(here: Installation) -> None:
-    """Brings up the withdrawn rows of every sealed release, so that whoever asks next waits only for what changed."""
+    """Brings up the withdrawn rows of every sealed release, so that whoever asks next waits only
+    for what changed.
+    """
     with transaction(here.pool) as tx:
         made = [one for one in registry.every(tx) if one.state == "sealed"]
     if made:  # without one there may be no policy
@@ -86,8 +89,8 @@ def bring_up_all(here: Installation) -> None:
 
 
 class Publisher:
-    """States which rows of a release were withdrawn. Thread-safe; the decision is at most `REMEMBERED_SECONDS` old,
-    however many nodes ask, and each head is signed anew.
+    """States which rows of a release were withdrawn. Thread-safe; the decision is at most
+    `REMEMBERED_SECONDS` old, however many nodes ask, and each head is signed anew.
     """
 
     def __init__(self, here: Installation, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -119,14 +122,22 @@ class Publisher:
         until = withdrawn_rows.lease_end(known, at, seconds)
         standing = withdrawn_rows.brought_up(self._here.pool, release, known, at, until)
         head = BitmapHead(
-            release=release.release_id.hex, manifest_sha256=release.manifest_sha256.hex(), number=standing.number,
-            issued=at, until=until, rows=standing.rows, sha256=standing.sha256,
-        )  # fmt: skip
-        return PublishedBitmap(number=standing.number, signed=bitmap.sign(head, self._signer), bitmap=standing.bitmap)
+            release=release.release_id.hex,
+            manifest_sha256=release.manifest_sha256.hex(),
+            number=standing.number,
+            issued=at,
+            until=until,
+            rows=standing.rows,
+            sha256=standing.sha256,
+        )
+        return PublishedBitmap(
+            number=standing.number, signed=bitmap.sign(head, self._signer), bitmap=standing.bitmap
+        )
 
 
 class LeasedPart(msgspec.Struct, frozen=True, kw_only=True):
-    """Row keys that were given out: ``keys`` are 32 bytes each, one after the other, in the order of ``ordinals``.
+    """Row keys that were given out: ``keys`` are 32 bytes each, one after the other, in the order
+    of ``ordinals``.
 
     ``ratings`` are people's ratings in some of these rows.
     """
@@ -144,8 +155,8 @@ class LeasedPart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LeaseRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What a recipient requests. Without ``ordinals``: the whole part, as recorded in the installation's own copy of
-    the release.
+    """What a recipient requests. Without ``ordinals``: the whole part, as recorded in the
+    installation's own copy of the release.
     """
 
     release_id: UUID
@@ -156,9 +167,9 @@ class LeaseRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LeaseHolder(msgspec.Struct, frozen=True, kw_only=True):
-    """The holder of a service's key: its recipient, and the releases for which it may have row keys, by name or by the
-    beginning of names before a `*`. ``own``: the installation's own machines; None as recipient is a key that is bound
-    to nobody.
+    """The holder of a service's key: its recipient, and the releases for which it may have row
+    keys, by name or by the beginning of names before a `*`. ``own``: the installation's own
+    machines; None as recipient is a key that is bound to nobody.
     """
 
     key_id: UUID
@@ -169,44 +180,55 @@ class LeaseHolder(msgspec.Struct, frozen=True, kw_only=True):
     def holds(self, release: str) -> bool:
         """Whether the key was made for a release of this name."""
         return self.recipient is not None and any(
-            release.startswith(one.removesuffix("*")) if one.endswith("*") else one == release for one in self.releases
+            release.startswith(one.removesuffix("*")) if one.endswith("*") else one == release
+            for one in self.releases
         )
 
 
 def held_by(here: Installation, release_id: UUID, holder: LeaseHolder) -> Release:
-    """The sealed release for which the key was made; NotFoundError for any other, as for one that does not exist."""
+    """The sealed release for which the key was made; NotFoundError for any other, as for one that
+    does not exist.
+    """
     known = sealed(here, release_id)
     if not holder.holds(known.name):
         raise NotFoundError(f"this key is bound to no release `{release_id.hex}`")
     return known
 
 
-def _check_recipient(here: Installation, known: Release, asked: LeaseRequest, holder: LeaseHolder) -> None:
-    """As for an export: row keys go only to recipients that the policy in force names, or to the operator's own
-    machines.
+def _check_recipient(
+    here: Installation, known: Release, asked: LeaseRequest, holder: LeaseHolder
+) -> None:
+    """As for an export: row keys go only to recipients that the policy in force names, or to the
+    operator's own machines.
     """
     if asked.recipient != holder.recipient:
         raise DeniedError(
             f"the key is bound to another recipient than `{asked.recipient}`",
-            "`licet api-key create NAME --scope release:lease --recipient RECIPIENT` creates one for each",
+            (
+                "`licet api-key create NAME --scope release:lease --recipient RECIPIENT` "
+                "creates one for each"
+            ),
         )
     if not holder.own:
         check_recipient(policies(here).in_force(here.clock()), known, asked.recipient)
 
 
 def check_recipient(policy: Policy, known: Release, recipient: str) -> None:
-    """RefusedError if ``policy`` does not permit a release for a recipient: data goes only to the recipients that it
-    names.
+    """RefusedError if ``policy`` does not permit a release for a recipient: data goes only to the
+    recipients that it names.
     """
     if recipient not in policy.recipients:
         raise RefusedError(
             f"the policy does not name the recipient `{recipient}`, and data goes to no other",
-            f"it names {', '.join(f'`{one}`' for one in sorted(policy.recipients)) or 'nobody'}; a version that adds "
+            f"it names {', '.join(f'`{one}`' for one in sorted(policy.recipients)) or 'nobody'}; a "
+            "version that adds "
             "one more is material",
             because="recipient",
-        )  # fmt: skip
+        )
     if known.purpose == SAFETY:
-        raise RefusedError("a release for the safety classifiers is handed to nobody", because="purpose")
+        raise RefusedError(
+            "a release for the safety classifiers is handed to nobody", because="purpose"
+        )
 
 
 class LeasesGiven(msgspec.Struct, frozen=True, kw_only=True):
@@ -221,7 +243,8 @@ class LeasesGiven(msgspec.Struct, frozen=True, kw_only=True):
 def leases_of(tx: Transaction, release_id: UUID) -> list[LeasesGiven]:
     """Who was given row keys of a release, the newest first."""
     rows = tx.execute(
-        """SELECT recipient, count(*), sum(given)::bigint, max(given_at) FROM leases WHERE release_id = %s
+        """SELECT recipient, count(*), sum(given)::bigint, max(given_at) FROM leases
+            WHERE release_id = %s
             GROUP BY recipient ORDER BY max(given_at) DESC""",
         [release_id],
     )
@@ -232,7 +255,9 @@ def leases_of(tx: Transaction, release_id: UUID) -> list[LeasesGiven]:
 
 
 class LeaseGiven(msgspec.Struct, frozen=True, kw_only=True):
-    """One lease: of which part of which release, how many row keys were asked for and given, and until when they hold."""
+    """One lease: of which part of which release, how many row keys were asked for and given, and
+    until when they hold.
+    """
 
     release_id: UUID
     part: int
@@ -245,54 +270,81 @@ class LeaseGiven(msgspec.Struct, frozen=True, kw_only=True):
 def newest_leases(tx: Transaction, recipient: str, most: int) -> list[LeaseGiven]:
     """The newest ``most`` leases of a recipient."""
     rows = tx.execute(
-        """SELECT release_id, part, asked, given, given_at, expires_at FROM leases WHERE recipient = %s
+        """SELECT release_id, part, asked, given, given_at, expires_at FROM leases
+            WHERE recipient = %s
             ORDER BY given_at DESC LIMIT %s""",
         [recipient, most],
     )
     return [
-        LeaseGiven(release_id=release, part=part, asked=asked, given=given, given_at=at, expires_at=until)
+        LeaseGiven(
+            release_id=release, part=part, asked=asked, given=given, given_at=at, expires_at=until
+        )
         for release, part, asked, given, at, until in rows
     ]
 
 
 def lease(here: Installation, asked: LeaseRequest, holder: LeaseHolder) -> LeasedPart:
-    """The keys of the rows of one part that may be used now; one database row is written before a key leaves.
+    """The keys of the rows of one part that may be used now; one database row is written before a
+    key leaves.
 
-    NotFoundError for a release that the holder's key was not made for, DeniedError for another recipient than its own,
-    RefusedError for one that the policy in force does not name.
+    NotFoundError for a release that the holder's key was not made for, DeniedError for another
+    recipient than its own, RefusedError for one that the policy in force does not name.
     """
     if not _RECIPIENT.fullmatch(asked.recipient):
-        raise UsageError("`recipient` is not a name", "use lower-case letters, digits, `-`, `_` and `.`")
+        raise UsageError(
+            "`recipient` is not a name", "use lower-case letters, digits, `-`, `_` and `.`"
+        )
     if not 1 <= asked.seconds <= LEASE_SECONDS_MAX:
         raise UsageError(f"a lease lasts 1 to {LEASE_SECONDS_MAX} seconds")
     known = held_by(here, asked.release_id, holder)
     _check_recipient(here, known, asked, holder)
-    ordinals = _ordinals_of_part(here, known, asked.part) if asked.ordinals is None else _few(asked.ordinals)
+    ordinals = (
+        _ordinals_of_part(here, known, asked.part)
+        if asked.ordinals is None
+        else _few(asked.ordinals)
+    )
     given = DatabaseLeases(here.pool, here.keyring, here.clock, asked.seconds).lease(
         known.release_id.bytes, asked.part, ordinals
     )
     at, order = here.clock(), sorted(given.keys)
     lease_id = uuid7(at, here.keyring.random(10))
-    hand_out(here, known.name, asked.recipient)  # a holder of keys has a copy: an erasure recalls it from them
+    # a holder of keys has a copy: an erasure recalls it from them
+    hand_out(here, known.name, asked.recipient)
     with transaction(here.pool) as tx:
         tx.execute(
-            """INSERT INTO leases (lease_id, release_id, recipient, part, asked, given, key_id, given_at, expires_at)
+            """INSERT INTO leases (lease_id, release_id, recipient, part, asked, given, key_id,
+               given_at, expires_at)
                VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)""",
             [
-                lease_id, known.release_id, asked.recipient, asked.part, len(ordinals), len(order), holder.key_id, at,
+                lease_id,
+                known.release_id,
+                asked.recipient,
+                asked.part,
+                len(ordinals),
+                len(order),
+                holder.key_id,
+                at,
                 given.expires,
             ],
-        )  # fmt: skip
+        )
     _log.info(
-        "leased", release=known.release_id.hex, part=asked.part, recipient=asked.recipient, asked=len(ordinals),
+        "leased",
+        release=known.release_id.hex,
+        part=asked.part,
+        recipient=asked.recipient,
+        asked=len(ordinals),
         given=len(order),
-    )  # fmt: skip
+    )
     assert known.manifest_sha256 is not None
     return LeasedPart(
-        lease_id=lease_id, expires=given.expires, seconds=max(0.0, (given.expires - at).total_seconds()),
-        manifest_sha256=known.manifest_sha256.hex(), ordinals=tuple(order),
-        keys=b"".join(given.keys[ordinal] for ordinal in order), ratings=given.ratings,
-    )  # fmt: skip
+        lease_id=lease_id,
+        expires=given.expires,
+        seconds=max(0.0, (given.expires - at).total_seconds()),
+        manifest_sha256=known.manifest_sha256.hex(),
+        ordinals=tuple(order),
+        keys=b"".join(given.keys[ordinal] for ordinal in order),
+        ratings=given.ratings,
+    )
 
 
 def _few(ordinals: tuple[int, ...]) -> Sequence[int]:
@@ -307,30 +359,42 @@ def _few(ordinals: tuple[int, ...]) -> Sequence[int]:
 def _ordinals_of_part(here: Installation, known: Release, part: int) -> Sequence[int]:
     promised = homes.promised(here, known)
     if promised is None:
-        raise NotFoundError(f"the installation's own copy of release `{known.name}` is missing", "name `ordinals`")
+        raise NotFoundError(
+            f"the installation's own copy of release `{known.name}` is missing", "name `ordinals`"
+        )
     firsts = {each.number: each.first_ordinal for each in promised.parts}
     if part not in firsts:
         raise NotFoundError(f"release `{known.name}` has no part `{part}`")
-    after = min((each for each in firsts.values() if each > firsts[part]), default=firsts[part] + ROWS_PER_PART_MAX)
+    after = min(
+        (each for each in firsts.values() if each > firsts[part]),
+        default=firsts[part] + ROWS_PER_PART_MAX,
+    )
     return range(firsts[part], min(after, firsts[part] + ROWS_PER_PART_MAX))
 
 
 class LocalSource:
-    """The installation of this machine as a source of withdrawn rows (`train.remote.WithdrawalSource`)."""
+    """The installation of this machine as a source of withdrawn rows
+    (`train.remote.WithdrawalSource`).
+    """
 
     def __init__(self, here: Installation, seconds: int = LEASE_SECONDS) -> None:
         self._publisher, self._seconds = Publisher(here), seconds
 
     def withdrawn(self, release: str, known: WithdrawnBitmap | None) -> tuple[bytes, bytes | None]:
         made = self._publisher.publish(UUID(hex=release), self._seconds)
-        return made.signed, None if known is not None and known.head.number == made.number else made.bitmap
+        return (
+            made.signed,
+            None if known is not None and known.head.number == made.number else made.bitmap,
+        )
 
 
 # In the run
 
 
 class LocalLeases:
-    """Leases from the installation that ``config`` names, opened in each process that asks (`release.reader.Leases`)."""
+    """Leases from the installation that ``config`` names, opened in each process that asks
+    (`release.reader.Leases`).
+    """
 
     def __init__(self, config: Configuration, clock: Clock) -> None:
         self._config, self._clock = config, clock
@@ -349,8 +413,12 @@ class LocalLeases:
 
     def _opened(self) -> DatabaseLeases:
         if self._leases is None or self._pid != os.getpid():
-            # Open for as long as its stack lives. One that came with a fork belongs to the parent, which closes it.
+            # Open for as long as its stack lives. One that came with a fork belongs to the parent,
+            # which closes it.
             opened, stack = held_installation(self._config, self._clock)
             self._stacks.append(stack)
-            self._pid, self._leases = os.getpid(), DatabaseLeases(opened.pool, opened.keyring, opened.clock)
+            self._pid, self._leases = (
+                os.getpid(),
+                DatabaseLeases(opened.pool, opened.keyring, opened.clock),
+            )
         return self._leases

@@ -1,4 +1,5 @@
-"""`where`: which rows are read, by their labels, in a small language that looks like SQL's and runs nothing.
+"""`where`: which rows are read, by their labels, in a small language that looks like SQL's and runs
+nothing.
 
     language = 'de' and quality > 0.6
     topic in ('code', 'maths') and not (words < 20 or repeated_lines > 0.3)
@@ -13,9 +14,10 @@
     NAME       = split | language | topic | [ "quality." ] SIGNAL | [ "scores." ] SCORE
     VALUE      = 'text', in which '' is a quote | number
 
-Invariants: a row is read only where the filter is true of it. A test of a score that the row does not have is neither true
-nor false, as in SQL, so that such a row is read by neither `misuse < 0.5` nor its opposite. Words are of any case, names
-are not. What does not parse is a UsageError that says where.
+Invariants: a row is read only where the filter is true of it. A test of a score that the row does
+not have is neither true nor false, as in SQL, so that such a row is read by neither `misuse < 0.5`
+nor its opposite. Words are of any case, names are not. What does not parse is a UsageError that
+says where.
 """
 
 from __future__ import annotations
@@ -86,7 +88,9 @@ class LabelFilter:
 class _Parser:
     def __init__(self, text: str) -> None:
         if len(text) > FILTER_CHARACTERS_MAX:
-            raise UsageError(f"a filter has at most `{FILTER_CHARACTERS_MAX}` characters, not `{len(text)}`")
+            raise UsageError(
+                f"a filter has at most `{FILTER_CHARACTERS_MAX}` characters, not `{len(text)}`"
+            )
         self._tokens, self._place, self._depth = _tokens(text), 0, 0
         self.scores: set[str] = set()
 
@@ -104,7 +108,8 @@ class _Parser:
         """Whether the next tokens are these words or signs, which are then behind us."""
         found = self._tokens[self._place : self._place + len(texts)]
         if len(found) < len(texts) or any(
-            token.kind not in ("word", "sign") or token.text != text for token, text in zip(found, texts, strict=True)
+            token.kind not in ("word", "sign") or token.text != text
+            for token, text in zip(found, texts, strict=True)
         ):
             return False
         self._place += len(texts)
@@ -174,7 +179,11 @@ class _Parser:
         if token.kind != ("text" if is_text else "number"):
             texts = ", ".join(f"`{each}`" for each in TEXTS)
             raise _wrong(
-                token, f"{'text in quotes' if is_text else 'a number'} for `{name}` (labels of text are {texts})"
+                token,
+                (
+                    f"{'text in quotes' if is_text else 'a number'} for `{name}` (labels of "
+                    f"text are {texts})"
+                ),
             )
         self._place += 1
         return token.text[1:-1].replace("''", "'") if is_text else float(token.text)
@@ -188,7 +197,9 @@ class _Parser:
         if signal in SIGNALS:
             return lambda labels: labels["quality"][signal] if "quality" in labels else _OPEN, False
         if name.startswith(_QUALITY):
-            raise _wrong(token, f"one of {', '.join(f'`{each}`' for each in SIGNALS)} after `{_QUALITY}`")
+            raise _wrong(
+                token, f"one of {', '.join(f'`{each}`' for each in SIGNALS)} after `{_QUALITY}`"
+            )
         score = name.removeprefix(_SCORES)
         self.scores.add(score)
         return lambda labels: labels["scores"].get(score) if "scores" in labels else _OPEN, False
@@ -213,7 +224,9 @@ def _tokens(text: str) -> list[_Token]:
 
 def _wrong(token: _Token, wanted: str) -> UsageError:
     said = f"`{token.text}`" if token.text else "its end"
-    return UsageError(f"the filter does not read at character `{token.at + 1}`: {said}", f"there belongs {wanted}")
+    return UsageError(
+        f"the filter does not read at character `{token.at + 1}`: {said}", f"there belongs {wanted}"
+    )
 
 
 def _known(read: _Reads, test: Callable[[Any], bool]) -> Test:
@@ -247,7 +260,9 @@ def _any(found: Iterable[Answer]) -> Answer:
 
 
 def _first(answers: Sequence[Answer], decisive: bool) -> Answer:
-    """``decisive`` if one of the answers is; else what is open, else what is absent, else its opposite."""
+    """``decisive`` if one of the answers is; else what is open, else what is absent, else its
+    opposite.
+    """
     for answer in (decisive, _OPEN, None):
         if any(found is answer for found in answers):
             return answer

@@ -1,7 +1,9 @@
-"""Files of lines that a trainer reads: JSON lines, Parquet for those that read nothing else, or folders of shards.
+"""Files of lines that a trainer reads: JSON lines, Parquet for those that read nothing else, or
+folders of shards.
 
-A line of Parquet has the columns `messages`, a list of role and content, `ordinal`, and `row_labels` as JSON text, null
-where the release has no labels. Rows are written as they come, in groups.
+A line of Parquet has the columns `messages`, a list of role and content, `ordinal`, and
+`row_labels` as JSON text, null where the release has no labels. Rows are written as they come, in
+groups.
 """
 
 from __future__ import annotations
@@ -55,7 +57,9 @@ class _ParquetLines:
         import pyarrow.parquet as pq
 
         message = pa.struct([("role", pa.string()), ("content", pa.string())])
-        self._schema = pa.schema({"messages": pa.list_(message), "ordinal": pa.int64(), LABELS: pa.string()})
+        self._schema = pa.schema(
+            {"messages": pa.list_(message), "ordinal": pa.int64(), LABELS: pa.string()}
+        )
         self._file: Any = pq.ParquetWriter(path, self._schema)
         self._waiting: list[Line] = []
 

@@ -1,8 +1,10 @@
-"""Lineage: from a model to the consents behind it, and from a person to the models that were trained on their rows.
+"""Lineage: from a model to the consents behind it, and from a person to the models that were
+trained on their rows.
 
-`record` registers a model's folder, trained here or elsewhere under the gate; `which_models` answers for a conversation
-or an account; `affected` lists the models that were trained on rows which have been withdrawn or erased since. What a
-run consumed before a withdrawal stays in the model: it is listed, and nothing more is promised.
+`record` registers a model's folder, trained here or elsewhere under the gate; `which_models`
+answers for a conversation or an account; `affected` lists the models that were trained on rows
+which have been withdrawn or erased since. What a run consumed before a withdrawal stays in the
+model: it is listed, and nothing more is promised.
 """
 
 from __future__ import annotations
@@ -37,7 +39,10 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 def check_name(name: str) -> None:
     """UsageError unless it is a valid name for a model."""
     if not _NAME.fullmatch(name):
-        raise UsageError(f"`{name}` is not a name for a model", "use lower-case letters, digits, `-`, `_` and `.`")
+        raise UsageError(
+            f"`{name}` is not a name for a model",
+            "use lower-case letters, digits, `-`, `_` and `.`",
+        )
 
 
 def signing(here: Installation) -> tuple[Verifier, bytes]:
@@ -48,7 +53,9 @@ def signing(here: Installation) -> tuple[Verifier, bytes]:
 
 
 def keys(here: Installation) -> tuple[str, str]:
-    """The public keys for the installation's models: of their statements (a vkey), of their signatures (PEM)."""
+    """The public keys for the installation's models: of their statements (a vkey), of their
+    signatures (PEM).
+    """
     key, seed = signing(here)
     return key.vkey, statement.pem(statement.p256(seed).public_key()).decode()
 
@@ -59,37 +66,62 @@ def keys(here: Installation) -> tuple[str, str]:
 def record(here: Installation, folder: Path, vkeys: Sequence[str] = ()) -> RecordedModel:
     """Registers the model in ``folder``, once; RefusedError if it does not keep what it promises.
 
-    Its statement is signed with this installation's key, or with one of ``vkeys`` if it was trained elsewhere; the
-    gate's states are this installation's own in any case.
+    Its statement is signed with this installation's key, or with one of ``vkeys`` if it was trained
+    elsewhere; the gate's states are this installation's own in any case.
     """
     try:
         trusted = [Verifier.parse(vkey.strip()) for vkey in vkeys]
     except RefusedError as error:
-        raise UsageError(f"that is not a public key: {error.message}", "`licet models key` prints one") from None
+        raise UsageError(
+            f"that is not a public key: {error.message}", "`licet models key` prints one"
+        ) from None
     keys = [*trusted, signing(here)[0], gate_files.signer(here).verifier]
-    checked = verifier.check_model(verifier.FolderFiles(folder), [verifier.read_key(key.vkey) for key in keys])
+    checked = verifier.check_model(
+        verifier.FolderFiles(folder), [verifier.read_key(key.vkey) for key in keys]
+    )
     if checked.findings or checked.lacks:
         lacks = ((lack.place, lack.why) for lack in checked.lacks)
         place, promise = next(chain(((one.place, one.promise) for one in checked.findings), lacks))
-        raise RefusedError(f"the model cannot be registered: `{place}`: {promise}", because="broken")
+        raise RefusedError(
+            f"the model cannot be registered: `{place}`: {promise}", because="broken"
+        )
     signed = (folder / statement.FILE).read_bytes()
     content = statement.opened(signed, next(key for key in keys if key.name.encode() in signed))
-    found, raw = consumption.read(folder / consumption.FILE), (folder / consumption.FILE).read_bytes()
+    found, raw = (
+        consumption.read(folder / consumption.FILE),
+        (folder / consumption.FILE).read_bytes(),
+    )
     predicate = content["predicate"]
-    metadata, parameters = predicate["runDetails"]["metadata"], predicate["buildDefinition"]["externalParameters"]
+    metadata, parameters = (
+        predicate["runDetails"]["metadata"],
+        predicate["buildDefinition"]["externalParameters"],
+    )
     check_name(parameters["name"])
     model, release = UUID(hex=metadata["invocationId"]), UUID(hex=found.of.release)
-    heads = [consumption.claimed(frame.signed) for frame in found.frames if isinstance(frame, consumption.GateState)]
+    heads = [
+        consumption.claimed(frame.signed)
+        for frame in found.frames
+        if isinstance(frame, consumption.GateState)
+    ]
     with transaction(here.pool) as tx:
         known = registry.get(tx, release)
         if known.manifest_sha256 is None or known.manifest_sha256.hex() != found.of.manifest_sha256:
-            raise RefusedError(f"release `{known.name}` is not the one that the model names", because="release")
+            raise RefusedError(
+                f"release `{known.name}` is not the one that the model names", because="release"
+            )
         new = model_registry.NewModel(
-            model=model, name=parameters["name"], release=release, recipe=parameters["recipe"], rows=len(found.ordinals),
-            first_gate=heads[0].number, last_gate=heads[-1].number,
+            model=model,
+            name=parameters["name"],
+            release=release,
+            recipe=parameters["recipe"],
+            rows=len(found.ordinals),
+            first_gate=heads[0].number,
+            last_gate=heads[-1].number,
             started_at=datetime.fromisoformat(metadata["startedOn"]),
-            finished_at=datetime.fromisoformat(metadata["finishedOn"]), statement=signed, consumed=raw,
-        )  # fmt: skip
+            finished_at=datetime.fromisoformat(metadata["finishedOn"]),
+            statement=signed,
+            consumed=raw,
+        )
         if model_registry.add(tx, new, here.clock()):
             add_rows(tx, release, model, found.ordinals)
         return model_registry.get(tx, model)
@@ -97,7 +129,9 @@ def record(here: Installation, folder: Path, vkeys: Sequence[str] = ()) -> Recor
 
 def add_rows(tx: Transaction, release: UUID, model: UUID, ordinals: BitMap) -> None:
     """Stores the rows that a model consumed, in the form in which they are looked up."""
-    with tx.cursor().copy("COPY model_rows (release_id, chunk, model_id, bits) FROM STDIN (FORMAT BINARY)") as copy:
+    with tx.cursor().copy(
+        "COPY model_rows (release_id, chunk, model_id, bits) FROM STDIN (FORMAT BINARY)"
+    ) as copy:
         copy.set_types(["uuid", "int4", "uuid", "bytea"])
         for chunk, bits in chunks(ordinals):
             copy.write_row((release, chunk, model, bits))
@@ -105,7 +139,8 @@ def add_rows(tx: Transaction, release: UUID, model: UUID, ordinals: BitMap) -> N
 
 def chunks(ordinals: BitMap) -> Sequence[tuple[int, bytes]]:
     """The bits of each chunk that has any, as `get_bit` counts them."""
-    import numpy as np  # here, not above: it would slow the start of every command by a tenth of a second
+    # here, not above: it would slow the start of every command by a tenth of a second
+    import numpy as np
 
     rows = np.asarray(ordinals.to_array(), dtype=np.int64)
     result = []
@@ -161,13 +196,23 @@ def which_models(here: Installation, name: str) -> list[LearntModel]:
 
 
 def learnt(tx: Transaction, account: UUID, conversation: UUID | None) -> list[LearntModel]:
-    """The models that were trained on a conversation of an account, or on any of its conversations."""
-    given = {"account": account, "of": None if conversation is None else [conversation], "chunk": CHUNK_ROWS}
+    """The models that were trained on a conversation of an account, or on any of its
+    conversations.
+    """
+    given = {
+        "account": account,
+        "of": None if conversation is None else [conversation],
+        "chunk": CHUNK_ROWS,
+    }
     rows = tx.cursor(binary=True).execute(_WHICH, given).fetchall()
     releases = registry.names(tx, [row[2] for row in rows])
     return [
         LearntModel(
-            model=shown(Prefix.model, model), name=name, release=releases[release], rows=count, finished_at=finished
+            model=shown(Prefix.model, model),
+            name=name,
+            release=releases[release],
+            rows=count,
+            finished_at=finished,
         )
         for model, name, release, count, finished in rows
     ]
@@ -177,7 +222,9 @@ def learnt(tx: Transaction, account: UUID, conversation: UUID | None) -> list[Le
 
 
 class Affected(msgspec.Struct, frozen=True, kw_only=True):
-    """A model that was trained on rows which may no longer be used; ``erased`` of them have no key any more."""
+    """A model that was trained on rows which may no longer be used; ``erased`` of them have no key
+    any more.
+    """
 
     model: str
     name: str
@@ -189,26 +236,36 @@ class Affected(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: datetime
 
 
-# A row is affected since a time if the journal has an ending of it since then, or its retention ended since then.
+# A row is affected since a time if the journal has an ending of it since then, or its retention
+# ended since then.
 _TOUCHED = """
     SELECT m.ordinal, m.account_id, NOT EXISTS (
            SELECT FROM release_row_keys(m.sources) k JOIN segments s ON s.account_id = m.account_id
-              AND s.conversation_id = m.conversation_id AND s.segment = k.segment WHERE s.erased_at IS NULL)
+              AND s.conversation_id = m.conversation_id AND s.segment = k.segment
+                WHERE s.erased_at IS NULL)
       FROM release_rows m
      WHERE m.release_id = %(release)s AND m.block = ANY(release_blocks(%(ordinals)s::int[]))
        AND m.ordinal = ANY(%(ordinals)s::int[])
        AND (%(since)s::timestamptz IS NULL
-            OR EXISTS (SELECT FROM journal j WHERE j.account_id = m.account_id AND j.ends AND j.occurred_at >= %(since)s
+            OR EXISTS (SELECT FROM journal j WHERE j.account_id = m.account_id AND j.ends
+              AND j.occurred_at >= %(since)s
                           AND (j.conversation_id IS NULL OR j.conversation_id = m.conversation_id))
-            OR EXISTS (SELECT FROM release_row_keys(m.sources) k JOIN segments s ON s.account_id = m.account_id
+            OR EXISTS (SELECT FROM release_row_keys(m.sources) k
+              JOIN segments s ON s.account_id = m.account_id
                           AND s.conversation_id = m.conversation_id AND s.segment = k.segment
-                        WHERE s.erased_at >= %(since)s OR s.keep_until BETWEEN %(since)s AND %(at)s))"""
+                        WHERE s.erased_at >= %(since)s OR s.keep_until BETWEEN %(since)s
+                          AND %(at)s))"""
 
 
 def affected(
-    here: Installation, since: datetime | None = None, recipe: str | None = None, *, retired: bool = False
-) -> list[Affected]:  # fmt: skip
-    """The models that were trained on rows which were withdrawn or erased (since ``since``), the most affected first.
+    here: Installation,
+    since: datetime | None = None,
+    recipe: str | None = None,
+    *,
+    retired: bool = False,
+) -> list[Affected]:
+    """The models that were trained on rows which were withdrawn or erased (since ``since``), the
+    most affected first.
 
     ``recipe``: only models that were made by it. ``retired``: those too that are used no more.
     """
@@ -220,12 +277,18 @@ def affected(
         release = gate_files.sealed(here, release_id)
         gone = withdrawn_rows.standing(here.pool, release, known, at)
         with transaction(here.pool) as tx:
-            result += [one for model in of if (one := _affected(tx, model, release_id, gone, since, at)) is not None]
+            result += [
+                one
+                for model in of
+                if (one := _affected(tx, model, release_id, gone, since, at)) is not None
+            ]
     return sorted(result, key=lambda one: (-one.withdrawn, one.model))
 
 
 def affected_of(here: Installation, model: UUID) -> Affected | None:
-    """What may no longer be used of what one model was trained on, also of one that is retired; None where nothing."""
+    """What may no longer be used of what one model was trained on, also of one that is retired;
+    None where nothing.
+    """
     known, at = policies(here), here.clock()
     with transaction(here.pool) as tx:
         release_id = model_registry.release_of(tx, model)
@@ -243,16 +306,26 @@ def _affected(
     touched = []
     asked = list(both)
     for start in range(0, len(asked), ROWS_LISTED_MAX):
-        some = {"release": release, "ordinals": asked[start : start + ROWS_LISTED_MAX], "since": since, "at": at}
+        some = {
+            "release": release,
+            "ordinals": asked[start : start + ROWS_LISTED_MAX],
+            "since": since,
+            "at": at,
+        }
         touched += tx.execute(_TOUCHED, some).fetchall()
     if not touched:
         return None
     seen = model_registry.get(tx, model)
     return Affected(
-        model=seen.model, name=seen.name, release=seen.release, consumed=seen.rows, withdrawn=len(touched),
-        people=len({account for _, account, _ in touched}), erased=sum(erased for _, _, erased in touched),
+        model=seen.model,
+        name=seen.name,
+        release=seen.release,
+        consumed=seen.rows,
+        withdrawn=len(touched),
+        people=len({account for _, account, _ in touched}),
+        erased=sum(erased for _, _, erased in touched),
         finished_at=seen.finished_at,
-    )  # fmt: skip
+    )
 
 
 def _ordinals_in(raw: bytes) -> BitMap:
@@ -263,6 +336,10 @@ def _ordinals_in(raw: bytes) -> BitMap:
 
 
 def retire(here: Installation, model: str, *, by: str, reason: str) -> RecordedModel:
-    """Records that a model is no longer used: it stays registered, and `affected` no longer lists it."""
+    """Records that a model is no longer used: it stays registered, and `affected` no longer lists
+    it.
+    """
     with transaction(here.pool) as tx:
-        return model_registry.retire(tx, parse(Prefix.model, model), here.clock(), by=by, reason=reason)
+        return model_registry.retire(
+            tx, parse(Prefix.model, model), here.clock(), by=by, reason=reason
+        )

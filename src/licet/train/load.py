@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 class Loading(Iterator[LoadedRow]):
     """The rows of a release that may be used now; closes its installation when it ends.
 
-    ``where`` passes over rows by their labels: ``passed_over`` counts them, and they count as yielded by the release.
-    Rows of a split that it excludes are not opened, and not counted.
+    ``where`` passes over rows by their labels: ``passed_over`` counts them, and they count as
+    yielded by the release. Rows of a split that it excludes are not opened, and not counted.
     """
 
-    def __init__(self, rows: LoadedRows, closing: ExitStack, where: LabelFilter | None = None) -> None:
+    def __init__(
+        self, rows: LoadedRows, closing: ExitStack, where: LabelFilter | None = None
+    ) -> None:
         self._rows, self._closing, self._where = rows, closing, where
         self.passed_over = 0
 
@@ -43,7 +45,9 @@ class Loading(Iterator[LoadedRow]):
     def _matches(self, row: LoadedRow) -> bool:
         assert self._where is not None
         if "labels" not in row:
-            raise UsageError(f"release `{self._rows.manifest.name}` has no labels to filter by", "build it again")
+            raise UsageError(
+                f"release `{self._rows.manifest.name}` has no labels to filter by", "build it again"
+            )
         return self._where(row["labels"])
 
     @property
@@ -70,37 +74,63 @@ class Loading(Iterator[LoadedRow]):
 
 @overload
 def load(
-    release: str | Path, *, split: str = "", where: str = "", seed: int | None = 0, data: Path | None = None,
+    release: str | Path,
+    *,
+    split: str = "",
+    where: str = "",
+    seed: int | None = 0,
+    data: Path | None = None,
     config: Configuration | None = None,
-    clock: Clock = utc_now, gate: None = None, leases: None = None,
-) -> Loading: ...  # fmt: skip
+    clock: Clock = utc_now,
+    gate: None = None,
+    leases: None = None,
+) -> Loading: ...
 
 
 @overload
 def load(
-    release: str | Path, *, split: str = "", where: str = "", seed: int | None = 0, data: Path | None = None,
+    release: str | Path,
+    *,
+    split: str = "",
+    where: str = "",
+    seed: int | None = 0,
+    data: Path | None = None,
     config: Configuration | None = None,
-    clock: Clock = utc_now, gate: TrainingGate, leases: Leases | None = None,
-) -> RowDataset: ...  # fmt: skip
+    clock: Clock = utc_now,
+    gate: TrainingGate,
+    leases: Leases | None = None,
+) -> RowDataset: ...
 
 
 def load(
-    release: str | Path, *, split: str = "", where: str = "", seed: int | None = 0, data: Path | None = None,
+    release: str | Path,
+    *,
+    split: str = "",
+    where: str = "",
+    seed: int | None = 0,
+    data: Path | None = None,
     config: Configuration | None = None,
-    clock: Clock = utc_now, gate: TrainingGate | None = None, leases: Leases | None = None,
-) -> Loading | RowDataset:  # fmt: skip
-    """The rows of ``release``, a name or a folder, that may be used now: ``{"messages": [...], ...}`` one by one.
+    clock: Clock = utc_now,
+    gate: TrainingGate | None = None,
+    leases: Leases | None = None,
+) -> Loading | RowDataset:
+    """The rows of ``release``, a name or a folder, that may be used now: ``{"messages": [...],
+    ...}`` one by one.
 
-    ``split``: only the rows of ``train``, ``validation`` or ``test``; people, not rows, are held out, for ever.
-    ``where``: only the rows whose labels match (`train.label_filter`); by position, `licet.mix` filters.
-    ``seed``: a person's rows are neighbours in a release, so they come mixed with those of some thousand rows around them,
-    in an order that depends on the seed alone, whatever is withdrawn; None: in the order of the release.
-    ``data`` is the installation's folder, by default that of the environment. Each row is decided anew as it is
-    read; one that was withdrawn, deleted or has expired does not come out, from any copy of the files.
+    ``split``: only the rows of ``train``, ``validation`` or ``test``; people, not rows, are held
+    out, for ever.
+    ``where``: only the rows whose labels match (`train.label_filter`); by position, `licet.mix`
+    filters.
+    ``seed``: a person's rows are neighbours in a release, so they come mixed with those of some
+    thousand rows around them, in an order that depends on the seed alone, whatever is withdrawn;
+    None: in the order of the release. ``data`` is the installation's folder, by default that of the
+    environment. Each row is decided anew as it is read; one that was withdrawn, deleted or has
+    expired does not come out, from any copy of the files.
 
-    With a ``gate`` (`licet.gate`) they come by position, for a training run: as many as the manifest promises, each row
-    that may not be used replaced by another, in any worker of a data loader. ``leases`` provides the row keys if the
-    installation is on another machine (`licet.remote`).
+    With a ``gate`` (`licet.gate`) they come by position, for a training run: as many as the
+    manifest promises, each row that may not be used replaced by another, in any worker of a data
+    loader. ``leases`` provides the row keys if the installation is on another machine
+    (`licet.remote`).
     """
     import os  # the environment is read here, at the edge, and nowhere below
 
@@ -135,7 +165,9 @@ def load(
     here, stack = held_installation(config or Configuration.of(os.environ, data), clock)
     try:
         may_match = filtered.may_match if filtered else None
-        return Loading(catalog.open_release(here, str(release), split, may_match, seed), stack, filtered)
+        return Loading(
+            catalog.open_release(here, str(release), split, may_match, seed), stack, filtered
+        )
     except BaseException:
         stack.close()
         raise

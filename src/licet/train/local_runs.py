@@ -1,9 +1,11 @@
-"""A model trained here on a release of this installation, behind the training gate, and registered with its sources.
+"""A model trained here on a release of this installation, behind the training gate, and registered
+with its sources.
 
-What is signed is written last, so a run that stops leaves no model that looks complete; what it had consumed by then is
-recorded in its folder, row by row. A run that fails moves that folder to `OUT.failed-1`, or removes it if nothing was
-consumed; one that was killed leaves it, and the same command moves or removes it and begins again. Until such a folder is
-deleted, `licet status` and `licet models list` name it (`run_marks`).
+What is signed is written last, so a run that stops leaves no model that looks complete; what it had
+consumed by then is recorded in its folder, row by row. A run that fails moves that folder to
+`OUT.failed-1`, or removes it if nothing was consumed; one that was killed leaves it, and the same
+command moves or removes it and begins again. Until such a folder is deleted, `licet status` and
+`licet models list` name it (`run_marks`).
 """
 
 from __future__ import annotations
@@ -56,18 +58,27 @@ class TrainedModel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LocalGate(TrainingGate):
-    """The gate of a run on the installation's own machine: it learns of every withdrawal before each answer."""
+    """The gate of a run on the installation's own machine: it learns of every withdrawal before
+    each answer.
+    """
 
-    def __init__(self, here: Installation, release: UUID, manifest_sha256: str, folder: Path) -> None:
+    def __init__(
+        self, here: Installation, release: UUID, manifest_sha256: str, folder: Path
+    ) -> None:
         self._publisher, self._release, self._folder = Publisher(here), release, folder
         self._given, self._given_at = -1, float("-inf")
         super().__init__(
-            folder / bitmap.file_name(release.hex), release=release.hex, manifest_sha256=manifest_sha256,
-            verifier=self._publisher.verifier, clock=lambda: here.clock().timestamp(), when_stale=WhenStale.stop,
-        )  # fmt: skip
+            folder / bitmap.file_name(release.hex),
+            release=release.hex,
+            manifest_sha256=manifest_sha256,
+            verifier=self._publisher.verifier,
+            clock=lambda: here.clock().timestamp(),
+            when_stale=WhenStale.stop,
+        )
 
     def current(self) -> Any:  # noqa: ANN401 as the gate's own
-        # A publisher's cached answer is good enough for nodes, but it may be seconds old, and this is asked each step.
+        # A publisher's cached answer is good enough for nodes, but it may be seconds old, and this
+        # is asked each step.
         made = self._publisher.publish(self._release, GATE_SECONDS)
         now = time.monotonic()
         if made.number != self._given or now - self._given_at > GATE_SECONDS * REFRESHED:
@@ -77,15 +88,21 @@ class LocalGate(TrainingGate):
 
 
 def sft(
-    here: Installation, name: str, out: Path, *, base: Path | None = None, called: str = "",
-    settings: TrainingSettings | None = None, heard: Used = lambda _step, _ordinals: None,
+    here: Installation,
+    name: str,
+    out: Path,
+    *,
+    base: Path | None = None,
+    called: str = "",
+    settings: TrainingSettings | None = None,
+    heard: Used = lambda _step, _ordinals: None,
     gate_of: Callable[[TrainingGate], TrainingGate] = lambda gate: gate,
-) -> TrainedModel:  # fmt: skip
-    """Fine-tunes a causal model on a release and writes it into the new folder ``out``; ``heard`` is called at each
-    step.
+) -> TrainedModel:
+    """Fine-tunes a causal model on a release and writes it into the new folder ``out``; ``heard``
+    is called at each step.
 
-    RefusedError for a release with the purpose of the safety classifiers: flagged text must not become a model's own
-    words. ``gate_of`` wraps the gate, for tests that must fail.
+    RefusedError for a release with the purpose of the safety classifiers: flagged text must not
+    become a model's own words. ``gate_of`` wraps the gate, for tests that must fail.
     """
     chosen = settings or TrainingSettings()
     folder, known = find_release(here, name)
@@ -93,7 +110,9 @@ def sft(
         raise RefusedError(f"release `{known.name}` is not sealed", because="not_sealed")
     if known.purpose == SAFETY:
         raise RefusedError(
-            f"release `{known.name}` is for `{SAFETY}` alone", "`licet train safety` trains on it", because="purpose"
+            f"release `{known.name}` is for `{SAFETY}` alone",
+            "`licet train safety` trains on it",
+            because="purpose",
         )
     model_name = called or out.name
     lineage.check_name(model_name)
@@ -105,7 +124,10 @@ def sft(
     out.mkdir(parents=True, exist_ok=True)
     model = uuid7(started, here.keyring.random(10))
     mark = run_marks.RunMark(folder=str(out.absolute()), release=known.name, started_at=started)
-    with run_marks.marked(here.config.data, model, mark), TemporaryDirectory(prefix="licet-gate-") as place:
+    with (
+        run_marks.marked(here.config.data, model, mark),
+        TemporaryDirectory(prefix="licet-gate-") as place,
+    ):
         gate = LocalGate(here, known.release_id, known.manifest_sha256.hex(), Path(place))
         log, took = consumption.ConsumedLog(out / consumption.FILE, gate), 0
 
@@ -117,7 +139,9 @@ def sft(
 
         try:
             try:
-                trained = recipe.sft(train, held_out, out, gate=gate_of(gate), used=used, base=base, settings=chosen)
+                trained = recipe.sft(
+                    train, held_out, out, gate=gate_of(gate), used=used, base=base, settings=chosen
+                )
             finally:
                 log.close()
         except BaseException:
@@ -126,19 +150,29 @@ def sft(
         record = consumption.merge([out / consumption.FILE], out / consumption.FILE)
         run = _run(here, model, model_name, record, trained, chosen, base, started)
         described = cards.ModelDescription(
-            run=run, release=manifest.read(folder)[0], manifest_sha256=record.of.manifest_sha256,
-            consumed=len(record.ordinals), base=base.name if base is not None else "",
-        )  # fmt: skip
+            run=run,
+            release=manifest.read(folder)[0],
+            manifest_sha256=record.of.manifest_sha256,
+            consumed=len(record.ordinals),
+            base=base.name if base is not None else "",
+        )
         papers(here, folder, out, described, cards.card(described))
         lineage.record(here, out)
     return TrainedModel(
-        model=shown(Prefix.model, model), name=model_name, folder=out, release=known.name,
-        consumed=len(record.ordinals), held_out_people=people, trained=trained,
-    )  # fmt: skip
+        model=shown(Prefix.model, model),
+        name=model_name,
+        folder=out,
+        release=known.name,
+        consumed=len(record.ordinals),
+        held_out_people=people,
+        trained=trained,
+    )
 
 
 def _make_way(here: Installation, out: Path) -> None:
-    """Frees the place of a run that was killed there; UsageError if ``out`` is anything else that exists."""
+    """Frees the place of a run that was killed there; UsageError if ``out`` is anything else that
+    exists.
+    """
     if not out.exists() or not any(out.iterdir()):
         return
     runs = run_marks.unfinished(here.config.data)
@@ -148,14 +182,22 @@ def _make_way(here: Installation, out: Path) -> None:
     if before.is_running:
         raise UsageError(f"another run is writing `{out}`", "wait for it, or name another folder")
     if (out / statement.SIGNATURE_FILE).exists():
-        raise UsageError(f"`{out}` is a whole model that is not on record", f"`licet models record {out}` takes it")
+        raise UsageError(
+            f"`{out}` is a whole model that is not on record",
+            f"`licet models record {out}` takes it",
+        )
     record = out / consumption.FILE
-    took = len(consumption.parse(record.read_bytes())[0].ordinals) if record.exists() and record.stat().st_size else 0
+    took = (
+        len(consumption.parse(record.read_bytes())[0].ordinals)
+        if record.exists() and record.stat().st_size
+        else 0
+    )
     _give_way(here, out, took)
 
 
 def _give_way(here: Installation, out: Path, took: int) -> None:
-    """After a run without a model: removes its folder, or, if it consumed rows, moves it aside with the record of them.
+    """After a run without a model: removes its folder, or, if it consumed rows, moves it aside with
+    the record of them.
 
     In both cases the same command can be given again.
     """
@@ -174,16 +216,22 @@ def _give_way(here: Installation, out: Path, took: int) -> None:
 def divided(
     here: Installation, release: UUID, promised: manifest.ReleaseManifest, rows: Sequence[LoadedRow]
 ) -> tuple[list[LoadedRow], list[LoadedRow], int]:
-    """The rows for training, those of people who are not among them, and the number of these people.
+    """The rows for training, those of people who are not among them, and the number of these
+    people.
 
-    People are held out by the release's own splits, for ever; if those hold out fewer than `HELD_OUT_ROWS_MIN` rows,
-    about every tenth person is held out too, by a hash of their account's id, the same in every run.
+    People are held out by the release's own splits, for ever; if those hold out fewer than
+    `HELD_OUT_ROWS_MIN` rows, about every tenth person is held out too, by a hash of their account's
+    id, the same in every run.
     """
     with transaction(here.pool) as tx:
         of = registry.accounts_at(tx, release, [row["ordinal"] for row in rows])
     splits = {} if promised.curation is msgspec.UNSET else promised.curation.splits
     others = [run for split, runs in splits.items() if split != "train" for run in runs]
-    out = {row["ordinal"] for row in rows if any(first <= row["ordinal"] <= last for first, last in others)}
+    out = {
+        row["ordinal"]
+        for row in rows
+        if any(first <= row["ordinal"] <= last for first, last in others)
+    }
     if len(out) < HELD_OUT_ROWS_MIN:
         people = {of[row["ordinal"]] for row in rows if row["ordinal"] not in out}
         outside = {one for one in people if is_drawn_out(one)}
@@ -191,7 +239,11 @@ def divided(
             outside = {min(people, key=drawn)}
         out |= {row["ordinal"] for row in rows if of[row["ordinal"]] in outside}
     held_out = [row for row in rows if row["ordinal"] in out]
-    return [row for row in rows if row["ordinal"] not in out], held_out, len({of[ordinal] for ordinal in out})
+    return (
+        [row for row in rows if row["ordinal"] not in out],
+        held_out,
+        len({of[ordinal] for ordinal in out}),
+    )
 
 
 def is_drawn_out(account: UUID) -> bool:
@@ -201,45 +253,88 @@ def is_drawn_out(account: UUID) -> bool:
 
 def drawn(account: UUID) -> int:
     """The number of a person by which the lowest are held out, the same in every run."""
-    return int.from_bytes(blake2b(account.bytes, digest_size=8, person=b"licet held out 1").digest(), "big")
+    return int.from_bytes(
+        blake2b(account.bytes, digest_size=8, person=b"licet held out 1").digest(), "big"
+    )
 
 
 # Files beside the model
 
 
 def _run(
-    here: Installation, model: UUID, name: str, record: consumption.Record, trained: TrainingResult, settings: TrainingSettings,
-    base: Path | None, started: Any,  # noqa: ANN401 a time
-) -> RunStatement:  # fmt: skip
-    heads = [consumption.claimed(frame.signed) for frame in record.frames if isinstance(frame, consumption.GateState)]
-    sources = [StatementSource(name="release", sha256=record.of.manifest_sha256, more={"release": record.of.release})]
+    here: Installation,
+    model: UUID,
+    name: str,
+    record: consumption.Record,
+    trained: TrainingResult,
+    settings: TrainingSettings,
+    base: Path | None,
+    started: Any,  # noqa: ANN401 a time
+) -> RunStatement:
+    heads = [
+        consumption.claimed(frame.signed)
+        for frame in record.frames
+        if isinstance(frame, consumption.GateState)
+    ]
+    sources = [
+        StatementSource(
+            name="release", sha256=record.of.manifest_sha256, more={"release": record.of.release}
+        )
+    ]
     if base is not None:
-        sources.append(StatementSource(name="base", sha256=_hash_of(base), more={"called": base.name}))
+        sources.append(
+            StatementSource(name="base", sha256=_hash_of(base), more={"called": base.name})
+        )
     sources.append(StatementSource(name="recipe", sha256=_code_sha256()))
     shown_results = {k: v for k, v in msgspec.structs.asdict(trained).items() if v is not None}
     return RunStatement(
-        model=model.hex, name=name, recipe=RECIPE, parameters=msgspec.structs.asdict(settings), sources=tuple(sources),
-        first=heads[0], last=heads[-1], results=shown_results, software=software(LIBRARIES), started=started,
+        model=model.hex,
+        name=name,
+        recipe=RECIPE,
+        parameters=msgspec.structs.asdict(settings),
+        sources=tuple(sources),
+        first=heads[0],
+        last=heads[-1],
+        results=shown_results,
+        software=software(LIBRARIES),
+        started=started,
         finished=max(here.clock(), started),
-    )  # fmt: skip
+    )
 
 
-def papers(here: Installation, release: Path, out: Path, described: cards.ModelDescription, card: bytes) -> None:
+def papers(
+    here: Installation, release: Path, out: Path, described: cards.ModelDescription, card: bytes
+) -> None:
     """Writes everything beside the weights in ``out``, the signed files last."""
     run, files = described.run, statement.hashes_of(out, without=(consumption.FILE,))
-    weights = {name: digest for name, digest in files.items() if name.endswith((".safetensors", ".bin"))}
+    weights = {
+        name: digest for name, digest in files.items() if name.endswith((".safetensors", ".bin"))
+    }
     statement.put(
         out,
         {
-            cards.CARD_FILE: card, cards.BOM_FILE: cards.bom(described, weights),
+            cards.CARD_FILE: card,
+            cards.BOM_FILE: cards.bom(described, weights),
             statement.MANIFEST_FILE: (release / manifest.FILE).read_bytes(),
         },
-    )  # fmt: skip
-    beside = {name: digest for name, digest in statement.hashes_of(out).items() if name not in files}
+    )
+    beside = {
+        name: digest for name, digest in statement.hashes_of(out).items() if name not in files
+    }
     key, seed = lineage.signing(here)
-    statement.put(out, {statement.FILE: statement.envelope(statement.statement(run, files, beside), key, seed)})
+    statement.put(
+        out,
+        {statement.FILE: statement.envelope(statement.statement(run, files, beside), key, seed)},
+    )
     whole = statement.hashes_of(out)
-    statement.put(out, {statement.SIGNATURE_FILE: statement.model_signature(run.name, whole, statement.p256(seed))})
+    statement.put(
+        out,
+        {
+            statement.SIGNATURE_FILE: statement.model_signature(
+                run.name, whole, statement.p256(seed)
+            )
+        },
+    )
 
 
 def _hash_of(folder: Path) -> str:

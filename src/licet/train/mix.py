@@ -1,20 +1,23 @@
-"""Several releases as one data set: weights, a budget of tokens, filters on labels, for any number of ranks and workers.
+"""Several releases as one data set: weights, a budget of tokens, filters on labels, for any number
+of ranks and workers.
 
     mix = licet.mix({"autumn": 0.7, "winter": 0.3}, "/run/licet", "withdrawn.pub", tokens=2_000_000_000)
     batches = mix.batches(32, rank=rank, ranks=ranks)
     for batch in MaskedBatches(DataLoader(mix, batch_sampler=batches, collate_fn=list), mix.gate): ...
 
-Weights are shares of tokens. A budget becomes a number of rows by the mean of tokens a row, as measured when the mix was
-made; sources alternate so that after any number of rows each is within a row of its share. Each pass over a source is in an
-order of its own (`dataset.shuffled`).
+Weights are shares of tokens. A budget becomes a number of rows by the mean of tokens a row, as
+measured when the mix was made; sources alternate so that after any number of rows each is within a
+row of its share. Each pass over a source is in an order of its own (`dataset.shuffled`).
 
-Positions are stable, as those of `dataset.RowDataset`: which rows are in a mix, and their order, depend on its state alone,
-whatever is withdrawn later. The state is what the mix was asked for, the rows that the filter chose (a bitmap of ordinals a
-source), their tokens, a position, and the file of withdrawn rows that each gate last believed. A position counts rows over
-all ranks, so that a run goes on with another number of ranks, or of ranks a sequence, where it was: no row again, none left
+Positions are stable, as those of `dataset.RowDataset`: which rows are in a mix, and their order,
+depend on its state alone, whatever is withdrawn later. The state is what the mix was asked for, the
+rows that the filter chose (a bitmap of ordinals a source), their tokens, a position, and the file
+of withdrawn rows that each gate last believed. A position counts rows over all ranks, so that a run
+goes on with another number of ranks, or of ranks a sequence, where it was: no row again, none left
 out. The rows at the end that fill no batch of every rank are not read.
 
-An ordinal of a mix has that of the source above it: the source's place times 2**32. `MixGate.check` takes these.
+An ordinal of a mix has that of the source above it: the source's place times 2**32. `MixGate.check`
+takes these.
 """
 
 from __future__ import annotations
@@ -48,29 +51,56 @@ TokensOf = Callable[[LoadedRow], int]
 
 
 def mix(
-    sources: Mapping[str, float], gates: str | Path, key: str | Path, *, tokens: int | None = None, epochs: float = 1.0,
-    where: str = "", split: str = "train", seed: int = 0, tokens_of: TokensOf = estimated_tokens,
-    state: bytes | None = None, leases: Leases | None = None, when_stale: WhenStale | str = WhenStale.pause,
-    data: Path | None = None, config: Configuration | None = None, clock: Clock = utc_now,
-) -> ReleaseMix:  # fmt: skip
-    """The releases in ``sources``, names or folders with their weights, as one data set by position.
+    sources: Mapping[str, float],
+    gates: str | Path,
+    key: str | Path,
+    *,
+    tokens: int | None = None,
+    epochs: float = 1.0,
+    where: str = "",
+    split: str = "train",
+    seed: int = 0,
+    tokens_of: TokensOf = estimated_tokens,
+    state: bytes | None = None,
+    leases: Leases | None = None,
+    when_stale: WhenStale | str = WhenStale.pause,
+    data: Path | None = None,
+    config: Configuration | None = None,
+    clock: Clock = utc_now,
+) -> ReleaseMix:
+    """The releases in ``sources``, names or folders with their weights, as one data set by
+    position.
 
-    Weights are shares of tokens. ``tokens`` is how many the mix has, each source read ``epochs`` times at most; without it
-    they are as many as that allows. ``tokens_of`` says how many tokens a row has, by default about a quarter of its bytes.
-    ``where`` chooses rows by their labels (`train.label_filter`). Each row of the split is read once for that. ``gates`` is
-    the folder that `licet train gate` keeps, or its file where there is one source; ``key`` as for `licet.gate`.
+    Weights are shares of tokens. ``tokens`` is how many the mix has, each source read ``epochs``
+    times at most; without it they are as many as that allows. ``tokens_of`` says how many tokens a
+    row has, by default about a quarter of its bytes. ``where`` chooses rows by their labels
+    (`train.label_filter`). Each row of the split is read once for that. ``gates`` is the folder
+    that `licet train gate` keeps, or its file where there is one source; ``key`` as for
+    `licet.gate`.
 
-    ``state``: go on from what `state` of the same mix returned, on any number of ranks. Where several ranks begin, one of
-    them makes the mix and the others go on from its state: a row that is withdrawn between would be in one mix alone.
+    ``state``: go on from what `state` of the same mix returned, on any number of ranks. Where
+    several ranks begin, one of them makes the mix and the others go on from its state: a row that
+    is withdrawn between would be in one mix alone.
     """
     at_home = config or Configuration.of(os.environ, data)
     asked = MixState(
-        split=split, where=where, seed=seed, tokens=tokens, epochs=epochs,
+        split=split,
+        where=where,
+        seed=seed,
+        tokens=tokens,
+        epochs=epochs,
         sources=tuple(
-            MixedSource(name=str(name), weight=float(weight), release="", manifest_sha256="", chosen="", tokens=0)
+            MixedSource(
+                name=str(name),
+                weight=float(weight),
+                release="",
+                manifest_sha256="",
+                chosen="",
+                tokens=0,
+            )
             for name, weight in sources.items()
         ),
-    )  # fmt: skip
+    )
     known = None if state is None else mix_plan.of_same(MixState.decode(state), asked)
     given = leases or node.local_leases(at_home, clock)
     opened: list[RowDataset] = []
@@ -79,9 +109,13 @@ def mix(
         before = None if known is None else known.sources[place]
         folder = node.folder_of(source.name, at_home).absolute()
         gate = node.gate(
-            folder, gates, key, when_stale=when_stale, held=b64decode(before.held) or None if before else None,
+            folder,
+            gates,
+            key,
+            when_stale=when_stale,
+            held=b64decode(before.held) or None if before else None,
             clock=ClockSeconds(clock),
-        )  # fmt: skip
+        )
         rows = node.rows(folder, gate, given, at=clock, split=_split(folder, split))
         made.append(_narrowed(rows, before) if before else _chosen(rows, source, where, tokens_of))
         opened.append(rows)
@@ -104,14 +138,18 @@ def _narrowed(rows: RowDataset, before: MixedSource) -> MixedSource:
 
 
 def _chosen(rows: RowDataset, source: MixedSource, where: str, tokens_of: TokensOf) -> MixedSource:
-    """``source`` with the rows that may be used now and match, to which ``rows`` are narrowed, and their tokens."""
+    """``source`` with the rows that may be used now and match, to which ``rows`` are narrowed, and
+    their tokens.
+    """
     asked = LabelFilter(where) if where else None
     found, tokens, scores = BitMap(), 0, set[str]()
     for start in range(0, len(rows), READ_ROWS):
         for row in rows.readable(range(start, min(start + READ_ROWS, len(rows)))):
             if asked is not None:
                 if "labels" not in row:
-                    raise UsageError(f"release `{source.name}` has no labels to filter by", "build it again")
+                    raise UsageError(
+                        f"release `{source.name}` has no labels to filter by", "build it again"
+                    )
                 scores.update(row["labels"]["scores"])
                 if not asked(row["labels"]):
                     continue
@@ -119,12 +157,17 @@ def _chosen(rows: RowDataset, source: MixedSource, where: str, tokens_of: Tokens
             tokens += tokens_of(row)
     if asked is not None and not found and (unknown := asked.scores - scores):
         known = ", ".join(f"`{each}`" for each in sorted(scores)) or "none"
-        raise UsageError(f"no row of `{source.name}` has the score `{min(unknown)}`", f"its rows have {known}")
+        raise UsageError(
+            f"no row of `{source.name}` has the score `{min(unknown)}`", f"its rows have {known}"
+        )
     rows.narrow(found)
     return msgspec.structs.replace(
-        source, release=rows.gate.release, manifest_sha256=rows.gate.manifest_sha256, tokens=tokens,
+        source,
+        release=rows.gate.release,
+        manifest_sha256=rows.gate.manifest_sha256,
+        tokens=tokens,
         chosen=MixedSource.written(found),
-    )  # fmt: skip
+    )
 
 
 class ClockSeconds:
@@ -138,14 +181,18 @@ class ClockSeconds:
 
 
 class MixGate:
-    """The gates of a mix as one, for `MaskedBatches`, `gated` and `HandOff`; it is asked by ordinals of the mix."""
+    """The gates of a mix as one, for `MaskedBatches`, `gated` and `HandOff`; it is asked by
+    ordinals of the mix.
+    """
 
     def __init__(self, gates: Mapping[str, TrainingGate]) -> None:
         self.gates = dict(gates)
         self._all = tuple(gates.values())
 
     def check(self, ordinals: Sequence[int]) -> list[int]:
-        """The places in ``ordinals`` of rows that may not be used, at this moment; what is negative is no row."""
+        """The places in ``ordinals`` of rows that may not be used, at this moment; what is negative
+        is no row.
+        """
         places: dict[int, list[int]] = {}
         for place, ordinal in enumerate(ordinals):
             if ordinal >= 0:
@@ -155,11 +202,15 @@ class MixGate:
             self._all
         ):  # those of which there is no row too: ranks compare what each of them says
             found = places.get(source, [])
-            gone += [found[place] for place in gate.check([ordinals[place] & _WITHIN for place in found])]
+            gone += [
+                found[place] for place in gate.check([ordinals[place] & _WITHIN for place in found])
+            ]
         return sorted(gone)
 
     def split(self, ordinals: Sequence[int]) -> dict[str, list[int]]:
-        """Ordinals of the mix as those of each source, by its name: for a record of what was used."""
+        """Ordinals of the mix as those of each source, by its name: for a record of what was
+        used.
+        """
         names, found = list(self.gates), dict[str, list[int]]()
         for ordinal in ordinals:
             found.setdefault(names[ordinal >> SOURCE_BITS], []).append(ordinal & _WITHIN)
@@ -167,18 +218,28 @@ class MixGate:
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """The number of the bitmap that each gate last answered from, in the order of the sources."""
+        """The number of the bitmap that each gate last answered from, in the order of the
+        sources.
+        """
         return tuple(gate.number for gate in self._all)
 
 
 class RankBatches:
-    """The positions of one rank's batches, a batch a time: a batch sampler of PyTorch's, as long on every rank.
+    """The positions of one rank's batches, a batch a time: a batch sampler of PyTorch's, as long on
+    every rank.
 
-    Each ``sequence_parallel`` consecutive ranks share their sequences: they have the same positions.
+    Each ``sequence_parallel`` consecutive ranks share their sequences: they have the same
+    positions.
     """
 
     def __init__(
-        self, first: int, count: int, batch_rows: int, rank: int, ranks: int, sequence_parallel: int = 1
+        self,
+        first: int,
+        count: int,
+        batch_rows: int,
+        rank: int,
+        ranks: int,
+        sequence_parallel: int = 1,
     ) -> None:
         if batch_rows < 1:
             raise UsageError(f"a batch has at least one row, not `{batch_rows}`")
@@ -200,7 +261,8 @@ class RankBatches:
 
 
 class ReleaseMix(Sequence[Any]):
-    """The rows of several releases by position, as a data set of PyTorch's. It can be pickled into workers.
+    """The rows of several releases by position, as a data set of PyTorch's. It can be pickled into
+    workers.
 
     A row is as that of its release, with the `release` that it is of and the ordinal of the mix.
     """
@@ -208,7 +270,9 @@ class ReleaseMix(Sequence[Any]):
     def __init__(self, state: MixState, rows: Sequence[RowDataset]) -> None:
         self._state, self._rows = state, tuple(rows)
         self._order = mix_plan.order(state)
-        self.gate = MixGate({source.name: one.gate for source, one in zip(state.sources, rows, strict=True)})
+        self.gate = MixGate(
+            {source.name: one.gate for source, one in zip(state.sources, rows, strict=True)}
+        )
 
     def __len__(self) -> int:
         return len(self._order)
@@ -225,7 +289,10 @@ class ReleaseMix(Sequence[Any]):
         for source in {place >> SOURCE_BITS for place in wanted}:
             places = sorted({place & _WITHIN for place in wanted if place >> SOURCE_BITS == source})
             found[source] = dict(zip(places, self._rows[source].__getitems__(places), strict=True))
-        return [self._mixed(place >> SOURCE_BITS, found[place >> SOURCE_BITS][place & _WITHIN]) for place in wanted]
+        return [
+            self._mixed(place >> SOURCE_BITS, found[place >> SOURCE_BITS][place & _WITHIN])
+            for place in wanted
+        ]
 
     def _mixed(self, source: int, row: LoadedRow) -> dict[str, Any]:
         name = self._state.sources[source].name
@@ -243,19 +310,23 @@ class ReleaseMix(Sequence[Any]):
     def rows_of(self) -> dict[str, int]:
         """How many positions are of each source."""
         counts = mix_plan.rows_of(self._state)
-        return {source.name: count for source, count in zip(self._state.sources, counts, strict=True)}
+        return {
+            source.name: count for source, count in zip(self._state.sources, counts, strict=True)
+        }
 
-    def batches(self, batch_rows: int, *, rank: int = 0, ranks: int = 1, sequence_parallel: int = 1) -> RankBatches:
+    def batches(
+        self, batch_rows: int, *, rank: int = 0, ranks: int = 1, sequence_parallel: int = 1
+    ) -> RankBatches:
         """The batches of one of ``ranks``, from the position of the mix on.
 
-        ``sequence_parallel``: so many consecutive ranks share each sequence and get the same positions; read them through
-        `sequence_parallel.SharedBatches`.
+        ``sequence_parallel``: so many consecutive ranks share each sequence and get the same
+        positions; read them through `sequence_parallel.SharedBatches`.
         """
         return RankBatches(self.position, len(self), batch_rows, rank, ranks, sequence_parallel)
 
     def state(self, position: int | None = None) -> bytes:
-        """What to keep beside a checkpoint, at ``position``, which `RankBatches.position` says; the same on every rank
-        but for what its gates last believed.
+        """What to keep beside a checkpoint, at ``position``, which `RankBatches.position` says; the
+        same on every rank but for what its gates last believed.
         """
         sources = [
             msgspec.structs.replace(source, held=b64encode(one.gate.held()).decode())
@@ -266,9 +337,13 @@ class ReleaseMix(Sequence[Any]):
 
     @property
     def fingerprint(self) -> str:
-        """A hash of which rows are in the mix and in what order; ranks whose mixes differ here are not of one run."""
+        """A hash of which rows are in the mix and in what order; ranks whose mixes differ here are
+        not of one run.
+        """
         sources = tuple(msgspec.structs.replace(source, held="") for source in self._state.sources)
-        return sha256(msgspec.structs.replace(self._state, position=0, sources=sources).encode()).hexdigest()
+        return sha256(
+            msgspec.structs.replace(self._state, position=0, sources=sources).encode()
+        ).hexdigest()
 
     def close(self) -> None:
         """Forgets keys, and closes files."""

@@ -1,7 +1,7 @@
 """The plan of a mix: what it is made of, kept as its state, and which row stands at each position.
 
-The plan depends on the state alone. Interleaving: each position goes to the source that is furthest behind its share, so
-that after any number of rows each source is within a row of it.
+The plan depends on the state alone. Interleaving: each position goes to the source that is furthest
+behind its share, so that after any number of rows each source is within a row of it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ SOURCE_BITS = 32
 
 
 class MixedSource(msgspec.Struct, frozen=True, kw_only=True):
-    """A source in the state of a mix: the rows that were ``chosen``, a bitmap in base64, and their ``tokens``.
+    """A source in the state of a mix: the rows that were ``chosen``, a bitmap in base64, and their
+    ``tokens``.
 
     ``held`` is the file of withdrawn rows that its gate last believed, in base64.
     """
@@ -51,7 +52,9 @@ class MixedSource(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MixState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a mix is, and the ``position`` that a run came to: enough to go on, on any number of ranks."""
+    """What a mix is, and the ``position`` that a run came to: enough to go on, on any number of
+    ranks.
+    """
 
     format: Literal["licet-mix-1"] = "licet-mix-1"
     split: str
@@ -76,14 +79,20 @@ class MixState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 def of_same(known: MixState, asked: MixState) -> MixState:
-    """``known``, to go on from; UsageError where it is the state of another mix than is ``asked`` for."""
+    """``known``, to go on from; UsageError where it is the state of another mix than is ``asked``
+    for.
+    """
     for name in ("split", "where", "seed", "tokens", "epochs"):
         if (kept := getattr(known, name)) != (given := getattr(asked, name)):
             raise UsageError(f"the state is that of a mix with `{name}` of `{kept}`, not `{given}`")
-    kept, given = ([(source.name, source.weight) for source in one.sources] for one in (known, asked))
+    kept, given = (
+        [(source.name, source.weight) for source in one.sources] for one in (known, asked)
+    )
     if kept != given:
         said = ", ".join(f"`{name}` {weight:g}" for name, weight in kept)
-        raise UsageError("the state is that of a mix of other sources", f"it was of {said}, in this order")
+        raise UsageError(
+            "the state is that of a mix of other sources", f"it was of {said}, in this order"
+        )
     return known
 
 
@@ -97,21 +106,26 @@ def check(state: MixState) -> None:
         raise UsageError("a release is twice in the mix", "give its two weights as one")
     for source in state.sources:
         if not 0 < source.weight < float("inf"):
-            raise UsageError(f"the weight of `{source.name}` is `{source.weight}`", "give one above zero")
+            raise UsageError(
+                f"the weight of `{source.name}` is `{source.weight}`", "give one above zero"
+            )
         if not source.tokens:
             raise UsageError(
                 f"no row of `{source.name}` may be used and matches `{state.where}`"
-                if state.where else f"no row of `{source.name}` may be used in the split `{state.split}`",
+                if state.where
+                else f"no row of `{source.name}` may be used in the split `{state.split}`",
                 "leave the source out",
-            )  # fmt: skip
+            )
     whole = _budget(state)
     for source in state.sources:
         needed = _share(state, source) * whole / source.tokens
         if needed > state.epochs * (1 + 1e-9):
             raise UsageError(
-                f"`{source.name}` has `{source.tokens}` tokens, and its share of `{state.tokens}` takes "
-                f"`{needed:.2f}` passes over it", f"allow them with `epochs={needed:.2f}`, or lower its weight",
-            )  # fmt: skip
+                f"`{source.name}` has `{source.tokens}` tokens, and its share of `{state.tokens}` "
+                "takes "
+                f"`{needed:.2f}` passes over it",
+                f"allow them with `epochs={needed:.2f}`, or lower its weight",
+            )
     if sum(rows_of(state)) > ROWS_MAX:
         raise UsageError(f"a mix has at most `{ROWS_MAX}` rows", "lower `tokens` or `epochs`")
 
@@ -121,7 +135,9 @@ def _share(state: MixState, source: MixedSource) -> float:
 
 
 def _budget(state: MixState) -> float:
-    """The tokens of the mix: those asked for, or as many as keep to the weights within the epochs."""
+    """The tokens of the mix: those asked for, or as many as keep to the weights within the
+    epochs.
+    """
     if state.tokens is not None:
         return float(state.tokens)
     return min(state.epochs * source.tokens / _share(state, source) for source in state.sources)
@@ -137,11 +153,17 @@ def rows_of(state: MixState) -> list[int]:
 
 
 def order(state: MixState) -> array[int]:
-    """For each position its source, and the place in that source's rows: the source's place times 2**32, plus it."""
+    """For each position its source, and the place in that source's rows: the source's place times
+    2**32, plus it.
+    """
     counts = rows_of(state)
-    places = [_passes(source, state.seed, count) for source, count in zip(state.sources, counts, strict=True)]
+    places = [
+        _passes(source, state.seed, count)
+        for source, count in zip(state.sources, counts, strict=True)
+    ]
     taken, made = [0] * len(counts), array("Q")
-    # The source that is furthest behind its share: after any number of rows each is within one of it.
+    # The source that is furthest behind its share: after any number of rows each is within one of
+    # it.
     waiting = [(0.5 / count, source) for source, count in enumerate(counts) if count]
     heapify(waiting)
     while waiting:

@@ -1,6 +1,7 @@
 """The registered models: what each was made from and when, and whether it is still used.
 
-Their rows are in `lineage`, which needs the code that reads a record; this module is for callers that only list models.
+Their rows are in `lineage`, which needs the code that reads a record; this module is for callers
+that only list models.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ class RecordedModel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A model to be registered. ``statement`` is signed; ``consumed`` is the record of what it was trained on."""
+    """A model to be registered. ``statement`` is signed; ``consumed`` is the record of what it was
+    trained on.
+    """
 
     model: UUID
     name: str
@@ -57,15 +60,18 @@ class NewModel(msgspec.Struct, frozen=True, kw_only=True):
 def add(tx: Transaction, new: NewModel, at: datetime) -> bool:
     """Registers a model; False if it is registered already."""
     added = tx.execute(
-        """INSERT INTO models (model_id, name, release_id, recipe, rows, first_gate, last_gate, started_at, finished_at,
+        """INSERT INTO models (model_id, name, release_id, recipe, rows, first_gate, last_gate,
+                               started_at, finished_at,
                                statement, consumed, recorded_at)
-           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (model_id) DO NOTHING""",
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (model_id)
+             DO NOTHING""",
         [*msgspec.structs.astuple(new), at],
     )
     return added.rowcount == 1
 
 
-_SELECT = """SELECT model_id, name, release_id, recipe, rows, first_gate, last_gate, started_at, finished_at, retired_at,
+_SELECT = """SELECT model_id, name, release_id, recipe, rows, first_gate, last_gate, started_at,
+       finished_at, retired_at,
        retired_by, retired_reason
     FROM models"""
 
@@ -84,29 +90,52 @@ def every(tx: Transaction) -> list[RecordedModel]:
 
 
 def recorded_until(tx: Transaction, at: datetime) -> list[RecordedModel]:
-    """The models that were on record at a moment, the oldest first; retired ones included, as if they were not."""
-    found = _read(tx, tx.execute(f"{_SELECT} WHERE recorded_at <= %s ORDER BY recorded_at, model_id", [at]).fetchall())
-    return [msgspec.structs.replace(one, retired_at=None, retired_by=None, retired_reason=None) for one in found]
+    """The models that were on record at a moment, the oldest first; retired ones included, as if
+    they were not.
+    """
+    found = _read(
+        tx,
+        tx.execute(
+            f"{_SELECT} WHERE recorded_at <= %s ORDER BY recorded_at, model_id", [at]
+        ).fetchall(),
+    )
+    return [
+        msgspec.structs.replace(one, retired_at=None, retired_by=None, retired_reason=None)
+        for one in found
+    ]
 
 
 def _read(tx: Transaction, rows: Sequence[Sequence[Any]]) -> list[RecordedModel]:
     releases = registry.names(tx, [row[2] for row in rows])
     return [
         RecordedModel(
-            model=shown(Prefix.model, model), name=name, release=releases[release], recipe=recipe, rows=count,
-            first_gate=first_gate, last_gate=last_gate, started_at=started_at, finished_at=finished_at,
-            retired_at=retired_at, retired_by=by, retired_reason=reason,
+            model=shown(Prefix.model, model),
+            name=name,
+            release=releases[release],
+            recipe=recipe,
+            rows=count,
+            first_gate=first_gate,
+            last_gate=last_gate,
+            started_at=started_at,
+            finished_at=finished_at,
+            retired_at=retired_at,
+            retired_by=by,
+            retired_reason=reason,
         )
-        for model, name, release, recipe, count, first_gate, last_gate, started_at, finished_at, retired_at, by, reason
-        in rows
-    ]  # fmt: skip
+        for model, name, release, recipe, count, first_gate, last_gate, started_at, finished_at, retired_at, by, reason in rows
+    ]
 
 
-def in_use(tx: Transaction, recipe: str | None = None, *, retired: bool = False) -> list[tuple[UUID, list[UUID]]]:
-    """Each release with the models made from it that are not retired, of all recipes or of one; with ``retired``, all."""
+def in_use(
+    tx: Transaction, recipe: str | None = None, *, retired: bool = False
+) -> list[tuple[UUID, list[UUID]]]:
+    """Each release with the models made from it that are not retired, of all recipes or of one;
+    with ``retired``, all.
+    """
     return tx.execute(
         """SELECT release_id, array_agg(model_id ORDER BY model_id) FROM models
-            WHERE (%(retired)s OR retired_at IS NULL) AND (%(recipe)s::text IS NULL OR recipe = %(recipe)s) GROUP BY 1""",
+            WHERE (%(retired)s OR retired_at IS NULL)
+              AND (%(recipe)s::text IS NULL OR recipe = %(recipe)s) GROUP BY 1""",
         {"recipe": recipe, "retired": retired},
     ).fetchall()
 
@@ -129,8 +158,8 @@ def release_of(tx: Transaction, model: UUID) -> UUID:
 
 
 def retire(tx: Transaction, model: UUID, at: datetime, *, by: str, reason: str) -> RecordedModel:
-    """Records that a model is no longer used, by whom and why: it stays registered, and a repetition changes nothing;
-    NotFoundError.
+    """Records that a model is no longer used, by whom and why: it stays registered, and a
+    repetition changes nothing; NotFoundError.
     """
     if not reason.strip() or len(reason) > REASON_CHARACTERS_MAX:
         raise UsageError(f"say why, in {REASON_CHARACTERS_MAX} characters at most")

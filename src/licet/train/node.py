@@ -1,8 +1,9 @@
-"""What a training run opens on its machine: the gate on the file that `licet train gate` keeps there, the rows of a release
-behind it, and the installation on another machine as their source of keys.
+"""What a training run opens on its machine: the gate on the file that `licet train gate` keeps
+there, the rows of a release behind it, and the installation on another machine as their source of
+keys.
 
-Nothing here, nor what it imports, needs a database or a server: the extra `loader` is enough. Where the run is on the
-installation's own machine, the keys come from `train.gate_files.LocalLeases`.
+Nothing here, nor what it imports, needs a database or a server: the extra `loader` is enough. Where
+the run is on the installation's own machine, the keys come from `train.gate_files.LocalLeases`.
 """
 
 from __future__ import annotations
@@ -26,29 +27,41 @@ KEY_PATH_CHARACTERS_MAX = 4_096
 
 
 def gate(
-    release: str | Path, file: str | Path, key: str | Path, *, when_stale: WhenStale | str = WhenStale.pause,
-    held: bytes | None = None, clock: Callable[[], float] = time.time, data: Path | None = None,
-) -> TrainingGate:  # fmt: skip
-    """The gate of a run on ``release``, a name or a folder, from the ``file`` that `licet train gate` keeps, or the
-    folder that contains it. A name is that of a release of the installation on this machine (``data``, or that of the
-    environment).
+    release: str | Path,
+    file: str | Path,
+    key: str | Path,
+    *,
+    when_stale: WhenStale | str = WhenStale.pause,
+    held: bytes | None = None,
+    clock: Callable[[], float] = time.time,
+    data: Path | None = None,
+) -> TrainingGate:
+    """The gate of a run on ``release``, a name or a folder, from the ``file`` that `licet train
+    gate` keeps, or the folder that contains it. A name is that of a release of the installation on
+    this machine (``data``, or that of the environment).
 
-    ``key`` is the public key that `licet train gate-key` prints, or a file with it. ``when_stale``: `pause`, or `stop`.
-    ``held`` is the file with which an earlier part of the run ended (`Gate.held`).
+    ``key`` is the public key that `licet train gate-key` prints, or a file with it. ``when_stale``:
+    `pause`, or `stop`. ``held`` is the file with which an earlier part of the run ended
+    (`Gate.held`).
     """
     promised, sha256 = manifest.read(folder_of(release, Configuration.of(os.environ, data)))
     kept, named = Path(file), Path(key)
     is_file = len(str(key)) < KEY_PATH_CHARACTERS_MAX and named.is_file()
     return TrainingGate(
-        kept / bitmap.file_name(promised.release) if kept.is_dir() else kept, release=promised.release,
-        manifest_sha256=sha256, verifier=bitmap.key_of(named.read_text(encoding="utf-8") if is_file else str(key)),
-        clock=clock, when_stale=WhenStale(when_stale), held=held,
-    )  # fmt: skip
+        kept / bitmap.file_name(promised.release) if kept.is_dir() else kept,
+        release=promised.release,
+        manifest_sha256=sha256,
+        verifier=bitmap.key_of(named.read_text(encoding="utf-8") if is_file else str(key)),
+        clock=clock,
+        when_stale=WhenStale(when_stale),
+        held=held,
+    )
 
 
 def folder_of(release: str | Path, config: Configuration) -> Path:
-    """The folder of a release: that of its name in the installation, that through which one in an object store or in the
-    bucket of the installation is read (`train.streamed`), or else ``release`` itself.
+    """The folder of a release: that of its name in the installation, that through which one in an
+    object store or in the bucket of the installation is read (`train.streamed`), or else
+    ``release`` itself.
     """
     cache, bytes_max = config.loader.cache or config.data / "parts", config.loader.cache_bytes
     if streamed.is_address(release):
@@ -62,13 +75,15 @@ def folder_of(release: str | Path, config: Configuration) -> Path:
 
 
 def remote(url: str, key_file: str | Path, *, recipient: str) -> Remote:
-    """The installation at ``url`` as a source of row keys, for a run on another machine; ``key_file`` has the key of a
-    service with the scope `release:lease`.
+    """The installation at ``url`` as a source of row keys, for a run on another machine;
+    ``key_file`` has the key of a service with the scope `release:lease`.
     """
     return Remote(url, key_in(Path(key_file)), recipient=recipient, at=utc_now)
 
 
-def rows(release: Path, gate: TrainingGate, leases: Leases, *, at: Clock = utc_now, split: str = "") -> RowDataset:
+def rows(
+    release: Path, gate: TrainingGate, leases: Leases, *, at: Clock = utc_now, split: str = ""
+) -> RowDataset:
     """The rows of the release in a folder by position, behind ``gate``."""
     if isinstance(leases, Remote):
         leases.pin(gate.release, gate.manifest_sha256)
@@ -78,7 +93,8 @@ def rows(release: Path, gate: TrainingGate, leases: Leases, *, at: Clock = utc_n
 def local_leases(config: Configuration, clock: Clock) -> Leases:
     """Leases from the installation on this machine, which needs the extra `server`."""
     try:
-        from licet.train.gate_files import LocalLeases  # here, so that a run on another machine does not load it
+        # here, so that a run on another machine does not load it
+        from licet.train.gate_files import LocalLeases
     except ModuleNotFoundError as missing:
         raise not_installed(missing, "server") from missing
     return LocalLeases(config, clock)

@@ -1,13 +1,13 @@
-"""The training gate on Ray Data: a data set whose rows have `ordinal`, read by workers on any node with the gate's
-folder.
+"""The training gate on Ray Data: a data set whose rows have `ordinal`, read by workers on any node
+with the gate's folder.
 
     rows = gated(ray.data.read_parquet(...), gate)
     for batch in MaskedBatches(rows.iter_torch_batches(batch_size=32), gate): ...
 
-As many rows come out as go in. A withdrawn row is replaced by one of its block, drawn by a hash of its ordinal; if the
-whole block is withdrawn its rows are null, with the ordinal -1. Each node keeps the gate's file at the same path
-(`licet train gate`). `streaming_split(n, equal=True)` may drop rows to make shares equal, whatever was withdrawn: give
-it a number of rows that is divisible by n.
+As many rows come out as go in. A withdrawn row is replaced by one of its block, drawn by a hash of
+its ordinal; if the whole block is withdrawn its rows are null, with the ordinal -1. Each node keeps
+the gate's file at the same path (`licet train gate`). `streaming_split(n, equal=True)` may drop
+rows to make shares equal, whatever was withdrawn: give it a number of rows that is divisible by n.
 """
 
 from __future__ import annotations
@@ -50,10 +50,14 @@ class WithdrawnReplacer:
 
 
 def gated(rows: Any, gate: TrainingGate, ordinal: str = ORDINAL) -> Any:  # noqa: ANN401 a data set of Ray's
-    """``rows`` behind the gate, which is asked again in each worker; rows that are read ahead are checked at hand-off.
+    """``rows`` behind the gate, which is asked again in each worker; rows that are read ahead are
+    checked at hand-off.
 
-    They keep their order, which Ray does not promise by itself: otherwise no run could be resumed at a position.
+    They keep their order, which Ray does not promise by itself: otherwise no run could be resumed
+    at a position.
     """
-    made = rows.map_batches(WithdrawnReplacer(gate, ordinal), batch_format="pyarrow", batch_size=None)
+    made = rows.map_batches(
+        WithdrawnReplacer(gate, ordinal), batch_format="pyarrow", batch_size=None
+    )
     made.context.execution_options.preserve_order = True
     return made

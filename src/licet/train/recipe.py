@@ -1,14 +1,16 @@
-"""A causal model fine-tuned on the rows of a release through TRL's SFTTrainer; the training gate is asked before every
-step.
+"""A causal model fine-tuned on the rows of a release through TRL's SFTTrainer; the training gate is
+asked before every step.
 
-Without a base model, a Llama of less than a million parameters is created and trained from scratch, with a vocabulary
-learnt from the training rows. The base model is any folder of a causal model, and nothing is downloaded for it.
+Without a base model, a Llama of less than a million parameters is created and trained from scratch,
+with a vocabulary learnt from the training rows. The base model is any folder of a causal model, and
+nothing is downloaded for it.
 
-Invariants: the gate is asked about the rows of a batch just before the step that trains on them, and ``used`` is called
-with these rows before the step. A row that the gate refuses keeps its place with every token masked: it is neither
-trained on nor attended to, and the batch keeps its size. Step 0 is the vocabulary. The loss covers the assistant's words
-alone. A row is read as a conversation (`conversations`); one that the model's chat template rejects is left out and
-counted. Text and tokens are in memory only; what is written is the model.
+Invariants: the gate is asked about the rows of a batch just before the step that trains on them,
+and ``used`` is called with these rows before the step. A row that the gate refuses keeps its place
+with every token masked: it is neither trained on nor attended to, and the batch keeps its size.
+Step 0 is the vocabulary. The loss covers the assistant's words alone. A row is read as a
+conversation (`conversations`); one that the model's chat template rejects is left out and counted.
+Text and tokens are in memory only; what is written is the model.
 """
 
 from __future__ import annotations
@@ -51,8 +53,8 @@ TEMPLATE = (
 class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of a run: ``steps`` of ``batch_rows`` rows of at most ``tokens_max`` tokens.
 
-    ``vocabulary``, ``width``, ``layers`` and ``heads`` are those of a model trained from scratch; they are ignored if
-    there is a base model.
+    ``vocabulary``, ``width``, ``layers`` and ``heads`` are those of a model trained from scratch;
+    they are ignored if there is a base model.
     """
 
     steps: int = 200
@@ -69,14 +71,17 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True):
         if min(self.steps, self.batch_rows, self.layers, self.heads) < 1 or self.tokens_max < 8:
             raise UsageError("a run needs at least one step of one row of eight tokens")
         if not 0 < self.learning_rate < 1 or self.width % self.heads or self.vocabulary < 300:
-            raise UsageError("the learning rate, the width or the vocabulary of the run is not valid")
+            raise UsageError(
+                "the learning rate, the width or the vocabulary of the run is not valid"
+            )
 
 
 class TrainingResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of a run. The losses are means over the assistant's tokens, in nats; None if nobody is held out.
+    """The result of a run. The losses are means over the assistant's tokens, in nats; None if
+    nobody is held out.
 
-    ``unfit`` rows taught nothing: no answer was left by the rule of `conversations`, or none within ``tokens_max``, or, as
-    ``refused`` of them, the model's chat template does not take the row.
+    ``unfit`` rows taught nothing: no answer was left by the rule of `conversations`, or none within
+    ``tokens_max``, or, as ``refused`` of them, the model's chat template does not take the row.
     """
 
     parameters: int
@@ -98,8 +103,8 @@ class UnfitRow(StrEnum):
 
 
 class TokenizedRow(msgspec.Struct, frozen=True):
-    """A row as a model takes it: its tokens, and its labels, which are the tokens that count for the loss, and `MASKED`
-    elsewhere.
+    """A row as a model takes it: its tokens, and its labels, which are the tokens that count for
+    the loss, and `MASKED` elsewhere.
     """
 
     ordinal: int
@@ -111,12 +116,20 @@ class TokenizedRow(msgspec.Struct, frozen=True):
 
 
 def sft(
-    rows: Sequence[LoadedRow], held_out: Sequence[LoadedRow], out: Path, *, gate: TrainingGate, used: Used,
-    base: Path | None = None, settings: TrainingSettings | None = None,
-) -> TrainingResult:  # fmt: skip
-    """Trains on ``rows`` and writes the model into the existing folder ``out``; ``held_out`` rows only measure it.
+    rows: Sequence[LoadedRow],
+    held_out: Sequence[LoadedRow],
+    out: Path,
+    *,
+    gate: TrainingGate,
+    used: Used,
+    base: Path | None = None,
+    settings: TrainingSettings | None = None,
+) -> TrainingResult:
+    """Trains on ``rows`` and writes the model into the existing folder ``out``; ``held_out`` rows
+    only measure it.
 
-    Raises UsageError if there is nothing to train on or the extra `train` is not installed, and whatever the gate
+    Raises UsageError if there is nothing to train on or the extra `train` is not installed, and
+    whatever the gate
     raises: then nothing is written.
     """
     chosen = settings or TrainingSettings()
@@ -126,23 +139,33 @@ def sft(
         from transformers import set_seed
 
         set_seed(chosen.seed)
-        if base is None:  # for a model of this size, synchronising threads costs more than they gain
+        # for a model of this size, synchronising threads costs more than they gain
+        if base is None:
             torch.set_num_threads(1)
-        model, tokenizer, known = _made(rows, gate, used, chosen) if base is None else (*opened(base), rows)
+        model, tokenizer, known = (
+            _made(rows, gate, used, chosen) if base is None else (*opened(base), rows)
+        )
         examples, unfit = tokenized(tokenizer, known, chosen.tokens_max)
         measured, _ = tokenized(tokenizer, held_out, chosen.tokens_max)
         if not examples:
             raise _nothing_fits(unfit)
         before = loss(model, measured, tokenizer.pad_token_id, chosen.batch_rows)
-        _trainer((model, tokenizer), examples, gate, used, chosen, is_large=base is not None).train()
+        _trainer(
+            (model, tokenizer), examples, gate, used, chosen, is_large=base is not None
+        ).train()
         after = loss(model, measured, tokenizer.pad_token_id, chosen.batch_rows)
         model.to(torch.device("cpu")).save_pretrained(out)
         tokenizer.save_pretrained(out)
     return TrainingResult(
-        parameters=sum(one.numel() for one in model.parameters()), steps=chosen.steps, rows=len(examples),
-        unfit=unfit.total(), refused=unfit[UnfitRow.template], held_out_rows=len(measured), held_out_before=before,
+        parameters=sum(one.numel() for one in model.parameters()),
+        steps=chosen.steps,
+        rows=len(examples),
+        unfit=unfit.total(),
+        refused=unfit[UnfitRow.template],
+        held_out_rows=len(measured),
+        held_out_before=before,
         held_out_after=after,
-    )  # fmt: skip
+    )
 
 
 def check(rows: Sequence[LoadedRow], base: Path | None) -> None:
@@ -159,7 +182,8 @@ def check_ready(base: Path | None) -> None:
         raise NotInstalledError(missing[0], "train")
     if base is not None and not (base / "config.json").is_file():
         raise UsageError(
-            f"`{base}` is not the folder of a model", "name a folder with `config.json`; nothing is downloaded"
+            f"`{base}` is not the folder of a model",
+            "name a folder with `config.json`; nothing is downloaded",
         )
 
 
@@ -169,12 +193,16 @@ def check_ready(base: Path | None) -> None:
 def _made(
     rows: Sequence[LoadedRow], gate: TrainingGate, used: Used, settings: TrainingSettings
 ) -> tuple[Any, Any, list[LoadedRow]]:
-    """A new model, its vocabulary, and the rows that it was learnt from: those that the gate permits."""
+    """A new model, its vocabulary, and the rows that it was learnt from: those that the gate
+    permits.
+    """
     refused = set(HandOff(gate, used)(0, [row["ordinal"] for row in rows]))
     known = [row for place, row in enumerate(rows) if place not in refused]
     if not known:
         raise DeniedError("every row of the release was withdrawn")
-    tokenizer = vocabulary([message["content"] for row in known for message in row["messages"]], settings.vocabulary)
+    tokenizer = vocabulary(
+        [message["content"] for row in known for message in row["messages"]], settings.vocabulary
+    )
     return new_model(tokenizer, settings), tokenizer, known
 
 
@@ -183,16 +211,25 @@ def new_model(tokenizer: Any, settings: TrainingSettings) -> Any:  # noqa: ANN40
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=settings.width, intermediate_size=settings.width * 8 // 3,
-        num_hidden_layers=settings.layers, num_attention_heads=settings.heads, num_key_value_heads=settings.heads,
-        max_position_embeddings=max(512, settings.tokens_max), tie_word_embeddings=True,
-        pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id, bos_token_id=None,
-    )  # fmt: skip
+        vocab_size=len(tokenizer),
+        hidden_size=settings.width,
+        intermediate_size=settings.width * 8 // 3,
+        num_hidden_layers=settings.layers,
+        num_attention_heads=settings.heads,
+        num_key_value_heads=settings.heads,
+        max_position_embeddings=max(512, settings.tokens_max),
+        tie_word_embeddings=True,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=None,
+    )
     return LlamaForCausalLM(config)
 
 
 def vocabulary(texts: Sequence[str], size: int) -> Any:  # noqa: ANN401 a tokenizer, which has no type here
-    """Byte pairs learnt from ``texts`` (Sennrich et al. 2016, on bytes), so that every text has tokens."""
+    """Byte pairs learnt from ``texts`` (Sennrich et al. 2016, on bytes), so that every text has
+    tokens.
+    """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -201,7 +238,10 @@ def vocabulary(texts: Sequence[str], size: int) -> Any:  # noqa: ANN401 a tokeni
     made.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(
-        vocab_size=size, special_tokens=list(_SPECIAL), initial_alphabet=alphabet, show_progress=False
+        vocab_size=size,
+        special_tokens=list(_SPECIAL),
+        initial_alphabet=alphabet,
+        show_progress=False,
     )
     made.train_from_iterator(texts, trainer)
     of: Any = PreTrainedTokenizerFast
@@ -211,7 +251,9 @@ def vocabulary(texts: Sequence[str], size: int) -> Any:  # noqa: ANN401 a tokeni
 
 
 def opened(base: Path) -> tuple[Any, Any]:
-    """A model and its tokenizer from a folder; only safetensors weights, because reading them executes nothing."""
+    """A model and its tokenizer from a folder; only safetensors weights, because reading them
+    executes nothing.
+    """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     model = AutoModelForCausalLM.from_pretrained(base, local_files_only=True, use_safetensors=True)
@@ -219,7 +261,9 @@ def opened(base: Path) -> tuple[Any, Any]:
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     if tokenizer.chat_template is None:
-        raise UsageError(f"the tokenizer in `{base}` has no chat template", "add the file `chat_template.jinja`")
+        raise UsageError(
+            f"the tokenizer in `{base}` has no chat template", "add the file `chat_template.jinja`"
+        )
     return model, tokenizer
 
 
@@ -252,9 +296,9 @@ def _nothing_fits(unfit: Counter[UnfitRow]) -> UsageError:
 def example(tokenizer: Any, row: LoadedRow, tokens_max: int) -> TokenizedRow | UnfitRow:  # noqa: ANN401 it has no type here
     """The first ``tokens_max`` tokens of a row's conversation, or why it teaches nothing.
 
-    The loss counts from the end of what prompts an answer to the end of that answer, whatever the template. Where a
-    template writes an earlier message otherwise once another follows, as those of models that think do, only the last
-    answer is learnt from.
+    The loss counts from the end of what prompts an answer to the end of that answer, whatever the
+    template. Where a template writes an earlier message otherwise once another follows, as those of
+    models that think do, only the last answer is learnt from.
     """
     import torch
 
@@ -280,7 +324,9 @@ def _spans(
     tools: Sequence[dict[str, Any]],
     tokens_max: int,
 ) -> tuple[list[int] | None, list[tuple[int, int]]]:
-    """The tokens of a conversation, and where in them answers are; None where the template does not take it."""
+    """The tokens of a conversation, and where in them answers are; None where the template does not
+    take it.
+    """
     spans: list[tuple[int, int]] = []
     tokens: list[int] = []
     for place, message in enumerate(messages):
@@ -311,7 +357,8 @@ def _last_span(
     return whole, [(len(asked), len(whole))]
 
 
-# What a template of somebody else's may raise: it says so itself, or does to a message what cannot be done to it.
+# What a template of somebody else's may raise: it says so itself, or does to a message what cannot
+# be done to it.
 _REFUSALS = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError)
 
 
@@ -322,14 +369,19 @@ def _tokens(
     *,
     prompting: bool,
 ) -> list[int] | None:
-    """The tokens that the chat template makes of ``messages``, with the ``tools`` on offer; None where it refuses them."""
+    """The tokens that the chat template makes of ``messages``, with the ``tools`` on offer; None
+    where it refuses them.
+    """
     from jinja2 import TemplateError
 
     if not messages:
         return []
     try:
         text = tokenizer.apply_chat_template(
-            list(messages), tools=list(tools) or None, tokenize=False, add_generation_prompt=prompting
+            list(messages),
+            tools=list(tools) or None,
+            tokenize=False,
+            add_generation_prompt=prompting,
         )
     except (TemplateError, *_REFUSALS):
         return None
@@ -346,7 +398,9 @@ def batch(examples: Sequence[TokenizedRow], pad: int) -> dict[str, Any]:
     return {
         "input_ids": tokens,
         "attention_mask": (torch.arange(tokens.shape[1]) < lengths[:, None]).long(),
-        "labels": pad_sequence([one.labels for one in examples], batch_first=True, padding_value=MASKED),
+        "labels": pad_sequence(
+            [one.labels for one in examples], batch_first=True, padding_value=MASKED
+        ),
     }
 
 
@@ -373,7 +427,9 @@ def losses(model: Any, examples: Sequence[TokenizedRow], pad: int, batch_rows: i
         with torch.no_grad():
             said = model(**shown).logits[:, :-1].float().cpu()
         wanted = made["labels"][:, 1:]
-        each = cross_entropy(said.flatten(0, 1), wanted.flatten(), ignore_index=MASKED, reduction="none")
+        each = cross_entropy(
+            said.flatten(0, 1), wanted.flatten(), ignore_index=MASKED, reduction="none"
+        )
         sums += each.view(wanted.shape).sum(1).tolist()
     return sums
 
@@ -387,7 +443,9 @@ def _trainer(
     *,
     is_large: bool,
 ) -> Any:  # noqa: ANN401 TRL's trainer, which has no type here
-    """TRL's trainer behind the gate. Its data set, which a library may cache, contains numbers and no text."""
+    """TRL's trainer behind the gate. Its data set, which a library may cache, contains numbers and
+    no text.
+    """
     import torch
     from datasets import Dataset
     from transformers.trainer_callback import PrinterCallback
@@ -398,18 +456,36 @@ def _trainer(
     places = {"place": list(range(len(examples))), ORDINAL: [one.ordinal for one in examples]}
     with TemporaryDirectory() as scratch:  # a name is required, and nothing is written into it
         config = SFTConfig(
-            output_dir=scratch, max_steps=settings.steps, per_device_train_batch_size=settings.batch_rows,
-            learning_rate=settings.learning_rate, lr_scheduler_type="cosine", warmup_steps=max(1, settings.steps // 20),
-            seed=settings.seed, data_seed=settings.seed, save_strategy="no", logging_strategy="no", report_to=[],
-            disable_tqdm=True, remove_unused_columns=False, dataset_kwargs={"skip_prepare_dataset": True},
-            max_length=settings.tokens_max, dataloader_pin_memory=False, gradient_checkpointing=is_large,
+            output_dir=scratch,
+            max_steps=settings.steps,
+            per_device_train_batch_size=settings.batch_rows,
+            learning_rate=settings.learning_rate,
+            lr_scheduler_type="cosine",
+            warmup_steps=max(1, settings.steps // 20),
+            seed=settings.seed,
+            data_seed=settings.seed,
+            save_strategy="no",
+            logging_strategy="no",
+            report_to=[],
+            disable_tqdm=True,
+            remove_unused_columns=False,
+            dataset_kwargs={"skip_prepare_dataset": True},
+            max_length=settings.tokens_max,
+            dataloader_pin_memory=False,
+            gradient_checkpointing=is_large,
             bf16=is_large and torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
-        )  # fmt: skip
+        )
         made = gated(SFTTrainer)(
-            model=model, args=config, train_dataset=Dataset.from_dict(places), processing_class=tokenizer, gate=gate,
+            model=model,
+            args=config,
+            train_dataset=Dataset.from_dict(places),
+            processing_class=tokenizer,
+            gate=gate,
             used=lambda step, ordinals: used(step + 1, ordinals),
-            data_collator=lambda found: batch([examples[one["place"]] for one in found], tokenizer.pad_token_id),
-        )  # fmt: skip
+            data_collator=lambda found: batch(
+                [examples[one["place"]] for one in found], tokenizer.pad_token_id
+            ),
+        )
         made.remove_callback(PrinterCallback)  # standard output is for the command's result
         return made
 
@@ -421,9 +497,12 @@ def quiet() -> Iterator[None]:
 
     theirs: Any = logging
     kept = {
-        name: os.environ.get(name) for name in ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "TOKENIZERS_PARALLELISM")
+        name: os.environ.get(name)
+        for name in ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "TOKENIZERS_PARALLELISM")
     }
-    os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", TOKENIZERS_PARALLELISM="false")
+    os.environ.update(
+        HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", TOKENIZERS_PARALLELISM="false"
+    )
     theirs.disable_progress_bar()
     try:
         with warnings.catch_warnings():

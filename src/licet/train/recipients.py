@@ -1,12 +1,14 @@
-"""Recipients: who was given rows of a person, and what was recalled from them (GDPR 15(1)(c) and 19).
+"""Recipients: who was given rows of a person, and what was recalled from them (GDPR 15(1)(c) and
+19).
 
-A recipient has the rows of a plain export as text, out of reach of any key. As soon as such a row may no longer be used
-(its person withdrew, kept the conversation out, left the plan, or its period ended) it is recalled: its recipient is
-notified by event, and must delete it and confirm that by a given day. Erased content is recalled with its erasure
-(`erasure.certificates`).
+A recipient has the rows of a plain export as text, out of reach of any key. As soon as such a row
+may no longer be used (its person withdrew, kept the conversation out, left the plan, or its period
+ended) it is recalled: its recipient is notified by event, and must delete it and confirm that by a
+given day. Erased content is recalled with its erasure (`erasure.certificates`).
 
-Each row of an export is recalled once. Which crash the order survives: the recall and its event share a transaction for
-each account, so that a killed check leaves some accounts for the next one, and recalls nothing twice.
+Each row of an export is recalled once. Which crash the order survives: the recall and its event
+share a transaction for each account, so that a killed check leaves some accounts for the next one,
+and recalls nothing twice.
 """
 
 from __future__ import annotations
@@ -49,7 +51,9 @@ class RecallState(StrEnum):
 
 
 class RecipientSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A recipient who was given rows of an account: ``plain`` as text, in an export, or sealed, with temporary keys."""
+    """A recipient who was given rows of an account: ``plain`` as text, in an export, or sealed,
+    with temporary keys.
+    """
 
     recipient: str
     release: str
@@ -89,19 +93,27 @@ class _Open(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def recall_ended(here: Installation) -> int:
-    """Recalls every row of a plain export that may no longer be used; returns the number of rows recalled."""
+    """Recalls every row of a plain export that may no longer be used; returns the number of rows
+    recalled.
+    """
     with transaction(here.pool) as tx:
         fence.check(tx)
         rows = tx.execute(_OPEN).fetchall()
         names = registry.names(tx, [row[1] for row in rows])
     found = [
         _Open(
-            export=export, release=release, handout=handout, ordinals=BitMap.deserialize(bytes(ordinals)),
-            recipient=recipient, name=names[release],
+            export=export,
+            release=release,
+            handout=handout,
+            ordinals=BitMap.deserialize(bytes(ordinals)),
+            recipient=recipient,
+            name=names[release],
         )
         for export, release, handout, ordinals, recipient in rows
-    ]  # fmt: skip
-    gone = {release: export_files.gone_rows(here, release) for release in {one.release for one in found}}
+    ]
+    gone = {
+        release: export_files.gone_rows(here, release) for release in {one.release for one in found}
+    }
     return sum(_recall(here, one, gone[one.release]) for one in found)
 
 
@@ -127,21 +139,35 @@ def _recall_from(here: Installation, of: _Open, account: UUID, ordinals: Sequenc
                VALUES (%s, %s, %s, %s, %s)""",
             [account, of.export, left, at, due],
         )
-        host_events.append(tx, [
-            host_events.rows_recalled(
-                account, at, release=of.release, name=of.name, recipient=of.recipient, handout=of.handout,
-                export=of.export, ordinals=left, due_at=due,
-            )
-        ])  # fmt: skip
+        host_events.append(
+            tx,
+            [
+                host_events.rows_recalled(
+                    account,
+                    at,
+                    release=of.release,
+                    name=of.name,
+                    recipient=of.recipient,
+                    handout=of.handout,
+                    export=of.export,
+                    ordinals=left,
+                    due_at=due,
+                )
+            ],
+        )
     return len(left)
 
 
 def overdue(here: Installation, tx: Transaction | None = None) -> int:
-    """The number of recalls of exports, whole or of some rows, that were not acknowledged in time."""
+    """The number of recalls of exports, whole or of some rows, that were not acknowledged in
+    time.
+    """
     with joined(here.pool, tx) as own:
         row = own.execute(
-            """SELECT (SELECT count(*) FROM exports WHERE acknowledged_at IS NULL AND due_at <= %(at)s)
-                    + (SELECT count(*) FROM export_recalls WHERE acknowledged_at IS NULL AND due_at <= %(at)s)""",
+            """SELECT (SELECT count(*) FROM exports WHERE acknowledged_at IS NULL
+                    AND due_at <= %(at)s)
+                    + (SELECT count(*) FROM export_recalls WHERE acknowledged_at IS NULL
+                      AND due_at <= %(at)s)""",
             {"at": here.clock()},
         ).fetchone()
     assert row is not None
@@ -152,10 +178,14 @@ def overdue(here: Installation, tx: Transaction | None = None) -> int:
 
 
 def paper(here: Installation, account: UUID) -> tuple[str, bytes]:
-    """Who was given rows of an account, as a file of its take-out (the download of a person's data)."""
+    """Who was given rows of an account, as a file of its take-out (the download of a person's
+    data).
+    """
     text = io.StringIO(newline="")
     rows = csv.writer(text)
-    rows.writerow(["recipient", "release", "export", "as", "given", "rows", "state", "due", "answered"])
+    rows.writerow(
+        ["recipient", "release", "export", "as", "given", "rows", "state", "due", "answered"]
+    )
     for one in of_account(here, account):
         due, answered = (written(at) if at else "" for at in (one.due_at, one.acknowledged_at))
         how = "plain text" if one.plain else "sealed rows"
@@ -165,7 +195,9 @@ def paper(here: Installation, account: UUID) -> tuple[str, bytes]:
 
 
 class _Ask(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that a recipient was asked to delete: rows of one conversation, or by ordinal, or all of the account's."""
+    """Something that a recipient was asked to delete: rows of one conversation, or by ordinal, or
+    all of the account's.
+    """
 
     due_at: datetime
     acknowledged_at: datetime | None
@@ -173,7 +205,9 @@ class _Ask(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GivenRows(msgspec.Struct, frozen=True, kw_only=True):
-    """The rows of an account that recipients were given, as the tables have them, and what of them was recalled."""
+    """The rows of an account that recipients were given, as the tables have them, and what of them
+    was recalled.
+    """
 
     mine: dict[UUID, dict[int, UUID]]
     names: Mapping[UUID, str]
@@ -193,17 +227,29 @@ def given_rows(tx: Transaction, account: UUID) -> GivenRows:
     """What recipients were given of an account."""
     mine = registry.sealed_rows_of(tx, account)
     return GivenRows(
-        mine=mine, names=registry.names(tx, list(mine)), exports=tx.execute(_EXPORTS, [list(mine)]).fetchall(),
-        sealed=tx.execute(_SEALED, [list(mine)]).fetchall(), asks=_asks(tx, account, mine),
-    )  # fmt: skip
+        mine=mine,
+        names=registry.names(tx, list(mine)),
+        exports=tx.execute(_EXPORTS, [list(mine)]).fetchall(),
+        sealed=tx.execute(_SEALED, [list(mine)]).fetchall(),
+        asks=_asks(tx, account, mine),
+    )
 
 
 def standing(here: Installation, given: GivenRows) -> list[RecipientSeen]:
-    """The state of each recipient's rows, the newest first. Which rows may still be used is brought up to date for
-    that, in separate transactions; none if nobody was given anything.
+    """The state of each recipient's rows, the newest first. Which rows may still be used is brought
+    up to date for that, in separate transactions; none if nobody was given anything.
     """
-    mine, names, exports, sealed, asks = given.mine, given.names, given.exports, given.sealed, given.asks
-    gone = {release: export_files.gone_rows(here, release) for release in {row[1] for row in (*exports, *sealed)}}
+    mine, names, exports, sealed, asks = (
+        given.mine,
+        given.names,
+        given.exports,
+        given.sealed,
+        given.asks,
+    )
+    gone = {
+        release: export_files.gone_rows(here, release)
+        for release in {row[1] for row in (*exports, *sealed)}
+    }
     at, found = here.clock(), []
     for export, release, handout, ordinals, recipient, made_at, due_at, acknowledged_at in exports:
         rows = BitMap.deserialize(bytes(ordinals)) & BitMap(mine[release])
@@ -215,43 +261,67 @@ def standing(here: Installation, given: GivenRows) -> list[RecipientSeen]:
         state, due, answered = _state(rows, gone[release], asked, at, plain=True)
         found.append(
             RecipientSeen(
-                recipient=recipient, release=names[release], export=shown(Prefix.export, export), plain=True, given_at=made_at,
-                rows=len(rows), state=state, due_at=due, acknowledged_at=answered,
+                recipient=recipient,
+                release=names[release],
+                export=shown(Prefix.export, export),
+                plain=True,
+                given_at=made_at,
+                rows=len(rows),
+                state=state,
+                due_at=due,
+                acknowledged_at=answered,
             )
-        )  # fmt: skip
+        )
     for handout, release, recipient, handed_at in sealed:
         rows = BitMap(mine[release])
         state, due, answered = _state(rows, gone[release], asks.get(handout, []), at, plain=False)
         found.append(
             RecipientSeen(
-                recipient=recipient, release=names[release], export=None, plain=False, given_at=handed_at, rows=len(rows),
-                state=state, due_at=due, acknowledged_at=answered,
+                recipient=recipient,
+                release=names[release],
+                export=None,
+                plain=False,
+                given_at=handed_at,
+                rows=len(rows),
+                state=state,
+                due_at=due,
+                acknowledged_at=answered,
             )
-        )  # fmt: skip
+        )
     return sorted(found, key=lambda one: one.given_at, reverse=True)[:LISTED_MAX]
 
 
-_EXPORTS = """SELECT e.export_id, e.release_id, e.handout_id, e.ordinals, h.recipient, e.made_at, e.due_at,
+_EXPORTS = """SELECT e.export_id, e.release_id, e.handout_id, e.ordinals, h.recipient, e.made_at,
+    e.due_at,
     e.acknowledged_at FROM exports e JOIN handouts h USING (handout_id)
    WHERE e.release_id = ANY(%s)"""
 # Recipients that leased row keys, or were handed only the files: an export is listed separately.
 _SEALED = """SELECT h.handout_id, h.release_id, h.recipient, h.handed_at FROM handouts h
    WHERE h.release_id = ANY(%s) AND (NOT EXISTS (SELECT FROM exports e WHERE e.handout_id = h.handout_id)
-         OR EXISTS (SELECT FROM leases l WHERE l.release_id = h.release_id AND l.recipient = h.recipient))"""
+         OR EXISTS (SELECT FROM leases l WHERE l.release_id = h.release_id
+           AND l.recipient = h.recipient))"""
 
 
 def given_until(tx: Transaction, at: datetime) -> list[tuple[str, str]]:
     """Which recipients had been given which releases at a moment, each once, in order."""
-    rows = tx.execute("SELECT recipient, release_id FROM handouts WHERE handed_at <= %s", [at]).fetchall()
+    rows = tx.execute(
+        "SELECT recipient, release_id FROM handouts WHERE handed_at <= %s", [at]
+    ).fetchall()
     names = registry.names(tx, [release for _, release in rows])
     return sorted({(recipient, names[release]) for recipient, release in rows})
 
 
-def _asks(tx: Transaction, account: UUID, mine: dict[UUID, dict[int, UUID]]) -> dict[UUID, list[_Ask]]:
+def _asks(
+    tx: Transaction, account: UUID, mine: dict[UUID, dict[int, UUID]]
+) -> dict[UUID, list[_Ask]]:
     """What was recalled for the account, by export or, for an erasure, by handout."""
     found: dict[UUID, list[_Ask]] = {}
     rows = tx.execute(
-        "SELECT export_id, ordinals, due_at, acknowledged_at FROM export_recalls WHERE account_id = %s", [account]
+        (
+            "SELECT export_id, ordinals, due_at, acknowledged_at FROM export_recalls WHERE "
+            "account_id = %s"
+        ),
+        [account],
     )
     for export, ordinals, due_at, acknowledged_at in rows:
         found.setdefault(export, []).append(
@@ -259,13 +329,18 @@ def _asks(tx: Transaction, account: UUID, mine: dict[UUID, dict[int, UUID]]) -> 
         )
     rows = tx.execute(
         """SELECT r.handout_id, h.release_id, e.conversation_id, r.due_at, r.acknowledged_at
-             FROM recalls r JOIN erasures e USING (account_id, erasure_id) JOIN handouts h USING (handout_id)
+             FROM recalls r JOIN erasures e USING (account_id, erasure_id)
+               JOIN handouts h USING (handout_id)
             WHERE r.account_id = %s""",
         [account],
     )
     for handout, release, about, due_at, acknowledged_at in rows:
-        ordinals = BitMap(n for n, chat in mine.get(release, {}).items() if about is None or chat == about)
-        found.setdefault(handout, []).append(_Ask(due_at=due_at, acknowledged_at=acknowledged_at, ordinals=ordinals))
+        ordinals = BitMap(
+            n for n, chat in mine.get(release, {}).items() if about is None or chat == about
+        )
+        found.setdefault(handout, []).append(
+            _Ask(due_at=due_at, acknowledged_at=acknowledged_at, ordinals=ordinals)
+        )
     return found
 
 

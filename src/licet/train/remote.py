@@ -1,11 +1,13 @@
-"""An installation as seen by a machine of the training cluster: over HTTP, with a key of the scope `release:lease`.
+"""An installation as seen by a machine of the training cluster: over HTTP, with a key of the scope
+`release:lease`.
 
-`Remote.lease` is the reader's source of row keys; `Remote.withdrawn` asks which rows of a release were withdrawn since
-a number. `keep` stores the newest answer as a file for every process of the machine.
+`Remote.lease` is the reader's source of row keys; `Remote.withdrawn` asks which rows of a release
+were withdrawn since a number. `keep` stores the newest answer as a file for every process of the
+machine.
 
-Promise: what is written was verified and follows the previous file. If the installation cannot be reached nothing is
-written, and the lease of the last file expires by itself. A lease is counted from the moment of its request, by the
-clock here, so a wrong clock does not extend it.
+Promise: what is written was verified and follows the previous file. If the installation cannot be
+reached nothing is written, and the lease of the last file expires by itself. A lease is counted
+from the moment of its request, by the clock here, so a wrong clock does not extend it.
 """
 
 from __future__ import annotations
@@ -23,7 +25,14 @@ from urllib.parse import urlsplit
 import httpx2
 import msgspec
 
-from licet.errors import BrokenError, BusyError, DeniedError, NotFoundError, RefusedError, UsageError
+from licet.errors import (
+    BrokenError,
+    BusyError,
+    DeniedError,
+    NotFoundError,
+    RefusedError,
+    UsageError,
+)
 from licet.ledger.note import Verifier
 from licet.release.reader import Lease, RatedMessage
 from licet.release.row_keys import KEY_BYTES
@@ -73,12 +82,16 @@ class WithdrawalSource(Protocol):
 
 
 class Remote:
-    """An installation at ``url``, for one recipient. ``at`` is the local clock. It can be pickled into workers."""
+    """An installation at ``url``, for one recipient. ``at`` is the local clock. It can be pickled
+    into workers.
+    """
 
     def __init__(self, url: str, key: str, *, recipient: str, at: Callable[[], datetime]) -> None:
         parts = urlsplit(url)
         if parts.scheme != "https" and parts.hostname not in _LOCAL:
-            raise UsageError("row keys are sent over https only", "give an address that begins with https://")
+            raise UsageError(
+                "row keys are sent over https only", "give an address that begins with https://"
+            )
         self._url, self._key, self._recipient, self._at = url, key, recipient, at
         self._manifests: dict[str, str] = {}
         self._http: httpx2.Client | None = None
@@ -101,7 +114,9 @@ class Remote:
             self._http.close()
 
     def _client(self) -> httpx2.Client:
-        """This process's own client: a forked process that shared connections would get the other's answers."""
+        """This process's own client: a forked process that shared connections would get the other's
+        answers.
+        """
         if self._http is None or self._http.is_closed or self._pid != os.getpid():
             self._pid = os.getpid()
             headers = {"authorization": f"Bearer {self._key}"}
@@ -111,7 +126,9 @@ class Remote:
         return self._http
 
     def pin(self, release: str, manifest_sha256: str) -> None:
-        """From now on a lease of ``release`` is accepted only if the installation sealed this manifest."""
+        """From now on a lease of ``release`` is accepted only if the installation sealed this
+        manifest.
+        """
         self._manifests[release] = manifest_sha256
 
     def lease(self, release_id: bytes, part: int, ordinals: Sequence[int]) -> Lease:
@@ -130,13 +147,17 @@ class Remote:
             raise BrokenError("the response to a lease request is not for the requested rows")
         starts = range(0, len(keys), KEY_BYTES)
         return Lease(
-            keys={n: keys[at : at + KEY_BYTES] for n, at in zip(given.ordinals, starts, strict=True)},
+            keys={
+                n: keys[at : at + KEY_BYTES] for n, at in zip(given.ordinals, starts, strict=True)
+            },
             expires=begun + timedelta(seconds=given.seconds),
             ratings=given.ratings,
         )
 
     def log_key(self, release_id: bytes) -> bytes:
-        """The public key of the installation's log, as the installation states it (`release.reader.Leases`)."""
+        """The public key of the installation's log, as the installation states it
+        (`release.reader.Leases`).
+        """
         answer = self._send("GET", f"/v1/releases/{release_id.hex()}/withdrawn")
         try:
             key = base64.b64decode(answer.headers.get(LOG_KEY_HEADER, ""), validate=True)
@@ -162,7 +183,8 @@ class Remote:
             answer = self._client().request(method, path, **more)  # type: ignore[arg-type]  # httpx2's own
         except httpx2.TransportError as error:
             raise BusyError(
-                "the installation cannot be reached", "check that it is running and that the address is correct"
+                "the installation cannot be reached",
+                "check that it is running and that the address is correct",
             ) from error
         match answer.status_code:
             case 200 | 201 | 304:
@@ -170,7 +192,10 @@ class Remote:
             case 401 | 403:
                 raise DeniedError(
                     f"the installation refused the request{_because(answer)}",
-                    "the key needs the scope `release:lease`, and is bound to a recipient: see `licet api-key list`",
+                    (
+                        "the key needs the scope `release:lease`, and is bound to a recipient: "
+                        "see `licet api-key list`"
+                    ),
                 )
             case 404:
                 raise NotFoundError(
@@ -182,7 +207,9 @@ class Remote:
             case 500:
                 raise BrokenError("the installation has an internal error")
             case status:
-                raise RefusedError(f"the installation refused the request: status `{status}`{_because(answer)}")
+                raise RefusedError(
+                    f"the installation refused the request: status `{status}`{_because(answer)}"
+                )
 
 
 def _because(answer: httpx2.Response) -> str:
@@ -199,7 +226,9 @@ def key_in(file: Path) -> str:
     with file.open("rb") as opened:
         text = opened.read(KEY_FILE_BYTES_MAX).decode("latin-1").strip()
     if not _KEY.fullmatch(text):
-        raise UsageError(f"`{file}` does not contain a service's key", "`licet api-key create` prints one")
+        raise UsageError(
+            f"`{file}` does not contain a service's key", "`licet api-key create` prints one"
+        )
     return text
 
 
@@ -207,9 +236,15 @@ class Keeper:
     """Keeps the file of one release in ``folder``: one process per machine."""
 
     def __init__(
-        self, source: WithdrawalSource, verifier: Verifier, folder: Path, *, release: str, manifest_sha256: str,
+        self,
+        source: WithdrawalSource,
+        verifier: Verifier,
+        folder: Path,
+        *,
+        release: str,
+        manifest_sha256: str,
         at: Callable[[], datetime],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._source, self._verifier, self._folder, self._at = source, verifier, folder, at
         self._release, self._manifest_sha256 = release, manifest_sha256
         self._known = self._found()
@@ -228,12 +263,17 @@ class Keeper:
         return self._known
 
     def once(self) -> bool:
-        """Asks once, and writes the file if the answer is new or the share `REFRESHED` of its lease has passed."""
+        """Asks once, and writes the file if the answer is new or the share `REFRESHED` of its lease
+        has passed.
+        """
         known = self._known
         signed, rows = self._source.withdrawn(self._release, known)
         if rows is None:
             if known is None:
-                raise BrokenError("the installation answered that nothing has changed, but nothing was known before")
+                raise BrokenError(
+                    "the installation answered that nothing has changed, but nothing was "
+                    "known before"
+                )
             rows = known.ordinals.serialize()
         given = bitmap.joined(signed, rows, self._verifier)
         follows(self._release, self._manifest_sha256, known, given)
@@ -249,9 +289,14 @@ class Keeper:
         return self._at() >= head.issued + (head.until - head.issued) * REFRESHED
 
     def follow(
-        self, wait: Callable[[float], bool], said: Callable[[WithdrawnBitmap], None], poll: float = POLL_SECONDS
+        self,
+        wait: Callable[[float], bool],
+        said: Callable[[WithdrawnBitmap], None],
+        poll: float = POLL_SECONDS,
     ) -> None:
-        """Asks repeatedly until ``wait`` says that it is over; an unreachable installation is asked less often."""
+        """Asks repeatedly until ``wait`` says that it is over; an unreachable installation is asked
+        less often.
+        """
         pause = poll
         while True:
             try:

@@ -1,8 +1,8 @@
 """The runs that have not ended here: where each writes, and whether it goes on or was killed.
 
-A run keeps a file in the folder `runs` of the installation's data, locked as long as its process lives, whatever ends it. One
-that ends well removes it. What a run that failed or was killed consumed is in its folder, and no model is: so the folder is
-named until somebody removes it.
+A run keeps a file in the folder `runs` of the installation's data, locked as long as its process
+lives, whatever ends it. One that ends well removes it. What a run that failed or was killed
+consumed is in its folder, and no model is: so the folder is named until somebody removes it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ class UnfinishedRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def unfinished(data: Path) -> list[UnfinishedRun]:
-    """The runs on this machine that wrote no model, the oldest first. The mark of a run whose folder is gone is removed."""
+    """The runs on this machine that wrote no model, the oldest first. The mark of a run whose
+    folder is gone is removed.
+    """
     found: list[UnfinishedRun] = []
     for path in sorted((data / RUNS).glob(f"*{MARK_SUFFIX}")):
         is_running = _is_locked(path)
@@ -54,7 +56,12 @@ def unfinished(data: Path) -> list[UnfinishedRun]:
             raise BrokenError(f"`{path}` does not say which run it is of", "delete it") from None
         folder = Path(mark.folder)
         if is_running or folder.is_dir():
-            run = UnfinishedRun(folder=folder, release=mark.release, started_at=mark.started_at, is_running=is_running)
+            run = UnfinishedRun(
+                folder=folder,
+                release=mark.release,
+                started_at=mark.started_at,
+                is_running=is_running,
+            )
             found.append(run)
         else:
             path.unlink(missing_ok=True)
@@ -63,7 +70,9 @@ def unfinished(data: Path) -> list[UnfinishedRun]:
 
 @contextmanager
 def marked(data: Path, run: UUID, mark: RunMark) -> Iterator[None]:
-    """A run that goes on; its mark is gone at the end, and stays where an error or a signal ends it."""
+    """A run that goes on; its mark is gone at the end, and stays where an error or a signal ends
+    it.
+    """
     make_folder(data / RUNS)
     path = data / RUNS / f"{run.hex}{MARK_SUFFIX}"
     with replacing(path) as file:
@@ -83,7 +92,9 @@ def moved(data: Path, old: Path, new: Path) -> None:
         mark = msgspec.json.decode(path.read_bytes(), type=RunMark)
         if mark.folder == str(old.absolute()):
             with replacing(path) as file:
-                file.write(msgspec.json.encode(msgspec.structs.replace(mark, folder=str(new.absolute()))))
+                file.write(
+                    msgspec.json.encode(msgspec.structs.replace(mark, folder=str(new.absolute())))
+                )
 
 
 def _is_locked(path: Path) -> bool:

@@ -1,8 +1,9 @@
 """The sealed rows of a release by ordinal, opened under leases: the source of `dataset.RowDataset`.
 
-Invariants: a part is compared with the manifest or its chain of purges, each signed by the log, before a row of it is
-opened; a row is opened only under a lease that is valid, and before its own end, by a clock that is read once for the rows
-of a group that are read together. Keys are in memory, for at most `GROUPS_MAX` row groups, and never passed to another
+Invariants: a part is compared with the manifest or its chain of purges, each signed by the log,
+before a row of it is opened; a row is opened only under a lease that is valid, and before its own
+end, by a clock that is read once for the rows of a group that are read together. Keys are in
+memory, for at most `GROUPS_MAX` row groups, and never passed to another
 process: each process opens parts and requests leases of its own.
 """
 
@@ -32,7 +33,8 @@ from licet.train.gate import TrainingGate
 _MICROSECOND = timedelta(microseconds=1)
 GROUPS_MAX = 24
 PARTS_OPEN_MAX = 16
-GROUPS_LEASED_WHOLE = 2  # a batch over more row groups than this is out of order: its own rows are leased, at first
+# a batch over more row groups than this is out of order: its own rows are leased, at first
+GROUPS_LEASED_WHOLE = 2
 
 
 class _Opened(msgspec.Struct, kw_only=True):
@@ -47,13 +49,19 @@ class _Part:
 
     def __init__(self, reader: PartReader, closing: ExitStack) -> None:
         self.reader, self.closing = reader, closing
-        self.firsts = [found[0] for number in range(reader.groups) if (found := reader.ordinals(number))]
+        self.firsts = [
+            found[0] for number in range(reader.groups) if (found := reader.ordinals(number))
+        ]
 
 
 class Opening:
-    """Opens rows of the release in ``folder`` under ``leases``, for a run behind ``gate``. It can be pickled."""
+    """Opens rows of the release in ``folder`` under ``leases``, for a run behind ``gate``. It can
+    be pickled.
+    """
 
-    def __init__(self, folder: Path, gate: TrainingGate, leases: Leases, at: Callable[[], datetime]) -> None:
+    def __init__(
+        self, folder: Path, gate: TrainingGate, leases: Leases, at: Callable[[], datetime]
+    ) -> None:
         self.manifest, self._sha256 = manifest.read(folder)
         if gate.release != self.manifest.release or gate.manifest_sha256 != self._sha256:
             raise UsageError(f"the gate belongs to another release than `{self.manifest.name}`")
@@ -64,7 +72,11 @@ class Opening:
         self.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in ("_groups", "_parts", "_now")}
+        return {
+            name: value
+            for name, value in self.__dict__.items()
+            if name not in ("_groups", "_parts", "_now")
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -81,13 +93,15 @@ class Opening:
     def _purged(self) -> Chain:
         release_id = self.manifest.release_id
         return purge.read(
-            self._folder, self.manifest, self._sha256,
+            self._folder,
+            self.manifest,
+            self._sha256,
             lambda: self._gate.asked(lambda: self._leases.log_key(release_id)),
-        )  # fmt: skip
+        )
 
     def positions(self, split: str) -> array[int]:
-        """The ordinals of all rows that the manifest promises, purged ones included, in order; of one split if it is
-        named.
+        """The ordinals of all rows that the manifest promises, purged ones included, in order; of
+        one split if it is named.
         """
         found = array("L")
         for part in self.manifest.parts:
@@ -97,7 +111,9 @@ class Opening:
                 self._chain = self._purged()
                 ordinals = self._promised(part)
             if len(ordinals) != part.rows:
-                raise BrokenError(f"part `{part.file}` has `{len(ordinals)}` rows, and the manifest `{part.rows}`")
+                raise BrokenError(
+                    f"part `{part.file}` has `{len(ordinals)}` rows, and the manifest `{part.rows}`"
+                )
             found.extend(sorted(ordinals))
         if not split:
             return found
@@ -138,11 +154,14 @@ class Opening:
         for ordinal in ordinals:
             by_group.setdefault(bisect_right(held.firsts, ordinal) - 1, []).append(ordinal)
         by_group.pop(-1, None)
-        # A group that is read again while it is held will be read to its end, as by a shuffled order of some blocks at a
-        # time: leased whole it is asked for once, and not with every batch.
+        # A group that is read again while it is held will be read to its end, as by a shuffled
+        # order of some blocks at a time: leased whole it is asked for once, and not with every
+        # batch.
         few = len(by_group) <= GROUPS_LEASED_WHOLE
         whole = {number for number in by_group if few or (part.file, number) in self._groups}
-        scattered = [ordinal for number, some in by_group.items() if number not in whole for ordinal in some]
+        scattered = [
+            ordinal for number, some in by_group.items() if number not in whole for ordinal in some
+        ]
         lease: Lease | None = None
         for number, some in by_group.items():
             opened = self._group(part, held, number)
@@ -159,7 +178,9 @@ class Opening:
     def _open(
         self, group: RowGroup, lease: Lease, ordinals: Sequence[int], now: datetime
     ) -> Iterator[tuple[int, LoadedRow]]:
-        """Those of the ``ordinals`` of a group that the lease has, and whose end is after ``now``."""
+        """Those of the ``ordinals`` of a group that the lease has, and whose end is after
+        ``now``.
+        """
         known, key_of, release_id = group.ordinals, lease.keys.get, self.manifest.release_id
         now_us = (now - EPOCH) // _MICROSECOND
         for ordinal in ordinals:
@@ -177,9 +198,13 @@ class Opening:
         return self._now
 
     def _lease(self, part: PartPromise, ordinals: Sequence[int]) -> Lease:
-        lease = self._gate.asked(lambda: self._leases.lease(self.manifest.release_id, part.number, ordinals))
+        lease = self._gate.asked(
+            lambda: self._leases.lease(self.manifest.release_id, part.number, ordinals)
+        )
         if lease.expires <= self._moment():
-            raise DeniedError(f"the lease of part `{part.number}` had already expired when it was given")
+            raise DeniedError(
+                f"the lease of part `{part.number}` had already expired when it was given"
+            )
         return lease
 
     def _group(self, part: PartPromise, held: _Part, number: int) -> _Opened:
@@ -196,15 +221,21 @@ class Opening:
         if (found := self._parts.get(part.file)) is None:
             closing = ExitStack()
             self._stored.provide(part.file)
-            held = closing.enter_context(purge.verified(self._folder, self._chain.states[part.file], part.file))
+            held = closing.enter_context(
+                purge.verified(self._folder, self._chain.states[part.file], part.file)
+            )
             if held is None:  # a purge has continued since the chain was read
                 closing.close()
                 self._stored.renew(part.file)
                 self._chain = self._purged()
-                held = closing.enter_context(purge.verified(self._folder, self._chain.states[part.file], part.file))
+                held = closing.enter_context(
+                    purge.verified(self._folder, self._chain.states[part.file], part.file)
+                )
             if held is None:
                 closing.close()
-                raise BrokenError(f"part `{part.file}` is not the file that the manifest names: its hash differs")
+                raise BrokenError(
+                    f"part `{part.file}` is not the file that the manifest names: its hash differs"
+                )
             if held[0] is None:
                 return None
             found = self._parts[part.file] = _Part(PartReader(held[0]), closing)

@@ -1,11 +1,13 @@
 """Folders of shards that streaming loaders read: Mosaic's MDS, WebDataset's tar files, Lance.
 
-A line has the shape of TRL. What is no number is JSON text in MDS and Lance, because the arguments of each call of a tool have
-a type of their own; WebDataset has a line as one member, `NNNNNNNN.json`. Shards have up to `SHARD_BYTES` bytes, and are
-written one after another; the same lines give the same bytes in MDS and WebDataset.
+A line has the shape of TRL. What is no number is JSON text in MDS and Lance, because the arguments
+of each call of a tool have a type of their own; WebDataset has a line as one member,
+`NNNNNNNN.json`. Shards have up to `SHARD_BYTES` bytes, and are written one after another; the same
+lines give the same bytes in MDS and WebDataset.
 
-Sources: `streaming/base/format/mds/writer.py` and `index.json` version 2 of MosaicML Streaming 0.13; the WebDataset format
-(github.com/webdataset/webdataset, "The WebDataset Format"); Lance's Python package, which writes itself.
+Sources: `streaming/base/format/mds/writer.py` and `index.json` version 2 of MosaicML Streaming
+0.13; the WebDataset format (github.com/webdataset/webdataset, "The WebDataset Format"); Lance's
+Python package, which writes itself.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ _JSON = msgspec.json.Encoder().encode
 
 
 class MdsShards:
-    """A folder that `streaming.StreamingDataset` reads: `shard.NNNNN.mds` files and `index.json`, written last."""
+    """A folder that `streaming.StreamingDataset` reads: `shard.NNNNN.mds` files and `index.json`,
+    written last.
+    """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
@@ -53,29 +57,47 @@ class MdsShards:
         (self._folder / "index.json").write_bytes(_JSON({"version": 2, "shards": self._shards}))
 
     def _sample(self, line: Line) -> bytes:
-        """The lengths of its values of no fixed size, and then all values, in the order of the columns."""
-        values = [pack("<q", line[name]) if name == NUMBER else _JSON(line.get(name)) for name in self._columns]
-        sizes = [len(value) for name, value in zip(self._columns, values, strict=True) if name != NUMBER]
+        """The lengths of its values of no fixed size, and then all values, in the order of the
+        columns.
+        """
+        values = [
+            pack("<q", line[name]) if name == NUMBER else _JSON(line.get(name))
+            for name in self._columns
+        ]
+        sizes = [
+            len(value) for name, value in zip(self._columns, values, strict=True) if name != NUMBER
+        ]
         return pack(f"<{len(sizes)}I", *sizes) + b"".join(values)
 
     def _about(self) -> dict[str, Any]:
         return {
             "column_encodings": ["int" if name == NUMBER else "json" for name in self._columns],
-            "column_names": self._columns, "column_sizes": [8 if name == NUMBER else None for name in self._columns],
-            "compression": None, "format": "mds", "hashes": [], "size_limit": SHARD_BYTES, "version": 2,
-        }  # fmt: skip
+            "column_names": self._columns,
+            "column_sizes": [8 if name == NUMBER else None for name in self._columns],
+            "compression": None,
+            "format": "mds",
+            "hashes": [],
+            "size_limit": SHARD_BYTES,
+            "version": 2,
+        }
 
     def _flush(self) -> None:
-        """A shard: how many samples, where each begins and the last one ends, the columns, the samples."""
+        """A shard: how many samples, where each begins and the last one ends, the columns, the
+        samples.
+        """
         about, name = _JSON(self._about()), f"shard.{len(self._shards):05}.mds"
         place = 4 + 4 * (len(self._samples) + 1) + len(about)
         ends = [place]
         for sample in self._samples:
             ends.append(ends[-1] + len(sample))
-        data = pack(f"<{len(ends) + 1}I", len(self._samples), *ends) + about + b"".join(self._samples)
+        data = (
+            pack(f"<{len(ends) + 1}I", len(self._samples), *ends) + about + b"".join(self._samples)
+        )
         (self._folder / name).write_bytes(data)
         raw = {"basename": name, "bytes": len(data), "hashes": {}}
-        self._shards.append({**self._about(), "raw_data": raw, "samples": len(self._samples), "zip_data": None})
+        self._shards.append(
+            {**self._about(), "raw_data": raw, "samples": len(self._samples), "zip_data": None}
+        )
         self._samples, self._bytes = [], 0
 
 
@@ -110,14 +132,21 @@ class TarShards:
 
 
 class LanceLines:
-    """A Lance data set, written by Lance itself; NotInstalledError without the package `pylance`."""
+    """A Lance data set, written by Lance itself; NotInstalledError without the package
+    `pylance`.
+    """
 
     def __init__(self, folder: Path) -> None:
         try:
             import lance
         except ImportError:
             raise NotInstalledError("pylance", "train") from None
-        self._write, self._folder, self._waiting, self._is_new = lance.write_dataset, folder, list[Line](), True
+        self._write, self._folder, self._waiting, self._is_new = (
+            lance.write_dataset,
+            folder,
+            list[Line](),
+            True,
+        )
 
     def write(self, lines: Sequence[Line]) -> None:
         self._waiting += lines
@@ -139,7 +168,10 @@ class LanceLines:
 
     def _rows(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
         for line in self._waiting:
-            yield {name: line[name] if name == NUMBER else _JSON(line.get(name)).decode() for name in columns}
+            yield {
+                name: line[name] if name == NUMBER else _JSON(line.get(name)).decode()
+                for name in columns
+            }
 
 
 SHARDS: dict[Format, type[MdsShards] | type[TarShards] | type[LanceLines]] = {

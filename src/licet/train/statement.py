@@ -1,15 +1,17 @@
 """The signed statement about a model: how it was made, and which files it consists of.
 
-`run.intoto.jsonl`: an in-toto Statement v1 with the SLSA provenance v1 predicate in a DSSE envelope, signed with
-Ed25519: its subjects are the model's files; it names the release and the base model by hash, the recipe with its
-settings, and the gate's first and last state; its by-products are the consumption record and the files beside the
-model.
+`run.intoto.jsonl`: an in-toto Statement v1 with the SLSA provenance v1 predicate in a DSSE
+envelope, signed with
+Ed25519: its subjects are the model's files; it names the release and the base model by hash, the
+recipe with its settings, and the gate's first and last state; its by-products are the consumption
+record and the files beside the model.
 
-`model.sig`: an OpenSSF model signature (v1.0) as a Sigstore bundle v0.3 with a plain P-256 key, which `model_signing
-verify key` accepts: it has the hash of every file of the folder except its own. It says nothing about data: that is in
-the statement, which it signs with the rest.
+`model.sig`: an OpenSSF model signature (v1.0) as a Sigstore bundle v0.3 with a plain P-256 key,
+which `model_signing verify key` accepts: it has the hash of every file of the folder except its
+own. It says nothing about data: that is in the statement, which it signs with the rest.
 
-Sources: in-toto attestation framework v1, SLSA v1.0 provenance, DSSE v1.0.2 (PAE), model-signing 1.1.
+Sources: in-toto attestation framework v1, SLSA v1.0 provenance, DSSE v1.0.2 (PAE), model-signing
+1.1.
 """
 
 from __future__ import annotations
@@ -50,8 +52,8 @@ _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
 class StatementSource(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that a model was made from, or that lies beside it, by its hash; ``more`` are closed words and numbers
-    about it.
+    """Something that a model was made from, or that lies beside it, by its hash; ``more`` are
+    closed words and numbers about it.
     """
 
     name: str
@@ -64,8 +66,8 @@ class StatementSource(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunStatement(msgspec.Struct, frozen=True, kw_only=True):
-    """A run, as far as it is signed. ``sources`` are the release and the base model; ``parameters`` the recipe's
-    settings.
+    """A run, as far as it is signed. ``sources`` are the release and the base model; ``parameters``
+    the recipe's settings.
     """
 
     model: str
@@ -84,38 +86,56 @@ class RunStatement(msgspec.Struct, frozen=True, kw_only=True):
 def state_of(name: str, head: BitmapHead) -> StatementSource:
     """A state of the gate: the hash of its bitmap, its number and its times."""
     more: dict[str, str | int] = {
-        "number": head.number, "rows": head.rows, "issued": written(head.issued), "until": written(head.until),
-    }  # fmt: skip
+        "number": head.number,
+        "rows": head.rows,
+        "issued": written(head.issued),
+        "until": written(head.until),
+    }
     return StatementSource(name=name, sha256=head.sha256, more=more)
 
 
-def statement(run: RunStatement, files: Mapping[str, str], papers: Mapping[str, str]) -> dict[str, Any]:
-    """The statement about ``files`` (the model's, name to SHA-256); ``papers`` are the files beside them."""
+def statement(
+    run: RunStatement, files: Mapping[str, str], papers: Mapping[str, str]
+) -> dict[str, Any]:
+    """The statement about ``files`` (the model's, name to SHA-256); ``papers`` are the files beside
+    them.
+    """
     sources = [*run.sources, state_of("gate-first", run.first)]
-    by_products = [StatementSource(name=name, sha256=digest) for name, digest in sorted(papers.items())]
+    by_products = [
+        StatementSource(name=name, sha256=digest) for name, digest in sorted(papers.items())
+    ]
     return {
         "_type": STATEMENT_TYPE,
-        "subject": [{"name": name, "digest": {"sha256": digest}} for name, digest in sorted(files.items())],
+        "subject": [
+            {"name": name, "digest": {"sha256": digest}} for name, digest in sorted(files.items())
+        ],
         "predicateType": PROVENANCE_TYPE,
         "predicate": {
             "buildDefinition": {
                 "buildType": BUILD_TYPE,
-                "externalParameters": {"name": run.name, "recipe": run.recipe, "settings": dict(run.parameters)},
+                "externalParameters": {
+                    "name": run.name,
+                    "recipe": run.recipe,
+                    "settings": dict(run.parameters),
+                },
                 "internalParameters": {},
                 "resolvedDependencies": [source.described() for source in sources],
             },
             "runDetails": {
                 "builder": {"id": f"urn:licet:{run.recipe}", "version": dict(run.software)},
                 "metadata": {
-                    "invocationId": run.model, "startedOn": written(run.started), "finishedOn": written(run.finished),
+                    "invocationId": run.model,
+                    "startedOn": written(run.started),
+                    "finishedOn": written(run.finished),
                 },
                 "byproducts": [
-                    *(one.described() for one in by_products), state_of("gate-last", run.last).described(),
+                    *(one.described() for one in by_products),
+                    state_of("gate-last", run.last).described(),
                     {"name": "results", "annotations": dict(run.results)},
                 ],
             },
         },
-    }  # fmt: skip
+    }
 
 
 # Signing
@@ -136,9 +156,10 @@ def envelope(content: Mapping[str, Any], key: Verifier, seed: bytes) -> bytes:
     payload = msgspec.json.encode(content, order="sorted")
     sig = Ed25519PrivateKey.from_private_bytes(seed).sign(pae(payload))
     signed = {
-        "payload": _base64(payload), "payloadType": PAYLOAD_TYPE,
+        "payload": _base64(payload),
+        "payloadType": PAYLOAD_TYPE,
         "signatures": [{"keyid": f"{key.name}+{key.key_id.hex()}", "sig": _base64(sig)}],
-    }  # fmt: skip
+    }
     return msgspec.json.encode(signed, order="sorted") + b"\n"
 
 
@@ -154,13 +175,17 @@ class _Envelope(msgspec.Struct):
 
 
 def unverified(signed: bytes) -> dict[str, Any]:
-    """What a statement says; its signature is not checked. Raises `msgspec.MsgspecError` or `ValueError` where it is none."""
+    """What a statement says; its signature is not checked. Raises `msgspec.MsgspecError` or
+    `ValueError` where it is none.
+    """
     payload = base64.b64decode(msgspec.json.decode(signed, type=_Envelope).payload, validate=True)
     return msgspec.json.decode(payload, type=dict[str, Any])
 
 
 def opened(signed: bytes, key: Verifier) -> dict[str, Any]:
-    """The statement that ``key`` signed; RefusedError for another signature, BrokenError if it is not a statement."""
+    """The statement that ``key`` signed; RefusedError for another signature, BrokenError if it is
+    not a statement.
+    """
     if len(signed) > STATEMENT_BYTES_MAX:
         raise BrokenError(f"the statement has more than `{STATEMENT_BYTES_MAX}` bytes")
     try:
@@ -172,7 +197,9 @@ def opened(signed: bytes, key: Verifier) -> dict[str, Any]:
     if found.payload_type != PAYLOAD_TYPE:
         raise BrokenError("the statement about the model has another type")
     if not any(_is_signed(key, one, payload) for one in signatures):
-        raise RefusedError(f"the statement about the model is not signed by `{key.name}`", because="unsigned")
+        raise RefusedError(
+            f"the statement about the model is not signed by `{key.name}`", because="unsigned"
+        )
     try:
         content = msgspec.json.decode(payload, type=dict[str, Any])
     except UNDECODABLE:
@@ -198,7 +225,9 @@ def _base64(data: bytes) -> str:
 
 
 def hashes_of(folder: Path, *, without: Iterable[str] = ()) -> dict[str, str]:
-    """The SHA-256 of every file below ``folder``, by its path in it; BrokenError for a link or for too many."""
+    """The SHA-256 of every file below ``folder``, by its path in it; BrokenError for a link or for
+    too many.
+    """
     left = {*without, *IGNORED}
     found: dict[str, str] = {}
     for path in sorted(folder.rglob("*")):
@@ -218,12 +247,16 @@ def hashes_of(folder: Path, *, without: Iterable[str] = ()) -> dict[str, str]:
 def p256(seed: bytes) -> ec.EllipticCurvePrivateKey:
     """The P-256 key derived from a seed: model signatures do not support Ed25519."""
     drawn = HKDF(hashes.SHA256(), 48, None, b"licet model signature p256").derive(seed)
-    return ec.derive_private_key(int.from_bytes(drawn, "big") % (_P256_ORDER - 1) + 1, ec.SECP256R1())
+    return ec.derive_private_key(
+        int.from_bytes(drawn, "big") % (_P256_ORDER - 1) + 1, ec.SECP256R1()
+    )
 
 
 def pem(key: ec.EllipticCurvePublicKey) -> bytes:
     """A public key in the form that `model_signing` reads."""
-    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return key.public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
 
 
 def model_signature(name: str, files: Mapping[str, str], key: ec.EllipticCurvePrivateKey) -> bytes:
@@ -237,22 +270,33 @@ def model_signature(name: str, files: Mapping[str, str], key: ec.EllipticCurvePr
             "predicateType": SIGNATURE_TYPE,
             "predicate": {
                 "serialization": {
-                    "method": "files", "hash_type": "sha256", "allow_symlinks": False,
+                    "method": "files",
+                    "hash_type": "sha256",
+                    "allow_symlinks": False,
                     "ignore_paths": [SIGNATURE_FILE, *IGNORED],
                 },
-                "resources": [{"algorithm": "sha256", "digest": digest, "name": path} for path, digest in ordered],
+                "resources": [
+                    {"algorithm": "sha256", "digest": digest, "name": path}
+                    for path, digest in ordered
+                ],
             },
         }
-    )  # fmt: skip
+    )
     public = pem(key.public_key())
     bundle = {
         "mediaType": BUNDLE_TYPE,
-        "verificationMaterial": {"publicKey": {"hint": sha256(public).hexdigest()}, "tlogEntries": []},
-        "dsseEnvelope": {
-            "payload": _base64(payload), "payloadType": PAYLOAD_TYPE,
-            "signatures": [{"sig": _base64(key.sign(pae(payload), ec.ECDSA(hashes.SHA256()))), "keyid": ""}],
+        "verificationMaterial": {
+            "publicKey": {"hint": sha256(public).hexdigest()},
+            "tlogEntries": [],
         },
-    }  # fmt: skip
+        "dsseEnvelope": {
+            "payload": _base64(payload),
+            "payloadType": PAYLOAD_TYPE,
+            "signatures": [
+                {"sig": _base64(key.sign(pae(payload), ec.ECDSA(hashes.SHA256()))), "keyid": ""}
+            ],
+        },
+    }
     return msgspec.json.encode(bundle)
 
 
@@ -265,8 +309,15 @@ def put(folder: Path, papers: Mapping[str, bytes]) -> None:
 
 def named(content: Mapping[str, Any]) -> dict[str, str]:
     """The files that a statement names, the model's and those beside it, name to SHA-256."""
-    promised = [*content.get("subject", ()), *content["predicate"]["runDetails"].get("byproducts", ())]
-    return {one["name"]: one["digest"]["sha256"] for one in promised if "digest" in one and one["name"] != "gate-last"}
+    promised = [
+        *content.get("subject", ()),
+        *content["predicate"]["runDetails"].get("byproducts", ()),
+    ]
+    return {
+        one["name"]: one["digest"]["sha256"]
+        for one in promised
+        if "digest" in one and one["name"] != "gate-last"
+    }
 
 
 def differing(content: Mapping[str, Any], found: Mapping[str, str]) -> Sequence[str]:

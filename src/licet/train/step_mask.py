@@ -7,14 +7,15 @@
                 loss(batch).backward()
         optimizer.step()
 
-`batch_mask` checks each batch just before it is used. That leaves open what is withdrawn later, while gradients of its rows
-are already accumulated, or on one rank before its check and on another after it. Here all batches of a step are checked
-together, by one and the same bitmap on every rank, and once more before the step is taken: where a row of any rank was
-withdrawn meanwhile, every rank makes another attempt, in which that row is masked.
+`batch_mask` checks each batch just before it is used. That leaves open what is withdrawn later,
+while gradients of its rows are already accumulated, or on one rank before its check and on another
+after it. Here all batches of a step are checked together, by one and the same bitmap on every rank,
+and once more before the step is taken: where a row of any rank was withdrawn meanwhile, every rank
+makes another attempt, in which that row is masked.
 
-Invariants: in a step that is taken, no rank used a row that was withdrawn by the bitmap that all of them last agreed on;
-every rank makes the same number of attempts, of the same number of batches. A withdrawal that is published after this
-agreement holds from the next step on.
+Invariants: in a step that is taken, no rank used a row that was withdrawn by the bitmap that all of
+them last agreed on; every rank makes the same number of attempts, of the same number of batches. A
+withdrawal that is published after this agreement holds from the next step on.
 """
 
 from __future__ import annotations
@@ -65,16 +66,25 @@ class TorchRanks:
 
 
 class MaskedSteps:
-    """A loader's batches, ``accumulate`` of them a step, checked for the whole step on all ``ranks``.
+    """A loader's batches, ``accumulate`` of them a step, checked for the whole step on all
+    ``ranks``.
 
-    ``used`` hears before each attempt what goes into it. Steps count from ``step``. Batches at the end that fill no step
-    are not handed out.
+    ``used`` hears before each attempt what goes into it. Steps count from ``step``. Batches at the
+    end that fill no step are not handed out.
     """
 
     def __init__(
-        self, loader: Iterable[Any], gate: RowGate, *, accumulate: int = 1, ranks: Ranks | None = None,
-        used: Used | None = None, step: int = 0, pad: int = 0, ordinal: str = ORDINAL,
-    ) -> None:  # fmt: skip
+        self,
+        loader: Iterable[Any],
+        gate: RowGate,
+        *,
+        accumulate: int = 1,
+        ranks: Ranks | None = None,
+        used: Used | None = None,
+        step: int = 0,
+        pad: int = 0,
+        ordinal: str = ORDINAL,
+    ) -> None:
         if accumulate < 1:
             raise UsageError(f"a step has at least one batch, not `{accumulate}`")
         self.loader, self.step, self._accumulate, self.used = loader, step, accumulate, used
@@ -88,8 +98,8 @@ class MaskedSteps:
 
 
 class MaskedTogether(NamedTuple):
-    """Batches as every rank may use them: the ordinals in them here, whether each has a row left here, and how many rows
-    this check masked on the rank that masked most.
+    """Batches as every rank may use them: the ordinals in them here, whether each has a row left
+    here, and how many rows this check masked on the rank that masked most.
     """
 
     batches: list[Any]
@@ -99,9 +109,13 @@ class MaskedTogether(NamedTuple):
 
 
 class AgreedMask:
-    """Masks batches by one bitmap, the same on all ``ranks``, each of which calls `masked` at the same place."""
+    """Masks batches by one bitmap, the same on all ``ranks``, each of which calls `masked` at the
+    same place.
+    """
 
-    def __init__(self, gate: RowGate, ranks: Ranks, *, pad: int = 0, ordinal: str = ORDINAL) -> None:
+    def __init__(
+        self, gate: RowGate, ranks: Ranks, *, pad: int = 0, ordinal: str = ORDINAL
+    ) -> None:
         self._gate, self.ranks, self._pad, self._ordinal = gate, ranks, pad, ordinal
 
     def masked(self, batches: Sequence[Any], step: int) -> MaskedTogether:
@@ -110,15 +124,22 @@ class AgreedMask:
         while True:
             before = self._gate.numbers
             check = _Heard(self._gate)
-            found = [handed_off(one, check, step, pad=self._pad, ordinal=self._ordinal) for one in batches]
+            found = [
+                handed_off(one, check, step, pad=self._pad, ordinal=self._ordinal)
+                for one in batches
+            ]
             batches = [one for one, _ in found]
             gone += check.gone
             if self._agreed(before, started):
                 left = [is_left for _, is_left in found]
-                return MaskedTogether(batches, sorted(check.heard), left, self.ranks.highest([gone])[0])
+                return MaskedTogether(
+                    batches, sorted(check.heard), left, self.ranks.highest([gone])[0]
+                )
 
     def _agreed(self, before: Sequence[int], started: float) -> bool:
-        """Whether this call checked by one bitmap, the same on every rank; otherwise waits until this rank has the highest."""
+        """Whether this call checked by one bitmap, the same on every rank; otherwise waits until
+        this rank has the highest.
+        """
         now = self._gate.numbers
         *highest, any_moved = self.ranks.highest([*now, int(before != now)])
         lowest = [-number for number in self.ranks.highest([-number for number in now])]
@@ -136,9 +157,13 @@ class AgreedMask:
 
 
 class MaskedStep:
-    """One step: iterate it for its attempts, each the list of its batches. ``attempts`` counts those that were made."""
+    """One step: iterate it for its attempts, each the list of its batches. ``attempts`` counts
+    those that were made.
+    """
 
-    def __init__(self, batches: list[Any], mask: AgreedMask, used: Used | None, number: int) -> None:
+    def __init__(
+        self, batches: list[Any], mask: AgreedMask, used: Used | None, number: int
+    ) -> None:
         self._batches, self._mask, self._used, self.number = batches, mask, used, number
         self.attempts = 0
 

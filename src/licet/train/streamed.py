@@ -1,17 +1,18 @@
 """A release in an object store, read through a local folder of bounded size.
 
-`folder` makes a folder with the manifest, the addenda of purges and `stream.json`, which names the store. Everything that
-reads a release by position takes that folder as any other: a part comes into it when a row of it is read, whole, because its
-hash is compared before any row is opened, and goes again when the cache is full, the one that was used longest ago first.
-Which ordinals a part has is read from the store by ranges.
+`folder` makes a folder with the manifest, the addenda of purges and `stream.json`, which names the
+store. Everything that reads a release by position takes that folder as any other: a part comes into
+it when a row of it is read, whole, because its hash is compared before any row is opened, and goes
+again when the cache is full, the one that was used longest ago first. Which ordinals a part has is
+read from the store by ranges.
 
-The store is one to which `licet release push` copied the release, under the names of its files, or the bucket that the
-hosts of an installation share (`release.homes`), where they lie under their hashes: `stream-files.json` then says which is
-which, and is read anew when an object is gone.
+The store is one to which `licet release push` copied the release, under the names of its files, or
+the bucket that the hosts of an installation share (`release.homes`), where they lie under their
+hashes: `stream-files.json` then says which is which, and is read anew when an object is gone.
 
-The cache may be shared by all processes of a machine: one of them fetches a part while the others wait. It holds
-`bytes_max`, or the part that is read, if that is more; a part that a process has open is read to its end after it was
-removed.
+The cache may be shared by all processes of a machine: one of them fetches a part while the others
+wait. It holds `bytes_max`, or the part that is read, if that is more; a part that a process has
+open is read to its end after it was removed.
 """
 
 from __future__ import annotations
@@ -33,7 +34,15 @@ from licet.errors import BrokenError, NotFoundError
 from licet.release import manifest
 from licet.release.manifest import MANIFEST_BYTES_MAX
 from licet.release.purge import PURGES_MAX
-from licet.release.push import INDEX_BYTES_MAX, INDEX_FILE, FileIndex, decoded_index, fetched, store_at, unreachable
+from licet.release.push import (
+    INDEX_BYTES_MAX,
+    INDEX_FILE,
+    FileIndex,
+    decoded_index,
+    fetched,
+    store_at,
+    unreachable,
+)
 from licet.store.bucket import Bucket, opened, options
 from licet.store.files import replacing
 
@@ -48,7 +57,9 @@ AHEAD_BYTES = 64 * 2**10  # of a range that is read
 
 
 class _Stream(msgspec.Struct, frozen=True, kw_only=True):
-    """What `stream.json` says. ``shared`` has the settings of a bucket of hosts, with the path of the file of its secret."""
+    """What `stream.json` says. ``shared`` has the settings of a bucket of hosts, with the path of
+    the file of its secret.
+    """
 
     url: str
     bytes_max: int
@@ -70,7 +81,9 @@ class _ReleaseStore:
         if not self._is_shared:
             return file
         try:
-            return msgspec.json.decode((self._place / NAMES_FILE).read_bytes(), type=FileIndex).files[file]
+            return msgspec.json.decode(
+                (self._place / NAMES_FILE).read_bytes(), type=FileIndex
+            ).files[file]
         except KeyError:
             raise FileNotFoundError(file) from None
 
@@ -99,7 +112,8 @@ def is_address(release: str | Path) -> bool:
 
 
 def folder(url: str, cache: Path, bytes_max: int) -> Path:
-    """The local folder of the release at ``url``, with its manifest and addenda; NotFoundError if none lies there.
+    """The local folder of the release at ``url``, with its manifest and addenda; NotFoundError if
+    none lies there.
 
     BrokenError where another release lay at this address before.
     """
@@ -108,9 +122,11 @@ def folder(url: str, cache: Path, bytes_max: int) -> Path:
 
 
 def shared_folder(name: str, shared: Store, cache: Path, bytes_max: int) -> Path:
-    """The local folder of the release called ``name`` in the bucket that the hosts of an installation share.
+    """The local folder of the release called ``name`` in the bucket that the hosts of an
+    installation share.
 
-    The bucket has releases by their ids, so the manifests are read until one has the name, and then its own alone.
+    The bucket has releases by their ids, so the manifests are read until one has the name, and then
+    its own alone.
     """
     assert shared.url is not None
     place = cache / sha256(f"{shared.url.rstrip('/')}#{name}".encode()).hexdigest()[:32]
@@ -129,9 +145,16 @@ def _id_of(name: str, shared: Store) -> str:
             continue
         hashed = decoded_index(index.content).get(manifest.FILE)
         data = bucket.read_fixed(f"releases/{ident}/{hashed}")
-        if data is not None and sha256(data).hexdigest() == hashed and manifest.decode(data).name == name:
+        if (
+            data is not None
+            and sha256(data).hexdigest() == hashed
+            and manifest.decode(data).name == name
+        ):
             return ident
-    raise NotFoundError(f"no release `{name}` is in the bucket of this installation", "`licet status` lists releases")
+    raise NotFoundError(
+        f"no release `{name}` is in the bucket of this installation",
+        "`licet status` lists releases",
+    )
 
 
 def _made(place: Path, stream: _Stream) -> Path:
@@ -139,13 +162,20 @@ def _made(place: Path, stream: _Stream) -> Path:
     store = _ReleaseStore(place, stream)
     with _locked(place):
         store.learn()
-        data = store.fetched(manifest.FILE) if not stream.shared or (place / NAMES_FILE).exists() else None
+        data = (
+            store.fetched(manifest.FILE)
+            if not stream.shared or (place / NAMES_FILE).exists()
+            else None
+        )
         if data is None:
-            raise NotFoundError(f"no release lies at `{stream.url}`", "`licet release push` copies one there")
+            raise NotFoundError(
+                f"no release lies at `{stream.url}`", "`licet release push` copies one there"
+            )
         own = place / manifest.FILE
         if own.exists() and own.read_bytes() != data:
             raise BrokenError(
-                f"another release lies at `{stream.url}` than before", f"delete `{place}` if that is meant"
+                f"another release lies at `{stream.url}` than before",
+                f"delete `{place}` if that is meant",
             )
         _write(place / FILE, msgspec.json.encode(stream, enc_hook=os.fspath))
         if not own.exists():
@@ -180,7 +210,9 @@ class LocalParts:
 
 
 class Streamed:
-    """The parts of a release in an object store, as the folder of `folder` has them. It can be pickled."""
+    """The parts of a release in an object store, as the folder of `folder` has them. It can be
+    pickled.
+    """
 
     def __init__(self, place: Path, stream: _Stream) -> None:
         self._place, self._stream = place, stream
@@ -190,8 +222,8 @@ class Streamed:
         return self.__dict__ | {"_store": None}
 
     def provide(self, file: str) -> None:
-        """Brings a part into the folder unless it is there, and makes room for it. A part that is not in the store either
-        stays away: all of its rows were purged, or it is missing.
+        """Brings a part into the folder unless it is there, and makes room for it. A part that is
+        not in the store either stays away: all of its rows were purged, or it is missing.
         """
         path = self._place / file
         with _locked(self._place):
@@ -204,7 +236,9 @@ class Streamed:
 
     @contextmanager
     def opened(self, file: str) -> Iterator[BinaryIO]:
-        """A part in the store, of which only the ranges that are read are fetched; FileNotFoundError if it is not there."""
+        """A part in the store, of which only the ranges that are read are fetched;
+        FileNotFoundError if it is not there.
+        """
         with BufferedReader(self._ranges(file), AHEAD_BYTES) as reader:
             yield reader
 
@@ -245,7 +279,9 @@ class Streamed:
             raise unreachable("read", error) from None
 
     def _make_room(self, kept: Path) -> None:
-        """Removes parts of any release in this cache, the one used longest ago first, until the rest fits."""
+        """Removes parts of any release in this cache, the one used longest ago first, until the
+        rest fits.
+        """
         found = []
         for path in self._place.parent.glob(f"*/{PARTS}"):
             try:
@@ -295,7 +331,9 @@ class _StoredPart(RawIOBase):
         wanted = min(len(into), max(self._size - self._place, 0))
         if wanted:
             try:
-                into[:wanted] = bytes(obstore.get_range(self._store, self._name, start=self._place, length=wanted))
+                into[:wanted] = bytes(
+                    obstore.get_range(self._store, self._name, start=self._place, length=wanted)
+                )
             except (obstore.exceptions.BaseError, OSError) as error:
                 raise unreachable("read", error) from None
             self._place += wanted
@@ -303,7 +341,9 @@ class _StoredPart(RawIOBase):
 
 
 def _renew(store: _ReleaseStore, place: Path) -> None:
-    """Fetches the addenda that the folder lacks; with a new one the parts of before go, which may have dead rows."""
+    """Fetches the addenda that the folder lacks; with a new one the parts of before go, which may
+    have dead rows.
+    """
     store.learn()
     for number in range(1, PURGES_MAX + 1):
         name = f"purge-{number}.json"
@@ -318,7 +358,9 @@ def _renew(store: _ReleaseStore, place: Path) -> None:
 
 
 def _read(file: Path) -> _Stream:
-    return msgspec.json.decode(file.read_bytes(), type=_Stream, dec_hook=lambda kind, told: kind(told))
+    return msgspec.json.decode(
+        file.read_bytes(), type=_Stream, dec_hook=lambda kind, told: kind(told)
+    )
 
 
 def _write(path: Path, data: bytes) -> None:

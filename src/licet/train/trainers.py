@@ -1,15 +1,18 @@
-"""The training gate in a Hugging Face trainer, TRL's included: the check is the last thing before the step.
+"""The training gate in a Hugging Face trainer, TRL's included: the check is the last thing before
+the step.
 
     Trainer = gated(SFTTrainer)
     Trainer(model=..., args=..., train_dataset=..., gate=gate, used=log).train()
 
-The data set keeps its column `ordinal`, one per row; packed sequences (`packed`) have one per token. A withdrawn row is
-masked (`batch_mask`): the loss counts none of it, and if nothing of a batch is left the step has no gradient, so that
-ranks stay in step. Evaluation is checked too. Resuming by count, as these trainers do, neither repeats nor skips a row,
-because nothing is dropped.
+The data set keeps its column `ordinal`, one per row; packed sequences (`packed`) have one per
+token. A withdrawn row is masked (`batch_mask`): the loss counts none of it, and if nothing of a
+batch is left the step has no gradient, so that ranks stay in step. Evaluation is checked too.
+Resuming by count, as these trainers do, neither repeats nor skips a row, because nothing is
+dropped.
 
 Where a sequence is sharded over ranks (context parallelism), give the trainer their ``group``
-(`sequence_parallel.SequenceGroup`): they then use the batch of the first of them, masked by one bitmap before it is cut.
+(`sequence_parallel.SequenceGroup`): they then use the batch of the first of them, masked by one
+bitmap before it is cut.
 
 A trainer that generates its own completions (GRPO, RLOO) is not covered.
 """
@@ -26,7 +29,10 @@ from licet.train.gate import HandOff, RowGate, Used
 from licet.train.sequence_parallel import SequenceGroup
 from licet.train.step_mask import AgreedMask
 
-PACKING = "TRL's own packing drops it: pack with `licet.train.trainers.packed(rows, tokens)`, and without `packing`"
+PACKING = (
+    "TRL's own packing drops it: pack with `licet.train.trainers.packed(rows, tokens)`, and "
+    "without `packing`"
+)
 
 
 class Collator:
@@ -40,10 +46,13 @@ class Collator:
 
         if any(self._ordinal not in example for example in examples):
             raise UsageError(
-                f"an example has no `{self._ordinal}`", f"keep that column of the release's rows; {PACKING}"
+                f"an example has no `{self._ordinal}`",
+                f"keep that column of the release's rows; {PACKING}",
             )
         found = [example[self._ordinal] for example in examples]
-        batch = self.collate([{k: v for k, v in each.items() if k != self._ordinal} for each in examples])
+        batch = self.collate(
+            [{k: v for k, v in each.items() if k != self._ordinal} for each in examples]
+        )
         if not isinstance(found[0], Sequence):
             batch[self._ordinal] = torch.tensor(found)
             return batch
@@ -63,14 +72,20 @@ class Collator:
 
 
 class GateMixin:
-    """Placed before a trainer's class: `class Mine(GateMixin, SFTTrainer)`. Each step asks ``gate`` and calls ``used``.
+    """Placed before a trainer's class: `class Mine(GateMixin, SFTTrainer)`. Each step asks ``gate``
+    and calls ``used``.
 
     ``group``: the ranks that share each sequence with this one.
     """
 
     def __init__(
-        self, *args: Any, gate: RowGate, used: Used | None = None, group: SequenceGroup | None = None, **more: Any,  # noqa: ANN401 a batch has no one type
-    ) -> None:  # fmt: skip
+        self,
+        *args: Any,
+        gate: RowGate,
+        used: Used | None = None,
+        group: SequenceGroup | None = None,
+        **more: Any,  # noqa: ANN401 a batch has no one type
+    ) -> None:
         for one in (*args, *more.values()):
             prepared = (getattr(one, "dataset_kwargs", None) or {}).get("skip_prepare_dataset")
             if getattr(one, "packing", False) is True and not prepared:
@@ -102,20 +117,31 @@ class GateMixin:
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **more: Any) -> Any:  # noqa: ANN401 a batch has no one type
         if self._licet_left:
             return super().compute_loss(model, inputs, *args, **more)  # type: ignore[misc]  # transformers has no types
-        # A mean over no tokens is NaN. The model still runs, so that every rank takes part in the collective operations.
-        shown = {name: value for name, value in inputs.items() if name in ("input_ids", "attention_mask")}
+        # A mean over no tokens is NaN. The model still runs, so that every rank takes part in the
+        # collective operations.
+        shown = {
+            name: value for name, value in inputs.items() if name in ("input_ids", "attention_mask")
+        }
         outputs = model(**shown, use_cache=False)
         nothing = outputs.logits.sum() * 0.0
-        return (nothing, outputs) if more.get("return_outputs") or (args and args[0] is True) else nothing
+        return (
+            (nothing, outputs)
+            if more.get("return_outputs") or (args and args[0] is True)
+            else nothing
+        )
 
     def _licet_handed(self, inputs: dict[str, Any], used: Used | None, step: int) -> dict[str, Any]:
         tokenizer = getattr(self, "processing_class", None)
         pad = getattr(tokenizer, "pad_token_id", None) or 0
         if self._licet_group is None:
-            handed, self._licet_left = handed_off(inputs, HandOff(self._licet_gate, used), step, pad=pad)
+            handed, self._licet_left = handed_off(
+                inputs, HandOff(self._licet_gate, used), step, pad=pad
+            )
         else:
             mask = AgreedMask(self._licet_gate, self._licet_group.ranks, pad=pad)
-            (handed,), ordinals, (self._licet_left,), _ = mask.masked([self._licet_group.shared(inputs)], step)
+            (handed,), ordinals, (self._licet_left,), _ = mask.masked(
+                [self._licet_group.shared(inputs)], step
+            )
             if used is not None:
                 used(step, ordinals)
         del handed[ORDINAL]
@@ -123,21 +149,28 @@ class GateMixin:
 
 
 def gated(trainer: type[Any]) -> type[Any]:
-    """A trainer's class behind the gate: it takes ``gate`` and ``used`` in addition to its own arguments."""
+    """A trainer's class behind the gate: it takes ``gate`` and ``used`` in addition to its own
+    arguments.
+    """
     return type(f"Gated{trainer.__name__}", (GateMixin, trainer), {})
 
 
 def packed(rows: Any, tokens: int, strategy: str = "bfd") -> Any:  # noqa: ANN401 a data set of Hugging Face's
-    """Tokenised ``rows`` (`input_ids`, `labels`, `ordinal`) packed by TRL into sequences of ``tokens``, with an ordinal
-    per token. Train on them with `padding_free=True, max_length=None, dataset_kwargs={"skip_prepare_dataset": True}`.
+    """Tokenised ``rows`` (`input_ids`, `labels`, `ordinal`) packed by TRL into sequences of
+    ``tokens``, with an ordinal per token. Train on them with `padding_free=True, max_length=None,
+    dataset_kwargs={"skip_prepare_dataset": True}`.
 
-    TRL's own packing keeps no ordinals. With `bfd`, a row that is longer than a sequence is truncated. Nothing is
-    cached.
+    TRL's own packing keeps no ordinals. With `bfd`, a row that is longer than a sequence is
+    truncated. Nothing is cached.
     """
     from trl.data_utils import pack_dataset
 
     whole = rows.map(
-        lambda row: {ORDINAL: [row[ORDINAL]] * len(row["input_ids"])}, keep_in_memory=True, load_from_cache_file=False
+        lambda row: {ORDINAL: [row[ORDINAL]] * len(row["input_ids"])},
+        keep_in_memory=True,
+        load_from_cache_file=False,
     )
     kept = whole.select_columns(["input_ids", "labels", ORDINAL])
-    return pack_dataset(kept, tokens, strategy, {"keep_in_memory": True, "load_from_cache_file": False})
+    return pack_dataset(
+        kept, tokens, strategy, {"keep_in_memory": True, "load_from_cache_file": False}
+    )

@@ -1,17 +1,19 @@
-"""What each step of curation costs a model: the same small model trained with and without it, and held against people who
-are in none of the runs.
+"""What each step of curation costs a model: the same small model trained with and without it, and
+held against people who are in none of the runs.
 
-Method. Some people are held out. For each seed a model is trained on the other people's rows as they leave; one on the
-same rows as they were said; and for each filter one on the rows as they leave and what that filter left out. All begin
-from the same weights and vocabulary, which is learnt from the rows as they leave, and take the same steps. The loss is
-that of the assistant's words in the held-out rows as they were said, because that is what a model will meet. A cost is how
-much higher the loss is with the step than without it, as a share.
+Method. Some people are held out. For each seed a model is trained on the other people's rows as
+they leave; one on the same rows as they were said; and for each filter one on the rows as they
+leave and what that filter left out. All begin from the same weights and vocabulary, which is learnt
+from the rows as they leave, and take the same steps. The loss is that of the assistant's words in
+the held-out rows as they were said, because that is what a model will meet. A cost is how much
+higher the loss is with the step than without it, as a share.
 
-The interval is a bootstrap of 95 % (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13): people and
-seeds are drawn again with replacement, the same ones for both models that are compared. A person's rows go together,
-because they are not independent of one another.
+The interval is a bootstrap of 95 % (Efron and Tibshirani, An Introduction to the Bootstrap, 1993,
+chapter 13): people and seeds are drawn again with replacement, the same ones for both models that
+are compared. A person's rows go together, because they are not independent of one another.
 
-The models are not kept. Whoever takes something back meanwhile is in no model that is trained later, and in no figure.
+The models are not kept. Whoever takes something back meanwhile is in no model that is trained
+later, and in no figure.
 """
 
 from __future__ import annotations
@@ -30,7 +32,14 @@ from numpy.typing import NDArray
 from licet.errors import RefusedError
 from licet.masked import Masked
 from licet.release.manifest import ACCOUNTS_MIN
-from licet.release.measurement import ALL, DEIDENTIFICATION, CostSlice, HeldOut, MeasuredCost, MeasuringModel
+from licet.release.measurement import (
+    ALL,
+    DEIDENTIFICATION,
+    CostSlice,
+    HeldOut,
+    MeasuredCost,
+    MeasuringModel,
+)
 from licet.release.reader import LoadedRow
 from licet.train import recipe
 from licet.train.recipe import TokenizedRow, TrainingSettings
@@ -46,7 +55,9 @@ Ended = Callable[[], Collection[bytes]]
 
 
 class MeasuredRow(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A row of a release, or what the filter ``left_out`` kept from becoming one: as it was said, and as it leaves."""
+    """A row of a release, or what the filter ``left_out`` kept from becoming one: as it was said,
+    and as it leaves.
+    """
 
     person: bytes
     kind: str
@@ -66,21 +77,37 @@ class Usefulness(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def measure(
-    rows: Sequence[MeasuredRow], settings: TrainingSettings, *, seeds: int, held_out: Collection[bytes],
-    base: Path | None = None, ended: Ended = tuple, says: Callable[[str], None] = lambda _line: None,
-) -> Usefulness:  # fmt: skip
-    """Trains and measures; ``held_out`` are people, ``ended`` returns those who took something back since the start.
+    rows: Sequence[MeasuredRow],
+    settings: TrainingSettings,
+    *,
+    seeds: int,
+    held_out: Collection[bytes],
+    base: Path | None = None,
+    ended: Ended = tuple,
+    says: Callable[[str], None] = lambda _line: None,
+) -> Usefulness:
+    """Trains and measures; ``held_out`` are people, ``ended`` returns those who took something back
+    since the start.
 
-    RefusedError where too few people are held out, or too few of their rows have an answer within the tokens.
+    RefusedError where too few people are held out, or too few of their rows have an answer within
+    the tokens.
     """
     recipe.check([row.leaves for row in rows], base)
     arms = _arms([row for row in rows if row.person not in held_out])
     with recipe.quiet():
-        bench = _Bench(arms, [row for row in rows if row.person in held_out and not row.left_out], settings, base)
+        bench = _Bench(
+            arms,
+            [row for row in rows if row.person in held_out and not row.left_out],
+            settings,
+            base,
+        )
         found: dict[str, list[list[float]]] = {name: [] for name in arms}
         for seed in range(1, seeds + 1):
             for number, name in enumerate(arms, 1):
-                says(f"model {(seed - 1) * len(arms) + number} of {seeds * len(arms)}: {_in_words(name)}, seed {seed}")
+                says(
+                    f"model {(seed - 1) * len(arms) + number} of {seeds * len(arms)}: "
+                    f"{_in_words(name)}, seed {seed}"
+                )
                 found[name].append(bench.losses(name, seed, set(ended())))
         gone = set(ended())
         measured = [place for place, row in enumerate(bench.held_out) if row.person not in gone]
@@ -88,18 +115,25 @@ def measure(
         _check(held)
         losses = {name: np.array(each)[:, measured] for name, each in found.items()}
         model = MeasuringModel(
-            base=_word(base.name) if base is not None else None, parameters=bench.parameters, steps=settings.steps,
-            batch_rows=settings.batch_rows, tokens=settings.tokens_max, seeds=seeds,
-        )  # fmt: skip
+            base=_word(base.name) if base is not None else None,
+            parameters=bench.parameters,
+            steps=settings.steps,
+            batch_rows=settings.batch_rows,
+            tokens=settings.tokens_max,
+            seeds=seeds,
+        )
     return Usefulness(
-        model=model, rows=len(arms[""]), held_out=HeldOut(rows=len(held), people=len({row.person for row in held})),
+        model=model,
+        rows=len(arms[""]),
+        held_out=HeldOut(rows=len(held), people=len({row.person for row in held})),
         costs=tuple(_costs(losses, held)),
-    )  # fmt: skip
+    )
 
 
 def people_held_out(people: Mapping[bytes, int], outside: Collection[bytes]) -> frozenset[bytes]:
-    """Whom to hold out of ``people``, each with a number that never changes: those ``outside`` the training split, and,
-    if these are too few, those with the lowest numbers, up to one in `HELD_OUT_SHARE` and half of all at most.
+    """Whom to hold out of ``people``, each with a number that never changes: those ``outside`` the
+    training split, and, if these are too few, those with the lowest numbers, up to one in
+    `HELD_OUT_SHARE` and half of all at most.
     """
     out = {one for one in people if one in outside}
     wanted = min(max(ACCOUNTS_MIN, len(people) // HELD_OUT_SHARE), len(people) // 2)
@@ -114,12 +148,15 @@ def _check(held: Sequence[MeasuredRow]) -> None:
     if people < ACCOUNTS_MIN:
         raise RefusedError(
             f"`{people}` people can be held out, and a figure needs {ACCOUNTS_MIN}",
-            "measure a release of more people, or give a larger --tokens", because="too_few",
-        )  # fmt: skip
+            "measure a release of more people, or give a larger --tokens",
+            because="too_few",
+        )
 
 
 def _arms(rows: Sequence[MeasuredRow]) -> dict[str, list[MeasuredRow]]:
-    """What each model is trained on, by the step that it goes without; the empty name goes without none."""
+    """What each model is trained on, by the step that it goes without; the empty name goes without
+    none.
+    """
     kept = [row for row in rows if not row.left_out]
     filters = sorted({row.left_out for row in rows} - {""})
     with_them = {name: [row for row in rows if row.left_out in ("", name)] for name in filters}
@@ -141,41 +178,61 @@ class _Bench:
     """The vocabulary and the tokens that all models share, and the people they are held against."""
 
     def __init__(
-        self, arms: Mapping[str, Sequence[MeasuredRow]], held_out: Sequence[MeasuredRow], settings: TrainingSettings,
+        self,
+        arms: Mapping[str, Sequence[MeasuredRow]],
+        held_out: Sequence[MeasuredRow],
+        settings: TrainingSettings,
         base: Path | None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         import torch
 
         self._settings, self._base, self.parameters = settings, base, 0
-        if base is None:  # for a model of this size, synchronising threads costs more than they gain
+        # for a model of this size, synchronising threads costs more than they gain
+        if base is None:
             torch.set_num_threads(1)
             texts = [message["content"] for row in arms[""] for message in row.leaves["messages"]]
             self._tokenizer = recipe.vocabulary(texts, settings.vocabulary)
         else:
             self._tokenizer = recipe.opened(base)[1]
-        self._arms = {name: list(self._tokens(rows, said=name == SAID)) for name, rows in arms.items()}
+        self._arms = {
+            name: list(self._tokens(rows, said=name == SAID)) for name, rows in arms.items()
+        }
         held = list(self._tokens(held_out, said=True))
         self.held_out, self._held = [row for row, _ in held], [tokens for _, tokens in held]
         _check(self.held_out)
         if not self._arms[""]:
-            raise RefusedError("no row has an answer within the tokens", "give a larger --tokens", because="too_few")
+            raise RefusedError(
+                "no row has an answer within the tokens",
+                "give a larger --tokens",
+                because="too_few",
+            )
 
-    def _tokens(self, rows: Sequence[MeasuredRow], *, said: bool) -> Iterator[tuple[MeasuredRow, TokenizedRow]]:
+    def _tokens(
+        self, rows: Sequence[MeasuredRow], *, said: bool
+    ) -> Iterator[tuple[MeasuredRow, TokenizedRow]]:
         for row in rows:
-            made = recipe.example(self._tokenizer, row.said if said else row.leaves, self._settings.tokens_max)
+            made = recipe.example(
+                self._tokenizer, row.said if said else row.leaves, self._settings.tokens_max
+            )
             if isinstance(made, TokenizedRow):
                 yield row, made
 
     def losses(self, arm: str, seed: int, gone: Collection[bytes]) -> list[float]:
-        """The loss of each held-out row under a model that was trained on an arm without those who are ``gone``."""
+        """The loss of each held-out row under a model that was trained on an arm without those who
+        are ``gone``.
+        """
         from transformers import set_seed
 
         set_seed(seed)
         examples = [tokens for row, tokens in self._arms[arm] if row.person not in gone]
         if not examples:
-            raise RefusedError("everybody took their words back while it was measured", because="too_few")
+            raise RefusedError(
+                "everybody took their words back while it was measured", because="too_few"
+            )
         model = (
-            recipe.new_model(self._tokenizer, self._settings) if self._base is None else recipe.opened(self._base)[0]
+            recipe.new_model(self._tokenizer, self._settings)
+            if self._base is None
+            else recipe.opened(self._base)[0]
         )
         self.parameters = sum(one.numel() for one in model.parameters())
         pad = self._tokenizer.pad_token_id
@@ -183,8 +240,12 @@ class _Bench:
         return recipe.losses(model, self._held, pad, self._settings.batch_rows)
 
 
-def _train(model: Any, examples: Sequence[TokenizedRow], pad: int, settings: TrainingSettings, seed: int) -> None:  # noqa: ANN401 it has no type here
-    """So many steps of AdamW over the examples in random order, with a warm-up and a cosine to 0."""
+def _train(
+    model: Any, examples: Sequence[TokenizedRow], pad: int, settings: TrainingSettings, seed: int
+) -> None:
+    """So many steps of AdamW over the examples in random order, with a warm-up and a cosine to
+    0.
+    """
     import torch
 
     draw = np.random.default_rng(seed)
@@ -192,7 +253,9 @@ def _train(model: Any, examples: Sequence[TokenizedRow], pad: int, settings: Tra
     warmup = max(1, settings.steps // 20)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer,
-        lambda step: min((step + 1) / warmup, 0.5 * (1 + math.cos(math.pi * min(step / settings.steps, 1.0)))),
+        lambda step: min(
+            (step + 1) / warmup, 0.5 * (1 + math.cos(math.pi * min(step / settings.steps, 1.0)))
+        ),
     )
     order: list[int] = []
     model.train()
@@ -221,21 +284,30 @@ def _costs(losses: Mapping[str, Losses], held: Sequence[MeasuredRow]) -> Iterato
             continue
         for by, value, places in _slices(held):
             mine = np.unique(of[places])
-            with_it, without = (_by_person(losses[name][:, places], of[places], mine) for name in ("", arm))
+            with_it, without = (
+                _by_person(losses[name][:, places], of[places], mine) for name in ("", arm)
+            )
             cost, low, high = interval(with_it, without)
             yield MeasuredCost(
-                of=DEIDENTIFICATION if arm == SAID else arm, slice=by, value=value, rows=len(places), people=len(mine),
-                cost_ppm=cost, low_ppm=low, high_ppm=high,
-            )  # fmt: skip
+                of=DEIDENTIFICATION if arm == SAID else arm,
+                slice=by,
+                value=value,
+                rows=len(places),
+                people=len(mine),
+                cost_ppm=cost,
+                low_ppm=low,
+                high_ppm=high,
+            )
 
 
 def _slices(held: Sequence[MeasuredRow]) -> Iterator[tuple[CostSlice, str, NDArray[np.int64]]]:
     """The places of the rows of each slice that enough people are in."""
     yield CostSlice.all, ALL, np.arange(len(held))
     values = {
-        CostSlice.language: [row.language for row in held], CostSlice.kind: [row.kind for row in held],
+        CostSlice.language: [row.language for row in held],
+        CostSlice.kind: [row.kind for row in held],
         CostSlice.turns: [turns_of(len(row.said["messages"])) for row in held],
-    }  # fmt: skip
+    }
     for by, each in values.items():
         for value in sorted(Counter(each)):
             places = np.array([place for place, one in enumerate(each) if one == value])
@@ -258,18 +330,23 @@ def _by_person(losses: Losses, of: NDArray[np.int64], people: NDArray[np.int64])
 
 
 def interval(with_it: Losses, without: Losses) -> tuple[int, int, int]:
-    """The cost and its interval, in a million, from the losses of (seeds, people) with a step and without it.
+    """The cost and its interval, in a million, from the losses of (seeds, people) with a step and
+    without it.
 
-    The point is inside the interval by definition: where the draws all lie on one side, it is the bound.
+    The point is inside the interval by definition: where the draws all lie on one side, it is the
+    bound.
     """
     seeds, people = with_it.shape
     draw = np.random.default_rng(1)
     drawn_people = draw.multinomial(people, np.full(people, 1 / people), DRAWS)
     drawn_seeds = draw.multinomial(seeds, np.full(seeds, 1 / seeds), DRAWS)
     above, below = (
-        np.einsum("ds,sp,dp->d", drawn_seeds, each, drawn_people, optimize=True) for each in (with_it, without)
+        np.einsum("ds,sp,dp->d", drawn_seeds, each, drawn_people, optimize=True)
+        for each in (with_it, without)
     )
     cost = with_it.sum() / without.sum() - 1
     low, high = np.percentile(above / below - 1, (LOW, HIGH))
-    point, least, most = (round(MILLION * float(one)) for one in (cost, min(low, cost), max(high, cost)))
+    point, least, most = (
+        round(MILLION * float(one)) for one in (cost, min(low, cost), max(high, cost))
+    )
     return point, least, most

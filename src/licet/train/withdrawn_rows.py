@@ -1,16 +1,18 @@
 """The withdrawn rows of a release, kept up to date from the live decision.
 
-A row is withdrawn once one of its sources may no longer be used, for any reason, or if its end date is before the end of
-the head that is about to be signed; so no head is valid longer than a row that it permits. A withdrawn row stays withdrawn: a
-new grant brings it into the next release, but not back into this one.
+A row is withdrawn once one of its sources may no longer be used, for any reason, or if its end date
+is before the end of the head that is about to be signed; so no head is valid longer than a row that
+it permits. A withdrawn row stays withdrawn: a new grant brings it into the next release, but not
+back into this one.
 
-Only rows that can have changed are decided again: those touched by an ending in the journal since the last time, and those
-whose end date is near. All rows are decided the first time, once a day, and when a policy version is added or comes into force.
-The position in the journal is read while no ending is in progress, so that none is missed. That lock is held only for this
-read, and never while rows are decided.
+Only rows that can have changed are decided again: those touched by an ending in the journal since
+the last time, and those whose end date is near. All rows are decided the first time, once a day,
+and when a policy version is added or comes into force. The position in the journal is read while no
+ending is in progress, so that none is missed. That lock is held only for this read, and never while
+rows are decided.
 
-`brought_up` keeps what it decided, for heads that are signed. `standing` keeps nothing: it may be asked as of any moment, a
-later one too, whose withdrawals must not become true by the question.
+`brought_up` keeps what it decided, for heads that are signed. `standing` keeps nothing: it may be
+asked as of any moment, a later one too, whose withdrawals must not become true by the question.
 """
 
 from __future__ import annotations
@@ -41,12 +43,16 @@ _ENDS = f"""
 _AT = "m.block = ANY(release_blocks(%(ordinals)s::int[])) AND m.ordinal = ANY(%(ordinals)s::int[])"
 _TOUCHED = """
     SELECT DISTINCT m.ordinal FROM journal j JOIN release_rows m
-        ON m.account_id = j.account_id AND (j.conversation_id IS NULL OR m.conversation_id = j.conversation_id)
-     WHERE j.ends AND j.position > %(after)s AND j.position <= %(to)s AND m.release_id = %(release)s"""
+        ON m.account_id = j.account_id AND (j.conversation_id IS NULL
+          OR m.conversation_id = j.conversation_id)
+     WHERE j.ends AND j.position > %(after)s AND j.position <= %(to)s
+       AND m.release_id = %(release)s"""
 
 
 class WithdrawnRows(msgspec.Struct, frozen=True, kw_only=True):
-    """The withdrawn rows of a release, as last decided. ``due`` are ordinals with their end before ``horizon``."""
+    """The withdrawn rows of a release, as last decided. ``due`` are ordinals with their end before
+    ``horizon``.
+    """
 
     number: int
     position: int
@@ -75,7 +81,9 @@ def lease_end(policies: Policies, at: datetime, seconds: int) -> datetime:
     return min([at + timedelta(seconds=seconds), *ends])
 
 
-def brought_up(pool: Pool, release: Release, policies: Policies, at: datetime, until: datetime) -> WithdrawnRows:
+def brought_up(
+    pool: Pool, release: Release, policies: Policies, at: datetime, until: datetime
+) -> WithdrawnRows:
     """The rows that are withdrawn at ``at`` or end by ``until``."""
     under = _hash_of(policies, at)
     with transaction(pool) as tx:
@@ -91,9 +99,11 @@ def brought_up(pool: Pool, release: Release, policies: Policies, at: datetime, u
 
 
 def standing(pool: Pool, release: Release, policies: Policies, at: datetime) -> BitMap:
-    """The rows that are withdrawn at ``at``, decided from what `brought_up` kept last; nothing is kept of it.
+    """The rows that are withdrawn at ``at``, decided from what `brought_up` kept last; nothing is
+    kept of it.
 
-    It costs what has changed since, whatever the size of the release, while somebody brings it up once a day.
+    It costs what has changed since, whatever the size of the release, while somebody brings it up
+    once a day.
     """
     with snapshot(pool) as tx:
         known = _read(tx, release.release_id) or WithdrawnRows(
@@ -101,15 +111,24 @@ def standing(pool: Pool, release: Release, policies: Policies, at: datetime) -> 
         )
         position = account_journal.last_position(tx)
         under = _hash_of(policies, at)
-        return BitMap.deserialize(_decided(tx, release, policies, known, under, at, at, position).bitmap)
+        return BitMap.deserialize(
+            _decided(tx, release, policies, known, under, at, at, position).bitmap
+        )
 
 
 def _advance(
-    tx: Transaction, release: Release, policies: Policies, under: bytes, at: datetime, until: datetime, position: int
+    tx: Transaction,
+    release: Release,
+    policies: Policies,
+    under: bytes,
+    at: datetime,
+    until: datetime,
+    position: int,
 ) -> WithdrawnRows:
     """Decides again what can have changed up to ``position``; one caller at a time per release."""
     tx.execute(
-        """INSERT INTO withdrawn (release_id, number, position, decided_under, horizon, due_ordinals, due_untils, bitmap,
+        """INSERT INTO withdrawn (release_id, number, position, decided_under, horizon,
+                                  due_ordinals, due_untils, bitmap,
                                   cardinality, grown_at)
            VALUES (%s, 0, 0, '', %s, '{}', '{}', %s, 0, %s) ON CONFLICT (release_id) DO NOTHING""",
         [release.release_id, at, packed([]), at],
@@ -123,9 +142,15 @@ def _advance(
 
 
 def _decided(
-    tx: Transaction, release: Release, policies: Policies, known: WithdrawnRows, under: bytes, at: datetime,
-    until: datetime, position: int,
-) -> WithdrawnRows:  # fmt: skip
+    tx: Transaction,
+    release: Release,
+    policies: Policies,
+    known: WithdrawnRows,
+    under: bytes,
+    at: datetime,
+    until: datetime,
+    position: int,
+) -> WithdrawnRows:
     """``known`` with what can have changed decided again."""
     values = population.parameters(policies, release.purpose, at) | {"release": release.release_id}
     if known.decided_under == under and until < known.horizon:
@@ -148,9 +173,14 @@ def _decided(
             due[ordinal] = end
     grown = len(gone) > before
     return WithdrawnRows(
-        number=known.number + grown, position=max(position, known.position), decided_under=under, horizon=horizon,
-        due=due, bitmap=packed(gone) if grown else known.bitmap, rows=len(gone),
-    )  # fmt: skip
+        number=known.number + grown,
+        position=max(position, known.position),
+        decided_under=under,
+        horizon=horizon,
+        due=due,
+        bitmap=packed(gone) if grown else known.bitmap,
+        rows=len(gone),
+    )
 
 
 def touched(tx: Transaction, release: UUID, after: int, to: int) -> list[int]:
@@ -159,7 +189,9 @@ def touched(tx: Transaction, release: UUID, after: int, to: int) -> list[int]:
     return [ordinal for (ordinal,) in found]
 
 
-def _ends_of(tx: Transaction, values: dict[str, object], ordinals: list[int]) -> Iterable[tuple[int, datetime | None]]:
+def _ends_of(
+    tx: Transaction, values: dict[str, object], ordinals: list[int]
+) -> Iterable[tuple[int, datetime | None]]:
     for start in range(0, len(ordinals), BATCH_ROWS_MAX):
         some = {"ordinals": ordinals[start : start + BATCH_ROWS_MAX]}
         yield from tx.execute(f"{_ENDS} AND {_AT}", values | some).fetchall()
@@ -173,7 +205,8 @@ def _hash_of(policies: Policies, at: datetime) -> bytes:
 
 def _read(tx: Transaction, release: UUID, *, lock: bool = False) -> WithdrawnRows | None:
     row = tx.execute(
-        f"""SELECT number, position, decided_under, horizon, due_ordinals, due_untils, bitmap, cardinality
+        f"""SELECT number, position, decided_under, horizon, due_ordinals, due_untils, bitmap,
+              cardinality
               FROM withdrawn WHERE release_id = %s{" FOR UPDATE" if lock else ""}""",
         [release],
     ).fetchone()
@@ -181,21 +214,36 @@ def _read(tx: Transaction, release: UUID, *, lock: bool = False) -> WithdrawnRow
         return None
     number, position, under, horizon, ordinals, untils, bitmap, rows = row
     return WithdrawnRows(
-        number=number, position=position, decided_under=bytes(under), horizon=horizon,
-        due=dict(zip(ordinals, untils, strict=True)), bitmap=bytes(bitmap), rows=rows,
-    )  # fmt: skip
+        number=number,
+        position=position,
+        decided_under=bytes(under),
+        horizon=horizon,
+        due=dict(zip(ordinals, untils, strict=True)),
+        bitmap=bytes(bitmap),
+        rows=rows,
+    )
 
 
 def _write(tx: Transaction, release: UUID, now: WithdrawnRows, at: datetime, grown: bool) -> None:
     tx.execute(
-        """UPDATE withdrawn SET number = %(number)s, position = %(position)s, decided_under = %(under)s,
+        """UPDATE withdrawn SET number = %(number)s, position = %(position)s,
+                  decided_under = %(under)s,
                   horizon = %(horizon)s, due_ordinals = %(ordinals)s, due_untils = %(untils)s,
-                  bitmap = CASE WHEN %(grown)s THEN %(bitmap)s ELSE bitmap END, cardinality = %(rows)s,
+                  bitmap = CASE WHEN %(grown)s THEN %(bitmap)s
+                    ELSE bitmap END, cardinality = %(rows)s,
                   grown_at = CASE WHEN %(grown)s THEN %(at)s ELSE grown_at END
             WHERE release_id = %(release)s""",
         {
-            "number": now.number, "position": now.position, "under": now.decided_under, "horizon": now.horizon,
-            "ordinals": list(now.due), "untils": list(now.due.values()), "grown": grown, "bitmap": now.bitmap,
-            "rows": now.rows, "at": at, "release": release,
+            "number": now.number,
+            "position": now.position,
+            "under": now.decided_under,
+            "horizon": now.horizon,
+            "ordinals": list(now.due),
+            "untils": list(now.due.values()),
+            "grown": grown,
+            "bitmap": now.bitmap,
+            "rows": now.rows,
+            "at": at,
+            "release": release,
         },
-    )  # fmt: skip
+    )

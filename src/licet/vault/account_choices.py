@@ -15,8 +15,8 @@ from licet.store.connect import Transaction
 
 
 class NewestChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """An account's newest choice about a question; ``showing`` is the showing (a recorded notice) that it answered, if
-    it is stored.
+    """An account's newest choice about a question; ``showing`` is the showing (a recorded notice)
+    that it answered, if it is stored.
     """
 
     seq: int
@@ -31,9 +31,9 @@ class NewestChoice(msgspec.Struct, frozen=True, kw_only=True):
 class StoredChoice(msgspec.Struct, frozen=True, kw_only=True):
     """A choice about one question; None: it named none although several are asked.
 
-    ``number`` is that of the policy version under which it was made, ``version`` its name; evidence is sealed.
-    ``project`` or ``conversation`` is the scope; if both are None, the scope is the account. ``because`` says why it
-    had no effect, ``kept`` are the grants that a no left in force.
+    ``number`` is that of the policy version under which it was made, ``version`` its name; evidence
+    is sealed. ``project`` or ``conversation`` is the scope; if both are None, the scope is the
+    account. ``because`` says why it had no effect, ``kept`` are the grants that a no left in force.
     """
 
     seq: int
@@ -55,7 +55,8 @@ class StoredChoice(msgspec.Struct, frozen=True, kw_only=True):
 def newest(tx: Transaction, accounts: Collection[UUID]) -> dict[tuple[UUID, str], NewestChoice]:
     """The newest choice of each account about each question, with the account as its scope."""
     rows = tx.execute(
-        """SELECT DISTINCT ON (account_id, question) account_id, question, seq, occurred_at, allow, effect, via, shown_id
+        """SELECT DISTINCT ON (account_id, question) account_id, question, seq, occurred_at, allow,
+             effect, via, shown_id
              FROM choices WHERE account_id = ANY(%s) AND question IS NOT NULL
                             AND project_id IS NULL AND conversation_id IS NULL
             ORDER BY account_id, question, seq DESC""",
@@ -63,17 +64,29 @@ def newest(tx: Transaction, accounts: Collection[UUID]) -> dict[tuple[UUID, str]
     )
     return {
         (account, question): NewestChoice(
-            seq=seq, at=at, question=question, allow=allow, effect=Effect(effect), via=via, showing=showing
+            seq=seq,
+            at=at,
+            question=question,
+            allow=allow,
+            effect=Effect(effect),
+            via=via,
+            showing=showing,
         )
         for account, question, seq, at, allow, effect, via, showing in rows
     }
 
 
 def of_account(
-    tx: Transaction, account: UUID, *, newest_first: bool = False, most: int | None = None, effective: bool = False,
+    tx: Transaction,
+    account: UUID,
+    *,
+    newest_first: bool = False,
+    most: int | None = None,
+    effective: bool = False,
     before: int | None = None,
-) -> list[StoredChoice]:  # fmt: skip
-    """The choices of an account, oldest first unless ``newest_first``; the first ``most`` in that order.
+) -> list[StoredChoice]:
+    """The choices of an account, oldest first unless ``newest_first``; the first ``most`` in that
+    order.
 
     ``effective`` omits those that changed nothing; ``before`` omits those from that number on.
     """
@@ -107,7 +120,8 @@ def behind(tx: Transaction, account: UUID, grants: Sequence[int]) -> dict[int, S
 def last_by_question(tx: Transaction, account: UUID) -> dict[str, StoredChoice]:
     """By question, the newest choice for the whole account that had an effect."""
     rows = tx.execute(
-        f"""SELECT DISTINCT ON (question) * FROM ({_SELECT} AND c.effect <> 'none' AND c.project_id IS NULL
+        f"""SELECT DISTINCT ON (question) * FROM ({_SELECT} AND c.effect <> 'none'
+                   AND c.project_id IS NULL
                    AND c.conversation_id IS NULL) c ORDER BY question, seq DESC""",
         {"account": account},
     )
@@ -115,7 +129,9 @@ def last_by_question(tx: Transaction, account: UUID) -> dict[str, StoredChoice]:
 
 
 class RecordKey(NamedTuple):
-    """What identifies a recorded choice but for its question. Scopes are given by the HMACs of the host's ids."""
+    """What identifies a recorded choice but for its question. Scopes are given by the HMACs of the
+    host's ids.
+    """
 
     at: datetime
     allow: bool
@@ -124,15 +140,17 @@ class RecordKey(NamedTuple):
 
 
 class KnownChoices:
-    """The choices of an account as records of the host identify them: each answer is known as often as it is stored.
+    """The choices of an account as records of the host identify them: each answer is known as often
+    as it is stored.
 
-    Records are asked about in their order. What was stored of them are the first, so that of two records of one instant
-    the second is new where one is stored.
+    Records are asked about in their order. What was stored of them are the first, so that of two
+    records of one instant the second is new where one is stored.
     """
 
     def __init__(self, tx: Transaction, account: UUID) -> None:
         rows = tx.execute(
-            """SELECT coalesce(c.recorded_at, c.occurred_at), c.allow, p.host_hmac, v.host_hmac, c.question FROM choices c
+            """SELECT coalesce(c.recorded_at, c.occurred_at), c.allow, p.host_hmac, v.host_hmac,
+                 c.question FROM choices c
                  LEFT JOIN projects p USING (account_id, project_id)
                  LEFT JOIN conversations v USING (account_id, conversation_id)
                 WHERE c.account_id = %s""",
@@ -143,7 +161,9 @@ class KnownChoices:
             self._left.setdefault(RecordKey(*key), Counter())[question] += 1
 
     def take(self, key: RecordKey, question: str | None) -> bool:
-        """Whether a record is stored and was not asked about yet; without ``question`` it answered all that were asked."""
+        """Whether a record is stored and was not asked about yet; without ``question`` it answered
+        all that were asked.
+        """
         left = self._left.get(key, Counter[str | None]())
         stored = [question] if left[question] else list(left) if question is None else []
         left.subtract(stored)
@@ -156,15 +176,20 @@ def began(tx: Transaction, account: UUID, grants: Sequence[int]) -> dict[int, da
     if not grants:
         return {}
     rows = tx.execute(
-        "SELECT grant_no, occurred_at FROM choices WHERE account_id = %s AND grant_no = ANY(%s) AND effect = 'began'",
+        (
+            "SELECT grant_no, occurred_at FROM choices WHERE account_id = %s AND grant_no = "
+            "ANY(%s) AND effect = 'began'"
+        ),
         [account, list(grants)],
     )
     return dict(rows.fetchall())
 
 
-_SELECT = """SELECT c.seq, c.occurred_at, c.allow, c.effect, c.grant_no, c.via, c.version AS number, p.version, c.evidence,
+_SELECT = """SELECT c.seq, c.occurred_at, c.allow, c.effect, c.grant_no, c.via, c.version AS number,
+                    p.version, c.evidence,
                     c.question, c.project_id, c.conversation_id, c.because, c.kept
-               FROM choices c JOIN policies p ON p.number = c.version WHERE c.account_id = %(account)s"""
+               FROM choices c JOIN policies p ON p.number = c.version
+                 WHERE c.account_id = %(account)s"""
 
 
 def _read(row: Sequence[Any]) -> StoredChoice:

@@ -1,9 +1,10 @@
-"""The accounts' journal: what happened to each account, numbered by account, and numbered again over all of them.
+"""The accounts' journal: what happened to each account, numbered by account, and numbered again
+over all of them.
 
 An ending is an event that takes rows out of a release (`ends`).
 
-Promise: under the endings lock taken exclusively, every ending up to `last_position` is committed and visible. Whoever
-appends an ending holds that lock shared until it commits.
+Promise: under the endings lock taken exclusively, every ending up to `last_position` is committed
+and visible. Whoever appends an ending holds that lock shared until it commits.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ class JournalRow(NamedTuple):
 
 
 class JournalEnding(NamedTuple):
-    """An event that took rows out: those of a conversation, or of the whole account if that is None."""
+    """An event that took rows out: those of a conversation, or of the whole account if that is
+    None.
+    """
 
     position: int
     account: UUID
@@ -48,7 +51,8 @@ _APPEND = f"""
     INSERT INTO journal ({", ".join(_COLUMNS)}, position)
     SELECT {", ".join(_COLUMNS)}, nextval('journal_position')
       FROM (SELECT k.* FROM {listed(_COLUMNS)} WITH ORDINALITY AS k({", ".join(_COLUMNS)}, place){{}} ORDER BY place) k"""
-# The lock that appending an ending needs. What joins it has no row before it is held, and so takes no number before.
+# The lock that appending an ending needs. What joins it has no row before it is held, and so takes
+# no number before.
 _SHARED = f"shared AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared({ENDINGS_LOCK}))"
 _APPEND_SHARED = _APPEND.format(", shared")
 _APPEND_OTHERS = _APPEND.format("")
@@ -60,20 +64,28 @@ def stop_endings(tx: Transaction) -> None:
 
 
 def appended(rows: Sequence[JournalRow]) -> list[Change]:
-    """The change that appends ``rows`` in their order; their accounts are locked, and the rows have their numbers already."""
+    """The change that appends ``rows`` in their order; their accounts are locked, and the rows have
+    their numbers already.
+    """
     if not rows:
         return []
     values = listing(_COLUMNS, by_column(_COLUMNS, rows))
     return [
-        Change(_APPEND_SHARED, values, _SHARED) if any(row.ends for row in rows) else Change(_APPEND_OTHERS, values)
+        Change(_APPEND_SHARED, values, _SHARED)
+        if any(row.ends for row in rows)
+        else Change(_APPEND_OTHERS, values)
     ]
 
 
 def append_endings(
-    tx: Transaction, event: str, at: datetime, places: Sequence[tuple[UUID, UUID | None]], others: Sequence[Change] = ()
+    tx: Transaction,
+    event: str,
+    at: datetime,
+    places: Sequence[tuple[UUID, UUID | None]],
+    others: Sequence[Change] = (),
 ) -> None:
-    """Takes the next numbers of locked accounts, and appends an ending for each `(account, conversation)`; in one statement
-    with ``others``.
+    """Takes the next numbers of locked accounts, and appends an ending for each `(account,
+    conversation)`; in one statement with ``others``.
 
     ``at`` becomes part of the account's history: no later event may be dated before it.
     """
@@ -93,12 +105,14 @@ _NEXT = f"""{_SHARED}, told AS (
          WHERE a.account_id = c.account_id
         RETURNING a.account_id, a.last_seq - c.count AS base, a.last_at
     ), numbered AS (
-        SELECT account_id, base + place AS seq, last_at, conversation_id FROM told JOIN moved USING (account_id)
+        SELECT account_id, base + place AS seq, last_at, conversation_id FROM told
+          JOIN moved USING (account_id)
          ORDER BY account_id, place
     )"""
 _APPEND_NEXT = """
     INSERT INTO journal (account_id, seq, position, occurred_at, event, conversation_id, ends)
-    SELECT account_id, seq, nextval('journal_position'), last_at, %s, conversation_id, true FROM numbered"""
+    SELECT account_id, seq, nextval('journal_position'), last_at, %s, conversation_id, true
+      FROM numbered"""
 
 
 def last_position(tx: Transaction) -> int:
@@ -110,29 +124,41 @@ def last_position(tx: Transaction) -> int:
 
 
 def skip_positions(tx: Transaction, count: int) -> None:
-    """Skips ``count`` positions, for a database that may be older than the positions already given out."""
+    """Skips ``count`` positions, for a database that may be older than the positions already given
+    out.
+    """
     tx.execute("SELECT setval('journal_position', nextval('journal_position') + %s)", [count])
 
 
 def endings_after(tx: Transaction, position: int) -> list[JournalEnding]:
     """The endings after ``position``, in no order."""
     rows = tx.execute(
-        "SELECT position, account_id, conversation_id FROM journal WHERE ends AND position > %s", [position]
+        "SELECT position, account_id, conversation_id FROM journal WHERE ends AND position > %s",
+        [position],
     ).fetchall()
     return [JournalEnding(*row) for row in rows]
 
 
-def first(tx: Transaction, account: UUID, event: str, conversation: UUID | None) -> tuple[int, datetime] | None:
-    """`(seq, time)` of the first ``event`` of the account, or of its conversation if one is given."""
+def first(
+    tx: Transaction, account: UUID, event: str, conversation: UUID | None
+) -> tuple[int, datetime] | None:
+    """`(seq, time)` of the first ``event`` of the account, or of its conversation if one is
+    given.
+    """
     return tx.execute(
         """SELECT seq, occurred_at FROM journal
-            WHERE account_id = %s AND event = %s AND conversation_id IS NOT DISTINCT FROM %s ORDER BY seq LIMIT 1""",
+            WHERE account_id = %s AND event = %s AND conversation_id IS NOT DISTINCT FROM %s
+              ORDER BY seq LIMIT 1""",
         [account, event, conversation],
     ).fetchone()
 
 
-def newest(tx: Transaction, account: UUID, event: str, conversations: Collection[UUID]) -> dict[UUID, datetime]:
-    """The time of the newest ``event`` of each of these conversations; conversations without one are absent."""
+def newest(
+    tx: Transaction, account: UUID, event: str, conversations: Collection[UUID]
+) -> dict[UUID, datetime]:
+    """The time of the newest ``event`` of each of these conversations; conversations without one
+    are absent.
+    """
     rows = tx.execute(
         """SELECT conversation_id, max(occurred_at) FROM journal
             WHERE account_id = %s AND event = %s AND conversation_id = ANY(%s) GROUP BY 1""",
@@ -142,7 +168,9 @@ def newest(tx: Transaction, account: UUID, event: str, conversations: Collection
 
 
 class JournalSeen(NamedTuple):
-    """An event as its person may see it; ``conversation`` is None for what concerns the whole account."""
+    """An event as its person may see it; ``conversation`` is None for what concerns the whole
+    account.
+    """
 
     seq: int
     at: datetime
@@ -151,23 +179,32 @@ class JournalSeen(NamedTuple):
 
 
 def of_account(
-    tx: Transaction, account: UUID, events: Collection[str], most: int, *, until: datetime | None = None
+    tx: Transaction,
+    account: UUID,
+    events: Collection[str],
+    most: int,
+    *,
+    until: datetime | None = None,
 ) -> list[JournalSeen]:
     """The newest ``most`` of these ``events`` of the account up to ``until``, newest first."""
     rows = tx.execute(
         """SELECT seq, occurred_at, event, conversation_id FROM journal
             WHERE account_id = %(account)s AND event = ANY(%(events)s)
-              AND (%(until)s::timestamptz IS NULL OR occurred_at <= %(until)s) ORDER BY seq DESC LIMIT %(most)s""",
+              AND (%(until)s::timestamptz IS NULL OR occurred_at <= %(until)s)
+                ORDER BY seq DESC LIMIT %(most)s""",
         {"account": account, "events": list(events), "until": until, "most": most},
     )
     return [JournalSeen(*row) for row in rows]
 
 
 def lapses_after(tx: Transaction, account: UUID, seq: int) -> list[tuple[datetime, str | None]]:
-    """When grants of the account lapsed after ``seq``, in order, and the event just before each at the same moment."""
+    """When grants of the account lapsed after ``seq``, in order, and the event just before each at
+    the same moment.
+    """
     return tx.execute(
         """SELECT j.occurred_at, b.event FROM journal j
-             LEFT JOIN journal b ON b.account_id = j.account_id AND b.seq = j.seq - 1 AND b.occurred_at = j.occurred_at
+             LEFT JOIN journal b ON b.account_id = j.account_id AND b.seq = j.seq - 1
+               AND b.occurred_at = j.occurred_at
             WHERE j.account_id = %s AND j.event = 'ended_lapsed' AND j.seq > %s ORDER BY j.seq""",
         [account, seq],
     ).fetchall()

@@ -1,7 +1,7 @@
 """Reading: an account and its conversations as the rule sees them at a given moment.
 
-Nothing is locked or written. The account is brought to the moment in memory, so that a version that became effective
-ends a grant in the answer even before any verb has recorded that.
+Nothing is locked or written. The account is brought to the moment in memory, so that a version that
+became effective ends a grant in the answer even before any verb has recorded that.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ from licet.vault.tables import AccountRow, ConversationRow
 
 
 class AccountView(msgspec.Struct, frozen=True, kw_only=True):
-    """One conversation and its account, brought to a moment. ``said`` are its turns, if they were requested."""
+    """One conversation and its account, brought to a moment. ``said`` are its turns, if they were
+    requested.
+    """
 
     account: AccountRow
     state: AccountState
@@ -51,7 +53,9 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
     def decide(self, turn: TurnState | None, policies: Policies, purpose: str) -> Decision:
         return decide(self.state, self.turns, turn, policies, purpose, self.at)
 
-    def decide_each(self, turns: Sequence[TurnState], policies: Policies, purpose: str) -> list[Decision]:
+    def decide_each(
+        self, turns: Sequence[TurnState], policies: Policies, purpose: str
+    ) -> list[Decision]:
         return decide_each(self.state, self.turns, turns, policies, purpose, self.at)
 
 
@@ -67,25 +71,34 @@ def accounts(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, AccountRow]:
 def accounts_behind(tx: Transaction, after: UUID, most: int) -> list[UUID]:
     """The ids of the first ``most`` accounts after ``after``, in order."""
     rows = tx.execute(
-        "SELECT account_id FROM accounts WHERE account_id > %s ORDER BY account_id LIMIT %s", [after, most]
+        "SELECT account_id FROM accounts WHERE account_id > %s ORDER BY account_id LIMIT %s",
+        [after, most],
     )
     return [row[0] for row in rows]
 
 
 def existing(tx: Transaction, accounts: Collection[UUID]) -> dict[UUID, int | None]:
     """Those of ``accounts`` that there are, with their age."""
-    return dict(tx.execute("SELECT account_id, age FROM accounts WHERE account_id = ANY(%s)", [sorted(accounts)]))
+    return dict(
+        tx.execute(
+            "SELECT account_id, age FROM accounts WHERE account_id = ANY(%s)", [sorted(accounts)]
+        )
+    )
 
 
 def has_at_most(tx: Transaction, most: int) -> bool:
     """Whether there are at most so many accounts; counts no further."""
-    row = tx.execute("SELECT count(*) FROM (SELECT FROM accounts LIMIT %s) a", [most + 1]).fetchone()
+    row = tx.execute(
+        "SELECT count(*) FROM (SELECT FROM accounts LIMIT %s) a", [most + 1]
+    ).fetchone()
     return row is not None and int(row[0]) <= most
 
 
 def accounts_by_host(tx: Transaction, hosts: Collection[bytes]) -> dict[bytes, UUID]:
     """The accounts to which the host gave this id, by its HMAC."""
-    rows = tx.execute("SELECT host_hmac, account_id FROM account_hosts WHERE host_hmac = ANY(%s)", [list(hosts)])
+    rows = tx.execute(
+        "SELECT host_hmac, account_id FROM account_hosts WHERE host_hmac = ANY(%s)", [list(hosts)]
+    )
     return {bytes(host): account for host, account in rows}
 
 
@@ -95,30 +108,39 @@ def account_by_host(tx: Transaction, host: bytes) -> UUID | None:
 
 def owner(tx: Transaction, conversation: UUID) -> UUID | None:
     """The account to which the conversation belongs."""
-    row = tx.execute("SELECT account_id FROM conversations WHERE conversation_id = %s", [conversation]).fetchone()
+    row = tx.execute(
+        "SELECT account_id FROM conversations WHERE conversation_id = %s", [conversation]
+    ).fetchone()
     return row[0] if row else None
 
 
 def conversation_by_host(tx: Transaction, account: UUID, host: bytes) -> UUID | None:
     """The account's conversation to which the host gave this id, by its HMAC."""
     row = tx.execute(
-        "SELECT conversation_id FROM conversations WHERE account_id = %s AND host_hmac = %s", [account, host]
+        "SELECT conversation_id FROM conversations WHERE account_id = %s AND host_hmac = %s",
+        [account, host],
     ).fetchone()
     return row[0] if row else None
 
 
 def conversation_ids(
-    tx: Transaction, account: UUID, most: int, *, after: UUID | None = None, deleted: bool = True,
+    tx: Transaction,
+    account: UUID,
+    most: int,
+    *,
+    after: UUID | None = None,
+    deleted: bool = True,
     project: UUID | None = None,
-) -> list[UUID]:  # fmt: skip
-    """The first ``most`` conversations of an account, or of one of its projects, after ``after``, in the order of their
-    ids, which is that of time. Deleted ones are omitted unless ``deleted``.
+) -> list[UUID]:
+    """The first ``most`` conversations of an account, or of one of its projects, after ``after``,
+    in the order of their ids, which is that of time. Deleted ones are omitted unless ``deleted``.
     """
     rows = tx.execute(
         """SELECT conversation_id FROM conversations
             WHERE account_id = %(account)s AND (%(deleted)s OR deleted_at IS NULL)
               AND (%(after)s::uuid IS NULL OR conversation_id > %(after)s)
-              AND (%(project)s::uuid IS NULL OR project_id = %(project)s) ORDER BY conversation_id LIMIT %(most)s""",
+              AND (%(project)s::uuid IS NULL OR project_id = %(project)s)
+                ORDER BY conversation_id LIMIT %(most)s""",
         {"account": account, "after": after, "deleted": deleted, "most": most, "project": project},
     )
     return [row[0] for row in rows]
@@ -127,7 +149,8 @@ def conversation_ids(
 def turn_counts(tx: Transaction, account: UUID, conversations: Sequence[UUID]) -> dict[UUID, int]:
     """How many turns each of these conversations has; conversations without turns are absent."""
     rows = tx.execute(
-        """SELECT conversation_id, count(*) FROM turns WHERE account_id = %s AND conversation_id = ANY(%s)
+        """SELECT conversation_id, count(*) FROM turns WHERE account_id = %s
+            AND conversation_id = ANY(%s)
             GROUP BY conversation_id""",
         [account, list(conversations)],
     )
@@ -136,7 +159,8 @@ def turn_counts(tx: Transaction, account: UUID, conversations: Sequence[UUID]) -
 
 CONVERSATIONS = Listing(
     columns="""t.conversation_id, t.kind, t.begun_at, t.incognito, t.narrowed, t.deleted_at,
-        EXISTS (SELECT FROM holds h WHERE h.account_id = t.account_id AND h.conversation_id = t.conversation_id),
+        EXISTS (SELECT FROM holds h WHERE h.account_id = t.account_id
+          AND h.conversation_id = t.conversation_id),
         t.safety_until, t.account_id""",
     source="FROM conversations t",
     orders=newest_and_oldest((KeyColumn("t.conversation_id", KeyType.uuid),)),
@@ -158,12 +182,14 @@ CONVERSATIONS = Listing(
         ),
         "kind": ListFilter(
             label="Kind",
-            choices={one: ListChoice(label=one, kept=f"t.kind = '{one}'") for one in ("chat", "code")},
+            choices={
+                one: ListChoice(label=one, kept=f"t.kind = '{one}'") for one in ("chat", "code")
+            },
         ),
         **by_day_of_id("Begun from", "t.conversation_id"),
         **BY_ACCOUNT,
     },
-)  # fmt: skip
+)
 ACCOUNTS = Listing(
     columns="t.account_id, t.plan, t.opened_at, t.closed_at, t.in_force > 0, t.last_at",
     source="FROM accounts t",
@@ -180,12 +206,14 @@ ACCOUNTS = Listing(
         "plan": ListFilter(label="Plan", sql="t.plan = %(value)s", read=read_name, hint="pro"),
         **by_day("Opened from", "t.opened_at", indexed=False),
     },
-)  # fmt: skip
+)
 
 
 def segments_by_account(tx: Transaction) -> dict[UUID, int]:
     """The number of segments with content of each account."""
-    rows = tx.execute("SELECT account_id, count(*) FROM segments WHERE erased_at IS NULL GROUP BY account_id")
+    rows = tx.execute(
+        "SELECT account_id, count(*) FROM segments WHERE erased_at IS NULL GROUP BY account_id"
+    )
     return dict(rows.fetchall())
 
 
@@ -196,33 +224,52 @@ def newest_at(tx: Transaction) -> datetime | None:
 
 
 def behind_count(tx: Transaction, number: int) -> int:
-    """The number of accounts that have a grant and were not yet brought to the policy version with that number."""
-    row = tx.execute("SELECT count(*) FROM accounts WHERE in_force > 0 AND seen < %s", [number]).fetchone()
+    """The number of accounts that have a grant and were not yet brought to the policy version with
+    that number.
+    """
+    row = tx.execute(
+        "SELECT count(*) FROM accounts WHERE in_force > 0 AND seen < %s", [number]
+    ).fetchone()
     return int(row[0]) if row else 0
 
 
 def kept_conversation_ids(
-    tx: Transaction, account: UUID, most: int, *, before: UUID | None = None, project: UUID | None = None,
+    tx: Transaction,
+    account: UUID,
+    most: int,
+    *,
+    before: UUID | None = None,
+    project: UUID | None = None,
     deleted: bool = True,
-) -> list[UUID]:  # fmt: skip
-    """The newest ``most`` conversations begun before ``before`` of which anything is kept, safety copies included; of
-    one project, if one is named. Deleted ones are omitted unless ``deleted``.
+) -> list[UUID]:
+    """The newest ``most`` conversations begun before ``before`` of which anything is kept, safety
+    copies included; of one project, if one is named. Deleted ones are omitted unless ``deleted``.
     """
     rows = tx.execute(
         """SELECT c.conversation_id FROM conversations c
-            WHERE c.account_id = %(account)s AND (%(before)s::uuid IS NULL OR c.conversation_id < %(before)s)
-              AND (%(project)s::uuid IS NULL OR c.project_id = %(project)s) AND (%(deleted)s OR c.deleted_at IS NULL)
+            WHERE c.account_id = %(account)s AND (%(before)s::uuid IS NULL
+              OR c.conversation_id < %(before)s)
+              AND (%(project)s::uuid IS NULL OR c.project_id = %(project)s)
+                AND (%(deleted)s OR c.deleted_at IS NULL)
               AND EXISTS (SELECT FROM segments s WHERE s.account_id = c.account_id
                              AND s.conversation_id = c.conversation_id
                              AND (s.erased_at IS NULL OR s.safety_slot IS NOT NULL))
             ORDER BY c.conversation_id DESC LIMIT %(most)s""",
-        {"account": account, "before": before, "most": most, "project": project, "deleted": deleted},
+        {
+            "account": account,
+            "before": before,
+            "most": most,
+            "project": project,
+            "deleted": deleted,
+        },
     )
     return [row[0] for row in rows]
 
 
 def kept_out_ids(tx: Transaction, account: UUID, most: int) -> list[UUID]:
-    """The newest ``most`` conversations that are kept out, and of which more than a safety copy is kept."""
+    """The newest ``most`` conversations that are kept out, and of which more than a safety copy is
+    kept.
+    """
     rows = tx.execute(
         """SELECT c.conversation_id FROM conversations c
             WHERE c.account_id = %s AND c.narrowed AND c.deleted_at IS NULL
@@ -237,11 +284,14 @@ def kept_out_ids(tx: Transaction, account: UUID, most: int) -> list[UUID]:
 def copied_conversation_ids(
     tx: Transaction, account: UUID, at: datetime, most: int, *, after: UUID | None = None
 ) -> list[UUID]:
-    """The first ``most`` conversations after ``after`` with a safety copy that is kept at ``at``."""
+    """The first ``most`` conversations after ``after`` with a safety copy that is kept at
+    ``at``.
+    """
     rows = tx.execute(
         """SELECT DISTINCT conversation_id FROM segments
             WHERE account_id = %(account)s AND safety_slot IS NOT NULL AND safety_until > %(at)s
-              AND (%(after)s::uuid IS NULL OR conversation_id > %(after)s) ORDER BY conversation_id LIMIT %(most)s""",
+              AND (%(after)s::uuid IS NULL OR conversation_id > %(after)s)
+                ORDER BY conversation_id LIMIT %(most)s""",
         {"account": account, "at": at, "after": after, "most": most},
     )
     return [row[0] for row in rows]
@@ -251,15 +301,17 @@ _KEYS = {"account_id": "uuid", "conversation_id": "uuid"}
 
 
 def beginnings(tx: Transaction, keys: Sequence[tuple[UUID, UUID]]) -> dict[UUID, tuple[int, int]]:
-    """The beginning of what is stored of each (account, conversation), as sealed bytes: 0 for its title, 1 for its
-    first turn.
+    """The beginning of what is stored of each (account, conversation), as sealed bytes: 0 for its
+    title, 1 for its first turn.
     """
     rows = tx.execute(
         f"""SELECT DISTINCT ON (b.conversation_id) b.conversation_id, b.turn, {cold_tier.SIZE}
               FROM {matched(_KEYS)} k JOIN bodies b USING (account_id, conversation_id)
              WHERE b.turn IN (0, 1) AND b.segment = 0 ORDER BY b.conversation_id, b.turn""",
         matching(
-            _KEYS, {"account_id": [one for one, _ in keys], "conversation_id": [one for _, one in keys]}, len(keys)
+            _KEYS,
+            {"account_id": [one for one, _ in keys], "conversation_id": [one for _, one in keys]},
+            len(keys),
         ),
     ).fetchall()
     return {conversation: (turn, size) for conversation, turn, size in rows}
@@ -276,10 +328,13 @@ def surfaces(tx: Transaction, conversations: Sequence[UUID]) -> dict[UUID, str]:
     return dict(rows.fetchall())
 
 
-def stored_turns(tx: Transaction, account: UUID, conversation: UUID) -> list[tuple[TurnState, datetime | None]]:
+def stored_turns(
+    tx: Transaction, account: UUID, conversation: UUID
+) -> list[tuple[TurnState, datetime | None]]:
     """The turns with content, and the time of each; turn 0 is the title."""
     rows = tx.execute(
-        """SELECT b.turn, b.segment, coalesce(t.role, 'user'), coalesce(t.origin, 'typed'), t.occurred_at
+        """SELECT b.turn, b.segment, coalesce(t.role, 'user'), coalesce(t.origin, 'typed'),
+             t.occurred_at
              FROM bodies b LEFT JOIN turns t USING (account_id, conversation_id, turn)
             WHERE b.account_id = %s AND b.conversation_id = %s ORDER BY b.turn""",
         [account, conversation],
@@ -293,22 +348,27 @@ def stored_turns(tx: Transaction, account: UUID, conversation: UUID) -> list[tup
 def turn_by_host(
     tx: Transaction, account: UUID, conversation: bytes, turn: bytes | None
 ) -> tuple[UUID, int | None] | None:
-    """The conversation and turn with these ids of the host, given as HMACs; the turn is None if only the conversation
-    is known.
+    """The conversation and turn with these ids of the host, given as HMACs; the turn is None if
+    only the conversation is known.
     """
     return tx.execute(
         """SELECT c.conversation_id, t.turn FROM conversations c
-             LEFT JOIN turns t ON t.account_id = c.account_id AND t.conversation_id = c.conversation_id
+             LEFT JOIN turns t ON t.account_id = c.account_id
+               AND t.conversation_id = c.conversation_id
                               AND t.host_hmac = %(turn)s
             WHERE c.account_id = %(account)s AND c.host_hmac = %(conversation)s""",
         {"account": account, "conversation": conversation, "turn": turn},
     ).fetchone()
 
 
-def said_already(tx: Transaction, turns: Sequence[tuple[UUID, bytes, bytes]]) -> list[tuple[UUID, bytes, bytes]]:
-    """Which of these turns are here: by account, and the HMACs of the host's ids of conversation and turn.
+def said_already(
+    tx: Transaction, turns: Sequence[tuple[UUID, bytes, bytes]]
+) -> list[tuple[UUID, bytes, bytes]]:
+    """Which of these turns are here: by account, and the HMACs of the host's ids of conversation
+    and turn.
 
-    Each is looked up by its indexes: a join would be planned for empty tables where they have no statistics yet.
+    Each is looked up by its indexes: a join would be planned for empty tables where they have no
+    statistics yet.
     """
     pairs = list(dict.fromkeys((account, host) for account, host, _ in turns))
     found = tx.execute(
@@ -317,7 +377,11 @@ def said_already(tx: Transaction, turns: Sequence[tuple[UUID, bytes, bytes]]) ->
              FROM unnest(%b::uuid[], %b::bytea[]) AS asked(account, host)""",
         [[account for account, _ in pairs], [host for _, host in pairs]],
     ).fetchall()
-    ours = {(account, bytes(host)): conversation for account, host, conversation in found if conversation is not None}
+    ours = {
+        (account, bytes(host)): conversation
+        for account, host, conversation in found
+        if conversation is not None
+    }
     if not ours:
         return []
     asked = [turn for turn in turns if turn[:2] in ours]
@@ -325,28 +389,44 @@ def said_already(tx: Transaction, turns: Sequence[tuple[UUID, bytes, bytes]]) ->
         """SELECT number FROM unnest(%b::uuid[], %b::uuid[], %b::bytea[]) WITH ORDINALITY
                             AS asked(account, conversation, name, number)
             WHERE (SELECT true FROM turns
-                    WHERE account_id = account AND conversation_id = conversation AND host_hmac = name)""",
-        [[turn[0] for turn in asked], [ours[turn[:2]] for turn in asked], [turn[2] for turn in asked]],
+                    WHERE account_id = account AND conversation_id = conversation
+                      AND host_hmac = name)""",
+        [
+            [turn[0] for turn in asked],
+            [ours[turn[:2]] for turn in asked],
+            [turn[2] for turn in asked],
+        ],
     )
     return [asked[number - 1] for (number,) in rows]
 
 
 def turns_by_host(tx: Transaction, account: UUID) -> set[bytes]:
     """The HMACs of the host's ids of the account's turns."""
-    rows = tx.execute("SELECT host_hmac FROM turns WHERE account_id = %s AND host_hmac IS NOT NULL", [account])
+    rows = tx.execute(
+        "SELECT host_hmac FROM turns WHERE account_id = %s AND host_hmac IS NOT NULL", [account]
+    )
     return {bytes(row[0]) for row in rows}
 
 
 def feedback_by_host(tx: Transaction, account: UUID) -> set[bytes]:
     """The HMACs of the host's ids of the account's feedback."""
-    rows = tx.execute("SELECT host_hmac FROM feedback WHERE account_id = %s AND host_hmac IS NOT NULL", [account])
+    rows = tx.execute(
+        "SELECT host_hmac FROM feedback WHERE account_id = %s AND host_hmac IS NOT NULL", [account]
+    )
     return {bytes(row[0]) for row in rows}
 
 
 def seen(
-    tx: Transaction, keys: Sequence[tuple[UUID, UUID]], policies: Policies, at: datetime, *, with_turns: bool = False
+    tx: Transaction,
+    keys: Sequence[tuple[UUID, UUID]],
+    policies: Policies,
+    at: datetime,
+    *,
+    with_turns: bool = False,
 ) -> dict[UUID, AccountView]:
-    """The conversations with these (account, conversation) ids at ``at``, by conversation; read in one statement."""
+    """The conversations with these (account, conversation) ids at ``at``, by conversation; read in
+    one statement.
+    """
     if not keys:
         return {}
     loaded = tables.load(tx, keys, turns=with_turns)
@@ -379,20 +459,27 @@ def turns_of(tx: Transaction, keys: Sequence[tuple[UUID, UUID]]) -> dict[UUID, l
     found: dict[UUID, list[TurnState]] = {conversation: [] for _, conversation in keys}
     rows = tx.execute(
         """SELECT k.conversation_id, t.turn, t.segment, t.role, t.origin
-             FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[]) AS k(account_id, conversation_id)
+             FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[]) AS k(account_id,
+               conversation_id)
             CROSS JOIN LATERAL (SELECT * FROM turns t WHERE t.account_id = k.account_id
                                    AND t.conversation_id = k.conversation_id ORDER BY t.turn) t""",
-        {"account": [account for account, _ in keys], "conversation": [conversation for _, conversation in keys]},
+        {
+            "account": [account for account, _ in keys],
+            "conversation": [conversation for _, conversation in keys],
+        },
     )
     for conversation, number, segment, role, origin in rows:
-        found[conversation].append(TurnState(number=number, segment=segment, role=TurnRole(role), origin=origin))
+        found[conversation].append(
+            TurnState(number=number, segment=segment, role=TurnRole(role), origin=origin)
+        )
     return found
 
 
 def turn_times(tx: Transaction, account: UUID, conversation: UUID) -> dict[int, datetime]:
     """The time of each turn of a conversation, by its number."""
     rows = tx.execute(
-        "SELECT turn, occurred_at FROM turns WHERE account_id = %s AND conversation_id = %s", [account, conversation]
+        "SELECT turn, occurred_at FROM turns WHERE account_id = %s AND conversation_id = %s",
+        [account, conversation],
     ).fetchall()
     return dict(rows)
 
@@ -400,13 +487,14 @@ def turn_times(tx: Transaction, account: UUID, conversation: UUID) -> dict[int, 
 def turns_after(
     tx: Transaction, account: UUID, conversation: UUID, after: int, limit: int
 ) -> list[tuple[TurnState, datetime, int | None]]:
-    """Up to ``limit`` turns after the one with that number, the time of each, and the sealed bytes of its content, None
-    if it is not stored.
+    """Up to ``limit`` turns after the one with that number, the time of each, and the sealed bytes
+    of its content, None if it is not stored.
     """
     rows = tx.execute(
         f"""SELECT t.turn, t.segment, t.role, t.origin, t.occurred_at, {cold_tier.SIZE} FROM turns t
              LEFT JOIN bodies b USING (account_id, conversation_id, turn)
-            WHERE t.account_id = %s AND t.conversation_id = %s AND t.turn > %s ORDER BY t.turn LIMIT %s""",
+            WHERE t.account_id = %s AND t.conversation_id = %s AND t.turn > %s
+              ORDER BY t.turn LIMIT %s""",
         [account, conversation, after, limit],
     ).fetchall()
     return [
@@ -415,26 +503,37 @@ def turns_after(
     ]
 
 
-def permitted_since(tx: Transaction, keys: Collection[tuple[UUID, bytes]]) -> dict[tuple[UUID, bytes], datetime]:
-    """By account and HMAC of the host's conversation, when the account's newest yes was given or the conversation was
-    let in again, whichever is later; absent if neither happened.
+def permitted_since(
+    tx: Transaction, keys: Collection[tuple[UUID, bytes]]
+) -> dict[tuple[UUID, bytes], datetime]:
+    """By account and HMAC of the host's conversation, when the account's newest yes was given or
+    the conversation was let in again, whichever is later; absent if neither happened.
     """
     rows = tx.execute(
         """SELECT k.account_id, k.host_hmac, greatest(
                     (SELECT max(occurred_at) FROM choices c
                       WHERE c.account_id = k.account_id AND c.effect IN ('began', 'affirmed')),
-                    (SELECT max(j.occurred_at) FROM journal j JOIN conversations c USING (account_id, conversation_id)
-                      WHERE j.account_id = k.account_id AND c.host_hmac = k.host_hmac AND j.event = 'widened'))
+                    (SELECT max(j.occurred_at) FROM journal j
+                      JOIN conversations c USING (account_id, conversation_id)
+                      WHERE j.account_id = k.account_id AND c.host_hmac = k.host_hmac
+                        AND j.event = 'widened'))
              FROM (SELECT DISTINCT * FROM unnest(%(account)b::uuid[], %(host)b::bytea[]) AS k(account_id, host_hmac)) k""",
         {"account": [account for account, _ in keys], "host": [host for _, host in keys]},
     )
     return {(account, bytes(host)): at for account, host, at in rows if at is not None}
 
 
-def locked_gates(tx: Transaction, ids: Collection[UUID], policies: Policies, at: datetime) -> dict[UUID, Gate]:
-    """The gate of each account at ``at``; the account rows stay locked until the transaction ends."""
+def locked_gates(
+    tx: Transaction, ids: Collection[UUID], policies: Policies, at: datetime
+) -> dict[UUID, Gate]:
+    """The gate of each account at ``at``; the account rows stay locked until the transaction
+    ends.
+    """
     rows = tables.lock_accounts(tx, ids)
-    return {account: gate(brought(row, policies, at).account, policies, at) for account, row in rows.items()}
+    return {
+        account: gate(brought(row, policies, at).account, policies, at)
+        for account, row in rows.items()
+    }
 
 
 def gate_of(tx: Transaction, account: UUID, policies: Policies, at: datetime) -> Gate | None:
@@ -444,10 +543,11 @@ def gate_of(tx: Transaction, account: UUID, policies: Policies, at: datetime) ->
 
 
 class GateSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """The gate of an account now. ``version`` is the one in force, ``decide_by`` the last day of the one asked about.
+    """The gate of an account now. ``version`` is the one in force, ``decide_by`` the last day of
+    the one asked about.
 
-    ``standings`` are by question of that version, ``unanswered`` are the questions that are asked now; ``grant`` is the
-    newest grant in force, of any scope, 0 for none.
+    ``standings`` are by question of that version, ``unanswered`` are the questions that are asked
+    now; ``grant`` is the newest grant in force, of any scope, 0 for none.
     """
 
     gate: Gate
@@ -459,7 +559,9 @@ class GateSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def gates(tx: Transaction, ids: Sequence[UUID], at: datetime) -> list[GateSeen | None]:
-    """The gate of each account at ``at``; None for an unknown account. FencedError behind the fence."""
+    """The gate of each account at ``at``; None for an unknown account. FencedError behind the
+    fence.
+    """
     known, rows = tables.see_accounts_under(tx, ids)
     version, newest = known.in_force(at).version, known.newest_material(at)
     decide_by = known[newest].decide_by if newest is not None else None
@@ -470,6 +572,8 @@ def gates(tx: Transaction, ids: Sequence[UUID], at: datetime) -> list[GateSeen |
             gate=gate(state, known, at),
             standings={question: state.standing(question) for question in known.in_force(at).asks},
             unanswered=unanswered(state, known, at),
-            grant=max((grant.number for grant in state.grants), default=0), version=version, decide_by=decide_by,
-        )  # fmt: skip
+            grant=max((grant.number for grant in state.grants), default=0),
+            version=version,
+            decide_by=decide_by,
+        )
     return [found.get(account) for account in ids]

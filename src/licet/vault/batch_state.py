@@ -1,7 +1,9 @@
-"""The state of a batch of commands: the rows that it loaded and locked, their changes, and the entries it will write.
+"""The state of a batch of commands: the rows that it loaded and locked, their changes, and the
+entries it will write.
 
-Nothing here decides. `apply` folds the commands over it: it finds names, projects and conversations here, and records
-entries of the journal, of the log and for the hosts. `flush` writes everything gathered so far.
+Nothing here decides. `apply` folds the commands over it: it finds names, projects and conversations
+here, and records entries of the journal, of the log and for the hosts. `flush` writes everything
+gathered so far.
 """
 
 from __future__ import annotations
@@ -46,15 +48,21 @@ _NAMES = attrgetter("account", "conversation", "host_conversation", "host_projec
 def _scopes(commands: Sequence[Command]) -> list[tuple[Choose, ChosenScope]]:
     """The scopes that choices name."""
     choices = [c for c in commands if isinstance(c, Choose)]
-    return [(c, scope) for c in choices for scope in (*c.keep, *([c.scope] if c.scope is not None else []))]
+    return [
+        (c, scope)
+        for c in choices
+        for scope in (*c.keep, *([c.scope] if c.scope is not None else []))
+    ]
 
 
 class BatchState:
-    """The state of a batch. ``ended`` are the grants that the current command ended; ``place`` is the position of that
-    command.
+    """The state of a batch. ``ended`` are the grants that the current command ended; ``place`` is
+    the position of that command.
     """
 
-    def __init__(self, tx: Transaction, keyring: Keyring | None, policies: Policies, replay: bool) -> None:
+    def __init__(
+        self, tx: Transaction, keyring: Keyring | None, policies: Policies, replay: bool
+    ) -> None:
         self.tx, self.policies, self.replay = tx, policies, replay
         self.accounts: dict[UUID, AccountRow] = {}
         self.conversations: dict[UUID, ConversationRow] = {}
@@ -76,7 +84,8 @@ class BatchState:
     def load(self, commands: Sequence[Command]) -> None:
         """Locks the accounts and reads what the commands name."""
         says = [c for c in commands if isinstance(c, Say)]
-        named = [next(run) for _, run in groupby(says, _NAMES)]  # hashing a UUID is Python: once a run, not once a turn
+        # hashing a UUID is Python: once a run, not once a turn
+        named = [next(run) for _, run in groupby(says, _NAMES)]
         others = [c for c in commands if not isinstance(c, Say)]
         opening = [c for c in others if isinstance(c, OpenAccount)]
         if opening:
@@ -84,20 +93,29 @@ class BatchState:
             self.writes.keyring.make_buckets(self.tx, {bucket_of(c.account) for c in opening})
         ids = {(c.account, c.conversation) for c in others if isinstance(c, About)}
         ids |= {(c.account, c.conversation) for c in named if c.conversation is not None}
-        ids |= {(c.account, scope.conversation) for c, scope in _scopes(others) if scope.conversation is not None}
+        ids |= {
+            (c.account, scope.conversation)
+            for c, scope in _scopes(others)
+            if scope.conversation is not None
+        }
         hosts = {(c.account, c.host_conversation) for c in named if c.host_conversation is not None}
         hosts |= {
             (c.account, scope.host_conversation)
-            for c, scope in _scopes(others) if scope.host_conversation is not None
-        }  # fmt: skip
+            for c, scope in _scopes(others)
+            if scope.host_conversation is not None
+        }
         saying = {c.account for c in named}
         wanted = saying | {c.account for c in others} | set(self.opened.values())
-        # One round trip. Each statement sees what was committed before it began, so all but the first see what the
-        # locks protect from change.
+        # One round trip. Each statement sees what was committed before it began, so all but the
+        # first see what the locks protect from change.
         with pipelined(self.tx):
             accounts = tables.locking(self.tx, wanted)
             conversations = tables.loading(self.tx, sorted(ids), sorted(hosts))
-            new = self.writes.keyring.asking(self.tx, {bucket_of(c.account) for c in opening}) if opening else list
+            new = (
+                self.writes.keyring.asking(self.tx, {bucket_of(c.account) for c in opening})
+                if opening
+                else list
+            )
         self.accounts, buckets = accounts()
         for row in conversations():
             self.conversations[row.conversation_id] = row
@@ -115,9 +133,15 @@ class BatchState:
     def _load_projects(self, others: Sequence[Command], named: Sequence[Say]) -> None:
         about = [c for c in others if isinstance(c, AboutProject)]
         ids = {(c.account, c.project) for c in about if c.project is not None}
-        ids |= {(c.account, scope.project) for c, scope in _scopes(others) if scope.project is not None}
+        ids |= {
+            (c.account, scope.project) for c, scope in _scopes(others) if scope.project is not None
+        }
         hosts = {(c.account, c.host_project) for c in about if c.host_project is not None}
-        hosts |= {(c.account, scope.host_project) for c, scope in _scopes(others) if scope.host_project is not None}
+        hosts |= {
+            (c.account, scope.host_project)
+            for c, scope in _scopes(others)
+            if scope.host_project is not None
+        }
         hosts |= {(c.account, c.host_project) for c in named if c.host_project is not None}
         for row in tables.load_projects(self.tx, sorted(ids), sorted(hosts)):
             self._know_project(row)
@@ -129,15 +153,24 @@ class BatchState:
     def _pages(self, saying: set[UUID]) -> set[Page]:
         """The key pages that turns of these accounts will read or extend."""
         accounts = [self.accounts[a] for a in saying if a in self.accounts]
-        filling = {(a.account_id, a.next_slot // SLOTS_PER_PAGE) for a in accounts if a.next_slot % SLOTS_PER_PAGE}
+        filling = {
+            (a.account_id, a.next_slot // SLOTS_PER_PAGE)
+            for a in accounts
+            if a.next_slot % SLOTS_PER_PAGE
+        }
         last = [
             (row.account_id, row.keys[-1].key_slot)
-            for row in self.conversations.values() if row.keys and row.account_id in saying
-        ]  # fmt: skip
-        return filling | {(account, slot // SLOTS_PER_PAGE) for account, slot in last if slot is not None}
+            for row in self.conversations.values()
+            if row.keys and row.account_id in saying
+        ]
+        return filling | {
+            (account, slot // SLOTS_PER_PAGE) for account, slot in last if slot is not None
+        }
 
     def _load_known_turns(self, says: Sequence[Say]) -> None:
-        """Loads which of the host's turns are already stored, so that a repeated turn adds nothing."""
+        """Loads which of the host's turns are already stored, so that a repeated turn adds
+        nothing.
+        """
         names = [c.host_turn for c in says if c.host_turn is not None]
         if not names or not self.conversations:
             return
@@ -145,7 +178,8 @@ class BatchState:
             """
             SELECT t.conversation_id, t.host_hmac, t.turn FROM turns t
               JOIN (SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[])
-                             AS k(account_id, conversation_id)) k USING (account_id, conversation_id)
+                             AS k(account_id, conversation_id)) k USING (account_id,
+                               conversation_id)
              WHERE t.host_hmac = ANY(%(names)s)
             """,
             {
@@ -158,7 +192,9 @@ class BatchState:
             self.turns_by_host.setdefault(conversation, {})[bytes(host)] = turn
 
     def in_scope(self, account: AccountRow, ending: fold.Ending) -> list[ConversationRow]:
-        """The conversations in the scope of what ended; those of the batch with their state in it."""
+        """The conversations in the scope of what ended; those of the batch with their state in
+        it.
+        """
         scopes = {grant.scope for grant in ending.grants}
         if WHOLE_ACCOUNT in scopes:
             self.load_all(account)
@@ -166,9 +202,13 @@ class BatchState:
             for kind, name in scopes:
                 if kind is ScopeKind.project:
                     self.load_all(account, UUID(hex=name))
-            self.load_each(account, [UUID(hex=name) for kind, name in scopes if kind is ScopeKind.conversation])
+            self.load_each(
+                account, [UUID(hex=name) for kind, name in scopes if kind is ScopeKind.conversation]
+            )
         mine = (row for row in self.conversations.values() if row.account_id == account.account_id)
-        return sorted((row for row in mine if ending.covers(row.state)), key=lambda row: row.conversation_id)
+        return sorted(
+            (row for row in mine if ending.covers(row.state)), key=lambda row: row.conversation_id
+        )
 
     def load_all(self, account: AccountRow, project: UUID | None = None) -> None:
         """Every conversation of an account or of a project, except those that the batch changed."""
@@ -176,7 +216,9 @@ class BatchState:
             self.know(row)
 
     def load_each(self, account: AccountRow, conversations: Sequence[UUID]) -> None:
-        wanted = [(account.account_id, one) for one in conversations if one not in self.conversations]
+        wanted = [
+            (account.account_id, one) for one in conversations if one not in self.conversations
+        ]
         for row in tables.load_conversations(self.tx, wanted) if wanted else []:
             self.know(row)
 
@@ -186,16 +228,24 @@ class BatchState:
             if row.host_hmac is not None:
                 self.by_host[row.account_id, row.host_hmac] = row
 
-    def shorten_all(self, account: AccountRow, content_until: datetime, feedback_until: datetime) -> None:
+    def shorten_all(
+        self, account: AccountRow, content_until: datetime, feedback_until: datetime
+    ) -> None:
         self.writes.shorten(account.account_id, content_until, feedback_until)
         for row in self.conversations.values():
             if row.account_id == account.account_id:
                 row.state = fold.shortened(row.state, content_until)
-                if row.saved is not None:  # the statement over the table shortens the stored rows in the same way
+                # the statement over the table shortens the stored rows in the same way
+                if row.saved is not None:
                     row.saved = fold.shortened(row.saved, content_until)
 
     def find_project(
-        self, account: AccountRow, known: UUID | None, host: bytes | None, title: bytes | None, at: datetime
+        self,
+        account: AccountRow,
+        known: UUID | None,
+        host: bytes | None,
+        title: bytes | None,
+        at: datetime,
     ) -> ProjectRow | None:
         """The account's project; created if the host names one that is not stored yet."""
         if known is not None:
@@ -205,9 +255,12 @@ class BatchState:
         row = self.projects_by_host.get((account.account_id, host))
         if row is None:
             row = ProjectRow(
-                account_id=account.account_id, project_id=uuid7(at, self.writes.random(10)), host_hmac=host,
-                title=None, begun_at=at,
-            )  # fmt: skip
+                account_id=account.account_id,
+                project_id=uuid7(at, self.writes.random(10)),
+                host_hmac=host,
+                title=None,
+                begun_at=at,
+            )
             self.save_project(row)
         if title is not None and row.title is None and any(account.wrapped_key):
             row = replace(row, title=self.writes.seal_for_account(account, title))
@@ -233,17 +286,35 @@ class BatchState:
         self.writes.project(row)
 
     def note_project(
-        self, account: AccountRow, project: ProjectRow, at: datetime, told: EntryKind, *, ends: bool = False
+        self,
+        account: AccountRow,
+        project: ProjectRow,
+        at: datetime,
+        told: EntryKind,
+        *,
+        ends: bool = False,
     ) -> None:
         self.journal(account, at, told.value, None, ends=ends)
         self.tell(account, at, told, project=project.project_id.hex)
 
-    def tell_grant(self, account: AccountRow, at: datetime, kind: EntryKind, grant: Grant, version: int) -> None:
+    def tell_grant(
+        self, account: AccountRow, at: datetime, kind: EntryKind, grant: Grant, version: int
+    ) -> None:
         within = scope_facts(grant.scope)
-        self.tell(account, at, kind, grant=grant.number, version=version, question=grant.question, **within)
+        self.tell(
+            account,
+            at,
+            kind,
+            grant=grant.number,
+            version=version,
+            question=grant.question,
+            **within,
+        )
 
     def account_of(self, account: UUID) -> AccountRow | None:
-        """The account with this id: hashing a UUID is Python, so a run of turns of one looks it up once."""
+        """The account with this id: hashing a UUID is Python, so a run of turns of one looks it up
+        once.
+        """
         if account is not self._account_id:
             self._account_id, self._account = account, self.accounts.get(account)
         return self._account
@@ -273,38 +344,68 @@ class BatchState:
         return None if known is None else known[2]
 
     def note(
-        self, account: AccountRow, row: ConversationRow, at: datetime, told: EntryKind, *, ends: bool = False,
+        self,
+        account: AccountRow,
+        row: ConversationRow,
+        at: datetime,
+        told: EntryKind,
+        *,
+        ends: bool = False,
         **facts: str | int | bool | None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.journal(account, at, told.value, row.conversation_id, ends=ends)
         self.tell(account, at, told, conversation=row.conversation_id.hex, **facts)
 
     def journal(
-        self, account: AccountRow, at: datetime, event: str, conversation: UUID | None, *, ends: bool = False
+        self,
+        account: AccountRow,
+        at: datetime,
+        event: str,
+        conversation: UUID | None,
+        *,
+        ends: bool = False,
     ) -> None:
         account.last_seq += 1
         self.writes.change(account)
         self.writes.journal(account, at, event, conversation, ends)
 
-    def tell(self, account: AccountRow, at: datetime, told: EntryKind, **facts: str | int | bool | None) -> None:
+    def tell(
+        self, account: AccountRow, at: datetime, told: EntryKind, **facts: str | int | bool | None
+    ) -> None:
         self.writes.entries.append(
-            Entry(told=told, occurred_at=at, account=account.account_id, facts={**facts, "seq": account.last_seq})
+            Entry(
+                told=told,
+                occurred_at=at,
+                account=account.account_id,
+                facts={**facts, "seq": account.last_seq},
+            )
         )
 
     def note_event(self, event: NewHostEvent) -> None:
         self.happened.append((self.place, event))
 
     def must_leave(
-        self, row: ConversationRow, at: datetime, because: Leaving, leave_by: datetime,
+        self,
+        row: ConversationRow,
+        at: datetime,
+        because: Leaving,
+        leave_by: datetime,
         questions: Sequence[str] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         event = host_events.must_leave(
-            row.account_id, at, because, leave_by=leave_by, conversation=row.conversation_id, questions=questions
+            row.account_id,
+            at,
+            because,
+            leave_by=leave_by,
+            conversation=row.conversation_id,
+            questions=questions,
         )
         self.note_event(event)
 
     def is_overdue(self, ended: CommandResult) -> bool:
-        """Whether a hold that ended was the last on its conversation, and something is left that should have been erased."""
+        """Whether a hold that ended was the last on its conversation, and something is left that
+        should have been erased.
+        """
         row = self.conversations.get(ended.conversation) if ended.conversation is not None else None
         if row is None or row.state.holds:
             return False
@@ -314,7 +415,9 @@ class BatchState:
         )
 
     def told_hosts(self, begun: Mapping[int, UUID]) -> list[Change]:
-        """The change that writes the events of the batch; ``begun`` are the erasures by the command's place."""
+        """The change that writes the events of the batch; ``begun`` are the erasures by the
+        command's place.
+        """
         happened = [event.owing(begun.get(place)) for place, event in self.happened]
         self.happened = []
         return host_events.appended(happened)

@@ -1,7 +1,9 @@
-"""Erasures, from the request to the certificate, which states where content was and that nothing was found there.
+"""Erasures, from the request to the certificate, which states where content was and that nothing
+was found there.
 
-Every deletion, every closure, and every end of a hold that leaves something overdue requires a certificate, from the
-same transaction on. An erasure passes through its states in order; each step can be repeated:
+Every deletion, every closure, and every end of a hold that leaves something overdue requires a
+certificate, from the same transaction on. An erasure passes through its states in order; each step
+can be repeated:
 
     requested   somebody asked for it
     fenced      unreadable and unusable, in the transaction that took the request
@@ -9,10 +11,11 @@ same transaction on. An erasure passes through its states in order; each step ca
     swept       the sealed rows are deleted too; a closed account keeps its own key until the log has all its leaves
     verified    each place within reach was read back, and the certificate is signed and its leaf appended
 
-The register decides which places a certificate names. It tells apart, place by place, what was read back, with the time and
-what was left; what was asked of a recipient; and what a recipient answered, with their signature if they gave one. What
-nobody looked at has no number. A place within reach that cannot be read back is an error, never a success. Content with a
-date of its own (a safety copy, content under a hold) is listed with it. A certificate contains ids, closed words, numbers and
+The register decides which places a certificate names. It tells apart, place by place, what was read
+back, with the time and what was left; what was asked of a recipient; and what a recipient answered,
+with their signature if they gave one. What nobody looked at has no number. A place within reach
+that cannot be read back is an error, never a success. Content with a date of its own (a safety
+copy, content under a hold) is listed with it. A certificate contains ids, closed words, numbers and
 dates, and a salt, so that its hash reveals nothing to somebody without it.
 """
 
@@ -76,7 +79,8 @@ class WaitsFor(StrEnum):
     hold = "hold"  # a legal hold keeps its content
     period = "period"  # its keys are destroyed by a future day
     sweep = "sweep"  # its content is due, and the next sweep or `licet erase run` erases it
-    log = "log"  # leaves of a closed account are not in the log yet, and need the key that is destroyed with it
+    # leaves of a closed account are not in the log yet, and need the key that is destroyed with it
+    log = "log"
 
 
 class ErasureRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,14 +103,18 @@ class PlaceOutcome(StrEnum):
 
     erased = "erased"  # its keys are destroyed and its rows deleted; read back
     kept = "kept"  # it stays until a date of its own, for the investigation of misuse; read back
-    refused = "refused"  # rows of a release: no key of them is given out any more; asked for, and refused
-    recalled = "recalled"  # an export in a recipient's hands: they were asked to delete it, and did not answer
+    # rows of a release: no key of them is given out any more; asked for, and refused
+    refused = "refused"
+    # an export in a recipient's hands: they were asked to delete it, and did not answer
+    recalled = "recalled"
     answered = "answered"  # the same, and the recipient answered that they deleted it
     untouched = "untouched"  # an export that holds nothing of what was to go
 
 
 class RecipientAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A recipient's word that they deleted what was recalled; ``signed`` is the JWS that they signed, None if they did not."""
+    """A recipient's word that they deleted what was recalled; ``signed`` is the JWS that they
+    signed, None if they did not.
+    """
 
     recipient: str
     answered_at: datetime
@@ -114,9 +122,9 @@ class RecipientAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlaceSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A place of the register, and what is known of it. ``left`` is how much was found when it was read back, None where
-    nobody could look; ``kept_until`` is the end of what stays intentionally; ``recalled`` is when it was asked back and by
-    when.
+    """A place of the register, and what is known of it. ``left`` is how much was found when it was
+    read back, None where nobody could look; ``kept_until`` is the end of what stays intentionally;
+    ``recalled`` is when it was asked back and by when.
     """
 
     place: CopyPlace
@@ -131,8 +139,8 @@ class PlaceSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Waits(msgspec.Struct, frozen=True, kw_only=True):
-    """What an erasure waits for: the keys left, when the last of them is due, and whether a hold keeps them; and the
-    releases with rows that were made from its content.
+    """What an erasure waits for: the keys left, when the last of them is due, and whether a hold
+    keeps them; and the releases with rows that were made from its content.
     """
 
     keys: int
@@ -152,20 +160,29 @@ _COLUMNS = """account_id, erasure_id, conversation_id, cause, state, requested_a
     verified_at"""
 
 _BEGUN = {
-    "account_id": "uuid", "erasure_id": "uuid", "conversation_id": "uuid", "cause": "text", "requested_at": "timestamptz",
-}  # fmt: skip
+    "account_id": "uuid",
+    "erasure_id": "uuid",
+    "conversation_id": "uuid",
+    "cause": "text",
+    "requested_at": "timestamptz",
+}
 _BEGIN = f"""
     INSERT INTO erasures ({", ".join(_BEGUN)}, state, fenced_at)
-    SELECT {", ".join(_BEGUN)}, '{ErasureState.fenced}', requested_at FROM {listed(_BEGUN)} AS k({", ".join(_BEGUN)})"""
+    SELECT {", ".join(_BEGUN)}, '{ErasureState.fenced}', requested_at
+      FROM {listed(_BEGUN)} AS k({", ".join(_BEGUN)})"""
 
 
 def request(
-    keyring: Keyring, told: Sequence[tuple[Command, CommandResult, int]], is_overdue: Callable[[CommandResult], bool]
+    keyring: Keyring,
+    told: Sequence[tuple[Command, CommandResult, int]],
+    is_overdue: Callable[[CommandResult], bool],
 ) -> tuple[dict[int, UUID], list[Change]]:
-    """Begins an erasure for each effective command that requires one; it is fenced, because its transaction fences it.
+    """Begins an erasure for each effective command that requires one; it is fenced, because its
+    transaction fences it.
 
-    Returns the erasures' ids by the command's place, and the change that writes them. ``is_overdue`` says of the end of a
-    hold whether it was the last and leaves something that should have been erased.
+    Returns the erasures' ids by the command's place, and the change that writes them.
+    ``is_overdue`` says of the end of a hold whether it was the last and leaves something that
+    should have been erased.
     """
     begun: dict[int, UUID] = {}
     rows: list[Sequence[object]] = []
@@ -190,7 +207,9 @@ def request(
 
 
 def get(tx: Transaction, erasure: UUID) -> ErasureRecord:
-    """NotFoundError for an unknown id: an erasure that nobody requested is never reported as done."""
+    """NotFoundError for an unknown id: an erasure that nobody requested is never reported as
+    done.
+    """
     row = tx.execute(f"SELECT {_COLUMNS} FROM erasures WHERE erasure_id = %s", [erasure]).fetchone()
     if row is None:
         raise NotFoundError(f"no erasure `{shown(Prefix.erasure, erasure)}`")
@@ -198,7 +217,8 @@ def get(tx: Transaction, erasure: UUID) -> ErasureRecord:
 
 
 # By when all of it is to be gone, and whether a hold keeps any of it.
-_DUE = """CROSS JOIN LATERAL (SELECT CASE WHEN t.state = 'verified' THEN NULL WHEN t.cause = 'hold_released' THEN t.requested_at
+_DUE = """CROSS JOIN LATERAL (SELECT CASE WHEN t.state = 'verified'
+    THEN NULL WHEN t.cause = 'hold_released' THEN t.requested_at
     WHEN t.conversation_id IS NULL THEN greatest(t.requested_at,
         (SELECT max(s.keep_until) FROM segments s WHERE s.account_id = t.account_id),
         (SELECT max(f.keep_until) FROM feedback f WHERE f.account_id = t.account_id))
@@ -210,9 +230,13 @@ _DUE = """CROSS JOIN LATERAL (SELECT CASE WHEN t.state = 'verified' THEN NULL WH
     END AS due_at) d
     CROSS JOIN LATERAL (SELECT t.state <> 'verified' AND CASE WHEN t.conversation_id IS NULL
         THEN EXISTS (SELECT FROM holds h WHERE h.account_id = t.account_id)
-        ELSE EXISTS (SELECT FROM holds h WHERE h.account_id = t.account_id AND h.conversation_id = t.conversation_id)
+        ELSE EXISTS (SELECT FROM holds h WHERE h.account_id = t.account_id
+          AND h.conversation_id = t.conversation_id)
     END AS held) k"""
-_REQUESTED = (KeyColumn("t.requested_at", KeyType.timestamptz), KeyColumn("t.erasure_id", KeyType.uuid))
+_REQUESTED = (
+    KeyColumn("t.requested_at", KeyType.timestamptz),
+    KeyColumn("t.erasure_id", KeyType.uuid),
+)
 _OPEN = "t.state <> 'verified'"
 OVERDUE_DAYS = 2  # a sweep a day, and a day for whoever must approve it
 _OLD = f"t.requested_at <= %(at)s - interval '{OVERDUE_DAYS} days'"
@@ -229,34 +253,53 @@ LISTING = Listing(
             label="State",
             choices={
                 "open": ListChoice(label="not finished", looked=_OPEN),
-                "overdue": ListChoice(label="overdue", looked=f"{_OPEN} AND {_OLD}", kept=_LATE, scanned_max=4_000),
-                "held": ListChoice(label="kept by a hold", looked=_OPEN, kept="k.held", scanned_max=4_000),
-                **{one.value: ListChoice(label=one.value, kept=f"t.state = '{one.value}'") for one in ErasureState},
+                "overdue": ListChoice(
+                    label="overdue", looked=f"{_OPEN} AND {_OLD}", kept=_LATE, scanned_max=4_000
+                ),
+                "held": ListChoice(
+                    label="kept by a hold", looked=_OPEN, kept="k.held", scanned_max=4_000
+                ),
+                **{
+                    one.value: ListChoice(label=one.value, kept=f"t.state = '{one.value}'")
+                    for one in ErasureState
+                },
             },
         ),
         "cause": ListFilter(
             label="After",
             choices={
-                one.value: ListChoice(label=one.value.replace("_", " "), kept=f"t.cause = '{one.value}'")
+                one.value: ListChoice(
+                    label=one.value.replace("_", " "), kept=f"t.cause = '{one.value}'"
+                )
                 for one in ErasureCause
             },
         ),
         "erasure": ListFilter(
-            label="Erasure", sql="t.erasure_id = %(value)s", read=partial(named, Prefix.erasure), indexed=True, hint="era_.."
+            label="Erasure",
+            sql="t.erasure_id = %(value)s",
+            read=partial(named, Prefix.erasure),
+            indexed=True,
+            hint="era_..",
         ),
         **by_day("Asked for from", "t.requested_at"),
         **BY_ACCOUNT,
     },
-)  # fmt: skip
+)
 
 
-def open_by_age(tx: Transaction, at: datetime, ages: Mapping[str, timedelta], most: int) -> dict[str, int]:
-    """The erasures that are not finished by the time since they were asked for: under each of the rising ``ages``, and
-    `older`. Only the oldest ``most`` are counted.
+def open_by_age(
+    tx: Transaction, at: datetime, ages: Mapping[str, timedelta], most: int
+) -> dict[str, int]:
+    """The erasures that are not finished by the time since they were asked for: under each of the
+    rising ``ages``, and `older`. Only the oldest ``most`` are counted.
     """
     found = dict.fromkeys([*ages, "older"], 0)
     rows = tx.execute(
-        "SELECT requested_at FROM erasures WHERE state <> 'verified' ORDER BY requested_at, erasure_id LIMIT %s", [most]
+        (
+            "SELECT requested_at FROM erasures WHERE state <> 'verified' ORDER BY requested_at, "
+            "erasure_id LIMIT %s"
+        ),
+        [most],
     )
     for (requested_at,) in rows:
         found[next((name for name, age in ages.items() if at - requested_at < age), "older")] += 1
@@ -264,7 +307,9 @@ def open_by_age(tx: Transaction, at: datetime, ages: Mapping[str, timedelta], mo
 
 
 def unlogged_closures(tx: Transaction) -> tuple[int, datetime | None]:
-    """The number of closures that are swept and not certified, and since when the first of them waits."""
+    """The number of closures that are swept and not certified, and since when the first of them
+    waits.
+    """
     row = tx.execute(
         "SELECT count(*), min(swept_at) FROM erasures WHERE state = 'swept' AND cause = 'closure'"
     ).fetchone()
@@ -272,13 +317,26 @@ def unlogged_closures(tx: Transaction) -> tuple[int, datetime | None]:
     return int(row[0]), row[1]
 
 
-def save(tx: Transaction, of: ErasureRecord, jws: str | None = None, others: Sequence[Change] = ()) -> None:
-    """Stores how far the erasure is, and the certificate that verifies it; in one statement with ``others``."""
-    state = [of.state.value, of.shredded_at, of.swept_at, of.verified_at, jws, of.account, of.erasure]
+def save(
+    tx: Transaction, of: ErasureRecord, jws: str | None = None, others: Sequence[Change] = ()
+) -> None:
+    """Stores how far the erasure is, and the certificate that verifies it; in one statement with
+    ``others``.
+    """
+    state = [
+        of.state.value,
+        of.shredded_at,
+        of.swept_at,
+        of.verified_at,
+        jws,
+        of.account,
+        of.erasure,
+    ]
     change(tx, [*others, Change(_SAVE, state)])
 
 
-_SAVE = """UPDATE erasures SET (state, shredded_at, swept_at, verified_at, certificate) = (%s, %s, %s, %s, %s)
+_SAVE = """UPDATE erasures SET (state, shredded_at, swept_at, verified_at, certificate) = (%s, %s,
+    %s, %s, %s)
     WHERE account_id = %s AND erasure_id = %s"""
 
 
@@ -288,11 +346,16 @@ def certificate_of(tx: Transaction, erasure: UUID) -> str | None:
     return row[0] if row is not None else None
 
 
-def rename(tx: Transaction, account: UUID, conversation: UUID | None, requested_at: datetime, new: UUID) -> list[UUID]:
-    """Gives the erasure that was requested at that moment the id ``new``; returns the ids that it had."""
+def rename(
+    tx: Transaction, account: UUID, conversation: UUID | None, requested_at: datetime, new: UUID
+) -> list[UUID]:
+    """Gives the erasure that was requested at that moment the id ``new``; returns the ids that it
+    had.
+    """
     rows = tx.execute(
         """WITH again AS (SELECT account_id, erasure_id AS was FROM erasures
-                           WHERE account_id = %s AND requested_at = %s AND conversation_id IS NOT DISTINCT FROM %s)
+                           WHERE account_id = %s AND requested_at = %s
+                             AND conversation_id IS NOT DISTINCT FROM %s)
            UPDATE erasures e SET erasure_id = %s FROM again a
             WHERE e.account_id = a.account_id AND e.erasure_id = a.was RETURNING a.was""",
         [account, requested_at, conversation, new],
@@ -302,16 +365,20 @@ def rename(tx: Transaction, account: UUID, conversation: UUID | None, requested_
 
 def of_account(tx: Transaction, account: UUID) -> list[ErasureRecord]:
     rows = tx.execute(
-        f"SELECT {_COLUMNS} FROM erasures WHERE account_id = %s ORDER BY requested_at, erasure_id", [account]
+        f"SELECT {_COLUMNS} FROM erasures WHERE account_id = %s ORDER BY requested_at, erasure_id",
+        [account],
     )
     return [_read(row) for row in rows]
 
 
-def newest_of(tx: Transaction, account: UUID, most: int, *, before: UUID | None = None) -> list[ErasureRecord]:
+def newest_of(
+    tx: Transaction, account: UUID, most: int, *, before: UUID | None = None
+) -> list[ErasureRecord]:
     """The newest ``most`` erasures of an account that were requested before the one named."""
     rows = tx.execute(
         f"""SELECT {_COLUMNS} FROM erasures
-             WHERE account_id = %(account)s AND (%(before)s::uuid IS NULL OR erasure_id < %(before)s)
+             WHERE account_id = %(account)s AND (%(before)s::uuid IS NULL
+               OR erasure_id < %(before)s)
              ORDER BY erasure_id DESC LIMIT %(most)s""",
         {"account": account, "before": before, "most": most},
     )
@@ -320,17 +387,24 @@ def newest_of(tx: Transaction, account: UUID, most: int, *, before: UUID | None 
 
 def states_of(tx: Transaction, account: UUID) -> dict[ErasureState, int]:
     """The number of erasures of an account in each state."""
-    rows = tx.execute("SELECT state, count(*) FROM erasures WHERE account_id = %s GROUP BY state", [account])
+    rows = tx.execute(
+        "SELECT state, count(*) FROM erasures WHERE account_id = %s GROUP BY state", [account]
+    )
     return {ErasureState(state): count for state, count in rows}
 
 
-def unfinished(tx: Transaction, limit: int, after: UUID | None = None, *, keyless: bool = False) -> list[ErasureRecord]:
-    """Erasures that are not verified, in the order of their ids; ``keyless``: only those of which no key is left."""
+def unfinished(
+    tx: Transaction, limit: int, after: UUID | None = None, *, keyless: bool = False
+) -> list[ErasureRecord]:
+    """Erasures that are not verified, in the order of their ids; ``keyless``: only those of which
+    no key is left.
+    """
     rows = tx.execute(
         f"""SELECT {_COLUMNS} FROM erasures e
              WHERE e.state <> 'verified' AND (%(after)s::uuid IS NULL OR e.erasure_id > %(after)s)
                AND NOT (%(keyless)s AND EXISTS (
-                   SELECT FROM segments s WHERE s.account_id = e.account_id AND s.key_slot IS NOT NULL
+                   SELECT FROM segments s WHERE s.account_id = e.account_id
+                     AND s.key_slot IS NOT NULL
                       AND (e.conversation_id IS NULL OR s.conversation_id = e.conversation_id)
                       AND (e.cause <> 'hold_released' OR s.keep_until <= e.requested_at)))
              ORDER BY e.erasure_id LIMIT %(limit)s""",
@@ -343,24 +417,42 @@ def _read(row: Sequence[Any]) -> ErasureRecord:
     account, erasure, conversation, cause, state, *times = row
     requested_at, fenced_at, shredded_at, swept_at, verified_at = times
     return ErasureRecord(
-        account=account, erasure=erasure, conversation=conversation, cause=ErasureCause(cause), state=ErasureState(state),
-        requested_at=requested_at, fenced_at=fenced_at, shredded_at=shredded_at, swept_at=swept_at,
+        account=account,
+        erasure=erasure,
+        conversation=conversation,
+        cause=ErasureCause(cause),
+        state=ErasureState(state),
+        requested_at=requested_at,
+        fenced_at=fenced_at,
+        shredded_at=shredded_at,
+        swept_at=swept_at,
         verified_at=verified_at,
-    )  # fmt: skip
+    )
 
 
-# The content of an erasure: its conversation or all of its account's; after a hold, what had expired by then.
-_SCOPE = "{0}.account_id = %(account)s AND (%(conversation)s::uuid IS NULL OR {0}.conversation_id = %(conversation)s)"
+# The content of an erasure: its conversation or all of its account's; after a hold, what had
+# expired by then.
+_SCOPE = (
+    "{0}.account_id = %(account)s AND (%(conversation)s::uuid IS NULL OR {0}.conversation_id "
+    "= "
+    "%(conversation)s)"
+)
 _ENDED = " AND (%(ended)s::timestamptz IS NULL OR {0}.keep_until <= %(ended)s)"
 _OF_SEGMENTS, _OF_FEEDBACK = ((_SCOPE + _ENDED).format(alias) for alias in ("s", "f"))
 _SEGMENTS = f"FROM segments s WHERE {_OF_SEGMENTS}"
 _FEEDBACK = f"FROM feedback f WHERE {_OF_FEEDBACK}"
-_BODIES = f"FROM bodies b JOIN segments s USING (account_id, conversation_id, segment) WHERE {_OF_SEGMENTS}"
-_SHARED = f"FROM feedback_bodies b JOIN feedback f USING (account_id, feedback_id) WHERE {_OF_FEEDBACK}"
+_BODIES = (
+    "FROM bodies b JOIN segments s USING (account_id, conversation_id, segment) WHERE "
+    f"{_OF_SEGMENTS}"
+)
+_SHARED = (
+    f"FROM feedback_bodies b JOIN feedback f USING (account_id, feedback_id) WHERE {_OF_FEEDBACK}"
+)
 
 
 # The rows of releases that were made from it; what rests only on a safety copy dies with that.
-_OF_ROWS = f"""{_SCOPE.format("r")} AND EXISTS (SELECT FROM release_row_keys(r.sources) k WHERE NOT k.is_safety)
+_OF_ROWS = f"""{_SCOPE.format("r")} AND EXISTS (SELECT FROM release_row_keys(r.sources) k
+    WHERE NOT k.is_safety)
     AND (%(ended)s::timestamptz IS NULL OR EXISTS (
         SELECT FROM release_row_keys(r.sources) k JOIN segments s ON s.account_id = r.account_id
            AND s.conversation_id = r.conversation_id AND s.segment = k.segment
@@ -378,17 +470,20 @@ _WAITS = f"""(SELECT count(s.key_slot) {_SEGMENTS}) + (SELECT count(f.key_slot) 
     (SELECT count(*) {_BODIES}) + (SELECT count(*) {_SHARED}),
     greatest((SELECT max(s.keep_until) {_SEGMENTS} AND s.erased_at IS NULL),
              (SELECT max(f.keep_until) {_FEEDBACK} AND f.erased_at IS NULL)),
-    {_HELD}, {fence.STANDS}, ARRAY(SELECT DISTINCT r.release_id FROM release_rows r WHERE {_OF_ROWS})"""
+    {_HELD}, {fence.STANDS}, ARRAY(SELECT DISTINCT r.release_id FROM release_rows r
+      WHERE {_OF_ROWS})"""
 _LATER = f"keep_until > %(at)s AND erased_at IS NULL AND NOT {_HELD}"
-_NEARER = f"""WITH segments_nearer AS (UPDATE segments s SET keep_until = %(at)s WHERE {_OF_SEGMENTS} AND {_LATER}),
-    feedback_nearer AS (UPDATE feedback f SET keep_until = %(at)s WHERE {_OF_FEEDBACK} AND {_LATER})"""
+_NEARER = f"""WITH segments_nearer AS (UPDATE segments s SET keep_until = %(at)s
+    WHERE {_OF_SEGMENTS} AND {_LATER}),
+    feedback_nearer AS (UPDATE feedback f SET keep_until = %(at)s WHERE {_OF_FEEDBACK}
+      AND {_LATER})"""
 
 
 def waits(tx: Transaction, of: ErasureRecord, *, at_once: datetime | None = None) -> Waits:
     """What keeps the erasure from its next state.
 
-    With ``at_once`` all of it becomes due then, unless a hold keeps it: the period of a deletion is a maximum, and
-    requested erasures may happen sooner. What is returned is how it stood before.
+    With ``at_once`` all of it becomes due then, unless a hold keeps it: the period of a deletion is
+    a maximum, and requested erasures may happen sooner. What is returned is how it stood before.
     """
     nearer = "" if at_once is None else _NEARER
     row = tx.execute(f"{nearer} SELECT {_WAITS}", {**scope(of), "at": at_once}).fetchone()
@@ -410,80 +505,126 @@ def renewed(tx: Transaction, of: ErasureRecord) -> tuple[ErasureRecord, Waits]:
 def _read_waits(row: Sequence[Any]) -> Waits:
     keys, bodies, due_at, held, is_fenced, releases = row
     return Waits(
-        keys=keys, bodies=bodies, due_at=due_at, held=held, is_fenced=is_fenced, releases=tuple(releases)
-    )  # fmt: skip
+        keys=keys,
+        bodies=bodies,
+        due_at=due_at,
+        held=held,
+        is_fenced=is_fenced,
+        releases=tuple(releases),
+    )
 
 
 def is_told_hold(tx: Transaction, of: ErasureRecord) -> bool:
     """Whether it is under a hold that its person may be told about."""
     return (
-        tx.execute(f"SELECT FROM holds h WHERE {_SCOPE.format('h')} AND is_told LIMIT 1", scope(of)).fetchone()
+        tx.execute(
+            f"SELECT FROM holds h WHERE {_SCOPE.format('h')} AND is_told LIMIT 1", scope(of)
+        ).fetchone()
         is not None
     )
 
 
-# Each place of the register, and each release with rows of it: what is left there, until when it is kept, and what a
-# recipient answered to a recall.
-# A safety copy stays until its own date, which a deletion does not shorten; without a key nothing of it may stay.
+# Each place of the register, and each release with rows of it: what is left there, until when it is
+# kept, and what a recipient answered to a recall.
+# A safety copy stays until its own date, which a deletion does not shorten; without a key nothing
+# of it may stay.
 _READ_BACK = f"""
     SELECT c.place, c.reference, c.registered_at, c.copies,
            CASE c.place WHEN 'vault' THEN (SELECT count(*) {_BODIES}) + {account_keys.STRAY_KEYS}
-                        WHEN 'feedback' THEN (SELECT count(*) {_SHARED} AND f.feedback_id = c.reference)
-                        WHEN 'safety' THEN (SELECT count(*) FROM safety_bodies b WHERE {_SCOPE.format("b")}) END,
+                        WHEN 'feedback' THEN (SELECT count(*) {_SHARED}
+                          AND f.feedback_id = c.reference)
+                        WHEN 'safety' THEN (SELECT count(*) FROM safety_bodies b
+                          WHERE {_SCOPE.format("b")}) END,
            CASE WHEN c.place = 'safety' THEN (
-               SELECT max(s.safety_until) FROM segments s WHERE {_SCOPE.format("s")} AND s.safety_slot IS NOT NULL) END,
-           r.recalled_at, r.due_at, h.recipient, coalesce(r.acknowledged_at, e.acknowledged_at), r.signed
-      FROM (SELECT c.place, c.reference, min(c.registered_at) AS registered_at, count(*) AS copies FROM copies c
+               SELECT max(s.safety_until) FROM segments s WHERE {_SCOPE.format("s")}
+                 AND s.safety_slot IS NOT NULL) END,
+           r.recalled_at, r.due_at, h.recipient, coalesce(r.acknowledged_at, e.acknowledged_at),
+             r.signed
+      FROM (SELECT c.place, c.reference, min(c.registered_at) AS registered_at, count(*) AS copies
+        FROM copies c
              WHERE {_SCOPE.format("c")} GROUP BY c.place, c.reference
             UNION ALL
-            SELECT '{CopyPlace.release}', r.release_id, l.begun_at, count(DISTINCT (r.conversation_id, k.segment))
-              FROM release_rows r JOIN releases l USING (release_id) CROSS JOIN LATERAL release_row_keys(r.sources) k
+            SELECT '{CopyPlace.release}', r.release_id, l.begun_at,
+              count(DISTINCT (r.conversation_id, k.segment))
+              FROM release_rows r JOIN releases l USING (release_id) CROSS
+                JOIN LATERAL release_row_keys(r.sources) k
              WHERE {_SCOPE.format("r")} GROUP BY r.release_id, l.begun_at) c
       LEFT JOIN exports e ON c.place = 'export' AND e.export_id = c.reference
       LEFT JOIN handouts h USING (handout_id)
-      LEFT JOIN recalls r ON r.handout_id = e.handout_id AND r.account_id = %(account)s AND r.erasure_id = %(erasure)s
+      LEFT JOIN recalls r ON r.handout_id = e.handout_id AND r.account_id = %(account)s
+        AND r.erasure_id = %(erasure)s
      ORDER BY c.place, c.reference"""
 
 
 def read_back(tx: Transaction, of: ErasureRecord, leasable: dict[UUID, int]) -> list[PlaceSeen]:
-    """Reads back each place of the register that is within reach, all of them at one moment. ``leasable`` counts, by
-    release, the rows of it whose key can still be leased.
+    """Reads back each place of the register that is within reach, all of them at one moment.
+    ``leasable`` counts, by release, the rows of it whose key can still be leased.
     """
     rows = tx.execute(_READ_BACK, {**scope(of), "erasure": of.erasure}).fetchall()
     return [_place_seen(of, row, leasable) for row in rows]
 
 
 def _place_seen(of: ErasureRecord, row: Sequence[Any], leasable: dict[UUID, int]) -> PlaceSeen:
-    name, reference, registered_at, count, left, kept_until, recalled_at, due_at, recipient, answered_at, signed = row
+    (
+        name,
+        reference,
+        registered_at,
+        count,
+        left,
+        kept_until,
+        recalled_at,
+        due_at,
+        recipient,
+        answered_at,
+        signed,
+    ) = row
     seen = PlaceSeen(
-        place=CopyPlace(name), reference=reference, registered_at=registered_at, copies=count, left=left,
+        place=CopyPlace(name),
+        reference=reference,
+        registered_at=registered_at,
+        copies=count,
+        left=left,
         done=PlaceOutcome.erased,
-    )  # fmt: skip
+    )
     match seen.place:
         case CopyPlace.vault | CopyPlace.feedback:
             return seen
         case CopyPlace.safety:
-            kept = seen if kept_until is None else msgspec.structs.replace(seen, done=PlaceOutcome.kept)
+            kept = (
+                seen
+                if kept_until is None
+                else msgspec.structs.replace(seen, done=PlaceOutcome.kept)
+            )
             return msgspec.structs.replace(kept, kept_until=kept_until)
         case CopyPlace.release:
-            return msgspec.structs.replace(seen, done=PlaceOutcome.refused, left=leasable.get(reference, 0))
+            return msgspec.structs.replace(
+                seen, done=PlaceOutcome.refused, left=leasable.get(reference, 0)
+            )
         case CopyPlace.export:
-            answer = None if answered_at is None else RecipientAnswer(
-                recipient=recipient, answered_at=answered_at, signed=signed
-            )  # fmt: skip
+            answer = (
+                None
+                if answered_at is None
+                else RecipientAnswer(recipient=recipient, answered_at=answered_at, signed=signed)
+            )
             recalled = None if due_at is None else (recalled_at, due_at)
             done = _export_outcome(of, reference, answer, recalled)
-            return msgspec.structs.replace(seen, done=done, left=None, recalled=recalled, answer=answer)
+            return msgspec.structs.replace(
+                seen, done=done, left=None, recalled=recalled, answer=answer
+            )
         case _:
             assert_never(seen.place)
 
 
 def _export_outcome(
-    of: ErasureRecord, export: UUID, answer: RecipientAnswer | None, recalled: tuple[datetime, datetime] | None
+    of: ErasureRecord,
+    export: UUID,
+    answer: RecipientAnswer | None,
+    recalled: tuple[datetime, datetime] | None,
 ) -> PlaceOutcome:
     """What became of an export. No key reaches what left in clear: nobody of us can read it back.
 
-    BrokenError if it was never recalled from its recipient, unless a hold ended whose content the export does not contain.
+    BrokenError if it was never recalled from its recipient, unless a hold ended whose content the
+    export does not contain.
     """
     if answer is not None:
         return PlaceOutcome.answered
@@ -491,34 +632,51 @@ def _export_outcome(
         return PlaceOutcome.recalled
     if of.cause is ErasureCause.hold_released:
         return PlaceOutcome.untouched
-    raise BrokenError(f"export `{shown(Prefix.export, export)}` was not recalled from its recipient")
+    raise BrokenError(
+        f"export `{shown(Prefix.export, export)}` was not recalled from its recipient"
+    )
 
 
 def rows_by_release(tx: Transaction, of: ErasureRecord) -> dict[UUID, list[int]]:
-    """The rows of every release that were made from the erased content; rows that rest only on a safety copy die with
-    that.
+    """The rows of every release that were made from the erased content; rows that rest only on a
+    safety copy die with that.
     """
     rows = tx.execute(
-        f"SELECT r.release_id, array_agg(r.ordinal) FROM release_rows r WHERE {_OF_ROWS} GROUP BY r.release_id",
+        (
+            f"SELECT r.release_id, array_agg(r.ordinal) FROM release_rows r WHERE {_OF_ROWS} "
+            "GROUP BY r.release_id"
+        ),
         scope(of),
     )
     return dict(rows.fetchall())
 
 
 def document(
-    of: ErasureRecord, at: datetime, places: Sequence[PlaceSeen], recipients: Sequence[dict[str, Canonical]],
-    hosts: Sequence[dict[str, Canonical]], backups: Sequence[dict[str, Canonical]], out_of_reach: datetime | None, salt: bytes,
-) -> dict[str, Canonical]:  # fmt: skip
-    """The content of a certificate. BrokenError if something was found: then nothing can be certified."""
+    of: ErasureRecord,
+    at: datetime,
+    places: Sequence[PlaceSeen],
+    recipients: Sequence[dict[str, Canonical]],
+    hosts: Sequence[dict[str, Canonical]],
+    backups: Sequence[dict[str, Canonical]],
+    out_of_reach: datetime | None,
+    salt: bytes,
+) -> dict[str, Canonical]:
+    """The content of a certificate. BrokenError if something was found: then nothing can be
+    certified.
+    """
     for seen in places:
         if seen.left and seen.done is not PlaceOutcome.kept:
-            raise BrokenError(f"`{seen.left}` erased items are still in the place `{seen.place.value}`")
+            raise BrokenError(
+                f"`{seen.left}` erased items are still in the place `{seen.place.value}`"
+            )
     return {
         "v": VERSION,
         "type": "licet-erasure-certificate",
         "erasure": shown(Prefix.erasure, of.erasure),
         "account": f"urn:licet:account:{of.account.hex}",
-        "conversation": None if of.conversation is None else f"urn:licet:conversation:{of.conversation.hex}",
+        "conversation": None
+        if of.conversation is None
+        else f"urn:licet:conversation:{of.conversation.hex}",
         "cause": of.cause.value,
         "requested": written(of.requested_at),
         "fenced": _time(of.fenced_at),
@@ -545,11 +703,17 @@ def _place(seen: PlaceSeen, at: datetime) -> dict[str, Canonical]:
         "done": seen.done.value,
         "kept_until": _time(seen.kept_until),
         "read_back": None if seen.left is None else {"at": written(at), "left": seen.left},
-        "recalled": None if recalled is None else {"at": written(recalled[0]), "due": written(recalled[1])},
-        "answered": None if answer is None else {
-            "at": written(answer.answered_at), "by": answer.recipient, "signed": answer.signed,
+        "recalled": None
+        if recalled is None
+        else {"at": written(recalled[0]), "due": written(recalled[1])},
+        "answered": None
+        if answer is None
+        else {
+            "at": written(answer.answered_at),
+            "by": answer.recipient,
+            "signed": answer.signed,
         },
-    }  # fmt: skip
+    }
 
 
 def _time(at: datetime | None) -> str | None:

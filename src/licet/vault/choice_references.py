@@ -1,9 +1,11 @@
-"""What a choice refers to, resolved before the rule sees it: each reference to a value of the account's, or to nothing.
+"""What a choice refers to, resolved before the rule sees it: each reference to a value of the
+account's, or to nothing.
 
-Every choice goes through here: of the API, the pages, an import, a restore. What names nothing (unknown, another
-account's, no id at all) decides nothing by itself. A no keeps nothing for it, a yes for it has no effect, and the age that
-came with either is taken first, as the rule says. Only a yes can be refused for what stands beside it: one to a question
-that is older than the newest answer, or than the terms in force, would give again what was taken back since.
+Every choice goes through here: of the API, the pages, an import, a restore. What names nothing
+(unknown, another account's, no id at all) decides nothing by itself. A no keeps nothing for it, a
+yes for it has no effect, and the age that came with either is taken first, as the rule says. Only a
+yes can be refused for what stands beside it: one to a question that is older than the newest
+answer, or than the terms in force, would give again what was taken back since.
 """
 
 from __future__ import annotations
@@ -36,8 +38,8 @@ class ScopeRows(Protocol):
 class ResolvedChoice(msgspec.Struct, frozen=True, kw_only=True):
     """A choice in the rule's terms. ``conversation`` is the one that the scope names.
 
-    ``refused`` says why a yes does not count; ``repeated`` are the choices that gave the same answer to the same showing;
-    ``not_taken`` are the keys that named nothing.
+    ``refused`` says why a yes does not count; ``repeated`` are the choices that gave the same
+    answer to the same showing; ``not_taken`` are the keys that named nothing.
     """
 
     scope: GrantScope
@@ -57,27 +59,40 @@ def resolve(
     *,
     replay: bool = False,
 ) -> ResolvedChoice:
-    """What a choice means at ``at``; ``newest`` are the newest choices about each question for the whole account.
+    """What a choice means at ``at``; ``newest`` are the newest choices about each question for the
+    whole account.
 
-    In a ``replay`` of recorded history a yes from before ``at`` is late, and one for what is not there is not recorded.
+    In a ``replay`` of recorded history a yes from before ``at`` is late, and one for what is not
+    there is not recorded.
     """
     scope = _scope(command.account, command.scope, rows)
     kept = [_scope(command.account, named, rows) for named in command.keep]
     answered = _newest_answers(command, newest, policies, at)
-    named = rows.conversation_named(command.account, command.scope) if command.scope is not None else None
+    named = (
+        rows.conversation_named(command.account, command.scope)
+        if command.scope is not None
+        else None
+    )
     not_taken = list(command.not_taken)
-    begins = command.scope is not None and command.scope.host_project is not None  # what a yes may do
+    # what a yes may do
+    begins = command.scope is not None and command.scope.host_project is not None
     not_taken += ["scope"] if scope.name == NOTHING and not begins else []
     not_taken += [f"keep[{place}]" for place, one in enumerate(kept) if one.name == NOTHING]
     return ResolvedChoice(
-        scope=scope, conversation=named.state if named is not None else None, keep=frozenset(kept),
-        refused=(_why_not_replayed(command, scope, at) if replay else "") or _why_refused(command, answered, policies, at),
-        repeated=tuple(answered) if _is_repeated(command, answered) else (), not_taken=tuple(not_taken),
-    )  # fmt: skip
+        scope=scope,
+        conversation=named.state if named is not None else None,
+        keep=frozenset(kept),
+        refused=(_why_not_replayed(command, scope, at) if replay else "")
+        or _why_refused(command, answered, policies, at),
+        repeated=tuple(answered) if _is_repeated(command, answered) else (),
+        not_taken=tuple(not_taken),
+    )
 
 
 def _scope(account: UUID, scope: ChosenScope | None, rows: ScopeRows) -> GrantScope:
-    """The scope in the rule's terms, under the name `NOTHING` where the account has none with that id."""
+    """The scope in the rule's terms, under the name `NOTHING` where the account has none with that
+    id.
+    """
     if scope is None:
         return WHOLE_ACCOUNT
     if scope.project is not None or scope.host_project is not None:
@@ -88,7 +103,10 @@ def _scope(account: UUID, scope: ChosenScope | None, rows: ScopeRows) -> GrantSc
 
 
 def _newest_answers(
-    command: Choose, newest: Mapping[tuple[UUID, str], NewestChoice], policies: Policies, at: datetime
+    command: Choose,
+    newest: Mapping[tuple[UUID, str], NewestChoice],
+    policies: Policies,
+    at: datetime,
 ) -> list[NewestChoice]:
     """The newest choices about what the command answers."""
     names = policies.in_force(at).asks if command.question is None else (command.question,)
@@ -113,7 +131,9 @@ def _why_not_replayed(command: Choose, scope: GrantScope, at: datetime) -> str:
     return NoEffect.unknown.value if scope.name == NOTHING and not begins else ""
 
 
-def _why_refused(command: Choose, answered: Sequence[NewestChoice], policies: Policies, at: datetime) -> str:
+def _why_refused(
+    command: Choose, answered: Sequence[NewestChoice], policies: Policies, at: datetime
+) -> str:
     """Why a yes does not count, empty where it does: a no counts from any page."""
     shown = command.answers
     if not command.allow:

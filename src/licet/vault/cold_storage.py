@@ -22,17 +22,25 @@ def _days(after_days: int) -> timedelta:
 
 
 def coolable(here: Installation, after_days: int = AFTER_DAYS) -> Coolable:
-    """What `cool` would move: segments without a new turn for ``after_days`` days. Changes nothing."""
+    """What `cool` would move: segments without a new turn for ``after_days`` days. Changes
+    nothing.
+    """
     at = here.clock()
     with transaction(here.pool) as tx:
         return cold_tier.coolable(tx, at, at - _days(after_days))
 
 
 def cool(
-    here: Installation, after_days: int = AFTER_DAYS, progress: Callable[[int], None] = lambda _turns: None
+    here: Installation,
+    after_days: int = AFTER_DAYS,
+    progress: Callable[[int], None] = lambda _turns: None,
 ) -> CoolingResult:
-    """Moves the sealed content of such segments to the cold store; called again, it continues where it stopped."""
+    """Moves the sealed content of such segments to the cold store; called again, it continues where
+    it stopped.
+    """
     at = here.clock()
     if here.keyring.cold is None:
         raise BrokenError("this installation was opened without its cold store")
-    return cold_tier.cool(here.pool, here.keyring.cold, here.keyring.random, at, at - _days(after_days), progress)
+    return cold_tier.cool(
+        here.pool, here.keyring.cold, here.keyring.random, at, at - _days(after_days), progress
+    )

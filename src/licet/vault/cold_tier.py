@@ -1,18 +1,21 @@
-"""The cold tier: sealed bodies of whole segments, moved to objects; many segments due in the same month share an
-object.
+"""The cold tier: sealed bodies of whole segments, moved to objects; many segments due in the same
+month share an object.
 
-Only the sealed bytes move. The row stays, and names the object and the position in it; the key stays where it was, so
-that erasing still means destroying the key: what remains of a body in an object can never be opened again.
+Only the sealed bytes move. The row stays, and names the object and the position in it; the key
+stays where it was, so that erasing still means destroying the key: what remains of a body in an
+object can never be opened again.
 
-One run at a time, under a lock of its connection. The order, and which crash each step survives: 1. an object is
-announced, and committed: a later crash leaves its name, and the next run deletes what lies under it; 2. the object is
-written durably and read back: until then no row refers to it, and nothing has left the database; 3. in one transaction
-each row drops exactly the bytes that were written (compared by hash) and takes its position in the object instead, and
-the object counts as written. A body that was erased meanwhile is in no row any more.
+One run at a time, under a lock of its connection. The order, and which crash each step survives: 1.
+an object is announced, and committed: a later crash leaves its name, and the next run deletes what
+lies under it; 2. the object is written durably and read back: until then no row refers to it, and
+nothing has left the database; 3. in one transaction each row drops exactly the bytes that were
+written (compared by hash) and takes its position in the object instead, and the object counts as
+written. A body that was erased meanwhile is in no row any more.
 
-An object is never rewritten or moved, because an older backup may refer to it. One that nothing refers to is marked as
-empty, and deleted `EMPTY_SECONDS` later: a reader that found a body before it was erased has read it by then. Objects
-are filled by the month in which their segments are due, so that an object's segments expire at about the same time.
+An object is never rewritten or moved, because an older backup may refer to it. One that nothing
+refers to is marked as empty, and deleted `EMPTY_SECONDS` later: a reader that found a body before
+it was erased has read it by then. Objects are filled by the month in which their segments are due,
+so that an object's segments expire at about the same time.
 """
 
 from __future__ import annotations
@@ -32,7 +35,8 @@ from licet.keys.objects import Objects
 from licet.store.connect import Pool, Transaction, retrying, transaction
 from licet.vault.ids import uuid7
 
-OBJECT_BYTES_MAX = 32 * 2**20  # above it an object takes no further segment; a segment is never split
+# above it an object takes no further segment; a segment is never split
+OBJECT_BYTES_MAX = 32 * 2**20
 OBJECT_SEGMENTS_MAX = 5_000
 DUE_DAYS_MIN = 30  # content that is due sooner is not worth moving
 EMPTY_SECONDS = 3_600
@@ -40,7 +44,8 @@ COOL_LOCK = 0x11CE7_0009
 
 SIZE = "coalesce(octet_length(b.sealed), b.object_length)"  # of a body `b`, wherever it lies
 PLACED = "b.sealed, b.object_id, b.object_offset, b.object_length"
-PLACED_EACH = ", ".join(f"array_agg({column})" for column in PLACED.split(", "))  # of several bodies, as columns
+# of several bodies, as columns
+PLACED_EACH = ", ".join(f"array_agg({column})" for column in PLACED.split(", "))
 Key = tuple[date, UUID, UUID, int]
 Place = tuple[bytes | None, UUID | None, int | None, int | None]
 Progress = Callable[[int], None]
@@ -55,7 +60,9 @@ class Coolable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CoolingResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run did. ``deleted`` counts objects in which no segment was left, or that a crash had left behind."""
+    """What a run did. ``deleted`` counts objects in which no segment was left, or that a crash had
+    left behind.
+    """
 
     segments: int
     turns: int
@@ -74,7 +81,8 @@ class _Body(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def name_of(object_id: UUID) -> str:
-    return f"bodies/{object_id.hex[-2:]}/{object_id.hex}"  # the end of the id is random, its beginning is a time
+    # the end of the id is random, its beginning is a time
+    return f"bodies/{object_id.hex[-2:]}/{object_id.hex}"
 
 
 def contents(objects: Objects | None, places: Sequence[Place]) -> list[bytes]:
@@ -86,7 +94,9 @@ def contents(objects: Objects | None, places: Sequence[Place]) -> list[bytes]:
     found: dict[int, bytes] = {}
     for object_id, rows in wanted.items():
         if objects is None:
-            raise BrokenError("sealed content is in the cold store, but no cold store is configured")
+            raise BrokenError(
+                "sealed content is in the cold store, but no cold store is configured"
+            )
         spans = [(places[n][2] or 0, places[n][3] or 0) for n in rows]
         found |= dict(zip(rows, objects.read(name_of(object_id), spans), strict=True))
     return [found[n] if sealed is None else sealed for n, (sealed, *_) in enumerate(places)]
@@ -98,32 +108,50 @@ _COLD = """s.erased_at IS NULL AND s.key_slot IS NOT NULL AND s.last_at < %(befo
 def coolable(tx: Transaction, at: datetime, before: datetime) -> Coolable:
     """What a run at ``at`` would move: unerased segments whose last turn was before ``before``."""
     row = tx.execute(
-        f"""SELECT count(DISTINCT (s.account_id, s.conversation_id, s.segment)), count(*) FILTER (WHERE b.turn > 0),
+        f"""SELECT count(DISTINCT (s.account_id, s.conversation_id, s.segment)),
+                   count(*) FILTER (WHERE b.turn > 0),
                    coalesce(sum(octet_length(b.sealed)), 0)
               FROM segments s JOIN bodies b USING (account_id, conversation_id, segment)
              WHERE {_COLD} AND b.sealed IS NOT NULL""",
         {"before": before, "soon": at + timedelta(days=DUE_DAYS_MIN)},
     ).fetchone()
-    return Coolable(segments=row[0], turns=row[1], bytes=int(row[2])) if row else Coolable(segments=0, turns=0, bytes=0)
+    return (
+        Coolable(segments=row[0], turns=row[1], bytes=int(row[2]))
+        if row
+        else Coolable(segments=0, turns=0, bytes=0)
+    )
 
 
 def cool(
-    pool: Pool, objects: Objects, random: Random, at: datetime, before: datetime,
-    progress: Progress = lambda _turns: None, *, bytes_max: int = OBJECT_BYTES_MAX,
-) -> CoolingResult:  # fmt: skip
-    """Moves what `coolable` counts, object by object, and deletes objects without segments. If it is stopped anywhere,
-    it continues there next time. BusyError while another run is in progress, or if the object store does not answer.
+    pool: Pool,
+    objects: Objects,
+    random: Random,
+    at: datetime,
+    before: datetime,
+    progress: Progress = lambda _turns: None,
+    *,
+    bytes_max: int = OBJECT_BYTES_MAX,
+) -> CoolingResult:
+    """Moves what `coolable` counts, object by object, and deletes objects without segments. If it
+    is stopped anywhere, it continues there next time. BusyError while another run is in progress,
+    or if the object store does not answer.
     """
     segments = turns = size = written = 0
     with _alone(pool):
         deleted = _delete_dead(pool, objects, at)
         for keys in _batches(pool, at, before, bytes_max):
             moved = _move(pool, objects, uuid7(at, random(10)), keys, at)
-            segments, written, size = segments + len(keys), written + 1, size + sum(body.length for body in moved)
+            segments, written, size = (
+                segments + len(keys),
+                written + 1,
+                size + sum(body.length for body in moved),
+            )
             said = sum(body.turn > 0 for body in moved)
             turns += said
             progress(said)
-    return CoolingResult(segments=segments, turns=turns, bytes=size, objects=written, deleted=deleted)
+    return CoolingResult(
+        segments=segments, turns=turns, bytes=size, objects=written, deleted=deleted
+    )
 
 
 @contextmanager
@@ -131,12 +159,16 @@ def _alone(pool: Pool) -> Iterator[None]:
     with transaction(pool) as tx:
         lock = tx.execute("SELECT pg_try_advisory_xact_lock(%s)", [COOL_LOCK]).fetchone()
         if lock is None or not lock[0]:
-            raise BusyError("another run is moving bodies to the cold store", "wait until it has ended")
+            raise BusyError(
+                "another run is moving bodies to the cold store", "wait until it has ended"
+            )
         yield
 
 
 def _batches(pool: Pool, at: datetime, before: datetime, bytes_max: int) -> Iterator[list[Key]]:
-    """The segments to move, grouped by object: those due in one month, in the order of the index by day and account."""
+    """The segments to move, grouped by object: those due in one month, in the order of the index by
+    day and account.
+    """
     after: Key = (date.min, UUID(int=0), UUID(int=0), 0)
     while True:
         with transaction(pool) as tx:
@@ -144,16 +176,21 @@ def _batches(pool: Pool, at: datetime, before: datetime, bytes_max: int) -> Iter
                 f"""SELECT s.due_on, s.account_id, s.conversation_id, s.segment, b.size
                       FROM segments s
                      CROSS JOIN LATERAL (SELECT sum(octet_length(b.sealed)) AS size FROM bodies b
-                            WHERE b.account_id = s.account_id AND b.conversation_id = s.conversation_id
+                            WHERE b.account_id = s.account_id
+                              AND b.conversation_id = s.conversation_id
                               AND b.segment = s.segment) b
                      WHERE {_COLD} AND b.size IS NOT NULL
-                       AND (s.due_on, s.account_id, s.conversation_id, s.segment) > (%(a)s, %(b)s, %(c)s, %(d)s)
-                     ORDER BY s.due_on, s.account_id, s.conversation_id, s.segment LIMIT %(limit)s""",
+                       AND (s.due_on, s.account_id, s.conversation_id, s.segment) > (%(a)s, %(b)s,
+                         %(c)s, %(d)s)
+                     ORDER BY s.due_on, s.account_id, s.conversation_id, s.segment
+                       LIMIT %(limit)s""",
                 {
-                    "before": before, "soon": at + timedelta(days=DUE_DAYS_MIN), "limit": OBJECT_SEGMENTS_MAX,
+                    "before": before,
+                    "soon": at + timedelta(days=DUE_DAYS_MIN),
+                    "limit": OBJECT_SEGMENTS_MAX,
                     **dict(zip("abcd", after, strict=True)),
                 },
-            ).fetchall()  # fmt: skip
+            ).fetchall()
         keys: list[Key] = []
         size = 0
         for *key, weight in rows:
@@ -168,8 +205,12 @@ def _batches(pool: Pool, at: datetime, before: datetime, bytes_max: int) -> Iter
         after = keys[-1]
 
 
-def _move(pool: Pool, objects: Objects, object_id: UUID, keys: Sequence[Key], at: datetime) -> list[_Body]:
-    """One object: announced, written, then substituted for the rows' own bytes. Returns what was moved."""
+def _move(
+    pool: Pool, objects: Objects, object_id: UUID, keys: Sequence[Key], at: datetime
+) -> list[_Body]:
+    """One object: announced, written, then substituted for the rows' own bytes. Returns what was
+    moved.
+    """
     with transaction(pool) as tx:
         tx.execute(
             "INSERT INTO cold_objects (object_id, due_month, intended_at) VALUES (%s, %s, %s)",
@@ -182,7 +223,14 @@ def _move(pool: Pool, objects: Objects, object_id: UUID, keys: Sequence[Key], at
     for account, conversation, turn, part in sealed:
         digest = hashlib.sha256(part).digest()
         bodies.append(
-            _Body(account=account, conversation=conversation, turn=turn, sha256=digest, offset=offset, length=len(part))
+            _Body(
+                account=account,
+                conversation=conversation,
+                turn=turn,
+                sha256=digest,
+                offset=offset,
+                length=len(part),
+            )
         )
         parts.append(part)
         offset += len(part)
@@ -193,16 +241,27 @@ def _move(pool: Pool, objects: Objects, object_id: UUID, keys: Sequence[Key], at
 
 
 def _sealed(tx: Transaction, keys: Sequence[Key]) -> list[tuple[UUID, UUID, int, bytes]]:
-    return tx.cursor(binary=True).execute(
-        """SELECT b.account_id, b.conversation_id, b.turn, b.sealed FROM bodies b
+    return (
+        tx.cursor(binary=True)
+        .execute(
+            """SELECT b.account_id, b.conversation_id, b.turn, b.sealed FROM bodies b
              JOIN (SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[], %(segment)b::smallint[])
-                            AS k(account_id, conversation_id, segment)) k USING (account_id, conversation_id, segment)
+                            AS k(account_id, conversation_id, segment)) k USING (account_id,
+                              conversation_id, segment)
             WHERE b.sealed IS NOT NULL ORDER BY b.account_id, b.conversation_id, b.turn""",
-        {"account": [k[1] for k in keys], "conversation": [k[2] for k in keys], "segment": [k[3] for k in keys]},
-    ).fetchall()  # fmt: skip
+            {
+                "account": [k[1] for k in keys],
+                "conversation": [k[2] for k in keys],
+                "segment": [k[3] for k in keys],
+            },
+        )
+        .fetchall()
+    )
 
 
-def _let_go(pool: Pool, object_id: UUID, bodies: Iterable[_Body], sha256: bytes, size: int, at: datetime) -> None:
+def _let_go(
+    pool: Pool, object_id: UUID, bodies: Iterable[_Body], sha256: bytes, size: int, at: datetime
+) -> None:
     with transaction(pool) as tx:
         columns: dict[str, list[Any]] = {
             name: [getattr(body, name) for body in bodies]
@@ -216,20 +275,25 @@ def _let_go(pool: Pool, object_id: UUID, bodies: Iterable[_Body], sha256: bytes,
         tx.execute(
             """UPDATE bodies b SET (sealed, object_id, object_offset, object_length)
                                  = (NULL, %(object)s, k.place, k.size)
-                 FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[], %(turn)b::int[], %(offset)b::bigint[],
+                 FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[], %(turn)b::int[],
+                   %(offset)b::bigint[],
                              %(length)b::int[], %(sha256)b::bytea[])
                       AS k(account_id, conversation_id, turn, place, size, sha256)
-                WHERE b.account_id = k.account_id AND b.conversation_id = k.conversation_id AND b.turn = k.turn
+                WHERE b.account_id = k.account_id AND b.conversation_id = k.conversation_id
+                  AND b.turn = k.turn
                   AND sha256(b.sealed) = k.sha256""",
             {**columns, "object": object_id},
         )
 
 
 def _delete_dead(pool: Pool, objects: Objects, at: datetime) -> int:
-    """Deletes what a crash left, and objects that have been empty for some time; the object first, then its row."""
+    """Deletes what a crash left, and objects that have been empty for some time; the object first,
+    then its row.
+    """
     with transaction(pool) as tx:
         tx.execute(
-            """UPDATE cold_objects o SET emptied_at = %s WHERE written_at IS NOT NULL AND emptied_at IS NULL
+            """UPDATE cold_objects o SET emptied_at = %s WHERE written_at IS NOT NULL
+                  AND emptied_at IS NULL
                   AND NOT EXISTS (SELECT FROM bodies b WHERE b.object_id = o.object_id)""",
             [at],
         )

@@ -1,8 +1,8 @@
 """The commands of the vault, and their answers.
 
-A command names its account by Licet's id; strings of the host arrive as HMACs or as sealed content, never in clear.
-``at`` is the edge's clock, or the recorded time in a replay; it is raised to the account's newest time if it is
-earlier.
+A command names its account by Licet's id; strings of the host arrive as HMACs or as sealed content,
+never in clear. ``at`` is the edge's clock, or the recorded time in a replay; it is raised to the
+account's newest time if it is earlier.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ BEFORE_THE_YES = "before_the_yes"
 STALE = "stale"
 EXPIRED = "expired"
 HELD_ALREADY = "held_already"  # the hold takes the new reason and day of review
-LATE = "late"  # recorded history from before the account's newest event, which can give nothing any more
+# recorded history from before the account's newest event, which can give nothing any more
+LATE = "late"
 OUT_OF_ORDER = "out_of_order"  # a recorded turn from before its conversation's newest one
 
 
@@ -42,8 +43,9 @@ class _Command(Masked, msgspec.Struct, frozen=True, kw_only=True):
 class OpenAccount(_Command, frozen=True, kw_only=True):
     """``account`` is a new id, used unless the host's account is known already.
 
-    ``opened_at`` is when the host had opened it, if that was before this command; None: now. ``begin_anew`` takes the
-    host's id from a closed account, which stays closed and keeps nothing but its own rows.
+    ``opened_at`` is when the host had opened it, if that was before this command; None: now.
+    ``begin_anew`` takes the host's id from a closed account, which stays closed and keeps nothing
+    but its own rows.
     """
 
     host: bytes
@@ -74,8 +76,8 @@ class CloseAccount(_Command, frozen=True, kw_only=True):
 class ShownQuestion(msgspec.Struct, frozen=True, kw_only=True):
     """The question that a choice answers, as the person saw it.
 
-    ``after`` is the number of the account's newest choice when it was shown, 0 for none; ``version`` the policy version
-    it asked about.
+    ``after`` is the number of the account's newest choice when it was shown, 0 for none;
+    ``version`` the policy version it asked about.
     """
 
     showing: UUID
@@ -84,7 +86,9 @@ class ShownQuestion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChoiceFault(StrEnum):
-    """What a yes cannot stand beside: it is refused. A no counts without it, and an age counts in any case."""
+    """What a yes cannot stand beside: it is refused. A no counts without it, and an age counts in
+    any case.
+    """
 
     showing = "unknown_showing"  # it answers a question that was never shown to the account
     scope = "scope_names_not_one"  # neither a project nor a conversation, or both
@@ -92,7 +96,8 @@ class ChoiceFault(StrEnum):
 
 
 class ChosenScope(msgspec.Struct, frozen=True, kw_only=True):
-    """A project or a conversation, given by Licet's id or by the HMAC of the host's: exactly one of them.
+    """A project or a conversation, given by Licet's id or by the HMAC of the host's: exactly one of
+    them.
 
     Text that can be no id is the nil UUID, which names nothing.
     """
@@ -106,10 +111,11 @@ class ChosenScope(msgspec.Struct, frozen=True, kw_only=True):
 class Choose(_Command, frozen=True, kw_only=True):
     """``evidence`` is sealed; ``via`` is a closed name (notice, settings, signup, cli, import).
 
-    ``question`` None answers all that are asked; a yes can do that only if exactly one is asked. ``scope`` None is the
-    account, the only scope of a no; ``keep`` are the scopes whose grants a no leaves in force. A yes to a question that
-    is older than the account's newest answer to it, or than the terms in force, is refused; the same answer to the same
-    showing is one choice, unless a no would end something. ``recorded_at`` is when the host recorded a refusal that comes in
+    ``question`` None answers all that are asked; a yes can do that only if exactly one is asked.
+    ``scope`` None is the account, the only scope of a no; ``keep`` are the scopes whose grants a no
+    leaves in force. A yes to a question that is older than the account's newest answer to it, or
+    than the terms in force, is refused; the same answer to the same showing is one choice, unless a
+    no would end something. ``recorded_at`` is when the host recorded a refusal that comes in
     late: it takes effect at ``at``. ``fault`` refuses a yes; ``not_taken`` are the keys of the
     request that named nothing, as far as its sender knows.
     """
@@ -128,7 +134,8 @@ class Choose(_Command, frozen=True, kw_only=True):
 
 
 class _AboutProject(_Command, frozen=True, kw_only=True):
-    """``project`` is Licet's id of an existing project; without it the HMAC of the host's id finds or begins one.
+    """``project`` is Licet's id of an existing project; without it the HMAC of the host's id finds
+    or begins one.
 
     ``title`` is an envelope of `content.encode`, used if the project has none yet.
     """
@@ -143,17 +150,21 @@ class KeepProjectOut(_AboutProject, frozen=True, kw_only=True):
 
 
 class LetProjectIn(_AboutProject, frozen=True, kw_only=True):
-    """``out_at`` is since when the project was kept out when the person saw it; None lets it in whatever that is."""
+    """``out_at`` is since when the project was kept out when the person saw it; None lets it in
+    whatever that is.
+    """
 
     out_at: datetime | None = None
 
 
 class Say(_Command, frozen=True, kw_only=True):
-    """A turn. ``conversation`` is Licet's id of an existing one; without it the host's id finds or begins one.
+    """A turn. ``conversation`` is Licet's id of an existing one; without it the host's id finds or
+    begins one.
 
-    ``content`` is the envelope of `content.encode`, or None for a turn whose content must not be stored. ``under`` is
-    the newest grant that the account had when the turn was said, 0 for none: a turn that arrives late, with a newer
-    grant in force, is refused. ``host_project`` counts on a conversation's first turn.
+    ``content`` is the envelope of `content.encode`, or None for a turn whose content must not be
+    stored. ``under`` is the newest grant that the account had when the turn was said, 0 for none: a
+    turn that arrives late, with a newer grant in force, is refused. ``host_project`` counts on a
+    conversation's first turn.
     """
 
     conversation: UUID | None = None
@@ -185,8 +196,8 @@ class Narrow(_About, frozen=True, kw_only=True):
 
 
 class Widen(_About, frozen=True, kw_only=True):
-    """``narrowings`` is how often the conversation had been kept out when the person saw it; None lets it in whatever
-    that is.
+    """``narrowings`` is how often the conversation had been kept out when the person saw it; None
+    lets it in whatever that is.
     """
 
     narrowings: int | None = None
@@ -215,11 +226,11 @@ HOLD_REVIEW_MAX = timedelta(days=731)
 
 
 class Hold(_About, frozen=True, kw_only=True):
-    """``review_at`` is when somebody must check whether the hold is still needed, by default after 180 days; nothing
-    ends by itself.
+    """``review_at`` is when somebody must check whether the hold is still needed, by default after
+    180 days; nothing ends by itself.
 
-    ``is_told``: whether its person may see it. ``by`` is ``staff:..`` or ``user:..``. A matter that already holds the
-    conversation takes the new reason, date and ``is_told``.
+    ``is_told``: whether its person may see it. ``by`` is ``staff:..`` or ``user:..``. A matter that
+    already holds the conversation takes the new reason, date and ``is_told``.
     """
 
     matter: str
@@ -234,7 +245,9 @@ class Unhold(_About, frozen=True, kw_only=True):
 
 
 class HostCheck(StrEnum):
-    """What a host checked an answer by; `reward` is a score of any other kind, such as that of a reward model."""
+    """What a host checked an answer by; `reward` is a score of any other kind, such as that of a
+    reward model.
+    """
 
     tests = "tests"
     build = "build"
@@ -245,8 +258,9 @@ class HostCheck(StrEnum):
 
 
 class GiveFeedback(_About, frozen=True, kw_only=True):
-    """``turn`` is the answer it is about, 0 for the conversation; ``comment`` is an envelope or None. With ``check`` it is no
-    person's: ``rating`` says whether the answer passed, ``score`` how well, if the host has a number.
+    """``turn`` is the answer it is about, 0 for the conversation; ``comment`` is an envelope or
+    None. With ``check`` it is no person's: ``rating`` says whether the answer passed, ``score`` how
+    well, if the host has a number.
     """
 
     rating: str
@@ -264,9 +278,13 @@ class TakeBackFeedback(_About, frozen=True, kw_only=True):
     feedback: UUID
 
 
-About: TypeAlias = TakeBackFeedback | Delete | Narrow | Widen | Flag | Unflag | Hold | Unhold | GiveFeedback
+About: TypeAlias = (
+    TakeBackFeedback | Delete | Narrow | Widen | Flag | Unflag | Hold | Unhold | GiveFeedback
+)
 AboutProject: TypeAlias = KeepProjectOut | LetProjectIn
-Command: TypeAlias = OpenAccount | SetPlan | SetAge | SetRegion | CloseAccount | Choose | Say | About | AboutProject
+Command: TypeAlias = (
+    OpenAccount | SetPlan | SetAge | SetRegion | CloseAccount | Choose | Say | About | AboutProject
+)
 
 
 NAME = re.compile(r"[a-z][a-z0-9_.-]{0,31}")
@@ -278,7 +296,9 @@ KEPT_SCOPES_MAX = 1_000  # that a no may name
 
 
 def check(command: Command) -> None:
-    """UsageError for a value that no table accepts. The value is not quoted: an invalid name may be somebody's words."""
+    """UsageError for a value that no table accepts. The value is not quoted: an invalid name may be
+    somebody's words.
+    """
     _require(command.at.tzinfo is not None, "at", "has no UTC offset")
     match command:
         case Say():  # the first, because most are
@@ -293,7 +313,11 @@ def check(command: Command) -> None:
             _age(command.age)
         case SetRegion():
             is_one = command.region is None or REGION.fullmatch(command.region) is not None
-            _require(is_one, "region", "is no code of ISO 3166: write a country as DE, or a part of one as US-CA")
+            _require(
+                is_one,
+                "region",
+                "is no code of ISO 3166: write a country as DE, or a part of one as US-CA",
+            )
         case Choose():
             _age(command.age)
             _name("via", command.via)
@@ -307,20 +331,31 @@ def check(command: Command) -> None:
                 _require(command.review_at.tzinfo is not None, "review_at", "has no UTC offset")
                 days = HOLD_REVIEW_MAX.days
                 _require(
-                    command.at < command.review_at <= command.at + HOLD_REVIEW_MAX, "review_at",
+                    command.at < command.review_at <= command.at + HOLD_REVIEW_MAX,
+                    "review_at",
                     f"is not between now and {days} days from now",
-                )  # fmt: skip
+                )
         case Unhold():
             _matter(command.matter)
         case Flag():
-            _require(command.score is None or 0 <= command.score <= 1, "score", "is not between 0 and 1")
+            _require(
+                command.score is None or 0 <= command.score <= 1, "score", "is not between 0 and 1"
+            )
         case GiveFeedback():
             _require(command.rating in RATINGS, "rating", f"is not one of {', '.join(RATINGS)}")
             _require(command.turn >= 0, "turn", "is negative")
-            is_whole = command.check is None or (command.share is Share.rating and command.comment is None)
+            is_whole = command.check is None or (
+                command.share is Share.rating and command.comment is None
+            )
             _require(is_whole, "check", "shares nothing and has no comment")
-            is_score = command.score is None or (command.check is not None and abs(command.score) <= SCORE_MAX)
-            _require(is_score, "score", f"is not of a check, or not between -{SCORE_MAX:.0f} and {SCORE_MAX:.0f}")
+            is_score = command.score is None or (
+                command.check is not None and abs(command.score) <= SCORE_MAX
+            )
+            _require(
+                is_score,
+                "score",
+                f"is not of a check, or not between -{SCORE_MAX:.0f} and {SCORE_MAX:.0f}",
+            )
         case CloseAccount() | TakeBackFeedback() | Delete() | Narrow() | Widen() | Unflag():
             pass
         case _:
@@ -330,16 +365,28 @@ def check(command: Command) -> None:
 def _choice(command: Choose) -> None:
     if command.question is not None:
         holds = QUESTION.fullmatch(command.question) is not None
-        _require(holds, "question", f"is not the name of a question: it must match {QUESTION.pattern}")
-    _require(command.allow or command.scope is None, "scope", "belongs to a yes; to exclude something, keep it out")
+        _require(
+            holds, "question", f"is not the name of a question: it must match {QUESTION.pattern}"
+        )
+    _require(
+        command.allow or command.scope is None,
+        "scope",
+        "belongs to a yes; to exclude something, keep it out",
+    )
     _require(not command.allow or not command.keep, "keep", "belongs to a no")
-    _require(len(command.keep) <= KEPT_SCOPES_MAX, "keep", f"names more than {KEPT_SCOPES_MAX} scopes")
+    _require(
+        len(command.keep) <= KEPT_SCOPES_MAX, "keep", f"names more than {KEPT_SCOPES_MAX} scopes"
+    )
     for scope in (*command.keep, *([command.scope] if command.scope is not None else [])):
         _one_of(scope.project, scope.host_project, scope.conversation, scope.host_conversation)
 
 
 def _one_of(*ids: UUID | bytes | None) -> None:
-    _require(sum(one is not None for one in ids) == 1, "scope", "must name either a project or a conversation")
+    _require(
+        sum(one is not None for one in ids) == 1,
+        "scope",
+        "must name either a project or a conversation",
+    )
 
 
 def _require(holds: bool, key: str, message: str) -> None:
@@ -370,7 +417,9 @@ def _text(key: str, value: str) -> None:
 
 
 class Outcome(StrEnum):
-    """``done`` took effect; ``unchanged`` was understood but changes nothing; ``duplicate`` was done before."""
+    """``done`` took effect; ``unchanged`` was understood but changes nothing; ``duplicate`` was
+    done before.
+    """
 
     done = "done"
     unchanged = "unchanged"
@@ -380,13 +429,15 @@ class Outcome(StrEnum):
 
 
 class CommandResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a command did. ``because`` says why it was refused or changed nothing; ids are those of what it made or concerns.
+    """What a command did. ``because`` says why it was refused or changed nothing; ids are those of
+    what it made or concerns.
 
-    ``answers`` are those of a choice, one a question; ``could_name`` are the questions that a yes without one could have
-    named; ``ended`` are the grants that the command ended; ``aged`` says that a choice's age was taken; ``not_taken`` are
-    the keys of a choice without which it counted, as `scope` or `keep[0]`. ``erasure`` is the one that it began.
-    ``closed_at`` is when an account that was to be opened had been closed. ``project`` of a turn is its
-    conversation's, which counts; ``other_project``: the turn names another one.
+    ``answers`` are those of a choice, one a question; ``could_name`` are the questions that a yes
+    without one could have named; ``ended`` are the grants that the command ended; ``aged`` says
+    that a choice's age was taken; ``not_taken`` are the keys of a choice without which it counted,
+    as `scope` or `keep[0]`. ``erasure`` is the one that it began. ``closed_at`` is when an account
+    that was to be opened had been closed. ``project`` of a turn is its conversation's, which
+    counts; ``other_project``: the turn names another one.
     """
 
     outcome: Outcome

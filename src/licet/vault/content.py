@@ -1,13 +1,17 @@
-"""The sealed content of a turn: one author's words and what belongs to them, as one versioned envelope.
+"""The sealed content of a turn: one author's words and what belongs to them, as one versioned
+envelope.
 
-Bytes: one version byte, then one zstd frame over MessagePack of `Content`. A frame never holds two authors: with
-compression across authors, the length of one text would reveal something about the other (CRIME, Rizzo and Duong 2012).
-A version byte is never reused; an unknown one is an error, so old content is never decoded as something else.
+Bytes: one version byte, then one zstd frame over MessagePack of `Content`. A frame never holds two
+authors: with compression across authors, the length of one text would reveal something about the
+other (CRIME, Rizzo and Duong 2012). A version byte is never reused; an unknown one is an error, so
+old content is never decoded as something else.
 
-From version 2 on a frame is compressed with the dictionary of its version, which was made of public text
-(`tools/turn_dictionary.py`): turns are short, and most of what repeats in them was said elsewhere before.
+From version 2 on a frame is compressed with the dictionary of its version, which was made of public
+text (`tools/turn_dictionary.py`): turns are short, and most of what repeats in them was said
+elsewhere before.
 
-Types with content or a key are `Masked`: a traceback or a log line that prints one reveals nothing of it.
+Types with content or a key are `Masked`: a traceback or a log line that prints one reveals nothing
+of it.
 """
 
 from __future__ import annotations
@@ -40,9 +44,10 @@ class ToolCall(Masked, msgspec.Struct, frozen=True, kw_only=True):
 class Content(Masked, msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Everything in a turn that came from outside and is not a closed enumeration.
 
-    ``thread`` is empty for the conversation itself, and otherwise names a subagent's side thread; ``tool_call_id`` says
-    which call a tool's turn answers; ``tools`` are, of a system turn, the descriptions of the tools that the host offered the
-    model, as JSON text. The rest is context that a transcript contains.
+    ``thread`` is empty for the conversation itself, and otherwise names a subagent's side thread;
+    ``tool_call_id`` says which call a tool's turn answers; ``tools`` are, of a system turn, the
+    descriptions of the tools that the host offered the model, as JSON text. The rest is context
+    that a transcript contains.
     """
 
     text: str = ""
@@ -58,11 +63,12 @@ class Content(Masked, msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
 
 def offered_tools(text: str) -> list[dict[str, Any]] | None:
-    """The tools that the JSON text of a system turn describes, each a `function` in the shape of OpenAI's; None for what is no
-    list of tools.
+    """The tools that the JSON text of a system turn describes, each a `function` in the shape of
+    OpenAI's; None for what is no list of tools.
 
-    A tool may also stand there without that frame, as in OpenAI's older `functions` and OpenTelemetry's
-    `gen_ai.tool.definitions`, and its parameters as `input_schema`, as Anthropic has them.
+    A tool may also stand there without that frame, as in OpenAI's older `functions` and
+    OpenTelemetry's `gen_ai.tool.definitions`, and its parameters as `input_schema`, as Anthropic
+    has them.
     """
     try:
         given = msgspec.json.decode(text, type=list[dict[str, Any]])
@@ -71,9 +77,17 @@ def offered_tools(text: str) -> list[dict[str, Any]] | None:
     tools = []
     for one in given:
         function = one.get("function", one)
-        if not isinstance(function, dict) or not isinstance(function.get("name"), str) or not function["name"]:
+        if (
+            not isinstance(function, dict)
+            or not isinstance(function.get("name"), str)
+            or not function["name"]
+        ):
             return None
-        described = {key: function[key] for key in ("name", "description", "parameters", "strict") if key in function}
+        described = {
+            key: function[key]
+            for key in ("name", "description", "parameters", "strict")
+            if key in function
+        }
         if "input_schema" in function:
             described.setdefault("parameters", function["input_schema"])
         tools.append({"type": "function", "function": described})
@@ -83,7 +97,9 @@ def offered_tools(text: str) -> list[dict[str, Any]] | None:
 @cache
 def dictionary() -> zstandard.ZstdCompressionDict:
     """The dictionary of version 2."""
-    made = zstandard.ZstdCompressionDict(files("licet.vault").joinpath("dictionaries/turns-2.zdict").read_bytes())
+    made = zstandard.ZstdCompressionDict(
+        files("licet.vault").joinpath("dictionaries/turns-2.zdict").read_bytes()
+    )
     made.precompute_compress(level=_LEVEL)
     return made
 
@@ -93,7 +109,9 @@ class _Contexts(threading.local):
 
     def __init__(self) -> None:
         # The version says which dictionary: its number in each frame would be four bytes more.
-        self.compressor = zstandard.ZstdCompressor(dict_data=dictionary(), level=_LEVEL, write_dict_id=False)
+        self.compressor = zstandard.ZstdCompressor(
+            dict_data=dictionary(), level=_LEVEL, write_dict_id=False
+        )
         self.decompressors = {
             ENVELOPE_V1: zstandard.ZstdDecompressor(),
             ENVELOPE_V2: zstandard.ZstdDecompressor(dict_data=dictionary()),
@@ -111,7 +129,9 @@ def encode(content: Content) -> bytes:
         packed = _encoder.encode(content)
     except UnicodeEncodeError:
         # Not chained: the original error contains the text.
-        raise UsageError("the text contains half a surrogate pair, which is not a character") from None
+        raise UsageError(
+            "the text contains half a surrogate pair, which is not a character"
+        ) from None
     return ENVELOPE_V2 + _contexts.compressor.compress(packed)
 
 

@@ -1,7 +1,7 @@
 """Every conversation, page by page, for readers of all of them, such as the build of a release.
 
-A page is bounded in conversations and in bytes of content. A caller that reads several pages as of one moment passes a
-transaction that is REPEATABLE READ.
+A page is bounded in conversations and in bytes of content. A caller that reads several pages as of
+one moment passes a transaction that is REPEATABLE READ.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ class StoredTurn(TurnState, frozen=True, kw_only=True, gc=False):
 
 
 def page_after(tx: Transaction, after: Place, *, bytes_max: int) -> list[Place]:
-    """The next conversations in the order of account and id: as many as fit on a page, by number and by bytes.
+    """The next conversations in the order of account and id: as many as fit on a page, by number
+    and by bytes.
 
     A conversation that is larger than a page gets a page of its own.
     """
@@ -42,7 +43,8 @@ def page_after(tx: Transaction, after: Place, *, bytes_max: int) -> list[Place]:
     )
     rows = tx.execute(
         f"""SELECT c.account_id, c.conversation_id, {weights} FROM conversations c
-             WHERE (c.account_id, c.conversation_id) > (%s, %s) ORDER BY c.account_id, c.conversation_id LIMIT %s""",
+             WHERE (c.account_id, c.conversation_id) > (%s, %s)
+               ORDER BY c.account_id, c.conversation_id LIMIT %s""",
         [*after, PAGE_CONVERSATIONS_MAX],
     ).fetchall()
     page: list[Place] = []
@@ -63,17 +65,27 @@ def turns_with_content(tx: Transaction, places: Sequence[Place]) -> dict[UUID, l
         """
         SELECT k.place, t.turn, t.segment, t.role, t.origin, t.occurred_at FROM turns t
           JOIN (SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[]) WITH ORDINALITY
-                          AS k(account_id, conversation_id, place)) k USING (account_id, conversation_id)
+                          AS k(account_id, conversation_id, place)) k USING (account_id,
+                            conversation_id)
          WHERE EXISTS (SELECT FROM bodies b WHERE b.account_id = t.account_id
                           AND b.conversation_id = t.conversation_id AND b.turn = t.turn)
             OR EXISTS (SELECT FROM safety_bodies b WHERE b.account_id = t.account_id
                           AND b.conversation_id = t.conversation_id AND b.turn = t.turn)
          ORDER BY t.account_id, t.conversation_id, t.turn
         """,
-        {"account": [account for account, _ in places], "conversation": [conversation for _, conversation in places]},
+        {
+            "account": [account for account, _ in places],
+            "conversation": [conversation for _, conversation in places],
+        },
     )
     for place, number, segment, role, origin, occurred_at in rows.fetchall():
         found.setdefault(place, []).append(
-            StoredTurn(number=number, segment=segment, role=_ROLES[role], origin=origin, occurred_at=occurred_at)
+            StoredTurn(
+                number=number,
+                segment=segment,
+                role=_ROLES[role],
+                origin=origin,
+                occurred_at=occurred_at,
+            )
         )
     return {places[place - 1][1]: turns for place, turns in found.items()}

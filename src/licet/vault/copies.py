@@ -1,7 +1,7 @@
 """The register of copies: every place that holds content, or something derived from it.
 
-A copy is registered in the transaction that writes it, so that an erasure cannot miss any place. What lies in a release is
-registered by its rows (`release_rows`), and has no row here.
+A copy is registered in the transaction that writes it, so that an erasure cannot miss any place.
+What lies in a release is registered by its rows (`release_rows`), and has no row here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ class CopyPlace(StrEnum):
 
 
 class Copy(msgspec.Struct, frozen=True, kw_only=True):
-    """One segment's content in one place; ``reference`` names the feedback or export that contains it."""
+    """One segment's content in one place; ``reference`` names the feedback or export that contains
+    it.
+    """
 
     account: UUID
     conversation: UUID
@@ -55,25 +57,32 @@ def register_each(tx: Transaction, copies: Mapping[Copy, datetime]) -> None:
     tx.execute(
         f"""
         INSERT INTO copies ({", ".join(_COPIES)}) SELECT * FROM {unnested(_COPIES)}
-        ON CONFLICT (account_id, conversation_id, segment, place, reference) DO UPDATE SET ended_at = NULL
+        ON CONFLICT (account_id, conversation_id, segment, place, reference) DO UPDATE
+          SET ended_at = NULL
         """,
-        arrays(_COPIES, {
-            "account_id": [c.account for c in copies],
-            "conversation_id": [c.conversation for c in copies],
-            "segment": [c.segment for c in copies],
-            "place": [c.place.value for c in copies],
-            "reference": [c.reference for c in copies],
-            "registered_at": copies.values(),
-        }),
-    )  # fmt: skip
+        arrays(
+            _COPIES,
+            {
+                "account_id": [c.account for c in copies],
+                "conversation_id": [c.conversation for c in copies],
+                "segment": [c.segment for c in copies],
+                "place": [c.place.value for c in copies],
+                "reference": [c.reference for c in copies],
+                "registered_at": copies.values(),
+            },
+        ),
+    )
 
 
-def register_exported(tx: Transaction, release: UUID, ordinals: Sequence[int], export: UUID, at: datetime) -> None:
+def register_exported(
+    tx: Transaction, release: UUID, ordinals: Sequence[int], export: UUID, at: datetime
+) -> None:
     """Registers the sources of the release rows with these ordinals as copies in an export."""
     tx.execute(
         """
         INSERT INTO copies (account_id, conversation_id, segment, place, reference, registered_at)
-        SELECT DISTINCT r.account_id, r.conversation_id, k.segment, 'export', %(export)s::uuid, %(at)s::timestamptz
+        SELECT DISTINCT r.account_id, r.conversation_id, k.segment, 'export', %(export)s::uuid,
+          %(at)s::timestamptz
           FROM release_rows r CROSS JOIN LATERAL release_row_keys(r.sources) k
          WHERE r.release_id = %(release)s AND r.block = ANY(release_blocks(%(ordinals)b::int[]))
            AND r.ordinal = ANY(%(ordinals)b::int[])
@@ -83,21 +92,38 @@ def register_exported(tx: Transaction, release: UUID, ordinals: Sequence[int], e
 
 
 def end_exported_rows(
-    tx: Transaction, release: UUID, export: UUID, deleted: Sequence[int], left: Sequence[int], at: datetime
+    tx: Transaction,
+    release: UUID,
+    export: UUID,
+    deleted: Sequence[int],
+    left: Sequence[int],
+    at: datetime,
 ) -> None:
-    """The recipient of an export has deleted some of its rows: ends the copies that no row in ``left`` was made from."""
+    """The recipient of an export has deleted some of its rows: ends the copies that no row in
+    ``left`` was made from.
+    """
     tx.execute(
         """
         UPDATE copies c SET ended_at = %(at)s
          WHERE c.place = 'export' AND c.reference = %(export)s AND c.ended_at IS NULL
            AND EXISTS (SELECT FROM release_rows r CROSS JOIN LATERAL release_row_keys(r.sources) k
                         WHERE r.account_id = c.account_id AND r.conversation_id = c.conversation_id
-                          AND r.release_id = %(release)s AND r.ordinal = ANY(%(deleted)b::int[]) AND k.segment = c.segment)
-           AND NOT EXISTS (SELECT FROM release_rows r CROSS JOIN LATERAL release_row_keys(r.sources) k
-                            WHERE r.account_id = c.account_id AND r.conversation_id = c.conversation_id
-                              AND r.release_id = %(release)s AND r.ordinal = ANY(%(left)b::int[]) AND k.segment = c.segment)
+                          AND r.release_id = %(release)s AND r.ordinal = ANY(%(deleted)b::int[])
+                            AND k.segment = c.segment)
+           AND NOT EXISTS (SELECT FROM release_rows r CROSS
+             JOIN LATERAL release_row_keys(r.sources) k
+                            WHERE r.account_id = c.account_id
+                              AND r.conversation_id = c.conversation_id
+                              AND r.release_id = %(release)s AND r.ordinal = ANY(%(left)b::int[])
+                                AND k.segment = c.segment)
         """,
-        {"release": release, "export": export, "deleted": list(deleted), "left": list(left), "at": at},
+        {
+            "release": release,
+            "export": export,
+            "deleted": list(deleted),
+            "left": list(left),
+            "at": at,
+        },
     )
 
 

@@ -1,11 +1,12 @@
 """What is counted of all accounts and all content, without reading them.
 
-Triggers of the tables add what each change makes of the counts, in the transaction of the change (ADR 24): at any moment the
-sum of the rows is what a recount at that moment would say. Nothing is updated, so no writer waits for another; `fold` puts
-together what has gathered. Content is counted by the last day on which it is kept, of UTC.
+Triggers of the tables add what each change makes of the counts, in the transaction of the change
+(ADR 24): at any moment the sum of the rows is what a recount at that moment would say. Nothing is
+updated, so no writer waits for another; `fold` puts together what has gathered. Content is counted
+by the last day on which it is kept, of UTC.
 
-`DIFFERENCES` compares with a recount in one statement, so at one moment; the bytes are counted from the sealed bodies
-themselves. `recount` writes the counts anew.
+`DIFFERENCES` compares with a recount in one statement, so at one moment; the bytes are counted from
+the sealed bodies themselves. `recount` writes the counts anew.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ class CountedKind(StrEnum):
 
 
 class CountedContent(NamedTuple):
-    """Content of one kind that is kept until one day is over. ``is_long``: it is kept for more than a year."""
+    """Content of one kind that is kept until one day is over. ``is_long``: it is kept for more than
+    a year.
+    """
 
     what: CountedKind
     ends_on: date | None
@@ -63,7 +66,8 @@ class AccountFigures(msgspec.Struct, frozen=True, kw_only=True):
 _ACCOUNT_CLASS = "plan, age, region, seen, opened_under, closed, answers"
 _CONTENT_CLASS = "what, ends_on, is_long"
 _CONTENT_SUMS = "sum(items)::bigint, sum(turns)::bigint, sum(bytes)::bigint"
-_LIVE = """plan, {age} AS age, region, seen, version_at(opened_at) AS opened_under, closed_at IS NOT NULL AS closed,
+_LIVE = """plan, {age} AS age, region, seen, version_at(opened_at) AS opened_under,
+    closed_at IS NOT NULL AS closed,
     answers_of(account_id) AS answers, 1 AS accounts FROM accounts"""
 _ACCOUNTS = f"SELECT {_LIVE.format(age='counted_age(age)')}"
 _CONTENT = """SELECT k.* FROM segments s, counted_segment(s) k
@@ -72,10 +76,13 @@ _CONTENT = """SELECT k.* FROM segments s, counted_segment(s) k
 # The same, with the sizes of what is stored and not those that its rows tell.
 _STORED = f"""SELECT what, ends_on, is_long, items, turns, 0 AS bytes FROM ({_CONTENT}) k
     UNION ALL SELECT k.what, k.ends_on, k.is_long, 0, 0, {SIZE} FROM bodies b
-                JOIN segments s USING (account_id, conversation_id, segment), counted_segment(s) k WHERE k.what = 'segments'
+                JOIN segments s USING (account_id, conversation_id, segment), counted_segment(s) k
+                  WHERE k.what = 'segments'
     UNION ALL SELECT k.what, k.ends_on, k.is_long, 0, 0, octet_length(b.sealed) FROM safety_bodies b
-                JOIN segments s USING (account_id, conversation_id, segment), counted_segment(s) k WHERE k.what = 'safety'
-    UNION ALL SELECT k.what, k.ends_on, k.is_long, 0, 0, octet_length(b.sealed) FROM feedback_bodies b
+                JOIN segments s USING (account_id, conversation_id, segment), counted_segment(s) k
+                  WHERE k.what = 'safety'
+    UNION ALL SELECT k.what, k.ends_on, k.is_long, 0, 0, octet_length(b.sealed)
+      FROM feedback_bodies b
                 JOIN feedback f USING (account_id, feedback_id), counted_feedback(f) k"""
 DIFFERENCES = f"""
     SELECT 'accounts: ' || concat_ws(', ', {_ACCOUNT_CLASS}) || ' by ' || sum(accounts)
@@ -83,7 +90,8 @@ DIFFERENCES = f"""
             UNION ALL SELECT {_ACCOUNT_CLASS}, -accounts FROM ({_ACCOUNTS}) k) c
      GROUP BY {_ACCOUNT_CLASS} HAVING sum(accounts) <> 0
     UNION ALL
-    SELECT concat_ws(', ', {_CONTENT_CLASS}) || ' by ' || concat_ws(', ', sum(items), sum(turns), sum(bytes))
+    SELECT concat_ws(', ', {_CONTENT_CLASS}) || ' by ' || concat_ws(', ', sum(items), sum(turns),
+      sum(bytes))
       FROM (SELECT {_CONTENT_CLASS}, items, turns, bytes FROM content_counts
             UNION ALL SELECT {_CONTENT_CLASS}, -items, -turns, -bytes FROM ({_STORED}) k) c
      GROUP BY {_CONTENT_CLASS} HAVING sum(items) <> 0 OR sum(turns) <> 0 OR sum(bytes) <> 0"""
@@ -95,24 +103,41 @@ _RESIZE = [
                   FROM {table} s LEFT JOIN {bodies} b USING ({key}) WHERE {lives} GROUP BY {key}) d
          WHERE d.lacks <> 0 AND {" AND ".join(f"s.{name} = d.{name}" for name in key.split(", "))}"""
     for table, column, bodies, key, size, lives in (
-        ("segments", "stored_bytes", "bodies", "account_id, conversation_id, segment", SIZE, "s.erased_at IS NULL"),
         (
-            "segments", "safety_bytes", "safety_bodies", "account_id, conversation_id, segment",
-            "octet_length(b.sealed)", "s.safety_slot IS NOT NULL",
+            "segments",
+            "stored_bytes",
+            "bodies",
+            "account_id, conversation_id, segment",
+            SIZE,
+            "s.erased_at IS NULL",
         ),
         (
-            "feedback", "stored_bytes", "feedback_bodies", "account_id, feedback_id", "octet_length(b.sealed)",
+            "segments",
+            "safety_bytes",
+            "safety_bodies",
+            "account_id, conversation_id, segment",
+            "octet_length(b.sealed)",
+            "s.safety_slot IS NOT NULL",
+        ),
+        (
+            "feedback",
+            "stored_bytes",
+            "feedback_bodies",
+            "account_id, feedback_id",
+            "octet_length(b.sealed)",
             "s.erased_at IS NULL",
         ),
     )
-]  # fmt: skip
+]
 
 
 # Reading
 
 
 def accounts(tx: Transaction, known: Policies, at: datetime) -> AccountFigures:
-    """The figures at ``at``: each kind of account is brought to ``at`` once, however many accounts are of it."""
+    """The figures at ``at``: each kind of account is brought to ``at`` once, however many accounts
+    are of it.
+    """
     plans, gates = Counter[str](), Counter[str]()
     standings: dict[str, Counter[str]] = {}
     for count, state in _kinds(tx, known):
@@ -123,9 +148,11 @@ def accounts(tx: Transaction, known: Policies, at: datetime) -> AccountFigures:
             word = "closed" if account.closed_at else account.standing(question).value
             standings.setdefault(question, Counter())[word] += count
     return AccountFigures(
-        accounts=plans.total(), plans=_ordered(plans), gates=_ordered(gates),
+        accounts=plans.total(),
+        plans=_ordered(plans),
+        gates=_ordered(gates),
         standings={question: _ordered(counted) for question, counted in standings.items()},
-    )  # fmt: skip
+    )
 
 
 def content(tx: Transaction) -> list[CountedContent]:
@@ -138,13 +165,18 @@ def content(tx: Transaction) -> list[CountedContent]:
 
 
 def held(tx: Transaction) -> list[CountedContent]:
-    """What of `content` legal holds keep beyond its day: read from the holds, of which there are few."""
+    """What of `content` legal holds keep beyond its day: read from the holds, of which there are
+    few.
+    """
     rows = tx.execute(
-        f"""WITH c AS (SELECT account_id, conversation_id, min(placed_at) AS placed_at FROM holds GROUP BY 1, 2)
+        f"""WITH c AS (SELECT account_id, conversation_id, min(placed_at) AS placed_at FROM holds
+            GROUP BY 1, 2)
             SELECT {_CONTENT_CLASS}, {_CONTENT_SUMS} FROM (
-                SELECT k.* FROM c JOIN segments s USING (account_id, conversation_id), counted_segment(s) k
+                SELECT k.* FROM c JOIN segments s USING (account_id, conversation_id),
+                  counted_segment(s) k
                  WHERE k.what = 'safety' OR c.placed_at < s.keep_until
-                UNION ALL SELECT k.* FROM c JOIN feedback f USING (account_id, conversation_id), counted_feedback(f) k
+                UNION ALL SELECT k.* FROM c JOIN feedback f USING (account_id, conversation_id),
+                  counted_feedback(f) k
                  WHERE c.placed_at < f.keep_until) h
              GROUP BY {_CONTENT_CLASS}"""
     )
@@ -153,7 +185,9 @@ def held(tx: Transaction) -> list[CountedContent]:
 
 def held_conversations(tx: Transaction) -> int:
     """How many conversations a legal hold is on."""
-    row = tx.execute("SELECT count(*) FROM (SELECT DISTINCT account_id, conversation_id FROM holds) h").fetchone()
+    row = tx.execute(
+        "SELECT count(*) FROM (SELECT DISTINCT account_id, conversation_id FROM holds) h"
+    ).fetchone()
     return int(row[0]) if row else 0
 
 
@@ -163,28 +197,46 @@ def _kinds(tx: Transaction, known: Policies) -> Iterable[tuple[int, AccountState
     Where a version asks for an age above `AGE_MAX`, the accounts themselves are read.
     """
     asked = [version.min_ages for version in known.versions]
-    if all((age or 0) <= AGE_MAX for one in asked for age in (one.elsewhere, *one.by_region.values())):
+    if all(
+        (age or 0) <= AGE_MAX for one in asked for age in (one.elsewhere, *one.by_region.values())
+    ):
         counted = "account_counts"
     else:
         counted = f"(SELECT {_LIVE.format(age='age')}) a"
     rows = tx.execute(
-        f"SELECT {_ACCOUNT_CLASS}, sum(accounts) FROM {counted} GROUP BY {_ACCOUNT_CLASS} HAVING sum(accounts) <> 0"
+        f"SELECT {_ACCOUNT_CLASS}, sum(accounts) FROM {counted} GROUP BY {_ACCOUNT_CLASS} "
+        "HAVING sum(accounts) <> 0"
     )
     for plan, age, region, seen, under, closed, answers, count in rows:
-        opened_at = known.versions[0].effective - timedelta(days=1) if under is None else known[under].effective
+        opened_at = (
+            known.versions[0].effective - timedelta(days=1)
+            if under is None
+            else known[under].effective
+        )
         said = [each.split(":") for each in answers.split(",") if each]
-        yield int(count), AccountState(
-            plan=plan, age=age, region=region, opened_at=opened_at, last_at=opened_at, seen=seen,
-            closed_at=opened_at if closed else None,
-            standings=tuple(
-                Standing(question, GrantStanding(standing), int(version) if version else None, False)
-                for question, standing, version, _ in said
+        yield (
+            int(count),
+            AccountState(
+                plan=plan,
+                age=age,
+                region=region,
+                opened_at=opened_at,
+                last_at=opened_at,
+                seen=seen,
+                closed_at=opened_at if closed else None,
+                standings=tuple(
+                    Standing(
+                        question, GrantStanding(standing), int(version) if version else None, False
+                    )
+                    for question, standing, version, _ in said
+                ),
+                grants=tuple(
+                    Grant(number, question, WHOLE_ACCOUNT)
+                    for number, (question, _, _, is_granted) in enumerate(said, 1)
+                    if is_granted == "1"
+                ),
             ),
-            grants=tuple(
-                Grant(number, question, WHOLE_ACCOUNT)
-                for number, (question, _, _, is_granted) in enumerate(said, 1) if is_granted == "1"
-            ),
-        )  # fmt: skip
+        )
 
 
 def _ordered(counted: Mapping[str, int]) -> dict[str, int]:
@@ -196,7 +248,9 @@ def _ordered(counted: Mapping[str, int]) -> dict[str, int]:
 
 
 def fold(tx: Transaction) -> None:
-    """Puts the rows of one kind or one day together, if many have gathered and nobody else is doing it."""
+    """Puts the rows of one kind or one day together, if many have gathered and nobody else is doing
+    it.
+    """
     row = tx.execute(
         """SELECT greatest((SELECT count(*) FROM (SELECT FROM account_counts LIMIT %(most)s) a),
                            (SELECT count(*) FROM (SELECT FROM content_counts LIMIT %(most)s) c))""",
@@ -209,7 +263,9 @@ def fold(tx: Transaction) -> None:
 
 
 def recount(tx: Transaction) -> None:
-    """Writes the counts anew from what they count, sizes included. What others change meanwhile is added to it as ever."""
+    """Writes the counts anew from what they count, sizes included. What others change meanwhile is
+    added to it as ever.
+    """
     tx.execute("SELECT pg_advisory_xact_lock(%s)", [_FOLD_LOCK])
     for statement in _RESIZE:
         tx.execute(statement)
@@ -217,22 +273,28 @@ def recount(tx: Transaction) -> None:
 
 
 def differences(tx: Transaction) -> list[str]:
-    """Where the counts differ from a recount, and by how much; reads every account and all content's rows."""
+    """Where the counts differ from a recount, and by how much; reads every account and all
+    content's rows.
+    """
     return [row[0] for row in tx.execute(DIFFERENCES)]
 
 
 def _write_anew(tx: Transaction, accounts_from: str, content_from: str) -> None:
-    """Replaces what the counts say by the sums of these rows. One statement a table: it sees and deletes one moment's rows.
+    """Replaces what the counts say by the sums of these rows. One statement a table: it sees and
+    deletes one moment's rows.
 
     The lock is held before: what another transaction folds would be counted twice.
     """
     tx.execute(
         f"""WITH gone AS (DELETE FROM account_counts)
-            INSERT INTO account_counts SELECT {_ACCOUNT_CLASS}, sum(accounts) FROM ({accounts_from}) k
+            INSERT INTO account_counts SELECT {_ACCOUNT_CLASS}, sum(accounts)
+              FROM ({accounts_from}) k
              GROUP BY {_ACCOUNT_CLASS} HAVING sum(accounts) <> 0"""
     )
     tx.execute(
         f"""WITH gone AS (DELETE FROM content_counts)
-            INSERT INTO content_counts SELECT {_CONTENT_CLASS}, {_CONTENT_SUMS} FROM ({content_from}) k
-             GROUP BY {_CONTENT_CLASS} HAVING sum(items) <> 0 OR sum(turns) <> 0 OR sum(bytes) <> 0"""
+            INSERT INTO content_counts SELECT {_CONTENT_CLASS}, {_CONTENT_SUMS}
+              FROM ({content_from}) k
+             GROUP BY {_CONTENT_CLASS} HAVING sum(items) <> 0 OR sum(turns) <> 0
+               OR sum(bytes) <> 0"""
     )

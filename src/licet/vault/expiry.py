@@ -1,8 +1,9 @@
-"""What is due to be erased, and its erasure: one definition of `due` for the sweep, its forecast and its alarms.
+"""What is due to be erased, and its erasure: one definition of `due` for the sweep, its forecast
+and its alarms.
 
-Content is due at an instant if it is still stored, its `keep_until` has passed and no hold keeps it; a safety copy has
-an end of its own. A hold that was placed after the end of something's period keeps nothing of it, except a safety copy.
-The stamp and the dates of an erased segment stay.
+Content is due at an instant if it is still stored, its `keep_until` has passed and no hold keeps
+it; a safety copy has an end of its own. A hold that was placed after the end of something's period
+keeps nothing of it, except a safety copy. The stamp and the dates of an erased segment stay.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ KEPT_COUNTED_MAX = 100_000
 
 
 class DueSegment(NamedTuple):
-    """A segment that is due. ``is_asked``: somebody asked for its erasure, so it enters the daily rotation."""
+    """A segment that is due. ``is_asked``: somebody asked for its erasure, so it enters the daily
+    rotation.
+    """
 
     account: UUID
     conversation: UUID
@@ -59,9 +62,10 @@ class DueContent(NamedTuple):
     feedback: list[DueFeedback]
 
 
-# What a hold keeps of a segment or of feedback `s`: a hold that was placed after the end of the period keeps nothing
-# of it. Every statement about what is due, or what will be kept, uses these.
-_HELD = """EXISTS (SELECT FROM holds h WHERE h.account_id = s.account_id AND h.conversation_id = s.conversation_id
+# What a hold keeps of a segment or of feedback `s`: a hold that was placed after the end of the
+# period keeps nothing of it. Every statement about what is due, or what will be kept, uses these.
+_HELD = """EXISTS (SELECT FROM holds h WHERE h.account_id = s.account_id
+                     AND h.conversation_id = s.conversation_id
                      AND h.placed_at < s.keep_until)"""
 _COPY_HELD = """EXISTS (SELECT FROM holds h WHERE h.account_id = s.account_id
                           AND h.conversation_id = s.conversation_id)"""
@@ -70,23 +74,31 @@ _IS_DUE = f"""s.erased_at IS NULL AND s.due_on <= (%(at)s::timestamptz AT TIME Z
      AND s.keep_until <= %(at)s AND NOT {_HELD}"""
 _DUE = f"FROM segments s WHERE {_IS_DUE}"
 _FEEDBACK_DUE = f"FROM feedback s WHERE {_IS_DUE}"
-# Looked up by primary key, not joined: while the tables had no statistics, a join's plan was 100 times slower.
-_REASON = """(SELECT CASE WHEN a.closed_at IS NOT NULL THEN 'closed' WHEN c.deleted_at IS NOT NULL THEN 'deleted'
+# Looked up by primary key, not joined: while the tables had no statistics, a join's plan was 100
+# times slower.
+_REASON = """(SELECT CASE WHEN a.closed_at IS NOT NULL THEN 'closed' WHEN c.deleted_at IS NOT NULL
+                          THEN 'deleted'
                           WHEN c.incognito THEN 'incognito' ELSE 'expired' END
                 FROM conversations c JOIN accounts a USING (account_id)
                WHERE c.account_id = s.account_id AND c.conversation_id = s.conversation_id)"""
-# Whether somebody asked for it: a deletion, a closure, or a date that a withdrawal or keeping out shortened; of
-# feedback also that it was taken back. Such
+# Whether somebody asked for it: a deletion, a closure, or a date that a withdrawal or keeping out
+# shortened; of feedback also that it was taken back. Such
 # a key enters the daily rotation, any other the weekly one.
-_IN_FORCE = """ARRAY(SELECT t.grant_no FROM standings t WHERE t.account_id = a.account_id AND t.grant_no IS NOT NULL
-                     UNION ALL SELECT g.grant_no FROM scoped_grants g WHERE g.account_id = a.account_id)"""
-_ASKED_FOR = """(SELECT a.closed_at IS NOT NULL OR c.deleted_at IS NOT NULL OR (c.narrowed AND NOT s.narrowed)
+_IN_FORCE = """ARRAY(SELECT t.grant_no FROM standings t WHERE t.account_id = a.account_id
+                     AND t.grant_no IS NOT NULL
+                     UNION ALL SELECT g.grant_no FROM scoped_grants g
+                       WHERE g.account_id = a.account_id)"""
+_ASKED_FOR = """(SELECT a.closed_at IS NOT NULL OR c.deleted_at IS NOT NULL
+                     OR (c.narrowed AND NOT s.narrowed)
                      OR ({}) FROM conversations c JOIN accounts a USING (account_id)
                   WHERE c.account_id = s.account_id AND c.conversation_id = s.conversation_id)"""
 _SEGMENT_ASKED_FOR = _ASKED_FOR.format(f"s.grants <> '{{}}' AND NOT s.grants && {_IN_FORCE}")
-_FEEDBACK_ASKED_FOR = _ASKED_FOR.format(f"s.grant_no IS NOT NULL AND s.grant_no <> ALL({_IN_FORCE})")
+_FEEDBACK_ASKED_FOR = _ASKED_FOR.format(
+    f"s.grant_no IS NOT NULL AND s.grant_no <> ALL({_IN_FORCE})"
+)
 _SAFETY_DUE = f"""
-    FROM segments s WHERE s.safety_slot IS NOT NULL AND s.safety_until <= %(at)s AND NOT {_COPY_HELD}"""
+    FROM segments s WHERE s.safety_slot IS NOT NULL AND s.safety_until <= %(at)s
+      AND NOT {_COPY_HELD}"""
 _MINE = "s.account_id = ANY(%(accounts)s::uuid[])"
 
 
@@ -96,7 +108,8 @@ _MINE = "s.account_id = ANY(%(accounts)s::uuid[])"
 def segment_counts(tx: Transaction, at: datetime) -> list[tuple[str, int, int]]:
     """`(reason, segments, turns)` of what is due at ``at``."""
     rows = tx.execute(
-        f"SELECT {_REASON}, count(*), sum(s.last_turn - s.first_turn + 1) {_DUE} GROUP BY 1", {"at": at}
+        f"SELECT {_REASON}, count(*), sum(s.last_turn - s.first_turn + 1) {_DUE} GROUP BY 1",
+        {"at": at},
     ).fetchall()
     return [(reason, int(count), int(turns)) for reason, count, turns in rows]
 
@@ -109,17 +122,22 @@ def safety_counts(tx: Transaction, at: datetime) -> tuple[int, int]:
     """The safety copies that are due, and the turns in them."""
     turns = f"""SELECT count(*) FROM safety_bodies b
                  WHERE EXISTS (SELECT {_SAFETY_DUE} AND s.account_id = b.account_id
-                                  AND s.conversation_id = b.conversation_id AND s.segment = b.segment)"""
+                                  AND s.conversation_id = b.conversation_id
+                                    AND s.segment = b.segment)"""
     return _count(tx, f"SELECT count(*) {_SAFETY_DUE}", at), _count(tx, turns, at)
 
 
 def score_count(tx: Transaction, at: datetime) -> int:
     """The number of flag scores that are due."""
-    return _count(tx, "SELECT count(*) FROM flags WHERE score IS NOT NULL AND score_until <= %(at)s", at)
+    return _count(
+        tx, "SELECT count(*) FROM flags WHERE score IS NOT NULL AND score_until <= %(at)s", at
+    )
 
 
 def due_count(tx: Transaction, at: datetime, most: int) -> int:
-    """The number of segments, feedback and safety copies that are due at ``at``; counts at most ``most`` of each."""
+    """The number of segments, feedback and safety copies that are due at ``at``; counts at most
+    ``most`` of each.
+    """
     return sum(
         _count(tx, f"SELECT count(*) FROM (SELECT 1 {due} LIMIT {most:d}) d", at)
         for due in (_DUE, _FEEDBACK_DUE, _SAFETY_DUE)
@@ -129,7 +147,8 @@ def due_count(tx: Transaction, at: datetime, most: int) -> int:
 def overdue_since(tx: Transaction, at: datetime) -> datetime | None:
     """Since when the oldest content that is due at ``at`` is due; None if nothing is."""
     row = tx.execute(
-        f"""SELECT least((SELECT min(s.keep_until) {_DUE}), (SELECT min(s.keep_until) {_FEEDBACK_DUE}),
+        f"""SELECT least((SELECT min(s.keep_until) {_DUE}),
+                         (SELECT min(s.keep_until) {_FEEDBACK_DUE}),
                          (SELECT min(s.safety_until) {_SAFETY_DUE}))""",
         {"at": at},
     ).fetchone()
@@ -137,7 +156,9 @@ def overdue_since(tx: Transaction, at: datetime) -> datetime | None:
 
 
 def kept_count(tx: Transaction) -> int:
-    """The number of kept segments: exact up to KEPT_COUNTED_MAX, above it the index's last known statistics."""
+    """The number of kept segments: exact up to KEPT_COUNTED_MAX, above it the index's last known
+    statistics.
+    """
     row = tx.execute(
         """SELECT (SELECT count(*) FROM (SELECT FROM segments WHERE erased_at IS NULL LIMIT %(most)s) s),
                   (SELECT reltuples::bigint FROM pg_class WHERE oid = 'segments_due'::regclass)""",
@@ -160,8 +181,12 @@ def _total(tx: Transaction, statement: str, params: dict[str, datetime | None]) 
 # The content of a batch
 
 
-def due_accounts(tx: Transaction, at: datetime, limit: int, accounts: Collection[UUID] | None = None) -> list[UUID]:
-    """The accounts with the longest overdue content, from up to ``limit`` of each kind; only of ``accounts`` if given."""
+def due_accounts(
+    tx: Transaction, at: datetime, limit: int, accounts: Collection[UUID] | None = None
+) -> list[UUID]:
+    """The accounts with the longest overdue content, from up to ``limit`` of each kind; only of
+    ``accounts`` if given.
+    """
     mine = f" AND (%(accounts)s::uuid[] IS NULL OR {_MINE})"
     rows = tx.execute(
         f"""
@@ -169,20 +194,29 @@ def due_accounts(tx: Transaction, at: datetime, limit: int, accounts: Collection
         UNION
         (SELECT s.account_id {_FEEDBACK_DUE}{mine} ORDER BY s.due_on, s.account_id LIMIT %(limit)s)
         UNION
-        (SELECT s.account_id {_SAFETY_DUE}{mine} ORDER BY s.safety_until, s.account_id LIMIT %(limit)s)
+        (SELECT s.account_id {_SAFETY_DUE}{mine}
+          ORDER BY s.safety_until, s.account_id LIMIT %(limit)s)
         """,
         {"at": at, "limit": limit, "accounts": None if accounts is None else list(accounts)},
     ).fetchall()
     return [row[0] for row in rows]
 
 
-def due_content(tx: Transaction, at: datetime, accounts: Collection[UUID], limit: int) -> DueContent:
-    """Up to ``limit`` of each kind of content of ``accounts`` that is due, in order; one statement."""
-    rows = tx.execute(_DUE_CONTENT, {"at": at, "limit": limit, "accounts": list(accounts)}).fetchall()
+def due_content(
+    tx: Transaction, at: datetime, accounts: Collection[UUID], limit: int
+) -> DueContent:
+    """Up to ``limit`` of each kind of content of ``accounts`` that is due, in order; one
+    statement.
+    """
+    rows = tx.execute(
+        _DUE_CONTENT, {"at": at, "limit": limit, "accounts": list(accounts)}
+    ).fetchall()
     due = DueContent([], [], [])
     for kind, account, conversation, segment, feedback, slot, because, turns, is_asked in rows:
         if kind == "segment":
-            due.segments.append(DueSegment(account, conversation, segment, slot, because, turns, is_asked))
+            due.segments.append(
+                DueSegment(account, conversation, segment, slot, because, turns, is_asked)
+            )
         elif kind == "safety":
             due.safety.append(DueSafetyCopy(account, conversation, segment, slot, is_asked))
         else:
@@ -191,14 +225,18 @@ def due_content(tx: Transaction, at: datetime, accounts: Collection[UUID], limit
 
 
 _DUE_CONTENT = f"""
-    (SELECT 'segment', s.account_id, s.conversation_id, s.segment, NULL::uuid, s.key_slot, {_REASON},
+    (SELECT 'segment', s.account_id, s.conversation_id, s.segment, NULL::uuid, s.key_slot,
+      {_REASON},
             s.last_turn - s.first_turn + 1, {_SEGMENT_ASKED_FOR}
        {_DUE} AND {_MINE} ORDER BY s.account_id, s.conversation_id, s.segment LIMIT %(limit)s)
     UNION ALL
-    (SELECT 'safety', s.account_id, s.conversation_id, s.segment, NULL, s.safety_slot, NULL, NULL, {_SEGMENT_ASKED_FOR}
-       {_SAFETY_DUE} AND {_MINE} ORDER BY s.account_id, s.conversation_id, s.segment LIMIT %(limit)s)
+    (SELECT 'safety', s.account_id, s.conversation_id, s.segment, NULL, s.safety_slot, NULL, NULL,
+      {_SEGMENT_ASKED_FOR}
+       {_SAFETY_DUE} AND {_MINE} ORDER BY s.account_id, s.conversation_id, s.segment
+         LIMIT %(limit)s)
     UNION ALL
-    (SELECT 'feedback', s.account_id, s.conversation_id, NULL, s.feedback_id, s.key_slot, NULL, NULL,
+    (SELECT 'feedback', s.account_id, s.conversation_id, NULL, s.feedback_id, s.key_slot, NULL,
+      NULL,
             s.taken_back_at IS NOT NULL OR {_FEEDBACK_ASKED_FOR}
        {_FEEDBACK_DUE} AND {_MINE} ORDER BY s.account_id, s.feedback_id LIMIT %(limit)s)"""
 
@@ -206,9 +244,11 @@ _DUE_CONTENT = f"""
 # Erasing: the keys first, then the rows. The accounts are locked
 
 
-_SEGMENT_KEYS = """SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[], %(segment)b::smallint[])
+_SEGMENT_KEYS = """SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[],
+                      %(segment)b::smallint[])
                       AS k(account_id, conversation_id, segment)"""
-_WITH_REASON = """SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[], %(segment)b::smallint[],
+_WITH_REASON = """SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[],
+                      %(segment)b::smallint[],
                       %(because)b::text[]) AS k(account_id, conversation_id, segment, because)"""
 _SAME_SEGMENT = """s.account_id = k.account_id AND s.conversation_id = k.conversation_id
                    AND s.segment = k.segment"""
@@ -217,7 +257,8 @@ _ERASE = f"""
     WITH k AS ({_WITH_REASON}),
          erased AS (UPDATE segments s SET key_slot = NULL, erased_at = %(at)s, stored_bytes = 0
                       FROM k WHERE {_SAME_SEGMENT}),
-         ended AS (UPDATE copies s SET ended_at = %(at)s FROM k WHERE {_SAME_SEGMENT} AND s.place = 'vault'),
+         ended AS (UPDATE copies s SET ended_at = %(at)s FROM k WHERE {_SAME_SEGMENT}
+           AND s.place = 'vault'),
          unsaid AS (DELETE FROM suggestions s USING k
                      WHERE s.account_id = k.account_id AND s.conversation_id = k.conversation_id),
          unfound AS (DELETE FROM found_names s USING k WHERE {_SAME_SEGMENT}),
@@ -226,19 +267,25 @@ _ERASE = f"""
 
 _ERASE_SAFETY = f"""
     WITH k AS ({_SEGMENT_KEYS}),
-         erased AS (UPDATE segments s SET safety_slot = NULL, safety_bytes = 0 FROM k WHERE {_SAME_SEGMENT}),
-         ended AS (UPDATE copies s SET ended_at = %(at)s FROM k WHERE {_SAME_SEGMENT} AND s.place = 'safety')
+         erased AS (UPDATE segments s SET safety_slot = NULL, safety_bytes = 0 FROM k
+           WHERE {_SAME_SEGMENT}),
+         ended AS (UPDATE copies s SET ended_at = %(at)s FROM k WHERE {_SAME_SEGMENT}
+           AND s.place = 'safety')
     DELETE FROM safety_bodies s USING k WHERE {_SAME_SEGMENT}"""
 _ERASE_FEEDBACK = """
     WITH k AS (SELECT * FROM unnest(%(account)b::uuid[], %(feedback)b::uuid[]) AS k(account_id, feedback_id)),
          erased AS (UPDATE feedback s SET key_slot = NULL, erased_at = %(at)s, stored_bytes = 0
                       FROM k WHERE s.account_id = k.account_id AND s.feedback_id = k.feedback_id),
          ended AS (UPDATE copies s SET ended_at = %(at)s FROM k
-                    WHERE s.account_id = k.account_id AND s.reference = k.feedback_id AND s.place = 'feedback')
-    DELETE FROM feedback_bodies s USING k WHERE s.account_id = k.account_id AND s.feedback_id = k.feedback_id"""
+                    WHERE s.account_id = k.account_id AND s.reference = k.feedback_id
+                      AND s.place = 'feedback')
+    DELETE FROM feedback_bodies s USING k WHERE s.account_id = k.account_id
+      AND s.feedback_id = k.feedback_id"""
 
 
-def erase_segments(tx: Transaction, rows: Sequence[DueSegment], at: datetime) -> list[ErasedConversation]:
+def erase_segments(
+    tx: Transaction, rows: Sequence[DueSegment], at: datetime
+) -> list[ErasedConversation]:
     """Erases the segments; returns what hosts are to hear of."""
     _destroy(tx, rows)
     key = {**_segment_keys(rows, at), "because": [row.because for row in rows]}
@@ -255,7 +302,11 @@ def erase_feedback(tx: Transaction, rows: Sequence[DueFeedback], at: datetime) -
     _destroy(tx, rows)
     tx.execute(
         _ERASE_FEEDBACK,
-        {"account": [row.account for row in rows], "feedback": [row.feedback for row in rows], "at": at},
+        {
+            "account": [row.account for row in rows],
+            "feedback": [row.feedback for row in rows],
+            "at": at,
+        },
     )
 
 

@@ -1,7 +1,8 @@
 """A person's feedback: what is kept of it, until when, and what was shared, for that person alone.
 
-Feedback is kept until its date has passed and a sweep has erased it, or longer under a legal hold of its conversation.
-Its copy has a key of its own (`vault.safety_copies`), so it is read here and not by a permit for a turn.
+Feedback is kept until its date has passed and a sweep has erased it, or longer under a legal hold
+of its conversation. Its copy has a key of its own (`vault.safety_copies`), so it is read here and
+not by a permit for a turn.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ COMMENT = 0  # the turn number of the person's own comment
 
 
 class FeedbackRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One feedback. ``turn`` is the answer it is about, 0 for the conversation; ``key_slot`` is None if nothing was
-    shared. ``check`` is empty but for a check of the host's, which may have a ``score``.
+    """One feedback. ``turn`` is the answer it is about, 0 for the conversation; ``key_slot`` is
+    None if nothing was shared. ``check`` is empty but for a check of the host's, which may have a
+    ``score``.
     """
 
     account: UUID
@@ -44,22 +46,32 @@ class FeedbackRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SharedFeedback(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """The content of a feedback's copy: the person's comment, and the turns that they shared, by number."""
+    """The content of a feedback's copy: the person's comment, and the turns that they shared, by
+    number.
+    """
 
     comment: str
     turns: tuple[tuple[int, Content], ...]
 
 
 def kept(
-    tx: Transaction, account: UUID, *, before: UUID | None = None, limit: int = FEEDBACK_ROWS_MAX,
+    tx: Transaction,
+    account: UUID,
+    *,
+    before: UUID | None = None,
+    limit: int = FEEDBACK_ROWS_MAX,
     conversation: UUID | None = None,
-) -> list[FeedbackRow]:  # fmt: skip
-    """The account's feedback of which anything is still kept, newest first, given before the one named."""
+) -> list[FeedbackRow]:
+    """The account's feedback of which anything is still kept, newest first, given before the one
+    named.
+    """
     rows = tx.execute(
-        """SELECT account_id, feedback_id, conversation_id, rating, share, turn, given_at, taken_back_at, key_slot,
+        """SELECT account_id, feedback_id, conversation_id, rating, share, turn, given_at,
+                  taken_back_at, key_slot,
                   check_name, score, version, narrowed, grant_no, grant_narrowing, keep_until
              FROM feedback
-            WHERE account_id = %(account)s AND erased_at IS NULL AND (%(before)s::uuid IS NULL OR feedback_id < %(before)s)
+            WHERE account_id = %(account)s AND erased_at IS NULL
+              AND (%(before)s::uuid IS NULL OR feedback_id < %(before)s)
               AND (%(conversation)s::uuid IS NULL OR conversation_id = %(conversation)s)
             ORDER BY feedback_id DESC LIMIT %(limit)s""",
         {"account": account, "before": before, "limit": limit, "conversation": conversation},
@@ -68,29 +80,63 @@ def kept(
 
 
 def conversation_of(tx: Transaction, account: UUID, feedback: UUID) -> UUID | None:
-    """The conversation that a feedback of the account is about; None for one that the account never gave."""
+    """The conversation that a feedback of the account is about; None for one that the account never
+    gave.
+    """
     row = tx.execute(
-        "SELECT conversation_id FROM feedback WHERE account_id = %s AND feedback_id = %s", [account, feedback]
+        "SELECT conversation_id FROM feedback WHERE account_id = %s AND feedback_id = %s",
+        [account, feedback],
     ).fetchone()
     return row[0] if row else None
 
 
 def _row(row: Sequence[Any]) -> FeedbackRow:
-    account, feedback, conversation, rating, share, turn, given_at, taken_back_at, slot, check, score, *state = row
+    (
+        account,
+        feedback,
+        conversation,
+        rating,
+        share,
+        turn,
+        given_at,
+        taken_back_at,
+        slot,
+        check,
+        score,
+        *state,
+    ) = row
     version, narrowed, grant, narrowing, keep_until = state
     return FeedbackRow(
-        account=account, feedback=feedback, conversation=conversation, rating=rating, turn=turn, given_at=given_at,
-        taken_back_at=taken_back_at, key_slot=slot, check=check, score=score,
+        account=account,
+        feedback=feedback,
+        conversation=conversation,
+        rating=rating,
+        turn=turn,
+        given_at=given_at,
+        taken_back_at=taken_back_at,
+        key_slot=slot,
+        check=check,
+        score=score,
         state=Feedback(
-            share=Share(share), version=version, narrowed=narrowed, keep_until=keep_until,
-            grant=grant, narrowing=narrowing or 0,
+            share=Share(share),
+            version=version,
+            narrowed=narrowed,
+            keep_until=keep_until,
+            grant=grant,
+            narrowing=narrowing or 0,
         ),
-    )  # fmt: skip
+    )
 
 
-def shared(tx: Transaction, keyring: Keyring, rows: Sequence[FeedbackRow], at: datetime) -> dict[UUID, SharedFeedback]:
-    """What each feedback shares, for its own person; nothing if its period has ended, hold or not."""
-    mine = {row.feedback: row for row in rows if row.key_slot is not None and row.state.keep_until > at}
+def shared(
+    tx: Transaction, keyring: Keyring, rows: Sequence[FeedbackRow], at: datetime
+) -> dict[UUID, SharedFeedback]:
+    """What each feedback shares, for its own person; nothing if its period has ended, hold or
+    not.
+    """
+    mine = {
+        row.feedback: row for row in rows if row.key_slot is not None and row.state.keep_until > at
+    }
     wanted = [(row.account, row.key_slot) for row in mine.values() if row.key_slot is not None]
     keys = keyring.slot_keys(tx, wanted) if wanted else {}
     bodies = tx.execute(
@@ -112,4 +158,4 @@ def shared(tx: Transaction, keyring: Keyring, rows: Sequence[FeedbackRow], at: d
             turns=tuple((turn, content) for turn, content in said if turn != COMMENT),
         )
         for feedback, said in found.items()
-    }  # fmt: skip
+    }

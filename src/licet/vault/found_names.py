@@ -1,17 +1,19 @@
-"""Where a detector found names in the turns of a segment, kept with the segment: the next release reads new turns only.
+"""Where a detector found names in the turns of a segment, kept with the segment: the next release
+reads new turns only.
 
 Promises:
 - A record holds no text: of each text that was read a keyed hash, and what the finder says of it.
-- It is sealed under a key that is derived from the segment's key, and bound to its place. Erasing the segment destroys
-  the key and removes the row (`vault.expiry`).
-- It belongs to the finder that made it. A record of another finder, of another place, or a damaged one counts as none,
-  and the next one replaces it.
+- It is sealed under a key that is derived from the segment's key, and bound to its place. Erasing
+  the segment destroys the key and removes the row (`vault.expiry`).
+- It belongs to the finder that made it. A record of another finder, of another place, or a damaged
+  one counts as none, and the next one replaces it.
 
-A record is not written in the transaction of the page whose texts were read. That transaction sees the database as it was
-when the page began: it would not see an erasure that ended since then, and its row would outlive the segment. It is
-written right after it, under the lock of the account that an erasure takes too, and only while the segment has its key.
-An account that somebody else has locked is passed over: a build does not wait for people, nor they for it. What is not
-kept, there or because the process dies in between, is found again by the next build.
+A record is not written in the transaction of the page whose texts were read. That transaction sees
+the database as it was when the page began: it would not see an erasure that ended since then, and
+its row would outlive the segment. It is written right after it, under the lock of the account that
+an erasure takes too, and only while the segment has its key. An account that somebody else has
+locked is passed over: a build does not wait for people, nor they for it. What is not kept, there or
+because the process dies in between, is found again by the next build.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ from licet.store.connect import Transaction
 from licet.store.rows import arrays, unnested
 from licet.undecodable import UNDECODABLE
 
-RECORD_BYTES_MAX = 2**20  # of what is found in one segment; the texts beyond it are read by each build
+# of what is found in one segment; the texts beyond it are read by each build
+RECORD_BYTES_MAX = 2**20
 MARK_BYTES = 16
 _SEALS, _MARKS = b"licet found names 1", b"licet marks of texts 1"
 
@@ -46,9 +49,13 @@ class NamedSegment(Masked, msgspec.Struct, frozen=True, kw_only=True):
     key: KeyMaterial
 
     def mark(self, text: str) -> bytes:
-        """A keyed hash that stands for ``text`` in the records of this segment, and nowhere else."""
+        """A keyed hash that stands for ``text`` in the records of this segment, and nowhere
+        else.
+        """
         key = hmac.digest(self.key, _MARKS, "sha256")
-        return blake2b(text.encode("utf-8", "surrogatepass"), key=key, digest_size=MARK_BYTES).digest()
+        return blake2b(
+            text.encode("utf-8", "surrogatepass"), key=key, digest_size=MARK_BYTES
+        ).digest()
 
 
 class _Record(msgspec.Struct, frozen=True, array_like=True):
@@ -61,8 +68,12 @@ _KEYS = {"account_id": "uuid", "conversation_id": "uuid", "segment": "int2"}
 _COLUMNS = {**_KEYS, "slot": "int4", "sealed": "bytea"}
 
 
-def seal_record(of: NamedSegment, finder: str, found: Mapping[bytes, bytes], random: Random = os.urandom) -> bytes:
-    """What ``finder`` found, by the marks of the texts, as it is stored: as much of it as a record may hold, in order."""
+def seal_record(
+    of: NamedSegment, finder: str, found: Mapping[bytes, bytes], random: Random = os.urandom
+) -> bytes:
+    """What ``finder`` found, by the marks of the texts, as it is stored: as much of it as a record
+    may hold, in order.
+    """
     kept: dict[bytes, bytes] = {}
     size = 0
     for mark, packed in found.items():
@@ -74,7 +85,9 @@ def seal_record(of: NamedSegment, finder: str, found: Mapping[bytes, bytes], ran
 
 
 def open_record(of: NamedSegment, finder: str, sealed: bytes) -> dict[bytes, bytes]:
-    """What ``finder`` found, by the marks of the texts; nothing of a record that is another's, or is none."""
+    """What ``finder`` found, by the marks of the texts; nothing of a record that is another's, or
+    is none.
+    """
     try:
         record = _records.decode(unseal(_seal_key(of), sealed, _place(of)))
     except (BrokenError, *UNDECODABLE):
@@ -82,7 +95,9 @@ def open_record(of: NamedSegment, finder: str, sealed: bytes) -> dict[bytes, byt
     return record.found if record.finder == finder else {}
 
 
-def load(tx: Transaction, segments: Sequence[NamedSegment], finder: str) -> list[dict[bytes, bytes]]:
+def load(
+    tx: Transaction, segments: Sequence[NamedSegment], finder: str
+) -> list[dict[bytes, bytes]]:
     """What ``finder`` found in each of ``segments`` before, by the marks of its texts."""
     rows = tx.execute(
         f"""SELECT f.account_id, f.conversation_id, f.segment, f.sealed
@@ -98,9 +113,11 @@ def load(tx: Transaction, segments: Sequence[NamedSegment], finder: str) -> list
     ]
 
 
-def keep(tx: Transaction, records: Sequence[tuple[NamedSegment, Mapping[bytes, bytes]]], finder: str) -> int:
-    """Keeps what ``finder`` found in place of what was kept; returns of how many segments. The others were erased
-    meanwhile, or somebody else has locked their account.
+def keep(
+    tx: Transaction, records: Sequence[tuple[NamedSegment, Mapping[bytes, bytes]]], finder: str
+) -> int:
+    """Keeps what ``finder`` found in place of what was kept; returns of how many segments. The
+    others were erased meanwhile, or somebody else has locked their account.
     """
     segments = [segment for segment, _ in records]
     accounts = sorted({segment.account for segment in segments})
@@ -108,7 +125,7 @@ def keep(tx: Transaction, records: Sequence[tuple[NamedSegment, Mapping[bytes, b
         """SELECT account_id FROM accounts WHERE account_id = ANY(%s)
             ORDER BY account_id FOR NO KEY UPDATE SKIP LOCKED""",
         [accounts],
-    ).fetchall()  # fmt: skip
+    ).fetchall()
     locked = {account for (account,) in free}
     mine = [(segment, found) for segment, found in records if segment.account in locked]
     if not mine:
@@ -123,7 +140,8 @@ def keep(tx: Transaction, records: Sequence[tuple[NamedSegment, Mapping[bytes, b
               FROM {unnested(_COLUMNS)} AS k({", ".join(_COLUMNS)})
               JOIN segments s USING (account_id, conversation_id, segment)
              WHERE s.key_slot = k.slot AND s.erased_at IS NULL
-            ON CONFLICT (account_id, conversation_id, segment) DO UPDATE SET sealed = excluded.sealed""",
+            ON CONFLICT (account_id, conversation_id, segment) DO UPDATE
+              SET sealed = excluded.sealed""",
         arrays(_COLUMNS, values),
     ).rowcount
 

@@ -1,7 +1,9 @@
-"""What of a conversation the hold of a matter keeps, what others keep, and what becomes of the rest.
+"""What of a conversation the hold of a matter keeps, what others keep, and what becomes of the
+rest.
 
-The same comparison as the sweep's (`vault.expiry`): a hold keeps a segment or feedback that was kept when it was placed,
-and every safety copy. What had expired by then waits for the next sweep, whatever holds are on the conversation.
+The same comparison as the sweep's (`vault.expiry`): a hold keeps a segment or feedback that was
+kept when it was placed, and every safety copy. What had expired by then waits for the next sweep,
+whatever holds are on the conversation.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ from licet.store.connect import Transaction
 
 
 class HoldCount(msgspec.Struct, frozen=True, kw_only=True):
-    """How much of a conversation: segments, the turns in them, feedback, and safety copies of segments."""
+    """How much of a conversation: segments, the turns in them, feedback, and safety copies of
+    segments.
+    """
 
     segments: int = 0
     turns: int = 0
@@ -27,8 +31,9 @@ class HoldCount(msgspec.Struct, frozen=True, kw_only=True):
 class HoldCoverage(msgspec.Struct, frozen=True, kw_only=True):
     """All content of a conversation at a moment, each item in one place.
 
-    ``held`` is kept by the hold, ``held_by_others`` only by holds of other matters. No hold keeps the rest: ``dated`` has an
-    end date that is still to come, ``due`` is past it and goes with the next sweep, ``erased`` has gone.
+    ``held`` is kept by the hold, ``held_by_others`` only by holds of other matters. No hold keeps
+    the rest: ``dated`` has an end date that is still to come, ``due`` is past it and goes with the
+    next sweep, ``erased`` has gone.
     """
 
     held: HoldCount
@@ -43,45 +48,62 @@ _ITEMS = """
     SELECT account_id, conversation_id, 'segments' AS kind, keep_until AS until, keep_until AS ends,
            erased_at IS NOT NULL AS is_erased, last_turn - first_turn + 1 AS turns FROM segments
      UNION ALL
-    SELECT account_id, conversation_id, 'feedback', keep_until, keep_until, erased_at IS NOT NULL, 0 FROM feedback
+    SELECT account_id, conversation_id, 'feedback', keep_until, keep_until, erased_at IS NOT NULL, 0
+      FROM feedback
      UNION ALL
-    SELECT account_id, conversation_id, 'safety_copies', 'infinity', safety_until, false, 0 FROM segments
+    SELECT account_id, conversation_id, 'safety_copies', 'infinity', safety_until, false, 0
+      FROM segments
      WHERE safety_slot IS NOT NULL"""
-_HOLDS_OF = "SELECT FROM holds h WHERE h.account_id = k.account_id AND h.conversation_id = k.conversation_id"
+_HOLDS_OF = (
+    "SELECT FROM holds h WHERE h.account_id = k.account_id AND h.conversation_id = "
+    "k.conversation_id"
+)
 _COVERAGE = f"""
     SELECT k.account_id, k.conversation_id, i.kind,
            CASE WHEN i.is_erased THEN 'erased'
                 WHEN k.placed_at < i.until THEN 'held'
-                WHEN EXISTS ({_HOLDS_OF} AND h.matter_hmac <> %(matter)s AND h.placed_at < i.until) THEN 'held_by_others'
+                WHEN EXISTS ({_HOLDS_OF} AND h.matter_hmac <> %(matter)s AND h.placed_at < i.until)
+                  THEN 'held_by_others'
                 WHEN i.ends > %(now)s THEN 'dated' ELSE 'due' END AS place,
            count(*), sum(i.turns)
       FROM (SELECT n.*, CASE WHEN %(placing)s THEN coalesce(
                 (SELECT h.placed_at FROM holds h WHERE h.account_id = n.account_id
                     AND h.conversation_id = n.conversation_id AND h.matter_hmac = %(matter)s),
                 (SELECT %(now)s::timestamptz WHERE EXISTS (SELECT FROM segments s WHERE s.account_id = n.account_id
-                    AND s.conversation_id = n.conversation_id AND s.erased_at IS NULL AND s.keep_until > %(now)s)))
+                    AND s.conversation_id = n.conversation_id AND s.erased_at IS NULL
+                      AND s.keep_until > %(now)s)))
             END AS placed_at
-              FROM unnest(%(accounts)s::uuid[], %(conversations)s::uuid[]) AS n(account_id, conversation_id)) k
+              FROM unnest(%(accounts)s::uuid[], %(conversations)s::uuid[]) AS n(account_id,
+                conversation_id)) k
       JOIN LATERAL (SELECT * FROM ({_ITEMS}) a
              WHERE a.account_id = k.account_id AND a.conversation_id = k.conversation_id) i ON true
      GROUP BY 1, 2, 3, 4"""
 
 
 def coverage(
-    tx: Transaction, conversations: Sequence[tuple[UUID, UUID]], matter: bytes, now: datetime, *, placing: bool
+    tx: Transaction,
+    conversations: Sequence[tuple[UUID, UUID]],
+    matter: bytes,
+    now: datetime,
+    *,
+    placing: bool,
 ) -> dict[tuple[UUID, UUID], HoldCoverage]:
-    """The coverage of each conversation, by account and conversation; ``matter`` is the keyed hash of the matter.
+    """The coverage of each conversation, by account and conversation; ``matter`` is the keyed hash
+    of the matter.
 
-    With ``placing`` as its hold has it, or as one placed ``now`` would; without, as the holds of other matters alone have it.
+    With ``placing`` as its hold has it, or as one placed ``now`` would; without, as the holds of
+    other matters alone have it.
     """
     rows = tx.execute(
         _COVERAGE,
         {
             "accounts": [account for account, _ in conversations],
             "conversations": [conversation for _, conversation in conversations],
-            "matter": matter, "now": now, "placing": placing,
+            "matter": matter,
+            "now": now,
+            "placing": placing,
         },
-    ).fetchall()  # fmt: skip
+    ).fetchall()
     found: dict[tuple[UUID, UUID], dict[str, dict[str, int]]] = {name: {} for name in conversations}
     for account, conversation, kind, place, count, turns in rows:
         counts = found[account, conversation].setdefault(place, {})
@@ -107,7 +129,10 @@ _ENDINGS = {
 def describe_coverage(found: HoldCoverage) -> str:
     """The coverage in one line of plain words, what is held first."""
     parts = [(_amount(getattr(found, place)), words) for place, words in _ENDINGS.items()]
-    return "; ".join(f"{amount} {words}" for amount, words in parts if amount) or "nothing of it is stored"
+    return (
+        "; ".join(f"{amount} {words}" for amount, words in parts if amount)
+        or "nothing of it is stored"
+    )
 
 
 def _amount(count: HoldCount) -> str:
@@ -116,4 +141,6 @@ def _amount(count: HoldCount) -> str:
         (count.feedback, "rating", "ratings"),
         (count.safety_copies, "safety copy", "safety copies"),
     ]
-    return ", ".join(f"{number:,} {one if number == 1 else many}" for number, one, many in found if number)
+    return ", ".join(
+        f"{number:,} {one if number == 1 else many}" for number, one, many in found if number
+    )

@@ -1,13 +1,14 @@
 """Legal holds as verbs: place one, end one, preview either.
 
-A hold names its matter in the operator's own words, which are sealed: the same words end it. It also has a reason as a
-closed word, the day on which somebody must check whether it is still needed, who placed it, and whether the person may
-be told. It keeps what is kept on the day it is placed, makes nothing usable, and brings nothing back that was erased or
-whose period was over: of each conversation the answer says what is held and what is not, and one of which nothing would be
-held is refused. Nothing ends it automatically.
+A hold names its matter in the operator's own words, which are sealed: the same words end it. It
+also has a reason as a closed word, the day on which somebody must check whether it is still needed,
+who placed it, and whether the person may be told. It keeps what is kept on the day it is placed,
+makes nothing usable, and brings nothing back that was erased or whose period was over: of each
+conversation the answer says what is held and what is not, and one of which nothing would be held is
+refused. Nothing ends it automatically.
 
-Where one of several conversations does not exist, none is held. One that is refused keeps no other from being held: what
-is to be preserved must not wait for it.
+Where one of several conversations does not exist, none is held. One that is refused keeps no other
+from being held: what is to be preserved must not wait for it.
 """
 
 from __future__ import annotations
@@ -46,10 +47,12 @@ MATTER_CHARACTERS_MAX = HOST_ID_CHARACTERS_MAX  # it is hashed like an id of the
 
 
 class HoldAct(msgspec.Struct, frozen=True, kw_only=True):
-    """What was done, or would be. ``coverage`` says what is held afterwards and what is not; of an end, by other matters.
+    """What was done, or would be. ``coverage`` says what is held afterwards and what is not; of an
+    end, by other matters.
 
-    ``outcome`` is ``refused`` (``because`` is `expired`) where nothing would be held, and ``unchanged`` (`held_already`) if
-    the matter held it before; the hold then has the new reason and the new day.
+    ``outcome`` is ``refused`` (``because`` is `expired`) where nothing would be held, and
+    ``unchanged`` (`held_already`) if the matter held it before; the hold then has the new reason
+    and the new day.
     """
 
     conversation: str
@@ -66,11 +69,18 @@ class HoldAct(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def place(
-    here: Installation, conversations: Sequence[str], *, matter: str, reason: HoldReason, by: str,
-    review_at: datetime | None = None, is_told: bool = True, dry_run: bool = False,
-) -> list[HoldAct]:  # fmt: skip
-    """Places a hold on each conversation of which something can be held; NotFoundError if one does not exist, and then
-    on none.
+    here: Installation,
+    conversations: Sequence[str],
+    *,
+    matter: str,
+    reason: HoldReason,
+    by: str,
+    review_at: datetime | None = None,
+    is_told: bool = True,
+    dry_run: bool = False,
+) -> list[HoldAct]:
+    """Places a hold on each conversation of which something can be held; NotFoundError if one does
+    not exist, and then on none.
     """
     at = here.clock()
     review_at = review_at or at + HOLD_REVIEW
@@ -79,24 +89,35 @@ def place(
         known = _held(here, tx, found, matter)
     told = [
         Hold(
-            account=account, at=at, conversation=conversation, matter=matter, reason=reason, review_at=review_at,
-            is_told=is_told, by=by,
+            account=account,
+            at=at,
+            conversation=conversation,
+            matter=matter,
+            reason=reason,
+            review_at=review_at,
+            is_told=is_told,
+            by=by,
         )
         for account, conversation in found
-    ]  # fmt: skip
+    ]
     done = dict(zip(found, _tell(here, told, dry_run), strict=False))
     covered = _coverage(here, found, matter, placing=True)
     acts = []
     for name in found:
         would = Outcome.done if covered[name].held.segments else Outcome.refused
-        outcome = done[name].outcome if name in done else Outcome.unchanged if name in known else would
+        outcome = (
+            done[name].outcome if name in done else Outcome.unchanged if name in known else would
+        )
         acts.append(
             HoldAct(
-                conversation=shown(Prefix.conversation, name[1]), account=shown(Prefix.account, name[0]),
-                outcome=outcome, because=_BECAUSE.get(outcome, ""), coverage=covered[name],
+                conversation=shown(Prefix.conversation, name[1]),
+                account=shown(Prefix.account, name[0]),
+                outcome=outcome,
+                because=_BECAUSE.get(outcome, ""),
+                coverage=covered[name],
                 review_at=None if outcome is Outcome.refused else review_at,
             )
-        )  # fmt: skip
+        )
     return acts
 
 
@@ -111,9 +132,11 @@ def _coverage(
         return hold_coverage.coverage(tx, conversations, hashed, here.clock(), placing=placing)
 
 
-def end(here: Installation, conversations: Sequence[str], *, matter: str, dry_run: bool = False) -> list[HoldAct]:
-    """Ends the hold of a matter on each conversation; NotFoundError if it does not hold one of them, and then ends
-    none.
+def end(
+    here: Installation, conversations: Sequence[str], *, matter: str, dry_run: bool = False
+) -> list[HoldAct]:
+    """Ends the hold of a matter on each conversation; NotFoundError if it does not hold one of
+    them, and then ends none.
     """
     at = here.clock()
     with transaction(here.pool) as tx:
@@ -125,19 +148,27 @@ def end(here: Installation, conversations: Sequence[str], *, matter: str, dry_ru
             f"no hold for that matter on `{free[0]}`",
             "write it exactly as when it was placed; `licet hold list` shows what is held",
         )
-    _tell(here, [Unhold(account=a, at=at, conversation=c, matter=matter) for a, c in found], dry_run)
+    _tell(
+        here, [Unhold(account=a, at=at, conversation=c, matter=matter) for a, c in found], dry_run
+    )
     covered = _coverage(here, found, matter, placing=False)
     return [
         HoldAct(
-            conversation=shown(Prefix.conversation, name[1]), account=shown(Prefix.account, name[0]),
-            outcome=Outcome.done, coverage=covered[name],
+            conversation=shown(Prefix.conversation, name[1]),
+            account=shown(Prefix.account, name[0]),
+            outcome=Outcome.done,
+            coverage=covered[name],
         )
         for name in found
-    ]  # fmt: skip
+    ]
 
 
-def review(here: Installation, conversation: str, *, matter: str, review_at: datetime, by: str) -> HoldAct:
-    """Sets the next review of the hold of a matter, which stays as it is otherwise; NotFoundError where it holds nothing."""
+def review(
+    here: Installation, conversation: str, *, matter: str, review_at: datetime, by: str
+) -> HoldAct:
+    """Sets the next review of the hold of a matter, which stays as it is otherwise; NotFoundError
+    where it holds nothing.
+    """
     with transaction(here.pool) as tx:
         found = _owners(tx, [conversation])
         account, named = found[0]
@@ -146,10 +177,18 @@ def review(here: Installation, conversation: str, *, matter: str, review_at: dat
             [account, named, matter_hash(here, tx, matter)],
         ).fetchone()
     if row is None:
-        raise NotFoundError(f"no hold for that matter on `{conversation}`", "write it exactly as when it was placed")
+        raise NotFoundError(
+            f"no hold for that matter on `{conversation}`", "write it exactly as when it was placed"
+        )
     known = _stored(row)
     (done,) = place(
-        here, [conversation], matter=matter, reason=known.reason, by=by, review_at=review_at, is_told=known.is_told
+        here,
+        [conversation],
+        matter=matter,
+        reason=known.reason,
+        by=by,
+        review_at=review_at,
+        is_told=known.is_told,
     )
     return done
 
@@ -160,7 +199,9 @@ def matter_hash(here: Installation, tx: Transaction, matter: str) -> bytes:
 
 
 class StoredHold(msgspec.Struct, frozen=True, kw_only=True):
-    """A hold, without the matter that it is for. ``turns_held`` of the conversation's turns it keeps, the others not."""
+    """A hold, without the matter that it is for. ``turns_held`` of the conversation's turns it
+    keeps, the others not.
+    """
 
     account: UUID
     conversation: UUID
@@ -176,14 +217,19 @@ class StoredHold(msgspec.Struct, frozen=True, kw_only=True):
 def is_told(tx: Transaction, account: UUID, conversation: UUID, matter_hmac: bytes) -> bool:
     """Whether the person may be told of a hold; not of one that is not there."""
     row = tx.execute(
-        "SELECT is_told FROM holds WHERE account_id = %s AND conversation_id = %s AND matter_hmac = %s",
+        (
+            "SELECT is_told FROM holds WHERE account_id = %s AND conversation_id = %s AND "
+            "matter_hmac = %s"
+        ),
         [account, conversation, matter_hmac],
     ).fetchone()
     return row == (True,)
 
 
 class HoldCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """The number of holds, of conversations under them, and of holds that are past their review at a moment."""
+    """The number of holds, of conversations under them, and of holds that are past their review at
+    a moment.
+    """
 
     holds: int
     conversations: int
@@ -191,12 +237,14 @@ class HoldCounts(msgspec.Struct, frozen=True, kw_only=True):
     first_review: datetime | None
 
 
-# The turns of the conversation of a hold `t` that it keeps, and those that it does not: they have gone, or will.
+# The turns of the conversation of a hold `t` that it keeps, and those that it does not: they have
+# gone, or will.
 _TURNS = """(SELECT coalesce(sum(s.last_turn - s.first_turn + 1), 0)::int FROM segments s
               WHERE s.account_id = t.account_id AND s.conversation_id = t.conversation_id
                 AND {} (s.erased_at IS NULL AND t.placed_at < s.keep_until))"""
 _TURNS_HELD, _TURNS_NOT_HELD = _TURNS.format(""), _TURNS.format("NOT")
-_HOLDS = f"""SELECT account_id, conversation_id, reason, placed_at, placed_by, review_at, is_told, {_TURNS_HELD},
+_HOLDS = f"""SELECT account_id, conversation_id, reason, placed_at, placed_by, review_at, is_told,
+                    {_TURNS_HELD},
                     {_TURNS_NOT_HELD} FROM holds t"""
 
 
@@ -207,13 +255,15 @@ def by_review(tx: Transaction, most: int) -> list[StoredHold]:
 
 
 _REVIEWED = (
-    KeyColumn("t.review_at", KeyType.timestamptz), KeyColumn("t.conversation_id", KeyType.uuid),
+    KeyColumn("t.review_at", KeyType.timestamptz),
+    KeyColumn("t.conversation_id", KeyType.uuid),
     KeyColumn("t.matter_hmac", KeyType.bytea),
-)  # fmt: skip
+)
 _PLACED = (
-    KeyColumn("t.placed_at", KeyType.timestamptz), KeyColumn("t.conversation_id", KeyType.uuid),
+    KeyColumn("t.placed_at", KeyType.timestamptz),
+    KeyColumn("t.conversation_id", KeyType.uuid),
     KeyColumn("t.matter_hmac", KeyType.bytea),
-)  # fmt: skip
+)
 LISTING = Listing(
     columns=f"""t.conversation_id, t.reason, t.placed_at, split_part(t.placed_by, ':', 2), t.is_told, {_TURNS_HELD},
         {_TURNS_NOT_HELD}, t.review_at, t.review_at <= %(at)s,
@@ -234,20 +284,27 @@ LISTING = Listing(
         "reason": ListFilter(
             label="Reason",
             choices={
-                one.value: ListChoice(label=one.value.replace("_", " "), kept=f"t.reason = '{one.value}'")
+                one.value: ListChoice(
+                    label=one.value.replace("_", " "), kept=f"t.reason = '{one.value}'"
+                )
                 for one in HoldReason
             },
         ),
         **BY_CONVERSATION,
         **BY_ACCOUNT,
     },
-)  # fmt: skip
+)
 
 
 def told_of(tx: Transaction, account: UUID, conversations: Sequence[UUID]) -> list[StoredHold]:
-    """The holds on these conversations of an account that its person may be told about, oldest first."""
+    """The holds on these conversations of an account that its person may be told about, oldest
+    first.
+    """
     rows = tx.execute(
-        f"{_HOLDS} WHERE account_id = %s AND conversation_id = ANY(%s) AND is_told ORDER BY placed_at, reason",
+        (
+            f"{_HOLDS} WHERE account_id = %s AND conversation_id = ANY(%s) AND is_told ORDER BY "
+            "placed_at, reason"
+        ),
         [account, list(conversations)],
     )
     return [_stored(row) for row in rows]
@@ -255,7 +312,8 @@ def told_of(tx: Transaction, account: UUID, conversations: Sequence[UUID]) -> li
 
 def counts(tx: Transaction, at: datetime) -> HoldCounts:
     row = tx.execute(
-        """SELECT count(*), count(DISTINCT (account_id, conversation_id)), count(*) FILTER (WHERE review_at <= %s),
+        """SELECT count(*), count(DISTINCT (account_id, conversation_id)),
+                  count(*) FILTER (WHERE review_at <= %s),
                   min(review_at) FROM holds""",
         [at],
     ).fetchone()
@@ -266,9 +324,16 @@ def counts(tx: Transaction, at: datetime) -> HoldCounts:
 def _stored(row: Sequence[Any]) -> StoredHold:
     account, conversation, reason, placed_at, placed_by, review_at, is_told, held, not_held = row
     return StoredHold(
-        account=account, conversation=conversation, reason=HoldReason(reason), placed_at=placed_at,
-        placed_by=placed_by, review_at=review_at, is_told=is_told, turns_held=held, turns_not_held=not_held,
-    )  # fmt: skip
+        account=account,
+        conversation=conversation,
+        reason=HoldReason(reason),
+        placed_at=placed_at,
+        placed_by=placed_by,
+        review_at=review_at,
+        is_told=is_told,
+        turns_held=held,
+        turns_not_held=not_held,
+    )
 
 
 def _tell(here: Installation, told: Sequence[Command], dry_run: bool) -> list[CommandResult]:
@@ -279,14 +344,17 @@ def _tell(here: Installation, told: Sequence[Command], dry_run: bool) -> list[Co
 
 def _owners(tx: Transaction, conversations: Sequence[str]) -> list[tuple[UUID, UUID]]:
     if len(conversations) > CONVERSATIONS_MAX:
-        raise UsageError(f"`{len(conversations)}` conversations at once", f"name {CONVERSATIONS_MAX} at most")
+        raise UsageError(
+            f"`{len(conversations)}` conversations at once", f"name {CONVERSATIONS_MAX} at most"
+        )
     found: list[tuple[UUID, UUID]] = []
     for text in dict.fromkeys(conversations):
         conversation = parse(Prefix.conversation, text)
         account = owner(tx, conversation)
         if account is None:
             raise NotFoundError(
-                f"no conversation `{text}`", "ids begin with conv_; `licet explain ACCOUNT` helps to find them"
+                f"no conversation `{text}`",
+                "ids begin with conv_; `licet explain ACCOUNT` helps to find them",
             )
         found.append((account, conversation))
     return found
@@ -294,11 +362,14 @@ def _owners(tx: Transaction, conversations: Sequence[str]) -> list[tuple[UUID, U
 
 def _held(
     here: Installation, tx: Transaction, found: Sequence[tuple[UUID, UUID]], matter: str
-) -> set[tuple[UUID, UUID]]:  # fmt: skip
+) -> set[tuple[UUID, UUID]]:
     """Those of the conversations that the matter holds."""
     hashed = matter_hash(here, tx, matter)
     rows = tx.execute(
-        "SELECT account_id, conversation_id FROM holds WHERE matter_hmac = %s AND conversation_id = ANY(%s)",
+        (
+            "SELECT account_id, conversation_id FROM holds WHERE matter_hmac = %s AND "
+            "conversation_id = ANY(%s)"
+        ),
         [hashed, [conversation for _, conversation in found]],
     ).fetchall()
     return {(account, conversation) for account, conversation in rows}

@@ -1,17 +1,20 @@
-"""Events for the hosts: what an assistant must learn about choices, about what must leave it, and about erasures.
+"""Events for the hosts: what an assistant must learn about choices, about what must leave it, and
+about erasures.
 
-Promise: an event shares the transaction of what it reports, so that neither exists without the other. Events of one
-account are in the order of its verbs. ``number`` is the position of an event in one order of all events. It is given
-after the commit by the next reader, one at a time: an event that becomes visible late is therefore numbered after
-everything that was read before, and a reader that continues after the last number it saw misses nothing. Numbers have
-gaps, and only grow: those of a later life of the database are above those of all earlier ones.
+Promise: an event shares the transaction of what it reports, so that neither exists without the
+other. Events of one account are in the order of its verbs. ``number`` is the position of an event
+in one order of all events. It is given after the commit by the next reader, one at a time: an event
+that becomes visible late is therefore numbered after everything that was read before, and a reader
+that continues after the last number it saw misses nothing. Numbers have gaps, and only grow: those
+of a later life of the database are above those of all earlier ones.
 
-Nothing is written while there is no endpoint. An event contains Licet's own ids, closed words, numbers and dates. It
-never contains an id of the host's: those are stored as HMACs only (docs/adr/0013-events-name-our-ids.md).
+Nothing is written while there is no endpoint. An event contains Licet's own ids, closed words,
+numbers and dates. It never contains an id of the host's: those are stored as HMACs only
+(docs/adr/0013-events-name-our-ids.md).
 
-What must leave must be acknowledged by each endpoint that was notified. Each (event, endpoint) is a row of
-`deliveries`, made with the event: the register of which host was notified of what, which a certificate of erasure
-lists.
+What must leave must be acknowledged by each endpoint that was notified. Each (event, endpoint) is a
+row of `deliveries`, made with the event: the register of which host was notified of what, which a
+certificate of erasure lists.
 """
 
 from __future__ import annotations
@@ -53,7 +56,9 @@ class EventKind(StrEnum):
 
 
 class LeaveReason(StrEnum):
-    """Why something must leave a host. For the first three its use ends; for the others everything must be deleted."""
+    """Why something must leave a host. For the first three its use ends; for the others everything
+    must be deleted.
+    """
 
     withdrawn = "withdrawn"
     lapsed = "lapsed"
@@ -86,31 +91,55 @@ class NewHostEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def choice_changed(
-    account: UUID, at: datetime, *, effect: str, standing: str, policy: str, question: str, scope: GrantScope
+    account: UUID,
+    at: datetime,
+    *,
+    effect: str,
+    standing: str,
+    policy: str,
+    question: str,
+    scope: GrantScope,
 ) -> NewHostEvent:
-    """A choice about a question took effect, or a grant lapsed; ``standing`` is the account's for the question."""
+    """A choice about a question took effect, or a grant lapsed; ``standing`` is the account's for
+    the question.
+    """
     facts: dict[str, Fact] = {
-        "question": question, "effect": effect, "standing": standing, "policy": policy, "scope": scope.kind.value,
-        "project": shown(Prefix.project, UUID(hex=scope.name)) if scope.kind is ScopeKind.project else None,
-        "conversation": shown(Prefix.conversation, UUID(hex=scope.name)) if scope.kind is ScopeKind.conversation else None,
-    }  # fmt: skip
+        "question": question,
+        "effect": effect,
+        "standing": standing,
+        "policy": policy,
+        "scope": scope.kind.value,
+        "project": shown(Prefix.project, UUID(hex=scope.name))
+        if scope.kind is ScopeKind.project
+        else None,
+        "conversation": shown(Prefix.conversation, UUID(hex=scope.name))
+        if scope.kind is ScopeKind.conversation
+        else None,
+    }
     return NewHostEvent(account=account, kind=EventKind.choice_changed, at=at, facts=facts)
 
 
 def must_leave(
-    account: UUID, at: datetime, because: LeaveReason, *, leave_by: datetime | None = None,
-    conversation: UUID | None = None, turns: Sequence[tuple[int, int]] | None = None,
+    account: UUID,
+    at: datetime,
+    because: LeaveReason,
+    *,
+    leave_by: datetime | None = None,
+    conversation: UUID | None = None,
+    turns: Sequence[tuple[int, int]] | None = None,
     questions: Sequence[str] | None = None,
-) -> NewHostEvent:  # fmt: skip
-    """A conversation, or without one all of the account's, must not be used from ``at`` on, and must be gone by
-    ``leave_by``.
+) -> NewHostEvent:
+    """A conversation, or without one all of the account's, must not be used from ``at`` on, and
+    must be gone by ``leave_by``.
 
-    ``turns`` are the first and last of each run if only those are meant; ``questions`` those whose purposes it must not
-    be used for, or all if none is named.
+    ``turns`` are the first and last of each run if only those are meant; ``questions`` those whose
+    purposes it must not be used for, or all if none is named.
     """
     by = max(leave_by or at, at)
     facts: dict[str, Fact] = {
-        "conversation": shown(Prefix.conversation, conversation) if conversation is not None else None,
+        "conversation": shown(Prefix.conversation, conversation)
+        if conversation is not None
+        else None,
         "turns": [list(run) for run in turns] if turns is not None else None,
         "questions": list(questions) if questions is not None else None,
         "because": because.value,
@@ -118,7 +147,13 @@ def must_leave(
         "leave_by": written(by),
     }
     acknowledge_by = max(by, at + timedelta(days=ACKNOWLEDGE_DAYS))
-    return NewHostEvent(account=account, kind=EventKind.must_leave, at=at, facts=facts, acknowledge_by=acknowledge_by)
+    return NewHostEvent(
+        account=account,
+        kind=EventKind.must_leave,
+        at=at,
+        facts=facts,
+        acknowledge_by=acknowledge_by,
+    )
 
 
 def is_of_a_no(event: NewHostEvent) -> bool:
@@ -127,54 +162,105 @@ def is_of_a_no(event: NewHostEvent) -> bool:
 
 
 def conversation_erased(
-    account: UUID, at: datetime, conversation: UUID, because: str, turns: Sequence[tuple[int, int]], *, whole: bool
+    account: UUID,
+    at: datetime,
+    conversation: UUID,
+    because: str,
+    turns: Sequence[tuple[int, int]],
+    *,
+    whole: bool,
 ) -> NewHostEvent:
     """The keys of these turns are destroyed; ``whole``: nothing of the conversation is left."""
     facts: dict[str, Fact] = {
-        "conversation": shown(Prefix.conversation, conversation), "turns": [list(run) for run in turns],
-        "because": because, "whole": whole,
-    }  # fmt: skip
+        "conversation": shown(Prefix.conversation, conversation),
+        "turns": [list(run) for run in turns],
+        "because": because,
+        "whole": whole,
+    }
     return NewHostEvent(account=account, kind=EventKind.conversation_erased, at=at, facts=facts)
 
 
 def account_erased(account: UUID, at: datetime, erasure: UUID) -> NewHostEvent:
     """The account's own keys are destroyed, after all of its content."""
-    return NewHostEvent(account=account, kind=EventKind.account_erased, at=at, facts={}, erasure=erasure)
+    return NewHostEvent(
+        account=account, kind=EventKind.account_erased, at=at, facts={}, erasure=erasure
+    )
 
 
 def release_recalled(
-    account: UUID, at: datetime, erasure: UUID, *, release: UUID, name: str, recipient: str, handout: UUID,
+    account: UUID,
+    at: datetime,
+    erasure: UUID,
+    *,
+    release: UUID,
+    name: str,
+    recipient: str,
+    handout: UUID,
     due_at: datetime,
-) -> NewHostEvent:  # fmt: skip
-    """A recipient of a release must take rows of it out of use: the withdrawn rows of the release say which."""
+) -> NewHostEvent:
+    """A recipient of a release must take rows of it out of use: the withdrawn rows of the release
+    say which.
+    """
     facts: dict[str, Fact] = {
-        "release": release.hex, "name": name, "recipient": recipient, "handout": shown(Prefix.handout, handout),
+        "release": release.hex,
+        "name": name,
+        "recipient": recipient,
+        "handout": shown(Prefix.handout, handout),
         "due": written(due_at),
-    }  # fmt: skip
-    return NewHostEvent(account=account, kind=EventKind.release_recalled, at=at, facts=facts, erasure=erasure)
+    }
+    return NewHostEvent(
+        account=account, kind=EventKind.release_recalled, at=at, facts=facts, erasure=erasure
+    )
 
 
 def rows_recalled(
-    account: UUID, at: datetime, *, release: UUID, name: str, recipient: str, handout: UUID, export: UUID,
-    ordinals: Sequence[int], due_at: datetime,
-) -> NewHostEvent:  # fmt: skip
-    """A recipient of a plain export must delete rows of it, by `ordinal`, in runs of a first and a last one."""
+    account: UUID,
+    at: datetime,
+    *,
+    release: UUID,
+    name: str,
+    recipient: str,
+    handout: UUID,
+    export: UUID,
+    ordinals: Sequence[int],
+    due_at: datetime,
+) -> NewHostEvent:
+    """A recipient of a plain export must delete rows of it, by `ordinal`, in runs of a first and a
+    last one.
+    """
     facts: dict[str, Fact] = {
-        "release": release.hex, "name": name, "recipient": recipient, "handout": shown(Prefix.handout, handout),
-        "export": shown(Prefix.export, export), "rows": _runs(ordinals), "due": written(due_at),
-    }  # fmt: skip
+        "release": release.hex,
+        "name": name,
+        "recipient": recipient,
+        "handout": shown(Prefix.handout, handout),
+        "export": shown(Prefix.export, export),
+        "rows": _runs(ordinals),
+        "due": written(due_at),
+    }
     return NewHostEvent(account=account, kind=EventKind.release_recalled, at=at, facts=facts)
 
 
-def request_received(account: UUID, at: datetime, request: UUID, *, right: str, due_at: datetime) -> NewHostEvent:
+def request_received(
+    account: UUID, at: datetime, request: UUID, *, right: str, due_at: datetime
+) -> NewHostEvent:
     """A person's request was received, and is to be answered by ``due_at``."""
-    facts: dict[str, Fact] = {"request": shown(Prefix.request, request), "right": right, "due": written(due_at)}
+    facts: dict[str, Fact] = {
+        "request": shown(Prefix.request, request),
+        "right": right,
+        "due": written(due_at),
+    }
     return NewHostEvent(account=account, kind=EventKind.request_received, at=at, facts=facts)
 
 
-def request_ended(account: UUID, at: datetime, request: UUID, *, right: str, state: str) -> NewHostEvent:
+def request_ended(
+    account: UUID, at: datetime, request: UUID, *, right: str, state: str
+) -> NewHostEvent:
     """A person's request was answered, refused or withdrawn: its page says what staff wrote."""
-    facts: dict[str, Fact] = {"request": shown(Prefix.request, request), "right": right, "state": state}
+    facts: dict[str, Fact] = {
+        "request": shown(Prefix.request, request),
+        "right": right,
+        "state": state,
+    }
     return NewHostEvent(account=account, kind=EventKind.request_ended, at=at, facts=facts)
 
 
@@ -189,8 +275,8 @@ def _runs(ordinals: Sequence[int]) -> list[list[int]]:
 
 
 def append(tx: Transaction, happened: Sequence[NewHostEvent]) -> None:
-    """Writes ``happened`` in order, with a delivery to each endpoint that subscribes to its kind; writes nothing
-    without an endpoint.
+    """Writes ``happened`` in order, with a delivery to each endpoint that subscribes to its kind;
+    writes nothing without an endpoint.
 
     The caller has locked the accounts.
     """
@@ -201,14 +287,17 @@ def appended(happened: Sequence[NewHostEvent]) -> list[Change]:
     """`append`, as a change of one statement with others."""
     if not happened:
         return []
-    values = listing(_EVENTS, {
-        "account_id": [one.account for one in happened],
-        "kind": [one.kind.value for one in happened],
-        "occurred_at": [one.at for one in happened],
-        "erasure_id": [one.erasure for one in happened],
-        "acknowledge_by": [one.acknowledge_by for one in happened],
-        "facts": [msgspec.json.encode(one.facts, order="sorted").decode() for one in happened],
-    })  # fmt: skip
+    values = listing(
+        _EVENTS,
+        {
+            "account_id": [one.account for one in happened],
+            "kind": [one.kind.value for one in happened],
+            "occurred_at": [one.at for one in happened],
+            "erasure_id": [one.erasure for one in happened],
+            "acknowledge_by": [one.acknowledge_by for one in happened],
+            "facts": [msgspec.json.encode(one.facts, order="sorted").decode() for one in happened],
+        },
+    )
     return [Change(_DELIVER, values, _HAPPENED)]
 
 
@@ -216,7 +305,8 @@ _EVENTS = {
     "account_id": "uuid", "kind": "text", "occurred_at": "timestamptz", "erasure_id": "uuid",
     "acknowledge_by": "timestamptz", "facts": "text",
 }  # fmt: skip
-# The identity column counts in the order of the query below it, so that rows of one statement keep their order.
+# The identity column counts in the order of the query below it, so that rows of one statement keep
+# their order.
 _HAPPENED = f"""happened AS (
         INSERT INTO events ({", ".join(_EVENTS)})
         SELECT {", ".join(_EVENTS)} FROM {listed(_EVENTS)} WITH ORDINALITY AS k({", ".join(_EVENTS)}, place)
@@ -226,14 +316,17 @@ _HAPPENED = f"""happened AS (
     )"""
 _DELIVER = """
     INSERT INTO deliveries (account_id, event_id, endpoint_id, row_no, next_at, acknowledge_by)
-    SELECT t.account_id, t.event_id, e.endpoint_id, t.row_no, CASE WHEN e.url IS NOT NULL THEN t.occurred_at END,
+    SELECT t.account_id, t.event_id, e.endpoint_id, t.row_no, CASE WHEN e.url IS NOT NULL
+      THEN t.occurred_at END,
            t.acknowledge_by
       FROM happened t JOIN endpoints e ON t.kind = ANY(e.kinds) AND e.removed_at IS NULL
      WHERE e.url IS NOT NULL OR t.acknowledge_by IS NOT NULL"""
 
 
 class ErasedConversation(NamedTuple):
-    """The segments of a conversation that are being erased: why, their turns, and whether others of it are left."""
+    """The segments of a conversation that are being erased: why, their turns, and whether others of
+    it are left.
+    """
 
     account: UUID
     conversation: UUID
@@ -243,10 +336,11 @@ class ErasedConversation(NamedTuple):
     is_left: bool
 
 
-# `ErasedConversation` of the segments `k`, in the statement that erases them, which still sees them as they were; none
-# if no endpoint hears of it.
+# `ErasedConversation` of the segments `k`, in the statement that erases them, which still sees them
+# as they were; none if no endpoint hears of it.
 ERASED = """
-    SELECT s.account_id, s.conversation_id, min(k.because), array_agg(s.first_turn ORDER BY s.segment),
+    SELECT s.account_id, s.conversation_id, min(k.because),
+      array_agg(s.first_turn ORDER BY s.segment),
            array_agg(s.last_turn ORDER BY s.segment),
            (SELECT count(*) FROM segments o WHERE o.account_id = s.account_id
                AND o.conversation_id = s.conversation_id AND o.erased_at IS NULL) > count(*)
@@ -258,16 +352,21 @@ ERASED = """
 def erased(tx: Transaction, conversations: Sequence[ErasedConversation], at: datetime) -> None:
     """Reports what a sweep has just erased.
 
-    Content that merely expired must leave the hosts as well; of the rest they were notified when it was requested.
+    Content that merely expired must leave the hosts as well; of the rest they were notified when it
+    was requested.
     """
     happened = []
     for one in conversations:
         turns = list(zip(one.first_turns, one.last_turns, strict=True))
         if one.because in ("expired", "incognito"):
-            expired = must_leave(one.account, at, LeaveReason.expired, conversation=one.conversation, turns=turns)
+            expired = must_leave(
+                one.account, at, LeaveReason.expired, conversation=one.conversation, turns=turns
+            )
             happened.append(expired)
         happened.append(
-            conversation_erased(one.account, at, one.conversation, one.because, turns, whole=not one.is_left)
+            conversation_erased(
+                one.account, at, one.conversation, one.because, turns, whole=not one.is_left
+            )
         )
     append(tx, happened)
 
@@ -300,34 +399,48 @@ def newest_number(tx: Transaction) -> int:
 
 
 def give_numbers(tx: Transaction) -> int:
-    """Gives every committed event its number, and returns how many got one; one transaction at a time does so."""
+    """Gives every committed event its number, and returns how many got one; one transaction at a
+    time does so.
+    """
     waits = tx.execute("SELECT EXISTS (SELECT FROM events WHERE number IS NULL)").fetchone()
     if waits == (False,):
         return 0
-    # The lock is released after the commit is visible, and each statement sees what was committed before it began.
+    # The lock is released after the commit is visible, and each statement sees what was committed
+    # before it began.
     tx.execute("SELECT pg_advisory_xact_lock(%s)", [NUMBERING_LOCK])
     rows = tx.execute(
-        "SELECT account_id, event_id FROM events WHERE number IS NULL ORDER BY row_no LIMIT %s", [NUMBERED_MAX]
+        "SELECT account_id, event_id FROM events WHERE number IS NULL ORDER BY row_no LIMIT %s",
+        [NUMBERED_MAX],
     ).fetchall()
     begin = fence.life(tx) * NUMBERS_OF_A_LIFE
-    numbers = tx.execute("SELECT nextval('event_numbers') FROM generate_series(1, %s)", [len(rows)]).fetchall()
+    numbers = tx.execute(
+        "SELECT nextval('event_numbers') FROM generate_series(1, %s)", [len(rows)]
+    ).fetchall()
     tx.execute(
         """UPDATE events e SET number = k.number
-             FROM unnest(%(account)b::uuid[], %(event)b::uuid[], %(number)b::bigint[]) AS k(account_id, event_id, number)
+             FROM unnest(%(account)b::uuid[], %(event)b::uuid[],
+               %(number)b::bigint[]) AS k(account_id, event_id, number)
             WHERE e.account_id = k.account_id AND e.event_id = k.event_id""",
         {
-            "account": [row[0] for row in rows], "event": [row[1] for row in rows],
+            "account": [row[0] for row in rows],
+            "event": [row[1] for row in rows],
             "number": sorted(begin + row[0] for row in numbers),
         },
-    )  # fmt: skip
+    )
     return len(rows)
 
 
-COLUMNS = "e.account_id, e.event_id, e.number, e.kind, e.occurred_at, e.erasure_id, e.acknowledge_by, e.facts"
+COLUMNS = (
+    "e.account_id, e.event_id, e.number, e.kind, e.occurred_at, e.erasure_id, "
+    "e.acknowledge_by, "
+    "e.facts"
+)
 
 
 def read(row: Sequence[Any]) -> HostEvent:
-    """An event from `COLUMNS`. A recalled release names no account: a recipient of releases knows none."""
+    """An event from `COLUMNS`. A recalled release names no account: a recipient of releases knows
+    none.
+    """
     account, event, number, kind, at, erasure, acknowledge_by, facts = row
     data: dict[str, Fact] = {}
     if kind != EventKind.release_recalled:
@@ -337,21 +450,34 @@ def read(row: Sequence[Any]) -> HostEvent:
         data["erasure"] = shown(Prefix.erasure, erasure)
     if acknowledge_by is not None:
         data["acknowledge_by"] = written(acknowledge_by)
-    return HostEvent(id=shown(Prefix.event, event), type=EventKind(kind), timestamp=at, cursor=str(number), data=data)
+    return HostEvent(
+        id=shown(Prefix.event, event),
+        type=EventKind(kind),
+        timestamp=at,
+        cursor=str(number),
+        data=data,
+    )
 
 
 def since(tx: Transaction, number: int, limit: int) -> list[HostEvent]:
-    """The events after ``number``, in their order, including those that have just been committed."""
+    """The events after ``number``, in their order, including those that have just been
+    committed.
+    """
     while give_numbers(tx) == NUMBERED_MAX:
         pass
-    rows = tx.execute(f"SELECT {COLUMNS} FROM events e WHERE e.number > %s ORDER BY e.number LIMIT %s", [number, limit])
+    rows = tx.execute(
+        f"SELECT {COLUMNS} FROM events e WHERE e.number > %s ORDER BY e.number LIMIT %s",
+        [number, limit],
+    )
     return [read(row) for row in rows]
 
 
 def number_of(cursor: str) -> int:
     """The number in a cursor; UsageError if it is not one."""
     if not cursor.isascii() or not cursor.isdecimal() or len(cursor) > 18:
-        raise UsageError("`since` is not a cursor of an event", "use `next` of the previous answer, or 0")
+        raise UsageError(
+            "`since` is not a cursor of an event", "use `next` of the previous answer, or 0"
+        )
     return int(cursor)
 
 
@@ -366,11 +492,13 @@ def prune(tx: Transaction, before: datetime, limit: int) -> int:
                 WHERE e.occurred_at < %(before)s AND e.number IS NOT NULL
                   AND NOT EXISTS (
                       SELECT FROM deliveries d JOIN endpoints p USING (endpoint_id)
-                       WHERE d.account_id = e.account_id AND d.event_id = e.event_id AND p.removed_at IS NULL
+                       WHERE d.account_id = e.account_id AND d.event_id = e.event_id
+                         AND p.removed_at IS NULL
                          AND ((d.delivered_at IS NULL AND d.next_at IS NOT NULL)
                               OR (d.acknowledged_at IS NULL AND d.acknowledge_by IS NOT NULL)))
                   AND NOT EXISTS (
-                      SELECT FROM erasures r WHERE r.account_id = e.account_id AND r.erasure_id = e.erasure_id
+                      SELECT FROM erasures r WHERE r.account_id = e.account_id
+                        AND r.erasure_id = e.erasure_id
                          AND r.state <> 'verified')
                 LIMIT %(limit)s)""",
         {"before": before, "limit": limit},

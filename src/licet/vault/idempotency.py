@@ -1,12 +1,14 @@
-"""`Idempotency-Key`: a repeated request is done once. The key is stored with the effect, in one transaction, for a day.
+"""`Idempotency-Key`: a repeated request is done once. The key is stored with the effect, in one
+transaction, for a day.
 
-A key belongs to its caller. The same key with a different request is refused (422); while the first request is in
-progress, in this process or another, the second is refused too (409). A refused request is not stored, so that it can
-be tried again. What is stored are the outcome and Licet's own ids, never content; a request is recognised by its HMAC
-under the installation's key.
+A key belongs to its caller. The same key with a different request is refused (422); while the first
+request is in progress, in this process or another, the second is refused too (409). A refused
+request is not stored, so that it can be tried again. What is stored are the outcome and Licet's own
+ids, never content; a request is recognised by its HMAC under the installation's key.
 
-Crash: before the commit neither the effect nor the key exists; after it both do. A verb that owns its transactions lies
-between two rows of the key, begun and done: after a crash between them the key stays begun, and is refused.
+Crash: before the commit neither the effect nor the key exists; after it both do. A verb that owns
+its transactions lies between two rows of the key, begun and done: after a crash between them the
+key stays begun, and is refused.
 """
 
 from __future__ import annotations
@@ -53,7 +55,9 @@ class IdempotentCall(msgspec.Struct, frozen=True, kw_only=True):
 def once(secret: bytes, caller: bytes, key: str, *request: bytes) -> IdempotentCall:
     """The request of ``caller`` under ``key``; UsageError for an invalid key."""
     if not 0 < len(key) <= KEY_CHARACTERS_MAX or not key.isprintable():
-        raise UsageError(f"`Idempotency-Key` must have 1 to {KEY_CHARACTERS_MAX} printable characters")
+        raise UsageError(
+            f"`Idempotency-Key` must have 1 to {KEY_CHARACTERS_MAX} printable characters"
+        )
     whole = b"".join(len(part).to_bytes(8, "big") + part for part in request)
     return IdempotentCall(
         caller=caller,
@@ -65,25 +69,36 @@ def once(secret: bytes, caller: bytes, key: str, *request: bytes) -> IdempotentC
 def remembered(
     tx: Transaction, asked: Sequence[IdempotentCall], at: datetime
 ) -> dict[Place, CommandResult | LicetError]:
-    """What is known of these keys: the answer that was given, or why there is none. The rest are now ours to process."""
+    """What is known of these keys: the answer that was given, or why there is none. The rest are
+    now ours to process.
+    """
     known: dict[Place, CommandResult | LicetError] = {}
     numbers = {one.place: _number(one) for one in asked}
     locked: dict[int, bool] = dict(
         tx.execute(
-            "SELECT n, pg_try_advisory_xact_lock(n) FROM unnest(%s::bigint[]) AS n", [sorted(set(numbers.values()))]
+            "SELECT n, pg_try_advisory_xact_lock(n) FROM unnest(%s::bigint[]) AS n",
+            [sorted(set(numbers.values()))],
         ).fetchall()
     )
     rows = tx.execute(
         """SELECT caller_hmac, key_hmac, request_hmac, answer FROM idempotency_keys
              JOIN (SELECT * FROM unnest(%(caller)b::bytea[], %(key)b::bytea[]) AS k(caller_hmac, key_hmac)) k
                USING (caller_hmac, key_hmac) WHERE kept_at > %(since)s""",
-        {"caller": [one.caller for one in asked], "key": [one.key for one in asked], "since": at - KEPT},
+        {
+            "caller": [one.caller for one in asked],
+            "key": [one.key for one in asked],
+            "since": at - KEPT,
+        },
     )
     kept = {(bytes(c), bytes(k)): (bytes(r), a) for c, k, r, a in rows}
     for one in asked:
         if one.place in kept:
             request, answer = kept[one.place]
-            known[one.place] = msgspec.json.decode(answer, type=CommandResult) if request == one.request else reused()
+            known[one.place] = (
+                msgspec.json.decode(answer, type=CommandResult)
+                if request == one.request
+                else reused()
+            )
         elif not locked[numbers[one.place]]:
             known[one.place] = running()
     return known
@@ -96,9 +111,10 @@ def _number(one: IdempotentCall) -> int:
 
 def reused() -> ReusedKeyError:
     return ReusedKeyError(
-        "this `Idempotency-Key` was used for another request before", "use a new key for each request",
+        "this `Idempotency-Key` was used for another request before",
+        "use a new key for each request",
         because="idempotency_key_reused",
-    )  # fmt: skip
+    )
 
 
 def running() -> RunningKeyError:
@@ -109,16 +125,24 @@ def running() -> RunningKeyError:
     )
 
 
-def keep(tx: Transaction, done: Sequence[tuple[IdempotentCall, CommandResult]], at: datetime) -> None:
+def keep(
+    tx: Transaction, done: Sequence[tuple[IdempotentCall, CommandResult]], at: datetime
+) -> None:
     """Stores the answers to requests that were not refused."""
-    kept = [(one, answer) for one, answer in done if answer.outcome not in (Outcome.refused, Outcome.unknown)]
+    kept = [
+        (one, answer)
+        for one, answer in done
+        if answer.outcome not in (Outcome.refused, Outcome.unknown)
+    ]
     if not kept:
         return
     tx.execute(
         """INSERT INTO idempotency_keys (caller_hmac, key_hmac, request_hmac, answer, kept_at)
-           SELECT *, %(at)s FROM unnest(%(caller)b::bytea[], %(key)b::bytea[], %(request)b::bytea[], %(answer)s::text[])
+           SELECT *, %(at)s FROM unnest(%(caller)b::bytea[], %(key)b::bytea[], %(request)b::bytea[],
+             %(answer)s::text[])
            ON CONFLICT (caller_hmac, key_hmac) DO UPDATE
-              SET (request_hmac, answer, kept_at) = (excluded.request_hmac, excluded.answer, excluded.kept_at)""",
+              SET (request_hmac, answer, kept_at) = (excluded.request_hmac, excluded.answer,
+                excluded.kept_at)""",
         {
             "caller": [one.caller for one, _ in kept],
             "key": [one.key for one, _ in kept],
@@ -133,7 +157,9 @@ def keep(tx: Transaction, done: Sequence[tuple[IdempotentCall, CommandResult]], 
 
 
 class CallMade(msgspec.Struct, frozen=True, kw_only=True):
-    """What a call made: one of our own ids or names, or nothing where its address names it already."""
+    """What a call made: one of our own ids or names, or nothing where its address names it
+    already.
+    """
 
     made: str
 
@@ -144,24 +170,32 @@ _BEGUN = "begun"
 def begin(tx: Transaction, one: IdempotentCall, at: datetime) -> CallMade | None:
     """Begins a call, or returns what it made the first time; ReusedKeyError, RunningKeyError.
 
-    For verbs that own their transactions. A call whose process was killed stays begun until its key is forgotten:
-    nobody knows what it did, so it is not done again under the same key.
+    For verbs that own their transactions. A call whose process was killed stays begun until its key
+    is forgotten: nobody knows what it did, so it is not done again under the same key.
     """
     begun = tx.execute(
         """INSERT INTO idempotency_keys AS k (caller_hmac, key_hmac, request_hmac, answer, kept_at)
            VALUES (%(caller)s, %(key)s, %(request)s, %(answer)s, %(at)s)
            ON CONFLICT (caller_hmac, key_hmac) DO UPDATE
-              SET (request_hmac, answer, kept_at) = (excluded.request_hmac, excluded.answer, excluded.kept_at)
+              SET (request_hmac, answer, kept_at) = (excluded.request_hmac, excluded.answer,
+                excluded.kept_at)
             WHERE k.kept_at <= %(since)s RETURNING true""",
         {
-            "caller": one.caller, "key": one.key, "request": one.request, "at": at, "since": at - KEPT,
+            "caller": one.caller,
+            "key": one.key,
+            "request": one.request,
+            "at": at,
+            "since": at - KEPT,
             "answer": msgspec.json.encode(_BEGUN).decode(),
         },
-    ).fetchone()  # fmt: skip
+    ).fetchone()
     if begun is not None:
         return None
     row = tx.execute(
-        "SELECT request_hmac, answer FROM idempotency_keys WHERE caller_hmac = %s AND key_hmac = %s",
+        (
+            "SELECT request_hmac, answer FROM idempotency_keys WHERE caller_hmac = %s AND "
+            "key_hmac = %s"
+        ),
         [one.caller, one.key],
     ).fetchone()
     if row is None:
@@ -184,7 +218,10 @@ def done(tx: Transaction, one: IdempotentCall, made: str) -> None:
 
 def forget(tx: Transaction, one: IdempotentCall) -> None:
     """Forgets a call that was begun and then refused: it can be tried again."""
-    tx.execute("DELETE FROM idempotency_keys WHERE caller_hmac = %s AND key_hmac = %s", [one.caller, one.key])
+    tx.execute(
+        "DELETE FROM idempotency_keys WHERE caller_hmac = %s AND key_hmac = %s",
+        [one.caller, one.key],
+    )
 
 
 def sweep(tx: Transaction, at: datetime) -> None:

@@ -1,7 +1,8 @@
 """Identifiers: UUIDv7 (RFC 9562) shown with a prefix, and keyed hashes of the host's ids.
 
-A turn is identified by its conversation and its number, so that no index over a hundred million turns is needed. A
-host's own ids may be names or addresses: only their HMAC is stored, under a key of the installation.
+A turn is identified by its conversation and its number, so that no index over a hundred million
+turns is needed. A host's own ids may be names or addresses: only their HMAC is stored, under a key
+of the installation.
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ def shown_turn(conversation: UUID, turn: int) -> str:
 
 
 def parse(prefix: Prefix, text: str) -> UUID:
-    """The id that ``text`` shows; NotFoundError if it cannot be one, as for an id that was never given."""
+    """The id that ``text`` shows; NotFoundError if it cannot be one, as for an id that was never
+    given.
+    """
     head, _, tail = text.partition("_")
     if head == prefix.value and len(tail) == 32:
         try:
@@ -90,27 +93,32 @@ def parse_turn(text: str) -> tuple[UUID, int]:
 
 
 def staff_address(text: str) -> str:
-    """A staff member's e-mail address in the form that is compared: ASCII, with capitals lowered; UsageError for any
-    other.
+    """A staff member's e-mail address in the form that is compared: ASCII, with capitals lowered;
+    UsageError for any other.
 
-    Other letters are not accepted: folding them confuses one address with another (the Kelvin sign becomes `k`).
+    Other letters are not accepted: folding them confuses one address with another (the Kelvin sign
+    becomes `k`).
     """
     name, _, domain = text.partition("@")
     plain = text.isascii() and text.isprintable() and " " not in text and "@" not in domain
     if not plain or not name or not domain or len(text) > ADDRESS_CHARACTERS_MAX:
-        raise UsageError("that is not an e-mail address in ASCII letters", "write it like ana@example.org")
+        raise UsageError(
+            "that is not an e-mail address in ASCII letters", "write it like ana@example.org"
+        )
     return text.lower()
 
 
 def host_hmac(key: bytes, what: str, *names: str) -> bytes:
-    """HMAC-SHA256 of a host's id for ``what``, truncated to 16 bytes; the parts are delimited, so they cannot be
-    confused.
+    """HMAC-SHA256 of a host's id for ``what``, truncated to 16 bytes; the parts are delimited, so
+    they cannot be confused.
     """
     return hmac.digest(key, _message(what, names), "sha256")[:16]
 
 
 class HostHmacs:
-    """`host_hmac` under one key for many names: the states behind the key's own blocks are made once (RFC 2104, section 4)."""
+    """`host_hmac` under one key for many names: the states behind the key's own blocks are made
+    once (RFC 2104, section 4).
+    """
 
     def __init__(self, key: bytes) -> None:
         block = key.ljust(_BLOCK_BYTES, b"\0")

@@ -23,7 +23,15 @@ from licet.keys.material import FileProvider
 from licet.keys.providers import provider
 from licet.keys.restriction_journal import Journal
 from licet.policy.file import Policies
-from licet.store.connect import POOL_SIZE_MAX, Pool, Transaction, database, guarded, snapshot, transaction
+from licet.store.connect import (
+    POOL_SIZE_MAX,
+    Pool,
+    Transaction,
+    database,
+    guarded,
+    snapshot,
+    transaction,
+)
 from licet.store.migrate import migrate, migrations, pending
 from licet.vault import journal_evidence, journal_state, policy_versions, restriction
 from licet.vault.journal_state import JournalState
@@ -42,14 +50,17 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
 
 def is_made(config: Configuration) -> bool:
     """Whether an installation exists: commands that only open one must not create a second one."""
-    return config.data.is_dir() and (config.database_url is not None or (config.data / "postgres").is_dir())
+    return config.data.is_dir() and (
+        config.database_url is not None or (config.data / "postgres").is_dir()
+    )
 
 
 def refuse_unmade(config: Configuration) -> None:
     """UsageError if there is no installation."""
     if not is_made(config):
         raise UsageError(
-            f"there is no installation in `{config.data}`", "make one with `licet init`, or name its folder with --data"
+            f"there is no installation in `{config.data}`",
+            "make one with `licet init`, or name its folder with --data",
         )
 
 
@@ -60,13 +71,16 @@ def own_clock(config: Configuration) -> Clock:
 
 
 def held_installation(config: Configuration, clock: Clock) -> tuple[Installation, ExitStack]:
-    """As `installation`, with what closes it: at the latest when this process ends, for a script that closes nothing."""
+    """As `installation`, with what closes it: at the latest when this process ends, for a script
+    that closes nothing.
+    """
     stack = ExitStack()
     here = stack.enter_context(installation(config, clock))
     held, pid = weakref.ref(stack), os.getpid()
 
     def close() -> None:
-        if (one := held()) is not None and os.getpid() == pid:  # one that came with a fork is the parent's
+        # one that came with a fork is the parent's
+        if (one := held()) is not None and os.getpid() == pid:
             one.close()
 
     atexit.register(close)
@@ -76,14 +90,19 @@ def held_installation(config: Configuration, clock: Clock) -> tuple[Installation
 
 @contextmanager
 def installation(
-    config: Configuration, clock: Clock = utc_now, *, upgrade: bool = False, behind_fence: bool = False,
+    config: Configuration,
+    clock: Clock = utc_now,
+    *,
+    upgrade: bool = False,
+    behind_fence: bool = False,
     connections_max: int = POOL_SIZE_MAX,
-) -> Iterator[Installation]:  # fmt: skip
+) -> Iterator[Installation]:
     """Opens what is configured, and starts the embedded database if none is configured.
 
-    An empty or an embedded database is migrated to the newest schema. A database of your own with an older schema is
-    refused unless ``upgrade`` is set, so that no ordinary command migrates it. A database that lacks restrictions of
-    its journal is refused; ``behind_fence`` opens it for `licet restore` alone, which brings it up to date.
+    An empty or an embedded database is migrated to the newest schema. A database of your own with
+    an older schema is refused unless ``upgrade`` is set, so that no ordinary command migrates it. A
+    database that lacks restrictions of its journal is refused; ``behind_fence`` opens it for `licet
+    restore` alone, which brings it up to date.
     """
     with database(config, connections_max) as pool:
         with pool.connection() as conn:
@@ -100,13 +119,17 @@ def installation(
 
 
 @contextmanager
-def over(pool: Pool, config: Configuration, clock: Clock, *, behind_fence: bool = False) -> Iterator[Installation]:
+def over(
+    pool: Pool, config: Configuration, clock: Clock, *, behind_fence: bool = False
+) -> Iterator[Installation]:
     """An installation on an open database with the newest schema; refused as in `installation`."""
     with closing(journal_of(config)) as journal:
         keys = provider(config)
         if config.store.url and isinstance(keys, FileProvider):
             _refuse_without_key(pool, keys)
-        keyring = Keyring(keys, restrictions=journal, behind_fence=behind_fence, cold=objects(config))
+        keyring = Keyring(
+            keys, restrictions=journal, behind_fence=behind_fence, cold=objects(config)
+        )
         if not behind_fence:
             _unlock(pool, keyring, journal)
         guard = PrimaryGuard(journal, clock)
@@ -122,8 +145,8 @@ def over(pool: Pool, config: Configuration, clock: Clock, *, behind_fence: bool 
 def _guarding(
     pool: Pool, config: Configuration, guard: PrimaryGuard, *, behind_fence: bool
 ) -> AbstractContextManager[None]:
-    """Refuses a primary of before a failover. The embedded server has no replica; a restore decides for itself which
-    server it brings up to date.
+    """Refuses a primary of before a failover. The embedded server has no replica; a restore decides
+    for itself which server it brings up to date.
     """
     if config.database_url is None or behind_fence:
         return nullcontext()
@@ -131,8 +154,8 @@ def _guarding(
 
 
 def _refuse_older(pool: Pool, journal: Journal, at: datetime) -> None:
-    """RefusedError for a database that was restored but not brought up to date; also completes what a crash left
-    unwritten.
+    """RefusedError for a database that was restored but not brought up to date; also completes what
+    a crash left unwritten.
     """
     with transaction(pool) as tx:
         fence.check(tx)
@@ -143,23 +166,32 @@ def _refuse_older(pool: Pool, journal: Journal, at: datetime) -> None:
                 journal_heads.remember_if_free(tx, journal.id, journal.current_head())
             case JournalState.older:
                 raise RefusedError(
-                    "the database is older than its restriction journal: it lacks later withdrawals and deletions",
-                    "bring it up to date: `licet restore --here`", because="restored",
-                )  # fmt: skip
+                    (
+                        "the database is older than its restriction journal: it lacks later "
+                        "withdrawals and deletions"
+                    ),
+                    "bring it up to date: `licet restore --here`",
+                    because="restored",
+                )
             case JournalState.foreign:
                 raise RefusedError(
                     "the database belongs to another restriction journal than the one found here",
-                    "put its journal back, or set LICET_RESTRICTIONS or LICET_STORE__URL to it", because="other_journal",
-                )  # fmt: skip
+                    "put its journal back, or set LICET_RESTRICTIONS or LICET_STORE__URL to it",
+                    because="other_journal",
+                )
 
 
 def _unlock(pool: Pool, keyring: Keyring, journal: Journal) -> None:
-    """Gives the journal its key, which is made with the installation; FencedError behind the fence."""
+    """Gives the journal its key, which is made with the installation; FencedError behind the
+    fence.
+    """
     with transaction(pool) as tx:
         fence.check(tx)
         present = fence.newest_life(tx)
         if present is not None and present.journal != journal.id:
-            return  # refused as foreign below, by the guard first: a host that was moved away from may have no key
+            # refused as foreign below, by the guard first: a host that was moved away from may have
+            # no key
+            return
         journal.unlock(journal_key(keyring.log_seed(tx)))
 
 
@@ -169,11 +201,15 @@ def _refuse_without_key(pool: Pool, keys: FileProvider) -> None:
         epoch = chain.newest_epoch(tx)
     if epoch is not None and not keys.has(epoch):
         raise RefusedError(
-            f"the key of epoch `{epoch}` is not in the key folder of this host, and hosts that share a bucket need the same "
+            f"the key of epoch `{epoch}` is not in the key folder of this host, and hosts that "
+            "share a bucket need the same "
             "keys",
-            "keep the keys in OpenBao or PKCS#11 (docs/keys.md), or give every host one key folder on a shared disk",
+            (
+                "keep the keys in OpenBao or PKCS#11 (docs/keys.md), or give every host one key "
+                "folder on a shared disk"
+            ),
             because="no_key",
-        )  # fmt: skip
+        )
 
 
 def policies(here: Installation) -> Policies:
@@ -183,8 +219,11 @@ def policies(here: Installation) -> Policies:
 
 
 @contextmanager
-def one_moment(here: Installation, *, records: bool = False) -> Iterator[tuple[Transaction, Policies]]:
-    """A snapshot, and the versions in force in it: a page reads everything in it, so that no two parts disagree.
+def one_moment(
+    here: Installation, *, records: bool = False
+) -> Iterator[tuple[Transaction, Policies]]:
+    """A snapshot, and the versions in force in it: a page reads everything in it, so that no two
+    parts disagree.
 
     With ``records`` it may also append that the page was shown. FencedError behind the fence.
     """

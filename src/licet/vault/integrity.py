@@ -1,6 +1,8 @@
-"""States that must not occur: a key without its content, content without its key, or an unregistered copy.
+"""States that must not occur: a key without its content, content without its key, or an
+unregistered copy.
 
-Each is a count over whole tables, independent of the code that wrote them; a sound vault answers 0 to all.
+Each is a count over whole tables, independent of the code that wrote them; a sound vault answers 0
+to all.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ def bodies_without_segment(tx: Transaction) -> int:
     """Sealed turns without a segment."""
     return _count(
         tx,
-        """SELECT count(*) FROM bodies b WHERE NOT EXISTS (SELECT FROM segments s WHERE s.account_id = b.account_id
+        """SELECT count(*) FROM bodies b WHERE NOT EXISTS (SELECT FROM segments s
+              WHERE s.account_id = b.account_id
               AND s.conversation_id = b.conversation_id AND s.segment = b.segment)""",
     )
 
@@ -33,7 +36,8 @@ def keys_without_body(tx: Transaction) -> int:
     return _count(
         tx,
         """SELECT count(*) FROM segments s WHERE s.key_slot IS NOT NULL AND NOT EXISTS (
-               SELECT FROM bodies b WHERE b.account_id = s.account_id AND b.conversation_id = s.conversation_id
+               SELECT FROM bodies b WHERE b.account_id = s.account_id
+                 AND b.conversation_id = s.conversation_id
                   AND b.segment = s.segment)""",
     )
 
@@ -43,7 +47,8 @@ def segments_unregistered(tx: Transaction) -> int:
     return _count(
         tx,
         """SELECT count(*) FROM segments s WHERE s.key_slot IS NOT NULL AND NOT EXISTS (
-               SELECT FROM copies c WHERE c.account_id = s.account_id AND c.conversation_id = s.conversation_id
+               SELECT FROM copies c WHERE c.account_id = s.account_id
+                 AND c.conversation_id = s.conversation_id
                   AND c.segment = s.segment AND c.place = 'vault' AND c.ended_at IS NULL)""",
     )
 

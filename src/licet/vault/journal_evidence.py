@@ -1,8 +1,9 @@
 """Holds the restriction journal, the log and the database against each other.
 
-Each of them remembers what it cannot have without the others: the database a head of the journal (`keys.journal_heads`),
-the log a leaf `journal_head` with a number and a chain value, told with each backup and at least every
-`HEAD_MINUTES_MAX` while the journal grows. Whoever takes records out of the journal cannot take them out of the log.
+Each of them remembers what it cannot have without the others: the database a head of the journal
+(`keys.journal_heads`), the log a leaf `journal_head` with a number and a chain value, told with
+each backup and at least every `HEAD_MINUTES_MAX` while the journal grows. Whoever takes records out
+of the journal cannot take them out of the log.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ HEAD_MINUTES_MAX = 55
 
 
 def refuse_misfit(tx: Transaction, journal: Journal) -> None:
-    """BrokenError, which names the record, for a journal that is not the one that the database remembers.
+    """BrokenError, which names the record, for a journal that is not the one that the database
+    remembers.
 
-    It reads the newest `NEWEST_RECORDS_MAX` records, and all from the remembered one on: an opening must not take longer
-    the longer the journal is. The doctor and a restore read the rest.
+    It reads the newest `NEWEST_RECORDS_MAX` records, and all from the remembered one on: an opening
+    must not take longer the longer the journal is. The doctor and a restore read the rest.
     """
     known, since = journal_heads.remembered(tx, journal.id), journal_heads.finished(tx, journal.id)
     if misfits := journal.hold(known, since, NEWEST_RECORDS_MAX):
@@ -33,10 +35,13 @@ def refuse_misfit(tx: Transaction, journal: Journal) -> None:
 
 
 def examine(tx: Transaction, journal: Journal) -> tuple[int, list[JournalMisfit]]:
-    """How many records the whole journal has, which is read to its end, and what does not fit in it, by all heads that the
-    database and the log know. What an operator has finished (`licet restore --finish narrow`) is not told again.
+    """How many records the whole journal has, which is read to its end, and what does not fit in
+    it, by all heads that the database and the log know. What an operator has finished (`licet
+    restore --finish narrow`) is not told again.
     """
-    heads = {number: JournalHead(number, chain) for number, chain in outbox.logged_heads(tx, journal.id)}
+    heads = {
+        number: JournalHead(number, chain) for number, chain in outbox.logged_heads(tx, journal.id)
+    }
     heads |= {head.number: head for head in journal_heads.remembered(tx, journal.id)}
     walk = journal.walk(sorted(heads.values()), journal_heads.finished(tx, journal.id))
     count = sum(1 for _ in journal.survey(walk))
@@ -52,7 +57,9 @@ def tell_head(tx: Transaction, journal: Journal, head: JournalHead, at: datetime
 
 
 def tell_head_if_due(tx: Transaction, journal: Journal, at: datetime) -> bool:
-    """`tell_head` where the journal has grown since the log was told, `HEAD_MINUTES_MAX` ago or earlier."""
+    """`tell_head` where the journal has grown since the log was told, `HEAD_MINUTES_MAX` ago or
+    earlier.
+    """
     head = journal.current_head()
     if not journal_heads.is_due(tx, journal.id, head, at - timedelta(minutes=HEAD_MINUTES_MAX)):
         return False
@@ -63,8 +70,10 @@ def tell_head_if_due(tx: Transaction, journal: Journal, at: datetime) -> bool:
 def head_entry(journal: Journal, head: JournalHead, at: datetime) -> Entry:
     """The leaf of a head."""
     facts: dict[str, str | int | bool | None] = {
-        "journal": journal.id.hex, "number": head.number, "chain": head.chain.hex()
-    }  # fmt: skip
+        "journal": journal.id.hex,
+        "number": head.number,
+        "chain": head.chain.hex(),
+    }
     return Entry(told=EntryKind.journal_head, occurred_at=at, facts=facts)
 
 

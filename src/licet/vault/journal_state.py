@@ -1,8 +1,10 @@
-"""The state of a database relative to its restriction journal: whether it has all withdrawals and deletions.
+"""The state of a database relative to its restriction journal: whether it has all withdrawals and
+deletions.
 
-A life of a database is the time between two restores. Within a life the numbers of an account's events only grow: a
-restriction that was made in life L under number N is in a database of life L if and only if the account is at N or
-later. All restrictions of earlier lives were applied when the life began, before the fence was lowered (`keys.fence`).
+A life of a database is the time between two restores. Within a life the numbers of an account's
+events only grow: a restriction that was made in life L under number N is in a database of life L if
+and only if the account is at N or later. All restrictions of earlier lives were applied when the
+life began, before the fence was lowered (`keys.fence`).
 
     current   the database has every restriction of the journal
     older     it lacks some: it was restored by other means; `licet restore` brings it up to date
@@ -32,7 +34,9 @@ class JournalState(StrEnum):
 
 
 def state_of(tx: Transaction, journal: Journal, at: datetime) -> JournalState:
-    """The state of the database relative to ``journal``. A fresh database and an empty journal are bound to each other."""
+    """The state of the database relative to ``journal``. A fresh database and an empty journal are
+    bound to each other.
+    """
     fence.lock_lives(tx)
     present = fence.newest_life(tx)
     if present is not None and present.journal != journal.id:
@@ -58,14 +62,20 @@ def missing(tx: Transaction, records: Sequence[Restriction], present: int) -> li
     working: dict[UUID, int] = dict(
         tx.execute("SELECT key_id, version FROM api_keys WHERE revoked_at IS NULL").fetchall()
     )
-    versions: dict[int, datetime] = dict(tx.execute("SELECT number, applied_at FROM policies").fetchall())
+    versions: dict[int, datetime] = dict(
+        tx.execute("SELECT number, applied_at FROM policies").fetchall()
+    )
     return [_is_missing(record, present, stood, known, working, versions) for record in records]
 
 
 def _is_missing(
-    record: Restriction, present: int, stood: dict[UUID, int], backups: set[UUID], working: dict[UUID, int],
+    record: Restriction,
+    present: int,
+    stood: dict[UUID, int],
+    backups: set[UUID],
+    working: dict[UUID, int],
     versions: dict[int, datetime],
-) -> bool:  # fmt: skip
+) -> bool:
     if record.kind is RestrictionKind.backup:
         return record.backup not in backups
     if record.kind is RestrictionKind.key_revoked:
@@ -75,5 +85,6 @@ def _is_missing(
     if record.life != present:
         return record.life > present
     if record.kind is RestrictionKind.policy:
-        return record.seq not in versions or versions[record.seq] < record.at  # an amendment is applied again
+        # an amendment is applied again
+        return record.seq not in versions or versions[record.seq] < record.at
     return record.account is not None and stood.get(record.account, 0) < record.seq

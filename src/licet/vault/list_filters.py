@@ -1,4 +1,6 @@
-"""Filters that many lists for staff have: by account, and by day. What a list is, `store.keyset` says."""
+"""Filters that many lists for staff have: by account, and by day. What a list is, `store.keyset`
+says.
+"""
 
 from __future__ import annotations
 
@@ -9,35 +11,60 @@ from licet.vault.ids import Prefix, first_of, named
 
 BY_ACCOUNT = {
     "account": ListFilter(
-        label="Account", sql="t.account_id = %(value)s", read=partial(named, Prefix.account), indexed=True, hint="acc_.."
+        label="Account",
+        sql="t.account_id = %(value)s",
+        read=partial(named, Prefix.account),
+        indexed=True,
+        hint="acc_..",
     )
-}  # fmt: skip
+}
 
 BY_CONVERSATION = {
     "conversation": ListFilter(
-        label="Conversation", sql="t.conversation_id = %(value)s", read=partial(named, Prefix.conversation), indexed=True,
+        label="Conversation",
+        sql="t.conversation_id = %(value)s",
+        read=partial(named, Prefix.conversation),
+        indexed=True,
         hint="conv_..",
     )
-}  # fmt: skip
+}
 
 
 def by_day(label: str, column: str, *, indexed: bool = True) -> dict[str, ListFilter]:
     """The days from and to which something happened, by a column of moments."""
     return {
-        "from": ListFilter(label=label, sql=f"{column} >= %(value)s", read=read_day, indexed=indexed, hint="2026-06-01"),
-        "to": ListFilter(label="to", sql=f"{column} < %(value)s", read=read_last_day, indexed=indexed, hint="2026-06-30"),
-    }  # fmt: skip
+        "from": ListFilter(
+            label=label,
+            sql=f"{column} >= %(value)s",
+            read=read_day,
+            indexed=indexed,
+            hint="2026-06-01",
+        ),
+        "to": ListFilter(
+            label="to",
+            sql=f"{column} < %(value)s",
+            read=read_last_day,
+            indexed=indexed,
+            hint="2026-06-30",
+        ),
+    }
 
 
 def by_day_of_id(label: str, column: str) -> dict[str, ListFilter]:
     """`by_day`, by a column of ids that begin with the moment at which they were given."""
     return {
         "from": ListFilter(
-            label=label, sql=f"{column} >= %(value)s", read=lambda text: first_of(read_day(text)), indexed=True,
+            label=label,
+            sql=f"{column} >= %(value)s",
+            read=lambda text: first_of(read_day(text)),
+            indexed=True,
             hint="2026-06-01",
         ),
         "to": ListFilter(
-            label="to", sql=f"{column} < %(value)s", read=lambda text: first_of(read_last_day(text)), indexed=True,
+            label="to",
+            sql=f"{column} < %(value)s",
+            read=lambda text: first_of(read_last_day(text)),
+            indexed=True,
             hint="2026-06-30",
         ),
-    }  # fmt: skip
+    }

@@ -1,10 +1,13 @@
-"""The only way to content: a permit, which requires a decision, or belongs to the content's own person.
+"""The only way to content: a permit, which requires a decision, or belongs to the content's own
+person.
 
-A `Permit` to use a turn cannot be created unless the rule allows the use, and `open` accepts nothing else. It opens the
-turn's content where the decision says: the segment's own, or the safety copy of flagged content.
+A `Permit` to use a turn cannot be created unless the rule allows the use, and `open` accepts
+nothing else. It opens the turn's content where the decision says: the segment's own, or the safety
+copy of flagged content.
 
-Nothing that a permit or an opened turn refers to refers back, and there are many of them at once: the collector of cycles
-does not look at them (``gc=False``), here and where a build makes a value for each turn.
+Nothing that a permit or an opened turn refers to refers back, and there are many of them at once:
+the collector of cycles does not look at them (``gc=False``), here and where a build makes a value
+for each turn.
 """
 
 from __future__ import annotations
@@ -42,12 +45,18 @@ from licet.vault.copies import CopyPlace
 from licet.vault.tables import AccountRow, ConversationRow
 
 ENVELOPE_BYTES = 128  # at most what sealing and packing add to a turn's content
-TOGETHER_MAX = 12  # turns whose bodies are one value of the database, which has at most 2**30 bytes (`TURN_BYTES_MAX`)
-_STORED = {CopyPlace.vault: ("bodies", cold_tier.SIZE), CopyPlace.safety: ("safety_bodies", "octet_length(b.sealed)")}
+# turns whose bodies are one value of the database, which has at most 2**30 bytes (`TURN_BYTES_MAX`)
+TOGETHER_MAX = 12
+_STORED = {
+    CopyPlace.vault: ("bodies", cold_tier.SIZE),
+    CopyPlace.safety: ("safety_bodies", "octet_length(b.sealed)"),
+}
 
 
 class Permit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The right to open one turn. ``place`` is where its content is stored, ``slot`` that of the key that opens it."""
+    """The right to open one turn. ``place`` is where its content is stored, ``slot`` that of the
+    key that opens it.
+    """
 
     account: AccountRow
     conversation: UUID
@@ -57,7 +66,9 @@ class Permit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     slot: int
 
     @classmethod
-    def of(cls, decision: Decision, account: AccountRow, row: ConversationRow, turn: TurnState) -> Permit:
+    def of(
+        cls, decision: Decision, account: AccountRow, row: ConversationRow, turn: TurnState
+    ) -> Permit:
         """The permit for a decision; DeniedError if the decision does not allow use."""
         if not decision.use:
             raise DeniedError(f"this may not be used: `{decision.because.value}`")
@@ -67,13 +78,18 @@ class Permit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         if slot is None:
             raise DeniedError("the content has been erased, or was never stored")
         return cls(
-            account=account, conversation=row.conversation_id, segment=turn.segment, turn=turn.number,
-            place=place, slot=slot,
-        )  # fmt: skip
+            account=account,
+            conversation=row.conversation_id,
+            segment=turn.segment,
+            turn=turn.number,
+            place=place,
+            slot=slot,
+        )
 
     @staticmethod
     def readable(state: ConversationState, segment: int, at: datetime) -> bool:
-        """Whether its own person may still read a segment: it is neither deleted nor past its period.
+        """Whether its own person may still read a segment: it is neither deleted nor past its
+        period.
 
         A hold keeps content for its matter alone, so it makes nothing readable again.
         """
@@ -81,35 +97,59 @@ class Permit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @classmethod
     def to_owner(
-        cls, account: AccountRow, row: ConversationRow, state: ConversationState, turn: TurnState, at: datetime
+        cls,
+        account: AccountRow,
+        row: ConversationRow,
+        state: ConversationState,
+        turn: TurnState,
+        at: datetime,
     ) -> Permit:
-        """The permit of the person whose conversation it is: reading one's own words is not a use of them.
+        """The permit of the person whose conversation it is: reading one's own words is not a use
+        of them.
 
-        ``state`` is the conversation brought to ``at``. DeniedError for another person's, or for content that must be
-        erased.
+        ``state`` is the conversation brought to ``at``. DeniedError for another person's, or for
+        content that must be erased.
         """
         slot = row.keys[turn.segment].key_slot
-        if account.account_id != row.account_id or not cls.readable(state, turn.segment, at) or slot is None:
+        if (
+            account.account_id != row.account_id
+            or not cls.readable(state, turn.segment, at)
+            or slot is None
+        ):
             raise DeniedError("the content has been erased, or is not this account's to read")
         return cls(
-            account=account, conversation=row.conversation_id, segment=turn.segment, turn=turn.number,
-            place=CopyPlace.vault, slot=slot,
-        )  # fmt: skip
+            account=account,
+            conversation=row.conversation_id,
+            segment=turn.segment,
+            turn=turn.number,
+            place=CopyPlace.vault,
+            slot=slot,
+        )
 
     @classmethod
     def of_safety_copy(
-        cls, account: AccountRow, row: ConversationRow, state: ConversationState, turn: TurnState, at: datetime
+        cls,
+        account: AccountRow,
+        row: ConversationRow,
+        state: ConversationState,
+        turn: TurnState,
+        at: datetime,
     ) -> Permit:
-        """The permit of the person whose words a safety copy holds, while it is kept: they may see what is kept about
-        them. DeniedError for another person's, or for a copy whose period is over.
+        """The permit of the person whose words a safety copy holds, while it is kept: they may see
+        what is kept about them. DeniedError for another person's, or for a copy whose period is
+        over.
         """
         slot, until = row.keys[turn.segment].safety_slot, state.segments[turn.segment].safety_until
         if account.account_id != row.account_id or slot is None or until is None or at >= until:
             raise DeniedError("the copy has been erased, or is not this account's to read")
         return cls(
-            account=account, conversation=row.conversation_id, segment=turn.segment, turn=turn.number,
-            place=CopyPlace.safety, slot=slot,
-        )  # fmt: skip
+            account=account,
+            conversation=row.conversation_id,
+            segment=turn.segment,
+            turn=turn.number,
+            place=CopyPlace.safety,
+            slot=slot,
+        )
 
 
 class OpenedTurn(Masked, msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -128,17 +168,23 @@ def source_keys(
 
 
 def open(tx: Transaction, keyring: Keyring, permits: Sequence[Permit]) -> list[OpenedTurn]:
-    """Opens the content of each permit, in order; DeniedError if a key was destroyed after the decision."""
+    """Opens the content of each permit, in order; DeniedError if a key was destroyed after the
+    decision.
+    """
     unsealed = _unsealed(tx, keyring, permits)
-    return [OpenedTurn(permit=permit, content=decode(envelope), key=key) for permit, key, envelope in unsealed]
+    return [
+        OpenedTurn(permit=permit, content=decode(envelope), key=key)
+        for permit, key, envelope in unsealed
+    ]
 
 
 def content_bytes(tx: Transaction, keyring: Keyring, permits: Sequence[Permit], most: int) -> int:
-    """The number of content bytes that the permits open, without unpacking any; if the stored bytes exceed ``most``,
-    nothing is read, and the stored size is returned.
+    """The number of content bytes that the permits open, without unpacking any; if the stored bytes
+    exceed ``most``, nothing is read, and the stored size is returned.
     """
     stored = sum(_stored_bytes(tx, permits, where) for where in _STORED)
-    if stored - len(permits) * ENVELOPE_BYTES > most:  # packing saves bytes, except for a few that it adds
+    # packing saves bytes, except for a few that it adds
+    if stored - len(permits) * ENVELOPE_BYTES > most:
         return stored
     return sum(packed_bytes(envelope) for _, _, envelope in _unsealed(tx, keyring, permits))
 
@@ -155,9 +201,10 @@ def _stored_bytes(tx: Transaction, permits: Sequence[Permit], where: CopyPlace) 
               JOIN {table} b USING (account_id, conversation_id, turn)""",
         {
             "accounts": [permit.account.account_id for permit in mine],
-            "conversations": [permit.conversation for permit in mine], "turns": [permit.turn for permit in mine],
+            "conversations": [permit.conversation for permit in mine],
+            "turns": [permit.turn for permit in mine],
         },
-    ).fetchone()  # fmt: skip
+    ).fetchone()
     assert row is not None
     return int(row[0])
 
@@ -167,7 +214,11 @@ def _unsealed(
 ) -> Iterator[tuple[Permit, KeyMaterial, bytes]]:
     together = _together(permits)
     found = _found(tx, keyring, together)
-    wanted = [one for run, (key, bodies) in zip(together, found, strict=True) for one in _sealed(run, key, bodies)]
+    wanted = [
+        one
+        for run, (key, bodies) in zip(together, found, strict=True)
+        for one in _sealed(run, key, bodies)
+    ]
     for permit, (key, _, _), envelope in zip(permits, wanted, unseal_each(wanted), strict=True):
         yield permit, key, envelope
 
@@ -176,9 +227,15 @@ _SHARED = attrgetter("account", "conversation", "segment", "place", "slot")
 
 
 def _together(permits: Sequence[Permit]) -> list[list[Permit]]:
-    """The permits in their order, in lists that one key opens: the turns of a segment mostly follow each other."""
+    """The permits in their order, in lists that one key opens: the turns of a segment mostly follow
+    each other.
+    """
     runs = (list(run) for _, run in groupby(permits, _SHARED))
-    return [run[start : start + TOGETHER_MAX] for run in runs for start in range(0, len(run), TOGETHER_MAX)]
+    return [
+        run[start : start + TOGETHER_MAX]
+        for run in runs
+        for start in range(0, len(run), TOGETHER_MAX)
+    ]
 
 
 def _sealed(
@@ -195,9 +252,15 @@ def _sealed(
         yield key, bodies[permit.turn], begins + turn_in_place(permit.segment, permit.turn)
 
 
-# Keys and what they open in one statement: the chain at one moment. The key is cut out of its page here: a
-# page is thirty-two times as long.
-_RUNS = {"account_id": "uuid", "conversation_id": "uuid", "turns": "text", "slot": "int4", "number": "int4"}
+# Keys and what they open in one statement: the chain at one moment. The key is cut out of its page
+# here: a page is thirty-two times as long.
+_RUNS = {
+    "account_id": "uuid",
+    "conversation_id": "uuid",
+    "turns": "text",
+    "slot": "int4",
+    "number": "int4",
+}
 
 
 def _find(bodies: str) -> str:
@@ -207,16 +270,19 @@ def _find(bodies: str) -> str:
                substring(p.slots FROM k.slot %% {SLOTS_PER_PAGE} * {WRAPPED_BYTES} + 1 FOR {WRAPPED_BYTES}), b.*
           FROM (SELECT * FROM {unnested(_RUNS)} AS k({", ".join(_RUNS)}) LIMIT %(runs)s) k
           JOIN accounts a USING (account_id) JOIN buckets u USING (bucket)
-          LEFT JOIN key_pages p ON p.account_id = k.account_id AND p.page = k.slot / {SLOTS_PER_PAGE}
+          LEFT JOIN key_pages p ON p.account_id = k.account_id
+            AND p.page = k.slot / {SLOTS_PER_PAGE}
          CROSS JOIN LATERAL (SELECT array_agg(b.turn), {cold_tier.PLACED_EACH} FROM {bodies} b
-                              WHERE b.account_id = k.account_id AND b.conversation_id = k.conversation_id
+                              WHERE b.account_id = k.account_id
+                                AND b.conversation_id = k.conversation_id
                                 AND b.turn = ANY(k.turns::int4[])) b"""
 
 
 _FOUND = {
     CopyPlace.vault: _find("bodies"),
     CopyPlace.safety: _find(
-        """(SELECT *, NULL::uuid AS object_id, NULL::int8 AS object_offset, NULL::int4 AS object_length
+        """(SELECT *, NULL::uuid AS object_id, NULL::int8 AS object_offset,
+              NULL::int4 AS object_length
               FROM safety_bodies)"""
     ),
 }
@@ -225,21 +291,26 @@ _FOUND = {
 def _found(
     tx: Transaction, keyring: Keyring, together: Sequence[Sequence[Permit]]
 ) -> list[tuple[KeyMaterial, Mapping[int, bytes]]]:
-    """The key of each list of permits, and the sealed bytes of those of its turns that are stored; DeniedError if a key
-    was destroyed.
+    """The key of each list of permits, and the sealed bytes of those of its turns that are stored;
+    DeniedError if a key was destroyed.
     """
     found: dict[int, tuple[KeyMaterial, Mapping[int, bytes]]] = {}
     for where, statement in _FOUND.items():
         asked = {number: run for number, run in enumerate(together) if run[0].place is where}
         if not asked:
             continue
-        given = arrays(_RUNS, {
-            "account_id": [run[0].account.account_id for run in asked.values()],
-            "conversation_id": [run[0].conversation for run in asked.values()],
-            "turns": [f"{{{','.join(str(permit.turn) for permit in run)}}}" for run in asked.values()],
-            "slot": [run[0].slot for run in asked.values()],
-            "number": asked,
-        })  # fmt: skip
+        given = arrays(
+            _RUNS,
+            {
+                "account_id": [run[0].account.account_id for run in asked.values()],
+                "conversation_id": [run[0].conversation for run in asked.values()],
+                "turns": [
+                    f"{{{','.join(str(permit.turn) for permit in run)}}}" for run in asked.values()
+                ],
+                "slot": [run[0].slot for run in asked.values()],
+                "number": asked,
+            },
+        )
         given["runs"] = len(asked)  # a limit, for the reason that `store.rows.matched` gives
         rows = tx.cursor(binary=True).execute(statement, given).fetchall()
         keys = _keys(keyring, [(asked[row[0]][0], row[1:7]) for row in rows])
@@ -254,7 +325,9 @@ def _found(
 
 
 def _keys(keyring: Keyring, chains: Sequence[tuple[Permit, Sequence[Any]]]) -> list[KeyMaterial]:
-    """The key of each permit from the chain that leads to it; one that was destroyed is left out."""
+    """The key of each permit from the chain that leads to it; one that was destroyed is left
+    out.
+    """
     accounts: dict[UUID, AccountKeys] = {}
     keys: dict[tuple[UUID, int], KeyMaterial | None] = {}
     for permit, (wrapped, *bucket, slot) in chains:
@@ -264,7 +337,9 @@ def _keys(keyring: Keyring, chains: Sequence[tuple[Permit, Sequence[Any]]]) -> l
         if (account, permit.slot) not in keys:
             is_there = account in accounts and slot is not None
             keys[account, permit.slot] = (
-                unwrap_slot(slot, account, accounts[account].slots, permit.slot) if is_there else None
+                unwrap_slot(slot, account, accounts[account].slots, permit.slot)
+                if is_there
+                else None
             )
     mine = [keys[permit.account.account_id, permit.slot] for permit, _ in chains]
     return [key for key in mine if key is not None]

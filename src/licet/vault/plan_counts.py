@@ -1,12 +1,14 @@
 """What a change of policy does to segments and turns, counted in one pass over the population.
 
-Every count of a plan asks the same of a segment: may it be used before the change and after it, for each purpose, and what
-ends. So the tables are joined once, each segment is decided once for each side and purpose by the rule of `population.RANK`,
-and what the plan shows are sums over that. A statement for each count took five times as long.
+Every count of a plan asks the same of a segment: may it be used before the change and after it, for
+each purpose, and what ends. So the tables are joined once, each segment is decided once for each
+side and purpose by the rule of `population.RANK`, and what the plan shows are sums over that. A
+statement for each count took five times as long.
 
-A segment counts by all of its turns where their origins are all listed, or none is. Where some are, or a flag covers some,
-its turns are read. Flags are on few segments, whose turns are looked up one by one; where a version lists some origins of
-its segments, nearly every segment has such, and a second statement reads all turns once.
+A segment counts by all of its turns where their origins are all listed, or none is. Where some are,
+or a flag covers some, its turns are read. Flags are on few segments, whose turns are looked up one
+by one; where a version lists some origins of its segments, nearly every segment has such, and a
+second statement reads all turns once.
 """
 
 from __future__ import annotations
@@ -53,13 +55,17 @@ class PlannedRows(msgspec.Struct, frozen=True, kw_only=True):
 
     def __add__(self, other: PlannedRows) -> PlannedRows:
         return PlannedRows(
-            before=self.before + other.before, after=self.after + other.after,
-            entering=self.entering + other.entering, leaving=self.leaving + other.leaving,
-        )  # fmt: skip
+            before=self.before + other.before,
+            after=self.after + other.after,
+            entering=self.entering + other.entering,
+            leaving=self.leaving + other.leaving,
+        )
 
 
 class PlannedCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """Turns by purpose; segments that come nearer, or would be shortened; bytes kept behind each horizon."""
+    """Turns by purpose; segments that come nearer, or would be shortened; bytes kept behind each
+    horizon.
+    """
 
     purposes: dict[str, PlannedRows]
     nearer: int
@@ -69,7 +75,9 @@ class PlannedCounts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlannedChange(msgspec.Struct, frozen=True, kw_only=True):
-    """A change of policy at a moment. ``since`` is the version that every account with a grant has been brought to."""
+    """A change of policy at a moment. ``since`` is the version that every account with a grant has
+    been brought to.
+    """
 
     known: Policies
     after: Policies
@@ -105,7 +113,8 @@ class _Ending(NamedTuple):
     under: _Side
 
 
-Given = Sequence[tuple[int, str]]  # of segments: the version under which it was taken, and its origins between commas
+# of segments: the version under which it was taken, and its origins between commas
+Given = Sequence[tuple[int, str]]
 
 
 def given_origins(tx: Transaction) -> Given:
@@ -113,15 +122,22 @@ def given_origins(tx: Transaction) -> Given:
     return tx.execute("SELECT DISTINCT version, origins FROM segments").fetchall()
 
 
-def count(tx: Transaction, change: PlannedChange, horizons: Sequence[tuple[str, datetime]]) -> PlannedCounts:
-    """The statements one after the other; the caller plans them for many rows (`population.for_many`)."""
+def count(
+    tx: Transaction, change: PlannedChange, horizons: Sequence[tuple[str, datetime]]
+) -> PlannedCounts:
+    """The statements one after the other; the caller plans them for many rows
+    (`population.for_many`).
+    """
     asked = statements(change, [at for _, at in horizons], given_origins(tx))
     whole = asked["segments"]
     row = tx.execute(whole.sql, whole.values).fetchone()
     assert row is not None
     nearer, shortened, split, *sums = (int(value or 0) for value in row)
     purposes = _rows_of(change.purposes, sums)
-    kept, looked_up = sums[3 * len(purposes) :][: 2 * len(horizons)], sums[3 * len(purposes) + 2 * len(horizons) :]
+    kept, looked_up = (
+        sums[3 * len(purposes) :][: 2 * len(horizons)],
+        sums[3 * len(purposes) + 2 * len(horizons) :],
+    )
     if split and "turns" in asked:
         part = asked["turns"]
         turns = tx.execute(part.sql, part.values).fetchone()
@@ -132,37 +148,59 @@ def count(tx: Transaction, change: PlannedChange, horizons: Sequence[tuple[str, 
         purposes = {purpose: rows + more[purpose] for purpose, rows in purposes.items()}
     names = [name for name, _ in horizons]
     return PlannedCounts(
-        purposes=purposes, nearer=nearer, shortened=shortened,
-        kept_before=dict(zip(names, kept, strict=False)), kept_after=dict(zip(names, kept[len(names) :], strict=True)),
-    )  # fmt: skip
+        purposes=purposes,
+        nearer=nearer,
+        shortened=shortened,
+        kept_before=dict(zip(names, kept, strict=False)),
+        kept_after=dict(zip(names, kept[len(names) :], strict=True)),
+    )
 
 
 def _rows_of(purposes: Sequence[str], sums: Sequence[int]) -> dict[str, PlannedRows]:
     """Of three sums a purpose: before, after, both."""
     batched = [sums[start : start + 3] for start in range(0, 3 * len(purposes), 3)]
     return {
-        purpose: PlannedRows(before=before, after=after, entering=after - both, leaving=before - both)
+        purpose: PlannedRows(
+            before=before, after=after, entering=after - both, leaving=before - both
+        )
         for purpose, (before, after, both) in zip(purposes, batched, strict=False)
     }
 
 
-def statements(change: PlannedChange, horizons: Sequence[datetime], given: Given) -> dict[str, SqlStatement]:
-    """What a plan asks of the tables, by name. Each reads a table a few times at most: none looks at a row for each row.
+def statements(
+    change: PlannedChange, horizons: Sequence[datetime], given: Given
+) -> dict[str, SqlStatement]:
+    """What a plan asks of the tables, by name. Each reads a table a few times at most: none looks
+    at a row for each row.
 
-    `turns` is asked only if a version lists some of the origins of a segment; `segments` looks up flagged turns otherwise.
+    `turns` is asked only if a version lists some of the origins of a segment; `segments` looks up
+    flagged turns otherwise.
     """
     before = _Side("b", change.known, change.at, change.purposes)
     after = _Side("n", change.after, change.at, change.purposes)
     endings = {side.name: _endings(side, change.since) for side in (before, after)}
     sides = [before, after]
-    sides += [each.under for several in endings.values() for each in several if each.under not in sides]
-    values = _values(sides) | _ended_values(before, endings[before.name]) | _ended_values(after, endings[after.name])
-    values |= {f"horizon_{place}": moment for place, moment in enumerate(horizons)} | periods(change.new)
-    values |= {"given_versions": [version for version, _ in given], "given_origins": [origins for _, origins in given]}
+    sides += [
+        each.under for several in endings.values() for each in several if each.under not in sides
+    ]
+    values = (
+        _values(sides)
+        | _ended_values(before, endings[before.name])
+        | _ended_values(after, endings[after.name])
+    )
+    values |= {f"horizon_{place}": moment for place, moment in enumerate(horizons)} | periods(
+        change.new
+    )
+    values |= {
+        "given_versions": [version for version, _ in given],
+        "given_origins": [origins for _, origins in given],
+    }
     is_split = any(_lists_some(side, *one) for side in (before, after) for one in given)
     segments = _segments(change, before, after, sides, endings, len(horizons), is_split=is_split)
     found = {"segments": SqlStatement(segments, values)}
-    return found | ({"turns": SqlStatement(_turns(change, before, after, sides), values)} if is_split else {})
+    return found | (
+        {"turns": SqlStatement(_turns(change, before, after, sides), values)} if is_split else {}
+    )
 
 
 def _lists_some(side: _Side, version: int, origins: str) -> bool:
@@ -177,14 +215,19 @@ def _lists_some(side: _Side, version: int, origins: str) -> bool:
 
 
 def _of(sql: str, name: str, side: str) -> str:
-    """The rule's text under the aliases and values of one decision: `a`, `v` are its own, `o` is its side's."""
-    named = re.sub(r"\b([av])\.(?=\w)", rf"\1_{name}.", sql).replace("o.is_left_out", f"o_{side}.is_left_out")
+    """The rule's text under the aliases and values of one decision: `a`, `v` are its own, `o` is
+    its side's.
+    """
+    named = re.sub(r"\b([av])\.(?=\w)", rf"\1_{name}.", sql).replace(
+        "o.is_left_out", f"o_{side}.is_left_out"
+    )
     return named.replace("%(", f"%({name}_")
 
 
 # What `given_origins` found.
 _GIVEN = """given AS MATERIALIZED (
-        SELECT * FROM unnest(%(given_versions)s::smallint[], %(given_origins)s::text[]) AS g(version, origins))"""
+        SELECT * FROM unnest(%(given_versions)s::smallint[],
+          %(given_origins)s::text[]) AS g(version, origins))"""
 # Each version with the origins that its segments have, and how many of them are listed.
 _LISTED = f"""(SELECT v.*, g.origins AS of_origins,
         string_to_array(g.origins, ',') && string_to_array(v.origins, ',') AS some_listed,
@@ -193,23 +236,31 @@ _LISTED = f"""(SELECT v.*, g.origins AS of_origins,
 
 
 def _joined(sides: Iterable[_Side], *, is_split: bool) -> str:
-    """The tables of a segment. The small ones are joined to each other first, in the order that is written."""
+    """The tables of a segment. The small ones are joined to each other first, in the order that is
+    written.
+    """
     names = [(name, side.name) for side in sides for name, _ in side.variants()]
     first = names[0][0]
     accounts = f"({_plain(ACCOUNTS, first)} OFFSET 0) a_{first}"
     listings = f"{_plain(_LISTED, first)} v_{first}"
     for name, _ in names[1:]:
-        accounts += f" JOIN ({_plain(ACCOUNTS, name)} OFFSET 0) a_{name} ON a_{name}.account_id = a_{first}.account_id"
+        accounts += (
+            f" JOIN ({_plain(ACCOUNTS, name)} OFFSET 0) a_{name} ON a_{name}.account_id = "
+            f"a_{first}.account_id"
+        )
         listings += f""" JOIN {_plain(_LISTED, name)} v_{name}
-                 ON v_{name}.number = v_{first}.number AND v_{name}.of_origins = v_{first}.of_origins"""
+                 ON v_{name}.number = v_{first}.number
+                   AND v_{name}.of_origins = v_{first}.of_origins"""
     left = "".join(
         f""" LEFT JOIN ({LEFT_CONVERSATIONS.replace("%(", f"%({side.name}0_")}) o_{side.name}
-               ON o_{side.name}.account_id = s.account_id AND o_{side.name}.conversation_id = s.conversation_id"""
+               ON o_{side.name}.account_id = s.account_id
+                 AND o_{side.name}.conversation_id = s.conversation_id"""
         for side in sides
     )
     which = f"({_SPLIT} OR s.safety_until > %(b0_at)s)" if is_split else "true"
     return f"""segments s
-      JOIN ({listings}) ON v_{first}.number = s.version AND v_{first}.of_origins = s.origins AND {which}
+      JOIN ({listings}) ON v_{first}.number = s.version AND v_{first}.of_origins = s.origins
+        AND {which}
       JOIN conversations c ON c.account_id = s.account_id AND c.conversation_id = s.conversation_id
       JOIN ({accounts}) ON a_{first}.account_id = s.account_id{left}"""
 
@@ -224,7 +275,9 @@ _SPLIT = "((v_b0.some_listed AND v_b0.some_unlisted) OR (v_n0.some_listed AND v_
 
 def _ranks(sides: Iterable[_Side]) -> str:
     return "".join(
-        f", {_of(RANK, name, side.name)} AS rank_{name}" for side in sides for name, _ in side.variants()
+        f", {_of(RANK, name, side.name)} AS rank_{name}"
+        for side in sides
+        for name, _ in side.variants()
     ) + "".join(f", v_{side.name}0.some_listed AS some_listed_{side.name}" for side in sides)
 
 
@@ -248,7 +301,11 @@ def _endings(side: _Side, since: int) -> list[_Ending]:
             effective = side.policies[number].effective
             covers = side.policies.in_force(effective).covers
             is_now = effective == side.at and covers <= set(side.purposes)
-            under = side if is_now else _Side(f"{side.name}{number}v", side.policies, effective, sorted(covers))
+            under = (
+                side
+                if is_now
+                else _Side(f"{side.name}{number}v", side.policies, effective, sorted(covers))
+            )
             found.append(_Ending(number, under))
     return found
 
@@ -261,15 +318,20 @@ def _ends_grants(policies: Policies, number: int) -> bool:
     return not (old.plans <= new.plans and set(old.asks) <= set(new.asks))
 
 
-# The grants that versions since their account's newest event end, each by the first that does: by account and version, to
-# when what they covered comes, whether one was for the account, and the ids of the others' scopes.
+# The grants that versions since their account's newest event end, each by the first that does: by
+# account and version, to when what they covered comes, whether one was for the account, and the ids
+# of the others' scopes.
 _ENDED = f"""
-    SELECT account_id, number, min(until) AS until, bool_or(scope IS NULL) AS whole, array_agg(scope) AS scopes FROM (
-    SELECT a.account_id, g.scope, min(e.number) AS number, (array_agg(e.lapse_until ORDER BY e.number))[1] AS until
+    SELECT account_id, number, min(until) AS until, bool_or(scope IS NULL) AS whole,
+      array_agg(scope) AS scopes FROM (
+    SELECT a.account_id, g.scope, min(e.number) AS number,
+      (array_agg(e.lapse_until ORDER BY e.number))[1] AS until
       FROM accounts a
-      JOIN (SELECT account_id, grant_no, question, NULL::uuid AS scope FROM standings WHERE grant_no IS NOT NULL
+      JOIN (SELECT account_id, grant_no, question, NULL::uuid AS scope FROM standings
+        WHERE grant_no IS NOT NULL
              UNION ALL
-            SELECT account_id, grant_no, question, coalesce(project_id, conversation_id) FROM scoped_grants) g
+            SELECT account_id, grant_no, question, coalesce(project_id, conversation_id)
+              FROM scoped_grants) g
         USING (account_id)
       JOIN unnest(%(ending)s::smallint[], %(plans)s::text[], %(age_min)s::int[], %(asks)s::text[],
                   %(lapse_until)s::timestamptz[]) AS e(number, plans, age_min, asks, lapse_until)
@@ -289,21 +351,26 @@ def _ended_values(side: _Side, endings: Sequence[_Ending]) -> dict[str, Any]:
         "own_ages": ages_by_place([version.min_ages for version in policies.versions], regions),
         "regions": ["", "", *regions],
         "asks": [listed(frozenset(policies[number].asks)) for number in ending],
-        "lapse_until": [policies[number].keep.opted_out.after(policies[number].effective) for number in ending],
+        "lapse_until": [
+            policies[number].keep.opted_out.after(policies[number].effective) for number in ending
+        ],
     }
     return {f"ended_{side.name}_{key}": value for key, value in values.items()}
 
 
 def _ended_joins(side: _Side, endings: Iterable[_Ending]) -> str:
     return "".join(
-        f""" LEFT JOIN (SELECT * FROM ended_{side.name} WHERE number = {each.number:d}) e_{side.name}{each.number}
+        f""" LEFT JOIN (SELECT * FROM ended_{side.name}
+               WHERE number = {each.number:d}) e_{side.name}{each.number}
                ON e_{side.name}{each.number}.account_id = s.account_id"""
         for each in endings
     )
 
 
 def _reached(side: _Side, endings: Iterable[_Ending]) -> str:
-    """To when a version that ends a grant for the conversation would bring the segment, by version."""
+    """To when a version that ends a grant for the conversation would bring the segment, by
+    version.
+    """
     columns = ""
     for each in endings:
         e = f"e_{side.name}{each.number}"
@@ -313,13 +380,20 @@ def _reached(side: _Side, endings: Iterable[_Ending]) -> str:
 
 
 def _useful(side: _Side, purposes: Iterable[str]) -> str:
-    """Whether a segment of `d` is permitted for one of the purposes, with a listed origin among those of its turns."""
-    ranks = " OR ".join(f"rank_{side.of(purpose)} = {Rank.PERMITTED:d}" for purpose in sorted(purposes)) or "false"
+    """Whether a segment of `d` is permitted for one of the purposes, with a listed origin among
+    those of its turns.
+    """
+    ranks = (
+        " OR ".join(f"rank_{side.of(purpose)} = {Rank.PERMITTED:d}" for purpose in sorted(purposes))
+        or "false"
+    )
     return f"(some_listed_{side.name} AND ({ranks}))"
 
 
 def _nearer(side: _Side, endings: Iterable[_Ending]) -> str:
-    """The nearest end that a version which ends a grant brings, of a segment that is not useful under it."""
+    """The nearest end that a version which ends a grant brings, of a segment that is not useful
+    under it.
+    """
     ends = [
         f"""CASE WHEN NOT {_useful(each.under, side.policies.in_force(each.under.at).covers)}
                  THEN reached_{side.name}{each.number} END"""
@@ -335,24 +409,38 @@ def periods(new: Policy) -> dict[str, Any]:
     """What bounds the date of a segment under the version, as values of a statement."""
     keep = new.keep
     return {
-        "effective": new.effective, "opted_in": str(keep.opted_in), "opted_out": str(keep.opted_out),
+        "effective": new.effective,
+        "opted_in": str(keep.opted_in),
+        "opted_out": str(keep.opted_out),
         "incognito": str(keep.incognito),
-    }  # fmt: skip
+    }
 
 
-_HELD = "(SELECT account_id, conversation_id, array_agg(placed_at) AS placed FROM holds GROUP BY 1, 2)"
+_HELD = (
+    "(SELECT account_id, conversation_id, array_agg(placed_at) AS placed FROM holds GROUP BY 1, 2)"
+)
 
 
 def _segments(
-    change: PlannedChange, before: _Side, after: _Side, sides: Sequence[_Side], endings: dict[str, list[_Ending]], horizons: int,
-    *, is_split: bool,
-) -> str:  # fmt: skip
-    """Nearer, shortened, how many segments are left to their turns; rows by purpose; bytes by horizon, before and after;
-    and, unless turns are asked for apart, the rows by purpose of flagged segments.
+    change: PlannedChange,
+    before: _Side,
+    after: _Side,
+    sides: Sequence[_Side],
+    endings: dict[str, list[_Ending]],
+    horizons: int,
+    *,
+    is_split: bool,
+) -> str:
+    """Nearer, shortened, how many segments are left to their turns; rows by purpose; bytes by
+    horizon, before and after; and, unless turns are asked for apart, the rows by purpose of flagged
+    segments.
 
-    What is used in several sums is worked out once: `OFFSET 0` keeps PostgreSQL from writing it out in each.
+    What is used in several sums is worked out once: `OFFSET 0` keeps PostgreSQL from writing it out
+    in each.
     """
-    rows = "".join(f", {_segment_sums(place, purpose)}" for place, purpose in enumerate(change.purposes))
+    rows = "".join(
+        f", {_segment_sums(place, purpose)}" for place, purpose in enumerate(change.purposes)
+    )
     kept = "".join(
         f", sum(stored_bytes) FILTER (WHERE {until} > %(horizon_{place})s)"
         for until in ("until_b", "until_n")
@@ -366,30 +454,45 @@ def _segments(
     joins = "".join(_ended_joins(side, endings[side.name]) for side in (before, after))
     reached = "".join(_reached(side, endings[side.name]) for side in (before, after))
     looked_up = "" if is_split else f", {_looked_up(change, before, after)} AS looked_up"
-    summed = "".join(f", sum(looked_up[{place + 1}])" for place in range(0 if is_split else 3 * len(change.purposes)))
+    summed = "".join(
+        f", sum(looked_up[{place + 1}])"
+        for place in range(0 if is_split else 3 * len(change.purposes))
+    )
     return f"""
     WITH {ended}{_GIVEN}
-    SELECT count(*) FILTER (WHERE is_here AND until_n < until_b), count(*) FILTER (WHERE is_shortened),
+    SELECT count(*) FILTER (WHERE is_here AND until_n < until_b),
+      count(*) FILTER (WHERE is_shortened),
            count(*) FILTER (WHERE is_split OR is_flagged){rows}{kept}{summed}
       FROM (SELECT d.*, {_of_segment(change, before, after, endings)}{looked_up}
-              FROM (SELECT s.account_id, s.conversation_id, s.segment, s.erased_at IS NULL AS is_here, s.keep_until, s.last_at,
-                           s.first_turn, s.last_turn, s.last_turn - s.first_turn + 1 AS turns, s.version, s.flagged_turn,
+              FROM (SELECT s.account_id, s.conversation_id, s.segment,
+                s.erased_at IS NULL AS is_here, s.keep_until, s.last_at,
+                           s.first_turn, s.last_turn, s.last_turn - s.first_turn + 1 AS turns,
+                             s.version, s.flagged_turn,
                            c.incognito, {_SPLIT} AS is_split,
-                           s.stored_bytes, coalesce(s.safety_until > %(b0_at)s, false) AS is_flagged,
+                           s.stored_bytes, coalesce(s.safety_until > %(b0_at)s,
+                             false) AS is_flagged,
                            h.placed{_ranks(sides)}{reached}
                       FROM {_joined(sides, is_split=False)}{joins}
-                      LEFT JOIN {_HELD} h ON h.account_id = s.account_id AND h.conversation_id = s.conversation_id
+                      LEFT JOIN {_HELD} h ON h.account_id = s.account_id
+                        AND h.conversation_id = s.conversation_id
                     OFFSET 0) d
             OFFSET 0) f"""
 
 
-def _of_segment(change: PlannedChange, before: _Side, after: _Side, endings: dict[str, list[_Ending]]) -> str:
-    """The dates of a segment of `d`, whether it would be shortened, and by purpose whether it counts before and after.
+def _of_segment(
+    change: PlannedChange, before: _Side, after: _Side, endings: dict[str, list[_Ending]]
+) -> str:
+    """The dates of a segment of `d`, whether it would be shortened, and by purpose whether it
+    counts before and after.
 
-    It is shortened as `policy_plan` does it: never before the version's first instant, and never out of a hold.
+    It is shortened as `policy_plan` does it: never before the version's first instant, and never
+    out of a hold.
     """
     counts = "".join(
-        f", some_listed_{side.name} AND rank_{side.of(purpose)} = {Rank.PERMITTED:d} AS is_{side.name}{place}"
+        (
+            f", some_listed_{side.name} AND rank_{side.of(purpose)} = {Rank.PERMITTED:d} AS "
+            f"is_{side.name}{place}"
+        )
         for side in (before, after)
         for place, purpose in enumerate(change.purposes)
     )
@@ -414,10 +517,14 @@ def _segment_sums(place: int, purpose: str) -> str:
 
 
 def _looked_up(change: PlannedChange, before: _Side, after: _Side) -> str:
-    """The sums of `_turns` over the turns of one flagged segment of `d`, found by their primary key."""
+    """The sums of `_turns` over the turns of one flagged segment of `d`, found by their primary
+    key.
+    """
     sums = ", ".join(_turn_sums(purpose, before, after) for purpose in change.purposes)
     for side in (before, after):
-        sums = sums.replace(f"origins_{side.name})", f"(%({side.name}0_origins)s::text[])[version + 1])")
+        sums = sums.replace(
+            f"origins_{side.name})", f"(%({side.name}0_origins)s::text[])[version + 1])"
+        )
     return f"""CASE WHEN is_flagged THEN
                    (SELECT ARRAY[{sums}] FROM turns t
                      WHERE t.account_id = d.account_id AND t.conversation_id = d.conversation_id
@@ -430,7 +537,8 @@ def _turns(change: PlannedChange, before: _Side, after: _Side, sides: Sequence[_
     return f"""
     WITH {_GIVEN}
     SELECT {rows}
-      FROM (SELECT s.account_id, s.conversation_id, s.segment, s.flagged_turn, s.safety_until, {_SPLIT} AS is_split,
+      FROM (SELECT s.account_id, s.conversation_id, s.segment, s.flagged_turn, s.safety_until,
+        {_SPLIT} AS is_split,
                    coalesce(s.safety_until > %(b0_at)s, false) AS is_flagged,
                    v_b0.origins AS origins_b, v_n0.origins AS origins_n{_ranks(sides[:2])}
               FROM {_joined(sides[:2], is_split=True)} OFFSET 0) d
@@ -440,13 +548,21 @@ def _turns(change: PlannedChange, before: _Side, after: _Side, sides: Sequence[_
 def _turn_sums(purpose: str, before: _Side, after: _Side) -> str:
     was, becomes = (_usable(purpose, side) for side in (before, after))
     of = "(is_split OR is_flagged)" if purpose == SAFETY else "is_split"
-    return ", ".join(f"count(*) FILTER (WHERE {each} AND {of})" for each in (was, becomes, f"{was} AND {becomes}"))
+    return ", ".join(
+        f"count(*) FILTER (WHERE {each} AND {of})"
+        for each in (was, becomes, f"{was} AND {becomes}")
+    )
 
 
 def _usable(purpose: str, side: _Side) -> str:
-    """Whether a turn may be used: the flag and the origin laid over the segment's decision, as in `population.USABLE_TURNS`."""
+    """Whether a turn may be used: the flag and the origin laid over the segment's decision, as in
+    `population.USABLE_TURNS`.
+    """
     rank = f"rank_{side.of(purpose)}"
-    permitted = f"{rank} = {Rank.PERMITTED:d} AND position(',' || t.origin || ',' IN origins_{side.name}) > 0"
+    permitted = (
+        f"{rank} = {Rank.PERMITTED:d} AND position(',' || t.origin || ',' IN "
+        f"origins_{side.name}) > 0"
+    )
     if purpose != SAFETY:
         return f"({permitted})"
     flagged = "(is_flagged AND t.turn <= flagged_turn)"

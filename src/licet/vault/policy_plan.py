@@ -1,9 +1,10 @@
-"""The effects of a policy change, shown before it is applied: who is asked again, which rows enter or leave, what is
-erased sooner, and where that is asked for each stored date that comes nearer (`vault.stored_dates`).
+"""The effects of a policy change, shown before it is applied: who is asked again, which rows enter
+or leave, what is erased sooner, and where that is asked for each stored date that comes nearer
+(`vault.stored_dates`).
 
-The plan is computed over the real population at the new version's first instant, as it will be if nobody does anything
-until then. It is stored with the hashes of the policy and of the version it was computed against: `apply` accepts a
-version only with a plan that is not stale.
+The plan is computed over the real population at the new version's first instant, as it will be if
+nobody does anything until then. It is stored with the hashes of the policy and of the version it
+was computed against: `apply` accepts a version only with a plan that is not stale.
 """
 
 from __future__ import annotations
@@ -33,18 +34,22 @@ HORIZONS = (("now", 0), ("30 days", 30), ("a year", 365), ("5 years", 1826))
 
 
 class PlannedQuestion(msgspec.Struct, frozen=True, kw_only=True):
-    """For one question: the accounts that will be asked it and were not, and the grants for it that end, of any scope."""
+    """For one question: the accounts that will be asked it and were not, and the grants for it that
+    end, of any scope.
+    """
 
     asked: int
     ended: int
 
 
 class PolicyPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """The effects of a version at its first instant. Accounts and segments are counted; bytes are sealed bytes.
+    """The effects of a version at its first instant. Accounts and segments are counted; bytes are
+    sealed bytes.
 
-    ``questions`` are those of the version and of the previous one, by name. ``nearer`` are segments whose date comes nearer
-    because the version ends a grant; ``shortened_on_request`` those that come nearer only if stored dates are shortened,
-    which ``shortening`` has in sums where a plan of that was asked for.
+    ``questions`` are those of the version and of the previous one, by name. ``nearer`` are segments
+    whose date comes nearer because the version ends a grant; ``shortened_on_request`` those that
+    come nearer only if stored dates are shortened, which ``shortening`` has in sums where a plan of
+    that was asked for.
     """
 
     policy: str
@@ -70,10 +75,13 @@ class PolicyPlan(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.changes)
 
 
-def draw(tx: Transaction, known: Policies, new: Policy, now: datetime, *, shortening: UUID | None = None) -> PolicyPlan:
+def draw(
+    tx: Transaction, known: Policies, new: Policy, now: datetime, *, shortening: UUID | None = None
+) -> PolicyPlan:
     """The plan of adding ``new`` to ``known``; RefusedError if it cannot be added at all.
 
-    With ``shortening``, a new id, it plans the shortening of stored dates too, and keeps a hash of them by account.
+    With ``shortening``, a new id, it plans the shortening of stored dates too, and keeps a hash of
+    them by account.
     """
     after = with_version(known, new)
     with for_many(tx):
@@ -84,18 +92,27 @@ def draw(tx: Transaction, known: Policies, new: Policy, now: datetime, *, shorte
 
 
 def with_version(known: Policies, new: Policy) -> Policies:
-    """The versions with ``new`` as the newest: added, or in the place of the one that it amends or is."""
+    """The versions with ``new`` as the newest: added, or in the place of the one that it amends or
+    is.
+    """
     stays = known.versions[:-1] if new.version == known[len(known) - 1].version else known.versions
     return Policies([*stays, new])
 
 
-def _drawn(tx: Transaction, known: Policies, after: Policies, new: Policy, now: datetime) -> PolicyPlan:
+def _drawn(
+    tx: Transaction, known: Policies, after: Policies, new: Policy, now: datetime
+) -> PolicyPlan:
     newest = known[len(known) - 1]
     check(known, new, now)
     at = max(now, new.effective)
     people = _accounts(tx, known, after, at)
-    changed, change = diff.diff(newest, new), PlannedChange(known=known, after=after, new=new, at=at, since=_behind(tx))
-    counts = plan_counts.count(tx, change, [(name, at + timedelta(days=days)) for name, days in HORIZONS])
+    changed, change = (
+        diff.diff(newest, new),
+        PlannedChange(known=known, after=after, new=new, at=at, since=_behind(tx)),
+    )
+    counts = plan_counts.count(
+        tx, change, [(name, at + timedelta(days=days)) for name, days in HORIZONS]
+    )
     return PolicyPlan(
         policy=new.policy,
         version=new.version,
@@ -120,8 +137,8 @@ def _drawn(tx: Transaction, known: Policies, after: Policies, new: Policy, now: 
 
 
 def check(known: Policies, new: Policy, now: datetime) -> None:
-    """RefusedError for a version that is not newer, is effective in the past, or widens use or retention without being
-    material.
+    """RefusedError for a version that is not newer, is effective in the past, or widens use or
+    retention without being material.
 
     The newest version itself changes nothing, and may be planned; a later deadline amends it.
     """
@@ -131,13 +148,18 @@ def check(known: Policies, new: Policy, now: datetime) -> None:
     policy_versions.check_newer(known, new, now)
     if not new.material and diff.must_be_material(diff.diff(newest, new)):
         raise RefusedError(
-            f"version `{new.version}` widens what may be used or kept, or drops a question, but is not material",
+            (
+                f"version `{new.version}` widens what may be used or kept, or drops a question, "
+                "but is not material"
+            ),
             "set `material: true`, so that everybody is asked, or remove that change",
             because="widens",
         )
 
 
-def keep(tx: Transaction, known: Policies, new: Policy, plan: PolicyPlan, now: datetime, by: str) -> str:
+def keep(
+    tx: Transaction, known: Policies, new: Policy, plan: PolicyPlan, now: datetime, by: str
+) -> str:
     """Stores the plan, so that `apply` finds it; returns the hash that names it."""
     text = msgspec.json.encode(plan).decode()
     tx.execute(
@@ -146,9 +168,14 @@ def keep(tx: Transaction, known: Policies, new: Policy, plan: PolicyPlan, now: d
            ON CONFLICT (policy_sha256, base) DO UPDATE SET (made_at, made_by, plan, position)
                 = (excluded.made_at, excluded.made_by, excluded.plan, excluded.position)""",
         [
-            new.sha256(), len(known) - 1, now, by, text, account_journal.last_position(tx),
+            new.sha256(),
+            len(known) - 1,
+            now,
+            by,
+            text,
+            account_journal.last_position(tx),
         ],
-    )  # fmt: skip
+    )
     return _digest(text)
 
 
@@ -157,7 +184,9 @@ def _digest(text: str) -> str:
 
 
 class StoredPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """A plan as it was shown. ``sha256`` names it; ``position`` is that of the accounts' journal when it was drawn."""
+    """A plan as it was shown. ``sha256`` names it; ``position`` is that of the accounts' journal
+    when it was drawn.
+    """
 
     plan: PolicyPlan
     sha256: str
@@ -167,9 +196,14 @@ class StoredPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def stored(tx: Transaction, known: Policies, new: Policy) -> StoredPlan | None:
-    """The plan of ``new`` against the newest version; None where there is none, or where that was amended since."""
+    """The plan of ``new`` against the newest version; None where there is none, or where that was
+    amended since.
+    """
     row = tx.execute(
-        "SELECT plan, made_at, made_by, position FROM policy_plans WHERE policy_sha256 = %s AND base = %s",
+        (
+            "SELECT plan, made_at, made_by, position FROM policy_plans WHERE policy_sha256 = %s "
+            "AND base = %s"
+        ),
         [new.sha256(), len(known) - 1],
     ).fetchone()
     if row is None:
@@ -178,16 +212,28 @@ def stored(tx: Transaction, known: Policies, new: Policy) -> StoredPlan | None:
     plan = msgspec.json.decode(text, type=PolicyPlan)
     if plan.base_sha256 != known[len(known) - 1].sha256().hex():
         return None
-    return StoredPlan(plan=plan, sha256=_digest(text), made_at=made_at, made_by=made_by, position=position)
+    return StoredPlan(
+        plan=plan, sha256=_digest(text), made_at=made_at, made_by=made_by, position=position
+    )
 
 
-def shortening_of(tx: Transaction, known: Policies, new: Policy, plan_sha256: str, now: datetime) -> UUID:
-    """The shortening that the plan of this hash shows, for ``new`` as the next version or as the newest one.
+def shortening_of(
+    tx: Transaction, known: Policies, new: Policy, plan_sha256: str, now: datetime
+) -> UUID:
+    """The shortening that the plan of this hash shows, for ``new`` as the next version or as the
+    newest one.
 
-    RefusedError unless it is the plan that was drawn last of this very text, lists dates, and is recent.
+    RefusedError unless it is the plan that was drawn last of this very text, lists dates, and is
+    recent.
     """
-    rows = tx.execute("SELECT plan, made_at FROM policy_plans WHERE policy_sha256 = %s", [new.sha256()]).fetchall()
-    named = [(msgspec.json.decode(text, type=PolicyPlan), at) for text, at in rows if _digest(text) == plan_sha256]
+    rows = tx.execute(
+        "SELECT plan, made_at FROM policy_plans WHERE policy_sha256 = %s", [new.sha256()]
+    ).fetchall()
+    named = [
+        (msgspec.json.decode(text, type=PolicyPlan), at)
+        for text, at in rows
+        if _digest(text) == plan_sha256
+    ]
     bases = {known[len(known) - 1].sha256().hex()}
     if known[len(known) - 1] == new and len(known) > 1:
         bases.add(known[len(known) - 2].sha256().hex())
@@ -197,20 +243,30 @@ def shortening_of(tx: Transaction, known: Policies, new: Policy, plan_sha256: st
         if plan.shortening is None:
             raise RefusedError("that plan lists no stored dates", _PLAN_DATES, because="no_plan")
         if now - made_at > timedelta(days=PLAN_DAYS_MAX):
-            raise RefusedError(f"its plan is older than {PLAN_DAYS_MAX} days", _PLAN_DATES, because="stale_plan")
+            raise RefusedError(
+                f"its plan is older than {PLAN_DAYS_MAX} days", _PLAN_DATES, because="stale_plan"
+            )
         return UUID(hex=plan.shortening.id)
     raise RefusedError(
         "stored dates are shortened by the plan that showed them, which `--plan` names",
-        _PLAN_DATES, because="another_plan",
-    )  # fmt: skip
+        _PLAN_DATES,
+        because="another_plan",
+    )
 
 
-_PLAN_DATES = "run `licet policy plan FILE --shorten-stored`, read it, and apply with the `--plan` that it prints"
+_PLAN_DATES = (
+    "run `licet policy plan FILE --shorten-stored`, read it, and apply with the "
+    "`--plan` that "
+    "it prints"
+)
 
 
 def counts_of(plan: PolicyPlan) -> dict[str, int]:
     """Every number of a plan, by name."""
-    found = {name: getattr(plan, name) for name in ("asked_again", "grants_ended", "nearer", "shortened_on_request")}
+    found = {
+        name: getattr(plan, name)
+        for name in ("asked_again", "grants_ended", "nearer", "shortened_on_request")
+    }
     found |= {f"gate {move}": count for move, count in plan.gates.items()}
     for question, told in plan.questions.items():
         found |= {f"{question} asked": told.asked, f"{question} ended": told.ended}
@@ -220,26 +276,38 @@ def counts_of(plan: PolicyPlan) -> dict[str, int]:
 
 
 def moved(shown: PolicyPlan, now: PolicyPlan) -> tuple[str, ...]:
-    """The numbers that differ by more than one in `MOVED_PARTS` between a plan that somebody read and a later one."""
+    """The numbers that differ by more than one in `MOVED_PARTS` between a plan that somebody read
+    and a later one.
+    """
     one, two = counts_of(shown), counts_of(now)
     return tuple(
-        name for name in sorted(one | two)
+        name
+        for name in sorted(one | two)
         if abs(one.get(name, 0) - two.get(name, 0)) * MOVED_PARTS > one.get(name, 0)
-    )  # fmt: skip
+    )
 
 
 def apply(tx: Transaction, new: Policy, now: datetime, by: str) -> int:
-    """Adds the version if its plan is recent and was computed against the newest version; returns its number."""
-    tx.execute("LOCK TABLE policies IN SHARE ROW EXCLUSIVE MODE")  # the newest version stays newest until the commit
+    """Adds the version if its plan is recent and was computed against the newest version; returns
+    its number.
+    """
+    # the newest version stays newest until the commit
+    tx.execute("LOCK TABLE policies IN SHARE ROW EXCLUSIVE MODE")
     known = policy_versions.load(tx)
     if known is None:
-        raise RefusedError("no policy has been applied", "run `licet init` first", because="no_policy")
+        raise RefusedError(
+            "no policy has been applied", "run `licet init` first", because="no_policy"
+        )
     newest = known[len(known) - 1]
     check(known, new, now)
     row = tx.execute(
-        "SELECT made_at, plan FROM policy_plans WHERE policy_sha256 = %s AND base = %s", [new.sha256(), len(known) - 1]
+        "SELECT made_at, plan FROM policy_plans WHERE policy_sha256 = %s AND base = %s",
+        [new.sha256(), len(known) - 1],
     ).fetchone()
-    if row is None or msgspec.json.decode(row[1], type=PolicyPlan).base_sha256 != newest.sha256().hex():
+    if (
+        row is None
+        or msgspec.json.decode(row[1], type=PolicyPlan).base_sha256 != newest.sha256().hex()
+    ):
         raise RefusedError(
             "this version has no plan, or it was changed or another was applied after its plan",
             "run `licet policy plan` on this file first, and read it",
@@ -257,7 +325,9 @@ def apply(tx: Transaction, new: Policy, now: datetime, by: str) -> int:
 
 
 class _People(msgspec.Struct, frozen=True, kw_only=True):
-    """What becomes of accounts: gates that move, as `before -> after`; by question who is asked, and grants that end."""
+    """What becomes of accounts: gates that move, as `before -> after`; by question who is asked,
+    and grants that end.
+    """
 
     gates: dict[str, int]
     asked_again: int
@@ -271,7 +341,10 @@ def _accounts(tx: Transaction, known: Policies, after: Policies, at: datetime) -
     ended: Counter[str] = Counter()
     again = 0
     for account in tables.every_account(tx):
-        one, two = account_view.brought(account, known, at).account, account_view.brought(account, after, at).account
+        one, two = (
+            account_view.brought(account, known, at).account,
+            account_view.brought(account, after, at).account,
+        )
         was, becomes = gate(one, known, at), gate(two, after, at)
         if was is not becomes:
             moved[f"{was.value} -> {becomes.value}"] += 1
@@ -282,6 +355,8 @@ def _accounts(tx: Transaction, known: Policies, after: Policies, at: datetime) -
 
 
 def _behind(tx: Transaction) -> int:
-    """The version that every account with a grant has been brought to: a later one may end grants still."""
+    """The version that every account with a grant has been brought to: a later one may end grants
+    still.
+    """
     row = tx.execute("SELECT min(seen) FROM accounts WHERE in_force > 0").fetchone()
     return row[0] if row is not None and row[0] is not None else sys.maxsize

@@ -1,4 +1,5 @@
-"""Proposals of a policy version, as rows: what somebody sent, until another person applies it or one withdraws it.
+"""Proposals of a policy version, as rows: what somebody sent, until another person applies it or
+one withdraws it.
 
 Promise: a proposal ends once, and nobody applies their own; the table's constraints hold both.
 """
@@ -27,8 +28,9 @@ class ProposalState(StrEnum):
 
 
 class ProposalRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A proposal. ``text`` is the file as it was sent; ``reason`` was given at its end. The identities are those of the
-    identity provider (`access.identities`); None for a link and for the command line.
+    """A proposal. ``text`` is the file as it was sent; ``reason`` was given at its end. The
+    identities are those of the identity provider (`access.identities`); None for a link and for the
+    command line.
     """
 
     proposal_id: UUID
@@ -61,16 +63,20 @@ def add(
     by: str,
     identity: bytes | None,
 ) -> UUID:
-    """Stores a proposal and returns its id: the one that is open already, where the same was proposed."""
+    """Stores a proposal and returns its id: the one that is open already, where the same was
+    proposed.
+    """
     tx.execute(
         """INSERT INTO policy_proposals (
-               proposal_id, policy_sha256, version, text, proposed_at, proposed_by, proposed_identity, state)
+               proposal_id, policy_sha256, version, text, proposed_at, proposed_by,
+                 proposed_identity, state)
            VALUES (%s, %s, %s, %s, %s, %s, %s, 'open')
            ON CONFLICT (policy_sha256) WHERE state = 'open' DO NOTHING""",
         [proposal, sha256, version, text, now, by, identity],
     )
     row = tx.execute(
-        "SELECT proposal_id FROM policy_proposals WHERE policy_sha256 = %s AND state = 'open'", [sha256]
+        "SELECT proposal_id FROM policy_proposals WHERE policy_sha256 = %s AND state = 'open'",
+        [sha256],
     ).fetchone()
     assert row is not None
     return UUID(str(row[0]))
@@ -79,7 +85,11 @@ def add(
 def get(tx: Transaction, proposal: UUID, *, lock: bool = False) -> ProposalRow:
     """A proposal, locked until ``tx`` ends where that is asked; NotFoundError."""
     row = tx.execute(
-        f"SELECT {_COLUMNS} FROM policy_proposals WHERE proposal_id = %s {'FOR UPDATE' if lock else ''}", [proposal]
+        (
+            f"SELECT {_COLUMNS} FROM policy_proposals WHERE proposal_id = %s "
+            f"{'FOR UPDATE' if lock else ''}"
+        ),
+        [proposal],
     ).fetchone()
     if row is None:
         raise NotFoundError(f"no proposal `{shown(Prefix.proposal, proposal)}`")
@@ -89,16 +99,23 @@ def get(tx: Transaction, proposal: UUID, *, lock: bool = False) -> ProposalRow:
 def newest(tx: Transaction) -> list[ProposalRow]:
     """The open proposals, then the newest others: at most `LISTED_MAX`."""
     rows = tx.execute(
-        f"SELECT {_COLUMNS} FROM policy_proposals ORDER BY state <> 'open', proposed_at DESC LIMIT %s", [LISTED_MAX]
+        (
+            f"SELECT {_COLUMNS} FROM policy_proposals ORDER BY state <> 'open', proposed_at "
+            "DESC LIMIT %s"
+        ),
+        [LISTED_MAX],
     )
     return [_row(row) for row in rows]
 
 
 def second_identity(tx: Transaction, policy_sha256: bytes) -> bool:
-    """Whether one identity proposed a version and another applied it; False for one that was applied as a file."""
+    """Whether one identity proposed a version and another applied it; False for one that was
+    applied as a file.
+    """
     row = tx.execute(
         """SELECT 1 FROM policy_proposals
-            WHERE policy_sha256 = %s AND state = 'applied' AND proposed_identity <> ended_identity""",
+            WHERE policy_sha256 = %s AND state = 'applied'
+              AND proposed_identity <> ended_identity""",
         [policy_sha256],
     ).fetchone()
     return row is not None
@@ -115,7 +132,8 @@ def end(
 ) -> None:
     """Ends an open proposal that the caller has locked."""
     tx.execute(
-        """UPDATE policy_proposals SET (state, ended_at, ended_by, ended_identity, reason) = (%s, %s, %s, %s, %s)
+        """UPDATE policy_proposals SET (state, ended_at, ended_by, ended_identity, reason) = (%s,
+            %s, %s, %s, %s)
             WHERE proposal_id = %s AND state = 'open'""",
         [state.value, now, by, identity, reason, proposal],
     )

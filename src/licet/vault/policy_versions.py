@@ -1,8 +1,9 @@
-"""The applied policy versions, as rows: applied once, in order, and never changed, except for a later deadline.
+"""The applied policy versions, as rows: applied once, in order, and never changed, except for a
+later deadline.
 
-A version's number is its position in the order of first instants. What was stamped under a version names it by that
-number, so only a newer version can be added. A later `decide_by` changes only how long people may wait. The newest
-version may therefore be amended by that, and by nothing else.
+A version's number is its position in the order of first instants. What was stamped under a version
+names it by that number, so only a newer version can be added. A later `decide_by` changes only how
+long people may wait. The newest version may therefore be amended by that, and by nothing else.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ PARSED_VERSIONS_MAX = 1_000
 def add(tx: Transaction, policy: Policy, at: datetime, by: str) -> int:
     """Adds a version and returns its number; RefusedError if it is not newer than every other.
 
-    A version whose first instant has passed would judge turns that were taken before it was known. Only the first
-    version may have one, because nothing was taken before it.
+    A version whose first instant has passed would judge turns that were taken before it was known.
+    Only the first version may have one, because nothing was taken before it.
     """
     tx.execute("LOCK TABLE policies IN SHARE ROW EXCLUSIVE MODE")
     known = load(tx)
@@ -37,9 +38,19 @@ def add(tx: Transaction, policy: Policy, at: datetime, by: str) -> int:
         number = len(known)
     document = msgspec.json.encode(policy.document(), order="sorted").decode()
     tx.execute(
-        """INSERT INTO policies (number, policy, version, effective, document, sha256, applied_at, applied_by)
+        """INSERT INTO policies (number, policy, version, effective, document, sha256, applied_at,
+           applied_by)
            VALUES (%s, %s, %s, %s, %s, %s, %s, %s)""",
-        [number, policy.policy, policy.version, policy.effective, document, policy.sha256(), at, by],
+        [
+            number,
+            policy.policy,
+            policy.version,
+            policy.effective,
+            document,
+            policy.sha256(),
+            at,
+            by,
+        ],
     )
     facts: dict[str, str | int | bool | None] = {"number": number, "sha256": policy.sha256().hex()}
     outbox.append(tx, [Entry(told=EntryKind.policy_applied, occurred_at=at, facts=facts)])
@@ -48,7 +59,10 @@ def add(tx: Transaction, policy: Policy, at: datetime, by: str) -> int:
 
 def amends(newest: Policy, policy: Policy) -> bool:
     """Whether ``policy`` is ``newest`` with a later deadline, or without one."""
-    if newest.decide_by is None or msgspec.structs.replace(policy, decide_by=newest.decide_by) != newest:
+    if (
+        newest.decide_by is None
+        or msgspec.structs.replace(policy, decide_by=newest.decide_by) != newest
+    ):
         return False
     return policy.decide_by is None or policy.decide_by > newest.decide_by
 
@@ -58,11 +72,17 @@ def amend(tx: Transaction, policy: Policy, at: datetime, by: str) -> int:
     tx.execute("LOCK TABLE policies IN SHARE ROW EXCLUSIVE MODE")
     known = load(tx)
     if known is None or not amends(known[len(known) - 1], policy):
-        raise RefusedError("only the newest version's deadline can be moved, and only to a later day", because="amends")
+        raise RefusedError(
+            "only the newest version's deadline can be moved, and only to a later day",
+            because="amends",
+        )
     number = len(known) - 1
     document = msgspec.json.encode(policy.document(), order="sorted").decode()
     tx.execute(
-        "UPDATE policies SET (document, sha256, applied_at, applied_by) = (%s, %s, %s, %s) WHERE number = %s",
+        (
+            "UPDATE policies SET (document, sha256, applied_at, applied_by) = (%s, %s, %s, %s) "
+            "WHERE number = %s"
+        ),
         [document, policy.sha256(), at, by, number],
     )
     facts: dict[str, str | int | bool | None] = {
@@ -75,21 +95,29 @@ def amend(tx: Transaction, policy: Policy, at: datetime, by: str) -> int:
 
 
 def check_newer(known: Policies, policy: Policy, at: datetime) -> None:
-    """RefusedError unless ``policy`` is newer than every version of ``known`` and is not effective before ``at``."""
+    """RefusedError unless ``policy`` is newer than every version of ``known`` and is not effective
+    before ``at``.
+    """
     newest = known[len(known) - 1]
     if policy == newest:
         raise RefusedError(f"version `{policy.version}` is already applied", because="exists")
     if msgspec.structs.replace(policy, decide_by=newest.decide_by) == newest:
         told = "no day" if newest.decide_by is None else f"`{newest.decide_by}`"
         raise RefusedError(
-            f"version `{policy.version}` was applied with {told} to decide by, but `{policy.decide_by}` is earlier",
+            (
+                f"version `{policy.version}` was applied with {told} to decide by, but "
+                f"`{policy.decide_by}` is earlier"
+            ),
             "people were told how long they may wait: only a later `decide_by` can amend a version",
             because="earlier_deadline",
         )
     if policy.version in {version.version for version in known.versions}:
         raise RefusedError(
             f"version `{policy.version}` is already applied, and this file has a different meaning",
-            "give the change a new `version` and a later `effective`; only `decide_by` of an applied version can be moved later",
+            (
+                "give the change a new `version` and a later `effective`; only `decide_by` of "
+                "an applied version can be moved later"
+            ),
             because="not_newer",
         )
     if policy.effective <= newest.effective:
@@ -123,9 +151,16 @@ def stop_changes(tx: Transaction) -> None:
 def newest_applied(tx: Transaction, most: int) -> list[AppliedVersion]:
     """The newest ``most`` versions, future ones included."""
     rows = tx.execute(
-        "SELECT document, sha256, applied_at, applied_by FROM policies ORDER BY number DESC LIMIT %s", [most]
+        (
+            "SELECT document, sha256, applied_at, applied_by FROM policies ORDER BY number DESC "
+            "LIMIT %s"
+        ),
+        [most],
     )
-    return [AppliedVersion(document=d, sha256=sha256, applied_at=at, applied_by=by) for d, sha256, at, by in rows]
+    return [
+        AppliedVersion(document=d, sha256=sha256, applied_at=at, applied_by=by)
+        for d, sha256, at, by in rows
+    ]
 
 
 def names(tx: Transaction) -> dict[int, str]:
@@ -139,7 +174,9 @@ def applied_count(tx: Transaction) -> int:
 
 
 def texts(tx: Transaction, hashes: Collection[bytes] | None = None) -> dict[bytes, str]:
-    """The text of every version by its hash, which is that of the text, oldest first; with ``hashes``, only of these."""
+    """The text of every version by its hash, which is that of the text, oldest first; with
+    ``hashes``, only of these.
+    """
     rows = tx.execute(
         """SELECT sha256, document FROM policies
             WHERE %(only)b::bytea[] IS NULL OR sha256 = ANY(%(only)b::bytea[]) ORDER BY number""",
@@ -149,7 +186,9 @@ def texts(tx: Transaction, hashes: Collection[bytes] | None = None) -> dict[byte
 
 
 def load(tx: Transaction) -> Policies | None:
-    """Every version, or None before the first; BrokenError if a stored one is not what was applied."""
+    """Every version, or None before the first; BrokenError if a stored one is not what was
+    applied.
+    """
     rows = tx.execute("SELECT document, sha256, version FROM policies ORDER BY number").fetchall()
     versions = []
     for document, sha256, version in rows:
@@ -164,12 +203,16 @@ def applied(tx: Transaction) -> Policies:
     """Every version; RefusedError before the first is applied."""
     found = load(tx)
     if found is None:
-        raise RefusedError("no policy has been applied", "run `licet init` first", because="no_policy")
+        raise RefusedError(
+            "no policy has been applied", "run `licet init` first", because="no_policy"
+        )
     return found
 
 
 def current(tx: Transaction) -> Policies:
-    """`applied` for frequent callers: the documents are read only if they changed; FencedError behind the fence."""
+    """`applied` for frequent callers: the documents are read only if they changed; FencedError
+    behind the fence.
+    """
     row = tx.execute(f"SELECT {MARK}").fetchone()
     assert row is not None
     return marked(tx, *row)
@@ -191,7 +234,8 @@ def marked(tx: Transaction, hashes: Sequence[bytes] | None, is_fenced: bool) -> 
 
 # The SHA-256 of every version, in order, and whether the fence stands.
 MARK = f"(SELECT array_agg(sha256 ORDER BY number) FROM policies), {fence.STANDS}"
-_current: dict[tuple[bytes, ...], Policies] = {}  # by the SHA-256 of every version, which identify their content
+# by the SHA-256 of every version, which identify their content
+_current: dict[tuple[bytes, ...], Policies] = {}
 
 
 @lru_cache(maxsize=PARSED_VERSIONS_MAX)

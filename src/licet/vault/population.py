@@ -1,11 +1,13 @@
-"""The rule over a population: one decision per segment, for a purpose at a moment, in one statement per batch.
+"""The rule over a population: one decision per segment, for a purpose at a moment, in one statement
+per batch.
 
-It has the same meaning as `policy.decide`; tests on generated histories hold the two equal. A row of the answer says
-which row of the rule applies to a turn of a listed origin that no flag covers; `USABLE_TURNS` and `USABLE_UNTIL` add
-what differs between the turns of a segment: the flag (row 5) and the origin (row 12). Accounts need not have been
-brought to the moment: a version that became effective ends grants in the answer, as it does in the rule. Dates that a
-dropped question shortens are set by `apply.advance` alone: until then a useless segment may be shown with the stored
-date, and the reason that belongs to it. What may be used, and until when, is always exact.
+It has the same meaning as `policy.decide`; tests on generated histories hold the two equal. A row
+of the answer says which row of the rule applies to a turn of a listed origin that no flag covers;
+`USABLE_TURNS` and `USABLE_UNTIL` add what differs between the turns of a segment: the flag (row 5)
+and the origin (row 12). Accounts need not have been brought to the moment: a version that became
+effective ends grants in the answer, as it does in the rule. Dates that a dropped question shortens
+are set by `apply.advance` alone: until then a useless segment may be shown with the stored date,
+and the reason that belongs to it. What may be used, and until when, is always exact.
 
 Policies are data here too: the versions are values in the statement, never generated conditions.
 """
@@ -23,11 +25,14 @@ from licet.policy.file import Policies
 from licet.policy.regions import MinAges
 from licet.store.connect import Transaction
 
-WORK_MEM = "64MB"  # of each hash and sort; with PostgreSQL's default of 4 MB the join spills and takes a third longer
+# of each hash and sort; with PostgreSQL's default of 4 MB the join spills and takes a third longer
+WORK_MEM = "64MB"
 
 
 class Rank(IntEnum):
-    """The order of the rule. Ranks up to `AGE` come before the flag, those up to `NOT_COVERED` before the origin."""
+    """The order of the rule. Ranks up to `AGE` come before the flag, those up to `NOT_COVERED`
+    before the origin.
+    """
 
     CLOSED = 1
     DELETED = 2
@@ -44,36 +49,40 @@ class Rank(IntEnum):
     PERMITTED = 15
 
 
-# The versions as rows: `age_min` is the strictest age of any region, which most accounts pass; `ages` has those by region.
-# What each version and all later ones up to the one in force allow. `drops`: they list less than
-# the version itself did. Names are between commas. Their lists are looked up by the version's number, and not joined:
-# texts made every row of the join twice as long.
+# The versions as rows: `age_min` is the strictest age of any region, which most accounts pass;
+# `ages` has those by region. What each version and all later ones up to the one in force allow.
+# `drops`: they list less than the version itself did. Names are between commas. Their lists are
+# looked up by the version's number, and not joined: texts made every row of the join twice as long.
 VERSIONS = """unnest(%(numbers)s::smallint[], %(some_whole)s::boolean[], %(some_by_turn)s::boolean[], %(age_min)s::int[],
     %(covers)s::boolean[], %(drops)s::boolean[], %(origins)s::text[])
     AS v(number, some_whole, some_by_turn, age_min, covers, drops, origins)"""
-# The place of an account's region in the lists of ages: 1 where none is known, 2 where it is not named.
+# The place of an account's region in the lists of ages: 1 where none is known, 2 where it is not
+# named.
 _REGION_PLACE = """coalesce(array_position(%(regions)s::text[], a.region), array_position(%(regions)s::text[], left(a.region, 2)),
         CASE WHEN a.region IS NULL THEN 1 ELSE 2 END)"""
 _ENDINGS = """unnest(%(numbers)s::smallint[], %(plans)s::text[], %(own_age_min)s::int[], %(asks)s::boolean[],
     %(lapse_until)s::timestamptz[]) AS e(number, plans, age_min, asks, lapse_until)"""
 
-# An account at the moment, and its grant for the question: the first version since its newest event that does not
-# allow it, or does not ask the question, ends it.
+# An account at the moment, and its grant for the question: the first version since its newest event
+# that does not allow it, or does not ask the question, ends it.
 ENDS_ALL = f"""(position(',' || a.plan || ',' IN e.plans) = 0
      OR (e.age_min > coalesce(a.age, -1)
          AND (%(own_ages)s::int[])[e.number + 1][{_REGION_PLACE}] > coalesce(a.age, -1)))"""
-_SCOPES = """SELECT account_id, array_agg(coalesce(project_id, conversation_id)) AS scopes, array_agg(grant_no) AS numbers
+_SCOPES = """SELECT account_id, array_agg(coalesce(project_id, conversation_id)) AS scopes,
+    array_agg(grant_no) AS numbers
     FROM scoped_grants WHERE question = %(question)s"""
 _SCOPES_OF_ALL = f"LEFT JOIN ({_SCOPES} GROUP BY 1) g ON g.account_id = a.account_id"
 _SCOPES_OF_FEW = f"LEFT JOIN LATERAL ({_SCOPES} AND account_id = a.account_id GROUP BY 1) g ON true"
 
 
 def _accounts(scopes: str) -> str:
-    """``scopes`` joins the account's grants for projects and conversations. Few accounts have any, and looking up a
-    list is as fast as a join to their table would be, which would run for every row.
+    """``scopes`` joins the account's grants for projects and conversations. Few accounts have any,
+    and looking up a list is as fast as a join to their table would be, which would run for every
+    row.
     """
     return f"""
-    SELECT a.account_id, a.closed_at, a.plan, a.age, a.region, {_REGION_PLACE} AS region_place, a.seen,
+    SELECT a.account_id, a.closed_at, a.plan, a.age, a.region, {_REGION_PLACE} AS region_place,
+      a.seen,
            l.number IS NOT NULL AS is_lapsed,
            CASE WHEN l.number IS NULL THEN t.grant_no END AS grant_no,
            CASE WHEN l.number IS NULL THEN g.scopes END AS scopes, g.numbers,
@@ -90,24 +99,28 @@ def _accounts(scopes: str) -> str:
 
 ACCOUNTS = _accounts(_SCOPES_OF_ALL)
 ACCOUNTS_OF_FEW = _accounts(_SCOPES_OF_FEW)
-# The grant in force for a conversation `c` of an account `a`: its own, else its project's, else the account's.
+# The grant in force for a conversation `c` of an account `a`: its own, else its project's, else the
+# account's.
 _GRANT = """CASE WHEN a.scopes IS NULL THEN a.grant_no
      ELSE coalesce(a.numbers[array_position(a.scopes, c.conversation_id)], a.numbers[array_position(a.scopes, c.project_id)],
                    a.grant_no) END"""
-# The date to which a version that ended every grant shortens what a grant covered, for any question. Looked up only for
-# lapsed grants, by primary keys: with count(*), because PostgreSQL would read the table from its start to find one.
+# The date to which a version that ended every grant shortens what a grant covered, for any
+# question. Looked up only for lapsed grants, by primary keys: with count(*), because PostgreSQL
+# would read the table from its start to find one.
 _KEEP_UNTIL = f"""CASE WHEN NOT a.is_lapsed THEN s.keep_until
-     WHEN (SELECT count(*) FROM standings t WHERE t.account_id = c.account_id AND t.grant_no IS NOT NULL)
+     WHEN (SELECT count(*) FROM standings t WHERE t.account_id = c.account_id
+       AND t.grant_no IS NOT NULL)
         + (SELECT count(*) FROM scoped_grants o WHERE o.account_id = c.account_id
-              AND (o.conversation_id = c.conversation_id OR o.project_id = c.project_id)) = 0 THEN s.keep_until
+              AND (o.conversation_id = c.conversation_id OR o.project_id = c.project_id)) = 0
+                THEN s.keep_until
      ELSE least(s.keep_until, (SELECT e.lapse_until FROM {_ENDINGS}
                                 WHERE e.number > a.seen AND e.number <= %(now)s AND {ENDS_ALL}
                                 ORDER BY e.number LIMIT 1)) END"""
 _LEFT_OUT = """({1}.drops
     AND (position(',' || {0}.plan || ',' IN (%(joint_plans)s::text[])[{0}.version + 1]) = 0
          OR position(',' || {0}.surface || ',' IN (%(joint_surfaces)s::text[])[{0}.version + 1]) = 0))"""
-# Conversations that a segment keeps out although it was in scope when taken: empty unless a version lists less than an
-# earlier one.
+# Conversations that a segment keeps out although it was in scope when taken: empty unless a version
+# lists less than an earlier one.
 LEFT_CONVERSATIONS = f"""
     SELECT DISTINCT account_id, conversation_id, true AS is_left_out
       FROM segments o JOIN {VERSIONS.replace("AS v(", "AS w(")} ON w.number = o.version
@@ -123,8 +136,9 @@ def _under(grants: str, narrowing: str) -> str:
     return f"({_GRANT} = ANY({grants}) AND {narrowing} = c.narrowings)"
 
 
-# The row of the rule that holds. What is under the grant in force is asked before what would refuse it: of most rows nothing
-# else is then asked. That a stamp is stale for a question says that it has no grant for it.
+# The row of the rule that holds. What is under the grant in force is asked before what would refuse
+# it: of most rows nothing else is then asked. That a stamp is stale for a question says that it has
+# no grant for it.
 RANK = f"""CASE WHEN a.closed_at IS NOT NULL THEN {Rank.CLOSED}
                 WHEN c.deleted_at IS NOT NULL THEN {Rank.DELETED}
                 WHEN NOT s.in_scope OR {_LEFT_OUT.format("s", "v")}
@@ -162,37 +176,45 @@ DECISIONS = f"""{_decisions(ACCOUNTS)} ({LEFT_CONVERSATIONS}) o
 
 
 def decisions_of_few(accounts: str) -> str:
-    """As `DECISIONS`, for a few segments, which the caller's WHERE names: each conversation's others are looked up, never
-    all. ``accounts`` selects what `ACCOUNTS_OF_FEW` does, or what it returned before. The slots of its keys come with it.
+    """As `DECISIONS`, for a few segments, which the caller's WHERE names: each conversation's
+    others are looked up, never all. ``accounts`` selects what `ACCOUNTS_OF_FEW` does, or what it
+    returned before. The slots of its keys come with it.
     """
     return f"""{_decisions(accounts, ", s.key_slot, s.safety_slot")} LATERAL (
-    SELECT true AS is_left_out FROM segments o JOIN {VERSIONS.replace("AS v(", "AS w(")} ON w.number = o.version
+    SELECT true AS is_left_out FROM segments o
+      JOIN {VERSIONS.replace("AS v(", "AS w(")} ON w.number = o.version
      WHERE %(any_drops)s AND {_LEFT_OUT.format("o", "w")}
-       AND o.account_id = s.account_id AND o.conversation_id = s.conversation_id LIMIT 1) o ON true"""
+       AND o.account_id = s.account_id AND o.conversation_id = s.conversation_id LIMIT 1) o
+         ON true"""
 
 
 DECISIONS_OF_FEW = decisions_of_few(ACCOUNTS_OF_FEW)
 
 # The permitted segments. Conditions that need one table alone are repeated beside the rule, so that
-# PostgreSQL excludes the other rows before it joins: with ten million segments that halves the time.
+# PostgreSQL excludes the other rows before it joins: with ten million segments that halves the
+# time.
 PERMITTED = f"""
     SELECT * FROM ({DECISIONS}
-     WHERE s.in_scope AND NOT s.narrowed AND s.keep_until > %(at)s AND c.deleted_at IS NULL AND NOT c.incognito
+     WHERE s.in_scope AND NOT s.narrowed AND s.keep_until > %(at)s AND c.deleted_at IS NULL
+       AND NOT c.incognito
        AND NOT c.narrowed AND a.closed_at IS NULL AND %(is_asked)s AND v.covers) d
      WHERE rank = {Rank.PERMITTED}"""
 
 
-# The useful segments of `accounts`, which are few: permitted, with a listed origin among those of their turns.
+# The useful segments of `accounts`, which are few: permitted, with a listed origin among those of
+# their turns.
 USEFUL_OF_FEW = f"""
     SELECT d.account_id, d.conversation_id, d.segment
       FROM ({DECISIONS_OF_FEW} WHERE s.account_id = ANY(%(accounts)s)) d
       JOIN {VERSIONS} ON v.number = d.version
       JOIN segments s USING (account_id, conversation_id, segment)
-     WHERE d.rank = {Rank.PERMITTED} AND string_to_array(s.origins, ',') && string_to_array(v.origins, ',')"""
+     WHERE d.rank = {Rank.PERMITTED} AND string_to_array(s.origins,
+       ',') && string_to_array(v.origins, ',')"""
 
 # The end of a turn `t` of the segment `d`, under the versions `v`; NULL if it may not be used.
 _IS_FLAGGED = "%(safety)s AND t.turn <= d.flagged_turn AND %(at)s < d.safety_until"
-# The end of all turns of the segment `d` whose origins are listed; NULL where it has to be asked turn by turn.
+# The end of all turns of the segment `d` whose origins are listed; NULL where it has to be asked
+# turn by turn.
 PERMITTED_UNTIL = f"CASE WHEN d.rank = {Rank.PERMITTED} AND NOT %(safety)s THEN d.until END"
 USABLE_UNTIL = f"""CASE
     WHEN d.rank > {Rank.AGE} AND {_IS_FLAGGED} THEN d.safety_until
@@ -218,7 +240,8 @@ def parameters(policies: Policies, purpose: str, at: datetime) -> dict[str, Any]
     question = policies[number].question_of(purpose)
     joint = [policies.terms(min(each, number), number) for each in range(len(known))]
     drops = [
-        not (v.plans <= terms.plans and v.surfaces <= terms.surfaces) for v, terms in zip(known, joint, strict=True)
+        not (v.plans <= terms.plans and v.surfaces <= terms.surfaces)
+        for v, terms in zip(known, joint, strict=True)
     ]
     regions = named_regions(policies)
     return {
@@ -259,8 +282,8 @@ def ages_by_place(versions: Sequence[MinAges], regions: Sequence[str]) -> list[l
 
 
 def listed(names: frozenset[str]) -> str:
-    """Names between commas, because an array of arrays must be rectangular. No plan or origin in the tables contains a
-    comma.
+    """Names between commas, because an array of arrays must be rectangular. No plan or origin in
+    the tables contains a comma.
     """
     return "," + ",".join(sorted(name for name in names if "," not in name)) + ","
 
@@ -269,11 +292,14 @@ def listed(names: frozenset[str]) -> str:
 def for_many(tx: Transaction) -> Iterator[None]:
     """Plans the statements over a population for many rows, until the block ends.
 
-    They may use memory, and no join may look up one side for each row of the other. The planner expects one row after
-    the rule's conditions, above all of the conversations that a version leaves out, and a nested loop over them took
-    time quadratic in the population. A hash or merge join is a few times slower at worst, however wrong the estimate
-    was.
+    They may use memory, and no join may look up one side for each row of the other. The planner
+    expects one row after the rule's conditions, above all of the conversations that a version
+    leaves out, and a nested loop over them took time quadratic in the population. A hash or merge
+    join is a few times slower at worst, however wrong the estimate was.
     """
-    tx.execute("SELECT set_config('work_mem', %s, true), set_config('enable_nestloop', 'off', true)", [WORK_MEM])
+    tx.execute(
+        "SELECT set_config('work_mem', %s, true), set_config('enable_nestloop', 'off', true)",
+        [WORK_MEM],
+    )
     yield
     tx.execute("SET LOCAL enable_nestloop TO DEFAULT")

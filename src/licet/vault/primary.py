@@ -1,13 +1,16 @@
-"""Which server is the installation's primary: the one on which the newest life of its database is lived.
+"""Which server is the installation's primary: the one on which the newest life of its database is
+lived.
 
-Promise: a primary of before is not asked, however it comes back: started again, cut off from the others, or left running
-by whoever should have stopped it. A promotion begins another life of the database, as a restore does, and the life and
-its server are in the restriction journal, which no server's disk contains. A server of an earlier life is refused, and
-so is a restriction that was committed on it and not recorded yet.
+Promise: a primary of before is not asked, however it comes back: started again, cut off from the
+others, or left running by whoever should have stopped it. A promotion begins another life of the
+database, as a restore does, and the life and its server are in the restriction journal, which no
+server's disk contains. A server of an earlier life is refused, and so is a restriction that was
+committed on it and not recorded yet.
 
-A promoted server is admitted when it has every restriction of the journal. Without synchronous replication it may lack
-some: then nothing is asked of it before `licet restore --here` has applied them. What permits (turns, grants) is not in
-the journal, and is lost with the commits that were lost.
+A promoted server is admitted when it has every restriction of the journal. Without synchronous
+replication it may lack
+some: then nothing is asked of it before `licet restore --here` has applied them. What permits
+(turns, grants) is not in the journal, and is lost with the commits that were lost.
 
 A life begins in this order, and a crash at any point is continued by the next connection:
 
@@ -25,7 +28,13 @@ from licet.clock import Clock
 from licet.errors import BusyError, LicetError, RefusedError
 from licet.keys import fence
 from licet.keys.fence import DatabaseLife
-from licet.keys.restriction_journal import NEWEST_RECORDS_MAX, Journal, JournalLife, Restriction, RestrictionKind
+from licet.keys.restriction_journal import (
+    NEWEST_RECORDS_MAX,
+    Journal,
+    JournalLife,
+    Restriction,
+    RestrictionKind,
+)
 from licet.store import primary
 from licet.store.connect import Pool, Transaction, probe, translated
 from licet.store.primary import ServerConnection, ServerIdentity
@@ -46,7 +55,9 @@ class PrimaryGuard:
         self._journal, self._clock = journal, clock
 
     def examine(self, conn: ServerConnection) -> int:
-        """The life of the database; raises if its server is a replica or a primary of before, or lacks restrictions."""
+        """The life of the database; raises if its server is a replica or a primary of before, or
+        lacks restrictions.
+        """
         with translated():
             server = primary.identity(conn)
             present, newest = fence.newest_life(conn), self._journal.newest_life()
@@ -55,8 +66,9 @@ class PrimaryGuard:
             if present.journal != self._journal.id:
                 raise RefusedError(
                     "the database belongs to another restriction journal than the one found here",
-                    "put its journal back, or set LICET_RESTRICTIONS or LICET_STORE__URL to it", because="other_journal",
-                )  # fmt: skip
+                    "put its journal back, or set LICET_RESTRICTIONS or LICET_STORE__URL to it",
+                    because="other_journal",
+                )
             if newest.life == present.life and newest.server == str(server):
                 return present.life
             life = self._settled(conn, server)
@@ -78,7 +90,9 @@ class PrimaryGuard:
         _refuse_former(server, present, newest)
         return self._begin(tx, server, present, newest)
 
-    def _begin(self, tx: Transaction, server: ServerIdentity, present: DatabaseLife, newest: JournalLife) -> int:
+    def _begin(
+        self, tx: Transaction, server: ServerIdentity, present: DatabaseLife, newest: JournalLife
+    ) -> int:
         at = self._clock()
         if newest.life > present.life and newest.server == str(server):
             number = newest.life  # its beginning was interrupted
@@ -93,38 +107,50 @@ class PrimaryGuard:
         if any(journal_state.missing(tx, known, present.life)):
             raise RefusedError(
                 "the database failed over to a server that lacks later withdrawals and deletions",
-                "bring it up to date: `licet restore --here`", because="restored",
-            )  # fmt: skip
+                "bring it up to date: `licet restore --here`",
+                because="restored",
+            )
         restriction.catch_up(tx, self._journal, into=number)
         fence.begin(tx, number, self._journal, at, account_journal.last_position(tx))
         return number
 
     def _record(self, life: int, server: ServerIdentity, at: datetime) -> None:
-        self._journal.append([Restriction(life=life, kind=RestrictionKind.life, at=at, server=str(server))])
+        self._journal.append(
+            [Restriction(life=life, kind=RestrictionKind.life, at=at, server=str(server))]
+        )
 
 
 def _refuse_former(server: ServerIdentity, present: DatabaseLife, newest: JournalLife) -> None:
-    """FormerPrimaryError if the newest life is lived on a later timeline of the same cluster, or nobody knows where."""
+    """FormerPrimaryError if the newest life is lived on a later timeline of the same cluster, or
+    nobody knows where.
+    """
     if newest.life <= present.life:
         return
     if not newest.server:
         raise RefusedError(
-            "the database is older than its restriction journal: it lacks later withdrawals and deletions",
-            "bring it up to date: `licet restore --here`", because="restored",
-        )  # fmt: skip
+            (
+                "the database is older than its restriction journal: it lacks later withdrawals "
+                "and deletions"
+            ),
+            "bring it up to date: `licet restore --here`",
+            because="restored",
+        )
     known = ServerIdentity.read(newest.server)
     if known.system != server.system or server.timeline < known.timeline:
         raise FormerPrimaryError(
-            f"the server is a primary of before a failover: its timeline is `{server.timeline}`, the newest known is "
+            f"the server is a primary of before a failover: its timeline is `{server.timeline}`, "
+            "the newest known is "
             f"`{known.timeline}`",
             "connect to the present primary, and make this server its replica: docs/failover.md",
         )
 
 
 def keep_watch(pool: Pool, stop: threading.Event) -> None:
-    """Connects anew every few seconds until ``stop``, so that a failover is known even while every connection waits.
+    """Connects anew every few seconds until ``stop``, so that a failover is known even while every
+    connection waits.
 
-    Whoever holds connections to a primary of before learns of the newer one by this alone: they are cut then.
+    Whoever holds connections to a primary of before learns of the newer one by this alone: they are
+    cut then.
     """
     while not stop.wait(WATCH_SECONDS):
         try:

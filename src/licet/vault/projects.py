@@ -1,4 +1,6 @@
-"""The projects of accounts and their conversations, as the tables store them: for readers, in the order of the tree."""
+"""The projects of accounts and their conversations, as the tables store them: for readers, in the
+order of the tree.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,8 @@ NO_UUID = UUID(int=0)
 class StoredPlace(Masked, msgspec.Struct, frozen=True, kw_only=True):
     """A project, or a conversation with its project, if any. ``title`` is a project's, sealed.
 
-    ``kept_out_at`` is since when: for a conversation the newest time that it was kept out, None if it is not kept out
-    now.
+    ``kept_out_at`` is since when: for a conversation the newest time that it was kept out, None if
+    it is not kept out now.
     """
 
     project: UUID | None
@@ -40,7 +42,9 @@ class StoredPlace(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 def scope_of(project: UUID | None, conversation: UUID | None) -> GrantScope:
-    """A scope in the rule's terms: a project's, a conversation's, or, without either, the account's."""
+    """A scope in the rule's terms: a project's, a conversation's, or, without either, the
+    account's.
+    """
     if conversation is not None:
         return GrantScope(ScopeKind.conversation, conversation.hex)
     return WHOLE_ACCOUNT if project is None else GrantScope(ScopeKind.project, project.hex)
@@ -49,27 +53,34 @@ def scope_of(project: UUID | None, conversation: UUID | None) -> GrantScope:
 # A project sorts before its conversations, because no id is all zeros.
 _TREE = """
     SELECT project_id, conversation_id, title, begun_at, incognito, kept_out_at FROM (
-        SELECT project_id, NULL::uuid AS conversation_id, title, begun_at, false AS incognito, kept_out_at,
+        SELECT project_id, NULL::uuid AS conversation_id, title, begun_at, false AS incognito,
+          kept_out_at,
                project_id AS root, '00000000-0000-0000-0000-000000000000'::uuid AS leaf
           FROM projects WHERE account_id = %(account)s
         UNION ALL
         SELECT c.project_id, c.conversation_id, NULL, c.begun_at, c.incognito,
                CASE WHEN c.narrowed THEN coalesce(
                     (SELECT max(j.occurred_at) FROM journal j WHERE j.account_id = c.account_id
-                        AND j.conversation_id = c.conversation_id AND j.event = 'narrowed'), c.begun_at) END,
+                        AND j.conversation_id = c.conversation_id
+                          AND j.event = 'narrowed'), c.begun_at) END,
                coalesce(c.project_id, c.conversation_id), c.conversation_id
           FROM conversations c WHERE c.account_id = %(account)s AND c.deleted_at IS NULL) t
      WHERE (root, leaf) > (%(root)s, %(leaf)s) ORDER BY root, leaf LIMIT %(most)s"""
 
 
-def tree(tx: Transaction, account: UUID, after: tuple[UUID, UUID] | None, most: int) -> list[StoredPlace]:
-    """The first ``most`` places after ``after``: each project, then its conversations, by the time at which they began.
+def tree(
+    tx: Transaction, account: UUID, after: tuple[UUID, UUID] | None, most: int
+) -> list[StoredPlace]:
+    """The first ``most`` places after ``after``: each project, then its conversations, by the time
+    at which they began.
 
     Deleted ones are not included.
     """
     root, leaf = after or (NO_UUID, NO_UUID)
     rows = tx.execute(_TREE, {"account": account, "root": root, "leaf": leaf, "most": most})
-    return [StoredPlace(**dict(zip(StoredPlace.__struct_fields__, row, strict=True))) for row in rows]
+    return [
+        StoredPlace(**dict(zip(StoredPlace.__struct_fields__, row, strict=True))) for row in rows
+    ]
 
 
 def find(tx: Transaction, account: UUID, scope: ChosenScope) -> UUID | None:

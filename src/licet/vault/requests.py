@@ -1,10 +1,10 @@
-"""Verbs as requests: what is read before the commands, the commands, what is written after them, and the idempotency
-key.
+"""Verbs as requests: what is read before the commands, the commands, what is written after them,
+and the idempotency key.
 
-Many requests share one transaction, and every caller (the API, a person's page) uses them: everything that a request
-reads in order to decide, it reads in the transaction that writes. The policy versions are checked in it too, so that
-one applied by another process takes effect from its first instant. An error that a request raises before its commands
-concerns that request only.
+Many requests share one transaction, and every caller (the API, a person's page) uses them:
+everything that a request reads in order to decide, it reads in the transaction that writes. The
+policy versions are checked in it too, so that one applied by another process takes effect from its
+first instant. An error that a request raises before its commands concerns that request only.
 
 Crash: before the commit neither the effect nor the key exists; after it both do.
 """
@@ -33,9 +33,11 @@ def _nothing(_: Sequence[CommandResult]) -> None:
 
 
 class VerbStep(msgspec.Struct, frozen=True, kw_only=True):
-    """What a request made of what it read: commands that the vault folds in order, none if there is nothing to do.
+    """What a request made of what it read: commands that the vault folds in order, none if there is
+    nothing to do.
 
-    ``finish`` is called with their answers, in the same transaction; its result is `WriteResult.finished`.
+    ``finish`` is called with their answers, in the same transaction; its result is
+    `WriteResult.finished`.
     """
 
     commands: tuple[Command, ...] = ()
@@ -50,8 +52,8 @@ class VerbRequest(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
     @abstractmethod
     def prepare(self, tx: Transaction, known: Policies) -> VerbStep:
-        """The commands; a LicetError refuses this request alone, and it must not have written anything by then that
-        must not stay.
+        """The commands; a LicetError refuses this request alone, and it must not have written
+        anything by then that must not stay.
         """
 
 
@@ -63,7 +65,9 @@ class Write(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WriteResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of a command, or of the last one of a request; ``replayed``: it was done before, under the same key."""
+    """The result of a command, or of the last one of a request; ``replayed``: it was done before,
+    under the same key.
+    """
 
     answer: CommandResult
     replayed: bool = False
@@ -77,7 +81,9 @@ class WriteBatch:
         self._keyring, self._clock = keyring, clock
 
     def apply(self, tx: Transaction, writes: Sequence[Write]) -> list[WriteResult | LicetError]:
-        """One result per write, in order. An error concerns that write alone: nothing of it was done."""
+        """One result per write, in order. An error concerns that write alone: nothing of it was
+        done.
+        """
         known, at = policy_versions.current(tx), self._clock()
         results: dict[int, WriteResult | LicetError] = {}
         doing = _not_known(tx, writes, results, at)
@@ -103,9 +109,14 @@ class WriteBatch:
 
 
 def _not_known(
-    tx: Transaction, writes: Sequence[Write], results: dict[int, WriteResult | LicetError], at: datetime
+    tx: Transaction,
+    writes: Sequence[Write],
+    results: dict[int, WriteResult | LicetError],
+    at: datetime,
 ) -> list[int]:
-    """The places of what must be done now; what was done under the same key, or is in progress, goes to ``results``."""
+    """The places of what must be done now; what was done under the same key, or is in progress,
+    goes to ``results``.
+    """
     asked = [write.once for write in writes if write.once is not None]
     if not asked:
         return list(range(len(writes)))
@@ -119,15 +130,19 @@ def _not_known(
             results[place] = found
         else:
             doing.append(place)
-            if write.once is not None:  # the same key again in this batch waits for the first request with it
+            # the same key again in this batch waits for the first request with it
+            if write.once is not None:
                 remembered[write.once.place] = idempotency.running()
     return doing
 
 
 def _prepared(
-    tx: Transaction, known: Policies, writes: Sequence[Write], doing: Sequence[int],
+    tx: Transaction,
+    known: Policies,
+    writes: Sequence[Write],
+    doing: Sequence[int],
     results: dict[int, WriteResult | LicetError],
-) -> dict[int, VerbStep]:  # fmt: skip
+) -> dict[int, VerbStep]:
     """What each write must do, by place, in order; errors go to ``results``."""
     steps: dict[int, VerbStep] = {}
     for place in doing:

@@ -1,9 +1,11 @@
-"""Translates a command into the restriction that it is, and back into the command that applies it again.
+"""Translates a command into the restriction that it is, and back into the command that applies it
+again.
 
-A restriction is anything that limits what may be done with somebody's content: a no, a deletion, keeping something out.
-Promise: every restriction becomes a record in the journal once its transaction has committed, and before anybody gets
-an answer. A record applied again does at most what was asked: it is the same command at the same moment, through the
-same verb.
+A restriction is anything that limits what may be done with somebody's content: a no, a deletion,
+keeping something out.
+Promise: every restriction becomes a record in the journal once its transaction has committed, and
+before anybody gets an answer. A record applied again does at most what was asked: it is the same
+command at the same moment, through the same verb.
 """
 
 from __future__ import annotations
@@ -66,12 +68,17 @@ _KINDS: dict[type, RestrictionKind] = {
 
 
 def keep(
-    tx: Transaction, keyring: Keyring, life: int, told: Sequence[tuple[Command, CommandResult, int]],
+    tx: Transaction,
+    keyring: Keyring,
+    life: int,
+    told: Sequence[tuple[Command, CommandResult, int]],
     erasures: Mapping[int, UUID],
-) -> None:  # fmt: skip
-    """Writes the restrictions among ``told`` to the journal when ``tx`` commits; BrokenError if the journal is stopped.
+) -> None:
+    """Writes the restrictions among ``told`` to the journal when ``tx`` commits; BrokenError if the
+    journal is stopped.
 
-    ``life`` is the database's, read in ``tx``; ``erasures`` are the ids of those that the commands began, by place.
+    ``life`` is the database's, read in ``tx``; ``erasures`` are the ids of those that the commands
+    began, by place.
     """
     journal = keyring.restrictions
     if journal is None:
@@ -90,8 +97,12 @@ def _is_behind(journal: Journal) -> bool:
     return journal.durable.number - journal.remembered >= REMEMBERED_EVERY
 
 
-def remembering(keyring: Keyring, told: Sequence[tuple[Command, CommandResult, int]]) -> list[Change]:
-    """How far the journal had come before the restrictions among ``told``, left to be sent with what they write."""
+def remembering(
+    keyring: Keyring, told: Sequence[tuple[Command, CommandResult, int]]
+) -> list[Change]:
+    """How far the journal had come before the restrictions among ``told``, left to be sent with
+    what they write.
+    """
     journal = keyring.restrictions
     if journal is None or not _is_behind(journal) or not any(_restricts(*one[:2]) for one in told):
         return []
@@ -115,48 +126,75 @@ def keep_records(tx: Transaction, journal: Journal, records: Sequence[Restrictio
             journal.append(records)
         except (OSError, BrokenError, BusyError):
             raise OutcomeUnknownError(
-                "the restriction journal could not be written: the change is in force, but a restore could lose it",
-                "see that the disk or the bucket of the restriction journal can be written, and make the change again",
+                (
+                    "the restriction journal could not be written: the change is in force, but "
+                    "a restore could lose it"
+                ),
+                (
+                    "see that the disk or the bucket of the restriction journal can be written, "
+                    "and make the change again"
+                ),
             ) from None
-        except RefusedError as error:  # of an earlier life: the change is in the newer one, or it is not
+        # of an earlier life: the change is in the newer one, or it is not
+        except RefusedError as error:
             raise OutcomeUnknownError(error.message, error.hint) from None
 
     after_commit(tx, write)
 
 
-def keep_asked(tx: Transaction, journal: Journal, account: UUID, conversation: UUID | None, erasure: UUID) -> None:
+def keep_asked(
+    tx: Transaction, journal: Journal, account: UUID, conversation: UUID | None, erasure: UUID
+) -> None:
     """Writes the deletion or closure of an erasure to the journal at once, before it is certified.
 
-    Its process may have been killed before it was written; the certificate states what no restore may bring back.
+    Its process may have been killed before it was written; the certificate states what no restore
+    may bring back.
     """
     asked = _EVENTS["closed" if conversation is None else "deleted"]
     row = account_journal.first(tx, account, asked.value, conversation)
     if row is not None:
         record = Restriction(
-            life=fence.life(tx), kind=asked, at=row[1], account=account, seq=row[0], conversation=conversation,
+            life=fence.life(tx),
+            kind=asked,
+            at=row[1],
+            account=account,
+            seq=row[0],
+            conversation=conversation,
             erasure=erasure,
-        )  # fmt: skip
+        )
         journal.append([record])
 
 
 def keep_key(tx: Transaction, journal: Journal | None, key: UUID, at: datetime) -> None:
-    """Writes the revocation of a service's key to the journal: a restored key would open what it opened before."""
+    """Writes the revocation of a service's key to the journal: a restored key would open what it
+    opened before.
+    """
     if journal is not None:
-        keep_records(tx, journal, [Restriction(life=fence.life(tx), kind=RestrictionKind.key_revoked, at=at, key=key)])
+        keep_records(
+            tx,
+            journal,
+            [Restriction(life=fence.life(tx), kind=RestrictionKind.key_revoked, at=at, key=key)],
+        )
 
 
 def keep_key_limits(
     tx: Transaction, journal: Journal | None, key: UUID, at: datetime, version: int, document: str
 ) -> None:
-    """Writes the new limits of a service's key to the journal: a restored key would be allowed what it was before."""
+    """Writes the new limits of a service's key to the journal: a restored key would be allowed what
+    it was before.
+    """
     if journal is not None:
         limited = RestrictionKind.key_limited
-        record = Restriction(life=fence.life(tx), kind=limited, at=at, key=key, seq=version, document=document)
+        record = Restriction(
+            life=fence.life(tx), kind=limited, at=at, key=key, seq=version, document=document
+        )
         keep_records(tx, journal, [record])
 
 
 def keep_policy(tx: Transaction, keyring: Keyring, policy: Policy, at: datetime, by: str) -> None:
-    """Writes an applied or amended policy version to the journal: without it a restored database would permit more."""
+    """Writes an applied or amended policy version to the journal: without it a restored database
+    would permit more.
+    """
     if keyring.restrictions is not None:
         number = tx.execute("SELECT max(number) FROM policies").fetchone()
         document = msgspec.json.encode(policy.document(), order="sorted").decode()
@@ -182,7 +220,7 @@ def _restricts(command: Command, answer: CommandResult) -> bool:
 
 def _record(
     tx: Transaction, keyring: Keyring, life: int, command: Command, answer: CommandResult, seq: int
-) -> Restriction:  # fmt: skip
+) -> Restriction:
     kind = _KINDS.get(type(command))
     if isinstance(command, Choose):
         kind = RestrictionKind.age if command.allow else RestrictionKind.refused
@@ -191,13 +229,21 @@ def _record(
     if isinstance(command, KeepProjectOut):
         host = command.host_project or _host_of(tx, command.account, command.project)
     if isinstance(command, Hold | Unhold):
-        matter = seal(matter_key(keyring.host_key(tx)), command.matter.encode(), _MATTER, keyring.random)
+        matter = seal(
+            matter_key(keyring.host_key(tx)), command.matter.encode(), _MATTER, keyring.random
+        )
     return Restriction(
-        life=life, kind=kind, at=answer.at, account=command.account, seq=seq,
+        life=life,
+        kind=kind,
+        at=answer.at,
+        account=command.account,
+        seq=seq,
         conversation=command.conversation if isinstance(command, About) else None,
         feedback=command.feedback if isinstance(command, TakeBackFeedback) else None,
         plan=command.plan if isinstance(command, SetPlan) else "",
-        age=command.age if isinstance(command, SetAge) or (isinstance(command, Choose) and answer.aged) else None,
+        age=command.age
+        if isinstance(command, SetAge) or (isinstance(command, Choose) and answer.aged)
+        else None,
         region=command.region if isinstance(command, SetRegion) else None,
         matter=matter,
         reason=command.reason.value if isinstance(command, Hold) else "",
@@ -206,8 +252,9 @@ def _record(
         by=command.by if isinstance(command, Hold) else "",
         question=(command.question or "") if isinstance(command, Choose) else "",
         kept=_kept(answer),
-        project=answer.project, host=host,
-    )  # fmt: skip
+        project=answer.project,
+        host=host,
+    )
 
 
 def _kept(answer: CommandResult) -> tuple[str, ...]:
@@ -228,7 +275,9 @@ def _scope(written: str) -> ChosenScope:
 
 
 def matter_key(host_key: bytes) -> bytes:
-    """The key that seals the matters of holds here: it lives as long as the installation, unlike an account's key."""
+    """The key that seals the matters of holds here: it lives as long as the installation, unlike an
+    account's key.
+    """
     return hmac.digest(host_key, _MATTER, "sha256")
 
 
@@ -247,9 +296,14 @@ def command_of(record: Restriction, host_key: bytes) -> Command:
             return SetRegion(account=account, at=at, region=record.region)
         case RestrictionKind.refused:
             return Choose(
-                account=account, at=at, allow=False, age=record.age, via=REPLAYED, question=record.question or None,
+                account=account,
+                at=at,
+                allow=False,
+                age=record.age,
+                via=REPLAYED,
+                question=record.question or None,
                 keep=tuple(_scope(kept) for kept in record.kept),
-            )  # fmt: skip
+            )
         case RestrictionKind.project_kept_out:
             return KeepProjectOut(account=account, at=at, host_project=record.host)
         case RestrictionKind.closed:
@@ -258,7 +312,9 @@ def command_of(record: Restriction, host_key: bytes) -> Command:
             raise BrokenError(f"a restriction `{record.kind.value}` names no conversation")
 
 
-def _about(record: Restriction, account: UUID, conversation: UUID, at: datetime, host_key: bytes) -> Command:
+def _about(
+    record: Restriction, account: UUID, conversation: UUID, at: datetime, host_key: bytes
+) -> Command:
     match record.kind:
         case RestrictionKind.deleted:
             return Delete(account=account, at=at, conversation=conversation)
@@ -268,15 +324,23 @@ def _about(record: Restriction, account: UUID, conversation: UUID, at: datetime,
             return Unflag(account=account, at=at, conversation=conversation)
         case RestrictionKind.feedback_taken_back:
             assert record.feedback is not None
-            return TakeBackFeedback(account=account, at=at, conversation=conversation, feedback=record.feedback)
+            return TakeBackFeedback(
+                account=account, at=at, conversation=conversation, feedback=record.feedback
+            )
         case RestrictionKind.held | RestrictionKind.unheld:
             matter = unseal(matter_key(host_key), record.matter, _MATTER).decode()
             if record.kind is RestrictionKind.unheld:
                 return Unhold(account=account, at=at, conversation=conversation, matter=matter)
             return Hold(
-                account=account, at=at, conversation=conversation, matter=matter, review_at=record.until, by=record.by,
-                reason=HoldReason(record.reason or HoldReason.other), is_told=not record.untold,
-            )  # fmt: skip
+                account=account,
+                at=at,
+                conversation=conversation,
+                matter=matter,
+                review_at=record.until,
+                by=record.by,
+                reason=HoldReason(record.reason or HoldReason.other),
+                is_told=not record.untold,
+            )
         case _:
             raise BrokenError(f"a restriction `{record.kind.value}` has no conversation")
 
@@ -295,18 +359,21 @@ _EVENTS = {
 }
 
 
-# Their record says what is so of the whole account by then, and may stand under a later number than theirs.
+# Their record says what is so of the whole account by then, and may stand under a later number than
+# theirs.
 _WHOLE = ["plan_set", "age_found", "region_set", "closed"]
 
 
 def catch_up(tx: Transaction, journal: Journal, into: int | None = None) -> int:
-    """Writes records that were committed before a crash but not written; returns how many. For a database that lacks
-    nothing. ``into`` is the life that is about to begin: the journal takes no records of an earlier one any more.
+    """Writes records that were committed before a crash but not written; returns how many. For a
+    database that lacks nothing. ``into`` is the life that is about to begin: the journal takes no
+    records of an earlier one any more.
 
-    It looks at what was committed since the oldest of the newest records: what came before was written by an earlier
-    opening. Of several processes one may have been killed while the others went on, so that a record is missing between
-    others of its account. One that is written twice says the same again. The plan, the age and the region are today's,
-    which are the ones that count.
+    It looks at what was committed since the oldest of the newest records: what came before was
+    written by an earlier opening. Of several processes one may have been killed while the others
+    went on, so that a record is missing between others of its account. One that is written twice
+    says the same again. The plan, the age and the region are today's, which are the ones that
+    count.
     """
     kept = set[tuple[UUID, int]]()
     present = fence.newest_life(tx)
@@ -340,15 +407,16 @@ def catch_up(tx: Transaction, journal: Journal, into: int | None = None) -> int:
 def keep_repeated(tx: Transaction, keyring: Keyring, repeated: Sequence[CommandResult]) -> None:
     """Writes again what was taken back by commands whose answers are about to be given once more.
 
-    The process that did them may have been killed between its commit and the journal, on a host that is not opened
-    again soon: whoever repeats the answer acknowledges them.
+    The process that did them may have been killed between its commit and the journal, on a host
+    that is not opened again soon: whoever repeats the answer acknowledges them.
     """
     if keyring.restrictions is None or not repeated:
         return
     rows = tx.execute(
         f"""WITH told AS (SELECT DISTINCT * FROM unnest(%(account)b::uuid[], %(at)b::timestamptz[]) AS t(account_id, at))
             {_TOOK_BACK}
-               AND EXISTS (SELECT FROM told t WHERE t.account_id = j.account_id AND t.at = j.occurred_at)
+               AND EXISTS (SELECT FROM told t WHERE t.account_id = j.account_id
+                 AND t.at = j.occurred_at)
                AND j.account_id IN (SELECT account_id FROM told)
              ORDER BY j.position""",
         {
@@ -363,7 +431,8 @@ def keep_repeated(tx: Transaction, keyring: Keyring, repeated: Sequence[CommandR
 
 
 _TOOK_BACK = """
-        SELECT j.account_id, j.seq, j.occurred_at, j.event, j.conversation_id, f.feedback_id, a.plan, a.age, a.region,
+        SELECT j.account_id, j.seq, j.occurred_at, j.event, j.conversation_id, f.feedback_id,
+          a.plan, a.age, a.region,
                coalesce(c.question, ''), p.project_id, coalesce(p.host_hmac, ''),
                ARRAY(SELECT CASE WHEN g.project_id IS NULL
                                  THEN 'conversation:' || replace(g.conversation_id::text, '-', '')
@@ -371,21 +440,47 @@ _TOOK_BACK = """
                        FROM scoped_grants g WHERE g.account_id = c.account_id
                                               AND g.grant_no::text = ANY(string_to_array(c.kept, ',')))
           FROM journal j JOIN accounts a USING (account_id)
-          LEFT JOIN choices c ON j.event = 'choice' AND c.account_id = j.account_id AND c.seq = j.seq
+          LEFT JOIN choices c ON j.event = 'choice' AND c.account_id = j.account_id
+            AND c.seq = j.seq
           LEFT JOIN projects p ON j.event = 'project_kept_out' AND p.account_id = j.account_id
            AND p.kept_out_at = j.occurred_at
           LEFT JOIN feedback f ON j.event = 'feedback_taken_back' AND f.account_id = j.account_id
            AND f.conversation_id = j.conversation_id AND f.taken_back_at = j.occurred_at
          WHERE j.ends AND j.event = ANY(%(events)s)
-           AND (j.event <> 'choice' OR NOT c.allow) AND (j.event <> 'project_kept_out' OR p.project_id IS NOT NULL)"""
+           AND (j.event <> 'choice' OR NOT c.allow)
+             AND (j.event <> 'project_kept_out' OR p.project_id IS NOT NULL)"""
 
 
 def _of_row(row: Sequence[Any], life: int) -> Restriction:
     """The record of a row of `_TOOK_BACK`."""
-    account, seq, at, event, conversation, feedback, plan, age, region, question, project, host, kept = row
+    (
+        account,
+        seq,
+        at,
+        event,
+        conversation,
+        feedback,
+        plan,
+        age,
+        region,
+        question,
+        project,
+        host,
+        kept,
+    ) = row
     return Restriction(
-        life=life, kind=_EVENTS[event], at=at, account=account, seq=seq, conversation=conversation, feedback=feedback,
-        plan=plan if event == "plan_set" else "", age=age if event in ("age_found", "choice") else None,
+        life=life,
+        kind=_EVENTS[event],
+        at=at,
+        account=account,
+        seq=seq,
+        conversation=conversation,
+        feedback=feedback,
+        plan=plan if event == "plan_set" else "",
+        age=age if event in ("age_found", "choice") else None,
         region=region if event == "region_set" else None,
-        question=question, project=project, host=host, kept=tuple(kept),
-    )  # fmt: skip
+        question=question,
+        project=project,
+        host=host,
+        kept=tuple(kept),
+    )

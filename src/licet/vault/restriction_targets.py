@@ -1,4 +1,6 @@
-"""What of an account a restriction can be of, for a restore that knows it by a pseudonym of the log."""
+"""What of an account a restriction can be of, for a restore that knows it by a pseudonym of the
+log.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,12 @@ from licet.store.connect import Transaction
 
 def conversations(tx: Transaction, account: UUID) -> list[UUID]:
     """Every conversation of an account."""
-    return [row[0] for row in tx.execute("SELECT conversation_id FROM conversations WHERE account_id = %s", [account])]
+    return [
+        row[0]
+        for row in tx.execute(
+            "SELECT conversation_id FROM conversations WHERE account_id = %s", [account]
+        )
+    ]
 
 
 def projects(tx: Transaction, account: UUID) -> list[tuple[UUID, bytes]]:
@@ -22,7 +29,11 @@ def projects(tx: Transaction, account: UUID) -> list[tuple[UUID, bytes]]:
 def flagged(tx: Transaction, account: UUID) -> list[UUID]:
     """The conversations of an account that a flag covers."""
     rows = tx.execute(
-        "SELECT conversation_id FROM conversations WHERE account_id = %s AND safety_until IS NOT NULL", [account]
+        (
+            "SELECT conversation_id FROM conversations WHERE account_id = %s AND safety_until "
+            "IS NOT NULL"
+        ),
+        [account],
     )
     return [row[0] for row in rows]
 
@@ -41,8 +52,10 @@ def usable_accounts(tx: Transaction) -> list[UUID]:
 def in_force(tx: Transaction, grants: Collection[tuple[UUID, int]]) -> list[tuple[UUID, int]]:
     """Those of ``grants``, by account and number, that are in force."""
     rows = tx.execute(
-        """SELECT account_id, grant_no FROM (SELECT account_id, grant_no FROM standings WHERE grant_no IS NOT NULL
-                                             UNION ALL SELECT account_id, grant_no FROM scoped_grants) g
+        """SELECT account_id, grant_no FROM (SELECT account_id, grant_no FROM standings
+                                             WHERE grant_no IS NOT NULL
+                                             UNION ALL SELECT account_id, grant_no
+                                               FROM scoped_grants) g
              JOIN (SELECT * FROM unnest(%(account)b::uuid[], %(grant)b::int[]) AS k(account_id, grant_no)) k
             USING (account_id, grant_no) ORDER BY 1, 2""",
         {"account": [account for account, _ in grants], "grant": [number for _, number in grants]},

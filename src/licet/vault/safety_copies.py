@@ -1,7 +1,8 @@
 """Copies with keys of their own: the safety copy of flagged content, and what a feedback shares.
 
-A safety copy outlives a deletion of the conversation, for investigation, until its own end; a feedback's copy lives for
-the feedback's period. Both end with their own key, never with the segment's.
+A safety copy outlives a deletion of the conversation, for investigation, until its own end; a
+feedback's copy lives for the feedback's period. Both end with their own key, never with the
+segment's.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ def open_bodies(
 ) -> list[tuple[int, int, bytes]]:
     """(turn, segment, content) of every turn whose content is stored and has not expired, in order.
 
-    Content that has expired and is not erased yet, or is held, is not copied: a copy would outlive its date.
+    Content that has expired and is not erased yet, or is held, is not copied: a copy would outlive
+    its date.
     """
     result = []
     rows = writes.tx.execute(
@@ -58,22 +60,28 @@ def open_bodies(
 def copied_turns(tx: Transaction, account: UUID, conversation: UUID) -> set[int]:
     """The turns of a conversation that have a safety copy."""
     rows = tx.execute(
-        "SELECT turn FROM safety_bodies WHERE account_id = %s AND conversation_id = %s", [account, conversation]
+        "SELECT turn FROM safety_bodies WHERE account_id = %s AND conversation_id = %s",
+        [account, conversation],
     )
     return {row[0] for row in rows}
 
 
 _FLAGGED = (
-    KeyColumn("t.flagged_at", KeyType.timestamptz), KeyColumn("t.conversation_id", KeyType.uuid),
+    KeyColumn("t.flagged_at", KeyType.timestamptz),
+    KeyColumn("t.conversation_id", KeyType.uuid),
     KeyColumn("t.seq", KeyType.bigint),
-)  # fmt: skip
+)
 FLAG_REVIEW_DAYS = 90  # after which somebody should look whether a flag still holds
-_LAST = """NOT EXISTS (SELECT FROM flags l WHERE l.account_id = t.account_id AND l.conversation_id = t.conversation_id
+_LAST = """NOT EXISTS (SELECT FROM flags l WHERE l.account_id = t.account_id
+    AND l.conversation_id = t.conversation_id
     AND l.overturned_at IS NULL AND (l.flagged_at, l.seq) > (t.flagged_at, t.seq))"""
 FLAGS = Listing(
     columns="""t.conversation_id, t.flagged_at, t.score, t.overturned_at, c.safety_until, t.score_until, t.account_id""",
     source="FROM flags t",
-    joins="JOIN conversations c ON c.account_id = t.account_id AND c.conversation_id = t.conversation_id",
+    joins=(
+        "JOIN conversations c ON c.account_id = t.account_id AND c.conversation_id = "
+        "t.conversation_id"
+    ),
     orders=newest_and_oldest(_FLAGGED),
     filters={
         "state": ListFilter(
@@ -81,11 +89,13 @@ FLAGS = Listing(
             choices={
                 "stands": ListChoice(label="stands", kept="t.overturned_at IS NULL"),
                 "copied": ListChoice(
-                    label="stands, with a safety copy", kept="t.overturned_at IS NULL AND c.safety_until > %(at)s"
+                    label="stands, with a safety copy",
+                    kept="t.overturned_at IS NULL AND c.safety_until > %(at)s",
                 ),
                 "overturned": ListChoice(label="overturned", kept="t.overturned_at IS NOT NULL"),
                 "due": ListChoice(
-                    label="to be reviewed", looked=f"t.flagged_at <= %(at)s - interval '{FLAG_REVIEW_DAYS} days'",
+                    label="to be reviewed",
+                    looked=f"t.flagged_at <= %(at)s - interval '{FLAG_REVIEW_DAYS} days'",
                     kept=f"t.overturned_at IS NULL AND c.safety_until > %(at)s AND {_LAST}",
                 ),
             },
@@ -94,15 +104,20 @@ FLAGS = Listing(
         **BY_CONVERSATION,
         **BY_ACCOUNT,
     },
-)  # fmt: skip
+)
 
 
-def standing_flags(tx: Transaction, at: datetime, most: int) -> list[tuple[UUID, UUID, datetime, datetime]]:
-    """`(account, conversation, last flagged, end of the safety copy)` of what is flagged at ``at``, oldest first."""
+def standing_flags(
+    tx: Transaction, at: datetime, most: int
+) -> list[tuple[UUID, UUID, datetime, datetime]]:
+    """`(account, conversation, last flagged, end of the safety copy)` of what is flagged at ``at``,
+    oldest first.
+    """
     return tx.execute(
         """SELECT f.account_id, f.conversation_id, max(f.flagged_at), max(c.safety_until)
              FROM flags f JOIN conversations c USING (account_id, conversation_id)
-            WHERE f.overturned_at IS NULL AND c.safety_until > %s GROUP BY 1, 2 ORDER BY 3 LIMIT %s""",
+            WHERE f.overturned_at IS NULL AND c.safety_until > %s GROUP BY 1, 2
+              ORDER BY 3 LIMIT %s""",
         [at, most],
     ).fetchall()
 
@@ -125,14 +140,22 @@ def copy(writes: Writes, account: AccountRow, row: ConversationRow, at: datetime
 
 
 def end(writes: Writes, row: ConversationRow, at: datetime) -> int:
-    """Ends every safety copy of the conversation: the keys first, then the rows. Returns the turns erased."""
+    """Ends every safety copy of the conversation: the keys first, then the rows. Returns the turns
+    erased.
+    """
     tx = writes.tx
-    writes.destroy_slots(row.account_id, [keys.safety_slot for keys in row.keys if keys.safety_slot is not None])
+    writes.destroy_slots(
+        row.account_id, [keys.safety_slot for keys in row.keys if keys.safety_slot is not None]
+    )
     for keys in row.keys:
         keys.safety_slot = None
     key = [row.account_id, row.conversation_id]
     tx.execute(
-        "UPDATE segments SET safety_slot = NULL, safety_bytes = 0 WHERE account_id = %s AND conversation_id = %s", key
+        (
+            "UPDATE segments SET safety_slot = NULL, safety_bytes = 0 WHERE account_id = %s AND "
+            "conversation_id = %s"
+        ),
+        key,
     )
     tx.execute(
         """UPDATE flags SET overturned_at = %s
@@ -141,10 +164,13 @@ def end(writes: Writes, row: ConversationRow, at: datetime) -> int:
     )
     tx.execute(
         """UPDATE copies SET ended_at = %s
-            WHERE account_id = %s AND conversation_id = %s AND place = 'safety' AND ended_at IS NULL""",
+            WHERE account_id = %s AND conversation_id = %s AND place = 'safety'
+              AND ended_at IS NULL""",
         [at, *key],
     )
-    return tx.execute("DELETE FROM safety_bodies WHERE account_id = %s AND conversation_id = %s", key).rowcount
+    return tx.execute(
+        "DELETE FROM safety_bodies WHERE account_id = %s AND conversation_id = %s", key
+    ).rowcount
 
 
 def shared_bodies(

@@ -1,8 +1,9 @@
-"""The simulated clock of an installation: a file in its folder that states the present moment there.
+"""The simulated clock of an installation: a file in its folder that states the present moment
+there.
 
-It is a setting of an installation, for demonstrations and tests that simulate years in seconds. The edge reads it when
-it opens the folder, and runs at that moment; a folder without the file runs on the system's clock, and no command
-creates one.
+It is a setting of an installation, for demonstrations and tests that simulate years in seconds. The
+edge reads it when it opens the folder, and runs at that moment; a folder without the file runs on
+the system's clock, and no command creates one.
 """
 
 from __future__ import annotations

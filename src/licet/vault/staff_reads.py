@@ -1,8 +1,9 @@
-"""Reading by staff: only with a reason, recorded before anything is opened, and visible to the person.
+"""Reading by staff: only with a reason, recorded before anything is opened, and visible to the
+person.
 
-A record, its leaf and the opening share one transaction: nothing can be read without a record. A reviewer opens what a
-standing flag covers, from the safety copy; a privacy officer opens what the person could read. Nobody else opens
-anything.
+A record, its leaf and the opening share one transaction: nothing can be read without a record. A
+reviewer opens what a standing flag covers, from the safety copy; a privacy officer opens what the
+person could read. Nobody else opens anything.
 """
 
 from __future__ import annotations
@@ -95,20 +96,34 @@ class StaffRead(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read(
-    tx: Transaction, keyring: Keyring, seen: AccountView, turns: Sequence[TurnState], reading: Reading,
+    tx: Transaction,
+    keyring: Keyring,
+    seen: AccountView,
+    turns: Sequence[TurnState],
+    reading: Reading,
     random: Callable[[int], bytes],
-) -> list[OpenedTurn]:  # fmt: skip
-    """Records a reading of ``turns`` and opens those that ``reading.role`` may open; DeniedError if there are none."""
+) -> list[OpenedTurn]:
+    """Records a reading of ``turns`` and opens those that ``reading.role`` may open; DeniedError if
+    there are none.
+    """
     if TICKET.fullmatch(reading.ticket) is None:
         raise UsageError(f"`ticket` must match {TICKET.pattern}")
-    permits = [permit for turn in turns if (permit := _permit(seen, turn, reading.role)) is not None]
+    permits = [
+        permit for turn in turns if (permit := _permit(seen, turn, reading.role)) is not None
+    ]
     if not permits:
         raise DeniedError(f"a {reading.role.value} may open nothing of this conversation")
     row = seen.conversation
     note = ReadNoted(
-        account=row.account_id, conversation=row.conversation_id, staff=reading.staff, role=reading.role,
-        reason=reading.reason.value, ticket=reading.ticket, turns=len(permits), at=seen.at,
-    )  # fmt: skip
+        account=row.account_id,
+        conversation=row.conversation_id,
+        staff=reading.staff,
+        role=reading.role,
+        reason=reading.reason.value,
+        ticket=reading.ticket,
+        turns=len(permits),
+        at=seen.at,
+    )
     record(tx, note, random)
     return open_content(tx, keyring, permits)
 
@@ -116,17 +131,35 @@ def read(
 def record(tx: Transaction, note: ReadNoted, random: Callable[[int], bytes]) -> None:
     """Records a reading, with its leaf; whoever opens something does so in the same transaction."""
     tx.execute(
-        """INSERT INTO staff_reads (account_id, read_id, conversation_id, staff_id, role, reason, ticket, turns, read_at)
+        """INSERT INTO staff_reads (account_id, read_id, conversation_id, staff_id, role, reason,
+           ticket, turns, read_at)
            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)""",
         [
-            note.account, uuid7(note.at, random(10)), note.conversation, note.staff, note.role.value, note.reason,
-            note.ticket, note.turns, note.at,
+            note.account,
+            uuid7(note.at, random(10)),
+            note.conversation,
+            note.staff,
+            note.role.value,
+            note.reason,
+            note.ticket,
+            note.turns,
+            note.at,
         ],
-    )  # fmt: skip
+    )
     facts: dict[str, str | int | bool | None] = {
-        "conversation": note.conversation.hex, "role": note.role.value, "reason": note.reason, "turns": note.turns,
-    }  # fmt: skip
-    outbox.append(tx, [Entry(told=EntryKind.content_read, occurred_at=note.at, account=note.account, facts=facts)])
+        "conversation": note.conversation.hex,
+        "role": note.role.value,
+        "reason": note.reason,
+        "turns": note.turns,
+    }
+    outbox.append(
+        tx,
+        [
+            Entry(
+                told=EntryKind.content_read, occurred_at=note.at, account=note.account, facts=facts
+            )
+        ],
+    )
 
 
 def _permit(seen: AccountView, turn: TurnState, role: ReaderRole) -> Permit | None:
@@ -140,21 +173,32 @@ def _permit(seen: AccountView, turn: TurnState, role: ReaderRole) -> Permit | No
     if not standing or turn.number > segment.flagged_turn or keys.safety_slot is None:
         return None
     return Permit(
-        account=seen.account, conversation=row.conversation_id, segment=turn.segment, turn=turn.number,
-        place=CopyPlace.safety, slot=keys.safety_slot,
-    )  # fmt: skip
+        account=seen.account,
+        conversation=row.conversation_id,
+        segment=turn.segment,
+        turn=turn.number,
+        place=CopyPlace.safety,
+        slot=keys.safety_slot,
+    )
 
 
 def newest(
-    tx: Transaction, most: int, *, account: UUID | None = None, conversation: UUID | None = None,
+    tx: Transaction,
+    most: int,
+    *,
+    account: UUID | None = None,
+    conversation: UUID | None = None,
     before: UUID | None = None,
-) -> list[StaffRead]:  # fmt: skip
-    """The newest ``most`` readings before ``before``: of all content, of an account's, or of one of its conversations."""
+) -> list[StaffRead]:
+    """The newest ``most`` readings before ``before``: of all content, of an account's, or of one of
+    its conversations.
+    """
     asked = {"account_id =": account, "conversation_id =": conversation, "read_id <": before}
     given = {test: value for test, value in asked.items() if value is not None}
     where = " AND ".join([f"{test} %s" for test in given] or ["true"])
     rows = tx.execute(
-        f"""SELECT read_id, account_id, conversation_id, staff_id, role, reason, ticket, turns, read_at FROM staff_reads
+        f"""SELECT read_id, account_id, conversation_id, staff_id, role, reason, ticket, turns,
+             read_at FROM staff_reads
              WHERE {where} ORDER BY read_id DESC LIMIT %s""",
         [*given.values(), most],
     )
@@ -162,7 +206,10 @@ def newest(
 
 
 LISTING = Listing(
-    columns="t.read_at, t.staff_id, t.role, t.reason, t.ticket, t.turns, t.conversation_id, t.account_id",
+    columns=(
+        "t.read_at, t.staff_id, t.role, t.reason, t.ticket, t.turns, t.conversation_id, "
+        "t.account_id"
+    ),
     source="FROM staff_reads t",
     orders=newest_and_oldest((KeyColumn("t.read_id", KeyType.uuid),)),
     filters={
@@ -176,11 +223,16 @@ LISTING = Listing(
         "role": ListFilter(
             label="Role",
             choices={
-                one.value: ListChoice(label=one.value.replace("_", " "), kept=f"t.role = '{one.value}'") for one in ReaderRole
+                one.value: ListChoice(
+                    label=one.value.replace("_", " "), kept=f"t.role = '{one.value}'"
+                )
+                for one in ReaderRole
             },
         ),
-        "ticket": ListFilter(label="Ticket", sql="t.ticket = %(value)s", read=read_name, hint="REQ-17"),
+        "ticket": ListFilter(
+            label="Ticket", sql="t.ticket = %(value)s", read=read_name, hint="REQ-17"
+        ),
         **by_day_of_id("Read from", "t.read_id"),
         **BY_ACCOUNT,
     },
-)  # fmt: skip
+)

@@ -1,9 +1,11 @@
-"""Shortening what is stored to the periods of a version: planned account by account and date by date, then applied.
+"""Shortening what is stored to the periods of a version: planned account by account and date by
+date, then applied.
 
-Promise: what is applied is what the plan listed. The plan keeps, for each account, a hash of its dates now and after. An
-account is shortened only if, under its lock, its dates give that hash still; one that has changed since is left as it is, and
-the next plan lists it. A date is never nearer than the version's first instant, which is the announced day, and never takes
-anything out of a hold. If it is stopped, the next run continues: what has been shortened needs no change.
+Promise: what is applied is what the plan listed. The plan keeps, for each account, a hash of its
+dates now and after. An account is shortened only if, under its lock, its dates give that hash
+still; one that has changed since is left as it is, and the next plan lists it. A date is never
+nearer than the version's first instant, which is the announced day, and never takes anything out of
+a hold. If it is stopped, the next run continues: what has been shortened needs no change.
 """
 
 from __future__ import annotations
@@ -35,8 +37,9 @@ FIRST = UUID(int=0)
 
 
 class ShorteningPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What is shortened, in sums. ``bytes`` are sealed bytes; ``due_at_first`` segments are due as soon as the version is
-    effective; ``nearest`` and ``furthest`` are the first and the last of the new dates.
+    """What is shortened, in sums. ``bytes`` are sealed bytes; ``due_at_first`` segments are due as
+    soon as the version is effective; ``nearest`` and ``furthest`` are the first and the last of the
+    new dates.
     """
 
     id: str
@@ -63,7 +66,9 @@ class DateChange(NamedTuple):
 
 
 class ListedDate(msgspec.Struct, frozen=True, kw_only=True):
-    """A date now, and after the shortening. ``changed``: its account has changed since the plan, and is not shortened by it."""
+    """A date now, and after the shortening. ``changed``: its account has changed since the plan,
+    and is not shortened by it.
+    """
 
     account: str
     conversation: str
@@ -82,8 +87,8 @@ class DatesPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShortenedBatch(msgspec.Struct, frozen=True, kw_only=True):
-    """How many segments one batch shortened, and how many accounts it left because they had changed since the plan.
-    ``last`` is where the next batch continues; None: there is none.
+    """How many segments one batch shortened, and how many accounts it left because they had changed
+    since the plan. ``last`` is where the next batch continues; None: there is none.
     """
 
     segments: int
@@ -94,9 +99,14 @@ class ShortenedBatch(msgspec.Struct, frozen=True, kw_only=True):
 # Planning
 
 
-def plan_shortening(tx: Transaction, after: Policies, new: Policy, now: datetime, shortening: UUID) -> ShorteningPlan:
+def plan_shortening(
+    tx: Transaction, after: Policies, new: Policy, now: datetime, shortening: UUID
+) -> ShorteningPlan:
     """The sums over all accounts; keeps the hash of each account's dates under ``shortening``."""
-    tx.execute("DELETE FROM policy_shortenings WHERE shortening_id < %s", [first_of(now - timedelta(days=KEPT_DAYS))])
+    tx.execute(
+        "DELETE FROM policy_shortenings WHERE shortening_id < %s",
+        [first_of(now - timedelta(days=KEPT_DAYS))],
+    )
     at, count = max(now, new.effective), _Counting()
     for page in _pages(tx, FIRST):
         hashes = []
@@ -111,10 +121,15 @@ def plan_shortening(tx: Transaction, after: Policies, new: Policy, now: datetime
 
 
 def dates_sha256(changes: Sequence[DateChange]) -> bytes:
-    """The hash of what a plan showed of one account: its segments in order, each with its date now and after."""
+    """The hash of what a plan showed of one account: its segments in order, each with its date now
+    and after.
+    """
     digest = hashlib.sha256(b"licet/shortening/v1\n")
     for one in changes:
-        dates = f"{one.keep_until.astimezone(UTC).isoformat()} {one.becomes.astimezone(UTC).isoformat()}"
+        dates = (
+            f"{one.keep_until.astimezone(UTC).isoformat()} "
+            f"{one.becomes.astimezone(UTC).isoformat()}"
+        )
         digest.update(f"{one.conversation.hex} {one.segment} {dates}\n".encode())
     return digest.digest()
 
@@ -123,7 +138,9 @@ class _Counting:
     """The sums of a plan, account by account."""
 
     def __init__(self) -> None:
-        self.accounts = self.conversations = self.segments = self.turns = self.bytes = self.due_at_first = 0
+        self.accounts = self.conversations = self.segments = self.turns = self.bytes = (
+            self.due_at_first
+        ) = 0
         self.nearest: datetime | None = None
         self.furthest: datetime | None = None
 
@@ -140,28 +157,50 @@ class _Counting:
 
     def plan(self, shortening: UUID) -> ShorteningPlan:
         return ShorteningPlan(
-            id=shortening.hex, accounts=self.accounts, conversations=self.conversations, segments=self.segments,
-            turns=self.turns, bytes=self.bytes, due_at_first=self.due_at_first, nearest=self.nearest,
+            id=shortening.hex,
+            accounts=self.accounts,
+            conversations=self.conversations,
+            segments=self.segments,
+            turns=self.turns,
+            bytes=self.bytes,
+            due_at_first=self.due_at_first,
+            nearest=self.nearest,
             furthest=self.furthest,
-        )  # fmt: skip
+        )
 
 
 # Listing
 
 
 def list_dates(
-    tx: Transaction, after: Policies, new: Policy, now: datetime, shortening: UUID, *, cursor: str | None, limit: int
+    tx: Transaction,
+    after: Policies,
+    new: Policy,
+    now: datetime,
+    shortening: UUID,
+    *,
+    cursor: str | None,
+    limit: int,
 ) -> DatesPage:
-    """Up to ``limit`` dates behind ``cursor``, by account, conversation and segment; UsageError for another cursor."""
+    """Up to ``limit`` dates behind ``cursor``, by account, conversation and segment; UsageError for
+    another cursor.
+    """
     if not 0 < limit <= LISTED_MAX:
         raise UsageError(f"`{limit}` dates at once", f"ask for 1 to {LISTED_MAX:,}")
-    begin, at = _cursor(cursor) if cursor is not None else (FIRST, FIRST, -1), max(now, new.effective)
+    begin, at = (
+        _cursor(cursor) if cursor is not None else (FIRST, FIRST, -1),
+        max(now, new.effective),
+    )
     items: list[ListedDate] = []
     for page in _pages(tx, UUID(int=max(begin[0].int - 1, 0))):
         planned = _planned(tx, shortening, page)
         for account, changes in _by_account(_changes(tx, after, new, at, page)):
             changed = planned.get(account) != dates_sha256(changes)
-            items += [_listed(one, changed) for one in changes if (one.account, one.conversation, one.segment) > begin]
+            items += [
+                _listed(one, changed)
+                for one in changes
+                if (one.account, one.conversation, one.segment) > begin
+            ]
             if len(items) > limit:
                 last = items[limit - 1]
                 return DatesPage(items=tuple(items[:limit]), next=_cursor_of(last))
@@ -170,9 +209,14 @@ def list_dates(
 
 def _listed(one: DateChange, changed: bool) -> ListedDate:
     return ListedDate(
-        account=shown(Prefix.account, one.account), conversation=shown(Prefix.conversation, one.conversation),
-        segment=one.segment, turns=one.turns, keep_until=one.keep_until, becomes=one.becomes, changed=changed,
-    )  # fmt: skip
+        account=shown(Prefix.account, one.account),
+        conversation=shown(Prefix.conversation, one.conversation),
+        segment=one.segment,
+        turns=one.turns,
+        keep_until=one.keep_until,
+        becomes=one.becomes,
+        changed=changed,
+    )
 
 
 def _cursor_of(item: ListedDate) -> str:
@@ -191,9 +235,17 @@ def _cursor(text: str) -> tuple[UUID, UUID, int]:
 
 
 def shorten_batch(
-    tx: Transaction, new: Policy, now: datetime, shortening: UUID, *, after: UUID = FIRST, limit: int
+    tx: Transaction,
+    new: Policy,
+    now: datetime,
+    shortening: UUID,
+    *,
+    after: UUID = FIRST,
+    limit: int,
 ) -> ShortenedBatch:
-    """Shortens the dates of up to ``limit`` accounts behind ``after`` as the plan ``shortening`` listed them."""
+    """Shortens the dates of up to ``limit`` accounts behind ``after`` as the plan ``shortening``
+    listed them.
+    """
     known = policy_versions.applied(tx)
     page = account_view.accounts_behind(tx, after, limit)
     last, at = page[-1] if len(page) == limit else None, max(now, new.effective)
@@ -204,20 +256,27 @@ def shorten_batch(
     locked = list(tables.lock_accounts(tx, found))
     planned = _planned(tx, shortening, locked)
     changes = dict(_by_account(_changes(tx, known, new, at, locked)))
-    agreed = [account for account, ones in changes.items() if planned.get(account) == dates_sha256(ones)]
+    agreed = [
+        account for account, ones in changes.items() if planned.get(account) == dates_sha256(ones)
+    ]
     dates = [one for account in agreed for one in changes[account]]
     tx.execute(
         """UPDATE segments s SET keep_until = d.becomes
              FROM unnest(%s::uuid[], %s::uuid[], %s::int[], %s::timestamptz[])
                   AS d(account_id, conversation_id, segment, becomes)
-            WHERE (s.account_id, s.conversation_id, s.segment) = (d.account_id, d.conversation_id, d.segment)""",
+            WHERE (s.account_id, s.conversation_id, s.segment) = (d.account_id, d.conversation_id,
+              d.segment)""",
         [
-            [one.account for one in dates], [one.conversation for one in dates], [one.segment for one in dates],
+            [one.account for one in dates],
+            [one.conversation for one in dates],
+            [one.segment for one in dates],
             [one.becomes for one in dates],
         ],
-    )  # fmt: skip
+    )
     _tell(tx, agreed, new, now)
-    return ShortenedBatch(segments=len(dates), changed_accounts=len(changes) - len(agreed), last=last)
+    return ShortenedBatch(
+        segments=len(dates), changed_accounts=len(changes) - len(agreed), last=last
+    )
 
 
 def _tell(tx: Transaction, accounts: list[UUID], new: Policy, now: datetime) -> None:
@@ -225,7 +284,10 @@ def _tell(tx: Transaction, accounts: list[UUID], new: Policy, now: datetime) -> 
     told = {"version": new.version}
     outbox.append(
         tx,
-        [Entry(told=EntryKind.shortened, occurred_at=now, account=account, facts=dict(told)) for account in accounts],
+        [
+            Entry(told=EntryKind.shortened, occurred_at=now, account=account, facts=dict(told))
+            for account in accounts
+        ],
     )
 
 
@@ -241,7 +303,10 @@ def _pages(tx: Transaction, after: UUID) -> Iterator[list[UUID]]:
 
 def _planned(tx: Transaction, shortening: UUID, accounts: Sequence[UUID]) -> dict[UUID, bytes]:
     rows = tx.execute(
-        "SELECT account_id, dates_sha256 FROM policy_shortenings WHERE shortening_id = %s AND account_id = ANY(%s)",
+        (
+            "SELECT account_id, dates_sha256 FROM policy_shortenings WHERE shortening_id = %s "
+            "AND account_id = ANY(%s)"
+        ),
         [shortening, list(accounts)],
     )
     return {account: bytes(digest) for account, digest in rows}
@@ -251,22 +316,31 @@ def _by_account(changes: Sequence[DateChange]) -> Iterator[tuple[UUID, list[Date
     return ((account, list(run)) for account, run in groupby(changes, attrgetter("account")))
 
 
-def _changes(tx: Transaction, known: Policies, new: Policy, at: datetime, accounts: Sequence[UUID]) -> list[DateChange]:
-    """The segments of some accounts whose date is behind the instant that it may not pass, in order."""
+def _changes(
+    tx: Transaction, known: Policies, new: Policy, at: datetime, accounts: Sequence[UUID]
+) -> list[DateChange]:
+    """The segments of some accounts whose date is behind the instant that it may not pass, in
+    order.
+    """
     bounds = _bounds(known, new, at, list(accounts))
     rows = tx.execute(
-        f"SELECT * FROM ({bounds.sql}) b WHERE keep_until > bound ORDER BY account_id, conversation_id, segment",
+        (
+            f"SELECT * FROM ({bounds.sql}) b WHERE keep_until > bound ORDER BY account_id, "
+            "conversation_id, segment"
+        ),
         bounds.values,
     )
     return [DateChange(*row) for row in rows]
 
 
-# What is useful under the version, `u`, has the period of a permission; then the instant that a segment's date may not
-# pass. A hold that was placed on it while it was kept goes on keeping it.
+# What is useful under the version, `u`, has the period of a permission; then the instant that a
+# segment's date may not pass. A hold that was placed on it while it was kept goes on keeping it.
 _BOUNDS = """
-    SELECT s.account_id, s.conversation_id, s.segment, s.last_turn - s.first_turn + 1 AS turns, s.stored_bytes, s.keep_until,
+    SELECT s.account_id, s.conversation_id, s.segment, s.last_turn - s.first_turn + 1 AS turns,
+      s.stored_bytes, s.keep_until,
            greatest(%(effective)s::timestamptz,
-               s.last_at + CASE WHEN c.incognito THEN %(incognito)s WHEN u.account_id IS NOT NULL THEN %(opted_in)s
+               s.last_at + CASE WHEN c.incognito THEN %(incognito)s WHEN u.account_id IS NOT NULL
+                 THEN %(opted_in)s
                                 ELSE %(opted_out)s END::interval,
                (SELECT max(h.placed_at) + interval '1 microsecond' FROM holds h
                  WHERE h.account_id = s.account_id AND h.conversation_id = s.conversation_id
@@ -286,11 +360,15 @@ def _bounds(known: Policies, new: Policy, at: datetime, accounts: list[UUID]) ->
 
 
 def _useful(policies: Policies, at: datetime) -> SqlStatement:
-    """The segments of ``accounts`` that are useful at ``at``: permitted for some purpose. Each once."""
+    """The segments of ``accounts`` that are useful at ``at``: permitted for some purpose. Each
+    once.
+    """
     parts: list[str] = []
     values: dict[str, Any] = {}
     for place, purpose in enumerate(sorted(policies.in_force(at).covers)):
         mine = f"{place}_"
-        parts.append(USEFUL_OF_FEW.replace("%(", f"%({mine}").replace(f"%({mine}accounts)", "%(accounts)"))
+        parts.append(
+            USEFUL_OF_FEW.replace("%(", f"%({mine}").replace(f"%({mine}accounts)", "%(accounts)")
+        )
         values |= {mine + key: value for key, value in parameters(policies, purpose, at).items()}
     return SqlStatement(" UNION ".join(parts), values)

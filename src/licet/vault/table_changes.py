@@ -1,7 +1,8 @@
-"""Writes what the rules concluded to the tables of `vault.tables`: accounts and their answers, projects, conversations and
-segments, and nearer dates.
+"""Writes what the rules concluded to the tables of `vault.tables`: accounts and their answers,
+projects, conversations and segments, and nearer dates.
 
-Statements only, in sets, for `vault.writes`, which gathers what a batch changes. A `Change` is left to be sent with others.
+Statements only, in sets, for `vault.writes`, which gathers what a batch changes. A `Change` is left
+to be sent with others.
 """
 
 from __future__ import annotations
@@ -22,17 +23,28 @@ def save_accounts(tx: Transaction, rows: Sequence[AccountRow]) -> None:
     new = [row for row in rows if row.is_new]
     if new:
         tx.execute(
-            f"INSERT INTO account_hosts (account_id, host_hmac) SELECT * FROM {unnested(_HOST_TYPES)}",
-            arrays(_HOST_TYPES, {
-                "account_id": [row.account_id for row in new], "host_hmac": [row.host_hmac for row in new],
-            }),
-        )  # fmt: skip
+            (
+                "INSERT INTO account_hosts (account_id, host_hmac) SELECT * FROM "
+                f"{unnested(_HOST_TYPES)}"
+            ),
+            arrays(
+                _HOST_TYPES,
+                {
+                    "account_id": [row.account_id for row in new],
+                    "host_hmac": [row.host_hmac for row in new],
+                },
+            ),
+        )
         columns = _changing(new) | {
-            "bucket": [row.bucket for row in new], "wrapped_key": [row.wrapped_key for row in new],
+            "bucket": [row.bucket for row in new],
+            "wrapped_key": [row.wrapped_key for row in new],
             "opened_at": [row.state.opened_at for row in new],
-        }  # fmt: skip
+        }
         tx.execute(
-            f"INSERT INTO accounts ({', '.join(_ACCOUNT_TYPES)}) SELECT * FROM {unnested(_ACCOUNT_TYPES)}",
+            (
+                f"INSERT INTO accounts ({', '.join(_ACCOUNT_TYPES)}) SELECT * FROM "
+                f"{unnested(_ACCOUNT_TYPES)}"
+            ),
             arrays(_ACCOUNT_TYPES, columns),
         )
     _save_standings(tx, rows)
@@ -41,8 +53,12 @@ def save_accounts(tx: Transaction, rows: Sequence[AccountRow]) -> None:
 
 
 def release_host(tx: Transaction, account: UUID, host: bytes) -> None:
-    """Takes the host's id from an account; ContentionError if another transaction has taken it since it was read."""
-    taken = tx.execute("DELETE FROM account_hosts WHERE account_id = %s AND host_hmac = %s", [account, host])
+    """Takes the host's id from an account; ContentionError if another transaction has taken it
+    since it was read.
+    """
+    taken = tx.execute(
+        "DELETE FROM account_hosts WHERE account_id = %s AND host_hmac = %s", [account, host]
+    )
     if taken.rowcount != 1:
         raise ContentionError("the account began anew meanwhile", "try again")
 
@@ -50,7 +66,11 @@ def release_host(tx: Transaction, account: UUID, host: bytes) -> None:
 def account_changes(rows: Sequence[AccountRow]) -> list[Change]:
     """The change of accounts that are not new."""
     old = [row for row in rows if not row.is_new]
-    return [Change(_CHANGE_ACCOUNTS, matching(_CHANGING_TYPES, _changing(old), len(old)))] if old else []
+    return (
+        [Change(_CHANGE_ACCOUNTS, matching(_CHANGING_TYPES, _changing(old), len(old)))]
+        if old
+        else []
+    )
 
 
 def _changing(rows: Sequence[AccountRow]) -> dict[str, list[Any]]:
@@ -78,45 +98,70 @@ def _save_standings(tx: Transaction, rows: Sequence[AccountRow]) -> None:
     fresh = [(row, standing) for row in said for standing in row.state.standings]
     added, changed = (
         [
-            (row.account_id, s.question, s.standing.value, s.answered, s.granted_before, row.state.grant(s.question))
-            for row, s in fresh if (s.question not in _asked(row.saved)) == is_new
+            (
+                row.account_id,
+                s.question,
+                s.standing.value,
+                s.answered,
+                s.granted_before,
+                row.state.grant(s.question),
+            )
+            for row, s in fresh
+            if (s.question not in _asked(row.saved)) == is_new
         ]
         for is_new in (True, False)
-    )  # fmt: skip
-    # In two statements: each of a pair of triggers counts what its own statement did (`count_answers_between`).
+    )
+    # In two statements: each of a pair of triggers counts what its own statement did
+    # (`count_answers_between`).
     insert(tx, "standings", _STANDING_TYPES, added)
     if changed:
         values = matching(_STANDING_TYPES, by_column(_STANDING_TYPES, changed), len(changed))
         change(tx, [Change(_CHANGE_STANDINGS, values)])
     ended = [
-        (row.account_id, grant.number) for row in said for grant in _scoped(row.saved) if grant not in row.state.grants
+        (row.account_id, grant.number)
+        for row in said
+        for grant in _scoped(row.saved)
+        if grant not in row.state.grants
     ]
     if ended:
         tx.execute(
-            """DELETE FROM scoped_grants s USING unnest(%(account)b::uuid[], %(grant)b::int[]) AS k(account_id, grant_no)
+            """DELETE FROM scoped_grants s USING unnest(%(account)b::uuid[],
+                %(grant)b::int[]) AS k(account_id, grant_no)
                 WHERE s.account_id = k.account_id AND s.grant_no = k.grant_no""",
             {"account": [account for account, _ in ended], "grant": [grant for _, grant in ended]},
         )
 
 
-def save_scoped_grants(tx: Transaction, rows: Sequence[AccountRow], begun: Mapping[tuple[UUID, int], datetime]) -> None:
+def save_scoped_grants(
+    tx: Transaction, rows: Sequence[AccountRow], begun: Mapping[tuple[UUID, int], datetime]
+) -> None:
     """Inserts new grants for a project or a conversation, after these are in their tables."""
     fresh = [
         (row.account_id, grant, begun[row.account_id, grant.number])
-        for row in rows for grant in _scoped(row.state) if (row.account_id, grant.number) in begun
-    ]  # fmt: skip
+        for row in rows
+        for grant in _scoped(row.state)
+        if (row.account_id, grant.number) in begun
+    ]
     if fresh:
         tx.execute(
-            f"INSERT INTO scoped_grants ({', '.join(_GRANT_TYPES)}) SELECT * FROM {unnested(_GRANT_TYPES)}",
-            arrays(_GRANT_TYPES, {
-                "account_id": [account for account, _, _ in fresh],
-                "grant_no": [grant.number for _, grant, _ in fresh],
-                "question": [grant.question for _, grant, _ in fresh],
-                "project_id": [_id_in(grant, ScopeKind.project) for _, grant, _ in fresh],
-                "conversation_id": [_id_in(grant, ScopeKind.conversation) for _, grant, _ in fresh],
-                "begun_at": [at for _, _, at in fresh],
-            }),
-        )  # fmt: skip
+            (
+                f"INSERT INTO scoped_grants ({', '.join(_GRANT_TYPES)}) SELECT * FROM "
+                f"{unnested(_GRANT_TYPES)}"
+            ),
+            arrays(
+                _GRANT_TYPES,
+                {
+                    "account_id": [account for account, _, _ in fresh],
+                    "grant_no": [grant.number for _, grant, _ in fresh],
+                    "question": [grant.question for _, grant, _ in fresh],
+                    "project_id": [_id_in(grant, ScopeKind.project) for _, grant, _ in fresh],
+                    "conversation_id": [
+                        _id_in(grant, ScopeKind.conversation) for _, grant, _ in fresh
+                    ],
+                    "begun_at": [at for _, _, at in fresh],
+                },
+            ),
+        )
 
 
 def _said(state: AccountState) -> tuple[object, ...]:
@@ -128,7 +173,9 @@ def _asked(state: AccountState | None) -> set[str]:
 
 
 def _scoped(state: AccountState | None) -> list[Grant]:
-    return [] if state is None else [grant for grant in state.grants if grant.scope != WHOLE_ACCOUNT]
+    return (
+        [] if state is None else [grant for grant in state.grants if grant.scope != WHOLE_ACCOUNT]
+    )
 
 
 def _id_in(grant: Grant, kind: ScopeKind) -> UUID | None:
@@ -140,10 +187,17 @@ _CHANGING_TYPES = {
     "account_id": "uuid", "next_slot": "int4", "plan": "text", "age": "int2", "region": "text", "last_at": "timestamptz",
     "last_seq": "int8", "seen": "int2", "closed_at": "timestamptz", "granted": "int4", "in_force": "int4",
 }  # fmt: skip
-_ACCOUNT_TYPES = {**_CHANGING_TYPES, "bucket": "int4", "wrapped_key": "bytea", "opened_at": "timestamptz"}
+_ACCOUNT_TYPES = {
+    **_CHANGING_TYPES,
+    "bucket": "int4",
+    "wrapped_key": "bytea",
+    "opened_at": "timestamptz",
+}
 _CHANGE_ACCOUNTS = f"""
-    UPDATE accounts a SET (next_slot, plan, age, region, last_at, last_seq, seen, closed_at, granted, in_force)
-         = (n.next_slot, n.plan, n.age, n.region, n.last_at, n.last_seq, n.seen, n.closed_at, n.granted, n.in_force)
+    UPDATE accounts a SET (next_slot, plan, age, region, last_at, last_seq, seen, closed_at,
+      granted, in_force)
+         = (n.next_slot, n.plan, n.age, n.region, n.last_at, n.last_seq, n.seen, n.closed_at,
+           n.granted, n.in_force)
       FROM {matched(_CHANGING_TYPES)} n WHERE a.account_id = n.account_id"""
 _STANDING_TYPES = {
     "account_id": "uuid", "question": "text", "standing": "text", "answered": "int2", "granted_before": "bool",
@@ -152,7 +206,8 @@ _STANDING_TYPES = {
 _CHANGE_STANDINGS = f"""
     UPDATE standings s SET (standing, answered, granted_before, grant_no)
          = (n.standing, n.answered, n.granted_before, n.grant_no)
-      FROM {matched(_STANDING_TYPES)} n WHERE (s.account_id, s.question) = (n.account_id, n.question)"""
+      FROM {matched(_STANDING_TYPES)} n WHERE (s.account_id, s.question) = (n.account_id,
+        n.question)"""
 _GRANT_TYPES = {
     "account_id": "uuid", "grant_no": "int4", "question": "text", "project_id": "uuid", "conversation_id": "uuid",
     "begun_at": "timestamptz",
@@ -168,9 +223,14 @@ _CONVERSATION_CHANGING = {
     "out_of_scope": "bool",
 }  # fmt: skip
 _CONVERSATION_TYPES = {
-    **_CONVERSATION_KEY, **_CONVERSATION_CHANGING, "host_hmac": "bytea", "begun_at": "timestamptz", "kind": "text",
-    "incognito": "bool", "project_id": "uuid",
-}  # fmt: skip
+    **_CONVERSATION_KEY,
+    **_CONVERSATION_CHANGING,
+    "host_hmac": "bytea",
+    "begun_at": "timestamptz",
+    "kind": "text",
+    "incognito": "bool",
+    "project_id": "uuid",
+}
 _SEGMENT_KEY = {**_CONVERSATION_KEY, "segment": "int2"}
 _SEGMENT_CHANGING = {
     "last_turn": "int4", "last_at": "timestamptz", "has_user": "bool", "origins": "text", "keep_until": "timestamptz",
@@ -178,17 +238,28 @@ _SEGMENT_CHANGING = {
     "stored_bytes": "int8", "safety_bytes": "int8",
 }  # fmt: skip
 _SEGMENT_TYPES = {
-    **_SEGMENT_KEY, **_SEGMENT_CHANGING, "plan": "text", "surface": "text", "in_scope": "bool", "version": "int2",
-    "narrowed": "bool", "stale": "text", "grants": "text", "narrowing": "int4", "first_turn": "int4",
-}  # fmt: skip
+    **_SEGMENT_KEY,
+    **_SEGMENT_CHANGING,
+    "plan": "text",
+    "surface": "text",
+    "in_scope": "bool",
+    "version": "int2",
+    "narrowed": "bool",
+    "stale": "text",
+    "grants": "text",
+    "narrowing": "int4",
+    "first_turn": "int4",
+}
 _ADD_CONVERSATIONS = f"""
     INSERT INTO conversations ({", ".join(_CONVERSATION_TYPES)})
     SELECT {", ".join(_CONVERSATION_TYPES).replace("deciding_grants", "deciding_grants::int[]")}
       FROM {unnested(_CONVERSATION_TYPES)} AS n({", ".join(_CONVERSATION_TYPES)})"""
 _CHANGE_CONVERSATIONS = f"""
-    UPDATE conversations c SET (narrowed, narrowings, deleted_at, safety_until, deciding, deciding_grants,
+    UPDATE conversations c SET (narrowed, narrowings, deleted_at, safety_until, deciding,
+      deciding_grants,
                                 deciding_narrowing, deciding_stale, out_of_scope)
-         = (n.narrowed, n.narrowings, n.deleted_at, n.safety_until, n.deciding, n.deciding_grants::int[],
+         = (n.narrowed, n.narrowings, n.deleted_at, n.safety_until, n.deciding,
+           n.deciding_grants::int[],
             n.deciding_narrowing, n.deciding_stale, n.out_of_scope)
       FROM {matched(_CONVERSATION_KEY | _CONVERSATION_CHANGING)} n
      WHERE c.account_id = n.account_id AND c.conversation_id = n.conversation_id"""
@@ -197,12 +268,15 @@ _ADD_SEGMENTS = f"""
     SELECT {", ".join(_SEGMENT_TYPES).replace("grants", "grants::int[]")}
       FROM {unnested(_SEGMENT_TYPES)} AS n({", ".join(_SEGMENT_TYPES)})"""
 _CHANGE_SEGMENTS = f"""
-    UPDATE segments s SET (last_turn, last_at, has_user, origins, keep_until, flagged_turn, safety_until, key_slot,
+    UPDATE segments s SET (last_turn, last_at, has_user, origins, keep_until, flagged_turn,
+      safety_until, key_slot,
                            safety_slot, stored_bytes, safety_bytes)
-         = (n.last_turn, n.last_at, n.has_user, n.origins, n.keep_until, n.flagged_turn, n.safety_until, n.key_slot,
+         = (n.last_turn, n.last_at, n.has_user, n.origins, n.keep_until, n.flagged_turn,
+           n.safety_until, n.key_slot,
             n.safety_slot, s.stored_bytes + n.stored_bytes, s.safety_bytes + n.safety_bytes)
       FROM {matched(_SEGMENT_KEY | _SEGMENT_CHANGING)} n
-     WHERE s.account_id = n.account_id AND s.conversation_id = n.conversation_id AND s.segment = n.segment"""
+     WHERE s.account_id = n.account_id AND s.conversation_id = n.conversation_id
+       AND s.segment = n.segment"""
 
 
 class AddedBytes(NamedTuple):
@@ -216,10 +290,13 @@ AddedSizes = Mapping[tuple[UUID, int], AddedBytes]  # by conversation and segmen
 
 
 def save_conversations(
-    tx: Transaction, rows: Iterable[ConversationRow], added: AddedSizes, others: Sequence[Change] = ()
+    tx: Transaction,
+    rows: Iterable[ConversationRow],
+    added: AddedSizes,
+    others: Sequence[Change] = (),
 ) -> None:
-    """Writes conversations and segments that differ from the tables, and how many bytes are ``added`` under each; what
-    changes is one statement with ``others``.
+    """Writes conversations and segments that differ from the tables, and how many bytes are
+    ``added`` under each; what changes is one statement with ``others``.
     """
     fuller = {conversation for conversation, _ in added}
     differing = [row for row in rows if row.state is not row.saved or row.conversation_id in fuller]
@@ -233,18 +310,31 @@ def save_conversations(
                 known.append((row, n))
     begun = [row for row in differing if row.saved is None]
     if begun:
-        tx.execute(_ADD_CONVERSATIONS, arrays(_CONVERSATION_TYPES, _beginning(begun) | _told(begun)), prepare=True)
+        tx.execute(
+            _ADD_CONVERSATIONS,
+            arrays(_CONVERSATION_TYPES, _beginning(begun) | _told(begun)),
+            prepare=True,
+        )
     if fresh:
-        tx.execute(_ADD_SEGMENTS, arrays(_SEGMENT_TYPES, _stamps(fresh) | _lasting(fresh, added)), prepare=True)
+        tx.execute(
+            _ADD_SEGMENTS,
+            arrays(_SEGMENT_TYPES, _stamps(fresh) | _lasting(fresh, added)),
+            prepare=True,
+        )
     changes = list(others)
     if begun != differing:
         old = [row for row in differing if row.saved is not None]
         changes.append(
-            Change(_CHANGE_CONVERSATIONS, matching(_CONVERSATION_KEY | _CONVERSATION_CHANGING, _told(old), len(old)))
+            Change(
+                _CHANGE_CONVERSATIONS,
+                matching(_CONVERSATION_KEY | _CONVERSATION_CHANGING, _told(old), len(old)),
+            )
         )
     if known:
         values = _lasting(known, added)
-        changes.append(Change(_CHANGE_SEGMENTS, matching(_SEGMENT_KEY | _SEGMENT_CHANGING, values, len(known))))
+        changes.append(
+            Change(_CHANGE_SEGMENTS, matching(_SEGMENT_KEY | _SEGMENT_CHANGING, values, len(known)))
+        )
     change(tx, changes)
     for row in differing:
         row.saved = row.state
@@ -329,17 +419,21 @@ def _numbers(grants: Sequence[int]) -> str:
 
 
 def shorten_accounts(tx: Transaction, endings: Mapping[UUID, tuple[datetime, datetime]]) -> None:
-    """Shortens every segment and feedback of each account to at most the given instants, in this order."""
+    """Shortens every segment and feedback of each account to at most the given instants, in this
+    order.
+    """
     if endings:
         tx.execute(
             """
             WITH k AS (SELECT * FROM unnest(%(account)b::uuid[], %(content)b::timestamptz[], %(feedback)b::timestamptz[])
-                                  AS k(account_id, content_until, feedback_until) LIMIT %(accounts)s),
+                                  AS k(account_id, content_until, feedback_until)
+                                    LIMIT %(accounts)s),
                  nearer AS (UPDATE segments s SET keep_until = k.content_until FROM k
                              WHERE s.account_id = k.account_id AND s.keep_until > k.content_until
                                AND s.erased_at IS NULL)
             UPDATE feedback f SET keep_until = k.feedback_until FROM k
-             WHERE f.account_id = k.account_id AND f.keep_until > k.feedback_until AND f.erased_at IS NULL
+             WHERE f.account_id = k.account_id AND f.keep_until > k.feedback_until
+               AND f.erased_at IS NULL
             """,
             {
                 "accounts": len(endings),
@@ -353,7 +447,9 @@ def shorten_accounts(tx: Transaction, endings: Mapping[UUID, tuple[datetime, dat
 def feedback_changes(
     by: Literal["conversation_id", "feedback_id"], nearer: Mapping[tuple[UUID, UUID], datetime]
 ) -> list[Change]:
-    """The change that shortens the feedback of each (account, ``by``) to at most the given instant."""
+    """The change that shortens the feedback of each (account, ``by``) to at most the given
+    instant.
+    """
     if not nearer:
         return []
     columns = {"account_id": "uuid", by: "uuid", "until": "timestamptz"}
@@ -372,8 +468,12 @@ def save_projects(tx: Transaction, rows: Sequence[ProjectRow]) -> None:
     """Inserts new projects, and writes titles and since when each is kept out."""
     if rows:
         tx.execute(
-            f"""INSERT INTO projects ({", ".join(_PROJECT_TYPES)}) SELECT * FROM {unnested(_PROJECT_TYPES)}
+            f"""INSERT INTO projects ({", ".join(_PROJECT_TYPES)}) SELECT *
+                FROM {unnested(_PROJECT_TYPES)}
                 ON CONFLICT (account_id, project_id) DO UPDATE
                    SET (title, kept_out_at) = (excluded.title, excluded.kept_out_at)""",
-            arrays(_PROJECT_TYPES, {name: [getattr(row, name) for row in rows] for name in _PROJECT_TYPES}),
+            arrays(
+                _PROJECT_TYPES,
+                {name: [getattr(row, name) for row in rows] for name in _PROJECT_TYPES},
+            ),
         )

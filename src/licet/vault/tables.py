@@ -1,4 +1,5 @@
-"""The rows of an account and its conversations, read into the policy's state; `vault.table_changes` writes them back.
+"""The rows of an account and its conversations, read into the policy's state; `vault.table_changes`
+writes them back.
 
 Statements only, in sets: each takes the ids of a batch. The caller has locked the accounts.
 """
@@ -31,7 +32,9 @@ from licet.vault import policy_versions
 
 
 class AccountRow(Masked, msgspec.Struct, kw_only=True):
-    """An account under its lock: its state, its sequence, and where its keys are. ``saved``: the stored state."""
+    """An account under its lock: its state, its sequence, and where its keys are. ``saved``: the
+    stored state.
+    """
 
     account_id: UUID
     state: AccountState
@@ -72,7 +75,8 @@ class Consent(msgspec.Struct, frozen=True, kw_only=True):
     kept_out: frozenset[str]
 
 
-# The answers of an account `a`: its standing in each question, its grants in force, the projects that it keeps out.
+# The answers of an account `a`: its standing in each question, its grants in force, the projects
+# that it keeps out.
 CONSENT = """json_build_object(
     'standings', (SELECT coalesce(json_agg(json_build_array(t.question, t.standing, t.answered, t.granted_before)
                                            ORDER BY t.question), '[]')
@@ -83,10 +87,13 @@ CONSENT = """json_build_object(
           FROM (SELECT t.grant_no, t.question, 'account' AS kind, '' AS name FROM standings t
                  WHERE t.account_id = a.account_id AND t.grant_no IS NOT NULL
                 UNION ALL
-                SELECT s.grant_no, s.question, CASE WHEN s.project_id IS NULL THEN 'conversation' ELSE 'project' END,
-                       replace(coalesce(s.project_id, s.conversation_id)::text, '-', '') FROM scoped_grants s
+                SELECT s.grant_no, s.question, CASE WHEN s.project_id IS NULL THEN 'conversation'
+                  ELSE 'project' END,
+                       replace(coalesce(s.project_id, s.conversation_id)::text, '-', '')
+                         FROM scoped_grants s
                  WHERE s.account_id = a.account_id) g) END,
-    'kept_out', (SELECT coalesce(json_agg(replace(p.project_id::text, '-', '')), '[]') FROM projects p
+    'kept_out', (SELECT coalesce(json_agg(replace(p.project_id::text, '-', '')), '[]')
+      FROM projects p
                   WHERE p.account_id = a.account_id AND p.kept_out_at IS NOT NULL))::text"""
 _OWN_COLUMNS = """a.account_id, a.last_seq, a.next_slot, a.bucket, a.wrapped_key, a.plan, a.age, a.opened_at, a.last_at,
     a.seen, a.closed_at, a.granted, a.region"""
@@ -142,7 +149,9 @@ _IDS = {"account_id": "uuid"}
 _NAMED = f"FROM {matched(_IDS)} k JOIN accounts a USING (account_id)"
 _LOCK = f"SELECT a.account_id {_NAMED} ORDER BY a.account_id FOR NO KEY UPDATE OF a"
 _READ = f"SELECT {ACCOUNT_COLUMNS} {_NAMED}"
-_READ_UNDER = f"SELECT m.*, a.* FROM (SELECT {policy_versions.MARK}) m LEFT JOIN ({_READ}) a ON true"
+_READ_UNDER = (
+    f"SELECT m.*, a.* FROM (SELECT {policy_versions.MARK}) m LEFT JOIN ({_READ}) a ON true"
+)
 _READ_LOCKED = f"SELECT {BUCKET_COLUMNS}, {ACCOUNT_COLUMNS} {_NAMED} {THEIR_BUCKETS}"
 
 
@@ -152,15 +161,21 @@ def see_accounts(tx: Transaction, accounts: Iterable[UUID]) -> dict[UUID, Accoun
     return {row[0]: read_account(row) for row in rows}
 
 
-def see_accounts_under(tx: Transaction, accounts: Iterable[UUID]) -> tuple[Policies, dict[UUID, AccountRow]]:
-    """The accounts, not locked, and the versions of the policy, in one statement; FencedError behind the fence."""
+def see_accounts_under(
+    tx: Transaction, accounts: Iterable[UUID]
+) -> tuple[Policies, dict[UUID, AccountRow]]:
+    """The accounts, not locked, and the versions of the policy, in one statement; FencedError
+    behind the fence.
+    """
     rows = tx.execute(_READ_UNDER, _named(accounts), prepare=True).fetchall()
     known = policy_versions.marked(tx, *rows[0][:2])
     return known, {row[2]: read_account(row[2:]) for row in rows if row[2] is not None}
 
 
 def hold_accounts(tx: Transaction, accounts: Iterable[UUID]) -> list[UUID]:
-    """Locks the accounts, in the order of their ids, for who needs no more of them; returns those that there are."""
+    """Locks the accounts, in the order of their ids, for who needs no more of them; returns those
+    that there are.
+    """
     return [row[0] for row in tx.execute(_LOCK, _named(accounts)).fetchall()]
 
 
@@ -184,7 +199,8 @@ def lock_accounts(tx: Transaction, accounts: Iterable[UUID]) -> dict[UUID, Accou
 def locking(tx: Transaction, accounts: Iterable[UUID]) -> Callable[[], LockedAccounts]:
     """`lock_accounts`, sent but not read yet; the returned function reads it.
 
-    Two statements: a statement that waited for a lock sees other tables as they were before it waited.
+    Two statements: a statement that waited for a lock sees other tables as they were before it
+    waited.
     """
     named = _named(accounts)
     locked = tx.execute(_LOCK, named, prepare=True)
@@ -194,13 +210,17 @@ def locking(tx: Transaction, accounts: Iterable[UUID]) -> Callable[[], LockedAcc
         locked.fetchall()
         rows = asked.fetchall()
         own = [read_account(row[_BUCKET_FIELDS:]) for row in rows]
-        return LockedAccounts({row.account_id: row for row in own}, [BucketRow(*row[:_BUCKET_FIELDS]) for row in rows])
+        return LockedAccounts(
+            {row.account_id: row for row in own}, [BucketRow(*row[:_BUCKET_FIELDS]) for row in rows]
+        )
 
     return read
 
 
 def every_account(tx: Transaction) -> Iterator[AccountRow]:
-    """Every account, a bounded number of them in memory; the transaction stays open until the last one was taken."""
+    """Every account, a bounded number of them in memory; the transaction stays open until the last
+    one was taken.
+    """
     with tx.cursor(name="every_account") as cursor:
         cursor.itersize = 5_000
         for row in cursor.execute(f"SELECT {ACCOUNT_COLUMNS} FROM accounts a"):
@@ -216,7 +236,9 @@ class AccountTables(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Read(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation as `_CONVERSATION` encodes it: the decoder builds the state, and nothing is copied by hand."""
+    """A conversation as `_CONVERSATION` encodes it: the decoder builds the state, and nothing is
+    copied by hand.
+    """
 
     account_id: UUID
     conversation_id: UUID
@@ -249,7 +271,12 @@ class _ReadAccount(Masked, msgspec.Struct, frozen=True, kw_only=True):
     state: AccountState
 
     def row(self, consent: Consent) -> AccountRow:
-        state = replace(self.state, standings=consent.standings, grants=consent.grants, kept_out=consent.kept_out)
+        state = replace(
+            self.state,
+            standings=consent.standings,
+            grants=consent.grants,
+            kept_out=consent.kept_out,
+        )
         return AccountRow(
             account_id=self.account_id,
             state=state,
@@ -264,14 +291,17 @@ class _ReadAccount(Masked, msgspec.Struct, frozen=True, kw_only=True):
 _conversations = msgspec.json.Decoder(_Read)
 _accounts = msgspec.json.Decoder(_ReadAccount)
 
-# One document per conversation, with all that belongs to it: with a row per segment, hold and turn, and a statement for
-# each of their tables, reading cost several times as much as the rule.
+# One document per conversation, with all that belongs to it: with a row per segment, hold and turn,
+# and a statement for each of their tables, reading cost several times as much as the rule.
 _CONVERSATION = """json_build_object(
-    'account_id', c.account_id, 'conversation_id', c.conversation_id, 'host_hmac', encode(c.host_hmac, 'hex'),
+    'account_id', c.account_id, 'conversation_id', c.conversation_id, 'host_hmac',
+      encode(c.host_hmac, 'hex'),
     'begun_at', c.begun_at,
     'state', json_build_object(
-        'name', replace(c.conversation_id::text, '-', ''), 'project', coalesce(replace(c.project_id::text, '-', ''), ''),
-        'incognito', c.incognito, 'kind', c.kind, 'narrowed', c.narrowed, 'narrowings', c.narrowings,
+        'name', replace(c.conversation_id::text, '-', ''), 'project',
+          coalesce(replace(c.project_id::text, '-', ''), ''),
+        'incognito', c.incognito, 'kind', c.kind, 'narrowed', c.narrowed, 'narrowings',
+          c.narrowings,
         'deleted_at', c.deleted_at, 'safety_until', c.safety_until,
         'holds', (SELECT coalesce(json_agg(encode(h.matter_hmac, 'hex')), '[]') FROM holds h
                    WHERE h.account_id = c.account_id AND h.conversation_id = c.conversation_id),
@@ -280,19 +310,25 @@ _CONVERSATION = """json_build_object(
 _SEGMENTS = """LEFT JOIN LATERAL (
     SELECT json_agg(json_build_object(
                'stamp', json_build_object(
-                   'plan', s.plan, 'surface', s.surface, 'in_scope', s.in_scope, 'version', s.version,
-                   'narrowed', s.narrowed, 'stale', string_to_array(s.stale, ','), 'grants', s.grants,
+                   'plan', s.plan, 'surface', s.surface, 'in_scope', s.in_scope, 'version',
+                     s.version,
+                   'narrowed', s.narrowed, 'stale', string_to_array(s.stale, ','), 'grants',
+                     s.grants,
                    'narrowing', s.narrowing),
-               'first_turn', s.first_turn, 'last_turn', s.last_turn, 'last_at', s.last_at, 'has_user', s.has_user,
+               'first_turn', s.first_turn, 'last_turn', s.last_turn, 'last_at', s.last_at,
+                 'has_user', s.has_user,
                'origins', string_to_array(s.origins, ','),
-               'keep_until', s.keep_until, 'flagged_turn', s.flagged_turn, 'safety_until', s.safety_until)
+               'keep_until', s.keep_until, 'flagged_turn', s.flagged_turn, 'safety_until',
+                 s.safety_until)
                ORDER BY s.segment) AS states,
            json_agg(json_build_object('key_slot', s.key_slot, 'safety_slot', s.safety_slot,
                                       'erased', s.erased_at IS NOT NULL) ORDER BY s.segment) AS keys
-      FROM segments s WHERE s.account_id = c.account_id AND s.conversation_id = c.conversation_id) s ON true"""
+      FROM segments s WHERE s.account_id = c.account_id
+        AND s.conversation_id = c.conversation_id) s ON true"""
 _TURNS = """(SELECT coalesce(json_agg(json_build_object('number', t.turn, 'segment', t.segment, 'role', t.role,
                                                        'origin', t.origin) ORDER BY t.turn), '[]')
-              FROM turns t WHERE t.account_id = c.account_id AND t.conversation_id = c.conversation_id)"""
+              FROM turns t WHERE t.account_id = c.account_id
+                AND t.conversation_id = c.conversation_id)"""
 _ACCOUNT = """json_build_object(
     'account_id', a.account_id, 'last_seq', a.last_seq, 'next_slot', a.next_slot, 'bucket', a.bucket,
     'wrapped_key', encode(a.wrapped_key, 'hex'),
@@ -300,7 +336,8 @@ _ACCOUNT = """json_build_object(
         'plan', a.plan, 'age', a.age, 'opened_at', a.opened_at, 'last_at', a.last_at, 'seen', a.seen,
         'closed_at', a.closed_at, 'granted', a.granted, 'region', a.region))::text"""
 # With a limit that is a parameter, for the reason that `store.rows.matched` gives.
-_BY_ID = """SELECT * FROM unnest(%(id_account)s::uuid[], %(id)s::uuid[]) AS k(account_id, conversation_id)
+_BY_ID = """SELECT * FROM unnest(%(id_account)s::uuid[], %(id)s::uuid[]) AS k(account_id,
+    conversation_id)
     LIMIT %(ids)s"""
 _BY_HOST = """SELECT c.account_id, c.conversation_id FROM conversations c
     JOIN (SELECT * FROM unnest(%(host_account)s::uuid[], %(host)b::bytea[]) AS k(account_id, host_hmac)
@@ -315,7 +352,8 @@ def _of(keys: str, turns: str = "NULL") -> str:
 
 def _with_accounts(conversations: str) -> str:
     return f"""SELECT {_ACCOUNT}, {CONSENT}, NULL FROM accounts a
-                 JOIN (SELECT * FROM unnest(%(accounts)s::uuid[]) AS k(account_id) LIMIT %(ids)s) k USING (account_id)
+                 JOIN (SELECT * FROM unnest(%(accounts)s::uuid[]) AS k(account_id) LIMIT %(ids)s) k
+                   USING (account_id)
                UNION ALL SELECT NULL, NULL, c.* FROM ({conversations}) c"""
 
 
@@ -330,7 +368,9 @@ _SEE = {turns: _with_accounts(_of(_BY_ID, _TURNS if turns else "NULL")) for turn
 def load_conversations(
     tx: Transaction, ids: Sequence[tuple[UUID, UUID]], hosts: Sequence[tuple[UUID, bytes]] = ()
 ) -> list[ConversationRow]:
-    """The conversations by (account, id) and by (account, host's HMAC), with their segments and holds."""
+    """The conversations by (account, id) and by (account, host's HMAC), with their segments and
+    holds.
+    """
     return loading(tx, ids, hosts)()
 
 
@@ -348,13 +388,17 @@ def loading(
     }
     if hosts:
         key |= {
-            "hosts": len(hosts), "host_account": uuids(account for account, _ in hosts), "host": [host for _, host in hosts],
-        }  # fmt: skip
+            "hosts": len(hosts),
+            "host_account": uuids(account for account, _ in hosts),
+            "host": [host for _, host in hosts],
+        }
     asked = tx.execute(statement, key, prepare=True)
     return lambda: [_conversations.decode(document).row() for (document,) in asked.fetchall()]
 
 
-def conversations_of(tx: Transaction, account: UUID, *, project: UUID | None = None) -> list[ConversationRow]:
+def conversations_of(
+    tx: Transaction, account: UUID, *, project: UUID | None = None
+) -> list[ConversationRow]:
     """Every conversation of an account, or of one of its projects, with segments and holds."""
     rows = tx.execute(
         _of(
@@ -366,10 +410,15 @@ def conversations_of(tx: Transaction, account: UUID, *, project: UUID | None = N
     return [_conversations.decode(document).row() for (document,) in rows]
 
 
-def feedback_of(tx: Transaction, account: UUID, conversations: Sequence[UUID]) -> dict[UUID, tuple[UUID, Feedback]]:
-    """The unerased feedback on an account's conversations: by its id, the conversation and its state."""
+def feedback_of(
+    tx: Transaction, account: UUID, conversations: Sequence[UUID]
+) -> dict[UUID, tuple[UUID, Feedback]]:
+    """The unerased feedback on an account's conversations: by its id, the conversation and its
+    state.
+    """
     rows = tx.execute(
-        """SELECT feedback_id, conversation_id, share, version, grant_no, grant_narrowing, narrowed, keep_until FROM feedback
+        """SELECT feedback_id, conversation_id, share, version, grant_no, grant_narrowing, narrowed,
+            keep_until FROM feedback
             WHERE account_id = %s AND conversation_id = ANY(%s) AND erased_at IS NULL""",
         [account, list(conversations)],
     )
@@ -377,12 +426,16 @@ def feedback_of(tx: Transaction, account: UUID, conversations: Sequence[UUID]) -
         feedback: (
             conversation,
             Feedback(
-                share=Share(share), version=version, grant=grant, narrowing=narrowing or 0, narrowed=narrowed,
+                share=Share(share),
+                version=version,
+                grant=grant,
+                narrowing=narrowing or 0,
+                narrowed=narrowed,
                 keep_until=until,
             ),
         )
         for feedback, conversation, share, version, grant, narrowing, narrowed, until in rows
-    }  # fmt: skip
+    }
 
 
 class ProjectRow(Masked, msgspec.Struct, frozen=True, kw_only=True):
@@ -403,11 +456,13 @@ def load_projects(
     if not ids and not hosts:
         return []
     rows = tx.execute(
-        """SELECT p.account_id, p.project_id, p.host_hmac, p.title, p.begun_at, p.kept_out_at FROM projects p
+        """SELECT p.account_id, p.project_id, p.host_hmac, p.title, p.begun_at, p.kept_out_at
+             FROM projects p
              JOIN (SELECT * FROM unnest(%(account)b::uuid[], %(id)b::uuid[]) AS k(account_id, project_id)) k
             USING (account_id, project_id)
             UNION
-           SELECT p.account_id, p.project_id, p.host_hmac, p.title, p.begun_at, p.kept_out_at FROM projects p
+           SELECT p.account_id, p.project_id, p.host_hmac, p.title, p.begun_at, p.kept_out_at
+             FROM projects p
              JOIN (SELECT * FROM unnest(%(host_account)b::uuid[], %(host)b::bytea[]) AS k(account_id, host_hmac)) k
             USING (account_id, host_hmac)""",
         {
@@ -431,7 +486,9 @@ def projects_of(tx: Transaction, account: UUID) -> list[ProjectRow]:
 
 
 def load(tx: Transaction, keys: Sequence[tuple[UUID, UUID]], *, turns: bool) -> AccountTables:
-    """The conversations by (account, id) and their accounts, in one statement; with their turns if requested."""
+    """The conversations by (account, id) and their accounts, in one statement; with their turns if
+    requested.
+    """
     rows = tx.execute(
         _SEE[turns],
         {

@@ -20,7 +20,8 @@ CONVERSATIONS_MAX = 100_000
 
 
 def tell(here: Installation, commands: Sequence[Command]) -> list[CommandResult]:
-    """Applies commands in one transaction, and retries if another one interferes; returns after the commit.
+    """Applies commands in one transaction, and retries if another one interferes; returns after the
+    commit.
 
     FencedError behind the fence.
     """
@@ -32,8 +33,11 @@ def tell(here: Installation, commands: Sequence[Command]) -> list[CommandResult]
     return retrying(once)
 
 
-def replay(pool: Pool, keyring: Keyring, known: Policies, commands: Sequence[Command]) -> list[CommandResult]:
-    """`tell` for recorded history that was already folded under ``known``: what is stored of it follows from that fold.
+def replay(
+    pool: Pool, keyring: Keyring, known: Policies, commands: Sequence[Command]
+) -> list[CommandResult]:
+    """`tell` for recorded history that was already folded under ``known``: what is stored of it
+    follows from that fold.
 
     RefusedError, with nothing done, if other versions have been applied since.
     """
@@ -41,11 +45,14 @@ def replay(pool: Pool, keyring: Keyring, known: Policies, commands: Sequence[Com
     def once() -> list[CommandResult]:
         with transaction(pool) as tx:
             present = policy_versions.current(tx)
-            if [one.sha256() for one in present.versions] != [one.sha256() for one in known.versions]:
+            if [one.sha256() for one in present.versions] != [
+                one.sha256() for one in known.versions
+            ]:
                 raise RefusedError(
-                    "the policy was changed during the import", "import it again: what was imported stays",
+                    "the policy was changed during the import",
+                    "import it again: what was imported stays",
                     because="policy_changed",
-                )  # fmt: skip
+                )
             return apply.apply(tx, keyring, present, commands, replay=True)
 
     return retrying(once)
@@ -53,7 +60,7 @@ def replay(pool: Pool, keyring: Keyring, known: Policies, commands: Sequence[Com
 
 def tell_in(
     tx: Transaction, keyring: Keyring, known: Policies, commands: Sequence[Command]
-) -> list[CommandResult]:  # fmt: skip
+) -> list[CommandResult]:
     """`tell` in the caller's transaction, which reads something in it first."""
     return apply.apply(tx, keyring, known, commands) if commands else []
 
@@ -61,24 +68,32 @@ def tell_in(
 def account_of(here: Installation, host: str) -> UUID | None:
     """The account to which the host gave this id."""
     with transaction(here.pool) as tx:
-        return account_view.account_by_host(tx, host_hmac(here.keyring.host_key(tx), "account", host))
+        return account_view.account_by_host(
+            tx, host_hmac(here.keyring.host_key(tx), "account", host)
+        )
 
 
 def conversations_of(here: Installation, host: str) -> list[str]:
-    """The ids of an account's oldest `CONVERSATIONS_MAX` conversations, oldest first, by the host's own id of the
-    account.
+    """The ids of an account's oldest `CONVERSATIONS_MAX` conversations, oldest first, by the host's
+    own id of the account.
     """
     with transaction(here.pool) as tx:
-        account = account_view.account_by_host(tx, host_hmac(here.keyring.host_key(tx), "account", host))
-        found = account_view.conversation_ids(tx, account, CONVERSATIONS_MAX) if account is not None else []
+        account = account_view.account_by_host(
+            tx, host_hmac(here.keyring.host_key(tx), "account", host)
+        )
+        found = (
+            account_view.conversation_ids(tx, account, CONVERSATIONS_MAX)
+            if account is not None
+            else []
+        )
     return [shown(Prefix.conversation, one) for one in found]
 
 
 def advance(pool: Pool, known: Policies, at: datetime) -> int:
     """Ends the grants that effective versions do not allow; returns how many accounts it processed.
 
-    It processes a bounded number of accounts per transaction; if the process ends, each account is either done or
-    untouched.
+    It processes a bounded number of accounts per transaction; if the process ends, each account is
+    either done or untouched.
     """
     total = 0
     while True:

@@ -1,6 +1,7 @@
 """The pending writes of a batch: rows gathered by table, and the keys it opens or creates.
 
-Nothing here decides. `flush` writes in an order that satisfies every foreign key, and can be called again.
+Nothing here decides. `flush` writes in an order that satisfies every foreign key, and can be called
+again.
 """
 
 from __future__ import annotations
@@ -47,14 +48,21 @@ from licet.vault.tables import AccountRow, ConversationRow, ProjectRow
 
 Page = tuple[UUID, int]
 _BodyRow = tuple[UUID, UUID, int, int, bytes]  # account, conversation, turn, segment, sealed
-_Unsealed = tuple[ConversationRow, int, int, KeyMaterial, bytes]  # of a segment and a turn: the key and the content
+# of a segment and a turn: the key and the content
+_Unsealed = tuple[ConversationRow, int, int, KeyMaterial, bytes]
 _FeedbackBodyRow = tuple[UUID, UUID, int, bytes]  # account, feedback, turn, sealed
 
 _TURNS = {
     "account_id": "uuid", "conversation_id": "uuid", "turn": "int4", "segment": "int2", "seq": "int8",
     "role": "text", "origin": "text", "occurred_at": "timestamptz", "host_hmac": "bytea",
 }  # fmt: skip
-_BODIES = {"account_id": "uuid", "conversation_id": "uuid", "turn": "int4", "segment": "int2", "sealed": "bytea"}
+_BODIES = {
+    "account_id": "uuid",
+    "conversation_id": "uuid",
+    "turn": "int4",
+    "segment": "int2",
+    "sealed": "bytea",
+}
 _CHOICES = {
     "account_id": "uuid", "seq": "int8", "occurred_at": "timestamptz", "version": "int2", "allow": "bool",
     "effect": "text", "grant_no": "int4", "via": "text", "evidence": "bytea", "shown_id": "uuid", "question": "text",
@@ -84,7 +92,9 @@ def feedback_place(feedback: UUID, turn: int) -> bytes:
 
 
 class Writes:
-    """Rows gathered for one transaction. ``keyring`` is None if a batch neither reads nor creates keys."""
+    """Rows gathered for one transaction. ``keyring`` is None if a batch neither reads nor creates
+    keys.
+    """
 
     def __init__(self, tx: Transaction, keyring: Keyring | None) -> None:
         self.tx, self._keyring = tx, keyring
@@ -100,7 +110,8 @@ class Writes:
         self._unsealed: list[_Unsealed] = []
         self._account: AccountRow | None = None  # the last that was changed
         self._conversation: ConversationRow | None = None
-        self._segment: tuple[ConversationRow, int, KeyMaterial] | None = None  # the last that took a body, and its key
+        # the last that took a body, and its key
+        self._segment: tuple[ConversationRow, int, KeyMaterial] | None = None
         self._journal: list[JournalRow] = []
         self._endings: dict[UUID, tuple[datetime, datetime]] = {}
         self._nearer: dict[tuple[UUID, UUID], datetime] = {}
@@ -124,14 +135,18 @@ class Writes:
     # Keys
 
     def prepare(self, buckets: dict[int, KeyMaterial], pages: Iterable[Page]) -> None:
-        """Bucket keys for the batch, and the key pages it needs; its accounts are locked, its new buckets held."""
+        """Bucket keys for the batch, and the key pages it needs; its accounts are locked, its new
+        buckets held.
+        """
         self._buckets = buckets
         wanted = list(pages)
         if wanted:
             self._pages |= account_keys.load_pages(self.tx, wanted)
 
     def new_account(self, row: AccountRow) -> None:
-        row.wrapped_key = self.keyring.new_account_keys(self._bucket_key(row.bucket), row.account_id)
+        row.wrapped_key = self.keyring.new_account_keys(
+            self._bucket_key(row.bucket), row.account_id
+        )
         self.accounts[row.account_id] = row
 
     def _bucket_key(self, bucket: int) -> KeyMaterial:
@@ -141,7 +156,9 @@ class Writes:
 
     def account_keys(self, account: AccountRow) -> AccountKeys:
         if account.account_id not in self._account_keys:
-            keys = unwrap_account_keys(self._bucket_key(account.bucket), account.account_id, account.wrapped_key)
+            keys = unwrap_account_keys(
+                self._bucket_key(account.bucket), account.account_id, account.wrapped_key
+            )
             self._account_keys[account.account_id] = keys
         return self._account_keys[account.account_id]
 
@@ -173,8 +190,8 @@ class Writes:
         return key
 
     def destroy_slots(self, account: UUID, slots: Sequence[int]) -> None:
-        """Overwrites keys of a locked account, after a flush, and drops them from memory: a cached page would restore
-        them.
+        """Overwrites keys of a locked account, after a flush, and drops them from memory: a cached
+        page would restore them.
         """
         account_keys.destroy_slots(self.tx, [(account, slot) for slot in slots])
         self._segment = None
@@ -190,8 +207,12 @@ class Writes:
         return self._pages[page]
 
     def seal_for_account(self, account: AccountRow, plain: bytes) -> bytes:
-        """Seals something under the account's own key: what belongs to the account and to no segment."""
-        return seal(self.account_keys(account).own, plain, account_place(account.account_id), self.random)
+        """Seals something under the account's own key: what belongs to the account and to no
+        segment.
+        """
+        return seal(
+            self.account_keys(account).own, plain, account_place(account.account_id), self.random
+        )
 
     def matter_hmac(self, matter: str) -> bytes:
         if self._host_key is None:
@@ -202,7 +223,8 @@ class Writes:
 
     def change(self, account: AccountRow) -> None:
         """The account's row is to be written."""
-        if account is not self._account:  # a row that was just changed is not looked up: hashing a UUID is Python
+        # a row that was just changed is not looked up: hashing a UUID is Python
+        if account is not self._account:
             self.accounts[account.account_id] = self._account = account
 
     def change_conversation(self, row: ConversationRow) -> None:
@@ -214,21 +236,38 @@ class Writes:
         self._rows.setdefault(table, []).append(row)
 
     def turn(
-        self, account: AccountRow, row: ConversationRow, said: fold.TurnTaken, at: datetime,
-        role: TurnRole, origin: str, host: bytes | None,
-    ) -> None:  # fmt: skip
+        self,
+        account: AccountRow,
+        row: ConversationRow,
+        said: fold.TurnTaken,
+        at: datetime,
+        role: TurnRole,
+        origin: str,
+        host: bytes | None,
+    ) -> None:
         account.last_seq += 1
         self.change(account)
         self._add(
             "turns",
             (
-                row.account_id, row.conversation_id, said.turn, said.segment, account.last_seq,
-                role.value, origin, at, host,
+                row.account_id,
+                row.conversation_id,
+                said.turn,
+                said.segment,
+                account.last_seq,
+                role.value,
+                origin,
+                at,
+                host,
             ),
-        )  # fmt: skip
+        )
 
-    def body(self, account: AccountRow, row: ConversationRow, segment: int, turn: int, content: bytes) -> None:
-        """Seals a turn's content under its segment's key, which is created with the segment's first content."""
+    def body(
+        self, account: AccountRow, row: ConversationRow, segment: int, turn: int, content: bytes
+    ) -> None:
+        """Seals a turn's content under its segment's key, which is created with the segment's first
+        content.
+        """
         if self._segment is None or self._segment[0] is not row or self._segment[1] != segment:
             self._segment = (row, segment, self._segment_key(account, row, segment))
         self._unsealed.append((row, segment, turn, self._segment[2], content))
@@ -244,27 +283,47 @@ class Writes:
     def safety_body(self, row: ConversationRow, segment: int, turn: int, sealed: bytes) -> None:
         self._add("safety_bodies", (row.account_id, row.conversation_id, turn, segment, sealed))
 
-    def journal(self, account: AccountRow, at: datetime, event: str, conversation: UUID | None, ends: bool) -> None:
-        self._journal.append(JournalRow(account.account_id, account.last_seq, at, event, conversation, ends))
+    def journal(
+        self, account: AccountRow, at: datetime, event: str, conversation: UUID | None, ends: bool
+    ) -> None:
+        self._journal.append(
+            JournalRow(account.account_id, account.last_seq, at, event, conversation, ends)
+        )
 
     def choice(
-        self, account: AccountRow, at: datetime, version: int, command: Choose, answer: fold.Answer | None,
+        self,
+        account: AccountRow,
+        at: datetime,
+        version: int,
+        command: Choose,
+        answer: fold.Answer | None,
         because: fold.NoEffect | None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """One answer of a choice, or that it answered nothing, under the account's newest number.
 
         Recorded history alone has choices of before ``at``.
         """
-        is_alive = any(account.wrapped_key)  # an erased account takes a choice, without effect and without evidence
-        evidence = self.seal_for_account(account, command.evidence.encode()) if command.evidence and is_alive else None
+        # an erased account takes a choice, without effect and without evidence
+        is_alive = any(account.wrapped_key)
+        evidence = (
+            self.seal_for_account(account, command.evidence.encode())
+            if command.evidence and is_alive
+            else None
+        )
         scope = answer.scope if answer is not None else WHOLE_ACCOUNT
         why = answer.because if answer is not None else because
         self._add(
             "choices",
             (
-                account.account_id, account.last_seq, at, version, command.allow,
+                account.account_id,
+                account.last_seq,
+                at,
+                version,
+                command.allow,
                 answer.effect.value if answer is not None else fold.Effect.none.value,
-                answer.grant if answer is not None else None, command.via, evidence,
+                answer.grant if answer is not None else None,
+                command.via,
+                evidence,
                 command.answers.showing if command.answers is not None else None,
                 answer.question if answer is not None else command.question,
                 UUID(hex=scope.name) if scope.kind is ScopeKind.project else None,
@@ -273,63 +332,109 @@ class Writes:
                 ",".join(str(grant.number) for grant in answer.kept) if answer is not None else "",
                 command.recorded_at,
             ),
-        )  # fmt: skip
+        )
         if answer is not None and answer.effect is fold.Effect.began and answer.grant is not None:
             self._begun[account.account_id, answer.grant] = at
 
     def project(self, row: ProjectRow) -> None:
         self._projects[row.project_id] = row
 
-    def hold(self, row: ConversationRow, matter: bytes, sealed: bytes, at: datetime, told: Hold) -> None:
+    def hold(
+        self, row: ConversationRow, matter: bytes, sealed: bytes, at: datetime, told: Hold
+    ) -> None:
         review_at = told.review_at or at + HOLD_REVIEW
         self._add(
             "holds",
             (
-                row.account_id, row.conversation_id, matter, sealed, at, told.reason.value, review_at, told.by,
+                row.account_id,
+                row.conversation_id,
+                matter,
+                sealed,
+                at,
+                told.reason.value,
+                review_at,
+                told.by,
                 told.is_told,
             ),
-        )  # fmt: skip
+        )
 
     def review_hold(self, row: ConversationRow, matter: bytes, at: datetime, told: Hold) -> None:
-        """The matter already holds the conversation: the hold takes the new reason, telling and day of review."""
+        """The matter already holds the conversation: the hold takes the new reason, telling and day
+        of review.
+        """
         self._reviewed.append(
             (
-                told.reason.value, told.review_at or at + HOLD_REVIEW, told.by, told.is_told, row.account_id,
-                row.conversation_id, matter,
+                told.reason.value,
+                told.review_at or at + HOLD_REVIEW,
+                told.by,
+                told.is_told,
+                row.account_id,
+                row.conversation_id,
+                matter,
             )
-        )  # fmt: skip
+        )
 
     def unhold(self, row: ConversationRow, matter: bytes) -> None:
-        self._rows["holds"] = [h for h in self._rows.get("holds", []) if (h[1], h[2]) != (row.conversation_id, matter)]
+        self._rows["holds"] = [
+            h for h in self._rows.get("holds", []) if (h[1], h[2]) != (row.conversation_id, matter)
+        ]
         self._reviewed = [h for h in self._reviewed if h[-2:] != (row.conversation_id, matter)]
         self._unheld.append((row.account_id, row.conversation_id, matter))
 
     def feedback(
-        self, row: ConversationRow, feedback: UUID, command: GiveFeedback, given: Feedback, key_slot: int | None,
+        self,
+        row: ConversationRow,
+        feedback: UUID,
+        command: GiveFeedback,
+        given: Feedback,
+        key_slot: int | None,
         at: datetime,
-    ) -> None:  # fmt: skip
+    ) -> None:
         narrowing = None if given.grant is None else given.narrowing
         self._add(
             "feedback",
             (
-                row.account_id, feedback, row.conversation_id, command.host, command.rating, given.share.value,
-                command.turn, at, given.version, given.narrowed, given.grant, narrowing, given.keep_until, key_slot,
-                command.check.value if command.check else "", command.score,
+                row.account_id,
+                feedback,
+                row.conversation_id,
+                command.host,
+                command.rating,
+                given.share.value,
+                command.turn,
+                at,
+                given.version,
+                given.narrowed,
+                given.grant,
+                narrowing,
+                given.keep_until,
+                key_slot,
+                command.check.value if command.check else "",
+                command.score,
             ),
-        )  # fmt: skip
+        )
 
-    def feedback_body(self, row: ConversationRow, feedback: UUID, turn: int, key: bytes, content: bytes) -> None:
+    def feedback_body(
+        self, row: ConversationRow, feedback: UUID, turn: int, key: bytes, content: bytes
+    ) -> None:
         sealed = seal(key, content, feedback_place(feedback, turn), self.random)
         self._add("feedback_bodies", (row.account_id, feedback, turn, sealed))
 
     def register(
-        self, row: ConversationRow, segments: Iterable[int], place: CopyPlace, reference: UUID, at: datetime
+        self,
+        row: ConversationRow,
+        segments: Iterable[int],
+        place: CopyPlace,
+        reference: UUID,
+        at: datetime,
     ) -> None:
         for segment in segments:
             copy = Copy(
-                account=row.account_id, conversation=row.conversation_id, segment=segment, place=place,
+                account=row.account_id,
+                conversation=row.conversation_id,
+                segment=segment,
+                place=place,
                 reference=reference,
-            )  # fmt: skip
+            )
             self._copies.setdefault(copy, at)
 
     def shorten(self, account: UUID, content_until: datetime, feedback_until: datetime) -> None:
@@ -338,25 +443,36 @@ class Writes:
         self._endings[account] = min(content, content_until), min(feedback, feedback_until)
 
     def shorten_one_feedback(self, account: UUID, feedback: UUID, until: datetime) -> None:
-        self._nearer_feedback[account, feedback] = min(until, self._nearer_feedback.get((account, feedback), until))
+        self._nearer_feedback[account, feedback] = min(
+            until, self._nearer_feedback.get((account, feedback), until)
+        )
 
     def shorten_feedback(self, account: UUID, conversation: UUID, until: datetime) -> None:
-        self._nearer[account, conversation] = min(until, self._nearer.get((account, conversation), until))
+        self._nearer[account, conversation] = min(
+            until, self._nearer.get((account, conversation), until)
+        )
 
     # Writing
 
     def together(self) -> AbstractContextManager[None]:
-        """Sends `flush` and what follows it in one round trip, unless so many rows are gathered that COPY is faster, or
-        hardly more than one statement: a pipeline costs as much as that.
+        """Sends `flush` and what follows it in one round trip, unless so many rows are gathered
+        that COPY is faster, or hardly more than one statement: a pipeline costs as much as that.
         """
         is_opening = any(row.is_new for row in self.accounts.values())
         if not (is_opening or self.conversations or self._projects or self._endings or self._begun):
             return nullcontext()
-        most = max(len(self.entries), len(self._journal), len(self._unsealed), *map(len, self._rows.values()))
+        most = max(
+            len(self.entries),
+            len(self._journal),
+            len(self._unsealed),
+            *map(len, self._rows.values()),
+        )
         return pipelined(self.tx) if most <= INSERTED_ROWS_MAX else nullcontext()
 
     def flush(self, records: Sequence[Change] = ()) -> None:
-        """Writes everything gathered, in one order; ``records`` in one statement with what is appended."""
+        """Writes everything gathered, in one order; ``records`` in one statement with what is
+        appended.
+        """
         with self.together():
             self._seal()
             changes = table_changes.account_changes(
@@ -382,10 +498,18 @@ class Writes:
         if self._begun:  # after the projects and conversations that they are for
             table_changes.save_scoped_grants(tx, accounts, self._begun)
         account_keys.save_pages(tx, {page: self._pages[page] for page in sorted(self._dirty)})
-        for unheld in self._unheld:  # before the holds: the same matter may have been placed again since
-            tx.execute("DELETE FROM holds WHERE account_id = %s AND conversation_id = %s AND matter_hmac = %s", unheld)
+        # before the holds: the same matter may have been placed again since
+        for unheld in self._unheld:
+            tx.execute(
+                (
+                    "DELETE FROM holds WHERE account_id = %s AND conversation_id = %s AND "
+                    "matter_hmac = %s"
+                ),
+                unheld,
+            )
         insert(tx, "holds", _HOLDS, self._rows.get("holds", []))
-        for reviewed in self._reviewed:  # after the holds: one that this batch placed may be among them
+        # after the holds: one that this batch placed may be among them
+        for reviewed in self._reviewed:
             tx.execute(
                 """UPDATE holds SET (reason, review_at, placed_by, is_told) = (%s, %s, %s, %s)
                     WHERE account_id = %s AND conversation_id = %s AND matter_hmac = %s""",
@@ -396,21 +520,27 @@ class Writes:
     def _append(self, changes: Sequence[Change]) -> None:
         """Appends what is new of a batch, in one statement with ``changes`` unless COPY is faster.
 
-        The journal is numbered only now: under the endings lock if one of its rows is an ending, and in this order.
+        The journal is numbered only now: under the endings lock if one of its rows is an ending,
+        and in this order.
         """
         rows = {**self._rows, "feedback": self._sized_feedback()}
-        if max(map(len, rows.values())) > INSERTED_ROWS_MAX:  # one after the other: some refer to others
+        # one after the other: some refer to others
+        if max(map(len, rows.values())) > INSERTED_ROWS_MAX:
             for name, columns in _APPENDED.items():
                 insert(self.tx, name, columns, rows.get(name, []))
             rows = {}
         appended = [
-            one for name, columns in _APPENDED.items() for one in appending(self.tx, name, columns, rows.get(name, []))
+            one
+            for name, columns in _APPENDED.items()
+            for one in appending(self.tx, name, columns, rows.get(name, []))
         ]
         entries = outbox.appending(self.tx, self.entries)
         change(self.tx, [*appended, *account_journal.appended(self._journal), *entries, *changes])
 
     def _seal(self) -> None:
-        """Seals the gathered bodies. Those of one segment usually follow each other, and take one key schedule."""
+        """Seals the gathered bodies. Those of one segment usually follow each other, and take one
+        key schedule.
+        """
         for (row, segment, turn, _, _), sealed in zip(
             self._unsealed, seal_each(self._opened(), self.random), strict=True
         ):
@@ -432,7 +562,9 @@ class Writes:
 
     def _sizes(self, table: str) -> Counter[tuple[UUID, int]]:
         sizes = Counter[tuple[UUID, int]]()
-        for _, run in groupby(cast("list[_BodyRow]", self._rows.get(table, [])), lambda row: (id(row[1]), row[3])):
+        for _, run in groupby(
+            cast("list[_BodyRow]", self._rows.get(table, [])), lambda row: (id(row[1]), row[3])
+        ):
             (_, conversation, _, segment, first), *more = run
             sizes[conversation, segment] += len(first) + sum(len(sealed) for *_, sealed in more)
         return sizes
@@ -440,7 +572,9 @@ class Writes:
     def _sized_feedback(self) -> list[Sequence[object]]:
         """The gathered feedback, each with the bytes of what it shares."""
         sizes = Counter[UUID]()
-        for _, feedback, _, sealed in cast("list[_FeedbackBodyRow]", self._rows.get("feedback_bodies", [])):
+        for _, feedback, _, sealed in cast(
+            "list[_FeedbackBodyRow]", self._rows.get("feedback_bodies", [])
+        ):
             sizes[feedback] += len(sealed)
         given = cast("list[tuple[UUID, UUID]]", self._rows.get("feedback", []))
         return [(*row, sizes[row[1]]) for row in given]

@@ -1,4 +1,5 @@
-"""The stranger's verifier: it needs only Python 3.11 and the package `cryptography`, and is handed on as one file.
+"""The stranger's verifier: it needs only Python 3.11 and the package `cryptography`, and is handed
+on as one file.
 
     python verifier.py log FOLDER|URL --key VKEY [--older FILE]...  every entry, tile byte and root of a log
     python verifier.py receipt FILE --key VKEY                      a person's choice, as signed and as logged
@@ -15,37 +16,56 @@
     python verifier.py checkpoint OLD NEW --key VKEY --log FOLDER   the old log is the beginning of the new one
     python verifier.py checkpoint OLD NEW --key VKEY --proof FILE   the same, by a consistency proof
 
-The answer is one of these, for the whole and for each part of it; the whole is the worst of the parts that it rests on:
+The answer is one of these, for the whole and for each part of it; the whole is the worst of the
+parts that it rests on:
     proved          exit 0    follows from the log that a key given here signed, and from what it commits to
     consistent      exit 4    agrees with the rest, and could have been invented with it
     stated          exit 4    the operator's word, signed
     contradicted    exit 1    it breaks a promise: the place and the promise are named
     not proved      exit 3    nothing contradicts it, but something that would prove it is missing: what, is said
-Each field of an artefact is proved, consistent or stated (`--json`: `fields`), and what is stated is named in one line; a field
-that is none of its kind is refused. Where the whole is not proved, or is contradicted, no field is.
-What cannot be read as the kind of file that it should be gets no answer: exit 65. A wrong call: 64; a log's URL that
-does not answer: 75, try again. Nothing unsigned and outside the log is ever `proved`.
+Each field of an artefact is proved, consistent or stated (`--json`: `fields`), and what is stated
+is named in one line; a field that is none of its kind is refused. Where the whole is not proved, or
+is contradicted, no field is. What cannot be read as the kind of file that it should be gets no
+answer: exit 65. A wrong call: 64; a log's URL that does not answer: 75, try again. Nothing unsigned
+and outside the log is ever `proved`.
 
-Each command takes `--policy FILE` (a c2sp.org/tlog-policy: which witnesses must have cosigned; where it lists one log,
-that log's key too), or `--witness VKEY` (repeatable: each must have cosigned, or `--quorum N` of them), `--origin ORIGIN`
-where the log is not named as its key, and `--json`; `log` takes `--plain` where the entries are not licet's. `--log` of a
-release is the log of its year, or the published folder with a log a year; it and `--key` may be given more than once: an
-addendum or a review of a later year is proved by that year's log, which the same public key signs.
+Each command takes `--policy FILE` (a c2sp.org/tlog-policy: which witnesses must have cosigned;
+where it lists one log, that log's key too), or `--witness VKEY` (repeatable: each must have
+cosigned, or `--quorum N` of them), `--origin ORIGIN` where the log is not named as its key, and
+`--json`; `log` takes `--plain` where the entries are not licet's. `--log` of a release is the log
+of its year, or the published folder with a log a year; it and `--key` may be given more than once:
+an addendum or a review of a later year is proved by that year's log, which the same public key
+signs.
 
-Promise: it believes the keys given to it and nothing else. It imports nothing of licet and shares no code with the
-writer: where the writer folds subtrees bit by bit, this follows the recursive definitions of RFC 6962 section 2.1,
-so that one misunderstanding does not pass both. Every field that is compared is there, and of its type, before it is.
-It does not show that the operator logged everything, nor, without a witness, that others were shown the same log.
+Promise: it believes the keys given to it and nothing else. It imports nothing of licet and shares
+no code with the
+writer: where the writer folds subtrees bit by bit, this follows the recursive definitions of RFC
+6962 section 2.1, so that one misunderstanding does not pass both. Every field that is compared is
+there, and of its type, before it is. It does not show that the operator logged everything, nor,
+without a witness, that others were shown the same log.
 
-Formats: c2sp.org/signed-note, tlog-checkpoint, tlog-cosignature (Ed25519), tlog-tiles, tlog-proof, tlog-policy;
-RFC 8785, RFC 7515.
+Formats: c2sp.org/signed-note, tlog-checkpoint, tlog-cosignature (Ed25519), tlog-tiles, tlog-proof,
+tlog-policy; RFC 8785, RFC 7515.
 """
 
-from licet.verifier.answer import EXITS, LEVELS, ContradictionError, UnreadableError, Verdict, VerifierReport, worst
+from licet.verifier.answer import (
+    EXITS,
+    LEVELS,
+    ContradictionError,
+    UnreadableError,
+    Verdict,
+    VerifierReport,
+    worst,
+)
 from licet.verifier.base import base_beside
 from licet.verifier.certificate import check_certificate
 from licet.verifier.command import main
-from licet.verifier.conversation import check_conversation, check_conversation_in, prove_conversation, read_shown
+from licet.verifier.conversation import (
+    check_conversation,
+    check_conversation_in,
+    prove_conversation,
+    read_shown,
+)
 from licet.verifier.decision import Decider
 from licet.verifier.document import check_document
 from licet.verifier.entries import KINDS, pseudonym_of, story_of

@@ -1,10 +1,12 @@
-"""What was added to a release after it was sealed: purges of rows, a review of a sample, and a measurement.
+"""What was added to a release after it was sealed: purges of rows, a review of a sample, and a
+measurement.
 
-Rows whose keys are dead may be taken out of the parts: purge-1.json, purge-2.json and on say of each part what it was,
-what it became and which ordinals went. What people found in a sample of the rows is in review.json; what curation costs
-a model, as models were trained to find out, in measurement.json. What was read, found and measured is the operator's word:
-it is held against itself, and to no more rows than the manifest has. Each is signed and told to the log of its year. The
-proofs of the rows stay, and so do the manifest's root and counts.
+Rows whose keys are dead may be taken out of the parts: purge-1.json, purge-2.json and on say of
+each part what it was, what it became and which ordinals went. What people found in a sample of the
+rows is in review.json; what curation costs a model, as models were trained to find out, in
+measurement.json. What was read, found and measured is the operator's word: it is held against
+itself, and to no more rows than the manifest has. Each is signed and told to the log of its year.
+The proofs of the rows stay, and so do the manifest's root and counts.
 """
 
 from __future__ import annotations
@@ -18,12 +20,21 @@ from licet.verifier.manifest import MEASUREMENT, PART, REVIEW, RUN
 
 PURGE_FILE = {"v": "int", "purge": "text"}
 PURGE = {
-    "format": frozenset({"licet-purge-2"}), "release": "id", "number": "pos", "before": "hash", "purged_at": "time",
+    "format": frozenset({"licet-purge-2"}),
+    "release": "id",
+    "number": "pos",
+    "before": "hash",
+    "purged_at": "time",
     "parts": [{"file": "text", "was": "hash", "after": Null(PART), "gone": [RUN]}],
-}  # fmt: skip
+}
 REVIEW_FILE = {"v": "one", "review": "text"}
 KINDS_FOUND = ("contact", "name", "number", "other", "place", "secret")
-READ = {"drawn": "int", "read": "int", "out_of_reach": "int", "findings": {f"{kind}?": "pos" for kind in KINDS_FOUND}}
+READ = {
+    "drawn": "int",
+    "read": "int",
+    "out_of_reach": "int",
+    "findings": {f"{kind}?": "pos" for kind in KINDS_FOUND},
+}
 REVIEW_SHAPE = {
     "v": "two", "type": frozenset({"licet-release-review"}), "release": "id", "manifest_sha256": "hash", "review": "text",
     "drawn_at": "time", "closed_at": "time", "chance": READ, "risk": READ, "readers": "int",
@@ -58,21 +69,35 @@ def purged_part(
     left = was["rows"] - len(taken)
     if not taken or taken & gone or left != (after["rows"] if after else 0):
         raise ContradictionError(path, "it reconciles: each row goes once, and the rest stays")
-    if after is not None and (after["file"] != one["file"] or after["first_ordinal"] < was["first_ordinal"]):
+    if after is not None and (
+        after["file"] != one["file"] or after["first_ordinal"] < was["first_ordinal"]
+    ):
         raise ContradictionError(path, "a part keeps its name")
     gone |= taken
     return after
 
 
 def review_follows(said: dict[str, Any], manifest: dict[str, Any]) -> bool:
-    """Whether the counts of a review add up and give its bound, and no more rows were drawn than there are."""
+    """Whether the counts of a review add up and give its bound, and no more rows were drawn than
+    there are.
+    """
     if said["chance"]["drawn"] + said["risk"]["drawn"] > manifest["rows"]:
         return False
     for part in (said["chance"], said["risk"]):
-        if part["drawn"] != part["read"] + part["out_of_reach"] or sum(part["findings"].values()) > part["read"]:
+        if (
+            part["drawn"] != part["read"] + part["out_of_reach"]
+            or sum(part["findings"].values()) > part["read"]
+        ):
             return False
-    bound, found, rows = said["bound"], sum(said["chance"]["findings"].values()), said["chance"]["read"]
-    times = [read_time(time, REVIEW, "time") for time in (manifest["built_at"], said["drawn_at"], said["closed_at"])]
+    bound, found, rows = (
+        said["bound"],
+        sum(said["chance"]["findings"].values()),
+        said["chance"]["read"],
+    )
+    times = [
+        read_time(time, REVIEW, "time")
+        for time in (manifest["built_at"], said["drawn_at"], said["closed_at"])
+    ]
     in_order = times == sorted(times)
     unread = said["chance"]["out_of_reach"]
     told = (bound["confidence_percent"], bound["found"], bound["rows"], bound["unread"])
@@ -85,13 +110,14 @@ def review_follows(said: dict[str, Any], manifest: dict[str, Any]) -> bool:
 
 
 def measurement_follows(said: dict[str, Any], manifest: dict[str, Any]) -> bool:
-    """Whether the figures of a measurement agree with one another, are of no more rows than there are, and come after the
-    release.
+    """Whether the figures of a measurement agree with one another, are of no more rows than there
+    are, and come after the release.
     """
     held, costs = said["held_out"], said["costs"]
     of = {(one["of"], one["slice"], one["value"]) for one in costs}
     return (
-        read_time(said["measured_at"], MEASUREMENT, "time") >= read_time(manifest["built_at"], MEASUREMENT, "time")
+        read_time(said["measured_at"], MEASUREMENT, "time")
+        >= read_time(manifest["built_at"], MEASUREMENT, "time")
         and said["rows"] + held["rows"] <= manifest["rows"]
         and said["confidence_percent"] == 95
         and said["code"]["broken"] <= said["code"]["blocks"]
@@ -115,8 +141,9 @@ def _is_cost(one: dict[str, Any], held: dict[str, Any]) -> bool:
 
 
 def _is_bound(found: int, rows: int, ppm: int) -> bool:
-    """Whether the share of ``ppm`` in a million is the least that makes so few findings rarer than 1 in 20: the bound of
-    Clopper and Pearson. It is everything where every row held something, or none was read.
+    """Whether the share of ``ppm`` in a million is the least that makes so few findings rarer than
+    1 in 20: the bound of Clopper and Pearson. It is everything where every row held something, or
+    none was read.
     """
     if found >= rows:
         return ppm == 1_000_000
@@ -125,13 +152,18 @@ def _is_bound(found: int, rows: int, ppm: int) -> bool:
 
 
 def _chance(found: int, rows: int, share: float) -> float:
-    """The probability of at most ``found`` findings in ``rows`` rows, where ``share`` of all have one."""
+    """The probability of at most ``found`` findings in ``rows`` rows, where ``share`` of all have
+    one.
+    """
     if not 0 < share < 1:
         return 1.0 if share <= 0 else 0.0
     return math.fsum(
         math.exp(
-            math.lgamma(rows + 1) - math.lgamma(n + 1) - math.lgamma(rows - n + 1) + n * math.log(share)
+            math.lgamma(rows + 1)
+            - math.lgamma(n + 1)
+            - math.lgamma(rows - n + 1)
+            + n * math.log(share)
             + (rows - n) * math.log1p(-share)
         )
         for n in range(found + 1)
-    )  # fmt: skip
+    )

@@ -1,10 +1,11 @@
 """The answers, and the report that gathers them part by part.
 
-A check raises `ContradictionError` with the place and the promise that is broken, or `UnreadableError` where the file is
-not of the expected form at all. A report turns each check into a part with its own answer; the whole is the worst part
-that it rests on.
-Invariants: a report without a proved part is never `proved`; nor is one that rests on a part that is merely `consistent` or
-`stated`. Where the whole is not proved, no field of it is: a signature alone makes a field `stated`.
+A check raises `ContradictionError` with the place and the promise that is broken, or
+`UnreadableError` where the file is not of the expected form at all. A report turns each check into
+a part with its own answer; the whole is the worst part that it rests on.
+Invariants: a report without a proved part is never `proved`; nor is one that rests on a part that
+is merely `consistent` or `stated`. Where the whole is not proved, no field of it is: a signature
+alone makes a field `stated`.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ FINDINGS_MAX = 100
 class Verdict(StrEnum):
     """What can be said of an artefact, of a part of it or of a field; the worst last.
 
-    ``proved``: follows from the signed log and what it commits to. ``consistent``: agrees with the rest, and could have been
-    invented with it. ``stated``: the operator's word. ``unproved``: evidence is missing. ``unreadable``: it is not of the
-    expected form, so the question has no answer. A field has one of the first three.
+    ``proved``: follows from the signed log and what it commits to. ``consistent``: agrees with the
+    rest, and could have been invented with it. ``stated``: the operator's word. ``unproved``:
+    evidence is missing. ``unreadable``: it is not of the expected form, so the question has no
+    answer. A field has one of the first three.
     """
 
     proved = "proved"
@@ -63,7 +65,9 @@ class UnreadableError(ContradictionError):
 
 @dataclass(frozen=True, slots=True)
 class VerifierFinding:
-    """A promise that is broken at a place. ``readable`` is False where only the form is wrong and the content was not checked."""
+    """A promise that is broken at a place. ``readable`` is False where only the form is wrong and
+    the content was not checked.
+    """
 
     place: str
     promise: str
@@ -81,8 +85,8 @@ class Lack:
 
 @dataclass(frozen=True, slots=True)
 class ArtefactPart:
-    """One part of an artefact with its own answer. ``is_aside``: the answer for the whole does not rest on it, as long as
-    nothing contradicts it and no evidence for it is missing.
+    """One part of an artefact with its own answer. ``is_aside``: the answer for the whole does not
+    rest on it, as long as nothing contradicts it and no evidence for it is missing.
     """
 
     what: str
@@ -91,13 +95,16 @@ class ArtefactPart:
     is_aside: bool = False
 
 
-# Errors that a file made to deceive can cause while it is read; each means that the file is not of its form.
+# Errors that a file made to deceive can cause while it is read; each means that the file is not of
+# its form.
 MISREAD = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 @dataclass(slots=True)
 class VerifierReport:
-    """What was checked, part by part. ``findings`` are contradictions, ``lacks`` what is missing for a proof."""
+    """What was checked, part by part. ``findings`` are contradictions, ``lacks`` what is missing
+    for a proof.
+    """
 
     checked: str
     findings: list[VerifierFinding] = field(default_factory=list)
@@ -112,21 +119,31 @@ class VerifierReport:
     lacks: list[Lack] = field(default_factory=list)
     parts: list[ArtefactPart] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    levels: dict[str, dict[str, Verdict]] = field(default_factory=dict)  # of each artefact's fields (`levels.FIELDS`)
+    # of each artefact's fields (`levels.FIELDS`)
+    levels: dict[str, dict[str, Verdict]] = field(default_factory=dict)
 
     @property
     def answer(self) -> Verdict:
         """The worst answer of the parts that it rests on; without any part, `not proved`."""
-        answers = [part.answer for part in self.parts if not (part.is_aside and part.answer in LEVELS)]
-        answers += [Verdict.contradicted if found.readable else Verdict.unreadable for found in self.findings]
+        answers = [
+            part.answer for part in self.parts if not (part.is_aside and part.answer in LEVELS)
+        ]
+        answers += [
+            Verdict.contradicted if found.readable else Verdict.unreadable
+            for found in self.findings
+        ]
         return worst([*answers, Verdict.unproved] if self.lacks else answers)
 
     def fields(self) -> dict[str, dict[str, Verdict]]:
         """The level of each field, by artefact. Of what is not proved as a whole no field is."""
-        if all(part.answer is not Verdict.unproved for part in self.parts) and not (self.findings or self.lacks):
+        if all(part.answer is not Verdict.unproved for part in self.parts) and not (
+            self.findings or self.lacks
+        ):
             return self.levels
         return {
-            what: {name: max(level, Verdict.stated, key=LEVELS.index) for name, level in fields.items()}
+            what: {
+                name: max(level, Verdict.stated, key=LEVELS.index) for name, level in fields.items()
+            }
             for what, fields in self.levels.items()
         }
 
@@ -156,8 +173,8 @@ class VerifierReport:
         level: Verdict = Verdict.proved,
         is_aside: bool = False,
     ) -> bool:
-        """Makes one check and adds it as a part, whose answer is ``level`` if the check holds; True if it found no
-        contradiction.
+        """Makes one check and adds it as a part, whose answer is ``level`` if the check holds; True
+        if it found no contradiction.
         """
         found, lacks = len(self.findings), len(self.lacks)
         try:
@@ -168,7 +185,9 @@ class VerifierReport:
             self.findings.append(VerifierFinding(what, "it has the form that such a file has"))
         new = self.findings[found:]
         if new:
-            answer = Verdict.contradicted if any(one.readable for one in new) else Verdict.unreadable
+            answer = (
+                Verdict.contradicted if any(one.readable for one in new) else Verdict.unreadable
+            )
             why = f"{new[0].place}: broken promise: {new[0].promise}"
         elif len(self.lacks) > lacks:
             answer, why = Verdict.unproved, f"{self.lacks[lacks].why}; {self.lacks[lacks].mend}"
@@ -177,15 +196,21 @@ class VerifierReport:
         self.parts.append(ArtefactPart(what, answer, why, is_aside))
         return not new
 
-    def steps(self, checks: Sequence[tuple[str, str, Callable[[], object], *tuple[Any, ...]]]) -> bool:
-        """Makes the checks in order, each as `step` takes it. After a contradiction the remaining ones are not made: their
-        parts are not proved.
+    def steps(
+        self, checks: Sequence[tuple[str, str, Callable[[], object], *tuple[Any, ...]]]
+    ) -> bool:
+        """Makes the checks in order, each as `step` takes it. After a contradiction the remaining
+        ones are not made: their parts are not proved.
         """
         for number, one in enumerate(checks):
             if not self.step(*one):
                 what = one[0]
                 for other, *_ in checks[number + 1 :]:
-                    self.parts.append(ArtefactPart(other, Verdict.unproved, f"not looked at: `{what}` does not hold"))
+                    self.parts.append(
+                        ArtefactPart(
+                            other, Verdict.unproved, f"not looked at: `{what}` does not hold"
+                        )
+                    )
                 return False
         return True
 

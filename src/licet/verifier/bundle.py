@@ -1,12 +1,14 @@
 """Makes the one file that strangers get, `verifier.py`, of the modules of this package.
 
-The modules stand in it whole and in the order of ``PARTS``, each under its name and its docstring as a comment; their
-imports are gathered at the top. Whoever serves or publishes the file asks `source` for it: the repository keeps no copy
-of it. `python -m licet.verifier.bundle` writes it to standard output.
+The modules stand in it whole and in the order of ``PARTS``, each under its name and its docstring
+as a comment; their imports are gathered at the top. Whoever serves or publishes the file asks
+`source` for it: the repository keeps no copy of it. `python -m licet.verifier.bundle` writes it to
+standard output.
 
-Promises: the same sources give the same bytes, and the file means what the package means. The second holds because a
-module has only imports and definitions, a name has one meaning in all modules, and a module imports only from those
-above it. Where that is not so, `joined` raises `ValueError`, and nobody is handed a file.
+Promises: the same sources give the same bytes, and the file means what the package means. The
+second holds because a module has only imports and definitions, a name has one meaning in all
+modules, and a module imports only from those above it. Where that is not so, `joined` raises
+`ValueError`, and nobody is handed a file.
 """
 
 from __future__ import annotations
@@ -42,7 +44,9 @@ _START = "if __name__ == '__main__':\n    sys.exit(main())"
 
 @dataclass(frozen=True, slots=True)
 class BundlePart:
-    """A module taken apart. ``imports`` are (module, name), where `import module` has an empty name."""
+    """A module taken apart. ``imports`` are (module, name), where `import module` has an empty
+    name.
+    """
 
     name: str
     docstring: str
@@ -60,7 +64,9 @@ def source() -> bytes:
 
 
 def joined(package: str, texts: Sequence[tuple[str, str]]) -> str:
-    """One module with the docstring of ``package``, of several given as (name, text), each above those that need it."""
+    """One module with the docstring of ``package``, of several given as (name, text), each above
+    those that need it.
+    """
     parts = [take_apart(name, text) for name, text in texts]
     above: dict[str, str] = {}  # where a name is defined
     outside: dict[str, str] = {}  # what a name means that comes from another package
@@ -68,20 +74,27 @@ def joined(package: str, texts: Sequence[tuple[str, str]]) -> str:
         for module, name in part.imports:
             if _is_ours(module):
                 if module != f"{PACKAGE}.{above.get(name)}":
-                    raise ValueError(f"{part.name}: `{name}` is not defined above it, in `{module}`")
+                    raise ValueError(
+                        f"{part.name}: `{name}` is not defined above it, in `{module}`"
+                    )
                 continue
             bound, meaning = (name, f"{module}.{name}") if name else (module.partition(".")[0], "")
             if outside.setdefault(bound, meaning) != meaning:
                 raise ValueError(f"{part.name}: `{bound}` has another meaning above it")
         for name in part.defines:
             if name in above or _START in above or hasattr(builtins, name):
-                raise ValueError(f"{part.name}: `{name}` has another meaning above it, or the program starts there")
+                raise ValueError(
+                    f"{part.name}: `{name}` has another meaning above it, or the program "
+                    "starts there"
+                )
             above[name] = part.name
     for name in sorted(above.keys() & outside.keys()):
         raise ValueError(f"{above[name]}: `{name}` is imported in another part")
     wanted = {one for part in parts for one in part.imports if not _is_ours(one[0])}
     docstring = ast.get_docstring(ast.parse(package), clean=False)
-    return _HEAD.format(docstring=docstring, package=PACKAGE, imports=_imports(wanted)) + "".join(map(_section, parts))
+    return _HEAD.format(docstring=docstring, package=PACKAGE, imports=_imports(wanted)) + "".join(
+        map(_section, parts)
+    )
 
 
 def take_apart(name: str, text: str) -> BundlePart:
@@ -94,14 +107,19 @@ def take_apart(name: str, text: str) -> BundlePart:
     for node in module.body[1:]:
         found = _imported(node)
         if docstring is None or (found and defines):
-            raise ValueError(f"{name}: line {node.lineno}: its docstring and its imports come first")
+            raise ValueError(
+                f"{name}: line {node.lineno}: its docstring and its imports come first"
+            )
         if found:
             imports += found
             end = node.end_lineno or 0
         elif names := _defined(node):
             defines += names
         else:
-            raise ValueError(f"{name}: line {node.lineno}: it is no definition, and no import without another name")
+            raise ValueError(
+                f"{name}: line {node.lineno}: it is no definition, and no import without "
+                "another name"
+            )
     code = "\n".join(text.splitlines()[end:]).strip("\n")
     kept = tuple(one for one in imports if one[0] != "__future__")
     return BundlePart(name, docstring or "", kept, tuple(defines), code)
@@ -143,10 +161,16 @@ def _imports(wanted: Iterable[tuple[str, str]]) -> str:
     plain = {module for module, listed in names.items() if "" in listed}
     blocks = []
     for is_standard in (True, False):
-        chosen = [one for one in names if (one.partition(".")[0] in sys.stdlib_module_names) is is_standard]
+        chosen = [
+            one
+            for one in names
+            if (one.partition(".")[0] in sys.stdlib_module_names) is is_standard
+        ]
         lines = [f"import {module}" for module in chosen if module in plain]
         lines += [
-            f"from {module} import {', '.join(filter(None, names[module]))}" for module in chosen if any(names[module])
+            f"from {module} import {', '.join(filter(None, names[module]))}"
+            for module in chosen
+            if any(names[module])
         ]
         blocks.append("\n".join(lines))
     return "\n\n".join(filter(None, blocks))
@@ -155,7 +179,10 @@ def _imports(wanted: Iterable[tuple[str, str]]) -> str:
 def _section(part: BundlePart) -> str:
     """A part under its name and its docstring."""
     title = f"# ---- {part.name} "
-    lines = [title + "-" * (WIDTH - len(title)), *(f"# {line}".rstrip() for line in part.docstring.splitlines())]
+    lines = [
+        title + "-" * (WIDTH - len(title)),
+        *(f"# {line}".rstrip() for line in part.docstring.splitlines()),
+    ]
     gap = "\n" if part.code.startswith(("def ", "class ", "@")) else ""
     return "\n\n" + "\n".join(lines) + "\n" + gap + "\n" + part.code + "\n"
 

@@ -1,9 +1,11 @@
-"""A certificate of erasure: signed, told to the log, and what it says of each place of a closed list.
+"""A certificate of erasure: signed, told to the log, and what it says of each place of a closed
+list.
 
-The log proves that this certificate was given, and when. What was done in each place is the operator's word, which nobody else
-can look at; it must be one of the deeds that the place admits. A place that was read back says when, and that nothing was
-left, or what is kept until a date of its own; one that nobody could look at has no number. Where a recipient signed their
-answer, and their key is given, the signature is checked.
+The log proves that this certificate was given, and when. What was done in each place is the
+operator's word, which nobody else can look at; it must be one of the deeds that the place admits. A
+place that was read back says when, and that nothing was left, or what is kept until a date of its
+own; one that nobody could look at has no number. Where a recipient signed their answer, and their
+key is given, the signature is checked.
 """
 
 from __future__ import annotations
@@ -20,36 +22,78 @@ from licet.verifier.statement import UNLOGGED, has_facts, logged_entry, open_jws
 
 # The states of an erasure, in their order.
 CERTIFIED = ("requested", "fenced", "shredded", "swept", "verified")
-# What may have been done in a place; and which deeds were read back, as nobody can look into what a recipient was given.
-DEEDS = {"vault": ("erased",), "feedback": ("erased",), "safety": ("erased", "kept"), "release": ("refused",),
-         "export": ("recalled", "answered", "untouched")}  # fmt: skip
+# What may have been done in a place; and which deeds were read back, as nobody can look into what a
+# recipient was given.
+DEEDS = {
+    "vault": ("erased",),
+    "feedback": ("erased",),
+    "safety": ("erased", "kept"),
+    "release": ("refused",),
+    "export": ("recalled", "answered", "untouched"),
+}
 LOOKED_AT = ("erased", "kept", "refused")
 CERTIFICATE_FILE = {"v": "one", "certificate": "text", "entry": "text?", "proof": "text?"}
 PLACE = {
-    "place": frozenset(DEEDS), "reference": "id?", "registered": "time", "copies": "pos",
-    "done": frozenset(deed for deeds in DEEDS.values() for deed in deeds), "kept_until": "time?",
-    "read_back": Null({"at": "time", "left": "int"}), "recalled": Null({"at": "time", "due": "time"}),
+    "place": frozenset(DEEDS),
+    "reference": "id?",
+    "registered": "time",
+    "copies": "pos",
+    "done": frozenset(deed for deeds in DEEDS.values() for deed in deeds),
+    "kept_until": "time?",
+    "read_back": Null({"at": "time", "left": "int"}),
+    "recalled": Null({"at": "time", "due": "time"}),
     "answered": Null({"at": "time", "by": "word", "signed": "text?"}),
-}  # fmt: skip
+}
 CERTIFICATE = {
-    "v": "two", "type": frozenset({"licet-erasure-certificate"}), "erasure": "text", "account": "text",
-    "conversation": "text?", "cause": frozenset({"deletion", "closure", "hold_released"}), "salt": "hash",
-    **dict.fromkeys(CERTIFIED, "time"), "places": [PLACE],
-    "recipients": [{"recipient": "word", "release": "text", "handed": "time", "recalled": "time", "due": "time",
-                    "acknowledged": "time?"}],
-    "hosts": [{"host": "text", "event": "text", "told": "time", "delivered": "time?", "due": "time",
-               "acknowledged": "time?", "overdue": "bool"}],
-    "backups": [{"backup": "text", "made": "time", "expires": "time"}], "backups_out_of_reach": "time?",
-}  # fmt: skip
-ANSWER = {"v": "one", "type": frozenset({"licet-recall-answer"}), "erasure": "text", "recipient": "word", "at": "time",
-          "handout": "text"}  # fmt: skip
+    "v": "two",
+    "type": frozenset({"licet-erasure-certificate"}),
+    "erasure": "text",
+    "account": "text",
+    "conversation": "text?",
+    "cause": frozenset({"deletion", "closure", "hold_released"}),
+    "salt": "hash",
+    **dict.fromkeys(CERTIFIED, "time"),
+    "places": [PLACE],
+    "recipients": [
+        {
+            "recipient": "word",
+            "release": "text",
+            "handed": "time",
+            "recalled": "time",
+            "due": "time",
+            "acknowledged": "time?",
+        }
+    ],
+    "hosts": [
+        {
+            "host": "text",
+            "event": "text",
+            "told": "time",
+            "delivered": "time?",
+            "due": "time",
+            "acknowledged": "time?",
+            "overdue": "bool",
+        }
+    ],
+    "backups": [{"backup": "text", "made": "time", "expires": "time"}],
+    "backups_out_of_reach": "time?",
+}
+ANSWER = {
+    "v": "one",
+    "type": frozenset({"licet-recall-answer"}),
+    "erasure": "text",
+    "recipient": "word",
+    "at": "time",
+    "handout": "text",
+}
 ANSWER_TYPE = "licet-recall-answer+jws"
 
 
 def check_certificate(
     raw: bytes, trusted: Trust, place: str = "certificate", others: Sequence[Trust] = ()
 ) -> VerifierReport:
-    """Hold a certificate of erasure: signed by the key, with its proof told to the log, and what it says of each place.
+    """Hold a certificate of erasure: signed by the key, with its proof told to the log, and what it
+    says of each place.
 
     ``others`` may hold recipients' keys, each under the name of its recipient.
     """
@@ -68,21 +112,42 @@ def check_certificate(
         if told["at"] != said["verified"]:
             raise ContradictionError(place, "its time is that of its entry")
 
-    report.steps((
-        ("file", "a certificate of version 1",
-         lambda: file.update(read_statement(raw, place, CERTIFICATE_FILE, "a certificate"))),
-        ("signature", f"the log's key `{trusted.key.name}` signed what it states",
-         lambda: said.update(open_jws(file["certificate"], trusted.key, place, "licet-certificate+jws"))),
-        ("statement", "its states follow one another", lambda: _check_certificate(said, place, report)),
-        ("entry", "the log was told of this very certificate", stand),
-        ("places", "the operator's word, within what each place admits: nobody else can look",
-         lambda: _check_places(said, place), Verdict.stated),
-    ))  # fmt: skip
+    report.steps(
+        (
+            (
+                "file",
+                "a certificate of version 1",
+                lambda: file.update(read_statement(raw, place, CERTIFICATE_FILE, "a certificate")),
+            ),
+            (
+                "signature",
+                f"the log's key `{trusted.key.name}` signed what it states",
+                lambda: said.update(
+                    open_jws(file["certificate"], trusted.key, place, "licet-certificate+jws")
+                ),
+            ),
+            (
+                "statement",
+                "its states follow one another",
+                lambda: _check_certificate(said, place, report),
+            ),
+            ("entry", "the log was told of this very certificate", stand),
+            (
+                "places",
+                "the operator's word, within what each place admits: nobody else can look",
+                lambda: _check_places(said, place),
+                Verdict.stated,
+            ),
+        )
+    )
     if not report.findings:
         for seen in said["places"]:
             _check_answer(seen, said, place, {one.key.name: one for one in others}, report)
         report.notes += [_place_line(seen) for seen in said["places"]] or [
-            "it names no place: the operator states that nothing of the account was stored, so there was nothing to erase"
+            (
+                "it names no place: the operator states that nothing of the account was stored, "
+                "so there was nothing to erase"
+            )
         ]
     return report
 
@@ -98,33 +163,59 @@ def _check_certificate(said: dict[str, Any], place: str, report: VerifierReport)
 
 
 def _check_places(said: dict[str, Any], place: str) -> None:
-    """What it says of each place is what may be done there, and what was read back was found gone."""
+    """What it says of each place is what may be done there, and what was read back was found
+    gone.
+    """
     verified = read_time(said["verified"], place, "verified")
     for seen in said["places"]:
         done, looked, kept = seen["done"], seen["read_back"], seen["kept_until"]
-        later = [value["at"] for value in (seen["recalled"], seen["answered"]) if value] + [seen["registered"]]
+        later = [value["at"] for value in (seen["recalled"], seen["answered"]) if value] + [
+            seen["registered"]
+        ]
         for promise, holds in (
             ("what was done is one of what its place admits", done in DEEDS[seen["place"]]),
-            ("it was read back where that can be, and nowhere else", (looked is not None) == (done in LOOKED_AT)),
-            ("it was read back when the certificate was made", looked is None or looked["at"] == said["verified"]),
-            ("nothing was found in any place, but for what is kept", not looked or not looked["left"] or done == "kept"),
-            ("what is kept has a date of its own, after it was read back",
-             (kept is not None) == (done == "kept") and (kept is None or read_time(kept, place, "kept_until") > verified)),
-            ("a recall and an answer are those of its deed",
-             (seen["answered"] is not None) == (done == "answered")
-             and (seen["recalled"] is not None or done != "recalled")
-             and (seen["recalled"] is None or done in ("recalled", "answered"))),
-            ("each place was known before it was read back, and what was asked and answered too",
-             all(read_time(one, place, "at") <= verified for one in later)),
-        ):  # fmt: skip
+            (
+                "it was read back where that can be, and nowhere else",
+                (looked is not None) == (done in LOOKED_AT),
+            ),
+            (
+                "it was read back when the certificate was made",
+                looked is None or looked["at"] == said["verified"],
+            ),
+            (
+                "nothing was found in any place, but for what is kept",
+                not looked or not looked["left"] or done == "kept",
+            ),
+            (
+                "what is kept has a date of its own, after it was read back",
+                (kept is not None) == (done == "kept")
+                and (kept is None or read_time(kept, place, "kept_until") > verified),
+            ),
+            (
+                "a recall and an answer are those of its deed",
+                (seen["answered"] is not None) == (done == "answered")
+                and (seen["recalled"] is not None or done != "recalled")
+                and (seen["recalled"] is None or done in ("recalled", "answered")),
+            ),
+            (
+                "each place was known before it was read back, and what was asked and answered too",
+                all(read_time(one, place, "at") <= verified for one in later),
+            ),
+        ):
             if not holds:
                 raise ContradictionError(place, promise)
 
 
 def _check_answer(
-    seen: dict[str, Any], said: dict[str, Any], place: str, keys: dict[str, Trust], report: VerifierReport
+    seen: dict[str, Any],
+    said: dict[str, Any],
+    place: str,
+    keys: dict[str, Trust],
+    report: VerifierReport,
 ) -> None:
-    """A signed answer, by the key of its recipient if that was given: a part of its own, on which the rest does not rest."""
+    """A signed answer, by the key of its recipient if that was given: a part of its own, on which
+    the rest does not rest.
+    """
     answer = seen["answered"]
     if answer is None or answer["signed"] is None or answer["by"] not in keys:
         return
@@ -135,7 +226,12 @@ def _check_answer(
         if not has_facts(told, {"erasure": said["erasure"], "recipient": answer["by"]}):
             raise ContradictionError(place, "the recipient answered for this erasure")
 
-    report.step(f"answer of {answer['by']}", "signed with the recipient's key that you gave", check, is_aside=True)
+    report.step(
+        f"answer of {answer['by']}",
+        "signed with the recipient's key that you gave",
+        check,
+        is_aside=True,
+    )
 
 
 def _place_line(seen: dict[str, Any]) -> str:
@@ -150,11 +246,15 @@ def _place_line(seen: dict[str, Any]) -> str:
             told = f"read back at {left['at']}: no key of a row of it is given out any more"
         case "recalled":
             told = (
-                f"nobody looked: its recipient was asked to delete it by {seen['recalled']['due']}, and did not answer"
+                "nobody looked: its recipient was asked to delete it by "
+                f"{seen['recalled']['due']}, and did not answer"
             )
         case "answered":
             signed = "signed" if answer["signed"] else "not signed"
-            told = f"nobody looked: {answer['by']} answered at {answer['at']} that it is deleted ({signed})"
+            told = (
+                f"nobody looked: {answer['by']} answered at {answer['at']} that it is deleted "
+                f"({signed})"
+            )
         case _:
             told = "nobody looked: it holds nothing of what was to go"
     return f"  {seen['place']}: {told}"

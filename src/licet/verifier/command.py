@@ -12,7 +12,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NoReturn
 
-from licet.verifier.answer import EXITS, LEVELS, ContradictionError, UnreadableError, Verdict, VerifierReport
+from licet.verifier.answer import (
+    EXITS,
+    LEVELS,
+    ContradictionError,
+    UnreadableError,
+    Verdict,
+    VerifierReport,
+)
 from licet.verifier.base import base_beside
 from licet.verifier.certificate import check_certificate
 from licet.verifier.conversation import check_conversation_in, read_shown
@@ -39,7 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         is_keyless = call.what == "conversation" and policy is None
         keys = tuple(call.key) if call.key or is_keyless else (None,)
         trusted = [trust(key, call.origin, call.witness, call.quorum, policy) for key in keys]
-        return _run_conversation(call, trusted) if call.what == "conversation" else _shown(call, _run(call, trusted))
+        return (
+            _run_conversation(call, trusted)
+            if call.what == "conversation"
+            else _shown(call, _run(call, trusted))
+        )
     except ContradictionError as contradiction:
         return _shown(call, VerifierReport(call.what, [contradiction.finding]))
     except urllib.error.URLError as error:
@@ -55,7 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _shown(call: argparse.Namespace, report: VerifierReport) -> int:
     answer = report.answer
     if call.json:
-        told = {key: value for key, value in asdict(report).items() if key not in ("parts", "checked", "levels")}
+        told = {
+            key: value
+            for key, value in asdict(report).items()
+            if key not in ("parts", "checked", "levels")
+        }
         head = {
             "answer": answer,
             "checked": report.checked,
@@ -78,10 +93,16 @@ def lines_of_report(report: VerifierReport) -> list[str]:
     for finding in report.findings:
         word = "contradiction" if finding.readable else "unreadable"
         lines.append(f"{word}: {finding.place}: broken promise: {finding.promise}")
-    lines += [f"not proved: {lack.place}: {lack.why}; what would prove it: {lack.mend}" for lack in report.lacks]
+    lines += [
+        f"not proved: {lack.place}: {lack.why}; what would prove it: {lack.mend}"
+        for lack in report.lacks
+    ]
     lines += [f"  {part.what}: {part.answer}: {part.why}" for part in report.parts]
     if report.purged:
-        lines.append(f"purged: {report.purged} rows of it were taken out since, as its addenda say; their proofs stay")
+        lines.append(
+            f"purged: {report.purged} rows of it were taken out since, as its addenda say; "
+            "their proofs stay"
+        )
     lines += [*level_lines(fields), *report.notes]
     if report.answer in LEVELS:
         lines.append(f"cosigned by: {', '.join(report.cosigned) or 'nobody that you named'}")
@@ -91,11 +112,18 @@ def lines_of_report(report: VerifierReport) -> list[str]:
 def _run(call: argparse.Namespace, keys: Sequence[Trust]) -> VerifierReport:
     match call.what:
         case "log":
-            older, files = [(str(path), path.read_bytes()) for path in call.older], _files(call.folder)
+            older, files = (
+                [(str(path), path.read_bytes()) for path in call.older],
+                _files(call.folder),
+            )
             trusted = meant(files.read("checkpoint") or b"", keys)
             if call.before is None or call.plain:
-                return check_log(files, trusted, older, None if call.plain else story_of(trusted.origin))
-            return _run_log_after(files, trusted, older, *read_logs([_files(call.before)], keys, call.origin)[0])
+                return check_log(
+                    files, trusted, older, None if call.plain else story_of(trusted.origin)
+                )
+            return _run_log_after(
+                files, trusted, older, *read_logs([_files(call.before)], keys, call.origin)[0]
+            )
         case "release":
             return _run_release(call, keys)
         case "text":
@@ -123,7 +151,11 @@ def _run(call: argparse.Namespace, keys: Sequence[Trust]) -> VerifierReport:
 
 
 def _run_log_after(
-    files: Files, trusted: Trust, older: Sequence[tuple[str, bytes]], before_trusted: Trust, before_files: Files
+    files: Files,
+    trusted: Trust,
+    older: Sequence[tuple[str, bytes]],
+    before_trusted: Trust,
+    before_files: Files,
 ) -> VerifierReport:
     """A log, and what it carries over from that of the year before."""
     story, before = story_of(trusted.origin), story_of(before_trusted.origin)
@@ -133,27 +165,43 @@ def _run_log_after(
         report.joined(check_log(before_files, before_trusted, (), before))
         check_carried(report, story, before)
 
-    report.step("what is carried over", f"it is no more than the log of {before.year} ended with", count)
+    report.step(
+        "what is carried over", f"it is no more than the log of {before.year} ended with", count
+    )
     return report
 
 
 def _run_release(call: argparse.Namespace, keys: Sequence[Trust]) -> VerifierReport:
     files = _files(call.folder)
     logs = read_logs([_files(place) for place in call.log], keys, call.origin)
-    return check_release_in(files, logs, _files(call.base) if call.base is not None else base_beside(files))
+    return check_release_in(
+        files, logs, _files(call.base) if call.base is not None else base_beside(files)
+    )
 
 
 def _run_conversation(call: argparse.Namespace, keys: Sequence[Trust]) -> int:
-    """What a manifest proves of a conversation. The manifest itself is proved only by a log that names it."""
+    """What a manifest proves of a conversation. The manifest itself is proved only by a log that
+    names it.
+    """
     files = _files(call.folder)
     kept = read_shown(call.proof.read_bytes(), str(call.proof)) if call.proof is not None else None
     logs = read_logs([_files(place) for place in call.log], keys, call.origin) if keys else []
     report, found, proof = check_conversation_in(files, call.handle, call.salt, kept, logs)
     if call.json:
         told = None if found is None else asdict(found)
-        print(json.dumps({"answer": report.answer, "found": told, "parts": [asdict(part) for part in report.parts],
-                          "findings": [asdict(one) for one in report.findings],
-                          "lacks": [asdict(lack) for lack in report.lacks], "proof": proof}, sort_keys=True))  # fmt: skip
+        print(
+            json.dumps(
+                {
+                    "answer": report.answer,
+                    "found": told,
+                    "parts": [asdict(part) for part in report.parts],
+                    "findings": [asdict(one) for one in report.findings],
+                    "lacks": [asdict(lack) for lack in report.lacks],
+                    "proof": proof,
+                },
+                sort_keys=True,
+            )
+        )
     else:
         print("\n".join(([found.text] if found is not None else []) + lines_of_report(report)))
     return EXITS[report.answer]
@@ -193,9 +241,16 @@ def _arguments() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="what", required=True, parser_class=_Parser)
     log = commands.add_parser("log", help="a published folder, from its entries to its root")
     log.add_argument("folder", help="or the URL of one")
-    log.add_argument("--older", type=Path, action="append", default=[], help="a checkpoint seen before")
-    log.add_argument("--before", help="the log of the year before: what this one carries over is held against its end")
-    log.add_argument("--plain", action="store_true", help="any tlog: do not read what the entries tell")
+    log.add_argument(
+        "--older", type=Path, action="append", default=[], help="a checkpoint seen before"
+    )
+    log.add_argument(
+        "--before",
+        help="the log of the year before: what this one carries over is held against its end",
+    )
+    log.add_argument(
+        "--plain", action="store_true", help="any tlog: do not read what the entries tell"
+    )
     release = commands.add_parser("release", help="a release's folder, every row decided again")
     release.add_argument("folder")
     release.add_argument(
@@ -204,16 +259,37 @@ def _arguments() -> argparse.ArgumentParser:
         action="append",
         help="the log of the release's year, or the published folder; repeatable",
     )
-    release.add_argument("--base", help="the folder of the release that rows were carried from; looked for beside it")
+    release.add_argument(
+        "--base", help="the folder of the release that rows were carried from; looked for beside it"
+    )
     text = commands.add_parser("text", help="a policy or a notice, as an entry names it")
     text.add_argument("files", type=Path, nargs="+")
-    text.add_argument("--log", required=True, action="append", help="the log that names it, or the published folder")
-    chat = commands.add_parser("conversation", help="what a release holds of one conversation, and why")
-    chat.add_argument("folder", help="the release's; with --proof, it needs no more than its manifest")
+    text.add_argument(
+        "--log",
+        required=True,
+        action="append",
+        help="the log that names it, or the published folder",
+    )
+    chat = commands.add_parser(
+        "conversation", help="what a release holds of one conversation, and why"
+    )
+    chat.add_argument(
+        "folder", help="the release's; with --proof, it needs no more than its manifest"
+    )
     chat.add_argument("handle")
-    chat.add_argument("--salt", type=bytes.fromhex, help="in hex: opens the reasons that tell something of a person")
-    chat.add_argument("--proof", type=Path, help="a file that another call printed with --json, in place of the rows")
-    chat.add_argument("--log", action="append", default=[], help="the log that tells of the release")
+    chat.add_argument(
+        "--salt",
+        type=bytes.fromhex,
+        help="in hex: opens the reasons that tell something of a person",
+    )
+    chat.add_argument(
+        "--proof",
+        type=Path,
+        help="a file that another call printed with --json, in place of the rows",
+    )
+    chat.add_argument(
+        "--log", action="append", default=[], help="the log that tells of the release"
+    )
     certificate = commands.add_parser("certificate", help="of an erasure, as signed and as logged")
     certificate.add_argument("file", type=Path)
     receipt = commands.add_parser("receipt", help="a person's choice, as signed and as logged")
@@ -221,13 +297,25 @@ def _arguments() -> argparse.ArgumentParser:
     paper = commands.add_parser("document", help="a paper of the law, its numbers counted again")
     paper.add_argument("file", type=Path)
     paper.add_argument(
-        "--log", action="append", default=[], help="the published folder, or the log of a year; repeatable"
+        "--log",
+        action="append",
+        default=[],
+        help="the published folder, or the log of a year; repeatable",
     )
-    paper.add_argument("--release", action="append", default=[], help="a release's folder, or one that holds several")
-    model = commands.add_parser("model", help="a model's folder: its files, and which rows it was trained on")
+    paper.add_argument(
+        "--release",
+        action="append",
+        default=[],
+        help="a release's folder, or one that holds several",
+    )
+    model = commands.add_parser(
+        "model", help="a model's folder: its files, and which rows it was trained on"
+    )
     model.add_argument("folder")
     model.add_argument("--release", help="the folder of its release")
-    model.add_argument("--log", action="append", default=[], help="the log that names the release; repeatable")
+    model.add_argument(
+        "--log", action="append", default=[], help="the log that names the release; repeatable"
+    )
     proof = commands.add_parser("proof", help="one entry under one checkpoint")
     proof.add_argument("file", type=Path)
     proof.add_argument("--entry", type=Path, required=True, help="the entry's bytes")
@@ -239,10 +327,14 @@ def _arguments() -> argparse.ArgumentParser:
     by.add_argument("--proof", type=Path, help="a consistency proof: one base64 hash a line")
     for command in (log, release, chat, text, receipt, certificate, paper, model, proof, pair):
         command.add_argument("--key", action="append", default=[], help="the log's vkey")
-        command.add_argument("--policy", type=Path, help="a tlog-policy file: which witnesses must have cosigned")
+        command.add_argument(
+            "--policy", type=Path, help="a tlog-policy file: which witnesses must have cosigned"
+        )
         command.add_argument("--origin", help="the log's origin, where it is not the key's name")
         command.add_argument("--witness", action="append", default=[], help="the vkey of a witness")
-        command.add_argument("--quorum", type=int, help="how many of the witnesses must have cosigned")
+        command.add_argument(
+            "--quorum", type=int, help="how many of the witnesses must have cosigned"
+        )
         command.add_argument("--json", action="store_true")
     return parser
 

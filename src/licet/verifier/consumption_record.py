@@ -1,11 +1,12 @@
-"""The consumption record of a run: which rows it used, each under a state of the gate that had not withdrawn it.
+"""The consumption record of a run: which rows it used, each under a state of the gate that had not
+withdrawn it.
 
     licet-consumed-1 {"manifest_sha256":"..","release":".."}\\n      then frames, each: length (4 bytes), CRC-32 (4), body
     body 0x01: length of a signed head (4), the head, a roaring bitmap: the rows withdrawn since the head before
     body 0x02: gate's number (4), first and last step (8, 8), a roaring bitmap: the rows that went into these steps
 
-Numbers are big-endian. Each head is signed by the gate and holds the hash of all rows withdrawn by then, so that the record
-proves itself with the gate's key.
+Numbers are big-endian. Each head is signed by the gate and holds the hash of all rows withdrawn by
+then, so that the record proves itself with the gate's key.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ def key_named(
 
 
 class ConsumedRows:
-    """A record as it is read: the release that it is `of`, the rows consumed and withdrawn, the first and the last head."""
+    """A record as it is read: the release that it is `of`, the rows consumed and withdrawn, the
+    first and the last head.
+    """
 
     def __init__(self, keys: Sequence[VerifierKey], report: VerifierReport) -> None:
         self.keys, self.report, self.of = keys, report, dict[str, Any]()
@@ -60,7 +63,9 @@ class ConsumedRows:
             try:
                 self._frame(body)
             except (struct.error, ValueError):
-                raise UnreadableError(RECORD, "each of its frames reads as a state of the gate or as steps") from None
+                raise UnreadableError(
+                    RECORD, "each of its frames reads as a state of the gate or as steps"
+                ) from None
 
     def _frame(self, body: bytes) -> None:
         if body[:1] == b"\x01":
@@ -73,13 +78,21 @@ class ConsumedRows:
             raise ValueError("another kind of frame")
 
     def _state(self, signed: bytes, added: dict[int, int]) -> None:
-        """A state of the gate, which must follow the one before and hash to what was withdrawn by then."""
+        """A state of the gate, which must follow the one before and hash to what was withdrawn by
+        then.
+        """
         line = signed.rpartition(b"\n\n")[2].decode()
         key = key_named(
-            self.keys, line.partition(" ")[2].partition(" ")[0], self.report, RECORD, "`licet train gate-key` prints it"
+            self.keys,
+            line.partition(" ")[2].partition(" ")[0],
+            self.report,
+            RECORD,
+            "`licet train gate-key` prints it",
         )
         text = (
-            open_note(signed, RECORD, Trust(key, key.name))[0] if key else signed.rpartition(b"\n\n")[0].decode() + "\n"
+            open_note(signed, RECORD, Trust(key, key.name))[0]
+            if key
+            else signed.rpartition(b"\n\n")[0].decode() + "\n"
         )
         head = read_json(text.encode()[:-1], RECORD)
         shaped(head, GATE_HEAD, RECORD, "a state of the gate")
@@ -100,7 +113,9 @@ class ConsumedRows:
         if self.head is None or number != self.head["number"]:
             raise ContradictionError(RECORD, f"{steps} were taken under the state before them")
         if (row := set_overlap(ordinals, self.withdrawn)) is not None:
-            raise ContradictionError(RECORD, f"row {row}, consumed in {steps}, was not withdrawn before")
+            raise ContradictionError(
+                RECORD, f"row {row}, consumed in {steps}, was not withdrawn before"
+            )
         self.consumed = set_union(self.consumed, ordinals)
 
 

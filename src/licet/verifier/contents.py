@@ -1,8 +1,10 @@
-"""What a manifest says that its rows contain, held against the rows as far as the proofs tell of them.
+"""What a manifest says that its rows contain, held against the rows as far as the proofs tell of
+them.
 
-Counted again from the proofs: how many accounts there are, and the turns by origin, surface and plan, with the rule of
-small numbers: a value in rows of fewer than `ACCOUNTS_MIN` accounts is counted as `other`. Kinds, languages, models,
-bytes, gaps and months lie in sealed rows: of these the sums, the order and the bounds are checked, and no more.
+Counted again from the proofs: how many accounts there are, and the turns by origin, surface and
+plan, with the rule of small numbers: a value in rows of fewer than `ACCOUNTS_MIN` accounts is
+counted as `other`. Kinds, languages, models, bytes, gaps and months lie in sealed rows: of these
+the sums, the order and the bounds are checked, and no more.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ OF_ROWS, OF_TURNS = ("kinds", "languages"), ("origins", "surfaces", "plans")
 
 
 def check_contents(manifest: dict[str, Any]) -> None:
-    """Hold the contents against the manifest's own counts; manifests of before they were counted have none."""
+    """Hold the contents against the manifest's own counts; manifests of before they were counted
+    have none.
+    """
     told, rows, turns = manifest.get("contents"), manifest["rows"], manifest["counts"]["included"]
     if told is None:
         return
@@ -28,11 +32,17 @@ def check_contents(manifest: dict[str, Any]) -> None:
     for name, total in sums:
         if sum(told[name].values()) != total:
             raise ContradictionError(MANIFEST, f"its `{name}` add up to what is in it")
-    if sum(told["models"].values()) > turns or told["tokens"] != -(-told["bytes"] // BYTES_PER_TOKEN):
+    if sum(told["models"].values()) > turns or told["tokens"] != -(
+        -told["bytes"] // BYTES_PER_TOKEN
+    ):
         raise ContradictionError(MANIFEST, "its tokens and models follow from what is in it")
     if told.get("gapped", 0) > rows:
         raise ContradictionError(MANIFEST, "no more of its rows have gaps than there are")
-    if not all(_VALUE.fullmatch(value) for name in (*OF_ROWS, *OF_TURNS, "models") for value in told.get(name, ())):
+    if not all(
+        _VALUE.fullmatch(value)
+        for name in (*OF_ROWS, *OF_TURNS, "models")
+        for value in told.get(name, ())
+    ):
         raise ContradictionError(MANIFEST, "what its contents name is a name")
     months = [told["first_month"], told["last_month"]]
     if not rows:
@@ -73,7 +83,11 @@ class RowContents:
             named[name][shown] = named[name].get(shown, 0) + count
         for name, counts in named.items():
             if told[name] != counts:
-                raise ContradictionError(PROOFS["rows"], f"its turns by `{name}` are as many as the manifest says")
+                raise ContradictionError(
+                    PROOFS["rows"], f"its turns by `{name}` are as many as the manifest says"
+                )
         accounts = len(self.accounts)
         if told["accounts"] != (accounts if accounts >= ACCOUNTS_MIN else None):
-            raise ContradictionError(PROOFS["rows"], "its accounts are as many as the manifest says")
+            raise ContradictionError(
+                PROOFS["rows"], "its accounts are as many as the manifest says"
+            )

@@ -1,9 +1,10 @@
 """What a release holds of one conversation, proved by lines with paths to the manifest's roots.
 
-A proof is {"conversation":handle,"release":id,"candidates":[..],"rows":[..],"v":1}, and each of its lines is
-{"index":n,"line":text,"path":[hex,..]}. Candidates: the conversation's own line, or the two between which it would
-stand. Rows: all of the conversation's, with the lines before and after them, or the two neighbours. They are found by the
-index in the proof file; a file without one is read whole.
+A proof is {"conversation":handle,"release":id,"candidates":[..],"rows":[..],"v":1}, and each of its
+lines is {"index":n,"line":text,"path":[hex,..]}. Candidates: the conversation's own line, or the
+two between which it would stand. Rows: all of the conversation's, with the lines before and after
+them, or the two neighbours. They are found by the index in the proof file; a file without one is
+read whole.
 """
 
 from __future__ import annotations
@@ -15,7 +16,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from licet.verifier.answer import MISREAD, ArtefactPart, ContradictionError, UnreadableError, Verdict, VerifierReport
+from licet.verifier.answer import (
+    MISREAD,
+    ArtefactPart,
+    ContradictionError,
+    UnreadableError,
+    Verdict,
+    VerifierReport,
+)
 from licet.verifier.entries import pseudonym_of
 from licet.verifier.files import Files
 from licet.verifier.forms import HEX, read_json, shaped
@@ -28,7 +36,13 @@ from licet.verifier.rows import read_candidate, read_row
 from licet.verifier.tree import leaf, path_of, root_of_path
 
 LINE = {"index": "int", "line": "text", "path": ["hash"]}
-SHOWN = {"v": "one", "release": "text", "conversation": "text", "candidates": [LINE], "rows": [LINE]}
+SHOWN = {
+    "v": "one",
+    "release": "text",
+    "conversation": "text",
+    "candidates": [LINE],
+    "rows": [LINE],
+}
 PROMISED = {
     "release": "text", "counts": {"dropped": {"*": "int"}, "...": None},
     "proof": {"candidates": {"lines": "int", "root": "hash", "...": None},
@@ -37,7 +51,9 @@ PROMISED = {
 
 
 def prove_conversation(files: Files, handle: str) -> dict[str, Any]:
-    """The proof of a conversation from a release's folder; raises `ContradictionError` where a file of it is wrong."""
+    """The proof of a conversation from a release's folder; raises `ContradictionError` where a file
+    of it is wrong.
+    """
     report = VerifierReport("conversation")
     manifest = _promised(read_bounded(files, MANIFEST, report))
     proof: dict[str, Any] = {"v": 1, "release": manifest["release"], "conversation": handle}
@@ -47,8 +63,12 @@ def prove_conversation(files: Files, handle: str) -> dict[str, Any]:
     return proof
 
 
-def _indexed(files: Files, manifest: dict[str, Any], name: str, handle: str) -> list[dict[str, Any]] | None:
-    """The lines of a handle by the file's index; None where it has none, or where that does not lead to the root."""
+def _indexed(
+    files: Files, manifest: dict[str, Any], name: str, handle: str
+) -> list[dict[str, Any]] | None:
+    """The lines of a handle by the file's index; None where it has none, or where that does not
+    lead to the root.
+    """
     promised = manifest["proof"][name]
     if not isinstance(files, SeekableFiles) or not HEX.fullmatch(handle):
         return None
@@ -59,7 +79,9 @@ def _indexed(files: Files, manifest: dict[str, Any], name: str, handle: str) -> 
     try:
         lines = IndexedLines(files, PROOFS[name], promised["lines"])
         begin = lines.block_of(bytes.fromhex(handle))
-        first = last = begin + bisect_left(range(begin, min(begin + LINES_EACH, lines.size)), handle, key=key)
+        first = last = begin + bisect_left(
+            range(begin, min(begin + LINES_EACH, lines.size)), handle, key=key
+        )
         while last < lines.size and key(last) == handle:
             last += 1
         if (first > 0 and key(first - 1) >= handle) or (last < lines.size and key(last) <= handle):
@@ -69,7 +91,9 @@ def _indexed(files: Files, manifest: dict[str, Any], name: str, handle: str) -> 
     except (NoIndexError, ContradictionError):
         return None
     root = bytes.fromhex(promised["root"])
-    if any(root_of_path(index, lines.size, leaf(line), path) != root for index, line, path in found):
+    if any(
+        root_of_path(index, lines.size, leaf(line), path) != root for index, line, path in found
+    ):
         return None
     return [_line(*one) for one in found]
 
@@ -85,7 +109,9 @@ def _read_whole(
 
 
 def _shown_of(name: str, first: int, last: int, size: int) -> range:
-    """Which lines prove those from ``first`` to before ``last``: they and their neighbours; a candidate's line alone."""
+    """Which lines prove those from ``first`` to before ``last``: they and their neighbours; a
+    candidate's line alone.
+    """
     if name == "candidates" and last - first == 1:
         return range(first, last)
     return range(max(0, first - 1), min(size, last + 1))
@@ -96,14 +122,18 @@ def _line(index: int, line: bytes, path: list[bytes]) -> dict[str, Any]:
 
 
 def _promised(raw: bytes) -> dict[str, Any]:
-    """The fields of a manifest that prove a conversation. Its other fields are checked only if a log is given."""
+    """The fields of a manifest that prove a conversation. Its other fields are checked only if a
+    log is given.
+    """
     manifest = read_json(raw, MANIFEST, UnreadableError)
     shaped(manifest, PROMISED, MANIFEST, "a manifest", UnreadableError)
     return manifest
 
 
 def read_shown(raw: bytes, place: str) -> dict[str, Any]:
-    """A conversation's proof, as a call with --json printed it: alone, or as the ``proof`` of the whole answer."""
+    """A conversation's proof, as a call with --json printed it: alone, or as the ``proof`` of the
+    whole answer.
+    """
     try:
         file = json.loads(raw)
     except (ValueError, RecursionError):
@@ -116,7 +146,9 @@ def read_shown(raw: bytes, place: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class ConversationFound:
-    """What a release holds of a conversation. ``why`` is empty where nothing was salted, or no salt was given."""
+    """What a release holds of a conversation. ``why`` is empty where nothing was salted, or no salt
+    was given.
+    """
 
     candidate: bool
     turns_in: int
@@ -134,13 +166,20 @@ class ConversationFound:
         if not self.turns_in:
             return f"out: {self.turns_out} turns were left out: {left.removeprefix(', ')}"
         rows = ", ".join(map(str, self.rows))
-        return f"in: {self.turns_in} turns, in row {rows}; {self.turns_out} were left out{': ' * bool(left)}{left}"
+        return (
+            f"in: {self.turns_in} turns, in row {rows}; {self.turns_out} were left "
+            f"out{': ' * bool(left)}{left}"
+        )
 
 
-def check_conversation(raw: bytes, proof: dict[str, Any], handle: str, salt: bytes | None = None) -> ConversationFound:
-    """Hold such a proof against a manifest's bytes; ``salt`` opens the reasons that tell something of a person.
+def check_conversation(
+    raw: bytes, proof: dict[str, Any], handle: str, salt: bytes | None = None
+) -> ConversationFound:
+    """Hold such a proof against a manifest's bytes; ``salt`` opens the reasons that tell something
+    of a person.
 
-    Raises `ContradictionError`; the manifest itself is to be held against the log (`check_manifest`).
+    Raises `ContradictionError`; the manifest itself is to be held against the log
+    (`check_manifest`).
     """
     try:
         shaped(proof, SHOWN, "proof", "a conversation's proof", UnreadableError)
@@ -169,11 +208,15 @@ def _check_conversation(
     turns_out = sum(one["out"].values()) + sum(one["salted"].values())
     why = one["out"] | (_opened(one, manifest, salt) if salt is not None else {})
     ordinals = tuple(row["ordinal"] for row in rows)
-    return ConversationFound(True, turns_in, turns_out, ordinals, why, turns_out - sum(why.values()))
+    return ConversationFound(
+        True, turns_in, turns_out, ordinals, why, turns_out - sum(why.values())
+    )
 
 
 def _opened(one: dict[str, Any], manifest: dict[str, Any], salt: bytes) -> dict[str, int]:
-    """The committed reasons in clear: computes each known reason's commitment with the salt and compares."""
+    """The committed reasons in clear: computes each known reason's commitment with the salt and
+    compares.
+    """
     about = b"why" + bytes.fromhex(manifest["release"]) + bytes.fromhex(one["conversation"])
     words = set(manifest["counts"]["dropped"]) - OPEN_REASONS
     made = {hmac.digest(salt, about + word.encode(), "sha256").hex(): word for word in words}
@@ -182,35 +225,58 @@ def _opened(one: dict[str, Any], manifest: dict[str, Any], salt: bytes) -> dict[
     return {made[commitment]: count for commitment, count in one["salted"].items()}
 
 
-def _proved(manifest: dict[str, Any], proof: dict[str, Any], name: str, handle: str) -> list[dict[str, Any]]:
-    """The lines of the conversation. Raises unless the neighbours shown prove that there is no other line of it."""
+def _proved(
+    manifest: dict[str, Any], proof: dict[str, Any], name: str, handle: str
+) -> list[dict[str, Any]]:
+    """The lines of the conversation. Raises unless the neighbours shown prove that there is no
+    other line of it.
+    """
     promised = manifest["proof"][name]
     size, root = promised["lines"], bytes.fromhex(promised["root"])
     found, keys, indexes = [], [], []
     for shown in proof[name]:
         line, index = shown["line"].encode(), shown["index"]
         path = [bytes.fromhex(digest) for digest in shown["path"]]
-        if index >= size or len(path) > PROOF_LINES_MAX or root_of_path(index, size, leaf(line), path) != root:
+        if (
+            index >= size
+            or len(path) > PROOF_LINES_MAX
+            or root_of_path(index, size, leaf(line), path) != root
+        ):
             raise ContradictionError("proof", f"each line leads to the root of the {name}")
         said = read_candidate(line, "proof") if name == "candidates" else read_row(line, "proof")
         keys.append(said["conversation"])
         indexes.append(index)
         found += [said] if said["conversation"] == handle else []
-    if keys != sorted(keys) or indexes != list(range(indexes[0] if indexes else 0, size)[: len(indexes)]):
+    if keys != sorted(keys) or indexes != list(
+        range(indexes[0] if indexes else 0, size)[: len(indexes)]
+    ):
         raise ContradictionError("proof", "its lines are neighbours, in order")
-    alone = name == "candidates" and len(keys) == 1 and bool(found)  # candidates have each handle once
+    # candidates have each handle once
+    alone = name == "candidates" and len(keys) == 1 and bool(found)
     before = not indexes or indexes[0] == 0 or keys[0] < handle
     after = not indexes or indexes[-1] == size - 1 or keys[-1] > handle
     if not alone and not (before and after and (indexes or size == 0)):
-        raise ContradictionError("proof", "its neighbours leave no room for a line that is not shown")
+        raise ContradictionError(
+            "proof", "its neighbours leave no room for a line that is not shown"
+        )
     return found
 
 
 def check_conversation_in(
-    files: Files, handle: str, salt: bytes | None, kept: dict[str, Any] | None, logs: Sequence[tuple[Trust, Files]]
+    files: Files,
+    handle: str,
+    salt: bytes | None,
+    kept: dict[str, Any] | None,
+    logs: Sequence[tuple[Trust, Files]],
 ) -> tuple[VerifierReport, ConversationFound | None, dict[str, Any] | None]:
-    """What became of a conversation and how far it is proved, by a kept proof or one made from the release's folder."""
-    report, shown, found = VerifierReport("conversation"), list[dict[str, Any]](), list[ConversationFound]()
+    """What became of a conversation and how far it is proved, by a kept proof or one made from the
+    release's folder.
+    """
+    report, shown, found = (
+        VerifierReport("conversation"),
+        list[dict[str, Any]](),
+        list[ConversationFound](),
+    )
     raw = b""
 
     def look() -> None:
@@ -223,15 +289,21 @@ def check_conversation_in(
         year = str(_promised(raw).get("built_at"))[:4]
         own = next((one for one in logs if one[0].origin.endswith(f"/{year}")), None)
         if own is None:
-            report.lacking(MANIFEST, "no log was given that names it", "the log of the release's year and its key do")
+            report.lacking(
+                MANIFEST,
+                "no log was given that names it",
+                "the log of the release's year and its key do",
+            )
             return
         report.origin = own[0].origin
         report.joined(check_manifest(raw, *own))
 
-    report.steps((
-        ("conversation", "its lines lead to the roots of the manifest", look),
-        (MANIFEST, "the log's leaf of the release names its hash", hold),
-    ))  # fmt: skip
+    report.steps(
+        (
+            ("conversation", "its lines lead to the roots of the manifest", look),
+            (MANIFEST, "the log's leaf of the release names its hash", hold),
+        )
+    )
     if report.lacks and not report.findings:
         report.parts[0] = ArtefactPart(
             "conversation", Verdict.unproved, f"it agrees with `{MANIFEST}`, which is not proved"

@@ -1,10 +1,13 @@
-"""The decision of one row, made again from its proof line and from what the log told before the release.
+"""The decision of one row, made again from its proof line and from what the log told before the
+release.
 
-Each test raises the first promise that the row breaks, in the order of the rule. Without a log, what only the log knows
-(grants, deletions, what was kept out) is not tested, and the report says so elsewhere.
+Each test raises the first promise that the row breaks, in the order of the rule. Without a log,
+what only the log knows (grants, deletions, what was kept out) is not tested, and the report says so
+elsewhere.
 
-A row is judged by every version from the one that its turn was taken under to the one in force. A line of version 1 is of
-before there were questions: two versions judge it, the first of these and the last.
+A row is judged by every version from the one that its turn was taken under to the one in force. A
+line of version 1 is of before there were questions: two versions judge it, the first of these and
+the last.
 """
 
 from __future__ import annotations
@@ -24,8 +27,14 @@ SAFETY = "safety_classifiers"
 class Decider:
     """Makes the decision of a row again, from what its line and the log tell."""
 
-    def __init__(self, release: str, purpose: str, built_at: datetime, policies: ReleasePolicies,
-                 log: Permissions | None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        release: str,
+        purpose: str,
+        built_at: datetime,
+        policies: ReleasePolicies,
+        log: Permissions | None,
+    ) -> None:
         self.release, self.purpose, self.policies, self.log = release, purpose, policies, log
         self.number = policies.number(built_at)
         self.now = policies.versions[self.number]
@@ -35,7 +44,9 @@ class Decider:
         self.is_older = True  # whether every row seen is of before there were questions
 
     def check(self, row: dict[str, Any], place: str) -> None:
-        """Raises `ContradictionError` with the first promise that the row breaks, in the order of the rule."""
+        """Raises `ContradictionError` with the first promise that the row breaks, in the order of
+        the rule.
+        """
         self.is_older &= row["v"] == 1
         sources, marks = row["sources"], row["marks"]
         standing = chat = None
@@ -45,13 +56,17 @@ class Decider:
         if row["policy_sha256"] != self.now.sha256:
             raise ContradictionError(place, "it was decided under the policy in force")
         if chat is not None and chat.who != row["who"]:
-            raise ContradictionError(place, "it stands under the pseudonym of its conversation's account")
+            raise ContradictionError(
+                place, "it stands under the pseudonym of its conversation's account"
+            )
         if standing is not None and standing.closed:
             raise ContradictionError(place, "no account of a row is closed")
         if chat is not None and chat.deleted:
             raise ContradictionError(place, "no conversation of a row was deleted")
         versions = self.policies.on(row["last_on"])
-        if not sources or not all(source["turns"] and source["mark"] < len(marks) for source in sources):
+        if not sources or not all(
+            source["turns"] and source["mark"] < len(marks) for source in sources
+        ):
             raise ContradictionError(place, "it has the fields of a row")
         if len({(source["segment"], source["because"]) for source in sources}) < len(sources):
             raise ContradictionError(place, "it names each of its sources once")
@@ -63,13 +78,19 @@ class Decider:
             self._source(row, source, standing, chat, place)
         self._form(row, place)
         if not self.built_on <= row["until"] <= min(source["keep_until"] for source in sources):
-            raise ContradictionError(place, "its use ends with that of its first source, after the release")
+            raise ContradictionError(
+                place, "its use ends with that of its first source, after the release"
+            )
 
     def _form(self, row: dict[str, Any], place: str) -> None:
-        """What a row rests on, beside its sources: its question, where one of them rests on a grant."""
+        """What a row rests on, beside its sources: its question, where one of them rests on a
+        grant.
+        """
         if row["v"] == 1:
             if self.log is not None and self.log.asked:
-                raise ContradictionError(place, "a row of version 1 is of before there were questions")
+                raise ContradictionError(
+                    place, "a row of version 1 is of before there were questions"
+                )
             return
         is_granted = any(source["because"] == "permitted" for source in row["sources"])
         if is_granted and self.question is None:
@@ -77,7 +98,9 @@ class Decider:
         if row["question"] != (self.question if is_granted else None):
             raise ContradictionError(place, "it names the question that covers the purpose")
         if row["project"] is not None and not is_granted:
-            raise ContradictionError(place, "it tells its project where its grant is for the project, and only there")
+            raise ContradictionError(
+                place, "it tells its project where its grant is for the project, and only there"
+            )
 
     def _judges(self, row: dict[str, Any], taken: int) -> Sequence[Terms]:
         """The versions that judge what was said under the one of the number ``taken``."""
@@ -86,10 +109,18 @@ class Decider:
         return self.policies.versions[min(taken, self.number) : max(taken, self.number) + 1]
 
     def _in_scope(self, row: dict[str, Any], plan: str, surface: str, version: int) -> bool:
-        return all(plan in one.plans and surface in one.surfaces for one in self._judges(row, version))
+        return all(
+            plan in one.plans and surface in one.surfaces for one in self._judges(row, version)
+        )
 
-    def _source(self, row: dict[str, Any], source: dict[str, Any], standing: AccountStanding | None, chat: Chat | None,
-                place: str) -> None:  # fmt: skip
+    def _source(
+        self,
+        row: dict[str, Any],
+        source: dict[str, Any],
+        standing: AccountStanding | None,
+        chat: Chat | None,
+        place: str,
+    ) -> None:
         number = row["marks"][source["mark"]][2]
         judges = self._judges(row, number)
         if source["last_on"] > row["last_on"] or number not in self.policies.on(source["last_on"]):
@@ -109,32 +140,59 @@ class Decider:
             raise ContradictionError(place, "it is permitted, or flagged and for safety")
 
     def _flagged(self, source: dict[str, Any], chat: Chat | None, place: str) -> None:
-        """A flag of an earlier year has no entry in this log; it must end before any flag of this year could."""
-        if any(source.get(key) is not None for key in ("grant", "widening", "narrowing", "said_on")):
+        """A flag of an earlier year has no entry in this log; it must end before any flag of this
+        year could.
+        """
+        if any(
+            source.get(key) is not None for key in ("grant", "widening", "narrowing", "said_on")
+        ):
             raise ContradictionError(place, "what is flagged rests on no grant")
         if self.log is None:
             return
         new_year, versions = f"{self.log.year}-01-01", self.policies.versions
-        earlier = source["keep_until"] < max(self.policies.after(new_year, v.flagged) for v in versions)
+        earlier = source["keep_until"] < max(
+            self.policies.after(new_year, v.flagged) for v in versions
+        )
         flags = [] if chat is None else chat.flagged_on
-        ends = {self.policies.after(day, versions[n].flagged) for day in flags for n in self.policies.on(day)}
-        if (chat is not None and chat.unflagged and not flags) or not (earlier or source["keep_until"] in ends):
+        ends = {
+            self.policies.after(day, versions[n].flagged)
+            for day in flags
+            for n in self.policies.on(day)
+        }
+        if (chat is not None and chat.unflagged and not flags) or not (
+            earlier or source["keep_until"] in ends
+        ):
             raise ContradictionError(place, "the flag that it rests on stood, and gives it its end")
         if source["keep_until"] not in ends:
             self.untold.append(place)
 
-    def _permitted(self, row: dict[str, Any], source: dict[str, Any], judges: Sequence[Terms],
-                   standing: AccountStanding | None, chat: Chat | None, place: str) -> None:  # fmt: skip
+    def _permitted(
+        self,
+        row: dict[str, Any],
+        source: dict[str, Any],
+        judges: Sequence[Terms],
+        standing: AccountStanding | None,
+        chat: Chat | None,
+        place: str,
+    ) -> None:
         is_before, said_on = row["v"] == 1, source["said_on"]
         kept_out = source["widening" if is_before else "narrowing"]
         if source["grant"] is None or kept_out is None or said_on is None:
-            raise ContradictionError(place, "it names the grant that decides it is in force, and when it was given")
+            raise ContradictionError(
+                place, "it names the grant that decides it is in force, and when it was given"
+            )
         if not is_before and not _is_whole(row, judges) and said_on != source["last_on"]:
-            raise ContradictionError(place, "it names the grant that decides it is in force, and when it was given")
+            raise ContradictionError(
+                place, "it names the grant that decides it is in force, and when it was given"
+            )
         if not self._is_dated(row, source, standing):
             raise ContradictionError(place, "the policy gives it its end")
-        if chat is not None and (chat.narrowed or kept_out < (chat.widened if is_before else chat.narrowings)):
-            raise ContradictionError(place, "no conversation of a row was kept out, or let in again without a new turn")
+        if chat is not None and (
+            chat.narrowed or kept_out < (chat.widened if is_before else chat.narrowings)
+        ):
+            raise ContradictionError(
+                place, "no conversation of a row was kept out, or let in again without a new turn"
+            )
         if chat is not None and any(begun < source["last_on"] < ended for begun, ended in chat.out):
             raise ContradictionError(place, "it was not said while its conversation was kept out")
         if self.log is not None:
@@ -143,12 +201,21 @@ class Decider:
             raise ContradictionError(place, "the choice covers the purpose")
         if not all(source["turns"].keys() <= one.origins for one in judges):
             raise ContradictionError(place, "the origins of its turns are listed")
-        if not source["last_on"] <= row["last_on"] <= self.built_on or not said_on <= row["last_on"]:
+        if (
+            not source["last_on"] <= row["last_on"] <= self.built_on
+            or not said_on <= row["last_on"]
+        ):
             raise ContradictionError(place, "its days are in order, and before the release")
-        days = {said_on} if is_before or all(one.whole for one in judges) else {said_on, source["last_on"]}
+        days = (
+            {said_on}
+            if is_before or all(one.whole for one in judges)
+            else {said_on, source["last_on"]}
+        )
         if standing is not None and any(self._is_stale(day, standing) for day in days):
             raise ContradictionError(place, "newer terms were answered when it was said")
-        answers = standing.answers.get(self.question or TRAINING, ()) if standing is not None else ()
+        answers = (
+            standing.answers.get(self.question or TRAINING, ()) if standing is not None else ()
+        )
         if any(version > self.policies.on(day)[-1] for day, version in answers):
             raise ContradictionError(place, "no version was answered before it was in force")
         told = standing.grants.get(source["grant"]) if standing is not None else None
@@ -156,49 +223,86 @@ class Decider:
             raise ContradictionError(place, "it was said under the grant")
 
     def _covers(self, terms: Terms, is_before: bool) -> bool:
-        """Whether the question covers the purpose in a version too; before there were questions, whether the choice did."""
-        covers = terms.covers if is_before else terms.questions.get(self.question or "", frozenset())
+        """Whether the question covers the purpose in a version too; before there were questions,
+        whether the choice did.
+        """
+        covers = (
+            terms.covers if is_before else terms.questions.get(self.question or "", frozenset())
+        )
         return self.purpose in covers
 
-    def _granted(self, row: dict[str, Any], grant: int, standing: AccountStanding, place: str) -> None:
-        """Whether the grant is the one in force for the row's conversation, as the log tells of it."""
+    def _granted(
+        self, row: dict[str, Any], grant: int, standing: AccountStanding, place: str
+    ) -> None:
+        """Whether the grant is the one in force for the row's conversation, as the log tells of
+        it.
+        """
         told, question = standing.grants.get(grant), self.question or TRAINING
-        if told is None or told.owed or (row["v"] != 1 and self._has_lapsed(question, told.told_on)):
+        if (
+            told is None
+            or told.owed
+            or (row["v"] != 1 and self._has_lapsed(question, told.told_on))
+        ):
             raise ContradictionError(place, "the grant that decides it is in force")
         kind, of, project = told.scope.kind, told.scope.place, row.get("project")
         if told.scope.question != question:
-            raise ContradictionError(place, "the grant that decides it is for the question that covers the purpose")
-        if of not in {ACCOUNT: ("",), "project": (project,), "conversation": (row["conversation"],)}[kind]:
             raise ContradictionError(
-                place, "the grant that decides it is for its conversation, its project or its account"
+                place, "the grant that decides it is for the question that covers the purpose"
+            )
+        if (
+            of
+            not in {ACCOUNT: ("",), "project": (project,), "conversation": (row["conversation"],)}[
+                kind
+            ]
+        ):
+            raise ContradictionError(
+                place,
+                "the grant that decides it is for its conversation, its project or its account",
             )
         if (project is not None) != (kind == "project"):
-            raise ContradictionError(place, "it tells its project where its grant is for the project, and only there")
+            raise ContradictionError(
+                place, "it tells its project where its grant is for the project, and only there"
+            )
         if grant != standing.grant_for(question, row["conversation"], project):
-            raise ContradictionError(place, "the narrowest grant in force for its conversation decides it")
+            raise ContradictionError(
+                place, "the narrowest grant in force for its conversation decides it"
+            )
 
     def _has_lapsed(self, question: str, told_on: str) -> bool:
-        """Whether a version that does not ask the question became effective since the log first told of the grant."""
+        """Whether a version that does not ask the question became effective since the log first
+        told of the grant.
+        """
         return any(
             question not in one.questions and told_on < one.effective.date().isoformat()
             for one in self.policies.versions[: self.number + 1]
         )
 
-    def _is_dated(self, row: dict[str, Any], source: dict[str, Any], standing: AccountStanding | None) -> bool:
-        """Whether a version in force at the last turn gives this end. An earlier end is allowed where dates were shortened."""
+    def _is_dated(
+        self, row: dict[str, Any], source: dict[str, Any], standing: AccountStanding | None
+    ) -> bool:
+        """Whether a version in force at the last turn gives this end. An earlier end is allowed
+        where dates were shortened.
+        """
         ends = set()
         for number in self.policies.on(row["last_on"]):
             terms = self.policies.versions[number]
             dated = row["last_on"] if terms.whole else source["last_on"]
-            ends |= {self.policies.after(dated, terms.opted_in), self.policies.after(row["last_on"], terms.opted_out)}
+            ends |= {
+                self.policies.after(dated, terms.opted_in),
+                self.policies.after(row["last_on"], terms.opted_out),
+            }
         may_be_shorter = (
-            standing.shortened or (self.log is not None and row["last_on"] < f"{self.log.year}-01-01")
-            if standing is not None else self.log is None
-        )  # fmt: skip
+            standing.shortened
+            or (self.log is not None and row["last_on"] < f"{self.log.year}-01-01")
+            if standing is not None
+            else self.log is None
+        )
         return source["keep_until"] in ends or (may_be_shorter and source["keep_until"] < max(ends))
 
     def _is_stale(self, said_on: str, standing: AccountStanding) -> bool:
-        """Whether the account had not yet answered the newest material version of that day; False if the log has no answers."""
+        """Whether the account had not yet answered the newest material version of that day; False
+        if the log has no answers.
+        """
         answers = standing.answers.get(self.question or TRAINING, ())
         answered = [version for day, version in answers if day <= said_on]
         newest = min(map(self.policies.newest_material, self.policies.on(said_on)))
@@ -206,5 +310,7 @@ class Decider:
 
 
 def _is_whole(row: dict[str, Any], judges: Sequence[Terms]) -> bool:
-    """Whether the conversation counts whole in one of the versions; of before there were questions, in both."""
+    """Whether the conversation counts whole in one of the versions; of before there were questions,
+    in both.
+    """
     return (all if row["v"] == 1 else any)(one.whole for one in judges)

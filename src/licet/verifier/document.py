@@ -1,9 +1,11 @@
-"""A paper of the law: signed, told to the log, and its numbers counted again from the log and the manifests of releases.
+"""A paper of the law: signed, told to the log, and its numbers counted again from the log and the
+manifests of releases.
 
-Counted again is everything under `figures`: what the entries up to the paper's position tell, what the manifests of the
-releases say whose hashes the entries name, and the sums. The policy must be the newest that the log names there. The text is
-one of the forms that this file knows by their hashes: what it says and which value stands in each place is fixed, so that no
-number is typed. What the operator states, what only its database has on record, and which releases the paper is about is
+Counted again is everything under `figures`: what the entries up to the paper's position tell, what
+the manifests of the releases say whose hashes the entries name, and the sums. The policy must be
+the newest that the log names there. The text is one of the forms that this file knows by their
+hashes: what it says and which value stands in each place is fixed, so that no number is typed. What
+the operator states, what only its database has on record, and which releases the paper is about is
 signed and no more.
 """
 
@@ -37,18 +39,39 @@ FORMS = {
 }
 DOCUMENT_FILE = {"v": "one", "document": "text", "entry": "text?", "proof": "text?"}
 DOCUMENT = {
-    "v": "one", "type": frozenset({"licet-document"}), "kind": frozenset(FORMS), "title": "text", "law": "text",
-    "at": {"log": "text", "entries": "pos", "time": "time"}, "logs": [{"origin": "text", "size": "pos"}],
+    "v": "one",
+    "type": frozenset({"licet-document"}),
+    "kind": frozenset(FORMS),
+    "title": "text",
+    "law": "text",
+    "at": {"log": "text", "entries": "pos", "time": "time"},
+    "logs": [{"origin": "text", "size": "pos"}],
     "scope": Null(["id"]),
     "policy": {"number": "int", "sha256": "hash", "purposes": ["text"], "document": {"...": None}},
     "figures": {"log": {"...": None}, "totals": {"...": None}, "releases": [{"...": None}]},
-    "recorded": {"...": None}, "stated": {"...": None},
-    "sections": [{"number": "text", "title": "text", "lines": [{"asks": "text", "says": "text"}], "rows": "text?"}],
-}  # fmt: skip
+    "recorded": {"...": None},
+    "stated": {"...": None},
+    "sections": [
+        {
+            "number": "text",
+            "title": "text",
+            "lines": [{"asks": "text", "says": "text"}],
+            "rows": "text?",
+        }
+    ],
+}
 COUNTED_OF_ROWS = ("kinds", "languages", "origins", "surfaces", "plans", "models")
 SIZE_BINS = ((10**9, "less than 1 billion tokens"), (10**13, "1 billion to 10 trillion tokens"))
 TOP_SIZE_BIN = "more than 10 trillion tokens"
-OF_A_MANIFEST = ("name", "candidates", "turns", "dropped", "replaced", "names_looked_for", "contents")
+OF_A_MANIFEST = (
+    "name",
+    "candidates",
+    "turns",
+    "dropped",
+    "replaced",
+    "names_looked_for",
+    "contents",
+)
 _PLACE = re.compile(r"\{([a-z0-9_.]+)\}", re.ASCII)
 
 
@@ -57,7 +80,8 @@ class EntryCounts:
 
     def __init__(self) -> None:
         self.entries, self.logged = 0, ""
-        self.policy: tuple[int, str] | None = None  # the newest that was applied, or that a release names as standing
+        # the newest that was applied, or that a release names as standing
+        self.policy: tuple[int, str] | None = None
         self.kinds: dict[str, int] = {}
         self.said: dict[str, int] = {}
         self.reads: dict[str, int] = {}
@@ -93,11 +117,15 @@ class EntryCounts:
             "notices": "notice_published",
         }  # fmt: skip
         return {
-            "entries": self.entries, "answers_yes": self.said.get("yes", 0), "answers_no": self.said.get("no", 0),
-            "withdrawals": self.said.get("withdrew", 0), "content_reads": self.reads, "keys_destroyed": self.keys,
+            "entries": self.entries,
+            "answers_yes": self.said.get("yes", 0),
+            "answers_no": self.said.get("no", 0),
+            "withdrawals": self.said.get("withdrew", 0),
+            "content_reads": self.reads,
+            "keys_destroyed": self.keys,
             "kept_out": self.kinds.get("narrowed", 0) + self.kinds.get("project_kept_out", 0),
             **{name: self.kinds.get(kind, 0) for name, kind in simple.items()},
-        }  # fmt: skip
+        }
 
     def releases(self, scope: Sequence[str] | None) -> Iterator[dict[str, Any]]:
         """What the entries tell of each release, in the order of its leaf."""
@@ -107,12 +135,17 @@ class EntryCounts:
                 later = self.since.get(facts["release"], [])
                 reviews = [other["facts"] for other in later if other["t"] == "release_reviewed"]
                 yield {
-                    "release": facts["release"], "manifest_sha256": facts["manifest_sha256"],
-                    "purpose": facts["purpose"], "sealed_at": entry["at"], "rows": facts["rows"],
-                    "purged_rows": sum(other["facts"]["rows"] for other in later if other["t"] == "release_purged"),
+                    "release": facts["release"],
+                    "manifest_sha256": facts["manifest_sha256"],
+                    "purpose": facts["purpose"],
+                    "sealed_at": entry["at"],
+                    "rows": facts["rows"],
+                    "purged_rows": sum(
+                        other["facts"]["rows"] for other in later if other["t"] == "release_purged"
+                    ),
                     "reviewed_rows": sum(review["rows"] for review in reviews),
                     "findings": sum(review["findings"] for review in reviews),
-                }  # fmt: skip
+                }
 
 
 def _count_in(counts: dict[str, int], name: str) -> None:
@@ -134,21 +167,36 @@ class DocumentStory(Story):
 
 
 def check_document(
-    raw: bytes, logs: Sequence[tuple[Trust, Files]], releases: Sequence[Files] = (), keys: Sequence[Trust] = (),
+    raw: bytes,
+    logs: Sequence[tuple[Trust, Files]],
+    releases: Sequence[Files] = (),
+    keys: Sequence[Trust] = (),
     place: str = "document",
-) -> VerifierReport:  # fmt: skip
-    """Hold a paper: signed, told to the log, and with the logs and manifests given every number counted again."""
+) -> VerifierReport:
+    """Hold a paper: signed, told to the log, and with the logs and manifests given every number
+    counted again.
+    """
     trusted = _trusted_of(raw, [*(own for own, _ in logs), *keys])
     report = VerifierReport("document", origin=trusted.origin, files=1)
     held = _DocumentCheck(report, logs, place)
-    report.steps((
-        ("file", "a paper of version 1", partial(held.open, raw)),
-        ("signature", f"the log's key `{trusted.key.name}` signed what it says", partial(held.sign, trusted)),
-        ("statement", "its text is the form of its kind, and its policy is the one that it names", held.stand),
-        ("entry", "the log was told of this very paper", partial(held.tell, trusted)),
-        ("the log", "its signed entries, up to the position of the paper", held.count),
-        ("figures", "every number was counted again", partial(held.figures, releases)),
-    ))  # fmt: skip
+    report.steps(
+        (
+            ("file", "a paper of version 1", partial(held.open, raw)),
+            (
+                "signature",
+                f"the log's key `{trusted.key.name}` signed what it says",
+                partial(held.sign, trusted),
+            ),
+            (
+                "statement",
+                "its text is the form of its kind, and its policy is the one that it names",
+                held.stand,
+            ),
+            ("entry", "the log was told of this very paper", partial(held.tell, trusted)),
+            ("the log", "its signed entries, up to the position of the paper", held.count),
+            ("figures", "every number was counted again", partial(held.figures, releases)),
+        )
+    )
     return report
 
 
@@ -162,7 +210,9 @@ def _trusted_of(raw: bytes, keys: Sequence[Trust]) -> Trust:
 class _DocumentCheck:
     """One paper as it is checked, step by step."""
 
-    def __init__(self, report: VerifierReport, logs: Sequence[tuple[Trust, Files]], place: str) -> None:
+    def __init__(
+        self, report: VerifierReport, logs: Sequence[tuple[Trust, Files]], place: str
+    ) -> None:
         self.report, self.logs, self.place = report, logs, place
         self.file, self.said = dict[str, Any](), dict[str, Any]()
         self.counts: EntryCounts | None = None
@@ -195,7 +245,9 @@ class _DocumentCheck:
         if policy["purposes"] != sorted({purpose for one in asked for purpose in one["covers"]}):
             raise ContradictionError(self.place, "its purposes are those of its policy")
         if not logs or (logs[-1]["origin"], logs[-1]["size"]) != (at["log"], at["entries"]):
-            raise ContradictionError(self.place, "the last log that counts is the one of its position")
+            raise ContradictionError(
+                self.place, "the last log that counts is the one of its position"
+            )
         if len({one["origin"] for one in logs}) != len(logs):
             raise ContradictionError(self.place, "each log counts once")
         for part in self.said["sections"]:
@@ -209,8 +261,13 @@ class _DocumentCheck:
         if (self.file["entry"], self.file["proof"]) == (None, None):
             self.report.lacking(self.place, UNLOGGED, "fetch it again once the log has taken it")
             return
-        told, _ = logged_entry(self.file, self.place, _of_proof(self.file["proof"], trusted, self.logs), self.report)
-        facts = {"kind": self.said["kind"], "sha256": hashlib.sha256(self.file["document"].encode()).hexdigest()}
+        told, _ = logged_entry(
+            self.file, self.place, _of_proof(self.file["proof"], trusted, self.logs), self.report
+        )
+        facts = {
+            "kind": self.said["kind"],
+            "sha256": hashlib.sha256(self.file["document"].encode()).hexdigest(),
+        }
         if told["t"] != "document_made" or told["facts"] != facts:
             raise ContradictionError(self.place, "its entry tells this paper")
 
@@ -221,7 +278,9 @@ class _DocumentCheck:
         for one in self.said["logs"]:
             if one["origin"] not in given:
                 self.report.lacking(
-                    one["origin"], "its numbers come from a log that was not given", "the published folder does: --log"
+                    one["origin"],
+                    "its numbers come from a log that was not given",
+                    "the published folder does: --log",
                 )
                 return
             trusted, log = given[one["origin"]]
@@ -232,21 +291,29 @@ class _DocumentCheck:
                 return
             if story.counted < one["size"]:
                 self.report.lacking(
-                    one["origin"], f"it has fewer than {one['size']} entries as given", "a newer copy of the log does"
+                    one["origin"],
+                    f"it has fewer than {one['size']} entries as given",
+                    "a newer copy of the log does",
                 )
                 return
         at = self.said["at"]
-        if read_time(counts.logged, self.place, "logged") != read_time(at["time"], self.place, "time"):
+        if read_time(counts.logged, self.place, "logged") != read_time(
+            at["time"], self.place, "time"
+        ):
             raise ContradictionError(self.place, "its time is that of the last entry that counts")
         self.counts = counts
 
     def figures(self, releases: Sequence[Files]) -> None:
         if self.counts is None:
-            self.report.lacking(self.place, "no number was counted again", "the logs that it names do")
+            self.report.lacking(
+                self.place, "no number was counted again", "the logs that it names do"
+            )
             return
         policy = self.said["policy"]
         if (policy["number"], policy["sha256"]) != self.counts.policy:
-            raise ContradictionError(self.place, "its policy is the newest that the log names up to there")
+            raise ContradictionError(
+                self.place, "its policy is the newest that the log names up to there"
+            )
         said = self.said["figures"]
         listed = list(self.counts.releases(self.said["scope"]))
         if [one.get("release") for one in said["releases"]] != [one["release"] for one in listed]:
@@ -254,27 +321,51 @@ class _DocumentCheck:
                 self.place, "it lists each release that the log tells of up to there, and no other"
             )
         manifests = dict(_manifests_in(releases))
-        counted = [self._release(one, told, manifests) for one, told in zip(said["releases"], listed, strict=True)]
-        right = {"log": self.counts.figures(), "releases": counted, "totals": _total_figures(counted)}
+        counted = [
+            self._release(one, told, manifests)
+            for one, told in zip(said["releases"], listed, strict=True)
+        ]
+        right = {
+            "log": self.counts.figures(),
+            "releases": counted,
+            "totals": _total_figures(counted),
+        }
         for where, value in _flat_values(right):
             if (found := _at_place(said, where)) != value or type(found) is not type(value):
                 name = f"{self.place}, figures.{'.'.join(map(str, where))}"
-                raise ContradictionError(name, f"it is as counted from the log and the manifests: {value}")
+                raise ContradictionError(
+                    name, f"it is as counted from the log and the manifests: {value}"
+                )
         if _canonical_text(right) != _canonical_text(said):
-            raise ContradictionError(f"{self.place}, figures", "it holds what is counted, and nothing else")
+            raise ContradictionError(
+                f"{self.place}, figures", "it holds what is counted, and nothing else"
+            )
 
-    def _release(self, said: dict[str, Any], told: dict[str, Any], manifests: Mapping[str, bytes]) -> dict[str, Any]:
+    def _release(
+        self, said: dict[str, Any], told: dict[str, Any], manifests: Mapping[str, bytes]
+    ) -> dict[str, Any]:
         """The figures of one release, by its manifest; as they are said where none was given."""
         name, raw = f"release {told['release'][:12]}", manifests.get(told["manifest_sha256"])
         if raw is None:
-            shaped({key: said.get(key) for key in OF_A_MANIFEST}, SAID_OF_A_MANIFEST, self.place, "a release")
+            shaped(
+                {key: said.get(key) for key in OF_A_MANIFEST},
+                SAID_OF_A_MANIFEST,
+                self.place,
+                "a release",
+            )
             if said.get("name") is None:
-                self.report.lacking(name, "the paper does not count its manifest", "nothing: it was made without it")
+                self.report.lacking(
+                    name, "the paper does not count its manifest", "nothing: it was made without it"
+                )
             else:
-                self.report.lacking(name, "its manifest was not given", "the folder of the release does: --release")
+                self.report.lacking(
+                    name, "its manifest was not given", "the folder of the release does: --release"
+                )
             return told | {key: said.get(key) for key in OF_A_MANIFEST}
         if said.get("name") is None:
-            self.report.lacking(name, "the paper does not count its manifest", "a paper that is made again with it")
+            self.report.lacking(
+                name, "the paper does not count its manifest", "a paper that is made again with it"
+            )
             return told | dict.fromkeys(OF_A_MANIFEST)
         manifest = read_manifest(raw)
         check_sums(manifest)
@@ -286,26 +377,47 @@ class _DocumentCheck:
         ):
             raise ContradictionError(name, "its manifest is the one that its leaf names")
         return told | {
-            "name": manifest["name"], "candidates": manifest["counts"]["candidates"], "turns": manifest["counts"]["included"],
-            "dropped": manifest["counts"]["dropped"], "replaced": manifest["deidentification"]["counts"],
-            "names_looked_for": "names" in manifest["deidentification"], "contents": manifest.get("contents"),
-        }  # fmt: skip
+            "name": manifest["name"],
+            "candidates": manifest["counts"]["candidates"],
+            "turns": manifest["counts"]["included"],
+            "dropped": manifest["counts"]["dropped"],
+            "replaced": manifest["deidentification"]["counts"],
+            "names_looked_for": "names" in manifest["deidentification"],
+            "contents": manifest.get("contents"),
+        }
 
 
 COUNTS = {"*": "int"}
 SAID_OF_A_MANIFEST = {
-    "name": "text?", "candidates": "int?", "turns": "int?", "dropped": Null(COUNTS), "replaced": Null(COUNTS),
+    "name": "text?",
+    "candidates": "int?",
+    "turns": "int?",
+    "dropped": Null(COUNTS),
+    "replaced": Null(COUNTS),
     "names_looked_for": "bool?",
-    "contents": Null({
-        "accounts": "int?", "first_month": "text?", "last_month": "text?", "bytes": "int", "tokens": "int",
-        "gapped?": "int",
-        "kinds": COUNTS, "languages?": COUNTS, "origins": COUNTS, "surfaces": COUNTS, "plans": COUNTS, "models": COUNTS,
-    }),
-}  # fmt: skip
+    "contents": Null(
+        {
+            "accounts": "int?",
+            "first_month": "text?",
+            "last_month": "text?",
+            "bytes": "int",
+            "tokens": "int",
+            "gapped?": "int",
+            "kinds": COUNTS,
+            "languages?": COUNTS,
+            "origins": COUNTS,
+            "surfaces": COUNTS,
+            "plans": COUNTS,
+            "models": COUNTS,
+        }
+    ),
+}
 
 
 def _of_proof(proof: object, trusted: Trust, logs: Sequence[tuple[Trust, Files]]) -> Trust:
-    """The key of the log that a proof names: a paper may be told to the log of the year after its position."""
+    """The key of the log that a proof names: a paper may be told to the log of the year after its
+    position.
+    """
     named = [own for own, _ in logs if isinstance(proof, str) and f"\n{own.origin}\n" in proof]
     return named[0] if named else trusted
 
@@ -322,26 +434,41 @@ def _named_value(said: object, name: str, place: str) -> object:
             raise ContradictionError(place, f"each answer names a value that is there: `{name}`")
         value = value[key]
     if name.partition(".")[0] not in ("figures", "policy", "recorded", "stated"):
-        raise ContradictionError(place, f"an answer names a figure, the policy, a record or a statement: `{name}`")
+        raise ContradictionError(
+            place, f"an answer names a figure, the policy, a record or a statement: `{name}`"
+        )
     return value
 
 
 def _total_figures(releases: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The sums over the releases."""
     counted = [one["contents"] for one in releases if one["contents"] is not None]
-    months = sorted(one[key] for one in counted for key in ("first_month", "last_month") if one[key] is not None)
+    months = sorted(
+        one[key] for one in counted for key in ("first_month", "last_month") if one[key] is not None
+    )
     tokens = sum(one["tokens"] for one in counted)
     return {
-        "releases": len(releases), "uncounted": len(releases) - len(counted), "rows": sum(one["rows"] for one in releases),
+        "releases": len(releases),
+        "uncounted": len(releases) - len(counted),
+        "rows": sum(one["rows"] for one in releases),
         "user_data": any(one["rows"] for one in releases),
-        "turns": sum(one["turns"] or 0 for one in releases), "bytes": sum(one["bytes"] for one in counted), "tokens": tokens,
+        "turns": sum(one["turns"] or 0 for one in releases),
+        "bytes": sum(one["bytes"] for one in counted),
+        "tokens": tokens,
         "size_bin": next((name for end, name in SIZE_BINS if tokens < end), TOP_SIZE_BIN),
-        "first_month": months[0] if months else None, "last_month": months[-1] if months else None,
+        "first_month": months[0] if months else None,
+        "last_month": months[-1] if months else None,
         "dropped": _summed_counts([one["dropped"] or {} for one in releases]),
         "replaced": _summed_counts([one["replaced"] or {} for one in releases]),
-        **{name: _summed_counts([one.get(name) or {} for one in counted]) for name in COUNTED_OF_ROWS},
-        **{name: sum(one[name] for one in releases) for name in ("purged_rows", "reviewed_rows", "findings")},
-    }  # fmt: skip
+        **{
+            name: _summed_counts([one.get(name) or {} for one in counted])
+            for name in COUNTED_OF_ROWS
+        },
+        **{
+            name: sum(one[name] for one in releases)
+            for name in ("purged_rows", "reviewed_rows", "findings")
+        },
+    }
 
 
 def _summed_counts(counts: Sequence[dict[str, int]]) -> dict[str, int]:
@@ -362,7 +489,9 @@ def _manifests_in(releases: Sequence[Files]) -> Iterator[tuple[str, bytes]]:
                     yield hashlib.sha256(raw).hexdigest(), raw
 
 
-def _flat_values(value: object, at: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], object]]:
+def _flat_values(
+    value: object, at: tuple[str | int, ...] = ()
+) -> Iterator[tuple[tuple[str | int, ...], object]]:
     """Each simple value with the way to it."""
     if isinstance(value, dict | list):
         inners: Any = value.items() if isinstance(value, dict) else enumerate(value)
@@ -375,6 +504,10 @@ def _flat_values(value: object, at: tuple[str | int, ...] = ()) -> Iterator[tupl
 def _at_place(said: object, way: tuple[str | int, ...]) -> object:
     value: Any = said
     for key in way:
-        is_there = key in value if isinstance(value, dict) else isinstance(value, list) and key in range(len(value))
+        is_there = (
+            key in value
+            if isinstance(value, dict)
+            else isinstance(value, list) and key in range(len(value))
+        )
         value = value[key] if is_there else None
     return value

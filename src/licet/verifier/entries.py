@@ -1,8 +1,9 @@
 """The entries of a log: their kinds and facts, and the story that they tell in order.
 
-`read_entry` holds one entry to the form of its kind. `Story` holds each entry against those before it: times never go
-back, a grant begins with a yes and ends with a no, a policy follows the one before, nothing is told twice.
-An entry about a conversation or a project names it by its pseudonym of the year exactly if it has that of the account.
+`read_entry` holds one entry to the form of its kind. `Story` holds each entry against those before
+it: times never go back, a grant begins with a yes and ends with a no, a policy follows the one
+before, nothing is told twice. An entry about a conversation or a project names it by its pseudonym
+of the year exactly if it has that of the account.
 """
 
 from __future__ import annotations
@@ -15,57 +16,103 @@ from typing import Any
 from licet.verifier.answer import ContradictionError, VerifierFinding
 from licet.verifier.forms import TIME, fits_kind, is_real_day, read_json, read_time, time_text
 from licet.verifier.grants import OF_CHOICES
-from licet.verifier.invariants import CLOSED, IMPLYING, OF_A_GRANT, OWN_TIME, AccountTold, CommonStory, begun
+from licet.verifier.invariants import (
+    CLOSED,
+    IMPLYING,
+    OF_A_GRANT,
+    OWN_TIME,
+    AccountTold,
+    CommonStory,
+    begun,
+)
 from licet.verifier.permissions import Permissions
 
-# What a choice and a grant are for: named since there are questions, and by all of these or by none.
+# What a choice and a grant are for: named since there are questions, and by all of these or by
+# none.
 FOR = "question:question? scope:scope? handle:hash? project:hash?"
-# The facts of each kind of entry, as `name:type` (the types of `forms`); one whose type ends in `?` may be missing.
+# The facts of each kind of entry, as `name:type` (the types of `forms`); one whose type ends in `?`
+# may be missing.
 KINDS = {
     "policy_applied": "number:int sha256:hash amends:hash?",
     "policy_stands": "number:int sha256:hash",
     "notice_published": "number:int language:word variant:word sha256:hash",
-    "release_sealed": "release:word purpose:word version:int position:int rows:int root:hash manifest_sha256:hash",
-    "notice_shown": "number:int sha256:hash default_state:word", "terms_accepted": "number:int",
-    "shortened": "version:word?", "choice": f"allow:bool effect:word version:int {FOR}",
-    "grant_begun": f"grant:pos version:int {FOR}", "grant_affirmed": f"grant:pos version:int {FOR}",
-    "grant_stands": f"grant:pos version:int {FOR}", "grant_ended": "grant:pos? cause:word",
-    "project_kept_out": "project:hash?", "project_let_in": "project:hash?",
-    "content_read": "reason:word role:word", "staff_acted": "kind:word act:word",
-    "work_acted": "kind:word act:word words:hash?", "key_destroyed": "because:word epoch:int? handle:hash? segment:int?",
-    "carried": "from:int", "certificate": "sha256:hash", "restored": "life:int entries:int",
-    "document_made": "kind:word sha256:hash", "journal_head": "journal:word number:pos chain:hash",
+    "release_sealed": (
+        "release:word purpose:word version:int position:int rows:int root:hash manifest_sha256:hash"
+    ),
+    "notice_shown": "number:int sha256:hash default_state:word",
+    "terms_accepted": "number:int",
+    "shortened": "version:word?",
+    "choice": f"allow:bool effect:word version:int {FOR}",
+    "grant_begun": f"grant:pos version:int {FOR}",
+    "grant_affirmed": f"grant:pos version:int {FOR}",
+    "grant_stands": f"grant:pos version:int {FOR}",
+    "grant_ended": "grant:pos? cause:word",
+    "project_kept_out": "project:hash?",
+    "project_let_in": "project:hash?",
+    "content_read": "reason:word role:word",
+    "staff_acted": "kind:word act:word",
+    "work_acted": "kind:word act:word words:hash?",
+    "key_destroyed": "because:word epoch:int? handle:hash? segment:int?",
+    "carried": "from:int",
+    "certificate": "sha256:hash",
+    "restored": "life:int entries:int",
+    "document_made": "kind:word sha256:hash",
+    "journal_head": "journal:word number:pos chain:hash",
     "release_reviewed": "release:word manifest_sha256:hash sha256:hash rows:int findings:int bound_ppm:int",
     "release_measured": "release:word manifest_sha256:hash sha256:hash rows:pos",
     "release_signed": "release:word manifest_sha256:hash review_sha256:hash signature:int",
     "release_purged": "release:word number:pos rows:pos sha256:hash",
-    "deleted": "handle:hash?", "flagged": "handle:hash?", "unflagged": "handle:hash?", "narrowed": "handle:hash?",
-    "widened": "handle:hash?", "account_opened": "", "age_found": "", "closed": "", "feedback": "", "held": "",
+    "deleted": "handle:hash?",
+    "flagged": "handle:hash?",
+    "unflagged": "handle:hash?",
+    "narrowed": "handle:hash?",
+    "widened": "handle:hash?",
+    "account_opened": "",
+    "age_found": "",
+    "closed": "",
+    "feedback": "",
+    "held": "",
     "feedback_taken_back": "",
-    "notice_put_off": "", "plan_set": "", "region_set": "", "unheld": "",
-}  # fmt: skip
+    "notice_put_off": "",
+    "plan_set": "",
+    "region_set": "",
+    "unheld": "",
+}
 SHAPES = {kind: dict(field.split(":") for field in told.split()) for kind, told in KINDS.items()}
-REQUIRED = {kind: {name for name, shape in told.items() if not shape.endswith("?")} for kind, told in SHAPES.items()}
+REQUIRED = {
+    kind: {name for name, shape in told.items() if not shape.endswith("?")}
+    for kind, told in SHAPES.items()
+}
 OF_NOBODY = frozenset({
     "certificate", "restored", "policy_applied", "policy_stands", "notice_published", "release_sealed",
     "document_made", "release_reviewed", "release_measured", "release_signed", "release_purged", "work_acted",
     "journal_head"})  # fmt: skip
 # The keys of an entry, by those of them that tell whose it is.
-KEYS = {own: {"v", "t", "at", "logged", "facts", *own} for own in [(), ("commit",), ("commit", "who")]}
-# Entries about a release that may come once only: the facts that, beside the release, tell one from another of its kind.
-ONCE = {"release_sealed": (), "release_reviewed": ("sha256",), "release_measured": ("sha256",),
-        "release_signed": ("review_sha256", "signature"),
-        "release_purged": ("number", "sha256")}  # fmt: skip
+KEYS = {
+    own: {"v", "t", "at", "logged", "facts", *own} for own in [(), ("commit",), ("commit", "who")]
+}
+# Entries about a release that may come once only: the facts that, beside the release, tell one from
+# another of its kind.
+ONCE = {
+    "release_sealed": (),
+    "release_reviewed": ("sha256",),
+    "release_measured": ("sha256",),
+    "release_signed": ("review_sha256", "signature"),
+    "release_purged": ("number", "sha256"),
+}
 EFFECTS = {"began": True, "affirmed": True, "withdrew": False, "declined": False, "none": None}
 ABOUT_A_CHAT = ("deleted", "flagged", "unflagged", "narrowed", "widened", "key_destroyed")
 OF_GRANTS = frozenset({"choice", "grant_begun", "grant_affirmed", "grant_stands", "grant_ended"})
-_OF_POLICIES = frozenset({"policy_applied", "policy_stands", "choice", "terms_accepted", "notice_published"})
+_OF_POLICIES = frozenset(
+    {"policy_applied", "policy_stands", "choice", "terms_accepted", "notice_published"}
+)
 # Kinds of nobody's entries that imply others.
 _OF_ALL = frozenset({"restored", "notice_published", *ONCE})
 _OF_TEXTS = frozenset({"policy_applied", "policy_stands", "notice_published"})
 
 
-# An entry in its canonical spelling, and a hash in it. Strings that need an escape, and facts of facts, are not of it.
+# An entry in its canonical spelling, and a hash in it. Strings that need an escape, and facts of
+# facts, are not of it.
 _ENTRY = re.compile(
     rf'\{{"at":"({TIME})"(?:,"commit":"([0-9a-f]{{64}})")?,"facts":(\{{[^{{}}\\]{{0,512}}+\}}),"logged":"({TIME})",'
     r'"t":"([a-z_]++)","v":1(?:,"who":"([0-9a-f]{64})")?\}',
@@ -79,8 +126,9 @@ _FORMS_MAX = 1 << 14
 def read_entry(raw: bytes, place: str) -> dict[str, Any]:
     """One entry of version 1, of a known kind, with the facts of that kind.
 
-    Entries are of few forms, and differ in hashes and times: each form is checked once (`_form`), and its entries are
-    taken apart by one expression. What is not of a form that fits is read whole, which says what is wrong with it.
+    Entries are of few forms, and differ in hashes and times: each form is checked once (`_form`),
+    and its entries are taken apart by one expression. What is not of a form that fits is read
+    whole, which says what is wrong with it.
     """
     match = _ENTRY.fullmatch(raw.decode("ascii", "replace"))
     if match is None:
@@ -102,11 +150,14 @@ def read_entry(raw: bytes, place: str) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=_FORMS_MAX)
-def _form(kind: str, has_commit: bool, has_who: bool, *pieces: str) -> tuple[dict[str, Any], tuple[str, ...]] | None:
-    """The facts whose text is these pieces with a hash between each two, and which of them are those hashes.
+def _form(
+    kind: str, has_commit: bool, has_who: bool, *pieces: str
+) -> tuple[dict[str, Any], tuple[str, ...]] | None:
+    """The facts whose text is these pieces with a hash between each two, and which of them are
+    those hashes.
 
-    None where no entry may have them. It does not depend on the hashes: to read an entry whole compares none with
-    anything, and each is of a type that takes every hash, or none.
+    None where no entry may have them. It does not depend on the hashes: to read an entry whole
+    compares none with anything, and each is of a type that takes every hash, or none.
     """
     own, facts = f'"{"0" * 64}"', f'"{"0" * 64}"'.join(pieces)
     commit, who = f',"commit":{own}' if has_commit else "", f',"who":{own}' if has_who else ""
@@ -126,7 +177,13 @@ def read_whole_entry(raw: bytes, place: str) -> dict[str, Any]:
     is_epoch = kind == "key_destroyed" and "epoch" in _dict(
         entry.get("facts")
     )  # an epoch's key belongs to no one account
-    own = () if kind in OF_NOBODY or is_epoch else ("commit", "who") if "who" in entry else ("commit",)
+    own = (
+        ()
+        if kind in OF_NOBODY or is_epoch
+        else ("commit", "who")
+        if "who" in entry
+        else ("commit",)
+    )
     if entry.keys() != KEYS[own]:
         raise ContradictionError(place, f"a `{kind}` has the keys of its kind")
     for key in own:
@@ -140,7 +197,10 @@ def read_whole_entry(raw: bytes, place: str) -> dict[str, Any]:
     fit = [name for name, value in told.items() if fits_kind(value, wanted.get(name, ""))]
     if len(fit) != len(told) or not REQUIRED[kind] <= told.keys():
         raise ContradictionError(place, f"a `{kind}` has the facts of its kind")
-    if kind == "choice" and EFFECTS.get(facts["effect"], not facts["allow"]) not in (facts["allow"], None):
+    if kind == "choice" and EFFECTS.get(facts["effect"], not facts["allow"]) not in (
+        facts["allow"],
+        None,
+    ):
         raise ContradictionError(place, "a grant begins with a yes and ends with a no")
     if kind in ABOUT_A_CHAT:
         _check_conversation_told(entry, place)
@@ -152,27 +212,44 @@ def read_whole_entry(raw: bytes, place: str) -> dict[str, Any]:
 
 
 def _check_conversation_told(entry: dict[str, Any], place: str) -> None:
-    """An entry about a conversation names it by its handle exactly if it has the account's pseudonym."""
+    """An entry about a conversation names it by its handle exactly if it has the account's
+    pseudonym.
+    """
     facts = entry["facts"]
     if ("handle" in facts) != ("who" in entry):
         raise ContradictionError(place, "a pseudonym brings the handle of the conversation")
-    is_segment = "handle" in facts and entry["t"] == "key_destroyed" and facts["because"] != "feedback"
+    is_segment = (
+        "handle" in facts and entry["t"] == "key_destroyed" and facts["because"] != "feedback"
+    )
     if is_segment and "segment" not in facts:
         raise ContradictionError(place, "a key that was destroyed is named by its segment")
 
 
 def _check_scope_told(entry: dict[str, Any], place: str) -> None:
-    """A choice and a grant name question and scope, and the project or conversation that the scope is of."""
+    """A choice and a grant name question and scope, and the project or conversation that the scope
+    is of.
+    """
     facts, kind = entry["facts"], entry["t"]
     scope = facts.get("scope")
-    is_of_none = kind == "choice" and facts["effect"] == "none"  # a choice that was about no question
+    # a choice that was about no question
+    is_of_none = kind == "choice" and facts["effect"] == "none"
     if ("question" in facts) != (scope is not None) and not (is_of_none and scope is not None):
         raise ContradictionError(place, "a question and a scope are told together")
-    named = {"conversation": ["handle"], "project": ["project"]}.get(str(scope), []) if "who" in entry else []
+    named = (
+        {"conversation": ["handle"], "project": ["project"]}.get(str(scope), [])
+        if "who" in entry
+        else []
+    )
     if [name for name in ("handle", "project") if name in facts] != named:
         raise ContradictionError(place, "its scope is told by the pseudonym of what it is of")
-    if kind == "choice" and scope not in (None, "account") and not (facts["allow"] and facts["effect"] != "affirmed"):
-        raise ContradictionError(place, "a choice for a project or a conversation is a yes, and begins a grant")
+    if (
+        kind == "choice"
+        and scope not in (None, "account")
+        and not (facts["allow"] and facts["effect"] != "affirmed")
+    ):
+        raise ContradictionError(
+            place, "a choice for a project or a conversation is a yes, and begins a grant"
+        )
 
 
 def _dict(value: object) -> dict[str, Any]:
@@ -188,13 +265,16 @@ class Story:
         self.policy: tuple[int, str] | None = None
         self.applied = False  # whether a policy was applied in it
         self.is_late = False  # whether it tells of policies that stood in the year before
-        self.is_first = False  # whether this is the installation's first log: it tells of the first policy
+        # whether this is the installation's first log: it tells of the first policy
+        self.is_first = False
         self.accounts: dict[str, AccountTold] = {}  # by pseudonym
         self.common = CommonStory()
         self.restored = False
         self.stands: dict[int, str] = {}  # the hash of each policy version that the log told of
-        self.of: dict[str, str] = {}  # by handle, or pseudonym of a project: the pseudonym whose it is
-        self.out: set[str] = set()  # the projects and conversations that are kept out, and conversations deleted
+        # by handle, or pseudonym of a project: the pseudonym whose it is
+        self.of: dict[str, str] = {}
+        # the projects and conversations that are kept out, and conversations deleted
+        self.out: set[str] = set()
         self.is_asked = False  # whether an entry named a question
         self.permissions: Permissions | None = None
         self.texts: set[str] = set()  # the hashes of the policies and notices that were told
@@ -246,12 +326,17 @@ class Story:
     def _policies(self, entry: dict[str, Any], at: str, place: str) -> None:
         facts, last = entry["facts"], self.policy
         if entry["t"] == "policy_applied":
-            same = last is not None and facts["number"] == last[0] and facts.get("amends") == last[1]
-            # What stands may have been told in part: a restore lost the rest, or the log of the year before has it.
+            same = (
+                last is not None and facts["number"] == last[0] and facts.get("amends") == last[1]
+            )
+            # What stands may have been told in part: a restore lost the rest, or the log of the
+            # year before has it.
             is_open = not self.applied and (self.restored or self.is_late)
-            is_next = last is not None and "amends" not in facts and (
-                facts["number"] == last[0] + 1 or (is_open and facts["number"] > last[0])
-            )  # fmt: skip
+            is_next = (
+                last is not None
+                and "amends" not in facts
+                and (facts["number"] == last[0] + 1 or (is_open and facts["number"] > last[0]))
+            )
             if last is not None and not same and not is_next:
                 raise ContradictionError(place, "a policy follows the one before, or amends it")
             if last is None and facts["number"] == 0 and "amends" not in facts:
@@ -266,8 +351,14 @@ class Story:
             self.is_late |= at < self.of_year
             if last is None or facts["number"] > last[0]:
                 self.policy = facts["number"], facts["sha256"]
-        elif self.applied and last is not None and facts["version" if entry["t"] == "choice" else "number"] > last[0]:
-            raise ContradictionError(place, f"a `{entry['t']}` is under a policy that was applied before")
+        elif (
+            self.applied
+            and last is not None
+            and facts["version" if entry["t"] == "choice" else "number"] > last[0]
+        ):
+            raise ContradictionError(
+                place, f"a `{entry['t']}` is under a policy that was applied before"
+            )
 
     def _of_all(self, index: int, kind: str, facts: dict[str, Any], at: str, place: str) -> None:
         match kind:
@@ -313,29 +404,43 @@ class Story:
             if handle is not None and told.was_deleted(handle):
                 raise ContradictionError(place, "what was deleted is not let in again")
             self.out.discard(handle or facts["project"])
-        elif kind == "notice_shown" and self.is_first and facts["sha256"] not in self.common.notices:
+        elif (
+            kind == "notice_shown" and self.is_first and facts["sha256"] not in self.common.notices
+        ):
             raise ContradictionError(place, "a notice that is shown was published before")
         if kind in IMPLYING:
             told.implied(kind, facts, self.restored, place)
 
-    def _of_grants(self, told: AccountTold, kind: str, facts: dict[str, Any], at: str, place: str) -> None:
+    def _of_grants(
+        self, told: AccountTold, kind: str, facts: dict[str, Any], at: str, place: str
+    ) -> None:
         if "scope" in facts:
             self.is_asked = True
         elif self.is_asked and kind != "grant_ended":
-            raise ContradictionError(place, "since there are questions, choices and grants tell what they are for")
+            raise ContradictionError(
+                place, "since there are questions, choices and grants tell what they are for"
+            )
         if told.is_closed and kind in OF_A_GRANT:
             raise ContradictionError(place, CLOSED)
         (told.grants or told.story()).take(kind, facts, at, self.out, place)
 
 
 def _told_of_release(entry: dict[str, Any]) -> str:
-    """A key by which an entry about a release is recognised if it comes twice; empty for other entries."""
+    """A key by which an entry about a release is recognised if it comes twice; empty for other
+    entries.
+    """
     kind, facts = entry["t"], entry["facts"]
-    return " ".join(str(part) for part in (kind, facts["release"], *map(facts.get, ONCE[kind]))) if kind in ONCE else ""
+    return (
+        " ".join(str(part) for part in (kind, facts["release"], *map(facts.get, ONCE[kind])))
+        if kind in ONCE
+        else ""
+    )
 
 
 def story_of(origin: str) -> Story:
-    """The story of a log whose origin ends in its year; raises `ValueError` for any other origin."""
+    """The story of a log whose origin ends in its year; raises `ValueError` for any other
+    origin.
+    """
     year = origin.rpartition("/")[2]
     if len(year) != 4 or not year.isdecimal():
         raise ValueError("the origin of a licet log ends in its year; `--plain` is for other logs")

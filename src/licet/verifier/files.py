@@ -1,6 +1,7 @@
 """Where the files of a log or a release are read from: a folder, a URL, or a folder within either.
 
-Also the names of tiles and entry bundles (c2sp.org/tlog-tiles), which say what a URL must be asked for.
+Also the names of tiles and entry bundles (c2sp.org/tlog-tiles), which say what a URL must be asked
+for.
 """
 
 from __future__ import annotations
@@ -47,7 +48,9 @@ class FolderFiles:
             return None
 
     def read_part(self, path: str, start: int, length: int) -> bytes:
-        """Up to ``length`` bytes from ``start``, which counts from the end where it is negative; b"" where there are none."""
+        """Up to ``length`` bytes from ``start``, which counts from the end where it is negative;
+        b"" where there are none.
+        """
         try:
             with (self.root / path).open("rb") as file:
                 size = file.seek(0, os.SEEK_END)
@@ -58,14 +61,19 @@ class FolderFiles:
 
 
 class HttpFiles:
-    """A published log at a URL. It cannot be listed, so only the files that its checkpoint requires are read."""
+    """A published log at a URL. It cannot be listed, so only the files that its checkpoint requires
+    are read.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
-        self._kept: dict[str, bytes | None] = {}  # the checkpoint, and of each row the last and partial file
+        # the checkpoint, and of each row the last and partial file
+        self._kept: dict[str, bytes | None] = {}
 
     def paths(self) -> Iterable[str]:
-        """The last file of each row is the partial one, or the full one if the log has grown and removed the partial one."""
+        """The last file of each row is the partial one, or the full one if the log has grown and
+        removed the partial one.
+        """
         lines = (self.read("checkpoint") or b"").split(b"\n")
         size = int(lines[1]) if len(lines) > 1 and re.fullmatch(rb"[0-9]{1,15}", lines[1]) else 0
         kinds = [("entries", size), ("0", size)]
@@ -74,7 +82,11 @@ class HttpFiles:
             yield from (tile_path(kind, index, TILE) for index in range(count // TILE))
             if count % TILE:
                 partial = tile_path(kind, count // TILE, count % TILE)
-                yield partial if self.read(partial) is not None else tile_path(kind, count // TILE, TILE)
+                yield (
+                    partial
+                    if self.read(partial) is not None
+                    else tile_path(kind, count // TILE, TILE)
+                )
 
     def read(self, path: str) -> bytes | None:
         if path not in self._kept:
@@ -105,7 +117,11 @@ class FilesUnder:
         self._files, self._folder = files, folder
 
     def paths(self) -> Iterable[str]:
-        return [path.removeprefix(self._folder) for path in self._files.paths() if path.startswith(self._folder)]
+        return [
+            path.removeprefix(self._folder)
+            for path in self._files.paths()
+            if path.startswith(self._folder)
+        ]
 
     def read(self, path: str) -> bytes | None:
         return self._files.read(self._folder + path)

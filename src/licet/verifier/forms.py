@@ -1,8 +1,8 @@
 """Strict reading of text, numbers and JSON, and the types of fields.
 
-One spelling only: canonical base64, decimals without leading zeros, RFC 8785 JSON, times in UTC. Promise: a field that
-a later comparison uses is present and of its type, because a missing field equals another missing one and `true`
-equals 1.
+One spelling only: canonical base64, decimals without leading zeros, RFC 8785 JSON, times in UTC.
+Promise: a field that a later comparison uses is present and of its type, because a missing field
+equals another missing one and `true` equals 1.
 """
 
 from __future__ import annotations
@@ -38,8 +38,12 @@ def number(text: str, place: str, promise: str) -> int:
     return int(text)
 
 
-def read_json(raw: bytes, place: str, error: type[ContradictionError] = ContradictionError) -> dict[str, Any]:
-    """A JSON object in the canonical spelling of RFC 8785: sorted keys, no duplicates, no extra bytes."""
+def read_json(
+    raw: bytes, place: str, error: type[ContradictionError] = ContradictionError
+) -> dict[str, Any]:
+    """A JSON object in the canonical spelling of RFC 8785: sorted keys, no duplicates, no extra
+    bytes.
+    """
     try:
         decoder, encoder = _strict_json()
         value = decoder.decode(raw.decode())
@@ -57,16 +61,21 @@ def _refuse_number(text: str) -> NoReturn:
 
 @lru_cache(maxsize=1)
 def _strict_json() -> tuple[json.JSONDecoder, json.JSONEncoder]:
-    """Made once: json.loads and json.dumps make one for each call with options. What was decoded has no circle in it."""
+    """Made once: json.loads and json.dumps make one for each call with options. What was decoded
+    has no circle in it.
+    """
     return (
         json.JSONDecoder(parse_float=_refuse_number, parse_constant=_refuse_number),
-        json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False),
+        json.JSONEncoder(
+            sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False
+        ),
     )
 
 
-# A shape is one of: the name of a type below, with a final `?` if null is allowed; a frozenset of the allowed words; a list
-# with the shape of every element; a tuple with a shape for each position; or a mapping of keys to shapes. In a mapping a key
-# that ends in `?` may be missing, `*` gives the shape of every other key, and `...` allows other keys of any shape.
+# A shape is one of: the name of a type below, with a final `?` if null is allowed; a frozenset of
+# the allowed words; a list with the shape of every element; a tuple with a shape for each position;
+# or a mapping of keys to shapes. In a mapping a key that ends in `?` may be missing, `*` gives the
+# shape of every other key, and `...` allows other keys of any shape.
 Shape = Any
 YEAR_MIN = 2000  # no statement is older: earlier dates are errors
 TIME = r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{6})?Z"
@@ -109,10 +118,15 @@ def misfit(value: object, shape: Shape, at: str = "") -> str | None:
         case Either(mapping, other):
             return misfit(value, mapping if isinstance(value, dict) else other, at)
         case list() | tuple():
-            if not isinstance(value, list) or (isinstance(shape, tuple) and len(value) != len(shape)):
+            if not isinstance(value, list) or (
+                isinstance(shape, tuple) and len(value) != len(shape)
+            ):
                 return at or "."
             inners = shape if isinstance(shape, tuple) else shape * len(value)
-            places = (misfit(one, inner, f"{at}.{n}") for n, (one, inner) in enumerate(zip(value, inners, strict=True)))
+            places = (
+                misfit(one, inner, f"{at}.{n}")
+                for n, (one, inner) in enumerate(zip(value, inners, strict=True))
+            )
             return next((place for place in places if place), None)
         case _:
             return _misfit_keys(value, shape, at)
@@ -138,7 +152,11 @@ def _misfit_keys(value: object, shape: dict[str, Shape], at: str) -> str | None:
 
 
 def shaped(
-    value: object, shape: Shape, place: str, what: str, error: type[ContradictionError] = ContradictionError
+    value: object,
+    shape: Shape,
+    place: str,
+    what: str,
+    error: type[ContradictionError] = ContradictionError,
 ) -> None:
     """Raises ``error`` unless the value has the fields of ``what``, each of its type."""
     found = misfit(value, shape)
@@ -206,5 +224,7 @@ def read_time(value: object, place: str, what: str) -> datetime:
 
 
 def time_text(time: str) -> str:
-    """A time, of the form that `read_time` takes, to the microsecond: of two the smaller text is the earlier instant."""
+    """A time, of the form that `read_time` takes, to the microsecond: of two the smaller text is
+    the earlier instant.
+    """
     return time if len(time) > _TIME_WIDTH else f"{time[:-1]}.000000Z"

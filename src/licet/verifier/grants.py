@@ -1,18 +1,19 @@
 """The grants of an account, as the entries of one year tell them in order.
 
-A grant is a yes to one question, for the account, for one of its projects or for one conversation. Entries of before
-there were questions name neither: they mean the question `training`, for the account.
+A grant is a yes to one question, for the account, for one of its projects or for one conversation.
+Entries of before there were questions name neither: they mean the question `training`, for the
+account.
 
-Held of every account: a grant begins with a yes, at its moment and under its version, and keeps its number and what it
-is for; numbers are given in order; a no for the account ends each grant of its question, for every scope, but for those
-that it is told to keep; what is kept out or closed ends its grants; nothing begins for what is kept out. All entries of
-one act are told before the next act of the account.
-With questions, the grants that a no ends are told before it, so that no beginning of a log holds a no beside a grant that
-it ended; without them, the one there was is told after it.
+Held of every account: a grant begins with a yes, at its moment and under its version, and keeps its
+number and what it is for; numbers are given in order; a no for the account ends each grant of its
+question, for every scope, but for those that it is told to keep; what is kept out or closed ends
+its grants; nothing begins for what is kept out. All entries of one act are told before the next act
+of the account. With questions, the grants that a no ends are told before it, so that no beginning
+of a log holds a no beside a grant that it ended; without them, the one there was is told after it.
 
-A restore takes the database back to an older copy, and applies every restriction since. So the newest grants may be
-lost, and their numbers given again; but none begins, is affirmed or stands without what any other needs, and none that
-was told to have ended comes back.
+A restore takes the database back to an older copy, and applies every restriction since. So the
+newest grants may be lost, and their numbers given again; but none begins, is affirmed or stands
+without what any other needs, and none that was told to have ended comes back.
 """
 
 from __future__ import annotations
@@ -28,12 +29,15 @@ OWED = {"began": "grant_begun", "affirmed": "grant_affirmed", "withdrew": "grant
 # Kinds that a choice, or what ends a grant, may bring beside others.
 OF_CHOICES = ("choice", "grant_begun", "grant_affirmed", "grant_stands", "grant_ended", "age_found")
 CAUSES = frozenset({"refused", "lapsed", "narrowed", "closed"})
-# The act that ends a grant for a cause, at its own moment. A no is told after the endings, and a lapse needs no act.
+# The act that ends a grant for a cause, at its own moment. A no is told after the endings, and a
+# lapse needs no act.
 ENDED_BY = {"narrowed": ("narrowed", "project_kept_out"), "closed": ("closed",)}
 
 
 class ToldScope(NamedTuple):
-    """What a choice or a grant is for: ``place`` is the pseudonym of the project or the conversation."""
+    """What a choice or a grant is for: ``place`` is the pseudonym of the project or the
+    conversation.
+    """
 
     question: str
     kind: str
@@ -50,13 +54,17 @@ class OwedEntry(NamedTuple):
 
 
 def scope_of(facts: dict[str, Any]) -> ToldScope:
-    """What an entry is about. The question is empty in a choice that was about none, and so had no effect."""
+    """What an entry is about. The question is empty in a choice that was about none, and so had no
+    effect.
+    """
     scope = facts.get("scope")
     if scope is None:
         return _about_account(TRAINING)
     if scope == ACCOUNT:
         return _about_account(facts.get("question", ""))
-    return ToldScope(facts.get("question", ""), scope, facts.get("handle", facts.get("project", "")))
+    return ToldScope(
+        facts.get("question", ""), scope, facts.get("handle", facts.get("project", ""))
+    )
 
 
 @lru_cache(maxsize=1 << 10)
@@ -68,9 +76,11 @@ def _about_account(question: str) -> ToldScope:
 class GrantStory:
     """The grants of one account.
 
-    ``carried``: grants may have begun before this log; ``opened``: the account began in it. ``rest``: the entries so far
-    may be the rest of an act that the log of the year before began to tell. ``restored``: a restore was told since.
-    ``recount``: a restore may have taken the count of numbers back. ``asked``: an entry named a question.
+    ``carried``: grants may have begun before this log; ``opened``: the account began in it.
+    ``rest``: the entries so far may be the rest of an act that the log of the year before began to
+    tell. ``restored``: a restore was told since.
+    ``recount``: a restore may have taken the count of numbers back. ``asked``: an entry named a
+    question.
     """
 
     carried: bool = False
@@ -79,21 +89,29 @@ class GrantStory:
     restored: bool = False
     recount: bool = False
     asked: bool = False
-    known: dict[ToldScope, int | None] = field(default_factory=dict)  # in force; None: told, and none in force
-    numbers: dict[int, ToldScope | None] = field(default_factory=dict)  # what each that was told is for; None: ended
+    # in force; None: told, and none in force
+    known: dict[ToldScope, int | None] = field(default_factory=dict)
+    # what each that was told is for; None: ended
+    numbers: dict[int, ToldScope | None] = field(default_factory=dict)
     owed: dict[ToldScope, OwedEntry] = field(default_factory=dict)
-    must_end: dict[int, str] = field(default_factory=dict)  # the cause for which the act told last ends each
+    # the cause for which the act told last ends each
+    must_end: dict[int, str] = field(default_factory=dict)
     act: tuple[str, str] = ("", "")  # the account's newest act, and its moment
     first_begun: int = 0
     count: int = 0  # the number given last
-    lost: frozenset[ToldScope] = frozenset()  # in force when a restore was told, which may have lost them
-    refused: dict[str, str] = field(default_factory=dict)  # the moment of the endings of a no that is not told yet
-    untold: frozenset[str] = frozenset()  # questions whose no a restore came before: its endings were told
+    # in force when a restore was told, which may have lost them
+    lost: frozenset[ToldScope] = frozenset()
+    # the moment of the endings of a no that is not told yet
+    refused: dict[str, str] = field(default_factory=dict)
+    # questions whose no a restore came before: its endings were told
+    untold: frozenset[str] = frozenset()
     before: tuple[
         tuple[int, str, str], ...
     ] = ()  # the number, question and kind of scope of each that began before this log
-    kept: dict[ToldScope, int] = field(default_factory=dict)  # that a no may keep, of which a restore leaves it open
-    settled: frozenset[str] = frozenset()  # questions whose choices were told since there may be a rest
+    # that a no may keep, of which a restore leaves it open
+    kept: dict[ToldScope, int] = field(default_factory=dict)
+    # questions whose choices were told since there may be a rest
+    settled: frozenset[str] = frozenset()
     noes: frozenset[str] = frozenset()  # questions whose newest choice was a no
     ended: frozenset[str] = frozenset()  # questions of which a no was told
 
@@ -101,7 +119,9 @@ class GrantStory:
         """The database is an older copy, and what it took back it takes back again."""
         for number in self.must_end:
             self._end(number)
-        self.kept = {about: self.known[about] or 0 for about, owed in self.owed.items() if owed.is_kept}
+        self.kept = {
+            about: self.known[about] or 0 for about, owed in self.owed.items() if owed.is_kept
+        }
         self.untold |= self.refused.keys()
         self.restored = self.recount = True
         self.rest = False
@@ -109,17 +129,24 @@ class GrantStory:
         self.owed, self.refused, self.must_end = {}, {}, {}
 
     def next_act(self, kind: str, facts: dict[str, Any], at: str, place: str) -> None:
-        """The account's next act, at a moment of its clock: all that the one before brings was told."""
+        """The account's next act, at a moment of its clock: all that the one before brings was
+        told.
+        """
         for owed in self.owed.values():
             raise ContradictionError(place, f"the choice before it was followed by a `{owed.kind}`")
         if self.refused and not (kind == "choice" and not facts["allow"] and self._is_refused(at)):
-            raise ContradictionError(place, "a grant that was refused is followed by the no that refused it")
+            raise ContradictionError(
+                place, "a grant that was refused is followed by the no that refused it"
+            )
         if self.must_end and not (kind == "narrowed" and self.act == ("project_kept_out", at)):
-            raise ContradictionError(place, "what is kept out or closed ends its grants, and that is told with it")
+            raise ContradictionError(
+                place, "what is kept out or closed ends its grants, and that is told with it"
+            )
         for grant in self.kept.values():
             self._end(grant)
         self.kept = {}
-        if not (kind == "narrowed" and self.must_end):  # the conversations of a project are kept out with it
+        # the conversations of a project are kept out with it
+        if not (kind == "narrowed" and self.must_end):
             self.act = (kind, at)
         self._take_back(kind, facts)
 
@@ -143,7 +170,9 @@ class GrantStory:
                 self.must_end[grant] = cause
 
     def take(self, kind: str, facts: dict[str, Any], at: str, out: set[str], place: str) -> None:
-        """The next entry about choices and grants. ``out`` are the projects and conversations that are kept out or gone."""
+        """The next entry about choices and grants. ``out`` are the projects and conversations that
+        are kept out or gone.
+        """
         about, asked = scope_of(facts), "scope" in facts
         if asked:
             self.asked = True
@@ -166,12 +195,16 @@ class GrantStory:
             raise ContradictionError(place, "no grant begins for what is kept out or deleted")
 
     def _choice_before(self, about: ToldScope, facts: dict[str, Any], at: str) -> None:
-        """A choice of before there were questions: the entry that it owes, an ending too, comes after it."""
+        """A choice of before there were questions: the entry that it owes, an ending too, comes
+        after it.
+        """
         self.rest = False
         if facts["effect"] in OWED:
             self.owed[about] = OwedEntry(OWED[facts["effect"]], at, facts["version"])
 
-    def _choice(self, about: ToldScope, facts: dict[str, Any], at: str, out: set[str], place: str) -> None:
+    def _choice(
+        self, about: ToldScope, facts: dict[str, Any], at: str, out: set[str], place: str
+    ) -> None:
         question, effect = about.question, facts["effect"]
         if effect == "none":
             return
@@ -187,7 +220,9 @@ class GrantStory:
             self.settled |= {question}
 
     def _no(self, question: str, facts: dict[str, Any], at: str, place: str) -> None:
-        """What it did not end is kept, and affirmed by an entry of its own; the account's own grant cannot be kept."""
+        """What it did not end is kept, and affirmed by an entry of its own; the account's own grant
+        cannot be kept.
+        """
         has_ended = not self.refused.keys().isdisjoint((question, ""))
         is_told = has_ended or self._is_open(question) or not self.untold.isdisjoint((question, ""))
         if facts["effect"] == "withdrew" and not is_told:
@@ -200,11 +235,21 @@ class GrantStory:
                 self._end(grant)
                 self.kept |= {about: grant} if about.kind != ACCOUNT else {}
         self.lost = frozenset(about for about in self.lost if about.question != question)
-        left = {about for about, grant in self.known.items() if about.question == question and grant is not None}
+        left = {
+            about
+            for about, grant in self.known.items()
+            if about.question == question and grant is not None
+        }
         if any(about.kind == ACCOUNT for about in left):
-            raise ContradictionError(place, "a no ends the account's grant, and that is told before it")
-        self.owed |= dict.fromkeys(left, OwedEntry("grant_affirmed", at, facts["version"], is_kept=True))
-        self.refused = {other: moment for other, moment in self.refused.items() if other not in (question, "")}
+            raise ContradictionError(
+                place, "a no ends the account's grant, and that is told before it"
+            )
+        self.owed |= dict.fromkeys(
+            left, OwedEntry("grant_affirmed", at, facts["version"], is_kept=True)
+        )
+        self.refused = {
+            other: moment for other, moment in self.refused.items() if other not in (question, "")
+        }
         self.untold -= {question}
         self.noes |= {question}
         self.ended |= {question}
@@ -212,32 +257,42 @@ class GrantStory:
     def _is_open(self, question: str) -> bool:
         return self.rest and question not in self.settled
 
-    def _follows(self, about: ToldScope, kind: str, facts: dict[str, Any], at: str, place: str) -> None:
+    def _follows(
+        self, about: ToldScope, kind: str, facts: dict[str, Any], at: str, place: str
+    ) -> None:
         """A grant begins, or is affirmed, by a choice that says so, or is kept by a no."""
         owed = self.owed.get(about)
         if owed is not None and owed.kind == kind:
             if (owed.at, owed.version) != (at, facts["version"]):
-                raise ContradictionError(place, "a grant has the moment and the version of its choice")
+                raise ContradictionError(
+                    place, "a grant has the moment and the version of its choice"
+                )
             del self.owed[about]
             return
         if kind == "grant_affirmed" and self.kept.get(about) == facts["grant"]:
             self.known[about] = self.kept.pop(about)
             return
         is_kept = (
-            kind == "grant_affirmed" and about.kind != ACCOUNT and about.question in self.noes
+            kind == "grant_affirmed"
+            and about.kind != ACCOUNT
+            and about.question in self.noes
             and self.act == ("choice", at)
-        )  # fmt: skip
+        )
         if not self._is_open(about.question) and not (is_kept and about not in self.known):
             raise ContradictionError(place, f"a `{kind}` follows a choice that says so")
 
     def _in_force(self, about: ToldScope, kind: str, grant: int, asked: bool, place: str) -> None:
-        """A grant keeps its number from beginning to end. The first entry about one that was carried over gives its number."""
+        """A grant keeps its number from beginning to end. The first entry about one that was
+        carried over gives its number.
+        """
         is_new, known = about not in self.known, self.known.get(about)
         if kind == "grant_stands" and is_new and not self.carried:
             raise ContradictionError(place, "a grant that stands was begun, or carried over")
         if kind == "grant_begun":
             self._begins(about, grant, asked, place)
-        elif not (self._is_of_before(grant) and self._is_left(about, kind) if is_new else grant == known):
+        elif not (
+            self._is_of_before(grant) and self._is_left(about, kind) if is_new else grant == known
+        ):
             raise ContradictionError(place, f"a `{kind}` follows from the grant in force")
         elif is_new:
             self.before = (*self.before, (grant, about.question, about.kind))
@@ -246,11 +301,15 @@ class GrantStory:
         self.known[about], self.numbers[grant] = grant, about
 
     def _begins(self, about: ToldScope, grant: int, asked: bool, place: str) -> None:
-        """Its number is the next one; after a restore that lost some, one of theirs, and so all from there on are lost."""
+        """Its number is the next one; after a restore that lost some, one of theirs, and so all
+        from there on are lost.
+        """
         known = self.known.get(about)
         follows = known is None or about in self.lost
         if asked:
-            follows = follows and (grant not in self.numbers or (self.recount and self._is_over(grant)))
+            follows = follows and (
+                grant not in self.numbers or (self.recount and self._is_over(grant))
+            )
         if not follows:
             raise ContradictionError(place, "a `grant_begun` follows from the grant in force")
         if self.opened or self.count:
@@ -276,7 +335,9 @@ class GrantStory:
 
     def _ended(self, facts: dict[str, Any], at: str, place: str) -> None:
         """Names its grant by number alone. An account that was closed without one names none."""
-        before = next((about for about, owed in self.owed.items() if owed.kind == "grant_ended"), None)
+        before = next(
+            (about for about, owed in self.owed.items() if owed.kind == "grant_ended"), None
+        )
         if before is not None:
             del self.owed[before]
         cause = facts["cause"]
@@ -298,8 +359,12 @@ class GrantStory:
         self._end(grant)
         if cause == "refused" and before is None:
             if not self._is_refused(at):
-                raise ContradictionError(place, "a grant that was refused is followed by the no that refused it")
-            self.refused["" if about is None or self._is_open(about.question) else about.question] = at
+                raise ContradictionError(
+                    place, "a grant that was refused is followed by the no that refused it"
+                )
+            self.refused[
+                "" if about is None or self._is_open(about.question) else about.question
+            ] = at
 
     def _is_refused(self, at: str) -> bool:
         """Whether the endings so far are of a no of that moment."""
@@ -311,10 +376,15 @@ class GrantStory:
         return self.carried and is_older
 
     def _is_left(self, about: ToldScope, kind: str) -> bool:
-        """Whether the noes of this log left a grant of before it: they end all of their question but what they keep."""
+        """Whether the noes of this log left a grant of before it: they end all of their question
+        but what they keep.
+        """
         return about.question not in self.ended or (
-            kind == "grant_affirmed" and about.kind != ACCOUNT and self.act[0] == "choice" and about.question in self.noes
-        )  # fmt: skip
+            kind == "grant_affirmed"
+            and about.kind != ACCOUNT
+            and self.act[0] == "choice"
+            and about.question in self.noes
+        )
 
     def _is_over(self, grant: int) -> bool:
         """Whether a number may be given again after a restore: its grant ended, or was lost."""

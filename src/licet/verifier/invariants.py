@@ -1,7 +1,8 @@
 """The invariants of an honest log: which entry implies which, of one account and of the whole log.
 
-Each verb of the vault writes its leaves in one transaction, in an order, at one moment of the account's clock. So a leaf
-implies others, and whoever rewrites a log with its own key has to keep all of this:
+Each verb of the vault writes its leaves in one transaction, in an order, at one moment of the
+account's clock. So a leaf implies others, and whoever rewrites a log with its own key has to keep
+all of this:
 
     of an account       its first entry opens it, or carries it over from an earlier year (a year whose log was removed
                         after its retention leaves neither); its clock and the versions that it answers never go back;
@@ -13,7 +14,8 @@ implies others, and whoever rewrites a log with its own key has to keep all of t
     of a restore        it begins a life after the one before it, and lacked no more entries than there were. It may lose
                         what was told last; it gives nothing back that the log took
 
-`Story` (`entries`) reads the entries in order and raises `ContradictionError` where one of these is broken.
+`Story` (`entries`) reads the entries in order and raises `ContradictionError` where one of these is
+broken.
 """
 
 from __future__ import annotations
@@ -27,10 +29,25 @@ from licet.verifier.answer import ContradictionError
 from licet.verifier.grants import GrantStory
 
 # Kinds that take something back. A restore applies them again, at their own moment.
-_RESTRICTS = {"plan_set", "age_found", "region_set", "narrowed", "closed", "deleted", "project_kept_out"}
+_RESTRICTS = {
+    "plan_set",
+    "age_found",
+    "region_set",
+    "narrowed",
+    "closed",
+    "deleted",
+    "project_kept_out",
+}
 _TAKES_BACK = frozenset(_RESTRICTS | {"unflagged", "held", "unheld", "feedback_taken_back"})
 # Kinds whose moment is on the account's own clock, which never goes back: each begins an act.
-OWN_TIME = _TAKES_BACK | {"account_opened", "choice", "widened", "project_let_in", "flagged", "feedback"}
+OWN_TIME = _TAKES_BACK | {
+    "account_opened",
+    "choice",
+    "widened",
+    "project_let_in",
+    "flagged",
+    "feedback",
+}
 # What was told before of the same account, or of the same conversation.
 _AFTER = {
     "unheld": ("held", ""),
@@ -48,8 +65,8 @@ CLOSED = "nothing begins or ends for an account that is closed"
 
 @dataclass(slots=True)
 class AccountTold:
-    """What was told of an account. ``at``: the newest time of its own clock; ``is_rest``: all entries so far may be the
-    rest of an act that the log of the year before began to tell.
+    """What was told of an account. ``at``: the newest time of its own clock; ``is_rest``: all
+    entries so far may be the rest of an act that the log of the year before began to tell.
     """
 
     at: str = ""
@@ -60,16 +77,25 @@ class AccountTold:
     is_closed: bool = False
     is_rest: bool = False
     grants: GrantStory | None = None
-    told: dict[str, int] | None = None  # how often each kind of `_BEFORE` was told, of a conversation by its handle
+    # how often each kind of `_BEFORE` was told, of a conversation by its handle
+    told: dict[str, int] | None = None
 
     def story(self) -> GrantStory:
         if self.grants is None:
-            self.grants = GrantStory(self.carried_from > 0, self.is_opened, self.is_rest, act=self.act)
+            self.grants = GrantStory(
+                self.carried_from > 0, self.is_opened, self.is_rest, act=self.act
+            )
         return self.grants
 
-    def acts(self, kind: str, facts: dict[str, Any], at: str, is_restored: bool, place: str) -> None:
-        """Its clock goes on, by its next act. After a restore, what takes back is told at the moment that it had."""
-        is_again = is_restored and (kind in _TAKES_BACK or (kind == "choice" and not facts["allow"]))
+    def acts(
+        self, kind: str, facts: dict[str, Any], at: str, is_restored: bool, place: str
+    ) -> None:
+        """Its clock goes on, by its next act. After a restore, what takes back is told at the
+        moment that it had.
+        """
+        is_again = is_restored and (
+            kind in _TAKES_BACK or (kind == "choice" and not facts["allow"])
+        )
         if at < self.at and not is_again:
             raise ContradictionError(place, "the time of an account never goes back")
         if self.grants is not None:
@@ -77,7 +103,9 @@ class AccountTold:
         self.at, self.act = max(at, self.at), (kind, at)
         if kind == "choice":
             if facts["version"] < self.version and not is_again:
-                raise ContradictionError(place, "an account answers no version older than one that it answered")
+                raise ContradictionError(
+                    place, "an account answers no version older than one that it answered"
+                )
             self.version = max(facts["version"], self.version)
             if self.is_closed and facts["effect"] != "none":
                 raise ContradictionError(place, CLOSED)
@@ -85,13 +113,17 @@ class AccountTold:
             self.is_closed = True
 
     def implied(self, kind: str, facts: dict[str, Any], is_restored: bool, place: str) -> None:
-        """What it follows from was told, where this log has the account from its beginning and no restore lost any."""
+        """What it follows from was told, where this log has the account from its beginning and no
+        restore lost any.
+        """
         if kind in _BEFORE:
             self.told = told = self.told or {}
             for key in (kind, f"{kind} {facts['handle']}") if "handle" in facts else (kind,):
                 told[key] = told.get(key, 0) + 1
             return
-        after = _AFTER.get(f"{kind} because {facts['because']}" if kind == "key_destroyed" else kind)
+        after = _AFTER.get(
+            f"{kind} because {facts['because']}" if kind == "key_destroyed" else kind
+        )
         if after is None or not self.is_opened or is_restored:
             return
         name, about = after
@@ -113,29 +145,46 @@ def begun(kind: str, facts: dict[str, Any], year: int, is_first: bool, place: st
     if kind == "carried" and facts["from"] < year and not is_first:
         return AccountTold(carried_from=facts["from"], is_rest=True)
     if kind == "carried":
-        raise ContradictionError(place, "a pseudonym is carried over from a year before, by its first entry")
+        raise ContradictionError(
+            place, "a pseudonym is carried over from a year before, by its first entry"
+        )
     if is_first:
-        raise ContradictionError(place, "the first entry of an account opens it, or carries it over")
-    return AccountTold()  # the logs of all its years before were removed: no grant told in them was in force
+        raise ContradictionError(
+            place, "the first entry of an account opens it, or carries it over"
+        )
+    # the logs of all its years before were removed: no grant told in them was in force
+    return AccountTold()
 
 
-GrantKey = tuple[int, str, str]  # its number, its question, the kind of its scope: what two years' logs share
+# its number, its question, the kind of its scope: what two years' logs share
+GrantKey = tuple[int, str, str]
 
 
 def carried_over(accounts: Iterable[AccountTold], year: int) -> tuple[int, Counter[GrantKey]]:
-    """How many accounts are carried over from a year, and the grants that are said to have begun by then."""
+    """How many accounts are carried over from a year, and the grants that are said to have begun by
+    then.
+    """
     carried = [told for told in accounts if told.carried_from == year]
-    return len(carried), Counter(key for told in carried if told.grants is not None for key in told.grants.before)
+    return len(carried), Counter(
+        key for told in carried if told.grants is not None for key in told.grants.before
+    )
 
 
 def ended_with(accounts: Collection[AccountTold]) -> tuple[int, Counter[GrantKey]]:
-    """How many accounts of a year may have grants that its log does not tell of, and the grants that it ended with."""
+    """How many accounts of a year may have grants that its log does not tell of, and the grants
+    that it ended with.
+    """
     stories = [told.grants for told in accounts if told.grants is not None]
     left = Counter(
-        (number, about.question, about.kind) for story in stories for about, number in story.known.items()
+        (number, about.question, about.kind)
+        for story in stories
+        for about, number in story.known.items()
         if number is not None
-    )  # fmt: skip
-    unsure = sum(told.carried_from > 0 or (told.grants is not None and bool(told.grants.owed)) for told in accounts)
+    )
+    unsure = sum(
+        told.carried_from > 0 or (told.grants is not None and bool(told.grants.owed))
+        for told in accounts
+    )
     return unsure, left
 
 
@@ -156,10 +205,13 @@ class CommonStory:
 
     notices: set[str] = field(default_factory=set)
     releases: dict[str, ReleaseTold] = field(default_factory=dict)
-    early: set[str] = field(default_factory=set)  # releases of which something was stated before their leaf
+    # releases of which something was stated before their leaf
+    early: set[str] = field(default_factory=set)
     life: int = 0
 
-    def sealed(self, facts: dict[str, Any], stands: dict[int, str], is_of_year: bool, place: str) -> None:
+    def sealed(
+        self, facts: dict[str, Any], stands: dict[int, str], is_of_year: bool, place: str
+    ) -> None:
         if is_of_year and facts["version"] not in stands:
             raise ContradictionError(place, "the policy version of a release was told before it")
         if facts["release"] in self.early:
@@ -167,7 +219,9 @@ class CommonStory:
         self.releases[facts["release"]] = ReleaseTold(facts["manifest_sha256"], facts["rows"])
 
     def stated(self, kind: str, facts: dict[str, Any], is_first: bool, place: str) -> None:
-        """A purge, a review, its signature or a measurement. A restore may take their numbers back."""
+        """A purge, a review, its signature or a measurement. A restore may take their numbers
+        back.
+        """
         told = self.releases.get(facts["release"])
         if told is None and is_first:
             raise ContradictionError(place, "a release is sealed before anything is stated of it")
@@ -175,19 +229,27 @@ class CommonStory:
             self.early.add(facts["release"])
             return
         if facts.get("manifest_sha256", told.manifest_sha256) != told.manifest_sha256:
-            raise ContradictionError(place, "what is stated of a release is of the manifest that was sealed")
+            raise ContradictionError(
+                place, "what is stated of a release is of the manifest that was sealed"
+            )
         match kind:
             case "release_purged":
                 told.purged += facts["rows"]
-                if not self._is_next(facts["number"], told.purges) or (told.purged > told.rows and not self.life):
-                    raise ContradictionError(place, "purges follow one another, and take out rows that were sealed")
+                if not self._is_next(facts["number"], told.purges) or (
+                    told.purged > told.rows and not self.life
+                ):
+                    raise ContradictionError(
+                        place, "purges follow one another, and take out rows that were sealed"
+                    )
                 told.purges = facts["number"]
             case "release_reviewed":
                 told.reviews[facts["sha256"]] = 0
             case "release_signed":
                 signed = told.reviews.get(facts["review_sha256"])
                 if signed is None or not self._is_next(facts["signature"], signed):
-                    raise ContradictionError(place, "a signature is of a review, and follows the one before it")
+                    raise ContradictionError(
+                        place, "a signature is of a review, and follows the one before it"
+                    )
                 told.reviews[facts["review_sha256"]] = facts["signature"]
 
     def _is_next(self, number: int, before: int) -> bool:

@@ -1,7 +1,8 @@
-"""Whom the caller believes: the log's key, the witnesses' keys, and how many witnesses must have cosigned.
+"""Whom the caller believes: the log's key, the witnesses' keys, and how many witnesses must have
+cosigned.
 
-A key is a vkey of c2sp.org/signed-note with Ed25519; a quorum is given by options or by a c2sp.org/tlog-policy file.
-Errors here are wrong calls, not answers: they raise `ValueError`.
+A key is a vkey of c2sp.org/signed-note with Ed25519; a quorum is given by options or by a
+c2sp.org/tlog-policy file. Errors here are wrong calls, not answers: they raise `ValueError`.
 """
 
 from __future__ import annotations
@@ -27,20 +28,28 @@ class VerifierKey:
 
 @dataclass(frozen=True, slots=True)
 class QuorumGroup:
-    """At least ``needed`` of its members, which are witnesses or groups of them, must have cosigned."""
+    """At least ``needed`` of its members, which are witnesses or groups of them, must have
+    cosigned.
+    """
 
     needed: int
     members: tuple[VerifierKey | QuorumGroup, ...]
 
     def met(self, held: set[VerifierKey]) -> bool:
         return (
-            sum(one.met(held) if isinstance(one, QuorumGroup) else one in held for one in self.members) >= self.needed
+            sum(
+                one.met(held) if isinstance(one, QuorumGroup) else one in held
+                for one in self.members
+            )
+            >= self.needed
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What the caller believes: the log's key and origin, and which witnesses must have cosigned."""
+    """What the caller believes: the log's key and origin, and which witnesses must have
+    cosigned.
+    """
 
     key: VerifierKey
     origin: str
@@ -49,7 +58,9 @@ class Trust:
 
 
 def read_key(vkey: str, kind: int = 0) -> VerifierKey:
-    """Reads a vkey; raises `ValueError` if it is malformed, of an unknown kind, or not of ``kind`` (0: any known kind)."""
+    """Reads a vkey; raises `ValueError` if it is malformed, of an unknown kind, or not of ``kind``
+    (0: any known kind).
+    """
     name, _, rest = vkey.strip().partition("+")
     ident, _, encoded = rest.partition("+")
     material = base64.b64decode(encoded, validate=True)
@@ -64,10 +75,15 @@ def read_key(vkey: str, kind: int = 0) -> VerifierKey:
 
 
 def trust(
-    key: str | None, origin: str | None = None, witnesses: Sequence[str] = (), quorum: int | None = None,
+    key: str | None,
+    origin: str | None = None,
+    witnesses: Sequence[str] = (),
+    quorum: int | None = None,
     policy: bytes | None = None,
-) -> Trust:  # fmt: skip
-    """What to believe, from the options of a call; raises `ValueError` for an unusable key or a quorum that cannot be met."""
+) -> Trust:
+    """What to believe, from the options of a call; raises `ValueError` for an unusable key or a
+    quorum that cannot be met.
+    """
     others = tuple(read_key(text, 4) for text in witnesses)
     needed = len(others) if quorum is None else quorum
     if not 0 <= needed <= len(others):
@@ -76,7 +92,9 @@ def trust(
     group = QuorumGroup(needed, others)
     if policy is not None:
         if witnesses or quorum is not None:
-            raise ValueError("a policy says which witnesses count: it leaves no room for --witness and --quorum")
+            raise ValueError(
+                "a policy says which witnesses count: it leaves no room for --witness and --quorum"
+            )
         logs, others, group = read_policy(policy)
     if key is None and len(logs) != 1:
         raise ValueError("name the log's key: --key VKEY")
@@ -87,8 +105,14 @@ def trust(
 
 
 def read_policy(raw: bytes) -> tuple[tuple[VerifierKey, ...], tuple[VerifierKey, ...], QuorumGroup]:
-    """The logs, witnesses and quorum of a c2sp.org/tlog-policy; raises `ValueError`, naming the line."""
-    if len(raw) > POLICY_BYTES_MAX or re.search(rb"[^\t\n\x20-\x7e\x80-\xff]", raw) or raw[-1:] != b"\n":
+    """The logs, witnesses and quorum of a c2sp.org/tlog-policy; raises `ValueError`, naming the
+    line.
+    """
+    if (
+        len(raw) > POLICY_BYTES_MAX
+        or re.search(rb"[^\t\n\x20-\x7e\x80-\xff]", raw)
+        or raw[-1:] != b"\n"
+    ):
         raise ValueError("the policy is no text of lines that each end in a newline")
     logs: list[VerifierKey] = []
     named: dict[str, VerifierKey | QuorumGroup] = {}
@@ -103,7 +127,10 @@ def read_policy(raw: bytes) -> tuple[tuple[VerifierKey, ...], tuple[VerifierKey,
                     pass
                 case ["log", vkey] | ["log", vkey, _]:
                     logs.append(_new_key(vkey, 1, logs))
-                case ["witness", name, vkey] | ["witness", name, vkey, _] if name not in (*named, "none"):
+                case ["witness", name, vkey] | ["witness", name, vkey, _] if name not in (
+                    *named,
+                    "none",
+                ):
                     named[name] = _new_key(vkey, 4, named.values())
                 case ["group", name, needed, first, *rest] if name not in (*named, "none"):
                     named[name] = _group(needed, [first, *rest], named, taken)
@@ -114,7 +141,9 @@ def read_policy(raw: bytes) -> tuple[tuple[VerifierKey, ...], tuple[VerifierKey,
                 case _:
                     raise ValueError("it is no log, witness, group or quorum of a name of its own")
         except (ValueError, KeyError) as error:
-            what = f"`{error.args[0]}` is not defined above" if isinstance(error, KeyError) else error
+            what = (
+                f"`{error.args[0]}` is not defined above" if isinstance(error, KeyError) else error
+            )
             raise ValueError(f"line {number} of the policy: {what}") from None
     if quorum is None:
         raise ValueError("the policy has no quorum line")
@@ -129,7 +158,10 @@ def _new_key(vkey: str, kind: int, known: Iterable[VerifierKey | QuorumGroup]) -
 
 
 def _group(
-    needed: str, members: Sequence[str], named: dict[str, VerifierKey | QuorumGroup], taken: set[str]
+    needed: str,
+    members: Sequence[str],
+    named: dict[str, VerifierKey | QuorumGroup],
+    taken: set[str],
 ) -> QuorumGroup:
     found = tuple(named[member] for member in members)
     if len(set(members)) < len(members) or taken & set(members):

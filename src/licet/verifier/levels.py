@@ -1,12 +1,14 @@
-"""The level of every field of every artefact: one table, from which texts, JSON and docs/verify.md are made.
+"""The level of every field of every artefact: one table, from which texts, JSON and docs/verify.md
+are made.
 
-Proved: follows from the signed log and what it commits to. Whoever holds the log's key may write the artefact anew, sign it,
-and tell the log its new hash: another value in a proved field is contradicted all the same, by other entries, by a commitment
-that an entry made at the time, or by the files. Consistent: agrees with the rest or with the form, and could have been
-invented with it. Stated: the operator's word, which is signed, and in the log by its hash at most.
+Proved: follows from the signed log and what it commits to. Whoever holds the log's key may write
+the artefact anew, sign it, and tell the log its new hash: another value in a proved field is
+contradicted all the same, by other entries, by a commitment that an entry made at the time, or by
+the files. Consistent: agrees with the rest or with the form, and could have been invented with it.
+Stated: the operator's word, which is signed, and in the log by its hash at most.
 
-A field is named by the keys that lead to it: `[]` for each element of a list, `*` for any key, and a final `**` for
-everything below. An artefact with a field that has no level is refused.
+A field is named by the keys that lead to it: `[]` for each element of a list, `*` for any key, and
+a final `**` for everything below. An artefact with a field that has no level is refused.
 """
 
 from __future__ import annotations
@@ -155,12 +157,16 @@ def _field_tree(artefact: str) -> dict[str, Any]:
 
 
 def _field_names(value: object, node: dict[str, Any], at: str) -> Iterator[tuple[str, str | None]]:
-    """Each simple value and empty list or mapping: where it is, and the name of its field in the table, or None."""
+    """Each simple value and empty list or mapping: where it is, and the name of its field in the
+    table, or None.
+    """
     if BELOW in node:
         yield at, node[BELOW][""]
     elif isinstance(value, dict) and value:
         for key, inner in value.items():
-            yield from _field_names(inner, node.get(key, node.get(ANY, {})), f"{at}.{key}" if at else str(key))
+            yield from _field_names(
+                inner, node.get(key, node.get(ANY, {})), f"{at}.{key}" if at else str(key)
+            )
     elif isinstance(value, list) and value:
         for inner in value:
             yield from _field_names(inner, node.get(ELEMENT, {}), f"{at}{ELEMENT}")
@@ -181,7 +187,9 @@ def _names_below(node: dict[str, Any]) -> Iterator[str]:
 
 
 def levels_of(artefact: str, value: object, place: str) -> dict[str, Verdict]:
-    """The level of each field that ``value`` has; raises `ContradictionError` for a field that has none."""
+    """The level of each field that ``value`` has; raises `ContradictionError` for a field that has
+    none.
+    """
     table, found = patterns(artefact), set[str]()
     for at, name in _field_names(value, _field_tree(artefact), ""):
         if name is None:
@@ -192,11 +200,15 @@ def levels_of(artefact: str, value: object, place: str) -> dict[str, Verdict]:
 
 def short_names(names: Iterable[str], others: Iterable[str]) -> list[str]:
     """The names, with those of a mapping or list in one where none of ``others`` is in it."""
-    taken = {tuple(_keys_of(name)[:end]) for name in others for end in range(1, len(_keys_of(name)) + 1)}
+    taken = {
+        tuple(_keys_of(name)[:end]) for name in others for end in range(1, len(_keys_of(name)) + 1)
+    }
     found: dict[str, None] = {}
     for name in names:
         keys = _keys_of(name)
-        end = next((end for end in range(1, len(keys)) if tuple(keys[:end]) not in taken), len(keys))
+        end = next(
+            (end for end in range(1, len(keys)) if tuple(keys[:end]) not in taken), len(keys)
+        )
         found[".".join(keys[:end]).replace(".[]", "[]").removesuffix("[]")] = None
     return list(found)
 
@@ -209,7 +221,9 @@ def level_lines(fields: dict[str, dict[str, Verdict]]) -> list[str]:
             own = [name for name, one in levels.items() if one is level]
             if own:
                 others = [name for name, one in levels.items() if one is not level]
-                lines.append(f"  fields of {artefact}, {level}: {', '.join(short_names(own, others))}")
+                lines.append(
+                    f"  fields of {artefact}, {level}: {', '.join(short_names(own, others))}"
+                )
     return lines
 
 

@@ -1,10 +1,13 @@
-"""The index in a proof file, by which one line is found and its path made without reading the others.
+"""The index in a proof file, by which one line is found and its path made without reading the
+others.
 
-A proof file is gzip members of 256 lines each; behind them stand empty members, which hold the index in their extra field
-(RFC 1952, subfield "Li") and add no line, so that whoever reads the file whole needs to know nothing of it. An entry is
-the first handle of what it covers (32 bytes), where that lies (8) and how long it is (4), and the root of its subtree (32);
-integers are big-endian. A group is up to 256 entries: of blocks of lines first, then of groups, until one is left. The last
-member has 22 bytes: the version 1, place (8) and length (4) of that group, the number of levels (1), and of lines (8).
+A proof file is gzip members of 256 lines each; behind them stand empty members, which hold the
+index in their extra field (RFC 1952, subfield "Li") and add no line, so that whoever reads the file
+whole needs to know nothing of it. An entry is the first handle of what it covers (32 bytes), where
+that lies (8) and how long it is (4), and the root of its subtree (32); integers are big-endian. A
+group is up to 256 entries: of blocks of lines first, then of groups, until one is left. The last
+member has 22 bytes: the version 1, place (8) and length (4) of that group, the number of levels
+(1), and of lines (8).
 
 Nothing here is trusted. What is found leads to the manifest's root, or the file is read whole.
 """
@@ -45,7 +48,9 @@ class IndexEntry(NamedTuple):
 
 
 class IndexedLines:
-    """The lines of a proof file of ``size`` lines, each found by its handle. Raises `NoIndexError`, also in its methods."""
+    """The lines of a proof file of ``size`` lines, each found by its handle. Raises `NoIndexError`,
+    also in its methods.
+    """
 
     def __init__(self, files: SeekableFiles, path: str, size: int) -> None:
         self._files, self._path, self.size = files, path, size
@@ -60,7 +65,9 @@ class IndexedLines:
         self._top = IndexEntry(b"", start, length, b"")
 
     def block_of(self, handle: bytes) -> int:
-        """The first line of the block in which the handle's first line, or the one before it, stands."""
+        """The first line of the block in which the handle's first line, or the one before it,
+        stands.
+        """
         number = 0
         for level in range(self._levels, 0, -1):
             firsts = [entry.first for entry in self._group(level, number)]
@@ -71,7 +78,9 @@ class IndexedLines:
         return self._block(index // LINES_EACH)[index % LINES_EACH]
 
     def path(self, index: int) -> list[bytes]:
-        """PATH(index, D[size]) of RFC 6962: within its block, then among the blocks of its group, and so on."""
+        """PATH(index, D[size]) of RFC 6962: within its block, then among the blocks of its group,
+        and so on.
+        """
         number, place = divmod(index, LINES_EACH)
         path = path_of(place, [leaf(line) for line in self._block(number)])
         for level in range(1, self._levels + 1):
@@ -87,7 +96,9 @@ class IndexedLines:
             field = _field_of(self._files.read_part(self._path, at.start, at.length))
             if not field or len(field) % INDEX_ENTRY.size:
                 raise NoIndexError
-            self._groups[level, number] = [IndexEntry(*entry) for entry in INDEX_ENTRY.iter_unpack(field)]
+            self._groups[level, number] = [
+                IndexEntry(*entry) for entry in INDEX_ENTRY.iter_unpack(field)
+            ]
         return self._groups[level, number]
 
     def _entry(self, level: int, number: int) -> IndexEntry:

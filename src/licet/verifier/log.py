@@ -1,8 +1,9 @@
-"""A log's folder: every entry, tile byte and root derived anew from the entries (c2sp.org/tlog-tiles).
+"""A log's folder: every entry, tile byte and root derived anew from the entries
+(c2sp.org/tlog-tiles).
 
-Nothing that the log states about itself is believed but the checkpoint's signature: each hash in each tile, the root,
-and the roots of older checkpoints are computed from the entries and compared. `check_texts` finds the texts of policies
-and notices by the hashes that entries name.
+Nothing that the log states about itself is believed but the checkpoint's signature: each hash in
+each tile, the root, and the roots of older checkpoints are computed from the entries and compared.
+`check_texts` finds the texts of policies and notices by the hashes that entries name.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from licet.verifier.keys import Trust
 from licet.verifier.note import CheckpointHead, open_checkpoint
 from licet.verifier.tree import leaf, tree_hash
 
-_TILE_PATH = re.compile(r"tile/(entries|[0-9]|[1-5][0-9]|6[0-3])/((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?\Z")
+_TILE_PATH = re.compile(
+    r"tile/(entries|[0-9]|[1-5][0-9]|6[0-3])/((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?\Z"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +42,15 @@ BUNDLES = -1
 
 
 def check_log(
-    files: Files, trusted: Trust, older: Sequence[tuple[str, bytes]] = (), story: Story | None = None
+    files: Files,
+    trusted: Trust,
+    older: Sequence[tuple[str, bytes]] = (),
+    story: Story | None = None,
 ) -> VerifierReport:
     """Derive everything anew from the entries, and hold every file and checkpoint against it.
 
-    ``older`` are checkpoints, as (name, bytes), that the log showed before: each must be of its beginning. ``story``
-    reads what the entries tell, where they are licet's.
+    ``older`` are checkpoints, as (name, bytes), that the log showed before: each must be of its
+    beginning. ``story`` reads what the entries tell, where they are licet's.
     """
     report = VerifierReport("log", origin=trusted.origin)
     heads: list[CheckpointHead] = []
@@ -64,7 +70,9 @@ def check_log(
     def derive() -> None:
         pieces.update(_sort_paths(files.paths(), report))
         olds.extend(_open_older(older, trusted, heads[0], report))
-        derived.append(_derive(files, pieces, heads[0].size, [old.size for _, old in olds], report, story))
+        derived.append(
+            _derive(files, pieces, heads[0].size, [old.size for _, old in olds], report, story)
+        )
         if derived[0][0] != heads[0].root:
             report.found("checkpoint", f"the {heads[0].size} entries lead to its root")
         for name, old in olds:
@@ -87,8 +95,9 @@ def check_log(
 def check_carried(report: VerifierReport, story: Story, before: Story) -> None:
     """Hold what a log carries over against the log of the year before, as far as that was given.
 
-    Names of two years cannot be linked, so this counts: no more accounts than that log has, and of each number, question
-    and kind of scope no more grants than were in force at its end. A copy from before its end has too few.
+    Names of two years cannot be linked, so this counts: no more accounts than that log has, and of
+    each number, question and kind of scope no more grants than were in force at its end. A copy
+    from before its end has too few.
     """
     count, claims = carried_over(story.accounts.values(), before.year)
     unsure, left = ended_with(before.accounts.values())
@@ -96,11 +105,15 @@ def check_carried(report: VerifierReport, story: Story, before: Story) -> None:
     mend = f"a later copy of the log of {before.year}, if that was not its end"
     if count > len(before.accounts):
         report.lacking(
-            "carried", f"{count} accounts are carried over, of {len(before.accounts)} that it tells of", mend
+            "carried",
+            f"{count} accounts are carried over, of {len(before.accounts)} that it tells of",
+            mend,
         )
     elif few is not None:
         what = f"number {few[0]} for `{few[1]}`, for {'an' if few[2] == ACCOUNT else 'a'} {few[2]}"
-        report.lacking("carried", f"more grants of {what} are said to go on than it ended with", mend)
+        report.lacking(
+            "carried", f"more grants of {what} are said to go on than it ended with", mend
+        )
 
 
 def _sort_paths(paths: Iterable[str], report: VerifierReport) -> Pieces:
@@ -110,7 +123,11 @@ def _sort_paths(paths: Iterable[str], report: VerifierReport) -> Pieces:
             continue
         match = _TILE_PATH.match(path)
         index = int(match[2].replace("/", "").replace("x", "")) if match else 0
-        if match is None or int(match[3] or TILE) > TILE or tile_path(match[1], index, int(match[3] or TILE)) != path:
+        if (
+            match is None
+            or int(match[3] or TILE) > TILE
+            or tile_path(match[1], index, int(match[3] or TILE)) != path
+        ):
             report.found(path, "each file under `tile` has the name of a tile or an entry bundle")
             continue
         level = BUNDLES if match[1] == "entries" else int(match[1])
@@ -126,7 +143,9 @@ def _open_older(
         try:
             old = open_checkpoint(raw, name, Trust(trusted.key, trusted.origin))
             if old.size > head.size:
-                raise ContradictionError("checkpoint", f"the log is not shorter than `{name}` says: {old.size} entries")
+                raise ContradictionError(
+                    "checkpoint", f"the log is not shorter than `{name}` says: {old.size} entries"
+                )
             opened.append((name, old))
         except ContradictionError as contradiction:
             report.findings.append(contradiction.finding)
@@ -134,9 +153,16 @@ def _open_older(
 
 
 def _derive(
-    files: Files, pieces: Pieces, size: int, sizes: Sequence[int], report: VerifierReport, story: Story | None
+    files: Files,
+    pieces: Pieces,
+    size: int,
+    sizes: Sequence[int],
+    report: VerifierReport,
+    story: Story | None,
 ) -> tuple[bytes, dict[int, bytes]]:
-    """The root of all entries, and of the first n for each n in ``sizes``. Removes the files that it checked from ``pieces``."""
+    """The root of all entries, and of the first n for each n in ``sizes``. Removes the files that
+    it checked from ``pieces``.
+    """
     wanted = {n: tree_hash([]) for n in sizes}
     row: list[bytes] = []
     for index in range(-(-size // TILE)):
@@ -162,16 +188,25 @@ def _derive(
 
 
 def _check_bundle(
-    files: Files, found: list[Piece], index: int, width: int, report: VerifierReport, story: Story | None
+    files: Files,
+    found: list[Piece],
+    index: int,
+    width: int,
+    report: VerifierReport,
+    story: Story | None,
 ) -> list[bytes]:
     """The leaf hashes of one bundle; all files of the bundle must hold the same entries."""
     source = _source(found, width, tile_path("entries", index, width))
     entries = _entries(files, source, report)[:width]
     for piece in found:
         others = entries if piece is source else _entries(files, piece, report)[:width]
-        differing = next((i for i, (a, b) in enumerate(zip(entries, others, strict=False)) if a != b), None)
+        differing = next(
+            (i for i, (a, b) in enumerate(zip(entries, others, strict=False)) if a != b), None
+        )
         if differing is not None:
-            report.found(piece.path, f"it holds the same entry {index * TILE + differing} as `{source.path}`")
+            report.found(
+                piece.path, f"it holds the same entry {index * TILE + differing} as `{source.path}`"
+            )
     report.entry_bytes += sum(map(len, entries))
     if story is not None:
         for place, entry in enumerate(entries, index * TILE):
@@ -195,7 +230,11 @@ def _entries(files: Files, piece: Piece, report: VerifierReport) -> list[bytes]:
 
 
 def _check_tile(
-    files: Files, found: list[Piece], tile: tuple[int, int], hashes: list[bytes], report: VerifierReport
+    files: Files,
+    found: list[Piece],
+    tile: tuple[int, int],
+    hashes: list[bytes],
+    report: VerifierReport,
 ) -> None:
     level, index = tile
     _source(found, len(hashes), tile_path(str(level), index, len(hashes)))
@@ -206,7 +245,9 @@ def _check_tile(
         for offset, digest in enumerate(hashes[: piece.width]):
             if data[32 * offset : 32 * offset + 32] != digest:
                 what = "entry" if level == 0 else f"subtree of level {8 * level}, number"
-                report.found(piece.path, f"its hash {offset} is that of {what} {index * TILE + offset}")
+                report.found(
+                    piece.path, f"its hash {offset} is that of {what} {index * TILE + offset}"
+                )
                 break
 
 
@@ -219,15 +260,21 @@ def _source(found: list[Piece], width: int, path: str) -> Piece:
     raise ContradictionError(path, "the log publishes the file that its checkpoint requires")
 
 
-def check_texts(texts: Sequence[tuple[str, bytes]], logs: Sequence[tuple[Trust, Files]]) -> VerifierReport:
-    """Hold the texts of policies and notices, as (name, bytes), against the entries that name them by their hashes."""
+def check_texts(
+    texts: Sequence[tuple[str, bytes]], logs: Sequence[tuple[Trust, Files]]
+) -> VerifierReport:
+    """Hold the texts of policies and notices, as (name, bytes), against the entries that name them
+    by their hashes.
+    """
     report = VerifierReport("text", origin=logs[0][0].origin if logs else "", files=len(texts))
     named = set[str]()
 
     def read() -> None:
         if not logs:
             report.lacking(
-                "the log", "none was found where one was named", "a folder with a log, or with one a year, does"
+                "the log",
+                "none was found where one was named",
+                "a folder with a log, or with one a year, does",
             )
         for trusted, log in logs:
             story = story_of(trusted.origin)
@@ -237,10 +284,17 @@ def check_texts(texts: Sequence[tuple[str, bytes]], logs: Sequence[tuple[Trust, 
     def look(place: str, raw: bytes) -> None:
         sha256 = hashlib.sha256(raw).hexdigest()
         if sha256 not in named:
-            report.lacking(place, f"no entry of the logs given names its SHA-256 `{sha256}`", "the log of its year may")
+            report.lacking(
+                place,
+                f"no entry of the logs given names its SHA-256 `{sha256}`",
+                "the log of its year may",
+            )
 
     proves = "an entry of the log names it by its hash"
-    report.steps([("the log", "its signed entries", read), *(
-        (place, proves, partial(look, place, raw)) for place, raw in texts
-    )])  # fmt: skip
+    report.steps(
+        [
+            ("the log", "its signed entries", read),
+            *((place, proves, partial(look, place, raw)) for place, raw in texts),
+        ]
+    )
     return report

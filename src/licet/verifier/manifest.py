@@ -1,11 +1,13 @@
 """The manifest of a release, and the proof files that it names.
 
-A release is a folder: manifest.json, a card, parts of sealed rows (which are only hashed here), and its proofs:
+A release is a folder: manifest.json, a card, parts of sealed rows (which are only hashed here), and
+its proofs:
     proof/policies.jsonl.gz     each policy version, by its number
     proof/candidates.jsonl.gz   each conversation that came into question, by handle: turns in, turns out and why
     proof/rows.jsonl.gz         each row, by handle and ordinal: what its decision was made from
-Each holds one canonical JSON object a line, in order. Over the lines of each file stands an RFC 6962 tree, whose root and
-size the manifest names: a path proves that a line is in the file, and two neighbours prove that none lies between.
+Each holds one canonical JSON object a line, in order. Over the lines of each file stands an RFC
+6962 tree, whose root and size the manifest names: a path proves that a line is in the file, and two
+neighbours prove that none lies between.
 """
 
 from __future__ import annotations
@@ -24,41 +26,86 @@ from licet.verifier.forms import read_json, shaped
 from licet.verifier.tree import leaf, tree_hash
 
 MANIFEST, MANIFEST_BYTES_MAX = "manifest.json", 1 << 26
-PROOFS = {"policies": "proof/policies.jsonl.gz", "candidates": "proof/candidates.jsonl.gz",
-          "rows": "proof/rows.jsonl.gz"}  # fmt: skip
+PROOFS = {
+    "policies": "proof/policies.jsonl.gz",
+    "candidates": "proof/candidates.jsonl.gz",
+    "rows": "proof/rows.jsonl.gz",
+}
 REVIEW, MEASUREMENT, PURGES_MAX, ORDINALS_MAX = "review.json", "measurement.json", 10_000, 1 << 32
-DESCRIBES = {"README.md": "card", "croissant.json": "croissant"}  # derived from the rest and unsigned: not checked here
+# derived from the rest and unsigned: not checked here
+DESCRIBES = {"README.md": "card", "croissant.json": "croissant"}
 LINE_BYTES_MAX = 1 << 23
 
 # Reasons that tell nothing of a person stand in clear; every other reason stands as a commitment.
-OPEN_REASONS = frozenset({
-    "before_grant", "empty", "erased", "expired", "incomplete_row", "origin", "purpose", "stale_terms", "too_large",
-})  # fmt: skip
+OPEN_REASONS = frozenset(
+    {
+        "before_grant",
+        "empty",
+        "erased",
+        "expired",
+        "incomplete_row",
+        "origin",
+        "purpose",
+        "stale_terms",
+        "too_large",
+    }
+)
 _PART = re.compile(r"part-[0-9]{5}\.parquet", re.ASCII)
 PART = {"file": "text", "sha256": "hash", "bytes": "pos", "rows": "pos", "first_ordinal": "int"}
 PROOF = {"file": "text", "sha256": "hash", "bytes": "int", "lines": "int", "root": "hash"}
 RUN = ("int", "int")
 MANIFEST_SHAPE = {
-    "format": frozenset({"licet-release-1"}), "release": "id", "name": "text", "purpose": "word", "built_at": "time",
-    "policy": {"name": "text", "version": "text", "sha256": "hash"}, "journal": "int",
-    "counts": {"candidates": "int", "included": "int", "dropped": {"*": "int"}}, "rows": "int", "parts": [PART],
-    "root": "hash", "deidentification": {"rules": "text", "sha256": "hash", "counts": {"*": "int"},
-                                                          "names?": {"kinds": ["text"], "...": None},
-                                                          "left_in?": "text", "...": None},
-    "licet": "text", "proof": dict.fromkeys(PROOFS, PROOF),
-    "contents?": {
-        "accounts": "int?", "first_month": "text?", "last_month": "text?", "bytes": "int", "tokens": "int",
-        "gapped?": "int",
-        "kinds": {"*": "pos"}, "languages?": {"*": "pos"}, "origins": {"*": "pos"}, "surfaces": {"*": "pos"},
-        "plans": {"*": "pos"}, "models": {"*": "pos"},
+    "format": frozenset({"licet-release-1"}),
+    "release": "id",
+    "name": "text",
+    "purpose": "word",
+    "built_at": "time",
+    "policy": {"name": "text", "version": "text", "sha256": "hash"},
+    "journal": "int",
+    "counts": {"candidates": "int", "included": "int", "dropped": {"*": "int"}},
+    "rows": "int",
+    "parts": [PART],
+    "root": "hash",
+    "deidentification": {
+        "rules": "text",
+        "sha256": "hash",
+        "counts": {"*": "int"},
+        "names?": {"kinds": ["text"], "...": None},
+        "left_in?": "text",
+        "...": None,
     },
-    "base?": {"release": "id", "root": "hash", "rows": "int", "carried": "int", "rebuilt": "int", "dropped": "int"},
+    "licet": "text",
+    "proof": dict.fromkeys(PROOFS, PROOF),
+    "contents?": {
+        "accounts": "int?",
+        "first_month": "text?",
+        "last_month": "text?",
+        "bytes": "int",
+        "tokens": "int",
+        "gapped?": "int",
+        "kinds": {"*": "pos"},
+        "languages?": {"*": "pos"},
+        "origins": {"*": "pos"},
+        "surfaces": {"*": "pos"},
+        "plans": {"*": "pos"},
+        "models": {"*": "pos"},
+    },
+    "base?": {
+        "release": "id",
+        "root": "hash",
+        "rows": "int",
+        "carried": "int",
+        "rebuilt": "int",
+        "dropped": "int",
+    },
     "curation?": {"plan": "hash", "splits": {"*": [RUN]}, "...": None},
-}  # fmt: skip
+}
 
 
 def read_manifest(raw: bytes) -> dict[str, Any]:
-    """A manifest whose fields have their types and whose parts and proofs have the paths that they must have."""
+    """A manifest whose fields have their types and whose parts and proofs have the paths that they
+    must have.
+    """
     manifest = read_json(raw, MANIFEST, UnreadableError)
     shaped(manifest, MANIFEST_SHAPE, MANIFEST, "a manifest", UnreadableError)
     if any(one["file"] != PROOFS[name] for name, one in manifest["proof"].items()):
@@ -68,9 +115,16 @@ def read_manifest(raw: bytes) -> dict[str, Any]:
         if not _PART.fullmatch(part["file"]):
             raise UnreadableError(MANIFEST, "its parts lie where parts lie")
     for one, other in pairwise(parts):
-        if one["file"] >= other["file"] or one["first_ordinal"] + one["rows"] > other["first_ordinal"]:
+        if (
+            one["file"] >= other["file"]
+            or one["first_ordinal"] + one["rows"] > other["first_ordinal"]
+        ):
             raise ContradictionError(MANIFEST, "its parts follow one another")
-    runs = sorted(tuple(run) for runs in manifest.get("curation", {}).get("splits", {}).values() for run in runs)
+    runs = sorted(
+        tuple(run)
+        for runs in manifest.get("curation", {}).get("splits", {}).values()
+        for run in runs
+    )
     if any(first > last for first, last in runs) or any(a[1] >= b[0] for a, b in pairwise(runs)):
         raise ContradictionError(MANIFEST, "each row is in one split")
     return manifest
@@ -79,15 +133,19 @@ def read_manifest(raw: bytes) -> dict[str, Any]:
 def check_sums(manifest: dict[str, Any]) -> None:
     counts = manifest["counts"]
     if counts["candidates"] != counts["included"] + sum(counts["dropped"].values()):
-        raise ContradictionError(MANIFEST, "it reconciles: every candidate is in, or left out for a reason")
+        raise ContradictionError(
+            MANIFEST, "it reconciles: every candidate is in, or left out for a reason"
+        )
     if manifest["rows"] != sum(part["rows"] for part in manifest["parts"]):
         raise ContradictionError(MANIFEST, "it reconciles: its rows are those of its parts")
     base = manifest.get("base")
     if base is not None and (
-        base["carried"] + base["rebuilt"] != manifest["rows"] or base["carried"] + base["dropped"] != base["rows"]
+        base["carried"] + base["rebuilt"] != manifest["rows"]
+        or base["carried"] + base["dropped"] != base["rows"]
     ):
         raise ContradictionError(
-            MANIFEST, "it reconciles: rows carried and rebuilt are its own, carried and dropped its base's"
+            MANIFEST,
+            "it reconciles: rows carried and rebuilt are its own, carried and dropped its base's",
         )
 
 
@@ -98,8 +156,12 @@ def read_bounded(files: Files, path: str, report: VerifierReport) -> bytes:
     return data
 
 
-def lines_of(files: Files, manifest: dict[str, Any], name: str, report: VerifierReport) -> Iterator[bytes]:
-    """The lines of a proof file, one by one. Raises after the last one unless their number and their root are those promised."""
+def lines_of(
+    files: Files, manifest: dict[str, Any], name: str, report: VerifierReport
+) -> Iterator[bytes]:
+    """The lines of a proof file, one by one. Raises after the last one unless their number and
+    their root are those promised.
+    """
     path, promised = PROOFS[name], manifest["proof"][name]
     report.files += 1
     leaves: list[bytes] = []
@@ -107,7 +169,9 @@ def lines_of(files: Files, manifest: dict[str, Any], name: str, report: Verifier
         with gzip.open(io.BytesIO(files.read(path) or b"")) as lines:
             while line := lines.readline(LINE_BYTES_MAX + 1):
                 if line[-1:] != b"\n" or len(line) > LINE_BYTES_MAX:
-                    raise ContradictionError(f"{path} line {len(leaves)}", "it is a whole line of a bounded length")
+                    raise ContradictionError(
+                        f"{path} line {len(leaves)}", "it is a whole line of a bounded length"
+                    )
                 if len(leaves) >= promised["lines"]:
                     break
                 leaves.append(leaf(line[:-1]))

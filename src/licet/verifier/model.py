@@ -1,8 +1,10 @@
-"""A model: its files, the signed statement about them, what it consumed under which states of the gate, and its release.
+"""A model: its files, the signed statement about them, what it consumed under which states of the
+gate, and its release.
 
-A model's folder has the statement `run.intoto.jsonl` (in-toto v1 in a DSSE envelope), the consumption record
-`consumed.licet` and the manifest of its release, `release.json`. They agree, each signed by the models' key or the gate's;
-no log tells of a model, so that nothing of it is proved but its release, where the log of that is given.
+A model's folder has the statement `run.intoto.jsonl` (in-toto v1 in a DSSE envelope), the
+consumption record `consumed.licet` and the manifest of its release, `release.json`. They agree,
+each signed by the models' key or the gate's; no log tells of a model, so that nothing of it is
+proved but its release, where the log of that is given.
 """
 
 from __future__ import annotations
@@ -35,28 +37,51 @@ PAYLOAD_TYPE = "application/vnd.in-toto+json"
 TYPES = ("https://in-toto.io/Statement/v1", "https://slsa.dev/provenance/v1")
 PART_ROWS_MAX = 50_000
 ENVELOPE = {
-    "payload": "text", "payloadType": frozenset({PAYLOAD_TYPE}), "signatures": [{"keyid": "text", "sig": "text"}],
-}  # fmt: skip
+    "payload": "text",
+    "payloadType": frozenset({PAYLOAD_TYPE}),
+    "signatures": [{"keyid": "text", "sig": "text"}],
+}
 
 
 def check_model(
-    files: Files, keys: Sequence[VerifierKey], release: Files | None = None, logs: Sequence[tuple[Trust, Files]] = ()
+    files: Files,
+    keys: Sequence[VerifierKey],
+    release: Files | None = None,
+    logs: Sequence[tuple[Trust, Files]] = (),
 ) -> VerifierReport:
-    """Hold a model's folder against its statement, and what it consumed against the gate and the release.
+    """Hold a model's folder against its statement, and what it consumed against the gate and the
+    release.
 
-    ``keys`` are the models' and the gate's. ``release`` is the release's folder: its rows are then looked up in its proofs,
-    and without it by the ranges of its parts. ``logs`` prove that release.
+    ``keys`` are the models' and the gate's. ``release`` is the release's folder: its rows are then
+    looked up in its proofs, and without it by the ranges of its parts. ``logs`` prove that release.
     """
     report = VerifierReport("model")
     held = _ModelCheck(files, keys, report)
     agreed = Verdict.consistent
-    if not report.steps((
-        (STATEMENT, "the models' key signed it", held.open, agreed),
-        ("files", "each is the one that the statement names, and no other lies beside them", held.files_named, agreed),
-        (RECORD, "the gate signed each state, and no row was used that it had withdrawn", held.consumption, agreed),
-        (OWN_MANIFEST, "statement and record are about this release", held.of_release, agreed),
-        ("rows", "each that was used is one of the release", lambda: held.rows(release), agreed),
-    )):  # fmt: skip
+    if not report.steps(
+        (
+            (STATEMENT, "the models' key signed it", held.open, agreed),
+            (
+                "files",
+                "each is the one that the statement names, and no other lies beside them",
+                held.files_named,
+                agreed,
+            ),
+            (
+                RECORD,
+                "the gate signed each state, and no row was used that it had withdrawn",
+                held.consumption,
+                agreed,
+            ),
+            (OWN_MANIFEST, "statement and record are about this release", held.of_release, agreed),
+            (
+                "rows",
+                "each that was used is one of the release",
+                lambda: held.rows(release),
+                agreed,
+            ),
+        )
+    ):
         return report
     if release is not None and logs:
 
@@ -66,7 +91,8 @@ def check_model(
         report.step("release", "its rows were decided again by the log", decided)
     report.notes.append(f"not looked at: {MODEL_SIGNATURE}: `model_signing` verifies it")
     report.notes.append(
-        f"{set_size(held.record.consumed)} rows were used; it does not show that nobody read them otherwise"
+        f"{set_size(held.record.consumed)} rows were used; it does not show that nobody "
+        "read them otherwise"
     )
     return report
 
@@ -89,12 +115,19 @@ class _ModelCheck:
             raise ContradictionError(STATEMENT, "it is a statement of in-toto about provenance")
         self.report.levels["model"] = levels_of("model", self.said, STATEMENT)
         names = {one["keyid"].rpartition("+")[0]: one["sig"] for one in envelope["signatures"]}
-        name = next((key.name for key in self.keys if key.name in names), next(iter(names), "nobody"))
+        name = next(
+            (key.name for key in self.keys if key.name in names), next(iter(names), "nobody")
+        )
         key = key_named(self.keys, name, self.report, STATEMENT, "`licet models key` prints it")
         if key is None:
             return
         signature = unbase64(names[name], STATEMENT, "its signature is canonical base64")
-        message = b"DSSEv1 %d %s %d %s" % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(payload), payload)
+        message = b"DSSEv1 %d %s %d %s" % (
+            len(PAYLOAD_TYPE),
+            PAYLOAD_TYPE.encode(),
+            len(payload),
+            payload,
+        )
         try:
             Ed25519PublicKey.from_public_bytes(key.public).verify(signature, message)
         except InvalidSignature:
@@ -149,12 +182,17 @@ class _ModelCheck:
     def rows(self, release: Files | None) -> None:
         if release is None:
             firsts = [part["first_ordinal"] for part in self.manifest["parts"]]
-            ends = [min(end, first + PART_ROWS_MAX) for first, end in zip(firsts, [*firsts, 1 << 32][1:], strict=False)]
+            ends = [
+                min(end, first + PART_ROWS_MAX)
+                for first, end in zip(firsts, [*firsts, 1 << 32][1:], strict=False)
+            ]
             known = set_of([(first, end - 1) for first, end in zip(firsts, ends, strict=True)])
         else:
             raw = release.read(MANIFEST) or b""
             if hashlib.sha256(raw).hexdigest() != self.record.of["manifest_sha256"]:
-                raise ContradictionError(MANIFEST, "the release that was given is that of the model")
+                raise ContradictionError(
+                    MANIFEST, "the release that was given is that of the model"
+                )
             lines = lines_of(release, self.manifest, "rows", self.report)
             ordinals = [read_json(line, MANIFEST)["ordinal"] for line in lines]
             known = set_of([(ordinal, ordinal) for ordinal in ordinals])
@@ -167,10 +205,16 @@ class _ModelCheck:
 def _is_state(said: dict[str, Any], head: dict[str, Any]) -> bool:
     """Whether the statement says of a state what its head says."""
     about = said.get("annotations", {})
-    if said.get("digest") != {"sha256": head["sha256"]} or about.keys() != {"number", "rows", "issued", "until"}:
+    if said.get("digest") != {"sha256": head["sha256"]} or about.keys() != {
+        "number",
+        "rows",
+        "issued",
+        "until",
+    }:
         return False
     times = all(
-        read_time(about[name], STATEMENT, name) == read_time(head[name], RECORD, name) for name in ("issued", "until")
+        read_time(about[name], STATEMENT, name) == read_time(head[name], RECORD, name)
+        for name in ("issued", "until")
     )
     return times and (about["number"], about["rows"]) == (head["number"], head["rows"])
 

@@ -1,7 +1,9 @@
-"""Signed notes and checkpoints: c2sp.org/signed-note, tlog-checkpoint and tlog-cosignature, with Ed25519.
+"""Signed notes and checkpoints: c2sp.org/signed-note, tlog-checkpoint and tlog-cosignature, with
+Ed25519.
 
-A note opens only if the log's key signed it and the quorum of witnesses cosigned it. A known key's signature that does
-not hold is a contradiction, even beside others that do; a line by an unknown key is ignored.
+A note opens only if the log's key signed it and the quorum of witnesses cosigned it. A known key's
+signature that does not hold is a contradiction, even beside others that do; a line by an unknown
+key is ignored.
 """
 
 from __future__ import annotations
@@ -58,7 +60,9 @@ def open_checkpoint(raw: bytes, place: str, trusted: Trust) -> CheckpointHead:
     text, cosigned = open_note(raw, place, trusted)
     lines = text[:-1].split("\n")
     if len(lines) < 3 or "" in lines:
-        raise ContradictionError(place, "a checkpoint has an origin, a size and a root, and no empty line")
+        raise ContradictionError(
+            place, "a checkpoint has an origin, a size and a root, and no empty line"
+        )
     if lines[0] != trusted.origin:
         raise ContradictionError(place, f"it is a checkpoint of the log `{trusted.origin}`")
     size = number(lines[1], place, "its size is a decimal")
@@ -90,7 +94,10 @@ def _check_signature(key: VerifierKey, text: str, signature: bytes, place: str) 
     message = text.encode()
     if key.kind == 4:
         time = int.from_bytes(signature[:8], "big")
-        message, signature = b"cosignature/v1\ntime " + str(time).encode() + b"\n" + message, signature[8:]
+        message, signature = (
+            b"cosignature/v1\ntime " + str(time).encode() + b"\n" + message,
+            signature[8:],
+        )
         if time > SIZE_MAX:
             raise ContradictionError(place, f"the cosignature of `{key.name}` has a time in range")
     try:

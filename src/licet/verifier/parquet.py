@@ -1,8 +1,11 @@
-"""The rows of a part: as much of Parquet as a part of a release needs, and nothing that Python lacks.
+"""The rows of a part: as much of Parquet as a part of a release needs, and nothing that Python
+lacks.
 
-A part has four columns without nulls, neither compressed nor dictionary-encoded, so that each value stands in the file as it
-is: row_id (16 bytes), ordinal (uint32), until (microseconds since 1970, int64), sealed (bytes). Formats: Apache Parquet 2.6,
-Thrift's compact protocol. What differs is refused; columns that are compressed raise `CompressedError`.
+A part has four columns without nulls, neither compressed nor dictionary-encoded, so that each value
+stands in the file as it
+is: row_id (16 bytes), ordinal (uint32), until (microseconds since 1970, int64), sealed (bytes).
+Formats: Apache Parquet 2.6, Thrift's compact protocol. What differs is refused; columns that are
+compressed raise `CompressedError`.
 """
 
 from __future__ import annotations
@@ -14,7 +17,8 @@ from typing import Any
 from licet.verifier.answer import ContradictionError
 
 PARQUET_MAGIC, THRIFT_DEPTH_MAX = b"PAR1", 16
-# Each column in its order: its name, its Parquet type, and the bytes of a value, 0 where each brings its length.
+# Each column in its order: its name, its Parquet type, and the bytes of a value, 0 where each
+# brings its length.
 PART_COLUMNS = (("row_id", 7, 16), ("ordinal", 1, 4), ("until", 2, 8), ("sealed", 6, 0))
 
 
@@ -84,7 +88,9 @@ class ThriftReader:
 
 
 def rows_in_part(data: bytes, place: str) -> Iterator[tuple[int, bytes, int, bytes]]:
-    """Each row of a part: its ordinal, row id, until, and sealed bytes. Raises `ContradictionError` where it is no part."""
+    """Each row of a part: its ordinal, row id, until, and sealed bytes. Raises `ContradictionError`
+    where it is no part.
+    """
     try:
         if data[:4] != PARQUET_MAGIC or data[-4:] != PARQUET_MAGIC:
             raise ValueError("no Parquet file")
@@ -113,7 +119,12 @@ def _row_group(data: bytes, group: dict[int, Any]) -> list[tuple[int, bytes, int
         values.append(_column(data, chunk[9], rows, width))
     row_ids, ordinals, untils, sealed = values
     return [
-        (int.from_bytes(ordinal, "little"), row_id, int.from_bytes(until, "little", signed=True), text)
+        (
+            int.from_bytes(ordinal, "little"),
+            row_id,
+            int.from_bytes(until, "little", signed=True),
+            text,
+        )
         for row_id, ordinal, until, text in zip(row_ids, ordinals, untils, sealed, strict=True)
     ]
 
@@ -125,7 +136,14 @@ def _column(data: bytes, at: int, rows: int, width: int) -> list[bytes]:
         page = ThriftReader(data, at)
         header = page.structure()
         size, count = header[3], header[5][1]
-        if header[1] or header[2] != size or header[5][2] or size < 0 or count < 1 or page.at + size > len(data):
+        if (
+            header[1]
+            or header[2] != size
+            or header[5][2]
+            or size < 0
+            or count < 1
+            or page.at + size > len(data)
+        ):
             raise ValueError("a page that is not plain")
         values += _plain(data[page.at : page.at + size], count, width)
         at = page.at + size

@@ -1,7 +1,8 @@
 """What the log told before a release was sealed: all that its rows are decided by.
 
-Kept by pseudonym (accounts) and by handle (conversations). Purges, reviews and measurements of the release may follow
-later, and are kept as well, and what a no keeps; nothing else is taken once the release's own entry was seen.
+Kept by pseudonym (accounts) and by handle (conversations). Purges, reviews and measurements of the
+release may follow later, and are kept as well, and what a no keeps; nothing else is taken once the
+release's own entry was seen.
 """
 
 from __future__ import annotations
@@ -12,15 +13,24 @@ from typing import Any
 from licet.verifier.grants import ACCOUNT, ToldScope, scope_of
 
 # Kinds of entries that change an account's standing, and those about what it keeps out.
-_STANDINGS = {"choice", "closed", "shortened", "grant_ended", "grant_begun", "grant_affirmed", "grant_stands"}
+_STANDINGS = {
+    "choice",
+    "closed",
+    "shortened",
+    "grant_ended",
+    "grant_begun",
+    "grant_affirmed",
+    "grant_stands",
+}
 _PROJECTS = {"project_kept_out", "project_let_in"}
 _CHATS = {"deleted", "narrowed", "widened", "flagged", "unflagged", "key_destroyed"}
 
 
 @dataclass(slots=True)
 class GrantTold:
-    """A grant in force, by its number: what it is for, the day of its beginning if this log tells it, and the first day on
-    which the log told that it is in force. ``owed``: a no was told since, and not yet that it keeps this one.
+    """A grant in force, by its number: what it is for, the day of its beginning if this log tells
+    it, and the first day on which the log told that it is in force. ``owed``: a no was told since,
+    and not yet that it keeps this one.
     """
 
     scope: ToldScope
@@ -31,18 +41,27 @@ class GrantTold:
 
 @dataclass(slots=True)
 class AccountStanding:
-    """An account at a moment of the log. ``answers`` are the days of its answers by question, each with the version answered."""
+    """An account at a moment of the log. ``answers`` are the days of its answers by question, each
+    with the version answered.
+    """
 
     grants: dict[int, GrantTold] = field(default_factory=dict)
-    numbers: dict[ToldScope, int] = field(default_factory=dict)  # of the grant in force for exactly this
+    # of the grant in force for exactly this
+    numbers: dict[ToldScope, int] = field(default_factory=dict)
     answers: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
     questions: frozenset[str] = frozenset()  # those of its grants
     closed: bool = False
     shortened: bool = False
 
     def grant_for(self, question: str, conversation: str, project: str | None) -> int | None:
-        """The grant in force for a conversation: its own, else its project's, else the account's."""
-        for kind, place in (("conversation", conversation), ("project", project or ""), (ACCOUNT, "")):
+        """The grant in force for a conversation: its own, else its project's, else the
+        account's.
+        """
+        for kind, place in (
+            ("conversation", conversation),
+            ("project", project or ""),
+            (ACCOUNT, ""),
+        ):
             number = self.numbers.get(ToldScope(question, kind, place))
             if number is not None and not self.grants[number].owed:
                 return number
@@ -70,7 +89,9 @@ class AccountStanding:
 
 @dataclass(slots=True)
 class Chat:
-    """What the log tells of a conversation. ``destroyed``: segments, each with whether its safety copy's key died."""
+    """What the log tells of a conversation. ``destroyed``: segments, each with whether its safety
+    copy's key died.
+    """
 
     who: str = ""
     deleted: bool = False
@@ -79,14 +100,17 @@ class Chat:
     widened: int = 0
     narrowed_on: str = ""
     widened_on: str = ""
-    out: list[tuple[str, str]] = field(default_factory=list)  # the days between which it was kept out
+    # the days between which it was kept out
+    out: list[tuple[str, str]] = field(default_factory=list)
     unflagged: bool = False
     flagged_on: list[str] = field(default_factory=list)
     destroyed: set[tuple[int, bool]] = field(default_factory=set)
 
 
 class Permissions:
-    """What the entries of a year told before the leaf of one release: all that its rows are decided by."""
+    """What the entries of a year told before the leaf of one release: all that its rows are decided
+    by.
+    """
 
     def __init__(self, release: str) -> None:
         self.release = release
@@ -97,12 +121,17 @@ class Permissions:
         self.accounts: dict[str, AccountStanding] = {}
         self.chats: dict[str, Chat] = {}
         self.policies: dict[int, str] = {}
-        self.bases: dict[str, dict[str, Any]] = {}  # the facts of releases that were sealed before it
-        self.since: dict[tuple[str, str], dict[str, Any]] = {}  # what was stated of it, by kind and hash
+        # the facts of releases that were sealed before it
+        self.bases: dict[str, dict[str, Any]] = {}
+        # what was stated of it, by kind and hash
+        self.since: dict[tuple[str, str], dict[str, Any]] = {}
 
     def take(self, entry: dict[str, Any]) -> None:
         kind, facts, who = entry["t"], entry["facts"], entry.get("who")
-        if kind in ("release_purged", "release_reviewed", "release_measured") and facts["release"] == self.release:
+        if (
+            kind in ("release_purged", "release_reviewed", "release_measured")
+            and facts["release"] == self.release
+        ):
             self.since[kind, facts["sha256"]] = entry
         if self.sealed is not None:
             if kind == "grant_affirmed" and who in self.accounts:
@@ -116,13 +145,20 @@ class Permissions:
         elif kind in ("policy_applied", "policy_stands"):
             self.policies[facts["number"]] = facts["sha256"]
         elif kind in _CHATS and "handle" in facts:
-            self._chat(self.chats.setdefault(facts["handle"], Chat(str(who))), kind, facts, entry["at"][:10])
+            self._chat(
+                self.chats.setdefault(facts["handle"], Chat(str(who))),
+                kind,
+                facts,
+                entry["at"][:10],
+            )
             if kind == "narrowed" and who in self.accounts:
                 self.accounts[who].end_of("conversation", facts["handle"])
         elif kind == "project_kept_out" and who in self.accounts:
             self.accounts[who].end_of("project", facts["project"])
         elif who is not None and kind in _STANDINGS:
-            self._account(self.accounts.setdefault(who, AccountStanding()), kind, facts, entry["at"][:10])
+            self._account(
+                self.accounts.setdefault(who, AccountStanding()), kind, facts, entry["at"][:10]
+            )
 
     def _account(self, of: AccountStanding, kind: str, facts: dict[str, Any], day: str) -> None:
         match kind:
@@ -141,10 +177,11 @@ class Permissions:
                 self._grant(of, kind, facts, day)
 
     def _choice(self, of: AccountStanding, facts: dict[str, Any], day: str) -> None:
-        """A no leaves of its question only what it keeps: grants of narrower scopes, each affirmed by an entry after it.
+        """A no leaves of its question only what it keeps: grants of narrower scopes, each affirmed
+        by an entry after it.
 
-        Without questions it ended all there was, and `grant_ended` may come after the release's entry. One that was about
-        no question that is asked ends nothing.
+        Without questions it ended all there was, and `grant_ended` may come after the release's
+        entry. One that was about no question that is asked ends nothing.
         """
         scope = scope_of(facts)
         if not facts["allow"]:
@@ -159,7 +196,8 @@ class Permissions:
         known = of.grants.get(number)
         if kind == "grant_begun":
             told = GrantTold(scope, day, day)
-        elif known is not None and known.scope == scope:  # a grant that lapsed does not go on under its number
+        # a grant that lapsed does not go on under its number
+        elif known is not None and known.scope == scope:
             told = GrantTold(scope, known.begun_on, known.told_on)
         else:
             told = GrantTold(scope, "", day)

@@ -1,6 +1,8 @@
-"""Single proofs: one entry under one signed checkpoint, and one checkpoint as the beginning of another.
+"""Single proofs: one entry under one signed checkpoint, and one checkpoint as the beginning of
+another.
 
-Formats: c2sp.org/tlog-proof, and a consistency proof of RFC 6962 section 2.1.2 as one base64 hash a line.
+Formats: c2sp.org/tlog-proof, and a consistency proof of RFC 6962 section 2.1.2 as one base64 hash a
+line.
 """
 
 from __future__ import annotations
@@ -28,8 +30,12 @@ def check_proof(raw: bytes, entry: bytes, trusted: Trust, place: str = "proof") 
     return report
 
 
-def prove_entry(raw: bytes, entry: bytes, trusted: Trust, place: str, report: VerifierReport) -> int:
-    """The index of the entry; raises `ContradictionError` unless the proof shows the entry there."""
+def prove_entry(
+    raw: bytes, entry: bytes, trusted: Trust, place: str, report: VerifierReport
+) -> int:
+    """The index of the entry; raises `ContradictionError` unless the proof shows the entry
+    there.
+    """
     lines, checkpoint = _split_proof(raw, place)
     if lines and lines[0].startswith("extra "):
         unbase64(lines.pop(0)[6:], place, "its extra data is base64")
@@ -41,14 +47,20 @@ def prove_entry(raw: bytes, entry: bytes, trusted: Trust, place: str, report: Ve
     report.size, report.root = head.size, base64.b64encode(head.root).decode()
     report.cosigned = list(head.cosigned)
     if index >= head.size:
-        raise ContradictionError(place, f"its checkpoint of {head.size} entries holds entry {index}")
+        raise ContradictionError(
+            place, f"its checkpoint of {head.size} entries holds entry {index}"
+        )
     if root_of_path(index, head.size, leaf(entry), path) != head.root:
         raise ContradictionError(f"entry {index}", "its hashes lead to the root of the checkpoint")
     return index
 
 
-def check_checkpoints(old: bytes, new: bytes, proof: Sequence[bytes], trusted: Trust) -> VerifierReport:
-    """Hold by a consistency proof that the log of the old checkpoint is the beginning of the new one's."""
+def check_checkpoints(
+    old: bytes, new: bytes, proof: Sequence[bytes], trusted: Trust
+) -> VerifierReport:
+    """Hold by a consistency proof that the log of the old checkpoint is the beginning of the new
+    one's.
+    """
     report = VerifierReport("checkpoint", origin=trusted.origin, files=2)
     heads: list[CheckpointHead] = []
 
@@ -58,25 +70,39 @@ def check_checkpoints(old: bytes, new: bytes, proof: Sequence[bytes], trusted: T
         report.size, report.root = head.size, base64.b64encode(head.root).decode()
         report.cosigned = list(head.cosigned)
 
-    report.steps((
-        ("old checkpoint", f"the log's key `{trusted.key.name}` signed it",
-         lambda: heads.append(open_checkpoint(old, "old checkpoint", Trust(trusted.key, trusted.origin)))),
-        ("new checkpoint", f"the log's key `{trusted.key.name}` signed it", open_new),
-        ("continuation", "the log of the old checkpoint is the beginning of the new one's",
-         lambda: _continues(heads[0], heads[1], proof)),
-    ))  # fmt: skip
+    report.steps(
+        (
+            (
+                "old checkpoint",
+                f"the log's key `{trusted.key.name}` signed it",
+                lambda: heads.append(
+                    open_checkpoint(old, "old checkpoint", Trust(trusted.key, trusted.origin))
+                ),
+            ),
+            ("new checkpoint", f"the log's key `{trusted.key.name}` signed it", open_new),
+            (
+                "continuation",
+                "the log of the old checkpoint is the beginning of the new one's",
+                lambda: _continues(heads[0], heads[1], proof),
+            ),
+        )
+    )
     return report
 
 
 def _continues(first: CheckpointHead, second: CheckpointHead, proof: Sequence[bytes]) -> None:
     if first.size > second.size:
-        raise ContradictionError("new checkpoint", f"the log never shrinks: it had {first.size} entries")
+        raise ContradictionError(
+            "new checkpoint", f"the log never shrinks: it had {first.size} entries"
+        )
     if first.size == 0:
         found = None if proof else (tree_hash([]), second.root)
     else:
         found = roots_of_proof(first.size, second.size, first.root, proof)
     if found != (first.root, second.root):
-        raise ContradictionError("new checkpoint", f"its first {first.size} entries are those of the old checkpoint")
+        raise ContradictionError(
+            "new checkpoint", f"its first {first.size} entries are those of the old checkpoint"
+        )
 
 
 def read_hashes(lines: Sequence[str], place: str) -> list[bytes]:

@@ -1,9 +1,11 @@
-"""A person's receipt (ISO/IEC TS 27560 in the W3C DPV form): signed, and the very choice that the log holds.
+"""A person's receipt (ISO/IEC TS 27560 in the W3C DPV form): signed, and the very choice that the
+log holds.
 
-The receipt opens its entry: salt, nonce and record in it give the pseudonym and the commitment that the entry states, and
-those of the project or conversation that the choice was for. The record commits to the policy by its hash, and the receipt
-brings its text: purposes, period and recipients follow from it. Who is responsible, where data lies and when the receipt was
-made is the operator's word. A receipt of before there were questions names none, as its entry: it was the question
+The receipt opens its entry: salt, nonce and record in it give the pseudonym and the commitment that
+the entry states, and those of the project or conversation that the choice was for. The record
+commits to the policy by its hash, and the receipt brings its text: purposes, period and recipients
+follow from it. Who is responsible, where data lies and when the receipt was made is the operator's
+word. A receipt of before there were questions names none, as its entry: it was the question
 `training`, for the account; its entry commits to no policy, so it is not proved.
 """
 
@@ -24,9 +26,11 @@ from licet.verifier.statement import UNLOGGED, has_facts, logged_entry, open_jws
 from licet.verifier.terms import read_terms
 
 STATES = {
-    "began": "ConsentGiven", "affirmed": "RenewedConsentGiven", "withdrew": "ConsentWithdrawn",
+    "began": "ConsentGiven",
+    "affirmed": "RenewedConsentGiven",
+    "withdrew": "ConsentWithdrawn",
     "declined": "ConsentRefused",
-}  # fmt: skip
+}
 
 SCHEMA, DPV = "https://w3id.org/dpv/schema/dpv-27560#", "https://w3id.org/dpv#"
 PURPOSES = {
@@ -73,9 +77,11 @@ RECEIPT = {
 
 
 def check_receipt(raw: bytes, trusted: Trust, place: str = "receipt") -> VerifierReport:
-    """Hold a person's receipt: signed by the key, and with its proof the very choice that the log holds.
+    """Hold a person's receipt: signed by the key, and with its proof the very choice that the log
+    holds.
 
-    Without an entry and a proof it is signed and not in the log, which proves nothing that the operator cannot deny.
+    Without an entry and a proof it is signed and not in the log, which proves nothing that the
+    operator cannot deny.
     """
     report = VerifierReport("receipt", origin=trusted.origin, files=1)
     file: dict[str, Any] = {}
@@ -92,17 +98,37 @@ def check_receipt(raw: bytes, trusted: Trust, place: str = "receipt") -> Verifie
         _check_event(said, place)
         if "document" not in said["record"]["policy"]:
             is_committed = "policy" in said["log"]["record"]["facts"]
-            why = "it brings no text of its policy" if is_committed else "its entry commits to no policy"
-            report.lacking(place, why, "a receipt that is issued anew" if is_committed else "nothing: it is of before")
+            why = (
+                "it brings no text of its policy"
+                if is_committed
+                else "its entry commits to no policy"
+            )
+            report.lacking(
+                place,
+                why,
+                "a receipt that is issued anew" if is_committed else "nothing: it is of before",
+            )
 
-    report.steps((
-        ("file", "a receipt of version 1", lambda: file.update(read_statement(raw, place, RECEIPT_FILE, "a receipt"))),
-        ("signature", f"the log's key `{trusted.key.name}` signed what it states",
-         lambda: said.update(open_jws(file["receipt"], trusted.key, place))),
-        ("statement", "purposes, period and recipients follow from the policy that it brings",
-         lambda: _check_receipt(said, place, report)),
-        ("entry", "the log holds this very choice", stand),
-    ))  # fmt: skip
+    report.steps(
+        (
+            (
+                "file",
+                "a receipt of version 1",
+                lambda: file.update(read_statement(raw, place, RECEIPT_FILE, "a receipt")),
+            ),
+            (
+                "signature",
+                f"the log's key `{trusted.key.name}` signed what it states",
+                lambda: said.update(open_jws(file["receipt"], trusted.key, place)),
+            ),
+            (
+                "statement",
+                "purposes, period and recipients follow from the policy that it brings",
+                lambda: _check_receipt(said, place, report),
+            ),
+            ("entry", "the log holds this very choice", stand),
+        )
+    )
     return report
 
 
@@ -116,35 +142,53 @@ def _check_receipt(said: dict[str, Any], place: str, report: VerifierReport) -> 
         _check_terms(said, place)
     event, parties = record["events"][0], {one["party_id"] for one in record["parties"]}
     form = {
-        "dct:identifier": said["receipt_id"], "dpv:hasIdentifier": said["receipt_id"],
-        "@context": ["https://w3id.org/dpv/dpv.jsonld"], "schema_version": f"{SCHEMA}receipt",
-    }  # fmt: skip
+        "dct:identifier": said["receipt_id"],
+        "dpv:hasIdentifier": said["receipt_id"],
+        "@context": ["https://w3id.org/dpv/dpv.jsonld"],
+        "schema_version": f"{SCHEMA}receipt",
+    }
     of_record = {
         "record_id": said["receipt_id"].replace(":receipt:", ":record:"),
-        "@type": "dpv:ConsentRecord", "schema_version": f"{SCHEMA}record",
-    }  # fmt: skip
+        "@type": "dpv:ConsentRecord",
+        "schema_version": f"{SCHEMA}record",
+    }
     of_event = {
-        "event_id": f"{said['receipt_id']}:event", "validity_duration": None,
+        "event_id": f"{said['receipt_id']}:event",
+        "validity_duration": None,
         "event_type": "dpv:ExplicitlyExpressedConsent",
-    }  # fmt: skip
+    }
     if not (
-        has_facts(said, form) and has_facts(record, of_record) and has_facts(event, of_event)
+        has_facts(said, form)
+        and has_facts(record, of_record)
+        and has_facts(event, of_event)
         and record["privacy_notice"].get("@type") == "dpv:ConsentNotice"
-        and all(one.get("processing_method") == ["https://w3id.org/dpv/ai#ModelTraining"]
-                and set(one.get("pii_controllers", ())) <= parties for one in record["processes"])
+        and all(
+            one.get("processing_method") == ["https://w3id.org/dpv/ai#ModelTraining"]
+            and set(one.get("pii_controllers", ())) <= parties
+            for one in record["processes"]
+        )
         and all(one["of"].startswith(f"urn:licet:{one['scope']}:") for one in event.get("kept", ()))
-    ):  # fmt: skip
-        raise ContradictionError(place, "its identifiers and the words of its form are those of a receipt")
+    ):
+        raise ContradictionError(
+            place, "its identifiers and the words of its form are those of a receipt"
+        )
     head, _, number = said["receipt_id"].rpartition(":")
     before, _, earlier = (said["replaces"] or f"{head}:0").rpartition(":")
-    if before != head or not earlier.isdecimal() or not number.isdecimal() or int(earlier) >= int(number):
+    if (
+        before != head
+        or not earlier.isdecimal()
+        or not number.isdecimal()
+        or int(earlier) >= int(number)
+    ):
         raise ContradictionError(place, "it replaces an earlier receipt of its person")
 
 
 def _check_terms(said: dict[str, Any], place: str) -> None:
     """Purposes, period and recipients are those of the policy whose text the receipt brings."""
     record, named = said["record"], said["record"]["policy"]
-    document = json.dumps(named["document"], sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    document = json.dumps(
+        named["document"], sort_keys=True, separators=(",", ":"), ensure_ascii=False
+    ).encode()
     if hashlib.sha256(document).hexdigest() != named["sha256"]:
         raise ContradictionError(place, "its policy has the hash that it names")
     terms, event = read_terms(document, f"{place}, its policy"), record["events"][0]
@@ -152,30 +196,47 @@ def _check_terms(said: dict[str, Any], place: str) -> None:
     is_yes = event["effect"] in ("began", "affirmed")
     recipients = named["document"].get("recipients", [])
     of_each = {
-        "retention_period": terms.opted_in if is_yes else terms.opted_out, "recipient_third_parties": sorted(recipients),
-        "scope": f"{CONCERNS[event.get('scope', ACCOUNT)]}, under the plans and surfaces of the policy",
-    }  # fmt: skip
+        "retention_period": terms.opted_in if is_yes else terms.opted_out,
+        "recipient_third_parties": sorted(recipients),
+        "scope": (
+            f"{CONCERNS[event.get('scope', ACCOUNT)]}, under the plans and surfaces of the policy"
+        ),
+    }
     for promise, holds in (
-        ("its policy has the name and the version that it states",
-         (named["policy"], named["version"]) == (terms.name, terms.version)),
-        ("its notice is of the version of its policy", record["privacy_notice"]["version"] == terms.version),
-        ("its purposes are those of its question, by its policy",
-         [(one["name"], one["purpose"]) for one in record["processes"]]
-         == [(name, PURPOSES.get(name, f"urn:licet:purpose:{name}")) for name in sorted(covers)]),
-        ("its period and recipients are those of its policy", all(has_facts(one, of_each) for one in record["processes"])),
-    ):  # fmt: skip
+        (
+            "its policy has the name and the version that it states",
+            (named["policy"], named["version"]) == (terms.name, terms.version),
+        ),
+        (
+            "its notice is of the version of its policy",
+            record["privacy_notice"]["version"] == terms.version,
+        ),
+        (
+            "its purposes are those of its question, by its policy",
+            [(one["name"], one["purpose"]) for one in record["processes"]]
+            == [(name, PURPOSES.get(name, f"urn:licet:purpose:{name}")) for name in sorted(covers)],
+        ),
+        (
+            "its period and recipients are those of its policy",
+            all(has_facts(one, of_each) for one in record["processes"]),
+        ),
+    ):
         if not holds:
             raise ContradictionError(place, promise)
 
 
 def _check_event(said: dict[str, Any], place: str) -> None:
     event = said["record"]["events"][0]
-    created, at = (read_time(time, place, "time") for time in (said["created"], event["event_time"]))
+    created, at = (
+        read_time(time, place, "time") for time in (said["created"], event["event_time"])
+    )
     if event["entity_id"] != said["record"]["pii_principal_id"] or created < at:
         raise ContradictionError(place, "its event is its person's, and was before it")
 
 
-def _check_opening(said: dict[str, Any], entry: dict[str, Any], index: int, origin: str, place: str) -> None:
+def _check_opening(
+    said: dict[str, Any], entry: dict[str, Any], index: int, origin: str, place: str
+) -> None:
     """What the receipt says is what the entry tells, and what it commits to."""
     shaped(said.get("log"), RECEIPT["log?"], place, "a receipt: `log`")
     log, record = said["log"], said["log"]["record"]
@@ -185,35 +246,67 @@ def _check_opening(said: dict[str, Any], entry: dict[str, Any], index: int, orig
     state = STATES.get(str(effect), "ConsentInvalidated" if allow else "ConsentRefused")
     for promise, holds in (
         ("its entry tells a choice", entry["t"] == "choice"),
-        ("it opens the commitment of its entry",
-         hashlib.sha256(bytes.fromhex(log["nonce"]) + told).hexdigest() == entry["commit"]),
+        (
+            "it opens the commitment of its entry",
+            hashlib.sha256(bytes.fromhex(log["nonce"]) + told).hexdigest() == entry["commit"],
+        ),
         ("its pseudonym is that of its entry", log["who"] == entry.get("who")),
         ("its salt gives its pseudonym", pseudonym_of(bytes.fromhex(log["salt"])) == log["who"]),
-        ("its evidence is what its entry commits to", _is_hashed(log["evidence"], record["facts"].get("evidence"))),
-        ("its notice is the one of its evidence", _is_shown(said["record"]["privacy_notice"], log["evidence"])),
+        (
+            "its evidence is what its entry commits to",
+            _is_hashed(log["evidence"], record["facts"].get("evidence")),
+        ),
+        (
+            "its notice is the one of its evidence",
+            _is_shown(said["record"]["privacy_notice"], log["evidence"]),
+        ),
         ("its log is the one that proves it", log["origin"] == origin),
         ("its place is the one that is proved", log["index"] == index),
         ("its time is that of its entry", event["event_time"] == entry["at"] == record["at"]),
-        ("its account is the one committed to", said["record"]["pii_principal_id"] == f"urn:licet:account:{account}"),
-        ("its number is the one committed to",
-         said["receipt_id"] == f"urn:licet:receipt:{account}:{record['facts']['seq']}"),
-        ("its facts are those committed to", record["t"] == "choice" and has_facts(record["facts"], _unnamed(entry))),
-        ("its project or conversation is the one committed to", _named(log["salt"], record["facts"]) == _names(entry)),
+        (
+            "its account is the one committed to",
+            said["record"]["pii_principal_id"] == f"urn:licet:account:{account}",
+        ),
+        (
+            "its number is the one committed to",
+            said["receipt_id"] == f"urn:licet:receipt:{account}:{record['facts']['seq']}",
+        ),
+        (
+            "its facts are those committed to",
+            record["t"] == "choice" and has_facts(record["facts"], _unnamed(entry)),
+        ),
+        (
+            "its project or conversation is the one committed to",
+            _named(log["salt"], record["facts"]) == _names(entry),
+        ),
         ("it is for the question and the scope committed to", _is_for(event, record["facts"])),
-        ("what it kept is what was committed to", _kept(event) == (record["facts"].get("kept") or "")),
+        (
+            "what it kept is what was committed to",
+            _kept(event) == (record["facts"].get("kept") or ""),
+        ),
         ("its answer is that of its entry", (event["allow"], event["effect"]) == (allow, effect)),
         ("its state is what the choice did", event["event_state"] == f"dpv:{state}"),
-        ("a grant is in force after a yes that took effect", effect not in ("began", "affirmed") or event["grant"]),
-        ("its policy is the one committed to", _committed(said, "policy", said["record"]["policy"]["sha256"])),
-        ("its way, its grant and its reason are those committed to",
-         _committed(said, "via", event["indication_method"]) and _committed(said, "grant", event["grant"])
-         and _committed(said, "because", event.get("because"))),
-    ):  # fmt: skip
+        (
+            "a grant is in force after a yes that took effect",
+            effect not in ("began", "affirmed") or event["grant"],
+        ),
+        (
+            "its policy is the one committed to",
+            _committed(said, "policy", said["record"]["policy"]["sha256"]),
+        ),
+        (
+            "its way, its grant and its reason are those committed to",
+            _committed(said, "via", event["indication_method"])
+            and _committed(said, "grant", event["grant"])
+            and _committed(said, "because", event.get("because")),
+        ),
+    ):
         if not holds:
             raise ContradictionError(place, promise)
 
 
-NAMED = {"handle": "conversation", "project": "project"}  # by the name of the pseudonym that of the id
+# by the name of the pseudonym that of the id
+NAMED = {"handle": "conversation", "project": "project"}
 
 
 def _names(entry: dict[str, Any]) -> dict[str, Any]:
@@ -228,7 +321,9 @@ def _unnamed(entry: dict[str, Any]) -> dict[str, Any]:
 def _named(salt: str, facts: dict[str, Any]) -> dict[str, str]:
     """The pseudonyms that the salt gives to the ids in the private record."""
     return {
-        name: hmac.digest(bytes.fromhex(salt), what.encode() + bytes.fromhex(facts[what]), "sha256").hex()
+        name: hmac.digest(
+            bytes.fromhex(salt), what.encode() + bytes.fromhex(facts[what]), "sha256"
+        ).hex()
         for name, what in NAMED.items()
         if what in facts
     }
@@ -246,7 +341,9 @@ def _kept(event: dict[str, Any]) -> str:
 
 
 def _committed(said: dict[str, Any], fact: str, value: object) -> bool:
-    """Whether the record holds the fact with that value; where the receipt brings no policy, it may hold none."""
+    """Whether the record holds the fact with that value; where the receipt brings no policy, it may
+    hold none.
+    """
     facts = said["log"]["record"]["facts"]
     if fact not in facts:
         return "policy" not in facts and "document" not in said["record"]["policy"]
@@ -254,18 +351,26 @@ def _committed(said: dict[str, Any], fact: str, value: object) -> bool:
 
 
 def _is_hashed(text: str | None, sha256: str | None) -> bool:
-    return text is sha256 is None or (text is not None and hashlib.sha256(text.encode()).hexdigest() == sha256)
+    return text is sha256 is None or (
+        text is not None and hashlib.sha256(text.encode()).hexdigest() == sha256
+    )
 
 
 def _is_shown(notice: dict[str, Any], evidence: str | None) -> bool:
-    """Whether the receipt's notice is that of the evidence. A host may write evidence as plain words: it names no notice."""
+    """Whether the receipt's notice is that of the evidence. A host may write evidence as plain
+    words: it names no notice.
+    """
     try:
         found = json.loads(evidence or "{}")
     except (ValueError, RecursionError):
         found = {}
     found = found if isinstance(found, dict) and fits_kind(found.get("v"), "one") else {}
     shown = notice["presented_as"]
-    told = {"sha256": notice["sha256"], "language": notice["language"], "notice": notice["notice_id"]}
+    told = {
+        "sha256": notice["sha256"],
+        "language": notice["language"],
+        "notice": notice["notice_id"],
+    }
     told |= {key: shown[key] for key in ("default_state", "surface", "place", "shown_at")}
     told |= {"shown": shown["showing_id"]}
     is_gpc = found.get("gpc") is shown["gpc"]

@@ -1,6 +1,8 @@
-"""Sets of row numbers as roaring bitmaps in the portable form of RoaringFormatSpec, read and written with nothing but Python.
+"""Sets of row numbers as roaring bitmaps in the portable form of RoaringFormatSpec, read and
+written with nothing but Python.
 
-A set is a mapping from the upper 16 bits of its numbers to an integer of 65,536 bits, of which at least one is set.
+A set is a mapping from the upper 16 bits of its numbers to an integer of 65,536 bits, of which at
+least one is set.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ RowSet = Mapping[int, int]
 
 
 def read_roaring(data: bytes) -> dict[int, int]:
-    """The set in ``data``, of which nothing is left over. Raises `ValueError` or `struct.error` where it is none."""
+    """The set in ``data``, of which nothing is left over. Raises `ValueError` or `struct.error`
+    where it is none.
+    """
     (cookie,) = struct.unpack_from("<I", data)
     at, has_runs = 4, cookie & 0xFFFF == RUN_COOKIE
     if has_runs:
@@ -65,8 +69,8 @@ def _container(data: bytes, at: int, size: int, *, is_run: bool) -> tuple[int, i
 
 
 def roaring_forms(numbers: RowSet) -> Iterator[bytes]:
-    """The bytes of a set, each container as small as it can be. A container that is as small in two forms may be in either,
-    so there may be several: those of up to `TIES_MAX` such containers.
+    """The bytes of a set, each container as small as it can be. A container that is as small in two
+    forms may be in either, so there may be several: those of up to `TIES_MAX` such containers.
     """
     chosen = [(key, bits, _forms(bits)) for key, bits in sorted(numbers.items()) if bits]
     ties = [n for n, (_, _, forms) in enumerate(chosen) if len(forms) > 1][:TIES_MAX]
@@ -78,7 +82,9 @@ def roaring_forms(numbers: RowSet) -> Iterator[bytes]:
 
 
 def _forms(bits: int) -> list[tuple[bool, bytes]]:
-    """A container in its smallest form, or in both that are as small: whether it is of runs, and its bytes."""
+    """A container in its smallest form, or in both that are as small: whether it is of runs, and
+    its bytes.
+    """
     starts, size = bits & ~(bits << 1), bits.bit_count()
     plain_bytes = min(2 * size, BITSET_BYTES)
     run_bytes = 4 * starts.bit_count() + 2
@@ -90,7 +96,11 @@ def _forms(bits: int) -> list[tuple[bool, bytes]]:
             forms.append((False, struct.pack(f"<{size}H", *_set_bits(bits))))
     if run_bytes <= plain_bytes:
         firsts, lasts = _set_bits(starts), _set_bits(bits & ~(bits >> 1))
-        pairs = [part for first, last in zip(firsts, lasts, strict=True) for part in (first, last - first)]
+        pairs = [
+            part
+            for first, last in zip(firsts, lasts, strict=True)
+            for part in (first, last - first)
+        ]
         forms.append((True, struct.pack(f"<{1 + len(pairs)}H", len(pairs) // 2, *pairs)))
     return forms
 
@@ -99,7 +109,9 @@ def _whole(heads: bytes, containers: list[tuple[bool, bytes]]) -> bytes:
     count = len(containers)
     if any(is_run for is_run, _ in containers):
         flags = sum(is_run << n for n, (is_run, _) in enumerate(containers))
-        begin = struct.pack("<I", RUN_COOKIE | (count - 1) << 16) + flags.to_bytes((count + 7) // 8, "little")
+        begin = struct.pack("<I", RUN_COOKIE | (count - 1) << 16) + flags.to_bytes(
+            (count + 7) // 8, "little"
+        )
         has_offsets = count >= OFFSETS_FROM
     else:
         begin, has_offsets = struct.pack("<II", PLAIN_COOKIE, count), True
@@ -153,6 +165,9 @@ def set_of(runs: list[tuple[int, int]]) -> dict[int, int]:
     found: dict[int, int] = {}
     for first, last in runs:
         for key in range(first // CHUNK_BITS, last // CHUNK_BITS + 1):
-            low, high = max(first - key * CHUNK_BITS, 0), min(last - key * CHUNK_BITS, CHUNK_BITS - 1)
+            low, high = (
+                max(first - key * CHUNK_BITS, 0),
+                min(last - key * CHUNK_BITS, CHUNK_BITS - 1),
+            )
             found[key] = found.get(key, 0) | ((1 << high + 1) - (1 << low))
     return found

@@ -1,7 +1,7 @@
 """The rows and candidates of a release: each row decided again, and every candidate accounted for.
 
-Both proof files are in the order of the conversations' handles and are read side by side, so memory holds the hash of
-each row and nothing else of it.
+Both proof files are in the order of the conversations' handles and are read side by side, so memory
+holds the hash of each row and nothing else of it.
 """
 
 from __future__ import annotations
@@ -25,21 +25,28 @@ SOURCE_1 = {
     "segment": "int", "place": "word", "because": "word", "turns": {"*": "pos"}, "mark": "int", "last_on": "day",
     "keep_until": "day", "grant": "pos?", "widening": "int?", "said_on": "day?",
 }  # fmt: skip
-# A row of before there were questions, and one since. Its project is told where its grant is for the project.
+# A row of before there were questions, and one since. Its project is told where its grant is for
+# the project.
 ROW_1 = {
     "v": "one", "conversation": "hash", "who": "hash", "ordinal": "int", "row_id": "id", "sealed_sha256": "hash",
     "until": "day", "policy_sha256": "hash", "last_on": "day", "marks": [("text", "text", "int")], "sources": [SOURCE_1],
 }  # fmt: skip
 SOURCE_2 = {"narrowing" if name == "widening" else name: shape for name, shape in SOURCE_1.items()}
 ROW_2 = {**ROW_1, "v": "two", "question": "question?", "project": "hash?", "sources": [SOURCE_2]}
-CANDIDATE = {"v": "one", "conversation": "hash", "in": "int", "out": {"*": "pos"}, "salted": {"*": "pos"}}
+CANDIDATE = {
+    "v": "one",
+    "conversation": "hash",
+    "in": "int",
+    "out": {"*": "pos"},
+    "salted": {"*": "pos"},
+}
 
 
 def check_rows(
     files: Files, manifest: dict[str, Any], decider: Decider, report: VerifierReport
 ) -> list[tuple[int, bytes]]:
-    """Checks each candidate with its rows, as both files are in the order of the handles; returns the ordinal of each row
-    and its leaf, in their order.
+    """Checks each candidate with its rows, as both files are in the order of the handles; returns
+    the ordinal of each row and its leaf, in their order.
     """
     leaves: list[tuple[int, bytes]] = []
     contents = RowContents()
@@ -77,8 +84,14 @@ def check_rows(
     return leaves
 
 
-def _rows(files: Files, manifest: dict[str, Any], decider: Decider, report: VerifierReport,
-          leaves: list[tuple[int, bytes]], contents: RowContents) -> Iterator[tuple[str, int, str]]:  # fmt: skip
+def _rows(
+    files: Files,
+    manifest: dict[str, Any],
+    decider: Decider,
+    report: VerifierReport,
+    leaves: list[tuple[int, bytes]],
+    contents: RowContents,
+) -> Iterator[tuple[str, int, str]]:
     """Each row decided again: its conversation, how many turns it holds, and its place."""
     before, of = ("", -1), ""
     for number, raw in enumerate(lines_of(files, manifest, "rows", report)):
@@ -86,7 +99,9 @@ def _rows(files: Files, manifest: dict[str, Any], decider: Decider, report: Veri
         row = read_row(raw, f"{PROOFS['rows']} {place}")
         here = (row["conversation"], row["ordinal"])
         if here <= before:
-            raise ContradictionError(f"{PROOFS['rows']} {place}", "the lines are in order, and none comes twice")
+            raise ContradictionError(
+                f"{PROOFS['rows']} {place}", "the lines are in order, and none comes twice"
+            )
         if here[0] == before[0] and row["who"] != of:
             report.found(f"row {row['ordinal']}", "a conversation has one account")
         before, of = here, row["who"]
@@ -95,10 +110,16 @@ def _rows(files: Files, manifest: dict[str, Any], decider: Decider, report: Veri
         except ContradictionError as contradiction:
             report.found(contradiction.finding.place, contradiction.finding.promise)
         except MISREAD:
-            raise ContradictionError(f"row {row['ordinal']}", "it has the fields of a row") from None
+            raise ContradictionError(
+                f"row {row['ordinal']}", "it has the fields of a row"
+            ) from None
         contents.take(row)
         leaves.append((row["ordinal"], leaf_of_row(row)))
-        yield row["conversation"], sum(sum(source["turns"].values()) for source in row["sources"]), place
+        yield (
+            row["conversation"],
+            sum(sum(source["turns"].values()) for source in row["sources"]),
+            place,
+        )
 
 
 def read_row(raw: bytes, place: str) -> dict[str, Any]:
@@ -124,20 +145,35 @@ def read_candidate(raw: bytes, place: str) -> dict[str, Any]:
 def leaf_of_row(row: dict[str, Any]) -> bytes:
     """The leaf of the row in the tree over the parts."""
     until_us = (date.fromisoformat(row["until"]).toordinal() - EPOCH_ORDINAL) * DAY_US
-    return leaf_in_parts(row["ordinal"], bytes.fromhex(row["row_id"]), until_us, bytes.fromhex(row["sealed_sha256"]))
+    return leaf_in_parts(
+        row["ordinal"], bytes.fromhex(row["row_id"]), until_us, bytes.fromhex(row["sealed_sha256"])
+    )
 
 
 def leaf_in_parts(ordinal: int, row_id: bytes, until_us: int, sealed_sha256: bytes) -> bytes:
     """A leaf of the tree over the parts. ``until_us``: microseconds since 1970."""
-    return leaf(ordinal.to_bytes(4, "big") + row_id + until_us.to_bytes(8, "big", signed=True) + sealed_sha256)
+    return leaf(
+        ordinal.to_bytes(4, "big")
+        + row_id
+        + until_us.to_bytes(8, "big", signed=True)
+        + sealed_sha256
+    )
 
 
-def _check_counts(manifest: dict[str, Any], included: int, left_out: int, hidden: int, reasons: dict[str, int]) -> None:
+def _check_counts(
+    manifest: dict[str, Any], included: int, left_out: int, hidden: int, reasons: dict[str, int]
+) -> None:
     counts, place = manifest["counts"], PROOFS["candidates"]
     if (included, left_out) != (counts["included"], counts["candidates"] - counts["included"]):
         raise ContradictionError(place, "its turns, in and out, are as many as the manifest says")
-    told = {because: count for because, count in counts["dropped"].items() if because in OPEN_REASONS and count}
-    if reasons != told or hidden != sum(n for because, n in counts["dropped"].items() if because not in OPEN_REASONS):
+    told = {
+        because: count
+        for because, count in counts["dropped"].items()
+        if because in OPEN_REASONS and count
+    }
+    if reasons != told or hidden != sum(
+        n for because, n in counts["dropped"].items() if because not in OPEN_REASONS
+    ):
         raise ContradictionError(place, "the reasons it gives are counted in the manifest")
 
 
@@ -145,6 +181,10 @@ def check_root(manifest: dict[str, Any], leaves: list[tuple[int, bytes]]) -> Non
     """Hold the leaves of all rows, by ordinal, against the root over the parts."""
     leaves.sort()
     if len({ordinal for ordinal, _ in leaves}) != len(leaves) or len(leaves) != manifest["rows"]:
-        raise ContradictionError(PROOFS["rows"], "each row of the parts is there once, and no other")
+        raise ContradictionError(
+            PROOFS["rows"], "each row of the parts is there once, and no other"
+        )
     if tree_hash([digest for _, digest in leaves]).hex() != manifest["root"]:
-        raise ContradictionError(PROOFS["rows"], "its rows are those of the parts, as the manifest's root has them")
+        raise ContradictionError(
+            PROOFS["rows"], "its rows are those of the parts, as the manifest's root has them"
+        )

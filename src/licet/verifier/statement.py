@@ -1,8 +1,9 @@
-"""A signed statement (compact JWS, RFC 7515, Ed25519) in a file with the log entry that tells of it.
+"""A signed statement (compact JWS, RFC 7515, Ed25519) in a file with the log entry that tells of
+it.
 
-Receipts and certificates are such files; purges and reviews of a release are statements beside its manifest. The entry
-and its proof come together, or neither does: then the statement is signed and not in the log, which proves nothing that
-the operator cannot deny.
+Receipts and certificates are such files; purges and reviews of a release are statements beside its
+manifest. The entry and its proof come together, or neither does: then the statement is signed and
+not in the log, which proves nothing that the operator cannot deny.
 """
 
 from __future__ import annotations
@@ -45,11 +46,15 @@ def logged_entry(
     told = read_entry(entry.encode(), f"{place}, its entry")
     at, logged = read_time(told["at"], place, "at"), read_time(told["logged"], place, "logged")
     if at > logged or trusted.origin.rpartition("/")[2] not in (str(logged.year), trusted.origin):
-        raise ContradictionError(place, "its entry was logged after it happened, in the log of its year")
+        raise ContradictionError(
+            place, "its entry was logged after it happened, in the log of its year"
+        )
     return told, index
 
 
-def open_jws(text: str, key: VerifierKey, place: str, typ: str = "licet-receipt+jws") -> dict[str, Any]:
+def open_jws(
+    text: str, key: VerifierKey, place: str, typ: str = "licet-receipt+jws"
+) -> dict[str, Any]:
     """The payload of a compact JWS whose Ed25519 signature by the key holds."""
     header, payload, signature = jws_parts(text, place)
     jwk = b'{"crv":"Ed25519","kty":"OKP","x":"' + _url64(key.public) + b'"}'
@@ -57,7 +62,9 @@ def open_jws(text: str, key: VerifierKey, place: str, typ: str = "licet-receipt+
     if read_json(header, place) != {"alg": "EdDSA", "kid": kid, "typ": typ}:
         raise ContradictionError(place, f"its header names the key, EdDSA and `{typ}`")
     try:
-        Ed25519PublicKey.from_public_bytes(key.public).verify(signature, text.rpartition(".")[0].encode())
+        Ed25519PublicKey.from_public_bytes(key.public).verify(
+            signature, text.rpartition(".")[0].encode()
+        )
     except InvalidSignature:
         raise ContradictionError(place, f"the signature of `{key.name}` holds") from None
     return read_json(payload, place)
@@ -87,4 +94,7 @@ def _refuse(place: str, promise: str) -> NoReturn:
 
 def has_facts(whole: dict[str, Any], some: dict[str, Any]) -> bool:
     """Whether ``whole`` has each fact of ``some``, with the same type: `true` is not 1."""
-    return all(key in whole and type(whole[key]) is type(fact) and whole[key] == fact for key, fact in some.items())
+    return all(
+        key in whole and type(whole[key]) is type(fact) and whole[key] == fact
+        for key, fact in some.items()
+    )

@@ -1,9 +1,10 @@
 """The versions of a policy, as far as they decide rows, and the days that follow from them.
 
-The log tells days of what happened, not instants, so who asks about a day has every version in force on it as answer.
-A policy lists its questions, each with the purposes that it covers; the short form of one without a list, which is the
-older one, asks the one question `training`.
-This and `decision` are a second implementation of the rule in `licet.policy`; they share no code with the first.
+The log tells days of what happened, not instants, so who asks about a day has every version in
+force on it as answer. A policy lists its questions, each with the purposes that it covers; the
+short form of one without a list, which is the older one, asks the one question `training`.
+This and `decision` are a second implementation of the rule in `licet.policy`; they share no code
+with the first.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from licet.verifier.manifest import PROOFS, lines_of
 from licet.verifier.permissions import Permissions
 
 NAMES_LEFT_IN = "left in"  # a version that does not say so has names replaced
-QUESTIONS = Either({"covers": ["text"], "...": None}, [{"question": "question", "covers": ["text"]}])
+QUESTIONS = Either(
+    {"covers": ["text"], "...": None}, [{"question": "question", "covers": ["text"]}]
+)
 TERMS = {
     "policy": "text", "version": "text", "effective": "time", "material": "bool",
     "scope": {"plans": ["text"], "surfaces": ["text"]}, "choice": QUESTIONS,
@@ -60,7 +63,9 @@ class Terms:
         return frozenset().union(*self.questions.values())
 
     def question_of(self, purpose: str) -> str | None:
-        return next((question for question, covers in self.questions.items() if purpose in covers), None)
+        return next(
+            (question for question, covers in self.questions.items() if purpose in covers), None
+        )
 
 
 class ReleasePolicies:
@@ -72,7 +77,9 @@ class ReleasePolicies:
         self._after: dict[tuple[str, str], str] = {}
 
     def number(self, at: datetime) -> int:
-        """The version in force at an instant: the newest effective one, or the first before any is."""
+        """The version in force at an instant: the newest effective one, or the first before any
+        is.
+        """
         return max([0, *(n for n, version in enumerate(self.versions) if version.effective <= at)])
 
     def on(self, day: str) -> tuple[int, ...]:
@@ -84,13 +91,17 @@ class ReleasePolicies:
         return self._on[day]
 
     def after(self, day: str, period: str) -> str:
-        """The day on which a period that starts on ``day`` ends; where the target month lacks that day, the month's last."""
+        """The day on which a period that starts on ``day`` ends; where the target month lacks that
+        day, the month's last.
+        """
         key = (day, period)
         if key not in self._after:
             match = PERIOD.fullmatch(period)
             if match is None:
                 raise ValueError("not a period")
-            self._after[key] = _days_after(date.fromisoformat(day), int(match[1]), match[2]).isoformat()
+            self._after[key] = _days_after(
+                date.fromisoformat(day), int(match[1]), match[2]
+            ).isoformat()
         return self._after[key]
 
     def newest_material(self, number: int) -> int:
@@ -111,35 +122,59 @@ def read_terms(raw: bytes, place: str) -> Terms:
     shaped(said, TERMS, place, "a policy")
     keep = said["keep"]
     return Terms(
-        said["policy"], said["version"],
-        hashlib.sha256(raw).hexdigest(), read_time(said["effective"], place, "effective"), said["material"] is True,
-        frozenset(said["scope"]["plans"]), frozenset(said["scope"]["surfaces"]), read_questions(said["choice"], place),
-        frozenset(said["origins"]), said["reach"] == "conversation", keep["opted_in"], keep["opted_out"],
-        keep["flagged"], said.get("names") == NAMES_LEFT_IN,
-    )  # fmt: skip
+        said["policy"],
+        said["version"],
+        hashlib.sha256(raw).hexdigest(),
+        read_time(said["effective"], place, "effective"),
+        said["material"] is True,
+        frozenset(said["scope"]["plans"]),
+        frozenset(said["scope"]["surfaces"]),
+        read_questions(said["choice"], place),
+        frozenset(said["origins"]),
+        said["reach"] == "conversation",
+        keep["opted_in"],
+        keep["opted_out"],
+        keep["flagged"],
+        said.get("names") == NAMES_LEFT_IN,
+    )
 
 
-def read_questions(said: dict[str, Any] | list[dict[str, Any]], place: str) -> dict[str, frozenset[str]]:
+def read_questions(
+    said: dict[str, Any] | list[dict[str, Any]], place: str
+) -> dict[str, frozenset[str]]:
     """The purposes that each question covers."""
     if isinstance(said, dict):
         return {TRAINING: frozenset(said["covers"])}
     questions = {one["question"]: frozenset(one["covers"]) for one in said}
     purposes = [purpose for covers in questions.values() for purpose in covers]
-    if not said or len(questions) < len(said) or not all(questions.values()) or len(set(purposes)) < len(purposes):
-        raise ContradictionError(place, "it asks each question once, and a purpose belongs to one of them")
+    if (
+        not said
+        or len(questions) < len(said)
+        or not all(questions.values())
+        or len(set(purposes)) < len(purposes)
+    ):
+        raise ContradictionError(
+            place, "it asks each question once, and a purpose belongs to one of them"
+        )
     return questions
 
 
 def read_policies(
     files: Files, manifest: dict[str, Any], told: Permissions | None, report: VerifierReport
 ) -> ReleasePolicies:
-    """The versions in the proof file; with a log, they must be exactly those that it named before the release."""
+    """The versions in the proof file; with a log, they must be exactly those that it named before
+    the release.
+    """
     path = PROOFS["policies"]
     versions = [
-        read_terms(raw, f"{path} line {n}") for n, raw in enumerate(lines_of(files, manifest, "policies", report))
+        read_terms(raw, f"{path} line {n}")
+        for n, raw in enumerate(lines_of(files, manifest, "policies", report))
     ]
     if not versions or any(a.effective >= b.effective for a, b in pairwise(versions)):
         raise ContradictionError(path, "it holds the versions in the order of their first instants")
-    if told is not None and {n: version.sha256 for n, version in enumerate(versions)} != told.policies:
+    if (
+        told is not None
+        and {n: version.sha256 for n, version in enumerate(versions)} != told.policies
+    ):
         raise ContradictionError(path, "its policies are those that the log tells of")
     return ReleasePolicies(versions)

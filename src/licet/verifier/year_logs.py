@@ -14,22 +14,35 @@ from licet.verifier.keys import Trust, VerifierKey
 
 
 def meant(raw: bytes, keys: Sequence[Trust]) -> Trust:
-    """The key whose log the bytes name, or the first one. This only picks a key: the check decides whether it holds."""
+    """The key whose log the bytes name, or the first one. This only picks a key: the check decides
+    whether it holds.
+    """
     return next((key for key in keys if key.origin.encode() in raw), keys[0])
 
 
-def read_logs(places: Sequence[Files], keys: Sequence[Trust], origin: str | None = None) -> list[tuple[Trust, Files]]:
-    """Each log in some folders, which hold one log or one a year, with the key that must have signed it.
+def read_logs(
+    places: Sequence[Files], keys: Sequence[Trust], origin: str | None = None
+) -> list[tuple[Trust, Files]]:
+    """Each log in some folders, which hold one log or one a year, with the key that must have
+    signed it.
 
-    A log of another year than a key names is trusted to the same public key under the year's name: a log begins anew each
-    year, under its operator's key.
+    A log of another year than a key names is trusted to the same public key under the year's name:
+    a log begins anew each year, under its operator's key.
     """
     found: list[tuple[Trust, Files]] = []
     for files in places:
         alone = files.read("checkpoint")
-        years = [""] if alone is not None else sorted({
-            path.partition("/")[0] for path in files.paths() if re.fullmatch(r"[0-9]{4}/checkpoint", path, re.ASCII)
-        })  # fmt: skip
+        years = (
+            [""]
+            if alone is not None
+            else sorted(
+                {
+                    path.partition("/")[0]
+                    for path in files.paths()
+                    if re.fullmatch(r"[0-9]{4}/checkpoint", path, re.ASCII)
+                }
+            )
+        )
         for year in years:
             log = FilesUnder(files, f"{year}/") if year else files
             named = (log.read("checkpoint") or b"").partition(b"\n")[0].decode("utf-8", "replace")
@@ -50,5 +63,10 @@ def _trust_of(named: str, keys: Sequence[Trust], origin: str | None) -> Trust:
         ):
             material = bytes([key.key.kind]) + key.key.public
             ident = hashlib.sha256(named.encode() + b"\n" + material).digest()[:4]
-            return Trust(VerifierKey(named, ident, key.key.kind, key.key.public), named, key.witnesses, key.quorum)
+            return Trust(
+                VerifierKey(named, ident, key.key.kind, key.key.public),
+                named,
+                key.witnesses,
+                key.quorum,
+            )
     return keys[0]

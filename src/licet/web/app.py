@@ -1,7 +1,8 @@
 """The application: routes, the guard before them, the edge around them, and the OpenAPI document.
 
-`create_app` takes an open installation. What runs beside requests (the writer, the reader, the clean-up and, on
-request, the log's sequencer) runs in the application's lifespan. `problems` defines every refusal.
+`create_app` takes an open installation. What runs beside requests (the writer, the reader, the
+clean-up and, on request, the log's sequencer) runs in the application's lifespan. `problems`
+defines every refusal.
 """
 
 from __future__ import annotations
@@ -93,26 +94,36 @@ API = [
 
 
 def create_app(
-    here: Installation, settings: Web, *, wall: Clock = utc_now, sequencer: bool = False, workers: int = 1,
+    here: Installation,
+    settings: Web,
+    *,
+    wall: Clock = utc_now,
+    sequencer: bool = False,
+    workers: int = 1,
     rates: int | None = None,
-) -> Litestar:  # fmt: skip
+) -> Litestar:
     """The application on an open installation. ``wall`` is the clock for tokens and sessions.
 
-    With ``sequencer`` it also appends committed entries to the log, sweeps, carries out what staff ordered, and sends events
-    while it runs, and loads what previews need when it starts: without, the first preview of the process does.
-    ``workers`` is how many processes share its limits, ``rates`` the table of `rates.shared_table` that they share.
+    With ``sequencer`` it also appends committed entries to the log, sweeps, carries out what staff
+    ordered, and sends events while it runs, and loads what previews need when it starts: without,
+    the first preview of the process does. ``workers`` is how many processes share its limits,
+    ``rates`` the table of `rates.shared_table` that they share.
     """
     site = Site(here, settings, wall, workers=workers, rates=rates)
     return installed(routed(cors(settings)), site, settings, workers=workers, sequencer=sequencer)
 
 
 def routed(cors: CORSConfig | None = None) -> Litestar:
-    """The routes and what stands before each, of no installation yet: `installed` gives them one."""
+    """The routes and what stands before each, of no installation yet: `installed` gives them
+    one.
+    """
     app = Litestar(
         route_handlers=[*API, *meta.ROUTES, routes.ENTRANCE, *routes.ROUTES, *look_up.ROUTES],
         middleware=[Guard],
         exception_handlers={
-            LicetError: problems.on_ours, HTTPException: problems.on_http, Exception: problems.on_unknown,
+            LicetError: problems.on_ours,
+            HTTPException: problems.on_http,
+            Exception: problems.on_unknown,
         },
         lifespan=[_running],
         openapi_config=OPENAPI,
@@ -121,27 +132,41 @@ def routed(cors: CORSConfig | None = None) -> Litestar:
         logging_config=None,
         request_class=StrictRequest,
         debug=False,
-    )  # fmt: skip
+    )
     app.asgi_handler = traced(encoded_slashes.keeping(app.asgi_handler))
     return app
 
 
-def installed(app: Litestar, site: Site, settings: Web, *, workers: int = 1, sequencer: bool = False) -> Litestar:
+def installed(
+    app: Litestar, site: Site, settings: Web, *, workers: int = 1, sequencer: bool = False
+) -> Litestar:
     """``app``, which answers for the installation of ``site`` from now on."""
     here, edge = site.here, EdgeMiddleware(settings)
     following = BackgroundTask(here) if sequencer else None
-    beside = [following.running, BackgroundTask(here, keep_sweeping, "licet-sweep").running] if following else []
+    beside = (
+        [following.running, BackgroundTask(here, keep_sweeping, "licet-sweep").running]
+        if following
+        else []
+    )
     beside += [BackgroundTask(here, send_events, "licet-deliverer").running] if following else []
     beside += [BackgroundTask(here, keep_working, "licet-orders").running] if following else []
     beside += [BackgroundTask(here, load_previews, "licet-preview").running] if following else []
     beside += (
-        [BackgroundTask(here, watch_primary, "licet-primary").running] if following and here.config.database_url else []
+        [BackgroundTask(here, watch_primary, "licet-primary").running]
+        if following and here.config.database_url
+        else []
     )
     app.before_send = [edge.before_send]
-    app.state = State({
-        "site": site, "edge": edge, "following": following, "runs": [site.running, *beside],
-        "workers": WorkersStanding(wanted=workers), "figures": None,
-    })  # fmt: skip
+    app.state = State(
+        {
+            "site": site,
+            "edge": edge,
+            "following": following,
+            "runs": [site.running, *beside],
+            "workers": WorkersStanding(wanted=workers),
+            "figures": None,
+        }
+    )
     app.state.openapi = cache(lambda: reference.description(app))
     return app
 
@@ -159,14 +184,18 @@ def traced(app: ASGIApp) -> ASGIApp:
     """``app`` with a span around each request; its route is named by `EdgeMiddleware`."""
 
     async def handler(scope: Scope, receive: Receive, send: Send) -> None:
-        with traces.request(lambda: {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}):
+        with traces.request(
+            lambda: {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+        ):
             await app(scope, receive, send)
 
     return handler
 
 
 def send_events(here: Installation, stop: threading.Event) -> None:
-    """Sends events to their endpoints until ``stop``. `licet webhooks list` shows what is wrong with an endpoint."""
+    """Sends events to their endpoints until ``stop``. `licet webhooks list` shows what is wrong
+    with an endpoint.
+    """
     delivery.follow(here, stop, noted=problems.note)
 
 
@@ -194,9 +223,14 @@ OPENAPI = OpenAPIConfig(
                 bearer_format="JWT",
                 description="A person, by the host application's token.",
             ),
-            "key": SecurityScheme(type="http", scheme="bearer", description="A service, by its key `licet_..`."),
+            "key": SecurityScheme(
+                type="http", scheme="bearer", description="A service, by its key `licet_..`."
+            ),
             "session": SecurityScheme(
-                type="apiKey", security_scheme_in="cookie", name="__Host-licet", description="A browser's session."
+                type="apiKey",
+                security_scheme_in="cookie",
+                name="__Host-licet",
+                description="A browser's session.",
             ),
         }
     ),
@@ -210,7 +244,13 @@ def cors(settings: Web) -> CORSConfig | None:
     return CORSConfig(
         allow_origins=list(settings.embed_origins),
         allow_methods=["GET", "POST", "PUT", "DELETE"],
-        allow_headers=["authorization", "content-type", "idempotency-key", "licet-fragment", "accept-language"],
+        allow_headers=[
+            "authorization",
+            "content-type",
+            "idempotency-key",
+            "licet-fragment",
+            "accept-language",
+        ],
         expose_headers=["retry-after", "idempotent-replayed", "link"],
         allow_credentials=False,
         max_age=600,

@@ -1,8 +1,9 @@
 """Background work in the server's process: above all the log's sequencer, and the sweep.
 
-An installation has one sequencer: the process that holds the database's advisory lock. Any other polls for the lock
-each second and continues where the first one stopped, so several servers may run. A sequencer that finds the log or the
-database in another state than it left them stops for good: `fault` then has the type of the error, and so does /readyz.
+An installation has one sequencer: the process that holds the database's advisory lock. Any other
+polls for the lock each second and continues where the first one stopped, so several servers may
+run. A sequencer that finds the log or the database in another state than it left them stops for
+good: `fault` then has the type of the error, and so does /readyz.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ STOP_SECONDS_MAX = 60.0  # a thread that is cut off while it loads a library wou
 
 
 class BackgroundTask:
-    """A background task of this process. ``fault`` is empty while it runs, or waits for another process to stop."""
+    """A background task of this process. ``fault`` is empty while it runs, or waits for another
+    process to stop.
+    """
 
     def __init__(
         self,

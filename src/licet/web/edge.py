@@ -1,7 +1,8 @@
-"""Added to every response: security headers, one line of the access log, and the metrics for /metrics.
+"""Added to every response: security headers, one line of the access log, and the metrics for
+/metrics.
 
-The line has the route's pattern, never its path, so it contains no ids of people, no content and no addresses. No
-metric has a label that could distinguish people.
+The line has the route's pattern, never its path, so it contains no ids of people, no content and no
+addresses. No metric has a label that could distinguish people.
 """
 
 from __future__ import annotations
@@ -29,11 +30,14 @@ class EdgeMiddleware:
     """The hook before every response. ``registry`` has what this process counted, for /metrics."""
 
     def __init__(self, settings: Web) -> None:
-        # The request id is a counter, so that no response waits for the system's random numbers; it is not a secret.
+        # The request id is a counter, so that no response waits for the system's random numbers; it
+        # is not a secret.
         self._prefix, self._answers = secrets.token_hex(6).encode(), 0
         self.registry = CollectorRegistry()
         labels = ("route", "method", "status", "caller")
-        self._requests = Counter("licet_requests", "Requests answered", labels, registry=self.registry)
+        self._requests = Counter(
+            "licet_requests", "Requests answered", labels, registry=self.registry
+        )
         self._seconds = Histogram(
             "licet_request_seconds",
             "Seconds until an answer began",
@@ -42,20 +46,32 @@ class EdgeMiddleware:
             registry=self.registry,
         )
         self._spans = Counter(
-            "licet_otlp_spans", "Spans received, by what became of each", ("outcome",), registry=self.registry
+            "licet_otlp_spans",
+            "Spans received, by what became of each",
+            ("outcome",),
+            registry=self.registry,
         )
         self._gates = Counter(
-            "licet_gate_answers", "Answers about the gate, by answer", ("gate",), registry=self.registry
+            "licet_gate_answers",
+            "Answers about the gate, by answer",
+            ("gate",),
+            registry=self.registry,
         )
         self._pool = Gauge(
-            "licet_pool_connections", "Connections to the database, and requests that wait for one", ("state",),
-            registry=self.registry, multiprocess_mode="livesum",
-        )  # fmt: skip
+            "licet_pool_connections",
+            "Connections to the database, and requests that wait for one",
+            ("state",),
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        )
         self._counts: dict[tuple[str, str, int, str], tuple[Counter, Histogram]] = {}
         frames = " ".join(["'self'", *settings.embed_origins])
-        self._data = _headers(f"default-src 'none'; {_NOTHING}; form-action 'none'; frame-ancestors {frames}")
+        self._data = _headers(
+            f"default-src 'none'; {_NOTHING}; form-action 'none'; frame-ancestors {frames}"
+        )
         self._page = _headers(
-            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+            "connect-src 'self'; "
             f"font-src 'self'; form-action 'self'; {_NOTHING}; frame-ancestors {frames}"
         )
 
@@ -70,7 +86,11 @@ class EdgeMiddleware:
     def measure_pool(self, stats: Mapping[str, int]) -> None:
         """How this process uses its connections to the database."""
         size, idle = stats.get("pool_size", 0), stats.get("pool_available", 0)
-        for state, count in (("used", size - idle), ("idle", idle), ("waited_for", stats.get("requests_waiting", 0))):
+        for state, count in (
+            ("used", size - idle),
+            ("idle", idle),
+            ("waited_for", stats.get("requests_waiting", 0)),
+        ):
             self._pool.labels(state).set(count)
 
     async def before_send(self, message: Message, scope: Scope) -> None:
@@ -101,13 +121,22 @@ class EdgeMiddleware:
         known[1].observe(seconds)
         traces.answered(
             f"{place[1]} {place[0]}",
-            {"http.request.method": place[1], "http.route": place[0], "http.response.status_code": status,
-             "licet.caller": caller},
-        )  # fmt: skip
+            {
+                "http.request.method": place[1],
+                "http.route": place[0],
+                "http.response.status_code": status,
+                "licet.caller": caller,
+            },
+        )
         _log.info(
-            "answered", route=place[0], method=place[1], status=status, caller=caller,
-            milliseconds=round(seconds * 1000, 2), request=mark.decode(),
-        )  # fmt: skip
+            "answered",
+            route=place[0],
+            method=place[1],
+            status=status,
+            caller=caller,
+            milliseconds=round(seconds * 1000, 2),
+            request=mark.decode(),
+        )
 
 
 def _headers(policy: str) -> tuple[Header, ...]:

@@ -1,7 +1,9 @@
-"""A host's id with a slash, percent-encoded in a path, is one segment: servers decode a path before it is matched.
+"""A host's id with a slash, percent-encoded in a path, is one segment: servers decode a path before
+it is matched.
 
-In the paths of accounts and conversations an encoded slash becomes `SLASH` before the routes see it, and `named` turns it
-back. `SLASH` is a code point that Unicode keeps free of characters; one that a caller sends becomes a replacement character.
+In the paths of accounts and conversations an encoded slash becomes `SLASH` before the routes see
+it, and `named` turns it back. `SLASH` is a code point that Unicode keeps free of characters; one
+that a caller sends becomes a replacement character.
 """
 
 from __future__ import annotations
@@ -27,7 +29,10 @@ def keeping(app: ASGIApp) -> ASGIApp:
         if scope["type"] == ScopeType.HTTP:
             raw = scope["raw_path"].partition(b"?")[0]
             if raw.startswith(PATHS) and (b"%2f" in raw.lower() or SLASH in scope["path"]):
-                parts = (unquote(part).replace(SLASH, "\ufffd") for part in raw.decode("ascii").split("/"))
+                parts = (
+                    unquote(part).replace(SLASH, "\ufffd")
+                    for part in raw.decode("ascii").split("/")
+                )
                 scope["path"] = "/".join(part.replace("/", SLASH) for part in parts)
         await app(scope, receive, send)
 

@@ -26,12 +26,16 @@ def healthz() -> dict[str, str]:
 
 @get("/readyz", may=ANYBODY, include_in_schema=False)
 async def readyz(request: AnyRequest) -> dict[str, str]:
-    """The database answers, a policy has been applied and no worker's sequencer has stopped; BusyError (503) otherwise.
+    """The database answers, a policy has been applied and no worker's sequencer has stopped;
+    BusyError (503) otherwise.
 
     It queries the database at most once a second, and waits no longer than that.
     """
     site, following = site_of(request), request.app.state.following
-    faults = [*([following.fault] if following is not None else []), *request.app.state.workers.faults]
+    faults = [
+        *([following.fault] if following is not None else []),
+        *request.app.state.workers.faults,
+    ]
     if fault := next(filter(None, faults), ""):
         raise BusyError(f"the log's sequencer has stopped: `{fault}`", "read the log of the server")
 
@@ -40,8 +44,8 @@ async def readyz(request: AnyRequest) -> dict[str, str]:
 
 @get("/metrics", may=ANYBODY, include_in_schema=False)
 async def metrics(request: AnyRequest) -> Response[bytes]:
-    """Metrics for Prometheus, of all workers; no label names a person. Without the database, its figures are
-    the last known ones."""
+    """Metrics for Prometheus, of all workers; no label names a person. Without the database, its
+    figures are the last known ones."""
     state = request.app.state
     site = site_of(request)
     with suppress(LicetError):
@@ -61,7 +65,10 @@ def openapi(request: AnyRequest) -> Response[bytes]:
 @get("/verifier.py", may=ANYBODY, include_in_schema=False, sync_to_thread=False)
 def verifier_file() -> Response[bytes]:
     """The stand-alone verifier, as a download. The page of a receipt tells its reader to run it."""
-    headers = {"content-disposition": 'attachment; filename="verifier.py"', "cache-control": "no-store"}
+    headers = {
+        "content-disposition": 'attachment; filename="verifier.py"',
+        "cache-control": "no-store",
+    }
     return Response(bundle.source(), media_type="text/x-python; charset=utf-8", headers=headers)
 
 

@@ -1,8 +1,10 @@
-"""What `/metrics` shows: counters and histograms of all workers together, and the state of the installation.
+"""What `/metrics` shows: counters and histograms of all workers together, and the state of the
+installation.
 
-Without workers the counters are in the memory of the process. With workers each keeps its own in a file of one folder,
-which is mapped into memory, and whichever is asked adds up all files. A worker's file outlives it and is continued by
-the next one in its seat, so no counter ever goes back.
+Without workers the counters are in the memory of the process. With workers each keeps its own in a
+file of one folder, which is mapped into memory, and whichever is asked adds up all files. A
+worker's file outlives it and is continued by the next one in its seat, so no counter ever goes
+back.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ READ_AGAIN, READ_AGAIN_SECONDS = 10, 0.02
 
 
 def share(folder: str, seat: int) -> None:
-    """Keeps the counters of this process in ``folder``, under its seat; before the first one is made."""
+    """Keeps the counters of this process in ``folder``, under its seat; before the first one is
+    made.
+    """
     os.environ[_FOLDER] = folder
     values.ValueClass = values.MultiProcessValue(lambda: seat)  # type: ignore[no-untyped-call]  # prometheus_client's
 
@@ -46,7 +50,9 @@ class AllMetrics:
 
 
 def _of_files(folder: str) -> list[Metric]:
-    """What all workers measured. A worker may be making or growing a file of its own at this moment: then it is read again."""
+    """What all workers measured. A worker may be making or growing a file of its own at this
+    moment: then it is read again.
+    """
     for _ in range(READ_AGAIN):
         with suppress(struct.error, RuntimeError, ValueError):
             return list(MultiProcessCollector(None, folder).collect())  # type: ignore[no-untyped-call]  # its library has no types
@@ -73,7 +79,9 @@ def of_workers(standing: WorkersStanding) -> Iterator[Metric]:
     yield gauge("licet_workers_wanted", "Server processes that should run", standing.wanted)
     yield gauge("licet_workers_ready", "Server processes that answer", standing.ready)
     ends = CounterMetricFamily(
-        "licet_worker_ends", "Server processes that ended without being asked to, by reason", labels=["because"]
+        "licet_worker_ends",
+        "Server processes that ended without being asked to, by reason",
+        labels=["because"],
     )
     for because in ("failed", "hung", "killed"):
         ends.add_metric([because], standing.ends.get(because, 0))
@@ -81,21 +89,55 @@ def of_workers(standing: WorkersStanding) -> Iterator[Metric]:
 
 
 def of_installation(seen: MonitoringFigures | None) -> Iterator[Metric]:
-    """What waits in the installation. A time is in seconds since 1970, 0 where there is nothing to date."""
+    """What waits in the installation. A time is in seconds since 1970, 0 where there is nothing to
+    date.
+    """
     if seen is None:
         return
-    yield gauge("licet_figures_read_seconds", "When the figures of the installation were read", seen.at.timestamp())
-    meaning = "Segments, feedback and safety copies that a sweep waits to erase until it is approved"
+    yield gauge(
+        "licet_figures_read_seconds",
+        "When the figures of the installation were read",
+        seen.at.timestamp(),
+    )
+    meaning = (
+        "Segments, feedback and safety copies that a sweep waits to erase until it is approved"
+    )
     yield gauge("licet_sweep_waits", meaning, (seen.sweep.due or 0) if seen.sweep.waits else 0)
-    yield gauge("licet_sweep_ended_seconds", "When a sweep last left nothing that is due", _time(seen.sweep.ended_at))
-    meaning = "Closed accounts that are erased, and are certified when the log has taken their leaves"
+    yield gauge(
+        "licet_sweep_ended_seconds",
+        "When a sweep last left nothing that is due",
+        _time(seen.sweep.ended_at),
+    )
+    meaning = (
+        "Closed accounts that are erased, and are certified when the log has taken their leaves"
+    )
     yield gauge("licet_closures_wait_for_log", meaning, seen.closures)
-    yield gauge("licet_log_waiting", "Entries that wait for the log, counted up to 10,000", seen.log.rows)
-    yield gauge("licet_log_waiting_since_seconds", "The time of the oldest of them", _time(seen.log.since))
-    yield gauge("licet_webhook_waiting", "Messages to endpoints, up to 10,000 for each", seen.webhooks.waiting)
-    yield gauge("licet_webhook_due_seconds", "When the first of them was to be sent", _time(seen.webhooks.due_at))
-    yield gauge("licet_webhook_endpoints_failing", "Endpoints that do not take messages", seen.webhooks.failing)
-    yield gauge("licet_webhook_endpoints_disabled", "Endpoints that are told nothing any more", seen.webhooks.disabled)
+    yield gauge(
+        "licet_log_waiting", "Entries that wait for the log, counted up to 10,000", seen.log.rows
+    )
+    yield gauge(
+        "licet_log_waiting_since_seconds", "The time of the oldest of them", _time(seen.log.since)
+    )
+    yield gauge(
+        "licet_webhook_waiting",
+        "Messages to endpoints, up to 10,000 for each",
+        seen.webhooks.waiting,
+    )
+    yield gauge(
+        "licet_webhook_due_seconds",
+        "When the first of them was to be sent",
+        _time(seen.webhooks.due_at),
+    )
+    yield gauge(
+        "licet_webhook_endpoints_failing",
+        "Endpoints that do not take messages",
+        seen.webhooks.failing,
+    )
+    yield gauge(
+        "licet_webhook_endpoints_disabled",
+        "Endpoints that are told nothing any more",
+        seen.webhooks.disabled,
+    )
     yield gauge("licet_backup_made_seconds", "When the newest backup was begun", _time(seen.backup))
     due = {rotation: _time(at) for rotation, at in seen.rotations.items()}
     yield _by("licet_rotation_due_seconds", "When a rotation of the keys is due", "rotation", due)

@@ -1,7 +1,9 @@
-"""Answers that anybody may request at any rate: the database is queried at most once a second, or less often.
+"""Answers that anybody may request at any rate: the database is queried at most once a second, or
+less often.
 
-Otherwise a public probe would be a way to keep the database busy. Other requests within that time get the cached
-answer, or wait for the query in progress. If the database does not answer, they wait at most `WAITED_SECONDS_MAX`.
+Otherwise a public probe would be a way to keep the database busy. Other requests within that time
+get the cached answer, or wait for the query in progress. If the database does not answer, they wait
+at most `WAITED_SECONDS_MAX`.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ WAITED_SECONDS_MAX = 1.0
 class Probe(Generic[Answer]):
     """Calls ``ask``, and caches its answer or refusal for ``remembered_seconds``."""
 
-    def __init__(self, ask: Callable[[], Awaitable[Answer]], remembered_seconds: float = REMEMBERED_SECONDS) -> None:
+    def __init__(
+        self, ask: Callable[[], Awaitable[Answer]], remembered_seconds: float = REMEMBERED_SECONDS
+    ) -> None:
         self._ask, self._remembered_seconds = ask, remembered_seconds
         self._known: tuple[float, Answer | LicetError] | None = None
         self._asking: asyncio.Task[None] | None = None
@@ -35,7 +39,9 @@ class Probe(Generic[Answer]):
                 self._asking = asyncio.create_task(self._asked())
             await asyncio.wait([self._asking], timeout=WAITED_SECONDS_MAX)
             if not self._asking.done():
-                raise BusyError("the database does not answer", "see that it runs, and that it is reached")
+                raise BusyError(
+                    "the database does not answer", "see that it runs, and that it is reached"
+                )
             self._asking.result()  # raises its error
             known = self._known
         assert known is not None

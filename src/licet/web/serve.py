@@ -1,10 +1,11 @@
-"""The server around the application: uvicorn in this process, and a log with one JSON object per line on standard
-output.
+"""The server around the application: uvicorn in this process, and a log with one JSON object per
+line on standard output.
 
-It also appends committed entries to the log of leaves, unless another process does so: see `web.background`.
+It also appends committed entries to the log of leaves, unless another process does so: see
+`web.background`.
 
-uvicorn's own access log is off, because it has paths, and with them ids. A proxy's headers are trusted only if
-`LICET_WEB__PROXIES` names it. `connections` limits what each connection may cost.
+uvicorn's own access log is off, because it has paths, and with them ids. A proxy's headers are
+trusted only if `LICET_WEB__PROXIES` names it. `connections` limits what each connection may cost.
 """
 
 from __future__ import annotations
@@ -32,22 +33,34 @@ from licet.errors import RefusedError
 from licet.vault import installation
 from licet.vault.installation import Installation
 from licet.web import workers as worker_parent
-from licet.web.access.connections import BACKLOG, BoundedServer, Connections, bound, bounds_of, protocol, shown
+from licet.web.access.connections import (
+    BACKLOG,
+    BoundedServer,
+    Connections,
+    bound,
+    bounds_of,
+    protocol,
+    shown,
+)
 from licet.web.access.tokens import TokenVerifier
 from licet.web.app import create_app
 
 GRACE_SECONDS = 20
 IDLE_SECONDS = 15
 PIPE_BYTES = 4_096  # what POSIX and Linux write to a pipe in one piece
-FILES_KEPT = 256  # reserved of the files that a process may open: for the database, the keys, the log
+# reserved of the files that a process may open: for the database, the keys, the log
+FILES_KEPT = 256
 NO_SIGN_IN = (
-    "nobody can sign in to the pages, /notice among them: set LICET_WEB__TOKEN_KEY_FILE or LICET_WEB__TOKEN_JWKS_FILE"
+    "nobody can sign in to the pages, /notice among them: set LICET_WEB__TOKEN_KEY_FILE "
+    "or "
+    "LICET_WEB__TOKEN_JWKS_FILE"
 )
 
 
 class Lines:
-    """Writes lines, all those of one turn of the event loop at once: each write releases the interpreter's lock, and
-    getting it back may take longer than the whole response. Outside an event loop, a line is written immediately.
+    """Writes lines, all those of one turn of the event loop at once: each write releases the
+    interpreter's lock, and getting it back may take longer than the whole response. Outside an
+    event loop, a line is written immediately.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -67,7 +80,8 @@ class Lines:
     def _flush(self) -> None:
         lines, self._waiting = self._waiting, []
         piece = bytearray()
-        for line in lines:  # workers share a pipe, which takes no more than so many bytes in one piece
+        # workers share a pipe, which takes no more than so many bytes in one piece
+        for line in lines:
             if piece and len(piece) + len(line) >= PIPE_BYTES:
                 self._write(piece)
                 piece = bytearray()
@@ -82,7 +96,8 @@ class Lines:
 
 
 def log_as_json(worker: int | None = None) -> None:
-    """Configures one JSON object per line, with the number of the worker that wrote it. What a traceback would quote is
+    """Configures one JSON object per line, with the number of the worker that wrote it. What a
+    traceback would quote is
     omitted: `problems.note` logs type and place.
     """
     lines = Lines(sys.stdout.buffer)
@@ -92,7 +107,9 @@ def log_as_json(worker: int | None = None) -> None:
             lambda _logger, _level, event: {**own, **event},
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
-            structlog.processors.JSONRenderer(serializer=lambda line, **_: msgspec.json.encode(line)),
+            structlog.processors.JSONRenderer(
+                serializer=lambda line, **_: msgspec.json.encode(line)
+            ),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=lambda *_: lines,
@@ -100,21 +117,36 @@ def log_as_json(worker: int | None = None) -> None:
     )
 
 
-def server(app: ASGIApp, host: str, port: int, settings: Web | None = None, workers: int = 1) -> BoundedServer:
+def server(
+    app: ASGIApp, host: str, port: int, settings: Web | None = None, workers: int = 1
+) -> BoundedServer:
     """A server that is not started yet, one of ``workers``."""
     settings = settings or Web()
     connections = Connections(bounds_of(settings, _files() - FILES_KEPT, workers))
     config = uvicorn.Config(
-        app, host=host, port=port, access_log=False, log_config=None, log_level="warning", server_header=False,
-        http=protocol(connections), timeout_keep_alive=IDLE_SECONDS, timeout_graceful_shutdown=GRACE_SECONDS,
-        proxy_headers=bool(settings.proxies), forwarded_allow_ips=list(settings.proxies), backlog=BACKLOG,
-        lifespan="on", ws="none",
-    )  # fmt: skip
+        app,
+        host=host,
+        port=port,
+        access_log=False,
+        log_config=None,
+        log_level="warning",
+        server_header=False,
+        http=protocol(connections),
+        timeout_keep_alive=IDLE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        proxy_headers=bool(settings.proxies),
+        forwarded_allow_ips=list(settings.proxies),
+        backlog=BACKLOG,
+        lifespan="on",
+        ws="none",
+    )
     return BoundedServer(config, connections)
 
 
 def stated(here: Installation, host: str) -> None:
-    """RefusedError if other machines reach ``host`` or the configured URL, and nobody has stated who is responsible."""
+    """RefusedError if other machines reach ``host`` or the configured URL, and nobody has stated
+    who is responsible.
+    """
     reached = [host, urlsplit(here.config.web.url).hostname or "" if here.config.web.url else ""]
     elsewhere = [name for name in reached if name and not _is_this_machine(name)]
     missing = controller.read(here.config.controller).missing
@@ -122,8 +154,9 @@ def stated(here: Installation, host: str) -> None:
         raise RefusedError(
             f"`{elsewhere[0]}` is reached by others, and receipts do not say who is responsible: "
             f"{', '.join(missing)} not stated",
-            f"fill in `{here.config.controller}`: docs/install.md shows how", because="controller",
-        )  # fmt: skip
+            f"fill in `{here.config.controller}`: docs/install.md shows how",
+            because="controller",
+        )
 
 
 def _is_this_machine(host: str) -> bool:
@@ -134,14 +167,21 @@ def _is_this_machine(host: str) -> bool:
 
 
 def serve(
-    here: Installation, host: str, port: int, say: Callable[[str], object], *, workers: int = 1, at: str | None = None
+    here: Installation,
+    host: str,
+    port: int,
+    say: Callable[[str], object],
+    *,
+    workers: int = 1,
+    at: str | None = None,
 ) -> None:
-    """Serves until it is interrupted; accepted requests are answered before it ends. With several ``workers`` they
-    serve, and this process watches them; ``at`` is then the moment of a simulation.
+    """Serves until it is interrupted; accepted requests are answered before it ends. With several
+    ``workers`` they serve, and this process watches them; ``at`` is then the moment of a
+    simulation.
 
-    UsageError if it cannot listen on the address. RefusedError before a policy is applied (serving without one would
-    create an installation that nobody configured), and if other machines would reach it and nobody has stated who is
-    responsible.
+    UsageError if it cannot listen on the address. RefusedError before a policy is applied (serving
+    without one would create an installation that nobody configured), and if other machines would
+    reach it and nobody has stated who is responsible.
     """
     installation.policies(here)
     stated(here, host)

@@ -1,7 +1,8 @@
 """What the routes of one process share: the installation, the writer, and the caches.
 
-Only facts that cannot change (a token that was verified) or that may be a second old (a service's key, which account has
-a host's id) are cached. Nothing in a cache grants what the database would refuse.
+Only facts that cannot change (a token that was verified) or that may be a second old (a service's
+key, which account has a host's id) are cached. Nothing in a cache grants what the database would
+refuse.
 """
 
 from __future__ import annotations
@@ -45,19 +46,26 @@ from licet.web.probes import Probe
 Result = TypeVar("Result")
 
 ACCOUNTS_REMEMBERED_MAX = 100_000
-ACCOUNT_SECONDS_MAX = 1.0  # how long another process may take a closed account for the one with its host's id
+# how long another process may take a closed account for the one with its host's id
+ACCOUNT_SECONDS_MAX = 1.0
 KEYS_REMEMBERED_MAX = 1_000
 SWEEP_SECONDS = 60.0
 FIGURES_SECONDS = 15.0  # how old the figures of /metrics may be
 
 
 class Site:
-    """The state of one process. ``wall`` is the clock for tokens and sessions, which no simulation moves. ``rates`` is
-    the table that it shares with the other ``workers``.
+    """The state of one process. ``wall`` is the clock for tokens and sessions, which no simulation
+    moves. ``rates`` is the table that it shares with the other ``workers``.
     """
 
     def __init__(
-        self, here: Installation, settings: Web, wall: Clock = utc_now, *, workers: int = 1, rates: int | None = None
+        self,
+        here: Installation,
+        settings: Web,
+        wall: Clock = utc_now,
+        *,
+        workers: int = 1,
+        rates: int | None = None,
     ) -> None:
         self.here, self.settings, self.wall = here, settings, wall
         self.host_key = host_key(here)
@@ -68,7 +76,9 @@ class Site:
         self.rates, self.heavy = Rates(rates, rates_key), Heavy(workers)
         self.writing = WriteBatch(here.keyring, here.clock)
         self.policy_probe = Probe(lambda: self.reading(self._policy))
-        self.figures_probe = Probe(lambda: sync_to_thread(installation_figures.figures, here), FIGURES_SECONDS)
+        self.figures_probe = Probe(
+            lambda: sync_to_thread(installation_figures.figures, here), FIGURES_SECONDS
+        )
         self.discovery = oidc.Discovery()
         self.languages = catalogue.known(here.config.languages)
         self._accounts: OrderedDict[bytes, tuple[float, UUID]] = OrderedDict()
@@ -79,8 +89,8 @@ class Site:
 
     @asynccontextmanager
     async def running(self, _: object = None) -> AsyncIterator[None]:
-        """Runs the writer, the reader and the clean-up of expired sessions; accepted requests are answered before it
-        ends.
+        """Runs the writer, the reader and the clean-up of expired sessions; accepted requests are
+        answered before it ends.
         """
         self._writer = Batches(self.here.pool, self.writing.apply, WRITING, "web-writer")
         self._reader = Batches(self.here.pool, self._gates, ASKING, "web-reader", begin=statement)
@@ -95,8 +105,12 @@ class Site:
             await sync_to_thread(self._writer.close)
             await sync_to_thread(self._reader.close)
 
-    async def write(self, command: Command | VerbRequest, once: IdempotentCall | None = None) -> WriteResult:
-        """Applies one command durably; UsageError for a value that no table accepts. It checks the fence itself."""
+    async def write(
+        self, command: Command | VerbRequest, once: IdempotentCall | None = None
+    ) -> WriteResult:
+        """Applies one command durably; UsageError for a value that no table accepts. It checks the
+        fence itself.
+        """
         assert self._writer is not None
         if not isinstance(command, VerbRequest):
             check(command)
@@ -114,7 +128,9 @@ class Site:
         return await self._reader.submit(account)
 
     async def reading(self, fn: Callable[[Transaction], Result]) -> Result:
-        """Runs ``fn`` in its own transaction, on a thread, and commits; FencedError behind the fence."""
+        """Runs ``fn`` in its own transaction, on a thread, and commits; FencedError behind the
+        fence.
+        """
 
         def run() -> Result:
             with transaction(self.here.pool) as tx:
@@ -144,7 +160,9 @@ class Site:
         await self.reading(lambda _: None)
 
     async def account_by_host(self, name: str) -> UUID | None:
-        """The account with a host's id, at most a second old: an id whose account is closed may begin another."""
+        """The account with a host's id, at most a second old: an id whose account is closed may
+        begin another.
+        """
         hashed = host_hmac(self.host_key, "account", name)
         known = self._accounts.get(hashed)
         if known is not None and known[0] > monotonic():
@@ -159,11 +177,15 @@ class Site:
         return account
 
     def forget_account(self, host: bytes) -> None:
-        """Forgets which account has a host's id: what begins anew is found in this process at once."""
+        """Forgets which account has a host's id: what begins anew is found in this process at
+        once.
+        """
         self._accounts.pop(host, None)
 
     async def account_looked_up(self, host: str) -> UUID | None:
-        """`account_by_host` without the cache, so that a known id takes as long as an unknown one."""
+        """`account_by_host` without the cache, so that a known id takes as long as an unknown
+        one.
+        """
         hashed = host_hmac(self.host_key, "account", host)
         return await self.reading(lambda tx: account_view.account_by_host(tx, hashed))
 
@@ -178,12 +200,15 @@ class Site:
         return await asyncio.shield(looking)
 
     def forget_keys(self) -> None:
-        """Forgets the keys that were looked up: what was changed of one holds in this process at once."""
+        """Forgets the keys that were looked up: what was changed of one holds in this process at
+        once.
+        """
         self._keys.clear()
 
     async def _look(self, key: str) -> Service | None:
         try:
-            until = monotonic() + service_keys.REMEMBERED_SECONDS_MAX  # counted from before the query
+            # counted from before the query
+            until = monotonic() + service_keys.REMEMBERED_SECONDS_MAX
             found = await self.reading(lambda tx: service_keys.find(tx, key, self.now()))
             if found is not None:
                 self._keys[key] = (until, found)
@@ -214,11 +239,14 @@ class Site:
             await asyncio.sleep(EXCHANGE_SECONDS)
             try:
                 await self.exchange_rates(monotonic())
-            except LicetError as error:  # those few are not counted on the other hosts, which only favours the callers
+            # those few are not counted on the other hosts, which only favours the callers
+            except LicetError as error:
                 problems.note(error)
 
     async def exchange_rates(self, now: float) -> None:
-        """Tells the other hosts what was allowed here since the last time, and learns what they allowed these callers."""
+        """Tells the other hosts what was allowed here since the last time, and learns what they
+        allowed these callers.
+        """
         told = self.rates.told()
         if told:
             seconds = {mark: taken for mark, (_, taken) in told.items()}

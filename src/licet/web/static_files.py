@@ -1,9 +1,10 @@
 """The files that pages and hosts load: stylesheets, and the modules of the components.
 
-A file under its hash never changes, so a browser keeps it for good; the same under its bare name may change within
-minutes. The modules of the components import each other, so they share one hash, and `/static/licet.js` and
-`/static/elements/NAME.js` are entries of a line or two that name it. Files are served without the comments and the
-indentation that are for their readers here: a phone does not pay for them.
+A file under its hash never changes, so a browser keeps it for good; the same under its bare name
+may change within minutes. The modules of the components import each other, so they share one hash,
+and `/static/licet.js` and `/static/elements/NAME.js` are entries of a line or two that name it.
+Files are served without the comments and the indentation that are for their readers here: a phone
+does not pay for them.
 """
 
 from __future__ import annotations
@@ -23,8 +24,16 @@ from licet.errors import NotFoundError
 CSS, JAVASCRIPT = "text/css", "text/javascript"  # Litestar adds the charset
 STYLESHEETS = ("licet.css", "console.css", "design.css")
 MODULES = (
-    "badge.js", "data.js", "element.js", "fragment.js", "index.js", "notice.js", "receipt.js", "settings.js", "sheets.js",
-)  # fmt: skip
+    "badge.js",
+    "data.js",
+    "element.js",
+    "fragment.js",
+    "index.js",
+    "notice.js",
+    "receipt.js",
+    "settings.js",
+    "sheets.js",
+)
 SCRIPTS = ("examples.js", "review.js")
 ENTRY = "licet.js"
 FOREVER, MINUTES = "public, max-age=31536000, immutable", "public, max-age=300"
@@ -37,7 +46,9 @@ _IMPORT = re.compile(r'from "\./([a-z]+\.js)"')
 
 
 def compact(text: str) -> str:
-    """JavaScript without comments, indentation and empty lines. No literal of ours holds what looks like a comment."""
+    """JavaScript without comments, indentation and empty lines. No literal of ours holds what looks
+    like a comment.
+    """
     return _BLANKS.sub("", _LINE.sub("", _BLOCK.sub("", text))).strip() + "\n"
 
 
@@ -73,23 +84,32 @@ def path(name: str) -> str:
 
 
 def response(request: Request[Any, Any, Any], name: str, version: str = "") -> Response[bytes]:
-    """A file, compressed where the browser can read that; NotFoundError for a name that is none of ours.
+    """A file, compressed where the browser can read that; NotFoundError for a name that is none of
+    ours.
 
-    ``version`` is the hash in its path, if there is one; an old one answers with the file of now, kept for minutes.
+    ``version`` is the hash in its path, if there is one; an old one answers with the file of now,
+    kept for minutes.
     """
-    stylesheet, module = name in STYLESHEETS, name.removeprefix("elements/") in MODULES and name.startswith("elements/")
+    stylesheet, module = (
+        name in STYLESHEETS,
+        name.removeprefix("elements/") in MODULES and name.startswith("elements/"),
+    )
     if not (stylesheet or module or (name == ENTRY and not version) or name in SCRIPTS):
         raise NotFoundError("no such file")
     fixed = bool(version) and path(name) == f"/static/{version}/{name}"
     served = name if version or not module else f"entry {name}"
     headers = {
-        "cache-control": FOREVER if fixed else MINUTES, "vary": "accept-encoding",
-        "access-control-allow-origin": "*", "cross-origin-resource-policy": "cross-origin",
+        "cache-control": FOREVER if fixed else MINUTES,
+        "vary": "accept-encoding",
+        "access-control-allow-origin": "*",
+        "cross-origin-resource-policy": "cross-origin",
         "x-content-type-options": "nosniff",
-    }  # fmt: skip
+    }
     media = CSS if stylesheet else JAVASCRIPT
     if accepts_gzip(request.headers.get("accept-encoding", "")):
-        return Response(packed(served), media_type=media, headers={**headers, "content-encoding": "gzip"})
+        return Response(
+            packed(served), media_type=media, headers={**headers, "content-encoding": "gzip"}
+        )
     return Response(_served(served), media_type=media, headers=headers)
 
 
@@ -111,7 +131,9 @@ def _served(name: str) -> bytes:
 
 
 def _entry(module: str, up: str) -> bytes:
-    """A module that exports another under its hash, and names all that it needs, so that they load side by side."""
+    """A module that exports another under its hash, and names all that it needs, so that they load
+    side by side.
+    """
     there = f"{up}{elements_hash()}/elements/"
     needed = [f'import "{there}{name}";' for name in dict.fromkeys(_imports(module))]
     return "\n".join([*needed, f'export * from "{there}{module}";', ""]).encode()

@@ -1,8 +1,10 @@
-"""A worker of `licet serve --workers N`: a server process on the parent's socket. `licet.web.workers` starts it.
+"""A worker of `licet serve --workers N`: a server process on the parent's socket.
+`licet.web.workers` starts it.
 
-It opens the installation itself and shares no memory with other workers but the table of rates. While its event loop
-runs it reports every second; a parent that has gone ends it. It is a program of its own, `python -m licet.web.worker
-ORDER`, and not a fork: threads and connections of the parent would not survive one.
+It opens the installation itself and shares no memory with other workers but the table of rates.
+While its event loop runs it reports every second; a parent that has gone ends it. It is a program
+of its own, `python -m licet.web.worker ORDER`, and not a fork: threads and connections of the
+parent would not survive one.
 """
 
 from __future__ import annotations
@@ -42,7 +44,9 @@ def pool_size(workers: int) -> int:
 class WorkerLife:
     """What a worker does on each tick of its server: it reports, and hears how all workers are."""
 
-    def __init__(self, here: Installation, app: Litestar, channel: WorkerChannel[WorkersStanding]) -> None:
+    def __init__(
+        self, here: Installation, app: Litestar, channel: WorkerChannel[WorkersStanding]
+    ) -> None:
         self._here, self._app, self._channel = here, app, channel
 
     def tick(self, made: BoundedServer, counter: int) -> None:
@@ -54,7 +58,9 @@ class WorkerLife:
             made.should_exit = True
         if counter % TICKS_A_REPORT == 0:
             self._app.state.edge.measure_pool(self._here.pool.get_stats())
-            self._channel.tell(WorkerReport(fault=self._app.state.following.fault, fatal=self._fatal()))
+            self._channel.tell(
+                WorkerReport(fault=self._app.state.following.fault, fatal=self._fatal())
+            )
 
     def _fatal(self) -> str:
         """Why no worker may go on: what this one knows of the disk of the restriction journal."""

@@ -1,7 +1,9 @@
-"""What a server's parent process and its workers tell each other: a line of JSON at a time, over a socket pair.
+"""What a server's parent process and its workers tell each other: a line of JSON at a time, over a
+socket pair.
 
-Neither side ever waits for the other. Each message states the whole present state and is sent again every second, so
-that one that does not fit into the socket's buffer may be dropped. The end of the stream is the end of the other side.
+Neither side ever waits for the other. Each message states the whole present state and is sent again
+every second, so that one that does not fit into the socket's buffer may be dropped. The end of the
+stream is the end of the other side.
 """
 
 from __future__ import annotations
@@ -16,8 +18,9 @@ READ_BYTES_MAX = 64 * 2**10
 
 
 class WorkerOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker is started with. ``listener``, ``channel`` and ``rates`` are file descriptors that it inherits;
-    ``seat`` is its number, which no other worker has while it lives; ``metrics`` is the folder of the counters.
+    """What a worker is started with. ``listener``, ``channel`` and ``rates`` are file descriptors
+    that it inherits; ``seat`` is its number, which no other worker has while it lives; ``metrics``
+    is the folder of the counters.
     """
 
     data: str
@@ -33,8 +36,8 @@ class WorkerOrder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WorkerReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a worker says each second: its heartbeat. ``fault`` is the type of the error that ended its sequencer;
-    ``fatal`` is why no process of this server may go on.
+    """What a worker says each second: its heartbeat. ``fault`` is the type of the error that ended
+    its sequencer; ``fatal`` is why no process of this server may go on.
     """
 
     fault: str = ""
@@ -42,8 +45,9 @@ class WorkerReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class WorkersStanding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the parent says each second to each worker: how all of them are. ``ends`` counts the workers that ended
-    without being asked to, by reason; ``leave`` tells this one to end when its connections have.
+    """What the parent says each second to each worker: how all of them are. ``ends`` counts the
+    workers that ended without being asked to, by reason; ``leave`` tells this one to end when its
+    connections have.
     """
 
     wanted: int = 1
@@ -77,7 +81,9 @@ class WorkerChannel(Generic[Heard]):
             self._unsent = self._unsent[self._end.send(self._unsent) :]
 
     def newest(self) -> Heard | None:
-        """The newest message since the last call, if there is one. ``ended`` is set at the end of the stream."""
+        """The newest message since the last call, if there is one. ``ended`` is set at the end of
+        the stream.
+        """
         while not self.ended:
             try:
                 piece = self._end.recv(READ_BYTES_MAX)

@@ -1,16 +1,20 @@
-"""The parent of the processes of `licet serve --workers N`: it holds the socket, starts the workers and watches them.
+"""The parent of the processes of `licet serve --workers N`: it holds the socket, starts the workers
+and watches them.
 
-- A worker that ends is replaced, after a pause that doubles while workers end soon after they began. One that has not
-  reported for `HUNG_SECONDS_MAX` is killed and replaced. Either is logged as an error.
-- SIGHUP replaces the workers one after the other. Each replacement is ready before its predecessor is told to leave,
-  which then takes no new connection, closes each after its next answer and ends when none is open. If a replacement
-  does not start, the others stay as they are. A replacement reads the settings' files and the program anew.
+- A worker that ends is replaced, after a pause that doubles while workers end soon after they
+  began. One that has not reported for `HUNG_SECONDS_MAX` is killed and replaced. Either is logged
+  as an error.
+- SIGHUP replaces the workers one after the other. Each replacement is ready before its predecessor
+  is told to leave, which then takes no new connection, closes each after its next answer and ends
+  when none is open. If a replacement does not start, the others stay as they are. A replacement
+  reads the settings' files and the program anew.
 - SIGTERM and SIGINT end all of them: accepted requests are answered.
-- A failed write of the restriction journal in one worker ends them all (BrokenError): no process may acknowledge what
-  the disk may not hold.
+- A failed write of the restriction journal in one worker ends them all (BrokenError): no process
+  may acknowledge what the disk may not hold.
 - When the parent is killed, the workers end by themselves.
 
-The work that only one process may do (sequencer, deliverer, sweeper) has locks of the database, which a killed worker
+The work that only one process may do (sequencer, deliverer, sweeper) has locks of the database,
+which a killed worker
 loses: see `web.background`.
 """
 
@@ -55,7 +59,11 @@ class Worker:
     """A worker as its parent sees it. Times are monotonic seconds."""
 
     def __init__(
-        self, seat: int, process: subprocess.Popen[bytes], channel: WorkerChannel[WorkerReport], now: float
+        self,
+        seat: int,
+        process: subprocess.Popen[bytes],
+        channel: WorkerChannel[WorkerReport],
+        now: float,
     ) -> None:
         self.seat, self.process, self.channel = seat, process, channel
         self.began = self.heard = now
@@ -79,7 +87,9 @@ class Worker:
 class Workers:
     """The workers of a server. ``start`` starts the one of a seat, ``gone`` is told of its end."""
 
-    def __init__(self, start: Start, count: int, gone: Callable[[int], None] = lambda _seat: None) -> None:
+    def __init__(
+        self, start: Start, count: int, gone: Callable[[int], None] = lambda _seat: None
+    ) -> None:
         self._start, self._count = start, count
         self._gone = gone
         self._all: dict[int, Worker] = {}
@@ -196,8 +206,11 @@ class Workers:
         self._soon_ended = 0 if now - worker.began > STEADY_SECONDS else self._soon_ended + 1
         pause = min(2.0 ** (self._soon_ended - 1), PAUSE_SECONDS_MAX) if self._soon_ended else 0.0
         self._next_start = now + pause
-        _log.error("worker has ended", worker=worker.seat, because=how, status=code, again_in_seconds=pause)
-        if not self._was_ready and code > 0 and not self._stops:  # it would end in the same way again
+        _log.error(
+            "worker has ended", worker=worker.seat, because=how, status=code, again_in_seconds=pause
+        )
+        # it would end in the same way again
+        if not self._was_ready and code > 0 and not self._stops:
             self._error = StartError(code)
             self.stop()
 
@@ -219,12 +232,17 @@ class Workers:
                 self._old.popleft().leave(now)
                 self._tell()
             return
-        self._old = deque(one for one in self._old if self._all.get(one.seat) is one and one.leaving is None)
+        self._old = deque(
+            one for one in self._old if self._all.get(one.seat) is one and one.leaving is None
+        )
         if self._old and not any(one.leaving is not None for one in self._all.values()):
             self._fresh = self._begin(now)
 
     def _fill(self, now: float) -> None:
-        while sum(one.leaving is None for one in self._all.values()) < self._count and now >= self._next_start:
+        while (
+            sum(one.leaving is None for one in self._all.values()) < self._count
+            and now >= self._next_start
+        ):
             self._begin(now)
 
     def _begin(self, now: float) -> Worker:
@@ -238,9 +256,12 @@ class Workers:
         ready = [one for one in self._all.values() if one.ready and one.leaving is None]
         for worker in self._all.values():
             standing = WorkersStanding(
-                wanted=self._count, ready=len(ready), faults=tuple(sorted({one.fault for one in ready if one.fault})),
-                ends=dict(self._ends), leave=worker.leaving is not None,
-            )  # fmt: skip
+                wanted=self._count,
+                ready=len(ready),
+                faults=tuple(sorted({one.fault for one in ready if one.fault})),
+                ends=dict(self._ends),
+                leave=worker.leaving is not None,
+            )
             worker.channel.tell(standing)
 
 
@@ -253,22 +274,39 @@ class StartError(LicetError):
 
 
 def serve(listener: socket.socket, data: Path, at: str | None, host: str, count: int) -> None:
-    """Runs ``count`` workers on ``listener`` until SIGTERM or SIGINT; see the top of this module."""
+    """Runs ``count`` workers on ``listener`` until SIGTERM or SIGINT; see the top of this
+    module.
+    """
     table = rates.shared_table()
     with tempfile.TemporaryDirectory(prefix="licet-metrics-") as counters:
 
         def start(seat: int) -> tuple[subprocess.Popen[bytes], WorkerChannel[WorkerReport]]:
             ours, theirs = socket.socketpair()
             order = WorkerOrder(
-                data=str(data), at=at, host=host, port=listener.getsockname()[1], listener=listener.fileno(),
-                channel=theirs.fileno(), rates=table, metrics=counters, seat=seat, workers=count,
-            )  # fmt: skip
+                data=str(data),
+                at=at,
+                host=host,
+                port=listener.getsockname()[1],
+                listener=listener.fileno(),
+                channel=theirs.fileno(),
+                rates=table,
+                metrics=counters,
+                seat=seat,
+                workers=count,
+            )
             with theirs:
                 process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "licet.web.worker", msgspec.json.encode(order).decode()],
-                    stdin=subprocess.DEVNULL, start_new_session=True,
+                    [
+                        sys.executable,
+                        "-P",
+                        "-m",
+                        "licet.web.worker",
+                        msgspec.json.encode(order).decode(),
+                    ],
+                    stdin=subprocess.DEVNULL,
+                    start_new_session=True,
                     pass_fds=(order.listener, order.channel, order.rates),
-                )  # fmt: skip
+                )
             return process, WorkerChannel(ours, WorkerReport)
 
         try:

@@ -1,7 +1,7 @@
 """What endpoints were told to remove, and their acknowledgements.
 
-A host acknowledges that what an event named has left it. A certificate of erasure lists who was notified, and missing
-acknowledgements too. The record for a removed endpoint is kept.
+A host acknowledges that what an event named has left it. A certificate of erasure lists who was
+notified, and missing acknowledgements too. The record for a removed endpoint is kept.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from licet.vault.ids import Prefix, shown
 
 
 class HostDelivery(msgspec.Struct, frozen=True, kw_only=True):
-    """What one endpoint was told, and its acknowledgement. ``delivered_at`` is None if it reads events by itself."""
+    """What one endpoint was told, and its acknowledgement. ``delivered_at`` is None if it reads
+    events by itself.
+    """
 
     event: str
     endpoint: str
@@ -31,12 +33,16 @@ class HostDelivery(msgspec.Struct, frozen=True, kw_only=True):
     overdue: bool
 
 
-_TOLD = """SELECT d.event_id, p.name, e.occurred_at, d.delivered_at, d.acknowledge_by, d.acknowledged_at
-    FROM deliveries d JOIN events e USING (account_id, event_id) JOIN endpoints p USING (endpoint_id)"""
+_TOLD = """SELECT d.event_id, p.name, e.occurred_at, d.delivered_at, d.acknowledge_by,
+    d.acknowledged_at
+    FROM deliveries d JOIN events e USING (account_id, event_id)
+      JOIN endpoints p USING (endpoint_id)"""
 
 
 def told_of(tx: Transaction, account: UUID, erasure: UUID, at: datetime) -> list[HostDelivery]:
-    """The hosts that were told that the content of an erasure must leave them, and each one's acknowledgement."""
+    """The hosts that were told that the content of an erasure must leave them, and each one's
+    acknowledgement.
+    """
     rows = tx.execute(
         f"""{_TOLD} WHERE e.account_id = %s AND e.erasure_id = %s AND d.acknowledge_by IS NOT NULL
              ORDER BY e.row_no, p.name, p.endpoint_id""",
@@ -48,7 +54,8 @@ def told_of(tx: Transaction, account: UUID, erasure: UUID, at: datetime) -> list
 def overdue(tx: Transaction, at: datetime, limit: int) -> list[HostDelivery]:
     """What endpoints should have acknowledged by ``at`` and did not, the most overdue first."""
     rows = tx.execute(
-        f"""{_TOLD} WHERE d.acknowledged_at IS NULL AND d.acknowledge_by <= %s AND p.removed_at IS NULL
+        f"""{_TOLD} WHERE d.acknowledged_at IS NULL AND d.acknowledge_by <= %s
+             AND p.removed_at IS NULL
              ORDER BY d.acknowledge_by, e.row_no, p.name LIMIT %s""",
         [at, limit],
     )
@@ -58,27 +65,36 @@ def overdue(tx: Transaction, at: datetime, limit: int) -> list[HostDelivery]:
 def _read_told(row: Sequence[Any], at: datetime) -> HostDelivery:
     event, endpoint, told_at, delivered_at, due_at, acknowledged_at = row
     return HostDelivery(
-        event=shown(Prefix.event, event), endpoint=endpoint, told_at=told_at, delivered_at=delivered_at, due_at=due_at,
-        acknowledged_at=acknowledged_at, overdue=acknowledged_at is None and due_at <= at,
-    )  # fmt: skip
+        event=shown(Prefix.event, event),
+        endpoint=endpoint,
+        told_at=told_at,
+        delivered_at=delivered_at,
+        due_at=due_at,
+        acknowledged_at=acknowledged_at,
+        overdue=acknowledged_at is None and due_at <= at,
+    )
 
 
 def acknowledge(tx: Transaction, event: UUID, endpoint: str, at: datetime) -> HostDelivery:
     """Records that what an event named has left the endpoint; a repetition changes nothing.
 
-    NotFoundError for an event that the endpoint was never sent, RefusedError for one that requires no acknowledgement.
+    NotFoundError for an event that the endpoint was never sent, RefusedError for one that requires
+    no acknowledgement.
     """
     of = tx.execute("SELECT account_id FROM events WHERE event_id = %s", [event]).fetchone()
     row = (
         of
         and tx.execute(
-            """SELECT d.account_id, d.endpoint_id, d.acknowledge_by FROM deliveries d JOIN endpoints p USING (endpoint_id)
+            """SELECT d.account_id, d.endpoint_id, d.acknowledge_by FROM deliveries d
+            JOIN endpoints p USING (endpoint_id)
             WHERE d.account_id = %s AND d.event_id = %s AND p.name = %s AND p.removed_at IS NULL""",
             [of[0], event, endpoint],
         ).fetchone()
     )
     if row is None:
-        raise NotFoundError(f"the endpoint `{endpoint}` was not sent the event `{shown(Prefix.event, event)}`")
+        raise NotFoundError(
+            f"the endpoint `{endpoint}` was not sent the event `{shown(Prefix.event, event)}`"
+        )
     if row[2] is None:
         raise RefusedError(
             "this event requires no acknowledgement",
@@ -91,7 +107,8 @@ def acknowledge(tx: Transaction, event: UUID, endpoint: str, at: datetime) -> Ho
         [at, row[0], event, row[1]],
     )
     told = tx.execute(
-        f"{_TOLD} WHERE d.account_id = %s AND d.event_id = %s AND d.endpoint_id = %s", [row[0], event, row[1]]
+        f"{_TOLD} WHERE d.account_id = %s AND d.event_id = %s AND d.endpoint_id = %s",
+        [row[0], event, row[1]],
     ).fetchone()
     assert told is not None
     return _read_told(told, at)

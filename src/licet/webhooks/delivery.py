@@ -1,21 +1,25 @@
-"""Delivery of events to endpoints: at least once, those of one account in order, by one deliverer per installation.
+"""Delivery of events to endpoints: at least once, those of one account in order, by one deliverer
+per installation.
 
-Promise: a message is sent until an endpoint answers 2xx; the next event of the same account waits for that, and no
-other account does. A message is signed and has the same id and body each time. A deliverer that is killed has sent at
-most `UNRECORDED_MAX` messages more than it has recorded: the next one begins with what has no answer in the database,
-and sends those again with the same ids.
+Promise: a message is sent until an endpoint answers 2xx; the next event of the same account waits
+for that, and no other account does. A message is signed and has the same id and body each time. A
+deliverer that is killed has sent at most `UNRECORDED_MAX` messages more than it has recorded: the
+next one begins with what has no answer in the database, and sends those again with the same ids.
 
-A round reads what is due in one statement an endpoint. Several accounts' messages are then in progress at once, those
-of one account one after another, and their outcomes are recorded together: a transaction for each message cost twice
-as much as sending it (bench/events.py). Messages are signed shortly before they are sent, many in a row: signatures
-between requests take nearly twice as long.
+A round reads what is due in one statement an endpoint. Several accounts' messages are then in
+progress at once, those of one account one after another, and their outcomes are recorded together:
+a transaction for each message cost twice as much as sending it (bench/events.py). Messages are
+signed shortly before they are sent, many in a row: signatures between requests take nearly twice as
+long.
 
-A failed message is retried after the delays of Standard Webhooks 1.0.0, each extended by a random share of up to a
-fifth, then daily; `Retry-After` may ask for longer. An endpoint that accepted nothing for `DEAD_DAYS`, or that answers
-410, is disabled and reported; its events wait, and `licet webhooks replay` resumes them.
+A failed message is retried after the delays of Standard Webhooks 1.0.0, each extended by a random
+share of up to a fifth, then daily; `Retry-After` may ask for longer. An endpoint that accepted
+nothing for `DEAD_DAYS`, or that answers 410, is disabled and reported; its events wait, and `licet
+webhooks replay` resumes them.
 
-A round sends for at most `ROUND_SECONDS` and the timeout of requests in progress, so that one slow endpoint delays the
-others no longer than that. Nothing is sent while the fence stands (`licet.keys.fence`).
+A round sends for at most `ROUND_SECONDS` and the timeout of requests in progress, so that one slow
+endpoint delays the others no longer than that. Nothing is sent while the fence stands
+(`licet.keys.fence`).
 """
 
 from __future__ import annotations
@@ -96,8 +100,8 @@ class _Waiting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Chain(msgspec.Struct, frozen=True, kw_only=True):
-    """The messages of one account to one endpoint, in order. ``is_cut``: the account fills the window of what is due,
-    and has more than these.
+    """The messages of one account to one endpoint, in order. ``is_cut``: the account fills the
+    window of what is due, and has more than these.
     """
 
     to: _Endpoint
@@ -114,7 +118,9 @@ class _Request(NamedTuple):
 
 
 class _Outgoing:
-    """The chains of a round in their order, with the requests of each. Several threads take from it."""
+    """The chains of a round in their order, with the requests of each. Several threads take from
+    it.
+    """
 
     def __init__(self, chains: list[_Chain], clock: Clock, silent: Collection[UUID]) -> None:
         """``silent`` are the endpoints whose chains are left out from now on."""
@@ -134,7 +140,9 @@ class _Outgoing:
         while self._waiting and count < SIGNED_MIN:
             chain = self._waiting.popleft()
             if chain.to.endpoint not in self._silent:
-                self._signed.append((chain, [self._request(chain.to, waiting) for waiting in chain.messages]))
+                self._signed.append(
+                    (chain, [self._request(chain.to, waiting) for waiting in chain.messages])
+                )
                 count += len(chain.messages)
 
     def _request(self, to: _Endpoint, waiting: _Waiting) -> _Request:
@@ -163,7 +171,9 @@ class Deliverer:
         try:
             self._ca = ssl.create_default_context(cafile=file) if file is not None else None
         except (OSError, ssl.SSLError):
-            raise UsageError(f"`{file}` contains no CA certificates", "see LICET_WEBHOOKS__CA_FILE") from None
+            raise UsageError(
+                f"`{file}` contains no CA certificates", "see LICET_WEBHOOKS__CA_FILE"
+            ) from None
         self._posters: dict[tuple[UUID, str], Poster] = {}
         self._pruned_at: datetime | None = None
         self._disabled: list[str] = []
@@ -171,7 +181,9 @@ class Deliverer:
         self._cut: list[_Chain] = []  # that were sent, of accounts with more to send
 
     def run_once(self, stop: Callable[[], bool] = lambda: False) -> Round:
-        """Sends what is due now, for each account from its first event on; another round may find more."""
+        """Sends what is due now, for each account from its first event on; another round may find
+        more.
+        """
         at = self._here.clock()
         self._conn.execute("SELECT")
         self._conn.commit()
@@ -183,7 +195,11 @@ class Deliverer:
             chains = self._chains(tx, at)
         until = time.monotonic() + ROUND_SECONDS
         self._disabled, self._silent, self._cut = [], set(), []
-        said = self._send_all(chains, lambda: stop() or time.monotonic() >= until) if chains else Counter[str]()
+        said = (
+            self._send_all(chains, lambda: stop() or time.monotonic() >= until)
+            if chains
+            else Counter[str]()
+        )
         self._hold_back_cut()
         delivered = said.pop("delivered", 0)
         return Round(delivered=delivered, failed=dict(said), disabled=tuple(sorted(self._disabled)))
@@ -196,13 +212,21 @@ class Deliverer:
     def _live(self, tx: Transaction, at: datetime) -> list[_Endpoint]:
         rows = tx.execute(
             """SELECT endpoint_id, name, url FROM endpoints
-                WHERE url IS NOT NULL AND removed_at IS NULL AND disabled_at IS NULL ORDER BY endpoint_id"""
+                WHERE url IS NOT NULL AND removed_at IS NULL AND disabled_at IS NULL
+                  ORDER BY endpoint_id"""
         ).fetchall()
         for row in rows:
             if (row[0], row[2]) not in self._posters:
-                self._posters[row[0], row[2]] = Poster(self._here.config.webhooks.inside, self._ca, self._resolved)
+                self._posters[row[0], row[2]] = Poster(
+                    self._here.config.webhooks.inside, self._ca, self._resolved
+                )
         return [
-            _Endpoint(endpoint=row[0], name=row[1], url=row[2], signing=Signing(self._here.keyring, tx, row[0], at))
+            _Endpoint(
+                endpoint=row[0],
+                name=row[1],
+                url=row[2],
+                signing=Signing(self._here.keyring, tx, row[0], at),
+            )
             for row in rows
         ]
 
@@ -211,10 +235,17 @@ class Deliverer:
         live = self._live(tx, at)
         rows = max(ROUND_ROWS_MAX // max(len(live), 1), ENDPOINT_ROWS_MIN)
         each = [_due_of(tx, endpoint, at, rows) for endpoint in live]
-        return [chain for chains in itertools.zip_longest(*each) for chain in chains if chain is not None]
+        return [
+            chain
+            for chains in itertools.zip_longest(*each)
+            for chain in chains
+            if chain is not None
+        ]
 
     def _send_all(self, chains: list[_Chain], ended: Callable[[], bool]) -> Counter[str]:
-        """Sends the chains by several threads, and records the outcomes by this one until all have ended."""
+        """Sends the chains by several threads, and records the outcomes by this one until all have
+        ended.
+        """
         outgoing = _Outgoing(chains, self._here.clock, self._silent)
         sent = Queue[_Sent | None](RECORDED_MAX)
         is_halted = threading.Event()
@@ -223,7 +254,10 @@ class Deliverer:
 
             def work() -> None:
                 try:
-                    while not (is_halted.is_set() or ended()) and (taken := outgoing.take()) is not None:
+                    while (
+                        not (is_halted.is_set() or ended())
+                        and (taken := outgoing.take()) is not None
+                    ):
                         self._send_in_order(*taken, sent, lambda: is_halted.is_set() or ended())
                 finally:
                     sent.put(None)
@@ -234,7 +268,10 @@ class Deliverer:
                 while left:
                     outcomes, ends = _gathered(sent)
                     left -= ends
-                    said.update("delivered" if one.answer.is_success else one.answer.said for one in outcomes)
+                    said.update(
+                        "delivered" if one.answer.is_success else one.answer.said
+                        for one in outcomes
+                    )
                     self._record(outcomes)
             finally:  # if recording failed, the threads must not wait for this one
                 is_halted.set()
@@ -245,9 +282,15 @@ class Deliverer:
         return said
 
     def _send_in_order(
-        self, chain: _Chain, requests: list[_Request], sent: Queue[_Sent | None], ended: Callable[[], bool]
+        self,
+        chain: _Chain,
+        requests: list[_Request],
+        sent: Queue[_Sent | None],
+        ended: Callable[[], bool],
     ) -> None:
-        """Sends an account's messages one after another, until one fails or other accounts must be served."""
+        """Sends an account's messages one after another, until one fails or other accounts must be
+        served.
+        """
         to = chain.to
         for waiting, body, headers in requests:
             if to.endpoint in self._silent or ended():
@@ -262,14 +305,23 @@ class Deliverer:
             self._cut.append(chain)
 
     def _hold_back_cut(self) -> None:
-        """Lets the other accounts go first for `TURN`, where one has more to be sent than its share of a round."""
+        """Lets the other accounts go first for `TURN`, where one has more to be sent than its share
+        of a round.
+        """
         if not self._cut:
             return
         at = self._here.clock() + TURN
         with transaction(self._here.pool) as tx:
             for endpoint in {chain.to.endpoint for chain in self._cut}:
-                accounts = [chain.messages[0].account for chain in self._cut if chain.to.endpoint == endpoint]
-                tx.execute(_HOLD_BACK_TOO, {"endpoint": endpoint, "account": accounts, "next": [at] * len(accounts)})
+                accounts = [
+                    chain.messages[0].account
+                    for chain in self._cut
+                    if chain.to.endpoint == endpoint
+                ]
+                tx.execute(
+                    _HOLD_BACK_TOO,
+                    {"endpoint": endpoint, "account": accounts, "next": [at] * len(accounts)},
+                )
 
     def _record(self, outcomes: list[_Sent]) -> None:
         """Records ``outcomes`` in one transaction: what was accepted, then what was not.
@@ -288,34 +340,55 @@ class Deliverer:
                 if not one.answer.is_success:
                     self._record_failed(tx, one)
             ended = tx.execute(
-                "SELECT endpoint_id FROM endpoints WHERE disabled_at IS NOT NULL OR removed_at IS NOT NULL"
+                "SELECT endpoint_id FROM endpoints WHERE disabled_at IS NOT NULL OR "
+                "removed_at IS NOT NULL"
             )
             self._silent.update(row[0] for row in ended)
 
     def _record_taken(self, tx: Transaction, taken: list[_Sent]) -> None:
         endpoints = list({one.to.endpoint for one in taken})
-        tx.execute(_DELIVERED, {
-            "account": [one.waiting.account for one in taken], "event": [one.waiting.event for one in taken],
-            "endpoint": [one.to.endpoint for one in taken], "said": [one.answer.said for one in taken],
-            "at": [one.at for one in taken],
-        })  # fmt: skip
+        tx.execute(
+            _DELIVERED,
+            {
+                "account": [one.waiting.account for one in taken],
+                "event": [one.waiting.event for one in taken],
+                "endpoint": [one.to.endpoint for one in taken],
+                "said": [one.answer.said for one in taken],
+                "at": [one.at for one in taken],
+            },
+        )
         for one in taken:
             if one.waiting.attempts:
-                tx.execute(_FREE, {"endpoint": one.to.endpoint, "account": one.waiting.account, "at": one.at})
+                tx.execute(
+                    _FREE,
+                    {"endpoint": one.to.endpoint, "account": one.waiting.account, "at": one.at},
+                )
         tx.execute(
-            "UPDATE endpoints SET failing_since = NULL WHERE endpoint_id = ANY(%s) AND failing_since IS NOT NULL",
+            (
+                "UPDATE endpoints SET failing_since = NULL WHERE endpoint_id = ANY(%s) AND "
+                "failing_since IS NOT NULL"
+            ),
             [endpoints],
         )
 
     def _record_failed(self, tx: Transaction, one: _Sent) -> None:
         params = {
-            "endpoint": one.to.endpoint, "account": one.waiting.account, "event": one.waiting.event, "at": one.at,
-            "said": one.answer.said, "next": one.at + self._delay(one.waiting.attempts, one.answer),
-        }  # fmt: skip
+            "endpoint": one.to.endpoint,
+            "account": one.waiting.account,
+            "event": one.waiting.event,
+            "at": one.at,
+            "said": one.answer.said,
+            "next": one.at + self._delay(one.waiting.attempts, one.answer),
+        }
         tx.execute(_FAILED, params)
         tx.execute(_HOLD_BACK, params)
         disabled = tx.execute(
-            _FAILING, {**params, "gone": one.answer.status == 410, "dead": one.at - timedelta(days=DEAD_DAYS)}
+            _FAILING,
+            {
+                **params,
+                "gone": one.answer.status == 410,
+                "dead": one.at - timedelta(days=DEAD_DAYS),
+            },
         ).fetchone()
         if disabled is not None and disabled[0]:
             self._disabled.append(one.to.name)
@@ -336,27 +409,34 @@ class Deliverer:
 
 _DELIVERED = """
     UPDATE deliveries d SET (attempts, answer, delivered_at) = (d.attempts + 1, k.said, k.at)
-      FROM unnest(%(account)b::uuid[], %(event)b::uuid[], %(endpoint)b::uuid[], %(said)b::text[], %(at)b::timestamptz[])
+      FROM unnest(%(account)b::uuid[], %(event)b::uuid[], %(endpoint)b::uuid[], %(said)b::text[],
+        %(at)b::timestamptz[])
            AS k(account_id, event_id, endpoint_id, said, at)
-     WHERE d.account_id = k.account_id AND d.event_id = k.event_id AND d.endpoint_id = k.endpoint_id"""
+     WHERE d.account_id = k.account_id AND d.event_id = k.event_id
+       AND d.endpoint_id = k.endpoint_id"""
 _FAILED = """
     UPDATE deliveries SET (attempts, answer) = (attempts + 1, %(said)s)
      WHERE account_id = %(account)s AND event_id = %(event)s AND endpoint_id = %(endpoint)s"""
 _BEHIND = """
-    WHERE endpoint_id = %(endpoint)s AND account_id = %(account)s AND delivered_at IS NULL AND next_at IS NOT NULL"""
-# Events behind a failed one wait as long, so that the search for due events does not pass over them each time.
+    WHERE endpoint_id = %(endpoint)s AND account_id = %(account)s AND delivered_at IS NULL
+      AND next_at IS NOT NULL"""
+# Events behind a failed one wait as long, so that the search for due events does not pass over them
+# each time.
 _HOLD_BACK = f"UPDATE deliveries SET next_at = %(next)s {_BEHIND}"
 _FREE = f"UPDATE deliveries SET next_at = %(at)s {_BEHIND} AND next_at > %(at)s"
 _FAILING = """
     UPDATE endpoints SET failing_since = coalesce(failing_since, %(at)s),
            disabled_at = CASE WHEN %(gone)s OR failing_since <= %(dead)s THEN %(at)s END,
-           disabled_because = CASE WHEN %(gone)s THEN 'gone' WHEN failing_since <= %(dead)s THEN 'failing' END
+           disabled_because = CASE WHEN %(gone)s THEN 'gone' WHEN failing_since <= %(dead)s
+             THEN 'failing' END
      WHERE endpoint_id = %(endpoint)s AND disabled_at IS NULL AND removed_at IS NULL
     RETURNING disabled_at IS NOT NULL"""
 
 
 def _gathered(sent: Queue[_Sent | None]) -> tuple[list[_Sent], int]:
-    """The next outcomes, at most `RECORDED_MAX` or what comes within `RECORD_SECONDS`; and how many threads ended."""
+    """The next outcomes, at most `RECORDED_MAX` or what comes within `RECORD_SECONDS`; and how many
+    threads ended.
+    """
     first = sent.get()
     outcomes, ends = ([first], 0) if first is not None else ([], 1)
     until = time.monotonic() + RECORD_SECONDS
@@ -373,32 +453,40 @@ def _gathered(sent: Queue[_Sent | None]) -> tuple[list[_Sent], int]:
 
 
 def _due(tx: Transaction, endpoint: UUID, at: datetime) -> tuple[list[UUID], bool]:
-    """The accounts whose first waiting event is due, the longest waiting first; and whether more is due than was seen.
+    """The accounts whose first waiting event is due, the longest waiting first; and whether more is
+    due than was seen.
 
-    Only the first `WINDOW_ROWS` due events are examined, with one query per account among them. Events that arrived
-    behind a delayed one, after it was delayed, are delayed with it here, so that they do not fill the window.
+    Only the first `WINDOW_ROWS` due events are examined, with one query per account among them.
+    Events that arrived behind a delayed one, after it was delayed, are delayed with it here, so
+    that they do not fill the window.
     """
     params = {"endpoint": endpoint, "at": at, "rows": WINDOW_ROWS, "limit": ACCOUNTS_MAX}
     rows = tx.execute(_WINDOW, params).fetchall()
     held = [row for row in rows if row[1] > at]
     if held:
-        tx.execute(_HOLD_BACK_TOO, {**params, "account": [r[0] for r in held], "next": [r[1] for r in held]})
+        tx.execute(
+            _HOLD_BACK_TOO,
+            {**params, "account": [r[0] for r in held], "next": [r[1] for r in held]},
+        )
     is_crowded = sum(row[2] for row in rows) >= WINDOW_ROWS
     return [row[0] for row in rows if row[1] <= at][:ACCOUNTS_MAX], is_crowded
 
 
-# The inner query has an order and a limit of its own, so that its index is used whatever the statistics say: as a
-# join, on tables without any, it read every waiting row for each (4 s where 3,000 waited).
+# The inner query has an order and a limit of its own, so that its index is used whatever the
+# statistics say: as a join, on tables without any, it read every waiting row for each (4 s where
+# 3,000 waited).
 _WINDOW = """
     SELECT w.account_id,
            (SELECT b.next_at FROM deliveries b
-             WHERE b.endpoint_id = %(endpoint)s AND b.account_id = w.account_id AND b.delivered_at IS NULL
+             WHERE b.endpoint_id = %(endpoint)s AND b.account_id = w.account_id
+               AND b.delivered_at IS NULL
                AND b.next_at IS NOT NULL ORDER BY b.endpoint_id, b.account_id, b.row_no LIMIT 1),
            w.count
       FROM (SELECT account_id, count(*), min(place) AS place
               FROM (SELECT account_id, row_number() OVER (ORDER BY next_at, row_no) AS place
                       FROM (SELECT account_id, next_at, row_no FROM deliveries
-                             WHERE endpoint_id = %(endpoint)s AND delivered_at IS NULL AND next_at <= %(at)s
+                             WHERE endpoint_id = %(endpoint)s AND delivered_at IS NULL
+                               AND next_at <= %(at)s
                              ORDER BY next_at LIMIT %(rows)s) d) n
              GROUP BY account_id) w
      ORDER BY w.place"""
@@ -419,11 +507,15 @@ def _due_of(tx: Transaction, to: _Endpoint, at: datetime, rows: int) -> list[_Ch
         # An event without a number was committed a moment ago: it gets one in the next round.
         ready = itertools.takewhile(lambda row: row[2] is not None and row[-1] <= at, group)
         messages = tuple(
-            _Waiting(account=account, event=row[1], attempts=row[-2], message=host_events.read(row[:-2]))
+            _Waiting(
+                account=account, event=row[1], attempts=row[-2], message=host_events.read(row[:-2])
+            )
             for row in ready
         )
         if messages:
-            chains.append(_Chain(to=to, messages=messages, is_cut=is_crowded and len(messages) == EVENTS_MAX))
+            chains.append(
+                _Chain(to=to, messages=messages, is_cut=is_crowded and len(messages) == EVENTS_MAX)
+            )
     return chains
 
 
@@ -462,17 +554,22 @@ def deliver_due(here: Installation) -> Round:
     with delivering(here) as deliverer:
         while not (done := deliverer.run_once()).is_idle:
             total = Round(
-                delivered=total.delivered + done.delivered, failed=dict(Counter(total.failed) + Counter(done.failed)),
+                delivered=total.delivered + done.delivered,
+                failed=dict(Counter(total.failed) + Counter(done.failed)),
                 disabled=(*total.disabled, *done.disabled),
-            )  # fmt: skip
+            )
     return total
 
 
 def follow(
-    here: Installation, stop: threading.Event, seen: Callable[[Round], object] = lambda _: None,
+    here: Installation,
+    stop: threading.Event,
+    seen: Callable[[Round], object] = lambda _: None,
     noted: Callable[[LicetError], object] = lambda _: None,
-) -> None:  # fmt: skip
-    """Sends events as they occur until ``stop``; waits while another deliverer runs, and logs errors."""
+) -> None:
+    """Sends events as they occur until ``stop``; waits while another deliverer runs, and logs
+    errors.
+    """
     while not stop.is_set():
         try:
             with delivering(here) as deliverer:
@@ -485,6 +582,7 @@ def follow(
         except BusyError:
             stop.wait(RETRY_SECONDS)
         except LicetError as error:
-            # The fence, or a secret that cannot be opened: somebody must look at it, and events wait until then.
+            # The fence, or a secret that cannot be opened: somebody must look at it, and events
+            # wait until then.
             noted(error)
             stop.wait(RETRY_SECONDS if isinstance(error, RefusedError) else 12 * RETRY_SECONDS)

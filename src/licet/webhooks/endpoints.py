@@ -1,13 +1,14 @@
 """Endpoints: who receives events, where, and the secrets that sign their messages.
 
-A message is signed as specified by Standard Webhooks 1.0.0 (standardwebhooks.com), over `id.timestamp.body`:
+A message is signed as specified by Standard Webhooks 1.0.0 (standardwebhooks.com), over
+`id.timestamp.body`:
 
     v1    HMAC-SHA256 under each valid secret of the endpoint: one, or two while one replaces the other
     v1a   Ed25519 under the endpoint's own key, whose public half is shown: a receiver needs no secret
 
-A secret is 32 random bytes, shown once as `whsec_` and Base64, and stored wrapped under the key chain like every secret
-of the installation. An endpoint without a URL reads the events by itself, and acknowledges what must leave like any
-other.
+A secret is 32 random bytes, shown once as `whsec_` and Base64, and stored wrapped under the key
+chain like every secret of the installation. An endpoint without a URL reads the events by itself,
+and acknowledges what must leave like any other.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
 
 class AddedEndpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """A new endpoint. ``secret`` is shown only now; ``since`` is the cursor of the newest earlier event."""
+    """A new endpoint. ``secret`` is shown only now; ``since`` is the cursor of the newest earlier
+    event.
+    """
 
     endpoint: str
     url: str | None
@@ -54,8 +57,8 @@ class AddedEndpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EndpointSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """An endpoint as staff see it. ``blocked`` counts the accounts with a failing event; ``overdue`` counts
-    acknowledgements.
+    """An endpoint as staff see it. ``blocked`` counts the accounts with a failing event;
+    ``overdue`` counts acknowledgements.
     """
 
     endpoint: str
@@ -75,14 +78,18 @@ class EndpointSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PausedEndpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """An endpoint that is sent nothing until it is resumed; ``unsent`` events wait meanwhile, and those that follow."""
+    """An endpoint that is sent nothing until it is resumed; ``unsent`` events wait meanwhile, and
+    those that follow.
+    """
 
     endpoint: str
     unsent: int
 
 
 class UnsentEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """An event that waits for an endpoint: how often it was tried, what came back last, and when it is tried next."""
+    """An event that waits for an endpoint: how often it was tried, what came back last, and when it
+    is tried next.
+    """
 
     kind: EventKind
     occurred_at: datetime
@@ -92,7 +99,9 @@ class UnsentEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EndpointBacklog(msgspec.Struct, frozen=True, kw_only=True):
-    """What waits for one endpoint, counted up to `BACKLOG_MAX`; ``tried`` are the events that failed and are tried next."""
+    """What waits for one endpoint, counted up to `BACKLOG_MAX`; ``tried`` are the events that
+    failed and are tried next.
+    """
 
     endpoint: str
     url: str | None
@@ -131,14 +140,17 @@ class ReplayResult(msgspec.Struct, frozen=True, kw_only=True):
     events: int
 
 
-def add(here: Installation, name: str, url: str | None, kinds: Sequence[EventKind] = ()) -> AddedEndpoint:
+def add(
+    here: Installation, name: str, url: str | None, kinds: Sequence[EventKind] = ()
+) -> AddedEndpoint:
     """Adds an endpoint that receives events from now on; RefusedError if the name exists."""
     check_new(here, name, url)
     at = here.clock()
     heard = tuple(kind for kind in EventKind if kind in kinds) or tuple(EventKind)
     with transaction(here.pool) as tx:
         made = tx.execute(
-            """INSERT INTO endpoints (endpoint_id, name, url, kinds, made_at) VALUES (%s, %s, %s, %s, %s)
+            """INSERT INTO endpoints (endpoint_id, name, url, kinds, made_at)
+               VALUES (%s, %s, %s, %s, %s)
                ON CONFLICT (name) WHERE removed_at IS NULL DO NOTHING RETURNING endpoint_id""",
             [uuid7(at, here.keyring.random(10)), name, url, [kind.value for kind in heard], at],
         ).fetchone()
@@ -149,13 +161,18 @@ def add(here: Installation, name: str, url: str | None, kinds: Sequence[EventKin
         while host_events.give_numbers(tx):
             pass
         since = str(host_events.newest_number(tx))
-    return AddedEndpoint(endpoint=name, url=url, kinds=heard, secret=secret, public_key=public, since=since)
+    return AddedEndpoint(
+        endpoint=name, url=url, kinds=heard, secret=secret, public_key=public, since=since
+    )
 
 
 def check_new(here: Installation, name: str, url: str | None) -> None:
     """UsageError or RefusedError for an endpoint that cannot be added; nothing is changed."""
     if _NAME.fullmatch(name) is None:
-        raise UsageError(f"`{name}` is not a name for an endpoint", "use lower-case letters, digits, `-`, `_` and `.`")
+        raise UsageError(
+            f"`{name}` is not a name for an endpoint",
+            "use lower-case letters, digits, `-`, `_` and `.`",
+        )
     if url is not None:
         outbound_http.reachable(url, here.config.webhooks.inside)
     with transaction(here.pool) as tx:
@@ -163,11 +180,15 @@ def check_new(here: Installation, name: str, url: str | None) -> None:
     if name in known:
         raise _exists(name)
     if len(known) >= ENDPOINTS_MAX:
-        raise RefusedError(f"there are `{len(known)}` endpoints: at most {ENDPOINTS_MAX}", because="too_many")
+        raise RefusedError(
+            f"there are `{len(known)}` endpoints: at most {ENDPOINTS_MAX}", because="too_many"
+        )
 
 
 def _exists(name: str) -> RefusedError:
-    return RefusedError(f"there is already an endpoint `{name}`", "choose another name", because="exists")
+    return RefusedError(
+        f"there is already an endpoint `{name}`", "choose another name", because="exists"
+    )
 
 
 def every(here: Installation) -> list[EndpointSeen]:
@@ -179,23 +200,28 @@ def every(here: Installation) -> list[EndpointSeen]:
 
 
 _EVERY = """
-    SELECT p.endpoint_id, p.name, p.url, p.kinds, p.made_at, p.failing_since, p.disabled_at, p.disabled_because,
+    SELECT p.endpoint_id, p.name, p.url, p.kinds, p.made_at, p.failing_since, p.disabled_at,
+      p.disabled_because,
            (SELECT count(*) FROM endpoint_secrets s
              WHERE s.endpoint_id = p.endpoint_id AND (s.ends_at IS NULL OR s.ends_at > %(at)s)),
            w.waiting, w.since, w.blocked, w.answer,
-           (SELECT count(*) FROM deliveries d WHERE d.endpoint_id = p.endpoint_id AND d.acknowledged_at IS NULL
+           (SELECT count(*) FROM deliveries d WHERE d.endpoint_id = p.endpoint_id
+             AND d.acknowledged_at IS NULL
                AND d.acknowledge_by <= %(at)s)
       FROM endpoints p CROSS JOIN LATERAL (
            SELECT count(*) AS waiting, min(e.occurred_at) AS since,
                   count(DISTINCT d.account_id) FILTER (WHERE d.attempts > 0) AS blocked,
                   (array_agg(d.answer ORDER BY d.next_at DESC) FILTER (WHERE d.attempts > 0))[1] AS answer
              FROM deliveries d JOIN events e USING (account_id, event_id)
-            WHERE d.endpoint_id = p.endpoint_id AND d.delivered_at IS NULL AND d.next_at IS NOT NULL) w
+            WHERE d.endpoint_id = p.endpoint_id AND d.delivered_at IS NULL
+              AND d.next_at IS NOT NULL) w
      WHERE p.removed_at IS NULL ORDER BY p.name"""
 
 
 class TroubledEndpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """An endpoint that is disabled, or that owes answers; ``overdue`` counts them, up to `OVERDUE_COUNTED_MAX`."""
+    """An endpoint that is disabled, or that owes answers; ``overdue`` counts them, up to
+    `OVERDUE_COUNTED_MAX`.
+    """
 
     endpoint: str
     disabled_at: datetime | None
@@ -209,19 +235,25 @@ def troubled(tx: Transaction, at: datetime) -> list[TroubledEndpoint]:
         """SELECT p.name, p.disabled_at, p.disabled_because, o.overdue
              FROM endpoints p CROSS JOIN LATERAL (
                   SELECT count(*) AS overdue FROM (
-                    SELECT FROM deliveries d WHERE d.endpoint_id = p.endpoint_id AND d.acknowledged_at IS NULL
+                    SELECT FROM deliveries d WHERE d.endpoint_id = p.endpoint_id
+                      AND d.acknowledged_at IS NULL
                        AND d.acknowledge_by <= %(at)s LIMIT %(most)s) d) o
-            WHERE p.removed_at IS NULL AND (p.disabled_at IS NOT NULL OR o.overdue > 0) ORDER BY p.name""",
+            WHERE p.removed_at IS NULL AND (p.disabled_at IS NOT NULL OR o.overdue > 0)
+              ORDER BY p.name""",
         {"at": at, "most": OVERDUE_COUNTED_MAX},
     )
     return [
-        TroubledEndpoint(endpoint=name, disabled_at=disabled_at, disabled_because=because, overdue=overdue)
+        TroubledEndpoint(
+            endpoint=name, disabled_at=disabled_at, disabled_because=because, overdue=overdue
+        )
         for name, disabled_at, because, overdue in rows
-    ]  # fmt: skip
+    ]
 
 
 class WebhookBacklog(msgspec.Struct, frozen=True, kw_only=True):
-    """What endpoints have still to be told. ``due_at`` is when the first message that nobody has sent was due."""
+    """What endpoints have still to be told. ``due_at`` is when the first message that nobody has
+    sent was due.
+    """
 
     waiting: int
     due_at: datetime | None
@@ -232,12 +264,14 @@ class WebhookBacklog(msgspec.Struct, frozen=True, kw_only=True):
 def backlog(tx: Transaction, most: int) -> WebhookBacklog:
     """How far the deliverer is behind; at most ``most`` messages of each endpoint are counted."""
     row = tx.execute(
-        """SELECT coalesce(sum(w.waiting), 0)::bigint, min(w.due_at), count(*) FILTER (WHERE p.failing_since IS NOT NULL),
+        """SELECT coalesce(sum(w.waiting), 0)::bigint, min(w.due_at),
+                  count(*) FILTER (WHERE p.failing_since IS NOT NULL),
                   count(*) FILTER (WHERE p.disabled_at IS NOT NULL)
              FROM endpoints p CROSS JOIN LATERAL (
                   SELECT count(*) AS waiting, min(next_at) AS due_at FROM (
                     SELECT next_at FROM deliveries d
-                     WHERE d.endpoint_id = p.endpoint_id AND d.delivered_at IS NULL AND d.next_at IS NOT NULL
+                     WHERE d.endpoint_id = p.endpoint_id AND d.delivered_at IS NULL
+                       AND d.next_at IS NOT NULL
                      ORDER BY next_at LIMIT %s) d) w
             WHERE p.removed_at IS NULL""",
         [most],
@@ -250,20 +284,35 @@ def _seen(keyring: Keyring, tx: Transaction, row: Sequence[Any]) -> EndpointSeen
     endpoint, name, url, kinds, made_at, failing_since, disabled_at, because, secrets, *counts = row
     waiting, since, blocked, answer, overdue = counts
     return EndpointSeen(
-        endpoint=name, url=url, kinds=tuple(map(EventKind, kinds)), made_at=made_at,
-        public_key=public_key(keyring, tx, endpoint) if url is not None else None, secrets=secrets, waiting=waiting,
-        waiting_since=since, blocked=blocked, last_failure=answer, failing_since=failing_since,
-        disabled_at=disabled_at, disabled_because=because, overdue=overdue,
-    )  # fmt: skip
+        endpoint=name,
+        url=url,
+        kinds=tuple(map(EventKind, kinds)),
+        made_at=made_at,
+        public_key=public_key(keyring, tx, endpoint) if url is not None else None,
+        secrets=secrets,
+        waiting=waiting,
+        waiting_since=since,
+        blocked=blocked,
+        last_failure=answer,
+        failing_since=failing_since,
+        disabled_at=disabled_at,
+        disabled_because=because,
+        overdue=overdue,
+    )
 
 
 def names(tx: Transaction) -> list[str]:
     """The names of the endpoints that were not removed, in order."""
-    return [row[0] for row in tx.execute("SELECT name FROM endpoints WHERE removed_at IS NULL ORDER BY name")]
+    return [
+        row[0]
+        for row in tx.execute("SELECT name FROM endpoints WHERE removed_at IS NULL ORDER BY name")
+    ]
 
 
 def backlog_of(here: Installation, name: str) -> EndpointBacklog:
-    """What waits for an endpoint, and what came back last; NotFoundError if there is none of that name."""
+    """What waits for an endpoint, and what came back last; NotFoundError if there is none of that
+    name.
+    """
     with transaction(here.pool) as tx:
         found = _backlog(here.keyring, tx, name, here.clock())
     if found is None:
@@ -272,7 +321,9 @@ def backlog_of(here: Installation, name: str) -> EndpointBacklog:
 
 
 def backlogs(here: Installation) -> list[EndpointBacklog]:
-    """What waits for each endpoint, by name, as of one transaction; without what is removed meanwhile."""
+    """What waits for each endpoint, by name, as of one transaction; without what is removed
+    meanwhile.
+    """
     at = here.clock()
     with transaction(here.pool) as tx:
         found = [_backlog(here.keyring, tx, name, at) for name in names(tx)]
@@ -287,17 +338,33 @@ def _backlog(keyring: Keyring, tx: Transaction, name: str, at: datetime) -> Endp
     tried = tx.execute(_TRIED, [endpoint, TRIED_MAX]).fetchall()
     public = public_key(keyring, tx, endpoint) if url is not None else None
     return EndpointBacklog(
-        endpoint=name, url=url, kinds=tuple(map(EventKind, kinds)), made_at=made_at, public_key=public,
-        failing_since=failing_since, disabled_at=disabled_at, disabled_because=because, waiting=waiting, owed=owed,
-        overdue=overdue, tried=tuple(
-            UnsentEvent(kind=EventKind(kind), occurred_at=on, attempts=attempts, answer=answer, next_at=next_at)
+        endpoint=name,
+        url=url,
+        kinds=tuple(map(EventKind, kinds)),
+        made_at=made_at,
+        public_key=public,
+        failing_since=failing_since,
+        disabled_at=disabled_at,
+        disabled_because=because,
+        waiting=waiting,
+        owed=owed,
+        overdue=overdue,
+        tried=tuple(
+            UnsentEvent(
+                kind=EventKind(kind),
+                occurred_at=on,
+                attempts=attempts,
+                answer=answer,
+                next_at=next_at,
+            )
             for kind, on, attempts, answer, next_at in tried
         ),
-    )  # fmt: skip
+    )
 
 
 _ONE = """
-    SELECT p.endpoint_id, p.url, p.kinds, p.made_at, p.failing_since, p.disabled_at, p.disabled_because,
+    SELECT p.endpoint_id, p.url, p.kinds, p.made_at, p.failing_since, p.disabled_at,
+      p.disabled_because,
            (SELECT count(*) FROM (SELECT FROM deliveries d WHERE d.endpoint_id = p.endpoint_id
                AND d.delivered_at IS NULL AND d.next_at IS NOT NULL LIMIT %(most)s) w),
            (SELECT count(*) FROM (SELECT FROM deliveries d WHERE d.endpoint_id = p.endpoint_id
@@ -308,18 +375,22 @@ _ONE = """
 # Of the first thousands that are tried next, those that failed.
 _TRIED = """
     SELECT e.kind, e.occurred_at, d.attempts, d.answer, d.next_at
-      FROM (SELECT * FROM deliveries WHERE endpoint_id = %s AND delivered_at IS NULL AND next_at IS NOT NULL
+      FROM (SELECT * FROM deliveries WHERE endpoint_id = %s AND delivered_at IS NULL
+        AND next_at IS NOT NULL
              ORDER BY next_at LIMIT 5000) d JOIN events e USING (account_id, event_id)
      WHERE d.attempts > 0 ORDER BY d.next_at LIMIT %s"""
 
 
 def pause(here: Installation, name: str, *, dry_run: bool = False) -> PausedEndpoint:
-    """Stops sending to an endpoint until `replay` resumes it; its events wait. One that is disabled stays so, and why."""
+    """Stops sending to an endpoint until `replay` resumes it; its events wait. One that is disabled
+    stays so, and why.
+    """
     at = here.clock()
     with transaction(here.pool) as tx:
         endpoint = _pushed(tx, name)
         row = tx.execute(
-            """SELECT count(*) FROM (SELECT FROM deliveries WHERE endpoint_id = %s AND delivered_at IS NULL
+            """SELECT count(*) FROM (SELECT FROM deliveries WHERE endpoint_id = %s
+                                        AND delivered_at IS NULL
                                         AND next_at IS NOT NULL LIMIT %s) w""",
             [endpoint, BACKLOG_MAX],
         ).fetchone()
@@ -333,7 +404,9 @@ def pause(here: Installation, name: str, *, dry_run: bool = False) -> PausedEndp
 
 
 def rotate(here: Installation, name: str, overlap_hours: int = OVERLAP_HOURS) -> RotatedSecret:
-    """Gives an endpoint a new secret. The newest earlier one also signs for ``overlap_hours``; any older one ends."""
+    """Gives an endpoint a new secret. The newest earlier one also signs for ``overlap_hours``; any
+    older one ends.
+    """
     if not 0 <= overlap_hours <= OVERLAP_HOURS_MAX:
         raise UsageError(f"an overlap of `{overlap_hours}` hours: from 0 to {OVERLAP_HOURS_MAX}")
     at = here.clock()
@@ -341,17 +414,25 @@ def rotate(here: Installation, name: str, overlap_hours: int = OVERLAP_HOURS) ->
     with transaction(here.pool) as tx:
         endpoint = _pushed(tx, name)
         live = tx.execute(
-            "SELECT secret FROM endpoint_secrets WHERE endpoint_id = %s ORDER BY made_at DESC, secret DESC", [endpoint]
+            (
+                "SELECT secret FROM endpoint_secrets WHERE endpoint_id = %s ORDER BY made_at "
+                "DESC, secret DESC"
+            ),
+            [endpoint],
         ).fetchall()
         chain.forget_secrets(tx, [row[0] for row in live[SECRETS_MAX - 1 :]])
-        tx.execute("UPDATE endpoint_secrets SET ends_at = %s WHERE endpoint_id = %s", [ends_at, endpoint])
+        tx.execute(
+            "UPDATE endpoint_secrets SET ends_at = %s WHERE endpoint_id = %s", [ends_at, endpoint]
+        )
         secret = _new_secret(here, tx, endpoint, at)
         drop_ended_secrets(tx, at)
     return RotatedSecret(endpoint=name, secret=secret, old_ends_at=ends_at)
 
 
 def remove(here: Installation, name: str, *, dry_run: bool = False) -> RemovedEndpoint:
-    """Removes an endpoint and its secrets. What it was told stays recorded, for certificates; it is sent nothing more."""
+    """Removes an endpoint and its secrets. What it was told stays recorded, for certificates; it is
+    sent nothing more.
+    """
     at = here.clock()
     with transaction(here.pool) as tx:
         endpoint = _named(tx, name)[0]
@@ -366,7 +447,10 @@ def remove(here: Installation, name: str, *, dry_run: bool = False) -> RemovedEn
         if dry_run:
             return removed
         tx.execute("UPDATE endpoints SET removed_at = %s WHERE endpoint_id = %s", [at, endpoint])
-        tx.execute("UPDATE deliveries SET next_at = NULL WHERE endpoint_id = %s AND delivered_at IS NULL", [endpoint])
+        tx.execute(
+            "UPDATE deliveries SET next_at = NULL WHERE endpoint_id = %s AND delivered_at IS NULL",
+            [endpoint],
+        )
         chain.forget_secrets_below(tx, _prefix(endpoint))
     return removed
 
@@ -374,7 +458,8 @@ def remove(here: Installation, name: str, *, dry_run: bool = False) -> RemovedEn
 def silence(tx: Transaction, at: datetime) -> int:
     """Stops sending to every endpoint of a restored database; returns how many.
 
-    An endpoint that was removed since the backup is back, and so is a secret that was replaced because it had leaked.
+    An endpoint that was removed since the backup is back, and so is a secret that was replaced
+    because it had leaked.
     """
     return tx.execute(
         """UPDATE endpoints SET (disabled_at, disabled_because) = (%s, 'restored')
@@ -383,8 +468,11 @@ def silence(tx: Transaction, at: datetime) -> int:
     ).rowcount
 
 
-def replay(here: Installation, name: str, since: str | None = None, *, dry_run: bool = False) -> ReplayResult:
-    """Sends every event after ``since`` again, or without it those that wait; enables a disabled endpoint.
+def replay(
+    here: Installation, name: str, since: str | None = None, *, dry_run: bool = False
+) -> ReplayResult:
+    """Sends every event after ``since`` again, or without it those that wait; enables a disabled
+    endpoint.
 
     Events from before the endpoint was added are sent too, as far as they are stored.
     """
@@ -399,7 +487,8 @@ def replay(here: Installation, name: str, since: str | None = None, *, dry_run: 
             counted = tx.execute(_WOULD_REPLAY, params).fetchone()
             return ReplayResult(endpoint=name, events=counted[0] if counted else 0)
         tx.execute(
-            """UPDATE endpoints SET (disabled_at, disabled_because, failing_since) = (NULL, NULL, NULL)
+            """UPDATE endpoints SET (disabled_at, disabled_because, failing_since) = (NULL, NULL,
+                NULL)
                 WHERE endpoint_id = %s""",
             [endpoint],
         )
@@ -408,9 +497,12 @@ def replay(here: Installation, name: str, since: str | None = None, *, dry_run: 
 
 
 _WOULD_REPLAY = """
-    SELECT count(*) FROM events e JOIN endpoints p ON p.endpoint_id = %(endpoint)s AND e.kind = ANY(p.kinds)
-      LEFT JOIN deliveries d ON (d.account_id, d.event_id, d.endpoint_id) = (e.account_id, e.event_id, p.endpoint_id)
-     WHERE CASE WHEN %(number)s::bigint IS NULL THEN d.next_at IS NOT NULL AND d.delivered_at IS NULL
+    SELECT count(*) FROM events e JOIN endpoints p ON p.endpoint_id = %(endpoint)s
+      AND e.kind = ANY(p.kinds)
+      LEFT JOIN deliveries d ON (d.account_id, d.event_id, d.endpoint_id) = (e.account_id,
+        e.event_id, p.endpoint_id)
+     WHERE CASE WHEN %(number)s::bigint IS NULL THEN d.next_at IS NOT NULL
+       AND d.delivered_at IS NULL
                 ELSE e.number > %(number)s END"""
 _TAKE_UP = """
     UPDATE deliveries SET (attempts, next_at) = (0, %(at)s)
@@ -438,7 +530,8 @@ class Signing:
 
     def __init__(self, keyring: Keyring, tx: Transaction, endpoint: UUID, at: datetime) -> None:
         names = tx.execute(
-            """SELECT secret FROM endpoint_secrets WHERE endpoint_id = %s AND (ends_at IS NULL OR ends_at > %s)
+            """SELECT secret FROM endpoint_secrets WHERE endpoint_id = %s
+                AND (ends_at IS NULL OR ends_at > %s)
                 ORDER BY made_at DESC, secret DESC""",
             [endpoint, at],
         ).fetchall()
@@ -449,9 +542,16 @@ class Signing:
         """The three headers of an attempt at ``at``."""
         seconds = str(int(at.timestamp()))
         signed = f"{message}.{seconds}.".encode() + body
-        marks = ["v1," + base64.b64encode(hmac.digest(secret, signed, "sha256")).decode() for secret in self._secrets]
+        marks = [
+            "v1," + base64.b64encode(hmac.digest(secret, signed, "sha256")).decode()
+            for secret in self._secrets
+        ]
         marks.append("v1a," + base64.b64encode(self._key.sign(signed)).decode())
-        return {"webhook-id": message, "webhook-timestamp": seconds, "webhook-signature": " ".join(marks)}
+        return {
+            "webhook-id": message,
+            "webhook-timestamp": seconds,
+            "webhook-signature": " ".join(marks),
+        }
 
 
 def drop_ended_secrets(tx: Transaction, at: datetime) -> None:
@@ -465,19 +565,28 @@ def _prefix(endpoint: UUID) -> str:
 
 
 def _signing_key(keyring: Keyring, tx: Transaction, endpoint: UUID) -> Ed25519PrivateKey:
-    return Ed25519PrivateKey.from_private_bytes(keyring.endpoint_secret(tx, _prefix(endpoint) + "signs"))
+    return Ed25519PrivateKey.from_private_bytes(
+        keyring.endpoint_secret(tx, _prefix(endpoint) + "signs")
+    )
 
 
 def _new_secret(here: Installation, tx: Transaction, endpoint: UUID, at: datetime) -> str:
     name = _prefix(endpoint) + uuid7(at, here.keyring.random(10)).hex
     secret = here.keyring.endpoint_secret(tx, name)
-    tx.execute("INSERT INTO endpoint_secrets (endpoint_id, secret, made_at) VALUES (%s, %s, %s)", [endpoint, name, at])
+    tx.execute(
+        "INSERT INTO endpoint_secrets (endpoint_id, secret, made_at) VALUES (%s, %s, %s)",
+        [endpoint, name, at],
+    )
     return "whsec_" + base64.b64encode(secret).decode()
 
 
 def _named(tx: Transaction, name: str) -> tuple[UUID, str | None]:
     row = tx.execute(
-        "SELECT endpoint_id, url FROM endpoints WHERE name = %s AND removed_at IS NULL FOR NO KEY UPDATE", [name]
+        (
+            "SELECT endpoint_id, url FROM endpoints WHERE name = %s AND removed_at IS NULL FOR "
+            "NO KEY UPDATE"
+        ),
+        [name],
     ).fetchone()
     if row is None:
         raise _unknown(name)
@@ -497,6 +606,8 @@ def _pushed(tx: Transaction, name: str) -> UUID:
     endpoint, url = _named(tx, name)
     if url is None:
         raise RefusedError(
-            f"the endpoint `{name}` reads events by itself", "it has no secret and is sent nothing", because="no_url"
+            f"the endpoint `{name}` reads events by itself",
+            "it has no secret and is sent nothing",
+            because="no_url",
         )
     return endpoint

@@ -1,7 +1,7 @@
 """The verbs of events: read them from a cursor, and acknowledge that what must leave has left.
 
-`licet.vault.host_events` creates events, `licet.webhooks.endpoints` has their receivers, and `licet.webhooks.delivery`
-sends them.
+`licet.vault.host_events` creates events, `licet.webhooks.endpoints` has their receivers, and
+`licet.webhooks.delivery` sends them.
 """
 
 from __future__ import annotations
@@ -24,38 +24,51 @@ OVERDUE_MAX = 10_000
 
 
 class EventPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Events in order. ``next`` is the cursor after the last one, or the requested one if there is none."""
+    """Events in order. ``next`` is the cursor after the last one, or the requested one if there is
+    none.
+    """
 
     items: tuple[HostEvent, ...]
     next: str
 
 
 def since(here: Installation, cursor: str = "0", limit: int = EVENTS_MAX) -> EventPage:
-    """The events after ``cursor``; RefusedError while there is no endpoint, because then no event is stored."""
+    """The events after ``cursor``; RefusedError while there is no endpoint, because then no event
+    is stored.
+    """
     number = host_events.number_of(cursor)
     with transaction(here.pool) as tx:
         found = host_events.since(tx, number, min(limit, EVENTS_MAX))
-        heard = tx.execute("SELECT EXISTS (SELECT FROM endpoints WHERE removed_at IS NULL)").fetchone()
+        heard = tx.execute(
+            "SELECT EXISTS (SELECT FROM endpoints WHERE removed_at IS NULL)"
+        ).fetchone()
     if not found and heard == (False,):
         raise RefusedError(
-            "there is no endpoint, so no events are stored", "`licet webhooks add NAME --pull` starts storing them",
+            "there is no endpoint, so no events are stored",
+            "`licet webhooks add NAME --pull` starts storing them",
             because="nobody_hears",
-        )  # fmt: skip
+        )
     return EventPage(items=tuple(found), next=found[-1].cursor if found else cursor)
 
 
 def acknowledge(here: Installation, event: str, endpoint: str, bound: UUID) -> HostDelivery:
     """Records that what an event named has left the host behind ``endpoint``.
 
-    ``bound`` is the endpoint to which the caller's key is bound; DeniedError if that is another one.
+    ``bound`` is the endpoint to which the caller's key is bound; DeniedError if that is another
+    one.
     """
     named = parse(Prefix.event, event)
     with transaction(here.pool) as tx:
-        row = tx.execute("SELECT name FROM endpoints WHERE endpoint_id = %s AND removed_at IS NULL", [bound]).fetchone()
+        row = tx.execute(
+            "SELECT name FROM endpoints WHERE endpoint_id = %s AND removed_at IS NULL", [bound]
+        ).fetchone()
         if row is None or row[0] != endpoint:
             raise DeniedError(
                 "the key may not acknowledge for this endpoint",
-                "`licet api-key create NAME --scope events:acknowledge --endpoint ENDPOINT` creates one that may",
+                (
+                    "`licet api-key create NAME --scope events:acknowledge --endpoint ENDPOINT` "
+                    "creates one that may"
+                ),
             )
         return acknowledgements.acknowledge(tx, named, endpoint, here.clock())
 

@@ -1,13 +1,17 @@
-"""Requests to URLs that somebody entered, restricted to permitted addresses (protection against SSRF).
+"""Requests to URLs that somebody entered, restricted to permitted addresses (protection against
+SSRF).
 
-An operator enters an endpoint's URL, and other parties resolve its name, to any address they like. Therefore:
+An operator enters an endpoint's URL, and other parties resolve its name, to any address they like.
+Therefore:
 
-- https only; plain http only to a host that the setting ``inside`` names and that is this machine - no user, no
-fragment, no redirect followed, no proxy of the environment - each address that the name resolves to must be public,
-unless ``inside`` names the host. Addresses that embed another one (IPv4-mapped, NAT64, 6to4, Teredo) are checked for
-both - the request goes to the address that was checked: the name is not resolved a second time. The certificate and the
-`Host` header are nevertheless those of the name - of a response only the status and `Retry-After` are kept. A short
-body is read and discarded, so that the connection serves the next request; a longer one ends the connection
+- https only; plain http only to a host that the setting ``inside`` names and that is this machine -
+  no user, no
+fragment, no redirect followed, no proxy of the environment - each address that the name resolves to
+must be public, unless ``inside`` names the host. Addresses that embed another one (IPv4-mapped,
+NAT64, 6to4, Teredo) are checked for both - the request goes to the address that was checked: the
+name is not resolved a second time. The certificate and the `Host` header are nevertheless those of
+the name - of a response only the status and `Retry-After` are kept. A short body is read and
+discarded, so that the connection serves the next request; a longer one ends the connection
 """
 
 from __future__ import annotations
@@ -42,7 +46,8 @@ DISCARDED_BYTES_MAX, DISCARD_READS_MAX, DISCARD_SECONDS = 16_384, 3, 1.0  # of a
 FIRST_BYTES_MAX = 16_384  # of a response, read at once
 CONNECTIONS_KEPT_MAX = 16
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9])?|[0-9a-f:.]{2,45}")
-# Site-local addresses (RFC 3879), the anycast of 6to4 relays (RFC 7526): retired, but some networks route them inside.
+# Site-local addresses (RFC 3879), the anycast of 6to4 relays (RFC 7526): retired, but some networks
+# route them inside.
 _RETIRED = (ipaddress.ip_network("fec0::/10"), ipaddress.ip_network("192.88.99.0/24"))
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
@@ -51,7 +56,9 @@ _Place = tuple[str, str, str, int]  # scheme, host, address, port
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """A parsed URL. ``path`` includes its query; ``authority`` is the value of the `Host` header."""
+    """A parsed URL. ``path`` includes its query; ``authority`` is the value of the `Host`
+    header.
+    """
 
     scheme: str
     host: str
@@ -73,16 +80,31 @@ class HttpReply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def target(url: str, inside: Collection[str]) -> Target:
-    """The target that ``url`` names; UsageError for one that is never permitted, whatever it resolves to."""
-    if len(url) > URL_CHARACTERS_MAX or not url.isascii() or any(ord(letter) <= 32 for letter in url):
-        raise UsageError("the URL is too long, or has spaces or letters outside of ASCII", "percent-encode them")
+    """The target that ``url`` names; UsageError for one that is never permitted, whatever it
+    resolves to.
+    """
+    if (
+        len(url) > URL_CHARACTERS_MAX
+        or not url.isascii()
+        or any(ord(letter) <= 32 for letter in url)
+    ):
+        raise UsageError(
+            "the URL is too long, or has spaces or letters outside of ASCII", "percent-encode them"
+        )
     try:
         parts = urlsplit(url)
         host, port = (parts.hostname or "").lower(), parts.port
     except ValueError:
         raise UsageError("the URL cannot be parsed") from None
-    if parts.username is not None or parts.password is not None or "@" in parts.netloc or parts.fragment:
-        raise UsageError("the URL contains a user, a password or a fragment", "omit them: requests are signed")
+    if (
+        parts.username is not None
+        or parts.password is not None
+        or "@" in parts.netloc
+        or parts.fragment
+    ):
+        raise UsageError(
+            "the URL contains a user, a password or a fragment", "omit them: requests are signed"
+        )
     if _HOST.fullmatch(host) is None:
         raise UsageError("the URL names no host")
     allowed = ("https", "http") if host in inside else ("https",)
@@ -93,20 +115,27 @@ def target(url: str, inside: Collection[str]) -> Target:
         )
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Target(
-        scheme=parts.scheme, host=host, port=port or (443 if parts.scheme == "https" else 80), authority=parts.netloc,
+        scheme=parts.scheme,
+        host=host,
+        port=port or (443 if parts.scheme == "https" else 80),
+        authority=parts.netloc,
         path=path,
-    )  # fmt: skip
+    )
 
 
 def resolve(host: str, port: int) -> Sequence[str]:
     """The addresses of a name, by this machine's resolver."""
-    # As bytes: of a name that is text the standard library asks first what it is in Punycode. `target` lets ASCII in alone.
-    return [str(found[4][0]) for found in socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM)]
+    # As bytes: of a name that is text the standard library asks first what it is in Punycode.
+    # `target` lets ASCII in alone.
+    return [
+        str(found[4][0])
+        for found in socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM)
+    ]
 
 
 def address_of(to: Target, inside: Collection[str], resolved: Resolve = resolve) -> str:
-    """The address to connect to; RefusedError if one of the name's addresses is not permitted. OSError if there is
-    none.
+    """The address to connect to; RefusedError if one of the name's addresses is not permitted.
+    OSError if there is none.
     """
     found = [_parsed(text.partition("%")[0]) for text in resolved(to.host, to.port)]
     if not found:
@@ -115,9 +144,10 @@ def address_of(to: Target, inside: Collection[str], resolved: Resolve = resolve)
         raise RefusedError("plain http is permitted only to this machine", because="http")
     if to.host not in inside and not all(is_public(address) for address in found):
         raise RefusedError(
-            f"`{to.host}` has an address that is not public", "name the host in LICET_WEBHOOKS__INSIDE if it is yours",
+            f"`{to.host}` has an address that is not public",
+            "name the host in LICET_WEBHOOKS__INSIDE if it is yours",
             because="inside",
-        )  # fmt: skip
+        )
     return str(found[0])
 
 
@@ -127,7 +157,8 @@ def _parsed(address: str) -> IPv4Address | IPv6Address:
 
 
 def reachable(url: str, inside: Collection[str], resolved: Resolve = resolve) -> None:
-    """RefusedError for a URL whose name has an address that is not permitted, UsageError for an invalid URL.
+    """RefusedError for a URL whose name has an address that is not permitted, UsageError for an
+    invalid URL.
 
     A name without an address now may have one when something is sent, and is checked then.
     """
@@ -138,7 +169,9 @@ def reachable(url: str, inside: Collection[str], resolved: Resolve = resolve) ->
 
 @functools.lru_cache(1_024)
 def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Whether an address is in the public network; for one that embeds others, whether those are too."""
+    """Whether an address is in the public network; for one that embeds others, whether those are
+    too.
+    """
     carried = _carried(address) if isinstance(address, IPv6Address) else []
     if carried:
         return all(map(is_public, carried))
@@ -150,19 +183,25 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
 def _carried(address: IPv6Address) -> list[IPv4Address]:
     if address in _NAT64:
         return [IPv4Address(int(address) & 0xFFFF_FFFF)]
-    return [one for one in (address.ipv4_mapped, address.sixtofour, *(address.teredo or ())) if one is not None]
+    return [
+        one
+        for one in (address.ipv4_mapped, address.sixtofour, *(address.teredo or ()))
+        if one is not None
+    ]
 
 
 class Poster:
-    """Sends to the places that ``inside`` and the rules above permit. Each endpoint has its own: connections for one
-    name are never used for another with the same address.
+    """Sends to the places that ``inside`` and the rules above permit. Each endpoint has its own:
+    connections for one name are never used for another with the same address.
 
-    Connections are kept and used again, each for one address of one name. A short reply that came whole is read here,
-    any other by `http.client`, which takes three times as long; a client with pools, proxies and redirects of its own
-    costs four times as much a request (bench/events.py).
+    Connections are kept and used again, each for one address of one name. A short reply that came
+    whole is read here, any other by `http.client`, which takes three times as long; a client with
+    pools, proxies and redirects of its own costs four times as much a request (bench/events.py).
     """
 
-    def __init__(self, inside: Collection[str], ca: ssl.SSLContext | None = None, resolved: Resolve = resolve) -> None:
+    def __init__(
+        self, inside: Collection[str], ca: ssl.SSLContext | None = None, resolved: Resolve = resolve
+    ) -> None:
         self._inside, self._resolved = frozenset(inside), resolved
         self._ca, self._lock = ca, threading.Lock()
         self._kept: list[tuple[_Place, socket.socket]] = []
@@ -171,8 +210,8 @@ class Poster:
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> HttpReply:
         """Posts once; never raises for errors of the other side.
 
-        A kept connection that the other side closed before it answered is replaced by a new one: then the request may
-        have arrived twice.
+        A kept connection that the other side closed before it answered is replaced by a new one:
+        then the request may have arrived twice.
         """
         try:
             to = self._target(url)
@@ -208,7 +247,9 @@ class Poster:
             connection.close()
 
     def _take(self, place: _Place) -> socket.socket | None:
-        """A kept connection to ``place`` on which nothing came since its last response: not even its end."""
+        """A kept connection to ``place`` on which nothing came since its last response: not even
+        its end.
+        """
         with self._lock:
             found = [one for one in self._kept if one[0] == place]
             if not found:
@@ -241,7 +282,9 @@ class Poster:
         return self._ca
 
     def _exchange(self, place: _Place, connection: socket.socket, request: bytes) -> HttpReply:
-        """The reply to ``request``; the connection is kept if it can serve another, and closed otherwise."""
+        """The reply to ``request``; the connection is kept if it can serve another, and closed
+        otherwise.
+        """
         is_kept = False
         answer: HTTPResponse | None = None
         try:
@@ -251,10 +294,14 @@ class Poster:
             if whole is not None:
                 is_kept = True
                 return whole
-            answer = HTTPResponse(cast("socket.socket", _BegunConnection(connection, begun)), method="POST")
+            answer = HTTPResponse(
+                cast("socket.socket", _BegunConnection(connection, begun)), method="POST"
+            )
             answer.begin()
             seconds = _seconds(answer.headers.get("retry-after", ""))
-            reply = HttpReply(status=answer.status, said=str(answer.status), retry_after_seconds=seconds)
+            reply = HttpReply(
+                status=answer.status, said=str(answer.status), retry_after_seconds=seconds
+            )
             is_kept = not answer.will_close and _is_read_to_its_end(answer, connection)
             return reply
         finally:
@@ -270,8 +317,8 @@ class Poster:
 
 @functools.lru_cache(64)  # an endpoint answers most messages of a second alike
 def _whole_reply(begun: bytes) -> HttpReply | None:
-    """The reply that ``begun`` is, if it is one whole reply of HTTP/1.1 after which the connection serves the next request;
-    None for any other: one of another form is read by `http.client`.
+    """The reply that ``begun`` is, if it is one whole reply of HTTP/1.1 after which the connection
+    serves the next request; None for any other: one of another form is read by `http.client`.
     """
     head, end, body = begun.partition(b"\r\n\r\n")
     first, *lines = head.split(b"\r\n")
@@ -294,7 +341,9 @@ def _whole_reply(begun: bytes) -> HttpReply | None:
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.1 [1-9][0-9]{2}(?: [\t -~\x80-\xff]*)?")
 _HEADER_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t -~\x80-\xff]*)")
-_CHANGES_CONNECTION = frozenset((b"connection", b"transfer-encoding", b"upgrade", b"content-encoding"))
+_CHANGES_CONNECTION = frozenset(
+    (b"connection", b"transfer-encoding", b"upgrade", b"content-encoding")
+)
 
 
 class _BegunConnection:
@@ -304,7 +353,9 @@ class _BegunConnection:
         self._connection, self._begun = connection, begun
 
     def makefile(self, _: str) -> io.BufferedReader:
-        return io.BufferedReader(_BegunFile(self._begun, self._connection.makefile("rb", buffering=0)))
+        return io.BufferedReader(
+            _BegunFile(self._begun, self._connection.makefile("rb", buffering=0))
+        )
 
 
 class _BegunFile(io.RawIOBase):
@@ -330,7 +381,9 @@ class _BegunFile(io.RawIOBase):
 
 
 def _is_read_to_its_end(answer: HTTPResponse, connection: socket.socket) -> bool:
-    """Whether the body ended within a few short reads, which nobody can stretch by sending it byte by byte."""
+    """Whether the body ended within a few short reads, which nobody can stretch by sending it byte
+    by byte.
+    """
     try:
         connection.settimeout(DISCARD_SECONDS)
         for _ in range(DISCARD_READS_MAX):
@@ -346,7 +399,9 @@ def _is_read_to_its_end(answer: HTTPResponse, connection: socket.socket) -> bool
 
 
 def _request(to: Target, body: bytes, headers: Mapping[str, str]) -> bytes:
-    """A request of HTTP/1.1 in one piece, so that it is sent in one packet. ``headers`` are our own."""
+    """A request of HTTP/1.1 in one piece, so that it is sent in one packet. ``headers`` are our
+    own.
+    """
     lines = [f"POST {to.path} HTTP/1.1", f"host: {to.authority}", "accept-encoding: identity"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     lines += [f"content-length: {len(body)}", "", ""]
@@ -356,4 +411,8 @@ def _request(to: Target, body: bytes, headers: Mapping[str, str]) -> bytes:
 def _seconds(text: str) -> int:
     """A `Retry-After` in seconds; a date, which few servers send, counts as none."""
     text = text.strip(" \t")
-    return min(int(text), RETRY_AFTER_SECONDS_MAX) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
+    return (
+        min(int(text), RETRY_AFTER_SECONDS_MAX)
+        if text.isascii() and text.isdecimal() and len(text) < 10
+        else 0
+    )

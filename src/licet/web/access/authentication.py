@@ -1,9 +1,10 @@
 """Authentication, authorization and protection against CSRF: one middleware before every route.
 
-A caller sends a bearer token of the host application, a service's key, or a session cookie. A caller with an invalid
-one is refused, not treated as anonymous. A request that changes something and has a cookie must come from our own
-origin (`Origin`, `Sec-Fetch-Site`) and have the session's CSRF token, in the header `X-CSRF-Token` or in the form (ASVS
-5.0, 3.5). A route states in its `may` who may call it; without one it refuses everybody.
+A caller sends a bearer token of the host application, a service's key, or a session cookie. A
+caller with an invalid one is refused, not treated as anonymous. A request that changes something
+and has a cookie must come from our own origin (`Origin`, `Sec-Fetch-Site`) and have the session's
+CSRF token, in the header `X-CSRF-Token` or in the form (ASVS 5.0, 3.5). A route states in its `may`
+who may call it; without one it refuses everybody.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ class Guard:
             scope["auth"] = caller
             _count(site, caller)
             may.check(caller)
-            if not (secret or _checks_fence(scope)):  # the session was looked up without a check of the fence
+            # the session was looked up without a check of the fence
+            if not (secret or _checks_fence(scope)):
                 await site.unfenced()
             if secret:
                 csrf = sessions.csrf(secret)
@@ -105,7 +107,9 @@ async def _meant(site: Site, scope: Scope, receive: Receive, csrf: str) -> None:
         form = await Request[Any, Any, Any](scope, receive, send=_no_send).form()
         token = str(form.get("csrf", ""))
     if not hmac.compare_digest(token.encode(), csrf.encode()):
-        raise ForbiddenError("the CSRF token is missing or another session's", "load the page again")
+        raise ForbiddenError(
+            "the CSRF token is missing or another session's", "load the page again"
+        )
 
 
 def same_origin(site: Site, scope: Scope, headers: dict[bytes, bytes]) -> bool:
@@ -174,8 +178,8 @@ def _may(scope: Scope) -> May:
 
 
 def _checks_fence(scope: Scope) -> bool:
-    """Whether a route checks the fence itself, in the transaction of its query: the API does, and routes that declare
-    it.
+    """Whether a route checks the fence itself, in the transaction of its query: the API does, and
+    routes that declare it.
     """
     return scope["path"].startswith(_API) or bool(scope["route_handler"].opt.get("checks_fence"))
 

@@ -1,13 +1,16 @@
 """Limits on connections: nobody can keep one open without sending, or keep out other clients.
 
-- A request's headers must arrive within `header_seconds`, its body at a minimum pace, and the client must read the
-  response; otherwise the connection is closed. The sender's time does not run while the server itself does not read, nor
-  while its process stands still: what arrived meanwhile is read first.
+- A request's headers must arrive within `header_seconds`, its body at a minimum pace, and the
+  client must read the response; otherwise the connection is closed. The sender's time does not run
+  while the server itself does not read, nor while its process stands still: what arrived meanwhile
+  is read first.
 - Headers are limited to `HEADER_BYTES_MAX` (431), because the parser has no limit of its own.
-- When more than `connections_max` are open, an idle connection is closed: the oldest of the address with the most. A new
-  connection is refused (503) only if all others are busy, or if its own address has the most and none of them is idle.
+- When more than `connections_max` are open, an idle connection is closed: the oldest of the address
+  with the most. A new connection is refused (503) only if all others are busy, or if its own
+  address has the most and none of them is idle.
 
-Connections through one proxy share its address, and so its share: the oldest idle one of them is closed first.
+Connections through one proxy share its address, and so its share: the oldest idle one of them is
+closed first.
 """
 
 from __future__ import annotations
@@ -40,7 +43,9 @@ _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0
 
 
 class ConnectionBounds(msgspec.Struct, frozen=True, kw_only=True):
-    """How many connections may be open, and how long each may keep the server waiting: see `config.Web`."""
+    """How many connections may be open, and how long each may keep the server waiting: see
+    `config.Web`.
+    """
 
     connections_max: int
     header_seconds: float
@@ -50,12 +55,16 @@ class ConnectionBounds(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def bounds_of(settings: Web, files: int, workers: int = 1) -> ConnectionBounds:
-    """The bounds in ``settings``, as far as the limit on open files allows; each of ``workers`` has its part."""
+    """The bounds in ``settings``, as far as the limit on open files allows; each of ``workers`` has
+    its part.
+    """
     return ConnectionBounds(
-        connections_max=max(1, min(settings.connections_max // workers, files)), header_seconds=settings.header_seconds,
-        body_seconds=settings.body_seconds, body_bytes_per_second=settings.body_bytes_per_second,
+        connections_max=max(1, min(settings.connections_max // workers, files)),
+        header_seconds=settings.header_seconds,
+        body_seconds=settings.body_seconds,
+        body_bytes_per_second=settings.body_bytes_per_second,
         answer_seconds=settings.answer_seconds,
-    )  # fmt: skip
+    )
 
 
 class Connections:
@@ -68,7 +77,9 @@ class Connections:
         self._waiting: dict[str, OrderedDict[Connection, None]] = {}
 
     def add(self, one: Connection) -> bool:
-        """Accepts a new connection, and closes another one for it if necessary; False if none can be closed."""
+        """Accepts a new connection, and closes another one for it if necessary; False if none can
+        be closed.
+        """
         if len(self.open) >= self.bounds.connections_max:
             victim = self._to_close(one.address)
             if victim is None:
@@ -117,7 +128,9 @@ class Connections:
             one.say_last()
 
     def close_late(self, now: float, passed: float) -> None:
-        """Closes connections that are too slow; ``passed`` is the number of seconds since the last check."""
+        """Closes connections that are too slow; ``passed`` is the number of seconds since the last
+        check.
+        """
         stood_still = passed > STILL_SECONDS
         for one in list(self.open):
             if (stood_still or one.flow.read_paused) and one.due != inf:
@@ -155,14 +168,16 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def timeout_keep_alive_handler(self) -> None:
-        """Closes an idle connection at its second call, a tick after the first: after the process stood still, the loop
-        calls what is due before it reads a request that has arrived.
+        """Closes an idle connection at its second call, a tick after the first: after the process
+        stood still, the loop calls what is due before it reads a request that has arrived.
         """
         if self._waited:
             super().timeout_keep_alive_handler()
             return
         self._waited = True
-        self.timeout_keep_alive_task = self.loop.call_later(TICK_SECONDS, self.timeout_keep_alive_handler)
+        self.timeout_keep_alive_task = self.loop.call_later(
+            TICK_SECONDS, self.timeout_keep_alive_handler
+        )
 
     def data_received(self, data: bytes) -> None:
         self._waited = False
@@ -223,7 +238,9 @@ class Connection(HttpToolsProtocol):
             return
         self._body_bytes += len(body)
         bounds = self._connections.bounds
-        self.due = self._body_from + bounds.body_seconds + self._body_bytes / bounds.body_bytes_per_second
+        self.due = (
+            self._body_from + bounds.body_seconds + self._body_bytes / bounds.body_bytes_per_second
+        )
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -249,10 +266,12 @@ class Connection(HttpToolsProtocol):
 
 
 class BoundedServer(Server):
-    """uvicorn's server, with a check for slow connections twice a second. ``each_tick`` is called ten times a second.
+    """uvicorn's server, with a check for slow connections twice a second. ``each_tick`` is called
+    ten times a second.
 
-    When it ends it closes idle connections at once. With ``leaves_slowly`` it answers one more request on each: a client
-    that is just about to send would lose a request otherwise. For a worker whose successor takes new connections.
+    When it ends it closes idle connections at once. With ``leaves_slowly`` it answers one more
+    request on each: a client that is just about to send would lose a request otherwise. For a
+    worker whose successor takes new connections.
     """
 
     def __init__(self, config: Config, connections: Connections) -> None:
@@ -268,7 +287,8 @@ class BoundedServer(Server):
             for listener in sockets or []:
                 listener.close()
             self._connections.close_after_answer()
-            for counter in range(LEAVE_TICKS_MAX):  # at least some: what was accepted may not be a connection yet
+            # at least some: what was accepted may not be a connection yet
+            for counter in range(LEAVE_TICKS_MAX):
                 if counter > TICKS and not self._connections.open:
                     break
                 await asyncio.sleep(TICK_SECONDS)
@@ -300,7 +320,9 @@ def bound(host: str, port: int) -> socket.socket:
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except OSError:
-        raise UsageError(f"`{host}` is no address of this machine", "give --host one, as 127.0.0.1") from None
+        raise UsageError(
+            f"`{host}` is no address of this machine", "give --host one, as 127.0.0.1"
+        ) from None
     listener = socket.socket(family, kind)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -311,12 +333,17 @@ def bound(host: str, port: int) -> socket.socket:
         match error.errno:
             case errno.EADDRINUSE:
                 raise UsageError(
-                    f"cannot listen on {where}: another process has it", "end it, or name another port with --port"
+                    f"cannot listen on {where}: another process has it",
+                    "end it, or name another port with --port",
                 ) from None
             case errno.EACCES:
-                raise UsageError(f"cannot listen on {where}: this user may not", "give a --port above 1023") from None
+                raise UsageError(
+                    f"cannot listen on {where}: this user may not", "give a --port above 1023"
+                ) from None
             case _:
-                raise UsageError(f"cannot listen on {where}", "give --host an address of this machine") from None
+                raise UsageError(
+                    f"cannot listen on {where}", "give --host an address of this machine"
+                ) from None
     return listener
 
 

@@ -22,11 +22,12 @@ PAGE_ROWS = 50
 
 
 class Heavy:
-    """Requests with many turns: the total bytes of their bodies are limited, and `HEAVY_AT_ONCE` are processed at a
-    time.
+    """Requests with many turns: the total bytes of their bodies are limited, and `HEAVY_AT_ONCE`
+    are processed at a time.
 
-    A request that would exceed the total is refused, so that many callers use no more memory than a few. Of several
-    ``workers`` each has its part of the total, and takes at least one whole request.
+    A request that would exceed the total is refused, so that many callers use no more memory than a
+    few. Of several ``workers`` each has its part of the total, and takes at least one whole
+    request.
     """
 
     def __init__(self, workers: int = 1) -> None:
@@ -35,17 +36,24 @@ class Heavy:
 
     @asynccontextmanager
     async def body(self, stream: AsyncIterable[bytes], lines_max: int = 0) -> AsyncIterator[bytes]:
-        """The whole body, counted while it is in use; TooLargeError as soon as it has more lines than ``lines_max``."""
+        """The whole body, counted while it is in use; TooLargeError as soon as it has more lines
+        than ``lines_max``.
+        """
         held, lines = bytearray(), 0
         try:
             async for piece in stream:
                 lines += piece.count(b"\n") if lines_max else 0
                 if lines_max and lines + (not piece.endswith(b"\n")) > lines_max and piece:
-                    raise BodyTooLargeError(f"more than {lines_max} lines", "send the rest in a request of its own")
+                    raise BodyTooLargeError(
+                        f"more than {lines_max} lines", "send the rest in a request of its own"
+                    )
                 self._bytes += len(piece)
                 held += piece
                 if self._bytes > self._bytes_max:
-                    raise BusyError("the bodies of other requests take all the memory there is for them", "try again")
+                    raise BusyError(
+                        "the bodies of other requests take all the memory there is for them",
+                        "try again",
+                    )
             yield bytes(held)
         finally:
             self._bytes -= len(held)

@@ -1,9 +1,11 @@
-"""Sign-in of staff with an OpenID Connect provider: the code flow with PKCE (RFC 7636, S256), state and nonce.
+"""Sign-in of staff with an OpenID Connect provider: the code flow with PKCE (RFC 7636, S256), state
+and nonce.
 
-Authlib implements OAuth 2.0 with the provider. The ID token is verified here: its signature by the provider's published
-keys, with algorithms for public keys only, and `iss`, `aud`, `azp`, `exp`, `iat` and `nonce` (OpenID Connect Core
-3.1.3.7). The state of the flow is encrypted in its own cookie, which lives for minutes. Nobody is admitted without a
-verified e-mail address, or without a role.
+Authlib implements OAuth 2.0 with the provider. The ID token is verified here: its signature by the
+provider's published keys, with algorithms for public keys only, and `iss`, `aud`, `azp`, `exp`,
+`iat` and `nonce` (OpenID Connect Core 3.1.3.7). The state of the flow is encrypted in its own
+cookie, which lives for minutes. Nobody is admitted without a verified e-mail address, or without a
+role.
 """
 
 from __future__ import annotations
@@ -67,7 +69,9 @@ class SignInBegun(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SignedInStaff(msgspec.Struct, frozen=True, kw_only=True):
-    """Who signed in, and their roles in Licet according to the provider. ``identity``: `access.identities`."""
+    """Who signed in, and their roles in Licet according to the provider. ``identity``:
+    `access.identities`.
+    """
 
     email: str
     identity: bytes
@@ -75,23 +79,31 @@ class SignedInStaff(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Discovery:
-    """The provider's metadata, cached for `DISCOVERY_SECONDS`, so that beginning a sign-in needs no request."""
+    """The provider's metadata, cached for `DISCOVERY_SECONDS`, so that beginning a sign-in needs no
+    request.
+    """
 
     def __init__(self) -> None:
         self._known: tuple[float, OidcProvider] | None = None
 
     def known(self, issuer: str, now: float) -> OidcProvider | None:
         known = self._known
-        return known[1] if known is not None and known[0] > now and known[1].issuer == issuer else None
+        return (
+            known[1] if known is not None and known[0] > now and known[1].issuer == issuer else None
+        )
 
     def keep(self, provider: OidcProvider, now: float) -> None:
         self._known = (now + DISCOVERY_SECONDS, provider)
 
 
 class Oidc:
-    """Sign-in with one provider. Its methods talk to the provider or compute; none uses the database."""
+    """Sign-in with one provider. Its methods talk to the provider or compute; none uses the
+    database.
+    """
 
-    def __init__(self, settings: Web, key: bytes, redirect: str, discovery: Discovery | None = None) -> None:
+    def __init__(
+        self, settings: Web, key: bytes, redirect: str, discovery: Discovery | None = None
+    ) -> None:
         self._settings, self._key, self._redirect = settings, key, redirect
         self._discovery = discovery or Discovery()
 
@@ -99,9 +111,11 @@ class Oidc:
         """Begins a sign-in; RefusedError if no provider is configured."""
         provider = self._provider(now)
         waiting = _Waiting(
-            state=secrets.token_urlsafe(32), nonce=secrets.token_urlsafe(32), verifier=secrets.token_urlsafe(48),
+            state=secrets.token_urlsafe(32),
+            nonce=secrets.token_urlsafe(32),
+            verifier=secrets.token_urlsafe(48),
             until=now + SECONDS_MAX,
-        )  # fmt: skip
+        )
         with self._client() as client:
             url, _ = client.create_authorization_url(
                 provider.authorization_endpoint,
@@ -109,10 +123,14 @@ class Oidc:
                 code_verifier=waiting.verifier,
                 nonce=waiting.nonce,
             )
-        return SignInBegun(url=str(url), cookie=seal(self._key, msgspec.json.encode(waiting), _PLACE).hex())
+        return SignInBegun(
+            url=str(url), cookie=seal(self._key, msgspec.json.encode(waiting), _PLACE).hex()
+        )
 
     def finish(self, cookie: str, query: Mapping[str, str], now: float) -> SignedInStaff:
-        """The member of staff who came back from the provider; UnauthenticatedError if anything does not match."""
+        """The member of staff who came back from the provider; UnauthenticatedError if anything
+        does not match.
+        """
         waiting = self._waiting(cookie, now)
         if not secrets.compare_digest(query.get("state", "").encode(), waiting.state.encode()):
             raise UnauthenticatedError("the sign-in was begun elsewhere", "begin it again")
@@ -122,25 +140,35 @@ class Oidc:
         try:
             with self._client() as client:
                 token = client.fetch_token(
-                    provider.token_endpoint, code=query["code"], code_verifier=waiting.verifier,
+                    provider.token_endpoint,
+                    code=query["code"],
+                    code_verifier=waiting.verifier,
                     grant_type="authorization_code",
-                )  # fmt: skip
+                )
         except AuthlibBaseError:
-            raise UnauthenticatedError("the provider did not take the code back", "begin the sign-in again") from None
+            raise UnauthenticatedError(
+                "the provider did not take the code back", "begin the sign-in again"
+            ) from None
         except (httpx.HTTPError, ValueError):
             raise BusyError("the provider does not answer", "try again") from None
         return self._signed_in(provider, str(token.get("id_token", "")), waiting.nonce, now)
 
     def _waiting(self, cookie: str, now: float) -> _Waiting:
         try:
-            waiting = msgspec.json.decode(unseal(self._key, bytes.fromhex(cookie), _PLACE), type=_Waiting)
+            waiting = msgspec.json.decode(
+                unseal(self._key, bytes.fromhex(cookie), _PLACE), type=_Waiting
+            )
         except (BrokenError, ValueError, msgspec.DecodeError):
-            raise UnauthenticatedError("no sign-in was begun in this browser", "begin it again") from None
+            raise UnauthenticatedError(
+                "no sign-in was begun in this browser", "begin it again"
+            ) from None
         if waiting.until < now:
             raise UnauthenticatedError("the sign-in took too long", "begin it again")
         return waiting
 
-    def _signed_in(self, provider: OidcProvider, id_token: str, nonce: str, now: float) -> SignedInStaff:
+    def _signed_in(
+        self, provider: OidcProvider, id_token: str, nonce: str, now: float
+    ) -> SignedInStaff:
         try:
             keys = strong(KeySet.import_key_set(self._fetch(provider.jwks_uri)))
             claims = jwt.decode(id_token, keys, algorithms=_ALGORITHMS).claims
@@ -163,7 +191,10 @@ class Oidc:
         expires, issued, email = claims.get("exp"), claims.get("iat"), claims.get("email")
         if claims.get("iss") != provider.issuer:
             return "`iss` is another"
-        if client not in audiences or claims.get("azp", None if len(audiences) > 1 else client) != client:
+        if (
+            client not in audiences
+            or claims.get("azp", None if len(audiences) > 1 else client) != client
+        ):
             return "`aud` or `azp` is another"
         if not isinstance(expires, int | float) or expires <= now - LEEWAY_SECONDS:
             return "it has expired"
@@ -175,7 +206,10 @@ class Oidc:
         if claims.get("nonce") != nonce:
             return "`nonce` is another"
         subject = claims.get("sub")
-        if not isinstance(subject, str) or not 1 <= len(subject) <= identities.SUBJECT_CHARACTERS_MAX:
+        if (
+            not isinstance(subject, str)
+            or not 1 <= len(subject) <= identities.SUBJECT_CHARACTERS_MAX
+        ):
             return "it names no subject"
         return (
             ""
@@ -187,7 +221,11 @@ class Oidc:
         """The provider's metadata; BusyError if it does not answer."""
         issuer = self._settings.oidc_issuer
         if issuer is None or self._settings.oidc_client_id is None:
-            raise RefusedError("no identity provider is configured", "set LICET_WEB__OIDC_ISSUER", because="no_oidc")
+            raise RefusedError(
+                "no identity provider is configured",
+                "set LICET_WEB__OIDC_ISSUER",
+                because="no_oidc",
+            )
         known = self._discovery.known(issuer, now)
         if known is not None:
             return known
@@ -197,9 +235,11 @@ class Oidc:
             provider = msgspec.convert(document, OidcProvider)
         except msgspec.ValidationError:
             raise BrokenError("the provider's discovery document lacks an endpoint") from None
-        if provider.issuer != issuer:  # byte by byte, RFC 8414 3.3: anything less could confuse two issuers
+        # byte by byte, RFC 8414 3.3: anything less could confuse two issuers
+        if provider.issuer != issuer:
             raise BrokenError(
-                "the provider says that it is another issuer", "LICET_WEB__OIDC_ISSUER must be its `issuer` to the byte"
+                "the provider says that it is another issuer",
+                "LICET_WEB__OIDC_ISSUER must be its `issuer` to the byte",
             )
         for url in (provider.authorization_endpoint, provider.token_endpoint, provider.jwks_uri):
             _checked(url)
@@ -219,14 +259,20 @@ class Oidc:
     def _client(self) -> OAuth2Client:
         secret = _secret(self._settings.oidc_client_secret_file)
         return OAuth2Client(
-            client_id=self._settings.oidc_client_id, client_secret=secret, redirect_uri=self._redirect,
-            scope="openid email profile", code_challenge_method="S256", timeout=TIMEOUT_SECONDS,
+            client_id=self._settings.oidc_client_id,
+            client_secret=secret,
+            redirect_uri=self._redirect,
+            scope="openid email profile",
+            code_challenge_method="S256",
+            timeout=TIMEOUT_SECONDS,
             token_endpoint_auth_method="client_secret_basic" if secret else "none",
-        )  # fmt: skip
+        )
 
 
 def _is_address(email: object) -> bool:
-    """Whether it is a valid address of staff. Other identifiers of a provider are not members of staff."""
+    """Whether it is a valid address of staff. Other identifiers of a provider are not members of
+    staff.
+    """
     try:
         return isinstance(email, str) and bool(staff_address(email))
     except UsageError:
@@ -245,5 +291,7 @@ def _secret(path: Path | None) -> str | None:
 def _checked(url: str) -> None:
     """UsageError unless the provider is reached over TLS, or is on this machine."""
     parts = urlsplit(url)
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1")):
+    if parts.scheme != "https" and not (
+        parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1")
+    ):
         raise UsageError("the provider must be reached over https", "see LICET_WEB__OIDC_ISSUER")

@@ -1,18 +1,20 @@
 """The rate of each caller, counted once for all the workers of a server.
 
-The rate uses the generic cell rate algorithm (ITU-T I.371): one timestamp per caller, so that a burst of a sixth of a
-minute's requests passes and the long-term rate is not exceeded.
+The rate uses the generic cell rate algorithm (ITU-T I.371): one timestamp per caller, so that a
+burst of a sixth of a minute's requests passes and the long-term rate is not exceeded.
 
-The timestamps are in a fixed table in memory. Workers map the same one, so that all of them together allow what one
-would; a byte lock of the system protects each bucket, and is released if its worker is killed. The table has no
-addresses and no ids, only 64 bits of a hash under a key that is drawn when the server starts. When a bucket is full the
-caller in it who has been idle longest is forgotten, which only favours them.
+The timestamps are in a fixed table in memory. Workers map the same one, so that all of them
+together allow what one would; a byte lock of the system protects each bucket, and is released if
+its worker is killed. The table has no addresses and no ids, only 64 bits of a hash under a key that
+is drawn when the server starts. When a bucket is full the caller in it who has been idle longest is
+forgotten, which only favours them.
 
-Hosts that share a bucket also share the rates, through the database (`licet.access.rate_counts`): once in
-`EXCHANGE_SECONDS`, each process adds what it allowed, and learns what the others did. No request waits for that.
-Between two exchanges a host goes by what it knows, so n hosts may allow a caller n bursts at once; each of those
-requests is counted, and all hosts refuse until the time for them has passed. Over any time T that is at most the
-requests of T and, for each host, those of `BURST_SECONDS` and of the time between two exchanges, and one.
+Hosts that share a bucket also share the rates, through the database (`licet.access.rate_counts`):
+once in `EXCHANGE_SECONDS`, each process adds what it allowed, and learns what the others did. No
+request waits for that. Between two exchanges a host goes by what it knows, so n hosts may allow a
+caller n bursts at once; each of those requests is counted, and all hosts refuse until the time for
+them has passed. Over any time T that is at most the requests of T and, for each host, those of
+`BURST_SECONDS` and of the time between two exchanges, and one.
 """
 
 from __future__ import annotations
@@ -37,14 +39,17 @@ BUCKETS = 2**14
 WAYS = 8  # slots of a bucket
 CALLERS_MAX = BUCKETS * WAYS
 KEY_BYTES = 32
-_SLOT = struct.Struct("=qd")  # 64 bits of the caller's hash, and the second at which the caller is due
+# 64 bits of the caller's hash, and the second at which the caller is due
+_SLOT = struct.Struct("=qd")
 _BUCKET_BYTES = WAYS * _SLOT.size
 _HASHED = struct.Struct("=Qq")
 TABLE_BYTES = KEY_BYTES + BUCKETS * _BUCKET_BYTES
 
 
 def shared_table() -> int:
-    """A file descriptor of an empty table, to pass to workers; it is in memory, and ends with its last user."""
+    """A file descriptor of an empty table, to pass to workers; it is in memory, and ends with its
+    last user.
+    """
     if sys.platform == "linux":
         file = os.memfd_create("licet-rates")
     else:
@@ -56,8 +61,9 @@ def shared_table() -> int:
 
 
 class Rates:
-    """The rate of each caller. ``table`` is what `shared_table` returned, or None for a table of this process alone.
-    ``hosts_key`` is the key of the hash on all hosts that share the rates, or None where none does.
+    """The rate of each caller. ``table`` is what `shared_table` returned, or None for a table of
+    this process alone. ``hosts_key`` is the key of the hash on all hosts that share the rates, or
+    None where none does.
 
     The methods are called from one thread of a process.
     """
@@ -69,10 +75,12 @@ class Rates:
             self._memory[:KEY_BYTES] = secrets.token_bytes(KEY_BYTES)
         self._key = hosts_key or bytes(self._memory[:KEY_BYTES])
         self._is_shared = hosts_key is not None
-        self._untold = dict[int, tuple[int, float]]()  # of a mark: its bucket, and the seconds of its rate that it took
+        # of a mark: its bucket, and the seconds of its rate that it took
+        self._untold = dict[int, tuple[int, float]]()
 
     def take(self, caller: bytes, per_minute: int, now: float, count: int = 1) -> None:
-        """Counts requests of ``caller`` at ``now`` seconds; RateLimitedError, with the time to retry, above the rate.
+        """Counts requests of ``caller`` at ``now`` seconds; RateLimitedError, with the time to
+        retry, above the rate.
 
         ``now`` is `time.monotonic`, which is the same in every process of a machine.
         """
@@ -91,20 +99,30 @@ class Rates:
             self._untold[mark] = (begin, self._untold.get(mark, (begin, 0.0))[1] + step * count)
 
     def told(self) -> dict[int, tuple[int, float]]:
-        """What this process allowed since the last call: for `learn`, by the mark of each caller."""
+        """What this process allowed since the last call: for `learn`, by the mark of each
+        caller.
+        """
         told, self._untold = self._untold, {}
         return told
 
-    def learn(self, told: Mapping[int, tuple[int, float]], due: Mapping[int, float], now: float) -> None:
-        """Raises each caller of ``told`` to what all hosts have counted: ``due`` seconds after ``now``."""
+    def learn(
+        self, told: Mapping[int, tuple[int, float]], due: Mapping[int, float], now: float
+    ) -> None:
+        """Raises each caller of ``told`` to what all hosts have counted: ``due`` seconds after
+        ``now``.
+        """
         for mark, (begin, _) in told.items():
             since = self._untold.get(mark, (begin, 0.0))[1]
             with self._locked(begin):
                 slot, known = self._slot(begin, mark)
-                _SLOT.pack_into(self._memory, slot, mark, max(known, now + due.get(mark, 0.0) + since))
+                _SLOT.pack_into(
+                    self._memory, slot, mark, max(known, now + due.get(mark, 0.0) + since)
+                )
 
     def _slot(self, begin: int, mark: int) -> tuple[int, float]:
-        """Where the caller's slot is, and when they are due: their own, or that of whoever has been idle longest."""
+        """Where the caller's slot is, and when they are due: their own, or that of whoever has been
+        idle longest.
+        """
         oldest, oldest_due = begin, math.inf
         for slot in range(begin, begin + _BUCKET_BYTES, _SLOT.size):
             whose, due = _SLOT.unpack_from(self._memory, slot)

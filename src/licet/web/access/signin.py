@@ -1,9 +1,11 @@
-"""The start and end of a browser session: for a person with a token of the host, for staff with the provider or a link.
+"""The start and end of a browser session: for a person with a token of the host, for staff with the
+provider or a link.
 
-The cookie is `__Host-`, `Secure`, `HttpOnly` and `SameSite=Strict`. A browser that comes from another site does not
-send such a cookie with a redirected request, so a sign-in ends on a small page of ours that continues from there. The
-next request also shows who is signed in already: another person is asked before the session changes. A new session
-always has a new secret, and the target is always a path of this site.
+The cookie is `__Host-`, `Secure`, `HttpOnly` and `SameSite=Strict`. A browser that comes from
+another site does not send such a cookie with a redirected request, so a sign-in ends on a small
+page of ours that continues from there. The next request also shows who is signed in already:
+another person is asked before the session changes. A new session always has a new secret, and the
+target is always a path of this site.
 """
 
 from __future__ import annotations
@@ -20,7 +22,15 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
 from licet.access import sessions
-from licet.access.roles import ANY_CALLER, ANYBODY, Caller, ForbiddenError, Person, Staff, UnauthenticatedError
+from licet.access.roles import (
+    ANY_CALLER,
+    ANYBODY,
+    Caller,
+    ForbiddenError,
+    Person,
+    Staff,
+    UnauthenticatedError,
+)
 from licet.errors import UsageError
 from licet.store.connect import Transaction
 from licet.web.access import oidc
@@ -44,17 +54,23 @@ def counted(request: AnyRequest, error: Exception) -> Exception:
     site, address = site_of(request), request.client.host if request.client else "unknown"
     if isinstance(error, UnauthenticatedError):
         try:
-            site.rates.take(address.encode(), site.settings.unknown_requests_per_minute, monotonic())
+            site.rates.take(
+                address.encode(), site.settings.unknown_requests_per_minute, monotonic()
+            )
         except RateLimitedError as late:
             return late
     return error
 
 
 @get("/enter", may=ANYBODY, include_in_schema=False)
-async def enter(request: AnyRequest, token: FromQuery[str] = "", to: FromQuery[str] = "/settings") -> Response[Any]:
-    """Accepts a token of the host application, once, and continues within this site to the start of the session.
+async def enter(
+    request: AnyRequest, token: FromQuery[str] = "", to: FromQuery[str] = "/settings"
+) -> Response[Any]:
+    """Accepts a token of the host application, once, and continues within this site to the start of
+    the session.
 
-    Our cookies do not come with a request from another site: only the next request shows whose browser it is.
+    Our cookies do not come with a request from another site: only the next request shows whose
+    browser it is.
     """
     site = site_of(request)
     target = _target(to)
@@ -68,19 +84,24 @@ async def enter(request: AnyRequest, token: FromQuery[str] = "", to: FromQuery[s
         return sessions.begin_person(tx, account, site.wall(), site.here.keyring.random)
 
     answer = _going_on(f"/enter/on?{urlencode({'to': target})}")
-    answer.set_cookie(_cookie(sessions.ENTERING, await site.reading(begin), "strict", ENTERING_SECONDS_MAX))
+    answer.set_cookie(
+        _cookie(sessions.ENTERING, await site.reading(begin), "strict", ENTERING_SECONDS_MAX)
+    )
     return answer
 
 
 @get("/enter/on", may=ANYBODY, include_in_schema=False)
 async def enter_on(request: AnyRequest, to: FromQuery[str] = "/settings") -> Response[Any]:
-    """Begins the session, or asks first if somebody else is signed in here: nobody is replaced without notice."""
+    """Begins the session, or asks first if somebody else is signed in here: nobody is replaced
+    without notice.
+    """
     site, target = site_of(request), _target(to)
     coming, present = await _both(site, request)
     if isinstance(present, Staff) or (present is not None and present.account != coming.account):
         return _page(
             "Somebody else is signed in here",
-            "<p>This browser is signed in to Licet as another person. The link that you opened signs in the person who is "
+            "<p>This browser is signed in to Licet as another person. The link that you opened "
+            "signs in the person who is "
             "signed in at the assistant.</p>"
             f'<form method="post" action="/enter/on"><input type="hidden" name="to" value="{escape(target, quote=True)}">'
             '<p><button type="submit" name="act" value="switch">Sign the other person out and go on</button></p>'
@@ -107,8 +128,12 @@ async def enter_as(request: AnyRequest) -> Response[Any]:
 
 
 async def _both(site: Site, request: AnyRequest) -> tuple[Person, Person | Staff | None]:
-    """The person who enters, and the person who is signed in already; UnauthenticatedError if nobody enters."""
-    waiting, present = (request.cookies.get(name, "") for name in (sessions.ENTERING, sessions.COOKIE))
+    """The person who enters, and the person who is signed in already; UnauthenticatedError if
+    nobody enters.
+    """
+    waiting, present = (
+        request.cookies.get(name, "") for name in (sessions.ENTERING, sessions.COOKIE)
+    )
 
     def find(tx: Transaction) -> tuple[Person | Staff | None, Person | Staff | None]:
         return sessions.find(tx, waiting, site.wall()), sessions.find(tx, present, site.wall())
@@ -119,7 +144,9 @@ async def _both(site: Site, request: AnyRequest) -> tuple[Person, Person | Staff
     return coming, already
 
 
-async def _entered(site: Site, target: str, coming: Person, present: Person | Staff | None) -> Response[Any]:
+async def _entered(
+    site: Site, target: str, coming: Person, present: Person | Staff | None
+) -> Response[Any]:
     """The session of the person who entered, under a new secret; the previous session has ended."""
 
     def begin(tx: Transaction) -> str:
@@ -150,16 +177,23 @@ async def callback(request: AnyRequest) -> Response[Any]:
     """Completes the sign-in of staff who come back from the provider."""
     site = site_of(request)
     cookie, query = request.cookies.get(oidc.COOKIE, ""), dict(request.query_params.items())
-    signed = await site.calling(lambda: _oidc(site, request).finish(cookie, query, site.wall().timestamp()))
+    signed = await site.calling(
+        lambda: _oidc(site, request).finish(cookie, query, site.wall().timestamp())
+    )
 
     def begin(tx: Transaction) -> str:
         staff = sessions.known_staff(tx, signed.email, site.wall(), site.here.keyring.random)
         if not signed.roles and not sessions.roles_of(tx, staff):
-            raise ForbiddenError("this address has no role here", "the owner, or the provider, gives roles")
+            raise ForbiddenError(
+                "this address has no role here", "the owner, or the provider, gives roles"
+            )
         random = site.here.keyring.random
-        return sessions.begin_staff(tx, staff, signed.roles, site.wall(), random, identity=signed.identity)
+        return sessions.begin_staff(
+            tx, staff, signed.roles, site.wall(), random, identity=signed.identity
+        )
 
-    # The browser came back from another site: it sends the cookie only with a next request that comes from ours.
+    # The browser came back from another site: it sends the cookie only with a next request that
+    # comes from ours.
     answer = _going_on(STAFF_HOME)
     answer.set_cookie(_cookie(sessions.COOKIE, await site.reading(begin), "strict", None))
     answer.set_cookie(_gone(oidc.COOKIE))
@@ -222,8 +256,16 @@ def _oidc(site: Site, request: AnyRequest) -> oidc.Oidc:
 
 
 def _target(to: str) -> str:
-    """A path of this site; UsageError for anything that a browser could interpret as another site."""
-    plain = to.startswith("/") and not to.startswith("//") and "\\" not in to and to.isascii() and to.isprintable()
+    """A path of this site; UsageError for anything that a browser could interpret as another
+    site.
+    """
+    plain = (
+        to.startswith("/")
+        and not to.startswith("//")
+        and "\\" not in to
+        and to.isascii()
+        and to.isprintable()
+    )
     if not plain or len(to) > TARGET_CHARACTERS_MAX:
         raise UsageError("`to` is not a path of this site")
     return to
@@ -232,16 +274,28 @@ def _target(to: str) -> str:
 def _going_on(target: str) -> Response[Any]:
     shown = escape(target, quote=True)
     return _page(
-        "Signing in", f'<p><a href="{shown}">Go on</a></p>', f'<meta http-equiv="refresh" content="0; url={shown}">'
+        "Signing in",
+        f'<p><a href="{shown}">Go on</a></p>',
+        f'<meta http-equiv="refresh" content="0; url={shown}">',
     )
 
 
 def _cookie(name: str, value: str, same_site: Any, seconds: int | None) -> Cookie:  # noqa: ANN401 a literal of Litestar's
-    return Cookie(key=name, value=value, path="/", secure=True, httponly=True, samesite=same_site, max_age=seconds)
+    return Cookie(
+        key=name,
+        value=value,
+        path="/",
+        secure=True,
+        httponly=True,
+        samesite=same_site,
+        max_age=seconds,
+    )
 
 
 def _gone(name: str) -> Cookie:
-    """The cookie that deletes one: a `__Host-` cookie is deleted only with all the attributes with which it was set."""
+    """The cookie that deletes one: a `__Host-` cookie is deleted only with all the attributes with
+    which it was set.
+    """
     return _cookie(name, "", "strict", 0)
 
 

@@ -1,8 +1,9 @@
-"""Tokens with which the host application identifies a person: short-lived JWTs (RFC 7519) for this audience only.
+"""Tokens with which the host application identifies a person: short-lived JWTs (RFC 7519) for this
+audience only.
 
-The configured key fixes the algorithm, never the token (RFC 8725): a shared key verifies only HS256; a JWKS file
-verifies RS256, ES256 and Ed25519 and contains no shared key. `exp` and `iat` are required and at most
-`LIFETIME_SECONDS_MAX` apart. No error quotes an invalid token.
+The configured key fixes the algorithm, never the token (RFC 8725): a shared key verifies only
+HS256; a JWKS file verifies RS256, ES256 and Ed25519 and contains no shared key. `exp` and `iat` are
+required and at most `LIFETIME_SECONDS_MAX` apart. No error quotes an invalid token.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ _TYPES = (
 
 
 class TokenUse(StrEnum):
-    """What a token is for. Its audience states it, so that a token from a URL cannot be used in a header."""
+    """What a token is for. Its audience states it, so that a token from a URL cannot be used in a
+    header.
+    """
 
     call = "call"
     enter = "enter"
@@ -74,7 +77,9 @@ class TokenVerifier:
         self._set_changed = -1
         if settings.token_jwks_file:
             if self._shared is not None:
-                raise UsageError("people's tokens have a shared key or a JWKS, not both", "unset one of the two")
+                raise UsageError(
+                    "people's tokens have a shared key or a JWKS, not both", "unset one of the two"
+                )
             self._key_set(settings.token_jwks_file)
 
     @property
@@ -83,7 +88,9 @@ class TokenVerifier:
         return self._shared is not None or self._settings.token_jwks_file is not None
 
     def read(self, text: str, now: float, use: TokenUse = TokenUse.call) -> Token:
-        """The token in ``text``; UnauthenticatedError for any other text, and for a token for another use."""
+        """The token in ``text``; UnauthenticatedError for any other text, and for a token for
+        another use.
+        """
         if len(text) > TOKEN_CHARACTERS_MAX:
             raise UnauthenticatedError("the token does not hold")
         sha256 = hashlib.sha256(text.encode("utf-8", "replace")).digest()
@@ -95,10 +102,13 @@ class TokenVerifier:
                 self._known.popitem(last=False)
         if token.use is not use:
             raise UnauthenticatedError(
-                "the token does not hold: `aud` is another", f"`aud` must be `{audience_of(self._settings, use)}` here"
+                "the token does not hold: `aud` is another",
+                f"`aud` must be `{audience_of(self._settings, use)}` here",
             )
         if token.expires <= now:
-            raise UnauthenticatedError("the token has expired", "ask the host application for a new one")
+            raise UnauthenticatedError(
+                "the token has expired", "ask the host application for a new one"
+            )
         return token
 
     def _verified(self, text: str, sha256: bytes, now: float) -> Token:
@@ -106,18 +116,29 @@ class TokenVerifier:
             if self._shared is not None:
                 token = jwt.decode(text, self._shared, algorithms=["HS256"])
             elif self._settings.token_jwks_file is not None:
-                token = jwt.decode(text, self._key_set(self._settings.token_jwks_file), algorithms=_PUBLIC)
+                token = jwt.decode(
+                    text, self._key_set(self._settings.token_jwks_file), algorithms=_PUBLIC
+                )
             else:
-                raise UnauthenticatedError("people's tokens are not configured", "set LICET_WEB__TOKEN_KEY_FILE")
+                raise UnauthenticatedError(
+                    "people's tokens are not configured", "set LICET_WEB__TOKEN_KEY_FILE"
+                )
         except (JoseError, ValueError, TypeError, KeyError, RecursionError):
             raise UnauthenticatedError("the token does not hold") from None
         claims = token.claims
-        fault = "it is of another type" if token.header.get("typ") not in _TYPES else self._fault(claims, now)
+        fault = (
+            "it is of another type"
+            if token.header.get("typ") not in _TYPES
+            else self._fault(claims, now)
+        )
         if fault:
             raise UnauthenticatedError(f"the token does not hold: {fault}")
         return Token(
-            subject=claims["sub"], use=self._use(claims.get("aud")), expires=int(claims["exp"]), sha256=sha256
-        )  # fmt: skip
+            subject=claims["sub"],
+            use=self._use(claims.get("aud")),
+            expires=int(claims["exp"]),
+            sha256=sha256,
+        )
 
     def _fault(self, claims: dict[str, object], now: float) -> str:
         """What is wrong with the claims, without their values; empty if nothing is."""
@@ -130,7 +151,10 @@ class TokenVerifier:
             return "`aud` is another"
         if len(self._uses(claims.get("aud"))) > 1:
             return "`aud` names two uses: a token is for one"
-        if self._settings.token_issuer is not None and claims.get("iss") != self._settings.token_issuer:
+        if (
+            self._settings.token_issuer is not None
+            and claims.get("iss") != self._settings.token_issuer
+        ):
             return "`iss` is another"
         assert isinstance(expires, int | float)
         assert isinstance(issued, int | float)
@@ -172,7 +196,9 @@ def _shared_key(path: Path) -> OctKey:
             f"the token key file cannot be read: {error.strerror}", "see LICET_WEB__TOKEN_KEY_FILE"
         ) from None
     if len(key) < KEY_BYTES_MIN:
-        raise UsageError(f"the token key has `{len(key)}` bytes: at least {KEY_BYTES_MIN} are needed")
+        raise UsageError(
+            f"the token key has `{len(key)}` bytes: at least {KEY_BYTES_MIN} are needed"
+        )
     return OctKey.import_key(key)
 
 
@@ -180,7 +206,9 @@ def _public_keys(path: Path) -> KeySet:
     try:
         keys = strong(KeySet.import_key_set(json.loads(path.read_bytes())))
     except (JoseError, ValueError, TypeError, KeyError, RecursionError):
-        raise UsageError("the JWKS file does not hold keys", "see LICET_WEB__TOKEN_JWKS_FILE") from None
+        raise UsageError(
+            "the JWKS file does not hold keys", "see LICET_WEB__TOKEN_JWKS_FILE"
+        ) from None
     if not keys.keys or any(key.key_type == "oct" for key in keys.keys):
         raise UsageError("the JWKS file must hold public keys, and no shared one")
     return keys
@@ -191,15 +219,24 @@ def strong(keys: KeySet) -> KeySet:
     for key in keys.keys:
         if isinstance(key, RSAKey) and key.raw_value.key_size < RSA_BITS_MIN:
             raise UsageError(
-                f"a key of RSA has `{key.raw_value.key_size}` bits: at least {RSA_BITS_MIN} are needed",
+                (
+                    f"a key of RSA has `{key.raw_value.key_size}` bits: at least {RSA_BITS_MIN} "
+                    "are needed"
+                ),
                 "make a longer one, or one of P-256 or Ed25519",
             )
     return keys
 
 
-def signed(key: bytes, subject: str, audience: str, now: float, seconds: int = LIFETIME_SECONDS_MAX) -> str:
+def signed(
+    key: bytes, subject: str, audience: str, now: float, seconds: int = LIFETIME_SECONDS_MAX
+) -> str:
     """A token as a host application creates it, for demonstrations and tests on this machine."""
     claims = {
-        "sub": subject, "aud": audience, "iat": int(now), "exp": int(now) + seconds, "jti": secrets.token_urlsafe(16)
-    }  # fmt: skip
+        "sub": subject,
+        "aud": audience,
+        "iat": int(now),
+        "exp": int(now) + seconds,
+        "jti": secrets.token_urlsafe(16),
+    }
     return jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(key))

@@ -1,4 +1,6 @@
-"""Accounts: open, read, plan, age, close; the gate; who of the staff read what; everything of one's own."""
+"""Accounts: open, read, plan, age, close; the gate; who of the staff read what; everything of one's
+own.
+"""
 
 from __future__ import annotations
 
@@ -24,31 +26,54 @@ from licet.vault.ids import Prefix, host_hmac, shown, uuid7
 from licet.web.api import schema
 from licet.web.api import shared as shell
 from licet.web.api.references import account_of, not_found, site_of
-from licet.web.api.shared import READS, WRITES, AccountRef, AnyRequest, Cursor, IdempotencyKey, Limit
+from licet.web.api.shared import (
+    READS,
+    WRITES,
+    AccountRef,
+    AnyRequest,
+    Cursor,
+    IdempotencyKey,
+    Limit,
+)
 
 OFFICE = (StaffRole.privacy_officer, StaffRole.auditor)
 SEES = may(person=True, scope=Scope.accounts_read, staff=OFFICE)
 TAG = ["accounts"]
 
 
-@post("/v1/accounts", may=may(scope=Scope.accounts_write), responses=shell.refusals(409, 413, 422), tags=TAG)
+@post(
+    "/v1/accounts",
+    may=may(scope=Scope.accounts_write),
+    responses=shell.refusals(409, 413, 422),
+    tags=TAG,
+)
 async def open_account(
     request: AnyRequest, data: JSONBody[schema.NewAccount], idempotency_key: IdempotencyKey = None
 ) -> Response[schema.OpenedAnswer]:
-    """Opens an account; one that is already known by the host's id stays as it is, closed if it is closed."""
+    """Opens an account; one that is already known by the host's id stays as it is, closed if it is
+    closed.
+    """
     site = site_of(request)
     now = site.now()
     _check_opened(data.opened, now)
     command = OpenAccount(
-        account=uuid7(now, site.here.keyring.random(10)), at=now, plan=data.plan, age=data.age,
-        host=host_hmac(site.host_key, "account", data.host), opened_at=data.opened, begin_anew=data.begin_anew,
-    )  # fmt: skip
+        account=uuid7(now, site.here.keyring.random(10)),
+        at=now,
+        plan=data.plan,
+        age=data.age,
+        host=host_hmac(site.host_key, "account", data.host),
+        opened_at=data.opened,
+        begin_anew=data.begin_anew,
+    )
     written = await shell.write(request, command, idempotency_key)
     if data.begin_anew:
         site.forget_account(command.host)
     answer = written.answer
     body = schema.OpenedAnswer(
-        outcome=answer.outcome, at=answer.at, account=shown(Prefix.account, answer.account), closed_at=answer.closed_at
+        outcome=answer.outcome,
+        at=answer.at,
+        account=shown(Prefix.account, answer.account),
+        closed_at=answer.closed_at,
     )
     return shell.answered(body, written, 201)
 
@@ -59,14 +84,18 @@ def _check_opened(opened: datetime | None, now: datetime) -> None:
         return
     if opened.tzinfo is None:
         raise UsageError(
-            f"`opened`: `{opened.isoformat()}` has no offset", f"write {opened.isoformat()}Z, if that is UTC"
+            f"`opened`: `{opened.isoformat()}` has no offset",
+            f"write {opened.isoformat()}Z, if that is UTC",
         )
     if opened > now:
         raise UsageError(
-            f"`opened`: `{opened.isoformat()}` has not come yet", "leave it out for an account that is opened now"
+            f"`opened`: `{opened.isoformat()}` has not come yet",
+            "leave it out for an account that is opened now",
         )
     if opened < TIME_MIN:
-        raise UsageError(f"`opened`: `{opened.isoformat()}` is before 1970", "write when it was opened")
+        raise UsageError(
+            f"`opened`: `{opened.isoformat()}` is before 1970", "write when it was opened"
+        )
 
 
 @get("/v1/accounts/{account:str}", may=SEES, responses=READS, tags=TAG)
@@ -81,48 +110,81 @@ async def get_account(request: AnyRequest, account: AccountRef) -> schema.Accoun
             raise not_found()
         state = account_view.brought(row, known, at).account
         return schema.AccountAnswer(
-            id=shown(Prefix.account, holder), plan=state.plan, age_known=state.age is not None,
-            opened_at=state.opened_at, closed_at=state.closed_at, gate=gate(state, known, at),
+            id=shown(Prefix.account, holder),
+            plan=state.plan,
+            age_known=state.age is not None,
+            opened_at=state.opened_at,
+            closed_at=state.closed_at,
+            gate=gate(state, known, at),
             region=state.region,
             questions=tuple(
                 schema.QuestionAnswer(
-                    question=one.question, covers=one.covers, standing=one.standing, answered=one.answered,
+                    question=one.question,
+                    covers=one.covers,
+                    standing=one.standing,
+                    answered=one.answered,
                     unanswered=one.unanswered,
                 )
                 for one in standing_tree.questions_stood(state, known, at)
             ),
-        )  # fmt: skip
+        )
 
     return await site.reading(read)
 
 
-@put("/v1/accounts/{account:str}/plan", may=may(scope=Scope.accounts_write), responses=WRITES, tags=TAG)
+@put(
+    "/v1/accounts/{account:str}/plan",
+    may=may(scope=Scope.accounts_write),
+    responses=WRITES,
+    tags=TAG,
+)
 async def set_plan(
-    request: AnyRequest, account: AccountRef, data: JSONBody[schema.NewPlan], idempotency_key: IdempotencyKey = None
+    request: AnyRequest,
+    account: AccountRef,
+    data: JSONBody[schema.NewPlan],
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[schema.ChangeAnswer]:
-    """Sets the plan; one out of scope ends every grant. `ended` are those, for the host to tell its person."""
+    """Sets the plan; one out of scope ends every grant. `ended` are those, for the host to tell its
+    person.
+    """
     holder = await account_of(request, account)
     command = SetPlan(account=holder, at=site_of(request).now(), plan=data.plan)
     return shell.changed(await shell.write(request, command, idempotency_key))
 
 
-@put("/v1/accounts/{account:str}/age", may=may(scope=Scope.accounts_write), responses=WRITES, tags=TAG)
+@put(
+    "/v1/accounts/{account:str}/age",
+    may=may(scope=Scope.accounts_write),
+    responses=WRITES,
+    tags=TAG,
+)
 async def set_age(
-    request: AnyRequest, account: AccountRef, data: JSONBody[schema.NewAge], idempotency_key: IdempotencyKey = None
+    request: AnyRequest,
+    account: AccountRef,
+    data: JSONBody[schema.NewAge],
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[schema.ChangeAnswer]:
-    """Sets the age; one that is unknown or below the minimum ends every grant. `ended` are those."""
+    """Sets the age; one that is unknown or below the minimum ends every grant. `ended` are
+    those.
+    """
     holder = await account_of(request, account)
     command = SetAge(account=holder, at=site_of(request).now(), age=data.age)
     return shell.changed(await shell.write(request, command, idempotency_key))
 
 
 @post(
-    "/v1/accounts/{account:str}/close", may=may(scope=Scope.accounts_write), responses=WRITES, status_code=200, tags=TAG
+    "/v1/accounts/{account:str}/close",
+    may=may(scope=Scope.accounts_write),
+    responses=WRITES,
+    status_code=200,
+    tags=TAG,
 )
 async def close_account(
     request: AnyRequest, account: AccountRef, idempotency_key: IdempotencyKey = None
 ) -> Response[schema.ChangeAnswer]:
-    """Closes the account: its content is no longer used, and is erased after the period in the policy."""
+    """Closes the account: its content is no longer used, and is erased after the period in the
+    policy.
+    """
     holder = await account_of(request, account)
     command = CloseAccount(account=holder, at=site_of(request).now())
     written = await shell.write(request, command, idempotency_key)
@@ -130,9 +192,16 @@ async def close_account(
     return shell.changed(written)
 
 
-@get("/v1/accounts/{account:str}/gate", may=may(person=True, scope=Scope.gate_read), responses=READS, tags=TAG)
+@get(
+    "/v1/accounts/{account:str}/gate",
+    may=may(person=True, scope=Scope.gate_read),
+    responses=READS,
+    tags=TAG,
+)
 async def get_gate(request: AnyRequest, account: AccountRef) -> schema.GateAnswer:
-    """Whether the person may write now. If that cannot be looked up, the request is refused, never allowed."""
+    """Whether the person may write now. If that cannot be looked up, the request is refused, never
+    allowed.
+    """
     holder = await account_of(request, account)
     seen = await site_of(request).gate(holder)
     if seen is None:
@@ -161,12 +230,19 @@ async def explain_account(request: AnyRequest, account: AccountRef) -> service_a
     site, holder = site_of(request), await account_of(request, account)
 
     def see(tx: Transaction) -> service_answers.AccountSeen:
-        return service_answers.explain_account(tx, site.here.keyring, policy_versions.current(tx), holder, site.now())
+        return service_answers.explain_account(
+            tx, site.here.keyring, policy_versions.current(tx), holder, site.now()
+        )
 
     return await site.seeing(see)
 
 
-@get("/v1/accounts/{account:str}/reads", may=may(person=True, staff=OFFICE), responses=READS, tags=TAG)
+@get(
+    "/v1/accounts/{account:str}/reads",
+    may=may(person=True, staff=OFFICE),
+    responses=READS,
+    tags=TAG,
+)
 async def list_reads(
     request: AnyRequest, account: AccountRef, cursor: Cursor = None, limit: Limit = shell.LIMIT
 ) -> schema.ReadPage:
@@ -179,13 +255,17 @@ async def list_reads(
         return schema.ReadPage(
             items=tuple(
                 schema.StaffReadAnswer(
-                    id=one.read_id.hex, conversation=shown(Prefix.conversation, one.conversation), role=one.role,
-                    reason=one.reason, turns=one.turns, at=one.at,
+                    id=one.read_id.hex,
+                    conversation=shown(Prefix.conversation, one.conversation),
+                    role=one.role,
+                    reason=one.reason,
+                    turns=one.turns,
+                    at=one.at,
                 )
                 for one in found[:limit]
             ),
             next=shell.cursor_of(found[limit - 1].read_id) if len(found) > limit else None,
-        )  # fmt: skip
+        )
 
     return await site_of(request).reading(read)
 
@@ -198,19 +278,30 @@ async def list_reads(
     media_type="application/x-ndjson",
 )
 async def export(request: AnyRequest, account: AccountRef) -> Stream:
-    """The person's own conversations, one per line, as `licet import` reads them. `/takeout.zip` has everything."""
+    """The person's own conversations, one per line, as `licet import` reads them. `/takeout.zip`
+    has everything.
+    """
     site, holder = site_of(request), await account_of(request, account)
     at = site.now()
     await site.reading(lambda tx: _must_exist(tx, holder))
     known = await site.calling(lambda: installation.policies(site.here))
 
     def lines(at: datetime = at) -> Iterator[bytes]:
-        return takeout.lines(lambda: transaction(site.here.pool), site.here.keyring, known, holder, at)
+        return takeout.lines(
+            lambda: transaction(site.here.pool), site.here.keyring, known, holder, at
+        )
 
     return Stream(lines(), media_type="application/x-ndjson")
 
 
 ROUTES = [
-    open_account, get_account, set_plan, set_age, close_account, get_gate, explain_account, list_reads,
+    open_account,
+    get_account,
+    set_plan,
+    set_age,
+    close_account,
+    get_gate,
+    explain_account,
+    list_reads,
     export,
-]  # fmt: skip
+]

@@ -1,7 +1,8 @@
 """A batched writer for callers on an event loop: many requests, one transaction.
 
-The event loop never waits for a lock: what the writer cannot accept at once is refused (503), and a whole batch of
-answers wakes the loop once. `vault.requests` and `vault.account_view.gates` say what the transaction does.
+The event loop never waits for a lock: what the writer cannot accept at once is refused (503), and a
+whole batch of answers wakes the loop once. `vault.requests` and `vault.account_view.gates` say what
+the transaction does.
 """
 
 from __future__ import annotations
@@ -28,9 +29,13 @@ class Batches(Generic[Item, Result]):
     """A `BatchWriter` for callers on an event loop. Answers come back in whole batches."""
 
     def __init__(
-        self, pool: Pool, apply: Callable[[Transaction, Sequence[Item]], Sequence[Result]], bounds: Bounds, name: str,
+        self,
+        pool: Pool,
+        apply: Callable[[Transaction, Sequence[Item]], Sequence[Result]],
+        bounds: Bounds,
+        name: str,
         begin: Begin = transaction,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._writer: BatchWriter[Item, Result] = BatchWriter(pool, apply, bounds, name, begin)
         self._done: deque[tuple[asyncio.Future[Result], Future[Result]]] = deque()
         self._waking = False
@@ -39,19 +44,26 @@ class Batches(Generic[Item, Result]):
     async def submit(self, item: Item) -> Result:
         """The result for ``item``, after the commit; BusyError if too many are in progress."""
         if self._under_way >= UNDER_WAY_MAX:
-            raise BusyError(f"`{self._under_way}` requests are under way already", "try again in a moment")
+            raise BusyError(
+                f"`{self._under_way}` requests are under way already", "try again in a moment"
+            )
         loop = asyncio.get_running_loop()
         waiting: asyncio.Future[Result] = loop.create_future()
         self._under_way += 1
         try:
-            self._writer.submit(item).add_done_callback(lambda future: self._answered(loop, waiting, future))
+            self._writer.submit(item).add_done_callback(
+                lambda future: self._answered(loop, waiting, future)
+            )
         except BaseException:
             self._under_way -= 1
             raise
         return await waiting
 
     def _answered(
-        self, loop: asyncio.AbstractEventLoop, waiting: asyncio.Future[Result], future: Future[Result]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        waiting: asyncio.Future[Result],
+        future: Future[Result],
     ) -> None:
         """Runs on the writer's thread."""
         self._done.append((waiting, future))
@@ -60,7 +72,8 @@ class Batches(Generic[Item, Result]):
             loop.call_soon_threadsafe(self._wake)
 
     def _wake(self) -> None:
-        self._waking = False  # before the queue is read, so that whoever comes later wakes the loop again
+        # before the queue is read, so that whoever comes later wakes the loop again
+        self._waking = False
         while self._done:
             waiting, future = self._done.popleft()
             self._under_way -= 1

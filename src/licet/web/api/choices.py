@@ -1,7 +1,7 @@
 """The choice: made, listed, and where it stands, as a tree of account, projects and conversations.
 
-What has no effect by the rule is answered with 201 as any other choice, for it is on record: `effect` is `none`, `because`
-says why and `detail` what to do.
+What has no effect by the rule is answered with 201 as any other choice, for it is on record:
+`effect` is `none`, `because` says why and `detail` what to do.
 """
 
 from __future__ import annotations
@@ -30,7 +30,15 @@ from licet.web.api import shared as shell
 from licet.web.api.accounts import SEES
 from licet.web.api.problems import ContradictoryRequestError
 from licet.web.api.references import HOST, account_of, not_found, own, project_of, site_of
-from licet.web.api.shared import READS, WRITES, AccountRef, AnyRequest, Cursor, IdempotencyKey, Limit
+from licet.web.api.shared import (
+    READS,
+    WRITES,
+    AccountRef,
+    AnyRequest,
+    Cursor,
+    IdempotencyKey,
+    Limit,
+)
 
 TAG = ["choices"]
 
@@ -39,13 +47,23 @@ WHAT_TO_DO: dict[NoEffect, str] = {
     NoEffect.closed: "the account is closed: nothing can be chosen for it any more",
     NoEffect.not_begun: "no version of the policy has begun: choose again from its first instant on",
     NoEffect.not_asked: "the version in force does not ask this question: name one of `could_name`",
-    NoEffect.several_questions: "several questions are asked, and a yes is to one: name one of `could_name` as `question`",
+    NoEffect.several_questions: (
+        "several questions are asked, and a yes is to one: name one of `could_name` as `question`"
+    ),
     NoEffect.plan: "the account's plan is outside the policy: report another plan first, if it has one",
     NoEffect.age: "the account's age is unknown or below the minimum: give `age`, if it is unknown",
-    NoEffect.gate: "a question waits for an answer: the person answers each for the account first, either way",
+    NoEffect.gate: (
+        "a question waits for an answer: the person answers each for the account first, either way"
+    ),
     NoEffect.kept_out: "it is kept out: let it in first, then choose again",
-    NoEffect.unknown: "the account has no such project or conversation: send its first turn before you choose for it",
-    NoEffect.deleted: "the conversation was deleted, and what was deleted is never used: choose for another one",
+    NoEffect.unknown: (
+        "the account has no such project or conversation: send its first turn "
+        "before you choose "
+        "for it"
+    ),
+    NoEffect.deleted: (
+        "the conversation was deleted, and what was deleted is never used: choose for another one"
+    ),
     NoEffect.expired: "the conversation's time has passed: choose for another one",
     NoEffect.incognito: "incognito conversations are never used: choose for another one",
     NoEffect.covered: "a grant that covers it is in force already: there is nothing to do",
@@ -53,18 +71,28 @@ WHAT_TO_DO: dict[NoEffect, str] = {
 _STRONGEST = (Effect.began, Effect.affirmed, Effect.withdrew, Effect.declined)
 
 
-@post("/v1/accounts/{account:str}/choices", may=may(person=True, scope=Scope.choices_write), responses=WRITES, tags=TAG)
+@post(
+    "/v1/accounts/{account:str}/choices",
+    may=may(person=True, scope=Scope.choices_write),
+    responses=WRITES,
+    tags=TAG,
+)
 async def choose(
-    request: AnyRequest, account: AccountRef, data: JSONBody[schema.NewChoice], idempotency_key: IdempotencyKey = None
+    request: AnyRequest,
+    account: AccountRef,
+    data: JSONBody[schema.NewChoice],
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[schema.ChosenAnswer]:
-    """Allows or refuses, or withdraws, a question or all of them. `Sec-GPC` is kept as evidence and decides nothing.
+    """Allows or refuses, or withdraws, a question or all of them. `Sec-GPC` is kept as evidence and
+    decides nothing.
 
-    A yes without a scope is for the account, with one for a project or a conversation; a no is for the account, and leaves
-    what `keep` names. A no with a `scope` is an error (422). Any
-    other no counts whatever it refers to: `not_taken` names the keys that named nothing of the account's. A yes
-    to a `showing` that is older than the newest choice, or than the terms in force, is refused (409, `stale`), one to an
-    unknown showing is not found (404); the same answer to the same showing is one choice. `age` is taken only where none is
-    known, or it is lower, and also where the rest is refused.
+    A yes without a scope is for the account, with one for a project or a conversation; a no is for
+    the account, and leaves what `keep` names. A no with a `scope` is an error (422). Any
+    other no counts whatever it refers to: `not_taken` names the keys that named nothing of the
+    account's. A yes to a `showing` that is older than the newest choice, or than the terms in
+    force, is refused (409, `stale`), one to an unknown showing is not found (404); the same answer
+    to the same showing is one choice. `age` is taken only where none is known, or it is lower, and
+    also where the rest is refused.
     """
     site, holder = site_of(request), await account_of(request, account)
     if data.scope is not None and not data.allow:  # the policy's page: a no for a scope is `narrow`
@@ -73,18 +101,27 @@ async def choose(
             "keep out the project or the conversation instead",
         )
     asked = ChoiceRequest(
-        account=holder, at=site.now(), allow=data.allow, question=data.question,
+        account=holder,
+        at=site.now(),
+        allow=data.allow,
+        question=data.question,
         scope=_scope(data.scope, site.host_key) if data.scope is not None else None,
         keep=tuple(_scope(kept, site.host_key) for kept in data.keep),
-        age=data.age, via=data.via, surface=data.surface, showing=data.showing, fault=_fault(data),
+        age=data.age,
+        via=data.via,
+        surface=data.surface,
+        showing=data.showing,
+        fault=_fault(data),
         gpc=request.headers.get("sec-gpc") == "1",
-    )  # fmt: skip
+    )
     written = await shell.write(request, asked, idempotency_key)
     return shell.answered(_chosen(written.answer), written, 201)
 
 
 def _scope(named: schema.NewScope, host_key: bytes) -> ChosenScope:
-    """The scope; one that cannot be, or names not exactly one thing, names nothing: the choice says what that means."""
+    """The scope; one that cannot be, or names not exactly one thing, names nothing: the choice says
+    what that means.
+    """
     project, conversation = named.project, named.conversation
     if (project is None) == (conversation is None):
         return _NOTHING
@@ -117,19 +154,27 @@ def _chosen(answer: CommandResult) -> schema.ChosenAnswer:
     names = because in (NoEffect.not_asked, NoEffect.several_questions)
     effects = {one.effect for one in answer.answers}
     return schema.ChosenAnswer(
-        outcome=answer.outcome, at=answer.at, account=shown(Prefix.account, answer.account),
+        outcome=answer.outcome,
+        at=answer.at,
+        account=shown(Prefix.account, answer.account),
         effect=next((effect for effect in _STRONGEST if effect in effects), Effect.none),
-        answers=tuple(_answer(one) for one in answer.answers), because=because,
-        detail=WHAT_TO_DO[because] if because is not None else "", could_name=answer.could_name if names else (),
-        ended=tuple(map(shell.grant_shown, answer.ended)), not_taken=answer.not_taken,
-    )  # fmt: skip
+        answers=tuple(_answer(one) for one in answer.answers),
+        because=because,
+        detail=WHAT_TO_DO[because] if because is not None else "",
+        could_name=answer.could_name if names else (),
+        ended=tuple(map(shell.grant_shown, answer.ended)),
+        not_taken=answer.not_taken,
+    )
 
 
 def _answer(answer: Answer) -> schema.AnsweredAnswer:
     return schema.AnsweredAnswer(
-        question=answer.question, effect=answer.effect, grant=answer.grant,
-        kept=tuple(map(shell.grant_shown, answer.kept)), **shell.scope_shown(answer.scope),
-    )  # fmt: skip
+        question=answer.question,
+        effect=answer.effect,
+        grant=answer.grant,
+        kept=tuple(map(shell.grant_shown, answer.kept)),
+        **shell.scope_shown(answer.scope),
+    )
 
 
 @get("/v1/accounts/{account:str}/choices", may=SEES, responses=READS, tags=TAG)
@@ -142,7 +187,9 @@ async def list_choices(
     def read(tx: Transaction) -> schema.ChoicePage:
         if holder not in account_view.accounts(tx, [holder]):
             raise not_found()
-        made = account_choices.of_account(tx, holder, newest_first=True, most=limit + 1, before=before)
+        made = account_choices.of_account(
+            tx, holder, newest_first=True, most=limit + 1, before=before
+        )
         return schema.ChoicePage(
             items=tuple(map(_made, made[:limit])),
             next=shell.cursor_of(made[limit - 1].seq) if len(made) > limit else None,
@@ -153,17 +200,25 @@ async def list_choices(
 
 def _made(made: StoredChoice) -> schema.ChoiceAnswer:
     return schema.ChoiceAnswer(
-        at=made.at, question=made.question, allow=made.allow, effect=made.effect, because=made.because,
-        grant=made.grant, kept=made.kept, via=made.via, policy=made.version,
+        at=made.at,
+        question=made.question,
+        allow=made.allow,
+        effect=made.effect,
+        because=made.because,
+        grant=made.grant,
+        kept=made.kept,
+        via=made.via,
+        policy=made.version,
         **shell.scope_shown(scope_of(made.project, made.conversation)),
-    )  # fmt: skip
+    )
 
 
 @get("/v1/accounts/{account:str}/standing", may=SEES, responses=READS, tags=TAG)
 async def get_standing(
     request: AnyRequest, account: AccountRef, cursor: Cursor = None, limit: Limit = shell.LIMIT
 ) -> schema.StandingPage:
-    """Who said what, when and where: the account by question, then each project and its conversations, oldest first.
+    """Who said what, when and where: the account by question, then each project and its
+    conversations, oldest first.
 
     Titles are for the account's own person alone.
     """
@@ -172,40 +227,61 @@ async def get_standing(
 
     def read(tx: Transaction) -> schema.StandingPage:
         tree = standing_tree.standing(
-            tx, site.here.keyring, policy_versions.current(tx), holder, site.now(), after=after, limit=limit,
+            tx,
+            site.here.keyring,
+            policy_versions.current(tx),
+            holder,
+            site.now(),
+            after=after,
+            limit=limit,
             titled=titled,
-        )  # fmt: skip
+        )
         return schema.StandingPage(
-            account=shown(Prefix.account, holder), gate=tree.gate, policy=tree.version,
-            questions=tuple(map(_stood, tree.questions)), items=tuple(map(_item, tree.places)),
+            account=shown(Prefix.account, holder),
+            gate=tree.gate,
+            policy=tree.version,
+            questions=tuple(map(_stood, tree.questions)),
+            items=tuple(map(_item, tree.places)),
             next=shell.pair_cursor_of(tree.next) if tree.next is not None else None,
-        )  # fmt: skip
+        )
 
     return await site.reading(read)
 
 
 def _stood(stood: QuestionStood) -> schema.QuestionStandingAnswer:
     return schema.QuestionStandingAnswer(
-        question=stood.question, covers=stood.covers, standing=stood.standing, answered=stood.answered,
-        unanswered=stood.unanswered, grant=stood.grant, said=_said(stood.act),
-    )  # fmt: skip
+        question=stood.question,
+        covers=stood.covers,
+        standing=stood.standing,
+        answered=stood.answered,
+        unanswered=stood.unanswered,
+        grant=stood.grant,
+        said=_said(stood.act),
+    )
 
 
 def _item(place: StandingPlace) -> schema.StandingItemAnswer:
     stored = place.place
     conversation = stored.conversation
     return schema.StandingItemAnswer(
-        scope=stored.scope.kind, title=place.title, begun_at=stored.begun_at, incognito=stored.incognito,
+        scope=stored.scope.kind,
+        title=place.title,
+        begun_at=stored.begun_at,
+        incognito=stored.incognito,
         project=shown(Prefix.project, stored.project) if stored.project is not None else None,
         conversation=shown(Prefix.conversation, conversation) if conversation is not None else None,
-        kept_out=_said(place.kept_out), own=tuple(_given(grant, act) for grant, act in place.own),
+        kept_out=_said(place.kept_out),
+        own=tuple(_given(grant, act) for grant, act in place.own),
         in_force=tuple(map(shell.grant_shown, place.in_force)),
-    )  # fmt: skip
+    )
 
 
 def _given(grant: Grant, act: ConsentAct | None) -> schema.GivenGrantAnswer:
     return schema.GivenGrantAnswer(
-        number=grant.number, question=grant.question, said=_said(act), **shell.scope_shown(grant.scope)
+        number=grant.number,
+        question=grant.question,
+        said=_said(act),
+        **shell.scope_shown(grant.scope),
     )
 
 

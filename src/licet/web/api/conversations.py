@@ -1,4 +1,6 @@
-"""Conversations: the list, keeping out, letting in, deletion, feedback, the person's own turns, and explanations."""
+"""Conversations: the list, keeping out, letting in, deletion, feedback, the person's own turns, and
+explanations.
+"""
 
 from __future__ import annotations
 
@@ -33,11 +35,15 @@ from licet.web.api.shared import (
 )
 
 TAG = ["conversations"]
-TurnRef = Annotated[str, PathParameter(description="`turn_..`, as taking it answered.", min_length=1, max_length=200)]
+TurnRef = Annotated[
+    str,
+    PathParameter(description="`turn_..`, as taking it answered.", min_length=1, max_length=200),
+]
 SEES = may(
-    person=True, scope=Scope.conversations_read,
+    person=True,
+    scope=Scope.conversations_read,
     staff=(StaffRole.privacy_officer, StaffRole.auditor, StaffRole.reviewer),
-)  # fmt: skip
+)
 CHANGES = may(person=True, scope=Scope.conversations_write)
 
 
@@ -53,7 +59,9 @@ async def list_conversations(
         if holder not in account_view.accounts(tx, [holder]):
             raise not_found()
         known = policy_versions.current(tx)
-        page = own_conversations.listed(tx, site.here.keyring, known, holder, site.now(), before=before)
+        page = own_conversations.listed(
+            tx, site.here.keyring, known, holder, site.now(), before=before
+        )
         return schema.ConversationPage(
             items=tuple(_shown(mine, titled) for mine in page.conversations),
             next=shell.cursor_of(page.next) if page.next is not None else None,
@@ -66,19 +74,37 @@ def _shown(mine: OwnConversation, titled: bool) -> schema.ConversationAnswer:
     """A conversation as the caller may see it. Its title is content, so only its person sees it."""
     badges = tuple(
         schema.BadgeAnswer(
-            purpose=b.purpose, use=b.use.value, because=b.because, until=b.until, scope=b.scope, since=b.since,
-            runs=tuple(schema.BadgeRunAnswer(first=r.first, last=r.last, because=r.because, until=r.until) for r in b.runs),
+            purpose=b.purpose,
+            use=b.use.value,
+            because=b.because,
+            until=b.until,
+            scope=b.scope,
+            since=b.since,
+            runs=tuple(
+                schema.BadgeRunAnswer(first=r.first, last=r.last, because=r.because, until=r.until)
+                for r in b.runs
+            ),
         )
         for b in mine.badges
-    )  # fmt: skip
+    )
     return schema.ConversationAnswer(
-        id=mine.shown_id, title=mine.title if titled else "", kind=mine.kind, begun_at=mine.begun_at,
-        last_at=mine.last_at, turns=mine.turns,
+        id=mine.shown_id,
+        title=mine.title if titled else "",
+        kind=mine.kind,
+        begun_at=mine.begun_at,
+        last_at=mine.last_at,
+        turns=mine.turns,
         project=shown(Prefix.project, mine.project) if mine.project is not None else None,
-        incognito=mine.incognito, kept_out=mine.kept_out,
-        deleted_at=mine.deleted_at, held=mine.held, holds=mine.holds, keep_until=mine.keep_until, safety_until=mine.safety_until,
-        badges=badges, releases=mine.releases,
-    )  # fmt: skip
+        incognito=mine.incognito,
+        kept_out=mine.kept_out,
+        deleted_at=mine.deleted_at,
+        held=mine.held,
+        holds=mine.holds,
+        keep_until=mine.keep_until,
+        safety_until=mine.safety_until,
+        badges=badges,
+        releases=mine.releases,
+    )
 
 
 @get("/v1/conversations/{conversation:str}", may=SEES, responses=READS, tags=TAG)
@@ -92,14 +118,19 @@ async def get_conversation(
 
     def read(tx: Transaction) -> schema.ConversationAnswer:
         known = policy_versions.current(tx)
-        return _shown(own_conversations.one(tx, site.here.keyring, known, holder, named, site.now()), titled)
+        return _shown(
+            own_conversations.one(tx, site.here.keyring, known, holder, named, site.now()), titled
+        )
 
     return await site.reading(read)
 
 
 @get("/v1/conversations/{conversation:str}/turns", may=may(person=True), responses=READS, tags=TAG)
 async def list_turns(
-    request: AnyRequest, conversation: ConversationRef, cursor: Cursor = None, limit: Limit = shell.LIMIT
+    request: AnyRequest,
+    conversation: ConversationRef,
+    cursor: Cursor = None,
+    limit: Limit = shell.LIMIT,
 ) -> schema.TurnPage:
     """The turns in order, for the person whose conversation it is."""
     site = site_of(request)
@@ -114,14 +145,22 @@ async def list_turns(
         if said is None:
             raise not_found()
         return schema.TurnPage(
-            items=tuple(shell.turn_shown(named, one.turn, one.at, one.content) for one in said[:limit]),
+            items=tuple(
+                shell.turn_shown(named, one.turn, one.at, one.content) for one in said[:limit]
+            ),
             next=shell.cursor_of(said[limit - 1].turn.number) if len(said) > limit else None,
         )
 
     return await site.reading(read)
 
 
-@post("/v1/conversations/{conversation:str}/keep-out", may=CHANGES, responses=WRITES, status_code=200, tags=TAG)
+@post(
+    "/v1/conversations/{conversation:str}/keep-out",
+    may=CHANGES,
+    responses=WRITES,
+    status_code=200,
+    tags=TAG,
+)
 async def keep_out(
     request: AnyRequest,
     conversation: ConversationRef,
@@ -132,7 +171,13 @@ async def keep_out(
     return await _told(Narrow, request, conversation, account, idempotency_key)
 
 
-@post("/v1/conversations/{conversation:str}/let-in", may=CHANGES, responses=WRITES, status_code=200, tags=TAG)
+@post(
+    "/v1/conversations/{conversation:str}/let-in",
+    may=CHANGES,
+    responses=WRITES,
+    status_code=200,
+    tags=TAG,
+)
 async def let_in(
     request: AnyRequest,
     conversation: ConversationRef,
@@ -143,19 +188,27 @@ async def let_in(
     return await _told(Widen, request, conversation, account, idempotency_key)
 
 
-@delete("/v1/conversations/{conversation:str}", may=CHANGES, responses=WRITES, status_code=200, tags=TAG)
+@delete(
+    "/v1/conversations/{conversation:str}", may=CHANGES, responses=WRITES, status_code=200, tags=TAG
+)
 async def delete_conversation(
     request: AnyRequest,
     conversation: ConversationRef,
     account: OfAccount = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[schema.ChangeAnswer]:
-    """Deletes a conversation: all use ends now, and its keys are destroyed after the period in the policy."""
+    """Deletes a conversation: all use ends now, and its keys are destroyed after the period in the
+    policy.
+    """
     return await _told(Delete, request, conversation, account, idempotency_key)
 
 
 async def _told(
-    verb: type[Narrow | Widen | Delete], request: AnyRequest, conversation: str, account: str | None, key: str | None
+    verb: type[Narrow | Widen | Delete],
+    request: AnyRequest,
+    conversation: str,
+    account: str | None,
+    key: str | None,
 ) -> Response[schema.ChangeAnswer]:
     """Sends the vault ``verb`` about a conversation."""
     holder, named = await conversation_of(request, conversation, account)
@@ -165,27 +218,43 @@ async def _told(
 
 @post("/v1/conversations/{conversation:str}/feedback", may=CHANGES, responses=WRITES, tags=TAG)
 async def give_feedback(
-    request: AnyRequest, conversation: ConversationRef, data: JSONBody[schema.NewFeedback], account: OfAccount = None,
+    request: AnyRequest,
+    conversation: ConversationRef,
+    data: JSONBody[schema.NewFeedback],
+    account: OfAccount = None,
     idempotency_key: IdempotencyKey = None,
-) -> Response[schema.GivenFeedbackAnswer]:  # fmt: skip
-    """Gives feedback, and shares only what the person chose to share. A service may give a check of its own."""
+) -> Response[schema.GivenFeedbackAnswer]:
+    """Gives feedback, and shares only what the person chose to share. A service may give a check of
+    its own.
+    """
     if data.check is not None and isinstance(request.auth, Person):
-        raise RefusedError("a check is the service's own", "leave out `check` and `score`", because="not_a_service")
+        raise RefusedError(
+            "a check is the service's own", "leave out `check` and `score`", because="not_a_service"
+        )
     holder, named = await conversation_of(request, conversation, account)
     site = site_of(request)
     command = GiveFeedback(
-        account=holder, at=site.now(), conversation=named, rating=data.rating, share=data.share, turn=data.turn,
+        account=holder,
+        at=site.now(),
+        conversation=named,
+        rating=data.rating,
+        share=data.share,
+        turn=data.turn,
         comment=encode(Content(text=data.comment)) if data.comment else None,
         host=host_hmac(site.host_key, "feedback", data.id) if data.id is not None else None,
-        check=data.check, score=data.score,
-    )  # fmt: skip
+        check=data.check,
+        score=data.score,
+    )
     written = await shell.write(request, command, idempotency_key)
     answer = written.answer
     assert answer.feedback is not None
     body = schema.GivenFeedbackAnswer(
-        outcome=answer.outcome, at=answer.at, account=shown(Prefix.account, answer.account),
-        conversation=shown(Prefix.conversation, named), feedback=shown(Prefix.feedback, answer.feedback),
-    )  # fmt: skip
+        outcome=answer.outcome,
+        at=answer.at,
+        account=shown(Prefix.account, answer.account),
+        conversation=shown(Prefix.conversation, named),
+        feedback=shown(Prefix.feedback, answer.feedback),
+    )
     return shell.answered(body, written, 201)
 
 
@@ -193,33 +262,51 @@ async def give_feedback(
 async def explain_conversation(
     request: AnyRequest, conversation: ConversationRef, account: OfAccount = None
 ) -> answers.ConversationSeen:
-    """For each turn and purpose: whether it may be used, the reason, and the choice and policy version behind it."""
+    """For each turn and purpose: whether it may be used, the reason, and the choice and policy
+    version behind it.
+    """
     return await _explained(request, conversation, account, None)
 
 
 @get("/v1/turns/{turn:str}/explain", may=SEES, responses=READS, tags=TAG)
 async def explain_turn(request: AnyRequest, turn: TurnRef) -> answers.ConversationSeen:
-    """For one turn and each purpose: whether it may be used, the reason, and the choice and policy version behind it."""
+    """For one turn and each purpose: whether it may be used, the reason, and the choice and policy
+    version behind it.
+    """
     conversation, number = parse_turn(turn)
     return await _explained(request, shown(Prefix.conversation, conversation), None, number)
 
 
 async def _explained(
     request: AnyRequest, conversation: str, account: str | None, turn: int | None
-) -> answers.ConversationSeen:  # fmt: skip
+) -> answers.ConversationSeen:
     site, for_person = site_of(request), isinstance(request.auth, Person)
     holder, named = await conversation_of(request, conversation, account)
 
     def see(tx: Transaction) -> answers.ConversationSeen:
         known = policy_versions.current(tx)
         return answers.explain_conversation(
-            tx, site.here.keyring, known, holder, named, site.now(), turn=turn, for_person=for_person
+            tx,
+            site.here.keyring,
+            known,
+            holder,
+            named,
+            site.now(),
+            turn=turn,
+            for_person=for_person,
         )
 
     return await site.seeing(see)
 
 
 ROUTES = [
-    list_conversations, get_conversation, list_turns, keep_out, let_in, delete_conversation, give_feedback,
-    explain_conversation, explain_turn,
-]  # fmt: skip
+    list_conversations,
+    get_conversation,
+    list_turns,
+    keep_out,
+    let_in,
+    delete_conversation,
+    give_feedback,
+    explain_conversation,
+    explain_turn,
+]

@@ -18,14 +18,23 @@ SEES = may(staff=(StaffRole.privacy_officer, StaffRole.auditor))
 MAKES = may(staff=(StaffRole.privacy_officer,))
 TAG = ["staff"]
 PaperFormat: TypeAlias = Literal["json", "markdown", "html"]
-TYPES: dict[PaperFormat, str] = {"json": "application/json", "markdown": "text/markdown", "html": "text/html"}
+TYPES: dict[PaperFormat, str] = {
+    "json": "application/json",
+    "markdown": "text/markdown",
+    "html": "text/html",
+}
 
 DocumentRef = Annotated[
-    str, PathParameter(description="The SHA-256 of the paper, in hexadecimal.", min_length=64, max_length=64)
+    str,
+    PathParameter(
+        description="The SHA-256 of the paper, in hexadecimal.", min_length=64, max_length=64
+    ),
 ]
 AsFormat = Annotated[
     PaperFormat,
-    QueryParameter(name="format", description="The signed file (json), or a text to read (markdown, html)."),
+    QueryParameter(
+        name="format", description="The signed file (json), or a text to read (markdown, html)."
+    ),
 ]
 
 
@@ -36,32 +45,52 @@ async def list_documents(request: AnyRequest) -> schema.Documents:
     return schema.Documents(items=tuple(await site.calling(lambda: papers.listed(site.here))))
 
 
-@post("/v1/documents", may=MAKES, responses=shell.refusals(404, 409, 413, 422), status_code=200, tags=TAG)
+@post(
+    "/v1/documents",
+    may=MAKES,
+    responses=shell.refusals(404, 409, 413, 422),
+    status_code=200,
+    tags=TAG,
+)
 async def make_document(
     request: AnyRequest, data: JSONBody[schema.NewDocument], idempotency_key: IdempotencyKey = None
 ) -> Response[schema.DocumentMade]:
-    """Makes a paper at a position of the log, by default its end. Made again, the same one is found."""
+    """Makes a paper at a position of the log, by default its end. Made again, the same one is
+    found.
+    """
     site, caller = site_of(request), request.auth
     assert isinstance(caller, Staff)
 
     def make(at: str | None) -> schema.DocumentMade:
-        made = papers.make(site.here, data.kind, by=caller.recorded_as, at=at, releases=data.releases)
+        made = papers.make(
+            site.here, data.kind, by=caller.recorded_as, at=at, releases=data.releases
+        )
         return schema.DocumentMade(
-            kind=made.kind, position=made.position, sha256=made.sha256, again=made.again,
+            kind=made.kind,
+            position=made.position,
+            sha256=made.sha256,
+            again=made.again,
             to_be_provided=made.to_be_provided,
-        )  # fmt: skip
+        )
 
     def first() -> Acted[schema.DocumentMade]:
         made = make(data.position)
         return Acted(made, made.position)
 
-    return await shell.acted(request, idempotency_key, first, make)  # at its position the same paper is found
+    # at its position the same paper is found
+    return await shell.acted(request, idempotency_key, first, make)
 
 
 @get(
-    "/v1/documents/{sha256:str}", may=SEES, responses=shell.refusals(404), tags=TAG, media_type="application/json",
-)  # fmt: skip
-async def get_document(request: AnyRequest, sha256: DocumentRef, form: AsFormat = "json") -> Response[bytes]:
+    "/v1/documents/{sha256:str}",
+    may=SEES,
+    responses=shell.refusals(404),
+    tags=TAG,
+    media_type="application/json",
+)
+async def get_document(
+    request: AnyRequest, sha256: DocumentRef, form: AsFormat = "json"
+) -> Response[bytes]:
     """A paper as a file: signed, with its proof once the log has it, or to read."""
     site = site_of(request)
     file = await site.calling(lambda: papers.kept_as(site.here, sha256, form))

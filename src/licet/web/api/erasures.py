@@ -1,5 +1,5 @@
-"""Erasures, for the person whose content it was: progress, what an erasure waits for, its certificate, and the
-recipients of their rows.
+"""Erasures, for the person whose content it was: progress, what an erasure waits for, its
+certificate, and the recipients of their rows.
 """
 
 from __future__ import annotations
@@ -23,15 +23,22 @@ from licet.web.api.references import account_of, not_found, own, site_of
 from licet.web.api.shared import READS, AccountRef, AnyRequest
 
 TAG = ["erasures"]
-SEES = may(person=True, scope=Scope.accounts_read, staff=(StaffRole.privacy_officer, StaffRole.auditor))
+SEES = may(
+    person=True, scope=Scope.accounts_read, staff=(StaffRole.privacy_officer, StaffRole.auditor)
+)
 
 ErasureRef = Annotated[
-    str, PathParameter(description="`era_..`, as the answer to a deletion has it.", min_length=1, max_length=64)
+    str,
+    PathParameter(
+        description="`era_..`, as the answer to a deletion has it.", min_length=1, max_length=64
+    ),
 ]
 
 
 async def erasure_of(request: AnyRequest, text: str) -> str:
-    """``text``, if it is an erasure that the caller may see. Somebody else's erasure is treated as unknown."""
+    """``text``, if it is an erasure that the caller may see. Somebody else's erasure is treated as
+    unknown.
+    """
     site, caller = site_of(request), request.auth
     named = parse(Prefix.erasure, text)
 
@@ -55,13 +62,17 @@ async def list_erasures(request: AnyRequest, account: AccountRef) -> schema.Eras
     if not await site.reading(known):
         raise not_found()
     is_person = isinstance(request.auth, Person)
-    found = await site.calling(lambda: certificates.of_account(site.here, holder, for_person=is_person))
+    found = await site.calling(
+        lambda: certificates.of_account(site.here, holder, for_person=is_person)
+    )
     return schema.Erasures(items=tuple(found))
 
 
 @get("/v1/accounts/{account:str}/recipients", may=SEES, responses=READS, tags=TAG)
 async def list_recipients(request: AnyRequest, account: AccountRef) -> schema.Recipients:
-    """Everybody who was given rows of the account, newest first: what was recalled from them, and what they answered."""
+    """Everybody who was given rows of the account, newest first: what was recalled from them, and
+    what they answered.
+    """
     site, holder = site_of(request), await account_of(request, account)
 
     def known(tx: Transaction) -> bool:
@@ -69,23 +80,32 @@ async def list_recipients(request: AnyRequest, account: AccountRef) -> schema.Re
 
     if not await site.reading(known):
         raise not_found()
-    return schema.Recipients(items=tuple(await site.calling(lambda: recipients.of_account(site.here, holder))))
+    return schema.Recipients(
+        items=tuple(await site.calling(lambda: recipients.of_account(site.here, holder)))
+    )
 
 
 @get("/v1/erasures/{erasure:str}", may=SEES, responses=READS, tags=TAG)
 async def get_erasure(request: AnyRequest, erasure: ErasureRef) -> ErasureStatus:
-    """Progress of an erasure: its state with its times, what it waits for, and who has not acknowledged."""
+    """Progress of an erasure: its state with its times, what it waits for, and who has not
+    acknowledged.
+    """
     site, named = site_of(request), await erasure_of(request, erasure)
     is_person = isinstance(request.auth, Person)
     return await site.calling(lambda: certificates.status(site.here, named, for_person=is_person))
 
 
 @get(
-    "/v1/erasures/{erasure:str}/certificate", may=SEES, responses=shell.refusals(404, 409), tags=TAG,
+    "/v1/erasures/{erasure:str}/certificate",
+    may=SEES,
+    responses=shell.refusals(404, 409),
+    tags=TAG,
     media_type="application/json",
-)  # fmt: skip
+)
 async def get_certificate(request: AnyRequest, erasure: ErasureRef) -> Response[bytes]:
-    """The signed certificate, with its proof once its entry is in the log; 409 while the erasure is in progress."""
+    """The signed certificate, with its proof once its entry is in the log; 409 while the erasure is
+    in progress.
+    """
     site, named = site_of(request), await erasure_of(request, erasure)
     file = await site.calling(lambda: certificates.certificate_file(site.here, named))
     return Response(file, media_type="application/json")

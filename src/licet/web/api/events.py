@@ -1,8 +1,8 @@
 """Events for the host's servers: read from a cursor, with long polling, and acknowledged.
 
-`GET /v1/events` is the same list that webhooks are sent from (`licet webhooks`), for a host that prefers to poll. With
-``wait``, a response without events is held back until one comes or the time is over. At most `WAITS_MAX` callers of a
-process wait at once; any further one is answered at once.
+`GET /v1/events` is the same list that webhooks are sent from (`licet webhooks`), for a host that
+prefers to poll. With ``wait``, a response without events is held back until one comes or the time
+is over. At most `WAITS_MAX` callers of a process wait at once; any further one is answered at once.
 """
 
 from __future__ import annotations
@@ -30,27 +30,44 @@ LOOK_SECONDS = 0.5
 EVENTS = 100
 NOBODYS = UUID(int=0)  # the endpoint of a key from before keys were bound to one
 
-EventRef = Annotated[str, PathParameter(description="`evt_..`, as an event names itself.", min_length=1, max_length=64)]
+EventRef = Annotated[
+    str,
+    PathParameter(description="`evt_..`, as an event names itself.", min_length=1, max_length=64),
+]
 Since = Annotated[
     str,
     QueryParameter(
-        name="since", required=False, max_length=18, description="`next` of the answer before, or an event's `cursor`.",
+        name="since",
+        required=False,
+        max_length=18,
+        description="`next` of the answer before, or an event's `cursor`.",
     ),
-]  # fmt: skip
+]
 HowMany = Annotated[
-    int, QueryParameter(name="limit", ge=1, le=feed.EVENTS_MAX, required=False, description="Events at most.")
+    int,
+    QueryParameter(
+        name="limit", ge=1, le=feed.EVENTS_MAX, required=False, description="Events at most."
+    ),
 ]
 Wait = Annotated[
     int,
     QueryParameter(
-        name="wait", ge=0, le=WAIT_SECONDS_MAX, required=False, description="Seconds to wait for an event.",
+        name="wait",
+        ge=0,
+        le=WAIT_SECONDS_MAX,
+        required=False,
+        description="Seconds to wait for an event.",
     ),
-]  # fmt: skip
+]
 
 
 @get("/v1/events", may=may(scope=Scope.events_read), responses=shell.refusals(409), tags=TAG)
-async def list_events(request: AnyRequest, since: Since = "0", limit: HowMany = EVENTS, wait: Wait = 0) -> EventPage:
-    """The events after a cursor, oldest first. Every committed event before `next` is in the list."""
+async def list_events(
+    request: AnyRequest, since: Since = "0", limit: HowMany = EVENTS, wait: Wait = 0
+) -> EventPage:
+    """The events after a cursor, oldest first. Every committed event before `next` is in the
+    list.
+    """
     site, state = site_of(request), request.app.state
     page = await site.calling(lambda: feed.since(site.here, since, limit))
     if page.items or not wait or state.get("waiting", 0) >= WAITS_MAX:
@@ -68,12 +85,17 @@ async def list_events(request: AnyRequest, since: Since = "0", limit: HowMany = 
 
 
 @post(
-    "/v1/events/{event:str}/acknowledge", may=may(scope=Scope.events_acknowledge),
-    responses=shell.refusals(404, 409, 413), status_code=200, tags=TAG,
-)  # fmt: skip
-async def acknowledge(request: AnyRequest, event: EventRef, data: JSONBody[schema.Acknowledged]) -> HostDelivery:
-    """Records that what a `conversation.must_leave` named was removed by the host. The certificate of erasure states
-    it.
+    "/v1/events/{event:str}/acknowledge",
+    may=may(scope=Scope.events_acknowledge),
+    responses=shell.refusals(404, 409, 413),
+    status_code=200,
+    tags=TAG,
+)
+async def acknowledge(
+    request: AnyRequest, event: EventRef, data: JSONBody[schema.Acknowledged]
+) -> HostDelivery:
+    """Records that what a `conversation.must_leave` named was removed by the host. The certificate
+    of erasure states it.
 
     A key can do so only for the endpoint to which it is bound.
     """

@@ -20,19 +20,25 @@ from licet.web.api.shared import READS, WRITES, AccountRef, AnyRequest, Cursor, 
 
 FeedbackRef = Annotated[
     str, PathParameter(description="`fb_..`, as giving it answered.", min_length=1, max_length=64)
-]  # fmt: skip
+]
 
 
 @get("/v1/accounts/{account:str}/feedback", may=SEES, responses=READS, tags=TAG)
-async def list_feedback(request: AnyRequest, account: AccountRef, cursor: Cursor = None) -> schema.FeedbackPageAnswer:
-    """The account's feedback that is still stored, newest first. Only its person sees what it shares."""
+async def list_feedback(
+    request: AnyRequest, account: AccountRef, cursor: Cursor = None
+) -> schema.FeedbackPageAnswer:
+    """The account's feedback that is still stored, newest first. Only its person sees what it
+    shares.
+    """
     site, holder = site_of(request), await account_of(request, account)
     before, is_own = shell.uuid_cursor(cursor), own(request.auth) == holder
 
     def read(tx: Transaction) -> schema.FeedbackPageAnswer:
         if holder not in account_view.accounts(tx, [holder]):
             raise not_found()
-        page = feedback.listed(tx, site.here.keyring, policy_versions.current(tx), holder, site.now(), before=before)
+        page = feedback.listed(
+            tx, site.here.keyring, policy_versions.current(tx), holder, site.now(), before=before
+        )
         return schema.FeedbackPageAnswer(
             items=tuple(_shown(given, is_own) for given in page.given),
             next=shell.cursor_of(page.next) if page.next is not None else None,
@@ -44,22 +50,44 @@ async def list_feedback(request: AnyRequest, account: AccountRef, cursor: Cursor
 def _shown(given: PersonFeedback, is_own: bool) -> schema.KeptFeedbackAnswer:
     row, decision = given.row, given.decision
     return schema.KeptFeedbackAnswer(
-        id=given.shown_id, conversation=shown(Prefix.conversation, row.conversation), turn=row.turn, rating=row.rating,
-        check=row.check, score=row.score,
-        share=row.state.share, given_at=row.given_at, taken_back_at=row.taken_back_at, keep_until=given.keep_until,
-        use=decision.use, because=decision.because, until=decision.until,
+        id=given.shown_id,
+        conversation=shown(Prefix.conversation, row.conversation),
+        turn=row.turn,
+        rating=row.rating,
+        check=row.check,
+        score=row.score,
+        share=row.state.share,
+        given_at=row.given_at,
+        taken_back_at=row.taken_back_at,
+        keep_until=given.keep_until,
+        use=decision.use,
+        because=decision.because,
+        until=decision.until,
         comment=given.shared.comment if is_own else "",
-        shared=tuple(schema.SharedTurnAnswer(number=n, text=said.text) for n, said in given.shared.turns) if is_own else (),
-    )  # fmt: skip
+        shared=tuple(
+            schema.SharedTurnAnswer(number=n, text=said.text) for n, said in given.shared.turns
+        )
+        if is_own
+        else (),
+    )
 
 
 @delete(
-    "/v1/accounts/{account:str}/feedback/{feedback_id:str}", may=CHANGES, responses=WRITES, status_code=200, tags=TAG
+    "/v1/accounts/{account:str}/feedback/{feedback_id:str}",
+    may=CHANGES,
+    responses=WRITES,
+    status_code=200,
+    tags=TAG,
 )
 async def take_feedback_back(
-    request: AnyRequest, account: AccountRef, feedback_id: FeedbackRef, idempotency_key: IdempotencyKey = None
+    request: AnyRequest,
+    account: AccountRef,
+    feedback_id: FeedbackRef,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[schema.GivenFeedbackAnswer]:
-    """Takes back one piece of feedback: it is no longer used, and the next sweep erases its copy."""
+    """Takes back one piece of feedback: it is no longer used, and the next sweep erases its
+    copy.
+    """
     site, holder = site_of(request), await account_of(request, account)
     named = parse(Prefix.feedback, feedback_id)
     asked = TakeBackRequest(account=holder, at=site.now(), feedback=named)
@@ -67,9 +95,12 @@ async def take_feedback_back(
     conversation = written.answer.conversation
     assert conversation is not None
     body = schema.GivenFeedbackAnswer(
-        outcome=written.answer.outcome, at=written.answer.at, account=shown(Prefix.account, holder),
-        conversation=shown(Prefix.conversation, conversation), feedback=shown(Prefix.feedback, named),
-    )  # fmt: skip
+        outcome=written.answer.outcome,
+        at=written.answer.at,
+        account=shown(Prefix.account, holder),
+        conversation=shown(Prefix.conversation, conversation),
+        feedback=shown(Prefix.feedback, named),
+    )
     return shell.answered(body, written, 200)
 
 

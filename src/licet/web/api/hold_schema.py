@@ -15,14 +15,17 @@ from licet.web.api.schema import _Done as VerbAnswer
 from licet.web.api.schema import _In as RequestBody
 from licet.web.api.schema import _Out as AnswerBody
 
-Matter = Annotated[str, Meta(min_length=1, max_length=MATTER_CHARACTERS_MAX, description="What a hold is for.")]
+Matter = Annotated[
+    str, Meta(min_length=1, max_length=MATTER_CHARACTERS_MAX, description="What a hold is for.")
+]
 
 
 class NewHold(RequestBody, frozen=True, kw_only=True):
-    """``matter`` is its purpose in your own words, encrypted; the same words end the hold. ``told``: the person may see
-    it.
+    """``matter`` is its purpose in your own words, encrypted; the same words end the hold.
+    ``told``: the person may see it.
 
-    ``review_at`` is the day on which to review the hold, by default after 180 days. The hold does not end on it.
+    ``review_at`` is the day on which to review the hold, by default after 180 days. The hold does
+    not end on it.
     """
 
     matter: Matter
@@ -32,9 +35,11 @@ class NewHold(RequestBody, frozen=True, kw_only=True):
 
 
 class HeldAnswer(VerbAnswer, frozen=True, kw_only=True):
-    """A hold that stands: ``done``, or ``unchanged`` with ``because`` `held_already`; ``coverage`` says what it keeps.
+    """A hold that stands: ``done``, or ``unchanged`` with ``because`` `held_already`; ``coverage``
+    says what it keeps.
 
-    A conversation of which nothing could be held is refused (409, `expired`), and no hold is placed.
+    A conversation of which nothing could be held is refused (409, `expired`), and no hold is
+    placed.
     """
 
     conversation: str

@@ -15,7 +15,10 @@ from licet.web.api.schema import _In as RequestBody
 from licet.web.api.schema import _Out as AnswerBody
 
 Reason = Annotated[
-    str, Meta(max_length=WORDS_CHARACTERS_MAX, description="Why; it is sealed, and the person reads it.")
+    str,
+    Meta(
+        max_length=WORDS_CHARACTERS_MAX, description="Why; it is sealed, and the person reads it."
+    ),
 ]
 Address = Annotated[str, Meta(max_length=254)]
 
@@ -27,14 +30,18 @@ class NewItemTaking(RequestBody, frozen=True, kw_only=True):
 
 
 class NewItemReturn(RequestBody, frozen=True, kw_only=True):
-    """An item is given back. ``holder`` is left out for one's own, and names a colleague for what they have."""
+    """An item is given back. ``holder`` is left out for one's own, and names a colleague for what
+    they have.
+    """
 
     reason: Reason = ""
     holder: Address = ""
 
 
 class NewItemHanding(RequestBody, frozen=True, kw_only=True):
-    """An item is handed to a colleague. ``holder`` is left out for one's own, and names a colleague for what they have."""
+    """An item is handed to a colleague. ``holder`` is left out for one's own, and names a colleague
+    for what they have.
+    """
 
     to: Address
     reason: Reason
@@ -46,7 +53,9 @@ class NewItemNote(RequestBody, frozen=True, kw_only=True):
 
 
 class NewItemAct(RequestBody, frozen=True, kw_only=True):
-    """Something is done about an item: ``act`` is one of those that the item names, and so are the fields that it asks for."""
+    """Something is done about an item: ``act`` is one of those that the item names, and so are the
+    fields that it asks for.
+    """
 
     act: Annotated[str, Meta(max_length=32)]
     reason: Reason = ""
@@ -58,7 +67,9 @@ class NewItemAct(RequestBody, frozen=True, kw_only=True):
 
 
 class PossibleAct(AnswerBody, frozen=True, kw_only=True):
-    """What the caller can do about an item: ``fields`` are what the act asks for, ``codes`` what `code` is one of."""
+    """What the caller can do about an item: ``fields`` are what the act asks for, ``codes`` what
+    `code` is one of.
+    """
 
     act: str
     means: str
@@ -67,7 +78,9 @@ class PossibleAct(AnswerBody, frozen=True, kw_only=True):
 
 
 class StepShown(AnswerBody, frozen=True, kw_only=True):
-    """A step of an item. ``act`` is empty of one that was no act; ``done`` is null of that too, and while an act is under way."""
+    """A step of an item. ``act`` is empty of one that was no act; ``done`` is null of that too, and
+    while an act is under way.
+    """
 
     step: InboxStepKind
     act: str
@@ -79,7 +92,9 @@ class StepShown(AnswerBody, frozen=True, kw_only=True):
 
 
 class ItemAnswer(AnswerBody, frozen=True, kw_only=True):
-    """An item whole. ``waits`` is null once it is done; ``said`` is what the act of this request did."""
+    """An item whole. ``waits`` is null once it is done; ``said`` is what the act of this request
+    did.
+    """
 
     item: str
     kind: ItemKind

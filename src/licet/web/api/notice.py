@@ -1,4 +1,6 @@
-"""The notice of an account, and what was shown, put off and accepted: for hosts that show it themselves."""
+"""The notice of an account, and what was shown, put off and accepted: for hosts that show it
+themselves.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ from licet.web.api.references import account_of, not_found, site_of
 from licet.web.api.shared import READS, AccountRef, AnyRequest
 
 TAG = ["notice"]
-ShowingRef = Annotated[str, PathParameter(description="As `POST ../showings` answered.", min_length=1, max_length=200)]
+ShowingRef = Annotated[
+    str, PathParameter(description="As `POST ../showings` answered.", min_length=1, max_length=200)
+]
 ASKED = may(person=True, scope=Scope.gate_read)
 TELLS = may(person=True, scope=Scope.choices_write)
 _WRITES = shell.refusals(404, 409, 413)
@@ -67,15 +71,30 @@ def _asked(asked: Prompt, known: Policies) -> schema.NoticeAnswer:
 def _text(published: PublishedNotice) -> schema.NoticeText:
     text = published.text
     return schema.NoticeText(
-        id=published.notice_id.hex, language=published.language, variant=published.variant,
-        sha256=published.sha256.hex(), title=text.title, terms=text.terms, what=text.what, how_long=text.how_long,
-        never=text.never, change=text.change, question=text.question, yes=text.yes, no=text.no, later=text.later,
-        age=text.age, body=text.body, html=text.html,
-    )  # fmt: skip
+        id=published.notice_id.hex,
+        language=published.language,
+        variant=published.variant,
+        sha256=published.sha256.hex(),
+        title=text.title,
+        terms=text.terms,
+        what=text.what,
+        how_long=text.how_long,
+        never=text.never,
+        change=text.change,
+        question=text.question,
+        yes=text.yes,
+        no=text.no,
+        later=text.later,
+        age=text.age,
+        body=text.body,
+        html=text.html,
+    )
 
 
 @post("/v1/accounts/{account:str}/showings", may=TELLS, responses=_WRITES, tags=TAG)
-async def record_showing(request: AnyRequest, account: AccountRef, data: JSONBody[schema.NewShowing]) -> schema.Showing:
+async def record_showing(
+    request: AnyRequest, account: AccountRef, data: JSONBody[schema.NewShowing]
+) -> schema.Showing:
     """Records that the host showed a notice. Shown again within minutes, it is the same showing."""
     site, holder = site_of(request), await account_of(request, account)
     named, gpc, at = shell.uuid_of(data.notice), request.headers.get("sec-gpc") == "1", site.now()
@@ -84,11 +103,20 @@ async def record_showing(request: AnyRequest, account: AccountRef, data: JSONBod
         asked = prompt.ask(tx, holder, policy_versions.current(tx), at)
         published = notice.get(tx, named)
         if published is None or published.number != asked.number:
-            raise RefusedError("this notice does not ask about the terms in force", because="another_notice")
+            raise RefusedError(
+                "this notice does not ask about the terms in force", because="another_notice"
+            )
         showing = showings.record(
-            tx, holder, published, place=ShownOn.host, surface=data.surface, gpc=gpc, at=at, after=asked.newest_choice,
+            tx,
+            holder,
+            published,
+            place=ShownOn.host,
+            surface=data.surface,
+            gpc=gpc,
+            at=at,
+            after=asked.newest_choice,
             random=site.here.keyring.random,
-        )  # fmt: skip
+        )
         return _showing(asked, showings.get(tx, holder, showing))
 
     return await site.reading(record)
@@ -96,16 +124,26 @@ async def record_showing(request: AnyRequest, account: AccountRef, data: JSONBod
 
 def _showing(asked: Prompt, made: ShowingRecord) -> schema.Showing:
     return schema.Showing(
-        id=made.shown_id.hex, account=shown(Prefix.account, asked.account), notice=made.notice_id.hex,
-        sha256=made.sha256.hex(), shown_at=made.shown_at, put_off_at=made.put_off_at,
-    )  # fmt: skip
+        id=made.shown_id.hex,
+        account=shown(Prefix.account, asked.account),
+        notice=made.notice_id.hex,
+        sha256=made.sha256.hex(),
+        shown_at=made.shown_at,
+        put_off_at=made.put_off_at,
+    )
 
 
 @post(
-    "/v1/accounts/{account:str}/showings/{showing:str}/put-off", may=TELLS, responses=_WRITES, status_code=200, tags=TAG
+    "/v1/accounts/{account:str}/showings/{showing:str}/put-off",
+    may=TELLS,
+    responses=_WRITES,
+    status_code=200,
+    tags=TAG,
 )
 async def put_off(request: AnyRequest, account: AccountRef, showing: ShowingRef) -> schema.Showing:
-    """Puts the notice off, while that is possible. That is not an answer; the notice is not shown for some days."""
+    """Puts the notice off, while that is possible. That is not an answer; the notice is not shown
+    for some days.
+    """
     site, holder = site_of(request), await account_of(request, account)
     named, at = shell.uuid_of(showing), site.now()
 
@@ -123,7 +161,9 @@ async def put_off(request: AnyRequest, account: AccountRef, showing: ShowingRef)
 async def accept_terms(
     request: AnyRequest, account: AccountRef, data: JSONBody[schema.Accepted]
 ) -> schema.ChangeAnswer:
-    """Records that the terms in force were accepted. That is not a choice, and makes nothing usable."""
+    """Records that the terms in force were accepted. That is not a choice, and makes nothing
+    usable.
+    """
     site, holder = site_of(request), await account_of(request, account)
     showing, at = shell.uuid_of(data.showing) if data.showing is not None else None, site.now()
 

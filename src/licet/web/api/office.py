@@ -1,4 +1,6 @@
-"""What staff do in the console, over the API: moving an erasure on, recalls, suggestions of misuse, the sweep."""
+"""What staff do in the console, over the API: moving an erasure on, recalls, suggestions of misuse,
+the sweep.
+"""
 
 from __future__ import annotations
 
@@ -30,17 +32,23 @@ ACTS = shell.refusals(404, 409, 413, 422)
 def member_of(staff: Staff) -> StaffMember:
     """Who acts, as the verbs of releases and of misuse take it."""
     return StaffMember(
-        staff_id=staff.staff_id, email=staff.email, roles=frozenset(role.value for role in staff.roles), via="console",
+        staff_id=staff.staff_id,
+        email=staff.email,
+        roles=frozenset(role.value for role in staff.roles),
+        via="console",
         identity=staff.identity,
-    )  # fmt: skip
+    )
 
 
 @post("/v1/erasures/{erasure:str}/run", may=OFFICER, responses=ACTS, status_code=200, tags=TAG)
 async def run_erasure(
-    request: AnyRequest, erasure: ErasureRef, data: JSONBody[schema.RunErasure], idempotency_key: IdempotencyKey = None
+    request: AnyRequest,
+    erasure: ErasureRef,
+    data: JSONBody[schema.RunErasure],
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[schema.ErasureMoved]:
-    """Moves an erasure as far as it can go now; with ``at_once`` without waiting for the end of its period. A dry run says
-    what would be done.
+    """Moves an erasure as far as it can go now; with ``at_once`` without waiting for the end of its
+    period. A dry run says what would be done.
     """
     site = site_of(request)
 
@@ -48,7 +56,9 @@ async def run_erasure(
         seen = certificates.forecast(site.here, only=erasure, at_once=data.at_once)
         if not data.dry_run:
             certificates.run(site.here, only=erasure, at_once=data.at_once)
-        return Acted(schema.ErasureMoved(forecast=seen, erasure=certificates.status(site.here, erasure)))
+        return Acted(
+            schema.ErasureMoved(forecast=seen, erasure=certificates.status(site.here, erasure))
+        )
 
     def again(_made: str) -> schema.ErasureMoved:
         seen = certificates.forecast(site.here, only=erasure, at_once=data.at_once)
@@ -58,21 +68,37 @@ async def run_erasure(
 
 
 @post(
-    "/v1/erasures/{erasure:str}/recalls/{handout:str}/acknowledge", may=OFFICER, responses=ACTS, status_code=200, tags=TAG
-)  # fmt: skip
+    "/v1/erasures/{erasure:str}/recalls/{handout:str}/acknowledge",
+    may=OFFICER,
+    responses=ACTS,
+    status_code=200,
+    tags=TAG,
+)
 async def acknowledge_recall(
-    request: AnyRequest, erasure: ErasureRef, handout: shell.HandoutRef, idempotency_key: IdempotencyKey = None
+    request: AnyRequest,
+    erasure: ErasureRef,
+    handout: shell.HandoutRef,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[Recall]:
     """Records that a recipient took the rows of an erasure out of use. The person sees it."""
     site = site_of(request)
 
     def acknowledge() -> Recall:
-        return certificates.acknowledge(site.here, erasure, handout)  # what was acknowledged stays so
+        # what was acknowledged stays so
+        return certificates.acknowledge(site.here, erasure, handout)
 
-    return await shell.acted(request, idempotency_key, lambda: Acted(acknowledge()), lambda _: acknowledge())
+    return await shell.acted(
+        request, idempotency_key, lambda: Acted(acknowledge()), lambda _: acknowledge()
+    )
 
 
-@post("/v1/conversations/{conversation:str}/misuse", may=DECIDES, responses=ACTS, status_code=200, tags=TAG)
+@post(
+    "/v1/conversations/{conversation:str}/misuse",
+    may=DECIDES,
+    responses=ACTS,
+    status_code=200,
+    tags=TAG,
+)
 async def decide_misuse(
     request: AnyRequest,
     conversation: ConversationRef,
@@ -80,7 +106,9 @@ async def decide_misuse(
     account: OfAccount = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[Suggestion]:
-    """Flags a conversation, dismisses what was suggested of it, or overturns its flag; on record as the caller's decision."""
+    """Flags a conversation, dismisses what was suggested of it, or overturns its flag; on record as
+    the caller's decision.
+    """
     site, caller = site_of(request), request.auth
     assert isinstance(caller, Staff)
     _, named = await conversation_of(request, conversation, account)
@@ -91,11 +119,17 @@ async def decide_misuse(
         what = data.decision
         return Acted(
             suggestions.decide(
-                site.here, name, member_of(caller), dismiss=what == "dismiss", overturn=what == "overturn"
+                site.here,
+                name,
+                member_of(caller),
+                dismiss=what == "dismiss",
+                overturn=what == "overturn",
             )
         )
 
-    return await shell.acted(request, idempotency_key, decide, lambda _: suggestions.of_conversation(site.here, name))
+    return await shell.acted(
+        request, idempotency_key, decide, lambda _: suggestions.of_conversation(site.here, name)
+    )
 
 
 @get("/v1/sweep", may=EVERY, responses=shell.refusals(), tags=TAG)
@@ -105,9 +139,17 @@ async def get_sweep(request: AnyRequest) -> SweepStanding:
     return await site.calling(lambda: sweeper.standing(site.here))
 
 
-@post("/v1/sweep/approve", may=APPROVES, responses=shell.refusals(409, 413, 422), status_code=200, tags=TAG)
+@post(
+    "/v1/sweep/approve",
+    may=APPROVES,
+    responses=shell.refusals(409, 413, 422),
+    status_code=200,
+    tags=TAG,
+)
 async def approve_sweep(
-    request: AnyRequest, data: JSONBody[schema.SweepApproval], idempotency_key: IdempotencyKey = None
+    request: AnyRequest,
+    data: JSONBody[schema.SweepApproval],
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[SweepStanding]:
     """Approves the amount that a waiting sweep announced; 409 where it is another one by now."""
     site, caller = site_of(request), request.auth
@@ -116,7 +158,9 @@ async def approve_sweep(
     def approve() -> Acted[SweepStanding]:
         return Acted(sweeper.approve(site.here, caller.recorded_as, due=data.due))
 
-    return await shell.acted(request, idempotency_key, approve, lambda _: sweeper.standing(site.here))
+    return await shell.acted(
+        request, idempotency_key, approve, lambda _: sweeper.standing(site.here)
+    )
 
 
 ROUTES = [run_erasure, acknowledge_recall, decide_misuse, get_sweep, approve_sweep]

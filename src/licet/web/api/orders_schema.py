@@ -18,7 +18,9 @@ Background = Literal["rotate_keys", "destroy_epochs", "drill_backup", "cosign_lo
 
 
 class _Sent(Masked, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A request body. Unknown keys are rejected, because a misspelt one would otherwise be ignored."""
+    """A request body. Unknown keys are rejected, because a misspelt one would otherwise be
+    ignored.
+    """
 
 
 class _Answer(Masked, msgspec.Struct, frozen=True, kw_only=True):
@@ -26,7 +28,9 @@ class _Answer(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewOrder(_Sent, frozen=True, kw_only=True):
-    """Work for the background. ``about`` is the kind of a rotation, `daily` or `weekly`; without it that which is due."""
+    """Work for the background. ``about`` is the kind of a rotation, `daily` or `weekly`; without it
+    that which is due.
+    """
 
     kind: Background
     about: Annotated[str, Meta(max_length=100)] = ""
@@ -53,14 +57,18 @@ class OrderAnswers(_Answer, frozen=True, kw_only=True):
 
 
 class OrderGiven(_Answer, frozen=True, kw_only=True):
-    """An order as it was given; ``order`` is null in a dry run. ``would`` is what it does, and empty in a repetition."""
+    """An order as it was given; ``order`` is null in a dry run. ``would`` is what it does, and
+    empty in a repetition.
+    """
 
     would: tuple[str, ...]
     order: OrderAnswer | None
 
 
 class NewEndpoint(_Sent, frozen=True, kw_only=True):
-    """Without ``url`` the endpoint reads events by itself; without ``kinds`` it hears all of them."""
+    """Without ``url`` the endpoint reads events by itself; without ``kinds`` it hears all of
+    them.
+    """
 
     name: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
     url: Annotated[str, Meta(max_length=2_000)] | None = None
@@ -69,7 +77,9 @@ class NewEndpoint(_Sent, frozen=True, kw_only=True):
 
 
 class EndpointAct(_Sent, frozen=True, kw_only=True):
-    """Why something is done with an endpoint. A dry run says what would be done, and changes nothing."""
+    """Why something is done with an endpoint. A dry run says what would be done, and changes
+    nothing.
+    """
 
     reason: Reason
     dry_run: bool = False
@@ -109,7 +119,8 @@ class EndpointMade(_Answer, frozen=True, kw_only=True):
 
 
 class EndpointActed(_Answer, frozen=True, kw_only=True):
-    """What was done, or would be: ``events`` are sent, ``unsent`` wait or are dropped, ``unanswered`` receipts do not come.
+    """What was done, or would be: ``events`` are sent, ``unsent`` wait or are dropped,
+    ``unanswered`` receipts do not come.
 
     A repetition under the same `Idempotency-Key` counts nothing.
     """

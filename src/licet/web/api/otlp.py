@@ -1,17 +1,18 @@
 """OpenTelemetry spans: an exporter posts its traces, and the turns in their model calls are stored.
 
-A span is accepted completely or not at all, under the same rules as the turns of `POST /v1/turns`: the same gate, the
-same stamp and the same encryption, and a turn that is already stored is not added. What is not accepted is counted by
-reason in the response (OTLP's partial success, which an exporter does not send again) and in `/metrics`, and is stored
-nowhere.
+A span is accepted completely or not at all, under the same rules as the turns of `POST /v1/turns`:
+the same gate, the same stamp and the same encryption, and a turn that is already stored is not
+added. What is not accepted is counted by reason in the response (OTLP's partial success, which an
+exporter does not send again) and in `/metrics`, and is stored nowhere.
 
-A span may arrive long after its turns were said. The sender's clock decides nothing, with one exception that only
-narrows: what was said, by that clock, before the account's newest yes, or before its conversation was let in again, is
-not accepted, because it would be stamped as said under that yes.
+A span may arrive long after its turns were said. The sender's clock decides nothing, with one
+exception that only
+narrows: what was said, by that clock, before the account's newest yes, or before its conversation
+was let in again, is not accepted, because it would be stamped as said under that yes.
 
-OTLP has no message for a deletion. The host deletes a conversation here (`DELETE /v1/conversations/host:ID`). After
-that no span restores anything of it, because a deleted conversation accepts no turns, and the id of a turn stays known
-after it is erased.
+OTLP has no message for a deletion. The host deletes a conversation here (`DELETE
+/v1/conversations/host:ID`). After that no span restores anything of it, because a deleted
+conversation accepts no turns, and the id of a turn stays known after it is erased.
 """
 
 from __future__ import annotations
@@ -56,14 +57,20 @@ _MORE = "docs/quickstart/opentelemetry.md explains each"
 
 @dataclass
 class _Traces(Operation):
-    """The bodies: OTLP's own messages, in either encoding. Refusals of the guard are problems, as everywhere."""
+    """The bodies: OTLP's own messages, in either encoding. Refusals of the guard are problems, as
+    everywhere.
+    """
 
     def __post_init__(self) -> None:
-        self.request_body = RequestBody(content=_bodies("An ExportTraceServiceRequest of OTLP."), required=True)
+        self.request_body = RequestBody(
+            content=_bodies("An ExportTraceServiceRequest of OTLP."), required=True
+        )
         for status, answer in (self.responses or {}).items():
             if isinstance(answer, OpenAPIResponse):
                 said = (
-                    "An ExportTraceServiceResponse of OTLP." if status == "200" else "A Status: why nothing was taken."
+                    "An ExportTraceServiceResponse of OTLP."
+                    if status == "200"
+                    else "A Status: why nothing was taken."
                 )
                 answer.content = {**(answer.content or {}), **_bodies(said)}
 
@@ -83,30 +90,42 @@ def _refused(request: AnyRequest, error: LicetError) -> Response[bytes]:
     except UsageError:
         encoding = Encoding.json
     body = otlp.refusal(encoding, problem.detail or problem.title)
-    return Response(body, status_code=problem.status, media_type=encoding.value, headers=headers_of(error))
+    return Response(
+        body, status_code=problem.status, media_type=encoding.value, headers=headers_of(error)
+    )
 
 
 @post(
-    "/v1/otlp/v1/traces", may=may(scope=Scope.turns_write), responses=shell.refusals(413), status_code=200, tags=TAG,
-    operation_class=_Traces, request_max_body_size=OTLP_BYTES_MAX, exception_handlers={LicetError: _refused},
-)  # fmt: skip
+    "/v1/otlp/v1/traces",
+    may=may(scope=Scope.turns_write),
+    responses=shell.refusals(413),
+    status_code=200,
+    tags=TAG,
+    operation_class=_Traces,
+    request_max_body_size=OTLP_BYTES_MAX,
+    exception_handlers={LicetError: _refused},
+)
 async def take_spans(request: AnyRequest) -> Response[bytes]:
-    """Accepts an OTLP trace export: the turns that its GenAI spans add. Point `OTEL_EXPORTER_OTLP_ENDPOINT` at
-    `/v1/otlp`.
+    """Accepts an OTLP trace export: the turns that its GenAI spans add. Point
+    `OTEL_EXPORTER_OTLP_ENDPOINT` at `/v1/otlp`.
     """
     site, encoding = site_of(request), otlp.encoding_of(request.headers.get("content-type", ""))
     compression = request.headers.get("content-encoding", "").strip().lower()
     async with site.heavy.body(request.stream()) as body, site.heavy.working():
         counts = await site.calling(partial(_take, site, body, encoding, compression))
     request.app.state.edge.count_spans(counts)
-    rejected = {reason: count for reason, count in sorted(counts.items()) if reason not in _NOT_REJECTED}
+    rejected = {
+        reason: count for reason, count in sorted(counts.items()) if reason not in _NOT_REJECTED
+    }
     why = ", ".join(f"{count} {reason}" for reason, count in rejected.items())
     said = otlp.answer(encoding, sum(rejected.values()), f"{why}; {_MORE}" if why else "")
     return Response(said, status_code=200, media_type=encoding.value)
 
 
 def _take(site: Site, body: bytes, encoding: Encoding, compression: str) -> Counter[str]:
-    """The outcome of each span, by reason. BusyError if some were not written: all may be sent again."""
+    """The outcome of each span, by reason. BusyError if some were not written: all may be sent
+    again.
+    """
     counts: Counter[str] = Counter()
     calls: list[_Fitting] = []
     for span in otlp.read(otlp.inflated(body, compression, OTLP_INFLATED_BYTES_MAX), encoding):
@@ -133,7 +152,9 @@ class _Fitting(msgspec.Struct, frozen=True, kw_only=True):
 def _fit(call: ModelCall) -> _Fitting | None:
     """The call, checked against the bounds of `POST /v1/turns`; None if it exceeds them."""
     try:
-        turns = tuple(msgspec.convert(turn, schema.NewTurn, from_attributes=True) for turn in call.turns)
+        turns = tuple(
+            msgspec.convert(turn, schema.NewTurn, from_attributes=True) for turn in call.turns
+        )
     except msgspec.ValidationError:
         return None
     return _Fitting(account=call.account, started_at=call.started_at, turns=turns)
@@ -153,7 +174,9 @@ def _chunks(calls: Sequence[_Fitting]) -> Iterator[list[_Fitting]]:
 
 
 def _write(site: Site, calls: Sequence[_Fitting]) -> list[str]:
-    """Writes some calls in one transaction and returns the outcome of each; if that fails, tries each half."""
+    """Writes some calls in one transaction and returns the outcome of each; if that fails, tries
+    each half.
+    """
 
     def run() -> list[str]:
         with transaction(site.here.pool) as tx:
@@ -189,7 +212,12 @@ def _write_in(tx: Transaction, site: Site, calls: Sequence[_Fitting]) -> list[st
         refusal = _refusal(gates, since, calls[place].started_at, commands) if commands else None
         if refusal is not None:
             outcomes[place] = refusal
-    taken = [(place, one) for place, commands in said.items() if place not in outcomes for one in commands]
+    taken = [
+        (place, one)
+        for place, commands in said.items()
+        if place not in outcomes
+        for one in commands
+    ]
     answers: dict[int, list[CommandResult]] = {}
     applied = verbs.tell_in(tx, site.here.keyring, known, [one for _, one in taken])
     for (place, _), answer in zip(taken, applied, strict=True):
@@ -200,7 +228,9 @@ def _write_in(tx: Transaction, site: Site, calls: Sequence[_Fitting]) -> list[st
 def _accounts(tx: Transaction, host_key: bytes, names: Iterable[str]) -> dict[str, UUID]:
     """The accounts for the host's ids."""
     hashed = {host_hmac(host_key, "account", name): name for name in names}
-    return {hashed[host]: account for host, account in account_view.accounts_by_host(tx, hashed).items()}
+    return {
+        hashed[host]: account for host, account in account_view.accounts_by_host(tx, hashed).items()
+    }
 
 
 def _commands(call: _Fitting, account: UUID, host_key: bytes, now: datetime) -> list[Say]:
@@ -213,14 +243,20 @@ def _commands(call: _Fitting, account: UUID, host_key: bytes, now: datetime) -> 
 def _firsts(said: Iterable[Sequence[Say]]) -> list[tuple[UUID, bytes]]:
     """The account and the host's conversation of each call that has turns."""
     firsts = [commands[0] for commands in said if commands]
-    return [(one.account, one.host_conversation) for one in firsts if one.host_conversation is not None]
+    return [
+        (one.account, one.host_conversation) for one in firsts if one.host_conversation is not None
+    ]
 
 
 def _refusal(
-    gates: Mapping[UUID, Gate], since: Mapping[tuple[UUID, bytes], datetime], started_at: datetime,
+    gates: Mapping[UUID, Gate],
+    since: Mapping[tuple[UUID, bytes], datetime],
+    started_at: datetime,
     commands: Sequence[Say],
-) -> str | None:  # fmt: skip
-    """Why a call is not accepted, as far as its account decides; the vault decides about its conversation."""
+) -> str | None:
+    """Why a call is not accepted, as far as its account decides; the vault decides about its
+    conversation.
+    """
     first = commands[0]
     at_gate = gates[first.account]
     if at_gate in (Gate.closed, Gate.must_decide):

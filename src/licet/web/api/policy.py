@@ -1,4 +1,6 @@
-"""Proposals of a policy version, for staff: made by one privacy officer, applied by another who has read the plan."""
+"""Proposals of a policy version, for staff: made by one privacy officer, applied by another who has
+read the plan.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,10 @@ PROPOSES = may(staff=(StaffRole.privacy_officer,))
 TAG = ["staff"]
 ACTS = shell.refusals(404, 409, 413, 422)
 ProposalRef = Annotated[
-    str, PathParameter(description="`prop_..`, as the proposal was answered.", min_length=1, max_length=64)
+    str,
+    PathParameter(
+        description="`prop_..`, as the proposal was answered.", min_length=1, max_length=64
+    ),
 ]
 
 
@@ -36,26 +41,38 @@ def _staff(request: AnyRequest) -> Staff:
 async def list_proposals(request: AnyRequest) -> policy_schema.Proposals:
     """The open proposals, then the newest others: at most a hundred."""
     site = site_of(request)
-    return policy_schema.Proposals(items=await site.calling(lambda: policy_proposals.listed(site.here)))
+    return policy_schema.Proposals(
+        items=await site.calling(lambda: policy_proposals.listed(site.here))
+    )
 
 
 @post(
-    "/v1/policy/proposals", may=PROPOSES, responses=ACTS, status_code=200, tags=TAG,
+    "/v1/policy/proposals",
+    may=PROPOSES,
+    responses=ACTS,
+    status_code=200,
+    tags=TAG,
     request_max_body_size=2 * POLICY_BYTES_MAX,
-)  # fmt: skip
+)
 async def propose_policy(
-    request: AnyRequest, data: JSONBody[policy_schema.NewProposal], idempotency_key: IdempotencyKey = None
+    request: AnyRequest,
+    data: JSONBody[policy_schema.NewProposal],
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[ProposalDetail]:
-    """Stores a policy file as a proposal, checked strictly, and draws its plan. The same text, proposed again while it is
-    open, is the same proposal.
+    """Stores a policy file as a proposal, checked strictly, and draws its plan. The same text,
+    proposed again while it is open, is the same proposal.
     """
     site, staff = site_of(request), _staff(request)
 
     def propose() -> Acted[ProposalDetail]:
-        made = policy_proposals.propose(site.here, data.text.encode(), by=staff.recorded_as, identity=staff.identity)
+        made = policy_proposals.propose(
+            site.here, data.text.encode(), by=staff.recorded_as, identity=staff.identity
+        )
         return Acted(made, made.proposal.id)
 
-    return await shell.acted(request, idempotency_key, propose, lambda made: policy_proposals.show(site.here, made))
+    return await shell.acted(
+        request, idempotency_key, propose, lambda made: policy_proposals.show(site.here, made)
+    )
 
 
 @get("/v1/policy/proposals/{proposal:str}", may=SEES, responses=shell.refusals(404), tags=TAG)
@@ -65,7 +82,13 @@ async def get_proposal(request: AnyRequest, proposal: ProposalRef) -> ProposalDe
     return await site.calling(lambda: policy_proposals.show(site.here, proposal))
 
 
-@post("/v1/policy/proposals/{proposal:str}/plan", may=PROPOSES, responses=ACTS, status_code=200, tags=TAG)
+@post(
+    "/v1/policy/proposals/{proposal:str}/plan",
+    may=PROPOSES,
+    responses=ACTS,
+    status_code=200,
+    tags=TAG,
+)
 async def plan_proposal(
     request: AnyRequest, proposal: ProposalRef, idempotency_key: IdempotencyKey = None
 ) -> Response[ProposalDetail]:
@@ -75,14 +98,24 @@ async def plan_proposal(
     def plan() -> Acted[ProposalDetail]:
         return Acted(policy_proposals.plan(site.here, proposal, by=staff.recorded_as))
 
-    return await shell.acted(request, idempotency_key, plan, lambda _: policy_proposals.show(site.here, proposal))
+    return await shell.acted(
+        request, idempotency_key, plan, lambda _: policy_proposals.show(site.here, proposal)
+    )
 
 
-@post("/v1/policy/proposals/{proposal:str}/withdraw", may=PROPOSES, responses=ACTS, status_code=200, tags=TAG)
+@post(
+    "/v1/policy/proposals/{proposal:str}/withdraw",
+    may=PROPOSES,
+    responses=ACTS,
+    status_code=200,
+    tags=TAG,
+)
 async def withdraw_proposal(
-    request: AnyRequest, proposal: ProposalRef, data: JSONBody[policy_schema.ProposalEnd],
+    request: AnyRequest,
+    proposal: ProposalRef,
+    data: JSONBody[policy_schema.ProposalEnd],
     idempotency_key: IdempotencyKey = None,
-) -> Response[ProposalSeen]:  # fmt: skip
+) -> Response[ProposalSeen]:
     """Ends an open proposal without applying it."""
     site, staff = site_of(request), _staff(request)
 
@@ -93,25 +126,41 @@ async def withdraw_proposal(
         return Acted(done)
 
     return await shell.acted(
-        request, idempotency_key, withdraw, lambda _: policy_proposals.show(site.here, proposal).proposal
+        request,
+        idempotency_key,
+        withdraw,
+        lambda _: policy_proposals.show(site.here, proposal).proposal,
     )
 
 
-@post("/v1/policy/proposals/{proposal:str}/apply", may=PROPOSES, responses=ACTS, status_code=200, tags=TAG)
+@post(
+    "/v1/policy/proposals/{proposal:str}/apply",
+    may=PROPOSES,
+    responses=ACTS,
+    status_code=200,
+    tags=TAG,
+)
 async def apply_proposal(
-    request: AnyRequest, proposal: ProposalRef, data: JSONBody[policy_schema.ProposalApproval],
+    request: AnyRequest,
+    proposal: ProposalRef,
+    data: JSONBody[policy_schema.ProposalApproval],
     idempotency_key: IdempotencyKey = None,
-) -> Response[AppliedPolicy]:  # fmt: skip
-    """Applies a proposal of somebody else. 409 for one's own, where the plan is not the one that was read or says
-    something else by now, and for one identity where the installation asks for two (`one_identity`).
+) -> Response[AppliedPolicy]:
+    """Applies a proposal of somebody else. 409 for one's own, where the plan is not the one that
+    was read or says something else by now, and for one identity where the installation asks for two
+    (`one_identity`).
     """
     site, staff = site_of(request), _staff(request)
 
     def apply() -> Acted[AppliedPolicy]:
         done = policy_proposals.apply(
-            site.here, proposal, by=staff.recorded_as, identity=staff.identity, reason=data.reason,
+            site.here,
+            proposal,
+            by=staff.recorded_as,
+            identity=staff.identity,
+            reason=data.reason,
             plan_sha256=data.plan_sha256,
-        )  # fmt: skip
+        )
         return Acted(done, str(done.number))
 
     return await shell.acted(
@@ -119,4 +168,11 @@ async def apply_proposal(
     )
 
 
-ROUTES = [list_proposals, propose_policy, get_proposal, plan_proposal, withdraw_proposal, apply_proposal]
+ROUTES = [
+    list_proposals,
+    propose_policy,
+    get_proposal,
+    plan_proposal,
+    withdraw_proposal,
+    apply_proposal,
+]

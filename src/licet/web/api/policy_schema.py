@@ -24,7 +24,9 @@ class ProposalEnd(Masked, msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     reason: Annotated[str, Meta(max_length=REASON_CHARACTERS_MAX)] = ""
 
 
-class ProposalApproval(Masked, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ProposalApproval(
+    Masked, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
+):
     """Why a proposal is applied, and which plan was read."""
 
     reason: Annotated[str, Meta(min_length=1, max_length=REASON_CHARACTERS_MAX)]

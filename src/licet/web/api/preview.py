@@ -20,23 +20,44 @@ from licet.web.api.references import account_of, conversation_of, not_found, pro
 from licet.web.api.shared import READS, AccountRef, AnyRequest, Cursor
 
 Purpose = Annotated[
-    str, QueryParameter(description="A purpose that a question covers.", pattern="^[a-z][a-z0-9_]{0,31}$")
+    str,
+    QueryParameter(
+        description="A purpose that a question covers.", pattern="^[a-z][a-z0-9_]{0,31}$"
+    ),
 ]
-OneConversation = Annotated[str | None, QueryParameter(description="Only this conversation.", max_length=256)]
+OneConversation = Annotated[
+    str | None, QueryParameter(description="Only this conversation.", max_length=256)
+]
 OneProject = Annotated[
-    str | None, QueryParameter(description="Only the conversations of this project.", max_length=512)
+    str | None,
+    QueryParameter(description="Only the conversations of this project.", max_length=512),
 ]
 Assume = Annotated[
-    bool, QueryParameter(description="As if the person said yes for what is shown, and went on with each conversation.")
+    bool,
+    QueryParameter(
+        description="As if the person said yes for what is shown, and went on with each conversation."
+    ),
 ]
 
 
-@get("/v1/accounts/{account:str}/preview", may=may(person=True), responses=READS, tags=["conversations"])
+@get(
+    "/v1/accounts/{account:str}/preview",
+    may=may(person=True),
+    responses=READS,
+    tags=["conversations"],
+)
 async def show_preview(
-    request: AnyRequest, account: AccountRef, purpose: Purpose = IMPROVE, conversation: OneConversation = None,
-    project: OneProject = None, assume: Assume = False, cursor: Cursor = None,
-) -> schema.PreviewAnswer:  # fmt: skip
-    """What a release built now would hold of the person's conversations, what it leaves out, and why. It builds nothing."""
+    request: AnyRequest,
+    account: AccountRef,
+    purpose: Purpose = IMPROVE,
+    conversation: OneConversation = None,
+    project: OneProject = None,
+    assume: Assume = False,
+    cursor: Cursor = None,
+) -> schema.PreviewAnswer:
+    """What a release built now would hold of the person's conversations, what it leaves out, and
+    why. It builds nothing.
+    """
     from licet.service import preview  # curation is loaded where it is used
 
     site, holder, named = site_of(request), await account_of(request, account), None
@@ -44,23 +65,43 @@ async def show_preview(
         owner, named = await conversation_of(request, conversation, None)
         if owner != holder:
             raise not_found()
-    one = await site.reading(lambda tx: _project(tx, holder, project, site.host_key)) if project is not None else None
+    one = (
+        await site.reading(lambda tx: _project(tx, holder, project, site.host_key))
+        if project is not None
+        else None
+    )
     after = shell.uuid_cursor(cursor)
     seen = await site.calling(
-        lambda: preview.preview(site.here, holder, purpose, conversation=named, project=one, assume=assume, after=after)
+        lambda: preview.preview(
+            site.here, holder, purpose, conversation=named, project=one, assume=assume, after=after
+        )
     )
     return schema.PreviewAnswer(
-        purpose=seen.purpose, question=seen.question, assumed=seen.assumed, refused=seen.refused,
+        purpose=seen.purpose,
+        question=seen.question,
+        assumed=seen.assumed,
+        refused=seen.refused,
         next=shell.cursor_of(seen.next) if seen.next is not None else None,
         items=tuple(
             schema.PreviewedConversationAnswer(
-                conversation=shown(Prefix.conversation, each.conversation), rows=each.rows, until=each.until,
-                languages=each.languages, topics=each.topics, unread=each.unread, beyond=_beyond(each.beyond),
+                conversation=shown(Prefix.conversation, each.conversation),
+                rows=each.rows,
+                until=each.until,
+                languages=each.languages,
+                topics=each.topics,
+                unread=each.unread,
+                beyond=_beyond(each.beyond),
                 turns=tuple(
                     schema.PreviewedTurnAnswer(
-                        turn=turn.turn, role=turn.role, used=turn.used, because=turn.because, text=turn.text,
+                        turn=turn.turn,
+                        role=turn.role,
+                        used=turn.used,
+                        because=turn.because,
+                        text=turn.text,
                         replaced=tuple(
-                            schema.ReplacedTextAnswer(was=part.was, becomes=part.becomes, kind=part.kind)
+                            schema.ReplacedTextAnswer(
+                                was=part.was, becomes=part.becomes, kind=part.kind
+                            )
                             for part in turn.replaced
                         ),
                     )
@@ -69,11 +110,15 @@ async def show_preview(
             )
             for each in seen.conversations
         ),
-    )  # fmt: skip
+    )
 
 
 def _beyond(seen: BeyondBound | None) -> schema.PreviewBeyondAnswer | None:
-    return schema.PreviewBeyondAnswer(bound=seen.bound, found=seen.found, most=seen.most) if seen is not None else None
+    return (
+        schema.PreviewBeyondAnswer(bound=seen.bound, found=seen.found, most=seen.most)
+        if seen is not None
+        else None
+    )
 
 
 def _project(tx: Transaction, account: UUID, text: str, host_key: bytes) -> UUID:

@@ -1,7 +1,8 @@
-"""Errors as problem+json (RFC 9457): a stable `type` for each class of error, and no content of anybody.
+"""Errors as problem+json (RFC 9457): a stable `type` for each class of error, and no content of
+anybody.
 
-`type` is a URN that programs may compare. A 404 is the same whatever was asked for and whoever it belongs to. A 500
-says only that something is broken; the log says where.
+`type` is a URN that programs may compare. A 404 is the same whatever was asked for and whoever it
+belongs to. A 500 says only that something is broken; the log says where.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ from licet.vault.idempotency import ReusedKeyError, RunningKeyError
 URN = "urn:licet:problem:"
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 1
-_LEFT = "client disconnected prematurely"  # Litestar's message: nothing is broken, and nobody reads the response
+# Litestar's message: nothing is broken, and nobody reads the response
+_LEFT = "client disconnected prematurely"
 GONE_OR_NEVER = "there is nothing here that you may see"
 
 _log = structlog.get_logger("licet.web")
@@ -66,11 +68,15 @@ class RateLimitedError(BusyError):
 
 
 class MustDecideError(GateError):
-    """A person writes while their gate is `must_decide`. ``choice`` is where the account answers."""
+    """A person writes while their gate is `must_decide`. ``choice`` is where the account
+    answers.
+    """
 
     def __init__(self, choice: str) -> None:
         super().__init__(
-            "the account must decide first", "show the notice; either answer opens the gate", because="must_decide"
+            "the account must decide first",
+            "show the notice; either answer opens the gate",
+            because="must_decide",
         )
         self.choice = choice
 
@@ -80,8 +86,16 @@ TYPES: tuple[tuple[type[LicetError], str, str], ...] = (
     (UnauthenticatedError, "unauthenticated", "Who is calling is not known"),
     (ForbiddenError, "forbidden", "The caller may not do this"),
     (RateLimitedError, "rate_limited", "Too many requests"),
-    (ReusedKeyError, "idempotency_key_reused", "The Idempotency-Key came with another request before"),
-    (RunningKeyError, "idempotency_key_running", "The first request with this Idempotency-Key is still under way"),
+    (
+        ReusedKeyError,
+        "idempotency_key_reused",
+        "The Idempotency-Key came with another request before",
+    ),
+    (
+        RunningKeyError,
+        "idempotency_key_running",
+        "The first request with this Idempotency-Key is still under way",
+    ),
     (BodyTooLargeError, "too_large", "The request is larger than is taken"),
     (ContradictoryRequestError, "contradiction", "Parts of the request contradict each other"),
     (GateError, "must_decide", "The account must decide first"),
@@ -129,7 +143,9 @@ def problem_of(error: LicetError) -> Problem:
     name, title = next((name, title) for kind, name, title in TYPES if isinstance(error, kind))
     if isinstance(error, NotFoundError):
         because = ChoiceFault.showing.value if isinstance(error, UnknownShowingError) else ""
-        return Problem(type=URN + name, title=title, status=404, detail=GONE_OR_NEVER, because=because)
+        return Problem(
+            type=URN + name, title=title, status=404, detail=GONE_OR_NEVER, because=because
+        )
     if error.status >= 500 and not isinstance(error, BusyError | FencedError):
         return Problem(type=URN + name, title=title, status=500)
     return Problem(
@@ -158,7 +174,10 @@ def headers_of(error: LicetError) -> dict[str, str]:
 
 def answered(problem: Problem, headers: dict[str, str] | None = None) -> Response[bytes]:
     return Response(
-        msgspec.json.encode(problem), status_code=problem.status, media_type=MEDIA_TYPE, headers=headers or {}
+        msgspec.json.encode(problem),
+        status_code=problem.status,
+        media_type=MEDIA_TYPE,
+        headers=headers or {},
     )
 
 
@@ -173,7 +192,9 @@ def on_http(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """Answers what Litestar refuses before one of our routes sees it."""
     if error.status_code >= 500 and error.detail != _LEFT:
         note(error)
-    name, title = OF_STATUS.get(error.status_code, ("broken" if error.status_code >= 500 else "bad_request", ""))
+    name, title = OF_STATUS.get(
+        error.status_code, ("broken" if error.status_code >= 500 else "bad_request", "")
+    )
     problem = Problem(
         type=URN + name,
         title=title or "The request cannot be taken",
@@ -194,7 +215,9 @@ _QUOTED = re.compile(r"(Invalid enum value) .*?(?= - at `|$)", re.DOTALL)
 
 
 def unquoted(message: str) -> str:
-    """A decoder's message without the rejected value, because a value in the wrong place may be content."""
+    """A decoder's message without the rejected value, because a value in the wrong place may be
+    content.
+    """
     return _QUOTED.sub(r"\1", message)
 
 
@@ -210,7 +233,12 @@ def _faults(error: HTTPException) -> tuple[Fault, ...]:
 
 
 def note(error: BaseException) -> None:
-    """Logs an error that no caller caused: its type and its places, and only messages of our own."""
-    places = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+    """Logs an error that no caller caused: its type and its places, and only messages of our
+    own.
+    """
+    places = [
+        f"{frame.filename}:{frame.lineno} {frame.name}"
+        for frame in traceback.extract_tb(error.__traceback__)
+    ]
     said = error.message if isinstance(error, LicetError) else ""
     _log.error("broken", error=type(error).__name__, said=said, places=places[-12:])

@@ -1,4 +1,6 @@
-"""Projects of the host: kept out and let in as conversations are, before there is anything in one too."""
+"""Projects of the host: kept out and let in as conversations are, before there is anything in one
+too.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +23,11 @@ TAG = ["projects"]
 ProjectPath = Annotated[
     str,
     PathParameter(
-        description="The host's own id, with `host:` before it or not, or ours, `proj_..`.", min_length=1,
+        description="The host's own id, with `host:` before it or not, or ours, `proj_..`.",
+        min_length=1,
         max_length=HOST_ID_CHARACTERS_MAX,
     ),
-]  # fmt: skip
+]
 
 
 @post(
@@ -35,34 +38,55 @@ ProjectPath = Annotated[
     tags=TAG,
 )
 async def keep_project_out(
-    request: AnyRequest, account: AccountRef, project: ProjectPath, data: JSONBody[schema.NewTitle | None] = None,
+    request: AnyRequest,
+    account: AccountRef,
+    project: ProjectPath,
+    data: JSONBody[schema.NewTitle | None] = None,
     idempotency_key: IdempotencyKey = None,
-) -> Response[schema.ChangeAnswer]:  # fmt: skip
-    """Keeps a project out: each of its conversations, and later ones from their first turn on; its own grants end."""
+) -> Response[schema.ChangeAnswer]:
+    """Keeps a project out: each of its conversations, and later ones from their first turn on; its
+    own grants end.
+    """
     return await _told(KeepProjectOut, request, account, project, data, idempotency_key)
 
 
 @post(
-    "/v1/accounts/{account:str}/projects/{project:str}/let-in", may=CHANGES, responses=WRITES, status_code=200, tags=TAG
+    "/v1/accounts/{account:str}/projects/{project:str}/let-in",
+    may=CHANGES,
+    responses=WRITES,
+    status_code=200,
+    tags=TAG,
 )
 async def let_project_in(
-    request: AnyRequest, account: AccountRef, project: ProjectPath, data: JSONBody[schema.NewTitle | None] = None,
+    request: AnyRequest,
+    account: AccountRef,
+    project: ProjectPath,
+    data: JSONBody[schema.NewTitle | None] = None,
     idempotency_key: IdempotencyKey = None,
-) -> Response[schema.ChangeAnswer]:  # fmt: skip
-    """Lets in what begins in a project that was kept out; a conversation that is kept out stays so until it is let in."""
+) -> Response[schema.ChangeAnswer]:
+    """Lets in what begins in a project that was kept out; a conversation that is kept out stays so
+    until it is let in.
+    """
     return await _told(LetProjectIn, request, account, project, data, idempotency_key)
 
 
 async def _told(
-    verb: type[KeepProjectOut | LetProjectIn], request: AnyRequest, account: str, project: str,
-    titled: schema.NewTitle | None, key: str | None,
-) -> Response[schema.ChangeAnswer]:  # fmt: skip
+    verb: type[KeepProjectOut | LetProjectIn],
+    request: AnyRequest,
+    account: str,
+    project: str,
+    titled: schema.NewTitle | None,
+    key: str | None,
+) -> Response[schema.ChangeAnswer]:
     site, holder = site_of(request), await account_of(request, account)
     scope = project_of(named(project), site.host_key)
     command = verb(
-        account=holder, at=site.now(), project=scope.project, host_project=scope.host_project,
+        account=holder,
+        at=site.now(),
+        project=scope.project,
+        host_project=scope.host_project,
         title=encode(Content(text=titled.title)) if titled is not None and titled.title else None,
-    )  # fmt: skip
+    )
     return shell.changed(await shell.write(request, command, key))
 
 

@@ -1,8 +1,10 @@
-"""The API's description: what Litestar generates, with the meaning of each operation, schema and field, and example requests.
+"""The API's description: what Litestar generates, with the meaning of each operation, schema and
+field, and example requests.
 
-An operation means what the docstring of its handler says, and has its name; a schema means what the docstring of its class says.
-What a field means stands in ``reference.yaml``, once for all schemas that have a field of that name. `licet serve` answers the
-description at ``/openapi.json`` (OpenAPI 3.1.0, https://spec.openapis.org/oas/v3.1.0), and as a page at ``/docs``.
+An operation means what the docstring of its handler says, and has its name; a schema means what the
+docstring of its class says. What a field means stands in ``reference.yaml``, once for all schemas
+that have a field of that name. `licet serve` answers the description at ``/openapi.json`` (OpenAPI
+3.1.0, https://spec.openapis.org/oas/v3.1.0), and as a page at ``/docs``.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ METHODS = ("get", "put", "post", "delete")
 
 
 class ReferenceTexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``reference.yaml``: meanings by field, and by schema and field; an example of a body by operation."""
+    """``reference.yaml``: meanings by field, and by schema and field; an example of a body by
+    operation.
+    """
 
     fields: dict[str, str]
     of: dict[str, str]
@@ -43,7 +47,9 @@ class SchemaField(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OperationShown(msgspec.Struct, frozen=True, kw_only=True):
-    """An operation as the page shows it: whom it answers, what it takes, an example of its body, and what it answers."""
+    """An operation as the page shows it: whom it answers, what it takes, an example of its body,
+    and what it answers.
+    """
 
     id: str
     method: str
@@ -61,13 +67,18 @@ class OperationShown(msgspec.Struct, frozen=True, kw_only=True):
 
 @cache
 def texts() -> ReferenceTexts:
-    found = yaml.load(files(__package__).joinpath("reference.yaml").read_text("utf-8"), Loader=yaml.CSafeLoader)
+    found = yaml.load(
+        files(__package__).joinpath("reference.yaml").read_text("utf-8"), Loader=yaml.CSafeLoader
+    )
     return msgspec.convert(found, ReferenceTexts)
 
 
 def operation_id(handler: HTTPRouteHandler, _method: object, _path: object) -> str:
-    """The name of the handler: it stays when a path is reworded, and is a function's name in generated clients."""
-    return str(getattr(handler.fn, "func", handler.fn).__name__)  # Litestar wraps one that is not `async`
+    """The name of the handler: it stays when a path is reworded, and is a function's name in
+    generated clients.
+    """
+    # Litestar wraps one that is not `async`
+    return str(getattr(handler.fn, "func", handler.fn).__name__)
 
 
 def callers(may: May) -> str:
@@ -75,15 +86,19 @@ def callers(may: May) -> str:
     if may.anybody or may.known:
         return "anybody" if may.anybody else "any known caller"
     scope = [f"`{may.scope.value}`"] if may.scope is not None else []
-    return ", ".join(["a person"] * may.person + scope + [f"`{role.value}`" for role in sorted(may.staff)])
+    return ", ".join(
+        ["a person"] * may.person + scope + [f"`{role.value}`" for role in sorted(may.staff)]
+    )
 
 
 def description(app: Litestar) -> bytes:
     """The description of the routes of ``app`` that are part of the API, as JSON."""
     answers = {
         operation_id(handler, None, None): handler.opt.get("may", NOBODY)
-        for route in app.routes if isinstance(route, HTTPRoute) for handler in route.route_handlers
-    }  # fmt: skip
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for handler in route.route_handlers
+    }
     return msgspec.json.encode(described(app.openapi_schema.to_schema(), answers))
 
 
@@ -93,7 +108,9 @@ def read(description: bytes) -> Document:
 
 
 def described(document: Document, answers: Mapping[str, May]) -> Document:
-    """Completes what Litestar generated; ``answers`` says by operation whom it answers. Changes and returns ``document``."""
+    """Completes what Litestar generated; ``answers`` says by operation whom it answers. Changes and
+    returns ``document``.
+    """
     known = texts()
     _name_items(document)
     for operation in _operations(document):
@@ -102,7 +119,8 @@ def described(document: Document, answers: Mapping[str, May]) -> Document:
         operation["summary"] = re.split(r"(?<=\.)\s", text)[0].removesuffix(".")
         operation["description"] = f"{text}\n\nAnswers: {callers(answers[name])}."
         if name in known.requests:
-            (*_, content) = operation["requestBody"]["content"].values()  # JSON comes last beside another
+            # JSON comes last beside another
+            (*_, content) = operation["requestBody"]["content"].values()
             content["example"] = known.requests[name]
     classes = {one.__name__: one for one in _structs(msgspec.Struct)}
     for name, schema in document["components"]["schemas"].items():
@@ -117,7 +135,9 @@ def described(document: Document, answers: Mapping[str, May]) -> Document:
 
 
 def _name_items(schema: object) -> None:
-    """Litestar takes the ``...`` of ``tuple[X, ...]`` for a second type, which is any: ``oneOf: [X, {}]``. Items are X alone."""
+    """Litestar takes the ``...`` of ``tuple[X, ...]`` for a second type, which is any: ``oneOf: [X,
+    {}]``. Items are X alone.
+    """
     if isinstance(schema, list):
         for one in schema:
             _name_items(one)
@@ -136,7 +156,9 @@ def shown(document: Document) -> dict[str, list[OperationShown]]:
         for method in METHODS:
             if method in item:
                 operation = item[method]
-                found.setdefault(operation["tags"][0], []).append(_shown(document, method.upper(), path, operation))
+                found.setdefault(operation["tags"][0], []).append(
+                    _shown(document, method.upper(), path, operation)
+                )
     return found
 
 
@@ -147,12 +169,23 @@ def _shown(document: Document, method: str, path: str, operation: Document) -> O
     answer, gives = _content(operation["responses"][succeeded])
     example = next((one["example"] for one in body.values() if "example" in one), None)
     return OperationShown(
-        id=operation["operationId"], method=method, path=path, text=text, callers=answered.removesuffix("."),
+        id=operation["operationId"],
+        method=method,
+        path=path,
+        text=text,
+        callers=answered.removesuffix("."),
         parameters=tuple(_parameter(document, one) for one in operation.get("parameters", ())),
-        takes=takes, body=tuple(_fields(document, body)), example=_written(example),
-        gives=f"{succeeded} {gives}".strip(), answer=tuple(_fields(document, answer)),
-        problems=tuple((status, _plain(one["description"])) for status, one in operation["responses"].items() if status >= "300"),
-    )  # fmt: skip
+        takes=takes,
+        body=tuple(_fields(document, body)),
+        example=_written(example),
+        gives=f"{succeeded} {gives}".strip(),
+        answer=tuple(_fields(document, answer)),
+        problems=tuple(
+            (status, _plain(one["description"]))
+            for status, one in operation["responses"].items()
+            if status >= "300"
+        ),
+    )
 
 
 def _content(holder: Document) -> tuple[Document, str]:
@@ -177,17 +210,24 @@ def _properties(document: Document, schema: Document, within: str = "") -> Itera
     required = schema.get("required", ())
     for name, value in schema.get("properties", {}).items():
         yield SchemaField(
-            name=within + name, type=_type(value), is_required=name in required, text=value.get("description", "")
+            name=within + name,
+            type=_type(value),
+            is_required=name in required,
+            text=value.get("description", ""),
         )
         if name == "items":
-            yield from _properties(document, _resolved(document, value.get("items", {})), "items[].")
+            yield from _properties(
+                document, _resolved(document, value.get("items", {})), "items[]."
+            )
 
 
 def _parameter(document: Document, parameter: Document) -> SchemaField:
     return SchemaField(
-        name=parameter["name"], type=f"{_type(parameter['schema'])}, {parameter['in']}",
-        is_required=parameter.get("required", False), text=parameter.get("description") or "",
-    )  # fmt: skip
+        name=parameter["name"],
+        type=f"{_type(parameter['schema'])}, {parameter['in']}",
+        is_required=parameter.get("required", False),
+        text=parameter.get("description") or "",
+    )
 
 
 def _type(schema: Document) -> str:

@@ -1,7 +1,9 @@
-"""Resolves ids: `me`, our own ids, and ids of the host, which are hashed before anything else is done with them.
+"""Resolves ids: `me`, our own ids, and ids of the host, which are hashed before anything else is
+done with them.
 
-A person reaches only what is theirs. Everything else, whoever it belongs to and whether it exists or not, is the same
-NotFoundError. A service or a member of staff whom the route admits reaches every account of the installation.
+A person reaches only what is theirs. Everything else, whoever it belongs to and whether it exists
+or not, is the same NotFoundError. A service or a member of staff whom the route admits reaches
+every account of the installation.
 """
 
 from __future__ import annotations
@@ -51,8 +53,11 @@ async def account_of(request: AnyRequest, text: str) -> UUID:
         account = mine
     elif text.startswith(HOST):
         site, name = site_of(request), text.removeprefix(HOST)
-        # The response time must not tell a person which ids are cached. A service may know the accounts that it names.
-        account = await (site.account_by_host(name) if mine is None else site.account_looked_up(name))
+        # The response time must not tell a person which ids are cached. A service may know the
+        # accounts that it names.
+        account = await (
+            site.account_by_host(name) if mine is None else site.account_looked_up(name)
+        )
     else:
         account = parse(Prefix.account, text)
     if account is None or (mine is not None and account != mine):
@@ -61,10 +66,11 @@ async def account_of(request: AnyRequest, text: str) -> UUID:
 
 
 async def conversation_of(request: AnyRequest, text: str, account: str | None) -> tuple[UUID, UUID]:
-    """The account and the conversation that ``text`` names; an id of the host needs its ``account``.
+    """The account and the conversation that ``text`` names; an id of the host needs its
+    ``account``.
 
-    Whether a conversation is that account's is looked at by whatever is then asked about it, in one transaction with it:
-    all of them answer another's as one that was never given.
+    Whether a conversation is that account's is looked at by whatever is then asked about it, in one
+    transaction with it: all of them answer another's as one that was never given.
     """
     text = named(text)
     caller: Caller = request.auth
@@ -75,7 +81,8 @@ async def conversation_of(request: AnyRequest, text: str, account: str | None) -
     if text.startswith(HOST):
         if holder is None:
             raise UsageError(
-                "`account` is needed beside an id of the host", "give `?account=`, or an id that begins with conv_"
+                "`account` is needed beside an id of the host",
+                "give `?account=`, or an id that begins with conv_",
             )
         key = host_hmac(site.host_key, "conversation", text.removeprefix(HOST))
         whose = holder
@@ -93,7 +100,9 @@ async def conversation_of(request: AnyRequest, text: str, account: str | None) -
 
 
 def project_of(text: str, host_key: bytes) -> ChosenScope:
-    """The project that ``text`` names: one of ours, `proj_..`, or the host's id of it, with `host:` before it or not."""
+    """The project that ``text`` names: one of ours, `proj_..`, or the host's id of it, with `host:`
+    before it or not.
+    """
     if _PROJECT.fullmatch(text):
         return ChosenScope(project=parse(Prefix.project, text))
     return ChosenScope(host_project=host_project(text, host_key))
@@ -103,6 +112,7 @@ def host_project(text: str, host_key: bytes) -> bytes:
     """The HMAC of the host's id of a project; UsageError for an id of ours, which begins none."""
     if _PROJECT.fullmatch(text):
         raise UsageError(
-            "`project` is an id of ours", "name it by your own id: a conversation's first turn may begin it"
+            "`project` is an id of ours",
+            "name it by your own id: a conversation's first turn may begin it",
         )
     return host_hmac(host_key, "project", text.removeprefix(HOST))

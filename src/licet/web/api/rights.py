@@ -1,4 +1,6 @@
-"""Requests of people under the law: sent and followed by their person, entered and answered by staff; the clocks; the region."""
+"""Requests of people under the law: sent and followed by their person, entered and answered by
+staff; the clocks; the region.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,15 @@ from licet.web.api import rights_schema, schema
 from licet.web.api import shared as shell
 from licet.web.api.accounts import OFFICE, SEES
 from licet.web.api.references import account_of, not_found, own, site_of
-from licet.web.api.shared import READS, WRITES, AccountRef, Acted, AnyRequest, Cursor, IdempotencyKey
+from licet.web.api.shared import (
+    READS,
+    WRITES,
+    AccountRef,
+    Acted,
+    AnyRequest,
+    Cursor,
+    IdempotencyKey,
+)
 
 TAG = ["rights"]
 SENDS = may(person=True, scope=Scope.accounts_write)
@@ -40,28 +50,44 @@ LISTS = may(staff=OFFICE)
 ANSWERS = may(staff=(StaffRole.privacy_officer,))
 RequestRef = Annotated[
     str, PathParameter(description="`req_..`, as sending it answered.", min_length=1, max_length=64)
-]  # fmt: skip
-Kind = Annotated[RightKind | None, QueryParameter(name="kind", required=False, description="Only of this kind.")]
+]
+Kind = Annotated[
+    RightKind | None, QueryParameter(name="kind", required=False, description="Only of this kind.")
+]
 State = Annotated[
     RequestState | None,
-    QueryParameter(name="state", required=False, description="Only in this state; without it the open and the paused ones."),
-]  # fmt: skip
+    QueryParameter(
+        name="state",
+        required=False,
+        description="Only in this state; without it the open and the paused ones.",
+    ),
+]
 Most = Annotated[
     int,
     QueryParameter(
-        name="limit", ge=1, le=LISTED_MAX, required=False, description="How many requests a page has at most."
+        name="limit",
+        ge=1,
+        le=LISTED_MAX,
+        required=False,
+        description="How many requests a page has at most.",
     ),
 ]
 
 
-@put("/v1/accounts/{account:str}/region", may=may(scope=Scope.accounts_write), responses=WRITES, tags=["accounts"])
+@put(
+    "/v1/accounts/{account:str}/region",
+    may=may(scope=Scope.accounts_write),
+    responses=WRITES,
+    tags=["accounts"],
+)
 async def set_region(
     request: AnyRequest,
     account: AccountRef,
     data: JSONBody[rights_schema.NewRegion],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[schema.ChangeAnswer]:
-    """Sets where the person lives: whose clock holds for their later requests, and which region's values of the policy.
+    """Sets where the person lives: whose clock holds for their later requests, and which region's
+    values of the policy.
 
     Where the age is unknown or below the minimum there, every grant ends; `ended` are those.
     """
@@ -88,13 +114,20 @@ async def list_rights(request: AnyRequest, account: AccountRef) -> rights_schema
     return await site.reading(read)
 
 
-def _right(kind: RightKind, region: str | None, at: datetime, authority: str | None) -> rights_schema.RightAnswer:
+def _right(
+    kind: RightKind, region: str | None, at: datetime, authority: str | None
+) -> rights_schema.RightAnswer:
     """``authority`` is the one that the policy names, which goes before that of the law's clock."""
     times = deadlines.deadline(kind, region)
     return rights_schema.RightAnswer(
-        kind=kind, due_at=times.due_at(at), extends_to=times.extended_to(at), acknowledge_by=times.acknowledge_by(at),
-        laws=times.laws, sources=times.sources, authority=authority or times.authority,
-    )  # fmt: skip
+        kind=kind,
+        due_at=times.due_at(at),
+        extends_to=times.extended_to(at),
+        acknowledge_by=times.acknowledge_by(at),
+        laws=times.laws,
+        sources=times.sources,
+        authority=authority or times.authority,
+    )
 
 
 @post("/v1/accounts/{account:str}/requests", may=SENDS, responses=WRITES, tags=TAG)
@@ -104,18 +137,27 @@ async def send_request(
     data: JSONBody[rights_schema.NewRequest],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[SeenRequest]:
-    """Puts a request of the person on record. An objection, or a request to restrict, is also the account's no."""
+    """Puts a request of the person on record. An objection, or a request to restrict, is also the
+    account's no.
+    """
     site, holder = site_of(request), await account_of(request, account)
     caller = request.auth
     asked = SendRequest(
-        account=holder, at=site.now(), keyring=site.here.keyring, kind=data.kind, words=data.words, via=ReceivedVia.api,
+        account=holder,
+        at=site.now(),
+        keyring=site.here.keyring,
+        kind=data.kind,
+        words=data.words,
+        via=ReceivedVia.api,
         by=f"host:{caller.name}" if isinstance(caller, Service) else rights_requests.PERSON,
-    )  # fmt: skip
+    )
     written = await shell.write(request, asked, idempotency_key)
     made = written.finished if isinstance(written.finished, RequestRow) else None
     if made is None:  # it was sent before, under the same key
         at = written.answer.at
-        made = await site.reading(lambda tx: request_register.received_at(tx, holder, data.kind, at))
+        made = await site.reading(
+            lambda tx: request_register.received_at(tx, holder, data.kind, at)
+        )
     if made is None:
         raise not_found()
     named = made.request
@@ -148,8 +190,12 @@ def _page(rows: list[RequestRow], limit: int, at: datetime) -> rights_schema.Req
 
 
 @get("/v1/accounts/{account:str}/requests/{request_id:str}", may=SEES, responses=READS, tags=TAG)
-async def get_own_request(request: AnyRequest, account: AccountRef, request_id: RequestRef) -> SeenRequest:
-    """A request with its steps. What was written is for its own person, and for the staff who answer it."""
+async def get_own_request(
+    request: AnyRequest, account: AccountRef, request_id: RequestRef
+) -> SeenRequest:
+    """A request with its steps. What was written is for its own person, and for the staff who
+    answer it.
+    """
     site, holder = site_of(request), await account_of(request, account)
     named = parse(Prefix.request, request_id)
     return await site.reading(lambda tx: _own(tx, request, holder, named))
@@ -159,8 +205,11 @@ def _own(tx: Transaction, request: AnyRequest, holder: UUID, named: UUID) -> See
     site, caller = site_of(request), request.auth
     found = rights_requests.opened(tx, site.here.keyring, rights_requests.own(tx, holder, named))
     return rights_requests.seen_whole(
-        found, site.now(), for_staff=not isinstance(caller, Person), with_words=own(caller) == holder or _answers(request),
-    )  # fmt: skip
+        found,
+        site.now(),
+        for_staff=not isinstance(caller, Person),
+        with_words=own(caller) == holder or _answers(request),
+    )
 
 
 def _answers(request: AnyRequest) -> bool:
@@ -168,17 +217,28 @@ def _answers(request: AnyRequest) -> bool:
 
 
 @post(
-    "/v1/accounts/{account:str}/requests/{request_id:str}/reply", may=OWN, responses=WRITES, status_code=200, tags=TAG
+    "/v1/accounts/{account:str}/requests/{request_id:str}/reply",
+    may=OWN,
+    responses=WRITES,
+    status_code=200,
+    tags=TAG,
 )
 async def reply_to_request(
-    request: AnyRequest, account: AccountRef, request_id: RequestRef, data: JSONBody[rights_schema.NewReply],
+    request: AnyRequest,
+    account: AccountRef,
+    request_id: RequestRef,
+    data: JSONBody[rights_schema.NewReply],
     idempotency_key: IdempotencyKey = None,
-) -> Response[SeenRequest]:  # fmt: skip
+) -> Response[SeenRequest]:
     """Answers what staff asked, while the request waits: it goes on."""
-    site, holder, named = site_of(request), await account_of(request, account), parse(Prefix.request, request_id)
+    site, holder, named = (
+        site_of(request),
+        await account_of(request, account),
+        parse(Prefix.request, request_id),
+    )
     verb = ReplyToRequest(
         account=holder, at=site.now(), keyring=site.here.keyring, request=named, words=data.words
-    )  # fmt: skip
+    )
     return await _moved(request, verb, named, idempotency_key)
 
 
@@ -190,15 +250,24 @@ async def reply_to_request(
     tags=TAG,
 )
 async def withdraw_request(
-    request: AnyRequest, account: AccountRef, request_id: RequestRef, idempotency_key: IdempotencyKey = None
+    request: AnyRequest,
+    account: AccountRef,
+    request_id: RequestRef,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[SeenRequest]:
     """Takes a request back; a no that came with it stays."""
-    site, holder, named = site_of(request), await account_of(request, account), parse(Prefix.request, request_id)
+    site, holder, named = (
+        site_of(request),
+        await account_of(request, account),
+        parse(Prefix.request, request_id),
+    )
     verb = WithdrawRequest(account=holder, at=site.now(), keyring=site.here.keyring, request=named)
     return await _moved(request, verb, named, idempotency_key)
 
 
-async def _moved(request: AnyRequest, verb: VerbRequest, named: UUID, key: str | None) -> Response[SeenRequest]:
+async def _moved(
+    request: AnyRequest, verb: VerbRequest, named: UUID, key: str | None
+) -> Response[SeenRequest]:
     written = await shell.write(request, verb, key)
     body = await site_of(request).reading(lambda tx: _own(tx, request, verb.account, named))
     return shell.answered(body, written, 200)
@@ -209,7 +278,11 @@ async def _moved(request: AnyRequest, verb: VerbRequest, named: UUID, key: str |
 
 @get("/v1/requests", may=LISTS, responses=shell.refusals(), tags=TAG)
 async def list_requests(
-    request: AnyRequest, kind: Kind = None, standing: State = None, cursor: Cursor = None, limit: Most = shell.LIMIT
+    request: AnyRequest,
+    kind: Kind = None,
+    standing: State = None,
+    cursor: Cursor = None,
+    limit: Most = shell.LIMIT,
 ) -> rights_schema.RequestPage:
     """Requests by the day on which they are due, without what was written."""
     site, after = site_of(request), shell.uuid_cursor(cursor)
@@ -218,22 +291,34 @@ async def list_requests(
     at = site.now()
 
     def read(tx: Transaction) -> rights_schema.RequestPage:
-        return _page(request_register.by_due(tx, limit + 1, kinds=kinds, states=states, after=after), limit, at)
+        return _page(
+            request_register.by_due(tx, limit + 1, kinds=kinds, states=states, after=after),
+            limit,
+            at,
+        )
 
     return await site.reading(read)
 
 
 @post("/v1/requests", may=ANSWERS, responses=WRITES, tags=TAG)
 async def enter_request(
-    request: AnyRequest, data: JSONBody[rights_schema.NewEnteredRequest], idempotency_key: IdempotencyKey = None
+    request: AnyRequest,
+    data: JSONBody[rights_schema.NewEnteredRequest],
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[SeenRequest]:
-    """Enters a request that came by letter, mail or telephone, with how its sender was identified."""
+    """Enters a request that came by letter, mail or telephone, with how its sender was
+    identified.
+    """
     site, by = site_of(request), _by(request)
     account = await account_of(request, data.account) if data.account is not None else None
     entered = EnteredRequest(
-        kind=data.kind, words=data.words, identity=data.identity, account=account, region=data.region,
+        kind=data.kind,
+        words=data.words,
+        identity=data.identity,
+        account=account,
+        region=data.region,
         received_at=data.received_at,
-    )  # fmt: skip
+    )
 
     def enter() -> Acted[SeenRequest]:
         found = rights_requests.enter(site.here, entered, by)
@@ -249,21 +334,29 @@ async def enter_request(
 async def get_request(request: AnyRequest, request_id: RequestRef) -> SeenRequest:
     """A request with its steps; a privacy officer sees what was written."""
     site, with_words = site_of(request), _answers(request)
-    return await site.calling(lambda: rights_requests.find(site.here, request_id, with_words=with_words))
+    return await site.calling(
+        lambda: rights_requests.find(site.here, request_id, with_words=with_words)
+    )
 
 
-@post("/v1/requests/{request_id:str}/steps", may=ANSWERS, responses=WRITES, status_code=200, tags=TAG)
+@post(
+    "/v1/requests/{request_id:str}/steps", may=ANSWERS, responses=WRITES, status_code=200, tags=TAG
+)
 async def act_on_request(
     request: AnyRequest,
     request_id: RequestRef,
     data: JSONBody[rights_schema.NewRequestAct],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[SeenRequest]:
-    """Acknowledges, pauses, resumes, extends, answers or refuses a request. The person reads ``words``."""
+    """Acknowledges, pauses, resumes, extends, answers or refuses a request. The person reads
+    ``words``.
+    """
     site, by = site_of(request), _by(request)
 
     def act() -> Acted[SeenRequest]:
-        found = rights_requests.act(site.here, request_id, data.act, by, reason=data.reason, words=data.words)
+        found = rights_requests.act(
+            site.here, request_id, data.act, by, reason=data.reason, words=data.words
+        )
         return Acted(rights_requests.seen_whole(found, site.now(), for_staff=True))
 
     def again(_made: str) -> SeenRequest:
@@ -278,6 +371,15 @@ def _by(request: AnyRequest) -> str:
 
 
 ROUTES = [
-    set_region, list_rights, send_request, list_own_requests, get_own_request, reply_to_request, withdraw_request,
-    list_requests, enter_request, get_request, act_on_request,
-]  # fmt: skip
+    set_region,
+    list_rights,
+    send_request,
+    list_own_requests,
+    get_own_request,
+    reply_to_request,
+    withdraw_request,
+    list_requests,
+    enter_request,
+    get_request,
+    act_on_request,
+]

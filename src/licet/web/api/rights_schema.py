@@ -14,11 +14,15 @@ from licet.web.api.schema import Ref, Short
 from licet.web.api.schema import _In as RequestBody
 from licet.web.api.schema import _Out as AnswerBody
 
-Written = Annotated[str, Meta(max_length=WORDS_CHARACTERS_MAX, description="What somebody writes; it is sealed.")]
+Written = Annotated[
+    str, Meta(max_length=WORDS_CHARACTERS_MAX, description="What somebody writes; it is sealed.")
+]
 
 
 class NewRegion(RequestBody, frozen=True, kw_only=True):
-    """``region`` is a country as ISO 3166-1 alpha-2, or a part of one as ISO 3166-2; null: not known."""
+    """``region`` is a country as ISO 3166-1 alpha-2, or a part of one as ISO 3166-2; null: not
+    known.
+    """
 
     region: Annotated[str, Meta(pattern=f"^{REGION.pattern}$", examples=["DE", "US-CA"])] | None
 
@@ -35,23 +39,26 @@ class NewReply(RequestBody, frozen=True, kw_only=True):
 
 
 class NewEnteredRequest(RequestBody, frozen=True, kw_only=True):
-    """A request that reached staff another way. ``identity`` says how its sender was identified; both texts are sealed.
+    """A request that reached staff another way. ``identity`` says how its sender was identified;
+    both texts are sealed.
 
-    ``account`` is left out for somebody who has none here; the account's own region goes before ``region``. ``received_at``
-    is when it came, by default now.
+    ``account`` is left out for somebody who has none here; the account's own region goes before
+    ``region``. ``received_at`` is when it came, by default now.
     """
 
     kind: RightKind
     words: Written
     identity: Written
     account: Ref | None = None
-    region: Annotated[str, Meta(pattern=f"^{REGION.pattern}$", examples=["DE", "US-CA"])] | None = None
+    region: Annotated[str, Meta(pattern=f"^{REGION.pattern}$", examples=["DE", "US-CA"])] | None = (
+        None
+    )
     received_at: datetime | None = None
 
 
 class NewRequestAct(RequestBody, frozen=True, kw_only=True):
-    """A step of staff's. ``reason`` is a word of the list of a pause (`identity`, `clarification`), an extension
-    (`complexity`, `number`) or a refusal; ``words`` reach the person.
+    """A step of staff's. ``reason`` is a word of the list of a pause (`identity`, `clarification`),
+    an extension (`complexity`, `number`) or a refusal; ``words`` reach the person.
     """
 
     act: StaffAct
@@ -60,10 +67,11 @@ class NewRequestAct(RequestBody, frozen=True, kw_only=True):
 
 
 class RightAnswer(AnswerBody, frozen=True, kw_only=True):
-    """By when a right would be answered if it were asked for now; ``extends_to`` if it were extended, which is told before.
+    """By when a right would be answered if it were asked for now; ``extends_to`` if it were
+    extended, which is told before.
 
-    ``laws`` are those whose clocks are counted: several where the region is not known, of which the strictest holds.
-    ``authority`` is whom to complain to, null where that depends on the country.
+    ``laws`` are those whose clocks are counted: several where the region is not known, of which the
+    strictest holds. ``authority`` is whom to complain to, null where that depends on the country.
     """
 
     kind: RightKind

@@ -1,6 +1,8 @@
-"""The types of the API's requests and responses: OpenAPI 3.1 is generated from them, and other input is rejected.
+"""The types of the API's requests and responses: OpenAPI 3.1 is generated from them, and other
+input is rejected.
 
-Times are RFC 3339 in UTC. Ids are ours (`acc_`, `conv_`, `turn_`, `fb_`), or the host's own as `host:ID`.
+Times are RFC 3339 in UTC. Ids are ours (`acc_`, `conv_`, `turn_`, `fb_`), or the host's own as
+`host:ID`.
 """
 
 from __future__ import annotations
@@ -37,18 +39,24 @@ ATTACHMENTS_MAX = 100
 TOOL_CALLS_MAX = 256
 
 Name = Annotated[str, Meta(pattern="^[a-z][a-z0-9_.-]{0,31}$", examples=["pro"])]
-HostId = Annotated[str, Meta(min_length=1, max_length=HOST_ID_CHARACTERS_MAX, description="The host's own id.")]
+HostId = Annotated[
+    str, Meta(min_length=1, max_length=HOST_ID_CHARACTERS_MAX, description="The host's own id.")
+]
 REF = "An id of ours, or `host:` and the host's own."
 PROJECT_REF = "The host's own id of a project, with `host:` before it or not, or ours, `proj_..`."
 Ref = Annotated[str, Meta(min_length=1, max_length=HOST_ID_CHARACTERS_MAX, description=REF)]
-ProjectRef = Annotated[str, Meta(min_length=1, max_length=HOST_ID_CHARACTERS_MAX, description=PROJECT_REF)]
+ProjectRef = Annotated[
+    str, Meta(min_length=1, max_length=HOST_ID_CHARACTERS_MAX, description=PROJECT_REF)
+]
 Question = Annotated[str, Meta(pattern=f"^{QUESTION.pattern}$", examples=["training"])]
 Age = Annotated[int, Meta(ge=0, le=AGE_MAX)]
 Short = Annotated[str, Meta(max_length=200)]
 
 
 class _In(Masked, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A request body. Unknown keys are rejected, because a misspelt one would otherwise be ignored."""
+    """A request body. Unknown keys are rejected, because a misspelt one would otherwise be
+    ignored.
+    """
 
 
 class _Out(Masked, msgspec.Struct, frozen=True, kw_only=True):
@@ -58,8 +66,9 @@ class _Out(Masked, msgspec.Struct, frozen=True, kw_only=True):
 class NewAccount(_In, frozen=True, kw_only=True):
     """``host`` is the host's own id; only an HMAC of it is stored.
 
-    ``begin_anew`` opens a new account where that of this id is closed. The closed one stays closed, and is then reached by
-    our id alone; nothing of it passes to the new one. It changes nothing for an id whose account is open.
+    ``begin_anew`` opens a new account where that of this id is closed. The closed one stays closed,
+    and is then reached by our id alone; nothing of it passes to the new one. It changes nothing for
+    an id whose account is open.
     """
 
     host: HostId
@@ -68,8 +77,10 @@ class NewAccount(_In, frozen=True, kw_only=True):
     opened: Annotated[
         datetime | None,
         Meta(
-            description="When your application opened it, with an offset; without it, now. An account that was opened "
-            "before a version's first instant may put its notice off until the version's last day to decide; one that was "
+            description="When your application opened it, with an offset; without it, now. An "
+            "account that was opened "
+            "before a version's first instant may put its notice off until the version's last day "
+            "to decide; one that was "
             "opened later must decide before it writes. It counts at the first call alone.",
             examples=["2024-05-02T09:00:00Z"],
         ),
@@ -86,19 +97,21 @@ class NewAge(_In, frozen=True, kw_only=True):
 
 
 class NewScope(_In, frozen=True, kw_only=True):
-    """A project or a conversation: one of them. Text that can be no id names nothing, as an id that is unknown."""
+    """A project or a conversation: one of them. Text that can be no id names nothing, as an id that
+    is unknown.
+    """
 
     project: Annotated[str, Meta(description=PROJECT_REF)] | None = None
     conversation: Annotated[str, Meta(description=REF)] | None = None
 
 
 class NewChoice(_In, frozen=True, kw_only=True):
-    """``question`` is one that the version in force asks. A no without it answers all of them; a yes may leave it out where
-    one is asked.
+    """``question`` is one that the version in force asks. A no without it answers all of them; a
+    yes may leave it out where one is asked.
 
-    ``scope`` makes it a yes for a project or a conversation alone; ``keep`` names those whose permissions a no leaves in
-    force. ``showing`` is the notice that this answers; ``via`` the place where it was answered. A no counts whatever
-    ``scope``, ``keep`` and ``showing`` are.
+    ``scope`` makes it a yes for a project or a conversation alone; ``keep`` names those whose
+    permissions a no leaves in force. ``showing`` is the notice that this answers; ``via`` the place
+    where it was answered. A no counts whatever ``scope``, ``keep`` and ``showing`` are.
     """
 
     allow: bool
@@ -112,7 +125,9 @@ class NewChoice(_In, frozen=True, kw_only=True):
 
 
 class NewTitle(_In, frozen=True, kw_only=True):
-    """``title`` is what the person calls the project, sealed; it is taken where the project has none yet."""
+    """``title`` is what the person calls the project, sealed; it is taken where the project has
+    none yet.
+    """
 
     title: Annotated[str, Meta(max_length=TITLE_CHARACTERS_MAX)] = ""
 
@@ -135,12 +150,15 @@ class NewToolCall(_In, frozen=True, kw_only=True):
 
 
 class NewTurn(_In, frozen=True, kw_only=True):
-    """A turn. ``conversation`` names an existing one or, as `host:ID`, begins it. ``id`` is the host's own id of the
-    turn: a second turn with it is not added. A turn of the role ``system`` has the instructions that the host gave its
-    model, and as ``tools`` the JSON text of the list of tools that it offered; send it behind the person's first words.
+    """A turn. ``conversation`` names an existing one or, as `host:ID`, begins it. ``id`` is the
+    host's own id of the
+    turn: a second turn with it is not added. A turn of the role ``system`` has the instructions
+    that the host gave its model, and as ``tools`` the JSON text of the list of tools that it
+    offered; send it behind the person's first words.
 
-    ``grant`` is what the gate named when it was said: told later, under a newer grant, it is refused. ``project`` is the
-    host's own id of the project that the conversation is in, which its first turn fixes.
+    ``grant`` is what the gate named when it was said: told later, under a newer grant, it is
+    refused. ``project`` is the host's own id of the project that the conversation is in, which its
+    first turn fixes.
     """
 
     account: Ref
@@ -167,8 +185,9 @@ class NewTurn(_In, frozen=True, kw_only=True):
 
 
 class NewFeedback(_In, frozen=True, kw_only=True):
-    """``turn`` is the number of the answer that it is about, 0 for the conversation. With ``check`` it is not the person's but
-    the service's: ``rating`` says whether the answer passed, and ``score`` how well, if there is a number.
+    """``turn`` is the number of the answer that it is about, 0 for the conversation. With ``check``
+    it is not the person's but the service's: ``rating`` says whether the answer passed, and
+    ``score`` how well, if there is a number.
     """
 
     rating: Annotated[str, Meta(pattern="^(up|down)$")]
@@ -194,20 +213,27 @@ class NewRead(_In, frozen=True, kw_only=True):
 
 
 class NewLease(_In, frozen=True, kw_only=True):
-    """Rows of one part, by ordinal; without ``ordinals``, all of it. ``recipient`` is who receives the keys."""
+    """Rows of one part, by ordinal; without ``ordinals``, all of it. ``recipient`` is who receives
+    the keys.
+    """
 
     part: Annotated[int, Meta(ge=0, le=2**31 - 1)]
     recipient: Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9_.-]{0,63}$", examples=["training"])]
     ordinals: (
-        Annotated[tuple[Annotated[int, Meta(ge=0, lt=ROWS_MAX)], ...], Meta(max_length=ROWS_PER_PART_MAX)] | None
+        Annotated[
+            tuple[Annotated[int, Meta(ge=0, lt=ROWS_MAX)], ...], Meta(max_length=ROWS_PER_PART_MAX)
+        ]
+        | None
     ) = None
     seconds: Annotated[int, Meta(ge=1, le=LEASE_SECONDS_MAX)] = LEASE_SECONDS
 
 
 class QuestionAnswer(_Out, frozen=True, kw_only=True):
-    """A question of the version in force, the purposes that a yes to it covers, and where the account stands with it.
+    """A question of the version in force, the purposes that a yes to it covers, and where the
+    account stands with it.
 
-    ``answered`` is the policy version that was answered last; ``unanswered`` says that it is asked now.
+    ``answered`` is the policy version that was answered last; ``unanswered`` says that it is asked
+    now.
     """
 
     question: str
@@ -231,8 +257,8 @@ class AccountAnswer(_Out, frozen=True, kw_only=True):
 class GateAnswer(_Out, frozen=True, kw_only=True):
     """``may_write`` is all that an assistant needs; ``policy`` is the version in force.
 
-    ``standings`` are by question, ``unanswered`` the questions that are asked now. ``grant`` numbers the newest grant in
-    force, of any scope, 0 for none: a turn that is told later names it.
+    ``standings`` are by question, ``unanswered`` the questions that are asked now. ``grant``
+    numbers the newest grant in force, of any scope, 0 for none: a turn that is told later names it.
     """
 
     account: str
@@ -248,8 +274,8 @@ class GateAnswer(_Out, frozen=True, kw_only=True):
 class NoticeText(_Out, frozen=True, kw_only=True):
     """A published notice. ``later`` is empty if it cannot be put off, ``age`` if no age is asked.
 
-    ``what``, ``how_long``, ``never`` and ``change`` are the four lines to show with the question, as Markdown of one line; empty
-    in a notice that has none.
+    ``what``, ``how_long``, ``never`` and ``change`` are the four lines to show with the question,
+    as Markdown of one line; empty in a notice that has none.
     """
 
     id: str
@@ -272,9 +298,11 @@ class NoticeText(_Out, frozen=True, kw_only=True):
 
 
 class NoticeAnswer(_Out, frozen=True, kw_only=True):
-    """What the account is to be asked, and why it is or is not. ``ends``: the first instant without `later`.
+    """What the account is to be asked, and why it is or is not. ``ends``: the first instant without
+    `later`.
 
-    ``unanswered`` are the questions that wait for an answer, each of which takes a choice of its own.
+    ``unanswered`` are the questions that wait for an answer, each of which takes a choice of its
+    own.
     """
 
     account: str
@@ -305,7 +333,9 @@ class Showing(_Out, frozen=True, kw_only=True):
 
 
 class _Done(_Out, frozen=True, kw_only=True):
-    """The effect of a verb: ``done``, ``unchanged`` or ``duplicate``; when, and for which account."""
+    """The effect of a verb: ``done``, ``unchanged`` or ``duplicate``; when, and for which
+    account.
+    """
 
     outcome: Outcome
     at: datetime
@@ -313,7 +343,9 @@ class _Done(_Out, frozen=True, kw_only=True):
 
 
 class _Scoped(_Out, frozen=True, kw_only=True):
-    """``scope`` says what it is for; ``project`` and ``conversation`` are our ids, where it is for one."""
+    """``scope`` says what it is for; ``project`` and ``conversation`` are our ids, where it is for
+    one.
+    """
 
     scope: ScopeKind
     project: str | None = None
@@ -328,8 +360,8 @@ class GrantAnswer(_Scoped, frozen=True, kw_only=True):
 
 
 class ChangeAnswer(_Done, frozen=True, kw_only=True):
-    """What a verb did: ``done``, ``unchanged`` or ``duplicate``. ``erasure`` is the one that it began, ``ended`` are the
-    grants that it ended.
+    """What a verb did: ``done``, ``unchanged`` or ``duplicate``. ``erasure`` is the one that it
+    began, ``ended`` are the grants that it ended.
     """
 
     conversation: str | None = None
@@ -339,16 +371,20 @@ class ChangeAnswer(_Done, frozen=True, kw_only=True):
 
 
 class OpenedAnswer(_Done, frozen=True, kw_only=True):
-    """The account of a host's id: ``done`` where it was opened now, ``duplicate`` where it was here already.
+    """The account of a host's id: ``done`` where it was opened now, ``duplicate`` where it was here
+    already.
 
-    ``closed_at`` is null unless that account is closed: it can never be used again, and `begin_anew` opens another.
+    ``closed_at`` is null unless that account is closed: it can never be used again, and
+    `begin_anew` opens another.
     """
 
     closed_at: datetime | None = None
 
 
 class AnsweredAnswer(_Scoped, frozen=True, kw_only=True):
-    """What a choice did about one question. ``grant`` began or was affirmed; ``kept`` were named by a no and stay."""
+    """What a choice did about one question. ``grant`` began or was affirmed; ``kept`` were named by
+    a no and stay.
+    """
 
     question: str
     effect: Effect
@@ -357,11 +393,13 @@ class AnsweredAnswer(_Scoped, frozen=True, kw_only=True):
 
 
 class ChosenAnswer(_Done, frozen=True, kw_only=True):
-    """``effect`` is that of ``answers``: of several the first that is there of `began`, `affirmed`, `withdrew`, `declined`.
+    """``effect`` is that of ``answers``: of several the first that is there of `began`, `affirmed`,
+    `withdrew`, `declined`.
 
-    Where it is `none`, ``because`` says why in a stable word and ``detail`` what to do; ``could_name`` are then the questions
-    that could have been named. ``ended`` are the grants that it ended. ``not_taken`` are the keys of the request without which
-    it counted, as `showing` or `keep[0]`: they named nothing of the account's, or do not go with a no.
+    Where it is `none`, ``because`` says why in a stable word and ``detail`` what to do;
+    ``could_name`` are then the questions that could have been named. ``ended`` are the grants that
+    it ended. ``not_taken`` are the keys of the request without which it counted, as `showing` or
+    `keep[0]`: they named nothing of the account's, or do not go with a no.
     """
 
     effect: Effect
@@ -398,7 +436,8 @@ class ChoicePage(_Out, frozen=True, kw_only=True):
 class SaidAnswer(_Out, frozen=True, kw_only=True):
     """The act behind an answer: a `yes`, a `no`, or what took a yes away: `lapsed`, `kept_out`.
 
-    ``via`` and ``surface`` are where it was said, ``policy`` the version in force then; ``cause`` says by what it lapsed.
+    ``via`` and ``surface`` are where it was said, ``policy`` the version in force then; ``cause``
+    says by what it lapsed.
     """
 
     act: ActKind
@@ -423,9 +462,11 @@ class QuestionStandingAnswer(QuestionAnswer, frozen=True, kw_only=True):
 
 
 class StandingItemAnswer(_Scoped, frozen=True, kw_only=True):
-    """A project, or a conversation in one or in none. ``title`` is empty for everybody but its person.
+    """A project, or a conversation in one or in none. ``title`` is empty for everybody but its
+    person.
 
-    ``own`` are the grants given for exactly this, ``in_force`` those that cover it, one a question, the narrowest there is.
+    ``own`` are the grants given for exactly this, ``in_force`` those that cover it, one a question,
+    the narrowest there is.
     """
 
     title: str
@@ -437,7 +478,9 @@ class StandingItemAnswer(_Scoped, frozen=True, kw_only=True):
 
 
 class ReplacedTextAnswer(_Out, frozen=True, kw_only=True):
-    """What stood in a text, what stands there instead, and the kind of identifier it was taken for."""
+    """What stood in a text, what stands there instead, and the kind of identifier it was taken
+    for.
+    """
 
     was: str
     becomes: str
@@ -445,7 +488,9 @@ class ReplacedTextAnswer(_Out, frozen=True, kw_only=True):
 
 
 class PreviewedTurnAnswer(_Out, frozen=True, kw_only=True):
-    """``text`` is what a model would read, empty where the turn is left out; ``because`` says why it is in or out."""
+    """``text`` is what a model would read, empty where the turn is left out; ``because`` says why
+    it is in or out.
+    """
 
     turn: int
     role: TurnRole
@@ -464,10 +509,12 @@ class PreviewBeyondAnswer(_Out, frozen=True, kw_only=True):
 
 
 class PreviewedConversationAnswer(_Out, frozen=True, kw_only=True):
-    """A conversation as a release would hold it. ``rows`` counts its rows; ``until`` is when the first use ends.
+    """A conversation as a release would hold it. ``rows`` counts its rows; ``until`` is when the
+    first use ends.
 
-    With ``beyond`` it is too long to be shown. ``unread`` is not 0 where names are still to be looked for in a part of it,
-    in characters and some more for each message: ``next`` goes on with it. Both have no turns.
+    With ``beyond`` it is too long to be shown. ``unread`` is not 0 where names are still to be
+    looked for in a part of it, in characters and some more for each message: ``next`` goes on with
+    it. Both have no turns.
     """
 
     conversation: str
@@ -481,8 +528,8 @@ class PreviewedConversationAnswer(_Out, frozen=True, kw_only=True):
 
 
 class PreviewAnswer(_Out, frozen=True, kw_only=True):
-    """``refused`` says why the yes that was assumed would have no effect. Rows that a release leaves out because others
-    hold the same are shown all the same.
+    """``refused`` says why the yes that was assumed would have no effect. Rows that a release
+    leaves out because others hold the same are shown all the same.
     """
 
     purpose: str
@@ -494,7 +541,9 @@ class PreviewAnswer(_Out, frozen=True, kw_only=True):
 
 
 class StandingPage(_Out, frozen=True, kw_only=True):
-    """The account, and below it each project followed by its conversations, and those without a project, oldest first."""
+    """The account, and below it each project followed by its conversations, and those without a
+    project, oldest first.
+    """
 
     account: str
     gate: Gate
@@ -507,7 +556,8 @@ class StandingPage(_Out, frozen=True, kw_only=True):
 class TurnTakenAnswer(_Done, frozen=True, kw_only=True):
     """A recorded turn. ``segment`` is the number of its segment.
 
-    ``project`` is our id of the project that counts: the one that the conversation began in; null for none.
+    ``project`` is our id of the project that counts: the one that the conversation began in; null
+    for none.
     ``other_project``: the turn names another one, which changes nothing.
     """
 
@@ -519,7 +569,9 @@ class TurnTakenAnswer(_Done, frozen=True, kw_only=True):
 
 
 class BulkItemAnswer(_Out, frozen=True, kw_only=True, omit_defaults=True):
-    """The answer to one line of a bulk request. ``status`` is what a request with this line alone would return."""
+    """The answer to one line of a bulk request. ``status`` is what a request with this line alone
+    would return.
+    """
 
     line: int
     status: int
@@ -546,8 +598,8 @@ class SharedTurnAnswer(_Out, frozen=True, kw_only=True):
 
 
 class KeptFeedbackAnswer(_Out, frozen=True, kw_only=True):
-    """A stored piece of feedback, and whether it may be used to improve models. ``keep_until`` is null under a legal
-    hold.
+    """A stored piece of feedback, and whether it may be used to improve models. ``keep_until`` is
+    null under a legal hold.
     """
 
     id: str
@@ -582,10 +634,11 @@ class BadgeRunAnswer(_Out, frozen=True, kw_only=True):
 
 
 class BadgeAnswer(_Out, frozen=True, kw_only=True):
-    """Whether a conversation may be used for a purpose: `whole`, `part` or `none`, why, and until when.
+    """Whether a conversation may be used for a purpose: `whole`, `part` or `none`, why, and until
+    when.
 
-    Where it may, ``scope`` says for what the permission in force was given (`account`, `project` or `conversation`), and
-    ``since`` when.
+    Where it may, ``scope`` says for what the permission in force was given (`account`, `project` or
+    `conversation`), and ``since`` when.
     """
 
     purpose: str
@@ -600,7 +653,8 @@ class BadgeAnswer(_Out, frozen=True, kw_only=True):
 class ConversationAnswer(_Out, frozen=True, kw_only=True):
     """``title`` is empty for everybody but its person; ``keep_until`` is null under a legal hold.
 
-    ``holds`` are those that the person may be told about. A person is shown no others, and no date that reveals one.
+    ``holds`` are those that the person may be told about. A person is shown no others, and no date
+    that reveals one.
     """
 
     id: str
@@ -622,7 +676,9 @@ class ConversationAnswer(_Out, frozen=True, kw_only=True):
 
 
 class NewDocument(_In, frozen=True, kw_only=True):
-    """Which paper, at which position of the log (`2026/1234`, by default the end), about which releases (by default all)."""
+    """Which paper, at which position of the log (`2026/1234`, by default the end), about which
+    releases (by default all).
+    """
 
     kind: PaperKind
     position: Annotated[str, Meta(max_length=32)] | None = None
@@ -630,7 +686,9 @@ class NewDocument(_In, frozen=True, kw_only=True):
 
 
 class DocumentMade(_Out, frozen=True, kw_only=True):
-    """``again``: the same paper was there already. ``to_be_provided`` are the open keys of `controller.yaml`."""
+    """``again``: the same paper was there already. ``to_be_provided`` are the open keys of
+    `controller.yaml`.
+    """
 
     kind: str
     position: str
@@ -723,8 +781,8 @@ class ReadPage(_Out, frozen=True, kw_only=True):
 
 
 class RatedAnswer(_Out, frozen=True, kw_only=True):
-    """A person's rating, `up` or `down`, of a message of a row by its index, or of the conversation. With ``check`` it is the
-    host's: whether it passed, with its ``score``.
+    """A person's rating, `up` or `down`, of a message of a row by its index, or of the
+    conversation. With ``check`` it is the host's: whether it passed, with its ``score``.
     """
 
     message: int | None
@@ -734,10 +792,11 @@ class RatedAnswer(_Out, frozen=True, kw_only=True):
 
 
 class LeaseAnswer(_Out, frozen=True, kw_only=True):
-    """Row keys for a limited time: ``keys`` is Base64 of 32 bytes per row, in the order of ``ordinals``.
+    """Row keys for a limited time: ``keys`` is Base64 of 32 bytes per row, in the order of
+    ``ordinals``.
 
-    ``seconds`` from now mean the same as ``expires``, for a client whose clock is wrong. ``ratings``, by ordinal, may
-    be used for the same time.
+    ``seconds`` from now mean the same as ``expires``, for a client whose clock is wrong.
+    ``ratings``, by ordinal, may be used for the same time.
     """
 
     id: str

@@ -26,7 +26,13 @@ from licet.vault.ids import Prefix, shown, shown_turn
 from licet.vault.requests import VerbRequest, WriteResult
 from licet.web.access.limits import PAGE_ROWS, PAGE_ROWS_MAX
 from licet.web.api import schema
-from licet.web.api.problems import MEDIA_TYPE, ContradictoryRequestError, MustDecideError, Problem, UnknownShowingError
+from licet.web.api.problems import (
+    MEDIA_TYPE,
+    ContradictoryRequestError,
+    MustDecideError,
+    Problem,
+    UnknownShowingError,
+)
 from licet.web.api.references import not_found, site_of
 from licet.web.site import Site
 
@@ -35,7 +41,9 @@ Body = TypeVar("Body")
 
 
 class Acted(msgspec.Struct, Generic[Body], frozen=True):
-    """What a verb of staff answered, and the id or name of what it made, if its address does not name it."""
+    """What a verb of staff answered, and the id or name of what it made, if its address does not
+    name it.
+    """
 
     body: Body
     made: str = ""
@@ -47,37 +55,56 @@ CURSOR_CHARACTERS_MAX = 100
 IdempotencyKey = Annotated[
     str | None,
     HeaderParameter(
-        name="Idempotency-Key", max_length=idempotency.KEY_CHARACTERS_MAX, required=False,
+        name="Idempotency-Key",
+        max_length=idempotency.KEY_CHARACTERS_MAX,
+        required=False,
         description="The same key twice is one request. Kept for 24 hours.",
     ),
-]  # fmt: skip
+]
 Cursor = Annotated[
     str | None,
     QueryParameter(
-        name="cursor", max_length=CURSOR_CHARACTERS_MAX, required=False, description="`next` of the page before."
+        name="cursor",
+        max_length=CURSOR_CHARACTERS_MAX,
+        required=False,
+        description="`next` of the page before.",
     ),
 ]
 Limit = Annotated[
-    int, QueryParameter(name="limit", ge=1, le=PAGE_ROWS_MAX, required=False, description="Items a page at most.")
+    int,
+    QueryParameter(
+        name="limit", ge=1, le=PAGE_ROWS_MAX, required=False, description="Items a page at most."
+    ),
 ]
 AccountRef = Annotated[
     str,
     PathParameter(
-        description="`acc_..`, `host:` and the host's own id, or `me` for a person's own.", min_length=1, max_length=600
+        description="`acc_..`, `host:` and the host's own id, or `me` for a person's own.",
+        min_length=1,
+        max_length=600,
     ),
 ]
 ConversationRef = Annotated[
-    str, PathParameter(description="`conv_..`, or `host:` and the host's own id.", min_length=1, max_length=600)
+    str,
+    PathParameter(
+        description="`conv_..`, or `host:` and the host's own id.", min_length=1, max_length=600
+    ),
 ]
 HandoutRef = Annotated[
-    str, PathParameter(description="`hand_..`, as the recalls of an erasure have it.", min_length=1, max_length=64)
+    str,
+    PathParameter(
+        description="`hand_..`, as the recalls of an erasure have it.", min_length=1, max_length=64
+    ),
 ]
 OfAccount = Annotated[
     str | None,
     QueryParameter(
-        name="account", required=False, max_length=600, description="Whose it is, beside an id of the host's.",
+        name="account",
+        required=False,
+        max_length=600,
+        description="Whose it is, beside an id of the host's.",
     ),
-]  # fmt: skip
+]
 LIMIT = PAGE_ROWS
 
 _SAID = {
@@ -88,7 +115,10 @@ _SAID = {
     405: "The method is not allowed here",
     409: "Understood and refused, or the first request with this key is still under way",
     413: "The request is larger than is taken",
-    422: "Parts of the request contradict each other, or the Idempotency-Key came with another request before",
+    422: (
+        "Parts of the request contradict each other, or the Idempotency-Key came with another "
+        "request before"
+    ),
     429: "Too many requests",
     451: "The account must decide first; `choice` says where",
     503: "Try again in a moment",
@@ -99,10 +129,13 @@ def refusals(*more: int) -> dict[int, ResponseSpec]:
     """The refusals of a route: those of every route, and ``more``."""
     return {
         status: ResponseSpec(
-            data_container=Problem, description=_SAID[status], media_type=MEDIA_TYPE, generate_examples=False
+            data_container=Problem,
+            description=_SAID[status],
+            media_type=MEDIA_TYPE,
+            generate_examples=False,
         )
         for status in sorted({400, 401, 403, 429, 503, *more})
-    }  # fmt: skip
+    }
 
 
 _REFUSED = {
@@ -111,7 +144,10 @@ _REFUSED = {
     "closed": "the account is closed",
     "deleted": "the conversation was deleted",
     "expired": "the conversation's time has passed",
-    "stale": "it answers a question that is older than the newest choice or than the terms in force: show it again",
+    "stale": (
+        "it answers a question that is older than the newest choice or than the terms in force: "
+        "show it again"
+    ),
     "closed_deleted_or_expired": "the account is closed, or the conversation was deleted or has expired",
 }
 
@@ -143,10 +179,14 @@ async def once_of(request: AnyRequest, key: str | None) -> IdempotentCall | None
         return None
     site = site_of(request)
     path = f"{request.method} {request.scope['path']}?".encode() + request.scope["query_string"]
-    return idempotency.once(site.host_key, caller_name(request.auth), key, path, await request.body())
+    return idempotency.once(
+        site.host_key, caller_name(request.auth), key, path, await request.body()
+    )
 
 
-async def write(request: AnyRequest, command: Command | VerbRequest, key: str | None) -> WriteResult:
+async def write(
+    request: AnyRequest, command: Command | VerbRequest, key: str | None
+) -> WriteResult:
     """Applies a command of a request; NotFoundError if its account or conversation is unknown."""
     written = await site_of(request).write(command, await once_of(request, key))
     refuse(written.answer, command.account)
@@ -179,9 +219,11 @@ async def acted(
     again: Again[Body],
     status: int = 200,
 ) -> Response[Body]:
-    """Runs a verb of staff once, on a thread, and answers what it did; the second time what there is of it now.
+    """Runs a verb of staff once, on a thread, and answers what it did; the second time what there
+    is of it now.
 
-    ``again`` is given what the first call made. A refused call is forgotten, so that it can be tried again.
+    ``again`` is given what the first call made. A refused call is forgotten, so that it can be
+    tried again.
     """
     site, once = site_of(request), await once_of(request, key)
     if once is None:
@@ -222,13 +264,18 @@ def answered(body: Body, written: WriteResult, status: int) -> Response[Body]:
 
 def changed(written: WriteResult, status: int = 200) -> Response[schema.ChangeAnswer]:
     answer = written.answer
-    conversation = shown(Prefix.conversation, answer.conversation) if answer.conversation is not None else None
+    conversation = (
+        shown(Prefix.conversation, answer.conversation) if answer.conversation is not None else None
+    )
     body = schema.ChangeAnswer(
-        outcome=answer.outcome, at=answer.at, account=shown(Prefix.account, answer.account), conversation=conversation,
+        outcome=answer.outcome,
+        at=answer.at,
+        account=shown(Prefix.account, answer.account),
+        conversation=conversation,
         project=project_shown(answer),
         erasure=shown(Prefix.erasure, answer.erasure) if answer.erasure is not None else None,
         ended=tuple(map(grant_shown, answer.ended)),
-    )  # fmt: skip
+    )
     return answered(body, written, status)
 
 
@@ -249,15 +296,21 @@ def scope_shown(scope: GrantScope) -> ScopeShown:
     named = UUID(hex=scope.name) if scope.name not in ("", NOTHING) else None
     return ScopeShown(
         scope=scope.kind,
-        project=shown(Prefix.project, named) if named is not None and scope.kind is ScopeKind.project else None,
+        project=shown(Prefix.project, named)
+        if named is not None and scope.kind is ScopeKind.project
+        else None,
         conversation=(
-            shown(Prefix.conversation, named) if named is not None and scope.kind is ScopeKind.conversation else None
+            shown(Prefix.conversation, named)
+            if named is not None and scope.kind is ScopeKind.conversation
+            else None
         ),
     )
 
 
 def grant_shown(grant: Grant) -> schema.GrantAnswer:
-    return schema.GrantAnswer(number=grant.number, question=grant.question, **scope_shown(grant.scope))
+    return schema.GrantAnswer(
+        number=grant.number, question=grant.question, **scope_shown(grant.scope)
+    )
 
 
 def cursor_of(value: UUID | int) -> str:
@@ -268,7 +321,9 @@ def cursor_of(value: UUID | int) -> str:
 
 def _raw(cursor: str, size: int) -> bytes:
     try:
-        raw = base64.b64decode(cursor.encode() + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        raw = base64.b64decode(
+            cursor.encode() + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True
+        )
     except (ValueError, binascii.Error):
         raw = b""
     if len(raw) != size:
@@ -281,7 +336,11 @@ def uuid_cursor(cursor: str | None) -> UUID | None:
 
 
 def int_cursor(cursor: str | None) -> int | None:
-    return int.from_bytes(_raw(cursor, 8), "big") & 0x7FFF_FFFF_FFFF_FFFF if cursor is not None else None
+    return (
+        int.from_bytes(_raw(cursor, 8), "big") & 0x7FFF_FFFF_FFFF_FFFF
+        if cursor is not None
+        else None
+    )
 
 
 def pair_cursor_of(value: tuple[UUID, UUID]) -> str:
@@ -306,11 +365,23 @@ def uuid_of(text: str) -> UUID:
     raise not_found()
 
 
-def turn_shown(conversation: UUID, turn: TurnState, at: datetime, content: Content | None) -> schema.TurnAnswer:
+def turn_shown(
+    conversation: UUID, turn: TurnState, at: datetime, content: Content | None
+) -> schema.TurnAnswer:
     """A turn, and its content if that could be opened."""
     said = content or Content()
     return schema.TurnAnswer(
-        id=shown_turn(conversation, turn.number), number=turn.number, role=turn.role, origin=turn.origin, at=at,
-        readable=content is not None, text=said.text, tools=said.tools, attachments=said.attachments,
-        tool_calls=tuple(schema.ToolCallAnswer(id=c.id, name=c.name, arguments=c.arguments) for c in said.tool_calls),
-    )  # fmt: skip
+        id=shown_turn(conversation, turn.number),
+        number=turn.number,
+        role=turn.role,
+        origin=turn.origin,
+        at=at,
+        readable=content is not None,
+        text=said.text,
+        tools=said.tools,
+        attachments=said.attachments,
+        tool_calls=tuple(
+            schema.ToolCallAnswer(id=c.id, name=c.name, arguments=c.arguments)
+            for c in said.tool_calls
+        ),
+    )

@@ -1,4 +1,6 @@
-"""What any caller may ask about themselves and the terms, and what staff may read, with a reason that the person sees."""
+"""What any caller may ask about themselves and the terms, and what staff may read, with a reason
+that the person sees.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,12 @@ def myself(request: AnyRequest) -> schema.Myself:
     elif isinstance(caller, Staff):
         name, roles = caller.email, tuple(sorted(caller.roles))
     return schema.Myself(
-        caller=kind(caller), account=account, name=name, roles=roles, scopes=scopes, csrf=csrf_token.get() or None
+        caller=kind(caller),
+        account=account,
+        name=name,
+        roles=roles,
+        scopes=scopes,
+        csrf=csrf_token.get() or None,
     )
 
 
@@ -61,12 +68,15 @@ async def get_policy(request: AnyRequest) -> schema.PolicyAnswer:
             document=now.document(),
             versions=tuple(
                 schema.Version(
-                    version=v.version, effective=v.effective, decide_by=v.decide_by, material=v.material,
+                    version=v.version,
+                    effective=v.effective,
+                    decide_by=v.decide_by,
+                    material=v.material,
                     sha256=v.sha256().hex(),
                 )
                 for v in known.versions
             ),
-        )  # fmt: skip
+        )
 
     return await site.reading(read)
 
@@ -78,7 +88,10 @@ async def get_policy(request: AnyRequest) -> schema.PolicyAnswer:
     tags=["staff"],
 )
 async def read_conversation(
-    request: AnyRequest, conversation: ConversationRef, data: JSONBody[schema.NewRead], account: OfAccount = None
+    request: AnyRequest,
+    conversation: ConversationRef,
+    data: JSONBody[schema.NewRead],
+    account: OfAccount = None,
 ) -> schema.TurnPage:
     """Opens a conversation for staff, with a reason. The reading is logged, and the person sees it.
 
@@ -93,18 +106,32 @@ async def read_conversation(
 def read_as_staff(
     tx: Transaction, site: Site, caller: Staff, holder: UUID, named: UUID, why: schema.NewRead
 ) -> schema.TurnPage:
-    """The turns of a conversation, opened for ``caller`` and recorded with ``why``; DeniedError if none may be opened."""
-    role = ReaderRole.privacy_officer if StaffRole.privacy_officer in caller.roles else ReaderRole.reviewer
+    """The turns of a conversation, opened for ``caller`` and recorded with ``why``; DeniedError if
+    none may be opened.
+    """
+    role = (
+        ReaderRole.privacy_officer
+        if StaffRole.privacy_officer in caller.roles
+        else ReaderRole.reviewer
+    )
     reading = Reading(staff=caller.staff_id, role=role, reason=why.reason, ticket=why.ticket)
-    seen = account_view.seen(tx, [(holder, named)], policy_versions.current(tx), site.now()).get(named)
+    seen = account_view.seen(tx, [(holder, named)], policy_versions.current(tx), site.now()).get(
+        named
+    )
     if seen is None:
         raise not_found()
     turns = account_view.turns(tx, holder, named)[:READ_TURNS_MAX]
     times = account_view.turn_times(tx, holder, named)
     keyring = site.here.keyring
-    opened = {o.permit.turn: o.content for o in staff_reads.read(tx, keyring, seen, turns, reading, keyring.random)}
+    opened = {
+        o.permit.turn: o.content
+        for o in staff_reads.read(tx, keyring, seen, turns, reading, keyring.random)
+    }
     return schema.TurnPage(
-        items=tuple(shell.turn_shown(named, t, times[t.number], opened.get(t.number)) for t in turns), next=None
+        items=tuple(
+            shell.turn_shown(named, t, times[t.number], opened.get(t.number)) for t in turns
+        ),
+        next=None,
     )
 
 
@@ -117,53 +144,85 @@ async def list_holds(request: AnyRequest) -> hold_schema.Holds:
 
 
 @post(
-    "/v1/conversations/{conversation:str}/holds", may=HOLDS, responses=shell.WRITES, status_code=200, tags=["staff"],
-)  # fmt: skip
+    "/v1/conversations/{conversation:str}/holds",
+    may=HOLDS,
+    responses=shell.WRITES,
+    status_code=200,
+    tags=["staff"],
+)
 async def place_hold(
-    request: AnyRequest, conversation: ConversationRef, data: JSONBody[hold_schema.NewHold], account: OfAccount = None,
+    request: AnyRequest,
+    conversation: ConversationRef,
+    data: JSONBody[hold_schema.NewHold],
+    account: OfAccount = None,
     key: IdempotencyKey = None,
-) -> Response[hold_schema.HeldAnswer]:  # fmt: skip
-    """Places a legal hold: stored content stays, and nothing becomes usable. For an existing matter, moves its day of
-    review.
+) -> Response[hold_schema.HeldAnswer]:
+    """Places a legal hold: stored content stays, and nothing becomes usable. For an existing
+    matter, moves its day of review.
     """
     site, caller = site_of(request), request.auth
     assert isinstance(caller, Staff)
     holder, named = await conversation_of(request, conversation, account)
     now = site.now()
     command = Hold(
-        account=holder, at=now, conversation=named, matter=data.matter, reason=data.reason,
-        review_at=data.review_at or now + HOLD_REVIEW, is_told=data.told, by=caller.recorded_as,
-    )  # fmt: skip
+        account=holder,
+        at=now,
+        conversation=named,
+        matter=data.matter,
+        reason=data.reason,
+        review_at=data.review_at or now + HOLD_REVIEW,
+        is_told=data.told,
+        by=caller.recorded_as,
+    )
     written = await site.write(command, await shell.once_of(request, key))
     answer = written.answer
 
     def cover(tx: Transaction) -> HoldCoverage:
         matter = holds.matter_hash(site.here, tx, data.matter)
-        return hold_coverage.coverage(tx, [(holder, named)], matter, site.now(), placing=True)[holder, named]
+        return hold_coverage.coverage(tx, [(holder, named)], matter, site.now(), placing=True)[
+            holder, named
+        ]
 
     found = await site.reading(cover)
     if answer.because == EXPIRED:
-        raise RefusedError(f"nothing of it can be held: {describe_coverage(found)}", because=EXPIRED)
+        raise RefusedError(
+            f"nothing of it can be held: {describe_coverage(found)}", because=EXPIRED
+        )
     shell.refuse(answer, holder)
     assert command.review_at is not None
     body = hold_schema.HeldAnswer(
-        outcome=answer.outcome, at=answer.at, account=shown(Prefix.account, holder), because=answer.because,
-        conversation=shown(Prefix.conversation, named), review_at=command.review_at, coverage=found,
-    )  # fmt: skip
+        outcome=answer.outcome,
+        at=answer.at,
+        account=shown(Prefix.account, holder),
+        because=answer.because,
+        conversation=shown(Prefix.conversation, named),
+        review_at=command.review_at,
+        coverage=found,
+    )
     return shell.answered(body, written, 200)
 
 
 @post(
-    "/v1/conversations/{conversation:str}/holds/end", may=HOLDS, responses=shell.WRITES, status_code=200,
+    "/v1/conversations/{conversation:str}/holds/end",
+    may=HOLDS,
+    responses=shell.WRITES,
+    status_code=200,
     tags=["staff"],
-)  # fmt: skip
+)
 async def end_hold(
-    request: AnyRequest, conversation: ConversationRef, data: JSONBody[hold_schema.EndHold], account: OfAccount = None,
+    request: AnyRequest,
+    conversation: ConversationRef,
+    data: JSONBody[hold_schema.EndHold],
+    account: OfAccount = None,
     key: IdempotencyKey = None,
-) -> Response[schema.ChangeAnswer]:  # fmt: skip
-    """Ends the hold of a matter; ``unchanged`` if there is none. The next sweep erases what is overdue."""
+) -> Response[schema.ChangeAnswer]:
+    """Ends the hold of a matter; ``unchanged`` if there is none. The next sweep erases what is
+    overdue.
+    """
     holder, named = await conversation_of(request, conversation, account)
-    command = Unhold(account=holder, at=site_of(request).now(), conversation=named, matter=data.matter)
+    command = Unhold(
+        account=holder, at=site_of(request).now(), conversation=named, matter=data.matter
+    )
     return shell.changed(await shell.write(request, command, key))
 
 

@@ -1,7 +1,7 @@
 """Keys of services and staff, for the owner: listed, made, limited and revoked, as in the console.
 
-A secret is answered once, where it is made. The answer to a repetition under the same `Idempotency-Key` has none: what
-was lost on the way is revoked, and another is made.
+A secret is answered once, where it is made. The answer to a repetition under the same
+`Idempotency-Key` has none: what was lost on the way is revoked, and another is made.
 """
 
 from __future__ import annotations
@@ -30,10 +30,12 @@ OWNS = may(staff=(StaffRole.owner,))
 TAG = ["staff"]
 ACTS = shell.refusals(404, 409, 413, 422)
 
-KeyRef = Annotated[str, PathParameter(description="The name of the key.", min_length=1, max_length=64)]
+KeyRef = Annotated[
+    str, PathParameter(description="The name of the key.", min_length=1, max_length=64)
+]
 StaffRef = Annotated[
     str, PathParameter(description="The member of staff, `staff_..`.", min_length=1, max_length=64)
-]  # fmt: skip
+]
 
 
 # Keys
@@ -45,7 +47,9 @@ async def list_api_keys(request: AnyRequest) -> schema.ApiKeys:
     site = site_of(request)
 
     def read(tx: Transaction) -> schema.ApiKeys:
-        return schema.ApiKeys(items=tuple(_key(site, one) for one in reversed(service_keys.every(tx))))
+        return schema.ApiKeys(
+            items=tuple(_key(site, one) for one in reversed(service_keys.every(tx)))
+        )
 
     return await site.reading(read)
 
@@ -59,14 +63,20 @@ async def get_api_key(request: AnyRequest, name: KeyRef) -> schema.ApiKeyWhole:
         known = service_keys.named(tx, name)
         changes = tuple(
             schema.KeyChangeAnswer(
-                version=one.version, act=one.act, at=one.at, by=one.by, reason=one.reason,
+                version=one.version,
+                act=one.act,
+                at=one.at,
+                by=one.by,
+                reason=one.reason,
                 was=schema.KeyLimitsAnswer(
-                    scopes=one.was.scopes, releases=one.was.releases, requests_per_minute=one.was.requests_per_minute,
+                    scopes=one.was.scopes,
+                    releases=one.was.releases,
+                    requests_per_minute=one.was.requests_per_minute,
                     expires_at=one.was.expires_at,
                 ),
             )
             for one in service_keys.changes(tx, known.key_id)
-        )  # fmt: skip
+        )
         return schema.ApiKeyWhole(key=_key(site, known), changes=changes)
 
     return await site.reading(read)
@@ -81,44 +91,72 @@ async def make_api_key(
 
     def make(tx: Transaction) -> Acted[schema.ApiKeyMade]:
         bound = KeyBinding(
-            recipient=data.recipient, own=data.own, releases=data.releases,
+            recipient=data.recipient,
+            own=data.own,
+            releases=data.releases,
             endpoint=endpoints.id_of(tx, data.endpoint) if data.endpoint is not None else None,
-        )  # fmt: skip
+        )
         secret = service_keys.make(
-            tx, data.name, data.scopes, site.now(), site.here.keyring.random, bound,
-            requests_per_minute=data.requests_per_minute, expires_at=data.expires_at,
-        )  # fmt: skip
-        return Acted(schema.ApiKeyMade(key=_key(site, service_keys.named(tx, data.name)), secret=secret))
+            tx,
+            data.name,
+            data.scopes,
+            site.now(),
+            site.here.keyring.random,
+            bound,
+            requests_per_minute=data.requests_per_minute,
+            expires_at=data.expires_at,
+        )
+        return Acted(
+            schema.ApiKeyMade(key=_key(site, service_keys.named(tx, data.name)), secret=secret)
+        )
 
     def again(tx: Transaction) -> schema.ApiKeyMade:
         return schema.ApiKeyMade(key=_key(site, service_keys.named(tx, data.name)), secret=None)
 
-    return await shell.acted(request, idempotency_key, shell.in_one(site, make), shell.again_in(site, again), 201)
+    return await shell.acted(
+        request, idempotency_key, shell.in_one(site, make), shell.again_in(site, again), 201
+    )
 
 
 @put("/v1/api-keys/{name:str}/limits", may=OWNS, responses=ACTS, tags=TAG)
 async def limit_api_key(
-    request: AnyRequest, name: KeyRef, data: JSONBody[schema.NewKeyLimits], idempotency_key: IdempotencyKey = None
+    request: AnyRequest,
+    name: KeyRef,
+    data: JSONBody[schema.NewKeyLimits],
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[schema.ApiKeyAnswer]:
-    """Gives a key other limits, which hold at once; 409 where somebody changed it since the version that was seen."""
+    """Gives a key other limits, which hold at once; 409 where somebody changed it since the version
+    that was seen.
+    """
     site, act = site_of(request), _act(request, data.reason)
     wanted = KeyLimits(
-        scopes=data.scopes, releases=data.releases, requests_per_minute=data.requests_per_minute,
+        scopes=data.scopes,
+        releases=data.releases,
+        requests_per_minute=data.requests_per_minute,
         expires_at=data.expires_at,
-    )  # fmt: skip
+    )
 
     def limit(tx: Transaction) -> Acted[schema.ApiKeyAnswer]:
         restrictions = site.here.keyring.restrictions
-        return Acted(_key(site, service_keys.limit(tx, name, wanted, act, restrictions, version=data.version)))
+        return Acted(
+            _key(
+                site, service_keys.limit(tx, name, wanted, act, restrictions, version=data.version)
+            )
+        )
 
-    answer = await shell.acted(request, idempotency_key, shell.in_one(site, limit), _key_again(site, name))
+    answer = await shell.acted(
+        request, idempotency_key, shell.in_one(site, limit), _key_again(site, name)
+    )
     site.forget_keys()
     return answer
 
 
 @post("/v1/api-keys/{name:str}/revoke", may=OWNS, responses=ACTS, status_code=200, tags=TAG)
 async def revoke_api_key(
-    request: AnyRequest, name: KeyRef, data: JSONBody[schema.GivenReason], idempotency_key: IdempotencyKey = None
+    request: AnyRequest,
+    name: KeyRef,
+    data: JSONBody[schema.GivenReason],
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[schema.ApiKeyAnswer]:
     """Revokes a key, for good. A repetition changes nothing."""
     site, act = site_of(request), _act(request, data.reason)
@@ -127,7 +165,9 @@ async def revoke_api_key(
         service_keys.revoke(tx, name, act, site.here.keyring.restrictions)
         return Acted(_key(site, service_keys.named(tx, name)))
 
-    answer = await shell.acted(request, idempotency_key, shell.in_one(site, revoke), _key_again(site, name))
+    answer = await shell.acted(
+        request, idempotency_key, shell.in_one(site, revoke), _key_again(site, name)
+    )
     site.forget_keys()
     return answer
 
@@ -144,10 +184,19 @@ def _act(request: AnyRequest, reason: str) -> KeyAct:
 
 def _key(site: Site, known: ServiceKey) -> schema.ApiKeyAnswer:
     return schema.ApiKeyAnswer(
-        name=known.name, state=known.state(site.now()), scopes=known.scopes, recipient=known.recipient, own=known.own,
-        releases=known.releases, endpoint=known.endpoint, requests_per_minute=known.requests_per_minute,
-        expires_at=known.expires_at, made_at=known.made_at, revoked_at=known.revoked_at, version=known.version,
-    )  # fmt: skip
+        name=known.name,
+        state=known.state(site.now()),
+        scopes=known.scopes,
+        recipient=known.recipient,
+        own=known.own,
+        releases=known.releases,
+        endpoint=known.endpoint,
+        requests_per_minute=known.requests_per_minute,
+        expires_at=known.expires_at,
+        made_at=known.made_at,
+        revoked_at=known.revoked_at,
+        version=known.version,
+    )
 
 
 # Staff
@@ -176,35 +225,48 @@ async def add_staff(
     def again(tx: Transaction) -> schema.StaffAdded:
         return schema.StaffAdded(member=_by_address(tx, site, data.email), link=None)
 
-    return await shell.acted(request, idempotency_key, shell.in_one(site, add), shell.again_in(site, again), 201)
+    return await shell.acted(
+        request, idempotency_key, shell.in_one(site, add), shell.again_in(site, again), 201
+    )
 
 
 @put("/v1/staff/{staff:str}/roles", may=OWNS, responses=ACTS, tags=TAG)
 async def set_staff_roles(
-    request: AnyRequest, staff: StaffRef, data: JSONBody[schema.NewRoles], idempotency_key: IdempotencyKey = None
+    request: AnyRequest,
+    staff: StaffRef,
+    data: JSONBody[schema.NewRoles],
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[schema.StaffAnswer]:
-    """Gives a member of staff other roles, which hold from their next request on; 409 where theirs changed meanwhile."""
+    """Gives a member of staff other roles, which hold from their next request on; 409 where theirs
+    changed meanwhile.
+    """
     site, who = site_of(request), parse(Prefix.staff, staff)
 
     def change(tx: Transaction) -> Acted[schema.StaffAnswer]:
         sessions.set_roles(tx, who, data.roles, data.was)
         return Acted(_member(sessions.member(tx, who, site.wall())))
 
-    return await shell.acted(request, idempotency_key, shell.in_one(site, change), _member_again(site, who))
+    return await shell.acted(
+        request, idempotency_key, shell.in_one(site, change), _member_again(site, who)
+    )
 
 
 @post("/v1/staff/{staff:str}/end", may=OWNS, responses=ACTS, status_code=200, tags=TAG)
 async def end_staff(
     request: AnyRequest, staff: StaffRef, idempotency_key: IdempotencyKey = None
 ) -> Response[schema.StaffAnswer]:
-    """Takes away the roles that were given here, and signs a member of staff out everywhere; 409 for an owner."""
+    """Takes away the roles that were given here, and signs a member of staff out everywhere; 409
+    for an owner.
+    """
     site, who = site_of(request), parse(Prefix.staff, staff)
 
     def end(tx: Transaction) -> Acted[schema.StaffAnswer]:
         sessions.revoke_staff(tx, who)
         return Acted(_member(sessions.member(tx, who, site.wall())))
 
-    return await shell.acted(request, idempotency_key, shell.in_one(site, end), _member_again(site, who))
+    return await shell.acted(
+        request, idempotency_key, shell.in_one(site, end), _member_again(site, who)
+    )
 
 
 def _member_again(site: Site, who: UUID) -> shell.Again[schema.StaffAnswer]:
@@ -220,12 +282,22 @@ def _by_address(tx: Transaction, site: Site, email: str) -> schema.StaffAnswer:
 
 def _member(one: StaffSeen) -> schema.StaffAnswer:
     return schema.StaffAnswer(
-        staff=shown(Prefix.staff, one.staff_id), email=one.email, roles=one.roles, made_at=one.made_at,
+        staff=shown(Prefix.staff, one.staff_id),
+        email=one.email,
+        roles=one.roles,
+        made_at=one.made_at,
         sessions=one.sessions,
-    )  # fmt: skip
+    )
 
 
 ROUTES = [
-    list_api_keys, get_api_key, make_api_key, limit_api_key, revoke_api_key, list_staff, add_staff, set_staff_roles,
+    list_api_keys,
+    get_api_key,
+    make_api_key,
+    limit_api_key,
+    revoke_api_key,
+    list_staff,
+    add_staff,
+    set_staff_roles,
     end_staff,
-]  # fmt: skip
+]

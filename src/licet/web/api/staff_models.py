@@ -1,4 +1,6 @@
-"""The models on record, for staff: what each learnt from, which learnt from a person, and which are used no more."""
+"""The models on record, for staff: what each learnt from, which learnt from a person, and which are
+used no more.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,14 @@ from licet.vault import account_view
 from licet.web.api import shared as shell
 from licet.web.api import staff_schema as schema
 from licet.web.api.references import account_of, conversation_of, not_found, site_of
-from licet.web.api.shared import AccountRef, Acted, AnyRequest, ConversationRef, IdempotencyKey, OfAccount
+from licet.web.api.shared import (
+    AccountRef,
+    Acted,
+    AnyRequest,
+    ConversationRef,
+    IdempotencyKey,
+    OfAccount,
+)
 from licet.web.site import Site
 
 EVERY = may(staff=tuple(StaffRole))
@@ -24,7 +33,9 @@ TRACES = may(staff=(StaffRole.privacy_officer, StaffRole.auditor))
 RETIRES = may(staff=(StaffRole.owner, StaffRole.curator))
 TAG = ["models"]
 
-ModelRef = Annotated[str, PathParameter(description="The model, `model_..`.", min_length=1, max_length=64)]
+ModelRef = Annotated[
+    str, PathParameter(description="The model, `model_..`.", min_length=1, max_length=64)
+]
 
 
 @get("/v1/models", may=EVERY, responses=shell.refusals(), tags=TAG)
@@ -37,15 +48,18 @@ async def list_models(request: AnyRequest) -> schema.ModelAnswers:
 
 @get("/v1/models/{model:str}", may=EVERY, responses=shell.refusals(404), tags=TAG)
 async def get_model(request: AnyRequest, model: ModelRef) -> schema.ModelWhole:
-    """One model: its run, what of its rows was withdrawn or erased since, and its canary audits. An empty list says that none
-    was run for it.
+    """One model: its run, what of its rows was withdrawn or erased since, and its canary audits. An
+    empty list says that none was run for it.
     """
     site = site_of(request)
     found = await site.calling(lambda: model_view.show(site.here, model))
     return schema.ModelWhole(
-        model=found.seen.model, affected=found.seen.affected, run=found.run, audits=found.audits,
+        model=found.seen.model,
+        affected=found.seen.affected,
+        run=found.run,
+        audits=found.audits,
         release_id=found.seen.release_id.hex,
-    )  # fmt: skip
+    )
 
 
 @post(
@@ -56,9 +70,14 @@ async def get_model(request: AnyRequest, model: ModelRef) -> schema.ModelWhole:
     tags=TAG,
 )
 async def retire_model(
-    request: AnyRequest, model: ModelRef, data: JSONBody[schema.GivenReason], idempotency_key: IdempotencyKey = None
+    request: AnyRequest,
+    model: ModelRef,
+    data: JSONBody[schema.GivenReason],
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[schema.ModelAnswer]:
-    """Records that a model is used no more, and why. It stays on record, and a repetition changes nothing."""
+    """Records that a model is used no more, and why. It stays on record, and a repetition changes
+    nothing.
+    """
     site, caller = site_of(request), request.auth
     assert isinstance(caller, Staff)
 
@@ -71,7 +90,9 @@ async def retire_model(
 
 @get("/v1/accounts/{account:str}/models", may=TRACES, responses=shell.refusals(404), tags=TAG)
 async def list_account_models(request: AnyRequest, account: AccountRef) -> schema.LearntModels:
-    """The models that learnt from conversations of an account, the newest first, and from how many rows."""
+    """The models that learnt from conversations of an account, the newest first, and from how many
+    rows.
+    """
     site, holder = site_of(request), await account_of(request, account)
 
     def read(tx: Transaction) -> schema.LearntModels:
@@ -82,7 +103,12 @@ async def list_account_models(request: AnyRequest, account: AccountRef) -> schem
     return await site.reading(read)
 
 
-@get("/v1/conversations/{conversation:str}/models", may=TRACES, responses=shell.refusals(404), tags=TAG)
+@get(
+    "/v1/conversations/{conversation:str}/models",
+    may=TRACES,
+    responses=shell.refusals(404),
+    tags=TAG,
+)
 async def list_conversation_models(
     request: AnyRequest, conversation: ConversationRef, account: OfAccount = None
 ) -> schema.LearntModels:
@@ -98,7 +124,9 @@ def _one(site: Site, model: str) -> schema.ModelAnswer:
 
 
 def _model(one: ModelView) -> schema.ModelAnswer:
-    return schema.ModelAnswer(model=one.model, affected=one.affected, audited_at=one.audited_at, audit=one.audit)
+    return schema.ModelAnswer(
+        model=one.model, affected=one.affected, audited_at=one.audited_at, audit=one.audit
+    )
 
 
 ROUTES = [list_models, get_model, retire_model, list_account_models, list_conversation_models]

@@ -1,9 +1,11 @@
-"""What owners order about the system itself, over the API: work in the background, and endpoints of events.
+"""What owners order about the system itself, over the API: work in the background, and endpoints of
+events.
 
     /v1/orders                 a rotation of the keys, epochs to destroy, a drill of a backup, asking the witnesses
     /v1/webhooks               the endpoints; ``../secret``, ``pause``, ``resume``, ``replay``, ``remove``
 
-The acts are those of the console's pages, with the same roles; each needs a reason, which stays on record.
+The acts are those of the console's pages, with the same roles; each needs a reason, which stays on
+record.
 """
 
 from __future__ import annotations
@@ -32,8 +34,12 @@ TAG = ["staff"]
 ACTS = shell.refusals(404, 409, 413, 422)
 ORDERS_MAX, OF_ENDPOINT_MAX = 100, 20
 
-OrderRef = Annotated[str, PathParameter(description="The order, `ord_..`.", min_length=1, max_length=64)]
-EndpointRef = Annotated[str, PathParameter(description="The name of the endpoint.", min_length=1, max_length=64)]
+OrderRef = Annotated[
+    str, PathParameter(description="The order, `ord_..`.", min_length=1, max_length=64)
+]
+EndpointRef = Annotated[
+    str, PathParameter(description="The name of the endpoint.", min_length=1, max_length=64)
+]
 
 
 @get("/v1/orders", may=EVERY, responses=shell.refusals(), tags=TAG)
@@ -55,8 +61,9 @@ async def get_order(request: AnyRequest, order: OrderRef) -> schema.OrderAnswer:
 async def give_order(
     request: AnyRequest, data: JSONBody[schema.NewOrder], idempotency_key: IdempotencyKey = None
 ) -> Response[schema.OrderGiven]:
-    """Orders work that runs in the background, by the verbs of `licet keys` and `licet backup drill`. 409 where one of its kind
-    has not ended, or where nothing is due. A dry run says what it would do.
+    """Orders work that runs in the background, by the verbs of `licet keys` and `licet backup
+    drill`. 409 where one of its kind has not ended, or where nothing is due. A dry run says what it
+    would do.
     """
     site, by, kind = site_of(request), _by(request), OrderKind(data.kind)
 
@@ -65,7 +72,10 @@ async def give_order(
         if data.dry_run:
             return Acted(schema.OrderGiven(would=would.would, order=None))
         named = orders.give(site.here, kind, would.about, reason=data.reason, by=by)
-        return Acted(schema.OrderGiven(would=would.would, order=_order(orders.one(site.here, named))), named.hex)
+        return Acted(
+            schema.OrderGiven(would=would.would, order=_order(orders.one(site.here, named))),
+            named.hex,
+        )
 
     def again(made: str) -> schema.OrderGiven:
         given = _order(orders.one(site.here, parse(Prefix.order, f"ord_{made}"))) if made else None
@@ -109,24 +119,37 @@ async def add_webhook(
     site, by = site_of(request), _by(request)
 
     def add() -> Acted[schema.EndpointMade]:
-        made = endpoint_orders.add(site.here, data.name, data.url, data.kinds, reason=data.reason, by=by)
+        made = endpoint_orders.add(
+            site.here, data.name, data.url, data.kinds, reason=data.reason, by=by
+        )
         return Acted(_made(site, data.name, made.secret))
 
-    return await shell.acted(request, idempotency_key, add, lambda _: _made(site, data.name, None), 201)
+    return await shell.acted(
+        request, idempotency_key, add, lambda _: _made(site, data.name, None), 201
+    )
 
 
 @post("/v1/webhooks/{endpoint:str}/secret", may=OWNS, responses=ACTS, status_code=200, tags=TAG)
 async def rotate_webhook(
-    request: AnyRequest, endpoint: EndpointRef, data: JSONBody[schema.NewSecret], idempotency_key: IdempotencyKey = None
+    request: AnyRequest,
+    endpoint: EndpointRef,
+    data: JSONBody[schema.NewSecret],
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[schema.EndpointMade]:
-    """Gives an endpoint a new secret, which is in this answer alone. For a while messages are signed with both."""
+    """Gives an endpoint a new secret, which is in this answer alone. For a while messages are
+    signed with both.
+    """
     site, by = site_of(request), _by(request)
 
     def rotate() -> Acted[schema.EndpointMade]:
-        made = endpoint_orders.rotate(site.here, endpoint, data.overlap_hours, reason=data.reason, by=by)
+        made = endpoint_orders.rotate(
+            site.here, endpoint, data.overlap_hours, reason=data.reason, by=by
+        )
         return Acted(_made(site, endpoint, made.secret))
 
-    return await shell.acted(request, idempotency_key, rotate, lambda _: _made(site, endpoint, None))
+    return await shell.acted(
+        request, idempotency_key, rotate, lambda _: _made(site, endpoint, None)
+    )
 
 
 @post("/v1/webhooks/{endpoint:str}/pause", may=OWNS, responses=ACTS, status_code=200, tags=TAG)
@@ -171,9 +194,11 @@ async def resume_webhook(
 
 @post("/v1/webhooks/{endpoint:str}/replay", may=OWNS, responses=ACTS, status_code=200, tags=TAG)
 async def replay_webhook(
-    request: AnyRequest, endpoint: EndpointRef, data: JSONBody[schema.EndpointReplay],
+    request: AnyRequest,
+    endpoint: EndpointRef,
+    data: JSONBody[schema.EndpointReplay],
     idempotency_key: IdempotencyKey = None,
-) -> Response[schema.EndpointActed]:  # fmt: skip
+) -> Response[schema.EndpointActed]:
     """Sends every event after a cursor again, also those that the endpoint took."""
     site, by = site_of(request), _by(request)
 
@@ -181,7 +206,9 @@ async def replay_webhook(
         if data.dry_run:
             done = endpoints.replay(site.here, endpoint, data.since, dry_run=True)
         else:
-            done = endpoint_orders.replay(site.here, endpoint, data.since, reason=data.reason, by=by)
+            done = endpoint_orders.replay(
+                site.here, endpoint, data.since, reason=data.reason, by=by
+            )
         return schema.EndpointActed(endpoint=endpoint, events=done.events)
 
     return await _acted(request, idempotency_key, endpoint, replay)
@@ -202,7 +229,9 @@ async def remove_webhook(
             done = endpoints.remove(site.here, endpoint, dry_run=True)
         else:
             done = endpoint_orders.remove(site.here, endpoint, reason=data.reason, by=by)
-        return schema.EndpointActed(endpoint=endpoint, unsent=done.unsent, unanswered=done.unanswered)
+        return schema.EndpointActed(
+            endpoint=endpoint, unsent=done.unsent, unanswered=done.unanswered
+        )
 
     return await _acted(request, idempotency_key, endpoint, remove)
 
@@ -210,7 +239,9 @@ async def remove_webhook(
 async def _acted(
     request: AnyRequest, key: str | None, endpoint: str, act: Callable[[], schema.EndpointActed]
 ) -> Response[schema.EndpointActed]:
-    return await shell.acted(request, key, lambda: Acted(act()), lambda _made: schema.EndpointActed(endpoint=endpoint))
+    return await shell.acted(
+        request, key, lambda: Acted(act()), lambda _made: schema.EndpointActed(endpoint=endpoint)
+    )
 
 
 def _made(site: Site, endpoint: str, secret: str | None) -> schema.EndpointMade:
@@ -226,12 +257,28 @@ def _by(request: AnyRequest) -> str:
 
 def _order(one: StaffOrder) -> schema.OrderAnswer:
     return schema.OrderAnswer(
-        order=shown(Prefix.order, one.order_id), kind=one.kind, about=one.about, reason=one.reason, at=one.ordered_at,
-        by=one.ordered_by, ended_at=one.ended_at, outcome=one.outcome, said=one.said,
-    )  # fmt: skip
+        order=shown(Prefix.order, one.order_id),
+        kind=one.kind,
+        about=one.about,
+        reason=one.reason,
+        at=one.ordered_at,
+        by=one.ordered_by,
+        ended_at=one.ended_at,
+        outcome=one.outcome,
+        said=one.said,
+    )
 
 
 ROUTES = [
-    list_orders, get_order, give_order, list_webhooks, get_webhook, add_webhook, rotate_webhook, pause_webhook,
-    resume_webhook, replay_webhook, remove_webhook,
-]  # fmt: skip
+    list_orders,
+    get_order,
+    give_order,
+    list_webhooks,
+    get_webhook,
+    add_webhook,
+    rotate_webhook,
+    pause_webhook,
+    resume_webhook,
+    replay_webhook,
+    remove_webhook,
+]

@@ -1,7 +1,8 @@
-"""Replaced names of a release, for staff: each as it was said beside what stands in its place, and marks of what was no name.
+"""Replaced names of a release, for staff: each as it was said beside what stands in its place, and
+marks of what was no name.
 
-Every row that is opened is on record, and its person sees that: opening has no `Idempotency-Key`, because a second answer
-with content is a second reading.
+Every row that is opened is on record, and its person sees that: opening has no `Idempotency-Key`,
+because a second answer with content is a second reading.
 """
 
 from __future__ import annotations
@@ -15,46 +16,74 @@ from licet.web.api import shared as shell
 from licet.web.api import staff_schema as schema
 from licet.web.api.references import site_of
 from licet.web.api.shared import Acted, AnyRequest, IdempotencyKey
-from licet.web.api.staff_review import ACTS, READS, TAG, ReleaseRef, known_release, member, release_folder
+from licet.web.api.staff_review import (
+    ACTS,
+    READS,
+    TAG,
+    ReleaseRef,
+    known_release,
+    member,
+    release_folder,
+)
 
 
-@post("/v1/releases/{release:str}/replacements", may=READS, responses=ACTS, status_code=200, tags=TAG)
+@post(
+    "/v1/releases/{release:str}/replacements", may=READS, responses=ACTS, status_code=200, tags=TAG
+)
 async def read_replacements(
     request: AnyRequest, release: ReleaseRef, data: JSONBody[schema.ReadReplacements]
 ) -> schema.ReplacementsOpened:
-    """Opens rows drawn at random from those in which a name was replaced, before beside after. Each reading is on record, and
-    its person sees it.
+    """Opens rows drawn at random from those in which a name was replaced, before beside after. Each
+    reading is on record, and its person sees it.
     """
     site, reader, named = site_of(request), member(request), shell.uuid_of(release)
 
     def read() -> schema.ReplacementsOpened:
-        found = replacements.read(site.here, release_folder(site, known_release(site, named)), reader, data.rows)
+        found = replacements.read(
+            site.here, release_folder(site, known_release(site, named)), reader, data.rows
+        )
         return schema.ReplacementsOpened(
-            rows=found.rows, differ=found.differ,
+            rows=found.rows,
+            differ=found.differ,
             places=tuple(
                 schema.ReplacementOpened(
-                    row=one.row, place=one.place, kind=one.kind, said=_text(one.said), leaves=_text(one.leaves),
+                    row=one.row,
+                    place=one.place,
+                    kind=one.kind,
+                    said=_text(one.said),
+                    leaves=_text(one.leaves),
                     no_name=one.no_name,
                 )
                 for one in found.places
             ),
-        )  # fmt: skip
+        )
 
     return await site.calling(read)
 
 
-@post("/v1/releases/{release:str}/replacements/mark", may=READS, responses=ACTS, status_code=200, tags=TAG)
+@post(
+    "/v1/releases/{release:str}/replacements/mark",
+    may=READS,
+    responses=ACTS,
+    status_code=200,
+    tags=TAG,
+)
 async def mark_replacement(
-    request: AnyRequest, release: ReleaseRef, data: JSONBody[schema.MarkReplacement],
+    request: AnyRequest,
+    release: ReleaseRef,
+    data: JSONBody[schema.MarkReplacement],
     idempotency_key: IdempotencyKey = None,
-) -> Response[schema.ReplacementCounts]:  # fmt: skip
-    """Marks a place that the caller was shown last as no name, or takes that back; 409 for another one. It changes no release
-    and teaches nothing: it is counted.
+) -> Response[schema.ReplacementCounts]:
+    """Marks a place that the caller was shown last as no name, or takes that back; 409 for another
+    one. It changes no release and teaches nothing: it is counted.
     """
     site, reader, named = site_of(request), member(request), shell.uuid_of(release)
 
     def mark() -> Acted[schema.ReplacementCounts]:
-        folder, ref = release_folder(site, known_release(site, named)), PlaceRef(data.row, data.place)
+        folder, ref = (
+            release_folder(site, known_release(site, named)),
+            PlaceRef(data.row, data.place),
+        )
         made = replacements.mark(site.here, folder, reader, ref, no_name=data.no_name)
         return Acted(schema.ReplacementCounts.of(made))
 

@@ -1,7 +1,8 @@
-"""Releases and their review, for staff: who has rows, what differs from another, and the sample that people read.
+"""Releases and their review, for staff: who has rows, what differs from another, and the sample
+that people read.
 
-Every row that is opened is on record, and its person sees that: opening has no `Idempotency-Key`, because a second answer
-with content is a second reading.
+Every row that is opened is on record, and its person sees that: opening has no `Idempotency-Key`,
+because a second answer with content is a second reading.
 """
 
 from __future__ import annotations
@@ -37,9 +38,14 @@ TAG = ["releases"]
 ACTS = shell.refusals(404, 409, 413, 422)
 
 ReleaseRef = Annotated[
-    str, PathParameter(description="The release's id, as its manifest has it.", min_length=1, max_length=64)
-]  # fmt: skip
-OtherRef = Annotated[str, PathParameter(description="The id of the older release.", min_length=1, max_length=64)]
+    str,
+    PathParameter(
+        description="The release's id, as its manifest has it.", min_length=1, max_length=64
+    ),
+]
+OtherRef = Annotated[
+    str, PathParameter(description="The id of the older release.", min_length=1, max_length=64)
+]
 
 
 @get("/v1/releases", may=EVERY, responses=shell.refusals(), tags=TAG)
@@ -52,7 +58,9 @@ async def list_releases(request: AnyRequest) -> schema.ReleaseAnswers:
 
 @get("/v1/releases/{release:str}", may=EVERY, responses=shell.refusals(404), tags=TAG)
 async def get_release(request: AnyRequest, release: ReleaseRef) -> schema.ReleaseWhole:
-    """A sealed release: how candidates became rows, how many live now, who has them, and what learnt from them."""
+    """A sealed release: how candidates became rows, how many live now, who has them, and what
+    learnt from them.
+    """
     site, named = site_of(request), shell.uuid_of(release)
 
     def read() -> schema.ReleaseWhole:
@@ -63,24 +71,49 @@ async def get_release(request: AnyRequest, release: ReleaseRef) -> schema.Releas
             measured = measurement.newest(tx, known.release_id)
             marked = shown_replacements.counts(tx, known.release_id)
         return schema.ReleaseWhole(
-            release=_release(known), candidates=seen.candidates, included=seen.included, usable=seen.usable,
-            funnel=tuple(schema.FunnelStepAnswer(reason=one.reason, out=one.out, left=one.left) for one in seen.funnel),
-            looked_for_names=seen.looked_for_names, models=seen.models,
+            release=_release(known),
+            candidates=seen.candidates,
+            included=seen.included,
+            usable=seen.usable,
+            funnel=tuple(
+                schema.FunnelStepAnswer(reason=one.reason, out=one.out, left=one.left)
+                for one in seen.funnel
+            ),
+            looked_for_names=seen.looked_for_names,
+            models=seen.models,
             measurement=measured.statement if measured else None,
             replacements=schema.ReplacementCounts.of(marked),
             recipients=(
-                *(schema.ReleaseHolder(recipient=one.recipient, how="handout", since=one.handed_at) for one in seen.handouts),
-                *(schema.ReleaseHolder(recipient=one.recipient, how="export", since=one.made_at) for one in seen.exports),
-                *(schema.ReleaseHolder(recipient=one.recipient, how="leases", since=one.newest_at) for one in seen.leases),
+                *(
+                    schema.ReleaseHolder(
+                        recipient=one.recipient, how="handout", since=one.handed_at
+                    )
+                    for one in seen.handouts
+                ),
+                *(
+                    schema.ReleaseHolder(recipient=one.recipient, how="export", since=one.made_at)
+                    for one in seen.exports
+                ),
+                *(
+                    schema.ReleaseHolder(recipient=one.recipient, how="leases", since=one.newest_at)
+                    for one in seen.leases
+                ),
             ),
-        )  # fmt: skip
+        )
 
     return await site.calling(read)
 
 
-@get("/v1/releases/{release:str}/against/{other:str}", may=EVERY, responses=shell.refusals(404), tags=TAG)
+@get(
+    "/v1/releases/{release:str}/against/{other:str}",
+    may=EVERY,
+    responses=shell.refusals(404),
+    tags=TAG,
+)
 async def diff_release(request: AnyRequest, release: ReleaseRef, other: OtherRef) -> ReleaseDiff:
-    """What a release has that an older one has not, and the reverse: settings, counts, and rows by reason."""
+    """What a release has that an older one has not, and the reverse: settings, counts, and rows by
+    reason.
+    """
     site, named, than = site_of(request), shell.uuid_of(release), shell.uuid_of(other)
 
     def read() -> ReleaseDiff:
@@ -95,29 +128,40 @@ async def diff_release(request: AnyRequest, release: ReleaseRef, other: OtherRef
 
 @get("/v1/releases/{release:str}/review", may=EVERY, responses=shell.refusals(404), tags=TAG)
 async def get_review(request: AnyRequest, release: ReleaseRef) -> schema.ReviewAnswer:
-    """How the review of a release stands: its open sample, the newest statement, and who signed that."""
+    """How the review of a release stands: its open sample, the newest statement, and who signed
+    that.
+    """
     site, named = site_of(request), shell.uuid_of(release)
     return await site.calling(lambda: _review(site, named))
 
 
-@post("/v1/releases/{release:str}/review/sample", may=DRAWS, responses=ACTS, status_code=200, tags=TAG)
+@post(
+    "/v1/releases/{release:str}/review/sample", may=DRAWS, responses=ACTS, status_code=200, tags=TAG
+)
 async def draw_sample(
-    request: AnyRequest, release: ReleaseRef, data: JSONBody[schema.NewSample], idempotency_key: IdempotencyKey = None
+    request: AnyRequest,
+    release: ReleaseRef,
+    data: JSONBody[schema.NewSample],
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[schema.ReviewAnswer]:
     """Draws a sample of a release; 409 while another one is open."""
     site, named = site_of(request), shell.uuid_of(release)
 
     def draw() -> Acted[schema.ReviewAnswer]:
         folder = release_folder(site, known_release(site, named))
-        return Acted(_standing(signatures.draw(site.here, folder, chance=data.chance, by_risk=data.risk)))
+        return Acted(
+            _standing(signatures.draw(site.here, folder, chance=data.chance, by_risk=data.risk))
+        )
 
     return await shell.acted(request, idempotency_key, draw, lambda _: _review(site, named))
 
 
-@post("/v1/releases/{release:str}/review/rows", may=READS, responses=ACTS, status_code=200, tags=TAG)
+@post(
+    "/v1/releases/{release:str}/review/rows", may=READS, responses=ACTS, status_code=200, tags=TAG
+)
 async def open_row(
     request: AnyRequest, release: ReleaseRef, data: JSONBody[schema.OpenRow]
-) -> schema.RowOpened:  # fmt: skip
+) -> schema.RowOpened:
     """Opens the next row of the open sample. The reading is on record, and its person sees it."""
     site, reader, named = site_of(request), member(request), shell.uuid_of(release)
 
@@ -127,7 +171,10 @@ async def open_row(
         if found is None:
             return schema.RowOpened(row=None, left=0, drawn=0, messages=())
         return schema.RowOpened(
-            row=found.ordinal, left=found.left, drawn=found.drawn, messages=_messages(found.messages)
+            row=found.ordinal,
+            left=found.left,
+            drawn=found.drawn,
+            messages=_messages(found.messages),
         )
 
     return await site.calling(read)
@@ -136,9 +183,9 @@ async def open_row(
 @post("/v1/releases/{release:str}/slice", may=READS, responses=ACTS, status_code=200, tags=TAG)
 async def read_slice(
     request: AnyRequest, release: ReleaseRef, data: JSONBody[schema.ReadSlice]
-) -> schema.SliceOpened:  # fmt: skip
-    """Opens rows drawn at random from those whose labels match, or the one of a number. Each reading is on record, and its
-    person sees it.
+) -> schema.SliceOpened:
+    """Opens rows drawn at random from those whose labels match, or the one of a number. Each
+    reading is on record, and its person sees it.
     """
     site, reader, named = site_of(request), member(request), shell.uuid_of(release)
 
@@ -149,21 +196,35 @@ async def read_slice(
         else:
             found = slice_sample.read(site.here, folder, reader, data.where, data.rows)
         return schema.SliceOpened(
-            scanned=found.scanned, matching=found.matching,
+            scanned=found.scanned,
+            matching=found.matching,
             rows=tuple(
                 schema.SliceRowOpened(
-                    row=one.ordinal, split=one.split, language=one.language, topic=one.topic, messages=_messages(one.messages)
+                    row=one.ordinal,
+                    split=one.split,
+                    language=one.language,
+                    topic=one.topic,
+                    messages=_messages(one.messages),
                 )
                 for one in found.rows
             ),
-        )  # fmt: skip
+        )
 
     return await site.calling(read)
 
 
-@post("/v1/releases/{release:str}/review/findings", may=READS, responses=ACTS, status_code=200, tags=TAG)
+@post(
+    "/v1/releases/{release:str}/review/findings",
+    may=READS,
+    responses=ACTS,
+    status_code=200,
+    tags=TAG,
+)
 async def give_finding(
-    request: AnyRequest, release: ReleaseRef, data: JSONBody[schema.NewFinding], idempotency_key: IdempotencyKey = None
+    request: AnyRequest,
+    release: ReleaseRef,
+    data: JSONBody[schema.NewFinding],
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[schema.ReviewAnswer]:
     """Stores what the caller found in the row that they opened last; 409 for another row."""
     site, reader, named = site_of(request), member(request), shell.uuid_of(release)
@@ -176,21 +237,32 @@ async def give_finding(
     return await shell.acted(request, idempotency_key, found, lambda _: _review(site, named))
 
 
-@post("/v1/releases/{release:str}/review/undo", may=READS, responses=ACTS, status_code=200, tags=TAG)
+@post(
+    "/v1/releases/{release:str}/review/undo", may=READS, responses=ACTS, status_code=200, tags=TAG
+)
 async def undo_finding(
-    request: AnyRequest, release: ReleaseRef, data: JSONBody[schema.OpenRow], idempotency_key: IdempotencyKey = None
+    request: AnyRequest,
+    release: ReleaseRef,
+    data: JSONBody[schema.OpenRow],
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[schema.FindingUndone]:
     """Takes the caller's newest finding back; its row is the next that they are given."""
     site, reader, named = site_of(request), member(request), shell.uuid_of(release)
 
     def undo() -> Acted[schema.FindingUndone]:
-        row = signatures.undo(site.here, release_folder(site, known_release(site, named)), reader, second=data.second)
+        row = signatures.undo(
+            site.here, release_folder(site, known_release(site, named)), reader, second=data.second
+        )
         return Acted(schema.FindingUndone(row=row), str(row))
 
-    return await shell.acted(request, idempotency_key, undo, lambda made: schema.FindingUndone(row=int(made)))
+    return await shell.acted(
+        request, idempotency_key, undo, lambda made: schema.FindingUndone(row=int(made))
+    )
 
 
-@post("/v1/releases/{release:str}/review/close", may=DRAWS, responses=ACTS, status_code=200, tags=TAG)
+@post(
+    "/v1/releases/{release:str}/review/close", may=DRAWS, responses=ACTS, status_code=200, tags=TAG
+)
 async def close_review(
     request: AnyRequest, release: ReleaseRef, idempotency_key: IdempotencyKey = None
 ) -> Response[schema.ReviewAnswer]:
@@ -198,16 +270,23 @@ async def close_review(
     site, named = site_of(request), shell.uuid_of(release)
 
     def close() -> Acted[schema.ReviewAnswer]:
-        return Acted(_standing(signatures.close(site.here, release_folder(site, known_release(site, named)))))
+        return Acted(
+            _standing(signatures.close(site.here, release_folder(site, known_release(site, named))))
+        )
 
     return await shell.acted(request, idempotency_key, close, lambda _: _review(site, named))
 
 
 @post("/v1/releases/{release:str}/sign", may=SIGNS, responses=ACTS, status_code=200, tags=TAG)
 async def sign_release(
-    request: AnyRequest, release: ReleaseRef, data: JSONBody[schema.SignRelease], idempotency_key: IdempotencyKey = None
+    request: AnyRequest,
+    release: ReleaseRef,
+    data: JSONBody[schema.SignRelease],
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[schema.ReviewAnswer]:
-    """Signs a release as it was reviewed, after every check; 409 where one fails or the caller has signed already."""
+    """Signs a release as it was reviewed, after every check; 409 where one fails or the caller has
+    signed already.
+    """
     site, signer, named = site_of(request), member(request), shell.uuid_of(release)
 
     def sign() -> Acted[schema.ReviewAnswer]:
@@ -244,30 +323,61 @@ def release_folder(site: Site, known: Release) -> str:
 
 def _release(known: Release) -> schema.ReleaseAnswer:
     return schema.ReleaseAnswer(
-        id=known.release_id.hex, name=known.name, purpose=known.purpose, state=known.state, version=known.version,
-        begun_at=known.begun_at, sealed_at=known.sealed_at, rows=known.rows, turns=known.turns,
+        id=known.release_id.hex,
+        name=known.name,
+        purpose=known.purpose,
+        state=known.state,
+        version=known.version,
+        begun_at=known.begun_at,
+        sealed_at=known.sealed_at,
+        rows=known.rows,
+        turns=known.turns,
         manifest_sha256=known.manifest_sha256.hex() if known.manifest_sha256 is not None else None,
-    )  # fmt: skip
+    )
 
 
 def _review(site: Site, named: UUID) -> schema.ReviewAnswer:
-    return _standing(signatures.standing(site.here, release_folder(site, known_release(site, named))))
+    return _standing(
+        signatures.standing(site.here, release_folder(site, known_release(site, named)))
+    )
 
 
 def _standing(seen: ReleaseStanding) -> schema.ReviewAnswer:
     sample = seen.sample
     return schema.ReviewAnswer(
-        release=seen.release, rows=seen.rows, looked_for_names=seen.looked_for_names, rows_purged=seen.rows_purged,
-        statement=seen.statement, statement_sha256=seen.statement_sha256, says=seen.says, signatures=seen.signatures,
-        signatures_needed=seen.signatures_needed, second_identity=seen.second_identity, signed_off=seen.signed_off,
-        sample=None if sample is None else schema.SampleAnswer(
-            drawn=sample.drawn, done=sample.done, left=sample.left, bound=sample.bound,
+        release=seen.release,
+        rows=seen.rows,
+        looked_for_names=seen.looked_for_names,
+        rows_purged=seen.rows_purged,
+        statement=seen.statement,
+        statement_sha256=seen.statement_sha256,
+        says=seen.says,
+        signatures=seen.signatures,
+        signatures_needed=seen.signatures_needed,
+        second_identity=seen.second_identity,
+        signed_off=seen.signed_off,
+        sample=None
+        if sample is None
+        else schema.SampleAnswer(
+            drawn=sample.drawn,
+            done=sample.done,
+            left=sample.left,
+            bound=sample.bound,
             agreement=sample.agreement,
         ),
-    )  # fmt: skip
+    )
 
 
 ROUTES = [
-    list_releases, get_release, diff_release, get_review, draw_sample, open_row, give_finding, undo_finding, close_review,
-    sign_release, read_slice,
-]  # fmt: skip
+    list_releases,
+    get_release,
+    diff_release,
+    get_review,
+    draw_sample,
+    open_row,
+    give_finding,
+    undo_finding,
+    close_review,
+    sign_release,
+    read_slice,
+]

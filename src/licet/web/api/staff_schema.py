@@ -1,4 +1,6 @@
-"""What staff send and are answered over the API about keys, staff, releases, their review, and models."""
+"""What staff send and are answered over the API about keys, staff, releases, their review, and
+models.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +27,17 @@ from licet.train.model_registry import RecordedModel
 Reason = Annotated[str, Meta(min_length=1, max_length=REASON_CHARACTERS_MAX, pattern=r"\S")]
 KeyName = Annotated[str, Meta(pattern=NAME_PATTERN)]
 RatePerMinute = Annotated[int, Meta(ge=1, le=RATE_MAX)]
-ReleasePatterns = Annotated[tuple[Annotated[str, Meta(max_length=65)], ...], Meta(max_length=RELEASES_MAX)]
+ReleasePatterns = Annotated[
+    tuple[Annotated[str, Meta(max_length=65)], ...], Meta(max_length=RELEASES_MAX)
+]
 Scopes = Annotated[tuple[Scope, ...], Meta(min_length=1, max_length=len(Scope))]
 Roles = Annotated[tuple[StaffRole, ...], Meta(max_length=len(StaffRole))]
 
 
 class _Sent(Masked, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A request body. Unknown keys are rejected, because a misspelt one would otherwise be ignored."""
+    """A request body. Unknown keys are rejected, because a misspelt one would otherwise be
+    ignored.
+    """
 
 
 class _Answer(Masked, msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +48,9 @@ class _Answer(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewApiKey(_Sent, frozen=True, kw_only=True):
-    """``recipient`` and ``releases`` go with `release:lease`, ``endpoint`` with `events:acknowledge`."""
+    """``recipient`` and ``releases`` go with `release:lease`, ``endpoint`` with
+    `events:acknowledge`.
+    """
 
     name: KeyName
     scopes: Scopes
@@ -55,8 +63,8 @@ class NewApiKey(_Sent, frozen=True, kw_only=True):
 
 
 class NewKeyLimits(_Sent, frozen=True, kw_only=True):
-    """All of a key's limits, as they are to be. ``version`` is the one that was seen: at another one the change is
-    refused.
+    """All of a key's limits, as they are to be. ``version`` is the one that was seen: at another
+    one the change is refused.
     """
 
     version: Annotated[int, Meta(ge=1, le=2**31 - 1)]
@@ -158,7 +166,9 @@ class StaffAnswers(_Answer, frozen=True, kw_only=True):
 
 
 class StaffAdded(_Answer, frozen=True, kw_only=True):
-    """``link`` signs them in once, within an hour; a repetition under the same `Idempotency-Key` has none."""
+    """``link`` signs them in once, within an hour; a repetition under the same `Idempotency-Key`
+    has none.
+    """
 
     member: StaffAnswer
     link: str | None
@@ -187,7 +197,9 @@ class ReleaseAnswers(_Answer, frozen=True, kw_only=True):
 
 
 class FunnelStepAnswer(_Answer, frozen=True, kw_only=True):
-    """What was left out for one reason, and how many candidates were still in after it. Both count turns."""
+    """What was left out for one reason, and how many candidates were still in after it. Both count
+    turns.
+    """
 
     reason: str
     out: int
@@ -195,7 +207,9 @@ class FunnelStepAnswer(_Answer, frozen=True, kw_only=True):
 
 
 class ReleaseHolder(_Answer, frozen=True, kw_only=True):
-    """Somebody who has rows of a release: by a handout, by an export in clear, or by keys that are leased."""
+    """Somebody who has rows of a release: by a handout, by an export in clear, or by keys that are
+    leased.
+    """
 
     recipient: str
     how: str
@@ -208,7 +222,9 @@ class ReplacementKindCounts(_Answer, frozen=True, kw_only=True):
 
 
 class ReplacementCounts(_Answer, frozen=True, kw_only=True):
-    """Replaced names of a release that readers were shown beside the text before, and those they marked as no name."""
+    """Replaced names of a release that readers were shown beside the text before, and those they
+    marked as no name.
+    """
 
     shown: int
     no_name: int
@@ -218,15 +234,20 @@ class ReplacementCounts(_Answer, frozen=True, kw_only=True):
     def of(cls, found: Mapping[str, MarkCounts]) -> ReplacementCounts:
         """The counts by kind, and together."""
         kinds = {
-            kind: ReplacementKindCounts(shown=one.shown, no_name=one.no_name) for kind, one in found.items()
-        }  # fmt: skip
+            kind: ReplacementKindCounts(shown=one.shown, no_name=one.no_name)
+            for kind, one in found.items()
+        }
         every = kinds.values()
-        return cls(shown=sum(one.shown for one in every), no_name=sum(one.no_name for one in every), kinds=kinds)
+        return cls(
+            shown=sum(one.shown for one in every),
+            no_name=sum(one.no_name for one in every),
+            kinds=kinds,
+        )
 
 
 class ReleaseWhole(_Answer, frozen=True, kw_only=True):
-    """A sealed release: ``usable`` is how many of its rows may be used now, ``measurement`` the newest of what curation
-    costs a model.
+    """A sealed release: ``usable`` is how many of its rows may be used now, ``measurement`` the
+    newest of what curation costs a model.
     """
 
     release: ReleaseAnswer
@@ -242,8 +263,8 @@ class ReleaseWhole(_Answer, frozen=True, kw_only=True):
 
 
 class SampleAnswer(_Answer, frozen=True, kw_only=True):
-    """An open sample. ``bound`` is that of the rows of the chance part; unread are those that nobody has read yet, or can
-    read any more.
+    """An open sample. ``bound`` is that of the rows of the chance part; unread are those that
+    nobody has read yet, or can read any more.
     """
 
     drawn: int
@@ -254,7 +275,9 @@ class SampleAnswer(_Answer, frozen=True, kw_only=True):
 
 
 class ReviewAnswer(_Answer, frozen=True, kw_only=True):
-    """How the review of a release stands: its open sample, the newest statement, and who signed that."""
+    """How the review of a release stands: its open sample, the newest statement, and who signed
+    that.
+    """
 
     release: str
     rows: int
@@ -326,7 +349,9 @@ class SliceRowOpened(_Answer, frozen=True, kw_only=True):
 
 
 class SliceOpened(_Answer, frozen=True, kw_only=True):
-    """``matching`` of the ``scanned`` rows are in the slice; ``rows`` of these were drawn and opened."""
+    """``matching`` of the ``scanned`` rows are in the slice; ``rows`` of these were drawn and
+    opened.
+    """
 
     scanned: int
     matching: int
@@ -357,7 +382,9 @@ class ReplacementOpened(_Answer, frozen=True, kw_only=True):
 
 
 class ReplacementsOpened(_Answer, frozen=True, kw_only=True):
-    """The ``places`` of ``rows`` rows; ``differ`` more were drawn, and are not what the release holds if made now."""
+    """The ``places`` of ``rows`` rows; ``differ`` more were drawn, and are not what the release
+    holds if made now.
+    """
 
     rows: int
     differ: int
@@ -380,8 +407,8 @@ class FindingUndone(_Answer, frozen=True, kw_only=True):
 
 
 class ModelAnswer(_Answer, frozen=True, kw_only=True):
-    """A model on record; ``affected`` is null where nothing that it learnt from was withdrawn or erased since, ``audit`` where
-    no canary audit was run for it.
+    """A model on record; ``affected`` is null where nothing that it learnt from was withdrawn or
+    erased since, ``audit`` where no canary audit was run for it.
     """
 
     model: RecordedModel

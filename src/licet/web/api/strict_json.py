@@ -1,8 +1,9 @@
 """Strict JSON: a yes is `true`, and neither `"true"` nor `1`.
 
-Litestar converts leniently, because the same code reads query strings. In a body, that would accept a string or a
-number as consent. A body is therefore decoded here, strictly, into the route's own type (ASVS 5.0, 15.3.5). It is
-decoded in one step, because an untyped intermediate value would need many times the memory of the bytes that were sent.
+Litestar converts leniently, because the same code reads query strings. In a body, that would accept
+a string or a number as consent. A body is therefore decoded here, strictly, into the route's own
+type (ASVS 5.0, 15.3.5). It is decoded in one step, because an untyped intermediate value would need
+many times the memory of the bytes that were sent.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ class StrictRequest(Request[Any, Any, Any]):
         except msgspec.ValidationError as error:
             place = str(error).rpartition(" - at `$.")[2].removesuffix("`")
             key = place if place != str(error) else ""
-            raise ValidationException(extra=[{"key": key, "message": str(error), "source": "body"}]) from None
+            raise ValidationException(
+                extra=[{"key": key, "message": str(error), "source": "body"}]
+            ) from None
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise ClientException("the body is not JSON") from None
         except RecursionError:

@@ -15,8 +15,8 @@ from licet.web.api.schema import NewTurn
 
 
 def command(turn: NewTurn, account: UUID, host_key: bytes, at: datetime) -> Say:
-    """The command; NotFoundError for a conversation that is not named by an id of ours, UsageError for text that is not
-    Unicode.
+    """The command; NotFoundError for a conversation that is not named by an id of ours, UsageError
+    for text that is not Unicode.
     """
     named = turn.conversation
     conversation, host_conversation = None, None
@@ -45,7 +45,9 @@ def command(turn: NewTurn, account: UUID, host_key: bytes, at: datetime) -> Say:
 
 
 def _host_turn(turn: NewTurn, host_key: bytes) -> bytes | None:
-    """The host's id of the turn, which counts within its conversation. Without one, a repetition cannot be recognised."""
+    """The host's id of the turn, which counts within its conversation. Without one, a repetition
+    cannot be recognised.
+    """
     if turn.id is None or turn.conversation is None:
         return None
     return host_hmac(host_key, "turn", turn.conversation.removeprefix(HOST), turn.id)
@@ -55,7 +57,9 @@ def content(turn: NewTurn) -> Content:
     tool = turn.role is TurnRole.tool
     return Content(
         text=turn.text,
-        tool_calls=tuple(ToolCall(id=c.id, name=c.name, arguments=c.arguments) for c in turn.tool_calls),
+        tool_calls=tuple(
+            ToolCall(id=c.id, name=c.name, arguments=c.arguments) for c in turn.tool_calls
+        ),
         tool_call_id=turn.tool_call_id if tool else "",
         tool_name=turn.tool_name if tool else "",
         tools=_tools(turn),
@@ -70,5 +74,8 @@ def _tools(turn: NewTurn) -> str:
     if turn.role is not TurnRole.system or not turn.tools:
         return ""
     if offered_tools(turn.tools) is None:
-        raise UsageError("`tools` is no list of tools", "send the JSON text of a list of objects, each with a name")
+        raise UsageError(
+            "`tools` is no list of tools",
+            "send the JSON text of a list of objects, each with a name",
+        )
     return turn.tools

@@ -1,9 +1,9 @@
 """Recording of turns: one, or many as NDJSON, each line answered separately.
 
-A bulk request is read completely, checked against its bounds before anything is done, and written in bounded
-transactions. The outcome of a line is as durable as that of a single request. A broken, unknown or refused line does
-not stop the others. With the host's own ids for conversation and turn, a repeated request adds nothing. An
-`Idempotency-Key` is only for a single turn.
+A bulk request is read completely, checked against its bounds before anything is done, and written
+in bounded transactions. The outcome of a line is as durable as that of a single request. A broken,
+unknown or refused line does not stop the others. With the host's own ids for conversation and turn,
+a repeated request adds nothing. An `Idempotency-Key` is only for a single turn.
 """
 
 from __future__ import annotations
@@ -43,24 +43,33 @@ _turn = msgspec.json.Decoder(schema.NewTurn)
 
 
 @post(
-    "/v1/turns", may=may(scope=Scope.turns_write), responses=shell.refusals(404, 409, 413, 422, 451), tags=TAG,
+    "/v1/turns",
+    may=may(scope=Scope.turns_write),
+    responses=shell.refusals(404, 409, 413, 422, 451),
+    tags=TAG,
     request_max_body_size=TURN_REQUEST_BYTES_MAX,
-)  # fmt: skip
+)
 async def say(
     request: AnyRequest, data: JSONBody[schema.NewTurn], idempotency_key: IdempotencyKey = None
 ) -> Response[schema.TurnTakenAnswer]:
-    """Records a turn; at `must_decide`, a person's turn is answered 451, with where the account can answer."""
+    """Records a turn; at `must_decide`, a person's turn is answered 451, with where the account can
+    answer.
+    """
     site, holder = site_of(request), await account_of(request, data.account)
     command = turn_command.command(data, holder, site.host_key, site.now())
     written = await shell.write(request, command, idempotency_key)
     answer = written.answer
     assert answer.conversation is not None
     body = schema.TurnTakenAnswer(
-        outcome=answer.outcome, at=answer.at, account=shown(Prefix.account, answer.account),
+        outcome=answer.outcome,
+        at=answer.at,
+        account=shown(Prefix.account, answer.account),
         conversation=shown(Prefix.conversation, answer.conversation),
-        turn=shown_turn(answer.conversation, answer.turn), segment=answer.segment,
-        project=shell.project_shown(answer), other_project=answer.other_project,
-    )  # fmt: skip
+        turn=shown_turn(answer.conversation, answer.turn),
+        segment=answer.segment,
+        project=shell.project_shown(answer),
+        other_project=answer.other_project,
+    )
     return shell.answered(body, written, 201)
 
 
@@ -69,16 +78,27 @@ class _Bulk(Operation):
     """The body of a bulk request, because Litestar does not know NDJSON."""
 
     def __post_init__(self) -> None:
-        lines = Schema(type=OpenAPIType.STRING, description="One turn per line, as in `POST /v1/turns`.")
-        self.request_body = RequestBody(content={NDJSON: OpenAPIMediaType(schema=lines)}, required=True)
+        lines = Schema(
+            type=OpenAPIType.STRING, description="One turn per line, as in `POST /v1/turns`."
+        )
+        self.request_body = RequestBody(
+            content={NDJSON: OpenAPIMediaType(schema=lines)}, required=True
+        )
 
 
 @post(
-    "/v1/turns:bulk", may=may(scope=Scope.turns_write), responses=shell.refusals(413), status_code=200, tags=TAG,
-    media_type=NDJSON, operation_class=_Bulk, request_max_body_size=BULK_BYTES_MAX,
-)  # fmt: skip
+    "/v1/turns:bulk",
+    may=may(scope=Scope.turns_write),
+    responses=shell.refusals(413),
+    status_code=200,
+    tags=TAG,
+    media_type=NDJSON,
+    operation_class=_Bulk,
+    request_max_body_size=BULK_BYTES_MAX,
+)
 async def say_in_bulk(request: AnyRequest) -> Response[bytes]:
-    """Records turns as NDJSON, one per line as in `POST /v1/turns`. The response has one line for each, in order.
+    """Records turns as NDJSON, one per line as in `POST /v1/turns`. The response has one line for
+    each, in order.
 
     If a body has too many lines, or too long a line, nothing of it is recorded.
     """
@@ -98,12 +118,15 @@ def _take_all(site: Site, body: bytes) -> bytes:
         if stopped is None:
             try:
                 answers += _take(site, line, lines)
-            except BusyError as error:  # earlier answers hold; trying the rest would only wait as long again
+            # earlier answers hold; trying the rest would only wait as long again
+            except BusyError as error:
                 if line == 1:
                     raise
                 stopped = error
         if stopped is not None:
-            answers += b"".join(_line(_refused(line + place, stopped)) for place in range(len(lines)))
+            answers += b"".join(
+                _line(_refused(line + place, stopped)) for place in range(len(lines))
+            )
         line += len(lines)
     return bytes(answers)
 
@@ -172,8 +195,8 @@ def _line(item: schema.BulkItemAnswer | None) -> bytes:
 
 
 def _apply(site: Site, commands: Sequence[Say]) -> list[CommandResult | LicetError]:
-    """Applies commands in one transaction; if the database refuses it, applies each half, so that only the refused one
-    fails.
+    """Applies commands in one transaction; if the database refuses it, applies each half, so that
+    only the refused one fails.
     """
     if not commands:
         return []
@@ -192,11 +215,17 @@ def _accounts(tx: Transaction, site: Site, turns: Iterable[schema.NewTurn]) -> d
     """The accounts of turns that name them by the host's ids."""
     names = {t.account for t in turns if t.account.startswith(HOST)}
     hashed = {host_hmac(site.host_key, "account", name.removeprefix(HOST)): name for name in names}
-    return {hashed[host]: account for host, account in account_view.accounts_by_host(tx, hashed).items()}
+    return {
+        hashed[host]: account for host, account in account_view.accounts_by_host(tx, hashed).items()
+    }
 
 
 def _command(site: Site, turn: schema.NewTurn, accounts: dict[str, UUID], now: datetime) -> Say:
-    account = accounts.get(turn.account) if turn.account.startswith(HOST) else parse(Prefix.account, turn.account)
+    account = (
+        accounts.get(turn.account)
+        if turn.account.startswith(HOST)
+        else parse(Prefix.account, turn.account)
+    )
     if account is None:
         raise NotFoundError("no such account")
     return turn_command.command(turn, account, site.host_key, now)
@@ -211,16 +240,24 @@ def _answered(line: int, answer: CommandResult | LicetError) -> schema.BulkItemA
         return _refused(line, error)
     assert answer.conversation is not None
     return schema.BulkItemAnswer(
-        line=line, status=201, outcome=answer.outcome.value, turn=shown_turn(answer.conversation, answer.turn),
+        line=line,
+        status=201,
+        outcome=answer.outcome.value,
+        turn=shown_turn(answer.conversation, answer.turn),
         conversation=shown(Prefix.conversation, answer.conversation),
-        project=shell.project_shown(answer), other_project=answer.other_project,
-    )  # fmt: skip
+        project=shell.project_shown(answer),
+        other_project=answer.other_project,
+    )
 
 
 def _refused(line: int, error: LicetError) -> schema.BulkItemAnswer:
     problem = problem_of(error)
     return schema.BulkItemAnswer(
-        line=line, status=problem.status, problem=problem.type, because=problem.because, detail=problem.detail
+        line=line,
+        status=problem.status,
+        problem=problem.type,
+        because=problem.because,
+        detail=problem.detail,
     )
 
 

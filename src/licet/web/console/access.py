@@ -1,4 +1,5 @@
-"""Keys of services and staff, for the owner: made here, limited, and revoked, each with a confirmation.
+"""Keys of services and staff, for the owner: made here, limited, and revoked, each with a
+confirmation.
 
     /console/access                          both lists, and the forms that make
     /console/access/keys  staff              makes one; the secret is in the answer, once, and cannot be shown again
@@ -7,7 +8,8 @@
 
 `key_page` has one key: its limits, and revoking it.
 
-What makes a secret answers it in the page itself and never redirects to it: a secret is in no address and no history.
+What makes a secret answers it in the page itself and never redirects to it: a secret is in no
+address and no history.
 """
 
 from __future__ import annotations
@@ -46,22 +48,39 @@ def access(request: AnyRequest) -> Response[Any]:
 
 
 def _shown(
-    visit: Visit, *, said: str = "", secret: tuple[str, str] | None = None, faults: Faults = NO_FAULTS,
+    visit: Visit,
+    *,
+    said: str = "",
+    secret: tuple[str, str] | None = None,
+    faults: Faults = NO_FAULTS,
     kept: Mapping[str, str] | None = None,
-) -> Response[Any]:  # fmt: skip
+) -> Response[Any]:
     """Both lists and both forms; ``secret`` is what was just made, with what it is."""
-    empty = dict.fromkeys(("name", "recipient", "releases", "endpoint", "rate", "expires", "email"), "")
+    empty = dict.fromkeys(
+        ("name", "recipient", "releases", "endpoint", "rate", "expires", "email"), ""
+    )
     with transaction(visit.here.pool) as tx:
         values: dict[str, Any] = {
-            "keys": service_keys.every(tx)[::-1], "people": sessions.every_staff(tx, visit.site.wall()), "saved": said,
-            "own": visit.staff.staff_id, "secret": secret, "scopes": tuple(Scope), "roles_given": GIVEN,
-            "now": visit.here.clock(), "kept": {**empty, **(kept or {})},
-        }  # fmt: skip
+            "keys": service_keys.every(tx)[::-1],
+            "people": sessions.every_staff(tx, visit.site.wall()),
+            "saved": said,
+            "own": visit.staff.staff_id,
+            "secret": secret,
+            "scopes": tuple(Scope),
+            "roles_given": GIVEN,
+            "now": visit.here.clock(),
+            "kept": {**empty, **(kept or {})},
+        }
     values["endpoints"] = [one.endpoint for one in endpoints.every(visit.here)]
     return shell.page(
-        "console_access.html", visit, title="Keys and staff", section=SECTION, errors=faults, values=values,
+        "console_access.html",
+        visit,
+        title="Keys and staff",
+        section=SECTION,
+        errors=faults,
+        values=values,
         status=422 if faults else 200,
-    )  # fmt: skip
+    )
 
 
 def _refused(visit: Visit, data: Mapping[str, Any], place: str, error: LicetError) -> Response[Any]:
@@ -81,16 +100,22 @@ def make_key(request: AnyRequest, data: Fields) -> Response[Any]:
         endpoint = str(data.get("endpoint", "")).strip()
         with transaction(visit.here.pool) as tx:
             bound = KeyBinding(
-                recipient=str(data.get("recipient", "")).strip() or None, own=data.get("own") == "yes",
+                recipient=str(data.get("recipient", "")).strip() or None,
+                own=data.get("own") == "yes",
                 releases=tuple(str(data.get("releases", "")).split()),
                 endpoint=endpoints.id_of(tx, endpoint) if endpoint else None,
-            )  # fmt: skip
+            )
             rate = str(data.get("rate", "")).strip()
             text = service_keys.make(
-                tx, name, map(Scope, scopes), visit.here.clock(), visit.here.keyring.random, bound,
+                tx,
+                name,
+                map(Scope, scopes),
+                visit.here.clock(),
+                visit.here.keyring.random,
+                bound,
                 requests_per_minute=number(rate, "number of requests") if rate else None,
                 expires_at=day_of(str(data.get("expires", "")).strip()),
-            )  # fmt: skip
+            )
     except LicetError as error:
         return _refused(visit, data, "key-name", error)
     return _shown(visit, secret=(f"The key {name}", text))
@@ -105,13 +130,23 @@ def add_staff(request: AnyRequest, data: Fields) -> Response[Any]:
         if not roles or not set(roles) <= set(StaffRole):
             raise UsageError("pick a role")
         with transaction(visit.here.pool) as tx:
-            secret = sessions.add(tx, email, map(StaffRole, roles), visit.site.wall(), visit.here.keyring.random)
+            secret = sessions.add(
+                tx, email, map(StaffRole, roles), visit.site.wall(), visit.here.keyring.random
+            )
     except LicetError as error:
         return _refused(visit, data, "staff-email", error)
-    return _shown(visit, secret=(f"The link for {email}", f"{visit.site.settings.url or ''}/sign-in/link/{secret}"))
+    return _shown(
+        visit,
+        secret=(f"The link for {email}", f"{visit.site.settings.url or ''}/sign-in/link/{secret}"),
+    )
 
 
-@post("/console/access/staff/{staff:str}/roles", may=OWNS, sync_to_thread=True, include_in_schema=False)
+@post(
+    "/console/access/staff/{staff:str}/roles",
+    may=OWNS,
+    sync_to_thread=True,
+    include_in_schema=False,
+)
 def set_roles(request: AnyRequest, staff: FromPath[str], data: Fields) -> Response[Any]:
     """Gives a member of staff other roles, after the form that shows those they have."""
     visit, who = shell.opened(request), _staff_id(staff)
@@ -130,15 +165,27 @@ def set_roles(request: AnyRequest, staff: FromPath[str], data: Fields) -> Respon
             faults = fault("staff-roles", error)
     values = {"member": member, "roles_given": GIVEN}
     return shell.page(
-        "console_staff.html", visit, title=f"Roles of {member.email}", section=SECTION, errors=faults, values=values,
+        "console_staff.html",
+        visit,
+        title=f"Roles of {member.email}",
+        section=SECTION,
+        errors=faults,
+        values=values,
         status=422 if faults else 200,
-    )  # fmt: skip
+    )
 
 
-@post("/console/access/staff/{staff:str}/revoke", may=OWNS, sync_to_thread=True, include_in_schema=False)
-def revoke_staff(request: AnyRequest, staff: FromPath[str], data: URLEncodedBody[ConfirmForm]) -> Response[Any]:
-    """Removes a member's roles that were given here and ends their sessions, after the confirmation; RefusedError for an
-    owner.
+@post(
+    "/console/access/staff/{staff:str}/revoke",
+    may=OWNS,
+    sync_to_thread=True,
+    include_in_schema=False,
+)
+def revoke_staff(
+    request: AnyRequest, staff: FromPath[str], data: URLEncodedBody[ConfirmForm]
+) -> Response[Any]:
+    """Removes a member's roles that were given here and ends their sessions, after the
+    confirmation; RefusedError for an owner.
     """
     visit, who = shell.opened(request), _staff_id(staff)
     with transaction(visit.here.pool) as tx:
@@ -149,10 +196,14 @@ def revoke_staff(request: AnyRequest, staff: FromPath[str], data: URLEncodedBody
             sessions.revoke_staff(tx, who)
             return seen_other("/console/access?said=staff")
     return shell.confirm(
-        visit, title=f"Revoke {email}", section=SECTION, label="Revoke", back=SECTION,
+        visit,
+        title=f"Revoke {email}",
+        section=SECTION,
+        label="Revoke",
+        back=SECTION,
         about="The roles given here are taken away, and they are signed out everywhere at once.",
         action=f"{SECTION}/staff/{who.hex}/revoke",
-    )  # fmt: skip
+    )
 
 
 def _staff_id(text: str) -> UUID:

@@ -1,9 +1,11 @@
-"""Backups in the console: the age of the newest, each of them, and the drills that proved that one can be restored.
+"""Backups in the console: the age of the newest, each of them, and the drills that proved that one
+can be restored.
 
     /console/backups          what is on record
     /console/backups/drill    orders a drill of the newest backup
 
-Nothing is restored here over what is in use: that is done on the machine, with no server running (`licet restore`).
+Nothing is restored here over what is in use: that is done on the machine, with no server running
+(`licet restore`).
 """
 
 from __future__ import annotations
@@ -35,17 +37,29 @@ def backups(request: AnyRequest) -> Response[Any]:
     """The backups, the drills, and what is late."""
     visit = shell.opened(request)
     here, at = visit.here, visit.here.clock()
-    known, tried = archives.registered(here, BACKUPS_SHOWN_MAX), drills.newest(here, DRILLS_SHOWN_MAX)
+    known, tried = (
+        archives.registered(here, BACKUPS_SHOWN_MAX),
+        drills.newest(here, DRILLS_SHOWN_MAX),
+    )
     proved = {one.backup: one for one in reversed(tried)}
     with transaction(here.pool) as tx:
         given = staff_orders.newest(tx, (OrderKind.drill_backup,), ORDERS_SHOWN_MAX)
     values = {
-        "backups": known, "drills": tried, "of": proved, "orders": given, "owns": visit.allows(OWNS),
-        "age_days": (at - known[0].made_at).days if known else None, "late_days": BACKUP_DAYS,
-        "due": drills.due_at(here), "kept_days": here.config.key_chain.backup_days, "every": here.config.key_chain.drill_days,
+        "backups": known,
+        "drills": tried,
+        "of": proved,
+        "orders": given,
+        "owns": visit.allows(OWNS),
+        "age_days": (at - known[0].made_at).days if known else None,
+        "late_days": BACKUP_DAYS,
+        "due": drills.due_at(here),
+        "kept_days": here.config.key_chain.backup_days,
+        "every": here.config.key_chain.drill_days,
         "saved": _SAID.get(request.query_params.get("said", ""), ""),
-    }  # fmt: skip
-    return shell.page("console_backups.html", visit, title="Backups", section=SECTION, values=values)
+    }
+    return shell.page(
+        "console_backups.html", visit, title="Backups", section=SECTION, values=values
+    )
 
 
 @post("/console/backups/drill", may=OWNS, sync_to_thread=True, include_in_schema=False)
@@ -54,16 +68,26 @@ def drill(request: AnyRequest, data: URLEncodedBody[OrderForm]) -> Response[Any]
     visit = shell.opened(request)
     would = work.forecast(visit.here, OrderKind.drill_backup)
     asked = OrderAsked(
-        title="Drill a backup", label="Begin the drill", action=f"{SECTION}/drill", section=SECTION, back=SECTION,
-        means="The newest backup is restored into a scratch place, proved there and removed again. Nothing that is in use is"
-        " touched, nothing of it can be reached from outside, and no content is opened. It takes disk for a second database.",
+        title="Drill a backup",
+        label="Begin the drill",
+        action=f"{SECTION}/drill",
+        section=SECTION,
+        back=SECTION,
+        means="The newest backup is restored into a scratch place, proved there and removed again. "
+        "Nothing that is in use is"
+        " touched, nothing of it can be reached from outside, and no content is opened. It takes "
+        "disk for a second database.",
         would=would.would,
-    )  # fmt: skip
+    )
     return orders.take(
-        visit, data, asked,
-        lambda reason: work.give(visit.here, OrderKind.drill_backup, would.about, reason=reason, by=orders.by(visit)),
+        visit,
+        data,
+        asked,
+        lambda reason: work.give(
+            visit.here, OrderKind.drill_backup, would.about, reason=reason, by=orders.by(visit)
+        ),
         f"{SECTION}?said=drill",
-    )  # fmt: skip
+    )
 
 
 ROUTES = (backups, drill)

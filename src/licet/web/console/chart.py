@@ -1,7 +1,9 @@
-"""A chart of stored content over time, as SVG that the server renders: two stacked areas and their axes.
+"""A chart of stored content over time, as SVG that the server renders: two stacked areas and their
+axes.
 
-It contains no style and no script, so the pages' content security policy allows it; its colours are classes of the
-console's stylesheet. A table beside it has the same figures, so the drawing is never the only source.
+It contains no style and no script, so the pages' content security policy allows it; its colours are
+classes of the console's stylesheet. A table beside it has the same figures, so the drawing is never
+the only source.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ class AxisMark(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChartDrawing(msgspec.Struct, frozen=True, kw_only=True):
-    """The chart's geometry: ``whole`` and ``part`` are the outlines of its areas, in units of its view box."""
+    """The chart's geometry: ``whole`` and ``part`` are the outlines of its areas, in units of its
+    view box.
+    """
 
     width: int
     height: int
@@ -40,8 +44,12 @@ class ChartDrawing(msgspec.Struct, frozen=True, kw_only=True):
     up: tuple[AxisMark, ...]
 
 
-def drawn(moments: Sequence[datetime], whole: Sequence[int], part: Sequence[int]) -> ChartDrawing | None:
-    """The areas of ``whole`` and of ``part`` within it, both in bytes; None if there is nothing to draw."""
+def drawn(
+    moments: Sequence[datetime], whole: Sequence[int], part: Sequence[int]
+) -> ChartDrawing | None:
+    """The areas of ``whole`` and of ``part`` within it, both in bytes; None if there is nothing to
+    draw.
+    """
     if len(moments) < 2 or max(whole) <= 0:
         return None
     top = _rounded_up(max(whole))
@@ -65,13 +73,23 @@ def drawn(moments: Sequence[datetime], whole: Sequence[int], part: Sequence[int]
     years = range(moments[0].year + 1, moments[-1].year + 1)
     stride = max(1, -(-len(years) // YEARS_MAX))
     return ChartDrawing(
-        width=WIDTH, height=HEIGHT, left=LEFT, right=right, top=TOP, bottom=bottom,
-        whole=outline(whole), part=outline(part),
+        width=WIDTH,
+        height=HEIGHT,
+        left=LEFT,
+        right=right,
+        top=TOP,
+        bottom=bottom,
+        whole=outline(whole),
+        part=outline(part),
         across=tuple(
-            AxisMark(place=x(moments[0].replace(year=year, month=1, day=1)), text=str(year)) for year in years[::stride]
+            AxisMark(place=x(moments[0].replace(year=year, month=1, day=1)), text=str(year))
+            for year in years[::stride]
         ),
-        up=tuple(AxisMark(place=y(top * n / LINES), text=size(round(top * n / LINES))) for n in range(LINES + 1)),
-    )  # fmt: skip
+        up=tuple(
+            AxisMark(place=y(top * n / LINES), text=size(round(top * n / LINES)))
+            for n in range(LINES + 1)
+        ),
+    )
 
 
 def size(count: int) -> str:
@@ -79,7 +97,11 @@ def size(count: int) -> str:
     value, unit = float(count), 0
     while value >= 999.5 and unit + 1 < len(_UNITS):
         value, unit = value / 1000, unit + 1
-    return f"{value:.0f} {_UNITS[unit]}" if unit == 0 or value >= 99.5 else f"{value:.3g} {_UNITS[unit]}"
+    return (
+        f"{value:.0f} {_UNITS[unit]}"
+        if unit == 0 or value >= 99.5
+        else f"{value:.3g} {_UNITS[unit]}"
+    )
 
 
 def _rounded_up(value: int) -> int:

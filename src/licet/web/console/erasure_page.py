@@ -1,4 +1,6 @@
-"""One erasure in the console: how far it has come, what it waits for, who was asked to delete it, and its certificate."""
+"""One erasure in the console: how far it has come, what it waits for, who was asked to delete it,
+and its certificate.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,11 @@ WAITS = {
     WaitsFor.hold: "A legal hold keeps what it is about.",
     WaitsFor.period: "Its keys are destroyed when its period ends.",
     WaitsFor.sweep: "The next sweep erases what is due.",
-    WaitsFor.log: "The log does not have all entries of the closed account yet, and its key must outlive them.",
+    WaitsFor.log: (
+        "The log does not have all entries of the closed account yet, and its key must "
+        "outlive "
+        "them."
+    ),
 }
 
 
@@ -31,15 +37,25 @@ def one(request: AnyRequest, erasure: FromPath[str]) -> Response[Any]:
         "waits": WAITS.get(seen.waits_for, "") if seen.waits_for else "",
         "may_act": visit.allows(HOLDS),
     }
-    return shell.page("console_erasure.html", visit, title="Erasure", section="/console/erasures", values=values)
+    return shell.page(
+        "console_erasure.html", visit, title="Erasure", section="/console/erasures", values=values
+    )
 
 
-@get("/console/erasures/{erasure:str}/certificate", may=OFFICE, sync_to_thread=True, include_in_schema=False)
+@get(
+    "/console/erasures/{erasure:str}/certificate",
+    may=OFFICE,
+    sync_to_thread=True,
+    include_in_schema=False,
+)
 def certificate(request: AnyRequest, erasure: FromPath[str]) -> Response[bytes]:
     """The signed certificate, as a file."""
     visit = shell.opened(request)
     file = certificates.certificate_file(visit.here, erasure)
-    headers = {"content-disposition": f'attachment; filename="{erasure}.json"', "cache-control": "no-store"}
+    headers = {
+        "content-disposition": f'attachment; filename="{erasure}.json"',
+        "cache-control": "no-store",
+    }
     return Response(file, media_type="application/json", headers=headers)
 
 

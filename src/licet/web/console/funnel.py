@@ -1,7 +1,8 @@
-"""How the candidates of a release became what is in it, as bars that the server draws: one a reason, below one another.
+"""How the candidates of a release became what is in it, as bars that the server draws: one a
+reason, below one another.
 
-A bar is as long as what was still in; its end is what the reason took out. No style and no script, as in `chart`; the table
-beside it has the same numbers.
+A bar is as long as what was still in; its end is what the reason took out. No style and no script,
+as in `chart`; the table beside it has the same numbers.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ STEPS_MAX = 12
 
 
 class FunnelBar(msgspec.Struct, frozen=True, kw_only=True):
-    """A bar from the left: ``kept`` wide, then ``lost`` wide; ``top`` is its place. ``label`` stands below it."""
+    """A bar from the left: ``kept`` wide, then ``lost`` wide; ``top`` is its place. ``label``
+    stands below it.
+    """
 
     top: int
     kept: float

@@ -1,7 +1,8 @@
-"""The console's forms for legal holds: to place one on a conversation, or to end one, each with a confirmation.
+"""The console's forms for legal holds: to place one on a conversation, or to end one, each with a
+confirmation.
 
-The first form shows the effect and asks; only the second form applies it. A matter is content: it is sent in a form's
-body, is shown only in the response to that form, and is in no list.
+The first form shows the effect and asks; only the second form applies it. A matter is content: it
+is sent in a form's body, is shown only in the response to that form, and is in no list.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ REASONS = {
 
 
 class HoldForm(msgspec.Struct, frozen=True, kw_only=True):
-    """The form of a hold. ``untold`` is set if the matter forbids telling the person, ``confirmed`` by the second form."""
+    """The form of a hold. ``untold`` is set if the matter forbids telling the person, ``confirmed``
+    by the second form.
+    """
 
     matter: str = ""
     reason: str = ""
@@ -42,31 +45,58 @@ class HoldForm(msgspec.Struct, frozen=True, kw_only=True):
     confirmed: str = ""
 
 
-@post("/console/conversations/{conversation:str}/hold", may=HOLDS, sync_to_thread=True, include_in_schema=False)
-def place(request: AnyRequest, conversation: FromPath[str], data: URLEncodedBody[HoldForm]) -> Response[Any]:
+@post(
+    "/console/conversations/{conversation:str}/hold",
+    may=HOLDS,
+    sync_to_thread=True,
+    include_in_schema=False,
+)
+def place(
+    request: AnyRequest, conversation: FromPath[str], data: URLEncodedBody[HoldForm]
+) -> Response[Any]:
     """Places a hold, after the confirmation."""
     visit = shell.opened(request)
     review_at, faults = read(visit, data)
     if faults:
         return _asking(visit, conversation, data, "place", faults=faults)
     (act,) = holds.place(
-        visit.here, [conversation], matter=data.matter, reason=HoldReason(data.reason), review_at=review_at,
-        is_told=not data.untold, by=visit.staff.recorded_as, dry_run=data.confirmed != "yes",
-    )  # fmt: skip
+        visit.here,
+        [conversation],
+        matter=data.matter,
+        reason=HoldReason(data.reason),
+        review_at=review_at,
+        is_told=not data.untold,
+        by=visit.staff.recorded_as,
+        dry_run=data.confirmed != "yes",
+    )
     if data.confirmed != "yes" or act.outcome is Outcome.refused:
         return _asking(visit, conversation, data, "place", act)
     return seen_other(f"/console/conversations/{conversation}?said=held")
 
 
-@post("/console/conversations/{conversation:str}/end-hold", may=HOLDS, sync_to_thread=True, include_in_schema=False)
-def end(request: AnyRequest, conversation: FromPath[str], data: URLEncodedBody[HoldForm]) -> Response[Any]:
+@post(
+    "/console/conversations/{conversation:str}/end-hold",
+    may=HOLDS,
+    sync_to_thread=True,
+    include_in_schema=False,
+)
+def end(
+    request: AnyRequest, conversation: FromPath[str], data: URLEncodedBody[HoldForm]
+) -> Response[Any]:
     """Ends a hold, after the confirmation."""
     visit = shell.opened(request)
     try:
-        (act,) = holds.end(visit.here, [conversation], matter=data.matter, dry_run=data.confirmed != "yes")
+        (act,) = holds.end(
+            visit.here, [conversation], matter=data.matter, dry_run=data.confirmed != "yes"
+        )
     except NotFoundError:
-        fault = "No hold on this conversation is for that matter. Write it as it was written when the hold was placed."
-        return _asking(visit, conversation, data, "end", faults=Faults((("end-matter", "hold-matter", fault),)))
+        fault = (
+            "No hold on this conversation is for that matter. Write it as it was written when "
+            "the hold was placed."
+        )
+        return _asking(
+            visit, conversation, data, "end", faults=Faults((("end-matter", "hold-matter", fault),))
+        )
     if data.confirmed != "yes":
         return _asking(visit, conversation, data, "end", act)
     return seen_other(f"/console/conversations/{conversation}?said=freed")
@@ -76,7 +106,11 @@ def read(visit: Visit, data: HoldForm) -> tuple[datetime | None, Faults]:
     faults = []
     if not data.matter.strip() or len(data.matter) > MATTER_CHARACTERS_MAX:
         faults.append(
-            ("place-matter", "hold-matter", f"Say what it is for, in {MATTER_CHARACTERS_MAX} characters at most.")
+            (
+                "place-matter",
+                "hold-matter",
+                f"Say what it is for, in {MATTER_CHARACTERS_MAX} characters at most.",
+            )
         )
     if data.reason not in {one.value for one in REASONS}:
         faults.append(("hold-reason", "hold-reason", "Pick a reason."))
@@ -91,18 +125,34 @@ def read(visit: Visit, data: HoldForm) -> tuple[datetime | None, Faults]:
 
 
 def _asking(
-    visit: Visit, conversation: str, kept: HoldForm, what: str, act: HoldAct | None = None, *, faults: Faults = NO_FAULTS
-) -> Response[Any]:  # fmt: skip
+    visit: Visit,
+    conversation: str,
+    kept: HoldForm,
+    what: str,
+    act: HoldAct | None = None,
+    *,
+    faults: Faults = NO_FAULTS,
+) -> Response[Any]:
     """The form again: with its errors, or with its effect."""
     values = {
-        "conversation": conversation, "kept": kept, "what": what, "act": act, "reasons": REASONS,
-        "matter_max": MATTER_CHARACTERS_MAX, "covered": describe_coverage(act.coverage) if act else "",
-    }  # fmt: skip
+        "conversation": conversation,
+        "kept": kept,
+        "what": what,
+        "act": act,
+        "reasons": REASONS,
+        "matter_max": MATTER_CHARACTERS_MAX,
+        "covered": describe_coverage(act.coverage) if act else "",
+    }
     refused = act is not None and act.outcome is Outcome.refused
     return shell.page(
-        "console_hold.html", visit, title="Place a legal hold" if what == "place" else "End a legal hold",
-        section="/console/holds", errors=faults, values=values, status=422 if faults else 409 if refused else 200,
-    )  # fmt: skip
+        "console_hold.html",
+        visit,
+        title="Place a legal hold" if what == "place" else "End a legal hold",
+        section="/console/holds",
+        errors=faults,
+        values=values,
+        status=422 if faults else 409 if refused else 200,
+    )
 
 
 ROUTES = (place, end)

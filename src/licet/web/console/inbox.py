@@ -1,7 +1,8 @@
-"""The inbox: what waits for whoever is signed in, each item with who has it, its history, and what can be done about it.
+"""The inbox: what waits for whoever is signed in, each item with who has it, its history, and what
+can be done about it.
 
-/console/inbox                what waits, what is due first before the rest; filtered, paged, and as a file
-/console/inbox/ITEM           one item, as in request:req_..
+/console/inbox                what waits, what is due first before the rest; filtered, paged, and as
+a file /console/inbox/ITEM           one item, as in request:req_..
 /console/inbox/ITEM/take  ../give-back  ../hand  ../note  ../act
 """
 
@@ -37,17 +38,23 @@ from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, seen_other
 
 SECTION = "/console/inbox"
 SAID = {
-    "taken": "It is yours now.", "given": "It is given back.", "handed": "It is handed over.", "noted": "Noted.",
+    "taken": "It is yours now.",
+    "given": "It is given back.",
+    "handed": "It is handed over.",
+    "noted": "Noted.",
     "done": "Done, and on record.",
-}  # fmt: skip
+}
 HELD = {
     HeldFilter.me: "that I have",
     HeldFilter.nobody: "that nobody has",
     HeldFilter.somebody: "that somebody has",
 }
 VIEWS = (
-    ("All", ""), ("Overdue", "overdue=yes"), ("Mine", "held=me"), ("Nobody has them", "held=nobody"),
-)  # fmt: skip
+    ("All", ""),
+    ("Overdue", "overdue=yes"),
+    ("Mine", "held=me"),
+    ("Nobody has them", "held=nobody"),
+)
 
 
 class ItemForm(Masked, msgspec.Struct, frozen=True, kw_only=True):
@@ -78,21 +85,38 @@ def waiting(request: AnyRequest) -> Response[Any]:
     if asked.get("as") == "csv" and not faults:
         name = f"inbox-{visit.here.clock():%Y-%m-%d}.csv"
         return Stream(
-            inbox.as_csv(visit.here, by, view), media_type="text/csv; charset=utf-8",
-            headers={"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"},
-        )  # fmt: skip
+            inbox.as_csv(visit.here, by, view),
+            media_type="text/csv; charset=utf-8",
+            headers={
+                "content-disposition": f'attachment; filename="{name}"',
+                "cache-control": "no-store",
+            },
+        )
     named = {name: asked[name] for name in ("kind", "held", "overdue", "sort") if asked.get(name)}
     values = {
-        "items": found.items, "stopped": found.stopped, "mine": visit.staff.roles, "asked": named, "kinds": list(ItemKind),
-        "held": {one.value: text for one, text in HELD.items()}, "sorts": list(ItemSort), "views": VIEWS,
-        "current": urlencode(named), "path": _path, "file": f"{SECTION}?{urlencode({**named, 'as': 'csv'})}",
+        "items": found.items,
+        "stopped": found.stopped,
+        "mine": visit.staff.roles,
+        "asked": named,
+        "kinds": list(ItemKind),
+        "held": {one.value: text for one, text in HELD.items()},
+        "sorts": list(ItemSort),
+        "views": VIEWS,
+        "current": urlencode(named),
+        "path": _path,
+        "file": f"{SECTION}?{urlencode({**named, 'as': 'csv'})}",
         "next": f"{SECTION}?{urlencode({**named, 'after': found.next})}" if found.next else "",
         "first": f"{SECTION}?{urlencode(named)}" if view.after else "",
-    }  # fmt: skip
+    }
     return shell.page(
-        "console_inbox.html", visit, title="Inbox", section=SECTION, values=values, errors=faults,
+        "console_inbox.html",
+        visit,
+        title="Inbox",
+        section=SECTION,
+        values=values,
+        errors=faults,
         status=400 if faults else 200,
-    )  # fmt: skip
+    )
 
 
 def _view(asked: Mapping[str, str]) -> InboxView:
@@ -101,73 +125,126 @@ def _view(asked: Mapping[str, str]) -> InboxView:
         if text and text not in {one.value for one in known}:
             raise UsageError(f"`{text[:40]}` is not one of the choices")
     return InboxView(
-        kind=ItemKind(kind) if kind else None, held=HeldFilter(held) if held else None,
-        overdue=asked.get("overdue") == "yes", sort=ItemSort(sort) if sort else ItemSort.due, after=asked.get("after", ""),
-    )  # fmt: skip
+        kind=ItemKind(kind) if kind else None,
+        held=HeldFilter(held) if held else None,
+        overdue=asked.get("overdue") == "yes",
+        sort=ItemSort(sort) if sort else ItemSort.due,
+        after=asked.get("after", ""),
+    )
 
 
 @get("/console/inbox/{item:str}", may=STAFF, sync_to_thread=True, include_in_schema=False)
 def one_item(request: AnyRequest, item: FromPath[str]) -> Response[Any]:
     """One item: who has it, until when, what can be done about it, and what was done."""
-    return _item(shell.opened(request), item, said=SAID.get(request.query_params.get("said", ""), ""))
+    return _item(
+        shell.opened(request), item, said=SAID.get(request.query_params.get("said", ""), "")
+    )
 
 
 def _item(
-    visit: Visit, item: str, kept: ItemForm | None = None, faults: Faults = NO_FAULTS, said: str = ""
+    visit: Visit,
+    item: str,
+    kept: ItemForm | None = None,
+    faults: Faults = NO_FAULTS,
+    said: str = "",
 ) -> Response[Any]:
     by = member_of(visit.staff)
     seen = inbox.seen(visit.here, by, item)
     waits = seen.waits is not None
     values = {
-        "seen": seen, "waits": seen.waits, "acts": inbox_verbs.acts(by, item) if waits else [], "saved": said,
-        "kept": kept or ItemForm(), "me": visit.staff.email, "here_path": _path(item), "words_max": WORDS_CHARACTERS_MAX,
-        "answer_max": rights_requests.WORDS_CHARACTERS_MAX, "matter_max": MATTER_CHARACTERS_MAX, "fields": ActField,
+        "seen": seen,
+        "waits": seen.waits,
+        "acts": inbox_verbs.acts(by, item) if waits else [],
+        "saved": said,
+        "kept": kept or ItemForm(),
+        "me": visit.staff.email,
+        "here_path": _path(item),
+        "words_max": WORDS_CHARACTERS_MAX,
+        "answer_max": rights_requests.WORDS_CHARACTERS_MAX,
+        "matter_max": MATTER_CHARACTERS_MAX,
+        "fields": ActField,
         "amount": sweeper.standing(visit.here).due if seen.kind is ItemKind.sweep else None,
         "of_person": seen.waits is not None and seen.waits.account is not None,
-    }  # fmt: skip
+    }
     title = seen.waits.what if seen.waits is not None else "An item that is done"
     return shell.page(
-        "console_item.html", visit, title=title, section=SECTION, errors=faults, values=values, status=422 if faults else 200
-    )  # fmt: skip
+        "console_item.html",
+        visit,
+        title=title,
+        section=SECTION,
+        errors=faults,
+        values=values,
+        status=422 if faults else 200,
+    )
 
 
 @post("/console/inbox/{item:str}/take", may=DOES, sync_to_thread=True, include_in_schema=False)
 def take(request: AnyRequest, item: FromPath[str], data: URLEncodedBody[ItemForm]) -> Response[Any]:
     """Takes an item."""
-    return _done(request, item, data, "take", "taken", lambda here, by: inbox_verbs.take(here, by, item, data.reason))
+    return _done(
+        request,
+        item,
+        data,
+        "take",
+        "taken",
+        lambda here, by: inbox_verbs.take(here, by, item, data.reason),
+    )
 
 
 @post("/console/inbox/{item:str}/give-back", may=DOES, sync_to_thread=True, include_in_schema=False)
-def give_back(request: AnyRequest, item: FromPath[str], data: URLEncodedBody[ItemForm]) -> Response[Any]:
+def give_back(
+    request: AnyRequest, item: FromPath[str], data: URLEncodedBody[ItemForm]
+) -> Response[Any]:
     """Gives an item back: one's own, or a colleague's with a reason."""
     return _done(
-        request, item, data, "give-back", "given",
+        request,
+        item,
+        data,
+        "give-back",
+        "given",
         lambda here, by: inbox_verbs.give_back(here, by, item, data.reason, holder=data.holder),
-    )  # fmt: skip
+    )
 
 
 @post("/console/inbox/{item:str}/hand", may=DOES, sync_to_thread=True, include_in_schema=False)
 def hand(request: AnyRequest, item: FromPath[str], data: URLEncodedBody[ItemForm]) -> Response[Any]:
     """Hands an item to a colleague."""
     return _done(
-        request, item, data, "hand", "handed",
-        lambda here, by: inbox_verbs.hand(here, by, item, data.to.strip(), data.reason, holder=data.holder),
-    )  # fmt: skip
+        request,
+        item,
+        data,
+        "hand",
+        "handed",
+        lambda here, by: inbox_verbs.hand(
+            here, by, item, data.to.strip(), data.reason, holder=data.holder
+        ),
+    )
 
 
 @post("/console/inbox/{item:str}/note", may=DOES, sync_to_thread=True, include_in_schema=False)
 def note(request: AnyRequest, item: FromPath[str], data: URLEncodedBody[ItemForm]) -> Response[Any]:
     """Notes something."""
-    return _done(request, item, data, "note", "noted", lambda here, by: inbox_verbs.note(here, by, item, data.reason))
+    return _done(
+        request,
+        item,
+        data,
+        "note",
+        "noted",
+        lambda here, by: inbox_verbs.note(here, by, item, data.reason),
+    )
 
 
 @post("/console/inbox/{item:str}/act", may=DOES, sync_to_thread=True, include_in_schema=False)
 def act(request: AnyRequest, item: FromPath[str], data: URLEncodedBody[ItemForm]) -> Response[Any]:
     """Does what the item asks for, with its reason."""
     return _done(
-        request, item, data, data.act or "act", "done",
+        request,
+        item,
+        data,
+        data.act or "act",
+        "done",
         lambda here, by: inbox_verbs.act(here, by, item, data.act, _values(data)),
-    )  # fmt: skip
+    )
 
 
 def _values(data: ItemForm) -> ActValues:
@@ -177,13 +254,22 @@ def _values(data: ItemForm) -> ActValues:
     except ValueError:
         raise UsageError("the day of review is none", "write it as 2026-06-01") from None
     return ActValues(
-        reason=data.reason, code=data.code, matter=data.matter, review_at=review_at, amount=int(amount) if amount else None,
+        reason=data.reason,
+        code=data.code,
+        matter=data.matter,
+        review_at=review_at,
+        amount=int(amount) if amount else None,
         names_in=data.names_in == "yes",
-    )  # fmt: skip
+    )
 
 
 def _done(
-    request: AnyRequest, item: str, data: ItemForm, place: str, said: str, does: Callable[[Any, Any], InboxResult]
+    request: AnyRequest,
+    item: str,
+    data: ItemForm,
+    place: str,
+    said: str,
+    does: Callable[[Any, Any], InboxResult],
 ) -> Response[Any]:
     """What was done, or the page again with what refused it, beside the form that was sent."""
     visit = shell.opened(request)
@@ -193,7 +279,8 @@ def _done(
     except (DeniedError, BusyError):
         raise
     except NotFoundError:
-        inbox.seen(visit.here, member_of(visit.staff), item)  # an item that there is not is not found
+        # an item that there is not is not found
+        inbox.seen(visit.here, member_of(visit.staff), item)
         raise
     except LicetError as error:
         text = " ".join(shell.sentence(part) for part in (error.message, error.hint) if part)

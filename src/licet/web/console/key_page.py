@@ -1,10 +1,12 @@
-"""One key of a service: what it may do and how often, until when, what was changed of it, and the form that changes it.
+"""One key of a service: what it may do and how often, until when, what was changed of it, and the
+form that changes it.
 
     /console/access/keys/NAME            its limits, its history, and the form
     /console/access/keys/NAME/limit      shows what would change, then changes it
     /console/access/keys/NAME/revoke     asks why, then revokes it
 
-The form carries the version of the key that its reader saw. Whoever confirms a change of an older version is refused.
+The form carries the version of the key that its reader saw. Whoever confirms a change of an older
+version is refused.
 """
 
 from __future__ import annotations
@@ -34,10 +36,14 @@ _SAID = {"limited": "Its limits are changed, and hold from now on."}
 @get("/console/access/keys/{name:str}", may=OWNS, sync_to_thread=True, include_in_schema=False)
 def one(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """One key: its limits, what was changed of it, and the form that changes it."""
-    return _shown(shell.opened(request), name, said=_SAID.get(request.query_params.get("said", ""), ""))
+    return _shown(
+        shell.opened(request), name, said=_SAID.get(request.query_params.get("said", ""), "")
+    )
 
 
-@post("/console/access/keys/{name:str}/limit", may=OWNS, sync_to_thread=True, include_in_schema=False)
+@post(
+    "/console/access/keys/{name:str}/limit", may=OWNS, sync_to_thread=True, include_in_schema=False
+)
 def limit(request: AnyRequest, name: FromPath[str], data: Fields) -> Response[Any]:
     """Gives a key other limits, after the page that shows what would change."""
     visit = shell.opened(request)
@@ -48,12 +54,21 @@ def limit(request: AnyRequest, name: FromPath[str], data: Fields) -> Response[An
     try:
         wanted, version = _wanted(sent, scopes), number(sent.get("version", ""), "version")
         if sent.get("confirmed") != "yes":
-            return _asks(visit, known, wanted, {**sent, "scopes": " ".join(scopes), "version": str(version)})
+            return _asks(
+                visit, known, wanted, {**sent, "scopes": " ".join(scopes), "version": str(version)}
+            )
         with transaction(visit.here.pool) as tx:
             act = act_of(visit, sent.get("reason", ""))
-            service_keys.limit(tx, name, wanted, act, visit.here.keyring.restrictions, version=version)
+            service_keys.limit(
+                tx, name, wanted, act, visit.here.keyring.restrictions, version=version
+            )
     except LicetError as error:
-        return _shown(visit, name, faults=fault("key-limits", error), kept={**sent, "scopes": " ".join(scopes)})
+        return _shown(
+            visit,
+            name,
+            faults=fault("key-limits", error),
+            kept={**sent, "scopes": " ".join(scopes)},
+        )
     visit.site.forget_keys()
     return seen_other(f"{SECTION}/keys/{name}?said=limited")
 
@@ -63,9 +78,11 @@ def _wanted(sent: Mapping[str, str], scopes: list[str]) -> KeyLimits:
         raise UsageError("that is no scope")
     rate, day = sent.get("rate", "").strip(), sent.get("expires", "").strip()
     return KeyLimits(
-        scopes=tuple(Scope(one) for one in sorted(set(scopes))), releases=tuple(sent.get("releases", "").split()),
-        requests_per_minute=number(rate, "number of requests") if rate else None, expires_at=day_of(day),
-    )  # fmt: skip
+        scopes=tuple(Scope(one) for one in sorted(set(scopes))),
+        releases=tuple(sent.get("releases", "").split()),
+        requests_per_minute=number(rate, "number of requests") if rate else None,
+        expires_at=day_of(day),
+    )
 
 
 def day_of(text: str) -> datetime | None:
@@ -83,7 +100,9 @@ def number(text: str, what: str) -> int:
     return int(text)
 
 
-def _asks(visit: Visit, known: ServiceKey, wanted: KeyLimits, sent: Mapping[str, str]) -> Response[Any]:
+def _asks(
+    visit: Visit, known: ServiceKey, wanted: KeyLimits, sent: Mapping[str, str]
+) -> Response[Any]:
     """The page that shows what would change."""
     changed = list(_differences(known.limits, wanted))
     if not changed:
@@ -92,42 +111,66 @@ def _asks(visit: Visit, known: ServiceKey, wanted: KeyLimits, sent: Mapping[str,
         raise UsageError("say why")
     kept = ("scopes", "releases", "rate", "expires", "version", "reason")
     return shell.confirm(
-        visit, title=f"Change the limits of {known.name}", section=SECTION, label="Change the limits",
-        about="They hold at once, for every request that comes after.", lines=changed,
-        action=f"{SECTION}/keys/{known.name}/limit", back=f"{SECTION}/keys/{known.name}",
+        visit,
+        title=f"Change the limits of {known.name}",
+        section=SECTION,
+        label="Change the limits",
+        about="They hold at once, for every request that comes after.",
+        lines=changed,
+        action=f"{SECTION}/keys/{known.name}/limit",
+        back=f"{SECTION}/keys/{known.name}",
         fields={field: sent.get(field, "") for field in kept},
-    )  # fmt: skip
+    )
 
 
 def _differences(old: KeyLimits, new: KeyLimits) -> Iterator[str]:
     """What would change, in a line each."""
     for said, before, after in (
-        ("Scope", set(old.scopes), set(new.scopes)), ("Release", set(old.releases), set(new.releases))
-    ):  # fmt: skip
+        ("Scope", set(old.scopes), set(new.scopes)),
+        ("Release", set(old.releases), set(new.releases)),
+    ):
         yield from (f"{said} {one}: taken away" for one in sorted(before - after))
         yield from (f"{said} {one}: added" for one in sorted(after - before))
     if old.requests_per_minute != new.requests_per_minute:
-        yield f"Requests a minute: {old.requests_per_minute or 'no limit'} becomes {new.requests_per_minute or 'no limit'}"
+        yield (
+            f"Requests a minute: {old.requests_per_minute or 'no limit'} becomes "
+            f"{new.requests_per_minute or 'no limit'}"
+        )
     if old.expires_at != new.expires_at:
         yield f"Works until: {shell.moment(old.expires_at)} becomes {shell.moment(new.expires_at)}"
 
 
-@post("/console/access/keys/{name:str}/revoke", may=OWNS, sync_to_thread=True, include_in_schema=False)
-def revoke(request: AnyRequest, name: FromPath[str], data: URLEncodedBody[ConfirmForm]) -> Response[Any]:
+@post(
+    "/console/access/keys/{name:str}/revoke", may=OWNS, sync_to_thread=True, include_in_schema=False
+)
+def revoke(
+    request: AnyRequest, name: FromPath[str], data: URLEncodedBody[ConfirmForm]
+) -> Response[Any]:
     """Revokes a key, after the confirmation, with a reason."""
     visit, faults = shell.opened(request), NO_FAULTS
     with transaction(visit.here.pool) as tx:
         service_keys.named(tx, name)
         if data.confirmed == "yes" and not (faults := shell.reason_faults(data.reason)):
-            service_keys.revoke(tx, name, act_of(visit, data.reason), visit.here.keyring.restrictions)
+            service_keys.revoke(
+                tx, name, act_of(visit, data.reason), visit.here.keyring.restrictions
+            )
     if data.confirmed == "yes" and not faults:
         visit.site.forget_keys()
         return seen_other(f"{SECTION}?said=key")
     return shell.confirm(
-        visit, title=f"Revoke the key {name}", section=SECTION, label="Revoke", back=SECTION, asks_reason=True,
-        about="Whoever has it is refused within a second. It cannot be taken back: another key has another secret.",
-        action=f"{SECTION}/keys/{name}/revoke", errors=faults,
-    )  # fmt: skip
+        visit,
+        title=f"Revoke the key {name}",
+        section=SECTION,
+        label="Revoke",
+        back=SECTION,
+        asks_reason=True,
+        about=(
+            "Whoever has it is refused within a second. It cannot be taken back: another key "
+            "has another secret."
+        ),
+        action=f"{SECTION}/keys/{name}/revoke",
+        errors=faults,
+    )
 
 
 def act_of(visit: Visit, reason: str) -> KeyAct:
@@ -148,24 +191,42 @@ def fault(place: str, error: LicetError) -> Faults:
 
 
 def _shown(
-    visit: Visit, name: str, *, said: str = "", faults: Faults = NO_FAULTS, kept: Mapping[str, str] | None = None
+    visit: Visit,
+    name: str,
+    *,
+    said: str = "",
+    faults: Faults = NO_FAULTS,
+    kept: Mapping[str, str] | None = None,
 ) -> Response[Any]:
     with transaction(visit.here.pool) as tx:
         known = service_keys.named(tx, name)
         changes = service_keys.changes(tx, known.key_id)
     now = {
-        "scopes": " ".join(known.scopes), "releases": " ".join(known.releases),
-        "rate": str(known.requests_per_minute or ""), "reason": "",
-        "expires": f"{known.expires_at:%Y-%m-%d}" if known.expires_at else "", **(kept or {}),
-    }  # fmt: skip
+        "scopes": " ".join(known.scopes),
+        "releases": " ".join(known.releases),
+        "rate": str(known.requests_per_minute or ""),
+        "reason": "",
+        "expires": f"{known.expires_at:%Y-%m-%d}" if known.expires_at else "",
+        **(kept or {}),
+    }
     values = {
-        "key": known, "changes": changes, "kept": now, "scopes": tuple(Scope), "saved": said,
-        "state": known.state(visit.here.clock()), "ticked": now["scopes"].split(),
-    }  # fmt: skip
+        "key": known,
+        "changes": changes,
+        "kept": now,
+        "scopes": tuple(Scope),
+        "saved": said,
+        "state": known.state(visit.here.clock()),
+        "ticked": now["scopes"].split(),
+    }
     return shell.page(
-        "console_key.html", visit, title=f"Key {name}", section=SECTION, errors=faults, values=values,
+        "console_key.html",
+        visit,
+        title=f"Key {name}",
+        section=SECTION,
+        errors=faults,
+        values=values,
         status=422 if faults else 200,
-    )  # fmt: skip
+    )
 
 
 ROUTES = (one, limit, revoke)

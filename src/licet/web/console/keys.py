@@ -1,4 +1,5 @@
-"""The encryption keys in the console: each epoch's state, what is due, and the rotation that an owner orders.
+"""The encryption keys in the console: each epoch's state, what is due, and the rotation that an
+owner orders.
 
     /console/keys            how the key chain stands, and what was ordered
     /console/keys/rotate     a rotation, or the rest of an interrupted one
@@ -31,7 +32,9 @@ EPOCHS_SHOWN_MAX = 50
 KINDS = (OrderKind.rotate_keys, OrderKind.destroy_epochs)
 _SAID = {
     "rotate": "Ordered: the server begins within seconds, and this page says how it ended.",
-    "destroy": "Ordered: the server destroys within seconds what is due, and this page says how it ended.",
+    "destroy": (
+        "Ordered: the server destroys within seconds what is due, and this page says how it ended."
+    ),
 }
 
 
@@ -43,47 +46,79 @@ def keys(request: AnyRequest) -> Response[Any]:
     with transaction(visit.here.pool) as tx:
         given = staff_orders.newest(tx, KINDS, ORDERS_SHOWN_MAX)
     values = {
-        "keys": status, "shown": status.epochs[::-1][:EPOCHS_SHOWN_MAX], "next": epochs.due_now(visit.here),
-        "spent": epochs.destroy_due(visit.here, dry_run=True), "orders": given, "owns": visit.allows(OWNS),
+        "keys": status,
+        "shown": status.epochs[::-1][:EPOCHS_SHOWN_MAX],
+        "next": epochs.due_now(visit.here),
+        "spent": epochs.destroy_due(visit.here, dry_run=True),
+        "orders": given,
+        "owns": visit.allows(OWNS),
         "saved": _SAID.get(request.query_params.get("said", ""), ""),
-    }  # fmt: skip
-    return shell.page("console_keys.html", visit, title="Encryption keys", section=SECTION, values=values)
+    }
+    return shell.page(
+        "console_keys.html", visit, title="Encryption keys", section=SECTION, values=values
+    )
 
 
 @post("/console/keys/rotate", may=OWNS, sync_to_thread=True, include_in_schema=False)
 def rotate(request: AnyRequest, data: URLEncodedBody[OrderForm]) -> Response[Any]:
-    """Orders a rotation, after the confirmation; without a kind the one that is due, or the daily one."""
+    """Orders a rotation, after the confirmation; without a kind the one that is due, or the daily
+    one.
+    """
     visit = shell.opened(request)
-    would = work.forecast(visit.here, OrderKind.rotate_keys, data.about if data.about in list(Rotation) else "")
+    would = work.forecast(
+        visit.here, OrderKind.rotate_keys, data.about if data.about in list(Rotation) else ""
+    )
     asked = OrderAsked(
-        title=f"Rotate the keys, {would.about}", label="Rotate", action=f"{SECTION}/rotate", section=SECTION, back=SECTION,
-        means="Keys that were destroyed since the last rotation get out of reach of old copies. Nothing that is kept is lost,"
+        title=f"Rotate the keys, {would.about}",
+        label="Rotate",
+        action=f"{SECTION}/rotate",
+        section=SECTION,
+        back=SECTION,
+        means="Keys that were destroyed since the last rotation get out of reach of old copies. "
+        "Nothing that is kept is lost,"
         " and everything works meanwhile. If the server is stopped, it goes on when it runs again.",
-        would=would.would, fields={"about": would.about},
-    )  # fmt: skip
+        would=would.would,
+        fields={"about": would.about},
+    )
     return orders.take(
-        visit, data, asked, lambda reason: work.give(
+        visit,
+        data,
+        asked,
+        lambda reason: work.give(
             visit.here, OrderKind.rotate_keys, would.about, reason=reason, by=orders.by(visit)
-        ), f"{SECTION}?said=rotate",
-    )  # fmt: skip
+        ),
+        f"{SECTION}?said=rotate",
+    )
 
 
 @post("/console/keys/destroy", may=OWNS, sync_to_thread=True, include_in_schema=False)
 def destroy(request: AnyRequest, data: URLEncodedBody[OrderForm]) -> Response[Any]:
-    """Orders that the encryption keys that are due be destroyed, after the confirmation; RefusedError if none is due."""
+    """Orders that the encryption keys that are due be destroyed, after the confirmation;
+    RefusedError if none is due.
+    """
     visit = shell.opened(request)
     would = work.forecast(visit.here, OrderKind.destroy_epochs)
     asked = OrderAsked(
-        title="Destroy epochs", label="Destroy them", action=f"{SECTION}/destroy", section=SECTION, back=SECTION,
-        means="Their keys are destroyed at the key provider. Backups that were made under them open nothing any more: each has"
+        title="Destroy epochs",
+        label="Destroy them",
+        action=f"{SECTION}/destroy",
+        section=SECTION,
+        back=SECTION,
+        means="Their keys are destroyed at the key provider. Backups that were made under them "
+        "open nothing any more: each has"
         " expired. It cannot be taken back.",
-        would=would.would, destroys=True,
-    )  # fmt: skip
+        would=would.would,
+        destroys=True,
+    )
     return orders.take(
-        visit, data, asked,
-        lambda reason: work.give(visit.here, OrderKind.destroy_epochs, reason=reason, by=orders.by(visit)),
+        visit,
+        data,
+        asked,
+        lambda reason: work.give(
+            visit.here, OrderKind.destroy_epochs, reason=reason, by=orders.by(visit)
+        ),
         f"{SECTION}?said=destroy",
-    )  # fmt: skip
+    )
 
 
 ROUTES = (keys, rotate, destroy)

@@ -1,7 +1,7 @@
 """The tables of the console and what can be done in them, one after another.
 
-Each is a `ConsoleTable`: its sentences, the views that many ask for, and its acts. The page, the file and the acts themselves
-are in `tables`.
+Each is a `ConsoleTable`: its sentences, the views that many ask for, and its acts. The page, the
+file and the acts themselves are in `tables`.
 """
 
 from __future__ import annotations
@@ -51,38 +51,61 @@ def _would_run(visit: Visit, names: Sequence[str], at_once: bool) -> str:
     if seen.held:
         return "Stays: a legal hold keeps it."
     if seen.later:
-        return f"Nothing yet: its period ends on {status.due_at:%Y-%m-%d}." if status.due_at else "Nothing yet."
-    return f"Keys to be destroyed: {seen.keys:,}. Then it is swept and certified, as far as that goes."
+        return (
+            f"Nothing yet: its period ends on {status.due_at:%Y-%m-%d}."
+            if status.due_at
+            else "Nothing yet."
+        )
+    return (
+        f"Keys to be destroyed: {seen.keys:,}. Then it is swept and certified, as far as that goes."
+    )
 
 
 def _ran(visit: Visit, names: Sequence[str], at_once: bool) -> str:
     (state,) = certificates.run(visit.here, only=names[0], at_once=at_once).states
-    return f"It is {state}." if state == "verified" else f"It is {state}: the rest follows by itself."
+    return (
+        f"It is {state}." if state == "verified" else f"It is {state}: the rest follows by itself."
+    )
 
 
 ERASURES = ConsoleTable(
-    table=staff_tables.ERASURES, title="Erasures", may=OFFICE,
-    about="What people asked to have erased, from the request to the certificate. One is overdue two days after the last of"
+    table=staff_tables.ERASURES,
+    title="Erasures",
+    may=OFFICE,
+    about="What people asked to have erased, from the request to the certificate. One is overdue "
+    "two days after the last of"
     " it should have been gone, unless a legal hold keeps it.",
     views=(
-        SavedView("All", ""), SavedView("Overdue", "state=overdue&order=oldest"),
-        SavedView("Not finished", "state=open&order=oldest"), SavedView("Kept by a hold", "state=held&order=oldest"),
+        SavedView("All", ""),
+        SavedView("Overdue", "state=overdue&order=oldest"),
+        SavedView("Not finished", "state=open&order=oldest"),
+        SavedView("Kept by a hold", "state=held&order=oldest"),
     ),
     acts=(
         TableAct(
-            name="run", label="Move on now", may=HOLDS,
+            name="run",
+            label="Move on now",
+            may=HOLDS,
             means="What is due of them is erased and certified now, as the next sweep would do.",
-            forecast=lambda visit, names, _: _would_run(visit, names, False), item=_item("erasure"),
+            forecast=lambda visit, names, _: _would_run(visit, names, False),
+            item=_item("erasure"),
             apply=lambda visit, names, _: _ran(visit, names, False),
         ),
         TableAct(
-            name="at-once", label="Erase without waiting", may=HOLDS, destroys=True,
-            means="Their keys are destroyed now, before the period ends. Nobody can bring it back, the person included.",
-            forecast=lambda visit, names, _: _would_run(visit, names, True), item=_item("erasure"),
+            name="at-once",
+            label="Erase without waiting",
+            may=HOLDS,
+            destroys=True,
+            means=(
+                "Their keys are destroyed now, before the period ends. Nobody can bring it "
+                "back, the person included."
+            ),
+            forecast=lambda visit, names, _: _would_run(visit, names, True),
+            item=_item("erasure"),
             apply=lambda visit, names, _: _ran(visit, names, True),
         ),
     ),
-)  # fmt: skip
+)
 
 
 @get("/console/erasures", may=OFFICE, sync_to_thread=True, include_in_schema=False)
@@ -102,7 +125,9 @@ def act_on_erasures(request: AnyRequest, data: Fields) -> Response[Any]:
 
 def _recall(visit: Visit, names: Sequence[str]) -> certificates.Recall:
     erasure, handout = (*names, "", "")[:2]
-    found = [one for one in certificates.status(visit.here, erasure).recalls if one.handout == handout]
+    found = [
+        one for one in certificates.status(visit.here, erasure).recalls if one.handout == handout
+    ]
     if not found:
         raise NotFoundError("nothing was recalled there")
     return found[0]
@@ -123,20 +148,32 @@ def _acknowledged(visit: Visit, names: Sequence[str], _: Mapping[str, Any]) -> s
 
 
 RECALLS = ConsoleTable(
-    table=staff_tables.RECALLS, title="Recalls", may=OFFICE,
-    about="What recipients of releases were asked to take out of use, for which erasure, and by which day. An acknowledgement"
+    table=staff_tables.RECALLS,
+    title="Recalls",
+    may=OFFICE,
+    about="What recipients of releases were asked to take out of use, for which erasure, and by "
+    "which day. An acknowledgement"
     " is theirs: record it when they have said so.",
     views=(
-        SavedView("All", ""), SavedView("Overdue", "state=overdue"), SavedView("Not acknowledged", "state=open"),
+        SavedView("All", ""),
+        SavedView("Overdue", "state=overdue"),
+        SavedView("Not acknowledged", "state=open"),
     ),
     acts=(
         TableAct(
-            name="acknowledge", label="Record the acknowledgement", may=HOLDS,
-            means="It goes on record that the recipient took these rows out of use. The person sees it.",
-            forecast=_would_acknowledge, apply=_acknowledged, item=_item("recall"),
+            name="acknowledge",
+            label="Record the acknowledgement",
+            may=HOLDS,
+            means=(
+                "It goes on record that the recipient took these rows out of use. The person "
+                "sees it."
+            ),
+            forecast=_would_acknowledge,
+            apply=_acknowledged,
+            item=_item("recall"),
         ),
     ),
-)  # fmt: skip
+)
 
 
 @get("/console/recalls", may=OFFICE, sync_to_thread=True, include_in_schema=False)
@@ -157,31 +194,56 @@ def act_on_recalls(request: AnyRequest, data: Fields) -> Response[Any]:
 def _would_decide(visit: Visit, names: Sequence[str], _: Mapping[str, Any]) -> str:
     found = suggestions.of_conversation(visit.here, names[0])
     suggestions.refuse_decided(found)
-    return f"Suggested with {found.score:.2f}." if found.score is not None else "Suggested without a score."
+    return (
+        f"Suggested with {found.score:.2f}."
+        if found.score is not None
+        else "Suggested without a score."
+    )
 
 
 def _decided(visit: Visit, names: Sequence[str], dismiss: bool) -> str:
-    done = suggestions.decide(visit.here, names[0], member_of(visit.staff), dismiss=dismiss, only_open=True)
+    done = suggestions.decide(
+        visit.here, names[0], member_of(visit.staff), dismiss=dismiss, only_open=True
+    )
     return f"On record: {done.decision} by {done.decided_by}."
 
 
 SUGGESTIONS = ConsoleTable(
-    table=staff_tables.SUGGESTIONS, title="Suggestions of misuse", may=LOOKS,
-    about="What the misuse classifier suggests for somebody to look at. A model decides nothing: read a conversation on its"
+    table=staff_tables.SUGGESTIONS,
+    title="Suggestions of misuse",
+    may=LOOKS,
+    about="What the misuse classifier suggests for somebody to look at. A model decides nothing: "
+    "read a conversation on its"
     " page, with a reason, and decide.",
-    views=(SavedView("All", ""), SavedView("To be decided", "state=open"), SavedView("Flagged", "state=flagged")),
+    views=(
+        SavedView("All", ""),
+        SavedView("To be decided", "state=open"),
+        SavedView("Flagged", "state=flagged"),
+    ),
     acts=(
         TableAct(
-            name="flag", label="Flag as misuse", may=READS,
-            means="A safety copy of what is flagged is kept for the period of the policy. The person sees the flag.",
-            forecast=_would_decide, apply=lambda visit, names, _: _decided(visit, names, False), item=_item("misuse"),
+            name="flag",
+            label="Flag as misuse",
+            may=READS,
+            means=(
+                "A safety copy of what is flagged is kept for the period of the policy. The "
+                "person sees the flag."
+            ),
+            forecast=_would_decide,
+            apply=lambda visit, names, _: _decided(visit, names, False),
+            item=_item("misuse"),
         ),
         TableAct(
-            name="dismiss", label="Dismiss", may=READS, means="They are no misuse. Nothing of them changes.",
-            forecast=_would_decide, apply=lambda visit, names, _: _decided(visit, names, True), item=_item("misuse"),
+            name="dismiss",
+            label="Dismiss",
+            may=READS,
+            means="They are no misuse. Nothing of them changes.",
+            forecast=_would_decide,
+            apply=lambda visit, names, _: _decided(visit, names, True),
+            item=_item("misuse"),
         ),
     ),
-)  # fmt: skip
+)
 
 
 @get("/console/suggestions", may=LOOKS, sync_to_thread=True, include_in_schema=False)
@@ -197,13 +259,16 @@ def decide_misuse(request: AnyRequest, data: Fields) -> Response[Any]:
 
 
 FLAGS = ConsoleTable(
-    table=staff_tables.FLAGS, title="Flags", may=LOOKS,
+    table=staff_tables.FLAGS,
+    title="Flags",
+    may=LOOKS,
     about="What was flagged as misuse, how long its safety copy is kept, and how long its score.",
     views=(
-        SavedView("All", ""), SavedView("With a safety copy", "state=copied&order=oldest"),
+        SavedView("All", ""),
+        SavedView("With a safety copy", "state=copied&order=oldest"),
         SavedView("Overturned", "state=overturned"),
     ),
-)  # fmt: skip
+)
 
 
 @get("/console/flags", may=LOOKS, sync_to_thread=True, include_in_schema=False)
@@ -216,21 +281,30 @@ def flags(request: AnyRequest) -> Response[Any]:
 
 
 def _hold_form(data: Mapping[str, Any]) -> HoldForm:
-    return HoldForm(**{name: str(data.get(name, "")) for name in ("matter", "reason", "review", "untold")})
+    return HoldForm(
+        **{name: str(data.get(name, "")) for name in ("matter", "reason", "review", "untold")}
+    )
 
 
 def _hold(visit: Visit, names: Sequence[str], data: Mapping[str, Any], *, dry_run: bool) -> str:
     form = _hold_form(data)
     review_at, _ = hold_forms.read(visit, form)
     (done,) = vault_holds.place(
-        visit.here, names[:1], matter=form.matter, reason=HoldReason(form.reason), review_at=review_at,
-        is_told=not form.untold, by=visit.staff.recorded_as, dry_run=dry_run,
-    )  # fmt: skip
+        visit.here,
+        names[:1],
+        matter=form.matter,
+        reason=HoldReason(form.reason),
+        review_at=review_at,
+        is_told=not form.untold,
+        by=visit.staff.recorded_as,
+        dry_run=dry_run,
+    )
     covered = describe_coverage(done.coverage)
     match done.outcome:
         case Outcome.unchanged:
             return (
-                f"Held for this matter already: the reason, the day of review and the telling become these. {covered}."
+                "Held for this matter already: the reason, the day of review and the telling "
+                f"become these. {covered}."
             )
         case Outcome.refused:
             raise RefusedError(f"it cannot be held: {covered}", because=done.because)
@@ -239,13 +313,17 @@ def _hold(visit: Visit, names: Sequence[str], data: Mapping[str, Any], *, dry_ru
 
 
 def _reviewed(visit: Visit, names: Sequence[str], data: Mapping[str, Any], *, dry_run: bool) -> str:
-    """Places a hold that is there again, with another day of review; NotFoundError where the matter holds nothing."""
+    """Places a hold that is there again, with another day of review; NotFoundError where the matter
+    holds nothing.
+    """
     vault_holds.end(visit.here, names[:1], matter=str(data.get("matter", "")), dry_run=True)
     return _hold(visit, names, data, dry_run=dry_run)
 
 
 def _free(visit: Visit, names: Sequence[str], data: Mapping[str, Any], *, dry_run: bool) -> str:
-    (done,) = vault_holds.end(visit.here, names[:1], matter=str(data.get("matter", "")), dry_run=dry_run)
+    (done,) = vault_holds.end(
+        visit.here, names[:1], matter=str(data.get("matter", "")), dry_run=dry_run
+    )
     return (
         "Stays held for another matter."
         if done.keeps
@@ -256,47 +334,83 @@ def _free(visit: Visit, names: Sequence[str], data: Mapping[str, Any], *, dry_ru
 def _matter(_: Visit, data: Mapping[str, Any]) -> Faults:
     if str(data.get("matter", "")).strip():
         return NO_FAULTS
-    return Faults((("end-matter", "hold-matter", "Write the matter as it was written when the hold was placed."),))
+    return Faults(
+        (
+            (
+                "end-matter",
+                "hold-matter",
+                "Write the matter as it was written when the hold was placed.",
+            ),
+        )
+    )
 
 
 CONVERSATIONS = ConsoleTable(
-    table=staff_tables.CONVERSATIONS, title="Conversations", may=LOOKS,
+    table=staff_tables.CONVERSATIONS,
+    title="Conversations",
+    may=LOOKS,
     about="Every conversation by when it began, without its title and its words.",
     views=(
-        SavedView("All", ""), SavedView("Deleted", "state=deleted"), SavedView("Under a hold", "state=held"),
+        SavedView("All", ""),
+        SavedView("Deleted", "state=deleted"),
+        SavedView("Under a hold", "state=held"),
         SavedView("With a safety copy", "state=flagged"),
     ),
     acts=(
         TableAct(
-            name="hold", label="Place a legal hold", may=HOLDS, fields="hold",
-            means="What is kept of them now stays, sealed, until the last hold on it ends. A hold makes nothing usable.",
+            name="hold",
+            label="Place a legal hold",
+            may=HOLDS,
+            fields="hold",
+            means=(
+                "What is kept of them now stays, sealed, until the last hold on it ends. A hold "
+                "makes nothing usable."
+            ),
             check=lambda visit, data: hold_forms.read(visit, _hold_form(data))[1],
             forecast=lambda visit, names, data: _hold(visit, names, data, dry_run=True),
             apply=lambda visit, names, data: _hold(visit, names, data, dry_run=False),
         ),
     ),
-)  # fmt: skip
+)
 HELD = ConsoleTable(
-    table=staff_tables.HOLDS, title="Legal holds", may=LOOKS,
-    about="What is held is kept until the hold ends. A hold makes nothing usable. What it is for is sealed with its"
+    table=staff_tables.HOLDS,
+    title="Legal holds",
+    may=LOOKS,
+    about="What is held is kept until the hold ends. A hold makes nothing usable. What it is for "
+    "is sealed with its"
     " conversation. A privacy officer places and ends holds.",
     views=(SavedView("All", ""), SavedView("Review is due", "state=due")),
     acts=(
         TableAct(
-            name="review", label="Record a review", may=HOLDS, fields="hold",
-            means="The hold of one matter was looked at and must stay: it has the reason and the day of review that you write.",
+            name="review",
+            label="Record a review",
+            may=HOLDS,
+            fields="hold",
+            means=(
+                "The hold of one matter was looked at and must stay: it has the reason and the "
+                "day of review that you write."
+            ),
             check=lambda visit, data: hold_forms.read(visit, _hold_form(data))[1],
             forecast=lambda visit, names, data: _reviewed(visit, names, data, dry_run=True),
             apply=lambda visit, names, data: _reviewed(visit, names, data, dry_run=False),
         ),
         TableAct(
-            name="end", label="End a hold", may=HOLDS, fields="matter", destroys=True, check=_matter, item=_held_item,
-            means="The hold of one matter ends. What nothing else holds and is over its time is erased by the next sweep.",
+            name="end",
+            label="End a hold",
+            may=HOLDS,
+            fields="matter",
+            destroys=True,
+            check=_matter,
+            item=_held_item,
+            means=(
+                "The hold of one matter ends. What nothing else holds and is over its time is "
+                "erased by the next sweep."
+            ),
             forecast=lambda visit, names, data: _free(visit, names, data, dry_run=True),
             apply=lambda visit, names, data: _free(visit, names, data, dry_run=False),
         ),
     ),
-)  # fmt: skip
+)
 
 
 @get("/console/conversations", may=LOOKS, sync_to_thread=True, include_in_schema=False)
@@ -326,15 +440,26 @@ def end_holds(request: AnyRequest, data: Fields) -> Response[Any]:
 # Accounts, and who read what
 
 ACCOUNTS = ConsoleTable(
-    table=staff_tables.ACCOUNTS, title="Accounts", may=OFFICE,
+    table=staff_tables.ACCOUNTS,
+    title="Accounts",
+    may=OFFICE,
     about="Every account, without a name: the host’s own ids are kept as keyed hashes.",
-    views=(SavedView("All", ""), SavedView("Closed", "state=closed"), SavedView("With a grant in force", "state=granted")),
-)  # fmt: skip
+    views=(
+        SavedView("All", ""),
+        SavedView("Closed", "state=closed"),
+        SavedView("With a grant in force", "state=granted"),
+    ),
+)
 READINGS = ConsoleTable(
-    table=staff_tables.READINGS, title="Readings", may=OFFICE,
-    about="Every reading of content by staff, with its reason and the ticket that covers it. The person sees each of theirs.",
+    table=staff_tables.READINGS,
+    title="Readings",
+    may=OFFICE,
+    about=(
+        "Every reading of content by staff, with its reason and the ticket that covers it. The "
+        "person sees each of theirs."
+    ),
     views=(SavedView("All", ""), SavedView("For releases", "reason=release_review")),
-)  # fmt: skip
+)
 
 
 @get("/console/accounts", may=OFFICE, sync_to_thread=True, include_in_schema=False)

@@ -1,4 +1,5 @@
-"""The log and its witnesses in the console: how large it is, who cosigned it and when, and whether it holds.
+"""The log and its witnesses in the console: how large it is, who cosigned it and when, and whether
+it holds.
 
 /console/log            every year's log
 /console/log/witness    asks the witnesses for their cosignatures
@@ -24,12 +25,16 @@ from licet.web.console.shared import OWNS, STAFF
 from licet.web.pages.shared import AnyRequest
 
 SECTION = "/console/log"
-_SAID = {"witness": "Ordered: the server asks them within seconds, and this page says who cosigned."}
+_SAID = {
+    "witness": "Ordered: the server asks them within seconds, and this page says who cosigned."
+}
 
 
 @get("/console/log", may=STAFF, sync_to_thread=True, include_in_schema=False)
 def log(request: AnyRequest) -> Response[Any]:
-    """The logs as their readers see them, their witnesses, and the entries that wait to be appended."""
+    """The logs as their readers see them, their witnesses, and the entries that wait to be
+    appended.
+    """
     visit = shell.opened(request)
     following = request.app.state.following
     with transaction(visit.here.pool) as tx:
@@ -39,30 +44,45 @@ def log(request: AnyRequest) -> Response[Any]:
     except LicetError:  # what does not hold is said below
         ledger = None
     values = {
-        "ledger": ledger, "fault": following.fault if following is not None else "",
-        "follows": following is not None, "checked": {one.origin: one for one in documents.checked(visit.here)},
-        "orders": given, "owns": visit.allows(OWNS), "asks": documents.witnesses(visit.here) is not None,
+        "ledger": ledger,
+        "fault": following.fault if following is not None else "",
+        "follows": following is not None,
+        "checked": {one.origin: one for one in documents.checked(visit.here)},
+        "orders": given,
+        "owns": visit.allows(OWNS),
+        "asks": documents.witnesses(visit.here) is not None,
         "saved": _SAID.get(request.query_params.get("said", ""), ""),
-    }  # fmt: skip
+    }
     return shell.page("console_log.html", visit, title="Log", section=SECTION, values=values)
 
 
 @post("/console/log/witness", may=OWNS, sync_to_thread=True, include_in_schema=False)
 def witness(request: AnyRequest, data: URLEncodedBody[OrderForm]) -> Response[Any]:
-    """Orders that the witnesses be asked, after the confirmation; RefusedError where there are none."""
+    """Orders that the witnesses be asked, after the confirmation; RefusedError where there are
+    none.
+    """
     visit = shell.opened(request)
     would = work.forecast(visit.here, OrderKind.cosign_log)
     asked = OrderAsked(
-        title="Ask the witnesses", label="Ask them", action=f"{SECTION}/witness", section=SECTION, back=SECTION,
-        means="Each witness is sent the newest checkpoint of the log, and cosigns it if it goes on from what it cosigned before."
+        title="Ask the witnesses",
+        label="Ask them",
+        action=f"{SECTION}/witness",
+        section=SECTION,
+        back=SECTION,
+        means="Each witness is sent the newest checkpoint of the log, and cosigns it if it goes on "
+        "from what it cosigned before."
         " The server asks them by itself too.",
         would=would.would,
-    )  # fmt: skip
+    )
     return orders.take(
-        visit, data, asked,
-        lambda reason: work.give(visit.here, OrderKind.cosign_log, reason=reason, by=orders.by(visit)),
+        visit,
+        data,
+        asked,
+        lambda reason: work.give(
+            visit.here, OrderKind.cosign_log, reason=reason, by=orders.by(visit)
+        ),
         f"{SECTION}?said=witness",
-    )  # fmt: skip
+    )
 
 
 ROUTES = (log, witness)

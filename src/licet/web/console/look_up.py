@@ -1,4 +1,5 @@
-"""The console for staff: the state of the installation, and why one conversation may or may not be used. No script.
+"""The console for staff: the state of the installation, and why one conversation may or may not be
+used. No script.
 
     /console                             the overview: accounts, gates, stored content, and coming expiries
     /console/look-up                     finds an account or a conversation, by our id or the host's
@@ -17,9 +18,10 @@
     /console/releases/ID                 one release: its sample row by row, and its signatures
     /console/access                      keys of services, and staff, made and revoked; for the owner
 
-Every page shows what the routes of the API return for the same roles. A conversation's content is shown on one page only,
-the response to a form with a reason, which cannot be loaded again; what people write to the staff, on the page of their
-request, to a privacy officer. A host's id is sent in a form's body, never in a URL.
+Every page shows what the routes of the API return for the same roles. A conversation's content is
+shown on one page only, the response to a form with a reason, which cannot be loaded again; what
+people write to the staff, on the page of their request, to a privacy officer. A host's id is sent
+in a form's body, never in a URL.
 """
 
 from __future__ import annotations
@@ -95,19 +97,28 @@ def overview(request: AnyRequest) -> Response[Any]:
     visit = shell.opened(request)
     status, coming = population_status.status(visit.here), population_status.forecast(visit.here)
     values = {
-        "status": status, "tables": _tables(status), "chart": chart.drawn(coming.moments, coming.kept, coming.short),
-        "coming": _tabled(coming), "waiting": documents.status(visit.here),
-    }  # fmt: skip
-    return shell.page("console_overview.html", visit, title="Overview", section="/console", values=values)
+        "status": status,
+        "tables": _tables(status),
+        "chart": chart.drawn(coming.moments, coming.kept, coming.short),
+        "coming": _tabled(coming),
+        "waiting": documents.status(visit.here),
+    }
+    return shell.page(
+        "console_overview.html", visit, title="Overview", section="/console", values=values
+    )
 
 
 def _tables(status: PopulationStatus) -> list[tuple[str, str, list[tuple[str, int]]]]:
     """Counts by name: title, unit, and the counts."""
     return [
-        *((f"Standing: {question}", "Accounts", _named(counts)) for question, counts in status.standings.items()),
+        *(
+            (f"Standing: {question}", "Accounts", _named(counts))
+            for question, counts in status.standings.items()
+        ),
         ("Gate", "Accounts", _named(status.gates)),
-        ("Plan", "Accounts", list(status.plans.items())), ("Time ends within", "Messages", list(status.expires.items())),
-    ]  # fmt: skip
+        ("Plan", "Accounts", list(status.plans.items())),
+        ("Time ends within", "Messages", list(status.expires.items())),
+    ]
 
 
 def _named(counts: dict[str, int]) -> list[tuple[str, int]]:
@@ -116,14 +127,20 @@ def _named(counts: dict[str, int]) -> list[tuple[str, int]]:
 
 def _tabled(coming: Forecast) -> list[tuple[datetime, int, int]]:
     """The forecast at the dates of the table."""
-    return [(coming.moments[n], coming.kept[n], coming.short[n]) for n in TABLED_MONTHS if n < len(coming.moments)]
+    return [
+        (coming.moments[n], coming.kept[n], coming.short[n])
+        for n in TABLED_MONTHS
+        if n < len(coming.moments)
+    ]
 
 
 # Looking up
 
 
 class LookUpForm(msgspec.Struct, frozen=True, kw_only=True):
-    """The fields of the form. ``account`` is needed if ``name`` is the host's id of a conversation."""
+    """The fields of the form. ``account`` is needed if ``name`` is the host's id of a
+    conversation.
+    """
 
     name: str = ""
     account: str = ""
@@ -149,17 +166,26 @@ def find(request: AnyRequest, data: URLEncodedBody[LookUpForm]) -> Response[Any]
 def _looking(visit: Visit, kept: LookUpForm, faults: Faults = NO_FAULTS) -> Response[Any]:
     values = {"kept": kept, "by_account": visit.allows(OFFICE)}
     return shell.page(
-        "console_look_up.html", visit, title="Look up", section="/console/look-up", errors=faults, values=values,
+        "console_look_up.html",
+        visit,
+        title="Look up",
+        section="/console/look-up",
+        errors=faults,
+        values=values,
         status=404 if faults else 200,
-    )  # fmt: skip
+    )
 
 
 def _place_of(visit: Visit, asked: LookUpForm) -> str:
-    """The page with that name; NotFoundError if there is none, or if the reader may not see the account."""
+    """The page with that name; NotFoundError if there is none, or if the reader may not see the
+    account.
+    """
     name = asked.name.strip()[:NAME_CHARACTERS_MAX]
     if asked.account.strip():
         account = _account(visit, asked.account.strip()[:NAME_CHARACTERS_MAX])
-        found = oversight.conversation_by_host(visit.here, parse(Prefix.account, account), name.removeprefix(HOST))
+        found = oversight.conversation_by_host(
+            visit.here, parse(Prefix.account, account), name.removeprefix(HOST)
+        )
         if found is None:
             raise NotFoundError("no such conversation")
         return f"/console/conversations/{found}"
@@ -190,21 +216,36 @@ def account(request: AnyRequest, account: FromPath[str]) -> Response[Any]:
     with transaction(visit.here.pool) as tx:
         read = staff_reads.newest(tx, READS_LISTED_MAX, account=holder)
     values = {
-        "seen": seen, "meaning": MEANING, "because": DecisionReason, "reads": read,
-        "conversations": staff_tables.read(visit.here, staff_tables.CONVERSATIONS, TableView(filters={"account": account})),
+        "seen": seen,
+        "meaning": MEANING,
+        "because": DecisionReason,
+        "reads": read,
+        "conversations": staff_tables.read(
+            visit.here, staff_tables.CONVERSATIONS, TableView(filters={"account": account})
+        ),
         "by_account": True,
-    }  # fmt: skip
-    return shell.page("console_account.html", visit, title="Account", section="/console/accounts", values=values)
+    }
+    return shell.page(
+        "console_account.html", visit, title="Account", section="/console/accounts", values=values
+    )
 
 
-@get("/console/conversations/{conversation:str}", may=LOOKS, sync_to_thread=True, include_in_schema=False)
+@get(
+    "/console/conversations/{conversation:str}",
+    may=LOOKS,
+    sync_to_thread=True,
+    include_in_schema=False,
+)
 def conversation(request: AnyRequest, conversation: FromPath[str]) -> Response[Any]:
     """Why a conversation may be used or not, and until when, without its content."""
     said = _SAID.get(request.query_params.get("said", ""), "")
     return _conversation(shell.opened(request), conversation, ReadReasonForm(), said=said)
 
 
-_SAID = {"held": "The hold is placed, and on record.", "freed": "The hold is ended, and that is on record."}
+_SAID = {
+    "held": "The hold is placed, and on record.",
+    "freed": "The hold is ended, and that is on record.",
+}
 
 
 class ReadReasonForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -214,15 +255,24 @@ class ReadReasonForm(msgspec.Struct, frozen=True, kw_only=True):
     ticket: str = ""
 
 
-@post("/console/conversations/{conversation:str}/read", may=READS, sync_to_thread=True, include_in_schema=False)
-def read(request: AnyRequest, conversation: FromPath[str], data: URLEncodedBody[ReadReasonForm]) -> Response[Any]:
+@post(
+    "/console/conversations/{conversation:str}/read",
+    may=READS,
+    sync_to_thread=True,
+    include_in_schema=False,
+)
+def read(
+    request: AnyRequest, conversation: FromPath[str], data: URLEncodedBody[ReadReasonForm]
+) -> Response[Any]:
     """Opens a conversation, with a reason. The reading is recorded, and its person sees it."""
     visit, named = shell.opened(request), parse(Prefix.conversation, conversation)
     faults = []
     if data.reason not in REASONS:
         faults.append(("reason", "reason", "Say why you read it."))
     if TICKET.fullmatch(data.ticket) is None:
-        faults.append(("ticket", "ticket", "Name the ticket in your own books: letters, digits and . _ / # -"))
+        faults.append(
+            ("ticket", "ticket", "Name the ticket in your own books: letters, digits and . _ / # -")
+        )
     if faults:
         return _conversation(visit, conversation, data, Faults(tuple(faults)))
     why = schema.NewRead(reason=ReadReason(data.reason), ticket=data.ticket)
@@ -233,33 +283,72 @@ def read(request: AnyRequest, conversation: FromPath[str], data: URLEncodedBody[
                 raise NotFoundError("no such conversation")
             turns = read_as_staff(tx, visit.site, visit.staff, holder, named, why).items
     except DeniedError:
-        fault = "Your role may open nothing of this conversation. Nothing was read, and nothing was recorded."
-        return _conversation(visit, conversation, data, Faults((("reason", "reason", fault),)), status=403)
-    values = {"conversation": conversation, "turns": turns, "reason": REASONS[why.reason], "ticket": why.ticket}
+        fault = (
+            "Your role may open nothing of this conversation. Nothing was read, and nothing "
+            "was "
+            "recorded."
+        )
+        return _conversation(
+            visit, conversation, data, Faults((("reason", "reason", fault),)), status=403
+        )
+    values = {
+        "conversation": conversation,
+        "turns": turns,
+        "reason": REASONS[why.reason],
+        "ticket": why.ticket,
+    }
     return shell.page(
-        "console_read.html", visit, title="Conversation, opened", section="/console/conversations", values=values
+        "console_read.html",
+        visit,
+        title="Conversation, opened",
+        section="/console/conversations",
+        values=values,
     )
 
 
 def _conversation(
-    visit: Visit, name: str, kept: ReadReasonForm, faults: Faults = NO_FAULTS, *, status: int = 422, said: str = ""
-) -> Response[Any]:  # fmt: skip
+    visit: Visit,
+    name: str,
+    kept: ReadReasonForm,
+    faults: Faults = NO_FAULTS,
+    *,
+    status: int = 422,
+    said: str = "",
+) -> Response[Any]:
     parse(Prefix.conversation, name)
     values = {
-        "seen": answers.explain(visit.here, name), "by_account": visit.allows(OFFICE), "may_read": visit.allows(READS),
-        "kept": kept, "reasons": REASONS, "saved": said, "may_hold": visit.allows(HOLDS), "new_hold": HoldForm(),
-        "hold_reasons": holds.REASONS, "matter_max": MATTER_CHARACTERS_MAX,
-    }  # fmt: skip
+        "seen": answers.explain(visit.here, name),
+        "by_account": visit.allows(OFFICE),
+        "may_read": visit.allows(READS),
+        "kept": kept,
+        "reasons": REASONS,
+        "saved": said,
+        "may_hold": visit.allows(HOLDS),
+        "new_hold": HoldForm(),
+        "hold_reasons": holds.REASONS,
+        "matter_max": MATTER_CHARACTERS_MAX,
+    }
     return shell.page(
-        "console_conversation.html", visit, title="Conversation", section="/console/conversations", errors=faults,
-        values=values, status=status if faults else 200,
-    )  # fmt: skip
+        "console_conversation.html",
+        visit,
+        title="Conversation",
+        section="/console/conversations",
+        errors=faults,
+        values=values,
+        status=status if faults else 200,
+    )
 
 
 def on_refusal(request: AnyRequest, error: Exception) -> Response[Any]:
     """A refusal as a page of the console."""
     problem = problems.problem_of(error) if isinstance(error, LicetError) else None
-    status = problem.status if problem else error.status_code if isinstance(error, HTTPException) else 500
+    status = (
+        problem.status
+        if problem
+        else error.status_code
+        if isinstance(error, HTTPException)
+        else 500
+    )
     if status >= 500 and not isinstance(error, BusyError | FencedError):
         problems.note(error)
     links: list[tuple[str, str]] = [("/console", "Overview")]
@@ -268,7 +357,10 @@ def on_refusal(request: AnyRequest, error: Exception) -> Response[Any]:
             line = "You are not signed in as staff, or your session has ended."
             links = [("/sign-in", "Sign in")] if site_of(request).settings.oidc_issuer else []
         case ForbiddenError():
-            line = "Your roles do not open this page, or the form came from another session. Nothing was changed."
+            line = (
+                "Your roles do not open this page, or the form came from another session. "
+                "Nothing was changed."
+            )
         case NotFoundError():
             line = "There is nothing here that you may see."
         case BusyError() | FencedError():
@@ -286,12 +378,38 @@ ROUTES = (
     Router(
         path="/",
         route_handlers=[
-            overview, look_up, find, account, conversation, read, *inbox.ROUTES, *lists.ROUTES, *erasure_page.ROUTES,
-            *records.ROUTES, *review.ROUTES, *replacements.ROUTES, *holds.ROUTES, *work.ROUTES, *models.ROUTES,
-            *access.ROUTES, *key_page.ROUTES, *papers.ROUTES, *rights.ROUTES, *policy.ROUTES,
-            *keys.ROUTES, *backups.ROUTES, *recipients.ROUTES,
-            *notices.ROUTES, *log.ROUTES, *webhooks.ROUTES, *orders_table.ROUTES,
+            overview,
+            look_up,
+            find,
+            account,
+            conversation,
+            read,
+            *inbox.ROUTES,
+            *lists.ROUTES,
+            *erasure_page.ROUTES,
+            *records.ROUTES,
+            *review.ROUTES,
+            *replacements.ROUTES,
+            *holds.ROUTES,
+            *work.ROUTES,
+            *models.ROUTES,
+            *access.ROUTES,
+            *key_page.ROUTES,
+            *papers.ROUTES,
+            *rights.ROUTES,
+            *policy.ROUTES,
+            *keys.ROUTES,
+            *backups.ROUTES,
+            *recipients.ROUTES,
+            *notices.ROUTES,
+            *log.ROUTES,
+            *webhooks.ROUTES,
+            *orders_table.ROUTES,
         ],
-        exception_handlers={LicetError: on_refusal, HTTPException: on_refusal, Exception: on_refusal},
+        exception_handlers={
+            LicetError: on_refusal,
+            HTTPException: on_refusal,
+            Exception: on_refusal,
+        },
     ),
-)  # fmt: skip
+)

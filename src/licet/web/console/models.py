@@ -1,8 +1,9 @@
-"""The models on record: what each learnt from, how much of that was withdrawn since, and those that are used no more.
+"""The models on record: what each learnt from, how much of that was withdrawn since, and those that
+are used no more.
 
 /console/models                   every model
-/console/models/{model}           one: its release and run, what was withdrawn since, its canary audits
-/console/models/{model}/retire    states that it is used no more
+/console/models/{model}           one: its release and run, what was withdrawn since, its canary
+audits /console/models/{model}/retire    states that it is used no more
 """
 
 from __future__ import annotations
@@ -31,29 +32,44 @@ def models(request: AnyRequest) -> Response[Any]:
     """Every model on record."""
     visit = shell.opened(request)
     values = {
-        "models": model_view.models(visit.here), "retires": visit.allows(RETIRES),
+        "models": model_view.models(visit.here),
+        "retires": visit.allows(RETIRES),
         "saved": _SAID.get(request.query_params.get("said", ""), ""),
-    }  # fmt: skip
+    }
     return shell.page("console_models.html", visit, title="Models", section=SECTION, values=values)
 
 
 @get("/console/models/{model:str}", may=STAFF, sync_to_thread=True, include_in_schema=False)
 def one(request: AnyRequest, model: FromPath[str]) -> Response[Any]:
-    """A model: what it learnt from, what of that was withdrawn since, and its canary audits; NotFoundError."""
+    """A model: what it learnt from, what of that was withdrawn since, and its canary audits;
+    NotFoundError.
+    """
     visit = shell.opened(request)
     found = model_view.show(visit.here, model)
     values = {
-        "model": found.seen.model, "affected": found.seen.affected, "release_id": found.seen.release_id.hex,
-        "run": found.run, "audits": found.audits, "retires": visit.allows(RETIRES),
+        "model": found.seen.model,
+        "affected": found.seen.affected,
+        "release_id": found.seen.release_id.hex,
+        "run": found.run,
+        "audits": found.audits,
+        "retires": visit.allows(RETIRES),
         "saved": _SAID.get(request.query_params.get("said", ""), ""),
-    }  # fmt: skip
+    }
     return shell.page(
-        "console_model.html", visit, title=f"Model {found.seen.model.name}", section=SECTION, values=values
+        "console_model.html",
+        visit,
+        title=f"Model {found.seen.model.name}",
+        section=SECTION,
+        values=values,
     )
 
 
-@post("/console/models/{model:str}/retire", may=RETIRES, sync_to_thread=True, include_in_schema=False)
-def retire(request: AnyRequest, model: FromPath[str], data: URLEncodedBody[ConfirmForm]) -> Response[Any]:
+@post(
+    "/console/models/{model:str}/retire", may=RETIRES, sync_to_thread=True, include_in_schema=False
+)
+def retire(
+    request: AnyRequest, model: FromPath[str], data: URLEncodedBody[ConfirmForm]
+) -> Response[Any]:
     """States that a model is used no more, after the confirmation, with a reason."""
     visit, faults = shell.opened(request), NO_FAULTS
     with transaction(visit.here.pool) as tx:
@@ -62,11 +78,18 @@ def retire(request: AnyRequest, model: FromPath[str], data: URLEncodedBody[Confi
         lineage.retire(visit.here, known.model, by=visit.staff.recorded_as, reason=data.reason)
         return seen_other(f"{SECTION}/{known.model}?said=retired")
     return shell.confirm(
-        visit, title=f"Retire {known.name}", section=SECTION, label="Retire it", asks_reason=True, errors=faults,
-        back=f"{SECTION}/{known.model}", action=f"{SECTION}/{known.model}/retire",
-        about=f"{known.name} stays on record, and nobody is told of rows that are withdrawn from it any more."
+        visit,
+        title=f"Retire {known.name}",
+        section=SECTION,
+        label="Retire it",
+        asks_reason=True,
+        errors=faults,
+        back=f"{SECTION}/{known.model}",
+        action=f"{SECTION}/{known.model}/retire",
+        about=f"{known.name} stays on record, and nobody is told of rows that are withdrawn from "
+        "it any more."
         " Retire it when its weights are deleted.",
-    )  # fmt: skip
+    )
 
 
 ROUTES = (models, one, retire)

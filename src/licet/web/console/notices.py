@@ -1,4 +1,5 @@
-"""The published notices, and one of them: as it is shown, what the lint finds in it, and how many saw it and answered.
+"""The published notices, and one of them: as it is shown, what the lint finds in it, and how many
+saw it and answered.
 
 /console/notices            every published notice, as a table
 /console/notices/{notice}   one: its text, its questions and answers, its other languages
@@ -26,10 +27,19 @@ from licet.web.pages.shared import AnyRequest
 
 SECTION = "/console/notices"
 NOTICES = ConsoleTable(
-    table=staff_tables.NOTICES, title="Notices", may=STAFF,
-    about="Every notice that was published: a published notice never changes. One is published on the machine, with its file.",
-    views=(SavedView("All", ""), SavedView("At sign-up", "for=signup"), SavedView("Existing accounts", "for=existing")),
-)  # fmt: skip
+    table=staff_tables.NOTICES,
+    title="Notices",
+    may=STAFF,
+    about=(
+        "Every notice that was published: a published notice never changes. One is published on "
+        "the machine, with its file."
+    ),
+    views=(
+        SavedView("All", ""),
+        SavedView("At sign-up", "for=signup"),
+        SavedView("Existing accounts", "for=existing"),
+    ),
+)
 
 
 @get("/console/notices", may=STAFF, sync_to_thread=True, include_in_schema=False)
@@ -47,14 +57,28 @@ def one(request: AnyRequest, notice_id: FromPath[str]) -> Response[Any]:
         if seen is None:
             raise NotFoundError("no such notice")
         went = showings.of_notice(tx, asked)
-        others = [each for each in notice.of_version(tx, seen.number, seen.variant) if each.notice_id != asked]
+        others = [
+            each
+            for each in notice.of_version(tx, seen.number, seen.variant)
+            if each.notice_id != asked
+        ]
     policy = policies(visit.here)[seen.number]
     values = {
-        "seen": seen, "went": went, "others": others, "version": policy.version,
-        "found": lint.source(seen.document, policy), "body": Markup(seen.text.html),  # noqa: S704 markdown escapes all but its own tags
+        "seen": seen,
+        "went": went,
+        "others": others,
+        "version": policy.version,
+        "found": lint.source(seen.document, policy),
+        "body": Markup(seen.text.html),  # noqa: S704 markdown escapes all but its own tags
         "gist": [Markup(markdown.inline(line)) for _, line in seen.text.gist],  # noqa: S704 as above
-    }  # fmt: skip
-    return shell.page("console_notice.html", visit, title=f"Notice {notice_id[-8:]}", section=SECTION, values=values)
+    }
+    return shell.page(
+        "console_notice.html",
+        visit,
+        title=f"Notice {notice_id[-8:]}",
+        section=SECTION,
+        values=values,
+    )
 
 
 def _id(text: str) -> UUID:

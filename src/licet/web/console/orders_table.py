@@ -13,10 +13,19 @@ from licet.web.console.tables import ConsoleTable, SavedView
 from licet.web.pages.shared import AnyRequest
 
 ORDERS = ConsoleTable(
-    table=staff_tables.ORDERS, title="Orders", may=STAFF,
-    about="What staff had the system do about itself, with the reason that each gave, and how it ended.",
-    views=(SavedView("All", ""), SavedView("Not ended", "state=open"), SavedView("Failed", "state=failed")),
-)  # fmt: skip
+    table=staff_tables.ORDERS,
+    title="Orders",
+    may=STAFF,
+    about=(
+        "What staff had the system do about itself, with the reason that each gave, and how it "
+        "ended."
+    ),
+    views=(
+        SavedView("All", ""),
+        SavedView("Not ended", "state=open"),
+        SavedView("Failed", "state=failed"),
+    ),
+)
 
 
 @get("/console/orders", may=STAFF, sync_to_thread=True, include_in_schema=False)

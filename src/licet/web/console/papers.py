@@ -1,4 +1,6 @@
-"""The papers that the law asks for, on the console: what was made, a button to make one, and files to download."""
+"""The papers that the law asks for, on the console: what was made, a button to make one, and files
+to download.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,11 @@ from licet.web.console.shared import HOLDS, OFFICE, Visit
 from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, seen_other
 
 FORMATS = {"md": "markdown", "html": "html", "json": "json"}
-TYPES = {"md": "text/markdown; charset=utf-8", "html": "text/html; charset=utf-8", "json": "application/json"}
+TYPES = {
+    "md": "text/markdown; charset=utf-8",
+    "html": "text/html; charset=utf-8",
+    "json": "application/json",
+}
 SAID = {
     "made": "The paper is made and signed. The log takes its leaf next.",
     "again": "The same paper was there already: nothing was added.",
@@ -48,26 +54,42 @@ def make(request: AnyRequest, data: URLEncodedBody[PaperOrder]) -> Response[Any]
     return seen_other(f"/console/documents?said={'again' if made.again else 'made'}")
 
 
-@get("/console/documents/{sha256:str}/{form:str}", may=OFFICE, sync_to_thread=True, include_in_schema=False)
+@get(
+    "/console/documents/{sha256:str}/{form:str}",
+    may=OFFICE,
+    sync_to_thread=True,
+    include_in_schema=False,
+)
 def download(request: AnyRequest, sha256: FromPath[str], form: FromPath[str]) -> Response[Any]:
     """A paper as a file."""
     visit = shell.opened(request)
     if form not in FORMATS:
         raise NotFoundError(f"no form `{form}` of a paper", f"one of {', '.join(FORMATS)}")
     file = papers.kept_as(visit.here, sha256, FORMATS[form])
-    named = {"content-disposition": f'attachment; filename="paper-{sha256[:12]}.{form}"', "cache-control": "no-store"}
+    named = {
+        "content-disposition": f'attachment; filename="paper-{sha256[:12]}.{form}"',
+        "cache-control": "no-store",
+    }
     return Response(file, media_type=TYPES[form], headers=named)
 
 
 def _page(visit: Visit, *, said: str = "", faults: Faults = NO_FAULTS) -> Response[Any]:
     values = {
-        "papers": papers.listed(visit.here), "kinds": {kind.value: form().title for kind, form in papers.FORMS.items()},
-        "saved": said, "makes": visit.allows(HOLDS), "formats": tuple(FORMATS),
-    }  # fmt: skip
+        "papers": papers.listed(visit.here),
+        "kinds": {kind.value: form().title for kind, form in papers.FORMS.items()},
+        "saved": said,
+        "makes": visit.allows(HOLDS),
+        "formats": tuple(FORMATS),
+    }
     return shell.page(
-        "console_documents.html", visit, title="Papers", section="/console/documents", values=values, errors=faults,
+        "console_documents.html",
+        visit,
+        title="Papers",
+        section="/console/documents",
+        values=values,
+        errors=faults,
         status=422 if faults.places else 200,
-    )  # fmt: skip
+    )
 
 
 ROUTES = (listing, make, download)

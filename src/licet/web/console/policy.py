@@ -1,4 +1,5 @@
-"""The policy on the console: its versions, what each changed, and proposals that one person makes and another applies.
+"""The policy on the console: its versions, what each changed, and proposals that one person makes
+and another applies.
 
 /console/policy                        versions, notices, open proposals, and the form that proposes
 ../versions/N                          a version: its text, its diff, the plan it was applied with
@@ -54,16 +55,26 @@ def policy(request: AnyRequest) -> Response[Any]:
 def _listing(visit: Visit, kept: str = "", faults: Faults = NO_FAULTS) -> Response[Any]:
     values = {
         "in_force": installation.policies(visit.here).in_force(visit.here.clock()),
-        "versions": oversight.versions(visit.here), "notices": oversight.notices(visit.here), "kept": kept,
-        "proposals": policy_proposals.listed(visit.here) if visit.allows(OFFICE) else (), "proposes": visit.allows(HOLDS),
-    }  # fmt: skip
+        "versions": oversight.versions(visit.here),
+        "notices": oversight.notices(visit.here),
+        "kept": kept,
+        "proposals": policy_proposals.listed(visit.here) if visit.allows(OFFICE) else (),
+        "proposes": visit.allows(HOLDS),
+    }
     return shell.page(
-        "console_policy.html", visit, title="Policy", section=SECTION, values=values, errors=faults,
+        "console_policy.html",
+        visit,
+        title="Policy",
+        section=SECTION,
+        values=values,
+        errors=faults,
         status=422 if faults else 200,
-    )  # fmt: skip
+    )
 
 
-@get("/console/policy/versions/{number:int}", may=STAFF, sync_to_thread=True, include_in_schema=False)
+@get(
+    "/console/policy/versions/{number:int}", may=STAFF, sync_to_thread=True, include_in_schema=False
+)
 def version(request: AnyRequest, number: FromPath[int]) -> Response[Any]:
     """A version whole."""
     visit = shell.opened(request)
@@ -71,20 +82,26 @@ def version(request: AnyRequest, number: FromPath[int]) -> Response[Any]:
     text = yaml.safe_dump(seen.policy.document(), sort_keys=False, allow_unicode=True)
     values = {"seen": seen, "text": text, **_drawn(seen.plan)}
     title = f"{seen.policy.policy}, version {seen.policy.version}"
-    return shell.page("console_policy_version.html", visit, title=title, section=SECTION, values=values)
+    return shell.page(
+        "console_policy_version.html", visit, title=title, section=SECTION, values=values
+    )
 
 
 def _drawn(plan: policy_plan.PolicyPlan | None) -> dict[str, Any]:
     return {
-        "plan": plan, "drawings": plan_bars.drawn(plan) if plan else (),
+        "plan": plan,
+        "drawings": plan_bars.drawn(plan) if plan else (),
         "counts": policy_plan.counts_of(plan) if plan else {},
-    }  # fmt: skip
+    }
 
 
 @post(
-    "/console/policy/proposals", may=HOLDS, include_in_schema=False, request_max_body_size=FORM_BYTES_MAX,
+    "/console/policy/proposals",
+    may=HOLDS,
+    include_in_schema=False,
+    request_max_body_size=FORM_BYTES_MAX,
     multipart_form_part_limit=PARTS_MAX,
-)  # fmt: skip
+)
 async def propose(request: AnyRequest) -> Response[Any]:
     """Stores a file, or a text, as a proposal; a mistake comes back with its line."""
     visit, form = shell.opened(request), await request.form()
@@ -98,9 +115,13 @@ def _proposed(visit: Visit, text: bytes) -> Response[Any]:
     try:
         if not text.strip():
             raise UsageError("choose a file, or paste its text")
-        made = policy_proposals.propose(visit.here, text, by=_by(visit), identity=visit.staff.identity)
+        made = policy_proposals.propose(
+            visit.here, text, by=_by(visit), identity=visit.staff.identity
+        )
     except (InputError, UsageError, RefusedError) as error:
-        return _listing(visit, text.decode("utf-8", "replace"), Faults((("text", "text", _told(error)),)))
+        return _listing(
+            visit, text.decode("utf-8", "replace"), Faults((("text", "text", _told(error)),))
+        )
     return seen_other(f"{SECTION}/proposals/{made.proposal.id}?said=proposed")
 
 
@@ -109,7 +130,12 @@ def _told(error: LicetError) -> str:
     return shell.sentence(": ".join(filter(None, [error.message, error.hint])))
 
 
-@get("/console/policy/proposals/{proposal:str}", may=OFFICE, sync_to_thread=True, include_in_schema=False)
+@get(
+    "/console/policy/proposals/{proposal:str}",
+    may=OFFICE,
+    sync_to_thread=True,
+    include_in_schema=False,
+)
 def proposal(request: AnyRequest, proposal: FromPath[str]) -> Response[Any]:
     """A proposal, and what may be done with it."""
     visit = shell.opened(request)
@@ -118,22 +144,47 @@ def proposal(request: AnyRequest, proposal: FromPath[str]) -> Response[Any]:
 
 
 def _shown(
-    visit: Visit, seen: ProposalDetail, *, said: str = "", reason: str = "", faults: Faults = NO_FAULTS, status: int = 200
-) -> Response[Any]:  # fmt: skip
-    applier = policy_proposals.applier(visit.here, seen.proposal.id, by=_by(visit), identity=visit.staff.identity)
+    visit: Visit,
+    seen: ProposalDetail,
+    *,
+    said: str = "",
+    reason: str = "",
+    faults: Faults = NO_FAULTS,
+    status: int = 200,
+) -> Response[Any]:
+    applier = policy_proposals.applier(
+        visit.here, seen.proposal.id, by=_by(visit), identity=visit.staff.identity
+    )
     values = {
-        "seen": seen, "saved": said, "kept": reason, "acts": visit.allows(HOLDS) and seen.proposal.state.value == "open",
-        "applier": applier, "reason_max": REASON_CHARACTERS_MAX,
-        "planned_here": policy_proposals.is_planned_here(visit.here), **_drawn(seen.plan),
-    }  # fmt: skip
+        "seen": seen,
+        "saved": said,
+        "kept": reason,
+        "acts": visit.allows(HOLDS) and seen.proposal.state.value == "open",
+        "applier": applier,
+        "reason_max": REASON_CHARACTERS_MAX,
+        "planned_here": policy_proposals.is_planned_here(visit.here),
+        **_drawn(seen.plan),
+    }
     return shell.page(
-        "console_policy_proposal.html", visit, title=f"Proposal: version {seen.proposal.version}", section=SECTION,
-        values=values, errors=faults, status=status,
-    )  # fmt: skip
+        "console_policy_proposal.html",
+        visit,
+        title=f"Proposal: version {seen.proposal.version}",
+        section=SECTION,
+        values=values,
+        errors=faults,
+        status=status,
+    )
 
 
-@post("/console/policy/proposals/{proposal:str}/plan", may=HOLDS, sync_to_thread=True, include_in_schema=False)
-def plan(request: AnyRequest, proposal: FromPath[str], data: URLEncodedBody[EndForm]) -> Response[Any]:
+@post(
+    "/console/policy/proposals/{proposal:str}/plan",
+    may=HOLDS,
+    sync_to_thread=True,
+    include_in_schema=False,
+)
+def plan(
+    request: AnyRequest, proposal: FromPath[str], data: URLEncodedBody[EndForm]
+) -> Response[Any]:
     """Draws the plan again."""
     visit = shell.opened(request)
     try:
@@ -143,8 +194,15 @@ def plan(request: AnyRequest, proposal: FromPath[str], data: URLEncodedBody[EndF
     return seen_other(f"{SECTION}/proposals/{proposal}?said=planned")
 
 
-@post("/console/policy/proposals/{proposal:str}/withdraw", may=HOLDS, sync_to_thread=True, include_in_schema=False)
-def withdraw(request: AnyRequest, proposal: FromPath[str], data: URLEncodedBody[EndForm]) -> Response[Any]:
+@post(
+    "/console/policy/proposals/{proposal:str}/withdraw",
+    may=HOLDS,
+    sync_to_thread=True,
+    include_in_schema=False,
+)
+def withdraw(
+    request: AnyRequest, proposal: FromPath[str], data: URLEncodedBody[EndForm]
+) -> Response[Any]:
     """Ends a proposal without applying it."""
     visit = shell.opened(request)
     try:
@@ -156,15 +214,26 @@ def withdraw(request: AnyRequest, proposal: FromPath[str], data: URLEncodedBody[
     return seen_other(f"{SECTION}/proposals/{proposal}?said=withdrawn")
 
 
-@post("/console/policy/proposals/{proposal:str}/apply", may=HOLDS, sync_to_thread=True, include_in_schema=False)
-def apply(request: AnyRequest, proposal: FromPath[str], data: URLEncodedBody[EndForm]) -> Response[Any]:
+@post(
+    "/console/policy/proposals/{proposal:str}/apply",
+    may=HOLDS,
+    sync_to_thread=True,
+    include_in_schema=False,
+)
+def apply(
+    request: AnyRequest, proposal: FromPath[str], data: URLEncodedBody[EndForm]
+) -> Response[Any]:
     """Applies a proposal of somebody else, whose plan was read."""
     visit = shell.opened(request)
     try:
         policy_proposals.apply(
-            visit.here, proposal, by=_by(visit), identity=visit.staff.identity, reason=data.reason,
+            visit.here,
+            proposal,
+            by=_by(visit),
+            identity=visit.staff.identity,
+            reason=data.reason,
             plan_sha256=data.plan,
-        )  # fmt: skip
+        )
     except (RefusedError, UsageError) as error:
         return _refused(visit, proposal, data, error)
     return seen_other(f"{SECTION}/proposals/{proposal}?said=applied")
@@ -173,7 +242,13 @@ def apply(request: AnyRequest, proposal: FromPath[str], data: URLEncodedBody[End
 def _refused(visit: Visit, proposal: str, data: EndForm, error: LicetError) -> Response[Any]:
     faults = Faults((("reason", "reason", _told(error)),))
     status = 409 if isinstance(error, RefusedError) else 422
-    return _shown(visit, policy_proposals.show(visit.here, proposal), reason=data.reason, faults=faults, status=status)
+    return _shown(
+        visit,
+        policy_proposals.show(visit.here, proposal),
+        reason=data.reason,
+        faults=faults,
+        status=status,
+    )
 
 
 def _by(visit: Visit) -> str:

@@ -1,4 +1,5 @@
-"""Who was given releases, and one recipient: what it got, under which leases, what of it lives, what it is to delete.
+"""Who was given releases, and one recipient: what it got, under which leases, what of it lives,
+what it is to delete.
 
 /console/recipients               every handout, as a table
 /console/recipients/{recipient}   one recipient
@@ -21,13 +22,19 @@ from licet.web.pages.shared import AnyRequest
 
 SECTION = "/console/recipients"
 RECIPIENTS = ConsoleTable(
-    table=staff_tables.RECIPIENTS, title="Recipients", may=STAFF,
-    about="Which recipient was given which release, and what it has still to delete. Recalls are counted up to a thousand here.",
+    table=staff_tables.RECIPIENTS,
+    title="Recipients",
+    may=STAFF,
+    about=(
+        "Which recipient was given which release, and what it has still to delete. Recalls are "
+        "counted up to a thousand here."
+    ),
     views=(
-        SavedView("All", ""), SavedView("With recalls open", "state=open&order=oldest"),
+        SavedView("All", ""),
+        SavedView("With recalls open", "state=open&order=oldest"),
         SavedView("Overdue", "state=overdue&order=oldest"),
     ),
-)  # fmt: skip
+)
 
 
 @get("/console/recipients", may=STAFF, sync_to_thread=True, include_in_schema=False)
@@ -41,9 +48,17 @@ def one(request: AnyRequest, recipient: FromPath[str]) -> Response[Any]:
     """One recipient; NotFoundError for one that was given nothing."""
     visit = shell.opened(request)
     values = {
-        "seen": release_view.recipient(visit.here, recipient), "most": RECALLS_COUNTED_MAX, "office": visit.allows(OFFICE)
-    }  # fmt: skip
-    return shell.page("console_recipient.html", visit, title=f"Recipient {recipient}", section=SECTION, values=values)
+        "seen": release_view.recipient(visit.here, recipient),
+        "most": RECALLS_COUNTED_MAX,
+        "office": visit.allows(OFFICE),
+    }
+    return shell.page(
+        "console_recipient.html",
+        visit,
+        title=f"Recipient {recipient}",
+        section=SECTION,
+        values=values,
+    )
 
 
 ROUTES = (recipients, one)

@@ -18,8 +18,13 @@ def releases(request: AnyRequest) -> Response[Any]:
     """Every release and its counts."""
     visit = shell.opened(request)
     known, found = installation.policies(visit.here), catalog.releases(visit.here)
-    values = {"releases": found[::-1], "version_of": {one.release_id: known[one.version].version for one in found}}
-    return shell.page("console_releases.html", visit, title="Releases", section="/console/releases", values=values)
+    values = {
+        "releases": found[::-1],
+        "version_of": {one.release_id: known[one.version].version for one in found},
+    }
+    return shell.page(
+        "console_releases.html", visit, title="Releases", section="/console/releases", values=values
+    )
 
 
 ROUTES = (releases,)

@@ -1,4 +1,5 @@
-"""One release in the console: what was done since its seal, its sample row by row, and both signatures.
+"""One release in the console: what was done since its seal, its sample row by row, and both
+signatures.
 
     /console/releases/ID                     how it came about, who has it, and its review
     /console/releases/ID/against/ID          what differs from another
@@ -8,7 +9,8 @@
     /console/releases/ID/replacements        replaced names, before beside after (`console.replacements`)
     /console/releases/ID/sign                a signature of the signed-in member of staff
 
-Content is shown only in the responses to two forms, as everywhere in the console, and cannot be loaded again.
+Content is shown only in the responses to two forms, as everywhere in the console, and cannot be
+loaded again.
 """
 
 from __future__ import annotations
@@ -23,7 +25,15 @@ from litestar.params import FromPath, URLEncodedBody
 from licet.access.roles import StaffRole, may
 from licet.errors import NotFoundError, UsageError
 from licet.masked import Masked
-from licet.release import card, catalog, homes, measurement, registry, shown_replacements, signatures
+from licet.release import (
+    card,
+    catalog,
+    homes,
+    measurement,
+    registry,
+    shown_replacements,
+    signatures,
+)
 from licet.release.diff import GONE, NEW
 from licet.release.measurement import CostSlice, MeasurementStatement
 from licet.release.registry import Release
@@ -62,14 +72,16 @@ class SampleSizeForm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SignForm(msgspec.Struct, frozen=True, kw_only=True):
-    """A signature. ``names_in`` is `yes` if the signer accepts that nobody looked for names in the release."""
+    """A signature. ``names_in`` is `yes` if the signer accepts that nobody looked for names in the
+    release.
+    """
 
     names_in: str = ""
 
 
 class RowFindingForm(msgspec.Struct, frozen=True, kw_only=True):
-    """What a reader found in a row; ``then`` is `stop` if the reader stops for now, `undo` if they take their last one back.
-    ``second`` is `yes` for whoever judges what another has judged.
+    """What a reader found in a row; ``then`` is `stop` if the reader stops for now, `undo` if they
+    take their last one back. ``second`` is `yes` for whoever judges what another has judged.
     """
 
     row: str = ""
@@ -94,18 +106,28 @@ def one(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
     folder = homes.folder(visit.here, known) if known.state == "sealed" else None
     seen = signatures.standing(visit.here, str(folder)) if folder is not None else None
     values = {
-        "release": known, "seen": seen,
-        "draws": visit.allows(DRAWS), "reads": visit.allows(READS),   "may_sign": seen is not None and _may_sign(visit, seen),
+        "release": known,
+        "seen": seen,
+        "draws": visit.allows(DRAWS),
+        "reads": visit.allows(READS),
+        "may_sign": seen is not None and _may_sign(visit, seen),
         "wanted": SampleSizeForm(),
         "slice": SliceForm(),
-        "seconds": signatures.rows_for_second(visit.here, str(folder), member_of(visit.staff)) if folder else 0,
-        "names": FINDINGS, **_facts(visit, known, seen),
-    }  # fmt: skip
-    return shell.page("console_release.html", visit, title=known.name, section=SECTION, values=values)
+        "seconds": signatures.rows_for_second(visit.here, str(folder), member_of(visit.staff))
+        if folder
+        else 0,
+        "names": FINDINGS,
+        **_facts(visit, known, seen),
+    }
+    return shell.page(
+        "console_release.html", visit, title=known.name, section=SECTION, values=values
+    )
 
 
 def _may_sign(visit: Visit, seen: ReleaseStanding) -> bool:
-    """Whether a signature of the reader is missing: also of who signed with a link, and has an identity now."""
+    """Whether a signature of the reader is missing: also of who signed with a link, and has an
+    identity now.
+    """
     if not visit.allows(SIGNS) or seen.statement is None or seen.sample is not None:
         return False
     own = [one for one in seen.signatures if one.email == visit.staff.email]
@@ -117,48 +139,93 @@ def _may_sign(visit: Visit, seen: ReleaseStanding) -> bool:
 def _facts(visit: Visit, known: Release, seen: ReleaseStanding | None) -> dict[str, Any]:
     """What is told of a release beside its review, and the releases that it can be held against."""
     if seen is None:
-        return {"held": [], "view": None, "bars": None, "others": [], "measured": None, "marked": {}}
+        return {
+            "held": [],
+            "view": None,
+            "bars": None,
+            "others": [],
+            "measured": None,
+            "marked": {},
+        }
     view = release_view.view(visit.here, known)
     others = [
-        one for one in catalog.releases(visit.here) if one.state == "sealed" and one.release_id != known.release_id
+        one
+        for one in catalog.releases(visit.here)
+        if one.state == "sealed" and one.release_id != known.release_id
     ]
     with transaction(visit.here.pool) as tx:
         marked = shown_replacements.counts(tx, known.release_id)
     return {
         "marked": marked,
         "held": list(card.breakdowns(view.contents)) if view.contents else [],
-        "view": view, "bars": funnel.drawn(view.candidates, view.funnel), "others": others[::-1],
+        "view": view,
+        "bars": funnel.drawn(view.candidates, view.funnel),
+        "others": others[::-1],
         "measured": _measured(seen.measurement) if seen.measurement else None,
-    }  # fmt: skip
+    }
 
 
-def _measured(said: MeasurementStatement) -> tuple[Sequence[str], list[tuple[str, str, str, str, str, str]]]:
-    """A measurement as sentences, and its costs: of what, on what, rows, people, the cost and its interval."""
+def _measured(
+    said: MeasurementStatement,
+) -> tuple[Sequence[str], list[tuple[str, str, str, str, str, str]]]:
+    """A measurement as sentences, and its costs: of what, on what, rows, people, the cost and its
+    interval.
+    """
     costs = [
         (
-            "De-identification" if one.of == measurement.DEIDENTIFICATION else f"Leaving out {one.of.replace('_', ' ')}",
-            "all" if one.slice is CostSlice.all else f"{one.slice.value} {one.value}", f"{one.rows:,}", f"{one.people:,}",
-            measurement.percent(one.cost_ppm), f"{measurement.percent(one.low_ppm)} to {measurement.percent(one.high_ppm)}",
+            "De-identification"
+            if one.of == measurement.DEIDENTIFICATION
+            else f"Leaving out {one.of.replace('_', ' ')}",
+            "all" if one.slice is CostSlice.all else f"{one.slice.value} {one.value}",
+            f"{one.rows:,}",
+            f"{one.people:,}",
+            measurement.percent(one.cost_ppm),
+            f"{measurement.percent(one.low_ppm)} to {measurement.percent(one.high_ppm)}",
         )
         for one in said.costs
-    ]  # fmt: skip
+    ]
     return measurement.sentences(said), costs
 
 
-@get("/console/releases/{release:str}/against/{other:str}", may=STAFF, sync_to_thread=True, include_in_schema=False)
+@get(
+    "/console/releases/{release:str}/against/{other:str}",
+    may=STAFF,
+    sync_to_thread=True,
+    include_in_schema=False,
+)
 def against(request: AnyRequest, release: FromPath[str], other: FromPath[str]) -> Response[Any]:
-    """What a release has that another has not, and the reverse: settings, counts, and rows by reason."""
+    """What a release has that another has not, and the reverse: settings, counts, and rows by
+    reason.
+    """
     visit = shell.opened(request)
     new, old = release_shown(visit, release), release_shown(visit, other)
-    found = catalog.diff_releases(visit.here, release_folder(visit, old), release_folder(visit, new))
-    values = {"new": new, "old": old, "found": found, "why": {NEW: "not there yet", GONE: "not there any more"}}
+    found = catalog.diff_releases(
+        visit.here, release_folder(visit, old), release_folder(visit, new)
+    )
+    values = {
+        "new": new,
+        "old": old,
+        "found": found,
+        "why": {NEW: "not there yet", GONE: "not there any more"},
+    }
     return shell.page(
-        "console_against.html", visit, title=f"{new.name} against {old.name}", section=SECTION, values=values
+        "console_against.html",
+        visit,
+        title=f"{new.name} against {old.name}",
+        section=SECTION,
+        values=values,
     )
 
 
-@post("/console/releases/{release:str}/sample", may=DRAWS, sync_to_thread=True, include_in_schema=False)
-def draw(request: AnyRequest, release: FromPath[str], data: URLEncodedBody[SampleSizeForm]) -> Response[Any]:
+@post(
+    "/console/releases/{release:str}/sample",
+    may=DRAWS,
+    sync_to_thread=True,
+    include_in_schema=False,
+)
+def draw(
+    request: AnyRequest, release: FromPath[str], data: URLEncodedBody[SampleSizeForm]
+) -> Response[Any]:
     """Draws a sample."""
     visit = shell.opened(request)
     known = release_shown(visit, release)
@@ -167,7 +234,9 @@ def draw(request: AnyRequest, release: FromPath[str], data: URLEncodedBody[Sampl
     return seen_other(release_path(known))
 
 
-@post("/console/releases/{release:str}/close", may=DRAWS, sync_to_thread=True, include_in_schema=False)
+@post(
+    "/console/releases/{release:str}/close", may=DRAWS, sync_to_thread=True, include_in_schema=False
+)
 def close(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
     """States what the sample found, beside the manifest."""
     visit = shell.opened(request)
@@ -176,17 +245,25 @@ def close(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
     return seen_other(release_path(known))
 
 
-@post("/console/releases/{release:str}/row", may=READS, sync_to_thread=True, include_in_schema=False)
-def row(request: AnyRequest, release: FromPath[str], data: URLEncodedBody[RowFindingForm]) -> Response[Any]:
+@post(
+    "/console/releases/{release:str}/row", may=READS, sync_to_thread=True, include_in_schema=False
+)
+def row(
+    request: AnyRequest, release: FromPath[str], data: URLEncodedBody[RowFindingForm]
+) -> Response[Any]:
     """Opens the next row of the sample. The reading is recorded, and its person sees it."""
     visit = shell.opened(request)
     return _next(visit, release_shown(visit, release), data.second == "yes")
 
 
-@post("/console/releases/{release:str}/slice", may=READS, sync_to_thread=True, include_in_schema=False)
-def read_slice(request: AnyRequest, release: FromPath[str], data: URLEncodedBody[SliceForm]) -> Response[Any]:
-    """Opens rows drawn from those whose labels match, or the one of a number. Each reading is recorded, and its person
-    sees it.
+@post(
+    "/console/releases/{release:str}/slice", may=READS, sync_to_thread=True, include_in_schema=False
+)
+def read_slice(
+    request: AnyRequest, release: FromPath[str], data: URLEncodedBody[SliceForm]
+) -> Response[Any]:
+    """Opens rows drawn from those whose labels match, or the one of a number. Each reading is
+    recorded, and its person sees it.
     """
     visit = shell.opened(request)
     known = release_shown(visit, release)
@@ -196,42 +273,83 @@ def read_slice(request: AnyRequest, release: FromPath[str], data: URLEncodedBody
     else:
         read = slice_sample.read(visit.here, folder, reader, data.where, release_count(data.rows))
     values = {"release": known, "read": read, "wanted": data}
-    return shell.page("console_slice.html", visit, title=f"A slice of {known.name}", section=SECTION, values=values)
+    return shell.page(
+        "console_slice.html",
+        visit,
+        title=f"A slice of {known.name}",
+        section=SECTION,
+        values=values,
+    )
 
 
-@post("/console/releases/{release:str}/finding", may=READS, sync_to_thread=True, include_in_schema=False)
-def finding(request: AnyRequest, release: FromPath[str], data: URLEncodedBody[RowFindingForm]) -> Response[Any]:
-    """Stores the finding of a row, and opens the next one unless the reader stops; or takes the last finding back."""
+@post(
+    "/console/releases/{release:str}/finding",
+    may=READS,
+    sync_to_thread=True,
+    include_in_schema=False,
+)
+def finding(
+    request: AnyRequest, release: FromPath[str], data: URLEncodedBody[RowFindingForm]
+) -> Response[Any]:
+    """Stores the finding of a row, and opens the next one unless the reader stops; or takes the
+    last finding back.
+    """
     visit = shell.opened(request)
     known, second = release_shown(visit, release), data.second == "yes"
     if data.then == "undo":
-        signatures.undo(visit.here, release_folder(visit, known), member_of(visit.staff), second=second)
+        signatures.undo(
+            visit.here, release_folder(visit, known), member_of(visit.staff), second=second
+        )
         return _next(visit, known, second)
     if data.finding not in {each.value for each in FINDINGS}:
         raise UsageError(f"`{data.finding}` is no finding")
     folder, reader = release_folder(visit, known), member_of(visit.staff)
-    signatures.found(visit.here, folder, reader, release_count(data.row), ReviewFinding(data.finding), second=second)
+    signatures.found(
+        visit.here,
+        folder,
+        reader,
+        release_count(data.row),
+        ReviewFinding(data.finding),
+        second=second,
+    )
     return seen_other(release_path(known)) if data.then == "stop" else _next(visit, known, second)
 
 
-@post("/console/releases/{release:str}/sign", may=SIGNS, sync_to_thread=True, include_in_schema=False)
-def sign(request: AnyRequest, release: FromPath[str], data: URLEncodedBody[SignForm]) -> Response[Any]:
+@post(
+    "/console/releases/{release:str}/sign", may=SIGNS, sync_to_thread=True, include_in_schema=False
+)
+def sign(
+    request: AnyRequest, release: FromPath[str], data: URLEncodedBody[SignForm]
+) -> Response[Any]:
     """Signs a release as the signed-in member of staff, after every check."""
     visit = shell.opened(request)
     known = release_shown(visit, release)
-    signatures.sign(visit.here, release_folder(visit, known), member_of(visit.staff), names_in=data.names_in == "yes")
+    signatures.sign(
+        visit.here,
+        release_folder(visit, known),
+        member_of(visit.staff),
+        names_in=data.names_in == "yes",
+    )
     return seen_other(release_path(known))
 
 
 def _next(visit: Visit, known: Release, second: bool) -> Response[Any]:
-    read = signatures.read_next(visit.here, release_folder(visit, known), member_of(visit.staff), second=second)
+    read = signatures.read_next(
+        visit.here, release_folder(visit, known), member_of(visit.staff), second=second
+    )
     if read is None:
         return seen_other(release_path(known))
     values = {
-        "release": known, "read": read, "findings": FINDINGS, "second": second, "drawn": read.drawn,
+        "release": known,
+        "read": read,
+        "findings": FINDINGS,
+        "second": second,
+        "drawn": read.drawn,
         "pieces": [_pieces(message["content"], own) for message, own in _marked(read)],
-    }  # fmt: skip
-    return shell.page("console_review.html", visit, title=f"Row {read.ordinal}", section=SECTION, values=values)
+    }
+    return shell.page(
+        "console_review.html", visit, title=f"Row {read.ordinal}", section=SECTION, values=values
+    )
 
 
 class TextPiece(Masked, msgspec.Struct, frozen=True):
@@ -243,16 +361,24 @@ class TextPiece(Masked, msgspec.Struct, frozen=True):
 
 
 def _marked(read: RowShown) -> Iterator[tuple[MessageShape, list[RowMark]]]:
-    from licet.curate import row_marks  # here, so that no other page waits for the rules to be compiled
+    # here, so that no other page waits for the rules to be compiled
+    from licet.curate import row_marks
 
-    return zip(read.messages, row_marks.marks([message["content"] for message in read.messages]), strict=True)
+    return zip(
+        read.messages,
+        row_marks.marks([message["content"] for message in read.messages]),
+        strict=True,
+    )
 
 
 def _pieces(text: str, marks: Sequence[RowMark]) -> list[TextPiece]:
     """A text cut where its marks begin and end."""
     found, place = list[TextPiece](), 0
     for one in marks:
-        found += [TextPiece(text[place : one.start]), TextPiece(text[one.start : one.end], one.mark.value, one.kind)]
+        found += [
+            TextPiece(text[place : one.start]),
+            TextPiece(text[one.start : one.end], one.mark.value, one.kind),
+        ]
         place = one.end
     return [piece for piece in (*found, TextPiece(text[place:])) if piece.text]
 

@@ -1,4 +1,5 @@
-"""Requests of people in the console: the list by due date, one request with what can be done, and entering one.
+"""Requests of people in the console: the list by due date, one request with what can be done, and
+entering one.
 
 What somebody wrote to the staff is shown to a privacy officer, who answers it, and in no list.
 """
@@ -35,7 +36,10 @@ REFUSALS = {
     RefusalReason.rights_of_others: "the rights of others",
     RefusalReason.not_ours: "it is not kept here",
 }
-EXTENSIONS = {ExtensionReason.complexity: "it is complex", ExtensionReason.number: "there are many requests"}
+EXTENSIONS = {
+    ExtensionReason.complexity: "it is complex",
+    ExtensionReason.number: "there are many requests",
+}
 
 
 class StepForm(Masked, msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +51,9 @@ class StepForm(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EntryForm(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A request that came another way. ``account`` is an id of ours, empty for somebody who has none here."""
+    """A request that came another way. ``account`` is an id of ours, empty for somebody who has
+    none here.
+    """
 
     kind: str = ""
     words: str = ""
@@ -63,15 +69,30 @@ def rights_list(request: AnyRequest) -> Response[Any]:
     visit, asked = shell.opened(request), request.query_params
     kind, state, after = asked.get("kind", ""), asked.get("state", ""), asked.get("after", "")
     kinds = [RightKind(kind)] if kind in list(RightKind) else []
-    states = [RequestState(state)] if state in list(RequestState) else [RequestState.open, RequestState.paused]
-    found = rights_requests.listed(visit.here, PAGE_MAX + 1, kinds=kinds, states=states, after=after)
+    states = (
+        [RequestState(state)]
+        if state in list(RequestState)
+        else [RequestState.open, RequestState.paused]
+    )
+    found = rights_requests.listed(
+        visit.here, PAGE_MAX + 1, kinds=kinds, states=states, after=after
+    )
     view = {name: value for name, value in (("kind", kind), ("state", state)) if value}
     values = {
-        "requests": found[:PAGE_MAX], "kinds": list(RightKind), "states": list(RequestState), "kind": kind, "state": state,
-        "newest": f"{SECTION}?{urlencode(view)}" if after else "", "enters": visit.allows(ANSWERS),
-        "more": f"{SECTION}?{urlencode({**view, 'after': found[PAGE_MAX - 1].id})}" if len(found) > PAGE_MAX else "",
-    }  # fmt: skip
-    return shell.page("console_rights.html", visit, title="Requests of people", section=SECTION, values=values)
+        "requests": found[:PAGE_MAX],
+        "kinds": list(RightKind),
+        "states": list(RequestState),
+        "kind": kind,
+        "state": state,
+        "newest": f"{SECTION}?{urlencode(view)}" if after else "",
+        "enters": visit.allows(ANSWERS),
+        "more": f"{SECTION}?{urlencode({**view, 'after': found[PAGE_MAX - 1].id})}"
+        if len(found) > PAGE_MAX
+        else "",
+    }
+    return shell.page(
+        "console_rights.html", visit, title="Requests of people", section=SECTION, values=values
+    )
 
 
 @get("/console/rights/{request_id:str}", may=OFFICE, sync_to_thread=True, include_in_schema=False)
@@ -81,42 +102,73 @@ def one_request(request: AnyRequest, request_id: FromPath[str]) -> Response[Any]
 
 
 def _one(
-    visit: Visit, name: str, kept: StepForm | None = None, faults: Faults = NO_FAULTS, said: str = ""
+    visit: Visit,
+    name: str,
+    kept: StepForm | None = None,
+    faults: Faults = NO_FAULTS,
+    said: str = "",
 ) -> Response[Any]:
     answers = visit.allows(ANSWERS)
     found = rights_requests.find(visit.here, name, with_words=answers)
     values = {
-        "request": found, "answers": answers and found.ended_at is None, "with_words": answers, "kept": kept or StepForm(),
-        "refusals": REFUSALS, "extensions": EXTENSIONS, "words_max": WORDS_CHARACTERS_MAX,
+        "request": found,
+        "answers": answers and found.ended_at is None,
+        "with_words": answers,
+        "kept": kept or StepForm(),
+        "refusals": REFUSALS,
+        "extensions": EXTENSIONS,
+        "words_max": WORDS_CHARACTERS_MAX,
         "saved": "Done: it is the last step below." if said == "done" else "",
-    }  # fmt: skip
+    }
     return shell.page(
-        "console_right.html", visit, title=f"{found.kind.value.capitalize()}, received {found.received_at:%Y-%m-%d}",
-        section=SECTION, errors=faults, values=values, status=422 if faults else 200,
-    )  # fmt: skip
+        "console_right.html",
+        visit,
+        title=f"{found.kind.value.capitalize()}, received {found.received_at:%Y-%m-%d}",
+        section=SECTION,
+        errors=faults,
+        values=values,
+        status=422 if faults else 200,
+    )
 
 
-@post("/console/rights/{request_id:str}/step", may=ANSWERS, sync_to_thread=True, include_in_schema=False)
-def step(request: AnyRequest, request_id: FromPath[str], data: URLEncodedBody[StepForm]) -> Response[Any]:
+@post(
+    "/console/rights/{request_id:str}/step",
+    may=ANSWERS,
+    sync_to_thread=True,
+    include_in_schema=False,
+)
+def step(
+    request: AnyRequest, request_id: FromPath[str], data: URLEncodedBody[StepForm]
+) -> Response[Any]:
     """Takes a step; what does not hold comes back with its error."""
     visit = shell.opened(request)
     try:
         what = StaffAct(data.act)
         rights_requests.act(
-            visit.here, request_id, what, visit.staff.recorded_as, reason=data.reason, words=data.words.strip()
-        )  # fmt: skip
+            visit.here,
+            request_id,
+            what,
+            visit.staff.recorded_as,
+            reason=data.reason,
+            words=data.words.strip(),
+        )
     except ValueError:
         return _one(visit, request_id, data, _fault(data.act, "Choose what to do."))
     except (RefusedError, UsageError) as error:
         return _one(
-            visit, request_id, data, _fault(data.act, f"{shell.sentence(error.message)} {shell.sentence(error.hint)}")
+            visit,
+            request_id,
+            data,
+            _fault(data.act, f"{shell.sentence(error.message)} {shell.sentence(error.hint)}"),
         )
     return seen_other(f"{SECTION}/{request_id}?said=done")
 
 
 def _fault(act: str, text: str) -> Faults:
     known = act if act in list(StaffAct) else StaffAct.answer.value
-    return Faults(((known, f"{known}-words" if known not in ("acknowledge", "resume") else known, text),))
+    return Faults(
+        ((known, f"{known}-words" if known not in ("acknowledge", "resume") else known, text),)
+    )
 
 
 # Entering one
@@ -131,9 +183,14 @@ def ask_entry(request: AnyRequest) -> Response[Any]:
 def _entry(visit: Visit, kept: EntryForm, faults: Faults = NO_FAULTS) -> Response[Any]:
     values = {"kept": kept, "kinds": list(RightKind), "words_max": WORDS_CHARACTERS_MAX}
     return shell.page(
-        "console_right_entry.html", visit, title="Enter a request", section=SECTION, errors=faults, values=values,
+        "console_right_entry.html",
+        visit,
+        title="Enter a request",
+        section=SECTION,
+        errors=faults,
+        values=values,
         status=422 if faults else 200,
-    )  # fmt: skip
+    )
 
 
 @post("/console/rights/enter", may=ANSWERS, sync_to_thread=True, include_in_schema=False)
@@ -152,10 +209,13 @@ def _entered(data: EntryForm) -> EnteredRequest:
     if data.kind not in list(RightKind):
         raise UsageError("choose what is asked for")
     return EnteredRequest(
-        kind=RightKind(data.kind), words=data.words.strip(), identity=data.identity.strip(),
+        kind=RightKind(data.kind),
+        words=data.words.strip(),
+        identity=data.identity.strip(),
         account=parse(Prefix.account, data.account.strip()) if data.account.strip() else None,
-        region=data.region.strip().upper() or None, received_at=_day(data.received.strip()),
-    )  # fmt: skip
+        region=data.region.strip().upper() or None,
+        received_at=_day(data.received.strip()),
+    )
 
 
 def _day(text: str) -> datetime | None:

@@ -1,7 +1,8 @@
-"""Shared by every page of the console: its reader, the sections that they may open, and the response as HTML.
+"""Shared by every page of the console: its reader, the sections that they may open, and the
+response as HTML.
 
-A page links only to what its reader may open. A missing link protects nothing; the guard does. The console is in
-English, in its templates: the catalogue has the texts for people. It needs no script.
+A page links only to what its reader may open. A missing link protects nothing; the guard does. The
+console is in English, in its templates: the catalogue has the texts for people. It needs no script.
 """
 
 from __future__ import annotations
@@ -86,7 +87,9 @@ def _sections(visit: Visit) -> list[tuple[str, list[Section]]]:
 
 
 class ConfirmForm(msgspec.Struct, frozen=True, kw_only=True):
-    """``confirmed`` is set by the page that says what it means; ``reason`` is why, where that page asks."""
+    """``confirmed`` is set by the page that says what it means; ``reason`` is why, where that page
+    asks.
+    """
 
     confirmed: str = ""
     reason: str = ""
@@ -139,16 +142,29 @@ def opened(request: AnyRequest) -> Visit:
 
 
 def page(
-    template: str, visit: Visit, *, title: str, section: str = "", errors: Faults = NO_FAULTS, status: int = 200,
+    template: str,
+    visit: Visit,
+    *,
+    title: str,
+    section: str = "",
+    errors: Faults = NO_FAULTS,
+    status: int = 200,
     values: Mapping[str, Any] | None = None,
-) -> Response[str]:  # fmt: skip
+) -> Response[str]:
     """A whole page of the console."""
     roles = [role.value.replace("_", " ") for role in StaffRole if role in visit.staff.roles]
     shown = {
-        "csrf": visit.csrf, "sections": _sections(visit), "place": section,
-        "who": visit.staff.email, "roles": ", ".join(roles), "errors": errors.places, "errors_of": errors.of,
-        "simulated": visit.here.clock is not utc_now, "at": visit.here.clock(), "may_open": visit.may_open,
-    }  # fmt: skip
+        "csrf": visit.csrf,
+        "sections": _sections(visit),
+        "place": section,
+        "who": visit.staff.email,
+        "roles": ", ".join(roles),
+        "errors": errors.places,
+        "errors_of": errors.of,
+        "simulated": visit.here.clock is not utc_now,
+        "at": visit.here.clock(),
+        "may_open": visit.may_open,
+    }
     return _rendered(template, title, status, {**shown, **(values or {})})
 
 
@@ -164,21 +180,46 @@ def reason_faults(reason: str) -> Faults:
 
 
 def confirm(
-    visit: Visit, *, title: str, section: str, about: str, action: str, label: str, back: str,
-    fields: Mapping[str, str] | None = None, lines: Sequence[str] = (), asks_reason: bool = False, errors: Faults = NO_FAULTS,
-) -> Response[str]:  # fmt: skip
-    """The page that says what an act means, and asks for it once more; with ``asks_reason`` also why it is done."""
+    visit: Visit,
+    *,
+    title: str,
+    section: str,
+    about: str,
+    action: str,
+    label: str,
+    back: str,
+    fields: Mapping[str, str] | None = None,
+    lines: Sequence[str] = (),
+    asks_reason: bool = False,
+    errors: Faults = NO_FAULTS,
+) -> Response[str]:
+    """The page that says what an act means, and asks for it once more; with ``asks_reason`` also
+    why it is done.
+    """
     values = {
-        "about": about, "lines": lines, "action": action, "fields": fields or {}, "label": label, "back": back,
-        "asks_reason": asks_reason, "reason_max": REASON_CHARACTERS_MAX,
-    }  # fmt: skip
+        "about": about,
+        "lines": lines,
+        "action": action,
+        "fields": fields or {},
+        "label": label,
+        "back": back,
+        "asks_reason": asks_reason,
+        "reason_max": REASON_CHARACTERS_MAX,
+    }
     return page(
-        "console_confirm.html", visit, title=title, section=section, values=values, errors=errors,
+        "console_confirm.html",
+        visit,
+        title=title,
+        section=section,
+        values=values,
+        errors=errors,
         status=422 if errors else 200,
-    )  # fmt: skip
+    )
 
 
-def plain(title: str, lines: Sequence[str], *, status: int, links: Sequence[tuple[str, str]] = ()) -> Response[str]:
+def plain(
+    title: str, lines: Sequence[str], *, status: int, links: Sequence[tuple[str, str]] = ()
+) -> Response[str]:
     """A page of a few sentences, for anybody."""
     shown = {
         "csrf": "", "sections": [], "place": "", "who": "", "roles": "", "errors": [], "errors_of": {},
@@ -189,11 +230,26 @@ def plain(title: str, lines: Sequence[str], *, status: int, links: Sequence[tupl
 
 def _rendered(template: str, title: str, status: int, values: Mapping[str, Any]) -> Response[str]:
     words = catalogue(ENGLISH)
-    html = shared.templates().get_template(template).render(
-        words=words, say=words.say, day=words.day, moment=moment, size=size, title=title, outcome="", nav=True,
-        static=static_files.path, fragment=False, **values,
-    )  # fmt: skip
-    return Response(html, status_code=status, media_type=MediaType.HTML, headers={"cache-control": "no-store"})
+    html = (
+        shared.templates()
+        .get_template(template)
+        .render(
+            words=words,
+            say=words.say,
+            day=words.day,
+            moment=moment,
+            size=size,
+            title=title,
+            outcome="",
+            nav=True,
+            static=static_files.path,
+            fragment=False,
+            **values,
+        )
+    )
+    return Response(
+        html, status_code=status, media_type=MediaType.HTML, headers={"cache-control": "no-store"}
+    )
 
 
 def moment(at: datetime | None) -> str:

@@ -1,4 +1,5 @@
-"""The tables of the console: filtered, sorted and paged by the server, with the view in the address.
+"""The tables of the console: filtered, sorted and paged by the server, with the view in the
+address.
 
     /console/erasures  conversations  accounts  flags  suggestions  recalls  readings  holds
     ..?state=overdue&order=oldest        a view, which can be kept as a bookmark or sent to a colleague
@@ -6,8 +7,9 @@
     ..&as=csv                            all of it, as a file
     ../act                               what is done to the rows that were chosen: asked once, with what it would do
 
-A table holds ids, words, times and numbers, and never content. Each of its acts calls the verb that the command line and the
-API call, row by row: what could not be done to one row is said, and the others are done all the same.
+A table holds ids, words, times and numbers, and never content. Each of its acts calls the verb that
+the command line and the API call, row by row: what could not be done to one row is said, and the
+others are done all the same.
 """
 
 from __future__ import annotations
@@ -48,11 +50,13 @@ class SavedView(msgspec.Struct, frozen=True):
 
 
 class TableAct(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that is done to chosen rows. ``does`` says what it means for those that are named, in a sentence or two.
+    """Something that is done to chosen rows. ``does`` says what it means for those that are named,
+    in a sentence or two.
 
-    ``forecast`` says of one row what would be done, ``apply`` does it and says what was done; both are given the row's names
-    and the form, and may raise, which is said of that row. ``fields`` names what else the form asks for, which ``check`` reads.
-    ``item`` names a row in the inbox, with which the reason of the act is kept; an act without it has a reason of its own.
+    ``forecast`` says of one row what would be done, ``apply`` does it and says what was done; both
+    are given the row's names and the form, and may raise, which is said of that row. ``fields``
+    names what else the form asks for, which ``check`` reads. ``item`` names a row in the inbox,
+    with which the reason of the act is kept; an act without it has a reason of its own.
     """
 
     name: str
@@ -68,7 +72,9 @@ class TableAct(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConsoleTable(msgspec.Struct, frozen=True, kw_only=True):
-    """A table as a page of the console. ``about`` are its sentences; ``views`` the first of which is the whole table."""
+    """A table as a page of the console. ``about`` are its sentences; ``views`` the first of which
+    is the whole table.
+    """
 
     table: StaffTable
     title: str
@@ -83,34 +89,54 @@ class ConsoleTable(msgspec.Struct, frozen=True, kw_only=True):
         return f"/console/{self.table.name}"
 
 
-def show(request: AnyRequest, of: ConsoleTable, *, values: Mapping[str, Any] | None = None) -> Response[Any]:
-    """A view of a table, as a page or as a file; a faulty address is a page that says what is wrong with it."""
+def show(
+    request: AnyRequest, of: ConsoleTable, *, values: Mapping[str, Any] | None = None
+) -> Response[Any]:
+    """A view of a table, as a page or as a file; a faulty address is a page that says what is wrong
+    with it.
+    """
     visit, query = shell.opened(request), dict(request.query_params)
     view, faults = view_of(of.table, query), NO_FAULTS
     try:
         found = staff_tables.read(visit.here, of.table, view)
     except UsageError as error:
         fault = shell.sentence(f"{error.message}: {error.hint}" if error.hint else error.message)
-        faults, found = Faults((("filters", "filters", fault),)), TablePage(rows=(), after="", stopped=False)
+        faults, found = (
+            Faults((("filters", "filters", fault),)),
+            TablePage(rows=(), after="", stopped=False),
+        )
     if query.get("as") == "csv" and not faults:
         return _file(visit, of.table, view)
     acts = [one for one in of.acts if visit.allows(one.may)]
     shown = {
-        "of": of, "found": found, "view": view, "acts": acts, "saved": _SAID.get(query.get("said", ""), ""),
-        "next": _address(of, view, after=found.after) if found.after else "", "first": _address(of, view) if view.after else "",
-        "file": _address(of, view, **{"as": "csv"}), "place_of": f"?{urlencode(_named(view))}",
+        "of": of,
+        "found": found,
+        "view": view,
+        "acts": acts,
+        "saved": _SAID.get(query.get("said", ""), ""),
+        "next": _address(of, view, after=found.after) if found.after else "",
+        "first": _address(of, view) if view.after else "",
+        "file": _address(of, view, **{"as": "csv"}),
+        "place_of": f"?{urlencode(_named(view))}",
         "by_account": visit.allows(OFFICE),
-    }  # fmt: skip
+    }
     return shell.page(
-        of.template, visit, title=of.title, section=of.path, errors=faults, status=400 if faults else 200,
+        of.template,
+        visit,
+        title=of.title,
+        section=of.path,
+        errors=faults,
+        status=400 if faults else 200,
         values={**shown, **(values or {})},
-    )  # fmt: skip
+    )
 
 
 def view_of(table: StaffTable, query: Mapping[str, str]) -> TableView:
     """The view that an address names; what is left empty in a form is not asked for."""
     filters = {
-        name: text for name, text in query.items() if text.strip() and name not in ("order", "after", "as", "said")
+        name: text
+        for name, text in query.items()
+        if text.strip() and name not in ("order", "after", "as", "said")
     }
     return TableView(filters=filters, order=query.get("order", ""), after=query.get("after", ""))
 
@@ -127,9 +153,13 @@ def _address(of: ConsoleTable, view: TableView, **more: str) -> str:
 def _file(visit: Visit, table: StaffTable, view: TableView) -> Response[Any]:
     name = f"{table.name}-{visit.here.clock():%Y-%m-%d}.csv"
     return Stream(
-        staff_tables.as_csv(visit.here, table, view), media_type="text/csv; charset=utf-8",
-        headers={"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"},
-    )  # fmt: skip
+        staff_tables.as_csv(visit.here, table, view),
+        media_type="text/csv; charset=utf-8",
+        headers={
+            "content-disposition": f'attachment; filename="{name}"',
+            "cache-control": "no-store",
+        },
+    )
 
 
 # Acts on what was chosen
@@ -153,7 +183,9 @@ def act(request: AnyRequest, of: ConsoleTable, data: Mapping[str, Any]) -> Respo
     wanted.may.check(visit.staff)
     if not chosen:
         return seen_other(f"{of.path}?said=nothing")
-    faults = wanted.check(visit, data) if not wanted.fields or data.get("asked") == "yes" else NO_FAULTS
+    faults = (
+        wanted.check(visit, data) if not wanted.fields or data.get("asked") == "yes" else NO_FAULTS
+    )
     asks, confirmed = (
         bool(wanted.fields) and (data.get("asked") != "yes" or bool(faults)),
         data.get("confirmed") == "yes",
@@ -164,13 +196,24 @@ def act(request: AnyRequest, of: ConsoleTable, data: Mapping[str, Any]) -> Respo
     do = _recorded(wanted, data) if confirmed else wanted.forecast
     lines = [] if asks else [_line(visit, do, one, data) for one in chosen]
     values = {
-        "of": of, "act": wanted, "lines": lines, "asks": asks, "done": confirmed and not asks, "chosen": chosen,
-        "kept": {name: str(data.get(name, "")) for name in (*FIELDS, shell.WHY)}, **FIELD_VALUES,
-    }  # fmt: skip
+        "of": of,
+        "act": wanted,
+        "lines": lines,
+        "asks": asks,
+        "done": confirmed and not asks,
+        "chosen": chosen,
+        "kept": {name: str(data.get(name, "")) for name in (*FIELDS, shell.WHY)},
+        **FIELD_VALUES,
+    }
     return shell.page(
-        "console_act.html", visit, title=wanted.label, section=of.path, errors=faults, values=values,
+        "console_act.html",
+        visit,
+        title=wanted.label,
+        section=of.path,
+        errors=faults,
+        values=values,
         status=422 if faults else 200,
-    )  # fmt: skip
+    )
 
 
 def _why(data: Mapping[str, Any]) -> str:
@@ -196,7 +239,9 @@ def _recorded(wanted: TableAct, data: Mapping[str, Any]) -> RowAct:
 def chosen_of(data: Mapping[str, Any]) -> list[str]:
     """The rows that were chosen, each once; UsageError for more than `CHOSEN_MAX`."""
     found = data.get("chosen", [])
-    chosen = list(dict.fromkeys(str(one) for one in (found if isinstance(found, list) else [found]) if one))
+    chosen = list(
+        dict.fromkeys(str(one) for one in (found if isinstance(found, list) else [found]) if one)
+    )
     if len(chosen) > CHOSEN_MAX:
         raise UsageError(f"`{len(chosen)}` rows at once", f"choose {CHOSEN_MAX} at most")
     return chosen
@@ -212,6 +257,8 @@ def _line(visit: Visit, do: RowAct, one: str, data: Mapping[str, Any]) -> ActLin
 
 FIELDS = ("matter", "reason", "review", "untold")
 FIELD_VALUES = {
-    "reasons": holds.REASONS, "matter_max": MATTER_CHARACTERS_MAX, "why_max": inbox_register.WORDS_CHARACTERS_MAX,
-}  # fmt: skip
+    "reasons": holds.REASONS,
+    "matter_max": MATTER_CHARACTERS_MAX,
+    "why_max": inbox_register.WORDS_CHARACTERS_MAX,
+}
 _SAID = {"nothing": "Nothing was chosen, and nothing was changed."}

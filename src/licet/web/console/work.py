@@ -1,4 +1,6 @@
-"""What runs by itself: the sweep and its approval, the rotation of the keys, backups, and who hears of events."""
+"""What runs by itself: the sweep and its approval, the rotation of the keys, backups, and who hears
+of events.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ _SAID = {"approved": "Approved, and on record: the next sweep erases that much."
 
 
 class ApprovalForm(msgspec.Struct, frozen=True, kw_only=True):
-    """How much was shown to whoever approves, and why they do: another amount meanwhile is shown anew, and not approved."""
+    """How much was shown to whoever approves, and why they do: another amount meanwhile is shown
+    anew, and not approved.
+    """
 
     due: str = ""
     why: str = ""
@@ -42,7 +46,9 @@ def work(request: AnyRequest) -> Response[Any]:
 
 @post("/console/background/approve", may=APPROVES, sync_to_thread=True, include_in_schema=False)
 def approve(request: AnyRequest, data: URLEncodedBody[ApprovalForm]) -> Response[Any]:
-    """Approves the amount that the waiting sweep announced, if it is still the one that was shown."""
+    """Approves the amount that the waiting sweep announced, if it is still the one that was
+    shown.
+    """
     visit = shell.opened(request)
     by, since = visit.staff.recorded_as, sweeper.standing(visit.here).waits_since
     faults = shell.why_faults(data.why) if since is not None else NO_FAULTS
@@ -52,13 +58,21 @@ def approve(request: AnyRequest, data: URLEncodedBody[ApprovalForm]) -> Response
         if since is None:
             raise RefusedError("no sweep waits for approval")
         inbox_verbs.on_record(
-            visit.here, member_of(visit.staff), f"{ItemKind.sweep.value}:{compact(since)}", "approve", data.why,
+            visit.here,
+            member_of(visit.staff),
+            f"{ItemKind.sweep.value}:{compact(since)}",
+            "approve",
+            data.why,
             lambda: f"{sweeper.approve(visit.here, by, due=_amount(data.due)).approved}",
-        )  # fmt: skip
+        )
     except RefusedError as error:
         if error.because == "taken":
-            return _shown(visit, "", data, Faults((("why-reason", "why", shell.sentence(error.message)),)))
-        return _shown(visit, "The amount is another one by now, and nothing was approved: look at it again.")
+            return _shown(
+                visit, "", data, Faults((("why-reason", "why", shell.sentence(error.message)),))
+            )
+        return _shown(
+            visit, "The amount is another one by now, and nothing was approved: look at it again."
+        )
     return seen_other("/console/background?said=approved")
 
 
@@ -71,14 +85,24 @@ def _shown(
     visit: shell.Visit, said: str, kept: ApprovalForm | None = None, faults: Faults = NO_FAULTS
 ) -> Response[Any]:
     values = {
-        "sweep": sweeper.standing(visit.here), "keys": epochs.status(visit.here), "hosts": endpoints.every(visit.here),
-        "backups": archives.registered(visit.here, BACKUPS_LISTED_MAX), "may_approve": visit.allows(APPROVES), "saved": said,
-        "why": kept.why if kept is not None else "", "why_max": WORDS_CHARACTERS_MAX,
-    }  # fmt: skip
+        "sweep": sweeper.standing(visit.here),
+        "keys": epochs.status(visit.here),
+        "hosts": endpoints.every(visit.here),
+        "backups": archives.registered(visit.here, BACKUPS_LISTED_MAX),
+        "may_approve": visit.allows(APPROVES),
+        "saved": said,
+        "why": kept.why if kept is not None else "",
+        "why_max": WORDS_CHARACTERS_MAX,
+    }
     return shell.page(
-        "console_work.html", visit, title="Background work", section="/console/background", values=values, errors=faults,
+        "console_work.html",
+        visit,
+        title="Background work",
+        section="/console/background",
+        values=values,
+        errors=faults,
         status=422 if faults else 200,
-    )  # fmt: skip
+    )
 
 
 ROUTES = (work, approve)

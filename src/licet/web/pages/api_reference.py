@@ -1,4 +1,6 @@
-"""The page that documents the API, made from its description, so that it needs nothing from elsewhere and no script."""
+"""The page that documents the API, made from its description, so that it needs nothing from
+elsewhere and no script.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +20,18 @@ from licet.web.pages.shared import AnyRequest
 
 @get("/docs", may=ANYBODY, sync_to_thread=True, include_in_schema=False)
 def api_reference(request: AnyRequest) -> Response[bytes]:
-    """The API, operation by operation: whom it answers, what it takes and gives, with an example."""
+    """The API, operation by operation: whom it answers, what it takes and gives, with an
+    example.
+    """
     packed = static_files.accepts_gzip(request.headers.get("accept-encoding", ""))
     html = _page(request.app.state.openapi())
     headers = {"cache-control": "no-store", "vary": "accept-encoding"}
     if not packed:
         return Response(html, media_type="text/html; charset=utf-8", headers=headers)
     return Response(
-        _packed(html), media_type="text/html; charset=utf-8", headers={**headers, "content-encoding": "gzip"}
+        _packed(html),
+        media_type="text/html; charset=utf-8",
+        headers={**headers, "content-encoding": "gzip"},
     )
 
 
@@ -42,11 +48,25 @@ def _packed(html: bytes) -> bytes:
 @lru_cache(maxsize=1)
 def _page(description: bytes) -> bytes:
     words = catalogue()
-    html = shell.templates().get_template("api_reference.html").render(
-        words=words, say=words.say, title="The API of Licet", nav=False, simulated=False, place="", outcome="", csrf="",
-        fragment=False, errors=(), static=static_files.path, md=_marked,
-        tags=reference.shown(reference.read(description)),
-    )  # fmt: skip
+    html = (
+        shell.templates()
+        .get_template("api_reference.html")
+        .render(
+            words=words,
+            say=words.say,
+            title="The API of Licet",
+            nav=False,
+            simulated=False,
+            place="",
+            outcome="",
+            csrf="",
+            fragment=False,
+            errors=(),
+            static=static_files.path,
+            md=_marked,
+            tags=reference.shown(reference.read(description)),
+        )
+    )
     return html.encode()
 
 

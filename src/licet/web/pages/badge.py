@@ -1,7 +1,7 @@
 """A badge for one chat, for `<licet-badge>`: whether it may be used, for what, and until when.
 
-A host shows it beside the chat, so it may name the chat by its own id (`host:..`). The badge says what the page of the
-chat says, from the same state.
+A host shows it beside the chat, so it may name the chat by its own id (`host:..`). The badge says
+what the page of the chat says, from the same state.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from licet.web.pages.shared import PERSONS, AnyRequest, PageReader
 
 @get("/chats/{name:str}/badge", may=PERSONS, include_in_schema=False)
 async def badge(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
-    """Whether one chat may be used, for what and until when, for a component; a browser is sent to the chat's page."""
+    """Whether one chat may be used, for what and until when, for a component; a browser is sent to
+    the chat's page.
+    """
     here, who = shell.opened(request)
     _, conversation = await conversation_of(request, name, None)
     if not who.fragment:
@@ -37,7 +39,9 @@ def _page(here: Installation, who: PageReader, conversation: UUID) -> Response[s
     with one_moment(here) as (tx, known):
         mine = own_conversations.one(tx, here.keyring, known, who.account, conversation, at)
     chat = line(who.words, dates_of(here, known), mine)
-    return shell.page("badge.html", who, at, title=chat.title, values={"chat": chat}, told=_told(mine))
+    return shell.page(
+        "badge.html", who, at, title=chat.title, values={"chat": chat}, told=_told(mine)
+    )
 
 
 def _told(mine: OwnConversation) -> dict[str, Any]:
@@ -45,8 +49,12 @@ def _told(mine: OwnConversation) -> dict[str, Any]:
     return {
         "chat": mine.shown_id,
         "uses": [
-            {"purpose": one.purpose, "use": one.use.value, "because": one.reason,
-             "until": one.until.isoformat() if one.until is not None else None}
+            {
+                "purpose": one.purpose,
+                "use": one.use.value,
+                "because": one.reason,
+                "until": one.until.isoformat() if one.until is not None else None,
+            }
             for one in mine.badges
         ],
-    }  # fmt: skip
+    }

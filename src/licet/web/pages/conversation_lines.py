@@ -1,4 +1,6 @@
-"""A conversation as a page shows it: what it is called, whether it may be used and why, until when, and what holds it."""
+"""A conversation as a page shows it: what it is called, whether it may be used and why, until when,
+and what holds it.
+"""
 
 from __future__ import annotations
 
@@ -49,8 +51,8 @@ class ChatLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Dates(msgspec.Struct, frozen=True, kw_only=True):
-    """When expired content is out of reach: a sweep follows within a day; old copies of the database become useless
-    later.
+    """When expired content is out of reach: a sweep follows within a day; old copies of the
+    database become useless later.
     """
 
     at: datetime
@@ -58,20 +60,24 @@ class Dates(msgspec.Struct, frozen=True, kw_only=True):
     copies_days: int
 
     def destroyed_by(self, mine: OwnConversation, until: datetime) -> datetime:
-        """The latest date on which the keys are destroyed: a day after the end date, or after the deletion if that is
-        later.
+        """The latest date on which the keys are destroyed: a day after the end date, or after the
+        deletion if that is later.
         """
         return max(until, mine.deleted_at or until) + SWEPT_WITHIN
 
     def gone_by(self, mine: OwnConversation, until: datetime) -> datetime:
-        """When no copy of the database can be used to open it any more, with keys that are kept anywhere."""
+        """When no copy of the database can be used to open it any more, with keys that are kept
+        anywhere.
+        """
         return self.destroyed_by(mine, until) + timedelta(days=self.copies_days)
 
 
 def dates_of(here: Installation, known: Policies) -> Dates:
     """The dates that follow from the policy in force now."""
     at = here.clock()
-    return Dates(at=at, policy=known.in_force(at), copies_days=out_of_reach_days(here)[Rotation.daily])
+    return Dates(
+        at=at, policy=known.in_force(at), copies_days=out_of_reach_days(here)[Rotation.daily]
+    )
 
 
 def line(words: Catalogue, dates: Dates, mine: OwnConversation) -> ChatLine:
@@ -79,15 +85,19 @@ def line(words: Catalogue, dates: Dates, mine: OwnConversation) -> ChatLine:
     untitled = "chats.untitled.deleted" if mine.deleted_at else "chats.untitled"
     title = mine.title or words.say(untitled, day=words.day(mine.begun_at))
     parts = [
-        words.say(f"chats.kind.{mine.kind.value}"), words.day(mine.last_at), words.count("chats.messages", mine.turns),
-    ]  # fmt: skip
+        words.say(f"chats.kind.{mine.kind.value}"),
+        words.day(mine.last_at),
+        words.count("chats.messages", mine.turns),
+    ]
     can_keep_out = mine.deleted_at is None and not mine.incognito and not mine.erased
     return ChatLine(
         id=mine.shown_id,
         title=title,
         about=" · ".join(parts),
         note=note(words, dates, mine),
-        safety=words.say("chat.safety", day=words.day(mine.safety_until)) if mine.safety_until else "",
+        safety=words.say("chat.safety", day=words.day(mine.safety_until))
+        if mine.safety_until
+        else "",
         holds=tuple(
             words.say(
                 "chat.holds",
@@ -120,9 +130,13 @@ def learnt(words: Catalogue, found: Sequence[ConsumedBy]) -> Iterator[str]:
     """One line for each model that was trained on the person's rows."""
     for rows in history.by_model(found):
         yield words.say(
-            "learnt.line", model=rows[0].model, release=rows[0].release, day=words.day(rows[0].finished_at),
-            rows=words.count("rows", sum(one.rows for one in rows)), conversations=words.count("conversations", len(rows)),
-        )  # fmt: skip
+            "learnt.line",
+            model=rows[0].model,
+            release=rows[0].release,
+            day=words.day(rows[0].finished_at),
+            rows=words.count("rows", sum(one.rows for one in rows)),
+            conversations=words.count("conversations", len(rows)),
+        )
 
 
 def note(words: Catalogue, dates: Dates, mine: OwnConversation) -> str:
@@ -138,7 +152,9 @@ def note(words: Catalogue, dates: Dates, mine: OwnConversation) -> str:
     if until is None:
         return words.say("chats.kept.held")
     if until <= dates.at:
-        return words.say("chats.over", day=words.day(until), until=words.day(dates.destroyed_by(mine, until)))
+        return words.say(
+            "chats.over", day=words.day(until), until=words.day(dates.destroyed_by(mine, until))
+        )
     return words.say("chats.kept", day=words.day(until))
 
 
@@ -147,16 +163,20 @@ def badges(words: Catalogue, found: Sequence[UseBadge]) -> Iterator[BadgeLine]:
     grouped: list[tuple[UseBadge, list[str]]] = []
     for badge in found:
         for other, purposes in grouped:
-            if msgspec.structs.replace(badge, purpose="") == msgspec.structs.replace(other, purpose=""):
+            if msgspec.structs.replace(badge, purpose="") == msgspec.structs.replace(
+                other, purpose=""
+            ):
                 purposes.append(badge.purpose)
                 break
         else:
             grouped.append((badge, [badge.purpose]))
     for badge, purposes in grouped:
         yield BadgeLine(
-            use=badge.use.value, head=words.say(f"use.{badge.use.value}"), rest=_rest(words, badge, purposes),
+            use=badge.use.value,
+            head=words.say(f"use.{badge.use.value}"),
+            rest=_rest(words, badge, purposes),
             runs=tuple(_run(words, run) for run in _alike(words, badge.runs)),
-        )  # fmt: skip
+        )
 
 
 def _rest(words: Catalogue, badge: UseBadge, purposes: Sequence[str]) -> str:
@@ -164,12 +184,18 @@ def _rest(words: Catalogue, badge: UseBadge, purposes: Sequence[str]) -> str:
     day = words.day(badge.until) if badge.until is not None else ""
     reason = badge.reason
     if badge.use is Use.part:
-        reason = next(r.reason for r in badge.runs if r.until is None and r.because.value != "origin")
-    return words.say(f"badge.{badge.use.value}", purpose=purpose, day=day, because=words.say(f"because.{reason}"))
+        reason = next(
+            r.reason for r in badge.runs if r.until is None and r.because.value != "origin"
+        )
+    return words.say(
+        f"badge.{badge.use.value}", purpose=purpose, day=day, because=words.say(f"because.{reason}")
+    )
 
 
 def _alike(words: Catalogue, runs: Sequence[UseRun]) -> list[UseRun]:
-    """Merges runs with the same reason that end on the same day, because a page shows them alike."""
+    """Merges runs with the same reason that end on the same day, because a page shows them
+    alike.
+    """
     merged: list[UseRun] = []
     for run in runs:
         last = merged[-1] if merged else None
@@ -182,9 +208,16 @@ def _alike(words: Catalogue, runs: Sequence[UseRun]) -> list[UseRun]:
 
 def _run(words: Catalogue, run: UseRun) -> str:
     because = words.say(f"because.{run.reason}")
-    what = words.say("chat.run.used" if run.until else "chat.run.not", day=_day(words, run.until), because=because)
+    what = words.say(
+        "chat.run.used" if run.until else "chat.run.not",
+        day=_day(words, run.until),
+        because=because,
+    )
     return words.say(
-        "chat.run.message" if run.first == run.last else "chat.run.messages", first=run.first, last=run.last, what=what
+        "chat.run.message" if run.first == run.last else "chat.run.messages",
+        first=run.first,
+        last=run.last,
+        what=what,
     )
 
 

@@ -1,4 +1,6 @@
-"""Your data: every conversation and whether it may be used, found by title; one with its words; and the take-out."""
+"""Your data: every conversation and whether it may be used, found by title; one with its words; and
+the take-out.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,14 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.response import Stream
 
-from licet.consent import conversation_search, history, own_conversations, prompt, scope_forms, takeout
+from licet.consent import (
+    conversation_search,
+    history,
+    own_conversations,
+    prompt,
+    scope_forms,
+    takeout,
+)
 from licet.consent.catalogue import Catalogue
 from licet.consent.conversation_search import ConversationsCounted, Sought, UseFilter
 from licet.consent.history import OwnProject
@@ -29,7 +38,14 @@ from licet.vault.installation import Installation, one_moment, policies
 from licet.web.api.shared import write
 from licet.web.pages import scopes, selection
 from licet.web.pages import shared as shell
-from licet.web.pages.conversation_lines import SWEPT_WITHIN, BadgeLine, Dates, badges, dates_of, line
+from licet.web.pages.conversation_lines import (
+    SWEPT_WITHIN,
+    BadgeLine,
+    Dates,
+    badges,
+    dates_of,
+    line,
+)
 from licet.web.pages.selection import ListView
 from licet.web.pages.shared import PERSONS, AnyRequest, Fields, PageReader
 
@@ -39,7 +55,9 @@ TEXT_CHARACTERS_MAX = 20_000  # of one message on a page
 
 @get("/chats", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
 def chats(request: AnyRequest) -> Response[Any]:
-    """The conversations that are looked for, newest first, in one line what there is of them, and what can be done."""
+    """The conversations that are looked for, newest first, in one line what there is of them, and
+    what can be done.
+    """
     here, who = shell.opened(request)
     at, words, account = here.clock(), who.words, who.account
     view = ListView.of(request.query_params)
@@ -54,20 +72,35 @@ def chats(request: AnyRequest) -> Response[Any]:
     listed = page.listed
     saved = _saved(words, dates, request, acted)
     values = {
-        "chats": [line(words, dates, mine) for mine in listed.conversations], "saved": saved,
-        "undo": selection.undo(words, dates, [acted], request.query_params.get("said", "")) if acted and saved else None,
-        "told": told, "acted": acted.shown_id if acted in listed.conversations else "",
-        "older": view.at(shown(Prefix.conversation, listed.next)).query if listed.next else "", "view": view,
-        "newest": view.at("").query, "stopped": page.stopped, "sought": sought, "filters": tuple(UseFilter),
-        "projects": projects, "summary": _summary(words, there), "any": bool(there.conversations + there.deleted + there.copied),
-        "searched": sought.is_narrow, "means": words.say(f"selected.means{selection.let_in_whole(dates)}"),
-    }  # fmt: skip
-    return shell.page("chats.html", who, at, title=words.say("chats.title"), place="chats", values=values)
+        "chats": [line(words, dates, mine) for mine in listed.conversations],
+        "saved": saved,
+        "undo": selection.undo(words, dates, [acted], request.query_params.get("said", ""))
+        if acted and saved
+        else None,
+        "told": told,
+        "acted": acted.shown_id if acted in listed.conversations else "",
+        "older": view.at(shown(Prefix.conversation, listed.next)).query if listed.next else "",
+        "view": view,
+        "newest": view.at("").query,
+        "stopped": page.stopped,
+        "sought": sought,
+        "filters": tuple(UseFilter),
+        "projects": projects,
+        "summary": _summary(words, there),
+        "any": bool(there.conversations + there.deleted + there.copied),
+        "searched": sought.is_narrow,
+        "means": words.say(f"selected.means{selection.let_in_whole(dates)}"),
+    }
+    return shell.page(
+        "chats.html", who, at, title=words.say("chats.title"), place="chats", values=values
+    )
 
 
 @post("/chats/search", may=PERSONS, sync_to_thread=True, include_in_schema=False)
 def search(request: AnyRequest, data: Fields) -> Response[Any]:
-    """Leads to the conversations that are looked for, at an address that nobody else can read the words in."""
+    """Leads to the conversations that are looked for, at an address that nobody else can read the
+    words in.
+    """
     here, who = shell.opened(request)
     fields = {name: value for name, value in data.items() if isinstance(value, str)}
     with transaction(here.pool) as tx:
@@ -78,30 +111,55 @@ def search(request: AnyRequest, data: Fields) -> Response[Any]:
     return shell.then(who, "/chats", **view.named)
 
 
-@get("/chats/{name:str}", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
+@get(
+    "/chats/{name:str}",
+    may=PERSONS,
+    checks_fence=True,
+    sync_to_thread=True,
+    include_in_schema=False,
+)
 def chat(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
-    """One conversation: its words, part by part with what holds for each, and all that has to do with it."""
+    """One conversation: its words, part by part with what holds for each, and all that has to do
+    with it.
+    """
     here, who = shell.opened(request)
     at, words = here.clock(), who.words
     after = request.query_params.get("after", "")
     start = int(after) if after.isdecimal() and len(after) <= 9 else 0
     with one_moment(here, records=True) as (tx, known):
-        mine = own_conversations.one(tx, here.keyring, known, who.account, shell.conversation_of(name), at)
+        mine = own_conversations.one(
+            tx, here.keyring, known, who.account, shell.conversation_of(name), at
+        )
         reads = _reads(tx, words, who.account, mine.conversation)
         said = own_conversations.parts(tx, here.keyring, known, mine, who.account, at, after=start)
         dates = dates_of(here, known)
         made, saved, panel = line(words, dates, mine), _saved(words, dates, request, mine), None
-        undo = selection.undo(words, dates, [mine], request.query_params.get("said", "")) if saved else None
+        undo = (
+            selection.undo(words, dates, [mine], request.query_params.get("said", ""))
+            if saved
+            else None
+        )
         if made.kept_out is not None:
             seen = scope_forms.view(tx, known, who.account, at, conversation=mine.conversation)
-            panel = scopes.panel(tx, here, who, seen, path=f"/chats/{mine.shown_id}", known=known, at=at)
+            panel = scopes.panel(
+                tx, here, who, seen, path=f"/chats/{mine.shown_id}", known=known, at=at
+            )
             asked = prompt.ask(tx, who.account, known, at, language=words.language)
             saved = saved or scopes.said_of(words, asked, known, seen, request, at)
     values = {
-        "chat": made, "reads": reads, "saved": saved, "panel": panel, "undo": undo,
-        "parts": [_part(words, one) for one in said.parts], "start": start, "next": said.next,
-        "unread": _unread(said), "says_whole": start > 0 or not _is_one(said) or any(len(one.runs) > 1 for one in made.badges),
-    }  # fmt: skip
+        "chat": made,
+        "reads": reads,
+        "saved": saved,
+        "panel": panel,
+        "undo": undo,
+        "parts": [_part(words, one) for one in said.parts],
+        "start": start,
+        "next": said.next,
+        "unread": _unread(said),
+        "says_whole": start > 0
+        or not _is_one(said)
+        or any(len(one.runs) > 1 for one in made.badges),
+    }
     return shell.page("chat.html", who, at, title=made.title, place="chats", values=values)
 
 
@@ -115,13 +173,18 @@ async def keep_out(request: AnyRequest, name: FromPath[str], data: Fields) -> Re
 
 @post("/chats/{name:str}/let-in", may=PERSONS, checks_fence=True, include_in_schema=False)
 async def let_in(request: AnyRequest, name: FromPath[str], data: Fields) -> Response[Any]:
-    """Lets in what is said from now on, which follows the choice; refused from a page that is older than the newest
-    keeping out.
+    """Lets in what is said from now on, which follows the choice; refused from a page that is older
+    than the newest keeping out.
     """
     here, who = shell.opened(request)
     narrowings = shell.form_of(data).narrowings
     seen = int(narrowings) if narrowings.isdecimal() else -1
-    command = Widen(account=who.account, at=here.clock(), conversation=shell.conversation_of(name), narrowings=seen)
+    command = Widen(
+        account=who.account,
+        at=here.clock(),
+        conversation=shell.conversation_of(name),
+        narrowings=seen,
+    )
     return await _told(request, who, command, data, "let_in")
 
 
@@ -130,9 +193,14 @@ def take_out(request: AnyRequest) -> Stream:
     """Everything that is stored, as a zip that is streamed."""
     here, who = shell.opened(request)
     pieces: Iterator[bytes] = takeout.takeout(
-        lambda: transaction(here.pool), here.keyring, policies(here), who.account, here.clock(),
-        [recipients.paper(here, who.account), *papers.papers(here, who.account)], who.words,
-    )  # fmt: skip
+        lambda: transaction(here.pool),
+        here.keyring,
+        policies(here),
+        who.account,
+        here.clock(),
+        [recipients.paper(here, who.account), *papers.papers(here, who.account)],
+        who.words,
+    )
     name = f"licet-{here.clock():%Y-%m-%d}.zip"
     headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
     return Stream(pieces, media_type="application/zip", headers=headers)
@@ -140,9 +208,10 @@ def take_out(request: AnyRequest) -> Stream:
 
 def _sought(tx: Transaction, here: Installation, who: PageReader, view: ListView) -> Sought:
     return Sought(
-        words=conversation_search.opened_words(tx, here.keyring, who.account, view.found), use=view.use,
+        words=conversation_search.opened_words(tx, here.keyring, who.account, view.found),
+        use=view.use,
         project=shell.project_of(view.project) if view.project else None,
-    )  # fmt: skip
+    )
 
 
 def _projects(words: Catalogue, own: Sequence[OwnProject]) -> list[tuple[str, str]]:
@@ -150,7 +219,8 @@ def _projects(words: Catalogue, own: Sequence[OwnProject]) -> list[tuple[str, st
     return [
         (
             shown(Prefix.project, one.project),
-            own_conversations.cut(one.title) or words.say("project.untitled", day=words.day(one.begun_at)),
+            own_conversations.cut(one.title)
+            or words.say("project.untitled", day=words.day(one.begun_at)),
         )
         for one in own
     ]
@@ -162,12 +232,16 @@ def _summary(words: Catalogue, there: ConversationsCounted) -> list[str]:
     if there.conversations:
         lines.append(
             words.count(
-                "chats.summary", there.conversations, used=f"{there.usable:,}",
+                "chats.summary",
+                there.conversations,
+                used=f"{there.usable:,}",
                 unused=f"{there.conversations - there.usable:,}",
             )
-        )  # fmt: skip
+        )
     if there.next_until is not None:
-        lines.append(words.say("chats.summary.next", day=words.day(there.next_until + SWEPT_WITHIN)))
+        lines.append(
+            words.say("chats.summary.next", day=words.day(there.next_until + SWEPT_WITHIN))
+        )
     if there.deleted:
         lines.append(words.count("chats.summary.deleted", there.deleted))
     if there.copied:
@@ -180,10 +254,14 @@ def _summary(words: Catalogue, there: ConversationsCounted) -> list[str]:
 def _acted_on(
     tx: Transaction, here: Installation, who: PageReader, known: Policies, name: str
 ) -> OwnConversation | None:
-    """The conversation that the previous form was about; None for none, and for one that is gone."""
+    """The conversation that the previous form was about; None for none, and for one that is
+    gone.
+    """
     try:
         return (
-            own_conversations.one(tx, here.keyring, known, who.account, shell.conversation_of(name), here.clock())
+            own_conversations.one(
+                tx, here.keyring, known, who.account, shell.conversation_of(name), here.clock()
+            )
             if name
             else None
         )
@@ -192,9 +270,15 @@ def _acted_on(
 
 
 async def _told(
-    request: AnyRequest, who: PageReader, command: Narrow | Widen, fields: Mapping[str, Any], said: str
+    request: AnyRequest,
+    who: PageReader,
+    command: Narrow | Widen,
+    fields: Mapping[str, Any],
+    said: str,
 ) -> Response[Any]:
-    """The page to see after a form. What the person saw, and is not so any more, is told and not done."""
+    """The page to see after a form. What the person saw, and is not so any more, is told and not
+    done.
+    """
     try:
         await write(request, command, None)
     except RefusedError as error:
@@ -210,9 +294,11 @@ async def _told(
     return shell.then(who, "/chats", **{"said": said, "chat": name, **view.named}, place="said")
 
 
-def _saved(words: Catalogue, dates: Dates, request: AnyRequest, mine: OwnConversation | None) -> str:
-    """The result of the previous form, as far as it still applies: the URL names it, the text comes from the current
-    state.
+def _saved(
+    words: Catalogue, dates: Dates, request: AnyRequest, mine: OwnConversation | None
+) -> str:
+    """The result of the previous form, as far as it still applies: the URL names it, the text comes
+    from the current state.
     """
     said = request.query_params.get("said", "")
     if mine is None:
@@ -230,11 +316,13 @@ def _saved(words: Catalogue, dates: Dates, request: AnyRequest, mine: OwnConvers
 def _reads(tx: Transaction, words: Catalogue, account: UUID, conversation: UUID) -> list[str]:
     return [
         words.say(
-            "chat.reads.line", day=words.moment(one.at), role=words.say(f"role.{one.role}"),
+            "chat.reads.line",
+            day=words.moment(one.at),
+            role=words.say(f"role.{one.role}"),
             reason=words.say(f"read.{one.reason}"),
         )
         for one in staff_reads.newest(tx, READS_MAX, account=account, conversation=conversation)
-    ]  # fmt: skip
+    ]
 
 
 # The words of a conversation
@@ -263,11 +351,15 @@ class PartLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
 def _part(words: Catalogue, part: PartSaid) -> PartLine:
     first, last = part.turns[0].turn.number, part.turns[-1].turn.number
     return PartLine(
-        heading=words.say("chat.part.message" if first == last else "chat.part.messages", first=first, last=last),
+        heading=words.say(
+            "chat.part.message" if first == last else "chat.part.messages", first=first, last=last
+        ),
         badges=tuple(badges(words, part.badges)),
-        kept=words.say("chats.kept.held") if part.keep_until is None else words.say("chats.kept", day=words.day(part.keep_until)),
+        kept=words.say("chats.kept.held")
+        if part.keep_until is None
+        else words.say("chats.kept", day=words.day(part.keep_until)),
         turns=tuple(_turn(words, one) for one in part.turns),
-    )  # fmt: skip
+    )
 
 
 def _turn(words: Catalogue, one: TurnSaid) -> TurnLine:
@@ -282,9 +374,13 @@ def _turn(words: Catalogue, one: TurnSaid) -> TurnLine:
             more.append(words.say("chat.turn.cut"))
     who = own_conversations.speaker(role.value, one.turn.origin)
     return TurnLine(
-        number=one.turn.number, who=words.say(f"chat.turn.{who}"), when=words.moment(one.at), role=role.value,
-        text=said.text[:TEXT_CHARACTERS_MAX] if said is not None else "", more=tuple(more),
-    )  # fmt: skip
+        number=one.turn.number,
+        who=words.say(f"chat.turn.{who}"),
+        when=words.moment(one.at),
+        role=role.value,
+        text=said.text[:TEXT_CHARACTERS_MAX] if said is not None else "",
+        more=tuple(more),
+    )
 
 
 def _is_one(said: SaidPage) -> bool:
@@ -294,7 +390,9 @@ def _is_one(said: SaidPage) -> bool:
 
 def _unread(said: SaidPage) -> bool:
     """Whether nothing of the page's messages can be read any more."""
-    return bool(said.parts) and all(one.content is None for part in said.parts for one in part.turns)
+    return bool(said.parts) and all(
+        one.content is None for part in said.parts for one in part.turns
+    )
 
 
 ROUTES = (chats, search, chat, keep_out, let_in, take_out)

@@ -1,6 +1,8 @@
-"""The page that shows every part of the design system in every state, from the macros that the pages are made of.
+"""The page that shows every part of the design system in every state, from the macros that the
+pages are made of.
 
-It is for anybody, signed in or not: what it shows are parts and samples, and nothing of an installation.
+It is for anybody, signed in or not: what it shows are parts and samples, and nothing of an
+installation.
 """
 
 from __future__ import annotations
@@ -21,7 +23,19 @@ from licet.web.pages import shared as shell
 from licet.web.pages.questions import KeepLine, QuestionAsked
 from licet.web.pages.shared import AnyRequest, PageForm
 
-COLOURS = ("ink", "soft", "ground", "raised", "line", "faint", "accent", "on-accent", "may", "not", "fault")
+COLOURS = (
+    "ink",
+    "soft",
+    "ground",
+    "raised",
+    "line",
+    "faint",
+    "accent",
+    "on-accent",
+    "may",
+    "not",
+    "fault",
+)
 STANDINGS = ("whole", "part", "none", "ask")
 
 
@@ -45,27 +59,61 @@ def _page() -> str:
         no=own.no,
         covers=policy.covers,
         yes_means=words.say(
-            "notice.yes.means", purposes=shell.allowed(words, policy.covers), period=words.period(policy.keep.opted_in)
+            "notice.yes.means",
+            purposes=shell.allowed(words, policy.covers),
+            period=words.period(policy.keep.opted_in),
         ),
         no_means=words.say(
-            "notice.no.means", purposes=shell.refused(words, policy.covers), period=words.period(policy.keep.opted_out)
+            "notice.no.means",
+            purposes=shell.refused(words, policy.covers),
+            period=words.period(policy.keep.opted_out),
         ),
         below=(KeepLine(number=1, what=words.say("below.project", title="Garden"), about=""),),
     )
     sample: dict[str, Any] = {
-        "text": text, "asks": (asked,), "four": [(name, Markup(markdown.inline(line))) for name, line in text.gist],  # noqa: S704 markdown escapes all but its own tags
-        "body": Markup(text.html), "accepted": "", "asks_age": True, "terms_only": False, "known_age": "",  # noqa: S704 the same
-        "one_question": True, "save": words.say("notice.save"), "later": text.later,
+        "text": text,
+        "asks": (asked,),
+        "four": [(name, Markup(markdown.inline(line))) for name, line in text.gist],  # noqa: S704 markdown escapes all but its own tags
+        "body": Markup(text.html),
+        "accepted": "",
+        "asks_age": True,
+        "terms_only": False,
+        "known_age": "",
+        "one_question": True,
+        "save": words.say("notice.save"),
+        "later": text.later,
         "until": words.say("notice.until", day=words.day(policy.effective + timedelta(days=31))),
-    }  # fmt: skip
-    wrong = {"age": words.say("notice.error.age", yes=asked.yes), "allow": words.say("notice.error.choice")}
+    }
+    wrong = {
+        "age": words.say("notice.error.age", yes=asked.yes),
+        "allow": words.say("notice.error.choice"),
+    }
     question = shell.markup("question.html", words, **sample, errors_of=wrong, kept=PageForm())
-    return shell.templates().get_template("design.html").render(
-        words=words, say=words.say, title="Design system", place="", nav=False, outcome="", static=static_files.path,
-        fragment=False, csrf="", simulated=False, errors=[], errors_of={}, colours=COLOURS, standings=STANDINGS,
-        quoted=words.quoted, detail=shell.detail(words), question=question,
-        faults_found=[("allow-yes", wrong["allow"]), ("age", wrong["age"])], asked=asked,
-    )  # fmt: skip
+    return (
+        shell.templates()
+        .get_template("design.html")
+        .render(
+            words=words,
+            say=words.say,
+            title="Design system",
+            place="",
+            nav=False,
+            outcome="",
+            static=static_files.path,
+            fragment=False,
+            csrf="",
+            simulated=False,
+            errors=[],
+            errors_of={},
+            colours=COLOURS,
+            standings=STANDINGS,
+            quoted=words.quoted,
+            detail=shell.detail(words),
+            question=question,
+            faults_found=[("allow-yes", wrong["allow"]), ("age", wrong["age"])],
+            asked=asked,
+        )
+    )
 
 
 ROUTES = (design,)

@@ -1,7 +1,8 @@
-"""The components, each in every state, for anybody: what a product team looks at before it embeds them.
+"""The components, each in every state, for anybody: what a product team looks at before it embeds
+them.
 
-No account is behind it and nothing is sent: the components show recorded fragments of an invented person. A test makes
-the fragments anew from the pages and compares them.
+No account is behind it and nothing is sent: the components show recorded fragments of an invented
+person. A test makes the fragments anew from the pages and compares them.
 """
 
 from __future__ import annotations
@@ -19,7 +20,17 @@ from licet.web import static_files
 from licet.web.pages import shared as shell
 from licet.web.pages.shared import AnyRequest
 
-FRAGMENTS = ("notice", "put_off", "answered", "nothing", "settings", "data", "badge", "receipt", "refused")
+FRAGMENTS = (
+    "notice",
+    "put_off",
+    "answered",
+    "nothing",
+    "settings",
+    "data",
+    "badge",
+    "receipt",
+    "refused",
+)
 
 
 @get("/elements", may=ANYBODY, sync_to_thread=False, include_in_schema=False)
@@ -38,11 +49,25 @@ def elements(request: AnyRequest) -> Response[str]:
 def _page() -> str:
     """For developers, in English, as the console is."""
     words = catalogue(ENGLISH)
-    return shell.templates().get_template("elements.html").render(
-        words=words, say=words.say, title="Licet’s components", place="", nav=False, outcome="", csrf="",
-        static=static_files.path, fragment=False, simulated=False, errors=[], errors_of={},
-        fragments={name: fragment(name) for name in FRAGMENTS},
-    )  # fmt: skip
+    return (
+        shell.templates()
+        .get_template("elements.html")
+        .render(
+            words=words,
+            say=words.say,
+            title="Licet’s components",
+            place="",
+            nav=False,
+            outcome="",
+            csrf="",
+            static=static_files.path,
+            fragment=False,
+            simulated=False,
+            errors=[],
+            errors_of={},
+            fragments={name: fragment(name) for name in FRAGMENTS},
+        )
+    )
 
 
 def fragment(name: str) -> Markup:

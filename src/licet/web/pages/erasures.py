@@ -1,7 +1,9 @@
-"""Delete every chat, close the account, and what became of what was asked to be erased, up to its certificate.
+"""Delete every chat, close the account, and what became of what was asked to be erased, up to its
+certificate.
 
-Both ask once, and say what they do to chats, releases, recipients and models. The pages of erasures can be opened again
-and again: a closed account keeps the session in which it was closed, so that its person sees the certificate.
+Both ask once, and say what they do to chats, releases, recipients and models. The pages of erasures
+can be opened again and again: a closed account keeps the session in which it was closed, so that
+its person sees the certificate.
 """
 
 from __future__ import annotations
@@ -38,7 +40,13 @@ PAGE_ERASURES_MAX = 25
 BATCHES_MAX = 4  # transactions of one request; a page says what is left
 
 
-@get("/everything/delete", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
+@get(
+    "/everything/delete",
+    may=PERSONS,
+    checks_fence=True,
+    sync_to_thread=True,
+    include_in_schema=False,
+)
 def ask_everything(request: AnyRequest) -> Response[Any]:
     """Asks whether to delete every chat, and says what that does."""
     return _ask(request, "everything")
@@ -49,7 +57,9 @@ async def delete_everything(request: AnyRequest) -> Response[Any]:
     """Deletes every chat, some hundreds a transaction."""
     here, who = shell.opened(request)
     for _ in range(BATCHES_MAX):
-        written = await site_of(request).write(DeleteEverything(account=who.account, at=here.clock()))
+        written = await site_of(request).write(
+            DeleteEverything(account=who.account, at=here.clock())
+        )
         if written.finished != EVERYTHING_BATCH:
             return shell.then(who, "/erasures", said="everything", place="said")
     return shell.then(who, "/everything/delete", said="more", place="said")
@@ -88,26 +98,39 @@ def _ask(request: AnyRequest, what: str) -> Response[Any]:
     dates = dates_of(here, known)
     until = known.in_force(at).keep.deleted.after(at) + SWEPT_WITHIN
     days = {"until": words.day(until), "gone": words.day(until + timedelta(days=dates.copies_days))}
-    lines = [words.count(f"{what}.means.chats", there.conversations), words.say(f"{what}.means.keys", **days)]
+    lines = [
+        words.count(f"{what}.means.chats", there.conversations),
+        words.say(f"{what}.means.keys", **days),
+    ]
     lines.append(
         words.say("end.means.releases", names=words.listed([one.name for one in holding[:10]]))
-        if holding else words.say("end.means.releases.none")
-    )  # fmt: skip
+        if holding
+        else words.say("end.means.releases.none")
+    )
     lines.append(
         words.say("end.means.recipients", names=words.listed(given[:10]), days=RECALL_DAYS)
-        if given else words.say("end.means.recipients.none")
-    )  # fmt: skip
+        if given
+        else words.say("end.means.recipients.none")
+    )
     lines.append(
-        words.say("end.means.models", names=words.listed(learnt[:10])) if learnt else words.say("end.means.models.none")
+        words.say("end.means.models", names=words.listed(learnt[:10]))
+        if learnt
+        else words.say("end.means.models.none")
     )
     if copied:
         lines.append(words.say("end.means.safety"))
     lines += [words.say(f"{what}.means.after"), words.say("end.means.certificate")]
     values = {
-        "lines": lines, "what": what, "empty": what == "everything" and not left,
-        "saved": words.say("everything.more") if request.query_params.get("said") == "more" and left else "",
-    }  # fmt: skip
-    return shell.page("end.html", who, at, title=words.say(f"{what}.title"), place="chats", values=values)
+        "lines": lines,
+        "what": what,
+        "empty": what == "everything" and not left,
+        "saved": words.say("everything.more")
+        if request.query_params.get("said") == "more" and left
+        else "",
+    }
+    return shell.page(
+        "end.html", who, at, title=words.say(f"{what}.title"), place="chats", values=values
+    )
 
 
 # What became of it
@@ -136,11 +159,15 @@ def list_erasures(request: AnyRequest) -> Response[Any]:
         saved = _saved(tx, who, request)
     done, total = states.get(ErasureState.verified, 0), sum(states.values())
     values = {
-        "erasures": [_line(words, one) for one in found[:PAGE_ERASURES_MAX]], "saved": saved, "from": before,
+        "erasures": [_line(words, one) for one in found[:PAGE_ERASURES_MAX]],
+        "saved": saved,
+        "from": before,
         "summary": words.count("erasures.summary", total, done=f"{done:,}") if total else "",
         "older": found[PAGE_ERASURES_MAX - 1].erasure if len(found) > PAGE_ERASURES_MAX else "",
-    }  # fmt: skip
-    return shell.page("erasures.html", who, at, title=words.say("erasures.title"), place="chats", values=values)
+    }
+    return shell.page(
+        "erasures.html", who, at, title=words.say("erasures.title"), place="chats", values=values
+    )
 
 
 def _saved(tx: Transaction, who: PageReader, request: AnyRequest) -> str:
@@ -160,18 +187,34 @@ def read_erasure(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """One erasure: each of its steps, what it waits for, and its certificate when it is there."""
     here, who = shell.opened(request)
     found = certificates.status(here, _own(here, who, name), for_person=True)
-    values = {"erasure": _line(who.words, found), "nothing": not certificates.places_named(here, found.erasure)}
+    values = {
+        "erasure": _line(who.words, found),
+        "nothing": not certificates.places_named(here, found.erasure),
+    }
     return shell.page(
-        "erasure.html", who, here.clock(), title=who.words.say("erasure.title"), place="chats", values=values
-    )  # fmt: skip
+        "erasure.html",
+        who,
+        here.clock(),
+        title=who.words.say("erasure.title"),
+        place="chats",
+        values=values,
+    )
 
 
-@get("/erasures/{name:str}/certificate.json", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+@get(
+    "/erasures/{name:str}/certificate.json",
+    may=PERSONS,
+    sync_to_thread=True,
+    include_in_schema=False,
+)
 def take_certificate(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
     """The certificate's file: signed, and with its proof once its entry stands in the log."""
     here, who = shell.opened(request)
     file = certificates.certificate_file(here, _own(here, who, name))
-    headers = {"content-disposition": 'attachment; filename="certificate.json"', "cache-control": "no-store"}
+    headers = {
+        "content-disposition": 'attachment; filename="certificate.json"',
+        "cache-control": "no-store",
+    }
     return Response(file, media_type="application/json", headers=headers)
 
 
@@ -186,27 +229,50 @@ def _own(here: Installation, who: PageReader, name: str) -> str:
 
 def _line(words: Catalogue, one: ErasureStatus) -> ErasureLine:
     times = (
-        ("requested", one.requested_at), ("fenced", one.fenced_at), ("shredded", one.shredded_at), ("swept", one.swept_at),
+        ("requested", one.requested_at),
+        ("fenced", one.fenced_at),
+        ("shredded", one.shredded_at),
+        ("swept", one.swept_at),
         ("verified", one.verified_at),
-    )  # fmt: skip
+    )
     day = words.day(one.due_at + SWEPT_WITHIN) if one.due_at is not None else ""
-    waits = words.say(f"erasure.waits.{one.waits_for.value}", day=day) if one.waits_for is not None else ""
+    waits = (
+        words.say(f"erasure.waits.{one.waits_for.value}", day=day)
+        if one.waits_for is not None
+        else ""
+    )
     return ErasureLine(
-        id=one.erasure, what=words.say(f"erasure.of.{one.cause.value}", day=words.day(one.requested_at)),
-        state=words.say(f"erasure.state.{one.state.value}"), waits=waits,
-        recalls=tuple(_recall(words, recall) for recall in one.recalls), certified=one.state is ErasureState.verified,
-        steps=tuple((words.say(f"erasure.step.{step}"), words.moment(at) if at else words.say("erasure.step.waits"))
-                    for step, at in times),
-    )  # fmt: skip
+        id=one.erasure,
+        what=words.say(f"erasure.of.{one.cause.value}", day=words.day(one.requested_at)),
+        state=words.say(f"erasure.state.{one.state.value}"),
+        waits=waits,
+        recalls=tuple(_recall(words, recall) for recall in one.recalls),
+        certified=one.state is ErasureState.verified,
+        steps=tuple(
+            (
+                words.say(f"erasure.step.{step}"),
+                words.moment(at) if at else words.say("erasure.step.waits"),
+            )
+            for step, at in times
+        ),
+    )
 
 
 def _recall(words: Catalogue, one: certificates.Recall) -> str:
     if one.acknowledged_at is not None:
-        return words.say("erasure.recall.answered", recipient=one.recipient, day=words.day(one.acknowledged_at))
+        return words.say(
+            "erasure.recall.answered", recipient=one.recipient, day=words.day(one.acknowledged_at)
+        )
     kind = "overdue" if one.overdue else "asked"
     return words.say(f"erasure.recall.{kind}", recipient=one.recipient, day=words.day(one.due_at))
 
 
 ROUTES = (
-    ask_everything, delete_everything, ask_close, close, list_erasures, read_erasure, take_certificate,
-)  # fmt: skip
+    ask_everything,
+    delete_everything,
+    ask_close,
+    close,
+    list_erasures,
+    read_erasure,
+    take_certificate,
+)

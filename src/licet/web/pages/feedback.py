@@ -1,4 +1,6 @@
-"""Your feedback: what was given, what it shared, whether it may be used, and taking it back one by one."""
+"""Your feedback: what was given, what it shared, whether it may be used, and taking it back one by
+one.
+"""
 
 from __future__ import annotations
 
@@ -44,11 +46,14 @@ def list_given(request: AnyRequest) -> Response[Any]:
     with one_moment(here) as (tx, known):
         listed = feedback.listed(tx, here.keyring, known, who.account, at, before=start)
     values = {
-        "given": [_line(words, given) for given in listed.given], "from": before,
+        "given": [_line(words, given) for given in listed.given],
+        "from": before,
         "older": shown(Prefix.feedback, listed.next) if listed.next else "",
         "saved": words.say("done.taken_back") if said == "taken_back" else "",
-    }  # fmt: skip
-    return shell.page("feedback.html", who, at, title=words.say("feedback.title"), place="chats", values=values)
+    }
+    return shell.page(
+        "feedback.html", who, at, title=words.say("feedback.title"), place="chats", values=values
+    )
 
 
 @post("/feedback/{name:str}/take-back", may=PERSONS, checks_fence=True, include_in_schema=False)
@@ -56,7 +61,9 @@ async def take_back(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """Takes back one piece of feedback: from now on it is not used."""
     here, who = shell.opened(request)
     named = parse(Prefix.feedback, name)
-    await write(request, TakeBackRequest(account=who.account, at=here.clock(), feedback=named), None)
+    await write(
+        request, TakeBackRequest(account=who.account, at=here.clock(), feedback=named), None
+    )
     return shell.then(who, "/feedback", said="taken_back", place="said")
 
 
@@ -70,20 +77,30 @@ def _line(words: Catalogue, given: PersonFeedback) -> FeedbackLine:
         else words.say("feedback.not_used", because=because)
     )
     return FeedbackLine(
-        id=given.shown_id, conversation=shown(Prefix.conversation, row.conversation),
+        id=given.shown_id,
+        conversation=shown(Prefix.conversation, row.conversation),
         title=words.say("feedback.of", day=words.moment(row.given_at)),
         about=f"{rated}. {words.say(f'feedback.share.{row.state.share.value}')}",
-        use="" if row.taken_back_at is not None else used, note=_note(words, given), comment=given.shared.comment,
+        use="" if row.taken_back_at is not None else used,
+        note=_note(words, given),
+        comment=given.shared.comment,
         messages=words.count("chats.messages", len(given.shared.turns)),
-        shared=tuple(said.text for _, said in given.shared.turns), can_take_back=row.taken_back_at is None,
-    )  # fmt: skip
+        shared=tuple(said.text for _, said in given.shared.turns),
+        can_take_back=row.taken_back_at is None,
+    )
 
 
 def _note(words: Catalogue, given: PersonFeedback) -> str:
     taken, until = given.row.taken_back_at, given.keep_until
     if taken is not None:
-        return words.say("feedback.taken.held" if until is None else "feedback.taken", day=words.day(taken))
-    return words.say("chats.kept.held") if until is None else words.say("chats.kept", day=words.day(until))
+        return words.say(
+            "feedback.taken.held" if until is None else "feedback.taken", day=words.day(taken)
+        )
+    return (
+        words.say("chats.kept.held")
+        if until is None
+        else words.say("chats.kept", day=words.day(until))
+    )
 
 
 ROUTES = (list_given, take_back)

@@ -1,9 +1,10 @@
 """The notice for an account that was there, and the same at sign-up.
 
-The terms, and apart from them each question by itself. Both answers stand beside each other with equal weight and
-nothing is picked; a form without an answer to each comes back with an error, never with an answer that nobody gave.
-What is allowed below the account is listed, each to keep or to end. `later` stands beside the answers, only while the
-notice can be put off. Sign-up is complete only when all is answered.
+The terms, and apart from them each question by itself. Both answers stand beside each other with
+equal weight and nothing is picked; a form without an answer to each comes back with an error, never
+with an answer that nobody gave. What is allowed below the account is listed, each to keep or to
+end. `later` stands beside the answers, only while the notice can be put off. Sign-up is complete
+only when all is answered.
 """
 
 from __future__ import annotations
@@ -31,12 +32,22 @@ from licet.vault.installation import Installation, one_moment
 from licet.web.api.references import site_of
 from licet.web.pages import questions
 from licet.web.pages import shared as shell
-from licet.web.pages.shared import NO_FAULTS, PERSONS, AnyRequest, Faults, Fields, PageForm, PageReader
+from licet.web.pages.shared import (
+    NO_FAULTS,
+    PERSONS,
+    AnyRequest,
+    Faults,
+    Fields,
+    PageForm,
+    PageReader,
+)
 
 
 @get("/notice", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
 def notice(request: AnyRequest) -> Response[Any]:
-    """The notice, where there is something to answer; else what was answered, or why there is nothing."""
+    """The notice, where there is something to answer; else what was answered, or why there is
+    nothing.
+    """
     here, who = shell.opened(request)
     with one_moment(here, records=True) as (tx, known):
         return _noticed(tx, known, here, who, request)
@@ -44,7 +55,7 @@ def notice(request: AnyRequest) -> Response[Any]:
 
 def _noticed(
     tx: Transaction, known: Policies, here: Installation, who: PageReader, request: AnyRequest
-) -> Response[Any]:  # fmt: skip
+) -> Response[Any]:
     asked = _asked(tx, known, here, who)
     saved, made = noted(tx, who, asked, request)
     if asked.show or asked.terms_waiting:
@@ -52,9 +63,13 @@ def _noticed(
     if request.query_params.get("whole") == "1" and asked.notice is not None:
         title = who.words.quoted(asked.notice.text.title, asked.notice.language)
         return shell.page("whole.html", who, here.clock(), title=title, values=_text(asked.notice))
-    if made or (request.query_params.get("said") == "terms" and asked.terms_accepted_at is not None):
+    if made or (
+        request.query_params.get("said") == "terms" and asked.terms_accepted_at is not None
+    ):
         return _done(here, who, asked, saved, made)
-    return _nothing(tx, known, here, who, asked, has_put_off=request.query_params.get("said") == "later")
+    return _nothing(
+        tx, known, here, who, asked, has_put_off=request.query_params.get("said") == "later"
+    )
 
 
 @get("/signup", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
@@ -90,25 +105,40 @@ async def _answer(request: AnyRequest, data: PageForm) -> Response[Any]:
         return await site_of(request).calling(lambda: _page(here, who, result.asked, data, faults))
     if data.act == "later":
         return shell.then(who, "/notice", place="said", said="later")
-    return shell.then(who, "/notice", place="said", said=str(result.newest_choice) if data.said else "terms")
+    return shell.then(
+        who, "/notice", place="said", said=str(result.newest_choice) if data.said else "terms"
+    )
 
 
 async def told(request: AnyRequest, who: PageReader, sent: PageForm, page: FormPage) -> FormResult:
     """What became of a form."""
     site = site_of(request)
     form = AnswerForm(
-        account=who.account, at=site.now(), page=page, answers=sent.said, keep=sent.kept, age=sent.age,
-        age_again=sent.age_again, terms=sent.terms == "yes",
-        later=page is FormPage.notice and sent.act == "later", showing=sent.showing,
-        surface=who.surface, language=who.words.language, gpc=who.gpc,
-    )  # fmt: skip
+        account=who.account,
+        at=site.now(),
+        page=page,
+        answers=sent.said,
+        keep=sent.kept,
+        age=sent.age,
+        age_again=sent.age_again,
+        terms=sent.terms == "yes",
+        later=page is FormPage.notice and sent.act == "later",
+        showing=sent.showing,
+        surface=who.surface,
+        language=who.words.language,
+        gpc=who.gpc,
+    )
     result = (await site.write(form)).finished
     assert isinstance(result, FormResult)
     return result
 
 
-def ask_again(here: Installation, who: PageReader, sent: PageForm, result: FormResult) -> Response[Any]:
-    """To the page that asks now, which says why a yes from an old page did not count, and which no did."""
+def ask_again(
+    here: Installation, who: PageReader, sent: PageForm, result: FormResult
+) -> Response[Any]:
+    """To the page that asks now, which says why a yes from an old page did not count, and which no
+    did.
+    """
     with one_moment(here, records=True) as (tx, known):
         asked = _asked(tx, known, here, who, told=True)
     page = "/notice" if asked.show or asked.terms_waiting else "/settings"
@@ -122,10 +152,11 @@ _UNKNOWN = "unknown"  # in the place of the showing of a page that is not on rec
 
 def noted(
     tx: Transaction, who: PageReader, asked: Prompt, request: AnyRequest
-) -> tuple[str, tuple[NewestChoice, ...]]:  # fmt: skip
+) -> tuple[str, tuple[NewestChoice, ...]]:
     """What a page that a form led to says of it, and the choices that the form made.
 
-    The address names them; what is said of them is what is on record, and nothing where it says otherwise.
+    The address names them; what is said of them is what is on record, and nothing where it says
+    otherwise.
     """
     again, said = request.query_params.get("again", ""), request.query_params.get("said", "")
     texts, made = [], tuple[NewestChoice, ...]()
@@ -141,15 +172,25 @@ def noted(
 
 
 def _is_of_one_form(one: NewestChoice, newest: NewestChoice) -> bool:
-    """Whether a choice came with the newest one: from the same showing or, where none is on record, at the same moment."""
-    return one.showing == newest.showing and (one.showing is not None or (one.at, one.via) == (newest.at, newest.via))
+    """Whether a choice came with the newest one: from the same showing or, where none is on record,
+    at the same moment.
+    """
+    return one.showing == newest.showing and (
+        one.showing is not None or (one.at, one.via) == (newest.at, newest.via)
+    )
 
 
-def _again_text(who: PageReader, asked: Prompt, again: str, old: ShowingRecord | None, of: Sequence[str]) -> str:
-    """Why a yes from the page with this showing does not count, by question; empty where it would."""
+def _again_text(
+    who: PageReader, asked: Prompt, again: str, old: ShowingRecord | None, of: Sequence[str]
+) -> str:
+    """Why a yes from the page with this showing does not count, by question; empty where it
+    would.
+    """
     if again == _UNKNOWN:
         return who.words.say("again.unknown")
-    named = [asked.answers[name] for name in of if name in asked.answers] or list(asked.answers.values())
+    named = [asked.answers[name] for name in of if name in asked.answers] or list(
+        asked.answers.values()
+    )
     newer = [one for one in named if old is None or one.seq > old.after_seq]
     if old is not None and old.number == asked.number and not newer:
         return ""
@@ -158,19 +199,24 @@ def _again_text(who: PageReader, asked: Prompt, again: str, old: ShowingRecord |
     several = len(asked.in_force.asks) > 1
     return " ".join(
         who.words.say(
-            "again.newer.of" if several else "again.newer", when=who.words.moment(one.at),
+            "again.newer.of" if several else "again.newer",
+            when=who.words.moment(one.at),
             question=who.words.question(one.question),
         )
         for one in newer
-    )  # fmt: skip
+    )
 
 
 def _asked(
     tx: Transaction, known: Policies, here: Installation, who: PageReader, *, told: bool = False
-) -> Prompt:  # fmt: skip
-    """What the account is asked; a signal that came with the request is recorded. ``told``: a form answered it."""
+) -> Prompt:
+    """What the account is asked; a signal that came with the request is recorded. ``told``: a form
+    answered it.
+    """
     at = here.clock()
-    asked = prompt.ask(tx, who.account, known, at, language=who.words.language, gpc=who.gpc and not told)
+    asked = prompt.ask(
+        tx, who.account, known, at, language=who.words.language, gpc=who.gpc and not told
+    )
     showings.signal(tx, who.account, gpc=who.gpc, at=at)
     return asked
 
@@ -195,7 +241,9 @@ def _faults(who: PageReader, result: FormResult) -> Faults:
 
 
 def age_faults(who: PageReader, result: FormResult) -> list[tuple[str, str, str]]:
-    """What is wrong with an age: it is missing, or it is below the known one and is asked once more."""
+    """What is wrong with an age: it is missing, or it is below the known one and is asked once
+    more.
+    """
     say, policy = who.words.say, result.asked.in_force
     words = result.asked.notice.text.words(policy.asks) if result.asked.notice is not None else ()
     lines = []
@@ -208,7 +256,9 @@ def age_faults(who: PageReader, result: FormResult) -> list[tuple[str, str, str]
             if policy.refuses_age(result.age, result.asked.state.region)
             else "notice.error.lower_age.allowed"
         )
-        lines.append(("age", "age", say(key, known=result.asked.state.age, age=result.asked.min_age)))
+        lines.append(
+            ("age", "age", say(key, known=result.asked.state.age, age=result.asked.min_age))
+        )
     return lines
 
 
@@ -218,47 +268,86 @@ def _text(found: PublishedNotice) -> dict[str, Any]:
 
 
 def _page(
-    here: Installation, who: PageReader, asked: Prompt, sent: PageForm | None = None, faults: Faults = NO_FAULTS,
-    saved: str = "", tx: Transaction | None = None,
-) -> Response[str]:  # fmt: skip
+    here: Installation,
+    who: PageReader,
+    asked: Prompt,
+    sent: PageForm | None = None,
+    faults: Faults = NO_FAULTS,
+    saved: str = "",
+    tx: Transaction | None = None,
+) -> Response[str]:
     """The questions; that they were shown is on record before they leave."""
     found, sent = prompt.asked_notice(asked), sent or PageForm()
     who = shell.offering(who, asked.languages)
     words, place = who.words, answer_forms.place(asked, FormPage.notice)
-    terms_only = asked.terms_waiting and not sent.said  # an answer that came back is shown with its question
+    # an answer that came back is shown with its question
+    terms_only = asked.terms_waiting and not sent.said
     waiting = asked.unanswered or asked.in_force.asks
     with joined(here.pool, tx) as tx:
         below = questions.below_of(tx, here, asked)
         made = {
-            **_text(found), "accepted": _accepted(who, asked), "asks_age": asked.asks_age, "terms_only": terms_only,
+            **_text(found),
+            "accepted": _accepted(who, asked),
+            "asks_age": asked.asks_age,
+            "terms_only": terms_only,
             "asks": questions.asked_on(words, asked, found, waiting, page="notice", below=below),
-            "known_age": "", "one_question": len(asked.in_force.asks) == 1, "save": _save(who, asked, len(waiting)),
-            "later": words.quoted(found.text.later, found.language) if asked.may_put_off and not terms_only else "",
+            "known_age": "",
+            "one_question": len(asked.in_force.asks) == 1,
+            "save": _save(who, asked, len(waiting)),
+            "later": words.quoted(found.text.later, found.language)
+            if asked.may_put_off and not terms_only
+            else "",
             "until": _until(who, asked) if asked.may_put_off else "",
-        }  # fmt: skip
+        }
         blank = shell.markup("question.html", words, **made, errors_of={}, kept=PageForm())
         showing = showings.record(
-            tx, who.account, found, place=place, surface=who.surface, gpc=who.gpc, at=here.clock(),
-            after=asked.newest_choice, random=here.keyring.random, markup=hashlib.sha256(blank.encode()).digest(),
-        ).hex  # fmt: skip
+            tx,
+            who.account,
+            found,
+            place=place,
+            surface=who.surface,
+            gpc=who.gpc,
+            at=here.clock(),
+            after=asked.newest_choice,
+            random=here.keyring.random,
+            markup=hashlib.sha256(blank.encode()).digest(),
+        ).hex
     if faults:
         made["known_age"] = lowered(sent, faults)
-    question = shell.markup("question.html", words, **made, errors_of=faults.of, kept=sent) if faults else blank
+    question = (
+        shell.markup("question.html", words, **made, errors_of=faults.of, kept=sent)
+        if faults
+        else blank
+    )
     values = {
-        "question": question, "showing": showing, "action": f"/{place.value}", "saved": saved,
+        "question": question,
+        "showing": showing,
+        "action": f"/{place.value}",
+        "saved": saved,
         "waiting": _waiting(who, asked),
-    }  # fmt: skip
+    }
     return shell.page(
-        "notice.html", who, here.clock(), title=words.quoted(found.text.title, found.language),
-        nav=asked.variant is not Variant.signup, errors=faults,
-        status=422 if faults else 200, values=values, outcome="asked", told=_asks(asked, terms_only=terms_only),
-    )  # fmt: skip
+        "notice.html",
+        who,
+        here.clock(),
+        title=words.quoted(found.text.title, found.language),
+        nav=asked.variant is not Variant.signup,
+        errors=faults,
+        status=422 if faults else 200,
+        values=values,
+        outcome="asked",
+        told=_asks(asked, terms_only=terms_only),
+    )
 
 
 def _save(who: PageReader, asked: Prompt, questions: int) -> str:
     signing_up = asked.variant is Variant.signup
     return who.words.say(
-        "notice.signup.save" if signing_up else "notice.save.several" if questions > 1 else "notice.save"
+        "notice.signup.save"
+        if signing_up
+        else "notice.save.several"
+        if questions > 1
+        else "notice.save"
     )
 
 
@@ -267,20 +356,27 @@ def _asks(asked: Prompt, *, terms_only: bool) -> dict[str, Any]:
     ends = asked.ends - timedelta(days=1) if asked.ends is not None else None
     return {
         "questions": [] if terms_only else list(asked.unanswered or asked.in_force.asks),
-        "terms": asked.terms_accepted_at is None, "may_put_off": asked.may_put_off and not terms_only,
+        "terms": asked.terms_accepted_at is None,
+        "may_put_off": asked.may_put_off and not terms_only,
         "until": ends.date().isoformat() if ends is not None else None,
-    }  # fmt: skip
+    }
 
 
 def answers_told(who: PageReader, made: Sequence[NewestChoice]) -> dict[str, Any]:
-    """What a component tells its host of choices: question, answer, effect, and the name of the receipt."""
+    """What a component tells its host of choices: question, answer, effect, and the name of the
+    receipt.
+    """
     return {
         "answers": [
-            {"question": one.question, "allow": one.allow, "effect": one.effect.value,
-             "receipt": f"{who.account.hex}-{one.seq}"}
+            {
+                "question": one.question,
+                "allow": one.allow,
+                "effect": one.effect.value,
+                "receipt": f"{who.account.hex}-{one.seq}",
+            }
             for one in made
         ]
-    }  # fmt: skip
+    }
 
 
 def lowered(sent: PageForm, faults: Faults) -> str:
@@ -317,36 +413,57 @@ def _put_off(here: Installation, who: PageReader, asked: Prompt, *, sent: bool) 
         else words.say("notice.put_off.until", day=words.day(asked.ends - timedelta(days=1))),
     ]
     return shell.plain(
-        who, here.clock(), title=words.say("notice.put_off.title"), lines=lines,
-        links=[("/settings", words.say("site.settings"))], outcome="put_off" if sent else "nothing", icon="clock",
-        told={"again": again.date().isoformat(), "until": _asks(asked, terms_only=False)["until"]} if sent else _why(asked),
-    )  # fmt: skip
+        who,
+        here.clock(),
+        title=words.say("notice.put_off.title"),
+        lines=lines,
+        links=[("/settings", words.say("site.settings"))],
+        outcome="put_off" if sent else "nothing",
+        icon="clock",
+        told={"again": again.date().isoformat(), "until": _asks(asked, terms_only=False)["until"]}
+        if sent
+        else _why(asked),
+    )
 
 
 def _done(
     here: Installation, who: PageReader, asked: Prompt, saved: str, made: tuple[NewestChoice, ...]
-) -> Response[str]:  # fmt: skip
+) -> Response[str]:
     """What was answered, and that writing goes on."""
     words = who.words
     signed_up = any(one.via == ShownOn.signup.value for one in made)
     lines = [text for one in made if (text := outcome_text(who, asked, one))] if saved else []
     if asked.because is Reason.answered:
         lines.append(words.say("notice.nothing.answered"))
-    goes_on = "done.closed" if asked.gate is Gate.closed else "done.signup" if signed_up else "done.goes_on"
+    goes_on = (
+        "done.closed"
+        if asked.gate is Gate.closed
+        else "done.signup"
+        if signed_up
+        else "done.goes_on"
+    )
     return shell.plain(
-        who, here.clock(), title=words.say(goes_on), lines=list(dict.fromkeys(lines)),
-        links=[("/settings", words.say("site.settings")), ("/chats", words.say("site.chats"))], outcome="answered",
-        icon="check", told=answers_told(who, made),
-    )  # fmt: skip
+        who,
+        here.clock(),
+        title=words.say(goes_on),
+        lines=list(dict.fromkeys(lines)),
+        links=[("/settings", words.say("site.settings")), ("/chats", words.say("site.chats"))],
+        outcome="answered",
+        icon="check",
+        told=answers_told(who, made),
+    )
 
 
 def outcome_text(who: PageReader, asked: Prompt, made: NewestChoice) -> str:
     """What a choice did, in words, while that holds: one that had no effect says why."""
-    covers = next((one.covers for one in asked.in_force.questions if one.question == made.question), None)
+    covers = next(
+        (one.covers for one in asked.in_force.questions if one.question == made.question), None
+    )
     if made.effect is Effect.none:
         why = asked.uncovered.value if asked.uncovered is not None else "other"
         return who.words.say(f"done.none.{why}", age=asked.min_age)
-    if covers is None or (made.allow and asked.state.grant(made.question) is None):  # it lapsed since
+    # it lapsed since
+    if covers is None or (made.allow and asked.state.grant(made.question) is None):
         return ""
     if made.allow:
         return who.words.say("done.yes", purposes=shell.allowed(who.words, covers))
@@ -357,12 +474,20 @@ def outcome_text(who: PageReader, asked: Prompt, made: NewestChoice) -> str:
 
 def uncovered_text(who: PageReader, asked: Prompt) -> str:
     """Why nothing is asked of an account that the terms do not cover."""
-    return who.words.say(f"uncovered.{(asked.uncovered or Uncovered.terms).value}", age=asked.min_age)
+    return who.words.say(
+        f"uncovered.{(asked.uncovered or Uncovered.terms).value}", age=asked.min_age
+    )
 
 
 def _nothing(
-    tx: Transaction, known: Policies, here: Installation, who: PageReader, asked: Prompt, *, has_put_off: bool = False
-) -> Response[str]:  # fmt: skip
+    tx: Transaction,
+    known: Policies,
+    here: Installation,
+    who: PageReader,
+    asked: Prompt,
+    *,
+    has_put_off: bool = False,
+) -> Response[str]:
     """Why nothing is asked."""
     words, icon = who.words, "info"
     match asked.because:
@@ -371,18 +496,28 @@ def _nothing(
         case Reason.closed | Reason.not_asked:
             lines, icon = [uncovered_text(who, asked)], "no"
         case Reason.gpc:
-            lines = [words.say("notice.nothing.gpc.granted" if asked.allows_any else "notice.nothing.gpc")]
+            lines = [
+                words.say(
+                    "notice.nothing.gpc.granted" if asked.allows_any else "notice.nothing.gpc"
+                )
+            ]
         case _:
             lines = [*_holding(tx, known, here, asked, words), words.say("notice.nothing.answered")]
     return shell.plain(
-        who, here.clock(), title=words.say("notice.nothing.title"), lines=lines,
-        links=[("/settings", words.say("site.settings"))], outcome="nothing", icon=icon, told=_why(asked),
-    )  # fmt: skip
+        who,
+        here.clock(),
+        title=words.say("notice.nothing.title"),
+        lines=lines,
+        links=[("/settings", words.say("site.settings"))],
+        outcome="nothing",
+        icon=icon,
+        told=_why(asked),
+    )
 
 
 def _holding(
     tx: Transaction, known: Policies, here: Installation, asked: Prompt, words: Catalogue
-) -> list[str]:  # fmt: skip
+) -> list[str]:
     """What was answered, as it holds now."""
     whole = differences.seen(tx, here.keyring, known, asked.account, here.clock())
     return [one.text for one in questions.now_lines(words, whole)]

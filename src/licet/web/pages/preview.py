@@ -1,7 +1,9 @@
-"""See it as a model would: what a release built now would hold of a person's chats, under their answer and as if they said yes.
+"""See it as a model would: what a release built now would hold of a person's chats, under their
+answer and as if they said yes.
 
-One page for a chat, a project and everything. What is left in stands as it would be learnt, with what was replaced in it; what
-is left out, with the reason. Nothing is built, and nothing of it is stored.
+One page for a chat, a project and everything. What is left in stands as it would be learnt, with
+what was replaced in it; what is left out, with the reason. Nothing is built, and nothing of it is
+stored.
 """
 
 from __future__ import annotations
@@ -52,7 +54,9 @@ class PreviewedChat(Masked, msgspec.Struct, frozen=True, kw_only=True):
 def chat_preview(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """What would be learnt of one conversation."""
     conversation = shell.conversation_of(name)
-    return _page(request, f"/chats/{shown(Prefix.conversation, conversation)}", conversation=conversation)
+    return _page(
+        request, f"/chats/{shown(Prefix.conversation, conversation)}", conversation=conversation
+    )
 
 
 @get("/projects/{name:str}/preview", may=PERSONS, sync_to_thread=True, include_in_schema=False)
@@ -85,31 +89,45 @@ def _page(
     purpose = asked if asked in covered else covered[0]
     assume, after = request.query_params.get("yes") == "1", request.query_params.get("after", "")
     seen = preview.preview(
-        here, who.account, purpose, conversation=conversation, project=project, assume=assume,
+        here,
+        who.account,
+        purpose,
+        conversation=conversation,
+        project=project,
+        assume=assume,
         after=shell.conversation_of(after) if after else None,
-    )  # fmt: skip
+    )
     with transaction(here.pool) as tx:
-        views = account_view.seen(tx, [(who.account, one.conversation) for one in seen.conversations], known, at)
+        views = account_view.seen(
+            tx, [(who.account, one.conversation) for one in seen.conversations], known, at
+        )
         titles = own_conversations.titles(tx, here.keyring, views, at)
     unread = seen.conversations[-1].unread if seen.conversations else 0
     base = f"{path}/preview" if path else ALL
     values = {
-        "back": path or "/settings", "base": base, "assumed": assume, "purpose": purpose,
+        "back": path or "/settings",
+        "base": base,
+        "assumed": assume,
+        "purpose": purpose,
         "purposes": [(name, words.purpose(name)) for name in covered],
         "refused": words.say("preview.refused") if seen.refused is not None else "",
         "chats": [
             _chat(
                 words,
                 titles.get(one.conversation)
-                or words.say("chats.untitled", day=words.day(views[one.conversation].conversation.begun_at)),
+                or words.say(
+                    "chats.untitled", day=words.day(views[one.conversation].conversation.begun_at)
+                ),
                 one,
             )
             for one in seen.conversations
         ],
         "next": shown(Prefix.conversation, seen.next) if seen.next is not None else "",
         "more": words.say("preview.more" if unread == 0 else "preview.read_on"),
-    }  # fmt: skip
-    return shell.page("preview.html", who, at, title=words.say("preview.title"), place="chats", values=values)
+    }
+    return shell.page(
+        "preview.html", who, at, title=words.say("preview.title"), place="chats", values=values
+    )
 
 
 def _chat(words: Catalogue, title: str, seen: PreviewedConversation) -> PreviewedChat:
@@ -124,7 +142,11 @@ def _chat(words: Catalogue, title: str, seen: PreviewedConversation) -> Previewe
 def _about(words: Catalogue, seen: PreviewedConversation) -> str:
     """How much of it would be used, or why that is not shown."""
     if seen.beyond is not None:
-        return words.say(f"preview.beyond.{seen.beyond.bound.value}", found=seen.beyond.found, most=seen.beyond.most)
+        return words.say(
+            f"preview.beyond.{seen.beyond.bound.value}",
+            found=seen.beyond.found,
+            most=seen.beyond.most,
+        )
     if seen.unread:
         return words.say("preview.unread", characters=seen.unread)
     used = sum(turn.used for turn in seen.turns)
@@ -136,7 +158,9 @@ def _turn(words: Catalogue, turn: PreviewedTurn) -> PreviewedLine:
     role = words.say(f"preview.role.{turn.role.value}")
     if not turn.used:
         known = turn.because in {reason.value for reason in DecisionReason}
-        because = words.say(f"because.{turn.because}" if known else f"preview.because.{turn.because}")
+        because = words.say(
+            f"because.{turn.because}" if known else f"preview.because.{turn.because}"
+        )
         return PreviewedLine(
             head=words.say("preview.out", number=turn.turn, role=role, because=because),
             text="",
@@ -144,12 +168,19 @@ def _turn(words: Catalogue, turn: PreviewedTurn) -> PreviewedLine:
             is_used=False,
         )
     return PreviewedLine(
-        head=words.say("preview.in", number=turn.turn, role=role), text=turn.text, is_used=True,
+        head=words.say("preview.in", number=turn.turn, role=role),
+        text=turn.text,
+        is_used=True,
         replaced=tuple(
-            words.say("preview.replaced", was=part.was, becomes=part.becomes, kind=words.say(f"kind.{part.kind}"))
+            words.say(
+                "preview.replaced",
+                was=part.was,
+                becomes=part.becomes,
+                kind=words.say(f"kind.{part.kind}"),
+            )
             for part in turn.replaced
         ),
-    )  # fmt: skip
+    )
 
 
 ROUTES = [chat_preview, project_preview, whole_preview]

@@ -1,7 +1,8 @@
-"""The questions of a version on a page: the words of each, what its answers mean, and what is allowed below it.
+"""The questions of a version on a page: the words of each, what its answers mean, and what is
+allowed below it.
 
-Where one question is asked its fields are `allow`, as they always were; where several are, each is named: `allow-NAME`.
-Nothing here is ever picked: neither an answer, nor a thing to keep.
+Where one question is asked its fields are `allow`, as they always were; where several are, each is
+named: `allow-NAME`. Nothing here is ever picked: neither an answer, nor a thing to keep.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ from licet.web.pages.shared import PageForm
 
 
 class KeepLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """Something that is allowed below the account, which a no may keep. ``number`` is that of its grant."""
+    """Something that is allowed below the account, which a no may keep. ``number`` is that of its
+    grant.
+    """
 
     number: int
     what: str
@@ -36,7 +39,9 @@ class KeepLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QuestionAsked(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A question on a page. ``field`` names its two answers, ``mark`` ends the ids of its elements."""
+    """A question on a page. ``field`` names its two answers, ``mark`` ends the ids of its
+    elements.
+    """
 
     name: str
     field: str
@@ -51,36 +56,56 @@ class QuestionAsked(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
     def said(self, form: PageForm) -> str:
         """What a form that came back had answered."""
-        return form.answers.get(self.name) or (form.allow if not self.mark or form.question == self.name else "")
+        return form.answers.get(self.name) or (
+            form.allow if not self.mark or form.question == self.name else ""
+        )
 
 
 def asked_on(
-    words: Catalogue, asked: Prompt, found: PublishedNotice, names: Iterable[str], *, page: str,
+    words: Catalogue,
+    asked: Prompt,
+    found: PublishedNotice,
+    names: Iterable[str],
+    *,
+    page: str,
     below: Sequence[QuestionDiffers] = (),
-) -> tuple[QuestionAsked, ...]:  # fmt: skip
-    """These questions in the words of the notice; ``page`` is `notice` or `settings`, whose sentences differ."""
+) -> tuple[QuestionAsked, ...]:
+    """These questions in the words of the notice; ``page`` is `notice` or `settings`, whose
+    sentences differ.
+    """
     policy, several = asked.in_force, len(asked.in_force.asks) > 1
     known = {one.question: one for one in policy.questions}
     kept = {one.question: one.below for one in below}
     wanted = [name for name in policy.asks if name in set(names)]
     return tuple(
         QuestionAsked(
-            name=said.name, field=f"{shell.ALLOW}{said.name}" if several else "allow",
-            mark=f"-{said.name}" if several else "", question=words.quoted(said.question, found.language),
-            yes=words.quoted(said.yes, found.language), no=words.quoted(said.no, found.language),
+            name=said.name,
+            field=f"{shell.ALLOW}{said.name}" if several else "allow",
+            mark=f"-{said.name}" if several else "",
+            question=words.quoted(said.question, found.language),
+            yes=words.quoted(said.yes, found.language),
+            no=words.quoted(said.no, found.language),
             yes_means=_means(words, asked, known[said.name], page, "yes"),
-            no_means=_means(words, asked, known[said.name], page, "no"), covers=known[said.name].covers,
+            no_means=_means(words, asked, known[said.name], page, "no"),
+            covers=known[said.name].covers,
             below=tuple(keep_line(words, grant) for grant in kept.get(said.name, ())),
         )
-        for said in found.text.words(policy.asks) if said.name in wanted
-    )  # fmt: skip
+        for said in found.text.words(policy.asks)
+        if said.name in wanted
+    )
 
 
 def _means(words: Catalogue, asked: Prompt, question: Question, page: str, answer: str) -> str:
-    """What an answer means, and how long what it leaves is kept: where several are asked, that hangs on the others too."""
+    """What an answer means, and how long what it leaves is kept: where several are asked, that
+    hangs on the others too.
+    """
     keep, one = asked.in_force.keep, len(asked.in_force.asks) == 1
     period = keep.opted_in if answer == "yes" else keep.opted_out
-    purposes = shell.allowed(words, question.covers) if answer == "yes" else shell.refused(words, question.covers)
+    purposes = (
+        shell.allowed(words, question.covers)
+        if answer == "yes"
+        else shell.refused(words, question.covers)
+    )
     key = f"{page}.{answer}.means" if one or answer == "yes" else f"{page}.no.means.several"
     return words.say(key, period=words.period(period), purposes=purposes)
 
@@ -89,16 +114,24 @@ def below_of(tx: Transaction, here: Installation, asked: Prompt) -> tuple[Questi
     """The questions with what is allowed below the account; nothing is read where nothing is."""
     if all(grant.scope == WHOLE_ACCOUNT for grant in asked.state.grants):
         return ()
-    return differences.seen(tx, here.keyring, policy_versions.applied(tx), asked.account, here.clock()).questions
+    return differences.seen(
+        tx, here.keyring, policy_versions.applied(tx), asked.account, here.clock()
+    ).questions
 
 
 def keep_line(words: Catalogue, grant: ScopedGrant) -> KeepLine:
-    return KeepLine(number=grant.number, what=called(words, grant.kind, grant.title), about=said(words, grant.act))
+    return KeepLine(
+        number=grant.number,
+        what=called(words, grant.kind, grant.title),
+        about=said(words, grant.act),
+    )
 
 
 def called(words: Catalogue, kind: ScopeKind, title: str) -> str:
     """A project or a chat by its title, or without one."""
-    return words.say(f"below.{kind.value}" if title else f"below.{kind.value}.untitled", title=title)
+    return words.say(
+        f"below.{kind.value}" if title else f"below.{kind.value}.untitled", title=title
+    )
 
 
 def said(words: Catalogue, act: ConsentAct | None, *, how: str = "said.yes") -> str:
@@ -114,11 +147,22 @@ VIAS = frozenset({"notice", "signup", "settings", "chats", "host", "api", "cli",
 
 
 def scope_lines(
-    words: Catalogue, whole: Differences, own: Sequence[ScopedGrant], *, out: bool, at: datetime | None
+    words: Catalogue,
+    whole: Differences,
+    own: Sequence[ScopedGrant],
+    *,
+    out: bool,
+    at: datetime | None,
 ) -> Iterator[str]:
-    """How a project or a chat differs from what the account says: kept out, or allowed by itself; or that it does not."""
+    """How a project or a chat differs from what the account says: kept out, or allowed by itself;
+    or that it does not.
+    """
     if out:
-        yield words.say("scope.kept_out.since", day=words.day(at)) if at is not None else words.say("scope.kept_out")
+        yield (
+            words.say("scope.kept_out.since", day=words.day(at))
+            if at is not None
+            else words.say("scope.kept_out")
+        )
         return
     for grant in own:
         asked = whole.question(grant.question)
@@ -131,8 +175,8 @@ def scope_lines(
 
 
 class NowLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """What holds for a question, or for all of them where nothing is asked. ``name`` is empty where it is the only one, and
-    ``question`` where none is; ``pill`` is the same in a word.
+    """What holds for a question, or for all of them where nothing is asked. ``name`` is empty where
+    it is the only one, and ``question`` where none is; ``pill`` is the same in a word.
     """
 
     question: str
@@ -149,12 +193,16 @@ def now_lines(words: Catalogue, whole: Differences) -> list[NowLine]:
     several = len(whole.questions) > 1
     return [
         NowLine(
-            question=one.question, name=words.question(one.question) if several else "", use=_use(one),
-            pill=words.say(f"use.{_use(one)}"), text=_now_text(words, one, several),
-            said=said(words, one.act, how="said.answer"), below=_but_for(words, one),
+            question=one.question,
+            name=words.question(one.question) if several else "",
+            use=_use(one),
+            pill=words.say(f"use.{_use(one)}"),
+            text=_now_text(words, one, several),
+            said=said(words, one.act, how="said.answer"),
+            below=_but_for(words, one),
         )
         for one in whole.questions
-    ]  # fmt: skip
+    ]
 
 
 def _use(one: QuestionDiffers) -> str:
@@ -172,8 +220,14 @@ def _now_text(words: Catalogue, one: QuestionDiffers, several: bool) -> str:
     if not one.allows:
         key = f"settings.now.{one.standing.value}{'.of' if several else ''}"
         return words.say(key, day=day, purposes=shell.refused(words, one.covers))
-    allowed = words.say("settings.now.granted" if one.answered else "settings.now.granted.stale", purposes=purposes)
-    since = words.say("settings.now.granted.since", day=words.day(one.since)) if one.since is not None else ""
+    allowed = words.say(
+        "settings.now.granted" if one.answered else "settings.now.granted.stale", purposes=purposes
+    )
+    since = (
+        words.say("settings.now.granted.since", day=words.day(one.since))
+        if one.since is not None
+        else ""
+    )
     return f"{allowed} {since}".strip()
 
 

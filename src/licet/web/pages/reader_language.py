@@ -1,12 +1,14 @@
 """In which language a page speaks, and how it sets off what it says in another one.
 
-A person's pages follow the browser's ``Accept-Language``, unless the person picked a language at the foot of a page:
-``?lang=TAG`` shows that page in it and keeps the pick in a cookie of its own, which holds the tag and nothing else and is
-read for nothing else. It is set by that pick alone. A component's request speaks the language that its host asks for, and
-neither reads nor sets the cookie.
+A person's pages follow the browser's ``Accept-Language``, unless the person picked a language at
+the foot of a page: ``?lang=TAG`` shows that page in it and keeps the pick in a cookie of its own,
+which holds the tag and nothing else and is read for nothing else. It is set by that pick alone. A
+component's request speaks the language that its host asks for, and neither reads nor sets the
+cookie.
 
-Within a page, a text in another language (an English sentence that has no translation, a notice that was published in
-English alone) stands in an element with its ``lang`` and ``dir``, so that it is pronounced and laid out as what it is.
+Within a page, a text in another language (an English sentence that has no translation, a notice
+that was published in English alone) stands in an element with its ``lang`` and ``dir``, so that it
+is pronounced and laid out as what it is.
 """
 
 from __future__ import annotations
@@ -52,7 +54,13 @@ def is_fragment(request: AnyRequest) -> bool:
 def keeping(language: str) -> list[Cookie]:
     """What keeps a pick; nothing where none was made."""
     cookie = Cookie(
-        key=COOKIE, value=language, path="/", secure=True, httponly=True, samesite="lax", max_age=COOKIE_SECONDS
+        key=COOKIE,
+        value=language,
+        path="/",
+        secure=True,
+        httponly=True,
+        samesite="lax",
+        max_age=COOKIE_SECONDS,
     )
     return [cookie] if language else []
 

@@ -1,6 +1,8 @@
-"""Your rights: a short form for each with its time, said before it is sent, and what became of each request.
+"""Your rights: a short form for each with its time, said before it is sent, and what became of each
+request.
 
-What a person can do here alone is offered first: take everything out, delete, say no. Withdrawing a request asks once.
+What a person can do here alone is offered first: take everything out, delete, say no. Withdrawing a
+request asks once.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ from licet.web.pages import shared as shell
 from licet.web.pages.shared import NO_FAULTS, PERSONS, AnyRequest, Faults, PageReader
 
 PAGE_REQUESTS_MAX = 25
-# What a person can do at once without anybody's answer: the page, and the sentence that leads there.
+# What a person can do at once without anybody's answer: the page, and the sentence that leads
+# there.
 DOES_ITSELF = {
     RightKind.access: ("/chats#takeout", "rights.itself.takeout"),
     RightKind.portability: ("/chats#takeout", "rights.itself.takeout"),
@@ -82,19 +85,39 @@ def list_rights(request: AnyRequest) -> Response[Any]:
     with one_moment(here) as (tx, known):
         region = account_region.of_accounts(tx, [who.account])[who.account]
         rows = request_register.of_account(tx, who.account, PAGE_REQUESTS_MAX + 1, before=start)
-        is_closed = account_view.accounts(tx, [who.account])[who.account].state.closed_at is not None
-    authority = known.in_force(at).authority_of(region) or deadlines.deadline(RightKind.access, region).authority
+        is_closed = (
+            account_view.accounts(tx, [who.account])[who.account].state.closed_at is not None
+        )
+    authority = (
+        known.in_force(at).authority_of(region)
+        or deadlines.deadline(RightKind.access, region).authority
+    )
     kinds = () if is_closed else tuple(kind.value for kind in RightKind)
     values = {
-        "rights": [(kind, words.say(f"rights.kind.{kind}"), words.say(f"rights.means.{kind}")) for kind in kinds],
-        "law": _law(words, region), "authority": _authority(words, authority),
-        "requests": [_line(words, row, at) for row in rows[:PAGE_REQUESTS_MAX]], "from": before,
-        "older": shown(Prefix.request, rows[PAGE_REQUESTS_MAX - 1].request) if len(rows) > PAGE_REQUESTS_MAX else "",
-    }  # fmt: skip
-    return shell.page("rights.html", who, at, title=words.say("rights.title"), place="chats", values=values)
+        "rights": [
+            (kind, words.say(f"rights.kind.{kind}"), words.say(f"rights.means.{kind}"))
+            for kind in kinds
+        ],
+        "law": _law(words, region),
+        "authority": _authority(words, authority),
+        "requests": [_line(words, row, at) for row in rows[:PAGE_REQUESTS_MAX]],
+        "from": before,
+        "older": shown(Prefix.request, rows[PAGE_REQUESTS_MAX - 1].request)
+        if len(rows) > PAGE_REQUESTS_MAX
+        else "",
+    }
+    return shell.page(
+        "rights.html", who, at, title=words.say("rights.title"), place="chats", values=values
+    )
 
 
-@get("/rights/{kind:str}", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
+@get(
+    "/rights/{kind:str}",
+    may=PERSONS,
+    checks_fence=True,
+    sync_to_thread=True,
+    include_in_schema=False,
+)
 def ask_right(request: AnyRequest, kind: FromPath[str]) -> Response[Any]:
     """The form of one right, with by when it is answered."""
     here, who = shell.opened(request)
@@ -111,23 +134,39 @@ def _form(
     until = times.extended_to(at)
     lines = [words.say("rights.due", day=words.day(times.due_at(at)))]
     lines.append(
-        words.say("rights.due.extended", day=words.day(until)) if until is not None else words.say("rights.due.whole")
+        words.say("rights.due.extended", day=words.day(until))
+        if until is not None
+        else words.say("rights.due.whole")
     )
     lines.append(_law(words, region))
     if kind in SAYS_NO:
         lines.insert(0, words.say("rights.no"))
     values = {
-        "kind": kind.value, "means": words.say(f"rights.means.{kind.value}"), "itself": DOES_ITSELF.get(kind), "lines": lines,
-        "needed": kind in NEEDS_WORDS, "kept": kept, "words_max": WORDS_CHARACTERS_MAX, "danger": kind in SAYS_NO,
-    }  # fmt: skip
+        "kind": kind.value,
+        "means": words.say(f"rights.means.{kind.value}"),
+        "itself": DOES_ITSELF.get(kind),
+        "lines": lines,
+        "needed": kind in NEEDS_WORDS,
+        "kept": kept,
+        "words_max": WORDS_CHARACTERS_MAX,
+        "danger": kind in SAYS_NO,
+    }
     return shell.page(
-        "right.html", who, at, title=words.say(f"rights.kind.{kind.value}"), place="chats", values=values, errors=faults,
+        "right.html",
+        who,
+        at,
+        title=words.say(f"rights.kind.{kind.value}"),
+        place="chats",
+        values=values,
+        errors=faults,
         status=422 if faults else 200,
-    )  # fmt: skip
+    )
 
 
 @post("/rights/{kind:str}", may=PERSONS, checks_fence=True, include_in_schema=False)
-async def send(request: AnyRequest, kind: FromPath[str], data: URLEncodedBody[WordsForm]) -> Response[Any]:
+async def send(
+    request: AnyRequest, kind: FromPath[str], data: URLEncodedBody[WordsForm]
+) -> Response[Any]:
     """Sends the request, and leads to its page."""
     here, who = shell.opened(request)
     right = _kind(kind)
@@ -136,23 +175,38 @@ async def send(request: AnyRequest, kind: FromPath[str], data: URLEncodedBody[Wo
         kept = data.words[:WORDS_CHARACTERS_MAX]
         return await site_of(request).calling(lambda: _form(here, who, right, kept, faults))
     asked = SendRequest(
-        account=who.account, at=here.clock(), keyring=here.keyring, kind=right, words=data.words.strip(), via=ReceivedVia.page
-    )  # fmt: skip
+        account=who.account,
+        at=here.clock(),
+        keyring=here.keyring,
+        kind=right,
+        words=data.words.strip(),
+        via=ReceivedVia.page,
+    )
     written = await write(request, asked, None)
     assert isinstance(written.finished, RequestRow)
     named = shown(Prefix.request, written.finished.request)
-    return shell.then(who, f"/rights/requests/{named}", said="no" if right in SAYS_NO else "sent", place="said")
+    return shell.then(
+        who, f"/rights/requests/{named}", said="no" if right in SAYS_NO else "sent", place="said"
+    )
 
 
 def _faults(words: Catalogue, text: str, *, needed: bool) -> Faults:
     if needed and not text.strip():
         return Faults((("words", "words", words.say("rights.fault.words")),))
     if len(text) > WORDS_CHARACTERS_MAX:
-        return Faults((("words", "words", words.say("rights.fault.long", most=f"{WORDS_CHARACTERS_MAX:,}")),))
+        return Faults(
+            (("words", "words", words.say("rights.fault.long", most=f"{WORDS_CHARACTERS_MAX:,}")),)
+        )
     return NO_FAULTS
 
 
-@get("/rights/requests/{name:str}", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
+@get(
+    "/rights/requests/{name:str}",
+    may=PERSONS,
+    checks_fence=True,
+    sync_to_thread=True,
+    include_in_schema=False,
+)
 def read_request(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """One request: its state, its steps, what was written, and what its person can do now."""
     here, who = shell.opened(request)
@@ -160,22 +214,43 @@ def read_request(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
 
 
 def _request(
-    here: Installation, who: PageReader, name: str, *, said: str = "", kept: str = "", faults: Faults = NO_FAULTS
+    here: Installation,
+    who: PageReader,
+    name: str,
+    *,
+    said: str = "",
+    kept: str = "",
+    faults: Faults = NO_FAULTS,
 ) -> Response[Any]:
     at, words, found = here.clock(), who.words, _seen(here, who, name)
     saved = words.say(f"rights.done.{said}") if said in _SAID and _SAID[said](found) else ""
     is_open = found.ended_at is None
     values = {
-        "request": found, "state": _state(words, found, at), "saved": saved, "is_open": is_open,
-        "steps": [_step(words, one) for one in found.steps], "kept": kept, "words_max": WORDS_CHARACTERS_MAX,
+        "request": found,
+        "state": _state(words, found, at),
+        "saved": saved,
+        "is_open": is_open,
+        "steps": [_step(words, one) for one in found.steps],
+        "kept": kept,
+        "words_max": WORDS_CHARACTERS_MAX,
         "itself": [*filter(None, [DOES_ITSELF.get(found.kind)]), *_LEADS.get(found.kind, ())],
-        "authority": _authority(words, found.authority), "asks": found.state is RequestState.paused,
-    }  # fmt: skip
+        "authority": _authority(words, found.authority),
+        "asks": found.state is RequestState.paused,
+    }
     title = words.say(
-        "request.of", right=words.say(f"rights.kind.{found.kind.value}"), day=words.day(found.received_at)
+        "request.of",
+        right=words.say(f"rights.kind.{found.kind.value}"),
+        day=words.day(found.received_at),
     )
     return shell.page(
-        "request.html", who, at, title=title, place="chats", values=values, errors=faults, status=422 if faults else 200
+        "request.html",
+        who,
+        at,
+        title=title,
+        place="chats",
+        values=values,
+        errors=faults,
+        status=422 if faults else 200,
     )
 
 
@@ -189,23 +264,34 @@ _SAID = {
 
 
 @post("/rights/requests/{name:str}/reply", may=PERSONS, checks_fence=True, include_in_schema=False)
-async def reply(request: AnyRequest, name: FromPath[str], data: URLEncodedBody[WordsForm]) -> Response[Any]:
+async def reply(
+    request: AnyRequest, name: FromPath[str], data: URLEncodedBody[WordsForm]
+) -> Response[Any]:
     """Answers what staff asked."""
     here, who = shell.opened(request)
     faults = _faults(who.words, data.words, needed=True)
     if faults:
         kept = data.words[:WORDS_CHARACTERS_MAX]
-        return await site_of(request).calling(lambda: _request(here, who, name, kept=kept, faults=faults))
+        return await site_of(request).calling(
+            lambda: _request(here, who, name, kept=kept, faults=faults)
+        )
     verb = ReplyToRequest(
-        account=who.account, at=here.clock(), keyring=here.keyring, request=parse(Prefix.request, name),
+        account=who.account,
+        at=here.clock(),
+        keyring=here.keyring,
+        request=parse(Prefix.request, name),
         words=data.words.strip(),
-    )  # fmt: skip
+    )
     await write(request, verb, None)
     return shell.then(who, f"/rights/requests/{name}", said="replied", place="said")
 
 
 @get(
-    "/rights/requests/{name:str}/withdraw", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False
+    "/rights/requests/{name:str}/withdraw",
+    may=PERSONS,
+    checks_fence=True,
+    sync_to_thread=True,
+    include_in_schema=False,
 )
 def ask_withdraw(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """Asks whether to take the request back, and says what that does."""
@@ -214,18 +300,27 @@ def ask_withdraw(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     if found.ended_at is not None:
         return shell.then(who, f"/rights/requests/{name}")
     return shell.page(
-        "withdraw.html", who, here.clock(), title=who.words.say("request.withdraw.title"), place="chats",
+        "withdraw.html",
+        who,
+        here.clock(),
+        title=who.words.say("request.withdraw.title"),
+        place="chats",
         values={"request": found},
-    )  # fmt: skip
+    )
 
 
-@post("/rights/requests/{name:str}/withdraw", may=PERSONS, checks_fence=True, include_in_schema=False)
+@post(
+    "/rights/requests/{name:str}/withdraw", may=PERSONS, checks_fence=True, include_in_schema=False
+)
 async def withdraw(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """Takes the request back."""
     here, who = shell.opened(request)
     verb = WithdrawRequest(
-        account=who.account, at=here.clock(), keyring=here.keyring, request=parse(Prefix.request, name)
-    )  # fmt: skip
+        account=who.account,
+        at=here.clock(),
+        keyring=here.keyring,
+        request=parse(Prefix.request, name),
+    )
     await write(request, verb, None)
     return shell.then(who, f"/rights/requests/{name}", said="withdrawn", place="said")
 
@@ -243,7 +338,9 @@ def _kind(text: str) -> RightKind:
 def _seen(here: Installation, who: PageReader, name: str) -> SeenRequest:
     named = parse(Prefix.request, name)
     with one_moment(here) as (tx, _):
-        found = rights_requests.opened(tx, here.keyring, rights_requests.own(tx, who.account, named))
+        found = rights_requests.opened(
+            tx, here.keyring, rights_requests.own(tx, who.account, named)
+        )
     return rights_requests.seen_whole(found, here.clock(), for_staff=False)
 
 
@@ -264,9 +361,10 @@ def _line(words: Catalogue, row: RequestRow, at: datetime) -> RequestLine:
     found = rights_requests.seen(row, at)
     right = words.say(f"rights.kind.{found.kind.value}")
     return RequestLine(
-        id=found.id, title=words.say("request.of", right=right, day=words.day(found.received_at)),
+        id=found.id,
+        title=words.say("request.of", right=right, day=words.day(found.received_at)),
         state=" ".join(_state(words, found, at)),
-    )  # fmt: skip
+    )
 
 
 def _state(words: Catalogue, found: SeenRequest, at: datetime) -> list[str]:
@@ -276,7 +374,10 @@ def _state(words: Catalogue, found: SeenRequest, at: datetime) -> list[str]:
     if found.clock_stops:
         return [words.say("request.state.paused"), words.say("request.stops")]
     when = "request.late" if found.due_at < at else "request.due"
-    return [words.say(f"request.state.{found.state.value}"), words.say(when, day=words.day(found.due_at))]
+    return [
+        words.say(f"request.state.{found.state.value}"),
+        words.say(when, day=words.day(found.due_at)),
+    ]
 
 
 def _step(words: Catalogue, one: SeenStep) -> StepLine:

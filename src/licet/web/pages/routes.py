@@ -13,8 +13,8 @@
     /elements                the components, each in every state, for anybody
     /static/HASH/NAME        stylesheets, and the modules of the components
 
-The reader is the person whom the guard admitted. A refusal is a page of text, and reveals nothing about what somebody
-else may have.
+The reader is the person whom the guard admitted. A refusal is a page of text, and reveals nothing
+about what somebody else may have.
 """
 
 from __future__ import annotations
@@ -60,8 +60,12 @@ from licet.web.pages.shared import AnyRequest
     include_in_schema=False,
 )
 def module(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
-    """A module of the components; under the hash of all of them it never changes, without it, it leads there."""
-    return static_files.response(request, f"elements/{name}", request.path_params.get("version", ""))
+    """A module of the components; under the hash of all of them it never changes, without it, it
+    leads there.
+    """
+    return static_files.response(
+        request, f"elements/{name}", request.path_params.get("version", "")
+    )
 
 
 @get(
@@ -71,14 +75,22 @@ def module(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
     include_in_schema=False,
 )
 def static(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
-    """A file for pages and hosts; under its hash it never changes, under its bare name it may, within minutes."""
+    """A file for pages and hosts; under its hash it never changes, under its bare name it may,
+    within minutes.
+    """
     return static_files.response(request, name, request.path_params.get("version", ""))
 
 
 def on_refusal(request: AnyRequest, error: Exception) -> Response[Any]:
     """A refusal as a page."""
     problem = problems.problem_of(error) if isinstance(error, LicetError) else None
-    status = problem.status if problem else error.status_code if isinstance(error, HTTPException) else 500
+    status = (
+        problem.status
+        if problem
+        else error.status_code
+        if isinstance(error, HTTPException)
+        else 500
+    )
     if status >= 500 and not isinstance(error, BusyError | FencedError):
         problems.note(error)
     fragment = reader_language.is_fragment(request)
@@ -86,7 +98,12 @@ def on_refusal(request: AnyRequest, error: Exception) -> Response[Any]:
     lines = [words.say(line) for line in _reasons(request, error, status)]
     html = shell.refusal(words, lines, fragment=fragment, frame=shell.Frame.of(request))
     headers = problems.headers_of(error) if isinstance(error, LicetError) else {}
-    return Response(html, status_code=status, media_type="text/html", headers={**headers, "cache-control": "no-store"})
+    return Response(
+        html,
+        status_code=status,
+        media_type="text/html",
+        headers={**headers, "cache-control": "no-store"},
+    )
 
 
 def _reasons(request: AnyRequest, error: Exception, status: int) -> tuple[str, ...]:
@@ -103,34 +120,55 @@ def _reasons(request: AnyRequest, error: Exception, status: int) -> tuple[str, .
 
 
 def on_entrance(request: AnyRequest, error: Exception) -> Response[Any]:
-    """A refused sign-in: a page for a browser, problem+json for a program. Failed sign-ins are counted."""
+    """A refused sign-in: a page for a browser, problem+json for a program. Failed sign-ins are
+    counted.
+    """
     error = signin.counted(request, error)
     if "text/html" in request.headers.get("accept", ""):
         return on_refusal(request, error)
     if isinstance(error, LicetError):
         return problems.on_ours(request, error)
-    return problems.on_http(request, error) if isinstance(error, HTTPException) else problems.on_unknown(request, error)
+    return (
+        problems.on_http(request, error)
+        if isinstance(error, HTTPException)
+        else problems.on_unknown(request, error)
+    )
 
 
 @get("/", may=ANYBODY, sync_to_thread=False, include_in_schema=False)
 def home(request: AnyRequest) -> Response[str]:
     """What this is, how to sign in, and where to continue."""
-    words, site = reader_language.words(request, site_of(request).languages, fragment=False), site_of(request)
+    words, site = (
+        reader_language.words(request, site_of(request).languages, fragment=False),
+        site_of(request),
+    )
     lines = [words.say("home.what"), words.say("home.person")]
     if not site.tokens.configured:
         lines += [words.say("error.no_sign_in"), words.say("error.no_sign_in.operator")]
     links = [("/settings", words.say("site.settings")), ("/chats", words.say("site.chats"))]
     links += [("/sign-in", words.say("home.staff"))] if site.settings.oidc_issuer else []
     frame, picks = shell.Frame.of(request), reader_language.picked(request, site.languages)
-    html = shell.for_anybody(words, title=words.say("site.name"), lines=lines, links=links, frame=frame)
-    headers = {"cache-control": "no-store", "content-language": words.language, "vary": "accept-language, cookie"}
-    return Response(html, media_type="text/html", headers=headers, cookies=reader_language.keeping(picks))
+    html = shell.for_anybody(
+        words, title=words.say("site.name"), lines=lines, links=links, frame=frame
+    )
+    headers = {
+        "cache-control": "no-store",
+        "content-language": words.language,
+        "vary": "accept-language, cookie",
+    }
+    return Response(
+        html, media_type="text/html", headers=headers, cookies=reader_language.keeping(picks)
+    )
 
 
 ENTRANCE = Router(
     path="/",
     route_handlers=signin.ROUTES,
-    exception_handlers={LicetError: on_entrance, HTTPException: on_entrance, Exception: on_entrance},
+    exception_handlers={
+        LicetError: on_entrance,
+        HTTPException: on_entrance,
+        Exception: on_entrance,
+    },
 )
 
 ROUTES = (
@@ -155,6 +193,10 @@ ROUTES = (
             static,
             home,
         ],
-        exception_handlers={LicetError: on_refusal, HTTPException: on_refusal, Exception: on_refusal},
+        exception_handlers={
+            LicetError: on_refusal,
+            HTTPException: on_refusal,
+            Exception: on_refusal,
+        },
     ),
 )

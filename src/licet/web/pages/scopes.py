@@ -1,7 +1,8 @@
 """A chat or a project by itself: how it stands, and the three things to say of it.
 
-*Use this one*, *keep this one out*, *as in my settings*. What cannot be done is not offered, and its reason is said in its
-place. A page says what an act does before it is done; after it, what holds is said from the state, never from the address.
+*Use this one*, *keep this one out*, *as in my settings*. What cannot be done is not offered, and
+its reason is said in its place. A page says what an act does before it is done; after it, what
+holds is said from the state, never from the address.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ class UseLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ScopePanel(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """What can be said of a chat or a project. ``cannot`` are the reasons for what is not offered; ``keep_out`` and
-    ``as_settings`` say what they do, empty where they are not offered.
+    """What can be said of a chat or a project. ``cannot`` are the reasons for what is not offered;
+    ``keep_out`` and ``as_settings`` say what they do, empty where they are not offered.
     """
 
     path: str
@@ -63,35 +64,55 @@ class ScopePanel(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 def panel(
-    tx: Transaction, here: Installation, who: PageReader, seen: ScopeStands, *, path: str, known: Policies, at: datetime
+    tx: Transaction,
+    here: Installation,
+    who: PageReader,
+    seen: ScopeStands,
+    *,
+    path: str,
+    known: Policies,
+    at: datetime,
 ) -> ScopePanel:
     """How it stands and what can be done; that a question stood on the page is on record."""
     words, kind = who.words, seen.scope.kind
     asked = prompt.ask(tx, who.account, known, at, language=words.language)
     whole = differences.seen(tx, here.keyring, known, who.account, at)
     found = [(one, seen.why_not(known, at, one.question)) for one in asked.in_force.questions]
-    uses = tuple(_use(words, asked, seen, one) for one, because in found if because is None and asked.notice)
+    uses = tuple(
+        _use(words, asked, seen, one) for one, because in found if because is None and asked.notice
+    )
     own = whole.own(kind, seen.scope.name)
     lines = questions.scope_lines(words, whole, own, out=seen.kept_out, at=seen.out_at)
     return ScopePanel(
-        path=path, lines=tuple(lines), uses=uses, cannot=tuple(_cannot(words, asked, seen, found)),
+        path=path,
+        lines=tuple(lines),
+        uses=uses,
+        cannot=tuple(_cannot(words, asked, seen, found)),
         keep_out="" if seen.kept_out else words.say(f"scope.keep_out.{kind.value}"),
         as_settings=_as_settings(words, known, seen, at),
         narrowings=str(seen.conversation.narrowings) if seen.conversation is not None else "",
         out_at=written(seen.out_at) if seen.out_at is not None else "",
         showing=_shown(tx, here, who, asked, uses, at) if uses else "",
-    )  # fmt: skip
+    )
 
 
 def _use(words: Catalogue, asked: Prompt, seen: ScopeStands, question: Question) -> UseLine:
     kind, policy = seen.scope.kind.value, asked.in_force
     only = shell.allowed(words, question.covers)
-    label = words.say("scope.use") if len(policy.asks) == 1 else words.say("scope.use.for", purposes=only)
+    label = (
+        words.say("scope.use")
+        if len(policy.asks) == 1
+        else words.say("scope.use.for", purposes=only)
+    )
     if not seen.kept_out:
-        whole = ".whole" if policy.reach is Reach.conversation and seen.conversation is not None else ""
+        whole = (
+            ".whole" if policy.reach is Reach.conversation and seen.conversation is not None else ""
+        )
         means = words.say(f"scope.use.{kind}{whole}", purposes=only)
     else:
-        covers = set(question.covers).union(*(one.covers for one in policy.questions if _allows(seen, one.question)))
+        covers = set(question.covers).union(
+            *(one.covers for one in policy.questions if _allows(seen, one.question))
+        )
         means = words.say(f"scope.use.lets_in.{kind}", purposes=shell.allowed(words, covers))
     return UseLine(question=question.question, label=label, means=means)
 
@@ -104,9 +125,14 @@ def _allows(seen: ScopeStands, question: str) -> bool:
 
 
 def _cannot(
-    words: Catalogue, asked: Prompt, seen: ScopeStands, found: Sequence[tuple[Question, NoEffect | None]]
+    words: Catalogue,
+    asked: Prompt,
+    seen: ScopeStands,
+    found: Sequence[tuple[Question, NoEffect | None]],
 ) -> list[str]:
-    """Why it cannot be allowed by itself, each reason once; what is covered already is said for its question."""
+    """Why it cannot be allowed by itself, each reason once; what is covered already is said for its
+    question.
+    """
     said = [
         no_effect(words, asked, seen, because, question)
         for question, because in found
@@ -115,12 +141,16 @@ def _cannot(
     return list(dict.fromkeys(said))
 
 
-def no_effect(words: Catalogue, asked: Prompt, seen: ScopeStands, because: NoEffect, question: Question) -> str:
+def no_effect(
+    words: Catalogue, asked: Prompt, seen: ScopeStands, because: NoEffect, question: Question
+) -> str:
     """The sentence of a reason."""
     return words.say(
-        f"no_effect.{because.value}", purposes=shell.allowed(words, question.covers), age=asked.min_age,
+        f"no_effect.{because.value}",
+        purposes=shell.allowed(words, question.covers),
+        age=asked.min_age,
         what=words.say(f"scope.this.{seen.scope.kind.value}"),
-    )  # fmt: skip
+    )
 
 
 def _as_settings(words: Catalogue, known: Policies, seen: ScopeStands, at: datetime) -> str:
@@ -139,28 +169,59 @@ def _as_settings(words: Catalogue, known: Policies, seen: ScopeStands, at: datet
 
 
 def _shown(
-    tx: Transaction, here: Installation, who: PageReader, asked: Prompt, uses: Sequence[UseLine], at: datetime
+    tx: Transaction,
+    here: Installation,
+    who: PageReader,
+    asked: Prompt,
+    uses: Sequence[UseLine],
+    at: datetime,
 ) -> str:
     asked_in = unmarked("\n".join(f"{one.label}\n{one.means}" for one in uses))
     return showings.record(
-        tx, who.account, prompt.asked_notice(asked), place=ShownOn.settings, surface=who.surface, gpc=who.gpc, at=at,
-        after=asked.newest_choice, random=here.keyring.random, markup=hashlib.sha256(asked_in.encode()).digest(),
-    ).hex  # fmt: skip
+        tx,
+        who.account,
+        prompt.asked_notice(asked),
+        place=ShownOn.settings,
+        surface=who.surface,
+        gpc=who.gpc,
+        at=at,
+        after=asked.newest_choice,
+        random=here.keyring.random,
+        markup=hashlib.sha256(asked_in.encode()).digest(),
+    ).hex
 
 
 # The acts
 
 
-async def told(request: AnyRequest, sent: PageForm, act: ScopeAct, *, chat: UUID | None = None,
-               project: UUID | None = None) -> Response[Any]:  # fmt: skip
+async def told(
+    request: AnyRequest,
+    sent: PageForm,
+    act: ScopeAct,
+    *,
+    chat: UUID | None = None,
+    project: UUID | None = None,
+) -> Response[Any]:
     """Does it, and leads back to the page, which says what holds then."""
     _, who = shell.opened(request)
-    path = f"/chats/{shown(Prefix.conversation, chat)}" if chat else f"/projects/{_shown_project(project)}"
+    path = (
+        f"/chats/{shown(Prefix.conversation, chat)}"
+        if chat
+        else f"/projects/{_shown_project(project)}"
+    )
     form = ScopeForm(
-        account=who.account, at=site_of(request).now(), act=act, conversation=chat, project=project,
-        question=sent.question, showing=sent.showing, surface=who.surface, gpc=who.gpc,
-        narrowings=int(sent.narrowings) if sent.narrowings.isdecimal() else None, out_at=_moment(sent.out_at),
-    )  # fmt: skip
+        account=who.account,
+        at=site_of(request).now(),
+        act=act,
+        conversation=chat,
+        project=project,
+        question=sent.question,
+        showing=sent.showing,
+        surface=who.surface,
+        gpc=who.gpc,
+        narrowings=int(sent.narrowings) if sent.narrowings.isdecimal() else None,
+        out_at=_moment(sent.out_at),
+    )
     try:
         result = (await site_of(request).write(form)).finished
     except RefusedError as error:
@@ -185,12 +246,27 @@ def _moment(text: str) -> datetime | None:
 
 
 def said_of(
-    words: Catalogue, asked: Prompt, known: Policies, seen: ScopeStands, request: AnyRequest, at: datetime
+    words: Catalogue,
+    asked: Prompt,
+    known: Policies,
+    seen: ScopeStands,
+    request: AnyRequest,
+    at: datetime,
 ) -> str:
-    """What the last form did, as far as that still holds: the word comes from the address, what is said from the state."""
-    said, named, kind = request.query_params.get("said", ""), request.query_params.get("question", ""), seen.scope.kind
+    """What the last form did, as far as that still holds: the word comes from the address, what is
+    said from the state.
+    """
+    said, named, kind = (
+        request.query_params.get("said", ""),
+        request.query_params.get("question", ""),
+        seen.scope.kind,
+    )
     asks = asked.in_force.questions
-    question = asks[0] if named == "" and len(asks) == 1 else next((o for o in asks if o.question == named), None)
+    question = (
+        asks[0]
+        if named == "" and len(asks) == 1
+        else next((o for o in asks if o.question == named), None)
+    )
     own = {grant.question for grant in seen.own}
     if said == "again":
         return words.say("done.scope.again")
@@ -201,7 +277,9 @@ def said_of(
     if question is None:
         return ""
     if said == ScopeAct.use.value and question.question in own:
-        return words.say(f"done.scope.use.{kind.value}", purposes=shell.allowed(words, question.covers))
+        return words.say(
+            f"done.scope.use.{kind.value}", purposes=shell.allowed(words, question.covers)
+        )
     because = seen.why_not(known, at, question.question)
     if said == "none" and because is not None:
         return f"{words.say('done.scope.none')} {no_effect(words, asked, seen, because, question)}"
@@ -211,7 +289,13 @@ def said_of(
 # The page of a project
 
 
-@get("/projects/{name:str}", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
+@get(
+    "/projects/{name:str}",
+    may=PERSONS,
+    checks_fence=True,
+    sync_to_thread=True,
+    include_in_schema=False,
+)
 def project(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """One project: how it stands, what can be done, and its chats."""
     here, who = shell.opened(request)
@@ -221,14 +305,19 @@ def project(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
         found = differences.seen(tx, here.keyring, known, who.account, at).project(named)
         made = panel(tx, here, who, seen, path=f"/projects/{found.shown_id}", known=known, at=at)
         sought = conversation_search.Sought(project=named)
-        page = conversation_search.found(tx, here.keyring, known, who.account, at, sought).listed.conversations
+        page = conversation_search.found(
+            tx, here.keyring, known, who.account, at, sought
+        ).listed.conversations
         dates = dates_of(here, known)
         asked = prompt.ask(tx, who.account, known, at, language=words.language)
         saved = said_of(words, asked, known, seen, request, at)
     title = found.title or words.say("project.untitled", day=words.day(found.begun_at or at))
     values = {
-        "panel": made, "id": found.shown_id, "chats": [line(words, dates, mine) for mine in page], "saved": saved,
-    }  # fmt: skip
+        "panel": made,
+        "id": found.shown_id,
+        "chats": [line(words, dates, mine) for mine in page],
+        "saved": saved,
+    }
     return shell.page("project.html", who, at, title=title, place="chats", values=values)
 
 
@@ -245,7 +334,9 @@ async def keep_project_out(request: AnyRequest, name: FromPath[str], data: Sent)
 
 
 @post("/projects/{name:str}/as-settings", may=PERSONS, checks_fence=True, include_in_schema=False)
-async def project_as_settings(request: AnyRequest, name: FromPath[str], data: Sent) -> Response[Any]:
+async def project_as_settings(
+    request: AnyRequest, name: FromPath[str], data: Sent
+) -> Response[Any]:
     """Ends what was said of the project by itself, as far as the settings say otherwise."""
     return await told(request, data, ScopeAct.as_settings, project=shell.project_of(name))
 

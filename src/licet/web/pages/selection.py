@@ -1,7 +1,8 @@
-"""Several chats at once, as one form: keep out, let in, or delete, which is asked once more with what it destroys.
+"""Several chats at once, as one form: keep out, let in, or delete, which is asked once more with
+what it destroys.
 
-After a form the address names what it was about; what is said of it comes from the state, as on every page. A deletion
-of one chat and of several is confirmed by the same sentences.
+After a form the address names what it was about; what is said of it comes from the state, as on
+every page. A deletion of one chat and of several is confirmed by the same sentences.
 """
 
 from __future__ import annotations
@@ -19,7 +20,12 @@ from licet.consent import own_conversations
 from licet.consent.catalogue import Catalogue
 from licet.consent.conversation_search import UseFilter
 from licet.consent.own_conversations import OwnConversation
-from licet.consent.selected_conversations import SELECTED_MAX, SelectedAct, SelectedForm, SelectedResult
+from licet.consent.selected_conversations import (
+    SELECTED_MAX,
+    SelectedAct,
+    SelectedForm,
+    SelectedResult,
+)
 from licet.errors import NotFoundError, UsageError
 from licet.masked import Masked
 from licet.policy.file import Policies, Reach
@@ -39,7 +45,9 @@ NAMED_MAX = 10  # releases, models and recipients that a confirmation names
 
 
 class ListView(msgspec.Struct, frozen=True, kw_only=True):
-    """Which chats a page lists: sealed words that are looked for, a filter, a project, and where the page begins."""
+    """Which chats a page lists: sealed words that are looked for, a filter, a project, and where
+    the page begins.
+    """
 
     found: str = ""
     use: UseFilter = UseFilter.every
@@ -56,9 +64,11 @@ class ListView(msgspec.Struct, frozen=True, kw_only=True):
 
         use = text("use")
         return cls(
-            found=text("found"), use=UseFilter(use) if use in set(UseFilter) else UseFilter.every,
-            project=text("project"), before=text("before"),
-        )  # fmt: skip
+            found=text("found"),
+            use=UseFilter(use) if use in set(UseFilter) else UseFilter.every,
+            project=text("project"),
+            before=text("before"),
+        )
 
     def at(self, before: str) -> ListView:
         return msgspec.structs.replace(self, before=before)
@@ -77,7 +87,9 @@ class ListView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UndoForm(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """What takes an act back that destroyed nothing. ``chats`` are the ids, each with how often it was kept out."""
+    """What takes an act back that destroyed nothing. ``chats`` are the ids, each with how often it
+    was kept out.
+    """
 
     act: str
     label: str
@@ -102,14 +114,20 @@ async def select(request: AnyRequest, data: Fields) -> Response[Any]:
     if act is SelectedAct.delete:
         return shell.then(who, "/selection/delete", **{"chats": _written(chosen), **view.named})
     form = SelectedForm(
-        account=who.account, at=here.clock(), act=act, conversations=chosen, narrowings=tuple(_narrowings(data))
+        account=who.account,
+        at=here.clock(),
+        act=act,
+        conversations=chosen,
+        narrowings=tuple(_narrowings(data)),
     )
     return await _done(request, who, form, view)
 
 
 @get("/selection/delete", may=PERSONS, sync_to_thread=True, include_in_schema=False)
 def ask_delete_selected(request: AnyRequest) -> Response[Any]:
-    """Asks whether to delete those that are selected, and says what is erased and what cannot be."""
+    """Asks whether to delete those that are selected, and says what is erased and what cannot
+    be.
+    """
     here, who = shell.opened(request)
     chosen, view = _read(request.query_params.get("chats", "")), ListView.of(request.query_params)
     if not chosen:
@@ -122,11 +140,19 @@ async def delete_selected(request: AnyRequest, data: Fields) -> Response[Any]:
     """Deletes them."""
     here, who = shell.opened(request)
     chosen = _chosen(data)
-    form = SelectedForm(account=who.account, at=here.clock(), act=SelectedAct.delete, conversations=chosen)
+    form = SelectedForm(
+        account=who.account, at=here.clock(), act=SelectedAct.delete, conversations=chosen
+    )
     return await _done(request, who, form, ListView.of(data))
 
 
-@get("/chats/{name:str}/delete", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
+@get(
+    "/chats/{name:str}/delete",
+    may=PERSONS,
+    checks_fence=True,
+    sync_to_thread=True,
+    include_in_schema=False,
+)
 def ask_delete(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """Asks whether to delete the conversation, and says what is erased and what cannot be."""
     here, who = shell.opened(request)
@@ -142,15 +168,23 @@ async def delete(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     return shell.then(who, f"/chats/conv_{command.conversation.hex}", said="deleted", place="said")
 
 
-async def _done(request: AnyRequest, who: PageReader, form: SelectedForm, view: ListView) -> Response[Any]:
+async def _done(
+    request: AnyRequest, who: PageReader, form: SelectedForm, view: ListView
+) -> Response[Any]:
     result = (await site_of(request).write(form)).finished
     assert isinstance(result, SelectedResult)
-    told = {"said": f"selected_{form.act.value}", "done": _written(result.done), "none": _written(result.none)}
+    told = {
+        "said": f"selected_{form.act.value}",
+        "done": _written(result.done),
+        "none": _written(result.none),
+    }
     given = {name: value for name, value in told.items() if value}
     return shell.then(who, "/chats", **given, **view.at("").named, place="said")
 
 
-def _ask(here: Installation, who: PageReader, chosen: Sequence[UUID], view: ListView) -> Response[Any]:
+def _ask(
+    here: Installation, who: PageReader, chosen: Sequence[UUID], view: ListView
+) -> Response[Any]:
     at, words = here.clock(), who.words
     with one_moment(here) as (tx, known):
         found = own_conversations.several(tx, here.keyring, known, who.account, chosen, at)
@@ -161,22 +195,34 @@ def _ask(here: Installation, who: PageReader, chosen: Sequence[UUID], view: List
         return shell.seen_other(f"/chats/{found[0].shown_id}" if len(found) == 1 else "/chats")
     given = recipients.of_account(here, who.account) if any(one.releases for one in mine) else []
     values = {
-        "chats": [line(words, dates, one) for one in mine], "lines": deletion_lines(words, dates, mine, given),
+        "chats": [line(words, dates, one) for one in mine],
+        "lines": deletion_lines(words, dates, mine, given),
         "view": view,
-        "action": f"/chats/{mine[0].shown_id}/delete" if not view.named and len(chosen) == 1 else "/selection/delete",
-    }  # fmt: skip
-    title = words.say("delete.title") if len(mine) == 1 else words.count("delete.title.several", len(mine))
+        "action": f"/chats/{mine[0].shown_id}/delete"
+        if not view.named and len(chosen) == 1
+        else "/selection/delete",
+    }
+    title = (
+        words.say("delete.title")
+        if len(mine) == 1
+        else words.count("delete.title.several", len(mine))
+    )
     return shell.page("delete.html", who, at, title=title, place="chats", values=values)
 
 
 def deletion_lines(
     words: Catalogue, dates: Dates, mine: Sequence[OwnConversation], given: Sequence[RecipientSeen]
 ) -> list[str]:
-    """What a deletion of these does, and what it cannot do: to their text, releases, recipients and models."""
+    """What a deletion of these does, and what it cannot do: to their text, releases, recipients and
+    models.
+    """
     several = ".several" if len(mine) > 1 else ""
     due = dates.policy.keep.deleted.after(dates.at)
     until = max(max(min(due, one.keep_until or due), dates.at) for one in mine)
-    days = {"until": words.day(dates.destroyed_by(mine[0], until)), "gone": words.day(dates.gone_by(mine[0], until))}
+    days = {
+        "until": words.day(dates.destroyed_by(mine[0], until)),
+        "gone": words.day(dates.gone_by(mine[0], until)),
+    }
     lines = [words.say(f"delete.means.now{several}")]
     if not all(one.held for one in mine):
         lines.append(words.say(f"delete.means.keys{several}", **days))
@@ -193,7 +239,11 @@ def deletion_lines(
     models = list(dict.fromkeys(one.model for chat in mine for one in chat.learnt))
     if models:
         lines.append(words.say("delete.means.models.named", names=_listed(words, models)))
-    flagged = [one.safety_until for one in mine if one.safety_until is not None and one.safety_until > dates.at]
+    flagged = [
+        one.safety_until
+        for one in mine
+        if one.safety_until is not None and one.safety_until > dates.at
+    ]
     if flagged:
         lines.append(words.say("delete.means.flagged", day=words.day(max(flagged))))
     return lines
@@ -220,7 +270,11 @@ def _act(fields: Mapping[str, Any]) -> SelectedAct:
 def _texts(fields: Mapping[str, Any], name: str) -> list[str]:
     """The values of a field that may stand in a form as often as there are chats on a page."""
     value = fields.get(name, [])
-    texts = [one for one in ([value] if isinstance(value, str) else value) if isinstance(one, str) and one]
+    texts = [
+        one
+        for one in ([value] if isinstance(value, str) else value)
+        if isinstance(one, str) and one
+    ]
     if len(texts) > SELECTED_MAX:
         raise UsageError(f"more than {SELECTED_MAX} chats at once", "select fewer of them")
     return texts
@@ -254,7 +308,12 @@ def _read(text: str) -> tuple[UUID, ...]:
 
 
 def told_of(
-    tx: Transaction, here: Installation, who: PageReader, known: Policies, dates: Dates, query: Mapping[str, str]
+    tx: Transaction,
+    here: Installation,
+    who: PageReader,
+    known: Policies,
+    dates: Dates,
+    query: Mapping[str, str],
 ) -> SelectionTold | None:
     """What the last form about several did, as far as it still holds; None where there was none."""
     said = query.get("said", "")
@@ -264,16 +323,24 @@ def told_of(
         return None
     act = SelectedAct(said.removeprefix("selected_"))
     done, none = _read(query.get("done", "")), _read(query.get("none", ""))
-    found = own_conversations.several(tx, here.keyring, known, who.account, [*done, *none], here.clock())
+    found = own_conversations.several(
+        tx, here.keyring, known, who.account, [*done, *none], here.clock()
+    )
     changed = [one for one in found if one.conversation in done and _stands(act, one)]
     lines = _changed(who.words, dates, act, changed)
     lines += [
-        who.words.say("selected.none", title=line(who.words, dates, one).title, because=_why(who.words, act, one))
+        who.words.say(
+            "selected.none",
+            title=line(who.words, dates, one).title,
+            because=_why(who.words, act, one),
+        )
         for one in found
         if one.conversation in none
     ]
     return (
-        SelectionTold(lines=tuple(lines), undo=undo(who.words, dates, changed, said) if changed else None)
+        SelectionTold(
+            lines=tuple(lines), undo=undo(who.words, dates, changed, said) if changed else None
+        )
         if lines
         else None
     )
@@ -288,20 +355,28 @@ def _stands(act: SelectedAct, mine: OwnConversation) -> bool:
 
 def _kept_back(words: Catalogue, dates: Dates, act: SelectedAct) -> list[str]:
     """What letting in does not bring back."""
-    return [words.say(f"undo.let_in.means{let_in_whole(dates)}")] if act is SelectedAct.let_in else []
+    return (
+        [words.say(f"undo.let_in.means{let_in_whole(dates)}")] if act is SelectedAct.let_in else []
+    )
 
 
 def let_in_whole(dates: Dates) -> str:
-    """The end of a sentence's key: whether a chat that was let in is used whole again once it goes on."""
+    """The end of a sentence's key: whether a chat that was let in is used whole again once it goes
+    on.
+    """
     return ".whole" if dates.policy.reach is Reach.conversation else ""
 
 
-def _changed(words: Catalogue, dates: Dates, act: SelectedAct, changed: Sequence[OwnConversation]) -> list[str]:
+def _changed(
+    words: Catalogue, dates: Dates, act: SelectedAct, changed: Sequence[OwnConversation]
+) -> list[str]:
     if not changed:
         return []
     if act is not SelectedAct.delete:
         return [words.count(f"selected.{act.value}", len(changed)), *_kept_back(words, dates, act)]
-    untils = [dates.destroyed_by(one, one.keep_until) for one in changed if one.keep_until is not None]
+    untils = [
+        dates.destroyed_by(one, one.keep_until) for one in changed if one.keep_until is not None
+    ]
     lines = [words.count("selected.delete", len(changed))]
     if untils:
         lines.append(words.say("selected.delete.until", day=words.day(max(untils))))
@@ -325,21 +400,31 @@ def _why(words: Catalogue, act: SelectedAct, mine: OwnConversation) -> str:
     return words.say(f"selected.because.{because}")
 
 
-def undo(words: Catalogue, dates: Dates, mine: Sequence[OwnConversation], said: str) -> UndoForm | None:
-    """What takes back what was ``said`` to be done to these; None where nothing can, as after a deletion.
+def undo(
+    words: Catalogue, dates: Dates, mine: Sequence[OwnConversation], said: str
+) -> UndoForm | None:
+    """What takes back what was ``said`` to be done to these; None where nothing can, as after a
+    deletion.
 
-    Keeping out is not undone for what was said before it, or not before the chat goes on: the form says which.
+    Keeping out is not undone for what was said before it, or not before the chat goes on: the form
+    says which.
     """
     did = said.removeprefix("selected_")
-    act = {"kept_out": SelectedAct.let_in, "keep_out": SelectedAct.let_in, "let_in": SelectedAct.keep_out}.get(did)
+    act = {
+        "kept_out": SelectedAct.let_in,
+        "keep_out": SelectedAct.let_in,
+        "let_in": SelectedAct.keep_out,
+    }.get(did)
     chats = [one for one in mine if one.deleted_at is None and not one.incognito]
     if act is None or not chats:
         return None
     whole = let_in_whole(dates) if act is SelectedAct.let_in else ""
     return UndoForm(
-        act=act.value, label=words.say(f"undo.{act.value}"), means=words.say(f"undo.{act.value}.means{whole}"),
+        act=act.value,
+        label=words.say(f"undo.{act.value}"),
+        means=words.say(f"undo.{act.value}.means{whole}"),
         chats=tuple((one.shown_id, one.narrowings) for one in chats),
-    )  # fmt: skip
+    )
 
 
 ROUTES = (select, ask_delete_selected, delete_selected, ask_delete, delete)

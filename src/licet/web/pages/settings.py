@@ -1,7 +1,9 @@
-"""Privacy settings: what holds now, one step to change it either way, what that does, and all that is on record.
+"""Privacy settings: what holds now, one step to change it either way, what that does, and all that
+is on record.
 
-Every choice on record has its receipt, as a page to read and print and as the file that proves it. A receipt is named
-by its account and its number; one of another account answers as one that never was.
+Every choice on record has its receipt, as a page to read and print and as the file that proves it.
+A receipt is named by its account and its number; one of another account answers as one that never
+was.
 """
 
 from __future__ import annotations
@@ -41,10 +43,26 @@ from licet.web.api.references import site_of
 from licet.web.pages import questions, undo
 from licet.web.pages import shared as shell
 from licet.web.pages.conversation_lines import learnt
-from licet.web.pages.notice import age_faults, answers_told, ask_again, lowered, noted, told, uncovered_text
+from licet.web.pages.notice import (
+    age_faults,
+    answers_told,
+    ask_again,
+    lowered,
+    noted,
+    told,
+    uncovered_text,
+)
 from licet.web.pages.questions import NowLine, QuestionAsked, now_lines, scope_lines
 from licet.web.pages.reader_language import unmarked
-from licet.web.pages.shared import NO_FAULTS, PERSONS, AnyRequest, Faults, Fields, PageForm, PageReader
+from licet.web.pages.shared import (
+    NO_FAULTS,
+    PERSONS,
+    AnyRequest,
+    Faults,
+    Fields,
+    PageForm,
+    PageReader,
+)
 
 NEWEST = "newest"
 
@@ -67,7 +85,9 @@ async def change(request: AnyRequest, data: Fields) -> Response[Any]:
     if result.stale:
         return await site.calling(lambda: ask_again(here, who, sent, result))
     if result.faults:
-        faults = Faults(tuple(age_faults(who, result)) or (("allow", _place(sent), say("notice.error.choice")),))
+        faults = Faults(
+            tuple(age_faults(who, result)) or (("allow", _place(sent), say("notice.error.choice")),)
+        )
         return await site.calling(lambda: _page(request, sent, faults))
     return shell.then(who, "/settings", place="said", said=str(result.newest_choice))
 
@@ -87,17 +107,30 @@ def read_receipt(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
         return _no_receipt(who, at)
     found = _receipt(here, who, name)
     values = {
-        "said": receipt.said(found), "proves": receipt.proves(found),
+        "said": receipt.said(found),
+        "proves": receipt.proves(found),
         "lines": [_readable(catalogue(), *line) for line in receipt.lines(found)],
-        "vkey": documents.receipt_key(here, found).vkey, "raw": found.encode().decode(), "name": name,
+        "vkey": documents.receipt_key(here, found).vkey,
+        "raw": found.encode().decode(),
+        "name": name,
         "number": name.rpartition("-")[2],
-    }  # fmt: skip
+    }
     return shell.page(
-        "receipt.html", who, at, title=who.words.say("receipt.title"), place="settings", values=values
-    )  # fmt: skip
+        "receipt.html",
+        who,
+        at,
+        title=who.words.say("receipt.title"),
+        place="settings",
+        values=values,
+    )
 
 
-@get("/settings/receipts/{name:str}/receipt.json", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+@get(
+    "/settings/receipts/{name:str}/receipt.json",
+    may=PERSONS,
+    sync_to_thread=True,
+    include_in_schema=False,
+)
 def take_receipt(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
     """The receipt's file: signed, and with its proof once the choice stands in the log."""
     here, who = shell.opened(request)
@@ -110,7 +143,9 @@ def take_receipt(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
 
 
 def _readable(words: Catalogue, term: str, value: str) -> tuple[str, str]:
-    """A line of a receipt as a person reads it, in the language that receipts are in: the file has the exact values."""
+    """A line of a receipt as a person reads it, in the language that receipts are in: the file has
+    the exact values.
+    """
     match term:
         case "When":
             return term, words.moment(instant(value))
@@ -125,14 +160,23 @@ def _readable(words: Catalogue, term: str, value: str) -> tuple[str, str]:
 def _newest(here: Installation, who: PageReader) -> str:
     """The name of the newest receipt; empty before the first choice."""
     found = documents.receipts(here, who.account)
-    return f"{who.account.hex}-{str(found[-1].payload['receipt_id']).rpartition(':')[2]}" if found else ""
+    return (
+        f"{who.account.hex}-{str(found[-1].payload['receipt_id']).rpartition(':')[2]}"
+        if found
+        else ""
+    )
 
 
 def _no_receipt(who: PageReader, at: datetime) -> Response[str]:
     return shell.plain(
-        who, at, title=who.words.say("receipt.title"), lines=[who.words.say("settings.record.none")],
-        links=[("/settings", who.words.say("receipt.back"))], outcome="nothing", told={"because": "no_choice"},
-    )  # fmt: skip
+        who,
+        at,
+        title=who.words.say("receipt.title"),
+        lines=[who.words.say("settings.record.none")],
+        links=[("/settings", who.words.say("receipt.back"))],
+        outcome="nothing",
+        told={"because": "no_choice"},
+    )
 
 
 def _receipt(here: Installation, who: PageReader, name: str) -> Receipt:
@@ -146,7 +190,9 @@ def _receipt(here: Installation, who: PageReader, name: str) -> Receipt:
     raise NotFoundError("no such receipt")
 
 
-def _page(request: AnyRequest, sent: PageForm | None = None, faults: Faults = NO_FAULTS) -> Response[str]:
+def _page(
+    request: AnyRequest, sent: PageForm | None = None, faults: Faults = NO_FAULTS
+) -> Response[str]:
     here, who = shell.opened(request)
     at, words = here.clock(), who.words
     with one_moment(here, records=True) as (tx, known):
@@ -159,45 +205,76 @@ def _page(request: AnyRequest, sent: PageForm | None = None, faults: Faults = NO
         rows = recipients.given_rows(tx, who.account)
     given, several = recipients.standing(here, rows), len(asked.in_force.asks) > 1
     values = {
-        "now": _now(who, asked, whole), "gpc": who.gpc, "asks": {one.name: one for one in asks},
-        "one_question": not several, "undo": undo.offer(words, asked, made, on_record.choices, asks),
+        "now": _now(who, asked, whole),
+        "gpc": who.gpc,
+        "asks": {one.name: one for one in asks},
+        "one_question": not several,
+        "undo": undo.offer(words, asked, made, on_record.choices, asks),
         "if_no": _if_no(words, asked, on_record, given),
         "text": asked.notice.text if asked.notice is not None and asks else None,
-        "holds": {one.question: _holds(one) for one in whole.questions}, "showing": showing, "saved": saved,
+        "holds": {one.question: _holds(one) for one in whole.questions},
+        "showing": showing,
+        "saved": saved,
         "waiting": words.say("settings.waiting") if asked.gate is Gate.must_decide else "",
-        "asks_age": asked.asks_age, "kept": sent or PageForm(), "known_age": lowered(sent, faults) if sent else "",
+        "asks_age": asked.asks_age,
+        "kept": sent or PageForm(),
+        "known_age": lowered(sent, faults) if sent else "",
         "failed": sent.question if sent is not None and sent.question else "",
-        "means_title": words.say("settings.means", no=asks[0].no if asks and not several else words.say("answer.no")),
+        "means_title": words.say(
+            "settings.means", no=asks[0].no if asks and not several else words.say("answer.no")
+        ),
         "means": _means(words, asked.in_force, given),
-        "projects": _places(words, whole, whole.projects), "chats": _places(words, whole, whole.chats),
-        "record": [_made(words, who, made, asked.in_force.asks) for made in on_record.choices], "facts": _facts(words, on_record),
-        "releases": _releases(words, on_record), "ended": _ended(words, asked, on_record),
+        "projects": _places(words, whole, whole.projects),
+        "chats": _places(words, whole, whole.chats),
+        "record": [_made(words, who, made, asked.in_force.asks) for made in on_record.choices],
+        "facts": _facts(words, on_record),
+        "releases": _releases(words, on_record),
+        "ended": _ended(words, asked, on_record),
         "recipients": [_given(words, one) for one in given],
         "learnt": tuple(learnt(words, on_record.consumed)),
-    }  # fmt: skip
+    }
     return shell.page(
-        "settings.html", who, at, title=words.say("settings.title"), place="settings", errors=faults, values=values,
-        status=422 if faults else 200, outcome="answered" if made else "asked" if saved else "",
+        "settings.html",
+        who,
+        at,
+        title=words.say("settings.title"),
+        place="settings",
+        errors=faults,
+        values=values,
+        status=422 if faults else 200,
+        outcome="answered" if made else "asked" if saved else "",
         told=answers_told(who, made) if made else {"questions": [one.name for one in asks]},
-    )  # fmt: skip
+    )
 
 
 def _questions(
     tx: Transaction, here: Installation, who: PageReader, asked: Prompt, whole: Differences
 ) -> tuple[tuple[QuestionAsked, ...], str]:
-    """The questions that can be answered here, and the id under which it is on record that they were shown."""
+    """The questions that can be answered here, and the id under which it is on record that they
+    were shown.
+    """
     if asked.gate not in (Gate.open, Gate.notice, Gate.must_decide) or asked.notice is None:
         return (), ""
     asks = questions.asked_on(
         who.words, asked, asked.notice, asked.in_force.asks, page="settings", below=whole.questions
     )
     asked_in = unmarked(
-        "\n".join(f"{one.question}\n{one.yes}\n{one.yes_means}\n{one.no}\n{one.no_means}" for one in asks)
+        "\n".join(
+            f"{one.question}\n{one.yes}\n{one.yes_means}\n{one.no}\n{one.no_means}" for one in asks
+        )
     )
     showing = showings.record(
-        tx, who.account, asked.notice, place=ShownOn.settings, surface=who.surface, gpc=who.gpc, at=here.clock(),
-        after=asked.newest_choice, random=here.keyring.random, markup=hashlib.sha256(asked_in.encode()).digest(),
-    )  # fmt: skip
+        tx,
+        who.account,
+        asked.notice,
+        place=ShownOn.settings,
+        surface=who.surface,
+        gpc=who.gpc,
+        at=here.clock(),
+        after=asked.newest_choice,
+        random=here.keyring.random,
+        markup=hashlib.sha256(asked_in.encode()).digest(),
+    )
     return asks, showing.hex
 
 
@@ -211,19 +288,33 @@ def _now(who: PageReader, asked: Prompt, whole: Differences) -> list[NowLine]:
 def _if_no(
     words: Catalogue, asked: Prompt, on_record: ChoiceHistory, given: Sequence[RecipientSeen]
 ) -> list[tuple[str, str]]:
-    """What a no would do now to what is stored, given out and learnt, with its icon; empty where nothing is allowed."""
+    """What a no would do now to what is stored, given out and learnt, with its icon; empty where
+    nothing is allowed.
+    """
     if not asked.allows_any:
         return []
     several = ".several" if len(asked.in_force.asks) > 1 else ""
-    lines = [("chat", words.say(f"if_no.stored{several}", period=words.period(asked.in_force.keep.opted_out)))]
+    lines = [
+        (
+            "chat",
+            words.say(f"if_no.stored{several}", period=words.period(asked.in_force.keep.opted_out)),
+        )
+    ]
     releases, models = len(on_record.holdings), len({one.model for one in on_record.consumed})
     recipients = len({one.recipient for one in given})
     if releases:
-        lines.append(("lock", words.count("if_no.releases", releases, minutes=LEASE_SECONDS_MAX // 60)))
+        lines.append(
+            ("lock", words.count("if_no.releases", releases, minutes=LEASE_SECONDS_MAX // 60))
+        )
     if recipients:
         lines.append(("shield", words.count("if_no.recipients", recipients)))
     if any(one.plain for one in given):
-        lines.append(("undo", words.say("settings.means.releases.plain", period=words.units(RECALL_DAYS, "day"))))
+        lines.append(
+            (
+                "undo",
+                words.say("settings.means.releases.plain", period=words.units(RECALL_DAYS, "day")),
+            )
+        )
     if models:
         lines.append(("info", words.count("if_no.models", models)))
     if not (releases or recipients or models):
@@ -252,7 +343,9 @@ class BelowLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
     lines: tuple[str, ...]
 
 
-def _places(words: Catalogue, whole: Differences, places: Sequence[PlaceDiffers]) -> list[BelowLine]:
+def _places(
+    words: Catalogue, whole: Differences, places: Sequence[PlaceDiffers]
+) -> list[BelowLine]:
     """Projects or chats; one that does not differ says so, and leads to where it can."""
     return [
         BelowLine(
@@ -261,7 +354,7 @@ def _places(words: Catalogue, whole: Differences, places: Sequence[PlaceDiffers]
             lines=tuple(scope_lines(words, whole, one.own, out=one.kept_out, at=one.kept_out_at)),
         )
         for one in places
-    ]  # fmt: skip
+    ]
 
 
 def _untitled(words: Catalogue, one: PlaceDiffers) -> str:
@@ -283,12 +376,20 @@ def _means(words: Catalogue, policy: Policy, given: list[RecipientSeen]) -> list
         )
         for part, period in (("from_now", out), ("stored", out))
     ]
-    shut = words.say("settings.means.releases.text", period=words.units(LEASE_SECONDS_MAX // 60, "minute"))
+    shut = words.say(
+        "settings.means.releases.text", period=words.units(LEASE_SECONDS_MAX // 60, "minute")
+    )
     if any(one.plain for one in given):
-        shut = f"{shut} {words.say('settings.means.releases.plain', period=words.units(RECALL_DAYS, 'day'))}"
+        shut = (
+            f"{shut} "
+            f"{words.say('settings.means.releases.plain', period=words.units(RECALL_DAYS, 'day'))}"
+        )
     means.append((words.say("settings.means.releases"), shut))
     means += [
-        (words.say(f"settings.means.{part}"), words.say(f"settings.means.{part}.text", period=period))
+        (
+            words.say(f"settings.means.{part}"),
+            words.say(f"settings.means.{part}.text", period=period),
+        )
         for part, period in (("models", ""), ("flagged", flagged))
     ]
     return means
@@ -300,13 +401,19 @@ def _given(words: Catalogue, one: RecipientSeen) -> str:
     state = words.say(f"settings.recipients.{one.state.value}", day=words.day(day) if day else "")
     how = "plain" if one.plain else "sealed"
     return words.say(
-        f"settings.recipients.{how}", recipient=one.recipient, rows=words.count("rows", one.rows), name=one.release,
-        day=words.day(one.given_at), state=state,
-    )  # fmt: skip
+        f"settings.recipients.{how}",
+        recipient=one.recipient,
+        rows=words.count("rows", one.rows),
+        name=one.release,
+        day=words.day(one.given_at),
+        state=state,
+    )
 
 
 class ChoiceLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A choice on the page. ``about`` says which question and what of the account, where that is not all there is."""
+    """A choice on the page. ``about`` says which question and what of the account, where that is
+    not all there is.
+    """
 
     when: str
     about: str
@@ -321,8 +428,16 @@ def _about(words: Catalogue, made: ChoiceMade, asks: Sequence[str]) -> str:
     """Which question it was about, where there is more than one, and for what of the account."""
     known = {made.question, *asks} - {None}
     named = words.question(made.question) if made.question is not None and len(known) > 1 else ""
-    kind = "project" if made.project is not None else "conversation" if made.conversation is not None else ""
-    return ", ".join(filter(None, (named, words.say(f"settings.record.for.{kind}") if kind else "")))
+    kind = (
+        "project"
+        if made.project is not None
+        else "conversation"
+        if made.conversation is not None
+        else ""
+    )
+    return ", ".join(
+        filter(None, (named, words.say(f"settings.record.for.{kind}") if kind else ""))
+    )
 
 
 def _effect(words: Catalogue, made: ChoiceMade) -> str:
@@ -338,22 +453,31 @@ def _made(words: Catalogue, who: PageReader, made: ChoiceMade, asks: Sequence[st
     if evidence is not None and evidence.sha256:
         by = "host" if evidence.place == ShownOn.host.value else "notice"
         seen = words.say(
-            f"settings.record.{by}", hash=evidence.sha256[:12], language=words.language_name(evidence.language)
+            f"settings.record.{by}",
+            hash=evidence.sha256[:12],
+            language=words.language_name(evidence.language),
         )
     else:
         seen = words.say("settings.record.no_notice", via=made.via)
     if evidence is not None and evidence.gpc:
         seen = f"{seen}. {words.say('settings.record.gpc')}"
     return ChoiceLine(
-        when=words.moment(made.at), about=_about(words, made, asks), what=words.say("answer.yes" if made.allow else "answer.no"),
-        effect=_effect(words, made), shown=seen, number=made.seq,
+        when=words.moment(made.at),
+        about=_about(words, made, asks),
+        what=words.say("answer.yes" if made.allow else "answer.no"),
+        effect=_effect(words, made),
+        shown=seen,
+        number=made.seq,
         receipt=f"{who.account.hex}-{made.seq}",
-    )  # fmt: skip
+    )
 
 
 def _facts(words: Catalogue, on_record: ChoiceHistory) -> list[str]:
     """What is on record beside the choices."""
-    lines = [words.say("settings.record.terms", version=v, day=words.day(at)) for at, v in on_record.terms]
+    lines = [
+        words.say("settings.record.terms", version=v, day=words.day(at))
+        for at, v in on_record.terms
+    ]
     asked = [one for one in on_record.shown if one.place is not ShownOn.settings]
     put_off = sum(one.put_off_at is not None for one in asked)
     if asked:
@@ -371,18 +495,23 @@ def _ended(words: Catalogue, asked: Prompt, on_record: ChoiceHistory) -> str:
     """What became of the training sets of a permission that has ended."""
     if not on_record.holdings or asked.allows_any:
         return ""
-    return words.say("settings.releases.ended", period=words.units(LEASE_SECONDS_MAX // 60, "minute"))
+    return words.say(
+        "settings.releases.ended", period=words.units(LEASE_SECONDS_MAX // 60, "minute")
+    )
 
 
 def _releases(words: Catalogue, on_record: ChoiceHistory) -> list[str]:
     return [
         words.say(
-            "settings.releases.line", name=one.name, rows=words.count("rows", one.rows),
+            "settings.releases.line",
+            name=one.name,
+            rows=words.count("rows", one.rows),
             conversations=words.count("conversations", one.conversations),
-            purpose=words.purpose(one.purpose), day=words.day(one.sealed_at),
+            purpose=words.purpose(one.purpose),
+            day=words.day(one.sealed_at),
         )
         for one in on_record.holdings
-    ]  # fmt: skip
+    ]
 
 
 ROUTES = (settings, change, read_receipt, take_receipt)

@@ -1,9 +1,10 @@
-"""Shared by every page: the templates, the texts in the reader's language, and the response as HTML.
+"""Shared by every page: the templates, the texts in the reader's language, and the response as
+HTML.
 
-The templates escape everything. The only markup that they pass is a notice's, which `consent.markdown` makes from
-escaped text. No page contains an inline script or style, so `script-src 'self'; style-src 'self'` is enough. A page
-that is requested with ``Licet-Fragment: 1`` comes without its frame, for the components, which put it into their shadow
-roots.
+The templates escape everything. The only markup that they pass is a notice's, which
+`consent.markdown` makes from escaped text. No page contains an inline script or style, so
+`script-src 'self'; style-src 'self'` is enough. A page that is requested with ``Licet-Fragment: 1``
+comes without its frame, for the components, which put it into their shadow roots.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ AnyRequest = Request[Any, Any, Any]
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
-    """What the foot of a page offers: the languages there are, and the path under which the page is shown in another one.
+    """What the foot of a page offers: the languages there are, and the path under which the page is
+    shown in another one.
 
     ``picks`` is the language that the request picks, ``gzip`` whether it takes compressed answers.
     """
@@ -55,23 +57,32 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, request: AnyRequest) -> Frame:
-        """Of a request; no languages for a component, whose host picks, and none where there is but one."""
+        """Of a request; no languages for a component, whose host picks, and none where there is but
+        one.
+        """
         found = site_of(request).languages
         shows = len(found.names) > 1 and not reader_language.is_fragment(request)
         asked = request.url.path
         path = asked if request.method == "GET" or asked in _ASK_AGAIN else "/settings"
         picks, languages = reader_language.picked(request, found), found.named if shows else ()
         gzip = static_files.accepts_gzip(request.headers.get("accept-encoding", ""))
-        return cls(picks=picks, gzip=gzip, languages=languages, path=path, surface=surface_of(request))
+        return cls(
+            picks=picks, gzip=gzip, languages=languages, path=path, surface=surface_of(request)
+        )
 
 
 def offering(who: PageReader, first: tuple[str, ...]) -> PageReader:
-    """The reader of a page that offers some languages before all others: those that must be offered where the person lives."""
+    """The reader of a page that offers some languages before all others: those that must be offered
+    where the person lives.
+    """
 
     def frame() -> Frame:
         found, order = who.frame(), dict.fromkeys(first)
         named = dict(found.languages)
-        ranked = (*(tag for tag in order if tag in named), *(tag for tag in named if tag not in order))
+        ranked = (
+            *(tag for tag in order if tag in named),
+            *(tag for tag in named if tag not in order),
+        )
         return msgspec.structs.replace(found, languages=tuple((tag, named[tag]) for tag in ranked))
 
     return msgspec.structs.replace(who, frame=frame) if first else who
@@ -86,7 +97,8 @@ def surface_of(request: AnyRequest) -> str:
 
 
 class PageReader(msgspec.Struct, frozen=True, kw_only=True):
-    """Who reads a page, and how: the language, the surface, the GPC signal, and whether a component requested it.
+    """Who reads a page, and how: the language, the surface, the GPC signal, and whether a component
+    requested it.
 
     ``frame`` is asked for what stands around a page, by an answer that is one.
     """
@@ -102,7 +114,9 @@ class PageReader(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def opened(request: AnyRequest) -> tuple[Installation, PageReader]:
-    """The installation and the reader of a request; UnauthenticatedError for anybody but a known person."""
+    """The installation and the reader of a request; UnauthenticatedError for anybody but a known
+    person.
+    """
     here, caller = site_of(request).here, request.scope["auth"]
     if not isinstance(caller, Person) or caller.account is None:
         raise UnauthenticatedError("no account of this person is known here")
@@ -144,11 +158,13 @@ NO_FAULTS, NO_FRAME = Faults(), Frame()
 
 
 class PageForm(msgspec.Struct, frozen=True, kw_only=True):
-    """The fields of a form, as far as a page uses them. ``came_from`` is the conversation whose page sent it.
+    """The fields of a form, as far as a page uses them. ``came_from`` is the conversation whose
+    page sent it.
 
-    ``showing``, ``narrowings`` and ``out_at`` record the state on the page: a permission counts only while it is unchanged.
-    ``answers`` are by question, where several are asked; ``keep`` the numbers of grants that a no leaves. What only refers
-    to something has no bound of its own: a no is taken whatever stands there.
+    ``showing``, ``narrowings`` and ``out_at`` record the state on the page: a permission counts
+    only while it is unchanged. ``answers`` are by question, where several are asked; ``keep`` the
+    numbers of grants that a no leaves. What only refers to something has no bound of its own: a no
+    is taken whatever stands there.
     """
 
     act: Field = ""
@@ -171,7 +187,9 @@ class PageForm(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def kept(self) -> frozenset[int]:
-        return frozenset(int(number) for number in self.keep if number.isdecimal() and len(number) <= 9)
+        return frozenset(
+            int(number) for number in self.keep if number.isdecimal() and len(number) <= 9
+        )
 
 
 Sent = URLEncodedBody[PageForm]
@@ -181,10 +199,14 @@ _PLAIN = frozenset(f.encode_name for f in msgspec.structs.fields(PageForm)) - {"
 
 
 def form_of(fields: Mapping[str, Any]) -> PageForm:
-    """A form whose fields name questions: `allow-NAME`, and `keep` as often as there is something to keep."""
+    """A form whose fields name questions: `allow-NAME`, and `keep` as often as there is something
+    to keep.
+    """
     keep = fields.get("keep", [])
     values = {name: value for name, value in fields.items() if name in _PLAIN}
-    values["answers"] = {n.removeprefix(ALLOW): value for n, value in fields.items() if n.startswith(ALLOW)}
+    values["answers"] = {
+        n.removeprefix(ALLOW): value for n, value in fields.items() if n.startswith(ALLOW)
+    }
     values["keep"] = [keep] if isinstance(keep, str) else keep
     if not isinstance(values.get("showing", ""), str):
         values["showing"] = _SEVERAL
@@ -209,9 +231,13 @@ def project_of(text: str) -> UUID:
 @cache
 def templates() -> Environment:
     made = Environment(
-        loader=PackageLoader("licet.web", "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True, auto_reload=False,
-    )  # fmt: skip
+        loader=PackageLoader("licet.web", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
     made.globals["direction"] = language_tags.direction
     return made
 
@@ -235,62 +261,151 @@ class GzippedPage(Response[str]):
 
 def detail(words: Catalogue, more: Mapping[str, Any] | None = None) -> str:
     """What a component tells its host about a page, and the words of its own controls, as JSON."""
-    return json.dumps({**(more or {}), "close": words.say("element.close")}, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(
+        {**(more or {}), "close": words.say("element.close")},
+        separators=(",", ":"),
+        ensure_ascii=False,
+    )
 
 
 def page(
-    template: str, who: PageReader, at: datetime, *, title: str, place: str = "", nav: bool = True, outcome: str = "",
-    errors: Faults = NO_FAULTS, status: int = 200, values: Mapping[str, Any] | None = None,
+    template: str,
+    who: PageReader,
+    at: datetime,
+    *,
+    title: str,
+    place: str = "",
+    nav: bool = True,
+    outcome: str = "",
+    errors: Faults = NO_FAULTS,
+    status: int = 200,
+    values: Mapping[str, Any] | None = None,
     told: Mapping[str, Any] | None = None,
-) -> Response[str]:  # fmt: skip
+) -> Response[str]:
     """A whole page, or its content alone for a component, which tells its host what is ``told``."""
     words, frame = who.words, who.frame()
-    compressed = frame.gzip and who.fragment and not who.csrf  # never beside the secret of a session (BREACH)
-    html = templates().get_template(template).render(
-        words=words, say=words.say, quoted=words.quoted, day=words.day, at=at, title=title, place=place, nav=nav,
-        outcome=outcome, static=static_files.path, fragment=who.fragment, csrf=who.csrf, simulated=who.simulated,
-        languages=frame.languages, path=frame.path, surface=frame.surface,
-        errors=errors.places, errors_of=errors.of, detail=detail(words, told),
-        **(values or {}),
-    )  # fmt: skip
+    # never beside the secret of a session (BREACH)
+    compressed = frame.gzip and who.fragment and not who.csrf
+    html = (
+        templates()
+        .get_template(template)
+        .render(
+            words=words,
+            say=words.say,
+            quoted=words.quoted,
+            day=words.day,
+            at=at,
+            title=title,
+            place=place,
+            nav=nav,
+            outcome=outcome,
+            static=static_files.path,
+            fragment=who.fragment,
+            csrf=who.csrf,
+            simulated=who.simulated,
+            languages=frame.languages,
+            path=frame.path,
+            surface=frame.surface,
+            errors=errors.places,
+            errors_of=errors.of,
+            detail=detail(words, told),
+            **(values or {}),
+        )
+    )
     headers = {
-        "cache-control": "no-store", "content-language": words.language, "vary": "accept-language, accept-encoding, cookie",
+        "cache-control": "no-store",
+        "content-language": words.language,
+        "vary": "accept-language, accept-encoding, cookie",
         **({"content-encoding": "gzip"} if compressed else {}),
-    }  # fmt: skip
+    }
     made = GzippedPage if compressed else Response[str]
     return made(
-        reader_language.set_off(html), status_code=status, media_type=MediaType.HTML, headers=headers,
+        reader_language.set_off(html),
+        status_code=status,
+        media_type=MediaType.HTML,
+        headers=headers,
         cookies=reader_language.keeping(frame.picks) if not who.fragment else [],
-    )  # fmt: skip
+    )
 
 
 def plain(
-    who: PageReader, at: datetime, *, title: str, lines: Sequence[str], links: Sequence[tuple[str, str]] = (),
-    nav: bool = True, outcome: str = "", status: int = 200, icon: str = "info", told: Mapping[str, Any] | None = None,
-) -> Response[str]:  # fmt: skip
+    who: PageReader,
+    at: datetime,
+    *,
+    title: str,
+    lines: Sequence[str],
+    links: Sequence[tuple[str, str]] = (),
+    nav: bool = True,
+    outcome: str = "",
+    status: int = 200,
+    icon: str = "info",
+    told: Mapping[str, Any] | None = None,
+) -> Response[str]:
     """A page of a few sentences under an icon, to which the focus goes after a form."""
     values = {"lines": lines, "links": links, "icon_name": icon}
-    return page("plain.html", who, at, title=title, nav=nav, outcome=outcome, status=status, values=values, told=told)
+    return page(
+        "plain.html",
+        who,
+        at,
+        title=title,
+        nav=nav,
+        outcome=outcome,
+        status=status,
+        values=values,
+        told=told,
+    )
 
 
 def for_anybody(
-    words: Catalogue, *, title: str, lines: Sequence[str], links: Sequence[tuple[str, str]] = (), outcome: str = "",
-    fragment: bool = False, frame: Frame = NO_FRAME,
-) -> str:  # fmt: skip
+    words: Catalogue,
+    *,
+    title: str,
+    lines: Sequence[str],
+    links: Sequence[tuple[str, str]] = (),
+    outcome: str = "",
+    fragment: bool = False,
+    frame: Frame = NO_FRAME,
+) -> str:
     """A page of a few sentences for anybody, signed in or not."""
-    html = templates().get_template("plain.html").render(
-        words=words, say=words.say, title=title, place="", nav=False, outcome=outcome, static=static_files.path,
-        fragment=fragment, csrf="", simulated=False, errors=[], errors_of={}, lines=lines, links=links,
-        languages=frame.languages, path=frame.path, surface=frame.surface,
-        icon_name="alert" if outcome == "refused" else "info", detail=detail(words),
-    )  # fmt: skip
+    html = (
+        templates()
+        .get_template("plain.html")
+        .render(
+            words=words,
+            say=words.say,
+            title=title,
+            place="",
+            nav=False,
+            outcome=outcome,
+            static=static_files.path,
+            fragment=fragment,
+            csrf="",
+            simulated=False,
+            errors=[],
+            errors_of={},
+            lines=lines,
+            links=links,
+            languages=frame.languages,
+            path=frame.path,
+            surface=frame.surface,
+            icon_name="alert" if outcome == "refused" else "info",
+            detail=detail(words),
+        )
+    )
     return reader_language.set_off(html)
 
 
-def refusal(words: Catalogue, lines: Sequence[str], *, fragment: bool, frame: Frame = NO_FRAME) -> str:
+def refusal(
+    words: Catalogue, lines: Sequence[str], *, fragment: bool, frame: Frame = NO_FRAME
+) -> str:
     """A page that explains why the request was refused."""
     return for_anybody(
-        words, title=words.say("error.title"), lines=lines, outcome="refused", fragment=fragment, frame=frame
+        words,
+        title=words.say("error.title"),
+        lines=lines,
+        outcome="refused",
+        fragment=fragment,
+        frame=frame,
     )
 
 
@@ -300,9 +415,15 @@ def allowed(words: Catalogue, covers: Collection[str]) -> str:
 
 
 def refused(words: Catalogue, covers: Collection[str]) -> str:
-    """What a no refuses, as the end of "never used to ..". What the safety team flags is kept in either case."""
+    """What a no refuses, as the end of "never used to ..". What the safety team flags is kept in
+    either case.
+    """
     names = sorted(set(covers) - {SAFETY})
-    return words.listed([words.purpose(name) for name in names], "or") if names else words.say("purpose.unflagged")
+    return (
+        words.listed([words.purpose(name) for name in names], "or")
+        if names
+        else words.say("purpose.unflagged")
+    )
 
 
 def seen_other(path: str) -> Redirect:
@@ -311,6 +432,8 @@ def seen_other(path: str) -> Redirect:
 
 
 def then(who: PageReader, path: str, *, place: str = "", **query: str) -> Redirect:
-    """`seen_other` with ``query``, on the same surface as the form, and at a ``place`` of the page."""
+    """`seen_other` with ``query``, on the same surface as the form, and at a ``place`` of the
+    page.
+    """
     named = query if who.surface == "app" else {**query, "surface": who.surface}
     return seen_other(f"{path}?{urlencode(named)}{'#' if place else ''}{place}")

@@ -1,8 +1,10 @@
-"""The timeline: everything that happened to an account and its chats, newest first, from the records that there are.
+"""The timeline: everything that happened to an account and its chats, newest first, from the
+records that there are.
 
-Nothing is kept for this page. What a person chose and was shown, what they did to chats, what was built of them, who was
-given rows, who read, and what was erased, each stands in its own records, which are read as the other pages read them.
-A page has `LINES_MAX` lines; the address of the next one names the last line of this.
+Nothing is kept for this page. What a person chose and was shown, what they did to chats, what was
+built of them, who was given rows, who read, and what was erased, each stands in its own records,
+which are read as the other pages read them. A page has `LINES_MAX` lines; the address of the next
+one names the last line of this.
 """
 
 from __future__ import annotations
@@ -53,7 +55,9 @@ class TimelineTopic(StrEnum):
 
 
 class TimelineEvent(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """Something that happened. ``kind`` names its sentence, ``values`` fill it; ``key`` parts what happened at once."""
+    """Something that happened. ``kind`` names its sentence, ``values`` fill it; ``key`` parts what
+    happened at once.
+    """
 
     at: datetime
     topic: TimelineTopic
@@ -78,7 +82,10 @@ class TimelineLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 _OF_JOURNAL = {
     **dict.fromkeys(("account_opened", "plan_set", "ended_lapsed"), TimelineTopic.choices),
-    **dict.fromkeys(("shortened", "narrowed", "widened", "project_kept_out", "project_let_in"), TimelineTopic.chats),
+    **dict.fromkeys(
+        ("shortened", "narrowed", "widened", "project_kept_out", "project_let_in"),
+        TimelineTopic.chats,
+    ),
     **dict.fromkeys(("flagged", "unflagged"), TimelineTopic.safety),
     **dict.fromkeys(("feedback", "feedback_taken_back"), TimelineTopic.feedback),
     **dict.fromkeys(("deleted", "closed", "erased"), TimelineTopic.erasure),
@@ -97,10 +104,15 @@ def timeline(request: AnyRequest) -> Response[Any]:
         page, more = _page(found, about, start)
         titles = _titles(tx, here, who, known, page)
     values = {
-        "lines": [_line(words, one, titles) for one in page], "topics": tuple(TimelineTopic), "about": about,
-        "older": _written(page[-1]) if more else "", "from": start is not None,
-    }  # fmt: skip
-    return shell.page("timeline.html", who, at, title=words.say("timeline.title"), place="chats", values=values)
+        "lines": [_line(words, one, titles) for one in page],
+        "topics": tuple(TimelineTopic),
+        "about": about,
+        "older": _written(page[-1]) if more else "",
+        "from": start is not None,
+    }
+    return shell.page(
+        "timeline.html", who, at, title=words.say("timeline.title"), place="chats", values=values
+    )
 
 
 def _page(
@@ -108,7 +120,9 @@ def _page(
 ) -> tuple[list[TimelineEvent], bool]:
     """The newest of a topic before the start, and whether there are more."""
     fitting = [
-        one for one in found if about in (TimelineTopic.everything, one.topic) and (start is None or one.order < start)
+        one
+        for one in found
+        if about in (TimelineTopic.everything, one.topic) and (start is None or one.order < start)
     ]
     fitting.sort(key=lambda one: one.order, reverse=True)
     return fitting[:LINES_MAX], len(fitting) > LINES_MAX
@@ -141,7 +155,11 @@ def _cursor(text: str) -> tuple[datetime, str] | None:
 
 
 def _told(
-    tx: Transaction, here: Installation, who: PageReader, known: Policies, start: tuple[datetime, str] | None
+    tx: Transaction,
+    here: Installation,
+    who: PageReader,
+    known: Policies,
+    start: tuple[datetime, str] | None,
 ) -> Iterator[TimelineEvent]:
     """What the vault and the records of consent and of training know."""
     until, at = start[0] if start is not None else None, here.clock()
@@ -149,30 +167,48 @@ def _told(
     for seen in history.happened(tx, who.account, SOURCE_LINES_MAX, until=until):
         if seen.event != "flagged" or seen.conversation not in copied:
             yield TimelineEvent(
-                at=seen.at, topic=_OF_JOURNAL[seen.event], key=f"j{seen.seq:019}", kind=seen.event,
-                conversation=seen.conversation, href="/feedback" if seen.event.startswith("feedback") else "",
-            )  # fmt: skip
+                at=seen.at,
+                topic=_OF_JOURNAL[seen.event],
+                key=f"j{seen.seq:019}",
+                kind=seen.event,
+                conversation=seen.conversation,
+                href="/feedback" if seen.event.startswith("feedback") else "",
+            )
     flagged = history.flagged_at(tx, who.account, copied)
     views = account_view.seen(tx, [(who.account, one) for one in copied], known, at)
     for conversation, view in views.items():
         if view.turns.safety_until is not None:
             yield TimelineEvent(
-                at=flagged.get(conversation, view.conversation.begun_at), topic=TimelineTopic.safety, key=f"s{conversation.hex}",
-                kind="copy", conversation=conversation, values={"day": who.words.day(view.turns.safety_until)},
-            )  # fmt: skip
+                at=flagged.get(conversation, view.conversation.begun_at),
+                topic=TimelineTopic.safety,
+                key=f"s{conversation.hex}",
+                kind="copy",
+                conversation=conversation,
+                values={"day": who.words.day(view.turns.safety_until)},
+            )
     yield from _suggested(history.suggestions(tx, who.account, SOURCE_LINES_MAX))
     for read in staff_reads.newest(tx, SOURCE_LINES_MAX, account=who.account):
-        values = {"role": who.words.say(f"role.{read.role}"), "reason": who.words.say(f"read.{read.reason}")}
+        values = {
+            "role": who.words.say(f"role.{read.role}"),
+            "reason": who.words.say(f"read.{read.reason}"),
+        }
         yield TimelineEvent(
-            at=read.at, topic=TimelineTopic.readings, key=f"r{read.read_id.hex}", kind="read", conversation=read.conversation,
+            at=read.at,
+            topic=TimelineTopic.readings,
+            key=f"r{read.read_id.hex}",
+            kind="read",
+            conversation=read.conversation,
             values={**values, "messages": who.words.count("chats.messages", read.turns)},
-        )  # fmt: skip
+        )
     for step in inbox_register.of_account(tx, here.keyring, who.account, SOURCE_LINES_MAX):
         if step.words:
             yield TimelineEvent(
-                at=step.at, topic=TimelineTopic.readings, key=f"i{step.item}{step.number:06}", kind="worked",
+                at=step.at,
+                topic=TimelineTopic.readings,
+                key=f"i{step.item}{step.number:06}",
+                kind="worked",
                 values={"words": step.words},
-            )  # fmt: skip
+            )
     yield from _requested(who.words, request_register.of_account(tx, who.account, SOURCE_LINES_MAX))
     on_record = history.recorded(tx, here.keyring, who.account)
     yield from _consented(who, on_record)
@@ -180,31 +216,49 @@ def _told(
 
 
 def _suggested(found: Sequence[SuggestionSeen]) -> Iterator[TimelineEvent]:
-    """What a classifier suggested, and what was dismissed of it; a flag and its overturning are in the journal."""
+    """What a classifier suggested, and what was dismissed of it; a flag and its overturning are in
+    the journal.
+    """
     for one in found:
         lines = list[tuple[str, datetime]]()
         if one.model is not None:
-            lines.append(("suggested" if one.decided_at is not None else "suggested_open", one.suggested_at))
+            lines.append(
+                ("suggested" if one.decided_at is not None else "suggested_open", one.suggested_at)
+            )
         if one.decided_at is not None and one.decision == "dismissed":
             lines.append(("dismissed", one.decided_at))
         for kind, at in lines:
             yield TimelineEvent(
-                at=at, topic=TimelineTopic.safety, key=f"g{one.conversation.hex}{kind}", kind=kind,
+                at=at,
+                topic=TimelineTopic.safety,
+                key=f"g{one.conversation.hex}{kind}",
+                kind=kind,
                 conversation=one.conversation,
-            )  # fmt: skip
+            )
 
 
 def _requested(words: Catalogue, rows: Sequence[RequestRow]) -> Iterator[TimelineEvent]:
     """What was asked for under the law, and what became of it."""
     for row in rows:
         name = shown(Prefix.request, row.request)
-        values, href = {"right": words.say(f"rights.kind.{row.clock.kind.value}")}, f"/rights/requests/{name}"
-        moments = [("asked", row.clock.received_at), (f"asked.{row.clock.state.value}", row.clock.ended_at)]
+        values, href = (
+            {"right": words.say(f"rights.kind.{row.clock.kind.value}")},
+            f"/rights/requests/{name}",
+        )
+        moments = [
+            ("asked", row.clock.received_at),
+            (f"asked.{row.clock.state.value}", row.clock.ended_at),
+        ]
         for number, (kind, at) in enumerate(moments):
             if at is not None:
                 yield TimelineEvent(
-                    at=at, topic=TimelineTopic.requests, key=f"q{name}{number}", kind=kind, values=values, href=href
-                )  # fmt: skip
+                    at=at,
+                    topic=TimelineTopic.requests,
+                    key=f"q{name}{number}",
+                    kind=kind,
+                    values=values,
+                    href=href,
+                )
 
 
 def _consented(who: PageReader, on_record: ChoiceHistory) -> Iterator[TimelineEvent]:
@@ -213,44 +267,76 @@ def _consented(who: PageReader, on_record: ChoiceHistory) -> Iterator[TimelineEv
     for made in on_record.choices:
         answer = words.say("answer.yes" if made.allow else "answer.no")
         values = {"answer": answer, "effect": words.say(f"effect.{made.effect}")}
-        question = words.question(made.question) if made.question is not None else words.say("question.training")
+        question = (
+            words.question(made.question)
+            if made.question is not None
+            else words.say("question.training")
+        )
         yield TimelineEvent(
-            at=made.at, topic=TimelineTopic.choices, key=f"c{made.seq:019}{made.question or ''}", kind="choice",
-            values={**values, "question": question}, conversation=made.conversation,
+            at=made.at,
+            topic=TimelineTopic.choices,
+            key=f"c{made.seq:019}{made.question or ''}",
+            kind="choice",
+            values={**values, "question": question},
+            conversation=made.conversation,
             href=f"/settings/receipts/{who.account.hex}-{made.seq}",
-        )  # fmt: skip
+        )
     for number, seen in enumerate(on_record.shown):
         kind = "shown_settings" if seen.place is ShownOn.settings else "shown"
         yield TimelineEvent(
-            at=seen.shown_at, topic=TimelineTopic.choices, key=f"n{seen.shown_id.hex}", kind=kind,
+            at=seen.shown_at,
+            topic=TimelineTopic.choices,
+            key=f"n{seen.shown_id.hex}",
+            kind=kind,
             values={"language": words.language_name(seen.language)},
-        )  # fmt: skip
+        )
         if seen.put_off_at is not None:
-            yield TimelineEvent(at=seen.put_off_at, topic=TimelineTopic.choices, key=f"p{number:06}", kind="put_off")
+            yield TimelineEvent(
+                at=seen.put_off_at, topic=TimelineTopic.choices, key=f"p{number:06}", kind="put_off"
+            )
     for at, version in on_record.terms:
-        yield TimelineEvent(at=at, topic=TimelineTopic.choices, key="t", kind="terms", values={"version": version})
+        yield TimelineEvent(
+            at=at, topic=TimelineTopic.choices, key="t", kind="terms", values={"version": version}
+        )
     for at, gpc in on_record.signals:
-        yield TimelineEvent(at=at, topic=TimelineTopic.choices, key="g", kind="signal_on" if gpc else "signal_off")
+        yield TimelineEvent(
+            at=at, topic=TimelineTopic.choices, key="g", kind="signal_on" if gpc else "signal_off"
+        )
 
 
 def _trained(words: Catalogue, on_record: ChoiceHistory) -> Iterator[TimelineEvent]:
     """Releases that hold something, and models that learnt from it."""
     for one in on_record.holdings:
         values = {
-            "name": one.name, "rows": words.count("rows", one.rows), "purpose": words.purpose(one.purpose),
+            "name": one.name,
+            "rows": words.count("rows", one.rows),
+            "purpose": words.purpose(one.purpose),
             "conversations": words.count("conversations", one.conversations),
-        }  # fmt: skip
+        }
         yield TimelineEvent(
-            at=one.sealed_at, topic=TimelineTopic.training, key=f"h{one.name}", kind="release", values=values
+            at=one.sealed_at,
+            topic=TimelineTopic.training,
+            key=f"h{one.name}",
+            kind="release",
+            values=values,
         )
     for rows in history.by_model(on_record.consumed):
         run = rows[0]
         count = words.count("rows", sum(one.rows for one in rows))
-        values, key = {"model": run.model, "release": run.release, "rows": count}, f"m{run.model}/{run.release}"
-        yield TimelineEvent(at=run.finished_at, topic=TimelineTopic.training, key=key, kind="model", values=values)
+        values, key = (
+            {"model": run.model, "release": run.release, "rows": count},
+            f"m{run.model}/{run.release}",
+        )
+        yield TimelineEvent(
+            at=run.finished_at, topic=TimelineTopic.training, key=key, kind="model", values=values
+        )
         if run.retired_at is not None:
             yield TimelineEvent(
-                at=run.retired_at, topic=TimelineTopic.training, key=f"x{key}", kind="retired", values=values
+                at=run.retired_at,
+                topic=TimelineTopic.training,
+                key=f"x{key}",
+                kind="retired",
+                values=values,
             )
 
 
@@ -259,7 +345,9 @@ def _given(here: Installation, who: PageReader) -> Iterator[TimelineEvent]:
     words = who.words
     for number, one in enumerate(recipients.of_account(here, who.account)):
         day = one.due_at or one.acknowledged_at
-        state = words.say(f"settings.recipients.{one.state.value}", day=words.day(day) if day else "")
+        state = words.say(
+            f"settings.recipients.{one.state.value}", day=words.day(day) if day else ""
+        )
         values = {
             "recipient": one.recipient,
             "rows": words.count("rows", one.rows),
@@ -268,12 +356,20 @@ def _given(here: Installation, who: PageReader) -> Iterator[TimelineEvent]:
         }
         kind = "given_plain" if one.plain else "given_sealed"
         yield TimelineEvent(
-            at=one.given_at, topic=TimelineTopic.training, key=f"w{number:06}", kind=kind, values=values
+            at=one.given_at,
+            topic=TimelineTopic.training,
+            key=f"w{number:06}",
+            kind=kind,
+            values=values,
         )
         if one.acknowledged_at is not None:
             yield TimelineEvent(
-                at=one.acknowledged_at, topic=TimelineTopic.training, key=f"a{number:06}", kind="answered", values=values
-            )  # fmt: skip
+                at=one.acknowledged_at,
+                topic=TimelineTopic.training,
+                key=f"a{number:06}",
+                kind="answered",
+                values=values,
+            )
 
 
 def _certified(here: Installation, who: PageReader) -> Iterator[TimelineEvent]:
@@ -282,8 +378,12 @@ def _certified(here: Installation, who: PageReader) -> Iterator[TimelineEvent]:
         if one.verified_at is not None:
             kind = "certified" if one.conversation is not None else "certified_account"
             yield TimelineEvent(
-                at=one.verified_at, topic=TimelineTopic.erasure, key=f"e{one.erasure}", kind=kind, href=f"/erasures/{one.erasure}"
-            )  # fmt: skip
+                at=one.verified_at,
+                topic=TimelineTopic.erasure,
+                key=f"e{one.erasure}",
+                kind=kind,
+                href=f"/erasures/{one.erasure}",
+            )
 
 
 def _titles(
@@ -297,13 +397,25 @@ def _titles(
 def _line(words: Catalogue, one: TimelineEvent, titles: Mapping[UUID, str]) -> TimelineLine:
     title = titles.get(one.conversation, "") if one.conversation is not None else ""
     chat = words.say("timeline.chat", title=title) if title else words.say("timeline.chat.untitled")
-    href = one.href or (f"/chats/{shown(Prefix.conversation, one.conversation)}" if title and one.conversation else "")
-    kind = "receipt" if href.startswith("/settings") else "certificate" if href.startswith("/erasures") else "open"
+    href = one.href or (
+        f"/chats/{shown(Prefix.conversation, one.conversation)}"
+        if title and one.conversation
+        else ""
+    )
+    kind = (
+        "receipt"
+        if href.startswith("/settings")
+        else "certificate"
+        if href.startswith("/erasures")
+        else "open"
+    )
     return TimelineLine(
-        when=words.moment(one.at), topic=words.say(f"timeline.about.{one.topic.value}"),
-        text=words.say(f"timeline.{one.kind}", chat=chat, **one.values), href=href,
+        when=words.moment(one.at),
+        topic=words.say(f"timeline.about.{one.topic.value}"),
+        text=words.say(f"timeline.{one.kind}", chat=chat, **one.values),
+        href=href,
         link=words.say(f"timeline.link.{kind}") if href else "",
-    )  # fmt: skip
+    )
 
 
 ROUTES = (timeline,)

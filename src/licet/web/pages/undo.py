@@ -1,9 +1,11 @@
-"""What the settings offer beside the answer that was just saved: to take it back, where that can be done truthfully.
+"""What the settings offer beside the answer that was just saved: to take it back, where that can be
+done truthfully.
 
-Nothing is reverted behind the record. To undo a yes is a no, and to undo a no is a new yes: an ordinary answer to the question
-as the page shows it, which counts like any other and from then on. So the offer says what it does not bring back, and it is
-made only where it is the opposite of what the answer changed: a no that ended only what was allowed below the account is not
-undone by a yes for all of it.
+Nothing is reverted behind the record. To undo a yes is a no, and to undo a no is a new yes: an
+ordinary answer to the question as the page shows it, which counts like any other and from then on.
+So the offer says what it does not bring back, and it is made only where it is the opposite of what
+the answer changed: a no that ended only what was allowed below the account is not undone by a yes
+for all of it.
 """
 
 from __future__ import annotations
@@ -30,10 +32,14 @@ class UndoOffer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def offer(
-    words: Catalogue, asked: Prompt, made: Sequence[NewestChoice], choices: Sequence[ChoiceMade],
+    words: Catalogue,
+    asked: Prompt,
+    made: Sequence[NewestChoice],
+    choices: Sequence[ChoiceMade],
     asks: Sequence[QuestionAsked],
-) -> UndoOffer | None:  # fmt: skip
-    """How to take back the only answer that a form of the settings gave; None where that is not its opposite.
+) -> UndoOffer | None:
+    """How to take back the only answer that a form of the settings gave; None where that is not its
+    opposite.
 
     ``choices`` are all on record, newest first.
     """
@@ -55,8 +61,12 @@ def offer(
 def _had_allowed(no: NewestChoice, choices: Sequence[ChoiceMade]) -> bool:
     """Whether the answer before this no was a yes for the whole account."""
     before = (
-        one for one in choices
-        if one.question == no.question and one.project is None and one.conversation is None
-        and one.seq < no.seq and one.effect != Effect.none.value
-    )  # fmt: skip
+        one
+        for one in choices
+        if one.question == no.question
+        and one.project is None
+        and one.conversation is None
+        and one.seq < no.seq
+        and one.effect != Effect.none.value
+    )
     return next((one.allow for one in before), False)
