@@ -39,7 +39,7 @@ def _base64(raw: bytes) -> str:
 class Host(SimpleHTTPRequestHandler):
     """The files of an example, and `/licet-token`."""
 
-    extensions_map = {
+    extensions_map = {  # noqa: RUF012  # as the base has it
         **SimpleHTTPRequestHandler.extensions_map,
         ".js": "text/javascript",
         ".mjs": "text/javascript",

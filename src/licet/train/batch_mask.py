@@ -62,7 +62,7 @@ class MaskedBatches:
 
 
 def handed_off(
-    batch: Any,
+    batch: Any,  # noqa: ANN401  # any loader's
     hand_off: HandOff,
     step: int,
     *,

@@ -105,7 +105,7 @@ def own(env: Mapping[str, str], home: Path, folder: Path) -> dict[str, str]:
     known = _list(env, home)
     known.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if place not in owned(env, home):
-        with open(
+        with open(  # noqa: PTH123  # with a mode
             os.open(known, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a", encoding="utf-8"
         ) as file:
             file.write(f"{place}\n")

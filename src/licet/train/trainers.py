@@ -80,7 +80,7 @@ class GateMixin:
 
     def __init__(
         self,
-        *args: Any,
+        *args: Any,  # noqa: ANN401  # a batch has no one type
         gate: RowGate,
         used: Used | None = None,
         group: SequenceGroup | None = None,

@@ -241,7 +241,11 @@ class _Bench:
 
 
 def _train(
-    model: Any, examples: Sequence[TokenizedRow], pad: int, settings: TrainingSettings, seed: int
+    model: Any,  # noqa: ANN401  # it has no type here
+    examples: Sequence[TokenizedRow],
+    pad: int,
+    settings: TrainingSettings,
+    seed: int,
 ) -> None:
     """So many steps of AdamW over the examples in random order, with a warm-up and a cosine to
     0.
