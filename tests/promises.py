@@ -320,8 +320,9 @@ def every() -> tuple[Shown, ...]:
 
 @cache
 def says(file: str) -> str:
-    """The whole text of a file, to look for a sentence in."""
-    return plain((ROOT / file).read_text("utf-8"))
+    """The whole text of a file, to look for a sentence in; pieces of one string are joined."""
+    text = (ROOT / file).read_text("utf-8")
+    return plain(re.sub(r'"\n\s*[fr]?"', "", text) if file.endswith(".py") else text)
 
 
 @cache

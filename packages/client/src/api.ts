@@ -1434,7 +1434,8 @@ export interface components {
         };
         /**
          * DecisionReason
-         * @description The reason of an answer, in the order of the rule. Only `permitted` and `flagged` allow use.
+         * @description The reason of an answer, in the order of the rule. Only `permitted` and `flagged` allow
+         *     use.
          * @enum {string}
          */
         DecisionReason: "closed" | "deleted" | "out_of_scope" | "age" | "flagged" | "incognito" | "expired" | "narrowed" | "undecided" | "declined" | "withdrawn" | "lapsed" | "purpose" | "origin" | "stale_terms" | "before_grant" | "permitted" | "unknown";
@@ -1609,7 +1610,8 @@ export interface components {
         };
         /**
          * GrantStanding
-         * @description An account's standing in a question. All except `granted` are the reasons of row 10 of the rule.
+         * @description An account's standing in a question. All except `granted` are the reasons of row 10 of the
+         *     rule.
          * @enum {string}
          */
         GrantStanding: "granted" | "undecided" | "declined" | "withdrawn" | "lapsed";
@@ -1639,7 +1641,8 @@ export interface components {
         };
         /**
          * HostCheck
-         * @description What a host checked an answer by; `reward` is a score of any other kind, such as that of a reward model.
+         * @description What a host checked an answer by; `reward` is a score of any other kind, such as that of a
+         *     reward model.
          * @enum {string}
          */
         HostCheck: "tests" | "build" | "lint" | "task" | "accepted" | "reward";
@@ -2160,7 +2163,8 @@ export interface components {
         };
         /**
          * Outcome
-         * @description ``done`` took effect; ``unchanged`` was understood but changes nothing; ``duplicate`` was done before.
+         * @description ``done`` took effect; ``unchanged`` was understood but changes nothing; ``duplicate`` was
+         *     done before.
          * @enum {string}
          */
         Outcome: "done" | "unchanged" | "duplicate" | "refused" | "unknown";
@@ -2374,7 +2378,8 @@ export interface components {
         RecallState: "in_use" | "shut" | "to_recall" | "recalled" | "overdue" | "deleted";
         /**
          * ReceivedVia
-         * @description How a request reached us: by a page of ours, by the host's call, or by staff who entered it.
+         * @description How a request reached us: by a page of ours, by the host's call, or by staff who entered
+         *     it.
          * @enum {string}
          */
         ReceivedVia: "page" | "api" | "staff";
@@ -2434,13 +2439,15 @@ export interface components {
         };
         /**
          * RequestState
-         * @description How far a request is: `open`, `paused` while its person is asked something, or how it ended.
+         * @description How far a request is: `open`, `paused` while its person is asked something, or how it
+         *     ended.
          * @enum {string}
          */
         RequestState: "open" | "paused" | "answered" | "refused" | "withdrawn";
         /**
          * RequestStep
-         * @description What happened to a request; ``no_recorded`` is the account's no to every question, which came with it.
+         * @description What happened to a request; ``no_recorded`` is the account's no to every question, which came
+         *     with it.
          * @enum {string}
          */
         RequestStep: "received" | "identified" | "no_recorded" | "acknowledged" | "paused" | "replied" | "resumed" | "extended" | "answered" | "refused" | "withdrawn";
@@ -2744,7 +2751,8 @@ export interface components {
         };
         /**
          * TurnRole
-         * @description Who said a turn, or which tool answered in it; ``system`` is what the host instructed the model with.
+         * @description Who said a turn, or which tool answered in it; ``system`` is what the host instructed the
+         *     model with.
          * @default user
          * @enum {string}
          */
@@ -2812,7 +2820,8 @@ export interface components {
         };
         /**
          * Variant
-         * @description ``existing`` asks an account that was there before the terms; ``signup`` one that opens under them.
+         * @description ``existing`` asks an account that was there before the terms; ``signup`` one that opens under
+         *     them.
          * @enum {string}
          */
         Variant: "existing" | "signup";
