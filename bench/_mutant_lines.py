@@ -184,7 +184,8 @@ class Watching:
 
 def pytest_configure(config: pytest.Config) -> None:
     if LINES:
-        config.workeroutput = {}  # type: ignore[attr-defined]  # as a worker of xdist has it, whose name the run bears
+        # as a worker of xdist has it, whose name the run bears
+        config.workeroutput = {}  # type: ignore[attr-defined]
         programs = Path(LINES + ".programs")
         programs.mkdir(exist_ok=True)
         os.environ["MUTANTS_PROGRAMS"] = str(programs)

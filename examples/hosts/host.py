@@ -49,7 +49,8 @@ class Host(SimpleHTTPRequestHandler):
         self, *given: object, key: bytes, account: str, licet: str, directory: str
     ) -> None:
         self._key, self._account, self._licet = key, account, licet
-        super().__init__(*given, directory=directory)  # type: ignore[arg-type]  # what the server hands over
+        # what the server hands over
+        super().__init__(*given, directory=directory)  # type: ignore[arg-type]
 
     def do_GET(self) -> None:
         if self.path == "/licet-token":

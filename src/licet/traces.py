@@ -49,7 +49,8 @@ def begin(endpoint: str) -> Callable[[], None]:
     )
 
 
-def begin_with(processor: Any) -> Callable[[], None]:  # noqa: ANN401  (a span processor of OpenTelemetry's)
+# a span processor of OpenTelemetry's
+def begin_with(processor: Any) -> Callable[[], None]:  # noqa: ANN401
     """As `begin`, with a processor of spans of one's own."""
     global _tracer, _propagator
     from opentelemetry.sdk.resources import Resource

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import re
 from random import Random
-from re import _constants as codes  # type: ignore[attr-defined]  # the standard library's own parser has no stubs
+
+# the standard library's own parser has no stubs
+from re import _constants as codes  # type: ignore[attr-defined]
 from re import _parser  # type: ignore[attr-defined]
 
 _DIGIT = "0123456789"

@@ -93,7 +93,8 @@ def lost(folder: Path, kind: str, *, fsyncs: bool) -> list[str]:
             try:
                 there = holds(crashed)[:acknowledged]
             except LicetError as error:
-                there = [f"does not open: {error.message}"]  # type: ignore[list-item]  # told in place of the numbers
+                # told in place of the numbers
+                there = [f"does not open: {error.message}"]  # type: ignore[list-item]
             if there != wanted:
                 found.append(f"after {step}: {there} of {wanted}")
     return found

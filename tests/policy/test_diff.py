@@ -22,7 +22,8 @@ from licet.policy.file import KEEP_KEYS, KEYS, Policy, extend, preset
 
 from .histories import IMPROVE, SAFETY, history
 
-W, N, O = Direction.widens, Direction.narrows, Direction.neither  # noqa: E741 W, N and O as a table of cases shows them
+# W, N and O as a table of cases shows them
+W, N, O = Direction.widens, Direction.narrows, Direction.neither  # noqa: E741
 
 
 def changed(**keys: Any) -> Policy:

@@ -266,9 +266,11 @@ def test_a_lease_that_had_run_out_when_it_was_given_opens_nothing(folder: Path, 
 
 def test_times_without_an_offset_are_errors(folder: Path, town: Town) -> None:
     with pytest.raises(UsageError, match="UTC offset"):
-        load(folder, town, at=lambda: datetime(2025, 10, 1))  # noqa: DTZ001  (a naive time is what must fail)
+        # a naive time is what must fail
+        load(folder, town, at=lambda: datetime(2025, 10, 1))  # noqa: DTZ001
     with pytest.raises(BrokenError, match="UTC offset"):
-        Lease(keys={}, expires=datetime(2025, 10, 1))  # noqa: DTZ001 without a zone, which is refused
+        # without a zone, which is refused
+        Lease(keys={}, expires=datetime(2025, 10, 1))  # noqa: DTZ001
 
 
 # Who lies

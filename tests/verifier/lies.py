@@ -1283,7 +1283,8 @@ def jws_lies() -> Iterator[Lie]:
     header, payload, signature = file["receipt"].split(".")
 
     def b64(value: object) -> str:
-        data = value if isinstance(value, bytes) else canonical(value)  # type: ignore[arg-type]  # JSON of any shape, as a lie may be
+        # JSON of any shape, as a lie may be
+        data = value if isinstance(value, bytes) else canonical(value)  # type: ignore[arg-type]
         return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
     def opened(part: str) -> Any:

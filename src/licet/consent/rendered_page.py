@@ -38,7 +38,8 @@ def _script() -> str:
     return text[text.index("() =>") :]
 
 
-def measure(page: Any) -> RenderedPage:  # noqa: ANN401 a Playwright page, which is imported only where it is used
+# a Playwright page, which is imported only where it is used
+def measure(page: Any) -> RenderedPage:  # noqa: ANN401
     """What a browser's page shows now, watched for a moment to see what moves by itself."""
     script = _script()
     first = page.evaluate(script)

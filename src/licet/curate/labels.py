@@ -26,7 +26,8 @@ from licet.curate.unspaced import unspaced
 from licet.policy.state import ConversationKind
 
 if TYPE_CHECKING:
-    from py3langid.langid import LanguageIdentifier  # type: ignore[import-untyped]  # it ships neither stubs nor py.typed
+    # it ships neither stubs nor py.typed
+    from py3langid.langid import LanguageIdentifier  # type: ignore[import-untyped]
 
 READ_CHARS_MAX = 20_000
 UNDETERMINED, SEVERAL = "und", "mul"

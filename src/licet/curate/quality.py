@@ -247,7 +247,8 @@ class Select(msgspec.Struct, frozen=True, kw_only=True):
     def refuses(self, quality: Quality) -> bool:
         return bool(self.refused(msgspec.structs.asdict(quality)))
 
-    def refused(self, signals: Mapping[str, Any]) -> Any:  # noqa: ANN401 as the signals are: numbers, or arrays of them
+    # as the signals are: numbers, or arrays of them
+    def refused(self, signals: Mapping[str, Any]) -> Any:  # noqa: ANN401
         """Of signals by name whether they are refused."""
         return (signals["words"] >= self.words_min) & (
             (signals["repeated_lines"] > self.repeated_lines_max)

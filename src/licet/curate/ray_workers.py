@@ -88,7 +88,8 @@ class ActorWorker:
     ``secret``: the one with which it was started.
     """
 
-    def __init__(self, ray: Any, actor: Any, secret: bytes) -> None:  # noqa: ANN401 ray has no types
+    # ray has no types
+    def __init__(self, ray: Any, actor: Any, secret: bytes) -> None:  # noqa: ANN401
         self.page = 0
         self.answer: Any = None
         self._ray, self._actor, self._secret = ray, actor, secret

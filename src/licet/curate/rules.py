@@ -381,7 +381,8 @@ def read(text: str, *, file: str, checked: bool = True, numbers: str = "") -> Ru
 
 def _parsed(text: str, to: type[T], file: str) -> T:
     try:
-        return msgspec.convert(yaml.load(text, Loader=_LOADER), to)  # noqa: S506 -- safe in both builds
+        # safe in both builds
+        return msgspec.convert(yaml.load(text, Loader=_LOADER), to)  # noqa: S506
     except (yaml.YAMLError, msgspec.ValidationError) as error:
         raise InputError(f"not a rule file: {error!s}", file=file) from None
 

@@ -66,7 +66,8 @@ class SpokenLanguage(msgspec.Struct, frozen=True, kw_only=True):
 def language(name: str) -> SpokenLanguage:
     """A language of the town."""
     text = files("licet.demo").joinpath(f"talk/{name}.yaml").read_text("utf-8")
-    read = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 both are safe
+    # both are safe
+    read = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
     topics = {
         topic: SpokenTopic(
             _lists(given["slots"]), given["ask"].splitlines(), given["answer"].splitlines()
@@ -228,7 +229,8 @@ def repeated(random: Random, name: str) -> tuple[str, str]:
     thanks.
     """
     of = language(name)
-    fixed = Random(f"{name} {random.randrange(REPEATED_EACH.get(name, 1))}")  # noqa: S311 the same in every town
+    # the same in every town
+    fixed = Random(f"{name} {random.randrange(REPEATED_EACH.get(name, 1))}")  # noqa: S311
     talk = Talk(fixed, name)
     question = talk._say(fixed, [fixed.choice(of.lead), fixed.choice(talk.topic.ask)])
     answer = talk._say(fixed, [*fixed.sample(talk.topic.answer, 8), *of.general[:3]])

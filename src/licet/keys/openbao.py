@@ -138,7 +138,8 @@ class BaoProvider:
     def _key(self, epoch: int) -> str:
         return f"{self._name}-{epoch:06}"
 
-    def _ask(self, epoch: int, act: Callable[[Any], Any]) -> Any:  # noqa: ANN401 the client library has no types
+    # the client library has no types
+    def _ask(self, epoch: int, act: Callable[[Any], Any]) -> Any:  # noqa: ANN401
         """The result of ``act``; errors are raised where no frame of the client, which contains
         what was sent, is left.
         """
@@ -150,7 +151,8 @@ class BaoProvider:
             failure = self._ours(error, epoch)
         raise failure
 
-    def _ours(self, error: Any, epoch: int) -> LicetError:  # noqa: ANN401 the client library has no types
+    # the client library has no types
+    def _ours(self, error: Any, epoch: int) -> LicetError:  # noqa: ANN401
         known = self._errors
         if isinstance(error, FileNotFoundError | PermissionError | UnicodeDecodeError):
             return BusyError(

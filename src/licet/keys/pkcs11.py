@@ -114,7 +114,8 @@ class Pkcs11Provider:
             "mechanism_param": self._params(nonce, b"epoch" + place, _TAG_BITS),
         }
 
-    def _ask(self, epoch: int, act: Callable[[Any], Any]) -> Any:  # noqa: ANN401 the module's types are its own
+    # the module's types are its own
+    def _ask(self, epoch: int, act: Callable[[Any], Any]) -> Any:  # noqa: ANN401
         """The result of ``act`` in a session of its own; errors are raised where no frame of the
         session is left.
         """

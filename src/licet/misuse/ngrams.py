@@ -35,7 +35,8 @@ def count(texts: Sequence[str]) -> list[Any]:
     ]
 
 
-def _counts(texts: Sequence[str], **options: Any) -> Any:  # noqa: ANN401 a sparse matrix, which has no type here
+# a sparse matrix, which has no type here
+def _counts(texts: Sequence[str], **options: Any) -> Any:  # noqa: ANN401
     from sklearn.feature_extraction.text import HashingVectorizer
 
     folded = [_DIGIT.sub("0", text[:TEXT_CHARS_MAX]) for text in texts]
@@ -56,7 +57,8 @@ def in_texts(counts: Any) -> Rows:  # noqa: ANN401 a sparse matrix, which has no
     return np.bincount(counts.indices, minlength=BUCKETS)
 
 
-def weighted(counts: Any, idf: Array) -> Any:  # noqa: ANN401 a sparse matrix, which has no type here
+# a sparse matrix, which has no type here
+def weighted(counts: Any, idf: Array) -> Any:  # noqa: ANN401
     """Sublinear tf-idf, each row of length 1."""
     from sklearn.preprocessing import normalize
 

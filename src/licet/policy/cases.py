@@ -319,4 +319,5 @@ def _expectation(value: object, file: str, case: str, number: int) -> dict[str, 
 
 
 def _shown(value: object) -> object:
-    return written(value) if hasattr(value, "tzinfo") else value  # type: ignore[arg-type]  # only times have a tzinfo
+    # only times have a tzinfo
+    return written(value) if hasattr(value, "tzinfo") else value  # type: ignore[arg-type]

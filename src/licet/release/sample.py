@@ -146,7 +146,8 @@ def draw(
     """A new sample: ``chance`` rows at random, then from the rest ``by_risk`` of the riskiest rows
     of some parts.
     """
-    random = Random(int.from_bytes(keyring.random(32)))  # noqa: S311 seeded with as much as it accepts
+    # seeded with as much as it accepts
+    random = Random(int.from_bytes(keyring.random(32)))  # noqa: S311
     drawn = dict.fromkeys(_by_chance(tx, keyring, of, policies, at, random, chance), DrawnBy.chance)
     risky = _by_risk(tx, keyring, of, policies, at, random, set(drawn), by_risk)
     drawn |= dict.fromkeys(risky, DrawnBy.risk)

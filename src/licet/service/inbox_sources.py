@@ -166,7 +166,8 @@ class InboxReading:
     def __enter__(self) -> InboxReading:
         return self
 
-    def __exit__(self, *raised: Any) -> None:  # noqa: ANN401 as the context manager of a transaction has it
+    # as the context manager of a transaction has it
+    def __exit__(self, *raised: Any) -> None:  # noqa: ANN401
         self._until_closed.__exit__(*raised)
 
     @property

@@ -147,7 +147,8 @@ def _drawn(here: Installation, reading: _Reading, rows: int) -> list[tuple[int, 
     """``rows`` rows in which a name was replaced, each with the same chance; no other text is
     kept.
     """
-    random = Random(int.from_bytes(here.keyring.random(32)))  # noqa: S311 seeded with as much as it accepts
+    # seeded with as much as it accepts
+    random = Random(int.from_bytes(here.keyring.random(32)))  # noqa: S311
     found = list[tuple[int, Payload]]()
     matching = 0
     for one in sample.scanned(

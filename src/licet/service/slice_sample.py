@@ -71,7 +71,8 @@ def read(
     matches = LabelFilter(where)
 
     def drawn(reading: _Reading) -> SliceRead:
-        random = Random(int.from_bytes(here.keyring.random(32)))  # noqa: S311 seeded with as much as it accepts
+        # seeded with as much as it accepts
+        random = Random(int.from_bytes(here.keyring.random(32)))  # noqa: S311
         scanned = matching = 0
         # each row that matches so far is in it with the same chance; no other text is kept
         found: list[SliceRow] = []

@@ -337,7 +337,8 @@ def _cells(
     )
 
 
-def _cell(kind: CellKind, value: Any, names: Mapping[UUID | int, str]) -> TableCell:  # noqa: ANN401 a value of the database
+# a value of the database
+def _cell(kind: CellKind, value: Any, names: Mapping[UUID | int, str]) -> TableCell:  # noqa: ANN401
     if value is None or value == "":
         return TableCell(kind, None)
     match kind:

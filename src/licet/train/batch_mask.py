@@ -119,7 +119,8 @@ def _tensors(
     return batch, not bool((refused | nobodys).all())
 
 
-def _blank(key: str, value: Any, refused: Any, gone: Any, pad: int) -> Any:  # noqa: ANN401 a tensor or a list
+# a tensor or a list
+def _blank(key: str, value: Any, refused: Any, gone: Any, pad: int) -> Any:  # noqa: ANN401
     """``value`` without the content of the ``refused`` places, which are tokens or rows; nothing is
     left of a row that has only places in ``gone``. A tensor for pairs has the rows one after the
     other, twice.

@@ -44,7 +44,8 @@ class MapStyle(Protocol):
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, position: Any, /) -> Any: ...  # noqa: ANN401 a row, whatever it is made of
+    # a row, whatever it is made of
+    def __getitem__(self, position: Any, /) -> Any: ...  # noqa: ANN401
 
 
 class RowDataset(Sequence[LoadedRow]):

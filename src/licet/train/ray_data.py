@@ -49,7 +49,8 @@ class WithdrawnReplacer:
         return block.take(pa.array(taken, pa.int64()))
 
 
-def gated(rows: Any, gate: TrainingGate, ordinal: str = ORDINAL) -> Any:  # noqa: ANN401 a data set of Ray's
+# a data set of Ray's
+def gated(rows: Any, gate: TrainingGate, ordinal: str = ORDINAL) -> Any:  # noqa: ANN401
     """``rows`` behind the gate, which is asked again in each worker; rows that are read ahead are
     checked at hand-off.
 

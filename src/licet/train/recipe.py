@@ -206,7 +206,8 @@ def _made(
     return new_model(tokenizer, settings), tokenizer, known
 
 
-def new_model(tokenizer: Any, settings: TrainingSettings) -> Any:  # noqa: ANN401 they have no type here
+# they have no type here
+def new_model(tokenizer: Any, settings: TrainingSettings) -> Any:  # noqa: ANN401
     """A Llama that has learnt nothing, for a vocabulary."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -226,7 +227,8 @@ def new_model(tokenizer: Any, settings: TrainingSettings) -> Any:  # noqa: ANN40
     return LlamaForCausalLM(config)
 
 
-def vocabulary(texts: Sequence[str], size: int) -> Any:  # noqa: ANN401 a tokenizer, which has no type here
+# a tokenizer, which has no type here
+def vocabulary(texts: Sequence[str], size: int) -> Any:  # noqa: ANN401
     """Byte pairs learnt from ``texts`` (Sennrich et al. 2016, on bytes), so that every text has
     tokens.
     """

@@ -180,7 +180,8 @@ class Remote:
 
     def _send(self, method: str, path: str, **more: object) -> httpx2.Response:
         try:
-            answer = self._client().request(method, path, **more)  # type: ignore[arg-type]  # httpx2's own
+            # httpx2's own
+            answer = self._client().request(method, path, **more)  # type: ignore[arg-type]
         except httpx2.TransportError as error:
             raise BusyError(
                 "the installation cannot be reached",

@@ -41,7 +41,8 @@ class Collator:
     def __init__(self, collate: Any, ordinal: str = ORDINAL) -> None:  # noqa: ANN401 any of theirs
         self.collate, self._ordinal = collate, ordinal
 
-    def __call__(self, examples: Sequence[Mapping[str, Any]]) -> Any:  # noqa: ANN401 as the collator's own
+    # as the collator's own
+    def __call__(self, examples: Sequence[Mapping[str, Any]]) -> Any:  # noqa: ANN401
         import torch
 
         if any(self._ordinal not in example for example in examples):
@@ -93,10 +94,12 @@ class GateMixin:
         self._licet_gate, self._licet_used, self._licet_group = gate, used, group
         self._licet_left = True
         super().__init__(*args, **more)
-        self.data_collator = Collator(self.data_collator)  # type: ignore[has-type]  # transformers has no types
+        # transformers has no types
+        self.data_collator = Collator(self.data_collator)  # type: ignore[has-type]
 
     def _set_signature_columns_if_needed(self) -> None:
-        super()._set_signature_columns_if_needed()  # type: ignore[misc]  # transformers has no types
+        # transformers has no types
+        super()._set_signature_columns_if_needed()  # type: ignore[misc]
         columns = self._signature_columns  # type: ignore[attr-defined]  # transformers has no types
         if columns is not None and ORDINAL not in columns:
             columns.append(ORDINAL)
@@ -105,18 +108,21 @@ class GateMixin:
         step = self.state.global_step  # type: ignore[attr-defined]  # transformers has no types
         handed = self._licet_handed(inputs, self._licet_used, step)
         try:
-            return super().training_step(model, handed, *args, **more)  # type: ignore[misc]  # transformers has no types
+            # transformers has no types
+            return super().training_step(model, handed, *args, **more)  # type: ignore[misc]
         finally:
             self._licet_left = True
 
     def prediction_step(self, model: Any, inputs: dict[str, Any], *args: Any, **more: Any) -> Any:  # noqa: ANN401 a batch has no one type
         handed = self._licet_handed(inputs, None, self.state.global_step)  # type: ignore[attr-defined]  # transformers has no types
         self._licet_left = True
-        return super().prediction_step(model, handed, *args, **more)  # type: ignore[misc]  # transformers has no types
+        # transformers has no types
+        return super().prediction_step(model, handed, *args, **more)  # type: ignore[misc]
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **more: Any) -> Any:  # noqa: ANN401 a batch has no one type
         if self._licet_left:
-            return super().compute_loss(model, inputs, *args, **more)  # type: ignore[misc]  # transformers has no types
+            # transformers has no types
+            return super().compute_loss(model, inputs, *args, **more)  # type: ignore[misc]
         # A mean over no tokens is NaN. The model still runs, so that every rank takes part in the
         # collective operations.
         shown = {
@@ -155,7 +161,8 @@ def gated(trainer: type[Any]) -> type[Any]:
     return type(f"Gated{trainer.__name__}", (GateMixin, trainer), {})
 
 
-def packed(rows: Any, tokens: int, strategy: str = "bfd") -> Any:  # noqa: ANN401 a data set of Hugging Face's
+# a data set of Hugging Face's
+def packed(rows: Any, tokens: int, strategy: str = "bfd") -> Any:  # noqa: ANN401
     """Tokenised ``rows`` (`input_ids`, `labels`, `ordinal`) packed by TRL into sequences of
     ``tokens``, with an ordinal per token. Train on them with `padding_free=True, max_length=None,
     dataset_kwargs={"skip_prepare_dataset": True}`.

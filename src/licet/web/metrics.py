@@ -32,7 +32,8 @@ def share(folder: str, seat: int) -> None:
     made.
     """
     os.environ[_FOLDER] = folder
-    values.ValueClass = values.MultiProcessValue(lambda: seat)  # type: ignore[no-untyped-call]  # prometheus_client's
+    # prometheus_client's
+    values.ValueClass = values.MultiProcessValue(lambda: seat)  # type: ignore[no-untyped-call]
 
 
 class AllMetrics:
@@ -57,7 +58,8 @@ def _of_files(folder: str) -> list[Metric]:
         with suppress(struct.error, RuntimeError, ValueError):
             return list(MultiProcessCollector(None, folder).collect())  # type: ignore[no-untyped-call]  # its library has no types
         time.sleep(READ_AGAIN_SECONDS)
-    return list(MultiProcessCollector(None, folder).collect())  # type: ignore[no-untyped-call]  # its library has no types
+    # its library has no types
+    return list(MultiProcessCollector(None, folder).collect())  # type: ignore[no-untyped-call]
 
 
 def shown(own: CollectorRegistry, families: Iterable[Metric]) -> bytes:

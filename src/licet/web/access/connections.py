@@ -145,7 +145,8 @@ class Connection(HttpToolsProtocol):
 
     transport: asyncio.Transport
 
-    def __init__(self, connections: Connections, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 uvicorn's signature
+    # uvicorn's signature
+    def __init__(self, connections: Connections, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(*args, **kwargs)
         self._connections = connections
         self.address = "unknown"
@@ -155,7 +156,8 @@ class Connection(HttpToolsProtocol):
         self._body_bytes = 0
         self._waited = False
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+    # as uvicorn has it
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.address = self.client[0] if self.client else "unknown"
         self.due = self.loop.time() + self._connections.bounds.header_seconds

@@ -280,7 +280,8 @@ def _going_on(target: str) -> Response[Any]:
     )
 
 
-def _cookie(name: str, value: str, same_site: Any, seconds: int | None) -> Cookie:  # noqa: ANN401 a literal of Litestar's
+# a literal of Litestar's
+def _cookie(name: str, value: str, same_site: Any, seconds: int | None) -> Cookie:  # noqa: ANN401
     return Cookie(
         key=name,
         value=value,

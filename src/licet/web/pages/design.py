@@ -73,7 +73,8 @@ def _page() -> str:
     sample: dict[str, Any] = {
         "text": text,
         "asks": (asked,),
-        "four": [(name, Markup(markdown.inline(line))) for name, line in text.gist],  # noqa: S704 markdown escapes all but its own tags
+        # markdown escapes all but its own tags
+        "four": [(name, Markup(markdown.inline(line))) for name, line in text.gist],  # noqa: S704
         "body": Markup(text.html),  # noqa: S704  # the same
         "accepted": "",
         "asks_age": True,

@@ -263,8 +263,10 @@ def age_faults(who: PageReader, result: FormResult) -> list[tuple[str, str, str]
 
 
 def _text(found: PublishedNotice) -> dict[str, Any]:
-    four = [(name, Markup(markdown.inline(line))) for name, line in found.text.gist]  # noqa: S704 as below
-    return {"text": found.text, "four": four, "body": Markup(found.text.html)}  # noqa: S704 markdown escapes all but its own tags
+    # as below
+    four = [(name, Markup(markdown.inline(line))) for name, line in found.text.gist]  # noqa: S704
+    # markdown escapes all but its own tags
+    return {"text": found.text, "four": four, "body": Markup(found.text.html)}  # noqa: S704
 
 
 def _page(
@@ -392,7 +394,8 @@ def _accepted(who: PageReader, asked: Prompt) -> str:
 def _waiting(who: PageReader, asked: Prompt) -> Markup | str:
     if asked.gate is not Gate.must_decide or asked.variant is Variant.signup:
         return ""
-    return Markup(markdown.inline(who.words.say("notice.waiting")))  # noqa: S704 markdown escapes all but its own tags
+    # markdown escapes all but its own tags
+    return Markup(markdown.inline(who.words.say("notice.waiting")))  # noqa: S704
 
 
 def _until(who: PageReader, asked: Prompt) -> str:

@@ -242,7 +242,8 @@ def templates() -> Environment:
     return made
 
 
-def markup(template: str, words: Catalogue, **values: Any) -> Markup:  # noqa: ANN401 whatever a template takes
+# whatever a template takes
+def markup(template: str, words: Catalogue, **values: Any) -> Markup:  # noqa: ANN401
     """A part of a page, rendered separately, so that its exact bytes can be hashed."""
     html = templates().get_template(template).render(say=words.say, quoted=words.quoted, **values)
     return Markup(reader_language.set_off(html))  # noqa: S704 it was escaped
@@ -255,7 +256,8 @@ def packed(page: bytes) -> bytes:
 class GzippedPage(Response[str]):
     """A page that leaves compressed."""
 
-    def render(self, content: Any, media_type: str, enc_hook: Any = None) -> bytes:  # noqa: ANN401 Litestar's signature
+    # Litestar's signature
+    def render(self, content: Any, media_type: str, enc_hook: Any = None) -> bytes:  # noqa: ANN401
         return packed(super().render(content, media_type, enc_hook))
 
 
