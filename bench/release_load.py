@@ -2,11 +2,10 @@
 
 Floor of the load: read the same parts and decrypt each row with AES-GCM, with nothing else: no hash
 of the file, no lease, no clock, no decompression, no messages. Floor of reading behind the gate, in
-order and in batches of a shuffled
-order: the load itself. Row keys are at hand in all of them, and leases are counted in words: what a
-database takes for one is not in these figures. Floor of the write: derive no key, seal nothing,
-write the same sealed bytes as Parquet with one call. CPU time of this process; medians of five
-interleaved rounds.
+order and in batches of a shuffled order: the load itself. Row keys are at hand in all of them, and
+leases are counted in words: what a database takes for one is not in these figures. Floor of the
+write: derive no key, seal nothing, write the same sealed bytes as Parquet with one call. CPU time
+of this process; medians of five interleaved rounds.
 
 The last rows are `licet.load` itself, from an installation, the database counted, beside `datasets`
 on plain Parquet of the same rows: of all columns that a loaded row has, and without its labels.

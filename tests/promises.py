@@ -7,12 +7,12 @@ aside. `held_by` is one of
 
     tests/web/test_x.py::test_y         the test that fails where the sentence is not so; several are parted by blanks
     none: label                         it promises nothing: the name of a thing, a heading, an answer, a button
-    none: question                      .. it asks
-    none: request                       .. it tells the reader what to do
-    none: fault                         .. it says what is wrong with what was just sent
-    none: world                         .. it tells how the world is, which no program of ours makes so
-    none: operator                      only who runs the installation can keep it: docs/notices.md tells them
-    open                                nothing holds it yet: a test counts these, and there may never be more of them
+    none: question                      .. it asks none: request                       .. it tells
+    the reader what to do none: fault                         .. it says what is wrong with what was
+    just sent none: world                         .. it tells how the world is, which no program of
+    ours makes so none: operator                      only who runs the installation can keep it:
+    docs/notices.md tells them open                                nothing holds it yet: a test
+    counts these, and there may never be more of them
 
 `shown` reads each sentence from the sources that must be in the register whole: the catalogue, the
 templates, the notices, the components, the texts of receipts and cards, and the limits in

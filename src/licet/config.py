@@ -259,9 +259,8 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
     value, content that is due remains stored, unusable, for that long.
 
     ``share`` (`.._SHARE`, default 0.05) and ``unasked`` (`.._UNASKED`, default 1000): how much one
-    sweep erases without
-    approval: that share of the stored segments, or that number, whichever is more. Above that, it
-    waits for `licet sweep approve`. With a ``share`` of 1, it never waits.
+    sweep erases without approval: that share of the stored segments, or that number, whichever is
+    more. Above that, it waits for `licet sweep approve`. With a ``share`` of 1, it never waits.
     """
 
     every_seconds: int = 300

@@ -206,9 +206,8 @@ class Watch:
     """Sees the changes of files below ``root`` while it is entered, in one of three moods.
 
     ``record``: each change is made and written down, a crash before the one numbered ``crash_at``;
-    ``off`` after a
-    crash: nothing is made any more; ``quiet``: everything is made, nothing is written down, and no
-    disk is waited for.
+    ``off`` after a crash: nothing is made any more; ``quiet``: everything is made, nothing is
+    written down, and no disk is waited for.
     """
 
     def __init__(self, root: Path) -> None:

@@ -2,12 +2,11 @@
 releases, removed years.
 
 `Installation` plays a history of `policy.histories` in the reference model and keeps what the vault
-keeps of it for the
-log: an outbox, the restriction journal, which accounts spoke in which year. Rows become entries in
-batches that end anywhere, also between the entries of one act. A restore takes all of it back to an
-older copy, applies the restrictions since then again, and drops what the log has already
-(`ledger.forward`). `test_operator` compares these logs with those of the real vault, and finds no
-contradiction in either.
+keeps of it for the log: an outbox, the restriction journal, which accounts spoke in which year.
+Rows become entries in batches that end anywhere, also between the entries of one act. A restore
+takes all of it back to an older copy, applies the restrictions since then again, and drops what the
+log has already (`ledger.forward`). `test_operator` compares these logs with those of the real
+vault, and finds no contradiction in either.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 deleted objects.
 
 `matrix.csv` is made by the running application. To accept a change of it, set TESTS_WRITE_GOLDEN=1
-and review the
-difference: it is the design review. A route that the recipes below do not know fails.
+and review the difference: it is the design review. A route that the recipes below do not know
+fails.
 """
 
 from __future__ import annotations

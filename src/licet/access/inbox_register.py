@@ -71,8 +71,7 @@ class ItemHolder(msgspec.Struct, frozen=True, kw_only=True):
 
 class InboxStep(Masked, msgspec.Struct, frozen=True, kw_only=True):
     """A step that was taken. ``words`` is empty where nothing was written, or nothing of it can be
-    opened. ``done`` is of an
-    act: None while it is under way, or where it was cut short.
+    opened. ``done`` is of an act: None while it is under way, or where it was cut short.
     """
 
     item: str

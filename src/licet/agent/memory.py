@@ -45,9 +45,8 @@ CREATE TABLE IF NOT EXISTS listings (folder TEXT PRIMARY KEY, token TEXT NOT NUL
 
 class TranscriptSeen(msgspec.Struct, frozen=True, kw_only=True):
     """A transcript. What precedes ``token_from`` was written before the account was seen with the
-    permission
-    ``token``. ``shut``: the gate was closed when it was last asked. Records with a time before
-    ``since`` are copies of history.
+    permission ``token``. ``shut``: the gate was closed when it was last asked. Records with a time
+    before ``since`` are copies of history.
     """
 
     mark: ReadMark = ReadMark()

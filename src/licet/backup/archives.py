@@ -129,8 +129,8 @@ class KeptBackup(msgspec.Struct, frozen=True, kw_only=True):
 class RestoreForecast(msgspec.Struct, frozen=True, kw_only=True):
     """What a restore would do. ``life`` is that of the database it would replace, None if there is
     none; ``since`` counts the restrictions recorded since the backup, by kind, which it would apply
-    again. ``unfit`` names what does not fit in the
-    journal: without `RestoreFinish.narrow` the restore would be refused.
+    again. ``unfit`` names what does not fit in the journal: without `RestoreFinish.narrow` the
+    restore would be refused.
     """
 
     backup: str | None

@@ -9,8 +9,7 @@ every second, as far as it goes.
 
 A restore copies sealed bytes and nothing else: a segment whose bytes differ is refused, and bytes
 after the last seal are left out. Somebody who can write to the folder while no receiver runs can
-get bytes of theirs sealed at the next
-start: only the receiver may have access to the folder.
+get bytes of theirs sealed at the next start: only the receiver may have access to the folder.
 """
 
 from __future__ import annotations

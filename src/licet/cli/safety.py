@@ -45,8 +45,8 @@ def train_safety(
     turns are held against unflagged ones.
 
     --again uses the releases from which the model in --out was trained. The same rows give the same
-    model, byte for
-    byte: the new model is exactly one without the withdrawn rows, and the old one is deleted.
+    model, byte for byte: the new model is exactly one without the withdrawn rows, and the old one
+    is deleted.
 
     \b
     Example:  licet train safety october --out models/misuse

@@ -1,8 +1,8 @@
 """The catalogue: every sentence that Licet itself says to a person, by key, one file a language.
 
 English is whole. A language says a sentence of its own where it has one that was made from the
-English sentence of
-today: ``of`` has the stamp of the one that it translates. A sentence that is missing, or whose
+English sentence of today: ``of`` has the stamp of the one that it translates. A sentence that is
+missing, or whose
 English has changed since, is said in English, so that a half-translated page still tells all and
 promises nothing of yesterday; where it is ``marked``, a page sets it off with its language.
 

@@ -2,9 +2,9 @@
 there is enough to read.
 
 To load what numba made before costs a process some hundred milliseconds, to make it anew some
-seconds and two hundred
-megabytes: so the plain code reads the first texts of a build, and all texts of a process that
-builds nothing, as a server that shows previews. Both give the same, whichever reads a text.
+seconds and two hundred megabytes: so the plain code reads the first texts of a build, and all texts
+of a process that builds nothing, as a server that shows previews. Both give the same, whichever
+reads a text.
 """
 
 from __future__ import annotations

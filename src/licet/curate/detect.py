@@ -2,9 +2,8 @@
 
 Promises: a detector returns the same spans for the same texts; ``name`` and ``sha256`` identify
 everything else that its answers depend on. Detectors of names look at each text by itself.
-``Cached``
-queries each text once and stores hashes and positions, never the text; it is empty when it is sent
-to another process.
+``Cached`` queries each text once and stores hashes and positions, never the text; it is empty when
+it is sent to another process.
 """
 
 from __future__ import annotations

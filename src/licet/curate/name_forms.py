@@ -2,8 +2,8 @@
 in the lists.
 
 Promise: ``forms`` gives no form that equals the name; the same name gives the same forms. More are
-given than a grammar
-would: a form counts only where it is written with a capital and stands for a name in the lists.
+given than a grammar would: a form counts only where it is written with a capital and stands for a
+name in the lists.
 """
 
 from __future__ import annotations

@@ -2,9 +2,8 @@
 linear time.
 
 Promise: ``Rules.spans`` yields what every rule finds in UTF-8 bytes, and time grows with the bytes
-whatever they
-are: RE2 never backtracks, every pattern is tried only where its keyword or trigger stands, and a
-refused match is tried again at most once per separator inside it.
+whatever they are: RE2 never backtracks, every pattern is tried only where its keyword or trigger
+stands, and a refused match is tried again at most once per separator inside it.
 
 Invariants:
 - A rule file that does not convert, names an unknown validator or does not compile is an

@@ -17,8 +17,7 @@ promises:
   where it was rewound to its first prompt. What leads up from the last record is the session; a
   prompt beside it, and all that answered it, is Skipped. Parallel calls of tools fork as well, and
   no prompt begins such a fork, so that their results are read. A hook reads line by line and cannot
-  know what will be
-  rewound: what it recorded stays recorded.
+  know what will be rewound: what it recorded stays recorded.
 * A side thread (a subagent) has Content.thread: its agent's id, or the id of the thread's first
   record. What is "user" there was written by the assistant, and is Role.assistant. Its tool results
   stay Role.tool.

@@ -2,10 +2,9 @@
 
 A reader is a function ``read(path: Path) -> Iterator[Read]``. It opens files, never the database;
 it holds one record in memory at a time, or one conversation where the format is a tree; it never
-raises for a broken
-item: it yields `BrokenRecord` with the place and goes on. Only a file that is not of the format at
-all raises InputError. ``place`` is ``file:line`` or ``file#path.in.json``, for messages to the
-operator.
+raises for a broken item: it yields `BrokenRecord` with the place and goes on. Only a file that is
+not of the format at all raises InputError. ``place`` is ``file:line`` or ``file#path.in.json``, for
+messages to the operator.
 """
 
 from __future__ import annotations

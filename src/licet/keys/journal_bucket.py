@@ -10,10 +10,9 @@ older one.
     object = "licet restrictions v2\n" || journal id (16) || mark (16) || frame*      names 0000000001, 0000000002, ...
 
 The frames are numbered and chained over all objects (`keys.journal_frames`). The mark is random and
-makes each object
-unique: a write whose answer was lost, and that was repeated, recognises its own. After a service
-did not answer it is unknown whether the object was written; the records are written again with the
-next ones, and a record that is there twice says the same twice.
+makes each object unique: a write whose answer was lost, and that was repeated, recognises its own.
+After a service did not answer it is unknown whether the object was written; the records are written
+again with the next ones, and a record that is there twice says the same twice.
 
 An object that is missing or damaged is an error (`BrokenError`): an object is never torn.
 """

@@ -23,8 +23,7 @@ below, or in a bucket (`keys.journal_bucket`):
     segment = "licet restrictions v2\n" || journal id (16) || frame*          files 00000001.log, 00000002.log, ...
 
 A damaged frame at the end of the newest segment with nothing intact after it is a torn write, which
-was acknowledged to
-nobody: it is cut off. Damage anywhere else is an error (`BrokenError`).
+was acknowledged to nobody: it is cut off. Damage anywhere else is an error (`BrokenError`).
 
 A restore writes the life that it begins before it reads the records. A change that was committed
 before that, but not yet recorded, is refused from then on: it is neither in the database nor read,

@@ -1,10 +1,9 @@
 """What a worker on another machine may answer about the page that its build asked for.
 
 The build takes numbers, ids and hashes from a worker and enters them in the release. This holds
-each answer to what was
-asked: messages come in the one order that a page has, and a page has the number, the rows, the ids
-and the leaves that follow from what the build said. What a row says is not checked here: only the
-worker has opened it.
+each answer to what was asked: messages come in the one order that a page has, and a page has the
+number, the rows, the ids and the leaves that follow from what the build said. What a row says is
+not checked here: only the worker has opened it.
 """
 
 from __future__ import annotations

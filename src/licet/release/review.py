@@ -1,10 +1,10 @@
 """A sample of a release that people read, and the bound for the whole that follows from it.
 
 Part of a sample is drawn at random, from all rows that can be opened, and part by risk. Only the
-random part gives a
-bound: with a confidence of 95 %, at most that share of the rows that could be opened contains
-something that identifies a person. It is the exact one-sided bound of Clopper and Pearson
-(Biometrika 26:404, 1934). Rows are drawn without replacement, which makes it slightly conservative.
+random part gives a bound: with a confidence of 95 %, at most that share of the rows that could be
+opened contains something that identifies a person. It is the exact one-sided bound of Clopper and
+Pearson (Biometrika 26:404, 1934). Rows are drawn without replacement, which makes it slightly
+conservative.
 Rows of the sample that were withdrawn or erased before anybody read them may have held more than
 the rest: a second bound counts each of them as if it held something. Rows drawn by risk are those
 in which a scan finds the most patterns of identifying data; what is found in them shows what to

@@ -8,8 +8,7 @@ version byte, nonce (12 bytes), AES-256-GCM ciphertext with its tag; associated 
 row id, version byte. Every field has a fixed length, so no two inputs give the same concatenation.
 Nonce = HMAC-SHA256(row key, plaintext), truncated (as the synthetic nonce of RFC 8452): equal rows
 seal equally, so a repeated build is byte-equal, and a different text never reuses a nonce. The
-nonce is not recomputed on
-opening: the tag covers it.
+nonce is not recomputed on opening: the tag covers it.
 
 If opening fails, the key is wrong or the bytes were changed; AES-GCM cannot distinguish them, so it
 is denied.

@@ -60,8 +60,7 @@ class PreviewedConversation(Masked, msgspec.Struct, frozen=True, kw_only=True):
     first use ends.
 
     With ``beyond`` it is too long to be shown, and with ``unread`` (the weight of it) a part is
-    still to be looked through for
-    names: then nothing else is told of it.
+    still to be looked through for names: then nothing else is told of it.
     """
 
     conversation: UUID

@@ -2,11 +2,10 @@
 bucket, and proves it there.
 
 Promise: nothing is lost or forked, whenever the program is killed; called again, it goes on. While
-it runs no server
-appends: it holds the sequencer's lock and the journal's. Which of the two journals counts is
-decided in one step (`keys.journal_move`), after the log is in the bucket whole. The installation is
-then opened with the bucket, by the checks of every start, and the releases follow. Folders are
-renamed and kept; releases stay where they are, as copies.
+it runs no server appends: it holds the sequencer's lock and the journal's. Which of the two
+journals counts is decided in one step (`keys.journal_move`), after the log is in the bucket whole.
+The installation is then opened with the bucket, by the checks of every start, and the releases
+follow. Folders are renamed and kept; releases stay where they are, as copies.
 """
 
 from __future__ import annotations

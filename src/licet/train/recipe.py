@@ -129,8 +129,7 @@ def sft(
     only measure it.
 
     Raises UsageError if there is nothing to train on or the extra `train` is not installed, and
-    whatever the gate
-    raises: then nothing is written.
+    whatever the gate raises: then nothing is written.
     """
     chosen = settings or TrainingSettings()
     check(rows, base)

@@ -8,9 +8,9 @@ server's disk contains. A server of an earlier life is refused, and so is a rest
 committed on it and not recorded yet.
 
 A promoted server is admitted when it has every restriction of the journal. Without synchronous
-replication it may lack
-some: then nothing is asked of it before `licet restore --here` has applied them. What permits
-(turns, grants) is not in the journal, and is lost with the commits that were lost.
+replication it may lack some: then nothing is asked of it before `licet restore --here` has applied
+them. What permits (turns, grants) is not in the journal, and is lost with the commits that were
+lost.
 
 A life begins in this order, and a crash at any point is continued by the next connection:
 

@@ -38,11 +38,10 @@ an addendum or a review of a later year is proved by that year's log, which the 
 signs.
 
 Promise: it believes the keys given to it and nothing else. It imports nothing of licet and shares
-no code with the
-writer: where the writer folds subtrees bit by bit, this follows the recursive definitions of RFC
-6962 section 2.1, so that one misunderstanding does not pass both. Every field that is compared is
-there, and of its type, before it is. It does not show that the operator logged everything, nor,
-without a witness, that others were shown the same log.
+no code with the writer: where the writer folds subtrees bit by bit, this follows the recursive
+definitions of RFC 6962 section 2.1, so that one misunderstanding does not pass both. Every field
+that is compared is there, and of its type, before it is. It does not show that the operator logged
+everything, nor, without a witness, that others were shown the same log.
 
 Formats: c2sp.org/signed-note, tlog-checkpoint, tlog-cosignature (Ed25519), tlog-tiles, tlog-proof,
 tlog-policy; RFC 8785, RFC 7515.

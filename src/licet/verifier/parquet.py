@@ -2,8 +2,8 @@
 lacks.
 
 A part has four columns without nulls, neither compressed nor dictionary-encoded, so that each value
-stands in the file as it
-is: row_id (16 bytes), ordinal (uint32), until (microseconds since 1970, int64), sealed (bytes).
+stands in the file as it is: row_id (16 bytes), ordinal (uint32), until (microseconds since 1970,
+int64), sealed (bytes).
 Formats: Apache Parquet 2.6, Thrift's compact protocol. What differs is refused; columns that are
 compressed raise `CompressedError`.
 """

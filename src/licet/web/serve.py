@@ -97,8 +97,7 @@ class Lines:
 
 def log_as_json(worker: int | None = None) -> None:
     """Configures one JSON object per line, with the number of the worker that wrote it. What a
-    traceback would quote is
-    omitted: `problems.note` logs type and place.
+    traceback would quote is omitted: `problems.note` logs type and place.
     """
     lines = Lines(sys.stdout.buffer)
     own = {} if worker is None else {"worker": worker}

@@ -14,8 +14,7 @@ and watches them.
 - When the parent is killed, the workers end by themselves.
 
 The work that only one process may do (sequencer, deliverer, sweeper) has locks of the database,
-which a killed worker
-loses: see `web.background`.
+which a killed worker loses: see `web.background`.
 """
 
 from __future__ import annotations

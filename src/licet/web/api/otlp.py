@@ -6,9 +6,9 @@ added. What is not accepted is counted by reason in the response (OTLP's partial
 exporter does not send again) and in `/metrics`, and is stored nowhere.
 
 A span may arrive long after its turns were said. The sender's clock decides nothing, with one
-exception that only
-narrows: what was said, by that clock, before the account's newest yes, or before its conversation
-was let in again, is not accepted, because it would be stamped as said under that yes.
+exception that only narrows: what was said, by that clock, before the account's newest yes, or
+before its conversation was let in again, is not accepted, because it would be stamped as said under
+that yes.
 
 OTLP has no message for a deletion. The host deletes a conversation here (`DELETE
 /v1/conversations/host:ID`). After that no span restores anything of it, because a deleted

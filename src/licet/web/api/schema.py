@@ -151,10 +151,9 @@ class NewToolCall(_In, frozen=True, kw_only=True):
 
 class NewTurn(_In, frozen=True, kw_only=True):
     """A turn. ``conversation`` names an existing one or, as `host:ID`, begins it. ``id`` is the
-    host's own id of the
-    turn: a second turn with it is not added. A turn of the role ``system`` has the instructions
-    that the host gave its model, and as ``tools`` the JSON text of the list of tools that it
-    offered; send it behind the person's first words.
+    host's own id of the turn: a second turn with it is not added. A turn of the role ``system`` has
+    the instructions that the host gave its model, and as ``tools`` the JSON text of the list of
+    tools that it offered; send it behind the person's first words.
 
     ``grant`` is what the gate named when it was said: told later, under a newer grant, it is
     refused. ``project`` is the host's own id of the project that the conversation is in, which its
