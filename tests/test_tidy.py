@@ -24,6 +24,8 @@ ROOT = Path(__file__).parent.parent
 SRC = ROOT / "src" / "licet"
 MODULE_LINES_MAX = 800
 FUNCTION_LINES_MAX = 70
+LINE_CHARACTERS_MAX = 100
+FORMATTED = {"src": 600, "tests": 340, "bench": 70, "tools": 12, "examples": 2}
 
 # The edge: the only modules that may read a clock, each with its reason.
 CLOCKS = {
@@ -174,6 +176,34 @@ def test_every_module_fits_in_a_sitting_and_every_function_on_a_screen() -> None
                 yield f"{node.lineno} {node.name} has {size} lines"
 
     assert found(SRC, rule) == []
+
+
+def test_the_formatter_decides_but_for_tables_and_text_that_it_cannot_break() -> None:
+    """No statement is kept from it but a table of data, which is assigned; of lines over 100
+    characters there are no more than before: tables, programs and documents in a string.
+    """
+
+    def rule(path: Path) -> Iterator[str]:
+        lines = path.read_text("utf-8").splitlines()
+        tables = {
+            node.end_lineno
+            for node in nodes(path)
+            if isinstance(node, ast.Assign | ast.AnnAssign) and node.lineno < node.end_lineno
+        }
+        for number, line in enumerate(lines, start=1):
+            if line.endswith("# fmt: skip") and number not in tables:
+                yield f"{number} {line.strip()}"
+
+    assert [fault for folder in FORMATTED for fault in found(ROOT / folder, rule)] == []
+    long = {
+        folder: sum(
+            len(line) > LINE_CHARACTERS_MAX
+            for path in python(ROOT / folder)
+            for line in path.read_text("utf-8").splitlines()
+        )
+        for folder in FORMATTED
+    }
+    assert all(long[folder] <= most for folder, most in FORMATTED.items()), long
 
 
 def test_every_module_states_its_promise() -> None:

@@ -321,13 +321,6 @@ def _page(
         if faults
         else blank
     )
-    values = {
-        "question": question,
-        "showing": showing,
-        "action": f"/{place.value}",
-        "saved": saved,
-        "waiting": _waiting(who, asked),
-    }
     return shell.page(
         "notice.html",
         who,
@@ -336,7 +329,13 @@ def _page(
         nav=asked.variant is not Variant.signup,
         errors=faults,
         status=422 if faults else 200,
-        values=values,
+        values={
+            "question": question,
+            "showing": showing,
+            "action": f"/{place.value}",
+            "saved": saved,
+            "waiting": _waiting(who, asked),
+        },
         outcome="asked",
         told=_asks(asked, terms_only=terms_only),
     )
