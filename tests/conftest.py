@@ -17,7 +17,7 @@ import os
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import psycopg
@@ -34,6 +34,9 @@ from licet.store.migrate import migrate
 from . import recorded, tiers, touched
 from .kept_connections import close_kept_connection, kept_connection
 from .state_hook import MADE, check, forget
+
+if TYPE_CHECKING:
+    from .installed import House
 
 # The settings of whoever starts the tests are not theirs; what a test sets, it sets itself.
 for setting in [name for name in os.environ if name.startswith("LICET_")]:
@@ -322,6 +325,16 @@ def pool(worker_pool: Pool, dsn: str) -> Pool:
     """A pool on `dsn`."""
     assert dsn
     return worker_pool
+
+
+@pytest.fixture
+def house(pool: Pool, tmp_path: Path) -> House:
+    """An installation with the sample policy; a file whose tests need a story in it fills this one by a
+    `house` of its own that takes it.
+    """
+    from .installed import House  # half of the product: not before a test asks for it
+
+    return House(pool, tmp_path / "data")
 
 
 def empty_tables(dsn: str) -> None:

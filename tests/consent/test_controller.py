@@ -23,7 +23,6 @@ from licet.consent.controller import Controller
 from licet.errors import InputError, RefusedError
 from licet.proof import documents
 from licet.proof.receipt import NOT_STATED, RIGHTS
-from licet.store.connect import Pool
 from licet.vault.installation import Installation
 from licet.web import serve
 
@@ -54,10 +53,9 @@ OPTIONS = [
 
 
 @pytest.fixture
-def house(pool: Pool, tmp_path: Path) -> House:
-    made = House(pool, tmp_path)
-    made.open("ana", allow=True)
-    return made
+def house(house: House) -> House:
+    house.open("ana", allow=True)
+    return house
 
 
 def licet(data: Path, dsn: str, *words: str, **more: Any) -> subprocess.CompletedProcess[str]:

@@ -5,7 +5,6 @@ and hosts hear of it.
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,7 +28,7 @@ from licet.errors import BrokenError, LicetError, NotFoundError, RefusedError, U
 from licet.keys.material import request_place, unseal
 from licet.policy.state import GrantStanding
 from licet.proof import documents
-from licet.store.connect import Pool, transaction
+from licet.store.connect import transaction
 from licet.vault import account_view, verbs
 from licet.vault import commands as do
 from licet.vault.commands import SetRegion
@@ -43,8 +42,7 @@ OFFICER = "staff:ada@example.org"
 
 
 @pytest.fixture
-def house(pool: Pool, tmp_path: Path) -> House:
-    house = House(pool, tmp_path)
+def house(house: House) -> House:
     for name in ("ana", "ben"):
         house.open(name, allow=True)
     return house

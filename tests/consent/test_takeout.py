@@ -8,7 +8,6 @@ import json
 import zipfile
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,7 +15,7 @@ import pytest
 
 from licet.consent import takeout
 from licet.policy.state import Share
-from licet.store.connect import Pool, transaction
+from licet.store.connect import transaction
 from licet.vault import commands as do
 from licet.vault import installation
 from licet.vault.content import Content, encode
@@ -27,8 +26,7 @@ MANY = takeout.BATCH_CONVERSATIONS_MAX + 1
 
 
 @pytest.fixture
-def house(pool: Pool, tmp_path: Path) -> House:
-    house = House(pool, tmp_path)
+def house(house: House) -> House:
     for name in ("ana", "ben"):
         house.open(name, allow=True)
     return house

@@ -5,7 +5,6 @@ what is there.
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 from uuid import UUID
 
 import msgspec
@@ -18,7 +17,7 @@ from licet.erasure import sweeper
 from licet.errors import NotFoundError
 from licet.policy.decide import IMPROVE, SAFETY, DecisionReason
 from licet.policy.state import TurnRole
-from licet.store.connect import Pool, transaction
+from licet.store.connect import transaction
 from licet.vault import commands as do
 from licet.vault import installation
 from licet.vault.ids import uuid7
@@ -27,8 +26,7 @@ from ..installed import DAY, House
 
 
 @pytest.fixture
-def house(pool: Pool, tmp_path: Path) -> House:
-    house = House(pool, tmp_path)
+def house(house: House) -> House:
     house.open("ana", allow=True)
     house.talk("ana", "chat")
     return house

@@ -4,8 +4,6 @@ anybody's.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from click.testing import CliRunner
 from hypothesis import given
@@ -17,7 +15,7 @@ from licet.errors import NotFoundError
 from licet.release import catalog, duplicates, figures, manifest
 from licet.release.duplicates import DuplicateClusters
 from licet.release.figures import FiguresKind
-from licet.store.connect import Pool, transaction
+from licet.store.connect import transaction
 from licet.vault.simulated_clock import SimulatedClock, save
 
 from ..installed import House
@@ -35,9 +33,8 @@ COPIES = {"pears": 11, "quinces": 2, "medlars": 1, "walnuts": 1}
 
 
 @pytest.fixture
-def house(pool: Pool, tmp_path: Path) -> House:
+def house(house: House) -> House:
     """Each of the fruits was asked for by so many people in the same words."""
-    house = House(pool, tmp_path / "data")
     for fruit, people in COPIES.items():
         for n in range(people):
             house.open(f"{fruit}{n}", allow=True, split="train")

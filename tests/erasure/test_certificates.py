@@ -18,7 +18,6 @@ from licet.erasure.key_rotation import Rotation
 from licet.keys.restriction_journal import Journal, RestrictionKind
 from licet.policy.period import written
 from licet.proof import documents
-from licet.store.connect import Pool
 from licet.vault import commands as do
 from licet.vault.certificate import ErasureState
 
@@ -27,8 +26,7 @@ from ..journals import KEY, lying
 
 
 @pytest.fixture
-def house(pool: Pool, tmp_path: Path) -> House:
-    house = House(pool, tmp_path)
+def house(house: House) -> House:
     house.open("ana", allow=True)
     for chat in ("first", "second"):
         house.talk("ana", chat)

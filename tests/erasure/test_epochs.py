@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -11,15 +10,14 @@ import pytest
 from licet.erasure import epochs, key_rotation, sweeper
 from licet.erasure.key_rotation import Rotation, RotationResult
 from licet.keys import chain
-from licet.store.connect import Pool, transaction
+from licet.store.connect import transaction
 from licet.vault import commands as do
 
 from ..installed import House
 
 
 @pytest.fixture
-def house(pool: Pool, tmp_path: Path) -> House:
-    house = House(pool, tmp_path)
+def house(house: House) -> House:
     for name in ("ana", "ben", "cem"):
         house.open(name, allow=True)
     return house

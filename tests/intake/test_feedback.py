@@ -15,7 +15,6 @@ from licet.intake.read_turn import BrokenRecord, ReadFeedback, SkippedRecord
 from licet.intake.replay import Imported, RecordedAccount, RecordedChoice
 from licet.policy.period import instant
 from licet.policy.state import Share
-from licet.store.connect import Pool
 from licet.vault import commands as do
 
 from ..installed import House
@@ -81,10 +80,9 @@ def write(path: Path, *items: dict[str, Any]) -> Path:
 
 
 @pytest.fixture
-def house(pool: Pool, tmp_path: Path) -> House:
-    made = House(pool, tmp_path / "data")
-    made.now = NOW
-    return made
+def house(house: House) -> House:
+    house.now = NOW
+    return house
 
 
 def bring(house: House, *paths: Path, allow_at: int | None = None) -> Imported:

@@ -13,7 +13,6 @@ import pytest
 from licet.intake import imports
 from licet.intake.replay import Imported, RecordedAccount
 from licet.policy.period import instant
-from licet.store.connect import Pool
 
 from ..installed import House
 
@@ -45,10 +44,9 @@ def lines(session: str, count: int) -> list[str]:
 
 
 @pytest.fixture
-def house(pool: Pool, tmp_path: Path) -> House:
-    made = House(pool, tmp_path / "data")
-    made.now = instant("2025-09-20")
-    return made
+def house(house: House) -> House:
+    house.now = instant("2025-09-20")
+    return house
 
 
 def bring(house: House, folder: Path) -> Imported:

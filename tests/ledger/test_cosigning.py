@@ -7,7 +7,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
@@ -19,7 +18,6 @@ from licet.ledger.witness import Witness
 from licet.ledger.witness_http import WitnessApp
 from licet.proof import documents
 from licet.service import policy_changes, verification
-from licet.store.connect import Pool
 
 from ..installed import House, followed
 from ..waiting import wait_until
@@ -30,8 +28,7 @@ AWAY = "http://127.0.0.1:9"
 
 
 @pytest.fixture
-def house(pool: Pool, tmp_path: Path) -> House:
-    house = House(pool, tmp_path)
+def house(house: House) -> House:
     house.open("ana", allow=True)
     return house
 

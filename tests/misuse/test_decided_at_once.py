@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
 
@@ -11,7 +10,7 @@ from licet.access import sessions
 from licet.errors import DeniedError, RefusedError
 from licet.misuse import suggestions
 from licet.release.signatures import StaffMember
-from licet.store.connect import Pool, Transaction, transaction
+from licet.store.connect import Transaction, transaction
 from licet.vault.ids import Prefix, shown
 
 from ..installed import House
@@ -19,8 +18,7 @@ from ..meanwhile import meanwhile
 
 
 @pytest.fixture
-def house(pool: Pool, tmp_path: Path) -> House:
-    house = House(pool, tmp_path)
+def house(house: House) -> House:
     house.open("ana", allow=False)
     house.talk("ana", "chat")
     return house

@@ -23,14 +23,12 @@ from licet.ledger import publication
 from licet.ledger.log import LogWriter
 from licet.proof import documents
 from licet.service import verification
-from licet.store.connect import Pool
 
 from ..installed import House, followed
 
 
 @pytest.fixture
-def house(pool: Pool, tmp_path: Path) -> House:
-    house = House(pool, tmp_path)
+def house(house: House) -> House:
     for name, allow in (("ana", True), ("ben", False)):
         house.open(name, allow=allow)
     house.passes(1)

@@ -4,8 +4,6 @@ on it.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import msgspec
 import pytest
 
@@ -15,18 +13,16 @@ from licet.errors import BusyError, InputError, UsageError
 from licet.policy.period import instant
 from licet.proof import documents, log_retention
 from licet.service import policy_changes, verification
-from licet.store.connect import Pool
 
 from ..installed import House
 from ..terms import preset
 
 
 @pytest.fixture
-def house(pool: Pool, tmp_path: Path) -> House:
+def house(house: House) -> House:
     """Three years: Ana said yes in the first and no in the second, under a policy that a second one
     followed.
     """
-    house = House(pool, tmp_path)
     house.open("ana", allow=True)
     house.open("ben", allow=False)
     documents.append(house.here)

@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from hashlib import sha256
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -78,8 +77,7 @@ class Names:
 
 
 @pytest.fixture
-def house(pool: Pool, tmp_path: Path) -> House:
-    house = House(pool, tmp_path / "data")
+def house(house: House) -> House:
     for n in range(4):
         name = f"p{n}"
         house.passes(1e-6)

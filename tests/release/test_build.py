@@ -48,11 +48,6 @@ from ..terms import preset
 IMPROVE, SAFETY = "improve_models", "safety_classifiers"
 
 
-@pytest.fixture
-def house(pool: Pool, tmp_path: Path) -> House:
-    return House(pool, tmp_path / "data")
-
-
 class Meddling(release_build.RuleCleaner):
     """De-identifies, and lets something happen while the nth conversation is being cleaned."""
 

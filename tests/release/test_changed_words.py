@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
-from pathlib import Path
 from random import Random
 
 import click
@@ -34,7 +33,6 @@ from licet.release.changed_words import (
     sampled,
     unusual,
 )
-from licet.store.connect import Pool
 from licet.vault import installation
 
 from ..curate.documents import Words, prose
@@ -129,9 +127,8 @@ def test_what_is_unusual_is_told_by_kind_language_and_place(
 
 
 @pytest.fixture
-def house(pool: Pool, tmp_path: Path) -> House:
-    made = House(pool, tmp_path / "data")
-    made.open("ana", allow=True)
+def house(house: House) -> House:
+    house.open("ana", allow=True)
     draw = Random(1)
     for n in range(12):
         said = [
@@ -141,8 +138,8 @@ def house(pool: Pool, tmp_path: Path) -> House:
             )
             for _ in range(2)
         ]
-        made.talk("ana", f"a{n}", *said)
-    return made
+        house.talk("ana", f"a{n}", *said)
+    return house
 
 
 def build(house: House, name: str, word: str, *, accepts: bool = False) -> BuildResult:

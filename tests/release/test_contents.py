@@ -5,7 +5,6 @@ accounts have.
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -18,7 +17,6 @@ from licet.proof import documents
 from licet.release import card, catalog, contents, manifest
 from licet.release.contents import ContentTally, RowFigures
 from licet.release.manifest import ACCOUNTS_MIN, ReleaseContents
-from licet.store.connect import Pool
 
 from ..installed import House
 
@@ -107,11 +105,6 @@ def test_a_row_that_goes_takes_its_figures_along_and_may_hide_a_value() -> None:
 )
 def test_a_model_is_named_only_by_what_looks_like_a_name(stated: str, told: str) -> None:
     assert contents.model_named(stated) == told
-
-
-@pytest.fixture
-def house(pool: Pool, tmp_path: Path) -> House:
-    return House(pool, tmp_path)
 
 
 def test_a_release_says_what_its_rows_contain_and_the_verifier_counts_it_again(

@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -29,7 +28,6 @@ from licet.release.build import Builder, BuildOrder, BuildResult
 from licet.release.curation import Curated, Document
 from licet.release.live_leases import DatabaseLeases
 from licet.release.manifest import ACCOUNTS_MIN, OTHER, LanguageQuality
-from licet.store.connect import Pool
 from licet.train.label_filter import LabelFilter
 from licet.train.load import Loading
 from licet.vault import installation
@@ -38,11 +36,6 @@ from licet.vault.content import Content, ToolCall
 from ..curate.documents import Words
 from ..installed import House
 from .test_build import IMPROVE, Stopped, check_whole
-
-
-@pytest.fixture
-def house(pool: Pool, tmp_path: Path) -> House:
-    return House(pool, tmp_path / "data")
 
 
 def build(

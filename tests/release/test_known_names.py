@@ -25,7 +25,7 @@ from licet.erasure import certificates
 from licet.policy.state import TurnRole
 from licet.release.build import Builder, BuildOrder, BuildResult
 from licet.release.build_workers import WorkerSettings
-from licet.store.connect import Pool, transaction
+from licet.store.connect import transaction
 from licet.vault import commands as do
 from licet.vault import installation
 from licet.vault.content import Content, ToolCall
@@ -75,13 +75,12 @@ class Elsewhere:
 
 
 @pytest.fixture
-def house(pool: Pool, tmp_path: Path) -> House:
-    made = House(pool, tmp_path / "data")
+def house(house: House) -> House:
     for name in ("ana", "bo", "cy"):
-        made.open(name, allow=True)
-    made.talk("ana", "a1", SAID[0], "hello Maria Rossi", "and Tom Baker", "I see")
-    made.talk("bo", "b1", SAID[3], "the old mill, says Tom Baker")
-    return made
+        house.open(name, allow=True)
+    house.talk("ana", "a1", SAID[0], "hello Maria Rossi", "and Tom Baker", "I see")
+    house.talk("bo", "b1", SAID[3], "the old mill, says Tom Baker")
+    return house
 
 
 def build(

@@ -394,11 +394,6 @@ def test_an_installation_takes_no_addendum_that_it_did_not_sign_though_the_rows_
                 act("r")
 
 
-@pytest.fixture
-def house(pool: Pool, tmp_path: Path) -> House:
-    return House(pool, tmp_path / "data")
-
-
 def lived_in(house: House) -> None:
     for name in ("ana", "bo", "cy"):
         house.open(name, allow=True)

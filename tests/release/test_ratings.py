@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
-from pathlib import Path
 from random import Random
 from uuid import UUID
 
@@ -39,9 +38,8 @@ UP, DOWN = "up", "down"
 
 
 @pytest.fixture
-def house(pool: Pool, tmp_path: Path) -> House:
+def house(house: House) -> House:
     """One person, whose chat of four turns is in a release."""
-    house = House(pool, tmp_path / "data")
     house.open("ana", allow=True)
     house.talk(
         "ana", "a1", "how deep is the old well", "nine metres", "and the new one", "twice as deep"

@@ -4,8 +4,6 @@ that is not.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from licet.curate import release_build
@@ -13,15 +11,9 @@ from licet.erasure import sweeper
 from licet.errors import NotFoundError, RefusedError
 from licet.release.catalog import diff_releases
 from licet.release.diff import ReleaseDiff
-from licet.store.connect import Pool
 from licet.vault import commands as do
 
 from ..installed import House
-
-
-@pytest.fixture
-def house(pool: Pool, tmp_path: Path) -> House:
-    return House(pool, tmp_path / "data")
 
 
 def built(house: House, name: str) -> None:

@@ -13,7 +13,6 @@ from licet.curate import release_build
 from licet.erasure import certificates
 from licet.release import purge
 from licet.release.purge_verbs import purge_release
-from licet.store.connect import Pool
 from licet.vault import commands as do
 
 from ..erasure.disk import Disk, Watch
@@ -24,8 +23,7 @@ from .world import LOG_SEED, build, row_of
 
 
 @pytest.fixture
-def house(pool: Pool, tmp_path: Path) -> House:
-    house = House(pool, tmp_path)
+def house(house: House) -> House:
     for name in ("ana", "ben"):
         house.open(name, allow=True)
         house.talk(name, f"{name}'s chat")

@@ -46,11 +46,6 @@ from ..installed import House
 PLANTED = "My name is Tilda Marr and I live behind the third lock"
 
 
-@pytest.fixture
-def house(pool: Pool, tmp_path: Path) -> House:
-    return House(pool, tmp_path / "data")
-
-
 def hired(
     house: House, name: str, *roles: str, via: str = "console", identity: bytes | None = None
 ) -> StaffMember:

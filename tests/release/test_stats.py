@@ -5,7 +5,6 @@ apart.
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -17,7 +16,6 @@ from licet.cli.command import main
 from licet.curate import release_build
 from licet.errors import NotFoundError, UsageError
 from licet.release.stats import kolmogorov_smirnov, spread, stats, total_variation
-from licet.store.connect import Pool
 from licet.vault.simulated_clock import SimulatedClock, save
 
 GERMAN = (
@@ -29,8 +27,7 @@ ENGLISH = (
 
 
 @pytest.fixture
-def house(pool: Pool, tmp_path: Path) -> House:
-    house = House(pool, tmp_path / "data")
+def house(house: House) -> House:
     for n, fruit in enumerate(("pears", "quinces", "medlars", "walnuts")):
         house.open(fruit, allow=True, split="train" if n else "test")
         house.talk(

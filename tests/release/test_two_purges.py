@@ -10,7 +10,7 @@ from licet.curate import release_build
 from licet.errors import BusyError
 from licet.release import purge_verbs
 from licet.release.purge_verbs import purge_release
-from licet.store.connect import Pool, Transaction
+from licet.store.connect import Transaction
 from licet.vault import commands as do
 
 from ..installed import House
@@ -18,8 +18,7 @@ from ..meanwhile import meanwhile
 
 
 @pytest.fixture
-def house(pool: Pool, tmp_path: Path) -> House:
-    house = House(pool, tmp_path)
+def house(house: House) -> House:
     for name in ("ana", "ben"):
         house.open(name, allow=True)
         house.talk(name, f"{name}'s chat")

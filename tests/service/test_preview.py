@@ -5,7 +5,6 @@ behind.
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -26,7 +25,6 @@ from licet.release.decision_pages import EMPTY, ERASED, TOO_LARGE
 from licet.service import preview
 from licet.service.preview import PreviewBounds
 from licet.service.preview_result import BeyondBound, Preview, PreviewBound
-from licet.store.connect import Pool
 from licet.vault import commands as do
 from licet.vault.content import Content, ToolCall
 from licet.vault.ids import Prefix, shown
@@ -52,11 +50,6 @@ WORDS_OF = [
     for b in ("s", "keeper", "less", "side", "maker", "light", "house", "stone", "work", "way")
 ]
 MINE = "write to ana.ilves@firma.ee or call +372 5123 4567, please"
-
-
-@pytest.fixture
-def house(pool: Pool, tmp_path: Path) -> House:
-    return House(pool, tmp_path / "data")
 
 
 def talk(house: House, chat: str, said: str, **more: Any) -> None:

@@ -24,7 +24,7 @@ from licet.policy.period import instant
 from licet.release import build as release_builder
 from licet.release import page_builder, registry, sample
 from licet.release.registry import Release
-from licet.store.connect import Pool, Transaction, transaction
+from licet.store.connect import Transaction, transaction
 from licet.train import withdrawn_rows
 from licet.vault import installation, policy_versions
 
@@ -35,8 +35,7 @@ from ..terms import preset
 
 
 @pytest.fixture
-def house(pool: Pool, tmp_path: Path) -> House:
-    house = House(pool, tmp_path)
+def house(house: House) -> House:
     house.open("ana", allow=True)
     house.talk("ana", "chat")
     return house

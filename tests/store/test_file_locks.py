@@ -18,18 +18,13 @@ from licet.errors import BusyError
 from licet.keys.restriction_journal import Journal
 from licet.release import homes, registry
 from licet.store import embedded
-from licet.store.connect import Pool, transaction
+from licet.store.connect import transaction
 from licet.store.embedded import Cluster, Options
 from licet.train import streamed
 from licet.web.access.rates import KEY_BYTES, Rates, shared_table
 
 from ..installed import House
 from ..journals import KEY
-
-
-@pytest.fixture
-def house(pool: Pool, tmp_path: Path) -> House:
-    return House(pool, tmp_path / "data")
 
 
 def is_locked(file: Path) -> bool:

@@ -9,7 +9,6 @@ there before.
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -121,8 +120,7 @@ WAITS: dict[str, tuple[Verb, Verb]] = {
 
 
 @pytest.fixture
-def house(pool: Pool, tmp_path: Path) -> House:
-    house = House(pool, tmp_path)
+def house(house: House, pool: Pool) -> House:
     endpoints.add(house.here, "reader", None)
     house.open("ana", allow=True)
     with transaction(pool) as tx:

@@ -25,7 +25,7 @@ from licet.ledger.publication import PublishedLog
 from licet.policy.state import Share
 from licet.proof import documents
 from licet.service import oversight, verification
-from licet.store.connect import Pool, transaction
+from licet.store.connect import transaction
 from licet.vault import certificate, holds
 from licet.vault import commands as do
 from licet.vault.certificate import ErasureState, WaitsFor
@@ -39,8 +39,7 @@ UNKNOWN = "era_" + "0" * 32
 
 
 @pytest.fixture
-def house(pool: Pool, tmp_path: Path) -> House:
-    house = House(pool, tmp_path)
+def house(house: House) -> House:
     house.open("ana", allow=True)
     house.talk("ana", "chat")
     house.talk("ana", "other")

@@ -63,9 +63,8 @@ def stop() -> None:
 
 
 @pytest.fixture
-def house(pool: Pool, tmp_path: Path) -> House:
-    house = House(pool, tmp_path)
-    house.here.keyring.cold = Stored(tmp_path / "cold")
+def house(house: House) -> House:
+    house.here.keyring.cold = Stored(house.here.config.data / "cold")
     return lived_in(house)
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -34,20 +33,19 @@ SINCE = instant("2025-09-01")
 
 
 @pytest.fixture
-def house(pool: Pool, tmp_path: Path) -> House:
+def house(house: House) -> House:
     """Everything that is counted: answers, a flag, feedback, a hold, a deletion, a withdrawal, a
     closure.
     """
-    made = House(pool, tmp_path)
-    made.open("ana", allow=True)
-    made.open("ben", allow=False)
-    made.open("cleo", plan="free", age=70, allow=False)
+    house.open("ana", allow=True)
+    house.open("ben", allow=False)
+    house.open("cleo", plan="free", age=70, allow=False)
     for name in ("ana", "ben", "cleo"):
         for chat in ("pears", "plums", "figs"):
-            made.talk(name, f"{name}'s {chat}")
-    made.passes(1)
+            house.talk(name, f"{name}'s {chat}")
+    house.passes(1)
     comment = encode(Content(text="that was of great help"))
-    made.about(
+    house.about(
         do.GiveFeedback,
         "ana",
         "ana's pears",
@@ -55,12 +53,12 @@ def house(pool: Pool, tmp_path: Path) -> House:
         share=Share.conversation,
         comment=comment,
     )
-    made.about(do.Flag, "ana", "ana's pears", score=0.9)
-    made.about(do.Hold, "ben", "ben's pears", matter="case 7")
-    made.about(do.Delete, "ana", "ana's plums")
-    made.choose("ana", False)
-    made.tell(do.CloseAccount(account=made.accounts["cleo"], at=made.now))
-    return made
+    house.about(do.Flag, "ana", "ana's pears", score=0.9)
+    house.about(do.Hold, "ben", "ben's pears", matter="case 7")
+    house.about(do.Delete, "ana", "ana's plums")
+    house.choose("ana", False)
+    house.tell(do.CloseAccount(account=house.accounts["cleo"], at=house.now))
+    return house
 
 
 def differences(pool: Pool) -> list[str]:

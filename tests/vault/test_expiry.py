@@ -6,14 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, timedelta
-from pathlib import Path
 
 import pytest
 
 from licet.erasure import sweep_batches
 from licet.policy.period import instant
 from licet.service import population_status
-from licet.store.connect import Pool, Transaction
+from licet.store.connect import Transaction
 from licet.vault import commands as do
 
 from ..installed import House
@@ -90,11 +89,6 @@ def test_a_date_that_moves_within_its_day_is_rewritten_in_place_and_to_another_d
     assert of_table(town, "n_tup_hot_upd") == within
     wrong = "SELECT count(*) FROM segments WHERE due_on <> (keep_until AT TIME ZONE 'UTC')::date"
     assert town.execute(wrong).fetchone() == (0,)
-
-
-@pytest.fixture
-def house(pool: Pool, tmp_path: Path) -> House:
-    return House(pool, tmp_path)
 
 
 def test_what_a_hold_keeps_expires_at_no_horizon_until_the_hold_ends(house: House) -> None:

@@ -4,13 +4,10 @@ deleted is never let in.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from licet.policy import fold
 from licet.policy.file import Policies, preset
-from licet.store.connect import Pool
 from licet.vault import commands as do
 from licet.vault.commands import Outcome
 
@@ -18,8 +15,7 @@ from ..installed import BEGIN, DAY, House
 
 
 @pytest.fixture
-def house(pool: Pool, tmp_path: Path) -> House:
-    house = House(pool, tmp_path)
+def house(house: House) -> House:
     house.open("ana", allow=True)
     house.talk("ana", "pears")
     return house

@@ -5,14 +5,13 @@ finder.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from uuid import UUID
 
 import pytest
 
 from licet.erasure import certificates
 from licet.keys.material import KeyMaterial
-from licet.store.connect import Pool, Transaction, transaction
+from licet.store.connect import Transaction, transaction
 from licet.vault import account_view, found_names, installation
 from licet.vault import commands as do
 from licet.vault.conversation_pages import turns_with_content
@@ -97,12 +96,11 @@ def test_a_record_is_bounded_and_keeps_what_comes_first() -> None:
 
 
 @pytest.fixture
-def house(pool: Pool, tmp_path: Path) -> House:
-    made = House(pool, tmp_path / "data")
-    made.open("ana", allow=True)
-    made.talk("ana", "one")
-    made.talk("ana", "two")
-    return made
+def house(house: House) -> House:
+    house.open("ana", allow=True)
+    house.talk("ana", "one")
+    house.talk("ana", "two")
+    return house
 
 
 def opened(house: House, tx: Transaction, chat: str) -> NamedSegment:

@@ -33,8 +33,7 @@ from ..installed import DAY, House
 
 
 @pytest.fixture
-def house(pool: Pool, tmp_path: Path) -> House:
-    house = House(pool, tmp_path)
+def house(house: House) -> House:
     for name in ("ana", "ben"):
         house.open(name, allow=True)
         house.talk(name, f"chat of {name}")

@@ -176,8 +176,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def house(pool: Pool, tmp_path: Path) -> House:
-    house = House(pool, tmp_path)
+def house(house: House) -> House:
     config = replace(house.here.config, webhooks=Webhooks(inside=("127.0.0.1",)))
     house.here = replace(house.here, config=config)
     return house
