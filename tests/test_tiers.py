@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from . import promises, tiers
+from . import promises, tiers, turns
 from .tiers import COLLECTED, WholeTest, faults, left_out, name_of
 
 A, B = "tests/a.py::test_a", "tests/a.py::test_b"
@@ -67,6 +67,38 @@ def test_of_a_test_with_parameters_those_run_that_are_named_or_that_the_day_draw
         assert len(left) == 5
         seen |= {case.nodeid for case in cases} - left
     assert len(seen) == 8
+
+
+def test_nothing_that_a_promise_or_a_test_left_out_rests_on_waits_for_its_turn() -> None:
+    assert turns.needed() & tiers.turns() == set()
+    assert tiers.turns(), "some tests take long"
+
+
+def test_a_test_that_takes_turns_is_one_of_its_file(request: pytest.FixtureRequest) -> None:
+    names = {name_of(item.nodeid) for item in request.config.stash[COLLECTED]}
+    files = {name.partition("::")[0] for name in names}
+    assert {test for test in tiers.turns() if test.partition("::")[0] in files} <= names
+
+
+def test_in_four_days_every_test_has_its_turn_once_with_all_its_parameters() -> None:
+    found = items(*(f"tests/a.py::test_{n}[{way}]" for n in range(40) for way in "xy"), B)
+    taking = {name_of(item.nodeid) for item in found} - {B}
+    ran = [
+        {item.nodeid for item in found} - tiers.awaiting_turn(found, taking, day)
+        for day in range(tiers.DAYS)
+    ]
+    assert all(B in day for day in ran)
+    assert sorted(nodeid for day in ran for nodeid in day - {B}) == sorted(
+        item.nodeid for item in found[:-1]
+    )
+    assert all(f"{name_of(nodeid)}[x]" in day for day in ran for nodeid in day - {B})
+
+
+def test_what_takes_long_and_is_not_needed_takes_turns() -> None:
+    cost = turns.SECONDS
+    seconds = {f"{A}[x]": cost / 2 + 0.1, f"{A}[y]": cost / 2, B: cost + 1, "tests/c.py::test_c": 1}
+    assert turns.taking_turns(seconds, set()) == [A, B]
+    assert turns.taking_turns(seconds, {B}) == [A]
 
 
 def test_the_parts_of_what_a_run_leaves_out_are_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,10 @@ In a run that is not whole:
   place;
 * where the row says so in `in_a_run`, so many of its parameters run, others each day, or those that
   it names, parted by blanks;
-* of what is drawn at random a sixteenth is tried, another one each day: `share`, `seeds`.
+* of what is drawn at random a sixteenth is tried, another one each day: `share`, `seeds`;
+* the tests of `turns.txt` take turns, a quarter of them each day: they take long, and no promise
+  of docs/promises.csv and no row of `whole.csv` rests on them. Who asks for a file or a test by its
+  name has all of it.
 
 TESTS_SIXTEENTH, from 0 to 15, chooses the sixteenth and the parameters: a run that failed says at
 its end which it was. TESTS_WHOLE=1 tries all. TESTS_PART=2/8 runs, of what a run leaves out, the
@@ -19,7 +22,7 @@ from __future__ import annotations
 import csv
 import os
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -29,6 +32,9 @@ import pytest
 
 SIXTEENTHS = 16
 TABLE = Path(__file__).with_name("whole.csv")
+TURNS = Path(__file__).with_name("turns.txt")
+DAYS = 4  # in which each test of turns.txt has its turn
+IN_TURNS = os.environ.get("TESTS_TURNS") == "1"
 PART = os.environ.get("TESTS_PART", "")
 WHOLE = bool(PART) or os.environ.get("TESTS_WHOLE") == "1"
 # Written into the environment, so that every worker and program of one run tries the same.
@@ -116,6 +122,8 @@ def selected(
 ) -> tuple[list[pytest.Item], list[pytest.Item]]:
     """The tests that this run takes, and those that it leaves out."""
     left = left_out(items, table() if rows is None else rows)
+    if IN_TURNS:
+        left |= awaiting_turn(items, turns())
     if PART:
         part, parts = (int(number) for number in PART.split("/"))
         left = {
@@ -136,6 +144,22 @@ def left_out(items: Sequence[pytest.Item], rows: Mapping[str, WholeTest]) -> set
             cases.setdefault(name_of(item.nodeid), []).append(item)
     taken = {item.nodeid for name, found in cases.items() for item in rows[name].taken(found)}
     return {item.nodeid for found in cases.values() for item in found} - taken
+
+
+@cache
+def turns() -> frozenset[str]:
+    """The tests of `turns.txt`."""
+    return frozenset(TURNS.read_text("utf-8").split())
+
+
+def awaiting_turn(items: Sequence[pytest.Item], names: Set[str], day: int = SIXTEENTH) -> set[str]:
+    """What takes turns and has its turn on another day; by the test and not by its parameters."""
+    return {
+        item.nodeid
+        for item in items
+        if name_of(item.nodeid) in names
+        and zlib.crc32(name_of(item.nodeid).encode()) % DAYS != day % DAYS
+    }
 
 
 def faults(items: Sequence[pytest.Item], rows: Mapping[str, WholeTest]) -> list[str]:
