@@ -88,3 +88,21 @@ def test_a_secret_is_given_as_a_file_alone() -> None:
     for variable, (field, _) in settings().items():
         secret = re.search(r"secret|password|pin|private|token_key", field)
         assert not secret or variable.endswith("_FILE"), variable
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("LICET_DTA", "did you mean `LICET_DATA`?"),
+        ("LICET_SWEEP__UNASKD", "did you mean `LICET_SWEEP__UNASKED`?"),
+        (
+            "LICET_SWEEP__HOURS",
+            "did you mean `LICET_SWEEP__EVERY_SECONDS` or `LICET_SWEEP__SHARE` or "
+            "`LICET_SWEEP__UNASKED`?",
+        ),
+    ],
+)
+def test_a_setting_that_does_not_exist_is_answered_with_the_nearest(name: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Configuration.of({name: "1"})
+    assert (caught.value.message, caught.value.hint) == (f"unknown setting `{name}`", hint)

@@ -8,8 +8,9 @@ listed and logged.
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -416,9 +417,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
             sections[field] = _section(of, given)
         for name in sorted(environment):
             if name.startswith("LICET_") and name not in known:
-                raise UsageError(
-                    f"unknown setting `{name}`", f"settings are {', '.join(sorted(known))}"
-                )
+                raise UsageError(f"unknown setting `{name}`", _nearest(name, known))
         return msgspec.structs.replace(
             cls(
                 data=data or Path(environment.get("LICET_DATA") or "licet-data"),
@@ -443,6 +442,14 @@ _SECTIONS: dict[str, tuple[str, type[msgspec.Struct]]] = {
     "store": ("STORE", Store), "agent": ("AGENT", Agent), "loader": ("LOADER", Loader), "sweep": ("SWEEP", Sweep),
     "webhooks": ("WEBHOOKS", Webhooks),
 }  # fmt: skip
+
+
+def _nearest(name: str, known: Collection[str]) -> str:
+    """The hint for a setting that does not exist: those nearest to it, or all of its section."""
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.8)
+    section = name.rpartition("__")[0]
+    alike = near or sorted(each for each in known if section and each.startswith(f"{section}__"))
+    return f"did you mean {' or '.join(f'`{each}`' for each in alike or sorted(known))}?"
 
 
 def _section(of: type[_Section], given: Mapping[str, tuple[str, str]]) -> _Section:

@@ -603,6 +603,23 @@ def test_an_import_must_say_whose_the_conversations_are(simulated: Run, tmp_path
     assert "--plan" in hint
 
 
+def test_a_file_that_cannot_be_imported_is_named_before_what_is_missing_beside_it(
+    run: Run, tmp_path: Path
+) -> None:
+    none, noise = tmp_path / "none.json", tmp_path / "noise.json"
+    noise.write_bytes(bytes(range(256)))
+    assert error(run("import", none, code=64))[0] == f"{none}: there is no such file or folder"
+    assert error(run("import", noise, code=64))[0] == f"{noise}: the file is of no known format"
+
+
+def test_an_account_that_is_not_there_is_named(simulated: Run) -> None:
+    what, hint = error(simulated("receipt", "bob", code=1))
+    assert (what, hint) == (
+        "no account has the host's id `bob`",
+        "an id of Licet's begins with acc_",
+    )
+
+
 def test_what_could_not_be_read_is_listed_with_its_place_and_exits_one(
     simulated: Run, tmp_path: Path
 ) -> None:

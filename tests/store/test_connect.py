@@ -264,6 +264,7 @@ def test_no_server_is_busy_with_the_reason(tmp_path: Path) -> None:
     ):
         pass
     assert "try again" in caught.value.hint
+    assert "No such file or directory" in caught.value.message, "the cause, not libpq's question"
 
 
 def test_a_connection_string_that_cannot_be_read_is_not_quoted() -> None:

@@ -69,6 +69,9 @@ def import_(
     )
     if alone is not None:
         return _import_takeout(alone, data, at, as_json)
+    size = imports.import_size(
+        paths
+    )  # what cannot be read is said before what is missing beside it
     if accounts is None and plan is None:
         raise UsageError(
             "whose conversations are these?",
@@ -84,7 +87,7 @@ def import_(
             read_choices(choices, known, now, _may_choose(recorded, default)) if choices else []
         )
         with progress("{task.completed:,.0f} {task.fields[unit]}") as bar:
-            read = bar.add_task("reading", total=imports.import_size(paths), unit="bytes")
+            read = bar.add_task("reading", total=size, unit="bytes")
             store = bar.add_task("storing", total=None, unit="turns")
             imported = imports.import_files(
                 here,

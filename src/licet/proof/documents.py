@@ -398,7 +398,7 @@ def account_named(here: Installation, name: str) -> UUID:
         found = account_by_host(tx, host_hmac(here.keyring.host_key(tx), "account", name))
     if found is None:
         raise NotFoundError(
-            "no such account", "ids begin with acc_; the host's own id is accepted too"
+            f"no account has the host's id `{name}`", "an id of Licet's begins with acc_"
         )
     return found
 

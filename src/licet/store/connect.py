@@ -369,7 +369,8 @@ def _prove(dsn: str) -> dict[str, Any]:
             "the database's connection string cannot be read", "see LICET_DATABASE_URL"
         ) from None
     except psycopg.OperationalError as error:
-        reason = (str(error).strip().splitlines() or ["no reason given"])[-1]
+        # Its first line is the cause; libpq's question on the next one is no news to an operator.
+        reason = (str(error).strip().splitlines() or ["no reason given"])[0]
         raise UnreachableError(f"cannot connect to the database: {reason}", _HINT_BUSY) from None
     return options
 
