@@ -140,10 +140,8 @@ class On:
     def _ids(self, account: UUID, where: str) -> list[UUID]:
         with transaction(self.here.pool) as tx:
             rows = tx.execute(
-                (
-                    "SELECT conversation_id FROM conversations WHERE account_id = %s AND "
-                    f"deleted_at IS NULL {where}"
-                ),
+                "SELECT conversation_id FROM conversations WHERE account_id = %s AND "
+                f"deleted_at IS NULL {where}",
                 [account],
             ).fetchall()
         return [row[0] for row in rows]
@@ -203,10 +201,8 @@ class On:
     ) -> int:
         with transaction(self.here.pool) as tx:
             rows = tx.execute(
-                (
-                    "SELECT conversation_id FROM conversations WHERE account_id = %s AND "
-                    "deleted_at IS NULL"
-                ),
+                "SELECT conversation_id FROM conversations WHERE account_id = %s AND "
+                "deleted_at IS NULL",
                 [account],
             ).fetchall()
             return self._read(tx, account, [row[0] for row in rows], permit)

@@ -63,10 +63,8 @@ def main(arguments: list[str]) -> list[Row]:
     if not (folder / "node_modules" / "@c15t" / "backend").is_dir() or shutil.which("node") is None:
         return [
             Row(
-                (
-                    "c15t is not here: npm install @c15t/backend kysely pg, and BENCH_C15T "
-                    "names the folder"
-                ),
+                "c15t is not here: npm install @c15t/backend kysely pg, and BENCH_C15T "
+                "names the folder",
                 "-",
             )
         ]

@@ -195,10 +195,8 @@ def memory() -> Iterator[Row]:
         )
         seconds, taken = map(float, told.stdout.split())
         yield Row(
-            (
-                f"an election of {count:,} documents of four turns: MB of memory beside files; "
-                "us a document"
-            ),
+            f"an election of {count:,} documents of four turns: MB of memory beside files; "
+            "us a document",
             f"{taken / 1e6:.0f}; {1e6 * seconds / count:.1f}",
             "",
         )

@@ -66,10 +66,8 @@ def main(arguments: list[str]) -> list[Row]:
             f"{unreadable / floor:.1f}",
         ),
         Row(
-            (
-                "the same, until the certificate is signed, beside a DELETE of the bodies "
-                "(goal: under 60 s)"
-            ),
+            "the same, until the certificate is signed, beside a DELETE of the bodies "
+            "(goal: under 60 s)",
             f"{certified:.2f} s",
             f"{plain:.3f} s",
             f"{certified / plain:.1f}",

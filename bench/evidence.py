@@ -248,10 +248,8 @@ def _of_restore(root: Path, records: int) -> Row:
     embedded.stop(data / "postgres")
     with_it, without = min(took[True]), min(took[False])
     return Row(
-        (
-            f"a restore that applies {records:,} records, but for loading the dump (goal, of "
-            "1,000,000: at most 20 % slower)"
-        ),
+        f"a restore that applies {records:,} records, but for loading the dump (goal, of "
+        "1,000,000: at most 20 % slower)",
         f"{with_it:.1f} s",
         f"{without:.1f} s",
         f"{with_it / without:.2f}",

@@ -255,10 +255,8 @@ def certified(here: installation.Installation) -> Row:
     """Some of the deletions, shredded before their time, read back and certified."""
     with transaction(here.pool) as tx:
         rows = tx.execute(
-            (
-                "SELECT erasure_id FROM erasures WHERE state <> 'verified' ORDER BY erasure_id "
-                "DESC LIMIT %s"
-            ),
+            "SELECT erasure_id FROM erasures WHERE state <> 'verified' ORDER BY erasure_id "
+            "DESC LIMIT %s",
             [CERTIFIED],
         ).fetchall()
     begun = time.perf_counter()

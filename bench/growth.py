@@ -377,10 +377,8 @@ class PlanRecorder:
 def filled(tx: Transaction) -> frozenset[str]:
     """The tables that grow and have many rows: to read all of a few is the fastest plan."""
     rows = tx.execute(
-        (
-            "SELECT relname FROM pg_class WHERE relkind = 'r' AND reltuples >= %s AND relname = "
-            "ANY(%s)"
-        ),
+        "SELECT relname FROM pg_class WHERE relkind = 'r' AND reltuples >= %s AND relname = "
+        "ANY(%s)",
         [ROWS_MIN, sorted(GROWING)],
     ).fetchall()
     return frozenset(name for (name,) in rows)

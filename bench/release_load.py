@@ -189,10 +189,8 @@ def beside_datasets(count: int) -> list[Figure]:
             cost = {name: statistics.median(each) for name, each in by_turns.items()}
     return [
         Figure(
-            (
-                f"installed: licet.load, {name}, us of {built.rows:,} rows each, beside "
-                f"`datasets`, {columns} (goal: 0.67)"
-            ),
+            f"installed: licet.load, {name}, us of {built.rows:,} rows each, beside "
+            f"`datasets`, {columns} (goal: 0.67)",
             f"{cost[name]:.1f}, of it {database[name]:.1f} of the database",
             f"{cost[columns]:.1f}",
             f"{cost[columns] / cost[name]:.2f}",

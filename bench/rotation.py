@@ -86,10 +86,8 @@ def rows(
     times = MANY / accounts
     return [
         Row(
-            (
-                f"rotation, {accounts:,} accounts, {SPENT_PERCENT} % marked, "
-                f"{done.buckets_rekeyed:,} buckets rekeyed"
-            ),
+            f"rotation, {accounts:,} accounts, {SPENT_PERCENT} % marked, "
+            f"{done.buckets_rekeyed:,} buckets rekeyed",
             f"{seconds:.1f} s",
             f"{floor[0]:.1f} s",
             f"{floor[0] / seconds:.2f}",
@@ -133,10 +131,8 @@ def plain(pool: Pool, marked: set[UUID]) -> None:
             accounts = [
                 row[0]
                 for row in tx.execute(
-                    (
-                        "SELECT account_id FROM accounts WHERE bucket = %s ORDER BY account_id "
-                        "FOR NO KEY UPDATE"
-                    ),
+                    "SELECT account_id FROM accounts WHERE bucket = %s ORDER BY account_id "
+                    "FOR NO KEY UPDATE",
                     [bucket],
                 )
             ]

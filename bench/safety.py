@@ -80,10 +80,8 @@ def across_domains() -> list[Row]:
         plain = tf_idf(learnt, left_out)
         rows.append(
             Row(
-                (
-                    f"domain left out, {domain}: abstains (goal 1); found, accused wrongly by "
-                    "TF-IDF at its point of 1 %"
-                ),
+                f"domain left out, {domain}: abstains (goal 1); found, accused wrongly by "
+                "TF-IDF at its point of 1 %",
                 f"{abstained:.3f}",
                 f"{plain.found:.3f}, {plain.false_alarms:.3f}",
             )
@@ -92,20 +90,16 @@ def across_domains() -> list[Row]:
     for figure in model.card.domains:
         rows.append(
             Row(
-                (
-                    f"six domains learnt, {figure.slice}: found, accused wrongly at the card's "
-                    "point of 1 % (goal 3 %)"
-                ),
+                f"six domains learnt, {figure.slice}: found, accused wrongly at the card's "
+                "point of 1 % (goal 3 %)",
                 f"{figure.found:.3f}, {figure.false_alarms:.3f}",
             )
         )
     ordinary = model.card.ordinary
     rows.append(
         Row(
-            (
-                f"alarms on {ordinary.prompts} ordinary prompts that look dangerous, at the "
-                "card's point of 1 %"
-            ),
+            f"alarms on {ordinary.prompts} ordinary prompts that look dangerous, at the "
+            "card's point of 1 %",
             f"{ordinary.alarms:.3f}",
         )
     )
@@ -117,10 +111,8 @@ def across_domains() -> list[Row]:
         abstained = np.isnan(model.judge(texts, "questions")).mean()
         rows.append(
             Row(
-                (
-                    f"abstains on {len(texts)} questions in a language that it has not learnt "
-                    f"({language})"
-                ),
+                f"abstains on {len(texts)} questions in a language that it has not learnt "
+                f"({language})",
                 f"{abstained:.3f}",
             )
         )
@@ -180,10 +172,8 @@ def measured(
     goal = f" (goal {GOALS[name]})" if name in GOALS else ""
     rows = [
         Row(
-            (
-                f"{name}: AUPRC, {len(learnt):,} learnt, {len(test):,} tested, TF-IDF as the "
-                f"floor{goal}"
-            ),
+            f"{name}: AUPRC, {len(learnt):,} learnt, {len(test):,} tested, TF-IDF as the "
+            f"floor{goal}",
             f"{whole.auprc:.3f}",
             f"{plain.auprc:.3f}",
         ),

@@ -98,10 +98,8 @@ def measured(turns: int, what: str, curate: Curate) -> list[Row]:
     cost, floor = next_one + database, whole + whole_database
     return [
         Row(
-            (
-                f"{turns:,} turns, {what}: from a base of which {carried:.1%} of the rows are "
-                "carried, beside whole, us a turn"
-            ),
+            f"{turns:,} turns, {what}: from a base of which {carried:.1%} of the rows are "
+            "carried, beside whole, us a turn",
             f"{cost:.0f}, of it {database:.0f} of the database",
             f"{floor:.0f}, of it {whole_database:.0f} of the database",
             f"{floor / cost:.2f}",

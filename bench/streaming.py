@@ -78,10 +78,8 @@ def main(arguments: list[str]) -> list[Figure]:
                 seconds[0] += read(place, shuffled=shuffled)
     rows = [
         Figure(
-            (
-                f"{'shuffled by blocks' if shuffled else 'in order'}, cache {place}, {count:,} "
-                "rows, a second"
-            ),
+            f"{'shuffled by blocks' if shuffled else 'in order'}, cache {place}, {count:,} "
+            "rows, a second",
             f"{ROUNDS * count / seconds:,.0f}",
             f"{ROUNDS * count / figures['folder', shuffled][0]:,.0f}",
             f"{figures['folder', shuffled][0] / seconds:.2f}",

@@ -379,10 +379,8 @@ def withdrawal(here: installation.Installation) -> float:
     spent = time.perf_counter() - begun
     with transaction(here.pool) as tx:
         row = tx.execute(
-            (
-                "SELECT count(*) FROM segments WHERE account_id = %s AND keep_until < now() + "
-                "interval '60 days'"
-            ),
+            "SELECT count(*) FROM segments WHERE account_id = %s AND keep_until < now() + "
+            "interval '60 days'",
             [account],
         ).fetchone()
     assert row == (SEGMENTS,), row

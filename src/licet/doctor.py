@@ -175,10 +175,8 @@ def _shared(here: installation.Installation) -> Iterator[DoctorFinding]:
     newest = f", its last record of {written(last[0].at)}" if last else ""
     yield _well(
         "places",
-        (
-            f"restriction journal, log and releases are in {config.store.url}{newest}; any host "
-            "may serve"
-        ),
+        f"restriction journal, log and releases are in {config.store.url}{newest}; any host "
+        "may serve",
     )
     yield from _bucket(here)
     if config.key_chain.provider == "file":
@@ -201,14 +199,10 @@ def _bucket(here: installation.Installation) -> Iterator[DoctorFinding]:
     if seen.ignored:
         yield _broken(
             "bucket",
-            (
-                f"{bucket.url} ignores {' and '.join(seen.ignored)}: one host may write over "
-                "what another wrote"
-            ),
-            (
-                "stop all hosts but one, and use a service that honours conditions of writes: "
-                "docs/many-hosts.md"
-            ),
+            f"{bucket.url} ignores {' and '.join(seen.ignored)}: one host may write over "
+            "what another wrote",
+            "stop all hosts but one, and use a service that honours conditions of writes: "
+            "docs/many-hosts.md",
         )
     else:
         yield _well("bucket", f"{bucket.url} takes objects, and honours If-None-Match and If-Match")
@@ -221,10 +215,8 @@ def _bucket(here: installation.Installation) -> Iterator[DoctorFinding]:
     if abs(seen.apart_seconds) > CLOCK_SECONDS_MAX:
         yield _warning(
             "bucket clock",
-            (
-                f"its clock is {abs(seen.apart_seconds):,.0f} s away: S3 refuses what is signed "
-                "too far off"
-            ),
+            f"its clock is {abs(seen.apart_seconds):,.0f} s away: S3 refuses what is signed "
+            "too far off",
             "let NTP set both",
         )
 
@@ -268,10 +260,8 @@ def _people(here: installation.Installation) -> DoctorFinding:
         return _warning(
             "people",
             "nobody can sign in to the pages: no key of the assistant's tokens is set",
-            (
-                "set LICET_WEB__TOKEN_KEY_FILE or LICET_WEB__TOKEN_JWKS_FILE: docs/api.md says "
-                "what the assistant signs"
-            ),
+            "set LICET_WEB__TOKEN_KEY_FILE or LICET_WEB__TOKEN_JWKS_FILE: docs/api.md says "
+            "what the assistant signs",
         )
     missing = [str(file) for file in found.values() if not file.is_file()]
     if missing:
@@ -436,10 +426,8 @@ def _requests(here: installation.Installation, tx: Transaction) -> Iterator[Doct
     elif standing.next_due is not None:
         yield _well(
             "requests",
-            (
-                f"{standing.open:,} open requests of people, the next due on "
-                f"{written(standing.next_due)}"
-            ),
+            f"{standing.open:,} open requests of people, the next due on "
+            f"{written(standing.next_due)}",
         )
 
 
@@ -450,10 +438,8 @@ def _overdue(here: installation.Installation, tx: Transaction) -> Iterator[Docto
     if sweep.waits:
         yield _broken(
             "sweep",
-            (
-                f"it waits for approval: it would erase {sweep.due:,} of {sweep.kept:,} stored "
-                "segments"
-            ),
+            f"it waits for approval: it would erase {sweep.due:,} of {sweep.kept:,} stored "
+            "segments",
             "`licet sweep approve`",
         )
     what = f"{count:,} segments, feedback and safety copies"
@@ -553,10 +539,8 @@ def _forgetting(here: installation.Installation, _tx: Transaction) -> Iterator[D
     for due in population_status.retraining_due(here):
         yield _warning(
             "classifier",
-            (
-                f"{due.name} ({due.model}) learnt from {due.withdrawn:,} rows that were "
-                "withdrawn or erased since"
-            ),
+            f"{due.name} ({due.model}) learnt from {due.withdrawn:,} rows that were "
+            "withdrawn or erased since",
             "run `licet train safety --again --out FOLDER`, or `licet models retire` it",
         )
 
@@ -568,10 +552,8 @@ def _others(here: installation.Installation, _: Transaction) -> Iterator[DoctorF
         if host.disabled_at is not None:
             yield _broken(
                 "hosts",
-                (
-                    f"{name} receives nothing since {written(host.disabled_at)}: "
-                    f"{host.disabled_because}"
-                ),
+                f"{name} receives nothing since {written(host.disabled_at)}: "
+                f"{host.disabled_because}",
                 f"`licet webhooks replay {host.endpoint}`",
             )
         elif host.overdue or host.blocked:
@@ -583,10 +565,8 @@ def _others(here: installation.Installation, _: Transaction) -> Iterator[DoctorF
     if waits.since is not None:
         yield _warning(
             "closures",
-            (
-                f"{waits.closures:,} wait until their leaves are in the log, since "
-                f"{written(waits.since)}"
-            ),
+            f"{waits.closures:,} wait until their leaves are in the log, since "
+            f"{written(waits.since)}",
             "run `licet serve` or `licet ledger append`; the next sweep then certifies them",
         )
     overdue = sum(one.overdue for one in certificates.recalls(here))

@@ -110,10 +110,8 @@ def test_a_question_for_old_chats_too_says_so_and_another_does_not() -> None:
 def test_an_empty_line_is_refused_and_a_notice_of_before_there_were_lines_is_still_read() -> None:
     document = notice.fill(notice.shipped(STRICT)[0], STRICT)
     empty = document.replace(
-        (
-            "never: Deleted chats are never used. Nor are those you keep out or incognito ones, "
-            "unless flagged for misuse."
-        ),
+        "never: Deleted chats are never used. Nor are those you keep out or incognito ones, "
+        "unless flagged for misuse.",
         'never: ""',
     )
     assert empty != document

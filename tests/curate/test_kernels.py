@@ -221,10 +221,8 @@ def test_by_the_rule_of_gpt_3_one_run_of_thirteen_words_is_enough(tmp_path: Path
     )
     listed = tmp_path / "questions.txt"
     listed.write_text(
-        (
-            f"# rule: gpt-3\n{question}\none two three four five six seven eight nine ten "
-            "eleven twelve\n"
-        ),
+        f"# rule: gpt-3\n{question}\none two three four five six seven eight nine ten "
+        "eleven twelve\n",
         "utf-8",
     )
     run = " ".join(question.split()[3:16])

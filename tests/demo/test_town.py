@@ -258,10 +258,8 @@ def test_a_body_left_behind_breaks_a_promise(played: Played) -> None:
         assert row is not None
         account, conversation, segment, turn = row
         tx.execute(
-            (
-                "INSERT INTO bodies (account_id, conversation_id, turn, segment, sealed) VALUES "
-                "(%s, %s, %s, %s, 'x')"
-            ),
+            "INSERT INTO bodies (account_id, conversation_id, turn, segment, sealed) VALUES "
+            "(%s, %s, %s, %s, 'x')",
             [account, conversation, turn, segment],
         )
     try:

@@ -231,10 +231,8 @@ class HaCluster:
         folder.mkdir()
         included = folder / "databases.ini"
         included.write_text(
-            (
-                f"[databases]\n{DATABASE} = host=127.0.0.1 port={self.nodes[0].port} "
-                f"dbname={DATABASE}\n"
-            ),
+            f"[databases]\n{DATABASE} = host=127.0.0.1 port={self.nodes[0].port} "
+            f"dbname={DATABASE}\n",
             "utf-8",
         )
         (folder / "users").write_text('"postgres" ""\n', "utf-8")

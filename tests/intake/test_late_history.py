@@ -105,10 +105,8 @@ def test_an_account_with_later_events_keeps_no_other_from_coming_in(
     assert segments(house, "new ana") == [([], instant("2025-12-11T10:01Z") + 30 * DAY, True)]
     assert segments(house, "c live")[0][0] == [1], "what it said since stays under its permission"
     times = house.query(
-        (
-            "SELECT t.occurred_at FROM turns t JOIN conversations c USING (conversation_id) "
-            "WHERE c.host_hmac = %s ORDER BY 1"
-        ),
+        "SELECT t.occurred_at FROM turns t JOIN conversations c USING (conversation_id) "
+        "WHERE c.host_hmac = %s ORDER BY 1",
         house.host("conversation", "new ana"),
     )
     assert [row[0] for row in times] == [instant("2025-12-11T10:00Z"), instant("2025-12-11T10:01Z")]

@@ -292,10 +292,8 @@ def test_only_what_changed_is_curated_again_and_the_manifest_says_so(house: Hous
 def house_rows(house: House, release: str, name: str) -> list[Any]:
     """The rows of a release that are made of an account's words."""
     mine = house.query(
-        (
-            "SELECT ordinal FROM release_rows JOIN releases USING (release_id) WHERE name = %s "
-            "AND account_id = %s"
-        ),
+        "SELECT ordinal FROM release_rows JOIN releases USING (release_id) WHERE name = %s "
+        "AND account_id = %s",
         release,
         house.accounts[name],
     )

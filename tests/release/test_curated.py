@@ -82,10 +82,8 @@ def saying_the_same(house: House, *names: str) -> None:
 
 def owners(house: House, release: str) -> list[str]:
     rows = house.query(
-        (
-            "SELECT r.account_id FROM release_rows r JOIN releases USING (release_id) WHERE "
-            "name = %s ORDER BY ordinal"
-        ),
+        "SELECT r.account_id FROM release_rows r JOIN releases USING (release_id) WHERE "
+        "name = %s ORDER BY ordinal",
         release,
     )
     known = {account: name for name, account in house.accounts.items()}

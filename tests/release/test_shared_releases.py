@@ -122,10 +122,8 @@ def test_a_release_is_read_shown_verified_and_leased_on_a_host_that_did_not_buil
     asked = LeaseRequest(release_id=known.release_id, part=0, recipient="lab")
     with hosts.two.pool.connection() as tx:
         tx.execute(
-            (
-                "INSERT INTO api_keys (key_id, name, secret_sha256, scopes, made_at) VALUES "
-                "(%s, 'k', %s, '{x}', now())"
-            ),
+            "INSERT INTO api_keys (key_id, name, secret_sha256, scopes, made_at) VALUES "
+            "(%s, 'k', %s, '{x}', now())",
             [UUID(int=0), bytes(32)],
         )
     holder = LeaseHolder(key_id=UUID(int=0), recipient="lab", own=True, releases=("r",))

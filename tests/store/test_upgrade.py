@@ -156,10 +156,8 @@ def test_a_schema_newer_than_the_program_is_refused_and_nothing_is_touched(
     dsn, house = old
     with psycopg.connect(dsn) as conn:
         conn.execute(
-            (
-                "INSERT INTO migrations (number, name, sha256, expands) VALUES (2, "
-                "'of_tomorrow', %s, false)"
-            ),
+            "INSERT INTO migrations (number, name, sha256, expands) VALUES (2, "
+            "'of_tomorrow', %s, false)",
             [bytes(32)],
         )
     before = house.dump()

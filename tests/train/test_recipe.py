@@ -97,10 +97,8 @@ class Trained:
         return {
             row[0]
             for row in self.house.query(
-                (
-                    "SELECT ordinal FROM release_rows JOIN releases USING (release_id) WHERE "
-                    "account_id = %s AND name = 'october'"
-                ),
+                "SELECT ordinal FROM release_rows JOIN releases USING (release_id) WHERE "
+                "account_id = %s AND name = 'october'",
                 self.house.accounts[name],
             )
         }

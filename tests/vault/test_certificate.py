@@ -219,10 +219,8 @@ def test_a_place_in_the_log_is_not_the_log(house: House) -> None:
             documents.place(house.here).folder / str(house.now.year), key
         ).checkpoint.root
         tx.execute(
-            (
-                "UPDATE logs SET (decided, root, size) = (size, %s, (SELECT max(index) + 1 FROM "
-                "outbox))"
-            ),
+            "UPDATE logs SET (decided, root, size) = (size, %s, (SELECT max(index) + 1 FROM "
+            "outbox))",
             [root],
         )
     assert house.query("SELECT decided < size FROM logs") == [(True,)]

@@ -184,10 +184,8 @@ TABLES = [
 def test_every_check_of_the_vaults_tables_is_tried(lived: Pool) -> None:
     with transaction(lived) as tx:
         rules = tx.execute(
-            (
-                "SELECT conname FROM pg_constraint WHERE contype = 'c' AND conrelid = "
-                "ANY(%s::text[]::regclass[])"
-            ),
+            "SELECT conname FROM pg_constraint WHERE contype = 'c' AND conrelid = "
+            "ANY(%s::text[]::regclass[])",
             [TABLES],
         ).fetchall()
     assert {name for (name,) in rules} <= set(BROKEN)

@@ -157,10 +157,8 @@ def test_a_wrapped_key_moved_elsewhere_does_not_open(town: Town, moved: str) -> 
             )
         case "page":
             town.tx.execute(
-                (
-                    "UPDATE key_pages SET slots = (SELECT slots FROM key_pages WHERE account_id "
-                    "= %s) WHERE account_id = %s"
-                ),
+                "UPDATE key_pages SET slots = (SELECT slots FROM key_pages WHERE account_id "
+                "= %s) WHERE account_id = %s",
                 [ana, ben],
             )
         case "account":

@@ -545,10 +545,8 @@ class duplicated:
         self.drop()
         with psycopg.connect(self.dsn, autocommit=True) as conn:
             conn.execute(
-                (
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s "
-                    "AND pid <> pg_backend_pid()"
-                ),
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s "
+                "AND pid <> pg_backend_pid()",
                 [self.name],
             )
             names = (sql.Identifier(self.name + "_copy"), sql.Identifier(self.name))

@@ -213,10 +213,8 @@ def test_keys_backups_and_endpoints_are_for_the_owner(lived: World) -> None:
     with transaction(lived.here.pool) as tx:
         at = lived.clock.now
         tx.execute(
-            (
-                "INSERT INTO backups (backup_id, made_at, expires_at) VALUES "
-                "(gen_random_uuid(), %s, %s)"
-            ),
+            "INSERT INTO backups (backup_id, made_at, expires_at) VALUES "
+            "(gen_random_uuid(), %s, %s)",
             [at, at + timedelta(days=7)],
         )
     assert "backup" not in found(lived)

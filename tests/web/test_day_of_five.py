@@ -84,10 +84,8 @@ class Office:
                 )
                 secret = sessions.secret_of(os.urandom)
                 tx.execute(
-                    (
-                        "INSERT INTO staff_links (link_sha256, staff_id, expires_at) VALUES "
-                        "(%s, %s, %s)"
-                    ),
+                    "INSERT INTO staff_links (link_sha256, staff_id, expires_at) VALUES "
+                    "(%s, %s, %s)",
                     [sessions.digest(secret), who, utc_now() + sessions.LINK_LIFETIME],
                 )
             context = self._browser.new_context(viewport=DESKTOP)

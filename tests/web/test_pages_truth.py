@@ -300,10 +300,8 @@ def test_the_dates_of_a_deletion_are_those_on_which_it_is_out_of_reach(
     ana = world.browser("ana")
     asked = dated(
         page(api, ana, f"/chats/{bees}/delete"),
-        (
-            "Its keys are destroyed by DAY at the latest. Old copies of the database may open "
-            "it until DAY;"
-        ),
+        "Its keys are destroyed by DAY at the latest. Old copies of the database may open "
+        "it until DAY;",
     )
     said = send(api, ana, f"/chats/{bees}/delete")
     (told,) = dated(said, "its keys are destroyed by DAY at the latest. ")

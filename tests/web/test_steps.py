@@ -101,10 +101,8 @@ def test_who_read_ones_chats_is_one_step_away(site: Site, steps: Steps) -> None:
     )
     with transaction(town.here.pool) as tx:
         tx.execute(
-            (
-                "INSERT INTO staff (staff_id, email, roles, made_at) VALUES (%s, "
-                "'o@example.org', '{}', %s)"
-            ),
+            "INSERT INTO staff (staff_id, email, roles, made_at) VALUES (%s, "
+            "'o@example.org', '{}', %s)",
             [STAFF, town.clock.now],
         )
         staff_reads.record(tx, note, os.urandom)

@@ -139,10 +139,8 @@ def test_what_was_suggested_of_a_person_is_in_their_zip_and_not_who_decided(
     lived(world)
     with transaction(world.here.pool) as tx:
         tx.execute(
-            (
-                "INSERT INTO staff (staff_id, email, roles, made_at) VALUES (%s, "
-                "'dana@example.org', '{}', now())"
-            ),
+            "INSERT INTO staff (staff_id, email, roles, made_at) VALUES (%s, "
+            "'dana@example.org', '{}', now())",
             [STAFF],
         )
         tx.execute(

@@ -72,10 +72,8 @@ def read(world: World, name: str, chat: str) -> None:
     )
     with transaction(world.here.pool) as tx:
         tx.execute(
-            (
-                "INSERT INTO staff (staff_id, email, roles, made_at) VALUES (%s, "
-                "'o@example.org', '{}', %s) ON CONFLICT DO NOTHING"
-            ),
+            "INSERT INTO staff (staff_id, email, roles, made_at) VALUES (%s, "
+            "'o@example.org', '{}', %s) ON CONFLICT DO NOTHING",
             [UUID(int=7), world.clock.now],
         )
         staff_reads.record(tx, note, os.urandom)
@@ -227,10 +225,8 @@ def test_what_was_shown_put_off_accepted_and_signalled_has_its_line(ana: World, 
     api.get("/settings", headers=browser)
     with transaction(ana.here.pool) as tx:
         tx.execute(
-            (
-                "INSERT INTO terms (account_id, version, accepted_at) SELECT %s, number, %s "
-                "FROM policies LIMIT 1"
-            ),
+            "INSERT INTO terms (account_id, version, accepted_at) SELECT %s, number, %s "
+            "FROM policies LIMIT 1",
             [ana.accounts["ana"], ana.clock.now],
         )
     said = page(ana, api, "/timeline?about=choices")
@@ -282,10 +278,8 @@ def test_a_person_sees_that_misuse_was_suggested_and_what_became_of_it(
     account, at = ana.accounts["ana"], ana.clock.now
     with transaction(ana.here.pool) as tx:
         tx.execute(
-            (
-                "INSERT INTO staff (staff_id, email, roles, made_at) VALUES (%s, "
-                "'o@example.org', '{}', %s)"
-            ),
+            "INSERT INTO staff (staff_id, email, roles, made_at) VALUES (%s, "
+            "'o@example.org', '{}', %s)",
             [UUID(int=8), at],
         )
         tx.execute(

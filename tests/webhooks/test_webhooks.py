@@ -597,10 +597,8 @@ def test_the_numbers_of_a_restored_database_stand_above_all_of_the_lives_before(
     before = int(heard(house)[-1].cursor)
     with transaction(house.here.pool) as tx:
         tx.execute(
-            (
-                "INSERT INTO lives (life, journal, position, begun_at) VALUES (1, "
-                "gen_random_uuid(), 0, %s)"
-            ),
+            "INSERT INTO lives (life, journal, position, begun_at) VALUES (1, "
+            "gen_random_uuid(), 0, %s)",
             [house.now],
         )
         tx.execute("ALTER SEQUENCE event_numbers RESTART")

@@ -218,10 +218,8 @@ def begin_act(
 def end_act(tx: Transaction, item: str, number: int, *, done: bool) -> None:
     """Says of an act that is under way whether it was done; one that was gives the item back."""
     tx.execute(
-        (
-            "UPDATE inbox_steps SET done = %s WHERE item = %s AND step_no = %s AND step = "
-            "'acted' AND done IS NULL"
-        ),
+        "UPDATE inbox_steps SET done = %s WHERE item = %s AND step_no = %s AND step = "
+        "'acted' AND done IS NULL",
         [done, item, number],
     )
     if done:
@@ -234,10 +232,8 @@ def end_act(tx: Transaction, item: str, number: int, *, done: bool) -> None:
 def holders(tx: Transaction, items: Collection[str]) -> dict[str, ItemHolder]:
     """Who has these items; those that nobody has are absent."""
     rows = tx.execute(
-        (
-            "SELECT item, staff_id, taken_at FROM inbox_items WHERE item = ANY(%s) AND staff_id "
-            "IS NOT NULL"
-        ),
+        "SELECT item, staff_id, taken_at FROM inbox_items WHERE item = ANY(%s) AND staff_id "
+        "IS NOT NULL",
         [list(items)],
     ).fetchall()
     emails = sessions.addresses(tx, {staff for _, staff, _ in rows}) if rows else {}
@@ -286,10 +282,8 @@ def _steps(
     tx: Transaction, key: KeyMaterial | None, which: str, of: str | UUID, most: int
 ) -> list[InboxStep]:
     rows = tx.execute(
-        (
-            "SELECT item, step_no, step, act, at, staff_id, to_staff, done, words FROM "
-            f"inbox_steps {which}"
-        ),
+        "SELECT item, step_no, step, act, at, staff_id, to_staff, done, words FROM "
+        f"inbox_steps {which}",
         {"of": of, "most": most},
     ).fetchall()
     emails = (
@@ -337,10 +331,8 @@ def _locked(tx: Transaction, about: ItemAbout) -> tuple[ItemHolder | None, int]:
     if about.account is not None:
         tables.lock_accounts(tx, [about.account])
     tx.execute(
-        (
-            "INSERT INTO inbox_items (item, account_id, steps) VALUES (%s, %s, 0) ON CONFLICT "
-            "(item) DO NOTHING"
-        ),
+        "INSERT INTO inbox_items (item, account_id, steps) VALUES (%s, %s, 0) ON CONFLICT "
+        "(item) DO NOTHING",
         [about.item, about.account],
     )
     row = tx.execute(

@@ -275,10 +275,8 @@ def limit(
         raise RefusedError(f"the key `{name}` is revoked", "make another one", because="revoked")
     if known.version != version:
         raise RefusedError(
-            (
-                f"the key `{name}` was changed meanwhile: it is at version `{known.version}`, "
-                f"not `{version}`"
-            ),
+            f"the key `{name}` was changed meanwhile: it is at version `{known.version}`, "
+            f"not `{version}`",
             "look at it again, and decide anew",
             because="changed",
         )

@@ -144,10 +144,8 @@ def end_every(tx: Transaction) -> int:
 def use_token(tx: Transaction, sha256: bytes, expires: datetime) -> None:
     """Uses a token to begin a session; UnauthenticatedError the second time."""
     first = tx.execute(
-        (
-            "INSERT INTO used_tokens (token_sha256, expires_at) VALUES (%s, %s) ON CONFLICT DO "
-            "NOTHING RETURNING expires_at"
-        ),
+        "INSERT INTO used_tokens (token_sha256, expires_at) VALUES (%s, %s) ON CONFLICT DO "
+        "NOTHING RETURNING expires_at",
         [sha256, expires],
     ).fetchone()
     if first is None:

@@ -123,10 +123,8 @@ def record(
 def end(tx: Transaction, order: UUID, outcome: OrderOutcome, said: str, at: datetime) -> None:
     """Records how an open order ended."""
     tx.execute(
-        (
-            "UPDATE staff_orders SET (ended_at, outcome, said) = (%s, %s, %s) WHERE order_id = "
-            "%s AND ended_at IS NULL"
-        ),
+        "UPDATE staff_orders SET (ended_at, outcome, said) = (%s, %s, %s) WHERE order_id = "
+        "%s AND ended_at IS NULL",
         [at, outcome.value, said[:SAID_CHARACTERS_MAX], order],
     )
 

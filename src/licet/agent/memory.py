@@ -99,10 +99,8 @@ class AgentMemory:
 
     def seen(self, path: Path) -> TranscriptSeen | None:
         row = self._db.execute(
-            (
-                "SELECT base, base_lines, place, token, token_from, shut, since FROM files "
-                "WHERE path = ?"
-            ),
+            "SELECT base, base_lines, place, token, token_from, shut, since FROM files "
+            "WHERE path = ?",
             [_name(path)],
         ).fetchone()
         if row is None:

@@ -211,10 +211,8 @@ def _register(
         fence.check(tx)
         is_base = form is BackupForm.base
         tx.execute(
-            (
-                "INSERT INTO backups (backup_id, made_at, expires_at, base, folder) VALUES (%s, "
-                "%s, %s, %s, %s)"
-            ),
+            "INSERT INTO backups (backup_id, made_at, expires_at, base, folder) VALUES (%s, "
+            "%s, %s, %s, %s)",
             [backup, at, until, is_base, os.fspath(folder.absolute())],
         )
         archive = wal_receiver.slot(tx, journal) if is_base else None
@@ -336,10 +334,8 @@ def prune(here: Installation, target: Path, *, dry_run: bool = False) -> PrunedB
             if kept.backup:
                 with transaction(here.pool) as tx:
                     tx.execute(
-                        (
-                            "UPDATE backups SET pruned_at = %s WHERE backup_id = %s AND "
-                            "pruned_at IS NULL"
-                        ),
+                        "UPDATE backups SET pruned_at = %s WHERE backup_id = %s AND "
+                        "pruned_at IS NULL",
                         [here.clock(), parse(Prefix.backup, kept.backup)],
                     )
         return PrunedBackups(backups=tuple(spent), segments=_prune_wal(here, target))

@@ -150,10 +150,8 @@ def prove(keyring: Keyring, folder: Path) -> tuple[BackupManifest, bytes]:
     manifest = read(folder)
     if manifest.v < VERSION:
         raise RefusedError(
-            (
-                "not proved: an older licet took the backup, which has nothing to prove that it "
-                "is unchanged"
-            ),
+            "not proved: an older licet took the backup, which has nothing to prove that it "
+            "is unchanged",
             "if you trust the place where it lay, restore it with the licet that took it",
             because="not_proved",
         )
@@ -161,10 +159,8 @@ def prove(keyring: Keyring, folder: Path) -> tuple[BackupManifest, bytes]:
         made = key(keyring.unwrap_secret("log", manifest.proof))
     except (BrokenError, OverflowError):
         raise RefusedError(
-            (
-                "not proved: the keys of this backup's epochs are destroyed or not here, so "
-                "nothing in it can be opened"
-            ),
+            "not proved: the keys of this backup's epochs are destroyed or not here, so "
+            "nothing in it can be opened",
             "use a backup that has not expired, with the key provider that it was made under",
             because="dead_epoch",
         ) from None
@@ -225,10 +221,8 @@ def digest_of(held: Path) -> tuple[int, str]:
         name = path.relative_to(held).as_posix().encode()
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             raise ContradictedError(
-                (
-                    f"`{path}` is neither a file nor a folder, and no base backup of Licet "
-                    "contains one"
-                ),
+                f"`{path}` is neither a file nor a folder, and no base backup of Licet "
+                "contains one",
                 "",
             )
         if path.is_file():

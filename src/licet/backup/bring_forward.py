@@ -317,10 +317,8 @@ def _register_again(tx: Transaction, record: Restriction) -> bool:
         return service_keys.limit_again(tx, record.key, record.seq, record.document)
     if record.kind is RestrictionKind.backup:
         tx.execute(
-            (
-                "INSERT INTO backups (backup_id, made_at, expires_at, base) VALUES (%s, %s, %s, "
-                "%s) ON CONFLICT DO NOTHING"
-            ),
+            "INSERT INTO backups (backup_id, made_at, expires_at, base) VALUES (%s, %s, %s, "
+            "%s) ON CONFLICT DO NOTHING",
             [record.backup, record.at, record.until, record.base],
         )
         return True

@@ -203,10 +203,8 @@ def _is_known(entry: re.Match[str], known: frozenset[str]) -> bool:
 
 def _foreign(what: str) -> ContradictedError:
     return ContradictedError(
-        (
-            "the dump contains what no dump of Licet contains: "
-            f"`{what.strip()[:LISTED_CHARACTERS_MAX]}`"
-        ),
+        "the dump contains what no dump of Licet contains: "
+        f"`{what.strip()[:LISTED_CHARACTERS_MAX]}`",
         "use another backup",
     )
 

@@ -56,10 +56,8 @@ def receive(
         except BrokenError as error:
             if "already been removed" in error.message:
                 raise BrokenError(
-                    (
-                        f"the WAL archive `{folder}` has a gap: the server has removed WAL that "
-                        "was not received"
-                    ),
+                    f"the WAL archive `{folder}` has a gap: the server has removed WAL that "
+                    "was not received",
                     "run `licet backup wal --end`, begin another archive, and take a base backup",
                 ) from None
             if not stop.is_set():

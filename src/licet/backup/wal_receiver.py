@@ -118,10 +118,8 @@ def _free(tx: Transaction, name: str) -> None:
     one belongs to no living program.
     """
     tx.execute(
-        (
-            "SELECT pg_terminate_backend(active_pid, 5000) FROM pg_replication_slots WHERE "
-            "slot_name = %s AND active"
-        ),
+        "SELECT pg_terminate_backend(active_pid, 5000) FROM pg_replication_slots WHERE "
+        "slot_name = %s AND active",
         [name],
     )
 

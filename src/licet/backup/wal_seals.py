@@ -115,10 +115,8 @@ def _proved(archive: Path, path: Path, key: bytes) -> bytes | None:
         known.mac, _mac(key, archive.name, path.name, held)
     ):
         raise ContradictedError(
-            (
-                f"the segment `{path.name}` of the WAL archive `{archive.name}` is not the one "
-                "that was received"
-            ),
+            f"the segment `{path.name}` of the WAL archive `{archive.name}` is not the one "
+            "that was received",
             "restore with --until a moment before it, or from an intact copy of the archive",
         )
     return held

@@ -577,10 +577,8 @@ def _checked(
     text = read(document)
     if (text.policy, text.version) != (policy.policy, policy.version):
         raise InputError(
-            (
-                f"is for `{text.policy}` `{text.version}`, not for `{policy.policy}` "
-                f"`{policy.version}`"
-            ),
+            f"is for `{text.policy}` `{text.version}`, not for `{policy.policy}` "
+            f"`{policy.version}`",
             'write `version: "{version}"` and the policy\'s name',
         )
     if policy.min_ages.strictest is not None and not text.age:
@@ -603,18 +601,14 @@ def _checked(
     if beyond := overpromised(text, search, languages=languages):
         raise RefusedError(
             f"the notice promises more than is done: `{beyond}`",
-            (
-                "write `{removes}`, which says what is done; or install what looks for names: "
-                "docs/curate.md"
-            ),
+            "write `{removes}`, which says what is done; or install what looks for names: "
+            "docs/curate.md",
             because="notice_promises",
         )
     if sentence := untold(text, policy, search, languages=languages):
         raise RefusedError(
-            (
-                f"the policy says `names: left in`, and the notice in `{text.language}` does "
-                "not say so"
-            ),
+            f"the policy says `names: left in`, and the notice in `{text.language}` does "
+            "not say so",
             f"write `{{removes}}`, or: {sentence}",
             because="notice_silent",
         )
@@ -626,10 +620,8 @@ def _check_questions(text: Text, policy: Policy) -> None:
     if not text.asks and len(policy.asks) > 1:
         raise InputError(
             f"is one question, and the policy asks {_asked(policy.asks)}",
-            (
-                "write `question.NAME`, `yes.NAME` and `no.NAME` for each, or leave them out "
-                "for the words that ship"
-            ),
+            "write `question.NAME`, `yes.NAME` and `no.NAME` for each, or leave them out "
+            "for the words that ship",
             key="question",
         )
     text.words(policy.asks)
@@ -651,10 +643,8 @@ def _insert(
 ) -> NoticePublication:
     sha256 = hashlib.sha256(document.encode()).digest()
     known = tx.execute(
-        (
-            "SELECT notice_id FROM notices WHERE version = %s AND language = %s AND variant = "
-            "%s AND sha256 = %s"
-        ),
+        "SELECT notice_id FROM notices WHERE version = %s AND language = %s AND variant = "
+        "%s AND sha256 = %s",
         [number, text.language, text.variant.value, sha256],
     ).fetchone()
     notice_id = known[0] if known else uuid7(at, random(10))

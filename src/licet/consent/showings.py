@@ -269,10 +269,8 @@ def signal(tx: Transaction, account: UUID, *, gpc: bool, at: datetime) -> None:
     ).fetchone()
     if (row[0] if row else False) != gpc:
         tx.execute(
-            (
-                "INSERT INTO signals (account_id, occurred_at, gpc) VALUES (%s, %s, %s) ON "
-                "CONFLICT DO NOTHING"
-            ),
+            "INSERT INTO signals (account_id, occurred_at, gpc) VALUES (%s, %s, %s) ON "
+            "CONFLICT DO NOTHING",
             [account, at, gpc],
         )
 
@@ -280,10 +278,8 @@ def signal(tx: Transaction, account: UUID, *, gpc: bool, at: datetime) -> None:
 def signals(tx: Transaction, account: UUID, *, limit: int) -> list[tuple[datetime, bool]]:
     """When the signal was first seen, and when it was gone, newest first."""
     rows = tx.execute(
-        (
-            "SELECT occurred_at, gpc FROM signals WHERE account_id = %s ORDER BY occurred_at "
-            "DESC LIMIT %s"
-        ),
+        "SELECT occurred_at, gpc FROM signals WHERE account_id = %s ORDER BY occurred_at "
+        "DESC LIMIT %s",
         [account, limit],
     ).fetchall()
     return [(at, gpc) for at, gpc in rows]

@@ -618,10 +618,8 @@ class _Play:
             f"{counts.included + left:,} of {counts.candidates:,} turns are permitted; {share:.0%} "
             "of them are in, and "
             f"{left:,} said what others say",
-            (
-                "not permitted: "
-                f"{', '.join(f'{n:,} {why}' for why, n in barred[:5])}{', ...' if barred[5:] else ''}"
-            ),
+            "not permitted: "
+            f"{', '.join(f'{n:,} {why}' for why, n in barred[:5])}{', ...' if barred[5:] else ''}",
         )
         return built
 
@@ -639,10 +637,8 @@ class _Play:
         self._flush()
         after = sum(1 for _ in catalog.open_release(self.here, "october"))
         self._tell(
-            (
-                f"{self.left.name} withdraws; {count} rows of the release handed out yesterday "
-                "were theirs"
-            ),
+            f"{self.left.name} withdraws; {count} rows of the release handed out yesterday "
+            "were theirs",
             f"{before:,} rows came out before, {after:,} now",
         )
 

@@ -160,10 +160,8 @@ def _allowed(here: Installation, at: datetime) -> int:
             )
     if due > allowed:
         raise RefusedError(
-            (
-                f"the sweep would erase `{due:,}` of `{kept:,}` stored segments, more than the "
-                f"`{usual:,}` allowed without approval"
-            ),
+            f"the sweep would erase `{due:,}` of `{kept:,}` stored segments, more than the "
+            f"`{usual:,}` allowed without approval",
             "check `licet sweep --dry-run`; if that is intended, run `licet sweep approve`",
             because="sweep_waits",
         )

@@ -117,10 +117,8 @@ def hold_buckets(tx: Transaction, buckets: Sequence[int]) -> set[int]:
 def add_bucket(tx: Transaction, bucket: int, epoch: int, wrapped: bytes) -> None:
     """Adds a bucket; one that another transaction has added meanwhile stays."""
     tx.execute(
-        (
-            "INSERT INTO buckets (bucket, epoch, wrapped) VALUES (%s, %s, %s) ON CONFLICT "
-            "(bucket) DO NOTHING"
-        ),
+        "INSERT INTO buckets (bucket, epoch, wrapped) VALUES (%s, %s, %s) ON CONFLICT "
+        "(bucket) DO NOTHING",
         [bucket, epoch, wrapped],
     )
 

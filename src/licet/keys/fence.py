@@ -38,10 +38,8 @@ class FencedError(RefusedError):
 
 def fenced_error() -> FencedError:
     return FencedError(
-        (
-            "the database was restored, and later withdrawals and deletions have not been "
-            "applied to it yet"
-        ),
+        "the database was restored, and later withdrawals and deletions have not been "
+        "applied to it yet",
         "finish the restore: `licet restore`",
         because="fenced",
     )

@@ -139,10 +139,8 @@ def _rename(folder: Path, moved: Path) -> None:
     except OSError as error:
         raise RefusedError(
             f"`{folder}` cannot be renamed to `{moved.name}`: {type(error).__name__}",
-            (
-                "the journal is still in it; let its parent be writable, and the folder itself "
-                "no mount point"
-            ),
+            "the journal is still in it; let its parent be writable, and the folder itself "
+            "no mount point",
         ) from None
     sync(folder.parent)
 

@@ -134,10 +134,8 @@ def mark(tx: Transaction, known: Sequence[Ahead], life: int, at: datetime) -> No
     written from now on.
     """
     tx.execute(
-        (
-            "SELECT setval(pg_get_serial_sequence('outbox', 'outbox_id'), "
-            "coalesce(max(outbox_id), 0) + %s) FROM outbox"
-        ),
+        "SELECT setval(pg_get_serial_sequence('outbox', 'outbox_id'), "
+        "coalesce(max(outbox_id), 0) + %s) FROM outbox",
         [OUTBOX_GAP],
     )
     facts: dict[str, str | int | bool | None] = {

@@ -410,10 +410,8 @@ def _check_distance(head: LogHead, promised: Checkpoint, shown: Checkpoint | Non
         raise BrokenError(f"`{name}` is forked: two roots at `{shown.size}`", _RESTORE)
     elif shown.size < promised.size and shown.size != head.old:
         raise BrokenError(
-            (
-                f"the folder of `{name}` was rolled back to `{shown.size}`: its head is at "
-                f"`{promised.size}`"
-            ),
+            f"the folder of `{name}` was rolled back to `{shown.size}`: its head is at "
+            f"`{promised.size}`",
             _RESTORE,
         )
 

@@ -94,10 +94,8 @@ def leaf_of(tx: Transaction, told: EntryKind, payload: str) -> tuple[int, int] |
     it.
     """
     return tx.execute(
-        (
-            "SELECT log_year, index FROM outbox WHERE entry = %s AND payload = %s AND index IS "
-            "NOT NULL"
-        ),
+        "SELECT log_year, index FROM outbox WHERE entry = %s AND payload = %s AND index IS "
+        "NOT NULL",
         [told.value, payload],
     ).fetchone()
 

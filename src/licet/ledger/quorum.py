@@ -128,10 +128,8 @@ class _Reading:
             case _:
                 raise InputError(
                     f"`{word}` does not begin a line of this form",
-                    (
-                        "`log VKEY [URL]`, `witness NAME VKEY [URL]`, `group NAME K MEMBER...`, "
-                        "`quorum NAME`"
-                    ),
+                    "`log VKEY [URL]`, `witness NAME VKEY [URL]`, `group NAME K MEMBER...`, "
+                    "`quorum NAME`",
                 )
 
     def _group(self, needed: str, members: tuple[str, ...]) -> WitnessGroup:

@@ -219,10 +219,8 @@ class Sequencer:
             },
         )
         self._conn.execute(
-            (
-                "UPDATE logs SET (decided, root, size, digest, logged_at) = (size, %s, size + "
-                "%s, %s, %s) WHERE log_year = %s"
-            ),
+            "UPDATE logs SET (decided, root, size, digest, logged_at) = (size, %s, size + "
+            "%s, %s, %s) WHERE log_year = %s",
             [log.checkpoint.root, len(rows), digest_of(batch), logged_at, standing.year],
         )
 
@@ -296,10 +294,8 @@ class Sequencer:
         except NotFoundError as error:
             if standing.decided:  # a row in the database alone is not a log
                 raise BrokenError(
-                    (
-                        f"the log `{standing.origin}` is missing, but the database knows "
-                        f"`{standing.size}` entries of it"
-                    ),
+                    f"the log `{standing.origin}` is missing, but the database knows "
+                    f"`{standing.size}` entries of it",
                     "restore the folders of the log",
                 ) from error
             return LogWriter.create(folder, state, standing.origin, signer)
@@ -310,10 +306,8 @@ class Sequencer:
             raise _restored(standing.origin, f"knows `{standing.size}` of its `{size}` entries")
         if size not in (standing.decided, standing.size):
             raise BrokenError(
-                (
-                    f"the log `{standing.origin}` was rolled back to `{size}`: the database "
-                    f"knows `{standing.size}` entries"
-                ),
+                f"the log `{standing.origin}` was rolled back to `{size}`: the database "
+                f"knows `{standing.size}` entries",
                 "restore the log's folder and its state folder together",
             )
         verifier = self._place.signer(self._seed, standing.year).verifier
@@ -524,10 +518,8 @@ def _speak(tx: Transaction, accounts: set[UUID], year: int) -> Mapping[UUID, int
 def _add_carried(tx: Transaction, account: UUID, from_year: int, at: datetime) -> OutboxRow:
     facts: dict[str, str | int | bool | None] = {"from": from_year}
     row = tx.execute(
-        (
-            "INSERT INTO outbox (account_id, entry, occurred_at, payload) VALUES (%s, %s, %s, "
-            "%s) RETURNING outbox_id"
-        ),
+        "INSERT INTO outbox (account_id, entry, occurred_at, payload) VALUES (%s, %s, %s, "
+        "%s) RETURNING outbox_id",
         [account, EntryKind.carried.value, at, msgspec.json.encode(facts, order="sorted").decode()],
     ).fetchone()
     assert row is not None
@@ -544,8 +536,6 @@ def digest_of(batch: Sequence[bytes]) -> bytes:
 def _restored(log: str, how: str) -> RestoredError:
     return RestoredError(
         f"the database is an older copy than the log `{log}`: it {how}",
-        (
-            "bring it up to date: `licet restore --here` applies later withdrawals and "
-            "deletions, and records that in the log"
-        ),
+        "bring it up to date: `licet restore --here` applies later withdrawals and "
+        "deletions, and records that in the log",
     )

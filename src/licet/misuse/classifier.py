@@ -211,10 +211,8 @@ def train(examples: Sequence[LabelledExample]) -> Model:
     truth = np.array([example.misuse for example in examples])
     if min(truth.sum(), len(truth) - truth.sum()) < EXAMPLES_EACH_MIN:
         raise UsageError(
-            (
-                f"`{int(truth.sum())}` examples of misuse and `{int(len(truth) - truth.sum())}` "
-                "harmless ones"
-            ),
+            f"`{int(truth.sum())}` examples of misuse and `{int(len(truth) - truth.sum())}` "
+            "harmless ones",
             f"a classifier needs at least {EXAMPLES_EACH_MIN} of each",
         )
     folds = np.array(

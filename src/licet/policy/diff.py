@@ -96,10 +96,8 @@ def check(versions: Sequence[Policy]) -> None:
     """
     if not versions[0].material:
         raise InputError(
-            (
-                f"version `{versions[0].version}` is the first and not material: nobody would "
-                "ever be asked"
-            ),
+            f"version `{versions[0].version}` is the first and not material: nobody would "
+            "ever be asked",
             "write `material: true`",
             key="material",
         )

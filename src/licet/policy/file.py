@@ -420,10 +420,8 @@ def parse(text: bytes, file: str) -> Policy:
     if policy.material and ends is not None and ends <= policy.effective:
         raise InputError(
             f"`{policy.decide_by}` is before `effective`",
-            (
-                "a material version leaves people at least its first day to decide, or has no "
-                "`decide_by`"
-            ),
+            "a material version leaves people at least its first day to decide, or has no "
+            "`decide_by`",
             file=file,
             line=lines.get("decide_by", 0),
             key="decide_by",

@@ -163,14 +163,10 @@ class UnreadLanguagesError(RefusedError):
             f"{count:,} in `{language}`" for language, count in sorted(conversations.items())
         )
         super().__init__(
-            (
-                f"nothing looks for names in the language of some conversations: {each}; "
-                "nothing is sealed"
-            ),
-            (
-                "the policy says `unread_languages: build stopped`; under a version that does "
-                "not, they are left out"
-            ),
+            f"nothing looks for names in the language of some conversations: {each}; "
+            "nothing is sealed",
+            "the policy says `unread_languages: build stopped`; under a version that does "
+            "not, they are left out",
             because="unread_language",
             details={"conversations": dict(sorted(conversations.items()))},
         )
@@ -360,10 +356,8 @@ class Builder:
                     lock_seconds=self._lock_seconds,
                 )
         raise BusyError(
-            (
-                f"the release was not sealed after {ROUNDS_MAX} rounds: content kept expiring "
-                "or being withdrawn"
-            ),
+            f"the release was not sealed after {ROUNDS_MAX} rounds: content kept expiring "
+            "or being withdrawn",
             "build it again: it resumes from here",
         )
 

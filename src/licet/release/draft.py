@@ -185,10 +185,8 @@ class Draft:
         while True:
             with transaction(pool) as tx:
                 rows = tx.execute(
-                    (
-                        "SELECT page, sealed FROM build_pages WHERE release_id = %s AND page > "
-                        "%s ORDER BY page LIMIT %s"
-                    ),
+                    "SELECT page, sealed FROM build_pages WHERE release_id = %s AND page > "
+                    "%s ORDER BY page LIMIT %s",
                     [self._id, count, PAGES_AT_ONCE],
                 ).fetchall()
             if not rows:
@@ -229,10 +227,8 @@ class Draft:
 
     def parts(self, tx: Transaction) -> list[KeptPart]:
         rows = tx.execute(
-            (
-                "SELECT part, ends, sha256, becomes FROM build_parts WHERE release_id = %s "
-                "ORDER BY part"
-            ),
+            "SELECT part, ends, sha256, becomes FROM build_parts WHERE release_id = %s "
+            "ORDER BY part",
             [self._id],
         )
         return [
@@ -251,10 +247,8 @@ class Draft:
     def gone(self, tx: Transaction) -> Iterator[Sequence[DroppedRows]]:
         last = 0
         while rows := tx.execute(
-            (
-                "SELECT number, sealed FROM build_gone WHERE release_id = %s AND number > %s "
-                "ORDER BY number LIMIT %s"
-            ),
+            "SELECT number, sealed FROM build_gone WHERE release_id = %s AND number > %s "
+            "ORDER BY number LIMIT %s",
             [self._id, last, PAGES_AT_ONCE],
         ).fetchall():
             last = rows[-1][0]

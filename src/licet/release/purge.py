@@ -390,10 +390,8 @@ def _bring(folder: Path, chain: Chain, purge: Purge, purged: PurgedPart) -> None
         if rewrite_part(made, set(states[place].ordinals)) != purged.after:
             raise BrokenError(
                 f"`{purged.file}` differs from what `{purge.file}` states",
-                (
-                    "the purge was begun with another version of the Parquet library: continue "
-                    "with that one"
-                ),
+                "the purge was begun with another version of the Parquet library: continue "
+                "with that one",
             )
         if purged.after is None:
             (folder / purged.file).unlink()

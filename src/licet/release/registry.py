@@ -105,10 +105,8 @@ def seal(tx: Transaction, release: Release) -> None:
     assert release.manifest_sha256 is not None
     assert release.sealed_at is not None
     twice = tx.execute(
-        (
-            "SELECT ordinal FROM release_rows WHERE release_id = %s GROUP BY ordinal HAVING "
-            "count(*) > 1 LIMIT 1"
-        ),
+        "SELECT ordinal FROM release_rows WHERE release_id = %s GROUP BY ordinal HAVING "
+        "count(*) > 1 LIMIT 1",
         [release.release_id],
     ).fetchone()
     if twice is not None:
@@ -184,10 +182,8 @@ def accounts_at(tx: Transaction, release_id: UUID, ordinals: Sequence[int]) -> d
     """The accounts of the rows with these ordinals."""
     return dict(
         tx.execute(
-            (
-                "SELECT ordinal, account_id FROM release_rows WHERE release_id = %(release)s "
-                f"AND {_AT}"
-            ),
+            "SELECT ordinal, account_id FROM release_rows WHERE release_id = %(release)s "
+            f"AND {_AT}",
             {"release": release_id, "ordinals": list(ordinals)},
         ).fetchall()
     )

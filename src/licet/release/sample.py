@@ -162,10 +162,8 @@ def draw(
         bound_ppm=None,
     )
     tx.execute(
-        (
-            "INSERT INTO reviews (review_id, release_id, manifest_sha256, drawn_at) VALUES (%s, "
-            "%s, %s, %s)"
-        ),
+        "INSERT INTO reviews (review_id, release_id, manifest_sha256, drawn_at) VALUES (%s, "
+        "%s, %s, %s)",
         [review.review_id, review.release_id, review.manifest_sha256, at],
     )
     tx.cursor().executemany(

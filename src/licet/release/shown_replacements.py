@@ -77,10 +77,8 @@ def mark(
 def marked(tx: Transaction, release: UUID) -> set[PlaceRef]:
     """The places of a release that are marked as no name."""
     found = tx.execute(
-        (
-            "SELECT ordinal, place FROM shown_replacements WHERE release_id = %s AND no_name_at "
-            "IS NOT NULL"
-        ),
+        "SELECT ordinal, place FROM shown_replacements WHERE release_id = %s AND no_name_at "
+        "IS NOT NULL",
         [release],
     ).fetchall()
     return {PlaceRef(*one) for one in found}

@@ -419,10 +419,8 @@ def sign(
     of = place(here, name)
     if not of.manifest.looked_for_names and not names_in:
         raise RefusedError(
-            (
-                "nobody looked for names in this release: people's names, streets and places "
-                "are all in it"
-            ),
+            "nobody looked for names in this release: people's names, streets and places "
+            "are all in it",
             "docs/curate.md describes how to look for them; to sign nevertheless, give --names-in",
             because="names_in",
         )
@@ -430,10 +428,8 @@ def sign(
     if broken:
         first = broken[0]
         raise RefusedError(
-            (
-                f"`{len(broken)}` checks fail, the first of `{first.file}`: "
-                f"{first.promise.value}: found {first.found}"
-            ),
+            f"`{len(broken)}` checks fail, the first of `{first.file}`: "
+            f"{first.promise.value}: found {first.found}",
             "a release that fails a check cannot be signed",
             because="failed_check",
         )

@@ -87,20 +87,16 @@ ALERTS = (
     ),
     Alert(
         "LicetRotationLate",
-        (
-            "a rotation of the keys is a day late: what was erased is within reach of old "
-            "backups for longer than published"
-        ),
+        "a rotation of the keys is a day late: what was erased is within reach of old "
+        "backups for longer than published",
         "`licet keys rotate`; its error says what is in the way",
         "rotation-late",
     ),
     Alert(
         "LicetSweepWaits",
         "a sweep waits for approval: it would erase more than usual",
-        (
-            "`licet sweep status`: approve it with `licet sweep approve`, or find out what "
-            "moved the dates"
-        ),
+        "`licet sweep status`: approve it with `licet sweep approve`, or find out what "
+        "moved the dates",
         "sweep-waits",
     ),
     Alert(

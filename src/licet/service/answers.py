@@ -152,10 +152,8 @@ def explain(
         if account is None:
             raise NotFoundError(
                 f"no account, conversation or turn `{name}`",
-                (
-                    "ids begin with acc_, conv_ or turn_; an account may also be named by the "
-                    "host's own id"
-                ),
+                "ids begin with acc_, conv_ or turn_; an account may also be named by the "
+                "host's own id",
             )
         return explain_account(tx, here.keyring, known, account, at)
 

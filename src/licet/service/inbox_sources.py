@@ -358,10 +358,8 @@ def _request(at: datetime, row: Row, _: Row) -> InboxItem:
     return _item(
         ItemKind.request,
         name,
-        (
-            f"A request for {RIGHTS[clock.kind]}, by the law of "
-            f"{clock.region or 'no known region'}{waits}"
-        ),
+        f"A request for {RIGHTS[clock.kind]}, by the law of "
+        f"{clock.region or 'no known region'}{waits}",
         act,
         f"/console/rights/{name}",
         due_at=due,

@@ -129,14 +129,10 @@ def _check_days(
         )
     if decide_by is not None and decide_by < (effective or today):
         raise UsageError(
-            (
-                f"`{decide_by}` is before `{effective or today}`, from which day the policy is "
-                "effective"
-            ),
-            (
-                "people have at least its first day to decide: give --decide-by that day or a "
-                "later one"
-            ),
+            f"`{decide_by}` is before `{effective or today}`, from which day the policy is "
+            "effective",
+            "people have at least its first day to decide: give --decide-by that day or a "
+            "later one",
         )
 
 

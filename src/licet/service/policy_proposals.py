@@ -130,10 +130,8 @@ def plan(here: Installation, proposal: str, *, by: str, bounded: bool = True) ->
         _is_open(row)
         if bounded and not account_view.has_at_most(tx, PLANNED_HERE_ACCOUNTS_MAX):
             raise RefusedError(
-                (
-                    f"there are more than {PLANNED_HERE_ACCOUNTS_MAX:,} accounts: the plan "
-                    "takes longer than a request may"
-                ),
+                f"there are more than {PLANNED_HERE_ACCOUNTS_MAX:,} accounts: the plan "
+                "takes longer than a request may",
                 f"run `licet policy proposals {proposal} --plan` on the host",
                 because="too_large",
             )
@@ -288,10 +286,8 @@ def _plan_holds(
         read = _stored(tx, _policy(row))
         if read is None or read.sha256 != plan_sha256:
             raise RefusedError(
-                (
-                    "that is not the newest plan of this proposal: it was drawn again, or a "
-                    "version was applied since"
-                ),
+                "that is not the newest plan of this proposal: it was drawn again, or a "
+                "version was applied since",
                 "read the plan that is shown now, and apply that",
                 because="another_plan",
             )
@@ -304,10 +300,8 @@ def _plan_holds(
     moved = policy_plan.moved(read.plan, now.plan)
     if moved:
         raise RefusedError(
-            (
-                "people have acted since that plan was drawn, and other numbers hold: "
-                f"{', '.join(moved[:5])}"
-            ),
+            "people have acted since that plan was drawn, and other numbers hold: "
+            f"{', '.join(moved[:5])}",
             "the plan was drawn again: read it, and apply that",
             because="plan_moved",
         )

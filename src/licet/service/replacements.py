@@ -129,10 +129,8 @@ def mark(
         at = here.clock() if no_name else None
         if not shown_replacements.mark(tx, of.known.release_id, ref, staff=reader.staff_id, at=at):
             raise RefusedError(
-                (
-                    f"place `{ref.place}` of row `{ref.row}` is none that `{reader.email}` was "
-                    "shown last"
-                ),
+                f"place `{ref.place}` of row `{ref.row}` is none that `{reader.email}` was "
+                "shown last",
                 "read it first",
                 because="not_read",
             )

@@ -522,10 +522,8 @@ class Cluster:
         have = _version(self._bin())
         if made != str(have):
             raise UsageError(
-                (
-                    f"the database in `{self.data}` was made by PostgreSQL `{made}`, the one "
-                    f"found here is `{have}`"
-                ),
+                f"the database in `{self.data}` was made by PostgreSQL `{made}`, the one "
+                f"found here is `{have}`",
                 "install that version, or dump and restore with its pg_dump",
             )
 

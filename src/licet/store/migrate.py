@@ -167,19 +167,15 @@ def _applied(conn: Transaction, steps: tuple[Migration, ...]) -> int:
     ).fetchall()
     if not all(expands for *_, expands in rows[len(steps) :]):
         raise BrokenError(
-            (
-                f"the database is at migration `{len(rows)}`, this version of licet knows "
-                f"`{len(steps)}`"
-            ),
+            f"the database is at migration `{len(rows)}`, this version of licet knows "
+            f"`{len(steps)}`",
             "install the version of licet that wrote it, or a newer one",
         )
     for step, (number, name, sha256, _) in zip(steps, rows, strict=False):
         if (number, name, bytes(sha256)) != (step.number, step.name, step.sha256):
             raise BrokenError(
-                (
-                    f"migration `{step.number}` (`{step.name}`) is not the one that was applied "
-                    f"here (`{name}`)"
-                ),
+                f"migration `{step.number}` (`{step.name}`) is not the one that was applied "
+                f"here (`{name}`)",
                 "restore the file's text; a change of the schema is a new migration",
             )
     return len(rows)

@@ -457,10 +457,8 @@ def _acknowledge_rows(here: Installation, name: str, row: _ExportRow) -> Export:
     at = here.clock()
     with transaction(here.pool) as tx:
         tx.execute(
-            (
-                "UPDATE export_recalls SET acknowledged_at = %s WHERE export_id = %s AND "
-                "acknowledged_at IS NULL"
-            ),
+            "UPDATE export_recalls SET acknowledged_at = %s WHERE export_id = %s AND "
+            "acknowledged_at IS NULL",
             [at, row.export],
         )
         deleted = rows_recalled(tx, row.export)
@@ -490,10 +488,8 @@ def _marked(here: Installation, name: str, change: str, *, ends: bool = False) -
         )
         if ends:
             tx.execute(
-                (
-                    "UPDATE export_recalls SET acknowledged_at = %s WHERE export_id = %s AND "
-                    "acknowledged_at IS NULL"
-                ),
+                "UPDATE export_recalls SET acknowledged_at = %s WHERE export_id = %s AND "
+                "acknowledged_at IS NULL",
                 [at, export_id],
             )
             copies.end_whole(tx, CopyPlace.export, export_id, at)

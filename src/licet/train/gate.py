@@ -240,10 +240,8 @@ class TrainingGate:
             if self._when_stale is WhenStale.stop or now - begun >= PAUSE_SECONDS_MAX:
                 raise DeniedError(
                     f"no lease of release `{self.release}` is valid: {self._ended()}",
-                    (
-                        "check that `licet train gate` runs on this machine and reaches the "
-                        "installation"
-                    ),
+                    "check that `licet train gate` runs on this machine and reaches the "
+                    "installation",
                 )
             self._say(self._ended(), begun)
             self._sleep(PAUSE_SECONDS)

@@ -204,10 +204,8 @@ def _check_recipient(
     if asked.recipient != holder.recipient:
         raise DeniedError(
             f"the key is bound to another recipient than `{asked.recipient}`",
-            (
-                "`licet api-key create NAME --scope release:lease --recipient RECIPIENT` "
-                "creates one for each"
-            ),
+            "`licet api-key create NAME --scope release:lease --recipient RECIPIENT` "
+            "creates one for each",
         )
     if not holder.own:
         check_recipient(policies(here).in_force(here.clock()), known, asked.recipient)

@@ -180,10 +180,8 @@ class _Parser:
             texts = ", ".join(f"`{each}`" for each in TEXTS)
             raise _wrong(
                 token,
-                (
-                    f"{'text in quotes' if is_text else 'a number'} for `{name}` (labels of "
-                    f"text are {texts})"
-                ),
+                f"{'text in quotes' if is_text else 'a number'} for `{name}` (labels of "
+                f"text are {texts})",
             )
         self._place += 1
         return token.text[1:-1].replace("''", "'") if is_text else float(token.text)

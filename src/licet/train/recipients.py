@@ -317,10 +317,8 @@ def _asks(
     """What was recalled for the account, by export or, for an erasure, by handout."""
     found: dict[UUID, list[_Ask]] = {}
     rows = tx.execute(
-        (
-            "SELECT export_id, ordinals, due_at, acknowledged_at FROM export_recalls WHERE "
-            "account_id = %s"
-        ),
+        "SELECT export_id, ordinals, due_at, acknowledged_at FROM export_recalls WHERE "
+        "account_id = %s",
         [account],
     )
     for export, ordinals, due_at, acknowledged_at in rows:

@@ -192,10 +192,8 @@ class Remote:
             case 401 | 403:
                 raise DeniedError(
                     f"the installation refused the request{_because(answer)}",
-                    (
-                        "the key needs the scope `release:lease`, and is bound to a recipient: "
-                        "see `licet api-key list`"
-                    ),
+                    "the key needs the scope `release:lease`, and is bound to a recipient: "
+                    "see `licet api-key list`",
                 )
             case 404:
                 raise NotFoundError(

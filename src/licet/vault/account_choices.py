@@ -176,10 +176,8 @@ def began(tx: Transaction, account: UUID, grants: Sequence[int]) -> dict[int, da
     if not grants:
         return {}
     rows = tx.execute(
-        (
-            "SELECT grant_no, occurred_at FROM choices WHERE account_id = %s AND grant_no = "
-            "ANY(%s) AND effect = 'began'"
-        ),
+        "SELECT grant_no, occurred_at FROM choices WHERE account_id = %s AND grant_no = "
+        "ANY(%s) AND effect = 'began'",
         [account, list(grants)],
     )
     return dict(rows.fetchall())

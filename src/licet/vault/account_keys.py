@@ -177,10 +177,8 @@ def unmark(tx: Transaction, accounts: Collection[UUID]) -> None:
 def lock_wrapped_keys(tx: Transaction, bucket: int) -> list[tuple[UUID, bytes]]:
     """Locks every account of a bucket in the order of the ids; `(account, wrapped keys)`."""
     return tx.execute(
-        (
-            "SELECT account_id, wrapped_key FROM accounts WHERE bucket = %s ORDER BY account_id "
-            "FOR NO KEY UPDATE"
-        ),
+        "SELECT account_id, wrapped_key FROM accounts WHERE bucket = %s ORDER BY account_id "
+        "FOR NO KEY UPDATE",
         [bucket],
     ).fetchall()
 

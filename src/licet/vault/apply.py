@@ -978,10 +978,8 @@ class _Batch(BatchState):
             self.note(account, row, at, EntryKind.feedback_taken_back, ends=True)
             return self._gave(account, row, command.feedback, at, Outcome.done)
         known = self.tx.execute(
-            (
-                "SELECT FROM feedback WHERE account_id = %s AND conversation_id = %s AND "
-                "feedback_id = %s"
-            ),
+            "SELECT FROM feedback WHERE account_id = %s AND conversation_id = %s AND "
+            "feedback_id = %s",
             key,
         ).fetchone()
         if known is None:

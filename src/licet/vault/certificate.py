@@ -295,10 +295,8 @@ def open_by_age(
     """
     found = dict.fromkeys([*ages, "older"], 0)
     rows = tx.execute(
-        (
-            "SELECT requested_at FROM erasures WHERE state <> 'verified' ORDER BY requested_at, "
-            "erasure_id LIMIT %s"
-        ),
+        "SELECT requested_at FROM erasures WHERE state <> 'verified' ORDER BY requested_at, "
+        "erasure_id LIMIT %s",
         [most],
     )
     for (requested_at,) in rows:
@@ -642,10 +640,8 @@ def rows_by_release(tx: Transaction, of: ErasureRecord) -> dict[UUID, list[int]]
     safety copy die with that.
     """
     rows = tx.execute(
-        (
-            f"SELECT r.release_id, array_agg(r.ordinal) FROM release_rows r WHERE {_OF_ROWS} "
-            "GROUP BY r.release_id"
-        ),
+        f"SELECT r.release_id, array_agg(r.ordinal) FROM release_rows r WHERE {_OF_ROWS} "
+        "GROUP BY r.release_id",
         scope(of),
     )
     return dict(rows.fetchall())

@@ -217,10 +217,8 @@ class StoredHold(msgspec.Struct, frozen=True, kw_only=True):
 def is_told(tx: Transaction, account: UUID, conversation: UUID, matter_hmac: bytes) -> bool:
     """Whether the person may be told of a hold; not of one that is not there."""
     row = tx.execute(
-        (
-            "SELECT is_told FROM holds WHERE account_id = %s AND conversation_id = %s AND "
-            "matter_hmac = %s"
-        ),
+        "SELECT is_told FROM holds WHERE account_id = %s AND conversation_id = %s AND "
+        "matter_hmac = %s",
         [account, conversation, matter_hmac],
     ).fetchone()
     return row == (True,)
@@ -301,10 +299,8 @@ def told_of(tx: Transaction, account: UUID, conversations: Sequence[UUID]) -> li
     first.
     """
     rows = tx.execute(
-        (
-            f"{_HOLDS} WHERE account_id = %s AND conversation_id = ANY(%s) AND is_told ORDER BY "
-            "placed_at, reason"
-        ),
+        f"{_HOLDS} WHERE account_id = %s AND conversation_id = ANY(%s) AND is_told ORDER BY "
+        "placed_at, reason",
         [account, list(conversations)],
     )
     return [_stored(row) for row in rows]
@@ -366,10 +362,8 @@ def _held(
     """Those of the conversations that the matter holds."""
     hashed = matter_hash(here, tx, matter)
     rows = tx.execute(
-        (
-            "SELECT account_id, conversation_id FROM holds WHERE matter_hmac = %s AND "
-            "conversation_id = ANY(%s)"
-        ),
+        "SELECT account_id, conversation_id FROM holds WHERE matter_hmac = %s AND "
+        "conversation_id = ANY(%s)",
         [hashed, [conversation for _, conversation in found]],
     ).fetchall()
     return {(account, conversation) for account, conversation in rows}

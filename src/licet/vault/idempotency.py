@@ -192,10 +192,8 @@ def begin(tx: Transaction, one: IdempotentCall, at: datetime) -> CallMade | None
     if begun is not None:
         return None
     row = tx.execute(
-        (
-            "SELECT request_hmac, answer FROM idempotency_keys WHERE caller_hmac = %s AND "
-            "key_hmac = %s"
-        ),
+        "SELECT request_hmac, answer FROM idempotency_keys WHERE caller_hmac = %s AND "
+        "key_hmac = %s",
         [one.caller, one.key],
     ).fetchone()
     if row is None:

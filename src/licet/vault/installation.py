@@ -166,10 +166,8 @@ def _refuse_older(pool: Pool, journal: Journal, at: datetime) -> None:
                 journal_heads.remember_if_free(tx, journal.id, journal.current_head())
             case JournalState.older:
                 raise RefusedError(
-                    (
-                        "the database is older than its restriction journal: it lacks later "
-                        "withdrawals and deletions"
-                    ),
+                    "the database is older than its restriction journal: it lacks later "
+                    "withdrawals and deletions",
                     "bring it up to date: `licet restore --here`",
                     because="restored",
                 )
@@ -204,10 +202,8 @@ def _refuse_without_key(pool: Pool, keys: FileProvider) -> None:
             f"the key of epoch `{epoch}` is not in the key folder of this host, and hosts that "
             "share a bucket need the same "
             "keys",
-            (
-                "keep the keys in OpenBao or PKCS#11 (docs/keys.md), or give every host one key "
-                "folder on a shared disk"
-            ),
+            "keep the keys in OpenBao or PKCS#11 (docs/keys.md), or give every host one key "
+            "folder on a shared disk",
             because="no_key",
         )
 

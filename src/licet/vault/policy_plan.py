@@ -148,10 +148,8 @@ def check(known: Policies, new: Policy, now: datetime) -> None:
     policy_versions.check_newer(known, new, now)
     if not new.material and diff.must_be_material(diff.diff(newest, new)):
         raise RefusedError(
-            (
-                f"version `{new.version}` widens what may be used or kept, or drops a question, "
-                "but is not material"
-            ),
+            f"version `{new.version}` widens what may be used or kept, or drops a question, "
+            "but is not material",
             "set `material: true`, so that everybody is asked, or remove that change",
             because="widens",
         )
@@ -200,10 +198,8 @@ def stored(tx: Transaction, known: Policies, new: Policy) -> StoredPlan | None:
     amended since.
     """
     row = tx.execute(
-        (
-            "SELECT plan, made_at, made_by, position FROM policy_plans WHERE policy_sha256 = %s "
-            "AND base = %s"
-        ),
+        "SELECT plan, made_at, made_by, position FROM policy_plans WHERE policy_sha256 = %s "
+        "AND base = %s",
         [new.sha256(), len(known) - 1],
     ).fetchone()
     if row is None:

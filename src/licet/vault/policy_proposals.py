@@ -85,10 +85,8 @@ def add(
 def get(tx: Transaction, proposal: UUID, *, lock: bool = False) -> ProposalRow:
     """A proposal, locked until ``tx`` ends where that is asked; NotFoundError."""
     row = tx.execute(
-        (
-            f"SELECT {_COLUMNS} FROM policy_proposals WHERE proposal_id = %s "
-            f"{'FOR UPDATE' if lock else ''}"
-        ),
+        f"SELECT {_COLUMNS} FROM policy_proposals WHERE proposal_id = %s "
+        f"{'FOR UPDATE' if lock else ''}",
         [proposal],
     ).fetchone()
     if row is None:
@@ -99,10 +97,8 @@ def get(tx: Transaction, proposal: UUID, *, lock: bool = False) -> ProposalRow:
 def newest(tx: Transaction) -> list[ProposalRow]:
     """The open proposals, then the newest others: at most `LISTED_MAX`."""
     rows = tx.execute(
-        (
-            f"SELECT {_COLUMNS} FROM policy_proposals ORDER BY state <> 'open', proposed_at "
-            "DESC LIMIT %s"
-        ),
+        f"SELECT {_COLUMNS} FROM policy_proposals ORDER BY state <> 'open', proposed_at "
+        "DESC LIMIT %s",
         [LISTED_MAX],
     )
     return [_row(row) for row in rows]

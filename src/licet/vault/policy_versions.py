@@ -79,10 +79,8 @@ def amend(tx: Transaction, policy: Policy, at: datetime, by: str) -> int:
     number = len(known) - 1
     document = msgspec.json.encode(policy.document(), order="sorted").decode()
     tx.execute(
-        (
-            "UPDATE policies SET (document, sha256, applied_at, applied_by) = (%s, %s, %s, %s) "
-            "WHERE number = %s"
-        ),
+        "UPDATE policies SET (document, sha256, applied_at, applied_by) = (%s, %s, %s, %s) "
+        "WHERE number = %s",
         [document, policy.sha256(), at, by, number],
     )
     facts: dict[str, str | int | bool | None] = {
@@ -104,20 +102,16 @@ def check_newer(known: Policies, policy: Policy, at: datetime) -> None:
     if msgspec.structs.replace(policy, decide_by=newest.decide_by) == newest:
         told = "no day" if newest.decide_by is None else f"`{newest.decide_by}`"
         raise RefusedError(
-            (
-                f"version `{policy.version}` was applied with {told} to decide by, but "
-                f"`{policy.decide_by}` is earlier"
-            ),
+            f"version `{policy.version}` was applied with {told} to decide by, but "
+            f"`{policy.decide_by}` is earlier",
             "people were told how long they may wait: only a later `decide_by` can amend a version",
             because="earlier_deadline",
         )
     if policy.version in {version.version for version in known.versions}:
         raise RefusedError(
             f"version `{policy.version}` is already applied, and this file has a different meaning",
-            (
-                "give the change a new `version` and a later `effective`; only `decide_by` of "
-                "an applied version can be moved later"
-            ),
+            "give the change a new `version` and a later `effective`; only `decide_by` of "
+            "an applied version can be moved later",
             because="not_newer",
         )
     if policy.effective <= newest.effective:
@@ -151,10 +145,8 @@ def stop_changes(tx: Transaction) -> None:
 def newest_applied(tx: Transaction, most: int) -> list[AppliedVersion]:
     """The newest ``most`` versions, future ones included."""
     rows = tx.execute(
-        (
-            "SELECT document, sha256, applied_at, applied_by FROM policies ORDER BY number DESC "
-            "LIMIT %s"
-        ),
+        "SELECT document, sha256, applied_at, applied_by FROM policies ORDER BY number DESC "
+        "LIMIT %s",
         [most],
     )
     return [

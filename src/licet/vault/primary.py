@@ -128,10 +128,8 @@ def _refuse_former(server: ServerIdentity, present: DatabaseLife, newest: Journa
         return
     if not newest.server:
         raise RefusedError(
-            (
-                "the database is older than its restriction journal: it lacks later withdrawals "
-                "and deletions"
-            ),
+            "the database is older than its restriction journal: it lacks later withdrawals "
+            "and deletions",
             "bring it up to date: `licet restore --here`",
             because="restored",
         )

@@ -126,14 +126,10 @@ def keep_records(tx: Transaction, journal: Journal, records: Sequence[Restrictio
             journal.append(records)
         except (OSError, BrokenError, BusyError):
             raise OutcomeUnknownError(
-                (
-                    "the restriction journal could not be written: the change is in force, but "
-                    "a restore could lose it"
-                ),
-                (
-                    "see that the disk or the bucket of the restriction journal can be written, "
-                    "and make the change again"
-                ),
+                "the restriction journal could not be written: the change is in force, but "
+                "a restore could lose it",
+                "see that the disk or the bucket of the restriction journal can be written, "
+                "and make the change again",
             ) from None
         # of an earlier life: the change is in the newer one, or it is not
         except RefusedError as error:

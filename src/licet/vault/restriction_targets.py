@@ -29,10 +29,8 @@ def projects(tx: Transaction, account: UUID) -> list[tuple[UUID, bytes]]:
 def flagged(tx: Transaction, account: UUID) -> list[UUID]:
     """The conversations of an account that a flag covers."""
     rows = tx.execute(
-        (
-            "SELECT conversation_id FROM conversations WHERE account_id = %s AND safety_until "
-            "IS NOT NULL"
-        ),
+        "SELECT conversation_id FROM conversations WHERE account_id = %s AND safety_until "
+        "IS NOT NULL",
         [account],
     )
     return [row[0] for row in rows]

@@ -151,10 +151,8 @@ def end(writes: Writes, row: ConversationRow, at: datetime) -> int:
         keys.safety_slot = None
     key = [row.account_id, row.conversation_id]
     tx.execute(
-        (
-            "UPDATE segments SET safety_slot = NULL, safety_bytes = 0 WHERE account_id = %s AND "
-            "conversation_id = %s"
-        ),
+        "UPDATE segments SET safety_slot = NULL, safety_bytes = 0 WHERE account_id = %s AND "
+        "conversation_id = %s",
         key,
     )
     tx.execute(

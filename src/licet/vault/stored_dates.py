@@ -303,10 +303,8 @@ def _pages(tx: Transaction, after: UUID) -> Iterator[list[UUID]]:
 
 def _planned(tx: Transaction, shortening: UUID, accounts: Sequence[UUID]) -> dict[UUID, bytes]:
     rows = tx.execute(
-        (
-            "SELECT account_id, dates_sha256 FROM policy_shortenings WHERE shortening_id = %s "
-            "AND account_id = ANY(%s)"
-        ),
+        "SELECT account_id, dates_sha256 FROM policy_shortenings WHERE shortening_id = %s "
+        "AND account_id = ANY(%s)",
         [shortening, list(accounts)],
     )
     return {account: bytes(digest) for account, digest in rows}
@@ -324,10 +322,8 @@ def _changes(
     """
     bounds = _bounds(known, new, at, list(accounts))
     rows = tx.execute(
-        (
-            f"SELECT * FROM ({bounds.sql}) b WHERE keep_until > bound ORDER BY account_id, "
-            "conversation_id, segment"
-        ),
+        f"SELECT * FROM ({bounds.sql}) b WHERE keep_until > bound ORDER BY account_id, "
+        "conversation_id, segment",
         bounds.values,
     )
     return [DateChange(*row) for row in rows]

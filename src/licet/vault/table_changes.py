@@ -23,10 +23,8 @@ def save_accounts(tx: Transaction, rows: Sequence[AccountRow]) -> None:
     new = [row for row in rows if row.is_new]
     if new:
         tx.execute(
-            (
-                "INSERT INTO account_hosts (account_id, host_hmac) SELECT * FROM "
-                f"{unnested(_HOST_TYPES)}"
-            ),
+            "INSERT INTO account_hosts (account_id, host_hmac) SELECT * FROM "
+            f"{unnested(_HOST_TYPES)}",
             arrays(
                 _HOST_TYPES,
                 {
@@ -41,10 +39,8 @@ def save_accounts(tx: Transaction, rows: Sequence[AccountRow]) -> None:
             "opened_at": [row.state.opened_at for row in new],
         }
         tx.execute(
-            (
-                f"INSERT INTO accounts ({', '.join(_ACCOUNT_TYPES)}) SELECT * FROM "
-                f"{unnested(_ACCOUNT_TYPES)}"
-            ),
+            f"INSERT INTO accounts ({', '.join(_ACCOUNT_TYPES)}) SELECT * FROM "
+            f"{unnested(_ACCOUNT_TYPES)}",
             arrays(_ACCOUNT_TYPES, columns),
         )
     _save_standings(tx, rows)
@@ -144,10 +140,8 @@ def save_scoped_grants(
     ]
     if fresh:
         tx.execute(
-            (
-                f"INSERT INTO scoped_grants ({', '.join(_GRANT_TYPES)}) SELECT * FROM "
-                f"{unnested(_GRANT_TYPES)}"
-            ),
+            f"INSERT INTO scoped_grants ({', '.join(_GRANT_TYPES)}) SELECT * FROM "
+            f"{unnested(_GRANT_TYPES)}",
             arrays(
                 _GRANT_TYPES,
                 {

@@ -501,10 +501,8 @@ class Writes:
         # before the holds: the same matter may have been placed again since
         for unheld in self._unheld:
             tx.execute(
-                (
-                    "DELETE FROM holds WHERE account_id = %s AND conversation_id = %s AND "
-                    "matter_hmac = %s"
-                ),
+                "DELETE FROM holds WHERE account_id = %s AND conversation_id = %s AND "
+                "matter_hmac = %s",
                 unheld,
             )
         insert(tx, "holds", _HOLDS, self._rows.get("holds", []))

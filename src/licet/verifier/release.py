@@ -300,10 +300,8 @@ class _ReleaseCheck:
         if not review_follows(said, self.manifest):
             raise ContradictionError(
                 REVIEW,
-                (
-                    "it reconciles: each row was read or out of reach, its bound follows, and "
-                    "there are as many rows"
-                ),
+                "it reconciles: each row was read or out of reach, its bound follows, and "
+                "there are as many rows",
             )
         found = sum(sum(part["findings"].values()) for part in (said["chance"], said["risk"]))
         facts = {
@@ -331,10 +329,8 @@ class _ReleaseCheck:
         if not measurement_follows(said, self.manifest):
             raise ContradictionError(
                 MEASUREMENT,
-                (
-                    "it reconciles: costs lie in their intervals, slices in the whole, and its "
-                    "rows in the release"
-                ),
+                "it reconciles: costs lie in their intervals, slices in the whole, and its "
+                "rows in the release",
             )
         facts = {"release": of[0], "manifest_sha256": of[1], "rows": said["rows"]}
         sha256 = hashlib.sha256(file["measurement"].encode()).hexdigest()

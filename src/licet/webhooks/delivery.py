@@ -364,10 +364,8 @@ class Deliverer:
                     {"endpoint": one.to.endpoint, "account": one.waiting.account, "at": one.at},
                 )
         tx.execute(
-            (
-                "UPDATE endpoints SET failing_since = NULL WHERE endpoint_id = ANY(%s) AND "
-                "failing_since IS NOT NULL"
-            ),
+            "UPDATE endpoints SET failing_since = NULL WHERE endpoint_id = ANY(%s) AND "
+            "failing_since IS NOT NULL",
             [endpoints],
         )
 

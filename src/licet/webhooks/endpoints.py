@@ -414,10 +414,8 @@ def rotate(here: Installation, name: str, overlap_hours: int = OVERLAP_HOURS) ->
     with transaction(here.pool) as tx:
         endpoint = _pushed(tx, name)
         live = tx.execute(
-            (
-                "SELECT secret FROM endpoint_secrets WHERE endpoint_id = %s ORDER BY made_at "
-                "DESC, secret DESC"
-            ),
+            "SELECT secret FROM endpoint_secrets WHERE endpoint_id = %s ORDER BY made_at "
+            "DESC, secret DESC",
             [endpoint],
         ).fetchall()
         chain.forget_secrets(tx, [row[0] for row in live[SECRETS_MAX - 1 :]])
@@ -582,10 +580,8 @@ def _new_secret(here: Installation, tx: Transaction, endpoint: UUID, at: datetim
 
 def _named(tx: Transaction, name: str) -> tuple[UUID, str | None]:
     row = tx.execute(
-        (
-            "SELECT endpoint_id, url FROM endpoints WHERE name = %s AND removed_at IS NULL FOR "
-            "NO KEY UPDATE"
-        ),
+        "SELECT endpoint_id, url FROM endpoints WHERE name = %s AND removed_at IS NULL FOR "
+        "NO KEY UPDATE",
         [name],
     ).fetchone()
     if row is None:

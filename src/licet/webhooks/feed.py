@@ -65,10 +65,8 @@ def acknowledge(here: Installation, event: str, endpoint: str, bound: UUID) -> H
         if row is None or row[0] != endpoint:
             raise DeniedError(
                 "the key may not acknowledge for this endpoint",
-                (
-                    "`licet api-key create NAME --scope events:acknowledge --endpoint ENDPOINT` "
-                    "creates one that may"
-                ),
+                "`licet api-key create NAME --scope events:acknowledge --endpoint ENDPOINT` "
+                "creates one that may",
             )
         return acknowledgements.acknowledge(tx, named, endpoint, here.clock())
 

@@ -219,10 +219,8 @@ def strong(keys: KeySet) -> KeySet:
     for key in keys.keys:
         if isinstance(key, RSAKey) and key.raw_value.key_size < RSA_BITS_MIN:
             raise UsageError(
-                (
-                    f"a key of RSA has `{key.raw_value.key_size}` bits: at least {RSA_BITS_MIN} "
-                    "are needed"
-                ),
+                f"a key of RSA has `{key.raw_value.key_size}` bits: at least {RSA_BITS_MIN} "
+                "are needed",
                 "make a longer one, or one of P-256 or Ed25519",
             )
     return keys

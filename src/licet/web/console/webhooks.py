@@ -210,10 +210,8 @@ def rotate(request: AnyRequest, endpoint: FromPath[str], data: Fields) -> Respon
         "secret",
         "Replace its secret",
         "The new secret is on the page after this one, and never again.",
-        (
-            f"Messages are signed with the new secret. The old one signs too {old}; any that is "
-            "older ends now."
-        ),
+        f"Messages are signed with the new secret. The old one signs too {old}; any that is "
+        "older ends now.",
         destroys=True,
         fields={"hours": str(hours), "last": last},
     )
@@ -237,10 +235,8 @@ def pause(
         endpoint,
         "pause",
         "Pause",
-        (
-            "Nothing is sent to it until it is resumed. What it is to delete is not deleted "
-            "there meanwhile."
-        ),
+        "Nothing is sent to it until it is resumed. What it is to delete is not deleted "
+        "there meanwhile.",
         f"{would.unsent:,} events wait, and those that follow.",
     )
 
