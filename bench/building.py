@@ -1,7 +1,6 @@
-"""A release build by the number of turns, beside moving the same bytes; its seal's lock; the load,
-beside reading, decrypting and unpacking the same with keys at hand; each in processor time of the
-process and of the database. And what the database keeps of a row, beside the id of its
-conversation.
+"""A release build by the number of turns, beside moving the same bytes; the load, beside reading,
+decrypting and unpacking the same with keys at hand; each in processor time of the process and of
+the database. And what the database keeps of a row, beside the id of its conversation.
 
 python -m bench building [TURNS ...]
 """
@@ -265,13 +264,6 @@ def main(arguments: list[str]) -> list[Row]:
                 moved = 1e6 * (sum(spent(here)) - sum(before)) / turns
                 what = "  beside reading, decrypting, encrypting and writing the same bytes"
                 rows.append(Row(what, f"{cost:.0f}", f"{moved:.1f}", f"{moved / cost:.3f}"))
-                rows.append(
-                    Row(
-                        "  endings waited for the seal, ms",
-                        f"{built.lock_seconds * 1000:.1f}",
-                        "100",
-                    )
-                )
                 rows.append(loaded(here, built))
     return rows + kept()
 

@@ -348,7 +348,6 @@ def test_a_process_that_is_killed_over_and_over_gets_there(house: House, dsn: st
     built = BuildResult(
         folder=house.here.config.releases / "r",
         manifest=manifest.read(house.here.config.releases / "r")[0],
-        rounds=0,
         lock_seconds=0,
     )
     starts = [

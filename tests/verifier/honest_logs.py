@@ -486,6 +486,7 @@ class Installation:
             "root": name_of("root", name),
             "manifest_sha256": name_of("manifest", name),
         }
+        self.tell("release_decided", self.clock, release=name, position=self.rows)
         self.db.releases[name] = {
             "facts": facts,
             "left": rows,

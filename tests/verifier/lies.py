@@ -202,6 +202,7 @@ def rows() -> tuple[OutboxRow, ...]:
     while len(made) < ASKED:
         tell("deleted", EVA, conversation="8b" * 16, seq=len(made))
     tell_asked(tell)
+    tell("release_decided", release="4e" * 16, position=41)
     while len(made) < SIZE:
         tell("deleted", EVA, conversation="8b" * 16, seq=len(made))
     return tuple(made)
@@ -410,6 +411,7 @@ INDEX = {
     "grant_begun` for a chat, `grant_begun": ASKED + 2,
     "grant_affirmed` for a project, `grant_affirmed": ASKED + 10,
     "project_kept_out": ASKED + 11,
+    "release_decided": ASKED + 18,
 }
 ROOT = "entries of the log lead to its root"
 

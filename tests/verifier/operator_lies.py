@@ -630,6 +630,18 @@ def release_version(log: Entries, draw: Random) -> Entries | None:
     return replaced(log, place, {**log[place], "facts": {**log[place]["facts"], "version": 77}})
 
 
+@contradicted("a release is sealed as of another position than it was decided")
+def release_decided_elsewhere(log: Entries, draw: Random) -> Entries | None:
+    place = pick(draw, where(log, "release_decided"))
+    if place is None or log[place]["facts"]["release"] not in {
+        log[n]["facts"]["release"] for n in where(log, "release_sealed")
+    }:
+        return None
+    facts = log[place]["facts"]
+    moved = facts["position"] + draw.choice((1, 1_000))
+    return replaced(log, place, {**log[place], "facts": {**facts, "position": moved}})
+
+
 @contradicted(
     "a release is sealed twice, or what is stated of it is of another manifest, or comes "
     "before its leaf"

@@ -625,7 +625,22 @@ def decision_lies(before: bool) -> Iterator[Lie]:
     no = tell("choice", ANA, allow=False, effect="withdrew", version=1, **asked)
     end = tell("grant_ended", ANA, **ended)
     withdrawal = (no, end) if before else (end, no)
+    deleted = tell("deleted", ANA, **about["a1"])
+    decided = tell("release_decided", None, at=BUILT_AT, release=RELEASE.hex, position=40)
     tables: tuple[tuple[str, str, str, Callable[[World], Any]], ...] = (
+        (
+            "decision",
+            "as of another position than the seal",
+            "as of the position of its decision",
+            tell("release_decided", None, at=BUILT_AT, release=RELEASE.hex, position=39),
+        ),
+        ("decision", "after a deletion", "was deleted", together(deleted, decided)),
+        (
+            "decision",
+            "made again after a deletion",
+            "was deleted",
+            together(decided, deleted, decided),
+        ),
         ("account", "closed before", "no account of a row is closed", tell("closed", ANA)),
         ("conversation", "deleted before", "was deleted", tell("deleted", ANA, **about["a1"])),
         ("conversation", "kept out before", "was kept out", tell("narrowed", ANA, **about["a1"])),

@@ -19,7 +19,6 @@ from uuid import UUID
 
 import msgspec
 
-from licet.ledger import outbox
 from licet.ledger.outbox import Entry, EntryKind
 from licet.store.connect import Transaction
 from licet.vault import account_journal, expiry, host_events
@@ -163,4 +162,4 @@ def _tell(
 ) -> None:
     """Writes an ending to the journal for each conversation, and a leaf for each key."""
     places = sorted({(row.account, row.conversation) for row in rows})
-    account_journal.append_endings(tx, "erased", at, places, outbox.appending(tx, dead))
+    account_journal.append_endings(tx, "erased", at, places, dead)

@@ -84,6 +84,7 @@ PUBLISHED: Mapping[str, frozenset[str]] = {
     EntryKind.staff_acted: frozenset({"kind", "act"}),
     EntryKind.work_acted: frozenset({"kind", "act", "words"}),
     EntryKind.key_destroyed: frozenset({"because", "epoch", "handle", "segment"}),
+    EntryKind.release_decided: frozenset({"release", "position"}),
     EntryKind.release_sealed: frozenset(
         {"release", "purpose", "version", "position", "rows", "root", "manifest_sha256"}
     ),

@@ -3,11 +3,17 @@ rest.
 
 A candidate is every turn whose content is still stored, in its segment or in a safety copy. The
 build pins a position in the journal and reads page by page; each row is registered in the database
-before it is written to a part. At the end it reads the endings since that position, decides again
-on the affected rows and on those that have reached their end date, rewrites their parts, and
-repeats until there are no more endings. Then it seals in one short transaction that holds the
-endings lock exclusively: no withdrawal, deletion or narrowing is in progress meanwhile, and none
-that was committed before is missing. The time of the seal is that of the last check for endings.
+before it is written to a part. When all pages are read, one short transaction of constant time
+holds the endings lock exclusively: no withdrawal, deletion or narrowing is in progress meanwhile,
+and none that was committed before is missing. It fixes the position as of which all rows are
+decided, adds the leaf `release_decided`, and takes a snapshot, from which the rows affected by
+endings since the pin, and those past their end date, are decided again. Then their parts, the
+proofs and the manifest are written, and the release is sealed without a lock. Its time is that of
+the position.
+
+Whatever ends after the position is as if it ended after the seal: every lease decides each row by
+what is committed then (`release.live_leases`), so no row that ended is read, and nothing is written
+twice for it (docs/adr/0031).
 
 A page is read from one snapshot (REPEATABLE READ), so a sweep cannot remove a key between a
 decision and its use.
@@ -16,9 +22,10 @@ Which crash each order survives: until the seal commits, the release is `buildin
 can be leased. A page's transaction stores the result of the page (`release.draft`), so a build that
 was killed continues after the complete parts (`release.resume`) as if it had paused: with the
 position that it pinned, so that it catches up with all endings meanwhile. It starts over if the
-purpose, the policy version, the year, the curation plan, the software or the part size differs. The
-manifest is written inside the seal, just before its commit: a manifest in a folder proves nothing
-without the seal. One build of a name runs at a time, under a lock of its connection.
+purpose, the policy version, the year, the curation plan, the software or the part size differs. A
+build that was killed after the decision is decided again, as of a later position. The manifest is
+written just before the seal: a manifest in a folder proves nothing without it. One build of a name
+runs at a time, under a lock of its connection.
 """
 
 from __future__ import annotations
@@ -27,7 +34,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
@@ -43,7 +50,7 @@ from licet.errors import BusyError, LicetError, RefusedError
 from licet.keys.keyring import Keyring
 from licet.keys.log_keys import LogKeys
 from licet.policy.decide import DecisionReason
-from licet.policy.file import Policies, Policy, UnreadLanguagesTerm
+from licet.policy.file import Policies, UnreadLanguagesTerm
 from licet.release import (
     card,
     croissant,
@@ -88,23 +95,20 @@ from licet.release.resume import ResumedBuild
 from licet.release.row_keys import SealedRow
 from licet.release.row_runs import RowSources
 from licet.release.tally import Tally, microseconds
-from licet.store.connect import Pool, Transaction, transaction
+from licet.store.connect import Pool, Transaction, snapshot, transaction
 from licet.store.files import make_folder, sync
 from licet.vault import account_journal, account_view, verbs
 from licet.vault import policy_versions as versions
-from licet.vault.account_journal import JournalEnding
 from licet.vault.conversation_pages import START
 from licet.vault.ids import uuid7
 
 ROWS_PER_PART = 10_000
-ROUNDS_MAX = 50
 BUILD_LOCK = 0x11CE7
 ELECTED_ROWS_MAX = 1_000
 
 
 class BuildResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A sealed release and its folder. ``lock_seconds`` is the longest time that endings had to
-    wait for the seal.
+    """A sealed release and its folder. ``lock_seconds`` is for how long endings had to wait for it.
 
     ``resumed_from`` is the first incomplete part when an unfinished build was resumed, None for an
     uninterrupted build.
@@ -113,10 +117,19 @@ class BuildResult(msgspec.Struct, frozen=True, kw_only=True):
 
     folder: Path
     manifest: ReleaseManifest
-    rounds: int
     lock_seconds: float
     resumed_from: int | None = None
     whole_because: str = ""
+
+
+class DecidedAs(msgspec.Struct, frozen=True, kw_only=True):
+    """As of when the rows of a release are decided: the journal's position, the time, the policy
+    versions applied.
+    """
+
+    position: int
+    now: datetime
+    policies: Policies
 
 
 class BuildOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -204,7 +217,6 @@ class Builder:
         self._end = End(page=0, rows=0, place=START)  # of the last page
         self._lock_seconds = 0.0
         self._parts: dict[int, PartPromise] = {}
-        self._examined: set[int] = set()
         self._samples: list[ChangedPlace] = []
 
     def run(self, order: BuildOrder) -> BuildResult:
@@ -342,24 +354,13 @@ class Builder:
             self._enter(kept, Stage.elected)
         self._hold_to_languages()
         self._hold_to_usual(order)
-        for round_number in range(1, ROUNDS_MAX + 1):
-            now = self._catch_up(release, kept, order.folder, proofs)
-            question = self._policies.in_force(now).question_of(release.purpose)
-            row_counts.tell(self._pool, release.release_id, question, release.begun_at.year, now)
-            sealed = self._seal(release, order, now, proofs)
-            if sealed is not None:
-                draft.forget_sealed(self._pool)
-                return BuildResult(
-                    folder=order.folder,
-                    manifest=sealed,
-                    rounds=round_number,
-                    lock_seconds=self._lock_seconds,
-                )
-        raise BusyError(
-            f"the release was not sealed after {ROUNDS_MAX} rounds: content kept expiring "
-            "or being withdrawn",
-            "build it again: it resumes from here",
-        )
+        now = self._clock()
+        question = self._policies.in_force(now).question_of(release.purpose)
+        row_counts.tell(self._pool, release.release_id, question, release.begun_at.year, now)
+        decided_as = self._decide_again(release, kept, order.folder, proofs)
+        sealed = self._seal(release, order, decided_as, proofs)
+        draft.forget_sealed(self._pool)
+        return BuildResult(folder=order.folder, manifest=sealed, lock_seconds=self._lock_seconds)
 
     def _hold_to_usual(self, order: BuildOrder) -> None:
         """DamageError where more was replaced than is usual, unless the order accepts that."""
@@ -437,7 +438,8 @@ class Builder:
     def _pin(self, order: BuildOrder, made: BuildSettings, at: datetime) -> tuple[Release, Draft]:
         with transaction(self._pool) as tx:
             release_id = uuid7(at, self._keyring.random(10))
-            position = _locked_position(tx)
+            account_journal.stop_endings(tx)
+            position = account_journal.last_position(tx)
             release = Release(
                 release_id=release_id,
                 name=order.name,
@@ -572,7 +574,8 @@ class Builder:
                     (row, {LeftOut.duplicate.value: sum(source.count for source in row.sources)})
                     for row in rows
                 ]
-                self._let_go(tx, release, kept, gone, proofs)
+                self._let_go(tx, release, kept, gone)
+                self._salted(tx, release, {row.account for row in rows}, proofs)
             self._count_out(gone, proofs)
         self._rewrite(kept, folder, set(lost))
 
@@ -582,14 +585,12 @@ class Builder:
         release: Release,
         kept: Draft,
         gone: Sequence[tuple[RowSources, Mapping[str, int]]],
-        proofs: Proofs,
     ) -> None:
         """Removes rows from the database, each with its turns by reason."""
         registry.drop_rows(tx, release.release_id, [row.ordinal for row, _ in gone])
         kept.keep_gone(
             tx, [DroppedRows(row.ordinal, row.account, reasons) for row, reasons in gone]
         )
-        self._salted(tx, release, {row.account for row, _ in gone}, proofs)
 
     def _count_out(
         self, gone: Sequence[tuple[RowSources, Mapping[str, int]]], proofs: Proofs
@@ -598,55 +599,72 @@ class Builder:
             self._tally.take_out(row.ordinal, reasons)
             proofs.gone(row.ordinal, row.account, reasons)
 
-    # Catching up and sealing
+    # Deciding as of one position, and sealing
 
-    def _catch_up(self, release: Release, kept: Draft, folder: Path, proofs: Proofs) -> datetime:
-        """Decides again on rows that are affected by endings since the pinned position, and on rows
-        that have reached their end, until there are no more; returns the time of the last check.
+    @contextmanager
+    def _decided_as(self, release: Release) -> Iterator[tuple[Transaction, DecidedAs]]:
+        """Fixes the position as of which the rows are decided, and yields the database as it was
+        there.
+
+        The snapshot is taken, and the leaf committed, while no ending is in progress: what the log
+        tells before the leaf is what the snapshot has. The lock is free again when this yields.
         """
-        while True:
-            now = self._clock()
+        with snapshot(self._pool) as seen:
             with transaction(self._pool) as tx:
-                ended, due = self._ended_since(tx, release), self._tally.due(now)
-                touched = {row.ordinal: row for row in self._touched(tx, release, ended)}
-                touched |= {
-                    row.ordinal: row for row in registry.rows_at(tx, release.release_id, due)
-                }
-                decided = verdicts(tx, list(touched.values()), self._policies, release.purpose, now)
-                # A row past its end is never opened, even if what it was made from is kept for
-                # longer now; one whose end came nearer would promise too much in clear.
-                gone = [
-                    (v.row, _reasons(v.row, v.refused))
-                    for v in decided
-                    if not v.use
-                    or v.row.ordinal in due
-                    or microseconds(v.until) < self._tally.until_us(v.row.ordinal)
-                ]
-                out = {row.ordinal for row, _ in gone}
-                still = [row for ordinal, row in touched.items() if ordinal not in out]
-                seen = account_view.seen(
-                    tx, sorted({(r.account, r.conversation) for r in still}), self._policies, now
-                )
-                self._salted(tx, release, {row.account for row in still}, proofs)
-                for row in still:
-                    proofs.again(seen[row.conversation], self._policies, row)
-                if gone:
-                    self._let_go(tx, release, kept, gone, proofs)
-            self._examined |= {position for position, _, _ in ended}
-            self._count_out(gone, proofs)
-            self._rewrite(kept, folder, out)
-            if not ended:
-                return now
+                # Nobody waits for the disk under the lock: whatever commits after this is durable
+                # together with it.
+                tx.execute("SET LOCAL synchronous_commit = off")
+                versions.stop_changes(tx)  # before the endings, as whoever applies a version
+                account_journal.stop_endings(tx)
+                started, now = time.monotonic(), self._clock()
+                position, policies = account_journal.last_position(seen), versions.load(seen)
+                if policies is None or policies.number(now) != release.version:
+                    raise BusyError(
+                        "a policy version became effective while the release was built",
+                        "build it again under the new one",
+                    )
+                registry.decide(tx, release.release_id, position, now)
+            self._lock_seconds = time.monotonic() - started
+            yield seen, DecidedAs(position=position, now=now, policies=policies)
 
-    def _ended_since(self, tx: Transaction, release: Release) -> list[JournalEnding]:
-        ended = account_journal.endings_after(tx, release.pinned)
-        return [one for one in ended if one.position not in self._examined]
-
-    def _touched(
-        self, tx: Transaction, release: Release, ended: Sequence[JournalEnding]
-    ) -> list[RowSources]:
-        of = {(account, conversation) for _, account, conversation in ended}
-        return registry.rows_of(tx, release.release_id, of) if of else []
+    def _decide_again(
+        self, release: Release, kept: Draft, folder: Path, proofs: Proofs
+    ) -> DecidedAs:
+        """Decides again, as of one position, the rows affected by endings since the pinned one and
+        those past their end.
+        """
+        with self._decided_as(release) as (seen, decided_as):
+            now, policies = decided_as.now, decided_as.policies
+            due = self._tally.due(now)
+            rows = registry.rows_of(
+                seen, release.release_id, account_journal.endings_after(seen, release.pinned)
+            )
+            rows += registry.rows_at(seen, release.release_id, list(due))
+            touched = {row.ordinal: row for row in rows}
+            decided = verdicts(seen, list(touched.values()), policies, release.purpose, now)
+            # A row past its end is never opened, even if what it was made from is kept for longer
+            # now; one whose end came nearer would promise too much in clear.
+            gone = [
+                (v.row, _reasons(v.row, v.refused))
+                for v in decided
+                if not v.use
+                or v.row.ordinal in due
+                or microseconds(v.until) < self._tally.until_us(v.row.ordinal)
+            ]
+            out = {row.ordinal for row, _ in gone}
+            still = [row for ordinal, row in touched.items() if ordinal not in out]
+            views = account_view.seen(
+                seen, sorted({(r.account, r.conversation) for r in still}), policies, now
+            )
+            self._salted(seen, release, {row.account for row in touched.values()}, proofs)
+        for row in still:
+            proofs.again(views[row.conversation], policies, row)
+        if gone:
+            with transaction(self._pool) as tx:
+                self._let_go(tx, release, kept, gone)
+        self._count_out(gone, proofs)
+        self._rewrite(kept, folder, out)
+        return decided_as
 
     def _rewrite(self, kept: Draft, folder: Path, gone: set[int]) -> None:
         by_part: dict[int, set[int]] = {}
@@ -666,51 +684,31 @@ class Builder:
                 self._parts[number] = made
 
     def _seal(
-        self, release: Release, order: BuildOrder, now: datetime, proofs: Proofs
-    ) -> ReleaseManifest | None:
-        """Seals the build as of ``now``, or returns None if an ending affects its rows."""
-        with transaction(self._pool) as tx:
-            known = versions.load(tx)
-        if known is None or known.number(now) != release.version:
-            raise BusyError(
-                "a policy version became effective while the release was built",
-                "build it again under the new one",
-            )
-        if now.year != release.begun_at.year and len(self._tally.gone) < self._tally.rows:
+        self, release: Release, order: BuildOrder, decided_as: DecidedAs, proofs: Proofs
+    ) -> ReleaseManifest:
+        """Writes proofs, manifest and card, and seals the release as of its decision."""
+        root, proof = self._tally.root(), proofs.write(self._tally.gone, decided_as.policies)
+        promised = self._manifest(release, order, root, decided_as, proof)
+        card.write(order.folder, promised)
+        croissant.write(order.folder, promised, purge.begin(promised, ""))
+        sha256 = manifest.write(order.folder, promised)
+        sealed = msgspec.structs.replace(
+            release,
+            state="sealed",
+            sealed_at=decided_as.now,
+            position=decided_as.position,
+            rows=promised.rows,
+            turns=promised.counts.included,
+            root=root,
+            manifest_sha256=bytes.fromhex(sha256),
+        )
+        if self._clock().year != release.begun_at.year and promised.rows:
             raise BusyError(
                 "a new year began while the release was built, and with it a new log",
                 "build it again",
             )
-        root, proof = self._tally.root(), proofs.write(self._tally.gone, known)
-        started = time.monotonic()
         with transaction(self._pool) as tx:
-            position = _locked_position(tx)
-            ended = self._ended_since(tx, release)
-            versions.stop_changes(tx)  # so that the leaf stands after every version it names
-            again = versions.load(tx)
-            if (
-                self._touched(tx, release, ended)
-                or again is None
-                or again.versions != known.versions
-            ):
-                return None
-            policy = known[release.version]
-            promised = self._manifest(release, order, root, position, now, policy, proof)
-            card.write(order.folder, promised)
-            croissant.write(order.folder, promised, purge.begin(promised, ""))
-            sha256 = manifest.write(order.folder, promised)
-            sealed = msgspec.structs.replace(
-                release,
-                state="sealed",
-                sealed_at=now,
-                position=position,
-                rows=promised.rows,
-                turns=promised.counts.included,
-                root=root,
-                manifest_sha256=bytes.fromhex(sha256),
-            )
             registry.seal(tx, sealed)
-        self._lock_seconds = time.monotonic() - started
         return promised
 
     def _left_in(self) -> str | msgspec.UnsetType:
@@ -743,21 +741,20 @@ class Builder:
         release: Release,
         order: BuildOrder,
         root: bytes,
-        position: int,
-        now: datetime,
-        policy: Policy,
+        decided_as: DecidedAs,
         proof: ProofPins,
     ) -> ReleaseManifest:
+        policy = decided_as.policies[release.version]
         plan, quality = self._curation.plan, self._tally.quality.by_language() or msgspec.UNSET
         return ReleaseManifest(
             release=release.release_id.hex,
             name=order.name,
             purpose=order.purpose,
-            built_at=now,
+            built_at=decided_as.now,
             policy=PolicyPin(
                 name=policy.policy, version=policy.version, sha256=policy.sha256().hex()
             ),
-            journal=position,
+            journal=decided_as.position,
             counts=Counts(
                 candidates=self._tally.candidates,
                 included=self._tally.included,
@@ -795,14 +792,6 @@ def _reasons(row: RowSources, refused: Mapping[DecisionReason, int]) -> Mapping[
     if turns > reasons.total():
         reasons[INCOMPLETE] += turns - reasons.total()
     return reasons
-
-
-def _locked_position(tx: Transaction) -> int:
-    """The journal's last position, with no ending in progress: the lock is held until ``tx``
-    ends.
-    """
-    account_journal.stop_endings(tx)
-    return account_journal.last_position(tx)
 
 
 def _is_unfinished(folder: Path, known: Release) -> bool:

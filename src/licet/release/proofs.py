@@ -46,7 +46,6 @@ from uuid import UUID
 
 import msgspec
 
-from licet.errors import BrokenError
 from licet.ledger import entries
 from licet.ledger.canonical_json import Canonical
 from licet.policy.decide import Decision, DecisionReason
@@ -225,9 +224,7 @@ def salts_of(
 
 
 class Proofs:
-    """Collects the proofs of one build and writes them; may write again if something ended
-    meanwhile.
-    """
+    """Collects the proofs of one build and writes them."""
 
     def __init__(
         self, folder: Path, release_id: UUID, purpose: str, random: Callable[[int], bytes]
@@ -261,13 +258,7 @@ class Proofs:
         """A page of a resumed build, again."""
         for spool, lines in ((self._candidates, candidate_lines), (self._rows, row_lines)):
             for line in lines:
-                told = _decode(line)
-                if spool is self._rows and told["v"] != ROW_VERSION:
-                    raise BrokenError(
-                        "the unfinished build has row proofs of an older version",
-                        "build it with `--afresh`",
-                    )
-                spool.add(bytes.fromhex(told["conversation"]), line)
+                spool.add(bytes.fromhex(_decode(line)["conversation"]), line)
 
     def again(self, seen: AccountView, policies: Policies, row: RowSources) -> None:
         """A row that was affected by an ending, was decided again and stays in; `salted` provided

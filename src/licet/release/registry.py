@@ -99,6 +99,12 @@ def discard(tx: Transaction, release_id: UUID) -> None:
     tx.execute("DELETE FROM releases WHERE release_id = %s AND state = 'building'", [release_id])
 
 
+def decide(tx: Transaction, release_id: UUID, position: int, now: datetime) -> None:
+    """Divides the log: by what it tells before this leaf the rows of the release are decided."""
+    facts: dict[str, str | int | bool | None] = {"release": release_id.hex, "position": position}
+    outbox.append(tx, [Entry(told=EntryKind.release_decided, occurred_at=now, facts=facts)])
+
+
 def seal(tx: Transaction, release: Release) -> None:
     """Seals a build, with its leaf; BrokenError if two of its rows have one number."""
     assert release.root is not None

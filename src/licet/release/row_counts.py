@@ -78,10 +78,13 @@ def _stands(row: AccountRow, grant: Grant, at: datetime) -> Entry:
 def _untold(tx: Transaction, release_id: UUID, question: str, year: int) -> list[tuple[UUID, int]]:
     """The accounts of the rows, and the grants in force for their conversations, that have no leaf
     in ``year``.
+
+    Wider grants too: a row comes to rest on one if the narrower one ends before the rows are
+    decided.
     """
     return tx.execute(
         f"""SELECT DISTINCT g.account_id, g.grant_no
-              FROM (SELECT r.account_id, coalesce(own.grant_no, project.grant_no, s.grant_no) AS grant_no
+              FROM (SELECT r.account_id, unnest(ARRAY[own.grant_no, project.grant_no, s.grant_no]) AS grant_no
                       FROM release_rows r JOIN conversations c USING (account_id, conversation_id)
                       LEFT JOIN scoped_grants own ON own.account_id = c.account_id
                             AND own.conversation_id = c.conversation_id

@@ -39,8 +39,6 @@ class Tally:
         self.gone: set[int] = set()
         self._leaves = bytearray()
         self._untils = array("q")
-        self._nearest = _NEVER
-        self._root: tuple[int, bytes] = (-1, b"")
 
     @property
     def rows(self) -> int:
@@ -51,7 +49,6 @@ class Tally:
         """The next row, as it is stored in its part."""
         self._leaves += leaf
         self._untils.append(until_us)
-        self._nearest = min(self._nearest, until_us)
 
     def skip(self) -> None:
         """The next row, which was removed: it keeps its ordinal."""
@@ -93,22 +90,17 @@ class Tally:
     def until_us(self, ordinal: int) -> int:
         return self._untils[ordinal]
 
-    def due(self, now: datetime) -> list[int]:
-        """The ordinals of rows that are past their own end."""
+    def due(self, now: datetime) -> set[int]:
+        """The ordinals of remaining rows that are past their own end."""
         now_us = microseconds(now)
-        if now_us < self._nearest:
-            return []
-        left = [(until, n) for n, until in enumerate(self._untils) if n not in self.gone]
-        self._nearest = min((until for until, _ in left if until > now_us), default=_NEVER)
-        return [n for until, n in left if until <= now_us]
+        return {n for n, until in enumerate(self._untils) if until <= now_us} - self.gone
 
     def root(self) -> bytes:
-        """The root over the remaining rows; computed again only after removals."""
-        if self._root[0] != len(self.gone):
-            left = (ordinal for ordinal in range(self.rows) if ordinal not in self.gone)
-            leaves = (bytes(self._leaves[32 * ordinal : 32 * ordinal + 32]) for ordinal in left)
-            self._root = (len(self.gone), merkle.root_of(leaves))
-        return self._root[1]
+        """The root over the remaining rows."""
+        left = (ordinal for ordinal in range(self.rows) if ordinal not in self.gone)
+        return merkle.root_of(
+            bytes(self._leaves[32 * ordinal : 32 * ordinal + 32]) for ordinal in left
+        )
 
     def runs(self) -> dict[str, tuple[tuple[int, int], ...]]:
         """The remaining rows of each split, as runs of a first and a last ordinal."""

@@ -57,11 +57,15 @@ def unnested(columns: Mapping[str, str]) -> str:
 class Change(NamedTuple):
     """A statement that changes rows; ``values`` are its parameters in order, ``before`` the queries
     of its `WITH`.
+
+    ``shared`` is a query without parameters that comes before all others, once for all changes that
+    have it.
     """
 
     text: str
     values: Sequence[Any]
     before: str = ""
+    shared: str = ""
 
 
 def change(tx: Transaction, changes: Sequence[Change]) -> None:
@@ -74,7 +78,8 @@ def change(tx: Transaction, changes: Sequence[Change]) -> None:
     if not changes:
         return
     *others, last = changes
-    parts = [
+    parts = [shared for shared in dict.fromkeys(one.shared for one in changes) if shared]
+    parts += [
         part
         for number, one in enumerate(others)
         for part in (one.before, f"change_{number} AS ({one.text})")
@@ -95,7 +100,7 @@ def appending(
         copy_in(tx, table, columns, rows)
     if not 0 < len(rows) <= INSERTED_ROWS_MAX:
         return []
-    text = f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM {listed(columns)}"
+    text = f"INSERT INTO {table} ({', '.join(columns)}) SELECT k.* FROM {listed(columns)} k"
     return [Change(text, listing(columns, by_column(columns, rows)))]
 
 

@@ -4,7 +4,8 @@ over all of them.
 An ending is an event that takes rows out of a release (`ends`).
 
 Promise: under the endings lock taken exclusively, every ending up to `last_position` is committed
-and visible. Whoever appends an ending holds that lock shared until it commits.
+and visible, and its leaf stands before any leaf that is added under the lock. Whoever appends an
+ending holds that lock shared until it commits, and numbers its leaves under it.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from typing import NamedTuple
 from uuid import UUID
 
 from licet.errors import BrokenError
+from licet.ledger import outbox
+from licet.ledger.outbox import Entry
 from licet.store.connect import Transaction
-from licet.store.rows import Change, by_column, change, listed, listing
+from licet.store.rows import INSERTED_ROWS_MAX, Change, by_column, change, listed, listing
 
 ENDINGS_LOCK = 0x11CE7_0001
 
@@ -33,11 +36,8 @@ class JournalRow(NamedTuple):
 
 
 class JournalEnding(NamedTuple):
-    """An event that took rows out: those of a conversation, or of the whole account if that is
-    None.
-    """
+    """An account of which something ended, and the conversation, or None for the whole account."""
 
-    position: int
     account: UUID
     conversation: UUID | None
 
@@ -54,8 +54,6 @@ _APPEND = f"""
 # The lock that appending an ending needs. What joins it has no row before it is held, and so takes
 # no number before.
 _SHARED = f"shared AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared({ENDINGS_LOCK}))"
-_APPEND_SHARED = _APPEND.format(", shared")
-_APPEND_OTHERS = _APPEND.format("")
 
 
 def stop_endings(tx: Transaction) -> None:
@@ -63,17 +61,27 @@ def stop_endings(tx: Transaction) -> None:
     tx.execute("SELECT pg_advisory_xact_lock(%s)", [ENDINGS_LOCK])
 
 
-def appended(rows: Sequence[JournalRow]) -> list[Change]:
-    """The change that appends ``rows`` in their order; their accounts are locked, and the rows have
-    their numbers already.
+def appended(tx: Transaction, rows: Sequence[JournalRow], leaves: Sequence[Entry]) -> list[Change]:
+    """The changes that append ``rows`` of locked accounts, which have their numbers, in their
+    order; and the leaves.
     """
-    if not rows:
-        return []
-    values = listing(_COLUMNS, by_column(_COLUMNS, rows))
+    ends = any(row.ends for row in rows)
+    text, shared = (_APPEND.format(", shared"), _SHARED) if ends else (_APPEND.format(""), "")
+    made = (
+        [Change(text, listing(_COLUMNS, by_column(_COLUMNS, rows)), shared=shared)] if rows else []
+    )
+    return [*made, *(_numbered_after if ends else outbox.appending)(tx, leaves)]
+
+
+def _numbered_after(tx: Transaction, leaves: Sequence[Entry]) -> list[Change]:
+    """The changes that append the leaves of endings, which take their numbers under the lock
+    too.
+    """
+    if len(leaves) > INSERTED_ROWS_MAX:  # they are copied at once
+        tx.execute("SELECT pg_advisory_xact_lock_shared(%s)", [ENDINGS_LOCK])
     return [
-        Change(_APPEND_SHARED, values, _SHARED)
-        if any(row.ends for row in rows)
-        else Change(_APPEND_OTHERS, values)
+        Change(f"{one.text}, shared", one.values, shared=_SHARED)
+        for one in outbox.appending(tx, leaves)
     ]
 
 
@@ -82,21 +90,24 @@ def append_endings(
     event: str,
     at: datetime,
     places: Sequence[tuple[UUID, UUID | None]],
-    others: Sequence[Change] = (),
+    leaves: Sequence[Entry] = (),
 ) -> None:
     """Takes the next numbers of locked accounts, and appends an ending for each `(account,
-    conversation)`; in one statement with ``others``.
+    conversation)`, with ``leaves``.
 
     ``at`` becomes part of the account's history: no later event may be dated before it.
     """
     if not places:
-        change(tx, others)
+        outbox.append(tx, leaves)
         return
     values = listing(_PLACES, by_column(_PLACES, places))
-    change(tx, [*others, Change(_APPEND_NEXT, [*values, at, event], _NEXT)])
+    change(
+        tx,
+        [*_numbered_after(tx, leaves), Change(_APPEND_NEXT, [*values, at, event], _NEXT, _SHARED)],
+    )
 
 
-_NEXT = f"""{_SHARED}, told AS (
+_NEXT = f"""told AS (
         SELECT account_id, conversation_id, row_number() OVER (PARTITION BY account_id) AS place
           FROM {listed(_PLACES)} AS k(account_id, conversation_id), shared
     ), moved AS (
@@ -131,12 +142,12 @@ def skip_positions(tx: Transaction, count: int) -> None:
 
 
 def endings_after(tx: Transaction, position: int) -> list[JournalEnding]:
-    """The endings after ``position``, in no order."""
-    rows = tx.execute(
-        "SELECT position, account_id, conversation_id FROM journal WHERE ends AND position > %s",
+    """What ended after ``position``, in no order."""
+    found = tx.execute(
+        "SELECT DISTINCT account_id, conversation_id FROM journal WHERE ends AND position > %s",
         [position],
-    ).fetchall()
-    return [JournalEnding(*row) for row in rows]
+    )
+    return [JournalEnding(*row) for row in found]
 
 
 def first(

@@ -21,7 +21,6 @@ from uuid import UUID
 import msgspec
 
 from licet.errors import UsageError
-from licet.ledger import outbox
 from licet.ledger.outbox import Entry, EntryKind
 from licet.policy.file import Policies, Policy
 from licet.store.connect import Transaction
@@ -280,14 +279,17 @@ def shorten_batch(
 
 
 def _tell(tx: Transaction, accounts: list[UUID], new: Policy, now: datetime) -> None:
-    account_journal.append_endings(tx, "shortened", now, [(account, None) for account in accounts])
-    told = {"version": new.version}
-    outbox.append(
-        tx,
-        [
-            Entry(told=EntryKind.shortened, occurred_at=now, account=account, facts=dict(told))
-            for account in accounts
-        ],
+    leaves = [
+        Entry(
+            told=EntryKind.shortened,
+            occurred_at=now,
+            account=account,
+            facts={"version": new.version},
+        )
+        for account in accounts
+    ]
+    account_journal.append_endings(
+        tx, "shortened", now, [(account, None) for account in accounts], leaves
     )
 
 

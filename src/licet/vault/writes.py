@@ -32,7 +32,6 @@ from licet.keys.material import (
     unwrap_account_keys,
     write_slot,
 )
-from licet.ledger import outbox
 from licet.ledger.outbox import Entry
 from licet.policy import fold
 from licet.policy.state import WHOLE_ACCOUNT, Feedback, ScopeKind, TurnRole
@@ -532,8 +531,10 @@ class Writes:
             for name, columns in _APPENDED.items()
             for one in appending(self.tx, name, columns, rows.get(name, []))
         ]
-        entries = outbox.appending(self.tx, self.entries)
-        change(self.tx, [*appended, *account_journal.appended(self._journal), *entries, *changes])
+        change(
+            self.tx,
+            [*appended, *account_journal.appended(self.tx, self._journal, self.entries), *changes],
+        )
 
     def _seal(self) -> None:
         """Seals the gathered bodies. Those of one segment usually follow each other, and take one

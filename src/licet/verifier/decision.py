@@ -40,6 +40,8 @@ class Decider:
         self.now = policies.versions[self.number]
         self.question = self.now.question_of(purpose)
         self.untold: list[str] = []  # the rows that rest on a flag of which the log does not tell
+        self.touched = {entry.get("who") for entry in log.meanwhile} if log is not None else set()
+        self._again: list[dict[str, Any]] = []  # the rows of these accounts
         self.built_on = built_at.date().isoformat()
         self.is_older = True  # whether every row seen is of before there were questions
 
@@ -47,6 +49,8 @@ class Decider:
         """Raises `ContradictionError` with the first promise that the row breaks, in the order of
         the rule.
         """
+        if row["who"] in self.touched:
+            self._again.append(row)
         self.is_older &= row["v"] == 1
         sources, marks = row["sources"], row["marks"]
         standing = chat = None
@@ -101,6 +105,22 @@ class Decider:
             raise ContradictionError(
                 place, "it tells its project where its grant is for the project, and only there"
             )
+
+    def ended(self) -> list[int]:
+        """The rows that no longer hold by what was told between their decision and the release's
+        leaf.
+        """
+        rows, self._again, self.touched = self._again, [], set()
+        if self.log is not None:
+            self.log.advance()
+        return [row["ordinal"] for row in rows if not self._holds(row)]
+
+    def _holds(self, row: dict[str, Any]) -> bool:
+        try:
+            self.check(row, "")
+        except ContradictionError:
+            return False
+        return True
 
     def _judges(self, row: dict[str, Any], taken: int) -> Sequence[Terms]:
         """The versions that judge what was said under the one of the number ``taken``."""

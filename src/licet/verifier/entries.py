@@ -36,6 +36,7 @@ KINDS = {
     "policy_applied": "number:int sha256:hash amends:hash?",
     "policy_stands": "number:int sha256:hash",
     "notice_published": "number:int language:word variant:word sha256:hash",
+    "release_decided": "release:word position:int",
     "release_sealed": (
         "release:word purpose:word version:int position:int rows:int root:hash manifest_sha256:hash"
     ),
@@ -86,7 +87,7 @@ REQUIRED = {
 OF_NOBODY = frozenset({
     "certificate", "restored", "policy_applied", "policy_stands", "notice_published", "release_sealed",
     "document_made", "release_reviewed", "release_measured", "release_signed", "release_purged", "work_acted",
-    "journal_head"})  # fmt: skip
+    "journal_head", "release_decided"})  # fmt: skip
 # The keys of an entry, by those of them that tell whose it is.
 KEYS = {
     own: {"v", "t", "at", "logged", "facts", *own} for own in [(), ("commit",), ("commit", "who")]
@@ -107,7 +108,7 @@ _OF_POLICIES = frozenset(
     {"policy_applied", "policy_stands", "choice", "terms_accepted", "notice_published"}
 )
 # Kinds of nobody's entries that imply others.
-_OF_ALL = frozenset({"restored", "notice_published", *ONCE})
+_OF_ALL = frozenset({"restored", "notice_published", "release_decided", *ONCE})
 _OF_TEXTS = frozenset({"policy_applied", "policy_stands", "notice_published"})
 
 
@@ -371,6 +372,8 @@ class Story:
                         told.grants.restore()
             case "notice_published":
                 self.common.notices.add(facts["sha256"])
+            case "release_decided":
+                self.common.decided[facts["release"]] = facts["position"]
             case "release_sealed":
                 self.common.sealed(facts, self.stands, at >= self.of_year, place)
             case _:

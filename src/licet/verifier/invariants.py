@@ -205,6 +205,7 @@ class CommonStory:
 
     notices: set[str] = field(default_factory=set)
     releases: dict[str, ReleaseTold] = field(default_factory=dict)
+    decided: dict[str, int] = field(default_factory=dict)  # by release, as of which position
     # releases of which something was stated before their leaf
     early: set[str] = field(default_factory=set)
     life: int = 0
@@ -216,6 +217,10 @@ class CommonStory:
             raise ContradictionError(place, "the policy version of a release was told before it")
         if facts["release"] in self.early:
             raise ContradictionError(place, "a release is sealed before anything is stated of it")
+        if self.decided.get(facts["release"], facts["position"]) != facts["position"]:
+            raise ContradictionError(
+                place, "a release is sealed as of the position of its decision"
+            )
         self.releases[facts["release"]] = ReleaseTold(facts["manifest_sha256"], facts["rows"])
 
     def stated(self, kind: str, facts: dict[str, Any], is_first: bool, place: str) -> None:

@@ -1,8 +1,9 @@
-"""What the log told before a release was sealed: all that its rows are decided by.
+"""What the log told before the rows of a release were decided: all that they are decided by.
 
-Kept by pseudonym (accounts) and by handle (conversations). Purges, reviews and measurements of the
-release may follow later, and are kept as well, and what a no keeps; nothing else is taken once the
-release's own entry was seen.
+Kept by pseudonym (accounts) and by handle (conversations). A `release_decided` entry divides the
+log: what is told between it and the release's leaf is kept apart (`meanwhile`), and taken by
+`advance`. A release without one is decided as of its leaf. Purges, reviews and measurements of the
+release may follow later, and are kept as well, and what a no keeps.
 """
 
 from __future__ import annotations
@@ -108,13 +109,14 @@ class Chat:
 
 
 class Permissions:
-    """What the entries of a year told before the leaf of one release: all that its rows are decided
-    by.
-    """
+    """What the entries of a year told before the rows of one release were decided."""
 
     def __init__(self, release: str) -> None:
         self.release = release
         self.sealed: dict[str, Any] | None = None
+        self.decided = False
+        # the entries between the last decision and the leaf
+        self.meanwhile: list[dict[str, Any]] = []
         self.year = 0
         self.broken = False  # whether the log does not hold
         self.asked = False  # whether an entry named a question, or a project
@@ -133,14 +135,34 @@ class Permissions:
             and facts["release"] == self.release
         ):
             self.since[kind, facts["sha256"]] = entry
+        if (
+            (self.sealed is not None or self.decided)
+            and kind == "grant_affirmed"
+            and who in self.accounts
+        ):
+            self._kept(self.accounts[who], facts)
         if self.sealed is not None:
-            if kind == "grant_affirmed" and who in self.accounts:
-                self._kept(self.accounts[who], facts)
             return
-        self.asked = self.asked or "scope" in facts or kind in _PROJECTS
-        if kind == "release_sealed" and facts["release"] == self.release:
+        if kind == "release_decided" and facts["release"] == self.release:
+            self.advance()
+            self.decided = True
+        elif kind == "release_sealed" and facts["release"] == self.release:
             self.sealed = entry
-        elif kind == "release_sealed":
+        elif self.decided:
+            self.meanwhile.append(entry)
+        else:
+            self._tell(entry)
+
+    def advance(self) -> None:
+        """Takes what was told since the rows were decided."""
+        for entry in self.meanwhile:
+            self._tell(entry)
+        self.meanwhile = []
+
+    def _tell(self, entry: dict[str, Any]) -> None:
+        kind, facts, who = entry["t"], entry["facts"], entry.get("who")
+        self.asked = self.asked or "scope" in facts or kind in _PROJECTS
+        if kind == "release_sealed":
             self.bases[facts["release"]] = facts
         elif kind in ("policy_applied", "policy_stands"):
             self.policies[facts["number"]] = facts["sha256"]

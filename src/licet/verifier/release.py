@@ -52,6 +52,8 @@ from licet.verifier.rows import check_rows, leaf_in_parts
 from licet.verifier.statement import has_facts, jws_parts, open_jws
 from licet.verifier.terms import ReleasePolicies, read_policies
 
+ENDED_NAMED_MAX = 20
+
 
 def check_release(
     files: Files,
@@ -471,6 +473,14 @@ class _ReleaseCheck:
         if (now.sha256, now.name, now.version) != (pin["sha256"], pin["name"], pin["version"]):
             raise ContradictionError(MANIFEST, "its policy is the one in force when it was built")
         self.leaves = check_rows(self.files, self.manifest, decider, self.report)
+        if ended := decider.ended():
+            named = ", ".join(map(str, sorted(ended)[:ENDED_NAMED_MAX])) + ", .." * (
+                len(ended) > ENDED_NAMED_MAX
+            )
+            self.report.notes.append(
+                f"not usable: `{len(ended)}` rows ended between their decision and its "
+                f"leaf: {named}"
+            )
         self.report.levels |= {name: patterns(name) for name in PROOFS}
         self.is_older = decider.is_older
         if decider.untold:
