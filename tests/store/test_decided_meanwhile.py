@@ -93,6 +93,27 @@ def test_steps_of_an_inbox_item_are_numbered_one_after_another(house: House) -> 
     assert house.query("SELECT steps FROM inbox_items") == [(3,)]
 
 
+def test_who_has_read_an_inbox_item_and_changed_nothing_yet_is_waited_for(house: House) -> None:
+    """Both would number their step alike: the second one's would be refused by the database, as a
+    fault of ours.
+    """
+    about = ItemAbout(item="sweep:weekly")
+    with transaction(house.here.pool) as tx:
+        staff = sessions.known_staff(tx, "ana@example.org", house.now, os.urandom)
+        inbox_register.note(tx, house.here.keyring, about, staff, house.now, "first")
+    done = meanwhile(
+        house.here.pool,
+        lambda tx: inbox_register._locked(tx, about),
+        in_transaction(
+            house.here.pool,
+            lambda tx: inbox_register.note(
+                tx, house.here.keyring, about, staff, house.now, "another"
+            ),
+        ),
+    )
+    assert (done.waited, done.error) == (True, None)
+
+
 def test_of_two_who_take_an_inbox_item_at_once_one_has_it(house: House) -> None:
     with transaction(house.here.pool) as tx:
         ana, ben = (
