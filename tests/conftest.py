@@ -32,6 +32,7 @@ from licet.store.connect import Pool, Transaction, opened
 from licet.store.migrate import migrate
 
 from . import recorded, tiers, touched
+from .descriptors import Descriptors
 from .kept_connections import close_kept_connection, kept_connection
 from .state_hook import MADE, check, forget
 
@@ -47,6 +48,7 @@ hypothesis.settings.load_profile("licet")
 TEMPLATE = "licet_template"
 TRUST = "local all all trust\nlocal replication all trust\n"
 METER = recorded.Meter()
+DESCRIPTORS = Descriptors()
 IN_A_TEST = "PYTEST_CURRENT_TEST" in os.environ  # a test started this run
 OUTCOMES: dict[str, str] = {}
 RAN: dict[str, set[str]] = {}  # by module of tests, the modules of ours that they ran
@@ -126,8 +128,17 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     check(item)
 
 
-def pytest_runtest_teardown(item: pytest.Item) -> None:
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    DESCRIPTORS.begin(item.path)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
     forget(item)
+    yield
+    if nextitem is None or nextitem.path != item.path:
+        DESCRIPTORS.check()
 
 
 @pytest.hookimpl(wrapper=True)
