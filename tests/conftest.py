@@ -41,8 +41,11 @@ for setting in [name for name in os.environ if name.startswith("LICET_")]:
     del os.environ[setting]
 
 # No test says how fast anything is: on a busy machine an example that takes a millisecond takes
-# half a second.
-hypothesis.settings.register_profile("licet", deadline=None)
+# half a second. Examples that failed are kept in the folder that the tests run in, unless it is
+# another user's: to be told so is a warning, which fails a test.
+HOME = Path(".hypothesis") if Path(".hypothesis").exists() else Path.cwd()
+KEPT: dict[str, Any] = {} if os.access(HOME, os.W_OK) else {"database": None}
+hypothesis.settings.register_profile("licet", deadline=None, **KEPT)
 hypothesis.settings.load_profile("licet")
 
 TEMPLATE = "licet_template"
