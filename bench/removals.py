@@ -77,6 +77,8 @@ def main(arguments: list[str]) -> list[Row]:
     with Copy.made() as copy:
         chosen = asked(arguments)
         tests = tuple(os.environ.get("MUTANTS_TESTS", "").split())
+        if missing := [test for test in tests if not (copy.tree / test).exists()]:
+            raise SystemExit(f"error: there is no `{missing[0]}`")
         copy.passed_over = set() if tests else (PASSED_OVER | LASTING) - RACES
         for path in (tests or TESTS) if "--counted" not in arguments else ():
             copy.lines([path])
