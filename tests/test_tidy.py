@@ -346,9 +346,10 @@ def test_every_check_that_is_silenced_has_its_reason_beside_it_or_above() -> Non
     def rule(path: Path) -> Iterator[str]:
         lines = ["", *path.read_text("utf-8").splitlines()]
         for number, line in enumerate(lines):
-            if (silenced := SILENCED.search(line)) and line[silenced.end() :].strip("# ") == "":
-                if not lines[number - 1].lstrip().startswith("# "):
-                    yield f"{number} {silenced[0].strip()}"
+            above = lines[number - 1].lstrip()
+            silenced = SILENCED.search(line)
+            if silenced and not line[silenced.end() :].strip("# ") and not above.startswith("# "):
+                yield f"{number} {silenced[0].strip()}"
 
     assert [
         one for top in (ROOT / "src", ROOT / "tests", ROOT / "bench") for one in found(top, rule)

@@ -342,6 +342,18 @@ def test_a_token_begins_one_session_and_no_second(world, api) -> None:
     assert secret not in str(world.rows("SELECT sessions::text FROM sessions"))
 
 
+def test_a_person_whose_account_is_not_known_begins_no_session(world, api) -> None:
+    answer = api.get(
+        "/enter", params={"token": world.link_token("a stranger")}, follow_redirects=False
+    )
+    assert (answer.status_code, "no account of this person is known here" in answer.text) == (
+        401,
+        True,
+    )
+    assert "set-cookie" not in answer.headers
+    assert world.rows("SELECT FROM sessions") == []
+
+
 @pytest.mark.parametrize(
     "target",
     [
