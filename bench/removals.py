@@ -33,7 +33,7 @@ TESTS = (  # every room whose tests need no browser, no trainer and no other pro
     "tests/erasure", "tests/proof", "tests/backup", "tests/release", "tests/web", "tests/train", "tests/misuse",
     "tests/agent", "tests/consent", "tests/service", "tests/cli", "tests/client",
 )  # fmt: skip
-FIRST = ("tests/web/test_declared_callers.py", "tests/web/test_matrix.py")
+FIRST = ("tests/web/test_declared_callers.py", "tests/web/test_not_found.py")
 GUARDS = {  # tests that are about safeguards alone go first among those that reach one
     "tests/store/test_durable_writes.py",
     "tests/release/test_release_on_disk.py",
