@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import csv
 
-from .test_matrix import CALLERS, GOLDEN, Callers, api, call, cells
+from .test_matrix import API_ROUTES, CALLERS, GOLDEN, Callers, api, call, cells, objects_of
 
 __all__ = ["api"]
 
@@ -28,3 +28,13 @@ def test_what_is_not_there_or_somebody_else_s_is_not_found_by_a_person_and_by_on
                 wrong.append((row["route"], row["object"], caller, answer.status_code))
     assert len(rows) > 100
     assert wrong == []
+
+
+def test_a_person_whose_account_is_not_known_reaches_nothing(api) -> None:
+    cell = next(cells(api.world, 1))
+    headers = api.world.person("a stranger")
+    for key in sorted(API_ROUTES):
+        for what in objects_of(key):
+            status = call(api, key, cell, what, headers).status_code
+            open_to_all = key in ("GET /v1/me", "GET /v1/policy")
+            assert status == 200 if open_to_all else status in (403, 404), f"{key} {what}"
