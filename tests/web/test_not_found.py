@@ -5,6 +5,9 @@ asks it of each such check.
 from __future__ import annotations
 
 import csv
+from uuid import UUID
+
+from licet.vault.ids import Prefix, shown
 
 from .test_matrix import API_ROUTES, CALLERS, GOLDEN, Callers, api, call, cells, objects_of
 
@@ -38,3 +41,12 @@ def test_a_person_whose_account_is_not_known_reaches_nothing(api) -> None:
             status = call(api, key, cell, what, headers).status_code
             open_to_all = key in ("GET /v1/me", "GET /v1/policy")
             assert status == 200 if open_to_all else status in (403, 404), f"{key} {what}"
+
+
+def test_pages_answer_nobody_without_an_account_and_preview_no_project_that_there_is_not(
+    api,
+) -> None:
+    assert api.get("/settings", headers=api.world.person("a stranger")).status_code == 401
+    api.world.open("ana")
+    missing = f"/projects/{shown(Prefix.project, UUID(int=7))}/preview"
+    assert api.get(missing, headers=api.world.browser("ana")).status_code == 404
