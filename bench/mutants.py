@@ -62,14 +62,27 @@ TRIES_MAX = 2  # of a mutant that ended without a failed test
 FAILED_BEFORE_MAX = 6  # tests that failed on another mutant of the file and go first
 
 ROOMS = {  # files, how many mutants
-    "policy": (("policy/*.py",), 90),
-    "vault": (("vault/*.py", "keys/*.py"), 120),
+    "access": (("access/*.py",), 60),
+    "agent": (("agent/*.py",), 40),
+    "cli": (("cli/*.py",), 60),
+    "client": (("client/*.py",), 20),
+    "consent": (("consent/*.py",), 90),
+    "curate": (("curate/*.py",), 130),
     "erasure": (("erasure/*.py",), 70),
-    "release": (("release/*.py",), 90),
-    "consent": (("consent/*.py",), 70),
-    "web": (("web/*.py", "web/*/*.py"), 110),
-    "train": (("train/*.py", "misuse/*.py"), 80),
-    "store": (("store/*.py", "backup/*.py"), 60),
+    "intake": (("intake/*.py",), 100),
+    "ledger": (("ledger/*.py",), 90),
+    "legal": (("legal/*.py",), 30),
+    "plugins": (("plugins/*.py",), 50),
+    "policy": (("policy/*.py",), 90),
+    "proof": (("proof/*.py",), 30),
+    "release": (("release/*.py",), 110),
+    "service": (("service/*.py",), 60),
+    "store": (("store/*.py", "backup/*.py"), 90),
+    "train": (("train/*.py", "misuse/*.py"), 100),
+    "vault": (("vault/*.py", "keys/*.py"), 120),
+    "verifier": (("verifier/*.py",), 130),
+    "web": (("web/*.py", "web/*/*.py"), 130),
+    "webhooks": (("webhooks/*.py",), 50),
 }
 NOT_MUTATED = {
     "policy/cases.py",
@@ -77,11 +90,12 @@ NOT_MUTATED = {
     "keys/pkcs11.py",
     "train/ray_data.py",
 }
-# what is run for a room's lines; every test that executes a line counts for it, whatever its room
+# What is run for a room's lines where that is not its folder; every test that executes a line
+# counts for it, whatever its room.
 TESTS = {
-    "policy": ["tests/policy"],
     "vault": [
         "tests/vault",
+        "tests/keys",
         "tests/webhooks/test_webhooks.py",
         "tests/webhooks/test_event_pruning.py",
     ],
@@ -98,11 +112,8 @@ TESTS = {
         "tests/vault/test_expiry.py",
         "tests/vault/test_rotate.py",
     ],
-    "release": ["tests/release"],
-    "consent": ["tests/consent"],
-    "web": ["tests/web"],
-    "train": ["tests/train"],
     "store": ["tests/store", "tests/backup"],
+    "train": ["tests/train", "tests/misuse"],
 }
 # Longer than what they would tell: they kill, race or start browsers, trainers and every version's
 # database.
@@ -139,15 +150,19 @@ def main(arguments: list[str]) -> list[Row]:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with Copy.made() as copy:
         for room in rooms:
-            copy.lines(TESTS[room])
+            copy.lines(tests_of(room))
         covered = Covered(
-            copy.lines([path for room in ROOMS for path in TESTS[room]], known_only=True)
+            copy.lines([path for room in ROOMS for path in tests_of(room)], known_only=True)
         )
         copy.counted = {test.split("::")[0] for test in covered.seconds}
         for room in rooms:
             verdicts = judge(copy, covered, drawn(room, rooms[room]))
             rows.append(_row(room, verdicts))
     return rows
+
+
+def tests_of(room: str) -> list[str]:
+    return TESTS.get(room, [f"tests/{room}"])
 
 
 def _row(room: str, verdicts: dict[Mutant, dict[str, Any]]) -> Row:
@@ -163,7 +178,7 @@ def _row(room: str, verdicts: dict[Mutant, dict[str, Any]]) -> Row:
     return Row(
         f"mutants of {room}: {len(verdicts)} judged, {killed}, {len(same)} explained",
         figure,
-        "at most 5 %",
+        "under 3 %",
     )
 
 

@@ -136,6 +136,7 @@ def identifiers(labelled: Sequence[LabelledText]) -> Iterator[Row]:
         engines["scrubadub"] = scrubber()
     mine = 0.0
     for name, spans in engines.items():
+        # A default of a lambda has no type.
         figure = rate(size, lambda spans=spans: [spans(one.text) for one in labelled])  # type: ignore[misc]
         mine = mine or figure
         yield Row(

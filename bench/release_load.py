@@ -207,6 +207,7 @@ def plain_rows(folder: Path, rows: Sequence[LoadedRow], columns: Sequence[str]) 
     path = folder / f"{len(columns)}.parquet"
     table = pa.Table.from_pylist(
         [
+            # Columns by name.
             {
                 name: _without_scores(row[name]) if name == "labels" else row[name]
                 for name in columns
@@ -215,6 +216,7 @@ def plain_rows(folder: Path, rows: Sequence[LoadedRow], columns: Sequence[str]) 
         ]
     )
     pq.write_table(table, path, compression="zstd")
+    # `datasets` has no types.
     return datasets.Dataset.from_parquet(str(path), cache_dir=str(folder / "cache"))  # type: ignore[no-any-return]
 
 

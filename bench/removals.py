@@ -10,12 +10,14 @@ kill are asked here. A route's `may` is first asked of those in `FIRST`.
     python -m bench removals --json         the table as JSON; progress goes to standard error
     python -m bench removals --counted      asks only tests whose lines were counted before; what no such test reaches is
                                             told as `not executed`
+    MUTANTS_TESTS="tests/web/test_a.py .."  ask these tests alone, and count their lines
     MUTANTS_COUNT_SECONDS=15                count the lines of each test file for as long, and no longer
     MUTANTS_SECONDS=30                      more time of tests for each safeguard (15)
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from typing import Any
@@ -31,7 +33,7 @@ TESTS = (  # every room whose tests need no browser, no trainer and no other pro
     "tests/erasure", "tests/proof", "tests/backup", "tests/release", "tests/web", "tests/train", "tests/misuse",
     "tests/agent", "tests/consent", "tests/service", "tests/cli", "tests/client",
 )  # fmt: skip
-FIRST = ("tests/web/test_declared_callers.py", "tests/web/test_matrix.py")
+FIRST = ("tests/web/test_declared_callers.py", "tests/web/test_not_found.py")
 GUARDS = {  # tests that are about safeguards alone go first among those that reach one
     "tests/store/test_durable_writes.py",
     "tests/release/test_release_on_disk.py",
@@ -74,10 +76,13 @@ def main(arguments: list[str]) -> list[Row]:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with Copy.made() as copy:
         chosen = asked(arguments)
-        copy.passed_over = (PASSED_OVER | LASTING) - RACES
-        for path in TESTS if "--counted" not in arguments else ():
+        tests = tuple(os.environ.get("MUTANTS_TESTS", "").split())
+        if missing := [test for test in tests if not (copy.tree / test).exists()]:
+            raise SystemExit(f"error: there is no `{missing[0]}`")
+        copy.passed_over = set() if tests else (PASSED_OVER | LASTING) - RACES
+        for path in (tests or TESTS) if "--counted" not in arguments else ():
             copy.lines([path])
-        covered = Reaching(copy.lines(list(TESTS), known_only=True))
+        covered = Reaching(copy.lines(list(tests or TESTS), known_only=True))
         copy.counted = {test.split("::")[0] for test in covered.seconds}
         verdicts = judge(copy, covered, chosen)
     return [

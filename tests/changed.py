@@ -122,6 +122,14 @@ def modules_of(file: str, modules: Mapping[str, Path], root: Path = ROOT) -> set
     return named or beside
 
 
+def recorded_touches() -> dict[str, set[str]]:
+    """By module of tests, the modules that they ran when that was last recorded."""
+    return {
+        name: set(ran)
+        for name, ran in (json.loads(TOUCHED.read_text()) if TOUCHED.is_file() else {}).items()
+    }
+
+
 def costs() -> Counter[str]:
     """What the tests of each file cost when they last ran, in seconds of the processor."""
     found: Counter[str] = Counter()
@@ -151,13 +159,8 @@ def main(words: list[str]) -> int:
         )
         return 0
     modules = sources()
-    touched = {
-        name: set(ran)
-        for name, ran in (json.loads(TOUCHED.read_text()) if TOUCHED.is_file() else {}).items()
-    }
-    reached = distances(
-        imports(modules), {one for file in changed for one in modules_of(file, modules)}, touched
-    )
+    names = {one for file in changed for one in modules_of(file, modules)}
+    reached = distances(imports(modules), names, recorded_touches())
     rooms_changed = {Path(file).parts[2] for file in changed if file.startswith("src/licet/")}
     near = {}
     for name, far in reached.items():

@@ -32,6 +32,7 @@ from licet.store.connect import Pool, Transaction, opened
 from licet.store.migrate import migrate
 
 from . import recorded, tiers, touched
+from .descriptors import Descriptors
 from .kept_connections import close_kept_connection, kept_connection
 from .state_hook import MADE, check, forget
 
@@ -43,13 +44,17 @@ for setting in [name for name in os.environ if name.startswith("LICET_")]:
     del os.environ[setting]
 
 # No test says how fast anything is: on a busy machine an example that takes a millisecond takes
-# half a second.
-hypothesis.settings.register_profile("licet", deadline=None)
+# half a second. Examples that failed are kept in the folder that the tests run in, unless it is
+# another user's: to be told so is a warning, which fails a test.
+HOME = Path(".hypothesis") if Path(".hypothesis").exists() else Path.cwd()
+KEPT: dict[str, Any] = {} if os.access(HOME, os.W_OK) else {"database": None}
+hypothesis.settings.register_profile("licet", deadline=None, **KEPT)
 hypothesis.settings.load_profile("licet")
 
 TEMPLATE = "licet_template"
 TRUST = "local all all trust\nlocal replication all trust\n"
 METER = recorded.Meter()
+DESCRIPTORS = Descriptors()
 IN_A_TEST = "PYTEST_CURRENT_TEST" in os.environ  # a test started this run
 OUTCOMES: dict[str, str] = {}
 RAN: dict[str, set[str]] = {}  # by module of tests, the modules of ours that they ran
@@ -129,8 +134,17 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     check(item)
 
 
-def pytest_runtest_teardown(item: pytest.Item) -> None:
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    DESCRIPTORS.begin(item.path)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
     forget(item)
+    yield
+    if nextitem is None or nextitem.path != item.path:
+        DESCRIPTORS.check()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -168,6 +182,7 @@ def pytest_testnodedown(node: Any) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if "PYTEST_XDIST_WORKER" in os.environ:
+        # Xdist adds it to a worker's configuration.
         session.config.workeroutput["database"] = recorded.database  # type: ignore[attr-defined]
     elif COSTS and not IN_A_TEST:
         if RAN:

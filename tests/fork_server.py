@@ -179,7 +179,8 @@ def _become(call: Call, files: list[int]) -> None:
         _start(call)
     time.tzset()
     sys.stdin = open(0, encoding="utf-8")  # noqa: SIM115 they are open until the end
-    sys.stdout = open(1, "w", encoding="utf-8")  # noqa: SIM115
+    sys.stdout = open(1, "w", encoding="utf-8")  # noqa: SIM115  # open as long as the command runs
+    # Open as long as the command runs.
     sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1)  # noqa: SIM115
     sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
     sys.argv[:] = ["licet", *(os.fsdecode(word) for word in call.words)]
@@ -214,7 +215,7 @@ def _run() -> int:
 
 def end(code: int) -> NoReturn:
     """Ends as Python ends; 120 where what was printed cannot be written."""
-    threading._shutdown()  # type: ignore[attr-defined]
+    threading._shutdown()  # type: ignore[attr-defined]  # typeshed leaves it out
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         try:

@@ -50,6 +50,7 @@ NEEDS = (
     Need(("strace",), "strace", "writes that fail"),
     Need(("promtool",), "prometheus", "the alerts"),
     Need(("spin",), "spin gcc libc6-dev", "the model of erasure"),
+    Need(("systemd-analyze",), "systemd", "units of the system"),
     Need(("patroni",), "patroni python3-etcd pgbouncer etcd-server", "a database that fails over"),
 )
 

@@ -202,7 +202,9 @@ def test_the_published_schemas_take_every_manifest(version: str) -> None:
 
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
 def test_the_published_schemas_take_the_gate(render: Render, version: str) -> None:
-    for one in render("licet-gate"):
+    found = render("licet-gate")
+    assert {one["kind"] for one in found} == {"DaemonSet", "NetworkPolicy"}
+    for one in found:
         kubernetes_validate.validate(one, version, strict=True)
 
 

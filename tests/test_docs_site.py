@@ -132,6 +132,7 @@ def test_no_page_fetches_anything_from_elsewhere(folder: Path, site: dict[Path, 
             )
 
 
+# A fixture, asked for by its name.
 def test_the_first_pages_search_dark_and_versions_work_from_a_disk(
     folder: Path,
     browser: Any,  # noqa: F811
@@ -171,6 +172,7 @@ def test_the_first_pages_search_dark_and_versions_work_from_a_disk(
     context.close()
 
 
+# A fixture, asked for by its name.
 def test_what_axe_looks_for_is_in_order_light_and_dark(folder: Path, browser: Any) -> None:  # noqa: F811
     for scheme in ("light", "dark"):
         page = browser.new_page(color_scheme=scheme)

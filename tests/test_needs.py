@@ -4,6 +4,7 @@ list.
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,33 @@ def test_what_is_not_there_is_named_with_the_line_that_installs_it(
     assert capsys.readouterr().out == "one two\n"
     monkeypatch.setattr(needs, "NEEDS", (there,))
     assert main([]) == 0
+
+
+# What a test looks for and need not be there: it says nothing of the product, or another need or a
+# wheel brings it.
+OPTIONAL = {
+    "apt-get",
+    "bash",
+    "convert",
+    "faketime",
+    "firefox",
+    "gcc",
+    "node",
+    "softhsm2-util",
+    "unshare",
+}
+
+
+def test_every_program_that_a_test_looks_for_is_among_them() -> None:
+    calls = [
+        node
+        for path in (ROOT / "tests").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "shutil.which"
+    ]
+    programs = {one.args[0].value for one in calls if isinstance(one.args[0], ast.Constant)}
+    assert len(programs) > 8
+    assert programs - {name for need in needs.NEEDS for name in need.any_of} - OPTIONAL == set()
 
 
 def test_it_needs_no_environment() -> None:

@@ -367,6 +367,25 @@ def test_every_skip_has_its_reason() -> None:
     assert found(ROOT / "tests", rule) == []
 
 
+SILENCED = re.compile(
+    r"# (?:type: ignore(?:\[[a-z, -]+\])?|noqa(?:: ?[A-Z]+[0-9]+(?:, ?[A-Z]+[0-9]+)*)?)\s*"
+)
+
+
+def test_every_check_that_is_silenced_has_its_reason_beside_it_or_above() -> None:
+    def rule(path: Path) -> Iterator[str]:
+        lines = ["", *path.read_text("utf-8").splitlines()]
+        for number, line in enumerate(lines):
+            above = lines[number - 1].lstrip()
+            silenced = SILENCED.search(line)
+            if silenced and not line[silenced.end() :].strip("# ") and not above.startswith("# "):
+                yield f"{number} {silenced[0].strip()}"
+
+    assert [
+        one for top in (ROOT / "src", ROOT / "tests", ROOT / "bench") for one in found(top, rule)
+    ] == []
+
+
 def calls(path: Path) -> Iterator[tuple[ast.Call, str]]:
     for node in nodes(path):
         if isinstance(node, ast.Call):

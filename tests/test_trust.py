@@ -35,6 +35,17 @@ def test_orders_locales_time_zones_and_the_background_are_among_them() -> None:
     assert [one.prefix for one in made if one.background] == [("nohup",)]
 
 
+def test_a_locale_that_is_not_installed_is_said_to_be_left_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert trust.is_installed("C")
+    assert not trust.is_installed("xx_XX.UTF-8")
+    for has in (True, False):
+        monkeypatch.setattr(trust, "is_installed", lambda _, has=has: has)
+        assert any(one.name == "locale tr_TR" for one in circumstances(0)) is has
+        assert ("not tried: locale tr_TR.UTF-8" in capsys.readouterr().err) is not has
+
+
 def test_a_run_that_differs_ends_with_one(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -64,6 +64,9 @@ def test_a_page_that_types_commands_shows_what_they_print() -> None:
 def test_a_page_is_done_as_it_is_written(
     page: Path, tmp_path: Path, databases: Databases, begun: Begun
 ) -> None:
+    """Fails by PageError at the first command that fails, or whose output is not the one that the
+    page shows.
+    """
     names = {"LICET_CURATE__NAMES": "built-in"} if page.name in REPLACING else {}
     store = None if page.name in EMBEDDED else databases()
     with Walk(tmp_path, store, person=allows, begun=begun, settings=names) as walk:

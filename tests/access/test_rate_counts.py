@@ -47,3 +47,11 @@ def test_only_callers_who_are_due_are_forgotten(pool: Pool) -> None:
         rate_counts.add(tx, {1: 1_000.0, 2: -5.0})
         rate_counts.sweep(tx)
         assert tx.execute("SELECT caller FROM rates").fetchall() == [(1,)]
+
+
+def test_a_caller_is_due_from_the_very_moment_on(pool: Pool) -> None:
+    with transaction(pool) as tx:
+        rate_counts.add(tx, {1: 1_000.0, 2: 1_000.0})
+        tx.execute("UPDATE rates SET due_at = now() WHERE caller = 1")
+        rate_counts.sweep(tx)
+        assert tx.execute("SELECT caller FROM rates").fetchall() == [(2,)]

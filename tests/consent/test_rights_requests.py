@@ -300,7 +300,7 @@ def entered(**more: object) -> EnteredRequest:
         "words": SENTENCE,
         "identity": "a passport, seen by Ada",
     } | more
-    return EnteredRequest(**given)  # type: ignore[arg-type]
+    return EnteredRequest(**given)  # type: ignore[arg-type]  # fields by name
 
 
 def test_staff_enter_a_request_of_somebody_without_an_account(house: House) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from random import Random
 
-# the standard library's own parser has no stubs
+# The standard library's own parser, which typeshed leaves out.
 from re import _constants as codes  # type: ignore[attr-defined]
 from re import _parser  # type: ignore[attr-defined]
 

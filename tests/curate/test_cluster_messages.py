@@ -209,6 +209,7 @@ def test_a_worker_that_has_the_secret_gets_its_job() -> None:
     actor = PageActor(WORKER_START, SECRET)
     worker = ActorWorker(Reference(), Remote(actor, begin=lambda _: None), SECRET)
     taken: list[Any] = []
+    # The test listens in its place.
     actor.begin = lambda data: taken.append(decode_for_worker(actor._channel.open(data)))  # type: ignore[method-assign]
     worker.begin(job())
     (got,) = taken
@@ -228,7 +229,7 @@ def test_a_worker_that_has_the_secret_gets_its_job() -> None:
 def test_a_worker_without_the_secret_is_told_nothing(secret: bytes) -> None:
     actor = PageActor(WORKER_START, secret)
     told: list[bytes] = []
-    actor.begin = told.append  # type: ignore[method-assign]
+    actor.begin = told.append  # type: ignore[method-assign]  # the test listens in its place
     with pytest.raises(BrokenError, match="does not have the secret of this build"):
         ActorWorker(Reference(), Remote(actor), SECRET).begin(job())
     assert told == []
@@ -242,7 +243,7 @@ def test_whoever_stands_between_and_replaces_both_keys_learns_nothing() -> None:
     theirs = own.public_key().public_bytes_raw()
     actor = PageActor(WORKER_START, SECRET)
     told: list[bytes] = []
-    actor.begin = told.append  # type: ignore[method-assign]
+    actor.begin = told.append  # type: ignore[method-assign]  # the test listens in its place
     between = Remote(actor, meet=lambda met: (theirs, met[1]))
     with pytest.raises(BrokenError, match="does not have the secret"):
         ActorWorker(Reference(), between, SECRET).begin(job())
@@ -321,6 +322,7 @@ def built(count: int = 2, first: int = 5, number: int = 3) -> BuiltPage:
         replaced={},
         splits=["train"] * count,
         candidate_lines=[b"c"],
+        # Figures are not looked at.
         row_lines=[b"r"] * count,
         carried=[False] * count,
         figures=[None] * count,  # type: ignore[list-item]

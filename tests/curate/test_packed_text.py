@@ -161,7 +161,7 @@ def test_json_that_would_be_none_any_more_is_doubtful() -> None:
 
 def curated(*documents: object) -> list[Curated]:
     pipeline = Pipeline(plan(Cleaner(), KEY), runners.Local())
-    made = pipeline.curate(documents)  # type: ignore[arg-type]
+    made = pipeline.curate(documents)  # type: ignore[arg-type]  # a list of one of its kinds
     pipeline.close()
     return list(made)
 

@@ -73,3 +73,8 @@ def test_who_neither_reviews_nor_protects_privacy_decides_nothing(house: House) 
     with pytest.raises(DeniedError, match="may not decide"):
         suggestions.decide(house.here, chat, member(house, "cora", "curator", "auditor", "owner"))
     assert house.query("SELECT decision FROM suggestions") == [(None,)]
+
+
+def test_who_may_not_read_conversations_has_none_screened(house: House) -> None:
+    with pytest.raises(DeniedError, match="may not read conversations"):
+        suggestions._check(member(house, "cora", "curator", "owner"), "ticket-1", 1, 0.01)

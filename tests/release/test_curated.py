@@ -392,6 +392,7 @@ def test_where_opens_no_row_of_a_split_that_it_excludes(
     monkeypatch.setattr(
         DatabaseLeases,
         "lease",
+        # It notes what was asked for on the way.
         lambda *of: asked.extend(of[3]) or leased(*of),  # type: ignore[func-returns-value]
     )
 

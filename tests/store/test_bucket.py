@@ -39,6 +39,7 @@ def at_once(work: Callable[[int], str | None]) -> list[int]:
 
 def test_of_many_that_create_a_name_at_once_one_does(store: Bucket) -> None:
     for number in range(ROUNDS):
+        # A default of a lambda has no type.
         winners = at_once(lambda n, number=number: store.create(f"a/{number}", b"writer %d" % n))  # type: ignore[misc]
         found = store.read(f"a/{number}")
         assert found is not None
@@ -49,6 +50,7 @@ def test_of_many_that_replace_a_version_at_once_one_does(store: Bucket) -> None:
     tag = store.create("head", b"begun")
     for number in range(ROUNDS):
         assert tag is not None
+        # A default of a lambda has no type.
         winners = at_once(
             lambda n, tag=tag, number=number: store.replace("head", b"%d by %d" % (number, n), tag)
         )  # type: ignore[misc]
@@ -132,6 +134,7 @@ def test_a_service_that_does_not_answer_or_refuses_the_secret_is_busy_and_the_se
     for settings in (wrong, nobody):
         found = bucket.opened(Configuration.of(settings).store)
         assert found is not None
+        # Called in its turn of the loop alone.
         for ask in (
             lambda: found.create("x", b""),  # noqa: B023  # called at once
             lambda: found.read("x"),  # noqa: B023  # called at once

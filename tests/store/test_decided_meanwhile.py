@@ -13,6 +13,11 @@ from licet.access import inbox_register, sessions
 from licet.access.inbox_register import ItemAbout
 from licet.backup import archives
 from licet.backup.log_union import RestoreFinish
+from licet.consent import request_register, rights, rights_requests
+from licet.consent.deadlines import RightKind
+from licet.consent.request_register import NewRequestStep
+from licet.consent.rights import RequestState, RequestStep
+from licet.consent.rights_requests import StaffAct
 from licet.curate import release_build
 from licet.erasure.epochs import destroy_due, rotate
 from licet.erasure.key_rotation import Rotation
@@ -22,15 +27,19 @@ from licet.keys.keyring import EPOCHS_LOCK
 from licet.keys.restriction_journal import Journal
 from licet.policy.period import instant
 from licet.release import build as release_builder
-from licet.release import page_builder, registry, sample
+from licet.release import page_builder, registry, sample, signatures
 from licet.release.registry import Release
+from licet.release.review import ReviewFinding
 from licet.store.connect import Transaction, transaction
 from licet.train import withdrawn_rows
 from licet.vault import installation, policy_versions
+from licet.vault.ids import Prefix, shown
+from licet.vault.staff_reads import ReaderRole
 
 from ..installed import DAY, House
 from ..journals import KEY
 from ..meanwhile import Meanwhile, in_transaction, meanwhile
+from ..release.test_review import hired
 from ..terms import preset
 
 
@@ -83,6 +92,27 @@ def test_steps_of_an_inbox_item_are_numbered_one_after_another(house: House) -> 
     assert house.query("SELECT steps FROM inbox_items") == [(3,)]
 
 
+def test_who_has_read_an_inbox_item_and_changed_nothing_yet_is_waited_for(house: House) -> None:
+    """Both would number their step alike: the second one's would be refused by the database, as a
+    fault of ours.
+    """
+    about = ItemAbout(item="sweep:weekly")
+    with transaction(house.here.pool) as tx:
+        staff = sessions.known_staff(tx, "ana@example.org", house.now, os.urandom)
+        inbox_register.note(tx, house.here.keyring, about, staff, house.now, "first")
+    done = meanwhile(
+        house.here.pool,
+        lambda tx: inbox_register._locked(tx, about),
+        in_transaction(
+            house.here.pool,
+            lambda tx: inbox_register.note(
+                tx, house.here.keyring, about, staff, house.now, "another"
+            ),
+        ),
+    )
+    assert (done.waited, done.error) == (True, None)
+
+
 def test_of_two_who_take_an_inbox_item_at_once_one_has_it(house: House) -> None:
     with transaction(house.here.pool) as tx:
         ana, ben = (
@@ -101,6 +131,91 @@ def test_of_two_who_take_an_inbox_item_at_once_one_has_it(house: House) -> None:
 
     done = meanwhile(pool, take(ana), in_transaction(pool, take(ben)))
     assert isinstance(done.error, RefusedError)
+
+
+def test_of_two_who_answer_a_request_at_once_the_second_is_told_that_it_ended(house: House) -> None:
+    entered = rights_requests.EnteredRequest(
+        kind=RightKind.access, words="all of mine", identity="a passport"
+    )
+    row = rights_requests.enter(house.here, entered, "staff:ana").row
+    pool, named = house.here.pool, shown(Prefix.request, row.request)
+
+    def end(tx: Transaction) -> None:
+        found = request_register.get(tx, row.request, locks=True)
+        assert found is not None
+        moved = replace(found, clock=rights.ended(found.clock, RequestState.refused, house.now))
+        step = NewRequestStep(step=RequestStep.refused, at=house.now, by="staff:ana", words="no")
+        request_register.advance(tx, house.here.keyring, moved, [step])
+
+    done = meanwhile(
+        pool,
+        end,
+        lambda: rights_requests.act(
+            house.here, named, StaffAct.answer, "staff:ben", words="here it is"
+        ),
+    )
+    assert done.waited
+    assert isinstance(done.error, RefusedError)
+    assert house.query("SELECT state FROM rights_requests") == [("refused",)]
+
+
+@pytest.mark.parametrize("second", [False, True])
+def test_two_who_read_a_sample_at_once_are_given_two_rows_and_neither_waits(
+    built: House, second: bool
+) -> None:
+    for number in range(2):
+        built.open(f"p{number}", allow=True)
+        built.talk(f"p{number}", f"c{number}")
+    release_build.build_release(built.here, name="two", purpose="improve_models")
+    signatures.draw(built.here, "two", chance=2, by_risk=0)
+    if second:
+        rae = hired(built, "rae", "reviewer")
+        while (row := signatures.read_next(built.here, "two", rae)) is not None:
+            signatures.found(built.here, "two", rae, row.ordinal, ReviewFinding.nothing)
+    ada, ben = hired(built, "ada", "reviewer"), hired(built, "ben", "reviewer")
+    of, rows = signatures.place(built.here, "two"), list[int]()
+
+    def read(tx: Transaction) -> None:
+        drawn = sample.newest(tx, of.known.release_id, closed=False)
+        assert drawn is not None
+        row = sample.read_next(
+            tx,
+            built.here.keyring,
+            of,
+            drawn,
+            installation.policies(built.here),
+            built.now,
+            staff=ada.staff_id,
+            identity=None,
+            role=ReaderRole.reviewer,
+            random=os.urandom,
+            second=second,
+        )
+        assert row is not None
+        rows.append(row.ordinal)
+
+    done = meanwhile(
+        built.here.pool, read, lambda: signatures.read_next(built.here, "two", ben, second=second)
+    )
+    assert (done.waited, done.error) == (False, None)
+    assert done.result.ordinal not in rows
+
+
+def test_no_build_begins_anew_while_a_page_is_made(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked when the page is about to be committed, and once it is."""
+    free = []
+
+    def has_no_page() -> bool:
+        with transaction(house.here.pool) as tx:
+            lock = "SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))"
+            return tx.execute(lock, [page_builder.PAGES_LOCK, "one"]).fetchone() == (True,)
+
+    monkeypatch.setattr(page_builder.TurnsInOrder, "commits", lambda _: free.append(has_no_page()))
+    release_build.build_release(house.here, name="one", purpose="improve_models")
+    assert free == [False]
+    assert has_no_page()
 
 
 def test_the_samples_of_a_release_are_drawn_one_after_another(built: House) -> None:

@@ -9,8 +9,9 @@ left out something remains open.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, combinations
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from licet.keys.journal_mend import _FolderPlace
 from licet.keys.journal_move import _rename as rename_journal
 from licet.keys.material import FileProvider
 from licet.keys.objects import Stored
-from licet.keys.restriction_journal import Journal
+from licet.keys.restriction_journal import _HEAD, Journal
 from licet.ledger.note import SignatureType
 from licet.ledger.storage import Durable, Folder
 from licet.plugins.spool import Spool
@@ -30,11 +31,11 @@ from licet.proof.log_retention import _rename as rename_year
 from licet.release import part
 from licet.service.store_move import _keep as keep_log
 from licet.store import files
-from licet.store.embedded import REPLACED, Cluster, Options
+from licet.store.embedded import CLUSTER, REPLACED, Cluster, Identity, Options
 from licet.train.consumption import ConsumedLog
 from licet.train.export_files import _whole as whole_export
 
-from ..erasure.disk import Disk, Node, Watch
+from ..erasure.disk import Disk, Node, Step, Watch
 from ..journals import KEY
 from ..keys.test_restriction_journal import told
 from ..release.world import build, row_of
@@ -110,6 +111,18 @@ def go_on_with_a_swap(root: Path) -> None:
     Cluster(root, Options(durable=False))._end_swap()
 
 
+class InitialisedCluster(Cluster):
+    """``initdb`` is no Python and is not watched: what it leaves on the disk is written here."""
+
+    def _run(self, program: str, *arguments: str) -> None:
+        assert program == "initdb"
+        fresh = self.folder / arguments[arguments.index("-D") + 1]
+        for name in ("PG_VERSION", "postgresql.conf"):
+            (fresh / name).write_text("18\n", encoding="utf-8")
+            files.sync(fresh / name)
+        files.sync(fresh)
+
+
 def clusters(*names: str) -> Callable[[Path], object]:
     def made(root: Path) -> None:
         for name in names:
@@ -160,6 +173,9 @@ WRITERS: dict[str, Writer] = {
     "a spool": Writer(spool, free=("lock",)),
     "a spool's key": Writer(lambda root: spool_key(root / "key")),
     "a journal": Writer(journal, free=("lock",)),
+    "a new cluster": Writer(
+        lambda root: InitialisedCluster(root, Options(identity=Identity.OWN))._create()
+    ),
     "a cluster that is replaced": Writer(swap, clusters("data", "restored"), free=("replaced",)),
     "a cluster where there was none": Writer(swap, clusters("restored")),
     "a cluster whose swap was killed": Writer(go_on_with_a_swap, clusters(REPLACED)),
@@ -206,8 +222,8 @@ def lying(root: Path) -> dict[str, bytes | None]:
     }
 
 
-def watched(root: Path, writer: Writer) -> Disk:
-    """The disk after the writes of a real run."""
+def steps_of(root: Path, writer: Writer) -> tuple[Disk, list[Step]]:
+    """The disk before the writes of a real run, and its steps."""
     root.mkdir()
     writer.prepare(root)
     with Watch(root) as watch:
@@ -215,8 +231,14 @@ def watched(root: Path, writer: Writer) -> Disk:
         watch.record()
         writer.write(root)
         watch.mood = "quiet"
-        for step in watch.steps:
-            disk.apply(step)
+        return disk, watch.steps
+
+
+def watched(root: Path, writer: Writer) -> Disk:
+    """The disk after the writes of a real run."""
+    disk, steps = steps_of(root, writer)
+    for step in steps:
+        disk.apply(step)
     return disk
 
 
@@ -233,6 +255,62 @@ def test_what_is_written_durably_is_on_the_disk_when_it_returns(tmp_path: Path, 
     assert {
         path: data for path, data in found(disk.root).items() if Path(path).name not in writer.free
     } == free
+
+
+def test_a_segment_of_the_journal_has_its_whole_head_before_it_has_its_name(tmp_path: Path) -> None:
+    """A crash that left a named segment without one would leave a journal that is refused."""
+    disk, steps = steps_of(tmp_path / "root", WRITERS["a journal"])
+    heads = {path.name: path.read_bytes()[:_HEAD] for path in (tmp_path / "root").rglob("0*.log")}
+    seen = set()
+    for step in steps:
+        disk.apply(step)
+        match step:
+            case ("move", _, path) if (name := Path(path).name) in heads:
+                seen.add(name)
+                assert disk.look(path).contents == [heads[name]], name
+    assert seen == set(heads) and len(seen) > 2
+
+
+def after_crash(names: dict[str, str], steps: Sequence[Step]) -> dict[str, str]:
+    """The folders of clusters, with the version in each, of which ``steps`` reached the disk; a
+    rename is whole, as journaling file systems make it.
+    """
+    left = dict(names)
+    for step in steps:
+        match step:
+            case ("move", old, new) if old in left:
+                left[new] = left.pop(old)
+            case ("gone", path) if path in left:
+                del left[path]
+            case ("gone", path) if Path(path).parts[0] in left:
+                left[Path(path).parts[0]] = "damaged"
+    return left
+
+
+def test_a_crash_amid_a_swap_of_clusters_leaves_one_of_the_two(tmp_path: Path) -> None:
+    """Whichever of the renames and removals that were not synced yet are on the disk."""
+    before = {CLUSTER: "old", "restored": "new"}
+    _, steps = steps_of(tmp_path / "root", Writer(swap, clusters(*before)))
+    found, certain, pending = set(), before, list[Step]()
+    for step in steps:
+        if step == ("sync", "."):
+            certain, pending = after_crash(certain, pending), []
+            continue
+        pending.append(step)
+        for kept in powerset(pending):
+            left = tmp_path / f"left-{len(found)}"
+            left.mkdir()
+            for name, version in after_crash(certain, kept).items():
+                (left / name).mkdir()
+                (left / name / "PG_VERSION").write_text(version)
+            Cluster(left, Options(durable=False))._end_swap()
+            found.add((left / CLUSTER / "PG_VERSION").read_text())
+            shutil.rmtree(left)
+    assert found == {"old", "new"}
+
+
+def powerset(steps: Sequence[Step]) -> Iterator[tuple[Step, ...]]:
+    return chain.from_iterable(combinations(steps, count) for count in range(len(steps) + 1))
 
 
 def test_an_object_is_synced_with_every_folder_up_to_the_one_that_has_the_store_s(

@@ -9,19 +9,21 @@ there before.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
-from licet.backup import archives
+from licet.backup import archives, wal_receiver
 from licet.consent import request_register
 from licet.erasure import sweeper
 from licet.errors import BusyError
 from licet.keys import chain, fence, journal_heads
 from licet.keys.keyring import EPOCHS_LOCK
 from licet.keys.material import KeyMaterial
-from licet.keys.restriction_journal import JournalHead
+from licet.keys.restriction_journal import Journal, JournalHead
 from licet.proof import documents, log_retention
 from licet.store.connect import Pool, Transaction, locked, transaction
 from licet.store.migrate import _advance as advance
@@ -41,6 +43,7 @@ from licet.vault import (
 from licet.webhooks import endpoints
 
 from ..installed import House
+from ..journals import KEY
 from ..meanwhile import in_transaction, meanwhile
 
 ID = UUID(int=7)
@@ -137,6 +140,28 @@ def test_what_one_holds_until_its_end_another_waits_for(house: House, what: str)
     )
     assert done.error is None
     assert done.waited
+
+
+def test_two_hosts_that_begin_to_archive_the_wal_have_one_slot(
+    house: House, tmp_path: Path
+) -> None:
+    house.here.keyring.restrictions = Journal(tmp_path / "restrictions", key=KEY)
+    pool, own = house.here.pool, wal_receiver.prefix(house.here.keyring.restrictions)
+    begin = partial(wal_receiver._begin, house.here)
+
+    def hold(tx: Transaction) -> None:
+        tx.execute("SELECT pg_advisory_xact_lock(%s)", [wal_receiver._LOCK])
+        tx.execute("SELECT pg_create_physical_replication_slot(%s)", [own + "first"])
+
+    try:
+        done = meanwhile(pool, hold, begin)
+        assert (done.waited, done.error, done.result) == (True, None, own + "first")
+    finally:
+        house.query(
+            "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE "
+            "starts_with(slot_name, %s)",
+            own,
+        )
 
 
 # What waits for nobody

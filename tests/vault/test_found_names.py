@@ -30,6 +30,7 @@ FOUND = {
 
 def segment_of(**other: object) -> NamedSegment:
     of = {"account": UUID(int=1), "conversation": UUID(int=2), "segment": 3, "slot": 4}
+    # Fields by name.
     return NamedSegment(**{**of, "key": KeyMaterial(bytes(range(32))), **other})  # type: ignore[arg-type]
 
 

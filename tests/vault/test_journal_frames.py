@@ -47,7 +47,7 @@ def walked(
     frames: list[JournalFrame], key: bytes = KEY, journal: UUID = ID, **more: object
 ) -> tuple[list[int], list[str]]:
     """The numbers of the frames that count, and what does not fit."""
-    walk = ChainWalk(chain_key(key, journal), **more)  # type: ignore[arg-type]
+    walk = ChainWalk(chain_key(key, journal), **more)  # type: ignore[arg-type]  # fields by name
     counted = [frame.number for frame in frames if walk.counts(frame, "x")]
     return counted, [str(misfit) for misfit in walk.ended()]
 
@@ -64,6 +64,7 @@ def test_what_was_written_counts() -> None:
 
 
 def changed(place: int, **more: object) -> Callable[[list[JournalFrame]], list[JournalFrame]]:
+    # Fields by name.
     return lambda frames: [f._replace(**more) if n == place else f for n, f in enumerate(frames)]  # type: ignore[arg-type]
 
 

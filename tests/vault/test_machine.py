@@ -221,6 +221,7 @@ class Machine(RuleBasedStateMachine):
 def test_the_vault_and_the_world_agree_whatever_is_done_next(
     conn: Transaction, keyring: Keyring
 ) -> None:
+    """Each `invariant` above asserts after each step, and each rule what its verb answered."""
     machine = type("Machine", (Machine,), {"conn": conn, "keyring": keyring})
     checks = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
     run_state_machine_as_test(

@@ -182,6 +182,9 @@ def one(at: Path, data: bytes) -> tuple[Path]:
 
 
 def test_the_command_answers_every_mutant_and_never_with_a_traceback(tmp_path: Path) -> None:
+    """`answered` asserts that each answer is one of the verifier's, by its words, its JSON and its
+    exit code.
+    """
     for seed in seeds(CALLS, SEED):
         at = tmp_path / str(seed)
         at.mkdir()

@@ -8,6 +8,7 @@ there.
 from __future__ import annotations
 
 import csv
+import sys
 from collections.abc import Iterator
 from uuid import UUID
 
@@ -30,6 +31,7 @@ from licet.access.roles import (
 )
 from licet.web.app import routed
 from licet.web.console.shared import SECTIONS
+from licet.web.console.tables import ConsoleTable
 
 from .test_matrix import GOLDEN, OPEN
 
@@ -122,3 +124,21 @@ def test_a_section_of_the_console_is_named_to_those_who_may_open_it(
 ) -> None:
     for section in SECTIONS:
         assert section.may == declared[f"GET {section.path}"], section.path
+
+
+def test_the_acts_of_a_table_are_shown_to_those_whose_form_is_taken(
+    declared: dict[str, May],
+) -> None:
+    modules = [
+        module for name, module in sys.modules.items() if name.startswith("licet.web.console.")
+    ]
+    tables = {
+        one.path: one
+        for module in modules
+        for one in vars(module).values()
+        if isinstance(one, ConsoleTable)
+    }
+    assert len(tables) > 8
+    acting = {path: one.acts_may for path, one in tables.items() if one.acts}
+    assert acting == {path: declared[f"POST {path}/act"] for path in acting}
+    assert {tables[path].acts_may for path in tables.keys() - acting.keys()} == {NOBODY}

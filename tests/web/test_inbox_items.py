@@ -316,6 +316,20 @@ def test_an_auditor_sees_the_steps_without_their_words_and_does_nothing(
         inbox.seen(lived.here, member(lived, "cy@example.org", StaffRole.curator), item)
 
 
+@pytest.mark.parametrize(
+    "role", [role for role in StaffRole if role is not StaffRole.privacy_officer]
+)
+def test_an_act_is_refused_to_every_role_but_those_who_may_do_it(
+    lived: World, role: StaffRole
+) -> None:
+    """Whether they see the item or not: they are told who may."""
+    item, other = f"request:{asked(lived)}", member(lived, "cy@example.org", role)
+    with pytest.raises(DeniedError, match="may not do that") as refused:
+        inbox_verbs.act(lived.here, other, item, "answer", ActValues(reason="here it is"))
+    assert refused.value.hint == "these may: privacy_officer"
+    assert inbox_verbs.acts(other, item) == []
+
+
 def test_over_the_api_a_step_with_a_key_is_taken_once_and_a_taken_item_says_who_has_it(
     api: Any, lived: World
 ) -> None:

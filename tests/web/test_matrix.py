@@ -561,13 +561,3 @@ def test_ids_of_the_host_that_are_somebody_elses_answer_as_unknown_ones(api) -> 
     assert seen(api.get("/v1/conversations/host:b", headers=headers)) == seen(
         api.get("/v1/conversations/host:never", headers=headers)
     )
-
-
-def test_a_person_whose_account_is_not_known_reaches_nothing(api) -> None:
-    cell = next(cells(api.world, 1))
-    headers = api.world.person("a stranger")
-    for key in sorted(API_ROUTES):
-        for what in objects_of(key):
-            status = call(api, key, cell, what, headers).status_code
-            open_to_all = key in ("GET /v1/me", "GET /v1/policy")
-            assert status == 200 if open_to_all else status in (403, 404), f"{key} {what}"

@@ -82,6 +82,7 @@ class Host:
     def wait_ready(self) -> None:
         assert self.process is not None
         try:
+            # Set when the server was started.
             answers(self.process, self.url)  # type: ignore[arg-type]
         except AssertionError:
             raise AssertionError((self.data / "server.log").read_text("utf-8")[-4_000:]) from None
@@ -254,7 +255,7 @@ def test_one_of_three_hosts_is_killed_again_and_again_under_load(
             lambda stop, load=load, balancer=balancer: load.run(balancer, stop)
             for load, balancer in zip(loads, balancers, strict=True)
         ]
-        with at_once(*works):  # type: ignore[arg-type]
+        with at_once(*works):  # type: ignore[arg-type]  # verbs of several types
             goes_on(loads)
             end_each(place, loads)
             goes_on(loads)

@@ -48,7 +48,7 @@ def opened(pool: Any, tmp_path: Any, provider: Provider) -> Iterator[Callable[..
         client = ApplicationClient(world.app)
         clients.append(client)
         client.__enter__()
-        client.world = world  # type: ignore[attr-defined]
+        client.world = world  # type: ignore[attr-defined]  # the test's own, kept beside its client
         return client
 
     yield open_with

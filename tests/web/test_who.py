@@ -342,6 +342,18 @@ def test_a_token_begins_one_session_and_no_second(world, api) -> None:
     assert secret not in str(world.rows("SELECT sessions::text FROM sessions"))
 
 
+def test_a_person_whose_account_is_not_known_begins_no_session(world, api) -> None:
+    answer = api.get(
+        "/enter", params={"token": world.link_token("a stranger")}, follow_redirects=False
+    )
+    assert (answer.status_code, "no account of this person is known here" in answer.text) == (
+        401,
+        True,
+    )
+    assert "set-cookie" not in answer.headers
+    assert world.rows("SELECT FROM sessions") == []
+
+
 @pytest.mark.parametrize(
     "target",
     [
@@ -376,7 +388,8 @@ def test_a_session_ends_when_idle_after_its_lifetime_and_when_signed_out(world, 
     assert api.get("/v1/me", headers=active).status_code == 401
     out = world.browser("ana")
     assert api.post("/sign-out", headers=out, follow_redirects=False).status_code == 303
-    assert api.get("/v1/me", headers=out).status_code == 401
+    ended = api.get("/v1/me", headers=out)
+    assert (ended.status_code, "the session has ended" in ended.text) == (401, True)
 
 
 def test_a_change_with_a_cookie_needs_our_origin_and_the_sessions_token(world, api) -> None:

@@ -125,6 +125,7 @@ def test_workers_that_end_again_and_again_are_replaced_after_longer_and_longer()
         )
         for count in (2, 3, 4):
             made.started[-1].kill()
+            # A default of a lambda has no type.
             made.step_until(lambda many=count: len(made.started) == many, "another is started")  # type: ignore[misc]
     pauses = [line["again_in_seconds"] for line in logged if line["event"] == "worker has ended"]
     assert pauses == [1.0, 2.0, 4.0]

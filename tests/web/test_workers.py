@@ -122,6 +122,7 @@ class Place:
         ):
             served = Served(process, f"http://127.0.0.1:{port}", log)
             try:
+                # Set when the server was started.
                 answers(process, served.url)  # type: ignore[arg-type]
                 served.wait_ready()
                 yield served
@@ -236,6 +237,7 @@ def test_workers_are_killed_under_load_and_nothing_acknowledged_is_lost_and_noth
                 goes_on()
                 served.wait_ready()
                 os.kill(min(served.workers()), signal.SIGKILL)
+                # A default of a lambda has no type.
                 wait_until(
                     lambda many=kills: len(served.told("worker has ended")) == many, "it is seen"
                 )  # type: ignore[misc]

@@ -576,6 +576,9 @@ class FolderSegments:
             os.close(self._file)
             self._file = -1
 
+    def __del__(self) -> None:
+        self.close()
+
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """Nobody appends until the block ends; a torn end is cut off."""

@@ -427,7 +427,6 @@ class Cluster:
         self._end_swap()
         if self.data.exists():
             self.data.rename(self.folder / REPLACED)
-            sync(self.folder)
         restored.rename(self.data)
         sync(self.folder)
         self._end_swap()
@@ -509,6 +508,7 @@ class Cluster:
             secret.unlink(missing_ok=True)
         with (fresh / "postgresql.conf").open("a", encoding="utf-8") as conf:
             conf.write("\ninclude_if_exists = 'licet.conf'\n")
+        sync(fresh / "postgresql.conf")
         self.pass_file.unlink(missing_ok=True)
         with open(self.pass_file, "x", encoding="utf-8", opener=private) as file:
             file.write(f"*:*:*:{_USER}:{password}\n")

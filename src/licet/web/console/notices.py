@@ -29,7 +29,6 @@ SECTION = "/console/notices"
 NOTICES = ConsoleTable(
     table=staff_tables.NOTICES,
     title="Notices",
-    may=STAFF,
     about=(
         "Every notice that was published: a published notice never changes. One is published on "
         "the machine, with its file."

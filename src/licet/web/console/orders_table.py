@@ -15,7 +15,6 @@ from licet.web.pages.shared import AnyRequest
 ORDERS = ConsoleTable(
     table=staff_tables.ORDERS,
     title="Orders",
-    may=STAFF,
     about=(
         "What staff had the system do about itself, with the reason that each gave, and how it "
         "ended."

@@ -24,7 +24,6 @@ SECTION = "/console/recipients"
 RECIPIENTS = ConsoleTable(
     table=staff_tables.RECIPIENTS,
     title="Recipients",
-    may=STAFF,
     about=(
         "Which recipient was given which release, and what it has still to delete. Recalls are "
         "counted up to a thousand here."

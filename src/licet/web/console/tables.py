@@ -24,7 +24,7 @@ from litestar.params import URLEncodedBody
 from litestar.response import Stream
 
 from licet.access import inbox_register
-from licet.access.roles import May
+from licet.access.roles import NOBODY, May
 from licet.errors import LicetError, UsageError
 from licet.service import inbox_verbs, staff_tables
 from licet.service.staff_tables import StaffTable
@@ -62,7 +62,6 @@ class TableAct(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     label: str
     means: str
-    may: May
     forecast: RowAct
     apply: RowAct
     destroys: bool = False
@@ -73,15 +72,16 @@ class TableAct(msgspec.Struct, frozen=True, kw_only=True):
 
 class ConsoleTable(msgspec.Struct, frozen=True, kw_only=True):
     """A table as a page of the console. ``about`` are its sentences; ``views`` the first of which
-    is the whole table.
+    is the whole table. ``acts_may`` is who sees the acts: those whom the route lets in that takes
+    them.
     """
 
     table: StaffTable
     title: str
     about: str
-    may: May
     views: tuple[SavedView, ...]
     acts: tuple[TableAct, ...] = ()
+    acts_may: May = NOBODY
     template: str = "console_table.html"
 
     @property
@@ -107,7 +107,7 @@ def show(
         )
     if query.get("as") == "csv" and not faults:
         return _file(visit, of.table, view)
-    acts = [one for one in of.acts if visit.allows(one.may)]
+    acts = of.acts if visit.allows(of.acts_may) else ()
     shown = {
         "of": of,
         "found": found,
@@ -180,7 +180,6 @@ def act(request: AnyRequest, of: ConsoleTable, data: Mapping[str, Any]) -> Respo
     wanted = next((one for one in of.acts if one.name == data.get("act")), None)
     if wanted is None:
         raise UsageError("no such act")
-    wanted.may.check(visit.staff)
     if not chosen:
         return seen_other(f"{of.path}?said=nothing")
     faults = (

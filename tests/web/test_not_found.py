@@ -1,0 +1,52 @@
+"""The part of the matrix that a check within a route decides, in seconds: `./run bench removals`
+asks it of each such check.
+"""
+
+from __future__ import annotations
+
+import csv
+from uuid import UUID
+
+from licet.vault.ids import Prefix, shown
+
+from .test_matrix import API_ROUTES, CALLERS, GOLDEN, Callers, api, call, cells, objects_of
+
+__all__ = ["api"]
+
+
+def test_what_is_not_there_or_somebody_else_s_is_not_found_by_a_person_and_by_one_other_caller(
+    api,
+) -> None:
+    callers, cell, wrong = Callers(api.world), next(cells(api.world, 1)), []
+    with GOLDEN.open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["object"] in ("other", "unknown")]
+    for row in rows:
+        refused = [name for name in CALLERS if row[name] == "404"]
+        for caller in [
+            *refused[:1],
+            *(name for name in refused if name not in ("person", "browser")),
+        ][:2]:
+            answer = call(api, row["route"], cell, row["object"], callers.headers(caller, cell))
+            if answer.status_code != 404:
+                wrong.append((row["route"], row["object"], caller, answer.status_code))
+    assert len(rows) > 100
+    assert wrong == []
+
+
+def test_a_person_whose_account_is_not_known_reaches_nothing(api) -> None:
+    cell = next(cells(api.world, 1))
+    headers = api.world.person("a stranger")
+    for key in sorted(API_ROUTES):
+        for what in objects_of(key):
+            status = call(api, key, cell, what, headers).status_code
+            open_to_all = key in ("GET /v1/me", "GET /v1/policy")
+            assert status == 200 if open_to_all else status in (403, 404), f"{key} {what}"
+
+
+def test_pages_answer_nobody_without_an_account_and_preview_no_project_that_there_is_not(
+    api,
+) -> None:
+    assert api.get("/settings", headers=api.world.person("a stranger")).status_code == 401
+    api.world.open("ana")
+    missing = f"/projects/{shown(Prefix.project, UUID(int=7))}/preview"
+    assert api.get(missing, headers=api.world.browser("ana")).status_code == 404
