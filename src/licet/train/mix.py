@@ -37,6 +37,7 @@ from licet.config import Configuration
 from licet.errors import UsageError
 from licet.release import manifest
 from licet.release.reader import Leases, LoadedRow, estimated_tokens
+from licet.release.rows import LabelsShape
 from licet.train import mix_plan, node
 from licet.train.dataset import ORDINAL, RowDataset
 from licet.train.gate import TrainingGate, WhenStale
@@ -143,16 +144,18 @@ def _chosen(rows: RowDataset, source: MixedSource, where: str, tokens_of: Tokens
     """
     asked = LabelFilter(where) if where else None
     found, tokens, scores = BitMap(), 0, set[str]()
+
+    def matches(labels: LabelsShape | None) -> bool:
+        if labels is None:
+            raise UsageError(
+                f"release `{source.name}` has no labels to filter by", "build it again"
+            )
+        scores.update(labels["scores"])
+        return asked is not None and asked(labels)
+
     for start in range(0, len(rows), READ_ROWS):
-        for row in rows.readable(range(start, min(start + READ_ROWS, len(rows)))):
-            if asked is not None:
-                if "labels" not in row:
-                    raise UsageError(
-                        f"release `{source.name}` has no labels to filter by", "build it again"
-                    )
-                scores.update(row["labels"]["scores"])
-                if not asked(row["labels"]):
-                    continue
+        places = range(start, min(start + READ_ROWS, len(rows)))
+        for row in rows.readable(places, matches if asked is not None else None):
             found.add(row["ordinal"])
             tokens += tokens_of(row)
     if asked is not None and not found and (unknown := asked.scores - scores):
