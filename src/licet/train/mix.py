@@ -232,7 +232,7 @@ class RankBatches:
     every rank.
 
     Each ``sequence_parallel`` consecutive ranks share their sequences: they have the same
-    positions.
+    positions. ``first`` is where all ranks begin; another one goes on from there.
     """
 
     def __init__(
@@ -246,21 +246,20 @@ class RankBatches:
     ) -> None:
         if batch_rows < 1:
             raise UsageError(f"a batch has at least one row, not `{batch_rows}`")
-        self._first, self._rows = first, batch_rows
+        self.first, self._count, self._rows = first, count, batch_rows
         self._stream, self._streams = stream_of(rank, ranks, sequence_parallel)
-        self._steps = max(0, count - first) // (batch_rows * self._streams)
 
     def __len__(self) -> int:
-        return self._steps
+        return max(0, self._count - self.first) // (self._rows * self._streams)
 
     def __iter__(self) -> Iterator[list[int]]:
-        for step in range(self._steps):
+        for step in range(len(self)):
             start = self.position(step) + self._stream * self._rows
             yield list(range(start, start + self._rows))
 
     def position(self, steps: int) -> int:
         """The position of the mix after so many batches of every rank, for `ReleaseMix.state`."""
-        return self._first + steps * self._rows * self._streams
+        return self.first + steps * self._rows * self._streams
 
 
 class ReleaseMix(Sequence[Any]):
