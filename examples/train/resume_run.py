@@ -1,7 +1,7 @@
 # torchrun --nproc-per-node 4 examples/train/resume_run.py autumn /run/licet withdrawn.pub  (again:
 # it goes on)
-import os
 import sys
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
@@ -11,7 +11,7 @@ from licet.train.mix import RankBatches
 from licet.train.step_mask import MaskedSteps, TorchRanks
 
 dist.init_process_group("gloo")  # "nccl" on GPUs
-kept = torch.load("checkpoint.pt") if os.path.exists("checkpoint.pt") else []
+kept = torch.load("checkpoint.pt") if Path("checkpoint.pt").exists() else []
 # nothing older is accepted
 gate = licet.gate(*sys.argv[1:4], held=bytes(kept[3]) if kept else None)
 rows = licet.load(sys.argv[1], gate=gate)
@@ -37,4 +37,4 @@ for step in steps:
     if dist.get_rank() == 0:
         states = [part.state_dict() for part in (model, optimizer, steps)]
         torch.save([*states, list(gate.held())], "checkpoint.new")
-        os.replace("checkpoint.new", "checkpoint.pt")
+        Path("checkpoint.new").replace("checkpoint.pt")

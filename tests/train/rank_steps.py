@@ -18,6 +18,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,9 @@ class Run:
             dist.all_reduce(summed)
             every: list[Any] = [None] * self.ranks
             dist.all_gather_object(every, read)
-            used = places(summed.item()) if self.part == "first" else sum(every, [])
+            used = (
+                places(summed.item()) if self.part == "first" else list(chain.from_iterable(every))
+            )
             taken.append([first, used, step.attempts])
             if self.rank == 0:
                 written = self.kept.with_suffix(".new")

@@ -10,8 +10,8 @@ data = release id, row id, and the version byte for the labels, the head for the
 opens beside no other labels. Every field before the last has a fixed length, so no two inputs give
 the same concatenation. Nonce = HMAC-SHA256(row key, plaintext), truncated (as the synthetic nonce
 of RFC 8452): equal rows seal equally, so a repeated build is byte-equal, and a different text, as
-labels are by their first byte, never reuses a nonce. The nonce is not recomputed on
-opening: the tag covers it.
+labels are by their first byte, never reuses a nonce. The nonce is not recomputed on opening: the
+tag covers it.
 
 If opening fails, the key is wrong or the bytes were changed; AES-GCM cannot distinguish them, so it
 is denied.
