@@ -183,7 +183,7 @@ def test_a_run_goes_on_on_other_ranks_repeats_no_row_and_skips_none_though_peopl
     kept = first.state(one.position(2))
     orchard.withdraws("a1", "w3")
     again = orchard.mix(tokens_of=lambda _: 99, where="split = 'train'", state=kept)
-    assert (again.position, again.fingerprint, len(again)) == (8, first.fingerprint, len(first))
+    assert (again.position, len(again)) == (8, len(first))
     shares = [list(again.batches(1, rank=rank, ranks=3)) for rank in range(3)]
     assert {len(share) for share in shares} == {(len(first) - 8) // 3}
     after = [place for step in zip(*shares, strict=True) for batch in step for place in batch]

@@ -25,7 +25,6 @@ from __future__ import annotations
 import os
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -336,16 +335,6 @@ class ReleaseMix(Sequence[Any]):
         ]
         at = self.position if position is None else position
         return msgspec.structs.replace(self._state, position=at, sources=tuple(sources)).encode()
-
-    @property
-    def fingerprint(self) -> str:
-        """A hash of which rows are in the mix and in what order; ranks whose mixes differ here are
-        not of one run.
-        """
-        sources = tuple(msgspec.structs.replace(source, held="") for source in self._state.sources)
-        return sha256(
-            msgspec.structs.replace(self._state, position=0, sources=sources).encode()
-        ).hexdigest()
 
     def close(self) -> None:
         """Forgets keys, and closes files."""

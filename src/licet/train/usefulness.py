@@ -26,7 +26,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -101,7 +101,9 @@ def measure(
     held = [row for row in rows if row.person in held_out and not row.left_out]
     seeds = seeds if base is not None else 1
     with recipe.quiet() if base is not None else nullcontext():
-        bench = _WordBench(arms, held) if base is None else _BaseBench(arms, held, settings, base)
+        bench: _WordBench | _BaseBench = (
+            _WordBench(arms, held) if base is None else _BaseBench(arms, held, settings, base)
+        )
         _check(bench.held_out)
         found: dict[str, list[list[float]]] = {name: [] for name in arms}
         for seed in range(1, seeds + 1):
@@ -166,22 +168,6 @@ def _word(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-_.")[:64] or "base"
 
 
-class _Bench(Protocol):
-    """What models are trained on, and the rows that they are held against."""
-
-    held_out: Sequence[MeasuredRow]
-
-    def losses(self, arm: str, seed: int, gone: Collection[bytes]) -> list[float]:
-        """The loss of each held-out row under a model that was trained on an arm without those who
-        are ``gone``.
-        """
-        ...
-
-    def described(self, seeds: int) -> MeasuringModel:
-        """The models, once there are some."""
-        ...
-
-
 class _WordBench:
     """Models that count words."""
 
@@ -197,6 +183,9 @@ class _WordBench:
         self._parameters = self._rows = 0
 
     def losses(self, arm: str, seed: int, gone: Collection[bytes]) -> list[float]:
+        """The loss of each held-out row under a model that was trained on an arm without those who
+        are ``gone``.
+        """
         assert seed == 1, "no chance is in it"
         model = WordModel(_taken(self._arms[arm], gone))
         self._parameters, self._rows = model.parameters, len(self._arms[arm])
