@@ -613,7 +613,7 @@ def _asks_in_greek(line: Codes, classes: Classes) -> bool:
     if greek <= latin:
         return False
     last = line[end - 1]
-    return last >= 128 or 48 <= last <= 57 or 65 <= last <= 90 or 97 <= last <= 122
+    return bool(last >= 128 or 48 <= last <= 57 or 65 <= last <= 90 or 97 <= last <= 122)
 
 
 @inner

@@ -23,15 +23,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from licet.errors import BusyError, UsageError
 from licet.train.batch_mask import handed_off
 from licet.train.dataset import ORDINAL
 from licet.train.gate import HandOff, RowGate, Used
-
-if TYPE_CHECKING:
-    from licet.train.mix import RankBatches
 
 AGREE_SECONDS_MAX = 600.0
 AGREE_PAUSE_SECONDS = 0.05
@@ -107,7 +104,7 @@ class MaskedSteps:
         ranks goes on.
         """
         taken = (self.step - self._before) * self._accumulate
-        return {"step": self.step, "position": self._batches().position(taken)}
+        return {"step": self.step, "position": int(self._batches().position(taken))}
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
         """Goes on after the steps of a `state_dict`, before any is read. Rows that were withdrawn
@@ -116,7 +113,7 @@ class MaskedSteps:
         self.step = self._before = state["step"]
         self._batches().first = state["position"]
 
-    def _batches(self) -> RankBatches:
+    def _batches(self) -> Any:  # noqa: ANN401 `mix.RankBatches`, which imports what imports this
         """What deals positions to this rank."""
         loader: Any = self.loader
         while (found := getattr(loader, "batch_sampler", None)) is None:
@@ -126,8 +123,7 @@ class MaskedSteps:
                 )
         if not hasattr(found, "position"):
             raise UsageError("the `batch_sampler` of this loader does not know its position", _DEAL)
-        batches: RankBatches = found
-        return batches
+        return found
 
 
 class MaskedTogether(NamedTuple):
