@@ -22,7 +22,6 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -55,7 +54,6 @@ from licet.service import policy_changes
 from licet.store.connect import transaction
 from licet.train.dataset import RowDataset
 from licet.train.label_filter import LabelFilter
-from licet.train.load import Loading
 from licet.vault import installation
 
 UNTIL = datetime(2030, 9, 1, tzinfo=UTC)
@@ -164,15 +162,12 @@ def beside_datasets(count: int) -> list[Figure]:
 
             def chosen(where: str) -> object:
                 asked = LabelFilter(where)
-                return deque(
-                    Loading(
-                        catalog.open_release(here, "bench", "", asked.may_match), ExitStack(), asked
-                    ),
-                    0,
-                )
+                return deque(catalog.open_release(here, "bench", "", asked), 0)
 
             read = {
                 "every row": lambda: deque(catalog.open_release(here, "bench"), 0),
+                "labels=False": lambda: deque(catalog.open_release(here, "bench", labels=False), 0),
+                "where=\"language = 'xx'\"": lambda: chosen("language = 'xx'"),
                 "where=\"split = 'validation'\"": lambda: chosen("split = 'validation'"),
             }
             by_turns = {name: list[float]() for name in (*plain, *read)}

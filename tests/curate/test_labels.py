@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from licet.curate import labels
-from licet.curate.labels import Topic, language, topic
+from licet.curate.labels import Topic, code_line, language, topic
 from licet.curate.quality import Select, qualities
 from licet.curate.splits import PARTS, Shares, Split, split
 from licet.errors import UsageError
@@ -164,6 +164,24 @@ def test_the_topic_of_plain_cases(
     kind: ConversationKind, texts: list[str], expected: Topic
 ) -> None:
     assert topic(kind, texts) is expected
+
+
+@pytest.mark.parametrize(
+    ("line", "is_code"),
+    [
+        ("Τι κάνεις;", False),
+        ("Πώς λειτουργεί η Python ;", False),
+        ("ἆρα;", False),
+        ("print('Γειά σου');", True),
+        ('String χαιρετισμός = "γειά";', True),
+        ("x = y;", True),
+        ("return x;", True),
+        (";", True),
+    ],
+)
+def test_the_question_mark_of_greek_makes_no_code(line: str, is_code: bool) -> None:
+    assert code_line(line) is is_code
+    assert (topic(ConversationKind.chat, [line]) is Topic.coding) is is_code
 
 
 def test_prose_passes_and_repetition_does_not() -> None:

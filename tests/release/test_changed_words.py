@@ -174,6 +174,12 @@ def test_a_build_that_damages_stops_shows_places_and_goes_on_when_it_is_told_to(
     assert {one.place for one in stopped.value.shares} == {ChangePlace.prose}
     assert 1 <= len(stopped.value.samples) <= SAMPLES_MAX
     assert not any(one.state == "sealed" for one in catalog.releases(house.here))
+    with pytest.raises(DamageError) as resumed:
+        build(house, "r", "the ")
+    assert resumed.value.shares == stopped.value.shares
+    assert resumed.value.samples == stopped.value.samples, (
+        "a build that goes on finds the places anew"
+    )
     built = build(house, "r", "the ", accepts=True)
     accepted = built.manifest.deidentification.accepted
     assert accepted and accepted[-1].startswith("person in prose of `")
@@ -200,8 +206,10 @@ def test_a_build_that_stops_answers_json_with_its_shares_and_places(house: House
     assert all(
         set(one) == {"kind", "place", "language", "before", "after"} for one in told["places"]
     )
+    resumed = json.loads(CliRunner().invoke(program, ["build", "--json"]).stderr)
+    assert (resumed["places"], resumed["shares"]) == (told["places"], told["shares"])
     again = CliRunner().invoke(program, ["build"])
-    assert again.exit_code == 1 and "`--afresh` finds them again" in again.stderr
+    assert again.exit_code == 1 and "  person, prose of `" in again.stderr
     assert "  person in prose of `all`: " in again.stderr
 
 

@@ -23,7 +23,7 @@ from licet.curate.runners import Local
 from licet.curate.splits import PARTS, Shares
 from licet.errors import UsageError
 from licet.policy.state import TurnRole
-from licet.release import card, catalog
+from licet.release import card, catalog, reader
 from licet.release.build import Builder, BuildOrder, BuildResult
 from licet.release.curation import Curated, Document
 from licet.release.live_leases import DatabaseLeases
@@ -397,10 +397,7 @@ def test_where_opens_no_row_of_a_split_that_it_excludes(
     )
 
     def loaded(where: str) -> Loading:
-        chosen = LabelFilter(where)
-        return Loading(
-            catalog.open_release(house.here, "r", "", chosen.may_match), ExitStack(), chosen
-        )
+        return Loading(catalog.open_release(house.here, "r", "", LabelFilter(where)), ExitStack())
 
     rows = loaded("split = 'test' and words > 2")
     found = list(rows)
@@ -409,6 +406,33 @@ def test_where_opens_no_row_of_a_split_that_it_excludes(
     assert rows.complete and rows.passed_over == 0
     nothing = loaded("split = 'none'")
     assert list(nothing) == [] and nothing.complete
+
+
+def test_where_opens_the_messages_of_the_rows_that_match_and_of_no_other(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(12):
+        house.open(f"p{n}", allow=True)
+        house.talk(f"p{n}", f"a{n}", " ".join(["question"] * (n + 3)), "answer")
+    build(house)
+    opened, labelled = list[bytes](), list[bytes]()
+    content, labels = reader.open_row, reader.open_labels
+    monkeypatch.setattr(
+        reader, "open_row", lambda *of, **how: opened.append(of[3]) or content(*of, **how)
+    )  # type: ignore[func-returns-value]
+    monkeypatch.setattr(reader, "open_labels", lambda *of: labelled.append(of[3]) or labels(*of))  # type: ignore[func-returns-value]
+    rows = Loading(
+        catalog.open_release(house.here, "r", "", LabelFilter("words > 10")), ExitStack()
+    )
+    found = list(rows)
+    assert 0 < len(found) < 12
+    assert [one.hex() for one in opened] == [row["row_id"] for row in found]
+    assert len(labelled) == 12
+    assert (rows.yielded, rows.passed_over, rows.complete) == (len(found), 12 - len(found), True)
+    labelled.clear()
+    bare = list(catalog.open_release(house.here, "r", labels=False))
+    assert len(bare) == 12 and not labelled
+    assert not any("labels" in row for row in bare)
 
 
 # Names, after duplicates

@@ -12,14 +12,24 @@ from datetime import UTC, datetime, timedelta, timezone
 import msgspec
 import pytest
 import zstandard
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
 from licet.errors import BrokenError, DeniedError
 from licet.policy.state import ConversationKind, TurnRole
 from licet.release import row_keys, rows
-from licet.release.row_keys import RowKeys, open_row, row_key, seal_row
-from licet.release.rows import CalledFunction, Payload, ReleaseRow, RowCall, RowMessage, row_id_of
+from licet.release.row_keys import RowKeys, open_labels, open_row, row_key, seal_row
+from licet.release.rows import (
+    CalledFunction,
+    Labels,
+    Payload,
+    Quality,
+    ReleaseRow,
+    RowCall,
+    RowMessage,
+    row_id_of,
+)
 
 from .world import PLANTED, RELEASE_ID, UNTIL, key_of, keyed, row_of, source_keys
 
@@ -49,25 +59,61 @@ PACKED = bytes.fromhex(
     "657302"
 )
 PLAINTEXT = bytes.fromhex(
-    "0528b52ffd20f3ed0500f40983a46b696e64a4636f6465a86d657373616765739482a4726f6c65a475736572a7636f6e"
+    "0628b52ffd20f3ed0500f40983a46b696e64a4636f6465a86d657373616765739482a4726f6c65a475736572a7636f6e"
     "74656e74b1576965207370c3a474206973742065733f83a9617373697374616e74a0aa746f6f6c5f63616c6c739183a2"
     "6964a26331a474797065a866756e6374696f6e82a46e616d65a5636c6f636ba9617267756d656e7473a27b7d84a4746f"
     "6f6ca531323a3030ac5fa75a77c3b66c662ea7736f7572636573020a0013f380b301446ce062dc2f8ad182b45fb8432c"
     "8534457dd1a5a0"
 )
 PLAINTEXT_LEVEL_3 = bytes.fromhex(
-    "0528b52ffd20f36d0500b2c9222690b53a0fe61d199b26b61f52488db3ff3fca2497242d22249b129197fc12e07d824a"
+    "0628b52ffd20f36d0500b2c9222690b53a0fe61d199b26b61f52488db3ff3fca2497242d22249b129197fc12e07d824a"
     "6682180183d68491db2234af205324ac6520490c05a57a478341b5af42d1810d7b925f560ab57d69d9796e6c2e8d16fe"
     "4a528ca3a647bfd77279cc2e10e0dbbc5d77c3a6432be2ed10ff2c6a441d82c0577d392da81d5f1fc397005a9dd6add0"
     "a50ce733eb9e9f020b0013f380b301446ce062dc2f8a6941c0445cbf7087580a698afaa24b4101"
 )
-KEY = bytes.fromhex("2f17e80892019d414646594ce3d6cd3335d3ad83e7f9bc080e854cce59d8c633")
+KEY = bytes.fromhex("f506c276cc2429e46b7898c1dd9a1ba2bf655dbf6d817ace90af96eedd561bed")
 SEALED = bytes.fromhex(
-    "01793f9d14f8ac7adee2a17ffd4e9da888f6ef1a96d61bc98133ef696c9fb4826deac4e7e6c4e8d038afed661d649b63"
-    "1a682f8fd92cfdfe1d68dba17867c2533e96de663184060e31bfa00c9188fa226ca7016be7c840f0ec883053eed369d2"
-    "ed558f10405682fa83948cca800deaa5a713eef99c3408b7e5e3a5dc084c075a137413f01fc44726d3a203ace358a739"
-    "91a828196ea488e7c7fd34036b7725aebd5fee0ceddec4335f0439fb612d8f83899c7dce2d49911b56233f4a3cd558de"
-    "cffca344463125523d575a72436791b320c5fd9c3671998987c0f75dd3fec05175d9cbd3"
+    "020000f76eb8642c9ad862c62b74c81603de5acfbb72177421a7441d09300d5e3a0db6649ed2d28370a91e229231aba8"
+    "1b0a75d80fec3db3193750d4fa200880ffdd3c0e16a9c3bc55cfa4ecd2050213e5411fc14fa012524371db585c06e0f7"
+    "d9075140b524ad98b4ba041f3d10faf9ff4fa361c6fa8eec7c32c329613ad9978c579fc1c9b4c0175d63345c8ca500f7"
+    "76f79b6dc830e59df219052ed32029ea2920535ae8af159a560f4c6850fe3f577d4e3d77f94f42d2c732deb7f20d9b73"
+    "308f0e1b5c8f25357c117fd3b032d955a4eef0aa13e9e328089fa5594a60844cea073b836452"
+)
+LABELS = Labels(
+    split="train",
+    language="de",
+    topic="code",
+    quality=Quality(
+        words=7,
+        word_letters=4.5,
+        symbols=0.0,
+        alphabetic=1.0,
+        bullets=0.0,
+        ellipses=0.0,
+        repeated_lines=0.25,
+        repeated_fives=0.0,
+    ),
+    scores={"misuse": 0.125},
+)
+LABELLED = msgspec.structs.replace(ROW, labels=LABELS)
+LABELS_PLAINTEXT = bytes.fromhex(
+    "8185a573706c6974a5747261696ea86c616e6775616765a26465a5746f706963a4636f6465a77175616c69747988a577"
+    "6f72647307ac776f72645f6c657474657273cb4012000000000000a773796d626f6c73cb0000000000000000aa616c70"
+    "68616265746963cb3ff0000000000000a762756c6c657473cb0000000000000000a8656c6c6970736573cb0000000000"
+    "000000ae72657065617465645f6c696e6573cb3fd0000000000000ae72657065617465645f6669766573cb0000000000"
+    "000000a673636f72657381a66d6973757365cb3fc0000000000000"
+)
+LABELLED_SEALED = bytes.fromhex(
+    "0200f73a3b6be0df4ed2df00353109c35640bcc1825082d8bde652d2a8390d78b913e79e41e3e31d95b5fe8e317717aa"
+    "c997a093e5b7b1a37985d1a1bdfd597b0aa36ef1d8a83590b4c1afa0baf2e4f0af47bb9c76158ab4cf1601ac22d3ec65"
+    "eb3a85e9530f429ef50bb5c9a71e209d56f81bdd1abc60f5ca234237af92194b496945eefbb38c47a349ba0690c11941"
+    "8d89cacce49e56f86cb65860bb4778743789de32d2e0bb31677efcbe6917f4112ad1525d5639ef905967de07597717e8"
+    "8e1d8312ebd555067a1b5cb5c00d56d66f6e1a027ba982ebc2852298b8ffcabd1182b613bcfa2410b11c70bd5a27b6c9"
+    "794d8d104df3d0c372f7f76eb8642c9ad862c62b74c81603de5acfbb72177421a7441d09300d5e3a0db6649ed2d28370"
+    "a91e229231aba81b0a75d80fec3db3193750d4fa200880ffdd3c0e16a9c3bc55cfa4ecd2050213e5411fc14fa0125243"
+    "71db585c06e0f7d9075140b524ad98b4ba041f3d10faf9ff4fa361c6fa8eec7c32c329613ad9978c579fc1c9b4c0175d"
+    "63345c8ca500f776f79b6dc830e59df219052ed32029ea2920535ae8af159a560f4c6850fe3f577d4e3d77f94f42d2c7"
+    "32deb7f20d9b73308f0e1b5c8f25357c117fd3b032d955a4eef0aa13e95c33fdc3746241b7c956ed9aa63f6bf6"
 )
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
@@ -107,7 +153,7 @@ GAPPED: dict[str, object] = msgspec.msgpack.decode(PACKED) | {"gaps": [0, 3]}
 
 def test_the_plaintext_of_a_row_is_these_bytes() -> None:
     frame = rows.encode(ROW)
-    assert frame[:1] == rows.PLAINTEXT_V5 == b"\x05"
+    assert frame[:1] == rows.PLAINTEXT_V6 == b"\x06"
     assert zstandard.ZstdDecompressor().decompress(frame[1:]) == PACKED
 
 
@@ -159,7 +205,7 @@ def test_a_row_key_is_these_bytes_and_hkdf_as_rfc_5869_has_it() -> None:
     sources = [b"\x01" * 32, b"\x02" * 32]
     assert row_key(sources, RELEASE_ID, ROW.row_id) == KEY
     extracted = hmac.digest(RELEASE_ID, b"".join(sources), "sha256")
-    assert hmac.digest(extracted, ROW.row_id + b"\x01" + b"\x01", "sha256") == KEY
+    assert hmac.digest(extracted, ROW.row_id + b"\x02" + b"\x01", "sha256") == KEY
 
 
 @given(
@@ -174,8 +220,58 @@ def test_the_keys_of_many_rows_are_those_of_each(keys: list[bytes], ordinal: int
 
 def test_a_sealed_row_is_these_bytes_and_opens() -> None:
     assert open_row(SEALED, KEY, RELEASE_ID, ROW.row_id) == payload_of(ROW)
-    assert SEALED[:1] == row_keys.SEALED_V1 == b"\x01"
-    assert SEALED[1:13] == hmac.digest(KEY, PLAINTEXT, hashlib.sha256)[:12]
+    assert SEALED[:3] == row_keys.SEALED_V2 + bytes(2) == b"\x02\x00\x00"
+    assert SEALED[3:15] == hmac.digest(KEY, PLAINTEXT, hashlib.sha256)[:12]
+    assert open_labels(SEALED, KEY, RELEASE_ID, ROW.row_id) is None
+    assert (
+        AESGCM(KEY).decrypt(SEALED[3:15], SEALED[15:], RELEASE_ID + ROW.row_id + SEALED[:3])
+        == PLAINTEXT
+    )
+
+
+def test_labels_are_sealed_before_the_content_which_opens_beside_no_others() -> None:
+    end = 3 + int.from_bytes(LABELLED_SEALED[1:3], "big")
+    head, nonce, ids = (
+        LABELLED_SEALED[:end],
+        LABELLED_SEALED[end : end + 12],
+        RELEASE_ID + ROW.row_id,
+    )
+    assert AESGCM(KEY).decrypt(head[3:15], head[15:], ids + b"\x02") == LABELS_PLAINTEXT
+    assert AESGCM(KEY).decrypt(nonce, LABELLED_SEALED[end + 12 :], ids + head) == PLAINTEXT
+    assert head[3:15] == hmac.digest(KEY, LABELS_PLAINTEXT, hashlib.sha256)[:12]
+    shown = msgspec.to_builtins(LABELS)
+    assert open_labels(LABELLED_SEALED, KEY, RELEASE_ID, ROW.row_id) == shown
+    whole = open_row(LABELLED_SEALED, KEY, RELEASE_ID, ROW.row_id)
+    assert (whole.labels, whole.messages) == (shown, payload_of(ROW).messages)
+    assert open_row(LABELLED_SEALED, KEY, RELEASE_ID, ROW.row_id, labels=False) == payload_of(ROW)
+    assert seal_row(LABELLED, KEY, RELEASE_ID).sealed == LABELLED_SEALED
+    for other in (b"\x02\x00\x00" + LABELLED_SEALED[end:], head + SEALED[3:]):
+        with pytest.raises(DeniedError):
+            open_row(other, KEY, RELEASE_ID, ROW.row_id)
+
+
+@pytest.mark.parametrize("length", [1, 27, 60, 2**16 - 1])
+def test_labels_of_another_length_do_not_open(length: int) -> None:
+    sealed = LABELLED_SEALED[:1] + length.to_bytes(2, "big") + LABELLED_SEALED[3:]
+    for verb in (open_row, open_labels):
+        with pytest.raises((BrokenError, DeniedError)):
+            verb(sealed, KEY, RELEASE_ID, ROW.row_id)
+
+
+@pytest.mark.parametrize(
+    "plaintext", [b"", b"\x80" + b"", PLAINTEXT, b"\x81", b"\x81\x80", b"\x06" + b"\x80"]
+)
+def test_bytes_that_are_no_labels_do_not_decode(plaintext: bytes) -> None:
+    with pytest.raises(BrokenError):
+        rows.decode_labels(plaintext)
+
+
+def test_a_content_that_has_labels_within_is_not_read() -> None:
+    packed = msgspec.msgpack.encode(
+        msgspec.msgpack.decode(PACKED) | {"labels": msgspec.to_builtins(LABELS)}
+    )
+    with pytest.raises(BrokenError, match="beside"):
+        rows.decode(b"\x06" + frame_of(packed))
 
 
 # The properties
@@ -223,7 +319,7 @@ def test_a_row_of_three_sources_stays_shut_when_one_key_is_gone(
 
 def test_another_text_under_the_same_key_never_meets_the_same_nonce() -> None:
     nonces = {
-        seal_row(row_of(0, f"text {n}"), keyed("one"), RELEASE_ID).sealed[1:13]
+        seal_row(row_of(0, f"text {n}"), keyed("one"), RELEASE_ID).sealed[3:15]
         for n in range(20_000)
     }
     assert len(nonces) == 20_000
@@ -250,9 +346,11 @@ def test_the_end_of_a_row_in_clear_is_its_day_and_never_later() -> None:
     ("sealed", "error"),
     [
         (b"", BrokenError),
-        (b"\x01" + bytes(27), BrokenError),
+        (b"\x02" + bytes(2), BrokenError),
+        (b"\x02" + bytes(2 + 27), BrokenError),
         (b"\x00" + SEALED[1:], BrokenError),
-        (b"\x02" + SEALED[1:], BrokenError),
+        (b"\x01" + SEALED[1:], BrokenError),
+        (b"\x03" + SEALED[1:], BrokenError),
         (SEALED[:-1], DeniedError),
         (SEALED + b"\x00", DeniedError),
     ],
@@ -275,24 +373,26 @@ def frame_of(packed: bytes, **how: bool) -> bytes:
         b"\x02" + PLAINTEXT[1:],
         b"\x03" + PLAINTEXT[1:],
         b"\x04" + PLAINTEXT[1:],
-        b"\x06" + PLAINTEXT[1:],
+        b"\x05" + PLAINTEXT[1:],
+        b"\x07" + PLAINTEXT[1:],
+        b"\x81" + PLAINTEXT[1:],
         PLAINTEXT[:-1],
-        b"\x05" + PACKED,
-        b"\x05" + frame_of(b""),
-        b"\x05" + frame_of(PACKED[:-1]),
-        b"\x05" + frame_of(PACKED + b"\x00"),
-        b"\x05" + frame_of(PACKED, write_content_size=False),
-        b"\x05"
+        b"\x06" + PACKED,
+        b"\x06" + frame_of(b""),
+        b"\x06" + frame_of(PACKED[:-1]),
+        b"\x06" + frame_of(PACKED + b"\x00"),
+        b"\x06" + frame_of(PACKED, write_content_size=False),
+        b"\x06"
         + frame_of(
             msgspec.msgpack.encode({"kind": "chat", "messages": [], "sources": 1, "more": 1})
         ),
-        b"\x05" + frame_of(msgspec.msgpack.encode({"kind": "poem", "messages": [], "sources": 1})),
+        b"\x06" + frame_of(msgspec.msgpack.encode({"kind": "poem", "messages": [], "sources": 1})),
         *(
-            b"\x05" + frame_of(msgspec.msgpack.encode(GAPPED | {"gaps": gaps}))
+            b"\x06" + frame_of(msgspec.msgpack.encode(GAPPED | {"gaps": gaps}))
             for gaps in ([4], [-1], [1, 1], [2, 1])
         ),
         *(
-            b"\x05" + frame_of(msgspec.msgpack.encode(GAPPED | {"results_left_out": places}))
+            b"\x06" + frame_of(msgspec.msgpack.encode(GAPPED | {"results_left_out": places}))
             for places in ([1], [3, 3], [3, 0], [4])
         ),
     ],
@@ -304,7 +404,7 @@ def test_bytes_that_are_no_plaintext_do_not_decode(plaintext: bytes) -> None:
 
 def test_a_frame_that_states_more_than_the_bound_is_not_decompressed() -> None:
     with pytest.raises(BrokenError, match="claims more than"):
-        rows.decode(b"\x05" + frame_of(bytes(rows.ROW_BYTES_MAX + 1)))
+        rows.decode(b"\x06" + frame_of(bytes(rows.ROW_BYTES_MAX + 1)))
 
 
 @pytest.mark.parametrize("key", [b"", bytes(16), bytes(31), bytes(33)])
@@ -363,7 +463,7 @@ def test_half_a_surrogate_pair_is_refused_without_showing_the_text() -> None:
 def test_no_repr_and_no_error_shows_content_or_a_key() -> None:
     row = row_of(0, PLANTED)
     shown = [repr(row), repr(row.messages[0]), repr(rows.decode(rows.encode(row)))]
-    damaged = b"\x05" + frame_of(
+    damaged = b"\x06" + frame_of(
         msgspec.msgpack.encode({"kind": PLANTED, "messages": [], "sources": 1})
     )
     for verb in (

@@ -6,7 +6,8 @@ the step, so that the gradient of a step, summed over ranks, is a bitmap of the 
 A barrier stands on each side of a withdrawal, so that it lands where it is said to. PART `first`
 withdraws between read and step, and in the middle of an accumulation, and then the last rank is
 killed in the middle of a step; `again` goes on from what was kept. Prints, as JSON, for each step
-that was taken its first position, the gradient as places, and the attempts.
+that was taken its first position, the gradient as places (`again`: the rows that every rank read),
+and the attempts.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +58,11 @@ class Run:
         keys = Keys(ROWS, clock=time.time)
         self.rows = RowDataset(folder, self.office.gate(), keys, at=keys.now)
         self.kept, self.rank, self.ranks, self.part = gates / "checkpoint.json", rank, ranks, part
-        begun = json.loads(self.kept.read_text())["position"] if part == "again" else 0
-        self.batches = RankBatches(begun, POSITIONS, BATCH, rank, ranks)
+        self.batches = RankBatches(0, POSITIONS, BATCH, rank, ranks)
         loader: Any = DataLoader(self.rows, batch_sampler=self.batches, collate_fn=tensors)  # type: ignore[arg-type]  # torch's stubs want a Sampler
         self.steps = MaskedSteps(loader, self.rows.gate, accumulate=ACCUMULATE, ranks=TorchRanks())
+        if part == "again":
+            self.steps.load_state_dict(json.loads(self.kept.read_text())["steps"])
 
     def withdraw(self, *ordinals: int) -> None:
         """Published by the first rank while all of them wait."""
@@ -73,13 +76,14 @@ class Run:
     def main(self) -> None:
         taken = []
         for done, step in enumerate(self.steps):
-            first = self.batches.position(done * ACCUMULATE)
+            first = self.steps.state_dict()["position"] - BATCH * ACCUMULATE * self.ranks
             if self.part == "first" and done == 0:
                 self.withdraw(1, 2)  # read, and not yet checked: of the first rank, and of the last
-            gradient = 0.0
+            gradient, read = 0.0, list[int]()
             for attempt in step:
-                gradient = 0.0
+                gradient, read = 0.0, []
                 for number, batch in enumerate(attempt):
+                    read += batch[ORDINAL].tolist()
                     gradient += float(batch["share"].sum())
                     if self.part == "first" and done == 2 and number == 1 and step.attempts == 1:
                         # gradients of both were accumulated, on different ranks
@@ -93,11 +97,15 @@ class Run:
                         os.kill(os.getpid(), signal.SIGKILL)
             summed = torch.tensor([gradient], dtype=torch.float64)
             dist.all_reduce(summed)
-            taken.append([first, places(summed.item()), step.attempts])
+            every: list[Any] = [None] * self.ranks
+            dist.all_gather_object(every, read)
+            used = (
+                places(summed.item()) if self.part == "first" else list(chain.from_iterable(every))
+            )
+            taken.append([first, used, step.attempts])
             if self.rank == 0:
-                position = self.batches.position((done + 1) * ACCUMULATE)
                 written = self.kept.with_suffix(".new")
-                written.write_text(json.dumps({"position": position, "taken": taken}))
+                written.write_text(json.dumps({"steps": self.steps.state_dict(), "taken": taken}))
                 written.replace(self.kept)
         print(json.dumps(taken))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -24,6 +25,7 @@ from licet.train.remote import Keeper
 from licet.vault import installation as vault_installation
 
 from ..installed import House
+from ..waiting import wait_until
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples" / "train"
 PEOPLE, SECONDS_MAX, LINES_MAX = 16, 900, 30
@@ -103,6 +105,40 @@ def test_an_example_runs_as_its_first_line_says(
         ranks = PEOPLE // 2 // steps
         taken = Counter(re.findall(r"rank (\d) took a step", ran.stdout))
         assert taken == {str(rank): steps for rank in range(ranks)}
+
+
+def test_a_run_that_was_killed_goes_on_from_its_checkpoint(
+    machine: tuple[Path, dict[str, str]],
+) -> None:
+    torch = pytest.importorskip("torch")
+    folder, environment = machine
+    words = [
+        str(EXAMPLES / "resume_run.py"),
+        "autumn",
+        str(folder / "gates"),
+        str(folder / "withdrawn.pub"),
+    ]
+    command = [*PROGRAMS["torchrun"], "--nproc-per-node", "4", *words]
+    kept = folder / "checkpoint.pt"
+    first = subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True)
+    try:
+        wait_until(kept.exists, alive=lambda: first.poll() is None)
+    finally:
+        os.killpg(first.pid, signal.SIGKILL)
+        first.wait()
+    taken = torch.load(kept)[2]["step"]
+    again = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS_MAX,
+        check=False,
+    )
+    assert again.returncode == 0, again.stderr
+    assert 0 < taken <= PEOPLE // 8
+    assert torch.load(kept)[2] == {"step": PEOPLE // 8, "position": PEOPLE}
 
 
 def test_an_example_is_short() -> None:

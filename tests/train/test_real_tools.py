@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
@@ -10,7 +11,7 @@ from random import Random
 from typing import Any
 
 import msgspec
-from bench.readers import tau_bench
+from bench.readers import swe_agent, tau_bench
 
 from licet.demo.code_sessions import CodingSession, repository
 from licet.intake.read_turn import ReadTurn
@@ -35,11 +36,15 @@ FILE = "tau-bench-traj/historical_trajectories__gpt-4o-airline.json.gz"
 
 def characters(messages: list[dict[str, Any]]) -> int:
     """Of what the person and the assistant wrote, arguments of calls included."""
-    return sum(
-        len(message["content"])
-        + sum(len(call["function"]["arguments"]) for call in message.get("tool_calls", ()))
-        for message in messages
-        if message["role"] not in ("tool", "system")
+    written = [message for message in messages if message["role"] not in ("tool", "system")]
+    calls = [
+        call["function"]["arguments"]
+        for message in written
+        for call in message.get("tool_calls", ())
+    ]
+    objects = [json.loads(one) if isinstance(one, str) else one for one in calls]
+    return sum(len(one["content"]) for one in written) + sum(
+        len(json.dumps(one)) for one in objects
     )
 
 
@@ -107,6 +112,36 @@ def test_four_fifths_of_what_is_permitted_of_sessions_with_tools_reach_an_export
     """Real ones; and public templates render each line of them."""
     permitted, reached, masked = reaching(released(pool, tmp_path), templates)
     assert masked > DIALOGUES, "real dialogues call tools more than once"
+    assert reached >= 0.8 * permitted > 0
+
+
+def test_four_fifths_of_coding_agents_sessions_that_end_in_a_call_reach_an_export(
+    pool: Pool, tmp_path: Path, templates: dict[str, str]
+) -> None:
+    """Those with calls, of a person's problem; what the harness wraps the problem in is its
+    instruction. Older files have commands in the assistant's words, and results of no call, after
+    which a row must end: a host must send calls as calls.
+    """
+    house, sessions = instructed_house(pool, tmp_path), 0
+    for source in sorted(sample("swe-agent-traj").glob("*.traj.gz")):
+        path = tmp_path / source.stem
+        path.write_bytes(gzip.decompress(source.read_bytes()))
+        turns = [item for item in swe_agent.read(path) if isinstance(item, ReadTurn)]
+        first = next(
+            (place for place, turn in enumerate(turns) if turn.role is TurnRole.user), None
+        )
+        if first is not None and any(turn.content.tool_calls for turn in turns):
+            answer = next(
+                place for place, turn in enumerate(turns) if turn.role is TurnRole.assistant
+            )
+            said = [(turn.role, turn.content) for turn in (turns[first], *turns[answer:])]
+            said[1:1] = [(TurnRole.system, turn.content) for turn in turns[first + 1 : answer]]
+            tell(house, path.stem[-60:], said)
+            assert turns[-1].role is TurnRole.tool, "it ends without an answer in words"
+            sessions += 1
+    build(house)
+    permitted, reached, _ = reaching(house, templates)
+    assert sessions == 3
     assert reached >= 0.8 * permitted > 0
 
 

@@ -8,6 +8,7 @@ import json
 import signal
 import time
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from licet.errors import BusyError, UsageError
 from licet.train import step_mask
 from licet.train.gate import WhenStale
+from licet.train.mix import RankBatches
 from licet.train.step_mask import MaskedSteps, OneRank
 
 from ..release.world import build
@@ -27,11 +29,12 @@ STEP = BATCH * ACCUMULATE * RANKS  # positions of a step
 DIES_AT = 4
 
 
+@pytest.mark.parametrize("resumed", [1, RANKS])
 def test_a_withdrawal_in_the_middle_of_a_step_is_masked_on_every_rank_and_a_killed_rank_costs_no_row(
-    tmp_path: Path,
+    tmp_path: Path, resumed: int
 ) -> None:
-    """The gradient of each step says, bit by bit, whose rows are in it: over four ranks, and on one
-    after a kill -9.
+    """The gradient of each step says, bit by bit, whose rows are in it: over four ranks, and on as
+    many as go on after a kill -9 from the `state_dict` that was kept.
     """
     pytest.importorskip("torch")
     folder = tmp_path / "autumn"
@@ -50,21 +53,24 @@ def test_a_withdrawal_in_the_middle_of_a_step_is_masked_on_every_rank_and_a_kill
         2 * STEP: (everybody - {0, 3}, 2),
         3 * STEP: (everybody, 1),
     }
-    assert kept["position"] == DIES_AT * STEP
+    assert kept["steps"] == {"step": DIES_AT, "position": DIES_AT * STEP}
 
     gone, late = {1, 2, 2 * STEP, 2 * STEP + 3}, {4 * STEP + 2, POSITIONS - 1}
     world.office.ordinals, world.office.number = set(gone), 2
     world.office.withdraw(*late)
-    (alone,) = run_ranks(folder, tmp_path, 1, "again")
-    assert alone[0] == 0, alone[2][-2_000:]
-    again = json.loads(alone[1].splitlines()[-1])
-    own = BATCH * ACCUMULATE
+    told = run_ranks(folder, tmp_path, resumed, "again")
+    assert all(one[0] == 0 for one in told), told[0][2][-2_000:]
+    again = json.loads(told[0][1].splitlines()[-1])
+    own = BATCH * ACCUMULATE * resumed
     assert [position for position, _, _ in again] == list(range(DIES_AT * STEP, POSITIONS, own))
     used = [position + place for position, rows, _ in kept["taken"] for place in rows]
     for position, rows, attempts in again:
         assert attempts == 1
         wanted = set(range(position, position + own)) - late
-        assert {place % STEP for place in wanted} <= set(rows)
+        assert wanted <= set(rows), (
+            "what was withdrawn is replaced by another row, and no row is skipped"
+        )
+        assert len(rows) == own and not set(rows) & (gone | late)
         used += wanted
     assert not set(used) & (gone | late)
     assert len(used) == len(set(used)), "no row is in two steps"
@@ -98,6 +104,41 @@ def test_weights_that_are_sharded_and_accelerate_take_the_same_step_on_every_ran
 
 
 # One process, and what cannot be
+
+
+def test_a_loader_that_does_not_know_its_position_has_no_state(tmp_path: Path) -> None:
+    made, _ = steps(Office(tmp_path))
+    with pytest.raises(UsageError, match="batch_sampler"):
+        made.state_dict()
+
+
+def test_the_state_is_that_of_the_steps_that_were_taken_whatever_was_read_ahead(
+    tmp_path: Path,
+) -> None:
+    data = pytest.importorskip("torch.utils.data")
+    folder = tmp_path / "autumn"
+    build(folder, ROWS, rows_per_part=150)
+    rows = World(folder, tmp_path).rows()
+    gate = rows.gate
+
+    def made() -> MaskedSteps:
+        batches = RankBatches(0, 40, 2, 1, 2)
+        loader = data.DataLoader(
+            rows, batch_sampler=batches, collate_fn=list, prefetch_factor=4, num_workers=2
+        )
+        return MaskedSteps(loader, gate, accumulate=2)
+
+    first = made()
+    seen = [
+        row["ordinal"] for step in islice(first, 2) for batch in next(iter(step)) for row in batch
+    ]
+    kept = first.state_dict()
+    assert kept == {"step": 2, "position": 16}
+    second = made()
+    second.load_state_dict(kept)
+    seen += [row["ordinal"] for step in second for batch in next(iter(step)) for row in batch]
+    assert seen == [place for start in range(2, 40, 4) for place in (start, start + 1)]
+    assert second.state_dict() == {"step": 5, "position": 40}
 
 
 def steps(office: Office, **more: Any) -> tuple[MaskedSteps, list[tuple[int, list[int]]]]:

@@ -4,7 +4,10 @@ stated under the log's key.
 
 from __future__ import annotations
 
+import itertools
 import json
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
@@ -14,7 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.installed import House
+from tests.reads import sample
 
+from bench import damage
 from licet import verifier
 from licet.cli import release_measure as release_measure_command
 from licet.cli import release_sign
@@ -27,14 +32,12 @@ from licet.release.measurement import ALL, DEIDENTIFICATION, CostSlice, StatedMe
 from licet.service import release_measure
 from licet.service.release_measure import MeasuringOrder, NamedDocuments
 from licet.store.connect import Pool, transaction
-from licet.train import usefulness
+from licet.train import recipe, usefulness, word_model
 from licet.train.recipe import TrainingSettings
 from licet.train.usefulness import MeasuredRow
 
-SMALL = TrainingSettings(
-    steps=8, batch_rows=8, tokens_max=256, width=32, layers=1, heads=2, vocabulary=400
-)
-ORDER = MeasuringOrder(settings=SMALL, seeds=2)
+ORDER = MeasuringOrder()
+DOCS = Path(__file__).parents[2] / "docs"
 FRUITS = ("apple", "pear", "plum", "quince", "medlar")
 CODE = 'Try this:\n```python\nname = \'Ana\'\nmail("ana.kestrel@example.org")\n```\nand\n```json\n{"to": "+49 30 90182 000"}\n```'
 
@@ -105,8 +108,8 @@ def test_each_step_has_its_cost_with_an_interval_on_people_who_are_in_no_run(
     whole = found[DEIDENTIFICATION, "all", ALL]
     assert (whole.rows, whole.people) == (said.held_out.rows, said.held_out.people)
     assert (DEIDENTIFICATION, "turns", "1-2") in found
-    assert said.model.seeds == 2
-    assert measured.lines[-1] == "model 6 of 6: with what `duplicate` left out, seed 2"
+    assert (said.model.base, said.model.seeds, said.model.tokens) == (None, 1, word_model.ORDER)
+    assert measured.lines[-1] == "model 3 of 3: with what `duplicate` left out, seed 1"
 
 
 def test_code_that_was_valid_is_counted_and_is_not_broken(measured: Measured) -> None:
@@ -142,6 +145,126 @@ def test_planted_damage_of_words_is_counted_and_ranks_apart_from_none() -> None:
             0.8 * planted <= found <= 1.2 * planted
             for planted, found in zip((10_000, 30_000, 100_000), shares[1:], strict=True)
         ), shares
+
+
+def pages_of_docs(share: float) -> list[MeasuredRow]:
+    """Paragraphs of the documents as answers, of which this share of words is damaged as they
+    leave.
+    """
+    texts = [
+        text
+        for page in sorted(DOCS.glob("*.md"))
+        for text in page.read_text().split("\n\n")
+        if len(text) > 80
+    ]
+    found = []
+    for n, text in enumerate(texts):
+        draw = Random(n)
+        said, leaves = (
+            {
+                "messages": [
+                    {"role": "user", "content": "Go on."},
+                    {"role": "assistant", "content": each},
+                ],
+                "row_id": "",
+                "ordinal": n,
+            }
+            for each in (text, damage.damaged(text, share, draw))
+        )
+        found.append(
+            MeasuredRow(
+                person=bytes([n % 100]), kind="chat", language="en", said=said, leaves=leaves
+            )
+        )  # type: ignore[arg-type]  # rows
+    return found
+
+
+def cost_of_docs(share: float) -> measurement.MeasuredCost:
+    held_out = usefulness.people_held_out({bytes([n]): n for n in range(100)}, ())
+    return usefulness.measure(
+        pages_of_docs(share), TrainingSettings(), seeds=1, held_out=held_out
+    ).costs[0]
+
+
+def rank_apart(costs: Sequence[measurement.MeasuredCost]) -> bool:
+    return all(less.high_ppm < more.low_ppm for less, more in itertools.pairwise(costs))
+
+
+def test_the_cost_of_planted_damage_ranks_apart_from_none_and_from_more() -> None:
+    found = [cost_of_docs(share) for share in (0, 0.01, 0.03, 0.1)]
+    assert (found[0].low_ppm, found[0].cost_ppm, found[0].high_ppm) == (0, 0, 0)
+    assert rank_apart(found), found
+
+
+def test_the_cost_of_planted_damage_ranks_apart_in_dialogues_of_people_within_the_seconds() -> None:
+    file = sample(damage.DIALOGUES)
+    began = time.process_time()
+    found = [damage.planted(share, file) for share in damage.SHARES]
+    assert time.process_time() - began < 120
+    assert found[0].people >= 100
+    assert found[0].high_ppm == 0
+    assert rank_apart(found), found
+
+
+def test_damage_that_is_in_both_models_is_in_no_cost_and_is_counted() -> None:
+    rows = pages_of_docs(0.1)
+    alike = [msgspec.structs.replace(row, said=row.leaves) for row in rows]
+    held_out = usefulness.people_held_out({bytes([n]): n for n in range(100)}, ())
+    cost = usefulness.measure(alike, TrainingSettings(), seeds=1, held_out=held_out).costs[0]
+    assert (cost.low_ppm, cost.high_ppm) == (0, 0)
+    assert release_measure.words_kept(rows).changed_ppm > 80_000
+
+
+@pytest.mark.parametrize("text", ["夜の庭で木を切る", "กินข้าวหรือยัง"])
+def test_words_without_blanks_are_counted_by_their_characters(text: str) -> None:
+    said = {"messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": text}]}
+    found = word_model.words_of(said)  # type: ignore[arg-type]  # a row
+    assert found is not None
+    assert found.answers.sum() == len(text) + 1  # and its end
+
+
+def test_a_model_of_words_gives_the_same_loss_to_the_same_rows_and_a_lower_one_to_what_it_read() -> (
+    None
+):
+    rows = [word_model.words_of(row.said) for row in pages_of_docs(0)]
+    known, new = [row for row in rows[:200] if row], [row for row in rows[200:400] if row]
+    model, again = word_model.WordModel(known), word_model.WordModel(known)
+    assert [model.loss(row) for row in new] == [again.loss(row) for row in new]
+    read, unread = (
+        sum(map(model.loss, each)) / sum(int(row.answers.sum()) for row in each)
+        for each in (known, new)
+    )
+    assert 0 < read < unread < np.log(word_model.WORDS_EVER)
+
+
+def test_models_from_a_base_draw_the_same_batches_so_that_undamaged_rows_cost_nothing(
+    tmp_path: Path,
+) -> None:
+    small = TrainingSettings(
+        steps=2,
+        batch_rows=4,
+        tokens_max=64,
+        width=32,
+        layers=1,
+        heads=2,
+        vocabulary=400,
+        learning_rate=1e-3,
+    )
+    rows = pages_of_docs(0)[:150]
+    with recipe.quiet():
+        vocabulary = recipe.vocabulary(
+            [row.said["messages"][1]["content"] for row in rows], small.vocabulary
+        )
+        recipe.new_model(vocabulary, small).save_pretrained(tmp_path)
+        vocabulary.save_pretrained(tmp_path)
+    held_out = usefulness.people_held_out({bytes([n]): n for n in range(100)}, ())
+    made = usefulness.measure(rows, small, seeds=2, held_out=held_out, base=tmp_path)
+    assert (made.model.base, made.model.steps, made.model.seeds) == (
+        usefulness._word(tmp_path.name),
+        2,
+        2,
+    )
+    assert (made.costs[0].low_ppm, made.costs[0].high_ppm) == (0, 0)
 
 
 def test_the_words_that_changed_are_stated(measured: Measured) -> None:
@@ -273,12 +396,14 @@ def test_a_slice_is_named_where_ten_people_are_in_it() -> None:
     }
 
 
-def test_people_outside_training_are_held_out_and_others_only_where_these_are_too_few() -> None:
+def test_people_outside_training_are_held_out_and_others_until_they_are_a_fifth() -> None:
     people = {bytes([n]): n for n in range(100)}
     outside = {bytes([n]) for n in range(50, 65)}
-    assert usefulness.people_held_out(people, outside) == outside
-    few = usefulness.people_held_out(people, {bytes([99])})
-    assert few == {bytes([99]), *(bytes([n]) for n in range(9))}
+    assert usefulness.people_held_out(people, outside) == outside | {bytes([n]) for n in range(5)}
+    many = {bytes([n]) for n in range(50, 75)}
+    assert usefulness.people_held_out(people, many) == many
+    few = usefulness.people_held_out({bytes([n]): n for n in range(40)}, {bytes([39])})
+    assert few == {bytes([39]), *(bytes([n]) for n in range(9))}
     assert len(usefulness.people_held_out({bytes([n]): n for n in range(8)}, set())) == 4
 
 

@@ -270,9 +270,22 @@ def code_line(line: str) -> bool:
     bare = line[:400].strip()
     if not bare:
         return False
-    if bare[-1] in ";{}" or _OPENS_CODE.match(bare):
+    if bare[-1] == ";":
+        return not _asks_in_greek(bare[:-1].rstrip())
+    if bare[-1] in "{}" or _OPENS_CODE.match(bare):
         return True
     return bare[0] in ")]}<" and _CLOSES.fullmatch(bare) is not None
+
+
+def _asks_in_greek(words: str) -> bool:
+    """Whether the semicolon behind ``words`` is a Greek question mark: most letters are Greek, and
+    a word ends there.
+    """
+    greek = sum(
+        "\u0370" <= letter <= "\u03ff" or "\u1f00" <= letter <= "\u1fff" for letter in words
+    )
+    latin = sum(letter.isascii() and letter.isalpha() for letter in words)
+    return greek > latin and (words[-1] >= "\x80" or words[-1].isalnum())
 
 
 def _read(texts: Sequence[str]) -> str:

@@ -588,7 +588,9 @@ def _is_code(line: Codes, classes: Classes, openers: Hashes) -> bool:
     if end == 0:
         return False
     last, first = line[end - 1], line[0]
-    if last == 59 or last == 123 or last == 125:  # ; { }
+    if last == 59:  # ;
+        return not _asks_in_greek(line[: end - 1], classes)
+    if last == 123 or last == 125:  # { }
         return True
     if first == 41 or first == 93 or first == 125:  # ) ] }
         return _is_closing(line[:end])
@@ -597,6 +599,21 @@ def _is_code(line: Codes, classes: Classes, openers: Hashes) -> bool:
     if first == 36:  # $
         return end > 2 and classes[line[1]] & SPACE != 0 and classes[line[2]] & WORD != 0
     return _opens(line[:end], classes, openers)
+
+
+@inner
+def _asks_in_greek(line: Codes, classes: Classes) -> bool:
+    """Whether a semicolon behind a line is a Greek question mark: `labels._asks_in_greek`."""
+    end, greek, latin = len(line), 0, 0
+    while end and classes[line[end - 1]] & SPACE:
+        end -= 1
+    for code in line[:end]:
+        greek += int(0x370 <= code <= 0x3FF or 0x1F00 <= code <= 0x1FFF)
+        latin += int(65 <= code <= 90 or 97 <= code <= 122)
+    if greek <= latin:
+        return False
+    last = line[end - 1]
+    return bool(last >= 128 or 48 <= last <= 57 or 65 <= last <= 90 or 97 <= last <= 122)
 
 
 @inner

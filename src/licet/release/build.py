@@ -353,7 +353,7 @@ class Builder:
             self._elect(release, kept, order.folder, proofs)
             self._enter(kept, Stage.elected)
         self._hold_to_languages()
-        self._hold_to_usual(order)
+        self._hold_to_usual(release, order)
         now = self._clock()
         question = self._policies.in_force(now).question_of(release.purpose)
         row_counts.tell(self._pool, release.release_id, question, release.begun_at.year, now)
@@ -362,11 +362,17 @@ class Builder:
         draft.forget_sealed(self._pool)
         return BuildResult(folder=order.folder, manifest=sealed, lock_seconds=self._lock_seconds)
 
-    def _hold_to_usual(self, order: BuildOrder) -> None:
-        """DamageError where more was replaced than is usual, unless the order accepts that."""
+    def _hold_to_usual(self, release: Release, order: BuildOrder) -> None:
+        """DamageError where more was replaced than is usual, unless the order accepts that. A
+        resumed build finds places anew, because none is stored.
+        """
         found = unusual(self._tally.changes)
-        if found and not order.accepts_changes:
-            raise DamageError(found, self._samples[:SAMPLES_MAX])
+        if not found or order.accepts_changes:
+            return
+        places = self._samples or sketch_source.changed_places(
+            self._passes(order), self._curation, release.release_id, self._end.place
+        )
+        raise DamageError(found, places[:SAMPLES_MAX])
 
     def _hold_to_languages(self) -> None:
         """UnreadLanguagesError where conversations are left out for their language, and the policy
@@ -465,14 +471,7 @@ class Builder:
         duplicates, last = self._curation.duplicates, self._end.place
         if duplicates is None:
             return
-        passes = sketch_source.Passes(
-            self._pool,
-            self._keyring,
-            self._policies,
-            order.purpose,
-            self._clock,
-            self._page_bytes_max,
-        )
+        passes = self._passes(order)
         survey = duplicates.survey() if reads else None
         sketch_source.enter_rows(
             passes, self._curation, duplicates, survey, release.release_id, last
@@ -481,6 +480,16 @@ class Builder:
             self._says("looks for duplicates before names")
             sketch_source.look_ahead(passes, self._curation, duplicates, survey, last, self._base)
             self._survey = survey
+
+    def _passes(self, order: BuildOrder) -> sketch_source.Passes:
+        return sketch_source.Passes(
+            self._pool,
+            self._keyring,
+            self._policies,
+            order.purpose,
+            self._clock,
+            self._page_bytes_max,
+        )
 
     # Reading
 

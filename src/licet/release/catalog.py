@@ -22,7 +22,7 @@ from licet.release import (
 from licet.release.folder_check import BrokenPromise, ReleasePromise
 from licet.release.live_leases import DatabaseLeases
 from licet.release.purge import Living, LogKey
-from licet.release.reader import LoadedRows, SplitTest
+from licet.release.reader import LoadedRows, RowFilter
 from licet.release.reader import load as load_rows
 from licet.release.registry import Release
 from licet.store import bucket as buckets
@@ -138,12 +138,11 @@ def open_release(
     here: Installation,
     name: str,
     split: str = "",
-    may_match: SplitTest | None = None,
+    where: RowFilter | None = None,
     seed: int | None = None,
+    labels: bool = True,
 ) -> LoadedRows:
-    """The rows of a release, or of those splits of it that ``may_match``, from an open
-    installation: in order, or mixed by ``seed``.
-    """
+    """The rows of a release, from an open installation, as `reader.load` has them."""
     folder, known = find_release(here, name)
     sealed = known.manifest_sha256.hex() if known.manifest_sha256 else ""
     leases = DatabaseLeases(here.pool, here.keyring, here.clock)
@@ -155,8 +154,9 @@ def open_release(
         manifest_sha256=sealed,
         split=split,
         living=living,
-        may_match=may_match,
+        where=where,
         seed=seed,
+        labels=labels,
     )
 
 

@@ -147,14 +147,9 @@ def unusual(counts: Mapping[str, int]) -> list[ChangedShare]:
 
 def lines(found: Sequence[ChangedShare], samples: Sequence[ChangedPlace]) -> str:
     """The unusual shares and the places, for a person to read."""
-    told = [f"  {one}" for one in found]
-    told += [f"  {sample_line(one)}" for one in samples]
-    if not samples:
-        told.append(
-            "  the places were shown when it first stopped, and are kept nowhere: "
-            "`--afresh` finds them again"
-        )
-    return "\n".join(told)
+    return "\n".join(
+        [*(f"  {one}" for one in found), *(f"  {sample_line(one)}" for one in samples)]
+    )
 
 
 def sample_line(one: ChangedPlace) -> str:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
@@ -73,19 +73,6 @@ class ContentTally:
         self._bytes.append(row.text_bytes)
         self._gapped.append(row.gapped)
         self._profiles.append(number)
-
-    def rows_from(self, first: int) -> Iterator[RowFigures]:
-        """The figures of the rows from the ordinal ``first`` on, as they were added."""
-        for n in range(first, len(self)):
-            profile = self._known[self._profiles[n]]
-            yield RowFigures(
-                self._accounts[n],
-                self._firsts[n],
-                self._lasts[n],
-                self._bytes[n],
-                profile,
-                bool(self._gapped[n]),
-            )
 
     def contents(self, gone: Collection[int]) -> ReleaseContents:
         """The sums over all rows that are not ``gone``."""

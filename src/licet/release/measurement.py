@@ -1,10 +1,9 @@
 """What curation costs a release as training data: a statement on models that were trained to find
 out.
 
-The same small model is trained on the rows as they were said and as they leave, and with the rows
-that a filter left out beside them, each with the same steps; its loss is measured on what people
-said who are in none of these runs. The figures are stated, signed, beside the sealed manifest, as a
-review is (ADR 14):
+The same model is trained on the rows as they were said and as they leave, and with the rows that a
+filter left out beside them; its loss is measured on what people said who are in none of these runs.
+The figures are stated, signed, beside the sealed manifest, as a review is (ADR 14):
 
     measurement.json    as `signed_file` has it, typ `licet-measurement+jws`
     its payload         {"code":{"blocks":n,"broken":n},"confidence_percent":95,"costs":[..],"held_out":{"people":n,"rows":n},
@@ -73,8 +72,9 @@ class MeasuredCost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class MeasuringModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The models that were trained: ``base`` is the name of the folder that they began from, None
-    for new ones.
+    """The models that were trained: ``base`` is the name of the folder that they began from. None:
+    a model that counts words (`train.word_model`), whose ``tokens`` are the words of its longest
+    sequences, and whose one step reads every row.
     """
 
     base: str | None
@@ -236,7 +236,6 @@ def percent(ppm: int) -> str:
 def sentences(said: MeasurementStatement) -> Sequence[str]:
     """What was measured, and on what."""
     model, whole = said.model, next(one for one in said.costs if one.slice is CostSlice.all)
-    kind = f"models that began from `{model.base}`" if model.base else "small models, made for this"
     verb = "is" if said.code.broken == 1 else "are"
     return (
         "De-identification changes the loss on the answers to held-out people by "
@@ -245,15 +244,25 @@ def sentences(said: MeasurementStatement) -> Sequence[str]:
         f"{said.confidence_percent} %).",
         f"It was measured on {said.held_out.rows:,} rows of {said.held_out.people:,} people as "
         "they were said, with"
-        f" {model.seeds} {kind}, of {model.parameters:,} parameters, trained on up to "
-        f"{said.rows:,} rows in"
-        f" {model.steps:,} steps of {model.batch_rows:,}. A larger model, or more of it, gives "
-        "other figures.",
+        f" {_trained(model, said.rows)}. A larger model, or more of it, gives other figures.",
         f"Of {said.code.blocks:,} blocks of code that a parser takes as they were said, "
         f"{said.code.broken:,} {verb} broken"
         " once identifiers were replaced.",
         f"Of {said.words.said:,} words as they were said, {said.words.changed:,} leave changed"
-        f" ({said.words.changed_ppm / 10_000:.2f} %).",
+        f" ({said.words.changed_ppm / 10_000:.2f} %)."
+        " That is a count: what both models of a comparison have is in no loss.",
+    )
+
+
+def _trained(model: MeasuringModel, rows: int) -> str:
+    if model.base is None:
+        return (
+            f"a model that counts which words follow which, of {model.parameters:,} counts,"
+            f" read from up to {rows:,} rows"
+        )
+    return (
+        f"{model.seeds} models that began from `{model.base}`, of {model.parameters:,} parameters,"
+        f" trained on up to {rows:,} rows in {model.steps:,} steps of {model.batch_rows:,}"
     )
 
 

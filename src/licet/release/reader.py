@@ -16,7 +16,7 @@ because either the folder or the source of leases is not what it claims to be.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -32,7 +32,7 @@ from licet.release import manifest, purge
 from licet.release.manifest import BYTES_PER_TOKEN, ReleaseManifest
 from licet.release.part import EPOCH, PartPromise, RowGroup, groups, moment
 from licet.release.purge import Chain, Living, PartState
-from licet.release.row_keys import open_row
+from licet.release.row_keys import open_labels, open_row
 from licet.release.rows import ROWS_MAX, ConversationShape, LabelsShape, Payload
 
 UP = "up"
@@ -41,7 +41,6 @@ LEASE_SECONDS_MAX = 3600
 # In memory, sealed, where rows are mixed: so many neighbours, or fewer if they are large.
 DEALT_ROWS, DEALT_BYTES_MAX = 8_192, 64 * 2**20
 _MICROSECOND = timedelta(microseconds=1)
-SplitTest: TypeAlias = Callable[[str], bool]
 
 
 class RatedMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,6 +92,18 @@ class Leases(Protocol):
         """The public key of the installation's log, which verifies the addenda of purges. Called
         only if there are some.
         """
+        ...
+
+
+class RowFilter(Protocol):
+    """Which rows are read, by their labels."""
+
+    def may_match(self, split: str) -> bool:
+        """Whether a row of ``split`` can match, whatever its other labels are."""
+        ...
+
+    def __call__(self, labels: LabelsShape) -> bool:
+        """Whether a row with these labels is read."""
         ...
 
 
@@ -162,10 +173,10 @@ def loaded(payload: Payload, row_id: bytes, ordinal: int, lease: Lease) -> Loade
 
 
 class LoadedRows(Iterator[LoadedRow]):
-    """The rows of a release, once, in order or mixed by a seed, with how many were ``yielded`` and
-    ``withheld`` so far.
+    """The rows of a release, once, in order or mixed by a seed, with how many were ``yielded``,
+    ``withheld`` and, by their labels alone, ``passed_over`` so far.
 
-    ``complete`` is true once every row of the release was either yielded or withheld.
+    ``complete`` is true once every row of the release is one of these.
     """
 
     def __init__(
@@ -176,15 +187,17 @@ class LoadedRows(Iterator[LoadedRow]):
         manifest_sha256: str,
         split: str = "",
         living: Living | None = None,
-        may_match: SplitTest | None = None,
+        where: RowFilter | None = None,
         seed: int | None = None,
+        labels: bool = True,
     ) -> None:
         self.manifest, found_sha256 = manifest.read(folder)
         if manifest_sha256 and manifest_sha256 != found_sha256:
             raise BrokenError(f"the manifest has hash `{found_sha256}`, not `{manifest_sha256}`")
         self._sha256, self._living, self._seed, self._last = found_sha256, living, seed, -1
-        self._runs = _chosen_runs(self.manifest, split, may_match)
-        self.yielded = 0
+        self._runs = _chosen_runs(self.manifest, split, where)
+        self._where, self._with_labels = where, labels
+        self.yielded = self.passed_over = 0
         self.withheld = 0
         self.complete = False
         self._folder, self._leases, self._at = folder, leases, at
@@ -322,10 +335,23 @@ class LoadedRows(Iterator[LoadedRow]):
             ):
                 self.withheld += 1
                 continue
-            payload = open_row(sealed, key, release_id, row_id)
+            if self._where is not None and not self._matches(sealed, key, row_id):
+                self.passed_over += 1
+                continue
+            payload = open_row(sealed, key, release_id, row_id, labels=self._with_labels)
             self.yielded += 1
             yield loaded(payload, row_id, ordinal, lease)
         self._now = now
+
+    def _matches(self, sealed: bytes, key: bytes, row_id: bytes) -> bool:
+        """Whether the labels of a row match, whose content stays sealed."""
+        labels = open_labels(sealed, key, self._release_id, row_id)
+        if labels is None:
+            raise UsageError(
+                f"release `{self.manifest.name}` has no labels to filter by", "build it again"
+            )
+        assert self._where is not None
+        return self._where(labels)
 
     def _lease(self, part: PartPromise, ordinals: Sequence[int]) -> tuple[Lease, datetime]:
         """A lease, and the time after it was given, at which it is valid."""
@@ -346,8 +372,9 @@ def load(
     manifest_sha256: str = "",
     split: str = "",
     living: Living | None = None,
-    may_match: SplitTest | None = None,
+    where: RowFilter | None = None,
     seed: int | None = None,
+    labels: bool = True,
 ) -> LoadedRows:
     """The rows of the release in ``folder`` that may be used at the times that ``at`` returns, read
     one by one.
@@ -355,12 +382,13 @@ def load(
     ``manifest_sha256``, in hexadecimal, is the hash in the ledger or the registry; empty: not
     compared. ``living`` returns which of the purged rows are not dead: none may be; None: not
     checked. ``split`` names the only split whose rows are leased, unsealed and counted; empty: all;
-    ``may_match`` says of which of these splits. ``seed``: mixed among `DEALT_ROWS` ordinals, alike
-    for the same seed. Raises UsageError for a split that the release does not have, InputError or
-    BrokenError for an invalid manifest; while reading, BrokenError for a part that does not match
-    the manifest, DeniedError for a row or lease that does not open, and whatever ``leases`` raises.
+    ``where`` says which of them are read. ``seed``: mixed among `DEALT_ROWS` ordinals, alike for
+    the same seed. without ``labels`` these stay sealed. Raises UsageError for a split that the
+    release does not have, InputError or BrokenError for an invalid manifest; while reading,
+    BrokenError for a part that does not match the manifest, DeniedError for a row or lease that
+    does not open, and whatever ``leases`` raises.
     """
-    return LoadedRows(folder, leases, at, manifest_sha256, split, living, may_match, seed)
+    return LoadedRows(folder, leases, at, manifest_sha256, split, living, where, seed, labels)
 
 
 def runs_of(promised: ReleaseManifest, split: str) -> Sequence[tuple[int, int]]:
@@ -375,13 +403,15 @@ def runs_of(promised: ReleaseManifest, split: str) -> Sequence[tuple[int, int]]:
 
 
 def _chosen_runs(
-    promised: ReleaseManifest, split: str, may_match: SplitTest | None
+    promised: ReleaseManifest, split: str, where: RowFilter | None
 ) -> Sequence[tuple[int, int]] | None:
-    """The runs of ``split``, or of all splits, that ``may_match``; None where every row is read."""
-    if promised.curation is msgspec.UNSET or may_match is None:
+    """The runs of ``split``, or of all splits, that may match ``where``; None where every row is
+    read.
+    """
+    if promised.curation is msgspec.UNSET or where is None:
         return runs_of(promised, split) if split else None
     splits = {split: runs_of(promised, split)} if split else promised.curation.splits
-    return sorted(run for name, runs in splits.items() if may_match(name) for run in runs)
+    return sorted(run for name, runs in splits.items() if where.may_match(name) for run in runs)
 
 
 def _within(group: RowGroup, runs: Sequence[tuple[int, int]]) -> RowGroup:

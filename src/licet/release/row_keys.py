@@ -4,11 +4,14 @@ segments is destroyed. A row key that was leased before and kept still opens its
 Key = HKDF-SHA256 (RFC 5869) with the 32-byte keys of the row's segments, one after another in the
 order of the row, as input; the release id as salt; row id and format version as info. No source key
 can be computed from it, and without all of the source keys it cannot be derived again. Sealed =
-version byte, nonce (12 bytes), AES-256-GCM ciphertext with its tag; associated data = release id,
-row id, version byte. Every field has a fixed length, so no two inputs give the same concatenation.
-Nonce = HMAC-SHA256(row key, plaintext), truncated (as the synthetic nonce of RFC 8452): equal rows
-seal equally, so a repeated build is byte-equal, and a different text never reuses a nonce. The
-nonce is not recomputed on opening: the tag covers it.
+head, then the content; head = version byte, length of the labels (2 bytes, 0 without), the labels.
+Labels and content are each a nonce (12 bytes) and AES-256-GCM ciphertext with its tag; associated
+data = release id, row id, and the version byte for the labels, the head for the content, which
+opens beside no other labels. Every field before the last has a fixed length, so no two inputs give
+the same concatenation. Nonce = HMAC-SHA256(row key, plaintext), truncated (as the synthetic nonce
+of RFC 8452): equal rows seal equally, so a repeated build is byte-equal, and a different text, as
+labels are by their first byte, never reuses a nonce. The nonce is not recomputed on opening: the
+tag covers it.
 
 If opening fails, the key is wrong or the bytes were changed; AES-GCM cannot distinguish them, so it
 is denied.
@@ -27,9 +30,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from licet.errors import BrokenError, DeniedError
 from licet.release import rows
-from licet.release.rows import ROW_ID_BYTES, SOURCES_MAX, Payload, ReleaseRow
+from licet.release.rows import ROW_ID_BYTES, SOURCES_MAX, LabelsShape, Payload, ReleaseRow
 
-SEALED_V1 = b"\x01"
+SEALED_V2 = b"\x02"
 KEY_BYTES = 32
 NONCE_BYTES = 12
 TAG_BYTES = 16
@@ -37,8 +40,8 @@ RELEASE_ID_BYTES = 16
 _BLOCK_BYTES = 64  # of SHA-256
 _PADDING = bytes(_BLOCK_BYTES - KEY_BYTES)
 _INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
-_TEXT_AT = len(SEALED_V1) + NONCE_BYTES
-_SEALED_BYTES_MIN = _TEXT_AT + TAG_BYTES
+_HEAD_BYTES = len(SEALED_V2) + 2
+_SEALED_BYTES_MIN = NONCE_BYTES + TAG_BYTES  # of either
 
 
 class SealedRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +63,7 @@ def row_key(source_keys: Sequence[bytes], release_id: bytes, row_id: bytes) -> b
     # RFC 5869 written out for one block: the library's HKDF object takes three times as long, for
     # every row of a load
     extracted = hmac.digest(release_id, b"".join(source_keys), "sha256")
-    return hmac.digest(extracted, row_id + SEALED_V1 + b"\x01", "sha256")
+    return hmac.digest(extracted, row_id + SEALED_V2 + b"\x01", "sha256")
 
 
 def seal_row(row: ReleaseRow, key: bytes, release_id: bytes) -> SealedRow:
@@ -73,13 +76,18 @@ def seal_row(row: ReleaseRow, key: bytes, release_id: bytes) -> SealedRow:
     _check_ids(release_id, row.row_id)
     if len(key) != KEY_BYTES:  # AESGCM would take 16 bytes and seal with AES-128
         raise BrokenError(f"a row key has `{KEY_BYTES}` bytes, not `{len(key)}`")
-    plaintext = rows.encode(row)
-    nonce = hmac.digest(key, plaintext, "sha256")[:NONCE_BYTES]
-    ciphertext = AESGCM(key).encrypt(nonce, plaintext, release_id + row.row_id + SEALED_V1)
+    ids = release_id + row.row_id
+    labels = rows.encode_labels(row.labels)
+    if labels:
+        labels = _encrypt(key, labels, ids + SEALED_V2)
+    if len(labels) >= 2**16:
+        raise BrokenError(
+            f"row `{row.ordinal}` has `{len(labels)}` bytes of labels, more than 65,535"
+        )
+    head = SEALED_V2 + len(labels).to_bytes(2, "big") + labels
+    sealed = head + _encrypt(key, rows.encode(row), ids + head)
     until = datetime(row.until.year, row.until.month, row.until.day, tzinfo=UTC)
-    return SealedRow(
-        row_id=row.row_id, ordinal=row.ordinal, until=until, sealed=SEALED_V1 + nonce + ciphertext
-    )
+    return SealedRow(row_id=row.row_id, ordinal=row.ordinal, until=until, sealed=sealed)
 
 
 class RowKeys:
@@ -99,30 +107,64 @@ class RowKeys:
         extracted = (
             sha256(self._outer + sha256(self._inner + source_keys).digest()).digest() + _PADDING
         )
-        inner = sha256(extracted.translate(_INNER) + row_id + SEALED_V1 + b"\x01").digest()
+        inner = sha256(extracted.translate(_INNER) + row_id + SEALED_V2 + b"\x01").digest()
         return sha256(extracted.translate(_OUTER) + inner).digest()
 
     def row_id(self, ordinal: int) -> bytes:
         return rows.row_id_of(self._release_id, ordinal)
 
 
-def open_row(sealed: bytes, key: bytes, release_id: bytes, row_id: bytes) -> Payload:
-    """The content of a sealed row; DeniedError if the key does not open it, BrokenError if the
-    bytes are not a sealed row.
+def open_row(
+    sealed: bytes, key: bytes, release_id: bytes, row_id: bytes, *, labels: bool = True
+) -> Payload:
+    """The content of a sealed row, with its ``labels``; DeniedError if the key does not open it,
+    BrokenError if the bytes are not a sealed row.
     """
-    if not sealed.startswith(SEALED_V1) or len(sealed) < _SEALED_BYTES_MIN:
+    end = _head_end(sealed, key, row_id)
+    aead, ids = AESGCM(key), release_id + row_id
+    payload = rows.decode(_decrypt(aead, sealed[end:], ids + sealed[:end], row_id))
+    if labels and end > _HEAD_BYTES:
+        found = _decrypt(aead, sealed[_HEAD_BYTES:end], ids + SEALED_V2, row_id)
+        msgspec.structs.force_setattr(payload, "labels", rows.decode_labels(found))
+    return payload
+
+
+def open_labels(sealed: bytes, key: bytes, release_id: bytes, row_id: bytes) -> LabelsShape | None:
+    """The labels of a sealed row, None where it has none; its content stays sealed. Raises as
+    `open_row`.
+    """
+    end = _head_end(sealed, key, row_id)
+    if end == _HEAD_BYTES:
+        return None
+    ids = release_id + row_id
+    return rows.decode_labels(
+        _decrypt(AESGCM(key), sealed[_HEAD_BYTES:end], ids + SEALED_V2, row_id)
+    )
+
+
+def _encrypt(key: bytes, plaintext: bytes, beside: bytes) -> bytes:
+    nonce = hmac.digest(key, plaintext, "sha256")[:NONCE_BYTES]
+    return nonce + AESGCM(key).encrypt(nonce, plaintext, beside)
+
+
+def _decrypt(aead: AESGCM, sealed: bytes, beside: bytes, row_id: bytes) -> bytes:
+    if len(sealed) < _SEALED_BYTES_MIN:
         raise BrokenError(f"row `{row_id.hex()}` is not sealed in a known format")
-    if len(key) != KEY_BYTES:
-        raise BrokenError(f"a row key has `{KEY_BYTES}` bytes, not `{len(key)}`")
     try:
-        plaintext = AESGCM(key).decrypt(
-            sealed[1:_TEXT_AT], sealed[_TEXT_AT:], release_id + row_id + SEALED_V1
-        )
+        return aead.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], beside)
     except InvalidTag:
         raise DeniedError(
             f"row `{row_id.hex()}` does not open: the key is wrong, or the bytes were changed"
         ) from None
-    return rows.decode(plaintext)
+
+
+def _head_end(sealed: bytes, key: bytes, row_id: bytes) -> int:
+    """Where the content begins, behind the labels."""
+    if not sealed.startswith(SEALED_V2) or len(sealed) < _HEAD_BYTES:
+        raise BrokenError(f"row `{row_id.hex()}` is not sealed in a known format")
+    if len(key) != KEY_BYTES:
+        raise BrokenError(f"a row key has `{KEY_BYTES}` bytes, not `{len(key)}`")
+    return _HEAD_BYTES + int.from_bytes(sealed[1:_HEAD_BYTES], "big")
 
 
 def _check_ids(release_id: bytes, row_id: bytes) -> None:

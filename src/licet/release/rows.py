@@ -1,19 +1,24 @@
 """One row of a release: the messages a model may learn from, and the bytes that are sealed for it.
 
+Labels have a plaintext of their own, so that whoever looks for rows by them opens no message: the
+version byte `LABELS_V1`, then MessagePack of ``{"split", "language", "topic", "quality",
+"scores"}``.
+
 Bytes of a row's plaintext: one version byte, then one zstd frame (with its content size, without a
 checksum: the seal is one) over MessagePack of ``{"kind", "messages", "sources"}``, keys in that
-order, then those of ``"gaps"``, ``"results_left_out"``, ``"replaced"``, ``"surrogates"`` and
-``"labels"`` that the row has. ``messages`` has the shape that OpenAI's chat format and TRL read,
-without absent fields, so that a trainer can take what a reader unpacks. ``gaps`` are the places of
-messages before which something was said that is not in the row; ``results_left_out`` are those of
-them at which nothing is missing but the results of the tools called just before, at least one a
-call. ``replaced`` counts what was replaced by kind, and ``surrogates`` is `surrogates_mark` of the
-key that surrogates were drawn with: both are for the release that carries the row on.
+order, then those of ``"gaps"``, ``"results_left_out"``, ``"replaced"`` and ``"surrogates"`` that
+the row has. ``messages`` has the shape that OpenAI's chat format and TRL read, without absent
+fields, so that a trainer can take what a reader unpacks. ``gaps`` are the places of messages before
+which something was said that is not in the row; ``results_left_out`` are those of them at which
+nothing is missing but the results of the tools called just before, at least one a call.
+``replaced`` counts what was replaced by kind, and ``surrogates`` is `surrogates_mark` of the key
+that surrogates were drawn with: both are for the release that carries the row on.
 
-The version is 5: versions 1 and 2 had no gaps, version 3 could not tell which of them a marker may
-fill, and version 4 had no instructions of the host, so they are not read. A version byte is never
-reused. The MessagePack is canonical; the frame is canonical for one zstd release, which is enough:
-another frame is another plaintext, and the seal then has another nonce.
+The version is 6: versions 1 and 2 had no gaps, version 3 could not tell which of them a marker may
+fill, version 4 had no instructions of the host, and version 5 had the labels, so they are not read.
+A version byte is never reused.
+The MessagePack is canonical; the frame is canonical for one zstd release, which is enough: another
+frame is another plaintext, and the seal then has another nonce.
 
 Invariants: a row has the words of one account, so that one frame never compresses two authors
 together; its id (`row_id_of`) follows from its release and its ordinal, so that it tells nothing of
@@ -38,7 +43,8 @@ from licet.masked import Masked
 from licet.policy.state import ConversationKind, TurnRole
 from licet.undecodable import UNDECODABLE
 
-PLAINTEXT_V5 = b"\x05"
+PLAINTEXT_V6 = b"\x06"
+LABELS_V1 = b"\x81"
 ROW_ID_BYTES = 16
 ROW_BYTES_MAX = 64 * 2**20
 ROWS_MAX = 2**32
@@ -214,7 +220,9 @@ class ConversationShape(TypedDict):
 class Payload(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
-    """The content of a row's plaintext, with messages and labels as plain dictionaries."""
+    """The content of a row's plaintext, with messages as plain dictionaries, and its labels beside
+    it, likewise.
+    """
 
     kind: ConversationKind
     messages: list[MessageShape]
@@ -243,6 +251,7 @@ _contexts = _Contexts()
 _frame_content_size = zstandard.frame_content_size
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Payload).decode
+_decode_labels = msgspec.msgpack.Decoder(LabelsShape).decode
 
 
 def surrogates_mark(release_id: bytes, key: bytes) -> bytes:
@@ -273,7 +282,6 @@ def encode(row: ReleaseRow) -> bytes:
                 results_left_out=list(row.results_left_out),
                 replaced=dict(sorted(row.replaced.items())),
                 surrogates=row.surrogates,
-                labels=cast("LabelsShape", row.labels) if row.labels else msgspec.UNSET,
             )
         )
     except UnicodeEncodeError:  # half of a surrogate pair; the exception's cause has the text
@@ -282,12 +290,27 @@ def encode(row: ReleaseRow) -> bytes:
         raise BrokenError(
             f"row `{row.ordinal}` has `{len(packed)}` bytes, more than `{ROW_BYTES_MAX}`"
         )
-    return PLAINTEXT_V5 + _contexts.compress(packed)
+    return PLAINTEXT_V6 + _contexts.compress(packed)
+
+
+def encode_labels(labels: Labels | None) -> bytes:
+    """The plaintext of a row's labels, ready to be sealed; empty where it has none."""
+    return b"" if labels is None else LABELS_V1 + _encode(labels)
+
+
+def decode_labels(plaintext: bytes) -> LabelsShape:
+    """The labels of a plaintext; BrokenError for an unknown version or other bytes."""
+    if not plaintext.startswith(LABELS_V1):
+        raise BrokenError(f"unknown labels `{plaintext[:1].hex()}`")
+    try:
+        return _decode_labels(plaintext[1:])
+    except UNDECODABLE:
+        raise BrokenError("the labels of a row cannot be decoded") from None
 
 
 def decode(plaintext: bytes) -> Payload:
     """The payload of a plaintext; BrokenError for an unknown version or other bytes."""
-    if not plaintext.startswith(PLAINTEXT_V5):
+    if not plaintext.startswith(PLAINTEXT_V6):
         raise BrokenError(f"unknown row plaintext `{plaintext[:1].hex()}`")
     frame = plaintext[1:]
     try:
@@ -299,6 +322,8 @@ def decode(plaintext: bytes) -> Payload:
     except (zstandard.ZstdError, *UNDECODABLE):
         # a decoder's error quotes what it could not read, which is content
         raise BrokenError("row plaintext cannot be decoded") from None
+    if payload.labels is not msgspec.UNSET:
+        raise BrokenError("row plaintext has labels, which stand beside it")
     if payload.gaps and not _are_places(payload.gaps, len(payload.messages)):
         raise BrokenError("row plaintext has a gap before none of its messages, or twice")
     if payload.results_left_out and not _is_part(payload.results_left_out, payload.gaps):

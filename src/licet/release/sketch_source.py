@@ -17,6 +17,7 @@ from licet.keys.keyring import Keyring
 from licet.policy.file import Policies
 from licet.release import registry
 from licet.release.base import BaseRelease
+from licet.release.changed_words import SAMPLES_MAX, ChangedPlace, sampled
 from licet.release.curation import Curation, Document, Duplicates, SurveyProtocol
 from licet.release.decision_pages import READ_AT_ONE_MOMENT, DecisionPage, Thread, document
 from licet.release.known_names import KnownNames
@@ -130,6 +131,23 @@ def enter_rows(
             duplicates.enter(ordinal, sketch)
             if survey is not None:
                 survey.enter(one, sketch, stays=True)
+
+
+def changed_places(
+    passes: Passes, curation: Curation, release_id: UUID, last: Place
+) -> list[ChangedPlace]:
+    """Places in the rows from before, in which something was replaced; no more than a few pages are
+    curated for them.
+    """
+    found: list[ChangedPlace] = []
+    for page in passes.rows(release_id, last):
+        made = curation.curate([one for _, one in page])
+        found += sampled(
+            (one.labels.language if one.labels else "und", one.changes) for one in made
+        )
+        if len(found) >= SAMPLES_MAX:
+            break
+    return found
 
 
 def look_ahead(

@@ -51,7 +51,6 @@ from licet.vault.conversation_pages import START, Place
 from licet.vault.ids import uuid7
 from licet.vault.installation import Installation, policies
 
-SETTINGS = TrainingSettings(steps=200)
 ROWS_MAX, SEEDS = 5_000, 3
 END: Place = (UUID(int=2**128 - 1), UUID(int=2**128 - 1))
 UNKNOWN = "und"
@@ -59,11 +58,12 @@ Says = Callable[[str], None]
 
 
 class MeasuringOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """What to measure: of about ``rows_max`` rows, with models that begin from the folder ``base``
-    or from nothing; without ``filters`` de-identification alone.
+    """What to measure: of about ``rows_max`` rows, with a model that counts words, or models that
+    begin from the folder ``base``, to which ``settings`` and ``seeds`` belong; without ``filters``
+    de-identification alone.
     """
 
-    settings: TrainingSettings = SETTINGS
+    settings: TrainingSettings = TrainingSettings()
     seeds: int = SEEDS
     rows_max: int = ROWS_MAX
     base: Path | None = None
@@ -82,7 +82,8 @@ def measure(
             f"release `{known.name}` is for `{SAFETY}` alone, which has no answers to learn",
             because="purpose",
         )
-    recipe.check_ready(order.base)
+    if order.base is not None:
+        recipe.check_ready(order.base)
     with transaction(here.pool) as tx:
         position = account_journal.last_position(tx)
     promised, _ = manifest.read(folder)

@@ -1,5 +1,5 @@
-"""A row as a conversation that a model can be trained on: the two sides take turns, and tool use is
-whole or absent.
+"""A row as a conversation that a model can be trained on: the two sides take turns, and results
+follow their calls.
 
 The rule, applied in this order to the messages of a row:
 
@@ -13,16 +13,18 @@ The rule, applied in this order to the messages of a row:
     2. What comes before the person's first words is left out: it answers something that is not in the row.
     3. Messages of the same side that follow one another are merged, with an empty line between their words; so are calls that
        follow the assistant's own words or calls.
-    4. The row ends before what cannot be read whole: a call of a tool unless its arguments are an object, each result is
-       there with words in it and an answer follows; a result without its call; an empty message of the person's.
-    5. The row ends with its last answer.
+    4. The row ends before what cannot be read: calls of tools whose arguments are no objects or
+    whose ids do not tell them
+       apart, a result without its call, an empty message of the person's. It ends with calls unless
+       each of their results is there with words in it, and then another call or an answer in words.
+    5. The row ends with the last words or calls of the assistant.
 
 Invariants of what comes out: it begins with the person, behind the host's instructions where there
-are some; person and assistant alternate, and the steps of a tool, each a
-call with all of its results, stand between a person's message and the answer to it; the last
-message is an answer in words. No text is changed but by rule 3, and the only text that nobody wrote
-is `RESULT_LEFT_OUT`, always as a tool's message: trainers count the assistant's messages in the
-loss, never a tool's.
+are some; person and assistant alternate, and the steps of a tool, each a call with all of its
+results, stand between a person's message and the answer to it; the last message is the assistant's,
+an answer in words or calls whose results nobody needs to learn from. No text is changed but by rule
+3, and the only text that nobody wrote is `RESULT_LEFT_OUT`, always as a tool's message: trainers
+count the assistant's messages in the loss, never a tool's.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -44,7 +46,7 @@ RESULT_LEFT_OUT = "[result left out: it may not be used for training]"
 class ConversationCut(StrEnum):
     """Why a row ends before its recorded end."""
 
-    tools = "it ends before a tool whose use is not whole"
+    tools = "it ends before, or with, a call of a tool whose results or answer cannot be read"
     empty = "it ends before an empty message"
     gap = "it ends before an answer to something that was left out"
     instructions = "it ends before an answer under other instructions"
@@ -80,7 +82,7 @@ def conversation(
         cut = ConversationCut.gap
     if cut is None and told.is_cut:
         cut = ConversationCut.instructions
-    while made and (made[-1]["role"] != "assistant" or made[-1].get("tool_calls")):
+    while made and made[-1]["role"] != "assistant":
         made.pop()
     return RowConversation(
         messages=[*told.first, *made] if made else [], tools=told.tools if tools else (), cut=cut
@@ -332,15 +334,13 @@ def _taking_turns(
             if not made:
                 place += 1
                 continue
-            end = (
-                _whole(messages, place, answered=answered)
-                if tools and made[-1]["role"] != "assistant"
-                else None
-            )
-            if end is None:
+            steps = _Steps(place, is_read=False)
+            if tools and made[-1]["role"] != "assistant":
+                steps = _steps(messages, place, answered=answered)
+            made += messages[place : steps.end]
+            if not steps.is_read:
                 return made, ConversationCut.tools
-            made += messages[place:end]
-            place = end
+            place = steps.end
             continue
         place += 1
         if not message["content"].strip():
@@ -361,30 +361,35 @@ def _add(made: list[MessageShape], message: MessageShape) -> None:
         made.append({"role": message["role"], "content": message["content"]})
 
 
-def _whole(messages: Sequence[MessageShape], place: int, *, answered: bool) -> int | None:
-    """The end of the steps of tools that begin at ``place``; None where one of them is not whole,
-    or nothing follows.
+class _Steps(NamedTuple):
+    """Where the steps of tools that can be read end, and whether what follows them can be read
+    too.
+    """
 
-    Without ``answered`` the steps may be the end of what is given, as what comes next is the
-    answer.
+    end: int
+    is_read: bool
+
+
+def _steps(messages: Sequence[MessageShape], place: int, *, answered: bool) -> _Steps:
+    """The steps of tools that begin at ``place``. Calls without all of their results are the last
+    step.
+
+    Without ``answered`` each of them has its results, and what comes next is the answer.
     """
     while place < len(messages) and (calls := messages[place].get("tool_calls")):
-        if any(arguments(call["function"]["arguments"]) is None for call in calls):
-            return None
-        results = messages[place + 1 : place + 1 + len(calls)]
         asked = [call["id"] for call in calls]
+        is_clear = "" not in asked and len(set(asked)) == len(asked)
+        if not is_clear or any(arguments(call["function"]["arguments"]) is None for call in calls):
+            return _Steps(place, is_read=False)
+        results = messages[place + 1 : place + 1 + len(calls)]
         told = [
             one.get("tool_call_id")
             for one in results
             if one["role"] == "tool" and one["content"].strip()
         ]
-        if (
-            "" in asked
-            or len(set(asked)) < len(asked)
-            or sorted(asked) != sorted(one or "" for one in told)
-        ):
-            return None
+        if sorted(asked) != sorted(one or "" for one in told):
+            return _Steps(place + 1, is_read=answered and place + 1 == len(messages))
         place += 1 + len(calls)
     if place == len(messages):
-        return None if answered else place
-    return place if answers(messages[place]) else None
+        return _Steps(place, is_read=True)
+    return _Steps(place, is_read=answers(messages[place]))

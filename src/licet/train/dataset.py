@@ -29,7 +29,7 @@ from pyroaring import AbstractBitMap, FrozenBitMap
 from licet.errors import BrokenError, DeniedError
 from licet.release.reader import Leases, LoadedRow
 from licet.train.gate import BLOCK_POSITIONS, TrainingGate, instead_of
-from licet.train.sealed_rows import Opening
+from licet.train.sealed_rows import LabelTest, Opening
 
 ORDINAL = "ordinal"
 AHEAD_ROWS = 32
@@ -105,9 +105,9 @@ class RowDataset(Sequence[LoadedRow]):
                 f"`{len(chosen)}` rows chosen"
             )
 
-    def readable(self, places: Sequence[int]) -> list[LoadedRow]:
-        """Those of the rows at ``places`` that may be used now, in order; nothing stands in for
-        another.
+    def readable(self, places: Sequence[int], where: LabelTest | None = None) -> list[LoadedRow]:
+        """Those of the rows at ``places`` that may be used now, and whose labels ``where`` takes,
+        in order; nothing stands in for another.
         """
         withdrawn = self.gate.glance()
         asked = [
@@ -115,7 +115,7 @@ class RowDataset(Sequence[LoadedRow]):
             for place in _checked(places, len(self))
             if (o := self.ordinals[place]) not in withdrawn
         ]
-        found = self._opening.read(asked)
+        found = self._opening.read(asked, where)
         return [found[ordinal] for ordinal in asked if ordinal in found]
 
     def __iter__(self) -> Iterator[LoadedRow]:

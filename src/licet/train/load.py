@@ -15,40 +15,28 @@ from licet.release.reader import Leases, LoadedRow, LoadedRows
 if TYPE_CHECKING:
     from licet.train.dataset import RowDataset
     from licet.train.gate import TrainingGate
-    from licet.train.label_filter import LabelFilter
 
 
 class Loading(Iterator[LoadedRow]):
     """The rows of a release that may be used now; closes its installation when it ends.
 
-    ``where`` passes over rows by their labels: ``passed_over`` counts them, and they count as
-    yielded by the release. Rows of a split that it excludes are not opened, and not counted.
+    With ``where`` only the labels of the rows that do not match are opened: ``passed_over`` counts
+    them. Rows of a split that it excludes are not opened, and not counted.
     """
 
-    def __init__(
-        self, rows: LoadedRows, closing: ExitStack, where: LabelFilter | None = None
-    ) -> None:
-        self._rows, self._closing, self._where = rows, closing, where
-        self.passed_over = 0
+    def __init__(self, rows: LoadedRows, closing: ExitStack) -> None:
+        self._rows, self._closing = rows, closing
 
     def __next__(self) -> LoadedRow:
         try:
-            while True:
-                row = next(self._rows)
-                if self._where is None or self._matches(row):
-                    return row
-                self.passed_over += 1
+            return next(self._rows)
         except BaseException:
             self.close()
             raise
 
-    def _matches(self, row: LoadedRow) -> bool:
-        assert self._where is not None
-        if "labels" not in row:
-            raise UsageError(
-                f"release `{self._rows.manifest.name}` has no labels to filter by", "build it again"
-            )
-        return self._where(row["labels"])
+    @property
+    def passed_over(self) -> int:
+        return self._rows.passed_over
 
     @property
     def yielded(self) -> int:
@@ -78,6 +66,7 @@ def load(
     *,
     split: str = "",
     where: str = "",
+    labels: bool = True,
     seed: int | None = 0,
     data: Path | None = None,
     config: Configuration | None = None,
@@ -93,6 +82,7 @@ def load(
     *,
     split: str = "",
     where: str = "",
+    labels: bool = True,
     seed: int | None = 0,
     data: Path | None = None,
     config: Configuration | None = None,
@@ -107,6 +97,7 @@ def load(
     *,
     split: str = "",
     where: str = "",
+    labels: bool = True,
     seed: int | None = 0,
     data: Path | None = None,
     config: Configuration | None = None,
@@ -119,8 +110,9 @@ def load(
 
     ``split``: only the rows of ``train``, ``validation`` or ``test``; people, not rows, are held
     out, for ever.
-    ``where``: only the rows whose labels match (`train.label_filter`); by position, `licet.mix`
-    filters.
+    ``where``: only the rows whose labels match (`train.label_filter`): of the others no message is
+    opened; by position, `licet.mix` filters. ``labels=False``: they stay sealed, and rows come
+    without them.
     ``seed``: a person's rows are neighbours in a release, so they come mixed with those of some
     thousand rows around them, in an order that depends on the seed alone, whatever is withdrawn;
     None: in the order of the release. ``data`` is the installation's folder, by default that of the
@@ -135,9 +127,9 @@ def load(
     import os  # the environment is read here, at the edge, and nowhere below
 
     if gate is not None:
-        if where:
+        if where or not labels:
             raise UsageError(
-                "positions of rows that were filtered are those of a state",
+                "positions of rows that were filtered are those of a state, and they come whole",
                 "`licet.mix` filters by position, and keeps it",
             )
         from licet.train import node  # here, so that no other command has to import it
@@ -150,11 +142,9 @@ def load(
         return dealt
     if leases is not None:
         raise UsageError("`leases` need a `gate`", "open one with `licet.gate`")
-    filtered = None
-    if where:
-        from licet.train.label_filter import LabelFilter
+    from licet.train.label_filter import LabelFilter
 
-        filtered = LabelFilter(where)
+    filtered = LabelFilter(where) if where else None
     # Here, so that a run on another machine, whose rows come behind a gate, needs no database.
     try:
         from licet.release import catalog
@@ -164,9 +154,8 @@ def load(
 
     here, stack = held_installation(config or Configuration.of(os.environ, data), clock)
     try:
-        may_match = filtered.may_match if filtered else None
         return Loading(
-            catalog.open_release(here, str(release), split, may_match, seed), stack, filtered
+            catalog.open_release(here, str(release), split, filtered, seed, labels), stack
         )
     except BaseException:
         stack.close()

@@ -25,7 +25,6 @@ from __future__ import annotations
 import os
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +36,7 @@ from licet.config import Configuration
 from licet.errors import UsageError
 from licet.release import manifest
 from licet.release.reader import Leases, LoadedRow, estimated_tokens
+from licet.release.rows import LabelsShape
 from licet.train import mix_plan, node
 from licet.train.dataset import ORDINAL, RowDataset
 from licet.train.gate import TrainingGate, WhenStale
@@ -143,16 +143,18 @@ def _chosen(rows: RowDataset, source: MixedSource, where: str, tokens_of: Tokens
     """
     asked = LabelFilter(where) if where else None
     found, tokens, scores = BitMap(), 0, set[str]()
+
+    def matches(labels: LabelsShape | None) -> bool:
+        if labels is None:
+            raise UsageError(
+                f"release `{source.name}` has no labels to filter by", "build it again"
+            )
+        scores.update(labels["scores"])
+        return asked is not None and asked(labels)
+
     for start in range(0, len(rows), READ_ROWS):
-        for row in rows.readable(range(start, min(start + READ_ROWS, len(rows)))):
-            if asked is not None:
-                if "labels" not in row:
-                    raise UsageError(
-                        f"release `{source.name}` has no labels to filter by", "build it again"
-                    )
-                scores.update(row["labels"]["scores"])
-                if not asked(row["labels"]):
-                    continue
+        places = range(start, min(start + READ_ROWS, len(rows)))
+        for row in rows.readable(places, matches if asked is not None else None):
             found.add(row["ordinal"])
             tokens += tokens_of(row)
     if asked is not None and not found and (unknown := asked.scores - scores):
@@ -229,7 +231,7 @@ class RankBatches:
     every rank.
 
     Each ``sequence_parallel`` consecutive ranks share their sequences: they have the same
-    positions.
+    positions. ``first`` is where all ranks begin; another one goes on from there.
     """
 
     def __init__(
@@ -243,21 +245,20 @@ class RankBatches:
     ) -> None:
         if batch_rows < 1:
             raise UsageError(f"a batch has at least one row, not `{batch_rows}`")
-        self._first, self._rows = first, batch_rows
+        self.first, self._count, self._rows = first, count, batch_rows
         self._stream, self._streams = stream_of(rank, ranks, sequence_parallel)
-        self._steps = max(0, count - first) // (batch_rows * self._streams)
 
     def __len__(self) -> int:
-        return self._steps
+        return max(0, self._count - self.first) // (self._rows * self._streams)
 
     def __iter__(self) -> Iterator[list[int]]:
-        for step in range(self._steps):
+        for step in range(len(self)):
             start = self.position(step) + self._stream * self._rows
             yield list(range(start, start + self._rows))
 
     def position(self, steps: int) -> int:
         """The position of the mix after so many batches of every rank, for `ReleaseMix.state`."""
-        return self._first + steps * self._rows * self._streams
+        return self.first + steps * self._rows * self._streams
 
 
 class ReleaseMix(Sequence[Any]):
@@ -334,16 +335,6 @@ class ReleaseMix(Sequence[Any]):
         ]
         at = self.position if position is None else position
         return msgspec.structs.replace(self._state, position=at, sources=tuple(sources)).encode()
-
-    @property
-    def fingerprint(self) -> str:
-        """A hash of which rows are in the mix and in what order; ranks whose mixes differ here are
-        not of one run.
-        """
-        sources = tuple(msgspec.structs.replace(source, held="") for source in self._state.sources)
-        return sha256(
-            msgspec.structs.replace(self._state, position=0, sources=sources).encode()
-        ).hexdigest()
 
     def close(self) -> None:
         """Forgets keys, and closes files."""

@@ -150,7 +150,7 @@ def sft(
             raise _nothing_fits(unfit)
         before = loss(model, measured, tokenizer.pad_token_id, chosen.batch_rows)
         _trainer(
-            (model, tokenizer), examples, gate, used, chosen, is_large=base is not None
+            (model, tokenizer), examples, chosen, is_large=base is not None, gate=gate, used=used
         ).train()
         after = loss(model, measured, tokenizer.pad_token_id, chosen.batch_rows)
         model.to(torch.device("cpu")).save_pretrained(out)
@@ -435,17 +435,29 @@ def losses(model: Any, examples: Sequence[TokenizedRow], pad: int, batch_rows: i
     return sums
 
 
+def fine_tuned(base: Path, examples: list[TokenizedRow], settings: TrainingSettings) -> Any:  # noqa: ANN401 it has no type here
+    """The model of the folder ``base`` after a run on ``examples``, which no gate is asked
+    about.
+    """
+    from transformers import set_seed
+
+    set_seed(settings.seed)
+    model, tokenizer = opened(base)
+    _trainer((model, tokenizer), examples, settings, is_large=True).train()
+    return model
+
+
 def _trainer(
     of: tuple[Any, Any],
     examples: list[TokenizedRow],
-    gate: TrainingGate,
-    used: Used,
     settings: TrainingSettings,
     *,
     is_large: bool,
+    gate: TrainingGate | None = None,
+    used: Used | None = None,
 ) -> Any:  # noqa: ANN401 TRL's trainer, which has no type here
-    """TRL's trainer behind the gate. Its data set, which a library may cache, contains numbers and
-    no text.
+    """TRL's trainer, behind the gate where there is one. Its data set, which a library may cache,
+    contains numbers and no text.
     """
     import torch
     from datasets import Dataset
@@ -476,13 +488,15 @@ def _trainer(
             gradient_checkpointing=is_large,
             bf16=is_large and torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
         )
-        made = gated(SFTTrainer)(
+        asked: dict[str, Any] = {}
+        if gate is not None and used is not None:
+            asked = {"gate": gate, "used": lambda step, ordinals: used(step + 1, ordinals)}
+        made = (gated(SFTTrainer) if asked else SFTTrainer)(
             model=model,
             args=config,
             train_dataset=Dataset.from_dict(places),
             processing_class=tokenizer,
-            gate=gate,
-            used=lambda step, ordinals: used(step + 1, ordinals),
+            **asked,
             data_collator=lambda found: batch(
                 [examples[one["place"]] for one in found], tokenizer.pad_token_id
             ),

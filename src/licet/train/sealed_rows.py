@@ -26,11 +26,13 @@ from licet.release import manifest, purge
 from licet.release.part import EPOCH, PartPromise, PartReader, RowGroup, moment
 from licet.release.purge import Chain
 from licet.release.reader import Lease, Leases, LoadedRow, loaded, runs_of
-from licet.release.row_keys import open_row
+from licet.release.row_keys import open_labels, open_row
+from licet.release.rows import LabelsShape
 from licet.train import streamed
 from licet.train.gate import TrainingGate
 
 _MICROSECOND = timedelta(microseconds=1)
+LabelTest = Callable[[LabelsShape | None], bool]
 GROUPS_MAX = 24
 PARTS_OPEN_MAX = 16
 # a batch over more row groups than this is out of order: its own rows are leased, at first
@@ -134,8 +136,10 @@ class Opening:
             pass  # all of it was purged, or the count will not match
         return ordinals
 
-    def read(self, asked: Collection[int]) -> dict[int, LoadedRow]:
-        """Those of the ``asked`` ordinals that may be used now, by ordinal."""
+    def read(self, asked: Collection[int], where: LabelTest | None = None) -> dict[int, LoadedRow]:
+        """Those of the ``asked`` ordinals that may be used now, by ordinal; of a row whose labels
+        ``where`` rejects, nothing else is opened.
+        """
         if os.getpid() != self._pid:  # a forked process shares the offset of an open file
             self.close()
         by_part: dict[int, list[int]] = {}
@@ -143,10 +147,12 @@ class Opening:
             by_part.setdefault(bisect_right(self._firsts, ordinal) - 1, []).append(ordinal)
         rows: dict[int, LoadedRow] = {}
         for place, ordinals in by_part.items():
-            rows.update(self._read(self.manifest.parts[place], ordinals))
+            rows.update(self._read(self.manifest.parts[place], ordinals, where))
         return rows
 
-    def _read(self, part: PartPromise, ordinals: Sequence[int]) -> Iterator[tuple[int, LoadedRow]]:
+    def _read(
+        self, part: PartPromise, ordinals: Sequence[int], where: LabelTest | None
+    ) -> Iterator[tuple[int, LoadedRow]]:
         held = self._part(part)
         if held is None:
             return
@@ -173,10 +179,15 @@ class Opening:
                     opened.lease = own
                 else:
                     lease = own
-            yield from self._open(opened.group, own, some, now)
+            yield from self._open(opened.group, own, some, now, where)
 
     def _open(
-        self, group: RowGroup, lease: Lease, ordinals: Sequence[int], now: datetime
+        self,
+        group: RowGroup,
+        lease: Lease,
+        ordinals: Sequence[int],
+        now: datetime,
+        where: LabelTest | None,
     ) -> Iterator[tuple[int, LoadedRow]]:
         """Those of the ``ordinals`` of a group that the lease has, and whose end is after
         ``now``.
@@ -189,7 +200,10 @@ class Opening:
                 continue
             if (key := key_of(ordinal)) is not None:
                 row_id = group.row_ids[place]
-                payload = open_row(group.sealed[place], key, release_id, row_id)
+                sealed = group.sealed[place]
+                if where is not None and not where(open_labels(sealed, key, release_id, row_id)):
+                    continue
+                payload = open_row(sealed, key, release_id, row_id)
                 yield ordinal, loaded(payload, row_id, ordinal, lease)
 
     def _moment(self) -> datetime:

@@ -21,7 +21,7 @@ withdrawal that is published after this agreement holds from the next step on.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
@@ -32,6 +32,7 @@ from licet.train.gate import HandOff, RowGate, Used
 
 AGREE_SECONDS_MAX = 600.0
 AGREE_PAUSE_SECONDS = 0.05
+_DEAL = "use `licet.train.mix.RankBatches`, or the `batches` of a mix"
 
 
 class Ranks(Protocol):
@@ -88,13 +89,41 @@ class MaskedSteps:
         if accumulate < 1:
             raise UsageError(f"a step has at least one batch, not `{accumulate}`")
         self.loader, self.step, self._accumulate, self.used = loader, step, accumulate, used
+        self._before = step
         self._mask = AgreedMask(gate, ranks or OneRank(), pad=pad, ordinal=ordinal)
 
     def __iter__(self) -> Iterator[MaskedStep]:
-        batches = iter(self.loader)
+        self._before, batches = self.step, iter(self.loader)
         while len(found := list(islice(batches, self._accumulate))) == self._accumulate:
-            yield MaskedStep(found, self._mask, self.used, self.step)
             self.step += 1
+            yield MaskedStep(found, self._mask, self.used, self.step - 1)
+
+    def state_dict(self) -> dict[str, int]:
+        """What to keep beside a checkpoint once a step is taken, alike on every rank, whatever was
+        read ahead: the steps that were taken, and the position after them, from which any number of
+        ranks goes on.
+        """
+        taken = (self.step - self._before) * self._accumulate
+        return {"step": self.step, "position": int(self._batches().position(taken))}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Goes on after the steps of a `state_dict`, before any is read. Rows that were withdrawn
+        since come no more.
+        """
+        self.step = self._before = state["step"]
+        self._batches().first = state["position"]
+
+    def _batches(self) -> Any:  # noqa: ANN401 `mix.RankBatches`, which imports what imports this
+        """What deals positions to this rank."""
+        loader: Any = self.loader
+        while (found := getattr(loader, "batch_sampler", None)) is None:
+            if (loader := getattr(loader, "loader", None)) is None:
+                raise UsageError(
+                    "this loader has no `batch_sampler` that knows its position", _DEAL
+                )
+        if not hasattr(found, "position"):
+            raise UsageError("the `batch_sampler` of this loader does not know its position", _DEAL)
+        return found
 
 
 class MaskedTogether(NamedTuple):

@@ -1,12 +1,15 @@
-"""What each step of curation costs a model: the same small model trained with and without it, and
-held against people who are in none of the runs.
+"""What each step of curation costs a model: the same model trained with and without it, and held
+against people who are in none of the runs.
 
-Method. Some people are held out. For each seed a model is trained on the other people's rows as
-they leave; one on the same rows as they were said; and for each filter one on the rows as they
-leave and what that filter left out. All begin from the same weights and vocabulary, which is learnt
-from the rows as they leave, and take the same steps. The loss is that of the assistant's words in
-the held-out rows as they were said, because that is what a model will meet. A cost is how much
-higher the loss is with the step than without it, as a share.
+Method. Some people are held out. One model is trained on the other people's rows as they leave; one
+on the same rows as they were said; and for each filter one on the rows as they leave and what that
+filter left out. The loss is that of the assistant's words in the held-out rows as they were said,
+because that is what a model will meet. A cost is how much higher the loss is with the step than
+without it, as a share. Damage that is in both models, as in what is stored, is in no cost.
+
+Without a base the model counts words (`word_model`), so that nothing but the rows differs. From a
+base models are trained once for each seed, the two of de-identification on the same rows in the
+same batches, with the vocabulary of the base.
 
 The interval is a bootstrap of 95 % (Efron and Tibshirani, An Introduction to the Bootstrap, 1993,
 chapter 13): people and seeds are drawn again with replacement, the same ones for both models that
@@ -18,12 +21,12 @@ later, and in no figure.
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -41,17 +44,19 @@ from licet.release.measurement import (
     MeasuringModel,
 )
 from licet.release.reader import LoadedRow
-from licet.train import recipe
+from licet.train import recipe, word_model
 from licet.train.recipe import TokenizedRow, TrainingSettings
+from licet.train.word_model import WordModel, WordRow
 
 DRAWS = 2_000
 LOW, HIGH = 2.5, 97.5  # percentiles
-HELD_OUT_SHARE = 10  # one person in this many
+HELD_OUT_SHARE = 5  # one person in this many
 MILLION = 1_000_000
 SAID = "as said"
 
 Losses = NDArray[np.float64]  # (seeds, held-out rows), nats
 Ended = Callable[[], Collection[bytes]]
+Fit = TypeVar("Fit", WordRow, TokenizedRow)
 
 
 class MeasuredRow(Masked, msgspec.Struct, frozen=True, kw_only=True):
@@ -92,15 +97,14 @@ def measure(
     RefusedError where too few people are held out, or too few of their rows have an answer within
     the tokens.
     """
-    recipe.check([row.leaves for row in rows], base)
     arms = _arms([row for row in rows if row.person not in held_out])
-    with recipe.quiet():
-        bench = _Bench(
-            arms,
-            [row for row in rows if row.person in held_out and not row.left_out],
-            settings,
-            base,
+    held = [row for row in rows if row.person in held_out and not row.left_out]
+    seeds = seeds if base is not None else 1
+    with recipe.quiet() if base is not None else nullcontext():
+        bench: _WordBench | _BaseBench = (
+            _WordBench(arms, held) if base is None else _BaseBench(arms, held, settings, base)
         )
+        _check(bench.held_out)
         found: dict[str, list[list[float]]] = {name: [] for name in arms}
         for seed in range(1, seeds + 1):
             for number, name in enumerate(arms, 1):
@@ -109,21 +113,13 @@ def measure(
                     f"{_in_words(name)}, seed {seed}"
                 )
                 found[name].append(bench.losses(name, seed, set(ended())))
-        gone = set(ended())
-        measured = [place for place, row in enumerate(bench.held_out) if row.person not in gone]
-        held = [bench.held_out[place] for place in measured]
-        _check(held)
-        losses = {name: np.array(each)[:, measured] for name, each in found.items()}
-        model = MeasuringModel(
-            base=_word(base.name) if base is not None else None,
-            parameters=bench.parameters,
-            steps=settings.steps,
-            batch_rows=settings.batch_rows,
-            tokens=settings.tokens_max,
-            seeds=seeds,
-        )
+    gone = set(ended())
+    measured = [place for place, row in enumerate(bench.held_out) if row.person not in gone]
+    held = [bench.held_out[place] for place in measured]
+    _check(held)
+    losses = {name: np.array(each)[:, measured] for name, each in found.items()}
     return Usefulness(
-        model=model,
+        model=bench.described(seeds),
         rows=len(arms[""]),
         held_out=HeldOut(rows=len(held), people=len({row.person for row in held})),
         costs=tuple(_costs(losses, held)),
@@ -132,15 +128,13 @@ def measure(
 
 def people_held_out(people: Mapping[bytes, int], outside: Collection[bytes]) -> frozenset[bytes]:
     """Whom to hold out of ``people``, each with a number that never changes: those ``outside`` the
-    training split, and, if these are too few, those with the lowest numbers, up to one in
-    `HELD_OUT_SHARE` and half of all at most.
+    training split, and those with the lowest numbers, up to one in `HELD_OUT_SHARE`, ten at least
+    and half of all at most.
     """
     out = {one for one in people if one in outside}
     wanted = min(max(ACCOUNTS_MIN, len(people) // HELD_OUT_SHARE), len(people) // 2)
-    if len(out) < ACCOUNTS_MIN:
-        others = sorted((number, one) for one, number in people.items() if one not in out)
-        out |= {one for _, one in others[: max(wanted - len(out), 0)]}
-    return frozenset(out)
+    others = sorted((number, one) for one, number in people.items() if one not in out)
+    return frozenset(out | {one for _, one in others[: max(wanted - len(out), 0)]})
 
 
 def _check(held: Sequence[MeasuredRow]) -> None:
@@ -174,106 +168,102 @@ def _word(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-_.")[:64] or "base"
 
 
-class _Bench:
-    """The vocabulary and the tokens that all models share, and the people they are held against."""
+class _WordBench:
+    """Models that count words."""
+
+    def __init__(
+        self, arms: Mapping[str, Sequence[MeasuredRow]], held_out: Sequence[MeasuredRow]
+    ) -> None:
+        self._arms = {
+            name: _fitting(rows, word_model.words_of, said=name == SAID)
+            for name, rows in arms.items()
+        }
+        held = _fitting(held_out, word_model.words_of, said=True)
+        self.held_out, self._held = [row for row, _ in held], [words for _, words in held]
+        self._parameters = self._rows = 0
+
+    def losses(self, arm: str, seed: int, gone: Collection[bytes]) -> list[float]:
+        """The loss of each held-out row under a model that was trained on an arm without those who
+        are ``gone``.
+        """
+        assert seed == 1, "no chance is in it"
+        model = WordModel(_taken(self._arms[arm], gone))
+        self._parameters, self._rows = model.parameters, len(self._arms[arm])
+        return [model.loss(row) for row in self._held]
+
+    def described(self, seeds: int) -> MeasuringModel:
+        return MeasuringModel(
+            base=None,
+            parameters=self._parameters,
+            steps=1,
+            batch_rows=self._rows,
+            tokens=word_model.ORDER,
+            seeds=seeds,
+        )
+
+
+class _BaseBench:
+    """Models that begin from the folder ``base``."""
 
     def __init__(
         self,
         arms: Mapping[str, Sequence[MeasuredRow]],
         held_out: Sequence[MeasuredRow],
         settings: TrainingSettings,
-        base: Path | None,
+        base: Path,
     ) -> None:
-        import torch
-
-        self._settings, self._base, self.parameters = settings, base, 0
-        # for a model of this size, synchronising threads costs more than they gain
-        if base is None:
-            torch.set_num_threads(1)
-            texts = [message["content"] for row in arms[""] for message in row.leaves["messages"]]
-            self._tokenizer = recipe.vocabulary(texts, settings.vocabulary)
-        else:
-            self._tokenizer = recipe.opened(base)[1]
-        self._arms = {
-            name: list(self._tokens(rows, said=name == SAID)) for name, rows in arms.items()
+        self._settings, self._base, self._parameters = settings, base, 0
+        recipe.check([row.leaves for row in arms[""]], base)
+        self._tokenizer = recipe.opened(base)[1]
+        made = {
+            name: _fitting(rows, self._example, said=name == SAID) for name, rows in arms.items()
         }
-        held = list(self._tokens(held_out, said=True))
-        self.held_out, self._held = [row for row, _ in held], [tokens for _, tokens in held]
-        _check(self.held_out)
-        if not self._arms[""]:
-            raise RefusedError(
-                "no row has an answer within the tokens",
-                "give a larger --tokens",
-                because="too_few",
-            )
+        both = set.intersection(*({id(row) for row, _ in made[name]} for name in ("", SAID)))
+        for name in ("", SAID):  # the same rows, so that a seed draws the same batches of them
+            made[name] = [each for each in made[name] if id(each[0]) in both]
+        held = _fitting(held_out, self._example, said=True)
+        self._arms, self.held_out, self._held = (
+            made,
+            [row for row, _ in held],
+            [tokens for _, tokens in held],
+        )
 
-    def _tokens(
-        self, rows: Sequence[MeasuredRow], *, said: bool
-    ) -> Iterator[tuple[MeasuredRow, TokenizedRow]]:
-        for row in rows:
-            made = recipe.example(
-                self._tokenizer, row.said if said else row.leaves, self._settings.tokens_max
-            )
-            if isinstance(made, TokenizedRow):
-                yield row, made
+    def _example(self, row: LoadedRow) -> TokenizedRow | None:
+        made = recipe.example(self._tokenizer, row, self._settings.tokens_max)
+        return made if isinstance(made, TokenizedRow) else None
 
     def losses(self, arm: str, seed: int, gone: Collection[bytes]) -> list[float]:
-        """The loss of each held-out row under a model that was trained on an arm without those who
-        are ``gone``.
-        """
-        from transformers import set_seed
+        settings = msgspec.structs.replace(self._settings, seed=seed)
+        model = recipe.fine_tuned(self._base, _taken(self._arms[arm], gone), settings)
+        self._parameters = sum(one.numel() for one in model.parameters())
+        return recipe.losses(model, self._held, self._tokenizer.pad_token_id, settings.batch_rows)
 
-        set_seed(seed)
-        examples = [tokens for row, tokens in self._arms[arm] if row.person not in gone]
-        if not examples:
-            raise RefusedError(
-                "everybody took their words back while it was measured", because="too_few"
-            )
-        model = (
-            recipe.new_model(self._tokenizer, self._settings)
-            if self._base is None
-            else recipe.opened(self._base)[0]
+    def described(self, seeds: int) -> MeasuringModel:
+        used = self._settings
+        return MeasuringModel(
+            base=_word(self._base.name),
+            parameters=self._parameters,
+            steps=used.steps,
+            batch_rows=used.batch_rows,
+            tokens=used.tokens_max,
+            seeds=seeds,
         )
-        self.parameters = sum(one.numel() for one in model.parameters())
-        pad = self._tokenizer.pad_token_id
-        _train(model, examples, pad, self._settings, seed)
-        return recipe.losses(model, self._held, pad, self._settings.batch_rows)
 
 
-def _train(
-    model: Any,  # noqa: ANN401  # it has no type here
-    examples: Sequence[TokenizedRow],
-    pad: int,
-    settings: TrainingSettings,
-    seed: int,
-) -> None:
-    """So many steps of AdamW over the examples in random order, with a warm-up and a cosine to
-    0.
-    """
-    import torch
+def _fitting(
+    rows: Sequence[MeasuredRow], read: Callable[[LoadedRow], Fit | None], *, said: bool
+) -> list[tuple[MeasuredRow, Fit]]:
+    """The rows of which a model can learn, each as it takes it."""
+    made = ((row, read(row.said if said else row.leaves)) for row in rows)
+    return [(row, fit) for row, fit in made if fit is not None]
 
-    draw = np.random.default_rng(seed)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate)
-    warmup = max(1, settings.steps // 20)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer,
-        lambda step: min(
-            (step + 1) / warmup, 0.5 * (1 + math.cos(math.pi * min(step / settings.steps, 1.0)))
-        ),
-    )
-    order: list[int] = []
-    model.train()
-    for _ in range(settings.steps):
-        while len(order) < settings.batch_rows:
-            order += draw.permutation(len(examples)).tolist()
-        taken, order = order[: settings.batch_rows], order[settings.batch_rows :]
-        shown = recipe.batch([examples[place] for place in taken], pad)
-        loss = model(**{name: tensor.to(model.device) for name, tensor in shown.items()}).loss
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        optimizer.zero_grad()
+
+def _taken(rows: Sequence[tuple[MeasuredRow, Fit]], gone: Collection[bytes]) -> list[Fit]:
+    """What a model is trained on: the rows of those who are not ``gone``."""
+    taken = [fit for row, fit in rows if row.person not in gone]
+    if not taken:
+        raise RefusedError("no row is left that has an answer within the tokens", because="too_few")
+    return taken
 
 
 # Costs
