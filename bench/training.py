@@ -58,7 +58,7 @@ def published(
     folder: Path, withdrawn: Sequence[int], release: str = RELEASE, manifest_sha256: str = MANIFEST
 ) -> TrainingGate:
     """A gate on a file of these rows, which holds for an hour."""
-    rows, now = bitmap.packed(withdrawn), datetime.now(UTC)
+    rows, now = bitmap.serialize(withdrawn), datetime.now(UTC)
     head = bitmap.BitmapHead(
         release=release,
         manifest_sha256=manifest_sha256,
@@ -68,7 +68,7 @@ def published(
         rows=len(withdrawn),
         sha256=sha256(rows).hexdigest(),
     )
-    path = bitmap.write(folder, release, bitmap.file_of(bitmap.sign(head, SIGNER), rows))
+    path = bitmap.write(folder, release, bitmap.encode_file(bitmap.sign(head, SIGNER), rows))
     return TrainingGate(
         path,
         release=release,
@@ -288,7 +288,7 @@ def enforced(folder: Path) -> Row:
             folder / "gates",
             release=built.manifest.release,
             manifest_sha256=gate_files.manifest.read(sealed)[1],
-            at=here.clock,
+            clock=here.clock,
         )
         keeper.once()
         over = Event()

@@ -779,7 +779,7 @@ def test_a_release_shown_as_of_a_later_day_withdraws_nothing_for_good(house: Hou
         release_view.show(here, "r").rows_usable_now for here in (house.here, later, house.here)
     ] == [2, 0, 2]
     assert house.query("SELECT count(*) FROM withdrawn") == [(0,)]
-    gate_files.bring_up_all(house.here)
+    gate_files.update_all(house.here)
     house.about(do.Delete, "ana", "a1")
     assert [
         release_view.show(here, "r").rows_usable_now for here in (house.here, later, house.here)
@@ -796,7 +796,7 @@ def test_a_release_that_is_kept_up_is_shown_by_what_changed_and_not_by_its_rows(
     for n in range(12):
         house.talk("ana", f"a{n}")
     build(house)
-    gate_files.bring_up_all(house.here)
+    gate_files.update_all(house.here)
     house.about(do.Delete, "ana", "a3")
     assert release_view.show(house.here, "r").rows_usable_now == 11
     ((known,),) = house.query(

@@ -136,7 +136,7 @@ def test_ranks_by_chance_are_below_alpha_about_as_often_as_it_says() -> None:
 
 
 def told(group: CanaryGroup, ranks: list[int], handed: int = 0) -> CanaryFigures:
-    return canaries.told(group, ranks, handed)
+    return canaries.group_figures(group, ranks, handed)
 
 
 def test_the_verdict_needs_the_control_and_forgives_no_group() -> None:

@@ -151,7 +151,7 @@ def listed(recipient: str | None, data: Path | None, at: str | None, as_json: bo
     with opened(data, at) as here:
         erasures, exports = (
             certificates.recalls(here, recipient),
-            export_files.recalled(here, recipient),
+            export_files.list_recalled(here, recipient),
         )
         lines = [*map(_recall_line, erasures), *map(export_line, exports)]
         found = {"erasures": erasures, "exports": exports}
@@ -192,7 +192,7 @@ def recall_export(
     from licet.train import export_files
 
     with opened(data, at) as here:
-        seen = export_files.seen(here, name) if dry_run else export_files.recall(here, name)
+        seen = export_files.get(here, name) if dry_run else export_files.recall(here, name)
         show(seen, as_json, lambda: export_line(seen))
 
 

@@ -128,7 +128,7 @@ def listed(recipient: str | None, data: Path | None, at: str | None, as_json: bo
     from licet.train import export_files as train_export_files
 
     with opened(data, at) as here:
-        found = train_export_files.exports(here, recipient)
+        found = train_export_files.list_exports(here, recipient)
         show(found, as_json, lambda: "\n".join(map(export_line, found)) or "nothing was exported")
     return EXIT_NO if any(one.overdue for one in found) else 0
 

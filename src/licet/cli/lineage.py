@@ -162,7 +162,7 @@ def retire(
     from licet.train import lineage
 
     with opened(data, at) as here:
-        seen = lineage.retire(here, model, by=by or f"user:{user()}", reason=reason)
+        seen = lineage.retire(here, model, actor=by or f"user:{user()}", reason=reason)
         show(seen, as_json, lambda: _line(seen))
 
 

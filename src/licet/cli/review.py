@@ -125,9 +125,9 @@ def review(
             _read(here, release, reader)
 
 
-def _read(here: Installation, release: str, reader: StaffMember) -> None:
+def _read(installation: Installation, release: str, reader: StaffMember) -> None:
     """Shows row after row, until none is left or the reader stops."""
-    while (read := signatures.read_next(here, release, reader)) is not None:
+    while (read := signatures.read_next(installation, release, reader)) is not None:
         click.echo(row_text(read))
         try:
             said = click.prompt(QUESTION, type=FirstLetters(ANSWERS), default=FINDINGS[0])
@@ -136,7 +136,7 @@ def _read(here: Installation, release: str, reader: StaffMember) -> None:
         if said == STOP:
             click.echo("stopped: the same command goes on with this row")
             return
-        signatures.found(here, release, reader, read.ordinal, ReviewFinding(said))
+        signatures.found(installation, release, reader, read.ordinal, ReviewFinding(said))
     click.echo(f"every row has its finding: `licet review {release} --close` states what was found")
 
 

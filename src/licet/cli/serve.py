@@ -450,6 +450,6 @@ def _known(found: tuple[UUID, list[StaffRole]] | None, email: str) -> tuple[UUID
     return found
 
 
-def _link(here: Installation, url: str | None, secret: str) -> str:
-    base = url or here.config.web.url or f"http://127.0.0.1:{PORT}"
+def _link(installation: Installation, url: str | None, secret: str) -> str:
+    base = url or installation.config.web.url or f"http://127.0.0.1:{PORT}"
     return f"{base.rstrip('/')}/sign-in/link/{secret}"

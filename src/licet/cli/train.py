@@ -137,7 +137,7 @@ def gate(
         said = _saying(as_json)
         if once:
             for keeper in keepers:
-                keeper.once()
+                keeper.poll()
                 assert keeper.known is not None
                 said(keeper.known)
             return
@@ -155,8 +155,8 @@ def _source(
     at: str | None,
 ) -> Iterator[tuple[WithdrawalSource, Verifier, Clock]]:
     """The source of withdrawals, the key that must have signed them, and the clock."""
-    from licet.train.bitmap import key_of
-    from licet.train.remote import Remote, key_in
+    from licet.train.bitmap import parse_key
+    from licet.train.remote import Remote, read_key_file
 
     if url is None:
         from licet.train import gate_files as gating
@@ -170,8 +170,8 @@ def _source(
             "`licet train gate-key` prints the latter, over there",
         )
     given = Path(public_key)
-    verifier = key_of(given.read_text(encoding="utf-8") if given.is_file() else public_key)
-    with Remote(url, key_in(key_file), recipient=recipient, at=utc_now) as remote:
+    verifier = parse_key(given.read_text(encoding="utf-8") if given.is_file() else public_key)
+    with Remote(url, read_key_file(key_file), recipient=recipient, clock=utc_now) as remote:
         yield remote, verifier, utc_now
 
 
@@ -192,7 +192,7 @@ def _keeper(
 
     promised, sha256 = manifest.read(folder)
     return Keeper(
-        source, verifier, into, release=promised.release, manifest_sha256=sha256, at=clock
+        source, verifier, into, release=promised.release, manifest_sha256=sha256, clock=clock
     )
 
 

@@ -137,7 +137,7 @@ def cache(folder: Path, as_json: bool) -> None:
     """
     from licet.train import caches
 
-    made = caches.own(os.environ, Path.home(), folder)
+    made = caches.create_owned(os.environ, Path.home(), folder)
     show(
         made,
         as_json,

@@ -41,15 +41,15 @@ class Handles(msgspec.Struct, frozen=True, kw_only=True):
     projects: dict[str, str]
 
 
-def handles(here: Installation, account: UUID, year: int | None = None) -> Handles:
+def handles(installation: Installation, account: UUID, year: int | None = None) -> Handles:
     """The handles of ``year``, by default the present one; RefusedError if the account's key was
     destroyed.
     """
-    of = here.clock().year if year is None else year
-    with transaction(here.pool) as tx:
+    of = installation.clock().year if year is None else year
+    with transaction(installation.pool) as tx:
         if not account_view.accounts(tx, [account]):
             raise NotFoundError("no such account")
-        key = LogKeys(here.keyring).log_keys(tx, [account], of).get(account)
+        key = LogKeys(installation.keyring).log_keys(tx, [account], of).get(account)
         if key is None:
             raise RefusedError(
                 "the account was erased, and the salt of its handles with its key",

@@ -119,15 +119,15 @@ class AccountSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def explain(
-    here: Installation, name: str, *, for_person: bool = False
+    installation: Installation, name: str, *, for_person: bool = False
 ) -> ConversationSeen | AccountSeen:
     """The answer, the reason, until when, and the act and policy version behind it, at one moment;
     NotFoundError.
 
     ``for_person`` leaves out what the person may not be told: a hold whose matter forbids it.
     """
-    at, host = here.clock(), None if name.startswith(_OURS) else _hashed(here, name)
-    with snapshot(here.pool) as tx:
+    at, host = installation.clock(), None if name.startswith(_OURS) else _hashed(installation, name)
+    with snapshot(installation.pool) as tx:
         known = policy_versions.applied(tx)
         if name.startswith(("turn_", "conv_")):
             conversation, number = (
@@ -138,7 +138,7 @@ def explain(
             holder = account_view.owner(tx, conversation)
             return explain_conversation(
                 tx,
-                here.keyring,
+                installation.keyring,
                 known,
                 holder,
                 conversation,
@@ -155,19 +155,19 @@ def explain(
                 "ids begin with acc_, conv_ or turn_; an account may also be named by the "
                 "host's own id",
             )
-        return explain_account(tx, here.keyring, known, account, at)
+        return explain_account(tx, installation.keyring, known, account, at)
 
 
 _OURS = ("acc_", "conv_", "turn_")
 
 
-def _hashed(here: Installation, name: str) -> bytes:
+def _hashed(installation: Installation, name: str) -> bytes:
     """The HMAC of the host's id of an account. Its key is made on first use, so not in a
     transaction that only reads.
     """
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         policy_versions.applied(tx)
-        return host_hmac(here.keyring.host_key(tx), "account", name)
+        return host_hmac(installation.keyring.host_key(tx), "account", name)
 
 
 def explain_conversation(

@@ -35,7 +35,7 @@ Done = TypeVar("Done")
 
 
 def add(
-    here: Installation,
+    installation: Installation,
     endpoint: str,
     url: str | None,
     kinds: Sequence[EventKind],
@@ -49,10 +49,10 @@ def add(
         return f"Added: it hears {len(done.kinds)} kinds of events, from cursor {done.since} on"
 
     return _done(
-        here,
+        installation,
         OrderKind.add_endpoint,
         endpoint,
-        lambda: endpoints.add(here, endpoint, url, kinds),
+        lambda: endpoints.add(installation, endpoint, url, kinds),
         said,
         reason,
         by,
@@ -60,7 +60,7 @@ def add(
 
 
 def rotate(
-    here: Installation, endpoint: str, overlap_hours: int, *, reason: str, by: str
+    installation: Installation, endpoint: str, overlap_hours: int, *, reason: str, by: str
 ) -> RotatedSecret:
     """Gives an endpoint a new secret, which is in this answer alone."""
 
@@ -68,78 +68,80 @@ def rotate(
         return f"A new secret; the old one signs too until {done.old_ends_at:%Y-%m-%d %H:%M} UTC"
 
     return _done(
-        here,
+        installation,
         OrderKind.rotate_endpoint,
         endpoint,
-        lambda: endpoints.rotate(here, endpoint, overlap_hours),
+        lambda: endpoints.rotate(installation, endpoint, overlap_hours),
         said,
         reason,
         by,
     )
 
 
-def pause(here: Installation, endpoint: str, *, reason: str, by: str) -> PausedEndpoint:
+def pause(installation: Installation, endpoint: str, *, reason: str, by: str) -> PausedEndpoint:
     """Stops sending to an endpoint."""
 
     def said(done: PausedEndpoint) -> str:
         return f"Paused: {done.unsent:,} events wait"
 
     return _done(
-        here,
+        installation,
         OrderKind.pause_endpoint,
         endpoint,
-        lambda: endpoints.pause(here, endpoint),
+        lambda: endpoints.pause(installation, endpoint),
         said,
         reason,
         by,
     )
 
 
-def resume(here: Installation, endpoint: str, *, reason: str, by: str) -> ReplayResult:
+def resume(installation: Installation, endpoint: str, *, reason: str, by: str) -> ReplayResult:
     """Sends what waits, and enables an endpoint that was disabled."""
 
     def said(done: ReplayResult) -> str:
         return f"Resumed: {done.events:,} events are sent"
 
     return _done(
-        here,
+        installation,
         OrderKind.resume_endpoint,
         endpoint,
-        lambda: endpoints.replay(here, endpoint),
+        lambda: endpoints.replay(installation, endpoint),
         said,
         reason,
         by,
     )
 
 
-def replay(here: Installation, endpoint: str, since: str, *, reason: str, by: str) -> ReplayResult:
+def replay(
+    installation: Installation, endpoint: str, since: str, *, reason: str, by: str
+) -> ReplayResult:
     """Sends every event after a cursor again."""
 
     def said(done: ReplayResult) -> str:
         return f"Sent again after {since}: {done.events:,} events"
 
     return _done(
-        here,
+        installation,
         OrderKind.replay_endpoint,
         endpoint,
-        lambda: endpoints.replay(here, endpoint, since),
+        lambda: endpoints.replay(installation, endpoint, since),
         said,
         reason,
         by,
     )
 
 
-def remove(here: Installation, endpoint: str, *, reason: str, by: str) -> RemovedEndpoint:
+def remove(installation: Installation, endpoint: str, *, reason: str, by: str) -> RemovedEndpoint:
     """Removes an endpoint and its secrets."""
 
     def said(done: RemovedEndpoint) -> str:
         return f"Removed: {done.unsent:,} events unsent, {done.unanswered:,} answers will not come"
 
     return _done(
-        here,
+        installation,
         OrderKind.remove_endpoint,
         endpoint,
-        lambda: endpoints.remove(here, endpoint),
+        lambda: endpoints.remove(installation, endpoint),
         said,
         reason,
         by,
@@ -147,7 +149,7 @@ def remove(here: Installation, endpoint: str, *, reason: str, by: str) -> Remove
 
 
 def _done(
-    here: Installation,
+    installation: Installation,
     kind: OrderKind,
     endpoint: str,
     do: Callable[[], Done],
@@ -161,5 +163,5 @@ def _done(
         made.append(do())
         return said(made[0])
 
-    orders.at_once(here, kind, endpoint, act, reason=reason, by=by)
+    orders.at_once(installation, kind, endpoint, act, reason=reason, by=by)
     return made[0]

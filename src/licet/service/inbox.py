@@ -116,15 +116,20 @@ class _Cursor(msgspec.Struct, frozen=True, array_like=True):
 
 
 def page(
-    here: Installation, by: StaffMember, view: InboxView, sources: Sequence[InboxSource] = SOURCES
+    installation: Installation,
+    by: StaffMember,
+    view: InboxView,
+    sources: Sequence[InboxSource] = SOURCES,
 ) -> InboxPage:
     """What waits for somebody with these roles, as a view has it. An auditor sees all of it."""
     asked = [one for one in sources if _sees(by, KINDS[one.kind]) and view.kind in (None, one.kind)]
     if view.held is HeldFilter.me:
-        return _own(here, by, view, asked)
+        return _own(installation, by, view, asked)
     cursor = _read_cursor(view.after)
-    at, after = (cursor.asked_at, _order(cursor)) if cursor is not None else (here.clock(), None)
-    with InboxReading(here, at) as reading:
+    at, after = (
+        (cursor.asked_at, _order(cursor)) if cursor is not None else (installation.clock(), None)
+    )
+    with InboxReading(installation, at) as reading:
         return _page(reading, by, view, asked, after)
 
 
@@ -248,14 +253,14 @@ def _fits(one: InboxItem, by: StaffMember, view: InboxView) -> bool:
 
 
 def _own(
-    here: Installation, by: StaffMember, view: InboxView, asked: Sequence[InboxSource]
+    installation: Installation, by: StaffMember, view: InboxView, asked: Sequence[InboxSource]
 ) -> InboxPage:
     """What somebody has, on one page."""
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         names = inbox_register.held_by(tx, by.staff_id, HELD_MAX)
         known = inbox_register.holders(tx, names)
-    at, found = here.clock(), list[InboxItem]()
-    with InboxReading(here, at) as reading:
+    at, found = installation.clock(), list[InboxItem]()
+    with InboxReading(installation, at) as reading:
         # as the sources stand
         for name in sorted(names, key=lambda name: kind_of(name) is not ItemKind.model):
             one = _find(reading, name, asked)
@@ -334,17 +339,19 @@ def cells(one: InboxItem) -> tuple[TableCell, ...]:
     )
 
 
-def as_csv(here: Installation, by: StaffMember, view: InboxView) -> Iterator[bytes]:
+def as_csv(installation: Installation, by: StaffMember, view: InboxView) -> Iterator[bytes]:
     """All that a view shows, as `staff_tables.as_csv` has it."""
     return staff_tables.csv_lines(
-        COLUMNS, (cells(one) for one in _every(here, by, view)), CSV_ITEMS_MAX
+        COLUMNS, (cells(one) for one in _every(installation, by, view)), CSV_ITEMS_MAX
     )
 
 
-def _every(here: Installation, by: StaffMember, view: InboxView) -> Iterator[InboxItem]:
+def _every(installation: Installation, by: StaffMember, view: InboxView) -> Iterator[InboxItem]:
     after: str | None = ""
     while after is not None:
-        found = page(here, by, msgspec.structs.replace(view, after=after, most=PAGE_ITEMS_MAX))
+        found = page(
+            installation, by, msgspec.structs.replace(view, after=after, most=PAGE_ITEMS_MAX)
+        )
         yield from found.items
         after = found.next
 
@@ -352,15 +359,15 @@ def _every(here: Installation, by: StaffMember, view: InboxView) -> Iterator[Inb
 # One item
 
 
-def seen(here: Installation, by: StaffMember, item: str) -> ItemSeen:
+def seen(installation: Installation, by: StaffMember, item: str) -> ItemSeen:
     """An item with what was done with it; NotFoundError for one that there is not and never was, or
     not for these roles.
     """
-    waits, whose = named(here, by, item)
+    waits, whose = named(installation, by, item)
     acts = may_act(by, waits, item)
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         has = inbox_register.holders(tx, [item]).get(item)
-        steps = inbox_register.steps(tx, here.keyring, whose)
+        steps = inbox_register.steps(tx, installation.keyring, whose)
     if waits is None and not steps:
         raise NotFoundError(f"no item `{item}`", "`licet inbox list` shows them")
     return ItemSeen(
@@ -374,14 +381,16 @@ def seen(here: Installation, by: StaffMember, item: str) -> ItemSeen:
     )
 
 
-def named(here: Installation, by: StaffMember, item: str) -> tuple[InboxItem | None, ItemAbout]:
+def named(
+    installation: Installation, by: StaffMember, item: str
+) -> tuple[InboxItem | None, ItemAbout]:
     """What waits under a name, None where it is done, and whose it is; NotFoundError for what these
     roles do not see.
     """
     kind = kind_of(item)
     if not _sees(by, KINDS[kind]):
         raise NotFoundError(f"no item `{item}`", "`licet inbox list` shows them")
-    with InboxReading(here, here.clock()) as reading:
+    with InboxReading(installation, installation.clock()) as reading:
         return _find(reading, item, SOURCES), about(reading.tx, item)
 
 

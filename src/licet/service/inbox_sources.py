@@ -157,8 +157,8 @@ class InboxReading:
     before, so that nobody waits for a second connection while holding one.
     """
 
-    def __init__(self, here: Installation, at: datetime) -> None:
-        self.here, self.at = here, at
+    def __init__(self, installation: Installation, at: datetime) -> None:
+        self.here, self.at = installation, at
         self._tx: Transaction | None = None
         self._until_closed = ExitStack()
         self._known: dict[object, Sequence[InboxItem]] = {}

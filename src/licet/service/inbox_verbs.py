@@ -45,7 +45,7 @@ class InboxResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def take(
-    here: Installation,
+    installation: Installation,
     by: StaffMember,
     item: str,
     reason: str = "",
@@ -54,17 +54,19 @@ def take(
 ) -> InboxResult:
     """Takes an item; RefusedError where another has it, or nothing of it waits any more."""
     inbox_register.check_words(reason, needed=False)
-    asked = _asked(here, by, item)
-    with transaction(here.pool) as tx:
-        replayed = _known(tx, here, once)
+    asked = _asked(installation, by, item)
+    with transaction(installation.pool) as tx:
+        replayed = _known(tx, installation, once)
         if not replayed:
             about = _granted(asked)
-            inbox_register.take(tx, here.keyring, about, by.staff_id, here.clock(), reason.strip())
-    return InboxResult(seen=inbox.seen(here, by, item), replayed=replayed)
+            inbox_register.take(
+                tx, installation.keyring, about, by.staff_id, installation.clock(), reason.strip()
+            )
+    return InboxResult(seen=inbox.seen(installation, by, item), replayed=replayed)
 
 
 def give_back(
-    here: Installation,
+    installation: Installation,
     by: StaffMember,
     item: str,
     reason: str = "",
@@ -76,20 +78,26 @@ def give_back(
     it.
     """
     inbox_register.check_words(reason, needed=bool(holder) and holder != by.email)
-    asked = _asked(here, by, item, done=True)
-    with transaction(here.pool) as tx:
-        replayed = _known(tx, here, once)
+    asked = _asked(installation, by, item, done=True)
+    with transaction(installation.pool) as tx:
+        replayed = _known(tx, installation, once)
         if not replayed:
             about = _granted(asked)
             of = _colleague(tx, holder)[0] if holder else None
             inbox_register.give_back(
-                tx, here.keyring, about, by.staff_id, here.clock(), reason.strip(), of=of
+                tx,
+                installation.keyring,
+                about,
+                by.staff_id,
+                installation.clock(),
+                reason.strip(),
+                of=of,
             )
-    return InboxResult(seen=inbox.seen(here, by, item), replayed=replayed)
+    return InboxResult(seen=inbox.seen(installation, by, item), replayed=replayed)
 
 
 def hand(
-    here: Installation,
+    installation: Installation,
     by: StaffMember,
     item: str,
     to: str,
@@ -102,9 +110,9 @@ def hand(
     of the colleague, given here or with a session, do nothing about it.
     """
     inbox_register.check_words(reason, needed=True)
-    asked = _asked(here, by, item)
-    with transaction(here.pool) as tx:
-        replayed = _known(tx, here, once)
+    asked = _asked(installation, by, item)
+    with transaction(installation.pool) as tx:
+        replayed = _known(tx, installation, once)
         if not replayed:
             about = _granted(asked)
             other, roles = _colleague(tx, to)
@@ -117,13 +125,20 @@ def hand(
                 )
             of = _colleague(tx, holder)[0] if holder else None
             inbox_register.hand(
-                tx, here.keyring, about, by.staff_id, here.clock(), reason.strip(), to=other, of=of
+                tx,
+                installation.keyring,
+                about,
+                by.staff_id,
+                installation.clock(),
+                reason.strip(),
+                to=other,
+                of=of,
             )
-    return InboxResult(seen=inbox.seen(here, by, item), replayed=replayed)
+    return InboxResult(seen=inbox.seen(installation, by, item), replayed=replayed)
 
 
 def note(
-    here: Installation,
+    installation: Installation,
     by: StaffMember,
     item: str,
     reason: str,
@@ -132,17 +147,19 @@ def note(
 ) -> InboxResult:
     """Adds a note to an item, whoever has it."""
     inbox_register.check_words(reason, needed=True)
-    asked = _asked(here, by, item, done=True)
-    with transaction(here.pool) as tx:
-        replayed = _known(tx, here, once)
+    asked = _asked(installation, by, item, done=True)
+    with transaction(installation.pool) as tx:
+        replayed = _known(tx, installation, once)
         if not replayed:
             about = _granted(asked)
-            inbox_register.note(tx, here.keyring, about, by.staff_id, here.clock(), reason.strip())
-    return InboxResult(seen=inbox.seen(here, by, item), replayed=replayed)
+            inbox_register.note(
+                tx, installation.keyring, about, by.staff_id, installation.clock(), reason.strip()
+            )
+    return InboxResult(seen=inbox.seen(installation, by, item), replayed=replayed)
 
 
 def act(
-    here: Installation,
+    installation: Installation,
     by: StaffMember,
     item: str,
     name: str,
@@ -160,21 +177,25 @@ def act(
     _may(by, wanted)
     if not wanted.has_words:
         inbox_register.check_words(values.reason, needed=True)
-    asked, number = _asked(here, by, item), -1
-    with transaction(here.pool) as tx:
-        if not _known(tx, here, once):
-            number = _begin(tx, here, by, _granted(asked), wanted, values.reason.strip())
+    asked, number = _asked(installation, by, item), -1
+    with transaction(installation.pool) as tx:
+        if not _known(tx, installation, once):
+            number = _begin(tx, installation, by, _granted(asked), wanted, values.reason.strip())
     if number < 0:
-        return InboxResult(seen=inbox.seen(here, by, item), replayed=True)
+        return InboxResult(seen=inbox.seen(installation, by, item), replayed=True)
     said = _done(
-        here, item, number, lambda: wanted.does(here, by, item.partition(":")[2], values), once
+        installation,
+        item,
+        number,
+        lambda: wanted.does(installation, by, item.partition(":")[2], values),
+        once,
     )
-    return InboxResult(seen=inbox.seen(here, by, item), said=said)
+    return InboxResult(seen=inbox.seen(installation, by, item), said=said)
 
 
 def _begin(
     tx: Transaction,
-    here: Installation,
+    installation: Installation,
     by: StaffMember,
     about: ItemAbout,
     wanted: InboxAct,
@@ -183,12 +204,12 @@ def _begin(
     if wanted.has_words:  # the verb keeps them where the person reads them
         about, words = msgspec.structs.replace(about, tells=False), ""
     return inbox_register.begin_act(
-        tx, here.keyring, about, by.staff_id, here.clock(), words, wanted.name
+        tx, installation.keyring, about, by.staff_id, installation.clock(), words, wanted.name
     )
 
 
 def _done(
-    here: Installation,
+    installation: Installation,
     item: str,
     number: int,
     does: Callable[[], str],
@@ -198,29 +219,34 @@ def _done(
     try:
         said = does()
     except LicetError:
-        with transaction(here.pool) as tx:
+        with transaction(installation.pool) as tx:
             inbox_register.end_act(tx, item, number, done=False)
             if once is not None:
                 idempotency.forget(tx, once)
         raise
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         inbox_register.end_act(tx, item, number, done=True)
     return said
 
 
 def on_record(
-    here: Installation, by: StaffMember, item: str, name: str, reason: str, does: Callable[[], str]
+    installation: Installation,
+    by: StaffMember,
+    item: str,
+    name: str,
+    reason: str,
+    does: Callable[[], str],
 ) -> str:
     """Does something about a subject that need not wait in the inbox, with its reason on record as
     that of an act on an item; RefusedError where a colleague has the item.
     """
     inbox_register.check_words(reason, needed=True)
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         about = inbox.about(tx, item)
         number = inbox_register.begin_act(
-            tx, here.keyring, about, by.staff_id, here.clock(), reason.strip(), name
+            tx, installation.keyring, about, by.staff_id, installation.clock(), reason.strip(), name
         )
-    return _done(here, item, number, does)
+    return _done(installation, item, number, does)
 
 
 def acts(by: StaffMember, item: str) -> list[InboxAct]:
@@ -236,13 +262,13 @@ def _may(by: StaffMember, wanted: InboxAct) -> None:
         )
 
 
-def _known(tx: Transaction, here: Installation, once: IdempotentCall | None) -> bool:
+def _known(tx: Transaction, installation: Installation, once: IdempotentCall | None) -> bool:
     """Whether this step was taken before; if not, its key is kept with it. What refuses a second
     one is raised.
     """
     if once is None:
         return False
-    at = here.clock()
+    at = installation.clock()
     match idempotency.remembered(tx, [once], at).get(once.place):
         case None:
             idempotency.keep(
@@ -256,11 +282,11 @@ def _known(tx: Transaction, here: Installation, once: IdempotentCall | None) -> 
 
 
 def _asked(
-    here: Installation, by: StaffMember, item: str, *, done: bool = False
+    installation: Installation, by: StaffMember, item: str, *, done: bool = False
 ) -> ItemAbout | LicetError:
     """`_acting`, or what refuses it: that counts only where the step was not taken before."""
     try:
-        return _acting(here, by, item, done=done)
+        return _acting(installation, by, item, done=done)
     except LicetError as error:
         return error
 
@@ -271,18 +297,20 @@ def _granted(asked: ItemAbout | LicetError) -> ItemAbout:
     return asked
 
 
-def _acting(here: Installation, by: StaffMember, item: str, *, done: bool = False) -> ItemAbout:
+def _acting(
+    installation: Installation, by: StaffMember, item: str, *, done: bool = False
+) -> ItemAbout:
     """Whose an item is, for whoever does something with it; with ``done`` also once nothing of it
     waits.
     """
-    waits, about = inbox.named(here, by, item)
+    waits, about = inbox.named(installation, by, item)
     if not inbox.may_act(by, waits, item):
         raise DeniedError(f"`{by.email}` sees items of this kind, and does nothing about them")
     if waits is None and not done:
         raise RefusedError("nothing of it waits any more", because="done")
     if waits is None:
-        with transaction(here.pool) as tx:
-            if not inbox_register.steps(tx, here.keyring, about):
+        with transaction(installation.pool) as tx:
+            if not inbox_register.steps(tx, installation.keyring, about):
                 raise NotFoundError(f"no item `{item}`", "`licet inbox list` shows them")
     return about
 

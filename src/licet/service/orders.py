@@ -48,45 +48,53 @@ class OrderForecast(msgspec.Struct, frozen=True, kw_only=True):
     would: tuple[str, ...]
 
 
-def forecast(here: Installation, kind: OrderKind, about: str = "") -> OrderForecast:
+def forecast(installation: Installation, kind: OrderKind, about: str = "") -> OrderForecast:
     """What an order for the background would do now, and changes nothing.
 
     RefusedError or NotFoundError where there is nothing to do, UsageError for what is no work for
     the background.
     """
-    of = _about(here, kind, about)
-    return OrderForecast(about=of, would=tuple(_WOULD[kind](here, of)))
+    of = _about(installation, kind, about)
+    return OrderForecast(about=of, would=tuple(_WOULD[kind](installation, of)))
 
 
-def give(here: Installation, kind: OrderKind, about: str = "", *, reason: str, by: str) -> UUID:
+def give(
+    installation: Installation, kind: OrderKind, about: str = "", *, reason: str, by: str
+) -> UUID:
     """Puts an order for the background on record, and returns its id; RefusedError if one of its
     kind has not ended, UsageError for no reason. Whether there is something to do is known by
     `forecast`, and once more when it is carried out.
     """
     if kind not in _WORK:
         raise UsageError(f"`{kind.value}` is no work for the background")
-    return _record(here, kind, about, reason, by, None)
+    return _record(installation, kind, about, reason, by, None)
 
 
-def one(here: Installation, order: UUID) -> StaffOrder:
+def one(installation: Installation, order: UUID) -> StaffOrder:
     """An order; NotFoundError."""
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         return staff_orders.get(tx, order)
 
 
 def newest(
-    here: Installation,
+    installation: Installation,
     kinds: Sequence[OrderKind] = tuple(OrderKind),
     most: int = 100,
     about: str | None = None,
 ) -> list[StaffOrder]:
     """The newest orders of these kinds, of one thing or of all."""
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         return staff_orders.newest(tx, kinds, most, about)
 
 
 def at_once(
-    here: Installation, kind: OrderKind, about: str, do: Callable[[], str], *, reason: str, by: str
+    installation: Installation,
+    kind: OrderKind,
+    about: str,
+    do: Callable[[], str],
+    *,
+    reason: str,
+    by: str,
 ) -> str:
     """Does something now and puts it on record with its reason; returns what was done, in a
     sentence.
@@ -95,68 +103,68 @@ def at_once(
     """
     staff_orders.checked_reason(reason)
     said = do()
-    _record(here, kind, about, reason, by, said)
+    _record(installation, kind, about, reason, by, said)
     return said
 
 
 def _record(
-    here: Installation, kind: OrderKind, about: str, reason: str, by: str, said: str | None
+    installation: Installation, kind: OrderKind, about: str, reason: str, by: str, said: str | None
 ) -> UUID:
-    at = here.clock()
-    order = uuid7(at, here.keyring.random(10))
-    with transaction(here.pool) as tx:
+    at = installation.clock()
+    order = uuid7(at, installation.keyring.random(10))
+    with transaction(installation.pool) as tx:
         staff_orders.record(tx, order, kind, about, reason=reason, by=by, at=at, said=said)
     return order
 
 
-def keep_working(here: Installation, stop: threading.Event) -> None:
+def keep_working(installation: Installation, stop: threading.Event) -> None:
     """Carries out what was ordered, until ``stop``. Of several processes, one works at a time."""
     import structlog  # here: a command that carries out one order logs nothing
 
     record = structlog.get_logger("licet.orders")
     while not stop.wait(POLL_SECONDS):
         try:
-            carry_out(here, stop)
+            carry_out(installation, stop)
         except LicetError as error:
             record.error("failed", work="orders", kind=type(error).__name__, because=error.message)
 
 
-def carry_out(here: Installation, stop: threading.Event | None = None) -> int:
+def carry_out(installation: Installation, stop: threading.Event | None = None) -> int:
     """Carries out every open order; returns how many ended. One that is refused for now stays
     open.
     """
     stop, ended = stop or threading.Event(), 0
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         waiting = staff_orders.open_orders(tx)
     if not waiting:
         return 0
-    with locked(here.pool, ORDERS_LOCK) as mine:
+    with locked(installation.pool, ORDERS_LOCK) as mine:
         for order in waiting if mine else ():
-            ended += _carried_out(here, order, stop)
+            ended += _carried_out(installation, order, stop)
     return ended
 
 
-def _carried_out(here: Installation, order: StaffOrder, stop: threading.Event) -> bool:
+def _carried_out(installation: Installation, order: StaffOrder, stop: threading.Event) -> bool:
     outcome = OrderOutcome.done
     try:
-        said = _WORK[order.kind](here, order, stop)
+        said = _WORK[order.kind](installation, order, stop)
     except BusyError:
         return False
     except LicetError as error:
         outcome, said = OrderOutcome.failed, error.message.replace("`", "")
     except OSError as error:  # a full disk, or a folder that is not there any more
         outcome, said = OrderOutcome.failed, f"The system refused: {error.strerror}"
-    with transaction(here.pool) as tx:
-        staff_orders.end(tx, order.order_id, outcome, said, here.clock())
+    with transaction(installation.pool) as tx:
+        staff_orders.end(tx, order.order_id, outcome, said, installation.clock())
     return True
 
 
-def _rotate(here: Installation, order: StaffOrder, stop: threading.Event) -> str:
+def _rotate(installation: Installation, order: StaffOrder, stop: threading.Event) -> str:
     def seen(_: RotationResult) -> None:
         if stop.is_set():
             raise StoppedError("the server is being stopped")
 
-    done = epochs.rotate(here, Rotation(order.about), seen)
+    done = epochs.rotate(installation, Rotation(order.about), seen)
     return (
         f"{'Finished' if done.resumed else 'Rotated'} into epoch {done.epoch}: {done.buckets:,} "
         "buckets,"
@@ -164,27 +172,27 @@ def _rotate(here: Installation, order: StaffOrder, stop: threading.Event) -> str
     )
 
 
-def _destroy(here: Installation, _: StaffOrder, __: threading.Event) -> str:
-    gone = epochs.destroy_due(here)
+def _destroy(installation: Installation, _: StaffOrder, __: threading.Event) -> str:
+    gone = epochs.destroy_due(installation)
     return f"Destroyed: epoch {', '.join(map(str, gone))}" if gone else "Nothing was due"
 
 
-def _drill(here: Installation, order: StaffOrder, _: threading.Event) -> str:
-    done = drills.drill(here, by=order.ordered_by)
+def _drill(installation: Installation, order: StaffOrder, _: threading.Event) -> str:
+    done = drills.drill(installation, by=order.ordered_by)
     if done.outcome is DrillOutcome.failed:
         raise RefusedError(done.said)
     return f"Proved: {done.backup}, {done.accounts:,} accounts"
 
 
-def _cosign(here: Installation, _: StaffOrder, __: threading.Event) -> str:
-    gathered = documents.cosign(here)
+def _cosign(installation: Installation, _: StaffOrder, __: threading.Event) -> str:
+    gathered = documents.cosign(installation)
     return (
         "; ".join(f"{one.origin}: {', '.join(one.cosigned) or 'nobody'}" for one in gathered)
         or "No witness is set up"
     )
 
 
-def _about(here: Installation, kind: OrderKind, about: str) -> str:
+def _about(installation: Installation, kind: OrderKind, about: str) -> str:
     """What an order is of, where there is something to do."""
     if kind is OrderKind.rotate_keys:
         if about and about not in list(Rotation):
@@ -192,24 +200,27 @@ def _about(here: Installation, kind: OrderKind, about: str) -> str:
                 f"`{about}` is no rotation",
                 f"say {' or '.join(Rotation)}, or nothing for the one that is due",
             )
-        return about or (epochs.due_now(here) or Rotation.daily).value
+        return about or (epochs.due_now(installation) or Rotation.daily).value
     if about:
         raise UsageError(f"an order to `{kind.value}` is about nothing else")
     if kind is OrderKind.drill_backup:
-        return drills.chosen(here, None).name
+        return drills.chosen(installation, None).name
     if kind is OrderKind.destroy_epochs:
-        if not epochs.destroy_due(here, dry_run=True):
+        if not epochs.destroy_due(installation, dry_run=True):
             raise RefusedError("no epoch is due", because="nothing")
         return ""
     if kind is OrderKind.cosign_log:
-        if documents.witnesses(here) is None:
+        if documents.witnesses(installation) is None:
             raise RefusedError("there are no witnesses", because="nobody")
         return ""
     raise UsageError(f"`{kind.value}` is no work for the background")
 
 
-def _would_rotate(here: Installation, about: str) -> Iterator[str]:
-    begun, would = epochs.status(here).unfinished, epochs.forecast(here, Rotation(about))
+def _would_rotate(installation: Installation, about: str) -> Iterator[str]:
+    begun, would = (
+        epochs.status(installation).unfinished,
+        epochs.forecast(installation, Rotation(about)),
+    )
     if begun:
         yield f"The rotation into epoch {begun} was begun: it is finished first."
     yield (
@@ -222,9 +233,9 @@ def _would_rotate(here: Installation, about: str) -> Iterator[str]:
     )
 
 
-def _would_destroy(here: Installation, _: str) -> Iterator[str]:
+def _would_destroy(installation: Installation, _: str) -> Iterator[str]:
     yield from (
-        f"Epoch {number} is destroyed." for number in epochs.destroy_due(here, dry_run=True)
+        f"Epoch {number} is destroyed." for number in epochs.destroy_due(installation, dry_run=True)
     )
 
 
@@ -232,8 +243,8 @@ def _would_drill(_: Installation, about: str) -> Iterator[str]:
     yield f"{about} is restored, with its files, its keys and what it knows of the log proved."
 
 
-def _would_cosign(here: Installation, _: str) -> Iterator[str]:
-    asked = documents.witnesses(here)
+def _would_cosign(installation: Installation, _: str) -> Iterator[str]:
+    asked = documents.witnesses(installation)
     for one in asked.witnesses if asked is not None else ():
         yield f"{one.name} is asked." if one.url else f"{one.name} has no address."
 

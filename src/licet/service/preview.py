@@ -84,7 +84,7 @@ A_COMMAND = PreviewBounds(
 
 
 def preview(
-    here: Installation,
+    installation: Installation,
     account: UUID,
     purpose: str,
     *,
@@ -100,7 +100,7 @@ def preview(
     NotFoundError for what is not the account's; RefusedError for a purpose that no question covers;
     BusyError while the process makes others.
     """
-    known, at = policies(here), here.clock()
+    known, at = policies(installation), installation.clock()
     question = known.in_force(at).question_of(purpose)
     if question is None:
         raise RefusedError(
@@ -110,7 +110,7 @@ def preview(
         )
     scope = _scope(conversation, project)
     with alone():
-        with transaction(here.pool) as tx:
+        with transaction(installation.pool) as tx:
             tx.execute(READ_AT_ONE_MOMENT)
             if conversation is not None:
                 ids, more = [conversation], False
@@ -130,10 +130,12 @@ def preview(
             refused = None
             if assume:
                 seen, refused = _assumed(seen, known, question, scope, at)
-            loading = _Loading(tx, here, seen, known, purpose, at, bounds)
+            loading = _Loading(tx, installation, seen, known, purpose, at, bounds)
             loaded = list(loading.each([one for one in ids if one in seen]))
-        engine = engine_of(here)
-        made = list(_curated(engine, loaded, here.keyring.random(32), known, purpose, bounds))
+        engine = engine_of(installation)
+        made = list(
+            _curated(engine, loaded, installation.keyring.random(32), known, purpose, bounds)
+        )
     following = ids[-1] if more else None
     if made and made[-1].unread:
         following = made[-2].conversation if len(made) > 1 else after or START
@@ -150,18 +152,18 @@ def preview(
     )
 
 
-def load(here: Installation) -> None:
+def load(installation: Installation) -> None:
     """Loads what previews need, for a process that is to answer requests: none of them pays for it
     then.
     """
     with _one_at_a_time:
-        engine_of(here)
+        engine_of(installation)
 
 
-def engine_of(here: Installation) -> PreviewEngine:
+def engine_of(installation: Installation) -> PreviewEngine:
     """What curates previews in this process; its caller holds `alone`."""
-    left_in = engine_settings.lets_names_in(here)
-    return preview_engine.engine(here.config.curate, left_in)
+    left_in = engine_settings.lets_names_in(installation)
+    return preview_engine.engine(installation.config.curate, left_in)
 
 
 _one_at_a_time = threading.Lock()
@@ -203,14 +205,14 @@ class _Loading:
     def __init__(
         self,
         tx: Transaction,
-        here: Installation,
+        installation: Installation,
         seen: Mapping[UUID, AccountView],
         known: Policies,
         purpose: str,
         at: datetime,
         bounds: PreviewBounds,
     ) -> None:
-        self._tx, self._here, self._seen, self._bounds = tx, here, seen, bounds
+        self._tx, self._here, self._seen, self._bounds = tx, installation, seen, bounds
         self._known, self._purpose, self._at = known, purpose, at
         self._turns = self._bytes = 0
 

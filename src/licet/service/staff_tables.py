@@ -277,25 +277,25 @@ _PREFIXES = {
 
 
 def read(
-    here: Installation, table: StaffTable, view: TableView, at: datetime | None = None
+    installation: Installation, table: StaffTable, view: TableView, at: datetime | None = None
 ) -> TablePage:
     """One page of a table, its rows of `TableCell`, as of ``at``, by default now; UsageError for a
     filter, an order or a place that it does not have.
     """
-    with snapshot(here.pool) as tx:
-        found = keyset.page(tx, table.listing, view, at or here.clock())
+    with snapshot(installation.pool) as tx:
+        found = keyset.page(tx, table.listing, view, at or installation.clock())
         return msgspec.structs.replace(found, rows=_cells(tx, table, found.rows))
 
 
-def as_csv(here: Installation, table: StaffTable, view: TableView) -> Iterator[bytes]:
+def as_csv(installation: Installation, table: StaffTable, view: TableView) -> Iterator[bytes]:
     """All that a view shows, as CSV by RFC 4180; what a spreadsheet would take for a formula begins
     with an apostrophe.
 
     Pages are read one after another, so that a row that is changed meanwhile is in the file as it
     was or as it is. A list longer than `CSV_ROWS_MAX` ends there, and its last line says so.
     """
-    at = here.clock()
-    rows = keyset.every(lambda asked: read(here, table, asked, at), view, CSV_ROWS_MAX)
+    at = installation.clock()
+    rows = keyset.every(lambda asked: read(installation, table, asked, at), view, CSV_ROWS_MAX)
     return csv_lines(table.columns, rows, CSV_ROWS_MAX)
 
 

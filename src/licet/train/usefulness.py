@@ -193,7 +193,7 @@ class _Bench:
             texts = [message["content"] for row in arms[""] for message in row.leaves["messages"]]
             self._tokenizer = recipe.vocabulary(texts, settings.vocabulary)
         else:
-            self._tokenizer = recipe.opened(base)[1]
+            self._tokenizer = recipe.load_base(base)[1]
         self._arms = {
             name: list(self._tokens(rows, said=name == SAID)) for name, rows in arms.items()
         }
@@ -232,7 +232,7 @@ class _Bench:
         model = (
             recipe.new_model(self._tokenizer, self._settings)
             if self._base is None
-            else recipe.opened(self._base)[0]
+            else recipe.load_base(self._base)[0]
         )
         self.parameters = sum(one.numel() for one in model.parameters())
         pad = self._tokenizer.pad_token_id

@@ -1,0 +1,309 @@
+"""Screening: reads conversations with a misuse classifier and stores those above its operating
+point as suggestions.
+
+To score a conversation is to read it. It is therefore read under the rules for staff
+(`vault.staff_reads`): by a privacy officer, with a ticket, each conversation recorded before it is
+opened and visible to its person. Only what the person wrote is opened. A conversation is not read
+if it is incognito, deleted, expired, of a closed account, or flagged completely; nor if it was read
+under the same ticket and has no newer turn. Its domain is the surface on which it began. A domain
+is read only if it has an operating point, or enough conversations to set one
+(`misuse.operating_points`).
+
+Nothing is stored of a conversation that is not suggested.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+import numpy as np
+
+from licet.errors import DeniedError, UsageError
+from licet.misuse import operating_points
+from licet.misuse.classifier import FALSE_ALARMS
+from licet.misuse.detector import MisuseDetector
+from licet.misuse.ngrams import Array
+from licet.misuse.operating_points import OperatingPoint
+from licet.misuse.suggestions import Suggestion, select_open
+from licet.policy.state import TurnRole
+from licet.release.signatures import StaffMember
+from licet.store.connect import Transaction, transaction
+from licet.vault import account_view, staff_reads, tables
+from licet.vault.ids import Prefix, parse
+from licet.vault.installation import Installation, policies
+from licet.vault.staff_reads import ReaderRole, Reading, ReadReason
+
+READERS = frozenset({"privacy_officer"})
+CONVERSATIONS = 500
+CONVERSATIONS_MAX = 100_000
+ALARMS = 0.05
+TURNS_READ_MAX = 1_000
+
+
+class ScreenedDomain(msgspec.Struct, frozen=True, kw_only=True):
+    """What was read of a domain, on how many conversations the model abstained, and the point above
+    which it suggests.
+
+    ``point`` is None if the domain has none: its ``waiting`` conversations are too few, and none of
+    them is suggested.
+    """
+
+    domain: str
+    waiting: int
+    read: int
+    abstained: int
+    suggested: int
+    threshold: float | None
+    point: OperatingPoint | None
+
+
+class ScreeningResult(msgspec.Struct, frozen=True, kw_only=True):
+    """How many conversations were read, and those suggested; ``more``: there are further ones to
+    read.
+    """
+
+    read: int
+    abstained: int
+    domains: tuple[ScreenedDomain, ...]
+    suggested: tuple[Suggestion, ...]
+    more: bool
+
+
+class _Scored(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation that was read; ``score`` is NaN if the model abstained."""
+
+    account: UUID
+    conversation: UUID
+    score: float
+    last_turn: int
+
+
+def suggest(
+    installation: Installation,
+    model: MisuseDetector,
+    points_file: Path,
+    reader: StaffMember,
+    ticket: str,
+    *,
+    limit: int = CONVERSATIONS,
+    alarms: float = ALARMS,
+) -> ScreeningResult:
+    """Reads up to ``limit`` conversations, the newest first, and suggests those that score above
+    the operating point of their domain. A domain without a point gets one from what is read of it,
+    if that is enough.
+
+    ``points_file`` has the model's points; at most the share ``alarms`` of a domain is suggested,
+    one of `classifier.FALSE_ALARMS`.
+    """
+    _check(reader, ticket, limit, alarms)
+    weights, at = bytes.fromhex(model.sha256), installation.clock()
+    points = operating_points.read(points_file, model.sha256, alarms, at)
+    least = operating_points.conversations_min(alarms)
+    with transaction(installation.pool) as tx:
+        counted = _waiting_by_domain(tx, at, ticket, weights)
+        readable = [name for name, waiting in counted.items() if name in points or waiting >= least]
+        listed = _waiting(tx, at, ticket, weights, readable, limit + 1)
+    screened, found = list[ScreenedDomain](), set[UUID]()
+    for domain, waiting in counted.items():
+        mine = [
+            (account, conversation) for account, conversation, of in listed[:limit] if of == domain
+        ]
+        point, scored = points.get(domain), list[_Scored]()
+        if point is not None or len(mine) >= least:
+            scored = _scored(installation, model, domain, mine, reader, ticket)
+            if (
+                point is None
+                and (point := operating_points.choose(domain, _scores(scored), alarms, at))
+                is not None
+            ):
+                operating_points.write(points_file, model.sha256, [point])
+        threshold = max(point.threshold, model.floor(alarms)) if point is not None else None
+        over = [one for one in scored if threshold is not None and one.score > threshold]
+        for one in over:
+            with transaction(installation.pool) as tx:
+                _suggest(tx, one, weights, installation.clock(), reader)
+        found |= {one.conversation for one in over}
+        screened.append(
+            ScreenedDomain(
+                domain=domain,
+                waiting=waiting,
+                read=len(scored),
+                abstained=int(np.isnan(_scores(scored)).sum()),
+                suggested=len(over),
+                threshold=threshold,
+                point=point,
+            )
+        )
+    with transaction(installation.pool) as tx:
+        suggested = [
+            one
+            for one in select_open(tx, installation.clock())
+            if parse(Prefix.conversation, one.conversation) in found
+        ]
+    return ScreeningResult(
+        read=sum(one.read for one in screened),
+        abstained=sum(one.abstained for one in screened),
+        domains=tuple(screened),
+        suggested=tuple(suggested),
+        more=len(listed) > limit,
+    )
+
+
+def _check(reader: StaffMember, ticket: str, limit: int, alarms: float) -> None:
+    if not reader.roles & READERS:
+        raise DeniedError(
+            f"`{reader.email}` may not read conversations",
+            "a privacy officer may: `licet staff add` gives the role",
+        )
+    if staff_reads.TICKET.fullmatch(ticket) is None:
+        raise UsageError(f"`--ticket` must match {staff_reads.TICKET.pattern}")
+    if not 1 <= limit <= CONVERSATIONS_MAX or alarms not in FALSE_ALARMS:
+        raise UsageError(
+            f"it reads 1 to {CONVERSATIONS_MAX} conversations, at a share of alarms out of "
+            f"{FALSE_ALARMS}"
+        )
+
+
+def _scored(
+    installation: Installation,
+    model: MisuseDetector,
+    domain: str,
+    asked: Sequence[tuple[UUID, UUID]],
+    reader: StaffMember,
+    ticket: str,
+) -> list[_Scored]:
+    """The scores of those conversations that may be opened; each reading is recorded before."""
+    scored = []
+    for account, conversation in asked:
+        text, last_turn = _read(installation, account, conversation, reader, ticket)
+        if text is not None:
+            score = float(model.judge([text], domain)[0])
+            scored.append(
+                _Scored(
+                    account=account, conversation=conversation, score=score, last_turn=last_turn
+                )
+            )
+    return scored
+
+
+def _scores(scored: Sequence[_Scored]) -> Array:
+    return np.array([one.score for one in scored])
+
+
+_WAITING = """SELECT c.account_id, c.conversation_id, max(s.last_at) AS last_at,
+         (array_agg(s.surface ORDER BY s.segment))[1] AS domain
+     FROM conversations c
+     JOIN accounts a USING (account_id) JOIN segments s USING (account_id, conversation_id)
+    WHERE NOT c.incognito AND c.deleted_at IS NULL AND a.closed_at IS NULL
+      AND s.erased_at IS NULL AND s.keep_until > %(at)s AND s.has_user
+    GROUP BY 1, 2
+   HAVING NOT bool_and(s.safety_until IS NOT NULL AND s.safety_until > %(at)s
+     AND s.last_turn <= s.flagged_turn)
+      AND NOT EXISTS (SELECT FROM staff_reads r WHERE r.account_id = c.account_id
+                         AND r.conversation_id = c.conversation_id AND r.reason = %(reason)s
+                         AND r.ticket = %(ticket)s AND r.read_at >= max(s.last_at))
+      AND NOT EXISTS (SELECT FROM suggestions g WHERE g.account_id = c.account_id
+                         AND g.conversation_id = c.conversation_id AND g.model_sha256 = %(weights)s
+                         AND g.last_turn >= max(s.last_turn))"""
+
+
+def _waiting_by_domain(
+    tx: Transaction, now: datetime, ticket: str, weights: bytes
+) -> dict[str, int]:
+    """How many conversations may be read, by domain."""
+    asked = {
+        "at": now,
+        "reason": ReadReason.misuse_review.value,
+        "ticket": ticket,
+        "weights": weights,
+    }
+    return dict(
+        tx.execute(
+            f"SELECT domain, count(*) FROM ({_WAITING}) w GROUP BY domain ORDER BY domain", asked
+        ).fetchall()
+    )
+
+
+def _waiting(
+    tx: Transaction, now: datetime, ticket: str, weights: bytes, domains: Sequence[str], limit: int
+) -> list[tuple[UUID, UUID, str]]:
+    """The newest conversations of ``domains`` that may be read, each with its domain."""
+    asked = {
+        "at": now,
+        "reason": ReadReason.misuse_review.value,
+        "ticket": ticket,
+        "weights": weights,
+        "domains": list(domains),
+        "limit": limit,
+    }
+    return tx.execute(
+        f"""SELECT account_id, conversation_id, domain FROM ({_WAITING}) w
+            WHERE domain = ANY(%(domains)s)
+            ORDER BY last_at DESC, conversation_id LIMIT %(limit)s""",
+        asked,
+    ).fetchall()
+
+
+def _read(
+    installation: Installation, account: UUID, conversation: UUID, reader: StaffMember, ticket: str
+) -> tuple[str | None, int]:
+    """What its person wrote in a conversation, and the number of its last turn; None if nothing may
+    be opened.
+    """
+    reading = Reading(
+        staff=reader.staff_id,
+        role=ReaderRole.privacy_officer,
+        reason=ReadReason.misuse_review,
+        ticket=ticket,
+    )
+    known = policies(installation)
+    with transaction(installation.pool) as tx:
+        seen = account_view.seen(tx, [(account, conversation)], known, installation.clock()).get(
+            conversation
+        )
+        turns = account_view.turns(tx, account, conversation)
+        theirs = [turn for turn in turns if turn.role is TurnRole.user][-TURNS_READ_MAX:]
+        if seen is None or not theirs:
+            return None, 0
+        try:
+            opened = staff_reads.read(
+                tx, installation.keyring, seen, theirs, reading, installation.keyring.random
+            )
+        except DeniedError:  # erased or deleted since it was listed
+            return None, 0
+        return "\n".join(one.content.text for one in opened), turns[-1].number
+
+
+def _suggest(
+    tx: Transaction, one: _Scored, weights: bytes, now: datetime, reader: StaffMember
+) -> None:
+    """Stores a suggestion, unless the conversation was erased meanwhile: an erasure locks its
+    row.
+    """
+    tables.lock_accounts(tx, [one.account])
+    (row,) = tables.load_conversations(tx, [(one.account, one.conversation)])
+    if any(keys.erased for keys in row.keys):
+        return
+    tx.execute(
+        """INSERT INTO suggestions (account_id, conversation_id, model_sha256, score, last_turn,
+           suggested_at, suggested_by)
+           VALUES (%(account)s, %(conversation)s, %(weights)s, %(score)s, %(turn)s, %(at)s, %(by)s)
+           ON CONFLICT (account_id, conversation_id) DO UPDATE
+              SET (model_sha256, score, last_turn, suggested_at, suggested_by, decision, decided_at,
+                decided_by)
+                = (EXCLUDED.model_sha256, EXCLUDED.score, EXCLUDED.last_turn, EXCLUDED.suggested_at,
+                   EXCLUDED.suggested_by, NULL, NULL, NULL)""",
+        {
+            "account": one.account,
+            "conversation": one.conversation,
+            "weights": weights,
+            "score": one.score,
+            "turn": one.last_turn,
+            "at": now,
+            "by": reader.staff_id,
+        },
+    )
