@@ -60,7 +60,7 @@ def _asking(runs: int, releases: int, rows: int) -> list[Row]:
         with installation.installation(
             Configuration(data=data, curate=NO_NAMES), lambda: AT
         ) as here:
-            policy_changes.apply_policy(here, preset("article-2025"), by="bench")
+            policy_changes.apply_policy(here, preset("article-2025"), actor="bench")
             account, chats = _on_record(here, runs, releases, rows)
             with transaction(here.pool) as tx:
                 key = (

@@ -324,7 +324,7 @@ def enforced(folder: Path) -> Row:
 
 def town(here: installation.Installation) -> list[Any]:
     """People who said yes, each with a conversation."""
-    policy_changes.apply_policy(here, NAMES_LEFT_IN, by="bench")
+    policy_changes.apply_policy(here, NAMES_LEFT_IN, actor="bench")
     key, people = installation.host_key(here), []
     for number in range(PEOPLE):
         at = here.clock()

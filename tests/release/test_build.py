@@ -608,7 +608,7 @@ def next_version(house: House, effective: datetime) -> Policy:
 def test_a_version_that_becomes_effective_during_a_build_leaves_it_unsealed(house: House) -> None:
     house.open("ana", allow=True)
     house.talk("ana", "a1")
-    policy_changes.apply_policy(house.here, next_version(house, house.now + DAY), by="test")
+    policy_changes.apply_policy(house.here, next_version(house, house.now + DAY), actor="test")
     with pytest.raises(BusyError, match="became effective"):
         build(house, cleaner=Meddling(lambda: house.passes(1)))
     check_unfinished(house)
@@ -622,7 +622,7 @@ def test_a_version_that_was_added_and_became_effective_during_a_build_leaves_it_
     house.talk("ana", "a1")
 
     def add() -> None:
-        policy_changes.apply_policy(house.here, next_version(house, house.now), by="test")
+        policy_changes.apply_policy(house.here, next_version(house, house.now), actor="test")
         house.passes(1)
 
     with pytest.raises(BusyError, match="became effective"):

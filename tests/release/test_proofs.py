@@ -153,7 +153,7 @@ def test_a_grant_of_the_year_before_is_told_with_the_version_that_was_answered(
         "version": "next",
         "effective": "2025-09-05",
     }
-    policy_changes.apply_policy(house.here, read(document), by="test")
+    policy_changes.apply_policy(house.here, read(document), actor="test")
     house.passes(10)
     house.open("ana", allow=True)
     house.talk("ana", "chat")
@@ -238,7 +238,7 @@ def test_a_salt_is_the_accounts_own_and_opens_nobody_elses(house: House) -> None
     documents.append(house.here)
     payload: Any = documents.receipts(house.here, house.accounts["ana"])[0].payload
     assert (payload["log"]["salt"], payload["log"]["who"]) == (mine.salt, mine.who)
-    assert verifier.pseudonym_of(bytes.fromhex(mine.salt)) == mine.who
+    assert verifier.pseudonym(bytes.fromhex(mine.salt)) == mine.who
     bens = finding.handles(house.here, house.accounts["ben"])
     handle = mine.conversations[shown(Prefix.conversation, house.chats["out"])]
     assert finding.seek(one.folder, handle, bens.salt).broken == (

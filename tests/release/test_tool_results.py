@@ -107,7 +107,7 @@ def test_a_row_with_results_that_may_not_be_used_is_as_the_decision_record_says(
     house.open("bob", allow=True)
     house.talk("bob", "other")
     for version in later:
-        policy_changes.apply_policy(house.here, version, by="test")
+        policy_changes.apply_policy(house.here, version, actor="test")
         house.passes(40)
         assert installation.policies(house.here).in_force(house.now).version == version.version
         house.choose("ana", True)

@@ -107,7 +107,7 @@ def test_a_run_that_learns_nothing_is_no_pass(
 
 
 def test_it_plants_in_no_installation_that_is_in_use(pool: Pool, tmp_path: Path) -> None:
-    apply_policy(ground(pool, tmp_path, Clock()), preset("strict"), by="somebody")
+    apply_policy(ground(pool, tmp_path, Clock()), preset("strict"), actor="somebody")
     with pytest.raises(RefusedError, match="empty installation"):
         audited(pool, tmp_path)
 

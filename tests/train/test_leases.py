@@ -330,7 +330,7 @@ def named(trained: Trained, *recipients: str) -> None:
         material=True,
         recipients=frozenset(recipients),
     )
-    policy_changes.apply_policy(trained.here, policy, by="test")
+    policy_changes.apply_policy(trained.here, policy, actor="test")
 
 
 def lease(trained: Trained, api: Any, headers: dict[str, str], recipient: str = "lab-one") -> Any:
@@ -377,7 +377,7 @@ def test_row_keys_go_to_a_recipient_that_the_policy_names_as_exports_do(
         effective=trained.world.clock.now,
         recipients=frozenset(),
     )
-    policy_changes.apply_policy(trained.here, policy, by="test")
+    policy_changes.apply_policy(trained.here, policy, actor="test")
     assert lease(trained, api, headers).json()["because"] == "recipient", (
         "the policy decides at each lease"
     )

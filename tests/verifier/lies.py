@@ -107,7 +107,7 @@ class Shown:
             reports.append(by.check_release(Held(folder), TRUST, Held(log)))
         if self.files is not None:
             kept = [(f"kept {number}", raw) for number, raw in enumerate(self.older)]
-            reports.append(by.check_log(Held(self.files), TRUST, kept, by.story_of(ORIGIN)))
+            reports.append(by.check_log(Held(self.files), TRUST, kept, by.new_story(ORIGIN)))
         return reports
 
 

@@ -37,7 +37,7 @@ def lab(world: World, tmp_path: Path) -> World:
         material=True,
         recipients=frozenset({"lab-one"}),
     )
-    policy_changes.apply_policy(world.here, policy, by="test")
+    policy_changes.apply_policy(world.here, policy, actor="test")
     for name in ("ana", "bo"):
         world.open(name, allow=True)
         world.say(name, f"{name}1", f"how does {name} plant a pear tree")

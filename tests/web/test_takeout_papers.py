@@ -172,7 +172,7 @@ def test_the_zip_is_read_back_with_nothing_but_the_conversations(
             keyring=Keyring(FileProvider(tmp_path / "keys")),
             clock=world.here.clock,
         )
-        policy_changes.apply_policy(there, installation.policies(world.here)[0], by="test")
+        policy_changes.apply_policy(there, installation.policies(world.here)[0], actor="test")
         with zipfile.ZipFile(file) as archive:
             archive.extractall(tmp_path)
         now = world.clock.now

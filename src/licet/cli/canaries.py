@@ -71,7 +71,7 @@ def canaries(
         found = audits.audit(here, clock, seed=seed, settings=settings)
     if model is not None:
         with opened(data, at) as theirs:
-            audits.keep(theirs, model, found, by=by or f"user:{user()}")
+            audits.keep(theirs, model, found, actor=by or f"user:{user()}")
     show(found, as_json, lambda: _text(found))
     return {AuditResult.passed: 0, AuditResult.failed: EXIT_NO}.get(found.verdict, EXIT_AGAIN)
 

@@ -117,7 +117,7 @@ def shown(item: str, by: str, data: Path | None, at: str | None, as_json: bool) 
     Example:  licet inbox show request:req_0190f3a4c2d87b6e9a51c3d4e5f60718 --by ada@example.org
     """
     with opened(data, at) as here:
-        found = items.seen(here, signatures.member(here, by), item)
+        found = items.get(here, signatures.member(here, by), item)
         show(found, as_json, lambda: "\n".join(_whole(found)))
 
 

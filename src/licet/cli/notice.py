@@ -42,7 +42,7 @@ def notice_publish(
     """
     sources = [file.read_text(encoding="utf-8") for file in files] or None
     with opened(data, at) as here:
-        made = policy_changes.publish_notices(here, sources, version=version, by=by or user())
+        made = policy_changes.publish_notices(here, sources, version=version, actor=by or user())
         lines = [
             (
                 f"{n.variant.value} {n.language} for {n.version}: "

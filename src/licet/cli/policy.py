@@ -151,7 +151,7 @@ def policy_plan(
             show(page, as_json, lambda: "\n".join(_date_lines(page)))
             return EXIT_CHANGES if page.items else 0
         planned = policy_changes.plan_policy(
-            here, file, by=by or user(), shorten_stored=shorten_stored, limit=limit
+            here, file, actor=by or user(), shorten_stored=shorten_stored, limit=limit
         )
         show(planned, as_json, lambda: plan_text(planned))
     return (
@@ -267,7 +267,7 @@ def policy_propose(
 
     checked = load(file)
     with opened(data, at) as here:
-        seen = policy_proposals.propose(here, file.read_bytes(), by=by or user())
+        seen = policy_proposals.propose(here, file.read_bytes(), actor=by or user())
         show(
             seen,
             as_json,
@@ -315,11 +315,11 @@ def policy_proposals_command(
             show({"items": found}, as_json, lambda: "\n".join(lines) or "no proposals")
             return
         if withdraw:
-            ended = policy_proposals.withdraw(here, proposal, by=by or user(), reason=reason)
+            ended = policy_proposals.withdraw(here, proposal, actor=by or user(), reason=reason)
             show(ended, as_json, lambda: f"{ended.id} is withdrawn")
             return
         if plans:
-            policy_proposals.plan(here, proposal, by=by or user(), bounded=False)
+            policy_proposals.plan(here, proposal, actor=by or user(), bounded=False)
         seen = policy_proposals.show(here, proposal)
         show(seen, as_json, lambda: proposal_text(seen))
 
@@ -407,11 +407,15 @@ def policy_apply(
     with opened(data, at) as here:
         if file is not None:
             applied = policy_changes.apply_planned(
-                here, file, by=by or user(), shorten_stored=shorten_stored, plan_sha256=plan_sha256
+                here,
+                file,
+                actor=by or user(),
+                shorten_stored=shorten_stored,
+                plan_sha256=plan_sha256,
             )
         else:
             applied = policy_proposals.apply(
-                here, proposal or "", by=by or user(), reason=reason, plan_sha256=plan_sha256
+                here, proposal or "", actor=by or user(), reason=reason, plan_sha256=plan_sha256
             )
         shortened = f"; {applied.shortened:,} stored segments shortened" if shorten_stored else ""
         confirmed = (

@@ -41,10 +41,10 @@ def stats(name: str, against: str | None, data: Path | None, at: str | None, as_
             here, name, against=against, progress=lambda rows: bar.advance(task, rows)
         )
         bar.stop()
-        show(found, as_json, lambda: "\n".join(_text(found)))
+        show(found, as_json, lambda: "\n".join(_stats_text(found)))
 
 
-def _text(found: ReleaseStats) -> Iterator[str]:
+def _stats_text(found: ReleaseStats) -> Iterator[str]:
     yield f"release    {found.release}: {found.rows:,} of {found.promised:,} rows may be used now"
     roles = ", ".join(f"{count:,} {role}" for role, count in found.turns.items()) or "none"
     yield f"turns      {sum(found.turns.values()):,}: {roles}"

@@ -95,7 +95,7 @@ def play_town(
     progress("starting the database", 0)
     with stage(folder, clock, say) as here:
         policy = _policy(folder)
-        policy_changes.apply_policy(here, policy, by="demo", languages=None)
+        policy_changes.apply_policy(here, policy, actor="demo", languages=None)
         say(
             f"a town of {population:,} accounts under {policy.policy}, seed {seed}: 1 "
             "August to 15 December 2025\n"

@@ -15,7 +15,6 @@ Nothing is stored of a conversation that is not suggested.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -28,11 +27,18 @@ from licet.misuse.classifier import FALSE_ALARMS
 from licet.misuse.detector import MisuseDetector
 from licet.misuse.ngrams import Array
 from licet.misuse.operating_points import OperatingPoint
-from licet.misuse.suggestions import Suggestion, select_open
+from licet.misuse.suggestions import (
+    ScoredConversation,
+    Suggestion,
+    count_readable,
+    select_open,
+    select_readable,
+    store,
+)
 from licet.policy.state import TurnRole
 from licet.release.signatures import StaffMember
-from licet.store.connect import Transaction, transaction
-from licet.vault import account_view, staff_reads, tables
+from licet.store.connect import transaction
+from licet.vault import account_view, staff_reads
 from licet.vault.ids import Prefix, parse
 from licet.vault.installation import Installation, policies
 from licet.vault.staff_reads import ReaderRole, Reading, ReadReason
@@ -73,15 +79,6 @@ class ScreeningResult(msgspec.Struct, frozen=True, kw_only=True):
     more: bool
 
 
-class _Scored(msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation that was read; ``score`` is NaN if the model abstained."""
-
-    account: UUID
-    conversation: UUID
-    score: float
-    last_turn: int
-
-
 def suggest(
     installation: Installation,
     model: MisuseDetector,
@@ -104,15 +101,15 @@ def suggest(
     points = operating_points.read(points_file, model.sha256, alarms, at)
     least = operating_points.conversations_min(alarms)
     with transaction(installation.pool) as tx:
-        counted = _waiting_by_domain(tx, at, ticket, weights)
+        counted = count_readable(tx, at, ticket, weights)
         readable = [name for name, waiting in counted.items() if name in points or waiting >= least]
-        listed = _waiting(tx, at, ticket, weights, readable, limit + 1)
+        listed = select_readable(tx, at, ticket, weights, readable, limit + 1)
     screened, found = list[ScreenedDomain](), set[UUID]()
     for domain, waiting in counted.items():
         mine = [
             (account, conversation) for account, conversation, of in listed[:limit] if of == domain
         ]
-        point, scored = points.get(domain), list[_Scored]()
+        point, scored = points.get(domain), list[ScoredConversation]()
         if point is not None or len(mine) >= least:
             scored = _scored(installation, model, domain, mine, reader, ticket)
             if (
@@ -125,7 +122,7 @@ def suggest(
         over = [one for one in scored if threshold is not None and one.score > threshold]
         for one in over:
             with transaction(installation.pool) as tx:
-                _suggest(tx, one, weights, installation.clock(), reader)
+                store(tx, one, weights, installation.clock(), reader)
         found |= {one.conversation for one in over}
         screened.append(
             ScreenedDomain(
@@ -175,7 +172,7 @@ def _scored(
     asked: Sequence[tuple[UUID, UUID]],
     reader: StaffMember,
     ticket: str,
-) -> list[_Scored]:
+) -> list[ScoredConversation]:
     """The scores of those conversations that may be opened; each reading is recorded before."""
     scored = []
     for account, conversation in asked:
@@ -183,69 +180,15 @@ def _scored(
         if text is not None:
             score = float(model.judge([text], domain)[0])
             scored.append(
-                _Scored(
+                ScoredConversation(
                     account=account, conversation=conversation, score=score, last_turn=last_turn
                 )
             )
     return scored
 
 
-def _scores(scored: Sequence[_Scored]) -> Array:
+def _scores(scored: Sequence[ScoredConversation]) -> Array:
     return np.array([one.score for one in scored])
-
-
-_WAITING = """SELECT c.account_id, c.conversation_id, max(s.last_at) AS last_at,
-         (array_agg(s.surface ORDER BY s.segment))[1] AS domain
-     FROM conversations c
-     JOIN accounts a USING (account_id) JOIN segments s USING (account_id, conversation_id)
-    WHERE NOT c.incognito AND c.deleted_at IS NULL AND a.closed_at IS NULL
-      AND s.erased_at IS NULL AND s.keep_until > %(at)s AND s.has_user
-    GROUP BY 1, 2
-   HAVING NOT bool_and(s.safety_until IS NOT NULL AND s.safety_until > %(at)s
-     AND s.last_turn <= s.flagged_turn)
-      AND NOT EXISTS (SELECT FROM staff_reads r WHERE r.account_id = c.account_id
-                         AND r.conversation_id = c.conversation_id AND r.reason = %(reason)s
-                         AND r.ticket = %(ticket)s AND r.read_at >= max(s.last_at))
-      AND NOT EXISTS (SELECT FROM suggestions g WHERE g.account_id = c.account_id
-                         AND g.conversation_id = c.conversation_id AND g.model_sha256 = %(weights)s
-                         AND g.last_turn >= max(s.last_turn))"""
-
-
-def _waiting_by_domain(
-    tx: Transaction, now: datetime, ticket: str, weights: bytes
-) -> dict[str, int]:
-    """How many conversations may be read, by domain."""
-    asked = {
-        "at": now,
-        "reason": ReadReason.misuse_review.value,
-        "ticket": ticket,
-        "weights": weights,
-    }
-    return dict(
-        tx.execute(
-            f"SELECT domain, count(*) FROM ({_WAITING}) w GROUP BY domain ORDER BY domain", asked
-        ).fetchall()
-    )
-
-
-def _waiting(
-    tx: Transaction, now: datetime, ticket: str, weights: bytes, domains: Sequence[str], limit: int
-) -> list[tuple[UUID, UUID, str]]:
-    """The newest conversations of ``domains`` that may be read, each with its domain."""
-    asked = {
-        "at": now,
-        "reason": ReadReason.misuse_review.value,
-        "ticket": ticket,
-        "weights": weights,
-        "domains": list(domains),
-        "limit": limit,
-    }
-    return tx.execute(
-        f"""SELECT account_id, conversation_id, domain FROM ({_WAITING}) w
-            WHERE domain = ANY(%(domains)s)
-            ORDER BY last_at DESC, conversation_id LIMIT %(limit)s""",
-        asked,
-    ).fetchall()
 
 
 def _read(
@@ -276,34 +219,3 @@ def _read(
         except DeniedError:  # erased or deleted since it was listed
             return None, 0
         return "\n".join(one.content.text for one in opened), turns[-1].number
-
-
-def _suggest(
-    tx: Transaction, one: _Scored, weights: bytes, now: datetime, reader: StaffMember
-) -> None:
-    """Stores a suggestion, unless the conversation was erased meanwhile: an erasure locks its
-    row.
-    """
-    tables.lock_accounts(tx, [one.account])
-    (row,) = tables.load_conversations(tx, [(one.account, one.conversation)])
-    if any(keys.erased for keys in row.keys):
-        return
-    tx.execute(
-        """INSERT INTO suggestions (account_id, conversation_id, model_sha256, score, last_turn,
-           suggested_at, suggested_by)
-           VALUES (%(account)s, %(conversation)s, %(weights)s, %(score)s, %(turn)s, %(at)s, %(by)s)
-           ON CONFLICT (account_id, conversation_id) DO UPDATE
-              SET (model_sha256, score, last_turn, suggested_at, suggested_by, decision, decided_at,
-                decided_by)
-                = (EXCLUDED.model_sha256, EXCLUDED.score, EXCLUDED.last_turn, EXCLUDED.suggested_at,
-                   EXCLUDED.suggested_by, NULL, NULL, NULL)""",
-        {
-            "account": one.account,
-            "conversation": one.conversation,
-            "weights": weights,
-            "score": one.score,
-            "turn": one.last_turn,
-            "at": now,
-            "by": reader.staff_id,
-        },
-    )

@@ -24,6 +24,7 @@ from licet.vault.commands import Flag, Outcome, Unflag
 from licet.vault.ids import Prefix, parse, shown
 from licet.vault.installation import Installation, policies
 from licet.vault.list_filters import BY_ACCOUNT, BY_CONVERSATION
+from licet.vault.staff_reads import ReadReason
 
 DECIDERS = frozenset({"privacy_officer", "reviewer"})
 LISTED_MAX = 1_000
@@ -251,3 +252,98 @@ def _to_suggestions(tx: Transaction, rows: Sequence[Sequence[Any]]) -> list[Sugg
         )
         for account, conversation, score, suggested_at, suggested_by, decision, decided_at, decided_by in rows
     ]
+
+
+# Screening
+
+
+class ScoredConversation(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation that was read; ``score`` is NaN if the model abstained."""
+
+    account: UUID
+    conversation: UUID
+    score: float
+    last_turn: int
+
+
+_READABLE = """SELECT c.account_id, c.conversation_id, max(s.last_at) AS last_at,
+         (array_agg(s.surface ORDER BY s.segment))[1] AS domain
+     FROM conversations c
+     JOIN accounts a USING (account_id) JOIN segments s USING (account_id, conversation_id)
+    WHERE NOT c.incognito AND c.deleted_at IS NULL AND a.closed_at IS NULL
+      AND s.erased_at IS NULL AND s.keep_until > %(at)s AND s.has_user
+    GROUP BY 1, 2
+   HAVING NOT bool_and(s.safety_until IS NOT NULL AND s.safety_until > %(at)s
+     AND s.last_turn <= s.flagged_turn)
+      AND NOT EXISTS (SELECT FROM staff_reads r WHERE r.account_id = c.account_id
+                         AND r.conversation_id = c.conversation_id AND r.reason = %(reason)s
+                         AND r.ticket = %(ticket)s AND r.read_at >= max(s.last_at))
+      AND NOT EXISTS (SELECT FROM suggestions g WHERE g.account_id = c.account_id
+                         AND g.conversation_id = c.conversation_id AND g.model_sha256 = %(weights)s
+                         AND g.last_turn >= max(s.last_turn))"""
+
+
+def count_readable(tx: Transaction, now: datetime, ticket: str, weights: bytes) -> dict[str, int]:
+    """How many conversations may be read, by domain."""
+    asked = {
+        "at": now,
+        "reason": ReadReason.misuse_review.value,
+        "ticket": ticket,
+        "weights": weights,
+    }
+    return dict(
+        tx.execute(
+            f"SELECT domain, count(*) FROM ({_READABLE}) w GROUP BY domain ORDER BY domain", asked
+        ).fetchall()
+    )
+
+
+def select_readable(
+    tx: Transaction, now: datetime, ticket: str, weights: bytes, domains: Sequence[str], limit: int
+) -> list[tuple[UUID, UUID, str]]:
+    """The newest conversations of ``domains`` that may be read, each with its domain."""
+    asked = {
+        "at": now,
+        "reason": ReadReason.misuse_review.value,
+        "ticket": ticket,
+        "weights": weights,
+        "domains": list(domains),
+        "limit": limit,
+    }
+    return tx.execute(
+        f"""SELECT account_id, conversation_id, domain FROM ({_READABLE}) w
+            WHERE domain = ANY(%(domains)s)
+            ORDER BY last_at DESC, conversation_id LIMIT %(limit)s""",
+        asked,
+    ).fetchall()
+
+
+def store(
+    tx: Transaction, one: ScoredConversation, weights: bytes, now: datetime, reader: StaffMember
+) -> None:
+    """Stores a suggestion, unless the conversation was erased meanwhile: an erasure locks its
+    row.
+    """
+    tables.lock_accounts(tx, [one.account])
+    (row,) = tables.load_conversations(tx, [(one.account, one.conversation)])
+    if any(keys.erased for keys in row.keys):
+        return
+    tx.execute(
+        """INSERT INTO suggestions (account_id, conversation_id, model_sha256, score, last_turn,
+           suggested_at, suggested_by)
+           VALUES (%(account)s, %(conversation)s, %(weights)s, %(score)s, %(turn)s, %(at)s, %(by)s)
+           ON CONFLICT (account_id, conversation_id) DO UPDATE
+              SET (model_sha256, score, last_turn, suggested_at, suggested_by, decision, decided_at,
+                decided_by)
+                = (EXCLUDED.model_sha256, EXCLUDED.score, EXCLUDED.last_turn, EXCLUDED.suggested_at,
+                   EXCLUDED.suggested_by, NULL, NULL, NULL)""",
+        {
+            "account": one.account,
+            "conversation": one.conversation,
+            "weights": weights,
+            "score": one.score,
+            "turn": one.last_turn,
+            "at": now,
+            "by": reader.staff_id,
+        },
+    )

@@ -106,7 +106,7 @@ def seek(
     opened = _salt(salt) if salt is not None else None
     handle = _called(conversation, opened)
     try:
-        shown = verifier.read_shown(kept.read_bytes(), "proof") if kept is not None else None
+        shown = verifier.parse_proof(kept.read_bytes(), "proof") if kept is not None else None
     except verifier.UnreadableError:
         raise InputError(
             "is not the proof of a conversation", "print the proof again", file=str(kept)

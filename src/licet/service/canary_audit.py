@@ -154,13 +154,13 @@ def check_model(installation: Installation, model: str) -> None:
         ) from None
 
 
-def keep(installation: Installation, model: str, found: Audit, *, by: str) -> RecordedAudit:
+def keep(installation: Installation, model: str, found: Audit, *, actor: str) -> RecordedAudit:
     """Puts the result of an audit on record beside a model, as figures; NotFoundError."""
     at = installation.clock()
     excluded = [one for one in found.groups if one.group is not CanaryGroup.permitted]
     new = RecordedAudit(
         audited_at=at,
-        audited_by=by,
+        audited_by=actor,
         licet=__version__,
         recipe=local_runs.RECIPE,
         verdict=found.verdict,
@@ -213,7 +213,7 @@ class _Planting:
         apply_policy(
             self._here,
             replace(policy, names=NamesTerm.left_in, keep=replace(policy.keep, opted_in=_KEPT)),
-            by="canaries",
+            actor="canaries",
         )
         for group in CanaryGroup:
             self._open(group.value, held_out=False)

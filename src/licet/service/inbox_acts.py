@@ -92,12 +92,14 @@ def of(kind: ItemKind) -> tuple[InboxAct, ...]:
 def _step(
     what: StaffAct, label: str, means: str, *, needs_words: bool = True, destroys: bool = False
 ) -> InboxAct:
-    def does(installation: Installation, by: StaffMember, subject: str, values: ActValues) -> str:
+    def does(
+        installation: Installation, actor: StaffMember, subject: str, values: ActValues
+    ) -> str:
         found = rights_requests.act(
             installation,
             subject,
             what,
-            f"staff:{by.email}",
+            f"staff:{actor.email}",
             reason=values.code,
             words=values.reason.strip(),
         )
@@ -136,14 +138,14 @@ def _acknowledged(installation: Installation, _: StaffMember, subject: str, __: 
 
 def _decided(
     installation: Installation,
-    by: StaffMember,
+    actor: StaffMember,
     subject: str,
     *,
     dismiss: bool = False,
     overturn: bool = False,
 ) -> str:
     done = suggestions.decide(
-        installation, subject, by, dismiss=dismiss, overturn=overturn, only_open=not overturn
+        installation, subject, actor, dismiss=dismiss, overturn=overturn, only_open=not overturn
     )
     return f"On record: {done.decision}."
 
@@ -158,7 +160,9 @@ def _ended(installation: Installation, _: StaffMember, subject: str, values: Act
     )
 
 
-def _reviewed(installation: Installation, by: StaffMember, subject: str, values: ActValues) -> str:
+def _reviewed(
+    installation: Installation, actor: StaffMember, subject: str, values: ActValues
+) -> str:
     conversation = _of_matter(installation, subject, values.matter)
     if (
         values.review_at is None
@@ -171,7 +175,7 @@ def _reviewed(installation: Installation, by: StaffMember, subject: str, values:
         conversation,
         matter=values.matter,
         review_at=values.review_at,
-        by=f"staff:{by.email}",
+        by=f"staff:{actor.email}",
     )
     return f"Held; to be reviewed on {done.review_at:%Y-%m-%d}."
 
@@ -206,20 +210,22 @@ def _stated(installation: Installation, _: StaffMember, subject: str, __: ActVal
     return "What was found is stated, beside the manifest."
 
 
-def _signed(installation: Installation, by: StaffMember, subject: str, values: ActValues) -> str:
-    signatures.sign(installation, _folder(installation, subject), by, names_in=values.names_in)
+def _signed(installation: Installation, actor: StaffMember, subject: str, values: ActValues) -> str:
+    signatures.sign(installation, _folder(installation, subject), actor, names_in=values.names_in)
     return "Signed, and on record."
 
 
-def _approved(installation: Installation, by: StaffMember, _: str, values: ActValues) -> str:
+def _approved(installation: Installation, actor: StaffMember, _: str, values: ActValues) -> str:
     sweeper.approve(
-        installation, f"staff:{by.email}", due=-1 if values.amount is None else values.amount
+        installation, f"staff:{actor.email}", due=-1 if values.amount is None else values.amount
     )
     return "Approved, and on record: the next sweep erases that much."
 
 
-def _retired(installation: Installation, by: StaffMember, subject: str, values: ActValues) -> str:
-    lineage.retire(installation, subject, actor=f"staff:{by.email}", reason=values.reason)
+def _retired(
+    installation: Installation, actor: StaffMember, subject: str, values: ActValues
+) -> str:
+    lineage.retire(installation, subject, actor=f"staff:{actor.email}", reason=values.reason)
     return "It is retired, and on record as that."
 
 

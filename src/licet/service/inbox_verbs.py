@@ -46,7 +46,7 @@ class InboxResult(msgspec.Struct, frozen=True, kw_only=True):
 
 def take(
     installation: Installation,
-    by: StaffMember,
+    actor: StaffMember,
     item: str,
     reason: str = "",
     *,
@@ -54,20 +54,25 @@ def take(
 ) -> InboxResult:
     """Takes an item; RefusedError where another has it, or nothing of it waits any more."""
     inbox_register.check_words(reason, needed=False)
-    asked = _asked(installation, by, item)
+    access = _check_access_later(installation, actor, item)
     with transaction(installation.pool) as tx:
-        replayed = _known(tx, installation, once)
+        replayed = _is_repeat(tx, installation, once)
         if not replayed:
-            about = _granted(asked)
+            about = _raise_if_error(access)
             inbox_register.take(
-                tx, installation.keyring, about, by.staff_id, installation.clock(), reason.strip()
+                tx,
+                installation.keyring,
+                about,
+                actor.staff_id,
+                installation.clock(),
+                reason.strip(),
             )
-    return InboxResult(seen=inbox.seen(installation, by, item), replayed=replayed)
+    return InboxResult(seen=inbox.get(installation, actor, item), replayed=replayed)
 
 
 def give_back(
     installation: Installation,
-    by: StaffMember,
+    actor: StaffMember,
     item: str,
     reason: str = "",
     *,
@@ -77,28 +82,28 @@ def give_back(
     """Gives an item back: one's own, or with ``holder`` that of a colleague who was seen to have
     it.
     """
-    inbox_register.check_words(reason, needed=bool(holder) and holder != by.email)
-    asked = _asked(installation, by, item, done=True)
+    inbox_register.check_words(reason, needed=bool(holder) and holder != actor.email)
+    access = _check_access_later(installation, actor, item, include_done=True)
     with transaction(installation.pool) as tx:
-        replayed = _known(tx, installation, once)
+        replayed = _is_repeat(tx, installation, once)
         if not replayed:
-            about = _granted(asked)
+            about = _raise_if_error(access)
             of = _colleague(tx, holder)[0] if holder else None
             inbox_register.give_back(
                 tx,
                 installation.keyring,
                 about,
-                by.staff_id,
+                actor.staff_id,
                 installation.clock(),
                 reason.strip(),
                 of=of,
             )
-    return InboxResult(seen=inbox.seen(installation, by, item), replayed=replayed)
+    return InboxResult(seen=inbox.get(installation, actor, item), replayed=replayed)
 
 
 def hand(
     installation: Installation,
-    by: StaffMember,
+    actor: StaffMember,
     item: str,
     to: str,
     reason: str,
@@ -110,17 +115,17 @@ def hand(
     of the colleague, given here or with a session, do nothing about it.
     """
     inbox_register.check_words(reason, needed=True)
-    asked = _asked(installation, by, item)
+    access = _check_access_later(installation, actor, item)
     with transaction(installation.pool) as tx:
-        replayed = _known(tx, installation, once)
+        replayed = _is_repeat(tx, installation, once)
         if not replayed:
-            about = _granted(asked)
+            about = _raise_if_error(access)
             other, roles = _colleague(tx, to)
-            who = KINDS[inbox.kind_of(item)]
-            if roles.isdisjoint(who):
+            roles_of_kind = KINDS[inbox.kind_of(item)]
+            if roles.isdisjoint(roles_of_kind):
                 raise RefusedError(
                     f"`{to}` has no role that does something about it",
-                    f"these do: {', '.join(role.value for role in who)}",
+                    f"these do: {', '.join(role.value for role in roles_of_kind)}",
                     because="role",
                 )
             of = _colleague(tx, holder)[0] if holder else None
@@ -128,18 +133,18 @@ def hand(
                 tx,
                 installation.keyring,
                 about,
-                by.staff_id,
+                actor.staff_id,
                 installation.clock(),
                 reason.strip(),
                 to=other,
                 of=of,
             )
-    return InboxResult(seen=inbox.seen(installation, by, item), replayed=replayed)
+    return InboxResult(seen=inbox.get(installation, actor, item), replayed=replayed)
 
 
 def note(
     installation: Installation,
-    by: StaffMember,
+    actor: StaffMember,
     item: str,
     reason: str,
     *,
@@ -147,20 +152,25 @@ def note(
 ) -> InboxResult:
     """Adds a note to an item, whoever has it."""
     inbox_register.check_words(reason, needed=True)
-    asked = _asked(installation, by, item, done=True)
+    access = _check_access_later(installation, actor, item, include_done=True)
     with transaction(installation.pool) as tx:
-        replayed = _known(tx, installation, once)
+        replayed = _is_repeat(tx, installation, once)
         if not replayed:
-            about = _granted(asked)
+            about = _raise_if_error(access)
             inbox_register.note(
-                tx, installation.keyring, about, by.staff_id, installation.clock(), reason.strip()
+                tx,
+                installation.keyring,
+                about,
+                actor.staff_id,
+                installation.clock(),
+                reason.strip(),
             )
-    return InboxResult(seen=inbox.seen(installation, by, item), replayed=replayed)
+    return InboxResult(seen=inbox.get(installation, actor, item), replayed=replayed)
 
 
 def act(
     installation: Installation,
-    by: StaffMember,
+    actor: StaffMember,
     item: str,
     name: str,
     values: ActValues,
@@ -171,44 +181,46 @@ def act(
     have, RefusedError where another has it, and whatever refuses the act itself.
     """
     kind = inbox.kind_of(item)
-    wanted = next((one for one in inbox_acts.of(kind) if one.name == name), None)
-    if wanted is None:
+    inbox_act = next((one for one in inbox_acts.of(kind) if one.name == name), None)
+    if inbox_act is None:
         raise NotFoundError(f"no act `{name[:40]}` on an item of the kind `{kind.value}`")
-    _may(by, wanted)
-    if not wanted.has_words:
+    _check_role(actor, inbox_act)
+    if not inbox_act.has_words:
         inbox_register.check_words(values.reason, needed=True)
-    asked, number = _asked(installation, by, item), -1
+    access, number = _check_access_later(installation, actor, item), -1
     with transaction(installation.pool) as tx:
-        if not _known(tx, installation, once):
-            number = _begin(tx, installation, by, _granted(asked), wanted, values.reason.strip())
+        if not _is_repeat(tx, installation, once):
+            number = _begin(
+                tx, installation, actor, _raise_if_error(access), inbox_act, values.reason.strip()
+            )
     if number < 0:
-        return InboxResult(seen=inbox.seen(installation, by, item), replayed=True)
-    said = _done(
+        return InboxResult(seen=inbox.get(installation, actor, item), replayed=True)
+    said = _run_act(
         installation,
         item,
         number,
-        lambda: wanted.does(installation, by, item.partition(":")[2], values),
+        lambda: inbox_act.does(installation, actor, item.partition(":")[2], values),
         once,
     )
-    return InboxResult(seen=inbox.seen(installation, by, item), said=said)
+    return InboxResult(seen=inbox.get(installation, actor, item), said=said)
 
 
 def _begin(
     tx: Transaction,
     installation: Installation,
-    by: StaffMember,
+    actor: StaffMember,
     about: ItemAbout,
-    wanted: InboxAct,
+    act: InboxAct,
     words: str,
 ) -> int:
-    if wanted.has_words:  # the verb keeps them where the person reads them
+    if act.has_words:  # the verb keeps them where the person reads them
         about, words = msgspec.structs.replace(about, tells=False), ""
     return inbox_register.begin_act(
-        tx, installation.keyring, about, by.staff_id, installation.clock(), words, wanted.name
+        tx, installation.keyring, about, actor.staff_id, installation.clock(), words, act.name
     )
 
 
-def _done(
+def _run_act(
     installation: Installation,
     item: str,
     number: int,
@@ -229,9 +241,9 @@ def _done(
     return said
 
 
-def on_record(
+def run_recorded(
     installation: Installation,
-    by: StaffMember,
+    actor: StaffMember,
     item: str,
     name: str,
     reason: str,
@@ -242,27 +254,35 @@ def on_record(
     """
     inbox_register.check_words(reason, needed=True)
     with transaction(installation.pool) as tx:
-        about = inbox.about(tx, item)
+        about = inbox.subject_of(tx, item)
         number = inbox_register.begin_act(
-            tx, installation.keyring, about, by.staff_id, installation.clock(), reason.strip(), name
+            tx,
+            installation.keyring,
+            about,
+            actor.staff_id,
+            installation.clock(),
+            reason.strip(),
+            name,
         )
-    return _done(installation, item, number, does)
+    return _run_act(installation, item, number, does)
 
 
-def acts(by: StaffMember, item: str) -> list[InboxAct]:
+def acts(actor: StaffMember, item: str) -> list[InboxAct]:
     """What somebody with these roles can do about an item of its kind."""
-    return [one for one in inbox_acts.of(inbox.kind_of(item)) if not by.roles.isdisjoint(one.who)]
+    return [
+        one for one in inbox_acts.of(inbox.kind_of(item)) if not actor.roles.isdisjoint(one.who)
+    ]
 
 
-def _may(by: StaffMember, wanted: InboxAct) -> None:
-    if by.roles.isdisjoint(wanted.who):
+def _check_role(actor: StaffMember, act: InboxAct) -> None:
+    if actor.roles.isdisjoint(act.who):
         raise DeniedError(
-            f"`{by.email}` may not do that",
-            f"these may: {', '.join(role.value for role in wanted.who)}",
+            f"`{actor.email}` may not do that",
+            f"these may: {', '.join(role.value for role in act.who)}",
         )
 
 
-def _known(tx: Transaction, installation: Installation, once: IdempotentCall | None) -> bool:
+def _is_repeat(tx: Transaction, installation: Installation, once: IdempotentCall | None) -> bool:
     """Whether this step was taken before; if not, its key is kept with it. What refuses a second
     one is raised.
     """
@@ -281,32 +301,32 @@ def _known(tx: Transaction, installation: Installation, once: IdempotentCall | N
             return True
 
 
-def _asked(
-    installation: Installation, by: StaffMember, item: str, *, done: bool = False
+def _check_access_later(
+    installation: Installation, actor: StaffMember, item: str, *, include_done: bool = False
 ) -> ItemAbout | LicetError:
     """`_acting`, or what refuses it: that counts only where the step was not taken before."""
     try:
-        return _acting(installation, by, item, done=done)
+        return _check_access(installation, actor, item, include_done=include_done)
     except LicetError as error:
         return error
 
 
-def _granted(asked: ItemAbout | LicetError) -> ItemAbout:
-    if isinstance(asked, LicetError):
-        raise asked
-    return asked
+def _raise_if_error(access: ItemAbout | LicetError) -> ItemAbout:
+    if isinstance(access, LicetError):
+        raise access
+    return access
 
 
-def _acting(
-    installation: Installation, by: StaffMember, item: str, *, done: bool = False
+def _check_access(
+    installation: Installation, actor: StaffMember, item: str, *, include_done: bool = False
 ) -> ItemAbout:
-    """Whose an item is, for whoever does something with it; with ``done`` also once nothing of it
-    waits.
+    """Whose an item is, for whoever does something with it; with ``include_done`` also once nothing
+    of it waits.
     """
-    waits, about = inbox.named(installation, by, item)
-    if not inbox.may_act(by, waits, item):
-        raise DeniedError(f"`{by.email}` sees items of this kind, and does nothing about them")
-    if waits is None and not done:
+    waits, about = inbox.find(installation, actor, item)
+    if not inbox.may_act(actor, waits, item):
+        raise DeniedError(f"`{actor.email}` sees items of this kind, and does nothing about them")
+    if waits is None and not include_done:
         raise RefusedError("nothing of it waits any more", because="done")
     if waits is None:
         with transaction(installation.pool) as tx:

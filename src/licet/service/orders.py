@@ -48,18 +48,18 @@ class OrderForecast(msgspec.Struct, frozen=True, kw_only=True):
     would: tuple[str, ...]
 
 
-def forecast(installation: Installation, kind: OrderKind, about: str = "") -> OrderForecast:
+def forecast(installation: Installation, kind: OrderKind, target: str = "") -> OrderForecast:
     """What an order for the background would do now, and changes nothing.
 
     RefusedError or NotFoundError where there is nothing to do, UsageError for what is no work for
     the background.
     """
-    of = _about(installation, kind, about)
-    return OrderForecast(about=of, would=tuple(_WOULD[kind](installation, of)))
+    resolved = _resolve_target(installation, kind, target)
+    return OrderForecast(about=resolved, would=tuple(_WOULD[kind](installation, resolved)))
 
 
-def give(
-    installation: Installation, kind: OrderKind, about: str = "", *, reason: str, by: str
+def submit(
+    installation: Installation, kind: OrderKind, target: str = "", *, reason: str, actor: str
 ) -> UUID:
     """Puts an order for the background on record, and returns its id; RefusedError if one of its
     kind has not ended, UsageError for no reason. Whether there is something to do is known by
@@ -67,10 +67,10 @@ def give(
     """
     if kind not in _WORK:
         raise UsageError(f"`{kind.value}` is no work for the background")
-    return _record(installation, kind, about, reason, by, None)
+    return _record(installation, kind, target, reason, actor, None)
 
 
-def one(installation: Installation, order: UUID) -> StaffOrder:
+def get(installation: Installation, order: UUID) -> StaffOrder:
     """An order; NotFoundError."""
     with transaction(installation.pool) as tx:
         return staff_orders.get(tx, order)
@@ -79,22 +79,22 @@ def one(installation: Installation, order: UUID) -> StaffOrder:
 def newest(
     installation: Installation,
     kinds: Sequence[OrderKind] = tuple(OrderKind),
-    most: int = 100,
-    about: str | None = None,
+    limit: int = 100,
+    target: str | None = None,
 ) -> list[StaffOrder]:
     """The newest orders of these kinds, of one thing or of all."""
     with transaction(installation.pool) as tx:
-        return staff_orders.newest(tx, kinds, most, about)
+        return staff_orders.newest(tx, kinds, limit, target)
 
 
-def at_once(
+def run_now(
     installation: Installation,
     kind: OrderKind,
-    about: str,
-    do: Callable[[], str],
+    target: str,
+    act: Callable[[], str],
     *,
     reason: str,
-    by: str,
+    actor: str,
 ) -> str:
     """Does something now and puts it on record with its reason; returns what was done, in a
     sentence.
@@ -102,18 +102,23 @@ def at_once(
     UsageError for no reason, before anything is done.
     """
     staff_orders.checked_reason(reason)
-    said = do()
-    _record(installation, kind, about, reason, by, said)
-    return said
+    result = act()
+    _record(installation, kind, target, reason, actor, result)
+    return result
 
 
 def _record(
-    installation: Installation, kind: OrderKind, about: str, reason: str, by: str, said: str | None
+    installation: Installation,
+    kind: OrderKind,
+    target: str,
+    reason: str,
+    actor: str,
+    result: str | None,
 ) -> UUID:
-    at = installation.clock()
-    order = uuid7(at, installation.keyring.random(10))
+    now = installation.clock()
+    order = uuid7(now, installation.keyring.random(10))
     with transaction(installation.pool) as tx:
-        staff_orders.record(tx, order, kind, about, reason=reason, by=by, at=at, said=said)
+        staff_orders.record(tx, order, kind, target, reason=reason, by=actor, at=now, said=result)
     return order
 
 
@@ -140,31 +145,31 @@ def carry_out(installation: Installation, stop: threading.Event | None = None) -
         return 0
     with locked(installation.pool, ORDERS_LOCK) as mine:
         for order in waiting if mine else ():
-            ended += _carried_out(installation, order, stop)
+            ended += _run_order(installation, order, stop)
     return ended
 
 
-def _carried_out(installation: Installation, order: StaffOrder, stop: threading.Event) -> bool:
+def _run_order(installation: Installation, order: StaffOrder, stop: threading.Event) -> bool:
     outcome = OrderOutcome.done
     try:
-        said = _WORK[order.kind](installation, order, stop)
+        result = _WORK[order.kind](installation, order, stop)
     except BusyError:
         return False
     except LicetError as error:
-        outcome, said = OrderOutcome.failed, error.message.replace("`", "")
+        outcome, result = OrderOutcome.failed, error.message.replace("`", "")
     except OSError as error:  # a full disk, or a folder that is not there any more
-        outcome, said = OrderOutcome.failed, f"The system refused: {error.strerror}"
+        outcome, result = OrderOutcome.failed, f"The system refused: {error.strerror}"
     with transaction(installation.pool) as tx:
-        staff_orders.end(tx, order.order_id, outcome, said, installation.clock())
+        staff_orders.end(tx, order.order_id, outcome, result, installation.clock())
     return True
 
 
 def _rotate(installation: Installation, order: StaffOrder, stop: threading.Event) -> str:
-    def seen(_: RotationResult) -> None:
+    def check_stop(_: RotationResult) -> None:
         if stop.is_set():
             raise StoppedError("the server is being stopped")
 
-    done = epochs.rotate(installation, Rotation(order.about), seen)
+    done = epochs.rotate(installation, Rotation(order.about), check_stop)
     return (
         f"{'Finished' if done.resumed else 'Rotated'} into epoch {done.epoch}: {done.buckets:,} "
         "buckets,"
@@ -173,8 +178,8 @@ def _rotate(installation: Installation, order: StaffOrder, stop: threading.Event
 
 
 def _destroy(installation: Installation, _: StaffOrder, __: threading.Event) -> str:
-    gone = epochs.destroy_due(installation)
-    return f"Destroyed: epoch {', '.join(map(str, gone))}" if gone else "Nothing was due"
+    destroyed = epochs.destroy_due(installation)
+    return f"Destroyed: epoch {', '.join(map(str, destroyed))}" if destroyed else "Nothing was due"
 
 
 def _drill(installation: Installation, order: StaffOrder, _: threading.Event) -> str:
@@ -192,16 +197,16 @@ def _cosign(installation: Installation, _: StaffOrder, __: threading.Event) -> s
     )
 
 
-def _about(installation: Installation, kind: OrderKind, about: str) -> str:
+def _resolve_target(installation: Installation, kind: OrderKind, target: str) -> str:
     """What an order is of, where there is something to do."""
     if kind is OrderKind.rotate_keys:
-        if about and about not in list(Rotation):
+        if target and target not in list(Rotation):
             raise UsageError(
-                f"`{about}` is no rotation",
+                f"`{target}` is no rotation",
                 f"say {' or '.join(Rotation)}, or nothing for the one that is due",
             )
-        return about or (epochs.due_now(installation) or Rotation.daily).value
-    if about:
+        return target or (epochs.due_now(installation) or Rotation.daily).value
+    if target:
         raise UsageError(f"an order to `{kind.value}` is about nothing else")
     if kind is OrderKind.drill_backup:
         return drills.chosen(installation, None).name
@@ -216,10 +221,10 @@ def _about(installation: Installation, kind: OrderKind, about: str) -> str:
     raise UsageError(f"`{kind.value}` is no work for the background")
 
 
-def _would_rotate(installation: Installation, about: str) -> Iterator[str]:
+def _would_rotate(installation: Installation, target: str) -> Iterator[str]:
     begun, would = (
         epochs.status(installation).unfinished,
-        epochs.forecast(installation, Rotation(about)),
+        epochs.forecast(installation, Rotation(target)),
     )
     if begun:
         yield f"The rotation into epoch {begun} was begun: it is finished first."
@@ -239,13 +244,13 @@ def _would_destroy(installation: Installation, _: str) -> Iterator[str]:
     )
 
 
-def _would_drill(_: Installation, about: str) -> Iterator[str]:
-    yield f"{about} is restored, with its files, its keys and what it knows of the log proved."
+def _would_drill(_: Installation, target: str) -> Iterator[str]:
+    yield f"{target} is restored, with its files, its keys and what it knows of the log proved."
 
 
 def _would_cosign(installation: Installation, _: str) -> Iterator[str]:
-    asked = documents.witnesses(installation)
-    for one in asked.witnesses if asked is not None else ():
+    quorum = documents.witnesses(installation)
+    for one in quorum.witnesses if quorum is not None else ():
         yield f"{one.name} is asked." if one.url else f"{one.name} has no address."
 
 

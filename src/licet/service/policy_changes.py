@@ -83,7 +83,7 @@ def init(
     file: Path | None = None,
     effective: date | None = None,
     decide_by: date | None = None,
-    by: str = "init",
+    actor: str = "init",
     responsible: Controller | None = None,
     languages: Collection[str] | None = None,
     names_left_in: bool = False,
@@ -116,7 +116,9 @@ def init(
         target.write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
     if responsible is not None or not installation.config.controller.exists():
         controller.write(installation.config.controller, responsible or Controller())
-    return _begun(target, policy, apply_policy(installation, policy, by=by, languages=languages))
+    return _begun(
+        target, policy, apply_policy(installation, policy, actor=actor, languages=languages)
+    )
 
 
 def _check_days(
@@ -145,7 +147,11 @@ def _check_languages(languages: Collection[str] | None) -> None:
 
 
 def apply_policy(
-    installation: Installation, policy: Policy, *, by: str, languages: Collection[str] | None = ()
+    installation: Installation,
+    policy: Policy,
+    *,
+    actor: str,
+    languages: Collection[str] | None = (),
 ) -> int:
     """Adds a policy version, and publishes the notices that ship for it; returns its number.
 
@@ -155,10 +161,10 @@ def apply_policy(
     purposes.check(policy)
     with transaction(installation.pool) as tx:
         at = installation.clock()
-        number = versions.add(tx, policy, at, by)
-        restriction.keep_policy(tx, installation.keyring, policy, at, by)
+        number = versions.add(tx, policy, at, actor)
+        restriction.keep_policy(tx, installation.keyring, policy, at, actor)
         wanted = None if languages is None else {ENGLISH, *languages}
-        _publish(installation, tx, notice.shipped(policy, wanted), None, by)
+        _publish(installation, tx, notice.shipped(policy, wanted), None, actor)
     return number
 
 
@@ -167,7 +173,7 @@ def publish_notices(
     sources: Sequence[str] | None = None,
     *,
     version: str | None = None,
-    by: str,
+    actor: str,
 ) -> list[notice.NoticePublication]:
     """Publishes notices for a policy version: by default those that ship, for the newest
     version.
@@ -181,7 +187,7 @@ def publish_notices(
                 "name the files of your own: docs/notices.md shows how",
             )
     with transaction(installation.pool) as tx:
-        return _publish(installation, tx, sources, version, by)
+        return _publish(installation, tx, sources, version, actor)
 
 
 def _publish(
@@ -189,7 +195,7 @@ def _publish(
     tx: Transaction,
     sources: Sequence[str],
     version: str | None,
-    by: str,
+    actor: str,
 ) -> list[notice.NoticePublication]:
     # here, not above: it knows of everything that curates
     from licet.curate.engine_settings import name_search
@@ -204,7 +210,7 @@ def _publish(
         sources,
         version=version,
         at=installation.clock(),
-        by=by,
+        by=actor,
         random=installation.keyring.random,
         search=name_search(installation.config, left_in=left_in),
         languages=catalogue.known(installation.config.languages),
@@ -233,7 +239,7 @@ def plan_policy(
     installation: Installation,
     file: Path,
     *,
-    by: str,
+    actor: str,
     shorten_stored: bool = False,
     limit: int = LISTED_MAX,
 ) -> PlannedPolicy:
@@ -243,7 +249,7 @@ def plan_policy(
     ``limit`` of them.
     """
     return plan_version(
-        installation, load_policy(file), by=by, shorten_stored=shorten_stored, limit=limit
+        installation, load_policy(file), actor=actor, shorten_stored=shorten_stored, limit=limit
     )
 
 
@@ -251,7 +257,7 @@ def plan_version(
     installation: Installation,
     policy: Policy,
     *,
-    by: str,
+    actor: str,
     shorten_stored: bool = False,
     limit: int = LISTED_MAX,
 ) -> PlannedPolicy:
@@ -262,7 +268,7 @@ def plan_version(
     statistics.gather(installation.pool)
     with transaction(installation.pool) as tx:
         drawn = policy_plan.draw(tx, known, policy, now, shortening=shortening)
-        named = policy_plan.keep(tx, known, policy, drawn, now, by)
+        named = policy_plan.keep(tx, known, policy, drawn, now, actor)
         dates = None
         if shortening is not None:
             after = policy_plan.with_version(known, policy)
@@ -329,7 +335,7 @@ def apply_planned(
     installation: Installation,
     file: Path,
     *,
-    by: str,
+    actor: str,
     shorten_stored: bool = False,
     plan_sha256: str = "",
 ) -> AppliedPolicy:
@@ -347,7 +353,7 @@ def apply_planned(
             shortening = policy_plan.shortening_of(tx, known, policy, plan_sha256, now)
     if policy != known[number]:
         with transaction(installation.pool) as tx:
-            number = apply_in(installation, tx, policy, now, by)
+            number = apply_in(installation, tx, policy, now, actor)
         (installation.config.data / "policy.yaml").write_text(
             file.read_text(encoding="utf-8"), encoding="utf-8"
         )
@@ -367,19 +373,19 @@ def apply_planned(
 
 
 def apply_in(
-    installation: Installation, tx: Transaction, policy: Policy, now: datetime, by: str
+    installation: Installation, tx: Transaction, policy: Policy, now: datetime, actor: str
 ) -> int:
     """Applies a planned version in the caller's transaction, and publishes its notices; returns its
     number.
     """
-    number = policy_plan.apply(tx, policy, now, by)
-    restriction.keep_policy(tx, installation.keyring, policy, now, by)
+    number = policy_plan.apply(tx, policy, now, actor)
+    restriction.keep_policy(tx, installation.keyring, policy, now, actor)
     _publish(
         installation,
         tx,
         notice.shipped(policy, {ENGLISH, *notice.published_languages(tx)}),
         None,
-        by,
+        actor,
     )
     return number
 

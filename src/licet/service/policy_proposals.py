@@ -84,7 +84,7 @@ class ProposalDetail(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def propose(
-    installation: Installation, text: bytes, *, by: str, identity: bytes | None = None
+    installation: Installation, text: bytes, *, actor: str, identity: bytes | None = None
 ) -> ProposalDetail:
     """Stores a policy file as a proposal, and draws its plan where that is quick; InputError with
     the line of a mistake.
@@ -102,11 +102,11 @@ def propose(
         policy_plan.check(known, policy, now)
         named = uuid7(now, installation.keyring.random(10))
         found = policy_proposals.add(
-            tx, named, policy.sha256(), policy.version, text.decode(), now, by, identity
+            tx, named, policy.sha256(), policy.version, text.decode(), now, actor, identity
         )
         few = account_view.has_at_most(tx, PLANNED_HERE_ACCOUNTS_MAX)
     if few and found == named:
-        policy_changes.plan_version(installation, policy, by=by)
+        policy_changes.plan_version(installation, policy, actor=actor)
     return _detail(installation, found)
 
 
@@ -122,7 +122,7 @@ def show(installation: Installation, proposal: str) -> ProposalDetail:
 
 
 def plan(
-    installation: Installation, proposal: str, *, by: str, bounded: bool = True
+    installation: Installation, proposal: str, *, actor: str, bounded: bool = True
 ) -> ProposalDetail:
     """Draws the plan of an open proposal again; with ``bounded`` RefusedError where there are too
     many accounts for that.
@@ -137,7 +137,7 @@ def plan(
                 f"run `licet policy proposals {proposal} --plan` on the host",
                 because="too_large",
             )
-    policy_changes.plan_version(installation, _policy(row), by=by)
+    policy_changes.plan_version(installation, _policy(row), actor=actor)
     return _detail(installation, row.proposal_id)
 
 
@@ -153,7 +153,7 @@ def withdraw(
     installation: Installation,
     proposal: str,
     *,
-    by: str,
+    actor: str,
     identity: bytes | None = None,
     reason: str = "",
 ) -> ProposalSeen:
@@ -164,7 +164,7 @@ def withdraw(
         _is_open(row)
         end = ProposalState.withdrawn
         policy_proposals.end(
-            tx, row.proposal_id, end, installation.clock(), by, identity, reason.strip()
+            tx, row.proposal_id, end, installation.clock(), actor, identity, reason.strip()
         )
         return _seen(policy_proposals.get(tx, row.proposal_id))
 
@@ -173,7 +173,7 @@ def apply(
     installation: Installation,
     proposal: str,
     *,
-    by: str,
+    actor: str,
     identity: bytes | None = None,
     reason: str,
     plan_sha256: str,
@@ -183,15 +183,15 @@ def apply(
     RefusedError for one's own, one that has ended, and where the plan says something else by now.
     """
     _check_reason(reason, needed=True)
-    _plan_holds(installation, _id(proposal), plan_sha256, by, identity)
+    _plan_holds(installation, _id(proposal), plan_sha256, actor, identity)
     with transaction(installation.pool) as tx:
         now = installation.clock()
         row = policy_proposals.get(tx, _id(proposal), lock=True)
-        _check_applier(installation, row, by, identity)
+        _check_applier(installation, row, actor, identity)
         policy = _policy(row)
-        number = policy_changes.apply_in(installation, tx, policy, now, by)
+        number = policy_changes.apply_in(installation, tx, policy, now, actor)
         policy_proposals.end(
-            tx, row.proposal_id, ProposalState.applied, now, by, identity, reason.strip()
+            tx, row.proposal_id, ProposalState.applied, now, actor, identity, reason.strip()
         )
     (installation.config.data / "policy.yaml").write_text(row.text, encoding="utf-8")
     return applied(installation, number)
@@ -221,7 +221,7 @@ class ProposalApplier(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def applier(
-    installation: Installation, proposal: str, *, by: str, identity: bytes | None
+    installation: Installation, proposal: str, *, actor: str, identity: bytes | None
 ) -> ProposalApplier:
     """What somebody may do with a proposal; NotFoundError."""
     with transaction(installation.pool) as tx:
@@ -232,7 +232,7 @@ def applier(
     except RefusedError as error:
         refusal = f"{error.message}: {error.hint}"
     return ProposalApplier(
-        is_proposer=is_proposer(row, by, identity),
+        is_proposer=is_proposer(row, actor, identity),
         confirms=identities.are_two(pair),
         refusal=refusal,
     )
@@ -284,14 +284,14 @@ def version(installation: Installation, number: int) -> VersionDetail:
 
 
 def _plan_holds(
-    installation: Installation, proposal: UUID, plan_sha256: str, by: str, identity: bytes | None
+    installation: Installation, proposal: UUID, plan_sha256: str, actor: str, identity: bytes | None
 ) -> None:
     """RefusedError unless the plan that was read is the stored one, and says the same if it is
     drawn now.
     """
     with transaction(installation.pool) as tx:
         row = policy_proposals.get(tx, proposal)
-        _check_applier(installation, row, by, identity)
+        _check_applier(installation, row, actor, identity)
         read = _stored(tx, _policy(row))
         if read is None or read.sha256 != plan_sha256:
             raise RefusedError(
@@ -305,7 +305,7 @@ def _plan_holds(
         few = account_view.has_at_most(tx, PLANNED_HERE_ACCOUNTS_MAX)
     if not few:
         return  # the plan is at most seven days old, as for `licet policy apply`
-    now = policy_changes.plan_version(installation, _policy(row), by=by)
+    now = policy_changes.plan_version(installation, _policy(row), actor=actor)
     moved = policy_plan.moved(read.plan, now.plan)
     if moved:
         raise RefusedError(
@@ -316,20 +316,20 @@ def _plan_holds(
         )
 
 
-def is_proposer(row: ProposalRow, by: str, identity: bytes | None) -> bool:
+def is_proposer(row: ProposalRow, actor: str, identity: bytes | None) -> bool:
     """Whether it is who proposed it: by their address, or by their identity under another one."""
     is_same_identity = identity is not None and identity == row.proposed_identity
-    return is_same_identity or row.proposed_by.casefold() == by.casefold()
+    return is_same_identity or row.proposed_by.casefold() == actor.casefold()
 
 
 def _check_applier(
-    installation: Installation, row: ProposalRow, by: str, identity: bytes | None
+    installation: Installation, row: ProposalRow, actor: str, identity: bytes | None
 ) -> None:
     """RefusedError for who proposed it, and for one identity where the installation asks for
     two.
     """
     _is_open(row)
-    if is_proposer(row, by, identity):
+    if is_proposer(row, actor, identity):
         raise RefusedError(
             "whoever proposed a version does not apply it",
             "another privacy officer applies it",
@@ -405,20 +405,22 @@ def _detail(installation: Installation, proposal: UUID) -> ProposalDetail:
     )
 
 
-def _base(known: Policies, policy: Policy, row: ProposalRow) -> Policy:
+def _base(versions: Policies, policy: Policy, row: ProposalRow) -> Policy:
     """The version that the proposal changes: the newest one, or the one before it once it is
     applied itself.
     """
     applied = [
-        number for number, version in enumerate(known.versions) if version.version == policy.version
+        number
+        for number, version in enumerate(versions.versions)
+        if version.version == policy.version
     ]
     is_its_own = row.state is ProposalState.applied and applied and applied[0] > 0
-    return known[applied[0] - 1] if is_its_own else known[len(known) - 1]
+    return versions[applied[0] - 1] if is_its_own else versions[len(versions) - 1]
 
 
-def _refusal(known: Policies, policy: Policy, now: datetime) -> str:
+def _refusal(versions: Policies, policy: Policy, now: datetime) -> str:
     try:
-        policy_plan.check(known, policy, now)
+        policy_plan.check(versions, policy, now)
     except RefusedError as error:
         return error.message
     return ""

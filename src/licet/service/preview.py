@@ -207,13 +207,13 @@ class _Loading:
         tx: Transaction,
         installation: Installation,
         seen: Mapping[UUID, AccountView],
-        known: Policies,
+        versions: Policies,
         purpose: str,
         at: datetime,
         bounds: PreviewBounds,
     ) -> None:
         self._tx, self._here, self._seen, self._bounds = tx, installation, seen, bounds
-        self._known, self._purpose, self._at = known, purpose, at
+        self._known, self._purpose, self._at = versions, purpose, at
         self._turns = self._bytes = 0
 
     def each(self, conversations: Sequence[UUID]) -> Iterator[_LoadedConversation]:
@@ -261,7 +261,7 @@ def _curated(
     engine: PreviewEngine,
     loaded: Sequence[_LoadedConversation],
     key: bytes,
-    known: Policies,
+    versions: Policies,
     purpose: str,
     bounds: PreviewBounds,
 ) -> Iterator[PreviewedConversation]:
@@ -288,7 +288,7 @@ def _curated(
                 unread=unread,
             )
         else:
-            yield _previewed(one, one.page, engine.curate(one.documents, key), known, purpose)
+            yield _previewed(one, one.page, engine.curate(one.documents, key), versions, purpose)
         if unread:
             return
 
@@ -301,7 +301,7 @@ def _scope(conversation: UUID | None, project: UUID | None) -> GrantScope:
 
 def _assumed(
     seen: Mapping[UUID, AccountView],
-    known: Policies,
+    versions: Policies,
     question: str,
     scope: GrantScope,
     at: datetime,
@@ -314,15 +314,17 @@ def _assumed(
         named = view.turns if scope.kind is ScopeKind.conversation else None
         moment = max(at, view.state.last_at)
         chosen = fold.choose(
-            view.state, known, moment, True, question=question, scope=scope, conversation=named
+            view.state, versions, moment, True, question=question, scope=scope, conversation=named
         )
         why = chosen.because or next((answer.because for answer in chosen.answers), None)
         if why is not None and why is not NoEffect.covered:
             refused = why
         turns = view.turns
-        if fold.refusal(chosen.account, turns, known, moment, TurnRole.user) is None:
+        if fold.refusal(chosen.account, turns, versions, moment, TurnRole.user) is None:
             surface = turns.segments[-1].stamp.surface
-            said = fold.say(chosen.account, turns, known, moment, TurnRole.user, surface, "typed")
+            said = fold.say(
+                chosen.account, turns, versions, moment, TurnRole.user, surface, "typed"
+            )
             turns = said.conversation
         found[one] = msgspec.structs.replace(view, state=chosen.account, turns=turns)
     return found, refused
@@ -347,7 +349,7 @@ def _previewed(
     loaded: _LoadedConversation,
     page: DecisionPage,
     made: Sequence[PreviewedDocument],
-    known: Policies,
+    versions: Policies,
     purpose: str,
 ) -> PreviewedConversation:
     view, conversation = loaded.view, loaded.conversation
@@ -358,7 +360,7 @@ def _previewed(
         shown_turns |= _thread(thread.said, curated, replaced)
     turns, left_out = [], page.left_out.get(conversation, {})
     for turn in page.candidates.get(conversation, ()):
-        because = left_out.get(turn.number) or view.decide(turn, known, purpose).because.value
+        because = left_out.get(turn.number) or view.decide(turn, versions, purpose).because.value
         out = PreviewedTurn(turn=turn.number, role=turn.role, used=False, because=because, text="")
         turns.append(shown_turns.get(turn.number, out))
     rows = [curated for curated, _ in made if curated.dropped is None]

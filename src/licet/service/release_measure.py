@@ -173,11 +173,16 @@ class _Found:
     def __init__(
         self,
         installation: Installation,
-        known: Release,
+        release: Release,
         promised: ReleaseManifest,
         order: MeasuringOrder,
     ) -> None:
-        self._here, self._known, self._promised, self._order = installation, known, promised, order
+        self._here, self._known, self._promised, self._order = (
+            installation,
+            release,
+            promised,
+            order,
+        )
         self._share = min(1.0, order.rows_max / max(promised.rows, 1))
         self._names = NamedDocuments()  # those that are rows
         self._people: dict[bytes, int] = {}  # of the rows, with their numbers
@@ -186,7 +191,7 @@ class _Found:
             installation.pool,
             installation.keyring,
             policies(installation),
-            known.purpose,
+            release.purpose,
             installation.clock,
             PAGE_BYTES_MAX,
         )

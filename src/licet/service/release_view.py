@@ -79,19 +79,19 @@ class ReleaseView(msgspec.Struct, frozen=True, kw_only=True):
     duplicates: KeptFigures[DuplicateClusters] | None
 
 
-def view(installation: Installation, known: Release) -> ReleaseView:
+def view(installation: Installation, release: Release) -> ReleaseView:
     """A sealed release whose folder is here."""
-    promised = homes.promised(installation, known)
+    promised = homes.promised(installation, release)
     assert promised is not None
-    gone = export_files.withdrawn_ordinals(installation, known.release_id)
+    gone = export_files.withdrawn_ordinals(installation, release.release_id)
     with transaction(installation.pool) as tx:
-        handouts = certificates.handouts_of(tx, known.release_id, installation.clock())
+        handouts = certificates.handouts_of(tx, release.release_id, installation.clock())
         leases, models = (
-            gate_files.leases_by_recipient(tx, known.release_id),
+            gate_files.leases_by_recipient(tx, release.release_id),
             model_registry.list_all(tx),
         )
-        stats = figures.kept(tx, known.release_id, FiguresKind.stats, ReleaseStats)
-        duplicates = figures.kept(tx, known.release_id, FiguresKind.duplicates, DuplicateClusters)
+        stats = figures.kept(tx, release.release_id, FiguresKind.stats, ReleaseStats)
+        duplicates = figures.kept(tx, release.release_id, FiguresKind.duplicates, DuplicateClusters)
     return ReleaseView(
         candidates=promised.counts.candidates,
         included=promised.counts.included,
@@ -102,8 +102,8 @@ def view(installation: Installation, known: Release) -> ReleaseView:
         looked_for_names=promised.looked_for_names,
         handouts=tuple(handouts),
         leases=tuple(leases),
-        exports=tuple(export_files.list_exports(installation, release=known.release_id)),
-        models=tuple(one for one in models if one.release == known.name),
+        exports=tuple(export_files.list_exports(installation, release=release.release_id)),
+        models=tuple(one for one in models if one.release == release.name),
         contents=promised.contents
         if promised.rows and promised.contents is not msgspec.UNSET
         else None,
@@ -177,13 +177,13 @@ def recipient(installation: Installation, name: str) -> RecipientView:
     )
 
 
-def _usable(installation: Installation, known: Release) -> int | None:
+def _usable(installation: Installation, release: Release) -> int | None:
     """How many rows of a release may be used now; None where that cannot be said, as of one that
     was discarded.
     """
     try:
-        return (known.rows or 0) - len(
-            export_files.withdrawn_ordinals(installation, known.release_id)
+        return (release.rows or 0) - len(
+            export_files.withdrawn_ordinals(installation, release.release_id)
         )
     except LicetError:
         return None

@@ -300,16 +300,16 @@ def as_csv(installation: Installation, table: StaffTable, view: TableView) -> It
 
 
 def csv_lines(
-    columns: Sequence[TableColumn], rows: Iterable[Sequence[TableCell]], most: int
+    columns: Sequence[TableColumn], rows: Iterable[Sequence[TableCell]], limit: int
 ) -> Iterator[bytes]:
-    """Rows of cells under their heads, as `as_csv` has them; what is behind ``most`` is cut, and
+    """Rows of cells under their heads, as `as_csv` has them; what is behind ``limit`` is cut, and
     the last line says so.
     """
     yield _line([column.head for column in columns])
-    for row in islice(rows, most):
+    for row in islice(rows, limit):
         yield _line([_plain(cell) for cell in row])
-        most -= 1
-    if most == 0:
+        limit -= 1
+    if limit == 0:
         yield _line(["cut here: filter more narrowly"])
 
 

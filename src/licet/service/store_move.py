@@ -145,8 +145,8 @@ def _alone(installation: Installation) -> Iterator[None]:
         yield
 
 
-def _part_here(installation: Installation, known: Release) -> MovedPart | None:
-    folder = homes.folder(installation, known)
+def _part_here(installation: Installation, release: Release) -> MovedPart | None:
+    folder = homes.folder(installation, release)
     if folder is None:
         return None
     files = [path for path in folder.rglob("*") if path.is_file()]
