@@ -52,8 +52,8 @@ def test_one_hook_at_a_time_reads_the_transcripts(
 ) -> None:
     monkeypatch.setattr(memory, "BUSY_SECONDS", -1.0)
     one, another = (AgentMemory(tmp_path, "ana") for _ in range(2))
-    refused(one.alone(), another.alone())
-    with another.alone():
+    refused(one.exclusive(), another.alone())
+    with another.exclusive():
         pass
     for each in (one, another):
         each.close()

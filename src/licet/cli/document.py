@@ -64,7 +64,7 @@ def _make(
         raise UsageError("a dry run makes no signed file", "ask for markdown or html")
     with opened(data) as here:
         made = papers.make(
-            here, kind, by=by or user(), at=position, releases=releases, dry_run=dry_run
+            here, kind, actor=by or user(), at=position, releases=releases, dry_run=dry_run
         )
         text = papers.written_as(here, made, form)
     if out is not None:

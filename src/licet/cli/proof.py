@@ -163,7 +163,7 @@ def verify(
     path, quorum = _named(what), policy.read_bytes() if policy is not None else None
     if conversation is not None:
         logs = verification.logs(log, keys, quorum) if log is not None else []
-        sought = handles.seek(path, conversation, salt, proof, logs)
+        sought = handles.search_release(path, conversation, salt, proof, logs)
         show(sought, as_json, lambda: sought.text)
         return verifier.EXITS[sought.answer]
     seen = verification.verify(

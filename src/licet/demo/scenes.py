@@ -23,7 +23,7 @@ RECIPIENT = "north-lab"
 MODEL = "tally-1"
 
 
-def read(
+def read_as_staff(
     installation: Installation,
     role: ReaderRole,
     reason: ReadReason,
@@ -52,7 +52,7 @@ def read(
     return True
 
 
-def hand_over(installation: Installation, release: str) -> tuple[int, str]:
+def export_rows(installation: Installation, release: str) -> tuple[int, str]:
     """Exports a release to the town's recipient; how many rows, and the export's id.
 
     The files lie with the recipient, outside the installation, and are gone when the demonstration
@@ -66,7 +66,7 @@ def hand_over(installation: Installation, release: str) -> tuple[int, str]:
     return made.rows, made.export
 
 
-def deleted_by_recipient(installation: Installation, export: str) -> None:
+def acknowledge_deletion(installation: Installation, export: str) -> None:
     """The recipient confirms that it deleted what was recalled."""
     export_files.acknowledge(installation, export)
 

@@ -337,11 +337,11 @@ class LogTally:
                 yield with_manifest(told, find(release, told.manifest_sha256))
 
 
-def with_manifest(told: ReleaseFigures, promised: ReleaseManifest | None) -> ReleaseFigures:
+def with_manifest(figures: ReleaseFigures, promised: ReleaseManifest | None) -> ReleaseFigures:
     if promised is None:
-        return told
+        return figures
     return msgspec.structs.replace(
-        told,
+        figures,
         name=promised.name,
         candidates=promised.counts.candidates,
         turns=promised.counts.included,

@@ -100,7 +100,7 @@ def make(
     installation: Installation,
     kind: PaperKind,
     *,
-    by: str,
+    actor: str,
     at: str | None = None,
     releases: Sequence[str] = (),
     dry_run: bool = False,
@@ -120,7 +120,7 @@ def make(
             log_year=position.year,
             entries=position.size,
             made_at=installation.clock(),
-            made_by=by,
+            made_by=actor,
             document=document,
         )
         is_new = not dry_run and legal_documents.keep(tx, kept)
@@ -209,13 +209,16 @@ def _release_id(installation: Installation, name: str) -> str:
     return known.release_id.hex
 
 
-def _open_questions(said: Mapping[str, Any]) -> Iterator[str]:
+def _open_questions(stated: Mapping[str, Any]) -> Iterator[str]:
     """The answers of the operator that the paper names and that nobody has given, in its order."""
     names = [
-        name for one in said["sections"] for line in one["lines"] for name in names_in(line["says"])
+        name
+        for one in stated["sections"]
+        for line in one["lines"]
+        for name in names_in(line["says"])
     ]
     for name in dict.fromkeys(names):
-        if name.startswith("stated.") and value_of(said, name) is None:
+        if name.startswith("stated.") and value_of(stated, name) is None:
             yield name.removeprefix("stated.")
 
 
@@ -225,13 +228,13 @@ def payload_of(document: str) -> dict[str, Any]:
     return said
 
 
-def written_as(installation: Installation, made: MadePaper, form: str) -> bytes:
+def written_as(installation: Installation, paper: MadePaper, form: str) -> bytes:
     """A paper as `markdown`, `html` or `json`; the last is the file that `licet verify document`
     takes.
     """
     if form == "json":
-        return file_of(installation, made.sha256)
-    return _rendered(made.payload, made.sha256, form)
+        return file_of(installation, paper.sha256)
+    return _rendered(paper.payload, paper.sha256, form)
 
 
 def kept_as(installation: Installation, sha256: str, form: str) -> bytes:
@@ -253,7 +256,7 @@ def _rendered(payload: dict[str, Any], sha256: str, form: str) -> bytes:
 def listed(installation: Installation, kind: PaperKind | None = None) -> list[ListedPaper]:
     """The papers that were made, the newest first."""
     with transaction(installation.pool) as tx:
-        found = legal_documents.listed(tx, kind.value if kind else None)
+        found = legal_documents.list_newest(tx, kind.value if kind else None)
     return [
         ListedPaper(
             kind=one.kind,
@@ -270,7 +273,7 @@ def file_of(installation: Installation, sha256: str) -> bytes:
     """The file of a paper, with its proof once its leaf is in the log; a hash may be shortened."""
     with transaction(installation.pool) as tx:
         kept, seed = legal_documents.get(tx, sha256), installation.keyring.log_seed(tx)
-        return legal_documents.file_of(tx, documents.place(installation), seed, kept)
+        return legal_documents.encode_file(tx, documents.place(installation), seed, kept)
 
 
 def diff(

@@ -96,22 +96,26 @@ def suggest(
     ``points_file`` has the model's points; at most the share ``alarms`` of a domain is suggested,
     one of `classifier.FALSE_ALARMS`.
     """
-    _check(reader, ticket, limit, alarms)
+    _check_call(reader, ticket, limit, alarms)
     weights, at = bytes.fromhex(model.sha256), installation.clock()
     points = operating_points.read(points_file, model.sha256, alarms, at)
-    least = operating_points.conversations_min(alarms)
+    conversations_min = operating_points.conversations_min(alarms)
     with transaction(installation.pool) as tx:
         counted = count_readable(tx, at, ticket, weights)
-        readable = [name for name, waiting in counted.items() if name in points or waiting >= least]
+        readable = [
+            name
+            for name, waiting in counted.items()
+            if name in points or waiting >= conversations_min
+        ]
         listed = select_readable(tx, at, ticket, weights, readable, limit + 1)
     screened, found = list[ScreenedDomain](), set[UUID]()
     for domain, waiting in counted.items():
-        mine = [
+        in_domain = [
             (account, conversation) for account, conversation, of in listed[:limit] if of == domain
         ]
         point, scored = points.get(domain), list[ScoredConversation]()
-        if point is not None or len(mine) >= least:
-            scored = _scored(installation, model, domain, mine, reader, ticket)
+        if point is not None or len(in_domain) >= conversations_min:
+            scored = _score_conversations(installation, model, domain, in_domain, reader, ticket)
             if (
                 point is None
                 and (point := operating_points.choose(domain, _scores(scored), alarms, at))
@@ -119,18 +123,18 @@ def suggest(
             ):
                 operating_points.write(points_file, model.sha256, [point])
         threshold = max(point.threshold, model.floor(alarms)) if point is not None else None
-        over = [one for one in scored if threshold is not None and one.score > threshold]
-        for one in over:
+        above = [one for one in scored if threshold is not None and one.score > threshold]
+        for one in above:
             with transaction(installation.pool) as tx:
                 store(tx, one, weights, installation.clock(), reader)
-        found |= {one.conversation for one in over}
+        found |= {one.conversation for one in above}
         screened.append(
             ScreenedDomain(
                 domain=domain,
                 waiting=waiting,
                 read=len(scored),
                 abstained=int(np.isnan(_scores(scored)).sum()),
-                suggested=len(over),
+                suggested=len(above),
                 threshold=threshold,
                 point=point,
             )
@@ -150,7 +154,7 @@ def suggest(
     )
 
 
-def _check(reader: StaffMember, ticket: str, limit: int, alarms: float) -> None:
+def _check_call(reader: StaffMember, ticket: str, limit: int, alarms: float) -> None:
     if not reader.roles & READERS:
         raise DeniedError(
             f"`{reader.email}` may not read conversations",
@@ -165,18 +169,18 @@ def _check(reader: StaffMember, ticket: str, limit: int, alarms: float) -> None:
         )
 
 
-def _scored(
+def _score_conversations(
     installation: Installation,
     model: MisuseDetector,
     domain: str,
-    asked: Sequence[tuple[UUID, UUID]],
+    conversations: Sequence[tuple[UUID, UUID]],
     reader: StaffMember,
     ticket: str,
 ) -> list[ScoredConversation]:
     """The scores of those conversations that may be opened; each reading is recorded before."""
     scored = []
-    for account, conversation in asked:
-        text, last_turn = _read(installation, account, conversation, reader, ticket)
+    for account, conversation in conversations:
+        text, last_turn = _read_text(installation, account, conversation, reader, ticket)
         if text is not None:
             score = float(model.judge([text], domain)[0])
             scored.append(
@@ -191,7 +195,7 @@ def _scores(scored: Sequence[ScoredConversation]) -> Array:
     return np.array([one.score for one in scored])
 
 
-def _read(
+def _read_text(
     installation: Installation, account: UUID, conversation: UUID, reader: StaffMember, ticket: str
 ) -> tuple[str | None, int]:
     """What its person wrote in a conversation, and the number of its last turn; None if nothing may
@@ -203,18 +207,18 @@ def _read(
         reason=ReadReason.misuse_review,
         ticket=ticket,
     )
-    known = policies(installation)
+    versions = policies(installation)
     with transaction(installation.pool) as tx:
-        seen = account_view.seen(tx, [(account, conversation)], known, installation.clock()).get(
+        seen = account_view.seen(tx, [(account, conversation)], versions, installation.clock()).get(
             conversation
         )
         turns = account_view.turns(tx, account, conversation)
-        theirs = [turn for turn in turns if turn.role is TurnRole.user][-TURNS_READ_MAX:]
-        if seen is None or not theirs:
+        own_turns = [turn for turn in turns if turn.role is TurnRole.user][-TURNS_READ_MAX:]
+        if seen is None or not own_turns:
             return None, 0
         try:
             opened = staff_reads.read(
-                tx, installation.keyring, seen, theirs, reading, installation.keyring.random
+                tx, installation.keyring, seen, own_turns, reading, installation.keyring.random
             )
         except DeniedError:  # erased or deleted since it was listed
             return None, 0

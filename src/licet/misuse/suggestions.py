@@ -319,13 +319,13 @@ def select_readable(
 
 
 def store(
-    tx: Transaction, one: ScoredConversation, weights: bytes, now: datetime, reader: StaffMember
+    tx: Transaction, scored: ScoredConversation, weights: bytes, now: datetime, reader: StaffMember
 ) -> None:
     """Stores a suggestion, unless the conversation was erased meanwhile: an erasure locks its
     row.
     """
-    tables.lock_accounts(tx, [one.account])
-    (row,) = tables.load_conversations(tx, [(one.account, one.conversation)])
+    tables.lock_accounts(tx, [scored.account])
+    (row,) = tables.load_conversations(tx, [(scored.account, scored.conversation)])
     if any(keys.erased for keys in row.keys):
         return
     tx.execute(
@@ -338,11 +338,11 @@ def store(
                 = (EXCLUDED.model_sha256, EXCLUDED.score, EXCLUDED.last_turn, EXCLUDED.suggested_at,
                    EXCLUDED.suggested_by, NULL, NULL, NULL)""",
         {
-            "account": one.account,
-            "conversation": one.conversation,
+            "account": scored.account,
+            "conversation": scored.conversation,
             "weights": weights,
-            "score": one.score,
-            "turn": one.last_turn,
+            "score": scored.score,
+            "turn": scored.last_turn,
             "at": now,
             "by": reader.staff_id,
         },

@@ -352,7 +352,7 @@ def _beside(installation: Installation, known: list[str]) -> dict[str, bytes]:
             one for kind in legal_documents.PUBLIC for one in legal_documents.newest(tx, kind)
         ]
         made = {
-            one.sha256: legal_documents.file_of(tx, place(installation), seed, one)
+            one.sha256: legal_documents.encode_file(tx, place(installation), seed, one)
             for one in papers
         }
     files = {

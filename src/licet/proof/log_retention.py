@@ -132,7 +132,7 @@ def prune(installation: Installation) -> PrunedLogs:
 
 
 def _kept_because(
-    tx: Transaction, known: Policies, year: int, period: Period | None, now: datetime
+    tx: Transaction, versions: Policies, year: int, period: Period | None, now: datetime
 ) -> Iterator[str]:
     if period is None:
         yield f"no retention was published: there is no {RETENTION_FILE}"
@@ -144,15 +144,15 @@ def _kept_because(
         yield f"{running:,} grants logged in it are in force"
     if ended_last is not None and period.after(ended_last) > now:
         yield "a grant logged in it ended within the retention period"
-    if any(_in_force(known, number, period, now) for number in outbox.told_versions(tx, year)):
+    if any(_in_force(versions, number, period, now) for number in outbox.told_versions(tx, year)):
         yield "a policy version logged in it is in force, or was within the retention period"
     if releases := registry.names(tx, outbox.told_releases(tx, year)):
         yield f"{len(releases):,} releases sealed in it are registered"
 
 
-def _in_force(known: Policies, number: int, period: Period, now: datetime) -> bool:
+def _in_force(versions: Policies, number: int, period: Period, now: datetime) -> bool:
     """Whether the version is the newest, or was in force within the retention period."""
-    return number + 1 >= len(known) or period.after(known[number + 1].effective) > now
+    return number + 1 >= len(versions) or period.after(versions[number + 1].effective) > now
 
 
 def _end(year: int) -> datetime:

@@ -38,7 +38,7 @@ you trust wrote down from elsewhere, as a log's owner who wanted to deceive you 
 """
 
 
-def papers(installation: Installation, account: UUID) -> list[tuple[str, bytes]]:
+def receipt_files(installation: Installation, account: UUID) -> list[tuple[str, bytes]]:
     """The files by name; none if the account's key was destroyed, because receipts are derived from
     it.
     """
@@ -54,11 +54,11 @@ def papers(installation: Installation, account: UUID) -> list[tuple[str, bytes]]
     keys = [documents.receipt_key(installation, receipt).vkey for receipt in issued]
     lines = [_HEAD]
     for name, key, receipt in zip(names, keys, issued, strict=True):
-        lines.append(f"{_told(receipt)}\n  python verifier.py receipt {name} --key {key}\n")
+        lines.append(f"{_describe(receipt)}\n  python verifier.py receipt {name} --key {key}\n")
     return [
         *((name, receipt.encode()) for name, receipt in zip(names, issued, strict=True)),
         ("receipts/README.txt", "\n".join(lines).encode()),
-        *_named_by_hash(installation, issued),
+        *_referenced_texts(installation, issued),
         (documents.KEYS_FILE, "".join(f"{key}\n" for key in dict.fromkeys(keys)).encode()),
         ("verifier.py", bundle.source()),
     ]
@@ -68,12 +68,12 @@ def archive(installation: Installation, account: UUID) -> bytes:
     """The files as a zip."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as made:
-        for name, content in papers(installation, account):
+        for name, content in receipt_files(installation, account):
             made.writestr(name, content)
     return out.getvalue()
 
 
-def _told(receipt: Receipt) -> str:
+def _describe(receipt: Receipt) -> str:
     event = cast("dict[str, Any]", receipt.payload["record"])["events"][0]
     said = "yes" if event["allow"] else "no"
     waits = "" if receipt.proof else "; not yet in the log, fetch it again in a minute"
@@ -85,7 +85,7 @@ def _told(receipt: Receipt) -> str:
     )
 
 
-def _named_by_hash(
+def _referenced_texts(
     installation: Installation, issued: Sequence[Receipt]
 ) -> list[tuple[str, bytes]]:
     """The texts that the receipts name."""
