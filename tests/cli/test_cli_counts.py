@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from licet.cli.shell import counted
+from licet.cli.shell import pluralize
 
 CLI = Path(__file__).parents[2] / "src" / "licet" / "cli"
 NOUN = re.compile(
@@ -56,7 +56,7 @@ def fixed_plurals() -> Iterator[tuple[str, str]]:
     ],
 )
 def test_one_is_said_as_one(number: int, one: str, said: str) -> None:
-    assert counted(number, one) == said
+    assert pluralize(number, one) == said
 
 
 def test_no_command_counts_with_a_plural_that_is_fixed_but_those_that_did() -> None:

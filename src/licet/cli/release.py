@@ -19,7 +19,7 @@ from licet.cli import (
     safety,
 )
 from licet.cli.root import EXIT_CHANGES, EXIT_NO, CommandGroup
-from licet.cli.shell import answer_options, counted, dry_option, opened, progress, show
+from licet.cli.shell import answer_options, dry_option, open_installation, pluralize, progress, show
 from licet.clock import utc_now
 from licet.policy.period import written
 from licet.release import catalog, homes, signatures
@@ -52,28 +52,28 @@ def duplicates(name: str, data: Path | None, at: str | None, as_json: bool) -> N
     """
     from licet.curate import duplicate_clusters
 
-    with opened(data, at) as here, progress() as bar:
+    with open_installation(data, at) as here, progress() as bar:
         task = bar.add_task("reading", total=None)
         found = duplicate_clusters.count(here, name, progress=lambda read: bar.advance(task, read))
         bar.stop()
         show(found, as_json, lambda: "\n".join(_duplicates_text(found)))
 
 
-def _duplicates_text(found: DuplicateClusters) -> Iterator[str]:
-    yield f"release    {found.release}"
+def _duplicates_text(result: DuplicateClusters) -> Iterator[str]:
+    yield f"release    {result.release}"
     yield (
-        f"duplicates {found.left_out:,} of {counted(found.looked_at, 'conversation')} that may "
-        "be used now"
+        f"duplicates {result.left_out:,} of {pluralize(result.looked_at, 'conversation')} that "
+        "may be used now"
     )
-    yield f"clusters   {found.clusters:,}"
-    if found.sizes:
+    yield f"clusters   {result.clusters:,}"
+    if result.sizes:
         yield f"  {'conversations':<26}{'clusters':>10}{'together':>10}"
-    for one in found.sizes:
+    for one in result.sizes:
         size = f"{one.least:,}" if one.least == one.most else f"{one.least:,} to {one.most:,}"
         yield f"  {size:<26}{one.clusters:>10,}{one.conversations:>10,}"
-    if found.largest:
+    if result.largest:
         yield f"  {'the largest':<26}{'accounts':>10}{'row':>10}"
-    for cluster in found.largest:
+    for cluster in result.largest:
         accounts = "under 10" if cluster.accounts is None else f"{cluster.accounts:,}"
         row = "none" if cluster.row is None else f"{cluster.row}"
         yield f"  {cluster.conversations:<26,}{accounts:>10}{row:>10}"
@@ -98,7 +98,7 @@ def push(
     Example:  licet release push october s3://training/october --dry-run
               licet release push october s3://training/october
     """
-    with opened(data, at) as here, progress("{task.completed:,} bytes") as bar:
+    with open_installation(data, at) as here, progress("{task.completed:,} bytes") as bar:
         folder = signatures.place(here, name).folder
         planned = pushing.push(folder, url, dry_run=True)
         task = bar.add_task("copying", total=planned.sent_bytes)
@@ -112,12 +112,12 @@ def push(
     return EXIT_CHANGES if dry_run and (done.sent or done.deleted) else 0
 
 
-def _push_text(done: PushResult, dry_run: bool) -> str:
+def _push_text(result: PushResult, dry_run: bool) -> str:
     would = "would be " if dry_run else ""
     return (
-        f"{would}copied {counted(len(done.sent), 'file')}, {counted(done.sent_bytes, 'byte')}, to "
-        f"{done.url}\n"
-        f"{would}deleted {len(done.deleted):,} there; {done.unchanged:,} were there already"
+        f"{would}copied {pluralize(len(result.sent), 'file')}, "
+        f"{pluralize(result.sent_bytes, 'byte')}, to {result.url}\n"
+        f"{would}deleted {len(result.deleted):,} there; {result.unchanged:,} were there already"
     )
 
 
@@ -138,21 +138,23 @@ def purge(name: str, dry_run: bool, data: Path | None, at: str | None, as_json: 
     Example:  licet release purge tuesday --dry-run
               licet release purge /mnt/copies/tuesday
     """
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         done = purge_release(here, name, dry_run=dry_run)
         show(done, as_json, lambda: _purge_text(done, dry_run))
     return EXIT_CHANGES if dry_run and (done.rows or done.brought) else 0
 
 
-def _purge_text(done: PurgeResult, dry_run: bool) -> str:
+def _purge_text(result: PurgeResult, dry_run: bool) -> str:
     lines = [
-        f"{'would bring' if dry_run else 'brought'} the folder to {file}" for file in done.brought
+        f"{'would bring' if dry_run else 'brought'} the folder to {file}" for file in result.brought
     ]
     verb = "would take out" if dry_run else "took out"
-    lines.append(f"{verb} {counted(done.rows, 'dead row')} of {counted(len(done.parts), 'part')}")
-    lines += [f"  {rows:>9,}  {part}" for part, rows in done.parts.items()]
-    if done.addendum and not dry_run:
-        lines.append(f"addendum   {done.folder / done.addendum}")
+    lines.append(
+        f"{verb} {pluralize(result.rows, 'dead row')} of {pluralize(len(result.parts), 'part')}"
+    )
+    lines += [f"  {rows:>9,}  {part}" for part, rows in result.parts.items()]
+    if result.addendum and not dry_run:
+        lines.append(f"addendum   {result.folder / result.addendum}")
     return "\n".join(lines)
 
 
@@ -177,22 +179,22 @@ def diff(old: str, new: str, data: Path | None, at: str | None, as_json: bool) -
     \b
     Example:  licet release diff tuesday wednesday
     """
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         found = diff_releases(here, old, new)
         show(found, as_json, lambda: _diff_text(found))
     return EXIT_CHANGES if found.changes or found.came or found.went else 0
 
 
-def _diff_text(found: ReleaseDiff) -> str:
-    lines = [f"~ {change.key}: {change.old} -> {change.new}" for change in found.changes]
-    lines.append(f"  {counted(found.kept, 'row')} in both")
+def _diff_text(result: ReleaseDiff) -> str:
+    lines = [f"~ {change.key}: {change.old} -> {change.new}" for change in result.changes]
+    lines.append(f"  {pluralize(result.kept, 'row')} in both")
     lines += [
         f"+ {rows:,} rows came; in the older one: {_WHY.get(why, why)}"
-        for why, rows in found.came.items()
+        for why, rows in result.came.items()
     ]
     lines += [
         f"- {rows:,} rows went; in the newer one: {_WHY.get(why, why)}"
-        for why, rows in found.went.items()
+        for why, rows in result.went.items()
     ]
     return "\n".join(lines)
 
@@ -210,7 +212,7 @@ def collect_command(dry_run: bool, data: Path | None, at: str | None, as_json: b
     \b
     Example:  licet release collect --dry-run
     """
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         found = homes.collect(here, utc_now(), dry_run=dry_run)
     verb = "would delete" if dry_run else "deleted"
     lines = [f"{verb} {name}: {', '.join(objects)}" for name, objects in found.items()]
@@ -290,7 +292,7 @@ def release_build(
     # here: a release is shown and signed without what curates
     from licet.curate import release_build as builder
 
-    with opened(data, at) as here, progress() as bar:
+    with open_installation(data, at) as here, progress() as bar:
         task = bar.add_task("deciding", total=population_status.turns_kept(here))
         built = builder.build_release(
             here,
@@ -375,7 +377,7 @@ def release_show(name: str, data: Path | None, at: str | None, as_json: bool) ->
     \b
     Example:  licet release show tuesday
     """
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         catalog.find_release(here, name)  # an unknown name is told before anything is loaded
         # here: what counts the usable rows loads what training does
         from licet.service import release_view
@@ -408,7 +410,7 @@ def release_verify(name: str, data: Path | None, at: str | None, as_json: bool) 
     Example:  licet release verify tuesday
               licet release verify /mnt/copies/tuesday
     """
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         found = catalog.verify_release(here, name)
         lines = [f"{c.file}: {c.promise.value}: found {c.found}" for c in found]
         show(found, as_json, lambda: "\n".join([*lines, f"{len(found)} contradictions"]))

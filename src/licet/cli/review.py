@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from licet.cli.release_sign import standing_text
-from licet.cli.shell import answer_options, opened, show
+from licet.cli.shell import answer_options, open_installation, show
 from licet.errors import UsageError
 from licet.release import signatures
 from licet.release.review import ReviewFinding
@@ -106,7 +106,7 @@ def review(
     """
     if (row is None) != (finding is None) or (row is not None and by is None):
         raise UsageError("a finding needs --by, --row and --finding")
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         seen = signatures.standing(here, release)
         if closing:
             seen = signatures.close(here, release)

@@ -163,11 +163,11 @@ def _refuse_narrowed(config: Configuration, chosen: Session) -> None:
         )
 
 
-def _say_allowed(as_json: bool, what: str, done: Sequence[Allowed]) -> None:
+def _say_allowed(as_json: bool, what: str, result: Sequence[Allowed]) -> None:
     if as_json:
-        click.echo(msgspec.json.encode(done).decode())
+        click.echo(msgspec.json.encode(result).decode())
     else:
-        for one in done:
+        for one in result:
             why = one.because.replace("_", " ")
             told = (
                 "allowed from now on"
@@ -175,7 +175,7 @@ def _say_allowed(as_json: bool, what: str, done: Sequence[Allowed]) -> None:
                 else f"unchanged ({why or one.effect})"
             )
             click.echo(f"{what}, {one.question}: {told}")
-    if not any(one.effect == "began" or one.because == NoEffect.covered.value for one in done):
+    if not any(one.effect == "began" or one.because == NoEffect.covered.value for one in result):
         sys.exit(EXIT_NO)
 
 

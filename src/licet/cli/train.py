@@ -14,7 +14,7 @@ import msgspec
 
 from licet.cli import canaries, safety, train_run
 from licet.cli.root import CommandGroup
-from licet.cli.shell import answer_options, data_option, json_option, opened, show
+from licet.cli.shell import answer_options, data_option, json_option, open_installation, show
 from licet.clock import Clock, utc_now
 from licet.errors import LicetError, UsageError
 from licet.release import manifest
@@ -46,7 +46,7 @@ def gate_key(data: Path | None, as_json: bool) -> None:
     """
     from licet.train import gate_files
 
-    with opened(data) as here:
+    with open_installation(data) as here:
         vkey = gate_files.signer(here).verifier.vkey
         show({"key": vkey}, as_json, lambda: vkey)
 
@@ -161,7 +161,7 @@ def _source(
     if url is None:
         from licet.train import gate_files as gating
 
-        with opened(data, at) as here:
+        with open_installation(data, at) as here:
             yield gating.LocalSource(here, seconds), gating.signer(here).verifier, here.clock
         return
     if key_file is None or public_key is None:
@@ -199,8 +199,8 @@ def _keeper(
 def _saying(as_json: bool) -> Callable[[WithdrawnBitmap], None]:
     """Prints one line each time that a file is written."""
 
-    def said(found: WithdrawnBitmap) -> None:
-        head = found.head
+    def said(result: WithdrawnBitmap) -> None:
+        head = result.head
         if as_json:
             fields = {
                 "release": head.release,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
@@ -24,9 +23,6 @@ from licet.vault.account_choices import StoredChoice
 from licet.vault.ids import Prefix, host_hmac, parse, parse_turn, shown, shown_turn
 from licet.vault.installation import Installation
 from licet.vault.projects import scope_of
-
-if TYPE_CHECKING:
-    pass
 
 
 class ScopeSeen(msgspec.Struct, frozen=True, kw_only=True):
@@ -223,7 +219,7 @@ def explain_conversation(
 
 
 class _BackingActs:
-    """The acts of an account, and what of them is behind an answer for one of its conversations."""
+    """The acts of an account that explain the answers for one of its conversations."""
 
     def __init__(
         self, keyring: Keyring, tx: Transaction, versions: Policies, seen: account_view.AccountView

@@ -69,9 +69,7 @@ class ItemSort(StrEnum):
 
 
 class InboxView(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody asks of the inbox; an empty filter is none. ``after`` is where the page before
-    ended.
-    """
+    """A query of the inbox; an empty filter is none. ``after`` is the cursor of the page before."""
 
     kind: ItemKind | None = None
     held: HeldFilter | None = None
@@ -121,7 +119,7 @@ def page(
     view: InboxView,
     sources: Sequence[InboxSource] = SOURCES,
 ) -> InboxPage:
-    """What waits for somebody with these roles, as a view has it. An auditor sees all of it."""
+    """A page of the items that the viewer's roles may see. An auditor sees all of them."""
     selected = [
         one
         for one in sources
@@ -243,7 +241,7 @@ def _ask_source(
 def _with_holders(
     reading: InboxReading, found: Sequence[Placed]
 ) -> list[tuple[ItemOrder, InboxItem]]:
-    """The items with who has them."""
+    """The items with their holders."""
     if not found:
         return []
     holders = inbox_register.holders(reading.tx, [one.item.item for one in found])
@@ -270,7 +268,7 @@ def _own_page(
     view: InboxView,
     selected: Sequence[InboxSource],
 ) -> InboxPage:
-    """What somebody has, on one page."""
+    """The items that the viewer holds, on one page."""
     with transaction(installation.pool) as tx:
         names = inbox_register.held_by(tx, viewer.staff_id, HELD_MAX)
         holders = inbox_register.holders(tx, names)
@@ -401,8 +399,8 @@ def get(installation: Installation, viewer: StaffMember, item: str) -> ItemSeen:
 def find(
     installation: Installation, viewer: StaffMember, item: str
 ) -> tuple[InboxItem | None, ItemAbout]:
-    """What waits under a name, None where it is done, and whose it is; NotFoundError for what these
-    roles do not see.
+    """The waiting item, None where it is done, and its subject; NotFoundError for what these roles
+    do not see.
     """
     kind = kind_of(item)
     if not _may_see(viewer, KINDS[kind]):
@@ -444,7 +442,7 @@ def _find(reading: InboxReading, item: str, sources: Sequence[InboxSource]) -> I
 
 
 def subject_of(tx: Transaction, item: str) -> ItemAbout:
-    """Whose an item is, by its subject; NotFoundError for a subject that is none of its kind."""
+    """The subject of an item, by its name; NotFoundError for a name that is none of its kind."""
     kind, subject = kind_of(item), item.partition(":")[2]
     first = subject.partition("+")[0]
     match kind:

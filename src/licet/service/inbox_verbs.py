@@ -227,7 +227,7 @@ def _run_act(
     does: Callable[[], str],
     once: IdempotentCall | None = None,
 ) -> str:
-    """Does what is on record, and says of its step whether it was done."""
+    """Runs an act that is on record, and records whether it was done."""
     try:
         said = does()
     except LicetError:
@@ -283,8 +283,8 @@ def _check_role(actor: StaffMember, act: InboxAct) -> None:
 
 
 def _is_repeat(tx: Transaction, installation: Installation, once: IdempotentCall | None) -> bool:
-    """Whether this step was taken before; if not, its key is kept with it. What refuses a second
-    one is raised.
+    """Whether this step is a repetition; otherwise stores its key. Raises the error that a
+    repetition gets.
     """
     if once is None:
         return False
@@ -304,7 +304,9 @@ def _is_repeat(tx: Transaction, installation: Installation, once: IdempotentCall
 def _check_access_later(
     installation: Installation, actor: StaffMember, item: str, *, include_done: bool = False
 ) -> ItemAbout | LicetError:
-    """`_acting`, or what refuses it: that counts only where the step was not taken before."""
+    """Returns the result or the error of `_check_access`: the error counts only if the step is no
+    repetition.
+    """
     try:
         return _check_access(installation, actor, item, include_done=include_done)
     except LicetError as error:
@@ -320,8 +322,8 @@ def _raise_if_error(access: ItemAbout | LicetError) -> ItemAbout:
 def _check_access(
     installation: Installation, actor: StaffMember, item: str, *, include_done: bool = False
 ) -> ItemAbout:
-    """Whose an item is, for whoever does something with it; with ``include_done`` also once nothing
-    of it waits.
+    """The subject of an item that the actor may act on; with ``include_done`` also once nothing of
+    it waits.
     """
     waits, about = inbox.find(installation, actor, item)
     if not inbox.may_act(actor, waits, item):

@@ -1,11 +1,10 @@
-"""Orders that staff give in the console about the system itself, carried out by the verbs that the
-commands call.
+"""Administrative orders of staff: records them, and runs the long ones in the background.
 
 What may take long runs in the background: a rotation of the keys, the destruction of epochs that
 are due, the drill of a backup, and asking the witnesses. Its order is on record before it begins,
 so that a server that is stopped meanwhile goes on with it when it runs again: a rotation continues,
 and the others begin anew. What is done at once is on record in the transaction after the verb
-(`at_once`): of a crash between the two the act stays, and its reason is lost.
+(`run_now`): of a crash between the two the act stays, and its reason is lost.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ Work = Callable[[Installation, StaffOrder, threading.Event], str]
 
 
 class OrderForecast(msgspec.Struct, frozen=True, kw_only=True):
-    """What an order would do now, in sentences. ``about`` is what it is of: a kind of rotation, the
+    """What an order would do now, in sentences. ``about`` is its target: a kind of rotation, the
     name of a backup.
     """
 
@@ -96,8 +95,7 @@ def run_now(
     reason: str,
     actor: str,
 ) -> str:
-    """Does something now and puts it on record with its reason; returns what was done, in a
-    sentence.
+    """Runs ``act`` now and records it with its reason; returns its result, in a sentence.
 
     UsageError for no reason, before anything is done.
     """
@@ -123,7 +121,7 @@ def _record(
 
 
 def keep_working(installation: Installation, stop: threading.Event) -> None:
-    """Carries out what was ordered, until ``stop``. Of several processes, one works at a time."""
+    """Runs open orders until ``stop``. Of several processes, one works at a time."""
     import structlog  # here: a command that carries out one order logs nothing
 
     record = structlog.get_logger("licet.orders")
@@ -135,9 +133,7 @@ def keep_working(installation: Installation, stop: threading.Event) -> None:
 
 
 def carry_out(installation: Installation, stop: threading.Event | None = None) -> int:
-    """Carries out every open order; returns how many ended. One that is refused for now stays
-    open.
-    """
+    """Runs every open order; returns how many ended. One that raises BusyError stays open."""
     stop, ended = stop or threading.Event(), 0
     with transaction(installation.pool) as tx:
         waiting = staff_orders.open_orders(tx)
@@ -198,7 +194,7 @@ def _cosign(installation: Installation, _: StaffOrder, __: threading.Event) -> s
 
 
 def _resolve_target(installation: Installation, kind: OrderKind, target: str) -> str:
-    """What an order is of, where there is something to do."""
+    """The target of a background order; RefusedError where there is nothing to do."""
     if kind is OrderKind.rotate_keys:
         if target and target not in list(Rotation):
             raise UsageError(

@@ -157,7 +157,7 @@ def _verify_release(
         if (path / name).exists()
     ]
 
-    def look() -> None:
+    def check_parts() -> None:
         if key is None and signed:
             report.add_lack(
                 signed[0], "its signature was not checked", "the log's key does: --key VKEY"
@@ -167,7 +167,7 @@ def _verify_release(
         report.add_contradictions((one.file, f"{one.promise.value}: {one.found}") for one in found)
 
     made_again = "they are made again from the manifest and its addenda, and nothing signs them"
-    report.step("parts, card and descriptions", made_again, look, Verdict.consistent, True)
+    report.step("parts, card and descriptions", made_again, check_parts, Verdict.consistent, True)
     checked = [f"release in {path}"]
     if report.findings:
         return _checked([report], tuple(checked))

@@ -83,29 +83,29 @@ def apply_purge(
     return after
 
 
-def is_consistent_review(said: dict[str, Any], manifest: dict[str, Any]) -> bool:
+def is_consistent_review(statement: dict[str, Any], manifest: dict[str, Any]) -> bool:
     """Whether the counts of a review add up and give its bound, and no more rows were drawn than
     there are.
     """
-    if said["chance"]["drawn"] + said["risk"]["drawn"] > manifest["rows"]:
+    if statement["chance"]["drawn"] + statement["risk"]["drawn"] > manifest["rows"]:
         return False
-    for part in (said["chance"], said["risk"]):
+    for part in (statement["chance"], statement["risk"]):
         if (
             part["drawn"] != part["read"] + part["out_of_reach"]
             or sum(part["findings"].values()) > part["read"]
         ):
             return False
     bound, findings, rows = (
-        said["bound"],
-        sum(said["chance"]["findings"].values()),
-        said["chance"]["read"],
+        statement["bound"],
+        sum(statement["chance"]["findings"].values()),
+        statement["chance"]["read"],
     )
     times = [
         read_time(time, REVIEW, "time")
-        for time in (manifest["built_at"], said["drawn_at"], said["closed_at"])
+        for time in (manifest["built_at"], statement["drawn_at"], statement["closed_at"])
     ]
     in_order = times == sorted(times)
-    unread = said["chance"]["out_of_reach"]
+    unread = statement["chance"]["out_of_reach"]
     stated = (bound["confidence_percent"], bound["found"], bound["rows"], bound["unread"])
     return (
         in_order
@@ -115,19 +115,19 @@ def is_consistent_review(said: dict[str, Any], manifest: dict[str, Any]) -> bool
     )
 
 
-def is_consistent_measurement(said: dict[str, Any], manifest: dict[str, Any]) -> bool:
+def is_consistent_measurement(statement: dict[str, Any], manifest: dict[str, Any]) -> bool:
     """Whether the figures of a measurement agree with one another, are of no more rows than there
     are, and come after the release.
     """
-    held, costs = said["held_out"], said["costs"]
+    held, costs = statement["held_out"], statement["costs"]
     slices = {(one["of"], one["slice"], one["value"]) for one in costs}
     return (
-        read_time(said["measured_at"], MEASUREMENT, "time")
+        read_time(statement["measured_at"], MEASUREMENT, "time")
         >= read_time(manifest["built_at"], MEASUREMENT, "time")
-        and said["rows"] + held["rows"] <= manifest["rows"]
-        and said["confidence_percent"] == 95
-        and said["code"]["broken"] <= said["code"]["blocks"]
-        and said["words"]["changed"] <= said["words"]["said"]
+        and statement["rows"] + held["rows"] <= manifest["rows"]
+        and statement["confidence_percent"] == 95
+        and statement["code"]["broken"] <= statement["code"]["blocks"]
+        and statement["words"]["changed"] <= statement["words"]["said"]
         and held["people"] <= held["rows"]
         and ("deidentification", "all", "all") in slices
         and len(slices) == len(costs) <= COSTS_MAX

@@ -158,22 +158,22 @@ def check_certificate(
     return report
 
 
-def _check_certificate(said: dict[str, Any], place: str, report: VerifierReport) -> None:
-    check_shape(said, CERTIFICATE, place, "a certificate")
-    report.levels["certificate"] = levels_of("certificate", said, place)
-    times = [read_time(said[state], place, state) for state in CERTIFIED]
+def _check_certificate(certificate: dict[str, Any], place: str, report: VerifierReport) -> None:
+    check_shape(certificate, CERTIFICATE, place, "a certificate")
+    report.levels["certificate"] = levels_of("certificate", certificate, place)
+    times = [read_time(certificate[state], place, state) for state in CERTIFIED]
     if times != sorted(times):
         raise ContradictionError(place, "its states follow one another")
-    if not said["places"] and said["conversation"] is not None:
+    if not certificate["places"] and certificate["conversation"] is not None:
         raise ContradictionError(place, "it names a place where the conversation was")
 
 
-def _check_places(said: dict[str, Any], place: str) -> None:
+def _check_places(certificate: dict[str, Any], place: str) -> None:
     """Checks that each place was treated as it admits, and that nothing but what is kept was found
     on reading it back.
     """
-    verified = read_time(said["verified"], place, "verified")
-    for place_stated in said["places"]:
+    verified = read_time(certificate["verified"], place, "verified")
+    for place_stated in certificate["places"]:
         done, read_back, kept = (
             place_stated["done"],
             place_stated["read_back"],
@@ -190,7 +190,7 @@ def _check_places(said: dict[str, Any], place: str) -> None:
             ),
             (
                 "it was read back when the certificate was made",
-                read_back is None or read_back["at"] == said["verified"],
+                read_back is None or read_back["at"] == certificate["verified"],
             ),
             (
                 "nothing was found in any place, but for what is kept",
@@ -217,8 +217,8 @@ def _check_places(said: dict[str, Any], place: str) -> None:
 
 
 def _check_answer(
-    seen: dict[str, Any],
-    said: dict[str, Any],
+    stated_place: dict[str, Any],
+    certificate: dict[str, Any],
     place: str,
     keys: dict[str, Trust],
     report: VerifierReport,
@@ -226,14 +226,14 @@ def _check_answer(
     """Verifies a signed answer with its recipient's key, if given; a separate part that the whole
     does not depend on.
     """
-    answer = seen["answered"]
+    answer = stated_place["answered"]
     if answer is None or answer["signed"] is None or answer["by"] not in keys:
         return
 
     def check() -> None:
         told = open_jws(answer["signed"], keys[answer["by"]].key, place, ANSWER_TYPE)
         check_shape(told, ANSWER, place, "a recipient's answer")
-        if not has_facts(told, {"erasure": said["erasure"], "recipient": answer["by"]}):
+        if not has_facts(told, {"erasure": certificate["erasure"], "recipient": answer["by"]}):
             raise ContradictionError(place, "the recipient answered for this erasure")
 
     report.step(
@@ -244,20 +244,22 @@ def _check_answer(
     )
 
 
-def _describe_place(seen: dict[str, Any]) -> str:
+def _describe_place(stated_place: dict[str, Any]) -> str:
     """A place in words."""
-    answer, left = seen["answered"], seen["read_back"]
-    match seen["done"]:
+    answer, left = stated_place["answered"], stated_place["read_back"]
+    match stated_place["done"]:
         case "erased":
             text = f"read back at {left['at']}: nothing was left"
         case "kept":
-            text = f"read back at {left['at']}: {left['left']} kept until {seen['kept_until']}"
+            text = (
+                f"read back at {left['at']}: {left['left']} kept until {stated_place['kept_until']}"
+            )
         case "refused":
             text = f"read back at {left['at']}: no key of a row of it is given out any more"
         case "recalled":
             text = (
                 "nobody looked: its recipient was asked to delete it by "
-                f"{seen['recalled']['due']}, and did not answer"
+                f"{stated_place['recalled']['due']}, and did not answer"
             )
         case "answered":
             signed = "signed" if answer["signed"] else "not signed"
@@ -267,4 +269,4 @@ def _describe_place(seen: dict[str, Any]) -> str:
             )
         case _:
             text = "nobody looked: it holds nothing of what was to go"
-    return f"  {seen['place']}: {text}"
+    return f"  {stated_place['place']}: {text}"

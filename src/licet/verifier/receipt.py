@@ -132,33 +132,33 @@ def check_receipt(raw: bytes, trusted: Trust, place: str = "receipt") -> Verifie
     return report
 
 
-def _check_receipt(said: dict[str, Any], place: str, report: VerifierReport) -> None:
-    check_shape(said, RECEIPT, place, "a receipt")
-    record = said["record"]
+def _check_receipt(receipt: dict[str, Any], place: str, report: VerifierReport) -> None:
+    check_shape(receipt, RECEIPT, place, "a receipt")
+    record = receipt["record"]
     if not record["processes"] or not record["parties"]:
         raise ContradictionError(place, "it has the fields of a receipt: for what, and by whom")
-    report.levels["receipt"] = levels_of("receipt", said, place)
+    report.levels["receipt"] = levels_of("receipt", receipt, place)
     if "document" in record["policy"]:
-        _check_terms(said, place)
+        _check_terms(receipt, place)
     event, parties = record["events"][0], {one["party_id"] for one in record["parties"]}
     form = {
-        "dct:identifier": said["receipt_id"],
-        "dpv:hasIdentifier": said["receipt_id"],
+        "dct:identifier": receipt["receipt_id"],
+        "dpv:hasIdentifier": receipt["receipt_id"],
         "@context": ["https://w3id.org/dpv/dpv.jsonld"],
         "schema_version": f"{SCHEMA}receipt",
     }
     of_record = {
-        "record_id": said["receipt_id"].replace(":receipt:", ":record:"),
+        "record_id": receipt["receipt_id"].replace(":receipt:", ":record:"),
         "@type": "dpv:ConsentRecord",
         "schema_version": f"{SCHEMA}record",
     }
     of_event = {
-        "event_id": f"{said['receipt_id']}:event",
+        "event_id": f"{receipt['receipt_id']}:event",
         "validity_duration": None,
         "event_type": "dpv:ExplicitlyExpressedConsent",
     }
     if not (
-        has_facts(said, form)
+        has_facts(receipt, form)
         and has_facts(record, of_record)
         and has_facts(event, of_event)
         and record["privacy_notice"].get("@type") == "dpv:ConsentNotice"
@@ -172,8 +172,8 @@ def _check_receipt(said: dict[str, Any], place: str, report: VerifierReport) -> 
         raise ContradictionError(
             place, "its identifiers and the words of its form are those of a receipt"
         )
-    head, _, number = said["receipt_id"].rpartition(":")
-    before, _, earlier = (said["replaces"] or f"{head}:0").rpartition(":")
+    head, _, number = receipt["receipt_id"].rpartition(":")
+    before, _, earlier = (receipt["replaces"] or f"{head}:0").rpartition(":")
     if (
         before != head
         or not earlier.isdecimal()
@@ -183,9 +183,9 @@ def _check_receipt(said: dict[str, Any], place: str, report: VerifierReport) -> 
         raise ContradictionError(place, "it replaces an earlier receipt of its person")
 
 
-def _check_terms(said: dict[str, Any], place: str) -> None:
+def _check_terms(receipt: dict[str, Any], place: str) -> None:
     """Purposes, period and recipients are those of the policy whose text the receipt brings."""
-    record, named = said["record"], said["record"]["policy"]
+    record, named = receipt["record"], receipt["record"]["policy"]
     document = json.dumps(
         named["document"], sort_keys=True, separators=(",", ":"), ensure_ascii=False
     ).encode()
@@ -225,22 +225,22 @@ def _check_terms(said: dict[str, Any], place: str) -> None:
             raise ContradictionError(place, promise)
 
 
-def _check_event(said: dict[str, Any], place: str) -> None:
-    event = said["record"]["events"][0]
+def _check_event(receipt: dict[str, Any], place: str) -> None:
+    event = receipt["record"]["events"][0]
     created, at = (
-        read_time(time, place, "time") for time in (said["created"], event["event_time"])
+        read_time(time, place, "time") for time in (receipt["created"], event["event_time"])
     )
-    if event["entity_id"] != said["record"]["pii_principal_id"] or created < at:
+    if event["entity_id"] != receipt["record"]["pii_principal_id"] or created < at:
         raise ContradictionError(place, "its event is its person's, and was before it")
 
 
 def _check_opening(
-    said: dict[str, Any], entry: dict[str, Any], index: int, origin: str, place: str
+    receipt: dict[str, Any], entry: dict[str, Any], index: int, origin: str, place: str
 ) -> None:
     """Checks that the receipt agrees with the entry, and with what the entry commits to."""
-    check_shape(said.get("log"), RECEIPT["log?"], place, "a receipt: `log`")
-    log, record = said["log"], said["log"]["record"]
-    event, account = said["record"]["events"][0], record["account"]
+    check_shape(receipt.get("log"), RECEIPT["log?"], place, "a receipt: `log`")
+    log, record = receipt["log"], receipt["log"]["record"]
+    event, account = receipt["record"]["events"][0], record["account"]
     record_bytes = json.dumps(
         record, sort_keys=True, separators=(",", ":"), ensure_ascii=False
     ).encode()
@@ -261,18 +261,18 @@ def _check_opening(
         ),
         (
             "its notice is the one of its evidence",
-            _matches_evidence(said["record"]["privacy_notice"], log["evidence"]),
+            _matches_evidence(receipt["record"]["privacy_notice"], log["evidence"]),
         ),
         ("its log is the one that proves it", log["origin"] == origin),
         ("its place is the one that is proved", log["index"] == index),
         ("its time is that of its entry", event["event_time"] == entry["at"] == record["at"]),
         (
             "its account is the one committed to",
-            said["record"]["pii_principal_id"] == f"urn:licet:account:{account}",
+            receipt["record"]["pii_principal_id"] == f"urn:licet:account:{account}",
         ),
         (
             "its number is the one committed to",
-            said["receipt_id"] == f"urn:licet:receipt:{account}:{record['facts']['seq']}",
+            receipt["receipt_id"] == f"urn:licet:receipt:{account}:{record['facts']['seq']}",
         ),
         (
             "its facts are those committed to",
@@ -295,13 +295,13 @@ def _check_opening(
         ),
         (
             "its policy is the one committed to",
-            _is_committed(said, "policy", said["record"]["policy"]["sha256"]),
+            _is_committed(receipt, "policy", receipt["record"]["policy"]["sha256"]),
         ),
         (
             "its way, its grant and its reason are those committed to",
-            _is_committed(said, "via", event["indication_method"])
-            and _is_committed(said, "grant", event["grant"])
-            and _is_committed(said, "because", event.get("because")),
+            _is_committed(receipt, "via", event["indication_method"])
+            and _is_committed(receipt, "grant", event["grant"])
+            and _is_committed(receipt, "because", event.get("because")),
         ),
     ):
         if not holds:
@@ -345,13 +345,13 @@ def _kept_grants(event: dict[str, Any]) -> str:
     return ",".join(str(one["grant"]) for one in event.get("kept", ()))
 
 
-def _is_committed(said: dict[str, Any], fact: str, value: object) -> bool:
+def _is_committed(receipt: dict[str, Any], fact: str, value: object) -> bool:
     """Whether the record holds the fact with that value; where the receipt brings no policy, it may
     hold none.
     """
-    facts = said["log"]["record"]["facts"]
+    facts = receipt["log"]["record"]["facts"]
     if fact not in facts:
-        return "policy" not in facts and "document" not in said["record"]["policy"]
+        return "policy" not in facts and "document" not in receipt["record"]["policy"]
     return type(facts[fact]) is type(value) and facts[fact] == value
 
 
