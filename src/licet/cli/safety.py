@@ -24,7 +24,7 @@ from licet.policy.period import written
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
     from licet.curate.kernels import Scorer
     from licet.misuse.models import RetrainingForecast, TrainedClassifier
-    from licet.misuse.screening import ScreeningResult
+    from licet.misuse.screener import ScreeningResult
     from licet.misuse.suggestions import Suggestion
 
 POINTS = ("0.001", "0.005", "0.01", "0.05")
@@ -177,7 +177,7 @@ def flag(
               licet flag conv_0190f3a4c2d87b6e9a51c3d4e5f60718 --by rae@example.org
               licet flag conv_0190f3a4c2d87b6e9a51c3d4e5f60718 --by rae@example.org --dismiss
     """
-    from licet.misuse import screening, suggestions
+    from licet.misuse import screener, suggestions
     from licet.release import signatures
 
     if (model is not None and conversation is not None) or (dismiss and overturn):
@@ -192,7 +192,7 @@ def flag(
         if model is not None and by is not None and ticket is not None:
             from licet.misuse import detector, models
 
-            found = screening.suggest(
+            found = screener.suggest(
                 here,
                 detector.open_detector(model),
                 models.points_file(here, model),

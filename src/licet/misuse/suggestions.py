@@ -1,4 +1,4 @@
-"""Suggestions of a misuse classifier (`misuse.screening`) and what people decide on them: the model
+"""Suggestions of a misuse classifier (`misuse.screener`) and what people decide on them: the model
 decides nothing.
 
 A stored suggestion is a score without text; it is deleted with the first segment of its

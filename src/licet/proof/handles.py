@@ -108,7 +108,7 @@ def search_release(
     ``logs``, each with its key.
     """
     salt_bytes = _parse_salt(salt) if salt is not None else None
-    handle = _resolve_handle(conversation, salt_bytes)
+    handle = _resolve_pseudonym(conversation, salt_bytes)
     try:
         shown = (
             verifier.parse_proof(kept_proof.read_bytes(), "proof")
@@ -169,7 +169,7 @@ def _parse_salt(text: str) -> bytes:
     return salt
 
 
-def _resolve_handle(conversation: str, salt: bytes | None) -> str:
+def _resolve_pseudonym(conversation: str, salt: bytes | None) -> str:
     if not conversation.startswith("conv_"):
         return conversation
     if salt is None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from licet.verifier.answer import ContradictionError
 from licet.verifier.grants import ACCOUNT, TRAINING
-from licet.verifier.permissions import AccountStanding, ConversationState, Permissions
+from licet.verifier.permissions import AccountStanding, LoggedConversation, Permissions
 from licet.verifier.terms import ReleasePolicies, Terms
 
 SAFETY = "safety_classifiers"
@@ -119,7 +119,7 @@ class Decider:
         row: dict[str, Any],
         source: dict[str, Any],
         standing: AccountStanding | None,
-        chat: ConversationState | None,
+        chat: LoggedConversation | None,
         place: str,
     ) -> None:
         number = row["marks"][source["mark"]][2]
@@ -141,7 +141,7 @@ class Decider:
             raise ContradictionError(place, "it is permitted, or flagged and for safety")
 
     def _check_flagged(
-        self, source: dict[str, Any], chat: ConversationState | None, place: str
+        self, source: dict[str, Any], chat: LoggedConversation | None, place: str
     ) -> None:
         """A flag of an earlier year has no entry in this log; it must end before any flag of this
         year could.
@@ -175,7 +175,7 @@ class Decider:
         source: dict[str, Any],
         applicable: Sequence[Terms],
         standing: AccountStanding | None,
-        chat: ConversationState | None,
+        chat: LoggedConversation | None,
         place: str,
     ) -> None:
         is_before, said_on = row["v"] == 1, source["said_on"]

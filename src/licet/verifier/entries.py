@@ -203,7 +203,7 @@ def parse_entry(raw: bytes, place: str) -> dict[str, Any]:
     ):
         raise ContradictionError(place, "a grant begins with a yes and ends with a no")
     if kind in ABOUT_A_CHAT:
-        _check_handle(entry, place)
+        _check_chat_pseudonym(entry, place)
     if kind.startswith("project_") and ("project" in facts) != ("who" in entry):
         raise ContradictionError(place, "a pseudonym brings that of the project")
     if kind in OF_GRANTS and kind != "grant_ended":
@@ -211,7 +211,7 @@ def parse_entry(raw: bytes, place: str) -> dict[str, Any]:
     return entry
 
 
-def _check_handle(entry: dict[str, Any], place: str) -> None:
+def _check_chat_pseudonym(entry: dict[str, Any], place: str) -> None:
     """An entry about a conversation names it by its handle exactly if it has the account's
     pseudonym.
     """

@@ -89,7 +89,7 @@ class AccountStanding:
 
 
 @dataclass(slots=True)
-class ConversationState:
+class LoggedConversation:
     """What the log tells of a conversation. ``destroyed``: segments, each with whether its safety
     copy's key died.
     """
@@ -120,7 +120,7 @@ class Permissions:
         self.broken = False  # whether the log does not hold
         self.asked = False  # whether an entry named a question, or a project
         self.accounts: dict[str, AccountStanding] = {}
-        self.chats: dict[str, ConversationState] = {}
+        self.chats: dict[str, LoggedConversation] = {}
         self.policies: dict[int, str] = {}
         # the facts of releases that were sealed before it
         self.bases: dict[str, dict[str, Any]] = {}
@@ -147,7 +147,7 @@ class Permissions:
             self.policies[facts["number"]] = facts["sha256"]
         elif kind in _CHATS and "handle" in facts:
             self._take_conversation_entry(
-                self.chats.setdefault(facts["handle"], ConversationState(str(who))),
+                self.chats.setdefault(facts["handle"], LoggedConversation(str(who))),
                 kind,
                 facts,
                 entry["at"][:10],
@@ -217,7 +217,7 @@ class Permissions:
             state.owed = False
 
     def _take_conversation_entry(
-        self, conversation: ConversationState, kind: str, facts: dict[str, Any], day: str
+        self, conversation: LoggedConversation, kind: str, facts: dict[str, Any], day: str
     ) -> None:
         match kind:
             case "deleted":
