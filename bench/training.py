@@ -27,6 +27,7 @@ from licet.config import Configuration
 from licet.curate import release_build
 from licet.ledger.note import SignatureType, Signer
 from licet.policy.state import TurnRole
+from licet.release import manifest as release_manifest
 from licet.service import policy_changes
 from licet.store import embedded
 from licet.train import bitmap, gate_files, node
@@ -287,7 +288,7 @@ def enforced(folder: Path) -> Row:
             gate_files.signer(here).verifier,
             folder / "gates",
             release=built.manifest.release,
-            manifest_sha256=gate_files.manifest.read(sealed)[1],
+            manifest_sha256=release_manifest.read(sealed)[1],
             clock=here.clock,
         )
         keeper.once()
