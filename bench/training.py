@@ -291,7 +291,7 @@ def enforced(folder: Path) -> Row:
             manifest_sha256=release_manifest.read(sealed)[1],
             clock=here.clock,
         )
-        keeper.once()
+        keeper.poll()
         over = Event()
         following = Thread(target=keeper.follow, args=[over.wait, lambda _: None])
         following.start()
