@@ -52,7 +52,7 @@ def test_one_hook_at_a_time_reads_the_transcripts(
 ) -> None:
     monkeypatch.setattr(memory, "BUSY_SECONDS", -1.0)
     one, another = (AgentMemory(tmp_path, "ana") for _ in range(2))
-    refused(one.exclusive(), another.alone())
+    refused(one.exclusive(), another.exclusive())
     with another.exclusive():
         pass
     for each in (one, another):
