@@ -271,7 +271,7 @@ class _Story:
     def __init__(self, world: AlteredWorld, here: Installation) -> None:
         self.world, self.here = world, here
         self.turns = 0
-        policy_changes.apply_policy(here, extend(BEFORE), by="test")
+        policy_changes.apply_policy(here, extend(BEFORE), actor="test")
         self.key = installation.host_key(here)
 
     def told(self) -> Path:
@@ -287,7 +287,7 @@ class _Story:
         kept = archives.back_up(self.here, self.world.root / "backups")
         documents.append(self.here)
         self.world.now += DAY / 2
-        policy_changes.apply_policy(self.here, extend(AFTER), by="test")
+        policy_changes.apply_policy(self.here, extend(AFTER), actor="test")
         self.world.now += DAY
         self.take_back()
         return kept.folder

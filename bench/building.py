@@ -241,7 +241,7 @@ def main(arguments: list[str]) -> list[Row]:
             with installation.installation(
                 Configuration(data=data, curate=NO_NAMES), lambda: NOW
             ) as here:
-                policy_changes.apply_policy(here, NAMES_LEFT_IN, by="bench")
+                policy_changes.apply_policy(here, NAMES_LEFT_IN, actor="bench")
                 fill(here, turns, Random(1))
                 before = spent(here)
                 built = release_build.build_release(here, name="bench", purpose="improve_models")

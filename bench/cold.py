@@ -78,7 +78,7 @@ def measured(turns: int) -> tuple[float, float, float, float, float]:
         with installation.installation(
             Configuration(data=data, curate=NO_NAMES), lambda: at[0]
         ) as here:
-            policy_changes.apply_policy(here, preset("article-2025"), by="bench")
+            policy_changes.apply_policy(here, preset("article-2025"), actor="bench")
             fill(here, turns, Random(1))
             at[0] = LATER
             floor = timed(lambda: plain(here, Path(folder) / "plain"))

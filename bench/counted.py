@@ -74,7 +74,7 @@ def _shown(accounts: int) -> list[Row]:
         tempfile.TemporaryDirectory() as folder,
         installation.installation(_house(folder), lambda: NOW) as here,
     ):
-        policy_changes.apply_policy(here, NAMES_LEFT_IN, by="bench")
+        policy_changes.apply_policy(here, NAMES_LEFT_IN, actor="bench")
         _open(here, 1)
         with transaction(here.pool) as tx:
             for statement in PEOPLE:
@@ -104,7 +104,7 @@ def _kept() -> list[Row]:
         tempfile.TemporaryDirectory() as folder,
         installation.installation(_house(folder), lambda: NOW) as here,
     ):
-        policy_changes.apply_policy(here, NAMES_LEFT_IN, by="bench")
+        policy_changes.apply_policy(here, NAMES_LEFT_IN, actor="bench")
         people = _open(here, CHOICES)
         told, chose = {True: [0.0, 0.0], False: [0.0, 0.0]}, {True: [0.0, 0.0], False: [0.0, 0.0]}
         _tell(here, people, 99)  # warm

@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> list[Row]:
         data = Path(folder) / "data"
         data.mkdir()
         with installation.installation(Configuration(data=data), lambda: AT) as here:
-            policy_changes.apply_policy(here, preset("article-2025"), by="bench")
+            policy_changes.apply_policy(here, preset("article-2025"), actor="bench")
             account = _person(here, messages)
             floor = _floor(here, data)
             began = time.perf_counter()

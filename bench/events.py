@@ -106,7 +106,7 @@ def main(arguments: list[str]) -> list[Row]:
         days = [0]
         config = Configuration(data=Path(folder), webhooks=Webhooks(inside=("127.0.0.1",)))
         with installation.installation(config, lambda: AT + timedelta(days=days[0])) as here:
-            policy_changes.apply_policy(here, preset("article-2025"), by="bench")
+            policy_changes.apply_policy(here, preset("article-2025"), actor="bench")
             bench = Bench(here)
 
             def choose_twice() -> None:

@@ -65,7 +65,7 @@ def main(arguments: list[str]) -> list[Row]:
         data = Path(folder) / "timed" / "data"
         data.mkdir(parents=True)
         with installation.installation(Configuration(data=data), lambda: AT) as here:
-            policy_changes.apply_policy(here, NAMES_LEFT_IN, by="bench")
+            policy_changes.apply_policy(here, NAMES_LEFT_IN, actor="bench")
             rows += _of_changes(here)
         embedded.stop(data / "postgres")
         rows.append(_of_restore(Path(folder) / "restored", records))
@@ -218,7 +218,7 @@ def _of_restore(root: Path, records: int) -> Row:
     data, now = root / "data", AT
     data.mkdir(parents=True)
     with installation.installation(Configuration(data=data), lambda: now) as here:
-        policy_changes.apply_policy(here, NAMES_LEFT_IN, by="bench")
+        policy_changes.apply_policy(here, NAMES_LEFT_IN, actor="bench")
         accounts = list(_accounts(here, records))
         documents.append(here)
         kept = archives.back_up(here, root / "backups")

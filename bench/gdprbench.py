@@ -119,7 +119,7 @@ def main(arguments: list[str]) -> list[Row]:
         data = Path(folder) / "data"
         data.mkdir()
         with installation.installation(Configuration(data=data)) as here:
-            policy_changes.apply_policy(here, preset("article-2025"), by="bench")
+            policy_changes.apply_policy(here, preset("article-2025"), actor="bench")
             keys = build(here, accounts)
             documents.append(here)
             arms: dict[str, On | Off] = {

@@ -157,7 +157,7 @@ def grown(dsn: str, folder: Path, turns: int) -> Iterator[Installation]:
             keyring=Keyring(FileProvider(folder / "keys")),
             clock=utc_now,
         )
-        policy_changes.apply_policy(here, preset("article-2025"), by="bench")
+        policy_changes.apply_policy(here, preset("article-2025"), actor="bench")
         with pool.connection() as conn:
             fill(conn, turns)
         live(here)

@@ -177,7 +177,7 @@ def main(arguments: list[str]) -> list[Row]:
         write_messages(path, megabytes, Random(1))
         data.mkdir()
         with installation.installation(Configuration(data=data), lambda: NOW) as here:
-            policy_changes.apply_policy(here, preset("article-2025"), by="bench")
+            policy_changes.apply_policy(here, preset("article-2025"), actor="bench")
             empty = stored(here.pool)
             bare, turns = timed(here.pool, lambda: floor(here, path))
             default = RecordedAccount(host="me", plan="free", age=30)

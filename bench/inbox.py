@@ -109,7 +109,7 @@ def main(arguments: list[str]) -> list[Row]:
             keyring=Keyring(FileProvider(Path(folder) / "keys")),
             clock=lambda: NOW,
         )
-        policy_changes.apply_policy(here, preset("article-2025"), by="bench")
+        policy_changes.apply_policy(here, preset("article-2025"), actor="bench")
         with pool.connection() as conn:
             ada = sessions.known_staff(conn, "ada@example.org", NOW, os.urandom)
             cookie = sessions.begin_staff(conn, ada, list(StaffRole), NOW, os.urandom)

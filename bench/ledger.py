@@ -138,7 +138,7 @@ def full_check(base: Path) -> Iterator[str]:
     trusted = verifier.trust(SIGNER.verifier.vkey)
     for what, story in (
         ("bytes, tiles and root", None),
-        ("and what they tell", verifier.story_of(SIGNER.name)),
+        ("and what they tell", verifier.new_story(SIGNER.name)),
     ):
         reports: list[verifier.VerifierReport] = []
         files = verifier.FolderFiles(base / "full")

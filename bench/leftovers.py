@@ -131,7 +131,7 @@ def licet(folder: Path, count: int, options: embedded.Options | None = None) -> 
     folder.mkdir()
     with embedded.running(folder / "postgres", options) as dsn:
         with installation.installation(config, lambda: at) as here:
-            policy_changes.apply_policy(here, preset("article-2025"), by="bench")
+            policy_changes.apply_policy(here, preset("article-2025"), actor="bench")
             account = uuid7(at, secrets.token_bytes(10))
             opening = do.OpenAccount(
                 account=account, at=at, host=secrets.token_bytes(16), plan="pro", age=30

@@ -34,7 +34,7 @@ from licet.service import policy_changes
 from licet.store import embedded
 from licet.store.connect import transaction
 from licet.train import bitmap, consumption, lineage, statement
-from licet.train.bitmap import BitmapHead, packed
+from licet.train.bitmap import BitmapHead, serialize
 from licet.vault import commands as do
 from licet.vault import installation, verbs
 from licet.vault.copies import CopyPlace
@@ -60,7 +60,7 @@ def _asking(runs: int, releases: int, rows: int) -> list[Row]:
         with installation.installation(
             Configuration(data=data, curate=NO_NAMES), lambda: AT
         ) as here:
-            policy_changes.apply_policy(here, preset("article-2025"), by="bench")
+            policy_changes.apply_policy(here, preset("article-2025"), actor="bench")
             account, chats = _on_record(here, runs, releases, rows)
             with transaction(here.pool) as tx:
                 key = (
@@ -73,9 +73,12 @@ def _asking(runs: int, releases: int, rows: int) -> list[Row]:
                     "one in every release": chats[-1],
                     f"a person with {CHATS}": None,
                 }
-                found = {of: len(lineage.learnt(tx, account, chat)) for of, chat in asked.items()}
+                found = {
+                    of: len(lineage.models_trained_on(tx, account, chat))
+                    for of, chat in asked.items()
+                }
                 took = {
-                    of: _seconds(partial(lineage.learnt, tx, account, chat))
+                    of: _seconds(partial(lineage.models_trained_on, tx, account, chat))
                     for of, chat in asked.items()
                 }
         embedded.stop(data / "postgres")
@@ -171,7 +174,9 @@ def _signing() -> Row:
         sha256(data).digest()
         floor = SIGNED_BYTES / (time.process_time() - began)
         began = time.process_time()
-        statement.model_signature("bench", statement.hashes_of(folder), statement.p256(bytes(32)))
+        statement.model_signature(
+            "bench", statement.hash_files(folder), statement.derive_p256(bytes(32))
+        )
         signed = SIGNED_BYTES / (time.process_time() - began)
     return Row(
         "signing a model of 200 MiB, MB a CPU second (goal: 250)",
@@ -182,7 +187,7 @@ def _signing() -> Row:
 
 
 def _head(ordinals: BitMap, number: int, signer: Signer) -> bytes:
-    rows = packed(ordinals)
+    rows = serialize(ordinals)
     head = BitmapHead(
         release="ab" * 16,
         manifest_sha256="cd" * 32,
@@ -192,13 +197,13 @@ def _head(ordinals: BitMap, number: int, signer: Signer) -> bytes:
         rows=len(ordinals),
         sha256=sha256(rows).hexdigest(),
     )
-    return bitmap.file_of(bitmap.sign(head, signer), rows)
+    return bitmap.encode_file(bitmap.sign(head, signer), rows)
 
 
 def _stating() -> Row:
     key = statement.signer("bench/models", bytes(32)).verifier
     signer = Signer("bench/withdrawn", SignatureType.ed25519, bytes(32))
-    head = consumption.claimed(bitmap.split(_head(BitMap(), 0, signer))[0])
+    head = consumption.parse_unverified_head(bitmap.split_file(_head(BitMap(), 0, signer))[0])
     run = statement.RunStatement(
         model="0" * 32,
         name="bench",

@@ -143,7 +143,7 @@ def beside_datasets(count: int) -> list[Figure]:
         with installation.installation(
             Configuration(data=data, curate=NO_NAMES), lambda: building.NOW
         ) as here:
-            policy_changes.apply_policy(here, NAMES_LEFT_IN, by="bench")
+            policy_changes.apply_policy(here, NAMES_LEFT_IN, actor="bench")
             building.fill(here, count * building.TURNS_A_CONVERSATION, random.Random(1))
             built = release_build.build_release(
                 here, name="bench", purpose="improve_models"

@@ -27,7 +27,7 @@ from licet.intake.read_turn import ReadTurn
 from licet.policy.state import TurnRole
 from licet.release.reader import LoadedRow
 from licet.release.rows import MessageShape
-from licet.train.exports import Format, shaped
+from licet.train.exports import Format, shape_row
 
 DATA = Path(os.environ.get("BENCH_DATA", Path(__file__).parents[2] / "shared" / "data"))
 ROUNDS = 3
@@ -77,7 +77,7 @@ def reaching(reader, paths: list[Path]) -> Row:
             dialogues += 1
             said += characters(row["messages"])
             reached += sum(
-                characters(line["messages"]) for line in shaped(row, {}, Format.trl).lines["sft"]
+                characters(line["messages"]) for line in shape_row(row, {}, Format.trl).lines["sft"]
             )
     what = (
         f"{reader.name}, {dialogues:,} dialogues of a person with tools: characters in an export, %"

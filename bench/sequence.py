@@ -124,7 +124,7 @@ def main(arguments: list[str]) -> list[Row]:
 
 
 def run(here: installation.Installation, folder: Path) -> list[Row]:
-    policy_changes.apply_policy(here, preset("article-2025"), by="bench")
+    policy_changes.apply_policy(here, preset("article-2025"), actor="bench")
     accounts = opened(here)
     verbs.tell(here, accounts)
     documents.append(here)

@@ -69,7 +69,7 @@ def measured(turns: int, what: str, curate: Curate) -> list[Row]:
         with installation.installation(
             Configuration(data=data, curate=curate), lambda: NOW
         ) as here:
-            policy_changes.apply_policy(here, NAMES_LEFT_IN, by="bench")
+            policy_changes.apply_policy(here, NAMES_LEFT_IN, actor="bench")
             accounts = fill(here, turns, Random(1))
             release_build.build_release(here, name="autumn", purpose="improve_models")
             go_on(here, accounts, turns)

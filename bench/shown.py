@@ -40,7 +40,7 @@ def _shown(turns: int) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         config = Configuration(data=Path(folder), curate=NO_NAMES)
         with installation.installation(config, lambda: NOW) as here:
-            policy_changes.apply_policy(here, NAMES_LEFT_IN, by="bench")
+            policy_changes.apply_policy(here, NAMES_LEFT_IN, actor="bench")
             fill(here, turns, Random(1), WORDS_A_TURN)
             built = release_build.build_release(
                 here, name="bench", purpose="improve_models"
@@ -48,7 +48,7 @@ def _shown(turns: int) -> list[Row]:
             release_view.show(here, "bench")  # warm
             leased = _milliseconds(here, lambda: deque(catalog.usable_rows(here, built), maxlen=0))
             undecided = _milliseconds(here, lambda: release_view.show(here, "bench"))
-            gate_files.bring_up_all(here)
+            gate_files.update_all(here)
             _delete_one(here)
             kept = _milliseconds(here, lambda: release_view.show(here, "bench"))
     what = f"release of {built.rows:,} rows shown, undecided, ms, beside a lease of every row"

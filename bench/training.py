@@ -27,6 +27,7 @@ from licet.config import Configuration
 from licet.curate import release_build
 from licet.ledger.note import SignatureType, Signer
 from licet.policy.state import TurnRole
+from licet.release import manifest as release_manifest
 from licet.service import policy_changes
 from licet.store import embedded
 from licet.train import bitmap, gate_files, node
@@ -58,7 +59,7 @@ def published(
     folder: Path, withdrawn: Sequence[int], release: str = RELEASE, manifest_sha256: str = MANIFEST
 ) -> TrainingGate:
     """A gate on a file of these rows, which holds for an hour."""
-    rows, now = bitmap.packed(withdrawn), datetime.now(UTC)
+    rows, now = bitmap.serialize(withdrawn), datetime.now(UTC)
     head = bitmap.BitmapHead(
         release=release,
         manifest_sha256=manifest_sha256,
@@ -68,7 +69,7 @@ def published(
         rows=len(withdrawn),
         sha256=sha256(rows).hexdigest(),
     )
-    path = bitmap.write(folder, release, bitmap.file_of(bitmap.sign(head, SIGNER), rows))
+    path = bitmap.write(folder, release, bitmap.encode_file(bitmap.sign(head, SIGNER), rows))
     return TrainingGate(
         path,
         release=release,
@@ -287,10 +288,10 @@ def enforced(folder: Path) -> Row:
             gate_files.signer(here).verifier,
             folder / "gates",
             release=built.manifest.release,
-            manifest_sha256=gate_files.manifest.read(sealed)[1],
-            at=here.clock,
+            manifest_sha256=release_manifest.read(sealed)[1],
+            clock=here.clock,
         )
-        keeper.once()
+        keeper.poll()
         over = Event()
         following = Thread(target=keeper.follow, args=[over.wait, lambda _: None])
         following.start()
@@ -324,7 +325,7 @@ def enforced(folder: Path) -> Row:
 
 def town(here: installation.Installation) -> list[Any]:
     """People who said yes, each with a conversation."""
-    policy_changes.apply_policy(here, NAMES_LEFT_IN, by="bench")
+    policy_changes.apply_policy(here, NAMES_LEFT_IN, actor="bench")
     key, people = installation.host_key(here), []
     for number in range(PEOPLE):
         at = here.clock()

@@ -277,7 +277,7 @@ def full_check(base: Path, count: int) -> Iterator[Row]:
     prune(Folder(base / "full"), count)
     for what, story in (
         ("hashes and signatures", None),
-        ("and what they tell", verifier.story_of(SIGNER.name)),
+        ("and what they tell", verifier.new_story(SIGNER.name)),
     ):
         reports: list[verifier.VerifierReport] = []
         files = verifier.FolderFiles(base / "full")

@@ -54,7 +54,7 @@ class House:
             clock=self.clock,
         )
         lived(self.here)
-        policy_changes.apply_policy(self.here, policy or preset("article-2025"), by="test")
+        policy_changes.apply_policy(self.here, policy or preset("article-2025"), actor="test")
         self.accounts: dict[str, UUID] = {}
         self.chats: dict[str, UUID] = {}
         self._host_key = installation.host_key(self.here)

@@ -81,7 +81,7 @@ def lived(house: House, folder: Path) -> str:
             )
         lines[2] += " http://127.0.0.1:9"  # the third one is away
         (house.here.config.data / documents.WITNESSES_FILE).write_text("\n".join([*lines, rule]))
-        policy_changes.publish_notices(house.here, by="test")
+        policy_changes.publish_notices(house.here, actor="test")
         house.open("ana", allow=True)
         house.say("ana", "chat", "which kettle sings")
         house.passes(1)

@@ -96,7 +96,7 @@ class Home(House):
         self.place = place
         self.here = here
         if before is None:
-            policy_changes.apply_policy(here, preset("article-2025"), by="test")
+            policy_changes.apply_policy(here, preset("article-2025"), actor="test")
         self.accounts = before.accounts if before else {}
         self.chats = before.chats if before else {}
         self._host_key = installation.host_key(here)
@@ -477,7 +477,7 @@ def test_a_policy_that_was_applied_since_is_applied_again(place: Place) -> None:
         material=True,
     )
     with installation.installation(place.config, place.clock) as here:
-        policy_changes.apply_policy(here, newer, by="counsel")
+        policy_changes.apply_policy(here, newer, actor="counsel")
         documents.append(here)
     assert archives.restore(place.config, folder, place.clock).applied["policy"] == 1
     with installation.installation(place.config, place.clock) as here:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from licet.cli.shell import counted
+from licet.cli.shell import pluralize
 
 CLI = Path(__file__).parents[2] / "src" / "licet" / "cli"
 NOUN = re.compile(
@@ -23,7 +23,7 @@ NOUN = re.compile(
 # A verb follows in most of these, which would have to agree too.
 LEFT = {
     "backup.py": 2, "erasure.py": 6, "keys.py": 1, "lineage.py": 2, "policy.py": 11, "preview.py": 1, "proof.py": 2,
-    "release.py": 5, "release_diff.py": 2, "release_read.py": 1, "release_sign.py": 1, "release_stats.py": 2,
+    "release.py": 7, "release_read.py": 1, "release_sign.py": 1, "release_stats.py": 2,
     "review.py": 1, "safety.py": 3, "serve.py": 1, "session.py": 1, "status.py": 2, "sweep.py": 1, "train_run.py": 4,
     "webhooks.py": 6,
 }  # fmt: skip
@@ -56,7 +56,7 @@ def fixed_plurals() -> Iterator[tuple[str, str]]:
     ],
 )
 def test_one_is_said_as_one(number: int, one: str, said: str) -> None:
-    assert counted(number, one) == said
+    assert pluralize(number, one) == said
 
 
 def test_no_command_counts_with_a_plural_that_is_fixed_but_those_that_did() -> None:

@@ -136,10 +136,10 @@ def test_an_installation_asks_in_the_languages_that_it_was_begun_with_and_goes_o
     )
     file = tmp_path / "newer.json"
     file.write_bytes(msgspec.json.encode(newer.document()))
-    policy_changes.plan_policy(here, file, by="test")
-    policy_changes.apply_planned(here, file, by="test")
+    policy_changes.plan_policy(here, file, actor="test")
+    policy_changes.apply_planned(here, file, actor="test")
     assert published(pool) == {(number, language) for number in (0, 1) for language in begun}
-    policy_changes.publish_notices(here, by="test")
+    policy_changes.publish_notices(here, actor="test")
     assert {language for number, language in published(pool) if number == 1} == {"en", *others}
     with transaction(pool) as tx:
         found = notice.find(tx, 1, "eo", Variant.signup)

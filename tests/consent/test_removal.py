@@ -147,7 +147,7 @@ def test_words_of_ones_own_that_promise_more_are_not_published(
     pool: Pool, tmp_path: Path, words: str, looks_for: tuple[str, ...]
 ) -> None:
     here = place(pool, tmp_path, "off")
-    policy_changes.apply_policy(here, STRICT, by="test")
+    policy_changes.apply_policy(here, STRICT, actor="test")
     known, source = (
         installation.policies(here),
         notice.shipped(STRICT, ["en"])[0].replace("We do not sell", f"{words} We do not sell"),
@@ -231,7 +231,7 @@ def test_no_release_is_built_under_a_notice_that_promises_more_than_the_build_do
     pool: Pool, tmp_path: Path
 ) -> None:
     promising, without = place(pool, tmp_path, "built-in"), place(pool, tmp_path, "off")
-    policy_changes.apply_policy(promising, STRICT, by="test")
+    policy_changes.apply_policy(promising, STRICT, actor="test")
     with pytest.raises(
         RefusedError,
         match="removes: address, da, de, en, es, fr, it, nl, person, pl, pt, ru, sv, uk",
@@ -241,7 +241,7 @@ def test_no_release_is_built_under_a_notice_that_promises_more_than_the_build_do
     assert "licet notice publish" in caught.value.hint
     assert catalog.releases(without) == []
     assert finding(without) is doctor.FindingState.broken
-    policy_changes.publish_notices(without, by="test")
+    policy_changes.publish_notices(without, actor="test")
     assert (
         release_build.build_release(without, name="r", purpose="improve_models").manifest.rows == 0
     )
@@ -250,7 +250,7 @@ def test_no_release_is_built_under_a_notice_that_promises_more_than_the_build_do
 
 def test_a_notice_of_before_with_its_old_words_is_held_to_them(pool: Pool, tmp_path: Path) -> None:
     here = place(pool, tmp_path, "off")
-    policy_changes.apply_policy(here, STRICT, by="test")
+    policy_changes.apply_policy(here, STRICT, actor="test")
     old = [
         source.replace("{removes}", OLD_WORDS).replace('removes: "{removes_kinds}"\n', "")
         for source in notice.shipped(STRICT, ["en"])
@@ -271,7 +271,7 @@ def test_a_notice_of_before_with_its_old_words_is_held_to_them(pool: Pool, tmp_p
     policy_changes.publish_notices(
         here,
         [source.replace("that are yours", "of yours") for source in notice.shipped(STRICT, ["en"])],
-        by="test",
+        actor="test",
     )
     release_build.build_release(here, name="r", purpose="improve_models")
 

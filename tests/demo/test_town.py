@@ -140,10 +140,10 @@ def conversations(random: Random, count: int) -> list[Document]:
     made = []
     for n in range(count):
         person = random.choice(people)
-        chat = chats.begin(random, person)
+        chat = chats.draw_chat(random, person)
         turns = [
             one
-            for one in chats.said(random, person, chat, resumed=False)
+            for one in chats.draw_turns(random, person, chat, resumed=False)
             if one[0] is not TurnRole.tool
         ]
         made.append(

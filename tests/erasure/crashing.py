@@ -374,7 +374,7 @@ def check_log(here: Installation, *, whole: bool) -> None:
         if whole:
             files = verifier.FolderFiles(documents.place(here).folder / str(standing.year))
             trusted = verifier.trust(documents.key(here, standing.year).vkey)
-            report = verifier.check_log(files, trusted, (), verifier.story_of(trusted.origin))
+            report = verifier.check_log(files, trusted, (), verifier.new_story(trusted.origin))
             assert report.ok, report.findings
 
 

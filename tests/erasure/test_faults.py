@@ -192,7 +192,7 @@ def lived(
         policy_changes.apply_policy(
             here,
             msgspec.structs.replace(preset("article-2025"), recipients=frozenset({RECIPIENT})),
-            by="test",
+            actor="test",
         )
     yield lived
     assert lived.program.stdin is not None
@@ -312,7 +312,7 @@ def test_a_database_without_a_free_connection_is_busy_and_then_it_is_right_again
     name = conninfo_to_dict(dsn)["dbname"]
     config = Configuration(data=lived.folder / "crowded", database_url=dsn)
     with installation.installation(config) as here:
-        policy_changes.apply_policy(here, preset("article-2025"), by="test")
+        policy_changes.apply_policy(here, preset("article-2025"), actor="test")
     set_limit = f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS '
     with psycopg.connect(lived.config.database_url or "", autocommit=True) as conn:
         conn.execute(set_limit + "false")

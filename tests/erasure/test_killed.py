@@ -53,7 +53,7 @@ KINDS = frozenset({"say", "delete", "choose", "append"})
 
 def begin(config: Configuration) -> None:
     with installation.installation(config, lambda: BEGIN) as here:
-        policy_changes.apply_policy(here, preset("article-2025"), by="test")
+        policy_changes.apply_policy(here, preset("article-2025"), actor="test")
 
 
 @pytest.mark.parametrize("number", range(SHARES))
@@ -190,7 +190,7 @@ def check_log(here: installation.Installation) -> None:
         log = documents.place(here).folder / year
         trusted = verifier.trust(documents.key(here, int(year)).vkey)
         report = verifier.check_log(
-            verifier.FolderFiles(log), trusted, (), verifier.story_of(trusted.origin)
+            verifier.FolderFiles(log), trusted, (), verifier.new_story(trusted.origin)
         )
         assert report.ok, report.findings
         with transaction(here.pool) as tx:

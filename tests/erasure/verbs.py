@@ -162,7 +162,7 @@ def texts_of(home: Home) -> dict[tuple[str, UUID, int], str]:
 
 
 def apply_policy(home: Home) -> None:
-    policy_changes.apply_policy(home.here, preset("article-2025"), by="test")
+    policy_changes.apply_policy(home.here, preset("article-2025"), actor="test")
 
 
 def build(home: Home, name: str) -> None:

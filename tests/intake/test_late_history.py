@@ -211,7 +211,7 @@ def test_a_background_pass_of_a_new_version_is_no_later_event(house: House, tmp_
     house.now = instant("2025-10-02")
     bring(house, file, choices=[allow("ana", "2025-09-05")])
     second = read({**preset("article-2025").document(), **TWO_QUESTIONS})
-    policy_changes.apply_policy(house.here, second, by="test")
+    policy_changes.apply_policy(house.here, second, actor="test")
     house.now = NOW
     assert verbs.advance(house.here.pool, installation.policies(house.here), NOW) == 1
     assert verbs.advance(house.here.pool, installation.policies(house.here), NOW) == 0
@@ -246,7 +246,7 @@ def test_what_is_recorded_from_before_a_version_that_was_passed_ends_with_that_v
     )
     house.now = BEGIN
     for version in (first, third):
-        policy_changes.apply_policy(house.here, version, by="test")
+        policy_changes.apply_policy(house.here, version, actor="test")
     house.now = instant("2025-09-20")
     bring(
         house,
@@ -549,7 +549,7 @@ def test_any_order_of_imports_and_choices_is_answered_for_as_by_the_rule(
     house = House(pool, tmp_path / "data", at=BEGIN)
     if seed % 2:
         policy_changes.apply_policy(
-            house.here, read({**preset("article-2025").document(), **TWO_QUESTIONS}), by="test"
+            house.here, read({**preset("article-2025").document(), **TWO_QUESTIONS}), actor="test"
         )
     house.now = instant("2025-09-20")
     one = Account(house, tmp_path, draw)

@@ -730,7 +730,7 @@ def test_an_import_under_a_policy_that_was_changed_meanwhile_stops_and_is_comple
                 "effective": "2027-01-01",
                 "decide_by": None,
             }
-            policy_changes.apply_policy(house.here, read(newer), by="tests")
+            policy_changes.apply_policy(house.here, read(newer), actor="tests")
 
     with pytest.raises(RefusedError) as stopped:
         bring_chunked(house, told, change)
@@ -983,7 +983,7 @@ def test_any_recorded_history_is_answered_for_as_by_the_bare_rule(
         second = read(
             {**preset("article-2025").document(), **(SECOND if seed % 3 == 1 else TWO_QUESTIONS)}
         )
-        policy_changes.apply_policy(house.here, second, by="test")
+        policy_changes.apply_policy(house.here, second, actor="test")
     house.now = NOW
     known = installation.policies(house.here)
     drawn = Drawn(seed, known)

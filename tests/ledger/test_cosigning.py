@@ -132,7 +132,7 @@ def test_a_cosigned_checkpoint_of_another_hand_is_refused(house: House, url: str
 
 
 def test_every_text_that_a_leaf_names_is_published_under_its_hash(house: House) -> None:
-    policy_changes.publish_notices(house.here, by="test")
+    policy_changes.publish_notices(house.here, actor="test")
     documents.append(house.here)
     public = house.here.config.data / "public"
     documents.publish(house.here, public)

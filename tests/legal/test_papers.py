@@ -39,7 +39,7 @@ def house(pool: Pool, tmp_path: Path) -> House:
 
 
 def made(house: House, kind: PaperKind = PaperKind.ab2013, **more: Any) -> MadePaper:
-    return papers.make(house.here, kind, by="counsel", **more)
+    return papers.make(house.here, kind, actor="counsel", **more)
 
 
 def logged(house: House, paper: MadePaper) -> Path:

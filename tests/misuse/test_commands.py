@@ -23,7 +23,7 @@ from licet.cli.command import main
 from licet.curate import release_build, splits
 from licet.erasure import sweeper
 from licet.errors import DeniedError, RefusedError, UsageError
-from licet.misuse import classifier, detector, models, operating_points, suggestions
+from licet.misuse import classifier, detector, models, operating_points, screener, suggestions
 from licet.misuse.models import Misuse
 from licet.policy.decide import SAFETY
 from licet.policy.period import written
@@ -296,9 +296,9 @@ def point(town: Town, threshold: float, domain: str = "app") -> operating_points
 
 def suggested(
     town: Town, model: Path, by: str = "dana", ticket: str = "SAFE-1", **more: Any
-) -> suggestions.ScreeningResult:
+) -> screener.ScreeningResult:
     opened, points = detector.open_detector(str(model)), models.points_file(town.here, str(model))
-    return suggestions.suggest(town.here, opened, points, town.member(by), ticket, **more)
+    return screener.suggest(town.here, opened, points, town.member(by), ticket, **more)
 
 
 def test_a_model_suggests_a_person_decides_and_all_of_it_is_on_record(

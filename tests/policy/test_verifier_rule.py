@@ -99,7 +99,7 @@ class Log:
     def __init__(self, policies: Policies) -> None:
         self.world, self.policies = World(policies), policies
         # one log for all the years that are drawn
-        self.story = verifier.story_of("log.example/2099")
+        self.story = verifier.new_story("log.example/2099")
         self.told = self.story.permissions = verifier.Permissions("0" * 32)
         self.told.year = 2020
         self.count = 0
@@ -355,7 +355,7 @@ def given_under(
 def broken(log: Log, purpose: str, line: dict[str, Any], at: datetime) -> str:
     """The promise that the verifier finds broken in a line; empty where it takes it."""
     terms = [
-        verifier.read_terms(version.text(), f"policy {number}")
+        verifier.parse_terms(version.text(), f"policy {number}")
         for number, version in enumerate(log.policies.versions)
     ]
     decider = verifier.Decider("0" * 32, purpose, at, verifier.ReleasePolicies(terms), log.told)

@@ -87,7 +87,7 @@ def test_a_publication_grows_and_never_goes_back(house: House) -> None:
         verifier.FolderFiles(ahead / "2025"),
         verifier.trust(vkeys(ahead)[0]),
         [("before", before)],
-        verifier.story_of(verifier.trust(vkeys(ahead)[0]).origin),
+        verifier.new_story(verifier.trust(vkeys(ahead)[0]).origin),
     )
     assert report.ok
     assert kept == ahead

@@ -30,7 +30,7 @@ def house(house: House) -> House:
     newer = msgspec.structs.replace(
         preset("article-2025"), version="next", effective=instant("2026-03-01"), decide_by=None
     )
-    policy_changes.apply_policy(house.here, newer, by="test")
+    policy_changes.apply_policy(house.here, newer, actor="test")
     house.now = instant("2026-04-01")
     house.choose("ana", False)
     documents.append(house.here)

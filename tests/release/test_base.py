@@ -255,7 +255,7 @@ def test_over_drawn_histories_a_series_has_the_bytes_of_whole_builds(
         ]
         assert verifier.check_release(folders[0], base=folders[1]).findings == []
         assert (
-            next(each and each.root for each in map(verifier.base_beside, folders))
+            next(each and each.root for each in map(verifier.find_base, folders))
             == folders[1].root.resolve()
         )
     assert carried > 0

@@ -603,7 +603,7 @@ def next_version(house: House, effective: datetime) -> Policy:
 def test_a_version_that_becomes_effective_during_a_build_leaves_it_unsealed(house: House) -> None:
     house.open("ana", allow=True)
     house.talk("ana", "a1")
-    policy_changes.apply_policy(house.here, next_version(house, house.now + DAY), by="test")
+    policy_changes.apply_policy(house.here, next_version(house, house.now + DAY), actor="test")
     with pytest.raises(BusyError, match="became effective"):
         build(house, cleaner=Meddling(lambda: house.passes(1)))
     check_unfinished(house)
@@ -617,7 +617,7 @@ def test_a_version_that_was_added_and_became_effective_during_a_build_leaves_it_
     house.talk("ana", "a1")
 
     def add() -> None:
-        policy_changes.apply_policy(house.here, next_version(house, house.now), by="test")
+        policy_changes.apply_policy(house.here, next_version(house, house.now), actor="test")
         house.passes(1)
 
     with pytest.raises(BusyError, match="became effective"):
@@ -774,7 +774,7 @@ def test_a_release_shown_as_of_a_later_day_withdraws_nothing_for_good(house: Hou
         release_view.show(here, "r").rows_usable_now for here in (house.here, later, house.here)
     ] == [2, 0, 2]
     assert house.query("SELECT count(*) FROM withdrawn") == [(0,)]
-    gate_files.bring_up_all(house.here)
+    gate_files.update_all(house.here)
     house.about(do.Delete, "ana", "a1")
     assert [
         release_view.show(here, "r").rows_usable_now for here in (house.here, later, house.here)
@@ -791,7 +791,7 @@ def test_a_release_that_is_kept_up_is_shown_by_what_changed_and_not_by_its_rows(
     for n in range(12):
         house.talk("ana", f"a{n}")
     build(house)
-    gate_files.bring_up_all(house.here)
+    gate_files.update_all(house.here)
     house.about(do.Delete, "ana", "a3")
     assert release_view.show(house.here, "r").rows_usable_now == 11
     ((known,),) = house.query(

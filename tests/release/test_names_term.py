@@ -96,7 +96,7 @@ def test_what_was_said_while_names_were_to_be_replaced_is_in_no_release_that_lea
     later = msgspec.structs.replace(
         preset("article-2025"), version="later", effective=instant("2025-09-05"), decide_by=None
     )
-    policy_changes.apply_policy(house.here, later, by="test")
+    policy_changes.apply_policy(house.here, later, actor="test")
     house.passes(10)
     with pytest.raises(
         RefusedError, match="version `2025-08-28` of the policy does not say `names: left in`"
@@ -110,12 +110,12 @@ def test_a_notice_of_ones_own_must_say_it_too(pool: Pool, tmp_path: Path) -> Non
         one.replace("{removes} ", "") for one in notice.shipped(preset("article-2025"), ["en"])
     ]
     with pytest.raises(RefusedError, match="the notice in `en` does not say so") as refused:
-        policy_changes.publish_notices(house.here, silent, by="test")
+        policy_changes.publish_notices(house.here, silent, actor="test")
     assert refused.value.because == "notice_silent" and SAID in refused.value.hint
     said = [
         one.replace("{removes}", SAID) for one in notice.shipped(preset("article-2025"), ["en"])
     ]
-    assert all(one.new for one in policy_changes.publish_notices(house.here, said, by="test"))
+    assert all(one.new for one in policy_changes.publish_notices(house.here, said, actor="test"))
 
 
 def test_no_release_leaves_names_in_under_a_notice_of_before_that_is_silent(
@@ -134,7 +134,7 @@ def test_no_release_leaves_names_in_under_a_notice_of_before_that_is_silent(
         clock=house.clock,
     )
     silent = [one.replace('removes: "{removes_kinds}"\n', "") for one in silent]
-    policy_changes.publish_notices(finding, silent, by="test")
+    policy_changes.publish_notices(finding, silent, actor="test")
     with pytest.raises(RefusedError, match="names are left in, and the notice") as refused:
         from_the_desk(house)
     assert refused.value.because == "notice_silent"

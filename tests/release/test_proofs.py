@@ -159,7 +159,7 @@ def test_a_grant_of_the_year_before_is_told_with_the_version_that_was_answered(
         "version": "next",
         "effective": "2025-09-05",
     }
-    policy_changes.apply_policy(house.here, read(document), by="test")
+    policy_changes.apply_policy(house.here, read(document), actor="test")
     house.passes(10)
     house.open("ana", allow=True)
     house.talk("ana", "chat")
@@ -197,21 +197,23 @@ def test_a_person_finds_their_conversation_or_that_it_is_not_there(house: House)
     mine = finding.handles(house.here, house.accounts["ana"])
 
     def sought(chat: str) -> finding.LogSearch:
-        return finding.seek(one.folder, shown(Prefix.conversation, house.chats[chat]), mine.salt)
+        return finding.search_release(
+            one.folder, shown(Prefix.conversation, house.chats[chat]), mine.salt
+        )
 
     kept = sought("kept")
     assert (kept.turns_in, kept.turns_out, kept.why, len(kept.rows)) == (2, 1, {"origin": 1}, 1)
     assert sought("out").text.splitlines()[0] == "out: 2 turns were left out: 2 for `narrowed`"
     assert sought("out").answer == "not proved"
     assert sought("gone").why == {"deleted": 2}
-    hidden = finding.seek(
+    hidden = finding.search_release(
         one.folder, mine.conversations[shown(Prefix.conversation, house.chats["out"])]
     )
     assert (
         hidden.text.splitlines()[0]
         == "out: 2 turns were left out: 2 for reasons that only its salt opens"
     )
-    absent = finding.seek(one.folder, "5" * 64)
+    absent = finding.search_release(one.folder, "5" * 64)
     assert (absent.candidate, absent.rows) == (False, ())
     assert (
         absent.text.splitlines()[0]
@@ -229,13 +231,13 @@ def test_a_stranger_checks_a_persons_proof_with_the_manifest_alone(
     (alone / "manifest.json").write_bytes((one.folder / "manifest.json").read_bytes())
     for chat in ("kept", "out", "gone"):
         name = shown(Prefix.conversation, house.chats[chat])
-        whole = finding.seek(one.folder, name, mine.salt)
+        whole = finding.search_release(one.folder, name, mine.salt)
         kept = tmp_path / "proof.json"
         kept.write_text(json.dumps(whole.proof))
-        assert finding.seek(alone, name, mine.salt, kept) == whole
+        assert finding.search_release(alone, name, mine.salt, kept) == whole
         hidden = whole.proof | {"rows": [], "candidates": []}
         kept.write_text(json.dumps(hidden))
-        assert "no room" in finding.seek(alone, name, mine.salt, kept).text
+        assert "no room" in finding.search_release(alone, name, mine.salt, kept).text
 
 
 def test_a_salt_is_the_accounts_own_and_opens_nobody_elses(house: House) -> None:
@@ -244,14 +246,14 @@ def test_a_salt_is_the_accounts_own_and_opens_nobody_elses(house: House) -> None
     documents.append(house.here)
     payload: Any = documents.receipts(house.here, house.accounts["ana"])[0].payload
     assert (payload["log"]["salt"], payload["log"]["who"]) == (mine.salt, mine.who)
-    assert verifier.pseudonym_of(bytes.fromhex(mine.salt)) == mine.who
+    assert verifier.pseudonym(bytes.fromhex(mine.salt)) == mine.who
     bens = finding.handles(house.here, house.accounts["ben"])
     handle = mine.conversations[shown(Prefix.conversation, house.chats["out"])]
-    assert finding.seek(one.folder, handle, bens.salt).broken == (
+    assert finding.search_release(one.folder, handle, bens.salt).broken == (
         ("proof", "the salt opens the reasons that were committed to"),
     )
     handle = mine.conversations[shown(Prefix.conversation, house.chats["kept"])]
-    assert "pseudonym of its person" in finding.seek(one.folder, handle, bens.salt).text
+    assert "pseudonym of its person" in finding.search_release(one.folder, handle, bens.salt).text
 
 
 def test_when_the_key_is_dead_nobody_makes_the_handles_again(house: House) -> None:

@@ -20,7 +20,7 @@ from licet.release.reader import LEASE_SECONDS, LoadedRow, RatedMessage
 from licet.release.row_runs import RowSource, RowSources
 from licet.store.connect import Pool, Transaction
 from licet.train.export_files import verdicts
-from licet.train.exports import Format, shaped
+from licet.train.exports import Format, shape_row
 from licet.vault import commands as do
 from licet.vault.content import Content
 from licet.vault.copies import CopyPlace
@@ -238,7 +238,7 @@ def test_a_check_stands_for_a_thumb_where_there_is_none_and_is_a_column_of_an_ex
     build(house)
     (row,) = loaded(house)
     assert verdicts(row) == {1: True, 3: False}
-    made = shaped(row, verdicts(row), Format.trl)
+    made = shape_row(row, verdicts(row), Format.trl)
     assert [line["label"] for line in made.lines["kto"]] == [True, False]
     assert all(
         line["row_checks"] == row["checks"] for kind in ("sft", "kto") for line in made.lines[kind]

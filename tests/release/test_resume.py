@@ -443,7 +443,7 @@ def next_version(house: House) -> None:
     policy_changes.apply_policy(
         house.here,
         read({**document, "version": "next", "effective": effective, "decide_by": None}),
-        by="test",
+        actor="test",
     )
     house.passes(2)
 

@@ -412,7 +412,7 @@ def test_two_people_sign_a_release_off_and_one_never_does(house: House) -> None:
     documents.append(house.here)
     own = verifier.trust(documents.key(house.here).vkey)
     log = verifier.FolderFiles(documents.place(house.here).folder / "2025")
-    assert verifier.check_log(log, own, (), verifier.story_of(own.origin)).findings == []
+    assert verifier.check_log(log, own, (), verifier.new_story(own.origin)).findings == []
 
 
 def asking_for_two(house: House) -> Installation:

@@ -174,7 +174,7 @@ def test_the_log_is_a_story_that_holds_and_names_no_project_of_ours(house: House
     entries = told(house)
     trusted = verifier.trust(documents.key(house.here, 2025).vkey)
     files = verifier.FolderFiles(house.here.config.data / "log" / "2025")
-    report = verifier.check_log(files, trusted, (), verifier.story_of(trusted.origin))
+    report = verifier.check_log(files, trusted, (), verifier.new_story(trusted.origin))
     assert (report.answer, report.findings) == ("proved", [])
     ((project,),) = house.query("SELECT project_id FROM projects")
     text = json.dumps(entries)

@@ -16,7 +16,7 @@ from licet.release import catalog
 from licet.service import policy_changes
 from licet.store.connect import Pool
 from licet.train.conversations import RESULT_LEFT_OUT, conversation
-from licet.train.exports import Format, shaped
+from licet.train.exports import Format, shape_row
 from licet.vault import installation
 from licet.vault.content import Content, ToolCall
 
@@ -107,7 +107,7 @@ def test_a_row_with_results_that_may_not_be_used_is_as_the_decision_record_says(
     house.open("bob", allow=True)
     house.talk("bob", "other")
     for version in later:
-        policy_changes.apply_policy(house.here, version, by="test")
+        policy_changes.apply_policy(house.here, version, actor="test")
         house.passes(40)
         assert installation.policies(house.here).in_force(house.now).version == version.version
         house.choose("ana", True)
@@ -155,13 +155,13 @@ def test_a_marker_is_a_tools_message_with_the_id_and_name_of_its_call_and_is_in_
     }
     marker = {"role": "tool", "content": RESULT_LEFT_OUT, "tool_call_id": "1", "name": "look"}
     assert conversation(row).messages[2] == marker
-    made = shaped(row, {2: True}, Format.trl).lines
+    made = shape_row(row, {2: True}, Format.trl).lines
     assert made["sft"][0]["messages"][2] == marker
     assert (made["kto"][0]["prompt"][2], made["kto"][0]["completion"][0]["content"]) == (
         marker,
         "so",
     )
     for to in (Format.unsloth, Format.llama_factory, Format.torchtune, Format.verl):
-        assert shaped(row, {}, to).lines["sft"] == [], (
+        assert shape_row(row, {}, to).lines["sft"] == [], (
             "it would count the marker, or has no place for it"
         )

@@ -46,7 +46,7 @@ def house_under(pool: Pool, folder: Path, policy: Policy) -> tuple[House, Instal
     house = House(pool, folder / "data", policy)
     config = Configuration(data=house.here.config.data, curate=Curate(names="built-in"))
     here = Installation(config=config, pool=pool, keyring=house.here.keyring, clock=house.clock)
-    policy_changes.publish_notices(here, by="test")
+    policy_changes.publish_notices(here, actor="test")
     house.open("ana", allow=True)
     house.talk("ana", "a1", ENGLISH, "Begin with a greeting.")
     house.talk("ana", "a2", GREEK, "Begin with a greeting.")
@@ -109,7 +109,7 @@ def test_a_build_stops_where_the_policy_says_so_and_goes_on_under_a_version_that
         decide_by=None,
         material=False,
     )
-    policy_changes.apply_policy(here, later, by="test")
+    policy_changes.apply_policy(here, later, actor="test")
     house.passes(10)
     assert build(here).manifest.deidentification.unread == {"el": 1, "fi": 1}
 

@@ -226,7 +226,7 @@ def test_the_withdrawn_rows_of_a_release_are_brought_up_to_date_by_one_at_a_time
     built: House,
 ) -> None:
     known, policies = release(built), installation.policies(built.here)
-    withdrawn_rows.brought_up(built.here.pool, known, policies, built.now, built.now + DAY)
+    withdrawn_rows.update(built.here.pool, known, policies, built.now, built.now + DAY)
     assert both(built, lambda tx: withdrawn_rows._read(tx, known.release_id, lock=True)).waited
 
 

@@ -33,7 +33,7 @@ from licet.service.store_move import _keep as keep_log
 from licet.store import files
 from licet.store.embedded import CLUSTER, REPLACED, Cluster, Identity, Options
 from licet.train.consumption import ConsumedLog
-from licet.train.export_files import _whole as whole_export
+from licet.train.export_files import _atomic_folder as whole_export
 
 from ..erasure.disk import Disk, Node, Step, Watch
 from ..journals import KEY

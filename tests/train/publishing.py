@@ -81,7 +81,7 @@ class Office:
         """The file as it would be published, ``other`` than it should be where that is asked
         for.
         """
-        rows = bitmap.packed(other.pop("ordinals", self.ordinals))
+        rows = bitmap.serialize(other.pop("ordinals", self.ordinals))
         issued = datetime.fromtimestamp(self.clock(), UTC)
         said = {
             "release": RELEASE,
@@ -92,7 +92,7 @@ class Office:
             "sha256": sha256(rows).hexdigest(),
             "rows": len(bitmap.FrozenBitMap.deserialize(rows)),
         }
-        return bitmap.file_of(bitmap.sign(BitmapHead(**(said | other)), signer), rows)
+        return bitmap.encode_file(bitmap.sign(BitmapHead(**(said | other)), signer), rows)
 
     def publish(self, **other: Any) -> None:
         bitmap.write(self.folder, RELEASE, self.encoded(**other))
@@ -126,13 +126,13 @@ class Keys:
         self.rows = {row.ordinal: row for row in rows}
         self.seconds, self.clock = seconds, clock
         self.refused: set[int] = set()
-        self.asked: list[int] = []
+        self.retry_while_busy: list[int] = []
 
     def log_key(self, release_id: bytes) -> bytes:
         return log_key()
 
     def lease(self, release_id: bytes, part: int, ordinals: Sequence[int]) -> Lease:
-        self.asked.append(len(ordinals))
+        self.retry_while_busy.append(len(ordinals))
         given = {
             o: key_of(self.rows[o]) for o in ordinals if o in self.rows and o not in self.refused
         }

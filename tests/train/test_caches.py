@@ -128,8 +128,8 @@ def test_a_link_is_not_followed(machine: Machine, tmp_path: Path) -> None:
 
 def test_a_folder_that_is_ours_is_emptied_whatever_was_written_there(machine: Machine) -> None:
     folder = machine.home / "ours"
-    pointed = caches.own(machine.env, machine.home, folder)
-    assert caches.own(machine.env, machine.home, folder) == pointed
+    pointed = caches.create_owned(machine.env, machine.home, folder)
+    assert caches.create_owned(machine.env, machine.home, folder) == pointed
     Path(pointed["HF_DATASETS_CACHE"]).mkdir(parents=True)
     (Path(pointed["HF_DATASETS_CACHE"]) / "tokens.bin").write_bytes(PLANTED.encode())
     (Path(pointed["TMPDIR"]) / "file").write_bytes(PLANTED.encode())
@@ -142,7 +142,7 @@ def test_a_folder_with_things_of_others_is_not_made_ours(machine: Machine) -> No
     (machine.home / "photos").mkdir()
     (machine.home / "photos" / "one").touch()
     with pytest.raises(UsageError, match="is not a cache folder"):
-        caches.own(machine.env, machine.home, machine.home / "photos")
+        caches.create_owned(machine.env, machine.home, machine.home / "photos")
 
 
 def test_the_command_lists_with_dry_run_what_it_deletes_without(machine: Machine) -> None:

@@ -107,7 +107,7 @@ def test_a_run_that_learns_nothing_is_no_pass(
 
 
 def test_it_plants_in_no_installation_that_is_in_use(pool: Pool, tmp_path: Path) -> None:
-    apply_policy(ground(pool, tmp_path, Clock()), preset("strict"), by="somebody")
+    apply_policy(ground(pool, tmp_path, Clock()), preset("strict"), actor="somebody")
     with pytest.raises(RefusedError, match="empty installation"):
         audited(pool, tmp_path)
 
@@ -136,7 +136,7 @@ def test_ranks_by_chance_are_below_alpha_about_as_often_as_it_says() -> None:
 
 
 def told(group: CanaryGroup, ranks: list[int], handed: int = 0) -> CanaryFigures:
-    return canaries.told(group, ranks, handed)
+    return canaries.group_figures(group, ranks, handed)
 
 
 def test_the_verdict_needs_the_control_and_forgives_no_group() -> None:

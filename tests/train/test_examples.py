@@ -60,8 +60,8 @@ def machine(pool: Pool, tmp_path: Path, dsn: str) -> tuple[Path, dict[str, str]]
         tmp_path / "gates",
         release=promised.release,
         manifest_sha256=sha256,
-        at=vault_installation.utc_now,
-    ).once()
+        clock=vault_installation.utc_now,
+    ).poll()
     (tmp_path / "withdrawn.pub").write_text(signer.verifier.vkey)
     source = str(EXAMPLES.parent.parent)
     environment = {

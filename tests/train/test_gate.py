@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from licet.errors import BrokenError, BusyError, DeniedError, LicetError, RefusedError, UsageError
 from licet.train import bitmap, gate
-from licet.train.gate import HandOff, TrainingGate, WhenStale, instead_of
+from licet.train.gate import HandOff, TrainingGate, WhenStale, replacement_positions
 
 from ..release.world import START
 from .publishing import OTHER, RELEASE, SIGNER, Office
@@ -39,20 +39,22 @@ def test_the_file_is_what_its_format_says_byte_for_byte(office: Office) -> None:
         b'"manifest_sha256":"%s","number":1,"release":"000102030405060708090a0b0c0d0e0f","rows":4,'
         b'"sha256":"%s","until":"2025-10-01T00:05:00Z"}\n'
     )
-    rows = bitmap.packed([3, 4, 5, 70_000])
+    rows = bitmap.serialize([3, 4, 5, 70_000])
     text = head % (office.manifest_sha256.encode(), bitmap.sha256(rows).hexdigest().encode())
     signed = data[len(b"licet-withdrawn-1 XXX\n") : -len(rows)]
     assert data.startswith(b"licet-withdrawn-1 %d\n" % len(signed))
     assert signed.startswith(text + b"\n\xe2\x80\x94 licet.example/withdrawn ")
     assert rows.hex() == "3a300000020000000000020001000000180000001e0000000300040005007011"
-    assert bitmap.verified(data, SIGNER.verifier).ordinals == bitmap.FrozenBitMap([3, 4, 5, 70_000])
+    assert bitmap.verify_file(data, SIGNER.verifier).ordinals == bitmap.FrozenBitMap(
+        [3, 4, 5, 70_000]
+    )
 
 
 @pytest.mark.parametrize("cut", [0, 10, 30, 200, -1])
 def test_a_file_cut_anywhere_is_refused(office: Office, cut: int) -> None:
     office.withdraw(*range(0, 999, 7))
     with pytest.raises((BrokenError, RefusedError)):
-        bitmap.verified(office.file.read_bytes()[:cut], SIGNER.verifier)
+        bitmap.verify_file(office.file.read_bytes()[:cut], SIGNER.verifier)
 
 
 def test_every_flipped_bit_of_a_file_is_refused(office: Office) -> None:
@@ -61,7 +63,7 @@ def test_every_flipped_bit_of_a_file_is_refused(office: Office) -> None:
     for place in range(len(data)):
         flipped = data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
         try:
-            found = bitmap.verified(flipped, SIGNER.verifier)
+            found = bitmap.verify_file(flipped, SIGNER.verifier)
         except LicetError:
             continue
         # Base64 of a signature has bits that say nothing; what was signed is what it was
@@ -172,7 +174,7 @@ def test_a_file_that_is_not_to_be_believed_stops_the_run_for_good(
 def test_a_broken_file_is_told_by_what_is_broken_of_it(office: Office, lie: Any, why: str) -> None:
     lie(office)
     with pytest.raises(BrokenError, match=why):
-        bitmap.verified(office.file.read_bytes(), SIGNER.verifier)
+        bitmap.verify_file(office.file.read_bytes(), SIGNER.verifier)
 
 
 def test_an_expired_lease_stops_the_run_or_makes_it_wait_and_never_goes_on(office: Office) -> None:
@@ -291,8 +293,8 @@ def test_a_gate_goes_into_another_process_and_takes_no_lease_along(office: Offic
 
 def test_a_key_that_is_none_says_so() -> None:
     with pytest.raises(UsageError, match="that is not a public key"):
-        bitmap.key_of("hello")
-    assert bitmap.key_of(SIGNER.verifier.vkey + "\n") == SIGNER.verifier
+        bitmap.parse_key("hello")
+    assert bitmap.parse_key(SIGNER.verifier.vkey + "\n") == SIGNER.verifier
 
 
 def test_what_is_busy_is_asked_again_or_stops_as_the_lease_does(office: Office) -> None:
@@ -303,10 +305,10 @@ def test_what_is_busy_is_asked_again_or_stops_as_the_lease_does(office: Office) 
             raise answer
         return answer
 
-    assert office.gate(WhenStale.pause).asked(ask) == 7
+    assert office.gate(WhenStale.pause).retry_while_busy(ask) == 7
     said = iter([BusyError("busy"), 7])
     with pytest.raises(BusyError):
-        office.gate(WhenStale.stop).asked(ask)
+        office.gate(WhenStale.stop).retry_while_busy(ask)
 
 
 # Who hears of it
@@ -377,7 +379,7 @@ def test_consumed_at_n_and_withdrawn_at_n_never_meet(events: list[tuple[str, Any
                     asked = office.gate(held=asked.held()) if asked.number >= 0 else office.gate()
                     hand_off = HandOff(asked, used)
                 case "step":
-                    ran_out = bitmap.verified(
+                    ran_out = bitmap.verify_file(
                         office.file.read_bytes(), SIGNER.verifier
                     ).head.until.timestamp()
                     try:
@@ -400,8 +402,8 @@ def test_who_stands_in_lives_and_every_living_row_is_found_in_the_end(
 ) -> None:
     gone = data.draw(st.sets(st.integers(0, count - 1), max_size=count))
     position = data.draw(st.integers(0, count - 1))
-    found = list(instead_of(position, count, lambda place: place not in gone))
+    found = list(replacement_positions(position, count, lambda place: place not in gone))
     assert set(found) | {position} == set(range(count)) - gone | {position}
     assert not set(found) & gone
-    again = instead_of(position, count, lambda place: place not in gone)
+    again = replacement_positions(position, count, lambda place: place not in gone)
     assert list(again) == found

@@ -16,7 +16,7 @@ from licet.policy.state import TurnRole
 from licet.release import catalog
 from licet.store.connect import Pool
 from licet.train.conversations import RESULT_LEFT_OUT, ConversationCut, conversation
-from licet.train.exports import UNLIKE, WITHOUT_TOOLS, Format, shaped
+from licet.train.exports import UNLIKE, WITHOUT_TOOLS, Format, shape_row
 from licet.vault.content import Content, ToolCall
 
 from ..installed import House
@@ -95,7 +95,7 @@ def test_instructions_travel_as_they_were_sent_where_their_origin_is_allowed_and
     )
     assert made.messages[3]["content"] == RESULT_LEFT_OUT
     for to in Format:
-        line = lines(shaped(found, {4: True}, to), "sft")
+        line = lines(shape_row(found, {4: True}, to), "sft")
         if to in WITHOUT_TOOLS or to is Format.unsloth:
             assert line == [], "such a row ends before its first call"
             continue
@@ -153,7 +153,7 @@ def test_each_kind_of_line_of_each_format_has_the_instructions_in_front() -> Non
         answer("end"),
     )
     first = {"role": "system", "content": "Be brief."}
-    made = shaped(found, {2: False, 5: True}, Format.trl)
+    made = shape_row(found, {2: False, 5: True}, Format.trl)
     (pair,) = lines(made, "dpo")
     assert (pair["prompt"], pair["chosen"], pair["rejected"]) == (
         [first, user("q")],
@@ -167,12 +167,12 @@ def test_each_kind_of_line_of_each_format_has_the_instructions_in_front() -> Non
     assert all(
         line["tools"] == [TOOL] for kind in ("sft", "dpo", "kto") for line in lines(made, kind)
     )
-    (given,) = lines(shaped(found, {}, Format.openai), "dpo")
+    (given,) = lines(shape_row(found, {}, Format.openai), "dpo")
     assert (given["input"]["messages"][0], given["input"]["tools"]) == (first, [TOOL])
-    kto = lines(shaped(found, {5: True}, Format.axolotl), "kto")
+    kto = lines(shape_row(found, {5: True}, Format.axolotl), "kto")
     assert (kto[0]["system"], kto[0]["completion"]) == ("Be brief.", "end")
     for to in WITHOUT_TOOLS:
-        (line,) = lines(shaped(found, {}, to), "sft")
+        (line,) = lines(shape_row(found, {}, to), "sft")
         assert line["messages"][0] == first and "tools" not in line
     broken = row(user("q"), answer("a"), user("r"), {**system("x"), "tools": "[{"}, answer("b"))
     assert [one["content"] for one in conversation(broken).messages] == ["q", "a"]
@@ -205,7 +205,7 @@ def test_a_pair_in_which_a_name_was_replaced_in_one_answer_alone_is_left_out_and
         ("12 Kestrelby Lane", plain, False),
         ("我叫Avelka。", "Avelka 你好", True),
     ):
-        made = shaped(row(user("q Avelka"), answer(first), answer(second)), {}, Format.trl)
+        made = shape_row(row(user("q Avelka"), answer(first), answer(second)), {}, Format.trl)
         assert len(lines(made, "dpo")) == stays, (first, second)
         assert (UNLIKE in made.left_out) is not stays
         assert len(lines(made, "sft")) == 1, "the conversation itself stays"
@@ -248,5 +248,5 @@ def test_three_public_templates_render_a_row_with_instructions_tools_and_masked_
         (TurnRole.assistant, Content(text="Lost.")),
     ]
     found = told(pool, tmp_path, allowing("system"), *more)
-    (line,) = lines(shaped(found, {}, Format.trl), "sft")
+    (line,) = lines(shape_row(found, {}, Format.trl), "sft")
     assert assert_rendered(templates, line) == 3 and line["messages"][-1]["content"] == "Lost."

@@ -39,7 +39,7 @@ from licet.service import policy_changes
 from licet.store.connect import Pool, transaction
 from licet.train import bitmap, gate_files, node
 from licet.train.gate import TrainingGate, WhenStale
-from licet.train.remote import Keeper, Remote, key_in
+from licet.train.remote import Keeper, Remote, read_key_file
 from licet.vault import installation
 from licet.vault.commands import Choose, Delete, GiveFeedback, Narrow, Say, Widen
 from licet.vault.content import Content, encode
@@ -106,11 +106,11 @@ class Trained:
 
     def withdrawn(self) -> set[int]:
         made = gate_files.Publisher(self.here).publish(UUID(hex=self.release))
-        return set(bitmap.verified(made.file, self.publisher.verifier).ordinals)
+        return set(bitmap.verify_file(made.file, self.publisher.verifier).ordinals)
 
     def remote(self, url: str, **other: Any) -> Remote:
-        key = key_in(self.key_file)
-        return Remote(url, key, **({"recipient": "training", "at": self.world.clock} | other))
+        key = read_key_file(self.key_file)
+        return Remote(url, key, **({"recipient": "training", "clock": self.world.clock} | other))
 
     def keeper(self, source: Any) -> Keeper:
         return Keeper(
@@ -119,7 +119,7 @@ class Trained:
             self.gates,
             release=self.release,
             manifest_sha256=self.sha256,
-            at=self.world.clock,
+            clock=self.world.clock,
         )
 
     def gate(self) -> TrainingGate:
@@ -235,7 +235,7 @@ def test_withdrawn_rows_are_polled_by_their_number_and_nothing_new_is_said_signe
     path = f"/v1/releases/{trained.release}/withdrawn"
     first = api.get(path)
     assert (first.status_code, first.headers["etag"]) == (200, '"0"')
-    assert bitmap.verified(first.content, trained.publisher.verifier).head.rows == 0
+    assert bitmap.verify_file(first.content, trained.publisher.verifier).head.rows == 0
     nothing = api.get(path, headers={"if-none-match": '"0"'})
     assert (nothing.status_code, nothing.content) == (304, b"")
     assert nothing.headers["licet-head"]
@@ -243,9 +243,9 @@ def test_withdrawn_rows_are_polled_by_their_number_and_nothing_new_is_said_signe
     api.app.state.pop("publisher", None)
     newer = api.get(path, headers={"if-none-match": '"0"'})
     assert (newer.status_code, newer.headers["etag"]) == (200, '"1"')
-    assert set(bitmap.verified(newer.content, trained.publisher.verifier).ordinals) == trained.of(
-        "bo"
-    )
+    assert set(
+        bitmap.verify_file(newer.content, trained.publisher.verifier).ordinals
+    ) == trained.of("bo")
 
 
 def test_a_lease_has_the_keys_of_permitted_rows_of_one_part_and_is_recorded_once(
@@ -330,7 +330,7 @@ def named(trained: Trained, *recipients: str) -> None:
         material=True,
         recipients=frozenset(recipients),
     )
-    policy_changes.apply_policy(trained.here, policy, by="test")
+    policy_changes.apply_policy(trained.here, policy, actor="test")
 
 
 def lease(trained: Trained, api: Any, headers: dict[str, str], recipient: str = "lab-one") -> Any:
@@ -377,7 +377,7 @@ def test_row_keys_go_to_a_recipient_that_the_policy_names_as_exports_do(
         effective=trained.world.clock.now,
         recipients=frozenset(),
     )
-    policy_changes.apply_policy(trained.here, policy, by="test")
+    policy_changes.apply_policy(trained.here, policy, actor="test")
     assert lease(trained, api, headers).json()["because"] == "recipient", (
         "the policy decides at each lease"
     )
@@ -397,7 +397,7 @@ def test_a_key_of_before_that_is_bound_to_nobody_leases_nothing(trained: Trained
         tx.execute("UPDATE api_keys SET recipient = NULL, releases = NULL, own = false")
     assert (
         lease(
-            trained, api, {"authorization": f"Bearer {key_in(trained.key_file)}"}, "training"
+            trained, api, {"authorization": f"Bearer {read_key_file(trained.key_file)}"}, "training"
         ).status_code
         == 404
     )
@@ -474,7 +474,7 @@ def kept(keeper: Keeper, number: int) -> None:
     """
 
     def reached() -> bool:
-        keeper.once()
+        keeper.poll()
         return keeper.known is not None and keeper.known.head.number >= number
 
     wait_until(reached, f"the file has number {number}")
@@ -519,7 +519,7 @@ def test_what_people_rated_reaches_a_machine_with_the_keys_and_goes_with_a_withd
         )
     )
     keeper = trained.keeper(gate_files.LocalSource(trained.here))
-    keeper.once()
+    keeper.poll()
     (mine,) = trained.of("bo1")
     with listening(trained.world.app) as url:
         remote = trained.remote(url)
@@ -534,12 +534,12 @@ def test_what_people_rated_reaches_a_machine_with_the_keys_and_goes_with_a_withd
 
 def test_the_file_is_written_when_something_is_new_or_its_lease_has_worn(trained: Trained) -> None:
     keeper = trained.keeper(gate_files.LocalSource(trained.here))
-    assert keeper.once()
+    assert keeper.poll()
     trained.world.clock.set(trained.world.clock.now + timedelta(seconds=99))
-    assert not trained.keeper(gate_files.LocalSource(trained.here)).once()
+    assert not trained.keeper(gate_files.LocalSource(trained.here)).poll()
     trained.world.clock.set(trained.world.clock.now + timedelta(seconds=2))
     again = trained.keeper(gate_files.LocalSource(trained.here))
-    assert again.once()
+    assert again.poll()
     assert again.known is not None
     assert again.known.head.issued == trained.world.clock.now
 
@@ -567,7 +567,7 @@ def test_where_the_installation_is_away_nothing_is_written_and_the_run_stops_whe
         def withdrawn(self, release: str, known: Any) -> Any:
             raise BusyError("away")
 
-    trained.keeper(gate_files.LocalSource(trained.here)).once()
+    trained.keeper(gate_files.LocalSource(trained.here)).poll()
     gate = trained.gate()
     assert gate.check([0]) == []
     waits: list[float] = []
@@ -584,13 +584,13 @@ def test_where_the_installation_is_away_nothing_is_written_and_the_run_stops_whe
 def test_an_installation_that_takes_a_withdrawal_back_is_not_believed(trained: Trained) -> None:
     trained.choose("eve", False)
     keeper = trained.keeper(gate_files.LocalSource(trained.here))
-    keeper.once()
+    keeper.poll()
     trained.world.rows(
         "UPDATE withdrawn SET number = 2, bitmap = %s, cardinality = 0 RETURNING 1",
-        bitmap.packed([]),
+        bitmap.serialize([]),
     )
     with pytest.raises(BrokenError, match="are not in number"):
-        trained.keeper(gate_files.LocalSource(trained.here)).once()
+        trained.keeper(gate_files.LocalSource(trained.here)).poll()
 
 
 def test_keys_travel_over_https_only_and_a_key_file_that_is_none_says_so(
@@ -600,12 +600,15 @@ def test_keys_travel_over_https_only_and_a_key_file_that_is_none_says_so(
         trained.remote("http://licet.example.org")
     (tmp_path / "wrong").write_text("hello")
     with pytest.raises(UsageError, match="does not contain a service"):
-        key_in(tmp_path / "wrong")
+        read_key_file(tmp_path / "wrong")
     with listening(trained.world.app) as url:
         with pytest.raises(NotFoundError):
             trained.remote(url).withdrawn("f" * 32, None)
         stranger = Remote(
-            url, "licet_" + "0" * 32 + "_" + "A" * 43, recipient="training", at=trained.world.clock
+            url,
+            "licet_" + "0" * 32 + "_" + "A" * 43,
+            recipient="training",
+            clock=trained.world.clock,
         )
         with pytest.raises(DeniedError):
             stranger.withdrawn(trained.release, None)

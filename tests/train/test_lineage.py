@@ -24,7 +24,7 @@ from licet.errors import BrokenError, LicetError, RefusedError
 from licet.ledger.note import SignatureType, Signer
 from licet.policy.period import instant
 from licet.train import bitmap, consumption, statement
-from licet.train.bitmap import BitmapHead, packed
+from licet.train.bitmap import BitmapHead, serialize
 from licet.verifier.answer import VerifierReport
 from licet.verifier.consumption_record import RECORD, ConsumedRows
 from licet.verifier.keys import read_key
@@ -53,7 +53,7 @@ class Gate:
 
     def held(self) -> bytes:
         self.minutes += 1
-        rows = packed(self.withdrawn)
+        rows = serialize(self.withdrawn)
         head = BitmapHead(
             release=RELEASE,
             manifest_sha256=MANIFEST,
@@ -63,7 +63,7 @@ class Gate:
             rows=len(self.withdrawn),
             sha256=sha256(rows).hexdigest(),
         )
-        return bitmap.file_of(bitmap.sign(head, SIGNER), rows)
+        return bitmap.encode_file(bitmap.sign(head, SIGNER), rows)
 
 
 def examined(data: bytes) -> tuple[list[str], BitMap, BitMap]:
@@ -243,10 +243,10 @@ def test_a_record_that_was_changed_is_refused_or_found_broken(tmp_path: Path, pl
 
 def written(frames: Sequence[consumption.GateState | consumption.Steps]) -> bytes:
     return b"".join(
-        consumption.framed(
-            consumption.state_body(one.signed, one.added)
+        consumption.encode_frame(
+            consumption.encode_gate_state(one.signed, one.added)
             if isinstance(one, consumption.GateState)
-            else consumption.steps_body(one.number, one.first, one.last, one.ordinals)
+            else consumption.encode_steps(one.number, one.first, one.last, one.ordinals)
         )
         for one in frames
     )
@@ -279,18 +279,18 @@ def test_a_statement_is_believed_by_its_own_key_alone() -> None:
         "predicate": {},
     }
     signed = statement.envelope(content, key, seed)
-    assert statement.opened(signed, key) == content
+    assert statement.verify(signed, key) == content
     with pytest.raises(RefusedError, match="not signed"):
-        statement.opened(signed, statement.signer("licet.test/models", b"2" * 32).verifier)
+        statement.verify(signed, statement.signer("licet.test/models", b"2" * 32).verifier)
     with pytest.raises(LicetError):
-        statement.opened(signed.replace(b'"payload":"ey', b'"payload":"ez'), key)
+        statement.verify(signed.replace(b'"payload":"ey', b'"payload":"ez'), key)
 
 
 def test_a_model_s_signature_names_its_files_in_the_order_of_their_paths_and_hashes_them_in_it() -> (
     None
 ):
     files = {"b/a": "11" * 32, "b.json": "22" * 32, "a": "33" * 32}
-    made = json.loads(statement.model_signature("small", files, statement.p256(b"1" * 32)))
+    made = json.loads(statement.model_signature("small", files, statement.derive_p256(b"1" * 32)))
     signed = json.loads(base64.b64decode(made["dsseEnvelope"]["payload"]))
     assert [one["name"] for one in signed["predicate"]["resources"]] == ["a", "b/a", "b.json"]
     assert [one["digest"] for one in signed["predicate"]["resources"]] == [
@@ -315,4 +315,4 @@ def test_the_bytes_that_are_signed_of_a_statement_are_those_of_dsse() -> None:
 def test_a_link_in_a_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "weights").symlink_to("/etc/hostname")
     with pytest.raises(BrokenError, match="is a link"):
-        statement.hashes_of(tmp_path)
+        statement.hash_files(tmp_path)

@@ -82,8 +82,8 @@ class Orchard:
                 self.gates,
                 release=promised.release,
                 manifest_sha256=sha256,
-                at=utc_now,
-            ).once()
+                clock=utc_now,
+            ).poll()
 
     def mix(self, sources: Any = None, **more: Any) -> ReleaseMix:
         return licet.mix(
@@ -277,7 +277,7 @@ def planned(*rows: int, weights: Sequence[float], **more: Any) -> MixState:
             release=f"{n}",
             manifest_sha256="",
             tokens=10 * count,
-            chosen=MixedSource.written(BitMap(range(count))),
+            chosen=MixedSource.encode_ordinals(BitMap(range(count))),
         )
         for n, (count, weight) in enumerate(zip(rows, weights, strict=True))
     )

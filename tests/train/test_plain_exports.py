@@ -31,9 +31,9 @@ from licet.ledger.note import SignatureType, Signer
 from licet.policy.state import Share, TurnRole
 from licet.proof import documents
 from licet.store.connect import Pool
-from licet.train import export_configs, export_files, line_files, shard_files
-from licet.train.conversations import ConversationCut, alternatives, standing
-from licet.train.exports import ENDED, NO_ANSWER, NO_PLACE, ExportKind, Format, pairs, shaped
+from licet.train import export_configs, export_files, line_files
+from licet.train.conversations import ConversationCut, alternatives, conversation
+from licet.train.exports import ENDED, NO_ANSWER, NO_PLACE, ExportKind, Format, pairs, shape_row
 from licet.vault import commands as do
 from licet.vault.content import Content, ToolCall
 from licet.vault.simulated_clock import SimulatedClock, save
@@ -100,7 +100,7 @@ def test_no_pair_and_no_thumb_is_made_over_a_turn_that_was_left_out() -> None:
     """
     pair = {"chosen": [answer("second")], "rejected": [answer("first")]}
     for gaps, expected in (([], [pair]), ([3], [pair]), ([0], [pair]), ([2], []), ([1], [])):
-        made = shaped({**row(*AGAIN), "gaps": gaps}, {1: False}, Format.trl)
+        made = shape_row({**row(*AGAIN), "gaps": gaps}, {1: False}, Format.trl)
         assert lines(made, "dpo") == [{"prompt": [user("q")], **one} for one in expected], gaps
         assert len(lines(made, "kto")) == (0 if gaps == [1] else 1), gaps
     assert list(alternatives([*AGAIN[:3], answer("third")], gaps=[3])) == [range(1, 3)]
@@ -113,7 +113,12 @@ def test_no_pair_and_no_thumb_is_made_over_a_turn_that_was_left_out() -> None:
 def test_the_last_answer_stays_unless_another_one_was_rated_up(
     ratings: dict[int, bool], stays: str
 ) -> None:
-    assert [m["content"] for m in standing(AGAIN, ratings)] == ["q", stays, "more", "end"]
+    assert [m["content"] for m in conversation(row(*AGAIN), ratings).messages] == [
+        "q",
+        stays,
+        "more",
+        "end",
+    ]
 
 
 def test_a_pair_is_the_answer_that_stayed_beside_one_that_did_not() -> None:
@@ -123,13 +128,13 @@ def test_a_pair_is_the_answer_that_stayed_beside_one_that_did_not() -> None:
 
 
 def test_every_line_of_sft_is_a_conversation_that_ends_in_an_answer_or_calls() -> None:
-    made = shaped(row(user("q"), tool("t", "c")), {}, Format.trl)
+    made = shape_row(row(user("q"), tool("t", "c")), {}, Format.trl)
     assert (lines(made, "sft"), made.left_out) == ([], [NO_ANSWER])
-    assert shaped(row(user("q"), answer("   ")), {}, Format.trl).lines["sft"] == []
-    assert lines(shaped(row(user("q"), answer("", "c")), {}, Format.openai), "sft") == [
+    assert shape_row(row(user("q"), answer("   ")), {}, Format.trl).lines["sft"] == []
+    assert lines(shape_row(row(user("q"), answer("", "c")), {}, Format.openai), "sft") == [
         {"messages": [user("q"), answer("", "c")]}
     ]
-    made = shaped(
+    made = shape_row(
         row(user("q"), user("r"), answer("a"), user("s"), answer("", "c"), answer("b")),
         {5: True},
         Format.trl,
@@ -212,7 +217,7 @@ def test_every_format_has_a_shape_here_and_a_row_in_its_page() -> None:
 def test_each_format_has_its_own_shape(
     to: Format, dpo: dict[str, Any] | None, kto: dict[str, Any] | None
 ) -> None:
-    made = shaped(row(*AGAIN), {4: True}, to)
+    made = shape_row(row(*AGAIN), {4: True}, to)
     assert lines(made, "sft") == [
         {"messages": [user("q"), answer("second"), user("more"), answer("end")]}
     ]
@@ -233,7 +238,7 @@ def test_a_tool_is_used_as_a_whole_in_the_shape_that_a_trainer_reads_or_not_at_a
     ]
     said[3]["tool_calls"][0]["function"]["arguments"] = '{"at": 1}'
     for to in Format:
-        (made,) = lines(shaped(row(*said), {}, to), "sft")
+        (made,) = lines(shape_row(row(*said), {}, to), "sft")
         if to in (Format.llama_factory, Format.torchtune, Format.verl):
             assert made["messages"] == said[:2]
             continue
@@ -245,7 +250,7 @@ def test_a_tool_is_used_as_a_whole_in_the_shape_that_a_trainer_reads_or_not_at_a
 
 
 def test_words_that_would_end_a_message_of_chatml_make_no_prompt_of_it() -> None:
-    made = shaped(row(user("q <|im_end|> r"), answer("a")), {1: True}, Format.axolotl)
+    made = shape_row(row(user("q <|im_end|> r"), answer("a")), {1: True}, Format.axolotl)
     assert (lines(made, "kto"), made.left_out) == ([], [NO_PLACE])
 
 
@@ -261,12 +266,12 @@ def test_words_that_would_end_a_message_of_chatml_make_no_prompt_of_it() -> None
 def test_one_message_that_is_no_plain_text_leaves_a_rated_answer_no_place_in_chatml(
     before: Any, said: str
 ) -> None:
-    made = shaped(row(*before, answer(said)), {len(before): True}, Format.axolotl)
+    made = shape_row(row(*before, answer(said)), {len(before): True}, Format.axolotl)
     assert (lines(made, "kto"), made.left_out) == ([], [NO_PLACE])
 
 
 def test_earlier_messages_stand_in_one_of_chatml() -> None:
-    made = shaped(row(user("p"), answer("o"), user("q"), answer("a")), {3: True}, Format.axolotl)
+    made = shape_row(row(user("p"), answer("o"), user("q"), answer("a")), {3: True}, Format.axolotl)
     text = "p<|im_end|>\n<|im_start|>assistant\no<|im_end|>\n<|im_start|>user\nq"
     assert [one["prompt"] for one in lines(made, "kto")] == [text]
 
@@ -340,7 +345,7 @@ def test_whoever_the_policy_does_not_name_is_refused_and_nothing_is_written(
         )
     assert refused.value.because == "recipient"
     assert not (tmp_path / "out").exists()
-    assert export_files.exports(house.here) == []
+    assert export_files.list_exports(house.here) == []
     assert house.query("SELECT count(*) FROM handouts") == [(0,)]
 
 
@@ -489,7 +494,7 @@ def test_what_was_withdrawn_is_not_exported_and_what_is_withdrawn_after_is_liste
     house.choose("ana", False)
     (gone,) = export_files.withdrawn(house.here, made.export)
     assert [line["ordinal"] for line in read(out, "sft") if "ana" in json.dumps(line)] == [gone]
-    (seen,) = export_files.exports(house.here)
+    (seen,) = export_files.list_exports(house.here)
     assert (seen.recipient, seen.rows, seen.withdrawn) == (RECIPIENT, 2, 1)
 
 
@@ -592,7 +597,7 @@ def test_a_whole_export_is_recalled_by_a_day_and_acknowledged(house: House, tmp_
     due = export_files.recall(house.here, made.export).due_at
     assert due is not None
     house.passes(certificates.RECALL_DAYS)
-    assert export_files.exports(house.here)[0].overdue
+    assert export_files.list_exports(house.here)[0].overdue
     assert export_files.recall(house.here, made.export).due_at == due
     done = export_files.acknowledge(house.here, made.export)
     assert done.acknowledged_at is not None
@@ -651,7 +656,7 @@ def test_the_settings_of_every_trainer_s_configuration_are_those_of_the_golden_f
     """TESTS_WRITE_GOLDEN=1 writes them anew: read the diff as whoever trains with it would."""
     folder = Path(__file__).parent / "golden"
     for to in Format:
-        made, _ = export_configs.ready(to, dict.fromkeys(WRITTEN.get(to, ExportKind), 1))
+        made, _ = export_configs.config_files(to, dict.fromkeys(WRITTEN.get(to, ExportKind), 1))
         told = "\n".join(f"## {name}\n{content.decode()}" for name, content in made.items())
         if os.environ.get("TESTS_WRITE_GOLDEN"):
             folder.mkdir(exist_ok=True)
@@ -742,19 +747,22 @@ def test_shards_hold_the_lines_of_trl_as_their_own_loader_reads_them(
         ]
         assert stated == read(tmp_path / "trl", kind)
     assert f"sft.{to}" in (tmp_path / "out" / "README.md").read_text("utf-8")
-    assert {one.format for one in export_files.exports(house.here, RECIPIENT)} == {"trl", to.value}
+    assert {one.format for one in export_files.list_exports(house.here, RECIPIENT)} == {
+        "trl",
+        to.value,
+    }
 
 
 @pytest.mark.parametrize("to", [Format.mds, Format.webdataset])
 def test_shards_are_of_a_bounded_size_and_the_same_lines_give_the_same_bytes(
     tmp_path: Path, to: Format, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shard_files, "SHARD_BYTES", 20_000)
+    monkeypatch.setattr(line_files, "SHARD_BYTES", 20_000)
     said = [{"messages": [user("q" * 5 * n), answer("a")], "ordinal": n} for n in range(200)]
     written = []
     for name in ("one", "other"):
         folder = tmp_path / f"{name}.{to}"
-        file = line_files.opened(folder, to)
+        file = line_files.open_lines(folder, to)
         for start in range(0, 200, 7):
             file.write(said[start : start + 7])
         file.close()
@@ -920,12 +928,15 @@ def test_trl_trains_from_each_script_on_the_lines_beside_it(tmp_path: Path) -> N
         asked[1]["tool_calls"][0]["function"]["arguments"] = given
     rows = [list(AGAIN), calls, other, list(AGAIN)]
     made = [
-        shaped(row(*said), {len(said) - 1: n % 2 == 0}, Format.trl) for n, said in enumerate(rows)
+        shape_row(row(*said), {len(said) - 1: n % 2 == 0}, Format.trl)
+        for n, said in enumerate(rows)
     ]
     for kind in ExportKind:
         lines_of = [json.dumps(line) + "\n" for one in made for line in one.lines[kind]]
         (tmp_path / f"{kind}.jsonl").write_text("".join(lines_of))
-    for name, data in export_configs.ready(Format.trl, dict.fromkeys(ExportKind, 1))[0].items():
+    for name, data in export_configs.config_files(Format.trl, dict.fromkeys(ExportKind, 1))[
+        0
+    ].items():
         (tmp_path / name).write_bytes(data)
     environment = {
         **os.environ,

@@ -19,7 +19,7 @@ from licet.policy.state import TurnRole
 from licet.release import catalog
 from licet.store.connect import Pool
 from licet.train.conversations import RESULT_LEFT_OUT
-from licet.train.exports import Format, shaped
+from licet.train.exports import Format, shape_row
 from licet.vault.content import Content
 
 from ..installed import House
@@ -94,7 +94,7 @@ def reaching(house: House, templates: dict[str, str]) -> tuple[int, int, int]:
     permitted = reached = masked = 0
     for row in catalog.open_release(house.here, "r"):
         permitted += characters(row["messages"])
-        for line in shaped(row, {}, Format.trl).lines["sft"]:
+        for line in shape_row(row, {}, Format.trl).lines["sft"]:
             reached += characters(line["messages"])
             results = [
                 message["content"] for message in line["messages"] if message["role"] == "tool"

@@ -81,7 +81,7 @@ class Trained:
         self.steps: list[tuple[int, list[int]]] = []
         self.gone = ""
         self.made = local_runs.sft(
-            self.house.here, "october", self.out, settings=SMALL, heard=self.heard
+            self.house.here, "october", self.out, settings=SMALL, on_step=self.heard
         )
         vkey, self.pem = lineage.keys(self.house.here)
         self.keys = (vkey, gate_files.signer(self.house.here).verifier.vkey)
@@ -290,7 +290,7 @@ def test_a_base_of_one_s_own_goes_on_learning(trained: Trained, tmp_path: Path) 
         trained.made.trained.held_out_after, rel=1e-3
     )
     signed = (tmp_path / "next" / statement.FILE).read_bytes()
-    content = statement.opened(signed, lineage.signing(trained.house.here)[0])
+    content = statement.verify(signed, lineage.signing_key(trained.house.here)[0])
     sources = {
         one["name"] for one in content["predicate"]["buildDefinition"]["resolvedDependencies"]
     }
@@ -394,15 +394,15 @@ def test_a_model_is_affected_by_what_is_withdrawn_or_erased_after_it_until_it_is
     assert (after.withdrawn, after.people, after.erased) == (1, 1, 0)
     certificates.run(house.here, at_once=True)
     assert found()[0].erased == 1
-    assert [lineage.affected_of(house.here, parse(Prefix.model, model))] == found()
+    assert [lineage.affected_by_model(house.here, parse(Prefix.model, model))] == found()
     # what was consumed before stays as it was
     assert verification.verify(trained.out, trained.keys).broken == ()
-    retired = lineage.retire(house.here, model, by="user:ana", reason="its weights are deleted")
+    retired = lineage.retire(house.here, model, actor="user:ana", reason="its weights are deleted")
     assert (retired.retired_at is not None, retired.retired_by) == (True, "user:ana")
-    again = lineage.retire(house.here, model, by="user:bo", reason="once more")
+    again = lineage.retire(house.here, model, actor="user:bo", reason="once more")
     assert again == retired, "a repetition changes nothing"
     assert found() == []
-    kept = lineage.affected_of(house.here, parse(Prefix.model, model))
+    kept = lineage.affected_by_model(house.here, parse(Prefix.model, model))
     assert kept is not None and kept.erased == 1, "of one model it is told although that is retired"
 
 
@@ -516,15 +516,17 @@ def test_a_record_that_its_own_signer_made_false_is_found_out(
     )
     for frame in record.frames:
         if isinstance(frame, consumption.GateState):
-            body += consumption.framed(consumption.state_body(frame.signed, frame.added))
+            body += consumption.encode_frame(
+                consumption.encode_gate_state(frame.signed, frame.added)
+            )
         else:
             rows = frame.ordinals | BitMap([gone] if frame is last else [])
-            body += consumption.framed(
-                consumption.steps_body(frame.number, frame.first, frame.last, rows)
+            body += consumption.encode_frame(
+                consumption.encode_steps(frame.number, frame.first, frame.last, rows)
             )
     (folder / consumption.FILE).write_bytes(body)
-    key, seed = lineage.signing(trained.house.here)
-    content = statement.opened((folder / statement.FILE).read_bytes(), key)
+    key, seed = lineage.signing_key(trained.house.here)
+    content = statement.verify((folder / statement.FILE).read_bytes(), key)
     for one in content["predicate"]["runDetails"]["byproducts"]:
         if one["name"] == consumption.FILE:
             one["digest"]["sha256"] = sha256(body).hexdigest()
@@ -536,8 +538,8 @@ def test_a_record_that_its_own_signer_made_false_is_found_out(
 
 def lying_about(folder: Path, trained: Trained, change: Callable[[dict[str, Any]], object]) -> None:
     """Changes the statement, and signs it anew with the models' own key."""
-    key, seed = lineage.signing(trained.house.here)
-    content = statement.opened((folder / statement.FILE).read_bytes(), key)
+    key, seed = lineage.signing_key(trained.house.here)
+    content = statement.verify((folder / statement.FILE).read_bytes(), key)
     change(content)
     (folder / statement.FILE).write_bytes(statement.envelope(content, key, seed))
 
@@ -666,12 +668,12 @@ def test_a_run_that_fails_gives_its_place_back_and_keeps_what_it_consumed_beside
 
     for times in (1, 2):
         with pytest.raises(BusyError, match="the power went"):
-            local_runs.sft(trained.house.here, "october", out, settings=SMALL, heard=heard)
+            local_runs.sft(trained.house.here, "october", out, settings=SMALL, on_step=heard)
         assert not out.exists()
         assert consumption.read(tmp_path / f"model.failed-{times}" / consumption.FILE).ordinals
     fails_at[0] = SMALL.steps + 1
     assert (
-        local_runs.sft(trained.house.here, "october", out, settings=SMALL, heard=heard).folder
+        local_runs.sft(trained.house.here, "october", out, settings=SMALL, on_step=heard).folder
         == out
     )
 
@@ -734,7 +736,7 @@ def test_a_run_that_was_killed_is_named_and_the_same_command_begins_again(
         "october",
         out,
         settings=SMALL,
-        heard=lambda *_: living.append(any(one.is_running for one in left())),
+        on_step=lambda *_: living.append(any(one.is_running for one in left())),
     )
     assert (out / statement.FILE).exists() and all(living)
     aside = tmp_path / "model.failed-1"
@@ -753,7 +755,7 @@ def test_a_folder_that_no_run_left_is_not_touched(trained: Trained, tmp_path: Pa
     with pytest.raises(UsageError, match="already exists"):
         local_runs.sft(trained.house.here, "october", tmp_path / "model", settings=SMALL)
     with (
-        run_marks.marked(
+        run_marks.mark_running(
             trained.house.here.config.data,
             uuid4(),
             run_marks.RunMark(

@@ -58,7 +58,7 @@ def told(house: House) -> list[dict[str, Any]]:
 
 
 def seen(house: House, name: str) -> RecipientSeen:
-    (one,) = recipients.of_account(house.here, house.accounts[name])
+    (one,) = recipients.list_by_account(house.here, house.accounts[name])
     return one
 
 
@@ -89,7 +89,7 @@ def test_a_withdrawal_is_recalled_from_whoever_has_the_rows_as_text_once_and_row
     assert recipients.recall_ended(house.here) == 2
     assert recipients.recall_ended(house.here) == 0, "nobody is asked twice"
     (event,) = told(house)
-    (export,) = export_files.exports(house.here)
+    (export,) = export_files.list_exports(house.here)
     assert (event["recipient"], event["export"], flat(event["rows"])) == (
         LAB,
         export.export,
@@ -116,7 +116,7 @@ def test_the_person_sees_each_recipient_and_the_state_of_the_recall_and_nobody_e
     house.passes(certificates.RECALL_DAYS)
     assert seen(house, "ana").state is RecallState.overdue
     assert recipients.overdue(house.here) == 1
-    assert export_files.exports(house.here)[0].overdue
+    assert export_files.list_exports(house.here)[0].overdue
     assert open_copies(house, "ana") == 2
     assert first.export is not None
     export_files.acknowledge(house.here, first.export)
@@ -186,13 +186,15 @@ def test_whoever_leased_row_keys_is_a_recipient_too_and_gets_none_after_a_withdr
         tx.execute(with_key, [UUID(int=0), bytes(32)])
     assert len(gate_files.lease(house.here, lab, holder).ordinals) == 4
     states = {
-        one.plain: one.state for one in recipients.of_account(house.here, house.accounts["ana"])
+        one.plain: one.state
+        for one in recipients.list_by_account(house.here, house.accounts["ana"])
     }
     assert states == {True: RecallState.in_use, False: RecallState.in_use}
     house.choose("ana", False)
     recipients.recall_ended(house.here)
     states = {
-        one.plain: one.state for one in recipients.of_account(house.here, house.accounts["ana"])
+        one.plain: one.state
+        for one in recipients.list_by_account(house.here, house.accounts["ana"])
     }
     assert states == {True: RecallState.recalled, False: RecallState.shut}
     assert not set(gate_files.lease(house.here, lab, holder).ordinals) & set(ordinals(house, "ana"))
@@ -209,7 +211,7 @@ def test_the_server_asks_back_by_itself(house: House) -> None:
 def test_the_takeout_names_each_recipient_and_what_they_answered(house: House) -> None:
     house.choose("ana", False)
     recipients.recall_ended(house.here)
-    name, data = recipients.paper(house.here, house.accounts["ana"])
+    name, data = recipients.csv_file(house.here, house.accounts["ana"])
     head, line = data.decode().splitlines()
     assert (name, head) == (
         "recipients.csv",

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from licet.errors import DeniedError, UsageError
-from licet.train.batch_mask import handed_off
+from licet.train.batch_mask import mask_batch
 from licet.train.gate import HandOff
 from licet.train.mix import RankBatches
 from licet.train.sequence_parallel import SharedBatches, sliced
@@ -124,7 +124,7 @@ def test_rows_of_one_ordinal_each_are_cut_and_a_withdrawn_one_is_masked_in_every
         [[4, MASKED], [8, MASKED]],
     ]
     office.withdraw(7)
-    found = [handed_off(part, HandOff(office.gate()), 0)[0] for part in parts]
+    found = [mask_batch(part, HandOff(office.gate()), 0)[0] for part in parts]
     assert [one["input_ids"].tolist() for one in found] == [
         [[1, 2], [PAD, PAD]],
         [[3, 4], [PAD, PAD]],
@@ -141,7 +141,7 @@ def test_labels_that_a_collator_shifted_keep_no_token_of_a_withdrawn_row(tmp_pat
         "shift_labels": torch.tensor([[2, 3, 4, 5, 6, MASKED]]),
         "ordinal": torch.tensor([[5, 5, 7, 7, 8, 8]]),
     }
-    found, _ = handed_off(batch, HandOff(office.gate()), 0)
+    found, _ = mask_batch(batch, HandOff(office.gate()), 0)
     assert found["shift_labels"].tolist() == [[2, MASKED, MASKED, MASKED, 6, MASKED]]
 
 
@@ -163,7 +163,7 @@ class Wire:
     def __init__(self, place: int, said: list[Any]) -> None:
         self.place, self.said = place, said
 
-    def from_first(self, thing: Any) -> Any:
+    def broadcast(self, thing: Any) -> Any:
         if self.place:
             return self.said.pop(0)
         self.said.append(thing)

@@ -178,17 +178,19 @@ class Ahead(OneRank):
     """Another rank, which has read a later bitmap already."""
 
     def __init__(self, office: Office, number: int, arrives: int = 2) -> None:
-        self.office, self.number, self.asked, self.arrives = office, number, 0, arrives
+        self.office, self.number, self.retry_while_busy, self.arrives = office, number, 0, arrives
 
     def highest(self, numbers: Sequence[int]) -> list[int]:
-        self.asked += 1
-        assert self.asked < 40, "they never agree"
-        if self.asked == self.arrives:
+        self.retry_while_busy += 1
+        assert self.retry_while_busy < 40, "they never agree"
+        if self.retry_while_busy == self.arrives:
             self.office.withdraw(1)  # what the other has read comes to this machine too
         if len(numbers) == 2:  # the bitmap's number, and whether it moved
             return [max(numbers[0], self.number), numbers[1]]
         return (
-            [max(numbers[0], -self.number)] if numbers[0] <= 0 and self.asked > 1 else list(numbers)
+            [max(numbers[0], -self.number)]
+            if numbers[0] <= 0 and self.retry_while_busy > 1
+            else list(numbers)
         )
 
 

@@ -129,8 +129,8 @@ def test_a_gate_and_its_rows_are_found_by_a_releases_name_as_by_its_folder(
         tmp_path / "gates",
         release=promised.release,
         manifest_sha256=sha256,
-        at=vault_installation.utc_now,
-    ).once()
+        clock=vault_installation.utc_now,
+    ).poll()
     config = type(here.config).of({"LICET_DATABASE_URL": dsn}, here.config.data)
     by_name = licet.gate("autumn", tmp_path / "gates", signer.verifier.vkey, data=here.config.data)
     by_folder = licet.gate(own, tmp_path / "gates", signer.verifier.vkey)
@@ -172,8 +172,8 @@ def test_the_page_s_mix_runs_as_it_is_written(house: House, dsn: str, tmp_path: 
             tmp_path / "gates",
             release=promised.release,
             manifest_sha256=sha256,
-            at=vault_installation.utc_now,
-        ).once()
+            clock=vault_installation.utc_now,
+        ).poll()
     (tmp_path / "withdrawn.pub").write_text(signer.verifier.vkey)
     program = blocks()["python mix"].replace("/run/licet", str(tmp_path / "gates"))
     told = "\nprint(len(batches), batches.position(1), mix.rows_of)"

@@ -14,7 +14,7 @@ import pytest
 
 from licet.errors import BrokenError, UsageError
 from licet.train import step_mask
-from licet.train.batch_mask import MaskedBatches, handed_off
+from licet.train.batch_mask import MaskedBatches, mask_batch
 from licet.train.gate import HandOff
 from licet.train.trainers import Collator, GateMixin, gated, packed
 
@@ -32,7 +32,7 @@ def office(tmp_path: Path) -> Office:
 
 def handed(office: Office, batch: Any, heard: Any = None) -> Any:
     used = None if heard is None else (lambda step, ordinals: heard.append((step, list(ordinals))))
-    return handed_off(batch, HandOff(office.gate(), used), 3, pad=9)
+    return mask_batch(batch, HandOff(office.gate(), used), 3, pad=9)
 
 
 # Batches
@@ -351,7 +351,7 @@ class FirstOf:
         self.ordinals, self.bitmap = list(ordinals), bitmap
         self.ranks = self
 
-    def shared(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    def share(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         tokens = torch.tensor([example(n)["input_ids"][:6] for n in self.ordinals])
         return {
             **inputs,

@@ -68,7 +68,7 @@ def test_the_entries_of_any_history_contradict_nothing(
         drawn = history(seed)
         with conn.transaction(force_rollback=True):
             played(conn, provider, drawn, lambda draw: draw.choice((1, 2, 5, 50)))
-            story = verifier.story_of(f"log.example/{YEAR}")
+            story = verifier.new_story(f"log.example/{YEAR}")
             for index, entry in enumerate(entries_of(conn, provider, drawn)):
                 found = story.take(index, entry)
                 assert found == [], (seed, found, entry)

@@ -107,7 +107,7 @@ class Shown:
             reports.append(by.check_release(Held(folder), TRUST, Held(log)))
         if self.files is not None:
             kept = [(f"kept {number}", raw) for number, raw in enumerate(self.older)]
-            reports.append(by.check_log(Held(self.files), TRUST, kept, by.story_of(ORIGIN)))
+            reports.append(by.check_log(Held(self.files), TRUST, kept, by.new_story(ORIGIN)))
         return reports
 
 
@@ -505,13 +505,13 @@ def story_lies() -> Iterator[Lie]:
             "choice.at",
             "after it was logged",
             "logged after it happened",
-            lambda e: e[4].update(at=moved(e[4]["logged"], seconds=1)),
+            lambda e: e[4].update(now=moved(e[4]["logged"], seconds=1)),
         ),
         (
             "choice.at",
             "before the account's last choice",
             "time of an account",
-            lambda e: e[13].update(at=moved(e[10]["at"], minutes=-1)),
+            lambda e: e[13].update(now=moved(e[10]["at"], minutes=-1)),
         ),
         ("choice.at", "no time", "is a time", put(4, "at", value="yesterday")),
         ("choice.at", "a day that is not", "is a time", put(4, "at", value="2026-02-30T00:00:00Z")),

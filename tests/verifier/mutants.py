@@ -947,7 +947,7 @@ def judge_conversation(value: Any) -> Judged:
     folder = Held({"manifest.json": text_of(value.get("manifest"))})
     logs = [(TRUST, Held(log))]
     try:
-        kept = verifier.read_shown(text_of(value.get("proof")), "proof")
+        kept = verifier.parse_proof(text_of(value.get("proof")), "proof")
     except verifier.ContradictionError:
         return Judged(verifier.Verdict.unreadable, ())
     report, found, _ = verifier.check_conversation_in(folder, handle, salt, kept, logs)
@@ -979,7 +979,7 @@ def judge_log(value: Any) -> Judged:
     )
     files = small_log(texts[:200])
     older = [("kept", kept_checkpoint())] if len(texts) % 2 == 0 else []
-    report = verifier.check_log(Held(files), TRUST, older, verifier.story_of(ORIGIN))
+    report = verifier.check_log(Held(files), TRUST, older, verifier.new_story(ORIGIN))
     same = texts[: len(log_entries())] == [canonical(entry) for entry in log_entries()]
 
     def wrong() -> list[str]:

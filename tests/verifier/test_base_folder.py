@@ -16,7 +16,7 @@ import pytest
 
 from licet import verifier
 from licet.ledger.canonical_json import canonical
-from licet.verifier.base import carried_max
+from licet.verifier.base import count_carriable
 
 from . import release_lies
 from .lies import SIGNER, TRUST, Held
@@ -195,19 +195,21 @@ def test_a_row_stands_for_one_row_and_only_for_one_of_its_own_conversation() -> 
 
     one, two = {"typed": 1}, {"typed": 2}
     own = [row("a", one), row("a", one), row("b", two), row("c", one, two)]
-    assert carried_max(own, own, True) == carried_max(own, own, False) == 4
-    assert carried_max(own, [row("a", one), row("b", two)], True) == 2, "each is the twin of one"
-    assert carried_max(own, [row("b", one), row("d", two)], True) == 0
-    assert carried_max(own, [row("b", one), row("d", two)], False) == 2, (
+    assert count_carriable(own, own, True) == count_carriable(own, own, False) == 4
+    assert count_carriable(own, [row("a", one), row("b", two)], True) == 2, (
+        "each is the twin of one"
+    )
+    assert count_carriable(own, [row("b", one), row("d", two)], True) == 0
+    assert count_carriable(own, [row("b", one), row("d", two)], False) == 2, (
         "names of another year tell nothing"
     )
-    assert carried_max(own, [row("b", two, who="x"), row("c", two, one)], True) == 0
+    assert count_carriable(own, [row("b", two, who="x"), row("c", two, one)], True) == 0
     split = row("c", one, two)
     split["sources"] = [split["sources"][1], {"segment": 0, "turns": {"typed": 1}}]
-    assert carried_max(own, [split], True) == 1, (
+    assert count_carriable(own, [split], True) == 1, (
         "whatever the order, and the reasons, of its sources"
     )
-    assert carried_max([], own, True) == carried_max(own, [], False) == 0
+    assert count_carriable([], own, True) == count_carriable(own, [], False) == 0
 
 
 def test_the_one_file_finds_the_base_beside_a_release_or_where_it_is_told(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_they_are_of_before() -> None:
 def test_a_log_is_proved(by: ModuleType, year: str) -> None:
     trusted = by.trust(KEYS[year])
     report = by.check_log(
-        by.FolderFiles(PUBLISHED / year), trusted, (), by.story_of(trusted.origin)
+        by.FolderFiles(PUBLISHED / year), trusted, (), by.new_story(trusted.origin)
     )
     assert (report.answer, report.findings) == ("proved", [])
 

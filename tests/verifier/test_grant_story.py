@@ -58,7 +58,7 @@ def found(*told: Told) -> list[str]:
     """What the story of a log of these entries contradicts: of an account that it opens, unless it
     carries it over.
     """
-    story, findings = verifier.story_of("log.example/2026"), []
+    story, findings = verifier.new_story("log.example/2026"), []
     is_carried = told[0] == CARRIED
     facts: dict[str, Any] = {"number": 0, "sha256": "0" * 64}
     policy: list[Told] = [("policy_stands" if is_carried else "policy_applied", facts)]

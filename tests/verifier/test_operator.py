@@ -153,7 +153,7 @@ def test_the_command_contradicts_whole_altered_logs(tmp_path: Path) -> None:
             ).files
             by = (verifier, shipped())[number % 2]
             report = by.check_log(
-                Held(files), by.trust(SIGNER.verifier.vkey), (), by.story_of(ORIGIN)
+                Held(files), by.trust(SIGNER.verifier.vkey), (), by.new_story(ORIGIN)
             )
             assert report.answer.value == ("proved" if is_proved else "contradicted"), (
                 one.name,

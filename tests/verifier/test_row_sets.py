@@ -10,7 +10,7 @@ from random import Random
 import pytest
 from pyroaring import BitMap
 
-from licet.train.bitmap import packed
+from licet.train.bitmap import serialize
 from licet.verifier.row_sets import (
     CHUNK_BITS,
     read_roaring,
@@ -50,9 +50,9 @@ def drawn(random: Random) -> BitMap:
 def test_a_set_is_read_and_written_as_the_library_does(seed: int) -> None:
     random = Random(seed)
     one, other = drawn(random), drawn(random)
-    mine, theirs = read_roaring(one.serialize()), read_roaring(packed(other))
-    assert packed(one) in set(roaring_forms(mine))
-    assert packed(one | other) in set(roaring_forms(set_union(mine, theirs)))
+    mine, theirs = read_roaring(one.serialize()), read_roaring(serialize(other))
+    assert serialize(one) in set(roaring_forms(mine))
+    assert serialize(one | other) in set(roaring_forms(set_union(mine, theirs)))
     assert (set_size(mine), set_size(set_union(mine, theirs))) == (len(one), len(one | other))
     assert set_overlap(mine, theirs) == (min(one & other) if one & other else None)
     assert set_excess(mine, theirs) == (min(one - other) if one - other else None)
@@ -64,7 +64,7 @@ def test_runs_of_numbers_make_a_set(runs: list[tuple[int, int]]) -> None:
     assert set_of(runs) == read_roaring(made.serialize())
 
 
-WHOLE = packed([1, 2, 3, 4, 5, 100_000])
+WHOLE = serialize([1, 2, 3, 4, 5, 100_000])
 WRONG = {
     "another cookie": b"\x00" + WHOLE[1:],
     "nothing": b"",

@@ -67,7 +67,7 @@ class Town:
         self.token_key_file = folder / "token.key"
         self.token_key_file.write_bytes(TOKEN_KEY)
         lived(self.here)
-        policy_changes.apply_policy(self.here, policy_of(preset), by="test", languages=languages)
+        policy_changes.apply_policy(self.here, policy_of(preset), actor="test", languages=languages)
         self.key = installation.host_key(self.here)
         self.accounts: dict[str, UUID] = {}
 

@@ -68,7 +68,7 @@ class World:
             clock=self.clock,
         )
         lived(self.here)
-        policy_changes.apply_policy(self.here, policy or preset("article-2025"), by="test")
+        policy_changes.apply_policy(self.here, policy or preset("article-2025"), actor="test")
         self.wall = datetime.now(UTC)
         self.app = application(self.here, self.web, wall=lambda: self.wall)
         self.site = self.app.state.site

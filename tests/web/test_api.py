@@ -171,7 +171,7 @@ def test_a_version_applied_by_another_process_holds_from_its_first_instant(world
     newer = msgspec.structs.replace(
         preset("article-2025"), version="next", effective=first, decide_by=None
     )
-    policy_changes.apply_policy(world.here, newer, by="another process")
+    policy_changes.apply_policy(world.here, newer, actor="another process")
     world.clock.set(first - timedelta(microseconds=1))
     assert api.get("/v1/accounts/me/gate", headers=me).json()["gate"] == "open"
     world.clock.set(first)

@@ -84,8 +84,8 @@ def test_a_rotation_that_the_server_leaves_half_done_is_finished_by_the_next_one
 ) -> None:
     for name in ("ben", "cem"):
         lived.open(name, allow=True)
-    orders.give(
-        lived.here, OrderKind.rotate_keys, "daily", reason="the yearly drill", by="staff:me"
+    orders.submit(
+        lived.here, OrderKind.rotate_keys, "daily", reason="the yearly drill", actor="staff:me"
     )
     stop = threading.Event()
     stop.set()
@@ -98,15 +98,15 @@ def test_a_rotation_that_the_server_leaves_half_done_is_finished_by_the_next_one
 
 
 def test_of_each_kind_one_order_is_open_and_what_is_no_reason_is_refused(lived: World) -> None:
-    orders.give(lived.here, OrderKind.rotate_keys, "daily", reason="one", by="staff:me")
+    orders.submit(lived.here, OrderKind.rotate_keys, "daily", reason="one", actor="staff:me")
     with pytest.raises(RefusedError, match="ordered already"):
-        orders.give(lived.here, OrderKind.rotate_keys, "weekly", reason="two", by="staff:me")
-    orders.give(lived.here, OrderKind.destroy_epochs, reason="another kind", by="staff:me")
+        orders.submit(lived.here, OrderKind.rotate_keys, "weekly", reason="two", actor="staff:me")
+    orders.submit(lived.here, OrderKind.destroy_epochs, reason="another kind", actor="staff:me")
     for reason in ("", "  \n", "x" * 501, "a\0b"):
         with pytest.raises(UsageError, match="reason"):
-            orders.give(lived.here, OrderKind.drill_backup, reason=reason, by="staff:me")
+            orders.submit(lived.here, OrderKind.drill_backup, reason=reason, actor="staff:me")
     with pytest.raises(UsageError, match="no work"):
-        orders.give(lived.here, OrderKind.pause_endpoint, reason="x", by="staff:me")
+        orders.submit(lived.here, OrderKind.pause_endpoint, reason="x", actor="staff:me")
     assert orders.carry_out(lived.here) == 2
 
 
@@ -134,8 +134,8 @@ def test_a_drill_that_cannot_be_made_ends_as_failed_and_the_page_of_backups_says
     assert "None is on record." in page
     assert "Drill the newest" not in page
     assert api.post("/console/backups/drill", **form(owner)).status_code == 404
-    orders.give(
-        lived.here, OrderKind.drill_backup, "newest", reason="the yearly drill", by="staff:me"
+    orders.submit(
+        lived.here, OrderKind.drill_backup, "newest", reason="the yearly drill", actor="staff:me"
     )
     assert orders.carry_out(lived.here) == 1
     (order,) = given(lived)

@@ -73,7 +73,7 @@ def audited(here: Installation, folder: Path) -> str:
         here,
         model,
         audit_found(CanaryGroup.permitted, CanaryGroup.deleted),
-        by="staff:cora@example.org",
+        actor="staff:cora@example.org",
     )
     return model
 

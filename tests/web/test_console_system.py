@@ -91,7 +91,7 @@ def test_a_recipient_has_what_it_was_given_what_of_it_lives_and_what_it_is_to_de
 def test_a_notice_is_shown_as_it_is_with_its_lint_and_how_many_saw_and_answered_it(
     api: Any, lived: World
 ) -> None:
-    policy_changes.publish_notices(lived.here, None, by="test")
+    policy_changes.publish_notices(lived.here, None, actor="test")
     auditor = lived.staff(StaffRole.auditor)
     with transaction(lived.here.pool) as tx:
         ((name,),) = tx.execute(

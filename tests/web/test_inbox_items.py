@@ -300,7 +300,7 @@ def test_a_place_that_no_page_gave_is_refused(lived: World, ada: StaffMember, af
 )
 def test_an_item_that_there_is_not_is_not_found(lived: World, ada: StaffMember, item: str) -> None:
     with pytest.raises(NotFoundError):
-        inbox.seen(lived.here, ada, item)
+        inbox.get(lived.here, ada, item)
 
 
 def test_an_auditor_sees_the_steps_without_their_words_and_does_nothing(
@@ -308,12 +308,12 @@ def test_an_auditor_sees_the_steps_without_their_words_and_does_nothing(
 ) -> None:
     item, auditor = f"request:{asked(lived)}", member(lived, "aud@example.org", StaffRole.auditor)
     inbox_verbs.note(lived.here, ada, item, "She rang twice")
-    seen = inbox.seen(lived.here, auditor, item)
+    seen = inbox.get(lived.here, auditor, item)
     assert (seen.may_act, [one.words for one in seen.steps]) == (False, [""])
     with pytest.raises(DeniedError):
         inbox_verbs.take(lived.here, auditor, item)
     with pytest.raises(NotFoundError):
-        inbox.seen(lived.here, member(lived, "cy@example.org", StaffRole.curator), item)
+        inbox.get(lived.here, member(lived, "cy@example.org", StaffRole.curator), item)
 
 
 @pytest.mark.parametrize(

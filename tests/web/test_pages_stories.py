@@ -200,7 +200,7 @@ def test_the_question_comes_back_only_with_a_material_new_version(site: Site) ->
             "decide_by": None,
             "material": material,
         }
-        policy_changes.apply_policy(town.here, read(document), by="test")
+        policy_changes.apply_policy(town.here, read(document), actor="test")
         town.clock.set(instant(version))
         page.goto(site.url + "/notice")
         assert page.get_by_role("radio").count() == shown, version

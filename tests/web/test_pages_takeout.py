@@ -69,7 +69,7 @@ def test_a_takeout_imports_again_with_the_same_answers_and_opens_nothing_more(
             keyring=Keyring(FileProvider(folder / "keys")),
             clock=SimulatedClock(town.clock.now),
         )
-        policy_changes.apply_policy(there, preset("article-2025"), by="test")
+        policy_changes.apply_policy(there, preset("article-2025"), actor="test")
         imported = imports.import_files(
             there,
             [folder / "messages.jsonl"],

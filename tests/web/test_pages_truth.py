@@ -71,7 +71,7 @@ def newer_terms(world: World) -> None:
         "effective": "2025-11-01",
         "decide_by": "2025-11-30",
     }
-    policy_changes.apply_policy(world.here, read(changed), by="test")
+    policy_changes.apply_policy(world.here, read(changed), actor="test")
     world.clock.set(instant("2025-11-02"))
 
 

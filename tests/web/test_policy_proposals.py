@@ -47,14 +47,14 @@ def officers(world: World) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def proposed(world: World, text: str | None = None, by: str = f"staff:{ADA}") -> Any:
-    return policy_proposals.propose(world.here, (text or text_of(min_age="18")).encode(), by=by)
+    return policy_proposals.propose(world.here, (text or text_of(min_age="18")).encode(), actor=by)
 
 
 def apply(
     world: World, seen: Any, by: str = f"staff:{BEN}", reason: str = "approved by the board"
 ) -> Any:
     return policy_proposals.apply(
-        world.here, seen.proposal.id, by=by, reason=reason, plan_sha256=seen.plan_sha256
+        world.here, seen.proposal.id, actor=by, reason=reason, plan_sha256=seen.plan_sha256
     )
 
 
@@ -178,7 +178,7 @@ def test_the_api_does_what_the_page_does(api, world) -> None:
 def test_a_withdrawn_proposal_is_not_applied_and_may_be_made_again(world) -> None:
     seen = proposed(world)
     ended = policy_proposals.withdraw(
-        world.here, seen.proposal.id, by=f"staff:{ADA}", reason="the wrong day"
+        world.here, seen.proposal.id, actor=f"staff:{ADA}", reason="the wrong day"
     )
     assert (ended.state.value, ended.ended_by, ended.reason) == (
         "withdrawn",
@@ -218,7 +218,7 @@ def test_a_plan_against_a_version_that_is_no_longer_the_newest_is_none(world) ->
     apply(world, first)
     with pytest.raises(RefusedError, match="not the newest plan"):
         apply(world, second)
-    again = policy_proposals.plan(world.here, second.proposal.id, by=f"staff:{BEN}")
+    again = policy_proposals.plan(world.here, second.proposal.id, actor=f"staff:{BEN}")
     assert apply(world, again).number == 2
 
 
@@ -227,7 +227,7 @@ def test_of_two_who_apply_at_once_one_wins(world) -> None:
 
     def attempt(by: str) -> object:
         try:
-            return apply(world, seen, by=by)
+            return apply(world, seen, actor=by)
         except LicetError as error:
             return error
 
@@ -241,7 +241,7 @@ def test_of_two_who_apply_at_once_one_wins(world) -> None:
 def test_the_same_person_is_refused_however_the_name_is_written(world) -> None:
     seen = proposed(world)
     with pytest.raises(RefusedError, match="does not apply it"):
-        apply(world, seen, by=f"staff:{ADA.upper()}")
+        apply(world, seen, actor=f"staff:{ADA.upper()}")
 
 
 def test_each_act_on_a_proposal_is_done_once_under_its_key(api, world) -> None:

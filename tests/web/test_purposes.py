@@ -124,7 +124,7 @@ def test_a_plan_says_which_purposes_the_pages_have_no_words_for(pool: Pool, tmp_
     )
     file = tmp_path / "next.yaml"
     file.write_bytes(_yaml(changed.document()))
-    planned = policy_changes.plan_policy(world.here, file, by="test")
+    planned = policy_changes.plan_policy(world.here, file, actor="test")
     assert planned.unworded == ("public_research",)
     assert "the pages have no words for `public_research`, and say its name" in plan_text(planned)
 

@@ -53,7 +53,7 @@ def ana(world: World) -> World:
 
 def with_ana(world: World) -> World:
     """The world with an account that is to decide, asked in every language."""
-    policy_changes.publish_notices(world.here, by="test")  # in every language that they ship in
+    policy_changes.publish_notices(world.here, actor="test")  # in every language that they ship in
     world.open("ana")
     world.clock.set(NOTICE)
     return world
@@ -112,7 +112,7 @@ def test_the_notice_and_the_record_of_what_was_shown_are_those_of_the_language(
         r"title: 'Auf Deutsch: \1'",
         english.replace("language: en", "language: de"),
     )
-    policy_changes.publish_notices(ana.here, [source], by="test")
+    policy_changes.publish_notices(ana.here, [source], actor="test")
     shown = page(ana, api, "/notice", **german).text
     assert '<article class="notice" lang="de" dir="ltr">' in shown
     assert "Auf Deutsch: " in shown
@@ -256,7 +256,7 @@ def test_a_page_in_a_language_of_one_sentence_is_english_that_says_so(tmp_path: 
 def test_both_answers_weigh_the_same_in_every_language_and_nothing_runs_out_of_a_phone(
     site: Site,
 ) -> None:
-    policy_changes.publish_notices(site.town.here, by="test")
+    policy_changes.publish_notices(site.town.here, actor="test")
     site.town.open("eve", age=None)
     existing(site)
     visited = site.visit("eve", "/notice", viewport=PHONE)

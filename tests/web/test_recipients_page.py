@@ -37,7 +37,7 @@ def lab(world: World, tmp_path: Path) -> World:
         material=True,
         recipients=frozenset({"lab-one"}),
     )
-    policy_changes.apply_policy(world.here, policy, by="test")
+    policy_changes.apply_policy(world.here, policy, actor="test")
     for name in ("ana", "bo"):
         world.open(name, allow=True)
         world.say(name, f"{name}1", f"how does {name} plant a pear tree")
@@ -77,7 +77,7 @@ def test_the_page_says_of_each_recipient_what_holds_at_that_moment(
     recipients.recall_ended(lab.here)
     assert "Asked to delete what may not be used any more" in said(api, lab, "ana")
     assert "Some or all of them may still be used." in said(api, lab, "bo")
-    (export,) = export_files.exports(lab.here)
+    (export,) = export_files.list_exports(lab.here)
     export_files.acknowledge(lab.here, export.export)
     assert re.search(
         r"lab-one: .* Answered on [^.]+ that they are deleted\.", said(api, lab, "ana")

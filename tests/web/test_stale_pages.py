@@ -125,7 +125,7 @@ def test_a_yes_to_terms_that_were_replaced_since_counts_for_nothing(site: Site) 
         "version": "2025-11-15",
         "effective": "2025-11-15",
     }
-    policy_changes.apply_policy(town.here, read({**document, "decide_by": None}), by="test")
+    policy_changes.apply_policy(town.here, read({**document, "decide_by": None}), actor="test")
     town.clock.set(instant("2025-11-16"))
     answer(old, "Use my chats")
     assert "showed an older question" in text(old)

@@ -114,7 +114,7 @@ def test_nothing_of_anybody_else_is_among_the_papers(world: World, api: Any) -> 
 
 def test_who_never_chose_has_no_papers(world: World, api: Any) -> None:
     world.open("eve")
-    assert papers.papers(world.here, world.accounts["eve"]) == []
+    assert papers.receipt_files(world.here, world.accounts["eve"]) == []
     assert sorted(taken(world, api, "eve").namelist()) == [
         "accounts.csv",
         "choices.csv",
@@ -172,7 +172,7 @@ def test_the_zip_is_read_back_with_nothing_but_the_conversations(
             keyring=Keyring(FileProvider(tmp_path / "keys")),
             clock=world.here.clock,
         )
-        policy_changes.apply_policy(there, installation.policies(world.here)[0], by="test")
+        policy_changes.apply_policy(there, installation.policies(world.here)[0], actor="test")
         with zipfile.ZipFile(file) as archive:
             archive.extractall(tmp_path)
         now = world.clock.now
@@ -425,5 +425,5 @@ def test_the_archive_is_the_papers(pool: Pool, world: World) -> None:
     lived(world)
     made = zipfile.ZipFile(io.BytesIO(papers.archive(world.here, world.accounts["ana"])))
     assert {name: made.read(name) for name in made.namelist()}.keys() == dict(
-        papers.papers(world.here, world.accounts["ana"])
+        papers.receipt_files(world.here, world.accounts["ana"])
     ).keys()

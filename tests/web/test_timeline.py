@@ -167,7 +167,7 @@ def test_releases_models_and_recipients_have_their_lines(
     )
     lab.tell(Choose(account=lab.accounts["ana"], at=lab.clock.now, allow=False, via="settings"))
     recipients.recall_ended(lab.here)
-    (export,) = export_files.exports(lab.here)
+    (export,) = export_files.list_exports(lab.here)
     export_files.acknowledge(lab.here, export.export)
     with transaction(lab.here.pool) as tx:
         tx.execute("UPDATE models SET retired_at = %s", [lab.clock.now + timedelta(days=1)])

@@ -195,7 +195,7 @@ def test_names_on_the_command_line_are_no_identities(opened) -> None:
     with pytest.raises(
         RefusedError, match="a link and the command line are no identity"
     ) as refused:
-        policy_proposals.propose(api.world.here, text_of().encode(), by="ada")
+        policy_proposals.propose(api.world.here, text_of().encode(), actor="ada")
     assert refused.value.because == "one_identity"
     unset = Web(second_identity=True)
     with pytest.raises(RefusedError) as mend:

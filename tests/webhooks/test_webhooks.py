@@ -1370,7 +1370,7 @@ def test_after_a_restore_a_deletion_is_told_again_and_no_endpoint_is_sent_anythi
     embedded.start(folder / "postgres", fast)
     try:
         with installation.installation(config, lambda: BEGIN) as here:
-            policy_changes.apply_policy(here, preset("article-2025"), by="test")
+            policy_changes.apply_policy(here, preset("article-2025"), actor="test")
             account = uuid7(BEGIN, os.urandom(10))
             verbs.tell(
                 here,

@@ -43,7 +43,7 @@ CREATE TABLE IF NOT EXISTS listings (folder TEXT PRIMARY KEY, token TEXT NOT NUL
 """
 
 
-class TranscriptSeen(msgspec.Struct, frozen=True, kw_only=True):
+class TranscriptState(msgspec.Struct, frozen=True, kw_only=True):
     """A transcript. What precedes ``token_from`` was written before the account was seen with the
     permission ``token``. ``shut``: the gate was closed when it was last asked. Records with a time
     before ``since`` are copies of history.
@@ -70,7 +70,7 @@ class AgentMemory:
 
     def __init__(self, folder: Path, name: str) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._file = folder / f"{_short(name).hex()}.sqlite"
+        self._file = folder / f"{_hash(name).hex()}.sqlite"
         self._file.touch(mode=0o600)
         self._db = sqlite3.connect(self._file, timeout=BUSY_SECONDS, isolation_level=None)
         self._db.execute("PRAGMA synchronous = FULL")
@@ -80,7 +80,7 @@ class AgentMemory:
         self._db.close()
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def exclusive(self) -> Iterator[None]:
         """While this process alone reads transcripts; BusyError if another process keeps doing
         so.
         """
@@ -96,15 +96,15 @@ class AgentMemory:
                     time.sleep(LOCK_SECONDS)
             yield
 
-    def seen(self, path: Path) -> TranscriptSeen | None:
+    def transcript(self, path: Path) -> TranscriptState | None:
         row = self._db.execute(
             "SELECT base, base_lines, place, token, token_from, shut, since FROM files "
             "WHERE path = ?",
-            [_name(path)],
+            [_path_hash(path)],
         ).fetchone()
         if row is None:
             return None
-        return TranscriptSeen(
+        return TranscriptState(
             mark=ReadMark(*row[:3]),
             token=row[3],
             token_from=row[4],
@@ -112,10 +112,10 @@ class AgentMemory:
             since=row[6],
         )
 
-    def see(self, path: Path, seen: TranscriptSeen) -> None:
+    def save_transcript(self, path: Path, state: TranscriptState) -> None:
         self._db.execute(
             "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [_name(path), *seen.mark, seen.token, seen.token_from, seen.shut, seen.since],
+            [_path_hash(path), *state.mark, state.token, state.token_from, state.shut, state.since],
         )
 
     def session(self, session: str) -> Session:
@@ -128,7 +128,7 @@ class AgentMemory:
             session=session, keep_out=bool(row[0]), incognito=bool(row[1]), told=bool(row[2])
         )
 
-    def choose(self, chosen: Session) -> None:
+    def save_session(self, chosen: Session) -> None:
         """Remembers what the person chose, and what Licet was told."""
         self._db.execute(
             """INSERT INTO sessions VALUES (:session, '', :keep_out, :incognito, :told, 0)
@@ -137,7 +137,7 @@ class AgentMemory:
             msgspec.structs.asdict(chosen),
         )
 
-    def meet(self, session: str, folder: str) -> None:
+    def save_active_session(self, session: str, folder: str) -> None:
         """Remembers that a session is active in a folder, so that `this session` can be
         resolved.
         """
@@ -145,14 +145,14 @@ class AgentMemory:
             """INSERT INTO sessions VALUES (?, ?, 0, 0, 0,
                (SELECT coalesce(max(met), 0) + 1 FROM sessions))
                ON CONFLICT (session) DO UPDATE SET folder = excluded.folder, met = excluded.met""",
-            [session, _short(folder).hex()],
+            [session, _hash(folder).hex()],
         )
 
-    def last_in(self, folder: str) -> str | None:
+    def last_session(self, folder: str) -> str | None:
         """The session that was last active in a folder."""
         row = self._db.execute(
             "SELECT session FROM sessions WHERE folder = ? ORDER BY met DESC LIMIT 1",
-            [_short(folder).hex()],
+            [_hash(folder).hex()],
         ).fetchone()
         return str(row[0]) if row else None
 
@@ -167,12 +167,12 @@ class AgentMemory:
         with self._transaction():
             for turn, session in turns:
                 self._db.execute(
-                    "INSERT OR IGNORE INTO turns VALUES (?, ?)", [_short(turn), _short(session)]
+                    "INSERT OR IGNORE INTO turns VALUES (?, ?)", [_hash(turn), _hash(session)]
                 )
                 owner = self._db.execute(
-                    "SELECT session FROM turns WHERE turn = ?", [_short(turn)]
+                    "SELECT session FROM turns WHERE turn = ?", [_hash(turn)]
                 ).fetchone()
-                own.append(bytes(owner[0]) == _short(session))
+                own.append(bytes(owner[0]) == _hash(session))
             self._db.execute(
                 "DELETE FROM turns WHERE rowid <= (SELECT max(rowid) - ? FROM turns)", [TURNS_MAX]
             )
@@ -183,13 +183,13 @@ class AgentMemory:
         seen, and when that was.
         """
         row = self._db.execute(
-            "SELECT token, at FROM listings WHERE folder = ?", [_name(folder)]
+            "SELECT token, at FROM listings WHERE folder = ?", [_path_hash(folder)]
         ).fetchone()
         return (str(row[0]), float(row[1])) if row else None
 
     def list(self, folder: Path, token: str, at: float) -> None:
         self._db.execute(
-            "INSERT OR REPLACE INTO listings VALUES (?, ?, ?)", [_name(folder), token, at]
+            "INSERT OR REPLACE INTO listings VALUES (?, ?, ?)", [_path_hash(folder), token, at]
         )
 
     @contextmanager
@@ -207,9 +207,9 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def _name(path: Path) -> str:
-    return _short(os.path.realpath(path)).hex()
+def _path_hash(path: Path) -> str:
+    return _hash(os.path.realpath(path)).hex()
 
 
-def _short(text: str) -> bytes:
+def _hash(text: str) -> bytes:
     return blake2b(text.encode("utf-8", "replace"), digest_size=16).digest()

@@ -32,7 +32,7 @@ class Narrowing(msgspec.Struct, frozen=True, kw_only=True):
     incognito: bool = False
     by: str = ""
 
-    def and_also(self, other: Narrowing) -> Narrowing:
+    def stricter(self, other: Narrowing) -> Narrowing:
         """The stricter of both."""
         return max(self, other, key=lambda one: (one.incognito, one.keep_out))
 
@@ -46,9 +46,9 @@ def narrowing(folder: str, locks: Sequence[Path], own: Narrowing) -> Narrowing:
     """What applies to a session in ``folder``, together with its person's choice."""
     found = own
     for place in locks:
-        found = found.and_also(_of(place, "the organisation"))
+        found = found.stricter(_read_file(place, "the organisation"))
     for place in _above(folder):
-        found = found.and_also(_of(place / PROJECT, f"`{PROJECT}`"))
+        found = found.stricter(_read_file(place / PROJECT, f"`{PROJECT}`"))
     return found
 
 
@@ -59,20 +59,20 @@ def _above(folder: str) -> Iterator[Path]:
         yield from [path, *path.parents][:FOLDERS_MAX]
 
 
-def _of(path: Path, by: str) -> Narrowing:
+def _read_file(path: Path, author: str) -> Narrowing:
     try:
         with path.open("rb") as file:
             text = file.read(FILE_BYTES_MAX + 1)
     except (FileNotFoundError, NotADirectoryError):
         return Narrowing()
     except OSError:
-        return Narrowing(incognito=True, by=f"{by}, whose file cannot be read")
+        return Narrowing(incognito=True, by=f"{author}, whose file cannot be read")
     try:
-        said = msgspec.convert(tomllib.loads(text[:FILE_BYTES_MAX].decode()), _File)
+        file_content = msgspec.convert(tomllib.loads(text[:FILE_BYTES_MAX].decode()), _File)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError):
-        return Narrowing(incognito=True, by=f"{by}, whose file is not understood")
+        return Narrowing(incognito=True, by=f"{author}, whose file is not understood")
     return Narrowing(
-        keep_out=said.keep_out,
-        incognito=said.incognito,
-        by=by if said.keep_out or said.incognito else "",
+        keep_out=file_content.keep_out,
+        incognito=file_content.incognito,
+        by=author if file_content.keep_out or file_content.incognito else "",
     )

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import msgspec
 
-from licet.agent.memory import AgentMemory, Session, TranscriptSeen
+from licet.agent.memory import AgentMemory, Session, TranscriptState
 from licet.agent.project_file import LOCK, Narrowing, narrowing
 from licet.agent.repository import repository
 from licet.agent.transport import AccountAccess, Transport
@@ -50,13 +50,13 @@ class AgentRecorder:
 
     def __init__(
         self,
-        way: Transport,
+        transport: Transport,
         state: AgentMemory,
         lock_file: Path | None,
         now: Callable[[], float],
         tell: Callable[[BrokenRecord], None] = lambda _broken: None,
     ) -> None:
-        self._way, self._state, self._now, self._tell = way, state, now, tell
+        self._transport, self._state, self._now, self._tell = transport, state, now, tell
         self._locks = [LOCK, *([lock_file] if lock_file else [])]
 
     def observe(
@@ -68,21 +68,23 @@ class AgentRecorder:
         ``listed``: the standing when the folder was last listed without this transcript, so that
         all of it is newer.
         """
-        size, known = end(path), self._state.seen(path)
-        if known is None and (listed is not None or size == 0):
+        size, state = end(path), self._state.transcript(path)
+        if state is None and (listed is not None or size == 0):
             token, at = listed or (standing.token, self._now())
-            known = TranscriptSeen(token=token, since=at - SLACK_SECONDS)
-        elif known is None:
-            known = TranscriptSeen(
+            state = TranscriptState(token=token, since=at - SLACK_SECONDS)
+        elif state is None:
+            state = TranscriptState(
                 mark=ReadMark(offset=size), token=standing.token, token_from=size, since=self._now()
             )
-        if standing.is_newer_than(known.token):
-            known = msgspec.structs.replace(known, token_from=size)
-        known = msgspec.structs.replace(known, token=standing.token)
-        if standing.may_write and known.shut:
-            mark = known.mark._replace(offset=max(size, known.mark.offset))
-            known = msgspec.structs.replace(known, mark=mark, token_from=size)
-        self._state.see(path, msgspec.structs.replace(known, shut=not standing.may_write))
+        if standing.is_newer_than(state.token):
+            state = msgspec.structs.replace(state, token_from=size)
+        state = msgspec.structs.replace(state, token=standing.token)
+        if standing.may_write and state.shut:
+            mark = state.mark._replace(offset=max(size, state.mark.offset))
+            state = msgspec.structs.replace(state, mark=mark, token_from=size)
+        self._state.save_transcript(
+            path, msgspec.structs.replace(state, shut=not standing.may_write)
+        )
 
     def observe_side(self, path: Path, session: Path, standing: AccountAccess) -> bool:
         """The same for the transcript of a subagent, which is first seen when it is complete;
@@ -92,15 +94,15 @@ class AgentRecorder:
         the session began. Whether a permission that began in between covers it, only a watcher that
         saw the file begin can tell.
         """
-        if self._state.seen(path) is not None:
+        if self._state.transcript(path) is not None:
             self.observe(path, standing)
             return True
-        known = self._state.seen(session)
-        if known is None or (
-            standing.token and (standing.is_newer_than(known.token) or known.token_from > 0)
+        state = self._state.transcript(session)
+        if state is None or (
+            standing.token and (standing.is_newer_than(state.token) or state.token_from > 0)
         ):
             return False
-        self.observe(path, standing, listed=(known.token, known.since + SLACK_SECONDS))
+        self.observe(path, standing, listed=(state.token, state.since + SLACK_SECONDS))
         return True
 
     def record(
@@ -109,13 +111,13 @@ class AgentRecorder:
         """Sends what was added to a transcript, while ``more`` says so; returns what became of the
         turns, by reason.
         """
-        counts, seen = Counter[str](), self._state.seen(path)
-        if seen is None or seen.shut:
+        counts, state = Counter[str](), self._state.transcript(path)
+        if state is None or state.shut:
             return counts
-        for batch, mark in self._batches(path, seen, standing, counts):
+        for batch, mark in self._batches(path, state, standing, counts):
             self._send(batch, counts)
-            seen = msgspec.structs.replace(seen, mark=mark)
-            self._state.see(path, seen)
+            state = msgspec.structs.replace(state, mark=mark)
+            self._state.save_transcript(path, state)
             if not more():
                 break
         return counts
@@ -123,8 +125,12 @@ class AgentRecorder:
     def poll(self, folder: Path, more: Callable[[], bool] = go_on) -> Counter[str]:
         """One pass over a folder of transcripts: what was added to each."""
         counts = Counter[str]()
-        with self._state.alone():
-            standing, at, listed = self._way.standing(), self._now(), self._state.listed(folder)
+        with self._state.exclusive():
+            standing, at, listed = (
+                self._transport.standing(),
+                self._now(),
+                self._state.listed(folder),
+            )
             # none leads out of it
             found = (path for path in sorted(folder.rglob("*.jsonl")) if not path.is_symlink())
             paths = [path for path, _ in zip(found, range(FILES_MAX), strict=False)]
@@ -134,8 +140,8 @@ class AgentRecorder:
             for path in paths:
                 if not more():
                     break
-                seen = self._state.seen(path)
-                if seen is not None and end(path) != seen.mark.offset:
+                state = self._state.transcript(path)
+                if state is not None and end(path) != state.mark.offset:
                     counts += self.record(path, standing, more)
         return counts
 
@@ -150,18 +156,18 @@ class AgentRecorder:
         return narrowing(folder, self._locks, own)
 
     def _batches(
-        self, path: Path, seen: TranscriptSeen, standing: AccountAccess, counts: Counter[str]
+        self, path: Path, state: TranscriptState, standing: AccountAccess, counts: Counter[str]
     ) -> Iterator[tuple[list[ReadTurn], ReadMark]]:
-        batch, size, mark = list[ReadTurn](), 0, seen.mark
-        latest = max(seen.since, self._now() - LATE_SECONDS_MAX)
-        for step in follow(path, seen.mark):
+        batch, size, mark = list[ReadTurn](), 0, state.mark
+        latest = max(state.since, self._now() - LATE_SECONDS_MAX)
+        for step in follow(path, state.mark):
             mark = step.mark
             self._count_unread(step.items, counts)
             for turn in (item for item in step.items if isinstance(item, ReadTurn)):
-                if standing.token and step.start < seen.token_from and self._may_be_covered(turn):
-                    self._let_go(turn, "said before the yes", counts)
+                if standing.token and step.start < state.token_from and self._may_be_covered(turn):
+                    self._drop(turn, "said before the yes", counts)
                 elif turn.at is not None and turn.at.timestamp() < latest:
-                    self._let_go(turn, "history", counts)
+                    self._drop(turn, "history", counts)
                 else:
                     batch.append(turn)
                     size += len(turn.content.text) + sum(
@@ -170,7 +176,7 @@ class AgentRecorder:
             if len(batch) >= BATCH_TURNS_MAX or size >= BATCH_BYTES_MAX:
                 yield batch, mark
                 batch, size = [], 0
-        if mark != seen.mark:
+        if mark != state.mark:
             yield batch, mark
 
     def _count_unread(self, items: Sequence[Read], counts: Counter[str]) -> None:
@@ -186,54 +192,56 @@ class AgentRecorder:
         it as little as none.
         """
         found = repository(turn.content.folder)
-        return self._way.covers(turn.host_conversation, found.name if found is not None else "")
+        return self._transport.covers(
+            turn.host_conversation, found.name if found is not None else ""
+        )
 
-    def _let_go(self, turn: ReadTurn, why: str, counts: Counter[str]) -> None:
+    def _drop(self, turn: ReadTurn, why: str, counts: Counter[str]) -> None:
         """Marks a turn as dropped, so that no later copy of it is taken for a new one."""
-        self._state.claim([(_name(turn), turn.host_conversation)])
+        self._state.claim([(_turn_key(turn), turn.host_conversation)])
         counts[why] += 1
 
     def _send(self, batch: Sequence[ReadTurn], counts: Counter[str]) -> None:
-        own = self._state.claim([(_name(turn), turn.host_conversation) for turn in batch])
+        own = self._state.claim([(_turn_key(turn), turn.host_conversation) for turn in batch])
         counts["copies"] += len(own) - sum(own)
         sent, kept_out = list[ReadTurn](), set[str]()
         for turn in (turn for turn, mine in zip(batch, own, strict=True) if mine):
             session = turn.host_conversation
-            held = self.narrowing(session, turn.content.folder)
-            if held.incognito:
+            narrowed = self.narrowing(session, turn.content.folder)
+            if narrowed.incognito:
                 counts["incognito"] += 1
                 continue
             sent.append(turn)
-            if held.keep_out:
+            if narrowed.keep_out:
                 kept_out.add(session)
-        sent = [_placed(turn, turn.host_conversation in kept_out) for turn in sent]
+        sent = [_with_repository(turn, turn.host_conversation in kept_out) for turn in sent]
         for session in sorted(kept_out):
             self._keep_out(self._state.session(session))
-        refused = self._sent(sent)
+        refused = self._send_or_split(sent)
         for session in sorted(kept_out):
             self._keep_out(self._state.session(session))
         counts["recorded"] += refused.count("")
         counts.update(f"refused: {why}" for why in refused if why)
 
-    def _sent(self, turns: Sequence[ReadTurn]) -> list[str]:
+    def _send_or_split(self, turns: Sequence[ReadTurn]) -> list[str]:
         """What the transport answers. A turn that it cannot take at all does not hold up the
         others.
         """
         try:
-            return self._way.send(turns) if turns else []
+            return self._transport.send(turns) if turns else []
         except UsageError:
             if len(turns) == 1:
                 return ["bad_request"]
             middle = len(turns) // 2
-            return [*self._sent(turns[:middle]), *self._sent(turns[middle:])]
+            return [*self._send_or_split(turns[:middle]), *self._send_or_split(turns[middle:])]
 
     def _keep_out(self, chosen: Session) -> None:
         """Has Licet keep out a session that it knows; an unknown session starts kept out."""
-        if not chosen.told and self._way.keep_out(chosen.session, True):
-            self._state.choose(msgspec.structs.replace(chosen, told=True))
+        if not chosen.told and self._transport.keep_out(chosen.session, True):
+            self._state.save_session(msgspec.structs.replace(chosen, told=True))
 
 
-def _placed(turn: ReadTurn, kept_out: bool) -> ReadTurn:
+def _with_repository(turn: ReadTurn, kept_out: bool) -> ReadTurn:
     """The turn with the repository that it was said in, which its session's first turn fixes."""
     found = repository(turn.content.folder)
     if found is None:
@@ -243,5 +251,5 @@ def _placed(turn: ReadTurn, kept_out: bool) -> ReadTurn:
     )
 
 
-def _name(turn: ReadTurn) -> str:
+def _turn_key(turn: ReadTurn) -> str:
     return turn.host_turn.partition("#")[0]

@@ -21,12 +21,12 @@ from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import (
     answer_options,
     by_option,
-    counted,
     data_option,
     dry_option,
     json_option,
     moment,
-    opened,
+    open_installation,
+    pluralize,
     show,
     user,
 )
@@ -64,7 +64,7 @@ def make(folder: Path, base: bool, data: Path | None, at: str | None, as_json: b
     \b
     Example:  licet backup make /srv/backups
     """
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         kept = backups.back_up(here, folder, BackupForm.base if base else BackupForm.dump)
         lines = [_line(kept), "keys, log and restriction journal are not in it: docs/backup.md"]
         if folder.resolve().is_relative_to(here.config.data.resolve()):
@@ -83,7 +83,7 @@ def listed(folder: Path, data: Path | None, at: str | None, as_json: bool) -> No
     \b
     Example:  licet backup list /srv/backups
     """
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         found = backups.backups(here, folder)
         show(found, as_json, lambda: "\n".join(map(_line, found)) or "no backups")
 
@@ -99,7 +99,7 @@ def prune(folder: Path, dry_run: bool, data: Path | None, at: str | None, as_jso
     \b
     Example:  licet backup prune /srv/backups --dry-run
     """
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         spent = backups.prune(here, folder, dry_run=dry_run)
         show(spent, as_json, lambda: _pruned(spent, dry_run))
 
@@ -121,7 +121,7 @@ def archive(folder: Path, end: bool, data: Path | None, as_json: bool) -> None:
     \b
     Example:  licet backup wal /srv/backups
     """
-    with opened(data) as here:
+    with open_installation(data) as here:
         if end:
             name = wal_receiver.end(here)
             show(
@@ -167,7 +167,7 @@ def verify(folder: Path, data: Path | None, as_json: bool) -> int:
         told,
         as_json,
         lambda: (
-            f"proved: {manifest.backup}, {counted(manifest.size, 'byte')}, of "
+            f"proved: {manifest.backup}, {pluralize(manifest.size, 'byte')}, of "
             f"{written(manifest.made_at)}"
         ),
     )
@@ -198,7 +198,7 @@ def drill(
     \b
     Example:  licet backup drill
     """
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         if dry_run:
             found = drills.chosen(here, folder)
             show({"folder": found}, as_json, lambda: f"would restore {found} into a scratch place")
@@ -279,25 +279,26 @@ def _line(kept: KeptBackup) -> str:
         return f"{kept.folder}: never finished"
     state = "expired" if kept.expired else f"until {written(kept.expires_at)}"
     return (
-        f"{kept.folder}: {kept.form} {kept.backup}, {counted(kept.size, 'byte')}, of "
+        f"{kept.folder}: {kept.form} {kept.backup}, {pluralize(kept.size, 'byte')}, of "
         f"{written(kept.made_at)}, {state}"
     )
 
 
-def _drilled(done: DrillResult) -> str:
-    if done.outcome is DrillOutcome.failed:
-        return f"failed: {done.backup}: {done.said}"
+def _drilled(result: DrillResult) -> str:
+    if result.outcome is DrillOutcome.failed:
+        return f"failed: {result.backup}: {result.said}"
     return (
-        f"proved: {done.backup}: {counted(done.accounts, 'account')}, the keys of {done.keys:,} of "
-        "them unwrapped,"
-        f" {counted(done.segments, 'segment')} kept, {counted(done.entries, 'entry')} of the log"
+        f"proved: {result.backup}: {pluralize(result.accounts, 'account')}, the keys of "
+        f"{result.keys:,} of them unwrapped,"
+        f" {pluralize(result.segments, 'segment')} kept, {pluralize(result.entries, 'entry')} of "
+        "the log"
     )
 
 
 def _pruned(spent: PrunedBackups, dry_run: bool) -> str:
     verb = "would remove" if dry_run else "removed"
     lines = [f"{verb} {one.folder}" for one in spent.backups]
-    lines += [f"{verb} {counted(spent.segments, 'segment')} of WAL"] if spent.segments else []
+    lines += [f"{verb} {pluralize(spent.segments, 'segment')} of WAL"] if spent.segments else []
     return "\n".join(lines) or "nothing to remove"
 
 
@@ -325,43 +326,44 @@ def _forecast(would: RestoreForecast) -> str:
     )
 
 
-def _report(done: RestoreResult) -> str:
+def _report(result: RestoreResult) -> str:
     applied = (
-        ", ".join(f"{count:,} {kind}" for kind, count in sorted(done.applied.items())) or "nothing"
+        ", ".join(f"{count:,} {kind}" for kind, count in sorted(result.applied.items()))
+        or "nothing"
     )
     return "\n".join(
         [
-            f"restored   {done.backup or 'the database here'}, now in life {done.life}",
+            f"restored   {result.backup or 'the database here'}, now in life {result.life}",
             (
-                f"applied    {applied}, of what was taken back since; {done.gone:,} about what "
-                "the backup does not hold"
+                f"applied    {applied}, of what was taken back since; {result.gone:,} about "
+                "what the backup does not hold"
             ),
-            f"the log    {done.entries:,} entries that the backup does not know; {done.placed:,} "
-            "rows had their place, "
-            f"{done.repeated:,} were told already",
+            f"the log    {result.entries:,} entries that the backup does not know; "
+            f"{result.placed:,} rows had their place, "
+            f"{result.repeated:,} were told already",
             (
-                f"look at    {counted(done.sessions_ended, 'session')} ended; webhooks are "
+                f"look at    {pluralize(result.sessions_ended, 'session')} ended; webhooks are "
                 "silent until `licet webhooks replay`"
             ),
-            *_narrowed(done),
+            *_narrowed(result),
         ]
     )
 
 
-def _narrowed(done: RestoreResult) -> list[str]:
+def _narrowed(result: RestoreResult) -> list[str]:
     """What the log had alone, and what nothing explained."""
-    told = ", ".join(f"{count:,} {kind}" for kind, count in done.from_log.items())
+    told = ", ".join(f"{count:,} {kind}" for kind, count in result.from_log.items())
     lines = [f"from log   {told}, which the restriction journal lacked"] if told else []
-    lines += [f"unfit      {one}" for one in done.unfit]
-    lines += [f"set aside  {one}" for one in done.set_aside]
-    if done.withdrawn or done.keys_revoked:
+    lines += [f"unfit      {one}" for one in result.unfit]
+    lines += [f"set aside  {one}" for one in result.set_aside]
+    if result.withdrawn or result.keys_revoked:
         keys = (
-            f"; {counted(done.keys_revoked, 'key')} of services revoked"
-            if done.keys_revoked
+            f"; {pluralize(result.keys_revoked, 'key')} of services revoked"
+            if result.keys_revoked
             else ""
         )
         lines.append(
-            f"withdrawn  {counted(done.withdrawn, 'account')}, until its person says yes "
-            f"again{keys}"
+            f"withdrawn  {pluralize(result.withdrawn, 'account')}, until its person says "
+            f"yes again{keys}"
         )
     return lines

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from licet.cli.shell import answer_options, by_option, counted, opened, show, user
+from licet.cli.shell import answer_options, by_option, open_installation, pluralize, show, user
 from licet.store.core_dumps import harden
 
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
@@ -64,31 +64,31 @@ def canaries(
 
     harden()
     if model is not None:
-        with opened(data, at) as theirs:
+        with open_installation(data, at) as theirs:
             audits.check_model(theirs, model)
     with audits.grounds() as (here, clock):
         settings = audits.with_steps(steps)
         found = audits.audit(here, clock, seed=seed, settings=settings)
     if model is not None:
-        with opened(data, at) as theirs:
-            audits.keep(theirs, model, found, by=by or f"user:{user()}")
+        with open_installation(data, at) as theirs:
+            audits.keep(theirs, model, found, actor=by or f"user:{user()}")
     show(found, as_json, lambda: _text(found))
     return {AuditResult.passed: 0, AuditResult.failed: EXIT_NO}.get(found.verdict, EXIT_AGAIN)
 
 
-def _text(found: Audit) -> str:
+def _text(result: Audit) -> str:
     lines = [f"{'group':<17} planted  handed  exposure (bits)  p"]
     lines += [
         f"{one.group.value:<17} {one.planted:>7} {one.handed:>7} {one.exposure:>16.2f}  {one.p:.2g}"
-        for one in found.groups
+        for one in result.groups
     ]
-    lines += [found.broken] if found.broken else []
+    lines += [result.broken] if result.broken else []
     return "\n".join(
         [
             *lines,
             (
-                f"{found.verdict.value}: {counted(found.steps, 'step')} on "
-                f"{counted(found.rows, 'row')}, seed {found.seed}"
+                f"{result.verdict.value}: {pluralize(result.steps, 'step')} on "
+                f"{pluralize(result.rows, 'row')}, seed {result.seed}"
             ),
         ]
     )

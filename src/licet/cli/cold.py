@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from licet.cli.root import CommandGroup
-from licet.cli.shell import answer_options, counted, dry_option, opened, progress, show
+from licet.cli.shell import answer_options, dry_option, open_installation, pluralize, progress, show
 from licet.vault import cold_storage
 
 
@@ -33,7 +33,7 @@ def cool(after_days: int, dry_run: bool, data: Path | None, at: str | None, as_j
     \b
     Example:  licet vault cool --after-days 180 --dry-run
     """
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         planned = cold_storage.coolable(here, after_days)
         if dry_run:
             show(
@@ -50,11 +50,13 @@ def cool(after_days: int, dry_run: bool, data: Path | None, at: str | None, as_j
             as_json,
             lambda: (
                 f"moved {_counted(done.segments, done.turns, done.bytes)} to"
-                f" {counted(done.objects, 'object')}; deleted {done.deleted:,} in which nothing "
+                f" {pluralize(done.objects, 'object')}; deleted {done.deleted:,} in which nothing "
                 "lived"
             ),
         )
 
 
 def _counted(segments: int, turns: int, size: int) -> str:
-    return f"{counted(turns, 'turn')} of {counted(segments, 'segment')}, {counted(size, 'byte')}"
+    return (
+        f"{pluralize(turns, 'turn')} of {pluralize(segments, 'segment')}, {pluralize(size, 'byte')}"
+    )

@@ -7,7 +7,15 @@ from pathlib import Path
 import click
 
 from licet.cli.root import EXIT_CHANGES, CommandGroup
-from licet.cli.shell import by_option, data_option, dry_option, json_option, opened, show, user
+from licet.cli.shell import (
+    by_option,
+    data_option,
+    dry_option,
+    json_option,
+    open_installation,
+    show,
+    user,
+)
 from licet.errors import UsageError
 from licet.legal import papers
 from licet.legal.paper import PaperKind
@@ -62,9 +70,9 @@ def _make(
 ) -> None:
     if dry_run and form == "json":
         raise UsageError("a dry run makes no signed file", "ask for markdown or html")
-    with opened(data) as here:
+    with open_installation(data) as here:
         made = papers.make(
-            here, kind, by=by or user(), at=position, releases=releases, dry_run=dry_run
+            here, kind, actor=by or user(), at=position, releases=releases, dry_run=dry_run
         )
         text = papers.written_as(here, made, form)
     if out is not None:
@@ -153,7 +161,7 @@ def document_list(kind: str | None, data: Path | None, as_json: bool) -> None:
     \b
     Example:  licet document list --kind ropa
     """
-    with opened(data) as here:
+    with open_installation(data) as here:
         found = papers.listed(here, PaperKind(kind) if kind else None)
         lines = [
             (
@@ -178,7 +186,7 @@ def document_show(sha256: str, out: Path | None, data: Path | None, as_json: boo
     \b
     Example:  licet document show 4be1f0a2 --out ropa.json
     """
-    with opened(data) as here:
+    with open_installation(data) as here:
         file = papers.file_of(here, sha256)
     if out is None:
         click.echo(file.decode(), nl=False)
@@ -203,7 +211,7 @@ def document_diff(
     \b
     Example:  licet document diff training-summary
     """
-    with opened(data) as here:
+    with open_installation(data) as here:
         found = papers.diff(here, PaperKind(kind), before, after)
         lines = [f"{one.place}: {one.before or '-'} -> {one.after or '-'}" for one in found.changes]
         show(found, as_json, lambda: "\n".join(lines) or "nothing changed")

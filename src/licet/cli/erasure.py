@@ -8,7 +8,14 @@ import click
 
 from licet.cli.key_files import key_file
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import answer_options, dry_option, json_option, opened, recipient_option, show
+from licet.cli.shell import (
+    answer_options,
+    dry_option,
+    json_option,
+    open_installation,
+    recipient_option,
+    show,
+)
 from licet.clock import utc_now
 from licet.erasure import certificates, recipient_answers
 from licet.erasure.certificates import ErasureForecast, ErasureStatus, Recall
@@ -50,7 +57,7 @@ def run(
     \b
     Example:  licet erase run --dry-run
     """
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         if dry_run:
             seen = certificates.forecast(here, only=erasure, at_once=at_once)
             show(seen, as_json, lambda: _forecast(seen))
@@ -79,7 +86,7 @@ def status(name: str | None, data: Path | None, at: str | None, as_json: bool) -
     \b
     Example:  licet erase status era_0190f3a4c2d87b6e9a51c3d4e5f60718
     """
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         if name is None:
             found = certificates.unfinished(here)
         elif name.startswith("era_"):
@@ -102,7 +109,7 @@ def certificate(
     \b
     Example:  licet erase certificate era_0190f3a4c2d87b6e9a51c3d4e5f60718 --out certificate.json
     """
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         raw = certificates.certificate_file(here, erasure)
         if out is None:
             click.echo(raw, nl=False)
@@ -127,7 +134,7 @@ def handed(release: str, recipient: str, data: Path | None, at: str | None, as_j
     \b
     Example:  licet recall handed october lab-one
     """
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         handout = certificates.hand_out(here, release, recipient)
         show({"handout": handout}, as_json, lambda: handout)
 
@@ -148,10 +155,10 @@ def listed(recipient: str | None, data: Path | None, at: str | None, as_json: bo
     from licet.cli.export import export_line
     from licet.train import export_files
 
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         erasures, exports = (
             certificates.recalls(here, recipient),
-            export_files.recalled(here, recipient),
+            export_files.list_recalled(here, recipient),
         )
         lines = [*map(_recall_line, erasures), *map(export_line, exports)]
         found = {"erasures": erasures, "exports": exports}
@@ -171,7 +178,7 @@ def run_recalls(data: Path | None, at: str | None, as_json: bool) -> None:
     """
     from licet.train import recipients
 
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         rows = recipients.recall_ended(here)
         show({"rows": rows}, as_json, lambda: f"recalled {rows:,} rows: `licet recall list`")
 
@@ -191,8 +198,8 @@ def recall_export(
     from licet.cli.export import export_line
     from licet.train import export_files
 
-    with opened(data, at) as here:
-        seen = export_files.seen(here, name) if dry_run else export_files.recall(here, name)
+    with open_installation(data, at) as here:
+        seen = export_files.get(here, name) if dry_run else export_files.recall(here, name)
         show(seen, as_json, lambda: export_line(seen))
 
 
@@ -237,7 +244,7 @@ def acknowledged(
             "it takes an erasure and a handout, or an export",
             "`licet recall list` shows what is open",
         )
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         if handout is None:
             export = export_files.acknowledge(here, name)
             show(export, as_json, lambda: export_line(export))
@@ -297,44 +304,44 @@ def trust_recipient(vkey: str, data: Path | None, at: str | None, as_json: bool)
     \b
     Example:  licet recall trust "$(cat lab-one.vkey)"
     """
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         key = recipient_answers.register(here, vkey)
         show(
             {"recipient": key.name, "vkey": key.vkey}, as_json, lambda: f"registered for {key.name}"
         )
 
 
-def _forecast(seen: ErasureForecast) -> str:
+def _forecast(view: ErasureForecast) -> str:
     return (
-        f"would finish {seen.due:,} erasures and destroy {seen.keys:,} keys; {seen.held:,} are "
+        f"would finish {view.due:,} erasures and destroy {view.keys:,} keys; {view.held:,} are "
         "kept by a hold,"
-        f" {seen.later:,} are not due yet"
+        f" {view.later:,} are not due yet"
     )
 
 
-def _line(seen: ErasureStatus) -> str:
+def _line(view: ErasureStatus) -> str:
     waits = ""
-    if seen.held:
+    if view.held:
         waits = ", kept by a hold"
-    elif seen.due_at is not None:
-        waits = f", its keys die by {written(seen.due_at)}"
-    elif seen.waits_for is WaitsFor.log:
+    elif view.due_at is not None:
+        waits = f", its keys die by {written(view.due_at)}"
+    elif view.waits_for is WaitsFor.log:
         waits = (
             ", waits for the log to take the account's leaves: `licet serve` does, or `licet "
             "ledger append`"
         )
-    asked = len(seen.recalls) + len(seen.hosts)
-    overdue = f", {seen.overdue:,} of {asked:,} answers OVERDUE" if seen.overdue else ""
-    what = seen.conversation or seen.account
+    asked = len(view.recalls) + len(view.hosts)
+    overdue = f", {view.overdue:,} of {asked:,} answers OVERDUE" if view.overdue else ""
+    what = view.conversation or view.account
     return (
-        f"{seen.erasure}: {seen.state.value} ({seen.cause.value} of {what}, "
-        f"{written(seen.requested_at)}){waits}{overdue}"
+        f"{view.erasure}: {view.state.value} ({view.cause.value} of {what}, "
+        f"{written(view.requested_at)}){waits}{overdue}"
     )
 
 
-def _recall_line(one: Recall) -> str:
-    if one.acknowledged_at is not None:
-        state = f"acknowledged {written(one.acknowledged_at)}"
+def _recall_line(item: Recall) -> str:
+    if item.acknowledged_at is not None:
+        state = f"acknowledged {written(item.acknowledged_at)}"
     else:
-        state = f"due {written(one.due_at)}" + (" OVERDUE" if one.overdue else "")
-    return f"{one.recipient}: {one.release}, {one.erasure} {one.handout}, {state}"
+        state = f"due {written(item.due_at)}" + (" OVERDUE" if item.overdue else "")
+    return f"{item.recipient}: {item.release}, {item.erasure} {item.handout}, {state}"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from licet.cli.shell import answer_options, counted, opened, show
+from licet.cli.shell import answer_options, open_installation, pluralize, show
 from licet.consent.acts import ActKind, ConsentAct
 from licet.consent.standing_tree import QuestionStood
 from licet.policy.period import written
@@ -28,7 +28,7 @@ def explain(name: str, data: Path | None, at: str | None, as_json: bool) -> None
     Example:  licet explain conv_0199107f2c0078e7a6e4da4810be10b0
               licet explain ana
     """
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         seen = answers.explain(here, name)
         if isinstance(seen, answers.AccountSeen):
             show(seen, as_json, lambda: account_text(seen))
@@ -36,63 +36,63 @@ def explain(name: str, data: Path | None, at: str | None, as_json: bool) -> None
             show(seen, as_json, lambda: conversation_text(seen))
 
 
-def conversation_text(seen: answers.ConversationSeen) -> str:
+def conversation_text(view: answers.ConversationSeen) -> str:
     """The answers for a conversation, as text."""
     kept = (
         "erased"
-        if seen.erased
-        else (written(seen.keep_until) if seen.keep_until else "while a legal hold stands")
+        if view.erased
+        else (written(view.keep_until) if view.keep_until else "while a legal hold stands")
     )
     marks = [
         word
         for word, holds in (
-            ("incognito", seen.incognito),
-            ("kept out", seen.kept_out),
-            ("deleted", seen.deleted_at is not None),
-            ("held", seen.held),
+            ("incognito", view.incognito),
+            ("kept out", view.kept_out),
+            ("deleted", view.deleted_at is not None),
+            ("held", view.held),
         )
         if holds
     ]
-    within = f" in {seen.project}" if seen.project else ""
+    within = f" in {view.project}" if view.project else ""
     lines = [
-        f"{seen.conversation}  {seen.kind} of {seen.account}{within}"
+        f"{view.conversation}  {view.kind} of {view.account}{within}"
         + (f"  ({', '.join(marks)})" if marks else "")
     ]
     lines.append(f"kept until  {kept}")
-    if seen.safety_until:
-        lines.append(f"safety copy until  {written(seen.safety_until)}")
-    for said in seen.answers:
+    if view.safety_until:
+        lines.append(f"safety copy until  {written(view.safety_until)}")
+    for said in view.answers:
         what = "may be used" if said.use else "will not be used"
         until = f" until {written(said.until)}" if said.until else ""
         lines.append(
-            f"{said.purpose}: {counted(said.turns, 'turn')} from {said.turn} {what}{until}"
+            f"{said.purpose}: {pluralize(said.turns, 'turn')} from {said.turn} {what}{until}"
         )
         lines.append(
             f"    because: {said.because.value}: {said.meaning} (policy {said.policy}, now "
             f"{said.policy_in_force})"
         )
         lines.append(f"    behind it: {_behind(said)}")
-    if seen.releases:
-        lines.append(f"releases    {', '.join(seen.releases)}")
+    if view.releases:
+        lines.append(f"releases    {', '.join(view.releases)}")
     return "\n".join(lines)
 
 
-def account_text(seen: answers.AccountSeen) -> str:
+def account_text(view: answers.AccountSeen) -> str:
     """The standing of an account and what of it may be used, as text."""
     lines = [
-        f"{seen.account}  plan {seen.plan}, opened {written(seen.opened_at)}",
-        f"gate      {seen.gate.value}",
-        f"region    {seen.region or 'unknown'}: the values are {seen.region_values}",
-        *(f"question  {_question(stood)}" for stood in seen.questions),
-        f"holds     {counted(seen.conversations, 'conversation')}",
-        *(f"newest    {conversation}" for conversation in seen.newest),
+        f"{view.account}  plan {view.plan}, opened {written(view.opened_at)}",
+        f"gate      {view.gate.value}",
+        f"region    {view.region or 'unknown'}: the values are {view.region_values}",
+        *(f"question  {_question(stood)}" for stood in view.questions),
+        f"holds     {pluralize(view.conversations, 'conversation')}",
+        *(f"newest    {conversation}" for conversation in view.newest),
     ]
-    for purpose, reasons in seen.turns.items():
+    for purpose, reasons in view.turns.items():
         lines.append(
             f"{purpose}: "
             + (", ".join(f"{count:,} {why}" for why, count in reasons.items()) or "no turns")
         )
-    lines += [f"choice    {_choice(choice)}" for choice in seen.choices]
+    lines += [f"choice    {_choice(choice)}" for choice in view.choices]
     return "\n".join(lines)
 
 

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import answer_options, counted, dry_option, opened, recipient_option, show
+from licet.cli.shell import (
+    answer_options,
+    dry_option,
+    open_installation,
+    pluralize,
+    recipient_option,
+    show,
+)
 from licet.policy.period import written
 from licet.train.exports import Format
 
@@ -72,7 +79,7 @@ def make(
     """
     from licet.train import export_files
 
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         made = export_files.export(
             here,
             release,
@@ -85,31 +92,33 @@ def make(
         show(made, as_json, lambda: _made(made))
 
 
-def _made(made: ExportResult) -> str:
-    counts = ", ".join(f"{count:,} {kind}" for kind, count in made.lines.items()) or "nothing"
+def _made(result: ExportResult) -> str:
+    counts = ", ".join(f"{count:,} {kind}" for kind, count in result.lines.items()) or "nothing"
     lines = [
         (
-            f"{'would write' if made.folder is None else 'wrote'} {counts} from "
-            f"{counted(made.rows, 'row')}"
+            f"{'would write' if result.folder is None else 'wrote'} {counts} from "
+            f"{pluralize(result.rows, 'row')}"
         )
     ]
-    if made.splits:
+    if result.splits:
         lines.append(
             "splits     "
             + ", ".join(
-                f"{counted(count, 'line')} of {split}" for split, count in made.splits.items()
+                f"{pluralize(count, 'line')} of {split}" for split, count in result.splits.items()
             )
         )
-    lines += [f"left out   {counted(count, 'row')}: {why}" for why, count in made.left_out.items()]
-    if made.folder is not None:
+    lines += [
+        f"left out   {pluralize(count, 'row')}: {why}" for why, count in result.left_out.items()
+    ]
+    if result.folder is not None:
         lines += [
             (
-                f"PLAIN TEXT of people is in `{made.folder}`, for `{made.recipient}` and for "
-                "nobody else"
+                f"PLAIN TEXT of people is in `{result.folder}`, for `{result.recipient}` and "
+                "for nobody else"
             ),
             (
-                f"it is a copy on record: {made.export}; `licet recall export {made.export}` "
-                "recalls it"
+                f"it is a copy on record: {result.export}; `licet recall export "
+                f"{result.export}` recalls it"
             ),
         ]
     return "\n".join(lines)
@@ -127,8 +136,8 @@ def listed(recipient: str | None, data: Path | None, at: str | None, as_json: bo
     """
     from licet.train import export_files as train_export_files
 
-    with opened(data, at) as here:
-        found = train_export_files.exports(here, recipient)
+    with open_installation(data, at) as here:
+        found = train_export_files.list_exports(here, recipient)
         show(found, as_json, lambda: "\n".join(map(export_line, found)) or "nothing was exported")
     return EXIT_NO if any(one.overdue for one in found) else 0
 
@@ -144,25 +153,27 @@ def withdrawn(name: str, data: Path | None, at: str | None, as_json: bool) -> in
     """
     from licet.train import export_files as exporting
 
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         found = exporting.withdrawn(here, name)
         show(found, as_json, lambda: "\n".join(map(str, found)) or "every row may be used")
     return EXIT_NO if found else 0
 
 
-def export_line(one: Export) -> str:
+def export_line(item: Export) -> str:
     """An export on one line: its recipient, its rows, and what was recalled of it."""
-    if one.acknowledged_at is None and one.due_at is None and one.rows_due_at is not None:
+    if item.acknowledged_at is None and item.due_at is None and item.rows_due_at is not None:
         state = (
-            f", {counted(one.rows_recalled, 'row')} recalled, due {written(one.rows_due_at)}"
-            + (" OVERDUE" if one.overdue else "")
+            f", {pluralize(item.rows_recalled, 'row')} recalled, due {written(item.rows_due_at)}"
+            + (" OVERDUE" if item.overdue else "")
         )
-    elif one.acknowledged_at is not None:
-        state = f", deleted {written(one.acknowledged_at)}"
-    elif one.due_at is not None:
-        state = f", recalled, due {written(one.due_at)}" + (" OVERDUE" if one.overdue else "")
+    elif item.acknowledged_at is not None:
+        state = f", deleted {written(item.acknowledged_at)}"
+    elif item.due_at is not None:
+        state = f", recalled, due {written(item.due_at)}" + (" OVERDUE" if item.overdue else "")
     else:
         state = ""
-    gone = f", {one.withdrawn:,} of them may no longer be used" if one.withdrawn else ""
-    what = f"{counted(one.rows, 'row')} of {one.release} as {one.format}, {written(one.made_at)}"
-    return f"{one.export} {one.recipient}: {what}{gone}{state}"
+    gone = f", {item.withdrawn:,} of them may no longer be used" if item.withdrawn else ""
+    what = (
+        f"{pluralize(item.rows, 'row')} of {item.release} as {item.format}, {written(item.made_at)}"
+    )
+    return f"{item.export} {item.recipient}: {what}{gone}{state}"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from licet.cli.shell import answer_options, opened, show, year_option
+from licet.cli.shell import answer_options, open_installation, show, year_option
 from licet.proof import documents
 from licet.proof import handles as finding
 
@@ -25,15 +25,15 @@ def handles(
     Example:  licet ledger handles ana --year 2025
               licet ledger handles ana --json
     """
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         found = finding.handles(here, documents.account_named(here, account), year)
         show(found, as_json, lambda: "\n".join(_lines(found)))
 
 
-def _lines(found: finding.Handles) -> list[str]:
+def _lines(result: finding.Handles) -> list[str]:
     return [
-        f"year  {found.year}",
-        f"who   {found.who}",
-        f"salt  {found.salt}",
-        *(f"{handle}  {name}" for name, handle in (found.conversations | found.projects).items()),
+        f"year  {result.year}",
+        f"who   {result.who}",
+        f"salt  {result.salt}",
+        *(f"{handle}  {name}" for name, handle in (result.conversations | result.projects).items()),
     ]

@@ -10,10 +10,10 @@ from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import (
     answer_options,
     by_option,
-    counted,
     dry_option,
     moment,
-    opened,
+    open_installation,
+    pluralize,
     show,
     user,
 )
@@ -83,7 +83,7 @@ def place(
     2026-17" \\
                   --reason litigation --review 2026-06-01
     """
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         done = holds.place(
             here,
             conversations,
@@ -119,7 +119,7 @@ def end(
     \b
     Example:  licet hold end conv_0190f3a4c2d87b6e9a51c3d4e5f60718 --matter "Smith v. Acme, 2026-17"
     """
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         done = holds.end(here, conversations, matter=matter, dry_run=dry_run)
         show(done, as_json, lambda: "\n".join(_freed(one, dry_run) for one in done))
 
@@ -133,7 +133,7 @@ def listed(data: Path | None, at: str | None, as_json: bool) -> int:
     \b
     Example:  licet hold list
     """
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         found, flags = oversight.holds(here), oversight.standing_flags(here)
         rest = (
             [f".. {found.total - len(found.items):,} more"]
@@ -169,19 +169,19 @@ def _freed(act: HoldAct, dry_run: bool) -> str:
     return f"{act.conversation} {verb}: {describe_coverage(act.coverage)}"
 
 
-def _flag_line(one: FlagDue) -> str:
-    overdue = " OVERDUE" if one.overdue else ""
-    since = f"flagged {written(one.flagged_at)}, safety copy until {written(one.copy_until)}"
-    return f"{one.conversation} {since}, review {written(one.review_at)}{overdue}"
+def _flag_line(item: FlagDue) -> str:
+    overdue = " OVERDUE" if item.overdue else ""
+    since = f"flagged {written(item.flagged_at)}, safety copy until {written(item.copy_until)}"
+    return f"{item.conversation} {since}, review {written(item.review_at)}{overdue}"
 
 
-def _line(one: HoldSeen) -> str:
-    told = "" if one.told else ", not to be told"
-    overdue = " OVERDUE" if one.overdue else ""
-    by = f" by {one.placed_by}" if one.placed_by else ""
-    review = f"review {written(one.review_at)}{overdue}"
-    turns = f"{one.turns_held:,} of {counted(one.turns_held + one.turns_not_held, 'turn')}"
+def _line(item: HoldSeen) -> str:
+    told = "" if item.told else ", not to be told"
+    overdue = " OVERDUE" if item.overdue else ""
+    by = f" by {item.placed_by}" if item.placed_by else ""
+    review = f"review {written(item.review_at)}{overdue}"
+    turns = f"{item.turns_held:,} of {pluralize(item.turns_held + item.turns_not_held, 'turn')}"
     return (
-        f"{one.conversation} {one.reason.value} since {written(one.placed_at)}{by}{told}, "
+        f"{item.conversation} {item.reason.value} since {written(item.placed_at)}{by}{told}, "
         f"{turns}, {review}"
     )

@@ -67,7 +67,7 @@ def _answer(event: _Event) -> dict[str, str] | None:
     with agent(config, tell=tell_broken) as here:
         standing = here.way.standing()
         if event.hook_event_name in (BEGINS, PROMPT) and event.session_id:
-            here.state.meet(event.session_id, event.cwd or "")
+            here.state.save_active_session(event.session_id, event.cwd or "")
         try:
             _record(here, event, standing)
         # the gate is known: it is answered whatever becomes of the rest
@@ -92,7 +92,7 @@ def _record(here: SessionAgent, event: _Event, standing: AccountAccess) -> None:
     if not event.transcript_path:
         return
     path, until = Path(event.transcript_path), time.monotonic() + HOOK_SECONDS_MAX
-    with here.state.alone():
+    with here.state.exclusive():
         here.agent.observe(path, standing)
         paths = [path]
         if event.agent_transcript_path:

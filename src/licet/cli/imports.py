@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from licet.cli.root import EXIT_NO
-from licet.cli.shell import answer_options, moment, opened, progress, show
+from licet.cli.shell import answer_options, moment, open_installation, progress, show
 from licet.errors import UsageError
 from licet.intake import imports, takeouts
 from licet.intake.recorded_history import read_accounts, read_choices
@@ -77,7 +77,7 @@ def import_(
             "whose conversations are these?",
             "give --account, --plan and --age, or a file of --accounts",
         )
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         default = (
             RecordedAccount(host=account or "me", plan=plan, age=age) if plan is not None else None
         )
@@ -121,7 +121,10 @@ def import_(
 
 def _import_takeout(taken: TakenOut, data: Path | None, at: str | None, as_json: bool) -> int:
     """Brings a take-out in: whose it is and what they chose stand in it."""
-    with opened(data, at) as here, progress("{task.completed:,.0f} {task.fields[unit]}") as bar:
+    with (
+        open_installation(data, at) as here,
+        progress("{task.completed:,.0f} {task.fields[unit]}") as bar,
+    ):
         read = bar.add_task("reading", total=takeouts.size(taken), unit="bytes")
         store = bar.add_task("storing", total=None, unit="turns")
         imported, foreign = imports.import_takeout(

@@ -10,7 +10,7 @@ import click
 
 from licet.cli.requests import read_words
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import answer_options, opened, show
+from licet.cli.shell import answer_options, open_installation, show
 from licet.policy.period import written
 from licet.release import signatures
 from licet.service import inbox as items
@@ -97,7 +97,7 @@ def listed(
         after=after,
         most=limit,
     )
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         found = items.page(here, signatures.member(here, by), view)
         more = [f".. more: --after {found.next}"] if found.next else []
         show(
@@ -116,8 +116,8 @@ def shown(item: str, by: str, data: Path | None, at: str | None, as_json: bool) 
     \b
     Example:  licet inbox show request:req_0190f3a4c2d87b6e9a51c3d4e5f60718 --by ada@example.org
     """
-    with opened(data, at) as here:
-        found = items.seen(here, signatures.member(here, by), item)
+    with open_installation(data, at) as here:
+        found = items.get(here, signatures.member(here, by), item)
         show(found, as_json, lambda: "\n".join(_whole(found)))
 
 
@@ -135,7 +135,7 @@ def taken(
     Example:  licet inbox take request:req_0190f3a4c2d87b6e9a51c3d4e5f60718 --by ada@example.org
     """
     said = _words(reason)
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         _tell(inbox_verbs.take(here, signatures.member(here, by), item, said), as_json)
 
 
@@ -162,7 +162,7 @@ def given_back(
     ada@example.org
     """
     said = _words(reason)
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         _tell(
             inbox_verbs.give_back(here, signatures.member(here, by), item, said, holder=holder),
             as_json,
@@ -193,7 +193,7 @@ def handed(
     --reason why.txt
     """
     said = _words(reason)
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         _tell(
             inbox_verbs.hand(here, signatures.member(here, by), item, to, said, holder=holder),
             as_json,
@@ -215,7 +215,7 @@ def noted(
     --reason note.txt
     """
     said = _words(reason)
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         _tell(inbox_verbs.note(here, signatures.member(here, by), item, said), as_json)
 
 
@@ -223,26 +223,26 @@ def _words(reason: Path | None) -> str:
     return read_words(reason) if reason is not None else ""
 
 
-def _tell(done: InboxResult, as_json: bool) -> None:
-    show(done.seen, as_json, lambda: "\n".join(_whole(done.seen)))
+def _tell(result: InboxResult, as_json: bool) -> None:
+    show(result.seen, as_json, lambda: "\n".join(_whole(result.seen)))
 
 
-def _line(one: InboxItem) -> str:
-    due = f"due {written(one.due_at)}" if one.due_at is not None else "no day"
+def _line(item: InboxItem) -> str:
+    due = f"due {written(item.due_at)}" if item.due_at is not None else "no day"
     return (
-        f"{one.item} {due}{' OVERDUE' if one.overdue else ''}, {one.holder or 'nobody'}: "
-        f"{one.what}. {one.act}"
+        f"{item.item} {due}{' OVERDUE' if item.overdue else ''}, {item.holder or 'nobody'}: "
+        f"{item.what}. {item.act}"
     )
 
 
-def _whole(seen: ItemSeen) -> list[str]:
-    lines = [_line(seen.waits) if seen.waits is not None else f"{seen.item} is done"]
+def _whole(view: ItemSeen) -> list[str]:
+    lines = [_line(view.waits) if view.waits is not None else f"{view.item} is done"]
     lines.append(
-        f"  {seen.holder} has it since {written(seen.taken_at)}"
-        if seen.taken_at
+        f"  {view.holder} has it since {written(view.taken_at)}"
+        if view.taken_at
         else "  nobody has it"
     )
-    for one in seen.steps:
+    for one in view.steps:
         ended = {None: "", True: "", False: ", refused"}[one.done]
         to = f" to {one.to}" if one.to else ""
         lines.append(f"  {written(one.at)} {one.act or one.step.value}{to}{ended} by {one.by}")

@@ -16,7 +16,7 @@ import click
 import msgspec
 
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import answer_options, data_option, json_option, opened, show
+from licet.cli.shell import answer_options, data_option, json_option, open_installation, show
 from licet.config import Configuration
 from licet.consent import controller, notice
 from licet.errors import InputError, UsageError
@@ -122,7 +122,7 @@ def init(
     """
     by_hand = not any(stated.values())
     responsible = None if by_hand else _whole(stated)
-    with opened(data, make=True) as here:
+    with open_installation(data, make=True) as here:
         policy_changes.unused(here)
         if by_hand and not as_json and sys.stdin.isatty() and sys.stdout.isatty():
             responsible = _asked()
@@ -266,7 +266,7 @@ def doctor(alert: str | None, data: Path | None, at: str | None, as_json: bool) 
         return 0
     from licet import doctor  # here, not above: it knows of everything
 
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         findings = doctor.examine(here)
         lines = [
             f"{f.state.value:<8} {f.what:<14} {f.seen}"
@@ -345,7 +345,7 @@ def recount(data: Path | None, as_json: bool) -> None:
     \b
     Example:  licet db recount
     """
-    with opened(data) as here:
+    with open_installation(data) as here:
         with transaction(here.pool) as tx:
             found = counts.differences(tx)
             counts.recount(tx)

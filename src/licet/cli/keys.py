@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from licet.cli.root import CommandGroup
-from licet.cli.shell import answer_options, counted, dry_option, opened, progress, show
+from licet.cli.shell import answer_options, dry_option, open_installation, pluralize, progress, show
 from licet.erasure import epochs
 from licet.erasure.key_rotation import Rotation, RotationResult
 from licet.policy.period import written
@@ -42,7 +42,7 @@ def rotate(
     \b
     Example:  licet keys rotate
     """
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         chosen = Rotation(kind) if kind else epochs.due_now(here)
         if chosen is None:
             show({"rotated": None}, as_json, lambda: "nothing is due")
@@ -65,13 +65,13 @@ def _total(so_far: RotationResult) -> int:
     return so_far.buckets + so_far.left
 
 
-def _counts(done: RotationResult) -> str:
+def _counts(result: RotationResult) -> str:
     return (
-        f"epoch {done.epoch} ({done.rotation.value}), {counted(done.buckets, 'bucket')}, "
-        f"{done.buckets_rekeyed:,} with a new key;"
-        f" {counted(done.accounts_rewrapped, 'account')} wrapped anew, {done.accounts_rekeyed:,} "
-        "with new keys,"
-        f" {counted(done.pages, 'key page')}"
+        f"epoch {result.epoch} ({result.rotation.value}), {pluralize(result.buckets, 'bucket')},"
+        f" {result.buckets_rekeyed:,} with a new key;"
+        f" {pluralize(result.accounts_rewrapped, 'account')} wrapped anew, "
+        f"{result.accounts_rekeyed:,} with new keys,"
+        f" {pluralize(result.pages, 'key page')}"
     )
 
 
@@ -84,14 +84,14 @@ def status(data: Path | None, at: str | None, as_json: bool) -> None:
     \b
     Example:  licet keys status
     """
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         seen = epochs.status(here)
         show(seen, as_json, lambda: "\n".join(_lines(seen)))
 
 
-def _lines(seen: epochs.KeyStatus) -> list[str]:
-    lines = [f"provider: {seen.provider}"]
-    for epoch in seen.epochs:
+def _lines(view: epochs.KeyStatus) -> list[str]:
+    lines = [f"provider: {view.provider}"]
+    for epoch in view.epochs:
         opened_at = written(epoch.opened_at) if epoch.opened_at else "the beginning"
         state = "in use"
         if epoch.destroyed_at:
@@ -99,18 +99,18 @@ def _lines(seen: epochs.KeyStatus) -> list[str]:
         elif epoch.destroy_at:
             state = f"to be destroyed {written(epoch.destroy_at)}"
         lines.append(f"epoch {epoch.number} ({epoch.rotation}) since {opened_at}: {state}")
-    if seen.unfinished:
+    if view.unfinished:
         lines.append(
-            f"the rotation into epoch {seen.unfinished} was begun: `licet keys rotate` goes "
+            f"the rotation into epoch {view.unfinished} was begun: `licet keys rotate` goes "
             "on with it"
         )
-    for name, waiting in seen.waiting.items():
-        due = seen.due[name]
+    for name, waiting in view.waiting.items():
+        due = view.due[name]
         when = f"due {written(due)}" if due else "nothing is due"
-        days = seen.out_of_reach_days[name]
+        days = view.out_of_reach_days[name]
         lines.append(
             f"{name}: {waiting:,} accounts wait, {when}; out of reach of old copies within "
-            f"{counted(days, 'day')}"
+            f"{pluralize(days, 'day')}"
         )
     return lines
 
@@ -124,7 +124,7 @@ def destroy_due(dry_run: bool, data: Path | None, at: str | None, as_json: bool)
     \b
     Example:  licet keys destroy-due --dry-run
     """
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         due = epochs.destroy_due(here, dry_run=dry_run)
         names, verb = ", ".join(map(str, due)), "would destroy" if dry_run else "destroyed"
         told = {"due" if dry_run else "destroyed": due}

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import counted, json_option, show
+from licet.cli.shell import json_option, pluralize, show
 from licet.consent import catalogue, catalogue_check
 from licet.consent.language_tags import ENGLISH
 
@@ -72,7 +72,7 @@ def check(names: tuple[str, ...], folder: Path | None, as_json: bool) -> int:
     errors = sum(not one.is_warning for one in found)
     lines = [
         *map(str, found),
-        f"{counted(errors, 'error')}, {counted(len(found) - errors, 'warning')}",
+        f"{pluralize(errors, 'error')}, {pluralize(len(found) - errors, 'warning')}",
     ]
     show(found, as_json, lambda: "\n".join(lines))
     return EXIT_NO if errors else 0

@@ -14,11 +14,11 @@ from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import (
     answer_options,
     by_option,
-    counted,
     data_option,
     json_option,
     moment,
-    opened,
+    open_installation,
+    pluralize,
     show,
     user,
 )
@@ -47,11 +47,11 @@ def trace(name: str, data: Path | None, at: str | None, as_json: bool) -> None:
     """
     from licet.train import lineage  # here, not above: no other command waits for it
 
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         found = lineage.which_models(here, name)
         lines = [
             (
-                f"{one.model} {one.name}: {counted(one.rows, 'row')} of {one.release}, "
+                f"{one.model} {one.name}: {pluralize(one.rows, 'row')} of {one.release}, "
                 f"{written(one.finished_at)}"
             )
             for one in found
@@ -74,10 +74,10 @@ def affected(since: str | None, data: Path | None, at: str | None, as_json: bool
     """
     from licet.train import lineage  # here, not above: no other command waits for it
 
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         found = lineage.affected(here, moment(since) if since else None)
         lines = [
-            f"{one.model} {one.name}: {one.withdrawn:,} of {counted(one.consumed, 'row')} of "
+            f"{one.model} {one.name}: {one.withdrawn:,} of {pluralize(one.consumed, 'row')} of "
             f"{one.release}, "
             f"of {one.people:,} people, may no longer be used; {one.erased:,} are erased"
             for one in found
@@ -106,7 +106,7 @@ def record(
     """
     from licet.train import lineage
 
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         seen = lineage.record(here, folder, keys)
         show(seen, as_json, lambda: _line(seen))
 
@@ -122,7 +122,7 @@ def listed(data: Path | None, at: str | None, as_json: bool) -> None:
     """
     from licet.train import lineage, run_marks
 
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         seen, runs = lineage.models(here), run_marks.unfinished(here.config.data)
         lines = [*map(_line, seen), *(f"run {run_line(run)}" for run in runs)]
         show(seen, as_json, lambda: "\n".join(lines) or "no model is on record")
@@ -139,7 +139,7 @@ def shown(model: str, data: Path | None, at: str | None, as_json: bool) -> None:
     """
     from licet.service import model_view
 
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         found = model_view.show(here, model)
         show(found, as_json, lambda: "\n".join(_lines(found)))
 
@@ -161,8 +161,8 @@ def retire(
     """
     from licet.train import lineage
 
-    with opened(data, at) as here:
-        seen = lineage.retire(here, model, by=by or f"user:{user()}", reason=reason)
+    with open_installation(data, at) as here:
+        seen = lineage.retire(here, model, actor=by or f"user:{user()}", reason=reason)
         show(seen, as_json, lambda: _line(seen))
 
 
@@ -183,7 +183,7 @@ def key(pem: bool, data: Path | None, as_json: bool) -> None:
     """
     from licet.train import lineage
 
-    with opened(data) as here:
+    with open_installation(data) as here:
         vkey, signature_key = lineage.keys(here)
         show(
             {"vkey": vkey, "pem": signature_key},
@@ -192,13 +192,13 @@ def key(pem: bool, data: Path | None, as_json: bool) -> None:
         )
 
 
-def _lines(found: ModelDetail) -> Iterator[str]:
-    known, run, gone = found.seen.model, found.run, found.seen.affected
+def _lines(result: ModelDetail) -> Iterator[str]:
+    known, run, gone = result.seen.model, result.run, result.seen.affected
     yield _line(known)
     yield (
-        f"  took {run.consumed:,} of {counted(run.release_rows, 'row')}, steps {run.first_step:,} "
-        f"to {run.last_step:,},"
-        f" {counted(run.gates, 'state')} of the gate"
+        f"  took {run.consumed:,} of {pluralize(run.release_rows, 'row')}, steps "
+        f"{run.first_step:,} to {run.last_step:,},"
+        f" {pluralize(run.gates, 'state')} of the gate"
     )
     if gone is not None:
         yield (
@@ -207,17 +207,17 @@ def _lines(found: ModelDetail) -> Iterator[str]:
         )
     else:
         yield "  every row that it learnt from may still be used"
-    for one in found.audits:
+    for one in result.audits:
         yield (
             f"  canary audit {written(one.audited_at)} by {one.audited_by}: {one.verdict.value}, "
             f"{one.exposed} of {one.planted}"
             f" exposed (p below {one.bound:g}), {one.recipe}, licet {one.licet}"
         )
-    if not found.audits:
+    if not result.audits:
         yield "  no canary audit was run for it"
 
 
-def _line(seen: RecordedModel) -> str:
-    retired = f", used no more since {written(seen.retired_at)}" if seen.retired_at else ""
-    learnt = f"{counted(seen.rows, 'row')} of {seen.release}, {seen.recipe}"
-    return f"{seen.model} {seen.name}: {learnt}, {written(seen.finished_at)}{retired}"
+def _line(view: RecordedModel) -> str:
+    retired = f", used no more since {written(view.retired_at)}" if view.retired_at else ""
+    learnt = f"{pluralize(view.rows, 'row')} of {view.release}, {view.recipe}"
+    return f"{view.model} {view.name}: {learnt}, {written(view.finished_at)}{retired}"

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import answer_options, by_option, json_option, opened, show, user
+from licet.cli.shell import answer_options, by_option, json_option, open_installation, show, user
 from licet.consent import lint, rendered_page
 from licet.policy.file import load
 from licet.service import policy_changes
@@ -41,8 +41,8 @@ def notice_publish(
     Example:  licet notice publish our-notice.en.md
     """
     sources = [file.read_text(encoding="utf-8") for file in files] or None
-    with opened(data, at) as here:
-        made = policy_changes.publish_notices(here, sources, version=version, by=by or user())
+    with open_installation(data, at) as here:
+        made = policy_changes.publish_notices(here, sources, version=version, actor=by or user())
         lines = [
             (
                 f"{n.variant.value} {n.language} for {n.version}: "

@@ -10,7 +10,15 @@ import msgspec
 
 from licet.access.identities import NOT_CONFIRMED
 from licet.cli.root import EXIT_CHANGES, EXIT_NO, CommandGroup
-from licet.cli.shell import answer_options, by_option, counted, json_option, opened, show, user
+from licet.cli.shell import (
+    answer_options,
+    by_option,
+    json_option,
+    open_installation,
+    pluralize,
+    show,
+    user,
+)
 from licet.errors import UsageError
 from licet.policy import diff
 from licet.policy.cases import run_file
@@ -145,13 +153,13 @@ def policy_plan(
             "--after lists more of one plan",
             "give --shorten-stored, --plan and --after as they were printed",
         )
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         if after:
             page = policy_changes.planned_dates(here, file, plan_sha256, cursor=after, limit=limit)
             show(page, as_json, lambda: "\n".join(_date_lines(page)))
             return EXIT_CHANGES if page.items else 0
         planned = policy_changes.plan_policy(
-            here, file, by=by or user(), shorten_stored=shorten_stored, limit=limit
+            here, file, actor=by or user(), shorten_stored=shorten_stored, limit=limit
         )
         show(planned, as_json, lambda: plan_text(planned))
     return (
@@ -171,7 +179,8 @@ def _date_lines(page: DatesPage) -> list[str]:
             )
         dates = f"{written(one.keep_until)} -> {written(one.becomes)}"
         lines.append(
-            f"    {one.conversation} part {one.segment + 1}, {counted(one.turns, 'turn')}: {dates}"
+            f"    {one.conversation} part {one.segment + 1}, "
+            f"{pluralize(one.turns, 'turn')}: {dates}"
         )
     return [*lines, *([f"  .. more: --after {page.next}"] if page.next else [])]
 
@@ -233,8 +242,8 @@ def _nearer_lines(plan: PolicyPlan) -> list[str]:
         )
         return [*lines, f"  ~ {many}, which lists them"]
     one = plan.shortening
-    of = f"{counted(one.conversations, 'conversation')} of {counted(one.accounts, 'account')}"
-    stored = f"{counted(one.turns, 'turn')}, {counted(one.bytes, 'sealed byte')}"
+    of = f"{pluralize(one.conversations, 'conversation')} of {pluralize(one.accounts, 'account')}"
+    stored = f"{pluralize(one.turns, 'turn')}, {pluralize(one.bytes, 'sealed byte')}"
     lines.append(
         f"  - {one.segments:,} stored segments get a nearer date by --shorten-stored: "
         f"{stored}, in {of}"
@@ -266,8 +275,8 @@ def policy_propose(
     from licet.service import policy_proposals
 
     checked = load(file)
-    with opened(data, at) as here:
-        seen = policy_proposals.propose(here, file.read_bytes(), by=by or user())
+    with open_installation(data, at) as here:
+        seen = policy_proposals.propose(here, file.read_bytes(), actor=by or user())
         show(
             seen,
             as_json,
@@ -305,7 +314,7 @@ def policy_proposals_command(
 
     if proposal is None and (plans or withdraw):
         raise UsageError("which proposal?", "name one of `licet policy proposals`")
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         if proposal is None:
             found = policy_proposals.listed(here)
             lines = [
@@ -315,41 +324,41 @@ def policy_proposals_command(
             show({"items": found}, as_json, lambda: "\n".join(lines) or "no proposals")
             return
         if withdraw:
-            ended = policy_proposals.withdraw(here, proposal, by=by or user(), reason=reason)
+            ended = policy_proposals.withdraw(here, proposal, actor=by or user(), reason=reason)
             show(ended, as_json, lambda: f"{ended.id} is withdrawn")
             return
         if plans:
-            policy_proposals.plan(here, proposal, by=by or user(), bounded=False)
+            policy_proposals.plan(here, proposal, actor=by or user(), bounded=False)
         seen = policy_proposals.show(here, proposal)
         show(seen, as_json, lambda: proposal_text(seen))
 
 
-def proposal_text(seen: ProposalDetail) -> str:
+def proposal_text(view: ProposalDetail) -> str:
     """A proposal with its diff and the numbers of its plan, as text."""
     from licet.vault.policy_plan import counts_of
     from licet.vault.policy_proposals import ProposalState
 
-    one = seen.proposal
+    one = view.proposal
     lines = [
         f"{one.state.value}, proposed by {one.proposed_by} on {written(one.proposed_at)}",
-        seen.direction,
+        view.direction,
     ]
     if one.state is ProposalState.applied and not one.second_identity:
         lines.insert(1, f"applied by {one.ended_by}, {NOT_CONFIRMED}")
     lines += [
-        f"  {_SIGNS[c.direction]} {c.key}: {_plain(c.old)} -> {_plain(c.new)}" for c in seen.changes
+        f"  {_SIGNS[c.direction]} {c.key}: {_plain(c.old)} -> {_plain(c.new)}" for c in view.changes
     ]
-    lines += [f"  ! {finding}" for finding in seen.findings]
-    if seen.refusal:
-        lines.append(f"it cannot be applied any more: {seen.refusal}")
-    if seen.plan is None:
+    lines += [f"  ! {finding}" for finding in view.findings]
+    if view.refusal:
+        lines.append(f"it cannot be applied any more: {view.refusal}")
+    if view.plan is None:
         lines.append(
             "it has no plan against the version in force: `licet policy proposals ID "
             "--plan` draws one"
         )
     else:
-        lines += [f"  ~ {count:,} {name}" for name, count in counts_of(seen.plan).items() if count]
-        lines.append(f"plan {seen.plan_sha256}")
+        lines += [f"  ~ {count:,} {name}" for name, count in counts_of(view.plan).items() if count]
+        lines.append(f"plan {view.plan_sha256}")
     return "\n".join(lines)
 
 
@@ -404,14 +413,18 @@ def policy_apply(
         raise UsageError(
             "name a file, or a proposal with --proposal", "a proposal shortens no stored dates"
         )
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         if file is not None:
             applied = policy_changes.apply_planned(
-                here, file, by=by or user(), shorten_stored=shorten_stored, plan_sha256=plan_sha256
+                here,
+                file,
+                actor=by or user(),
+                shorten_stored=shorten_stored,
+                plan_sha256=plan_sha256,
             )
         else:
             applied = policy_proposals.apply(
-                here, proposal or "", by=by or user(), reason=reason, plan_sha256=plan_sha256
+                here, proposal or "", actor=by or user(), reason=reason, plan_sha256=plan_sha256
             )
         shortened = f"; {applied.shortened:,} stored segments shortened" if shorten_stored else ""
         confirmed = (
@@ -424,7 +437,7 @@ def policy_apply(
             )
         ]
         if applied.left_accounts:
-            left = counted(applied.left_accounts, "account")
+            left = pluralize(applied.left_accounts, "account")
             lines.append(
                 f"{left} changed since the plan, and left as they are: plan the shortening again"
             )

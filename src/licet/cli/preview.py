@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from licet.cli.shell import answer_options, opened, show
+from licet.cli.shell import answer_options, open_installation, show
 from licet.errors import NotFoundError, UsageError
 from licet.policy.decide import IMPROVE
 from licet.policy.period import written
@@ -48,7 +48,7 @@ def preview(
     from licet.service import preview as previews  # curation is loaded where it is used
     from licet.vault import verbs
 
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         host = here.config.agent.account
         if not host:
             raise UsageError(
@@ -71,20 +71,20 @@ def preview(
         show(seen, as_json, lambda: text(seen))
 
 
-def text(seen: object) -> str:
+def text(view: object) -> str:
     """A preview as text."""
     from licet.service.preview_result import Preview
 
-    assert isinstance(seen, Preview)
+    assert isinstance(view, Preview)
     how = (
-        f"as if you said yes to `{seen.question}` now"
-        if seen.assumed
+        f"as if you said yes to `{view.question}` now"
+        if view.assumed
         else "under your present answer"
     )
-    lines = [f"For {seen.purpose}, {how}:"]
-    if seen.refused is not None:
-        lines.append(f"That yes would have no effect: {seen.refused.value.replace('_', ' ')}")
-    for one in seen.conversations:
+    lines = [f"For {view.purpose}, {how}:"]
+    if view.refused is not None:
+        lines.append(f"That yes would have no effect: {view.refused.value.replace('_', ' ')}")
+    for one in view.conversations:
         if one.beyond is not None:
             what = (
                 f"{one.beyond.found:,} {one.beyond.bound.value.replace('_', ' ')}, at most "
@@ -107,6 +107,6 @@ def text(seen: object) -> str:
                 f"      replaced ({each.kind}): {each.was} -> {each.becomes}"
                 for each in turn.replaced
             ]
-    if seen.next is not None:
-        lines.append(f"\nMore: --after {shown(Prefix.conversation, seen.next)}")
+    if view.next is not None:
+        lines.append(f"\nMore: --after {shown(Prefix.conversation, view.next)}")
     return "\n".join(lines)

@@ -12,11 +12,11 @@ from licet.cli.handles import handles as ledger_handles
 from licet.cli.root import EXIT_CHANGES, EXIT_NO, CommandGroup
 from licet.cli.shell import (
     answer_options,
-    counted,
     data_option,
     json_option,
     listen_options,
-    opened,
+    open_installation,
+    pluralize,
     show,
     year_option,
 )
@@ -57,7 +57,7 @@ def receipt(
     Example:  licet receipt ana --choice 1 --out receipt.json
               licet receipt ana --out receipts.zip
     """
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         holder = documents.account_named(here, account)
         issued = documents.receipts(here, holder)
         if number is not None and number > len(issued):
@@ -163,7 +163,7 @@ def verify(
     path, quorum = _named(what), policy.read_bytes() if policy is not None else None
     if conversation is not None:
         logs = verification.logs(log, keys, quorum) if log is not None else []
-        sought = handles.seek(path, conversation, salt, proof, logs)
+        sought = handles.search_release(path, conversation, salt, proof, logs)
         show(sought, as_json, lambda: sought.text)
         return verifier.EXITS[sought.answer]
     seen = verification.verify(
@@ -173,16 +173,16 @@ def verify(
     return verifier.EXITS[seen.answer]
 
 
-def _told(seen: verification.CheckResult) -> list[str]:
+def _told(view: verification.CheckResult) -> list[str]:
     """The answer for the whole, its reasons, and the answer for each part."""
     return [
-        *(f"{seen.answer.value}: {what}" for what in seen.checked),
-        *verifier.stated_line(seen.fields),
-        *(f"contradiction: {place}: broken promise: {promise}" for place, promise in seen.broken),
-        *(f"not proved: {place}: {why}" for place, why in seen.lacks),
-        *(f"  {part.what}: {part.answer.value}: {part.why}" for part in seen.parts),
-        *verifier.level_lines(seen.fields),
-        *seen.notes,
+        *(f"{view.answer.value}: {what}" for what in view.checked),
+        *verifier.stated_line(view.fields),
+        *(f"contradiction: {place}: broken promise: {promise}" for place, promise in view.broken),
+        *(f"not proved: {place}: {why}" for place, why in view.lacks),
+        *(f"  {part.what}: {part.answer.value}: {part.why}" for part in view.parts),
+        *verifier.level_lines(view.fields),
+        *view.notes,
     ]
 
 
@@ -214,7 +214,7 @@ def ledger_key(year: int | None, data: Path | None, at: str | None, as_json: boo
     \b
     Example:  licet ledger key
     """
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         log = documents.key(here, year)
         show({"origin": log.name, "vkey": log.vkey}, as_json, lambda: log.vkey)
 
@@ -231,9 +231,9 @@ def ledger_append(follow: bool, data: Path | None, at: str | None, as_json: bool
     \b
     Example:  licet ledger append
     """
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         appended = documents.append(here)
-        show({"appended": appended}, as_json, lambda: f"{counted(appended, 'entry')} appended")
+        show({"appended": appended}, as_json, lambda: f"{pluralize(appended, 'entry')} appended")
         if follow:
             documents.follow(here, Event())
 
@@ -251,9 +251,9 @@ def ledger_publish(folder: Path, data: Path | None, as_json: bool) -> None:
     \b
     Example:  licet ledger publish /srv/www/log
     """
-    with opened(data) as here:
+    with open_installation(data) as here:
         copied = documents.publish(here, folder)
-        told = [f"{counted(copied.files, 'new file')}; entries by year: {copied.sizes}"]
+        told = [f"{pluralize(copied.files, 'new file')}; entries by year: {copied.sizes}"]
         told += [f"not cosigned by {name} ({year}): {why}" for year, name, why in copied.missing]
         show(copied, as_json, lambda: "\n".join(told))
 
@@ -268,11 +268,11 @@ def ledger_witness(data: Path | None, as_json: bool) -> int:
     \b
     Example:  licet ledger witness
     """
-    with opened(data) as here:
+    with open_installation(data) as here:
         gathered = documents.cosign(here)
         lines = [
             (
-                f"{one.origin}, {counted(one.size, 'entry')}: cosigned by "
+                f"{one.origin}, {pluralize(one.size, 'entry')}: cosigned by "
                 f"{', '.join(one.cosigned) or 'nobody'}"
             )
             for one in gathered
@@ -309,7 +309,7 @@ def ledger_prune(apply: bool, data: Path | None, at: str | None, as_json: bool) 
     \b
     Example:  licet ledger prune --apply
     """
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         if apply:
             gone = log_retention.prune(here)
             told = (
@@ -321,7 +321,7 @@ def ledger_prune(apply: bool, data: Path | None, at: str | None, as_json: bool) 
         seen = log_retention.plan(here)
         lines = [
             (
-                f"{one.year}: {counted(one.entries, 'entry')}: "
+                f"{one.year}: {pluralize(one.entries, 'entry')}: "
                 f"{'; '.join(one.kept_because) or 'may go'}"
             )
             for one in seen
@@ -339,7 +339,7 @@ def ledger_status(data: Path | None, as_json: bool) -> None:
     \b
     Example:  licet ledger status
     """
-    with opened(data) as here:
+    with open_installation(data) as here:
         seen = documents.status(here)
         lines = [_log_line(log) for log in seen.logs]
         show(seen, as_json, lambda: "\n".join([*lines, f"{seen.waiting:,} rows wait"]))
@@ -351,7 +351,9 @@ def _log_line(log: documents.LogSeen) -> str:
             f"{log.origin}: no checkpoint yet, {log.placed:,} entries placed: `licet ledger "
             f"append` writes it; {log.vkey}"
         )
-    return f"{log.origin}: {counted(log.size, 'entry')} until {written(log.logged_at)}, {log.vkey}"
+    return (
+        f"{log.origin}: {pluralize(log.size, 'entry')} until {written(log.logged_at)}, {log.vkey}"
+    )
 
 
 ledger.add_command(ledger_handles)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from licet.cli.shell import answer_options, opened, progress, show
+from licet.cli.shell import answer_options, open_installation, progress, show
 from licet.errors import UsageError
 
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
@@ -92,7 +92,7 @@ def measure(
         base=base,
         filters=not only_deidentification,
     )
-    with opened(data, at) as here, progress() as bar:
+    with open_installation(data, at) as here, progress() as bar:
         stated = measuring.measure(here, name, order, bar.console.print)
         bar.stop()
         answer = msgspec.structs.asdict(stated.statement) | {"sha256": stated.sha256}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from licet.cli.review import message_lines
-from licet.cli.shell import answer_options, opened, show
+from licet.cli.shell import answer_options, open_installation, show
 from licet.errors import UsageError
 from licet.release import signatures
 
@@ -57,7 +57,7 @@ def read(
         raise UsageError(
             "rows are read either by their labels or by their numbers", "give --where or --row"
         )
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         reader = signatures.member(here, by)
         seen = (
             slice_sample.read_numbered(here, release, reader, numbers)
@@ -71,9 +71,9 @@ def read(
         )
 
 
-def _text(seen: SliceRead, do: str) -> Iterator[str]:
-    yield f"{seen.matching:,} of {seen.scanned:,} rows {do}, opened: {len(seen.rows)}"
-    for row in seen.rows:
+def _text(view: SliceRead, do: str) -> Iterator[str]:
+    yield f"{view.matching:,} of {view.scanned:,} rows {do}, opened: {len(view.rows)}"
+    for row in view.rows:
         yield (
             f"row {row.ordinal}, {row.split}, {row.language}, {row.topic}; this reading is on "
             "record, and the person sees it"

@@ -8,7 +8,7 @@ import click
 
 from licet.access.identities import NOT_CONFIRMED
 from licet.cli.root import EXIT_NO
-from licet.cli.shell import answer_options, counted, opened, show
+from licet.cli.shell import answer_options, open_installation, pluralize, show
 from licet.policy.period import written
 from licet.release import measurement, signatures
 from licet.release.signatures import ReleaseStanding
@@ -43,7 +43,7 @@ def sign(
     \b
     Example:  licet release sign tuesday --by ana@example.org
     """
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         seen = signatures.sign(here, name, signatures.member(here, by), names_in=names_in)
         show(seen, as_json, lambda: standing_text(seen))
 
@@ -57,66 +57,65 @@ def status(name: str, data: Path | None, at: str | None, as_json: bool) -> int:
     \b
     Example:  licet release status tuesday
     """
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         seen = signatures.standing(here, name, count_dead=True)
         show(seen, as_json, lambda: standing_text(seen))
     return 0 if seen.signed_off else EXIT_NO
 
 
-def standing_text(seen: ReleaseStanding) -> str:
+def standing_text(view: ReleaseStanding) -> str:
     """The state of a release, and what was done to it since its seal, as text."""
-    warning = "" if seen.looked_for_names else f"WARNING    {NAMES_IN}\n"
+    warning = "" if view.looked_for_names else f"WARNING    {NAMES_IN}\n"
     return (
-        f"{warning}release    {seen.release}: {seen.state}, {counted(seen.rows, 'row')}, "
-        f"{seen.folder}\n{since_text(seen)}"
+        f"{warning}release    {view.release}: {view.state}, {pluralize(view.rows, 'row')}, "
+        f"{view.folder}\n{since_text(view)}"
     )
 
 
-def since_text(seen: ReleaseStanding) -> str:
+def since_text(view: ReleaseStanding) -> str:
     """What was done to a release since its seal."""
     lines = []
-    if seen.rows_purged or seen.rows_dead:
+    if view.rows_purged or view.rows_dead:
         more = (
-            f"; {seen.rows_dead:,} more are dead: `licet release purge`" if seen.rows_dead else ""
+            f"; {view.rows_dead:,} more are dead: `licet release purge`" if view.rows_dead else ""
         )
-        lines.append(f"purged     {counted(seen.rows_purged, 'row')}{more}")
-    if seen.sample:
+        lines.append(f"purged     {pluralize(view.rows_purged, 'row')}{more}")
+    if view.sample:
         lines.append(
-            f"sample     open: {seen.sample.done:,} of {seen.sample.drawn:,} rows have "
+            f"sample     open: {view.sample.done:,} of {view.sample.drawn:,} rows have "
             "their finding"
         )
-    lines.append(f"review     {review_text(seen)}")
-    if seen.measurement is not None:
-        lines.append(f"measured   {measurement.sentences(seen.measurement)[0]}")
+    lines.append(f"review     {review_text(view)}")
+    if view.measurement is not None:
+        lines.append(f"measured   {measurement.sentences(view.measurement)[0]}")
     where = {"cli": "on the command line", "console": "in the console"}
     lines += [
-        f"signed     {s.email}, {where[s.via]}, {written(s.signed_at)}" for s in seen.signatures
+        f"signed     {s.email}, {where[s.via]}, {written(s.signed_at)}" for s in view.signatures
     ]
-    return "\n".join([*lines, sign_off_text(seen)])
+    return "\n".join([*lines, sign_off_text(view)])
 
 
-def sign_off_text(seen: ReleaseStanding) -> str:
+def sign_off_text(view: ReleaseStanding) -> str:
     """Whether a release is signed off, and by whom that is confirmed; else what it waits for."""
-    left = seen.signatures_needed - len(seen.signatures)
-    if seen.signed_off:
-        return "signed off" if seen.second_identity else f"signed off, {NOT_CONFIRMED}"
-    if seen.sample:
+    left = view.signatures_needed - len(view.signatures)
+    if view.signed_off:
+        return "signed off" if view.second_identity else f"signed off, {NOT_CONFIRMED}"
+    if view.sample:
         return "not signed off: it waits for the sample that is open"
     if left > 0:
         return f"not signed off: it waits for {left} more signature{'s' if left > 1 else ''}"
     return f"not signed off: {NOT_CONFIRMED}"
 
 
-def review_text(seen: ReleaseStanding) -> str:
+def review_text(view: ReleaseStanding) -> str:
     """What the newest closed sample says."""
-    if seen.statement is None:
+    if view.statement is None:
         return "none yet: `licet review` draws a sample"
-    kinds = {**seen.statement.risk.findings}
-    for kind, count in seen.statement.chance.findings.items():
+    kinds = {**view.statement.risk.findings}
+    for kind, count in view.statement.chance.findings.items():
         kinds[kind] = kinds.get(kind, 0) + count
     found = ", ".join(f"{count:,} {kind}" for kind, count in sorted(kinds.items())) or "nothing"
     return (
-        f"{counted(seen.statement.read, 'row')} read by {seen.statement.readers}: found "
-        f"{found}\n "
-        f"          {seen.says}"
+        f"{pluralize(view.statement.read, 'row')} read by {view.statement.readers}: found "
+        f"{found}\n           {view.says}"
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from licet.cli.shell import answer_options, counted, opened, progress, show
+from licet.cli.shell import answer_options, open_installation, pluralize, progress, show
 
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
     from licet.release.stats import ReleaseDrift, ReleaseStats, StatsSlice
@@ -35,36 +35,38 @@ def stats(name: str, against: str | None, data: Path | None, at: str | None, as_
     """
     from licet.release import stats as figures
 
-    with opened(data, at) as here, progress() as bar:
+    with open_installation(data, at) as here, progress() as bar:
         task = bar.add_task("reading", total=figures.rows_to_read(here, name, against))
         found = figures.stats(
             here, name, against=against, progress=lambda rows: bar.advance(task, rows)
         )
         bar.stop()
-        show(found, as_json, lambda: "\n".join(_text(found)))
+        show(found, as_json, lambda: "\n".join(_stats_text(found)))
 
 
-def _text(found: ReleaseStats) -> Iterator[str]:
-    yield f"release    {found.release}: {found.rows:,} of {found.promised:,} rows may be used now"
-    roles = ", ".join(f"{count:,} {role}" for role, count in found.turns.items()) or "none"
-    yield f"turns      {sum(found.turns.values()):,}: {roles}"
-    yield f"gaps       {found.gapped:,} rows miss a turn before one of their messages"
-    yield f"tokens     {found.tokens:,}, estimated"
+def _stats_text(result: ReleaseStats) -> Iterator[str]:
+    yield (
+        f"release    {result.release}: {result.rows:,} of {result.promised:,} rows may be used now"
+    )
+    roles = ", ".join(f"{count:,} {role}" for role, count in result.turns.items()) or "none"
+    yield f"turns      {sum(result.turns.values()):,}: {roles}"
+    yield f"gaps       {result.gapped:,} rows miss a turn before one of their messages"
+    yield f"tokens     {result.tokens:,}, estimated"
     for title, slices in (
-        ("splits", found.splits),
-        ("languages", found.languages),
-        ("topics", found.topics),
+        ("splits", result.splits),
+        ("languages", result.languages),
+        ("topics", result.topics),
     ):
-        yield from _slices(title, slices, found.rows)
-    if found.spread:
+        yield from _slices(title, slices, result.rows)
+    if result.spread:
         yield f"{'a row':<28}{'p5':>10}{'p25':>10}{'p50':>10}{'p75':>10}{'p95':>10}"
-    for what, values in found.spread.items():
+    for what, values in result.spread.items():
         yield f"  {what:<26}" + "".join(f"{value:>10,.6g}" for value in values)
-    yield f"left out   {sum(found.left_out.values()):,} of {counted(found.candidates, 'turn')}"
-    for reason, count in found.left_out.items():
+    yield f"left out   {sum(result.left_out.values()):,} of {pluralize(result.candidates, 'turn')}"
+    for reason, count in result.left_out.items():
         yield f"  {reason:<26}{count:>10,}"
-    if found.drift is not None:
-        yield from _drift(found.drift)
+    if result.drift is not None:
+        yield from _drift(result.drift)
 
 
 def _slices(title: str, slices: dict[str, StatsSlice], rows: int) -> Iterator[str]:
@@ -79,8 +81,8 @@ def _slices(title: str, slices: dict[str, StatsSlice], rows: int) -> Iterator[st
 
 def _drift(drift: ReleaseDrift) -> Iterator[str]:
     yield (
-        f"drift      from {drift.against}, {counted(drift.rows, 'row')}: 0 is the same, 1 is "
+        f"drift      from {drift.against}, {pluralize(drift.rows, 'row')}: 0 is the same, 1 is "
         "nothing in common"
     )
-    for what, distance in sorted(drift.distances.items(), key=lambda one: -one[1]):
+    for what, distance in sorted(drift.distances.items(), key=lambda item: -item[1]):
         yield f"  {what:<26}{distance:>10.3f}"

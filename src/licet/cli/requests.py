@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import answer_options, by_option, moment, opened, show, user
+from licet.cli.shell import answer_options, by_option, moment, open_installation, show, user
 from licet.consent import rights_requests
 from licet.consent.deadlines import PauseReason, RightKind
 from licet.consent.rights import ExtensionReason, RefusalReason, RequestState
@@ -76,7 +76,7 @@ def listed(
     Example:  licet request list --kind erasure
     """
     states = [RequestState(state)] if state else [RequestState.open, RequestState.paused]
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         found = rights_requests.listed(
             here, limit + 1, kinds=[RightKind(kind)] if kind else [], states=states, after=after
         )
@@ -96,7 +96,7 @@ def shown(name: str, data: Path | None, at: str | None, as_json: bool) -> None:
     \b
     Example:  licet request show req_0190f3a4c2d87b6e9a51c3d4e5f60718
     """
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         found = rights_requests.find(here, name)
         show(found, as_json, lambda: "\n".join(_whole(found)))
 
@@ -143,7 +143,7 @@ def entered(
     --received 2026-06-01
     """
     said, known_by = read_words(words), read_words(identity)
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         asked = EnteredRequest(
             kind=RightKind(kind),
             words=said,
@@ -177,7 +177,7 @@ def _acting(
         reason: str = "",
     ) -> None:
         said = read_words(words) if words is not None else ""
-        with opened(data, at) as here:
+        with open_installation(data, at) as here:
             found = rights_requests.act(here, name, what, _by(by), reason=reason, words=said)
             seen = rights_requests.seen_whole(found, here.clock(), for_staff=True)
             show(seen, as_json, lambda: _line(seen))
@@ -245,26 +245,29 @@ def read_words(path: Path) -> str:
     return text.strip()
 
 
-def _line(one: SeenRequest) -> str:
-    overdue = " OVERDUE" if one.overdue else ""
+def _line(item: SeenRequest) -> str:
+    overdue = " OVERDUE" if item.overdue else ""
     when = (
-        f"ended {written(one.ended_at)}" if one.ended_at else f"due {written(one.due_at)}{overdue}"
+        f"ended {written(item.ended_at)}"
+        if item.ended_at
+        else f"due {written(item.due_at)}{overdue}"
     )
-    stops = ", clock stopped" if one.clock_stops else ""
+    stops = ", clock stopped" if item.clock_stops else ""
     return (
-        f"{one.id} {one.kind.value} {one.state.value}, {when}{stops}, {one.account or 'no account'}"
+        f"{item.id} {item.kind.value} {item.state.value}, {when}{stops}, "
+        f"{item.account or 'no account'}"
     )
 
 
-def _whole(one: SeenRequest) -> list[str]:
-    laws = f"{', '.join(one.laws)}{'' if len(one.laws) == 1 else ', the strictest'}"
-    lines = [_line(one), f"  region {one.region or 'not known'}; clock of {laws}"]
-    if one.extends_to is not None:
-        lines.append(f"  can be extended to {written(one.extends_to)}")
-    if one.acknowledge_by is not None and one.acknowledged_at is None:
-        lines.append(f"  its receipt is to be confirmed by {written(one.acknowledge_by)}")
-    for step in one.steps:
+def _whole(item: SeenRequest) -> list[str]:
+    laws = f"{', '.join(item.laws)}{'' if len(item.laws) == 1 else ', the strictest'}"
+    lines = [_line(item), f"  region {item.region or 'not known'}; clock of {laws}"]
+    if item.extends_to is not None:
+        lines.append(f"  can be extended to {written(item.extends_to)}")
+    if item.acknowledge_by is not None and item.acknowledged_at is None:
+        lines.append(f"  its receipt is to be confirmed by {written(item.acknowledge_by)}")
+    for step in item.steps:
         reason = f" ({step.reason})" if step.reason else ""
         lines.append(f"  {written(step.at)} {step.step.value}{reason} by {step.by}")
         lines += [f"      {line}" for line in step.words.splitlines()]
-    return lines if one.readable else [*lines, "  what was written is erased"]
+    return lines if item.readable else [*lines, "  what was written is erased"]

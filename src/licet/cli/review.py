@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from licet.cli.release_sign import standing_text
-from licet.cli.shell import answer_options, opened, show
+from licet.cli.shell import answer_options, open_installation, show
 from licet.errors import UsageError
 from licet.release import signatures
 from licet.release.review import ReviewFinding
@@ -106,7 +106,7 @@ def review(
     """
     if (row is None) != (finding is None) or (row is not None and by is None):
         raise UsageError("a finding needs --by, --row and --finding")
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         seen = signatures.standing(here, release)
         if closing:
             seen = signatures.close(here, release)
@@ -125,9 +125,9 @@ def review(
             _read(here, release, reader)
 
 
-def _read(here: Installation, release: str, reader: StaffMember) -> None:
+def _read(installation: Installation, release: str, reader: StaffMember) -> None:
     """Shows row after row, until none is left or the reader stops."""
-    while (read := signatures.read_next(here, release, reader)) is not None:
+    while (read := signatures.read_next(installation, release, reader)) is not None:
         click.echo(row_text(read))
         try:
             said = click.prompt(QUESTION, type=FirstLetters(ANSWERS), default=FINDINGS[0])
@@ -136,7 +136,7 @@ def _read(here: Installation, release: str, reader: StaffMember) -> None:
         if said == STOP:
             click.echo("stopped: the same command goes on with this row")
             return
-        signatures.found(here, release, reader, read.ordinal, ReviewFinding(said))
+        signatures.found(installation, release, reader, read.ordinal, ReviewFinding(said))
     click.echo(f"every row has its finding: `licet review {release} --close` states what was found")
 
 

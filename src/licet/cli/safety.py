@@ -10,14 +10,22 @@ from typing import TYPE_CHECKING
 
 import click
 
-from licet.cli.shell import answer_options, counted, dry_option, model_name_option, opened, show
+from licet.cli.shell import (
+    answer_options,
+    dry_option,
+    model_name_option,
+    open_installation,
+    pluralize,
+    show,
+)
 from licet.errors import UsageError
 from licet.policy.period import written
 
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
     from licet.curate.kernels import Scorer
     from licet.misuse.models import RetrainingForecast, TrainedClassifier
-    from licet.misuse.suggestions import ScreeningResult, Suggestion
+    from licet.misuse.screener import ScreeningResult
+    from licet.misuse.suggestions import Suggestion
 
 POINTS = ("0.001", "0.005", "0.01", "0.05")
 
@@ -57,7 +65,7 @@ def train_safety(
 
     if dry_run and not again:
         raise UsageError("--dry-run goes with --again", "a model in a new folder replaces nothing")
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         if dry_run:
             would = models.forecast(here, releases, out)
             show(would, as_json, lambda: _would_replace(would))
@@ -70,7 +78,7 @@ def _would_replace(would: RetrainingForecast) -> str:
     lines = [
         (
             f"would train  {would.name} on {', '.join(would.releases)}, without "
-            f"{counted(would.withdrawn, 'withdrawn row')}"
+            f"{pluralize(would.withdrawn, 'withdrawn row')}"
         )
     ]
     lines += [
@@ -79,25 +87,25 @@ def _would_replace(would: RetrainingForecast) -> str:
     return "\n".join(lines)
 
 
-def _learnt(made: TrainedClassifier) -> str:
+def _learnt(result: TrainedClassifier) -> str:
     lines = [
-        f"{made.name} in `{made.folder}`: {counted(made.examples, 'conversation')} of "
-        f"{', '.join(made.releases)}, "
-        f"{made.misuse:,} of them flagged",
+        f"{result.name} in `{result.folder}`: {pluralize(result.examples, 'conversation')} of "
+        f"{', '.join(result.releases)}, "
+        f"{result.misuse:,} of them flagged",
     ]
-    lines += [f"on record  {model}" for model in made.models]
+    lines += [f"on record  {model}" for model in result.models]
     lines += [
         f"at most {point.false_alarms:.1%} of the harmless accused: {point.found:.1%} found"
-        for point in made.points
+        for point in result.points
     ]
-    for one in made.slices:
+    for one in result.slices:
         area = f"AUPRC {one.auprc:.3f}" if one.auprc is not None else "of one kind only"
         lines.append(
-            f"slice      {one.slice}: {counted(one.examples, 'conversation')}, "
+            f"slice      {one.slice}: {pluralize(one.examples, 'conversation')}, "
             f"{one.misuse:,} flagged, {area}"
         )
-    for domain in made.domains:
-        what = f"{counted(domain.examples, 'conversation')}, {domain.misuse:,} flagged"
+    for domain in result.domains:
+        what = f"{pluralize(domain.examples, 'conversation')}, {domain.misuse:,} flagged"
         known = (
             f"{domain.found:.1%} found"
             if domain.is_learnt
@@ -105,10 +113,10 @@ def _learnt(made: TrainedClassifier) -> str:
         )
         lines.append(f"surface    {domain.slice}: {what}, {known}")
     lines.append(
-        f"ordinary   {made.ordinary.prompts} prompts that look dangerous: "
-        f"{made.ordinary.alarms:.1%} accused"
+        f"ordinary   {result.ordinary.prompts} prompts that look dangerous: "
+        f"{result.ordinary.alarms:.1%} accused"
     )
-    lines += [f"retired    {model}, and its files deleted" for model in made.retired]
+    lines += [f"retired    {model}, and its files deleted" for model in result.retired]
     return "\n".join(lines)
 
 
@@ -169,7 +177,7 @@ def flag(
               licet flag conv_0190f3a4c2d87b6e9a51c3d4e5f60718 --by rae@example.org
               licet flag conv_0190f3a4c2d87b6e9a51c3d4e5f60718 --by rae@example.org --dismiss
     """
-    from licet.misuse import suggestions
+    from licet.misuse import screener, suggestions
     from licet.release import signatures
 
     if (model is not None and conversation is not None) or (dismiss and overturn):
@@ -180,11 +188,11 @@ def flag(
         raise UsageError("who reads or decides?", "give --by, the address of a member of staff")
     if (model is None) != (ticket is None):
         raise UsageError("`--suggest` and `--ticket` go together")
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         if model is not None and by is not None and ticket is not None:
             from licet.misuse import detector, models
 
-            found = suggestions.suggest(
+            found = screener.suggest(
                 here,
                 detector.open_detector(model),
                 models.points_file(here, model),
@@ -206,15 +214,13 @@ def flag(
             show(waiting, as_json, lambda: "\n".join(map(_line, waiting)) or "nothing waits")
 
 
-def _screened(found: ScreeningResult) -> str:
-    more = "; others wait: the same command goes on" if found.more else ""
+def _screened(result: ScreeningResult) -> str:
+    more = "; others wait: the same command goes on" if result.more else ""
     lines = [
-        (
-            f"{counted(found.read, 'conversation')} read, {len(found.suggested):,} suggested, "
-            f"abstained on {found.abstained:,}{more}"
-        )
+        f"{pluralize(result.read, 'conversation')} read, {len(result.suggested):,} suggested,"
+        f" abstained on {result.abstained:,}{more}"
     ]
-    for one in found.domains:
+    for one in result.domains:
         if (point := one.point) is None:
             lines.append(
                 f"{one.domain}: {one.waiting:,} conversations wait, too few within --limit to set "
@@ -229,12 +235,12 @@ def _screened(found: ScreeningResult) -> str:
                 f"{point.conversations:,} "
                 f"conversations, {written(point.set_at)})"
             )
-    return "\n".join([*lines, *map(_line, found.suggested)])
+    return "\n".join([*lines, *map(_line, result.suggested)])
 
 
-def _line(one: Suggestion) -> str:
-    score = f"{one.score:.3f}" if one.score is not None else "-"
-    return f"{score}  {one.conversation} of {one.account}, suggested {written(one.suggested_at)}"
+def _line(item: Suggestion) -> str:
+    score = f"{item.score:.3f}" if item.score is not None else "-"
+    return f"{score}  {item.conversation} of {item.account}, suggested {written(item.suggested_at)}"
 
 
 def scorers(model: str | None) -> Sequence[Scorer]:

@@ -19,7 +19,7 @@ from licet.cli.shell import (
     json_option,
     listen_options,
     moment,
-    opened,
+    open_installation,
     show,
     user,
 )
@@ -64,7 +64,7 @@ def serve(host: str, port: int, workers: int, data: Path | None, at: str | None)
     """
     from licet.web.serve import serve as run
 
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         run(here, host, port, lambda line: click.echo(line, err=True), workers=workers, at=at)
 
 
@@ -134,7 +134,7 @@ def create(
     from licet.webhooks import endpoints
 
     granted = _scopes(scopes)
-    with opened(data) as here, transaction(here.pool) as tx:
+    with open_installation(data) as here, transaction(here.pool) as tx:
         bound = KeyBinding(
             recipient=recipient,
             own=own,
@@ -177,7 +177,7 @@ def list_(data: Path | None, as_json: bool) -> None:
     """
     from licet.access import service_keys as access_service_keys
 
-    with opened(data) as here, transaction(here.pool) as tx:
+    with open_installation(data) as here, transaction(here.pool) as tx:
         known, now = access_service_keys.every(tx), here.clock()
     lines = [
         (
@@ -272,7 +272,7 @@ def limit(
     """
     from licet.access import service_keys as keys
 
-    with opened(data) as here, transaction(here.pool) as tx:
+    with open_installation(data) as here, transaction(here.pool) as tx:
         known = keys.named(tx, name)
         until = (
             known.expires_at if expires is None else None if expires == "never" else moment(expires)
@@ -312,7 +312,7 @@ def revoke(name: str, reason: str, by: str | None, data: Path | None, as_json: b
     """
     from licet.access import service_keys as keys
 
-    with opened(data) as here, transaction(here.pool) as tx:
+    with open_installation(data) as here, transaction(here.pool) as tx:
         act = keys.KeyAct(by=by or f"user:{user()}", reason=reason, at=here.clock())
         keys.revoke(tx, name, act, here.keyring.restrictions)
     show({"revoked": name}, as_json, lambda: f"`{name}` is revoked")
@@ -336,7 +336,7 @@ def bootstrap(email: str, url: str | None, data: Path | None, as_json: bool) -> 
     """
     from licet.access import sessions
 
-    with opened(data) as here, transaction(here.pool) as tx:
+    with open_installation(data) as here, transaction(here.pool) as tx:
         secret = sessions.bootstrap(tx, email, utc_now(), here.keyring.random)
     link = _link(here, url, secret)
     show({"email": email, "link": link}, as_json, lambda: link)
@@ -363,7 +363,7 @@ def add(
     from licet.access import sessions
 
     given = _roles(roles)
-    with opened(data) as here, transaction(here.pool) as tx:
+    with open_installation(data) as here, transaction(here.pool) as tx:
         secret = sessions.add(tx, email, given, utc_now(), here.keyring.random)
     link = _link(here, url, secret)
     show({"email": email, "roles": sorted(roles), "link": link}, as_json, lambda: link)
@@ -389,7 +389,7 @@ def list_staff(data: Path | None, as_json: bool) -> None:
     """
     from licet.access import sessions
 
-    with opened(data) as here, transaction(here.pool) as tx:
+    with open_installation(data) as here, transaction(here.pool) as tx:
         known = sessions.every_staff(tx, utc_now())
     lines = [
         f"{one.email:<32} {', '.join(one.roles) or '-'}; signed in: {one.sessions}" for one in known
@@ -417,7 +417,7 @@ def roles_(email: str, roles: tuple[str, ...], data: Path | None, as_json: bool)
     from licet.access import sessions
 
     given = _roles(roles)
-    with opened(data) as here, transaction(here.pool) as tx:
+    with open_installation(data) as here, transaction(here.pool) as tx:
         who, was = _known(sessions.find_staff(tx, email), email)
         sessions.set_roles(tx, who, given, was)
     show(
@@ -439,17 +439,17 @@ def end(email: str, data: Path | None, as_json: bool) -> None:
     """
     from licet.access import sessions
 
-    with opened(data) as here, transaction(here.pool) as tx:
+    with open_installation(data) as here, transaction(here.pool) as tx:
         sessions.revoke_staff(tx, _known(sessions.find_staff(tx, email), email)[0])
     show({"ended": email}, as_json, lambda: f"{email} has no role here, and is signed out")
 
 
-def _known(found: tuple[UUID, list[StaffRole]] | None, email: str) -> tuple[UUID, list[StaffRole]]:
-    if found is None:
+def _known(result: tuple[UUID, list[StaffRole]] | None, email: str) -> tuple[UUID, list[StaffRole]]:
+    if result is None:
         raise NotFoundError(f"no member of staff `{email}`", "`licet staff list` shows them")
-    return found
+    return result
 
 
-def _link(here: Installation, url: str | None, secret: str) -> str:
-    base = url or here.config.web.url or f"http://127.0.0.1:{PORT}"
+def _link(installation: Installation, url: str | None, secret: str) -> str:
+    base = url or installation.config.web.url or f"http://127.0.0.1:{PORT}"
     return f"{base.rstrip('/')}/sign-in/link/{secret}"

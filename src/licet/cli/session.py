@@ -83,10 +83,10 @@ def keep_out(session: str | None, as_json: bool) -> None:
     Example:  licet session keep-out
     """
     with _choosing(session) as (config, state, chosen):
-        state.choose(msgspec.structs.replace(chosen, keep_out=True, told=False))
+        state.save_session(msgspec.structs.replace(chosen, keep_out=True, told=False))
         done = _tell(config, chosen.session, out=True)
         if done:
-            state.choose(msgspec.structs.replace(chosen, keep_out=True, told=True))
+            state.save_session(msgspec.structs.replace(chosen, keep_out=True, told=True))
         _say(as_json, chosen.session, "kept out", done)
 
 
@@ -105,7 +105,7 @@ def let_in(session: str | None, as_json: bool) -> None:
         # widening is not assumed: it is done at Licet, or not
         with agent(config, start=True) as here:
             here.way.keep_out(chosen.session, False)
-        state.choose(Session(session=chosen.session))
+        state.save_session(Session(session=chosen.session))
         _say(as_json, chosen.session, "let in from here on", True)
 
 
@@ -163,11 +163,11 @@ def _refuse_narrowed(config: Configuration, chosen: Session) -> None:
         )
 
 
-def _say_allowed(as_json: bool, what: str, done: Sequence[Allowed]) -> None:
+def _say_allowed(as_json: bool, what: str, result: Sequence[Allowed]) -> None:
     if as_json:
-        click.echo(msgspec.json.encode(done).decode())
+        click.echo(msgspec.json.encode(result).decode())
     else:
-        for one in done:
+        for one in result:
             why = one.because.replace("_", " ")
             told = (
                 "allowed from now on"
@@ -175,7 +175,7 @@ def _say_allowed(as_json: bool, what: str, done: Sequence[Allowed]) -> None:
                 else f"unchanged ({why or one.effect})"
             )
             click.echo(f"{what}, {one.question}: {told}")
-    if not any(one.effect == "began" or one.because == NoEffect.covered.value for one in done):
+    if not any(one.effect == "began" or one.because == NoEffect.covered.value for one in result):
         sys.exit(EXIT_NO)
 
 
@@ -189,7 +189,7 @@ def incognito(session: str | None, as_json: bool) -> None:
     Example:  licet session incognito
     """
     with _choosing(session) as (_, state, chosen):
-        state.choose(msgspec.structs.replace(chosen, incognito=True))
+        state.save_session(msgspec.structs.replace(chosen, incognito=True))
         _say(as_json, chosen.session, "incognito", True)
 
 
@@ -275,7 +275,7 @@ def _locks(config: Configuration) -> list[Path]:
 
 
 def _named(state: AgentMemory, session: str | None) -> str:
-    name = session or state.last_in(str(Path.cwd()))
+    name = session or state.last_session(str(Path.cwd()))
     if name is None:
         raise NotFoundError(
             "no session was at work in this folder", "name it: its id is that of its transcript"

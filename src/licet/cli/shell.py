@@ -1,4 +1,6 @@
-"""What the commands share: common options, opening the installation, and showing an answer."""
+"""Shared parts of the commands: common options, opening the installation, and printing an
+answer.
+"""
 
 from __future__ import annotations
 
@@ -59,13 +61,13 @@ def listen_options(port: int) -> Callable[[Shown], Shown]:
     """`--host` and `--port` of a command that serves."""
 
     def both(command: Shown) -> Shown:
-        where = click.option(
+        host_option = click.option(
             "--host", default="127.0.0.1", show_default=True, help="The address to listen on."
         )
-        at = click.option(
+        port_option = click.option(
             "--port", default=port, show_default=True, type=click.IntRange(0, PORT_MAX)
         )
-        return where(at(command))
+        return host_option(port_option(command))
 
     return both
 
@@ -84,16 +86,16 @@ def show(value: object, as_json: bool, text: Callable[[], str]) -> None:
     click.echo(as_text() if as_json else text())
 
 
-def counted(number: int, one: str) -> str:
-    """How many of something there are, as text: `1 row`, `1,200 rows`. ``one`` is the word for one
+def pluralize(number: int, noun: str) -> str:
+    """How many of something there are, as text: `1 row`, `1,200 rows`. ``noun`` is the word for one
     of them.
     """
-    many = f"{one[:-1]}ies" if one[-1] == "y" and one[-2] not in "aeiou" else f"{one}s"
-    return f"{number:,} {one if number == 1 else many}"
+    many = f"{noun[:-1]}ies" if noun[-1] == "y" and noun[-2] not in "aeiou" else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else many}"
 
 
 @contextmanager
-def opened(
+def open_installation(
     data: Path | None, at: str | None = None, *, make: bool = False
 ) -> Iterator[Installation]:
     """The installation, on the system's clock, or on the simulated clock that its folder was

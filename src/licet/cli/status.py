@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from licet.cli.shell import answer_options, counted, opened, show
+from licet.cli.shell import answer_options, open_installation, pluralize, show
 from licet.policy.period import written
 from licet.service import population_status
 from licet.service.population_status import PopulationStatus
@@ -24,48 +24,51 @@ def status(data: Path | None, at: str | None, as_json: bool) -> None:
     \b
     Example:  licet status --json
     """
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         seen = population_status.status(here)
         show(seen, as_json, lambda: status_text(seen))
 
 
-def status_text(seen: PopulationStatus) -> str:
+def status_text(view: PopulationStatus) -> str:
     """The status, in a few lines."""
 
     def counts(of: Mapping[str, int]) -> str:
         return ", ".join(f"{count:,} {name}" for name, count in of.items()) or "none"
 
     lines = [
-        f"policy     {seen.policy} {seen.version}",
-        f"accounts   {seen.accounts:,}: {counts(seen.plans)}",
+        f"policy     {view.policy} {view.version}",
+        f"accounts   {view.accounts:,}: {counts(view.plans)}",
         *(
             f"choices    {question}: {counts(standings)}"
-            for question, standings in seen.standings.items()
+            for question, standings in view.standings.items()
         ),
-        f"gates      {counts(seen.gates)}",
+        f"gates      {counts(view.gates)}",
         (
-            f"known      {counted(seen.conversations, 'conversation')}, also those of which "
+            f"known      {pluralize(view.conversations, 'conversation')}, also those of which "
             "nothing is kept any more"
         ),
-        f"kept       {counted(seen.turns_kept, 'turn')}, {counted(seen.bytes_kept, 'sealed byte')}",
+        (
+            f"kept       {pluralize(view.turns_kept, 'turn')}, "
+            f"{pluralize(view.bytes_kept, 'sealed byte')}"
+        ),
         (
             "expires    "
-            f"{', '.join(f'{count:,} turns within {name}' for name, count in seen.expires.items()) or 'nothing'}"
+            f"{', '.join(f'{count:,} turns within {name}' for name, count in view.expires.items()) or 'nothing'}"
         ),
         (
-            f"overdue    {counted(seen.overdue, 'segment')}, feedback and safety copies; `licet "
-            "sweep` erases them"
+            f"overdue    {pluralize(view.overdue, 'segment')}, feedback and safety copies; "
+            "`licet sweep` erases them"
         ),
-        f"held       {counted(seen.held, 'conversation')}; flagged {seen.flagged:,}",
+        f"held       {pluralize(view.held, 'conversation')}; flagged {view.flagged:,}",
     ]
-    for due in seen.retraining_due:
+    for due in view.retraining_due:
         lines.append(
             f"to forget  {due.name}: {due.withdrawn:,} of {due.consumed:,} rows that it "
             "learnt from were withdrawn"
         )
-    lines += [f"run        {run_line(run)}" for run in seen.unfinished_runs]
-    for known in seen.releases:
-        size = f"{counted(known.rows, 'row')}" if known.rows is not None else "unfinished"
+    lines += [f"run        {run_line(run)}" for run in view.unfinished_runs]
+    for known in view.releases:
+        size = f"{pluralize(known.rows, 'row')}" if known.rows is not None else "unfinished"
         lines.append(f"release    {known.name}: {size} for {known.purpose}, {known.state}")
     return "\n".join(lines)
 

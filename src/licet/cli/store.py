@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from licet.cli.root import CommandGroup
-from licet.cli.shell import counted, data_option, dry_option, json_option, progress, show
+from licet.cli.shell import data_option, dry_option, json_option, pluralize, progress, show
 from licet.config import Configuration
 from licet.service import store_move
 from licet.store.core_dumps import harden
@@ -54,23 +54,26 @@ def move(dry_run: bool, data: Path | None, as_json: bool) -> None:
     show(found, as_json, lambda: "\n".join(_lines(found)))
 
 
-def _lines(found: store_move.StoreMove) -> list[str]:
-    would = "moved" if found.moved else "would move"
+def _lines(result: store_move.StoreMove) -> list[str]:
+    would = "moved" if result.moved else "would move"
     lines = [
-        f"{would} to {found.url}",
-        f"journal    {counted(found.records, 'record')}, {counted(found.journal.bytes, 'byte')}",
-        f"log        {counted(found.log.files, 'file')}, {counted(found.log.bytes, 'byte')}",
+        f"{would} to {result.url}",
+        (
+            f"journal    {pluralize(result.records, 'record')}, "
+            f"{pluralize(result.journal.bytes, 'byte')}"
+        ),
+        f"log        {pluralize(result.log.files, 'file')}, {pluralize(result.log.bytes, 'byte')}",
         *(
-            f"release    {name}: {counted(part.files, 'file')}, {counted(part.bytes, 'byte')}"
-            for name, part in found.releases.items()
+            f"release    {name}: {pluralize(part.files, 'file')}, {pluralize(part.bytes, 'byte')}"
+            for name, part in result.releases.items()
         ),
         *(
             f"not here   release {name}: its folder is on another host, or lost"
-            for name in found.missing
+            for name in result.missing
         ),
     ]
-    if found.moved:
-        lines += [f"kept       {folder}" for folder in found.kept]
+    if result.moved:
+        lines += [f"kept       {folder}" for folder in result.kept]
         lines.append(
             "set        on every host LICET_STORE__URL and its key, and not "
             "LICET_RESTRICTIONS; then `licet doctor`"

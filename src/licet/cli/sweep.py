@@ -9,7 +9,15 @@ from pathlib import Path
 import click
 
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import answer_options, counted, dry_option, opened, progress, show, user
+from licet.cli.shell import (
+    answer_options,
+    dry_option,
+    open_installation,
+    pluralize,
+    progress,
+    show,
+    user,
+)
 from licet.erasure import sweeper
 from licet.erasure.sweep_batches import SweepResult
 from licet.erasure.sweeper import SweepStanding
@@ -52,7 +60,7 @@ def sweep(
         return
     if dry_run and follow:
         raise UsageError("--dry-run and --follow do not go together")
-    with opened(data, at) as here, progress("{task.completed} segments") as bar:
+    with open_installation(data, at) as here, progress("{task.completed} segments") as bar:
         if follow:
             stop = threading.Event()
             for name in (signal.SIGINT, signal.SIGTERM):
@@ -78,7 +86,7 @@ def status(data: Path | None, at: str | None, as_json: bool) -> int:
     \b
     Example:  licet sweep status
     """
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         seen = sweeper.standing(here)
         show(seen, as_json, lambda: _standing(seen))
     return EXIT_NO if seen.waits else 0
@@ -93,7 +101,7 @@ def approve(data: Path | None, at: str | None, as_json: bool) -> None:
     \b
     Example:  licet sweep approve && licet sweep
     """
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         seen = sweeper.approve(here, f"user:{user()}")
         show(
             seen,
@@ -102,26 +110,26 @@ def approve(data: Path | None, at: str | None, as_json: bool) -> None:
         )
 
 
-def _standing(seen: SweepStanding) -> str:
-    last = f"last ended {written(seen.ended_at)}" if seen.ended_at else "has not ended yet"
-    if seen.waits_since is None:
+def _standing(view: SweepStanding) -> str:
+    last = f"last ended {written(view.ended_at)}" if view.ended_at else "has not ended yet"
+    if view.waits_since is None:
         return last
     asked = (
-        f"it would erase {seen.due:,}, of {seen.kept:,} segments kept; since "
-        f"{written(seen.waits_since)}"
+        f"it would erase {view.due:,}, of {view.kept:,} segments kept; since "
+        f"{written(view.waits_since)}"
     )
-    if seen.waits:
+    if view.waits:
         return f"{last}\nwaits for `licet sweep approve`: {asked}"
-    return f"{last}\napproved by {seen.approved_by}: {asked}"
+    return f"{last}\napproved by {view.approved_by}: {asked}"
 
 
 def _swept(swept: SweepResult, dry_run: bool) -> str:
     """What a sweep did, or would do, by reason."""
     verb = "would erase" if dry_run else "erased"
     lines = [
-        f"{verb} {counted(swept.turns, 'turn')} in {counted(swept.segments, 'segment')}, "
-        f"{counted(swept.safety_turns, 'turn')} of safety copies, "
-        f"{swept.feedback:,} feedback, {counted(swept.scores, 'score')}"
+        f"{verb} {pluralize(swept.turns, 'turn')} in {pluralize(swept.segments, 'segment')}, "
+        f"{pluralize(swept.safety_turns, 'turn')} of safety copies, "
+        f"{swept.feedback:,} feedback, {pluralize(swept.scores, 'score')}"
     ]
     lines += [f"  {count:>9,}  {why}" for why, count in sorted(swept.reasons.items())]
     return "\n".join(lines)

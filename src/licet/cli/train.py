@@ -14,7 +14,7 @@ import msgspec
 
 from licet.cli import canaries, safety, train_run
 from licet.cli.root import CommandGroup
-from licet.cli.shell import answer_options, data_option, json_option, opened, show
+from licet.cli.shell import answer_options, data_option, json_option, open_installation, show
 from licet.clock import Clock, utc_now
 from licet.errors import LicetError, UsageError
 from licet.release import manifest
@@ -46,7 +46,7 @@ def gate_key(data: Path | None, as_json: bool) -> None:
     """
     from licet.train import gate_files
 
-    with opened(data) as here:
+    with open_installation(data) as here:
         vkey = gate_files.signer(here).verifier.vkey
         show({"key": vkey}, as_json, lambda: vkey)
 
@@ -137,7 +137,7 @@ def gate(
         said = _saying(as_json)
         if once:
             for keeper in keepers:
-                keeper.once()
+                keeper.poll()
                 assert keeper.known is not None
                 said(keeper.known)
             return
@@ -155,13 +155,13 @@ def _source(
     at: str | None,
 ) -> Iterator[tuple[WithdrawalSource, Verifier, Clock]]:
     """The source of withdrawals, the key that must have signed them, and the clock."""
-    from licet.train.bitmap import key_of
-    from licet.train.remote import Remote, key_in
+    from licet.train.bitmap import parse_key
+    from licet.train.remote import Remote, read_key_file
 
     if url is None:
         from licet.train import gate_files as gating
 
-        with opened(data, at) as here:
+        with open_installation(data, at) as here:
             yield gating.LocalSource(here, seconds), gating.signer(here).verifier, here.clock
         return
     if key_file is None or public_key is None:
@@ -170,8 +170,8 @@ def _source(
             "`licet train gate-key` prints the latter, over there",
         )
     given = Path(public_key)
-    verifier = key_of(given.read_text(encoding="utf-8") if given.is_file() else public_key)
-    with Remote(url, key_in(key_file), recipient=recipient, at=utc_now) as remote:
+    verifier = parse_key(given.read_text(encoding="utf-8") if given.is_file() else public_key)
+    with Remote(url, read_key_file(key_file), recipient=recipient, clock=utc_now) as remote:
         yield remote, verifier, utc_now
 
 
@@ -192,15 +192,15 @@ def _keeper(
 
     promised, sha256 = manifest.read(folder)
     return Keeper(
-        source, verifier, into, release=promised.release, manifest_sha256=sha256, at=clock
+        source, verifier, into, release=promised.release, manifest_sha256=sha256, clock=clock
     )
 
 
 def _saying(as_json: bool) -> Callable[[WithdrawnBitmap], None]:
     """Prints one line each time that a file is written."""
 
-    def said(found: WithdrawnBitmap) -> None:
-        head = found.head
+    def said(result: WithdrawnBitmap) -> None:
+        head = result.head
         if as_json:
             fields = {
                 "release": head.release,

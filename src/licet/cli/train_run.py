@@ -12,11 +12,11 @@ import click
 
 from licet.cli.shell import (
     answer_options,
-    counted,
     dry_option,
     json_option,
     model_name_option,
-    opened,
+    open_installation,
+    pluralize,
     show,
 )
 
@@ -89,18 +89,18 @@ def sft(
     settings = TrainingSettings(
         steps=steps, batch_rows=batch_rows, tokens_max=tokens, learning_rate=rate, seed=seed
     )
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         made = local_runs.sft(here, release, out, base=base, called=name, settings=settings)
         show(made, as_json, lambda: _made(made))
 
 
-def _made(made: TrainedModel) -> str:
-    trained = made.trained
+def _made(result: TrainedModel) -> str:
+    trained = result.trained
     lines = [
-        f"{made.name} ({made.model}): {counted(trained.parameters, 'parameter')}, "
-        f"{counted(trained.steps, 'step')} "
-        f"on {made.release}",
-        f"consumed   {counted(made.consumed, 'row')}, on record in `{made.folder}`",
+        f"{result.name} ({result.model}): {pluralize(trained.parameters, 'parameter')}, "
+        f"{pluralize(trained.steps, 'step')} "
+        f"on {result.release}",
+        f"consumed   {pluralize(result.consumed, 'row')}, on record in `{result.folder}`",
     ]
     if trained.unfit:
         refused = (
@@ -113,8 +113,8 @@ def _made(made: TrainedModel) -> str:
         lines.append("held out   nobody: there are too few people")
     else:
         said = (
-            f"{counted(trained.held_out_rows, 'row')} of {made.held_out_people:,} people who "
-            "are not in training"
+            f"{pluralize(trained.held_out_rows, 'row')} of {result.held_out_people:,} people "
+            "who are not in training"
         )
         lines.append(
             f"held out   loss {trained.held_out_before:.3f} -> "
@@ -137,7 +137,7 @@ def cache(folder: Path, as_json: bool) -> None:
     """
     from licet.train import caches
 
-    made = caches.own(os.environ, Path.home(), folder)
+    made = caches.create_owned(os.environ, Path.home(), folder)
     show(
         made,
         as_json,
@@ -171,8 +171,8 @@ def purge(dry_run: bool, as_json: bool) -> None:
     ]
     verb = "would delete" if dry_run else "deleted"
     lines.append(
-        f"{verb} {counted(sum(one.files for one in gone), 'file')}, "
-        f"{counted(sum(one.bytes for one in gone), 'byte')}"
+        f"{verb} {pluralize(sum(one.files for one in gone), 'file')}, "
+        f"{pluralize(sum(one.bytes for one in gone), 'byte')}"
     )
     show(gone, as_json, lambda: "\n".join(lines))
 

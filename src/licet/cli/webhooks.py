@@ -10,7 +10,14 @@ import click
 import msgspec
 
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import answer_options, at_option, data_option, dry_option, opened, show
+from licet.cli.shell import (
+    answer_options,
+    at_option,
+    data_option,
+    dry_option,
+    open_installation,
+    show,
+)
 from licet.errors import LicetError, UsageError
 from licet.policy.period import written
 from licet.vault.host_events import EventKind
@@ -58,7 +65,7 @@ def add(
         raise UsageError(
             "an endpoint has either a URL or `--pull`", "`licet webhooks add --help` shows both"
         )
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         added = endpoints.add(here, name, url, tuple(map(EventKind, kinds)))
         show(added, as_json, lambda: "\n".join(_added(added)))
 
@@ -82,7 +89,7 @@ def listed(data: Path | None, at: str | None, as_json: bool) -> int:
     \b
     Example:  licet webhooks list
     """
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         found = endpoints.every(here)
         owed = feed.overdue(here)
         lines = [line for one in found for line in _lines(one)]
@@ -100,25 +107,25 @@ def listed(data: Path | None, at: str | None, as_json: bool) -> int:
     )
 
 
-def _lines(one: EndpointSeen) -> list[str]:
+def _lines(item: EndpointSeen) -> list[str]:
     state = "works"
-    if one.disabled_at is not None:
+    if item.disabled_at is not None:
         state = (
-            f"DISABLED {written(one.disabled_at)} ({one.disabled_because}): `licet webhooks "
-            f"replay {one.endpoint}`"
+            f"DISABLED {written(item.disabled_at)} ({item.disabled_because}): `licet webhooks "
+            f"replay {item.endpoint}`"
         )
-    elif one.failing_since is not None:
-        state = f"FAILS since {written(one.failing_since)} ({one.last_failure})"
-    waits = f"{one.waiting:,} wait" + (
-        f" since {written(one.waiting_since)}" if one.waiting_since else ""
+    elif item.failing_since is not None:
+        state = f"FAILS since {written(item.failing_since)} ({item.last_failure})"
+    waits = f"{item.waiting:,} wait" + (
+        f" since {written(item.waiting_since)}" if item.waiting_since else ""
     )
-    blocked = f", {one.blocked:,} accounts held up" if one.blocked else ""
+    blocked = f", {item.blocked:,} accounts held up" if item.blocked else ""
     lines = [
-        f"{one.endpoint}: {one.url or 'reads by itself'}, {state}",
-        f"  hears {', '.join(one.kinds)}",
+        f"{item.endpoint}: {item.url or 'reads by itself'}, {state}",
+        f"  hears {', '.join(item.kinds)}",
     ]
-    if one.url is not None:
-        lines += [f"  {waits}{blocked}; {one.secrets} secrets, public key {one.public_key}"]
+    if item.url is not None:
+        lines += [f"  {waits}{blocked}; {item.secrets} secrets, public key {item.public_key}"]
     return lines
 
 
@@ -139,7 +146,7 @@ def rotate(name: str, overlap_hours: int, data: Path | None, at: str | None, as_
     \b
     Example:  licet webhooks rotate chat --overlap-hours 48
     """
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         done = endpoints.rotate(here, name, overlap_hours)
         show(
             done,
@@ -159,7 +166,7 @@ def remove(name: str, dry_run: bool, data: Path | None, at: str | None, as_json:
     \b
     Example:  licet webhooks remove chat --dry-run
     """
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         done = endpoints.remove(here, name, dry_run=dry_run)
         how = "would remove" if dry_run else "removed"
         show(
@@ -182,7 +189,7 @@ def pause(name: str, dry_run: bool, data: Path | None, at: str | None, as_json: 
     \b
     Example:  licet webhooks pause chat
     """
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         done = endpoints.pause(here, name, dry_run=dry_run)
         how = "would be paused" if dry_run else "is paused"
         show(
@@ -208,7 +215,7 @@ def replay(
     \b
     Example:  licet webhooks replay chat --since 1041
     """
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         done = endpoints.replay(here, name, since, dry_run=dry_run)
         how = "would be sent" if dry_run else "are sent by `licet serve` or `licet webhooks run`"
         show(done, as_json, lambda: f"{done.events:,} events {how}")
@@ -227,7 +234,7 @@ def run(once: bool, data: Path | None, at: str | None, as_json: bool) -> int:
     \b
     Example:  licet webhooks run --once
     """
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         if once:
             done = delivery.deliver_due(here)
             show(done, as_json, lambda: _round(done))
@@ -240,14 +247,16 @@ def run(once: bool, data: Path | None, at: str | None, as_json: bool) -> int:
             click.echo(f"error: {error.message}", err=True)
 
         click.echo("sending events", err=True)
-        delivery.follow(here, stop, lambda done: show(done, as_json, lambda: _round(done)), noted)
+        delivery.follow(
+            here, stop, lambda result: show(result, as_json, lambda: _round(result)), noted
+        )
     return 0
 
 
-def _round(done: Round) -> str:
-    failed = "".join(f", {count:,} {said}" for said, count in sorted(done.failed.items()))
-    disabled = f"; DISABLED: {', '.join(done.disabled)}" if done.disabled else ""
-    return f"{done.delivered:,} taken{failed}{disabled}"
+def _round(result: Round) -> str:
+    failed = "".join(f", {count:,} {said}" for said, count in sorted(result.failed.items()))
+    disabled = f"; DISABLED: {', '.join(result.disabled)}" if result.disabled else ""
+    return f"{result.delivered:,} taken{failed}{disabled}"
 
 
 @click.command()
@@ -264,7 +273,7 @@ def events(since: str, follow: bool, data: Path | None, at: str | None) -> None:
     Example:  licet events --since 1041 --follow
     """
     stop = threading.Event()
-    with opened(data, at) as here:
+    with open_installation(data, at) as here:
         if follow:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: stop.set())

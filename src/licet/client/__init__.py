@@ -9,8 +9,9 @@
 `AsyncClient` sends the same values with ``await``. `check` asks the gate once, within
 `CHECK_SECONDS`, never raises, and returns no if the gate is unknown: call it before every message
 of a chat. Every change has an `Idempotency-Key`, so that a retry after a lost connection, a 503 or
-a 429 does it once. Errors are those of `licet.errors`; nothing else of Licet is imported, so that
-this package can be used alone with them. The types of the responses are in `licet.client.answers`.
+a 429 does it once. Errors are those of `licet.errors`; nothing else of Licet is imported but
+`licet.wire`, so that this package can be used alone with them. The types of the responses are in
+`licet.wire`.
 """
 
 from __future__ import annotations
@@ -30,135 +31,6 @@ from uuid import uuid4
 import httpx2
 import msgspec
 
-from licet.client.answers import (
-    Account as Account,
-)
-from licet.client.answers import (
-    AccountQuestion as AccountQuestion,
-)
-from licet.client.answers import (
-    AnsweredQuestion as AnsweredQuestion,
-)
-from licet.client.answers import (
-    Badge as Badge,
-)
-from licet.client.answers import (
-    BadgeRun as BadgeRun,
-)
-from licet.client.answers import (
-    BulkItem as BulkItem,
-)
-from licet.client.answers import (
-    ChangeResult as ChangeResult,
-)
-from licet.client.answers import (
-    Choice as Choice,
-)
-from licet.client.answers import (
-    ChoiceResult as ChoiceResult,
-)
-from licet.client.answers import (
-    Choices as Choices,
-)
-from licet.client.answers import (
-    ChoiceScope as ChoiceScope,
-)
-from licet.client.answers import (
-    Conversation as Conversation,
-)
-from licet.client.answers import (
-    ConversationPreview as ConversationPreview,
-)
-from licet.client.answers import (
-    Conversations as Conversations,
-)
-from licet.client.answers import (
-    ErasureResult as ErasureResult,
-)
-from licet.client.answers import (
-    Event as Event,
-)
-from licet.client.answers import (
-    EventDelivery as EventDelivery,
-)
-from licet.client.answers import (
-    Events as Events,
-)
-from licet.client.answers import (
-    Explained as Explained,
-)
-from licet.client.answers import (
-    Explanation as Explanation,
-)
-from licet.client.answers import (
-    FeedbackPage as FeedbackPage,
-)
-from licet.client.answers import (
-    FeedbackResult as FeedbackResult,
-)
-from licet.client.answers import (
-    GateResult as GateResult,
-)
-from licet.client.answers import (
-    GivenGrant as GivenGrant,
-)
-from licet.client.answers import (
-    GrantResult as GrantResult,
-)
-from licet.client.answers import (
-    KeptFeedback as KeptFeedback,
-)
-from licet.client.answers import (
-    NoticeResult as NoticeResult,
-)
-from licet.client.answers import (
-    OpenedAccount as OpenedAccount,
-)
-from licet.client.answers import (
-    PreviewBeyond as PreviewBeyond,
-)
-from licet.client.answers import (
-    PreviewResult as PreviewResult,
-)
-from licet.client.answers import (
-    QuestionStanding as QuestionStanding,
-)
-from licet.client.answers import (
-    RightTime as RightTime,
-)
-from licet.client.answers import (
-    RightTimes as RightTimes,
-)
-from licet.client.answers import (
-    Said as Said,
-)
-from licet.client.answers import (
-    SentRequest as SentRequest,
-)
-from licet.client.answers import (
-    SentRequests as SentRequests,
-)
-from licet.client.answers import (
-    SentRequestStep as SentRequestStep,
-)
-from licet.client.answers import (
-    SharedTurn as SharedTurn,
-)
-from licet.client.answers import (
-    StandingItem as StandingItem,
-)
-from licet.client.answers import (
-    StandingResult as StandingResult,
-)
-from licet.client.answers import (
-    TextReplacement as TextReplacement,
-)
-from licet.client.answers import (
-    TurnPreview as TurnPreview,
-)
-from licet.client.answers import (
-    TurnResult as TurnResult,
-)
 from licet.errors import (
     BrokenError,
     BusyError,
@@ -169,6 +41,7 @@ from licet.errors import (
     RefusedError,
     UsageError,
 )
+from licet.wire import *  # the types of the answers
 
 Result = TypeVar("Result")
 Token = str | Callable[[], str]

@@ -55,24 +55,24 @@ class BegunChat(msgspec.Struct, frozen=True, kw_only=True):
         return "cli" if self.sort is ChatSort.code else "app"
 
 
-def begin(random: Random, of: Speaker) -> BegunChat:
+def draw_chat(random: Random, speaker: Speaker) -> BegunChat:
     """The kind of somebody's next conversation."""
-    if of.repositories and random.random() < CODE_SHARE:
-        session = CodingSession(random, random.choice(of.repositories))
+    if speaker.repositories and random.random() < CODE_SHARE:
+        session = CodingSession(random, random.choice(speaker.repositories))
         return BegunChat(sort=ChatSort.code, about=session, project=session.repository.project)
     chance = random.random()
     if chance < REPEATED_SHARE:
         return BegunChat(sort=ChatSort.repeated)
     if chance < REPEATED_SHARE + SCAM_SHARE:
         return BegunChat(sort=ChatSort.scam)
-    talk = Talk(random, of.language)
+    talk = Talk(random, speaker.language)
     return BegunChat(
-        sort=ChatSort.talk, about=talk, project=talk.name.capitalize() if of.is_tidy else ""
+        sort=ChatSort.talk, about=talk, project=talk.name.capitalize() if speaker.is_tidy else ""
     )
 
 
-def said(
-    random: Random, of: Speaker, chat: BegunChat, *, resumed: bool
+def draw_turns(
+    random: Random, speaker: Speaker, chat: BegunChat, *, resumed: bool
 ) -> Iterator[tuple[TurnRole, Content]]:
     """The turns that are said in a conversation in one go."""
     match chat.about:
@@ -87,7 +87,7 @@ def said(
                 )
                 yield TurnRole.assistant, Content(text=talk.answer(random))
         case None:
-            made = speech.repeated if chat.sort is ChatSort.repeated else speech.scam
-            question, answer = made(random, of.language)
+            draw = speech.repeated if chat.sort is ChatSort.repeated else speech.scam
+            question, answer = draw(random, speaker.language)
             yield TurnRole.user, Content(text=question)
             yield TurnRole.assistant, Content(text=answer)

@@ -29,7 +29,7 @@ def check_all(
     town: Town,
     built: Sequence[BuildResult],
     copy: Path,
-    left: Townsperson,
+    withdrawn: Townsperson,
     planted: str,
 ) -> list[DemoPromise]:
     """Every promise, in the order in which somebody would ask."""
@@ -39,7 +39,7 @@ def check_all(
         _decisions(here, town),
         _no_act_no_use(here, town),
         *(_release(here, town, one) for one in built),
-        _withdrawn(here, left, copy),
+        _withdrawn(here, withdrawn, copy),
         _gates(here, town),
         _erased_is_gone(here),
         _twice_is_once(here, town),
@@ -116,7 +116,7 @@ def _release(here: installation.Installation, town: Town, built: BuildResult) ->
     return DemoPromise(text=text, kept=kept, seen=seen)
 
 
-def _withdrawn(here: installation.Installation, left: Townsperson, copy: Path) -> DemoPromise:
+def _withdrawn(here: installation.Installation, withdrawn: Townsperson, copy: Path) -> DemoPromise:
     """No row of a person who withdrew can be read, from the release or from a copy handed out
     before.
     """
@@ -124,7 +124,7 @@ def _withdrawn(here: installation.Installation, left: Townsperson, copy: Path) -
         october = registry.find(tx, "october")
         assert october is not None
         theirs = {
-            row.ordinal for row in registry.rows_of(tx, october.release_id, [(left.id, None)])
+            row.ordinal for row in registry.rows_of(tx, october.release_id, [(withdrawn.id, None)])
         }
     out = [
         {row["ordinal"] for row in catalog.open_release(here, name)}

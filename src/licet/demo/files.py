@@ -65,7 +65,7 @@ def play_files(
         (folder / "policy.yaml").write_text(
             yaml.safe_dump(document, sort_keys=False), encoding="utf-8"
         )
-        policy_changes.apply_policy(here, policy, by="demo", languages=None)
+        policy_changes.apply_policy(here, policy, actor="demo", languages=None)
         clock.set(max(last, allow_from or last) + timedelta(days=1))
         say("assumptions")
         say(f"  one account, `{ACCOUNT}`: plan {plan}, age {age}")

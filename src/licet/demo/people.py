@@ -131,10 +131,10 @@ class Town:
                     (event.conversation, answer.conversation)
                 )
 
-    def expect(self, release: str, purpose: str, at: datetime) -> None:
+    def expect(self, release: str, purpose: str, now: datetime) -> None:
         """Records how many turns may be used according to the world, at the moment of a release."""
         total = 0
         for world in self.worlds.values():
-            world.advance(at)
-            total += len(world.usable(purpose, at))
+            world.advance(now)
+            total += len(world.usable(purpose, now))
         self.expected[release] = total

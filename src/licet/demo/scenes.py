@@ -23,8 +23,8 @@ RECIPIENT = "north-lab"
 MODEL = "tally-1"
 
 
-def read(
-    here: Installation,
+def read_as_staff(
+    installation: Installation,
     role: ReaderRole,
     reason: ReadReason,
     ticket: str,
@@ -34,25 +34,25 @@ def read(
     """Staff read a conversation, with a record; returns whether there was anything that they may
     open.
     """
-    at, random = here.clock(), here.keyring.random
+    at, random = installation.clock(), installation.keyring.random
     email = OFFICER if role is ReaderRole.privacy_officer else REVIEWER
     try:
-        with transaction(here.pool) as tx:
+        with transaction(installation.pool) as tx:
             reading = Reading(
                 staff=sessions.known_staff(tx, email, at, random),
                 role=role,
                 reason=reason,
                 ticket=ticket,
             )
-            seen = account_view.seen(tx, [(account, conversation)], policies(here), at)
+            seen = account_view.seen(tx, [(account, conversation)], policies(installation), at)
             turns = account_view.turns(tx, account, conversation)
-            staff_reads.read(tx, here.keyring, seen[conversation], turns, reading, random)
+            staff_reads.read(tx, installation.keyring, seen[conversation], turns, reading, random)
     except DeniedError:
         return False
     return True
 
 
-def hand_over(here: Installation, release: str) -> tuple[int, str]:
+def export_rows(installation: Installation, release: str) -> tuple[int, str]:
     """Exports a release to the town's recipient; how many rows, and the export's id.
 
     The files lie with the recipient, outside the installation, and are gone when the demonstration
@@ -60,19 +60,21 @@ def hand_over(here: Installation, release: str) -> tuple[int, str]:
     """
     with TemporaryDirectory(prefix=f"licet-{RECIPIENT}-") as place:
         made = export_files.export(
-            here, release, Format.trl, recipient=RECIPIENT, out=Path(place) / release
+            installation, release, Format.trl, recipient=RECIPIENT, out=Path(place) / release
         )
     assert made.export is not None
     return made.rows, made.export
 
 
-def deleted_by_recipient(here: Installation, export: str) -> None:
+def acknowledge_deletion(installation: Installation, export: str) -> None:
     """The recipient confirms that it deleted what was recalled."""
-    export_files.acknowledge(here, export)
+    export_files.acknowledge(installation, export)
 
 
-def train(here: Installation, release: str) -> int:
+def train(installation: Installation, release: str) -> int:
     """Trains a model on a release, under the gate, and registers it; returns how many rows it
     consumed.
     """
-    return tally_model.learn(here, release, here.config.data / "models" / MODEL, called=MODEL)
+    return tally_model.learn(
+        installation, release, installation.config.data / "models" / MODEL, called=MODEL
+    )

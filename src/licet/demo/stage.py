@@ -103,10 +103,10 @@ def silent(_what: str, _share: float) -> None:
     """No progress."""
 
 
-def dated(at: datetime, said: str, *more: str) -> list[str]:
+def dated_lines(day_time: datetime, text: str, *more: str) -> list[str]:
     """What happened on a day, in lines that begin in one column."""
-    day = f"{at.day} {at:%B}"
-    return [f"{day:<{DATE_COLUMNS}}{said}", *(f"{'':<{DATE_COLUMNS}}{line}" for line in more)]
+    day = f"{day_time.day} {day_time:%B}"
+    return [f"{day:<{DATE_COLUMNS}}{text}", *(f"{'':<{DATE_COLUMNS}}{line}" for line in more)]
 
 
 def show_promises(promises: list[DemoPromise], say: Say) -> None:

@@ -28,23 +28,23 @@ BATCH_ROWS = 512
 WEIGHTS_FILE = "tally.bin"
 
 
-def learn(here: Installation, release: str, out: Path, *, called: str) -> int:
+def learn(installation: Installation, release: str, out: Path, *, called: str) -> int:
     """Counts over the training rows of ``release`` and writes the model into ``out``; returns how
     many rows it consumed.
     """
-    folder, known = find_release(here, release)
+    folder, known = find_release(installation, release)
     assert known.manifest_sha256 is not None
-    started = here.clock()
+    started = installation.clock()
     out.mkdir(parents=True)
     weights = np.zeros(BUCKETS, "<u4")
     with TemporaryDirectory(prefix="licet-gate-") as place:
         gate = local_runs.LocalGate(
-            here, known.release_id, known.manifest_sha256.hex(), Path(place)
+            installation, known.release_id, known.manifest_sha256.hex(), Path(place)
         )
         log = consumption.ConsumedLog(out / consumption.FILE, gate)
         hand_off = HandOff(gate, log.used)
         try:
-            read, step = iter(open_release(here, release, "train")), 0
+            read, step = iter(open_release(installation, release, "train")), 0
             while rows := list(islice(read, BATCH_ROWS)):
                 step += 1
                 refused = set(hand_off(step, [row["ordinal"] for row in rows]))
@@ -53,7 +53,7 @@ def learn(here: Installation, release: str, out: Path, *, called: str) -> int:
             log.close()
     (out / WEIGHTS_FILE).write_bytes(weights.tobytes())
     record = consumption.merge([out / consumption.FILE], out / consumption.FILE)
-    run = _run(here, uuid7(started, here.keyring.random(10)), called, record)
+    run = _run(installation, uuid7(started, installation.keyring.random(10)), called, record)
     described = cards.ModelDescription(
         run=run,
         release=manifest.read(folder)[0],
@@ -61,8 +61,8 @@ def learn(here: Installation, release: str, out: Path, *, called: str) -> int:
         consumed=len(record.ordinals),
         architecture="hashed counts of word pairs",
     )
-    local_runs.papers(here, folder, out, described, cards.card(described))
-    lineage.record(here, out)
+    local_runs.write_documents(installation, folder, out, described, cards.card(described))
+    lineage.record(installation, out)
     return len(record.ordinals)
 
 
@@ -80,9 +80,11 @@ def _pairs(row: LoadedRow) -> Iterator[int]:
         )
 
 
-def _run(here: Installation, model: UUID, called: str, record: consumption.Record) -> RunStatement:
+def _run(
+    installation: Installation, model: UUID, called: str, record: consumption.Record
+) -> RunStatement:
     heads = [
-        consumption.claimed(frame.signed)
+        consumption.parse_unverified_head(frame.signed)
         for frame in record.frames
         if isinstance(frame, consumption.GateState)
     ]
@@ -103,6 +105,6 @@ def _run(here: Installation, model: UUID, called: str, record: consumption.Recor
         last=heads[-1],
         results={"rows": len(record.ordinals)},
         software=local_runs.software(()),
-        started=here.clock(),
-        finished=here.clock(),
+        started=installation.clock(),
+        finished=installation.clock(),
     )

@@ -33,7 +33,7 @@ from licet.demo.stage import (
     DemoReport,
     Progress,
     Say,
-    dated,
+    dated_lines,
     plot,
     show_promises,
     silent,
@@ -95,7 +95,7 @@ def play_town(
     progress("starting the database", 0)
     with stage(folder, clock, say) as here:
         policy = _policy(folder)
-        policy_changes.apply_policy(here, policy, by="demo", languages=None)
+        policy_changes.apply_policy(here, policy, actor="demo", languages=None)
         say(
             f"a town of {population:,} accounts under {policy.policy}, seed {seed}: 1 "
             "August to 15 December 2025\n"
@@ -176,7 +176,7 @@ class _Play:
         self._until(FIRST_RELEASE)
         yield (first := self._release("october", "improve_models"))
         self._withdraw_after(first)
-        rows, export = scenes.hand_over(self.here, "october")
+        rows, export = scenes.export_rows(self.here, "october")
         self._tell(
             f"{rows:,} rows go to {scenes.RECIPIENT}, the recipient that the policy names, "
             "as plain text"
@@ -188,7 +188,7 @@ class _Play:
             "to delete them, and did"
         )
         if recalled:
-            scenes.deleted_by_recipient(self.here, export)
+            scenes.acknowledge_deletion(self.here, export)
         self._until(SECOND_RELEASE)
         yield (second := self._release("december", "improve_models"))
         learnt = scenes.train(self.here, second.manifest.name)
@@ -203,7 +203,7 @@ class _Play:
         recipients.recall_ended(self.here)
 
     def _tell(self, said: str, *more: str) -> None:
-        for line in dated(self.clock.now, said, *more):
+        for line in dated_lines(self.clock.now, said, *more):
             self.say(line)
 
     def _people(self, population: int) -> None:
@@ -265,33 +265,33 @@ class _Play:
             self._chat(person, moment)
         self._seldom(person, moment + timedelta(hours=1), seldom)
 
-    def _seldom(self, person: Townsperson, at: datetime, chance: float) -> None:
+    def _seldom(self, person: Townsperson, now: datetime, chance: float) -> None:
         """What people do occasionally, to one of their conversations or to the account."""
         random = self.random
         if chance < 0.0004:
             plan = random.choice(("work", "pro", "free"))
             self._add(
-                events.SetPlanEvent(at=at, account=person.name, plan=plan),
-                commands.SetPlan(at=at, account=person.id, plan=plan),
+                events.SetPlanEvent(at=now, account=person.name, plan=plan),
+                commands.SetPlan(at=now, account=person.id, plan=plan),
             )
         elif chance < 0.0006:
             person.closed = True
             self._add(
-                events.CloseAccountEvent(at=at, account=person.name),
-                commands.CloseAccount(at=at, account=person.id),
+                events.CloseAccountEvent(at=now, account=person.name),
+                commands.CloseAccount(at=now, account=person.id),
             )
         elif chance < 0.001 and person.projects:
-            self._keep_project(person, at, random.choice(person.projects))
+            self._keep_project(person, now, random.choice(person.projects))
         elif chance < SELDOM and person.conversations:
             name, conversation = random.choice(person.conversations)
-            self._to_conversation(person, at, name, conversation)
+            self._to_conversation(person, now, name, conversation)
 
-    def _keep_project(self, person: Townsperson, at: datetime, project: str) -> None:
+    def _keep_project(self, person: Townsperson, now: datetime, project: str) -> None:
         """Keeps a project out; one in three is let in again."""
         host = self.town.host(self.here, "project", project)
         self._add(
-            events.NarrowEvent(at=at, account=person.name, project=project),
-            commands.KeepProjectOut(at=at, account=person.id, host_project=host),
+            events.NarrowEvent(at=now, account=person.name, project=project),
+            commands.KeepProjectOut(at=now, account=person.id, host_project=host),
         )
         if self.random.random() < 0.3:
             self._later(
@@ -309,10 +309,10 @@ class _Play:
         self.later.append((at, lambda day: None if person.closed else act(day)))
 
     def _to_conversation(
-        self, person: Townsperson, at: datetime, name: str, conversation: UUID
+        self, person: Townsperson, now: datetime, name: str, conversation: UUID
     ) -> None:
-        about: dict[str, Any] = {"at": at, "conversation": name, "account": person.name}
-        told: dict[str, Any] = {"at": at, "conversation": conversation, "account": person.id}
+        about: dict[str, Any] = {"at": now, "conversation": name, "account": person.name}
+        told: dict[str, Any] = {"at": now, "conversation": conversation, "account": person.id}
         match self.random.choice(
             (
                 "delete",
@@ -334,17 +334,17 @@ class _Play:
             case "widen":
                 self._add(events.WidenEvent(**about), commands.Widen(**told))
             case "flag" if self.random.random() < 0.5:
-                self._flag(person, at, name, conversation, is_misuse=False)
+                self._flag(person, now, name, conversation, is_misuse=False)
             case "hold" if self.random.random() < 0.3:
-                self._hold(person, at, name, conversation)
+                self._hold(person, now, name, conversation)
             case "read" if self.random.random() < 0.5:
                 self._read(
                     ReaderRole.privacy_officer, ReadReason.person_request, person, conversation
                 )
             case _:
-                self._rate(person, at, name, conversation)
+                self._rate(person, now, name, conversation)
 
-    def _rate(self, person: Townsperson, at: datetime, name: str, conversation: UUID) -> None:
+    def _rate(self, person: Townsperson, now: datetime, name: str, conversation: UUID) -> None:
         share, rating = self.random.choice(tuple(Share)), self.random.choice(("up", "down"))
         of = speech.language(person.language)
         comment = self.random.choice(of.comment) if self.random.random() < 0.5 else None
@@ -352,7 +352,7 @@ class _Play:
         self.town.feedback.append(number)
         self._add(
             events.GiveFeedbackEvent(
-                at=at,
+                at=now,
                 conversation=name,
                 account=person.name,
                 feedback=number,
@@ -360,7 +360,7 @@ class _Play:
                 rating=rating,
             ),
             commands.GiveFeedback(
-                at=at,
+                at=now,
                 conversation=conversation,
                 account=person.id,
                 share=share,
@@ -371,7 +371,7 @@ class _Play:
         )
 
     def _flag(
-        self, person: Townsperson, at: datetime, name: str, conversation: UUID, *, is_misuse: bool
+        self, person: Townsperson, now: datetime, name: str, conversation: UUID, *, is_misuse: bool
     ) -> None:
         """The classifier of the host flags a chat; a reviewer reads it two days later, and removes
         a false flag.
@@ -380,8 +380,8 @@ class _Play:
             self.random.uniform(0.86, 0.99) if is_misuse else self.random.uniform(0.5, 0.8), 3
         )
         self._add(
-            events.FlagEvent(at=at, account=person.name, conversation=name),
-            commands.Flag(at=at, account=person.id, conversation=conversation, score=score),
+            events.FlagEvent(at=now, account=person.name, conversation=name),
+            commands.Flag(at=now, account=person.id, conversation=conversation, score=score),
         )
 
         def review(day: datetime) -> None:
@@ -395,13 +395,13 @@ class _Play:
         if is_misuse or self.random.random() < 0.6:
             self._later(person, 2, review)
 
-    def _hold(self, person: Townsperson, at: datetime, name: str, conversation: UUID) -> None:
+    def _hold(self, person: Townsperson, now: datetime, name: str, conversation: UUID) -> None:
         """A legal hold, for one of a few matters; half of them end after six weeks."""
         reason, matter, is_told = self.random.choice(MATTERS)
         self._add(
-            events.HoldEvent(at=at, account=person.name, conversation=name, matter=matter),
+            events.HoldEvent(at=now, account=person.name, conversation=name, matter=matter),
             commands.Hold(
-                at=at,
+                at=now,
                 account=person.id,
                 conversation=conversation,
                 matter=matter,
@@ -434,7 +434,9 @@ class _Play:
         self._flush()
         for role, reason, person, conversation in self.to_read:
             ticket = f"T-{self.readings + 101}"
-            self.readings += scenes.read(self.here, role, reason, ticket, person.id, conversation)
+            self.readings += scenes.read_as_staff(
+                self.here, role, reason, ticket, person.id, conversation
+            )
         self.to_read.clear()
         self._ask()
 
@@ -458,11 +460,11 @@ class _Play:
             ),
         )
 
-    def _choose(self, person: Townsperson, at: datetime, allow: bool, via: str) -> None:
+    def _choose(self, person: Townsperson, now: datetime, allow: bool, via: str) -> None:
         self._add(
-            events.ChooseEvent(at=at, account=person.name, allow=allow, via=via),
+            events.ChooseEvent(at=now, account=person.name, allow=allow, via=via),
             commands.Choose(
-                at=at,
+                at=now,
                 account=person.id,
                 allow=allow,
                 via=via,
@@ -470,19 +472,19 @@ class _Play:
             ),
         )
 
-    def _share(self, person: Townsperson, at: datetime, project: str) -> None:
+    def _share(self, person: Townsperson, now: datetime, project: str) -> None:
         """Somebody who said no says yes to one project."""
         host = self.town.host(self.here, "project", project)
         self._add(
             events.ChooseEvent(
-                at=at,
+                at=now,
                 account=person.name,
                 allow=True,
                 via="settings",
                 scope=events.NamedScope(project=project),
             ),
             commands.Choose(
-                at=at,
+                at=now,
                 account=person.id,
                 allow=True,
                 via="settings",
@@ -491,7 +493,7 @@ class _Play:
             ),
         )
 
-    def _chat(self, person: Townsperson, at: datetime) -> None:
+    def _chat(self, person: Townsperson, now: datetime) -> None:
         """A conversation, begun or resumed."""
         random = self.random
         open_ones = [
@@ -519,7 +521,7 @@ class _Play:
             self.town.turns[name] += 1
             self._add(
                 events.SayEvent(
-                    at=at,
+                    at=now,
                     account=person.name,
                     conversation=name,
                     turn=turn,
@@ -531,7 +533,7 @@ class _Play:
                     project=chat.project,
                 ),
                 commands.Say(
-                    at=at,
+                    at=now,
                     account=person.id,
                     host_conversation=self.town.host(self.here, "conversation", name),
                     host_turn=self.town.host(self.here, "turn", turn),
@@ -546,10 +548,10 @@ class _Play:
                     project_title=project_title,
                 ),
             )
-            at += timedelta(seconds=random.randrange(4, 90))
+            now += timedelta(seconds=random.randrange(4, 90))
 
     def _begin(self, person: Townsperson, name: str) -> BegunChat:
-        chat = chats.begin(self.random, person)
+        chat = chats.draw_chat(self.random, person)
         if chat.project and chat.project not in person.projects:
             person.projects.append(chat.project)
         if chat.sort is ChatSort.scam:
@@ -560,7 +562,7 @@ class _Play:
         self, person: Townsperson, chat: BegunChat, *, resumed: bool
     ) -> Iterator[tuple[TurnRole, Content]]:
         """What is said; once in the town's life, the sentence that is searched for at the end."""
-        for role, content in chats.said(self.random, person, chat, resumed=resumed):
+        for role, content in chats.draw_turns(self.random, person, chat, resumed=resumed):
             if not self.planted and role is TurnRole.user:
                 self.planted = True
                 yield role, Content(text=f"{content.text} {PLANTED}")

@@ -157,8 +157,8 @@ LETTER = (
 class TownRequests:
     """The requests as they come in: `play` does what is due by the clock."""
 
-    def __init__(self, here: Installation) -> None:
-        self._here = here
+    def __init__(self, installation: Installation) -> None:
+        self._here = installation
         self._sent: dict[int, str] = {}
         self._done: set[tuple[int, int]] = set()
         self.count = 0

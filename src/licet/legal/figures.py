@@ -162,18 +162,18 @@ class LoggedEntry(msgspec.Struct, frozen=True):
 read_entry = msgspec.json.Decoder(LoggedEntry).decode
 
 
-def position_of(here: Installation, text: str | None) -> LogPosition:
+def position_of(installation: Installation, text: str | None) -> LogPosition:
     """The position that was typed, `SIZE` or `YEAR/SIZE`; without a text, the end of the newest
     log.
     """
-    known = documents.years(here)
+    known = documents.years(installation)
     if not known:
         raise RefusedError(
             "there is no log yet", "`licet ledger append` begins it", because="no_log"
         )
     if text is None:
         year = int(known[-1])
-        return LogPosition(year=year, size=_published(here, year).checkpoint.size)
+        return LogPosition(year=year, size=_published(installation, year).checkpoint.size)
     found = _POSITION.fullmatch(text)
     if found is None:
         raise UsageError(
@@ -181,7 +181,11 @@ def position_of(here: Installation, text: str | None) -> LogPosition:
             "give the number of entries, for example 2026/1234",
         )
     position = LogPosition(year=int(found["year"] or known[-1]), size=int(found["size"]))
-    size = _published(here, position.year).checkpoint.size if str(position.year) in known else 0
+    size = (
+        _published(installation, position.year).checkpoint.size
+        if str(position.year) in known
+        else 0
+    )
     if not 1 <= position.size <= size:
         raise UsageError(
             f"the log of {position.year} has {size} entries, not `{position.size}`",
@@ -191,14 +195,14 @@ def position_of(here: Installation, text: str | None) -> LogPosition:
 
 
 def read(
-    here: Installation, position: LogPosition, only: Sequence[str] | None = None
+    installation: Installation, position: LogPosition, only: Sequence[str] | None = None
 ) -> LogReading:
     """Counts everything up to ``position``; ``only`` are the ids of the releases that the paper is
     about.
     """
     tally, logs = LogTally(), []
-    for year in (int(one) for one in documents.years(here) if int(one) <= position.year):
-        log = _published(here, year)
+    for year in (int(one) for one in documents.years(installation) if int(one) <= position.year):
+        log = _published(installation, year)
         size = position.size if year == position.year else log.checkpoint.size
         logs.append(CountedLog(origin=log.checkpoint.origin, size=size))
         for entry in log.entries(size):
@@ -207,7 +211,7 @@ def read(
         raise RefusedError(
             "the log names no policy up to there", "give a later position", because="no_policy"
         )
-    found = _finder(here)
+    found = _finder(installation)
     releases = tuple(tally.releases(found, only))
     figures = PaperFigures(log=tally.figures(), totals=totals(releases), releases=releases)
     return LogReading(
@@ -215,16 +219,18 @@ def read(
     )
 
 
-def _published(here: Installation, year: int) -> PublishedLog:
-    return PublishedLog(documents.place(here).folder / str(year), documents.key(here, year))
+def _published(installation: Installation, year: int) -> PublishedLog:
+    return PublishedLog(
+        documents.place(installation).folder / str(year), documents.key(installation, year)
+    )
 
 
-def _finder(here: Installation) -> FindManifest:
+def _finder(installation: Installation) -> FindManifest:
     """Finds a manifest among the installation's releases, in the folders of this host or in the
     bucket.
     """
     folders: dict[str, Path] = {}
-    for file in sorted(here.config.releases.glob(f"*/{manifests.FILE}")):
+    for file in sorted(installation.config.releases.glob(f"*/{manifests.FILE}")):
         try:
             folders[manifests.read(file.parent)[1]] = file.parent
         except InputError:  # `licet release verify` tells what is wrong with it
@@ -232,14 +238,14 @@ def _finder(here: Installation) -> FindManifest:
 
     shared = {
         one.manifest_sha256.hex(): one
-        for one in catalog.releases(here)
+        for one in catalog.releases(installation)
         if one.manifest_sha256 is not None
     }
 
     def find(_release: str, sha256: str) -> ReleaseManifest | None:
         if sha256 in folders:
             return manifests.read(folders[sha256])[0]
-        return homes.promised(here, shared[sha256]) if sha256 in shared else None
+        return homes.promised(installation, shared[sha256]) if sha256 in shared else None
 
     return find
 
@@ -331,11 +337,11 @@ class LogTally:
                 yield with_manifest(told, find(release, told.manifest_sha256))
 
 
-def with_manifest(told: ReleaseFigures, promised: ReleaseManifest | None) -> ReleaseFigures:
+def with_manifest(figures: ReleaseFigures, promised: ReleaseManifest | None) -> ReleaseFigures:
     if promised is None:
-        return told
+        return figures
     return msgspec.structs.replace(
-        told,
+        figures,
         name=promised.name,
         candidates=promised.counts.candidates,
         turns=promised.counts.included,

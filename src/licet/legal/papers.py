@@ -97,10 +97,10 @@ class PaperDiff(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def make(
-    here: Installation,
+    installation: Installation,
     kind: PaperKind,
     *,
-    by: str,
+    actor: str,
     at: str | None = None,
     releases: Sequence[str] = (),
     dry_run: bool = False,
@@ -108,19 +108,19 @@ def make(
     """Makes and keeps a paper at a position (`figures.position_of`), about all releases or the
     named ones.
     """
-    position = figures.position_of(here, at)
-    scope = tuple(_release_id(here, name) for name in releases) or None
-    read = figures.read(here, position, scope)
-    with transaction(here.pool) as tx:
-        said = payload(here, tx, FORMS[kind](), read, scope)
-        document = jws.sign(said, here.keyring.log_seed(tx), JWS_TYPE)
+    position = figures.position_of(installation, at)
+    scope = tuple(_release_id(installation, name) for name in releases) or None
+    read = figures.read(installation, position, scope)
+    with transaction(installation.pool) as tx:
+        said = payload(installation, tx, FORMS[kind](), read, scope)
+        document = jws.sign(said, installation.keyring.log_seed(tx), JWS_TYPE)
         kept = KeptDocument(
             sha256=legal_documents.hash_of(document),
             kind=kind.value,
             log_year=position.year,
             entries=position.size,
-            made_at=here.clock(),
-            made_by=by,
+            made_at=installation.clock(),
+            made_by=actor,
             document=document,
         )
         is_new = not dry_run and legal_documents.keep(tx, kept)
@@ -137,7 +137,7 @@ def make(
 
 
 def payload(
-    here: Installation,
+    installation: Installation,
     tx: Transaction,
     form: PaperForm,
     read: LogReading,
@@ -170,7 +170,7 @@ def payload(
         },
         "figures": msgspec.to_builtins(read.figures),
         "recorded": _recorded(tx, read),
-        "stated": stated_by(controllers.read(here.config.controller)),
+        "stated": stated_by(controllers.read(installation.config.controller)),
         "sections": msgspec.to_builtins(form.sections),
     }
 
@@ -199,8 +199,8 @@ def _recorded(tx: Transaction, read: LogReading) -> dict[str, Any]:
     }
 
 
-def _release_id(here: Installation, name: str) -> str:
-    with transaction(here.pool) as tx:
+def _release_id(installation: Installation, name: str) -> str:
+    with transaction(installation.pool) as tx:
         known = registry.find(tx, name)
     if known is None and name.startswith("rel_"):
         return parse(Prefix.release, name).hex
@@ -209,13 +209,16 @@ def _release_id(here: Installation, name: str) -> str:
     return known.release_id.hex
 
 
-def _open_questions(said: Mapping[str, Any]) -> Iterator[str]:
+def _open_questions(stated: Mapping[str, Any]) -> Iterator[str]:
     """The answers of the operator that the paper names and that nobody has given, in its order."""
     names = [
-        name for one in said["sections"] for line in one["lines"] for name in names_in(line["says"])
+        name
+        for one in stated["sections"]
+        for line in one["lines"]
+        for name in names_in(line["says"])
     ]
     for name in dict.fromkeys(names):
-        if name.startswith("stated.") and value_of(said, name) is None:
+        if name.startswith("stated.") and value_of(stated, name) is None:
             yield name.removeprefix("stated.")
 
 
@@ -225,22 +228,22 @@ def payload_of(document: str) -> dict[str, Any]:
     return said
 
 
-def written_as(here: Installation, made: MadePaper, form: str) -> bytes:
+def written_as(installation: Installation, paper: MadePaper, form: str) -> bytes:
     """A paper as `markdown`, `html` or `json`; the last is the file that `licet verify document`
     takes.
     """
     if form == "json":
-        return file_of(here, made.sha256)
-    return _rendered(made.payload, made.sha256, form)
+        return file_of(installation, paper.sha256)
+    return _rendered(paper.payload, paper.sha256, form)
 
 
-def kept_as(here: Installation, sha256: str, form: str) -> bytes:
+def kept_as(installation: Installation, sha256: str, form: str) -> bytes:
     """A paper that was made, as `written_as` has it; NotFoundError where there is none of this
     hash.
     """
     if form == "json":
-        return file_of(here, sha256)
-    with transaction(here.pool) as tx:
+        return file_of(installation, sha256)
+    with transaction(installation.pool) as tx:
         kept = legal_documents.get(tx, sha256)
     return _rendered(payload_of(kept.document), kept.sha256, form)
 
@@ -250,10 +253,10 @@ def _rendered(payload: dict[str, Any], sha256: str, form: str) -> bytes:
     return text(payload, sha256).encode()
 
 
-def listed(here: Installation, kind: PaperKind | None = None) -> list[ListedPaper]:
+def listed(installation: Installation, kind: PaperKind | None = None) -> list[ListedPaper]:
     """The papers that were made, the newest first."""
-    with transaction(here.pool) as tx:
-        found = legal_documents.listed(tx, kind.value if kind else None)
+    with transaction(installation.pool) as tx:
+        found = legal_documents.list_newest(tx, kind.value if kind else None)
     return [
         ListedPaper(
             kind=one.kind,
@@ -266,20 +269,20 @@ def listed(here: Installation, kind: PaperKind | None = None) -> list[ListedPape
     ]
 
 
-def file_of(here: Installation, sha256: str) -> bytes:
+def file_of(installation: Installation, sha256: str) -> bytes:
     """The file of a paper, with its proof once its leaf is in the log; a hash may be shortened."""
-    with transaction(here.pool) as tx:
-        kept, seed = legal_documents.get(tx, sha256), here.keyring.log_seed(tx)
-        return legal_documents.file_of(tx, documents.place(here), seed, kept)
+    with transaction(installation.pool) as tx:
+        kept, seed = legal_documents.get(tx, sha256), installation.keyring.log_seed(tx)
+        return legal_documents.encode_file(tx, documents.place(installation), seed, kept)
 
 
 def diff(
-    here: Installation, kind: PaperKind, before: str | None = None, after: str | None = None
+    installation: Installation, kind: PaperKind, before: str | None = None, after: str | None = None
 ) -> PaperDiff:
     """What changed between two papers of a kind, by their hashes: by default from the one before to
     the newest.
     """
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         newest = [] if before and after else legal_documents.newest(tx, kind.value, 2)
         if (before is None or after is None) and len(newest) < 2:
             raise NotFoundError(

@@ -94,7 +94,12 @@ class _Source(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def train(
-    here: Installation, releases: Sequence[str], out: Path, *, again: bool = False, called: str = ""
+    installation: Installation,
+    releases: Sequence[str],
+    out: Path,
+    *,
+    again: bool = False,
+    called: str = "",
 ) -> TrainedClassifier:
     """Trains the classifier on ``releases`` into ``out``; for a conversation in several of them,
     the last one's rows count.
@@ -105,39 +110,43 @@ def train(
     """
     name = called or out.name
     lineage.check_name(name)
-    old = _known(here, out) if again else []
+    old = _known(installation, out) if again else []
     if not again and out.exists() and any(out.iterdir()):
         raise UsageError(
             f"`{out}` already exists", "`--again` retrains it without what was withdrawn"
         )
     if again:
         name = called or old[0][1]
-    releases = _chosen(here, releases, old)
+    releases = _chosen(installation, releases, old)
     made = out.with_name(out.name + ".new")
     shutil.rmtree(made, ignore_errors=True)
     try:
         with TemporaryDirectory(prefix="licet-gate-") as gates:
             sources = [
                 source
-                for source in _sources(here, dict.fromkeys(releases), Path(gates))
+                for source in _sources(installation, dict.fromkeys(releases), Path(gates))
                 if source.learnt
             ]
-            started = here.clock()
+            started = installation.clock()
             model = classifier.train([one for source in sources for one in source.learnt])
             held_out = _measured(model, [one for source in sources for one in source.held_out])
             model.save(made)
             ids = [
-                _put(here, model, name, source, made, held_out, started, number, len(sources))
+                _put(
+                    installation, model, name, source, made, held_out, started, number, len(sources)
+                )
                 for number, source in enumerate(sources, start=1)
             ]
     except BaseException:
         shutil.rmtree(made, ignore_errors=True)
         raise
     for folder in _papers_in(made):
-        lineage.record(here, folder)
+        lineage.record(installation, folder)
     _replace(made, out)
     for model_id, _, _ in old:
-        lineage.retire(here, model_id, by="licet", reason="another was trained in its place")
+        lineage.retire(
+            installation, model_id, actor="licet", reason="another was trained in its place"
+        )
     return TrainedClassifier(
         models=tuple(ids),
         name=name,
@@ -154,28 +163,29 @@ def train(
     )
 
 
-def forecast(here: Installation, releases: Sequence[str], out: Path) -> RetrainingForecast:
+def forecast(installation: Installation, releases: Sequence[str], out: Path) -> RetrainingForecast:
     """What `train` with ``again`` and the same arguments would replace; trains and deletes
     nothing.
     """
-    old = _known(here, out)
+    old = _known(installation, out)
     gone = {
-        one.model: one.withdrawn for one in lineage.affected(here, recipe=model_registry.CLASSIFIER)
+        one.model: one.withdrawn
+        for one in lineage.affected(installation, recipe=model_registry.CLASSIFIER)
     }
     return RetrainingForecast(
         name=old[0][1],
         folder=out,
-        releases=tuple(dict.fromkeys(_chosen(here, releases, old))),
+        releases=tuple(dict.fromkeys(_chosen(installation, releases, old))),
         retired=tuple(model for model, _, _ in old),
         withdrawn=sum(gone.get(model, 0) for model, _, _ in old),
     )
 
 
 def _chosen(
-    here: Installation, releases: Sequence[str], old: Sequence[tuple[str, str, UUID]]
+    installation: Installation, releases: Sequence[str], old: Sequence[tuple[str, str, UUID]]
 ) -> Sequence[str]:
     """The releases to train on: by default those of the model that is retrained."""
-    releases = releases or _names(here, [release for _, _, release in old])
+    releases = releases or _names(installation, [release for _, _, release in old])
     if not 1 <= len(set(releases)) <= RELEASES_MAX:
         raise UsageError(
             f"a classifier is trained on 1 to {RELEASES_MAX} releases",
@@ -187,11 +197,11 @@ def _chosen(
 # Examples
 
 
-def _sources(here: Installation, names: Iterable[str], gates: Path) -> list[_Source]:
+def _sources(installation: Installation, names: Iterable[str], gates: Path) -> list[_Source]:
     """The examples of each release, as far as the training gate permits; a conversation counts in
     the last release that has it.
     """
-    found = [(name, *_rows(here, name)) for name in names]
+    found = [(name, *_rows(installation, name)) for name in names]
     last = {
         key: place for place, (*_, by_conversation) in enumerate(found) for key in by_conversation
     }
@@ -201,7 +211,7 @@ def _sources(here: Installation, names: Iterable[str], gates: Path) -> list[_Sou
         record = gates / f"{release.hex}.consumed"
         learnt = {key: rows for key, rows in mine.items() if _is_learnt(rows)}
         gone = _handed(
-            here,
+            installation,
             folder,
             release,
             gates,
@@ -240,9 +250,9 @@ class _Sourced(msgspec.Struct, frozen=True, kw_only=True):
 _Rows = dict[UUID, list[_Sourced]]
 
 
-def _rows(here: Installation, named: str) -> tuple[Path, UUID, str, _Rows]:
+def _rows(installation: Installation, named: str) -> tuple[Path, UUID, str, _Rows]:
     """The rows of a release that may be used now, by conversation."""
-    folder, known = find_release(here, named)
+    folder, known = find_release(installation, named)
     if known.state != "sealed" or known.manifest_sha256 is None:
         raise RefusedError(f"release `{known.name}` is not sealed", because="not_sealed")
     if known.purpose != SAFETY:
@@ -251,8 +261,8 @@ def _rows(here: Installation, named: str) -> tuple[Path, UUID, str, _Rows]:
             f"build one with `licet release build NAME --purpose {SAFETY}`",
             because="purpose",
         )
-    rows = list(open_release(here, str(folder)))
-    with transaction(here.pool) as tx:
+    rows = list(open_release(installation, str(folder)))
+    with transaction(installation.pool) as tx:
         origins = {
             one.ordinal: (one.conversation, any(place is CopyPlace.safety for _, place in one.keys))
             for one in registry.rows_at(tx, known.release_id, [row["ordinal"] for row in rows])
@@ -273,7 +283,7 @@ def _is_learnt(rows: Sequence[_Sourced]) -> bool:
 
 
 def _handed(
-    here: Installation,
+    installation: Installation,
     folder: Path,
     release: UUID,
     gates: Path,
@@ -285,7 +295,7 @@ def _handed(
         return set()
     _, sha256 = manifest.read(folder)
     log = consumption.ConsumedLog(
-        record, gate := local_runs.LocalGate(here, release, sha256, gates)
+        record, gate := local_runs.LocalGate(installation, release, sha256, gates)
     )
     try:
         return {ordinals[place] for place in HandOff(gate, log.used)(1, ordinals)}
@@ -322,7 +332,7 @@ def _measured(model: Model, held_out: Sequence[LabelledExample]) -> tuple[Figure
 
 
 def _put(
-    here: Installation,
+    installation: Installation,
     model: Model,
     name: str,
     source: _Source,
@@ -345,11 +355,11 @@ def _put(
             os.link(made / file, place / file)
     record = consumption.merge([source.record], place / consumption.FILE)
     heads = [
-        consumption.claimed(frame.signed)
+        consumption.parse_unverified_head(frame.signed)
         for frame in record.frames
         if isinstance(frame, consumption.GateState)
     ]
-    model_id = uuid7(started, here.keyring.random(10))
+    model_id = uuid7(started, installation.keyring.random(10))
     run = RunStatement(
         model=model_id.hex,
         name=name,
@@ -367,7 +377,7 @@ def _put(
         results=_results(model),
         software=local_runs.software(LIBRARIES),
         started=started,
-        finished=max(here.clock(), started),
+        finished=max(installation.clock(), started),
     )
     described = cards.ModelDescription(
         run=run,
@@ -377,8 +387,8 @@ def _put(
         architecture=ARCHITECTURE,
         task=TASK,
     )
-    local_runs.papers(
-        here, source.folder, place, described, card_of(model.card, described, held_out)
+    local_runs.write_documents(
+        installation, source.folder, place, described, card_of(model.card, described, held_out)
     )
     return shown(Prefix.model, model_id)
 
@@ -400,13 +410,13 @@ def _papers_in(folder: Path) -> list[Path]:
     return [place for place in found if (place / statement.FILE).is_file()]
 
 
-def _known(here: Installation, folder: Path) -> list[tuple[str, str, UUID]]:
+def _known(installation: Installation, folder: Path) -> list[tuple[str, str, UUID]]:
     """The model, the name and the release of each record in a classifier's folder, in the order of
     the releases.
     """
-    key, found = lineage.signing(here)[0], list[tuple[int, tuple[str, str, UUID]]]()
+    key, found = lineage.signing_key(installation)[0], list[tuple[int, tuple[str, str, UUID]]]()
     for place in _papers_in(folder):
-        content = statement.opened((place / statement.FILE).read_bytes(), key)["predicate"]
+        content = statement.verify((place / statement.FILE).read_bytes(), key)["predicate"]
         record = consumption.read(place / consumption.FILE)
         asked = content["buildDefinition"]["externalParameters"]
         if asked["recipe"] == model_registry.CLASSIFIER:
@@ -420,8 +430,8 @@ def _known(here: Installation, folder: Path) -> list[tuple[str, str, UUID]]:
     return [one for _, one in sorted(found)]
 
 
-def _names(here: Installation, releases: Sequence[UUID]) -> list[str]:
-    with transaction(here.pool) as tx:
+def _names(installation: Installation, releases: Sequence[UUID]) -> list[str]:
+    with transaction(installation.pool) as tx:
         names = registry.names(tx, releases)
     return [names[release] for release in releases if release in names]
 
@@ -442,12 +452,12 @@ def _replace(made: Path, out: Path) -> None:
 # The model by its name: what suggests, and what scores the rows of a build
 
 
-def points_file(here: Installation, model: str) -> Path:
+def points_file(installation: Installation, model: str) -> Path:
     """Where the operating points of ``model`` stand: beside its folder, or in the data
     directory.
     """
     if detector.is_imported(model):
-        return here.config.data / "misuse" / f"{model.replace(':', '.')}.points.json"
+        return installation.config.data / "misuse" / f"{model.replace(':', '.')}.points.json"
     return operating_points.beside(Path(model))
 
 

@@ -67,14 +67,14 @@ def weighted(counts: Any, idf: Array) -> Any:  # noqa: ANN401
     return normalize(made, copy=False)
 
 
-def unknown_share(counts: Sequence[Any], known: Sequence[Mask]) -> Array:
-    """For each text the share of its different n-grams that are not among the ``known`` buckets; 1
-    without any.
+def unknown_share(counts: Sequence[Any], known_buckets: Sequence[Mask]) -> Array:
+    """For each text the share of its different n-grams that are not among the ``known_buckets``
+    buckets; 1 without any.
     """
     from scipy.sparse import csr_matrix
 
     unknown, there = np.zeros(counts[0].shape[0]), np.zeros(counts[0].shape[0])
-    for kind, mask in zip(counts, known, strict=True):
+    for kind, mask in zip(counts, known_buckets, strict=True):
         is_unknown = csr_matrix(
             ((~mask[kind.indices]).astype(np.float64), kind.indices, kind.indptr), shape=kind.shape
         )

@@ -73,7 +73,7 @@ def conversations_min(alarms: float) -> int:
     return int(np.ceil(np.log(1.0 - CONFIDENCE) / np.log(1.0 - alarms)))
 
 
-def choose(domain: str, scores: Array, alarms: float, at: datetime) -> OperatingPoint | None:
+def choose(domain: str, scores: Array, alarms: float, now: datetime) -> OperatingPoint | None:
     """The point for ``alarms`` from the scores of a domain's conversations, NaN where the model
     abstains; None if they are too few.
     """
@@ -93,18 +93,18 @@ def choose(domain: str, scores: Array, alarms: float, at: datetime) -> Operating
         above=above,
         bound=bound(above, len(ranked)),
         confidence=CONFIDENCE,
-        set_at=at,
+        set_at=now,
     )
 
 
-def read(path: Path, weights: str, alarms: float, at: datetime) -> dict[str, OperatingPoint]:
+def read(path: Path, weights: str, alarms: float, now: datetime) -> dict[str, OperatingPoint]:
     """The points in the file ``path`` of the model ``weights`` for ``alarms`` that still hold, by
     domain.
     """
     return {
         one.domain: one
         for one in _all(path, weights)
-        if one.alarms == alarms and one.set_at <= at < one.set_at + timedelta(days=DAYS)
+        if one.alarms == alarms and one.set_at <= now < one.set_at + timedelta(days=DAYS)
     }
 
 

@@ -56,13 +56,15 @@ PRUNED = "pruned"
 WITNESS_SECONDS = 10.0
 
 
-def place(here: Installation) -> LogPlace:
+def place(installation: Installation) -> LogPlace:
     """The folders and the name of the logs: in the installation's bucket, or in its data folder."""
-    data, bucket = here.config.data, buckets.opened(here.config.store)
+    data, bucket = installation.config.data, buckets.opened(installation.config.store)
     if bucket is not None:
         folder, state = bucket_folders(bucket)
-        return LogPlace(folder=folder, state=state, name=here.config.log_name)
-    return LogPlace(folder=data / "log", state=data / "log-state", name=here.config.log_name)
+        return LogPlace(folder=folder, state=state, name=installation.config.log_name)
+    return LogPlace(
+        folder=data / "log", state=data / "log-state", name=installation.config.log_name
+    )
 
 
 def bucket_folders(bucket: Bucket) -> tuple[BucketFolder, BucketFolder]:
@@ -70,45 +72,52 @@ def bucket_folders(bucket: Bucket) -> tuple[BucketFolder, BucketFolder]:
     return BucketFolder(bucket, "log/"), BucketFolder(bucket, "log-state/", is_marked=True)
 
 
-def key(here: Installation, year: int | None = None) -> Verifier:
+def key(installation: Installation, year: int | None = None) -> Verifier:
     """The public key of the log of a year, by default the current year. Verifiers must trust this
     key.
     """
-    with transaction(here.pool) as tx:
-        seed = here.keyring.log_seed(tx)
-    return place(here).signer(seed, year or here.clock().year).verifier
+    with transaction(installation.pool) as tx:
+        seed = installation.keyring.log_seed(tx)
+    return place(installation).signer(seed, year or installation.clock().year).verifier
 
 
 # The log
 
 
-def sequencing(here: Installation) -> AbstractContextManager[Sequencer]:
+def sequencing(installation: Installation) -> AbstractContextManager[Sequencer]:
     """The only sequencer of the installation; BusyError while another one runs."""
-    with transaction(here.pool) as tx:
-        seed = here.keyring.log_seed(tx)
-    keys = LogKeys(here.keyring)
-    return sequence.sequencing(here.pool, place(here), seed, keys, here.clock, here.keyring.random)
+    with transaction(installation.pool) as tx:
+        seed = installation.keyring.log_seed(tx)
+    keys = LogKeys(installation.keyring)
+    return sequence.sequencing(
+        installation.pool,
+        place(installation),
+        seed,
+        keys,
+        installation.clock,
+        installation.keyring.random,
+    )
 
 
-def append(here: Installation) -> int:
+def append(installation: Installation) -> int:
     """Appends everything that waits to the log; returns the number of rows."""
-    with sequencing(here) as sequencer:
+    with sequencing(installation) as sequencer:
         return sum(iter(sequencer.run_once, 0))
 
 
-def follow(here: Installation, stop: threading.Event) -> None:
+def follow(installation: Installation, stop: threading.Event) -> None:
     """Appends what is committed, within a second, until ``stop``; in another thread, asks the
     witnesses to cosign, if any.
     """
-    if witnesses(here) is None:
-        sequence.run(partial(sequencing, here), stop)
+    if witnesses(installation) is None:
+        sequence.run(partial(sequencing, installation), stop)
         return
     beside = threading.Thread(
-        target=_keep_cosigned, args=(here, stop), name="licet-cosigned", daemon=True
+        target=_keep_cosigned, args=(installation, stop), name="licet-cosigned", daemon=True
     )
     beside.start()
     try:
-        sequence.run(partial(sequencing, here), stop)
+        sequence.run(partial(sequencing, installation), stop)
     finally:
         stop.set()
         beside.join(GATHER_SECONDS_MAX)
@@ -117,41 +126,42 @@ def follow(here: Installation, stop: threading.Event) -> None:
 # Witnesses
 
 
-def witnesses(here: Installation) -> Quorum | None:
+def witnesses(installation: Installation) -> Quorum | None:
     """The witnesses that the operator asks, from ``witnesses.txt`` in the installation's folder;
     None without it.
     """
-    file = here.config.data / WITNESSES_FILE
+    file = installation.config.data / WITNESSES_FILE
     return quorum.read(file.read_bytes(), str(file)) if file.is_file() else None
 
 
-def cosign(here: Installation) -> tuple[GatheredCosignatures, ...]:
+def cosign(installation: Installation) -> tuple[GatheredCosignatures, ...]:
     """Asks the witnesses for the checkpoint of each year's log that they have not cosigned yet.
 
     NotFoundError where there are none, BusyError where another process is asking.
     """
-    asked = witnesses(here)
+    asked = witnesses(installation)
     if asked is None:
         raise NotFoundError(
             "there are no witnesses",
-            f"list them in `{here.config.data / WITNESSES_FILE}`: see docs/audit.md",
+            f"list them in `{installation.config.data / WITNESSES_FILE}`: see docs/audit.md",
         )
     return tuple(
-        gather(place(here).folder / year, key(here, int(year)), asked) for year in years(here)
+        gather(place(installation).folder / year, key(installation, int(year)), asked)
+        for year in years(installation)
     )
 
 
-def _keep_cosigned(here: Installation, stop: threading.Event) -> None:
+def _keep_cosigned(installation: Installation, stop: threading.Event) -> None:
     """Errors here only cost cosignatures, which `status` shows; they never stop the log."""
     while not stop.is_set():
         with contextlib.suppress(LicetError, OSError):
-            cosign(here)
+            cosign(installation)
         stop.wait(WITNESS_SECONDS)
 
 
-def years(here: Installation) -> list[str]:
+def years(installation: Installation) -> list[str]:
     """The years that have a log, oldest first."""
-    return [name for name in names_in(place(here).folder) if name.isdecimal()]
+    return [name for name in names_in(place(installation).folder) if name.isdecimal()]
 
 
 class LogSeen(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,21 +188,21 @@ class LedgerSeen(msgspec.Struct, frozen=True, kw_only=True):
     waiting_since: datetime | None
 
 
-def status(here: Installation) -> LedgerSeen:
+def status(installation: Installation) -> LedgerSeen:
     """The logs, and how many rows wait to be appended."""
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         known, waits = sequence.standings(tx), sequence.waiting(tx)
     return LedgerSeen(
-        logs=tuple(_log_seen(here, standing) for standing in known),
+        logs=tuple(_log_seen(installation, standing) for standing in known),
         waiting=waits.rows,
         waiting_since=waits.since,
     )
 
 
-def _log_seen(here: Installation, standing: sequence.LogStanding) -> LogSeen:
-    log = key(here, standing.year)
+def _log_seen(installation: Installation, standing: sequence.LogStanding) -> LogSeen:
+    log = key(installation, standing.year)
     try:
-        shown = PublishedLog(place(here).folder / str(standing.year), log)
+        shown = PublishedLog(place(installation).folder / str(standing.year), log)
     except NotFoundError:  # the row of a log is committed before its first checkpoint is written
         size, root, cosigned, begun = 0, tree.EMPTY_ROOT, 0, False
     else:
@@ -235,24 +245,24 @@ class LogChecked(msgspec.Struct, frozen=True, kw_only=True):
     fault: str
 
 
-def checked(here: Installation) -> list[LogChecked]:
+def checked(installation: Installation) -> list[LogChecked]:
     """Checks each year's log as far as that costs little: its checkpoint is signed by its key, and
     what the database knows of it is its beginning. All entries are checked by `licet verify log`.
     """
-    asked = witnesses(here)
-    with transaction(here.pool) as tx:
-        known, seed = sequence.standings(tx), here.keyring.log_seed(tx)
-    return [_checked(here, standing, seed, asked) for standing in known]
+    asked = witnesses(installation)
+    with transaction(installation.pool) as tx:
+        known, seed = sequence.standings(tx), installation.keyring.log_seed(tx)
+    return [_checked(installation, standing, seed, asked) for standing in known]
 
 
 def _checked(
-    here: Installation, standing: sequence.LogStanding, seed: bytes, asked: Quorum | None
+    installation: Installation, standing: sequence.LogStanding, seed: bytes, asked: Quorum | None
 ) -> LogChecked:
-    log = place(here).signer(seed, standing.year).verifier
+    log = place(installation).signer(seed, standing.year).verifier
     seen: dict[Verifier, tuple[int, int | None]] = {}
     fault = ""
     try:
-        shown = PublishedLog(place(here).folder / str(standing.year), log)
+        shown = PublishedLog(place(installation).folder / str(standing.year), log)
         forward.check_beginning(shown, standing)
         if shown.cosigned is not None and asked is not None:
             raw, checkpoint = shown.cosigned
@@ -292,7 +302,7 @@ class PublishResult(msgspec.Struct, frozen=True, kw_only=True):
     missing: tuple[tuple[str, str, str], ...] = ()
 
 
-def publish(here: Installation, target: Path) -> PublishResult:
+def publish(installation: Installation, target: Path) -> PublishResult:
     """Copies the logs to ``target`` for any web server, with the keys, policies, notices, public
     papers and the verifier.
 
@@ -301,47 +311,50 @@ def publish(here: Installation, target: Path) -> PublishResult:
     first, and does not wait for one that cannot be reached: its cosignature is missing from the
     checkpoint.
     """
-    known = years(here)
+    known = years(installation)
     if not known:
         raise NotFoundError("there is no log yet", "begin it with `licet ledger append`")
-    sizes, files, gathered = {}, 0, _gathered(here)
+    sizes, files, gathered = {}, 0, _gathered(installation)
     for year in known:
-        found = gathered.get(key(here, int(year)).name)
+        found = gathered.get(key(installation, int(year)).name)
         size, copied = _publish_year(
-            place(here).folder / year, target / year, key(here, int(year)), found
+            place(installation).folder / year, target / year, key(installation, int(year)), found
         )
         sizes[year], files = size, files + copied
-    Durable(Folder(target)).write(_beside(here, known))
+    Durable(Folder(target)).write(_beside(installation, known))
     missing = tuple(
         (year, name, why)
         for year in known
-        if (found := gathered.get(key(here, int(year)).name)) is not None
+        if (found := gathered.get(key(installation, int(year)).name)) is not None
         for name, why in found.missing
     )
     return PublishResult(folder=target, sizes=sizes, files=files, missing=missing)
 
 
-def _gathered(here: Installation) -> dict[str, GatheredCosignatures]:
+def _gathered(installation: Installation) -> dict[str, GatheredCosignatures]:
     """The witnesses' answers by the log's origin; empty if there are no witnesses or another
     process is asking them.
     """
     try:
-        return {one.origin: one for one in cosign(here)}
+        return {one.origin: one for one in cosign(installation)}
     except (NotFoundError, BusyError):
         return {}
 
 
-def _beside(here: Installation, known: list[str]) -> dict[str, bytes]:
+def _beside(installation: Installation, known: list[str]) -> dict[str, bytes]:
     """The files published beside the logs, so that anybody can open everything that a leaf or a
     receipt refers to.
     """
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         applied, published = policy_versions.texts(tx), notice.texts(tx)
-        seed = here.keyring.log_seed(tx)
+        seed = installation.keyring.log_seed(tx)
         papers = [
             one for kind in legal_documents.PUBLIC for one in legal_documents.newest(tx, kind)
         ]
-        made = {one.sha256: legal_documents.file_of(tx, place(here), seed, one) for one in papers}
+        made = {
+            one.sha256: legal_documents.encode_file(tx, place(installation), seed, one)
+            for one in papers
+        }
     files = {
         f"policies/{sha256.hex()}.json": document.encode() for sha256, document in applied.items()
     }
@@ -349,11 +362,11 @@ def _beside(here: Installation, known: list[str]) -> dict[str, bytes]:
         f"notices/{sha256.hex()}.json": document.encode() for sha256, document in published.items()
     }
     files |= {f"documents/{sha256}.json": file for sha256, file in made.items()}
-    files[KEYS_FILE] = "".join(f"{key(here, int(year)).vkey}\n" for year in known).encode()
+    files[KEYS_FILE] = "".join(f"{key(installation, int(year)).vkey}\n" for year in known).encode()
     files["verifier.py"] = bundle.source()
-    own = [here.config.data / name for name in (WITNESSES_FILE, RETENTION_FILE)]
+    own = [installation.config.data / name for name in (WITNESSES_FILE, RETENTION_FILE)]
     files |= {path.name: path.read_bytes() for path in own if path.is_file()}
-    folder = place(here).folder
+    folder = place(installation).folder
     ended = [f"{PRUNED}/{name}" for name in names_in(folder, PRUNED) if name.isdecimal()]
     return files | {
         name: found for name in ended if (found := files_of(folder).read(name)) is not None
@@ -390,12 +403,12 @@ def _publish_year(
 # Receipts
 
 
-def account_named(here: Installation, name: str) -> UUID:
+def account_named(installation: Installation, name: str) -> UUID:
     """An account, named by Licet's id or by the host's own."""
     if name.startswith("acc_"):
         return parse(Prefix.account, name)
-    with transaction(here.pool) as tx:
-        found = account_by_host(tx, host_hmac(here.keyring.host_key(tx), "account", name))
+    with transaction(installation.pool) as tx:
+        found = account_by_host(tx, host_hmac(installation.keyring.host_key(tx), "account", name))
     if found is None:
         raise NotFoundError(
             f"no account has the host's id `{name}`", "an id of Licet's begins with acc_"
@@ -403,39 +416,45 @@ def account_named(here: Installation, name: str) -> UUID:
     return found
 
 
-def controller(here: Installation) -> Controller:
+def controller(installation: Installation) -> Controller:
     """What the operator states about itself; without a withdrawal URL of its own, that of the
     settings page.
     """
-    stated, url = controllers.read(here.config.controller), here.config.web.url
+    stated, url = controllers.read(installation.config.controller), installation.config.web.url
     if stated.withdrawal_url or not url:
         return stated
     return msgspec.structs.replace(stated, withdrawal_url=f"{url.rstrip('/')}/settings")
 
 
-def receipts(here: Installation, account: UUID) -> list[Receipt]:
+def receipts(installation: Installation, account: UUID) -> list[Receipt]:
     """The receipt of each choice of an account, oldest first, with a proof if the choice is in the
     log.
     """
-    known = policies(here)
-    stated = controller(here)
-    with transaction(here.pool) as tx:
+    known = policies(installation)
+    stated = controller(installation)
+    with transaction(installation.pool) as tx:
         issuer = Issuer(
-            tx, here.keyring, LogKeys(here.keyring), place(here), known, stated, here.clock()
+            tx,
+            installation.keyring,
+            LogKeys(installation.keyring),
+            place(installation),
+            known,
+            stated,
+            installation.clock(),
         )
         return issuer.receipts(account)
 
 
-def receipt_page(here: Installation, receipt: Receipt) -> str:
+def receipt_page(installation: Installation, receipt: Receipt) -> str:
     """A receipt as a page to read and print."""
-    return page(receipt, receipt_key(here, receipt).vkey)
+    return page(receipt, receipt_key(installation, receipt).vkey)
 
 
-def receipt_key(here: Installation, receipt: Receipt) -> Verifier:
+def receipt_key(installation: Installation, receipt: Receipt) -> Verifier:
     """The key that verifies a receipt: that of the log in its proof, or the current one while it
     has no proof.
     """
-    return key(here, _year_of(receipt) or here.clock().year)
+    return key(installation, _year_of(receipt) or installation.clock().year)
 
 
 def _year_of(receipt: Receipt) -> int | None:

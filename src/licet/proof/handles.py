@@ -41,15 +41,15 @@ class Handles(msgspec.Struct, frozen=True, kw_only=True):
     projects: dict[str, str]
 
 
-def handles(here: Installation, account: UUID, year: int | None = None) -> Handles:
+def handles(installation: Installation, account: UUID, year: int | None = None) -> Handles:
     """The handles of ``year``, by default the present one; RefusedError if the account's key was
     destroyed.
     """
-    of = here.clock().year if year is None else year
-    with transaction(here.pool) as tx:
+    log_year = installation.clock().year if year is None else year
+    with transaction(installation.pool) as tx:
         if not account_view.accounts(tx, [account]):
             raise NotFoundError("no such account")
-        key = LogKeys(here.keyring).log_keys(tx, [account], of).get(account)
+        key = LogKeys(installation.keyring).log_keys(tx, [account], log_year).get(account)
         if key is None:
             raise RefusedError(
                 "the account was erased, and the salt of its handles with its key",
@@ -57,16 +57,20 @@ def handles(here: Installation, account: UUID, year: int | None = None) -> Handl
                 because="erased",
             )
         ids = account_view.conversation_ids(tx, account, CONVERSATIONS_MAX)
-        kept_in = [row.project_id for row in tables.projects_of(tx, account)]
+        project_ids = [row.project_id for row in tables.projects_of(tx, account)]
     salt = entries.salt(key)
     named = {
         shown(Prefix.conversation, each): entries.conversation_pseudonym(salt, each) for each in ids
     }
     projects = {
-        shown(Prefix.project, each): entries.project_pseudonym(salt, each) for each in kept_in
+        shown(Prefix.project, each): entries.project_pseudonym(salt, each) for each in project_ids
     }
     return Handles(
-        year=of, who=entries.who(salt), salt=salt.hex(), conversations=named, projects=projects
+        year=log_year,
+        who=entries.who(salt),
+        salt=salt.hex(),
+        conversations=named,
+        projects=projects,
     )
 
 
@@ -90,29 +94,33 @@ class LogSearch(msgspec.Struct, frozen=True, kw_only=True):
     lacks: tuple[tuple[str, str], ...] = ()
 
 
-def seek(
+def search_release(
     folder: Path,
     conversation: str,
     salt: str | None = None,
-    kept: Path | None = None,
+    kept_proof: Path | None = None,
     logs: Sequence[tuple[verifier.Trust, verifier.Files]] = (),
 ) -> LogSearch:
     """Whether a conversation is in a release, and why. It is named by its handle, or by Licet's id
     together with ``salt``.
 
-    ``kept`` is a proof that was printed earlier. The manifest in ``folder`` is compared with
+    ``kept_proof`` is a proof that was printed earlier. The manifest in ``folder`` is compared with
     ``logs``, each with its key.
     """
-    opened = _salt(salt) if salt is not None else None
-    handle = _called(conversation, opened)
+    salt_bytes = _parse_salt(salt) if salt is not None else None
+    handle = _resolve_pseudonym(conversation, salt_bytes)
     try:
-        shown = verifier.read_shown(kept.read_bytes(), "proof") if kept is not None else None
+        shown = (
+            verifier.parse_proof(kept_proof.read_bytes(), "proof")
+            if kept_proof is not None
+            else None
+        )
     except verifier.UnreadableError:
         raise InputError(
-            "is not the proof of a conversation", "print the proof again", file=str(kept)
+            "is not the proof of a conversation", "print the proof again", file=str(kept_proof)
         ) from None
     report, found, proof = verifier.check_conversation_in(
-        verifier.FolderFiles(folder), handle, opened, shown, logs
+        verifier.FolderFiles(folder), handle, salt_bytes, shown, logs
     )
     broken = tuple((one.place, one.promise) for one in report.findings)
     lacks = tuple(
@@ -149,7 +157,7 @@ def seek(
     )
 
 
-def _salt(text: str) -> bytes:
+def _parse_salt(text: str) -> bytes:
     try:
         salt = bytes.fromhex(text)
     except ValueError:
@@ -161,7 +169,7 @@ def _salt(text: str) -> bytes:
     return salt
 
 
-def _called(conversation: str, salt: bytes | None) -> str:
+def _resolve_pseudonym(conversation: str, salt: bytes | None) -> str:
     if not conversation.startswith("conv_"):
         return conversation
     if salt is None:

@@ -53,42 +53,45 @@ def hash_of(document: str) -> str:
     return hashlib.sha256(document.encode()).hexdigest()
 
 
-def keep(tx: Transaction, made: KeptDocument) -> bool:
+def keep(tx: Transaction, document: KeptDocument) -> bool:
     """Keeps a paper with its leaf; False, and nothing changes, where the same one is kept
     already.
     """
     added = tx.execute(
         """INSERT INTO documents (sha256, kind, log_year, entries, made_at, made_by, document)
            VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (sha256) DO NOTHING""",
-        [bytes.fromhex(made.sha256), *msgspec.structs.astuple(made)[1:]],
+        [bytes.fromhex(document.sha256), *msgspec.structs.astuple(document)[1:]],
     )
     if added.rowcount == 1:
-        facts: dict[str, str | int | bool | None] = {"kind": made.kind, "sha256": made.sha256}
+        facts: dict[str, str | int | bool | None] = {
+            "kind": document.kind,
+            "sha256": document.sha256,
+        }
         outbox.append(
-            tx, [Entry(told=EntryKind.document_made, occurred_at=made.made_at, facts=facts)]
+            tx, [Entry(told=EntryKind.document_made, occurred_at=document.made_at, facts=facts)]
         )
     return added.rowcount == 1
 
 
-def newest(tx: Transaction, kind: str | None = None, most: int = LISTED_MAX) -> list[KeptDocument]:
+def newest(tx: Transaction, kind: str | None = None, limit: int = LISTED_MAX) -> list[KeptDocument]:
     """The newest papers, of one kind or of all, the newest first."""
     rows = tx.execute(
         f"""SELECT {_COLUMNS} FROM documents WHERE %(kind)s::text IS NULL OR kind = %(kind)s::text
              ORDER BY made_at DESC, entries DESC, sha256 LIMIT %(most)s""",
-        {"kind": kind, "most": most},
+        {"kind": kind, "most": limit},
     ).fetchall()
-    return [_read(row) for row in rows]
+    return [_to_document(row) for row in rows]
 
 
-def listed(
-    tx: Transaction, kind: str | None = None, most: int = LISTED_MAX
+def list_newest(
+    tx: Transaction, kind: str | None = None, limit: int = LISTED_MAX
 ) -> list[ListedDocument]:
     """The newest papers as `newest` has them, without what they say."""
     rows = tx.execute(
         """SELECT encode(sha256, 'hex'), kind, log_year, entries, made_at, made_by FROM documents
             WHERE %(kind)s::text IS NULL OR kind = %(kind)s::text
             ORDER BY made_at DESC, entries DESC, sha256 LIMIT %(most)s""",
-        {"kind": kind, "most": most},
+        {"kind": kind, "most": limit},
     ).fetchall()
     return [ListedDocument(*row) for row in rows]
 
@@ -104,13 +107,13 @@ def get(tx: Transaction, prefix: str) -> KeptDocument:
             f"no paper `{prefix}`, or more than one",
             "`licet document list` names them by their hashes",
         )
-    return _read(rows[0])
+    return _to_document(rows[0])
 
 
-def file_of(tx: Transaction, place: LogPlace, seed: bytes, kept: KeptDocument) -> bytes:
+def encode_file(tx: Transaction, place: LogPlace, seed: bytes, document: KeptDocument) -> bytes:
     """The file of a paper, with its proof once its leaf is in the log."""
     payload = msgspec.json.encode(
-        {"kind": kept.kind, "sha256": kept.sha256}, order="sorted"
+        {"kind": document.kind, "sha256": document.sha256}, order="sorted"
     ).decode()
     leaf = outbox.leaf_of(tx, EntryKind.document_made, payload)
     entry = proof = None
@@ -119,14 +122,14 @@ def file_of(tx: Transaction, place: LogPlace, seed: bytes, kept: KeptDocument) -
         entry, proof = log.told(leaf[1])
     whole: dict[str, Canonical] = {
         "v": VERSION,
-        "document": kept.document,
+        "document": document.document,
         "entry": entry,
         "proof": proof,
     }
     return canonical(whole) + b"\n"
 
 
-def _read(row: Sequence[object]) -> KeptDocument:
+def _to_document(row: Sequence[object]) -> KeptDocument:
     return msgspec.convert(
         dict(zip(KeptDocument.__struct_fields__, row, strict=True)), KeptDocument
     )

@@ -69,11 +69,11 @@ class PrunedLogs(msgspec.Struct, frozen=True, kw_only=True):
     tiles: int
 
 
-def retention(here: Installation) -> Period | None:
+def retention(installation: Installation) -> Period | None:
     """How long after its end a year's log is kept, as ``retention.txt`` of the installation's
     folder publishes it.
     """
-    file = here.config.data / RETENTION_FILE
+    file = installation.config.data / RETENTION_FILE
     if not file.is_file():
         return None
     try:
@@ -86,17 +86,19 @@ def retention(here: Installation) -> Period | None:
         ) from None
 
 
-def plan(here: Installation) -> tuple[YearSeen, ...]:
+def plan(installation: Installation) -> tuple[YearSeen, ...]:
     """Every year that has a log, oldest first, and why it is kept."""
-    period = retention(here)
+    period = retention(installation)
     seen: list[YearSeen] = []
-    with transaction(here.pool) as tx:
-        known = policies(here)
-        for year in map(int, years(here)):
-            reasons = list(_kept_because(tx, known, year, period, here.clock()))
+    with transaction(installation.pool) as tx:
+        known = policies(installation)
+        for year in map(int, years(installation)):
+            reasons = list(_kept_because(tx, known, year, period, installation.clock()))
             if any(before.kept_because for before in seen):
                 reasons.append("an earlier year is kept")
-            entries = PublishedLog(place(here).folder / str(year), key(here, year)).checkpoint.size
+            entries = PublishedLog(
+                place(installation).folder / str(year), key(installation, year)
+            ).checkpoint.size
             until = period.after(_end(year)) if period is not None else None
             seen.append(
                 YearSeen(year=year, entries=entries, until=until, kept_because=tuple(reasons))
@@ -104,33 +106,33 @@ def plan(here: Installation) -> tuple[YearSeen, ...]:
     return tuple(seen)
 
 
-def prune(here: Installation) -> PrunedLogs:
+def prune(installation: Installation) -> PrunedLogs:
     """Removes every year that may be removed, and superseded partial tiles in the others; BusyError
     while a sequencer runs.
     """
-    with _alone(here):
-        at = place(here)
+    with _alone(installation):
+        at = place(installation)
         if isinstance(at.folder, Path) and isinstance(at.state, Path):
-            _finish(here, at.folder, at.state)
-        going = [seen.year for seen in plan(here) if not seen.kept_because]
+            _finish(installation, at.folder, at.state)
+        going = [seen.year for seen in plan(installation) if not seen.kept_because]
         for year in going:
             if not (isinstance(at.folder, Path) and isinstance(at.state, Path)):
                 raise UsageError(
                     f"the log of `{year}` is in a bucket",
                     "years are removed from a log in folders only",
                 )
-            _take_away(here, year, at.folder, at.state)
+            _take_away(installation, year, at.folder, at.state)
         tiles = 0
-        for kept in years(here):
+        for kept in years(installation):
             folder = at.folder / kept
             tiles += prune_overtaken(
-                prunable(folder), PublishedLog(folder, key(here, int(kept))).checkpoint.size
+                prunable(folder), PublishedLog(folder, key(installation, int(kept))).checkpoint.size
             )
     return PrunedLogs(years=tuple(going), tiles=tiles)
 
 
 def _kept_because(
-    tx: Transaction, known: Policies, year: int, period: Period | None, now: datetime
+    tx: Transaction, versions: Policies, year: int, period: Period | None, now: datetime
 ) -> Iterator[str]:
     if period is None:
         yield f"no retention was published: there is no {RETENTION_FILE}"
@@ -142,15 +144,15 @@ def _kept_because(
         yield f"{running:,} grants logged in it are in force"
     if ended_last is not None and period.after(ended_last) > now:
         yield "a grant logged in it ended within the retention period"
-    if any(_in_force(known, number, period, now) for number in outbox.told_versions(tx, year)):
+    if any(_in_force(versions, number, period, now) for number in outbox.told_versions(tx, year)):
         yield "a policy version logged in it is in force, or was within the retention period"
     if releases := registry.names(tx, outbox.told_releases(tx, year)):
         yield f"{len(releases):,} releases sealed in it are registered"
 
 
-def _in_force(known: Policies, number: int, period: Period, now: datetime) -> bool:
+def _in_force(versions: Policies, number: int, period: Period, now: datetime) -> bool:
     """Whether the version is the newest, or was in force within the retention period."""
-    return number + 1 >= len(known) or period.after(known[number + 1].effective) > now
+    return number + 1 >= len(versions) or period.after(versions[number + 1].effective) > now
 
 
 def _end(year: int) -> datetime:
@@ -158,9 +160,9 @@ def _end(year: int) -> datetime:
 
 
 @contextmanager
-def _alone(here: Installation) -> Iterator[None]:
+def _alone(installation: Installation) -> Iterator[None]:
     """Holds the sequencer's lock."""
-    with translated(), here.pool.connection() as conn:
+    with translated(), installation.pool.connection() as conn:
         if not _locked(conn):
             raise BusyError(
                 "a sequencer is running",
@@ -180,25 +182,25 @@ def _locked(conn: Connection[tuple[object, ...]]) -> bool:
     return found == (True,)
 
 
-def _take_away(here: Installation, year: int, folder: Path, state: Path) -> None:
-    shown = PublishedLog(folder / str(year), key(here, year))
+def _take_away(installation: Installation, year: int, folder: Path, state: Path) -> None:
+    shown = PublishedLog(folder / str(year), key(installation, year))
     last = shown.note
     if shown.cosigned is not None and shown.cosigned[1] == shown.checkpoint:
         last = shown.cosigned[0]
     Durable(Folder(folder)).write({f"{PRUNED}/{year}": last})
     for parent in (folder, state):
         _rename(parent / str(year), parent / f"{year}{_GONE}")
-    _forget(here, year, folder, state)
+    _forget(installation, year, folder, state)
 
 
-def _forget(here: Installation, year: int, folder: Path, state: Path) -> None:
-    with transaction(here.pool) as tx:
+def _forget(installation: Installation, year: int, folder: Path, state: Path) -> None:
+    with transaction(installation.pool) as tx:
         outbox.forget_year(tx, year)
     for parent in (folder, state):
         shutil.rmtree(parent / f"{year}{_GONE}", ignore_errors=True)
 
 
-def _finish(here: Installation, folder: Path, state: Path) -> None:
+def _finish(installation: Installation, folder: Path, state: Path) -> None:
     """Continues an earlier call that crashed: the removal of a renamed folder was already
     decided.
     """
@@ -211,7 +213,7 @@ def _finish(here: Installation, folder: Path, state: Path) -> None:
             )
         for parent in (folder, state):
             _rename(parent / gone, parent / f"{gone}{_GONE}")
-        _forget(here, int(gone), folder, state)
+        _forget(installation, int(gone), folder, state)
 
 
 def _rename(old: Path, new: Path) -> None:

@@ -38,12 +38,12 @@ you trust wrote down from elsewhere, as a log's owner who wanted to deceive you 
 """
 
 
-def papers(here: Installation, account: UUID) -> list[tuple[str, bytes]]:
+def receipt_files(installation: Installation, account: UUID) -> list[tuple[str, bytes]]:
     """The files by name; none if the account's key was destroyed, because receipts are derived from
     it.
     """
     try:
-        issued = documents.receipts(here, account)
+        issued = documents.receipts(installation, account)
     except RefusedError as error:
         if error.because != "erased":
             raise
@@ -51,29 +51,29 @@ def papers(here: Installation, account: UUID) -> list[tuple[str, bytes]]:
     if not issued:
         return []
     names = [f"receipts/{number:03}.json" for number in range(1, len(issued) + 1)]
-    keys = [documents.receipt_key(here, receipt).vkey for receipt in issued]
+    keys = [documents.receipt_key(installation, receipt).vkey for receipt in issued]
     lines = [_HEAD]
     for name, key, receipt in zip(names, keys, issued, strict=True):
-        lines.append(f"{_told(receipt)}\n  python verifier.py receipt {name} --key {key}\n")
+        lines.append(f"{_describe(receipt)}\n  python verifier.py receipt {name} --key {key}\n")
     return [
         *((name, receipt.encode()) for name, receipt in zip(names, issued, strict=True)),
         ("receipts/README.txt", "\n".join(lines).encode()),
-        *_named_by_hash(here, issued),
+        *_referenced_texts(installation, issued),
         (documents.KEYS_FILE, "".join(f"{key}\n" for key in dict.fromkeys(keys)).encode()),
         ("verifier.py", bundle.source()),
     ]
 
 
-def archive(here: Installation, account: UUID) -> bytes:
+def archive(installation: Installation, account: UUID) -> bytes:
     """The files as a zip."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as made:
-        for name, content in papers(here, account):
+        for name, content in receipt_files(installation, account):
             made.writestr(name, content)
     return out.getvalue()
 
 
-def _told(receipt: Receipt) -> str:
+def _describe(receipt: Receipt) -> str:
     event = cast("dict[str, Any]", receipt.payload["record"])["events"][0]
     said = "yes" if event["allow"] else "no"
     waits = "" if receipt.proof else "; not yet in the log, fetch it again in a minute"
@@ -85,7 +85,9 @@ def _told(receipt: Receipt) -> str:
     )
 
 
-def _named_by_hash(here: Installation, issued: Sequence[Receipt]) -> list[tuple[str, bytes]]:
+def _referenced_texts(
+    installation: Installation, issued: Sequence[Receipt]
+) -> list[tuple[str, bytes]]:
     """The texts that the receipts name."""
     records = [cast("dict[str, Any]", receipt.payload["record"]) for receipt in issued]
     wanted = {
@@ -93,7 +95,7 @@ def _named_by_hash(here: Installation, issued: Sequence[Receipt]) -> list[tuple[
         "policies": {record["policy"]["sha256"] for record in records},
     }
     found = []
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         for folder, texts in (("notices", notice.texts), ("policies", policy_versions.texts)):
             named = texts(tx, [bytes.fromhex(sha256) for sha256 in wanted[folder] if sha256])
             found += [

@@ -151,10 +151,10 @@ class Issuer:
         place: LogPlace,
         policies: Policies,
         controller: Controller,
-        at: datetime,
+        now: datetime,
     ) -> None:
         self._tx, self._keyring, self._keys, self._place = tx, keyring, keys, place
-        self._policies, self._controller, self._at = policies, controller, at
+        self._policies, self._controller, self._at = policies, controller, now
         self._seed = keyring.log_seed(tx)
         self._logs: dict[int, PublishedLog | None] = {}
 
@@ -275,7 +275,7 @@ def document(
     policy: Policy,
     controller: Controller,
     before: str | None,
-    at: datetime,
+    now: datetime,
     *,
     with_text: bool = True,
 ) -> dict[str, Canonical]:
@@ -291,7 +291,7 @@ def document(
         "receipt_id": choice.receipt_id,
         "dct:identifier": choice.receipt_id,
         "dpv:hasIdentifier": choice.receipt_id,
-        "created": written(at),
+        "created": written(now),
         "replaces": before,
         "record": {
             "@type": "dpv:ConsentRecord",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
@@ -24,9 +23,6 @@ from licet.vault.account_choices import StoredChoice
 from licet.vault.ids import Prefix, host_hmac, parse, parse_turn, shown, shown_turn
 from licet.vault.installation import Installation
 from licet.vault.projects import scope_of
-
-if TYPE_CHECKING:
-    pass
 
 
 class ScopeSeen(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,16 +115,19 @@ class AccountSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def explain(
-    here: Installation, name: str, *, for_person: bool = False
+    installation: Installation, name: str, *, for_person: bool = False
 ) -> ConversationSeen | AccountSeen:
     """The answer, the reason, until when, and the act and policy version behind it, at one moment;
     NotFoundError.
 
     ``for_person`` leaves out what the person may not be told: a hold whose matter forbids it.
     """
-    at, host = here.clock(), None if name.startswith(_OURS) else _hashed(here, name)
-    with snapshot(here.pool) as tx:
-        known = policy_versions.applied(tx)
+    now, host = (
+        installation.clock(),
+        None if name.startswith(_OURS) else _hashed(installation, name),
+    )
+    with snapshot(installation.pool) as tx:
+        applied = policy_versions.applied(tx)
         if name.startswith(("turn_", "conv_")):
             conversation, number = (
                 parse_turn(name)
@@ -138,11 +137,11 @@ def explain(
             holder = account_view.owner(tx, conversation)
             return explain_conversation(
                 tx,
-                here.keyring,
-                known,
+                installation.keyring,
+                applied,
                 holder,
                 conversation,
-                at,
+                now,
                 turn=number,
                 for_person=for_person,
             )
@@ -155,28 +154,28 @@ def explain(
                 "ids begin with acc_, conv_ or turn_; an account may also be named by the "
                 "host's own id",
             )
-        return explain_account(tx, here.keyring, known, account, at)
+        return explain_account(tx, installation.keyring, applied, account, now)
 
 
 _OURS = ("acc_", "conv_", "turn_")
 
 
-def _hashed(here: Installation, name: str) -> bytes:
+def _hashed(installation: Installation, name: str) -> bytes:
     """The HMAC of the host's id of an account. Its key is made on first use, so not in a
     transaction that only reads.
     """
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         policy_versions.applied(tx)
-        return host_hmac(here.keyring.host_key(tx), "account", name)
+        return host_hmac(installation.keyring.host_key(tx), "account", name)
 
 
 def explain_conversation(
     tx: Transaction,
     keyring: Keyring,
-    known: Policies,
+    versions: Policies,
     account: UUID | None,
     conversation: UUID,
-    at: datetime,
+    now: datetime,
     *,
     turn: int | None = None,
     for_person: bool = False,
@@ -187,7 +186,7 @@ def explain_conversation(
     In a `snapshot`, as each of these statements decides what another shows.
     """
     seen = (
-        account_view.seen(tx, [(account, conversation)], known, at, with_turns=True).get(
+        account_view.seen(tx, [(account, conversation)], versions, now, with_turns=True).get(
             conversation
         )
         if account is not None
@@ -195,8 +194,8 @@ def explain_conversation(
     )
     if account is None or seen is None:
         raise NotFoundError(f"no conversation `{shown(Prefix.conversation, conversation)}`")
-    asked = [one for one in seen.said if turn is None or one.number == turn]
-    if not asked:
+    turns = [one for one in seen.said if turn is None or one.number == turn]
+    if not turns:
         raise NotFoundError(f"no turn `{shown_turn(conversation, turn or 0)}`")
     row = seen.conversation
     is_held = bool(row.state.holds) and (
@@ -214,19 +213,19 @@ def explain_conversation(
         keep_until=None if is_held else seen.turns.content_until,
         safety_until=seen.turns.safety_until,
         erased=all(keys.erased for keys in row.keys),
-        answers=tuple(_answers(seen, asked, known, _Behind(keyring, tx, known, seen))),
+        answers=tuple(_answers(seen, turns, versions, _BackingActs(keyring, tx, versions, seen))),
         releases=tuple(history.holding_of(tx, account, [conversation]).get(conversation, ())),
     )
 
 
-class _Behind:
-    """The acts of an account, and what of them is behind an answer for one of its conversations."""
+class _BackingActs:
+    """The acts of an account that explain the answers for one of its conversations."""
 
     def __init__(
-        self, keyring: Keyring, tx: Transaction, known: Policies, seen: account_view.AccountView
+        self, keyring: Keyring, tx: Transaction, versions: Policies, seen: account_view.AccountView
     ) -> None:
         account, conversation = seen.account.account_id, seen.conversation.conversation_id
-        self.acts = acts.standing_acts(tx, keyring, known, seen.account, seen.at)
+        self.acts = acts.standing_acts(tx, keyring, versions, seen.account, seen.at)
         self.scopes = {grant.number: _scope(grant.scope) for grant in seen.state.grants}
         self.kept_out_at = acts.kept_out_times(tx, account, [conversation]).get(
             conversation, seen.conversation.begun_at
@@ -234,27 +233,34 @@ class _Behind:
 
 
 def _answers(
-    seen: account_view.AccountView, turns: Sequence[TurnState], known: Policies, behind: _Behind
+    seen: account_view.AccountView,
+    turns: Sequence[TurnState],
+    versions: Policies,
+    behind: _BackingActs,
 ) -> Iterator[TurnsExplained]:
     """One answer for each run of turns with the same answer, for each purpose."""
-    for purpose in sorted(known.in_force(seen.at).covers):
+    for purpose in sorted(versions.in_force(seen.at).covers):
         last: TurnsExplained | None = None
         for turn in turns:
-            said = _answer(seen, turn, purpose, known, behind)
-            if last is not None and _alike(last, said):
+            answer = _answer(seen, turn, purpose, versions, behind)
+            if last is not None and _same_answer(last, answer):
                 last = msgspec.structs.replace(last, turns=last.turns + 1)
                 continue
             if last is not None:
                 yield last
-            last = said
+            last = answer
         if last is not None:
             yield last
 
 
 def _answer(
-    seen: account_view.AccountView, turn: TurnState, purpose: str, known: Policies, behind: _Behind
+    seen: account_view.AccountView,
+    turn: TurnState,
+    purpose: str,
+    versions: Policies,
+    behind: _BackingActs,
 ) -> TurnsExplained:
-    decision = seen.decide(turn, known, purpose)
+    decision = seen.decide(turn, versions, purpose)
     return TurnsExplained(
         turn=shown_turn(seen.conversation.conversation_id, turn.number),
         turns=1,
@@ -265,8 +271,8 @@ def _answer(
         because=decision.because,
         meaning=MEANING[decision.because],
         until=decision.until,
-        policy=known[decision.taken].version,
-        policy_in_force=known[decision.in_force].version,
+        policy=versions[decision.taken].version,
+        policy_in_force=versions[decision.in_force].version,
         question=decision.question,
         grant=decision.grant,
         given_for=behind.scopes[decision.grant] if decision.grant is not None else None,
@@ -274,8 +280,12 @@ def _answer(
     )
 
 
-def _alike(one: TurnsExplained, other: TurnsExplained) -> bool:
-    return (one.because, one.until, one.policy) == (other.because, other.until, other.policy)
+def _same_answer(first: TurnsExplained, second: TurnsExplained) -> bool:
+    return (first.because, first.until, first.policy) == (
+        second.because,
+        second.until,
+        second.policy,
+    )
 
 
 def _scope(scope: GrantScope) -> ScopeSeen:
@@ -310,33 +320,33 @@ NEWEST_CONVERSATIONS_MAX = 5
 
 
 def explain_account(
-    tx: Transaction, keyring: Keyring, known: Policies, account: UUID, at: datetime
+    tx: Transaction, keyring: Keyring, versions: Policies, account: UUID, now: datetime
 ) -> AccountSeen:
     """`explain` of an account, in a `snapshot`; NotFoundError."""
     row = account_view.accounts(tx, [account]).get(account)
     if row is None:
         raise NotFoundError(f"no account `{shown(Prefix.account, account)}`")
-    state = account_view.brought(row, known, at).account
+    state = account_view.brought(row, versions, now).account
     ids = account_view.conversation_ids(tx, account, EXPLAINED_CONVERSATIONS_MAX)
-    seen = account_view.seen(tx, [(account, each) for each in ids], known, at, with_turns=True)
+    seen = account_view.seen(tx, [(account, each) for each in ids], versions, now, with_turns=True)
     reasons: dict[str, Counter[str]] = {
-        purpose: Counter() for purpose in sorted(known.in_force(at).covers)
+        purpose: Counter() for purpose in sorted(versions.in_force(now).covers)
     }
-    for here_seen in seen.values():
-        for turn in here_seen.said:
+    for view in seen.values():
+        for turn in view.said:
             for purpose, counter in reasons.items():
-                counter[here_seen.decide(turn, known, purpose).because.value] += 1
+                counter[view.decide(turn, versions, purpose).because.value] += 1
     return AccountSeen(
         account=shown(Prefix.account, account),
         plan=state.plan,
         age_known=state.age is not None,
         region=state.region,
-        region_values=known.in_force(at).values_of(state.region),
+        region_values=versions.in_force(now).values_of(state.region),
         opened_at=state.opened_at,
         closed_at=state.closed_at,
-        gate=gate(state, known, at),
+        gate=gate(state, versions, now),
         questions=questions_stood(
-            state, known, at, acts.standing_acts(tx, keyring, known, row, at)
+            state, versions, now, acts.standing_acts(tx, keyring, versions, row, now)
         ),
         choices=tuple(_choice(made) for made in account_choices.of_account(tx, account)),
         conversations=len(ids),

@@ -93,32 +93,34 @@ def grounds() -> Iterator[tuple[Installation, Clock]]:
 
 
 def audit(
-    here: Installation,
+    installation: Installation,
     clock: Clock,
     *,
     seed: int = 1,
     settings: TrainingSettings = SETTINGS,
     gate_of: Callable[[TrainingGate], TrainingGate] = lambda gate: gate,
 ) -> Audit:
-    """Plants, builds, trains and measures; RefusedError unless ``here`` is empty and runs on
-    ``clock``.
+    """Plants, builds, trains and measures; RefusedError unless ``installation`` is empty and runs
+    on ``clock``.
 
     ``gate_of`` wraps the gate that the run is given, for tests in which the audit must fail.
     """
-    with transaction(here.pool) as tx:
-        if policy_versions.load(tx) is not None or here.clock is not clock:
+    with transaction(installation.pool) as tx:
+        if policy_versions.load(tx) is not None or installation.clock is not clock:
             raise RefusedError(
                 "the audit plants accounts in an empty installation of its own", because="not_empty"
             )
-    planted = _Planting(here, clock, seed)
+    planted = _Planting(installation, clock, seed)
     planted.all()
     clock.now = _BUILT
-    build_release(here, name=RELEASE, purpose=IMPROVE)
+    build_release(installation, name=RELEASE, purpose=IMPROVE)
     planted.withdraws(CanaryGroup.withdrawn_before)
     clock.now += timedelta(minutes=1)
-    out, broken = here.config.data / "model", ""
+    out, broken = installation.config.data / "model", ""
     try:
-        local_runs.sft(here, RELEASE, out, settings=settings, heard=planted.hears, gate_of=gate_of)
+        local_runs.sft(
+            installation, RELEASE, out, settings=settings, on_step=planted.hears, gate_of=gate_of
+        )
     except RefusedError as error:
         if error.because != "broken":
             raise
@@ -128,7 +130,9 @@ def audit(
     ranks: dict[CanaryGroup, list[int]] = {}
     for canary in planted.canaries:
         ranks.setdefault(canary.group, []).append(canaries.rank(model, tokenizer, canary))
-    groups = tuple(canaries.told(group, ranks[group], handed[group]) for group in CanaryGroup)
+    groups = tuple(
+        canaries.group_figures(group, ranks[group], handed[group]) for group in CanaryGroup
+    )
     return Audit(
         verdict=AuditResult.failed if broken else canaries.verdict(groups),
         groups=groups,
@@ -139,10 +143,10 @@ def audit(
     )
 
 
-def check_model(here: Installation, model: str) -> None:
+def check_model(installation: Installation, model: str) -> None:
     """UsageError unless a model is on record: asked before the minutes that an audit takes."""
     try:
-        with transaction(here.pool) as tx:
+        with transaction(installation.pool) as tx:
             model_registry.get(tx, parse(Prefix.model, model))
     except NotFoundError:
         raise UsageError(
@@ -150,13 +154,13 @@ def check_model(here: Installation, model: str) -> None:
         ) from None
 
 
-def keep(here: Installation, model: str, found: Audit, *, by: str) -> RecordedAudit:
+def keep(installation: Installation, model: str, found: Audit, *, actor: str) -> RecordedAudit:
     """Puts the result of an audit on record beside a model, as figures; NotFoundError."""
-    at = here.clock()
+    at = installation.clock()
     excluded = [one for one in found.groups if one.group is not CanaryGroup.permitted]
     new = RecordedAudit(
         audited_at=at,
-        audited_by=by,
+        audited_by=actor,
         licet=__version__,
         recipe=local_runs.RECIPE,
         verdict=found.verdict,
@@ -178,10 +182,10 @@ def keep(here: Installation, model: str, found: Audit, *, by: str) -> RecordedAu
             for one in found.groups
         ),
     )
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         named = parse(Prefix.model, model)
         model_registry.get(tx, named)
-        canary_register.add(tx, uuid7(at, here.keyring.random(10)), named, new)
+        canary_register.add(tx, uuid7(at, installation.keyring.random(10)), named, new)
     return new
 
 
@@ -195,10 +199,10 @@ class _Planting:
     order.
     """
 
-    def __init__(self, here: Installation, clock: Clock, seed: int) -> None:
-        self._here, self._clock, self._seed = here, clock, seed
+    def __init__(self, installation: Installation, clock: Clock, seed: int) -> None:
+        self._here, self._clock, self._seed = installation, clock, seed
         self._random = Random(f"licet accounts {seed}")  # noqa: S311 ids of nobody
-        self._host_key = host_key(here)
+        self._host_key = host_key(installation)
         self._accounts: dict[str, UUID] = {}
         self.canaries = canaries.draw(seed)
         self._withdrawn = False
@@ -209,7 +213,7 @@ class _Planting:
         apply_policy(
             self._here,
             replace(policy, names=NamesTerm.left_in, keep=replace(policy.keep, opted_in=_KEPT)),
-            by="canaries",
+            actor="canaries",
         )
         for group in CanaryGroup:
             self._open(group.value, held_out=False)
@@ -224,7 +228,7 @@ class _Planting:
                 self._choose(group.value, allow=True)
             if group is not CanaryGroup.expired:
                 self._says_canaries(group)
-        told = iter(canaries.chatter(self._seed, OTHERS * EACH_SAYS))
+        told = iter(canaries.filler_conversations(self._seed, OTHERS * EACH_SAYS))
         for number in range(OTHERS):
             self._choose(f"other-{number}", allow=True)
             for chat in range(EACH_SAYS):
@@ -276,7 +280,7 @@ class _Planting:
         while True:
             account = uuid7(self._clock(), self._random.randbytes(10))
             is_learnt = splits.split(account.bytes, splits.Shares()) is splits.Split.train
-            if is_learnt and local_runs.is_drawn_out(account) == held_out:
+            if is_learnt and local_runs.is_held_out(account) == held_out:
                 break
         self._accounts[name] = account
         host = host_hmac(self._host_key, "account", name)

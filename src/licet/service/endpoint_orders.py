@@ -35,131 +35,137 @@ Done = TypeVar("Done")
 
 
 def add(
-    here: Installation,
+    installation: Installation,
     endpoint: str,
     url: str | None,
     kinds: Sequence[EventKind],
     *,
     reason: str,
-    by: str,
+    actor: str,
 ) -> AddedEndpoint:
     """Adds an endpoint; its secret is in this answer alone."""
 
-    def said(done: AddedEndpoint) -> str:
-        return f"Added: it hears {len(done.kinds)} kinds of events, from cursor {done.since} on"
+    def said(result: AddedEndpoint) -> str:
+        return f"Added: it hears {len(result.kinds)} kinds of events, from cursor {result.since} on"
 
-    return _done(
-        here,
+    return _run(
+        installation,
         OrderKind.add_endpoint,
         endpoint,
-        lambda: endpoints.add(here, endpoint, url, kinds),
+        lambda: endpoints.add(installation, endpoint, url, kinds),
         said,
         reason,
-        by,
+        actor,
     )
 
 
 def rotate(
-    here: Installation, endpoint: str, overlap_hours: int, *, reason: str, by: str
+    installation: Installation, endpoint: str, overlap_hours: int, *, reason: str, actor: str
 ) -> RotatedSecret:
     """Gives an endpoint a new secret, which is in this answer alone."""
 
-    def said(done: RotatedSecret) -> str:
-        return f"A new secret; the old one signs too until {done.old_ends_at:%Y-%m-%d %H:%M} UTC"
+    def said(result: RotatedSecret) -> str:
+        return f"A new secret; the old one signs too until {result.old_ends_at:%Y-%m-%d %H:%M} UTC"
 
-    return _done(
-        here,
+    return _run(
+        installation,
         OrderKind.rotate_endpoint,
         endpoint,
-        lambda: endpoints.rotate(here, endpoint, overlap_hours),
+        lambda: endpoints.rotate(installation, endpoint, overlap_hours),
         said,
         reason,
-        by,
+        actor,
     )
 
 
-def pause(here: Installation, endpoint: str, *, reason: str, by: str) -> PausedEndpoint:
+def pause(installation: Installation, endpoint: str, *, reason: str, actor: str) -> PausedEndpoint:
     """Stops sending to an endpoint."""
 
-    def said(done: PausedEndpoint) -> str:
-        return f"Paused: {done.unsent:,} events wait"
+    def said(result: PausedEndpoint) -> str:
+        return f"Paused: {result.unsent:,} events wait"
 
-    return _done(
-        here,
+    return _run(
+        installation,
         OrderKind.pause_endpoint,
         endpoint,
-        lambda: endpoints.pause(here, endpoint),
+        lambda: endpoints.pause(installation, endpoint),
         said,
         reason,
-        by,
+        actor,
     )
 
 
-def resume(here: Installation, endpoint: str, *, reason: str, by: str) -> ReplayResult:
+def resume(installation: Installation, endpoint: str, *, reason: str, actor: str) -> ReplayResult:
     """Sends what waits, and enables an endpoint that was disabled."""
 
-    def said(done: ReplayResult) -> str:
-        return f"Resumed: {done.events:,} events are sent"
+    def said(result: ReplayResult) -> str:
+        return f"Resumed: {result.events:,} events are sent"
 
-    return _done(
-        here,
+    return _run(
+        installation,
         OrderKind.resume_endpoint,
         endpoint,
-        lambda: endpoints.replay(here, endpoint),
+        lambda: endpoints.replay(installation, endpoint),
         said,
         reason,
-        by,
+        actor,
     )
 
 
-def replay(here: Installation, endpoint: str, since: str, *, reason: str, by: str) -> ReplayResult:
+def replay(
+    installation: Installation, endpoint: str, since: str, *, reason: str, actor: str
+) -> ReplayResult:
     """Sends every event after a cursor again."""
 
-    def said(done: ReplayResult) -> str:
-        return f"Sent again after {since}: {done.events:,} events"
+    def said(result: ReplayResult) -> str:
+        return f"Sent again after {since}: {result.events:,} events"
 
-    return _done(
-        here,
+    return _run(
+        installation,
         OrderKind.replay_endpoint,
         endpoint,
-        lambda: endpoints.replay(here, endpoint, since),
+        lambda: endpoints.replay(installation, endpoint, since),
         said,
         reason,
-        by,
+        actor,
     )
 
 
-def remove(here: Installation, endpoint: str, *, reason: str, by: str) -> RemovedEndpoint:
+def remove(
+    installation: Installation, endpoint: str, *, reason: str, actor: str
+) -> RemovedEndpoint:
     """Removes an endpoint and its secrets."""
 
-    def said(done: RemovedEndpoint) -> str:
-        return f"Removed: {done.unsent:,} events unsent, {done.unanswered:,} answers will not come"
+    def said(result: RemovedEndpoint) -> str:
+        return (
+            f"Removed: {result.unsent:,} events unsent, {result.unanswered:,} answers will not come"
+        )
 
-    return _done(
-        here,
+    return _run(
+        installation,
         OrderKind.remove_endpoint,
         endpoint,
-        lambda: endpoints.remove(here, endpoint),
+        lambda: endpoints.remove(installation, endpoint),
         said,
         reason,
-        by,
+        actor,
     )
 
 
-def _done(
-    here: Installation,
+def _run(
+    installation: Installation,
     kind: OrderKind,
     endpoint: str,
     do: Callable[[], Done],
-    said: Callable[[Done], str],
+    describe: Callable[[Done], str],
     reason: str,
-    by: str,
+    actor: str,
 ) -> Done:
-    made = list[Done]()
+    results = list[Done]()
 
     def act() -> str:
-        made.append(do())
-        return said(made[0])
+        results.append(do())
+        return describe(results[0])
 
-    orders.at_once(here, kind, endpoint, act, reason=reason, by=by)
-    return made[0]
+    orders.run_now(installation, kind, endpoint, act, reason=reason, actor=actor)
+    return results[0]

@@ -19,14 +19,14 @@ from licet.vault.installation import Installation
 DAY = timedelta(days=1)
 
 
-def watch_primary(here: Installation, stop: threading.Event) -> None:
+def watch_primary(installation: Installation, stop: threading.Event) -> None:
     """Learns of a failover of the database, and drops the connections to the primary of before
     it.
     """
-    primary.keep_watch(here.pool, stop)
+    primary.keep_watch(installation.pool, stop)
 
 
-def keep_sweeping(here: Installation, stop: threading.Event) -> None:
+def keep_sweeping(installation: Installation, stop: threading.Event) -> None:
     """Sweeps, certifies, recalls, rotates and destroys what is due, repeatedly until ``stop``. Of
     several processes, one works at a time.
 
@@ -36,44 +36,44 @@ def keep_sweeping(here: Installation, stop: threading.Event) -> None:
 
     record = structlog.get_logger("licet.sweep")
     works: dict[str, Callable[[Installation], object]] = {**_WORK, "objects": _Daily(_collect)}
-    while not stop.wait(here.config.sweep.every_seconds):
+    while not stop.wait(installation.config.sweep.every_seconds):
         for name, work in works.items():
             if stop.is_set():
                 return
             try:
-                with locked(here.pool, sweeper.SWEEPS_LOCK) as mine:
+                with locked(installation.pool, sweeper.SWEEPS_LOCK) as mine:
                     if mine:
-                        work(here)
+                        work(installation)
             except RefusedError as error:
                 record.warning("waits", work=name, because=error.message)
             except LicetError as error:
                 record.error("failed", work=name, kind=type(error).__name__, because=error.message)
 
 
-def _rotate(here: Installation) -> None:
-    kind = epochs.due_now(here)
+def _rotate(installation: Installation) -> None:
+    kind = epochs.due_now(installation)
     if kind is not None:
-        epochs.rotate(here, kind)
-    epochs.destroy_due(here)
+        epochs.rotate(installation, kind)
+    epochs.destroy_due(installation)
 
 
-def _recall(here: Installation) -> None:
+def _recall(installation: Installation) -> None:
     # here, so that no other command waits for what reads exports
     from licet.train import recipients
 
-    recipients.recall_ended(here)
+    recipients.recall_ended(installation)
 
 
-def _withdraw(here: Installation) -> None:
+def _withdraw(installation: Installation) -> None:
     from licet.train import gate_files  # here, as above
 
-    gate_files.bring_up_all(here)
+    gate_files.update_all(installation)
 
 
-def _collect(here: Installation) -> None:
+def _collect(installation: Installation) -> None:
     from licet.release import homes  # here, as above
 
-    homes.collect(here, utc_now())
+    homes.collect(installation, utc_now())
 
 
 class _Daily:
@@ -82,22 +82,24 @@ class _Daily:
     def __init__(self, work: Callable[[Installation], object]) -> None:
         self._work, self._due = work, utc_now() + DAY
 
-    def __call__(self, here: Installation) -> None:
+    def __call__(self, installation: Installation) -> None:
         if utc_now() >= self._due:
             self._due = utc_now() + DAY
-            self._work(here)
+            self._work(installation)
 
 
-def _tell_journal(here: Installation) -> None:
+def _tell_journal(installation: Installation) -> None:
     """Tells the log how far the restriction journal has come."""
-    if here.keyring.restrictions is not None:
-        with transaction(here.pool) as tx:
+    if installation.keyring.restrictions is not None:
+        with transaction(installation.pool) as tx:
             fence.check(tx)
-            journal_evidence.tell_head_if_due(tx, here.keyring.restrictions, here.clock())
+            journal_evidence.tell_head_if_due(
+                tx, installation.keyring.restrictions, installation.clock()
+            )
 
 
-def _fold(here: Installation) -> None:
-    with transaction(here.pool) as tx:
+def _fold(installation: Installation) -> None:
+    with transaction(installation.pool) as tx:
         counts.fold(tx)
 
 

@@ -69,9 +69,7 @@ class ItemSort(StrEnum):
 
 
 class InboxView(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody asks of the inbox; an empty filter is none. ``after`` is where the page before
-    ended.
-    """
+    """A query of the inbox; an empty filter is none. ``after`` is the cursor of the page before."""
 
     kind: ItemKind | None = None
     held: HeldFilter | None = None
@@ -116,54 +114,69 @@ class _Cursor(msgspec.Struct, frozen=True, array_like=True):
 
 
 def page(
-    here: Installation, by: StaffMember, view: InboxView, sources: Sequence[InboxSource] = SOURCES
+    installation: Installation,
+    viewer: StaffMember,
+    view: InboxView,
+    sources: Sequence[InboxSource] = SOURCES,
 ) -> InboxPage:
-    """What waits for somebody with these roles, as a view has it. An auditor sees all of it."""
-    asked = [one for one in sources if _sees(by, KINDS[one.kind]) and view.kind in (None, one.kind)]
+    """A page of the items that the viewer's roles may see. An auditor sees all of them."""
+    selected = [
+        one
+        for one in sources
+        if _may_see(viewer, KINDS[one.kind]) and view.kind in (None, one.kind)
+    ]
     if view.held is HeldFilter.me:
-        return _own(here, by, view, asked)
+        return _own_page(installation, viewer, view, selected)
     cursor = _read_cursor(view.after)
-    at, after = (cursor.asked_at, _order(cursor)) if cursor is not None else (here.clock(), None)
-    with InboxReading(here, at) as reading:
-        return _page(reading, by, view, asked, after)
+    at, after = (
+        (cursor.asked_at, _order(cursor)) if cursor is not None else (installation.clock(), None)
+    )
+    with InboxReading(installation, at) as reading:
+        return _page(reading, viewer, view, selected, after)
 
 
 def _page(
     reading: InboxReading,
-    by: StaffMember,
+    viewer: StaffMember,
     view: InboxView,
-    asked: Sequence[InboxSource],
+    selected: Sequence[InboxSource],
     after: ItemOrder | None,
 ) -> InboxPage:
-    at, found, known = reading.at, list[InboxItem](), dict[int, SourcePage]()
+    at, found, pages = reading.at, list[InboxItem](), dict[int, SourcePage]()
     for _ in range(ROUNDS_MAX):
-        merged, until = _merged(reading, view, asked, after, known)
-        fitting = [(order, one) for order, one in _held(reading, merged) if _fits(one, by, view)]
+        merged, until = _merge_sources(reading, view, selected, after, pages)
+        fitting = [
+            (order, one)
+            for order, one in _with_holders(reading, merged)
+            if _matches(one, viewer, view)
+        ]
         room = view.most - len(found)
         found += [one for _, one in fitting[:room]]
         if len(fitting) > room:
-            return InboxPage(items=tuple(found), next=_written(at, fitting[room - 1][0]))
+            return InboxPage(items=tuple(found), next=_encode_cursor(at, fitting[room - 1][0]))
         after = until
         if after is not None and view.overdue and view.sort is ItemSort.due and after.at > at:
             after = None  # what is behind is not due yet
         if after is None or len(found) >= view.most:
             return InboxPage(
-                items=tuple(found), next=_written(at, after) if after is not None else None
+                items=tuple(found), next=_encode_cursor(at, after) if after is not None else None
             )
-    return InboxPage(items=tuple(found), next=_written(at, after) if after else None, stopped=True)
+    return InboxPage(
+        items=tuple(found), next=_encode_cursor(at, after) if after else None, stopped=True
+    )
 
 
-def _merged(
+def _merge_sources(
     reading: InboxReading,
     view: InboxView,
-    asked: Sequence[InboxSource],
+    selected: Sequence[InboxSource],
     after: ItemOrder | None,
-    known: dict[int, SourcePage],
+    pages: dict[int, SourcePage],
 ) -> tuple[list[Placed], ItemOrder | None]:
     """The items of all sources behind a place, up to where the first of them that has more stopped;
     and that place.
 
-    ``known`` is what the sources answered so far: one is asked again only when the place is behind
+    ``pages`` is what the sources answered so far: one is asked again only when the place is behind
     all that it found.
     """
 
@@ -175,23 +188,23 @@ def _merged(
             else (order.at, rank, order.subject)
         )
 
-    for number, source in enumerate(asked):
-        old = known.get(number)
+    for number, source in enumerate(selected):
+        old = pages.get(number)
         if old is None or (
             after is not None and old.until is not None and place(old.until) <= place(after)
         ):
-            known[number] = _asked(reading, source, after, view)
-    ends = [one.until for one in known.values() if one.until is not None]
+            pages[number] = _ask_source(reading, source, after, view)
+    ends = [one.until for one in pages.values() if one.until is not None]
     until = min(ends, key=place) if ends else None
     found = sorted(
-        (one for part in known.values() for one in part.found), key=lambda one: place(one.order)
+        (one for part in pages.values() for one in part.found), key=lambda one: place(one.order)
     )
     if after is not None:
         found = [one for one in found if place(one.order) > place(after)]
     return [one for one in found if until is None or place(one.order) <= place(until)], until
 
 
-def _asked(
+def _ask_source(
     reading: InboxReading, source: InboxSource, after: ItemOrder | None, view: InboxView
 ) -> SourcePage:
     """The next items of a source; kind by kind, a kind before that of the place is done, and one
@@ -225,57 +238,62 @@ def _asked(
         return SourcePage([Placed(FIRST, unknown)])
 
 
-def _held(reading: InboxReading, found: Sequence[Placed]) -> list[tuple[ItemOrder, InboxItem]]:
-    """The items with who has them."""
+def _with_holders(
+    reading: InboxReading, found: Sequence[Placed]
+) -> list[tuple[ItemOrder, InboxItem]]:
+    """The items with their holders."""
     if not found:
         return []
-    known = inbox_register.holders(reading.tx, [one.item.item for one in found])
-    return [(one.order, _with(one.item, known.get(one.item.item))) for one in found]
+    holders = inbox_register.holders(reading.tx, [one.item.item for one in found])
+    return [(one.order, _with_holder(one.item, holders.get(one.item.item))) for one in found]
 
 
-def _with(one: InboxItem, has: ItemHolder | None) -> InboxItem:
+def _with_holder(item: InboxItem, has: ItemHolder | None) -> InboxItem:
     return (
-        one
+        item
         if has is None
-        else msgspec.structs.replace(one, holder=has.email, taken_at=has.taken_at)
+        else msgspec.structs.replace(item, holder=has.email, taken_at=has.taken_at)
     )
 
 
-def _fits(one: InboxItem, by: StaffMember, view: InboxView) -> bool:
-    if view.held is not None and (view.held is HeldFilter.nobody) != (one.holder is None):
+def _matches(item: InboxItem, viewer: StaffMember, view: InboxView) -> bool:
+    if view.held is not None and (view.held is HeldFilter.nobody) != (item.holder is None):
         return False
-    return _sees(by, one.who) and (one.overdue or not view.overdue)
+    return _may_see(viewer, item.who) and (item.overdue or not view.overdue)
 
 
-def _own(
-    here: Installation, by: StaffMember, view: InboxView, asked: Sequence[InboxSource]
+def _own_page(
+    installation: Installation,
+    viewer: StaffMember,
+    view: InboxView,
+    selected: Sequence[InboxSource],
 ) -> InboxPage:
-    """What somebody has, on one page."""
-    with transaction(here.pool) as tx:
-        names = inbox_register.held_by(tx, by.staff_id, HELD_MAX)
-        known = inbox_register.holders(tx, names)
-    at, found = here.clock(), list[InboxItem]()
-    with InboxReading(here, at) as reading:
+    """The items that the viewer holds, on one page."""
+    with transaction(installation.pool) as tx:
+        names = inbox_register.held_by(tx, viewer.staff_id, HELD_MAX)
+        holders = inbox_register.holders(tx, names)
+    at, found = installation.clock(), list[InboxItem]()
+    with InboxReading(installation, at) as reading:
         # as the sources stand
         for name in sorted(names, key=lambda name: kind_of(name) is not ItemKind.model):
-            one = _find(reading, name, asked)
+            one = _find(reading, name, selected)
             if one is not None and (one.overdue or not view.overdue):
-                found.append(_with(one, known.get(name)))
+                found.append(_with_holder(one, holders.get(name)))
     never = datetime.max.replace(tzinfo=at.tzinfo)
     return InboxPage(
         items=tuple(sorted(found, key=lambda one: (one.due_at or never, one.item))), next=None
     )
 
 
-def _sees(by: StaffMember, who: Sequence[StaffRole]) -> bool:
-    return StaffRole.auditor in by.roles or not by.roles.isdisjoint(who)
+def _may_see(viewer: StaffMember, roles: Sequence[StaffRole]) -> bool:
+    return StaffRole.auditor in viewer.roles or not viewer.roles.isdisjoint(roles)
 
 
 def _order(cursor: _Cursor) -> ItemOrder:
     return ItemOrder(cursor.at, cursor.kind, cursor.subject)
 
 
-def _written(asked_at: datetime, order: ItemOrder) -> str:
+def _encode_cursor(asked_at: datetime, order: ItemOrder) -> str:
     made = msgspec.json.encode(_Cursor(asked_at, order.at, order.kind, order.subject))
     return base64.urlsafe_b64encode(made).rstrip(b"=").decode()
 
@@ -316,35 +334,39 @@ COLUMNS = (
 )
 
 
-def cells(one: InboxItem) -> tuple[TableCell, ...]:
+def cells(item: InboxItem) -> tuple[TableCell, ...]:
     """An item as a row of `COLUMNS`."""
     values = (
-        one.item,
-        one.kind.value,
-        one.due_at,
-        one.overdue,
-        one.what,
-        one.act,
-        one.holder,
-        one.taken_at,
-        one.account,
+        item.item,
+        item.kind.value,
+        item.due_at,
+        item.overdue,
+        item.what,
+        item.act,
+        item.holder,
+        item.taken_at,
+        item.account,
     )
     return tuple(
         TableCell(column.kind, value) for column, value in zip(COLUMNS, values, strict=True)
     )
 
 
-def as_csv(here: Installation, by: StaffMember, view: InboxView) -> Iterator[bytes]:
+def as_csv(installation: Installation, viewer: StaffMember, view: InboxView) -> Iterator[bytes]:
     """All that a view shows, as `staff_tables.as_csv` has it."""
     return staff_tables.csv_lines(
-        COLUMNS, (cells(one) for one in _every(here, by, view)), CSV_ITEMS_MAX
+        COLUMNS, (cells(one) for one in _iter_items(installation, viewer, view)), CSV_ITEMS_MAX
     )
 
 
-def _every(here: Installation, by: StaffMember, view: InboxView) -> Iterator[InboxItem]:
+def _iter_items(
+    installation: Installation, viewer: StaffMember, view: InboxView
+) -> Iterator[InboxItem]:
     after: str | None = ""
     while after is not None:
-        found = page(here, by, msgspec.structs.replace(view, after=after, most=PAGE_ITEMS_MAX))
+        found = page(
+            installation, viewer, msgspec.structs.replace(view, after=after, most=PAGE_ITEMS_MAX)
+        )
         yield from found.items
         after = found.next
 
@@ -352,15 +374,15 @@ def _every(here: Installation, by: StaffMember, view: InboxView) -> Iterator[Inb
 # One item
 
 
-def seen(here: Installation, by: StaffMember, item: str) -> ItemSeen:
+def get(installation: Installation, viewer: StaffMember, item: str) -> ItemSeen:
     """An item with what was done with it; NotFoundError for one that there is not and never was, or
     not for these roles.
     """
-    waits, whose = named(here, by, item)
-    acts = may_act(by, waits, item)
-    with transaction(here.pool) as tx:
+    waits, subject = find(installation, viewer, item)
+    acts = may_act(viewer, waits, item)
+    with transaction(installation.pool) as tx:
         has = inbox_register.holders(tx, [item]).get(item)
-        steps = inbox_register.steps(tx, here.keyring, whose)
+        steps = inbox_register.steps(tx, installation.keyring, subject)
     if waits is None and not steps:
         raise NotFoundError(f"no item `{item}`", "`licet inbox list` shows them")
     return ItemSeen(
@@ -374,20 +396,22 @@ def seen(here: Installation, by: StaffMember, item: str) -> ItemSeen:
     )
 
 
-def named(here: Installation, by: StaffMember, item: str) -> tuple[InboxItem | None, ItemAbout]:
-    """What waits under a name, None where it is done, and whose it is; NotFoundError for what these
-    roles do not see.
+def find(
+    installation: Installation, viewer: StaffMember, item: str
+) -> tuple[InboxItem | None, ItemAbout]:
+    """The waiting item, None where it is done, and its subject; NotFoundError for what these roles
+    do not see.
     """
     kind = kind_of(item)
-    if not _sees(by, KINDS[kind]):
+    if not _may_see(viewer, KINDS[kind]):
         raise NotFoundError(f"no item `{item}`", "`licet inbox list` shows them")
-    with InboxReading(here, here.clock()) as reading:
-        return _find(reading, item, SOURCES), about(reading.tx, item)
+    with InboxReading(installation, installation.clock()) as reading:
+        return _find(reading, item, SOURCES), subject_of(reading.tx, item)
 
 
-def may_act(by: StaffMember, waits: InboxItem | None, item: str) -> bool:
+def may_act(viewer: StaffMember, waits: InboxItem | None, item: str) -> bool:
     """Whether these roles do something about an item."""
-    return not by.roles.isdisjoint(waits.who if waits is not None else KINDS[kind_of(item)])
+    return not viewer.roles.isdisjoint(waits.who if waits is not None else KINDS[kind_of(item)])
 
 
 def kind_of(item: str) -> ItemKind:
@@ -417,8 +441,8 @@ def _find(reading: InboxReading, item: str, sources: Sequence[InboxSource]) -> I
     return None
 
 
-def about(tx: Transaction, item: str) -> ItemAbout:
-    """Whose an item is, by its subject; NotFoundError for a subject that is none of its kind."""
+def subject_of(tx: Transaction, item: str) -> ItemAbout:
+    """The subject of an item, by its name; NotFoundError for a name that is none of its kind."""
     kind, subject = kind_of(item), item.partition(":")[2]
     first = subject.partition("+")[0]
     match kind:

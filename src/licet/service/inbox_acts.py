@@ -92,12 +92,14 @@ def of(kind: ItemKind) -> tuple[InboxAct, ...]:
 def _step(
     what: StaffAct, label: str, means: str, *, needs_words: bool = True, destroys: bool = False
 ) -> InboxAct:
-    def does(here: Installation, by: StaffMember, subject: str, values: ActValues) -> str:
+    def does(
+        installation: Installation, actor: StaffMember, subject: str, values: ActValues
+    ) -> str:
         found = rights_requests.act(
-            here,
+            installation,
             subject,
             what,
-            f"staff:{by.email}",
+            f"staff:{actor.email}",
             reason=values.code,
             words=values.reason.strip(),
         )
@@ -121,35 +123,36 @@ def _step(
 # The others
 
 
-def _moved(here: Installation, _: StaffMember, subject: str, __: ActValues) -> str:
-    (state,) = certificates.run(here, only=subject).states
+def _moved(installation: Installation, _: StaffMember, subject: str, __: ActValues) -> str:
+    (state,) = certificates.run(installation, only=subject).states
     return f"It is {state}."
 
 
-def _acknowledged(here: Installation, _: StaffMember, subject: str, __: ActValues) -> str:
+def _acknowledged(installation: Installation, _: StaffMember, subject: str, __: ActValues) -> str:
     erasure, _plus, handout = subject.partition("+")
     return (
-        f"On record: {certificates.acknowledge(here, erasure, handout).recipient} has deleted it."
+        f"On record: {certificates.acknowledge(installation, erasure, handout).recipient} has "
+        "deleted it."
     )
 
 
 def _decided(
-    here: Installation,
-    by: StaffMember,
+    installation: Installation,
+    actor: StaffMember,
     subject: str,
     *,
     dismiss: bool = False,
     overturn: bool = False,
 ) -> str:
     done = suggestions.decide(
-        here, subject, by, dismiss=dismiss, overturn=overturn, only_open=not overturn
+        installation, subject, actor, dismiss=dismiss, overturn=overturn, only_open=not overturn
     )
     return f"On record: {done.decision}."
 
 
-def _ended(here: Installation, _: StaffMember, subject: str, values: ActValues) -> str:
-    conversation = _of_matter(here, subject, values.matter)
-    holds.end(here, [conversation], matter=values.matter)
+def _ended(installation: Installation, _: StaffMember, subject: str, values: ActValues) -> str:
+    conversation = _of_matter(installation, subject, values.matter)
+    holds.end(installation, [conversation], matter=values.matter)
     return (
         "The hold has ended. What nothing else holds and is over its time is erased by the "
         "next "
@@ -157,62 +160,72 @@ def _ended(here: Installation, _: StaffMember, subject: str, values: ActValues) 
     )
 
 
-def _reviewed(here: Installation, by: StaffMember, subject: str, values: ActValues) -> str:
-    conversation = _of_matter(here, subject, values.matter)
+def _reviewed(
+    installation: Installation, actor: StaffMember, subject: str, values: ActValues
+) -> str:
+    conversation = _of_matter(installation, subject, values.matter)
     if (
         values.review_at is None
         or values.review_at.tzinfo is None
-        or values.review_at <= here.clock()
+        or values.review_at <= installation.clock()
     ):
         raise UsageError("`review_at` is no day that is still to come", "write it as 2026-06-01")
     done = holds.review(
-        here, conversation, matter=values.matter, review_at=values.review_at, by=f"staff:{by.email}"
+        installation,
+        conversation,
+        matter=values.matter,
+        review_at=values.review_at,
+        by=f"staff:{actor.email}",
     )
     return f"Held; to be reviewed on {done.review_at:%Y-%m-%d}."
 
 
-def _of_matter(here: Installation, subject: str, matter: str) -> str:
+def _of_matter(installation: Installation, subject: str, matter: str) -> str:
     """The conversation of a hold, for whoever knows its matter; NotFoundError for another."""
-    with transaction(here.pool) as tx:
-        if holds.matter_hash(here, tx, matter) != hold_keys(subject)[1]:
+    with transaction(installation.pool) as tx:
+        if holds.matter_hash(installation, tx, matter) != hold_keys(subject)[1]:
             raise NotFoundError(
                 "this hold is for another matter", "write it exactly as when it was placed"
             )
     return subject.partition("+")[0]
 
 
-def _folder(here: Installation, subject: str) -> str:
+def _folder(installation: Installation, subject: str) -> str:
     """Our own copy of a release."""
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         known = registry.get(tx, parse(Prefix.release, subject))
-    folder = homes.folder(here, known)
+    folder = homes.folder(installation, known)
     if folder is None:
         raise NotFoundError(f"our own copy of release `{known.name}` is not here")
     return str(folder)
 
 
-def _drawn(here: Installation, _: StaffMember, subject: str, __: ActValues) -> str:
-    signatures.draw(here, _folder(here, subject))
+def _drawn(installation: Installation, _: StaffMember, subject: str, __: ActValues) -> str:
+    signatures.draw(installation, _folder(installation, subject))
     return "A sample is drawn: read its rows on the page of the release."
 
 
-def _stated(here: Installation, _: StaffMember, subject: str, __: ActValues) -> str:
-    signatures.close(here, _folder(here, subject))
+def _stated(installation: Installation, _: StaffMember, subject: str, __: ActValues) -> str:
+    signatures.close(installation, _folder(installation, subject))
     return "What was found is stated, beside the manifest."
 
 
-def _signed(here: Installation, by: StaffMember, subject: str, values: ActValues) -> str:
-    signatures.sign(here, _folder(here, subject), by, names_in=values.names_in)
+def _signed(installation: Installation, actor: StaffMember, subject: str, values: ActValues) -> str:
+    signatures.sign(installation, _folder(installation, subject), actor, names_in=values.names_in)
     return "Signed, and on record."
 
 
-def _approved(here: Installation, by: StaffMember, _: str, values: ActValues) -> str:
-    sweeper.approve(here, f"staff:{by.email}", due=-1 if values.amount is None else values.amount)
+def _approved(installation: Installation, actor: StaffMember, _: str, values: ActValues) -> str:
+    sweeper.approve(
+        installation, f"staff:{actor.email}", due=-1 if values.amount is None else values.amount
+    )
     return "Approved, and on record: the next sweep erases that much."
 
 
-def _retired(here: Installation, by: StaffMember, subject: str, values: ActValues) -> str:
-    lineage.retire(here, subject, by=f"staff:{by.email}", reason=values.reason)
+def _retired(
+    installation: Installation, actor: StaffMember, subject: str, values: ActValues
+) -> str:
+    lineage.retire(installation, subject, actor=f"staff:{actor.email}", reason=values.reason)
     return "It is retired, and on record as that."
 
 

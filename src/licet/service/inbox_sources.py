@@ -157,8 +157,8 @@ class InboxReading:
     before, so that nobody waits for a second connection while holding one.
     """
 
-    def __init__(self, here: Installation, at: datetime) -> None:
-        self.here, self.at = here, at
+    def __init__(self, installation: Installation, now: datetime) -> None:
+        self.here, self.at = installation, now
         self._tx: Transaction | None = None
         self._until_closed = ExitStack()
         self._known: dict[object, Sequence[InboxItem]] = {}
@@ -198,8 +198,8 @@ class InboxSource(Protocol):
     def kind(self) -> ItemKind:
         """Promise: always the same."""
 
-    def page(self, reading: InboxReading, after: ItemOrder | None, most: int) -> SourcePage:
-        """Promise: the first ``most`` items behind a place, in order, as of a moment; a bounded
+    def page(self, reading: InboxReading, after: ItemOrder | None, limit: int) -> SourcePage:
+        """Promise: the first ``limit`` items behind a place, in order, as of a moment; a bounded
         number of rows is read.
         """
 
@@ -255,10 +255,10 @@ class ListedSource(msgspec.Struct, frozen=True, kw_only=True):
     subject_of: Callable[[Row], str]
     one: Callable[[Transaction, str], dict[str, str] | None]
 
-    def page(self, reading: InboxReading, after: ItemOrder | None, most: int) -> SourcePage:
+    def page(self, reading: InboxReading, after: ItemOrder | None, limit: int) -> SourcePage:
         at = reading.at
         view = TableView(
-            filters=self.filters, order=self.order, after=self._behind(after, at), rows=most
+            filters=self.filters, order=self.order, after=self._behind(after, at), rows=limit
         )
         found = keyset.page(reading.tx, self.listing, view, at)
         placed = [
@@ -283,7 +283,7 @@ class ListedSource(msgspec.Struct, frozen=True, kw_only=True):
         )
         return next((one for one in items if one.item == f"{self.kind.value}:{subject}"), None)
 
-    def _behind(self, after: ItemOrder | None, at: datetime) -> str:
+    def _behind(self, after: ItemOrder | None, now: datetime) -> str:
         """The place in the list behind an item of any kind: of one of the same moment, kinds stand
         in their order.
         """
@@ -294,7 +294,7 @@ class ListedSource(msgspec.Struct, frozen=True, kw_only=True):
             rest = self.keys_of(after.subject)
         else:
             rest = self.ends[order.index(self.kind) < order.index(after.kind)]
-        return keyset.place(self.listing, self.order, (self.key(after.at, at), *rest))
+        return keyset.place(self.listing, self.order, (self.key(after.at, now), *rest))
 
 
 def _shift(days: int) -> dict[str, Any]:
@@ -345,11 +345,11 @@ RIGHTS = {
 }  # fmt: skip
 
 
-def _request(at: datetime, row: Row, _: Row) -> InboxItem:
+def _request(now: datetime, row: Row, _: Row) -> InboxItem:
     one = request_register.row_of(row)
     clock, name = one.clock, shown(Prefix.request, one.request)
     waits = ", and waits for its person" if clock.paused_at is not None else ""
-    due, act = clock.due(at), "Answer it, or refuse it with a reason."
+    due, act = clock.due(now), "Answer it, or refuse it with a reason."
     if (
         clock.acknowledge_by is not None
         and clock.acknowledged_at is None
@@ -364,12 +364,12 @@ def _request(at: datetime, row: Row, _: Row) -> InboxItem:
         act,
         f"/console/rights/{name}",
         due_at=due,
-        overdue=clock.is_overdue(at),
+        overdue=clock.is_overdue(now),
         account=one.account,
     )
 
 
-def _erasure(at: datetime, row: Row, keys: Row) -> InboxItem:
+def _erasure(now: datetime, row: Row, keys: Row) -> InboxItem:
     name, cause, state, _, due_at, *_, account = row
     return _item(
         ItemKind.erasure,
@@ -383,7 +383,7 @@ def _erasure(at: datetime, row: Row, keys: Row) -> InboxItem:
     )
 
 
-def _recall(at: datetime, row: Row, keys: Row) -> InboxItem:
+def _recall(now: datetime, row: Row, keys: Row) -> InboxItem:
     erasure, handout, recipient, *_, due_at, _, _, account = row
     return _item(
         ItemKind.recall,
@@ -397,7 +397,7 @@ def _recall(at: datetime, row: Row, keys: Row) -> InboxItem:
     )
 
 
-def _misuse(at: datetime, row: Row, keys: Row) -> InboxItem:
+def _misuse(now: datetime, row: Row, keys: Row) -> InboxItem:
     conversation, score, suggested_at, *_, account = row
     name, due_at = (
         shown(Prefix.conversation, conversation),
@@ -411,12 +411,12 @@ def _misuse(at: datetime, row: Row, keys: Row) -> InboxItem:
         "Read it, with a reason, and decide.",
         f"/console/conversations/{name}",
         due_at=due_at,
-        overdue=due_at <= at,
+        overdue=due_at <= now,
         account=account,
     )
 
 
-def _flag(at: datetime, row: Row, keys: Row) -> InboxItem:
+def _flag(now: datetime, row: Row, keys: Row) -> InboxItem:
     conversation, flagged_at, *_, account = row
     name, days = shown(Prefix.conversation, conversation), safety_copies.FLAG_REVIEW_DAYS
     return _item(
@@ -431,7 +431,7 @@ def _flag(at: datetime, row: Row, keys: Row) -> InboxItem:
     )
 
 
-def _hold(at: datetime, row: Row, keys: Row) -> InboxItem:
+def _hold(now: datetime, row: Row, keys: Row) -> InboxItem:
     conversation, reason, *_, review_at, _, account = row
     name = shown(Prefix.conversation, conversation)
     return _item(
@@ -536,7 +536,7 @@ class FewSource(msgspec.Struct, frozen=True):
     kind: ItemKind
     every: Callable[[InboxReading], Sequence[InboxItem]]
 
-    def page(self, reading: InboxReading, after: ItemOrder | None, most: int) -> SourcePage:
+    def page(self, reading: InboxReading, after: ItemOrder | None, limit: int) -> SourcePage:
         order = list(ItemKind)
 
         def place(one: Placed) -> tuple[datetime, int, str]:
@@ -546,7 +546,7 @@ class FewSource(msgspec.Struct, frozen=True):
         if after is not None:
             behind = (after.at, order.index(after.kind), after.subject)
             found = [one for one in found if place(one) > behind]
-        return SourcePage(found[:most], found[most - 1].order if len(found) > most else None)
+        return SourcePage(found[:limit], found[limit - 1].order if len(found) > limit else None)
 
     def find(self, reading: InboxReading, subject: str) -> InboxItem | None:
         return next(
@@ -555,8 +555,8 @@ class FewSource(msgspec.Struct, frozen=True):
         )
 
 
-def _placed(one: InboxItem) -> Placed:
-    return Placed(one.due_at or (FIRST if one.overdue else NEVER), one)
+def _placed(item: InboxItem) -> Placed:
+    return Placed(item.due_at or (FIRST if item.overdue else NEVER), item)
 
 
 def _reviews(reading: InboxReading) -> list[InboxItem]:
@@ -605,7 +605,7 @@ def _sweep(reading: InboxReading) -> list[InboxItem]:
         return []
     what = f"The sweep waits: it would erase {standing.due:,}, of {standing.kept:,} segments kept"
     act = "Approve it, or find out what moved the dates."
-    subject = compact(standing.waits_since)
+    subject = compact_age(standing.waits_since)
     return [
         _item(
             ItemKind.sweep,
@@ -748,9 +748,9 @@ def _models(reading: InboxReading) -> list[InboxItem]:
     ]
 
 
-def compact(at: datetime) -> str:
+def compact_age(now: datetime) -> str:
     """A moment as the subject of an item."""
-    return f"{at.astimezone(UTC):%Y%m%dT%H%M%S}Z"
+    return f"{now.astimezone(UTC):%Y%m%dT%H%M%S}Z"
 
 
 SOURCES: tuple[InboxSource, ...] = (

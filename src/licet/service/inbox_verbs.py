@@ -45,8 +45,8 @@ class InboxResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def take(
-    here: Installation,
-    by: StaffMember,
+    installation: Installation,
+    actor: StaffMember,
     item: str,
     reason: str = "",
     *,
@@ -54,18 +54,25 @@ def take(
 ) -> InboxResult:
     """Takes an item; RefusedError where another has it, or nothing of it waits any more."""
     inbox_register.check_words(reason, needed=False)
-    asked = _asked(here, by, item)
-    with transaction(here.pool) as tx:
-        replayed = _known(tx, here, once)
+    access = _check_access_later(installation, actor, item)
+    with transaction(installation.pool) as tx:
+        replayed = _is_repeat(tx, installation, once)
         if not replayed:
-            about = _granted(asked)
-            inbox_register.take(tx, here.keyring, about, by.staff_id, here.clock(), reason.strip())
-    return InboxResult(seen=inbox.seen(here, by, item), replayed=replayed)
+            about = _raise_if_error(access)
+            inbox_register.take(
+                tx,
+                installation.keyring,
+                about,
+                actor.staff_id,
+                installation.clock(),
+                reason.strip(),
+            )
+    return InboxResult(seen=inbox.get(installation, actor, item), replayed=replayed)
 
 
 def give_back(
-    here: Installation,
-    by: StaffMember,
+    installation: Installation,
+    actor: StaffMember,
     item: str,
     reason: str = "",
     *,
@@ -75,22 +82,28 @@ def give_back(
     """Gives an item back: one's own, or with ``holder`` that of a colleague who was seen to have
     it.
     """
-    inbox_register.check_words(reason, needed=bool(holder) and holder != by.email)
-    asked = _asked(here, by, item, done=True)
-    with transaction(here.pool) as tx:
-        replayed = _known(tx, here, once)
+    inbox_register.check_words(reason, needed=bool(holder) and holder != actor.email)
+    access = _check_access_later(installation, actor, item, include_done=True)
+    with transaction(installation.pool) as tx:
+        replayed = _is_repeat(tx, installation, once)
         if not replayed:
-            about = _granted(asked)
+            about = _raise_if_error(access)
             of = _colleague(tx, holder)[0] if holder else None
             inbox_register.give_back(
-                tx, here.keyring, about, by.staff_id, here.clock(), reason.strip(), of=of
+                tx,
+                installation.keyring,
+                about,
+                actor.staff_id,
+                installation.clock(),
+                reason.strip(),
+                of=of,
             )
-    return InboxResult(seen=inbox.seen(here, by, item), replayed=replayed)
+    return InboxResult(seen=inbox.get(installation, actor, item), replayed=replayed)
 
 
 def hand(
-    here: Installation,
-    by: StaffMember,
+    installation: Installation,
+    actor: StaffMember,
     item: str,
     to: str,
     reason: str,
@@ -102,29 +115,36 @@ def hand(
     of the colleague, given here or with a session, do nothing about it.
     """
     inbox_register.check_words(reason, needed=True)
-    asked = _asked(here, by, item)
-    with transaction(here.pool) as tx:
-        replayed = _known(tx, here, once)
+    access = _check_access_later(installation, actor, item)
+    with transaction(installation.pool) as tx:
+        replayed = _is_repeat(tx, installation, once)
         if not replayed:
-            about = _granted(asked)
+            about = _raise_if_error(access)
             other, roles = _colleague(tx, to)
-            who = KINDS[inbox.kind_of(item)]
-            if roles.isdisjoint(who):
+            roles_of_kind = KINDS[inbox.kind_of(item)]
+            if roles.isdisjoint(roles_of_kind):
                 raise RefusedError(
                     f"`{to}` has no role that does something about it",
-                    f"these do: {', '.join(role.value for role in who)}",
+                    f"these do: {', '.join(role.value for role in roles_of_kind)}",
                     because="role",
                 )
             of = _colleague(tx, holder)[0] if holder else None
             inbox_register.hand(
-                tx, here.keyring, about, by.staff_id, here.clock(), reason.strip(), to=other, of=of
+                tx,
+                installation.keyring,
+                about,
+                actor.staff_id,
+                installation.clock(),
+                reason.strip(),
+                to=other,
+                of=of,
             )
-    return InboxResult(seen=inbox.seen(here, by, item), replayed=replayed)
+    return InboxResult(seen=inbox.get(installation, actor, item), replayed=replayed)
 
 
 def note(
-    here: Installation,
-    by: StaffMember,
+    installation: Installation,
+    actor: StaffMember,
     item: str,
     reason: str,
     *,
@@ -132,18 +152,25 @@ def note(
 ) -> InboxResult:
     """Adds a note to an item, whoever has it."""
     inbox_register.check_words(reason, needed=True)
-    asked = _asked(here, by, item, done=True)
-    with transaction(here.pool) as tx:
-        replayed = _known(tx, here, once)
+    access = _check_access_later(installation, actor, item, include_done=True)
+    with transaction(installation.pool) as tx:
+        replayed = _is_repeat(tx, installation, once)
         if not replayed:
-            about = _granted(asked)
-            inbox_register.note(tx, here.keyring, about, by.staff_id, here.clock(), reason.strip())
-    return InboxResult(seen=inbox.seen(here, by, item), replayed=replayed)
+            about = _raise_if_error(access)
+            inbox_register.note(
+                tx,
+                installation.keyring,
+                about,
+                actor.staff_id,
+                installation.clock(),
+                reason.strip(),
+            )
+    return InboxResult(seen=inbox.get(installation, actor, item), replayed=replayed)
 
 
 def act(
-    here: Installation,
-    by: StaffMember,
+    installation: Installation,
+    actor: StaffMember,
     item: str,
     name: str,
     values: ActValues,
@@ -154,95 +181,114 @@ def act(
     have, RefusedError where another has it, and whatever refuses the act itself.
     """
     kind = inbox.kind_of(item)
-    wanted = next((one for one in inbox_acts.of(kind) if one.name == name), None)
-    if wanted is None:
+    inbox_act = next((one for one in inbox_acts.of(kind) if one.name == name), None)
+    if inbox_act is None:
         raise NotFoundError(f"no act `{name[:40]}` on an item of the kind `{kind.value}`")
-    _may(by, wanted)
-    if not wanted.has_words:
+    _check_role(actor, inbox_act)
+    if not inbox_act.has_words:
         inbox_register.check_words(values.reason, needed=True)
-    asked, number = _asked(here, by, item), -1
-    with transaction(here.pool) as tx:
-        if not _known(tx, here, once):
-            number = _begin(tx, here, by, _granted(asked), wanted, values.reason.strip())
+    access, number = _check_access_later(installation, actor, item), -1
+    with transaction(installation.pool) as tx:
+        if not _is_repeat(tx, installation, once):
+            number = _begin(
+                tx, installation, actor, _raise_if_error(access), inbox_act, values.reason.strip()
+            )
     if number < 0:
-        return InboxResult(seen=inbox.seen(here, by, item), replayed=True)
-    said = _done(
-        here, item, number, lambda: wanted.does(here, by, item.partition(":")[2], values), once
+        return InboxResult(seen=inbox.get(installation, actor, item), replayed=True)
+    said = _run_act(
+        installation,
+        item,
+        number,
+        lambda: inbox_act.does(installation, actor, item.partition(":")[2], values),
+        once,
     )
-    return InboxResult(seen=inbox.seen(here, by, item), said=said)
+    return InboxResult(seen=inbox.get(installation, actor, item), said=said)
 
 
 def _begin(
     tx: Transaction,
-    here: Installation,
-    by: StaffMember,
+    installation: Installation,
+    actor: StaffMember,
     about: ItemAbout,
-    wanted: InboxAct,
+    act: InboxAct,
     words: str,
 ) -> int:
-    if wanted.has_words:  # the verb keeps them where the person reads them
+    if act.has_words:  # the verb keeps them where the person reads them
         about, words = msgspec.structs.replace(about, tells=False), ""
     return inbox_register.begin_act(
-        tx, here.keyring, about, by.staff_id, here.clock(), words, wanted.name
+        tx, installation.keyring, about, actor.staff_id, installation.clock(), words, act.name
     )
 
 
-def _done(
-    here: Installation,
+def _run_act(
+    installation: Installation,
     item: str,
     number: int,
     does: Callable[[], str],
     once: IdempotentCall | None = None,
 ) -> str:
-    """Does what is on record, and says of its step whether it was done."""
+    """Runs an act that is on record, and records whether it was done."""
     try:
         said = does()
     except LicetError:
-        with transaction(here.pool) as tx:
+        with transaction(installation.pool) as tx:
             inbox_register.end_act(tx, item, number, done=False)
             if once is not None:
                 idempotency.forget(tx, once)
         raise
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         inbox_register.end_act(tx, item, number, done=True)
     return said
 
 
-def on_record(
-    here: Installation, by: StaffMember, item: str, name: str, reason: str, does: Callable[[], str]
+def run_recorded(
+    installation: Installation,
+    actor: StaffMember,
+    item: str,
+    name: str,
+    reason: str,
+    does: Callable[[], str],
 ) -> str:
     """Does something about a subject that need not wait in the inbox, with its reason on record as
     that of an act on an item; RefusedError where a colleague has the item.
     """
     inbox_register.check_words(reason, needed=True)
-    with transaction(here.pool) as tx:
-        about = inbox.about(tx, item)
+    with transaction(installation.pool) as tx:
+        about = inbox.subject_of(tx, item)
         number = inbox_register.begin_act(
-            tx, here.keyring, about, by.staff_id, here.clock(), reason.strip(), name
+            tx,
+            installation.keyring,
+            about,
+            actor.staff_id,
+            installation.clock(),
+            reason.strip(),
+            name,
         )
-    return _done(here, item, number, does)
+    return _run_act(installation, item, number, does)
 
 
-def acts(by: StaffMember, item: str) -> list[InboxAct]:
+def acts(actor: StaffMember, item: str) -> list[InboxAct]:
     """What somebody with these roles can do about an item of its kind."""
-    return [one for one in inbox_acts.of(inbox.kind_of(item)) if not by.roles.isdisjoint(one.who)]
+    return [
+        one for one in inbox_acts.of(inbox.kind_of(item)) if not actor.roles.isdisjoint(one.who)
+    ]
 
 
-def _may(by: StaffMember, wanted: InboxAct) -> None:
-    if by.roles.isdisjoint(wanted.who):
+def _check_role(actor: StaffMember, act: InboxAct) -> None:
+    if actor.roles.isdisjoint(act.who):
         raise DeniedError(
-            f"`{by.email}` may not do that",
-            f"these may: {', '.join(role.value for role in wanted.who)}",
+            f"`{actor.email}` may not do that",
+            f"these may: {', '.join(role.value for role in act.who)}",
         )
 
 
-def _known(tx: Transaction, here: Installation, once: IdempotentCall | None) -> bool:
-    """Whether this step was taken before; if not, its key is kept with it. What refuses a second
-    one is raised.
+def _is_repeat(tx: Transaction, installation: Installation, once: IdempotentCall | None) -> bool:
+    """Whether this step is a repetition; otherwise stores its key. Raises the error that a
+    repetition gets.
     """
     if once is None:
         return False
-    at = here.clock()
+    at = installation.clock()
     match idempotency.remembered(tx, [once], at).get(once.place):
         case None:
             idempotency.keep(
@@ -255,34 +301,38 @@ def _known(tx: Transaction, here: Installation, once: IdempotentCall | None) -> 
             return True
 
 
-def _asked(
-    here: Installation, by: StaffMember, item: str, *, done: bool = False
+def _check_access_later(
+    installation: Installation, actor: StaffMember, item: str, *, include_done: bool = False
 ) -> ItemAbout | LicetError:
-    """`_acting`, or what refuses it: that counts only where the step was not taken before."""
+    """Returns the result or the error of `_check_access`: the error counts only if the step is no
+    repetition.
+    """
     try:
-        return _acting(here, by, item, done=done)
+        return _check_access(installation, actor, item, include_done=include_done)
     except LicetError as error:
         return error
 
 
-def _granted(asked: ItemAbout | LicetError) -> ItemAbout:
-    if isinstance(asked, LicetError):
-        raise asked
-    return asked
+def _raise_if_error(access: ItemAbout | LicetError) -> ItemAbout:
+    if isinstance(access, LicetError):
+        raise access
+    return access
 
 
-def _acting(here: Installation, by: StaffMember, item: str, *, done: bool = False) -> ItemAbout:
-    """Whose an item is, for whoever does something with it; with ``done`` also once nothing of it
-    waits.
+def _check_access(
+    installation: Installation, actor: StaffMember, item: str, *, include_done: bool = False
+) -> ItemAbout:
+    """The subject of an item that the actor may act on; with ``include_done`` also once nothing of
+    it waits.
     """
-    waits, about = inbox.named(here, by, item)
-    if not inbox.may_act(by, waits, item):
-        raise DeniedError(f"`{by.email}` sees items of this kind, and does nothing about them")
-    if waits is None and not done:
+    waits, about = inbox.find(installation, actor, item)
+    if not inbox.may_act(actor, waits, item):
+        raise DeniedError(f"`{actor.email}` sees items of this kind, and does nothing about them")
+    if waits is None and not include_done:
         raise RefusedError("nothing of it waits any more", because="done")
     if waits is None:
-        with transaction(here.pool) as tx:
-            if not inbox_register.steps(tx, here.keyring, about):
+        with transaction(installation.pool) as tx:
+            if not inbox_register.steps(tx, installation.keyring, about):
                 raise NotFoundError(f"no item `{item}`", "`licet inbox list` shows them")
     return about
 

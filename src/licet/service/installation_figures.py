@@ -57,14 +57,14 @@ class MonitoringFigures(msgspec.Struct, frozen=True, kw_only=True):
     queues: dict[str, Queue]
 
 
-def figures(here: Installation) -> MonitoringFigures:
+def figures(installation: Installation) -> MonitoringFigures:
     """All of them now, in some ten short transactions; BusyError without the database."""
-    at = here.clock()
-    with transaction(here.pool) as tx:
+    at = installation.clock()
+    with transaction(installation.pool) as tx:
         sweep, closures = sweeper.standing_in(tx), certificates.unlogged_in(tx).closures
         log, webhooks = sequence.waiting(tx, COUNTED_MAX), endpoints.backlog(tx, COUNTED_MAX)
         erasures = certificate.open_by_age(tx, at, AGES, COUNTED_MAX)
-    newest = archives.registered(here, 1)
+    newest = archives.registered(installation, 1)
     return MonitoringFigures(
         at=at,
         sweep=sweep,
@@ -73,15 +73,15 @@ def figures(here: Installation) -> MonitoringFigures:
         webhooks=webhooks,
         erasures=erasures,
         backup=newest[0].made_at if newest else None,
-        rotations=epochs.status(here).due,
-        queues=_queues(here, at),
+        rotations=epochs.status(installation).due,
+        queues=_queues(installation, at),
     )
 
 
-def _queues(here: Installation, at: datetime) -> dict[str, Queue]:
+def _queues(installation: Installation, at: datetime) -> dict[str, Queue]:
     """What the inbox of staff has, by kind."""
     found: dict[str, Queue] = {}
-    with InboxReading(here, at) as reading:
+    with InboxReading(installation, at) as reading:
         for source in SOURCES:
             if source.kind in QUEUES:
                 items = source.page(reading, None, QUEUED_MAX).found

@@ -57,11 +57,11 @@ class ModelDetail(msgspec.Struct, frozen=True, kw_only=True):
     audits: tuple[RecordedAudit, ...]
 
 
-def models(here: Installation) -> list[ModelView]:
+def models(installation: Installation) -> list[ModelView]:
     """All models on record, the newest first, with what of theirs was withdrawn since."""
-    since = {one.model: one for one in lineage.affected(here, retired=True)}
-    with transaction(here.pool) as tx:
-        known, audited = model_registry.every(tx), canary_register.newest(tx)
+    since = {one.model: one for one in lineage.affected(installation, retired=True)}
+    with transaction(installation.pool) as tx:
+        known, audited = model_registry.list_all(tx), canary_register.newest_by_model(tx)
         ids = {one.name: one.release_id for one in registry.every(tx)}
     result = []
     for one in known:
@@ -78,18 +78,18 @@ def models(here: Installation) -> list[ModelView]:
     return result
 
 
-def show(here: Installation, name: str) -> ModelDetail:
+def show(installation: Installation, name: str) -> ModelDetail:
     """A model by its id, `model_..`; NotFoundError."""
     named = parse(Prefix.model, name)
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         known, raw = model_registry.get(tx, named), model_registry.consumed(tx, named)
-        audits = canary_register.of_model(tx, named)
+        audits = canary_register.list_by_model(tx, named)
         release = registry.find(tx, known.release)
         assert release is not None
     newest = audits[0] if audits else None
     seen = ModelView(
         model=known,
-        affected=lineage.affected_of(here, named),
+        affected=lineage.affected_by_model(installation, named),
         release_id=release.release_id,
         audited_at=newest.audited_at if newest else None,
         audit=newest.verdict if newest else None,

@@ -1,11 +1,10 @@
-"""Orders that staff give in the console about the system itself, carried out by the verbs that the
-commands call.
+"""Administrative orders of staff: records them, and runs the long ones in the background.
 
 What may take long runs in the background: a rotation of the keys, the destruction of epochs that
 are due, the drill of a backup, and asking the witnesses. Its order is on record before it begins,
 so that a server that is stopped meanwhile goes on with it when it runs again: a rotation continues,
 and the others begin anew. What is done at once is on record in the transaction after the verb
-(`at_once`): of a crash between the two the act stays, and its reason is lost.
+(`run_now`): of a crash between the two the act stays, and its reason is lost.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ Work = Callable[[Installation, StaffOrder, threading.Event], str]
 
 
 class OrderForecast(msgspec.Struct, frozen=True, kw_only=True):
-    """What an order would do now, in sentences. ``about`` is what it is of: a kind of rotation, the
+    """What an order would do now, in sentences. ``about`` is its target: a kind of rotation, the
     name of a backup.
     """
 
@@ -48,115 +47,125 @@ class OrderForecast(msgspec.Struct, frozen=True, kw_only=True):
     would: tuple[str, ...]
 
 
-def forecast(here: Installation, kind: OrderKind, about: str = "") -> OrderForecast:
+def forecast(installation: Installation, kind: OrderKind, target: str = "") -> OrderForecast:
     """What an order for the background would do now, and changes nothing.
 
     RefusedError or NotFoundError where there is nothing to do, UsageError for what is no work for
     the background.
     """
-    of = _about(here, kind, about)
-    return OrderForecast(about=of, would=tuple(_WOULD[kind](here, of)))
+    resolved = _resolve_target(installation, kind, target)
+    return OrderForecast(about=resolved, would=tuple(_WOULD[kind](installation, resolved)))
 
 
-def give(here: Installation, kind: OrderKind, about: str = "", *, reason: str, by: str) -> UUID:
+def submit(
+    installation: Installation, kind: OrderKind, target: str = "", *, reason: str, actor: str
+) -> UUID:
     """Puts an order for the background on record, and returns its id; RefusedError if one of its
     kind has not ended, UsageError for no reason. Whether there is something to do is known by
     `forecast`, and once more when it is carried out.
     """
     if kind not in _WORK:
         raise UsageError(f"`{kind.value}` is no work for the background")
-    return _record(here, kind, about, reason, by, None)
+    return _record(installation, kind, target, reason, actor, None)
 
 
-def one(here: Installation, order: UUID) -> StaffOrder:
+def get(installation: Installation, order: UUID) -> StaffOrder:
     """An order; NotFoundError."""
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         return staff_orders.get(tx, order)
 
 
 def newest(
-    here: Installation,
+    installation: Installation,
     kinds: Sequence[OrderKind] = tuple(OrderKind),
-    most: int = 100,
-    about: str | None = None,
+    limit: int = 100,
+    target: str | None = None,
 ) -> list[StaffOrder]:
     """The newest orders of these kinds, of one thing or of all."""
-    with transaction(here.pool) as tx:
-        return staff_orders.newest(tx, kinds, most, about)
+    with transaction(installation.pool) as tx:
+        return staff_orders.newest(tx, kinds, limit, target)
 
 
-def at_once(
-    here: Installation, kind: OrderKind, about: str, do: Callable[[], str], *, reason: str, by: str
+def run_now(
+    installation: Installation,
+    kind: OrderKind,
+    target: str,
+    act: Callable[[], str],
+    *,
+    reason: str,
+    actor: str,
 ) -> str:
-    """Does something now and puts it on record with its reason; returns what was done, in a
-    sentence.
+    """Runs ``act`` now and records it with its reason; returns its result, in a sentence.
 
     UsageError for no reason, before anything is done.
     """
     staff_orders.checked_reason(reason)
-    said = do()
-    _record(here, kind, about, reason, by, said)
-    return said
+    result = act()
+    _record(installation, kind, target, reason, actor, result)
+    return result
 
 
 def _record(
-    here: Installation, kind: OrderKind, about: str, reason: str, by: str, said: str | None
+    installation: Installation,
+    kind: OrderKind,
+    target: str,
+    reason: str,
+    actor: str,
+    result: str | None,
 ) -> UUID:
-    at = here.clock()
-    order = uuid7(at, here.keyring.random(10))
-    with transaction(here.pool) as tx:
-        staff_orders.record(tx, order, kind, about, reason=reason, by=by, at=at, said=said)
+    now = installation.clock()
+    order = uuid7(now, installation.keyring.random(10))
+    with transaction(installation.pool) as tx:
+        staff_orders.record(tx, order, kind, target, reason=reason, by=actor, at=now, said=result)
     return order
 
 
-def keep_working(here: Installation, stop: threading.Event) -> None:
-    """Carries out what was ordered, until ``stop``. Of several processes, one works at a time."""
+def keep_working(installation: Installation, stop: threading.Event) -> None:
+    """Runs open orders until ``stop``. Of several processes, one works at a time."""
     import structlog  # here: a command that carries out one order logs nothing
 
     record = structlog.get_logger("licet.orders")
     while not stop.wait(POLL_SECONDS):
         try:
-            carry_out(here, stop)
+            carry_out(installation, stop)
         except LicetError as error:
             record.error("failed", work="orders", kind=type(error).__name__, because=error.message)
 
 
-def carry_out(here: Installation, stop: threading.Event | None = None) -> int:
-    """Carries out every open order; returns how many ended. One that is refused for now stays
-    open.
-    """
+def carry_out(installation: Installation, stop: threading.Event | None = None) -> int:
+    """Runs every open order; returns how many ended. One that raises BusyError stays open."""
     stop, ended = stop or threading.Event(), 0
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         waiting = staff_orders.open_orders(tx)
     if not waiting:
         return 0
-    with locked(here.pool, ORDERS_LOCK) as mine:
+    with locked(installation.pool, ORDERS_LOCK) as mine:
         for order in waiting if mine else ():
-            ended += _carried_out(here, order, stop)
+            ended += _run_order(installation, order, stop)
     return ended
 
 
-def _carried_out(here: Installation, order: StaffOrder, stop: threading.Event) -> bool:
+def _run_order(installation: Installation, order: StaffOrder, stop: threading.Event) -> bool:
     outcome = OrderOutcome.done
     try:
-        said = _WORK[order.kind](here, order, stop)
+        result = _WORK[order.kind](installation, order, stop)
     except BusyError:
         return False
     except LicetError as error:
-        outcome, said = OrderOutcome.failed, error.message.replace("`", "")
+        outcome, result = OrderOutcome.failed, error.message.replace("`", "")
     except OSError as error:  # a full disk, or a folder that is not there any more
-        outcome, said = OrderOutcome.failed, f"The system refused: {error.strerror}"
-    with transaction(here.pool) as tx:
-        staff_orders.end(tx, order.order_id, outcome, said, here.clock())
+        outcome, result = OrderOutcome.failed, f"The system refused: {error.strerror}"
+    with transaction(installation.pool) as tx:
+        staff_orders.end(tx, order.order_id, outcome, result, installation.clock())
     return True
 
 
-def _rotate(here: Installation, order: StaffOrder, stop: threading.Event) -> str:
-    def seen(_: RotationResult) -> None:
+def _rotate(installation: Installation, order: StaffOrder, stop: threading.Event) -> str:
+    def check_stop(_: RotationResult) -> None:
         if stop.is_set():
             raise StoppedError("the server is being stopped")
 
-    done = epochs.rotate(here, Rotation(order.about), seen)
+    done = epochs.rotate(installation, Rotation(order.about), check_stop)
     return (
         f"{'Finished' if done.resumed else 'Rotated'} into epoch {done.epoch}: {done.buckets:,} "
         "buckets,"
@@ -164,52 +173,55 @@ def _rotate(here: Installation, order: StaffOrder, stop: threading.Event) -> str
     )
 
 
-def _destroy(here: Installation, _: StaffOrder, __: threading.Event) -> str:
-    gone = epochs.destroy_due(here)
-    return f"Destroyed: epoch {', '.join(map(str, gone))}" if gone else "Nothing was due"
+def _destroy(installation: Installation, _: StaffOrder, __: threading.Event) -> str:
+    destroyed = epochs.destroy_due(installation)
+    return f"Destroyed: epoch {', '.join(map(str, destroyed))}" if destroyed else "Nothing was due"
 
 
-def _drill(here: Installation, order: StaffOrder, _: threading.Event) -> str:
-    done = drills.drill(here, by=order.ordered_by)
+def _drill(installation: Installation, order: StaffOrder, _: threading.Event) -> str:
+    done = drills.drill(installation, by=order.ordered_by)
     if done.outcome is DrillOutcome.failed:
         raise RefusedError(done.said)
     return f"Proved: {done.backup}, {done.accounts:,} accounts"
 
 
-def _cosign(here: Installation, _: StaffOrder, __: threading.Event) -> str:
-    gathered = documents.cosign(here)
+def _cosign(installation: Installation, _: StaffOrder, __: threading.Event) -> str:
+    gathered = documents.cosign(installation)
     return (
         "; ".join(f"{one.origin}: {', '.join(one.cosigned) or 'nobody'}" for one in gathered)
         or "No witness is set up"
     )
 
 
-def _about(here: Installation, kind: OrderKind, about: str) -> str:
-    """What an order is of, where there is something to do."""
+def _resolve_target(installation: Installation, kind: OrderKind, target: str) -> str:
+    """The target of a background order; RefusedError where there is nothing to do."""
     if kind is OrderKind.rotate_keys:
-        if about and about not in list(Rotation):
+        if target and target not in list(Rotation):
             raise UsageError(
-                f"`{about}` is no rotation",
+                f"`{target}` is no rotation",
                 f"say {' or '.join(Rotation)}, or nothing for the one that is due",
             )
-        return about or (epochs.due_now(here) or Rotation.daily).value
-    if about:
+        return target or (epochs.due_now(installation) or Rotation.daily).value
+    if target:
         raise UsageError(f"an order to `{kind.value}` is about nothing else")
     if kind is OrderKind.drill_backup:
-        return drills.chosen(here, None).name
+        return drills.chosen(installation, None).name
     if kind is OrderKind.destroy_epochs:
-        if not epochs.destroy_due(here, dry_run=True):
+        if not epochs.destroy_due(installation, dry_run=True):
             raise RefusedError("no epoch is due", because="nothing")
         return ""
     if kind is OrderKind.cosign_log:
-        if documents.witnesses(here) is None:
+        if documents.witnesses(installation) is None:
             raise RefusedError("there are no witnesses", because="nobody")
         return ""
     raise UsageError(f"`{kind.value}` is no work for the background")
 
 
-def _would_rotate(here: Installation, about: str) -> Iterator[str]:
-    begun, would = epochs.status(here).unfinished, epochs.forecast(here, Rotation(about))
+def _would_rotate(installation: Installation, target: str) -> Iterator[str]:
+    begun, would = (
+        epochs.status(installation).unfinished,
+        epochs.forecast(installation, Rotation(target)),
+    )
     if begun:
         yield f"The rotation into epoch {begun} was begun: it is finished first."
     yield (
@@ -222,19 +234,19 @@ def _would_rotate(here: Installation, about: str) -> Iterator[str]:
     )
 
 
-def _would_destroy(here: Installation, _: str) -> Iterator[str]:
+def _would_destroy(installation: Installation, _: str) -> Iterator[str]:
     yield from (
-        f"Epoch {number} is destroyed." for number in epochs.destroy_due(here, dry_run=True)
+        f"Epoch {number} is destroyed." for number in epochs.destroy_due(installation, dry_run=True)
     )
 
 
-def _would_drill(_: Installation, about: str) -> Iterator[str]:
-    yield f"{about} is restored, with its files, its keys and what it knows of the log proved."
+def _would_drill(_: Installation, target: str) -> Iterator[str]:
+    yield f"{target} is restored, with its files, its keys and what it knows of the log proved."
 
 
-def _would_cosign(here: Installation, _: str) -> Iterator[str]:
-    asked = documents.witnesses(here)
-    for one in asked.witnesses if asked is not None else ():
+def _would_cosign(installation: Installation, _: str) -> Iterator[str]:
+    quorum = documents.witnesses(installation)
+    for one in quorum.witnesses if quorum is not None else ():
         yield f"{one.name} is asked." if one.url else f"{one.name} has no address."
 
 

@@ -88,10 +88,10 @@ class NoticeSeen(msgspec.Struct, frozen=True, kw_only=True):
     published_by: str
 
 
-def holds(here: Installation) -> NewestList[HoldSeen]:
+def holds(installation: Installation) -> NewestList[HoldSeen]:
     """The legal holds, the next to be reviewed first."""
-    now = here.clock()
-    with transaction(here.pool) as tx:
+    now = installation.clock()
+    with transaction(installation.pool) as tx:
         listed, total = vault_holds.by_review(tx, LISTED_MAX), vault_holds.counts(tx, now).holds
     seen = (
         HoldSeen(
@@ -111,10 +111,10 @@ def holds(here: Installation) -> NewestList[HoldSeen]:
     return NewestList(items=tuple(seen), total=total)
 
 
-def standing_flags(here: Installation) -> list[FlagDue]:
+def standing_flags(installation: Installation) -> list[FlagDue]:
     """The first `LISTED_MAX` flags that were not overturned, the next to be reviewed first."""
-    now, days = here.clock(), timedelta(days=safety_copies.FLAG_REVIEW_DAYS)
-    with transaction(here.pool) as tx:
+    now, days = installation.clock(), timedelta(days=safety_copies.FLAG_REVIEW_DAYS)
+    with transaction(installation.pool) as tx:
         found = safety_copies.standing_flags(tx, now, LISTED_MAX)
     return [
         FlagDue(
@@ -129,9 +129,9 @@ def standing_flags(here: Installation) -> list[FlagDue]:
     ]
 
 
-def versions(here: Installation) -> NewestList[VersionSeen]:
+def versions(installation: Installation) -> NewestList[VersionSeen]:
     """The versions of the policy, including future ones."""
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         listed, total = (
             policy_versions.newest_applied(tx, LISTED_MAX),
             policy_versions.applied_count(tx),
@@ -154,9 +154,9 @@ def versions(here: Installation) -> NewestList[VersionSeen]:
     return NewestList(items=tuple(seen), total=total)
 
 
-def notices(here: Installation) -> NewestList[NoticeSeen]:
+def notices(installation: Installation) -> NewestList[NoticeSeen]:
     """The notices that were published."""
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         listed, total = notice.newest_published(tx, LISTED_MAX), notice.published_count(tx)
     seen = (
         NoticeSeen(
@@ -172,10 +172,10 @@ def notices(here: Installation) -> NewestList[NoticeSeen]:
     return NewestList(items=tuple(seen), total=total)
 
 
-def conversation_by_host(here: Installation, account: UUID, name: str) -> str | None:
+def conversation_by_host(installation: Installation, account: UUID, name: str) -> str | None:
     """Our id of the account's conversation which the host calls ``name``."""
-    with transaction(here.pool) as tx:
-        hashed = host_hmac(here.keyring.host_key(tx), "conversation", name)
+    with transaction(installation.pool) as tx:
+        hashed = host_hmac(installation.keyring.host_key(tx), "conversation", name)
         found = account_view.conversation_by_host(tx, account, hashed)
     return _conversation(found) if found is not None else None
 

@@ -67,9 +67,9 @@ class InstallationBegun(msgspec.Struct, frozen=True, kw_only=True):
     names: NamesTerm
 
 
-def unused(here: Installation) -> None:
+def unused(installation: Installation) -> None:
     """RefusedError if the installation has a policy already."""
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         if versions.load(tx) is not None:
             raise RefusedError(
                 "a policy has been applied already", "see `licet policy apply`", because="exists"
@@ -77,13 +77,13 @@ def unused(here: Installation) -> None:
 
 
 def init(
-    here: Installation,
+    installation: Installation,
     *,
     preset: str = "strict",
     file: Path | None = None,
     effective: date | None = None,
     decide_by: date | None = None,
-    by: str = "init",
+    actor: str = "init",
     responsible: Controller | None = None,
     languages: Collection[str] | None = None,
     names_left_in: bool = False,
@@ -96,13 +96,13 @@ def init(
     in which its notices are published, beside English: by default every one that they ship in.
     ``names_left_in`` makes a preset say `names: left in`.
     """
-    now = here.clock()
+    now = installation.clock()
     _check_days(file, effective, decide_by, now.date())
     if file is not None and names_left_in:
         raise UsageError("a file of your own has its own terms", "write `names: left in` into it")
     _check_languages(languages)
-    unused(here)
-    target = here.config.data / "policy.yaml"
+    unused(installation)
+    target = installation.config.data / "policy.yaml"
     # with a database of one's own nothing made it yet
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if file is None:
@@ -114,9 +114,11 @@ def init(
     else:
         policy = load_policy(file)
         target.write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
-    if responsible is not None or not here.config.controller.exists():
-        controller.write(here.config.controller, responsible or Controller())
-    return _begun(target, policy, apply_policy(here, policy, by=by, languages=languages))
+    if responsible is not None or not installation.config.controller.exists():
+        controller.write(installation.config.controller, responsible or Controller())
+    return _begun(
+        target, policy, apply_policy(installation, policy, actor=actor, languages=languages)
+    )
 
 
 def _check_days(
@@ -145,7 +147,11 @@ def _check_languages(languages: Collection[str] | None) -> None:
 
 
 def apply_policy(
-    here: Installation, policy: Policy, *, by: str, languages: Collection[str] | None = ()
+    installation: Installation,
+    policy: Policy,
+    *,
+    actor: str,
+    languages: Collection[str] | None = (),
 ) -> int:
     """Adds a policy version, and publishes the notices that ship for it; returns its number.
 
@@ -153,22 +159,26 @@ def apply_policy(
     ship in.
     """
     purposes.check(policy)
-    with transaction(here.pool) as tx:
-        at = here.clock()
-        number = versions.add(tx, policy, at, by)
-        restriction.keep_policy(tx, here.keyring, policy, at, by)
+    with transaction(installation.pool) as tx:
+        at = installation.clock()
+        number = versions.add(tx, policy, at, actor)
+        restriction.keep_policy(tx, installation.keyring, policy, at, actor)
         wanted = None if languages is None else {ENGLISH, *languages}
-        _publish(here, tx, notice.shipped(policy, wanted), None, by)
+        _publish(installation, tx, notice.shipped(policy, wanted), None, actor)
     return number
 
 
 def publish_notices(
-    here: Installation, sources: Sequence[str] | None = None, *, version: str | None = None, by: str
+    installation: Installation,
+    sources: Sequence[str] | None = None,
+    *,
+    version: str | None = None,
+    actor: str,
 ) -> list[notice.NoticePublication]:
     """Publishes notices for a policy version: by default those that ship, for the newest
     version.
     """
-    known = policies(here)
+    known = policies(installation)
     if sources is None:
         sources = notice.shipped(notice.numbered(known, version))
         if not sources:
@@ -176,12 +186,16 @@ def publish_notices(
                 "no notice ships for this policy",
                 "name the files of your own: docs/notices.md shows how",
             )
-    with transaction(here.pool) as tx:
-        return _publish(here, tx, sources, version, by)
+    with transaction(installation.pool) as tx:
+        return _publish(installation, tx, sources, version, actor)
 
 
 def _publish(
-    here: Installation, tx: Transaction, sources: Sequence[str], version: str | None, by: str
+    installation: Installation,
+    tx: Transaction,
+    sources: Sequence[str],
+    version: str | None,
+    actor: str,
 ) -> list[notice.NoticePublication]:
     # here, not above: it knows of everything that curates
     from licet.curate.engine_settings import name_search
@@ -195,11 +209,11 @@ def _publish(
         known,
         sources,
         version=version,
-        at=here.clock(),
-        by=by,
-        random=here.keyring.random,
-        search=name_search(here.config, left_in=left_in),
-        languages=catalogue.known(here.config.languages),
+        at=installation.clock(),
+        by=actor,
+        random=installation.keyring.random,
+        search=name_search(installation.config, left_in=left_in),
+        languages=catalogue.known(installation.config.languages),
     )
 
 
@@ -222,10 +236,10 @@ class PlannedPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def plan_policy(
-    here: Installation,
+    installation: Installation,
     file: Path,
     *,
-    by: str,
+    actor: str,
     shorten_stored: bool = False,
     limit: int = LISTED_MAX,
 ) -> PlannedPolicy:
@@ -234,25 +248,27 @@ def plan_policy(
     With ``shorten_stored`` it plans that stored dates are shortened too, and shows the first
     ``limit`` of them.
     """
-    return plan_version(here, load_policy(file), by=by, shorten_stored=shorten_stored, limit=limit)
+    return plan_version(
+        installation, load_policy(file), actor=actor, shorten_stored=shorten_stored, limit=limit
+    )
 
 
 def plan_version(
-    here: Installation,
+    installation: Installation,
     policy: Policy,
     *,
-    by: str,
+    actor: str,
     shorten_stored: bool = False,
     limit: int = LISTED_MAX,
 ) -> PlannedPolicy:
     """`plan_policy` of a policy that was read already."""
-    known, now = policies(here), here.clock()
+    known, now = policies(installation), installation.clock()
     unworded = purposes.check(policy)
-    shortening = uuid7(now, here.keyring.random(10)) if shorten_stored else None
-    statistics.gather(here.pool)
-    with transaction(here.pool) as tx:
+    shortening = uuid7(now, installation.keyring.random(10)) if shorten_stored else None
+    statistics.gather(installation.pool)
+    with transaction(installation.pool) as tx:
         drawn = policy_plan.draw(tx, known, policy, now, shortening=shortening)
-        named = policy_plan.keep(tx, known, policy, drawn, now, by)
+        named = policy_plan.keep(tx, known, policy, drawn, now, actor)
         dates = None
         if shortening is not None:
             after = policy_plan.with_version(known, policy)
@@ -268,13 +284,13 @@ def plan_version(
 
 
 def planned_dates(
-    here: Installation, file: Path, plan_sha256: str, *, cursor: str, limit: int
+    installation: Installation, file: Path, plan_sha256: str, *, cursor: str, limit: int
 ) -> DatesPage:
     """The page behind ``cursor`` of the dates that a plan shortens; RefusedError for another plan
     than the newest one.
     """
-    policy, known, now = load_policy(file), policies(here), here.clock()
-    with transaction(here.pool) as tx:
+    policy, known, now = load_policy(file), policies(installation), installation.clock()
+    with transaction(installation.pool) as tx:
         shortening = policy_plan.shortening_of(tx, known, policy, plan_sha256, now)
         after = policy_plan.with_version(known, policy)
         return list_dates(tx, after, policy, now, shortening, cursor=cursor, limit=limit)
@@ -316,7 +332,12 @@ SHORTEN_ACCOUNTS_MAX = 500
 
 
 def apply_planned(
-    here: Installation, file: Path, *, by: str, shorten_stored: bool = False, plan_sha256: str = ""
+    installation: Installation,
+    file: Path,
+    *,
+    actor: str,
+    shorten_stored: bool = False,
+    plan_sha256: str = "",
 ) -> AppliedPolicy:
     """Applies a policy file that was planned. Shortening stored dates is a separate, repeatable
     act.
@@ -324,21 +345,23 @@ def apply_planned(
     With ``shorten_stored`` ``plan_sha256`` names the plan that listed the dates: no other date is
     shortened.
     """
-    policy, known, now = load_policy(file), policies(here), here.clock()
+    policy, known, now = load_policy(file), policies(installation), installation.clock()
     purposes.check(policy)
     number, shortening = len(known) - 1, None
     if shorten_stored:
-        with transaction(here.pool) as tx:
+        with transaction(installation.pool) as tx:
             shortening = policy_plan.shortening_of(tx, known, policy, plan_sha256, now)
     if policy != known[number]:
-        with transaction(here.pool) as tx:
-            number = apply_in(here, tx, policy, now, by)
-        (here.config.data / "policy.yaml").write_text(
+        with transaction(installation.pool) as tx:
+            number = apply_in(installation, tx, policy, now, actor)
+        (installation.config.data / "policy.yaml").write_text(
             file.read_text(encoding="utf-8"), encoding="utf-8"
         )
     elif not shorten_stored:
         raise RefusedError(f"version `{policy.version}` is applied already", because="exists")
-    shortened, left = _shorten(here, policy, now, shortening) if shortening is not None else (0, 0)
+    shortened, left = (
+        _shorten(installation, policy, now, shortening) if shortening is not None else (0, 0)
+    )
     return AppliedPolicy(
         number=number,
         version=policy.version,
@@ -349,25 +372,33 @@ def apply_planned(
     )
 
 
-def apply_in(here: Installation, tx: Transaction, policy: Policy, now: datetime, by: str) -> int:
+def apply_in(
+    installation: Installation, tx: Transaction, policy: Policy, now: datetime, actor: str
+) -> int:
     """Applies a planned version in the caller's transaction, and publishes its notices; returns its
     number.
     """
-    number = policy_plan.apply(tx, policy, now, by)
-    restriction.keep_policy(tx, here.keyring, policy, now, by)
-    _publish(here, tx, notice.shipped(policy, {ENGLISH, *notice.published_languages(tx)}), None, by)
+    number = policy_plan.apply(tx, policy, now, actor)
+    restriction.keep_policy(tx, installation.keyring, policy, now, actor)
+    _publish(
+        installation,
+        tx,
+        notice.shipped(policy, {ENGLISH, *notice.published_languages(tx)}),
+        None,
+        actor,
+    )
     return number
 
 
 def _shorten(
-    here: Installation, policy: Policy, now: datetime, shortening: UUID
+    installation: Installation, policy: Policy, now: datetime, shortening: UUID
 ) -> tuple[int, int]:
     """Shortens the dates that the plan listed, one page of accounts at a time; returns how many
     segments, and how many accounts it left.
     """
     total, left, after = 0, 0, FIRST
     while True:
-        with transaction(here.pool) as tx:
+        with transaction(installation.pool) as tx:
             batch = shorten_batch(
                 tx, policy, now, shortening, after=after, limit=SHORTEN_ACCOUNTS_MAX
             )

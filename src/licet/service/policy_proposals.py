@@ -84,7 +84,7 @@ class ProposalDetail(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def propose(
-    here: Installation, text: bytes, *, by: str, identity: bytes | None = None
+    installation: Installation, text: bytes, *, actor: str, identity: bytes | None = None
 ) -> ProposalDetail:
     """Stores a policy file as a proposal, and draws its plan where that is quick; InputError with
     the line of a mistake.
@@ -92,40 +92,42 @@ def propose(
     The same text, proposed again while it is open, is the same proposal. RefusedError for somebody
     without an identity, where the installation asks for two.
     """
-    identities.check(here.config.web, identity)
-    policy, now = parse(text, SENT), here.clock()
+    identities.check(installation.config.web, identity)
+    policy, now = parse(text, SENT), installation.clock()
     purposes.check(policy)
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         known = policy_versions.applied(tx)
         if policy in known.versions:
             raise RefusedError(f"version `{policy.version}` is applied already", because="exists")
         policy_plan.check(known, policy, now)
-        named = uuid7(now, here.keyring.random(10))
+        named = uuid7(now, installation.keyring.random(10))
         found = policy_proposals.add(
-            tx, named, policy.sha256(), policy.version, text.decode(), now, by, identity
+            tx, named, policy.sha256(), policy.version, text.decode(), now, actor, identity
         )
         few = account_view.has_at_most(tx, PLANNED_HERE_ACCOUNTS_MAX)
     if few and found == named:
-        policy_changes.plan_version(here, policy, by=by)
-    return _detail(here, found)
+        policy_changes.plan_version(installation, policy, actor=actor)
+    return _detail(installation, found)
 
 
-def listed(here: Installation) -> tuple[ProposalSeen, ...]:
+def listed(installation: Installation) -> tuple[ProposalSeen, ...]:
     """The open proposals, then the newest others."""
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         return tuple(_seen(row) for row in policy_proposals.newest(tx))
 
 
-def show(here: Installation, proposal: str) -> ProposalDetail:
+def show(installation: Installation, proposal: str) -> ProposalDetail:
     """A proposal with its diff and its plan; NotFoundError."""
-    return _detail(here, _id(proposal))
+    return _detail(installation, _id(proposal))
 
 
-def plan(here: Installation, proposal: str, *, by: str, bounded: bool = True) -> ProposalDetail:
+def plan(
+    installation: Installation, proposal: str, *, actor: str, bounded: bool = True
+) -> ProposalDetail:
     """Draws the plan of an open proposal again; with ``bounded`` RefusedError where there are too
     many accounts for that.
     """
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         row = policy_proposals.get(tx, _id(proposal))
         _is_open(row)
         if bounded and not account_view.has_at_most(tx, PLANNED_HERE_ACCOUNTS_MAX):
@@ -135,36 +137,43 @@ def plan(here: Installation, proposal: str, *, by: str, bounded: bool = True) ->
                 f"run `licet policy proposals {proposal} --plan` on the host",
                 because="too_large",
             )
-    policy_changes.plan_version(here, _policy(row), by=by)
-    return _detail(here, row.proposal_id)
+    policy_changes.plan_version(installation, _policy(row), actor=actor)
+    return _detail(installation, row.proposal_id)
 
 
-def is_planned_here(here: Installation) -> bool:
+def is_planned_here(installation: Installation) -> bool:
     """Whether the accounts are few enough for a plan within a request; else `licet policy proposals
     ID --plan` draws it.
     """
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         return account_view.has_at_most(tx, PLANNED_HERE_ACCOUNTS_MAX)
 
 
 def withdraw(
-    here: Installation, proposal: str, *, by: str, identity: bytes | None = None, reason: str = ""
+    installation: Installation,
+    proposal: str,
+    *,
+    actor: str,
+    identity: bytes | None = None,
+    reason: str = "",
 ) -> ProposalSeen:
     """Ends an open proposal without applying it; anybody who may propose may do that."""
     _check_reason(reason, needed=False)
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         row = policy_proposals.get(tx, _id(proposal), lock=True)
         _is_open(row)
         end = ProposalState.withdrawn
-        policy_proposals.end(tx, row.proposal_id, end, here.clock(), by, identity, reason.strip())
+        policy_proposals.end(
+            tx, row.proposal_id, end, installation.clock(), actor, identity, reason.strip()
+        )
         return _seen(policy_proposals.get(tx, row.proposal_id))
 
 
 def apply(
-    here: Installation,
+    installation: Installation,
     proposal: str,
     *,
-    by: str,
+    actor: str,
     identity: bytes | None = None,
     reason: str,
     plan_sha256: str,
@@ -174,23 +183,23 @@ def apply(
     RefusedError for one's own, one that has ended, and where the plan says something else by now.
     """
     _check_reason(reason, needed=True)
-    _plan_holds(here, _id(proposal), plan_sha256, by, identity)
-    with transaction(here.pool) as tx:
-        now = here.clock()
+    _plan_holds(installation, _id(proposal), plan_sha256, actor, identity)
+    with transaction(installation.pool) as tx:
+        now = installation.clock()
         row = policy_proposals.get(tx, _id(proposal), lock=True)
-        _check_applier(here, row, by, identity)
+        _check_applier(installation, row, actor, identity)
         policy = _policy(row)
-        number = policy_changes.apply_in(here, tx, policy, now, by)
+        number = policy_changes.apply_in(installation, tx, policy, now, actor)
         policy_proposals.end(
-            tx, row.proposal_id, ProposalState.applied, now, by, identity, reason.strip()
+            tx, row.proposal_id, ProposalState.applied, now, actor, identity, reason.strip()
         )
-    (here.config.data / "policy.yaml").write_text(row.text, encoding="utf-8")
-    return applied(here, number)
+    (installation.config.data / "policy.yaml").write_text(row.text, encoding="utf-8")
+    return applied(installation, number)
 
 
-def applied(here: Installation, number: int) -> AppliedPolicy:
+def applied(installation: Installation, number: int) -> AppliedPolicy:
     """What `apply` answered of a version that is applied; NotFoundError."""
-    seen = version(here, number)
+    seen = version(installation, number)
     return AppliedPolicy(
         number=number,
         version=seen.policy.version,
@@ -212,18 +221,18 @@ class ProposalApplier(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def applier(
-    here: Installation, proposal: str, *, by: str, identity: bytes | None
+    installation: Installation, proposal: str, *, actor: str, identity: bytes | None
 ) -> ProposalApplier:
     """What somebody may do with a proposal; NotFoundError."""
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         row = policy_proposals.get(tx, _id(proposal))
     pair, refusal = (row.proposed_identity, identity), ""
     try:
-        identities.check_two(here.config.web, pair)
+        identities.check_two(installation.config.web, pair)
     except RefusedError as error:
         refusal = f"{error.message}: {error.hint}"
     return ProposalApplier(
-        is_proposer=is_proposer(row, by, identity),
+        is_proposer=is_proposer(row, actor, identity),
         confirms=identities.are_two(pair),
         refusal=refusal,
     )
@@ -246,9 +255,9 @@ class VersionDetail(msgspec.Struct, frozen=True, kw_only=True):
     plan: PolicyPlan | None
 
 
-def version(here: Installation, number: int) -> VersionDetail:
+def version(installation: Installation, number: int) -> VersionDetail:
     """An applied version by its number; NotFoundError."""
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         known = policy_versions.applied(tx)
         if not 0 <= number < len(known):
             raise NotFoundError(f"no policy version of number {number}")
@@ -275,14 +284,14 @@ def version(here: Installation, number: int) -> VersionDetail:
 
 
 def _plan_holds(
-    here: Installation, proposal: UUID, plan_sha256: str, by: str, identity: bytes | None
+    installation: Installation, proposal: UUID, plan_sha256: str, actor: str, identity: bytes | None
 ) -> None:
     """RefusedError unless the plan that was read is the stored one, and says the same if it is
     drawn now.
     """
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         row = policy_proposals.get(tx, proposal)
-        _check_applier(here, row, by, identity)
+        _check_applier(installation, row, actor, identity)
         read = _stored(tx, _policy(row))
         if read is None or read.sha256 != plan_sha256:
             raise RefusedError(
@@ -296,7 +305,7 @@ def _plan_holds(
         few = account_view.has_at_most(tx, PLANNED_HERE_ACCOUNTS_MAX)
     if not few:
         return  # the plan is at most seven days old, as for `licet policy apply`
-    now = policy_changes.plan_version(here, _policy(row), by=by)
+    now = policy_changes.plan_version(installation, _policy(row), actor=actor)
     moved = policy_plan.moved(read.plan, now.plan)
     if moved:
         raise RefusedError(
@@ -307,24 +316,26 @@ def _plan_holds(
         )
 
 
-def is_proposer(row: ProposalRow, by: str, identity: bytes | None) -> bool:
+def is_proposer(row: ProposalRow, actor: str, identity: bytes | None) -> bool:
     """Whether it is who proposed it: by their address, or by their identity under another one."""
     is_same_identity = identity is not None and identity == row.proposed_identity
-    return is_same_identity or row.proposed_by.casefold() == by.casefold()
+    return is_same_identity or row.proposed_by.casefold() == actor.casefold()
 
 
-def _check_applier(here: Installation, row: ProposalRow, by: str, identity: bytes | None) -> None:
+def _check_applier(
+    installation: Installation, row: ProposalRow, actor: str, identity: bytes | None
+) -> None:
     """RefusedError for who proposed it, and for one identity where the installation asks for
     two.
     """
     _is_open(row)
-    if is_proposer(row, by, identity):
+    if is_proposer(row, actor, identity):
         raise RefusedError(
             "whoever proposed a version does not apply it",
             "another privacy officer applies it",
             because="same_person",
         )
-    identities.check_two(here.config.web, (row.proposed_identity, identity))
+    identities.check_two(installation.config.web, (row.proposed_identity, identity))
 
 
 def _is_open(row: ProposalRow) -> None:
@@ -370,8 +381,8 @@ def _are_two(row: ProposalRow) -> bool:
     return identities.are_two((row.proposed_identity, row.ended_identity))
 
 
-def _detail(here: Installation, proposal: UUID) -> ProposalDetail:
-    with transaction(here.pool) as tx:
+def _detail(installation: Installation, proposal: UUID) -> ProposalDetail:
+    with transaction(installation.pool) as tx:
         row, known = policy_proposals.get(tx, proposal), policy_versions.applied(tx)
         policy = _policy(row)
         found = _stored(tx, policy)
@@ -384,7 +395,9 @@ def _detail(here: Installation, proposal: UUID) -> ProposalDetail:
         direction=diff.sentence(changed),
         changes=changed.changes,
         findings=policy_changes.findings_of(policy),
-        refusal=_refusal(known, policy, here.clock()) if row.state is ProposalState.open else "",
+        refusal=_refusal(known, policy, installation.clock())
+        if row.state is ProposalState.open
+        else "",
         plan=found.plan if found else None,
         plan_sha256=found.sha256 if found else None,
         planned_at=found.made_at if found else None,
@@ -392,20 +405,22 @@ def _detail(here: Installation, proposal: UUID) -> ProposalDetail:
     )
 
 
-def _base(known: Policies, policy: Policy, row: ProposalRow) -> Policy:
+def _base(versions: Policies, policy: Policy, row: ProposalRow) -> Policy:
     """The version that the proposal changes: the newest one, or the one before it once it is
     applied itself.
     """
     applied = [
-        number for number, version in enumerate(known.versions) if version.version == policy.version
+        number
+        for number, version in enumerate(versions.versions)
+        if version.version == policy.version
     ]
     is_its_own = row.state is ProposalState.applied and applied and applied[0] > 0
-    return known[applied[0] - 1] if is_its_own else known[len(known) - 1]
+    return versions[applied[0] - 1] if is_its_own else versions[len(versions) - 1]
 
 
-def _refusal(known: Policies, policy: Policy, now: datetime) -> str:
+def _refusal(versions: Policies, policy: Policy, now: datetime) -> str:
     try:
-        policy_plan.check(known, policy, now)
+        policy_plan.check(versions, policy, now)
     except RefusedError as error:
         return error.message
     return ""

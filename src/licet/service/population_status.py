@@ -53,21 +53,21 @@ class PopulationStatus(msgspec.Struct, frozen=True, kw_only=True):
 _HORIZONS = (("7 days", 7), ("30 days", 30), ("a year", 365), ("5 years", 1826), ("later", 10**6))
 
 
-def turns_kept(here: Installation) -> int:
+def turns_kept(installation: Installation) -> int:
     """How many turns have content here."""
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         return sum(one.turns for one in counts.content(tx))
 
 
-def status(here: Installation) -> PopulationStatus:
+def status(installation: Installation) -> PopulationStatus:
     """Accounts, gates, what expires when, the releases, and the classifiers that are due for
     retraining.
 
     From what is counted as it changes: it reads no account and no content, however many there are.
     """
-    due = retraining_due(here)
-    known, at = policies(here), here.clock()
-    with transaction(here.pool) as tx:
+    due = retraining_due(installation)
+    known, at = policies(installation), installation.clock()
+    with transaction(installation.pool) as tx:
         counts.fold(tx)
         people, kept = counts.accounts(tx, known, at), counts.content(tx)
         return PopulationStatus(
@@ -93,18 +93,18 @@ def status(here: Installation) -> PopulationStatus:
             ),
             releases=tuple(registry.every(tx)),
             retraining_due=due,
-            unfinished_runs=tuple(run_marks.unfinished(here.config.data)),
+            unfinished_runs=tuple(run_marks.unfinished(installation.config.data)),
         )
 
 
-def retraining_due(here: Installation) -> tuple[Affected, ...]:
+def retraining_due(installation: Installation) -> tuple[Affected, ...]:
     """The misuse classifiers that learnt from rows which were withdrawn or erased since."""
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         if not model_registry.in_use(tx, model_registry.CLASSIFIER):
             return ()
     from licet.train import lineage  # here, so that no other command waits for what it imports
 
-    return tuple(lineage.affected(here, recipe=model_registry.CLASSIFIER))
+    return tuple(lineage.affected(installation, recipe=model_registry.CLASSIFIER))
 
 
 def _expires(
@@ -137,11 +137,11 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
     short: tuple[int, ...]
 
 
-def forecast(here: Installation, *, months: int = 63) -> Forecast:
+def forecast(installation: Installation, *, months: int = 63) -> Forecast:
     """How much of what is stored now will still be kept, month by month."""
-    at = here.clock()
+    at = installation.clock()
     moments = [at + timedelta(days=round(30.4375 * month)) for month in range(months + 1)]
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         counts.fold(tx)
         found, held = counts.content(tx), counts.held(tx)
     # What a hold keeps has no end, and is not kept for a short time, whatever its own day is.

@@ -84,7 +84,7 @@ A_COMMAND = PreviewBounds(
 
 
 def preview(
-    here: Installation,
+    installation: Installation,
     account: UUID,
     purpose: str,
     *,
@@ -100,7 +100,7 @@ def preview(
     NotFoundError for what is not the account's; RefusedError for a purpose that no question covers;
     BusyError while the process makes others.
     """
-    known, at = policies(here), here.clock()
+    known, at = policies(installation), installation.clock()
     question = known.in_force(at).question_of(purpose)
     if question is None:
         raise RefusedError(
@@ -110,7 +110,7 @@ def preview(
         )
     scope = _scope(conversation, project)
     with alone():
-        with transaction(here.pool) as tx:
+        with transaction(installation.pool) as tx:
             tx.execute(READ_AT_ONE_MOMENT)
             if conversation is not None:
                 ids, more = [conversation], False
@@ -130,10 +130,12 @@ def preview(
             refused = None
             if assume:
                 seen, refused = _assumed(seen, known, question, scope, at)
-            loading = _Loading(tx, here, seen, known, purpose, at, bounds)
+            loading = _Loading(tx, installation, seen, known, purpose, at, bounds)
             loaded = list(loading.each([one for one in ids if one in seen]))
-        engine = engine_of(here)
-        made = list(_curated(engine, loaded, here.keyring.random(32), known, purpose, bounds))
+        engine = engine_of(installation)
+        made = list(
+            _curated(engine, loaded, installation.keyring.random(32), known, purpose, bounds)
+        )
     following = ids[-1] if more else None
     if made and made[-1].unread:
         following = made[-2].conversation if len(made) > 1 else after or START
@@ -150,18 +152,18 @@ def preview(
     )
 
 
-def load(here: Installation) -> None:
+def load(installation: Installation) -> None:
     """Loads what previews need, for a process that is to answer requests: none of them pays for it
     then.
     """
     with _one_at_a_time:
-        engine_of(here)
+        engine_of(installation)
 
 
-def engine_of(here: Installation) -> PreviewEngine:
+def engine_of(installation: Installation) -> PreviewEngine:
     """What curates previews in this process; its caller holds `alone`."""
-    left_in = engine_settings.lets_names_in(here)
-    return preview_engine.engine(here.config.curate, left_in)
+    left_in = engine_settings.lets_names_in(installation)
+    return preview_engine.engine(installation.config.curate, left_in)
 
 
 _one_at_a_time = threading.Lock()
@@ -203,15 +205,15 @@ class _Loading:
     def __init__(
         self,
         tx: Transaction,
-        here: Installation,
+        installation: Installation,
         seen: Mapping[UUID, AccountView],
-        known: Policies,
+        versions: Policies,
         purpose: str,
         at: datetime,
         bounds: PreviewBounds,
     ) -> None:
-        self._tx, self._here, self._seen, self._bounds = tx, here, seen, bounds
-        self._known, self._purpose, self._at = known, purpose, at
+        self._tx, self._here, self._seen, self._bounds = tx, installation, seen, bounds
+        self._known, self._purpose, self._at = versions, purpose, at
         self._turns = self._bytes = 0
 
     def each(self, conversations: Sequence[UUID]) -> Iterator[_LoadedConversation]:
@@ -259,7 +261,7 @@ def _curated(
     engine: PreviewEngine,
     loaded: Sequence[_LoadedConversation],
     key: bytes,
-    known: Policies,
+    versions: Policies,
     purpose: str,
     bounds: PreviewBounds,
 ) -> Iterator[PreviewedConversation]:
@@ -286,7 +288,7 @@ def _curated(
                 unread=unread,
             )
         else:
-            yield _previewed(one, one.page, engine.curate(one.documents, key), known, purpose)
+            yield _previewed(one, one.page, engine.curate(one.documents, key), versions, purpose)
         if unread:
             return
 
@@ -299,7 +301,7 @@ def _scope(conversation: UUID | None, project: UUID | None) -> GrantScope:
 
 def _assumed(
     seen: Mapping[UUID, AccountView],
-    known: Policies,
+    versions: Policies,
     question: str,
     scope: GrantScope,
     at: datetime,
@@ -312,15 +314,17 @@ def _assumed(
         named = view.turns if scope.kind is ScopeKind.conversation else None
         moment = max(at, view.state.last_at)
         chosen = fold.choose(
-            view.state, known, moment, True, question=question, scope=scope, conversation=named
+            view.state, versions, moment, True, question=question, scope=scope, conversation=named
         )
         why = chosen.because or next((answer.because for answer in chosen.answers), None)
         if why is not None and why is not NoEffect.covered:
             refused = why
         turns = view.turns
-        if fold.refusal(chosen.account, turns, known, moment, TurnRole.user) is None:
+        if fold.refusal(chosen.account, turns, versions, moment, TurnRole.user) is None:
             surface = turns.segments[-1].stamp.surface
-            said = fold.say(chosen.account, turns, known, moment, TurnRole.user, surface, "typed")
+            said = fold.say(
+                chosen.account, turns, versions, moment, TurnRole.user, surface, "typed"
+            )
             turns = said.conversation
         found[one] = msgspec.structs.replace(view, state=chosen.account, turns=turns)
     return found, refused
@@ -345,7 +349,7 @@ def _previewed(
     loaded: _LoadedConversation,
     page: DecisionPage,
     made: Sequence[PreviewedDocument],
-    known: Policies,
+    versions: Policies,
     purpose: str,
 ) -> PreviewedConversation:
     view, conversation = loaded.view, loaded.conversation
@@ -356,7 +360,7 @@ def _previewed(
         shown_turns |= _thread(thread.said, curated, replaced)
     turns, left_out = [], page.left_out.get(conversation, {})
     for turn in page.candidates.get(conversation, ()):
-        because = left_out.get(turn.number) or view.decide(turn, known, purpose).because.value
+        because = left_out.get(turn.number) or view.decide(turn, versions, purpose).because.value
         out = PreviewedTurn(turn=turn.number, role=turn.role, used=False, because=because, text="")
         turns.append(shown_turns.get(turn.number, out))
     rows = [curated for curated, _ in made if curated.dropped is None]

@@ -71,10 +71,10 @@ class MeasuringOrder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def measure(
-    here: Installation, name: str, order: MeasuringOrder, says: Says = lambda _line: None
+    installation: Installation, name: str, order: MeasuringOrder, says: Says = lambda _line: None
 ) -> StatedMeasurement:
     """Measures a sealed release; RefusedError for one that cannot be, or of too few people."""
-    folder, known = find_release(here, name)
+    folder, known = find_release(installation, name)
     if known.state != "sealed" or known.manifest_sha256 is None:
         raise RefusedError(f"release `{known.name}` is not sealed", because="not_sealed")
     if known.purpose == SAFETY:
@@ -84,10 +84,10 @@ def measure(
         )
     if order.base is not None:
         recipe.check_ready(order.base)
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         position = account_journal.last_position(tx)
     promised, _ = manifest.read(folder)
-    found = _Found(here, known, promised, order)
+    found = _Found(installation, known, promised, order)
     says("reading the rows as they leave, and as they were said")
     rows = found.of_release(name)
     if order.filters:
@@ -100,10 +100,10 @@ def measure(
         held_out=found.held_out(),
         base=order.base,
         says=says,
-        ended=lambda: _ended(here, position),
+        ended=lambda: _ended(installation, position),
     )
     kept = [row for row in rows if not row.left_out]
-    at = here.clock()
+    at = installation.clock()
     stated = measurement.statement_of(
         release=known.release_id.hex,
         manifest_sha256=known.manifest_sha256.hex(),
@@ -115,20 +115,22 @@ def measure(
         code=_code(kept),
         words=words_kept(kept),
     )
-    with transaction(here.pool) as tx:
-        jws = signed(stated.payload(), here.keyring.log_seed(tx), measurement.SIGNED.typ)
+    with transaction(installation.pool) as tx:
+        jws = signed(stated.payload(), installation.keyring.log_seed(tx), measurement.SIGNED.typ)
         result = StatedMeasurement(statement=stated, jws=jws)
-        measurement.add(tx, uuid7(at, here.keyring.random(10)), known.release_id, result, at)
+        measurement.add(
+            tx, uuid7(at, installation.keyring.random(10)), known.release_id, result, at
+        )
     # after the commit, so that a file never states what the database does not have
-    with homes.changing(here, known, folder):
+    with homes.changing(installation, known, folder):
         measurement.SIGNED.write(folder, jws)
         card.rewrite(folder)
     return result
 
 
-def _ended(here: Installation, position: int) -> Collection[bytes]:
+def _ended(installation: Installation, position: int) -> Collection[bytes]:
     """The people who took something back, or deleted it, after a position of the journal."""
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         return {ending.account.bytes for ending in account_journal.endings_after(tx, position)}
 
 
@@ -170,15 +172,29 @@ class _Found:
     """
 
     def __init__(
-        self, here: Installation, known: Release, promised: ReleaseManifest, order: MeasuringOrder
+        self,
+        installation: Installation,
+        release: Release,
+        promised: ReleaseManifest,
+        order: MeasuringOrder,
     ) -> None:
-        self._here, self._known, self._promised, self._order = here, known, promised, order
+        self._here, self._known, self._promised, self._order = (
+            installation,
+            release,
+            promised,
+            order,
+        )
         self._share = min(1.0, order.rows_max / max(promised.rows, 1))
         self._names = NamedDocuments()  # those that are rows
         self._people: dict[bytes, int] = {}  # of the rows, with their numbers
         self._outside: set[bytes] = set()  # who are not in the training split
         self._passes = Passes(
-            here.pool, here.keyring, policies(here), known.purpose, here.clock, PAGE_BYTES_MAX
+            installation.pool,
+            installation.keyring,
+            policies(installation),
+            release.purpose,
+            installation.clock,
+            PAGE_BYTES_MAX,
         )
 
     def of_release(self, name: str) -> list[MeasuredRow]:
@@ -201,7 +217,7 @@ class _Found:
                         leaves=left.row,
                     )
                 )
-                self._people[left.person] = local_runs.drawn(UUID(bytes=left.person))
+                self._people[left.person] = local_runs.account_rank(UUID(bytes=left.person))
         return found
 
     def held_out(self) -> frozenset[bytes]:

@@ -34,12 +34,12 @@ class ReleaseSeen(msgspec.Struct, frozen=True, kw_only=True):
     rows_usable_now: int
 
 
-def show(here: Installation, name: str) -> ReleaseSeen:
+def show(installation: Installation, name: str) -> ReleaseSeen:
     """A release by its name or a folder, and how many of its rows may be used now."""
-    folder, known = catalog.find_release(here, name)
+    folder, known = catalog.find_release(installation, name)
     promised, _ = manifest.read(folder)
     usable = (
-        promised.rows - len(export_files.gone_rows(here, known.release_id))
+        promised.rows - len(export_files.withdrawn_ordinals(installation, known.release_id))
         if known.state == "sealed"
         else 0
     )
@@ -79,16 +79,19 @@ class ReleaseView(msgspec.Struct, frozen=True, kw_only=True):
     duplicates: KeptFigures[DuplicateClusters] | None
 
 
-def view(here: Installation, known: Release) -> ReleaseView:
+def view(installation: Installation, release: Release) -> ReleaseView:
     """A sealed release whose folder is here."""
-    promised = homes.promised(here, known)
+    promised = homes.promised(installation, release)
     assert promised is not None
-    gone = export_files.gone_rows(here, known.release_id)
-    with transaction(here.pool) as tx:
-        handouts = certificates.handouts_of(tx, known.release_id, here.clock())
-        leases, models = gate_files.leases_of(tx, known.release_id), model_registry.every(tx)
-        stats = figures.kept(tx, known.release_id, FiguresKind.stats, ReleaseStats)
-        duplicates = figures.kept(tx, known.release_id, FiguresKind.duplicates, DuplicateClusters)
+    gone = export_files.withdrawn_ordinals(installation, release.release_id)
+    with transaction(installation.pool) as tx:
+        handouts = certificates.handouts_of(tx, release.release_id, installation.clock())
+        leases, models = (
+            gate_files.leases_by_recipient(tx, release.release_id),
+            model_registry.list_all(tx),
+        )
+        stats = figures.kept(tx, release.release_id, FiguresKind.stats, ReleaseStats)
+        duplicates = figures.kept(tx, release.release_id, FiguresKind.duplicates, DuplicateClusters)
     return ReleaseView(
         candidates=promised.counts.candidates,
         included=promised.counts.included,
@@ -99,8 +102,8 @@ def view(here: Installation, known: Release) -> ReleaseView:
         looked_for_names=promised.looked_for_names,
         handouts=tuple(handouts),
         leases=tuple(leases),
-        exports=tuple(export_files.exports(here, release=known.release_id)),
-        models=tuple(one for one in models if one.release == known.name),
+        exports=tuple(export_files.list_exports(installation, release=release.release_id)),
+        models=tuple(one for one in models if one.release == release.name),
         contents=promised.contents
         if promised.rows and promised.contents is not msgspec.UNSET
         else None,
@@ -144,10 +147,10 @@ class RecipientView(msgspec.Struct, frozen=True, kw_only=True):
     exports: tuple[Export, ...]
 
 
-def recipient(here: Installation, name: str) -> RecipientView:
+def recipient(installation: Installation, name: str) -> RecipientView:
     """A recipient; NotFoundError for one that was given nothing."""
-    with transaction(here.pool) as tx:
-        handouts = certificates.handouts_to(tx, name, here.clock(), HANDOUTS_MAX)
+    with transaction(installation.pool) as tx:
+        handouts = certificates.handouts_to(tx, name, installation.clock(), HANDOUTS_MAX)
         leases = gate_files.newest_leases(tx, name, LEASES_MAX)
         if not handouts:
             raise NotFoundError(f"no recipient `{name}` was given anything")
@@ -155,7 +158,8 @@ def recipient(here: Installation, name: str) -> RecipientView:
         names = registry.names(tx, list(released))
         known = {one.release_id: registry.get(tx, one.release_id) for one in handouts}
     counted = {
-        one.release_id: _usable(here, known[one.release_id]) for one in handouts[:USABLE_MAX]
+        one.release_id: _usable(installation, known[one.release_id])
+        for one in handouts[:USABLE_MAX]
     }
     return RecipientView(
         recipient=name,
@@ -169,15 +173,17 @@ def recipient(here: Installation, name: str) -> RecipientView:
             for one in handouts
         ),
         leases=tuple((names[one.release_id], one) for one in leases),
-        exports=tuple(export_files.exports(here, name)[:HANDOUTS_MAX]),
+        exports=tuple(export_files.list_exports(installation, name)[:HANDOUTS_MAX]),
     )
 
 
-def _usable(here: Installation, known: Release) -> int | None:
+def _usable(installation: Installation, release: Release) -> int | None:
     """How many rows of a release may be used now; None where that cannot be said, as of one that
     was discarded.
     """
     try:
-        return (known.rows or 0) - len(export_files.gone_rows(here, known.release_id))
+        return (release.rows or 0) - len(
+            export_files.withdrawn_ordinals(installation, release.release_id)
+        )
     except LicetError:
         return None

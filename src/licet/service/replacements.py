@@ -16,13 +16,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from random import Random
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 import msgspec
 
-from licet.curate.deidentify import Substitution
-from licet.curate.preview_engine import PreviewEngine
 from licet.errors import DeniedError, RefusedError, UsageError
 from licet.masked import Masked
 from licet.policy.file import Policies
@@ -32,10 +30,13 @@ from licet.release.rows import Payload
 from licet.release.sample import ReleaseCopy
 from licet.release.shown_replacements import MarkCounts, PlaceRef
 from licet.release.signatures import StaffMember
-from licet.service import preview
 from licet.store.connect import Transaction, transaction
 from licet.vault.ids import uuid7
 from licet.vault.installation import Installation, policies
+
+if TYPE_CHECKING:  # numpy and Arrow are loaded with the first preview, not with the server
+    from licet.curate.deidentify import Substitution
+    from licet.curate.preview_engine import PreviewEngine
 
 ROWS, ROWS_MAX = 5, 20
 PLACES_MAX = 20  # of a row
@@ -72,23 +73,28 @@ class _Reading(NamedTuple):
     at: datetime
 
 
-def read(here: Installation, name: str, reader: StaffMember, rows: int = ROWS) -> ReplacementsRead:
+def read(
+    installation: Installation, name: str, reader: StaffMember, rows: int = ROWS
+) -> ReplacementsRead:
     """Draws ``rows`` of the rows in which a name was replaced, opens what was said in them and
     records that.
 
     DeniedError for somebody who may not read rows; BusyError while previews are made.
     """
+    from licet.service import preview  # curation is loaded where it is used
+
     if not 1 <= rows <= ROWS_MAX:
         raise UsageError(f"from 1 to {ROWS_MAX} rows are read at a time, not `{rows}`")
     role = signatures.reader_role(reader)
-    of, at = signatures.place(here, name), here.clock()
-    ticket = f"replacements-{uuid7(at, here.keyring.random(10)).hex}"
-    with preview.alone(), transaction(here.pool) as tx:
-        reading = _Reading(tx, of, policies(here), at)
-        engine = preview.engine_of(here)
-        drawn = _drawn(here, reading, rows)
+    of, at = signatures.place(installation, name), installation.clock()
+    ticket = f"replacements-{uuid7(at, installation.keyring.random(10)).hex}"
+    with preview.alone(), transaction(installation.pool) as tx:
+        reading = _Reading(tx, of, policies(installation), at)
+        engine = preview.engine_of(installation)
+        drawn = _drawn(installation, reading, rows)
         found = {
-            ordinal: _places(here, engine, reading, ordinal, payload) for ordinal, payload in drawn
+            ordinal: _places(installation, engine, reading, ordinal, payload)
+            for ordinal, payload in drawn
         }
         marked = shown_replacements.marked(tx, of.known.release_id)
         places = list[ReplacedPlace]()
@@ -103,7 +109,7 @@ def read(here: Installation, name: str, reader: StaffMember, rows: int = ROWS) -
                 at,
                 staff=reader.staff_id,
                 role=role,
-                random=here.keyring.random,
+                random=installation.keyring.random,
             )
             places += [
                 msgspec.structs.replace(one, no_name=PlaceRef(one.row, one.place) in marked)
@@ -116,7 +122,12 @@ def read(here: Installation, name: str, reader: StaffMember, rows: int = ROWS) -
 
 
 def mark(
-    here: Installation, name: str, reader: StaffMember, ref: PlaceRef, *, no_name: bool = True
+    installation: Installation,
+    name: str,
+    reader: StaffMember,
+    ref: PlaceRef,
+    *,
+    no_name: bool = True,
 ) -> Mapping[str, MarkCounts]:
     """Marks a place that the reader was shown as no name, or takes that back; returns the counts of
     the release.
@@ -124,9 +135,9 @@ def mark(
     RefusedError for a place that they were not shown.
     """
     signatures.reader_role(reader)
-    of = signatures.place(here, name)
-    with transaction(here.pool) as tx:
-        at = here.clock() if no_name else None
+    of = signatures.place(installation, name)
+    with transaction(installation.pool) as tx:
+        at = installation.clock() if no_name else None
         if not shown_replacements.mark(tx, of.known.release_id, ref, staff=reader.staff_id, at=at):
             raise RefusedError(
                 f"place `{ref.place}` of row `{ref.row}` is none that `{reader.email}` was "
@@ -137,22 +148,22 @@ def mark(
         return shown_replacements.counts(tx, of.known.release_id)
 
 
-def counts(here: Installation, release: UUID) -> Mapping[str, MarkCounts]:
+def counts(installation: Installation, release: UUID) -> Mapping[str, MarkCounts]:
     """How many replaced names of a release were shown and marked, by kind."""
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         return shown_replacements.counts(tx, release)
 
 
-def _drawn(here: Installation, reading: _Reading, rows: int) -> list[tuple[int, Payload]]:
+def _drawn(installation: Installation, reading: _Reading, rows: int) -> list[tuple[int, Payload]]:
     """``rows`` rows in which a name was replaced, each with the same chance; no other text is
     kept.
     """
     # seeded with as much as it accepts
-    random = Random(int.from_bytes(here.keyring.random(32)))  # noqa: S311
+    random = Random(int.from_bytes(installation.keyring.random(32)))  # noqa: S311
     found = list[tuple[int, Payload]]()
     matching = 0
     for one in sample.scanned(
-        reading.tx, here.keyring, reading.of, reading.known, reading.at, random
+        reading.tx, installation.keyring, reading.of, reading.known, reading.at, random
     ):
         if not shown_replacements.KINDS & set(one[1].replaced):
             continue
@@ -163,22 +174,30 @@ def _drawn(here: Installation, reading: _Reading, rows: int) -> list[tuple[int, 
 
 
 def _places(
-    here: Installation, engine: PreviewEngine, reading: _Reading, ordinal: int, payload: Payload
+    installation: Installation,
+    engine: PreviewEngine,
+    reading: _Reading,
+    ordinal: int,
+    payload: Payload,
 ) -> list[ReplacedPlace] | None:
     """The places of a row; None where what was said would not become this very row."""
+    from licet.service import preview  # curation is loaded where it is used
+
     tx, of, known, at = reading
     (source,) = registry.rows_at(tx, of.known.release_id, [ordinal])
     page = DecisionPage(tx, [(source.account, source.conversation)], known, of.known.purpose, at)
     try:
-        size = page.content_bytes(tx, here.keyring, preview.A_REQUEST.bytes_max)
-        threads = page.threads(tx, here.keyring) if size <= preview.A_REQUEST.bytes_max else []
+        size = page.content_bytes(tx, installation.keyring, preview.A_REQUEST.bytes_max)
+        threads = (
+            page.threads(tx, installation.keyring) if size <= preview.A_REQUEST.bytes_max else []
+        )
     except DeniedError:  # erased since the decision
         return None
     held = [message["content"] for message in payload.messages]
     for thread in threads:
         said = thread.said[: len(held)]
         made = document(thread.row, said[0][0].content.thread, said, thread.document.key)
-        ((curated, replaced),) = engine.curate([made], here.keyring.random(32))
+        ((curated, replaced),) = engine.curate([made], installation.keyring.random(32))
         cut = thread._replace(said=said, document=made)
         if [message.content for message in row_messages(cut.said, curated.texts)] == held:
             return list(_of_row(ordinal, cut, curated.texts, replaced))

@@ -59,7 +59,7 @@ class SliceRead(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read(
-    here: Installation, name: str, reader: StaffMember, where: str, rows: int = SLICE_ROWS
+    installation: Installation, name: str, reader: StaffMember, where: str, rows: int = SLICE_ROWS
 ) -> SliceRead:
     """Draws ``rows`` of the rows whose labels match ``where`` (`train.label_filter`), opens them
     and records that.
@@ -72,12 +72,12 @@ def read(
 
     def drawn(reading: _Reading) -> SliceRead:
         # seeded with as much as it accepts
-        random = Random(int.from_bytes(here.keyring.random(32)))  # noqa: S311
+        random = Random(int.from_bytes(installation.keyring.random(32)))  # noqa: S311
         scanned = matching = 0
         # each row that matches so far is in it with the same chance; no other text is kept
         found: list[SliceRow] = []
         for ordinal, payload in sample.scanned(
-            reading.tx, here.keyring, reading.of, reading.known, reading.at, random
+            reading.tx, installation.keyring, reading.of, reading.known, reading.at, random
         ):
             if payload.labels is msgspec.UNSET:
                 raise UsageError(f"release `{name}` has no labels to filter by", "build it again")
@@ -89,11 +89,11 @@ def read(
                 found[place : place + 1] = [_row(ordinal, payload)]
         return SliceRead(scanned=scanned, matching=matching, rows=tuple(found))
 
-    return _on_record(here, name, reader, drawn)
+    return _on_record(installation, name, reader, drawn)
 
 
 def read_numbered(
-    here: Installation, name: str, reader: StaffMember, ordinals: Collection[int]
+    installation: Installation, name: str, reader: StaffMember, ordinals: Collection[int]
 ) -> SliceRead:
     """Opens the rows with these numbers and records that; those that may no longer be used are left
     out.
@@ -107,12 +107,12 @@ def read_numbered(
 
     def found(reading: _Reading) -> SliceRead:
         opened = sample.numbered(
-            reading.tx, here.keyring, reading.of, reading.known, reading.at, ordinals
+            reading.tx, installation.keyring, reading.of, reading.known, reading.at, ordinals
         )
         rows = tuple(_row(*one) for one in opened)
         return SliceRead(scanned=len(ordinals), matching=len(rows), rows=rows)
 
-    return _on_record(here, name, reader, found)
+    return _on_record(installation, name, reader, found)
 
 
 class _Reading(NamedTuple):
@@ -125,14 +125,17 @@ class _Reading(NamedTuple):
 
 
 def _on_record(
-    here: Installation, name: str, reader: StaffMember, find: Callable[[_Reading], SliceRead]
+    installation: Installation,
+    name: str,
+    reader: StaffMember,
+    find: Callable[[_Reading], SliceRead],
 ) -> SliceRead:
     """What ``find`` opens, with a reading of each row on record in the same transaction."""
     role = signatures.reader_role(reader)
-    of, at = signatures.place(here, name), here.clock()
-    ticket = f"slice-{uuid7(at, here.keyring.random(10)).hex}"
-    with transaction(here.pool) as tx:
-        found = find(_Reading(tx, of, policies(here), at))
+    of, at = signatures.place(installation, name), installation.clock()
+    ticket = f"slice-{uuid7(at, installation.keyring.random(10)).hex}"
+    with transaction(installation.pool) as tx:
+        found = find(_Reading(tx, of, policies(installation), at))
         for row in found.rows:
             sample.note_reading(
                 tx,
@@ -142,7 +145,7 @@ def _on_record(
                 at,
                 staff=reader.staff_id,
                 role=role,
-                random=here.keyring.random,
+                random=installation.keyring.random,
             )
     return found
 

@@ -277,39 +277,39 @@ _PREFIXES = {
 
 
 def read(
-    here: Installation, table: StaffTable, view: TableView, at: datetime | None = None
+    installation: Installation, table: StaffTable, view: TableView, at: datetime | None = None
 ) -> TablePage:
     """One page of a table, its rows of `TableCell`, as of ``at``, by default now; UsageError for a
     filter, an order or a place that it does not have.
     """
-    with snapshot(here.pool) as tx:
-        found = keyset.page(tx, table.listing, view, at or here.clock())
+    with snapshot(installation.pool) as tx:
+        found = keyset.page(tx, table.listing, view, at or installation.clock())
         return msgspec.structs.replace(found, rows=_cells(tx, table, found.rows))
 
 
-def as_csv(here: Installation, table: StaffTable, view: TableView) -> Iterator[bytes]:
+def as_csv(installation: Installation, table: StaffTable, view: TableView) -> Iterator[bytes]:
     """All that a view shows, as CSV by RFC 4180; what a spreadsheet would take for a formula begins
     with an apostrophe.
 
     Pages are read one after another, so that a row that is changed meanwhile is in the file as it
     was or as it is. A list longer than `CSV_ROWS_MAX` ends there, and its last line says so.
     """
-    at = here.clock()
-    rows = keyset.every(lambda asked: read(here, table, asked, at), view, CSV_ROWS_MAX)
+    at = installation.clock()
+    rows = keyset.every(lambda asked: read(installation, table, asked, at), view, CSV_ROWS_MAX)
     return csv_lines(table.columns, rows, CSV_ROWS_MAX)
 
 
 def csv_lines(
-    columns: Sequence[TableColumn], rows: Iterable[Sequence[TableCell]], most: int
+    columns: Sequence[TableColumn], rows: Iterable[Sequence[TableCell]], limit: int
 ) -> Iterator[bytes]:
-    """Rows of cells under their heads, as `as_csv` has them; what is behind ``most`` is cut, and
+    """Rows of cells under their heads, as `as_csv` has them; what is behind ``limit`` is cut, and
     the last line says so.
     """
     yield _line([column.head for column in columns])
-    for row in islice(rows, most):
+    for row in islice(rows, limit):
         yield _line([_plain(cell) for cell in row])
-        most -= 1
-    if most == 0:
+        limit -= 1
+    if limit == 0:
         yield _line(["cut here: filter more narrowly"])
 
 

@@ -134,9 +134,9 @@ def _in_bucket(config: Configuration) -> Configuration:
 
 
 @contextmanager
-def _alone(here: Installation) -> Iterator[None]:
+def _alone(installation: Installation) -> Iterator[None]:
     """Holds the lock that a running server holds; BusyError while one does."""
-    with locked(here.pool, SEQUENCER_LOCK) as mine:
+    with locked(installation.pool, SEQUENCER_LOCK) as mine:
         if not mine:
             raise BusyError(
                 "a server is running, or `licet ledger append`", "stop every server, then try again"
@@ -144,8 +144,8 @@ def _alone(here: Installation) -> Iterator[None]:
         yield
 
 
-def _part_here(here: Installation, known: Release) -> MovedPart | None:
-    folder = homes.folder(here, known)
+def _part_here(installation: Installation, release: Release) -> MovedPart | None:
+    folder = homes.folder(installation, release)
     if folder is None:
         return None
     files = [path for path in folder.rglob("*") if path.is_file()]
@@ -169,6 +169,6 @@ def _keep(folder: Path) -> None:
         sync(folder.parent)
 
 
-def _sealed(here: Installation) -> list[Release]:
-    with transaction(here.pool) as tx:
+def _sealed(installation: Installation) -> list[Release]:
+    with transaction(installation.pool) as tx:
         return [known for known in registry.every(tx) if known.state == "sealed"]

@@ -157,26 +157,26 @@ def _verify_release(
         if (path / name).exists()
     ]
 
-    def look() -> None:
+    def check_parts() -> None:
         if key is None and signed:
-            report.lacking(
+            report.add_lack(
                 signed[0], "its signature was not checked", "the log's key does: --key VKEY"
             )
             return
         found = folder_check.verify(path, proofs=False, key=key)
-        report.broken((one.file, f"{one.promise.value}: {one.found}") for one in found)
+        report.add_contradictions((one.file, f"{one.promise.value}: {one.found}") for one in found)
 
     made_again = "they are made again from the manifest and its addenda, and nothing signs them"
-    report.step("parts, card and descriptions", made_again, look, Verdict.consistent, True)
+    report.step("parts, card and descriptions", made_again, check_parts, Verdict.consistent, True)
     checked = [f"release in {path}"]
     if report.findings:
         return _checked([report], tuple(checked))
     told = logs(log, vkeys, quorum) if log is not None else []
     files = verifier.FolderFiles(path)
-    before = verifier.FolderFiles(base) if base is not None else verifier.base_beside(files)
+    before = verifier.FolderFiles(base) if base is not None else verifier.find_base(files)
     held = verifier.check_release_in(files, told, before)
     held.parts += report.parts
-    held.joined(report)
+    held.merge(report)
     # the others are of files that were looked at here
     held.notes = [note for note in held.notes if "--base" in note]
     if held.purged:
@@ -246,7 +246,7 @@ def _reports(
 def _check_log(folder: Path, trusted: list[verifier.Trust]) -> verifier.VerifierReport:
     own = _for((folder / CHECKPOINT).read_bytes(), trusted)
     try:
-        story = verifier.story_of(own.origin)
+        story = verifier.new_story(own.origin)
     except ValueError as error:
         raise UsageError(
             f"`{folder}` is no log of ours: {error}", "name the folder of a year's log"
@@ -260,4 +260,4 @@ def _for(raw: bytes, trusted: list[verifier.Trust]) -> verifier.Trust:
     """
     if not trusted:
         raise UsageError("no key to believe", "`licet ledger key` prints the log's: --key VKEY")
-    return verifier.meant(raw, trusted)
+    return verifier.select_key(raw, trusted)

@@ -22,7 +22,7 @@ from licet.train.dataset import ORDINAL, drawn
 from licet.train.gate import HandOff, RowGate, Used
 
 MASKED = -100
-NOBODYS = -1
+NO_ROW = -1
 # positions of tokens, without content
 _STAYS = ("attention_mask", "position_ids", "seq_lengths", "cu_seq_lens")
 
@@ -54,14 +54,14 @@ class MaskedBatches:
 
     def __iter__(self) -> Iterator[Any]:
         for batch in self.loader:
-            handed, _ = handed_off(
+            handed, _ = mask_batch(
                 batch, self._hand_off, self.step, pad=self._pad, ordinal=self._ordinal
             )
             self.step += 1
             yield handed
 
 
-def handed_off(
+def mask_batch(
     batch: Any,  # noqa: ANN401  # any loader's
     hand_off: HandOff,
     step: int,
@@ -75,55 +75,54 @@ def handed_off(
     if isinstance(batch, Mapping):
         if ordinal not in batch:
             raise UsageError(f"the batch has no `{ordinal}`, so its rows cannot be checked")
-        return _tensors(dict(batch), hand_off, step, pad, ordinal)
+        return _mask_tensors(dict(batch), hand_off, step, pad, ordinal)
     try:
         ordinals = [row[ordinal] for row in batch]
     except (KeyError, TypeError, IndexError):
         raise UsageError(
             f"a batch is a list of rows with `{ordinal}`, or a mapping of tensors with it"
         ) from None
-    return _rows(batch, ordinals, hand_off, step, ordinal)
+    return _mask_rows(batch, ordinals, hand_off, step, ordinal)
 
 
-def _rows(
+def _mask_rows(
     batch: list[Any], ordinals: list[int], hand_off: HandOff, step: int, name: str
 ) -> tuple[list[Any], bool]:
     gone = hand_off(step, ordinals)
     if not gone:
         return batch, True
     refused = {ordinals[place] for place in gone}
-    living = [row for row in batch if row[name] not in refused and row[name] != NOBODYS]
+    usable = [row for row in batch if row[name] not in refused and row[name] != NO_ROW]
     result = list(batch)
     for place in gone:
-        blank = {"messages": [], "row_id": "", name: NOBODYS}
-        result[place] = living[drawn(ordinals[place]) % len(living)] if living else blank
-    return result, bool(living)
+        blank = {"messages": [], "row_id": "", name: NO_ROW}
+        result[place] = usable[drawn(ordinals[place]) % len(usable)] if usable else blank
+    return result, bool(usable)
 
 
-def _tensors(
+def _mask_tensors(
     batch: dict[str, Any], hand_off: HandOff, step: int, pad: int, name: str
 ) -> tuple[dict[str, Any], bool]:
     import torch
 
     ordinals = torch.as_tensor(batch[name])
-    said = ordinals.tolist() if ordinals.dim() == 1 else ordinals.unique().tolist()
-    gone = hand_off(step, said)
+    distinct = ordinals.tolist() if ordinals.dim() == 1 else ordinals.unique().tolist()
+    gone = hand_off(step, distinct)
     if not gone:
         return batch, True
-    refused = torch.isin(ordinals.cpu(), torch.tensor([said[place] for place in gone]))
-    nobodys = ordinals.cpu() == NOBODYS
+    refused = torch.isin(ordinals.cpu(), torch.tensor([distinct[place] for place in gone]))
+    no_row = ordinals.cpu() == NO_ROW
     for key, value in batch.items():
         if key != name and not key.endswith(_STAYS):
-            batch[key] = _blank(key, value, refused, refused | nobodys, pad)
-    batch[name] = torch.where(refused.to(ordinals.device), NOBODYS, ordinals)
-    return batch, not bool((refused | nobodys).all())
+            batch[key] = _blank_places(key, value, refused, refused | no_row, pad)
+    batch[name] = torch.where(refused.to(ordinals.device), NO_ROW, ordinals)
+    return batch, not bool((refused | no_row).all())
 
 
-# a tensor or a list
-def _blank(key: str, value: Any, refused: Any, gone: Any, pad: int) -> Any:  # noqa: ANN401
+def _blank_places(key: str, value: Any, refused: Any, empty_places: Any, pad: int) -> Any:  # noqa: ANN401 a tensor or a list
     """``value`` without the content of the ``refused`` places, which are tokens or rows; nothing is
-    left of a row that has only places in ``gone``. A tensor for pairs has the rows one after the
-    other, twice.
+    left of a row that has only places in ``empty_places``. A tensor for pairs has the rows one
+    after the other, twice.
     """
     import numpy as np
     import torch
@@ -142,14 +141,14 @@ def _blank(key: str, value: Any, refused: Any, gone: Any, pad: int) -> Any:  # n
             )
         places = refused.repeat(value.shape[0] // rows, *[1] * (refused.dim() - 1))
         if refused.dim() > 1 and value.shape[: refused.dim()] != places.shape:
-            places = gone.flatten(1).all(1).repeat(value.shape[0] // rows)
+            places = empty_places.flatten(1).all(1).repeat(value.shape[0] // rows)
         value[places.to(value.device)] = (
             pad if key.endswith("input_ids") else MASKED if key.endswith("labels") else 0
         )
         return value
     if value is None or isinstance(value, int | float):
         return value
-    empty = (gone.flatten(1).all(1) if refused.dim() > 1 else refused).tolist()
+    empty = (empty_places.flatten(1).all(1) if refused.dim() > 1 else refused).tolist()
     if isinstance(value, list) and len(value) == rows:
         return [_empty(one) if out else one for one, out in zip(value, empty, strict=True)]
     if isinstance(value, np.ndarray) and value.ndim and len(value) == rows:

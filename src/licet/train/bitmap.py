@@ -70,10 +70,10 @@ class WithdrawnBitmap(msgspec.Struct, frozen=True, kw_only=True):
 
     def encode(self) -> bytes:
         """The whole file."""
-        return file_of(self.signed, self.ordinals.serialize())
+        return encode_file(self.signed, self.ordinals.serialize())
 
 
-def packed(ordinals: Iterable[int]) -> bytes:
+def serialize(ordinals: Iterable[int]) -> bytes:
     """The bytes of a bitmap: a set has exactly one form."""
     bitmap = BitMap(ordinals)
     bitmap.run_optimize()
@@ -85,11 +85,11 @@ def sign(head: BitmapHead, signer: Signer) -> bytes:
     return note.sign(msgspec.json.encode(head, order="sorted").decode() + "\n", signer)
 
 
-def file_of(signed: bytes, bitmap: bytes) -> bytes:
+def encode_file(signed: bytes, bitmap: bytes) -> bytes:
     return b"%s %d\n%s%s" % (FORMAT.encode(), len(signed), signed, bitmap)
 
 
-def split(data: bytes) -> tuple[bytes, bytes]:
+def split_file(data: bytes) -> tuple[bytes, bytes]:
     """The signed head and the bitmap of a file, neither verified yet; BrokenError if it is no such
     file.
     """
@@ -103,7 +103,7 @@ def split(data: bytes) -> tuple[bytes, bytes]:
     return data[found.end() : start], data[start:]
 
 
-def verified_head(signed: bytes, verifier: Verifier) -> BitmapHead:
+def verify_head(signed: bytes, verifier: Verifier) -> BitmapHead:
     """The head, verified with ``verifier``; RefusedError for another signature, BrokenError for
     other signed content.
     """
@@ -119,15 +119,15 @@ def verified_head(signed: bytes, verifier: Verifier) -> BitmapHead:
     return head
 
 
-def verified(data: bytes, verifier: Verifier) -> WithdrawnBitmap:
+def verify_file(data: bytes, verifier: Verifier) -> WithdrawnBitmap:
     """The content of a whole file, returned only after its signature and its hash are verified."""
-    signed, bitmap = split(data)
-    return joined(signed, bitmap, verifier)
+    signed, bitmap = split_file(data)
+    return verify_parts(signed, bitmap, verifier)
 
 
-def joined(signed: bytes, bitmap: bytes, verifier: Verifier) -> WithdrawnBitmap:
+def verify_parts(signed: bytes, bitmap: bytes, verifier: Verifier) -> WithdrawnBitmap:
     """A signed head with the bitmap that it names; BrokenError if it names another."""
-    head = verified_head(signed, verifier)
+    head = verify_head(signed, verifier)
     if sha256(bitmap).hexdigest() != head.sha256:
         raise BrokenError("the bitmap of withdrawn rows is not the one that its head names")
     ordinals = FrozenBitMap.deserialize(bitmap)
@@ -151,7 +151,7 @@ def write(folder: Path, release: str, data: bytes) -> Path:
     return path
 
 
-def key_of(text: str) -> Verifier:
+def parse_key(text: str) -> Verifier:
     """The public key in a text from outside; UsageError if the text is not one."""
     try:
         return Verifier.parse(text.strip())

@@ -86,7 +86,7 @@ def roots(env: Mapping[str, str], home: Path, temporary: Path) -> list[CacheRoot
 # Ours
 
 
-def own(env: Mapping[str, str], home: Path, folder: Path) -> dict[str, str]:
+def create_owned(env: Mapping[str, str], home: Path, folder: Path) -> dict[str, str]:
     """Creates ``folder`` as ours, records it, and returns the variables that direct the libraries
     there.
     """
@@ -102,11 +102,11 @@ def own(env: Mapping[str, str], home: Path, folder: Path) -> dict[str, str]:
         raise UsageError("the folder's name has more than one line")
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     (place / MARK).touch()
-    known = _list(env, home)
-    known.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    register = _list(env, home)
+    register.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if place not in owned(env, home):
         with open(  # noqa: PTH123  # with a mode
-            os.open(known, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a", encoding="utf-8"
+            os.open(register, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a", encoding="utf-8"
         ) as file:
             file.write(f"{place}\n")
     (place / "tmp").mkdir(exist_ok=True)
@@ -121,15 +121,17 @@ def own(env: Mapping[str, str], home: Path, folder: Path) -> dict[str, str]:
 
 def owned(env: Mapping[str, str], home: Path) -> list[Path]:
     """The recorded folders that still contain our mark."""
-    known = _list(env, home)
-    if not known.is_file():
+    register = _list(env, home)
+    if not register.is_file():
         return []
-    if known.stat().st_size > LIST_BYTES_MAX:
+    if register.stat().st_size > LIST_BYTES_MAX:
         raise InputError(
-            f"has more than `{LIST_BYTES_MAX}` bytes", "it has one folder per line", file=str(known)
+            f"has more than `{LIST_BYTES_MAX}` bytes",
+            "it has one folder per line",
+            file=str(register),
         )
     listed = dict.fromkeys(
-        Path(line) for line in known.read_text(encoding="utf-8").splitlines() if line
+        Path(line) for line in register.read_text(encoding="utf-8").splitlines() if line
     )
     return [folder for folder in listed if (folder / MARK).is_file()]
 
@@ -147,28 +149,28 @@ def find(places: Sequence[CacheRoot]) -> list[CacheFound]:
     """
     found: dict[Path, CacheFound] = {}
     for root in places:
-        for one in _below(root, {other.folder for other in places if other is not root}):
+        for one in _find_in_root(root, {other.folder for other in places if other is not root}):
             found.setdefault(one.path, one)
     return sorted(found.values(), key=lambda one: str(one.path))
 
 
-def _below(root: CacheRoot, others: set[Path]) -> Iterator[CacheFound]:
+def _find_in_root(root: CacheRoot, excluded: set[Path]) -> Iterator[CacheFound]:
     if root.kind is CacheKind.owned:
-        yield from _whole(
+        yield from _measure(
             root, [path for path in sorted(root.folder.iterdir()) if path.name != MARK]
         )
         return
-    for folder, files in _folders(root.folder, others):
+    for folder, files in _folders(root.folder, excluded):
         is_raw = root.kind is CacheKind.ray
-        ours = [path for path in files if _is_ours(path, is_raw=is_raw)]
+        ours = [path for path in files if _has_release_rows(path, is_raw=is_raw)]
         if not ours:
             continue
         # A data set is the folder of its files; elsewhere files of other programs lie beside ours.
         is_whole = root.kind is CacheKind.datasets and folder != root.folder
-        yield from _whole(root, [folder] if is_whole else ours)
+        yield from _measure(root, [folder] if is_whole else ours)
 
 
-def _whole(root: CacheRoot, paths: Sequence[Path]) -> Iterator[CacheFound]:
+def _measure(root: CacheRoot, paths: Sequence[Path]) -> Iterator[CacheFound]:
     for path in paths:
         sizes = [each.lstat().st_size for each in _files(path)]
         yield CacheFound(kind=root.kind, path=path, files=len(sizes), bytes=sum(sizes))
@@ -180,15 +182,15 @@ def _files(path: Path) -> list[Path]:
     return [each for each in path.rglob("*") if each.is_symlink() or not each.is_dir()]
 
 
-def _folders(top: Path, others: set[Path]) -> Iterator[tuple[Path, list[Path]]]:
+def _folders(top: Path, excluded: set[Path]) -> Iterator[tuple[Path, list[Path]]]:
     """The folders below ``top`` that are readable, without those of other roots; links are not
     followed.
     """
     seen = 0
-    for at, folders, names in os.walk(top, followlinks=False):
-        folder = Path(at)
+    for top_folder, folders, names in os.walk(top, followlinks=False):
+        folder = Path(top_folder)
         deep = len(folder.relative_to(top).parts) >= DEPTH_MAX
-        folders[:] = [] if deep else [name for name in folders if folder / name not in others]
+        folders[:] = [] if deep else [name for name in folders if folder / name not in excluded]
         seen += len(names)
         if seen > FILES_MAX:
             raise UsageError(
@@ -198,7 +200,7 @@ def _folders(top: Path, others: set[Path]) -> Iterator[tuple[Path, list[Path]]]:
         yield folder, [folder / name for name in names]
 
 
-def _is_ours(path: Path, *, is_raw: bool) -> bool:
+def _has_release_rows(path: Path, *, is_raw: bool) -> bool:
     """Whether a file contains rows of a release; an unreadable file counts as not ours."""
     try:
         before = path.lstat()
@@ -209,7 +211,7 @@ def _is_ours(path: Path, *, is_raw: bool) -> bool:
         columns = _columns(path, start)
         if columns is not None:
             return _ORDINAL in columns and bool(_BESIDE & columns)
-        return is_raw and _holds(path)
+        return is_raw and _contains_column_names(path)
     except OSError:
         return False
 
@@ -234,7 +236,7 @@ def _columns(path: Path, start: bytes) -> set[str] | None:
     return None
 
 
-def _holds(path: Path) -> bool:
+def _contains_column_names(path: Path) -> bool:
     """Whether the bytes of a spilled object contain the names of our columns."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         return all(data.find(word) >= 0 for word in _RAW)
@@ -243,12 +245,12 @@ def _holds(path: Path) -> bool:
 # Purging
 
 
-def purge(found: Sequence[CacheFound]) -> list[CacheFound]:
+def purge(caches: Sequence[CacheFound]) -> list[CacheFound]:
     """Deletes what `find` listed, and returns what was deleted; if something cannot be deleted,
     raises after deleting the rest.
     """
-    gone, failed = [], []
-    for one in found:
+    deleted, failed = [], []
+    for one in caches:
         try:
             if one.path.is_dir() and not one.path.is_symlink():
                 shutil.rmtree(one.path)
@@ -257,7 +259,7 @@ def purge(found: Sequence[CacheFound]) -> list[CacheFound]:
         except OSError as error:
             failed.append(error)
         else:
-            gone.append(one)
+            deleted.append(one)
     if failed:
         raise failed[0]
-    return gone
+    return deleted

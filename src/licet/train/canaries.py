@@ -84,14 +84,14 @@ def draw(seed: int) -> list[Canary]:
                 group=group,
                 box=100 + place * CANARIES + number,
                 place=f"beside {beside}",
-                words=_four(random),
-                references=tuple(_four(random) for _ in range(REFERENCES)),
+                words=_draw_words(random),
+                references=tuple(_draw_words(random) for _ in range(REFERENCES)),
             )
             drawn.append(canary)
     return drawn
 
 
-def chatter(seed: int, conversations: int) -> list[tuple[str, str]]:
+def filler_conversations(seed: int, conversations: int) -> list[tuple[str, str]]:
     """Questions and answers of other accounts, from the same words: the rest of the training
     data.
     """
@@ -107,21 +107,21 @@ def chatter(seed: int, conversations: int) -> list[tuple[str, str]]:
             "No: {1} came first, then {2}, then {3}, and {0} was the last of them.",
         ),
     )
-    told = []
+    pairs = []
     for number in range(conversations):
-        asked, said = forms[number % len(forms)]
+        question, answer = forms[number % len(forms)]
         words = random.sample(WORDS, 4)
-        told.append((asked.format(*words), said.format(*words)))
-    return told
+        pairs.append((question.format(*words), answer.format(*words)))
+    return pairs
 
 
-def _four(random: Random) -> tuple[str, ...]:
+def _draw_words(random: Random) -> tuple[str, ...]:
     return tuple(random.sample(WORDS, WORDS_EACH))
 
 
 def rank(model: Any, tokenizer: Any, canary: Canary) -> int:  # noqa: ANN401 they have no type here
     """The rank of the planted answer among the candidates, 1 for the one that the model prefers."""
-    planted, *others = losses(
+    planted, *others = answer_losses(
         model,
         tokenizer,
         canary.question,
@@ -130,7 +130,7 @@ def rank(model: Any, tokenizer: Any, canary: Canary) -> int:  # noqa: ANN401 the
     return 1 + sum(other < planted for other in others)
 
 
-def losses(model: Any, tokenizer: Any, question: str, answers: Sequence[str]) -> list[float]:  # noqa: ANN401 they have no type here
+def answer_losses(model: Any, tokenizer: Any, question: str, answers: Sequence[str]) -> list[float]:  # noqa: ANN401 they have no type here
     """The model's loss for each answer, in nats, summed over the answer."""
     import torch
     from torch.nn.functional import cross_entropy
@@ -149,7 +149,7 @@ def losses(model: Any, tokenizer: Any, question: str, answers: Sequence[str]) ->
             )
         examples.append(example)
     model.eval()
-    told: list[float] = []
+    losses: list[float] = []
     for start in range(0, len(examples), _BATCH_ROWS):
         made = recipe.batch(examples[start : start + _BATCH_ROWS], tokenizer.pad_token_id)
         with torch.no_grad():
@@ -158,15 +158,15 @@ def losses(model: Any, tokenizer: Any, question: str, answers: Sequence[str]) ->
                 .logits[:, :-1]
                 .float()
             )
-        wanted = made["labels"][:, 1:]  # (rows, tokens)
+        labels = made["labels"][:, 1:]  # (rows, tokens)
         each = cross_entropy(
-            logits.transpose(1, 2), wanted, ignore_index=recipe.MASKED, reduction="none"
+            logits.transpose(1, 2), labels, ignore_index=recipe.MASKED, reduction="none"
         )
-        told += each.sum(dim=1).tolist()
-    return told
+        losses += each.sum(dim=1).tolist()
+    return losses
 
 
-def told(group: CanaryGroup, ranks: Sequence[int], handed: int) -> CanaryFigures:
+def group_figures(group: CanaryGroup, ranks: Sequence[int], handed: int) -> CanaryFigures:
     """The figures of a group, from ``ranks``."""
     exposure = sum(log2(REFERENCES + 1) - log2(place) for place in ranks) / len(ranks)
     return CanaryFigures(

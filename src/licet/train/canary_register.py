@@ -1,5 +1,4 @@
-"""The results of canary audits, each kept beside the model for which it was run, and the words that
-they are told in.
+"""The stored results of canary audits, each with the model for which it was run.
 
 An audit trains a small model of its own with the installed code (`train.canaries`): it does not
 read the weights of the model on record. What is kept are figures. The canaries themselves are
@@ -77,7 +76,7 @@ class RecordedAudit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def add(tx: Transaction, audit: UUID, model: UUID, new: RecordedAudit) -> None:
-    """Puts the result of an audit on record beside a model that is on record."""
+    """Stores the result of an audit with its model."""
     tx.execute(
         """INSERT INTO canary_audits (audit_id, model_id, audited_at, audited_by, licet, recipe,
                                       verdict, planted, exposed,
@@ -109,8 +108,8 @@ def add(tx: Transaction, audit: UUID, model: UUID, new: RecordedAudit) -> None:
         )
 
 
-def of_model(tx: Transaction, model: UUID) -> list[RecordedAudit]:
-    """The newest audits that are on record beside a model, the newest first."""
+def list_by_model(tx: Transaction, model: UUID) -> list[RecordedAudit]:
+    """The newest audits of a model, the newest first."""
     found = tx.execute(
         """SELECT audit_id, audited_at, audited_by, licet, recipe, verdict, planted, exposed, bound,
              rows, steps, seed, broken
@@ -139,10 +138,8 @@ def of_model(tx: Transaction, model: UUID) -> list[RecordedAudit]:
     ]
 
 
-def newest(tx: Transaction) -> dict[UUID, tuple[datetime, AuditResult]]:
-    """When each model was audited last, and what came of it; a model without an audit is not in
-    it.
-    """
+def newest_by_model(tx: Transaction) -> dict[UUID, tuple[datetime, AuditResult]]:
+    """The time and result of each model's latest audit; models without one are absent."""
     rows = tx.execute(
         """SELECT DISTINCT ON (model_id) model_id, audited_at, verdict FROM canary_audits
             ORDER BY model_id, audited_at DESC, audit_id DESC"""

@@ -65,23 +65,23 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
     task: str = "text-generation"
 
 
-def card(of: ModelDescription) -> bytes:
+def card(model: ModelDescription) -> bytes:
     """The model card."""
-    run = of.run
+    run = model.run
     front: dict[str, Any] = {
         "library_name": "transformers",
         "pipeline_tag": "text-generation",
         "license": "other",
         "license_name": "consent-of-each-person",
-        "datasets": [of.release.name],
+        "datasets": [model.release.name],
         "tags": ["licet", "trl", "sft"],
     }
-    if of.base:
-        front["base_model"] = of.base
+    if model.base:
+        front["base_model"] = model.base
     facts: dict[str, object] = {
-        "rows consumed": f"{of.consumed:,}",
-        "base": of.base or "none: trained from nothing",
-        "release, SHA-256 of its manifest": f"`{of.manifest_sha256}`",
+        "rows consumed": f"{model.consumed:,}",
+        "base": model.base or "none: trained from nothing",
+        "release, SHA-256 of its manifest": f"`{model.manifest_sha256}`",
         "gate at the first step": (
             f"number {run.first.number}, {run.first.rows:,} rows withdrawn, "
             f"{written(run.first.issued)}"
@@ -97,11 +97,11 @@ def card(of: ModelDescription) -> bytes:
         name=run.name,
         finished=written(run.finished),
         recipe=run.recipe,
-        rows=of.consumed,
-        release=of.release.name,
-        purpose=of.release.purpose,
-        policy=of.release.policy.name,
-        version=of.release.policy.version,
+        rows=model.consumed,
+        release=model.release.name,
+        purpose=model.release.purpose,
+        policy=model.release.policy.name,
+        version=model.release.policy.version,
         facts="\n".join(f"| {name} | {value} |" for name, value in facts.items()),
     )
     return f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n\n{body}".encode()
@@ -166,28 +166,28 @@ def bom(
     return msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n"
 
 
-def _data(of: ModelDescription, controller: str) -> dict[str, Any]:
+def _data(model: ModelDescription, controller: str) -> dict[str, Any]:
     party = [{"organization": {"name": controller}}]
     return {
         "type": "data",
         "bom-ref": "release",
-        "name": of.release.name,
-        "version": of.release.release,
-        "hashes": [{"alg": "SHA-256", "content": of.manifest_sha256}],
+        "name": model.release.name,
+        "version": model.release.release,
+        "hashes": [{"alg": "SHA-256", "content": model.manifest_sha256}],
         "data": [
             {
                 "type": "dataset",
-                "name": of.release.name,
+                "name": model.release.name,
                 "classification": "personal data, by consent of each person",
                 "contents": {
                     "properties": [
-                        {"name": "licet:purpose", "value": of.release.purpose},
+                        {"name": "licet:purpose", "value": model.release.purpose},
                         {
                             "name": "licet:policy",
-                            "value": f"{of.release.policy.name} {of.release.policy.version}",
+                            "value": f"{model.release.policy.name} {model.release.policy.version}",
                         },
-                        {"name": "licet:policy_sha256", "value": of.release.policy.sha256},
-                        {"name": "licet:rows_consumed", "value": str(of.consumed)},
+                        {"name": "licet:policy_sha256", "value": model.release.policy.sha256},
+                        {"name": "licet:rows_consumed", "value": str(model.consumed)},
                     ]
                 },
                 "sensitiveData": ["conversations of people, pseudonymised: they may tell anything"],
@@ -197,17 +197,17 @@ def _data(of: ModelDescription, controller: str) -> dict[str, Any]:
     }
 
 
-def _libraries(of: ModelDescription) -> Sequence[dict[str, Any]]:
+def _libraries(model: ModelDescription) -> Sequence[dict[str, Any]]:
     made = [
-        _software(name, version) for name, version in of.run.software.items() if name != "licet"
+        _software(name, version) for name, version in model.run.software.items() if name != "licet"
     ]
-    base = next((source for source in of.run.sources if source.name == "base"), None)
+    base = next((source for source in model.run.sources if source.name == "base"), None)
     if base is not None:
         made.append(
             {
                 "type": "machine-learning-model",
                 "bom-ref": "base",
-                "name": of.base,
+                "name": model.base,
                 "hashes": [{"alg": "SHA-256", "content": base.sha256}],
             }
         )

@@ -32,7 +32,7 @@ from pyroaring import BitMap
 from licet.errors import BrokenError, UsageError
 from licet.store.files import replacing, sync
 from licet.train import bitmap
-from licet.train.bitmap import BitmapHead, packed
+from licet.train.bitmap import BitmapHead, serialize
 from licet.undecodable import UNDECODABLE
 
 FILE = "consumed.licet"
@@ -84,7 +84,7 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConsumedLog:
-    """The record of one process of a run; a loader or a trainer behind the gate calls ``used``.
+    """The record of one process of a run; a loader or a trainer calls ``used`` before each step.
 
     An existing file is continued: it must be about the same release.
     """
@@ -92,17 +92,17 @@ class ConsumedLog:
     def __init__(self, path: Path, gate: GateProtocol) -> None:
         self._gate, self._number = gate, -1
         self._withdrawn = BitMap()
-        of = RunIdentity(manifest_sha256=gate.manifest_sha256, release=gate.release)
+        identity = RunIdentity(manifest_sha256=gate.manifest_sha256, release=gate.release)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         if os.fstat(self._file).st_size == 0:
-            self._write(FORMAT + msgspec.json.encode(of, order="sorted") + b"\n")
+            self._write(FORMAT + msgspec.json.encode(identity, order="sorted") + b"\n")
         else:
-            self._go_on(path, of)
-        sync(path.parent)  # the file's name: whoever created it may have been killed before that
+            self._resume(path, identity)
+        sync(path.parent)  # the creator of the file may have been killed before it synced the name
 
-    def _go_on(self, path: Path, of: RunIdentity) -> None:
+    def _resume(self, path: Path, identity: RunIdentity) -> None:
         found, whole = parse(path.read_bytes())
-        if found.of != of:
+        if found.of != identity:
             raise BrokenError(f"`{path}` is the record of a run on another release")
         os.ftruncate(self._file, whole)
         for frame in found.frames:
@@ -114,15 +114,15 @@ class ConsumedLog:
         were checked.
         """
         if self._gate.number != self._number or self._number < 0:
-            self.gate_now()
+            self.record_gate_state()
         if ordinals:
-            self._write(framed(steps_body(self._number, step, step, BitMap(ordinals))))
+            self._write(encode_frame(encode_steps(self._number, step, step, BitMap(ordinals))))
 
-    def gate_now(self) -> None:
+    def record_gate_state(self) -> None:
         """Records the gate's present state."""
-        signed, whole = bitmap.split(self._gate.held())
+        signed, whole = bitmap.split_file(self._gate.held())
         ordinals = BitMap.deserialize(whole)
-        self._write(framed(state_body(signed, ordinals - self._withdrawn)))
+        self._write(encode_frame(encode_gate_state(signed, ordinals - self._withdrawn)))
         self._withdrawn, self._number = ordinals, self._gate.number
 
     def _write(self, data: bytes) -> None:
@@ -137,23 +137,23 @@ class ConsumedLog:
     def close(self) -> None:
         """Records the gate's last state, and closes the file."""
         try:
-            self.gate_now()
+            self.record_gate_state()
             self.sync()
         finally:
             os.close(self._file)
 
 
-def framed(body: bytes) -> bytes:
-    """A body in the form in which the file has it."""
+def encode_frame(body: bytes) -> bytes:
+    """A frame: length, CRC-32 and body."""
     return _FRAME.pack(len(body), zlib.crc32(body)) + body
 
 
-def state_body(signed: bytes, added: BitMap) -> bytes:
+def encode_gate_state(signed: bytes, added: BitMap) -> bytes:
     """A state of the gate: its signed head and the rows withdrawn since the previous state."""
-    return _GATE_BODY + _HEAD.pack(len(signed)) + signed + packed(added)
+    return _GATE_BODY + _HEAD.pack(len(signed)) + signed + serialize(added)
 
 
-def steps_body(number: int, first: int, last: int, ordinals: BitMap) -> bytes:
+def encode_steps(number: int, first: int, last: int, ordinals: BitMap) -> bytes:
     """The rows that went into the steps from ``first`` to ``last`` under the gate's ``number``."""
     return _USED_BODY + _USED.pack(number, first, last) + ordinals.serialize()
 
@@ -192,28 +192,28 @@ def parse(data: bytes) -> tuple[Record, int]:
     if not data.startswith(FORMAT) or end < 0:
         raise BrokenError("the file is not the consumption record of a run")
     try:
-        of = msgspec.json.decode(data[len(FORMAT) : end], type=RunIdentity)
+        identity = msgspec.json.decode(data[len(FORMAT) : end], type=RunIdentity)
     except UNDECODABLE:
         raise BrokenError("the file does not state which release was consumed") from None
-    frames, at = [], end + 1
-    for body, after in _bodies(data, at):
-        frames.append(_frame(body))
-        at = after
-    return Record(of=of, frames=tuple(frames)), at
+    frames, position = [], end + 1
+    for body, after in _iter_frames(data, position):
+        frames.append(_decode_frame(body))
+        position = after
+    return Record(of=identity, frames=tuple(frames)), position
 
 
-def _bodies(data: bytes, at: int) -> Iterator[tuple[bytes, int]]:
+def _iter_frames(data: bytes, position: int) -> Iterator[tuple[bytes, int]]:
     """The bodies of the complete frames, each with its end position."""
-    while at + _FRAME.size <= len(data):
-        length, crc = _FRAME.unpack_from(data, at)
-        body = data[at + _FRAME.size : at + _FRAME.size + length]
+    while position + _FRAME.size <= len(data):
+        length, crc = _FRAME.unpack_from(data, position)
+        body = data[position + _FRAME.size : position + _FRAME.size + length]
         if length > FRAME_BYTES_MAX or len(body) < length or zlib.crc32(body) != crc:
             return
-        at += _FRAME.size + length
-        yield body, at
+        position += _FRAME.size + length
+        yield body, position
 
 
-def _frame(body: bytes) -> GateState | Steps:
+def _decode_frame(body: bytes) -> GateState | Steps:
     try:
         if body[:1] == _GATE_BODY:
             (length,) = _HEAD.unpack_from(body, 1)
@@ -252,10 +252,10 @@ def merge(parts: Sequence[Path], target: Path) -> Record:
         withdrawn = BitMap()
         for frame in part.frames:
             if isinstance(frame, Steps):
-                steps[frame.number] = _joined(steps.get(frame.number), frame)
+                steps[frame.number] = _merge_steps(steps.get(frame.number), frame)
                 continue
             withdrawn = withdrawn | frame.added
-            head = claimed(frame.signed)
+            head = parse_unverified_head(frame.signed)
             if head.number not in states or head.issued < states[head.number][0]:
                 states[head.number] = (head.issued, frame.signed, withdrawn)
             if last is None or (head.number, head.issued) > last[0]:
@@ -264,38 +264,38 @@ def merge(parts: Sequence[Path], target: Path) -> Record:
     before = BitMap()
     for number in sorted(states):
         _, signed, withdrawn = states[number]
-        data += framed(state_body(signed, withdrawn - before))
+        data += encode_frame(encode_gate_state(signed, withdrawn - before))
         before = withdrawn
         if number in steps:
-            one = steps.pop(number)
-            one.ordinals.run_optimize()
-            data += framed(steps_body(number, one.first, one.last, one.ordinals))
+            merged = steps.pop(number)
+            merged.ordinals.run_optimize()
+            data += encode_frame(encode_steps(number, merged.first, merged.last, merged.ordinals))
     if steps:
         raise BrokenError(
             f"rows were consumed under the gate's number `{min(steps)}`, whose state is missing"
         )
     if last is not None and last[1] != states[max(states)][1]:
-        data += framed(state_body(last[1], last[2] - before))
+        data += encode_frame(encode_gate_state(last[1], last[2] - before))
     with replacing(target) as file:
         file.write(data)
     return read(target)
 
 
-def _joined(one: Steps | None, other: Steps) -> Steps:
-    if one is None:
+def _merge_steps(earlier: Steps | None, later: Steps) -> Steps:
+    if earlier is None:
         return Steps(
-            number=other.number, first=other.first, last=other.last, ordinals=BitMap(other.ordinals)
+            number=later.number, first=later.first, last=later.last, ordinals=BitMap(later.ordinals)
         )
     return Steps(
-        number=one.number,
-        first=min(one.first, other.first),
-        last=max(one.last, other.last),
-        ordinals=one.ordinals | other.ordinals,
+        number=earlier.number,
+        first=min(earlier.first, later.first),
+        last=max(earlier.last, later.last),
+        ordinals=earlier.ordinals | later.ordinals,
     )
 
 
-def claimed(signed: bytes) -> BitmapHead:
-    """The head in a signed note, whoever signed it."""
+def parse_unverified_head(signed: bytes) -> BitmapHead:
+    """Parses the head of a signed note without verifying its signature."""
     try:
         return msgspec.json.decode(signed.partition(b"\n")[0], type=BitmapHead)
     except UNDECODABLE:

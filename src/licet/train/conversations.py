@@ -74,26 +74,28 @@ def conversation(
     ``tools=False`` is for a trainer that has no place for tools: the row then ends before the first
     call.
     """
-    told = instructed(row)
-    row, ratings = told.row, told.moved(ratings or {})
+    split_row = split_instructions(row)
+    row, ratings = split_row.row, split_row.move_ratings(ratings or {})
     end = _first_unanswerable(row)
-    made, cut = _taking_turns(_restored(row, end, ratings, tools=tools), tools=tools)
+    made, cut = _alternate(_fill_results(row, end, ratings, tools=tools), tools=tools)
     if cut is None and end < len(row["messages"]):
         cut = ConversationCut.gap
-    if cut is None and told.is_cut:
+    if cut is None and split_row.is_cut:
         cut = ConversationCut.instructions
     while made and made[-1]["role"] != "assistant":
         made.pop()
     return RowConversation(
-        messages=[*told.first, *made] if made else [], tools=told.tools if tools else (), cut=cut
+        messages=[*split_row.first, *made] if made else [],
+        tools=split_row.tools if tools else (),
+        cut=cut,
     )
 
 
 class InstructedRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row without what the host instructed its model with: that stands in ``first``, one message
-    or none, and ``tools``.
+    """A row apart from the host's instructions: ``first`` is their message, if there is one,
+    ``tools`` what they offer.
 
-    ``places`` are those of the messages of ``row`` in the row as it was. ``is_cut``: it ends where
+    ``places`` are the original positions of the messages of ``row``. ``is_cut``: it ends where
     other instructions begin.
     """
 
@@ -106,37 +108,37 @@ class InstructedRow(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return f"InstructedRow(sealed, {len(self.places)} messages)"
 
-    def moved(self, ratings: Mapping[int, bool]) -> dict[int, bool]:
-        """The ratings by place in ``row``; what is rated behind its end has none."""
+    def move_ratings(self, ratings: Mapping[int, bool]) -> dict[int, bool]:
+        """The ratings by their position in ``row``; those beyond its end are dropped."""
         return {new: ratings[old] for new, old in enumerate(self.places) if old in ratings}
 
 
-def instructed(row: ConversationShape) -> InstructedRow:
-    """A ``row`` and the instructions that its answers were given under. A list of tools that cannot
-    be read, as cleaning may leave one, ends the row where it is told: nobody knows then what the
-    answers were given under.
+def split_instructions(row: ConversationShape) -> InstructedRow:
+    """Separates a ``row`` from the instructions under which its answers were given. A list of tools
+    that cannot be parsed (de-identification may damage one) ends the row there: later answers were
+    given under unknown instructions.
     """
     messages = row["messages"]
     if all(message["role"] != "system" for message in messages):
         return InstructedRow(row=row, places=range(len(messages)))
-    told: list[MessageShape] = []
+    instructions: list[MessageShape] = []
     places: list[int] = []
     end, has_answered = len(messages), False
     for place, message in enumerate(messages):
         if message["role"] == "system":
-            if (has_answered and message not in told) or offered_tools(
+            if (has_answered and message not in instructions) or offered_tools(
                 message.get("tools") or "[]"
             ) is None:
                 end = place
                 break
-            told += [message] if message not in told else []
+            instructions += [message] if message not in instructions else []
         else:
             has_answered = has_answered or message["role"] == "assistant"
             places.append(place)
-    words = BETWEEN.join(one["content"] for one in told if one["content"].strip())
-    tools = [tool for one in told for tool in offered_tools(one.get("tools") or "[]") or ()]
+    words = BETWEEN.join(one["content"] for one in instructions if one["content"].strip())
+    tools = [tool for one in instructions for tool in offered_tools(one.get("tools") or "[]") or ()]
     return InstructedRow(
-        row=_at_places(row, places),
+        row=_select_messages(row, places),
         places=places,
         first=[{"role": "system", "content": words}] if words else [],
         tools=tools,
@@ -144,7 +146,7 @@ def instructed(row: ConversationShape) -> InstructedRow:
     )
 
 
-def _at_places(row: ConversationShape, places: Sequence[int]) -> ConversationShape:
+def _select_messages(row: ConversationShape, places: Sequence[int]) -> ConversationShape:
     """The row with the messages at ``places`` alone. A gap before a message that goes is one before
     the next that stays; results alone are missing there if they are at each of them.
     """
@@ -173,8 +175,8 @@ def prompt(
     """
     if place in _unfilled(row) or _first_unanswerable(row) < place:
         return None
-    made, cut = _taking_turns(
-        _restored(row, place, ratings or {}, tools=tools), tools=tools, answered=False
+    made, cut = _alternate(
+        _fill_results(row, place, ratings or {}, tools=tools), tools=tools, answered=False
     )
     return made if cut is None and made and made[-1]["role"] != "assistant" else None
 
@@ -197,7 +199,7 @@ def _first_unanswerable(row: ConversationShape) -> int:
     return len(messages)
 
 
-def _restored(
+def _fill_results(
     row: ConversationShape, end: int, ratings: Mapping[int, bool], *, tools: bool
 ) -> list[MessageShape]:
     """The first ``end`` messages without the answers that were asked for again, a marker in place
@@ -211,7 +213,7 @@ def _restored(
             made += _markers(made[-1])
         if place in superseded:
             continue
-        if tools and place not in filled and made and _joins(made[-1], message):
+        if tools and place not in filled and made and _continues_calls(made[-1], message):
             made[-1] = _with_calls(made[-1], message)
         else:
             made.append(message)
@@ -232,7 +234,7 @@ def _markers(message: MessageShape) -> list[MessageShape]:
     ]
 
 
-def _joins(earlier: MessageShape, later: MessageShape) -> bool:
+def _continues_calls(earlier: MessageShape, later: MessageShape) -> bool:
     return earlier["role"] == later["role"] == "assistant" and bool(later.get("tool_calls"))
 
 
@@ -270,15 +272,9 @@ def answers(message: MessageShape) -> bool:
     )
 
 
-def stayed(places: range, ratings: Mapping[int, bool]) -> int:
+def kept_answer(places: range, ratings: Mapping[int, bool]) -> int:
     """The answer that stayed: the last that was rated up, or else the last."""
     return max((place for place in places if ratings.get(place)), default=places[-1])
-
-
-def standing(messages: Sequence[MessageShape], ratings: Mapping[int, bool]) -> list[MessageShape]:
-    """The conversation without the answers that were asked for again."""
-    superseded = _superseded(messages, ratings)
-    return [message for place, message in enumerate(messages) if place not in superseded]
 
 
 def _superseded(messages: Sequence[MessageShape], ratings: Mapping[int, bool]) -> set[int]:
@@ -286,7 +282,7 @@ def _superseded(messages: Sequence[MessageShape], ratings: Mapping[int, bool]) -
         place
         for places in alternatives(messages)
         for place in places
-        if place != stayed(places, ratings)
+        if place != kept_answer(places, ratings)
     }
 
 
@@ -323,7 +319,7 @@ def with_objects(messages: Sequence[MessageShape]) -> list[dict[str, Any]]:
 # Rules 2 to 4
 
 
-def _taking_turns(
+def _alternate(
     messages: Sequence[MessageShape], *, tools: bool, answered: bool = True
 ) -> tuple[list[MessageShape], ConversationCut | None]:
     made: list[MessageShape] = []

@@ -28,7 +28,7 @@ from pyroaring import AbstractBitMap, FrozenBitMap
 
 from licet.errors import BrokenError, DeniedError
 from licet.release.reader import Leases, LoadedRow
-from licet.train.gate import BLOCK_POSITIONS, TrainingGate, instead_of
+from licet.train.gate import BLOCK_POSITIONS, TrainingGate, replacement_positions
 from licet.train.sealed_rows import LabelTest, Opening
 
 ORDINAL = "ordinal"
@@ -127,7 +127,7 @@ class RowDataset(Sequence[LoadedRow]):
         return f"Rows({self.manifest.release}, {len(self)} positions)"
 
     def _instead(self, position: int, withdrawn: FrozenBitMap) -> LoadedRow:
-        places = instead_of(
+        places = replacement_positions(
             position, len(self), lambda place: self.ordinals[place] not in withdrawn
         )
         for ordinal in map(self.ordinals.__getitem__, islice(places, REPLACEMENTS_MAX)):
@@ -253,7 +253,7 @@ class GatedDataset:
         """``position``, or that of its replacement."""
         if self.ordinals[position] not in withdrawn:
             return position
-        places = instead_of(
+        places = replacement_positions(
             position, len(self), lambda place: self.ordinals[place] not in withdrawn
         )
         if (found := next(places, None)) is None:

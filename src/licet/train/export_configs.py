@@ -114,9 +114,9 @@ READ_WITH = {
 }
 
 
-def ready(to: Format, lines: Mapping[ExportKind, int]) -> tuple[dict[str, bytes], str]:
-    """The files with which ``to`` reads what was written, for kinds that have a line; and what its
-    user does then.
+def config_files(to: Format, lines: Mapping[ExportKind, int]) -> tuple[dict[str, bytes], str]:
+    """The configuration files of ``to`` for the kinds that have lines, and a sentence on how to run
+    them.
     """
     found = [kind for kind in ExportKind if lines.get(kind)]
     if to in READ_WITH:
@@ -263,7 +263,7 @@ def _job(kind: ExportKind) -> bytes:
 
 
 def _dataset_table(kinds: Sequence[ExportKind]) -> bytes:
-    """What LLaMA-Factory reads of a folder: each file, its columns, and how roles are told."""
+    """LLaMA-Factory's `dataset_info.json`: each file, its columns, and the tags of roles."""
     tags = {
         "role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant",
         "observation_tag": "tool", "function_tag": "function_call", "system_tag": "system",
@@ -335,9 +335,9 @@ def _nemo(kind: ExportKind) -> bytes:
     )
 
 
-def _yaml(made: Mapping[str, object]) -> bytes:
-    return yaml.safe_dump(dict(made), sort_keys=False).encode()
+def _yaml(content: Mapping[str, object]) -> bytes:
+    return yaml.safe_dump(dict(content), sort_keys=False).encode()
 
 
-def _json(made: Mapping[str, object]) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n"
+def _json(content: Mapping[str, object]) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n"

@@ -36,9 +36,9 @@ from licet.release.rows import ROWS_MAX
 from licet.store.connect import Transaction, transaction
 from licet.store.files import make_folder, sync
 from licet.train import export_configs, gate_files, line_files, withdrawn_rows
-from licet.train.bitmap import packed
+from licet.train.bitmap import serialize
 from licet.train.conversations import RESULT_LEFT_OUT
-from licet.train.exports import ExportKind, Format, shaped
+from licet.train.exports import ExportKind, Format, shape_row
 from licet.vault import copies
 from licet.vault.copies import CopyPlace
 from licet.vault.ids import Prefix, parse, shown, uuid7
@@ -88,7 +88,7 @@ Written = tuple[ExportKind, str]
 
 
 def export(
-    here: Installation,
+    installation: Installation,
     name: str,
     to: Format,
     *,
@@ -105,41 +105,47 @@ def export(
     never split is written whole. RefusedError for a recipient that the policy in force does not
     name, or a release for the safety classifiers.
     """
-    folder, known = find_release(here, name)
-    gate_files.sealed(here, known.release_id)
-    gate_files.check_recipient(policies(here).in_force(here.clock()), known, recipient)
+    folder, known = find_release(installation, name)
+    gate_files.get_sealed(installation, known.release_id)
+    gate_files.check_recipient(
+        policies(installation).in_force(installation.clock()), known, recipient
+    )
     if out.exists():
         raise UsageError(f"`{out}` already exists", "name a folder that does not exist")
-    promised = manifest.read(folder)[0]
-    chosen = _splits(promised, splits)
-    usable = BitMap(chain.from_iterable(usable_rows(here, promised))) & _ordinals(promised, chosen)
+    promise = manifest.read(folder)[0]
+    chosen = _splits(promise, splits)
+    usable = BitMap(chain.from_iterable(usable_rows(installation, promise))) & _ordinals(
+        promise, chosen
+    )
     rows = (
         row
         for split in chosen
-        for row in open_release(here, name, split)
+        for row in open_release(installation, name, split)
         if row["ordinal"] in usable
     )
     if dry_run:
         count, lines, left_out = _write(None, rows, to)
-        return _exported(None, None, recipient, count, lines, left_out)
-    called = shown(
-        Prefix.export, _register(here, known.name, known.release_id, recipient, to, usable)
+        return _result(None, None, recipient, count, lines, left_out)
+    export_id = shown(
+        Prefix.export, _register(installation, known.name, known.release_id, recipient, to, usable)
     )
-    with _whole(out) as unfinished:
+    with _atomic_folder(out) as unfinished:
         count, lines, left_out = _write(unfinished, rows, to)
-        made, run = export_configs.ready(
+        configs, run = export_configs.config_files(
             to, {kind: n for (kind, split), n in lines.items() if split in ("", TRAIN)}
         )
-        said = {file_of(*one, to): count for one, count in lines.items() if count}
-        readme = _readme(called, recipient, promised, here.clock(), run, said, left_out)
-        for file, data in {**made, README_FILE: readme}.items():
+        line_counts = {line_file_name(*one, to): count for one, count in lines.items() if count}
+        readme = _readme(
+            export_id, recipient, promise, installation.clock(), run, line_counts, left_out
+        )
+        for file, data in {**configs, README_FILE: readme}.items():
             (unfinished / file).write_bytes(data)
-    return _exported(called, out, recipient, count, lines, left_out)
+    return _result(export_id, out, recipient, count, lines, left_out)
 
 
 @contextmanager
-def _whole(folder: Path) -> Iterator[Path]:
-    """A folder beside ``folder`` that gets its name once it is complete and on the disk; otherwise
+def _atomic_folder(folder: Path) -> Iterator[Path]:
+    """A temporary folder that becomes ``folder`` once it is complete and on the disk; on an error
     nothing of it stays.
 
     A folder that a killed export left is removed first.
@@ -148,22 +154,22 @@ def _whole(folder: Path) -> Iterator[Path]:
     shutil.rmtree(unfinished, ignore_errors=True)
     make_folder(folder.parent)
     unfinished.mkdir(mode=0o700)
-    lies = unfinished
+    place = unfinished
     try:
         yield unfinished
         # what is in a folder before the folder
         for file in sorted(unfinished.rglob("*"), reverse=True):
             sync(file)
         sync(unfinished)
-        lies = unfinished.rename(folder)
+        place = unfinished.rename(folder)
         sync(folder.parent)
     except BaseException:
-        shutil.rmtree(lies, ignore_errors=True)
+        shutil.rmtree(place, ignore_errors=True)
         raise
 
 
-def _exported(
-    called: str | None,
+def _result(
+    export_id: str | None,
     out: Path | None,
     recipient: str,
     rows: int,
@@ -176,7 +182,7 @@ def _exported(
         by_kind[kind.value] += count
         by_split[split] += count
     return ExportResult(
-        export=called,
+        export=export_id,
         folder=out,
         recipient=recipient,
         rows=rows,
@@ -186,51 +192,51 @@ def _exported(
     )
 
 
-def _splits(promised: manifest.ReleaseManifest, wanted: Sequence[str]) -> tuple[str, ...]:
+def _splits(promise: manifest.ReleaseManifest, requested: Sequence[str]) -> tuple[str, ...]:
     """The splits that are written, as `open_release` takes them, without those that have no row."""
-    if promised.curation is msgspec.UNSET or not promised.curation.splits:
-        if wanted:
-            raise UsageError(f"release `{promised.name}` was not split", "omit --split")
+    if promise.curation is msgspec.UNSET or not promise.curation.splits:
+        if requested:
+            raise UsageError(f"release `{promise.name}` was not split", "omit --split")
         return ("",)
-    known = {*Split, *promised.curation.splits}
-    if strange := [split for split in wanted if split not in known]:
+    known = {*Split, *promise.curation.splits}
+    if unknown := [split for split in requested if split not in known]:
         raise UsageError(
-            f"there is no split `{strange[0]}`", f"splits are {', '.join(sorted(known))}"
+            f"there is no split `{unknown[0]}`", f"splits are {', '.join(sorted(known))}"
         )
     return tuple(
-        split for split in dict.fromkeys(wanted or (TRAIN,)) if split in promised.curation.splits
+        split for split in dict.fromkeys(requested or (TRAIN,)) if split in promise.curation.splits
     )
 
 
-def _ordinals(promised: manifest.ReleaseManifest, splits: Sequence[str]) -> BitMap:
+def _ordinals(promise: manifest.ReleaseManifest, splits: Sequence[str]) -> BitMap:
     """All ordinals that the splits may have; the whole range for a release without."""
     found = BitMap()
     for split in splits:
-        for first, last in runs_of(promised, split) if split else [(0, ROWS_MAX - 1)]:
+        for first, last in runs_of(promise, split) if split else [(0, ROWS_MAX - 1)]:
             found.add_range(first, last + 1)
     return found
 
 
-def file_of(kind: ExportKind, split: str, to: Format) -> str:
+def line_file_name(kind: ExportKind, split: str, to: Format) -> str:
     """The name of a file of lines. The training split has the plain name, which the configurations
     beside it read.
     """
-    ending = line_files.ending(to)
+    ending = line_files.file_extension(to)
     return f"{kind}.{ending}" if split in ("", TRAIN) else f"{kind}.{split}.{ending}"
 
 
 def _register(
-    here: Installation, name: str, release: UUID, recipient: str, to: Format, usable: BitMap
+    installation: Installation, name: str, release: UUID, recipient: str, to: Format, usable: BitMap
 ) -> UUID:
-    handout = parse(Prefix.handout, hand_out(here, name, recipient))
-    at = here.clock()
-    export_id = uuid7(at, here.keyring.random(10))
-    with transaction(here.pool) as tx:
+    handout = parse(Prefix.handout, hand_out(installation, name, recipient))
+    at = installation.clock()
+    export_id = uuid7(at, installation.keyring.random(10))
+    with transaction(installation.pool) as tx:
         tx.execute(
             """INSERT INTO exports (export_id, handout_id, release_id, format, rows, ordinals,
                made_at)
                VALUES (%s, %s, %s, %s, %s, %s, %s)""",
-            [export_id, handout, release, to.value, len(usable), packed(usable), at],
+            [export_id, handout, release, to.value, len(usable), serialize(usable), at],
         )
         copies.register_exported(tx, release, list(usable), export_id, at)
     return export_id
@@ -249,7 +255,7 @@ def _write(
         files: dict[Written, line_files.LineFile] = {}
         for row in rows:
             count += 1
-            made = shaped(row, verdicts(row), to)
+            made = shape_row(row, verdicts(row), to)
             left_out.update(made.left_out)
             split = row["labels"]["split"] if "labels" in row else ""
             for kind, some in made.lines.items():
@@ -257,30 +263,30 @@ def _write(
                 if out is None or not some:
                     continue
                 if (kind, split) not in files:
-                    opened = line_files.opened(out / file_of(kind, split, to), to)
+                    opened = line_files.open_lines(out / line_file_name(kind, split, to), to)
                     files[kind, split] = open_files.enter_context(closing(opened))
                 files[kind, split].write(some)
     return count, dict(lines), left_out
 
 
 def _readme(
-    called: str,
+    export_id: str,
     recipient: str,
-    promised: manifest.ReleaseManifest,
-    at: datetime,
+    promise: manifest.ReleaseManifest,
+    now: datetime,
     run: str,
     files: Mapping[str, int],
     left_out: Mapping[str, int],
 ) -> bytes:
-    said = "; ".join(f"{count:,} rows: {why}" for why, count in sorted(left_out.items()))
+    reasons = "; ".join(f"{count:,} rows: {why}" for why, count in sorted(left_out.items()))
     return export_configs.README.format(
-        release=promised.name,
+        release=promise.name,
         recipient=recipient,
-        made=written(at),
-        export=called,
-        purpose=promised.purpose,
+        made=written(now),
+        export=export_id,
+        purpose=promise.purpose,
         files="\n".join(f"| `{file}` | {count:,} |" for file, count in files.items()),
-        left_out=f"Left out: {said}.\n" if said else "",
+        left_out=f"Left out: {reasons}.\n" if reasons else "",
         run=run,
         marker=RESULT_LEFT_OUT,
     ).encode()
@@ -343,13 +349,13 @@ _EXPORTS = """SELECT e.export_id, h.recipient, e.release_id, e.format, e.rows, e
            FROM export_recalls WHERE export_id = e.export_id) k"""
 
 
-def exports(
-    here: Installation, recipient: str | None = None, *, release: UUID | None = None
+def list_exports(
+    installation: Installation, recipient: str | None = None, *, release: UUID | None = None
 ) -> list[Export]:
     """The exports, of all releases or of one, the newest first, each with how many of its rows may
     no longer be used.
     """
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         found = tx.execute(
             f"""{_EXPORTS} WHERE (%(to)s::text IS NULL OR h.recipient = %(to)s)
                              AND (%(release)s::uuid IS NULL OR e.release_id = %(release)s)
@@ -358,31 +364,33 @@ def exports(
         )
         rows = [_ExportRow(*row) for row in found]
         names = registry.names(tx, [row.release for row in rows])
-    gone = {release: gone_rows(here, release) for release in names}
-    return [_read(here, row, names[row.release], gone[row.release]) for row in rows]
+    gone = {release: withdrawn_ordinals(installation, release) for release in names}
+    return [_to_export(installation, row, names[row.release], gone[row.release]) for row in rows]
 
 
-def recalled(here: Installation, recipient: str | None = None) -> list[Export]:
+def list_recalled(installation: Installation, recipient: str | None = None) -> list[Export]:
     """The exports with an unacknowledged recall, of rows or of the whole: the most overdue
     first.
     """
     waiting: list[tuple[datetime, str, Export]] = []
-    for one in exports(here, recipient):
+    for one in list_exports(installation, recipient):
         due = [day for day in (one.due_at, one.rows_due_at) if day is not None]
         if due and one.acknowledged_at is None:
             waiting.append((min(due), one.export, one))
     return [one for *_, one in sorted(waiting, key=lambda found: found[:2])]
 
 
-def gone_rows(here: Installation, release: UUID) -> BitMap:
+def withdrawn_ordinals(installation: Installation, release: UUID) -> BitMap:
     """The ordinals of a sealed release that may no longer be used."""
-    at = here.clock()
-    known = gate_files.sealed(here, release)
-    return withdrawn_rows.standing(here.pool, known, policies(here), at)
+    at = installation.clock()
+    known = gate_files.get_sealed(installation, release)
+    return withdrawn_rows.as_of(installation.pool, known, policies(installation), at)
 
 
-def _read(here: Installation, row: _ExportRow, release: str, gone: BitMap) -> Export:
-    now, waits = here.clock(), row.acknowledged_at is None
+def _to_export(
+    installation: Installation, row: _ExportRow, release: str, withdrawn: BitMap
+) -> Export:
+    now, waits = installation.clock(), row.acknowledged_at is None
     return Export(
         export=shown(Prefix.export, row.export),
         recipient=row.recipient,
@@ -393,7 +401,7 @@ def _read(here: Installation, row: _ExportRow, release: str, gone: BitMap) -> Ex
         recalled_at=row.recalled_at,
         due_at=row.due_at,
         acknowledged_at=row.acknowledged_at,
-        withdrawn=len(row.bitmap & gone),
+        withdrawn=len(row.bitmap & withdrawn),
         rows_recalled=row.rows_recalled,
         rows_due_at=row.rows_due_at,
         overdue=waits
@@ -401,9 +409,9 @@ def _read(here: Installation, row: _ExportRow, release: str, gone: BitMap) -> Ex
     )
 
 
-def _row(here: Installation, name: str) -> tuple[_ExportRow, str]:
+def _select_export(installation: Installation, name: str) -> tuple[_ExportRow, str]:
     """An export and the name of its release; NotFoundError for an unknown id."""
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         row = tx.execute(
             f"{_EXPORTS} WHERE e.export_id = %s", [parse(Prefix.export, name)]
         ).fetchone()
@@ -413,49 +421,51 @@ def _row(here: Installation, name: str) -> tuple[_ExportRow, str]:
         return found, registry.get(tx, found.release).name
 
 
-def seen(here: Installation, name: str) -> Export:
+def get(installation: Installation, name: str) -> Export:
     """One export; NotFoundError for an unknown id."""
-    row, release = _row(here, name)
-    return _read(here, row, release, gone_rows(here, row.release))
+    row, release = _select_export(installation, name)
+    return _to_export(installation, row, release, withdrawn_ordinals(installation, row.release))
 
 
-def withdrawn(here: Installation, name: str) -> list[int]:
+def withdrawn(installation: Installation, name: str) -> list[int]:
     """The ordinals of an export's rows that may no longer be used, which its recipient must
     delete.
     """
-    row, _ = _row(here, name)
-    return list(row.bitmap & gone_rows(here, row.release))
+    row, _ = _select_export(installation, name)
+    return list(row.bitmap & withdrawn_ordinals(installation, row.release))
 
 
-def recall(here: Installation, name: str) -> Export:
+def recall(installation: Installation, name: str) -> Export:
     """Recalls the whole of an export, once: its recipient must delete it within `RECALL_DAYS`."""
-    return _marked(
-        here,
+    return _update(
+        installation,
         name,
         "recalled_at = coalesce(recalled_at, %(at)s), due_at = coalesce(due_at, %(due)s)",
     )
 
 
-def acknowledge(here: Installation, name: str) -> Export:
+def acknowledge(installation: Installation, name: str) -> Export:
     """Records that a recipient deleted what was recalled, the whole or rows; RefusedError if
     nothing was recalled.
     """
-    row, _ = _row(here, name)
+    row, _ = _select_export(installation, name)
     if row.recalled_at is None and row.rows_due_at is not None:
-        return _acknowledge_rows(here, name, row)
+        return _acknowledge_rows(installation, name, row)
     if row.recalled_at is None:
         raise RefusedError(
             f"export `{name}` was not recalled",
             "`licet recall export` does so",
             because="not_recalled",
         )
-    return _marked(here, name, "acknowledged_at = coalesce(acknowledged_at, %(at)s)", ends=True)
+    return _update(
+        installation, name, "acknowledged_at = coalesce(acknowledged_at, %(at)s)", ends=True
+    )
 
 
-def _acknowledge_rows(here: Installation, name: str, row: _ExportRow) -> Export:
+def _acknowledge_rows(installation: Installation, name: str, row: _ExportRow) -> Export:
     """The recalled rows are deleted; those that may still be used stay with the recipient."""
-    at = here.clock()
-    with transaction(here.pool) as tx:
+    at = installation.clock()
+    with transaction(installation.pool) as tx:
         tx.execute(
             "UPDATE export_recalls SET acknowledged_at = %s WHERE export_id = %s AND "
             "acknowledged_at IS NULL",
@@ -465,7 +475,7 @@ def _acknowledge_rows(here: Installation, name: str, row: _ExportRow) -> Export:
         copies.end_exported_rows(
             tx, row.release, row.export, list(deleted), list(row.bitmap - deleted), at
         )
-    return seen(here, name)
+    return get(installation, name)
 
 
 def rows_recalled(tx: Transaction, export: UUID, account: UUID | None = None) -> BitMap:
@@ -479,9 +489,9 @@ def rows_recalled(tx: Transaction, export: UUID, account: UUID | None = None) ->
     return BitMap.union(BitMap(), *(BitMap(ordinals) for (ordinals,) in rows))
 
 
-def _marked(here: Installation, name: str, change: str, *, ends: bool = False) -> Export:
-    at, export_id = here.clock(), parse(Prefix.export, name)
-    with transaction(here.pool) as tx:
+def _update(installation: Installation, name: str, change: str, *, ends: bool = False) -> Export:
+    at, export_id = installation.clock(), parse(Prefix.export, name)
+    with transaction(installation.pool) as tx:
         tx.execute(
             f"UPDATE exports SET {change} WHERE export_id = %(export)s",
             {"export": export_id, "at": at, "due": at + timedelta(days=RECALL_DAYS)},
@@ -493,4 +503,4 @@ def _marked(here: Installation, name: str, change: str, *, ends: bool = False) -
                 [at, export_id],
             )
             copies.end_whole(tx, CopyPlace.export, export_id, at)
-    return seen(here, name)
+    return get(installation, name)

@@ -14,7 +14,7 @@ Sources of the shapes: TRL 1.16 dataset formats; OpenAI's fine-tuning guides; Ax
 strategies (`chat_template`, `chat_template.default`, `chatml.ultra`); LLaMA-Factory's
 `data/README.md` and `SharegptDatasetConverter`; torchtune's `OpenAIToMessages` and
 `ChosenRejectedToMessages`; verl's `MultiTurnSFTDataset`; NeMo RL's `OpenAIFormatDataset` and
-`PreferenceDataset`; Unsloth trains with TRL, and the formats of shards (`shard_files`) have its
+`PreferenceDataset`; Unsloth trains with TRL, and the formats of shards (`line_files`) have its
 lines. Chat templates want the arguments of a call as an object, OpenAI and Axolotl as text: Axolotl
 parses it, and data sets of Hugging Face's would give each call the arguments of every other.
 """
@@ -34,9 +34,9 @@ from licet.train.conversations import (
     alternatives,
     answers,
     conversation,
-    instructed,
+    kept_answer,
     prompt,
-    stayed,
+    split_instructions,
     with_objects,
 )
 
@@ -96,7 +96,7 @@ class ShapedLine(msgspec.Struct, frozen=True, kw_only=True):
         return f"Shaped(sealed, {sum(map(len, self.lines.values()))} lines)"
 
 
-def shaped(row: LoadedRow, ratings: Mapping[int, bool], to: Format) -> ShapedLine:
+def shape_row(row: LoadedRow, ratings: Mapping[int, bool], to: Format) -> ShapedLine:
     """One row in the shape of ``to``; ``ratings`` say whether answers are good, by the position of
     the answer in the row.
     """
@@ -112,15 +112,17 @@ def shaped(row: LoadedRow, ratings: Mapping[int, bool], to: Format) -> ShapedLin
     made = conversation(row, ratings, tools=tools)
     if made.messages:
         offers = {"tools": list(made.tools)} if made.tools else {}
-        lines[ExportKind.sft].append({"messages": _read_by(to, made.messages), **offers, **about})
+        lines[ExportKind.sft].append(
+            {"messages": _messages_for(to, made.messages), **offers, **about}
+        )
     else:
         left_out.append(NO_ANSWER)
     if made.messages and made.cut is not None:
         left_out.append(made.cut.value)
-    told = instructed(row)
-    plain, ratings = told.row, told.moved(ratings)
+    split_row = split_instructions(row)
+    plain, ratings = split_row.row, split_row.move_ratings(ratings)
     messages, gaps = plain["messages"], plain.get("gaps", ())
-    offered = told.tools if tools else ()
+    offered = split_row.tools if tools else ()
     for place, chosen, rejected in pairs(messages, ratings, gaps):
         if made_words(chosen["content"]) != made_words(rejected["content"]):
             left_out.append(UNLIKE)
@@ -129,7 +131,7 @@ def shaped(row: LoadedRow, ratings: Mapping[int, bool], to: Format) -> ShapedLin
         pair = (
             None
             if before is None
-            else _dpo(_read_by(to, [*told.first, *before]), chosen, rejected, to, offered)
+            else _dpo(_messages_for(to, [*split_row.first, *before]), chosen, rejected, to, offered)
         )
         if pair is None:
             left_out.append(ENDED if before is None else NO_PAIRS)
@@ -140,7 +142,7 @@ def shaped(row: LoadedRow, ratings: Mapping[int, bool], to: Format) -> ShapedLin
         rated = (
             None
             if before is None
-            else _kto([*told.first, *before], messages[place], is_up, to, offered)
+            else _kto([*split_row.first, *before], messages[place], is_up, to, offered)
         )
         if rated is None:
             left_out.append(ENDED if before is None else NO_PLACE)
@@ -156,7 +158,7 @@ def pairs(
     one was rated down, or has the same text.
     """
     for places in alternatives(messages, gaps):
-        chosen = stayed(places, ratings)
+        chosen = kept_answer(places, ratings)
         if ratings.get(chosen) is False:
             continue
         for place in places:
@@ -175,7 +177,7 @@ def _first_of(messages: Sequence[MessageShape], place: int, gaps: Collection[int
 # Shapes
 
 
-def _read_by(to: Format, messages: Sequence[MessageShape]) -> list[Any]:
+def _messages_for(to: Format, messages: Sequence[MessageShape]) -> list[Any]:
     return with_objects(messages) if to in WITH_OBJECTS else list(messages)
 
 
@@ -226,11 +228,11 @@ def _kto(
         case Format.llama_factory:
             return {"messages": [*before, answer], "label": is_up}
         case Format.axolotl:
-            told = [one["content"] for one in before[:1] if one["role"] == "system"]
-            text = _chatml(before[len(told) :])
-            if text is None or any(_TURNED in one for one in (answer["content"], *told)):
+            instructions = [one["content"] for one in before[:1] if one["role"] == "system"]
+            text = _chatml(before[len(instructions) :])
+            if text is None or any(_TURNED in one for one in (answer["content"], *instructions)):
                 return None
-            system = {"system": told[0]} if told else {}
+            system = {"system": instructions[0]} if instructions else {}
             return {**system, "prompt": text, "completion": answer["content"], "label": is_up}
         case _:
             return None  # the others take pairs alone, or not even these

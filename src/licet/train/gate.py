@@ -1,15 +1,13 @@
-"""The training gate of a run: which rows of its release may be used at this moment, checked again
-before every step.
+"""Training gate: which rows of a release may be used now.
 
-Invariants: an answer comes from a file whose signature, release and manifest were checked and whose
-lease is valid now. The number of a release's file never decreases, and a withdrawn row stays
-withdrawn: a file that contradicts this stops the run. An expired lease stops it too: the gate waits
-some time for another one (`WhenStale.pause`), or stops at once, and never answers from an expired
-one. Once it has stopped it does not start again.
+Rules: a file counts only if its signature, release, manifest hash and lease are valid. Numbers
+never decrease, and a withdrawn row is never reinstated; a file that contradicts this stops the run.
+An expired lease blocks (`WhenStale.pause`, at most an hour) or raises DeniedError. The first error
+is final.
 
-Each question looks at the file (one `stat`), and reads it if it has changed: what is published on a
-machine takes effect there from the next batch on. Times are seconds since 1970; setting a clock
-back extends no lease, because the monotonic clock is checked too.
+Each check makes one `stat` and reads the file if it has changed, so a newly published file takes
+effect with the next batch. Times are Unix seconds; a clock set back extends no lease, because the
+monotonic clock is checked too.
 """
 
 from __future__ import annotations
@@ -102,22 +100,22 @@ class TrainingGate:
         self.release, self.manifest_sha256 = release, manifest_sha256
         self._path, self._verifier, self._when_stale = os.fspath(file), verifier, when_stale
         self._clock, self._monotonic, self._sleep = clock, monotonic, sleep
-        self._known: WithdrawnBitmap | None = None
+        self._file: WithdrawnBitmap | None = None
         self._ordinals = FrozenBitMap()
         self._small: frozenset[int] | None = frozenset()
-        self._seen: tuple[int, int, int] | None = None
+        self._file_stat: tuple[int, int, int] | None = None
         self._until = self._deadline = self._glance_at = float("-inf")
         self._failure: LicetError | None = None
-        self._said: float | None = None
+        self._logged_wait: float | None = None
         if held is not None:
-            self._accept(bitmap.verified(held, verifier))
+            self._adopt(bitmap.verify_file(held, verifier))
 
     def __getstate__(self) -> dict[str, Any]:
         # A monotonic clock belongs to its machine, and a worker reads the file itself: it gets no
         # lease from here.
         never = float("-inf")
         kept = {
-            "_seen": None,
+            "_file_stat": None,
             "_until": never,
             "_deadline": never,
             "_glance_at": never,
@@ -134,7 +132,7 @@ class TrainingGate:
     @property
     def number(self) -> int:
         """The number of the file that the last answer came from; -1 before the first."""
-        return -1 if self._known is None else self._known.head.number
+        return -1 if self._file is None else self._file.head.number
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -144,10 +142,10 @@ class TrainingGate:
         """The file that the last answer came from, to be kept beside a checkpoint; reads it if
         there was none yet.
         """
-        if self._known is None:
+        if self._file is None:
             self.current()
-        assert self._known is not None
-        return self._known.encode()
+        assert self._file is not None
+        return self._file.encode()
 
     def current(self) -> FrozenBitMap:
         """The withdrawn ordinals at this moment; DeniedError or BrokenError if the run has to
@@ -161,12 +159,12 @@ class TrainingGate:
             found = None
         if (
             found is not None
-            and (found.st_mtime_ns, found.st_ino, found.st_size) == self._seen
+            and (found.st_mtime_ns, found.st_ino, found.st_size) == self._file_stat
             and self._monotonic() < self._deadline
             and self._clock() < self._until
         ):
             return self._ordinals
-        return self._afresh()
+        return self._refresh()
 
     def glance(self) -> FrozenBitMap:
         """As `current`, at most `GLANCE_SECONDS` old: for readers ahead, whose rows are checked
@@ -204,33 +202,33 @@ class TrainingGate:
             FrozenBitMap([ordinal for ordinal in ordinals if ordinal >= 0])
         )
 
-    def asked(self, ask: Callable[[], T]) -> T:
-        """The result of ``ask``; if it raises "try again", the run waits or stops as for its own
-        lease.
+    def retry_while_busy(self, call: Callable[[], T]) -> T:
+        """Calls ``call``, retrying on BusyError for as long as an expired lease may pause the
+        run.
         """
         begun = self._monotonic()
         while True:
             try:
-                return ask()
+                return call()
             except BusyError as error:
                 if (
                     self._when_stale is WhenStale.stop
                     or self._monotonic() - begun >= PAUSE_SECONDS_MAX
                 ):
                     raise
-                self._say(f"{error.message}; {error.hint}", begun)
+                self._log_waiting(f"{error.message}; {error.hint}", begun)
             self._sleep(PAUSE_SECONDS)
 
     # The following runs when the file has changed or the lease has expired
 
-    def _afresh(self) -> FrozenBitMap:
+    def _refresh(self) -> FrozenBitMap:
         try:
-            return self._waited()
+            return self._wait_for_lease()
         except LicetError as error:
             self._failure = error
             raise
 
-    def _waited(self) -> FrozenBitMap:
+    def _wait_for_lease(self) -> FrozenBitMap:
         begun = self._monotonic()
         while True:
             self._read()
@@ -239,48 +237,48 @@ class TrainingGate:
                 return self._ordinals
             if self._when_stale is WhenStale.stop or now - begun >= PAUSE_SECONDS_MAX:
                 raise DeniedError(
-                    f"no lease of release `{self.release}` is valid: {self._ended()}",
+                    f"no lease of release `{self.release}` is valid: {self._describe_lack()}",
                     "check that `licet train gate` runs on this machine and reaches the "
                     "installation",
                 )
-            self._say(self._ended(), begun)
+            self._log_waiting(self._describe_lack(), begun)
             self._sleep(PAUSE_SECONDS)
 
-    def _say(self, why: str, begun: float) -> None:
-        """Reports, once for each wait that began at ``begun``, that the run waits and why."""
-        if self._said != begun:
-            self._said = begun
+    def _log_waiting(self, why: str, begun: float) -> None:
+        """Logs why the run waits, once for each wait that began at ``begun``."""
+        if self._logged_wait != begun:
+            self._logged_wait = begun
             _log.warning("waiting", release=self.release, why=why)
 
-    def _ended(self) -> str:
-        if self._known is None:
+    def _describe_lack(self) -> str:
+        if self._file is None:
             return "its file of withdrawn rows is missing"
-        return f"it expired at `{self._known.head.until:%Y-%m-%dT%H:%M:%SZ}`"
+        return f"it expired at `{self._file.head.until:%Y-%m-%dT%H:%M:%SZ}`"
 
     def _read(self) -> None:
         """Reads the file if it exists and has changed."""
         try:
             with Path(self._path).open("rb") as file:
                 found = os.fstat(file.fileno())
-                seen = (found.st_mtime_ns, found.st_ino, found.st_size)
-                if seen == self._seen:
+                file_stat = (found.st_mtime_ns, found.st_ino, found.st_size)
+                if file_stat == self._file_stat:
                     return
                 data = file.read(bitmap.BITMAP_BYTES_MAX + bitmap.HEAD_BYTES_MAX)
         except OSError:
             return  # treated as an expired lease: the file may appear in a moment
-        self._accept(bitmap.verified(data, self._verifier))
-        self._seen = seen
-        self._lease()
+        self._adopt(bitmap.verify_file(data, self._verifier))
+        self._file_stat = file_stat
+        self._set_deadline()
 
-    def _accept(self, given: WithdrawnBitmap) -> None:
+    def _adopt(self, new: WithdrawnBitmap) -> None:
         """Adopts a verified file; BrokenError if it does not follow the previous one."""
-        follows(self.release, self.manifest_sha256, self._known, given)
-        self._known, self._ordinals = given, given.ordinals
-        self._small = frozenset(given.ordinals) if given.head.rows <= SMALL_ROWS_MAX else None
+        check_successor(self.release, self.manifest_sha256, self._file, new)
+        self._file, self._ordinals = new, new.ordinals
+        self._small = frozenset(new.ordinals) if new.head.rows <= SMALL_ROWS_MAX else None
 
-    def _lease(self) -> None:
-        assert self._known is not None
-        head, now = self._known.head, self._clock()
+    def _set_deadline(self) -> None:
+        assert self._file is not None
+        head, now = self._file.head, self._clock()
         issued, until = head.issued.timestamp(), head.until.timestamp()
         if issued > now + SKEW_SECONDS_MAX:
             raise DeniedError(
@@ -313,45 +311,46 @@ class HandOff:
         return gone
 
 
-def instead_of(position: int, count: int, lives: Callable[[int], bool]) -> Iterator[int]:
-    """The positions that may replace a withdrawn one, the first that ``lives`` first: a fixed rule,
-    the same in every process. They are drawn by hash from the block of `BLOCK_POSITIONS` around it,
-    so that no single row replaces all of somebody's rows; if those are withdrawn too, the next ones
-    after it are used, cyclically among the ``count`` positions.
+def replacement_positions(
+    position: int, count: int, is_usable: Callable[[int], bool]
+) -> Iterator[int]:
+    """Usable positions that may replace a withdrawn one, by a fixed rule that is the same in every
+    process: drawn by hash from the block of `BLOCK_POSITIONS` around it, so that no single row
+    replaces all rows of a person; then the next positions after it, cyclically among ``count``.
     """
     first = position - position % BLOCK_POSITIONS
     size = min(BLOCK_POSITIONS, count - first)
     drawn = sha256(position.to_bytes(8, "big")).digest()
-    for at in range(0, len(drawn), 2):
-        chosen = first + int.from_bytes(drawn[at : at + 2], "big") % size
-        if lives(chosen):
+    for offset in range(0, len(drawn), 2):
+        chosen = first + int.from_bytes(drawn[offset : offset + 2], "big") % size
+        if is_usable(chosen):
             yield chosen
     for step in range(1, count):
-        if lives(chosen := (position + step) % count):
+        if is_usable(chosen := (position + step) % count):
             yield chosen
 
 
-def follows(
-    release: str, manifest_sha256: str, known: WithdrawnBitmap | None, given: WithdrawnBitmap
+def check_successor(
+    release: str, manifest_sha256: str, previous: WithdrawnBitmap | None, new: WithdrawnBitmap
 ) -> None:
-    """BrokenError unless ``given`` is about this release and withdraws all that ``known`` did under
-    its number.
+    """BrokenError unless ``new`` is about this release, has no lower number, and withdraws all that
+    ``previous`` did.
     """
-    head = given.head
+    head = new.head
     if head.release != release or head.manifest_sha256 != manifest_sha256:
         raise BrokenError(f"the file of withdrawn rows belongs to another release than `{release}`")
-    if known is None:
+    if previous is None:
         return
-    if head.number < known.head.number:
+    if head.number < previous.head.number:
         raise BrokenError(
-            f"the withdrawn rows went back from number `{known.head.number}` to `{head.number}`"
+            f"the withdrawn rows went back from number `{previous.head.number}` to `{head.number}`"
         )
-    if head.number == known.head.number and head.sha256 != known.head.sha256:
+    if head.number == previous.head.number and head.sha256 != previous.head.sha256:
         raise BrokenError(
             f"there are two bitmaps of withdrawn rows with the number `{head.number}`"
         )
-    if not known.ordinals.issubset(given.ordinals):
+    if not previous.ordinals.issubset(new.ordinals):
         raise BrokenError(
-            f"rows that were withdrawn by number `{known.head.number}` are not in number "
+            f"rows that were withdrawn by number `{previous.head.number}` are not in number "
             f"`{head.number}`"
         )

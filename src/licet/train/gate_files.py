@@ -38,9 +38,8 @@ from licet.train.bitmap import BitmapHead, WithdrawnBitmap
 from licet.vault.ids import uuid7
 from licet.vault.installation import Installation, held_installation, policies
 
-REMEMBERED_SECONDS = 0.2
+CACHE_SECONDS = 0.2
 LEASED_ORDINALS_MAX = 4_096
-KEY_PATH_CHARACTERS_MAX = 4_096
 _RECIPIENT = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _log = structlog.get_logger("licet.gating")
 
@@ -57,35 +56,35 @@ class PublishedBitmap(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def file(self) -> bytes:
-        return bitmap.file_of(self.signed, self.bitmap)
+        return bitmap.encode_file(self.signed, self.bitmap)
 
 
-def signer(here: Installation) -> Signer:
+def signer(installation: Installation) -> Signer:
     """The key that signs withdrawn rows: the installation's own, used for nothing else."""
-    with transaction(here.pool) as tx:
-        seed = here.keyring.gate_seed(tx)
-    return Signer(f"{here.config.log_name}/withdrawn", SignatureType.ed25519, seed)
+    with transaction(installation.pool) as tx:
+        seed = installation.keyring.gate_seed(tx)
+    return Signer(f"{installation.config.log_name}/withdrawn", SignatureType.ed25519, seed)
 
 
-def sealed(here: Installation, release_id: UUID) -> Release:
+def get_sealed(installation: Installation, release_id: UUID) -> Release:
     """The release; NotFoundError if there is none, DeniedError if it was never sealed."""
-    with transaction(here.pool) as tx:
-        known = registry.get(tx, release_id)
-    if known.state != "sealed" or known.manifest_sha256 is None:
-        raise DeniedError(f"release `{known.name}` is not sealed")
-    return known
+    with transaction(installation.pool) as tx:
+        release = registry.get(tx, release_id)
+    if release.state != "sealed" or release.manifest_sha256 is None:
+        raise DeniedError(f"release `{release.name}` is not sealed")
+    return release
 
 
-def bring_up_all(here: Installation) -> None:
-    """Brings up the withdrawn rows of every sealed release, so that whoever asks next waits only
-    for what changed.
+def update_all(installation: Installation) -> None:
+    """Updates the withdrawn rows of every sealed release, so that the next request waits only for
+    later changes.
     """
-    with transaction(here.pool) as tx:
-        made = [one for one in registry.every(tx) if one.state == "sealed"]
-    if made:  # without one there may be no policy
-        known, at = policies(here), here.clock()
-        for release in made:
-            withdrawn_rows.brought_up(here.pool, release, known, at, at)
+    with transaction(installation.pool) as tx:
+        releases = [one for one in registry.every(tx) if one.state == "sealed"]
+    if releases:  # without one there may be no policy
+        in_force, now = policies(installation), installation.clock()
+        for release in releases:
+            withdrawn_rows.update(installation.pool, release, in_force, now, now)
 
 
 class Publisher:
@@ -93,10 +92,12 @@ class Publisher:
     `REMEMBERED_SECONDS` old, however many nodes ask, and each head is signed anew.
     """
 
-    def __init__(self, here: Installation, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._here, self._monotonic, self._lock = here, monotonic, Lock()
-        self._signer, self.log_key = signer(here), catalog.log_key(here)()
-        self._remembered: dict[UUID, tuple[float, PublishedBitmap]] = {}
+    def __init__(
+        self, installation: Installation, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._installation, self._monotonic, self._lock = installation, monotonic, Lock()
+        self._signer, self.log_key = signer(installation), catalog.log_key(installation)()
+        self._cache: dict[UUID, tuple[float, PublishedBitmap]] = {}
 
     @property
     def verifier(self) -> Verifier:
@@ -107,31 +108,31 @@ class Publisher:
         if not 1 <= seconds <= LEASE_SECONDS_MAX:
             raise UsageError(f"a lease lasts 1 to {LEASE_SECONDS_MAX} seconds")
         with self._lock:
-            known = self._remembered.get(release_id)
-            if known is not None and self._monotonic() < known[0] and seconds == LEASE_SECONDS:
-                return known[1]
+            cached = self._cache.get(release_id)
+            if cached is not None and self._monotonic() < cached[0] and seconds == LEASE_SECONDS:
+                return cached[1]
             asked_at = self._monotonic()
-            made = self._decide(sealed(self._here, release_id), seconds)
+            published = self._decide(get_sealed(self._installation, release_id), seconds)
             if seconds == LEASE_SECONDS:
-                self._remembered[release_id] = (asked_at + REMEMBERED_SECONDS, made)
-            return made
+                self._cache[release_id] = (asked_at + CACHE_SECONDS, published)
+            return published
 
     def _decide(self, release: Release, seconds: int) -> PublishedBitmap:
         assert release.manifest_sha256 is not None
-        known, at = policies(self._here), self._here.clock()
-        until = withdrawn_rows.lease_end(known, at, seconds)
-        standing = withdrawn_rows.brought_up(self._here.pool, release, known, at, until)
+        in_force, now = policies(self._installation), self._installation.clock()
+        until = withdrawn_rows.lease_end(in_force, now, seconds)
+        rows = withdrawn_rows.update(self._installation.pool, release, in_force, now, until)
         head = BitmapHead(
             release=release.release_id.hex,
             manifest_sha256=release.manifest_sha256.hex(),
-            number=standing.number,
-            issued=at,
+            number=rows.number,
+            issued=now,
             until=until,
-            rows=standing.rows,
-            sha256=standing.sha256,
+            rows=rows.rows,
+            sha256=rows.sha256,
         )
         return PublishedBitmap(
-            number=standing.number, signed=bitmap.sign(head, self._signer), bitmap=standing.bitmap
+            number=rows.number, signed=bitmap.sign(head, self._signer), bitmap=rows.bitmap
         )
 
 
@@ -185,35 +186,37 @@ class LeaseHolder(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def held_by(here: Installation, release_id: UUID, holder: LeaseHolder) -> Release:
+def sealed_for_holder(installation: Installation, release_id: UUID, holder: LeaseHolder) -> Release:
     """The sealed release for which the key was made; NotFoundError for any other, as for one that
     does not exist.
     """
-    known = sealed(here, release_id)
-    if not holder.holds(known.name):
+    release = get_sealed(installation, release_id)
+    if not holder.holds(release.name):
         raise NotFoundError(f"this key is bound to no release `{release_id.hex}`")
-    return known
+    return release
 
 
 def _check_recipient(
-    here: Installation, known: Release, asked: LeaseRequest, holder: LeaseHolder
+    installation: Installation, release: Release, request: LeaseRequest, holder: LeaseHolder
 ) -> None:
-    """As for an export: row keys go only to recipients that the policy in force names, or to the
-    operator's own machines.
+    """As for an export: only recipients named by the policy in force, or the operator's own
+    machines, get row keys.
     """
-    if asked.recipient != holder.recipient:
+    if request.recipient != holder.recipient:
         raise DeniedError(
-            f"the key is bound to another recipient than `{asked.recipient}`",
+            f"the key is bound to another recipient than `{request.recipient}`",
             "`licet api-key create NAME --scope release:lease --recipient RECIPIENT` "
             "creates one for each",
         )
     if not holder.own:
-        check_recipient(policies(here).in_force(here.clock()), known, asked.recipient)
+        check_recipient(
+            policies(installation).in_force(installation.clock()), release, request.recipient
+        )
 
 
-def check_recipient(policy: Policy, known: Release, recipient: str) -> None:
-    """RefusedError if ``policy`` does not permit a release for a recipient: data goes only to the
-    recipients that it names.
+def check_recipient(policy: Policy, release: Release, recipient: str) -> None:
+    """RefusedError unless ``policy`` names the recipient and the purpose of the release may leave
+    the operator.
     """
     if recipient not in policy.recipients:
         raise RefusedError(
@@ -223,7 +226,7 @@ def check_recipient(policy: Policy, known: Release, recipient: str) -> None:
             "one more is material",
             because="recipient",
         )
-    if known.purpose == SAFETY:
+    if release.purpose == SAFETY:
         raise RefusedError(
             "a release for the safety classifiers is handed to nobody", because="purpose"
         )
@@ -238,8 +241,8 @@ class LeasesGiven(msgspec.Struct, frozen=True, kw_only=True):
     newest_at: datetime
 
 
-def leases_of(tx: Transaction, release_id: UUID) -> list[LeasesGiven]:
-    """Who was given row keys of a release, the newest first."""
+def leases_by_recipient(tx: Transaction, release_id: UUID) -> list[LeasesGiven]:
+    """The leases of a release's row keys, summed by recipient, the newest first."""
     rows = tx.execute(
         """SELECT recipient, count(*), sum(given)::bigint, max(given_at) FROM leases
             WHERE release_id = %s
@@ -265,13 +268,13 @@ class LeaseGiven(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime
 
 
-def newest_leases(tx: Transaction, recipient: str, most: int) -> list[LeaseGiven]:
-    """The newest ``most`` leases of a recipient."""
+def newest_leases(tx: Transaction, recipient: str, limit: int) -> list[LeaseGiven]:
+    """The newest ``limit`` leases of a recipient."""
     rows = tx.execute(
         """SELECT release_id, part, asked, given, given_at, expires_at FROM leases
             WHERE recipient = %s
             ORDER BY given_at DESC LIMIT %s""",
-        [recipient, most],
+        [recipient, limit],
     )
     return [
         LeaseGiven(
@@ -281,72 +284,73 @@ def newest_leases(tx: Transaction, recipient: str, most: int) -> list[LeaseGiven
     ]
 
 
-def lease(here: Installation, asked: LeaseRequest, holder: LeaseHolder) -> LeasedPart:
+def lease(installation: Installation, request: LeaseRequest, holder: LeaseHolder) -> LeasedPart:
     """The keys of the rows of one part that may be used now; one database row is written before a
     key leaves.
 
     NotFoundError for a release that the holder's key was not made for, DeniedError for another
     recipient than its own, RefusedError for one that the policy in force does not name.
     """
-    if not _RECIPIENT.fullmatch(asked.recipient):
+    if not _RECIPIENT.fullmatch(request.recipient):
         raise UsageError(
             "`recipient` is not a name", "use lower-case letters, digits, `-`, `_` and `.`"
         )
-    if not 1 <= asked.seconds <= LEASE_SECONDS_MAX:
+    if not 1 <= request.seconds <= LEASE_SECONDS_MAX:
         raise UsageError(f"a lease lasts 1 to {LEASE_SECONDS_MAX} seconds")
-    known = held_by(here, asked.release_id, holder)
-    _check_recipient(here, known, asked, holder)
+    release = sealed_for_holder(installation, request.release_id, holder)
+    _check_recipient(installation, release, request, holder)
     ordinals = (
-        _ordinals_of_part(here, known, asked.part)
-        if asked.ordinals is None
-        else _few(asked.ordinals)
+        _ordinals_of_part(installation, release, request.part)
+        if request.ordinals is None
+        else _check_ordinals(request.ordinals)
     )
-    given = DatabaseLeases(here.pool, here.keyring, here.clock, asked.seconds).lease(
-        known.release_id.bytes, asked.part, ordinals
-    )
-    at, order = here.clock(), sorted(given.keys)
-    lease_id = uuid7(at, here.keyring.random(10))
-    # a holder of keys has a copy: an erasure recalls it from them
-    hand_out(here, known.name, asked.recipient)
-    with transaction(here.pool) as tx:
+    granted = DatabaseLeases(
+        installation.pool, installation.keyring, installation.clock, request.seconds
+    ).lease(release.release_id.bytes, request.part, ordinals)
+    now, order = installation.clock(), sorted(granted.keys)
+    lease_id = uuid7(now, installation.keyring.random(10))
+    hand_out(
+        installation, release.name, request.recipient
+    )  # a holder of keys has a copy: an erasure recalls it from them
+    with transaction(installation.pool) as tx:
         tx.execute(
             """INSERT INTO leases (lease_id, release_id, recipient, part, asked, given, key_id,
                given_at, expires_at)
                VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)""",
             [
                 lease_id,
-                known.release_id,
-                asked.recipient,
-                asked.part,
+                release.release_id,
+                request.recipient,
+                request.part,
                 len(ordinals),
                 len(order),
                 holder.key_id,
-                at,
-                given.expires,
+                now,
+                granted.expires,
             ],
         )
     _log.info(
         "leased",
-        release=known.release_id.hex,
-        part=asked.part,
-        recipient=asked.recipient,
+        release=release.release_id.hex,
+        part=request.part,
+        recipient=request.recipient,
         asked=len(ordinals),
         given=len(order),
     )
-    assert known.manifest_sha256 is not None
+    assert release.manifest_sha256 is not None
     return LeasedPart(
         lease_id=lease_id,
-        expires=given.expires,
-        seconds=max(0.0, (given.expires - at).total_seconds()),
-        manifest_sha256=known.manifest_sha256.hex(),
+        expires=granted.expires,
+        seconds=max(0.0, (granted.expires - now).total_seconds()),
+        manifest_sha256=release.manifest_sha256.hex(),
         ordinals=tuple(order),
-        keys=b"".join(given.keys[ordinal] for ordinal in order),
-        ratings=given.ratings,
+        keys=b"".join(granted.keys[ordinal] for ordinal in order),
+        ratings=granted.ratings,
     )
 
 
-def _few(ordinals: tuple[int, ...]) -> Sequence[int]:
-    """The requested ordinals, at most as many as a part has."""
+def _check_ordinals(ordinals: tuple[int, ...]) -> Sequence[int]:
+    """The requested ordinals; UsageError if they are too many or span more than a part."""
     if len(ordinals) > LEASED_ORDINALS_MAX:
         raise UsageError(f"`{len(ordinals)}` rows at once: at most `{LEASED_ORDINALS_MAX}`")
     if ordinals and max(ordinals) - min(ordinals) >= ROWS_PER_PART_MAX:
@@ -354,15 +358,15 @@ def _few(ordinals: tuple[int, ...]) -> Sequence[int]:
     return ordinals
 
 
-def _ordinals_of_part(here: Installation, known: Release, part: int) -> Sequence[int]:
-    promised = homes.promised(here, known)
+def _ordinals_of_part(installation: Installation, release: Release, part: int) -> Sequence[int]:
+    promised = homes.promised(installation, release)
     if promised is None:
         raise NotFoundError(
-            f"the installation's own copy of release `{known.name}` is missing", "name `ordinals`"
+            f"the installation's own copy of release `{release.name}` is missing", "name `ordinals`"
         )
     firsts = {each.number: each.first_ordinal for each in promised.parts}
     if part not in firsts:
-        raise NotFoundError(f"release `{known.name}` has no part `{part}`")
+        raise NotFoundError(f"release `{release.name}` has no part `{part}`")
     after = min(
         (each for each in firsts.values() if each > firsts[part]),
         default=firsts[part] + ROWS_PER_PART_MAX,
@@ -375,14 +379,16 @@ class LocalSource:
     (`train.remote.WithdrawalSource`).
     """
 
-    def __init__(self, here: Installation, seconds: int = LEASE_SECONDS) -> None:
-        self._publisher, self._seconds = Publisher(here), seconds
+    def __init__(self, installation: Installation, seconds: int = LEASE_SECONDS) -> None:
+        self._publisher, self._seconds = Publisher(installation), seconds
 
     def withdrawn(self, release: str, known: WithdrawnBitmap | None) -> tuple[bytes, bytes | None]:
-        made = self._publisher.publish(UUID(hex=release), self._seconds)
+        published = self._publisher.publish(UUID(hex=release), self._seconds)
         return (
-            made.signed,
-            None if known is not None and known.head.number == made.number else made.bitmap,
+            published.signed,
+            None
+            if known is not None and known.head.number == published.number
+            else published.bitmap,
         )
 
 

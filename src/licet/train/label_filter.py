@@ -46,13 +46,13 @@ _TOKEN = re.compile(
 _WORDS = ("and", "or", "not", "in", "is", "null")
 
 
-class _Open:
+class _Unknown:
     """The value of a label that is not known yet, and the answer of a test that depends on it."""
 
 
-_OPEN = _Open()
+_UNKNOWN = _Unknown()
 _Reads: TypeAlias = Callable[[Mapping[str, Any]], Any]
-Answer: TypeAlias = bool | _Open | None
+Answer: TypeAlias = bool | _Unknown | None
 Test = Callable[[Mapping[str, Any]], Answer]
 """True, false, None where the row does not have what is asked for, or `_OPEN`."""
 
@@ -60,7 +60,7 @@ Test = Callable[[Mapping[str, Any]], Answer]
 class _Token(NamedTuple):
     kind: str
     text: str
-    at: int
+    position: int
 
 
 class LabelFilter:
@@ -69,7 +69,7 @@ class LabelFilter:
     def __init__(self, text: str) -> None:
         self.text = text
         parser = _Parser(text)
-        self._test = parser.whole()
+        self._test = parser.parse()
         self.scores = frozenset(parser.scores)
 
     def __call__(self, labels: LabelsShape) -> bool:
@@ -79,7 +79,7 @@ class LabelFilter:
     def may_match(self, split: str) -> bool:
         """Whether a row of ``split`` can match, whatever its other labels are."""
         answer = self._test({"split": split})
-        return answer is True or answer is _OPEN
+        return answer is True or answer is _UNKNOWN
 
     def __repr__(self) -> str:
         return f"LabelFilter({self.text!r})"
@@ -94,17 +94,17 @@ class _Parser:
         self._tokens, self._place, self._depth = _tokens(text), 0, 0
         self.scores: set[str] = set()
 
-    def whole(self) -> Test:
-        made = self._either()
-        if self._seen.kind != "end":
-            raise _wrong(self._seen, "`and`, `or` or the end of the filter")
+    def parse(self) -> Test:
+        made = self._parse_or()
+        if self._current.kind != "end":
+            raise _error(self._current, "`and`, `or` or the end of the filter")
         return made
 
     @property
-    def _seen(self) -> _Token:
+    def _current(self) -> _Token:
         return self._tokens[self._place]
 
-    def _is(self, *texts: str) -> bool:
+    def _accept(self, *texts: str) -> bool:
         """Whether the next tokens are these words or signs, which are then behind us."""
         found = self._tokens[self._place : self._place + len(texts)]
         if len(found) < len(texts) or any(
@@ -115,70 +115,70 @@ class _Parser:
         self._place += len(texts)
         return True
 
-    def _either(self) -> Test:
-        made = [self._each()]
-        while self._is("or"):
-            made.append(self._each())
+    def _parse_or(self) -> Test:
+        made = [self._parse_and()]
+        while self._accept("or"):
+            made.append(self._parse_and())
         return made[0] if len(made) == 1 else lambda labels: _any(test(labels) for test in made)
 
-    def _each(self) -> Test:
-        made = [self._one()]
-        while self._is("and"):
-            made.append(self._one())
+    def _parse_and(self) -> Test:
+        made = [self._parse_unary()]
+        while self._accept("and"):
+            made.append(self._parse_unary())
         return made[0] if len(made) == 1 else lambda labels: _all(test(labels) for test in made)
 
-    def _one(self) -> Test:
+    def _parse_unary(self) -> Test:
         self._depth += 1
         if self._depth > DEPTH_MAX:
             raise UsageError(f"a filter has at most `{DEPTH_MAX}` parts inside one another")
         try:
-            if self._is("not"):
-                return _opposite(self._one())
-            if not self._is("("):
-                return self._compared()
-            made = self._either()
-            if not self._is(")"):
-                raise _wrong(self._seen, "`)`")
+            if self._accept("not"):
+                return _negate(self._parse_unary())
+            if not self._accept("("):
+                return self._parse_test()
+            made = self._parse_or()
+            if not self._accept(")"):
+                raise _error(self._current, "`)`")
             return made
         finally:
             self._depth -= 1
 
-    def _compared(self) -> Test:
-        name = self._seen
+    def _parse_test(self) -> Test:
+        name = self._current
         if name.kind != "name":
-            raise _wrong(name, "a label, `not` or `(`")
+            raise _error(name, "a label, `not` or `(`")
         self._place += 1
-        read, is_text = self._read(name)
-        if self._is("is", "not", "null"):
-            return _opposite(_is_null(read))
-        if self._is("is", "null"):
+        read, is_text = self._label_reader(name)
+        if self._accept("is", "not", "null"):
+            return _negate(_is_null(read))
+        if self._accept("is", "null"):
             return _is_null(read)
-        if self._is("not", "in"):
-            return _opposite(self._listed(read, name.text, is_text=is_text))
-        if self._is("in"):
-            return self._listed(read, name.text, is_text=is_text)
-        sign = self._seen
+        if self._accept("not", "in"):
+            return _negate(self._parse_list(read, name.text, is_text=is_text))
+        if self._accept("in"):
+            return self._parse_list(read, name.text, is_text=is_text)
+        sign = self._current
         if sign.kind != "sign" or sign.text not in _COMPARED:
-            raise _wrong(sign, "a comparison, `in` or `is`")
+            raise _error(sign, "a comparison, `in` or `is`")
         self._place += 1
-        compare, value = _COMPARED[sign.text], self._value(name.text, is_text=is_text)
-        return _known(read, lambda found: compare(found, value))
+        compare, value = _COMPARED[sign.text], self._parse_value(name.text, is_text=is_text)
+        return _when_known(read, lambda found: compare(found, value))
 
-    def _listed(self, read: _Reads, name: str, *, is_text: bool) -> Test:
-        if not self._is("("):
-            raise _wrong(self._seen, "`(`")
-        values = {self._value(name, is_text=is_text)}
-        while self._is(","):
-            values.add(self._value(name, is_text=is_text))
-        if not self._is(")"):
-            raise _wrong(self._seen, "`,` or `)`")
-        return _known(read, lambda found: found in values)
+    def _parse_list(self, read: _Reads, name: str, *, is_text: bool) -> Test:
+        if not self._accept("("):
+            raise _error(self._current, "`(`")
+        values = {self._parse_value(name, is_text=is_text)}
+        while self._accept(","):
+            values.add(self._parse_value(name, is_text=is_text))
+        if not self._accept(")"):
+            raise _error(self._current, "`,` or `)`")
+        return _when_known(read, lambda found: found in values)
 
-    def _value(self, name: str, *, is_text: bool) -> str | float:
-        token = self._seen
+    def _parse_value(self, name: str, *, is_text: bool) -> str | float:
+        token = self._current
         if token.kind != ("text" if is_text else "number"):
             texts = ", ".join(f"`{each}`" for each in TEXTS)
-            raise _wrong(
+            raise _error(
                 token,
                 f"{'text in quotes' if is_text else 'a number'} for `{name}` (labels of "
                 f"text are {texts})",
@@ -186,65 +186,69 @@ class _Parser:
         self._place += 1
         return token.text[1:-1].replace("''", "'") if is_text else float(token.text)
 
-    def _read(self, token: _Token) -> tuple[_Reads, bool]:
+    def _label_reader(self, token: _Token) -> tuple[_Reads, bool]:
         """What reads a label of a row, and whether that is text."""
         name = token.text
         if name in TEXTS:
-            return lambda labels: labels.get(name, _OPEN), True
+            return lambda labels: labels.get(name, _UNKNOWN), True
         signal = name.removeprefix(_QUALITY)
         if signal in SIGNALS:
-            return lambda labels: labels["quality"][signal] if "quality" in labels else _OPEN, False
+            return (
+                lambda labels: labels["quality"][signal] if "quality" in labels else _UNKNOWN,
+                False,
+            )
         if name.startswith(_QUALITY):
-            raise _wrong(
+            raise _error(
                 token, f"one of {', '.join(f'`{each}`' for each in SIGNALS)} after `{_QUALITY}`"
             )
         score = name.removeprefix(_SCORES)
         self.scores.add(score)
-        return lambda labels: labels["scores"].get(score) if "scores" in labels else _OPEN, False
+        return lambda labels: labels["scores"].get(score) if "scores" in labels else _UNKNOWN, False
 
 
 def _tokens(text: str) -> list[_Token]:
     found: list[_Token] = []
-    at, end = 0, len(text.rstrip())
-    while at < end:
-        match = _TOKEN.match(text, at)
+    position, end = 0, len(text.rstrip())
+    while position < end:
+        match = _TOKEN.match(text, position)
         if match is None:
-            rest = text[at:].lstrip()
-            raise _wrong(_Token("", rest[:1], len(text) - len(rest)), "a label, a value or a sign")
+            rest = text[position:].lstrip()
+            raise _error(_Token("", rest[:1], len(text) - len(rest)), "a label, a value or a sign")
         assert match.lastgroup is not None
-        kind, said = match.lastgroup, match[match.lastgroup]
-        if kind == "name" and said.lower() in _WORDS:
-            kind, said = "word", said.lower()
-        found.append(_Token(kind, said, match.start(match.lastgroup)))
-        at = match.end()
+        kind, word = match.lastgroup, match[match.lastgroup]
+        if kind == "name" and word.lower() in _WORDS:
+            kind, word = "word", word.lower()
+        found.append(_Token(kind, word, match.start(match.lastgroup)))
+        position = match.end()
     return [*found, _Token("end", "", len(text))]
 
 
-def _wrong(token: _Token, wanted: str) -> UsageError:
-    said = f"`{token.text}`" if token.text else "its end"
+def _error(token: _Token, expected: str) -> UsageError:
+    got = f"`{token.text}`" if token.text else "its end"
     return UsageError(
-        f"the filter does not read at character `{token.at + 1}`: {said}", f"there belongs {wanted}"
+        f"the filter does not read at character `{token.position + 1}`: {got}",
+        f"there belongs {expected}",
     )
 
 
-def _known(read: _Reads, test: Callable[[Any], bool]) -> Test:
+def _when_known(read: _Reads, test: Callable[[Any], bool]) -> Test:
     """``test`` of a label that is there and known."""
 
     def tested(labels: Mapping[str, Any]) -> Answer:
         found = read(labels)
-        return found if found is None or found is _OPEN else test(found)
+        return found if found is None or found is _UNKNOWN else test(found)
 
     return tested
 
 
 def _is_null(read: _Reads) -> Test:
-    return lambda labels: _OPEN if (found := read(labels)) is _OPEN else found is None
+    return lambda labels: _UNKNOWN if (found := read(labels)) is _UNKNOWN else found is None
 
 
-def _opposite(test: Test) -> Test:
+def _negate(test: Test) -> Test:
     def opposed(labels: Mapping[str, Any]) -> Answer:
         found = test(labels)
-        return found if found is None or found is _OPEN else not found
+        return found if found is None or found is _UNKNOWN else not found
 
     return opposed
 
@@ -261,7 +265,7 @@ def _first(answers: Sequence[Answer], decisive: bool) -> Answer:
     """``decisive`` if one of the answers is; else what is open, else what is absent, else its
     opposite.
     """
-    for answer in (decisive, _OPEN, None):
+    for answer in (decisive, _UNKNOWN, None):
         if any(found is answer for found in answers):
             return answer
     return not decisive

@@ -45,25 +45,25 @@ def check_name(name: str) -> None:
         )
 
 
-def signing(here: Installation) -> tuple[Verifier, bytes]:
+def signing_key(installation: Installation) -> tuple[Verifier, bytes]:
     """The key that signs the statements about models, and its seed."""
-    with transaction(here.pool) as tx:
-        seed = here.keyring.model_seed(tx)
-    return statement.signer(f"{here.config.log_name}/models", seed).verifier, seed
+    with transaction(installation.pool) as tx:
+        seed = installation.keyring.model_seed(tx)
+    return statement.signer(f"{installation.config.log_name}/models", seed).verifier, seed
 
 
-def keys(here: Installation) -> tuple[str, str]:
+def keys(installation: Installation) -> tuple[str, str]:
     """The public keys for the installation's models: of their statements (a vkey), of their
     signatures (PEM).
     """
-    key, seed = signing(here)
-    return key.vkey, statement.pem(statement.p256(seed).public_key()).decode()
+    key, seed = signing_key(installation)
+    return key.vkey, statement.pem(statement.derive_p256(seed).public_key()).decode()
 
 
 # Registration
 
 
-def record(here: Installation, folder: Path, vkeys: Sequence[str] = ()) -> RecordedModel:
+def record(installation: Installation, folder: Path, vkeys: Sequence[str] = ()) -> RecordedModel:
     """Registers the model in ``folder``, once; RefusedError if it does not keep what it promises.
 
     Its statement is signed with this installation's key, or with one of ``vkeys`` if it was trained
@@ -75,7 +75,7 @@ def record(here: Installation, folder: Path, vkeys: Sequence[str] = ()) -> Recor
         raise UsageError(
             f"that is not a public key: {error.message}", "`licet models key` prints one"
         ) from None
-    keys = [*trusted, signing(here)[0], gate_files.signer(here).verifier]
+    keys = [*trusted, signing_key(installation)[0], gate_files.signer(installation).verifier]
     checked = verifier.check_model(
         verifier.FolderFiles(folder), [verifier.read_key(key.vkey) for key in keys]
     )
@@ -86,8 +86,8 @@ def record(here: Installation, folder: Path, vkeys: Sequence[str] = ()) -> Recor
             f"the model cannot be registered: `{place}`: {promise}", because="broken"
         )
     signed = (folder / statement.FILE).read_bytes()
-    content = statement.opened(signed, next(key for key in keys if key.name.encode() in signed))
-    found, raw = (
+    content = statement.verify(signed, next(key for key in keys if key.name.encode() in signed))
+    consumed, raw = (
         consumption.read(folder / consumption.FILE),
         (folder / consumption.FILE).read_bytes(),
     )
@@ -97,24 +97,27 @@ def record(here: Installation, folder: Path, vkeys: Sequence[str] = ()) -> Recor
         predicate["buildDefinition"]["externalParameters"],
     )
     check_name(parameters["name"])
-    model, release = UUID(hex=metadata["invocationId"]), UUID(hex=found.of.release)
+    model, release = UUID(hex=metadata["invocationId"]), UUID(hex=consumed.of.release)
     heads = [
-        consumption.claimed(frame.signed)
-        for frame in found.frames
+        consumption.parse_unverified_head(frame.signed)
+        for frame in consumed.frames
         if isinstance(frame, consumption.GateState)
     ]
-    with transaction(here.pool) as tx:
-        known = registry.get(tx, release)
-        if known.manifest_sha256 is None or known.manifest_sha256.hex() != found.of.manifest_sha256:
+    with transaction(installation.pool) as tx:
+        sealed = registry.get(tx, release)
+        if (
+            sealed.manifest_sha256 is None
+            or sealed.manifest_sha256.hex() != consumed.of.manifest_sha256
+        ):
             raise RefusedError(
-                f"release `{known.name}` is not the one that the model names", because="release"
+                f"release `{sealed.name}` is not the one that the model names", because="release"
             )
         new = model_registry.NewModel(
             model=model,
             name=parameters["name"],
             release=release,
             recipe=parameters["recipe"],
-            rows=len(found.ordinals),
+            rows=len(consumed.ordinals),
             first_gate=heads[0].number,
             last_gate=heads[-1].number,
             started_at=datetime.fromisoformat(metadata["startedOn"]),
@@ -122,8 +125,8 @@ def record(here: Installation, folder: Path, vkeys: Sequence[str] = ()) -> Recor
             statement=signed,
             consumed=raw,
         )
-        if model_registry.add(tx, new, here.clock()):
-            add_rows(tx, release, model, found.ordinals)
+        if model_registry.add(tx, new, installation.clock()):
+            add_rows(tx, release, model, consumed.ordinals)
         return model_registry.get(tx, model)
 
 
@@ -151,17 +154,17 @@ def chunks(ordinals: BitMap) -> Sequence[tuple[int, bytes]]:
     return result
 
 
-def models(here: Installation) -> list[RecordedModel]:
+def models(installation: Installation) -> list[RecordedModel]:
     """All registered models, the newest first."""
-    with transaction(here.pool) as tx:
-        return model_registry.every(tx)
+    with transaction(installation.pool) as tx:
+        return model_registry.list_all(tx)
 
 
 # Which models
 
 
 class LearntModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A model that was trained on what was asked about, and on how many rows of it."""
+    """A model that was trained on an account or a conversation, and on how many of its rows."""
 
     model: str
     name: str
@@ -178,24 +181,26 @@ _WHICH = f"""
      ORDER BY m.finished_at DESC, m.model_id"""
 
 
-def which_models(here: Installation, name: str) -> list[LearntModel]:
+def which_models(installation: Installation, name: str) -> list[LearntModel]:
     """The models that were trained on a conversation or on an account, the newest first.
 
     ``name`` is a conversation's id, an account's, or the host's own id of an account.
     """
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         if name.startswith(f"{Prefix.conversation.value}_"):
             conversation = parse(Prefix.conversation, name)
             holder = account_view.owner(tx, conversation)
             if holder is None:
                 raise NotFoundError(f"no conversation `{name}`")
-            return learnt(tx, holder, conversation)
-    account = documents.account_named(here, name)
-    with transaction(here.pool) as tx:
-        return learnt(tx, account, None)
+            return models_trained_on(tx, holder, conversation)
+    account = documents.account_named(installation, name)
+    with transaction(installation.pool) as tx:
+        return models_trained_on(tx, account, None)
 
 
-def learnt(tx: Transaction, account: UUID, conversation: UUID | None) -> list[LearntModel]:
+def models_trained_on(
+    tx: Transaction, account: UUID, conversation: UUID | None
+) -> list[LearntModel]:
     """The models that were trained on a conversation of an account, or on any of its
     conversations.
     """
@@ -258,7 +263,7 @@ _TOUCHED = """
 
 
 def affected(
-    here: Installation,
+    installation: Installation,
     since: datetime | None = None,
     recipe: str | None = None,
     *,
@@ -269,62 +274,69 @@ def affected(
 
     ``recipe``: only models that were made by it. ``retired``: those too that are used no more.
     """
-    known, at = policies(here), here.clock()
-    with transaction(here.pool) as tx:
+    in_force, now = policies(installation), installation.clock()
+    with transaction(installation.pool) as tx:
         found = model_registry.in_use(tx, recipe, retired=retired)
     result: list[Affected] = []
-    for release_id, of in found:
-        release = gate_files.sealed(here, release_id)
-        gone = withdrawn_rows.standing(here.pool, release, known, at)
-        with transaction(here.pool) as tx:
+    for release_id, models in found:
+        release = gate_files.get_sealed(installation, release_id)
+        withdrawn = withdrawn_rows.as_of(installation.pool, release, in_force, now)
+        with transaction(installation.pool) as tx:
             result += [
                 one
-                for model in of
-                if (one := _affected(tx, model, release_id, gone, since, at)) is not None
+                for model in models
+                if (one := _affected(tx, model, release_id, withdrawn, since, now)) is not None
             ]
     return sorted(result, key=lambda one: (-one.withdrawn, one.model))
 
 
-def affected_of(here: Installation, model: UUID) -> Affected | None:
-    """What may no longer be used of what one model was trained on, also of one that is retired;
-    None where nothing.
+def affected_by_model(installation: Installation, model: UUID) -> Affected | None:
+    """The withdrawn rows of one model's training data, also of a retired model; None if there are
+    none.
     """
-    known, at = policies(here), here.clock()
-    with transaction(here.pool) as tx:
+    in_force, now = policies(installation), installation.clock()
+    with transaction(installation.pool) as tx:
         release_id = model_registry.release_of(tx, model)
-    gone = withdrawn_rows.standing(here.pool, gate_files.sealed(here, release_id), known, at)
-    with transaction(here.pool) as tx:
-        return _affected(tx, model, release_id, gone, None, at)
+    withdrawn = withdrawn_rows.as_of(
+        installation.pool, gate_files.get_sealed(installation, release_id), in_force, now
+    )
+    with transaction(installation.pool) as tx:
+        return _affected(tx, model, release_id, withdrawn, None, now)
 
 
 def _affected(
-    tx: Transaction, model: UUID, release: UUID, gone: BitMap, since: datetime | None, at: datetime
+    tx: Transaction,
+    model: UUID,
+    release: UUID,
+    withdrawn: BitMap,
+    since: datetime | None,
+    now: datetime,
 ) -> Affected | None:
-    both = _ordinals_in(model_registry.consumed(tx, model)) & gone
+    both = _ordinals_in(model_registry.consumed(tx, model)) & withdrawn
     if not both:
         return None
     touched = []
-    asked = list(both)
-    for start in range(0, len(asked), ROWS_LISTED_MAX):
-        some = {
+    ordinals = list(both)
+    for start in range(0, len(ordinals), ROWS_LISTED_MAX):
+        parameters = {
             "release": release,
-            "ordinals": asked[start : start + ROWS_LISTED_MAX],
+            "ordinals": ordinals[start : start + ROWS_LISTED_MAX],
             "since": since,
-            "at": at,
+            "at": now,
         }
-        touched += tx.execute(_TOUCHED, some).fetchall()
+        touched += tx.execute(_TOUCHED, parameters).fetchall()
     if not touched:
         return None
-    seen = model_registry.get(tx, model)
+    recorded = model_registry.get(tx, model)
     return Affected(
-        model=seen.model,
-        name=seen.name,
-        release=seen.release,
-        consumed=seen.rows,
+        model=recorded.model,
+        name=recorded.name,
+        release=recorded.release,
+        consumed=recorded.rows,
         withdrawn=len(touched),
         people=len({account for _, account, _ in touched}),
         erased=sum(erased for _, _, erased in touched),
-        finished_at=seen.finished_at,
+        finished_at=recorded.finished_at,
     )
 
 
@@ -335,11 +347,11 @@ def _ordinals_in(raw: bytes) -> BitMap:
     return found.ordinals
 
 
-def retire(here: Installation, model: str, *, by: str, reason: str) -> RecordedModel:
+def retire(installation: Installation, model: str, *, actor: str, reason: str) -> RecordedModel:
     """Records that a model is no longer used: it stays registered, and `affected` no longer lists
     it.
     """
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         return model_registry.retire(
-            tx, parse(Prefix.model, model), here.clock(), by=by, reason=reason
+            tx, parse(Prefix.model, model), installation.clock(), actor=actor, reason=reason
         )

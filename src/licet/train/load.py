@@ -136,7 +136,7 @@ def load(
 
         chosen = config or Configuration.of(os.environ, data)
         given = leases or node.local_leases(chosen, clock)
-        dealt = node.rows(node.folder_of(release, chosen), gate, given, at=clock, split=split)
+        dealt = node.rows(node.folder_of(release, chosen), gate, given, clock=clock, split=split)
         if seed is not None:
             dealt.deal(seed)
         return dealt

@@ -13,6 +13,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
 from itertools import count
@@ -58,54 +59,54 @@ class TrainedModel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LocalGate(TrainingGate):
-    """The gate of a run on the installation's own machine: it learns of every withdrawal before
-    each answer.
+    """The gate of a run on the installation's own machine: it reads the withdrawals before each
+    answer.
     """
 
     def __init__(
-        self, here: Installation, release: UUID, manifest_sha256: str, folder: Path
+        self, installation: Installation, release: UUID, manifest_sha256: str, folder: Path
     ) -> None:
-        self._publisher, self._release, self._folder = Publisher(here), release, folder
+        self._publisher, self._release, self._folder = Publisher(installation), release, folder
         self._given, self._given_at = -1, float("-inf")
         super().__init__(
             folder / bitmap.file_name(release.hex),
             release=release.hex,
             manifest_sha256=manifest_sha256,
             verifier=self._publisher.verifier,
-            clock=lambda: here.clock().timestamp(),
+            clock=lambda: installation.clock().timestamp(),
             when_stale=WhenStale.stop,
         )
 
     def current(self) -> Any:  # noqa: ANN401 as the gate's own
         # A publisher's cached answer is good enough for nodes, but it may be seconds old, and this
         # is asked each step.
-        made = self._publisher.publish(self._release, GATE_SECONDS)
+        published = self._publisher.publish(self._release, GATE_SECONDS)
         now = time.monotonic()
-        if made.number != self._given or now - self._given_at > GATE_SECONDS * REFRESHED:
-            bitmap.write(self._folder, self._release.hex, made.file)
-            self._given, self._given_at = made.number, now
+        if published.number != self._given or now - self._given_at > GATE_SECONDS * REFRESHED:
+            bitmap.write(self._folder, self._release.hex, published.file)
+            self._given, self._given_at = published.number, now
         return super().current()
 
 
 def sft(
-    here: Installation,
+    installation: Installation,
     name: str,
     out: Path,
     *,
     base: Path | None = None,
     called: str = "",
     settings: TrainingSettings | None = None,
-    heard: Used = lambda _step, _ordinals: None,
+    on_step: Used = lambda _step, _ordinals: None,
     gate_of: Callable[[TrainingGate], TrainingGate] = lambda gate: gate,
 ) -> TrainedModel:
-    """Fine-tunes a causal model on a release and writes it into the new folder ``out``; ``heard``
+    """Fine-tunes a causal model on a release and writes it into the new folder ``out``; ``on_step``
     is called at each step.
 
     RefusedError for a release with the purpose of the safety classifiers: flagged text must not
     become a model's own words. ``gate_of`` wraps the gate, for tests that must fail.
     """
     chosen = settings or TrainingSettings()
-    folder, known = find_release(here, name)
+    folder, known = find_release(installation, name)
     if known.state != "sealed" or known.manifest_sha256 is None:
         raise RefusedError(f"release `{known.name}` is not sealed", because="not_sealed")
     if known.purpose == SAFETY:
@@ -116,26 +117,28 @@ def sft(
         )
     model_name = called or out.name
     lineage.check_name(model_name)
-    _make_way(here, out)
-    rows = list(open_release(here, name))
-    train, held_out, people = divided(here, known.release_id, manifest.read(folder)[0], rows)
+    _clear_killed_run(installation, out)
+    rows = list(open_release(installation, name))
+    train, held_out, people = split_held_out(
+        installation, known.release_id, manifest.read(folder)[0], rows
+    )
     recipe.check(train, base)
-    started = here.clock()
+    started = installation.clock()
     out.mkdir(parents=True, exist_ok=True)
-    model = uuid7(started, here.keyring.random(10))
+    model = uuid7(started, installation.keyring.random(10))
     mark = run_marks.RunMark(folder=str(out.absolute()), release=known.name, started_at=started)
     with (
-        run_marks.marked(here.config.data, model, mark),
+        run_marks.mark_running(installation.config.data, model, mark),
         TemporaryDirectory(prefix="licet-gate-") as place,
     ):
-        gate = LocalGate(here, known.release_id, known.manifest_sha256.hex(), Path(place))
-        log, took = consumption.ConsumedLog(out / consumption.FILE, gate), 0
+        gate = LocalGate(installation, known.release_id, known.manifest_sha256.hex(), Path(place))
+        log, consumed = consumption.ConsumedLog(out / consumption.FILE, gate), 0
 
         def used(step: int, ordinals: Sequence[int]) -> None:
-            nonlocal took
+            nonlocal consumed
             log.used(step, ordinals)
-            took += len(ordinals)
-            heard(step, ordinals)
+            consumed += len(ordinals)
+            on_step(step, ordinals)
 
         try:
             try:
@@ -145,10 +148,12 @@ def sft(
             finally:
                 log.close()
         except BaseException:
-            _give_way(here, out, took)
+            _set_aside(installation, out, consumed)
             raise
         record = consumption.merge([out / consumption.FILE], out / consumption.FILE)
-        run = _run(here, model, model_name, record, trained, chosen, base, started)
+        run = _run_statement(
+            installation, model, model_name, record, trained, chosen, base, started
+        )
         described = cards.ModelDescription(
             run=run,
             release=manifest.read(folder)[0],
@@ -156,8 +161,8 @@ def sft(
             consumed=len(record.ordinals),
             base=base.name if base is not None else "",
         )
-        papers(here, folder, out, described, cards.card(described))
-        lineage.record(here, out)
+        write_documents(installation, folder, out, described, cards.card(described))
+        lineage.record(installation, out)
     return TrainedModel(
         model=shown(Prefix.model, model),
         name=model_name,
@@ -169,13 +174,11 @@ def sft(
     )
 
 
-def _make_way(here: Installation, out: Path) -> None:
-    """Frees the place of a run that was killed there; UsageError if ``out`` is anything else that
-    exists.
-    """
+def _clear_killed_run(installation: Installation, out: Path) -> None:
+    """Clears ``out`` of a run that was killed there; UsageError if anything else is in it."""
     if not out.exists() or not any(out.iterdir()):
         return
-    runs = run_marks.unfinished(here.config.data)
+    runs = run_marks.unfinished(installation.config.data)
     before = next((run for run in runs if run.folder == out.absolute()), None)
     if before is None:
         raise UsageError(f"`{out}` already exists", "name a folder that does not exist")
@@ -192,29 +195,32 @@ def _make_way(here: Installation, out: Path) -> None:
         if record.exists() and record.stat().st_size
         else 0
     )
-    _give_way(here, out, took)
+    _set_aside(installation, out, took)
 
 
-def _give_way(here: Installation, out: Path, took: int) -> None:
+def _set_aside(installation: Installation, out: Path, consumed: int) -> None:
     """After a run without a model: removes its folder, or, if it consumed rows, moves it aside with
     the record of them.
 
     In both cases the same command can be given again.
     """
-    if took == 0:
+    if consumed == 0:
         shutil.rmtree(out)
         return
     places = (out.with_name(f"{out.name}.failed-{number}") for number in count(1))
     place = next(place for place in places if not place.exists())
     out.rename(place)
-    run_marks.moved(here.config.data, out, place)
+    run_marks.rename_folder(installation.config.data, out, place)
 
 
 # Held-out people
 
 
-def divided(
-    here: Installation, release: UUID, promised: manifest.ReleaseManifest, rows: Sequence[LoadedRow]
+def split_held_out(
+    installation: Installation,
+    release: UUID,
+    promise: manifest.ReleaseManifest,
+    rows: Sequence[LoadedRow],
 ) -> tuple[list[LoadedRow], list[LoadedRow], int]:
     """The rows for training, those of people who are not among them, and the number of these
     people.
@@ -223,9 +229,9 @@ def divided(
     `HELD_OUT_ROWS_MIN` rows, about every tenth person is held out too, by a hash of their account's
     id, the same in every run.
     """
-    with transaction(here.pool) as tx:
-        of = registry.accounts_at(tx, release, [row["ordinal"] for row in rows])
-    splits = {} if promised.curation is msgspec.UNSET else promised.curation.splits
+    with transaction(installation.pool) as tx:
+        accounts = registry.accounts_at(tx, release, [row["ordinal"] for row in rows])
+    splits = {} if promise.curation is msgspec.UNSET else promise.curation.splits
     others = [run for split, runs in splits.items() if split != "train" for run in runs]
     out = {
         row["ordinal"]
@@ -233,26 +239,28 @@ def divided(
         if any(first <= row["ordinal"] <= last for first, last in others)
     }
     if len(out) < HELD_OUT_ROWS_MIN:
-        people = {of[row["ordinal"]] for row in rows if row["ordinal"] not in out}
-        outside = {one for one in people if is_drawn_out(one)}
+        people = {accounts[row["ordinal"]] for row in rows if row["ordinal"] not in out}
+        outside = {one for one in people if is_held_out(one)}
         if len(people) > 1 and (not outside or outside == people):
-            outside = {min(people, key=drawn)}
-        out |= {row["ordinal"] for row in rows if of[row["ordinal"]] in outside}
+            outside = {min(people, key=account_rank)}
+        out |= {row["ordinal"] for row in rows if accounts[row["ordinal"]] in outside}
     held_out = [row for row in rows if row["ordinal"] in out]
     return (
         [row for row in rows if row["ordinal"] not in out],
         held_out,
-        len({of[ordinal] for ordinal in out}),
+        len({accounts[ordinal] for ordinal in out}),
     )
 
 
-def is_drawn_out(account: UUID) -> bool:
-    """Whether a person is held out if the release's own splits hold out too few."""
-    return drawn(account) < 2**64 // HELD_OUT_SHARE
+def is_held_out(account: UUID) -> bool:
+    """Whether an account is held out where the release's own splits hold out too few."""
+    return account_rank(account) < 2**64 // HELD_OUT_SHARE
 
 
-def drawn(account: UUID) -> int:
-    """The number of a person by which the lowest are held out, the same in every run."""
+def account_rank(account: UUID) -> int:
+    """A pseudorandom 64-bit number of an account, the same in every run; the lowest are held
+    out.
+    """
     return int.from_bytes(
         blake2b(account.bytes, digest_size=8, person=b"licet held out 1").digest(), "big"
     )
@@ -261,18 +269,18 @@ def drawn(account: UUID) -> int:
 # Files beside the model
 
 
-def _run(
-    here: Installation,
+def _run_statement(
+    installation: Installation,
     model: UUID,
     name: str,
     record: consumption.Record,
     trained: TrainingResult,
     settings: TrainingSettings,
     base: Path | None,
-    started: Any,  # noqa: ANN401 a time
+    started: datetime,
 ) -> RunStatement:
     heads = [
-        consumption.claimed(frame.signed)
+        consumption.parse_unverified_head(frame.signed)
         for frame in record.frames
         if isinstance(frame, consumption.GateState)
     ]
@@ -283,7 +291,7 @@ def _run(
     ]
     if base is not None:
         sources.append(
-            StatementSource(name="base", sha256=_hash_of(base), more={"called": base.name})
+            StatementSource(name="base", sha256=_hash_folder(base), more={"called": base.name})
         )
     sources.append(StatementSource(name="recipe", sha256=_code_sha256()))
     shown_results = {k: v for k, v in msgspec.structs.asdict(trained).items() if v is not None}
@@ -298,19 +306,23 @@ def _run(
         results=shown_results,
         software=software(LIBRARIES),
         started=started,
-        finished=max(here.clock(), started),
+        finished=max(installation.clock(), started),
     )
 
 
-def papers(
-    here: Installation, release: Path, out: Path, described: cards.ModelDescription, card: bytes
+def write_documents(
+    installation: Installation,
+    release: Path,
+    out: Path,
+    described: cards.ModelDescription,
+    card: bytes,
 ) -> None:
     """Writes everything beside the weights in ``out``, the signed files last."""
-    run, files = described.run, statement.hashes_of(out, without=(consumption.FILE,))
+    run, files = described.run, statement.hash_files(out, without=(consumption.FILE,))
     weights = {
         name: digest for name, digest in files.items() if name.endswith((".safetensors", ".bin"))
     }
-    statement.put(
+    statement.write_files(
         out,
         {
             cards.CARD_FILE: card,
@@ -319,29 +331,29 @@ def papers(
         },
     )
     beside = {
-        name: digest for name, digest in statement.hashes_of(out).items() if name not in files
+        name: digest for name, digest in statement.hash_files(out).items() if name not in files
     }
-    key, seed = lineage.signing(here)
-    statement.put(
+    key, seed = lineage.signing_key(installation)
+    statement.write_files(
         out,
         {statement.FILE: statement.envelope(statement.statement(run, files, beside), key, seed)},
     )
-    whole = statement.hashes_of(out)
-    statement.put(
+    whole = statement.hash_files(out)
+    statement.write_files(
         out,
         {
             statement.SIGNATURE_FILE: statement.model_signature(
-                run.name, whole, statement.p256(seed)
+                run.name, whole, statement.derive_p256(seed)
             )
         },
     )
 
 
-def _hash_of(folder: Path) -> str:
+def _hash_folder(folder: Path) -> str:
     """One hash over a base model's files: that of the lines `SHA-256  NAME`, in order."""
     from hashlib import sha256
 
-    lines = (f"{digest}  {name}\n" for name, digest in sorted(statement.hashes_of(folder).items()))
+    lines = (f"{digest}  {name}\n" for name, digest in sorted(statement.hash_files(folder).items()))
     return sha256("".join(lines).encode()).hexdigest()
 
 

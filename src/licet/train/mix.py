@@ -82,8 +82,8 @@ def mix(
     several ranks begin, one of them makes the mix and the others go on from its state: a row that
     is withdrawn between would be in one mix alone.
     """
-    at_home = config or Configuration.of(os.environ, data)
-    asked = MixState(
+    settings = config or Configuration.of(os.environ, data)
+    requested = MixState(
         split=split,
         where=where,
         seed=seed,
@@ -101,13 +101,13 @@ def mix(
             for name, weight in sources.items()
         ),
     )
-    known = None if state is None else mix_plan.of_same(MixState.decode(state), asked)
-    given = leases or node.local_leases(at_home, clock)
+    resumed = None if state is None else mix_plan.check_same_mix(MixState.decode(state), requested)
+    row_keys = leases or node.local_leases(settings, clock)
     opened: list[RowDataset] = []
-    made: list[MixedSource] = []
-    for place, source in enumerate(asked.sources):
-        before = None if known is None else known.sources[place]
-        folder = node.folder_of(source.name, at_home).absolute()
+    chosen: list[MixedSource] = []
+    for place, source in enumerate(requested.sources):
+        before = None if resumed is None else resumed.sources[place]
+        folder = node.folder_of(source.name, settings).absolute()
         gate = node.gate(
             folder,
             gates,
@@ -116,10 +116,12 @@ def mix(
             held=b64decode(before.held) or None if before else None,
             clock=ClockSeconds(clock),
         )
-        rows = node.rows(folder, gate, given, at=clock, split=_split(folder, split))
-        made.append(_narrowed(rows, before) if before else _chosen(rows, source, where, tokens_of))
+        rows = node.rows(folder, gate, row_keys, clock=clock, split=_split(folder, split))
+        chosen.append(
+            _narrowed(rows, before) if before else _select_rows(rows, source, where, tokens_of)
+        )
         opened.append(rows)
-    whole = msgspec.structs.replace(known or asked, sources=tuple(made))
+    whole = msgspec.structs.replace(resumed or requested, sources=tuple(chosen))
     mix_plan.check(whole)
     return ReleaseMix(whole, opened)
 
@@ -137,11 +139,13 @@ def _narrowed(rows: RowDataset, before: MixedSource) -> MixedSource:
     return before
 
 
-def _chosen(rows: RowDataset, source: MixedSource, where: str, tokens_of: TokensOf) -> MixedSource:
+def _select_rows(
+    rows: RowDataset, source: MixedSource, where: str, tokens_of: TokensOf
+) -> MixedSource:
     """``source`` with the rows that may be used now and match, to which ``rows`` are narrowed, and
     their tokens.
     """
-    asked = LabelFilter(where) if where else None
+    label_filter = LabelFilter(where) if where else None
     found, tokens, scores = BitMap(), 0, set[str]()
 
     def matches(labels: LabelsShape | None) -> bool:
@@ -150,17 +154,18 @@ def _chosen(rows: RowDataset, source: MixedSource, where: str, tokens_of: Tokens
                 f"release `{source.name}` has no labels to filter by", "build it again"
             )
         scores.update(labels["scores"])
-        return asked is not None and asked(labels)
+        return label_filter is not None and label_filter(labels)
 
     for start in range(0, len(rows), READ_ROWS):
         places = range(start, min(start + READ_ROWS, len(rows)))
-        for row in rows.readable(places, matches if asked is not None else None):
+        for row in rows.readable(places, matches if label_filter is not None else None):
             found.add(row["ordinal"])
             tokens += tokens_of(row)
-    if asked is not None and not found and (unknown := asked.scores - scores):
-        known = ", ".join(f"`{each}`" for each in sorted(scores)) or "none"
+    if label_filter is not None and not found and (unknown := label_filter.scores - scores):
+        available = ", ".join(f"`{each}`" for each in sorted(scores)) or "none"
         raise UsageError(
-            f"no row of `{source.name}` has the score `{min(unknown)}`", f"its rows have {known}"
+            f"no row of `{source.name}` has the score `{min(unknown)}`",
+            f"its rows have {available}",
         )
     rows.narrow(found)
     return msgspec.structs.replace(
@@ -168,7 +173,7 @@ def _chosen(rows: RowDataset, source: MixedSource, where: str, tokens_of: Tokens
         release=rows.gate.release,
         manifest_sha256=rows.gate.manifest_sha256,
         tokens=tokens,
-        chosen=MixedSource.written(found),
+        chosen=MixedSource.encode_ordinals(found),
     )
 
 
@@ -199,15 +204,15 @@ class MixGate:
         for place, ordinal in enumerate(ordinals):
             if ordinal >= 0:
                 places.setdefault(ordinal >> SOURCE_BITS, []).append(place)
-        gone: list[int] = []
+        withdrawn: list[int] = []
         for source, gate in enumerate(
             self._all
         ):  # those of which there is no row too: ranks compare what each of them says
             found = places.get(source, [])
-            gone += [
+            withdrawn += [
                 found[place] for place in gate.check([ordinals[place] & _WITHIN for place in found])
             ]
-        return sorted(gone)
+        return sorted(withdrawn)
 
     def split(self, ordinals: Sequence[int]) -> dict[str, list[int]]:
         """Ordinals of the mix as those of each source, by its name: for a record of what was

@@ -46,7 +46,7 @@ class MixedSource(msgspec.Struct, frozen=True, kw_only=True):
         return BitMap.deserialize(b64decode(self.chosen))
 
     @staticmethod
-    def written(ordinals: BitMap) -> str:
+    def encode_ordinals(ordinals: BitMap) -> str:
         """A bitmap as ``chosen`` has it."""
         return b64encode(ordinals.serialize()).decode()
 
@@ -78,22 +78,22 @@ class MixState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             ) from None
 
 
-def of_same(known: MixState, asked: MixState) -> MixState:
-    """``known``, to go on from; UsageError where it is the state of another mix than is ``asked``
-    for.
+def check_same_mix(kept_state: MixState, requested: MixState) -> MixState:
+    """``kept_state``, to go on from; UsageError where it is the state of another mix than is
+    ``requested`` for.
     """
     for name in ("split", "where", "seed", "tokens", "epochs"):
-        if (kept := getattr(known, name)) != (given := getattr(asked, name)):
+        if (kept := getattr(kept_state, name)) != (given := getattr(requested, name)):
             raise UsageError(f"the state is that of a mix with `{name}` of `{kept}`, not `{given}`")
     kept, given = (
-        [(source.name, source.weight) for source in one.sources] for one in (known, asked)
+        [(source.name, source.weight) for source in one.sources] for one in (kept_state, requested)
     )
     if kept != given:
         said = ", ".join(f"`{name}` {weight:g}" for name, weight in kept)
         raise UsageError(
             "the state is that of a mix of other sources", f"it was of {said}, in this order"
         )
-    return known
+    return kept_state
 
 
 def check(state: MixState) -> None:
@@ -158,7 +158,7 @@ def order(state: MixState) -> array[int]:
     """
     counts = rows_of(state)
     places = [
-        _passes(source, state.seed, count)
+        _shuffled_passes(source, state.seed, count)
         for source, count in zip(state.sources, counts, strict=True)
     ]
     taken, made = [0] * len(counts), array("Q")
@@ -177,7 +177,7 @@ def order(state: MixState) -> array[int]:
     return made
 
 
-def _passes(source: MixedSource, seed: int, count: int) -> array[int]:
+def _shuffled_passes(source: MixedSource, seed: int, count: int) -> array[int]:
     rows, found, epoch = len(source.ordinals), array("L"), 0
     while len(found) < count:
         found.extend(shuffled(rows, f"{source.release} {seed} {epoch}"))

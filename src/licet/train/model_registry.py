@@ -57,7 +57,7 @@ class NewModel(msgspec.Struct, frozen=True, kw_only=True):
     consumed: bytes
 
 
-def add(tx: Transaction, new: NewModel, at: datetime) -> bool:
+def add(tx: Transaction, new: NewModel, now: datetime) -> bool:
     """Registers a model; False if it is registered already."""
     added = tx.execute(
         """INSERT INTO models (model_id, name, release_id, recipe, rows, first_gate, last_gate,
@@ -65,7 +65,7 @@ def add(tx: Transaction, new: NewModel, at: datetime) -> bool:
                                statement, consumed, recorded_at)
            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (model_id)
              DO NOTHING""",
-        [*msgspec.structs.astuple(new), at],
+        [*msgspec.structs.astuple(new), now],
     )
     return added.rowcount == 1
 
@@ -78,25 +78,25 @@ _SELECT = """SELECT model_id, name, release_id, recipe, rows, first_gate, last_g
 
 def get(tx: Transaction, model: UUID) -> RecordedModel:
     """A model by its id; NotFoundError."""
-    found = _read(tx, tx.execute(f"{_SELECT} WHERE model_id = %s", [model]).fetchall())
+    found = _to_models(tx, tx.execute(f"{_SELECT} WHERE model_id = %s", [model]).fetchall())
     if not found:
         raise NotFoundError(f"no model `{shown(Prefix.model, model)}`")
     return found[0]
 
 
-def every(tx: Transaction) -> list[RecordedModel]:
+def list_all(tx: Transaction) -> list[RecordedModel]:
     """All registered models, the newest first."""
-    return _read(tx, tx.execute(f"{_SELECT} ORDER BY finished_at DESC, model_id").fetchall())
+    return _to_models(tx, tx.execute(f"{_SELECT} ORDER BY finished_at DESC, model_id").fetchall())
 
 
-def recorded_until(tx: Transaction, at: datetime) -> list[RecordedModel]:
+def recorded_until(tx: Transaction, moment: datetime) -> list[RecordedModel]:
     """The models that were on record at a moment, the oldest first; retired ones included, as if
     they were not.
     """
-    found = _read(
+    found = _to_models(
         tx,
         tx.execute(
-            f"{_SELECT} WHERE recorded_at <= %s ORDER BY recorded_at, model_id", [at]
+            f"{_SELECT} WHERE recorded_at <= %s ORDER BY recorded_at, model_id", [moment]
         ).fetchall(),
     )
     return [
@@ -105,7 +105,7 @@ def recorded_until(tx: Transaction, at: datetime) -> list[RecordedModel]:
     ]
 
 
-def _read(tx: Transaction, rows: Sequence[Sequence[Any]]) -> list[RecordedModel]:
+def _to_models(tx: Transaction, rows: Sequence[Sequence[Any]]) -> list[RecordedModel]:
     releases = registry.names(tx, [row[2] for row in rows])
     return [
         RecordedModel(
@@ -157,7 +157,9 @@ def release_of(tx: Transaction, model: UUID) -> UUID:
     return found
 
 
-def retire(tx: Transaction, model: UUID, at: datetime, *, by: str, reason: str) -> RecordedModel:
+def retire(
+    tx: Transaction, model: UUID, now: datetime, *, actor: str, reason: str
+) -> RecordedModel:
     """Records that a model is no longer used, by whom and why: it stays registered, and a
     repetition changes nothing; NotFoundError.
     """
@@ -166,6 +168,6 @@ def retire(tx: Transaction, model: UUID, at: datetime, *, by: str, reason: str) 
     tx.execute(
         """UPDATE models SET (retired_at, retired_by, retired_reason) = (%s, %s, %s)
             WHERE model_id = %s AND retired_at IS NULL""",
-        [at, by, reason.strip(), model],
+        [now, actor, reason.strip(), model],
     )
     return get(tx, model)

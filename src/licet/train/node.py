@@ -21,7 +21,7 @@ from licet.release.reader import Leases
 from licet.train import bitmap, streamed
 from licet.train.dataset import RowDataset
 from licet.train.gate import TrainingGate, WhenStale
-from licet.train.remote import Remote, key_in
+from licet.train.remote import Remote, read_key_file
 
 KEY_PATH_CHARACTERS_MAX = 4_096
 
@@ -51,7 +51,7 @@ def gate(
         kept / bitmap.file_name(promised.release) if kept.is_dir() else kept,
         release=promised.release,
         manifest_sha256=sha256,
-        verifier=bitmap.key_of(named.read_text(encoding="utf-8") if is_file else str(key)),
+        verifier=bitmap.parse_key(named.read_text(encoding="utf-8") if is_file else str(key)),
         clock=clock,
         when_stale=WhenStale(when_stale),
         held=held,
@@ -78,16 +78,16 @@ def remote(url: str, key_file: str | Path, *, recipient: str) -> Remote:
     """The installation at ``url`` as a source of row keys, for a run on another machine;
     ``key_file`` has the key of a service with the scope `release:lease`.
     """
-    return Remote(url, key_in(Path(key_file)), recipient=recipient, at=utc_now)
+    return Remote(url, read_key_file(Path(key_file)), recipient=recipient, clock=utc_now)
 
 
 def rows(
-    release: Path, gate: TrainingGate, leases: Leases, *, at: Clock = utc_now, split: str = ""
+    release: Path, gate: TrainingGate, leases: Leases, *, clock: Clock = utc_now, split: str = ""
 ) -> RowDataset:
     """The rows of the release in a folder by position, behind ``gate``."""
     if isinstance(leases, Remote):
         leases.pin(gate.release, gate.manifest_sha256)
-    return RowDataset(release, gate, leases, at=at, split=split)
+    return RowDataset(release, gate, leases, at=clock, split=split)
 
 
 def local_leases(config: Configuration, clock: Clock) -> Leases:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from licet.train.batch_mask import NOBODYS
+from licet.train.batch_mask import NO_ROW
 from licet.train.dataset import ORDINAL, drawn
 from licet.train.gate import TrainingGate
 
@@ -35,18 +35,18 @@ class WithdrawnReplacer:
         block = block.set_column(place, self._ordinal, block[self._ordinal].cast(pa.int64()))
         withdrawn = self._gate.glance()
         ordinals: list[int] = block[self._ordinal].to_numpy().tolist()
-        gone = [at for at, ordinal in enumerate(ordinals) if ordinal in withdrawn]
-        if not gone:
+        withdrawn_places = [at for at, ordinal in enumerate(ordinals) if ordinal in withdrawn]
+        if not withdrawn_places:
             return block
-        living = sorted(set(range(len(ordinals))) - set(gone))
-        if not living:
+        usable = sorted(set(range(len(ordinals))) - set(withdrawn_places))
+        if not usable:
             columns = [pa.nulls(len(ordinals), field.type) for field in block.schema]
-            columns[place] = pa.array([NOBODYS] * len(ordinals), pa.int64())
+            columns[place] = pa.array([NO_ROW] * len(ordinals), pa.int64())
             return pa.table(columns, schema=block.schema)
-        taken = list(range(len(ordinals)))
-        for at in gone:
-            taken[at] = living[drawn(ordinals[at]) % len(living)]
-        return block.take(pa.array(taken, pa.int64()))
+        indices = list(range(len(ordinals)))
+        for at in withdrawn_places:
+            indices[at] = usable[drawn(ordinals[at]) % len(usable)]
+        return block.take(pa.array(indices, pa.int64()))
 
 
 # a data set of Ray's

@@ -131,33 +131,40 @@ def sft(
     Raises UsageError if there is nothing to train on or the extra `train` is not installed, and
     whatever the gate raises: then nothing is written.
     """
-    chosen = settings or TrainingSettings()
+    run_settings = settings or TrainingSettings()
     check(rows, base)
     with quiet():
         import torch
         from transformers import set_seed
 
-        set_seed(chosen.seed)
+        set_seed(run_settings.seed)
         # for a model of this size, synchronising threads costs more than they gain
         if base is None:
             torch.set_num_threads(1)
         model, tokenizer, known = (
-            _made(rows, gate, used, chosen) if base is None else (*opened(base), rows)
+            _create_model(rows, gate, used, run_settings)
+            if base is None
+            else (*load_base(base), rows)
         )
-        examples, unfit = tokenized(tokenizer, known, chosen.tokens_max)
-        measured, _ = tokenized(tokenizer, held_out, chosen.tokens_max)
+        examples, unfit = tokenized(tokenizer, known, run_settings.tokens_max)
+        measured, _ = tokenized(tokenizer, held_out, run_settings.tokens_max)
         if not examples:
             raise _nothing_fits(unfit)
-        before = loss(model, measured, tokenizer.pad_token_id, chosen.batch_rows)
+        before = loss(model, measured, tokenizer.pad_token_id, run_settings.batch_rows)
         _trainer(
-            (model, tokenizer), examples, chosen, is_large=base is not None, gate=gate, used=used
+            (model, tokenizer),
+            examples,
+            run_settings,
+            is_large=base is not None,
+            gate=gate,
+            used=used,
         ).train()
-        after = loss(model, measured, tokenizer.pad_token_id, chosen.batch_rows)
+        after = loss(model, measured, tokenizer.pad_token_id, run_settings.batch_rows)
         model.to(torch.device("cpu")).save_pretrained(out)
         tokenizer.save_pretrained(out)
     return TrainingResult(
         parameters=sum(one.numel() for one in model.parameters()),
-        steps=chosen.steps,
+        steps=run_settings.steps,
         rows=len(examples),
         unfit=unfit.total(),
         refused=unfit[UnfitRow.template],
@@ -189,7 +196,7 @@ def check_ready(base: Path | None) -> None:
 # Models
 
 
-def _made(
+def _create_model(
     rows: Sequence[LoadedRow], gate: TrainingGate, used: Used, settings: TrainingSettings
 ) -> tuple[Any, Any, list[LoadedRow]]:
     """A new model, its vocabulary, and the rows that it was learnt from: those that the gate
@@ -234,9 +241,9 @@ def vocabulary(texts: Sequence[str], size: int) -> Any:  # noqa: ANN401
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
-    made = Tokenizer(models.BPE())
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made.decoder = decoders.ByteLevel()
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(
         vocab_size=size,
@@ -244,14 +251,14 @@ def vocabulary(texts: Sequence[str], size: int) -> Any:  # noqa: ANN401
         initial_alphabet=alphabet,
         show_progress=False,
     )
-    made.train_from_iterator(texts, trainer)
-    of: Any = PreTrainedTokenizerFast
-    wrapped = of(tokenizer_object=made, pad_token=_SPECIAL[0], eos_token=_SPECIAL[1])
+    tokenizer.train_from_iterator(texts, trainer)
+    wrapper: Any = PreTrainedTokenizerFast
+    wrapped = wrapper(tokenizer_object=tokenizer, pad_token=_SPECIAL[0], eos_token=_SPECIAL[1])
     wrapped.chat_template = TEMPLATE
     return wrapped
 
 
-def opened(base: Path) -> tuple[Any, Any]:
+def load_base(base: Path) -> tuple[Any, Any]:
     """A model and its tokenizer from a folder; only safetensors weights, because reading them
     executes nothing.
     """
@@ -333,14 +340,14 @@ def _spans(
     for place, message in enumerate(messages):
         if message["role"] != "assistant":
             continue
-        asked = _tokens(tokenizer, messages[:place], tools, prompting=True)
+        prompt = _tokens(tokenizer, messages[:place], tools, prompting=True)
         so_far = _tokens(tokenizer, messages[: place + 1], tools, prompting=False)
-        if asked is None or so_far is None:
+        if prompt is None or so_far is None:
             return None, []
-        if so_far[: len(asked)] != asked or so_far[: len(tokens)] != tokens:
+        if so_far[: len(prompt)] != prompt or so_far[: len(tokens)] != tokens:
             return _last_span(tokenizer, messages, tools)
         tokens = so_far
-        spans.append((len(asked), len(so_far)))
+        spans.append((len(prompt), len(so_far)))
         if len(tokens) >= tokens_max:
             break
     return tokens, spans
@@ -351,15 +358,14 @@ def _last_span(
     messages: Sequence[dict[str, Any]],
     tools: Sequence[dict[str, Any]],
 ) -> tuple[list[int] | None, list[tuple[int, int]]]:
-    asked = _tokens(tokenizer, messages[:-1], tools, prompting=True)
+    prompt = _tokens(tokenizer, messages[:-1], tools, prompting=True)
     whole = _tokens(tokenizer, messages, tools, prompting=False)
-    if asked is None or whole is None or whole[: len(asked)] != asked:
+    if prompt is None or whole is None or whole[: len(prompt)] != prompt:
         return None, []
-    return whole, [(len(asked), len(whole))]
+    return whole, [(len(prompt), len(whole))]
 
 
-# What a template of somebody else's may raise: it says so itself, or does to a message what cannot
-# be done to it.
+# What a foreign chat template may raise: its own refusals, or operations that fail on a message.
 _REFUSALS = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError)
 
 
@@ -423,15 +429,15 @@ def losses(model: Any, examples: Sequence[TokenizedRow], pad: int, batch_rows: i
     sums, device = list[float](), next(model.parameters()).device
     model.eval()
     for start in range(0, len(examples), batch_rows):
-        made = batch(examples[start : start + batch_rows], pad)
-        shown = {name: made[name].to(device) for name in ("input_ids", "attention_mask")}
+        inputs = batch(examples[start : start + batch_rows], pad)
+        arguments = {name: inputs[name].to(device) for name in ("input_ids", "attention_mask")}
         with torch.no_grad():
-            said = model(**shown).logits[:, :-1].float().cpu()
-        wanted = made["labels"][:, 1:]
+            logits = model(**arguments).logits[:, :-1].float().cpu()
+        labels = inputs["labels"][:, 1:]
         each = cross_entropy(
-            said.flatten(0, 1), wanted.flatten(), ignore_index=MASKED, reduction="none"
+            logits.flatten(0, 1), labels.flatten(), ignore_index=MASKED, reduction="none"
         )
-        sums += each.view(wanted.shape).sum(1).tolist()
+        sums += each.view(labels.shape).sum(1).tolist()
     return sums
 
 
@@ -442,13 +448,13 @@ def fine_tuned(base: Path, examples: list[TokenizedRow], settings: TrainingSetti
     from transformers import set_seed
 
     set_seed(settings.seed)
-    model, tokenizer = opened(base)
+    model, tokenizer = load_base(base)
     _trainer((model, tokenizer), examples, settings, is_large=True).train()
     return model
 
 
 def _trainer(
-    of: tuple[Any, Any],
+    model_and_tokenizer: tuple[Any, Any],
     examples: list[TokenizedRow],
     settings: TrainingSettings,
     *,
@@ -465,7 +471,7 @@ def _trainer(
     from trl.trainer.sft_config import SFTConfig
     from trl.trainer.sft_trainer import SFTTrainer
 
-    model, tokenizer = of
+    model, tokenizer = model_and_tokenizer
     places = {"place": list(range(len(examples))), ORDINAL: [one.ordinal for one in examples]}
     with TemporaryDirectory() as scratch:  # a name is required, and nothing is written into it
         config = SFTConfig(
@@ -510,21 +516,21 @@ def quiet() -> Iterator[None]:
     """Prevents downloads and any output of row content by other libraries."""
     from transformers.utils import logging
 
-    theirs: Any = logging
-    kept = {
+    hf_logging: Any = logging
+    environment = {
         name: os.environ.get(name)
         for name in ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "TOKENIZERS_PARALLELISM")
     }
     os.environ.update(
         HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", TOKENIZERS_PARALLELISM="false"
     )
-    theirs.disable_progress_bar()
+    hf_logging.disable_progress_bar()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        for name, value in kept.items():
+        for name, value in environment.items():
             if value is None:
                 os.environ.pop(name, None)
             else:

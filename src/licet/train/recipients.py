@@ -1,5 +1,4 @@
-"""Recipients: who was given rows of a person, and what was recalled from them (GDPR 15(1)(c) and
-19).
+"""Recipients of a person's rows, and what was recalled from them (GDPR 15(1)(c) and 19).
 
 A recipient has the rows of a plain export as text, out of reach of any key. As soon as such a row
 may no longer be used (its person withdrew, kept the conversation out, left the plan, or its period
@@ -81,8 +80,8 @@ _ACCOUNTS = """SELECT x.account_id, array_agg(x.ordinal ORDER BY x.ordinal) FROM
    GROUP BY x.account_id ORDER BY x.account_id"""
 
 
-class _Open(msgspec.Struct, frozen=True, kw_only=True):
-    """An export that its recipient has not deleted as a whole."""
+class _OpenExport(msgspec.Struct, frozen=True, kw_only=True):
+    """An export that its recipient has not confirmed to have deleted."""
 
     export: UUID
     release: UUID
@@ -92,16 +91,16 @@ class _Open(msgspec.Struct, frozen=True, kw_only=True):
     name: str
 
 
-def recall_ended(here: Installation) -> int:
+def recall_ended(installation: Installation) -> int:
     """Recalls every row of a plain export that may no longer be used; returns the number of rows
     recalled.
     """
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         fence.check(tx)
         rows = tx.execute(_OPEN).fetchall()
         names = registry.names(tx, [row[1] for row in rows])
     found = [
-        _Open(
+        _OpenExport(
             export=export,
             release=release,
             handout=handout,
@@ -112,63 +111,68 @@ def recall_ended(here: Installation) -> int:
         for export, release, handout, ordinals, recipient in rows
     ]
     gone = {
-        release: export_files.gone_rows(here, release) for release in {one.release for one in found}
+        release: export_files.withdrawn_ordinals(installation, release)
+        for release in {one.release for one in found}
     }
-    return sum(_recall(here, one, gone[one.release]) for one in found)
+    return sum(_recall(installation, one, gone[one.release]) for one in found)
 
 
-def _recall(here: Installation, of: _Open, gone: BitMap) -> int:
-    with transaction(here.pool) as tx:
-        left = (of.ordinals & gone) - export_files.rows_recalled(tx, of.export)
-        values = {"release": of.release, "ordinals": list(left)}
-        accounts = tx.execute(_ACCOUNTS, values).fetchall() if left else []
-    return sum(_recall_from(here, of, account, ordinals) for account, ordinals in accounts)
+def _recall(installation: Installation, target: _OpenExport, withdrawn: BitMap) -> int:
+    with transaction(installation.pool) as tx:
+        remaining = (target.ordinals & withdrawn) - export_files.rows_recalled(tx, target.export)
+        values = {"release": target.release, "ordinals": list(remaining)}
+        accounts = tx.execute(_ACCOUNTS, values).fetchall() if remaining else []
+    return sum(
+        _recall_from(installation, target, account, ordinals) for account, ordinals in accounts
+    )
 
 
-def _recall_from(here: Installation, of: _Open, account: UUID, ordinals: Sequence[int]) -> int:
+def _recall_from(
+    installation: Installation, target: _OpenExport, account: UUID, ordinals: Sequence[int]
+) -> int:
     """Recalls the rows of one account, once."""
-    at = here.clock()
-    due = at + timedelta(days=RECALL_DAYS)
-    with transaction(here.pool) as tx:
+    now = installation.clock()
+    due = now + timedelta(days=RECALL_DAYS)
+    with transaction(installation.pool) as tx:
         lock_accounts(tx, [account])
-        left = list(BitMap(ordinals) - export_files.rows_recalled(tx, of.export, account))
-        if not left:
+        remaining = list(BitMap(ordinals) - export_files.rows_recalled(tx, target.export, account))
+        if not remaining:
             return 0
         tx.execute(
             """INSERT INTO export_recalls (account_id, export_id, ordinals, recalled_at, due_at)
                VALUES (%s, %s, %s, %s, %s)""",
-            [account, of.export, left, at, due],
+            [account, target.export, remaining, now, due],
         )
         host_events.append(
             tx,
             [
                 host_events.rows_recalled(
                     account,
-                    at,
-                    release=of.release,
-                    name=of.name,
-                    recipient=of.recipient,
-                    handout=of.handout,
-                    export=of.export,
-                    ordinals=left,
+                    now,
+                    release=target.release,
+                    name=target.name,
+                    recipient=target.recipient,
+                    handout=target.handout,
+                    export=target.export,
+                    ordinals=remaining,
                     due_at=due,
                 )
             ],
         )
-    return len(left)
+    return len(remaining)
 
 
-def overdue(here: Installation, tx: Transaction | None = None) -> int:
+def overdue(installation: Installation, tx: Transaction | None = None) -> int:
     """The number of recalls of exports, whole or of some rows, that were not acknowledged in
     time.
     """
-    with joined(here.pool, tx) as own:
+    with joined(installation.pool, tx) as own:
         row = own.execute(
             """SELECT (SELECT count(*) FROM exports WHERE acknowledged_at IS NULL
                     AND due_at <= %(at)s)
                     + (SELECT count(*) FROM export_recalls WHERE acknowledged_at IS NULL
                       AND due_at <= %(at)s)""",
-            {"at": here.clock()},
+            {"at": installation.clock()},
         ).fetchone()
     assert row is not None
     return int(row[0])
@@ -177,26 +181,33 @@ def overdue(here: Installation, tx: Transaction | None = None) -> int:
 # For the person
 
 
-def paper(here: Installation, account: UUID) -> tuple[str, bytes]:
-    """Who was given rows of an account, as a file of its take-out (the download of a person's
-    data).
+def csv_file(installation: Installation, account: UUID) -> tuple[str, bytes]:
+    """The recipients of an account's rows, as a CSV file of its take-out (the download of a
+    person's data).
     """
     text = io.StringIO(newline="")
     rows = csv.writer(text)
     rows.writerow(
         ["recipient", "release", "export", "as", "given", "rows", "state", "due", "answered"]
     )
-    for one in of_account(here, account):
-        due, answered = (written(at) if at else "" for at in (one.due_at, one.acknowledged_at))
-        how = "plain text" if one.plain else "sealed rows"
-        given = [one.recipient, one.release, one.export or "", how, written(one.given_at), one.rows]
-        rows.writerow([*given, one.state.value, due, answered])
+    for entry in list_by_account(installation, account):
+        due, answered = (written(at) if at else "" for at in (entry.due_at, entry.acknowledged_at))
+        how = "plain text" if entry.plain else "sealed rows"
+        given = [
+            entry.recipient,
+            entry.release,
+            entry.export or "",
+            how,
+            written(entry.given_at),
+            entry.rows,
+        ]
+        rows.writerow([*given, entry.state.value, due, answered])
     return FILE, text.getvalue().encode()
 
 
-class _Ask(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that a recipient was asked to delete: rows of one conversation, or by ordinal, or
-    all of the account's.
+class _DeletionRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request to a recipient to delete rows: of one conversation, by ordinal, or all of the
+    account.
     """
 
     due_at: datetime
@@ -205,60 +216,62 @@ class _Ask(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GivenRows(msgspec.Struct, frozen=True, kw_only=True):
-    """The rows of an account that recipients were given, as the tables have them, and what of them
-    was recalled.
+    """The rows of an account that recipients were given, as stored, and the requests to delete
+    them.
     """
 
-    mine: dict[UUID, dict[int, UUID]]
+    own_rows: dict[UUID, dict[int, UUID]]
     names: Mapping[UUID, str]
     exports: list[tuple[Any, ...]]
     sealed: list[tuple[Any, ...]]
-    asks: dict[UUID, list[_Ask]]
+    requests: dict[UUID, list[_DeletionRequest]]
 
 
-def of_account(here: Installation, account: UUID) -> list[RecipientSeen]:
+def list_by_account(installation: Installation, account: UUID) -> list[RecipientSeen]:
     """Every recipient of an account's rows, the newest first, and the state of the rows."""
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         given = given_rows(tx, account)
-    return standing(here, given)
+    return describe(installation, given)
 
 
 def given_rows(tx: Transaction, account: UUID) -> GivenRows:
     """What recipients were given of an account."""
-    mine = registry.sealed_rows_of(tx, account)
+    own_rows = registry.sealed_rows_of(tx, account)
     return GivenRows(
-        mine=mine,
-        names=registry.names(tx, list(mine)),
-        exports=tx.execute(_EXPORTS, [list(mine)]).fetchall(),
-        sealed=tx.execute(_SEALED, [list(mine)]).fetchall(),
-        asks=_asks(tx, account, mine),
+        own_rows=own_rows,
+        names=registry.names(tx, list(own_rows)),
+        exports=tx.execute(_EXPORTS, [list(own_rows)]).fetchall(),
+        sealed=tx.execute(_SEALED, [list(own_rows)]).fetchall(),
+        requests=_select_requests(tx, account, own_rows),
     )
 
 
-def standing(here: Installation, given: GivenRows) -> list[RecipientSeen]:
-    """The state of each recipient's rows, the newest first. Which rows may still be used is brought
-    up to date for that, in separate transactions; none if nobody was given anything.
+def describe(installation: Installation, given: GivenRows) -> list[RecipientSeen]:
+    """The state of each recipient's rows, the newest first. Which rows may still be used is decided
+    in separate transactions; in none if nobody was given anything.
     """
-    mine, names, exports, sealed, asks = (
-        given.mine,
+    own_rows, names, exports, sealed, requests_by_copy = (
+        given.own_rows,
         given.names,
         given.exports,
         given.sealed,
-        given.asks,
+        given.requests,
     )
-    gone = {
-        release: export_files.gone_rows(here, release)
+    withdrawn = {
+        release: export_files.withdrawn_ordinals(installation, release)
         for release in {row[1] for row in (*exports, *sealed)}
     }
-    at, found = here.clock(), []
+    now, found = installation.clock(), []
     for export, release, handout, ordinals, recipient, made_at, due_at, acknowledged_at in exports:
-        rows = BitMap.deserialize(bytes(ordinals)) & BitMap(mine[release])
+        rows = BitMap.deserialize(bytes(ordinals)) & BitMap(own_rows[release])
         if not rows:
             continue
-        asked = [*asks.get(export, ()), *asks.get(handout, ())]
+        requests = [*requests_by_copy.get(export, ()), *requests_by_copy.get(handout, ())]
         if due_at is not None:
-            asked.append(_Ask(due_at=due_at, acknowledged_at=acknowledged_at, ordinals=rows))
-        state, due, answered = _state(rows, gone[release], asked, at, plain=True)
+            requests.append(
+                _DeletionRequest(due_at=due_at, acknowledged_at=acknowledged_at, ordinals=rows)
+            )
+        state, due, answered = _recall_state(rows, withdrawn[release], requests, now, plain=True)
         found.append(
             RecipientSeen(
                 recipient=recipient,
@@ -273,8 +286,10 @@ def standing(here: Installation, given: GivenRows) -> list[RecipientSeen]:
             )
         )
     for handout, release, recipient, handed_at in sealed:
-        rows = BitMap(mine[release])
-        state, due, answered = _state(rows, gone[release], asks.get(handout, []), at, plain=False)
+        rows = BitMap(own_rows[release])
+        state, due, answered = _recall_state(
+            rows, withdrawn[release], requests_by_copy.get(handout, []), now, plain=False
+        )
         found.append(
             RecipientSeen(
                 recipient=recipient,
@@ -302,20 +317,20 @@ _SEALED = """SELECT h.handout_id, h.release_id, h.recipient, h.handed_at FROM ha
            AND l.recipient = h.recipient))"""
 
 
-def given_until(tx: Transaction, at: datetime) -> list[tuple[str, str]]:
+def given_until(tx: Transaction, now: datetime) -> list[tuple[str, str]]:
     """Which recipients had been given which releases at a moment, each once, in order."""
     rows = tx.execute(
-        "SELECT recipient, release_id FROM handouts WHERE handed_at <= %s", [at]
+        "SELECT recipient, release_id FROM handouts WHERE handed_at <= %s", [now]
     ).fetchall()
     names = registry.names(tx, [release for _, release in rows])
     return sorted({(recipient, names[release]) for recipient, release in rows})
 
 
-def _asks(
-    tx: Transaction, account: UUID, mine: dict[UUID, dict[int, UUID]]
-) -> dict[UUID, list[_Ask]]:
-    """What was recalled for the account, by export or, for an erasure, by handout."""
-    found: dict[UUID, list[_Ask]] = {}
+def _select_requests(
+    tx: Transaction, account: UUID, own_rows: dict[UUID, dict[int, UUID]]
+) -> dict[UUID, list[_DeletionRequest]]:
+    """The deletion requests for an account's rows, by export or, after an erasure, by handout."""
+    found: dict[UUID, list[_DeletionRequest]] = {}
     rows = tx.execute(
         "SELECT export_id, ordinals, due_at, acknowledged_at FROM export_recalls WHERE "
         "account_id = %s",
@@ -323,7 +338,9 @@ def _asks(
     )
     for export, ordinals, due_at, acknowledged_at in rows:
         found.setdefault(export, []).append(
-            _Ask(due_at=due_at, acknowledged_at=acknowledged_at, ordinals=BitMap(ordinals))
+            _DeletionRequest(
+                due_at=due_at, acknowledged_at=acknowledged_at, ordinals=BitMap(ordinals)
+            )
         )
     rows = tx.execute(
         """SELECT r.handout_id, h.release_id, e.conversation_id, r.due_at, r.acknowledged_at
@@ -334,32 +351,32 @@ def _asks(
     )
     for handout, release, about, due_at, acknowledged_at in rows:
         ordinals = BitMap(
-            n for n, chat in mine.get(release, {}).items() if about is None or chat == about
+            n for n, chat in own_rows.get(release, {}).items() if about is None or chat == about
         )
         found.setdefault(handout, []).append(
-            _Ask(due_at=due_at, acknowledged_at=acknowledged_at, ordinals=ordinals)
+            _DeletionRequest(due_at=due_at, acknowledged_at=acknowledged_at, ordinals=ordinals)
         )
     return found
 
 
-def _state(
-    rows: BitMap, gone: BitMap, asks: Sequence[_Ask], at: datetime, *, plain: bool
+def _recall_state(
+    rows: BitMap, withdrawn: BitMap, asks: Sequence[_DeletionRequest], now: datetime, *, plain: bool
 ) -> tuple[RecallState, datetime | None, datetime | None]:
     """The state, when an answer is due, and when the last one came."""
     about = [ask for ask in asks if ask.ordinals & rows]
     waits = [ask.due_at for ask in about if ask.acknowledged_at is None]
     if waits:
-        return RecallState.overdue if min(waits) <= at else RecallState.recalled, min(waits), None
-    answered = max(_answers(about), default=None)
+        return RecallState.overdue if min(waits) <= now else RecallState.recalled, min(waits), None
+    answered = max(_answer_times(about), default=None)
     asked = BitMap.union(BitMap(), *(ask.ordinals for ask in about))
-    if plain and (rows & gone) - asked:
+    if plain and (rows & withdrawn) - asked:
         return RecallState.to_recall, None, answered
-    if rows - asked - gone:
+    if rows - asked - withdrawn:
         return RecallState.in_use, None, answered
     return (RecallState.deleted if plain else RecallState.shut), None, answered
 
 
-def _answers(asks: Sequence[_Ask]) -> Iterator[datetime]:
+def _answer_times(asks: Sequence[_DeletionRequest]) -> Iterator[datetime]:
     for ask in asks:
         if ask.acknowledged_at is not None:
             yield ask.acknowledged_at

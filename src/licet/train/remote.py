@@ -38,7 +38,7 @@ from licet.release.reader import Lease, RatedMessage
 from licet.release.row_keys import KEY_BYTES
 from licet.train import bitmap
 from licet.train.bitmap import WithdrawnBitmap
-from licet.train.gate import follows
+from licet.train.gate import check_successor
 from licet.undecodable import UNDECODABLE
 
 TIMEOUT_SECONDS = 30.0
@@ -86,13 +86,15 @@ class Remote:
     into workers.
     """
 
-    def __init__(self, url: str, key: str, *, recipient: str, at: Callable[[], datetime]) -> None:
+    def __init__(
+        self, url: str, key: str, *, recipient: str, clock: Callable[[], datetime]
+    ) -> None:
         parts = urlsplit(url)
         if parts.scheme != "https" and parts.hostname not in _LOCAL:
             raise UsageError(
                 "row keys are sent over https only", "give an address that begins with https://"
             )
-        self._url, self._key, self._recipient, self._at = url, key, recipient, at
+        self._url, self._key, self._recipient, self._at = url, key, recipient, clock
         self._manifests: dict[str, str] = {}
         self._http: httpx2.Client | None = None
         self._pid = 0
@@ -137,21 +139,24 @@ class Remote:
         body = {"part": part, "recipient": self._recipient, "ordinals": list(ordinals)}
         answer = self._send("POST", f"/v1/releases/{release}/leases", json=body)
         try:
-            given = msgspec.json.decode(answer.content, type=_Leased)
-            keys = base64.b64decode(given.keys, validate=True)
+            answered = msgspec.json.decode(answer.content, type=_Leased)
+            keys = base64.b64decode(answered.keys, validate=True)
         except (*UNDECODABLE, binascii.Error):
             raise BrokenError("the response to a lease request cannot be read") from None
-        if self._manifests.get(release, given.manifest_sha256) != given.manifest_sha256:
+        if self._manifests.get(release, answered.manifest_sha256) != answered.manifest_sha256:
             raise BrokenError(f"the installation sealed another manifest of release `{release}`")
-        if len(keys) != KEY_BYTES * len(given.ordinals) or not set(given.ordinals) <= set(ordinals):
+        if len(keys) != KEY_BYTES * len(answered.ordinals) or not set(answered.ordinals) <= set(
+            ordinals
+        ):
             raise BrokenError("the response to a lease request is not for the requested rows")
         starts = range(0, len(keys), KEY_BYTES)
         return Lease(
             keys={
-                n: keys[at : at + KEY_BYTES] for n, at in zip(given.ordinals, starts, strict=True)
+                n: keys[at : at + KEY_BYTES]
+                for n, at in zip(answered.ordinals, starts, strict=True)
             },
-            expires=begun + timedelta(seconds=given.seconds),
-            ratings=given.ratings,
+            expires=begun + timedelta(seconds=answered.seconds),
+            ratings=answered.ratings,
         )
 
     def log_key(self, release_id: bytes) -> bytes:
@@ -172,7 +177,7 @@ class Remote:
         headers = {} if known is None else {"if-none-match": f'"{known.head.number}"'}
         answer = self._send("GET", f"/v1/releases/{release}/withdrawn", headers=headers)
         if answer.status_code != 304:
-            return bitmap.split(answer.content)
+            return bitmap.split_file(answer.content)
         try:
             return base64.b64decode(answer.headers.get(HEAD_HEADER, ""), validate=True), None
         except binascii.Error:
@@ -214,13 +219,13 @@ class Remote:
 def _because(answer: httpx2.Response) -> str:
     """The reason that the installation gives, as far as it can be read."""
     try:
-        said = msgspec.json.decode(answer.content, type=_Refusal).detail
+        detail = msgspec.json.decode(answer.content, type=_Refusal).detail
     except UNDECODABLE:
         return ""
-    return f": {said[:REFUSAL_CHARACTERS_MAX]}" if said.isprintable() and said else ""
+    return f": {detail[:REFUSAL_CHARACTERS_MAX]}" if detail.isprintable() and detail else ""
 
 
-def key_in(file: Path) -> str:
+def read_key_file(file: Path) -> str:
     """The service's key in ``file``."""
     with file.open("rb") as opened:
         text = opened.read(KEY_FILE_BYTES_MAX).decode("latin-1").strip()
@@ -242,18 +247,18 @@ class Keeper:
         *,
         release: str,
         manifest_sha256: str,
-        at: Callable[[], datetime],
+        clock: Callable[[], datetime],
     ) -> None:
-        self._source, self._verifier, self._folder, self._at = source, verifier, folder, at
+        self._source, self._verifier, self._folder, self._at = source, verifier, folder, clock
         self._release, self._manifest_sha256 = release, manifest_sha256
-        self._known = self._found()
+        self._known = self._load_file()
 
-    def _found(self) -> WithdrawnBitmap | None:
+    def _load_file(self) -> WithdrawnBitmap | None:
         path = self._folder / bitmap.file_name(self._release)
         if not path.exists():
             return None
-        found = bitmap.verified(path.read_bytes(), self._verifier)
-        follows(self._release, self._manifest_sha256, None, found)
+        found = bitmap.verify_file(path.read_bytes(), self._verifier)
+        check_successor(self._release, self._manifest_sha256, None, found)
         return found
 
     @property
@@ -261,7 +266,7 @@ class Keeper:
         """The content of the file."""
         return self._known
 
-    def once(self) -> bool:
+    def poll(self) -> bool:
         """Asks once, and writes the file if the answer is new or the share `REFRESHED` of its lease
         has passed.
         """
@@ -274,35 +279,39 @@ class Keeper:
                     "known before"
                 )
             rows = known.ordinals.serialize()
-        given = bitmap.joined(signed, rows, self._verifier)
-        follows(self._release, self._manifest_sha256, known, given)
-        if known is not None and known.head.number == given.head.number and not self._worn(known):
+        received = bitmap.verify_parts(signed, rows, self._verifier)
+        check_successor(self._release, self._manifest_sha256, known, received)
+        if (
+            known is not None
+            and known.head.number == received.head.number
+            and not self._needs_renewal(known)
+        ):
             return False
         self._folder.mkdir(parents=True, exist_ok=True)
-        bitmap.write(self._folder, self._release, given.encode())
-        self._known = given
+        bitmap.write(self._folder, self._release, received.encode())
+        self._known = received
         return True
 
-    def _worn(self, known: WithdrawnBitmap) -> bool:
+    def _needs_renewal(self, known: WithdrawnBitmap) -> bool:
         head = known.head
         return self._at() >= head.issued + (head.until - head.issued) * REFRESHED
 
     def follow(
         self,
         wait: Callable[[float], bool],
-        said: Callable[[WithdrawnBitmap], None],
-        poll: float = POLL_SECONDS,
+        on_change: Callable[[WithdrawnBitmap], None],
+        pause_seconds: float = POLL_SECONDS,
     ) -> None:
-        """Asks repeatedly until ``wait`` says that it is over; an unreachable installation is asked
-        less often.
+        """Polls until ``wait`` returns true, with exponential back-off while the installation
+        cannot be reached.
         """
-        pause = poll
+        pause = pause_seconds
         while True:
             try:
-                if self.once() and self._known is not None:
-                    said(self._known)
-                pause = poll
+                if self.poll() and self._known is not None:
+                    on_change(self._known)
+                pause = pause_seconds
             except BusyError:
-                pause = min(max(2 * pause, poll), WAIT_SECONDS_MAX)
+                pause = min(max(2 * pause, pause_seconds), WAIT_SECONDS_MAX)
             if wait(pause):
                 return

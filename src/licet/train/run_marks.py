@@ -1,4 +1,4 @@
-"""The runs that have not ended here: where each writes, and whether it goes on or was killed.
+"""Marks of unfinished training runs: where each writes, and whether it is running or was killed.
 
 A run keeps a file in the folder `runs` of the installation's data, locked as long as its process
 lives, whatever ends it. One that ends well removes it. What a run that failed or was killed
@@ -69,9 +69,9 @@ def unfinished(data: Path) -> list[UnfinishedRun]:
 
 
 @contextmanager
-def marked(data: Path, run: UUID, mark: RunMark) -> Iterator[None]:
-    """A run that goes on; its mark is gone at the end, and stays where an error or a signal ends
-    it.
+def mark_running(data: Path, run: UUID, mark: RunMark) -> Iterator[None]:
+    """Holds the mark of a running run; it is removed at the end, and stays if an error or a signal
+    ends the run.
     """
     make_folder(data / RUNS)
     path = data / RUNS / f"{run.hex}{MARK_SUFFIX}"
@@ -86,8 +86,8 @@ def marked(data: Path, run: UUID, mark: RunMark) -> Iterator[None]:
         os.close(held)
 
 
-def moved(data: Path, old: Path, new: Path) -> None:
-    """The folder of a run that ended without a model has another name now."""
+def rename_folder(data: Path, old: Path, new: Path) -> None:
+    """Records the new name of the folder of a run that ended without a model."""
     for path in (data / RUNS).glob(f"*{MARK_SUFFIX}"):
         mark = msgspec.json.decode(path.read_bytes(), type=RunMark)
         if mark.folder == str(old.absolute()):

@@ -98,7 +98,7 @@ class Opening:
             self._folder,
             self.manifest,
             self._sha256,
-            lambda: self._gate.asked(lambda: self._leases.log_key(release_id)),
+            lambda: self._gate.retry_while_busy(lambda: self._leases.log_key(release_id)),
         )
 
     def positions(self, split: str) -> array[int]:
@@ -212,7 +212,7 @@ class Opening:
         return self._now
 
     def _lease(self, part: PartPromise, ordinals: Sequence[int]) -> Lease:
-        lease = self._gate.asked(
+        lease = self._gate.retry_while_busy(
             lambda: self._leases.lease(self.manifest.release_id, part.number, ordinals)
         )
         if lease.expires <= self._moment():

@@ -68,21 +68,21 @@ class SequenceGroup:
             ]
         )
 
-    def from_first(self, thing: Any) -> Any:  # noqa: ANN401 whatever is said
-        """What the first rank of the group gave; every rank of it calls this."""
+    def broadcast(self, value: Any) -> Any:  # noqa: ANN401 any object that can be pickled
+        """The value that the first rank of the group passed; every rank of it calls this."""
         import torch.distributed as dist
 
-        said = [thing if self.place == 0 else None]
-        dist.broadcast_object_list(said, src=self._first, group=self._group)
-        return said[0]
+        box = [value if self.place == 0 else None]
+        dist.broadcast_object_list(box, src=self._first, group=self._group)
+        return box[0]
 
-    def shared(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+    def share(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """The first rank's batch on this rank's device; each rank gives the one that it read."""
         import torch
 
         tensors = {name: value for name, value in batch.items() if isinstance(value, torch.Tensor)}
         device = next((value.device for value in tensors.values()), torch.device("cpu"))
-        given = self.from_first({**batch, **{name: value.cpu() for name, value in tensors.items()}})
+        given = self.broadcast({**batch, **{name: value.cpu() for name, value in tensors.items()}})
         return {
             name: value.to(device) if isinstance(value, torch.Tensor) else value
             for name, value in given.items()
@@ -112,24 +112,24 @@ class SharedBatches:
             try:
                 batch = next(batches)
             except StopIteration:
-                self.group.from_first(("end", None))
+                self.group.broadcast(("end", None))
                 return
             except Exception as error:
-                self.group.from_first(("failed", str(error)))
+                self.group.broadcast(("failed", str(error)))
                 raise
-            self.group.from_first(("batch", batch))
+            self.group.broadcast(("batch", batch))
             yield batch
 
     def _received(self) -> Iterator[Any]:
         while True:
-            what, said = self.group.from_first(None)
-            if what == "end":
+            kind, content = self.group.broadcast(None)
+            if kind == "end":
                 return
-            if what == "failed":
+            if kind == "failed":
                 raise DeniedError(
-                    f"the rank that reads for this one stopped: {said}", "read its log"
+                    f"the rank that reads for this one stopped: {content}", "read its log"
                 )
-            yield said
+            yield content
 
 
 def sliced(
@@ -156,9 +156,9 @@ def sliced(
     if "labels" in whole:
         whole["shift_labels"] = _next_labels(whole["labels"], torch.as_tensor(whole[ordinal]))
     width = tokens // size
-    here = slice(place * width, (place + 1) * width)
+    columns = slice(place * width, (place + 1) * width)
     return {
-        name: value[:, here].clone()
+        name: value[:, columns].clone()
         if isinstance(value, torch.Tensor) and value.shape[:2] == (rows, tokens)
         else value
         for name, value in whole.items()

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from hashlib import file_digest, sha256
 from pathlib import Path, PurePosixPath
@@ -52,22 +52,22 @@ _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
 class StatementSource(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that a model was made from, or that lies beside it, by its hash; ``more`` are
-    closed words and numbers about it.
+    """An input of a model or a file beside it, by its hash; ``more`` are annotations of closed
+    words and numbers.
     """
 
     name: str
     sha256: str
     more: Mapping[str, str | int] = msgspec.field(default_factory=dict)
 
-    def described(self) -> dict[str, Any]:
+    def as_descriptor(self) -> dict[str, Any]:
         made: dict[str, Any] = {"name": self.name, "digest": {"sha256": self.sha256}}
         return made | ({"annotations": dict(self.more)} if self.more else {})
 
 
 class RunStatement(msgspec.Struct, frozen=True, kw_only=True):
-    """A run, as far as it is signed. ``sources`` are the release and the base model; ``parameters``
-    the recipe's settings.
+    """The signed facts of a run. ``sources`` are its release and base model; ``parameters`` the
+    recipe's settings.
     """
 
     model: str
@@ -83,7 +83,7 @@ class RunStatement(msgspec.Struct, frozen=True, kw_only=True):
     finished: datetime
 
 
-def state_of(name: str, head: BitmapHead) -> StatementSource:
+def gate_state(name: str, head: BitmapHead) -> StatementSource:
     """A state of the gate: the hash of its bitmap, its number and its times."""
     more: dict[str, str | int] = {
         "number": head.number,
@@ -100,7 +100,7 @@ def statement(
     """The statement about ``files`` (the model's, name to SHA-256); ``papers`` are the files beside
     them.
     """
-    sources = [*run.sources, state_of("gate-first", run.first)]
+    sources = [*run.sources, gate_state("gate-first", run.first)]
     by_products = [
         StatementSource(name=name, sha256=digest) for name, digest in sorted(papers.items())
     ]
@@ -119,7 +119,7 @@ def statement(
                     "settings": dict(run.parameters),
                 },
                 "internalParameters": {},
-                "resolvedDependencies": [source.described() for source in sources],
+                "resolvedDependencies": [source.as_descriptor() for source in sources],
             },
             "runDetails": {
                 "builder": {"id": f"urn:licet:{run.recipe}", "version": dict(run.software)},
@@ -129,8 +129,8 @@ def statement(
                     "finishedOn": written(run.finished),
                 },
                 "byproducts": [
-                    *(one.described() for one in by_products),
-                    state_of("gate-last", run.last).described(),
+                    *(one.as_descriptor() for one in by_products),
+                    gate_state("gate-last", run.last).as_descriptor(),
                     {"name": "results", "annotations": dict(run.results)},
                 ],
             },
@@ -174,17 +174,9 @@ class _Envelope(msgspec.Struct):
     signatures: list[_Signature]
 
 
-def unverified(signed: bytes) -> dict[str, Any]:
-    """What a statement says; its signature is not checked. Raises `msgspec.MsgspecError` or
-    `ValueError` where it is none.
-    """
-    payload = base64.b64decode(msgspec.json.decode(signed, type=_Envelope).payload, validate=True)
-    return msgspec.json.decode(payload, type=dict[str, Any])
-
-
-def opened(signed: bytes, key: Verifier) -> dict[str, Any]:
-    """The statement that ``key`` signed; RefusedError for another signature, BrokenError if it is
-    not a statement.
+def verify(signed: bytes, key: Verifier) -> dict[str, Any]:
+    """Verifies an envelope with ``key``, returns its statement; RefusedError for another signature,
+    else BrokenError.
     """
     if len(signed) > STATEMENT_BYTES_MAX:
         raise BrokenError(f"the statement has more than `{STATEMENT_BYTES_MAX}` bytes")
@@ -224,27 +216,27 @@ def _base64(data: bytes) -> str:
 # The model's files
 
 
-def hashes_of(folder: Path, *, without: Iterable[str] = ()) -> dict[str, str]:
+def hash_files(folder: Path, *, without: Iterable[str] = ()) -> dict[str, str]:
     """The SHA-256 of every file below ``folder``, by its path in it; BrokenError for a link or for
     too many.
     """
-    left = {*without, *IGNORED}
-    found: dict[str, str] = {}
+    ignored = {*without, *IGNORED}
+    digests: dict[str, str] = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if PurePosixPath(name).parts[0] in left:
+        if PurePosixPath(name).parts[0] in ignored:
             continue
         if path.is_symlink():
             raise BrokenError(f"`{name}` is a link; a model consists of regular files")
         if path.is_file():
             with path.open("rb") as file:
-                found[name] = file_digest(file, "sha256").hexdigest()
-        if len(found) > FILES_MAX:
+                digests[name] = file_digest(file, "sha256").hexdigest()
+        if len(digests) > FILES_MAX:
             raise BrokenError(f"the folder of the model has more than `{FILES_MAX}` files")
-    return found
+    return digests
 
 
-def p256(seed: bytes) -> ec.EllipticCurvePrivateKey:
+def derive_p256(seed: bytes) -> ec.EllipticCurvePrivateKey:
     """The P-256 key derived from a seed: model signatures do not support Ed25519."""
     drawn = HKDF(hashes.SHA256(), 48, None, b"licet model signature p256").derive(seed)
     return ec.derive_private_key(
@@ -300,26 +292,8 @@ def model_signature(name: str, files: Mapping[str, str], key: ec.EllipticCurvePr
     return msgspec.json.encode(bundle)
 
 
-def put(folder: Path, papers: Mapping[str, bytes]) -> None:
+def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
     """Writes files into ``folder``, each atomically."""
-    for name, data in papers.items():
+    for name, data in files.items():
         with replacing(folder / name) as file:
             file.write(data)
-
-
-def named(content: Mapping[str, Any]) -> dict[str, str]:
-    """The files that a statement names, the model's and those beside it, name to SHA-256."""
-    promised = [
-        *content.get("subject", ()),
-        *content["predicate"]["runDetails"].get("byproducts", ()),
-    ]
-    return {
-        one["name"]: one["digest"]["sha256"]
-        for one in promised
-        if "digest" in one and one["name"] != "gate-last"
-    }
-
-
-def differing(content: Mapping[str, Any], found: Mapping[str, str]) -> Sequence[str]:
-    """The names whose hash in ``found`` differs from the statement, or that are missing there."""
-    return [name for name, digest in sorted(named(content).items()) if found.get(name) != digest]

@@ -26,7 +26,7 @@ from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 from licet.errors import BusyError, UsageError
-from licet.train.batch_mask import handed_off
+from licet.train.batch_mask import mask_batch
 from licet.train.dataset import ORDINAL
 from licet.train.gate import HandOff, RowGate, Used
 
@@ -147,25 +147,25 @@ class AgreedMask:
     ) -> None:
         self._gate, self.ranks, self._pad, self._ordinal = gate, ranks, pad, ordinal
 
-    def masked(self, batches: Sequence[Any], step: int) -> MaskedTogether:
+    def mask(self, batches: Sequence[Any], step: int) -> MaskedTogether:
         """The batches as every rank may use them now."""
         started, gone = time.monotonic(), 0
         while True:
             before = self._gate.numbers
-            check = _Heard(self._gate)
+            check = _CountingHandOff(self._gate)
             found = [
-                handed_off(one, check, step, pad=self._pad, ordinal=self._ordinal)
+                mask_batch(one, check, step, pad=self._pad, ordinal=self._ordinal)
                 for one in batches
             ]
             batches = [one for one, _ in found]
             gone += check.gone
-            if self._agreed(before, started):
+            if self._agree(before, started):
                 left = [is_left for _, is_left in found]
                 return MaskedTogether(
-                    batches, sorted(check.heard), left, self.ranks.highest([gone])[0]
+                    batches, sorted(check.passed), left, self.ranks.highest([gone])[0]
                 )
 
-    def _agreed(self, before: Sequence[int], started: float) -> bool:
+    def _agree(self, before: Sequence[int], started: float) -> bool:
         """Whether this call checked by one bitmap, the same on every rank; otherwise waits until
         this rank has the highest.
         """
@@ -197,24 +197,24 @@ class MaskedStep:
         self.attempts = 0
 
     def __iter__(self) -> Iterator[list[Any]]:
-        now = self._mask.masked(self._batches, self.number)
+        now = self._mask.mask(self._batches, self.number)
         again = True
         while again:
             self.attempts += 1
             if self._used is not None:
                 self._used(self.number, now.ordinals)
             yield list(now.batches)
-            now = self._mask.masked(now.batches, self.number)
+            now = self._mask.mask(now.batches, self.number)
             again = now.gone > 0
 
 
-class _Heard(HandOff):
+class _CountingHandOff(HandOff):
     """A hand-off that counts the rows that it refused, and notes those that it let through."""
 
     def __init__(self, gate: RowGate) -> None:
-        self.heard: set[int] = set()
+        self.passed: set[int] = set()
         self.gone = 0
-        super().__init__(gate, lambda _step, ordinals: self.heard.update(ordinals))
+        super().__init__(gate, lambda _step, ordinals: self.passed.update(ordinals))
 
     def __call__(self, step: int, ordinals: Sequence[int]) -> list[int]:
         gone = super().__call__(step, ordinals)

@@ -23,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from licet.errors import UsageError
-from licet.train.batch_mask import NOBODYS, handed_off
+from licet.train.batch_mask import NO_ROW, mask_batch
 from licet.train.dataset import ORDINAL
 from licet.train.gate import HandOff, RowGate, Used
 from licet.train.sequence_parallel import SequenceGroup
@@ -60,7 +60,7 @@ class Collator:
         shape = batch["input_ids"].shape
         if len(examples) != shape[0]:  # padding-free: all of them are one sequence
             found = [[ordinal for sequence in found for ordinal in sequence]]
-        placed = torch.full(shape, NOBODYS)
+        placed = torch.full(shape, NO_ROW)
         for row, sequence in enumerate(found):
             placed[row, : len(sequence)] = torch.tensor(sequence[: shape[1]])
         batch[self._ordinal] = placed
@@ -106,7 +106,7 @@ class GateMixin:
 
     def training_step(self, model: Any, inputs: dict[str, Any], *args: Any, **more: Any) -> Any:  # noqa: ANN401 a batch has no one type
         step = self.state.global_step  # type: ignore[attr-defined]  # transformers has no types
-        handed = self._licet_handed(inputs, self._licet_used, step)
+        handed = self._licet_masked(inputs, self._licet_used, step)
         try:
             # transformers has no types
             return super().training_step(model, handed, *args, **more)  # type: ignore[misc]
@@ -114,7 +114,7 @@ class GateMixin:
             self._licet_left = True
 
     def prediction_step(self, model: Any, inputs: dict[str, Any], *args: Any, **more: Any) -> Any:  # noqa: ANN401 a batch has no one type
-        handed = self._licet_handed(inputs, None, self.state.global_step)  # type: ignore[attr-defined]  # transformers has no types
+        handed = self._licet_masked(inputs, None, self.state.global_step)  # type: ignore[attr-defined]  # transformers has no types
         self._licet_left = True
         # transformers has no types
         return super().prediction_step(model, handed, *args, **more)  # type: ignore[misc]
@@ -136,17 +136,17 @@ class GateMixin:
             else nothing
         )
 
-    def _licet_handed(self, inputs: dict[str, Any], used: Used | None, step: int) -> dict[str, Any]:
+    def _licet_masked(self, inputs: dict[str, Any], used: Used | None, step: int) -> dict[str, Any]:
         tokenizer = getattr(self, "processing_class", None)
         pad = getattr(tokenizer, "pad_token_id", None) or 0
         if self._licet_group is None:
-            handed, self._licet_left = handed_off(
+            handed, self._licet_left = mask_batch(
                 inputs, HandOff(self._licet_gate, used), step, pad=pad
             )
         else:
             mask = AgreedMask(self._licet_gate, self._licet_group.ranks, pad=pad)
-            (handed,), ordinals, (self._licet_left,), _ = mask.masked(
-                [self._licet_group.shared(inputs)], step
+            (handed,), ordinals, (self._licet_left,), _ = mask.mask(
+                [self._licet_group.share(inputs)], step
             )
             if used is not None:
                 used(step, ordinals)

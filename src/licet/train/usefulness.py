@@ -214,7 +214,7 @@ class _BaseBench:
     ) -> None:
         self._settings, self._base, self._parameters = settings, base, 0
         recipe.check([row.leaves for row in arms[""]], base)
-        self._tokenizer = recipe.opened(base)[1]
+        self._tokenizer = recipe.load_base(base)[1]
         made = {
             name: _fitting(rows, self._example, said=name == SAID) for name, rows in arms.items()
         }

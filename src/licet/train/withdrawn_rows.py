@@ -11,8 +11,8 @@ and when a policy version is added or comes into force. The position in the jour
 ending is in progress, so that none is missed. That lock is held only for this read, and never while
 rows are decided.
 
-`brought_up` keeps what it decided, for heads that are signed. `standing` keeps nothing: it may be
-asked as of any moment, a later one too, whose withdrawals must not become true by the question.
+`update` stores its result, for signed heads. `as_of` stores nothing: it takes any moment, even a
+future one, whose withdrawals must not take effect because somebody asked.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from licet.policy.file import Policies
 from licet.release.live_leases import ROW_ENDS
 from licet.release.registry import Release
 from licet.store.connect import Pool, Transaction, snapshot, transaction
-from licet.train.bitmap import packed
+from licet.train.bitmap import serialize
 from licet.vault import account_journal, population
 
 HORIZON = timedelta(days=1)
@@ -75,53 +75,59 @@ class WithdrawnRows(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def lease_end(policies: Policies, at: datetime, seconds: int) -> datetime:
-    """The end of a head that is issued at ``at``: no version comes into force before it."""
-    ends = [version.effective for version in policies.versions if version.effective > at]
-    return min([at + timedelta(seconds=seconds), *ends])
+def lease_end(policies: Policies, now: datetime, seconds: int) -> datetime:
+    """The end of a head that is issued at ``now``: no version comes into force before it."""
+    ends = [version.effective for version in policies.versions if version.effective > now]
+    return min([now + timedelta(seconds=seconds), *ends])
 
 
-def brought_up(
-    pool: Pool, release: Release, policies: Policies, at: datetime, until: datetime
+def update(
+    pool: Pool, release: Release, policies: Policies, now: datetime, until: datetime
 ) -> WithdrawnRows:
-    """The rows that are withdrawn at ``at`` or end by ``until``."""
-    under = _hash_of(policies, at)
+    """Decides, stores and returns the rows that are withdrawn at ``now`` or end by ``until``."""
+    under = _hash_of(policies, now)
     with transaction(pool) as tx:
-        known = _read(tx, release.release_id)
+        stored = _read(tx, release.release_id)
         newest = account_journal.last_position(tx)
-    if known is not None and known.position == newest and known.holds(under, until):
-        return known
+    if stored is not None and stored.position == newest and stored.holds(under, until):
+        return stored
     with transaction(pool) as tx:
         account_journal.stop_endings(tx)
         position = account_journal.last_position(tx)
     with transaction(pool) as tx:
-        return _advance(tx, release, policies, under, at, until, position)
+        return _update_stored(tx, release, policies, under, now, until, position)
 
 
-def standing(pool: Pool, release: Release, policies: Policies, at: datetime) -> BitMap:
-    """The rows that are withdrawn at ``at``, decided from what `brought_up` kept last; nothing is
-    kept of it.
+def as_of(pool: Pool, release: Release, policies: Policies, now: datetime) -> BitMap:
+    """The rows that are withdrawn at ``now``, decided from the result that `update` stored last;
+    stores nothing.
 
-    It costs what has changed since, whatever the size of the release, while somebody brings it up
+    The cost is that of the changes since then, whatever the size of the release, if `update` runs
     once a day.
     """
     with snapshot(pool) as tx:
-        known = _read(tx, release.release_id) or WithdrawnRows(
-            number=0, position=0, decided_under=b"", horizon=at, due={}, bitmap=packed([]), rows=0
+        stored = _read(tx, release.release_id) or WithdrawnRows(
+            number=0,
+            position=0,
+            decided_under=b"",
+            horizon=now,
+            due={},
+            bitmap=serialize([]),
+            rows=0,
         )
         position = account_journal.last_position(tx)
-        under = _hash_of(policies, at)
+        under = _hash_of(policies, now)
         return BitMap.deserialize(
-            _decided(tx, release, policies, known, under, at, at, position).bitmap
+            _decide_changed(tx, release, policies, stored, under, now, now, position).bitmap
         )
 
 
-def _advance(
+def _update_stored(
     tx: Transaction,
     release: Release,
     policies: Policies,
     under: bytes,
-    at: datetime,
+    now: datetime,
     until: datetime,
     position: int,
 ) -> WithdrawnRows:
@@ -131,76 +137,76 @@ def _advance(
                                   due_ordinals, due_untils, bitmap,
                                   cardinality, grown_at)
            VALUES (%s, 0, 0, '', %s, '{}', '{}', %s, 0, %s) ON CONFLICT (release_id) DO NOTHING""",
-        [release.release_id, at, packed([]), at],
+        [release.release_id, now, serialize([]), now],
     )
-    known = _read(tx, release.release_id, lock=True)
-    assert known is not None
-    result = _decided(tx, release, policies, known, under, at, until, position)
-    if result != known:
-        _write(tx, release.release_id, result, at, result.number > known.number)
+    stored = _read(tx, release.release_id, lock=True)
+    assert stored is not None
+    result = _decide_changed(tx, release, policies, stored, under, now, until, position)
+    if result != stored:
+        _write(tx, release.release_id, result, now, result.number > stored.number)
     return result
 
 
-def _decided(
+def _decide_changed(
     tx: Transaction,
     release: Release,
     policies: Policies,
-    known: WithdrawnRows,
+    previous: WithdrawnRows,
     under: bytes,
-    at: datetime,
+    now: datetime,
     until: datetime,
     position: int,
 ) -> WithdrawnRows:
-    """``known`` with what can have changed decided again."""
-    values = population.parameters(policies, release.purpose, at) | {"release": release.release_id}
-    if known.decided_under == under and until < known.horizon:
-        asked = {n for n, end in known.due.items() if end <= until}
-        if position > known.position:
-            asked |= set(touched(tx, release.release_id, known.position, position))
-        due, horizon = dict(known.due), known.horizon
-        ends = _ends_of(tx, values, sorted(asked)) if asked else []
+    """``previous`` with every row that can have changed decided again."""
+    values = population.parameters(policies, release.purpose, now) | {"release": release.release_id}
+    if previous.decided_under == under and until < previous.horizon:
+        ordinals = {n for n, end in previous.due.items() if end <= until}
+        if position > previous.position:
+            ordinals |= set(touched(tx, release.release_id, previous.position, position))
+        due, horizon = dict(previous.due), previous.horizon
+        ends = _select_ends(tx, values, sorted(ordinals)) if ordinals else []
     else:
-        due, horizon = {}, max(at + HORIZON, until + HORIZON)
+        due, horizon = {}, max(now + HORIZON, until + HORIZON)
         with population.for_many(tx):
             ends = tx.execute(_ENDS, values).fetchall()
-    gone = BitMap.deserialize(known.bitmap)
-    before = len(gone)
+    withdrawn = BitMap.deserialize(previous.bitmap)
+    before = len(withdrawn)
     for ordinal, end in ends:
         due.pop(ordinal, None)
         if end is None or end <= until:
-            gone.add(ordinal)
+            withdrawn.add(ordinal)
         elif end < horizon:
             due[ordinal] = end
-    grown = len(gone) > before
+    grown = len(withdrawn) > before
     return WithdrawnRows(
-        number=known.number + grown,
-        position=max(position, known.position),
+        number=previous.number + grown,
+        position=max(position, previous.position),
         decided_under=under,
         horizon=horizon,
         due=due,
-        bitmap=packed(gone) if grown else known.bitmap,
-        rows=len(gone),
+        bitmap=serialize(withdrawn) if grown else previous.bitmap,
+        rows=len(withdrawn),
     )
 
 
 def touched(tx: Transaction, release: UUID, after: int, to: int) -> list[int]:
     """The rows that an ending behind ``after``, up to the position ``to``, touches."""
-    found = tx.execute(_TOUCHED, {"release": release, "after": after, "to": to})
-    return [ordinal for (ordinal,) in found]
+    rows = tx.execute(_TOUCHED, {"release": release, "after": after, "to": to})
+    return [ordinal for (ordinal,) in rows]
 
 
-def _ends_of(
+def _select_ends(
     tx: Transaction, values: dict[str, object], ordinals: list[int]
 ) -> Iterable[tuple[int, datetime | None]]:
     for start in range(0, len(ordinals), BATCH_ROWS_MAX):
-        some = {"ordinals": ordinals[start : start + BATCH_ROWS_MAX]}
-        yield from tx.execute(f"{_ENDS} AND {_AT}", values | some).fetchall()
+        batch = {"ordinals": ordinals[start : start + BATCH_ROWS_MAX]}
+        yield from tx.execute(f"{_ENDS} AND {_AT}", values | batch).fetchall()
 
 
-def _hash_of(policies: Policies, at: datetime) -> bytes:
-    """The version in force and the text of them all."""
+def _hash_of(policies: Policies, now: datetime) -> bytes:
+    """A hash of the version in force and of the texts of all versions."""
     texts = b"".join(version.sha256() for version in policies.versions)
-    return sha256(policies.number(at).to_bytes(4, "big") + texts).digest()
+    return sha256(policies.number(now).to_bytes(4, "big") + texts).digest()
 
 
 def _read(tx: Transaction, release: UUID, *, lock: bool = False) -> WithdrawnRows | None:
@@ -224,7 +230,9 @@ def _read(tx: Transaction, release: UUID, *, lock: bool = False) -> WithdrawnRow
     )
 
 
-def _write(tx: Transaction, release: UUID, now: WithdrawnRows, at: datetime, grown: bool) -> None:
+def _write(
+    tx: Transaction, release: UUID, state: WithdrawnRows, now: datetime, grown: bool
+) -> None:
     tx.execute(
         """UPDATE withdrawn SET number = %(number)s, position = %(position)s,
                   decided_under = %(under)s,
@@ -234,16 +242,16 @@ def _write(tx: Transaction, release: UUID, now: WithdrawnRows, at: datetime, gro
                   grown_at = CASE WHEN %(grown)s THEN %(at)s ELSE grown_at END
             WHERE release_id = %(release)s""",
         {
-            "number": now.number,
-            "position": now.position,
-            "under": now.decided_under,
-            "horizon": now.horizon,
-            "ordinals": list(now.due),
-            "untils": list(now.due.values()),
+            "number": state.number,
+            "position": state.position,
+            "under": state.decided_under,
+            "horizon": state.horizon,
+            "ordinals": list(state.due),
+            "untils": list(state.due.values()),
             "grown": grown,
-            "bitmap": now.bitmap,
-            "rows": now.rows,
-            "at": at,
+            "bitmap": state.bitmap,
+            "rows": state.rows,
+            "at": now,
             "release": release,
         },
     )

@@ -1,5 +1,4 @@
-"""The stranger's verifier: it needs only Python 3.11 and the package `cryptography`, and is handed
-on as one file.
+"""An independent verifier in one file, which needs only Python 3.11 and the package `cryptography`.
 
     python verifier.py log FOLDER|URL --key VKEY [--older FILE]...  every entry, tile byte and root of a log
     python verifier.py receipt FILE --key VKEY                      a person's choice, as signed and as logged
@@ -23,11 +22,10 @@ parts that it rests on:
     stated          exit 4    the operator's word, signed
     contradicted    exit 1    it breaks a promise: the place and the promise are named
     not proved      exit 3    nothing contradicts it, but something that would prove it is missing: what, is said
-Each field of an artefact is proved, consistent or stated (`--json`: `fields`), and what is stated
-is named in one line; a field that is none of its kind is refused. Where the whole is not proved, or
-is contradicted, no field is. What cannot be read as the kind of file that it should be gets no
-answer: exit 65. A wrong call: 64; a log's URL that does not answer: 75, try again. Nothing unsigned
-and outside the log is ever `proved`.
+Each field of an artefact is proved, consistent or stated (`--json`: `fields`), and one line names
+the stated ones; an unknown field is refused. Where the whole is not proved, or is contradicted, no
+field is. A file that is not of the expected kind gets no answer: exit 65. Wrong usage: 64; a log's
+URL that does not answer: 75, try again. Nothing unsigned and outside the log is ever `proved`.
 
 Each command takes `--policy FILE` (a c2sp.org/tlog-policy: which witnesses must have cosigned;
 where it lists one log, that log's key too), or `--witness VKEY` (repeatable: each must have
@@ -56,18 +54,18 @@ from licet.verifier.answer import (
     VerifierReport,
     worst,
 )
-from licet.verifier.base import base_beside
+from licet.verifier.base import find_base
 from licet.verifier.certificate import check_certificate
 from licet.verifier.command import main
 from licet.verifier.conversation import (
     check_conversation,
     check_conversation_in,
+    parse_proof,
     prove_conversation,
-    read_shown,
 )
 from licet.verifier.decision import Decider
 from licet.verifier.document import check_document
-from licet.verifier.entries import KINDS, pseudonym_of, story_of
+from licet.verifier.entries import KINDS, new_story, pseudonym
 from licet.verifier.files import Files, FolderFiles, HttpFiles, tile_path
 from licet.verifier.keys import Trust, read_key, read_policy, trust
 from licet.verifier.levels import FIELDS, level_lines, levels_of, stated_line
@@ -79,9 +77,9 @@ from licet.verifier.proof import check_checkpoints, check_proof
 from licet.verifier.receipt import check_receipt
 from licet.verifier.release import check_release, check_release_in
 from licet.verifier.rows import read_row
-from licet.verifier.terms import ReleasePolicies, read_terms
+from licet.verifier.terms import ReleasePolicies, parse_terms
 from licet.verifier.tree import leaf, path_of, root_of_path, roots_of_proof, tree_hash
-from licet.verifier.year_logs import meant, read_logs
+from licet.verifier.year_logs import read_logs, select_key
 
 __all__ = [
     "EXITS",
@@ -99,7 +97,6 @@ __all__ = [
     "UnreadableError",
     "Verdict",
     "VerifierReport",
-    "base_beside",
     "check_carried",
     "check_certificate",
     "check_checkpoints",
@@ -112,26 +109,27 @@ __all__ = [
     "check_receipt",
     "check_release",
     "check_release_in",
+    "find_base",
     "leaf",
     "level_lines",
     "levels_of",
     "main",
-    "meant",
+    "new_story",
     "open_checkpoint",
     "open_note",
+    "parse_proof",
+    "parse_terms",
     "path_of",
     "prove_conversation",
-    "pseudonym_of",
+    "pseudonym",
     "read_key",
     "read_logs",
     "read_policy",
     "read_row",
-    "read_shown",
-    "read_terms",
     "root_of_path",
     "roots_of_proof",
+    "select_key",
     "stated_line",
-    "story_of",
     "tile_path",
     "tree_hash",
     "trust",

@@ -52,108 +52,114 @@ MEASUREMENT_SHAPE = {
 }  # fmt: skip
 
 
-def purged_part(
-    was: dict[str, Any] | None, before: int, one: dict[str, Any], gone: set[int], path: str
+def apply_purge(
+    part: dict[str, Any] | None,
+    next_first: int,
+    change: dict[str, Any],
+    purged: set[int],
+    path: str,
 ) -> dict[str, Any] | None:
-    """The part as a purge left it; adds the ordinals that the purge took out to ``gone``."""
-    after: dict[str, Any] | None = one["after"]
-    if was is None or one["was"] != was["sha256"]:
+    """Checks one part of a purge; returns the part after it, and adds the purged ordinals to
+    ``purged``.
+    """
+    after: dict[str, Any] | None = change["after"]
+    if part is None or change["was"] != part["sha256"]:
         raise ContradictionError(path, "it takes rows out of a part as it lay there")
     taken: set[int] = set()
-    for first, last in one["gone"]:
-        if not was["first_ordinal"] <= first <= last < before or last - first >= was["rows"]:
+    for first, last in change["gone"]:
+        if not part["first_ordinal"] <= first <= last < next_first or last - first >= part["rows"]:
             raise ContradictionError(path, "the rows that it takes out are of that part")
         if not taken.isdisjoint(range(first, last + 1)):
             raise ContradictionError(path, "it reconciles: each row goes once, and the rest stays")
         taken.update(range(first, last + 1))
-    left = was["rows"] - len(taken)
-    if not taken or taken & gone or left != (after["rows"] if after else 0):
+    remaining = part["rows"] - len(taken)
+    if not taken or taken & purged or remaining != (after["rows"] if after else 0):
         raise ContradictionError(path, "it reconciles: each row goes once, and the rest stays")
     if after is not None and (
-        after["file"] != one["file"] or after["first_ordinal"] < was["first_ordinal"]
+        after["file"] != change["file"] or after["first_ordinal"] < part["first_ordinal"]
     ):
         raise ContradictionError(path, "a part keeps its name")
-    gone |= taken
+    purged |= taken
     return after
 
 
-def review_follows(said: dict[str, Any], manifest: dict[str, Any]) -> bool:
+def is_consistent_review(statement: dict[str, Any], manifest: dict[str, Any]) -> bool:
     """Whether the counts of a review add up and give its bound, and no more rows were drawn than
     there are.
     """
-    if said["chance"]["drawn"] + said["risk"]["drawn"] > manifest["rows"]:
+    if statement["chance"]["drawn"] + statement["risk"]["drawn"] > manifest["rows"]:
         return False
-    for part in (said["chance"], said["risk"]):
+    for part in (statement["chance"], statement["risk"]):
         if (
             part["drawn"] != part["read"] + part["out_of_reach"]
             or sum(part["findings"].values()) > part["read"]
         ):
             return False
-    bound, found, rows = (
-        said["bound"],
-        sum(said["chance"]["findings"].values()),
-        said["chance"]["read"],
+    bound, findings, rows = (
+        statement["bound"],
+        sum(statement["chance"]["findings"].values()),
+        statement["chance"]["read"],
     )
     times = [
         read_time(time, REVIEW, "time")
-        for time in (manifest["built_at"], said["drawn_at"], said["closed_at"])
+        for time in (manifest["built_at"], statement["drawn_at"], statement["closed_at"])
     ]
     in_order = times == sorted(times)
-    unread = said["chance"]["out_of_reach"]
-    told = (bound["confidence_percent"], bound["found"], bound["rows"], bound["unread"])
+    unread = statement["chance"]["out_of_reach"]
+    stated = (bound["confidence_percent"], bound["found"], bound["rows"], bound["unread"])
     return (
         in_order
-        and told == (95, found, rows, unread)
-        and _is_bound(found, rows, bound["ppm"])
-        and _is_bound(found + unread, rows + unread, bound["worst_ppm"])
+        and stated == (95, findings, rows, unread)
+        and _is_upper_bound(findings, rows, bound["ppm"])
+        and _is_upper_bound(findings + unread, rows + unread, bound["worst_ppm"])
     )
 
 
-def measurement_follows(said: dict[str, Any], manifest: dict[str, Any]) -> bool:
+def is_consistent_measurement(statement: dict[str, Any], manifest: dict[str, Any]) -> bool:
     """Whether the figures of a measurement agree with one another, are of no more rows than there
     are, and come after the release.
     """
-    held, costs = said["held_out"], said["costs"]
-    of = {(one["of"], one["slice"], one["value"]) for one in costs}
+    held, costs = statement["held_out"], statement["costs"]
+    slices = {(one["of"], one["slice"], one["value"]) for one in costs}
     return (
-        read_time(said["measured_at"], MEASUREMENT, "time")
+        read_time(statement["measured_at"], MEASUREMENT, "time")
         >= read_time(manifest["built_at"], MEASUREMENT, "time")
-        and said["rows"] + held["rows"] <= manifest["rows"]
-        and said["confidence_percent"] == 95
-        and said["code"]["broken"] <= said["code"]["blocks"]
-        and said["words"]["changed"] <= said["words"]["said"]
+        and statement["rows"] + held["rows"] <= manifest["rows"]
+        and statement["confidence_percent"] == 95
+        and statement["code"]["broken"] <= statement["code"]["blocks"]
+        and statement["words"]["changed"] <= statement["words"]["said"]
         and held["people"] <= held["rows"]
-        and ("deidentification", "all", "all") in of
-        and len(of) == len(costs) <= COSTS_MAX
-        and all(_is_cost(one, held) for one in costs)
+        and ("deidentification", "all", "all") in slices
+        and len(slices) == len(costs) <= COSTS_MAX
+        and all(_is_consistent_cost(one, held) for one in costs)
     )
 
 
-def _is_cost(one: dict[str, Any], held: dict[str, Any]) -> bool:
-    is_all = one["slice"] == "all"
+def _is_consistent_cost(cost: dict[str, Any], held: dict[str, Any]) -> bool:
+    is_all = cost["slice"] == "all"
     return (
-        one["people"] <= one["rows"] <= held["rows"]
-        and one["people"] <= held["people"]
-        and one["low_ppm"] <= one["cost_ppm"] <= one["high_ppm"]
-        and is_all == (one["value"] == "all")
-        and (not is_all or (one["rows"], one["people"]) == (held["rows"], held["people"]))
+        cost["people"] <= cost["rows"] <= held["rows"]
+        and cost["people"] <= held["people"]
+        and cost["low_ppm"] <= cost["cost_ppm"] <= cost["high_ppm"]
+        and is_all == (cost["value"] == "all")
+        and (not is_all or (cost["rows"], cost["people"]) == (held["rows"], held["people"]))
     )
 
 
-def _is_bound(found: int, rows: int, ppm: int) -> bool:
-    """Whether the share of ``ppm`` in a million is the least that makes so few findings rarer than
-    1 in 20: the bound of Clopper and Pearson. It is everything where every row held something, or
+def _is_upper_bound(findings: int, rows: int, ppm: int) -> bool:
+    """Whether ``ppm`` millionths are the upper bound of Clopper and Pearson at 95 %: the least
+    share that makes so few findings rarer than 1 in 20. It is 1 where every row held something, or
     none was read.
     """
-    if found >= rows:
+    if findings >= rows:
         return ppm == 1_000_000
-    here, below = (_chance(found, rows, (ppm - step) / 1_000_000) for step in (0, 1))
-    return 0 < ppm <= 1_000_000 and here <= 0.05 * (1 + 1e-9) and below > 0.05 * (1 - 1e-9)
+    at_bound, below = (_binomial_cdf(findings, rows, (ppm - step) / 1_000_000) for step in (0, 1))
+    return 0 < ppm <= 1_000_000 and at_bound <= 0.05 * (1 + 1e-9) and below > 0.05 * (1 - 1e-9)
 
 
-def _chance(found: int, rows: int, share: float) -> float:
-    """The probability of at most ``found`` findings in ``rows`` rows, where ``share`` of all have
-    one.
+def _binomial_cdf(findings: int, rows: int, share: float) -> float:
+    """The probability of at most ``findings`` findings in ``rows`` rows, where ``share`` of all
+    have one.
     """
     if not 0 < share < 1:
         return 1.0 if share <= 0 else 0.0
@@ -165,5 +171,5 @@ def _chance(found: int, rows: int, share: float) -> float:
             + n * math.log(share)
             + (rows - n) * math.log1p(-share)
         )
-        for n in range(found + 1)
+        for n in range(findings + 1)
     )

@@ -1,8 +1,8 @@
-"""The answers, and the report that gathers them part by part.
+"""The verdicts, and the report that collects them part by part.
 
 A check raises `ContradictionError` with the place and the promise that is broken, or
 `UnreadableError` where the file is not of the expected form at all. A report turns each check into
-a part with its own answer; the whole is the worst part that it rests on.
+a part with its own verdict; the whole has the worst verdict of the parts that it rests on.
 Invariants: a report without a proved part is never `proved`; nor is one that rests on a part that
 is merely `consistent` or `stated`. Where the whole is not proved, no field of it is: a signature
 alone makes a field `stated`.
@@ -95,9 +95,15 @@ class ArtefactPart:
     is_aside: bool = False
 
 
-# Errors that a file made to deceive can cause while it is read; each means that the file is not of
-# its form.
-MISREAD = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+# Errors that a malicious file can cause while it is parsed; each means that the file is malformed.
+MALFORMED_ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 
 
 @dataclass(slots=True)
@@ -152,22 +158,22 @@ class VerifierReport:
         """Whether all of it is proved."""
         return self.answer is Verdict.proved
 
-    def found(self, place: str, promise: str) -> None:
+    def add_contradiction(self, place: str, promise: str) -> None:
         if len(self.findings) < FINDINGS_MAX:
             self.findings.append(VerifierFinding(place, promise))
 
-    def broken(self, promises: Iterable[tuple[str, str]]) -> None:
-        """Adds contradictions that another check found, as (place, promise)."""
+    def add_contradictions(self, promises: Iterable[tuple[str, str]]) -> None:
+        """Adds the contradictions of another check, as (place, promise)."""
         for place, promise in promises:
-            self.found(place, promise)
+            self.add_contradiction(place, promise)
 
-    def lacking(self, place: str, why: str, mend: str) -> None:
+    def add_lack(self, place: str, why: str, mend: str) -> None:
         if len(self.lacks) < FINDINGS_MAX:
             self.lacks.append(Lack(place, why, mend))
 
     def step(
         self,
-        what: str,
+        name: str,
         proves: str,
         check: Callable[[], object],
         level: Verdict = Verdict.proved,
@@ -181,26 +187,28 @@ class VerifierReport:
             check()
         except ContradictionError as contradiction:
             self.findings.append(contradiction.finding)
-        except MISREAD:
-            self.findings.append(VerifierFinding(what, "it has the form that such a file has"))
-        new = self.findings[found:]
-        if new:
+        except MALFORMED_ERRORS:
+            self.findings.append(VerifierFinding(name, "it has the form that such a file has"))
+        new_findings = self.findings[found:]
+        if new_findings:
             answer = (
-                Verdict.contradicted if any(one.readable for one in new) else Verdict.unreadable
+                Verdict.contradicted
+                if any(one.readable for one in new_findings)
+                else Verdict.unreadable
             )
-            why = f"{new[0].place}: broken promise: {new[0].promise}"
+            why = f"{new_findings[0].place}: broken promise: {new_findings[0].promise}"
         elif len(self.lacks) > lacks:
             answer, why = Verdict.unproved, f"{self.lacks[lacks].why}; {self.lacks[lacks].mend}"
         else:
             answer, why = level, proves
-        self.parts.append(ArtefactPart(what, answer, why, is_aside))
-        return not new
+        self.parts.append(ArtefactPart(name, answer, why, is_aside))
+        return not new_findings
 
     def steps(
         self, checks: Sequence[tuple[str, str, Callable[[], object], *tuple[Any, ...]]]
     ) -> bool:
-        """Makes the checks in order, each as `step` takes it. After a contradiction the remaining
-        ones are not made: their parts are not proved.
+        """Runs the checks in order, with the arguments of `step`. After a contradiction the
+        remaining ones are skipped, and their parts are not proved.
         """
         for number, one in enumerate(checks):
             if not self.step(*one):
@@ -214,7 +222,7 @@ class VerifierReport:
                 return False
         return True
 
-    def joined(self, other: VerifierReport) -> None:
-        """Takes over the findings and lacks of another report."""
+    def merge(self, other: VerifierReport) -> None:
+        """Adds the findings and lacks of another report."""
         self.findings += other.findings[: FINDINGS_MAX - len(self.findings)]
         self.lacks += other.lacks[: FINDINGS_MAX - len(self.lacks)]

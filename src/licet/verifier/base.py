@@ -1,11 +1,12 @@
-"""The release that rows were carried from, where its folder is at hand.
+"""Checks the base of a release (the one that rows were carried over from), where its folder is at
+hand.
 
-Proved: the folder holds the release that the manifest names, with the manifest of its leaf, and the
-rows that lead to the root that is said of it; it was curated in the same way; and no more rows are
-said to be carried than can have been. A row can have been carried if the base has a row that is
-made of the same turns: in the proofs of both, the same conversation and account, and as many turns
-of each origin in each segment. Names of conversations are those of a year, so releases of two years
-are compared by the turns alone.
+Proved: the folder holds the release that the manifest names, with the manifest hash of its log
+entry and rows that lead to the stated root; it was curated in the same way; and no more rows are
+stated as carried than can have been. A row can have been carried if the base has a row made of the
+same turns: in the proofs of both, the same conversation and account, and as many turns of each
+origin in each segment. Pseudonyms of conversations change each year, so releases of two years are
+compared by the turns alone.
 
 Not proved: which of these rows were carried, and that a carried row has the text that it had. The
 rows of two releases are sealed under different keys, and nothing links them.
@@ -46,60 +47,62 @@ def check_base(
     facts: dict[str, Any] | None,
     report: VerifierReport,
 ) -> None:
-    """Hold what ``manifest`` says of its base against the base's own folder; ``facts`` are those of
-    the base's leaf.
+    """Checks what ``manifest`` states of its base against the base's folder; ``facts`` are those of
+    the base's entry.
     """
-    said = manifest["base"]
+    stated = manifest["base"]
     try:
-        theirs = _manifest_of(base, manifest, facts, report)
+        base_manifest = _read_base_manifest(base, manifest, facts, report)
         leaves: list[tuple[int, bytes]] = []
-        is_same_year = theirs["built_at"][:4] == manifest["built_at"][:4]
-        can = carried_max(
-            _told_rows(files, manifest, report),
-            _told_rows(base, theirs, report, leaves),
+        is_same_year = base_manifest["built_at"][:4] == manifest["built_at"][:4]
+        carriable = count_carriable(
+            _read_rows(files, manifest, report),
+            _read_rows(base, base_manifest, report, leaves),
             is_same_year,
         )
-        check_root(theirs, leaves)
+        check_root(base_manifest, leaves)
     except UnreadableError as error:
         raise UnreadableError(f"base: {error.finding.place}", error.finding.promise) from None
     except ContradictionError as error:
         raise ContradictionError(f"base: {error.finding.place}", error.finding.promise) from None
-    if said["carried"] > can:
+    if stated["carried"] > carriable:
         raise ContradictionError(MANIFEST, CARRIED)
 
 
-def _manifest_of(
+def _read_base_manifest(
     base: Files, manifest: dict[str, Any], facts: dict[str, Any] | None, report: VerifierReport
 ) -> dict[str, Any]:
-    """The base's manifest, which must be the one that is meant, and that its leaf names."""
-    said, raw = manifest["base"], read_bounded(base, MANIFEST, report)
-    theirs = read_manifest(raw)
-    if any(theirs[name] != said[name] for name in ("release", "root", "rows")):
+    """Reads the base's manifest, which must be the one that ``manifest`` and the log entry name."""
+    stated, raw = manifest["base"], read_bounded(base, MANIFEST, report)
+    base_manifest = read_manifest(raw)
+    if any(base_manifest[name] != stated[name] for name in ("release", "root", "rows")):
         raise ContradictionError(
             MANIFEST, "it is the release that the other manifest names as its base"
         )
     if facts is not None and facts["manifest_sha256"] != hashlib.sha256(raw).hexdigest():
         raise ContradictionError(MANIFEST, "the log's leaf of the release names its hash")
-    first, then = (read_time(one["built_at"], MANIFEST, "built_at") for one in (theirs, manifest))
-    if first > then or _made_by(theirs) != _made_by(manifest):
+    first, then = (
+        read_time(one["built_at"], MANIFEST, "built_at") for one in (base_manifest, manifest)
+    )
+    if first > then or _curation_of(base_manifest) != _curation_of(manifest):
         raise ContradictionError(MANIFEST, CURATED_ALIKE)
-    return theirs
+    return base_manifest
 
 
-def _made_by(manifest: dict[str, Any]) -> tuple[Any, ...]:
+def _curation_of(manifest: dict[str, Any]) -> tuple[Any, ...]:
     """What a release must have in common with its base."""
     cleaned = manifest["deidentification"]
     plan = manifest.get("curation", {}).get("plan")
     return manifest["purpose"], manifest["licet"], plan, cleaned["sha256"], cleaned.get("names")
 
 
-def carried_max(rows: Iterable[Row], theirs: Iterable[Row], is_same_year: bool) -> int:
-    """How many of ``rows`` have a twin among ``theirs``, each of which is the twin of one row; both
-    in the order of handles.
+def count_carriable(rows: Iterable[Row], base_rows: Iterable[Row], is_same_year: bool) -> int:
+    """How many of ``rows`` match a row of ``base_rows``, each at most once; both are in the order
+    of handles.
     """
     if not is_same_year:
-        return (Counter(map(_turns_of, rows)) & Counter(map(_turns_of, theirs))).total()
-    sides = merge(_of_side(rows, 0), _of_side(theirs, 1), key=itemgetter(0))
+        return (Counter(map(_turns_of, rows)) & Counter(map(_turns_of, base_rows))).total()
+    sides = merge(_with_side(rows, 0), _with_side(base_rows, 1), key=itemgetter(0))
     count = 0
     for _, chat in groupby(sides, itemgetter(0)):
         found: tuple[Counter[Any], Counter[Any]] = Counter(), Counter()
@@ -109,7 +112,7 @@ def carried_max(rows: Iterable[Row], theirs: Iterable[Row], is_same_year: bool) 
     return count
 
 
-def _of_side(rows: Iterable[Row], side: int) -> Iterator[tuple[str, int, Row]]:
+def _with_side(rows: Iterable[Row], side: int) -> Iterator[tuple[str, int, Row]]:
     return ((row["conversation"], side, row) for row in rows)
 
 
@@ -122,13 +125,13 @@ def _turns_of(row: Row) -> tuple[Any, ...]:
     return tuple(sorted(counts.items()))
 
 
-def _told_rows(
+def _read_rows(
     files: Files,
     manifest: dict[str, Any],
     report: VerifierReport,
     leaves: list[tuple[int, bytes]] | None = None,
 ) -> Iterator[Row]:
-    """The rows of a release as its proofs tell of them, in order; notes the leaf of each in
+    """Reads the proof lines of a release's rows, in order; appends the leaf of each to
     ``leaves``.
     """
     before = ""
@@ -143,21 +146,21 @@ def _told_rows(
         yield row
 
 
-def base_beside(files: Files) -> Files | None:
+def find_base(files: Files) -> Files | None:
     """The folder beside a release's that holds its base, if there is one."""
     if not isinstance(files, FolderFiles):
         return None
     try:
-        said = read_manifest(files.read(MANIFEST) or b"").get("base")
+        base = read_manifest(files.read(MANIFEST) or b"").get("base")
     except ContradictionError:
         return None  # whoever checks the release reports it
-    if said is None:
+    if base is None:
         return None
     for path in sorted(files.root.resolve().parent.glob(f"*/{MANIFEST}")):
         try:
             if (
                 path.stat().st_size <= MANIFEST_BYTES_MAX
-                and read_manifest(path.read_bytes())["release"] == said["release"]
+                and read_manifest(path.read_bytes())["release"] == base["release"]
             ):
                 return FolderFiles(path.parent)
         except (ContradictionError, OSError):

@@ -1,10 +1,10 @@
-"""A certificate of erasure: signed, told to the log, and what it says of each place of a closed
-list.
+"""Checks a certificate of erasure: its signature, its log entry, and what it states of each place
+of a closed list.
 
-The log proves that this certificate was given, and when. What was done in each place is the
-operator's word, which nobody else can look at; it must be one of the deeds that the place admits. A
-place that was read back says when, and that nothing was left, or what is kept until a date of its
-own; one that nobody could look at has no number. Where a recipient signed their answer, and their
+The log proves that this certificate was issued, and when. What was done in each place is the
+operator's word, which nobody else can check; it must be one of the actions that the place admits. A
+place that was read back states when, and that nothing was left, or what is kept until a date of its
+own; one that could not be read back has no count. Where a recipient signed their answer, and their
 key is given, the signature is checked.
 """
 
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from licet.verifier.answer import ContradictionError, Verdict, VerifierReport
-from licet.verifier.forms import Null, read_time, shaped
+from licet.verifier.forms import Null, check_shape, read_time
 from licet.verifier.keys import Trust
 from licet.verifier.levels import levels_of
 from licet.verifier.statement import UNLOGGED, has_facts, logged_entry, open_jws, read_statement
@@ -90,26 +90,26 @@ ANSWER_TYPE = "licet-recall-answer+jws"
 
 
 def check_certificate(
-    raw: bytes, trusted: Trust, place: str = "certificate", others: Sequence[Trust] = ()
+    raw: bytes, trusted: Trust, place: str = "certificate", recipient_keys: Sequence[Trust] = ()
 ) -> VerifierReport:
-    """Hold a certificate of erasure: signed by the key, with its proof told to the log, and what it
-    says of each place.
+    """Checks the signature of a certificate of erasure, its entry in the log, and what it states of
+    each place.
 
-    ``others`` may hold recipients' keys, each under the name of its recipient.
+    ``recipient_keys`` may hold recipients' keys, each under the name of its recipient.
     """
     report = VerifierReport("certificate", origin=trusted.origin, files=1)
     file: dict[str, Any] = {}
-    said: dict[str, Any] = {}
+    statement: dict[str, Any] = {}
 
-    def stand() -> None:
+    def check_entry() -> None:
         if (file["entry"], file["proof"]) == (None, None):
-            report.lacking(place, UNLOGGED, "fetch it again once the log has taken it")
+            report.add_lack(place, UNLOGGED, "fetch it again once the log has taken it")
             return
         told, _ = logged_entry(file, place, trusted, report)
         told_of = hashlib.sha256(file["certificate"].encode()).hexdigest()
         if told["t"] != "certificate" or told["facts"]["sha256"] != told_of:
             raise ContradictionError(place, "its entry tells this certificate")
-        if told["at"] != said["verified"]:
+        if told["at"] != statement["verified"]:
             raise ContradictionError(place, "its time is that of its entry")
 
     report.steps(
@@ -122,28 +122,34 @@ def check_certificate(
             (
                 "signature",
                 f"the log's key `{trusted.key.name}` signed what it states",
-                lambda: said.update(
+                lambda: statement.update(
                     open_jws(file["certificate"], trusted.key, place, "licet-certificate+jws")
                 ),
             ),
             (
                 "statement",
                 "its states follow one another",
-                lambda: _check_certificate(said, place, report),
+                lambda: _check_certificate(statement, place, report),
             ),
-            ("entry", "the log was told of this very certificate", stand),
+            ("entry", "the log was told of this very certificate", check_entry),
             (
                 "places",
                 "the operator's word, within what each place admits: nobody else can look",
-                lambda: _check_places(said, place),
+                lambda: _check_places(statement, place),
                 Verdict.stated,
             ),
         )
     )
     if not report.findings:
-        for seen in said["places"]:
-            _check_answer(seen, said, place, {one.key.name: one for one in others}, report)
-        report.notes += [_place_line(seen) for seen in said["places"]] or [
+        for place_stated in statement["places"]:
+            _check_answer(
+                place_stated,
+                statement,
+                place,
+                {one.key.name: one for one in recipient_keys},
+                report,
+            )
+        report.notes += [_describe_place(seen) for seen in statement["places"]] or [
             (
                 "it names no place: the operator states that nothing of the account was stored, "
                 "so there was nothing to erase"
@@ -152,39 +158,43 @@ def check_certificate(
     return report
 
 
-def _check_certificate(said: dict[str, Any], place: str, report: VerifierReport) -> None:
-    shaped(said, CERTIFICATE, place, "a certificate")
-    report.levels["certificate"] = levels_of("certificate", said, place)
-    times = [read_time(said[state], place, state) for state in CERTIFIED]
+def _check_certificate(certificate: dict[str, Any], place: str, report: VerifierReport) -> None:
+    check_shape(certificate, CERTIFICATE, place, "a certificate")
+    report.levels["certificate"] = levels_of("certificate", certificate, place)
+    times = [read_time(certificate[state], place, state) for state in CERTIFIED]
     if times != sorted(times):
         raise ContradictionError(place, "its states follow one another")
-    if not said["places"] and said["conversation"] is not None:
+    if not certificate["places"] and certificate["conversation"] is not None:
         raise ContradictionError(place, "it names a place where the conversation was")
 
 
-def _check_places(said: dict[str, Any], place: str) -> None:
-    """What it says of each place is what may be done there, and what was read back was found
-    gone.
+def _check_places(certificate: dict[str, Any], place: str) -> None:
+    """Checks that each place was treated as it admits, and that nothing but what is kept was found
+    on reading it back.
     """
-    verified = read_time(said["verified"], place, "verified")
-    for seen in said["places"]:
-        done, looked, kept = seen["done"], seen["read_back"], seen["kept_until"]
-        later = [value["at"] for value in (seen["recalled"], seen["answered"]) if value] + [
-            seen["registered"]
-        ]
+    verified = read_time(certificate["verified"], place, "verified")
+    for place_stated in certificate["places"]:
+        done, read_back, kept = (
+            place_stated["done"],
+            place_stated["read_back"],
+            place_stated["kept_until"],
+        )
+        later = [
+            value["at"] for value in (place_stated["recalled"], place_stated["answered"]) if value
+        ] + [place_stated["registered"]]
         for promise, holds in (
-            ("what was done is one of what its place admits", done in DEEDS[seen["place"]]),
+            ("what was done is one of what its place admits", done in DEEDS[place_stated["place"]]),
             (
                 "it was read back where that can be, and nowhere else",
-                (looked is not None) == (done in LOOKED_AT),
+                (read_back is not None) == (done in LOOKED_AT),
             ),
             (
                 "it was read back when the certificate was made",
-                looked is None or looked["at"] == said["verified"],
+                read_back is None or read_back["at"] == certificate["verified"],
             ),
             (
                 "nothing was found in any place, but for what is kept",
-                not looked or not looked["left"] or done == "kept",
+                not read_back or not read_back["left"] or done == "kept",
             ),
             (
                 "what is kept has a date of its own, after it was read back",
@@ -193,9 +203,9 @@ def _check_places(said: dict[str, Any], place: str) -> None:
             ),
             (
                 "a recall and an answer are those of its deed",
-                (seen["answered"] is not None) == (done == "answered")
-                and (seen["recalled"] is not None or done != "recalled")
-                and (seen["recalled"] is None or done in ("recalled", "answered")),
+                (place_stated["answered"] is not None) == (done == "answered")
+                and (place_stated["recalled"] is not None or done != "recalled")
+                and (place_stated["recalled"] is None or done in ("recalled", "answered")),
             ),
             (
                 "each place was known before it was read back, and what was asked and answered too",
@@ -207,23 +217,23 @@ def _check_places(said: dict[str, Any], place: str) -> None:
 
 
 def _check_answer(
-    seen: dict[str, Any],
-    said: dict[str, Any],
+    stated_place: dict[str, Any],
+    certificate: dict[str, Any],
     place: str,
     keys: dict[str, Trust],
     report: VerifierReport,
 ) -> None:
-    """A signed answer, by the key of its recipient if that was given: a part of its own, on which
-    the rest does not rest.
+    """Verifies a signed answer with its recipient's key, if given; a separate part that the whole
+    does not depend on.
     """
-    answer = seen["answered"]
+    answer = stated_place["answered"]
     if answer is None or answer["signed"] is None or answer["by"] not in keys:
         return
 
     def check() -> None:
         told = open_jws(answer["signed"], keys[answer["by"]].key, place, ANSWER_TYPE)
-        shaped(told, ANSWER, place, "a recipient's answer")
-        if not has_facts(told, {"erasure": said["erasure"], "recipient": answer["by"]}):
+        check_shape(told, ANSWER, place, "a recipient's answer")
+        if not has_facts(told, {"erasure": certificate["erasure"], "recipient": answer["by"]}):
             raise ContradictionError(place, "the recipient answered for this erasure")
 
     report.step(
@@ -234,27 +244,29 @@ def _check_answer(
     )
 
 
-def _place_line(seen: dict[str, Any]) -> str:
-    """What it says of a place, in words."""
-    answer, left = seen["answered"], seen["read_back"]
-    match seen["done"]:
+def _describe_place(stated_place: dict[str, Any]) -> str:
+    """A place in words."""
+    answer, left = stated_place["answered"], stated_place["read_back"]
+    match stated_place["done"]:
         case "erased":
-            told = f"read back at {left['at']}: nothing was left"
+            text = f"read back at {left['at']}: nothing was left"
         case "kept":
-            told = f"read back at {left['at']}: {left['left']} kept until {seen['kept_until']}"
+            text = (
+                f"read back at {left['at']}: {left['left']} kept until {stated_place['kept_until']}"
+            )
         case "refused":
-            told = f"read back at {left['at']}: no key of a row of it is given out any more"
+            text = f"read back at {left['at']}: no key of a row of it is given out any more"
         case "recalled":
-            told = (
+            text = (
                 "nobody looked: its recipient was asked to delete it by "
-                f"{seen['recalled']['due']}, and did not answer"
+                f"{stated_place['recalled']['due']}, and did not answer"
             )
         case "answered":
             signed = "signed" if answer["signed"] else "not signed"
-            told = (
+            text = (
                 f"nobody looked: {answer['by']} answered at {answer['at']} that it is deleted "
                 f"({signed})"
             )
         case _:
-            told = "nobody looked: it holds nothing of what was to go"
-    return f"  {seen['place']}: {told}"
+            text = "nobody looked: it holds nothing of what was to go"
+    return f"  {stated_place['place']}: {text}"

@@ -20,11 +20,11 @@ from licet.verifier.answer import (
     Verdict,
     VerifierReport,
 )
-from licet.verifier.base import base_beside
+from licet.verifier.base import find_base
 from licet.verifier.certificate import check_certificate
-from licet.verifier.conversation import check_conversation_in, read_shown
+from licet.verifier.conversation import check_conversation_in, parse_proof
 from licet.verifier.document import check_document
-from licet.verifier.entries import story_of
+from licet.verifier.entries import new_story
 from licet.verifier.files import Files, FolderFiles, HttpFiles
 from licet.verifier.keys import Trust, trust
 from licet.verifier.levels import level_lines, stated_line
@@ -33,7 +33,7 @@ from licet.verifier.model import check_model
 from licet.verifier.proof import check_checkpoints, check_proof, read_hashes
 from licet.verifier.receipt import check_receipt
 from licet.verifier.release import check_release_in
-from licet.verifier.year_logs import meant, read_logs
+from licet.verifier.year_logs import read_logs, select_key
 
 WRONG_CALL, TRY_AGAIN = 64, 75
 
@@ -49,10 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return (
             _run_conversation(call, trusted)
             if call.what == "conversation"
-            else _shown(call, _run(call, trusted))
+            else _print_report(call, _run(call, trusted))
         )
     except ContradictionError as contradiction:
-        return _shown(call, VerifierReport(call.what, [contradiction.finding]))
+        return _print_report(call, VerifierReport(call.what, [contradiction.finding]))
     except urllib.error.URLError as error:
         print(f"error: the log does not answer: {error.reason}\nhint: try again", file=sys.stderr)
         return TRY_AGAIN
@@ -63,10 +63,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXITS[Verdict.unreadable]
 
 
-def _shown(call: argparse.Namespace, report: VerifierReport) -> int:
+def _print_report(call: argparse.Namespace, report: VerifierReport) -> int:
     answer = report.answer
     if call.json:
-        told = {
+        fields = {
             key: value
             for key, value in asdict(report).items()
             if key not in ("parts", "checked", "levels")
@@ -78,13 +78,13 @@ def _shown(call: argparse.Namespace, report: VerifierReport) -> int:
             "parts": [asdict(part) for part in report.parts],
             "fields": report.fields(),
         }
-        print(json.dumps(head | told, indent=2))
+        print(json.dumps(head | fields, indent=2))
     else:
-        print("\n".join(lines_of_report(report)))
+        print("\n".join(report_lines(report)))
     return EXITS[answer]
 
 
-def lines_of_report(report: VerifierReport) -> list[str]:
+def report_lines(report: VerifierReport) -> list[str]:
     """The answer in words: the whole, then broken promises and what is missing, then each part."""
     what = f"{report.checked} of `{report.origin}`" if report.origin else report.checked
     size = f": {report.size} entries, root {report.root}" if report.root else ""
@@ -114,40 +114,40 @@ def _run(call: argparse.Namespace, keys: Sequence[Trust]) -> VerifierReport:
         case "log":
             older, files = (
                 [(str(path), path.read_bytes()) for path in call.older],
-                _files(call.folder),
+                _open_files(call.folder),
             )
-            trusted = meant(files.read("checkpoint") or b"", keys)
+            trusted = select_key(files.read("checkpoint") or b"", keys)
             if call.before is None or call.plain:
                 return check_log(
-                    files, trusted, older, None if call.plain else story_of(trusted.origin)
+                    files, trusted, older, None if call.plain else new_story(trusted.origin)
                 )
             return _run_log_after(
-                files, trusted, older, *read_logs([_files(call.before)], keys, call.origin)[0]
+                files, trusted, older, *read_logs([_open_files(call.before)], keys, call.origin)[0]
             )
         case "release":
             return _run_release(call, keys)
         case "text":
-            logs = read_logs([_files(place) for place in call.log], keys, call.origin)
+            logs = read_logs([_open_files(place) for place in call.log], keys, call.origin)
             return check_texts([(str(path), path.read_bytes()) for path in call.files], logs)
         case "model":
-            logs = read_logs([_files(place) for place in call.log], keys, call.origin)
+            logs = read_logs([_open_files(place) for place in call.log], keys, call.origin)
             folder = FolderFiles(Path(call.release)) if call.release is not None else None
-            return check_model(_files(call.folder), [own.key for own in keys], folder, logs)
+            return check_model(_open_files(call.folder), [own.key for own in keys], folder, logs)
         case "document":
-            logs = read_logs([_files(place) for place in call.log], keys, call.origin)
-            releases = [_files(place) for place in call.release]
+            logs = read_logs([_open_files(place) for place in call.log], keys, call.origin)
+            releases = [_open_files(place) for place in call.release]
             return check_document(call.file.read_bytes(), logs, releases, keys, str(call.file))
         case "certificate":
             raw = call.file.read_bytes()
-            return check_certificate(raw, meant(raw, keys), str(call.file), keys)
+            return check_certificate(raw, select_key(raw, keys), str(call.file), keys)
         case "receipt":
             raw = call.file.read_bytes()
-            return check_receipt(raw, meant(raw, keys), str(call.file))
+            return check_receipt(raw, select_key(raw, keys), str(call.file))
         case "proof":
             raw = call.file.read_bytes()
-            return check_proof(raw, call.entry.read_bytes(), meant(raw, keys), str(call.file))
+            return check_proof(raw, call.entry.read_bytes(), select_key(raw, keys), str(call.file))
         case _:
-            return _run_checkpoint(call, meant(call.new.read_bytes(), keys))
+            return _run_checkpoint(call, select_key(call.new.read_bytes(), keys))
 
 
 def _run_log_after(
@@ -158,11 +158,11 @@ def _run_log_after(
     before_files: Files,
 ) -> VerifierReport:
     """A log, and what it carries over from that of the year before."""
-    story, before = story_of(trusted.origin), story_of(before_trusted.origin)
+    story, before = new_story(trusted.origin), new_story(before_trusted.origin)
     report = check_log(files, trusted, older, story)
 
     def count() -> None:
-        report.joined(check_log(before_files, before_trusted, (), before))
+        report.merge(check_log(before_files, before_trusted, (), before))
         check_carried(report, story, before)
 
     report.step(
@@ -172,10 +172,10 @@ def _run_log_after(
 
 
 def _run_release(call: argparse.Namespace, keys: Sequence[Trust]) -> VerifierReport:
-    files = _files(call.folder)
-    logs = read_logs([_files(place) for place in call.log], keys, call.origin)
+    files = _open_files(call.folder)
+    logs = read_logs([_open_files(place) for place in call.log], keys, call.origin)
     return check_release_in(
-        files, logs, _files(call.base) if call.base is not None else base_beside(files)
+        files, logs, _open_files(call.base) if call.base is not None else find_base(files)
     )
 
 
@@ -183,17 +183,19 @@ def _run_conversation(call: argparse.Namespace, keys: Sequence[Trust]) -> int:
     """What a manifest proves of a conversation. The manifest itself is proved only by a log that
     names it.
     """
-    files = _files(call.folder)
-    kept = read_shown(call.proof.read_bytes(), str(call.proof)) if call.proof is not None else None
-    logs = read_logs([_files(place) for place in call.log], keys, call.origin) if keys else []
-    report, found, proof = check_conversation_in(files, call.handle, call.salt, kept, logs)
+    files = _open_files(call.folder)
+    kept_proof = (
+        parse_proof(call.proof.read_bytes(), str(call.proof)) if call.proof is not None else None
+    )
+    logs = read_logs([_open_files(place) for place in call.log], keys, call.origin) if keys else []
+    report, found, proof = check_conversation_in(files, call.handle, call.salt, kept_proof, logs)
     if call.json:
-        told = None if found is None else asdict(found)
+        found_fields = None if found is None else asdict(found)
         print(
             json.dumps(
                 {
                     "answer": report.answer,
-                    "found": told,
+                    "found": found_fields,
                     "parts": [asdict(part) for part in report.parts],
                     "findings": [asdict(one) for one in report.findings],
                     "lacks": [asdict(lack) for lack in report.lacks],
@@ -203,14 +205,16 @@ def _run_conversation(call: argparse.Namespace, keys: Sequence[Trust]) -> int:
             )
         )
     else:
-        print("\n".join(([found.text] if found is not None else []) + lines_of_report(report)))
+        print("\n".join(([found.text] if found is not None else []) + report_lines(report)))
     return EXITS[report.answer]
 
 
 def _run_checkpoint(call: argparse.Namespace, trusted: Trust) -> VerifierReport:
     old, new = call.old.read_bytes(), call.new.read_bytes()
     if call.log is not None:
-        pair = check_log(_files(call.log), trusted, [(str(call.old), old), (str(call.new), new)])
+        pair = check_log(
+            _open_files(call.log), trusted, [(str(call.old), old), (str(call.new), new)]
+        )
         pair.checked = "checkpoint"
         return pair
     hashes: list[bytes] = []
@@ -222,7 +226,7 @@ def _run_checkpoint(call: argparse.Namespace, trusted: Trust) -> VerifierReport:
     return check_checkpoints(old, new, hashes, trusted)
 
 
-def _files(place: str) -> Files:
+def _open_files(place: str) -> Files:
     if place.startswith(("https://", "http://")):
         return HttpFiles(place)
     if not Path(place).is_dir():

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from licet.verifier.answer import ContradictionError, UnreadableError, VerifierReport
-from licet.verifier.forms import read_json, read_time, shaped
+from licet.verifier.forms import check_shape, read_json, read_time
 from licet.verifier.keys import Trust, VerifierKey
 from licet.verifier.note import open_note
 from licet.verifier.row_sets import read_roaring, roaring_forms, set_overlap, set_size, set_union
@@ -37,7 +37,7 @@ def key_named(
     """The key of that name, which must have signed; without one that is lacking."""
     found = next((key for key in keys if key.name == name), None)
     if found is None:
-        report.lacking(place, f"its signature by `{name}` was not checked", f"{hint}: --key VKEY")
+        report.add_lack(place, f"its signature by `{name}` was not checked", f"{hint}: --key VKEY")
     return found
 
 
@@ -58,7 +58,7 @@ class ConsumedRows:
         if not line.startswith(RECORD_BEGINS):
             raise UnreadableError(RECORD, "it is the consumption record of a run")
         self.of = read_json(line.removeprefix(RECORD_BEGINS), RECORD, UnreadableError)
-        shaped(self.of, RECORD_OF, RECORD, "a record", UnreadableError)
+        check_shape(self.of, RECORD_OF, RECORD, "a record", UnreadableError)
         for body in _frames(frames):
             try:
                 self._frame(body)
@@ -95,7 +95,7 @@ class ConsumedRows:
             else signed.rpartition(b"\n\n")[0].decode() + "\n"
         )
         head = read_json(text.encode()[:-1], RECORD)
-        shaped(head, GATE_HEAD, RECORD, "a state of the gate")
+        check_shape(head, GATE_HEAD, RECORD, "a state of the gate")
         self.withdrawn = set_union(self.withdrawn, added)
         place = f"{RECORD}, the gate's number {head['number']}"
         if {name: head[name] for name in RECORD_OF} != self.of:

@@ -1,4 +1,5 @@
-"""What a release holds of one conversation, proved by lines with paths to the manifest's roots.
+"""Proves what a release holds of one conversation, by lines with Merkle paths to the manifest's
+roots.
 
 A proof is {"conversation":handle,"release":id,"candidates":[..],"rows":[..],"v":1}, and each of its
 lines is {"index":n,"line":text,"path":[hex,..]}. Candidates: the conversation's own line, or the
@@ -17,16 +18,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from licet.verifier.answer import (
-    MISREAD,
+    MALFORMED_ERRORS,
     ArtefactPart,
     ContradictionError,
     UnreadableError,
     Verdict,
     VerifierReport,
 )
-from licet.verifier.entries import pseudonym_of
+from licet.verifier.entries import pseudonym
 from licet.verifier.files import Files
-from licet.verifier.forms import HEX, read_json, shaped
+from licet.verifier.forms import HEX, check_shape, read_json
 from licet.verifier.keys import Trust
 from licet.verifier.line_index import LINES_EACH, IndexedLines, NoIndexError, SeekableFiles
 from licet.verifier.manifest import MANIFEST, OPEN_REASONS, PROOFS, lines_of, read_bounded
@@ -55,15 +56,15 @@ def prove_conversation(files: Files, handle: str) -> dict[str, Any]:
     of it is wrong.
     """
     report = VerifierReport("conversation")
-    manifest = _promised(read_bounded(files, MANIFEST, report))
+    manifest = _parse_manifest(read_bounded(files, MANIFEST, report))
     proof: dict[str, Any] = {"v": 1, "release": manifest["release"], "conversation": handle}
     for name in ("candidates", "rows"):
-        shown = _indexed(files, manifest, name, handle)
-        proof[name] = _read_whole(files, manifest, name, handle, report) if shown is None else shown
+        shown = _lookup_lines(files, manifest, name, handle)
+        proof[name] = _scan_lines(files, manifest, name, handle, report) if shown is None else shown
     return proof
 
 
-def _indexed(
+def _lookup_lines(
     files: Files, manifest: dict[str, Any], name: str, handle: str
 ) -> list[dict[str, Any]] | None:
     """The lines of a handle by the file's index; None where it has none, or where that does not
@@ -86,7 +87,7 @@ def _indexed(
             last += 1
         if (first > 0 and key(first - 1) >= handle) or (last < lines.size and key(last) <= handle):
             return None
-        shown = _shown_of(name, first, last, lines.size)
+        shown = _proof_range(name, first, last, lines.size)
         found = [(index, lines.line(index), lines.path(index)) for index in shown]
     except (NoIndexError, ContradictionError):
         return None
@@ -95,20 +96,20 @@ def _indexed(
         root_of_path(index, lines.size, leaf(line), path) != root for index, line, path in found
     ):
         return None
-    return [_line(*one) for one in found]
+    return [_proof_line(*one) for one in found]
 
 
-def _read_whole(
+def _scan_lines(
     files: Files, manifest: dict[str, Any], name: str, handle: str, report: VerifierReport
 ) -> list[dict[str, Any]]:
     lines = list(lines_of(files, manifest, name, report))
     leaves = [leaf(line) for line in lines]
     keys = [str(read_json(line, PROOFS[name]).get("conversation")) for line in lines]
-    shown = _shown_of(name, bisect_left(keys, handle), bisect_right(keys, handle), len(lines))
-    return [_line(index, lines[index], path_of(index, leaves)) for index in shown]
+    shown = _proof_range(name, bisect_left(keys, handle), bisect_right(keys, handle), len(lines))
+    return [_proof_line(index, lines[index], path_of(index, leaves)) for index in shown]
 
 
-def _shown_of(name: str, first: int, last: int, size: int) -> range:
+def _proof_range(name: str, first: int, last: int, size: int) -> range:
     """Which lines prove those from ``first`` to before ``last``: they and their neighbours; a
     candidate's line alone.
     """
@@ -117,20 +118,20 @@ def _shown_of(name: str, first: int, last: int, size: int) -> range:
     return range(max(0, first - 1), min(size, last + 1))
 
 
-def _line(index: int, line: bytes, path: list[bytes]) -> dict[str, Any]:
+def _proof_line(index: int, line: bytes, path: list[bytes]) -> dict[str, Any]:
     return {"index": index, "line": line.decode(), "path": [digest.hex() for digest in path]}
 
 
-def _promised(raw: bytes) -> dict[str, Any]:
+def _parse_manifest(raw: bytes) -> dict[str, Any]:
     """The fields of a manifest that prove a conversation. Its other fields are checked only if a
     log is given.
     """
     manifest = read_json(raw, MANIFEST, UnreadableError)
-    shaped(manifest, PROMISED, MANIFEST, "a manifest", UnreadableError)
+    check_shape(manifest, PROMISED, MANIFEST, "a manifest", UnreadableError)
     return manifest
 
 
-def read_shown(raw: bytes, place: str) -> dict[str, Any]:
+def parse_proof(raw: bytes, place: str) -> dict[str, Any]:
     """A conversation's proof, as a call with --json printed it: alone, or as the ``proof`` of the
     whole answer.
     """
@@ -139,7 +140,7 @@ def read_shown(raw: bytes, place: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise UnreadableError(place, "it reads as JSON") from None
     shown = file.get("proof", file) if isinstance(file, dict) else file
-    shaped(shown, SHOWN, place, "a conversation's proof", UnreadableError)
+    check_shape(shown, SHOWN, place, "a conversation's proof", UnreadableError)
     proof: dict[str, Any] = shown
     return proof
 
@@ -175,16 +176,16 @@ class ConversationFound:
 def check_conversation(
     raw: bytes, proof: dict[str, Any], handle: str, salt: bytes | None = None
 ) -> ConversationFound:
-    """Hold such a proof against a manifest's bytes; ``salt`` opens the reasons that tell something
-    of a person.
+    """Checks such a proof against a manifest's bytes; ``salt`` opens the reasons that tell
+    something of a person.
 
     Raises `ContradictionError`; the manifest itself is to be held against the log
     (`check_manifest`).
     """
     try:
-        shaped(proof, SHOWN, "proof", "a conversation's proof", UnreadableError)
-        return _check_conversation(_promised(raw), proof, handle, salt)
-    except MISREAD:
+        check_shape(proof, SHOWN, "proof", "a conversation's proof", UnreadableError)
+        return _check_conversation(_parse_manifest(raw), proof, handle, salt)
+    except MALFORMED_ERRORS:
         raise ContradictionError("proof", "it has the fields of a conversation's proof") from None
 
 
@@ -193,39 +194,41 @@ def _check_conversation(
 ) -> ConversationFound:
     if (proof["release"], proof["conversation"]) != (manifest["release"], handle):
         raise ContradictionError("proof", "it is of this release and this conversation")
-    candidates = _proved(manifest, proof, "candidates", handle)
-    rows = _proved(manifest, proof, "rows", handle)
+    candidates = _verify_lines(manifest, proof, "candidates", handle)
+    rows = _verify_lines(manifest, proof, "rows", handle)
     turns_in = sum(sum(source["turns"].values()) for row in rows for source in row["sources"])
     if not candidates:
         if rows:
             raise ContradictionError("proof", "each row is of a candidate")
         return ConversationFound(False, 0, 0, (), {}, 0)
-    one = candidates[0]
-    if turns_in != one["in"]:
+    candidate = candidates[0]
+    if turns_in != candidate["in"]:
         raise ContradictionError("proof", "its turns that are in are those of its rows")
-    if salt is not None and any(row["who"] != pseudonym_of(salt) for row in rows):
+    if salt is not None and any(row["who"] != pseudonym(salt) for row in rows):
         raise ContradictionError("proof", "its rows stand under the pseudonym of its person")
-    turns_out = sum(one["out"].values()) + sum(one["salted"].values())
-    why = one["out"] | (_opened(one, manifest, salt) if salt is not None else {})
+    turns_out = sum(candidate["out"].values()) + sum(candidate["salted"].values())
+    why = candidate["out"] | (_open_reasons(candidate, manifest, salt) if salt is not None else {})
     ordinals = tuple(row["ordinal"] for row in rows)
     return ConversationFound(
         True, turns_in, turns_out, ordinals, why, turns_out - sum(why.values())
     )
 
 
-def _opened(one: dict[str, Any], manifest: dict[str, Any], salt: bytes) -> dict[str, int]:
+def _open_reasons(
+    candidate: dict[str, Any], manifest: dict[str, Any], salt: bytes
+) -> dict[str, int]:
     """The committed reasons in clear: computes each known reason's commitment with the salt and
     compares.
     """
-    about = b"why" + bytes.fromhex(manifest["release"]) + bytes.fromhex(one["conversation"])
+    about = b"why" + bytes.fromhex(manifest["release"]) + bytes.fromhex(candidate["conversation"])
     words = set(manifest["counts"]["dropped"]) - OPEN_REASONS
     made = {hmac.digest(salt, about + word.encode(), "sha256").hex(): word for word in words}
-    if not set(one["salted"]) <= set(made):
+    if not set(candidate["salted"]) <= set(made):
         raise ContradictionError("proof", "the salt opens the reasons that were committed to")
-    return {made[commitment]: count for commitment, count in one["salted"].items()}
+    return {made[commitment]: count for commitment, count in candidate["salted"].items()}
 
 
-def _proved(
+def _verify_lines(
     manifest: dict[str, Any], proof: dict[str, Any], name: str, handle: str
 ) -> list[dict[str, Any]]:
     """The lines of the conversation. Raises unless the neighbours shown prove that there is no
@@ -243,19 +246,19 @@ def _proved(
             or root_of_path(index, size, leaf(line), path) != root
         ):
             raise ContradictionError("proof", f"each line leads to the root of the {name}")
-        said = read_candidate(line, "proof") if name == "candidates" else read_row(line, "proof")
-        keys.append(said["conversation"])
+        record = read_candidate(line, "proof") if name == "candidates" else read_row(line, "proof")
+        keys.append(record["conversation"])
         indexes.append(index)
-        found += [said] if said["conversation"] == handle else []
+        found += [record] if record["conversation"] == handle else []
     if keys != sorted(keys) or indexes != list(
         range(indexes[0] if indexes else 0, size)[: len(indexes)]
     ):
         raise ContradictionError("proof", "its lines are neighbours, in order")
     # candidates have each handle once
-    alone = name == "candidates" and len(keys) == 1 and bool(found)
+    is_single = name == "candidates" and len(keys) == 1 and bool(found)
     before = not indexes or indexes[0] == 0 or keys[0] < handle
     after = not indexes or indexes[-1] == size - 1 or keys[-1] > handle
-    if not alone and not (before and after and (indexes or size == 0)):
+    if not is_single and not (before and after and (indexes or size == 0)):
         raise ContradictionError(
             "proof", "its neighbours leave no room for a line that is not shown"
         )
@@ -266,12 +269,10 @@ def check_conversation_in(
     files: Files,
     handle: str,
     salt: bytes | None,
-    kept: dict[str, Any] | None,
+    kept_proof: dict[str, Any] | None,
     logs: Sequence[tuple[Trust, Files]],
 ) -> tuple[VerifierReport, ConversationFound | None, dict[str, Any] | None]:
-    """What became of a conversation and how far it is proved, by a kept proof or one made from the
-    release's folder.
-    """
+    """Reports on a conversation, by a stored proof or one made from the release's folder."""
     report, shown, found = (
         VerifierReport("conversation"),
         list[dict[str, Any]](),
@@ -279,29 +280,29 @@ def check_conversation_in(
     )
     raw = b""
 
-    def look() -> None:
+    def check_lines() -> None:
         nonlocal raw
         raw = read_bounded(files, MANIFEST, report)
-        shown.append(prove_conversation(files, handle) if kept is None else kept)
+        shown.append(prove_conversation(files, handle) if kept_proof is None else kept_proof)
         found.append(check_conversation(raw, shown[0], handle, salt))
 
-    def hold() -> None:
-        year = str(_promised(raw).get("built_at"))[:4]
+    def check_manifest_logged() -> None:
+        year = str(_parse_manifest(raw).get("built_at"))[:4]
         own = next((one for one in logs if one[0].origin.endswith(f"/{year}")), None)
         if own is None:
-            report.lacking(
+            report.add_lack(
                 MANIFEST,
                 "no log was given that names it",
                 "the log of the release's year and its key do",
             )
             return
         report.origin = own[0].origin
-        report.joined(check_manifest(raw, *own))
+        report.merge(check_manifest(raw, *own))
 
     report.steps(
         (
-            ("conversation", "its lines lead to the roots of the manifest", look),
-            (MANIFEST, "the log's leaf of the release names its hash", hold),
+            ("conversation", "its lines lead to the roots of the manifest", check_lines),
+            (MANIFEST, "the log's leaf of the release names its hash", check_manifest_logged),
         )
     )
     if report.lacks and not report.findings:

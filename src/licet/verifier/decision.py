@@ -1,5 +1,4 @@
-"""The decision of one row, made again from its proof line and from what the log told before the
-release.
+"""Decides a row again, from its proof line and the log entries before the release.
 
 Each test raises the first promise that the row breaks, in the order of the rule. Without a log,
 what only the log knows (grants, deletions, what was kept out) is not tested, and the report says so
@@ -18,14 +17,14 @@ from typing import Any
 
 from licet.verifier.answer import ContradictionError
 from licet.verifier.grants import ACCOUNT, TRAINING
-from licet.verifier.permissions import AccountStanding, Chat, Permissions
+from licet.verifier.permissions import AccountStanding, LoggedConversation, Permissions
 from licet.verifier.terms import ReleasePolicies, Terms
 
 SAFETY = "safety_classifiers"
 
 
 class Decider:
-    """Makes the decision of a row again, from what its line and the log tell."""
+    """Decides rows again, from their proof lines and the log."""
 
     def __init__(
         self,
@@ -39,7 +38,8 @@ class Decider:
         self.number = policies.number(built_at)
         self.now = policies.versions[self.number]
         self.question = self.now.question_of(purpose)
-        self.untold: list[str] = []  # the rows that rest on a flag of which the log does not tell
+        # the rows that rest on a flag of which the log does not tell
+        self.unlogged_flags: list[str] = []
         self.touched = {entry.get("who") for entry in log.meanwhile} if log is not None else set()
         self._again: list[dict[str, Any]] = []  # the rows of these accounts
         self.built_on = built_at.date().isoformat()
@@ -79,14 +79,14 @@ class Decider:
         if max(mark[2] for mark in marks) > versions[-1]:
             raise ContradictionError(place, "its turns were taken under a version in force by then")
         for source in sources:
-            self._source(row, source, standing, chat, place)
-        self._form(row, place)
+            self._check_source(row, source, standing, chat, place)
+        self._check_form(row, place)
         if not self.built_on <= row["until"] <= min(source["keep_until"] for source in sources):
             raise ContradictionError(
                 place, "its use ends with that of its first source, after the release"
             )
 
-    def _form(self, row: dict[str, Any], place: str) -> None:
+    def _check_form(self, row: dict[str, Any], place: str) -> None:
         """What a row rests on, beside its sources: its question, where one of them rests on a
         grant.
         """
@@ -122,44 +122,47 @@ class Decider:
             return False
         return True
 
-    def _judges(self, row: dict[str, Any], taken: int) -> Sequence[Terms]:
-        """The versions that judge what was said under the one of the number ``taken``."""
+    def _applicable_terms(self, row: dict[str, Any], version: int) -> Sequence[Terms]:
+        """The versions that judge what was said under the one of the number ``version``."""
         if row["v"] == 1:
-            return (self.policies.versions[taken], self.now)
-        return self.policies.versions[min(taken, self.number) : max(taken, self.number) + 1]
+            return (self.policies.versions[version], self.now)
+        return self.policies.versions[min(version, self.number) : max(version, self.number) + 1]
 
     def _in_scope(self, row: dict[str, Any], plan: str, surface: str, version: int) -> bool:
         return all(
-            plan in one.plans and surface in one.surfaces for one in self._judges(row, version)
+            plan in one.plans and surface in one.surfaces
+            for one in self._applicable_terms(row, version)
         )
 
-    def _source(
+    def _check_source(
         self,
         row: dict[str, Any],
         source: dict[str, Any],
         standing: AccountStanding | None,
-        chat: Chat | None,
+        chat: LoggedConversation | None,
         place: str,
     ) -> None:
         number = row["marks"][source["mark"]][2]
-        judges = self._judges(row, number)
+        applicable = self._applicable_terms(row, number)
         if source["last_on"] > row["last_on"] or number not in self.policies.on(source["last_on"]):
             raise ContradictionError(
                 place, "its days are in order, and each turn was taken under the version of its day"
             )
-        scoped = row["marks"] if _is_whole(row, judges) else [row["marks"][source["mark"]]]
+        scoped = row["marks"] if _is_whole(row, applicable) else [row["marks"][source["mark"]]]
         if not all(self._in_scope(row, *mark) for mark in scoped):
             raise ContradictionError(place, "its plan and surface are covered by the terms")
         if chat is not None and (source["segment"], source["place"] == "safety") in chat.destroyed:
             raise ContradictionError(place, "the keys of its sources lived when it was sealed")
         if source["because"] == "flagged" and self.purpose == SAFETY:
-            self._flagged(source, chat, place)
+            self._check_flagged(source, chat, place)
         elif source["because"] == "permitted" and source["place"] == "vault":
-            self._permitted(row, source, judges, standing, chat, place)
+            self._check_permitted(row, source, applicable, standing, chat, place)
         else:
             raise ContradictionError(place, "it is permitted, or flagged and for safety")
 
-    def _flagged(self, source: dict[str, Any], chat: Chat | None, place: str) -> None:
+    def _check_flagged(
+        self, source: dict[str, Any], chat: LoggedConversation | None, place: str
+    ) -> None:
         """A flag of an earlier year has no entry in this log; it must end before any flag of this
         year could.
         """
@@ -184,15 +187,15 @@ class Decider:
         ):
             raise ContradictionError(place, "the flag that it rests on stood, and gives it its end")
         if source["keep_until"] not in ends:
-            self.untold.append(place)
+            self.unlogged_flags.append(place)
 
-    def _permitted(
+    def _check_permitted(
         self,
         row: dict[str, Any],
         source: dict[str, Any],
-        judges: Sequence[Terms],
+        applicable: Sequence[Terms],
         standing: AccountStanding | None,
-        chat: Chat | None,
+        chat: LoggedConversation | None,
         place: str,
     ) -> None:
         is_before, said_on = row["v"] == 1, source["said_on"]
@@ -201,7 +204,7 @@ class Decider:
             raise ContradictionError(
                 place, "it names the grant that decides it is in force, and when it was given"
             )
-        if not is_before and not _is_whole(row, judges) and said_on != source["last_on"]:
+        if not is_before and not _is_whole(row, applicable) and said_on != source["last_on"]:
             raise ContradictionError(
                 place, "it names the grant that decides it is in force, and when it was given"
             )
@@ -216,10 +219,10 @@ class Decider:
         if chat is not None and any(begun < source["last_on"] < ended for begun, ended in chat.out):
             raise ContradictionError(place, "it was not said while its conversation was kept out")
         if self.log is not None:
-            self._granted(row, source["grant"], standing or AccountStanding(), place)
-        if not all(self._covers(one, is_before) for one in judges):
+            self._check_grant(row, source["grant"], standing or AccountStanding(), place)
+        if not all(self._covers(one, is_before) for one in applicable):
             raise ContradictionError(place, "the choice covers the purpose")
-        if not all(source["turns"].keys() <= one.origins for one in judges):
+        if not all(source["turns"].keys() <= one.origins for one in applicable):
             raise ContradictionError(place, "the origins of its turns are listed")
         if (
             not source["last_on"] <= row["last_on"] <= self.built_on
@@ -228,7 +231,7 @@ class Decider:
             raise ContradictionError(place, "its days are in order, and before the release")
         days = (
             {said_on}
-            if is_before or all(one.whole for one in judges)
+            if is_before or all(one.whole for one in applicable)
             else {said_on, source["last_on"]}
         )
         if standing is not None and any(self._is_stale(day, standing) for day in days):
@@ -238,8 +241,8 @@ class Decider:
         )
         if any(version > self.policies.on(day)[-1] for day, version in answers):
             raise ContradictionError(place, "no version was answered before it was in force")
-        told = standing.grants.get(source["grant"]) if standing is not None else None
-        if min(days) < max(told.begun_on if told else "", chat.widened_on if chat else ""):
+        grant = standing.grants.get(source["grant"]) if standing is not None else None
+        if min(days) < max(grant.begun_on if grant else "", chat.widened_on if chat else ""):
             raise ContradictionError(place, "it was said under the grant")
 
     def _covers(self, terms: Terms, is_before: bool) -> bool:
@@ -251,26 +254,26 @@ class Decider:
         )
         return self.purpose in covers
 
-    def _granted(
+    def _check_grant(
         self, row: dict[str, Any], grant: int, standing: AccountStanding, place: str
     ) -> None:
         """Whether the grant is the one in force for the row's conversation, as the log tells of
         it.
         """
-        told, question = standing.grants.get(grant), self.question or TRAINING
+        begun, question = standing.grants.get(grant), self.question or TRAINING
         if (
-            told is None
-            or told.owed
-            or (row["v"] != 1 and self._has_lapsed(question, told.told_on))
+            begun is None
+            or begun.owed
+            or (row["v"] != 1 and self._has_lapsed(question, begun.told_on))
         ):
             raise ContradictionError(place, "the grant that decides it is in force")
-        kind, of, project = told.scope.kind, told.scope.place, row.get("project")
-        if told.scope.question != question:
+        kind, place_named, project = begun.scope.kind, begun.scope.place, row.get("project")
+        if begun.scope.question != question:
             raise ContradictionError(
                 place, "the grant that decides it is for the question that covers the purpose"
             )
         if (
-            of
+            place_named
             not in {ACCOUNT: ("",), "project": (project,), "conversation": (row["conversation"],)}[
                 kind
             ]
@@ -329,8 +332,8 @@ class Decider:
         return bool(answered) and max(answered) < newest
 
 
-def _is_whole(row: dict[str, Any], judges: Sequence[Terms]) -> bool:
+def _is_whole(row: dict[str, Any], applicable: Sequence[Terms]) -> bool:
     """Whether the conversation counts whole in one of the versions; of before there were questions,
     in both.
     """
-    return (all if row["v"] == 1 else any)(one.whole for one in judges)
+    return (all if row["v"] == 1 else any)(one.whole for one in applicable)

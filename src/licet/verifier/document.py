@@ -1,12 +1,11 @@
-"""A paper of the law: signed, told to the log, and its numbers counted again from the log and the
-manifests of releases.
+"""Checks a legal document: its signature, its log entry, and its figures, recounted from the log
+and the release manifests.
 
-Counted again is everything under `figures`: what the entries up to the paper's position tell, what
-the manifests of the releases say whose hashes the entries name, and the sums. The policy must be
-the newest that the log names there. The text is one of the forms that this file knows by their
-hashes: what it says and which value stands in each place is fixed, so that no number is typed. What
-the operator states, what only its database has on record, and which releases the paper is about is
-signed and no more.
+Recounted is everything under `figures`: the entries up to the document's position, the manifests of
+the releases whose hashes the entries name, and the sums. The policy must be the newest that the log
+names there. The text is one of the templates that this file knows by their hashes: wording and
+placeholders are fixed, so that no number is typed by hand. What the operator states, what only its
+database records, and the choice of releases are signed and no more.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ from typing import Any
 
 from licet.verifier.answer import ContradictionError, UnreadableError, VerifierReport
 from licet.verifier.contents import check_contents
-from licet.verifier.entries import Story, story_of
+from licet.verifier.entries import Story, new_story
 from licet.verifier.files import Files
-from licet.verifier.forms import Null, misfit, read_json, read_time, shaped
+from licet.verifier.forms import Null, check_shape, find_misfit, read_json, read_time
 from licet.verifier.keys import Trust
 from licet.verifier.levels import levels_of
 from licet.verifier.log import check_log
@@ -159,7 +158,7 @@ class DocumentStory(Story):
         super().__init__(year)
         self.size, self.counts, self.counted = size, counts, 0
 
-    def taken(self, index: int, entry: dict[str, Any]) -> None:
+    def on_entry(self, index: int, entry: dict[str, Any]) -> None:
         """An entry counts if it is among the first."""
         if index < self.size:
             self.counts.take(entry)
@@ -173,8 +172,8 @@ def check_document(
     keys: Sequence[Trust] = (),
     place: str = "document",
 ) -> VerifierReport:
-    """Hold a paper: signed, told to the log, and with the logs and manifests given every number
-    counted again.
+    """Checks the signature and the log entry of a document, and recounts its figures from the given
+    logs and manifests.
     """
     trusted = _trusted_of(raw, [*(own for own, _ in logs), *keys])
     report = VerifierReport("document", origin=trusted.origin, files=1)
@@ -185,15 +184,15 @@ def check_document(
             (
                 "signature",
                 f"the log's key `{trusted.key.name}` signed what it says",
-                partial(held.sign, trusted),
+                partial(held.check_signature, trusted),
             ),
             (
                 "statement",
                 "its text is the form of its kind, and its policy is the one that it names",
-                held.stand,
+                held.check_statement,
             ),
-            ("entry", "the log was told of this very paper", partial(held.tell, trusted)),
-            ("the log", "its signed entries, up to the position of the paper", held.count),
+            ("entry", "the log was told of this very paper", partial(held.check_logged, trusted)),
+            ("the log", "its signed entries, up to the position of the paper", held.count_entries),
             ("figures", "every number was counted again", partial(held.figures, releases)),
         )
     )
@@ -221,18 +220,18 @@ class _DocumentCheck:
         if raw[-1:] != b"\n" or len(raw) > DOCUMENT_BYTES_MAX:
             raise UnreadableError(self.place, "it is canonical JSON and a newline")
         self.file = read_json(raw[:-1], self.place, UnreadableError)
-        if misfit(self.file, DOCUMENT_FILE):
+        if find_misfit(self.file, DOCUMENT_FILE):
             raise UnreadableError(self.place, "it is a paper of version 1")
 
-    def sign(self, trusted: Trust) -> None:
+    def check_signature(self, trusted: Trust) -> None:
         self.said = open_jws(self.file["document"], trusted.key, self.place, "licet-document+jws")
 
-    def stand(self) -> None:
-        shaped(self.said, DOCUMENT, self.place, "a paper")
+    def check_statement(self) -> None:
+        check_shape(self.said, DOCUMENT, self.place, "a paper")
         self.report.levels["document"] = levels_of("document", self.said, self.place)
         form = {key: self.said[key] for key in ("kind", "title", "law", "sections")}
         if hashlib.sha256(_canonical_text(form)).hexdigest() != FORMS[self.said["kind"]]:
-            self.report.lacking(
+            self.report.add_lack(
                 self.place,
                 "its text is none of the forms that this verifier knows",
                 "the verifier of the version that made it",
@@ -241,8 +240,10 @@ class _DocumentCheck:
         if hashlib.sha256(_canonical_text(policy["document"])).hexdigest() != policy["sha256"]:
             raise ContradictionError(self.place, "its policy has the hash that it names")
         choice = policy["document"]["choice"]
-        asked = choice if isinstance(choice, list) else [choice]
-        if policy["purposes"] != sorted({purpose for one in asked for purpose in one["covers"]}):
+        questions = choice if isinstance(choice, list) else [choice]
+        if policy["purposes"] != sorted(
+            {purpose for one in questions for purpose in one["covers"]}
+        ):
             raise ContradictionError(self.place, "its purposes are those of its policy")
         if not logs or (logs[-1]["origin"], logs[-1]["size"]) != (at["log"], at["entries"]):
             raise ContradictionError(
@@ -252,45 +253,48 @@ class _DocumentCheck:
             raise ContradictionError(self.place, "each log counts once")
         for part in self.said["sections"]:
             for name in [part["rows"]] if part["rows"] else []:
-                _named_value(self.said, name, self.place)
+                _resolve_name(self.said, name, self.place)
             for line in part["lines"]:
                 for name in _PLACE.findall(line["says"]):
-                    _named_value(self.said, name, self.place)
+                    _resolve_name(self.said, name, self.place)
 
-    def tell(self, trusted: Trust) -> None:
+    def check_logged(self, trusted: Trust) -> None:
         if (self.file["entry"], self.file["proof"]) == (None, None):
-            self.report.lacking(self.place, UNLOGGED, "fetch it again once the log has taken it")
+            self.report.add_lack(self.place, UNLOGGED, "fetch it again once the log has taken it")
             return
-        told, _ = logged_entry(
-            self.file, self.place, _of_proof(self.file["proof"], trusted, self.logs), self.report
+        entry, _ = logged_entry(
+            self.file,
+            self.place,
+            _trust_of_proof(self.file["proof"], trusted, self.logs),
+            self.report,
         )
         facts = {
             "kind": self.said["kind"],
             "sha256": hashlib.sha256(self.file["document"].encode()).hexdigest(),
         }
-        if told["t"] != "document_made" or told["facts"] != facts:
+        if entry["t"] != "document_made" or entry["facts"] != facts:
             raise ContradictionError(self.place, "its entry tells this paper")
 
-    def count(self) -> None:
+    def count_entries(self) -> None:
         """Reads the logs that count; the paper says how many entries of each."""
         given = {trusted.origin: (trusted, log) for trusted, log in self.logs}
         counts = EntryCounts()
         for one in self.said["logs"]:
             if one["origin"] not in given:
-                self.report.lacking(
+                self.report.add_lack(
                     one["origin"],
                     "its numbers come from a log that was not given",
                     "the published folder does: --log",
                 )
                 return
             trusted, log = given[one["origin"]]
-            story = DocumentStory(story_of(trusted.origin).year, one["size"], counts)
+            story = DocumentStory(new_story(trusted.origin).year, one["size"], counts)
             checked = check_log(log, trusted, (), story)
-            self.report.joined(checked)
+            self.report.merge(checked)
             if checked.findings:
                 return
             if story.counted < one["size"]:
-                self.report.lacking(
+                self.report.add_lack(
                     one["origin"],
                     f"it has fewer than {one['size']} entries as given",
                     "a newer copy of the log does",
@@ -305,7 +309,7 @@ class _DocumentCheck:
 
     def figures(self, releases: Sequence[Files]) -> None:
         if self.counts is None:
-            self.report.lacking(
+            self.report.add_lack(
                 self.place, "no number was counted again", "the logs that it names do"
             )
             return
@@ -314,69 +318,69 @@ class _DocumentCheck:
             raise ContradictionError(
                 self.place, "its policy is the newest that the log names up to there"
             )
-        said = self.said["figures"]
+        stated = self.said["figures"]
         listed = list(self.counts.releases(self.said["scope"]))
-        if [one.get("release") for one in said["releases"]] != [one["release"] for one in listed]:
+        if [one.get("release") for one in stated["releases"]] != [one["release"] for one in listed]:
             raise ContradictionError(
                 self.place, "it lists each release that the log tells of up to there, and no other"
             )
         manifests = dict(_manifests_in(releases))
         counted = [
             self._release(one, told, manifests)
-            for one, told in zip(said["releases"], listed, strict=True)
+            for one, told in zip(stated["releases"], listed, strict=True)
         ]
-        right = {
+        expected = {
             "log": self.counts.figures(),
             "releases": counted,
             "totals": _total_figures(counted),
         }
-        for where, value in _flat_values(right):
-            if (found := _at_place(said, where)) != value or type(found) is not type(value):
+        for where, value in _flat_values(expected):
+            if (found := _value_at(stated, where)) != value or type(found) is not type(value):
                 name = f"{self.place}, figures.{'.'.join(map(str, where))}"
                 raise ContradictionError(
                     name, f"it is as counted from the log and the manifests: {value}"
                 )
-        if _canonical_text(right) != _canonical_text(said):
+        if _canonical_text(expected) != _canonical_text(stated):
             raise ContradictionError(
                 f"{self.place}, figures", "it holds what is counted, and nothing else"
             )
 
     def _release(
-        self, said: dict[str, Any], told: dict[str, Any], manifests: Mapping[str, bytes]
+        self, stated: dict[str, Any], logged: dict[str, Any], manifests: Mapping[str, bytes]
     ) -> dict[str, Any]:
         """The figures of one release, by its manifest; as they are said where none was given."""
-        name, raw = f"release {told['release'][:12]}", manifests.get(told["manifest_sha256"])
+        name, raw = f"release {logged['release'][:12]}", manifests.get(logged["manifest_sha256"])
         if raw is None:
-            shaped(
-                {key: said.get(key) for key in OF_A_MANIFEST},
+            check_shape(
+                {key: stated.get(key) for key in OF_A_MANIFEST},
                 SAID_OF_A_MANIFEST,
                 self.place,
                 "a release",
             )
-            if said.get("name") is None:
-                self.report.lacking(
+            if stated.get("name") is None:
+                self.report.add_lack(
                     name, "the paper does not count its manifest", "nothing: it was made without it"
                 )
             else:
-                self.report.lacking(
+                self.report.add_lack(
                     name, "its manifest was not given", "the folder of the release does: --release"
                 )
-            return told | {key: said.get(key) for key in OF_A_MANIFEST}
-        if said.get("name") is None:
-            self.report.lacking(
+            return logged | {key: stated.get(key) for key in OF_A_MANIFEST}
+        if stated.get("name") is None:
+            self.report.add_lack(
                 name, "the paper does not count its manifest", "a paper that is made again with it"
             )
-            return told | dict.fromkeys(OF_A_MANIFEST)
+            return logged | dict.fromkeys(OF_A_MANIFEST)
         manifest = read_manifest(raw)
         check_sums(manifest)
         check_contents(manifest)
         if (manifest["release"], manifest["rows"], manifest["purpose"]) != (
-            told["release"],
-            told["rows"],
-            told["purpose"],
+            logged["release"],
+            logged["rows"],
+            logged["purpose"],
         ):
             raise ContradictionError(name, "its manifest is the one that its leaf names")
-        return told | {
+        return logged | {
             "name": manifest["name"],
             "candidates": manifest["counts"]["candidates"],
             "turns": manifest["counts"]["included"],
@@ -414,7 +418,7 @@ SAID_OF_A_MANIFEST = {
 }
 
 
-def _of_proof(proof: object, trusted: Trust, logs: Sequence[tuple[Trust, Files]]) -> Trust:
+def _trust_of_proof(proof: object, trusted: Trust, logs: Sequence[tuple[Trust, Files]]) -> Trust:
     """The key of the log that a proof names: a paper may be told to the log of the year after its
     position.
     """
@@ -426,9 +430,9 @@ def _canonical_text(value: object) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def _named_value(said: object, name: str, place: str) -> object:
-    """The value that an answer names."""
-    value = said
+def _resolve_name(document: object, name: str, place: str) -> object:
+    """The value that a placeholder names."""
+    value = document
     for key in name.split("."):
         if not isinstance(value, dict) or key not in value:
             raise ContradictionError(place, f"each answer names a value that is there: `{name}`")
@@ -490,20 +494,20 @@ def _manifests_in(releases: Sequence[Files]) -> Iterator[tuple[str, bytes]]:
 
 
 def _flat_values(
-    value: object, at: tuple[str | int, ...] = ()
+    value: object, path: tuple[str | int, ...] = ()
 ) -> Iterator[tuple[tuple[str | int, ...], object]]:
-    """Each simple value with the way to it."""
+    """Each simple value with its path."""
     if isinstance(value, dict | list):
         inners: Any = value.items() if isinstance(value, dict) else enumerate(value)
         for key, inner in inners:
-            yield from _flat_values(inner, (*at, key))
+            yield from _flat_values(inner, (*path, key))
     else:
-        yield at, value
+        yield path, value
 
 
-def _at_place(said: object, way: tuple[str | int, ...]) -> object:
-    value: Any = said
-    for key in way:
+def _value_at(document: object, path: tuple[str | int, ...]) -> object:
+    value: Any = document
+    for key in path:
         is_there = (
             key in value
             if isinstance(value, dict)

@@ -1,9 +1,9 @@
-"""The entries of a log: their kinds and facts, and the story that they tell in order.
+"""The entries of a log: their kinds and facts, and the rules of their sequence.
 
-`read_entry` holds one entry to the form of its kind. `Story` holds each entry against those before
-it: times never go back, a grant begins with a yes and ends with a no, a policy follows the one
-before, nothing is told twice. An entry about a conversation or a project names it by its pseudonym
-of the year exactly if it has that of the account.
+`read_entry` parses one entry and checks it against the shape of its kind. `Story` checks each entry
+against those before it: times never go back, a grant begins with a yes and ends with a no, a policy
+follows the one before, nothing is logged twice. An entry about a conversation or a project names it
+by its pseudonym of the year exactly if it has that of the account.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from licet.verifier.invariants import (
     IMPLYING,
     OF_A_GRANT,
     OWN_TIME,
-    AccountTold,
+    AccountStory,
     CommonStory,
-    begun,
+    begin_account,
 )
 from licet.verifier.permissions import Permissions
 
@@ -133,12 +133,12 @@ def read_entry(raw: bytes, place: str) -> dict[str, Any]:
     """
     match = _ENTRY.fullmatch(raw.decode("ascii", "replace"))
     if match is None:
-        return read_whole_entry(raw, place)
+        return parse_entry(raw, place)
     at, commit, told, logged, kind, who = match.groups()
     pieces = _HASH.split(told)
-    form = _form(kind, commit is not None, who is not None, *pieces[::2])
+    form = _parse_form(kind, commit is not None, who is not None, *pieces[::2])
     if form is None or not (is_real_day(at[:10]) and is_real_day(logged[:10])):
-        return read_whole_entry(raw, place)
+        return parse_entry(raw, place)
     facts, hashes = {**form[0]}, form[1]
     if hashes:
         facts |= zip(hashes, pieces[1::2], strict=True)
@@ -151,7 +151,7 @@ def read_entry(raw: bytes, place: str) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=_FORMS_MAX)
-def _form(
+def _parse_form(
     kind: str, has_commit: bool, has_who: bool, *pieces: str
 ) -> tuple[dict[str, Any], tuple[str, ...]] | None:
     """The facts whose text is these pieces with a hash between each two, and which of them are
@@ -164,13 +164,13 @@ def _form(
     commit, who = f',"commit":{own}' if has_commit else "", f',"who":{own}' if has_who else ""
     raw = f'{{"at":"{_ANY_TIME}"{commit},"facts":{facts},"logged":"{_ANY_TIME}","t":"{kind}","v":1{who}}}'
     try:
-        found: dict[str, Any] = read_whole_entry(raw.encode(), "")["facts"]
+        found: dict[str, Any] = parse_entry(raw.encode(), "")["facts"]
     except ContradictionError:
         return None
     return found, tuple(name for name, value in found.items() if value == "0" * 64)
 
 
-def read_whole_entry(raw: bytes, place: str) -> dict[str, Any]:
+def parse_entry(raw: bytes, place: str) -> dict[str, Any]:
     entry = read_json(raw, place)
     kind = entry.get("t")
     if not fits_kind(entry.get("v"), "one") or not isinstance(kind, str) or kind not in KINDS:
@@ -193,10 +193,10 @@ def read_whole_entry(raw: bytes, place: str) -> dict[str, Any]:
     for key in ("at", "logged"):
         read_time(entry[key], place, key)
     facts = entry["facts"]
-    wanted = SHAPES[kind]
-    told = facts if isinstance(facts, dict) else {"?": None}
-    fit = [name for name, value in told.items() if fits_kind(value, wanted.get(name, ""))]
-    if len(fit) != len(told) or not REQUIRED[kind] <= told.keys():
+    shapes = SHAPES[kind]
+    stated = facts if isinstance(facts, dict) else {"?": None}
+    fitting = [name for name, value in stated.items() if fits_kind(value, shapes.get(name, ""))]
+    if len(fitting) != len(stated) or not REQUIRED[kind] <= stated.keys():
         raise ContradictionError(place, f"a `{kind}` has the facts of its kind")
     if kind == "choice" and EFFECTS.get(facts["effect"], not facts["allow"]) not in (
         facts["allow"],
@@ -204,15 +204,15 @@ def read_whole_entry(raw: bytes, place: str) -> dict[str, Any]:
     ):
         raise ContradictionError(place, "a grant begins with a yes and ends with a no")
     if kind in ABOUT_A_CHAT:
-        _check_conversation_told(entry, place)
+        _check_chat_pseudonym(entry, place)
     if kind.startswith("project_") and ("project" in facts) != ("who" in entry):
         raise ContradictionError(place, "a pseudonym brings that of the project")
     if kind in OF_GRANTS and kind != "grant_ended":
-        _check_scope_told(entry, place)
+        _check_scope(entry, place)
     return entry
 
 
-def _check_conversation_told(entry: dict[str, Any], place: str) -> None:
+def _check_chat_pseudonym(entry: dict[str, Any], place: str) -> None:
     """An entry about a conversation names it by its handle exactly if it has the account's
     pseudonym.
     """
@@ -226,7 +226,7 @@ def _check_conversation_told(entry: dict[str, Any], place: str) -> None:
         raise ContradictionError(place, "a key that was destroyed is named by its segment")
 
 
-def _check_scope_told(entry: dict[str, Any], place: str) -> None:
+def _check_scope(entry: dict[str, Any], place: str) -> None:
     """A choice and a grant name question and scope, and the project or conversation that the scope
     is of.
     """
@@ -258,7 +258,7 @@ def _dict(value: object) -> dict[str, Any]:
 
 
 class Story:
-    """What the entries of one year tell, in order: times, pseudonyms, grants, policies."""
+    """Follows the entries of one year in order: times, pseudonyms, grants, policies."""
 
     def __init__(self, year: int) -> None:
         self.year, self.of_year, self.logged = year, f"{year:04}-", ""
@@ -268,7 +268,7 @@ class Story:
         self.is_late = False  # whether it tells of policies that stood in the year before
         # whether this is the installation's first log: it tells of the first policy
         self.is_first = False
-        self.accounts: dict[str, AccountTold] = {}  # by pseudonym
+        self.accounts: dict[str, AccountStory] = {}  # by pseudonym
         self.common = CommonStory()
         self.restored = False
         self.stands: dict[int, str] = {}  # the hash of each policy version that the log told of
@@ -291,16 +291,16 @@ class Story:
         return []
 
     def follow(self, index: int, entry: dict[str, Any], place: str) -> None:
-        """Holds the next entry, as `read_entry` gives it, against those before it."""
+        """Checks the next entry, as `read_entry` returns it, against those before it."""
         kind = entry["t"]
-        at = self._times(entry, place)
+        time = self._check_times(entry, place)
         if kind in _OF_POLICIES:
-            self._policies(entry, at, place)
+            self._check_policy(entry, time, place)
         if "who" in entry:
-            self._account(entry, at, place)
+            self._take_account_entry(entry, time, place)
         elif kind in _OF_ALL:
-            self._of_all(index, kind, entry["facts"], at, place)
-        if once := entry.get("commit") or _told_of_release(entry):
+            self._take_common(index, kind, entry["facts"], time, place)
+        if once := entry.get("commit") or _release_entry_key(entry):
             known = len(self.seen)
             self.seen.add(once)
             if len(self.seen) == known:
@@ -309,22 +309,22 @@ class Story:
             self.texts.add(entry["facts"]["sha256"])
         if self.permissions is not None:
             self.permissions.take(entry)
-        self.taken(index, entry)
+        self.on_entry(index, entry)
 
-    def taken(self, index: int, entry: dict[str, Any]) -> None:
-        """What somebody who reads along makes of an entry that contradicts nothing."""
+    def on_entry(self, index: int, entry: dict[str, Any]) -> None:
+        """Called for each entry that contradicts nothing."""
 
-    def _times(self, entry: dict[str, Any], place: str) -> str:
-        """When it happened, to the microsecond."""
-        at, logged = time_text(entry["at"]), time_text(entry["logged"])
+    def _check_times(self, entry: dict[str, Any], place: str) -> str:
+        """Checks the entry's times; returns when it happened, to the microsecond."""
+        time, logged = time_text(entry["at"]), time_text(entry["logged"])
         if logged < self.logged:
             raise ContradictionError(place, "the time of the log never goes back")
-        if at > logged or not logged.startswith(self.of_year):
+        if time > logged or not logged.startswith(self.of_year):
             raise ContradictionError(place, f"it was logged after it happened, and in {self.year}")
         self.logged = logged
-        return at
+        return time
 
-    def _policies(self, entry: dict[str, Any], at: str, place: str) -> None:
+    def _check_policy(self, entry: dict[str, Any], time: str, place: str) -> None:
         facts, last = entry["facts"], self.policy
         if entry["t"] == "policy_applied":
             same = (
@@ -349,7 +349,7 @@ class Story:
             if known != facts["sha256"]:
                 raise ContradictionError(place, "a policy that stands is the one that was applied")
             self.stands[facts["number"]] = known
-            self.is_late |= at < self.of_year
+            self.is_late |= time < self.of_year
             if last is None or facts["number"] > last[0]:
                 self.policy = facts["number"], facts["sha256"]
         elif (
@@ -361,50 +361,58 @@ class Story:
                 place, f"a `{entry['t']}` is under a policy that was applied before"
             )
 
-    def _of_all(self, index: int, kind: str, facts: dict[str, Any], at: str, place: str) -> None:
+    def _take_common(
+        self, index: int, kind: str, facts: dict[str, Any], time: str, place: str
+    ) -> None:
         match kind:
             case "restored":
                 self.common.restored(facts, index, self.is_first, place)
                 self.restored = True
-                for told in self.accounts.values():
-                    told.is_rest = False
-                    if told.grants is not None:
-                        told.grants.restore()
+                for account in self.accounts.values():
+                    account.is_rest = False
+                    if account.grants is not None:
+                        account.grants.restore()
             case "notice_published":
                 self.common.notices.add(facts["sha256"])
             case "release_decided":
                 self.common.decided[facts["release"]] = facts["position"]
             case "release_sealed":
-                self.common.sealed(facts, self.stands, at >= self.of_year, place)
+                self.common.sealed(facts, self.stands, time >= self.of_year, place)
             case _:
                 self.common.stated(kind, facts, self.is_first, place)
 
-    def _account(self, entry: dict[str, Any], at: str, place: str) -> None:
+    def _take_account_entry(self, entry: dict[str, Any], time: str, place: str) -> None:
         who, kind, facts = entry["who"], entry["t"], entry["facts"]
-        told, handle, project = self.accounts.get(who), facts.get("handle"), facts.get("project")
-        if told is None:
+        account, handle, project = self.accounts.get(who), facts.get("handle"), facts.get("project")
+        if account is None:
             if self.of.setdefault(who, who) != who:
                 raise ContradictionError(place, "an account has a pseudonym of its own")
-            told = self.accounts[who] = begun(kind, facts, self.year, self.is_first, place)
+            account = self.accounts[who] = begin_account(
+                kind, facts, self.year, self.is_first, place
+            )
         elif kind in ("account_opened", "carried"):
-            begun(kind, facts, 0, False, place)
+            begin_account(kind, facts, 0, False, place)
             raise ContradictionError(place, "an account is opened once, by its first entry")
         if handle is not None and self.of.setdefault(handle, who) != who:
             raise ContradictionError(place, "a conversation has one account")
         if project is not None and self.of.setdefault(project, who) != who:
             raise ContradictionError(place, "a project has one account")
-        if told.is_rest and kind != "carried" and (kind not in OF_CHOICES or at >= self.of_year):
-            told.is_rest = False
-            if told.grants is not None:
-                told.grants.rest = False
+        if (
+            account.is_rest
+            and kind != "carried"
+            and (kind not in OF_CHOICES or time >= self.of_year)
+        ):
+            account.is_rest = False
+            if account.grants is not None:
+                account.grants.rest = False
         if kind in OWN_TIME:
-            told.acts(kind, facts, at, self.restored, place)
+            account.take_act(kind, facts, time, self.restored, place)
         if kind in OF_GRANTS:
-            self._of_grants(told, kind, facts, at, place)
+            self._take_grant_entry(account, kind, facts, time, place)
         elif kind in ("narrowed", "deleted", "project_kept_out"):
             self.out.add(handle or facts["project"])
         elif kind in ("widened", "project_let_in"):
-            if handle is not None and told.was_deleted(handle):
+            if handle is not None and account.was_deleted(handle):
                 raise ContradictionError(place, "what was deleted is not let in again")
             self.out.discard(handle or facts["project"])
         elif (
@@ -412,10 +420,10 @@ class Story:
         ):
             raise ContradictionError(place, "a notice that is shown was published before")
         if kind in IMPLYING:
-            told.implied(kind, facts, self.restored, place)
+            account.check_implied(kind, facts, self.restored, place)
 
-    def _of_grants(
-        self, told: AccountTold, kind: str, facts: dict[str, Any], at: str, place: str
+    def _take_grant_entry(
+        self, account: AccountStory, kind: str, facts: dict[str, Any], time: str, place: str
     ) -> None:
         if "scope" in facts:
             self.is_asked = True
@@ -423,12 +431,12 @@ class Story:
             raise ContradictionError(
                 place, "since there are questions, choices and grants tell what they are for"
             )
-        if told.is_closed and kind in OF_A_GRANT:
+        if account.is_closed and kind in OF_A_GRANT:
             raise ContradictionError(place, CLOSED)
-        (told.grants or told.story()).take(kind, facts, at, self.out, place)
+        (account.grants or account.grant_story()).take(kind, facts, time, self.out, place)
 
 
-def _told_of_release(entry: dict[str, Any]) -> str:
+def _release_entry_key(entry: dict[str, Any]) -> str:
     """A key by which an entry about a release is recognised if it comes twice; empty for other
     entries.
     """
@@ -440,7 +448,7 @@ def _told_of_release(entry: dict[str, Any]) -> str:
     )
 
 
-def story_of(origin: str) -> Story:
+def new_story(origin: str) -> Story:
     """The story of a log whose origin ends in its year; raises `ValueError` for any other
     origin.
     """
@@ -450,5 +458,5 @@ def story_of(origin: str) -> Story:
     return Story(int(year))
 
 
-def pseudonym_of(salt: bytes) -> str:
+def pseudonym(salt: bytes) -> str:
     return hashlib.sha256(b"licet/who/v1" + salt).hexdigest()

@@ -1,7 +1,6 @@
-"""Where the files of a log or a release are read from: a folder, a URL, or a folder within either.
+"""Sources of the files of a log or a release: a folder, a URL, or a folder within either.
 
-Also the names of tiles and entry bundles (c2sp.org/tlog-tiles), which say what a URL must be asked
-for.
+Also the paths of tiles and entry bundles (c2sp.org/tlog-tiles), which a URL cannot list.
 """
 
 from __future__ import annotations
@@ -127,7 +126,7 @@ class FilesUnder:
         return self._files.read(self._folder + path)
 
 
-def read_listed(files: Files, path: str, report: VerifierReport) -> bytes:
+def read_required(files: Files, path: str, report: VerifierReport) -> bytes:
     report.files += 1
     data = files.read(path)
     if data is None:

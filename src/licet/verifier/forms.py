@@ -21,7 +21,7 @@ SIZE_MAX = 2**63 - 1
 _NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,18})\Z", re.ASCII)
 
 
-def unbase64(text: str, place: str, promise: str) -> bytes:
+def decode_base64(text: str, place: str, promise: str) -> bytes:
     """Decodes canonical base64 only: the spelling that encoding the result gives back."""
     try:
         data = base64.b64decode(text.encode(), validate=True)
@@ -32,7 +32,7 @@ def unbase64(text: str, place: str, promise: str) -> bytes:
     return data
 
 
-def number(text: str, place: str, promise: str) -> int:
+def parse_number(text: str, place: str, promise: str) -> int:
     if not _NUMBER.match(text) or int(text) > SIZE_MAX:
         raise ContradictionError(place, promise)
     return int(text)
@@ -105,63 +105,65 @@ class Either:
     other: Shape
 
 
-def misfit(value: object, shape: Shape, at: str = "") -> str | None:
+def find_misfit(value: object, shape: Shape, path: str = "") -> str | None:
     """Where a value first differs from its shape; None where it fits."""
     match shape:
         case str():
             fits = (value is None and shape[-1] == "?") or fits_kind(value, shape)
-            return None if fits else at or "."
+            return None if fits else path or "."
         case frozenset():
-            return None if isinstance(value, str) and value in shape else at or "."
+            return None if isinstance(value, str) and value in shape else path or "."
         case Null(inner):
-            return None if value is None else misfit(value, inner, at)
+            return None if value is None else find_misfit(value, inner, path)
         case Either(mapping, other):
-            return misfit(value, mapping if isinstance(value, dict) else other, at)
+            return find_misfit(value, mapping if isinstance(value, dict) else other, path)
         case list() | tuple():
             if not isinstance(value, list) or (
                 isinstance(shape, tuple) and len(value) != len(shape)
             ):
-                return at or "."
+                return path or "."
             inners = shape if isinstance(shape, tuple) else shape * len(value)
             places = (
-                misfit(one, inner, f"{at}.{n}")
+                find_misfit(one, inner, f"{path}.{n}")
                 for n, (one, inner) in enumerate(zip(value, inners, strict=True))
             )
             return next((place for place in places if place), None)
         case _:
-            return _misfit_keys(value, shape, at)
+            return _misfit_keys(value, shape, path)
 
 
-def _misfit_keys(value: object, shape: dict[str, Shape], at: str) -> str | None:
+def _misfit_keys(value: object, shape: dict[str, Shape], path: str) -> str | None:
     if not isinstance(value, dict):
-        return at or "."
-    wanted, other = set(), shape.get("*", shape.get("...", ""))
+        return path or "."
+    expected, other = set(), shape.get("*", shape.get("...", ""))
     for key, inner in shape.items():
         name = key.rstrip("?")
-        wanted.add(name)
+        expected.add(name)
         if key in ("*", "...") or (name not in value and key != name):
             continue
         if name not in value:
-            return f"{at}.{name}"
-        if found := misfit(value[name], inner, f"{at}.{name}"):
+            return f"{path}.{name}"
+        if found := find_misfit(value[name], inner, f"{path}.{name}"):
             return found
-    for key, one in value.items():
-        if key not in wanted and (other == "" or (other is not None and misfit(one, other))):
-            return f"{at}.{key}"
+    for key, element in value.items():
+        if key not in expected and (
+            other == "" or (other is not None and find_misfit(element, other))
+        ):
+            return f"{path}.{key}"
     return None
 
 
-def shaped(
+def check_shape(
     value: object,
     shape: Shape,
     place: str,
-    what: str,
+    kind: str,
     error: type[ContradictionError] = ContradictionError,
 ) -> None:
-    """Raises ``error`` unless the value has the fields of ``what``, each of its type."""
-    found = misfit(value, shape)
+    """Raises ``error`` unless the value has the fields of ``kind``, each of its type."""
+    found = find_misfit(value, shape)
     if found:
-        raise error(place, f"it has the fields of {what}: `{found.lstrip('.') or what}`")
+        raise error(place, f"it has the fields of {kind}: `{found.lstrip('.') or kind}`")
 
 
 def fits_kind(value: object, shape: str) -> bool:
@@ -217,9 +219,9 @@ def is_real_day(value: str) -> bool:
         return False
 
 
-def read_time(value: object, place: str, what: str) -> datetime:
+def read_time(value: object, place: str, name: str) -> datetime:
     if not isinstance(value, str) or not _is_text(value, "time"):
-        raise ContradictionError(place, f"`{what}` is a time in UTC")
+        raise ContradictionError(place, f"`{name}` is a time in UTC")
     return datetime.fromisoformat(value)
 
 

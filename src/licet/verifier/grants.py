@@ -1,4 +1,4 @@
-"""The grants of an account, as the entries of one year tell them in order.
+"""The grants of an account, followed through the log entries of one year.
 
 A grant is a yes to one question, for the account, for one of its projects or for one conversation.
 Entries of before there were questions name neither: they mean the question `training`, for the
@@ -34,8 +34,8 @@ CAUSES = frozenset({"refused", "lapsed", "narrowed", "closed"})
 ENDED_BY = {"narrowed": ("narrowed", "project_kept_out"), "closed": ("closed",)}
 
 
-class ToldScope(NamedTuple):
-    """What a choice or a grant is for: ``place`` is the pseudonym of the project or the
+class GrantTarget(NamedTuple):
+    """The target of a choice or a grant: ``place`` is the pseudonym of the project or the
     conversation.
     """
 
@@ -45,7 +45,7 @@ class ToldScope(NamedTuple):
 
 
 class OwedEntry(NamedTuple):
-    """The entry that a choice brings: its kind, at the choice's moment and under its version."""
+    """An entry that must follow a choice: its kind, at the choice's time and under its version."""
 
     kind: str
     at: str
@@ -53,23 +53,23 @@ class OwedEntry(NamedTuple):
     is_kept: bool = False  # by a no
 
 
-def scope_of(facts: dict[str, Any]) -> ToldScope:
-    """What an entry is about. The question is empty in a choice that was about none, and so had no
+def target_of(facts: dict[str, Any]) -> GrantTarget:
+    """The target of an entry. The question is empty in a choice that named none, and so had no
     effect.
     """
     scope = facts.get("scope")
     if scope is None:
-        return _about_account(TRAINING)
+        return _account_target(TRAINING)
     if scope == ACCOUNT:
-        return _about_account(facts.get("question", ""))
-    return ToldScope(
+        return _account_target(facts.get("question", ""))
+    return GrantTarget(
         facts.get("question", ""), scope, facts.get("handle", facts.get("project", ""))
     )
 
 
 @lru_cache(maxsize=1 << 10)
-def _about_account(question: str) -> ToldScope:
-    return ToldScope(question, ACCOUNT)
+def _account_target(question: str) -> GrantTarget:
+    return GrantTarget(question, ACCOUNT)
 
 
 @dataclass(slots=True)
@@ -90,17 +90,17 @@ class GrantStory:
     recount: bool = False
     asked: bool = False
     # in force; None: told, and none in force
-    known: dict[ToldScope, int | None] = field(default_factory=dict)
+    known: dict[GrantTarget, int | None] = field(default_factory=dict)
     # what each that was told is for; None: ended
-    numbers: dict[int, ToldScope | None] = field(default_factory=dict)
-    owed: dict[ToldScope, OwedEntry] = field(default_factory=dict)
+    numbers: dict[int, GrantTarget | None] = field(default_factory=dict)
+    owed: dict[GrantTarget, OwedEntry] = field(default_factory=dict)
     # the cause for which the act told last ends each
     must_end: dict[int, str] = field(default_factory=dict)
     act: tuple[str, str] = ("", "")  # the account's newest act, and its moment
     first_begun: int = 0
     count: int = 0  # the number given last
     # in force when a restore was told, which may have lost them
-    lost: frozenset[ToldScope] = frozenset()
+    lost: frozenset[GrantTarget] = frozenset()
     # the moment of the endings of a no that is not told yet
     refused: dict[str, str] = field(default_factory=dict)
     # questions whose no a restore came before: its endings were told
@@ -109,36 +109,38 @@ class GrantStory:
         tuple[int, str, str], ...
     ] = ()  # the number, question and kind of scope of each that began before this log
     # that a no may keep, of which a restore leaves it open
-    kept: dict[ToldScope, int] = field(default_factory=dict)
+    kept: dict[GrantTarget, int] = field(default_factory=dict)
     # questions whose choices were told since there may be a rest
     settled: frozenset[str] = frozenset()
     noes: frozenset[str] = frozenset()  # questions whose newest choice was a no
     ended: frozenset[str] = frozenset()  # questions of which a no was told
 
     def restore(self) -> None:
-        """The database is an older copy, and what it took back it takes back again."""
+        """After a restore the database is an older copy, and applies every restriction again."""
         for number in self.must_end:
             self._end(number)
         self.kept = {
             about: self.known[about] or 0 for about, owed in self.owed.items() if owed.is_kept
         }
-        self.untold |= self.refused.keys()
+        self.unlogged_flags |= self.refused.keys()
         self.restored = self.recount = True
         self.rest = False
         self.lost = frozenset(about for about, grant in self.known.items() if grant is not None)
         self.owed, self.refused, self.must_end = {}, {}, {}
 
-    def next_act(self, kind: str, facts: dict[str, Any], at: str, place: str) -> None:
+    def next_act(self, kind: str, facts: dict[str, Any], time: str, place: str) -> None:
         """The account's next act, at a moment of its clock: all that the one before brings was
         told.
         """
         for owed in self.owed.values():
             raise ContradictionError(place, f"the choice before it was followed by a `{owed.kind}`")
-        if self.refused and not (kind == "choice" and not facts["allow"] and self._is_refused(at)):
+        if self.refused and not (
+            kind == "choice" and not facts["allow"] and self._is_refused(time)
+        ):
             raise ContradictionError(
                 place, "a grant that was refused is followed by the no that refused it"
             )
-        if self.must_end and not (kind == "narrowed" and self.act == ("project_kept_out", at)):
+        if self.must_end and not (kind == "narrowed" and self.act == ("project_kept_out", time)):
             raise ContradictionError(
                 place, "what is kept out or closed ends its grants, and that is told with it"
             )
@@ -147,168 +149,180 @@ class GrantStory:
         self.kept = {}
         # the conversations of a project are kept out with it
         if not (kind == "narrowed" and self.must_end):
-            self.act = (kind, at)
-        self._take_back(kind, facts)
+            self.act = (kind, time)
+        self._end_with_act(kind, facts)
 
-    def _take_back(self, kind: str, facts: dict[str, Any]) -> None:
+    def _end_with_act(self, kind: str, facts: dict[str, Any]) -> None:
         match kind:
             case "closed":
                 ends = list(self.known)
             case "narrowed" | "project_kept_out":
-                gone = facts.get("handle") or facts.get("project")
-                ends = [about for about in self.known if about.place == gone]
+                handle = facts.get("handle") or facts.get("project")
+                ends = [about for about in self.known if about.place == handle]
             case _:
                 return
         cause = "closed" if kind == "closed" else "narrowed"
-        for about in ends:
-            grant = self.known[about]
+        for target in ends:
+            grant = self.known[target]
             if grant is None:
                 continue
-            if about in self.lost:  # the database may not know it any more
+            if target in self.lost:  # the database may not know it any more
                 self._end(grant)
             else:
                 self.must_end[grant] = cause
 
-    def take(self, kind: str, facts: dict[str, Any], at: str, out: set[str], place: str) -> None:
+    def take(self, kind: str, facts: dict[str, Any], time: str, out: set[str], place: str) -> None:
         """The next entry about choices and grants. ``out`` are the projects and conversations that
         are kept out or gone.
         """
-        about, asked = scope_of(facts), "scope" in facts
-        if asked:
+        target, names_question = target_of(facts), "scope" in facts
+        if names_question:
             self.asked = True
         if kind == "grant_ended":
-            self._ended(facts, at, place)
+            self._take_ending(facts, time, place)
             return
-        if kind == "choice" and asked:
-            self._choice(about, facts, at, out, place)
+        if kind == "choice" and names_question:
+            self._take_choice(target, facts, time, out, place)
             return
         if kind == "choice":
-            self._choice_before(about, facts, at)
+            self._take_choice_without_question(target, facts, time)
             return
         if kind == "grant_stands":
-            if at < self.act[1]:
+            if time < self.act[1]:
                 raise ContradictionError(place, "the time of an account never goes back")
         else:
-            self._follows(about, kind, facts, at, place)
-        self._in_force(about, kind, facts["grant"], asked, place)
-        if kind == "grant_begun" and about.place in out:
+            self._check_owed(target, kind, facts, time, place)
+        self._check_in_force(target, kind, facts["grant"], names_question, place)
+        if kind == "grant_begun" and target.place in out:
             raise ContradictionError(place, "no grant begins for what is kept out or deleted")
 
-    def _choice_before(self, about: ToldScope, facts: dict[str, Any], at: str) -> None:
+    def _take_choice_without_question(
+        self, target: GrantTarget, facts: dict[str, Any], time: str
+    ) -> None:
         """A choice of before there were questions: the entry that it owes, an ending too, comes
         after it.
         """
         self.rest = False
         if facts["effect"] in OWED:
-            self.owed[about] = OwedEntry(OWED[facts["effect"]], at, facts["version"])
+            self.owed[target] = OwedEntry(OWED[facts["effect"]], time, facts["version"])
 
-    def _choice(
-        self, about: ToldScope, facts: dict[str, Any], at: str, out: set[str], place: str
+    def _take_choice(
+        self, target: GrantTarget, facts: dict[str, Any], time: str, out: set[str], place: str
     ) -> None:
-        question, effect = about.question, facts["effect"]
+        question, effect = target.question, facts["effect"]
         if effect == "none":
             return
         if facts["allow"]:
-            if about.place in out:
+            if target.place in out:
                 raise ContradictionError(place, "no grant begins for what is kept out or deleted")
-            self.owed[about] = OwedEntry(OWED[effect], at, facts["version"])
+            self.owed[target] = OwedEntry(OWED[effect], time, facts["version"])
             if question in self.noes:
                 self.noes -= {question}
         else:
-            self._no(question, facts, at, place)
+            self._take_refusal(question, facts, time, place)
         if self.rest and question not in self.settled:
             self.settled |= {question}
 
-    def _no(self, question: str, facts: dict[str, Any], at: str, place: str) -> None:
+    def _take_refusal(self, question: str, facts: dict[str, Any], time: str, place: str) -> None:
         """What it did not end is kept, and affirmed by an entry of its own; the account's own grant
         cannot be kept.
         """
         has_ended = not self.refused.keys().isdisjoint((question, ""))
-        is_told = has_ended or self._is_open(question) or not self.untold.isdisjoint((question, ""))
-        if facts["effect"] == "withdrew" and not is_told:
+        has_ending = (
+            has_ended
+            or self._may_be_earlier_act(question)
+            or not self.unlogged_flags.isdisjoint((question, ""))
+        )
+        if facts["effect"] == "withdrew" and not has_ending:
             raise ContradictionError(place, "a no that ended a grant follows the ending of it")
         if facts["effect"] == "declined" and question in self.refused:
             raise ContradictionError(place, "a no that ended a grant says so")
-        for about in [about for about in self.lost if about.question == question]:
-            grant = self.known[about]
+        for target in [about for about in self.lost if about.question == question]:
+            grant = self.known[target]
             if grant is not None:
                 self._end(grant)
-                self.kept |= {about: grant} if about.kind != ACCOUNT else {}
+                self.kept |= {target: grant} if target.kind != ACCOUNT else {}
         self.lost = frozenset(about for about in self.lost if about.question != question)
-        left = {
+        remaining = {
             about
             for about, grant in self.known.items()
             if about.question == question and grant is not None
         }
-        if any(about.kind == ACCOUNT for about in left):
+        if any(about.kind == ACCOUNT for about in remaining):
             raise ContradictionError(
                 place, "a no ends the account's grant, and that is told before it"
             )
         self.owed |= dict.fromkeys(
-            left, OwedEntry("grant_affirmed", at, facts["version"], is_kept=True)
+            remaining, OwedEntry("grant_affirmed", time, facts["version"], is_kept=True)
         )
         self.refused = {
             other: moment for other, moment in self.refused.items() if other not in (question, "")
         }
-        self.untold -= {question}
+        self.unlogged_flags -= {question}
         self.noes |= {question}
         self.ended |= {question}
 
-    def _is_open(self, question: str) -> bool:
+    def _may_be_earlier_act(self, question: str) -> bool:
         return self.rest and question not in self.settled
 
-    def _follows(
-        self, about: ToldScope, kind: str, facts: dict[str, Any], at: str, place: str
+    def _check_owed(
+        self, target: GrantTarget, kind: str, facts: dict[str, Any], time: str, place: str
     ) -> None:
         """A grant begins, or is affirmed, by a choice that says so, or is kept by a no."""
-        owed = self.owed.get(about)
+        owed = self.owed.get(target)
         if owed is not None and owed.kind == kind:
-            if (owed.at, owed.version) != (at, facts["version"]):
+            if (owed.at, owed.version) != (time, facts["version"]):
                 raise ContradictionError(
                     place, "a grant has the moment and the version of its choice"
                 )
-            del self.owed[about]
+            del self.owed[target]
             return
-        if kind == "grant_affirmed" and self.kept.get(about) == facts["grant"]:
-            self.known[about] = self.kept.pop(about)
+        if kind == "grant_affirmed" and self.kept.get(target) == facts["grant"]:
+            self.known[target] = self.kept.pop(target)
             return
         is_kept = (
             kind == "grant_affirmed"
-            and about.kind != ACCOUNT
-            and about.question in self.noes
-            and self.act == ("choice", at)
+            and target.kind != ACCOUNT
+            and target.question in self.noes
+            and self.act == ("choice", time)
         )
-        if not self._is_open(about.question) and not (is_kept and about not in self.known):
+        if not self._may_be_earlier_act(target.question) and not (
+            is_kept and target not in self.known
+        ):
             raise ContradictionError(place, f"a `{kind}` follows a choice that says so")
 
-    def _in_force(self, about: ToldScope, kind: str, grant: int, asked: bool, place: str) -> None:
+    def _check_in_force(
+        self, target: GrantTarget, kind: str, grant: int, names_question: bool, place: str
+    ) -> None:
         """A grant keeps its number from beginning to end. The first entry about one that was
         carried over gives its number.
         """
-        is_new, known = about not in self.known, self.known.get(about)
+        is_new, current = target not in self.known, self.known.get(target)
         if kind == "grant_stands" and is_new and not self.carried:
             raise ContradictionError(place, "a grant that stands was begun, or carried over")
         if kind == "grant_begun":
-            self._begins(about, grant, asked, place)
+            self._begin(target, grant, names_question, place)
         elif not (
-            self._is_of_before(grant) and self._is_left(about, kind) if is_new else grant == known
+            self._may_predate_log(grant) and self._survives_refusals(target, kind)
+            if is_new
+            else grant == current
         ):
             raise ContradictionError(place, f"a `{kind}` follows from the grant in force")
         elif is_new:
-            self.before = (*self.before, (grant, about.question, about.kind))
-        elif about in self.lost:
-            self.lost -= {about}
-        self.known[about], self.numbers[grant] = grant, about
+            self.before = (*self.before, (grant, target.question, target.kind))
+        elif target in self.lost:
+            self.lost -= {target}
+        self.known[target], self.numbers[grant] = grant, target
 
-    def _begins(self, about: ToldScope, grant: int, asked: bool, place: str) -> None:
+    def _begin(self, target: GrantTarget, grant: int, names_question: bool, place: str) -> None:
         """Its number is the next one; after a restore that lost some, one of theirs, and so all
         from there on are lost.
         """
-        known = self.known.get(about)
-        follows = known is None or about in self.lost
-        if asked:
+        current = self.known.get(target)
+        follows = current is None or target in self.lost
+        if names_question:
             follows = follows and (
-                grant not in self.numbers or (self.recount and self._is_over(grant))
+                grant not in self.numbers or (self.recount and self._may_reuse(grant))
             )
         if not follows:
             raise ContradictionError(place, "a `grant_begun` follows from the grant in force")
@@ -317,7 +331,7 @@ class GrantStory:
             is_next = grant <= highest if self.recount else grant == highest
         else:
             is_next = all(grant > other for other in self.numbers) or self.recount
-        if asked and not is_next:
+        if names_question and not is_next:
             raise ContradictionError(place, "the numbers of an account's grants are given in order")
         if self.recount:
             for number in [number for number in self.numbers if number >= grant]:
@@ -328,65 +342,67 @@ class GrantStory:
         self.first_begun = min(self.first_begun or grant, grant)
 
     def _end(self, number: int) -> None:
-        about = self.numbers.get(number)
-        if about is not None and self.known.get(about) == number:
-            self.known[about] = None
+        target = self.numbers.get(number)
+        if target is not None and self.known.get(target) == number:
+            self.known[target] = None
         self.numbers[number] = None
 
-    def _ended(self, facts: dict[str, Any], at: str, place: str) -> None:
+    def _take_ending(self, facts: dict[str, Any], time: str, place: str) -> None:
         """Names its grant by number alone. An account that was closed without one names none."""
-        before = next(
+        owed_target = next(
             (about for about, owed in self.owed.items() if owed.kind == "grant_ended"), None
         )
-        if before is not None:
-            del self.owed[before]
+        if owed_target is not None:
+            del self.owed[owed_target]
         cause = facts["cause"]
         if cause not in CAUSES:
             raise ContradictionError(place, "a grant ends for one of four causes")
         if "grant" not in facts:
-            self.known |= dict.fromkeys({*self.known, ToldScope(TRAINING, ACCOUNT)})
+            self.known |= dict.fromkeys({*self.known, GrantTarget(TRAINING, ACCOUNT)})
             self.must_end = {}
             return
         grant: int = facts["grant"]
-        about, is_again = self.numbers.get(grant), self.restored and grant in self.numbers
-        if about is None and not is_again and not self._is_of_before(grant):
+        target, is_again = self.numbers.get(grant), self.restored and grant in self.numbers
+        if target is None and not is_again and not self._may_predate_log(grant):
             raise ContradictionError(place, "a `grant_ended` follows from the grant in force")
         is_told = self.must_end.pop(grant, cause) == cause
-        if cause in ENDED_BY and not self.rest and not (is_again and about is None):
-            is_told = is_told and self.act[0] in ENDED_BY[cause] and self.act[1] == at
+        if cause in ENDED_BY and not self.rest and not (is_again and target is None):
+            is_told = is_told and self.act[0] in ENDED_BY[cause] and self.act[1] == time
         if not is_told:
             raise ContradictionError(place, "a grant ends by what is told with it")
         self._end(grant)
-        if cause == "refused" and before is None:
-            if not self._is_refused(at):
+        if cause == "refused" and owed_target is None:
+            if not self._is_refused(time):
                 raise ContradictionError(
                     place, "a grant that was refused is followed by the no that refused it"
                 )
             self.refused[
-                "" if about is None or self._is_open(about.question) else about.question
-            ] = at
+                ""
+                if target is None or self._may_be_earlier_act(target.question)
+                else target.question
+            ] = time
 
-    def _is_refused(self, at: str) -> bool:
+    def _is_refused(self, time: str) -> bool:
         """Whether the endings so far are of a no of that moment."""
-        return all(moment == at for moment in self.refused.values())
+        return all(moment == time for moment in self.refused.values())
 
-    def _is_of_before(self, grant: int) -> bool:
+    def _may_predate_log(self, grant: int) -> bool:
         """Whether a grant of which nothing was told may have begun before this log."""
         is_older = grant not in self.numbers and (not self.first_begun or grant < self.first_begun)
         return self.carried and is_older
 
-    def _is_left(self, about: ToldScope, kind: str) -> bool:
+    def _survives_refusals(self, target: GrantTarget, kind: str) -> bool:
         """Whether the noes of this log left a grant of before it: they end all of their question
         but what they keep.
         """
-        return about.question not in self.ended or (
+        return target.question not in self.ended or (
             kind == "grant_affirmed"
-            and about.kind != ACCOUNT
+            and target.kind != ACCOUNT
             and self.act[0] == "choice"
-            and about.question in self.noes
+            and target.question in self.noes
         )
 
-    def _is_over(self, grant: int) -> bool:
+    def _may_reuse(self, grant: int) -> bool:
         """Whether a number may be given again after a restore: its grant ended, or was lost."""
-        about = self.numbers[grant]
-        return about is None or about in self.lost
+        target = self.numbers[grant]
+        return target is None or target in self.lost

@@ -1,4 +1,4 @@
-"""The invariants of an honest log: which entry implies which, of one account and of the whole log.
+"""The invariants of an honest log: which entries imply others, per account and for the whole log.
 
 Each verb of the vault writes its leaves in one transaction, in an order, at one moment of the
 account's clock. So a leaf implies others, and whoever rewrites a log with its own key has to keep
@@ -64,9 +64,9 @@ CLOSED = "nothing begins or ends for an account that is closed"
 
 
 @dataclass(slots=True)
-class AccountTold:
-    """What was told of an account. ``at``: the newest time of its own clock; ``is_rest``: all
-    entries so far may be the rest of an act that the log of the year before began to tell.
+class AccountStory:
+    """The state of an account. ``at``: the newest time of its own clock; ``is_rest``: all entries
+    so far may be the rest of an act that the log of the year before began to tell.
     """
 
     at: str = ""
@@ -80,15 +80,15 @@ class AccountTold:
     # how often each kind of `_BEFORE` was told, of a conversation by its handle
     told: dict[str, int] | None = None
 
-    def story(self) -> GrantStory:
+    def grant_story(self) -> GrantStory:
         if self.grants is None:
             self.grants = GrantStory(
                 self.carried_from > 0, self.is_opened, self.is_rest, act=self.act
             )
         return self.grants
 
-    def acts(
-        self, kind: str, facts: dict[str, Any], at: str, is_restored: bool, place: str
+    def take_act(
+        self, kind: str, facts: dict[str, Any], time: str, is_restored: bool, place: str
     ) -> None:
         """Its clock goes on, by its next act. After a restore, what takes back is told at the
         moment that it had.
@@ -96,11 +96,11 @@ class AccountTold:
         is_again = is_restored and (
             kind in _TAKES_BACK or (kind == "choice" and not facts["allow"])
         )
-        if at < self.at and not is_again:
+        if time < self.at and not is_again:
             raise ContradictionError(place, "the time of an account never goes back")
         if self.grants is not None:
-            self.grants.next_act(kind, facts, at, place)
-        self.at, self.act = max(at, self.at), (kind, at)
+            self.grants.next_act(kind, facts, time, place)
+        self.at, self.act = max(time, self.at), (kind, time)
         if kind == "choice":
             if facts["version"] < self.version and not is_again:
                 raise ContradictionError(
@@ -112,7 +112,9 @@ class AccountTold:
         elif kind == "closed":
             self.is_closed = True
 
-    def implied(self, kind: str, facts: dict[str, Any], is_restored: bool, place: str) -> None:
+    def check_implied(
+        self, kind: str, facts: dict[str, Any], is_restored: bool, place: str
+    ) -> None:
         """What it follows from was told, where this log has the account from its beginning and no
         restore lost any.
         """
@@ -138,12 +140,14 @@ class AccountTold:
         return f"deleted {handle}" in (self.told or ())
 
 
-def begun(kind: str, facts: dict[str, Any], year: int, is_first: bool, place: str) -> AccountTold:
+def begin_account(
+    kind: str, facts: dict[str, Any], year: int, is_first: bool, place: str
+) -> AccountStory:
     """An account at its first entry. ``is_first``: the log is the installation's first."""
     if kind == "account_opened":
-        return AccountTold(is_opened=True)
+        return AccountStory(is_opened=True)
     if kind == "carried" and facts["from"] < year and not is_first:
-        return AccountTold(carried_from=facts["from"], is_rest=True)
+        return AccountStory(carried_from=facts["from"], is_rest=True)
     if kind == "carried":
         raise ContradictionError(
             place, "a pseudonym is carried over from a year before, by its first entry"
@@ -153,14 +157,14 @@ def begun(kind: str, facts: dict[str, Any], year: int, is_first: bool, place: st
             place, "the first entry of an account opens it, or carries it over"
         )
     # the logs of all its years before were removed: no grant told in them was in force
-    return AccountTold()
+    return AccountStory()
 
 
 # its number, its question, the kind of its scope: what two years' logs share
 GrantKey = tuple[int, str, str]
 
 
-def carried_over(accounts: Iterable[AccountTold], year: int) -> tuple[int, Counter[GrantKey]]:
+def carried_over(accounts: Iterable[AccountStory], year: int) -> tuple[int, Counter[GrantKey]]:
     """How many accounts are carried over from a year, and the grants that are said to have begun by
     then.
     """
@@ -170,7 +174,7 @@ def carried_over(accounts: Iterable[AccountTold], year: int) -> tuple[int, Count
     )
 
 
-def ended_with(accounts: Collection[AccountTold]) -> tuple[int, Counter[GrantKey]]:
+def ended_with(accounts: Collection[AccountStory]) -> tuple[int, Counter[GrantKey]]:
     """How many accounts of a year may have grants that its log does not tell of, and the grants
     that it ended with.
     """
@@ -189,7 +193,7 @@ def ended_with(accounts: Collection[AccountTold]) -> tuple[int, Counter[GrantKey
 
 
 @dataclass(slots=True)
-class ReleaseTold:
+class ReleaseStory:
     """What the leaf of a release told, and how many rows were purged since, by how many addenda."""
 
     manifest_sha256: str
@@ -204,7 +208,7 @@ class CommonStory:
     """What was told of nobody: notices, releases and restores."""
 
     notices: set[str] = field(default_factory=set)
-    releases: dict[str, ReleaseTold] = field(default_factory=dict)
+    releases: dict[str, ReleaseStory] = field(default_factory=dict)
     decided: dict[str, int] = field(default_factory=dict)  # by release, as of which position
     # releases of which something was stated before their leaf
     early: set[str] = field(default_factory=set)
@@ -221,7 +225,7 @@ class CommonStory:
             raise ContradictionError(
                 place, "a release is sealed as of the position of its decision"
             )
-        self.releases[facts["release"]] = ReleaseTold(facts["manifest_sha256"], facts["rows"])
+        self.releases[facts["release"]] = ReleaseStory(facts["manifest_sha256"], facts["rows"])
 
     def stated(self, kind: str, facts: dict[str, Any], is_first: bool, place: str) -> None:
         """A purge, a review, its signature or a measurement. A restore may take their numbers

@@ -1,4 +1,4 @@
-"""Whom the caller believes: the log's key, the witnesses' keys, and how many witnesses must have
+"""What the caller trusts: the log's key, the witnesses' keys, and how many witnesses must have
 cosigned.
 
 A key is a vkey of c2sp.org/signed-note with Ed25519; a quorum is given by options or by a
@@ -47,9 +47,7 @@ class QuorumGroup:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What the caller believes: the log's key and origin, and which witnesses must have
-    cosigned.
-    """
+    """What the caller trusts: the log's key and origin, and which witnesses must have cosigned."""
 
     key: VerifierKey
     origin: str
@@ -81,8 +79,8 @@ def trust(
     quorum: int | None = None,
     policy: bytes | None = None,
 ) -> Trust:
-    """What to believe, from the options of a call; raises `ValueError` for an unusable key or a
-    quorum that cannot be met.
+    """Parses the trust options of a call; raises `ValueError` for an unusable key or a quorum that
+    cannot be met.
     """
     others = tuple(read_key(text, 4) for text in witnesses)
     needed = len(others) if quorum is None else quorum
@@ -150,9 +148,9 @@ def read_policy(raw: bytes) -> tuple[tuple[VerifierKey, ...], tuple[VerifierKey,
     return tuple(logs), tuple(key for key in named.values() if isinstance(key, VerifierKey)), quorum
 
 
-def _new_key(vkey: str, kind: int, known: Iterable[VerifierKey | QuorumGroup]) -> VerifierKey:
+def _new_key(vkey: str, kind: int, existing: Iterable[VerifierKey | QuorumGroup]) -> VerifierKey:
     key = read_key(vkey, kind)
-    if any(isinstance(other, VerifierKey) and other.public == key.public for other in known):
+    if any(isinstance(other, VerifierKey) and other.public == key.public for other in existing):
         raise ValueError("its key is there twice")
     return key
 
@@ -161,13 +159,13 @@ def _group(
     needed: str,
     members: Sequence[str],
     named: dict[str, VerifierKey | QuorumGroup],
-    taken: set[str],
+    members_so_far: set[str],
 ) -> QuorumGroup:
     found = tuple(named[member] for member in members)
-    if len(set(members)) < len(members) or taken & set(members):
+    if len(set(members)) < len(members) or members_so_far & set(members):
         raise ValueError("a name is a member once only")
     least = {"any": "1", "all": str(len(found))}.get(needed, needed)
     if not re.fullmatch(r"[1-9][0-9]{0,8}", least, re.ASCII) or int(least) > len(found):
         raise ValueError("a group needs 1 to all of its members, or `any` or `all`")
-    taken |= set(members)
+    members_so_far |= set(members)
     return QuorumGroup(int(least), found)

@@ -156,26 +156,28 @@ def _field_tree(artefact: str) -> dict[str, Any]:
     return tree
 
 
-def _field_names(value: object, node: dict[str, Any], at: str) -> Iterator[tuple[str, str | None]]:
+def _field_names(
+    value: object, node: dict[str, Any], path: str
+) -> Iterator[tuple[str, str | None]]:
     """Each simple value and empty list or mapping: where it is, and the name of its field in the
     table, or None.
     """
     if BELOW in node:
-        yield at, node[BELOW][""]
+        yield path, node[BELOW][""]
     elif isinstance(value, dict) and value:
         for key, inner in value.items():
             yield from _field_names(
-                inner, node.get(key, node.get(ANY, {})), f"{at}.{key}" if at else str(key)
+                inner, node.get(key, node.get(ANY, {})), f"{path}.{key}" if path else str(key)
             )
     elif isinstance(value, list) and value:
         for inner in value:
-            yield from _field_names(inner, node.get(ELEMENT, {}), f"{at}{ELEMENT}")
+            yield from _field_names(inner, node.get(ELEMENT, {}), f"{path}{ELEMENT}")
     elif "" in node:
-        yield at, node[""]
+        yield path, node[""]
     elif isinstance(value, dict | list) and node:
-        yield from ((at, name) for name in _names_below(node))
+        yield from ((path, name) for name in _names_below(node))
     else:
-        yield at, None
+        yield path, None
 
 
 def _names_below(node: dict[str, Any]) -> Iterator[str]:
@@ -198,10 +200,12 @@ def levels_of(artefact: str, value: object, place: str) -> dict[str, Verdict]:
     return {name: level for name, level in table.items() if name in found}
 
 
-def short_names(names: Iterable[str], others: Iterable[str]) -> list[str]:
-    """The names, with those of a mapping or list in one where none of ``others`` is in it."""
+def short_names(names: Iterable[str], excluded: Iterable[str]) -> list[str]:
+    """The names, with those of a mapping or list in one where none of ``excluded`` is in it."""
     taken = {
-        tuple(_keys_of(name)[:end]) for name in others for end in range(1, len(_keys_of(name)) + 1)
+        tuple(_keys_of(name)[:end])
+        for name in excluded
+        for end in range(1, len(_keys_of(name)) + 1)
     }
     found: dict[str, None] = {}
     for name in names:

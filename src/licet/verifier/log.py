@@ -1,9 +1,9 @@
-"""A log's folder: every entry, tile byte and root derived anew from the entries
+"""Checks a log's folder: every tile byte and root is recomputed from the entries
 (c2sp.org/tlog-tiles).
 
-Nothing that the log states about itself is believed but the checkpoint's signature: each hash in
-each tile, the root, and the roots of older checkpoints are computed from the entries and compared.
-`check_texts` finds the texts of policies and notices by the hashes that entries name.
+Only the checkpoint's signature is trusted: each hash in each tile, the root, and the roots of older
+checkpoints are computed from the entries and compared. `check_texts` looks up policies and notices
+by the hashes in entries.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from licet.verifier.answer import FINDINGS_MAX, ContradictionError, UnreadableError, VerifierReport
-from licet.verifier.entries import Story, story_of
-from licet.verifier.files import TILE, Files, read_listed, tile_path
+from licet.verifier.entries import Story, new_story
+from licet.verifier.files import TILE, Files, read_required, tile_path
 from licet.verifier.grants import ACCOUNT
 from licet.verifier.invariants import carried_over, ended_with
 from licet.verifier.keys import Trust
@@ -30,14 +30,14 @@ _TILE_PATH = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class TileFile:
     """One file of a tile or bundle: how many hashes or entries its name promises."""
 
     width: int
     path: str
 
 
-Pieces = dict[tuple[int, int], list[Piece]]
+Pieces = dict[tuple[int, int], list[TileFile]]
 BUNDLES = -1
 
 
@@ -47,10 +47,10 @@ def check_log(
     older: Sequence[tuple[str, bytes]] = (),
     story: Story | None = None,
 ) -> VerifierReport:
-    """Derive everything anew from the entries, and hold every file and checkpoint against it.
+    """Recomputes the tree from the entries, and compares every file and checkpoint with it.
 
-    ``older`` are checkpoints, as (name, bytes), that the log showed before: each must be of its
-    beginning. ``story`` reads what the entries tell, where they are licet's.
+    ``older`` are earlier checkpoints of the log, as (name, bytes): each must be a prefix of it.
+    ``story`` checks the entries themselves, where they are licet's.
     """
     report = VerifierReport("log", origin=trusted.origin)
     heads: list[CheckpointHead] = []
@@ -67,51 +67,59 @@ def check_log(
         report.size, report.root = head.size, base64.b64encode(head.root).decode()
         report.cosigned = list(head.cosigned)
 
-    def derive() -> None:
+    def check_tree() -> None:
         pieces.update(_sort_paths(files.paths(), report))
         olds.extend(_open_older(older, trusted, heads[0], report))
         derived.append(
-            _derive(files, pieces, heads[0].size, [old.size for _, old in olds], report, story)
+            _derive_roots(
+                files, pieces, heads[0].size, [old.size for _, old in olds], report, story
+            )
         )
         if derived[0][0] != heads[0].root:
-            report.found("checkpoint", f"the {heads[0].size} entries lead to its root")
+            report.add_contradiction("checkpoint", f"the {heads[0].size} entries lead to its root")
         for name, old in olds:
             if derived[0][1][old.size] != old.root:
-                report.found(name, f"the first {old.size} entries of the log lead to its root")
+                report.add_contradiction(
+                    name, f"the first {old.size} entries of the log lead to its root"
+                )
 
-    def tell() -> None:
+    def add_story_findings() -> None:
         report.findings += (story.findings if story else [])[: FINDINGS_MAX - len(report.findings)]
 
     if not report.step("checkpoint", f"the log's key `{trusted.key.name}` signed it", open_head):
         return report
     kept = f", and so do the {len(older)} checkpoints seen before" if older else ""
-    report.step("entries and tiles", f"each byte of them leads to the signed root{kept}", derive)
+    report.step(
+        "entries and tiles", f"each byte of them leads to the signed root{kept}", check_tree
+    )
     if story is not None:
-        report.step("what the entries tell", "each entry follows from those before it", tell)
+        report.step(
+            "what the entries tell", "each entry follows from those before it", add_story_findings
+        )
     report.ahead = sum(map(len, pieces.values()))
     return report
 
 
 def check_carried(report: VerifierReport, story: Story, before: Story) -> None:
-    """Hold what a log carries over against the log of the year before, as far as that was given.
+    """Compares what a log carries over with the log of the year before.
 
-    Names of two years cannot be linked, so this counts: no more accounts than that log has, and of
-    each number, question and kind of scope no more grants than were in force at its end. A copy
-    from before its end has too few.
+    Pseudonyms of two years cannot be linked, so this counts: no more accounts than that log has,
+    and of each number, question and kind of scope no more grants than were in force at its end. A
+    copy made before its end has too few.
     """
     count, claims = carried_over(story.accounts.values(), before.year)
     unsure, left = ended_with(before.accounts.values())
     few = next((key for key, said in sorted(claims.items()) if said > left[key] + unsure), None)
     mend = f"a later copy of the log of {before.year}, if that was not its end"
     if count > len(before.accounts):
-        report.lacking(
+        report.add_lack(
             "carried",
             f"{count} accounts are carried over, of {len(before.accounts)} that it tells of",
             mend,
         )
     elif few is not None:
         what = f"number {few[0]} for `{few[1]}`, for {'an' if few[2] == ACCOUNT else 'a'} {few[2]}"
-        report.lacking(
+        report.add_lack(
             "carried", f"more grants of {what} are said to go on than it ended with", mend
         )
 
@@ -128,10 +136,12 @@ def _sort_paths(paths: Iterable[str], report: VerifierReport) -> Pieces:
             or int(match[3] or TILE) > TILE
             or tile_path(match[1], index, int(match[3] or TILE)) != path
         ):
-            report.found(path, "each file under `tile` has the name of a tile or an entry bundle")
+            report.add_contradiction(
+                path, "each file under `tile` has the name of a tile or an entry bundle"
+            )
             continue
         level = BUNDLES if match[1] == "entries" else int(match[1])
-        pieces.setdefault((level, index), []).append(Piece(int(match[3] or TILE), path))
+        pieces.setdefault((level, index), []).append(TileFile(int(match[3] or TILE), path))
     return pieces
 
 
@@ -152,7 +162,7 @@ def _open_older(
     return opened
 
 
-def _derive(
+def _derive_roots(
     files: Files,
     pieces: Pieces,
     size: int,
@@ -163,7 +173,7 @@ def _derive(
     """The root of all entries, and of the first n for each n in ``sizes``. Removes the files that
     it checked from ``pieces``.
     """
-    wanted = {n: tree_hash([]) for n in sizes}
+    roots = {n: tree_hash([]) for n in sizes}
     row: list[bytes] = []
     for index in range(-(-size // TILE)):
         first = index * TILE
@@ -172,7 +182,7 @@ def _derive(
         _check_tile(files, pieces.pop((0, index), []), (0, index), leaves, report)
         for n in sizes:
             if first < n <= first + width:
-                wanted[n] = tree_hash([*row, tree_hash(leaves[: n - first])])
+                roots[n] = tree_hash([*row, tree_hash(leaves[: n - first])])
         row.append(tree_hash(leaves))
     root = tree_hash(row)
     level, full = 1, row[: size // TILE]
@@ -184,27 +194,27 @@ def _derive(
             if len(hashes) == TILE:
                 above.append(tree_hash(hashes))
         level, full = level + 1, above
-    return root, wanted
+    return root, roots
 
 
 def _check_bundle(
     files: Files,
-    found: list[Piece],
+    bundle_files: list[TileFile],
     index: int,
     width: int,
     report: VerifierReport,
     story: Story | None,
 ) -> list[bytes]:
     """The leaf hashes of one bundle; all files of the bundle must hold the same entries."""
-    source = _source(found, width, tile_path("entries", index, width))
+    source = _select_file(bundle_files, width, tile_path("entries", index, width))
     entries = _entries(files, source, report)[:width]
-    for piece in found:
+    for piece in bundle_files:
         others = entries if piece is source else _entries(files, piece, report)[:width]
         differing = next(
             (i for i, (a, b) in enumerate(zip(entries, others, strict=False)) if a != b), None
         )
         if differing is not None:
-            report.found(
+            report.add_contradiction(
                 piece.path, f"it holds the same entry {index * TILE + differing} as `{source.path}`"
             )
     report.entry_bytes += sum(map(len, entries))
@@ -215,15 +225,15 @@ def _check_bundle(
     return [leaf(entry) for entry in entries]
 
 
-def _entries(files: Files, piece: Piece, report: VerifierReport) -> list[bytes]:
+def _entries(files: Files, piece: TileFile, report: VerifierReport) -> list[bytes]:
     entries: list[bytes] = []
-    data, at = read_listed(files, piece.path, report), 0
-    while at < len(data):
-        start = at + 2
-        at = start + int.from_bytes(data[at:start], "big")
-        if at > len(data):
+    data, position = read_required(files, piece.path, report), 0
+    while position < len(data):
+        start = position + 2
+        position = start + int.from_bytes(data[position:start], "big")
+        if position > len(data):
             raise ContradictionError(piece.path, f"its entry number {len(entries)} is whole")
-        entries.append(data[start:at])
+        entries.append(data[start:position])
     if len(entries) != piece.width:
         raise ContradictionError(piece.path, f"it holds {piece.width} entries")
     return entries
@@ -231,30 +241,30 @@ def _entries(files: Files, piece: Piece, report: VerifierReport) -> list[bytes]:
 
 def _check_tile(
     files: Files,
-    found: list[Piece],
+    tile_files: list[TileFile],
     tile: tuple[int, int],
     hashes: list[bytes],
     report: VerifierReport,
 ) -> None:
     level, index = tile
-    _source(found, len(hashes), tile_path(str(level), index, len(hashes)))
-    for piece in found:
-        data = read_listed(files, piece.path, report)
+    _select_file(tile_files, len(hashes), tile_path(str(level), index, len(hashes)))
+    for piece in tile_files:
+        data = read_required(files, piece.path, report)
         if len(data) != 32 * piece.width:
-            report.found(piece.path, f"it holds {piece.width} hashes of 32 bytes")
+            report.add_contradiction(piece.path, f"it holds {piece.width} hashes of 32 bytes")
         for offset, digest in enumerate(hashes[: piece.width]):
             if data[32 * offset : 32 * offset + 32] != digest:
                 what = "entry" if level == 0 else f"subtree of level {8 * level}, number"
-                report.found(
+                report.add_contradiction(
                     piece.path, f"its hash {offset} is that of {what} {index * TILE + offset}"
                 )
                 break
 
 
-def _source(found: list[Piece], width: int, path: str) -> Piece:
+def _select_file(candidates: list[TileFile], width: int, path: str) -> TileFile:
     """The file that the checkpoint's size requires, or the full one, which may replace it."""
     for wanted in (width, TILE):
-        for piece in found:
+        for piece in candidates:
             if piece.width == wanted:
                 return piece
     raise ContradictionError(path, "the log publishes the file that its checkpoint requires")
@@ -263,28 +273,28 @@ def _source(found: list[Piece], width: int, path: str) -> Piece:
 def check_texts(
     texts: Sequence[tuple[str, bytes]], logs: Sequence[tuple[Trust, Files]]
 ) -> VerifierReport:
-    """Hold the texts of policies and notices, as (name, bytes), against the entries that name them
-    by their hashes.
+    """Looks up the texts of policies and notices, as (name, bytes), by their hashes in the
+    entries.
     """
     report = VerifierReport("text", origin=logs[0][0].origin if logs else "", files=len(texts))
     named = set[str]()
 
     def read() -> None:
         if not logs:
-            report.lacking(
+            report.add_lack(
                 "the log",
                 "none was found where one was named",
                 "a folder with a log, or with one a year, does",
             )
         for trusted, log in logs:
-            story = story_of(trusted.origin)
-            report.joined(check_log(log, trusted, (), story))
+            story = new_story(trusted.origin)
+            report.merge(check_log(log, trusted, (), story))
             named.update(story.texts)
 
     def look(place: str, raw: bytes) -> None:
         sha256 = hashlib.sha256(raw).hexdigest()
         if sha256 not in named:
-            report.lacking(
+            report.add_lack(
                 place,
                 f"no entry of the logs given names its SHA-256 `{sha256}`",
                 "the log of its year may",

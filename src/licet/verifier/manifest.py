@@ -21,8 +21,8 @@ from itertools import pairwise
 from typing import Any
 
 from licet.verifier.answer import ContradictionError, UnreadableError, VerifierReport
-from licet.verifier.files import Files, read_listed
-from licet.verifier.forms import read_json, shaped
+from licet.verifier.files import Files, read_required
+from licet.verifier.forms import check_shape, read_json
 from licet.verifier.tree import leaf, tree_hash
 
 MANIFEST, MANIFEST_BYTES_MAX = "manifest.json", 1 << 26
@@ -107,7 +107,7 @@ def read_manifest(raw: bytes) -> dict[str, Any]:
     must have.
     """
     manifest = read_json(raw, MANIFEST, UnreadableError)
-    shaped(manifest, MANIFEST_SHAPE, MANIFEST, "a manifest", UnreadableError)
+    check_shape(manifest, MANIFEST_SHAPE, MANIFEST, "a manifest", UnreadableError)
     if any(one["file"] != PROOFS[name] for name, one in manifest["proof"].items()):
         raise UnreadableError(MANIFEST, "its proofs lie where proofs lie")
     parts = manifest["parts"]
@@ -150,7 +150,7 @@ def check_sums(manifest: dict[str, Any]) -> None:
 
 
 def read_bounded(files: Files, path: str, report: VerifierReport) -> bytes:
-    data = read_listed(files, path, report) if path in set(files.paths()) else None
+    data = read_required(files, path, report) if path in set(files.paths()) else None
     if data is None or len(data) > MANIFEST_BYTES_MAX:
         raise UnreadableError(path, "a release has a manifest of a bounded size")
     return data

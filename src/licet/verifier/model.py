@@ -1,5 +1,5 @@
-"""A model: its files, the signed statement about them, what it consumed under which states of the
-gate, and its release.
+"""Checks a model: its files, the signed statement about them, the rows consumed under each state of
+the gate, its release.
 
 A model's folder has the statement `run.intoto.jsonl` (in-toto v1 in a DSSE envelope), the
 consumption record `consumed.licet` and the manifest of its release, `release.json`. They agree,
@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from licet.verifier.answer import ContradictionError, UnreadableError, Verdict, VerifierReport
 from licet.verifier.consumption_record import FRAME_BYTES_LIMIT, RECORD, ConsumedRows, key_named
 from licet.verifier.files import FILE_BYTES_MAX, Files, FolderFiles
-from licet.verifier.forms import read_json, read_time, shaped, unbase64
+from licet.verifier.forms import check_shape, decode_base64, read_json, read_time
 from licet.verifier.keys import Trust, VerifierKey
 from licet.verifier.levels import levels_of
 from licet.verifier.manifest import MANIFEST, MANIFEST_BYTES_MAX, lines_of, read_manifest
@@ -49,8 +49,8 @@ def check_model(
     release: Files | None = None,
     logs: Sequence[tuple[Trust, Files]] = (),
 ) -> VerifierReport:
-    """Hold a model's folder against its statement, and what it consumed against the gate and the
-    release.
+    """Compares a model's folder with its statement, and the rows that it consumed with the gate and
+    the release.
 
     ``keys`` are the models' and the gate's. ``release`` is the release's folder: its rows are then
     looked up in its proofs, and without it by the ranges of its parts. ``logs`` prove that release.
@@ -64,16 +64,21 @@ def check_model(
             (
                 "files",
                 "each is the one that the statement names, and no other lies beside them",
-                held.files_named,
+                held.check_files,
                 agreed,
             ),
             (
                 RECORD,
                 "the gate signed each state, and no row was used that it had withdrawn",
-                held.consumption,
+                held.check_consumption,
                 agreed,
             ),
-            (OWN_MANIFEST, "statement and record are about this release", held.of_release, agreed),
+            (
+                OWN_MANIFEST,
+                "statement and record are about this release",
+                held.check_release_named,
+                agreed,
+            ),
             (
                 "rows",
                 "each that was used is one of the release",
@@ -86,7 +91,7 @@ def check_model(
     if release is not None and logs:
 
         def decided() -> None:
-            report.joined(check_release_in(release, logs))
+            report.merge(check_release_in(release, logs))
 
         report.step("release", "its rows were decided again by the log", decided)
     report.notes.append(f"not looked at: {MODEL_SIGNATURE}: `model_signing` verifies it")
@@ -108,9 +113,9 @@ class _ModelCheck:
     def open(self) -> None:
         raw = self._read(STATEMENT)
         envelope = read_json(raw[:-1], STATEMENT, UnreadableError) if raw[-1:] == b"\n" else {}
-        shaped(envelope, ENVELOPE, STATEMENT, "a DSSE envelope", UnreadableError)
-        payload = unbase64(envelope["payload"], STATEMENT, "its payload is canonical base64")
-        self.said = json.loads(payload.decode(), object_pairs_hook=_once)
+        check_shape(envelope, ENVELOPE, STATEMENT, "a DSSE envelope", UnreadableError)
+        payload = decode_base64(envelope["payload"], STATEMENT, "its payload is canonical base64")
+        self.said = json.loads(payload.decode(), object_pairs_hook=_reject_duplicates)
         if (self.said.get("_type"), self.said.get("predicateType")) != TYPES:
             raise ContradictionError(STATEMENT, "it is a statement of in-toto about provenance")
         self.report.levels["model"] = levels_of("model", self.said, STATEMENT)
@@ -121,7 +126,7 @@ class _ModelCheck:
         key = key_named(self.keys, name, self.report, STATEMENT, "`licet models key` prints it")
         if key is None:
             return
-        signature = unbase64(names[name], STATEMENT, "its signature is canonical base64")
+        signature = decode_base64(names[name], STATEMENT, "its signature is canonical base64")
         message = b"DSSEv1 %d %s %d %s" % (
             len(PAYLOAD_TYPE),
             PAYLOAD_TYPE.encode(),
@@ -139,18 +144,18 @@ class _ModelCheck:
             raise UnreadableError(path, "a model has this file, of a bounded size")
         return data
 
-    def files_named(self) -> None:
+    def check_files(self) -> None:
         predicate = self.said["predicate"]
         promised = [*self.said["subject"], *predicate["runDetails"]["byproducts"]]
-        named = {one["name"]: one["digest"]["sha256"] for one in promised if "digest" in one}
-        named.pop("gate-last", None)
-        there = {path for path in self.files.paths() if path.partition("/")[0] not in UNHASHED}
-        self.report.files = len(there)
-        for path in sorted(named.keys() | there - {STATEMENT, MODEL_SIGNATURE}):
-            if path not in named:
-                self.report.found(path, "the statement names this file")
-            elif path not in there or self._sha256(path) != named[path]:
-                self.report.found(path, "it is the file that the statement names")
+        hashes = {one["name"]: one["digest"]["sha256"] for one in promised if "digest" in one}
+        hashes.pop("gate-last", None)
+        present = {path for path in self.files.paths() if path.partition("/")[0] not in UNHASHED}
+        self.report.files = len(present)
+        for path in sorted(hashes.keys() | present - {STATEMENT, MODEL_SIGNATURE}):
+            if path not in hashes:
+                self.report.add_contradiction(path, "the statement names this file")
+            elif path not in present or self._sha256(path) != hashes[path]:
+                self.report.add_contradiction(path, "it is the file that the statement names")
 
     def _sha256(self, path: str) -> str:
         """The hash of a file, which may be larger than memory."""
@@ -161,10 +166,10 @@ class _ModelCheck:
         with (self.files.root / path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
-    def consumption(self) -> None:
+    def check_consumption(self) -> None:
         self.record.read(self._read(RECORD))
 
-    def of_release(self) -> None:
+    def check_release_named(self) -> None:
         raw = self._read(OWN_MANIFEST)
         if len(raw) > MANIFEST_BYTES_MAX:
             raise UnreadableError(OWN_MANIFEST, "a manifest has a bounded size")
@@ -176,7 +181,7 @@ class _ModelCheck:
         if named.get("release", {}).get("digest") != {"sha256": sha256}:
             raise ContradictionError(STATEMENT, "it names the release beside the model")
         for name, head in (("gate-first", self.record.first), ("gate-last", self.record.head)):
-            if head is None or not _is_state(named.get(name, {}), head):
+            if head is None or not _matches_head(named.get(name, {}), head):
                 raise ContradictionError(STATEMENT, f"its `{name}` is the state on record")
 
     def rows(self, release: Files | None) -> None:
@@ -186,7 +191,9 @@ class _ModelCheck:
                 min(end, first + PART_ROWS_MAX)
                 for first, end in zip(firsts, [*firsts, 1 << 32][1:], strict=False)
             ]
-            known = set_of([(first, end - 1) for first, end in zip(firsts, ends, strict=True)])
+            release_rows = set_of(
+                [(first, end - 1) for first, end in zip(firsts, ends, strict=True)]
+            )
         else:
             raw = release.read(MANIFEST) or b""
             if hashlib.sha256(raw).hexdigest() != self.record.of["manifest_sha256"]:
@@ -195,17 +202,17 @@ class _ModelCheck:
                 )
             lines = lines_of(release, self.manifest, "rows", self.report)
             ordinals = [read_json(line, MANIFEST)["ordinal"] for line in lines]
-            known = set_of([(ordinal, ordinal) for ordinal in ordinals])
-        if (row := set_excess(self.record.consumed, known)) is not None:
+            release_rows = set_of([(ordinal, ordinal) for ordinal in ordinals])
+        if (row := set_excess(self.record.consumed, release_rows)) is not None:
             raise ContradictionError(
                 RECORD, f"each row that was consumed is in the release: {row} is not in the release"
             )
 
 
-def _is_state(said: dict[str, Any], head: dict[str, Any]) -> bool:
+def _matches_head(dependency: dict[str, Any], head: dict[str, Any]) -> bool:
     """Whether the statement says of a state what its head says."""
-    about = said.get("annotations", {})
-    if said.get("digest") != {"sha256": head["sha256"]} or about.keys() != {
+    about = dependency.get("annotations", {})
+    if dependency.get("digest") != {"sha256": head["sha256"]} or about.keys() != {
         "number",
         "rows",
         "issued",
@@ -219,7 +226,7 @@ def _is_state(said: dict[str, Any], head: dict[str, Any]) -> bool:
     return times and (about["number"], about["rows"]) == (head["number"], head["rows"])
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ContradictionError(STATEMENT, "each of its fields is there once")

@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from licet.verifier.answer import ContradictionError, UnreadableError
-from licet.verifier.forms import SIZE_MAX, number, unbase64
+from licet.verifier.forms import SIZE_MAX, decode_base64, parse_number
 from licet.verifier.keys import Trust, VerifierKey
 
 NOTE_BYTES_MAX = 1 << 20
@@ -41,7 +41,7 @@ def open_note(raw: bytes, place: str, trusted: Trust) -> tuple[str, tuple[str, .
         name, _, encoded = rest.partition(" ")
         if dash != "\u2014" or not name or "+" in name or not encoded:
             raise ContradictionError(place, "each signature line is an em dash, a name and base64")
-        data = unbase64(encoded, place, "each signature is canonical base64")
+        data = decode_base64(encoded, place, "each signature is canonical base64")
         if len(data) < 5:
             raise ContradictionError(place, "each signature is longer than its key's id")
         key = known.get((name, data[:4]))
@@ -65,8 +65,8 @@ def open_checkpoint(raw: bytes, place: str, trusted: Trust) -> CheckpointHead:
         )
     if lines[0] != trusted.origin:
         raise ContradictionError(place, f"it is a checkpoint of the log `{trusted.origin}`")
-    size = number(lines[1], place, "its size is a decimal")
-    root = unbase64(lines[2], place, "its root is base64")
+    size = parse_number(lines[1], place, "its size is a decimal")
+    root = decode_base64(lines[2], place, "its root is base64")
     if len(root) != 32:
         raise ContradictionError(place, "its root has 32 bytes")
     return CheckpointHead(lines[0], size, root, cosigned)

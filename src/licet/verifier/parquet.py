@@ -29,8 +29,8 @@ class CompressedError(Exception):
 class ThriftReader:
     """Reads values of Thrift's compact protocol, one after the other, from ``at``."""
 
-    def __init__(self, data: bytes, at: int) -> None:
-        self.data, self.at = data, at
+    def __init__(self, data: bytes, offset: int) -> None:
+        self.data, self.at = data, offset
 
     def varint(self) -> int:
         value = shift = 0
@@ -129,11 +129,11 @@ def _row_group(data: bytes, group: dict[int, Any]) -> list[tuple[int, bytes, int
     ]
 
 
-def _column(data: bytes, at: int, rows: int, width: int) -> list[bytes]:
+def _column(data: bytes, offset: int, rows: int, width: int) -> list[bytes]:
     """The values of a column, page after page."""
     values: list[bytes] = []
     while len(values) < rows:
-        page = ThriftReader(data, at)
+        page = ThriftReader(data, offset)
         header = page.structure()
         size, count = header[3], header[5][1]
         if (
@@ -146,7 +146,7 @@ def _column(data: bytes, at: int, rows: int, width: int) -> list[bytes]:
         ):
             raise ValueError("a page that is not plain")
         values += _plain(data[page.at : page.at + size], count, width)
-        at = page.at + size
+        offset = page.at + size
     if len(values) != rows:
         raise ValueError("more values than rows")
     return values

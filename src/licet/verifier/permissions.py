@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from licet.verifier.grants import ACCOUNT, ToldScope, scope_of
+from licet.verifier.grants import ACCOUNT, GrantTarget, target_of
 
 # Kinds of entries that change an account's standing, and those about what it keeps out.
 _STANDINGS = {
@@ -28,13 +28,13 @@ _CHATS = {"deleted", "narrowed", "widened", "flagged", "unflagged", "key_destroy
 
 
 @dataclass(slots=True)
-class GrantTold:
+class GrantState:
     """A grant in force, by its number: what it is for, the day of its beginning if this log tells
     it, and the first day on which the log told that it is in force. ``owed``: a no was told since,
     and not yet that it keeps this one.
     """
 
-    scope: ToldScope
+    scope: GrantTarget
     begun_on: str = ""
     told_on: str = ""
     owed: bool = False
@@ -46,9 +46,9 @@ class AccountStanding:
     with the version answered.
     """
 
-    grants: dict[int, GrantTold] = field(default_factory=dict)
+    grants: dict[int, GrantState] = field(default_factory=dict)
     # of the grant in force for exactly this
-    numbers: dict[ToldScope, int] = field(default_factory=dict)
+    numbers: dict[GrantTarget, int] = field(default_factory=dict)
     answers: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
     questions: frozenset[str] = frozenset()  # those of its grants
     closed: bool = False
@@ -63,21 +63,21 @@ class AccountStanding:
             ("project", project or ""),
             (ACCOUNT, ""),
         ):
-            number = self.numbers.get(ToldScope(question, kind, place))
+            number = self.numbers.get(GrantTarget(question, kind, place))
             if number is not None and not self.grants[number].owed:
                 return number
         return None
 
-    def begin(self, number: int, told: GrantTold) -> None:
-        self.end(self.numbers.get(told.scope))
+    def begin(self, number: int, grant: GrantState) -> None:
+        self.end(self.numbers.get(grant.scope))
         self.end(number)
-        self.grants[number], self.numbers[told.scope] = told, number
-        self.questions |= {told.scope.question}
+        self.grants[number], self.numbers[grant.scope] = grant, number
+        self.questions |= {grant.scope.question}
 
     def end(self, number: int | None) -> None:
-        told = self.grants.pop(number, None) if number is not None else None
-        if told is not None:
-            del self.numbers[told.scope]
+        state = self.grants.pop(number, None) if number is not None else None
+        if state is not None:
+            del self.numbers[state.scope]
 
     def end_all(self) -> None:
         self.grants, self.numbers = {}, {}
@@ -85,11 +85,11 @@ class AccountStanding:
     def end_of(self, kind: str, place: str) -> None:
         """Ends the grants that are for one project or one conversation."""
         for question in self.questions:
-            self.end(self.numbers.get(ToldScope(question, kind, place)))
+            self.end(self.numbers.get(GrantTarget(question, kind, place)))
 
 
 @dataclass(slots=True)
-class Chat:
+class LoggedConversation:
     """What the log tells of a conversation. ``destroyed``: segments, each with whether its safety
     copy's key died.
     """
@@ -121,7 +121,7 @@ class Permissions:
         self.broken = False  # whether the log does not hold
         self.asked = False  # whether an entry named a question, or a project
         self.accounts: dict[str, AccountStanding] = {}
-        self.chats: dict[str, Chat] = {}
+        self.chats: dict[str, LoggedConversation] = {}
         self.policies: dict[int, str] = {}
         # the facts of releases that were sealed before it
         self.bases: dict[str, dict[str, Any]] = {}
@@ -140,7 +140,7 @@ class Permissions:
             and kind == "grant_affirmed"
             and who in self.accounts
         ):
-            self._kept(self.accounts[who], facts)
+            self._take_kept(self.accounts[who], facts)
         if self.sealed is not None:
             return
         if kind == "release_decided" and facts["release"] == self.release:
@@ -167,8 +167,8 @@ class Permissions:
         elif kind in ("policy_applied", "policy_stands"):
             self.policies[facts["number"]] = facts["sha256"]
         elif kind in _CHATS and "handle" in facts:
-            self._chat(
-                self.chats.setdefault(facts["handle"], Chat(str(who))),
+            self._take_conversation_entry(
+                self.chats.setdefault(facts["handle"], LoggedConversation(str(who))),
                 kind,
                 facts,
                 entry["at"][:10],
@@ -178,74 +178,90 @@ class Permissions:
         elif kind == "project_kept_out" and who in self.accounts:
             self.accounts[who].end_of("project", facts["project"])
         elif who is not None and kind in _STANDINGS:
-            self._account(
+            self._take_account_entry(
                 self.accounts.setdefault(who, AccountStanding()), kind, facts, entry["at"][:10]
             )
 
-    def _account(self, of: AccountStanding, kind: str, facts: dict[str, Any], day: str) -> None:
+    def _take_account_entry(
+        self, account: AccountStanding, kind: str, facts: dict[str, Any], day: str
+    ) -> None:
         match kind:
             case "closed":
-                of.closed = True
-                of.end_all()
+                account.closed = True
+                account.end_all()
             case "shortened":
-                of.shortened = True
+                account.shortened = True
             case "grant_ended" if "grant" in facts:
-                of.end(facts["grant"])
+                account.end(facts["grant"])
             case "grant_ended":
-                of.end_all()
+                account.end_all()
             case "choice":
-                self._choice(of, facts, day)
+                self._take_choice(account, facts, day)
             case _:
-                self._grant(of, kind, facts, day)
+                self._take_grant(account, kind, facts, day)
 
-    def _choice(self, of: AccountStanding, facts: dict[str, Any], day: str) -> None:
+    def _take_choice(self, account: AccountStanding, facts: dict[str, Any], day: str) -> None:
         """A no leaves of its question only what it keeps: grants of narrower scopes, each affirmed
         by an entry after it.
 
         Without questions it ended all there was, and `grant_ended` may come after the release's
         entry. One that was about no question that is asked ends nothing.
         """
-        scope = scope_of(facts)
+        scope = target_of(facts)
         if not facts["allow"]:
-            of.end(of.numbers.get(ToldScope(scope.question, ACCOUNT)))
-            for told in of.grants.values():
-                told.owed = told.owed or told.scope.question == scope.question
+            account.end(account.numbers.get(GrantTarget(scope.question, ACCOUNT)))
+            for state in account.grants.values():
+                state.owed = state.owed or state.scope.question == scope.question
         if scope.kind == ACCOUNT and facts["effect"] != "none":
-            of.answers.setdefault(scope.question, []).append((day, facts["version"]))
+            account.answers.setdefault(scope.question, []).append((day, facts["version"]))
 
-    def _grant(self, of: AccountStanding, kind: str, facts: dict[str, Any], day: str) -> None:
-        scope, number = scope_of(facts), facts["grant"]
-        known = of.grants.get(number)
+    def _take_grant(
+        self, account: AccountStanding, kind: str, facts: dict[str, Any], day: str
+    ) -> None:
+        scope, number = target_of(facts), facts["grant"]
+        previous = account.grants.get(number)
         if kind == "grant_begun":
-            told = GrantTold(scope, day, day)
+            state = GrantState(scope, day, day)
         # a grant that lapsed does not go on under its number
-        elif known is not None and known.scope == scope:
-            told = GrantTold(scope, known.begun_on, known.told_on)
+        elif previous is not None and previous.scope == scope:
+            state = GrantState(scope, previous.begun_on, previous.told_on)
         else:
-            told = GrantTold(scope, "", day)
-        of.begin(number, told)
+            state = GrantState(scope, "", day)
+        account.begin(number, state)
         if scope.kind == ACCOUNT or kind == "grant_stands":
-            of.answers.setdefault(scope.question, []).append((day, facts["version"]))
+            account.answers.setdefault(scope.question, []).append((day, facts["version"]))
 
-    def _kept(self, of: AccountStanding, facts: dict[str, Any]) -> None:
+    def _take_kept(self, account: AccountStanding, facts: dict[str, Any]) -> None:
         """The end of a no that the release's leaf came between."""
-        told = of.grants.get(facts["grant"])
-        if told is not None and told.scope == scope_of(facts):
-            told.owed = False
+        state = account.grants.get(facts["grant"])
+        if state is not None and state.scope == target_of(facts):
+            state.owed = False
 
-    def _chat(self, of: Chat, kind: str, facts: dict[str, Any], day: str) -> None:
+    def _take_conversation_entry(
+        self, conversation: LoggedConversation, kind: str, facts: dict[str, Any], day: str
+    ) -> None:
         match kind:
             case "deleted":
-                of.deleted = True
+                conversation.deleted = True
             case "narrowed":
-                of.narrowed, of.narrowed_on, of.narrowings = True, day, of.narrowings + 1
+                conversation.narrowed, conversation.narrowed_on, conversation.narrowings = (
+                    True,
+                    day,
+                    conversation.narrowings + 1,
+                )
             case "widened":
-                of.out += [(of.narrowed_on, day)] if of.narrowed else []
-                of.narrowed, of.widened, of.widened_on = False, of.widened + 1, day
+                conversation.out += (
+                    [(conversation.narrowed_on, day)] if conversation.narrowed else []
+                )
+                conversation.narrowed, conversation.widened, conversation.widened_on = (
+                    False,
+                    conversation.widened + 1,
+                    day,
+                )
             case "flagged":
-                of.flagged_on.append(day)
+                conversation.flagged_on.append(day)
             case "unflagged":
-                of.unflagged = True
-                of.flagged_on.clear()
+                conversation.unflagged = True
+                conversation.flagged_on.clear()
             case "key_destroyed" if "segment" in facts:
-                of.destroyed.add((facts["segment"], facts["because"] == "safety"))
+                conversation.destroyed.add((facts["segment"], facts["because"] == "safety"))

@@ -11,7 +11,7 @@ import base64
 from collections.abc import Sequence
 
 from licet.verifier.answer import ContradictionError, UnreadableError, VerifierReport
-from licet.verifier.forms import number, unbase64
+from licet.verifier.forms import decode_base64, parse_number
 from licet.verifier.keys import Trust
 from licet.verifier.note import CheckpointHead, open_checkpoint
 from licet.verifier.tree import leaf, root_of_path, roots_of_proof, tree_hash
@@ -38,10 +38,10 @@ def prove_entry(
     """
     lines, checkpoint = _split_proof(raw, place)
     if lines and lines[0].startswith("extra "):
-        unbase64(lines.pop(0)[6:], place, "its extra data is base64")
+        decode_base64(lines.pop(0)[6:], place, "its extra data is base64")
     if not lines or not lines[0].startswith("index "):
         raise ContradictionError(place, "it names the index of its entry")
-    index = number(lines.pop(0)[6:], place, "its index is a decimal")
+    index = parse_number(lines.pop(0)[6:], place, "its index is a decimal")
     path = read_hashes(lines, place)
     head = open_checkpoint(checkpoint, place, trusted)
     report.size, report.root = head.size, base64.b64encode(head.root).decode()
@@ -108,7 +108,7 @@ def _continues(first: CheckpointHead, second: CheckpointHead, proof: Sequence[by
 def read_hashes(lines: Sequence[str], place: str) -> list[bytes]:
     if len(lines) > PROOF_LINES_MAX:
         raise ContradictionError(place, f"a proof has at most {PROOF_LINES_MAX} hashes")
-    hashes = [unbase64(line, place, "each of its hashes is base64") for line in lines]
+    hashes = [decode_base64(line, place, "each of its hashes is base64") for line in lines]
     if any(len(digest) != 32 for digest in hashes):
         raise ContradictionError(place, "each of its hashes has 32 bytes")
     return hashes

@@ -1,5 +1,5 @@
-"""A person's receipt (ISO/IEC TS 27560 in the W3C DPV form): signed, and the very choice that the
-log holds.
+"""Checks a person's receipt (ISO/IEC TS 27560 in the W3C DPV form): its signature, and that the log
+holds the same choice.
 
 The receipt opens its entry: salt, nonce and record in it give the pseudonym and the commitment that
 the entry states, and those of the project or conversation that the choice was for. The record
@@ -17,13 +17,13 @@ import json
 from typing import Any
 
 from licet.verifier.answer import ContradictionError, VerifierReport
-from licet.verifier.entries import pseudonym_of
-from licet.verifier.forms import fits_kind, read_time, shaped
+from licet.verifier.entries import pseudonym
+from licet.verifier.forms import check_shape, fits_kind, read_time
 from licet.verifier.grants import ACCOUNT, TRAINING
 from licet.verifier.keys import Trust
 from licet.verifier.levels import levels_of
 from licet.verifier.statement import UNLOGGED, has_facts, logged_entry, open_jws, read_statement
-from licet.verifier.terms import read_terms
+from licet.verifier.terms import parse_terms
 
 STATES = {
     "began": "ConsentGiven",
@@ -77,33 +77,33 @@ RECEIPT = {
 
 
 def check_receipt(raw: bytes, trusted: Trust, place: str = "receipt") -> VerifierReport:
-    """Hold a person's receipt: signed by the key, and with its proof the very choice that the log
-    holds.
+    """Checks the signature of a person's receipt, and by its proof that the log holds the same
+    choice.
 
-    Without an entry and a proof it is signed and not in the log, which proves nothing that the
-    operator cannot deny.
+    Without an entry and a proof it is only signed, which proves nothing that the operator cannot
+    deny.
     """
     report = VerifierReport("receipt", origin=trusted.origin, files=1)
     file: dict[str, Any] = {}
-    said: dict[str, Any] = {}
+    receipt: dict[str, Any] = {}
 
-    def stand() -> None:
+    def check_entry() -> None:
         if (file["entry"], file["proof"]) == (None, None):
-            if "log" in said:
+            if "log" in receipt:
                 raise ContradictionError(place, "a receipt that opens an entry brings its proof")
-            _check_event(said, place)
-            report.lacking(place, UNLOGGED, "fetch it again once the log has taken the choice")
+            _check_event(receipt, place)
+            report.add_lack(place, UNLOGGED, "fetch it again once the log has taken the choice")
             return
-        _check_opening(said, *logged_entry(file, place, trusted, report), trusted.origin, place)
-        _check_event(said, place)
-        if "document" not in said["record"]["policy"]:
-            is_committed = "policy" in said["log"]["record"]["facts"]
+        _check_opening(receipt, *logged_entry(file, place, trusted, report), trusted.origin, place)
+        _check_event(receipt, place)
+        if "document" not in receipt["record"]["policy"]:
+            is_committed = "policy" in receipt["log"]["record"]["facts"]
             why = (
                 "it brings no text of its policy"
                 if is_committed
                 else "its entry commits to no policy"
             )
-            report.lacking(
+            report.add_lack(
                 place,
                 why,
                 "a receipt that is issued anew" if is_committed else "nothing: it is of before",
@@ -119,46 +119,46 @@ def check_receipt(raw: bytes, trusted: Trust, place: str = "receipt") -> Verifie
             (
                 "signature",
                 f"the log's key `{trusted.key.name}` signed what it states",
-                lambda: said.update(open_jws(file["receipt"], trusted.key, place)),
+                lambda: receipt.update(open_jws(file["receipt"], trusted.key, place)),
             ),
             (
                 "statement",
                 "purposes, period and recipients follow from the policy that it brings",
-                lambda: _check_receipt(said, place, report),
+                lambda: _check_receipt(receipt, place, report),
             ),
-            ("entry", "the log holds this very choice", stand),
+            ("entry", "the log holds this very choice", check_entry),
         )
     )
     return report
 
 
-def _check_receipt(said: dict[str, Any], place: str, report: VerifierReport) -> None:
-    shaped(said, RECEIPT, place, "a receipt")
-    record = said["record"]
+def _check_receipt(receipt: dict[str, Any], place: str, report: VerifierReport) -> None:
+    check_shape(receipt, RECEIPT, place, "a receipt")
+    record = receipt["record"]
     if not record["processes"] or not record["parties"]:
         raise ContradictionError(place, "it has the fields of a receipt: for what, and by whom")
-    report.levels["receipt"] = levels_of("receipt", said, place)
+    report.levels["receipt"] = levels_of("receipt", receipt, place)
     if "document" in record["policy"]:
-        _check_terms(said, place)
+        _check_terms(receipt, place)
     event, parties = record["events"][0], {one["party_id"] for one in record["parties"]}
     form = {
-        "dct:identifier": said["receipt_id"],
-        "dpv:hasIdentifier": said["receipt_id"],
+        "dct:identifier": receipt["receipt_id"],
+        "dpv:hasIdentifier": receipt["receipt_id"],
         "@context": ["https://w3id.org/dpv/dpv.jsonld"],
         "schema_version": f"{SCHEMA}receipt",
     }
     of_record = {
-        "record_id": said["receipt_id"].replace(":receipt:", ":record:"),
+        "record_id": receipt["receipt_id"].replace(":receipt:", ":record:"),
         "@type": "dpv:ConsentRecord",
         "schema_version": f"{SCHEMA}record",
     }
     of_event = {
-        "event_id": f"{said['receipt_id']}:event",
+        "event_id": f"{receipt['receipt_id']}:event",
         "validity_duration": None,
         "event_type": "dpv:ExplicitlyExpressedConsent",
     }
     if not (
-        has_facts(said, form)
+        has_facts(receipt, form)
         and has_facts(record, of_record)
         and has_facts(event, of_event)
         and record["privacy_notice"].get("@type") == "dpv:ConsentNotice"
@@ -172,8 +172,8 @@ def _check_receipt(said: dict[str, Any], place: str, report: VerifierReport) -> 
         raise ContradictionError(
             place, "its identifiers and the words of its form are those of a receipt"
         )
-    head, _, number = said["receipt_id"].rpartition(":")
-    before, _, earlier = (said["replaces"] or f"{head}:0").rpartition(":")
+    head, _, number = receipt["receipt_id"].rpartition(":")
+    before, _, earlier = (receipt["replaces"] or f"{head}:0").rpartition(":")
     if (
         before != head
         or not earlier.isdecimal()
@@ -183,15 +183,15 @@ def _check_receipt(said: dict[str, Any], place: str, report: VerifierReport) -> 
         raise ContradictionError(place, "it replaces an earlier receipt of its person")
 
 
-def _check_terms(said: dict[str, Any], place: str) -> None:
+def _check_terms(receipt: dict[str, Any], place: str) -> None:
     """Purposes, period and recipients are those of the policy whose text the receipt brings."""
-    record, named = said["record"], said["record"]["policy"]
+    record, named = receipt["record"], receipt["record"]["policy"]
     document = json.dumps(
         named["document"], sort_keys=True, separators=(",", ":"), ensure_ascii=False
     ).encode()
     if hashlib.sha256(document).hexdigest() != named["sha256"]:
         raise ContradictionError(place, "its policy has the hash that it names")
-    terms, event = read_terms(document, f"{place}, its policy"), record["events"][0]
+    terms, event = parse_terms(document, f"{place}, its policy"), record["events"][0]
     covers = terms.questions.get(event.get("question") or "", terms.covers)
     is_yes = event["effect"] in ("began", "affirmed")
     recipients = named["document"].get("recipients", [])
@@ -225,64 +225,67 @@ def _check_terms(said: dict[str, Any], place: str) -> None:
             raise ContradictionError(place, promise)
 
 
-def _check_event(said: dict[str, Any], place: str) -> None:
-    event = said["record"]["events"][0]
+def _check_event(receipt: dict[str, Any], place: str) -> None:
+    event = receipt["record"]["events"][0]
     created, at = (
-        read_time(time, place, "time") for time in (said["created"], event["event_time"])
+        read_time(time, place, "time") for time in (receipt["created"], event["event_time"])
     )
-    if event["entity_id"] != said["record"]["pii_principal_id"] or created < at:
+    if event["entity_id"] != receipt["record"]["pii_principal_id"] or created < at:
         raise ContradictionError(place, "its event is its person's, and was before it")
 
 
 def _check_opening(
-    said: dict[str, Any], entry: dict[str, Any], index: int, origin: str, place: str
+    receipt: dict[str, Any], entry: dict[str, Any], index: int, origin: str, place: str
 ) -> None:
-    """What the receipt says is what the entry tells, and what it commits to."""
-    shaped(said.get("log"), RECEIPT["log?"], place, "a receipt: `log`")
-    log, record = said["log"], said["log"]["record"]
-    event, account = said["record"]["events"][0], record["account"]
-    told = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    """Checks that the receipt agrees with the entry, and with what the entry commits to."""
+    check_shape(receipt.get("log"), RECEIPT["log?"], place, "a receipt: `log`")
+    log, record = receipt["log"], receipt["log"]["record"]
+    event, account = receipt["record"]["events"][0], record["account"]
+    record_bytes = json.dumps(
+        record, sort_keys=True, separators=(",", ":"), ensure_ascii=False
+    ).encode()
     allow, effect = entry["facts"].get("allow"), entry["facts"].get("effect")
     state = STATES.get(str(effect), "ConsentInvalidated" if allow else "ConsentRefused")
     for promise, holds in (
         ("its entry tells a choice", entry["t"] == "choice"),
         (
             "it opens the commitment of its entry",
-            hashlib.sha256(bytes.fromhex(log["nonce"]) + told).hexdigest() == entry["commit"],
+            hashlib.sha256(bytes.fromhex(log["nonce"]) + record_bytes).hexdigest()
+            == entry["commit"],
         ),
         ("its pseudonym is that of its entry", log["who"] == entry.get("who")),
-        ("its salt gives its pseudonym", pseudonym_of(bytes.fromhex(log["salt"])) == log["who"]),
+        ("its salt gives its pseudonym", pseudonym(bytes.fromhex(log["salt"])) == log["who"]),
         (
             "its evidence is what its entry commits to",
-            _is_hashed(log["evidence"], record["facts"].get("evidence")),
+            _matches_hash(log["evidence"], record["facts"].get("evidence")),
         ),
         (
             "its notice is the one of its evidence",
-            _is_shown(said["record"]["privacy_notice"], log["evidence"]),
+            _matches_evidence(receipt["record"]["privacy_notice"], log["evidence"]),
         ),
         ("its log is the one that proves it", log["origin"] == origin),
         ("its place is the one that is proved", log["index"] == index),
         ("its time is that of its entry", event["event_time"] == entry["at"] == record["at"]),
         (
             "its account is the one committed to",
-            said["record"]["pii_principal_id"] == f"urn:licet:account:{account}",
+            receipt["record"]["pii_principal_id"] == f"urn:licet:account:{account}",
         ),
         (
             "its number is the one committed to",
-            said["receipt_id"] == f"urn:licet:receipt:{account}:{record['facts']['seq']}",
+            receipt["receipt_id"] == f"urn:licet:receipt:{account}:{record['facts']['seq']}",
         ),
         (
             "its facts are those committed to",
-            record["t"] == "choice" and has_facts(record["facts"], _unnamed(entry)),
+            record["t"] == "choice" and has_facts(record["facts"], _without_pseudonyms(entry)),
         ),
         (
             "its project or conversation is the one committed to",
-            _named(log["salt"], record["facts"]) == _names(entry),
+            _derive_pseudonyms(log["salt"], record["facts"]) == _pseudonyms_in(entry),
         ),
-        ("it is for the question and the scope committed to", _is_for(event, record["facts"])),
+        ("it is for the question and the scope committed to", _has_target(event, record["facts"])),
         (
             "what it kept is what was committed to",
-            _kept(event) == (record["facts"].get("kept") or ""),
+            _kept_grants(event) == (record["facts"].get("kept") or ""),
         ),
         ("its answer is that of its entry", (event["allow"], event["effect"]) == (allow, effect)),
         ("its state is what the choice did", event["event_state"] == f"dpv:{state}"),
@@ -292,13 +295,13 @@ def _check_opening(
         ),
         (
             "its policy is the one committed to",
-            _committed(said, "policy", said["record"]["policy"]["sha256"]),
+            _is_committed(receipt, "policy", receipt["record"]["policy"]["sha256"]),
         ),
         (
             "its way, its grant and its reason are those committed to",
-            _committed(said, "via", event["indication_method"])
-            and _committed(said, "grant", event["grant"])
-            and _committed(said, "because", event.get("because")),
+            _is_committed(receipt, "via", event["indication_method"])
+            and _is_committed(receipt, "grant", event["grant"])
+            and _is_committed(receipt, "because", event.get("because")),
         ),
     ):
         if not holds:
@@ -309,16 +312,16 @@ def _check_opening(
 NAMED = {"handle": "conversation", "project": "project"}
 
 
-def _names(entry: dict[str, Any]) -> dict[str, Any]:
+def _pseudonyms_in(entry: dict[str, Any]) -> dict[str, Any]:
     """The pseudonyms of what the choice was for."""
     return {name: fact for name, fact in entry["facts"].items() if name in NAMED}
 
 
-def _unnamed(entry: dict[str, Any]) -> dict[str, Any]:
+def _without_pseudonyms(entry: dict[str, Any]) -> dict[str, Any]:
     return {name: fact for name, fact in entry["facts"].items() if name not in NAMED}
 
 
-def _named(salt: str, facts: dict[str, Any]) -> dict[str, str]:
+def _derive_pseudonyms(salt: str, facts: dict[str, Any]) -> dict[str, str]:
     """The pseudonyms that the salt gives to the ids in the private record."""
     return {
         name: hmac.digest(
@@ -329,49 +332,57 @@ def _named(salt: str, facts: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _is_for(event: dict[str, Any], facts: dict[str, Any]) -> bool:
+def _has_target(event: dict[str, Any], facts: dict[str, Any]) -> bool:
     asked = facts.get("question", TRAINING if "scope" not in facts else None)
-    of = next((f"urn:licet:{what}:{facts[what]}" for what in NAMED.values() if what in facts), None)
-    said = (event.get("question", TRAINING), event.get("scope", ACCOUNT), event.get("of"))
-    return said == (asked, facts.get("scope", ACCOUNT), of)
+    target = next(
+        (f"urn:licet:{what}:{facts[what]}" for what in NAMED.values() if what in facts), None
+    )
+    stated = (event.get("question", TRAINING), event.get("scope", ACCOUNT), event.get("of"))
+    return stated == (asked, facts.get("scope", ACCOUNT), target)
 
 
-def _kept(event: dict[str, Any]) -> str:
+def _kept_grants(event: dict[str, Any]) -> str:
     return ",".join(str(one["grant"]) for one in event.get("kept", ()))
 
 
-def _committed(said: dict[str, Any], fact: str, value: object) -> bool:
+def _is_committed(receipt: dict[str, Any], fact: str, value: object) -> bool:
     """Whether the record holds the fact with that value; where the receipt brings no policy, it may
     hold none.
     """
-    facts = said["log"]["record"]["facts"]
+    facts = receipt["log"]["record"]["facts"]
     if fact not in facts:
-        return "policy" not in facts and "document" not in said["record"]["policy"]
+        return "policy" not in facts and "document" not in receipt["record"]["policy"]
     return type(facts[fact]) is type(value) and facts[fact] == value
 
 
-def _is_hashed(text: str | None, sha256: str | None) -> bool:
+def _matches_hash(text: str | None, sha256: str | None) -> bool:
     return text is sha256 is None or (
         text is not None and hashlib.sha256(text.encode()).hexdigest() == sha256
     )
 
 
-def _is_shown(notice: dict[str, Any], evidence: str | None) -> bool:
+def _matches_evidence(notice: dict[str, Any], evidence: str | None) -> bool:
     """Whether the receipt's notice is that of the evidence. A host may write evidence as plain
     words: it names no notice.
     """
     try:
-        found = json.loads(evidence or "{}")
+        evidence_fields = json.loads(evidence or "{}")
     except (ValueError, RecursionError):
-        found = {}
-    found = found if isinstance(found, dict) and fits_kind(found.get("v"), "one") else {}
+        evidence_fields = {}
+    evidence_fields = (
+        evidence_fields
+        if isinstance(evidence_fields, dict) and fits_kind(evidence_fields.get("v"), "one")
+        else {}
+    )
     shown = notice["presented_as"]
-    told = {
+    expected = {
         "sha256": notice["sha256"],
         "language": notice["language"],
         "notice": notice["notice_id"],
     }
-    told |= {key: shown[key] for key in ("default_state", "surface", "place", "shown_at")}
-    told |= {"shown": shown["showing_id"]}
-    is_gpc = found.get("gpc") is shown["gpc"]
-    return is_gpc and all((found.get(key) or None) == value for key, value in told.items())
+    expected |= {key: shown[key] for key in ("default_state", "surface", "place", "shown_at")}
+    expected |= {"shown": shown["showing_id"]}
+    is_gpc = evidence_fields.get("gpc") is shown["gpc"]
+    return is_gpc and all(
+        (evidence_fields.get(key) or None) == value for key, value in expected.items()
+    )

@@ -22,50 +22,50 @@ def read_roaring(data: bytes) -> dict[int, int]:
     where it is none.
     """
     (cookie,) = struct.unpack_from("<I", data)
-    at, has_runs = 4, cookie & 0xFFFF == RUN_COOKIE
+    offset, has_runs = 4, cookie & 0xFFFF == RUN_COOKIE
     if has_runs:
         count = (cookie >> 16) + 1
-        flags = int.from_bytes(data[at : at + (count + 7) // 8], "little")
-        at += (count + 7) // 8
+        flags = int.from_bytes(data[offset : offset + (count + 7) // 8], "little")
+        offset += (count + 7) // 8
     elif cookie == PLAIN_COOKIE:
-        (count,) = struct.unpack_from("<I", data, at)
-        flags, at = 0, at + 4
+        (count,) = struct.unpack_from("<I", data, offset)
+        flags, offset = 0, offset + 4
     else:
         raise ValueError("no roaring bitmap")
     if count > CHUNK_BITS:
         raise ValueError("more containers than there can be")
-    heads = struct.unpack_from(f"<{2 * count}H", data, at)
-    at += 4 * count + (0 if has_runs and count < OFFSETS_FROM else 4 * count)
+    heads = struct.unpack_from(f"<{2 * count}H", data, offset)
+    offset += 4 * count + (0 if has_runs and count < OFFSETS_FROM else 4 * count)
     found: dict[int, int] = {}
     for n in range(count):
-        bits, at = _container(data, at, heads[2 * n + 1] + 1, is_run=bool(flags >> n & 1))
+        bits, offset = _container(data, offset, heads[2 * n + 1] + 1, is_run=bool(flags >> n & 1))
         if bits.bit_count() != heads[2 * n + 1] + 1 or (n and heads[2 * n] <= heads[2 * n - 2]):
             raise ValueError("a container is not in order, or has another size than it says")
         found[heads[2 * n]] = bits
-    if at != len(data):
+    if offset != len(data):
         raise ValueError("more bytes than containers")
     return found
 
 
-def _container(data: bytes, at: int, size: int, *, is_run: bool) -> tuple[int, int]:
-    """The bits of a container at ``at``, and where it ends."""
+def _container(data: bytes, offset: int, size: int, *, is_run: bool) -> tuple[int, int]:
+    """The bits of a container at ``offset``, and where it ends."""
     if is_run:
-        (runs,) = struct.unpack_from("<H", data, at)
-        pairs = struct.unpack_from(f"<{2 * runs}H", data, at + 2)
+        (runs,) = struct.unpack_from("<H", data, offset)
+        pairs = struct.unpack_from(f"<{2 * runs}H", data, offset + 2)
         bits = 0
         for first, more in zip(pairs[::2], pairs[1::2], strict=True):
             bits |= ((2 << more) - 1) << first
         if bits >> CHUNK_BITS:
             raise ValueError("a run leaves its container")
-        return bits, at + 2 + 4 * runs
+        return bits, offset + 2 + 4 * runs
     if size > ARRAY_MAX:
-        if len(data) < at + BITSET_BYTES:
+        if len(data) < offset + BITSET_BYTES:
             raise ValueError("a container is cut short")
-        return int.from_bytes(data[at : at + BITSET_BYTES], "little"), at + BITSET_BYTES
+        return int.from_bytes(data[offset : offset + BITSET_BYTES], "little"), offset + BITSET_BYTES
     bits = 0
-    for number in struct.unpack_from(f"<{size}H", data, at):
+    for number in struct.unpack_from(f"<{size}H", data, offset):
         bits |= 1 << number
-    return bits, at + 2 * size
+    return bits, offset + 2 * size
 
 
 def roaring_forms(numbers: RowSet) -> Iterator[bytes]:
@@ -78,7 +78,7 @@ def roaring_forms(numbers: RowSet) -> Iterator[bytes]:
         pick = dict(zip(ties, picks, strict=True))
         containers = [forms[pick.get(n, 0)] for n, (_, _, forms) in enumerate(chosen)]
         heads = b"".join(struct.pack("<HH", key, bits.bit_count() - 1) for key, bits, _ in chosen)
-        yield _whole(heads, containers)
+        yield _serialize(heads, containers)
 
 
 def _forms(bits: int) -> list[tuple[bool, bytes]]:
@@ -105,7 +105,7 @@ def _forms(bits: int) -> list[tuple[bool, bytes]]:
     return forms
 
 
-def _whole(heads: bytes, containers: list[tuple[bool, bytes]]) -> bytes:
+def _serialize(heads: bytes, containers: list[tuple[bool, bytes]]) -> bytes:
     count = len(containers)
     if any(is_run for is_run, _ in containers):
         flags = sum(is_run << n for n, (is_run, _) in enumerate(containers))
@@ -115,36 +115,36 @@ def _whole(heads: bytes, containers: list[tuple[bool, bytes]]) -> bytes:
         has_offsets = count >= OFFSETS_FROM
     else:
         begin, has_offsets = struct.pack("<II", PLAIN_COOKIE, count), True
-    at, offsets = len(begin) + len(heads) + 4 * count * has_offsets, b""
+    offset, offsets = len(begin) + len(heads) + 4 * count * has_offsets, b""
     for _, data in containers if has_offsets else ():
-        offsets += struct.pack("<I", at)
-        at += len(data)
+        offsets += struct.pack("<I", offset)
+        offset += len(data)
     return begin + heads + offsets + b"".join(data for _, data in containers)
 
 
 def _set_bits(bits: int) -> list[int]:
     """The places of the bits that are set, in order."""
     text = bin(bits)[:1:-1]
-    found, at = [], text.find("1")
-    while at >= 0:
-        found.append(at)
-        at = text.find("1", at + 1)
+    found, index = [], text.find("1")
+    while index >= 0:
+        found.append(index)
+        index = text.find("1", index + 1)
     return found
 
 
-def set_union(one: RowSet, other: RowSet) -> dict[int, int]:
+def set_union(left: RowSet, right: RowSet) -> dict[int, int]:
     """The numbers that are in either."""
-    return {key: one.get(key, 0) | other.get(key, 0) for key in {**one, **other}}
+    return {key: left.get(key, 0) | right.get(key, 0) for key in {**left, **right}}
 
 
-def set_overlap(one: RowSet, other: RowSet) -> int | None:
+def set_overlap(left: RowSet, right: RowSet) -> int | None:
     """The smallest number that is in both."""
-    return _smallest({key: bits & other[key] for key, bits in one.items() if key in other})
+    return _smallest({key: bits & right[key] for key, bits in left.items() if key in right})
 
 
-def set_excess(one: RowSet, other: RowSet) -> int | None:
-    """The smallest number of ``one`` that is not in ``other``."""
-    return _smallest({key: bits & ~other.get(key, 0) for key, bits in one.items()})
+def set_excess(left: RowSet, right: RowSet) -> int | None:
+    """The smallest number of ``left`` that is not in ``right``."""
+    return _smallest({key: bits & ~right.get(key, 0) for key, bits in left.items()})
 
 
 def _smallest(numbers: RowSet) -> int | None:

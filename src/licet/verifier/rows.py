@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
-from licet.verifier.answer import MISREAD, ContradictionError, VerifierReport
+from licet.verifier.answer import MALFORMED_ERRORS, ContradictionError, VerifierReport
 from licet.verifier.contents import RowContents
 from licet.verifier.decision import Decider
 from licet.verifier.files import Files
-from licet.verifier.forms import HEX, fits_kind, read_json, shaped
+from licet.verifier.forms import HEX, check_shape, fits_kind, read_json
 from licet.verifier.manifest import OPEN_REASONS, PROOFS, lines_of
 from licet.verifier.tree import leaf, tree_hash
 
@@ -103,13 +103,13 @@ def _rows(
                 f"{PROOFS['rows']} {place}", "the lines are in order, and none comes twice"
             )
         if here[0] == before[0] and row["who"] != of:
-            report.found(f"row {row['ordinal']}", "a conversation has one account")
+            report.add_contradiction(f"row {row['ordinal']}", "a conversation has one account")
         before, of = here, row["who"]
         try:
             decider.check(row, f"row {row['ordinal']}")
         except ContradictionError as contradiction:
-            report.found(contradiction.finding.place, contradiction.finding.promise)
-        except MISREAD:
+            report.add_contradiction(contradiction.finding.place, contradiction.finding.promise)
+        except MALFORMED_ERRORS:
             raise ContradictionError(
                 f"row {row['ordinal']}", "it has the fields of a row"
             ) from None
@@ -124,7 +124,7 @@ def _rows(
 
 def read_row(raw: bytes, place: str) -> dict[str, Any]:
     row = read_json(raw, place)
-    shaped(row, ROW_2 if fits_kind(row.get("v"), "two") else ROW_1, place, "a row")
+    check_shape(row, ROW_2 if fits_kind(row.get("v"), "two") else ROW_1, place, "a row")
     if not row["marks"] or not row["sources"]:
         raise ContradictionError(place, "it has the fields of a row: marks and sources")
     return row
@@ -132,7 +132,7 @@ def read_row(raw: bytes, place: str) -> dict[str, Any]:
 
 def read_candidate(raw: bytes, place: str) -> dict[str, Any]:
     one = read_json(raw, place)
-    shaped(one, CANDIDATE, place, "a candidate")
+    check_shape(one, CANDIDATE, place, "a candidate")
     if not all(map(HEX.fullmatch, one["salted"])):
         raise ContradictionError(place, "its handle and its commitments are 32 bytes in hex")
     if not set(one["out"]) <= OPEN_REASONS:

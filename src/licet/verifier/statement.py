@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from licet.verifier.answer import ContradictionError, UnreadableError, VerifierReport
 from licet.verifier.entries import read_entry
-from licet.verifier.forms import Shape, misfit, read_json, read_time, unbase64
+from licet.verifier.forms import Shape, decode_base64, find_misfit, read_json, read_time
 from licet.verifier.keys import Trust, VerifierKey
 from licet.verifier.note import NOTE_BYTES_MAX
 from licet.verifier.proof import prove_entry
@@ -29,7 +29,7 @@ def read_statement(raw: bytes, place: str, shape: Shape, what: str) -> dict[str,
     if raw[-1:] != b"\n" or len(raw) > NOTE_BYTES_MAX:
         raise UnreadableError(place, "it is canonical JSON and a newline")
     file = read_json(raw[:-1], place, UnreadableError)
-    if misfit(file, shape):
+    if find_misfit(file, shape):
         raise UnreadableError(place, f"it is {what} of version 1")
     return file
 
@@ -77,7 +77,7 @@ def jws_parts(text: str, place: str) -> tuple[bytes, bytes, bytes]:
         raise ContradictionError(place, "it is a compact JWS")
     promise = "each part of its JWS is base64url"
     header, payload, signature = [
-        unbase64((part + "=" * (-len(part) % 4)).translate({45: "+", 95: "/"}), place, promise)
+        decode_base64((part + "=" * (-len(part) % 4)).translate({45: "+", 95: "/"}), place, promise)
         for part in parts
         if not set(part) & set("+/=") or _refuse(place, promise)
     ]

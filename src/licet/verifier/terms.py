@@ -1,8 +1,8 @@
-"""The versions of a policy, as far as they decide rows, and the days that follow from them.
+"""The versions of a policy, as far as they decide rows, and the dates that follow from them.
 
-The log tells days of what happened, not instants, so who asks about a day has every version in
-force on it as answer. A policy lists its questions, each with the purposes that it covers; the
-short form of one without a list, which is the older one, asks the one question `training`.
+The log has days, not instants, so a query for a day returns every version in force on it.
+A policy lists its questions, each with the purposes that it covers; the short form of one without a
+list, which is the older one, asks the one question `training`.
 This and `decision` are a second implementation of the rule in `licet.policy`; they share no code
 with the first.
 """
@@ -19,7 +19,7 @@ from typing import Any
 
 from licet.verifier.answer import ContradictionError, VerifierReport
 from licet.verifier.files import Files
-from licet.verifier.forms import PERIOD, Either, read_json, read_time, shaped
+from licet.verifier.forms import PERIOD, Either, check_shape, read_json, read_time
 from licet.verifier.grants import TRAINING
 from licet.verifier.manifest import PROOFS, lines_of
 from licet.verifier.permissions import Permissions
@@ -76,11 +76,13 @@ class ReleasePolicies:
         self._on: dict[str, tuple[int, ...]] = {}
         self._after: dict[tuple[str, str], str] = {}
 
-    def number(self, at: datetime) -> int:
+    def number(self, moment: datetime) -> int:
         """The version in force at an instant: the newest effective one, or the first before any
         is.
         """
-        return max([0, *(n for n, version in enumerate(self.versions) if version.effective <= at)])
+        return max(
+            [0, *(n for n, version in enumerate(self.versions) if version.effective <= moment)]
+        )
 
     def on(self, day: str) -> tuple[int, ...]:
         """Every version that was in force at some instant of a day."""
@@ -116,40 +118,40 @@ def _days_after(day: date, count: int, unit: str) -> date:
     return date(day.year + years, month + 1, min(day.day, last))
 
 
-def read_terms(raw: bytes, place: str) -> Terms:
+def parse_terms(raw: bytes, place: str) -> Terms:
     """A policy's text. Its hash is that of its canonical bytes, which are the bytes of its line."""
-    said = read_json(raw, place)
-    shaped(said, TERMS, place, "a policy")
-    keep = said["keep"]
+    policy = read_json(raw, place)
+    check_shape(policy, TERMS, place, "a policy")
+    keep = policy["keep"]
     return Terms(
-        said["policy"],
-        said["version"],
+        policy["policy"],
+        policy["version"],
         hashlib.sha256(raw).hexdigest(),
-        read_time(said["effective"], place, "effective"),
-        said["material"] is True,
-        frozenset(said["scope"]["plans"]),
-        frozenset(said["scope"]["surfaces"]),
-        read_questions(said["choice"], place),
-        frozenset(said["origins"]),
-        said["reach"] == "conversation",
+        read_time(policy["effective"], place, "effective"),
+        policy["material"] is True,
+        frozenset(policy["scope"]["plans"]),
+        frozenset(policy["scope"]["surfaces"]),
+        parse_questions(policy["choice"], place),
+        frozenset(policy["origins"]),
+        policy["reach"] == "conversation",
         keep["opted_in"],
         keep["opted_out"],
         keep["flagged"],
-        said.get("names") == NAMES_LEFT_IN,
+        policy.get("names") == NAMES_LEFT_IN,
     )
 
 
-def read_questions(
-    said: dict[str, Any] | list[dict[str, Any]], place: str
+def parse_questions(
+    choice: dict[str, Any] | list[dict[str, Any]], place: str
 ) -> dict[str, frozenset[str]]:
     """The purposes that each question covers."""
-    if isinstance(said, dict):
-        return {TRAINING: frozenset(said["covers"])}
-    questions = {one["question"]: frozenset(one["covers"]) for one in said}
+    if isinstance(choice, dict):
+        return {TRAINING: frozenset(choice["covers"])}
+    questions = {one["question"]: frozenset(one["covers"]) for one in choice}
     purposes = [purpose for covers in questions.values() for purpose in covers]
     if (
-        not said
-        or len(questions) < len(said)
+        not choice
+        or len(questions) < len(choice)
         or not all(questions.values())
         or len(set(purposes)) < len(purposes)
     ):
@@ -160,21 +162,21 @@ def read_questions(
 
 
 def read_policies(
-    files: Files, manifest: dict[str, Any], told: Permissions | None, report: VerifierReport
+    files: Files, manifest: dict[str, Any], permissions: Permissions | None, report: VerifierReport
 ) -> ReleasePolicies:
     """The versions in the proof file; with a log, they must be exactly those that it named before
     the release.
     """
     path = PROOFS["policies"]
     versions = [
-        read_terms(raw, f"{path} line {n}")
+        parse_terms(raw, f"{path} line {n}")
         for n, raw in enumerate(lines_of(files, manifest, "policies", report))
     ]
     if not versions or any(a.effective >= b.effective for a, b in pairwise(versions)):
         raise ContradictionError(path, "it holds the versions in the order of their first instants")
     if (
-        told is not None
-        and {n: version.sha256 for n, version in enumerate(versions)} != told.policies
+        permissions is not None
+        and {n: version.sha256 for n, version in enumerate(versions)} != permissions.policies
     ):
         raise ContradictionError(path, "its policies are those that the log tells of")
     return ReleasePolicies(versions)

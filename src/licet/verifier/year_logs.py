@@ -1,4 +1,4 @@
-"""The logs of several years: which log and key an artefact means.
+"""The logs of several years: selects the log and key for an artefact.
 
 A log begins anew each year under the same public key; the key's name carries the year.
 """
@@ -13,9 +13,9 @@ from licet.verifier.files import Files, FilesUnder
 from licet.verifier.keys import Trust, VerifierKey
 
 
-def meant(raw: bytes, keys: Sequence[Trust]) -> Trust:
-    """The key whose log the bytes name, or the first one. This only picks a key: the check decides
-    whether it holds.
+def select_key(raw: bytes, keys: Sequence[Trust]) -> Trust:
+    """The key whose log the bytes name, or the first one. This only selects a key; the check
+    verifies with it.
     """
     return next((key for key in keys if key.origin.encode() in raw), keys[0])
 
@@ -31,10 +31,10 @@ def read_logs(
     """
     found: list[tuple[Trust, Files]] = []
     for files in places:
-        alone = files.read("checkpoint")
+        checkpoint = files.read("checkpoint")
         years = (
             [""]
-            if alone is not None
+            if checkpoint is not None
             else sorted(
                 {
                     path.partition("/")[0]
@@ -45,27 +45,29 @@ def read_logs(
         )
         for year in years:
             log = FilesUnder(files, f"{year}/") if year else files
-            named = (log.read("checkpoint") or b"").partition(b"\n")[0].decode("utf-8", "replace")
-            found.append((_trust_of(named, keys, origin), log))
+            origin_line = (
+                (log.read("checkpoint") or b"").partition(b"\n")[0].decode("utf-8", "replace")
+            )
+            found.append((_trust_for(origin_line, keys, origin), log))
     return found
 
 
-def _trust_of(named: str, keys: Sequence[Trust], origin: str | None) -> Trust:
+def _trust_for(origin_line: str, keys: Sequence[Trust], origin: str | None) -> Trust:
     for key in keys:
-        if named == key.origin:
+        if origin_line == key.origin:
             return key
     for key in keys:
         stem, _, year = key.key.name.rpartition("/")
         if (
             origin is None
-            and re.fullmatch(re.escape(stem) + "/[0-9]{4}", named, re.ASCII)
+            and re.fullmatch(re.escape(stem) + "/[0-9]{4}", origin_line, re.ASCII)
             and re.fullmatch("[0-9]{4}", year)
         ):
             material = bytes([key.key.kind]) + key.key.public
-            ident = hashlib.sha256(named.encode() + b"\n" + material).digest()[:4]
+            ident = hashlib.sha256(origin_line.encode() + b"\n" + material).digest()[:4]
             return Trust(
-                VerifierKey(named, ident, key.key.kind, key.key.public),
-                named,
+                VerifierKey(origin_line, ident, key.key.kind, key.key.public),
+                origin_line,
                 key.witnesses,
                 key.quorum,
             )

@@ -81,7 +81,7 @@ async def list_recipients(request: AnyRequest, account: AccountRef) -> schema.Re
     if not await site.reading(known):
         raise not_found()
     return schema.Recipients(
-        items=tuple(await site.calling(lambda: recipients.of_account(site.here, holder)))
+        items=tuple(await site.calling(lambda: recipients.list_by_account(site.here, holder)))
     )
 
 

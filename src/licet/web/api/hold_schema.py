@@ -7,11 +7,12 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from licet import wire
+from licet.masked import Masked
 from licet.service.oversight import HoldSeen
-from licet.vault.commands import HoldReason
+from licet.vault.commands import HoldReason, Outcome
 from licet.vault.hold_coverage import HoldCoverage
 from licet.vault.holds import MATTER_CHARACTERS_MAX
-from licet.web.api.schema import _Done as VerbAnswer
 from licet.web.api.schema import _In as RequestBody
 from licet.web.api.schema import _Out as AnswerBody
 
@@ -34,7 +35,7 @@ class NewHold(RequestBody, frozen=True, kw_only=True):
     told: bool = True
 
 
-class HeldAnswer(VerbAnswer, frozen=True, kw_only=True):
+class HeldAnswer(Masked, wire.Done, frozen=True, kw_only=True):
     """A hold that stands: ``done``, or ``unchanged`` with ``because`` `held_already`; ``coverage``
     says what it keeps.
 
@@ -42,6 +43,7 @@ class HeldAnswer(VerbAnswer, frozen=True, kw_only=True):
     placed.
     """
 
+    outcome: Outcome
     conversation: str
     because: str
     review_at: datetime

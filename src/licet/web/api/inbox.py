@@ -110,7 +110,7 @@ async def get_inbox_file(
 async def get_item(request: AnyRequest, item: ItemRef) -> inbox_schema.ItemAnswer:
     """An item with who has it, what the caller can do about it, and what was done with it."""
     site, by = site_of(request), _caller(request)
-    return _shown(by, await site.calling(lambda: inbox.seen(site.here, by, item)))
+    return _shown(by, await site.calling(lambda: inbox.get(site.here, by, item)))
 
 
 @post("/v1/inbox/{item:str}/take", may=DOES, responses=WRITES, status_code=200, tags=TAG)

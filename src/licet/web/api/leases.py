@@ -66,7 +66,7 @@ async def get_withdrawn(
 ) -> Response[bytes]:
     """The withdrawn rows of a release, as one signed file; 304 and a new head if nothing is new."""
     named, site = shell.uuid_of(release), site_of(request)
-    await site.calling(lambda: gate_files.held_by(site.here, named, _holder(request)))
+    await site.calling(lambda: gate_files.sealed_for_holder(site.here, named, _holder(request)))
     publisher = await site.calling(lambda: publisher_of(request))
     made = await site.calling(lambda: publisher.publish(named))
     tag = f'"{made.number}"'

@@ -128,7 +128,7 @@ async def decide_misuse(
         )
 
     return await shell.acted(
-        request, idempotency_key, decide, lambda _: suggestions.of_conversation(site.here, name)
+        request, idempotency_key, decide, lambda _: suggestions.get(site.here, name)
     )
 
 

@@ -66,7 +66,7 @@ async def propose_policy(
 
     def propose() -> Acted[ProposalDetail]:
         made = policy_proposals.propose(
-            site.here, data.text.encode(), by=staff.recorded_as, identity=staff.identity
+            site.here, data.text.encode(), actor=staff.recorded_as, identity=staff.identity
         )
         return Acted(made, made.proposal.id)
 
@@ -96,7 +96,7 @@ async def plan_proposal(
     site, staff = site_of(request), _staff(request)
 
     def plan() -> Acted[ProposalDetail]:
-        return Acted(policy_proposals.plan(site.here, proposal, by=staff.recorded_as))
+        return Acted(policy_proposals.plan(site.here, proposal, actor=staff.recorded_as))
 
     return await shell.acted(
         request, idempotency_key, plan, lambda _: policy_proposals.show(site.here, proposal)
@@ -121,7 +121,11 @@ async def withdraw_proposal(
 
     def withdraw() -> Acted[ProposalSeen]:
         done = policy_proposals.withdraw(
-            site.here, proposal, by=staff.recorded_as, identity=staff.identity, reason=data.reason
+            site.here,
+            proposal,
+            actor=staff.recorded_as,
+            identity=staff.identity,
+            reason=data.reason,
         )
         return Acted(done)
 
@@ -156,7 +160,7 @@ async def apply_proposal(
         done = policy_proposals.apply(
             site.here,
             proposal,
-            by=staff.recorded_as,
+            actor=staff.recorded_as,
             identity=staff.identity,
             reason=data.reason,
             plan_sha256=data.plan_sha256,

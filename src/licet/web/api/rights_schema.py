@@ -7,10 +7,11 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from licet import wire
 from licet.consent.deadlines import RightKind
 from licet.consent.rights_requests import WORDS_CHARACTERS_MAX, SeenRequest, StaffAct
 from licet.policy.regions import REGION
-from licet.web.api.schema import Ref, Short
+from licet.web.api.schema import Ref, Short, _Answer
 from licet.web.api.schema import _In as RequestBody
 from licet.web.api.schema import _Out as AnswerBody
 
@@ -66,25 +67,11 @@ class NewRequestAct(RequestBody, frozen=True, kw_only=True):
     words: Written = ""
 
 
-class RightAnswer(AnswerBody, frozen=True, kw_only=True):
-    """By when a right would be answered if it were asked for now; ``extends_to`` if it were
-    extended, which is told before.
-
-    ``laws`` are those whose clocks are counted: several where the region is not known, of which the
-    strictest holds. ``authority`` is whom to complain to, null where that depends on the country.
-    """
-
+class RightAnswer(_Answer, wire.RightTime, frozen=True, kw_only=True):
     kind: RightKind
-    due_at: datetime
-    extends_to: datetime | None
-    acknowledge_by: datetime | None
-    laws: tuple[str, ...]
-    sources: tuple[str, ...]
-    authority: str | None
 
 
-class RightsAnswer(AnswerBody, frozen=True, kw_only=True):
-    region: str | None
+class RightsAnswer(_Answer, wire.RightTimes, frozen=True, kw_only=True):
     rights: tuple[RightAnswer, ...]
 
 

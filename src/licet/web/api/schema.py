@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from licet import wire
 from licet.consent.acts import ActKind
 from licet.consent.notice import Variant
 from licet.consent.own_conversations import HoldTold
@@ -61,6 +62,20 @@ class _In(Masked, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 class _Out(Masked, msgspec.Struct, frozen=True, kw_only=True):
     """A response body."""
+
+
+class _Answer(Masked):
+    """A response body that clients read as its base in `licet.wire`, and that has its
+    description.
+    """
+
+    __slots__ = ()
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.__doc__ = next(
+            base.__doc__ for base in cls.__mro__[1:] if issubclass(base, msgspec.Struct)
+        )
 
 
 class NewAccount(_In, frozen=True, kw_only=True):
@@ -227,30 +242,13 @@ class NewLease(_In, frozen=True, kw_only=True):
     seconds: Annotated[int, Meta(ge=1, le=LEASE_SECONDS_MAX)] = LEASE_SECONDS
 
 
-class QuestionAnswer(_Out, frozen=True, kw_only=True):
-    """A question of the version in force, the purposes that a yes to it covers, and where the
-    account stands with it.
-
-    ``answered`` is the policy version that was answered last; ``unanswered`` says that it is asked
-    now.
-    """
-
-    question: str
-    covers: tuple[str, ...]
+class QuestionAnswer(_Answer, wire.QuestionStanding, frozen=True, kw_only=True):
     standing: GrantStanding
-    answered: str | None
-    unanswered: bool
 
 
-class AccountAnswer(_Out, frozen=True, kw_only=True):
-    id: str
-    plan: str
-    age_known: bool
-    opened_at: datetime
-    closed_at: datetime | None
+class AccountAnswer(_Answer, wire.Account, frozen=True, kw_only=True):
     gate: Gate
     questions: tuple[QuestionAnswer, ...]
-    region: str | None
 
 
 class GateAnswer(_Out, frozen=True, kw_only=True):
@@ -331,347 +329,131 @@ class Showing(_Out, frozen=True, kw_only=True):
     put_off_at: datetime | None
 
 
-class _Done(_Out, frozen=True, kw_only=True):
-    """The effect of a verb: ``done``, ``unchanged`` or ``duplicate``; when, and for which
-    account.
-    """
-
-    outcome: Outcome
-    at: datetime
-    account: str
-
-
-class _Scoped(_Out, frozen=True, kw_only=True):
-    """``scope`` says what it is for; ``project`` and ``conversation`` are our ids, where it is for
-    one.
-    """
-
+class GrantAnswer(_Answer, wire.GrantResult, frozen=True, kw_only=True):
     scope: ScopeKind
-    project: str | None = None
-    conversation: str | None = None
 
 
-class GrantAnswer(_Scoped, frozen=True, kw_only=True):
-    """A grant: the yes to one question, for a scope, by its number in the account."""
-
-    number: int
-    question: str
-
-
-class ChangeAnswer(_Done, frozen=True, kw_only=True):
-    """What a verb did: ``done``, ``unchanged`` or ``duplicate``. ``erasure`` is the one that it
-    began, ``ended`` are the grants that it ended.
-    """
-
-    conversation: str | None = None
-    project: str | None = None
-    erasure: str | None = None
+class ChangeAnswer(_Answer, wire.ChangeResult, frozen=True, kw_only=True):
+    outcome: Outcome
     ended: tuple[GrantAnswer, ...] = ()
 
 
-class OpenedAnswer(_Done, frozen=True, kw_only=True):
-    """The account of a host's id: ``done`` where it was opened now, ``duplicate`` where it was here
-    already.
-
-    ``closed_at`` is null unless that account is closed: it can never be used again, and
-    `begin_anew` opens another.
-    """
-
-    closed_at: datetime | None = None
+class OpenedAnswer(_Answer, wire.OpenedAccount, frozen=True, kw_only=True):
+    outcome: Outcome
 
 
-class AnsweredAnswer(_Scoped, frozen=True, kw_only=True):
-    """What a choice did about one question. ``grant`` began or was affirmed; ``kept`` were named by
-    a no and stay.
-    """
-
-    question: str
+class AnsweredAnswer(_Answer, wire.AnsweredQuestion, frozen=True, kw_only=True):
+    scope: ScopeKind
     effect: Effect
-    grant: int | None
     kept: tuple[GrantAnswer, ...]
 
 
-class ChosenAnswer(_Done, frozen=True, kw_only=True):
-    """``effect`` is that of ``answers``: of several the first that is there of `began`, `affirmed`,
-    `withdrew`, `declined`.
-
-    Where it is `none`, ``because`` says why in a stable word and ``detail`` what to do;
-    ``could_name`` are then the questions that could have been named. ``ended`` are the grants that
-    it ended. ``not_taken`` are the keys of the request without which it counted, as `showing` or
-    `keep[0]`: they named nothing of the account's, or do not go with a no.
-    """
-
+class ChosenAnswer(_Answer, wire.ChoiceResult, frozen=True, kw_only=True):
+    outcome: Outcome
     effect: Effect
     answers: tuple[AnsweredAnswer, ...]
     because: NoEffect | None
-    detail: str
-    could_name: tuple[str, ...]
     ended: tuple[GrantAnswer, ...]
-    not_taken: tuple[str, ...]
 
 
-class ChoiceAnswer(_Scoped, frozen=True, kw_only=True):
-    """A choice about one question; ``question`` is null where it named none and several were asked.
-
-    ``because`` says why it had no effect; ``kept`` are the numbers of the grants that a no named.
-    """
-
-    at: datetime
-    question: str | None
-    allow: bool
-    effect: str
-    because: str | None
-    grant: int | None
-    kept: tuple[int, ...]
-    via: str
-    policy: str
+class ChoiceAnswer(_Answer, wire.Choice, frozen=True, kw_only=True):
+    scope: ScopeKind
 
 
-class ChoicePage(_Out, frozen=True, kw_only=True):
+class ChoicePage(_Answer, wire.Choices, frozen=True, kw_only=True):
     items: tuple[ChoiceAnswer, ...]
-    next: str | None
 
 
-class SaidAnswer(_Out, frozen=True, kw_only=True):
-    """The act behind an answer: a `yes`, a `no`, or what took a yes away: `lapsed`, `kept_out`.
-
-    ``via`` and ``surface`` are where it was said, ``policy`` the version in force then; ``cause``
-    says by what it lapsed.
-    """
-
+class SaidAnswer(_Answer, wire.Said, frozen=True, kw_only=True):
     act: ActKind
-    at: datetime
-    via: str | None
-    surface: str | None
-    policy: str | None
-    cause: str | None
 
 
-class GivenGrantAnswer(GrantAnswer, frozen=True, kw_only=True):
-    """A grant in force, and who said so when; null where that is no longer on record."""
-
+class GivenGrantAnswer(_Answer, wire.GivenGrant, frozen=True, kw_only=True):
+    scope: ScopeKind
     said: SaidAnswer | None
 
 
-class QuestionStandingAnswer(QuestionAnswer, frozen=True, kw_only=True):
-    """A question for the account as a whole; ``grant`` is the account's own in force."""
-
-    grant: int | None
+class QuestionStandingAnswer(_Answer, wire.AccountQuestion, frozen=True, kw_only=True):
+    standing: GrantStanding
     said: SaidAnswer | None
 
 
-class StandingItemAnswer(_Scoped, frozen=True, kw_only=True):
-    """A project, or a conversation in one or in none. ``title`` is empty for everybody but its
-    person.
-
-    ``own`` are the grants given for exactly this, ``in_force`` those that cover it, one a question,
-    the narrowest there is.
-    """
-
-    title: str
-    begun_at: datetime
-    incognito: bool
+class StandingItemAnswer(_Answer, wire.StandingItem, frozen=True, kw_only=True):
+    scope: ScopeKind
     kept_out: SaidAnswer | None
     own: tuple[GivenGrantAnswer, ...]
     in_force: tuple[GrantAnswer, ...]
 
 
-class ReplacedTextAnswer(_Out, frozen=True, kw_only=True):
-    """What stood in a text, what stands there instead, and the kind of identifier it was taken
-    for.
-    """
-
-    was: str
-    becomes: str
-    kind: str
+class ReplacedTextAnswer(_Answer, wire.TextReplacement, frozen=True, kw_only=True):
+    pass
 
 
-class PreviewedTurnAnswer(_Out, frozen=True, kw_only=True):
-    """``text`` is what a model would read, empty where the turn is left out; ``because`` says why
-    it is in or out.
-    """
-
-    turn: int
+class PreviewedTurnAnswer(_Answer, wire.TurnPreview, frozen=True, kw_only=True):
     role: TurnRole
-    used: bool
-    because: str
-    text: str
     replaced: tuple[ReplacedTextAnswer, ...]
 
 
-class PreviewBeyondAnswer(_Out, frozen=True, kw_only=True):
-    """How much of what a conversation has, and how much is shown at most."""
-
+class PreviewBeyondAnswer(_Answer, wire.PreviewBeyond, frozen=True, kw_only=True):
     bound: PreviewBound
-    found: int
-    most: int
 
 
-class PreviewedConversationAnswer(_Out, frozen=True, kw_only=True):
-    """A conversation as a release would hold it. ``rows`` counts its rows; ``until`` is when the
-    first use ends.
-
-    With ``beyond`` it is too long to be shown. ``unread`` is not 0 where names are still to be
-    looked for in a part of it, in characters and some more for each message: ``next`` goes on with
-    it. Both have no turns.
-    """
-
-    conversation: str
-    rows: int
-    until: datetime | None
-    languages: tuple[str, ...]
-    topics: tuple[str, ...]
+class PreviewedConversationAnswer(_Answer, wire.ConversationPreview, frozen=True, kw_only=True):
     turns: tuple[PreviewedTurnAnswer, ...]
     beyond: PreviewBeyondAnswer | None
-    unread: int
 
 
-class PreviewAnswer(_Out, frozen=True, kw_only=True):
-    """``refused`` says why the yes that was assumed would have no effect. Rows that a release
-    leaves out because others hold the same are shown all the same.
-    """
-
-    purpose: str
-    question: str | None
-    assumed: bool
+class PreviewAnswer(_Answer, wire.PreviewResult, frozen=True, kw_only=True):
     refused: NoEffect | None
     items: tuple[PreviewedConversationAnswer, ...]
-    next: str | None
 
 
-class StandingPage(_Out, frozen=True, kw_only=True):
-    """The account, and below it each project followed by its conversations, and those without a
-    project, oldest first.
-    """
-
-    account: str
+class StandingPage(_Answer, wire.StandingResult, frozen=True, kw_only=True):
     gate: Gate
-    policy: str
     questions: tuple[QuestionStandingAnswer, ...]
     items: tuple[StandingItemAnswer, ...]
-    next: str | None
 
 
-class TurnTakenAnswer(_Done, frozen=True, kw_only=True):
-    """A recorded turn. ``segment`` is the number of its segment.
-
-    ``project`` is our id of the project that counts: the one that the conversation began in; null
-    for none.
-    ``other_project``: the turn names another one, which changes nothing.
-    """
-
-    conversation: str
-    turn: str
-    segment: int
-    project: str | None
-    other_project: bool
+class TurnTakenAnswer(_Answer, wire.TurnResult, frozen=True, kw_only=True):
+    outcome: Outcome
 
 
-class BulkItemAnswer(_Out, frozen=True, kw_only=True, omit_defaults=True):
-    """The answer to one line of a bulk request. ``status`` is what a request with this line alone
-    would return.
-    """
-
-    line: int
-    status: int
-    turn: str = ""
-    conversation: str = ""
-    project: str | None = None
-    other_project: bool = False
-    outcome: str = ""
-    problem: str = ""
-    because: str = ""
-    detail: str = ""
+class BulkItemAnswer(_Answer, wire.BulkItem, frozen=True, kw_only=True, omit_defaults=True):
+    pass
 
 
-class GivenFeedbackAnswer(_Done, frozen=True, kw_only=True):
-    conversation: str
-    feedback: str
+class GivenFeedbackAnswer(_Answer, wire.FeedbackResult, frozen=True, kw_only=True):
+    outcome: Outcome
 
 
-class SharedTurnAnswer(_Out, frozen=True, kw_only=True):
-    """A turn that was shared with a piece of feedback, as it was then."""
-
-    number: int
-    text: str
+class SharedTurnAnswer(_Answer, wire.SharedTurn, frozen=True, kw_only=True):
+    pass
 
 
-class KeptFeedbackAnswer(_Out, frozen=True, kw_only=True):
-    """A stored piece of feedback, and whether it may be used to improve models. ``keep_until`` is
-    null under a legal hold.
-    """
-
-    id: str
-    conversation: str
-    turn: int
-    rating: str
+class KeptFeedbackAnswer(_Answer, wire.KeptFeedback, frozen=True, kw_only=True):
     share: Share
-    given_at: datetime
-    taken_back_at: datetime | None
-    keep_until: datetime | None
-    use: bool
     because: DecisionReason
-    until: datetime | None
-    comment: str
     shared: tuple[SharedTurnAnswer, ...]
-    check: str
-    score: float | None
 
 
-class FeedbackPageAnswer(_Out, frozen=True, kw_only=True):
+class FeedbackPageAnswer(_Answer, wire.FeedbackPage, frozen=True, kw_only=True):
     items: tuple[KeptFeedbackAnswer, ...]
-    next: str | None
 
 
-class BadgeRunAnswer(_Out, frozen=True, kw_only=True):
-    """Consecutive turns with the same answer."""
-
-    first: int
-    last: int
+class BadgeRunAnswer(_Answer, wire.BadgeRun, frozen=True, kw_only=True):
     because: DecisionReason
-    until: datetime | None
 
 
-class BadgeAnswer(_Out, frozen=True, kw_only=True):
-    """Whether a conversation may be used for a purpose: `whole`, `part` or `none`, why, and until
-    when.
-
-    Where it may, ``scope`` says for what the permission in force was given (`account`, `project` or
-    `conversation`), and ``since`` when.
-    """
-
-    purpose: str
-    use: str
+class BadgeAnswer(_Answer, wire.Badge, frozen=True, kw_only=True):
     because: DecisionReason
-    until: datetime | None
     scope: ScopeKind | None
-    since: datetime | None
     runs: tuple[BadgeRunAnswer, ...]
 
 
-class ConversationAnswer(_Out, frozen=True, kw_only=True):
-    """``title`` is empty for everybody but its person; ``keep_until`` is null under a legal hold.
-
-    ``holds`` are those that the person may be told about. A person is shown no others, and no date
-    that reveals one.
-    """
-
-    id: str
-    title: str
+class ConversationAnswer(_Answer, wire.Conversation, frozen=True, kw_only=True):
     kind: ConversationKind
-    begun_at: datetime
-    last_at: datetime
-    turns: int
-    project: str | None
-    incognito: bool
-    kept_out: bool
-    deleted_at: datetime | None
-    held: bool
     holds: tuple[HoldTold, ...]
-    keep_until: datetime | None
-    safety_until: datetime | None
     badges: tuple[BadgeAnswer, ...]
-    releases: tuple[str, ...]
 
 
 class NewDocument(_In, frozen=True, kw_only=True):
@@ -732,9 +514,8 @@ class Recipients(_Out, frozen=True, kw_only=True):
     items: tuple[RecipientSeen, ...]
 
 
-class ConversationPage(_Out, frozen=True, kw_only=True):
+class ConversationPage(_Answer, wire.Conversations, frozen=True, kw_only=True):
     items: tuple[ConversationAnswer, ...]
-    next: str | None
 
 
 class ToolCallAnswer(_Out, frozen=True, kw_only=True):

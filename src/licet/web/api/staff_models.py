@@ -82,7 +82,7 @@ async def retire_model(
     assert isinstance(caller, Staff)
 
     def retire() -> Acted[schema.ModelAnswer]:
-        lineage.retire(site.here, model, by=caller.recorded_as, reason=data.reason)
+        lineage.retire(site.here, model, actor=caller.recorded_as, reason=data.reason)
         return Acted(_one(site, model))
 
     return await shell.acted(request, idempotency_key, retire, lambda _: _one(site, model))
@@ -98,7 +98,7 @@ async def list_account_models(request: AnyRequest, account: AccountRef) -> schem
     def read(tx: Transaction) -> schema.LearntModels:
         if holder not in account_view.accounts(tx, [holder]):
             raise not_found()
-        return schema.LearntModels(items=tuple(lineage.learnt(tx, holder, None)))
+        return schema.LearntModels(items=tuple(lineage.models_trained_on(tx, holder, None)))
 
     return await site.reading(read)
 
@@ -115,7 +115,7 @@ async def list_conversation_models(
     """The models that learnt from a conversation, the newest first, and from how many rows."""
     site = site_of(request)
     holder, named = await conversation_of(request, conversation, account)
-    found = await site.reading(lambda tx: lineage.learnt(tx, holder, named))
+    found = await site.reading(lambda tx: lineage.models_trained_on(tx, holder, named))
     return schema.LearntModels(items=tuple(found))
 
 

@@ -46,7 +46,7 @@ EndpointRef = Annotated[
 async def list_orders(request: AnyRequest) -> schema.OrderAnswers:
     """The newest hundred orders of staff, with their reasons and how they ended."""
     site = site_of(request)
-    found = await site.calling(lambda: orders.newest(site.here, most=ORDERS_MAX))
+    found = await site.calling(lambda: orders.newest(site.here, limit=ORDERS_MAX))
     return schema.OrderAnswers(items=tuple(map(_order, found)))
 
 
@@ -54,7 +54,7 @@ async def list_orders(request: AnyRequest) -> schema.OrderAnswers:
 async def get_order(request: AnyRequest, order: OrderRef) -> schema.OrderAnswer:
     """One order, and how its work ended."""
     site, named = site_of(request), parse(Prefix.order, order)
-    return _order(await site.calling(lambda: orders.one(site.here, named)))
+    return _order(await site.calling(lambda: orders.get(site.here, named)))
 
 
 @post("/v1/orders", may=OWNS, responses=ACTS, tags=TAG)
@@ -71,14 +71,14 @@ async def give_order(
         would = orders.forecast(site.here, kind, data.about)
         if data.dry_run:
             return Acted(schema.OrderGiven(would=would.would, order=None))
-        named = orders.give(site.here, kind, would.about, reason=data.reason, by=by)
+        named = orders.submit(site.here, kind, would.about, reason=data.reason, actor=by)
         return Acted(
-            schema.OrderGiven(would=would.would, order=_order(orders.one(site.here, named))),
+            schema.OrderGiven(would=would.would, order=_order(orders.get(site.here, named))),
             named.hex,
         )
 
     def again(made: str) -> schema.OrderGiven:
-        given = _order(orders.one(site.here, parse(Prefix.order, f"ord_{made}"))) if made else None
+        given = _order(orders.get(site.here, parse(Prefix.order, f"ord_{made}"))) if made else None
         return schema.OrderGiven(would=(), order=given)
 
     return await shell.acted(request, idempotency_key, give, again, 201)
@@ -120,7 +120,7 @@ async def add_webhook(
 
     def add() -> Acted[schema.EndpointMade]:
         made = endpoint_orders.add(
-            site.here, data.name, data.url, data.kinds, reason=data.reason, by=by
+            site.here, data.name, data.url, data.kinds, reason=data.reason, actor=by
         )
         return Acted(_made(site, data.name, made.secret))
 
@@ -143,7 +143,7 @@ async def rotate_webhook(
 
     def rotate() -> Acted[schema.EndpointMade]:
         made = endpoint_orders.rotate(
-            site.here, endpoint, data.overlap_hours, reason=data.reason, by=by
+            site.here, endpoint, data.overlap_hours, reason=data.reason, actor=by
         )
         return Acted(_made(site, endpoint, made.secret))
 
@@ -166,7 +166,7 @@ async def pause_webhook(
         if data.dry_run:
             done = endpoints.pause(site.here, endpoint, dry_run=True)
         else:
-            done = endpoint_orders.pause(site.here, endpoint, reason=data.reason, by=by)
+            done = endpoint_orders.pause(site.here, endpoint, reason=data.reason, actor=by)
         return schema.EndpointActed(endpoint=endpoint, unsent=done.unsent)
 
     return await _acted(request, idempotency_key, endpoint, pause)
@@ -186,7 +186,7 @@ async def resume_webhook(
         if data.dry_run:
             done = endpoints.replay(site.here, endpoint, dry_run=True)
         else:
-            done = endpoint_orders.resume(site.here, endpoint, reason=data.reason, by=by)
+            done = endpoint_orders.resume(site.here, endpoint, reason=data.reason, actor=by)
         return schema.EndpointActed(endpoint=endpoint, events=done.events)
 
     return await _acted(request, idempotency_key, endpoint, resume)
@@ -207,7 +207,7 @@ async def replay_webhook(
             done = endpoints.replay(site.here, endpoint, data.since, dry_run=True)
         else:
             done = endpoint_orders.replay(
-                site.here, endpoint, data.since, reason=data.reason, by=by
+                site.here, endpoint, data.since, reason=data.reason, actor=by
             )
         return schema.EndpointActed(endpoint=endpoint, events=done.events)
 
@@ -228,7 +228,7 @@ async def remove_webhook(
         if data.dry_run:
             done = endpoints.remove(site.here, endpoint, dry_run=True)
         else:
-            done = endpoint_orders.remove(site.here, endpoint, reason=data.reason, by=by)
+            done = endpoint_orders.remove(site.here, endpoint, reason=data.reason, actor=by)
         return schema.EndpointActed(
             endpoint=endpoint, unsent=done.unsent, unanswered=done.unanswered
         )

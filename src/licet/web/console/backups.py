@@ -83,8 +83,8 @@ def drill(request: AnyRequest, data: URLEncodedBody[OrderForm]) -> Response[Any]
         visit,
         data,
         asked,
-        lambda reason: work.give(
-            visit.here, OrderKind.drill_backup, would.about, reason=reason, by=orders.by(visit)
+        lambda reason: work.submit(
+            visit.here, OrderKind.drill_backup, would.about, reason=reason, actor=orders.by(visit)
         ),
         f"{SECTION}?said=drill",
     )

@@ -149,7 +149,7 @@ def _item(
     said: str = "",
 ) -> Response[Any]:
     by = member_of(visit.staff)
-    seen = inbox.seen(visit.here, by, item)
+    seen = inbox.get(visit.here, by, item)
     waits = seen.waits is not None
     values = {
         "seen": seen,
@@ -280,7 +280,7 @@ def _done(
         raise
     except NotFoundError:
         # an item that there is not is not found
-        inbox.seen(visit.here, member_of(visit.staff), item)
+        inbox.get(visit.here, member_of(visit.staff), item)
         raise
     except LicetError as error:
         text = " ".join(shell.sentence(part) for part in (error.message, error.hint) if part)

@@ -84,8 +84,8 @@ def rotate(request: AnyRequest, data: URLEncodedBody[OrderForm]) -> Response[Any
         visit,
         data,
         asked,
-        lambda reason: work.give(
-            visit.here, OrderKind.rotate_keys, would.about, reason=reason, by=orders.by(visit)
+        lambda reason: work.submit(
+            visit.here, OrderKind.rotate_keys, would.about, reason=reason, actor=orders.by(visit)
         ),
         f"{SECTION}?said=rotate",
     )
@@ -114,8 +114,8 @@ def destroy(request: AnyRequest, data: URLEncodedBody[OrderForm]) -> Response[An
         visit,
         data,
         asked,
-        lambda reason: work.give(
-            visit.here, OrderKind.destroy_epochs, reason=reason, by=orders.by(visit)
+        lambda reason: work.submit(
+            visit.here, OrderKind.destroy_epochs, reason=reason, actor=orders.by(visit)
         ),
         f"{SECTION}?said=destroy",
     )

@@ -189,8 +189,8 @@ def act_on_recalls(request: AnyRequest, data: Fields) -> Response[Any]:
 
 
 def _would_decide(visit: Visit, names: Sequence[str], _: Mapping[str, Any]) -> str:
-    found = suggestions.of_conversation(visit.here, names[0])
-    suggestions.refuse_decided(found)
+    found = suggestions.get(visit.here, names[0])
+    suggestions.check_undecided(found)
     return (
         f"Suggested with {found.score:.2f}."
         if found.score is not None

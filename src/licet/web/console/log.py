@@ -78,8 +78,8 @@ def witness(request: AnyRequest, data: URLEncodedBody[OrderForm]) -> Response[An
         visit,
         data,
         asked,
-        lambda reason: work.give(
-            visit.here, OrderKind.cosign_log, reason=reason, by=orders.by(visit)
+        lambda reason: work.submit(
+            visit.here, OrderKind.cosign_log, reason=reason, actor=orders.by(visit)
         ),
         f"{SECTION}?said=witness",
     )

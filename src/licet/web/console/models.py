@@ -75,7 +75,7 @@ def retire(
     with transaction(visit.here.pool) as tx:
         known = model_registry.get(tx, parse(Prefix.model, model))
     if data.confirmed == "yes" and not (faults := shell.reason_faults(data.reason)):
-        lineage.retire(visit.here, known.model, by=visit.staff.recorded_as, reason=data.reason)
+        lineage.retire(visit.here, known.model, actor=visit.staff.recorded_as, reason=data.reason)
         return seen_other(f"{SECTION}/{known.model}?said=retired")
     return shell.confirm(
         visit,

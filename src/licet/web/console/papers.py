@@ -48,7 +48,7 @@ def make(request: AnyRequest, data: URLEncodedBody[PaperOrder]) -> Response[Any]
     if data.kind not in {kind.value for kind in PaperKind}:
         return _page(visit, faults=Faults((("kind", "make-kind", "Pick a paper."),)))
     try:
-        made = papers.make(visit.here, PaperKind(data.kind), by=visit.staff.recorded_as)
+        made = papers.make(visit.here, PaperKind(data.kind), actor=visit.staff.recorded_as)
     except RefusedError as error:
         return _page(visit, faults=Faults((("kind", "make-kind", shell.sentence(error.message)),)))
     return seen_other(f"/console/documents?said={'again' if made.again else 'made'}")

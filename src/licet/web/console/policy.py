@@ -116,7 +116,7 @@ def _proposed(visit: Visit, text: bytes) -> Response[Any]:
         if not text.strip():
             raise UsageError("choose a file, or paste its text")
         made = policy_proposals.propose(
-            visit.here, text, by=_by(visit), identity=visit.staff.identity
+            visit.here, text, actor=_by(visit), identity=visit.staff.identity
         )
     except (InputError, UsageError, RefusedError) as error:
         return _listing(
@@ -153,7 +153,7 @@ def _shown(
     status: int = 200,
 ) -> Response[Any]:
     applier = policy_proposals.applier(
-        visit.here, seen.proposal.id, by=_by(visit), identity=visit.staff.identity
+        visit.here, seen.proposal.id, actor=_by(visit), identity=visit.staff.identity
     )
     values = {
         "seen": seen,
@@ -188,7 +188,7 @@ def plan(
     """Draws the plan again."""
     visit = shell.opened(request)
     try:
-        policy_proposals.plan(visit.here, proposal, by=_by(visit))
+        policy_proposals.plan(visit.here, proposal, actor=_by(visit))
     except RefusedError as error:
         return _refused(visit, proposal, data, error)
     return seen_other(f"{SECTION}/proposals/{proposal}?said=planned")
@@ -207,7 +207,11 @@ def withdraw(
     visit = shell.opened(request)
     try:
         policy_proposals.withdraw(
-            visit.here, proposal, by=_by(visit), identity=visit.staff.identity, reason=data.reason
+            visit.here,
+            proposal,
+            actor=_by(visit),
+            identity=visit.staff.identity,
+            reason=data.reason,
         )
     except (RefusedError, UsageError) as error:
         return _refused(visit, proposal, data, error)
@@ -229,7 +233,7 @@ def apply(
         policy_proposals.apply(
             visit.here,
             proposal,
-            by=_by(visit),
+            actor=_by(visit),
             identity=visit.staff.identity,
             reason=data.reason,
             plan_sha256=data.plan,

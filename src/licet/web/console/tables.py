@@ -225,7 +225,7 @@ def _recorded(wanted: TableAct, data: Mapping[str, Any]) -> RowAct:
     if item is None:
         return wanted.apply
     name, why = wanted.name.replace("-", "_"), _why(data)
-    return lambda visit, names, form: inbox_verbs.on_record(
+    return lambda visit, names, form: inbox_verbs.run_recorded(
         visit.here,
         member_of(visit.staff),
         item(visit, names, form),

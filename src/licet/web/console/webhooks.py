@@ -128,7 +128,9 @@ def add(request: AnyRequest, data: Fields) -> Response[Any]:
     )
 
     def do(why: str) -> None:
-        made.append(work.add(visit.here, name, url or None, heard, reason=why, by=orders.by(visit)))
+        made.append(
+            work.add(visit.here, name, url or None, heard, reason=why, actor=orders.by(visit))
+        )
 
     return orders.take(
         visit,
@@ -217,7 +219,7 @@ def rotate(request: AnyRequest, endpoint: FromPath[str], data: Fields) -> Respon
     )
 
     def do(why: str) -> None:
-        made.append(work.rotate(visit.here, endpoint, hours, reason=why, by=orders.by(visit)))
+        made.append(work.rotate(visit.here, endpoint, hours, reason=why, actor=orders.by(visit)))
 
     return orders.take(visit, form, asked, do, lambda: _shown(visit, endpoint, made=made[0]))
 
@@ -244,7 +246,7 @@ def pause(
         visit,
         data,
         asked,
-        lambda why: work.pause(visit.here, endpoint, reason=why, by=orders.by(visit)),
+        lambda why: work.pause(visit.here, endpoint, reason=why, actor=orders.by(visit)),
         "paused",
     )
 
@@ -273,7 +275,7 @@ def resume(
         visit,
         data,
         asked,
-        lambda why: work.resume(visit.here, endpoint, reason=why, by=orders.by(visit)),
+        lambda why: work.resume(visit.here, endpoint, reason=why, actor=orders.by(visit)),
         "resumed",
     )
 
@@ -307,7 +309,7 @@ def replay(
         visit,
         data,
         asked,
-        lambda why: work.replay(visit.here, endpoint, since, reason=why, by=orders.by(visit)),
+        lambda why: work.replay(visit.here, endpoint, since, reason=why, actor=orders.by(visit)),
         "replayed",
     )
 
@@ -337,7 +339,7 @@ def remove(
         visit,
         data,
         asked,
-        lambda why: work.remove(visit.here, endpoint, reason=why, by=orders.by(visit)),
+        lambda why: work.remove(visit.here, endpoint, reason=why, actor=orders.by(visit)),
         "removed",
         SECTION,
     )

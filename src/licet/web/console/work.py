@@ -16,7 +16,7 @@ from licet.backup import archives
 from licet.erasure import epochs, sweeper
 from licet.errors import RefusedError
 from licet.service import inbox_verbs
-from licet.service.inbox_sources import ItemKind, compact
+from licet.service.inbox_sources import ItemKind, compact_age
 from licet.web.api.office import member_of
 from licet.web.console import shared as shell
 from licet.web.console.shared import STAFF
@@ -57,10 +57,10 @@ def approve(request: AnyRequest, data: URLEncodedBody[ApprovalForm]) -> Response
     try:
         if since is None:
             raise RefusedError("no sweep waits for approval")
-        inbox_verbs.on_record(
+        inbox_verbs.run_recorded(
             visit.here,
             member_of(visit.staff),
-            f"{ItemKind.sweep.value}:{compact(since)}",
+            f"{ItemKind.sweep.value}:{compact_age(since)}",
             "approve",
             data.why,
             lambda: f"{sweeper.approve(visit.here, by, due=_amount(data.due)).approved}",

@@ -198,7 +198,7 @@ def take_out(request: AnyRequest) -> Stream:
         policies(here),
         who.account,
         here.clock(),
-        [recipients.paper(here, who.account), *papers.papers(here, who.account)],
+        [recipients.csv_file(here, who.account), *papers.receipt_files(here, who.account)],
         who.words,
     )
     name = f"licet-{here.clock():%Y-%m-%d}.zip"

@@ -94,7 +94,7 @@ def _ask(request: AnyRequest, what: str) -> Response[Any]:
         holding = history.holdings(tx, account)
         learnt = list(dict.fromkeys(one.model for one in history.consumed(tx, account)))
         copied = account_view.copied_conversation_ids(tx, account, at, 1)
-    given = list(dict.fromkeys(one.recipient for one in recipients.of_account(here, account)))
+    given = list(dict.fromkeys(one.recipient for one in recipients.list_by_account(here, account)))
     dates = dates_of(here, known)
     until = known.in_force(at).keep.deleted.after(at) + SWEPT_WITHIN
     days = {"until": words.day(until), "gone": words.day(until + timedelta(days=dates.copies_days))}

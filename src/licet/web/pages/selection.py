@@ -193,7 +193,9 @@ def _ask(
     mine, dates = [one for one in found if one.deleted_at is None], dates_of(here, known)
     if not mine:
         return shell.seen_other(f"/chats/{found[0].shown_id}" if len(found) == 1 else "/chats")
-    given = recipients.of_account(here, who.account) if any(one.releases for one in mine) else []
+    given = (
+        recipients.list_by_account(here, who.account) if any(one.releases for one in mine) else []
+    )
     values = {
         "chats": [line(words, dates, one) for one in mine],
         "lines": deletion_lines(words, dates, mine, given),

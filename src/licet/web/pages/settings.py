@@ -203,7 +203,7 @@ def _page(
         on_record = history.recorded(tx, here.keyring, who.account)
         saved, made = noted(tx, who, asked, request)
         rows = recipients.given_rows(tx, who.account)
-    given, several = recipients.standing(here, rows), len(asked.in_force.asks) > 1
+    given, several = recipients.describe(here, rows), len(asked.in_force.asks) > 1
     values = {
         "now": _now(who, asked, whole),
         "gpc": who.gpc,

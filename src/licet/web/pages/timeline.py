@@ -343,7 +343,7 @@ def _trained(words: Catalogue, on_record: ChoiceHistory) -> Iterator[TimelineEve
 def _given(here: Installation, who: PageReader) -> Iterator[TimelineEvent]:
     """Who was given rows, and how it stands with what was asked back."""
     words = who.words
-    for number, one in enumerate(recipients.of_account(here, who.account)):
+    for number, one in enumerate(recipients.list_by_account(here, who.account)):
         day = one.due_at or one.acknowledged_at
         state = words.say(
             f"settings.recipients.{one.state.value}", day=words.day(day) if day else ""

@@ -1,4 +1,9 @@
-"""The responses of the API as the client reads them. Unknown keys in a response are ignored."""
+"""The API's answers with open words in the place of closed ones: what a client reads.
+
+`licet.client` reads these types, and `licet.web.api.schema` derives the server's from them, naming
+the closed set of each word. A client ignores unknown keys and accepts unknown words, so that a
+newer server does not break it.
+"""
 
 from __future__ import annotations
 
@@ -8,48 +13,62 @@ from typing import Any
 import msgspec
 
 
-class GrantResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A yes to one question; ``scope`` is `account`, `project` or `conversation`, whose Licet id is
-    given.
-    """
-
-    number: int
-    question: str
-    scope: str
-    project: str | None = None
-    conversation: str | None = None
-
-
-class ChangeResult(msgspec.Struct, frozen=True, kw_only=True):
-    """``outcome`` is `done`, `unchanged` or `duplicate`; ``erasure`` is the one that it began,
-    which ends with a certificate.
-
-    ``ended`` are the grants that it ended, so that the person can be told.
+class Done(msgspec.Struct, frozen=True, kw_only=True):
+    """The effect of a verb: ``done``, ``unchanged`` or ``duplicate``; when, and for which
+    account.
     """
 
     outcome: str
     at: datetime
     account: str
+
+
+class Scoped(msgspec.Struct, frozen=True, kw_only=True):
+    """``scope`` says what it is for; ``project`` and ``conversation`` are our ids, where it is for
+    one.
+    """
+
+    scope: str
+    project: str | None = None
+    conversation: str | None = None
+
+
+class GrantResult(Scoped, frozen=True, kw_only=True):
+    """A grant: the yes to one question, for a scope, by its number in the account."""
+
+    number: int
+    question: str
+
+
+class ChangeResult(Done, frozen=True, kw_only=True):
+    """What a verb did: ``done``, ``unchanged`` or ``duplicate``. ``erasure`` is the one that it
+    began, ``ended`` are the grants that it ended.
+    """
+
     conversation: str | None = None
     project: str | None = None
     erasure: str | None = None
     ended: tuple[GrantResult, ...] = ()
 
 
-class OpenedAccount(msgspec.Struct, frozen=True, kw_only=True):
-    """``outcome`` is `done` for a new account, `duplicate` for one that was here already.
-    ``closed_at`` is when that one was closed: it can never be used again, and ``begin_anew`` opens
-    another under the same id of the host.
+class OpenedAccount(Done, frozen=True, kw_only=True):
+    """The account of a host's id: ``done`` where it was opened now, ``duplicate`` where it was here
+    already.
+
+    ``closed_at`` is null unless that account is closed: it can never be used again, and
+    `begin_anew` opens another.
     """
 
-    outcome: str
-    at: datetime
-    account: str
     closed_at: datetime | None = None
 
 
 class QuestionStanding(msgspec.Struct, frozen=True, kw_only=True):
-    """An account's standing in a question; ``answered`` is the policy version answered last."""
+    """A question of the version in force, the purposes that a yes to it covers, and where the
+    account stands with it.
+
+    ``answered`` is the policy version that was answered last; ``unanswered`` says that it is asked
+    now.
+    """
 
     question: str
     covers: tuple[str, ...]
@@ -66,7 +85,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     closed_at: datetime | None
     gate: str
     questions: tuple[QuestionStanding, ...]
-    region: str | None = None  # a server from before this said none
+    region: str | None
 
 
 class GateResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,47 +116,44 @@ class ChoiceScope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     conversation: str | None = None
 
 
-class AnsweredQuestion(msgspec.Struct, frozen=True, kw_only=True):
-    """The effect of a choice on one question; ``kept`` are the grants that a no left in force."""
+class AnsweredQuestion(Scoped, frozen=True, kw_only=True):
+    """What a choice did about one question. ``grant`` began or was affirmed; ``kept`` were named by
+    a no and stay.
+    """
 
     question: str
     effect: str
     grant: int | None
-    scope: str
-    project: str | None
-    conversation: str | None
     kept: tuple[GrantResult, ...]
 
 
-class ChoiceResult(msgspec.Struct, frozen=True, kw_only=True):
-    """``effect`` is `began`, `affirmed`, `withdrew`, `declined` or `none`; ``answers`` has it for
-    each question.
+class ChoiceResult(Done, frozen=True, kw_only=True):
+    """``effect`` is that of ``answers``: of several the first that is there of `began`, `affirmed`,
+    `withdrew`, `declined`.
 
-    For `none`, ``because`` is the reason and ``detail`` what to do; ``could_name`` are questions
-    that a yes could have named. ``ended`` are the grants that it ended. ``not_taken`` are keys of
-    the request without which it counted, as `showing` or `keep[0]`, because they named nothing.
+    Where it is `none`, ``because`` says why in a stable word and ``detail`` what to do;
+    ``could_name`` are then the questions that could have been named. ``ended`` are the grants that
+    it ended. ``not_taken`` are the keys of the request without which it counted, as `showing` or
+    `keep[0]`: they named nothing of the account's, or do not go with a no.
     """
 
-    outcome: str
-    at: datetime
-    account: str
     effect: str
-    answers: tuple[AnsweredQuestion, ...] = ()
-    because: str | None = None
-    detail: str = ""
-    could_name: tuple[str, ...] = ()
-    ended: tuple[GrantResult, ...] = ()
-    not_taken: tuple[str, ...] = ()
+    answers: tuple[AnsweredQuestion, ...]
+    because: str | None
+    detail: str
+    could_name: tuple[str, ...]
+    ended: tuple[GrantResult, ...]
+    not_taken: tuple[str, ...]
 
 
-class Choice(msgspec.Struct, frozen=True, kw_only=True):
-    """A recorded choice; ``question`` is None if it named none and several were asked."""
+class Choice(Scoped, frozen=True, kw_only=True):
+    """A choice about one question; ``question`` is null where it named none and several were asked.
+
+    ``because`` says why it had no effect; ``kept`` are the numbers of the grants that a no named.
+    """
 
     at: datetime
     question: str | None
-    scope: str
-    project: str | None
-    conversation: str | None
     allow: bool
     effect: str
     because: str | None
@@ -148,14 +164,16 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Choices(msgspec.Struct, frozen=True, kw_only=True):
-    """A page, newest first; ``next`` is the cursor of the one after it."""
-
     items: tuple[Choice, ...]
     next: str | None
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):
-    """The act behind an answer: ``act`` is `yes`, `no`, `lapsed` or `kept_out`."""
+    """The act behind an answer: a `yes`, a `no`, or what took a yes away: `lapsed`, `kept_out`.
+
+    ``via`` and ``surface`` are where it was said, ``policy`` the version in force then; ``cause``
+    says by what it lapsed.
+    """
 
     act: str
     at: datetime
@@ -166,6 +184,8 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GivenGrant(GrantResult, frozen=True, kw_only=True):
+    """A grant in force, and who said so when; null where that is no longer on record."""
+
     said: Said | None
 
 
@@ -176,12 +196,14 @@ class AccountQuestion(QuestionStanding, frozen=True, kw_only=True):
     said: Said | None
 
 
-class StandingItem(msgspec.Struct, frozen=True, kw_only=True):
-    """A project, or a conversation: what was given for exactly it, and which grants cover it."""
+class StandingItem(Scoped, frozen=True, kw_only=True):
+    """A project, or a conversation in one or in none. ``title`` is empty for everybody but its
+    person.
 
-    scope: str
-    project: str | None
-    conversation: str | None
+    ``own`` are the grants given for exactly this, ``in_force`` those that cover it, one a question,
+    the narrowest there is.
+    """
+
     title: str
     begun_at: datetime
     incognito: bool
@@ -191,7 +213,9 @@ class StandingItem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StandingResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of the tree; ``next`` is the cursor of the one after it."""
+    """The account, and below it each project followed by its conversations, and those without a
+    project, oldest first.
+    """
 
     account: str
     gate: str
@@ -241,23 +265,25 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     releases: tuple[str, ...]
 
 
-class TurnResult(msgspec.Struct, frozen=True, kw_only=True):
-    """``project`` is the one that the conversation began in, which counts; ``other_project``: the
-    turn names another.
+class TurnResult(Done, frozen=True, kw_only=True):
+    """A recorded turn. ``segment`` is the number of its segment.
+
+    ``project`` is our id of the project that counts: the one that the conversation began in; null
+    for none.
+    ``other_project``: the turn names another one, which changes nothing.
     """
 
-    outcome: str
-    at: datetime
-    account: str
     conversation: str
     turn: str
     segment: int
-    project: str | None = None
-    other_project: bool = False
+    project: str | None
+    other_project: bool
 
 
-class BulkItem(msgspec.Struct, frozen=True, kw_only=True):
-    """The response for one turn of `say_all`; ``status`` is 201 if it was accepted."""
+class BulkItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The answer to one line of a bulk request. ``status`` is what a request with this line alone
+    would return.
+    """
 
     line: int
     status: int
@@ -271,21 +297,22 @@ class BulkItem(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
 
 
-class FeedbackResult(msgspec.Struct, frozen=True, kw_only=True):
-    outcome: str
-    at: datetime
-    account: str
+class FeedbackResult(Done, frozen=True, kw_only=True):
     conversation: str
     feedback: str
 
 
 class SharedTurn(msgspec.Struct, frozen=True, kw_only=True):
+    """A turn that was shared with a piece of feedback, as it was then."""
+
     number: int
     text: str
 
 
 class KeptFeedback(msgspec.Struct, frozen=True, kw_only=True):
-    """Feedback that is stored; ``comment`` and ``shared`` are for its own person alone."""
+    """A stored piece of feedback, and whether it may be used to improve models. ``keep_until`` is
+    null under a legal hold.
+    """
 
     id: str
     conversation: str
@@ -354,7 +381,12 @@ class SentRequests(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RightTime(msgspec.Struct, frozen=True, kw_only=True):
-    """By when a right would be answered if it were asked for now."""
+    """By when a right would be answered if it were asked for now; ``extends_to`` if it were
+    extended, which is told before.
+
+    ``laws`` are those whose clocks are counted: several where the region is not known, of which the
+    strictest holds. ``authority`` is whom to complain to, null where that depends on the country.
+    """
 
     kind: str
     due_at: datetime
@@ -371,6 +403,8 @@ class RightTimes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BadgeRun(msgspec.Struct, frozen=True, kw_only=True):
+    """Consecutive turns with the same answer."""
+
     first: int
     last: int
     because: str
@@ -378,21 +412,26 @@ class BadgeRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Badge(msgspec.Struct, frozen=True, kw_only=True):
-    """``use`` is `whole`, `part` or `none`; ``scope`` and ``since`` name the permission by which it
-    may be used.
+    """Whether a conversation may be used for a purpose: `whole`, `part` or `none`, why, and until
+    when.
+
+    Where it may, ``scope`` says for what the permission in force was given (`account`, `project` or
+    `conversation`), and ``since`` when.
     """
 
     purpose: str
     use: str
     because: str
     until: datetime | None
+    scope: str | None
+    since: datetime | None
     runs: tuple[BadgeRun, ...]
-    scope: str | None = None  # older servers send neither
-    since: datetime | None = None
 
 
 class TextReplacement(msgspec.Struct, frozen=True, kw_only=True):
-    """A replaced text, its replacement, and the kind of identifier that it was taken for."""
+    """What stood in a text, what stands there instead, and the kind of identifier it was taken
+    for.
+    """
 
     was: str
     becomes: str
@@ -400,8 +439,8 @@ class TextReplacement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TurnPreview(msgspec.Struct, frozen=True, kw_only=True):
-    """``text`` is what a model would read, empty if the turn is left out; ``because`` says why it
-    is in or out.
+    """``text`` is what a model would read, empty where the turn is left out; ``because`` says why
+    it is in or out.
     """
 
     turn: int
@@ -413,7 +452,7 @@ class TurnPreview(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PreviewBeyond(msgspec.Struct, frozen=True, kw_only=True):
-    """How much of something a conversation has, and the most that is shown."""
+    """How much of what a conversation has, and how much is shown at most."""
 
     bound: str
     found: int
@@ -421,7 +460,13 @@ class PreviewBeyond(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConversationPreview(msgspec.Struct, frozen=True, kw_only=True):
-    """With ``beyond`` it is too long to be shown; if ``unread`` is not 0, ``next`` continues it."""
+    """A conversation as a release would hold it. ``rows`` counts its rows; ``until`` is when the
+    first use ends.
+
+    With ``beyond`` it is too long to be shown. ``unread`` is not 0 where names are still to be
+    looked for in a part of it, in characters and some more for each message: ``next`` goes on with
+    it. Both have no turns.
+    """
 
     conversation: str
     rows: int
@@ -434,7 +479,9 @@ class ConversationPreview(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PreviewResult(msgspec.Struct, frozen=True, kw_only=True):
-    """``refused`` says why the assumed yes would have no effect."""
+    """``refused`` says why the yes that was assumed would have no effect. Rows that a release
+    leaves out because others hold the same are shown all the same.
+    """
 
     purpose: str
     question: str | None
@@ -445,6 +492,12 @@ class PreviewResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
+    """``title`` is empty for everybody but its person; ``keep_until`` is null under a legal hold.
+
+    ``holds`` are those that the person may be told about. A person is shown no others, and no date
+    that reveals one.
+    """
+
     id: str
     title: str
     kind: str
@@ -456,6 +509,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     kept_out: bool
     deleted_at: datetime | None
     held: bool
+    holds: tuple[Any, ...]
     keep_until: datetime | None
     safety_until: datetime | None
     badges: tuple[Badge, ...]
@@ -463,8 +517,6 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Conversations(msgspec.Struct, frozen=True, kw_only=True):
-    """A page; ``next`` is the cursor of the one after it."""
-
     items: tuple[Conversation, ...]
     next: str | None
 

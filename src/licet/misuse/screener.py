@@ -1,0 +1,225 @@
+"""Screening: reads conversations with a misuse classifier and stores those above its operating
+point as suggestions.
+
+To score a conversation is to read it. It is therefore read under the rules for staff
+(`vault.staff_reads`): by a privacy officer, with a ticket, each conversation recorded before it is
+opened and visible to its person. Only what the person wrote is opened. A conversation is not read
+if it is incognito, deleted, expired, of a closed account, or flagged completely; nor if it was read
+under the same ticket and has no newer turn. Its domain is the surface on which it began. A domain
+is read only if it has an operating point, or enough conversations to set one
+(`misuse.operating_points`).
+
+Nothing is stored of a conversation that is not suggested.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+import numpy as np
+
+from licet.errors import DeniedError, UsageError
+from licet.misuse import operating_points
+from licet.misuse.classifier import FALSE_ALARMS
+from licet.misuse.detector import MisuseDetector
+from licet.misuse.ngrams import Array
+from licet.misuse.operating_points import OperatingPoint
+from licet.misuse.suggestions import (
+    ScoredConversation,
+    Suggestion,
+    count_readable,
+    select_open,
+    select_readable,
+    store,
+)
+from licet.policy.state import TurnRole
+from licet.release.signatures import StaffMember
+from licet.store.connect import transaction
+from licet.vault import account_view, staff_reads
+from licet.vault.ids import Prefix, parse
+from licet.vault.installation import Installation, policies
+from licet.vault.staff_reads import ReaderRole, Reading, ReadReason
+
+READERS = frozenset({"privacy_officer"})
+CONVERSATIONS = 500
+CONVERSATIONS_MAX = 100_000
+ALARMS = 0.05
+TURNS_READ_MAX = 1_000
+
+
+class ScreenedDomain(msgspec.Struct, frozen=True, kw_only=True):
+    """What was read of a domain, on how many conversations the model abstained, and the point above
+    which it suggests.
+
+    ``point`` is None if the domain has none: its ``waiting`` conversations are too few, and none of
+    them is suggested.
+    """
+
+    domain: str
+    waiting: int
+    read: int
+    abstained: int
+    suggested: int
+    threshold: float | None
+    point: OperatingPoint | None
+
+
+class ScreeningResult(msgspec.Struct, frozen=True, kw_only=True):
+    """How many conversations were read, and those suggested; ``more``: there are further ones to
+    read.
+    """
+
+    read: int
+    abstained: int
+    domains: tuple[ScreenedDomain, ...]
+    suggested: tuple[Suggestion, ...]
+    more: bool
+
+
+def suggest(
+    installation: Installation,
+    model: MisuseDetector,
+    points_file: Path,
+    reader: StaffMember,
+    ticket: str,
+    *,
+    limit: int = CONVERSATIONS,
+    alarms: float = ALARMS,
+) -> ScreeningResult:
+    """Reads up to ``limit`` conversations, the newest first, and suggests those that score above
+    the operating point of their domain. A domain without a point gets one from what is read of it,
+    if that is enough.
+
+    ``points_file`` has the model's points; at most the share ``alarms`` of a domain is suggested,
+    one of `classifier.FALSE_ALARMS`.
+    """
+    _check_call(reader, ticket, limit, alarms)
+    weights, at = bytes.fromhex(model.sha256), installation.clock()
+    points = operating_points.read(points_file, model.sha256, alarms, at)
+    conversations_min = operating_points.conversations_min(alarms)
+    with transaction(installation.pool) as tx:
+        counted = count_readable(tx, at, ticket, weights)
+        readable = [
+            name
+            for name, waiting in counted.items()
+            if name in points or waiting >= conversations_min
+        ]
+        listed = select_readable(tx, at, ticket, weights, readable, limit + 1)
+    screened, found = list[ScreenedDomain](), set[UUID]()
+    for domain, waiting in counted.items():
+        in_domain = [
+            (account, conversation) for account, conversation, of in listed[:limit] if of == domain
+        ]
+        point, scored = points.get(domain), list[ScoredConversation]()
+        if point is not None or len(in_domain) >= conversations_min:
+            scored = _score_conversations(installation, model, domain, in_domain, reader, ticket)
+            if (
+                point is None
+                and (point := operating_points.choose(domain, _scores(scored), alarms, at))
+                is not None
+            ):
+                operating_points.write(points_file, model.sha256, [point])
+        threshold = max(point.threshold, model.floor(alarms)) if point is not None else None
+        above = [one for one in scored if threshold is not None and one.score > threshold]
+        for one in above:
+            with transaction(installation.pool) as tx:
+                store(tx, one, weights, installation.clock(), reader)
+        found |= {one.conversation for one in above}
+        screened.append(
+            ScreenedDomain(
+                domain=domain,
+                waiting=waiting,
+                read=len(scored),
+                abstained=int(np.isnan(_scores(scored)).sum()),
+                suggested=len(above),
+                threshold=threshold,
+                point=point,
+            )
+        )
+    with transaction(installation.pool) as tx:
+        suggested = [
+            one
+            for one in select_open(tx, installation.clock())
+            if parse(Prefix.conversation, one.conversation) in found
+        ]
+    return ScreeningResult(
+        read=sum(one.read for one in screened),
+        abstained=sum(one.abstained for one in screened),
+        domains=tuple(screened),
+        suggested=tuple(suggested),
+        more=len(listed) > limit,
+    )
+
+
+def _check_call(reader: StaffMember, ticket: str, limit: int, alarms: float) -> None:
+    if not reader.roles & READERS:
+        raise DeniedError(
+            f"`{reader.email}` may not read conversations",
+            "a privacy officer may: `licet staff add` gives the role",
+        )
+    if staff_reads.TICKET.fullmatch(ticket) is None:
+        raise UsageError(f"`--ticket` must match {staff_reads.TICKET.pattern}")
+    if not 1 <= limit <= CONVERSATIONS_MAX or alarms not in FALSE_ALARMS:
+        raise UsageError(
+            f"it reads 1 to {CONVERSATIONS_MAX} conversations, at a share of alarms out of "
+            f"{FALSE_ALARMS}"
+        )
+
+
+def _score_conversations(
+    installation: Installation,
+    model: MisuseDetector,
+    domain: str,
+    conversations: Sequence[tuple[UUID, UUID]],
+    reader: StaffMember,
+    ticket: str,
+) -> list[ScoredConversation]:
+    """The scores of those conversations that may be opened; each reading is recorded before."""
+    scored = []
+    for account, conversation in conversations:
+        text, last_turn = _read_text(installation, account, conversation, reader, ticket)
+        if text is not None:
+            score = float(model.judge([text], domain)[0])
+            scored.append(
+                ScoredConversation(
+                    account=account, conversation=conversation, score=score, last_turn=last_turn
+                )
+            )
+    return scored
+
+
+def _scores(scored: Sequence[ScoredConversation]) -> Array:
+    return np.array([one.score for one in scored])
+
+
+def _read_text(
+    installation: Installation, account: UUID, conversation: UUID, reader: StaffMember, ticket: str
+) -> tuple[str | None, int]:
+    """What its person wrote in a conversation, and the number of its last turn; None if nothing may
+    be opened.
+    """
+    reading = Reading(
+        staff=reader.staff_id,
+        role=ReaderRole.privacy_officer,
+        reason=ReadReason.misuse_review,
+        ticket=ticket,
+    )
+    versions = policies(installation)
+    with transaction(installation.pool) as tx:
+        seen = account_view.seen(tx, [(account, conversation)], versions, installation.clock()).get(
+            conversation
+        )
+        turns = account_view.turns(tx, account, conversation)
+        own_turns = [turn for turn in turns if turn.role is TurnRole.user][-TURNS_READ_MAX:]
+        if seen is None or not own_turns:
+            return None, 0
+        try:
+            opened = staff_reads.read(
+                tx, installation.keyring, seen, own_turns, reading, installation.keyring.random
+            )
+        except DeniedError:  # erased or deleted since it was listed
+            return None, 0
+        return "\n".join(one.content.text for one in opened), turns[-1].number
