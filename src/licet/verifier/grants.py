@@ -122,7 +122,7 @@ class GrantStory:
         self.kept = {
             about: self.known[about] or 0 for about, owed in self.owed.items() if owed.is_kept
         }
-        self.unlogged_flags |= self.refused.keys()
+        self.untold |= self.refused.keys()
         self.restored = self.recount = True
         self.rest = False
         self.lost = frozenset(about for about, grant in self.known.items() if grant is not None)
@@ -231,7 +231,7 @@ class GrantStory:
         has_ending = (
             has_ended
             or self._may_be_earlier_act(question)
-            or not self.unlogged_flags.isdisjoint((question, ""))
+            or not self.untold.isdisjoint((question, ""))
         )
         if facts["effect"] == "withdrew" and not has_ending:
             raise ContradictionError(place, "a no that ended a grant follows the ending of it")
@@ -258,7 +258,7 @@ class GrantStory:
         self.refused = {
             other: moment for other, moment in self.refused.items() if other not in (question, "")
         }
-        self.unlogged_flags -= {question}
+        self.untold -= {question}
         self.noes |= {question}
         self.ended |= {question}
 
