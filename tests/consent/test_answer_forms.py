@@ -15,7 +15,7 @@ from licet.consent.answer_forms import AnswerForm, FormFault, FormPage, FormResu
 from licet.consent.notice import Variant
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
-from licet.policy.file import preset, read
+from licet.policy.file import from_document, preset
 from licet.policy.period import instant
 from licet.policy.state import AccountState, ScopeKind
 from licet.store.connect import Pool
@@ -308,7 +308,7 @@ def test_a_no_on_a_page_of_terms_that_were_replaced_counts_and_accepts_nothing(
 ) -> None:
     account = desk.account()
     showing = desk.show(account)
-    later = read(
+    later = from_document(
         {
             **preset("strict").document(),
             "version": "later",

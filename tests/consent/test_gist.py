@@ -9,14 +9,16 @@ import pytest
 from licet.consent import markdown, notice, pressing_words
 from licet.consent.catalogue import catalogue
 from licet.errors import InputError
-from licet.policy.file import Policy, preset, read
+from licet.policy.file import Policy, from_document, preset
 from licet.policy.period import parse_period
 
 from ..reading_age import grade, reading_age, syllables
 
 READING_AGE_MAX = 13
 ARTICLE, STRICT = preset("article-2025"), preset("strict")
-SINGLE = read({**STRICT.document(), "choice": {"covers": ["improve_models", "safety_classifiers"]}})
+SINGLE = from_document(
+    {**STRICT.document(), "choice": {"covers": ["improve_models", "safety_classifiers"]}}
+)
 ENDS = {"article": ARTICLE, "strict": STRICT, "single": SINGLE}
 
 
@@ -69,7 +71,7 @@ def test_the_age_of_a_reader_is_the_formulas() -> None:
 
 @pytest.mark.parametrize("policy", ENDS.values(), ids=ENDS)
 def test_the_periods_in_the_four_lines_are_the_policys(policy: Policy) -> None:
-    other = read(
+    other = from_document(
         {
             **policy.document(),
             "keep": {**policy.document()["keep"], "opted_in": "P2Y", "opted_out": "P14D"},

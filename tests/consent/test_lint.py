@@ -18,7 +18,7 @@ from licet.consent.lint import (
     SaidText,
 )
 from licet.errors import UsageError
-from licet.policy.file import Policy, preset, read
+from licet.policy.file import Policy, from_document, preset
 
 REPLICA = (Path(__file__).parent / "pages" / "popup-2025.html").read_text(encoding="utf-8")
 
@@ -288,7 +288,7 @@ def bundles(document: str, policy: Policy | None = None) -> list[str]:
 
 
 def test_one_question_for_what_a_policy_asks_apart_is_bundled() -> None:
-    one = read(
+    one = from_document(
         {**STRICT.document(), "choice": {"covers": ["improve_models", "safety_classifiers"]}}
     )
     (found,) = bundles(filled(one))
@@ -305,7 +305,7 @@ def test_a_question_of_several_that_covers_several_purposes_is_bundled() -> None
         {"question": "models", "covers": ["improve_models", "research"]},
         {"question": "safety", "covers": ["safety_classifiers"]},
     ]
-    policy = read({**STRICT.document(), "choice": asks})
+    policy = from_document({**STRICT.document(), "choice": asks})
     (found,) = bundles(filled(policy), policy)
     assert found.startswith(
         "question.models: one answer is for improve_models and research: ask each by itself"

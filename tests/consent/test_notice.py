@@ -23,7 +23,7 @@ from licet.consent.showings import ShownOn
 from licet.errors import BrokenError, InputError, LicetError, NotFoundError, RefusedError
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
-from licet.policy.file import Policies, Policy, preset, read
+from licet.policy.file import Policies, Policy, from_document, preset
 from licet.policy.period import instant
 from licet.store.connect import Pool, Transaction
 from licet.vault import apply, policy_versions
@@ -142,7 +142,7 @@ def test_the_values_in_a_notice_are_the_policys_own(desk: Desk) -> None:
 
 
 def test_a_paragraph_about_what_the_policy_does_not_have_is_left_out() -> None:
-    endless = read({**STRICT.document(), "decide_by": None})
+    endless = from_document({**STRICT.document(), "decide_by": None})
     source = notice.shipped(endless, ["en"])[0]
     assert "## Until when" in source
     assert "## Until when" not in notice.fill(source, endless)
@@ -242,7 +242,7 @@ def _without(source: str, *beginnings: str) -> str:
 
 def _asking(*questions: tuple[str, str]) -> Policy:
     asks = [{"question": name, "covers": [covers]} for name, covers in questions]
-    return read({**STRICT.document(), "choice": asks})
+    return from_document({**STRICT.document(), "choice": asks})
 
 
 def test_a_question_without_words_of_its_own_is_asked_in_those_of_the_catalogue(desk: Desk) -> None:
@@ -286,7 +286,7 @@ def test_a_notice_that_asks_in_one_what_the_policy_asks_apart_is_not_published(d
 
 
 def test_what_ships_for_a_policy_asks_what_it_asks() -> None:
-    single = read(
+    single = from_document(
         {**STRICT.document(), "choice": {"covers": ["improve_models", "safety_classifiers"]}}
     )
     for policy, names in (
@@ -376,7 +376,9 @@ def test_after_an_answer_nobody_asks_until_a_material_new_version(desk: Desk, al
         ("2027-01-01", False, Reason.answered),
         ("2027-06-01", True, Reason.first),
     ):
-        newer = read({**base, "version": version, "effective": version, "material": material})
+        newer = from_document(
+            {**base, "version": version, "effective": version, "material": material}
+        )
         policy_versions.add(desk.tx, newer, NOW, "test")
         desk.known = Policies([*desk.known.versions, newer])
         assert desk.ask(account, instant(version)).because is because
@@ -538,7 +540,7 @@ def test_accepting_the_terms_makes_nothing_usable(desk: Desk) -> None:
 
 
 def test_a_question_without_its_text_is_not_put(pool: Pool, keyring: Keyring) -> None:
-    own = read({**STRICT.document(), "policy": "our-own"})
+    own = from_document({**STRICT.document(), "policy": "our-own"})
     with pool.connection() as tx:
         desk = Desk(tx, keyring, own)
         assert desk.published == []

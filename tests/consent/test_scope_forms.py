@@ -37,8 +37,8 @@ def account(*, allow: bool = False, **more: Any) -> AccountState:
 
 
 def chat(state: AccountState, **more: Any) -> ConversationState:
-    begun = fold.begin(state, name="pears", incognito=more.pop("incognito", False))
-    said = fold.say(state, begun, KNOWN, NOW, TurnRole.user, "app", "typed").conversation
+    begun = fold.begin_conversation(state, name="pears", incognito=more.pop("incognito", False))
+    said = fold.add_turn(state, begun, KNOWN, NOW, TurnRole.user, "app", "typed").conversation
     return replace(said, **more)
 
 

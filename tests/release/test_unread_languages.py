@@ -121,4 +121,4 @@ def test_the_term_is_read_written_and_of_no_weight_where_it_is_not_there() -> No
     assert (
         stops.document()["unread_languages"] == "build stopped" and stops.sha256() != plain.sha256()
     )
-    assert file.read(json.loads(stops.text())) == stops
+    assert file.from_document(json.loads(stops.text())) == stops

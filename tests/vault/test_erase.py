@@ -129,7 +129,7 @@ def test_a_hold_keeps_what_lives_and_not_the_segment_that_had_expired_before(tow
     first = town.say(ana)
     town.about(first, do.Narrow, at=SAID + TICK)
     policies = town.policies[0]
-    assert str(policies.keep.opted_out) == "P30D"
+    assert str(policies.keep.of_turn(allowed=False)) == "P30D"
     town.say(ana, turn="t2", at=SAID + DAY)
     # Both live: the second turn dated both anew. Age the first alone, as a version of another reach
     # would.

@@ -26,7 +26,7 @@ import msgspec
 from licet.ledger import entries as leaves
 from licet.ledger.canonical_json import canonical
 from licet.ledger.entries import OutboxRow
-from licet.policy.file import NamesTerm, Policy, read
+from licet.policy.file import NamesTerm, Policy, from_document
 from licet.policy.period import instant
 from licet.release import merkle
 from licet.release.part import EPOCH
@@ -40,10 +40,10 @@ PURPOSE = "safety_classifiers"
 RELEASE = UUID(int=77)
 BUILT_AT = "2026-03-05T12:00:00Z"
 FIRST = preset("article-2025")
-SECOND = read(
+SECOND = from_document(
     {**FIRST.document(), "version": "2026-02-01", "effective": "2026-02-01", "decide_by": None}
 )
-ASKED = read(
+ASKED = from_document(
     {
         **SECOND.document(),
         "choice": [

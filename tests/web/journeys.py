@@ -28,7 +28,7 @@ from licet.store import connect
 ROOT = f"{Path(licet.__file__).parent}/"
 _STATEMENTS = {psycopg.Cursor.execute.__code__, psycopg.Cursor.executemany.__code__}
 _TRANSACTION: CodeType = connect.transaction.__wrapped__.__code__  # type: ignore[attr-defined]  # the generator below `contextmanager`
-_PARSE = policy_file.read.__code__
+_PARSE = policy_file.from_document.__code__
 _INLINED = {"<listcomp>", "<dictcomp>", "<setcomp>"}  # functions of their own in Python 3.11 alone
 _GOES_ON = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR
 

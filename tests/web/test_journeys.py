@@ -16,7 +16,7 @@ import pytest
 
 from licet.access import service_keys
 from licet.erasure import certificates
-from licet.policy.file import preset, read
+from licet.policy.file import from_document, preset
 from licet.store.connect import Pool
 from licet.vault import installation, primary
 from licet.web import site
@@ -244,7 +244,9 @@ def test_a_page_is_read_in_one_transaction(walk: Walk) -> None:
 
 def test_a_version_of_the_policy_is_parsed_once_a_process(pool: Pool, tmp_path: Path) -> None:
     counting = Counting()
-    policy = read({**preset("article-2025").document(), "version": f"v{os.urandom(4).hex()}"})
+    policy = from_document(
+        {**preset("article-2025").document(), "version": f"v{os.urandom(4).hex()}"}
+    )
     with counting.watching():
         with counting.counted() as first:  # applying it reads what is stored, too
             world = World(pool, tmp_path / "data", policy)

@@ -29,7 +29,7 @@ from licet.keys.restriction_journal import NEWEST_RECORDS_MAX, Journal, Restrict
 from licet.ledger import forward, sequence
 from licet.ledger.forward import Ahead
 from licet.ledger.outbox import EntryKind
-from licet.policy.file import read
+from licet.policy.file import from_document
 from licet.proof import documents
 from licet.store.connect import Transaction
 from licet.vault import (
@@ -323,7 +323,7 @@ def _register_again(tx: Transaction, record: Restriction) -> bool:
         )
         return True
     policy, known = (
-        read(msgspec.json.decode(record.document), file="the restriction journal"),
+        from_document(msgspec.json.decode(record.document), file="the restriction journal"),
         versions.load(tx),
     )
     add = (

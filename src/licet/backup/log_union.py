@@ -35,7 +35,7 @@ from licet.ledger import entries
 from licet.ledger.entries import OutboxRow
 from licet.ledger.forward import Ahead
 from licet.ledger.outbox import EntryKind
-from licet.policy.file import Policies, read
+from licet.policy.file import Policies, from_document
 from licet.policy.period import instant, written
 from licet.store.connect import Transaction
 from licet.vault import account_view, restriction_targets
@@ -350,7 +350,11 @@ def _restricts(leaf: LoggedRestriction) -> bool:
 
 
 def _policy_hash(record: Restriction) -> str:
-    return read(msgspec.json.decode(record.document), file="the restriction journal").sha256().hex()
+    return (
+        from_document(msgspec.json.decode(record.document), file="the restriction journal")
+        .sha256()
+        .hex()
+    )
 
 
 def _record(

@@ -33,6 +33,7 @@ from licet.errors import BrokenError, InputError
 from licet.policy import purposes
 from licet.policy.file import Policy, Question
 from licet.policy.period import Period, Unit
+from licet.policy.retention import Keep
 from licet.undecodable import UNDECODABLE
 
 T = TypeVar("T")
@@ -101,7 +102,7 @@ class Catalogue(msgspec.Struct, frozen=True):
         """What a purpose is, as the end of "to ..": for one that there are no words for, a sentence
         with its name.
         """
-        return self.say(purposes.sentence(name), name=name.replace("_", " "))
+        return self.say(purposes.sentence_key(name), name=name.replace("_", " "))
 
     def question(self, name: str) -> str:
         """What a question is called: for one that there are no words for, a sentence with its
@@ -133,8 +134,7 @@ class Catalogue(msgspec.Struct, frozen=True):
         return self.say(
             f"{key}.several" if several and name in ("what", "how_long") else key,
             purposes=purposes,
-            opted_in=self.period(policy.keep.opted_in),
-            opted_out=self.period(policy.keep.opted_out),
+            **self.periods(policy.keep),
         )
 
     def listed(self, names: Iterable[str], joined: Joined = "and") -> str:
@@ -159,6 +159,12 @@ class Catalogue(msgspec.Struct, frozen=True):
     def period(self, period: Period) -> str:
         """A period in words: 5 years."""
         return self.units(period.count, _UNITS[period.unit])
+
+    def periods(self, keep: Keep) -> dict[str, str]:
+        """Each period of a version in words, by the name under which sentences and notices refer to
+        it.
+        """
+        return {rule.name: self.period(period) for rule, period in keep.rows}
 
     def units(self, count: int, unit: str) -> str:
         """So many units of time in words: 15 minutes."""

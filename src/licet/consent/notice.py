@@ -334,16 +334,12 @@ def _without_empty_sections(kept: Sequence[str]) -> Iterator[str]:
 
 
 def _values(policy: Policy, words: Catalogue) -> dict[str, str | None]:
-    keep, lowest = policy.keep, policy.min_ages.lowest
+    lowest = policy.min_ages.lowest
     return {
         "version": policy.version,
         "effective": words.day(policy.effective),
         "decide_by": words.day(policy.decide_by) if policy.decide_by else None,
-        "opted_in": words.period(keep.opted_in),
-        "opted_out": words.period(keep.opted_out),
-        "deleted": words.period(keep.deleted),
-        "flagged": words.period(keep.flagged),
-        "flag_score": words.period(keep.flag_score),
+        **words.periods(policy.keep),
         # what holds for everybody who reads it
         "min_age": str(lowest) if lowest is not None else None,
     }

@@ -806,7 +806,7 @@ class Import:
         made.
         """
         periods = {
-            period for version in self._policies.versions for period in version.keep.of_content()
+            period for version in self._policies.versions for period in version.keep.of_turns
         }
         return any(period.after(first) <= self._now for period in periods)
 

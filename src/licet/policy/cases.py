@@ -16,11 +16,11 @@ import msgspec
 import yaml
 
 from licet.errors import InputError
-from licet.policy.diff import check
+from licet.policy.diff import check_material
 from licet.policy.events import Event
 from licet.policy.file import Policies, Policy, extend, preset
 from licet.policy.period import instant, written
-from licet.policy.plain import plain
+from licet.policy.plain import parse_plain
 from licet.policy.world import World
 from licet.undecodable import UNDECODABLE
 
@@ -48,8 +48,8 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         told = f" ({self.values})" if self.values else ""
         return (
-            f"{self.case}: {self.subject}: {self.key}: expected `{_shown(self.expected)}`, "
-            f"actual `{_shown(self.actual)}`{told}"
+            f"{self.case}: {self.subject}: {self.key}: expected `{_value_text(self.expected)}`, "
+            f"actual `{_value_text(self.actual)}`{told}"
         )
 
 
@@ -66,23 +66,23 @@ class CasesResult(msgspec.Struct, frozen=True, kw_only=True):
 
 def run_file(path: Path) -> CasesResult:
     """Runs every case of a file; InputError for an invalid file, naming the case and the fix."""
-    cases = _load(path)
+    cases = _load_cases(path)
     differences: list[Difference] = []
     expectations = 0
     for number, case in enumerate(cases, 1):
-        name, expected, found = _run(case, str(path), number)
+        name, expected, found = _run_case(case, str(path), number)
         expectations += expected
         differences += [msgspec.structs.replace(d, case=name) for d in found]
     return CasesResult(cases=len(cases), expectations=expectations, differences=tuple(differences))
 
 
-def _load(path: Path) -> list[Any]:
+def _load_cases(path: Path) -> list[Any]:
     try:
         text = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", file=str(path)) from error
     try:
-        value = _value(text)
+        value = _parse_text(text)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or "not UTF-8 text"
@@ -96,7 +96,7 @@ def _load(path: Path) -> list[Any]:
     return value
 
 
-def _value(text: bytes) -> object:
+def _parse_text(text: bytes) -> object:
     """JSON is YAML, and much faster to parse as JSON; text that only looks like JSON is parsed as
     YAML.
     """
@@ -105,10 +105,10 @@ def _value(text: bytes) -> object:
             return msgspec.json.decode(text)
         except UNDECODABLE:
             pass
-    return plain(text)
+    return parse_plain(text)
 
 
-def _run(case: object, file: str, number: int) -> tuple[str, int, list[Difference]]:
+def _run_case(case: object, file: str, number: int) -> tuple[str, int, list[Difference]]:
     if not isinstance(case, Mapping):
         raise InputError(
             f"case {number} is not a mapping", "begin each case with `- case: name`", file=file
@@ -124,7 +124,7 @@ def _run(case: object, file: str, number: int) -> tuple[str, int, list[Differenc
             )
     policies = Policies(_policies(case.get("policy"), file, name))
     try:
-        check(policies.versions)
+        check_material(policies.versions)
     except InputError as error:
         raise InputError(
             f"case `{name}`: policy: {error.message}", error.hint, file=file
@@ -134,12 +134,12 @@ def _run(case: object, file: str, number: int) -> tuple[str, int, list[Differenc
         _expectation(e, file, name, n) for n, e in enumerate(_list(case, "expect", file, name), 1)
     ]
     found = [
-        d for _, differences in sorted(_answers(policies, events, expect)) for d in differences
+        d for _, differences in sorted(_evaluate(policies, events, expect)) for d in differences
     ]
     return name, len(expect), found
 
 
-def _answers(
+def _evaluate(
     policies: Policies, events: list[Event], expect: list[dict[str, Any]]
 ) -> Iterator[tuple[int, list[Difference]]]:
     """Each expectation's place and differences, in order of their moments."""
@@ -180,20 +180,20 @@ def _differences(world: World, expected: Mapping[str, Any]) -> Iterator[Differen
             )
 
 
-def _values(world: World, asked: str, name: str, at: datetime) -> str:
+def _values(world: World, subject_kind: str, name: str, at: datetime) -> str:
     """Which region's values of the version in force hold for the account; empty where the version
     has none.
     """
     owned = (
         world.turns.get(name)
-        if asked == "turn"
+        if subject_kind == "turn"
         else world.feedback.get(name)
-        if asked == "feedback"
+        if subject_kind == "feedback"
         else None
     )
     conversation = world.conversations.get(owned[0] if owned else name)
     account = world.accounts.get(
-        name if asked == "account" else conversation.account if conversation else ""
+        name if subject_kind == "account" else conversation.account if conversation else ""
     )
     version = world.policies.in_force(at)
     if account is None or not version.regions:
@@ -203,9 +203,9 @@ def _values(world: World, asked: str, name: str, at: datetime) -> str:
     )
 
 
-def _actual(world: World, asked: str, expected: Mapping[str, Any]) -> dict[str, Any]:
-    name, at = expected[asked], expected["at"]
-    match asked:
+def _actual(world: World, subject_kind: str, expected: Mapping[str, Any]) -> dict[str, Any]:
+    name, at = expected[subject_kind], expected["at"]
+    match subject_kind:
         case "turn":
             decision = world.decide(name, expected["purpose"], at)
             return {"use": decision.use, "because": decision.because.value, "until": decision.until}
@@ -318,5 +318,5 @@ def _expectation(value: object, file: str, case: str, number: int) -> dict[str, 
     return result
 
 
-def _shown(value: object) -> object:
+def _value_text(value: object) -> object:
     return written(value) if hasattr(value, "tzinfo") else value  # type: ignore[arg-type]  # only times have a tzinfo

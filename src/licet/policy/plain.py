@@ -20,7 +20,7 @@ DEPTH_MAX = 100
 _MERGE = "<<"
 
 
-def plain(text: bytes) -> object:
+def parse_plain(text: bytes) -> object:
     """The value of the one document in ``text``, None for none; yaml.YAMLError or
     UnicodeDecodeError.
     """
@@ -31,7 +31,7 @@ def plain(text: bytes) -> object:
         if isinstance(event, yaml.DocumentStartEvent):
             documents += 1
             if documents > 1:
-                raise _wrong("another document begins", event)
+                raise _error("another document begins", event)
             value = _value(next(events), events, {}, 0)
     return value
 
@@ -43,10 +43,10 @@ def _value(
         value = _scalar_at(event)
     elif isinstance(event, yaml.AliasEvent):
         if event.anchor not in anchors:
-            raise _wrong(f"`*{event.anchor}` names no value before it", event)
+            raise _error(f"`*{event.anchor}` names no value before it", event)
         return anchors[event.anchor]
     elif depth == DEPTH_MAX:
-        raise _wrong(f"nested deeper than {DEPTH_MAX}", event)
+        raise _error(f"nested deeper than {DEPTH_MAX}", event)
     elif isinstance(event, yaml.SequenceStartEvent):
         value = _sequence(events, anchors, depth + 1)
     else:
@@ -71,7 +71,7 @@ def _mapping(
     merged: dict[Any, object] = {}
     while not isinstance(event := next(events), yaml.MappingEndEvent):
         if not isinstance(event, yaml.ScalarEvent):
-            raise _wrong("a key is not a name", event)
+            raise _error("a key is not a name", event)
         key = event.value if event.value == _MERGE else _scalar_at(event)
         value = _value(next(events), events, anchors, depth)
         if key != _MERGE or event.style:
@@ -79,7 +79,7 @@ def _mapping(
             continue
         for below in value if isinstance(value, list) else [value]:
             if not isinstance(below, dict):
-                raise _wrong("`<<` merges what is not a mapping", event)
+                raise _error("`<<` merges what is not a mapping", event)
             merged = {**below, **merged}
     return {**merged, **result} if merged else result
 
@@ -88,7 +88,7 @@ def _scalar_at(event: yaml.ScalarEvent) -> object:
     try:
         return _scalar(event.value, event.tag, event.implicit[0])
     except yaml.YAMLError:
-        raise _wrong(f"`{event.tag}` is not a tag of plain YAML", event) from None
+        raise _error(f"`{event.tag}` is not a tag of plain YAML", event) from None
 
 
 @lru_cache(maxsize=SCALARS_MAX)
@@ -103,5 +103,5 @@ def _scalar(text: str, tag: str | None, implicit: bool) -> object:
         return text
 
 
-def _wrong(problem: str, event: yaml.Event) -> yaml.YAMLError:
+def _error(problem: str, event: yaml.Event) -> yaml.YAMLError:
     return yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)  # type: ignore[arg-type]  # its stubs know one of two mark classes

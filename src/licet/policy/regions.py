@@ -136,7 +136,7 @@ def terms_of(regions: Sequence[RegionTerms], region: str | None) -> list[RegionT
     return [one for name in names for one in regions if one.region == name]
 
 
-def lint(regions: Sequence[RegionTerms]) -> tuple[str, ...]:
+def ages_below_law(regions: Sequence[RegionTerms]) -> tuple[str, ...]:
     """Where a region's minimum age is below one that a known law names, in plain sentences with
     their source.
     """

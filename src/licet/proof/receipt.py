@@ -372,7 +372,7 @@ def _terms(
         "pii_controllers": ["party:controller"],
         "recipient_third_parties": sorted(policy.recipients),
         "storage_locations": list(controller.storage_locations) or [NOT_STATED],
-        "retention_period": str(policy.keep.opted_in if given else policy.keep.opted_out),
+        "retention_period": str(policy.keep.of_turn(allowed=given)),
         "withdrawal_method": controller.withdrawal_url or WITHDRAWAL,
     }
 

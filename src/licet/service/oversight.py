@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 
 from licet.consent import notice
-from licet.policy.file import read as read_policy
+from licet.policy.file import from_document as read_policy
 from licet.store.connect import transaction
 from licet.vault import account_view, policy_versions, safety_copies
 from licet.vault import holds as vault_holds

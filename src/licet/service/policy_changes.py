@@ -152,7 +152,7 @@ def apply_policy(
     They are published in English and in ``languages``, or with None in every language that they
     ship in.
     """
-    purposes.check(policy)
+    purposes.unworded_purposes(policy)
     with transaction(here.pool) as tx:
         at = here.clock()
         number = versions.add(tx, policy, at, by)
@@ -247,7 +247,7 @@ def plan_version(
 ) -> PlannedPolicy:
     """`plan_policy` of a policy that was read already."""
     known, now = policies(here), here.clock()
-    unworded = purposes.check(policy)
+    unworded = purposes.unworded_purposes(policy)
     shortening = uuid7(now, here.keyring.random(10)) if shorten_stored else None
     statistics.gather(here.pool)
     with transaction(here.pool) as tx:
@@ -292,7 +292,7 @@ def findings_of(policy: Policy) -> tuple[str, ...]:
         for one in policy.regions
         if set(one.languages) - known
     ]
-    return (*regions.lint(policy.regions), *unsaid)
+    return (*regions.ages_below_law(policy.regions), *unsaid)
 
 
 class AppliedPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -325,7 +325,7 @@ def apply_planned(
     shortened.
     """
     policy, known, now = load_policy(file), policies(here), here.clock()
-    purposes.check(policy)
+    purposes.unworded_purposes(policy)
     number, shortening = len(known) - 1, None
     if shorten_stored:
         with transaction(here.pool) as tx:

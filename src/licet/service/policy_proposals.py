@@ -94,7 +94,7 @@ def propose(
     """
     identities.check(here.config.web, identity)
     policy, now = parse(text, SENT), here.clock()
-    purposes.check(policy)
+    purposes.unworded_purposes(policy)
     with transaction(here.pool) as tx:
         known = policy_versions.applied(tx)
         if policy in known.versions:
@@ -268,7 +268,7 @@ def version(here: Installation, number: int) -> VersionDetail:
         applied_by=row.applied_by,
         second_identity=is_two,
         before=before.version if before else None,
-        direction=diff.sentence(changed) if changed else "",
+        direction=diff.describe(changed) if changed else "",
         changes=changed.changes if changed else (),
         plan=found.plan if found else None,
     )
@@ -381,7 +381,7 @@ def _detail(here: Installation, proposal: UUID) -> ProposalDetail:
         proposal=_seen(row),
         text=row.text,
         sha256=policy.sha256().hex(),
-        direction=diff.sentence(changed),
+        direction=diff.describe(changed),
         changes=changed.changes,
         findings=policy_changes.findings_of(policy),
         refusal=_refusal(known, policy, here.clock()) if row.state is ProposalState.open else "",

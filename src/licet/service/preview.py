@@ -320,7 +320,9 @@ def _assumed(
         turns = view.turns
         if fold.refusal(chosen.account, turns, known, moment, TurnRole.user) is None:
             surface = turns.segments[-1].stamp.surface
-            said = fold.say(chosen.account, turns, known, moment, TurnRole.user, surface, "typed")
+            said = fold.add_turn(
+                chosen.account, turns, known, moment, TurnRole.user, surface, "typed"
+            )
             turns = said.conversation
         found[one] = msgspec.structs.replace(view, state=chosen.account, turns=turns)
     return found, refused

@@ -234,10 +234,10 @@ class BatchState:
         self.writes.shorten(account.account_id, content_until, feedback_until)
         for row in self.conversations.values():
             if row.account_id == account.account_id:
-                row.state = fold.shortened(row.state, content_until)
+                row.state = fold.shorten_segments(row.state, content_until)
                 # the statement over the table shortens the stored rows in the same way
                 if row.saved is not None:
-                    row.saved = fold.shortened(row.saved, content_until)
+                    row.saved = fold.shorten_segments(row.saved, content_until)
 
     def find_project(
         self,

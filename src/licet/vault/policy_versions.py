@@ -18,7 +18,7 @@ from licet.errors import BrokenError, RefusedError
 from licet.keys import fence
 from licet.ledger import outbox
 from licet.ledger.outbox import Entry, EntryKind
-from licet.policy.file import Policies, Policy, read
+from licet.policy.file import Policies, Policy, from_document
 from licet.store.connect import Transaction
 
 PARSED_VERSIONS_MAX = 1_000
@@ -233,5 +233,5 @@ _current: dict[tuple[bytes, ...], Policies] = {}
 @lru_cache(maxsize=PARSED_VERSIONS_MAX)
 def _parsed(document: str) -> tuple[Policy, bytes]:
     """The policy in a stored document, and its SHA-256: parsed once per document and process."""
-    policy = read(msgspec.json.decode(document), file="the policies table")
+    policy = from_document(msgspec.json.decode(document), file="the policies table")
     return policy, policy.sha256()

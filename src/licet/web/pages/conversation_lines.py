@@ -120,7 +120,7 @@ def line(words: Catalogue, dates: Dates, mine: OwnConversation) -> ChatLine:
 
 def _warning(words: Catalogue, dates: Dates, mine: OwnConversation) -> str:
     """How keeping it out changes its end date, if that comes earlier."""
-    until = dates.policy.keep.opted_out.after(dates.at)
+    until = dates.policy.keep.of_turn(allowed=False).after(dates.at)
     if mine.kept_out or mine.keep_until is None or mine.keep_until <= until:
         return ""
     return words.say("chats.keep_out.warning", day=words.day(until))

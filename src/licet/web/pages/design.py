@@ -61,12 +61,12 @@ def _page() -> str:
         yes_means=words.say(
             "notice.yes.means",
             purposes=shell.allowed(words, policy.covers),
-            period=words.period(policy.keep.opted_in),
+            period=words.period(policy.keep.of_turn(allowed=True)),
         ),
         no_means=words.say(
             "notice.no.means",
             purposes=shell.refused(words, policy.covers),
-            period=words.period(policy.keep.opted_out),
+            period=words.period(policy.keep.of_turn(allowed=False)),
         ),
         below=(KeepLine(number=1, what=words.say("below.project", title="Garden"), about=""),),
     )

@@ -23,6 +23,7 @@ from licet.consent.selected_conversations import EVERYTHING_BATCH, DeleteEveryth
 from licet.erasure import certificates
 from licet.erasure.certificates import RECALL_DAYS, ErasureStatus
 from licet.errors import NotFoundError
+from licet.policy.retention import ContentKind
 from licet.store.connect import Transaction, transaction
 from licet.train import recipients
 from licet.vault import account_view, certificate
@@ -96,7 +97,7 @@ def _ask(request: AnyRequest, what: str) -> Response[Any]:
         copied = account_view.copied_conversation_ids(tx, account, at, 1)
     given = list(dict.fromkeys(one.recipient for one in recipients.of_account(here, account)))
     dates = dates_of(here, known)
-    until = known.in_force(at).keep.deleted.after(at) + SWEPT_WITHIN
+    until = known.in_force(at).keep.period(ContentKind.deleted).after(at) + SWEPT_WITHIN
     days = {"until": words.day(until), "gone": words.day(until + timedelta(days=dates.copies_days))}
     lines = [
         words.count(f"{what}.means.chats", there.conversations),

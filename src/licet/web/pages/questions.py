@@ -100,7 +100,7 @@ def _means(words: Catalogue, asked: Prompt, question: Question, page: str, answe
     hangs on the others too.
     """
     keep, one = asked.in_force.keep, len(asked.in_force.asks) == 1
-    period = keep.opted_in if answer == "yes" else keep.opted_out
+    period = keep.of_turn(allowed=answer == "yes")
     purposes = (
         shell.allowed(words, question.covers)
         if answer == "yes"

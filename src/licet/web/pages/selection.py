@@ -29,6 +29,7 @@ from licet.consent.selected_conversations import (
 from licet.errors import NotFoundError, UsageError
 from licet.masked import Masked
 from licet.policy.file import Policies, Reach
+from licet.policy.retention import ContentKind
 from licet.store.connect import Transaction
 from licet.train import recipients
 from licet.train.recipients import RecipientSeen
@@ -217,7 +218,7 @@ def deletion_lines(
     models.
     """
     several = ".several" if len(mine) > 1 else ""
-    due = dates.policy.keep.deleted.after(dates.at)
+    due = dates.policy.keep.period(ContentKind.deleted).after(dates.at)
     until = max(max(min(due, one.keep_until or due), dates.at) for one in mine)
     days = {
         "until": words.day(dates.destroyed_by(mine[0], until)),

@@ -31,6 +31,7 @@ from licet.policy.decide import Gate
 from licet.policy.file import Policy
 from licet.policy.fold import Effect
 from licet.policy.period import instant, parse_period
+from licet.policy.retention import ContentKind
 from licet.policy.state import GrantStanding, ScopeKind
 from licet.proof import documents, receipt
 from licet.proof.receipt import Receipt
@@ -297,7 +298,10 @@ def _if_no(
     lines = [
         (
             "chat",
-            words.say(f"if_no.stored{several}", period=words.period(asked.in_force.keep.opted_out)),
+            words.say(
+                f"if_no.stored{several}",
+                period=words.period(asked.in_force.keep.of_turn(allowed=False)),
+            ),
         )
     ]
     releases, models = len(on_record.holdings), len({one.model for one in on_record.consumed})
@@ -366,7 +370,8 @@ def _untitled(words: Catalogue, one: PlaceDiffers) -> str:
 
 def _means(words: Catalogue, policy: Policy, given: list[RecipientSeen]) -> list[tuple[str, str]]:
     """What a no does, part by part."""
-    out, flagged = words.period(policy.keep.opted_out), words.period(policy.keep.flagged)
+    out = words.period(policy.keep.of_turn(allowed=False))
+    flagged = words.period(policy.keep.period(ContentKind.flagged))
     several = ".several" if len(policy.asks) > 1 else ""
     refused = shell.refused(words, policy.covers)
     means = [
