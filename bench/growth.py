@@ -287,7 +287,7 @@ def units(here: Installation, client: TestClient[Any], cookies: Mapping[str, str
         Unit(
             "read a conversation's turns",
             read(
-                lambda tx, one: own_conversations.one(
+                lambda tx, one: own_conversations.get(
                     tx, here.keyring, known, one.account, one.conversation, now()
                 )
             ),

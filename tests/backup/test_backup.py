@@ -883,7 +883,7 @@ def test_requests_come_back_with_what_was_written_and_an_objection_since_stays_a
             for account in (home.accounts["ana"], None)
         ]
         names = [rights_requests.enter(here, one, by).shown_id for one in entered]
-        kept = [rights_requests.find(here, name) for name in names]
+        kept = [rights_requests.get_request(here, name) for name in names]
         folder = archives.back_up(here, place.backups).folder
         place.now += DAY
         objects = SendRequest(
@@ -899,7 +899,7 @@ def test_requests_come_back_with_what_was_written_and_an_objection_since_stays_a
     archives.restore(place.config, folder, place.clock)
     place.now -= DAY
     with installation.installation(place.config, place.clock) as here:
-        assert [rights_requests.find(here, name) for name in names] == kept
+        assert [rights_requests.get_request(here, name) for name in names] == kept
         assert kept[1].steps[0].words == sentence
         assert Home(here, place, home).decided("ana-chat") is DecisionReason.withdrawn
 

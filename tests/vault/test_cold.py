@@ -89,7 +89,7 @@ def cool(house: House) -> cold_tier.CoolingResult:
 def said(house: House) -> str:
     """Everything of Ana's, as she takes it out."""
     known = installation.policies(house.here)
-    pieces = takeout.lines(
+    pieces = takeout.conversation_lines(
         lambda: transaction(house.here.pool),
         house.here.keyring,
         known,

@@ -46,7 +46,7 @@ class JourneyCost(msgspec.Struct, kw_only=True):
     def row(self, name: str) -> str:
         """A row of the table in docs/adr/0016-rooms-by-subject.md."""
         return (
-            f"| {name} | {self.calls} | {len(self.by_file)} | {self.returns} | "
+            f"| {name} | {self.calls} | {len(self.by_file)} | {self.grants_to_end} | "
             f"{self.statements} | {self.transactions} |"
         )
 
@@ -109,7 +109,7 @@ class Counting:
         name = path.removeprefix(ROOT)
         cost.calls += 1
         if name != self._at:
-            cost.returns += name in cost.by_file
+            cost.grants_to_end += name in cost.by_file
             self._at = name
         cost.by_file[name] += 1
         cost.parses += code is _PARSE

@@ -92,7 +92,7 @@ class Town:
         )
         by = "staff:ada@example.org"
         found = rights_requests.enter(self.here, asked, by)
-        rights_requests.act(
+        rights_requests.take_step(
             self.here,
             found.shown_id,
             StaffAct.pause,

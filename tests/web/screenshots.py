@@ -106,7 +106,7 @@ def stage(
         "staff:officer@example.org",
     )
     request = shown(Prefix.request, asked.row.request)
-    rights_requests.act(
+    rights_requests.take_step(
         town.here,
         request,
         StaffAct.pause,
@@ -273,7 +273,9 @@ def main(arguments: Sequence[str]) -> None:
             with pool.connection() as conn:
                 migrate(conn)
             town, pictures = stage(pool, base / "data", asked.languages)
-            browser = driver.chromium.launch(executable_path=rendered_page.chromium(os.environ))
+            browser = driver.chromium.launch(
+                executable_path=rendered_page.find_chromium(os.environ)
+            )
             with serving(application(town)) as url:
                 site = Site(town, url, browser)
                 if asked.first:

@@ -14,7 +14,7 @@ import pytest
 from licet.access import staff_orders
 from licet.access.roles import StaffRole
 from licet.access.staff_orders import OrderKind
-from licet.consent import notice, showings
+from licet.consent import notice, notice_views
 from licet.curate import release_build
 from licet.erasure import certificates
 from licet.errors import RefusedError
@@ -110,7 +110,7 @@ def test_a_notice_is_shown_as_it_is_with_its_lint_and_how_many_saw_and_answered_
     asked = api.get(f"/v1/accounts/acc_{lived.accounts['ben'].hex}/notice", headers=lived.service())
     assert asked.status_code == 200
     with transaction(lived.here.pool) as tx:
-        went = showings.of_notice(tx, name)
+        went = notice_views.count_by_notice(tx, name)
     assert (went.answered, went.more) == (0, False)
     assert (
         f"<dt>Shown</dt><dd>{went.shown}</dd>"

@@ -169,7 +169,7 @@ def sent_by(page: Any, button: Any) -> None:
 
 
 def takes_an_item_and_gives_it_back(office: Office) -> None:
-    (asked,) = rights_requests.listed(office.here, states=[RequestState.open])[:1]
+    (asked,) = rights_requests.list_requests(office.here, states=[RequestState.open])[:1]
     office.asked = asked.id
     office.open("dana", "/console/inbox")
     page = office.open("dana", f"/console/inbox/request:{asked.id}")
@@ -491,7 +491,7 @@ def told_in_the_log(office: Office, before: dict[str, int]) -> None:
 
 def told_to_the_person(office: Office) -> None:
     """The people of these rows and of the request see it on their own pages."""
-    request = rights_requests.find(office.here, office.asked, with_words=False)
+    request = rights_requests.get_request(office.here, office.asked, with_words=False)
     assert request.state is RequestState.answered
     reviewed = (
         "SELECT account_id, conversation_id FROM staff_reads WHERE reason = "

@@ -259,8 +259,10 @@ def test_pages_of_the_inbox_together_have_every_item_once_in_order_whatever_thei
         asked(lived, days_ago=number, region=("DE", "US-CA", "FR")[number % 3])
     for number in range(3):
         stopped = asked(lived, None, days_ago=number)
-        rights_requests.act(lived.here, stopped, StaffAct.acknowledge, "staff:ada@example.org")
-        rights_requests.act(
+        rights_requests.take_step(
+            lived.here, stopped, StaffAct.acknowledge, "staff:ada@example.org"
+        )
+        rights_requests.take_step(
             lived.here,
             stopped,
             StaffAct.pause,

@@ -411,7 +411,7 @@ def asked_and_paused(world: World, who: str) -> str:
         kind=RightKind.access, words="all of it", identity="a passport", account=world.accounts[who]
     )
     found = rights_requests.enter(world.here, asked, "staff:ada@example.org")
-    return rights_requests.act(
+    return rights_requests.take_step(
         world.here,
         found.shown_id,
         StaffAct.pause,

@@ -50,7 +50,7 @@ def mine(world: World) -> list[own_conversations.OwnConversation]:
     with transaction(world.here.pool) as tx:
         known = installation.policies(world.here)
         return list(
-            own_conversations.listed(
+            own_conversations.list_page(
                 tx, world.here.keyring, known, world.accounts["ana"], world.clock.now
             ).conversations
         )

@@ -248,7 +248,7 @@ def test_the_zip_itself_comes_in_elsewhere_with_every_conversation_of_words(
             )
         assert zoe is not None, "--account says whose they are, not the other installation's id"
         found = b"".join(
-            takeout.lines(
+            takeout.conversation_lines(
                 lambda: transaction(pool),
                 here.keyring,
                 installation.policies(here),
@@ -309,7 +309,7 @@ def test_a_takeout_comes_in_elsewhere_without_options_with_its_choices_and_its_f
     save(data, SimulatedClock(world.clock.now))
     made = json.loads(run("import", file, "--json").stdout)
     with transaction(world.here.pool) as tx:
-        choices = history.recorded(tx, world.here.keyring, ana).choices
+        choices = history.load_history(tx, world.here.keyring, ana).choices
     assert (made["broken"], made["refused"], made["accounts"]) == (0, {}, 1)
     assert made["choices"] == len([one for one in choices if one.because is None]) > 0
     assert (made["feedback"], made["skipped_reasons"]) == (1, {"feedback that was taken back": 1})

@@ -1413,8 +1413,8 @@ def test_a_request_is_told_when_it_is_received_and_when_it_ends(house: House) ->
 
     asked(None)  # of somebody without an account there is nobody to tell
     request = asked(account)
-    rights_requests.act(house.here, request, StaffAct.acknowledge, "staff:ada@example.org")
-    rights_requests.act(
+    rights_requests.take_step(house.here, request, StaffAct.acknowledge, "staff:ada@example.org")
+    rights_requests.take_step(
         house.here, request, StaffAct.answer, "staff:ada@example.org", words="the planted answer"
     )
     told = [

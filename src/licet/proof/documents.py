@@ -336,7 +336,7 @@ def _beside(here: Installation, known: list[str]) -> dict[str, bytes]:
     receipt refers to.
     """
     with transaction(here.pool) as tx:
-        applied, published = policy_versions.texts(tx), notice.texts(tx)
+        applied, published = policy_versions.texts(tx), notice.texts_by_hash(tx)
         seed = here.keyring.log_seed(tx)
         papers = [
             one for kind in legal_documents.PUBLIC for one in legal_documents.newest(tx, kind)

@@ -93,7 +93,7 @@ def _step(
     what: StaffAct, label: str, means: str, *, needs_words: bool = True, destroys: bool = False
 ) -> InboxAct:
     def does(here: Installation, by: StaffMember, subject: str, values: ActValues) -> str:
-        found = rights_requests.act(
+        found = rights_requests.take_step(
             here,
             subject,
             what,

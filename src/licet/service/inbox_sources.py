@@ -345,7 +345,7 @@ RIGHTS = {
 
 
 def _request(at: datetime, row: Row, _: Row) -> InboxItem:
-    one = request_register.row_of(row)
+    one = request_register.request_row(row)
     clock, name = one.clock, shown(Prefix.request, one.request)
     waits = ", and waits for its person" if clock.paused_at is not None else ""
     due, act = clock.due(at), "Answer it, or refuse it with a reason."

@@ -157,7 +157,7 @@ def versions(here: Installation) -> NewestList[VersionSeen]:
 def notices(here: Installation) -> NewestList[NoticeSeen]:
     """The notices that were published."""
     with transaction(here.pool) as tx:
-        listed, total = notice.newest_published(tx, LISTED_MAX), notice.published_count(tx)
+        listed, total = notice.list_newest(tx, LISTED_MAX), notice.published_count(tx)
     seen = (
         NoticeSeen(
             version=one.version,

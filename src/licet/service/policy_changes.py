@@ -170,7 +170,7 @@ def publish_notices(
     """
     known = policies(here)
     if sources is None:
-        sources = notice.shipped(notice.numbered(known, version))
+        sources = notice.shipped(notice.find_version(known, version))
         if not sources:
             raise UsageError(
                 "no notice ships for this policy",
@@ -188,7 +188,7 @@ def _publish(
 
     known = versions.load(tx)
     assert known is not None
-    number = known.versions.index(notice.numbered(known, version))
+    number = known.versions.index(notice.find_version(known, version))
     left_in = known.replacing_names(number) is None
     return notice.publish(
         tx,
@@ -199,7 +199,7 @@ def _publish(
         by=by,
         random=here.keyring.random,
         search=name_search(here.config, left_in=left_in),
-        languages=catalogue.known(here.config.languages),
+        languages=catalogue.load_languages(here.config.languages),
     )
 
 

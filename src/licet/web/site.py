@@ -80,7 +80,7 @@ class Site:
             lambda: sync_to_thread(installation_figures.figures, here), FIGURES_SECONDS
         )
         self.discovery = oidc.Discovery()
-        self.languages = catalogue.known(here.config.languages)
+        self.languages = catalogue.load_languages(here.config.languages)
         self._accounts: OrderedDict[bytes, tuple[float, UUID]] = OrderedDict()
         self._keys: OrderedDict[str, tuple[float, Service | None]] = OrderedDict()
         self._looking: dict[str, asyncio.Task[Service | None]] = {}

@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from licet.consent.acts import ActKind
 from licet.consent.notice import Variant
-from licet.consent.own_conversations import HoldTold
+from licet.consent.own_conversations import VisibleHold
 from licet.erasure.certificates import ErasureForecast, ErasureStatus
 from licet.legal.paper import PaperKind
 from licet.legal.papers import ListedPaper
@@ -668,7 +668,7 @@ class ConversationAnswer(_Out, frozen=True, kw_only=True):
     kept_out: bool
     deleted_at: datetime | None
     held: bool
-    holds: tuple[HoldTold, ...]
+    holds: tuple[VisibleHold, ...]
     keep_until: datetime | None
     safety_until: datetime | None
     badges: tuple[BadgeAnswer, ...]

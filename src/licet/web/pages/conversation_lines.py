@@ -128,7 +128,7 @@ def _warning(words: Catalogue, dates: Dates, mine: OwnConversation) -> str:
 
 def learnt(words: Catalogue, found: Sequence[ConsumedBy]) -> Iterator[str]:
     """One line for each model that was trained on the person's rows."""
-    for rows in history.by_model(found):
+    for rows in history.group_by_model(found):
         yield words.say(
             "learnt.line",
             model=rows[0].model,

@@ -48,7 +48,7 @@ def design(request: AnyRequest) -> Response[str]:
 @cache
 def _page() -> str:
     words, policy = catalogue(), preset("article-2025")
-    text = notice.read(notice.fill(notice.shipped(policy)[0], policy))
+    text = notice.parse_notice(notice.fill(notice.shipped(policy)[0], policy))
     (own,) = text.words(policy.asks)
     asked = QuestionAsked(
         name=own.name,

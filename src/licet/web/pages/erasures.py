@@ -90,10 +90,10 @@ def _ask(request: AnyRequest, what: str) -> Response[Any]:
         row = account_view.accounts(tx, [account])[account]
         if row.state.closed_at is not None:
             return shell.then(who, "/erasures")
-        there = conversation_search.counted(tx, known, account, at)
+        there = conversation_search.count_conversations(tx, known, account, at)
         left = len(account_view.kept_conversation_ids(tx, account, 1, deleted=False))
-        holding = history.holdings(tx, account)
-        learnt = list(dict.fromkeys(one.model for one in history.consumed(tx, account)))
+        holding = history.list_holdings(tx, account)
+        learnt = list(dict.fromkeys(one.model for one in history.list_consumed(tx, account)))
         copied = account_view.copied_conversation_ids(tx, account, at, 1)
     given = list(dict.fromkeys(one.recipient for one in recipients.of_account(here, account)))
     dates = dates_of(here, known)

@@ -114,7 +114,7 @@ def below_of(tx: Transaction, here: Installation, asked: Prompt) -> tuple[Questi
     """The questions with what is allowed below the account; nothing is read where nothing is."""
     if all(grant.scope == WHOLE_ACCOUNT for grant in asked.state.grants):
         return ()
-    return differences.seen(
+    return differences.load_differences(
         tx, here.keyring, policy_versions.applied(tx), asked.account, here.clock()
     ).questions
 

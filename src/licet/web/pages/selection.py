@@ -188,7 +188,7 @@ def _ask(
 ) -> Response[Any]:
     at, words = here.clock(), who.words
     with one_moment(here) as (tx, known):
-        found = own_conversations.several(tx, here.keyring, known, who.account, chosen, at)
+        found = own_conversations.get_many(tx, here.keyring, known, who.account, chosen, at)
     if len(found) < len(chosen):
         raise NotFoundError("no such conversation")
     mine, dates = [one for one in found if one.deleted_at is None], dates_of(here, known)
@@ -324,7 +324,7 @@ def told_of(
         return None
     act = SelectedAct(said.removeprefix("selected_"))
     done, none = _read(query.get("done", "")), _read(query.get("none", ""))
-    found = own_conversations.several(
+    found = own_conversations.get_many(
         tx, here.keyring, known, who.account, [*done, *none], here.clock()
     )
     changed = [one for one in found if one.conversation in done and _stands(act, one)]
