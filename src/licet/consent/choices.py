@@ -142,8 +142,8 @@ def is_stale(answer: CommandResult) -> bool:
 
 
 def shows_terms(policies: Policies, at: datetime, answered: ShowingRecord | None) -> bool:
-    """Whether the showing, if one is named, showed the terms in force; False before the first
-    version.
+    """Whether the showing showed the terms in force; True without a showing, or before the first
+    material version.
     """
     number = policies.newest_material(at)
     return number is None or answered is None or answered.number == number

@@ -1,8 +1,8 @@
 """Locale data of the Unicode CLDR through Babel: plurals, dates, periods, numbers and lists.
 
 Babel is imported on first use, which keeps other commands fast to start. Days are those of the
-Gregorian calendar in UTC, digits are European ones in every language: a date is compared with a
-receipt's, and the same date must not look like another.
+Gregorian calendar in UTC, digits are European ones in every language: dates must compare equal with
+those of a receipt.
 """
 
 from __future__ import annotations
