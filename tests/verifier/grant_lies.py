@@ -772,7 +772,7 @@ def receipt_lies() -> Iterator[Lie]:
             "another person's, for the project",
             "",
             PROJECT_YES,
-            put_at("log", "salt", value=leaves.salt(KEYS[EVA]).hex()),
+            put_at("log", "salt", value=leaves.derive_salt(KEYS[EVA]).hex()),
         ),
     )
     for place, operation, promise, index, change in tables:

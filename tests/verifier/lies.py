@@ -292,10 +292,10 @@ def receipt_of(
         "origin": ORIGIN,
         "index": index,
         "who": leaves.pseudonym(key),
-        "salt": leaves.salt(key).hex(),
+        "salt": leaves.derive_salt(key).hex(),
         "evidence": SAID,
-        "nonce": leaves.nonce(key, row.outbox_id).hex(),
-        "record": leaves.record(row),
+        "nonce": leaves.derive_nonce(key, row.outbox_id).hex(),
+        "record": leaves.private_record(row),
     }
     change(payload)
     shown = Receipt(
@@ -1062,7 +1062,7 @@ def receipt_lies() -> Iterator[Lie]:
             "log.record",
             "another choice's",
             "opens the commitment",
-            set_in("log", "record", value=leaves.record(rows()[10])),
+            set_in("log", "record", value=leaves.private_record(rows()[10])),
         ),
         (
             "log.who",
@@ -1074,7 +1074,7 @@ def receipt_lies() -> Iterator[Lie]:
             "log.salt",
             "somebody else's",
             "its salt gives its pseudonym",
-            set_in("log", "salt", value=leaves.salt(KEYS[BEN]).hex()),
+            set_in("log", "salt", value=leaves.derive_salt(KEYS[BEN]).hex()),
         ),
         (
             "log.salt",

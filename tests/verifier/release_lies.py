@@ -65,7 +65,7 @@ OWNERS = {
 }
 CHATS = {name: UUID(int=number) for number, name in enumerate(OWNERS, 100)}
 PROJECTS = {"kept": UUID(int=200), "left": UUID(int=201), "bens": UUID(int=202)}
-SALTS = {account: leaves.salt(key) for account, key in KEYS.items()}
+SALTS = {account: leaves.derive_salt(key) for account, key in KEYS.items()}
 
 
 def handle(chat: str) -> str:
@@ -119,7 +119,7 @@ def row(
     honest = {
         "v": 2,
         "conversation": handle(chat),
-        "who": leaves.who(SALTS[OWNERS[chat]]),
+        "who": leaves.account_tag(SALTS[OWNERS[chat]]),
         "ordinal": ordinal,
         "row_id": f"{ordinal:032x}",
         "sealed_sha256": hashlib.sha256(b"%d" % ordinal).hexdigest(),
@@ -707,13 +707,13 @@ def decision_lies(before: bool) -> Iterator[Lie]:
             "who",
             "of somebody else, whose grant stands",
             "pseudonym of its conversation's account",
-            put("rows", A2, "who", value=leaves.who(SALTS[BEN])),
+            put("rows", A2, "who", value=leaves.account_tag(SALTS[BEN])),
         ),
         (
             "who",
             "two of one conversation",
             "has one account",
-            put("rows", A1_AGAIN, "who", value=leaves.who(SALTS[BEN])),
+            put("rows", A1_AGAIN, "who", value=leaves.account_tag(SALTS[BEN])),
         ),
         (
             "sources",
@@ -759,7 +759,7 @@ def decision_lies(before: bool) -> Iterator[Lie]:
             "grant",
             "of somebody who never said yes",
             "grant that decides it",
-            put("rows", A1, "who", value=leaves.who(SALTS[EVA])),
+            put("rows", A1, "who", value=leaves.account_tag(SALTS[EVA])),
         ),
         (
             "grant",

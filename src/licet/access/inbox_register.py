@@ -397,7 +397,7 @@ def _write(tx: Transaction, keyring: Keyring, about: ItemAbout, number: int, new
     told = EntryKind.staff_acted if about.account is not None else EntryKind.work_acted
     if about.account is not None:
         facts["item"] = about.item
-    outbox.append(tx, [Entry(told=told, occurred_at=new.at, account=about.account, facts=facts)])
+    outbox.append(tx, [Entry(kind=told, occurred_at=new.at, account=about.account, facts=facts)])
 
 
 def _key(tx: Transaction, keyring: Keyring, about: ItemAbout) -> KeyMaterial | None:

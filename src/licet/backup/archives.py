@@ -728,7 +728,7 @@ def _refuse_unfit(here: Installation, tx: Transaction, manifest: BackupManifest 
     if manifest is not None:
         place, seed = documents.place(here), log_seed(here, tx, manifest)
         for stood in manifest.logs:
-            forward.check_kept(place, seed, stood.standing(manifest.made_at))
+            forward.check_log(place, seed, stood.standing(manifest.made_at))
 
 
 def _kept(folder: Path, at: datetime, days: Mapping[str, datetime]) -> KeptBackup:

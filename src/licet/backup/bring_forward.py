@@ -122,9 +122,9 @@ def bring_forward(
     backup = parse(Prefix.backup, manifest.backup) if manifest is not None else None
     present = fence.life(tx)
     seed, place = here.keyring.log_seed(tx), documents.place(here)
-    known = forward.ahead(tx, place, seed)
+    known = forward.find_ahead(tx, place, seed)
     begins = seen_until(here, tx, None)
-    heads = [head for log in known for head in journal_evidence.heads_in(log.told, journal)]
+    heads = [head for log in known for head in journal_evidence.heads_in(log.entries, journal)]
     misfits = journal.hold(heads, begins)
     if (lived := fence.newest_life(tx)) is not None and lived.journal != journal.id:
         misfits.append(JournalMisfit(1, 1, "the journal", "it is another one than the database's"))
@@ -134,11 +134,11 @@ def bring_forward(
     told_lives = [
         int(entry["facts"]["life"])
         for log in known
-        for entry in log.told
+        for entry in log.entries
         if entry["t"] == EntryKind.restored
     ]
     life = max(present, newest, *told_lives) + 1
-    forward.mark(tx, known, life, at)
+    forward.mark_restored(tx, known, life, at)
     begun_anew = finish is not None and _begin_anew(
         tx, journal, [*heads, *([begins] if begins else [])], life
     )
@@ -156,7 +156,7 @@ def bring_forward(
     plan = _planned(here, tx, known, names, lacking(tx, journal, present, walk))
     applied, gone = _apply_again(here, tx, plan.records)
     withdrawn, revoked = _withdraw_unexplained(here, tx, plan, misfits, finish)
-    done = forward.bring(tx, keys, place, seed, known, names)
+    done = forward.bring_forward(tx, keys, place, seed, known, names)
     fence.begin(tx, life, journal, at, account_journal.last_position(tx), backup)
     journal_evidence.tell_head(tx, journal, journal.durable, at)
     if begun_anew:

@@ -190,7 +190,7 @@ class LogUnion:
         found = []
         for log in self._known:
             accounts = self._accounts.get(log.year, {})
-            for index, entry in enumerate(log.told, log.first):
+            for index, entry in enumerate(log.entries, log.first):
                 place = f"entry {index} of the log of {log.year}"
                 account = accounts.get(entry.get("who", ""))
                 anybodys = "commit" in entry and "who" not in entry
@@ -211,7 +211,7 @@ class LogUnion:
             for leaf in self._leaves
             if leaf.account or leaf.is_anybodys
         }
-        return logged | {(row.account, row.told, written(row.occurred_at)) for row in self._waits}
+        return logged | {(row.account, row.kind, written(row.occurred_at)) for row in self._waits}
 
     @cached_property
     def _told_policies(self) -> set[str]:
@@ -219,7 +219,7 @@ class LogUnion:
             leaf.facts["sha256"] for leaf in self._leaves if leaf.kind == EntryKind.policy_applied
         }
         return logged | {
-            str(row.facts["sha256"]) for row in self._waits if row.told == EntryKind.policy_applied
+            str(row.facts["sha256"]) for row in self._waits if row.kind == EntryKind.policy_applied
         }
 
     def _may_be_applied(self, record: Restriction, present: Mapping[UUID, int | None]) -> bool:
@@ -240,8 +240,8 @@ class LogUnion:
 
     def _from_log(self, kept: Iterable[Restriction]) -> tuple[list[Restriction], list[Unexplained]]:
         """Restrictions that only the log has, and the leaves that nothing explains."""
-        explained = {(row.account, row.told, written(row.occurred_at)) for row in self._waits}
-        anybodys = {(row.told, written(row.occurred_at)) for row in self._waits}
+        explained = {(row.account, row.kind, written(row.occurred_at)) for row in self._waits}
+        anybodys = {(row.kind, written(row.occurred_at)) for row in self._waits}
         policies = {version.sha256().hex() for version in self._policies.versions}
         for record in kept:
             for kind in _EXPLAINS.get(record.kind, ()):
@@ -313,14 +313,14 @@ class LogUnion:
     def _conversation(self, leaf: LoggedRestriction, account: UUID) -> UUID | None:
         known = self._handles.get((leaf.year, account))
         if known is None:
-            salt = entries.salt(self._keys[leaf.year][account])
+            salt = entries.derive_salt(self._keys[leaf.year][account])
             of_account = restriction_targets.conversations(self._tx, account)
             known = {entries.conversation_pseudonym(salt, one): one for one in of_account}
             self._handles[leaf.year, account] = known
         return known.get(leaf.facts.get("handle", ""))
 
     def _project(self, leaf: LoggedRestriction, account: UUID) -> tuple[UUID, bytes] | None:
-        name, salt = leaf.facts.get("project"), entries.salt(self._keys[leaf.year][account])
+        name, salt = leaf.facts.get("project"), entries.derive_salt(self._keys[leaf.year][account])
         of_account = restriction_targets.projects(self._tx, account)
         return next(
             (one for one in of_account if entries.project_pseudonym(salt, one[0]) == name), None

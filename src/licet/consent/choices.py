@@ -182,7 +182,7 @@ def record_terms(
             tx,
             [
                 outbox.Entry(
-                    told=outbox.EntryKind.terms_accepted,
+                    kind=outbox.EntryKind.terms_accepted,
                     occurred_at=at,
                     account=account,
                     facts=facts,

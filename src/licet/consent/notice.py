@@ -650,7 +650,7 @@ def _insert(
             "sha256": sha256.hex(),
         }
         outbox.append(
-            tx, [outbox.Entry(told=outbox.EntryKind.notice_published, occurred_at=at, facts=facts)]
+            tx, [outbox.Entry(kind=outbox.EntryKind.notice_published, occurred_at=at, facts=facts)]
         )
     return NoticePublication(
         notice=notice_id,

@@ -282,7 +282,7 @@ def _leaf(tx: Transaction, signed: str | None, at: datetime) -> list[Change]:
         return []
     sha256 = hashlib.sha256(signed.encode()).hexdigest()
     return outbox.appending(
-        tx, [Entry(told=EntryKind.certificate, occurred_at=at, facts={"sha256": sha256})]
+        tx, [Entry(kind=EntryKind.certificate, occurred_at=at, facts={"sha256": sha256})]
     )
 
 
@@ -490,13 +490,13 @@ def certificate_file(here: Installation, name: str) -> bytes:
         payload = msgspec.json.encode(
             {"sha256": hashlib.sha256(signed.encode()).hexdigest()}
         ).decode()
-        leaf = outbox.leaf_of(tx, EntryKind.certificate, payload)
+        leaf = outbox.find_leaf(tx, EntryKind.certificate, payload)
         seed = here.keyring.log_seed(tx)
     entry = proof = None
     if leaf is not None:
         place = documents.place(here)
         log = PublishedLog(place.folder / str(leaf[0]), place.signer(seed, leaf[0]).verifier)
-        entry, proof = log.told(leaf[1])
+        entry, proof = log.entry_with_proof(leaf[1])
     whole: dict[str, Canonical] = {
         "v": FILE_VERSION,
         "certificate": signed,
@@ -514,7 +514,7 @@ def places_named(here: Installation, name: str) -> tuple[str, ...] | None:
         document = certificate.certificate_of(tx, parse(Prefix.erasure, name))
     if document is None:
         return None
-    said: dict[str, Any] = msgspec.json.decode(jws.payload_of(document))
+    said: dict[str, Any] = msgspec.json.decode(jws.decode_unverified(document))
     return tuple(place["done"] for place in said["places"])
 
 

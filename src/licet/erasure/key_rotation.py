@@ -352,7 +352,7 @@ def destroy_due(pool: Pool, keyring: Keyring, clock: Clock, backup_window: timed
             at = clock()
             chain.record_destroyed_epoch(tx, number, at)
             facts: dict[str, str | int | bool | None] = {"because": "rotation", "epoch": number}
-            outbox.append(tx, [Entry(told=EntryKind.key_destroyed, occurred_at=at, facts=facts)])
+            outbox.append(tx, [Entry(kind=EntryKind.key_destroyed, occurred_at=at, facts=facts)])
     return retired
 
 
@@ -378,7 +378,7 @@ def destroy_account_keys(tx: Transaction, account: UUID, at: datetime) -> None:
         tx,
         [
             Entry(
-                told=EntryKind.key_destroyed,
+                kind=EntryKind.key_destroyed,
                 occurred_at=at,
                 account=account,
                 facts={"because": "account"},

@@ -87,7 +87,7 @@ def check(tx: Transaction, signed: str, erasure: str, handout: str, recipient: s
     if len(signed) > ANSWER_BYTES_MAX:
         raise RefusedError(f"an answer has at most {ANSWER_BYTES_MAX} bytes", because="too_large")
     try:
-        payload = jws.opened(signed, Verifier.parse(row[0]).public, JWS_TYPE)
+        payload = jws.verify(signed, Verifier.parse(row[0]).public, JWS_TYPE)
         answer = msgspec.json.decode(payload, type=RecallAnswer)
     except (BrokenError, *UNDECODABLE):
         raise RefusedError(

@@ -148,7 +148,7 @@ def _destroyed(
     account: UUID, at: datetime, conversation: UUID, because: str, **which: str | int
 ) -> Entry:
     return Entry(
-        told=EntryKind.key_destroyed,
+        kind=EntryKind.key_destroyed,
         occurred_at=at,
         account=account,
         facts={"conversation": conversation.hex, "because": because, **which},

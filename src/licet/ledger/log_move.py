@@ -1,4 +1,4 @@
-"""Copies the folder of the logs into a bucket, before anybody opens them there.
+"""Copies the folder of the logs into a bucket, before they are opened there.
 
 Promise: on return every file of the folder is in the bucket as `ledger.storage.BucketFiles` reads
 it, and was read back and compared; what an earlier run left is replaced. The folder is not changed.
@@ -13,22 +13,22 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
-from licet.ledger.storage import FSYNC_THREADS_MAX, MARK_BYTES, BucketFolder, every_name, is_fixed
+from licet.ledger.storage import FSYNC_THREADS_MAX, MARK_BYTES, BucketFolder, is_fixed, list_files
 
 LOCK = "lock"
 
 
 def names(folder: Path) -> list[str]:
     """The files of the logs, or of their state, without the locks."""
-    return sorted(name for name in every_name(folder, "") if name.rpartition("/")[2] != LOCK)
+    return sorted(name for name in list_files(folder, "") if name.rpartition("/")[2] != LOCK)
 
 
-def copy(folder: Path, target: BucketFolder, done: Callable[[int], None]) -> None:
-    """Copies every file; ``done`` is told of each how many bytes it has."""
+def copy(folder: Path, target: BucketFolder, report: Callable[[int], None]) -> None:
+    """Copies every file; ``report`` gets the bytes of each."""
     one = partial(_copy, folder, target)
     with ThreadPoolExecutor(FSYNC_THREADS_MAX) as pool:
         for size in pool.map(one, names(folder)):
-            done(size)
+            report(size)
 
 
 def _copy(folder: Path, target: BucketFolder, name: str) -> int:

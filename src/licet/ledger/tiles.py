@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from licet.errors import BrokenError, UsageError
-from licet.ledger.note import refused
+from licet.ledger.note import refusal_error
 from licet.ledger.tree import EMPTY_ROOT, fold, leaf_hash, pairs, peaks
 
 HEIGHT = 8
@@ -44,7 +44,7 @@ def decode_entries(data: bytes) -> list[bytes]:
     while at < len(data):
         end = at + 2 + int.from_bytes(data[at : at + 2], "big")
         if at + 2 > len(data) or end > len(data):
-            raise refused("an entry bundle ends within an entry")
+            raise refusal_error("an entry bundle ends within an entry")
         entries.append(data[at + 2 : end])
         at = end
     return entries
@@ -89,7 +89,7 @@ def read_tile(read: Read, level: int, index: int, width: int) -> list[bytes]:
 class TileReader:
     """Reads the hashes of a tree of ``size`` leaves from its tiles: a `tree.HashReader`.
 
-    It trusts the files. Whoever passes a proof on checks it against the checkpoint first.
+    It trusts the files: callers check a proof against the checkpoint before passing it on.
     """
 
     read: Read

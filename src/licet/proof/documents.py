@@ -33,9 +33,9 @@ from licet.ledger.storage import (
     Durable,
     Folder,
     LogFolder,
-    every_name,
-    files_of,
-    names_in,
+    list_files,
+    list_names,
+    open_files,
 )
 from licet.ledger.witness_http import GATHER_SECONDS_MAX, GatheredCosignatures, gather
 from licet.proof import legal_documents
@@ -122,7 +122,7 @@ def witnesses(here: Installation) -> Quorum | None:
     None without it.
     """
     file = here.config.data / WITNESSES_FILE
-    return quorum.read(file.read_bytes(), str(file)) if file.is_file() else None
+    return quorum.parse_quorum(file.read_bytes(), str(file)) if file.is_file() else None
 
 
 def cosign(here: Installation) -> tuple[GatheredCosignatures, ...]:
@@ -151,7 +151,7 @@ def _keep_cosigned(here: Installation, stop: threading.Event) -> None:
 
 def years(here: Installation) -> list[str]:
     """The years that have a log, oldest first."""
-    return [name for name in names_in(place(here).folder) if name.isdecimal()]
+    return [name for name in list_names(place(here).folder) if name.isdecimal()]
 
 
 class LogSeen(msgspec.Struct, frozen=True, kw_only=True):
@@ -181,7 +181,7 @@ class LedgerSeen(msgspec.Struct, frozen=True, kw_only=True):
 def status(here: Installation) -> LedgerSeen:
     """The logs, and how many rows wait to be appended."""
     with transaction(here.pool) as tx:
-        known, waits = sequence.standings(tx), sequence.waiting(tx)
+        known, waits = sequence.standings(tx), sequence.count_waiting(tx)
     return LedgerSeen(
         logs=tuple(_log_seen(here, standing) for standing in known),
         waiting=waits.rows,
@@ -354,9 +354,9 @@ def _beside(here: Installation, known: list[str]) -> dict[str, bytes]:
     own = [here.config.data / name for name in (WITNESSES_FILE, RETENTION_FILE)]
     files |= {path.name: path.read_bytes() for path in own if path.is_file()}
     folder = place(here).folder
-    ended = [f"{PRUNED}/{name}" for name in names_in(folder, PRUNED) if name.isdecimal()]
+    ended = [f"{PRUNED}/{name}" for name in list_names(folder, PRUNED) if name.isdecimal()]
     return files | {
-        name: found for name in ended if (found := files_of(folder).read(name)) is not None
+        name: found for name in ended if (found := open_files(folder).read(name)) is not None
     }
 
 
@@ -377,8 +377,8 @@ def _publish_year(
             "publish to another folder, and find out why",
             because="ahead",
         )
-    read = files_of(source).read
-    new = [path for path in every_name(source, "tile") if not (target / path).exists()]
+    read = open_files(source).read
+    new = [path for path in list_files(source, "tile") if not (target / path).exists()]
     # a published file never changes a byte, so those that are there need no second look
     for path in new:
         if (data := read(path)) is not None:

@@ -58,7 +58,7 @@ def handles(here: Installation, account: UUID, year: int | None = None) -> Handl
             )
         ids = account_view.conversation_ids(tx, account, CONVERSATIONS_MAX)
         kept_in = [row.project_id for row in tables.projects_of(tx, account)]
-    salt = entries.salt(key)
+    salt = entries.derive_salt(key)
     named = {
         shown(Prefix.conversation, each): entries.conversation_pseudonym(salt, each) for each in ids
     }
@@ -66,7 +66,11 @@ def handles(here: Installation, account: UUID, year: int | None = None) -> Handl
         shown(Prefix.project, each): entries.project_pseudonym(salt, each) for each in kept_in
     }
     return Handles(
-        year=of, who=entries.who(salt), salt=salt.hex(), conversations=named, projects=projects
+        year=of,
+        who=entries.account_tag(salt),
+        salt=salt.hex(),
+        conversations=named,
+        projects=projects,
     )
 
 

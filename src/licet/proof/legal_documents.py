@@ -65,7 +65,7 @@ def keep(tx: Transaction, made: KeptDocument) -> bool:
     if added.rowcount == 1:
         facts: dict[str, str | int | bool | None] = {"kind": made.kind, "sha256": made.sha256}
         outbox.append(
-            tx, [Entry(told=EntryKind.document_made, occurred_at=made.made_at, facts=facts)]
+            tx, [Entry(kind=EntryKind.document_made, occurred_at=made.made_at, facts=facts)]
         )
     return added.rowcount == 1
 
@@ -112,11 +112,11 @@ def file_of(tx: Transaction, place: LogPlace, seed: bytes, kept: KeptDocument) -
     payload = msgspec.json.encode(
         {"kind": kept.kind, "sha256": kept.sha256}, order="sorted"
     ).decode()
-    leaf = outbox.leaf_of(tx, EntryKind.document_made, payload)
+    leaf = outbox.find_leaf(tx, EntryKind.document_made, payload)
     entry = proof = None
     if leaf is not None:
         log = PublishedLog(place.folder / str(leaf[0]), place.signer(seed, leaf[0]).verifier)
-        entry, proof = log.told(leaf[1])
+        entry, proof = log.entry_with_proof(leaf[1])
     whole: dict[str, Canonical] = {
         "v": VERSION,
         "document": kept.document,

@@ -182,7 +182,7 @@ def log_key(here: Installation) -> LogKey:
 
 def log_key_in(here: Installation, tx: Transaction) -> LogKey:
     """As `log_key`, in a transaction that is open."""
-    return lambda: jws.public_of(here.keyring.log_seed(tx))
+    return lambda: jws.public_key(here.keyring.log_seed(tx))
 
 
 def diff_releases(here: Installation, old: str, new: str) -> diffs.ReleaseDiff:

@@ -137,7 +137,7 @@ def seal(tx: Transaction, release: Release) -> None:
         "manifest_sha256": release.manifest_sha256.hex(),
     }
     outbox.append(
-        tx, [Entry(told=EntryKind.release_sealed, occurred_at=release.sealed_at, facts=facts)]
+        tx, [Entry(kind=EntryKind.release_sealed, occurred_at=release.sealed_at, facts=facts)]
     )
 
 

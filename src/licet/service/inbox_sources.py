@@ -700,7 +700,7 @@ def _endpoints(reading: InboxReading) -> list[InboxItem]:
 
 
 def _log(reading: InboxReading) -> list[InboxItem]:
-    waits = sequence.waiting(reading.tx, ENTRIES_COUNTED_MAX)
+    waits = sequence.count_waiting(reading.tx, ENTRIES_COUNTED_MAX)
     if waits.since is None or waits.since > reading.at - timedelta(hours=LOG_HOURS):
         return []
     more = " and more" if waits.rows == ENTRIES_COUNTED_MAX else ""

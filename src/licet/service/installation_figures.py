@@ -62,7 +62,7 @@ def figures(here: Installation) -> MonitoringFigures:
     at = here.clock()
     with transaction(here.pool) as tx:
         sweep, closures = sweeper.standing_in(tx), certificates.unlogged_in(tx).closures
-        log, webhooks = sequence.waiting(tx, COUNTED_MAX), endpoints.backlog(tx, COUNTED_MAX)
+        log, webhooks = sequence.count_waiting(tx, COUNTED_MAX), endpoints.backlog(tx, COUNTED_MAX)
         erasures = certificate.open_by_age(tx, at, AGES, COUNTED_MAX)
     newest = archives.registered(here, 1)
     return MonitoringFigures(

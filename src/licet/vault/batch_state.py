@@ -374,7 +374,7 @@ class BatchState:
     ) -> None:
         self.writes.entries.append(
             Entry(
-                told=told,
+                kind=told,
                 occurred_at=at,
                 account=account.account_id,
                 facts={**facts, "seq": account.last_seq},

@@ -74,7 +74,7 @@ def head_entry(journal: Journal, head: JournalHead, at: datetime) -> Entry:
         "number": head.number,
         "chain": head.chain.hex(),
     }
-    return Entry(told=EntryKind.journal_head, occurred_at=at, facts=facts)
+    return Entry(kind=EntryKind.journal_head, occurred_at=at, facts=facts)
 
 
 def heads_in(entries: Iterable[Mapping[str, Any]], journal: Journal) -> list[JournalHead]:

@@ -53,7 +53,7 @@ def add(tx: Transaction, policy: Policy, at: datetime, by: str) -> int:
         ],
     )
     facts: dict[str, str | int | bool | None] = {"number": number, "sha256": policy.sha256().hex()}
-    outbox.append(tx, [Entry(told=EntryKind.policy_applied, occurred_at=at, facts=facts)])
+    outbox.append(tx, [Entry(kind=EntryKind.policy_applied, occurred_at=at, facts=facts)])
     return number
 
 
@@ -88,7 +88,7 @@ def amend(tx: Transaction, policy: Policy, at: datetime, by: str) -> int:
         "sha256": policy.sha256().hex(),
         "amends": known[number].sha256().hex(),
     }
-    outbox.append(tx, [Entry(told=EntryKind.policy_applied, occurred_at=at, facts=facts)])
+    outbox.append(tx, [Entry(kind=EntryKind.policy_applied, occurred_at=at, facts=facts)])
     return number
 
 

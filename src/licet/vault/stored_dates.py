@@ -285,7 +285,7 @@ def _tell(tx: Transaction, accounts: list[UUID], new: Policy, now: datetime) -> 
     outbox.append(
         tx,
         [
-            Entry(told=EntryKind.shortened, occurred_at=now, account=account, facts=dict(told))
+            Entry(kind=EntryKind.shortened, occurred_at=now, account=account, facts=dict(told))
             for account in accounts
         ],
     )
