@@ -434,7 +434,7 @@ def served(here: Installation) -> Iterator[list[Unit]]:
     """The units, with an application and sessions of a person and of staff."""
     chats, now = living(here), here.clock()
     with transaction(here.pool) as tx:
-        ada = sessions.known_staff(tx, "ada@example.org", now, os.urandom)
+        ada = sessions.find_or_add_staff(tx, "ada@example.org", now, os.urandom)
         cookies = {
             "person": sessions.begin_person(tx, chats[0].account, now, os.urandom),
             "staff": sessions.begin_staff(tx, ada, list(StaffRole), now, os.urandom),

@@ -111,7 +111,7 @@ def main(arguments: list[str]) -> list[Row]:
         )
         policy_changes.apply_policy(here, preset("article-2025"), by="bench")
         with pool.connection() as conn:
-            ada = sessions.known_staff(conn, "ada@example.org", NOW, os.urandom)
+            ada = sessions.find_or_add_staff(conn, "ada@example.org", NOW, os.urandom)
             cookie = sessions.begin_staff(conn, ada, list(StaffRole), NOW, os.urandom)
             build(conn, ada, count)
         floor = spent(here.pool, lambda: bare(here.pool))

@@ -90,7 +90,7 @@ def dry_run(pool: Pool) -> list[Row]:
             f"SELECT count(*) FROM segments s WHERE {DUE}", {"at": TODAY}
         ).fetchone(),
     )
-    counted = timed(pool, lambda tx: sweep_batches.due(tx, TODAY))
+    counted = timed(pool, lambda tx: sweep_batches.count_due(tx, TODAY))
     return [
         Row(
             "sweep, dry run beside the bare count",

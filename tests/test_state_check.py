@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from licet.access import inbox_register, sessions
-from licet.access.inbox_register import ItemAbout
+from licet.access.inbox_register import ItemSubject
 from licet.consent import rights_requests
 from licet.consent.deadlines import RightKind
 from licet.consent.rights_requests import EnteredRequest
@@ -131,9 +131,9 @@ def lived_in(pool: Pool, folder: Path) -> House:
         )
         name = rights_requests.enter(made.here, asked, "staff:ada@example.org").shown_id
         with transaction(made.here.pool) as tx:
-            staff = sessions.known_staff(tx, "ada@example.org", made.now, os.urandom)
-            about = ItemAbout(item=f"request:{name}", account=account)
-            inbox_register.take(tx, made.here.keyring, about, staff, made.now, "mine")
+            staff = sessions.find_or_add_staff(tx, "ada@example.org", made.now, os.urandom)
+            about = ItemSubject(item=f"request:{name}", account=account)
+            inbox_register.take_item(tx, made.here.keyring, about, staff, made.now, "mine")
     documents.append(made.here)
     return made
 

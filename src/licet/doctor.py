@@ -434,7 +434,7 @@ def _requests(here: installation.Installation, tx: Transaction) -> Iterator[Doct
 def _overdue(here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:
     at = here.clock()
     count, since = expiry.due_count(tx, at, 2**31), expiry.overdue_since(tx, at)
-    sweep = sweeper.standing(here)
+    sweep = sweeper.sweep_status(here)
     if sweep.waits:
         yield _broken(
             "sweep",
@@ -547,7 +547,7 @@ def _forgetting(here: installation.Installation, _tx: Transaction) -> Iterator[D
 
 def _others(here: installation.Installation, _: Transaction) -> Iterator[DoctorFinding]:
     """What is outstanding in the log, at other programs, and at recipients."""
-    for host in endpoints.every(here):
+    for host in endpoints.list_endpoints(here):
         name = f"endpoint `{host.endpoint}`"
         if host.disabled_at is not None:
             yield _broken(
@@ -561,7 +561,7 @@ def _others(here: installation.Installation, _: Transaction) -> Iterator[DoctorF
                 f"{name}: {host.overdue:,} acknowledgements overdue, {host.blocked:,} accounts wait"
             )
             yield _warning("hosts", seen, "`licet webhooks list` says why")
-    waits = certificates.unlogged(here)
+    waits = certificates.count_unlogged(here)
     if waits.since is not None:
         yield _warning(
             "closures",
@@ -569,7 +569,7 @@ def _others(here: installation.Installation, _: Transaction) -> Iterator[DoctorF
             f"{written(waits.since)}",
             "run `licet serve` or `licet ledger append`; the next sweep then certifies them",
         )
-    overdue = sum(one.overdue for one in certificates.recalls(here))
+    overdue = sum(one.overdue for one in certificates.list_recalls(here))
     if overdue:
         yield _warning(
             "recalls",

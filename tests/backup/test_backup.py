@@ -938,7 +938,7 @@ def test_a_key_that_was_revoked_since_the_backup_stays_revoked(place: Place) -> 
         Home(here, place)
         with transaction(here.pool) as tx:
             made = {
-                n: service_keys.make(tx, n, [Scope.gate_read], place.now, here.keyring.random)
+                n: service_keys.create_key(tx, n, [Scope.gate_read], place.now, here.keyring.random)
                 for n in ("lost", "kept")
             }
         folder = archives.back_up(here, place.backups).folder
@@ -962,7 +962,7 @@ def test_a_key_that_was_limited_since_the_backup_stays_limited(place: Place) -> 
         Home(here, place)
         both = [Scope.gate_read, Scope.accounts_read]
         with transaction(here.pool) as tx:
-            made = service_keys.make(tx, "assistant", both, place.now, here.keyring.random)
+            made = service_keys.create_key(tx, "assistant", both, place.now, here.keyring.random)
         folder = archives.back_up(here, place.backups).folder
         place.now += DAY
         for version, scope in ((1, Scope.accounts_read), (2, Scope.gate_read)):
@@ -971,14 +971,17 @@ def test_a_key_that_was_limited_since_the_backup_stays_limited(place: Place) -> 
                     KeyLimits(scopes=(scope,)),
                     KeyAct(by="user:ana", reason="less", at=place.now),
                 )
-                service_keys.limit(
+                service_keys.set_limits(
                     tx, "assistant", wanted, act, here.keyring.restrictions, version=version
                 )
     assert archives.restore(place.config, folder, place.clock).applied == {"key_limited": 2}
     with installation.installation(place.config, place.clock) as here, transaction(here.pool) as tx:
         found = service_keys.find(tx, made, place.now)
         assert found is not None
-        assert (found.scopes, service_keys.named(tx, "assistant").version) == ({Scope.gate_read}, 3)
+        assert (found.scopes, service_keys.find_by_name(tx, "assistant").version) == (
+            {Scope.gate_read},
+            3,
+        )
 
 
 def test_what_was_committed_before_a_restore_and_was_slow_to_be_kept_is_refused(
@@ -1033,7 +1036,7 @@ def test_what_was_certified_stays_erased_though_a_crash_kept_it_out_of_the_journ
             )
             apply.apply(tx, unkept, installation.policies(here), [gone])
         home.choose("ana", True)  # what comes after it is kept, so that no opening looks for it
-        assert certificates.run(here, at_once=True).certificates == 1
+        assert certificates.advance_erasures(here, at_once=True).certificates == 1
     assert archives.restore(place.config, folder, place.clock).applied["deleted"] == 1
     with installation.installation(place.config, place.clock) as here:
         assert Home(here, place, home).decided("ana-chat") is DecisionReason.deleted

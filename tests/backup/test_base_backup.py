@@ -615,7 +615,7 @@ def test_a_certificate_names_a_base_that_was_taken_after_the_erasure_too(
             archives.back_up(here, place.backups, form).backup
             for form in (BackupForm.dump, BackupForm.base)
         )
-        certificates.run(here)
+        certificates.advance_erasures(here)
         (name,) = [
             shown(Prefix.erasure, row[0])
             for row in home.query(

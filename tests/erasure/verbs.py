@@ -135,7 +135,7 @@ def make_base(dsn: str, folder: Path) -> Base:
                 home.talk(name, f"{name}-{chat}", host_project=project)
         home.about(do.Flag, "ben", "ben-two", score=0.9)
         home.about(do.Delete, "ana", "ana-two")
-        certificates.run(here, at_once=True)
+        certificates.advance_erasures(here, at_once=True)
         epochs.rotate(here, Rotation.daily)
         home.passes(1)
         for _ in range(LEAVES):  # of which the log is to be near the end of a tile
@@ -147,7 +147,7 @@ def make_base(dsn: str, folder: Path) -> Base:
         home.passes(1)
         home.about(do.Delete, "cem", "cem-two")
         home.choose("dia", False)
-        certificates.run(here, at_once=True)
+        certificates.advance_erasures(here, at_once=True)
         documents.append(here)
         home.talk("ana", "ana-one")  # waits to be told
         texts = texts_of(home)
@@ -241,7 +241,7 @@ def fully_certified(home: Home, _: Path) -> None:
 
 def delete_and_certify(home: Home, _: Path) -> None:
     home.about(do.Delete, "ana", "ana-one")
-    certificates.run(home.here, at_once=True)
+    certificates.advance_erasures(home.here, at_once=True)
 
 
 def rotated(home: Home, _: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from licet.access import inbox_register, sessions
-from licet.access.inbox_register import ItemAbout
+from licet.access.inbox_register import ItemSubject
 from licet.backup import archives
 from licet.backup.log_union import RestoreFinish
 from licet.curate import release_build
@@ -73,12 +73,14 @@ def test_of_two_versions_of_the_policy_at_once_the_second_is_held_against_the_fi
 
 def test_steps_of_an_inbox_item_are_numbered_one_after_another(house: House) -> None:
     with transaction(house.here.pool) as tx:
-        staff = sessions.known_staff(tx, "ana@example.org", house.now, os.urandom)
-        about = ItemAbout(item="sweep:weekly")
-        inbox_register.note(tx, house.here.keyring, about, staff, house.now, "first")
+        staff = sessions.find_or_add_staff(tx, "ana@example.org", house.now, os.urandom)
+        about = ItemSubject(item="sweep:weekly")
+        inbox_register.add_note(tx, house.here.keyring, about, staff, house.now, "first")
     done = both(
         house,
-        lambda tx: inbox_register.note(tx, house.here.keyring, about, staff, house.now, "another"),
+        lambda tx: inbox_register.add_note(
+            tx, house.here.keyring, about, staff, house.now, "another"
+        ),
     )
     assert (done.waited, done.error) == (True, None)
     assert house.query("SELECT steps FROM inbox_items") == [(3,)]
@@ -87,17 +89,17 @@ def test_steps_of_an_inbox_item_are_numbered_one_after_another(house: House) -> 
 def test_of_two_who_take_an_inbox_item_at_once_one_has_it(house: House) -> None:
     with transaction(house.here.pool) as tx:
         ana, ben = (
-            sessions.known_staff(tx, name, house.now, os.urandom)
+            sessions.find_or_add_staff(tx, name, house.now, os.urandom)
             for name in ("a@example.org", "b@example.org")
         )
-        inbox_register.note(
-            tx, house.here.keyring, ItemAbout(item="sweep:weekly"), ana, house.now, "first"
+        inbox_register.add_note(
+            tx, house.here.keyring, ItemSubject(item="sweep:weekly"), ana, house.now, "first"
         )
     pool = house.here.pool
 
     def take(staff: Any) -> Any:
-        return lambda tx: inbox_register.take(
-            tx, house.here.keyring, ItemAbout(item="sweep:weekly"), staff, house.now
+        return lambda tx: inbox_register.take_item(
+            tx, house.here.keyring, ItemSubject(item="sweep:weekly"), staff, house.now
         )
 
     done = meanwhile(pool, take(ana), in_transaction(pool, take(ben)))

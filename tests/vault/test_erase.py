@@ -37,7 +37,7 @@ def swept(
     tx: Transaction, at: datetime, limit: int = sweep_batches.BATCH_SEGMENTS_MAX
 ) -> SweepResult:
     """All that is due; what was counted before is what was done."""
-    counted, done, more = sweep_batches.due(tx, at), SweepResult(), True
+    counted, done, more = sweep_batches.count_due(tx, at), SweepResult(), True
     while more:
         batch = sweep_batches.sweep_batch(tx, at, limit=limit)
         done, more = done.plus(batch), batch.more

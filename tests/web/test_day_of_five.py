@@ -77,12 +77,12 @@ class Office:
         """The browser of a member of staff, signed in by a link on the first use."""
         if name not in self._desks:
             with transaction(self.here.pool) as tx:
-                who = sessions.known_staff(tx, f"{name}@example.org", utc_now(), os.urandom)
+                who = sessions.find_or_add_staff(tx, f"{name}@example.org", utc_now(), os.urandom)
                 tx.execute(
                     "UPDATE staff SET roles = %s WHERE staff_id = %s",
                     [[str(one) for one in PEOPLE[name]], who],
                 )
-                secret = sessions.secret_of(os.urandom)
+                secret = sessions.new_secret(os.urandom)
                 tx.execute(
                     "INSERT INTO staff_links (link_sha256, staff_id, expires_at) VALUES "
                     "(%s, %s, %s)",
@@ -232,7 +232,7 @@ def approves_the_sweep(office: Office) -> None:
     page.locator("#why-reason").fill("The tests of yesterday are to go.")
     press(office, "dana", "Let it erase 5,000")
     assert "Approved, and on record" in text(office.desk("dana"))
-    assert sweeper.standing(office.here).approved_by == "staff:dana@example.org"
+    assert sweeper.sweep_status(office.here).approved_by == "staff:dana@example.org"
 
 
 def decides_a_suggestion(office: Office) -> None:

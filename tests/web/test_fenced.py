@@ -112,7 +112,9 @@ def test_a_restore_beside_a_server_that_takes_the_log_is_refused_before_anything
     home, folder = talk(place)
     with installation.installation(place.config, place.clock) as here:
         with transaction(here.pool) as tx:
-            key = service_keys.make(tx, "host", UNBOUND_SCOPES, place.now, here.keyring.random)
+            key = service_keys.create_key(
+                tx, "host", UNBOUND_SCOPES, place.now, here.keyring.random
+            )
         with listening(create_app(here, here.config.web, sequencer=True)) as address:
             with pytest.raises(
                 BusyError, match="is adding entries to the log; nothing was changed"
@@ -132,7 +134,9 @@ def test_a_server_beside_a_restore_says_nothing_that_was_taken_back(place: Place
     home, folder = talk(place)
     with installation.installation(place.config, place.clock) as here:
         with transaction(here.pool) as tx:
-            key = service_keys.make(tx, "host", UNBOUND_SCOPES, place.now, here.keyring.random)
+            key = service_keys.create_key(
+                tx, "host", UNBOUND_SCOPES, place.now, here.keyring.random
+            )
         with listening(create_app(here, here.config.web)) as address:
             ben = f"{address}/v1/accounts/{shown(Prefix.account, home.accounts['ben'])}"
             answers: list[tuple[int, str]] = []

@@ -129,10 +129,10 @@ class Walk:
             {**fi, **FORM},
         )
         self.ask("delete, page", 303, "POST", f"/chats/{by_page}/delete", {**fi, **FORM})
-        assert certificates.run(self.world.here, at_once=True).certificates == 1
+        assert certificates.advance_erasures(self.world.here, at_once=True).certificates == 1
         self.ask("delete", 200, "DELETE", f"/v1/conversations/{by_api}", fi)
         with self.counting.counted() as self.costs["certificate"]:
-            assert certificates.run(self.world.here, at_once=True).certificates == 1
+            assert certificates.advance_erasures(self.world.here, at_once=True).certificates == 1
 
     def chat(self, name: str, host: dict[str, str]) -> str:
         """A new conversation of fi's."""

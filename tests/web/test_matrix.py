@@ -302,7 +302,7 @@ class Cell:
     def staff(self) -> str:
         with transaction(self._world.here.pool) as tx:
             address = f"staff{self._number}@example.org"
-            return sessions.known_staff(tx, address, self._world.wall, os.urandom).hex
+            return sessions.find_or_add_staff(tx, address, self._world.wall, os.urandom).hex
 
     def path(self, path: str, what: str) -> str:
         api = path.startswith("/v1")

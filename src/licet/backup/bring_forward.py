@@ -162,8 +162,8 @@ def bring_forward(
     if begun_anew:
         journal_heads.note_finished(tx, journal.id, journal.durable)
     account_journal.skip_positions(tx, forward.OUTBOX_GAP)
-    ended = sessions.end_every(tx)
-    endpoints.silence(tx, at)
+    ended = sessions.end_all(tx)
+    endpoints.disable_all(tx, at)
     return RestoreResult(
         backup=manifest.backup if manifest is not None else None,
         life=life,
@@ -235,7 +235,7 @@ def _withdraw_unexplained(
     if misfits or any(one.account is None for one in unexplained):
         accounts.update(restriction_targets.usable_accounts(tx))
     _apply_again(here, tx, log_union.withdrawals(tx, accounts, here.clock()))
-    revoked = service_keys.revoke_every(tx, here.clock()) if misfits else 0
+    revoked = service_keys.revoke_all(tx, here.clock()) if misfits else 0
     return len(accounts), revoked
 
 
@@ -311,10 +311,10 @@ def _register_again(tx: Transaction, record: Restriction) -> bool:
     """
     if record.kind is RestrictionKind.key_revoked:
         assert record.key is not None
-        return service_keys.revoke_again(tx, record.key, record.at)
+        return service_keys.restore_revocation(tx, record.key, record.at)
     if record.kind is RestrictionKind.key_limited:
         assert record.key is not None
-        return service_keys.limit_again(tx, record.key, record.seq, record.document)
+        return service_keys.restore_limits(tx, record.key, record.seq, record.document)
     if record.kind is RestrictionKind.backup:
         tx.execute(
             "INSERT INTO backups (backup_id, made_at, expires_at, base) VALUES (%s, %s, %s, "

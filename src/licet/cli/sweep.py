@@ -12,7 +12,7 @@ from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import answer_options, counted, dry_option, opened, progress, show, user
 from licet.erasure import sweeper
 from licet.erasure.sweep_batches import SweepResult
-from licet.erasure.sweeper import SweepStanding
+from licet.erasure.sweeper import SweepStatus
 from licet.errors import UsageError
 from licet.policy.period import written
 from licet.service import housekeeping
@@ -79,7 +79,7 @@ def status(data: Path | None, at: str | None, as_json: bool) -> int:
     Example:  licet sweep status
     """
     with opened(data, at) as here:
-        seen = sweeper.standing(here)
+        seen = sweeper.sweep_status(here)
         show(seen, as_json, lambda: _standing(seen))
     return EXIT_NO if seen.waits else 0
 
@@ -102,7 +102,7 @@ def approve(data: Path | None, at: str | None, as_json: bool) -> None:
         )
 
 
-def _standing(seen: SweepStanding) -> str:
+def _standing(seen: SweepStatus) -> str:
     last = f"last ended {written(seen.ended_at)}" if seen.ended_at else "has not ended yet"
     if seen.waits_since is None:
         return last

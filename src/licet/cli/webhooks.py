@@ -15,8 +15,8 @@ from licet.errors import LicetError, UsageError
 from licet.policy.period import written
 from licet.vault.host_events import EventKind
 from licet.webhooks import delivery, endpoints, feed
-from licet.webhooks.delivery import Round
-from licet.webhooks.endpoints import OVERLAP_HOURS, AddedEndpoint, EndpointSeen
+from licet.webhooks.delivery import DeliveryRound
+from licet.webhooks.endpoints import OVERLAP_HOURS, AddedEndpoint, EndpointStatus
 
 FOLLOW_SECONDS = 0.5
 
@@ -83,7 +83,7 @@ def listed(data: Path | None, at: str | None, as_json: bool) -> int:
     Example:  licet webhooks list
     """
     with opened(data, at) as here:
-        found = endpoints.every(here)
+        found = endpoints.list_endpoints(here)
         owed = feed.overdue(here)
         lines = [line for one in found for line in _lines(one)]
         lines += [
@@ -100,7 +100,7 @@ def listed(data: Path | None, at: str | None, as_json: bool) -> int:
     )
 
 
-def _lines(one: EndpointSeen) -> list[str]:
+def _lines(one: EndpointStatus) -> list[str]:
     state = "works"
     if one.disabled_at is not None:
         state = (
@@ -244,7 +244,7 @@ def run(once: bool, data: Path | None, at: str | None, as_json: bool) -> int:
     return 0
 
 
-def _round(done: Round) -> str:
+def _round(done: DeliveryRound) -> str:
     failed = "".join(f", {count:,} {said}" for said, count in sorted(done.failed.items()))
     disabled = f"; DISABLED: {', '.join(done.disabled)}" if done.disabled else ""
     return f"{done.delivered:,} taken{failed}{disabled}"

@@ -51,7 +51,7 @@ def keep_sweeping(here: Installation, stop: threading.Event) -> None:
 
 
 def _rotate(here: Installation) -> None:
-    kind = epochs.due_now(here)
+    kind = epochs.next_rotation(here)
     if kind is not None:
         epochs.rotate(here, kind)
     epochs.destroy_due(here)
@@ -102,6 +102,6 @@ def _fold(here: Installation) -> None:
 
 
 _WORK: dict[str, Callable[[Installation], object]] = {
-    "sweep": sweeper.sweep, "erasures": certificates.run, "recalls": _recall, "keys": _rotate,
+    "sweep": sweeper.sweep, "erasures": certificates.advance_erasures, "recalls": _recall, "keys": _rotate,
     "withdrawn": _withdraw, "counts": _fold, "journal": _tell_journal,
 }  # fmt: skip

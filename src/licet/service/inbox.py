@@ -19,7 +19,7 @@ from uuid import UUID
 import msgspec
 
 from licet.access import inbox_register
-from licet.access.inbox_register import InboxStep, ItemAbout, ItemHolder
+from licet.access.inbox_register import InboxStep, ItemHolder, ItemSubject
 from licet.access.roles import StaffRole
 from licet.consent import request_register
 from licet.errors import LicetError, NotFoundError, UsageError
@@ -229,7 +229,7 @@ def _held(reading: InboxReading, found: Sequence[Placed]) -> list[tuple[ItemOrde
     """The items with who has them."""
     if not found:
         return []
-    known = inbox_register.holders(reading.tx, [one.item.item for one in found])
+    known = inbox_register.find_holders(reading.tx, [one.item.item for one in found])
     return [(one.order, _with(one.item, known.get(one.item.item))) for one in found]
 
 
@@ -252,8 +252,8 @@ def _own(
 ) -> InboxPage:
     """What somebody has, on one page."""
     with transaction(here.pool) as tx:
-        names = inbox_register.held_by(tx, by.staff_id, HELD_MAX)
-        known = inbox_register.holders(tx, names)
+        names = inbox_register.list_held(tx, by.staff_id, HELD_MAX)
+        known = inbox_register.find_holders(tx, names)
     at, found = here.clock(), list[InboxItem]()
     with InboxReading(here, at) as reading:
         # as the sources stand
@@ -359,8 +359,8 @@ def seen(here: Installation, by: StaffMember, item: str) -> ItemSeen:
     waits, whose = named(here, by, item)
     acts = may_act(by, waits, item)
     with transaction(here.pool) as tx:
-        has = inbox_register.holders(tx, [item]).get(item)
-        steps = inbox_register.steps(tx, here.keyring, whose)
+        has = inbox_register.find_holders(tx, [item]).get(item)
+        steps = inbox_register.list_steps(tx, here.keyring, whose)
     if waits is None and not steps:
         raise NotFoundError(f"no item `{item}`", "`licet inbox list` shows them")
     return ItemSeen(
@@ -374,7 +374,7 @@ def seen(here: Installation, by: StaffMember, item: str) -> ItemSeen:
     )
 
 
-def named(here: Installation, by: StaffMember, item: str) -> tuple[InboxItem | None, ItemAbout]:
+def named(here: Installation, by: StaffMember, item: str) -> tuple[InboxItem | None, ItemSubject]:
     """What waits under a name, None where it is done, and whose it is; NotFoundError for what these
     roles do not see.
     """
@@ -417,7 +417,7 @@ def _find(reading: InboxReading, item: str, sources: Sequence[InboxSource]) -> I
     return None
 
 
-def about(tx: Transaction, item: str) -> ItemAbout:
+def about(tx: Transaction, item: str) -> ItemSubject:
     """Whose an item is, by its subject; NotFoundError for a subject that is none of its kind."""
     kind, subject = kind_of(item), item.partition(":")[2]
     first = subject.partition("+")[0]
@@ -427,11 +427,11 @@ def about(tx: Transaction, item: str) -> ItemAbout:
             if row is None:
                 raise NotFoundError(f"no item `{item}`")
             forgotten = row.account is None and row.forgotten_at is not None
-            return ItemAbout(
+            return ItemSubject(
                 item=item, account=row.account, request=row.request, forgotten=forgotten
             )
         case ItemKind.erasure | ItemKind.recall if subject != "exports":
-            return ItemAbout(
+            return ItemSubject(
                 item=item, account=certificate.get(tx, parse(Prefix.erasure, first)).account
             )
         case ItemKind.misuse | ItemKind.flag | ItemKind.hold:
@@ -440,9 +440,9 @@ def about(tx: Transaction, item: str) -> ItemAbout:
             if account is None:
                 raise NotFoundError(f"no item `{item}`")
             tells = kind is not ItemKind.hold or _is_told(tx, account, subject)
-            return ItemAbout(item=item, account=account, tells=tells)
+            return ItemSubject(item=item, account=account, tells=tells)
         case _:
-            return ItemAbout(item=item)
+            return ItemSubject(item=item)
 
 
 def _is_told(tx: Transaction, account: UUID, subject: str) -> bool:

@@ -122,7 +122,7 @@ def _step(
 
 
 def _moved(here: Installation, _: StaffMember, subject: str, __: ActValues) -> str:
-    (state,) = certificates.run(here, only=subject).states
+    (state,) = certificates.advance_erasures(here, only=subject).states
     return f"It is {state}."
 
 

@@ -599,7 +599,7 @@ def _release(one: UnsignedRelease) -> InboxItem:
 
 
 def _sweep(reading: InboxReading) -> list[InboxItem]:
-    standing = sweeper.standing_in(reading.tx)
+    standing = sweeper.sweep_status_in(reading.tx)
     if not standing.waits or standing.waits_since is None:
         return []
     what = f"The sweep waits: it would erase {standing.due:,}, of {standing.kept:,} segments kept"
@@ -620,7 +620,7 @@ def _sweep(reading: InboxReading) -> list[InboxItem]:
 
 def _keys(reading: InboxReading) -> list[InboxItem]:
     found, at = [], reading.at
-    for kind, due in epochs.due(reading.tx, at).items():
+    for kind, due in epochs.due_rotations(reading.tx, at).items():
         if due is not None and due <= at:
             until = due + timedelta(days=ROTATION_DAYS)
             what = f"The {kind.value} rotation of the keys is due"
@@ -669,7 +669,7 @@ def _backup(reading: InboxReading) -> list[InboxItem]:
 
 def _endpoints(reading: InboxReading) -> list[InboxItem]:
     found = []
-    for one in endpoints.troubled(reading.tx, reading.at):
+    for one in endpoints.list_troubled(reading.tx, reading.at):
         if one.disabled_at is not None:
             found.append(
                 _item(

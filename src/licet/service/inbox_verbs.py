@@ -17,7 +17,7 @@ from uuid import UUID
 import msgspec
 
 from licet.access import inbox_register, sessions
-from licet.access.inbox_register import ItemAbout
+from licet.access.inbox_register import ItemSubject
 from licet.access.roles import StaffRole
 from licet.errors import DeniedError, LicetError, NotFoundError, RefusedError
 from licet.release.signatures import StaffMember
@@ -59,7 +59,9 @@ def take(
         replayed = _known(tx, here, once)
         if not replayed:
             about = _granted(asked)
-            inbox_register.take(tx, here.keyring, about, by.staff_id, here.clock(), reason.strip())
+            inbox_register.take_item(
+                tx, here.keyring, about, by.staff_id, here.clock(), reason.strip()
+            )
     return InboxResult(seen=inbox.seen(here, by, item), replayed=replayed)
 
 
@@ -83,7 +85,7 @@ def give_back(
             about = _granted(asked)
             of = _colleague(tx, holder)[0] if holder else None
             inbox_register.give_back(
-                tx, here.keyring, about, by.staff_id, here.clock(), reason.strip(), of=of
+                tx, here.keyring, about, by.staff_id, here.clock(), reason.strip(), holder=of
             )
     return InboxResult(seen=inbox.seen(here, by, item), replayed=replayed)
 
@@ -116,8 +118,15 @@ def hand(
                     because="role",
                 )
             of = _colleague(tx, holder)[0] if holder else None
-            inbox_register.hand(
-                tx, here.keyring, about, by.staff_id, here.clock(), reason.strip(), to=other, of=of
+            inbox_register.hand_over(
+                tx,
+                here.keyring,
+                about,
+                by.staff_id,
+                here.clock(),
+                reason.strip(),
+                to=other,
+                holder=of,
             )
     return InboxResult(seen=inbox.seen(here, by, item), replayed=replayed)
 
@@ -137,7 +146,9 @@ def note(
         replayed = _known(tx, here, once)
         if not replayed:
             about = _granted(asked)
-            inbox_register.note(tx, here.keyring, about, by.staff_id, here.clock(), reason.strip())
+            inbox_register.add_note(
+                tx, here.keyring, about, by.staff_id, here.clock(), reason.strip()
+            )
     return InboxResult(seen=inbox.seen(here, by, item), replayed=replayed)
 
 
@@ -176,7 +187,7 @@ def _begin(
     tx: Transaction,
     here: Installation,
     by: StaffMember,
-    about: ItemAbout,
+    about: ItemSubject,
     wanted: InboxAct,
     words: str,
 ) -> int:
@@ -257,7 +268,7 @@ def _known(tx: Transaction, here: Installation, once: IdempotentCall | None) -> 
 
 def _asked(
     here: Installation, by: StaffMember, item: str, *, done: bool = False
-) -> ItemAbout | LicetError:
+) -> ItemSubject | LicetError:
     """`_acting`, or what refuses it: that counts only where the step was not taken before."""
     try:
         return _acting(here, by, item, done=done)
@@ -265,13 +276,13 @@ def _asked(
         return error
 
 
-def _granted(asked: ItemAbout | LicetError) -> ItemAbout:
+def _granted(asked: ItemSubject | LicetError) -> ItemSubject:
     if isinstance(asked, LicetError):
         raise asked
     return asked
 
 
-def _acting(here: Installation, by: StaffMember, item: str, *, done: bool = False) -> ItemAbout:
+def _acting(here: Installation, by: StaffMember, item: str, *, done: bool = False) -> ItemSubject:
     """Whose an item is, for whoever does something with it; with ``done`` also once nothing of it
     waits.
     """
@@ -282,7 +293,7 @@ def _acting(here: Installation, by: StaffMember, item: str, *, done: bool = Fals
         raise RefusedError("nothing of it waits any more", because="done")
     if waits is None:
         with transaction(here.pool) as tx:
-            if not inbox_register.steps(tx, here.keyring, about):
+            if not inbox_register.list_steps(tx, here.keyring, about):
                 raise NotFoundError(f"no item `{item}`", "`licet inbox list` shows them")
     return about
 

@@ -82,7 +82,7 @@ def newest(
 ) -> list[StaffOrder]:
     """The newest orders of these kinds, of one thing or of all."""
     with transaction(here.pool) as tx:
-        return staff_orders.newest(tx, kinds, most, about)
+        return staff_orders.list_newest(tx, kinds, most, about)
 
 
 def at_once(
@@ -93,7 +93,7 @@ def at_once(
 
     UsageError for no reason, before anything is done.
     """
-    staff_orders.checked_reason(reason)
+    staff_orders.validate_reason(reason)
     said = do()
     _record(here, kind, about, reason, by, said)
     return said
@@ -192,7 +192,7 @@ def _about(here: Installation, kind: OrderKind, about: str) -> str:
                 f"`{about}` is no rotation",
                 f"say {' or '.join(Rotation)}, or nothing for the one that is due",
             )
-        return about or (epochs.due_now(here) or Rotation.daily).value
+        return about or (epochs.next_rotation(here) or Rotation.daily).value
     if about:
         raise UsageError(f"an order to `{kind.value}` is about nothing else")
     if kind is OrderKind.drill_backup:

@@ -224,7 +224,7 @@ def applier(
         refusal = f"{error.message}: {error.hint}"
     return ProposalApplier(
         is_proposer=is_proposer(row, by, identity),
-        confirms=identities.are_two(pair),
+        confirms=identities.has_two(pair),
         refusal=refusal,
     )
 
@@ -367,7 +367,7 @@ def _seen(row: ProposalRow) -> ProposalSeen:
 
 
 def _are_two(row: ProposalRow) -> bool:
-    return identities.are_two((row.proposed_identity, row.ended_identity))
+    return identities.has_two((row.proposed_identity, row.ended_identity))
 
 
 def _detail(here: Installation, proposal: UUID) -> ProposalDetail:

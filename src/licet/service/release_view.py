@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from licet.erasure import certificates
-from licet.erasure.certificates import HandoutOfRecipient, HandoutSeen
+from licet.erasure.certificates import RecipientHandout, ReleaseHandout
 from licet.errors import LicetError, NotFoundError
 from licet.release import catalog, figures, homes, manifest, registry
 from licet.release.duplicates import DuplicateClusters
@@ -70,7 +70,7 @@ class ReleaseView(msgspec.Struct, frozen=True, kw_only=True):
     usable: int
     built_at: datetime
     looked_for_names: bool
-    handouts: tuple[HandoutSeen, ...]
+    handouts: tuple[ReleaseHandout, ...]
     leases: tuple[LeasesGiven, ...]
     exports: tuple[Export, ...]
     models: tuple[RecordedModel, ...]
@@ -85,7 +85,7 @@ def view(here: Installation, known: Release) -> ReleaseView:
     assert promised is not None
     gone = export_files.gone_rows(here, known.release_id)
     with transaction(here.pool) as tx:
-        handouts = certificates.handouts_of(tx, known.release_id, here.clock())
+        handouts = certificates.handouts_by_release(tx, known.release_id, here.clock())
         leases, models = gate_files.leases_of(tx, known.release_id), model_registry.every(tx)
         stats = figures.kept(tx, known.release_id, FiguresKind.stats, ReleaseStats)
         duplicates = figures.kept(tx, known.release_id, FiguresKind.duplicates, DuplicateClusters)
@@ -127,7 +127,7 @@ class GivenRelease(msgspec.Struct, frozen=True, kw_only=True):
     that is not counted.
     """
 
-    handout: HandoutOfRecipient
+    handout: RecipientHandout
     name: str
     rows: int
     usable: int | None
@@ -147,7 +147,7 @@ class RecipientView(msgspec.Struct, frozen=True, kw_only=True):
 def recipient(here: Installation, name: str) -> RecipientView:
     """A recipient; NotFoundError for one that was given nothing."""
     with transaction(here.pool) as tx:
-        handouts = certificates.handouts_to(tx, name, here.clock(), HANDOUTS_MAX)
+        handouts = certificates.handouts_by_recipient(tx, name, here.clock(), HANDOUTS_MAX)
         leases = gate_files.newest_leases(tx, name, LEASES_MAX)
         if not handouts:
             raise NotFoundError(f"no recipient `{name}` was given anything")

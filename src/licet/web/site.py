@@ -250,7 +250,7 @@ class Site:
         told = self.rates.told()
         if told:
             seconds = {mark: taken for mark, (_, taken) in told.items()}
-            due = await self.reading(lambda tx: rate_counts.add(tx, seconds))
+            due = await self.reading(lambda tx: rate_counts.count_requests(tx, seconds))
             self.rates.learn(told, due, now)
 
     def _policy(self, tx: Transaction) -> str:

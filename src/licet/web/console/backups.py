@@ -43,7 +43,7 @@ def backups(request: AnyRequest) -> Response[Any]:
     )
     proved = {one.backup: one for one in reversed(tried)}
     with transaction(here.pool) as tx:
-        given = staff_orders.newest(tx, (OrderKind.drill_backup,), ORDERS_SHOWN_MAX)
+        given = staff_orders.list_newest(tx, (OrderKind.drill_backup,), ORDERS_SHOWN_MAX)
     values = {
         "backups": known,
         "drills": tried,

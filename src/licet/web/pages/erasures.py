@@ -154,7 +154,7 @@ def list_erasures(request: AnyRequest) -> Response[Any]:
     """Every erasure of the account, newest first, and how many are done."""
     here, who = shell.opened(request)
     at, words, before = here.clock(), who.words, request.query_params.get("before", "")
-    found = certificates.page_of(here, who.account, PAGE_ERASURES_MAX + 1, before=before)
+    found = certificates.list_page(here, who.account, PAGE_ERASURES_MAX + 1, before=before)
     with transaction(here.pool) as tx:
         states = certificate.states_of(tx, who.account)
         saved = _saved(tx, who, request)
@@ -190,7 +190,7 @@ def read_erasure(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     found = certificates.status(here, _own(here, who, name), for_person=True)
     values = {
         "erasure": _line(who.words, found),
-        "nothing": not certificates.places_named(here, found.erasure),
+        "nothing": not certificates.certified_places(here, found.erasure),
     }
     return shell.page(
         "erasure.html",

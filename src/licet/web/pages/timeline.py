@@ -200,7 +200,7 @@ def _told(
             conversation=read.conversation,
             values={**values, "messages": who.words.count("chats.messages", read.turns)},
         )
-    for step in inbox_register.of_account(tx, here.keyring, who.account, SOURCE_LINES_MAX):
+    for step in inbox_register.list_by_account(tx, here.keyring, who.account, SOURCE_LINES_MAX):
         if step.words:
             yield TimelineEvent(
                 at=step.at,
@@ -376,7 +376,7 @@ def _given(here: Installation, who: PageReader) -> Iterator[TimelineEvent]:
 
 def _certified(here: Installation, who: PageReader) -> Iterator[TimelineEvent]:
     """The certificates, each with the page where it is."""
-    for one in certificates.page_of(here, who.account, LINES_MAX):
+    for one in certificates.list_page(here, who.account, LINES_MAX):
         if one.verified_at is not None:
             kind = "certified" if one.conversation is not None else "certified_account"
             yield TimelineEvent(
