@@ -75,7 +75,7 @@ def told(count: int) -> Iterator[bytes]:
     facts: dict[str, Fact] = {"number": 0, "sha256": POLICY.sha256().hex()}
     yield encoded(
         entries.OutboxRow(
-            outbox_id=1, account=None, told="policy_applied", occurred_at=SAID, facts=facts
+            outbox_id=1, account=None, kind="policy_applied", occurred_at=SAID, facts=facts
         ),
         0,
         None,
@@ -88,7 +88,7 @@ def told(count: int) -> Iterator[bytes]:
         row = entries.OutboxRow(
             outbox_id=number + 1,
             account=UUID(int=account + 1),
-            told=kind,
+            kind=kind,
             occurred_at=SAID,
             facts={} if kind == "account_opened" else facts,
         )
@@ -210,7 +210,7 @@ def with_leaf(count: int, manifest: bytes) -> Iterator[bytes]:
         "manifest_sha256": hashlib.sha256(manifest).hexdigest(),
     }
     row = entries.OutboxRow(
-        outbox_id=1, account=None, told="release_sealed", occurred_at=BUILT, facts=facts
+        outbox_id=1, account=None, kind="release_sealed", occurred_at=BUILT, facts=facts
     )
     yield entries.encode(row, None, BUILT, lambda size: bytes(size))
 

@@ -30,7 +30,6 @@ from licet.release import catalog
 from licet.service import alerts, installation_figures, population_status
 from licet.service.inbox_sources import BACKUP_DAYS
 from licet.store import bucket as buckets
-from licet.store import bucket_probe
 from licet.store.connect import Transaction, transaction
 from licet.train import recipients
 from licet.vault import (
@@ -192,7 +191,7 @@ def _bucket(here: installation.Installation) -> Iterator[DoctorFinding]:
     bucket = buckets.opened(here.config.store)
     assert bucket is not None
     try:
-        seen = bucket_probe.probe(bucket, utc_now())
+        seen = buckets.probe_bucket(bucket, utc_now())
     except LicetError as error:
         yield _broken("bucket", f"{bucket.url} takes no object: {error.message}", error.hint)
         return
@@ -209,7 +208,7 @@ def _bucket(here: installation.Installation) -> Iterator[DoctorFinding]:
     if not seen.deletes:
         yield _warning(
             "bucket",
-            f"the key may not delete below `{bucket_probe.FOLDER}`, where this left an object",
+            f"the key may not delete below `{buckets.PROBE_FOLDER}`, where this left an object",
             "let it delete everywhere but below `journal/`: purged parts must go",
         )
     if abs(seen.apart_seconds) > CLOCK_SECONDS_MAX:

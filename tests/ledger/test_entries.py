@@ -36,7 +36,7 @@ AT = instant("2026-03-01T10:15:31.117Z")
 CHOICE = OutboxRow(
     outbox_id=5,
     account=ACCOUNT,
-    told="choice",
+    kind="choice",
     occurred_at=AT,
     facts={"allow": True, "effect": "began", "version": 0, "seq": 2, "conversation": "ab" * 16},
 )
@@ -80,7 +80,7 @@ def test_the_handle_of_a_conversation_is_pinned_and_told_only_where_it_is_needed
     assert (
         entries.conversation_pseudonym(entries.derive_salt(KEY), UUID(bytes=b"\xab" * 16)) == pinned
     )
-    deleted = msgspec.structs.replace(CHOICE, told="deleted")
+    deleted = msgspec.structs.replace(CHOICE, kind="deleted")
     assert json.loads(entries.encode(deleted, KEY, AT, bytes))["facts"] == {"handle": pinned}
     assert json.loads(entries.encode(deleted, None, AT, bytes))["facts"] == {}
     assert "handle" not in json.loads(entries.encode(CHOICE, KEY, AT, bytes))["facts"]
@@ -118,7 +118,7 @@ def test_an_id_of_a_project_or_a_conversation_is_told_as_a_pseudonym_of_its_scop
     ids = {"project": "ab" * 16, "conversation": "cd" * 16}
     for scope in ("account", "project", "conversation"):
         row = msgspec.structs.replace(
-            CHOICE, told=told, facts={"scope": scope, "question": "models", **ids}
+            CHOICE, kind=told, facts={"scope": scope, "question": "models", **ids}
         )
         facts = json.loads(entries.encode(row, KEY, AT, bytes))["facts"]
         about = {"project": {"project"}, "conversation": {"handle"}, "account": set[str]()}[scope]
@@ -166,7 +166,7 @@ def test_no_sentence_is_ever_told(told: str, name: str, text: str) -> None:
     row = OutboxRow(
         outbox_id=1,
         account=ACCOUNT,
-        told=told,
+        kind=told,
         occurred_at=AT,
         facts=dict.fromkeys(names, f"{text} spoken"),
     )
@@ -177,7 +177,7 @@ def test_what_belongs_to_nobody_names_nobody() -> None:
     row = OutboxRow(
         outbox_id=1,
         account=None,
-        told="policy_applied",
+        kind="policy_applied",
         occurred_at=AT,
         facts={"number": 0, "by": "someone"},
     )
@@ -188,7 +188,7 @@ def test_what_belongs_to_nobody_names_nobody() -> None:
 
 def test_the_same_words_of_two_rows_commit_to_different_bytes() -> None:
     other = OutboxRow(
-        outbox_id=6, account=ACCOUNT, told="choice", occurred_at=AT, facts=CHOICE.facts
+        outbox_id=6, account=ACCOUNT, kind="choice", occurred_at=AT, facts=CHOICE.facts
     )
     told = [json.loads(entries.encode(row, KEY, AT, bytes)) for row in (CHOICE, other)]
     assert told[0]["commit"] != told[1]["commit"]

@@ -126,8 +126,8 @@ class AfterAppend(Sequencer):
 class BeforePlaces(Sequencer):
     """The power goes before the transaction that gives places commits."""
 
-    def _give_places(self, *args: object) -> None:
-        super()._give_places(*args)
+    def _set_places(self, *args: object) -> None:
+        super()._set_places(*args)
         raise Crash
 
 

@@ -34,7 +34,7 @@ from ..waiting import wait_until
 from .world import SIGNER, entry_of
 
 # sigsum-witness takes a log only under the name that Sigsum gives its key.
-LOG = SIGNER.named(f"sigsum.org/v1/tree/{hashlib.sha256(SIGNER.verifier.public).hexdigest()}")
+LOG = SIGNER.renamed(f"sigsum.org/v1/tree/{hashlib.sha256(SIGNER.verifier.public).hexdigest()}")
 # Debian builds it as Go did before 1.22, and then it knows none of its own paths.
 OLD_GO = {"GODEBUG": "httpmuxgo121=0"}
 SIZES = (1, 7, 256, 300, 1_000)

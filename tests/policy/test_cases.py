@@ -11,8 +11,7 @@ import pytest
 import yaml
 
 from licet.errors import InputError
-from licet.policy.cases import run_file
-from licet.policy.plain import parse_plain
+from licet.policy.cases import parse_plain, run_file
 
 CASES = Path(__file__).parent.parent / "spec" / "cases.yaml"
 

@@ -18,7 +18,7 @@ from licet.consent import takeout
 from licet.curate import release_build
 from licet.erasure import sweeper
 from licet.errors import BrokenError, BusyError
-from licet.keys.cold_store import objects
+from licet.keys import objects
 from licet.keys.objects import Stored
 from licet.policy.decide import IMPROVE, SAFETY
 from licet.policy.state import Share

@@ -167,7 +167,7 @@ def rows() -> tuple[OutboxRow, ...]:
         )
         made.append(
             OutboxRow(
-                outbox_id=len(made) + 1, account=account, told=told, occurred_at=at, facts=facts
+                outbox_id=len(made) + 1, account=account, kind=told, occurred_at=at, facts=facts
             )
         )
 
@@ -307,7 +307,7 @@ def receipt_of(
     return shown.encode()
 
 
-CHOICES = tuple(index for index, row in enumerate(rows()) if row.told == "choice")
+CHOICES = tuple(index for index, row in enumerate(rows()) if row.kind == "choice")
 
 
 @cache

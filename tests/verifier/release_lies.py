@@ -556,7 +556,7 @@ def log_of(world: World, manifest: bytes) -> dict[str, bytes]:
     entries = []
     for number, (kind, at, account, what) in enumerate(told):
         made = OutboxRow(
-            outbox_id=number + 1, account=account, told=kind, occurred_at=instant(at), facts=what
+            outbox_id=number + 1, account=account, kind=kind, occurred_at=instant(at), facts=what
         )
         key = KEYS[account] if account else None
         entries.append(leaves.encode(made, key, logged + timedelta(seconds=number), bytes))

@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -321,3 +323,30 @@ class Lock:
 
 def _parent(path: str) -> str:
     return path.rpartition("/")[0]
+
+
+def log_files(folder: Path) -> list[str]:
+    """The files of the logs, or of their state, without the locks."""
+    return sorted(name for name in list_files(folder, "") if name.rpartition("/")[2] != "lock")
+
+
+def copy_to_bucket(folder: Path, target: BucketFolder, report: Callable[[int], None]) -> None:
+    """Copies the folder of the logs into a bucket, before they are opened there; ``report`` gets
+    the bytes of each file.
+
+    Promise: on return every file is in the bucket as `BucketFiles` reads it, and was read back and
+    compared; what an earlier run left is replaced. The folder is not changed. The caller holds the
+    sequencer's lock.
+    """
+    one = partial(_copy_file, folder, target)
+    with ThreadPoolExecutor(FSYNC_THREADS_MAX) as pool:
+        for size in pool.map(one, log_files(folder)):
+            report(size)
+
+
+def _copy_file(folder: Path, target: BucketFolder, name: str) -> int:
+    data = (folder / name).read_bytes()
+    is_plain = not target.is_marked or is_fixed(name.partition("/")[2])
+    content = data if is_plain else sha256(name.encode() + data).digest()[:MARK_BYTES] + data
+    target.bucket.put_compared(target.prefix + name, content)
+    return len(data)

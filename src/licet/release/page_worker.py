@@ -25,7 +25,7 @@ import msgspec
 
 from licet.config import Configuration
 from licet.errors import BrokenError, LicetError, RefusedError
-from licet.keys.cold_store import objects
+from licet.keys import objects
 from licet.keys.keyring import Keyring
 from licet.keys.providers import provider
 from licet.policy.file import Policies
@@ -193,7 +193,7 @@ def make_pages(channel: BuildChannel) -> None:
 def _make_pages(channel: BuildChannel) -> None:
     job: WorkerJob = channel.recv()
     turn = _AskedTurn(channel)
-    keyring = Keyring(provider(job.config), cold=objects(job.config))
+    keyring = Keyring(provider(job.config), cold=objects.configured(job.config))
     with ExitStack() as held:
         pool = held.enter_context(opened(job.dsn, 1))
         with transaction(pool) as tx:

@@ -22,8 +22,8 @@ from licet.config import Configuration, Store
 from licet.errors import BusyError, UsageError
 from licet.keys import journal_move
 from licet.keys.journal_move import JournalMoved, moved_folder
-from licet.ledger import log_move
 from licet.ledger.sequence import SEQUENCER_LOCK
+from licet.ledger.storage import copy_to_bucket, log_files
 from licet.proof import documents
 from licet.release import homes, registry
 from licet.release.registry import Release
@@ -104,7 +104,7 @@ def _told(
     moved: bool,
 ) -> StoreMove:
     logs = [_kept(config.data / name) for name in FOLDERS]
-    files = [folder / name for folder in logs for name in log_move.names(folder)]
+    files = [folder / name for folder in logs for name in log_files(folder)]
     return StoreMove(
         url=config.store.url or "",
         moved=moved,
@@ -161,7 +161,7 @@ def _kept(folder: Path) -> Path:
 
 def _copy_log(config: Configuration, bucket: Bucket) -> None:
     for name, target in zip(FOLDERS, documents.bucket_folders(bucket), strict=True):
-        log_move.copy(config.data / name, target, lambda _: None)
+        copy_to_bucket(config.data / name, target, lambda _: None)
 
 
 def _keep(folder: Path) -> None:

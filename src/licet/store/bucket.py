@@ -22,6 +22,7 @@ from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from uuid import uuid4
 
 from licet.errors import BrokenError, BusyError, UsageError
 
@@ -37,6 +38,7 @@ OBJECT_BYTES_MAX = 1 << 28
 CACHE_BYTES_MAX = 16 * 2**20
 READS_AT_ONCE_MAX = 16
 CHUNK_BYTES = 4 * 2**20
+PROBE_FOLDER = "doctor/"
 _HINT = "check that the object store answers, and that its address, key and secret are correct"
 
 
@@ -320,3 +322,39 @@ def opened(settings: BucketSettings) -> Bucket | None:
     if settings.url is None:
         return None
     return Bucket(settings.url.rstrip("/"), options(settings, "object store"))
+
+
+class BucketProbe(NamedTuple):
+    """What a bucket guarantees. ``ignored`` names the conditions of writes that the service does
+    not honour; ``apart_seconds`` is positive if its clock is ahead; ``deletes`` is False if the key
+    may not delete the object.
+    """
+
+    ignored: tuple[str, ...]
+    apart_seconds: float
+    deletes: bool
+
+
+def probe_bucket(bucket: Bucket, now: datetime) -> BucketProbe:
+    """Checks a bucket with one object: writes it, writes it again under conditions that do not
+    hold, and deletes it.
+
+    BusyError if the service does not answer, or refuses the key.
+    """
+    name, ignored = f"{PROBE_FOLDER}{uuid4().hex}", list[str]()
+    bucket.create(name, b"first")
+    written = bucket.written(PROBE_FOLDER).get(name.removeprefix(PROBE_FOLDER))
+    if bucket.create(name, b"second") is not None:
+        ignored.append("If-None-Match")
+    found = bucket.read(name)
+    is_new = found is not None and bucket.replace(name, b"third", found.tag) is not None
+    if not is_new or found is None or bucket.replace(name, b"fourth", found.tag) is not None:
+        ignored.append("If-Match")
+    try:
+        bucket.delete(name)
+        deletes = True
+    except BusyError:
+        deletes = False
+    return BucketProbe(
+        tuple(ignored), (written - now).total_seconds() if written is not None else 0.0, deletes
+    )

@@ -46,7 +46,6 @@ import msgspec
 import psycopg
 
 from licet.errors import BrokenError, BusyError, UsageError
-from licet.store import machine
 from licet.store.files import sync
 
 VERSION_MIN = 15
@@ -63,6 +62,15 @@ CLUSTER, REPLACED = "cluster", "cluster.old"
 FREE_BYTES_MIN = 32 * 2**20
 _POLL_SECONDS = 0.02
 _USER = "licet"
+
+MEGABYTE = 2**20
+# of the memory, one part in so many; at most so many megabytes
+BUFFERS_SHARE, BUFFERS_MAX = 16, 1024
+MAINTENANCE_SHARE, MAINTENANCE_MAX = 64, 512
+CACHE_SHARE = 2
+LOG_SHARE, LOG_MIN, LOG_MAX = 10, 1024, 8192  # of what is free on the disk
+_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
 
 _SETTINGS = """\
 # Written by licet at every start: change licet, not this file.
@@ -454,7 +462,7 @@ class Cluster:
         """
         if not self.options.durable:
             return _UNDURABLE
-        return machine.settings(machine.memory_bytes(), shutil.disk_usage(self.folder).free)
+        return machine_settings(memory_bytes(), shutil.disk_usage(self.folder).free)
 
     def _lock_lines(self) -> list[str]:
         try:
@@ -697,3 +705,34 @@ def workers(folder: Path) -> list[int]:
 
 def _zombie(proc: Path) -> bool:
     return (proc / "stat").read_text("ascii", "replace").rpartition(")")[2].split()[0] == "Z"
+
+
+def memory_bytes() -> int:
+    """The memory that this process may use: the machine's, or less in a container."""
+    found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for limit in map(Path, _LIMITS):
+        try:
+            found = min(found, int(limit.read_text("ascii")))
+        except (OSError, ValueError):  # there is none, or it says `max`
+            continue
+    return found
+
+
+def machine_settings(memory: int, free: int) -> str:
+    """The settings for ``memory`` bytes of memory and ``free`` bytes on the disk.
+
+    PostgreSQL's defaults are for the smallest machine; the shares are those of its manual (19.4.1,
+    19.5.2), halved, because the assistant and Licet run beside it. None concerns durability.
+    """
+    buffers = max(128, min(memory // BUFFERS_SHARE // MEGABYTE, BUFFERS_MAX))
+    maintenance = max(64, min(memory // MAINTENANCE_SHARE // MEGABYTE, MAINTENANCE_MAX))
+    cache = max(buffers, memory // CACHE_SHARE // MEGABYTE)
+    log = max(LOG_MIN, min(free // LOG_SHARE // MEGABYTE, LOG_MAX))
+    return (
+        f"shared_buffers = {buffers}MB\n"
+        f"effective_cache_size = {cache}MB\n"
+        f"maintenance_work_mem = {maintenance}MB\n"
+        f"max_wal_size = {log}MB\n"
+        "wal_compression = on\n"
+        "checkpoint_completion_target = 0.9\n"
+    )
